@@ -1,0 +1,20 @@
+//! The nouns, state machines, use cases and ports of Pombo.
+//!
+//! Layout
+//! - [`model`]: one file per noun, with its state machine where it has one.
+//! - [`commands`]: one file per use case, the only door for the facades.
+//! - [`ports`]: what the domain asks of the outside (store, renderer, connectors, clock …).
+//! - [`error`]: the one closed set of error codes that every facade maps to its own body.
+//!
+//! This crate must not know HTTP, WebAssembly, a database or an async runtime: it only says what is true and what follows.
+
+pub mod commands;
+pub mod error;
+pub mod ids;
+pub mod model;
+pub mod ports;
+pub mod time;
+
+pub use error::{Error, ErrorCode, FieldProblem, Result};
+pub use ids::{ConnectorIndex, MessageKey, TenantIndex};
+pub use time::Timestamp;

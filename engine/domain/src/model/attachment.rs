@@ -1,0 +1,20 @@
+//! A file that goes with a message. The bytes live in the media store; here is only what describes them.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The limit of one file, in bytes (the documented 50 MB).
+pub const MAX_FILE_BYTES: u64 = 50 * 1024 * 1024;
+
+/// A stored file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// Its id in the media store.
+    pub id: Uuid,
+    /// The name the recipient sees, without any path.
+    pub file_name: String,
+    /// MIME type.
+    pub content_type: String,
+    /// Size in bytes, at most [`MAX_FILE_BYTES`].
+    pub size: u64,
+}

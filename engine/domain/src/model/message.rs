@@ -1,0 +1,414 @@
+//! A message and its life.
+//!
+//! ```text
+//!              approve                    claim                 accepted
+//! PENDING_APPROVAL ──► PENDING ◄───────► PROCESSING ───────────────► SENT
+//!        │               ▲  │  retry later │  │  └── outcome unknown ► UNKNOWN ── resolved ► SENT / FAILED / PENDING
+//!   reject/cancel   due  │  │ cancel       │  └───── given up ───────► FAILED ── retried ─► PENDING
+//!        ▼               │  ▼              ▼
+//!    CANCELED ◄────── WAITING (scheduled, or backing off, or head of the queue held by the pace)
+//! ```
+//!
+//! A message has two parts: [`Message`], written once, and [`MessageState`], rewritten on every step. Where a message stands
+//! in a queue follows from its state alone: see [`MessageState::position`].
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Attachment;
+use crate::{ConnectorIndex, MessageKey, Timestamp};
+
+/// The longest text, in bytes of UTF-8.
+pub const MAX_TEXT_BYTES: usize = 64 * 1024;
+
+/// The documented categories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum MessageType {
+    /// `GERAL`, the default.
+    General = 0,
+    /// `NOTIFICATION`.
+    Notification = 1,
+    /// `MARKETING`.
+    Marketing = 2,
+    /// `TRANSACTIONAL`.
+    Transactional = 3,
+    /// `SUPPORT`.
+    Support = 4,
+    /// `REMINDER`.
+    Reminder = 5,
+}
+
+impl MessageType {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 6] =
+        [Self::General, Self::Notification, Self::Marketing, Self::Transactional, Self::Support, Self::Reminder];
+    /// The documented name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::General => "GERAL",
+            Self::Notification => "NOTIFICATION",
+            Self::Marketing => "MARKETING",
+            Self::Transactional => "TRANSACTIONAL",
+            Self::Support => "SUPPORT",
+            Self::Reminder => "REMINDER",
+        }
+    }
+    /// The reverse of [`Self::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|t| t.as_str() == text)
+    }
+}
+
+/// Where a message is in its life. The numbers are stored: never reuse one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum Status {
+    /// Ready in the queue.
+    Pending = 0,
+    /// Not yet: scheduled, backing off before a retry, or held by the connector's pace.
+    Waiting = 1,
+    /// An attempt is stored and the connector has it.
+    Processing = 2,
+    /// The channel accepted it.
+    Sent = 3,
+    /// Given up, with the reason.
+    Failed = 4,
+    /// Canceled or rejected before it was sent.
+    Canceled = 5,
+    /// Waits for a person's approval.
+    PendingApproval = 6,
+    /// It may or may not have been sent, and sending again could send twice: a person decides.
+    Unknown = 7,
+}
+
+impl Status {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 8] = [
+        Self::Pending,
+        Self::Waiting,
+        Self::Processing,
+        Self::Sent,
+        Self::Failed,
+        Self::Canceled,
+        Self::PendingApproval,
+        Self::Unknown,
+    ];
+    /// The documented name (`UNKNOWN` is ours).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Waiting => "WAITING",
+            Self::Processing => "PROCESSING",
+            Self::Sent => "SENT",
+            Self::Failed => "FAILED",
+            Self::Canceled => "CANCELED",
+            Self::PendingApproval => "PENDING_APPROVAL",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+    /// The reverse of [`Self::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.as_str() == text)
+    }
+}
+
+/// What a caller asked for, checked and normalised: all of a message but what the store assigns.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewMessage {
+    /// The connector that sends it.
+    pub connector: ConnectorIndex,
+    /// Recipient, normalised by the connector's plugin.
+    pub to: String,
+    /// The template as posted; rendered for each attempt with the same seed.
+    pub text: String,
+    /// Subject template, for channels that have one.
+    pub subject: Option<String>,
+    /// The contact's name at the time of posting.
+    pub contact_name: Option<String>,
+    /// Category.
+    pub message_type: MessageType,
+    /// 1 to 10, 10 first.
+    pub priority: u8,
+    /// Not before this instant.
+    pub scheduled_at: Option<Timestamp>,
+    /// Starts in [`Status::PendingApproval`].
+    pub requires_approval: bool,
+    /// Ahead of the queue and its pace.
+    pub force_direct: bool,
+    /// Internal remark, never sent.
+    pub notes: Option<String>,
+    /// Gets every status change.
+    pub webhook_url: Option<String>,
+    /// The caller's own reference.
+    pub external_id: Option<String>,
+    /// Files posted with it.
+    pub attachments: Vec<Attachment>,
+    /// A file to fetch before the first attempt.
+    pub attachment_url: Option<String>,
+    /// The caller's variables, a JSON object as text.
+    pub variables: Option<String>,
+}
+
+/// A message as it was accepted. Immutable.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Public id, see [`crate::ids::message_id`].
+    pub id: Uuid,
+    /// Where it lives.
+    pub key: MessageKey,
+    /// When it was accepted. Never decreases with the serial within a tenant.
+    pub created_at: Timestamp,
+    /// What was asked for.
+    pub content: NewMessage,
+}
+
+/// Why a message is where it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// A stable word: `invalid_recipient`, `rejected`, `temporary`, `throttled`, `disconnected`, `unknown_outcome`,
+    /// `render`, `attachment`, `inactive_contact`, `canceled`, `rejected_by_person`, `crash`, `pace`, `scheduled` …
+    pub code: String,
+    /// A sentence for a person. May quote the provider; never the message's own text.
+    pub detail: String,
+}
+
+impl Reason {
+    /// Makes one.
+    pub fn new(code: &str, detail: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), detail: detail.into() }
+    }
+}
+
+/// The part of a message that changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageState {
+    /// Where it is in its life.
+    pub status: Status,
+    /// Counts the changes; an update names the one it saw.
+    pub revision: u32,
+    /// Attempts begun so far.
+    pub attempts: u16,
+    /// When it may be tried; orders the queue within a priority.
+    pub due_at: Timestamp,
+    /// True while it is WAITING at the head of the ready queue, held by the pace until `hold_until`.
+    pub held: bool,
+    /// With `held`: the instant at which the pace lets it go.
+    pub hold_until: Option<Timestamp>,
+    /// Last change.
+    pub updated_at: Timestamp,
+    /// When the channel accepted it.
+    pub sent_at: Option<Timestamp>,
+    /// The provider's id for it.
+    pub provider_id: Option<String>,
+    /// Why it failed, waits, was canceled or is unknown.
+    pub reason: Option<Reason>,
+    /// What was fetched from `attachment_url`, so that a retry sends the same bytes.
+    pub fetched: Option<Attachment>,
+}
+
+/// A message with its state.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredMessage {
+    /// The immutable part.
+    pub message: Message,
+    /// The part that changes.
+    pub state: MessageState,
+}
+
+/// The order within a connector's ready queue: rank, then due time, then arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReadyOrder {
+    /// 0 for forceDirect, else 11 − priority (1 to 10).
+    pub rank: u8,
+    /// [`MessageState::due_at`].
+    pub due_at: Timestamp,
+    /// The message's serial.
+    pub serial: u64,
+}
+
+impl ReadyOrder {
+    /// True for a forceDirect message.
+    pub fn is_direct(&self) -> bool {
+        self.rank == 0
+    }
+}
+
+/// Where a message stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Position {
+    /// In its connector's ready queue.
+    Ready(ReadyOrder),
+    /// Among the scheduled, until `due_at`.
+    Scheduled(Timestamp),
+    /// With the connector.
+    InFlight,
+    /// In no queue.
+    None,
+}
+
+impl Message {
+    /// The rank in the ready queue.
+    pub fn rank(&self) -> u8 {
+        if self.content.force_direct { 0 } else { 11 - self.content.priority.clamp(1, 10) }
+    }
+
+    /// The state that a message is born with.
+    pub fn initial_state(&self) -> MessageState {
+        let now = self.created_at;
+        let due_at = self.content.scheduled_at.filter(|at| *at > now).unwrap_or(now);
+        let mut state = MessageState {
+            status: Status::Pending,
+            revision: 0,
+            attempts: 0,
+            due_at,
+            held: false,
+            hold_until: None,
+            updated_at: now,
+            sent_at: None,
+            provider_id: None,
+            reason: None,
+            fetched: None,
+        };
+        if self.content.requires_approval {
+            state.status = Status::PendingApproval;
+        } else if due_at > now {
+            state.status = Status::Waiting;
+            state.reason = Some(Reason::new("scheduled", format!("scheduled for {}", due_at.to_iso())));
+        }
+        state
+    }
+}
+
+/// A step that the present status does not allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a message that is {} cannot be {step}", .from.as_str())]
+pub struct NotAllowed {
+    /// The present status.
+    pub from: Status,
+    /// What was asked, as a participle: `canceled`, `approved` …
+    pub step: &'static str,
+}
+
+/// A person's answer to an UNKNOWN message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolution {
+    /// It did arrive.
+    Sent,
+    /// It did not, and shall not be sent again.
+    Failed,
+    /// It did not: send it again.
+    Retry,
+}
+
+impl MessageState {
+    /// Where a message in this state stands. Invariant: the store keeps the queues equal to this.
+    pub fn position(&self, message: &Message) -> Position {
+        match self.status {
+            Status::Pending => Position::Ready(self.ready_order(message)),
+            Status::Waiting if self.held => Position::Ready(self.ready_order(message)),
+            Status::Waiting => Position::Scheduled(self.due_at),
+            Status::Processing => Position::InFlight,
+            _ => Position::None,
+        }
+    }
+
+    fn ready_order(&self, message: &Message) -> ReadyOrder {
+        ReadyOrder { rank: message.rank(), due_at: self.due_at, serial: message.key.serial }
+    }
+
+    fn next(&self, status: Status, now: Timestamp) -> Self {
+        Self { status, revision: self.revision + 1, updated_at: now, held: false, hold_until: None, ..self.clone() }
+    }
+
+    fn allow(&self, from: &[Status], step: &'static str) -> Result<(), NotAllowed> {
+        if from.contains(&self.status) { Ok(()) } else { Err(NotAllowed { from: self.status, step }) }
+    }
+
+    /// A person approves it: it joins the queue, or waits for its schedule.
+    pub fn approve(&self, now: Timestamp) -> Result<Self, NotAllowed> {
+        self.allow(&[Status::PendingApproval], "approved")?;
+        let status = if self.due_at > now { Status::Waiting } else { Status::Pending };
+        Ok(Self { reason: None, ..self.next(status, now) })
+    }
+
+    /// A person rejects it.
+    pub fn reject(&self, why: Option<&str>, now: Timestamp) -> Result<Self, NotAllowed> {
+        self.allow(&[Status::PendingApproval], "rejected")?;
+        let reason = Reason::new("rejected_by_person", why.unwrap_or("rejected"));
+        Ok(Self { reason: Some(reason), ..self.next(Status::Canceled, now) })
+    }
+
+    /// It shall not be sent. Not once an attempt runs: that could lie.
+    pub fn cancel(&self, why: Option<&str>, now: Timestamp) -> Result<Self, NotAllowed> {
+        self.allow(&[Status::Pending, Status::Waiting, Status::PendingApproval], "canceled")?;
+        let reason = Reason::new("canceled", why.unwrap_or("canceled"));
+        Ok(Self { reason: Some(reason), ..self.next(Status::Canceled, now) })
+    }
+
+    /// A person wants it tried again, from the first attempt on.
+    pub fn retry(&self, now: Timestamp) -> Result<Self, NotAllowed> {
+        self.allow(&[Status::Failed, Status::Canceled], "retried")?;
+        Ok(Self { attempts: 0, due_at: now, reason: None, ..self.next(Status::Pending, now) })
+    }
+
+    /// A person says what became of an UNKNOWN one.
+    pub fn resolve(&self, resolution: Resolution, now: Timestamp) -> Result<Self, NotAllowed> {
+        self.allow(&[Status::Unknown], "resolved")?;
+        Ok(match resolution {
+            Resolution::Sent => Self { sent_at: Some(now), reason: None, ..self.next(Status::Sent, now) },
+            Resolution::Failed => self.next(Status::Failed, now),
+            Resolution::Retry => Self { attempts: 0, due_at: now, reason: None, ..self.next(Status::Pending, now) },
+        })
+    }
+
+    /// Its time has come: from the scheduled to the ready queue. `due_at` stays, so earlier ones go first.
+    pub fn due(&self, now: Timestamp) -> Result<Self, NotAllowed> {
+        self.allow(&[Status::Waiting], "made ready")?;
+        Ok(Self { reason: None, ..self.next(Status::Pending, now) })
+    }
+
+    /// The pace holds it at the head of the queue until `until`.
+    pub fn hold(&self, reason: Reason, until: Timestamp, now: Timestamp) -> Result<Self, NotAllowed> {
+        self.allow(&[Status::Pending, Status::Waiting], "held")?;
+        Ok(Self { held: true, hold_until: Some(until), reason: Some(reason), ..self.next(Status::Waiting, now) })
+    }
+
+    /// An attempt begins. Stored before the connector is called.
+    pub fn claim(&self, now: Timestamp) -> Result<Self, NotAllowed> {
+        self.allow(&[Status::Pending, Status::Waiting], "claimed")?;
+        Ok(Self { attempts: self.attempts.saturating_add(1), reason: None, ..self.next(Status::Processing, now) })
+    }
+
+    /// The channel accepted it.
+    pub fn sent(&self, provider_id: Option<String>, now: Timestamp) -> Result<Self, NotAllowed> {
+        self.allow(&[Status::Processing, Status::Unknown], "sent")?;
+        Ok(Self { sent_at: Some(now), provider_id, reason: None, ..self.next(Status::Sent, now) })
+    }
+
+    /// Given up.
+    pub fn failed(&self, reason: Reason, now: Timestamp) -> Result<Self, NotAllowed> {
+        self.allow(&[Status::Processing, Status::Pending, Status::Waiting], "failed")?;
+        Ok(Self { reason: Some(reason), ..self.next(Status::Failed, now) })
+    }
+
+    /// To be tried again at `due_at`. With `free`, the attempt does not count (throttled, disconnected: not its fault).
+    pub fn retry_later(
+        &self,
+        reason: Reason,
+        due_at: Timestamp,
+        free: bool,
+        now: Timestamp,
+    ) -> Result<Self, NotAllowed> {
+        self.allow(&[Status::Processing], "put back")?;
+        let attempts = if free { self.attempts.saturating_sub(1) } else { self.attempts };
+        let status = if due_at > now { Status::Waiting } else { Status::Pending };
+        Ok(Self { attempts, due_at, reason: Some(reason), ..self.next(status, now) })
+    }
+
+    /// Nobody can tell whether it was sent, and sending again could send twice.
+    pub fn unknown(&self, reason: Reason, now: Timestamp) -> Result<Self, NotAllowed> {
+        self.allow(&[Status::Processing], "unknown")?;
+        Ok(Self { reason: Some(reason), ..self.next(Status::Unknown, now) })
+    }
+}

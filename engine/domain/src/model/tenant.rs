@@ -1,0 +1,55 @@
+//! Who owns things: tenants, their users and their API keys.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{TenantIndex, Timestamp};
+
+/// A company. Everything else belongs to exactly one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tenant {
+    /// Public id (`companyId` in SendSync).
+    pub id: Uuid,
+    /// Its number in this store.
+    pub index: TenantIndex,
+    /// Display name.
+    pub name: String,
+    /// Creation.
+    pub created_at: Timestamp,
+}
+
+/// Somebody who logs in with e-mail and password.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// Public id.
+    pub id: Uuid,
+    /// Owner.
+    pub tenant: TenantIndex,
+    /// Login, lower case; unique in the whole store.
+    pub email: String,
+    /// Display name.
+    pub name: String,
+    /// PHC string of the argon2id hash.
+    pub password_hash: String,
+    /// Creation.
+    pub created_at: Timestamp,
+}
+
+/// A permanent key. Only its SHA-256 is stored; the key itself is shown once.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKey {
+    /// Public id.
+    pub id: Uuid,
+    /// Owner.
+    pub tenant: TenantIndex,
+    /// What it is for.
+    pub name: String,
+    /// SHA-256 of the whole key text.
+    pub hash: [u8; 32],
+    /// The key's first characters (`sk_live_ab12`), to recognise it in a list.
+    pub prefix: String,
+    /// Creation.
+    pub created_at: Timestamp,
+    /// Set once revoked; a revoked key never works again.
+    pub revoked_at: Option<Timestamp>,
+}

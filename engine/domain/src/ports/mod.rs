@@ -1,0 +1,13 @@
+//! What the domain asks of the outside. Implementations live in the other crates; the server wires them.
+
+mod channel;
+mod outbound;
+mod platform;
+mod render;
+mod store;
+
+pub use channel::*;
+pub use outbound::*;
+pub use platform::*;
+pub use render::*;
+pub use store::*;

@@ -1,0 +1,56 @@
+//! Time, randomness, passwords and secrets.
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use crate::Timestamp;
+
+/// The current time, and waiting for a later one. Tests use a manual one.
+#[async_trait]
+pub trait Clock: Send + Sync + 'static {
+    /// Now. May step back with the system's clock; whoever needs monotony keeps the last value.
+    fn now(&self) -> Timestamp;
+    /// Returns at `at` or soon after.
+    async fn sleep_until(&self, at: Timestamp);
+}
+
+/// Randomness.
+pub trait Entropy: Send + Sync + 'static {
+    /// Fills `bytes` from a cryptographic source.
+    fn fill(&self, bytes: &mut [u8]);
+    /// A random 64-bit number.
+    fn u64(&self) -> u64 {
+        let mut bytes = [0; 8];
+        self.fill(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
+    /// A version 4 UUID.
+    fn uuid(&self) -> Uuid {
+        let mut bytes = [0; 16];
+        self.fill(&mut bytes);
+        uuid::Builder::from_random_bytes(bytes).into_uuid()
+    }
+}
+
+/// Password hashing (argon2id). Slow by design: implementations run it off the async threads and bound how many run at once.
+#[async_trait]
+pub trait PasswordHasher: Send + Sync + 'static {
+    /// The PHC string of `password`.
+    async fn hash(&self, password: String) -> Result<String, crate::Error>;
+    /// Whether `password` matches. With `phc` `None` it does the same work and answers false, so that an unknown login takes
+    /// as long as a wrong password.
+    async fn verify(&self, password: String, phc: Option<String>) -> Result<bool, crate::Error>;
+}
+
+/// Encryption at rest of connector secrets, with a key from a file or variable.
+pub trait SecretBox: Send + Sync + 'static {
+    /// Seals `plain`, bound to `context` (e.g. the connector's id and the field's name).
+    fn seal(&self, context: &str, plain: &[u8]) -> Vec<u8>;
+    /// Opens what [`Self::seal`] made with the same context.
+    fn open(&self, context: &str, sealed: &[u8]) -> Result<Vec<u8>, SecretError>;
+}
+
+/// A sealed secret does not open: another key, or altered bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a stored secret does not open with the configured key")]
+pub struct SecretError;

@@ -1,0 +1,55 @@
+//! Instants as the engine stores and compares them. Knows no clock: the current time comes through [`crate::ports::Clock`].
+
+use serde::{Deserialize, Serialize};
+
+/// Milliseconds since the Unix epoch, UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// Parses ISO 8601 / RFC 3339: a full date-time with `Z` or an offset, a date-time without one (taken as UTC) or a bare
+    /// date (midnight UTC). Years 1970 to 9999.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let ms = if let Ok(t) = text.parse::<jiff::Timestamp>() {
+            t.as_millisecond()
+        } else {
+            let civil: jiff::civil::DateTime = text.parse().ok()?;
+            civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond()
+        };
+        (0..=253_402_300_799_999).contains(&ms).then_some(Self(ms))
+    }
+    /// `2024-01-22T14:30:00.000Z`, always with milliseconds.
+    pub fn to_iso(self) -> String {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(t) => format!("{t:.3}"),
+            Err(_) => "1970-01-01T00:00:00.000Z".to_owned(),
+        }
+    }
+    /// This instant moved by `ms` milliseconds, saturating.
+    pub fn plus_ms(self, ms: i64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+    /// Milliseconds from `earlier` to this instant; negative when it lies before.
+    pub fn since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Timestamp;
+
+    #[test]
+    fn parses_the_documented_forms_and_prints_milliseconds() {
+        let t = Timestamp::parse("2024-01-22T10:00:00Z").expect("valid");
+        assert_eq!(t.to_iso(), "2024-01-22T10:00:00.000Z");
+        assert_eq!(Timestamp::parse("2024-01-22T07:00:00-03:00"), Some(t));
+        assert_eq!(Timestamp::parse("2024-01-22T10:00:00"), Some(t));
+        assert_eq!(Timestamp::parse("2024-01-22").map(Timestamp::to_iso).as_deref(), Some("2024-01-22T00:00:00.000Z"));
+        for bad in ["", "amanhã", "2024-13-01T00:00:00Z", "1704103200", "99999-01-01"] {
+            assert_eq!(Timestamp::parse(bad), None, "{bad}");
+        }
+    }
+}

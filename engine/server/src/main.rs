@@ -1,0 +1,2 @@
+//! pombo
+fn main(){}

@@ -412,3 +412,131 @@ impl MessageState {
         Ok(Self { reason: Some(reason), ..self.next(Status::Unknown, now) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TenantIndex;
+
+    const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+    fn message(change: impl FnOnce(&mut NewMessage)) -> Message {
+        let mut content = NewMessage {
+            connector: ConnectorIndex(1),
+            to: "ana@example.com".to_owned(),
+            text: "Olá".to_owned(),
+            subject: None,
+            contact_name: None,
+            message_type: MessageType::General,
+            priority: 5,
+            scheduled_at: None,
+            requires_approval: false,
+            force_direct: false,
+            notes: None,
+            webhook_url: None,
+            external_id: None,
+            attachments: Vec::new(),
+            attachment_url: None,
+            variables: None,
+        };
+        change(&mut content);
+        let key = MessageKey { tenant: TenantIndex(1), serial: 9 };
+        Message { id: crate::ids::message_id(NOW, 9, 7), key, created_at: NOW, content }
+    }
+
+    #[test]
+    fn is_born_where_its_request_puts_it() {
+        let plain = message(|_| ());
+        let order = ReadyOrder { rank: 6, due_at: NOW, serial: 9 };
+        assert_eq!(plain.initial_state().position(&plain), Position::Ready(order));
+
+        let later = NOW.plus_ms(60_000);
+        let scheduled = message(|m| m.scheduled_at = Some(later));
+        assert_eq!(scheduled.initial_state().status, Status::Waiting);
+        assert_eq!(scheduled.initial_state().position(&scheduled), Position::Scheduled(later));
+
+        let overdue = message(|m| m.scheduled_at = Some(NOW.plus_ms(-1)));
+        assert_eq!(overdue.initial_state().position(&overdue), Position::Ready(order));
+
+        let direct = message(|m| m.force_direct = true);
+        assert!(matches!(direct.initial_state().position(&direct), Position::Ready(o) if o.is_direct()));
+
+        let unapproved = message(|m| {
+            m.requires_approval = true;
+            m.scheduled_at = Some(later);
+        });
+        let state = unapproved.initial_state();
+        assert_eq!((state.status, state.position(&unapproved)), (Status::PendingApproval, Position::None));
+        assert_eq!(state.approve(NOW).expect("allowed").position(&unapproved), Position::Scheduled(later));
+    }
+
+    #[test]
+    fn a_held_message_keeps_its_place_and_can_still_be_claimed_or_canceled() {
+        let m = message(|_| ());
+        let born = m.initial_state();
+        let held = born.hold(Reason::new("pace", "daily cap"), NOW.plus_ms(5_000), NOW).expect("allowed");
+        assert_eq!(held.status, Status::Waiting);
+        assert_eq!(held.position(&m), born.position(&m));
+        assert_eq!(held.claim(NOW).expect("allowed").status, Status::Processing);
+        assert_eq!(held.cancel(None, NOW).expect("allowed").position(&m), Position::None);
+    }
+
+    #[test]
+    fn a_retry_that_is_not_the_messages_fault_costs_no_attempt() {
+        let m = message(|_| ());
+        let running = m.initial_state().claim(NOW).expect("allowed");
+        assert_eq!(running.attempts, 1);
+        let reason = Reason::new("throttled", "slow down");
+        let back = running.retry_later(reason.clone(), NOW.plus_ms(1_000), true, NOW).expect("allowed");
+        assert_eq!((back.attempts, back.status), (0, Status::Waiting));
+        assert_eq!(back.position(&m), Position::Scheduled(NOW.plus_ms(1_000)));
+        let counted = running.retry_later(reason, NOW, false, NOW).expect("allowed");
+        assert_eq!((counted.attempts, counted.status), (1, Status::Pending));
+    }
+
+    /// Every step from every status: exactly the drawn arrows are allowed, each makes the next revision.
+    #[test]
+    fn only_the_drawn_arrows_exist() {
+        type Step = fn(&MessageState) -> Result<MessageState, NotAllowed>;
+        let steps: [(&str, Step, &[Status]); 11] = [
+            ("approve", |s| s.approve(NOW), &[Status::PendingApproval]),
+            ("reject", |s| s.reject(None, NOW), &[Status::PendingApproval]),
+            ("cancel", |s| s.cancel(None, NOW), &[Status::Pending, Status::Waiting, Status::PendingApproval]),
+            ("retry", |s| s.retry(NOW), &[Status::Failed, Status::Canceled]),
+            ("resolve", |s| s.resolve(Resolution::Sent, NOW), &[Status::Unknown]),
+            ("due", |s| s.due(NOW), &[Status::Waiting]),
+            ("claim", |s| s.claim(NOW), &[Status::Pending, Status::Waiting]),
+            ("sent", |s| s.sent(None, NOW), &[Status::Processing, Status::Unknown]),
+            (
+                "failed",
+                |s| s.failed(Reason::new("x", "y"), NOW),
+                &[Status::Processing, Status::Pending, Status::Waiting],
+            ),
+            ("retry_later", |s| s.retry_later(Reason::new("x", "y"), NOW, false, NOW), &[Status::Processing]),
+            ("unknown", |s| s.unknown(Reason::new("x", "y"), NOW), &[Status::Processing]),
+        ];
+        let m = message(|_| ());
+        for status in Status::ALL {
+            let state = MessageState { status, revision: 4, ..m.initial_state() };
+            for (name, step, from) in &steps {
+                let next = step(&state);
+                assert_eq!(next.is_ok(), from.contains(&status), "{name} from {}", status.as_str());
+                if let Ok(next) = next {
+                    assert_eq!(next.revision, 5, "{name}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn names_round_trip() {
+        for status in Status::ALL {
+            assert_eq!(Status::parse(status.as_str()), Some(status));
+            assert_eq!(Status::ALL[status as usize], status);
+        }
+        for kind in MessageType::ALL {
+            assert_eq!(MessageType::parse(kind.as_str()), Some(kind));
+            assert_eq!(MessageType::ALL[kind as usize], kind);
+        }
+    }
+}

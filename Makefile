@@ -1,0 +1,53 @@
+# Pombo's two commands are `make run` and `make test`; `make help` lists the rest.
+# Everything is built in one profile (release), so that a dependency is compiled once for use, tests and benchmarks.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help build run test lint bench openapi clean
+
+DATA ?= data
+LISTEN ?= 127.0.0.1:8080
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+build: ## build the plugins and the engine (target/release/pombo), installing what the build needs
+	tests/setup.sh build
+	plugins/build.sh
+	cargo build --release --locked -p pombo
+
+run: build ## build, then start a demo on 127.0.0.1:8080 with its data in ./data (LISTEN= and DATA= change them)
+	target/release/pombo serve --demo --data $(DATA) --listen $(LISTEN)
+
+test: ## run every test: unit, plugins, and end to end over the built binary
+	tests/setup.sh build test
+	plugins/build.sh
+	cargo build --release --locked -p pombo
+	cargo test --release --locked --manifest-path plugins/Cargo.toml --workspace
+	cargo test --release --locked --workspace --no-fail-fast
+
+lint: ## formatting, clippy with warnings as errors, licences and sources of every dependency
+	tests/setup.sh build lint
+	cargo fmt --all --check
+	cargo fmt --all --check --manifest-path plugins/Cargo.toml
+	plugins/build.sh
+	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+	cargo clippy --release --locked --manifest-path plugins/Cargo.toml --workspace --all-targets -- -D warnings
+	python3 tests/tools/licences.py Cargo.toml plugins/Cargo.toml
+
+bench: ## measure beside the service Pombo replaces, on this machine: prints a table, writes target/bench.json
+	tests/setup.sh build bench
+	plugins/build.sh
+	cargo build --release --locked -p pombo
+	cargo run --release --locked -p pombo-tests --bin bench
+
+openapi: ## write the documents and their operation tables in openapi/ anew
+	tests/setup.sh build
+	plugins/build.sh
+	cargo build --release --locked -p pombo
+	python3 tests/tools/openapi.py
+
+clean: ## remove what was built; ./data stays
+	cargo clean
+	cargo clean --manifest-path plugins/Cargo.toml
+	rm -rf tests/peers/*/node_modules

@@ -15,9 +15,11 @@ pub mod deliveries;
 pub mod imports;
 pub mod list_messages;
 pub mod message_steps;
+pub mod pace;
 pub mod preview;
 pub mod send;
 pub mod tenants;
+mod text;
 
 /// What the commands stand on.
 pub struct Ports {
@@ -45,12 +47,13 @@ pub struct Ports {
 #[derive(Clone)]
 pub struct Commands {
     ports: Arc<Ports>,
+    connector_writes: connectors::WriteLocks,
 }
 
 impl Commands {
     /// Makes them over `ports`.
     pub fn new(ports: Ports) -> Self {
-        Self { ports: Arc::new(ports) }
+        Self { ports: Arc::new(ports), connector_writes: connectors::WriteLocks::default() }
     }
     /// The ports, for a facade's own streaming (media) and readiness.
     pub fn ports(&self) -> &Ports {

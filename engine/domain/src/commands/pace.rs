@@ -1,0 +1,82 @@
+//! What a pace may be. The rules by which it is kept are the scheduler's.
+
+use crate::error::FieldProblem;
+use crate::model::Pace;
+use crate::model::connector::{QuietHours, WarmUp};
+use crate::{Error, Result};
+
+/// The longest pause between two messages that may be asked for.
+pub const MAX_DELAY_MS: u64 = 24 * 3_600_000;
+
+/// Checks a pace as a whole.
+pub fn check_pace(pace: &Pace) -> Result<()> {
+    let mut problems = Vec::new();
+    let mut problem = |field: &str, message: String| {
+        problems.push(FieldProblem { field: field.to_owned(), message });
+    };
+    if pace.delay_max_ms > MAX_DELAY_MS {
+        problem("delayMaxMs", format!("must be at most {MAX_DELAY_MS} (a day)"));
+    }
+    if pace.delay_min_ms > pace.delay_max_ms {
+        problem("delayMinMs", "must not be greater than delayMaxMs".to_owned());
+    }
+    if pace.daily_cap == Some(0) {
+        problem(
+            "dailyCap",
+            "must be at least 1; leave it out for no limit, pause the connector for none at all".to_owned(),
+        );
+    }
+    if let Some(WarmUp { days, growth_percent, until }) = &pace.warm_up {
+        if days.is_empty() || days.len() > 90 || days.contains(&0) {
+            problem("warmUp.days", "must have 1 to 90 caps of at least 1".to_owned());
+        }
+        if !(1..=1000).contains(growth_percent) {
+            problem("warmUp.growthPercent", "must be 1 to 1000".to_owned());
+        }
+        if *until == 0 {
+            problem("warmUp.until", "must be at least 1".to_owned());
+        }
+    }
+    if let Some(QuietHours { from_minute, to_minute }) = &pace.quiet_hours {
+        if *from_minute >= 1440 || *to_minute >= 1440 {
+            problem("quietHours", "must be times of day from 00:00 to 23:59".to_owned());
+        } else if from_minute == to_minute {
+            problem("quietHours", "from and to must differ; pause the connector to send nothing at all".to_owned());
+        }
+    }
+    if jiff::tz::TimeZone::get(&pace.time_zone).is_err() {
+        problem("timeZone", "must be an IANA time zone such as America/Sao_Paulo".to_owned());
+    }
+    if !(1..=1000).contains(&pace.max_in_flight) {
+        problem("maxInFlight", "must be 1 to 1000".to_owned());
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Error::invalid_fields(problems)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_rule_of_the_pace_names_its_field() {
+        type Spoil = fn(&mut Pace);
+        let cases: [(&str, Spoil); 9] = [
+            ("delayMaxMs", |p| p.delay_max_ms = MAX_DELAY_MS + 1),
+            ("delayMinMs", |p| p.delay_min_ms = 5),
+            ("dailyCap", |p| p.daily_cap = Some(0)),
+            ("warmUp.days", |p| p.warm_up = Some(WarmUp { days: vec![], ..WarmUp::default() })),
+            ("warmUp.growthPercent", |p| p.warm_up = Some(WarmUp { growth_percent: 0, ..WarmUp::default() })),
+            ("quietHours", |p| p.quiet_hours = Some(QuietHours { from_minute: 60, to_minute: 60 })),
+            ("quietHours", |p| p.quiet_hours = Some(QuietHours { from_minute: 1440, to_minute: 60 })),
+            ("timeZone", |p| p.time_zone = "Brasilia".to_owned()),
+            ("maxInFlight", |p| p.max_in_flight = 0),
+        ];
+        assert!(check_pace(&Pace::default()).is_ok());
+        for (field, spoil) in cases {
+            let mut pace = Pace::default();
+            spoil(&mut pace);
+            let error = check_pace(&pace).expect_err(field);
+            assert_eq!(error.fields.iter().map(|f| f.field.as_str()).collect::<Vec<_>>(), [field]);
+        }
+    }
+}

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 
-MAIN = r"""
+MAIN = """
 compatibility_level = 3.6
 queue_directory = {folder}/queue
 data_directory = {folder}/state
@@ -41,7 +41,7 @@ default_transport = error:nothing leaves this test
 relay_transport = error:nothing leaves this test
 virtual_mailbox_domains = pombo.test
 virtual_mailbox_base = {folder}/mail
-virtual_mailbox_maps = regexp:{{ {{ /^inbox-[^@]*@pombo\.test$/ inbox/ }} }}
+virtual_mailbox_maps = regexp:{folder}/etc/mailboxes
 alias_maps =
 local_recipient_maps =
 virtual_uid_maps = static:{uid}
@@ -51,6 +51,8 @@ virtual_mailbox_limit = 0
 message_size_limit = 104857600
 biff = no
 """
+
+MAILBOXES = r"/^inbox-[^@]*@pombo\.test$/ inbox/" + "\n"
 
 MASTER = """
 127.0.0.1:{port} inet n - n - - smtpd
@@ -109,6 +111,7 @@ def main() -> int:
     values = {"folder": folder, "uid": owner.pw_uid, "gid": owner.pw_gid, "port": port}
     (configuration / "main.cf").write_text(MAIN.format(**values))
     (configuration / "master.cf").write_text(MASTER.format(**values))
+    (configuration / "mailboxes").write_text(MAILBOXES)
     postfix = ["/usr/sbin/postfix", "-c", str(configuration)]
     log = folder / "log" / "postfix.log"
     started = subprocess.run([*postfix, "start"], capture_output=True, text=True)

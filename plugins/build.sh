@@ -1,0 +1,87 @@
+#!/bin/sh
+# Builds every plugin into a component: target/plugins/NAME.wasm, and the hostile ones of the tests into target/hostile/CASE.wasm.
+#
+#   plugins/build.sh             all of them
+#   plugins/build.sh --no-tests  without the hostile ones
+#
+# Needs a Rust compiler for wasm32-unknown-unknown: rustup's target where it can be had, otherwise Debian's packages with the
+# standard library built from source. Says what it installs. Run again, it rebuilds only what changed.
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root/plugins"
+target=wasm32-unknown-unknown
+out=${CARGO_TARGET_DIR:-$root/target}
+built=$out/wasm
+say() { echo "plugins: $*"; }
+
+connectors="connector-email noop"
+renderers="renderer"
+hostile=""
+if [ "${1:-}" != "--no-tests" ]; then
+    for folder in "$root"/tests/hostile/*/Cargo.toml; do
+        hostile="$hostile hostile-$(basename "$(dirname "$folder")")"
+    done
+fi
+
+has_rustup_target() {
+    command -v rustup >/dev/null 2>&1 && rustup target list --installed 2>/dev/null | grep -qx "$target"
+}
+has_debian_compiler() {
+    [ -x /usr/bin/rustc ] && [ -x /usr/bin/cargo ] && [ -x /usr/bin/wasm-ld-19 ] &&
+        [ -d "$(/usr/bin/rustc --print sysroot)/lib/rustlib/src/rust/library/std" ]
+}
+install_debian_compiler() {
+    packages="rustc-web cargo-web rust-web-src lld-19"
+    say "installing Debian's $packages (apt-get)"
+    as_root=""
+    [ "$(id -u)" -eq 0 ] || as_root="sudo"
+    $as_root apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $packages >/dev/null
+}
+
+if has_rustup_target; then
+    compiler=rustup
+elif has_debian_compiler; then
+    compiler=debian
+elif command -v rustup >/dev/null 2>&1 && say "adding rustup's target $target" &&
+    timeout 120 rustup target add "$target" >/dev/null 2>&1; then
+    compiler=rustup
+else
+    say "rustup's target cannot be had"
+    install_debian_compiler
+    compiler=debian
+fi
+
+# wasm_cargo ARGS: cargo for the guests. What the caller set for the host's own build must not reach them.
+wasm_cargo() {
+    if [ $compiler = rustup ]; then
+        env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS CARGO_TARGET_DIR="$built" cargo "$@"
+    else
+        # A stable compiler builds its own standard library only when it is told to take unstable options.
+        env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS -u RUSTUP_TOOLCHAIN CARGO_TARGET_DIR="$built" \
+            PATH="/usr/bin:$PATH" RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
+            CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-ld-19 \
+            /usr/bin/cargo "$@" -Zbuild-std=std,panic_abort
+    fi
+}
+build() {
+    wasm_cargo build --quiet --locked --release --lib --target "$target" "$@"
+}
+
+say "compiling with the $compiler compiler"
+# In separate runs: cargo joins the SDK's features within one, and a plugin must carry one world only.
+build $(printf -- '-p %s ' $connectors $hostile)
+build $(printf -- '-p %s ' $renderers)
+(cd "$root" && cargo build --quiet --locked --release -p pombo-componentize)
+
+componentize() {
+    "$out/release/pombo-componentize" "$built/$target/release/$(echo "$1" | tr - _).wasm" "$2"
+}
+for plugin in $connectors $renderers; do
+    componentize "$plugin" "$out/plugins/$plugin.wasm"
+done
+for case in $hostile; do
+    componentize "$case" "$out/hostile/${case#hostile-}.wasm"
+done
+say "ready in $out/plugins: $(cd "$out/plugins" && echo *.wasm)"

@@ -1,0 +1,34 @@
+//! Turns a core WebAssembly module, as a guest toolchain links it, into a component.
+//!
+//! The module carries the description of its world in a custom section that the binding generator put there; nothing else is
+//! needed, and no adapter is linked: a guest that imports WASI by its old core names is refused.
+
+use anyhow::{Context, Result};
+use wit_component::ComponentEncoder;
+
+/// The component made of `module`, validated.
+pub fn componentize(module: &[u8]) -> Result<Vec<u8>> {
+    ComponentEncoder::default()
+        .validate(true)
+        .module(module)
+        .context("this is no core module with a component's description in it (was it built with the SDK's export macro?)")?
+        .encode()
+        .context("the module does not fit the world it describes")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_is_no_module_is_refused() {
+        let error = super::componentize(b"not wasm").expect_err("must not be taken");
+        assert!(error.to_string().contains("no core module"), "{error}");
+    }
+
+    #[test]
+    fn a_module_without_a_world_gives_no_exports_but_is_valid() {
+        let empty = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
+        let component = super::componentize(&empty).expect("an empty module is a valid one");
+        assert_eq!(&component[..4], b"\0asm");
+        assert_ne!(component[4..8], empty[4..8], "the version field says component, not module");
+    }
+}

@@ -1,0 +1,263 @@
+//! The connector world: [`Connector`], its types, and the glue that keeps one instance of it beside concurrent calls.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::thread::LocalKey;
+
+use futures_channel::oneshot;
+
+/// The world as generated from `wit/`.
+#[allow(missing_docs, clippy::all)]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: ["../../wit/host", "../../wit/connector"],
+        world: "pombo:connector/connector",
+        generate_all,
+        additional_derives: [PartialEq],
+        pub_export_macro: true,
+        export_macro_name: "export_connector_world",
+        default_bindings_module: "pombo_plugin::connector::bindings",
+    });
+}
+
+pub use bindings::pombo::connector::types::*;
+/// The engine's interfaces.
+pub use bindings::pombo::host::{events, http, kv, media, smtp, websocket};
+
+/// A channel. One value serves one configured connector.
+#[allow(async_fn_in_trait, reason = "guests are single-threaded: no Send bound is wanted")]
+pub trait Connector: Sized + 'static {
+    /// Who this is and what it needs.
+    fn describe() -> Description;
+
+    /// The normal form of an address, or why it cannot be one. Must not need a session.
+    fn check_recipient(address: &str) -> Result<String, String> {
+        Ok(address.trim().to_owned())
+    }
+
+    /// Reads the configuration (JSON without its secret fields).
+    async fn start(config: &str) -> Result<Self, RunError>;
+
+    /// The long-lived part: hold the session, emit events. The default holds nothing and waits for the end.
+    async fn run(&self, stopped: Stopped) -> Result<(), RunError> {
+        stopped.await;
+        Ok(())
+    }
+
+    /// Sends one message; called many times at once.
+    async fn send(&self, message: Outgoing) -> Outcome;
+}
+
+impl Description {
+    /// A description that wants nothing, with room for the caller to set the rest.
+    pub fn new(name: &str, version: &str, channel: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            channel: channel.to_owned(),
+            display_name: name.to_owned(),
+            config_schema: r#"{"type":"object","additionalProperties":false}"#.to_owned(),
+            secret_fields: Vec::new(),
+            hosts: Vec::new(),
+            capabilities: Vec::new(),
+            features: Vec::new(),
+            idempotent_resend: false,
+            max_in_flight: 16,
+            needs_session: false,
+        }
+    }
+}
+
+/// Resolves when the engine asks the connector to end.
+#[derive(Debug)]
+pub struct Stopped(oneshot::Receiver<()>);
+
+impl std::future::Future for Stopped {
+    type Output = ();
+    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<()> {
+        // A dropped sender means the same as a sent signal: nobody is left to stop us.
+        std::pin::Pin::new(&mut self.0).poll(cx).map(|_| ())
+    }
+}
+
+/// Where the one instance lives, and who waits for it.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Slot<C> {
+    /// `run` has not read the configuration yet; sends that came early wait here.
+    Starting(Vec<oneshot::Sender<()>>),
+    /// Serving.
+    Running(Rc<C>, Option<oneshot::Sender<()>>),
+    /// `run` has returned.
+    Ended,
+}
+
+impl<C> Slot<C> {
+    /// Before `run`.
+    pub const fn new() -> Self {
+        Self::Starting(Vec::new())
+    }
+}
+
+impl<C> Default for Slot<C> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[doc(hidden)]
+pub async fn __run<C: Connector>(slot: &'static LocalKey<RefCell<Slot<C>>>, config: String) -> Result<(), RunError> {
+    crate::__install_panic_hook();
+    let (stop, stopped) = oneshot::channel();
+    let result = match C::start(&config).await {
+        Ok(connector) => {
+            let connector = Rc::new(connector);
+            let before = slot.replace(Slot::Running(connector.clone(), Some(stop)));
+            wake(before);
+            connector.run(Stopped(stopped)).await
+        }
+        Err(e) => Err(e),
+    };
+    wake(slot.replace(Slot::Ended));
+    result
+}
+
+fn wake<C>(before: Slot<C>) {
+    if let Slot::Starting(waiting) = before {
+        for waiter in waiting {
+            // A receiver that is gone needs no waking.
+            let _ = waiter.send(());
+        }
+    }
+}
+
+#[doc(hidden)]
+pub async fn __send<C: Connector>(slot: &'static LocalKey<RefCell<Slot<C>>>, message: Outgoing) -> Outcome {
+    loop {
+        let wait = slot.with_borrow_mut(|slot| match slot {
+            Slot::Running(connector, _) => Ok(connector.clone()),
+            Slot::Starting(waiting) => {
+                let (tx, rx) = oneshot::channel();
+                waiting.push(tx);
+                Err(Some(rx))
+            }
+            Slot::Ended => Err(None),
+        });
+        match wait {
+            Ok(connector) => return connector.send(message).await,
+            Err(Some(started)) => {
+                let _ = started.await;
+            }
+            Err(None) => return Outcome::Disconnected("the connector has stopped".to_owned()),
+        }
+    }
+}
+
+#[doc(hidden)]
+pub async fn __stop<C: Connector>(slot: &'static LocalKey<RefCell<Slot<C>>>) {
+    slot.with_borrow_mut(|slot| {
+        if let Slot::Running(_, stop) = slot
+            && let Some(stop) = stop.take()
+        {
+            // `run` may have returned already.
+            let _ = stop.send(());
+        }
+    });
+}
+
+/// Makes a [`Connector`](crate::connector::Connector) the plugin of this crate.
+#[macro_export]
+macro_rules! export_connector {
+    ($connector:ty) => {
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            use $crate::connector as sdk;
+
+            thread_local! {
+                static SLOT: ::std::cell::RefCell<sdk::Slot<$connector>> =
+                    const { ::std::cell::RefCell::new(sdk::Slot::new()) };
+            }
+            struct Exported;
+            impl sdk::bindings::Guest for Exported {
+                fn describe() -> sdk::Description {
+                    $crate::__install_panic_hook();
+                    <$connector as sdk::Connector>::describe()
+                }
+                fn check_recipients(
+                    recipients: ::std::vec::Vec<::std::string::String>,
+                ) -> ::std::vec::Vec<::std::result::Result<::std::string::String, ::std::string::String>> {
+                    recipients.iter().map(|r| <$connector as sdk::Connector>::check_recipient(r)).collect()
+                }
+                async fn run(config: ::std::string::String) -> ::std::result::Result<(), sdk::RunError> {
+                    sdk::__run(&SLOT, config).await
+                }
+                async fn send(message: sdk::Outgoing) -> sdk::Outcome {
+                    sdk::__send(&SLOT, message).await
+                }
+                async fn stop() {
+                    sdk::__stop(&SLOT).await
+                }
+            }
+            sdk::bindings::export_connector_world!(Exported with_types_in sdk::bindings);
+        };
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    struct Echo(String);
+    impl Connector for Echo {
+        fn describe() -> Description {
+            Description::new("echo", "1", "test")
+        }
+        async fn start(config: &str) -> Result<Self, RunError> {
+            if config == "bad" { Err(RunError::Config("no".into())) } else { Ok(Self(config.to_owned())) }
+        }
+        async fn send(&self, message: Outgoing) -> Outcome {
+            Outcome::Accepted(Some(format!("{}-{}", self.0, message.client_id)))
+        }
+    }
+
+    fn message(id: &str) -> Outgoing {
+        Outgoing {
+            client_id: id.into(),
+            to: "x".into(),
+            contact_name: None,
+            content: Content::Read(String::new()),
+            reply_to: None,
+            attempt: 1,
+            metadata: Vec::new(),
+        }
+    }
+
+    fn poll<F: Future>(f: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+        f.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn a_send_that_comes_before_the_configuration_waits_for_it() {
+        thread_local!(static SLOT: RefCell<Slot<Echo>> = const { RefCell::new(Slot::new()) });
+        let mut early = pin!(__send(&SLOT, message("1")));
+        assert!(poll(early.as_mut()).is_pending());
+        let mut run = pin!(__run(&SLOT, "c".into()));
+        assert!(poll(run.as_mut()).is_pending());
+        assert_eq!(poll(early.as_mut()), Poll::Ready(Outcome::Accepted(Some("c-1".into()))));
+        assert!(poll(pin!(__stop(&SLOT)).as_mut()).is_ready());
+        assert_eq!(poll(run.as_mut()), Poll::Ready(Ok(())));
+        assert!(matches!(poll(pin!(__send(&SLOT, message("2"))).as_mut()), Poll::Ready(Outcome::Disconnected(_))));
+    }
+
+    #[test]
+    fn a_bad_configuration_ends_run_and_frees_the_waiting() {
+        thread_local!(static SLOT: RefCell<Slot<Echo>> = const { RefCell::new(Slot::new()) });
+        let mut early = pin!(__send(&SLOT, message("1")));
+        assert!(poll(early.as_mut()).is_pending());
+        assert_eq!(poll(pin!(__run(&SLOT, "bad".into())).as_mut()), Poll::Ready(Err(RunError::Config("no".into()))));
+        assert!(matches!(poll(early.as_mut()), Poll::Ready(Outcome::Disconnected(_))));
+    }
+}

@@ -32,7 +32,7 @@ pub enum ErrorCode {
 }
 
 /// One field that is wrong and what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FieldProblem {
     /// Where, as the caller wrote it: `to`, `messages[3].priority`, `config.host`.
     pub field: String,

@@ -48,12 +48,17 @@ pub struct Ports {
 pub struct Commands {
     ports: Arc<Ports>,
     connector_writes: connectors::WriteLocks,
+    login_attempts: Arc<authenticate::LoginAttempts>,
 }
 
 impl Commands {
     /// Makes them over `ports`.
     pub fn new(ports: Ports) -> Self {
-        Self { ports: Arc::new(ports), connector_writes: connectors::WriteLocks::default() }
+        Self {
+            ports: Arc::new(ports),
+            connector_writes: connectors::WriteLocks::default(),
+            login_attempts: Arc::default(),
+        }
     }
     /// The ports, for a facade's own streaming (media) and readiness.
     pub fn ports(&self) -> &Ports {

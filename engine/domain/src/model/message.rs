@@ -111,6 +111,16 @@ impl Status {
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|s| s.as_str() == text)
     }
+    /// The status of a message at its creation.
+    pub fn at_birth(requires_approval: bool, scheduled_at: Option<Timestamp>, created_at: Timestamp) -> Self {
+        if requires_approval {
+            Self::PendingApproval
+        } else if scheduled_at.is_some_and(|at| at > created_at) {
+            Self::Waiting
+        } else {
+            Self::Pending
+        }
+    }
 }
 
 /// What a caller asked for, checked and normalised: all of a message but what the store assigns.
@@ -270,10 +280,8 @@ impl Message {
             reason: None,
             fetched: None,
         };
-        if self.content.requires_approval {
-            state.status = Status::PendingApproval;
-        } else if due_at > now {
-            state.status = Status::Waiting;
+        state.status = Status::at_birth(self.content.requires_approval, self.content.scheduled_at, now);
+        if state.status == Status::Waiting {
             state.reason = Some(Reason::new("scheduled", format!("scheduled for {}", due_at.to_iso())));
         }
         state

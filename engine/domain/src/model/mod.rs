@@ -7,6 +7,7 @@ pub mod delivery;
 pub mod import;
 pub mod message;
 pub mod tenant;
+mod variables;
 
 pub use attachment::Attachment;
 pub use connector::{Connector, ConnectorStatus, Pace, PaceState};

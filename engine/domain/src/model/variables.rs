@@ -1,0 +1,71 @@
+//! The variables that a message's template sees.
+
+use super::NewMessage;
+
+impl NewMessage {
+    /// A JSON object as text: the contact's name (`nome`, `name`) and its first word (`primeiro_nome`, `first_name`), then the
+    /// caller's own variables, which win. Without a contact name those four are undefined.
+    pub fn template_variables(&self) -> String {
+        let mut object = String::from("{");
+        if let Some(name) = self.contact_name.as_deref() {
+            let quoted = quoted(name);
+            let first = self::quoted(name.split_whitespace().next().unwrap_or(name));
+            object.push_str(&format!(
+                r#""nome":{quoted},"name":{quoted},"primeiro_nome":{first},"first_name":{first}"#
+            ));
+        }
+        // Later keys win wherever the object is read, so the caller's own follow.
+        let own = self.variables.as_deref().map(str::trim).and_then(|own| own.strip_prefix('{')).unwrap_or("}");
+        if object.len() > 1 && own.trim_start() != "}" {
+            object.push(',');
+        }
+        object.push_str(own);
+        object
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::ConnectorIndex;
+    use crate::model::MessageType;
+
+    fn variables(contact_name: Option<&str>, own: Option<&str>) -> Value {
+        let message = NewMessage {
+            connector: ConnectorIndex(0),
+            to: String::new(),
+            text: String::new(),
+            subject: None,
+            contact_name: contact_name.map(str::to_owned),
+            message_type: MessageType::General,
+            priority: 5,
+            scheduled_at: None,
+            requires_approval: false,
+            force_direct: false,
+            notes: None,
+            webhook_url: None,
+            external_id: None,
+            attachments: Vec::new(),
+            attachment_url: None,
+            variables: own.map(str::to_owned),
+        };
+        serde_json::from_str(&message.template_variables()).expect("a JSON object")
+    }
+
+    #[test]
+    fn the_name_its_first_word_and_the_callers_variables_which_win() {
+        assert_eq!(variables(None, None), json!({}));
+        assert_eq!(variables(None, Some(r#"{"a":1}"#)), json!({"a": 1}));
+        let ana = json!({"nome": "Ana \"Nina\" Sá", "name": "Ana \"Nina\" Sá", "primeiro_nome": "Ana", "first_name": "Ana"});
+        assert_eq!(variables(Some("Ana \"Nina\" Sá"), None), ana);
+        assert_eq!(variables(Some("Ana \"Nina\" Sá"), Some("{ }")), ana);
+        let own = variables(Some("Ana Sá"), Some(r#"{"nome":"Dona Ana","n":2}"#));
+        assert_eq!((&own["nome"], &own["first_name"], &own["n"]), (&json!("Dona Ana"), &json!("Ana"), &json!(2)));
+    }
+}

@@ -1,1 +1,24 @@
-//! pombo-api
+//! The HTTP facades over the domain's commands: each parses, calls one command and maps the answer.
+//!
+//! Layout
+//! - [`sendsync`]: the documented queue API, with its own wire types and OpenAPI document.
+//! - [`auth`]: credentials in a request → whose they are. [`error`]: failures, and the statuses an operation declares.
+//!   [`facade`]: the endpoint around each facade (request id, JSON for every error, panics). [`body`]: bodies within limits.
+//!   [`json`]: JSON in and out by serde_json, declared in the document. [`media_links`]: signed links to files.
+//! - [`app`]: puts the facades together, by path and by host. [`docs`]: the documentation page.
+//!
+//! Facades never import each other: a field renamed in one touches no other. This crate must not know how anything is stored,
+//! sent or rendered. Everything here runs on the task of the request.
+
+pub mod app;
+pub mod auth;
+pub mod body;
+pub mod docs;
+pub mod error;
+pub mod facade;
+pub mod json;
+pub mod media_links;
+pub mod options;
+
+pub use app::{Services, application};
+pub use options::{ApiOptions, ApiState, Limits};

@@ -1,0 +1,270 @@
+//! Credentials in a request: a login token (`Authorization: Bearer <JWT>`) or an API key (`X-API-Key`, or as a bearer, as the
+//! documentation shows both). Each facade that needs another place for its credential says so in its own module.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use poem::http::header::AUTHORIZATION;
+use poem::{Request, RequestBody};
+use poem_openapi::registry::{MetaSecurityScheme, Registry};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use pombo_domain::commands::authenticate::{Identity, LoggedIn};
+use pombo_domain::commands::tenants::{API_KEY_START, hash_api_key};
+use pombo_domain::{ErrorCode, Timestamp};
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+use crate::error::Failure;
+use crate::options::ApiState;
+
+const ISSUER: &str = "pombo";
+const AUDIENCE: &str = "pombo-api";
+
+/// The state that [`crate::facade::Facade`] put into the request.
+pub fn state_of(request: &Request) -> Result<&Arc<ApiState>, Failure> {
+    request.data::<Arc<ApiState>>().ok_or_else(|| Failure::internal("a handler runs outside of its facade"))
+}
+
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    iss: String,
+    aud: String,
+    /// The user's id.
+    sub: Uuid,
+    /// The tenant's id.
+    tenant: Uuid,
+    email: String,
+    iat: i64,
+    exp: i64,
+}
+
+/// Makes and reads login tokens: JWT, HS256.
+pub struct Tokens {
+    signing: EncodingKey,
+    checking: DecodingKey,
+    validation: Validation,
+    lifetime: Duration,
+}
+
+impl Tokens {
+    /// Tokens signed with `secret`.
+    pub fn new(secret: &[u8], lifetime: Duration) -> Self {
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.set_issuer(&[ISSUER]);
+        validation.set_audience(&[AUDIENCE]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        // Checked below by the engine's own clock.
+        validation.validate_exp = false;
+        Self {
+            signing: EncodingKey::from_secret(secret),
+            checking: DecodingKey::from_secret(secret),
+            validation,
+            lifetime,
+        }
+    }
+
+    /// The token of a login.
+    pub fn issue(&self, login: &LoggedIn, now: Timestamp) -> Result<String, Failure> {
+        let issued = now.0.div_euclid(1000);
+        let claims = Claims {
+            iss: ISSUER.to_owned(),
+            aud: AUDIENCE.to_owned(),
+            sub: login.user.id,
+            tenant: login.tenant.id,
+            email: login.user.email.clone(),
+            iat: issued,
+            exp: issued.saturating_add_unsigned(self.lifetime.as_secs()),
+        };
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
+            .map_err(|error| Failure::internal(format!("signing a token: {error}")))
+    }
+
+    fn read(&self, token: &str, now: Timestamp) -> Option<Claims> {
+        let claims = jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation).ok()?.claims;
+        (now.0.div_euclid(1000) < claims.exp).then_some(claims)
+    }
+}
+
+/// The value of `Authorization: Bearer …`.
+pub fn bearer(request: &Request) -> Option<&str> {
+    let (scheme, value) = request.headers().get(AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| value.trim())
+}
+
+/// Who calls, as a tenant. Extracting it fails with 401; put it before the body, so that nothing is read for a stranger.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller(pub Identity);
+
+impl Caller {
+    /// Whose credential the request carries. Both headers may be there, as in the documented samples: one valid credential
+    /// suffices, and two valid ones must be of the same tenant.
+    pub fn of(request: &Request) -> Result<Self, Failure> {
+        let state = state_of(request)?;
+        let by_key = request
+            .headers()
+            .get("x-api-key")
+            .map(|value| identify_key(state, value.to_str().unwrap_or_default().trim()))
+            .transpose()?;
+        let by_bearer = bearer(request).map(|token| identify_bearer(state, token)).transpose()?;
+        match (by_key.flatten(), by_bearer.flatten()) {
+            (Some(a), Some(b)) if a.tenant != b.tenant => Err(Failure::unauthorized(
+                "Authorization and X-API-Key belong to different tenants; send only one of them",
+            )),
+            (_, Some(identity)) | (Some(identity), None) => Ok(Self(identity)),
+            (None, None) if request.headers().contains_key(AUTHORIZATION) || by_key.is_some() => {
+                Err(Failure::unauthorized("the token is invalid or expired, or the API key is invalid or revoked"))
+            }
+            (None, None) => Err(Failure::unauthorized(
+                "send Authorization: Bearer with the access_token of a login, or X-API-Key with an API key",
+            )),
+        }
+    }
+}
+
+/// `None` when the credential is wrong; an error when that can not be told.
+fn only_unauthenticated(result: pombo_domain::Result<Identity>) -> Result<Option<Identity>, Failure> {
+    match result {
+        Ok(identity) => Ok(Some(identity)),
+        Err(error) if error.code == ErrorCode::Unauthenticated => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn identify_key(state: &ApiState, key: &str) -> Result<Option<Identity>, Failure> {
+    if !key.starts_with(API_KEY_START) || key.len() > 256 {
+        return Ok(None);
+    }
+    only_unauthenticated(state.commands.identify_api_key(key))
+}
+
+fn identify_bearer(state: &ApiState, token: &str) -> Result<Option<Identity>, Failure> {
+    if token.starts_with(API_KEY_START) {
+        return identify_key(state, token);
+    }
+    if token.len() > 4096 {
+        return Ok(None);
+    }
+    match state.tokens.read(token, state.commands.ports().clock.now()) {
+        Some(claims) => {
+            only_unauthenticated(state.commands.identify_user(claims.tenant, claims.sub, &claims.email))
+        }
+        None => Ok(None),
+    }
+}
+
+/// Whether `token` is the operator's. Compares digests in constant time.
+pub fn is_operator(state: &ApiState, token: &str) -> bool {
+    let given = hash_api_key(token);
+    state.options.operator_token_hash.is_some_and(|expected| bool::from(given.ct_eq(&expected)))
+}
+
+impl<'a> ApiExtractor<'a> for Caller {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        registry.create_security_scheme("bearer", bearer_scheme());
+        registry.create_security_scheme("apiKey", api_key_scheme());
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec!["bearer", "apiKey"]
+    }
+
+    fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> impl Future<Output = poem::Result<Self>> + Send {
+        std::future::ready(Self::of(request).map_err(Into::into))
+    }
+}
+
+fn bearer_scheme() -> MetaSecurityScheme {
+    MetaSecurityScheme {
+        ty: "http",
+        description: Some("The `access_token` of a login (JWT, expires), or an API key (`sk_live_…`)."),
+        name: None,
+        key_in: None,
+        scheme: Some("bearer"),
+        bearer_format: Some("JWT"),
+        flows: None,
+        openid_connect_url: None,
+    }
+}
+
+fn api_key_scheme() -> MetaSecurityScheme {
+    MetaSecurityScheme {
+        ty: "apiKey",
+        description: Some("An API key (`sk_live_…`); works until it is revoked."),
+        name: Some("X-API-Key"),
+        key_in: Some("header"),
+        scheme: None,
+        bearer_format: None,
+        flows: None,
+        openid_connect_url: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pombo_domain::TenantIndex;
+    use pombo_domain::model::{Tenant, User};
+
+    use super::*;
+
+    fn login() -> LoggedIn {
+        let tenant = Tenant {
+            id: Uuid::from_u128(1),
+            index: TenantIndex(1),
+            name: "Loja".to_owned(),
+            created_at: Timestamp(0),
+        };
+        let user = User {
+            id: Uuid::from_u128(2),
+            tenant: tenant.index,
+            email: "ana@loja.com".to_owned(),
+            name: "Ana".to_owned(),
+            password_hash: String::new(),
+            created_at: Timestamp(0),
+        };
+        LoggedIn { user, tenant }
+    }
+
+    #[test]
+    fn a_token_holds_until_it_expires_and_only_under_its_secret() {
+        let tokens = Tokens::new(b"one secret of thirty-two bytes..", Duration::from_secs(60));
+        let token = tokens.issue(&login(), Timestamp(1_000_000)).expect("signs");
+        let claims = tokens.read(&token, Timestamp(1_059_000)).expect("still valid");
+        assert_eq!((claims.tenant, claims.sub), (Uuid::from_u128(1), Uuid::from_u128(2)));
+        assert!(tokens.read(&token, Timestamp(1_060_000)).is_none(), "expired");
+        let others = Tokens::new(b"another secret of 32 bytes......", Duration::from_secs(60));
+        assert!(others.read(&token, Timestamp(1_000_000)).is_none(), "another secret");
+    }
+
+    #[test]
+    fn a_token_for_another_audience_or_without_a_signature_is_refused() {
+        let secret = b"one secret of thirty-two bytes..";
+        let tokens = Tokens::new(secret, Duration::from_secs(60));
+        let claims = |aud: &str| Claims {
+            iss: ISSUER.to_owned(),
+            aud: aud.to_owned(),
+            sub: Uuid::nil(),
+            tenant: Uuid::nil(),
+            email: String::new(),
+            iat: 0,
+            exp: i64::MAX / 1000,
+        };
+        let sign = |claims: &Claims, algorithm| {
+            jsonwebtoken::encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(secret)).expect("signs")
+        };
+        assert!(tokens.read(&sign(&claims(AUDIENCE), Algorithm::HS256), Timestamp(0)).is_some());
+        assert!(tokens.read(&sign(&claims("somebody else"), Algorithm::HS256), Timestamp(0)).is_none());
+        assert!(tokens.read(&sign(&claims(AUDIENCE), Algorithm::HS512), Timestamp(0)).is_none());
+        assert!(tokens.read("eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.", Timestamp(0)).is_none());
+    }
+}

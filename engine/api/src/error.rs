@@ -1,0 +1,181 @@
+//! Failures on their way to a caller. A handler fails with a [`Failure`] inside the type that declares which statuses the
+//! operation may answer; the facade's endpoint ([`crate::facade`]) writes the body in the facade's own form. The framework's own
+//! errors (no such path, a bad parameter …) become a [`Failure`] too.
+
+use std::marker::PhantomData;
+
+use poem::http::StatusCode;
+use poem_openapi::ApiResponse;
+use poem_openapi::payload::Payload;
+use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry};
+use poem_openapi::types::Type;
+use pombo_domain::{Error, ErrorCode, FieldProblem};
+
+use crate::json::SerdeJson;
+
+/// What went wrong, for the caller.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// Says what to change.
+    pub message: String,
+    /// The fields that are wrong, where it is about fields.
+    pub fields: Vec<FieldProblem>,
+    /// When to try again.
+    pub retry_after_ms: Option<u64>,
+    /// What only the log may know.
+    pub cause: Option<String>,
+}
+
+impl Failure {
+    /// A failure of `status`.
+    pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), fields: Vec::new(), retry_after_ms: None, cause: None }
+    }
+    /// 400.
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+    /// 401.
+    pub fn unauthorized(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, message)
+    }
+    /// 404.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("{what} not found"))
+    }
+    /// 413.
+    pub fn too_large(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+    }
+    /// 415.
+    pub fn wrong_content_type(got: &str, wanted: &str) -> Self {
+        let got: String = got.chars().take(100).filter(|c| !c.is_control()).collect();
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("Content-Type {got:?} is not taken here; send {wanted}"))
+    }
+    /// 500; `cause` goes to the log only.
+    pub fn internal(cause: impl Into<String>) -> Self {
+        let message = "internal error; the log has the details under this answer's X-Request-Id";
+        Self { cause: Some(cause.into()), ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, message) }
+    }
+
+    /// From whatever the framework or a handler failed with.
+    pub fn of(error: poem::Error) -> Self {
+        if let Some(failure) = error.downcast_ref::<Self>() {
+            return failure.clone();
+        }
+        let status = error.status();
+        match status {
+            StatusCode::NOT_FOUND => Self::new(status, "no operation has this path"),
+            StatusCode::METHOD_NOT_ALLOWED => Self::new(status, "this path does not take this method; see Allow"),
+            status if status.is_client_error() => Self::new(status, error.to_string()),
+            _ => Self::internal(error.to_string()),
+        }
+    }
+}
+
+impl poem::error::ResponseError for Failure {
+    fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let status = match error.code {
+            ErrorCode::Invalid | ErrorCode::Unsupported => StatusCode::BAD_REQUEST,
+            ErrorCode::Unauthenticated => StatusCode::UNAUTHORIZED,
+            ErrorCode::Forbidden => StatusCode::FORBIDDEN,
+            ErrorCode::NotFound => StatusCode::NOT_FOUND,
+            ErrorCode::Conflict => StatusCode::CONFLICT,
+            ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorCode::Internal => return Self::internal(error.message),
+        };
+        Self { fields: error.fields, retry_after_ms: error.retry_after_ms, ..Self::new(status, error.message) }
+    }
+}
+
+/// The statuses that an operation may fail with, to be joined with `|` as the parameter of [`Fails`].
+pub mod status {
+    /// 400.
+    pub const BAD_REQUEST: u16 = 1;
+    /// 401.
+    pub const UNAUTHORIZED: u16 = 1 << 1;
+    /// 403.
+    pub const FORBIDDEN: u16 = 1 << 2;
+    /// 404.
+    pub const NOT_FOUND: u16 = 1 << 3;
+    /// 409.
+    pub const CONFLICT: u16 = 1 << 4;
+    /// 413.
+    pub const TOO_LARGE: u16 = 1 << 5;
+    /// 415.
+    pub const CONTENT_TYPE: u16 = 1 << 6;
+    /// 429.
+    pub const TOO_MANY: u16 = 1 << 7;
+    /// 503, which every operation that writes may answer.
+    pub const UNAVAILABLE: u16 = 1 << 8;
+}
+
+const DECLARED: [(u16, u16, &str); 9] = [
+    (status::BAD_REQUEST, 400, "The request is wrong; `message` says what to change. Nothing was stored."),
+    (status::UNAUTHORIZED, 401, "No credential, or one that is wrong, expired or revoked."),
+    (status::FORBIDDEN, 403, "The credential does not allow this operation."),
+    (status::NOT_FOUND, 404, "Nothing by that id belongs to the credential's tenant."),
+    (status::CONFLICT, 409, "The present state does not allow it, or the Idempotency-Key was used for another request."),
+    (status::TOO_LARGE, 413, "The body or a file is larger than allowed. Nothing was stored."),
+    (status::CONTENT_TYPE, 415, "The Content-Type is not one of those the operation takes."),
+    (status::TOO_MANY, 429, "Too many attempts; Retry-After says when to come back."),
+    (status::UNAVAILABLE, 503, "The engine takes no writes now (stopping, or its disk fails). Nothing was stored."),
+];
+
+/// The failure of an operation that may answer the statuses in `SET` (besides 500), with bodies of the facade's form `B`.
+pub struct Fails<B, const SET: u16>(Failure, PhantomData<fn() -> B>);
+
+impl<B, const SET: u16, E: Into<Failure>> From<E> for Fails<B, SET> {
+    fn from(error: E) -> Self {
+        Self(error.into(), PhantomData)
+    }
+}
+
+impl<B, const SET: u16> From<Fails<B, SET>> for poem::Error {
+    fn from(fails: Fails<B, SET>) -> Self {
+        fails.0.into()
+    }
+}
+
+impl<B: Type + Send, const SET: u16> ApiResponse for Fails<B, SET> {
+    fn meta() -> MetaResponses {
+        let declared = DECLARED.iter().filter(|(bit, ..)| SET & bit != 0).map(|(_, status, text)| (*status, *text));
+        let internal = (500, "A defect of ours; the log has the details under this answer's X-Request-Id.");
+        let response = |(status, description): (u16, &'static str)| MetaResponse {
+            description,
+            status: Some(status),
+            status_range: None,
+            content: vec![MetaMediaType {
+                content_type: <SerdeJson<B> as Payload>::CONTENT_TYPE,
+                schema: B::schema_ref(),
+            }],
+            headers: if matches!(status, 429 | 503) { vec![retry_after()] } else { Vec::new() },
+        };
+        MetaResponses { responses: declared.chain([internal]).map(response).collect() }
+    }
+
+    fn register(registry: &mut Registry) {
+        B::register(registry);
+    }
+}
+
+fn retry_after() -> MetaHeader {
+    MetaHeader {
+        name: "Retry-After".to_owned(),
+        description: Some("Seconds until the next try makes sense.".to_owned()),
+        required: false,
+        deprecated: false,
+        schema: u32::schema_ref(),
+    }
+}

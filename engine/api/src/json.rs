@@ -1,0 +1,145 @@
+//! JSON in and out by serde_json straight from and to bytes, with the schema declared to the OpenAPI document. The framework's
+//! own `Json` goes through a tree of values, which costs more than all the rest of a large request.
+
+use std::future::Future;
+use std::marker::PhantomData;
+
+use bytes::Bytes;
+use poem::http::header;
+use poem::{Request, RequestBody};
+use poem_openapi::payload::Payload;
+use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaResponse, MetaResponses, MetaSchemaRef, Registry};
+use poem_openapi::types::Type;
+use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions};
+use serde::{Deserialize, Serialize};
+
+use crate::auth::state_of;
+use crate::body;
+use crate::error::Failure;
+use crate::options::Limits;
+
+/// Whether a Content-Type is JSON, whatever its parameters. A request without one is taken as JSON.
+pub fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+/// Which of the configured limits holds for a body.
+pub trait BodyLimit: Send + Sync + 'static {
+    /// The limit in bytes.
+    fn bytes(limits: &Limits) -> usize;
+}
+
+/// [`Limits::json_bytes`].
+pub struct Ordinary;
+
+impl BodyLimit for Ordinary {
+    fn bytes(limits: &Limits) -> usize {
+        limits.json_bytes
+    }
+}
+
+/// [`Limits::bulk_bytes`].
+pub struct Bulk;
+
+impl BodyLimit for Bulk {
+    fn bytes(limits: &Limits) -> usize {
+        limits.bulk_bytes
+    }
+}
+
+/// A JSON request body, still as bytes: the handler parses it into types that borrow from it. `T` is what the document says.
+pub struct JsonBytes<T, L = Ordinary> {
+    /// The body.
+    pub bytes: Bytes,
+    declared: PhantomData<fn() -> (T, L)>,
+}
+
+impl<T, L> JsonBytes<T, L> {
+    /// Parses it.
+    pub fn parse<'a, U: Deserialize<'a>>(&'a self) -> Result<U, Failure> {
+        parse(&self.bytes)
+    }
+}
+
+/// Parses a JSON body; the message says where it breaks, without quoting it.
+pub fn parse<'a, U: Deserialize<'a>>(bytes: &'a [u8]) -> Result<U, Failure> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        match error.classify() {
+            serde_json::error::Category::Data => Failure::bad_request(format!("the JSON body does not fit: {error}")),
+            serde_json::error::Category::Eof if bytes.is_empty() => Failure::bad_request("send a JSON body"),
+            _ => Failure::bad_request(format!("the body is not valid JSON ({place})")),
+        }
+    })
+}
+
+impl<'a, T: Type, L: BodyLimit> ApiExtractor<'a> for JsonBytes<T, L> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        let content = vec![MetaMediaType { content_type: "application/json", schema: T::schema_ref() }];
+        Some(MetaRequest { description: None, content, required: true })
+    }
+
+    fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> impl Future<Output = poem::Result<Self>> + Send {
+        async move {
+            if let Some(given) = request.header(header::CONTENT_TYPE)
+                && !is_json(given)
+            {
+                return Err(Failure::wrong_content_type(given, "application/json").into());
+            }
+            let limit = L::bytes(&state_of(request)?.options.limits);
+            let bytes = body::read(request, body, limit).await?;
+            Ok(Self { bytes, declared: PhantomData })
+        }
+    }
+}
+
+/// A JSON answer, written by serde. `T` declares the same shape to the document; a test of each facade compares the two.
+pub struct SerdeJson<T>(pub T);
+
+impl<T: Type + Send> Payload for SerdeJson<T> {
+    const CONTENT_TYPE: &'static str = "application/json";
+
+    fn schema_ref() -> MetaSchemaRef {
+        T::schema_ref()
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+impl<T: Serialize + Send> poem::IntoResponse for SerdeJson<T> {
+    fn into_response(self) -> poem::Response {
+        match serde_json::to_vec(&self.0) {
+            Ok(bytes) => poem::Response::builder().content_type("application/json").body(bytes),
+            // Reached only by a map whose keys are no texts; none of the wire types has one.
+            Err(_) => poem::http::StatusCode::INTERNAL_SERVER_ERROR.into(),
+        }
+    }
+}
+
+impl<T: Type + Send> ApiResponse for SerdeJson<T> {
+    fn meta() -> MetaResponses {
+        let content = vec![MetaMediaType { content_type: Self::CONTENT_TYPE, schema: T::schema_ref() }];
+        let response =
+            MetaResponse { description: "Done.", status: Some(200), status_range: None, content, headers: Vec::new() };
+        MetaResponses { responses: vec![response] }
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}

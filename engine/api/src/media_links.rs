@@ -1,0 +1,165 @@
+//! Signed links to the files of messages: `{public_url}/v1/media/{id}?exp=…&t=…&type=…&name=…&sig=…`. The signature covers
+//! everything else, so a link opens one file of one tenant until it expires and needs no other credential.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, Mac};
+use pombo_domain::model::Attachment;
+use pombo_domain::{TenantIndex, Timestamp};
+use sha2::Sha256;
+use uuid::Uuid;
+
+/// Makes and checks links.
+pub struct MediaLinks {
+    key: Hmac<Sha256>,
+    public_url: String,
+    lifetime: Duration,
+}
+
+/// What a valid link opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaLink {
+    /// Whose file.
+    pub tenant: TenantIndex,
+    /// Which.
+    pub id: Uuid,
+    /// MIME type.
+    pub content_type: String,
+    /// The name it was posted with.
+    pub file_name: String,
+}
+
+/// The query of a link as it came, not yet checked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LinkQuery {
+    /// Seconds since the epoch at which it ends.
+    pub exp: i64,
+    /// The tenant's number.
+    pub t: u32,
+    /// MIME type.
+    pub content_type: String,
+    /// File name.
+    pub name: String,
+    /// The signature, base64url.
+    pub sig: String,
+}
+
+impl MediaLinks {
+    /// Links signed with a key of their own, derived from `secret`.
+    pub fn new(secret: &[u8], public_url: &str, lifetime: Duration) -> Self {
+        let derived = mac(secret).chain_update(b"pombo media links").finalize().into_bytes();
+        Self { key: mac(&derived), public_url: public_url.trim_end_matches('/').to_owned(), lifetime }
+    }
+
+    /// The link of a tenant's file, valid from `now` on. Within an hour the same file has the same link.
+    pub fn url(&self, tenant: TenantIndex, file: &Attachment, now: Timestamp) -> String {
+        const HOUR: i64 = 3600;
+        let from = now.0.div_euclid(1000 * HOUR) * HOUR + HOUR;
+        let link = LinkQuery {
+            exp: from.saturating_add_unsigned(self.lifetime.as_secs()),
+            t: tenant.0,
+            content_type: file.content_type.clone(),
+            name: file.file_name.clone(),
+            sig: String::new(),
+        };
+        let sig = URL_SAFE_NO_PAD.encode(self.signed(file.id, &link).finalize().into_bytes());
+        format!(
+            "{}/v1/media/{}?exp={}&t={}&type={}&name={}&sig={sig}",
+            self.public_url,
+            file.id,
+            link.exp,
+            link.t,
+            escaped(&link.content_type),
+            escaped(&link.name),
+        )
+    }
+
+    /// What the link opens; `None` when it is not ours or over.
+    pub fn open(&self, id: Uuid, query: LinkQuery, now: Timestamp) -> Option<MediaLink> {
+        let given = URL_SAFE_NO_PAD.decode(query.sig.as_bytes()).ok()?;
+        self.signed(id, &query).verify_slice(&given).ok()?;
+        (now.0.div_euclid(1000) < query.exp).then(|| MediaLink {
+            tenant: TenantIndex(query.t),
+            id,
+            content_type: query.content_type,
+            file_name: query.name,
+        })
+    }
+
+    fn signed(&self, id: Uuid, link: &LinkQuery) -> Hmac<Sha256> {
+        let mut mac = self.key.clone();
+        mac.update(id.as_bytes());
+        mac.update(&link.exp.to_be_bytes());
+        mac.update(&link.t.to_be_bytes());
+        // The length keeps one field from running into the next.
+        mac.update(&(link.content_type.len() as u64).to_be_bytes());
+        mac.update(link.content_type.as_bytes());
+        mac.update(link.name.as_bytes());
+        mac
+    }
+}
+
+fn mac(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
+}
+
+/// Percent-encodes everything but unreserved characters.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query_of(url: &str) -> LinkQuery {
+        let (_, query) = url.split_once('?').expect("has a query");
+        let mut link = LinkQuery::default();
+        for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+            let value = value.replace("%20", " ").replace("%2F", "/");
+            match name {
+                "exp" => link.exp = value.parse().expect("a number"),
+                "t" => link.t = value.parse().expect("a number"),
+                "type" => link.content_type = value,
+                "name" => link.name = value,
+                "sig" => link.sig = value,
+                other => panic!("unexpected {other}"),
+            }
+        }
+        link
+    }
+
+    #[test]
+    fn a_link_opens_its_file_until_it_ends_and_nothing_else() {
+        let links = MediaLinks::new(b"secret", "http://127.0.0.1:8080/", Duration::from_secs(3600));
+        let file = Attachment {
+            id: Uuid::from_u128(9),
+            file_name: "meu boleto.pdf".to_owned(),
+            content_type: "application/pdf".to_owned(),
+            size: 3,
+        };
+        let now = Timestamp(1_700_000_000_000);
+        let url = links.url(TenantIndex(4), &file, now);
+        assert!(url.starts_with("http://127.0.0.1:8080/v1/media/00000000-0000-0000-0000-000000000009?exp="));
+        let query = query_of(&url);
+        let opened = links.open(file.id, query.clone(), now).expect("valid");
+        assert_eq!((opened.tenant, opened.file_name.as_str()), (TenantIndex(4), "meu boleto.pdf"));
+
+        assert!(links.open(Uuid::from_u128(8), query.clone(), now).is_none(), "another file");
+        assert!(links.open(file.id, LinkQuery { t: 5, ..query.clone() }, now).is_none(), "another tenant");
+        assert!(links.open(file.id, LinkQuery { exp: query.exp + 1, ..query.clone() }, now).is_none(), "longer");
+        assert!(links.open(file.id, query.clone(), now.plus_ms(3 * 3_600_000)).is_none(), "over");
+        let others = MediaLinks::new(b"another", "http://127.0.0.1:8080", Duration::from_secs(3600));
+        assert!(others.open(file.id, query, now).is_none(), "another secret");
+    }
+}

@@ -1,0 +1,73 @@
+//! What the server decides for the facades, and what every handler stands on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pombo_domain::commands::Commands;
+
+use crate::auth::Tokens;
+use crate::media_links::MediaLinks;
+
+/// Settings of the HTTP side. No secret of it is ever printed.
+#[derive(Clone)]
+pub struct ApiOptions {
+    /// How callers reach this engine, without a trailing slash: `http://127.0.0.1:8080`.
+    pub public_url: String,
+    /// Signs login tokens and media links; at least 32 random bytes.
+    pub secret: Vec<u8>,
+    /// How long a login lasts.
+    pub token_lifetime: Duration,
+    /// How long a link to a file works.
+    pub media_link_lifetime: Duration,
+    /// SHA-256 of the operator's token; without one, nobody is the operator.
+    pub operator_token_hash: Option<[u8; 32]>,
+    /// Host names served by the SendSync facade at the root; `*` stands for any characters but a dot.
+    pub sendsync_hosts: Vec<String>,
+    /// Sizes.
+    pub limits: Limits,
+}
+
+/// The largest bodies that are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// A JSON body, in bytes.
+    pub json_bytes: usize,
+    /// The JSON body of a bulk, in bytes.
+    pub bulk_bytes: usize,
+    /// A whole multipart body, in bytes.
+    pub multipart_bytes: u64,
+    /// Files of one message.
+    pub files: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            json_bytes: 5 * 1024 * 1024,
+            bulk_bytes: 32 * 1024 * 1024,
+            multipart_bytes: 200 * 1024 * 1024,
+            files: 10,
+        }
+    }
+}
+
+/// What every request carries: the commands and the settings made ready.
+pub struct ApiState {
+    /// The use cases.
+    pub commands: Commands,
+    /// The settings.
+    pub options: ApiOptions,
+    /// Login tokens.
+    pub tokens: Tokens,
+    /// Links to files.
+    pub media_links: MediaLinks,
+}
+
+impl ApiState {
+    /// Makes it.
+    pub fn new(commands: Commands, options: ApiOptions) -> Arc<Self> {
+        let tokens = Tokens::new(&options.secret, options.token_lifetime);
+        let media_links = MediaLinks::new(&options.secret, &options.public_url, options.media_link_lifetime);
+        Arc::new(Self { commands, options, tokens, media_links })
+    }
+}

@@ -1,0 +1,175 @@
+//! Files of tenants on disk: `DATA/media/<tenant>/<first two digits of the id>/<id>`, readable by the owner only.
+//!
+//! Invariant: a file under its final name is whole and synced; what is being received lies in `DATA/media/incoming` and is
+//! removed when the writer is dropped, or at the next start after a crash.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pombo_domain::TenantIndex;
+use pombo_domain::model::Attachment;
+use pombo_domain::model::attachment::MAX_FILE_BYTES;
+use pombo_domain::ports::{Entropy, MediaError, MediaStore, MediaWriter};
+use tokio::fs::{self, File};
+use tokio::io::AsyncWriteExt;
+use uuid::Uuid;
+
+use super::media_types::{clean_name, content_type};
+
+/// The media port.
+pub(crate) struct DiskMedia {
+    root: PathBuf,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl DiskMedia {
+    /// Opens (and makes) the folder `root`, removing what a crash left half received.
+    pub(crate) fn open(root: PathBuf, entropy: Arc<dyn Entropy>) -> io::Result<Self> {
+        let incoming = root.join("incoming");
+        make_folder(&incoming)?;
+        for entry in std::fs::read_dir(&incoming)? {
+            std::fs::remove_file(entry?.path())?;
+        }
+        Ok(Self { root, entropy })
+    }
+}
+
+fn make_folder(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+#[async_trait]
+impl MediaStore for DiskMedia {
+    async fn create(
+        &self,
+        tenant: TenantIndex,
+        file_name: &str,
+        said_type: Option<&str>,
+    ) -> Result<Box<dyn MediaWriter>, MediaError> {
+        let id = self.entropy.uuid();
+        let file_name = clean_name(file_name);
+        let content_type = content_type(said_type, &file_name);
+        let temporary = self.root.join("incoming").join(id.to_string());
+        let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).await?;
+        let attachment = Attachment { id, file_name, content_type, size: 0 };
+        let target = self.path(tenant, id);
+        Ok(Box::new(Receiving { file: Some(file), temporary, target, attachment, named: false }))
+    }
+
+    fn path(&self, tenant: TenantIndex, id: Uuid) -> PathBuf {
+        let id = id.to_string();
+        self.root.join(tenant.0.to_string()).join(&id[..2]).join(id)
+    }
+
+    async fn delete(&self, tenant: TenantIndex, id: Uuid) -> Result<(), MediaError> {
+        match fs::remove_file(self.path(tenant, id)).await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+struct Receiving {
+    file: Option<File>,
+    temporary: PathBuf,
+    target: PathBuf,
+    attachment: Attachment,
+    named: bool,
+}
+
+#[async_trait]
+impl MediaWriter for Receiving {
+    async fn write(&mut self, chunk: &[u8]) -> Result<(), MediaError> {
+        let size = self.attachment.size + chunk.len() as u64;
+        if size > MAX_FILE_BYTES {
+            return Err(MediaError::TooLarge);
+        }
+        let file = self.file.as_mut().ok_or(MediaError::NotFound)?;
+        file.write_all(chunk).await?;
+        self.attachment.size = size;
+        Ok(())
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<Attachment, MediaError> {
+        let mut file = self.file.take().ok_or(MediaError::NotFound)?;
+        file.flush().await?;
+        file.sync_all().await?;
+        drop(file);
+        let (temporary, target) = (self.temporary.clone(), self.target.clone());
+        let named = tokio::task::spawn_blocking(move || -> io::Result<()> {
+            let folder = target.parent().ok_or_else(|| io::Error::other("a media file lies in a folder"))?;
+            make_folder(folder)?;
+            std::fs::rename(&temporary, &target)?;
+            std::fs::File::open(folder)?.sync_all()
+        });
+        named.await.map_err(io::Error::other)??;
+        self.named = true;
+        Ok(self.attachment.clone())
+    }
+}
+
+impl Drop for Receiving {
+    fn drop(&mut self) {
+        if !self.named {
+            // Nothing to be done about a failure here: the next start removes it.
+            let _ = std::fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::super::entropy::OsEntropy;
+    use super::*;
+
+    const TENANT: TenantIndex = TenantIndex(3);
+
+    fn files_below(path: &Path) -> usize {
+        let entries = std::fs::read_dir(path).expect("folder");
+        entries.map(|e| e.expect("entry").path()).map(|p| if p.is_dir() { files_below(&p) } else { 1 }).sum()
+    }
+
+    #[tokio::test]
+    async fn a_finished_file_is_whole_private_and_can_be_deleted() {
+        let folder = tempfile::tempdir().expect("folder");
+        let media = DiskMedia::open(folder.path().join("media"), Arc::new(OsEntropy)).expect("opened");
+        let mut writer = media.create(TENANT, "../x/nota.pdf", None).await.expect("created");
+        writer.write(b"abc").await.expect("written");
+        writer.write(b"def").await.expect("written");
+        let attachment = writer.finish().await.expect("finished");
+        assert_eq!((attachment.file_name.as_str(), attachment.size), ("nota.pdf", 6));
+        assert_eq!(attachment.content_type, "application/pdf");
+        let path = media.path(TENANT, attachment.id);
+        assert_eq!(std::fs::read(&path).expect("there"), b"abcdef");
+        assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+        assert!(!media.path(TenantIndex(4), attachment.id).exists());
+        media.delete(TENANT, attachment.id).await.expect("deleted");
+        media.delete(TENANT, attachment.id).await.expect("deleting twice is no error");
+        assert_eq!(files_below(folder.path()), 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_finished_or_too_large_leaves_nothing() {
+        let folder = tempfile::tempdir().expect("folder");
+        let media = DiskMedia::open(folder.path().to_owned(), Arc::new(OsEntropy)).expect("opened");
+        let mut writer = media.create(TENANT, "a", None).await.expect("created");
+        writer.write(b"abc").await.expect("written");
+        drop(writer);
+        let mut writer = media.create(TENANT, "a", None).await.expect("created");
+        let megabyte = vec![0; 1024 * 1024];
+        for _ in 0..50 {
+            writer.write(&megabyte).await.expect("within the limit");
+        }
+        assert!(matches!(writer.write(b"x").await, Err(MediaError::TooLarge)));
+        drop(writer);
+        assert_eq!(files_below(folder.path()), 0);
+        std::fs::write(folder.path().join("incoming/left-by-a-crash"), b"x").expect("written");
+        DiskMedia::open(folder.path().to_owned(), Arc::new(OsEntropy)).expect("opened");
+        assert_eq!(files_below(folder.path()), 0);
+    }
+}

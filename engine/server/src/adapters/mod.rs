@@ -1,0 +1,14 @@
+//! The domain's ports that need the operating system: time, randomness, passwords, secrets, files and guarded outbound
+//! calls. Each file is one port; none knows the store, a plugin or a facade.
+
+pub(crate) mod clock;
+pub(crate) mod entropy;
+pub(crate) mod fetcher;
+pub(crate) mod guard;
+pub(crate) mod keys;
+pub(crate) mod media;
+pub(crate) mod media_types;
+pub(crate) mod outbound;
+pub(crate) mod passwords;
+pub(crate) mod secrets;
+pub(crate) mod webhooks;

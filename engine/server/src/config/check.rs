@@ -1,0 +1,138 @@
+//! What is wrong with a configuration's values, beyond their types. Pure.
+
+use super::{Config, parse_network};
+
+/// The APIs that a host name can be mapped to.
+const APIS: [&str; 1] = ["sendsync"];
+
+/// One sentence a problem, each naming its key.
+pub(super) fn problems(config: &Config) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut require = |holds: bool, key: &str, what: &str| {
+        if !holds {
+            problems.push(format!("{key} {what}"));
+        }
+    };
+
+    let http = &config.http;
+    require(
+        public_url_ok(&http.public_url),
+        "http.public_url",
+        "must be empty or http(s)://host[:port], without a path",
+    );
+    for (host, api) in &http.hosts {
+        require(
+            APIS.contains(&api.as_str()),
+            &format!("http.hosts.{host:?}"),
+            &format!("must name an API: {}", APIS.join(" or ")),
+        );
+        let plain = host.replace('*', "x");
+        let ok = !plain.is_empty()
+            && plain.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-'));
+        require(ok, &format!("http.hosts.{host:?}"), "must be a host name in lower case, without a port");
+    }
+    for proxy in &http.trusted_proxies {
+        require(
+            parse_network(proxy).is_some(),
+            "http.trusted_proxies",
+            &format!("has {proxy:?}, which is no address or network"),
+        );
+    }
+    require(http.max_connections > 0, "http.max_connections", "must be at least 1");
+    require((1..=300).contains(&http.header_timeout_seconds), "http.header_timeout_seconds", "must be from 1 to 300");
+    require((8..=1024).contains(&http.max_header_kb), "http.max_header_kb", "must be from 8 to 1024");
+    require(http.body_idle_timeout_seconds > 0, "http.body_idle_timeout_seconds", "must be at least 1");
+    require(http.request_timeout_seconds > 0, "http.request_timeout_seconds", "must be at least 1");
+    require((1..=4096).contains(&http.max_body_mb), "http.max_body_mb", "must be from 1 to 4096");
+
+    let security = &config.security;
+    let both = !security.secret_key.is_empty() && !security.secret_key_file.is_empty();
+    require(!both, "security.secret_key", "and security.secret_key_file are both set; keep one");
+    let token = security.operator_token.len();
+    require(token == 0 || token >= 24, "security.operator_token", "must have at least 24 characters");
+    require(
+        (1..=525_600).contains(&security.jwt_expiry_minutes),
+        "security.jwt_expiry_minutes",
+        "must be from 1 to 525600",
+    );
+    require(security.login_attempts_per_minute > 0, "security.login_attempts_per_minute", "must be at least 1");
+
+    let outbound = &config.outbound;
+    for (key, list) in [("outbound.allow", &outbound.allow), ("sandbox.allow_private", &config.sandbox.allow_private)] {
+        for entry in list {
+            require(target_ok(entry), key, &format!("has {entry:?}, which is no address, network or host name"));
+        }
+    }
+    require(outbound.connect_timeout_seconds > 0, "outbound.connect_timeout_seconds", "must be at least 1");
+    require(outbound.attachment_timeout_seconds > 0, "outbound.attachment_timeout_seconds", "must be at least 1");
+    require(outbound.attachment_max_redirects <= 20, "outbound.attachment_max_redirects", "must be at most 20");
+
+    let webhooks = &config.webhooks;
+    require((1..=120).contains(&webhooks.timeout_seconds), "webhooks.timeout_seconds", "must be from 1 to 120");
+    require(webhooks.max_in_flight > 0, "webhooks.max_in_flight", "must be at least 1");
+    require(webhooks.max_in_flight_per_host > 0, "webhooks.max_in_flight_per_host", "must be at least 1");
+    require(
+        !webhooks.retry_seconds.is_empty() && webhooks.retry_seconds.iter().all(|s| *s > 0),
+        "webhooks.retry_seconds",
+        "needs at least one pause, and none of 0",
+    );
+
+    let store = &config.store;
+    require((8..=65_536).contains(&store.cache_mb), "store.cache_mb", "must be from 8 to 65536");
+    require((8..=4096).contains(&store.write_buffer_mb), "store.write_buffer_mb", "must be from 8 to 4096");
+    require((16..=4096).contains(&store.journal_mb), "store.journal_mb", "must be from 16 to 4096");
+
+    let scheduler = &config.scheduler;
+    require(scheduler.max_attempts > 0, "scheduler.max_attempts", "must be at least 1");
+    require(scheduler.backoff_first_seconds > 0, "scheduler.backoff_first_seconds", "must be at least 1");
+    require(
+        scheduler.backoff_max_seconds >= scheduler.backoff_first_seconds,
+        "scheduler.backoff_max_seconds",
+        "must not be below backoff_first_seconds",
+    );
+    require((16..=100_000).contains(&scheduler.window), "scheduler.window", "must be from 16 to 100000");
+    require(scheduler.breaker_failures > 0, "scheduler.breaker_failures", "must be at least 1");
+    require((1..=1000).contains(&scheduler.render_batch), "scheduler.render_batch", "must be from 1 to 1000");
+
+    let sandbox = &config.sandbox;
+    require((4..=4096).contains(&sandbox.memory_mb), "sandbox.memory_mb", "must be from 4 to 4096");
+    require((10..=60_000).contains(&sandbox.cpu_deadline_ms), "sandbox.cpu_deadline_ms", "must be from 10 to 60000");
+    require(sandbox.host_call_timeout_seconds > 0, "sandbox.host_call_timeout_seconds", "must be at least 1");
+    require(sandbox.send_timeout_seconds > 0, "sandbox.send_timeout_seconds", "must be at least 1");
+    require((2..=10_000).contains(&sandbox.max_instances), "sandbox.max_instances", "must be from 2 to 10000");
+    require(sandbox.log_lines_per_second > 0, "sandbox.log_lines_per_second", "must be at least 1");
+
+    let demo = &config.demo;
+    require(demo.smtp_listen.ip().is_loopback(), "demo.smtp_listen", "must be a loopback address");
+    require(demo.page_listen.ip().is_loopback(), "demo.page_listen", "must be a loopback address");
+    require((1..=100_000).contains(&demo.max_mails), "demo.max_mails", "must be from 1 to 100000");
+    require(
+        config.log.level.parse::<tracing_subscriber::filter::targets::Targets>().is_ok(),
+        "log.level",
+        "must be error, warn, info, debug or trace, or a list like \"info,pombo_scheduler=debug\"",
+    );
+    problems
+}
+
+fn public_url_ok(text: &str) -> bool {
+    if text.is_empty() {
+        return true;
+    }
+    url::Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+    })
+}
+
+/// An address, a network, a host name or `*.domain`.
+fn target_ok(entry: &str) -> bool {
+    let host = entry.strip_prefix("*.").unwrap_or(entry);
+    parse_network(entry).is_some()
+        || (!host.is_empty()
+            && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+            && host.bytes().any(|b| b.is_ascii_alphabetic()))
+}

@@ -1,0 +1,172 @@
+//! The configuration: its types, one struct a section, units in the names. [`layers`] reads it, [`check`] says what is
+//! wrong with its values. The defaults and the documentation are `config.default.toml`.
+//!
+//! Invariant: every field stands in `config.default.toml`, so that no default hides in code.
+
+mod check;
+mod layers;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+pub(crate) use layers::{ConfigError, DEFAULTS, Overrides, load};
+
+/// All of it, checked.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) data: Data,
+    pub(crate) http: Http,
+    pub(crate) log: Log,
+    pub(crate) runtime: Runtime,
+    pub(crate) security: Security,
+    pub(crate) outbound: Outbound,
+    pub(crate) webhooks: Webhooks,
+    pub(crate) store: Store,
+    pub(crate) scheduler: Scheduler,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) demo: Demo,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Data {
+    pub(crate) dir: PathBuf,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Http {
+    pub(crate) listen: SocketAddr,
+    pub(crate) public_url: String,
+    pub(crate) max_connections: usize,
+    pub(crate) header_timeout_seconds: u64,
+    pub(crate) max_header_kb: usize,
+    pub(crate) body_idle_timeout_seconds: u64,
+    pub(crate) request_timeout_seconds: u64,
+    pub(crate) max_body_mb: u64,
+    pub(crate) trusted_proxies: Vec<String>,
+    pub(crate) hosts: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Log {
+    pub(crate) level: String,
+    pub(crate) format: LogFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Runtime {
+    pub(crate) worker_threads: usize,
+    pub(crate) drain_seconds: u64,
+}
+
+/// Holds secrets: has no `Debug` on purpose.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Security {
+    pub(crate) secret_key: String,
+    pub(crate) secret_key_file: String,
+    pub(crate) operator_token: String,
+    pub(crate) jwt_expiry_minutes: u64,
+    pub(crate) login_attempts_per_minute: u32,
+    pub(crate) password_hash_parallel: usize,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Outbound {
+    pub(crate) allow: Vec<String>,
+    pub(crate) connect_timeout_seconds: u64,
+    pub(crate) attachment_timeout_seconds: u64,
+    pub(crate) attachment_max_redirects: u32,
+    pub(crate) extra_ca_file: String,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Webhooks {
+    pub(crate) timeout_seconds: u64,
+    pub(crate) max_in_flight: usize,
+    pub(crate) max_in_flight_per_host: usize,
+    pub(crate) retry_seconds: Vec<u64>,
+    pub(crate) give_up_after_hours: u64,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Store {
+    pub(crate) cache_mb: u64,
+    pub(crate) write_buffer_mb: u64,
+    pub(crate) journal_mb: u64,
+    pub(crate) min_free_disk_mb: u64,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Scheduler {
+    pub(crate) max_attempts: u16,
+    pub(crate) backoff_first_seconds: u64,
+    pub(crate) backoff_max_seconds: u64,
+    pub(crate) window: usize,
+    pub(crate) breaker_failures: u32,
+    pub(crate) breaker_open_seconds: u64,
+    pub(crate) render_batch: usize,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sandbox {
+    pub(crate) plugin_dir: String,
+    pub(crate) memory_mb: u64,
+    pub(crate) cpu_deadline_ms: u64,
+    pub(crate) host_call_timeout_seconds: u64,
+    pub(crate) send_timeout_seconds: u64,
+    pub(crate) max_instances: u32,
+    pub(crate) kv_max_mb: u64,
+    pub(crate) log_lines_per_second: u32,
+    pub(crate) allow_private: Vec<String>,
+    pub(crate) smtp_plain_hosts: Vec<String>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Demo {
+    pub(crate) smtp_listen: SocketAddr,
+    pub(crate) page_listen: SocketAddr,
+    pub(crate) max_mails: usize,
+}
+
+impl Config {
+    /// The data folder's file or folder called `name`.
+    pub(crate) fn in_data(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.data.dir.join(name)
+    }
+
+    /// The address clients use, without a slash at its end.
+    pub(crate) fn public_url(&self) -> String {
+        match self.http.public_url.trim_end_matches('/') {
+            "" => format!("http://{}", self.http.listen),
+            url => url.to_owned(),
+        }
+    }
+}
+
+/// The first of an IP network's forms `10.0.0.0/8` or a single address.
+pub(crate) fn parse_network(text: &str) -> Option<ipnet::IpNet> {
+    text.parse().ok().or_else(|| text.parse().ok().map(|ip: std::net::IpAddr| ipnet::IpNet::from(ip)))
+}

@@ -1,0 +1,96 @@
+//! What an operator sees of the configuration.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::{Config, ConfigError, Overrides, load};
+
+fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+}
+
+fn with_file(text: &str, pairs: &[(&str, &str)], overrides: &Overrides) -> Result<Config, ConfigError> {
+    let mut file = tempfile::NamedTempFile::new().expect("temporary file");
+    file.write_all(text.as_bytes()).expect("written");
+    load(Some(file.path()), variables(pairs), overrides)
+}
+
+fn message(result: Result<Config, ConfigError>) -> String {
+    match result {
+        Ok(_) => panic!("accepted"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn the_defaults_alone_are_valid() {
+    let config = load(None, [], &Overrides::default()).expect("the defaults");
+    assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.public_url(), "http://127.0.0.1:8080");
+    assert!(config.http.hosts.is_empty());
+}
+
+#[test]
+fn the_file_wins_over_the_defaults_variables_over_the_file_and_the_command_line_over_all() {
+    let file = "[http]\nlisten = \"127.0.0.1:1\"\nmax_body_mb = 7\n[http.hosts]\n\"queue.example.com\" = \"sendsync\"\n[log]\nlevel = \"warn\"\n";
+    let env = [("POMBO_HTTP__LISTEN", "127.0.0.1:2"), ("POMBO_LOG__LEVEL", "debug"), ("HOME", "/root")];
+    let config = with_file(file, &env, &Overrides::default()).expect("valid");
+    assert_eq!(config.http.listen.port(), 2);
+    assert_eq!(config.http.max_body_mb, 7);
+    assert_eq!(config.http.hosts["queue.example.com"], "sendsync");
+    assert_eq!(config.log.level, "debug");
+    assert_eq!(config.http.header_timeout_seconds, 15);
+
+    let command_line = Overrides { listen: Some(([127, 0, 0, 1], 3).into()), data: Some(PathBuf::from("elsewhere")) };
+    let config = with_file(file, &env, &command_line).expect("valid");
+    assert_eq!(config.http.listen.port(), 3);
+    assert_eq!(config.in_data("x"), PathBuf::from("elsewhere/x"));
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_place_and_the_nearest_key() {
+    let text = message(with_file("[http]\nlissten = \"127.0.0.1:1\"\n", &[], &Overrides::default()));
+    assert!(text.contains("`http.lissten`") && text.contains("the file ") && text.contains("`http.listen`"), "{text}");
+
+    let text = message(load(None, variables(&[("POMBO_HTTP__LISTN", "127.0.0.1:1")]), &Overrides::default()));
+    assert!(text.contains("POMBO_HTTP__LISTN") && text.contains("`POMBO_HTTP__LISTEN`"), "{text}");
+
+    for bad in ["[htp]\n", "speed = 3\n", "[http.listen]\nx = 1\n"] {
+        assert!(with_file(bad, &[], &Overrides::default()).is_err(), "{bad}");
+    }
+    let text = message(load(None, variables(&[("POMBO_NONSENSE", "1")]), &Overrides::default()));
+    assert!(text.contains("POMBO_NONSENSE"), "{text}");
+}
+
+#[test]
+fn a_wrong_value_names_its_key_and_source_and_never_shows_the_value() {
+    let text = message(load(None, variables(&[("POMBO_HTTP__MAX_BODY_MB", "many")]), &Overrides::default()));
+    assert!(text.contains("http.max_body_mb") && text.contains("POMBO_HTTP__MAX_BODY_MB"), "{text}");
+
+    let text = message(load(None, variables(&[("POMBO_OPERATOR_TOKEN", "hunter2")]), &Overrides::default()));
+    assert!(text.contains("security.operator_token") && !text.contains("hunter2"), "{text}");
+
+    let text = message(with_file("[http.hosts]\n\"a.example\" = \"nothing\"\n", &[], &Overrides::default()));
+    assert!(text.contains("a.example") && text.contains("sendsync"), "{text}");
+
+    let text = message(with_file("[outbound]\nallow = [\"10.0.0.0/99\"]\n", &[], &Overrides::default()));
+    assert!(text.contains("outbound.allow"), "{text}");
+
+    let text = message(with_file("[log]\nformat = \"xml\"\n", &[], &Overrides::default()));
+    assert!(text.contains("log.format") && text.contains("json"), "{text}");
+}
+
+#[test]
+fn variables_take_lists_with_commas_numbers_for_texts_and_the_two_short_names() {
+    let env = [
+        ("POMBO_OUTBOUND__ALLOW", "127.0.0.0/8, files.internal"),
+        ("POMBO_WEBHOOKS__RETRY_SECONDS", "1,2,3"),
+        ("POMBO_SECRET_KEY", "1234567890123456789012345678901234567890123456789012345678901234"),
+        ("POMBO_SECURITY__OPERATOR_TOKEN", "123456789012345678901234567890"),
+    ];
+    let config = load(None, variables(&env), &Overrides::default()).expect("valid");
+    assert_eq!(config.outbound.allow, ["127.0.0.0/8", "files.internal"]);
+    assert_eq!(config.webhooks.retry_seconds, [1, 2, 3]);
+    assert!(config.security.secret_key.starts_with("1234"));
+    assert_eq!(config.security.operator_token.len(), 30);
+}

@@ -1,1 +1,40 @@
-//! pombo-scheduler
+//! Everything that is due and must be done once: messages, their retries and schedules, and webhooks.
+//!
+//! Layout
+//! - [`Scheduler`], [`Handle`]: starts the tasks; all that the rest of the program sees.
+//! - [`pace`], [`breaker`], [`retry`], [`draw`]: the rules, pure functions of (state, now, seed).
+//! - [`window`]: the bounded part of a queue that a lane holds; [`gate`]: turns between tenants.
+//! - `observer`: notes what commits mean. Runs on the store's committer thread; never blocks, never commits.
+//! - `lane/`: the task of one connector: `claim`, `outcome`, `hold`, `purge`.
+//! - `scheduled`: the task that moves what has become due. `recovery`: what was in flight, decided before the lanes start.
+//! - [`webhooks`]: the task that delivers webhooks.
+//!
+//! It stands on the domain's ports alone: it must not know HTTP, WebAssembly or a database.
+//!
+//! Invariant: an attempt is stored before the connector is called, its outcome after. A message that was stored as PROCESSING
+//! and has no outcome is decided by [`retry`]'s rule for a crash, never sent again silently.
+
+pub mod breaker;
+mod context;
+pub mod draw;
+pub mod gate;
+mod lane;
+mod metrics;
+mod observer;
+mod options;
+pub mod pace;
+mod recovery;
+pub mod retry;
+mod scheduled;
+mod scheduler;
+mod view;
+pub mod webhooks;
+pub mod window;
+
+pub use metrics::MetricsSnapshot;
+pub use options::{Options, Ports, SigningSecrets, WebhookOptions};
+pub use scheduler::{Handle, Scheduler};
+pub use view::{BreakerView, PaceView};
+
+/// The last instant that a timestamp may name (the year 9999): "all of the scheduled queue".
+const FAR: i64 = 253_402_300_799_999;

@@ -1,0 +1,16 @@
+//! What all tasks of one scheduler share.
+
+use std::sync::Arc;
+
+use crate::gate::Gate;
+use crate::metrics::Metrics;
+use crate::observer::Notes;
+use crate::options::{Options, Ports};
+
+pub(crate) struct Context {
+    pub(crate) ports: Ports,
+    pub(crate) options: Options,
+    pub(crate) notes: Arc<Notes>,
+    pub(crate) gate: Gate,
+    pub(crate) metrics: Metrics,
+}

@@ -1,0 +1,585 @@
+//! A connector's lane: one task that claims from its queue at its pace, hands messages to the connector and stores what became
+//! of them. Claims, sends and outcome commits of different batches overlap; nothing is spawned per message.
+//!
+//! It must not know how a message was posted or what a plugin does with it. All its state but the window and the pace (shared
+//! with the observer and the handle) lives in the task; what matters after a crash is in the store.
+
+mod claim;
+mod hold;
+mod outcome;
+pub(crate) mod purge;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
+use futures::{FutureExt, future};
+use pombo_domain::model::attachment::Attachment;
+use pombo_domain::model::connector::{Connector, ConnectorStatus, PaceState};
+use pombo_domain::model::contact::ContactType;
+use pombo_domain::model::message::{Message, MessageState, Position};
+use pombo_domain::ports::{OutboundError, ReadyEntry, SendOutcome, SessionState, StoreError};
+use pombo_domain::{MessageKey, Timestamp};
+
+use crate::breaker;
+use crate::context::Context;
+use crate::draw::Draw;
+use crate::metrics::Metrics;
+use crate::observer::LaneShared;
+use crate::pace::{Decision, PaceRules};
+use crate::retry::Ending;
+use claim::{Candidate, ClaimDone, Claimed};
+use hold::{Held, HoldDone};
+
+/// How often the same message may find the connection gone before it goes behind its equals.
+const PROBES_PER_MESSAGE: u32 = 3;
+/// Outcomes stored in one commit, at most.
+const OUTCOMES_PER_COMMIT: usize = 512;
+
+/// What a lane knows of its connector; made anew when the connector changes.
+pub(crate) struct LaneConfig {
+    pub(crate) connector: Arc<Connector>,
+    pub(crate) rules: PaceRules,
+    pub(crate) idempotent: bool,
+    needs_session: bool,
+    max_in_flight: usize,
+    contact_kind: Option<ContactType>,
+}
+
+impl LaneConfig {
+    /// From the connector and what its plugin says of itself; without the plugin, a resend counts as not idempotent.
+    pub(crate) fn new(context: &Context, connector: Arc<Connector>) -> Self {
+        let plugin = context.ports.connectors.plugin(&connector.plugin);
+        let bound = plugin.as_ref().map_or(1, |plugin| plugin.max_in_flight.max(1));
+        let contact_kind = match connector.channel.as_str() {
+            "email" => Some(ContactType::Email),
+            channel if channel.starts_with("whatsapp") => Some(ContactType::WhatsApp),
+            _ => None,
+        };
+        Self {
+            rules: PaceRules::new(connector.pace.clone()),
+            idempotent: plugin.as_ref().is_some_and(|plugin| plugin.idempotent_resend),
+            needs_session: plugin.as_ref().is_some_and(|plugin| plugin.needs_session),
+            max_in_flight: usize::from(connector.pace.max_in_flight.clamp(1, bound)),
+            contact_kind,
+            connector,
+        }
+    }
+}
+
+/// A message whose attempt is stored and whose outcome is not.
+struct InFlight {
+    key: MessageKey,
+    state: MessageState,
+    first_due: Timestamp,
+    direct: bool,
+    /// Kept only where a webhook will tell of the outcome.
+    message: Option<Box<Message>>,
+}
+
+impl InFlight {
+    fn new(message: Message, state: MessageState, direct: bool) -> Self {
+        let scheduled = message.content.scheduled_at.unwrap_or(message.created_at);
+        Self {
+            key: message.key,
+            state,
+            first_due: scheduled.max(message.created_at),
+            direct,
+            message: message.content.webhook_url.is_some().then(|| Box::new(message)),
+        }
+    }
+}
+
+/// An attempt and how it ended.
+struct Ended {
+    in_flight: InFlight,
+    ending: Ending,
+    /// It goes behind its equals instead of keeping its place.
+    rejoin: bool,
+}
+
+type Fetched = Result<Attachment, OutboundError>;
+
+/// The task's state.
+pub(crate) struct Lane {
+    context: Arc<Context>,
+    config: Arc<LaneConfig>,
+    shared: Arc<LaneShared>,
+    draw: Draw,
+    /// Claims under way, and how many entries they hold.
+    claims: FuturesUnordered<BoxFuture<'static, ClaimDone>>,
+    claiming: usize,
+    /// Claimed, waiting for a free send slot.
+    backlog: VecDeque<Claimed>,
+    sends: FuturesUnordered<BoxFuture<'static, (InFlight, SendOutcome)>>,
+    outcomes: Vec<Ended>,
+    commits: FuturesUnordered<BoxFuture<'static, usize>>,
+    committing: usize,
+    /// The pace state changed by an outcome and is not stored yet.
+    pace_changed: bool,
+    fetches: FuturesUnordered<BoxFuture<'static, (ReadyEntry, Fetched)>>,
+    fetch_queue: VecDeque<(ReadyEntry, String)>,
+    fetching: BTreeSet<ReadyEntry>,
+    fetched: HashMap<MessageKey, Fetched>,
+    holding: Option<BoxFuture<'static, HoldDone>>,
+    held: Option<Held>,
+    /// Claims rest until then after the store refused one.
+    rest_until: Option<Timestamp>,
+    store_failures: u32,
+    /// The message that found the connection gone last, and how often in a row.
+    last_probe: Option<(MessageKey, u32)>,
+    timer: Option<(Timestamp, BoxFuture<'static, ()>)>,
+}
+
+impl Lane {
+    pub(crate) fn new(context: Arc<Context>, connector: Arc<Connector>, shared: Arc<LaneShared>) -> Self {
+        let config = Arc::new(LaneConfig::new(&context, connector));
+        let draw = Draw::new(context.ports.entropy.u64());
+        Self {
+            context,
+            config,
+            shared,
+            draw,
+            claims: FuturesUnordered::new(),
+            claiming: 0,
+            backlog: VecDeque::new(),
+            sends: FuturesUnordered::new(),
+            outcomes: Vec::new(),
+            commits: FuturesUnordered::new(),
+            committing: 0,
+            pace_changed: false,
+            fetches: FuturesUnordered::new(),
+            fetch_queue: VecDeque::new(),
+            fetching: BTreeSet::new(),
+            fetched: HashMap::new(),
+            holding: None,
+            held: None,
+            rest_until: None,
+            store_failures: 0,
+            last_probe: None,
+            timer: None,
+        }
+    }
+
+    /// Runs until draining is over or the connector is deleted and its queue is empty.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let now = self.context.ports.clock.now();
+            if self.shared.changed.swap(false, Ordering::AcqRel) {
+                self.read_connector();
+            }
+            if self.shared.probe.swap(false, Ordering::AcqRel) {
+                breaker::probe_now(&mut self.shared.pace.lock(), now);
+            }
+            self.start_sends(now);
+            self.start_commit();
+            let look_again = self.start_claims(now);
+            self.start_fetches();
+            self.set_timer(look_again);
+            self.shared.in_flight.store(self.busy() + self.outcomes.len() + self.committing, Ordering::Relaxed);
+            if self.is_idle() {
+                if self.context.notes.is_draining() {
+                    return;
+                }
+                if self.config.connector.status == ConnectorStatus::Deleted && self.purge().await {
+                    return;
+                }
+            }
+            self.wait().await;
+        }
+    }
+
+    /// With the connector: about to be claimed, claimed, or being sent.
+    fn busy(&self) -> usize {
+        self.claiming + self.backlog.len() + self.sends.len()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.busy() == 0 && self.outcomes.is_empty() && self.commits.is_empty() && self.holding.is_none()
+    }
+
+    async fn wait(&mut self) {
+        let shared = self.shared.clone();
+        tokio::select! {
+            biased;
+            Some(count) = self.commits.next() => self.stored(count),
+            Some(done) = self.claims.next() => self.claimed(done),
+            Some(done) = self.sends.next() => self.sent(done),
+            done = optional(&mut self.holding) => self.hold_done(done),
+            Some((entry, fetched)) = self.fetches.next() => self.fetch_done(entry, fetched),
+            () = shared.wake.notified() => {}
+            () = timer(&mut self.timer) => self.timer = None,
+        }
+    }
+
+    fn read_connector(&mut self) {
+        match self.context.ports.store.connector(self.shared.connector) {
+            Ok(Some(connector)) => self.config = Arc::new(LaneConfig::new(&self.context, connector)),
+            Ok(None) => {}
+            Err(error) => tracing::error!(connector = %self.config.connector.id, %error, "connector not read"),
+        }
+    }
+
+    fn set_timer(&mut self, at: Option<Timestamp>) {
+        match (at, &self.timer) {
+            (None, _) => self.timer = None,
+            (Some(at), Some((set, _))) if at == *set => {}
+            (Some(at), _) => {
+                let clock = self.context.ports.clock.clone();
+                self.timer = Some((at, async move { clock.sleep_until(at).await }.boxed()));
+            }
+        }
+    }
+
+    // ---- claims ----
+
+    /// Begins what the pace and the free room allow; when to look again.
+    fn start_claims(&mut self, now: Timestamp) -> Option<Timestamp> {
+        if self.context.notes.is_draining() || self.config.connector.status != ConnectorStatus::Active {
+            return None;
+        }
+        if let Some(at) = self.rest_until.filter(|at| *at > now) {
+            return Some(at);
+        }
+        self.rest_until = None;
+        loop {
+            let pace = self.shared.pace.lock().clone();
+            let counts = self.config.rules.counts();
+            let parallel = if counts || pace.failures > 0 { 1 } else { 2 };
+            if self.claims.len() >= parallel || self.holding.is_some() {
+                return None;
+            }
+            let mut room = self.room(counts);
+            if room == 0 || !self.refill(room, now) {
+                return self.rest_until;
+            }
+            let head = self.shared.window.lock().first()?;
+            // A paced lane keeps its order even while the head's attachment is being fetched.
+            if counts && self.fetching.first().is_some_and(|fetching| *fetching < head) {
+                return None;
+            }
+            let rules = &self.config.rules;
+            let (normal, direct) = (rules.decide(&pace, now), rules.decide_direct(&pace, now));
+            let decision = if head.order.is_direct() { direct } else { normal };
+            match decision {
+                Decision::Wait { until, hold } => {
+                    if until.since(now) >= self.context.options.hold_after_ms {
+                        self.show_hold(Held { entry: head, hold, until });
+                    }
+                    return Some(until);
+                }
+                Decision::Go { probe: true, .. } if self.busy() > 0 => return None,
+                Decision::Go { probe, .. } => {
+                    if self.config.needs_session && !self.has_session() {
+                        let seed = self.draw.seed();
+                        let policy = &self.context.options.breaker;
+                        breaker::disconnected(policy, &mut self.shared.pace.lock(), now, seed);
+                        continue;
+                    }
+                    if probe {
+                        room = 1;
+                    }
+                }
+            }
+            let allowed = |decision| match decision {
+                Decision::Go { room: paced, .. } => room.min(usize::try_from(paced).unwrap_or(usize::MAX)),
+                Decision::Wait { .. } => 0,
+            };
+            let (direct, normal) = (allowed(direct), allowed(normal));
+            self.start_claim(room, direct, normal);
+        }
+    }
+
+    /// How many may be claimed now.
+    fn room(&self, counts: bool) -> usize {
+        let options = &self.context.options;
+        let ahead = if self.config.idempotent && !counts { options.claim_ahead } else { 0 };
+        let slots = (self.config.max_in_flight + ahead).saturating_sub(self.busy());
+        let outstanding = self.busy() + self.outcomes.len() + self.committing;
+        let fetching = self.fetching.len() + self.fetch_queue.len();
+        slots
+            .min(options.lane_outstanding.saturating_sub(outstanding))
+            .min(options.batch.saturating_sub(fetching))
+            .min(options.batch)
+    }
+
+    /// Reads on from disk where the window runs low; false when the store did not answer.
+    fn refill(&mut self, want: usize, now: Timestamp) -> bool {
+        let request = self.shared.window.lock().begin_refill(want);
+        let Some(request) = request else { return true };
+        match self.context.ports.store.ready(self.shared.connector, request.after, request.limit) {
+            Ok(found) => {
+                self.shared.window.lock().finish_refill(found);
+                true
+            }
+            Err(error) => {
+                self.shared.window.lock().abort_refill();
+                self.rest(&error, now);
+                false
+            }
+        }
+    }
+
+    fn has_session(&self) -> bool {
+        matches!(self.context.ports.connectors.session(self.shared.connector), SessionState::Connected)
+    }
+
+    fn start_claim(&mut self, room: usize, direct: usize, normal: usize) {
+        let mut entries = {
+            let mut window = self.shared.window.lock();
+            let mut entries = window.take(direct, 0);
+            entries.extend(window.take(0, normal.min(room - entries.len())));
+            entries
+        };
+        if !self.fetching.is_empty() {
+            entries.retain(|entry| !self.fetching.contains(entry));
+        }
+        if entries.is_empty() {
+            return;
+        }
+        let fetched = &mut self.fetched;
+        let candidates: Vec<Candidate> =
+            entries.into_iter().map(|entry| Candidate { entry, fetched: fetched.remove(&entry.key) }).collect();
+        self.claiming += candidates.len();
+        let (context, config, shared) = (self.context.clone(), self.config.clone(), self.shared.clone());
+        self.claims.push(claim::claim(context, config, shared, candidates, self.draw.seed()).boxed());
+    }
+
+    fn claimed(&mut self, done: ClaimDone) {
+        let ClaimDone { taken, claimed, ended, fetch, back, error } = done;
+        self.claiming -= taken;
+        let in_flight = i64::try_from(claimed.len() + ended.len()).unwrap_or(0);
+        self.context.metrics.in_flight.fetch_add(in_flight, Ordering::Relaxed);
+        self.backlog.extend(claimed);
+        self.outcomes.extend(ended);
+        for (entry, url) in fetch {
+            self.fetching.insert(entry);
+            self.fetch_queue.push_back((entry, url));
+        }
+        for Candidate { entry, fetched } in back {
+            if let Some(fetched) = fetched {
+                self.fetched.insert(entry.key, fetched);
+            }
+            self.shared.window.lock().note(entry);
+        }
+        match error {
+            Some(error) => self.rest(&error, self.context.ports.clock.now()),
+            None => self.store_failures = 0,
+        }
+    }
+
+    /// The store refused: log it once, and rest.
+    fn rest(&mut self, error: &StoreError, now: Timestamp) {
+        self.store_failures += 1;
+        Metrics::add(&self.context.metrics.store_errors, 1);
+        if self.store_failures == 1 {
+            tracing::error!(connector = %self.config.connector.id, %error, "the lane rests: the store refused");
+        }
+        let pause = self.context.options.store_retry.delay_ms(self.store_failures, self.draw.seed());
+        self.rest_until = Some(now.plus_ms(pause.max(1)));
+    }
+
+    // ---- sends and outcomes ----
+
+    /// Why claimed messages must not be handed to the connector now.
+    fn not_now(&self, now: Timestamp) -> Option<&'static str> {
+        if self.context.notes.is_draining() {
+            return Some("the engine is stopping");
+        }
+        if self.config.connector.status != ConnectorStatus::Active {
+            return Some("the connector is paused");
+        }
+        let pace = self.shared.pace.lock();
+        if pace.open_until > now || pace.throttled_until > now {
+            return Some("the connector is disconnected or throttled");
+        }
+        None
+    }
+
+    fn start_sends(&mut self, now: Timestamp) {
+        if self.backlog.is_empty() {
+            return;
+        }
+        if let Some(why) = self.not_now(now) {
+            let returned = std::mem::take(&mut self.backlog);
+            let count = u32::try_from(returned.len()).unwrap_or(u32::MAX);
+            self.config.rules.refund(&mut self.shared.pace.lock(), count);
+            self.pace_changed = true;
+            let ending = || Ending::NotCalled(why);
+            self.outcomes.extend(returned.into_iter().map(|claimed| Ended {
+                in_flight: claimed.in_flight,
+                ending: ending(),
+                rejoin: false,
+            }));
+            return;
+        }
+        while self.sends.len() < self.config.max_in_flight {
+            let Some(Claimed { in_flight, outgoing }) = self.backlog.pop_front() else { return };
+            let (connectors, connector) = (self.context.ports.connectors.clone(), self.shared.connector);
+            self.sends.push(async move { (in_flight, connectors.send(connector, outgoing).await) }.boxed());
+        }
+    }
+
+    /// Takes this outcome and all others that are there already.
+    fn sent(&mut self, first: (InFlight, SendOutcome)) {
+        let now = self.context.ports.clock.now();
+        let mut next = Some(first);
+        while let Some((in_flight, outcome)) = next {
+            self.note_outcome(in_flight, outcome, now);
+            if self.outcomes.len() >= OUTCOMES_PER_COMMIT {
+                return;
+            }
+            next = self.sends.next().now_or_never().flatten();
+        }
+    }
+
+    fn note_outcome(&mut self, in_flight: InFlight, outcome: SendOutcome, now: Timestamp) {
+        let name = outcome::counter(&self.context.metrics, &outcome);
+        let mut rejoin = false;
+        let mut pace = self.shared.pace.lock();
+        match &outcome {
+            SendOutcome::Disconnected(_) => {
+                let was_open = pace.open_until > now;
+                breaker::disconnected(&self.context.options.breaker, &mut pace, now, self.draw.seed());
+                self.config.rules.refund(&mut pace, 1);
+                self.pace_changed = true;
+                if !was_open {
+                    tracing::info!(connector = %self.config.connector.id, failures = pace.failures, "breaker opened");
+                }
+                let again = match self.last_probe {
+                    Some((key, count)) if key == in_flight.key => count + 1,
+                    _ => 1,
+                };
+                rejoin = again >= PROBES_PER_MESSAGE;
+                self.last_probe = Some((in_flight.key, if rejoin { 0 } else { again }));
+            }
+            SendOutcome::Throttled { retry_after_ms, .. } => {
+                breaker::throttled(&self.context.options.breaker, &mut pace, now, *retry_after_ms);
+                self.config.rules.refund(&mut pace, 1);
+                self.pace_changed = true;
+            }
+            // Nobody knows: the connection neither failed nor worked.
+            SendOutcome::Unknown(_) => {}
+            SendOutcome::Accepted { .. }
+            | SendOutcome::InvalidRecipient(_)
+            | SendOutcome::Rejected(_)
+            | SendOutcome::Temporary(_) => {
+                if pace.failures > 0 {
+                    breaker::connected(&mut pace);
+                    self.pace_changed = true;
+                    tracing::info!(connector = %self.config.connector.id, outcome = name, "breaker closed");
+                }
+            }
+        }
+        drop(pace);
+        let direct = in_flight.direct;
+        tracing::trace!(serial = in_flight.key.serial, direct, outcome = name, "attempt ended");
+        self.outcomes.push(Ended { in_flight, ending: Ending::Outcome(outcome), rejoin });
+    }
+
+    /// Stores the outcomes that are there. One commit at a time keeps the next one growing meanwhile; a second may overtake a
+    /// slow one.
+    fn start_commit(&mut self) {
+        if self.outcomes.is_empty() || self.commits.len() >= 2 {
+            return;
+        }
+        let rest = self.outcomes.split_off(self.outcomes.len().min(OUTCOMES_PER_COMMIT));
+        let ended = std::mem::replace(&mut self.outcomes, rest);
+        self.committing += ended.len();
+        let (context, config, shared) = (self.context.clone(), self.config.clone(), self.shared.clone());
+        let pace_changed = std::mem::take(&mut self.pace_changed);
+        let seed = self.draw.seed();
+        self.commits.push(outcome::store_outcomes(context, config, shared, ended, pace_changed, seed).boxed());
+    }
+
+    fn stored(&mut self, count: usize) {
+        self.committing -= count;
+        let count = i64::try_from(count).unwrap_or(0);
+        self.context.metrics.in_flight.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    // ---- holding, fetching, deletion ----
+
+    fn show_hold(&mut self, held: Held) {
+        if self.held.is_some_and(|shown| shown.says_the_same_as(&held)) || !self.claims.is_empty() {
+            return;
+        }
+        self.held = Some(held);
+        self.holding = Some(hold::show(self.context.clone(), held).boxed());
+    }
+
+    fn hold_done(&mut self, done: HoldDone) {
+        self.holding = None;
+        match done {
+            HoldDone::Shown => {}
+            HoldDone::Gone(entry) => self.shared.window.lock().forget(&entry),
+            HoldDone::Error(error) => {
+                self.held = None;
+                self.rest(&error, self.context.ports.clock.now());
+            }
+        }
+    }
+
+    fn start_fetches(&mut self) {
+        if self.context.notes.is_draining() {
+            return;
+        }
+        while self.fetches.len() < self.context.options.fetches.max(1) {
+            let Some((entry, url)) = self.fetch_queue.pop_front() else { return };
+            let (fetcher, tenant) = (self.context.ports.attachments.clone(), self.config.connector.tenant);
+            self.fetches.push(async move { (entry, fetcher.fetch(tenant, &url).await) }.boxed());
+        }
+    }
+
+    fn fetch_done(&mut self, entry: ReadyEntry, fetched: Fetched) {
+        self.fetching.remove(&entry);
+        if self.fetched.len() >= self.context.options.batch {
+            // Results of messages that were canceled meanwhile are never asked for.
+            let store = &self.context.ports.store;
+            self.fetched.retain(|key, _| {
+                matches!(store.message(*key), Ok(Some(stored))
+                    if matches!(stored.state.position(&stored.message), Position::Ready(_)))
+            });
+        }
+        self.fetched.insert(entry.key, fetched);
+        self.shared.window.lock().note(entry);
+    }
+
+    /// Fails what is queued for a deleted connector; true when nothing is left to do.
+    async fn purge(&mut self) -> bool {
+        match purge::purge(&self.context, self.shared.connector).await {
+            Ok(()) => true,
+            Err(error) => {
+                let now = self.context.ports.clock.now();
+                self.rest(&error, now);
+                self.set_timer(self.rest_until);
+                false
+            }
+        }
+    }
+
+    /// What the pace has counted.
+    pub(crate) fn stored_pace(context: &Context, connector: &Connector) -> PaceState {
+        context.ports.store.pace_state(connector.index).unwrap_or_else(|error| {
+            tracing::error!(connector = %connector.id, %error, "pace not read; counting from nothing");
+            PaceState::default()
+        })
+    }
+}
+
+/// Waits for what may not be there.
+async fn optional<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
+    match future {
+        Some(future) => future.await,
+        None => future::pending().await,
+    }
+}
+
+async fn timer(timer: &mut Option<(Timestamp, BoxFuture<'static, ()>)>) {
+    match timer {
+        Some((_, sleep)) => sleep.await,
+        None => future::pending().await,
+    }
+}

@@ -1,0 +1,124 @@
+//! What can be set, with defaults that suit a two-core machine.
+
+use std::sync::Arc;
+
+use pombo_domain::TenantIndex;
+use pombo_domain::ports::{AttachmentFetcher, Clock, Connectors, Entropy, Renderer, Store, WebhookClient};
+
+use crate::breaker::BreakerPolicy;
+use crate::retry::{Backoff, Jitter, RetryPolicy};
+
+/// What the scheduler stands on.
+#[derive(Clone)]
+pub struct Ports {
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// Templates.
+    pub renderer: Arc<dyn Renderer>,
+    /// Connector plugins.
+    pub connectors: Arc<dyn Connectors>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Asked for one seed per task.
+    pub entropy: Arc<dyn Entropy>,
+    /// Posts webhooks.
+    pub webhooks: Arc<dyn WebhookClient>,
+    /// Fetches what `attachmentUrl` names.
+    pub attachments: Arc<dyn AttachmentFetcher>,
+    /// What webhooks are signed with.
+    pub secrets: Arc<dyn SigningSecrets>,
+}
+
+/// The secrets that webhooks are signed with.
+pub trait SigningSecrets: Send + Sync + 'static {
+    /// The tenant's secret, as bytes; the same in every call.
+    fn webhook_secret(&self, tenant: TenantIndex) -> Vec<u8>;
+}
+
+/// How the scheduler behaves.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Retries.
+    pub retry: RetryPolicy,
+    /// Breaker and throttling.
+    pub breaker: BreakerPolicy,
+    /// Webhooks.
+    pub webhooks: WebhookOptions,
+    /// Queue entries that a lane holds in memory.
+    pub window: usize,
+    /// Messages claimed in one batch, at most.
+    pub batch: usize,
+    /// Messages that a lane may claim ahead of free send slots, where a resend is idempotent and no pace counts.
+    pub claim_ahead: usize,
+    /// Messages of a lane between claim and stored outcome, at most.
+    pub lane_outstanding: usize,
+    /// Batches in preparation at once, over all tenants.
+    pub turns: usize,
+    /// Attachments that a lane fetches at once.
+    pub fetches: usize,
+    /// A wait of at least this much is shown on the message at the head of the queue.
+    pub hold_after_ms: i64,
+    /// Pause after a commit that the store refused.
+    pub store_retry: Backoff,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            retry: RetryPolicy::default(),
+            breaker: BreakerPolicy::default(),
+            webhooks: WebhookOptions::default(),
+            window: 512,
+            batch: 256,
+            claim_ahead: 512,
+            lane_outstanding: 2_048,
+            turns: 8,
+            fetches: 4,
+            hold_after_ms: 1_000,
+            store_retry: Backoff { base_ms: 500, max_ms: 30_000, jitter: Jitter::Equal },
+        }
+    }
+}
+
+/// How webhooks are delivered.
+#[derive(Debug, Clone)]
+pub struct WebhookOptions {
+    /// How long a receiver may take.
+    pub timeout_ms: u64,
+    /// Pauses after the first, second … failed try; after the last one it is given up.
+    pub schedule_ms: Vec<u64>,
+    /// Posts at once, over all receivers.
+    pub running: usize,
+    /// Posts at once to one receiver.
+    pub running_per_host: usize,
+    /// Deliveries kept in memory, over all receivers.
+    pub queued: usize,
+    /// Deliveries kept in memory for one receiver; those past it are put off at the receiver's own speed.
+    pub queued_per_host: usize,
+}
+
+impl Default for WebhookOptions {
+    fn default() -> Self {
+        const MINUTE: u64 = 60_000;
+        const HOUR: u64 = 60 * MINUTE;
+        Self {
+            timeout_ms: 15_000,
+            schedule_ms: vec![
+                5_000,
+                30_000,
+                2 * MINUTE,
+                10 * MINUTE,
+                30 * MINUTE,
+                HOUR,
+                2 * HOUR,
+                4 * HOUR,
+                8 * HOUR,
+                12 * HOUR,
+            ],
+            running: 256,
+            running_per_host: 8,
+            queued: 2_048,
+            queued_per_host: 64,
+        }
+    }
+}

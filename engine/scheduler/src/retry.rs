@@ -1,0 +1,182 @@
+//! What becomes of a message after an attempt: pure functions of (policy, how it ended, the attempt, now, seed).
+
+use pombo_domain::Timestamp;
+use pombo_domain::model::message::Reason;
+use pombo_domain::ports::SendOutcome;
+
+use crate::draw::between;
+
+/// How a computed pause is spread, so that many do not come back together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Jitter {
+    /// Anything from 0 to the whole pause.
+    Full,
+    /// Half of the pause, and anything up to the other half.
+    Equal,
+}
+
+/// An exponential pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    /// After the first failure.
+    pub base_ms: u64,
+    /// At most.
+    pub max_ms: u64,
+    /// Spread.
+    pub jitter: Jitter,
+}
+
+impl Backoff {
+    /// The pause after failure `n` (from 1).
+    pub fn delay_ms(&self, n: u32, seed: u64) -> i64 {
+        let doubled = self.base_ms.saturating_mul(1u64.checked_shl(n.saturating_sub(1)).unwrap_or(u64::MAX));
+        let whole = doubled.min(self.max_ms);
+        let pause = match self.jitter {
+            Jitter::Full => between(seed, 0, whole),
+            Jitter::Equal => between(seed, whole / 2, whole),
+        };
+        i64::try_from(pause).unwrap_or(i64::MAX)
+    }
+}
+
+/// When an attempt is repeated and when it is given up.
+#[derive(Debug, Clone)]
+pub struct RetryPolicy {
+    /// Attempts that count, at most.
+    pub max_attempts: u16,
+    /// The channel said "not now".
+    pub temporary: Backoff,
+    /// Nobody knows whether it was sent (and sending again is safe).
+    pub unknown: Backoff,
+    /// The renderer was not available.
+    pub render: Backoff,
+    /// The attachment could not be fetched.
+    pub attachment: Backoff,
+    /// The least pause of a throttled message; grows with its age.
+    pub throttled_min_ms: u64,
+    /// How long a message's throttled attempts are free, counted from when it was first due.
+    pub throttled_free_ms: u64,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        let jitter = Jitter::Equal;
+        Self {
+            max_attempts: 5,
+            temporary: Backoff { base_ms: 5_000, max_ms: 900_000, jitter },
+            unknown: Backoff { base_ms: 5_000, max_ms: 900_000, jitter },
+            render: Backoff { base_ms: 1_000, max_ms: 60_000, jitter: Jitter::Full },
+            attachment: Backoff { base_ms: 5_000, max_ms: 300_000, jitter },
+            throttled_min_ms: 1_000,
+            throttled_free_ms: 24 * 3_600_000,
+        }
+    }
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// The connector answered.
+    Outcome(SendOutcome),
+    /// The renderer was not available.
+    RenderUnavailable(String),
+    /// The attachment's address could not be reached.
+    AttachmentUnreachable(String),
+    /// The lane stopped before the connector was called: pause, drain, an opened breaker.
+    NotCalled(&'static str),
+    /// The process ended while it was with the connector.
+    Crash,
+}
+
+/// What is known of the attempt.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt {
+    /// Attempts so far, this one included.
+    pub attempts: u16,
+    /// The connector may be given the same message again without sending twice.
+    pub idempotent: bool,
+    /// Its place in the queue.
+    pub due_at: Timestamp,
+    /// When it was accepted, or scheduled for.
+    pub first_due: Timestamp,
+}
+
+/// What follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Done.
+    Sent(Option<String>),
+    /// Given up.
+    Failed(Reason),
+    /// A person decides.
+    Unknown(Reason),
+    /// Again at `due_at`; with `free` this attempt does not count. A `due_at` in the past keeps its place in the queue.
+    Again {
+        /// Why.
+        reason: Reason,
+        /// When.
+        due_at: Timestamp,
+        /// See above.
+        free: bool,
+    },
+}
+
+/// Decides what follows from an attempt's end.
+pub fn verdict(policy: &RetryPolicy, ending: Ending, attempt: Attempt, now: Timestamp, seed: u64) -> Verdict {
+    let n = u32::from(attempt.attempts.max(1));
+    let counted = |code: &str, detail: String, backoff: &Backoff| {
+        let reason = Reason::new(code, detail);
+        if attempt.attempts >= policy.max_attempts {
+            return Verdict::Failed(reason);
+        }
+        Verdict::Again { reason, due_at: now.plus_ms(backoff.delay_ms(n, seed).max(1)), free: false }
+    };
+    let keep_place = |code: &str, detail: String, free| Verdict::Again {
+        reason: Reason::new(code, detail),
+        due_at: attempt.due_at.min(now),
+        free,
+    };
+    match ending {
+        Ending::Outcome(SendOutcome::Accepted { provider_id }) => Verdict::Sent(provider_id),
+        Ending::Outcome(SendOutcome::InvalidRecipient(why)) => Verdict::Failed(Reason::new("invalid_recipient", why)),
+        Ending::Outcome(SendOutcome::Rejected(why)) => Verdict::Failed(Reason::new("rejected", why)),
+        Ending::Outcome(SendOutcome::Temporary(why)) => counted("temporary", why, &policy.temporary),
+        Ending::Outcome(SendOutcome::Disconnected(why)) => keep_place("disconnected", why, true),
+        Ending::Outcome(SendOutcome::Throttled { retry_after_ms, reason }) => {
+            let age = u64::try_from(now.since(attempt.first_due)).unwrap_or(0);
+            let free = age < policy.throttled_free_ms;
+            if !free && attempt.attempts >= policy.max_attempts {
+                return Verdict::Failed(Reason::new("throttled", reason));
+            }
+            // A pause that grows with the age: a recipient that is always "throttled" must not be the next one forever.
+            let own = (age / 4).clamp(policy.throttled_min_ms, 900_000);
+            let pause = retry_after_ms.unwrap_or(0).clamp(own, 3_600_000.max(own));
+            let spread = between(seed, pause, pause + pause / 10);
+            let due_at = now.plus_ms(i64::try_from(spread).unwrap_or(i64::MAX));
+            Verdict::Again { reason: Reason::new("throttled", reason), due_at, free }
+        }
+        Ending::Outcome(SendOutcome::Unknown(why)) => {
+            let reason = Reason::new("unknown_outcome", why);
+            // After the last attempt it still may have been sent: FAILED would be a guess.
+            if !attempt.idempotent || attempt.attempts >= policy.max_attempts {
+                return Verdict::Unknown(reason);
+            }
+            let due_at = now.plus_ms(policy.unknown.delay_ms(n, seed).max(1));
+            Verdict::Again { reason, due_at, free: false }
+        }
+        Ending::RenderUnavailable(why) => counted("render", why, &policy.render),
+        Ending::AttachmentUnreachable(why) => counted("attachment", why, &policy.attachment),
+        Ending::NotCalled(why) => keep_place("not_called", why.to_owned(), true),
+        Ending::Crash if attempt.idempotent => {
+            keep_place("crash", "the engine stopped during the attempt; it is tried again".to_owned(), false)
+        }
+        Ending::Crash => Verdict::Unknown(Reason::new(
+            "crash",
+            "the engine stopped during the attempt and this connector cannot tell whether it was sent",
+        )),
+    }
+}
+
+#[cfg(test)]
+#[path = "retry_tests.rs"]
+mod tests;

@@ -1,0 +1,241 @@
+//! Starts the tasks and keeps them: a lane per connector, the scheduled queue, the webhooks. [`Handle`] is all that the rest
+//! of the program sees.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use pombo_domain::ConnectorIndex;
+use pombo_domain::model::connector::ConnectorStatus;
+use pombo_domain::ports::StoreResult;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, Id, JoinSet};
+
+use crate::context::Context;
+use crate::gate::Gate;
+use crate::lane::Lane;
+use crate::metrics::{Metrics, MetricsSnapshot};
+use crate::observer::{LaneShared, Notes};
+use crate::options::{Options, Ports};
+use crate::pace::PaceRules;
+use crate::view::{PaceView, pace_view};
+use crate::{recovery, scheduled, webhooks};
+
+/// Deleted connectors are looked for this far past the last listed number, for queues that a crash left half failed.
+const LOOK_PAST: u32 = 1_024;
+
+/// The scheduler; see [`Scheduler::start`].
+pub struct Scheduler;
+
+/// The running scheduler. Cheap to clone; dropping it stops nothing.
+#[derive(Clone)]
+pub struct Handle {
+    context: Arc<Context>,
+    ended: watch::Receiver<bool>,
+    abort: Arc<Mutex<Vec<AbortHandle>>>,
+}
+
+impl Scheduler {
+    /// Registers as the store's observer, decides what was in flight when the process last ended, and starts. Call it once,
+    /// inside the runtime, before traffic.
+    pub async fn start(ports: Ports, options: Options) -> StoreResult<Handle> {
+        let context = Arc::new(Context {
+            gate: Gate::new(options.turns),
+            notes: Arc::new(Notes::default()),
+            metrics: Metrics::default(),
+            ports,
+            options,
+        });
+        context.ports.store.observe(context.notes.clone());
+        recovery::recover(&context, None).await?;
+        for connector in connectors_with_work(&context)? {
+            context.notes.look_at(connector);
+        }
+        let (sender, ended) = watch::channel(false);
+        let abort = Arc::new(Mutex::new(Vec::new()));
+        let supervisor = tokio::spawn(supervise(context.clone(), abort.clone(), sender));
+        abort.lock().push(supervisor.abort_handle());
+        Ok(Handle { context, ended, abort })
+    }
+}
+
+impl Handle {
+    /// Stops claiming and posting, lets what runs end and its outcomes be stored. False when `deadline` cut that short: what
+    /// was still with a connector is decided at the next start.
+    pub async fn drain(&self, deadline: Duration) -> bool {
+        let clock = &self.context.ports.clock;
+        let by = clock.now().plus_ms(i64::try_from(deadline.as_millis()).unwrap_or(i64::MAX));
+        self.context.notes.drain();
+        let mut ended = self.ended.clone();
+        let done = tokio::select! {
+            biased;
+            // An error means that the supervisor is gone, and with it all tasks.
+            _ = ended.wait_for(|ended| *ended) => true,
+            () = clock.sleep_until(by) => false,
+        };
+        if !done {
+            for task in self.abort.lock().drain(..) {
+                task.abort();
+            }
+        }
+        done
+    }
+
+    /// The connection of `connector` may work again (its session opened, its configuration changed): try it now.
+    pub fn wake(&self, connector: ConnectorIndex) {
+        if let Some(lane) = self.context.notes.lane(connector) {
+            lane.probe.store(true, std::sync::atomic::Ordering::Release);
+            lane.wake.notify_one();
+        }
+    }
+
+    /// Why the connector's next message waits, and until when; `None` when there is no such connector.
+    pub fn pace(&self, connector: ConnectorIndex) -> StoreResult<Option<PaceView>> {
+        let Some(stored) = self.context.ports.store.connector(connector)? else { return Ok(None) };
+        let rules = PaceRules::new(stored.pace.clone());
+        let now = self.context.ports.clock.now();
+        let Some(lane) = self.context.notes.lane(connector) else {
+            let state = self.context.ports.store.pace_state(connector)?;
+            return Ok(Some(pace_view(&rules, stored.status, &state, now)));
+        };
+        let state = lane.pace.lock().clone();
+        let mut view = pace_view(&rules, stored.status, &state, now);
+        view.in_flight = lane.in_flight.load(std::sync::atomic::Ordering::Relaxed);
+        let window = lane.window.lock();
+        view.queued = window.len();
+        view.more_queued = window.more_on_disk();
+        Ok(Some(view))
+    }
+
+    /// What was counted since the start.
+    pub fn metrics(&self) -> MetricsSnapshot {
+        self.context.metrics.snapshot()
+    }
+
+    /// Lanes that run.
+    pub fn lanes(&self) -> usize {
+        self.context.notes.lanes.read().len()
+    }
+}
+
+/// The listed connectors, and deleted ones that still have messages queued.
+fn connectors_with_work(context: &Context) -> StoreResult<Vec<ConnectorIndex>> {
+    let store = &context.ports.store;
+    let mut found: Vec<ConnectorIndex> = store.connectors(None)?.iter().map(|connector| connector.index).collect();
+    let last = found.iter().map(|connector| connector.0).max().unwrap_or(0);
+    for index in (0..=last.saturating_add(LOOK_PAST)).map(ConnectorIndex) {
+        if let Some(connector) = store.connector(index)?
+            && connector.status == ConnectorStatus::Deleted
+            && !store.ready(index, None, 1)?.is_empty()
+        {
+            found.push(index);
+        }
+    }
+    Ok(found)
+}
+
+/// What a supervised task is.
+#[derive(Clone, Copy, Debug)]
+enum Role {
+    Lane(ConnectorIndex),
+    Scheduled,
+    Webhooks,
+}
+
+struct Supervisor {
+    context: Arc<Context>,
+    abort: Arc<Mutex<Vec<AbortHandle>>>,
+    tasks: JoinSet<()>,
+    roles: HashMap<Id, Role>,
+}
+
+async fn supervise(context: Arc<Context>, abort: Arc<Mutex<Vec<AbortHandle>>>, ended: watch::Sender<bool>) {
+    let mut supervisor = Supervisor { context, abort, tasks: JoinSet::new(), roles: HashMap::new() };
+    supervisor.spawn(Role::Scheduled, scheduled::run(supervisor.context.clone()));
+    supervisor.spawn(Role::Webhooks, webhooks::run(supervisor.context.clone()));
+    supervisor.run().await;
+    ended.send_replace(true);
+}
+
+impl Supervisor {
+    fn spawn(&mut self, role: Role, task: impl Future<Output = ()> + Send + 'static) {
+        let handle = self.tasks.spawn(task);
+        self.roles.insert(handle.id(), role);
+        let mut abort = self.abort.lock();
+        abort.retain(|task| !task.is_finished());
+        abort.push(handle);
+    }
+
+    async fn run(&mut self) {
+        loop {
+            let noted = std::mem::take(&mut *self.context.notes.connectors.lock());
+            if !self.context.notes.is_draining() {
+                for connector in noted {
+                    self.look_at(connector);
+                }
+            } else if self.tasks.is_empty() {
+                return;
+            }
+            let context = self.context.clone();
+            tokio::select! {
+                Some(ended) = self.tasks.join_next_with_id() => match ended {
+                    Ok((id, ())) => self.task_ended(id, false).await,
+                    Err(error) => {
+                        let failed = error.is_panic();
+                        self.task_ended(error.id(), failed).await;
+                    }
+                },
+                () = context.notes.connectors_wake.notified() => {}
+            }
+        }
+    }
+
+    /// Starts the connector's lane where it should have one.
+    fn look_at(&mut self, index: ConnectorIndex) {
+        if self.context.notes.lane(index).is_some() {
+            return;
+        }
+        let store = &self.context.ports.store;
+        let connector = match store.connector(index) {
+            Ok(Some(connector)) => connector,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::error!(connector = index.0, %error, "connector not read; its lane does not start");
+                return;
+            }
+        };
+        if connector.status == ConnectorStatus::Deleted
+            && store.ready(index, None, 1).is_ok_and(|found| found.is_empty())
+        {
+            return;
+        }
+        let pace = Lane::stored_pace(&self.context, &connector);
+        let shared = Arc::new(LaneShared::new(index, self.context.options.window, pace));
+        // Known to the observer before it reads its queue: an entry that joins is noted, or read, or both.
+        self.context.notes.lanes.write().insert(index, shared.clone());
+        let lane = Lane::new(self.context.clone(), connector, shared);
+        self.spawn(Role::Lane(index), lane.run());
+    }
+
+    async fn task_ended(&mut self, id: Id, panicked: bool) {
+        let Some(role) = self.roles.remove(&id) else { return };
+        if panicked {
+            tracing::error!(?role, "a scheduler task panicked; it starts again");
+        }
+        let context = self.context.clone();
+        match role {
+            Role::Lane(index) => {
+                context.notes.lanes.write().remove(&index);
+                if panicked && let Err(error) = recovery::recover(&context, Some(index)).await {
+                    tracing::error!(connector = index.0, %error, "messages of a failed lane are decided at the next start");
+                }
+                // Something may have joined its queue after it looked last.
+                context.notes.look_at(index);
+            }
+            Role::Scheduled if panicked => self.spawn(role, scheduled::run(context)),
+            Role::Webhooks if panicked => self.spawn(role, webhooks::run(context)),
+            Role::Scheduled | Role::Webhooks => {}
+        }
+    }
+}

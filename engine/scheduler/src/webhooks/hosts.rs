@@ -1,0 +1,228 @@
+//! Turns between webhook receivers, so that a slow or dead one holds up nobody else. Pure but for the deliveries it carries.
+//!
+//! Each receiver (host and port) has a few posts at once and a short queue in memory. What does not fit is put off by a
+//! multiple of the receiver's measured time, so that the due queue on disk is never blocked by one receiver's backlog.
+
+use std::collections::{HashMap, VecDeque};
+
+use pombo_domain::Timestamp;
+use pombo_domain::model::delivery::Delivery;
+
+use crate::options::WebhookOptions;
+
+/// Put off at most this long: a receiver that comes back is noticed soon.
+const LONGEST_DEFERRAL_MS: i64 = 60_000;
+/// Failures in a row after which a receiver gets one post at a time.
+const SUSPECT: u32 = 3;
+/// Idle receivers remembered for their failures.
+const REMEMBERED: usize = 4_096;
+
+#[derive(Default)]
+struct Host {
+    running: usize,
+    queued: VecDeque<Delivery>,
+    failures: u32,
+    /// Smoothed time of a post.
+    took_ms: f64,
+    /// The instant up to which its backlog was spread.
+    spread_to: Timestamp,
+}
+
+impl Host {
+    fn is_suspect(&self) -> bool {
+        self.failures >= SUSPECT
+    }
+    fn allowed(&self, options: &WebhookOptions) -> usize {
+        if self.is_suspect() { 1 } else { options.running_per_host.max(1) }
+    }
+}
+
+/// All receivers with something under way, and those that failed lately.
+#[derive(Default)]
+pub(super) struct Hosts {
+    by_name: HashMap<String, Host>,
+    /// Names with something queued, each once, in the order of their turns.
+    turns: VecDeque<String>,
+    running: usize,
+    running_suspect: usize,
+}
+
+/// `host:port` as written, lower case.
+fn name(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    host.to_ascii_lowercase()
+}
+
+/// What to do with a due delivery.
+pub(super) enum Placed {
+    /// It waits for its turn in memory.
+    Queued,
+    /// Its receiver is busy: due again then.
+    Deferred(Delivery),
+}
+
+/// A post to be made.
+pub(super) struct Post {
+    pub(super) delivery: Delivery,
+    pub(super) host: String,
+    /// Counted among the suspect ones when it began.
+    suspect: bool,
+}
+
+/// What [`Hosts::finished`] needs of a [`Post`].
+pub(super) struct Ticket {
+    pub(super) host: String,
+    suspect: bool,
+}
+
+impl Post {
+    pub(super) fn split(self) -> (Delivery, Ticket) {
+        (self.delivery, Ticket { host: self.host, suspect: self.suspect })
+    }
+}
+
+impl Hosts {
+    /// Takes a due delivery in, or puts it off.
+    pub(super) fn place(&mut self, mut delivery: Delivery, now: Timestamp, options: &WebhookOptions) -> Placed {
+        let name = name(&delivery.url);
+        let host = self.by_name.entry(name.clone()).or_default();
+        if host.queued.len() < options.queued_per_host.max(1) {
+            if host.queued.is_empty() {
+                self.turns.push_back(name);
+            }
+            host.queued.push_back(delivery);
+            return Placed::Queued;
+        }
+        let each = host.took_ms.max(1.0) / host.allowed(options) as f64;
+        let ahead = (host.queued.len() as f64 * each) as i64;
+        let from = now.plus_ms(ahead.max(1_000));
+        host.spread_to = host.spread_to.max(from).plus_ms(each.ceil() as i64);
+        delivery.next_at = host.spread_to.min(now.plus_ms(LONGEST_DEFERRAL_MS));
+        if host.spread_to.since(now) > LONGEST_DEFERRAL_MS {
+            host.spread_to = from;
+        }
+        Placed::Deferred(delivery)
+    }
+
+    /// The next post, taking turns; `None` when nothing may start.
+    pub(super) fn next(&mut self, options: &WebhookOptions) -> Option<Post> {
+        for _ in 0..self.turns.len() {
+            if self.running >= options.running.max(1) {
+                return None;
+            }
+            let name = self.turns.pop_front()?;
+            let Some(host) = self.by_name.get_mut(&name) else { continue };
+            let suspect = host.is_suspect();
+            // Receivers that fail share half of the places, so that the others always find one.
+            let place = !suspect || self.running_suspect < options.running.div_ceil(2);
+            if host.running >= host.allowed(options) || !place {
+                self.turns.push_back(name);
+                continue;
+            }
+            let Some(delivery) = host.queued.pop_front() else { continue };
+            host.running += 1;
+            self.running += 1;
+            self.running_suspect += usize::from(suspect);
+            if !host.queued.is_empty() {
+                self.turns.push_back(name.clone());
+            }
+            return Some(Post { delivery, host: name, suspect });
+        }
+        None
+    }
+
+    /// A post ended.
+    pub(super) fn finished(&mut self, ticket: &Ticket, answered: bool, took_ms: u32) {
+        self.running = self.running.saturating_sub(1);
+        self.running_suspect = self.running_suspect.saturating_sub(usize::from(ticket.suspect));
+        let Some(host) = self.by_name.get_mut(&ticket.host) else { return };
+        host.running = host.running.saturating_sub(1);
+        host.failures = if answered { 0 } else { host.failures.saturating_add(1) };
+        host.took_ms =
+            if host.took_ms == 0.0 { f64::from(took_ms) } else { host.took_ms * 0.8 + f64::from(took_ms) * 0.2 };
+        let idle = host.running == 0 && host.queued.is_empty();
+        if idle && (host.failures == 0 || self.by_name.len() > REMEMBERED) {
+            self.by_name.remove(&ticket.host);
+        }
+    }
+
+    /// Whether posts are under way.
+    pub(super) fn is_running(&self) -> bool {
+        self.running > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pombo_domain::model::delivery::{DeliveryKey, DeliveryStatus};
+    use pombo_domain::{MessageKey, TenantIndex};
+
+    fn delivery(serial: u64, url: &str) -> Delivery {
+        Delivery {
+            id: uuid::Uuid::from_u128(u128::from(serial)),
+            key: DeliveryKey { message: MessageKey { tenant: TenantIndex(1), serial }, revision: 0 },
+            url: url.to_owned(),
+            body: String::new(),
+            status: DeliveryStatus::Pending,
+            next_at: Timestamp(0),
+            attempts: Vec::new(),
+            tries: 0,
+            created_at: Timestamp(0),
+        }
+    }
+
+    #[test]
+    fn names_a_receiver_by_host_and_port() {
+        for (url, want) in [
+            ("https://Example.org/a?b", "example.org"),
+            ("http://u:p@127.0.0.1:81?x", "127.0.0.1:81"),
+            ("https://[::1]:9/x", "[::1]:9"),
+        ] {
+            assert_eq!(name(url), want);
+        }
+    }
+
+    #[test]
+    fn a_backlog_of_one_receiver_is_put_off_and_others_go_on() {
+        let options =
+            WebhookOptions { queued_per_host: 4, running_per_host: 2, running: 4, ..WebhookOptions::default() };
+        let mut hosts = Hosts::default();
+        let now = Timestamp(1_000_000);
+        let mut deferred = Vec::new();
+        for serial in 0..10_000 {
+            match hosts.place(delivery(serial, "https://slow/x"), now, &options) {
+                Placed::Queued => assert!(serial < 4),
+                Placed::Deferred(delivery) => deferred.push(delivery.next_at.since(now)),
+            }
+        }
+        assert_eq!(deferred.len(), 9_996);
+        assert!(deferred.iter().all(|ms| (1_000..=LONGEST_DEFERRAL_MS).contains(ms)));
+        assert!(matches!(hosts.place(delivery(10_001, "https://other/x"), now, &options), Placed::Queued));
+        let mut started: Vec<_> = std::iter::from_fn(|| hosts.next(&options)).collect();
+        started.sort_by_key(|post| post.host.clone());
+        let names: Vec<_> = started.iter().map(|post| post.host.as_str()).collect();
+        assert_eq!(names, ["other", "slow", "slow"]);
+    }
+
+    #[test]
+    fn failing_receivers_never_take_all_places() {
+        let options = WebhookOptions { running: 4, ..WebhookOptions::default() };
+        let mut hosts = Hosts::default();
+        let now = Timestamp(0);
+        for h in 0..10 {
+            for n in 0..SUSPECT {
+                hosts.place(delivery(u64::from(n), &format!("https://dead{h}/")), now, &options);
+                let (_, ticket) = hosts.next(&options).expect("free").split();
+                hosts.finished(&ticket, false, 15_000);
+            }
+            hosts.place(delivery(50, &format!("https://dead{h}/")), now, &options);
+        }
+        hosts.place(delivery(60, "https://alive/"), now, &options);
+        let started: Vec<_> = std::iter::from_fn(|| hosts.next(&options)).map(|post| post.host).collect();
+        assert_eq!(started.len(), 3, "{started:?}");
+        assert!(started.contains(&"alive".to_owned()));
+    }
+}

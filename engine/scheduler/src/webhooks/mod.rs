@@ -1,0 +1,299 @@
+//! Delivers webhooks from the outbox. One task; posts and commits overlap.
+//!
+//! In order per message (the store has only the oldest open delivery of a message in its due queue), at least once, each try
+//! recorded. A crash between the receiver's answer and the commit repeats the try under the same `webhook-id`.
+
+mod hosts;
+pub mod sign;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::{self, BoxFuture};
+use futures::stream::{FuturesUnordered, StreamExt};
+use pombo_domain::Timestamp;
+use pombo_domain::model::delivery::{Delivery, DeliveryAttempt, DeliveryKey, DeliveryStatus};
+use pombo_domain::ports::{Batch, Change, DeliveryFilter, OutboundError, StoreResult};
+
+use crate::context::Context;
+use crate::draw::{Draw, between};
+use crate::metrics::Metrics;
+use crate::options::WebhookOptions;
+use hosts::{Hosts, Placed, Ticket};
+
+/// New deliveries read at once.
+const PAGE: usize = 256;
+/// Deliveries of one message that are looked at for an earlier 410.
+const SIBLINGS: u32 = 200;
+const GONE: u16 = 410;
+
+/// How a try changes its delivery. Pure.
+pub fn after_try(
+    options: &WebhookOptions,
+    delivery: &mut Delivery,
+    answer: &Result<u16, OutboundError>,
+    at: Timestamp,
+    took_ms: u32,
+    seed: u64,
+) {
+    let (status, error) = match answer {
+        Ok(status) if (200..300).contains(status) => (Some(*status), None),
+        Ok(GONE) => (Some(GONE), Some("the receiver answered 410: no more deliveries for this message".to_owned())),
+        Ok(status) => (Some(*status), Some(format!("the receiver answered {status}"))),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    delivery.tries = delivery.tries.saturating_add(1);
+    record(delivery, DeliveryAttempt { at, status, error, took_ms });
+    let done_at = at.plus_ms(i64::from(took_ms));
+    match answer {
+        Ok(200..300) => delivery.status = DeliveryStatus::Delivered,
+        Ok(GONE) | Err(OutboundError::Forbidden | OutboundError::BadUrl(_)) => {
+            delivery.status = DeliveryStatus::Abandoned
+        }
+        _ => match options.schedule_ms.get(usize::from(delivery.tries) - 1) {
+            Some(pause) => {
+                let pause = between(seed, pause - pause / 10, pause + pause / 10);
+                delivery.next_at = done_at.plus_ms(i64::try_from(pause).unwrap_or(i64::MAX));
+            }
+            None => delivery.status = DeliveryStatus::Abandoned,
+        },
+    }
+}
+
+fn record(delivery: &mut Delivery, attempt: DeliveryAttempt) {
+    let surplus = (delivery.attempts.len() + 1).saturating_sub(Delivery::KEPT_ATTEMPTS);
+    delivery.attempts.drain(..surplus);
+    delivery.attempts.push(attempt);
+}
+
+fn abandon(delivery: &mut Delivery, why: &str, at: Timestamp) {
+    record(delivery, DeliveryAttempt { at, status: None, error: Some(why.to_owned()), took_ms: 0 });
+    delivery.status = DeliveryStatus::Abandoned;
+}
+
+fn was_gone(delivery: &Delivery) -> bool {
+    delivery.status == DeliveryStatus::Abandoned
+        && delivery.attempts.iter().rev().any(|attempt| attempt.status == Some(GONE))
+}
+
+struct Posted {
+    delivery: Delivery,
+    ticket: Ticket,
+    answer: Result<u16, OutboundError>,
+    at: Timestamp,
+    took_ms: u32,
+}
+
+struct Webhooks {
+    context: Arc<Context>,
+    draw: Draw,
+    hosts: Hosts,
+    /// In memory, from being read until its outcome is stored.
+    in_process: HashSet<DeliveryKey>,
+    posts: FuturesUnordered<BoxFuture<'static, Posted>>,
+    /// To be stored.
+    changed: Vec<Delivery>,
+    committing: Option<BoxFuture<'static, Vec<DeliveryKey>>>,
+    failures: u32,
+}
+
+/// Runs until draining, then until the posts under way are stored.
+pub(crate) async fn run(context: Arc<Context>) {
+    let draw = Draw::new(context.ports.entropy.u64());
+    let webhooks = Webhooks {
+        context,
+        draw,
+        hosts: Hosts::default(),
+        in_process: HashSet::new(),
+        posts: FuturesUnordered::new(),
+        changed: Vec::new(),
+        committing: None,
+        failures: 0,
+    };
+    webhooks.run().await;
+}
+
+impl Webhooks {
+    async fn run(mut self) {
+        loop {
+            let draining = self.context.notes.is_draining();
+            let mut look_again = None;
+            if !draining {
+                look_again = match self.sweep() {
+                    Ok(next) => {
+                        self.failures = 0;
+                        next
+                    }
+                    Err(error) => {
+                        self.failures += 1;
+                        Metrics::add(&self.context.metrics.store_errors, 1);
+                        if self.failures == 1 {
+                            tracing::error!(%error, "webhook deliveries not read; trying again");
+                        }
+                        let pause = self.context.options.store_retry.delay_ms(self.failures, self.draw.seed());
+                        Some(self.context.ports.clock.now().plus_ms(pause.max(1)))
+                    }
+                };
+                while let Some(post) = self.hosts.next(&self.context.options.webhooks) {
+                    self.posts.push(self.post(post).boxed());
+                }
+            }
+            self.start_commit();
+            if draining && !self.hosts.is_running() && self.changed.is_empty() && self.committing.is_none() {
+                return;
+            }
+            self.wait(look_again).await;
+        }
+    }
+
+    async fn wait(&mut self, look_again: Option<Timestamp>) {
+        let context = self.context.clone();
+        let timer = async {
+            match look_again {
+                Some(at) => context.ports.clock.sleep_until(at).await,
+                None => future::pending().await,
+            }
+        };
+        let committing = async {
+            match &mut self.committing {
+                Some(commit) => commit.await,
+                None => future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            keys = committing => {
+                self.committing = None;
+                for key in keys {
+                    self.in_process.remove(&key);
+                }
+            }
+            Some(posted) = self.posts.next() => {
+                self.posted(posted);
+                while let Some(Some(posted)) = self.posts.next().now_or_never() {
+                    self.posted(posted);
+                }
+            }
+            () = context.notes.deliveries_wake.notified() => {}
+            () = timer => {}
+        }
+    }
+
+    /// Reads what is due and new; when to look again.
+    fn sweep(&mut self) -> StoreResult<Option<Timestamp>> {
+        let options = &self.context.options.webhooks;
+        let store = &self.context.ports.store;
+        let now = self.context.ports.clock.now();
+        let room = options.queued.saturating_sub(self.in_process.len()).min(PAGE);
+        if room == 0 {
+            // A post that ends makes room.
+            return Ok(None);
+        }
+        let due = store.due_deliveries(now, self.in_process.len() + room)?;
+        let new: Vec<DeliveryKey> = due.into_iter().filter(|key| !self.in_process.contains(key)).take(room).collect();
+        let full = new.len() == room;
+        for key in new {
+            let Some(mut delivery) = store.delivery(key)? else { continue };
+            if delivery.status != DeliveryStatus::Pending {
+                continue;
+            }
+            self.in_process.insert(key);
+            if self.receiver_is_gone(&delivery)? {
+                abandon(&mut delivery, "the receiver answered 410 to an earlier delivery of this message", now);
+                Metrics::add(&self.context.metrics.webhooks_abandoned, 1);
+                self.changed.push(delivery);
+                continue;
+            }
+            if let Placed::Deferred(delivery) = self.hosts.place(delivery, now, options) {
+                Metrics::add(&self.context.metrics.webhooks_deferred, 1);
+                self.changed.push(delivery);
+            }
+        }
+        if full {
+            // More may be due: on with it once these are placed, posted or stored.
+            let progress = self.committing.is_some() || !self.changed.is_empty() || self.hosts.is_running();
+            return Ok(if progress { None } else { Some(now) });
+        }
+        // The next one that is not in process; the due queue begins with those that are.
+        let ahead = store.due_deliveries(Timestamp(crate::FAR), self.in_process.len() + 1)?;
+        match ahead.into_iter().find(|key| !self.in_process.contains(key)) {
+            Some(key) => Ok(store.delivery(key)?.map(|delivery| delivery.next_at)),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether an earlier delivery of its message met a 410. One that somebody replays (it has been tried, and counts from
+    /// zero again) is tried regardless.
+    fn receiver_is_gone(&self, delivery: &Delivery) -> StoreResult<bool> {
+        if delivery.key.revision == 0 || !delivery.attempts.is_empty() {
+            return Ok(false);
+        }
+        let message = delivery.key.message;
+        let filter = DeliveryFilter { message: Some(message), status: Some(DeliveryStatus::Abandoned) };
+        let siblings = self.context.ports.store.deliveries(message.tenant, &filter, 0, SIBLINGS)?;
+        Ok(siblings.iter().any(|other| other.key.revision < delivery.key.revision && was_gone(other)))
+    }
+
+    fn post(&self, post: hosts::Post) -> impl Future<Output = Posted> + Send + 'static {
+        let context = self.context.clone();
+        let (delivery, ticket) = post.split();
+        async move {
+            let at = context.ports.clock.now();
+            let secret = context.ports.secrets.webhook_secret(delivery.key.message.tenant);
+            let headers = sign::headers(&delivery, &secret, at);
+            let timeout = Duration::from_millis(context.options.webhooks.timeout_ms.max(1));
+            let answer = context.ports.webhooks.post(&delivery.url, &headers, delivery.body.clone(), timeout).await;
+            let took_ms = u32::try_from(context.ports.clock.now().since(at)).unwrap_or(0);
+            Posted { delivery, ticket, answer, at, took_ms }
+        }
+    }
+
+    fn posted(&mut self, posted: Posted) {
+        let Posted { mut delivery, ticket, answer, at, took_ms } = posted;
+        self.hosts.finished(&ticket, answer.is_ok(), took_ms);
+        after_try(&self.context.options.webhooks, &mut delivery, &answer, at, took_ms, self.draw.seed());
+        let metrics = &self.context.metrics;
+        match delivery.status {
+            DeliveryStatus::Delivered => Metrics::add(&metrics.webhooks_delivered, 1),
+            DeliveryStatus::Pending => Metrics::add(&metrics.webhooks_retried, 1),
+            DeliveryStatus::Abandoned => {
+                Metrics::add(&metrics.webhooks_abandoned, 1);
+                tracing::info!(delivery = %delivery.id, tries = delivery.tries, "webhook delivery given up");
+            }
+        }
+        self.changed.push(delivery);
+    }
+
+    fn start_commit(&mut self) {
+        if self.changed.is_empty() || self.committing.is_some() {
+            return;
+        }
+        let changed = std::mem::take(&mut self.changed);
+        self.committing = Some(store_deliveries(self.context.clone(), changed, self.draw.seed()).boxed());
+    }
+}
+
+/// Stores deliveries, again and again until the store takes them; their keys.
+async fn store_deliveries(context: Arc<Context>, changed: Vec<Delivery>, seed: u64) -> Vec<DeliveryKey> {
+    let mut draw = Draw::new(seed);
+    let mut failures = 0;
+    loop {
+        let changes = changed.iter().cloned().map(Change::Delivery).collect();
+        match context.ports.store.commit(Batch::of(changes)).await {
+            Ok(_) => return changed.iter().map(|delivery| delivery.key).collect(),
+            Err(error) => {
+                failures += 1;
+                Metrics::add(&context.metrics.store_errors, 1);
+                if failures == 1 {
+                    tracing::error!(%error, count = changed.len(), "webhook tries not stored; trying again");
+                }
+                let clock = &context.ports.clock;
+                clock
+                    .sleep_until(clock.now().plus_ms(context.options.store_retry.delay_ms(failures, draw.seed())))
+                    .await;
+            }
+        }
+    }
+}

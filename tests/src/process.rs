@@ -1,0 +1,171 @@
+//! Processes that a test starts. They end with the test: by their handle's drop, and also when the test process dies.
+
+use std::ffi::OsStr;
+use std::io::Read;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::wait::until;
+
+/// The repository's root.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests' crate stands in the repository")
+}
+
+/// Where cargo builds to.
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// A port of 127.0.0.1 that was free a moment ago.
+pub fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// Sends a signal (`TERM`, `KILL`, `STOP`, `CONT`).
+pub fn signal(pid: u32, name: &str) -> Result<()> {
+    let status = Command::new("sh").arg("-c").arg(format!("kill -{name} {pid}")).status()?;
+    if !status.success() {
+        bail!("could not send SIG{name} to process {pid}");
+    }
+    Ok(())
+}
+
+/// A tool of the tests: it serves until its standard input ends, and so ends when the test process does.
+#[derive(Debug)]
+pub struct Tool {
+    name: String,
+    child: Child,
+    stdin: Option<ChildStdin>,
+}
+
+impl Tool {
+    /// Starts it.
+    pub fn start(name: &str, command: &mut Command) -> Result<Self> {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("{name} does not start; `tests/setup.sh test bench` installs what it needs"))?;
+        let stdin = child.stdin.take();
+        Ok(Self { name: name.to_owned(), child, stdin })
+    }
+
+    /// Fails if it has ended.
+    pub fn check(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            Some(status) => bail!("{} ended: {status}", self.name),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for a file that it writes whole when it is ready, and reads it.
+    pub fn ready_file(&mut self, path: &Path) -> Result<String> {
+        let what = format!("{} to write {}", self.name, path.display());
+        until(&what, Duration::from_secs(60), || {
+            self.check()?;
+            Ok(std::fs::read_to_string(path).ok())
+        })
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its standard output, where the command pipes it.
+    pub fn stdout(&mut self) -> Option<impl Read + use<>> {
+        self.child.stdout.take()
+    }
+}
+
+impl Drop for Tool {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        // It may have hung on purpose: after a while it is not asked any more.
+        let ended = until(&self.name, Duration::from_secs(15), || Ok(self.child.try_wait()?));
+        if ended.is_err() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// A process that knows nothing of tests (the engine, Redis), with a small shell beside it that kills it when the test dies.
+#[derive(Debug)]
+pub struct Watched {
+    child: Child,
+    guard: Child,
+}
+
+impl Watched {
+    /// Starts it.
+    pub fn start(command: &mut Command) -> Result<Self> {
+        let program = command.get_program().to_owned();
+        let mut child =
+            command.stdin(Stdio::null()).spawn().with_context(|| format!("cannot start {}", show(&program)))?;
+        let guard = Command::new("sh")
+            .arg("-c")
+            // Its standard input ends when the test's process does, however that comes.
+            .arg(format!("read -r _; kill -9 {} 2>/dev/null", child.id()))
+            .stdin(Stdio::piped())
+            .spawn();
+        match guard {
+            Ok(guard) => Ok(Self { child, guard }),
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(error).context("cannot start the guard")
+            }
+        }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The status with which it ended, if it has.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
+    /// Kills it (-9) and waits until it is gone.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Asks it to end (TERM) and waits for its status.
+    pub fn terminate(&mut self, patience: Duration) -> Result<ExitStatus> {
+        signal(self.id(), "TERM")?;
+        until("the process to end after SIGTERM", patience, || self.ended())
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        // The guard first: once the process is gone, its number may be another's.
+        let _ = self.guard.kill();
+        let _ = self.guard.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn show(program: &OsStr) -> String {
+    program.to_string_lossy().into_owned()
+}
+
+/// A figure of `/proc/PID/status` in bytes: `VmRSS` now, `VmHWM` at its highest.
+pub fn memory(pid: u32, field: &str) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line =
+        status.lines().find(|line| line.starts_with(&format!("{field}:"))).with_context(|| format!("no {field}"))?;
+    let kib: u64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
+    Ok(kib * 1024)
+}

@@ -1,0 +1,269 @@
+//! The engine under test: the built binary on a data folder of its own.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::http::Client;
+use crate::process::{Watched, free_port, memory, signal, target};
+use crate::wait::until;
+
+/// The configuration that most tests want: the loopback is open to connectors and webhooks, retries come soon.
+pub const OPEN: &str = r#"
+[http]
+max_body_mb = 256
+[security]
+login_attempts_per_minute = 1000
+[outbound]
+allow = ["127.0.0.1"]
+connect_timeout_seconds = 2
+[webhooks]
+timeout_seconds = 2
+retry_seconds = [1, 1, 1, 2]
+[scheduler]
+max_attempts = 4
+backoff_first_seconds = 1
+backoff_max_seconds = 2
+breaker_failures = 50
+breaker_open_seconds = 1
+[sandbox]
+allow_private = ["127.0.0.1", "localhost"]
+smtp_plain_hosts = ["127.0.0.1", "localhost"]
+"#;
+
+/// How to start one.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The configuration file's text.
+    pub config: String,
+    /// With `--demo`.
+    pub demo: bool,
+    /// Further variables.
+    pub variables: Vec<(String, String)>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { config: OPEN.to_owned(), demo: true, variables: Vec::new() }
+    }
+}
+
+impl Options {
+    /// [`OPEN`] with further lines; a key in both is replaced by the later one.
+    pub fn with(lines: &str) -> Self {
+        let config = merge(OPEN, lines);
+        Self { config, ..Self::default() }
+    }
+
+    /// Only these lines, nothing opened.
+    pub fn only(lines: &str) -> Self {
+        Self { config: lines.to_owned(), ..Self::default() }
+    }
+}
+
+/// A running (or killed, or stopped) engine. Its data folder goes with it.
+#[derive(Debug)]
+pub struct Server {
+    folder: TempDir,
+    options: Options,
+    port: u16,
+    process: Option<Watched>,
+    /// How long the last start took, from the call until `/ready` said 200.
+    pub started_in: Duration,
+}
+
+/// The binary.
+pub fn binary() -> PathBuf {
+    target().join("release/pombo")
+}
+
+impl Server {
+    /// Starts one on an empty data folder and waits until it is ready.
+    pub fn start(options: Options) -> Result<Self> {
+        let mut server = Self::prepare(options)?;
+        server.launch()?;
+        Ok(server)
+    }
+
+    /// The same, not started yet.
+    pub fn prepare(options: Options) -> Result<Self> {
+        ensure!(binary().is_file(), "{} is not built: run `make build`", binary().display());
+        let folder = tempfile::Builder::new().prefix("pombo-test-").tempdir()?;
+        std::fs::write(folder.path().join("config.toml"), &options.config)?;
+        Ok(Self { folder, options, port: free_port()?, process: None, started_in: Duration::ZERO })
+    }
+
+    /// Starts it (again) on its data and waits until it is ready.
+    pub fn launch(&mut self) -> Result<()> {
+        ensure!(self.process.is_none(), "it runs already");
+        let start = Instant::now();
+        self.process = Some(Watched::start(&mut self.command()?)?);
+        let client = self.client();
+        let ready = until("the engine to be ready", Duration::from_secs(120), || {
+            if let Some(status) = self.process.as_mut().context("it was not started")?.ended()? {
+                bail!("it ended at once: {status}");
+            }
+            Ok(client.get("/ready").ok().filter(|reply| reply.status == 200))
+        });
+        if let Err(error) = ready {
+            return Err(error.context(format!("its log:\n{}", self.log_end())));
+        }
+        self.started_in = start.elapsed();
+        Ok(())
+    }
+
+    /// The command that starts it, its log going to a file.
+    pub fn command(&self) -> Result<Command> {
+        let log = File::options().create(true).append(true).open(self.log_path())?;
+        let mut command = Command::new(binary());
+        command.arg("serve").arg("--config").arg(self.folder.path().join("config.toml"));
+        command.arg("--data").arg(self.data()).arg("--listen").arg(self.address().to_string());
+        if self.options.demo {
+            command.arg("--demo");
+        }
+        for (name, value) in &self.options.variables {
+            command.env(name, value);
+        }
+        command.stdout(Stdio::from(log.try_clone()?)).stderr(Stdio::from(log));
+        Ok(command)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// A client without credentials.
+    pub fn client(&self) -> Client {
+        Client::new(self.address())
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The folder that holds its data, configuration and log.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> Result<u32> {
+        Ok(self.process.as_ref().context("it does not run")?.id())
+    }
+
+    /// Its memory in bytes, a field of `/proc/PID/status`.
+    pub fn memory(&self, field: &str) -> Result<u64> {
+        memory(self.id()?, field)
+    }
+
+    /// Kills it with -9. [`Self::launch`] starts it again.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.take().context("it does not run")?.kill()
+    }
+
+    /// Asks it to end and waits for its status.
+    pub fn terminate(&mut self, patience: Duration) -> Result<ExitStatus> {
+        self.process.take().context("it does not run")?.terminate(patience)
+    }
+
+    /// Sends it SIGTERM without waiting.
+    pub fn ask_to_end(&self) -> Result<()> {
+        signal(self.id()?, "TERM")
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn wait_end(&mut self, patience: Duration) -> Result<ExitStatus> {
+        let mut process = self.process.take().context("it does not run")?;
+        until("the engine to end", patience, || process.ended())
+    }
+
+    /// What `--demo` made: DATA/demo.json.
+    pub fn demo(&self) -> Result<Value> {
+        let path = self.data().join("demo.json");
+        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// A client with the operator's token.
+    pub fn operator(&self) -> Result<Client> {
+        let token = if self.options.demo {
+            self.demo()?["operator_token"].as_str().context("no operator_token")?.to_owned()
+        } else {
+            std::fs::read_to_string(self.data().join("operator.token"))?.trim().to_owned()
+        };
+        Ok(self.client().bearer(&token))
+    }
+
+    /// Where its log and its standard output go.
+    pub fn log_path(&self) -> PathBuf {
+        self.folder.path().join("pombo.log")
+    }
+
+    /// All that it logged.
+    pub fn log(&self) -> Result<String> {
+        Ok(String::from_utf8_lossy(&std::fs::read(self.log_path())?).into_owned())
+    }
+
+    /// The last lines of its log, for an error message.
+    pub fn log_end(&self) -> String {
+        let log = self.log().unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(40)..].join("\n")
+    }
+
+    /// The store as text, with the engine's own verification (`pombo inspect`). It must not run meanwhile.
+    pub fn inspect(&self) -> Result<String> {
+        ensure!(self.process.is_none(), "stop it first");
+        let output = Command::new(binary()).arg("inspect").arg("--data").arg(self.data()).output()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        if !output.status.success() {
+            bail!(
+                "the store is not consistent: {}\n{text}\n{}",
+                output.status,
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        Ok(text)
+    }
+}
+
+/// Joins two configurations by section; of a key in both, the second's line stays. Good for values on one line.
+fn merge(first: &str, second: &str) -> String {
+    let mut sections: Vec<(String, Vec<String>)> = vec![(String::new(), Vec::new())];
+    let mut current = 0;
+    for line in first.lines().chain(std::iter::once("[]")).chain(second.lines()) {
+        let line = line.trim();
+        if line == "[]" {
+            current = 0;
+        } else if line.starts_with('[') && line.ends_with(']') {
+            current = sections.iter().position(|(name, _)| name == line).unwrap_or_else(|| {
+                sections.push((line.to_owned(), Vec::new()));
+                sections.len() - 1
+            });
+        } else if let Some((key, _)) = line.split_once('=') {
+            let lines = &mut sections[current].1;
+            lines.retain(|l| l.split_once('=').is_none_or(|(k, _)| k.trim() != key.trim()));
+            lines.push(line.to_owned());
+        }
+    }
+    sections.into_iter().map(|(name, lines)| format!("{name}\n{}\n", lines.join("\n"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::merge;
+
+    #[test]
+    fn the_second_configuration_wins_by_key() {
+        let merged = merge("[a]\nx = 1\ny = 2\n[b]\nz = 3", "[a]\nx = 9\n[c]\nw = []");
+        assert_eq!(merged.split_whitespace().collect::<Vec<_>>().join(" "), "[a] y = 2 x = 9 [b] z = 3 [c] w = []");
+    }
+}

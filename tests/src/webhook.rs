@@ -1,0 +1,185 @@
+//! A receiver of webhooks: records every request and answers as scripted by its path.
+//!
+//! A path is `/ANYTHING` (200), or begins with a script: `/fail/N/…` answers 500 to the first N requests of that path, `/gone/…`
+//! answers 410, `/hang/N/…` does not answer the first N, `/redirect/…` answers 302 to the URL in the query (`?to=`),
+//! `/file/BYTES/…` answers with a PDF of so many bytes, `/endless/…` never stops sending.
+
+use std::collections::HashMap;
+use std::io::{BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use serde_json::Value;
+
+use crate::http::{read_body, read_head};
+use crate::wait::until;
+
+/// A request that came in.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// When.
+    pub at: Instant,
+    /// GET, POST …
+    pub method: String,
+    /// Path with query.
+    pub path: String,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// What was answered; 0 for nothing.
+    pub answered: u16,
+}
+
+impl Received {
+    /// A header, empty when it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value.as_str())
+    }
+
+    /// The body as JSON, null when it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+}
+
+#[derive(Default, Debug)]
+struct State {
+    received: Vec<Received>,
+    by_path: HashMap<String, usize>,
+}
+
+/// The receiver. Its threads end with the test's process.
+#[derive(Debug, Clone)]
+pub struct Receiver {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+}
+
+impl Receiver {
+    /// Starts one on a free port of 127.0.0.1.
+    pub fn start() -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let receiver = Self { address: listener.local_addr()?, state: Arc::default() };
+        let serving = receiver.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let serving = serving.clone();
+                std::thread::spawn(move || serving.serve(&stream));
+            }
+        });
+        Ok(receiver)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A URL of it.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// What came to one path, in order.
+    pub fn received(&self, path: &str) -> Vec<Received> {
+        self.lock().received.iter().filter(|r| r.path == path).cloned().collect()
+    }
+
+    /// How many requests came in all.
+    pub fn count(&self) -> usize {
+        self.lock().received.len()
+    }
+
+    /// Waits until `count` requests came to a path.
+    pub fn wait_for(&self, path: &str, count: usize) -> Result<Vec<Received>> {
+        let what = format!("{count} requests to {path}");
+        until(&what, Duration::from_secs(60), || Ok(Some(self.received(path)).filter(|r| r.len() >= count)))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn serve(&self, stream: &TcpStream) {
+        let mut reader = BufReader::new(stream);
+        while let Ok(Some((first, headers))) = read_head(&mut reader) {
+            let Ok(body) = read_body(&mut reader, &headers, false) else { return };
+            let mut words = first.split(' ').map(str::to_owned);
+            let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+            if !self.answer(stream, method, path, headers, body) {
+                return;
+            }
+        }
+    }
+
+    /// False when the connection is done with.
+    fn answer(
+        &self,
+        mut stream: &TcpStream,
+        method: String,
+        path: String,
+        headers: Vec<(String, String)>,
+        body: Vec<u8>,
+    ) -> bool {
+        let pieces: Vec<&str> = path.trim_start_matches('/').split(['/', '?']).collect();
+        let number = pieces.get(1).and_then(|n| n.parse::<usize>().ok()).unwrap_or(0);
+        let (status, hangs) = {
+            let mut state = self.lock();
+            let seen = state.by_path.entry(path.clone()).or_default();
+            *seen += 1;
+            let (status, hangs) = match pieces[0] {
+                "fail" if *seen <= number => (500, false),
+                "gone" => (410, false),
+                "redirect" => (302, false),
+                "hang" if *seen <= number => (0, true),
+                _ => (200, false),
+            };
+            let at = Instant::now();
+            state.received.push(Received { at, method, path: path.clone(), headers, body, answered: status });
+            (status, hangs)
+        };
+        if hangs {
+            // As long as the caller is willing to wait: reading ends when it hangs up.
+            let mut sink = std::io::sink();
+            let _ = std::io::copy(&mut { stream }, &mut sink);
+            return false;
+        }
+        let reply = match pieces[0] {
+            "redirect" => {
+                let to = path.split_once("to=").map(|(_, to)| to).unwrap_or_default();
+                format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n").into_bytes()
+            }
+            "file" => {
+                let mut reply =
+                    format!("HTTP/1.1 200 OK\r\nContent-Type: application/pdf\r\nContent-Length: {number}\r\n\r\n")
+                        .into_bytes();
+                reply.extend(pdf(number));
+                reply
+            }
+            "endless" => {
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/pdf\r\nConnection: close\r\n\r\n%PDF-1.7\n".to_vec()
+            }
+            _ => format!("HTTP/1.1 {status} Scripted\r\nContent-Length: 2\r\n\r\nok").into_bytes(),
+        };
+        if stream.write_all(&reply).is_err() {
+            return false;
+        }
+        if pieces[0] == "endless" {
+            let block = [b' '; 65536];
+            while stream.write_all(&block).is_ok() {}
+            return false;
+        }
+        true
+    }
+}
+
+/// Bytes that begin like a PDF; the same for the same size.
+pub fn pdf(size: usize) -> Vec<u8> {
+    let mut bytes = b"%PDF-1.7\n".to_vec();
+    bytes.extend((0..size).map(|i| (i.wrapping_mul(2_654_435_761) >> 16) as u8));
+    bytes.truncate(size);
+    bytes
+}

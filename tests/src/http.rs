@@ -2,7 +2,7 @@
 //! client refuses to send.
 
 use std::fmt;
-use std::io::{BufBufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -267,8 +267,11 @@ impl Default for Form {
     }
 }
 
+/// Names in lower case, with their values.
+pub(crate) type Headers = Vec<(String, String)>;
+
 /// The first line and the headers of a message; `None` at the end of the stream.
-pub(crate) fn read_head(reader: &mut impl BufRead) -> Result<Option<(String, Vec<(String, String)>)>> {
+pub(crate) fn read_head(reader: &mut impl BufRead) -> Result<Option<(String, Headers)>> {
     let Some(first) = read_line(reader)? else { return Ok(None) };
     let mut headers = Vec::new();
     loop {

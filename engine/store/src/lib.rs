@@ -1,1 +1,210 @@
-//! pombo-store
+//! The store of Pombo: records, queues, outbox and documents in one folder, over an ordered key space.
+//!
+//! Layout
+//! - [`keys`]: the registry of key spaces and prefixes, with the schema drawn; `tables/`: one file per table.
+//! - [`committer`]: the one thread that writes; [`group`]: what it does with a batch; [`staged`]: the writes of a group.
+//! - [`columns`]: packed columns that answer lists and exact totals; [`search`]: the words of messages.
+//! - [`catalog`]: the few rows held in memory; [`frontier`]: where the live part of a queue begins.
+//! - [`backend`]: what is asked of a key space, [`fjall`] the one that is used, [`faults`] one that fails on purpose.
+//! - [`migrate`]: schema versions; [`verify`] and [`snapshot`]: the store checked and written as text.
+//!
+//! Threads: the committer writes; the indexer and the sealer keep the search index; reads run where they are called. Nothing
+//! outside this crate knows what lies below the port.
+
+mod backend;
+mod catalog;
+mod codec;
+mod columns;
+mod committer;
+mod disk_store;
+pub mod faults;
+mod fjall;
+mod frontier;
+mod group;
+mod keys;
+mod memory;
+mod migrate;
+mod search;
+mod snapshot;
+mod staged;
+mod tables;
+mod verify;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+use pombo_domain::ports::{Clock, Entropy, StoreError, StoreHealth};
+use tokio::sync::mpsc;
+
+pub use disk_store::DiskStore;
+
+/// How much memory and journal the store may use, and how it groups commits.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Cache of blocks read from disk.
+    pub cache_bytes: u64,
+    /// Records written and not yet in a table; the other tables' buffers are in proportion.
+    pub memtable_bytes: u64,
+    /// Journal kept on disk; bounds the time to open after a crash. At least 64 MiB.
+    pub journal_bytes: u64,
+    /// Threads that flush and compact.
+    pub workers: usize,
+    /// Search dictionaries held in memory; beyond it they are read from disk.
+    pub search_bytes: u64,
+    /// Log of column changes before a block is written anew.
+    pub column_log_bytes: u64,
+    /// Batches that may wait for the committer before `commit` itself waits.
+    pub waiting_batches: usize,
+    /// Batches in a group, at most.
+    pub group_batches: usize,
+    /// Messages in a group, about at most.
+    pub group_messages: usize,
+    /// Bytes in a group, about at most.
+    pub group_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 16 << 20,
+            memtable_bytes: 8 << 20,
+            journal_bytes: 64 << 20,
+            workers: 2,
+            search_bytes: 32 << 20,
+            column_log_bytes: 4 << 20,
+            waiting_batches: 1024,
+            group_batches: 1024,
+            group_messages: 8192,
+            group_bytes: 8 << 20,
+        }
+    }
+}
+
+/// Why a store did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another process has it open.
+    #[error("the data folder {} is in use by another process; stop that one first or choose another folder", path.display())]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A newer engine wrote it.
+    #[error("the data is of schema version {found}, newer than this engine's {known}; use a newer engine")]
+    TooNew {
+        /// The data's version.
+        found: u64,
+        /// This engine's.
+        known: u64,
+    },
+    /// No way leads from its version to this one.
+    #[error(
+        "the data is of schema version {found}, which this engine (version {known}) can not migrate; use an older engine first"
+    )]
+    TooOld {
+        /// The data's version.
+        found: u64,
+        /// This engine's.
+        known: u64,
+    },
+    /// The folder can not be used.
+    #[error("the data folder {}: {source}", path.display())]
+    Io {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// What is stored can not be read.
+    #[error("the stored data can not be read: {0}")]
+    Damaged(String),
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Damaged(context) => Self::Damaged(context),
+            other => Self::Damaged(other.to_string()),
+        }
+    }
+}
+
+/// Opens the store in `path`, a folder that is made if need be. Blocks while it reads.
+pub fn open(
+    options: Options,
+    path: &Path,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Arc<DiskStore>, Error> {
+    let folder = make_folder(path)?;
+    open_over(&options, path, Arc::new(fjall::Fjall::open(&options, &folder)?), clock, entropy)
+}
+
+/// Opens a store whose writes fail as `plan` says, for tests of what happens then.
+pub fn open_with_faults(
+    options: Options,
+    path: &Path,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    plan: faults::FaultPlan,
+) -> Result<Arc<DiskStore>, Error> {
+    let folder = make_folder(path)?;
+    let inner = fjall::Fjall::open(&options, &folder)?;
+    open_over(&options, path, Arc::new(faults::Faulty { inner, plan }), clock, entropy)
+}
+
+/// The key space's folder; the search index lies beside it.
+fn make_folder(path: &Path) -> Result<PathBuf, Error> {
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    std::fs::create_dir_all(path).map_err(io)?;
+    Ok(path.join("store"))
+}
+
+fn open_over(
+    options: &Options,
+    path: &Path,
+    backend: Arc<dyn backend::Backend>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Arc<DiskStore>, Error> {
+    migrate::bring_to(&*backend, migrate::SCHEMA, migrate::MIGRATIONS)?;
+    let seed = match tables::meta::number(&*backend, tables::meta::SEED)? {
+        Some(seed) => seed,
+        None => {
+            let seed = entropy.u64();
+            migrate::put_number(&*backend, tables::meta::SEED, seed)?;
+            seed
+        }
+    };
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    let columns = Arc::new(columns::Columns::open(&*backend, options.column_log_bytes)?);
+    let catalog = catalog::Catalog::open(&*backend)?;
+    let search = search::Search::start(path.join("search"), options.search_bytes, backend.clone(), columns.clone());
+    let search = Arc::new(search.map_err(io)?);
+    let memory = Arc::new(memory::Memory {
+        backend,
+        columns,
+        catalog: RwLock::new(catalog),
+        frontiers: tables::queues::Frontiers::default(),
+        health: RwLock::new(StoreHealth::Good),
+        observer: RwLock::new(None),
+        whole: Mutex::new(()),
+    });
+    let (requests, waiting) = mpsc::channel(options.waiting_batches.max(1));
+    let committer = committer::Committer {
+        memory: memory.clone(),
+        search: search.clone(),
+        clock: clock.clone(),
+        entropy,
+        requests: waiting,
+        bounds: committer::Bounds {
+            batches: options.group_batches.max(1),
+            messages: options.group_messages.max(1),
+            bytes: options.group_bytes.max(1),
+        },
+    };
+    let thread =
+        std::thread::Builder::new().name("pombo-commit".to_owned()).spawn(move || committer.run()).map_err(io)?;
+    Ok(Arc::new(DiskStore { memory, search, clock, requests, committer: Mutex::new(Some(thread)), seed }))
+}

@@ -1,0 +1,131 @@
+//! The few things that are read all the time, in memory: tenants, users, API keys, connectors, pace states and how much each
+//! connector keeps. Their rows on disk are the truth; the committer changes this after a commit. Knows no message.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use pombo_domain::model::{ApiKey, Connector, PaceState, Tenant, User};
+use pombo_domain::ports::StoreResult;
+use pombo_domain::{ConnectorIndex, TenantIndex};
+use uuid::Uuid;
+
+use crate::backend::{Backend, KeyRange, Order};
+use crate::codec::{bad_key, decode};
+use crate::keys::{self, Parts, Space};
+
+/// A change of the catalog that a commit made.
+#[derive(Clone)]
+pub(crate) enum CatalogChange {
+    Tenant(Tenant),
+    User(User),
+    ApiKey(ApiKey),
+    Connector(Arc<Connector>),
+    Pace(ConnectorIndex, PaceState),
+    KvBytes(ConnectorIndex, u64),
+}
+
+/// The catalog.
+#[derive(Default)]
+pub(crate) struct Catalog {
+    pub(crate) tenants: BTreeMap<TenantIndex, Tenant>,
+    tenant_ids: HashMap<Uuid, TenantIndex>,
+    pub(crate) users: BTreeMap<(TenantIndex, Uuid), User>,
+    emails: HashMap<String, (TenantIndex, Uuid)>,
+    pub(crate) api_keys: BTreeMap<(TenantIndex, Uuid), ApiKey>,
+    hashes: HashMap<[u8; 32], (TenantIndex, Uuid)>,
+    pub(crate) connectors: BTreeMap<ConnectorIndex, Arc<Connector>>,
+    connector_ids: HashMap<Uuid, ConnectorIndex>,
+    pub(crate) pace: HashMap<ConnectorIndex, PaceState>,
+    pub(crate) kv_bytes: HashMap<ConnectorIndex, u64>,
+}
+
+impl Catalog {
+    /// Reads it.
+    pub(crate) fn open(backend: &dyn Backend) -> StoreResult<Self> {
+        let mut catalog = Self::default();
+        let rows = |tag: u8| backend.scan(Space::Documents, KeyRange::prefix(&[tag]), Order::Forward);
+        for row in rows(keys::TENANT) {
+            catalog.apply(CatalogChange::Tenant(decode(&row?.1, "tenants")?));
+        }
+        for row in rows(keys::USER) {
+            catalog.apply(CatalogChange::User(decode(&row?.1, "users")?));
+        }
+        for row in rows(keys::API_KEY) {
+            catalog.apply(CatalogChange::ApiKey(decode(&row?.1, "API keys")?));
+        }
+        for row in rows(keys::CONNECTOR) {
+            catalog.apply(CatalogChange::Connector(Arc::new(decode(&row?.1, "connectors")?)));
+        }
+        for row in rows(keys::PACE) {
+            let (key, value) = row?;
+            let connector = Parts(&key[1..]).u32().ok_or_else(|| bad_key("pace"))?;
+            catalog.apply(CatalogChange::Pace(ConnectorIndex(connector), decode(&value, "pace")?));
+        }
+        for row in rows(keys::KV_BYTES) {
+            let (key, value) = row?;
+            let connector = Parts(&key[1..]).u32().ok_or_else(|| bad_key("kv"))?;
+            let bytes = Parts(&value).u64().ok_or_else(|| bad_key("kv"))?;
+            catalog.apply(CatalogChange::KvBytes(ConnectorIndex(connector), bytes));
+        }
+        Ok(catalog)
+    }
+
+    pub(crate) fn apply(&mut self, change: CatalogChange) {
+        match change {
+            CatalogChange::Tenant(tenant) => {
+                self.tenant_ids.insert(tenant.id, tenant.index);
+                self.tenants.insert(tenant.index, tenant);
+            }
+            CatalogChange::User(user) => {
+                let key = (user.tenant, user.id);
+                self.emails.insert(user.email.clone(), key);
+                if let Some(old) = self.users.insert(key, user.clone())
+                    && old.email != user.email
+                {
+                    self.emails.remove(&old.email);
+                }
+            }
+            CatalogChange::ApiKey(api_key) => {
+                let key = (api_key.tenant, api_key.id);
+                self.hashes.insert(api_key.hash, key);
+                let hash = api_key.hash;
+                if let Some(old) = self.api_keys.insert(key, api_key)
+                    && old.hash != hash
+                {
+                    self.hashes.remove(&old.hash);
+                }
+            }
+            CatalogChange::Connector(connector) => {
+                self.connector_ids.insert(connector.id, connector.index);
+                self.connectors.insert(connector.index, connector);
+            }
+            CatalogChange::Pace(connector, state) => {
+                self.pace.insert(connector, state);
+            }
+            CatalogChange::KvBytes(connector, bytes) => {
+                self.kv_bytes.insert(connector, bytes);
+            }
+        }
+    }
+
+    pub(crate) fn tenant_by_id(&self, id: Uuid) -> Option<&Tenant> {
+        self.tenants.get(self.tenant_ids.get(&id)?)
+    }
+
+    pub(crate) fn user_by_email(&self, email: &str) -> Option<&User> {
+        self.users.get(self.emails.get(email)?)
+    }
+
+    pub(crate) fn api_key_by_hash(&self, hash: &[u8; 32]) -> Option<&ApiKey> {
+        self.api_keys.get(self.hashes.get(hash)?)
+    }
+
+    pub(crate) fn connector_by_id(&self, tenant: TenantIndex, id: Uuid) -> Option<&Arc<Connector>> {
+        self.connectors.get(self.connector_ids.get(&id)?).filter(|c| c.tenant == tenant)
+    }
+
+    /// The rows of one tenant in a map whose keys begin with the tenant.
+    pub(crate) fn owned<T: Clone>(map: &BTreeMap<(TenantIndex, Uuid), T>, tenant: TenantIndex) -> Vec<T> {
+        map.range((tenant, Uuid::nil())..=(tenant, Uuid::max())).map(|(_, row)| row.clone()).collect()
+    }
+}

@@ -1,0 +1,193 @@
+//! The committer: one thread through which every write goes. It gathers the batches that wait, checks them one after the
+//! other, writes them as one batch with one sync, makes them visible in memory, answers and tells the observer. While a group
+//! syncs, the next one gathers in the channel.
+//!
+//! After a failed write or sync nothing is acknowledged any more: what is on disk is then unknown until a restart reads it.
+
+use std::sync::Arc;
+
+use pombo_domain::Timestamp;
+use pombo_domain::ports::{Clock, Committed, Entropy, StoreError, StoreHealth, StoreResult};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::group::{Group, Outcome, Prepared, PreparedChange};
+use crate::memory::Memory;
+use crate::search::Search;
+use crate::tables::idempotency;
+use crate::tables::meta::{self, Counter};
+
+/// What the committer is asked.
+pub(crate) enum Request {
+    Commit(Prepared, oneshot::Sender<StoreResult<Committed>>),
+    Count(Counter, oneshot::Sender<StoreResult<u32>>),
+    Close,
+}
+
+/// An answer to give once the group is on disk.
+enum Answer {
+    Committed(oneshot::Sender<StoreResult<Committed>>, Committed),
+    Counted(oneshot::Sender<StoreResult<u32>>, u32),
+}
+
+impl Answer {
+    /// The asker may be gone; the commit stands all the same.
+    fn give(self, result: &StoreResult<()>) {
+        match self {
+            Self::Committed(asker, committed) => drop(asker.send(result.clone().map(|()| committed))),
+            Self::Counted(asker, number) => drop(asker.send(result.clone().map(|()| number))),
+        }
+    }
+}
+
+/// Bounds of a group.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) batches: usize,
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+}
+
+pub(crate) struct Committer {
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) search: Arc<Search>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) requests: mpsc::Receiver<Request>,
+    pub(crate) bounds: Bounds,
+}
+
+/// How often old idempotency records are looked for, and how many are removed at once.
+const TRIM_EVERY_MS: i64 = 10_000;
+const TRIM: usize = 1_000;
+
+impl Committer {
+    /// Runs until it is asked to close or all askers are gone.
+    pub(crate) fn run(mut self) {
+        let mut trimmed_at = Timestamp(i64::MIN);
+        while let Some(request) = self.requests.blocking_recv() {
+            let memory = self.memory.clone();
+            let entropy = self.entropy.clone();
+            let now = self.clock.now();
+            let mut group = Group::new(&memory, &*entropy, now);
+            let mut answers = Vec::new();
+            let mut closing = false;
+            let (mut batches, mut messages) = (0, 0);
+            let mut next = Some(request);
+            while let Some(request) = next {
+                batches += 1;
+                messages += weight(&request);
+                match request {
+                    Request::Commit(batch, asker) => match group.add(batch) {
+                        Ok(committed) => answers.push(Answer::Committed(asker, committed)),
+                        Err(error) => drop(asker.send(Err(error))),
+                    },
+                    Request::Count(counter, asker) => match meta::count(&mut group.staged, counter) {
+                        Ok(number) => {
+                            group.staged.keep();
+                            answers.push(Answer::Counted(asker, number));
+                        }
+                        Err(error) => drop(asker.send(Err(error))),
+                    },
+                    Request::Close => closing = true,
+                }
+                let room = batches < self.bounds.batches
+                    && messages < self.bounds.messages
+                    && group.staged.bytes() < self.bounds.bytes;
+                next = if room && !closing { self.requests.try_recv().ok() } else { None };
+            }
+            if now.since(trimmed_at) >= TRIM_EVERY_MS || now < trimmed_at {
+                trimmed_at = now;
+                match idempotency::trim(&*memory.backend, &mut group.staged, now, TRIM) {
+                    // More may be too old: look again with the next group.
+                    Ok(TRIM) => trimmed_at = Timestamp(i64::MIN),
+                    Ok(_) => {}
+                    Err(error) => tracing::warn!(%error, "old idempotency records could not be read"),
+                }
+                group.staged.keep();
+            }
+            let result = self.write(group);
+            if let Err(error) = &result {
+                self.fail(error);
+            }
+            answers.into_iter().for_each(|answer| answer.give(&result));
+            if result.is_err() {
+                return self.refuse();
+            }
+            if closing {
+                return;
+            }
+        }
+    }
+
+    /// Writes a group and makes it visible.
+    fn write(&self, group: Group<'_>) -> StoreResult<()> {
+        let Group { staged, outcome, .. } = group;
+        let Outcome { delta, effects, catalog, inserted, queued } = outcome;
+        let mut writes = staged.into_writes();
+        {
+            let _whole = self.memory.whole.lock();
+            if delta.0.is_empty() {
+                if !writes.is_empty() {
+                    self.memory.backend.write(writes)?;
+                }
+            } else {
+                let kept = self.memory.columns.keep(&delta, &mut writes);
+                self.memory.backend.write(writes)?;
+                self.memory.columns.kept(&delta, &kept)?;
+            }
+            for (queue, key) in &queued {
+                self.memory.frontiers.queued(queue, key);
+            }
+            if !catalog.is_empty() {
+                let mut shared = self.memory.catalog.write();
+                catalog.into_iter().for_each(|change| shared.apply(change));
+            }
+        }
+        inserted.into_iter().for_each(|messages| self.search.inserted(messages));
+        if !effects.is_empty()
+            && let Some(observer) = &*self.memory.observer.read()
+        {
+            observer.committed(&effects);
+        }
+        Ok(())
+    }
+
+    fn fail(&self, error: &StoreError) {
+        let why = match error {
+            StoreError::Unavailable(why) => why.clone(),
+            other => other.to_string(),
+        };
+        tracing::error!(%why, "the store takes no more writes until it is restarted");
+        *self.memory.health.write() = StoreHealth::Failed(why);
+    }
+
+    /// Answers whoever still asks.
+    fn refuse(mut self) {
+        let error = StoreError::Unavailable(match &*self.memory.health.read() {
+            StoreHealth::Failed(why) => why.clone(),
+            StoreHealth::Good => "the store is closed".to_owned(),
+        });
+        while let Some(request) = self.requests.blocking_recv() {
+            match request {
+                Request::Commit(_, asker) => drop(asker.send(Err(error.clone()))),
+                Request::Count(_, asker) => drop(asker.send(Err(error.clone()))),
+                Request::Close => return,
+            }
+        }
+    }
+}
+
+/// How many messages a request touches.
+fn weight(request: &Request) -> usize {
+    match request {
+        Request::Commit(batch, _) => batch
+            .changes
+            .iter()
+            .map(|change| match change {
+                PreparedChange::Insert(insert) => insert.messages.len(),
+                PreparedChange::Other(_) => 1,
+            })
+            .sum(),
+        Request::Count(..) | Request::Close => 1,
+    }
+}

@@ -1,0 +1,383 @@
+//! The [`Store`] port: writes go to the committer, reads to the tables and to memory.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use pombo_domain::ids::message_serial;
+use pombo_domain::model::message::ReadyOrder;
+use pombo_domain::model::*;
+use pombo_domain::ports::*;
+use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::backend::{KeyRange, Order};
+use crate::catalog::Catalog;
+use crate::codec::{bad_key, damaged};
+use crate::columns::tenant::Wanted;
+use crate::columns::word::Pattern;
+use crate::committer::Request;
+use crate::group::{Prepared, PreparedChange, PreparedInsert};
+use crate::keys::{self, Space};
+use crate::memory::Memory;
+use crate::search::{Search, fold};
+use crate::tables::meta::Counter;
+use crate::tables::{contacts, deliveries, idempotency, imports, kv, messages, queues, states};
+
+/// A store in a folder on disk. Made by [`crate::open`].
+pub struct DiskStore {
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) search: Arc<Search>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) requests: mpsc::Sender<Request>,
+    pub(crate) committer: Mutex<Option<std::thread::JoinHandle<()>>>,
+    /// Seed of the external ids' fingerprints.
+    pub(crate) seed: u64,
+}
+
+impl DiskStore {
+    /// Ends the committer and the search index after what they are doing, and syncs. Reads go on; writes are refused. Blocks;
+    /// call it outside of async tasks. Dropping the store does the same.
+    pub fn close(&self) -> StoreResult<()> {
+        let Some(committer) = self.committer.lock().take() else { return Ok(()) };
+        let mut request = Request::Close;
+        // The channel may be full; the committer makes room. It is closed only once the committer has ended.
+        while let Err(mpsc::error::TrySendError::Full(back)) = self.requests.try_send(request) {
+            request = back;
+            std::thread::yield_now();
+        }
+        let panicked = committer.join().is_err();
+        self.search.stop();
+        if panicked {
+            return Err(StoreError::Unavailable("the committer panicked".to_owned()));
+        }
+        match self.health() {
+            StoreHealth::Good => self.memory.backend.sync(),
+            StoreHealth::Failed(why) => Err(StoreError::Unavailable(why)),
+        }
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<StoreResult<T>>) -> Request) -> StoreResult<T> {
+        let closed = || match self.health() {
+            StoreHealth::Failed(why) => StoreError::Unavailable(why),
+            StoreHealth::Good => StoreError::Unavailable("the store is closed".to_owned()),
+        };
+        let (asker, answer) = oneshot::channel();
+        self.requests.send(request(asker)).await.map_err(|_| closed())?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    pub(crate) fn print_of(&self, external_id: &str) -> u64 {
+        xxhash_rust::xxh3::xxh3_64_with_seed(external_id.as_bytes(), self.seed).max(1)
+    }
+
+    fn prepare(&self, batch: Batch) -> Prepared {
+        let change = |change| match change {
+            Change::Insert(Insert { tenant, messages, idempotency }) => {
+                let rows = messages
+                    .iter()
+                    .map(|m| (messages::prepare(m), m.external_id.as_deref().map(|id| self.print_of(id))))
+                    .collect();
+                PreparedChange::Insert(PreparedInsert { tenant, messages, rows, idempotency })
+            }
+            other => PreparedChange::Other(other),
+        };
+        Prepared { changes: batch.changes.into_iter().map(change).collect(), skip_stale: batch.skip_stale }
+    }
+
+    fn with_state(&self, message: Message) -> StoreResult<StoredMessage> {
+        let state = match self.memory.backend.get(Space::States, &keys::message(message.key))? {
+            Some(row) => states::decode(&row)?.1,
+            None => message.initial_state(),
+        };
+        Ok(StoredMessage { message, state })
+    }
+
+    /// The messages of a page. Serials that lie close together are read in one range.
+    fn page_rows(&self, tenant: TenantIndex, serials: &[u64]) -> StoreResult<Vec<StoredMessage>> {
+        let (Some(newest), Some(oldest)) = (serials.first(), serials.last()) else { return Ok(Vec::new()) };
+        let key = |serial| MessageKey { tenant, serial };
+        let missing = || damaged("messages: a record is missing");
+        if newest - oldest >= serials.len() as u64 * 3 || serials.len() < 4 {
+            let row = |serial: &u64| messages::read(&*self.memory.backend, key(*serial))?.ok_or_else(missing);
+            return serials.iter().map(|serial| self.with_state(row(serial)?)).collect();
+        }
+        let range = || KeyRange::prefix(&keys::message(key(*oldest))).through(&keys::message(key(*newest)));
+        let backend = &*self.memory.backend;
+        let mut state_rows = backend.scan(Space::States, range(), Order::Reverse);
+        let mut state_row = state_rows.next().transpose()?;
+        let mut rows = Vec::with_capacity(serials.len());
+        let mut wanted = serials.iter().peekable();
+        for row in backend.scan(Space::Messages, range(), Order::Reverse) {
+            let (row_key, row) = row?;
+            let at = keys::parse_message(&row_key).ok_or_else(|| bad_key("messages"))?;
+            if wanted.peek().is_none_or(|serial| **serial != at.serial) {
+                continue;
+            }
+            wanted.next();
+            let message = messages::parse(at, &row)?;
+            while state_row.as_ref().is_some_and(|(key, _)| key[..] > row_key[..]) {
+                state_row = state_rows.next().transpose()?;
+            }
+            let state = match &state_row {
+                Some((key, row)) if key == &row_key => states::decode(row)?.1,
+                _ => message.initial_state(),
+            };
+            rows.push(StoredMessage { message, state });
+        }
+        if wanted.next().is_some() {
+            return Err(missing());
+        }
+        Ok(rows)
+    }
+}
+
+impl Drop for DiskStore {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::error!(%error, "the store did not close cleanly");
+        }
+    }
+}
+
+#[async_trait]
+impl Store for DiskStore {
+    async fn commit(&self, batch: Batch) -> StoreResult<Committed> {
+        let prepared = self.prepare(batch);
+        self.ask(|asker| Request::Commit(prepared, asker)).await
+    }
+
+    fn observe(&self, observer: Arc<dyn CommitObserver>) {
+        *self.memory.observer.write() = Some(observer);
+    }
+
+    fn health(&self) -> StoreHealth {
+        self.memory.health.read().clone()
+    }
+
+    fn message(&self, key: MessageKey) -> StoreResult<Option<StoredMessage>> {
+        let message = messages::read(&*self.memory.backend, key)?;
+        message.map(|message| self.with_state(message)).transpose()
+    }
+
+    fn messages(&self, keys: &[MessageKey]) -> StoreResult<Vec<Option<StoredMessage>>> {
+        keys.iter().map(|key| self.message(*key)).collect()
+    }
+
+    fn message_by_id(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<StoredMessage>> {
+        let Some(serial) = message_serial(id) else { return Ok(None) };
+        let key = MessageKey { tenant, serial };
+        match messages::read_row(&*self.memory.backend, key)? {
+            Some(row) if messages::id_of(&row)? == id => self.with_state(messages::parse(key, &row)?).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    async fn list_messages(
+        &self,
+        tenant: TenantIndex,
+        filter: MessageFilter,
+        offset: u64,
+        limit: u32,
+    ) -> StoreResult<MessagePage> {
+        let Some(columns) = self.memory.columns.of(tenant) else {
+            return Ok(MessagePage { rows: Vec::new(), total: 0 });
+        };
+        let wanted = Wanted {
+            pattern: Pattern::of(filter.status, filter.message_type, filter.connector),
+            print: filter.external_id.as_deref().map(|id| self.print_of(id)),
+            from: filter.from,
+            to: filter.to,
+        };
+        let words = fold::query_words(filter.search.as_deref().unwrap_or_default());
+        let limit = limit as usize;
+        let found = if words.is_empty() {
+            columns.read().page(&wanted, None, u64::MAX, offset, limit)
+        } else {
+            let (upto, blocks) = {
+                let columns = columns.read();
+                (columns.len(), columns.candidates(&wanted, columns.len()))
+            };
+            self.search.caught_up(tenant, upto).await?;
+            let search = self.search.clone();
+            let masks = tokio::task::spawn_blocking(move || search.masks(tenant, &words, &blocks))
+                .await
+                .map_err(|_| StoreError::Unavailable("a search panicked".to_owned()))??;
+            columns.read().page(&wanted, Some(&masks), upto, offset, limit)
+        };
+        Ok(MessagePage { rows: self.page_rows(tenant, &found.serials)?, total: found.total })
+    }
+
+    fn status_counts(&self, tenant: TenantIndex) -> [u64; 8] {
+        self.memory.columns.of(tenant).map_or([0; 8], |columns| columns.read().counts())
+    }
+
+    fn idempotency(&self, tenant: TenantIndex, key: &[u8; 32]) -> StoreResult<Option<IdempotencyRecord>> {
+        idempotency::read(&*self.memory.backend, tenant, key, self.clock.now())
+    }
+
+    fn ready(
+        &self,
+        connector: ConnectorIndex,
+        after: Option<ReadyOrder>,
+        limit: usize,
+    ) -> StoreResult<Vec<ReadyEntry>> {
+        queues::ready(&*self.memory.backend, &self.memory.frontiers, connector, after, limit)
+    }
+
+    fn scheduled(
+        &self,
+        until: Timestamp,
+        after: Option<ScheduledEntry>,
+        limit: usize,
+    ) -> StoreResult<Vec<ScheduledEntry>> {
+        queues::scheduled(&*self.memory.backend, &self.memory.frontiers, until, after, limit)
+    }
+
+    fn next_scheduled(&self) -> StoreResult<Option<Timestamp>> {
+        queues::next_scheduled(&*self.memory.backend, &self.memory.frontiers)
+    }
+
+    fn in_flight(&self, after: Option<MessageKey>, limit: usize) -> StoreResult<Vec<MessageKey>> {
+        let mut found = Vec::new();
+        for (tenant, columns) in self.memory.columns.tenants() {
+            let start = match after {
+                Some(after) if tenant < after.tenant => continue,
+                Some(after) if tenant == after.tenant => after.serial + 1,
+                _ => 0,
+            };
+            let mut serials = Vec::new();
+            columns.read().in_status(Status::Processing, start, limit - found.len(), &mut serials);
+            found.extend(serials.into_iter().map(|serial| MessageKey { tenant, serial }));
+            if found.len() >= limit {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    fn due_deliveries(&self, until: Timestamp, limit: usize) -> StoreResult<Vec<DeliveryKey>> {
+        let due = deliveries::due(&*self.memory.backend, &self.memory.frontiers, until, limit)?;
+        Ok(due.into_iter().map(|(_, key)| key).collect())
+    }
+
+    fn next_delivery(&self) -> StoreResult<Option<Timestamp>> {
+        let due = deliveries::due(&*self.memory.backend, &self.memory.frontiers, Timestamp(i64::MAX), 1)?;
+        Ok(due.first().map(|(at, _)| *at))
+    }
+
+    fn delivery(&self, key: DeliveryKey) -> StoreResult<Option<Delivery>> {
+        deliveries::read(&*self.memory.backend, key)
+    }
+
+    fn delivery_by_id(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Delivery>> {
+        let Some(serial) = message_serial(id) else { return Ok(None) };
+        let all = deliveries::of_message(&*self.memory.backend, MessageKey { tenant, serial })?;
+        Ok(all.into_iter().find(|delivery| delivery.id == id))
+    }
+
+    fn deliveries(
+        &self,
+        tenant: TenantIndex,
+        filter: &DeliveryFilter,
+        offset: u64,
+        limit: u32,
+    ) -> StoreResult<Vec<Delivery>> {
+        deliveries::list(&*self.memory.backend, tenant, filter, offset, limit)
+    }
+
+    fn tenants(&self) -> StoreResult<Vec<Tenant>> {
+        Ok(self.memory.catalog.read().tenants.values().cloned().collect())
+    }
+
+    fn tenant_by_id(&self, id: Uuid) -> StoreResult<Option<Tenant>> {
+        Ok(self.memory.catalog.read().tenant_by_id(id).cloned())
+    }
+
+    fn tenant(&self, index: TenantIndex) -> StoreResult<Option<Tenant>> {
+        Ok(self.memory.catalog.read().tenants.get(&index).cloned())
+    }
+
+    async fn next_tenant_index(&self) -> StoreResult<TenantIndex> {
+        self.ask(|asker| Request::Count(Counter::Tenant, asker)).await.map(TenantIndex)
+    }
+
+    fn user_by_email(&self, email: &str) -> StoreResult<Option<User>> {
+        Ok(self.memory.catalog.read().user_by_email(email).cloned())
+    }
+
+    fn users(&self, tenant: TenantIndex) -> StoreResult<Vec<User>> {
+        Ok(Catalog::owned(&self.memory.catalog.read().users, tenant))
+    }
+
+    fn api_key_by_hash(&self, hash: &[u8; 32]) -> StoreResult<Option<ApiKey>> {
+        Ok(self.memory.catalog.read().api_key_by_hash(hash).cloned())
+    }
+
+    fn api_keys(&self, tenant: TenantIndex) -> StoreResult<Vec<ApiKey>> {
+        Ok(Catalog::owned(&self.memory.catalog.read().api_keys, tenant))
+    }
+
+    async fn next_connector_index(&self) -> StoreResult<ConnectorIndex> {
+        self.ask(|asker| Request::Count(Counter::Connector, asker)).await.map(ConnectorIndex)
+    }
+
+    fn connector(&self, index: ConnectorIndex) -> StoreResult<Option<Arc<Connector>>> {
+        Ok(self.memory.catalog.read().connectors.get(&index).cloned())
+    }
+
+    fn connector_by_id(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Arc<Connector>>> {
+        Ok(self.memory.catalog.read().connector_by_id(tenant, id).cloned())
+    }
+
+    fn connectors(&self, tenant: Option<TenantIndex>) -> StoreResult<Vec<Arc<Connector>>> {
+        let catalog = self.memory.catalog.read();
+        let listed = |c: &&Arc<Connector>| {
+            c.status != ConnectorStatus::Deleted && tenant.is_none_or(|tenant| c.tenant == tenant)
+        };
+        Ok(catalog.connectors.values().filter(listed).cloned().collect())
+    }
+
+    fn pace_state(&self, connector: ConnectorIndex) -> StoreResult<PaceState> {
+        Ok(self.memory.catalog.read().pace.get(&connector).cloned().unwrap_or_default())
+    }
+
+    fn contact(&self, tenant: TenantIndex, kind: ContactType, identifier: &str) -> StoreResult<Option<Contact>> {
+        contacts::by_address(&*self.memory.backend, tenant, kind, identifier)
+    }
+
+    fn contact_by_id(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Contact>> {
+        contacts::by_id(&*self.memory.backend, tenant, id)
+    }
+
+    fn contacts(&self, tenant: TenantIndex, after: Option<Uuid>, limit: usize) -> StoreResult<Vec<Contact>> {
+        contacts::list(&*self.memory.backend, tenant, after, limit)
+    }
+
+    fn import(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Import>> {
+        imports::read(&*self.memory.backend, tenant, id)
+    }
+
+    fn imports(&self, tenant: TenantIndex, limit: usize) -> StoreResult<Vec<Import>> {
+        imports::list(&*self.memory.backend, tenant, limit)
+    }
+
+    fn kv_get(&self, connector: ConnectorIndex, key: &str) -> StoreResult<Option<Vec<u8>>> {
+        kv::get(&*self.memory.backend, connector, key)
+    }
+
+    fn kv_list(
+        &self,
+        connector: ConnectorIndex,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> StoreResult<Vec<(String, Vec<u8>)>> {
+        kv::list(&*self.memory.backend, connector, prefix, after, limit)
+    }
+
+    fn kv_bytes(&self, connector: ConnectorIndex) -> StoreResult<u64> {
+        Ok(self.memory.catalog.read().kv_bytes.get(&connector).copied().unwrap_or(0))
+    }
+}

@@ -1,0 +1,285 @@
+//! A group of batches on its way to disk: checks each batch against what is stored and what earlier batches of the group did,
+//! and gathers the writes, the columns' delta, the effects and what becomes visible in memory afterwards.
+//!
+//! A batch that fails leaves no trace. Runs on the committer's thread only.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use pombo_domain::ids::message_id;
+use pombo_domain::model::{Delivery, Message, NewMessage, Status};
+use pombo_domain::ports::{
+    Change, Committed, Conflict, Effect, Entropy, NewIdempotency, StoreError, StoreResult, Update,
+};
+use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
+
+use crate::backend::Bytes;
+use crate::catalog::CatalogChange;
+use crate::codec::damaged;
+use crate::columns::block::Row;
+use crate::columns::delta::{Delta, Step};
+use crate::columns::word;
+use crate::keys::{self, Space};
+use crate::memory::Memory;
+use crate::staged::Staged;
+use crate::tables::queues::Queue;
+use crate::tables::states::Place;
+use crate::tables::{contacts, deliveries, idempotency, imports, kv, messages, people, queues, states};
+
+/// The longest variable part of a key.
+const LONGEST_KEY: usize = 4096;
+
+/// A batch with its records encoded; made on the caller's task.
+pub(crate) struct Prepared {
+    pub(crate) changes: Vec<PreparedChange>,
+    pub(crate) skip_stale: bool,
+}
+
+pub(crate) enum PreparedChange {
+    Insert(PreparedInsert),
+    Other(Change),
+}
+
+pub(crate) struct PreparedInsert {
+    pub(crate) tenant: TenantIndex,
+    pub(crate) messages: Vec<NewMessage>,
+    /// Their rows without headers, and the fingerprints of their external ids.
+    pub(crate) rows: Vec<(Vec<u8>, Option<u64>)>,
+    pub(crate) idempotency: Option<NewIdempotency>,
+}
+
+/// The group.
+pub(crate) struct Group<'a> {
+    memory: &'a Memory,
+    entropy: &'a dyn Entropy,
+    now: Timestamp,
+    pub(crate) staged: Staged<'a>,
+    tails: HashMap<TenantIndex, (u64, Timestamp)>,
+    kv_bytes: HashMap<ConnectorIndex, u64>,
+    pub(crate) outcome: Outcome,
+}
+
+/// What a group does besides its writes.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    pub(crate) delta: Delta,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) catalog: Vec<CatalogChange>,
+    /// Inserted messages, a run of one tenant each, for the search index.
+    pub(crate) inserted: Vec<Vec<Message>>,
+    /// Queue keys that were put, for the frontiers.
+    pub(crate) queued: Vec<(Queue, Bytes)>,
+}
+
+/// Lengths to cut back to when a batch fails.
+struct Marks {
+    delta: usize,
+    effects: usize,
+    catalog: usize,
+    inserted: usize,
+    queued: usize,
+    tails: HashMap<TenantIndex, (u64, Timestamp)>,
+    kv_bytes: HashMap<ConnectorIndex, u64>,
+}
+
+impl<'a> Group<'a> {
+    pub(crate) fn new(memory: &'a Memory, entropy: &'a dyn Entropy, now: Timestamp) -> Self {
+        Self {
+            memory,
+            entropy,
+            now,
+            staged: Staged::new(&*memory.backend),
+            tails: HashMap::new(),
+            kv_bytes: HashMap::new(),
+            outcome: Outcome::default(),
+        }
+    }
+
+    /// Adds a batch, or leaves the group as it was.
+    pub(crate) fn add(&mut self, batch: Prepared) -> StoreResult<Committed> {
+        let marks = Marks {
+            delta: self.outcome.delta.0.len(),
+            effects: self.outcome.effects.len(),
+            catalog: self.outcome.catalog.len(),
+            inserted: self.outcome.inserted.len(),
+            queued: self.outcome.queued.len(),
+            tails: self.tails.clone(),
+            kv_bytes: self.kv_bytes.clone(),
+        };
+        let mut committed = Committed::default();
+        for change in batch.changes {
+            if let Err(error) = self.change(change, batch.skip_stale, &mut committed) {
+                self.staged.take_back();
+                self.outcome.delta.0.truncate(marks.delta);
+                self.outcome.effects.truncate(marks.effects);
+                self.outcome.catalog.truncate(marks.catalog);
+                self.outcome.inserted.truncate(marks.inserted);
+                self.outcome.queued.truncate(marks.queued);
+                self.tails = marks.tails;
+                self.kv_bytes = marks.kv_bytes;
+                return Err(error);
+            }
+        }
+        self.staged.keep();
+        Ok(committed)
+    }
+
+    fn change(&mut self, change: PreparedChange, skip_stale: bool, committed: &mut Committed) -> StoreResult<()> {
+        let change = match change {
+            PreparedChange::Insert(insert) => return self.insert(insert, committed),
+            PreparedChange::Other(change) => change,
+        };
+        let catalog = &mut self.outcome.catalog;
+        match change {
+            Change::Insert(_) => return Err(damaged("an insert that was not prepared")),
+            Change::Update(update) => return self.update(update, skip_stale, committed),
+            Change::Delivery(delivery) => return self.delivery(&delivery),
+            Change::Tenant(tenant) => {
+                people::put_tenant(&mut self.staged, &tenant);
+                catalog.push(CatalogChange::Tenant(tenant));
+            }
+            Change::User(user) => {
+                check_key(&user.email)?;
+                people::put_user(&mut self.staged, &user)?;
+                catalog.push(CatalogChange::User(user));
+            }
+            Change::ApiKey(key) => {
+                people::put_api_key(&mut self.staged, &key);
+                catalog.push(CatalogChange::ApiKey(key));
+            }
+            Change::Connector(connector) => {
+                people::put_connector(&mut self.staged, &connector);
+                self.outcome.effects.push(Effect::Connector(connector.index));
+                catalog.push(CatalogChange::Connector(Arc::new(connector)));
+            }
+            Change::Pace(connector, state) => {
+                people::put_pace(&mut self.staged, connector, &state);
+                catalog.push(CatalogChange::Pace(connector, state));
+            }
+            Change::Contact(contact) => {
+                check_key(&contact.identifier)?;
+                contacts::put(&mut self.staged, &contact)?;
+            }
+            Change::DeleteContact(tenant, id) => contacts::delete(&mut self.staged, tenant, id)?,
+            Change::Import(import) => imports::put(&mut self.staged, &import)?,
+            Change::Kv(connector, writes) => {
+                writes.iter().try_for_each(|w| check_key(&w.key))?;
+                let before = match self.kv_bytes.get(&connector) {
+                    Some(bytes) => *bytes,
+                    None => self.memory.catalog.read().kv_bytes.get(&connector).copied().unwrap_or(0),
+                };
+                let bytes = kv::write(&mut self.staged, connector, writes, before)?;
+                self.kv_bytes.insert(connector, bytes);
+                catalog.push(CatalogChange::KvBytes(connector, bytes));
+            }
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, insert: PreparedInsert, committed: &mut Committed) -> StoreResult<()> {
+        let PreparedInsert { tenant, messages, rows, idempotency } = insert;
+        let (first, last_at) = match self.tails.get(&tenant) {
+            Some(tail) => *tail,
+            None => {
+                let (next, last_at) = self.memory.columns.tail(tenant);
+                (next, last_at.unwrap_or(Timestamp(i64::MIN)))
+            }
+        };
+        let created_at = self.now.max(last_at);
+        if let Some(new) = idempotency {
+            idempotency::take(&mut self.staged, tenant, new, (first, messages.len() as u32), self.now)?;
+        }
+        let mut randomness = vec![0u8; messages.len() * 8];
+        self.entropy.fill(&mut randomness);
+        let mut inserted = Vec::with_capacity(messages.len());
+        for (((content, (mut row, print)), random), serial) in
+            messages.into_iter().zip(rows).zip(randomness.chunks_exact(8)).zip(first..)
+        {
+            let key = MessageKey { tenant, serial };
+            let id = message_id(created_at, serial, u64::from_le_bytes(random.try_into().unwrap_or_default()));
+            messages::complete(&mut row, id, created_at);
+            let message = Message { id, key, created_at, content };
+            let state = message.initial_state();
+            let connector = message.content.connector;
+            self.staged.fresh(Space::Messages, keys::message(key).bytes(), row);
+            if let Some(entry) = queues::entry(connector, key, state.position(&message)) {
+                self.outcome.queued.push((entry.queue, entry.key.clone()));
+                self.staged.fresh(Space::Queues, entry.key, &entry.value[..]);
+                self.outcome.effects.push(entry.effect);
+            }
+            if let Some(delivery) = Delivery::of(&message, None, &state) {
+                deliveries::insert(&mut self.staged, &delivery, &mut self.outcome.effects);
+                let due = keys::delivery_due(delivery.next_at, delivery.key).bytes();
+                self.outcome.queued.push((Queue::Deliveries, due));
+            }
+            let word = word::pack(state.status, message.content.message_type, connector);
+            self.outcome.delta.0.push(Step::Row(key, Row { word, at: created_at, print }));
+            committed.inserted.push((key, id, created_at));
+            inserted.push(message);
+        }
+        if !inserted.is_empty() {
+            self.tails.insert(tenant, (first + inserted.len() as u64, created_at));
+            self.outcome.inserted.push(inserted);
+        }
+        Ok(())
+    }
+
+    fn update(&mut self, update: Update, skip_stale: bool, committed: &mut Committed) -> StoreResult<()> {
+        let Update { key, state, delivery } = update;
+        // A message of this very group is not there yet: nobody was told of it.
+        let Some(old_word) = self.memory.columns.word(key) else {
+            return Err(StoreError::Conflict(Conflict::Message(key)));
+        };
+        let row_key = keys::message(key);
+        let (rank, old) = match self.staged.get(Space::States, &row_key)? {
+            Some(row) => states::decode(&row)?,
+            None => {
+                let record = messages::read(&*self.memory.backend, key)?;
+                let record = record.ok_or_else(|| damaged("messages: a record is missing"))?;
+                (record.rank(), record.initial_state())
+            }
+        };
+        if old.revision.checked_add(1) != Some(state.revision) {
+            if skip_stale {
+                committed.stale.push(key);
+                return Ok(());
+            }
+            return Err(StoreError::Conflict(Conflict::Message(key)));
+        }
+        let connector = word::connector(old_word);
+        let place = Place::new(key, rank);
+        let (from, to) = (place.of(&old), place.of(&state));
+        if from != to {
+            if let Some(left) = queues::entry(connector, key, from) {
+                if let (Effect::Ready(connector, entry), true) = (left.effect, state.status != Status::Processing) {
+                    self.outcome.effects.push(Effect::Unready(connector, entry));
+                }
+                self.staged.delete(Space::Queues, left.key);
+            }
+            if let Some(joined) = queues::entry(connector, key, to) {
+                self.outcome.queued.push((joined.queue, joined.key.clone()));
+                self.staged.put(Space::Queues, joined.key, joined.value.to_vec());
+                self.outcome.effects.push(joined.effect);
+            }
+        }
+        self.staged.put(Space::States, row_key.bytes(), states::encode(rank, &state));
+        self.outcome.delta.0.push(Step::Word(key, word::with_status(old_word, state.status)));
+        match delivery {
+            Some(delivery) => self.delivery(&delivery),
+            None => Ok(()),
+        }
+    }
+
+    fn delivery(&mut self, delivery: &Delivery) -> StoreResult<()> {
+        let due = deliveries::put(&mut self.staged, delivery, &mut self.outcome.effects)?;
+        self.outcome.queued.extend(due.map(|key| (Queue::Deliveries, key)));
+        Ok(())
+    }
+}
+
+fn check_key(text: &str) -> StoreResult<()> {
+    if text.len() <= LONGEST_KEY {
+        return Ok(());
+    }
+    Err(damaged(format!("a key of {} bytes; the longest is {LONGEST_KEY}", text.len())))
+}

@@ -1,0 +1,209 @@
+//! The whole store as text, a line per row in key order: to compare a store before and after a fault, and to inspect one.
+//! Contents that must not be shown (texts, addresses, secrets, hashes) stand as a length and a fingerprint.
+
+use std::io::{self, Write};
+
+use pombo_domain::model::message::Position;
+use pombo_domain::model::{ApiKey, Connector, Contact, Import, Tenant, User};
+use pombo_domain::ports::StoreResult;
+
+use crate::DiskStore;
+use crate::backend::{Bytes, KeyRange, Order};
+use crate::codec::{bad_key, decode};
+use crate::keys::{self, Parts, Space};
+use crate::tables::{deliveries, messages, states};
+
+/// Something that must not be shown, still comparable.
+fn veiled(bytes: &[u8]) -> String {
+    format!("{}#{:08x}", bytes.len(), xxhash_rust::xxh3::xxh3_64(bytes) as u32)
+}
+
+fn other(error: impl std::fmt::Display) -> io::Error {
+    io::Error::other(error.to_string())
+}
+
+impl DiskStore {
+    /// Writes the store as text. Holds up commits meanwhile.
+    pub fn snapshot_text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let _whole = self.memory.whole.lock();
+        self.messages_text(out)?;
+        for row in self.rows(Space::Queues) {
+            let (key, _) = row.map_err(other)?;
+            if let Some((connector, order)) = keys::parse_ready(&key).filter(|_| key[0] == keys::READY) {
+                writeln!(
+                    out,
+                    "ready connector={} rank={} due={} serial={}",
+                    connector.0,
+                    order.rank,
+                    order.due_at.to_iso(),
+                    order.serial
+                )?;
+            } else if let Some(entry) = keys::parse_scheduled(&key) {
+                writeln!(
+                    out,
+                    "scheduled due={} connector={} message={}/{}",
+                    entry.due_at.to_iso(),
+                    entry.connector.0,
+                    entry.key.tenant.0,
+                    entry.key.serial
+                )?;
+            }
+        }
+        for row in self.rows(Space::Deliveries) {
+            let (key, value) = row.map_err(other)?;
+            match key[0] {
+                keys::DELIVERY => {
+                    let d = deliveries::decode(&value).map_err(other)?;
+                    writeln!(
+                        out,
+                        "delivery {}/{} revision={} id={} {} next={} tries={} attempts={} url={} body={}",
+                        d.key.message.tenant.0,
+                        d.key.message.serial,
+                        d.key.revision,
+                        d.id,
+                        d.status.as_str(),
+                        d.next_at.to_iso(),
+                        d.tries,
+                        d.attempts.len(),
+                        veiled(d.url.as_bytes()),
+                        veiled(d.body.as_bytes())
+                    )?;
+                }
+                keys::DELIVERY_DUE => {
+                    let (at, key) = keys::parse_delivery_due(&key).ok_or_else(|| other(bad_key("deliveries")))?;
+                    writeln!(
+                        out,
+                        "delivery-due at={} {}/{} revision={}",
+                        at.to_iso(),
+                        key.message.tenant.0,
+                        key.message.serial,
+                        key.revision
+                    )?;
+                }
+                _ => {}
+            }
+        }
+        for row in self.rows(Space::Documents) {
+            let (key, value) = row.map_err(other)?;
+            if let Some(line) = document(&key, &value).map_err(other)? {
+                writeln!(out, "{line}")?;
+            }
+        }
+        for row in self.rows(Space::Kv) {
+            let (key, value) = row.map_err(other)?;
+            let connector = Parts(&key).u32().ok_or_else(|| other(bad_key("kv")))?;
+            writeln!(out, "kv connector={connector} key={} value={}", veiled(&key[4..]), veiled(&value))?;
+        }
+        Ok(())
+    }
+
+    fn rows(&self, space: Space) -> crate::backend::Scan<'_> {
+        self.memory.backend.scan(space, KeyRange::prefix(&[]), Order::Forward)
+    }
+
+    fn messages_text(&self, out: &mut dyn Write) -> io::Result<()> {
+        for row in self.rows(Space::Messages) {
+            let (key, row) = row.map_err(other)?;
+            let key = keys::parse_message(&key).ok_or_else(|| other(bad_key("messages")))?;
+            let message = messages::parse(key, &row).map_err(other)?;
+            let state = match self.memory.backend.get(Space::States, &keys::message(key)).map_err(other)? {
+                Some(row) => states::decode(&row).map_err(other)?.1,
+                None => message.initial_state(),
+            };
+            let place = match state.position(&message) {
+                Position::Ready(_) => "ready",
+                Position::Scheduled(_) => "scheduled",
+                Position::InFlight => "in-flight",
+                Position::None => "-",
+            };
+            writeln!(
+                out,
+                "message {}/{} id={} created={} connector={} {} revision={} attempts={} {place} due={} updated={} \
+                 sent={} provider={} reason={} record={}",
+                key.tenant.0,
+                key.serial,
+                message.id,
+                message.created_at.to_iso(),
+                message.content.connector.0,
+                state.status.as_str(),
+                state.revision,
+                state.attempts,
+                state.due_at.to_iso(),
+                state.updated_at.to_iso(),
+                state.sent_at.map_or_else(|| "-".to_owned(), |at| at.to_iso()),
+                state.provider_id.as_deref().map_or_else(|| "-".to_owned(), |id| veiled(id.as_bytes())),
+                state.reason.as_ref().map_or("-", |reason| reason.code.as_str()),
+                veiled(&row)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// A document's line; `None` for second keys, which follow from their rows.
+fn document(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
+    let number = || Parts(&key[1..]).u32().ok_or_else(|| bad_key("documents"));
+    Ok(Some(match key[0] {
+        keys::META => {
+            let name = String::from_utf8_lossy(&key[1..]).into_owned();
+            let secret = name == crate::tables::meta::SEED;
+            let shown = if secret { veiled(value) } else { Parts(value).u64().unwrap_or_default().to_string() };
+            format!("meta {name}={shown}")
+        }
+        keys::TENANT => {
+            let tenant: Tenant = decode(value, "tenants")?;
+            format!("tenant {} id={} name={}", tenant.index.0, tenant.id, veiled(tenant.name.as_bytes()))
+        }
+        keys::USER => {
+            let user: User = decode(value, "users")?;
+            format!("user {}/{} email={} row={}", user.tenant.0, user.id, veiled(user.email.as_bytes()), veiled(value))
+        }
+        keys::API_KEY => {
+            let api_key: ApiKey = decode(value, "API keys")?;
+            let revoked = api_key.revoked_at.is_some();
+            format!("api-key {}/{} revoked={revoked} row={}", api_key.tenant.0, api_key.id, veiled(value))
+        }
+        keys::CONNECTOR => {
+            let connector: Connector = decode(value, "connectors")?;
+            format!(
+                "connector {} id={} tenant={} plugin={} {:?} row={}",
+                connector.index.0,
+                connector.id,
+                connector.tenant.0,
+                connector.plugin,
+                connector.status,
+                veiled(value)
+            )
+        }
+        keys::PACE => format!("pace connector={} row={}", number()?, veiled(value)),
+        keys::CONTACT => {
+            let contact: Contact = decode(value, "contacts")?;
+            format!(
+                "contact {}/{} {} active={} row={}",
+                contact.tenant.0,
+                contact.id,
+                contact.kind.as_str(),
+                contact.active,
+                veiled(value)
+            )
+        }
+        keys::IMPORT => {
+            let import: Import = decode(value, "imports")?;
+            format!(
+                "import {}/{} {:?} read={}/{} accepted={} rejected={}",
+                import.tenant.0,
+                import.id,
+                import.status,
+                import.rows_read,
+                import.rows_total,
+                import.accepted,
+                import.rejected
+            )
+        }
+        keys::IDEMPOTENCY => {
+            format!("idempotency tenant={} key={} row={}", number()?, veiled(&key[5..]), veiled(value))
+        }
+        keys::KV_BYTES => format!("kv-bytes connector={} {}", number()?, Parts(value).u64().unwrap_or_default()),
+        _ => return Ok(None),
+    }))
+}

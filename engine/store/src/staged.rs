@@ -1,0 +1,112 @@
+//! The writes of a group that are not on disk yet, laid over the backend: a later batch of the group sees what an earlier one
+//! did. A batch that fails takes its own writes back.
+
+use std::collections::BTreeMap;
+
+use pombo_domain::ports::StoreResult;
+
+use crate::backend::{Backend, Bytes, KeyRange, Order, Write};
+use crate::keys::Space;
+
+/// The overlay.
+pub(crate) struct Staged<'a> {
+    backend: &'a dyn Backend,
+    rows: BTreeMap<(Space, Bytes), Option<Bytes>>,
+    /// What the present batch replaced, to take it back.
+    undo: Vec<((Space, Bytes), Option<Option<Bytes>>)>,
+    /// Rows under keys that cannot occur twice and that nobody reads before they are on disk.
+    fresh: Vec<Write>,
+    fresh_kept: usize,
+    bytes: usize,
+}
+
+impl<'a> Staged<'a> {
+    pub(crate) fn new(backend: &'a dyn Backend) -> Self {
+        Self { backend, rows: BTreeMap::new(), undo: Vec::new(), fresh: Vec::new(), fresh_kept: 0, bytes: 0 }
+    }
+
+    pub(crate) fn get(&self, space: Space, key: &[u8]) -> StoreResult<Option<Bytes>> {
+        // Most groups stage nothing in most spaces; the key is only made when something may be found by it.
+        if !self.rows.is_empty()
+            && let Some(row) = self.rows.get(&(space, Bytes::from(key)))
+        {
+            return Ok(row.clone());
+        }
+        self.backend.get(space, key)
+    }
+
+    /// The rows that start with `prefix`, in order. For short prefixes' worth of rows only: it collects them.
+    pub(crate) fn prefix(&self, space: Space, prefix: &[u8]) -> StoreResult<Vec<(Bytes, Bytes)>> {
+        let rows =
+            self.backend.scan(space, KeyRange::prefix(prefix), Order::Forward).collect::<StoreResult<Vec<_>>>()?;
+        let mut staged = self
+            .rows
+            .range((space, Bytes::from(prefix))..)
+            .take_while(|((s, key), _)| *s == space && key.starts_with(prefix))
+            .peekable();
+        if staged.peek().is_none() {
+            return Ok(rows);
+        }
+        let mut rows: BTreeMap<Bytes, Bytes> = rows.into_iter().collect();
+        for ((_, key), row) in staged {
+            match row {
+                Some(value) => rows.insert(key.clone(), value.clone()),
+                None => rows.remove(key),
+            };
+        }
+        Ok(rows.into_iter().collect())
+    }
+
+    pub(crate) fn put(&mut self, space: Space, key: Bytes, value: Vec<u8>) {
+        self.bytes += key.len() + value.len();
+        self.stage(space, key, Some(Bytes::from(value)));
+    }
+
+    pub(crate) fn delete(&mut self, space: Space, key: Bytes) {
+        self.bytes += key.len();
+        self.stage(space, key, None);
+    }
+
+    fn stage(&mut self, space: Space, key: Bytes, row: Option<Bytes>) {
+        let key = (space, key);
+        let old = self.rows.insert(key.clone(), row);
+        self.undo.push((key, old));
+    }
+
+    /// A row under a key that never occurred before, e.g. of a new serial.
+    pub(crate) fn fresh(&mut self, space: Space, key: Bytes, value: impl Into<Bytes>) {
+        let value = value.into();
+        self.bytes += key.len() + value.len();
+        self.fresh.push(Write { space, key, value: Some(value) });
+    }
+
+    /// The present batch holds.
+    pub(crate) fn keep(&mut self) {
+        self.undo.clear();
+        self.fresh_kept = self.fresh.len();
+    }
+
+    /// The present batch failed: as before it.
+    pub(crate) fn take_back(&mut self) {
+        self.fresh.truncate(self.fresh_kept);
+        for (key, old) in self.undo.drain(..).rev() {
+            match old {
+                Some(row) => self.rows.insert(key, row),
+                None => self.rows.remove(&key),
+            };
+        }
+    }
+
+    /// Bytes staged so far, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// All writes.
+    pub(crate) fn into_writes(self) -> Vec<Write> {
+        let mut writes = self.fresh;
+        writes.reserve(self.rows.len() + 4);
+        writes.extend(self.rows.into_iter().map(|((space, key), value)| Write { space, key, value }));
+        writes
+    }
+}

@@ -1,0 +1,49 @@
+//! What the store remembers of itself: schema version, counters, the seed of its fingerprints.
+
+use pombo_domain::ports::StoreResult;
+
+use crate::backend::Backend;
+use crate::codec::damaged;
+use crate::keys::{self, Parts, Space};
+use crate::staged::Staged;
+
+/// The schema version of the data.
+pub(crate) const SCHEMA: &str = "schema";
+/// The seed of the external ids' fingerprints.
+pub(crate) const SEED: &str = "fingerprint-seed";
+
+/// A counter whose numbers are given once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counter {
+    Tenant,
+    Connector,
+}
+
+impl Counter {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tenant => "next-tenant",
+            Self::Connector => "next-connector",
+        }
+    }
+}
+
+pub(crate) fn number(backend: &dyn Backend, name: &str) -> StoreResult<Option<u64>> {
+    match backend.get(Space::Documents, &keys::meta(name))? {
+        Some(row) => Ok(Some(parse(&row)?)),
+        None => Ok(None),
+    }
+}
+
+fn parse(row: &[u8]) -> StoreResult<u64> {
+    Parts(row).u64().ok_or_else(|| damaged("meta: a malformed number"))
+}
+
+/// The next number of a counter, from 1.
+pub(crate) fn count(staged: &mut Staged<'_>, counter: Counter) -> StoreResult<u32> {
+    let key = keys::meta(counter.name()).bytes();
+    let last = staged.get(Space::Documents, &key)?.map(|row| parse(&row)).transpose()?.unwrap_or(0);
+    let next = u32::try_from(last + 1).map_err(|_| damaged("meta: a counter is exhausted"))?;
+    staged.put(Space::Documents, key, u64::from(next).to_be_bytes().to_vec());
+    Ok(next)
+}

@@ -1,0 +1,12 @@
+//! One file per table: how its rows are encoded, read and staged. A table knows its keys and the backend, not the committer.
+
+pub(crate) mod contacts;
+pub(crate) mod deliveries;
+pub(crate) mod idempotency;
+pub(crate) mod imports;
+pub(crate) mod kv;
+pub(crate) mod messages;
+pub(crate) mod meta;
+pub(crate) mod people;
+pub(crate) mod queues;
+pub(crate) mod states;

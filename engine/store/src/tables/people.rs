@@ -1,0 +1,54 @@
+//! Tenants, users, API keys, connectors and pace states: their rows. They are read from the catalog in memory.
+
+use pombo_domain::model::{ApiKey, Connector, PaceState, Tenant, User};
+use pombo_domain::ports::{Conflict, StoreError, StoreResult};
+use pombo_domain::{ConnectorIndex, TenantIndex};
+use uuid::Uuid;
+
+use crate::codec::{damaged, decode, encode};
+use crate::keys::{self, Parts, Space};
+use crate::staged::Staged;
+
+pub(crate) fn put_tenant(staged: &mut Staged<'_>, tenant: &Tenant) {
+    staged.put(Space::Documents, keys::tenant(tenant.index).bytes(), encode(tenant));
+}
+
+/// Stores a user; its e-mail must not be another's.
+pub(crate) fn put_user(staged: &mut Staged<'_>, user: &User) -> StoreResult<()> {
+    let email = keys::user_email(&user.email);
+    let owner = keys::Key::new().u32(user.tenant.0).uuid(user.id);
+    if let Some(row) = staged.get(Space::Documents, &email)?
+        && row[..] != owner[..]
+    {
+        return Err(StoreError::Conflict(Conflict::Email));
+    }
+    let key = keys::owned(keys::USER, user.tenant, user.id).bytes();
+    if let Some(row) = staged.get(Space::Documents, &key)? {
+        let old: User = decode(&row, "users")?;
+        if old.email != user.email {
+            staged.delete(Space::Documents, keys::user_email(&old.email));
+        }
+    }
+    staged.put(Space::Documents, email, owner.to_vec());
+    staged.put(Space::Documents, key, encode(user));
+    Ok(())
+}
+
+/// Whose an e-mail is, from its row.
+pub(crate) fn parse_owner(row: &[u8]) -> StoreResult<(TenantIndex, Uuid)> {
+    let mut parts = Parts(row);
+    let owner = parts.u32().zip(parts.uuid()).map(|(tenant, id)| (TenantIndex(tenant), id));
+    owner.ok_or_else(|| damaged("users: a malformed e-mail row"))
+}
+
+pub(crate) fn put_api_key(staged: &mut Staged<'_>, key: &ApiKey) {
+    staged.put(Space::Documents, keys::owned(keys::API_KEY, key.tenant, key.id).bytes(), encode(key));
+}
+
+pub(crate) fn put_connector(staged: &mut Staged<'_>, connector: &Connector) {
+    staged.put(Space::Documents, keys::of_connector(keys::CONNECTOR, connector.index).bytes(), encode(connector));
+}
+
+pub(crate) fn put_pace(staged: &mut Staged<'_>, connector: ConnectorIndex, state: &PaceState) {
+    staged.put(Space::Documents, keys::of_connector(keys::PACE, connector).bytes(), encode(state));
+}

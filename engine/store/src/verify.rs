@@ -1,0 +1,178 @@
+//! Whether what is stored agrees with itself: each invariant of the tables, checked over all data. Holds up commits meanwhile.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pombo_domain::model::{DeliveryStatus, Status};
+use pombo_domain::ports::StoreResult;
+use pombo_domain::{MessageKey, TenantIndex};
+
+use crate::DiskStore;
+use crate::backend::{KeyRange, Order};
+use crate::codec::bad_key;
+use crate::columns::block::Row;
+use crate::columns::word;
+use crate::keys::{self, Space};
+use crate::tables::{deliveries, messages, people, queues, states};
+
+/// More problems than this are only counted.
+const MOST: usize = 100;
+
+#[derive(Default)]
+struct Problems {
+    found: Vec<String>,
+    more: usize,
+}
+
+impl Problems {
+    fn add(&mut self, problem: impl FnOnce() -> String) {
+        if self.found.len() < MOST { self.found.push(problem()) } else { self.more += 1 }
+    }
+}
+
+impl DiskStore {
+    /// Checks the store's invariants; what does not hold, in words without any content of messages. Empty when all is well.
+    pub fn verify(&self) -> StoreResult<Vec<String>> {
+        let _whole = self.memory.whole.lock();
+        let mut problems = Problems::default();
+        self.verify_messages(&mut problems)?;
+        self.verify_deliveries(&mut problems)?;
+        self.verify_documents(&mut problems)?;
+        if problems.more > 0 {
+            problems.found.push(format!("and {} more", problems.more));
+        }
+        Ok(problems.found)
+    }
+
+    fn verify_messages(&self, problems: &mut Problems) -> StoreResult<()> {
+        let backend = &*self.memory.backend;
+        let mut expected = BTreeSet::new();
+        let mut next: BTreeMap<TenantIndex, u64> = BTreeMap::new();
+        let mut counts: BTreeMap<TenantIndex, [u64; 8]> = BTreeMap::new();
+        let mut in_flight = BTreeSet::new();
+        let mut state_rows = 0usize;
+        for row in backend.scan(Space::Messages, KeyRange::prefix(&[]), Order::Forward) {
+            let (key, row) = row?;
+            let key = keys::parse_message(&key).ok_or_else(|| bad_key("messages"))?;
+            let message = messages::parse(key, &row)?;
+            let serial = next.entry(key.tenant).or_default();
+            if *serial != key.serial {
+                problems.add(|| format!("{}: serial {} follows {}", key.tenant.0, key.serial, *serial));
+            }
+            *serial = key.serial + 1;
+            if pombo_domain::ids::message_serial(message.id) != Some(key.serial) {
+                problems.add(|| format!("{key:?}: its id carries another serial"));
+            }
+            let state = match backend.get(Space::States, &keys::message(key))? {
+                Some(row) => {
+                    state_rows += 1;
+                    let (rank, state) = states::decode(&row)?;
+                    if rank != message.rank() {
+                        problems.add(|| format!("{key:?}: its state has another rank"));
+                    }
+                    state
+                }
+                None => message.initial_state(),
+            };
+            let connector = message.content.connector;
+            if let Some(entry) = queues::entry(connector, key, state.position(&message)) {
+                expected.insert((entry.key, entry.value.to_vec()));
+            }
+            if state.status == Status::Processing {
+                in_flight.insert(key);
+            }
+            counts.entry(key.tenant).or_default()[state.status as usize] += 1;
+            let print = message.content.external_id.as_deref().map(|id| self.print_of(id));
+            let word = word::pack(state.status, message.content.message_type, connector);
+            let row = self.memory.columns.of(key.tenant).and_then(|columns| columns.read().row(key.serial));
+            if row != Some(Row { word, at: message.created_at, print }) {
+                problems.add(|| format!("{key:?}: its columns differ from its record and state"));
+            }
+        }
+        for row in backend.scan(Space::Queues, KeyRange::prefix(&[]), Order::Forward) {
+            let (key, value) = row?;
+            if !expected.remove(&(key.clone(), value.to_vec())) {
+                problems.add(|| format!("queue entry {key:?} is not where its message stands"));
+            }
+        }
+        for (key, _) in &expected {
+            problems.add(|| format!("queue entry {key:?} is missing"));
+        }
+        let all_states = backend.scan(Space::States, KeyRange::prefix(&[]), Order::Forward).count();
+        if all_states != state_rows {
+            problems.add(|| format!("{} states have no record", all_states - state_rows));
+        }
+        for (tenant, columns) in self.memory.columns.tenants() {
+            let columns = columns.read();
+            if columns.len() != next.get(&tenant).copied().unwrap_or(0) {
+                problems.add(|| format!("{}: {} rows in the columns", tenant.0, columns.len()));
+            }
+            if columns.counts() != counts.get(&tenant).copied().unwrap_or_default() {
+                problems.add(|| format!("{}: the counts by status differ", tenant.0));
+            }
+        }
+        let found: BTreeSet<MessageKey> =
+            pombo_domain::ports::Store::in_flight(self, None, usize::MAX)?.into_iter().collect();
+        if found != in_flight {
+            problems.add(|| format!("{} messages in flight, {} expected", found.len(), in_flight.len()));
+        }
+        Ok(())
+    }
+
+    fn verify_deliveries(&self, problems: &mut Problems) -> StoreResult<()> {
+        let backend = &*self.memory.backend;
+        let (mut due, mut open) = (BTreeSet::new(), BTreeSet::new());
+        let mut queued: Option<MessageKey> = None;
+        for row in backend.scan(Space::Deliveries, KeyRange::prefix(&[keys::DELIVERY]), Order::Forward) {
+            let (key, row) = row?;
+            let key = keys::parse_delivery(&key).ok_or_else(|| bad_key("deliveries"))?;
+            let delivery = deliveries::decode(&row)?;
+            if delivery.key != key {
+                problems.add(|| format!("{key:?}: a delivery under another's key"));
+            }
+            if delivery.status != DeliveryStatus::Delivered {
+                open.insert(keys::delivery_open(delivery.status, key).bytes());
+            }
+            if delivery.status == DeliveryStatus::Pending && queued != Some(key.message) {
+                queued = Some(key.message);
+                due.insert(keys::delivery_due(delivery.next_at, key).bytes());
+            }
+        }
+        for (tag, mut expected) in [(keys::DELIVERY_DUE, due), (keys::DELIVERY_OPEN, open)] {
+            for row in backend.scan(Space::Deliveries, KeyRange::prefix(&[tag]), Order::Forward) {
+                let (key, _) = row?;
+                if !expected.remove(&key) {
+                    problems.add(|| format!("delivery entry {key:?} should not be"));
+                }
+            }
+            for key in expected {
+                problems.add(|| format!("delivery entry {key:?} is missing"));
+            }
+        }
+        Ok(())
+    }
+
+    fn verify_documents(&self, problems: &mut Problems) -> StoreResult<()> {
+        let backend = &*self.memory.backend;
+        let catalog = self.memory.catalog.read();
+        for row in backend.scan(Space::Documents, KeyRange::prefix(&[keys::USER_EMAIL]), Order::Forward) {
+            let (key, value) = row?;
+            let owner = people::parse_owner(&value)?;
+            let user = catalog.users.get(&owner);
+            if user.is_none_or(|user| keys::user_email(&user.email) != key) {
+                problems.add(|| format!("an e-mail row names a user that has another: {owner:?}"));
+            }
+        }
+        let mut bytes: BTreeMap<u32, u64> = BTreeMap::new();
+        for row in backend.scan(Space::Kv, KeyRange::prefix(&[]), Order::Forward) {
+            let (key, value) = row?;
+            let connector = keys::Parts(&key).u32().ok_or_else(|| bad_key("kv"))?;
+            *bytes.entry(connector).or_default() += (key.len() - 4 + value.len()) as u64;
+        }
+        for (connector, counted) in &catalog.kv_bytes {
+            if bytes.get(&connector.0).copied().unwrap_or(0) != *counted {
+                problems.add(|| format!("the kv of connector {} is counted wrongly", connector.0));
+            }
+        }
+        Ok(())
+    }
+}

@@ -8,6 +8,7 @@ pub(crate) mod guard;
 pub(crate) mod keys;
 pub(crate) mod media;
 pub(crate) mod media_types;
+pub(crate) mod operator;
 pub(crate) mod outbound;
 pub(crate) mod passwords;
 pub(crate) mod secrets;

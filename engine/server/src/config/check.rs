@@ -55,7 +55,14 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         "security.jwt_expiry_minutes",
         "must be from 1 to 525600",
     );
-    require(security.login_attempts_per_minute > 0, "security.login_attempts_per_minute", "must be at least 1");
+    require(security.login_failures_per_account > 0, "security.login_failures_per_account", "must be at least 1");
+    require(security.login_failures_per_address > 0, "security.login_failures_per_address", "must be at least 1");
+    require(
+        (1..=1440).contains(&security.login_window_minutes),
+        "security.login_window_minutes",
+        "must be from 1 to 1440",
+    );
+    require((1..=8760).contains(&security.media_link_hours), "security.media_link_hours", "must be from 1 to 8760");
 
     let outbound = &config.outbound;
     for (key, list) in [("outbound.allow", &outbound.allow), ("sandbox.allow_private", &config.sandbox.allow_private)] {
@@ -84,15 +91,25 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
 
     let scheduler = &config.scheduler;
     require(scheduler.max_attempts > 0, "scheduler.max_attempts", "must be at least 1");
-    require(scheduler.backoff_first_seconds > 0, "scheduler.backoff_first_seconds", "must be at least 1");
     require(
-        scheduler.backoff_max_seconds >= scheduler.backoff_first_seconds,
-        "scheduler.backoff_max_seconds",
-        "must not be below backoff_first_seconds",
+        (1..=scheduler.backoff_max_ms).contains(&scheduler.backoff_first_ms),
+        "scheduler.backoff_first_ms",
+        "must be from 1 to scheduler.backoff_max_ms",
+    );
+    require(
+        (1..=scheduler.breaker_max_ms).contains(&scheduler.breaker_first_ms),
+        "scheduler.breaker_first_ms",
+        "must be from 1 to scheduler.breaker_max_ms",
     );
     require((16..=100_000).contains(&scheduler.window), "scheduler.window", "must be from 16 to 100000");
-    require(scheduler.breaker_failures > 0, "scheduler.breaker_failures", "must be at least 1");
-    require((1..=1000).contains(&scheduler.render_batch), "scheduler.render_batch", "must be from 1 to 1000");
+    require((1..=1000).contains(&scheduler.batch), "scheduler.batch", "must be from 1 to 1000");
+    require((1..=100).contains(&scheduler.fetches), "scheduler.fetches", "must be from 1 to 100");
+
+    let limits = &config.limits;
+    require((1..=64).contains(&limits.json_mb), "limits.json_mb", "must be from 1 to 64");
+    require((1..=256).contains(&limits.bulk_mb), "limits.bulk_mb", "must be from 1 to 256");
+    require((1..=100).contains(&limits.files), "limits.files", "must be from 1 to 100");
+    require(limits.multipart_mb <= http.max_body_mb, "limits.multipart_mb", "must not be above http.max_body_mb");
 
     let sandbox = &config.sandbox;
     require((4..=4096).contains(&sandbox.memory_mb), "sandbox.memory_mb", "must be from 4 to 4096");
@@ -101,6 +118,12 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     require(sandbox.send_timeout_seconds > 0, "sandbox.send_timeout_seconds", "must be at least 1");
     require((2..=10_000).contains(&sandbox.max_instances), "sandbox.max_instances", "must be from 2 to 10000");
     require(sandbox.log_lines_per_second > 0, "sandbox.log_lines_per_second", "must be at least 1");
+
+    require(
+        (1..=sandbox.restart_max_ms).contains(&sandbox.restart_first_ms),
+        "sandbox.restart_first_ms",
+        "must be from 1 to sandbox.restart_max_ms",
+    );
 
     let demo = &config.demo;
     require(demo.smtp_listen.ip().is_loopback(), "demo.smtp_listen", "must be a loopback address");

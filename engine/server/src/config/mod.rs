@@ -27,6 +27,7 @@ pub(crate) struct Config {
     pub(crate) security: Security,
     pub(crate) outbound: Outbound,
     pub(crate) webhooks: Webhooks,
+    pub(crate) limits: Limits,
     pub(crate) store: Store,
     pub(crate) scheduler: Scheduler,
     pub(crate) sandbox: Sandbox,
@@ -83,7 +84,10 @@ pub(crate) struct Security {
     pub(crate) secret_key_file: String,
     pub(crate) operator_token: String,
     pub(crate) jwt_expiry_minutes: u64,
-    pub(crate) login_attempts_per_minute: u32,
+    pub(crate) login_failures_per_account: u32,
+    pub(crate) login_failures_per_address: u32,
+    pub(crate) login_window_minutes: u32,
+    pub(crate) media_link_hours: u64,
     pub(crate) password_hash_parallel: usize,
 }
 
@@ -104,7 +108,15 @@ pub(crate) struct Webhooks {
     pub(crate) max_in_flight: usize,
     pub(crate) max_in_flight_per_host: usize,
     pub(crate) retry_seconds: Vec<u64>,
-    pub(crate) give_up_after_hours: u64,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limits {
+    pub(crate) json_mb: usize,
+    pub(crate) bulk_mb: usize,
+    pub(crate) multipart_mb: u64,
+    pub(crate) files: usize,
 }
 
 #[derive(Clone, Deserialize)]
@@ -120,12 +132,14 @@ pub(crate) struct Store {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Scheduler {
     pub(crate) max_attempts: u16,
-    pub(crate) backoff_first_seconds: u64,
-    pub(crate) backoff_max_seconds: u64,
+    pub(crate) backoff_first_ms: u64,
+    pub(crate) backoff_max_ms: u64,
+    pub(crate) breaker_first_ms: u64,
+    pub(crate) breaker_max_ms: u64,
+    pub(crate) throttle_rest_ms: u64,
     pub(crate) window: usize,
-    pub(crate) breaker_failures: u32,
-    pub(crate) breaker_open_seconds: u64,
-    pub(crate) render_batch: usize,
+    pub(crate) batch: usize,
+    pub(crate) fetches: usize,
 }
 
 #[derive(Clone, Deserialize)]
@@ -137,10 +151,14 @@ pub(crate) struct Sandbox {
     pub(crate) host_call_timeout_seconds: u64,
     pub(crate) send_timeout_seconds: u64,
     pub(crate) max_instances: u32,
+    pub(crate) renderers: usize,
+    pub(crate) restart_first_ms: u64,
+    pub(crate) restart_max_ms: u64,
     pub(crate) kv_max_mb: u64,
     pub(crate) log_lines_per_second: u32,
     pub(crate) allow_private: Vec<String>,
     pub(crate) smtp_plain_hosts: Vec<String>,
+    pub(crate) grants: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Clone, Deserialize)]

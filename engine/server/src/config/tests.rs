@@ -32,14 +32,14 @@ fn the_defaults_alone_are_valid() {
 
 #[test]
 fn the_file_wins_over_the_defaults_variables_over_the_file_and_the_command_line_over_all() {
-    let file = "[http]\nlisten = \"127.0.0.1:1\"\nmax_body_mb = 7\n[http.hosts]\n\"queue.example.com\" = \"sendsync\"\n[log]\nlevel = \"warn\"\n";
+    let file = "[http]\nlisten = \"127.0.0.1:1\"\nmax_body_mb = 777\n[http.hosts]\n\"queue.example.com\" = \"sendsync\"\n[log]\nlevel = \"warn\"\n";
     let env = [("POMBO_HTTP__LISTEN", "127.0.0.1:2"), ("POMBO_LOG__LEVEL", "debug"), ("HOME", "/root")];
     let config = with_file(file, &env, &Overrides::default()).expect("valid");
     assert_eq!(config.http.listen.port(), 2);
-    assert_eq!(config.http.max_body_mb, 7);
+    assert_eq!(config.http.max_body_mb, 777);
     assert_eq!(config.http.hosts["queue.example.com"], "sendsync");
     assert_eq!(config.log.level, "debug");
-    assert_eq!(config.http.header_timeout_seconds, 15);
+    assert_eq!(config.http.header_timeout_seconds, 30);
 
     let command_line = Overrides { listen: Some(([127, 0, 0, 1], 3).into()), data: Some(PathBuf::from("elsewhere")) };
     let config = with_file(file, &env, &command_line).expect("valid");

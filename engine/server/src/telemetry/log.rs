@@ -1,0 +1,24 @@
+//! Log lines to standard error, as text or as JSON, an object a line.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Log, LogFormat};
+
+/// Libraries that are too talkative at the engine's level, or that may show what they carry.
+const QUIET: &str = "fjall=warn,lsm_tree=warn,wasmtime=warn,cranelift=warn,hyper=warn,h2=warn,reqwest=warn,rustls=warn,\
+                     mailin=off,lettre=warn,poem=warn,poem_openapi=warn";
+
+/// Installs it for the process. A second call (tests) changes nothing.
+pub(crate) fn install(config: &Log) -> anyhow::Result<()> {
+    let filter =
+        EnvFilter::try_new(format!("{QUIET},{}", config.level)).map_err(|e| anyhow::anyhow!("log.level: {e}"))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let installed = match config.format {
+        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
+    };
+    drop(installed);
+    Ok(())
+}

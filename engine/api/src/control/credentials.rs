@@ -1,0 +1,127 @@
+//! Whose request it is: the operator's, or a tenant's (or the operator's for a tenant).
+
+use std::future::Future;
+
+use poem::{Request, RequestBody};
+use poem_openapi::registry::{MetaSecurityScheme, Registry};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use pombo_domain::commands::tenants::operator_only;
+use pombo_domain::{Error, TenantIndex};
+use uuid::Uuid;
+
+use crate::auth::{Caller, bearer, is_operator, state_of};
+use crate::error::Failure;
+
+/// Names the tenant that the operator acts for.
+pub(super) const TENANT_HEADER: &str = "x-pombo-tenant";
+
+/// The operator. Extracting it fails with 401, and with 403 for a valid credential of a tenant.
+pub(super) struct Operator;
+
+impl Operator {
+    fn of(request: &Request) -> Result<Self, Failure> {
+        let state = state_of(request)?;
+        if bearer(request).is_some_and(|token| is_operator(state, token)) {
+            return Ok(Self);
+        }
+        match Caller::of(request) {
+            Ok(_) => Err(operator_only().into()),
+            Err(failure) if failure.status == poem::http::StatusCode::UNAUTHORIZED => {
+                Err(Failure::unauthorized("send Authorization: Bearer with the operator token"))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+/// The tenant that a request acts on: the credential's own, or the one that the operator names in `X-Pombo-Tenant`.
+pub(super) struct Acting {
+    /// Which.
+    pub(super) tenant: TenantIndex,
+}
+
+impl Acting {
+    pub(super) fn of(request: &Request) -> Result<Self, Failure> {
+        let state = state_of(request)?;
+        let named = named_tenant(request)?;
+        if bearer(request).is_some_and(|token| is_operator(state, token)) {
+            let id = named.ok_or_else(|| Error::invalid("X-Pombo-Tenant", "name the tenant that you act for"))?;
+            return Ok(Self { tenant: state.commands.get_tenant(id)?.index });
+        }
+        let Caller(identity) = Caller::of(request)?;
+        match named {
+            // A tenant may name itself; of any other it learns nothing.
+            Some(id) if id != identity.tenant_id => Err(Failure::not_found("Tenant")),
+            _ => Ok(Self { tenant: identity.tenant }),
+        }
+    }
+}
+
+fn named_tenant(request: &Request) -> Result<Option<Uuid>, Failure> {
+    let Some(value) = request.headers().get(TENANT_HEADER) else { return Ok(None) };
+    let id = value.to_str().ok().and_then(|text| Uuid::try_parse(text.trim()).ok());
+    id.map(Some).ok_or_else(|| Error::invalid("X-Pombo-Tenant", "must be a UUID").into())
+}
+
+fn register_operator(registry: &mut Registry) {
+    registry.create_security_scheme(
+        "operator",
+        MetaSecurityScheme {
+            ty: "http",
+            description: Some("The operator token (`op_…`)."),
+            name: None,
+            key_in: None,
+            scheme: Some("bearer"),
+            bearer_format: None,
+            flows: None,
+            openid_connect_url: None,
+        },
+    );
+}
+
+impl<'a> ApiExtractor<'a> for Operator {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        register_operator(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec!["operator"]
+    }
+
+    fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> impl Future<Output = poem::Result<Self>> + Send {
+        std::future::ready(Self::of(request).map_err(Into::into))
+    }
+}
+
+impl<'a> ApiExtractor<'a> for Acting {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        register_operator(registry);
+        Caller::register(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        let mut schemes = Caller::security_schemes();
+        schemes.push("operator");
+        schemes
+    }
+
+    fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> impl Future<Output = poem::Result<Self>> + Send {
+        std::future::ready(Self::of(request).map_err(Into::into))
+    }
+}

@@ -1,0 +1,133 @@
+//! The engine's own API, in the order of its document: who there is (tenants, users, keys), what sends (plugins, connectors),
+//! what is sent (messages, imports, templates), what went out about it (webhook deliveries, files), and how the engine is.
+//!
+//! Layout
+//! - One file per section, handlers and wire types together. [`import_worker`] runs imports beside the requests.
+//! - [`credentials`]: the operator, and a tenant acting on itself. [`surround`]: queries that an operation does not know, and
+//!   the request's id in each error. [`wire`]: the few forms that every section shares.
+//! - [`parts`]: what the server must give besides the commands.
+//!
+//! Must not know the other facades: they share behaviour through the commands alone.
+
+mod connectors;
+mod credentials;
+mod deliveries;
+mod health;
+mod import_worker;
+mod imports;
+mod keys;
+mod media;
+mod messages;
+mod pace;
+mod parts;
+mod plugins;
+mod surround;
+mod templates;
+mod tenants;
+#[cfg(test)]
+mod tests;
+mod users;
+mod wire;
+
+use std::sync::Arc;
+
+use poem::{Endpoint, IntoEndpoint, Response};
+use poem_openapi::registry::MetaApi;
+use poem_openapi::{LicenseObject, OpenApi, OpenApiService, Tags};
+
+use crate::document::operation_table;
+use crate::facade::Facade;
+use crate::options::ApiState;
+
+pub use import_worker::{ImportWorker, ImportWorkerOptions, ImportsFull};
+pub use parts::{ControlParts, NotReady, PaceView, PaceViews, Readiness};
+
+/// The sections of the document, each named as the file of its handlers.
+#[derive(Tags)]
+#[oai(rename_all = "snake_case")]
+enum Section {
+    /// Companies. Everything else belongs to exactly one.
+    Tenants,
+    /// Who logs in with e-mail and password.
+    Users,
+    /// Permanent keys; each is shown once.
+    Keys,
+    /// What connectors are made from.
+    Plugins,
+    /// A plugin with a configuration.
+    Connectors,
+    /// How fast a connector may send.
+    Pace,
+    /// Messages, and what a person decides about them.
+    Messages,
+    /// Messages from a spreadsheet.
+    Imports,
+    /// What a template makes.
+    Templates,
+    /// Status changes on their way to a `webhookUrl`.
+    Deliveries,
+    /// Files of messages.
+    Media,
+    /// How the engine is.
+    Health,
+}
+
+type Operations = (
+    tenants::Tenants,
+    users::Users,
+    keys::Keys,
+    plugins::Plugins,
+    connectors::Connectors,
+    pace::PaceOfConnectors,
+    messages::Messages,
+    imports::Imports,
+    templates::Templates,
+    deliveries::Deliveries,
+    media::Media,
+    health::Health,
+);
+
+fn service() -> OpenApiService<Operations, ()> {
+    let operations = (
+        tenants::Tenants,
+        users::Users,
+        keys::Keys,
+        plugins::Plugins,
+        connectors::Connectors,
+        pace::PaceOfConnectors,
+        messages::Messages,
+        imports::Imports,
+        templates::Templates,
+        deliveries::Deliveries,
+        media::Media,
+        health::Health,
+    );
+    OpenApiService::new(operations, "Pombo control API", env!("CARGO_PKG_VERSION"))
+        .description(
+            "The engine's own API. A tenant acts on itself with a login token or an API key; the operator, with the \
+             operator token, acts for a tenant by naming it in `X-Pombo-Tenant`. Every error has the same body.",
+        )
+        .license(LicenseObject::new("MIT OR Apache-2.0"))
+}
+
+/// The OpenAPI document, as JSON.
+pub fn control_document() -> String {
+    service().spec()
+}
+
+/// The operations of the document, in its order.
+pub fn control_operations() -> Vec<MetaApi> {
+    Operations::meta()
+}
+
+/// The operation table that lies beside the document, as Markdown.
+pub fn control_table() -> String {
+    operation_table("Control API: operations", "/", "engine/api/src/control", &control_document())
+}
+
+/// The facade, ready to be mounted at the root: its paths are `/v1/…`, `/health`, `/ready` and `/metrics`, none stripped.
+pub fn control_service(state: Arc<ApiState>, parts: ControlParts) -> impl Endpoint<Output = Response> + 'static {
+    let guarded = surround::Guarded::new(service().into_endpoint(), Arc::new(parts), control_operations());
+    let facade = Facade::new("control", state, surround::write_failure, control_operations(), guarded);
+    surround::WithRequestId(facade)
+}

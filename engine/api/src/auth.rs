@@ -2,6 +2,7 @@
 //! documentation shows both). Each facade that needs another place for its credential says so in its own module.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -92,6 +93,18 @@ impl Tokens {
 pub fn bearer(request: &Request) -> Option<&str> {
     let (scheme, value) = request.headers().get(AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| value.trim())
+}
+
+/// The client's address, put into the request by a server that knows which proxies to believe.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientAddress(pub IpAddr);
+
+/// Where a request comes from: [`ClientAddress`], else the connection's other end.
+pub fn client_address(request: &Request) -> Option<IpAddr> {
+    match request.data::<ClientAddress>() {
+        Some(ClientAddress(address)) => Some(*address),
+        None => request.remote_addr().as_socket_addr().map(|address| address.ip()),
+    }
 }
 
 /// Who calls, as a tenant. Extracting it fails with 401; put it before the body, so that nothing is read for a stranger.

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use poem::http::StatusCode;
 use poem_openapi::ApiResponse;
+use poem_openapi::error::ParseParamError;
 use poem_openapi::payload::Payload;
 use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::Type;
@@ -65,6 +66,14 @@ impl Failure {
     pub fn of(error: poem::Error) -> Self {
         if let Some(failure) = error.downcast_ref::<Self>() {
             return failure.clone();
+        }
+        if let Some(ParseParamError { name, reason }) = error.downcast_ref::<ParseParamError>() {
+            // The framework says which type of ours did not parse; the caller only needs why.
+            let reason = reason.strip_prefix("failed to parse \"").and_then(|rest| rest.split_once("\": "));
+            return match reason {
+                Some((_, reason)) => Self::bad_request(format!("{name}: {reason}")),
+                None => Self::bad_request(error.to_string()),
+            };
         }
         let status = error.status();
         match status {

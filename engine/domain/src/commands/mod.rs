@@ -20,6 +20,7 @@ pub mod preview;
 pub mod send;
 pub mod tenants;
 mod text;
+pub mod whatsapp;
 
 /// What the commands stand on.
 pub struct Ports {

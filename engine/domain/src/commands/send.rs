@@ -67,6 +67,11 @@ pub struct Draft<'a> {
     pub problems: Vec<FieldProblem>,
 }
 
+impl Draft<'_> {
+    /// The field of a problem with the row as a whole, e.g. that it is no object: then its fields are not looked at.
+    pub const WHOLE: &'static str = "row";
+}
+
 /// A row that was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Accepted {

@@ -62,6 +62,10 @@ impl Commands {
         let mut connectors = ConnectorsOf { commands: self, tenant, known: HashMap::new() };
         let mut checked = Checked { good: Vec::with_capacity(drafts.len()), rows: Vec::with_capacity(drafts.len()) };
         for (row, draft) in drafts.iter().enumerate() {
+            if draft.problems.iter().any(|problem| problem.field == Draft::WHOLE) {
+                checked.rows.push(Some(Error::invalid_fields(draft.problems.clone())));
+                continue;
+            }
             let mut problems = Problems { found: Vec::new(), given: &draft.problems };
             let connector_id = problems.required("connectorId", &draft.connector_id).unwrap_or_default();
             let content = self.content(draft, now, &mut problems);

@@ -1,0 +1,79 @@
+//! Shapes that are declared to the OpenAPI document by hand, where the framework's derive can not tell the truth: bodies parsed by
+//! serde_json into borrowing types, and parameters with rules of their own.
+
+use std::borrow::Cow;
+use std::marker::PhantomData;
+
+use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
+use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult, Type};
+
+/// A schema with a name of its own in the document.
+pub trait Declares: Send + Sync + 'static {
+    /// The schema's name.
+    const NAME: &'static str;
+    /// The schema; may register others that it refers to.
+    fn schema(registry: &mut Registry) -> MetaSchema;
+}
+
+/// Stands for `T` where the framework wants a type. Has no values.
+pub struct Declared<T>(PhantomData<fn() -> T>);
+
+impl<T: Declares> Type for Declared<T> {
+    const IS_REQUIRED: bool = true;
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        T::NAME.into()
+    }
+    fn schema_ref() -> MetaSchemaRef {
+        MetaSchemaRef::Reference(T::NAME.to_owned())
+    }
+    fn register(registry: &mut Registry) {
+        registry.create_schema::<T, _>(T::NAME.to_owned(), T::schema);
+    }
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(self.as_raw_value().into_iter())
+    }
+}
+
+/// A kind of parameter: what the document says of it and how it is read.
+pub trait ParamKind: Send + Sync + 'static {
+    /// What it is read as.
+    type Value: Send + Sync;
+    /// Its schema, inline.
+    fn schema() -> MetaSchema;
+    /// Reads it; the error says what it must be.
+    fn parse(text: &str) -> Result<Self::Value, String>;
+}
+
+/// The value of a parameter of kind `K`.
+pub struct Param<K: ParamKind>(pub K::Value);
+
+impl<K: ParamKind> Type for Param<K> {
+    const IS_REQUIRED: bool = true;
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        "parameter".into()
+    }
+    fn schema_ref() -> MetaSchemaRef {
+        MetaSchemaRef::Inline(Box::new(K::schema()))
+    }
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(self.as_raw_value().into_iter())
+    }
+}
+
+impl<K: ParamKind> ParseFromParameter for Param<K> {
+    fn parse_from_parameter(text: &str) -> ParseResult<Self> {
+        K::parse(text).map(Param).map_err(ParseError::custom)
+    }
+}

@@ -1,1 +1,103 @@
-//! Tests, below.
+//! The retry rules as tables.
+
+use super::*;
+
+const NOW: Timestamp = Timestamp(1_000_000_000);
+
+fn attempt(attempts: u16, idempotent: bool) -> Attempt {
+    Attempt { attempts, idempotent, due_at: NOW.plus_ms(-5_000), first_due: NOW.plus_ms(-10_000) }
+}
+
+fn outcome(kind: &str) -> Ending {
+    let why = "250 words".to_owned();
+    Ending::Outcome(match kind {
+        "accepted" => SendOutcome::Accepted { provider_id: Some("p1".to_owned()) },
+        "invalid" => SendOutcome::InvalidRecipient(why),
+        "rejected" => SendOutcome::Rejected(why),
+        "throttled" => SendOutcome::Throttled { retry_after_ms: None, reason: why },
+        "throttled_30s" => SendOutcome::Throttled { retry_after_ms: Some(30_000), reason: why },
+        "temporary" => SendOutcome::Temporary(why),
+        "disconnected" => SendOutcome::Disconnected(why),
+        "unknown" => SendOutcome::Unknown(why),
+        "render" => return Ending::RenderUnavailable(why),
+        "attachment" => return Ending::AttachmentUnreachable(why),
+        "not_called" => return Ending::NotCalled("paused"),
+        "crash" => return Ending::Crash,
+        other => panic!("no such ending: {other}"),
+    })
+}
+
+/// `sent`, `failed CODE`, `unknown CODE`, or `again CODE FROM..TO [free]` with the pause's bounds in ms over all seeds.
+fn told(kind: &str, attempts: u16, idempotent: bool) -> String {
+    let policy = RetryPolicy::default();
+    let verdicts: Vec<Verdict> = [0, u64::MAX]
+        .into_iter()
+        .map(|seed| verdict(&policy, outcome(kind), attempt(attempts, idempotent), NOW, seed))
+        .collect();
+    match (&verdicts[0], &verdicts[1]) {
+        (Verdict::Sent(id), _) => format!("sent {}", id.as_deref().unwrap_or("")),
+        (Verdict::Failed(reason), _) => format!("failed {}", reason.code),
+        (Verdict::Unknown(reason), _) => format!("unknown {}", reason.code),
+        (Verdict::Again { reason, due_at: from, free }, Verdict::Again { due_at: to, .. }) => {
+            let free = if *free { " free" } else { "" };
+            format!("again {} {}..{}{free}", reason.code, from.since(NOW), to.since(NOW))
+        }
+        _ => panic!("the seed changed the kind of verdict"),
+    }
+}
+
+#[test]
+fn each_ending_has_its_rule() {
+    for (kind, attempts, idempotent, expected) in [
+        ("accepted", 1, false, "sent p1"),
+        ("invalid", 1, true, "failed invalid_recipient"),
+        ("rejected", 1, true, "failed rejected"),
+        ("temporary", 1, false, "again temporary 2500..5000"),
+        ("temporary", 2, false, "again temporary 5000..10000"),
+        ("temporary", 4, false, "again temporary 20000..40000"),
+        ("temporary", 5, false, "failed temporary"),
+        ("render", 1, true, "again render 1..1000"),
+        ("render", 5, true, "failed render"),
+        ("attachment", 3, true, "again attachment 10000..20000"),
+        ("attachment", 5, true, "failed attachment"),
+        ("throttled", 1, true, "again throttled 2500..2750 free"),
+        ("throttled", 60_000, true, "again throttled 2500..2750 free"),
+        ("throttled_30s", 1, true, "again throttled 30000..33000 free"),
+        ("disconnected", 1, false, "again disconnected -5000..-5000 free"),
+        ("disconnected", 60_000, false, "again disconnected -5000..-5000 free"),
+        ("not_called", 5, false, "again not_called -5000..-5000 free"),
+        ("unknown", 1, true, "again unknown_outcome 2500..5000"),
+        ("unknown", 1, false, "unknown unknown_outcome"),
+        ("unknown", 5, true, "unknown unknown_outcome"),
+        ("crash", 1, true, "again crash -5000..-5000"),
+        ("crash", 5, true, "again crash -5000..-5000"),
+        ("crash", 1, false, "unknown crash"),
+    ] {
+        assert_eq!(told(kind, attempts, idempotent), expected, "{kind}, attempt {attempts}, idempotent {idempotent}");
+    }
+}
+
+#[test]
+fn throttling_is_free_for_a_day_and_then_counts() {
+    let policy = RetryPolicy::default();
+    let old = Attempt { first_due: NOW.plus_ms(-86_400_000), ..attempt(4, true) };
+    assert!(matches!(verdict(&policy, outcome("throttled"), old, NOW, 0), Verdict::Again { free: false, .. }));
+    let last = Attempt { attempts: 5, ..old };
+    assert!(
+        matches!(verdict(&policy, outcome("throttled"), last, NOW, 0), Verdict::Failed(reason) if reason.code == "throttled")
+    );
+}
+
+#[test]
+fn backoff_never_overflows_and_keeps_its_bounds() {
+    for jitter in [Jitter::Full, Jitter::Equal] {
+        let backoff = Backoff { base_ms: 1_000, max_ms: 60_000, jitter };
+        for n in [0, 1, 2, 7, 63, 64, 65, 1_000, u32::MAX] {
+            for seed in [0, 12_345 << 44, u64::MAX] {
+                let pause = backoff.delay_ms(n, seed);
+                let least = if jitter == Jitter::Equal { 500 } else { 0 };
+                assert!((least..=60_000).contains(&pause), "{jitter:?} {n} {pause}");
+            }
+        }
+    }
+}

@@ -12,7 +12,6 @@ use pombo_domain::model::message::{Message, MessageState, NewMessage, Position, 
 use pombo_domain::ports::{
     Batch, Change, OutboundError, Outgoing, ReadyEntry, RenderError, RenderJob, StoreError, StoreResult, Update,
 };
-use serde_json::{Map, Value};
 
 use super::{Ended, InFlight, LaneConfig};
 use crate::context::Context;
@@ -51,7 +50,6 @@ pub(super) struct ClaimDone {
 struct Prepared {
     candidate: Candidate,
     stored: StoredMessage,
-    name: Option<String>,
     has_subject: bool,
     unreachable: Option<String>,
 }
@@ -121,24 +119,23 @@ pub(super) async fn claim(
                 unreachable = Some(format!("attachmentUrl: {error}"));
             }
         }
-        let name = content.contact_name.clone().or_else(|| contact.and_then(|contact| contact.name));
         let has_subject = content.subject.is_some();
         if unreachable.is_none() {
-            let (seed, variables) = (render_seed(stored.message.id), templates.variables(content, name.as_deref()));
+            let (seed, variables) = (render_seed(stored.message.id), templates.variables(content));
             if let Some(subject) = &content.subject {
                 let template = Arc::from(subject.as_str());
                 jobs.push(RenderJob { template, seed, variables: variables.clone() });
             }
             jobs.push(RenderJob { template: templates.text(&content.text), seed, variables });
         }
-        prepared.push(Prepared { candidate, stored, name, has_subject, unreachable });
+        prepared.push(Prepared { candidate, stored, has_subject, unreachable });
     }
 
     let mut texts = if jobs.is_empty() { Vec::new() } else { context.ports.renderer.render(jobs).await }.into_iter();
     let now = context.ports.clock.now();
     let (mut normal, mut direct) = (0, 0);
     let mut entries: Vec<(ReadyEntry, Option<Result<Attachment, OutboundError>>)> = Vec::with_capacity(prepared.len());
-    for Prepared { mut candidate, stored, name, has_subject, unreachable } in prepared {
+    for Prepared { mut candidate, stored, has_subject, unreachable } in prepared {
         let rendered = match unreachable {
             Some(why) => Err(Ending::AttachmentUnreachable(why)),
             None => match rendered(&mut texts, has_subject) {
@@ -174,7 +171,7 @@ pub(super) async fn claim(
                 } else {
                     normal += 1
                 }
-                done.claimed.push(claimed(message, state, name, text, subject, rank_is_direct));
+                done.claimed.push(claimed(message, state, text, subject, rank_is_direct));
             }
             Err(ending) => {
                 let in_flight = InFlight::new(message, state, rank_is_direct);
@@ -256,14 +253,7 @@ fn rendered(
     Ok((text?, subject.transpose()?))
 }
 
-fn claimed(
-    mut message: Message,
-    state: MessageState,
-    name: Option<String>,
-    text: String,
-    subject: Option<String>,
-    direct: bool,
-) -> Claimed {
+fn claimed(mut message: Message, state: MessageState, text: String, subject: Option<String>, direct: bool) -> Claimed {
     // The event of the outcome names the recipient; without a webhook nobody needs it any more.
     let to = if message.content.webhook_url.is_some() {
         message.content.to.clone()
@@ -273,7 +263,8 @@ fn claimed(
     let mut attachments = std::mem::take(&mut message.content.attachments);
     attachments.extend(state.fetched.clone());
     let (client_id, attempt) = (message.id, state.attempts);
-    let outgoing = Outgoing { client_id, to, contact_name: name, text, subject, attachments, attempt };
+    let contact_name = message.content.contact_name.take();
+    let outgoing = Outgoing { client_id, to, contact_name, text, subject, attachments, attempt };
     Claimed { in_flight: InFlight::new(message, state, direct), outgoing }
 }
 
@@ -316,25 +307,11 @@ impl Templates {
         }
     }
 
-    /// The request's variables, and the contact's name where the request does not say otherwise.
-    fn variables(&mut self, content: &NewMessage, name: Option<&str>) -> Arc<str> {
-        match (&content.variables, name) {
-            (None, None) => self.none.get_or_insert_with(|| Arc::from("{}")).clone(),
-            (Some(given), None) => Arc::from(given.as_str()),
-            (given, Some(name)) => {
-                let mut map: Map<String, Value> = match given.as_deref().map(serde_json::from_str) {
-                    None => Map::new(),
-                    Some(Ok(map)) => map,
-                    // Not an object: the renderer says so better than a merge could.
-                    Some(Err(_)) => return Arc::from(given.as_deref().unwrap_or("{}")),
-                };
-                let first = name.split_whitespace().next().unwrap_or(name);
-                for (key, value) in [("nome", name), ("name", name), ("primeiro_nome", first), ("first_name", first)] {
-                    map.entry(key).or_insert_with(|| Value::from(value));
-                }
-                Arc::from(Value::Object(map).to_string())
-            }
+    fn variables(&mut self, content: &NewMessage) -> Arc<str> {
+        if content.variables.is_none() && content.contact_name.is_none() {
+            return self.none.get_or_insert_with(|| Arc::from("{}")).clone();
         }
+        Arc::from(content.template_variables())
     }
 }
 

@@ -218,6 +218,8 @@ mod tests {
                 let (_, ticket) = hosts.next(&options).expect("free").split();
                 hosts.finished(&ticket, false, 15_000);
             }
+        }
+        for h in 0..10 {
             hosts.place(delivery(50, &format!("https://dead{h}/")), now, &options);
         }
         hosts.place(delivery(60, "https://alive/"), now, &options);

@@ -77,6 +77,9 @@ pub(crate) struct OpenapiArgs {
     /// Which API
     #[arg(long, value_enum, default_value = "sendsync")]
     pub(crate) facade: Facade,
+    /// Print the table of its operations (Markdown) instead
+    #[arg(long)]
+    pub(crate) table: bool,
 }
 
 #[derive(Debug, Args)]

@@ -12,18 +12,41 @@ mod cli;
 mod config;
 mod demo;
 mod http;
+mod inspect;
+mod openapi;
+mod serve;
 mod telemetry;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::Parser;
+use cli::{Cli, Command, ConfigArgs};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let started = std::time::Instant::now();
-    let cli = cli::Cli::parse();
-    let _ = (started, cli);
-    ExitCode::SUCCESS
+    let started = Instant::now();
+    let done = match Cli::parse().command {
+        Command::Serve(args) => serve::run(&args, started).map(|()| ExitCode::SUCCESS),
+        Command::Openapi(args) => openapi::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Config(args) => show_config(&args).map(|()| ExitCode::SUCCESS),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("pombo: {error:#}");
+        ExitCode::from(2)
+    })
+}
+
+fn show_config(args: &ConfigArgs) -> anyhow::Result<()> {
+    match &args.check {
+        None => print!("{}", config::DEFAULTS),
+        Some(file) => {
+            config::load(Some(file), config::environment(), &config::Overrides::default())?;
+            println!("{} is valid", file.display());
+        }
+    }
+    Ok(())
 }

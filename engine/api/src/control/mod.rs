@@ -36,6 +36,7 @@ use poem_openapi::registry::MetaApi;
 use poem_openapi::{LicenseObject, OpenApi, OpenApiService, Tags};
 
 use crate::document::operation_table;
+use crate::docs::DocumentPage;
 use crate::facade::Facade;
 use crate::options::ApiState;
 
@@ -113,6 +114,17 @@ fn service() -> OpenApiService<Operations, ()> {
 /// The OpenAPI document, as JSON.
 pub fn control_document() -> String {
     service().spec()
+}
+
+/// Its page of the documentation.
+pub fn control_page() -> DocumentPage {
+    DocumentPage {
+        name: "control",
+        title: "Control API",
+        base: "/v1",
+        json: control_document(),
+        html: service().swagger_ui_html(),
+    }
 }
 
 /// The operations of the document, in its order.

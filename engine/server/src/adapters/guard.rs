@@ -30,6 +30,10 @@ impl Guard {
                 None => guard.hosts.push(normal_host(entry)),
             }
         }
+        // By definition the loopback, also for those who ask with an address only.
+        if guard.hosts.iter().any(|host| host == "localhost") {
+            guard.networks.extend(["127.0.0.0/8", "::1/128"].map(|n| n.parse::<IpNet>().expect("constant networks")));
+        }
         guard
     }
 

@@ -41,12 +41,13 @@ pub(crate) enum KeyError {
 #[derive(Clone)]
 pub(crate) struct RootKey([u8; 32]);
 
-impl RootKey {
-    #[cfg(test)]
-    pub(crate) fn of(bytes: [u8; 32]) -> Self {
+impl From<[u8; 32]> for RootKey {
+    fn from(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
+}
 
+impl RootKey {
     /// The key for one purpose: knowing it tells nothing of the root or of another purpose's.
     pub(crate) fn derive(&self, purpose: &str) -> [u8; 32] {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");

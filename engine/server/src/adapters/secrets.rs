@@ -56,12 +56,12 @@ mod tests {
 
     #[test]
     fn a_secret_opens_only_with_its_key_and_context_and_unaltered() {
-        let secrets = SealedSecrets::new(&RootKey::of([7; 32]));
+        let secrets = SealedSecrets::new(&RootKey::from([7; 32]));
         let sealed = secrets.seal("connector/1/password", b"hunter2");
         assert!(!sealed.windows(7).any(|w| w == b"hunter2"));
         assert_eq!(secrets.open("connector/1/password", &sealed).as_deref(), Ok(&b"hunter2"[..]));
         assert_eq!(secrets.open("connector/2/password", &sealed), Err(SecretError));
-        let other = SealedSecrets::new(&RootKey::of([8; 32]));
+        let other = SealedSecrets::new(&RootKey::from([8; 32]));
         assert_eq!(other.open("connector/1/password", &sealed), Err(SecretError));
         for at in 0..sealed.len() {
             let mut altered = sealed.clone();

@@ -65,10 +65,16 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     require((1..=8760).contains(&security.media_link_hours), "security.media_link_hours", "must be from 1 to 8760");
 
     let outbound = &config.outbound;
-    for (key, list) in [("outbound.allow", &outbound.allow), ("sandbox.allow_private", &config.sandbox.allow_private)] {
-        for entry in list {
-            require(target_ok(entry), key, &format!("has {entry:?}, which is no address, network or host name"));
-        }
+    for entry in &outbound.allow {
+        require(
+            target_ok(entry),
+            "outbound.allow",
+            &format!("has {entry:?}, which is no address, network or host name"),
+        );
+    }
+    for entry in &config.sandbox.allow_private {
+        let ok = entry == "localhost" || parse_network(entry).is_some();
+        require(ok, "sandbox.allow_private", &format!("has {entry:?}, which is no address or network"));
     }
     require(outbound.connect_timeout_seconds > 0, "outbound.connect_timeout_seconds", "must be at least 1");
     require(outbound.attachment_timeout_seconds > 0, "outbound.attachment_timeout_seconds", "must be at least 1");
@@ -85,9 +91,11 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     );
 
     let store = &config.store;
-    require((8..=65_536).contains(&store.cache_mb), "store.cache_mb", "must be from 8 to 65536");
-    require((8..=4096).contains(&store.write_buffer_mb), "store.write_buffer_mb", "must be from 8 to 4096");
-    require((16..=4096).contains(&store.journal_mb), "store.journal_mb", "must be from 16 to 4096");
+    require((1..=65_536).contains(&store.cache_mb), "store.cache_mb", "must be from 1 to 65536");
+    require((1..=4096).contains(&store.write_buffer_mb), "store.write_buffer_mb", "must be from 1 to 4096");
+    require((1..=65_536).contains(&store.search_mb), "store.search_mb", "must be from 1 to 65536");
+    require((64..=4096).contains(&store.journal_mb), "store.journal_mb", "must be from 64 to 4096");
+    require((1..=64).contains(&store.workers), "store.workers", "must be from 1 to 64");
 
     let scheduler = &config.scheduler;
     require(scheduler.max_attempts > 0, "scheduler.max_attempts", "must be at least 1");

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-pub(crate) use layers::{ConfigError, DEFAULTS, Overrides, load};
+pub(crate) use layers::{DEFAULTS, Overrides, load};
 
 /// All of it, checked.
 #[derive(Clone, Deserialize)]
@@ -124,8 +124,9 @@ pub(crate) struct Limits {
 pub(crate) struct Store {
     pub(crate) cache_mb: u64,
     pub(crate) write_buffer_mb: u64,
+    pub(crate) search_mb: u64,
     pub(crate) journal_mb: u64,
-    pub(crate) min_free_disk_mb: u64,
+    pub(crate) workers: usize,
 }
 
 #[derive(Clone, Deserialize)]
@@ -184,7 +185,12 @@ impl Config {
     }
 }
 
-/// The first of an IP network's forms `10.0.0.0/8` or a single address.
+/// The environment's variables that are text; configuration that is not cannot be.
+pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// A network (`10.0.0.0/8`) or a single address.
 pub(crate) fn parse_network(text: &str) -> Option<ipnet::IpNet> {
     text.parse().ok().or_else(|| text.parse().ok().map(|ip: std::net::IpAddr| ipnet::IpNet::from(ip)))
 }

@@ -1,0 +1,19 @@
+//! `pombo openapi`: prints a document as it is kept in `openapi/`.
+
+use std::io::Write;
+
+use crate::cli::{Facade, OpenapiArgs};
+
+/// To standard output. Needs no data, no configuration and no plugins.
+pub(crate) fn run(args: &OpenapiArgs) -> anyhow::Result<()> {
+    let document = match (args.facade, args.table) {
+        (Facade::Sendsync, false) => pombo_api::sendsync::sendsync_document(),
+        (Facade::Sendsync, true) => pombo_api::sendsync::sendsync_operations(),
+        (Facade::Control, false) => pombo_api::control::control_document(),
+        (Facade::Control, true) => pombo_api::control::control_table(),
+    };
+    let mut out = std::io::stdout().lock();
+    out.write_all(document.trim_end().as_bytes())?;
+    out.write_all(b"\n")?;
+    Ok(())
+}

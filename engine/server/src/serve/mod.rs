@@ -1,0 +1,152 @@
+//! `pombo serve`: wires the parts, runs them, and ends them in order.
+//!
+//! - [`parts`]: builds each part from the configuration. [`views`]: adapters between parts. [`samples`]: their metrics.
+//! - [`signals`]: when to end.
+//!
+//! The order of the start: listen (so that a port in use is known at once, and early clients wait), store, keys, sandbox,
+//! connectors, scheduler, requests. The end is the same backwards: requests and scheduler together, within the time to
+//! drain, then the connectors, then the store.
+
+mod parts;
+mod samples;
+mod signals;
+mod views;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use poem::EndpointExt;
+use pombo_api::control::{self, ControlParts, ImportWorker};
+use pombo_api::docs::Docs;
+use pombo_api::{ApiState, Services, application, sendsync};
+use tokio_util::sync::CancellationToken;
+
+use crate::adapters::keys::RootKey;
+use crate::adapters::operator::OperatorToken;
+use crate::cli::ServeArgs;
+use crate::config::{self, Config, Overrides};
+use crate::demo::DemoMailbox;
+use crate::http::{Limits, Listener, TrustedProxies};
+use crate::telemetry;
+use crate::telemetry::metrics::Metrics;
+
+/// Loads the configuration, starts the runtime and serves until a signal.
+pub(crate) fn run(args: &ServeArgs, started: Instant) -> anyhow::Result<()> {
+    let overrides = Overrides { data: args.data.clone(), listen: args.listen };
+    let config = config::load(args.config.as_deref(), config::environment(), &overrides)?;
+    telemetry::log::install(&config.log)?;
+    // The process's default, for libraries that ask for one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if config.runtime.worker_threads > 0 {
+        runtime.worker_threads(config.runtime.worker_threads);
+    }
+    let runtime = runtime.enable_all().thread_name("pombo").build().context("the runtime")?;
+    let result = runtime.block_on(serve(&config, args.demo, started));
+    // What still runs (a plugin in an endless loop, a hanging look-up of a name) must not hold up the end.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+async fn serve(config: &Config, demo: bool, started: Instant) -> anyhow::Result<()> {
+    let draining = CancellationToken::new();
+    signals::watch(draining.clone()).context("signals")?;
+    let listen = config.http.listen;
+    let listener = Listener::bind(listen).with_context(|| format!("http.listen: cannot listen on {listen}"))?;
+    parts::make_data_folder(config)?;
+    let store = parts::store(config).await?;
+    let opened = started.elapsed();
+    let outcome = with_store(config, demo, started, opened, listener, draining, Arc::clone(&store)).await;
+    // Also after a start that failed: what was written so far must be on disk.
+    let closed = tokio::task::spawn_blocking(move || store.close()).await?;
+    outcome?;
+    closed.context("the store did not close")?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn with_store(
+    config: &Config,
+    demo: bool,
+    started: Instant,
+    opened: Duration,
+    listener: Listener,
+    draining: CancellationToken,
+    store: Arc<pombo_store::DiskStore>,
+) -> anyhow::Result<()> {
+    let root = RootKey::open(&config.data.dir, &config.security)?;
+    let operator = OperatorToken::open(&config.data.dir, &config.security)?;
+    if operator.made {
+        tracing::info!("the operator's token was made; it is in operator.token in the data folder");
+    }
+    let mailbox = if demo { Some(DemoMailbox::start(config).await?) } else { None };
+    let outside = parts::Outside::new(config, &root)?;
+    let sessions = Arc::new(views::Sessions::default());
+    let plugins = parts::plugins(config, mailbox.as_ref(), &store, &outside, Arc::clone(&sessions)).await?;
+    let commands = parts::commands(config, &store, &outside, &plugins);
+    let loaded = started.elapsed();
+
+    for failure in commands.start_connectors().await? {
+        let (id, plugin, reason) = (failure.id, failure.plugin, failure.reason);
+        tracing::warn!(connector = %id, plugin, reason, "a connector did not start");
+    }
+    let scheduler = parts::scheduler(config, &root, &store, &outside, &plugins).await?;
+    // Set once, here.
+    let _ = sessions.scheduler.set(scheduler.clone());
+    let (imports, importing) = ImportWorker::start(commands.clone(), parts::import_options(config), draining.clone())
+        .await
+        .context("imports")?;
+    if let Some(mailbox) = &mailbox {
+        mailbox.provide(config, &commands, operator.text()).await?;
+    }
+
+    let sources = samples::all(&store, &scheduler, &plugins);
+    let metrics = Arc::new(Metrics::new(started, sources));
+    let http_metrics = metrics.http.clone();
+    let state = ApiState::new(commands, parts::api_options(config, &root, &operator));
+    let control_parts = ControlParts {
+        pace: Arc::new(views::Paces(scheduler.clone())),
+        readiness: Arc::new(views::Ready { store: store.clone(), draining: draining.clone() }),
+        metrics: Arc::new(move || metrics.text()),
+        imports,
+    };
+    let services = Services {
+        sendsync: sendsync::sendsync_service(Arc::clone(&state)),
+        control: control::control_service(state, control_parts).boxed(),
+        docs: Docs::new(vec![sendsync::sendsync_page(), control::control_page()]),
+    };
+    let endpoint = application(services, &parts::sendsync_hosts(config)).boxed();
+
+    let drain = Duration::from_secs(config.runtime.drain_seconds);
+    let proxies = TrustedProxies::new(&config.http.trusted_proxies);
+    let address = listener.address();
+    let serving = listener.serve(endpoint, Limits::from(&config.http), proxies, http_metrics, draining.clone(), drain);
+    let serving = tokio::spawn(serving);
+    tracing::info!(
+        %address,
+        version = env!("CARGO_PKG_VERSION"),
+        ready_ms = millis(started.elapsed()),
+        store_ms = millis(opened),
+        plugins_ms = millis(loaded - opened),
+        "ready"
+    );
+
+    draining.cancelled().await;
+    let by = tokio::time::Instant::now() + drain;
+    let (served, all_sent) = tokio::join!(serving, scheduler.drain(drain));
+    served.context("the listener")?;
+    if !all_sent {
+        tracing::warn!("sends still ran when the time to drain was over; the next start decides about them");
+    }
+    let left = || by.saturating_duration_since(tokio::time::Instant::now()).max(Duration::from_secs(1));
+    if tokio::time::timeout(left(), importing).await.is_err() {
+        tracing::warn!("an import still ran when the time to drain was over; it goes on at the next start");
+    }
+    plugins.shutdown(left()).await;
+    Ok(())
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,262 @@
+//! Builds each part from the configuration: the only place where the configuration's words become the parts' options.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::DirBuilderExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use pombo_api::ApiOptions;
+use pombo_api::control::ImportWorkerOptions;
+use pombo_domain::commands::authenticate::LoginLimits;
+use pombo_domain::commands::{Commands, Ports};
+use pombo_domain::ports::{MediaStore, Store, StoreHealth};
+use pombo_sandbox::{Capability, Embedded, Sandbox, StoreKv};
+use pombo_scheduler::retry::{Backoff, Jitter, RetryPolicy};
+use pombo_store::DiskStore;
+
+use super::views::{Sessions, WebhookSecrets};
+use crate::adapters::clock::SystemClock;
+use crate::adapters::entropy::OsEntropy;
+use crate::adapters::fetcher::GuardedFetcher;
+use crate::adapters::guard::Guard;
+use crate::adapters::keys::RootKey;
+use crate::adapters::media::DiskMedia;
+use crate::adapters::operator::OperatorToken;
+use crate::adapters::outbound;
+use crate::adapters::passwords::Argon2Hasher;
+use crate::adapters::secrets::SealedSecrets;
+use crate::adapters::webhooks::ReqwestWebhooks;
+use crate::config::Config;
+use crate::demo::DemoMailbox;
+
+const MEBIBYTE: u64 = 1 << 20;
+
+/// The plugins that the binary carries.
+const EMBEDDED: [Embedded; 2] = [
+    Embedded { name: "renderer", component: include_bytes!(env!("POMBO_PLUGIN_RENDERER")) },
+    Embedded { name: "connector-email", component: include_bytes!(env!("POMBO_PLUGIN_CONNECTOR_EMAIL")) },
+];
+
+/// Makes the data folder, for its owner only.
+pub(super) fn make_data_folder(config: &Config) -> anyhow::Result<()> {
+    let dir = &config.data.dir;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("data.dir: cannot make {}", dir.display()))
+}
+
+/// Opens the store, off the async threads.
+pub(super) async fn store(config: &Config) -> anyhow::Result<Arc<DiskStore>> {
+    let settings = &config.store;
+    let options = pombo_store::Options {
+        cache_bytes: settings.cache_mb * MEBIBYTE,
+        memtable_bytes: settings.write_buffer_mb * MEBIBYTE,
+        search_bytes: settings.search_mb * MEBIBYTE,
+        journal_bytes: settings.journal_mb * MEBIBYTE,
+        workers: settings.workers,
+        ..pombo_store::Options::default()
+    };
+    let path = config.data.dir.clone();
+    let open = move || pombo_store::open(options, &path, Arc::new(SystemClock), Arc::new(OsEntropy));
+    let store = tokio::task::spawn_blocking(open).await??;
+    if let StoreHealth::Failed(reason) = store.health() {
+        bail!("the store does not take writes: {reason}");
+    }
+    Ok(store)
+}
+
+/// The ports that need the operating system.
+pub(super) struct Outside {
+    client: reqwest::Client,
+    guard: Guard,
+    media: Arc<DiskMedia>,
+    secrets: Arc<SealedSecrets>,
+}
+
+impl Outside {
+    pub(super) fn new(config: &Config, root: &RootKey) -> anyhow::Result<Self> {
+        let guard = Guard::new(&config.outbound.allow);
+        let client = outbound::client(&config.outbound, &guard)?;
+        let media = DiskMedia::open(config.in_data("media"), Arc::new(OsEntropy)).context("the media folder")?;
+        Ok(Self { client, guard, media: Arc::new(media), secrets: Arc::new(SealedSecrets::new(root)) })
+    }
+}
+
+/// Loads the plugins; compiles those that are new.
+pub(super) async fn plugins(
+    config: &Config,
+    mailbox: Option<&DemoMailbox>,
+    store: &Arc<DiskStore>,
+    outside: &Outside,
+    sessions: Arc<Sessions>,
+) -> anyhow::Result<Arc<Sandbox>> {
+    let settings = &config.sandbox;
+    let mut private = settings.allow_private.clone();
+    let mut plain = settings.smtp_plain_hosts.clone();
+    if let Some(mailbox) = mailbox {
+        // Of the demo only: its connectors may reach this machine.
+        private.push(mailbox.smtp().ip().to_string());
+        plain.push(mailbox.smtp().to_string());
+    }
+    let options = pombo_sandbox::Options {
+        cache_dir: config.in_data("cache").join("plugins"),
+        plugin_dir: Some(settings.plugin_dir.as_str()).filter(|dir| !dir.is_empty()).map(Into::into),
+        embedded: EMBEDDED.into(),
+        grants: grants(&settings.grants)?,
+        smtp_plain_hosts: plain,
+        limits: pombo_sandbox::Limits {
+            memory_bytes: usize::try_from(settings.memory_mb * MEBIBYTE)?,
+            cpu: Duration::from_millis(settings.cpu_deadline_ms),
+            host_call: Duration::from_secs(settings.host_call_timeout_seconds),
+            send: Duration::from_secs(settings.send_timeout_seconds),
+            drain: Duration::from_secs(config.runtime.drain_seconds),
+            instances: settings.max_instances,
+            kv_bytes: settings.kv_max_mb * MEBIBYTE,
+            log_lines_per_second: settings.log_lines_per_second,
+            restart_first: Duration::from_millis(settings.restart_first_ms),
+            restart_max: Duration::from_millis(settings.restart_max_ms),
+        },
+        renderers: settings.renderers,
+    };
+    let ports = pombo_sandbox::Ports {
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(OsEntropy),
+        kv: Arc::new(StoreKv(store.clone())),
+        media: outside.media.clone(),
+        guard: Arc::new(Guard::new(&private)),
+        events: sessions,
+    };
+    let sandbox = Sandbox::open(options, ports).await?;
+    for refused in sandbox.refused() {
+        tracing::warn!(file = %refused.file.display(), reason = refused.reason, "a plugin was left out");
+    }
+    Ok(Arc::new(sandbox))
+}
+
+fn grants(settings: &BTreeMap<String, Vec<String>>) -> anyhow::Result<BTreeMap<String, Vec<Capability>>> {
+    let mut grants = BTreeMap::new();
+    for (plugin, names) in settings {
+        let mut granted = Vec::new();
+        for name in names {
+            let Some(capability) = Capability::from_name(name) else {
+                let known = Capability::ALL.map(Capability::name).join(", ");
+                bail!("sandbox.grants.{plugin} has {name:?}; known are {known}");
+            };
+            granted.push(capability);
+        }
+        grants.insert(plugin.clone(), granted);
+    }
+    Ok(grants)
+}
+
+/// The use cases over all ports.
+pub(super) fn commands(config: &Config, store: &Arc<DiskStore>, outside: &Outside, sandbox: &Arc<Sandbox>) -> Commands {
+    let parallel = match config.security.password_hash_parallel {
+        0 => std::thread::available_parallelism().map_or(2, usize::from),
+        n => n,
+    };
+    let limits = LoginLimits {
+        per_email_and_address: config.security.login_failures_per_account,
+        per_address: config.security.login_failures_per_address,
+        window_ms: i64::from(config.security.login_window_minutes) * 60_000,
+    };
+    Commands::new(Ports {
+        store: store.clone(),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(OsEntropy),
+        passwords: Arc::new(Argon2Hasher::new(parallel)),
+        secrets: outside.secrets.clone(),
+        renderer: sandbox.renderers(),
+        connectors: sandbox.clone(),
+        guard: Arc::new(outside.guard.clone()),
+        media: outside.media.clone(),
+    })
+    .with_login_limits(limits)
+}
+
+/// Starts the scheduler.
+pub(super) async fn scheduler(
+    config: &Config,
+    root: &RootKey,
+    store: &Arc<DiskStore>,
+    outside: &Outside,
+    sandbox: &Arc<Sandbox>,
+) -> anyhow::Result<pombo_scheduler::Handle> {
+    let media: Arc<dyn MediaStore> = outside.media.clone();
+    let (client, guard) = (outside.client.clone(), outside.guard.clone());
+    let ports = pombo_scheduler::Ports {
+        store: store.clone(),
+        renderer: sandbox.renderers(),
+        connectors: sandbox.clone(),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(OsEntropy),
+        webhooks: Arc::new(ReqwestWebhooks::new(client.clone(), guard.clone())),
+        attachments: Arc::new(GuardedFetcher::new(client, guard, media, &config.outbound)),
+        secrets: Arc::new(WebhookSecrets(root.derive("webhooks"))),
+    };
+    Ok(pombo_scheduler::Scheduler::start(ports, scheduler_options(config)).await?)
+}
+
+fn scheduler_options(config: &Config) -> pombo_scheduler::Options {
+    let settings = &config.scheduler;
+    let webhooks = &config.webhooks;
+    let defaults = pombo_scheduler::Options::default();
+    let backoff =
+        Backoff { base_ms: settings.backoff_first_ms, max_ms: settings.backoff_max_ms, jitter: Jitter::Equal };
+    let mut breaker = defaults.breaker.clone();
+    breaker.open = Backoff { base_ms: settings.breaker_first_ms, max_ms: settings.breaker_max_ms, ..breaker.open };
+    breaker.throttle_default_ms = settings.throttle_rest_ms;
+    pombo_scheduler::Options {
+        retry: RetryPolicy {
+            max_attempts: settings.max_attempts,
+            temporary: backoff,
+            unknown: backoff,
+            attachment: backoff,
+            ..defaults.retry
+        },
+        breaker,
+        webhooks: pombo_scheduler::WebhookOptions {
+            timeout_ms: webhooks.timeout_seconds * 1000,
+            schedule_ms: webhooks.retry_seconds.iter().map(|s| s * 1000).collect(),
+            running: webhooks.max_in_flight,
+            running_per_host: webhooks.max_in_flight_per_host,
+            ..defaults.webhooks
+        },
+        window: settings.window,
+        batch: settings.batch,
+        fetches: settings.fetches,
+        ..defaults
+    }
+}
+
+/// Settings of the facades.
+pub(super) fn api_options(config: &Config, root: &RootKey, operator: &OperatorToken) -> ApiOptions {
+    let limits = &config.limits;
+    ApiOptions {
+        public_url: config.public_url(),
+        secret: root.derive("api").to_vec(),
+        token_lifetime: Duration::from_secs(config.security.jwt_expiry_minutes * 60),
+        media_link_lifetime: Duration::from_secs(config.security.media_link_hours * 3600),
+        operator_token_hash: Some(operator.hash()),
+        sendsync_hosts: sendsync_hosts(config),
+        limits: pombo_api::Limits {
+            json_bytes: limits.json_mb << 20,
+            bulk_bytes: limits.bulk_mb << 20,
+            multipart_bytes: limits.multipart_mb * MEBIBYTE,
+            files: limits.files,
+        },
+    }
+}
+
+/// The host names that the SendSync facade is served at the root of.
+pub(super) fn sendsync_hosts(config: &Config) -> Vec<String> {
+    config.http.hosts.iter().filter(|(_, api)| *api == "sendsync").map(|(host, _)| host.clone()).collect()
+}
+
+/// Where uploaded workbooks wait.
+pub(super) fn import_options(config: &Config) -> ImportWorkerOptions {
+    ImportWorkerOptions { folder: config.in_data("imports"), waiting: 16 }
+}

@@ -19,7 +19,8 @@ pub const OPEN: &str = r#"
 [http]
 max_body_mb = 256
 [security]
-login_attempts_per_minute = 1000
+login_failures_per_account = 100000
+login_failures_per_address = 100000
 [outbound]
 allow = ["127.0.0.1"]
 connect_timeout_seconds = 2
@@ -28,10 +29,10 @@ timeout_seconds = 2
 retry_seconds = [1, 1, 1, 2]
 [scheduler]
 max_attempts = 4
-backoff_first_seconds = 1
-backoff_max_seconds = 2
-breaker_failures = 50
-breaker_open_seconds = 1
+backoff_first_ms = 1000
+backoff_max_ms = 2000
+breaker_first_ms = 500
+breaker_max_ms = 1000
 [sandbox]
 allow_private = ["127.0.0.1", "localhost"]
 smtp_plain_hosts = ["127.0.0.1", "localhost"]
@@ -46,11 +47,13 @@ pub struct Options {
     pub demo: bool,
     /// Further variables.
     pub variables: Vec<(String, String)>,
+    /// Where its folder lies, instead of a temporary one: emptied at the start and left at the end.
+    pub folder: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { config: OPEN.to_owned(), demo: true, variables: Vec::new() }
+        Self { config: OPEN.to_owned(), demo: true, variables: Vec::new(), folder: None }
     }
 }
 
@@ -70,7 +73,8 @@ impl Options {
 /// A running (or killed, or stopped) engine. Its data folder goes with it.
 #[derive(Debug)]
 pub struct Server {
-    folder: TempDir,
+    folder: PathBuf,
+    _temporary: Option<TempDir>,
     options: Options,
     port: u16,
     process: Option<Watched>,
@@ -94,9 +98,21 @@ impl Server {
     /// The same, not started yet.
     pub fn prepare(options: Options) -> Result<Self> {
         ensure!(binary().is_file(), "{} is not built: run `make build`", binary().display());
-        let folder = tempfile::Builder::new().prefix("pombo-test-").tempdir()?;
-        std::fs::write(folder.path().join("config.toml"), &options.config)?;
-        Ok(Self { folder, options, port: free_port()?, process: None, started_in: Duration::ZERO })
+        let (folder, temporary) = match &options.folder {
+            Some(folder) => {
+                if folder.exists() {
+                    std::fs::remove_dir_all(folder)?;
+                }
+                std::fs::create_dir_all(folder)?;
+                (folder.clone(), None)
+            }
+            None => {
+                let temporary = tempfile::Builder::new().prefix("pombo-test-").tempdir()?;
+                (temporary.path().to_owned(), Some(temporary))
+            }
+        };
+        std::fs::write(folder.join("config.toml"), &options.config)?;
+        Ok(Self { folder, _temporary: temporary, options, port: free_port()?, process: None, started_in: Duration::ZERO })
     }
 
     /// Starts it (again) on its data and waits until it is ready.
@@ -122,7 +138,7 @@ impl Server {
     pub fn command(&self) -> Result<Command> {
         let log = File::options().create(true).append(true).open(self.log_path())?;
         let mut command = Command::new(binary());
-        command.arg("serve").arg("--config").arg(self.folder.path().join("config.toml"));
+        command.arg("serve").arg("--config").arg(self.folder.join("config.toml"));
         command.arg("--data").arg(self.data()).arg("--listen").arg(self.address().to_string());
         if self.options.demo {
             command.arg("--demo");
@@ -146,12 +162,12 @@ impl Server {
 
     /// Its data folder.
     pub fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.folder.join("data")
     }
 
     /// The folder that holds its data, configuration and log.
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        &self.folder
     }
 
     /// Its process id.
@@ -204,7 +220,7 @@ impl Server {
 
     /// Where its log and its standard output go.
     pub fn log_path(&self) -> PathBuf {
-        self.folder.path().join("pombo.log")
+        self.folder.join("pombo.log")
     }
 
     /// All that it logged.

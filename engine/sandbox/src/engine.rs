@@ -1,0 +1,74 @@
+//! The wasmtime engine and the thread that ticks its epoch.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use crate::limits::{Limits, TABLE_ELEMENTS};
+
+/// How often a running guest gives way.
+pub(crate) const TICK: Duration = Duration::from_millis(10);
+
+/// The engine that all plugins run in.
+pub(crate) fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
+    let instances = limits.instances;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        // A component holds its module and a few small ones that wit-component adds around it.
+        .total_core_instances(instances.saturating_mul(6))
+        .total_tables(instances.saturating_mul(6))
+        .total_memories(instances.saturating_mul(2))
+        .total_stacks(instances.saturating_mul(4))
+        .max_core_instances_per_component(20)
+        .max_tables_per_component(20)
+        .max_memories_per_component(2)
+        .max_component_instance_size(4 << 20)
+        .max_core_instance_size(2 << 20)
+        .max_memory_size(limits.memory_bytes)
+        .table_elements(TABLE_ELEMENTS)
+        .linear_memory_keep_resident(256 << 10)
+        .table_keep_resident(16 << 10)
+        .max_unused_warm_slots(100);
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .wasm_component_model_async(true)
+        .epoch_interruption(true)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    Engine::new(&config)
+}
+
+/// Ticks while it lives.
+#[derive(Debug)]
+pub(crate) struct Ticker {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ticker {
+    pub(crate) fn start(engine: &Engine) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (engine, stopped) = (engine.clone(), stop.clone());
+        let thread = std::thread::Builder::new().name("epoch".to_owned()).spawn(move || {
+            while !stopped.load(Relaxed) {
+                std::thread::park_timeout(TICK);
+                engine.increment_epoch();
+            }
+        })?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.stop.store(true, Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // It can only end by returning.
+            let _ = thread.join();
+        }
+    }
+}

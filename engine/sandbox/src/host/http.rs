@@ -1,0 +1,109 @@
+//! `http`: requests to the hosts that a connector's configuration names.
+
+use std::time::Duration;
+
+use reqwest::header::{HeaderName, HeaderValue};
+use url::Url;
+use wasmtime::component::{Accessor, HasSelf};
+
+use super::granted;
+use crate::bindings::host::http;
+use crate::capability::Capability;
+use crate::limits::HTTP_BODY_BYTES;
+use crate::state::{Context, HostState, Services};
+
+/// `value` with the secrets that it names, `{{secret:NAME}}`. `Err` holds what to tell the plugin.
+pub(crate) fn with_secrets(context: &Context, value: &str, encrypted: bool) -> Result<String, String> {
+    let mut out = String::with_capacity(value.len());
+    let mut rest = value;
+    while let Some(start) = rest.find("{{secret:") {
+        let after = &rest[start + "{{secret:".len()..];
+        let end = after.find("}}").ok_or("a secret's name is not closed by }}")?;
+        if !encrypted {
+            return Err("secrets go over TLS only".to_owned());
+        }
+        out.push_str(&rest[..start]);
+        out.push_str(context.secret(&after[..end])?);
+        rest = &after[end + 2..];
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+/// The URL, if the connector may call it.
+pub(crate) fn checked_url(context: &Context, services: &Services, url: &str, schemes: [&str; 2]) -> Result<Url, http::Error> {
+    let url = Url::parse(url).map_err(|e| http::Error::Invalid(format!("not a URL: {e}")))?;
+    if !schemes.contains(&url.scheme()) {
+        return Err(http::Error::Invalid(format!("the URL must begin with {}:// or {}://", schemes[0], schemes[1])));
+    }
+    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+        return Err(http::Error::Invalid("the URL has no host".to_owned()));
+    };
+    context.hosts.check(host, port).map_err(http::Error::Refused)?;
+    // The guard reads http(s) only; a WebSocket is reached the same way.
+    let as_http = url.as_str().replacen("ws", "http", usize::from(url.scheme().starts_with("ws")));
+    services.guard.check_url(&as_http).map_err(|e| http::Error::Refused(e.to_string()))?;
+    Ok(url)
+}
+
+async fn send(context: &Context, services: &Services, request: http::Request) -> Result<http::Response, http::Error> {
+    let url = checked_url(context, services, &request.url, ["https", "http"])?;
+    let encrypted = url.scheme() == "https";
+    let method = reqwest::Method::from_bytes(request.method.as_bytes())
+        .map_err(|_| http::Error::Invalid("no such method".to_owned()))?;
+    let mut builder = services.http.request(method, url);
+    for header in &request.headers {
+        let name = HeaderName::try_from(&header.name)
+            .map_err(|_| http::Error::Invalid(format!("{:?} is no header's name", header.name)))?;
+        let value = with_secrets(context, &header.value, encrypted).map_err(http::Error::Refused)?;
+        let mut value = HeaderValue::try_from(value)
+            .map_err(|_| http::Error::Invalid(format!("the value of {name} cannot stand in a header")))?;
+        value.set_sensitive(true);
+        builder = builder.header(name, value);
+    }
+    if let Some(body) = request.body {
+        builder = builder.body(body);
+    }
+    let mut response = builder.send().await.map_err(|e| {
+        if e.is_connect() {
+            http::Error::NotConnected("no connection to the server".to_owned())
+        } else if e.is_builder() {
+            http::Error::Invalid("the request cannot be made".to_owned())
+        } else {
+            http::Error::Interrupted("the connection broke".to_owned())
+        }
+    })?;
+    if let Some(size) = response.content_length().filter(|n| *n > HTTP_BODY_BYTES as u64) {
+        return Err(http::Error::TooLarge(size));
+    }
+    let status = response.status().as_u16();
+    let headers = response
+        .headers()
+        .iter()
+        .map(|(n, v)| http::Header { name: n.to_string(), value: String::from_utf8_lossy(v.as_bytes()).into_owned() })
+        .collect();
+    let mut body = Vec::new();
+    while let Some(chunk) =
+        response.chunk().await.map_err(|_| http::Error::Interrupted("the connection broke in the answer".to_owned()))?
+    {
+        if body.len() + chunk.len() > HTTP_BODY_BYTES {
+            return Err(http::Error::TooLarge((body.len() + chunk.len()) as u64));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(http::Response { status, headers, body })
+}
+
+impl http::Host for HostState {}
+
+impl<T: Send + 'static> http::HostWithStore<T> for HasSelf<HostState> {
+    async fn send(accessor: &Accessor<T, Self>, request: http::Request) -> Result<http::Response, http::Error> {
+        let (context, services) = granted(accessor, Capability::Http).map_err(http::Error::Refused)?;
+        let own = request.timeout_millis.map(|ms| Duration::from_millis(u64::from(ms)));
+        let limit = own.unwrap_or(services.limits.host_call).min(services.limits.host_call);
+        match tokio::time::timeout(limit, send(&context, &services, request)).await {
+            Ok(result) => result,
+            Err(_) => Err(http::Error::Interrupted("no answer in time".to_owned())),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! `kv`: a connector's own key/value store.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pombo_domain::ConnectorIndex;
+use pombo_domain::ports::{Batch, Change, KvWrite, Store, StoreError};
+use wasmtime::component::{Accessor, HasSelf};
+
+use super::granted;
+use crate::bindings::host::kv;
+use crate::capability::Capability;
+use crate::limits::{KV_KEY_BYTES, KV_LIST, KV_VALUE_BYTES};
+use crate::state::HostState;
+
+/// What the plugins' key/value store needs of the engine's.
+#[async_trait]
+pub trait PluginKv: Send + Sync + 'static {
+    /// A value.
+    async fn get(&self, connector: ConnectorIndex, key: String) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Entries whose key starts with `prefix`, ordered, after `after`.
+    async fn list(
+        &self,
+        connector: ConnectorIndex,
+        prefix: String,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>, StoreError>;
+    /// All of the writes or none.
+    async fn write(&self, connector: ConnectorIndex, writes: Vec<KvWrite>) -> Result<(), StoreError>;
+    /// Bytes of keys and values.
+    async fn bytes(&self, connector: ConnectorIndex) -> Result<u64, StoreError>;
+}
+
+/// [`PluginKv`] over the engine's store.
+#[derive(Clone)]
+pub struct StoreKv(pub Arc<dyn Store>);
+
+#[async_trait]
+impl PluginKv for StoreKv {
+    async fn get(&self, connector: ConnectorIndex, key: String) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.kv_get(connector, &key)
+    }
+
+    async fn list(
+        &self,
+        connector: ConnectorIndex,
+        prefix: String,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        self.0.kv_list(connector, &prefix, after.as_deref(), limit)
+    }
+
+    async fn write(&self, connector: ConnectorIndex, writes: Vec<KvWrite>) -> Result<(), StoreError> {
+        let batch = Batch { changes: vec![Change::Kv(connector, writes)], ..Batch::default() };
+        self.0.commit(batch).await.map(|_| ())
+    }
+
+    async fn bytes(&self, connector: ConnectorIndex) -> Result<u64, StoreError> {
+        self.0.kv_bytes(connector)
+    }
+}
+
+fn unavailable(error: &StoreError) -> kv::Error {
+    tracing::warn!(%error, "a plugin's key/value call failed");
+    kv::Error::Unavailable("the engine's store does not answer".to_owned())
+}
+
+fn check_key(key: &str) -> Result<(), kv::Error> {
+    if key.len() <= KV_KEY_BYTES && !key.is_empty() {
+        return Ok(());
+    }
+    Err(kv::Error::Quota(format!("a key must have 1 to {KV_KEY_BYTES} bytes")))
+}
+
+impl kv::Host for HostState {}
+
+impl<T: Send + 'static> kv::HostWithStore<T> for HasSelf<HostState> {
+    async fn get(accessor: &Accessor<T, Self>, key: String) -> Result<Option<Vec<u8>>, kv::Error> {
+        let (context, services) = granted(accessor, Capability::Kv).map_err(kv::Error::Refused)?;
+        check_key(&key)?;
+        match tokio::time::timeout(services.limits.host_call, services.kv.get(context.index, key)).await {
+            Ok(result) => result.map_err(|e| unavailable(&e)),
+            Err(_) => Err(kv::Error::TimedOut),
+        }
+    }
+
+    async fn list_prefix(
+        accessor: &Accessor<T, Self>,
+        prefix: String,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<kv::Entry>, kv::Error> {
+        let (context, services) = granted(accessor, Capability::Kv).map_err(kv::Error::Refused)?;
+        let listing = services.kv.list(context.index, prefix, after, limit.min(KV_LIST) as usize);
+        match tokio::time::timeout(services.limits.host_call, listing).await {
+            Ok(Ok(entries)) => Ok(entries.into_iter().map(|(key, value)| kv::Entry { key, value }).collect()),
+            Ok(Err(e)) => Err(unavailable(&e)),
+            Err(_) => Err(kv::Error::TimedOut),
+        }
+    }
+
+    async fn batch(accessor: &Accessor<T, Self>, changes: Vec<kv::Change>) -> Result<(), kv::Error> {
+        let (context, services) = granted(accessor, Capability::Kv).map_err(kv::Error::Refused)?;
+        let mut added = 0u64;
+        for change in &changes {
+            check_key(&change.key)?;
+            let value = change.value.as_ref().map_or(0, Vec::len);
+            if value > KV_VALUE_BYTES {
+                return Err(kv::Error::Quota(format!("a value must not be longer than {KV_VALUE_BYTES} bytes")));
+            }
+            // What it replaces is not subtracted: the bound is there to stop growth, not to be met to the byte.
+            if change.value.is_some() {
+                added += (change.key.len() + value) as u64;
+            }
+        }
+        let work = async {
+            if added > 0 {
+                let held = services.kv.bytes(context.index).await.map_err(|e| unavailable(&e))?;
+                let most = services.limits.kv_bytes;
+                if held.saturating_add(added) > most {
+                    return Err(kv::Error::Quota(format!("this connector may store {most} bytes")));
+                }
+            }
+            let writes = changes.into_iter().map(|c| KvWrite { key: c.key, value: c.value }).collect();
+            services.kv.write(context.index, writes).await.map_err(|e| unavailable(&e))
+        };
+        tokio::time::timeout(services.limits.host_call, work).await.unwrap_or(Err(kv::Error::TimedOut))
+    }
+}

@@ -1,0 +1,161 @@
+//! `websocket`: client connections to the hosts that a connector's configuration names.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::{SplitSink, SplitStream};
+use futures::{SinkExt, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Mutex;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+use wasmtime::component::{Accessor, HasSelf, Resource};
+
+use super::http::{checked_url, with_secrets};
+use super::network::{self, Unreachable};
+use super::granted;
+use crate::bindings::host::websocket::{self, Error, Frame, Header};
+use crate::bindings::host::http::Error as HttpError;
+use crate::capability::Capability;
+use crate::limits::{WEBSOCKET_MESSAGE_BYTES, cut};
+use crate::state::{Context, HostState, Services};
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+type Socket = WebSocketStream<Box<dyn Stream>>;
+
+/// A guest's connection: its halves are used by different calls at once.
+#[allow(unreachable_pub, reason = "the generated bindings re-export it")]
+pub struct Connection(Arc<Halves>);
+
+struct Halves {
+    sink: Mutex<SplitSink<Socket, Message>>,
+    stream: Mutex<SplitStream<Socket>>,
+    limit: Duration,
+}
+
+fn closed(error: &WsError) -> Error {
+    Error::Closed(match error {
+        WsError::ConnectionClosed | WsError::AlreadyClosed => "closed".to_owned(),
+        other => cut(&other.to_string(), 200),
+    })
+}
+
+async fn connect(context: &Context, services: &Services, url: &str, headers: &[Header]) -> Result<Socket, Error> {
+    let url = checked_url(context, services, url, ["wss", "ws"]).map_err(|e| match e {
+        HttpError::Refused(why) => Error::Refused(why),
+        HttpError::Invalid(why) => Error::Invalid(why),
+        _ => Error::Invalid("the URL cannot be used".to_owned()),
+    })?;
+    let encrypted = url.scheme() == "wss";
+    let host = url.host_str().unwrap_or_default().to_owned();
+    let port = url.port_or_known_default().unwrap_or(443);
+    let mut request =
+        url.as_str().into_client_request().map_err(|e| Error::Invalid(cut(&e.to_string(), 200)))?;
+    for header in headers {
+        let name = HeaderName::try_from(&header.name)
+            .map_err(|_| Error::Invalid(format!("{:?} is no header's name", header.name)))?;
+        let value = with_secrets(context, &header.value, encrypted).map_err(Error::Refused)?;
+        let value = HeaderValue::try_from(value)
+            .map_err(|_| Error::Invalid(format!("the value of {name} cannot stand in a header")))?;
+        request.headers_mut().insert(name, value);
+    }
+    let unreachable = |e| match e {
+        Unreachable::Forbidden => Error::Refused("the server's address is not allowed".to_owned()),
+        Unreachable::Failed(why) => Error::NotConnected(why),
+    };
+    let addresses = network::resolve(services, &host, port).await.map_err(unreachable)?;
+    let tcp = network::connect(&addresses, services.limits.host_call).await.map_err(unreachable)?;
+    let stream: Box<dyn Stream> = if encrypted {
+        let name = rustls::pki_types::ServerName::try_from(host)
+            .map_err(|_| Error::Invalid("the host is no name for TLS".to_owned()))?;
+        let tls = tokio_rustls::TlsConnector::from(services.tls.clone()).connect(name, tcp).await;
+        Box::new(tls.map_err(|e| Error::NotConnected(format!("TLS: {}", cut(&e.to_string(), 200))))?)
+    } else {
+        Box::new(tcp)
+    };
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(WEBSOCKET_MESSAGE_BYTES))
+        .max_frame_size(Some(WEBSOCKET_MESSAGE_BYTES));
+    match client_async_with_config(request, stream, Some(config)).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(e) => Err(Error::NotConnected(cut(&e.to_string(), 200))),
+    }
+}
+
+fn halves<T: Send + 'static>(
+    accessor: &Accessor<T, HasSelf<HostState>>,
+    connection: &Resource<Connection>,
+) -> Result<Arc<Halves>, Error> {
+    accessor.with(|mut access| match access.get().table.get(connection) {
+        Ok(connection) => Ok(connection.0.clone()),
+        Err(_) => Err(Error::Closed("this connection is gone".to_owned())),
+    })
+}
+
+impl websocket::Host for HostState {}
+
+impl websocket::HostConnection for HostState {
+    fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
+        self.table.delete(connection)?;
+        Ok(())
+    }
+}
+
+impl<T: Send + 'static> websocket::HostConnectionWithStore<T> for HasSelf<HostState> {
+    async fn connect(
+        accessor: &Accessor<T, Self>,
+        url: String,
+        headers: Vec<Header>,
+    ) -> Result<Resource<Connection>, Error> {
+        let (context, services) = granted(accessor, Capability::Websocket).map_err(Error::Refused)?;
+        let limit = services.limits.host_call;
+        let socket = tokio::time::timeout(limit, connect(&context, &services, &url, &headers))
+            .await
+            .map_err(|_| Error::TimedOut)??;
+        let (sink, stream) = socket.split();
+        let halves = Halves { sink: Mutex::new(sink), stream: Mutex::new(stream), limit };
+        accessor
+            .with(|mut access| access.get().table.push(Connection(Arc::new(halves))))
+            .map_err(|_| Error::Refused("this instance holds too many connections".to_owned()))
+    }
+
+    async fn send(accessor: &Accessor<T, Self>, connection: Resource<Connection>, frame: Frame) -> Result<(), Error> {
+        let halves = halves(accessor, &connection)?;
+        let message = match frame {
+            Frame::Text(text) => Message::text(text),
+            Frame::Binary(bytes) => Message::binary(bytes),
+        };
+        let work = async { halves.sink.lock().await.send(message).await.map_err(|e| closed(&e)) };
+        tokio::time::timeout(halves.limit, work).await.unwrap_or(Err(Error::TimedOut))
+    }
+
+    async fn recv(accessor: &Accessor<T, Self>, connection: Resource<Connection>) -> Result<Frame, Error> {
+        let halves = halves(accessor, &connection)?;
+        let mut stream = halves.stream.lock().await;
+        loop {
+            return match stream.next().await {
+                Some(Ok(Message::Text(text))) => Ok(Frame::Text(text.as_str().to_owned())),
+                Some(Ok(Message::Binary(bytes))) => Ok(Frame::Binary(bytes.to_vec())),
+                // Pings are answered by the library when the stream is polled.
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
+                Some(Ok(Message::Close(frame))) => {
+                    let said = frame.map(|f| format!("{} {}", f.code, f.reason)).unwrap_or_default();
+                    Err(Error::Closed(cut(&said, 200)))
+                }
+                Some(Err(e)) => Err(closed(&e)),
+                None => Err(Error::Closed("closed".to_owned())),
+            };
+        }
+    }
+
+    async fn close(accessor: &Accessor<T, Self>, connection: Resource<Connection>) {
+        if let Ok(halves) = halves(accessor, &connection) {
+            // A peer that does not take the close frame is left to the drop.
+            let _ = tokio::time::timeout(halves.limit, async { halves.sink.lock().await.close().await }).await;
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Every bound on a plugin, in one place.
+
+use std::time::Duration;
+
+/// What one plugin instance may use. The operator sets these.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Linear memory of an instance, bytes.
+    pub memory_bytes: usize,
+    /// Processor time in one go, without giving way to the host.
+    pub cpu: Duration,
+    /// One call into the host, where the call has no deadline of its own.
+    pub host_call: Duration,
+    /// One send, from the moment the instance has it.
+    pub send: Duration,
+    /// How long a stopped connector's sends may go on.
+    pub drain: Duration,
+    /// Instances at once, renderers and short-lived ones included.
+    pub instances: u32,
+    /// Keys and values that one connector may store, bytes.
+    pub kv_bytes: u64,
+    /// Log lines a second of one instance, with a burst of four times as many.
+    pub log_lines_per_second: u32,
+    /// First pause before a failed connector is started again; doubles up to `restart_max`.
+    pub restart_first: Duration,
+    /// Longest such pause.
+    pub restart_max: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 64 << 20,
+            cpu: Duration::from_secs(1),
+            host_call: Duration::from_secs(60),
+            send: Duration::from_secs(120),
+            drain: Duration::from_secs(10),
+            instances: 200,
+            kv_bytes: 64 << 20,
+            log_lines_per_second: 50,
+            restart_first: Duration::from_millis(500),
+            restart_max: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Entries in one table of a module.
+pub(crate) const TABLE_ELEMENTS: usize = 20_000;
+/// What a guest may make the host allocate in one transfer: the lists and strings of one call or answer.
+pub(crate) const TRANSFER_BYTES: usize = 8 << 20;
+/// One log line.
+pub(crate) const LOG_LINE_BYTES: usize = 2 << 10;
+/// A reason that a guest gives, as it is stored.
+pub(crate) const REASON_BYTES: usize = 500;
+/// A key of the key/value store.
+pub(crate) const KV_KEY_BYTES: usize = 512;
+/// A value of the key/value store.
+pub(crate) const KV_VALUE_BYTES: usize = 1 << 20;
+/// Entries that one listing gives.
+pub(crate) const KV_LIST: u32 = 1024;
+/// A body that the host's HTTP client takes in.
+pub(crate) const HTTP_BODY_BYTES: usize = 4 << 20;
+/// A WebSocket message.
+pub(crate) const WEBSOCKET_MESSAGE_BYTES: usize = 4 << 20;
+/// One read of media.
+pub(crate) const MEDIA_READ_BYTES: u32 = 1 << 20;
+/// Attachments that are read at once; above it they are streamed by a thread.
+pub(crate) const SMTP_SMALL_BYTES: u64 = 1 << 20;
+/// Streamed messages at once.
+pub(crate) const SMTP_LARGE_AT_ONCE: usize = 4;
+
+/// `text` cut to at most `limit` bytes on a character border, without control characters.
+pub(crate) fn cut(text: &str, limit: usize) -> String {
+    let mut end = text.len().min(limit);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut cut: String = text[..end].chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if end < text.len() {
+        cut.push('…');
+    }
+    cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut;
+
+    #[test]
+    fn cutting_keeps_characters_whole_and_lines_single() {
+        assert_eq!(cut("olá", 10), "olá");
+        assert_eq!(cut("olá", 3), "ol…");
+        assert_eq!(cut("a\r\nb\u{1b}[31m", 50), "a  b [31m");
+        assert_eq!(cut("", 0), "");
+    }
+}

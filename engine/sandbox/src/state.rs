@@ -1,0 +1,139 @@
+//! What a store holds for one instance, and how stores are made.
+
+use std::sync::Arc;
+
+use pombo_domain::TenantIndex;
+use pombo_domain::ports::{Clock, Entropy, MediaStore, OutboundGuard};
+use pombo_domain::ConnectorIndex;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+use wasmtime::component::ResourceTable;
+use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+use crate::capability::{Grants, Hosts};
+use crate::host::kv::PluginKv;
+use crate::host::log::LogGate;
+use crate::host::media::Handed;
+use crate::host::smtp::SmtpState;
+use crate::limits::{Limits, TRANSFER_BYTES};
+use crate::pulse::Pulse;
+use crate::session::Session;
+
+/// What all instances share.
+pub(crate) struct Services {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) kv: Arc<dyn PluginKv>,
+    pub(crate) media: Arc<dyn MediaStore>,
+    pub(crate) guard: Arc<dyn OutboundGuard>,
+    pub(crate) http: reqwest::Client,
+    pub(crate) tls: Arc<rustls::ClientConfig>,
+    /// In front of streamed messages.
+    pub(crate) large_sends: Arc<Semaphore>,
+    pub(crate) smtp_plain_hosts: Vec<String>,
+    pub(crate) limits: Limits,
+}
+
+/// What one configured connector has beyond that. Lives as long as its specification, across restarts of its instance.
+pub(crate) struct Context {
+    pub(crate) index: ConnectorIndex,
+    pub(crate) id: Uuid,
+    pub(crate) tenant: TenantIndex,
+    pub(crate) grants: Grants,
+    pub(crate) hosts: Hosts,
+    secrets: std::collections::BTreeMap<String, String>,
+    /// The files of the messages that it is sending.
+    pub(crate) media: Handed,
+    pub(crate) smtp: SmtpState,
+    pub(crate) session: Session,
+}
+
+impl Context {
+    #[allow(clippy::too_many_arguments, reason = "made in one place, from a specification")]
+    pub(crate) fn new(
+        index: ConnectorIndex,
+        id: Uuid,
+        tenant: TenantIndex,
+        grants: Grants,
+        hosts: Hosts,
+        secrets: std::collections::BTreeMap<String, String>,
+        session: Session,
+    ) -> Self {
+        let (media, smtp) = (Handed::default(), SmtpState::default());
+        Self { index, id, tenant, grants, hosts, secrets, media, smtp, session }
+    }
+
+    /// A secret field of the configuration. `Err` holds what to tell the plugin.
+    pub(crate) fn secret(&self, name: &str) -> Result<&str, String> {
+        self.secrets.get(name).map(String::as_str).ok_or_else(|| format!("the secret field {name:?} is not set"))
+    }
+}
+
+/// One store's data.
+pub(crate) struct HostState {
+    limits: StoreLimits,
+    wasi: WasiCtx,
+    pub(crate) table: ResourceTable,
+    pub(crate) log: LogGate,
+    pub(crate) born: std::time::Instant,
+    pub(crate) services: Arc<Services>,
+    /// `None` in an instance that is never configured.
+    pub(crate) context: Option<Arc<Context>>,
+}
+
+impl HostState {
+    /// The connector that an interface's call is for. `Err` holds what to tell the plugin.
+    pub(crate) fn granted(&self, capability: crate::capability::Capability) -> Result<Arc<Context>, String> {
+        let context = self.context.as_ref().ok_or("this instance serves no connector")?;
+        context.grants.check(capability)?;
+        Ok(context.clone())
+    }
+}
+
+impl WasiView for HostState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// Interfaces that hold types only.
+impl crate::bindings::types::Host for HostState {}
+
+/// A store for one instance of `plugin`, with its pulse.
+pub(crate) fn store(
+    engine: &Engine,
+    plugin: Arc<str>,
+    services: &Arc<Services>,
+    context: Option<Arc<Context>>,
+) -> (Store<HostState>, Arc<Pulse>) {
+    let limits = &services.limits;
+    let pulse = Pulse::new(limits.cpu);
+    // No files, no environment, no arguments, no network, no standard streams.
+    let wasi = WasiCtxBuilder::new().allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false).build();
+    let state = HostState {
+        limits: StoreLimitsBuilder::new()
+            .memory_size(limits.memory_bytes)
+            .table_elements(crate::limits::TABLE_ELEMENTS)
+            .instances(20)
+            .tables(20)
+            .memories(2)
+            .build(),
+        wasi,
+        table: ResourceTable::new(),
+        log: LogGate::new(plugin, context.as_ref().map(|c| c.id), limits.log_lines_per_second),
+        born: std::time::Instant::now(),
+        services: services.clone(),
+        context,
+    };
+    let mut store = Store::new(engine, state);
+    store.limiter(|state| &mut state.limits);
+    store.set_hostcall_fuel(TRANSFER_BYTES);
+    store.set_epoch_deadline(1);
+    let counted = pulse.clone();
+    store.epoch_deadline_callback(move |_| {
+        counted.tick();
+        Ok(UpdateDeadline::Yield(1))
+    });
+    (store, pulse)
+}

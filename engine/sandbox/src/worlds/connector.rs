@@ -1,0 +1,97 @@
+//! Messages and outcomes, and a plugin's description of itself.
+
+use pombo_domain::ports::{Outgoing, PluginDescription, SendOutcome};
+
+use crate::bindings::types as wit;
+use crate::capability::Capability;
+use crate::limits::{REASON_BYTES, cut};
+
+/// The longest id that a provider gives.
+const PROVIDER_ID_BYTES: usize = 256;
+
+/// A message as the plugin gets it.
+pub(crate) fn outgoing(message: Outgoing) -> wit::Outgoing {
+    let attachments = message.attachments.into_iter().map(|file| wit::Attachment {
+        media: file.id.to_string(),
+        filename: file.file_name,
+        content_type: file.content_type,
+        size: file.size,
+    });
+    wit::Outgoing {
+        client_id: message.client_id.to_string(),
+        to: message.to,
+        contact_name: message.contact_name,
+        content: wit::Content::Text(wit::TextContent {
+            text: message.text,
+            subject: message.subject,
+            attachments: attachments.collect(),
+        }),
+        reply_to: None,
+        attempt: u32::from(message.attempt),
+        metadata: Vec::new(),
+    }
+}
+
+/// What the plugin says became of it.
+pub(crate) fn outcome(outcome: wit::Outcome) -> SendOutcome {
+    let reason = |text: String| cut(&text, REASON_BYTES);
+    match outcome {
+        wit::Outcome::Accepted(id) => SendOutcome::Accepted {
+            provider_id: id.map(|id| cut(&id, PROVIDER_ID_BYTES)).filter(|id| !id.is_empty()),
+        },
+        wit::Outcome::InvalidRecipient(why) => SendOutcome::InvalidRecipient(reason(why)),
+        wit::Outcome::Rejected(why) => SendOutcome::Rejected(reason(why)),
+        wit::Outcome::Throttled(throttle) => SendOutcome::Throttled {
+            retry_after_ms: Some(throttle.retry_after_millis).filter(|ms| *ms > 0),
+            reason: reason(throttle.reason),
+        },
+        wit::Outcome::Temporary(why) => SendOutcome::Temporary(reason(why)),
+        wit::Outcome::Disconnected(why) => SendOutcome::Disconnected(reason(why)),
+        wit::Outcome::Unknown(why) => SendOutcome::Unknown(reason(why)),
+    }
+}
+
+fn feature(feature: wit::Feature) -> &'static str {
+    match feature {
+        wit::Feature::Attachments => "attachments",
+        wit::Feature::Subject => "subject",
+        wit::Feature::Groups => "groups",
+        wit::Feature::Reactions => "reactions",
+        wit::Feature::Edit => "edit",
+        wit::Feature::Revoke => "revoke",
+        wit::Feature::Reply => "reply",
+        wit::Feature::Typing => "typing",
+        wit::Feature::ReadReceipts => "read-receipts",
+        wit::Feature::Inbound => "inbound",
+    }
+}
+
+/// A description, checked. `Err` says what is wrong with it.
+pub(crate) fn description(said: wit::Description, digest: &str) -> Result<PluginDescription, String> {
+    let is_name = |n: &str| {
+        (1..=64).contains(&n.len())
+            && n.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    if !is_name(&said.name) {
+        return Err("its name must be 1 to 64 lower-case letters, digits and dashes".to_owned());
+    }
+    if !is_name(&said.channel) {
+        return Err("its channel must be 1 to 64 lower-case letters, digits and dashes".to_owned());
+    }
+    let config_schema =
+        serde_json::from_str(&said.config_schema).map_err(|e| format!("its configuration's schema is not JSON: {e}"))?;
+    Ok(PluginDescription {
+        name: said.name,
+        version: cut(&said.version, 64),
+        digest: digest.to_owned(),
+        channel: said.channel,
+        display_name: cut(&said.display_name, 128),
+        config_schema,
+        secret_fields: said.secret_fields,
+        capabilities: said.capabilities.iter().map(|c| Capability::from(*c).name().to_owned()).collect(),
+        features: said.features.iter().map(|f| feature(*f).to_owned()).collect(),
+        idempotent_resend: said.idempotent_resend,
+        max_in_flight: said.max_in_flight.clamp(1, 4096) as u16,
+        needs_session: said.needs_session,
+    })
+}

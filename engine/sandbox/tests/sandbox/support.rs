@@ -1,0 +1,359 @@
+//! Fakes of the ports, and a scripted mail server.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use pombo_domain::model::Attachment;
+use pombo_domain::ports::*;
+use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
+use pombo_sandbox::{Embedded, Limits, Options, PluginKv, Ports, Sandbox};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+pub(crate) fn built(path: &str) -> Vec<u8> {
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), PathBuf::from);
+    let file = target.join(path);
+    std::fs::read(&file).unwrap_or_else(|e| panic!("{}: {e}; run plugins/build.sh", file.display()))
+}
+
+fn embedded(name: &'static str) -> Embedded {
+    Embedded { name, component: Vec::leak(built(&format!("plugins/{name}.wasm"))) }
+}
+
+struct SystemClock;
+#[async_trait]
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+        Timestamp(since.as_millis() as i64)
+    }
+    async fn sleep_until(&self, at: Timestamp) {
+        tokio::time::sleep(Duration::from_millis(at.since(self.now()).max(0) as u64)).await;
+    }
+}
+
+struct Counting(Mutex<u64>);
+impl Entropy for Counting {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            let mut n = self.0.lock();
+            *n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            chunk.copy_from_slice(&n.to_le_bytes()[..chunk.len()]);
+        }
+    }
+}
+
+/// A key/value store in memory.
+#[derive(Default)]
+pub(crate) struct MemoryKv(Mutex<BTreeMap<(u32, String), Vec<u8>>>);
+#[async_trait]
+impl PluginKv for MemoryKv {
+    async fn get(&self, c: ConnectorIndex, key: String) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.0.lock().get(&(c.0, key)).cloned())
+    }
+    async fn list(
+        &self,
+        c: ConnectorIndex,
+        prefix: String,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let all = self.0.lock();
+        let mine = all.iter().filter(|((i, k), _)| *i == c.0 && k.starts_with(&prefix) && Some(k) > after.as_ref());
+        Ok(mine.take(limit).map(|((_, k), v)| (k.clone(), v.clone())).collect())
+    }
+    async fn write(&self, c: ConnectorIndex, writes: Vec<KvWrite>) -> Result<(), StoreError> {
+        let mut all = self.0.lock();
+        for w in writes {
+            match w.value {
+                Some(v) => all.insert((c.0, w.key), v),
+                None => all.remove(&(c.0, w.key)),
+            };
+        }
+        Ok(())
+    }
+    async fn bytes(&self, c: ConnectorIndex) -> Result<u64, StoreError> {
+        let all = self.0.lock();
+        Ok(all.iter().filter(|((i, _), _)| *i == c.0).map(|((_, k), v)| (k.len() + v.len()) as u64).sum())
+    }
+}
+
+/// Files in one folder.
+pub(crate) struct FolderMedia(PathBuf);
+#[async_trait]
+impl MediaStore for FolderMedia {
+    async fn create(&self, _: TenantIndex, _: &str, _: Option<&str>) -> Result<Box<dyn MediaWriter>, MediaError> {
+        Err(MediaError::NotFound)
+    }
+    fn path(&self, _: TenantIndex, id: Uuid) -> PathBuf {
+        self.0.join(id.to_string())
+    }
+    async fn delete(&self, _: TenantIndex, _: Uuid) -> Result<(), MediaError> {
+        Ok(())
+    }
+}
+
+/// Allows loopback, or nothing.
+struct FakeGuard(bool);
+impl OutboundGuard for FakeGuard {
+    fn check_url(&self, _: &str) -> Result<(), OutboundError> {
+        if self.0 { Ok(()) } else { Err(OutboundError::Forbidden) }
+    }
+    fn check_address(&self, address: IpAddr) -> bool {
+        self.0 && address.is_loopback()
+    }
+}
+
+/// What was told of sessions, and a way to wait for it.
+#[derive(Clone)]
+pub(crate) struct Told(Arc<watch::Sender<Vec<(ConnectorIndex, SessionState)>>>);
+impl ConnectorEvents for Told {
+    fn session_changed(&self, connector: ConnectorIndex, state: SessionState) {
+        self.0.send_modify(|all| all.push((connector, state)));
+    }
+}
+impl Told {
+    pub(crate) fn of(&self, connector: u32) -> Vec<SessionState> {
+        self.0.borrow().iter().filter(|(c, _)| c.0 == connector).map(|(_, s)| s.clone()).collect()
+    }
+    /// Waits until what was told of `connector` satisfies `done`.
+    pub(crate) async fn until(&self, connector: u32, done: impl Fn(&[SessionState]) -> bool) {
+        let mut changes = self.0.subscribe();
+        let waited = tokio::time::timeout(Duration::from_secs(20), async {
+            while !done(&self.of(connector)) {
+                changes.changed().await.expect("the sender lives");
+            }
+        });
+        assert!(waited.await.is_ok(), "told: {:?}", self.of(connector));
+    }
+}
+
+/// A sandbox and what it stands on.
+pub(crate) struct World {
+    pub(crate) sandbox: Arc<Sandbox>,
+    pub(crate) told: Told,
+    pub(crate) folder: TempDir,
+}
+
+/// What a test wants otherwise than the rest.
+pub(crate) struct Wish {
+    pub(crate) limits: Limits,
+    /// Files for the operator's folder, by name.
+    pub(crate) plugins: Vec<(&'static str, Vec<u8>)>,
+    pub(crate) loopback: bool,
+    pub(crate) smtp_grant: bool,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        let limits = Limits {
+            cpu: Duration::from_millis(200),
+            send: Duration::from_secs(10),
+            host_call: Duration::from_secs(2),
+            instances: 24,
+            restart_first: Duration::from_millis(50),
+            ..Limits::default()
+        };
+        Self { limits, plugins: Vec::new(), loopback: true, smtp_grant: true }
+    }
+}
+
+pub(crate) fn options(folder: &Path, wish: &Wish) -> Options {
+    let plugin_dir = folder.join("plugins");
+    std::fs::create_dir_all(&plugin_dir).expect("a folder");
+    for (name, component) in &wish.plugins {
+        std::fs::write(plugin_dir.join(name), component).expect("written");
+    }
+    let mut grants = BTreeMap::new();
+    if !wish.smtp_grant {
+        grants.insert("hostile-hanging-host-call".to_owned(), Vec::new());
+    }
+    // One cache for all tests: compiling is what takes time, and sharing it is what it is for.
+    let cache_dir = std::env::temp_dir().join(format!("pombo-sandbox-tests-{}", std::process::id()));
+    Options {
+        cache_dir,
+        plugin_dir: Some(plugin_dir),
+        embedded: vec![embedded("renderer"), embedded("connector-email")],
+        grants,
+        smtp_plain_hosts: Vec::new(),
+        limits: wish.limits.clone(),
+        renderers: 2,
+    }
+}
+
+pub(crate) fn ports(folder: &Path, loopback: bool) -> (Ports, Told) {
+    let told = Told(Arc::new(watch::channel(Vec::new()).0));
+    let ports = Ports {
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(Counting(Mutex::new(42))),
+        kv: Arc::new(MemoryKv::default()),
+        media: Arc::new(FolderMedia(folder.to_owned())),
+        guard: Arc::new(FakeGuard(loopback)),
+        events: Arc::new(told.clone()),
+    };
+    (ports, told)
+}
+
+pub(crate) async fn world(wish: Wish) -> World {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (ports, told) = ports(folder.path(), wish.loopback);
+    // Compiling once: whoever comes second finds the first one's code.
+    static OPENING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _one = OPENING.lock().await;
+    let sandbox = Sandbox::open(options(folder.path(), &wish), ports).await.expect("opens");
+    World { sandbox: Arc::new(sandbox), told, folder }
+}
+
+pub(crate) fn spec(index: u32, plugin: &str, config: Value) -> ConnectorSpec {
+    ConnectorSpec {
+        index: ConnectorIndex(index),
+        id: Uuid::from_u128(u128::from(index)),
+        tenant: TenantIndex(1),
+        plugin: plugin.to_owned(),
+        config,
+        secrets: BTreeMap::from([("password".to_owned(), "s3cret".to_owned())]),
+    }
+}
+
+pub(crate) fn message(to: &str, text: &str) -> Outgoing {
+    Outgoing {
+        client_id: Uuid::from_u128(0xabc),
+        to: to.to_owned(),
+        contact_name: Some("Ana".to_owned()),
+        text: text.to_owned(),
+        subject: None,
+        attachments: Vec::new(),
+        attempt: 1,
+    }
+}
+
+impl World {
+    /// Starts a connector and waits until it can send.
+    pub(crate) async fn start(&self, index: u32, plugin: &str, config: Value) {
+        self.sandbox.start(spec(index, plugin, config)).await.expect("starts");
+        self.told.until(index, |states| states.contains(&SessionState::Connected)).await;
+    }
+
+    pub(crate) async fn send(&self, index: u32, text: &str) -> SendOutcome {
+        self.sandbox.send(ConnectorIndex(index), message("ana@exemplo.com", text)).await
+    }
+
+    /// Sends by the no-op connector 99, which every hostile test keeps beside the hostile one.
+    pub(crate) async fn good_one_serves(&self) {
+        let sent = tokio::time::timeout(Duration::from_secs(5), self.send(99, "x")).await.expect("in time");
+        assert!(matches!(sent, SendOutcome::Accepted { .. }), "{sent:?}");
+    }
+
+    pub(crate) fn file(&self, size: usize) -> Attachment {
+        let id = Uuid::from_u128(size as u128 + 7);
+        let bytes: Vec<u8> = (0..size).map(|i| (i * 7 % 253) as u8).collect();
+        std::fs::write(self.folder.path().join(id.to_string()), bytes).expect("written");
+        Attachment { id, file_name: "a.pdf".to_owned(), content_type: "application/pdf".to_owned(), size: size as u64 }
+    }
+}
+
+/// What a scripted server does when it reads a command (its first word), or `.` for the end of a message.
+#[derive(Clone, Debug)]
+pub(crate) enum Act {
+    Say(&'static str),
+    Drop,
+    Hang,
+}
+
+/// A mail server on loopback that follows a script and keeps what it accepts.
+pub(crate) struct Mail {
+    pub(crate) port: u16,
+    pub(crate) accepted: Arc<Mutex<Vec<String>>>,
+    pub(crate) logins: Arc<Mutex<Vec<String>>>,
+    pub(crate) connections: Arc<Mutex<usize>>,
+}
+
+impl Mail {
+    pub(crate) async fn start(script: &[(&'static str, Act)]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        let script: HashMap<&'static str, Act> = script.iter().cloned().collect();
+        let this = Self { port, accepted: Arc::default(), logins: Arc::default(), connections: Arc::default() };
+        let (accepted, logins, connections) = (this.accepted.clone(), this.logins.clone(), this.connections.clone());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                *connections.lock() += 1;
+                tokio::spawn(session(stream, script.clone(), accepted.clone(), logins.clone()));
+            }
+        });
+        this
+    }
+
+    pub(crate) fn config(&self) -> Value {
+        json!({"host": "127.0.0.1", "port": self.port, "security": "none", "from": {"email": "loja@example.com"}})
+    }
+}
+
+async fn session(
+    stream: tokio::net::TcpStream,
+    script: HashMap<&'static str, Act>,
+    accepted: Arc<Mutex<Vec<String>>>,
+    logins: Arc<Mutex<Vec<String>>>,
+) -> Option<()> {
+    let (read, mut write) = stream.into_split();
+    let mut lines = BufReader::new(read);
+    write.write_all(b"220 test\r\n").await.ok()?;
+    loop {
+        let mut line = String::new();
+        if lines.read_line(&mut line).await.ok()? == 0 {
+            return None;
+        }
+        let word = line.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
+        let mut said = match &*word {
+            "EHLO" => "250-test\r\n250-8BITMIME\r\n250 AUTH PLAIN LOGIN\r\n",
+            "DATA" => "354 go\r\n",
+            "AUTH" => {
+                logins.lock().push(line.trim().to_owned());
+                "235 2.7.0 ok\r\n"
+            }
+            _ => "250 2.0.0 ok\r\n",
+        };
+        match script.get(&*word) {
+            Some(Act::Say(other)) => said = other,
+            Some(Act::Drop) => return None,
+            Some(Act::Hang) => std::future::pending().await,
+            None => {}
+        }
+        write.write_all(said.as_bytes()).await.ok()?;
+        if word == "DATA" && said.starts_with("354") {
+            let mut message = String::new();
+            loop {
+                let mut line = String::new();
+                if lines.read_line(&mut line).await.ok()? == 0 {
+                    return None;
+                }
+                if line == ".\r\n" {
+                    break;
+                }
+                message.push_str(line.strip_prefix('.').unwrap_or(&line));
+                if let Some(Act::Drop) = script.get("MIDDLE") {
+                    return None;
+                }
+            }
+            match script.get(".") {
+                Some(Act::Say(other)) => write.write_all(other.as_bytes()).await.ok()?,
+                Some(Act::Drop) => return None,
+                Some(Act::Hang) => std::future::pending().await,
+                None => {
+                    accepted.lock().push(message);
+                    write.write_all(b"250 2.0.0 queued as ABC\r\n").await.ok()?;
+                }
+            }
+        }
+    }
+}

@@ -35,13 +35,44 @@ impl Entropy for SystemEntropy {
 }
 
 const NAMES: [&str; 12] = [
-    "Maria Silva", "João Souza", "Ana Oliveira", "Pedro Santos", "Carla Lima", "José Almeida", "Letícia Rocha",
-    "Antônio Pereira", "Beatriz Costa", "Rafael Gomes", "Patrícia Nunes", "Conceição Araújo",
+    "Maria Silva",
+    "João Souza",
+    "Ana Oliveira",
+    "Pedro Santos",
+    "Carla Lima",
+    "José Almeida",
+    "Letícia Rocha",
+    "Antônio Pereira",
+    "Beatriz Costa",
+    "Rafael Gomes",
+    "Patrícia Nunes",
+    "Conceição Araújo",
 ];
 const WORDS: [&str; 24] = [
-    "pedido", "entrega", "amanhã", "confirmação", "boleto", "pagamento", "vencimento", "promoção", "desconto", "obrigado",
-    "agendamento", "consulta", "reunião", "código", "acesso", "segurança", "atualização", "cadastro", "cliente", "oferta",
-    "especial", "prazo", "endereço", "horário",
+    "pedido",
+    "entrega",
+    "amanhã",
+    "confirmação",
+    "boleto",
+    "pagamento",
+    "vencimento",
+    "promoção",
+    "desconto",
+    "obrigado",
+    "agendamento",
+    "consulta",
+    "reunião",
+    "código",
+    "acesso",
+    "segurança",
+    "atualização",
+    "cadastro",
+    "cliente",
+    "oferta",
+    "especial",
+    "prazo",
+    "endereço",
+    "horário",
 ];
 const TYPES: [MessageType; 6] = [
     MessageType::General,
@@ -96,9 +127,10 @@ fn rss() -> u64 {
 
 fn cpu() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let ticks: u64 = stat.rsplit(')').next().map_or(0, |rest| {
-        rest.split_whitespace().skip(11).take(2).filter_map(|t| t.parse::<u64>().ok()).sum()
-    });
+    let ticks: u64 = stat
+        .rsplit(')')
+        .next()
+        .map_or(0, |rest| rest.split_whitespace().skip(11).take(2).filter_map(|t| t.parse::<u64>().ok()).sum());
     Duration::from_millis(ticks * 10)
 }
 
@@ -262,12 +294,15 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     };
     let fresh = !Path::new(&folder).exists();
     let started = Instant::now();
-    let store = pombo_store::open(Options::default(), Path::new(&folder), Arc::new(SystemClock), Arc::new(SystemEntropy))?;
+    let store =
+        pombo_store::open(Options::default(), Path::new(&folder), Arc::new(SystemClock), Arc::new(SystemEntropy))?;
     println!("open: {:.3} s, RSS {} MB", started.elapsed().as_secs_f64(), rss());
     if fresh {
         fill(&store, total).await?;
         let started = Instant::now();
-        store.list_messages(TenantIndex(1), MessageFilter { search: Some("x".into()), ..Default::default() }, 0, 1).await?;
+        store
+            .list_messages(TenantIndex(1), MessageFilter { search: Some("x".into()), ..Default::default() }, 0, 1)
+            .await?;
         println!("search index caught up after {:.3} s", started.elapsed().as_secs_f64());
     }
     lists(&store).await?;

@@ -1,0 +1,157 @@
+//! A child process that writes as fast as it can, killed at random moments: the store opens, is sound, and has all that the
+//! child was acknowledged.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use pombo_domain::MessageKey;
+use pombo_domain::model::*;
+use pombo_domain::ports::*;
+
+use crate::support::*;
+
+const FOLDER: &str = "POMBO_STORE_TEST_FOLDER";
+const SEED: &str = "POMBO_STORE_TEST_SEED";
+
+fn random(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
+}
+
+/// Writes until it is killed, and prints what was acknowledged: serial and revision.
+async fn write_for_ever(folder: &Path, seed: u64) {
+    let clock = ManualClock::new();
+    let store = open(folder, &clock);
+    let mut tasks = tokio::task::JoinSet::new();
+    for writer in 0..4u64 {
+        let (store, clock) = (store.clone(), clock.clone());
+        tasks.spawn(async move {
+            let mut seed = seed.wrapping_mul(writer + 1) | 1;
+            let mut mine: Vec<StoredMessage> = Vec::new();
+            loop {
+                let r = random(&mut seed);
+                clock.advance((r % 3) as i64);
+                let count = if r.is_multiple_of(5) { 200 } else { r % 4 + 1 };
+                let new = (0..count)
+                    .map(|n| NewMessage {
+                        external_id: n.is_multiple_of(2).then(|| format!("{writer}-{n}")),
+                        webhook_url: (n % 5 == 1).then(|| "https://x/".to_owned()),
+                        priority: (n % 10 + 1) as u8,
+                        ..message((n % 3) as u32 + 1, "5511", &format!("texto {}", r % 1000))
+                    })
+                    .collect();
+                let keys = insert(&store, A, new).await;
+                say(keys.iter().map(|key| (key.serial, 0)));
+                mine.extend(store.messages(&keys).unwrap().into_iter().flatten());
+                let now = clock.now();
+                for _ in 0..3 {
+                    let part = mine.len().min(20);
+                    let start = random(&mut seed) as usize % (mine.len() - part + 1);
+                    let chosen = &mut mine[start..start + part];
+                    let next = |s: &MessageState| s.claim(now).or_else(|_| s.sent(None, now)).ok();
+                    let updates: Vec<Update> = chosen.iter().filter_map(|m| Some(update(m, next(&m.state)?))).collect();
+                    let changes = updates.iter().cloned().map(Change::Update).collect();
+                    store.commit(Batch::of(changes)).await.unwrap();
+                    say(updates.iter().map(|u| (u.key.serial, u.state.revision)));
+                    for u in updates {
+                        if let Some(m) = chosen.iter_mut().find(|m| m.message.key == u.key) {
+                            m.state = u.state;
+                        }
+                    }
+                }
+            }
+        });
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+/// One line, written at once.
+fn say(acknowledged: impl Iterator<Item = (u64, u32)>) {
+    let mut line: String = acknowledged.map(|(serial, revision)| format!("{serial}:{revision} ")).collect();
+    line.push('\n');
+    let mut out = std::io::stdout().lock();
+    out.write_all(line.as_bytes()).unwrap();
+    out.flush().unwrap();
+}
+
+/// The child's part; does nothing but when the test below runs it.
+#[test]
+#[ignore = "run by killed_at_random_moments_it_keeps_what_it_acknowledged"]
+fn child() {
+    let (Ok(folder), Ok(seed)) = (std::env::var(FOLDER), std::env::var(SEED)) else { return };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    runtime.block_on(write_for_ever(Path::new(&folder), seed.parse().unwrap()));
+}
+
+#[test]
+fn killed_at_random_moments_it_keeps_what_it_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut seed = 0x5eed_1234_u64;
+    let mut acknowledged: HashMap<u64, u32> = HashMap::new();
+    for round in 0..20u64 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "crash::child", "--ignored", "--nocapture"])
+            .env(FOLDER, folder.path())
+            .env(SEED, (round * 77 + 13).to_string())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let until = random(&mut seed) % 120 + 1;
+        let mut heard = 0;
+        let mut line = String::new();
+        let mut note = |line: &str| {
+            // The last line may be torn: only pairs followed by a space count.
+            let mut pairs: Vec<&str> = line.split(' ').collect();
+            pairs.pop();
+            let parsed = pairs.iter().filter_map(|pair| {
+                let (serial, revision) = pair.split_once(':')?;
+                Some((serial.parse::<u64>().ok()?, revision.parse::<u32>().ok()?))
+            });
+            let mut any = false;
+            for (serial, revision) in parsed {
+                let known = acknowledged.entry(serial).or_default();
+                *known = revision.max(*known);
+                any = true;
+            }
+            any
+        };
+        while heard < until {
+            line.clear();
+            assert!(lines.read_line(&mut line).unwrap() > 0, "the child ended by itself");
+            heard += u64::from(note(&line));
+        }
+        // Somewhere within the next commits.
+        let spin = std::time::Instant::now();
+        while spin.elapsed().as_micros() < u128::from(random(&mut seed) % 3000) {}
+        child.kill().unwrap();
+        child.wait().unwrap();
+        loop {
+            line.clear();
+            if lines.read_line(&mut line).unwrap() == 0 {
+                break;
+            }
+            note(&line);
+        }
+
+        let clock = ManualClock::new();
+        let store: Arc<_> = open(folder.path(), &clock);
+        assert_sound(&store);
+        for (serial, revision) in &acknowledged {
+            let message = store.message(MessageKey { tenant: A, serial: *serial }).unwrap();
+            let found = message.map(|m| m.state.revision);
+            assert!(found >= Some(*revision), "round {round}: {serial} at {found:?}, acknowledged {revision}");
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let everything = MessageFilter { search: Some("texto".to_owned()), ..MessageFilter::default() };
+        let total = runtime.block_on(store.list_messages(A, everything, 0, 1)).unwrap().total;
+        assert_eq!(total, store.status_counts(A).iter().sum::<u64>());
+    }
+    assert!(acknowledged.len() > 1000, "the children did write");
+}

@@ -1,0 +1,154 @@
+//! Tenants, users, keys, connectors, imports: uniqueness, counters, what survives a restart.
+
+use pombo_domain::model::*;
+use pombo_domain::ports::*;
+use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
+use uuid::Uuid;
+
+use crate::support::*;
+
+fn user(id: u128, email: &str) -> User {
+    User {
+        id: Uuid::from_u128(id),
+        tenant: A,
+        email: email.to_owned(),
+        name: "N".to_owned(),
+        password_hash: "$argon2id$".to_owned(),
+        created_at: Timestamp(1),
+    }
+}
+
+fn connector(index: ConnectorIndex, status: ConnectorStatus) -> Connector {
+    Connector {
+        id: Uuid::from_u128(u128::from(index.0) + 100),
+        index,
+        tenant: A,
+        name: "mail".to_owned(),
+        plugin: "connector-email".to_owned(),
+        channel: "email".to_owned(),
+        config: "{}".to_owned(),
+        secrets: [("password".to_owned(), vec![1, 2, 3])].into(),
+        status,
+        status_reason: None,
+        pace: Pace { warm_up: Some(Default::default()), ..Pace::default() },
+        created_at: Timestamp(1),
+        updated_at: Timestamp(1),
+    }
+}
+
+#[tokio::test]
+async fn an_email_is_one_users_and_free_once_he_has_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), &ManualClock::new());
+    let put = |user: User| store.commit(Batch::of(vec![Change::User(user)]));
+    let (one, two) = tokio::join!(put(user(1, "a@x")), put(user(2, "a@x")));
+    assert!(one.is_ok());
+    assert_eq!(two, Err(StoreError::Conflict(Conflict::Email)));
+    put(user(1, "b@x")).await.unwrap();
+    put(user(2, "a@x")).await.unwrap();
+    assert_eq!(store.user_by_email("a@x").unwrap().unwrap().id, Uuid::from_u128(2));
+    assert_eq!(store.user_by_email("b@x").unwrap().unwrap().id, Uuid::from_u128(1));
+    assert_eq!(store.users(A).unwrap().len(), 2);
+    assert!(store.users(B).unwrap().is_empty());
+    // Nothing of a batch that fails stays.
+    let tenant = Tenant { id: Uuid::from_u128(9), index: B, name: "t".to_owned(), created_at: Timestamp(1) };
+    let batch = Batch::of(vec![Change::Tenant(tenant), Change::User(user(3, "a@x"))]);
+    assert_eq!(store.commit(batch).await, Err(StoreError::Conflict(Conflict::Email)));
+    assert!(store.tenants().unwrap().is_empty());
+    assert_sound(&store);
+}
+
+#[tokio::test]
+async fn numbers_are_never_given_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = ManualClock::new();
+    let store = open(folder.path(), &clock);
+    assert_eq!(store.next_tenant_index().await, Ok(TenantIndex(1)));
+    assert_eq!(store.next_connector_index().await, Ok(ConnectorIndex(1)));
+    let (one, two) = tokio::join!(store.next_tenant_index(), store.next_tenant_index());
+    assert_eq!((one, two), (Ok(TenantIndex(2)), Ok(TenantIndex(3))));
+    drop(store);
+    let store = open(folder.path(), &clock);
+    assert_eq!(store.next_tenant_index().await, Ok(TenantIndex(4)));
+}
+
+#[tokio::test]
+async fn documents_survive_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = ManualClock::new();
+    let store = open(folder.path(), &clock);
+    let tenant = Tenant { id: Uuid::from_u128(5), index: A, name: "t".to_owned(), created_at: Timestamp(1) };
+    let key = |id: u128, hash: u8| ApiKey {
+        id: Uuid::from_u128(id),
+        tenant: A,
+        name: "k".to_owned(),
+        hash: [hash; 32],
+        prefix: "sk_live_ab12".to_owned(),
+        created_at: Timestamp(1),
+        revoked_at: None,
+    };
+    let import = |id: u128, at: i64| Import {
+        id: Uuid::from_u128(id),
+        tenant: A,
+        file_name: "f.xlsx".to_owned(),
+        status: pombo_domain::model::import::ImportStatus::Done,
+        rows_total: 3,
+        rows_read: 3,
+        accepted: 2,
+        rejected: 1,
+        problems: Vec::new(),
+        messages: vec![(2, Uuid::from_u128(77))],
+        error: None,
+        created_at: Timestamp(at),
+        finished_at: None,
+    };
+    let pace = PaceState { sent_today: 7, ..PaceState::default() };
+    store
+        .commit(Batch::of(vec![
+            Change::Tenant(tenant.clone()),
+            Change::ApiKey(key(1, 1)),
+            Change::ApiKey(key(1, 2)),
+            Change::Connector(connector(ConnectorIndex(1), ConnectorStatus::Active)),
+            Change::Connector(connector(ConnectorIndex(2), ConnectorStatus::Deleted)),
+            Change::Pace(ConnectorIndex(1), pace.clone()),
+            Change::Import(import(1, 10)),
+            Change::Import(import(2, 30)),
+            Change::Import(import(3, 20)),
+        ]))
+        .await
+        .unwrap();
+    drop(store);
+    let store = open(folder.path(), &clock);
+    assert_eq!(store.tenants().unwrap(), vec![tenant.clone()]);
+    assert_eq!(store.tenant_by_id(tenant.id).unwrap(), Some(tenant));
+    assert!(store.api_key_by_hash(&[1; 32]).unwrap().is_none(), "replaced");
+    assert!(store.api_key_by_hash(&[2; 32]).unwrap().is_some());
+    assert_eq!(store.api_keys(A).unwrap().len(), 1);
+    assert_eq!(store.connectors(Some(A)).unwrap().len(), 1, "deleted ones are not listed");
+    assert!(store.connectors(Some(B)).unwrap().is_empty());
+    assert!(store.connector(ConnectorIndex(2)).unwrap().is_some());
+    let one = connector(ConnectorIndex(1), ConnectorStatus::Active);
+    assert!(*store.connector_by_id(A, one.id).unwrap().unwrap() == one);
+    assert!(store.connector_by_id(B, one.id).unwrap().is_none());
+    assert_eq!(store.pace_state(ConnectorIndex(1)).unwrap(), pace);
+    assert_eq!(store.pace_state(ConnectorIndex(2)).unwrap(), PaceState::default());
+    let ids: Vec<u128> = store.imports(A, 2).unwrap().iter().map(|i| i.id.as_u128()).collect();
+    assert_eq!(ids, vec![2, 3]);
+    assert_eq!(store.import(A, Uuid::from_u128(1)).unwrap(), Some(import(1, 10)));
+    assert_eq!(store.import(B, Uuid::from_u128(1)).unwrap(), None);
+    assert_sound(&store);
+}
+
+#[tokio::test]
+async fn a_folder_in_use_is_refused_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = ManualClock::new();
+    let store = open(folder.path(), &clock);
+    let Err(error) = pombo_store::open(options(), folder.path(), clock.clone(), Counting::new()) else {
+        panic!("opened twice")
+    };
+    assert!(matches!(error, pombo_store::Error::Locked { .. }));
+    assert!(error.to_string().contains("in use by another process"), "{error}");
+    drop(store);
+    open(folder.path(), &clock);
+}

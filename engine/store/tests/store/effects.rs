@@ -1,0 +1,66 @@
+//! What the observer is told.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use pombo_domain::ConnectorIndex;
+use pombo_domain::model::*;
+use pombo_domain::ports::*;
+
+use crate::support::*;
+
+#[derive(Default)]
+struct Recorder(Mutex<Vec<Effect>>);
+
+impl CommitObserver for Recorder {
+    fn committed(&self, effects: &[Effect]) {
+        self.0.lock().extend_from_slice(effects);
+    }
+}
+
+#[tokio::test]
+async fn each_step_tells_what_it_means_for_the_queues() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = ManualClock::new();
+    let store = open(folder.path(), &clock);
+    let recorder = Arc::new(Recorder::default());
+    store.observe(recorder.clone());
+    let told = || std::mem::take(&mut *recorder.0.lock());
+    let now = clock.now();
+
+    let key = insert(&store, A, vec![message(1, "a", "x")]).await[0];
+    let entry = store.ready(ConnectorIndex(1), None, 1).unwrap()[0];
+    assert_eq!(told(), vec![Effect::Ready(ConnectorIndex(1), entry)]);
+    // Held at the head: the same entry.
+    step(&store, key, |s| s.hold(pombo_domain::model::message::Reason::new("pace", "p"), now.plus_ms(9), now).unwrap())
+        .await;
+    assert_eq!(told(), vec![]);
+    step(&store, key, |s| s.claim(now).unwrap()).await;
+    assert_eq!(told(), vec![], "a claim is the scheduler's own");
+    step(&store, key, |s| {
+        s.retry_later(pombo_domain::model::message::Reason::new("temporary", "t"), now.plus_ms(1000), false, now)
+            .unwrap()
+    })
+    .await;
+    let scheduled = ScheduledEntry { due_at: now.plus_ms(1000), connector: ConnectorIndex(1), key };
+    assert_eq!(told(), vec![Effect::Scheduled(scheduled)]);
+    step(&store, key, |s| s.due(now).unwrap()).await;
+    let entry = store.ready(ConnectorIndex(1), None, 1).unwrap()[0];
+    assert_eq!(told(), vec![Effect::Ready(ConnectorIndex(1), entry)]);
+    step(&store, key, |s| s.cancel(None, now).unwrap()).await;
+    assert_eq!(told(), vec![Effect::Unready(ConnectorIndex(1), entry)]);
+
+    let hooked = NewMessage { webhook_url: Some("https://x/".to_owned()), ..message(2, "b", "x") };
+    let key = insert(&store, A, vec![hooked]).await[0];
+    let entry = store.ready(ConnectorIndex(2), None, 1).unwrap()[0];
+    assert_eq!(told(), vec![Effect::Ready(ConnectorIndex(2), entry), Effect::DeliveryDue(now)]);
+    step(&store, key, |s| s.claim(now).unwrap()).await;
+    assert_eq!(told(), vec![], "the second delivery waits for the first");
+    let first = store.delivery(DeliveryKey { message: key, revision: 0 }).unwrap().unwrap();
+    let delivered = Delivery { status: DeliveryStatus::Delivered, ..first };
+    store.commit(Batch::of(vec![Change::Delivery(delivered)])).await.unwrap();
+    assert_eq!(told(), vec![Effect::DeliveryDue(now)]);
+    let due = store.due_deliveries(now, 10).unwrap();
+    assert_eq!(due, vec![DeliveryKey { message: key, revision: 1 }]);
+    assert_sound(&store);
+}

@@ -1,0 +1,19 @@
+//! Tests of the store through its port.
+//!
+//! - `support`: a manual clock, seeded randomness, builders.
+//! - `model`: the store as a naive program, to compare with.
+//! - `random`: random operations against the model, with reopening.
+//! - `lists`, `queues`, `documents`, `effects`: one subject each.
+//! - `crash`: a child process that is killed at random moments. `faults`: failing writes.
+
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+mod crash;
+mod documents;
+mod effects;
+mod faults;
+mod lists;
+mod model;
+mod queues;
+mod random;
+mod support;

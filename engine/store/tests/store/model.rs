@@ -1,0 +1,114 @@
+//! The store as a naive program: vectors and maps, everything found by looking at all of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pombo_domain::model::message::Position;
+use pombo_domain::model::*;
+use pombo_domain::ports::*;
+use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
+
+#[derive(Default)]
+pub struct Model {
+    pub messages: BTreeMap<TenantIndex, Vec<StoredMessage>>,
+    pub deliveries: BTreeMap<DeliveryKey, Delivery>,
+    pub contacts: BTreeMap<(ContactType, String), Contact>,
+    pub kv: BTreeMap<String, Vec<u8>>,
+}
+
+/// Folds the few accented letters that the tests use.
+pub fn fold(text: &str) -> String {
+    let plain = |c: char| match c {
+        'á' | 'ã' | 'â' | 'Á' | 'Ã' => 'a',
+        'ç' | 'Ç' => 'c',
+        'é' | 'ê' | 'É' => 'e',
+        'í' => 'i',
+        'õ' | 'ó' | 'Ó' => 'o',
+        'ú' => 'u',
+        other => other.to_ascii_lowercase(),
+    };
+    text.chars().map(plain).collect()
+}
+
+impl Model {
+    pub fn all(&self) -> impl Iterator<Item = &StoredMessage> {
+        self.messages.values().flatten()
+    }
+
+    pub fn get_mut(&mut self, key: MessageKey) -> &mut StoredMessage {
+        &mut self.messages.get_mut(&key.tenant).unwrap()[key.serial as usize]
+    }
+
+    pub fn inserted(&mut self, tenant: TenantIndex, content: Vec<NewMessage>, committed: &Committed) {
+        let rows = self.messages.entry(tenant).or_default();
+        assert_eq!(content.len(), committed.inserted.len());
+        for (content, (key, id, created_at)) in content.into_iter().zip(&committed.inserted) {
+            assert_eq!(*key, MessageKey { tenant, serial: rows.len() as u64 });
+            assert!(rows.last().is_none_or(|last| last.message.created_at <= *created_at));
+            let message = Message { id: *id, key: *key, created_at: *created_at, content };
+            let state = message.initial_state();
+            if let Some(delivery) = Delivery::of(&message, None, &state) {
+                self.deliveries.insert(delivery.key, delivery);
+            }
+            rows.push(StoredMessage { message, state });
+        }
+    }
+
+    pub fn updated(&mut self, update: Update) {
+        self.get_mut(update.key).state = update.state;
+        if let Some(delivery) = update.delivery {
+            self.deliveries.insert(delivery.key, delivery);
+        }
+    }
+
+    fn matches(m: &StoredMessage, filter: &MessageFilter) -> bool {
+        let content = &m.message.content;
+        let name = content.contact_name.as_deref().unwrap_or_default();
+        let haystack = fold(&format!("{}\n{}\n{}", content.to, name, content.text));
+        let words = fold(filter.search.as_deref().unwrap_or_default());
+        filter.status.is_none_or(|s| m.state.status == s)
+            && filter.connector.is_none_or(|c| content.connector == c)
+            && filter.message_type.is_none_or(|t| content.message_type == t)
+            && filter.external_id.as_ref().is_none_or(|id| content.external_id.as_ref() == Some(id))
+            && filter.from.is_none_or(|from| m.message.created_at >= from)
+            && filter.to.is_none_or(|to| m.message.created_at <= to)
+            && words.split_whitespace().all(|word| haystack.contains(word))
+    }
+
+    pub fn list(&self, tenant: TenantIndex, filter: &MessageFilter) -> Vec<&StoredMessage> {
+        let rows = self.messages.get(&tenant).map(Vec::as_slice).unwrap_or_default();
+        rows.iter().rev().filter(|m| Self::matches(m, filter)).collect()
+    }
+
+    pub fn ready(&self, connector: ConnectorIndex) -> Vec<ReadyEntry> {
+        let entry = |m: &StoredMessage| match m.state.position(&m.message) {
+            Position::Ready(order) if m.message.content.connector == connector => {
+                Some(ReadyEntry { order, key: m.message.key })
+            }
+            _ => None,
+        };
+        self.all().filter_map(entry).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    pub fn scheduled(&self) -> Vec<ScheduledEntry> {
+        let entry = |m: &StoredMessage| match m.state.position(&m.message) {
+            Position::Scheduled(due_at) => {
+                Some(ScheduledEntry { due_at, connector: m.message.content.connector, key: m.message.key })
+            }
+            _ => None,
+        };
+        self.all().filter_map(entry).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    pub fn in_flight(&self) -> Vec<MessageKey> {
+        self.all().filter(|m| m.state.status == Status::Processing).map(|m| m.message.key).collect()
+    }
+
+    /// The oldest pending delivery of each message, by time.
+    pub fn due(&self) -> Vec<(Timestamp, DeliveryKey)> {
+        let mut heads: BTreeMap<MessageKey, (Timestamp, DeliveryKey)> = BTreeMap::new();
+        for delivery in self.deliveries.values().filter(|d| d.status == DeliveryStatus::Pending) {
+            heads.entry(delivery.key.message).or_insert((delivery.next_at, delivery.key));
+        }
+        heads.into_values().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+}

@@ -112,7 +112,14 @@ impl Server {
             }
         };
         std::fs::write(folder.join("config.toml"), &options.config)?;
-        Ok(Self { folder, _temporary: temporary, options, port: free_port()?, process: None, started_in: Duration::ZERO })
+        Ok(Self {
+            folder,
+            _temporary: temporary,
+            options,
+            port: free_port()?,
+            process: None,
+            started_in: Duration::ZERO,
+        })
     }
 
     /// Starts it (again) on its data and waits until it is ready.

@@ -27,7 +27,7 @@ Faults: a recipient `fault.MODE.TIMES.TAG@…` fails TIMES times (0: always), co
 
 FOLDER/mails.jsonl has a line for each mail that was kept; FOLDER/attempts.jsonl one for each RCPT and each end of a mail,
 with what was answered. Lines are appended whole, so that a reader that stops at the last newline sees no half line.
-The server ends when its standard input does.
+The server ends when its standard input does, and removes the folder.
 """
 
 import argparse
@@ -41,6 +41,7 @@ import json
 import logging
 import os
 import pathlib
+import shutil
 import ssl
 import sys
 import time
@@ -314,6 +315,7 @@ def main() -> None:
     logging.getLogger("mail.log").setLevel(logging.CRITICAL)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     asyncio.run(serve(arguments.dir))
+    shutil.rmtree(arguments.dir, ignore_errors=True)
     # Hanging sessions are left to die with the process.
     os._exit(0)
 

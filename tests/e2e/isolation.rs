@@ -1,0 +1,207 @@
+//! Tenants do not see each other: every operation of both documents that names something answers 404 to another tenant's id, and
+//! every one that lists shows nothing of it.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use pombo_tests::files::write_workbook;
+use pombo_tests::http::{Client, Form, query};
+use pombo_tests::server::binary;
+use pombo_tests::tenant::{SENDSYNC, Tenant, text_of, unique};
+use serde_json::{Value, json};
+
+use crate::shared::{queueing_tenant, server};
+
+/// What one tenant has, by the name that stands in a path.
+struct Owned {
+    connector: String,
+    message: String,
+    contact: String,
+    key: String,
+    delivery: String,
+    import: String,
+    media: String,
+}
+
+fn owned(tenant: &Tenant, connector: &str) -> Result<Owned> {
+    let path = format!("{SENDSYNC}/queue/send");
+    let form = Form::new()
+        .field("connectorId", connector)
+        .field("to", "a@customers.test")
+        .field("message", "private words")
+        .field("requiresApproval", "true")
+        .field("webhookUrl", "http://127.0.0.1:9/hook")
+        .file("attachments", "private.txt", "text/plain", b"private");
+    let sent = form.into_request(tenant.client.request("POST", &path)).send()?.expect_json(201)?;
+    let message = text_of(&sent, "id")?;
+    let contact = tenant.client.post(
+        &format!("{SENDSYNC}/contacts"),
+        &json!({"identifier": "private@customers.test", "type": "EMAIL", "name": "Private"}),
+    )?;
+    let contact = text_of(&contact.expect_json(201)?, "id")?;
+    let keys = tenant.client.get("/v1/keys")?.expect_json(200)?;
+    let deliveries =
+        tenant.client.get(&query("/v1/webhook-deliveries", &[("messageId", &message)]))?.expect_json(200)?;
+    let media = tenant.message(&message)?["attachments"][0]["id"].as_str().context("no attachment")?.to_owned();
+    let book = write_workbook(&[
+        vec!["connectorId".into(), "to".into(), "message".into()],
+        vec![connector.into(), "b@customers.test".into(), "imported".into()],
+    ])?;
+    let import = Form::new()
+        .file("file", "private.xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", &book)
+        .into_request(tenant.client.request("POST", "/v1/imports"))
+        .send()?;
+    ensure!(import.status == 201 || import.status == 202, "{import:?}");
+    Ok(Owned {
+        connector: connector.to_owned(),
+        message,
+        contact,
+        key: text_of(&keys["data"][0], "id")?,
+        delivery: text_of(&deliveries["data"][0], "id")?,
+        import: text_of(&import.json()?, "id")?,
+        media,
+    })
+}
+
+/// The operations of a facade's document: (method, path).
+fn operations(facade: &str) -> Result<BTreeSet<(String, String)>> {
+    let output = Command::new(binary()).args(["openapi", "--facade", facade]).output()?;
+    ensure!(output.status.success(), "pombo openapi failed: {}", String::from_utf8_lossy(&output.stderr));
+    let document: Value = serde_json::from_slice(&output.stdout)?;
+    let mut found = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().context("no paths")? {
+        for method in methods.as_object().context("no methods")?.keys() {
+            if ["get", "post", "put", "patch", "delete"].contains(&method.as_str()) {
+                found.insert((method.to_uppercase(), path.clone()));
+            }
+        }
+    }
+    ensure!(!found.is_empty(), "{facade} has no operations");
+    Ok(found)
+}
+
+/// Paths are relative to the document's server; the facade's base is put before them where it is not there yet.
+fn absolute(base: &str, path: &str) -> String {
+    if path.starts_with(base) { path.to_owned() } else { format!("{base}{path}") }
+}
+
+fn body_for(path: &str) -> Value {
+    match path {
+        p if p.ends_with("/status") => json!({"active": false}),
+        p if p.ends_with("/resolve") => json!({"outcome": "sent"}),
+        p if p.ends_with("/pace") => json!({"delayMinMs": 1, "delayMaxMs": 2}),
+        p if p.ends_with("/connectors/{id}") => json!({"name": "stolen"}),
+        _ => json!({}),
+    }
+}
+
+#[test]
+fn another_tenants_id_is_not_found_in_any_operation() -> Result<()> {
+    let (victim, connector) = queueing_tenant()?;
+    let mine = owned(&victim, &connector)?;
+    let (intruder, own_connector) = queueing_tenant()?;
+    let jwt = intruder.login(server()?)?;
+    let mut tried = 0;
+    for (facade, base) in [("sendsync", SENDSYNC), ("control", "")] {
+        for (method, path) in operations(facade)? {
+            if !path.contains('{') {
+                continue;
+            }
+            if path.starts_with("/v1/tenants/") {
+                // The operator's alone.
+                let reply = intruder.client.get(&path.replace("{id}", &victim.id))?;
+                assert_eq!(reply.status, 403, "{reply:?}");
+                continue;
+            }
+            let id = match path.as_str() {
+                p if p.contains("/whatsapp/") || p.contains("/connectors/") => &mine.connector,
+                p if p.contains("/messages/") => &mine.message,
+                p if p.contains("/contacts/") => &mine.contact,
+                p if p.contains("/keys/") => &mine.key,
+                p if p.contains("/webhook-deliveries/") => &mine.delivery,
+                p if p.contains("/imports/") => &mine.import,
+                p if p.contains("/media/") => &mine.media,
+                _ => anyhow::bail!("this test does not know {method} {path}: say whose id it takes"),
+            };
+            let target = absolute(base, &path.replace("{id}", id).replace("{connectorId}", id));
+            for client in [&intruder.client, &jwt] {
+                let request = client.request(&method, &target);
+                let request =
+                    if method == "GET" || method == "DELETE" { request } else { request.json(&body_for(&path)) };
+                let reply = request.send()?;
+                assert_eq!(reply.status, 404, "{method} {target}: {reply:?}");
+                assert!(!reply.text().to_lowercase().contains("private"), "{reply:?}");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried >= 30, "only {tried} calls were tried");
+    let send = json!({"connectorId": mine.connector, "to": "a@customers.test", "message": "x"});
+    intruder.try_send(&send)?.expect(404)?;
+    let bulk = intruder.try_bulk(&[send])?;
+    assert!(bulk.status == 201 || bulk.status == 400, "{bulk:?}");
+    assert_eq!(intruder.total(&[])?, 0);
+    // Nothing of the victim's changed.
+    let message = victim.message(&mine.message)?;
+    assert_eq!(message["status"], "PENDING_APPROVAL");
+    let shown = victim.client.get(&format!("/v1/connectors/{connector}"))?.expect_json(200)?;
+    assert_ne!(shown["name"], "stolen");
+    intruder.send_text(&own_connector, "a@customers.test", "mine")?;
+    Ok(())
+}
+
+#[test]
+fn lists_show_nothing_of_another_tenant() -> Result<()> {
+    let (victim, connector) = queueing_tenant()?;
+    let mine = owned(&victim, &connector)?;
+    let intruder = Tenant::create(server()?)?;
+    let ids = [
+        &mine.connector,
+        &mine.message,
+        &mine.contact,
+        &mine.key,
+        &mine.delivery,
+        &mine.import,
+        &mine.media,
+        &victim.id,
+    ];
+    let mut seen = 0;
+    for (facade, base) in [("sendsync", SENDSYNC), ("control", "")] {
+        for (method, path) in operations(facade)? {
+            if method != "GET" || path.contains('{') || path == "/metrics" {
+                continue;
+            }
+            let reply = intruder.client.get(&absolute(base, &path))?;
+            let text = reply.text();
+            assert!(ids.iter().all(|id| !text.contains(id.as_str())), "{path} shows another tenant's: {reply:?}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 8, "only {seen} lists were read");
+    let filtered = intruder.client.get(&query("/v1/webhook-deliveries", &[("messageId", &mine.message)]))?;
+    assert!(filtered.status == 404 || filtered.json()?["data"] == json!([]), "{filtered:?}");
+    Ok(())
+}
+
+#[test]
+fn only_the_operator_acts_for_others() -> Result<()> {
+    let (victim, _) = queueing_tenant()?;
+    let intruder = Tenant::create(server()?)?;
+    let named: Client = intruder.client.with("X-Pombo-Tenant", &victim.id);
+    named.get("/v1/connectors")?.expect(404)?;
+    intruder.client.post("/v1/tenants", &json!({"name": format!("T{}", unique())}))?.expect(403)?;
+    intruder.client.get("/v1/tenants")?.expect(403)?;
+    let anonymous = server()?.client();
+    for path in
+        ["/v1/tenants", "/v1/connectors", "/v1/messages", "/sendsync/api/connectors", "/sendsync/api/queue/list"]
+    {
+        anonymous.get(path)?.expect(401)?;
+        anonymous.bearer("x.y.z").get(path)?.expect(401)?;
+        anonymous.key("sk_live_0123456789").get(path)?.expect(401)?;
+    }
+    let operator = server()?.operator()?;
+    let all = operator.with("X-Pombo-Tenant", &victim.id).get("/v1/connectors")?.expect_json(200)?;
+    assert_eq!(all["data"].as_array().map(Vec::len), Some(1));
+    Ok(())
+}

@@ -39,6 +39,14 @@ impl<T> Field<T> {
     }
 }
 
+/// A field that must be there: notes its absence, unless something else is wrong with it already.
+pub fn required<T>(name: &str, value: Option<T>, problems: &mut Vec<FieldProblem>) -> Option<T> {
+    if value.is_none() && problems.iter().all(|problem| problem.field != name) {
+        problems.push(FieldProblem { field: name.to_owned(), message: "is required".to_owned() });
+    }
+    value
+}
+
 /// A kind of value that a field wants.
 pub trait Wanted<'de>: Sized {
     /// In words: `a text`.

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::auth::state_of;
 use crate::body;
 use crate::error::Failure;
+use crate::fields::{Field, Wanted};
 use crate::options::Limits;
 
 /// Whether a Content-Type is JSON, whatever its parameters. A request without one is taken as JSON.
@@ -56,9 +57,18 @@ pub struct JsonBytes<T, L = Ordinary> {
 }
 
 impl<T, L> JsonBytes<T, L> {
-    /// Parses it.
-    pub fn parse<'a, U: Deserialize<'a>>(&'a self) -> Result<U, Failure> {
-        parse(&self.bytes)
+    /// Parses it as an object of fields.
+    pub fn object<'a, U: Wanted<'a>>(&'a self) -> Result<U, Failure> {
+        object(&self.bytes)
+    }
+}
+
+/// Parses a JSON body that must be an object of fields.
+pub fn object<'a, U: Wanted<'a>>(bytes: &'a [u8]) -> Result<U, Failure> {
+    match parse::<Field<U>>(bytes)? {
+        Field::Value(fields) => Ok(fields),
+        Field::Wrong(message) => Err(Failure::bad_request(format!("the body {message}"))),
+        Field::Missing => Err(Failure::bad_request(format!("the body must be {}, not null", U::NAME))),
     }
 }
 

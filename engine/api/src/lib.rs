@@ -27,6 +27,8 @@ pub mod media_links;
 pub mod options;
 pub mod sendsync;
 pub mod spreadsheet;
+#[cfg(test)]
+mod testing;
 
 pub use app::{Services, application};
 pub use options::{ApiOptions, ApiState, Limits};

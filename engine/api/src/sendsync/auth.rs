@@ -17,8 +17,7 @@ use super::error::LoginFails;
 use super::queue::schema::inline;
 use crate::auth::client_address;
 use crate::declared::{Declared, Declares};
-use crate::error::Failure;
-use crate::fields::{Field, json_fields};
+use crate::fields::{json_fields, required};
 use crate::json::{JsonBytes, SerdeJson};
 use crate::options::ApiState;
 
@@ -97,15 +96,13 @@ impl AuthApi {
         request: &Request,
         body: JsonBytes<Declared<LoginRequest>>,
     ) -> Result<SerdeJson<LoginResponse>, LoginFails> {
+        let fields: LoginFields<'_> = body.object()?;
         let mut problems = Vec::new();
-        let fields: LoginFields<'_> = body.parse::<Field<_>>()?.take("body", &mut problems).unwrap_or_default();
         let email = fields.email.take("email", &mut problems);
+        let email = required("email", email, &mut problems);
         let password = fields.password.take("password", &mut problems);
-        if !problems.is_empty() {
+        let (Some(email), Some(password)) = (email, required("password", password, &mut problems)) else {
             return Err(Error::invalid_fields(problems).into());
-        }
-        let (Some(email), Some(password)) = (email, password) else {
-            return Err(Failure::bad_request("send email and password").into());
         };
         let login = state.commands.login(&email, password.into_owned(), client_address(request)).await?;
         let access_token = state.tokens.issue(&login, state.commands.ports().clock.now())?;

@@ -27,7 +27,7 @@ use super::queue::schema::{inline, nullable, text};
 use crate::auth::Caller;
 use crate::declared::{Declared, Declares, Param};
 use crate::error::Failure;
-use crate::fields::{Field, json_fields};
+use crate::fields::{json_fields, required};
 use crate::json::{JsonBytes, SerdeJson};
 use crate::options::ApiState;
 
@@ -230,13 +230,6 @@ fn contact_id(text: &str) -> Result<Uuid, Failure> {
     Uuid::parse_str(text).map_err(|_| Failure::not_found("Contact"))
 }
 
-fn required<T>(name: &str, value: Option<T>, problems: &mut Vec<FieldProblem>) -> Option<T> {
-    if value.is_none() && problems.iter().all(|problem| problem.field != name) {
-        problems.push(FieldProblem { field: name.to_owned(), message: "is required".to_owned() });
-    }
-    value
-}
-
 /// Handlers of the section.
 pub struct ContactsApi;
 
@@ -267,7 +260,7 @@ impl ContactsApi {
         body: JsonBytes<Declared<SaveContact>>,
     ) -> Result<Saved, SaveFails> {
         let mut problems = Vec::new();
-        let fields: SaveFields<'_> = body.parse::<Field<_>>()?.take("body", &mut problems).unwrap_or_default();
+        let fields: SaveFields<'_> = body.object()?;
         let identifier = fields.identifier.take("identifier", &mut problems);
         let identifier = required("identifier", identifier, &mut problems);
         let kind = fields.kind.take("type", &mut problems);
@@ -299,7 +292,7 @@ impl ContactsApi {
         body: JsonBytes<Declared<ContactStatus>>,
     ) -> Result<SerdeJson<ContactBody>, ChangeFails> {
         let mut problems = Vec::new();
-        let fields: StatusFields<'_> = body.parse::<Field<_>>()?.take("body", &mut problems).unwrap_or_default();
+        let fields: StatusFields<'_> = body.object()?;
         let active = fields.active.take("active", &mut problems);
         let active = required("active", active, &mut problems);
         let reason = fields.reason.take("reason", &mut problems);

@@ -178,10 +178,7 @@ impl QueueApi {
             };
         }
         let bytes = body::read(request, &mut body, state.options.limits.json_bytes).await?;
-        let draft = match json::parse::<Field<SendFields<'_>>>(&bytes)? {
-            Field::Value(fields) => fields.into_draft(),
-            _ => return Err(Failure::bad_request("the body must be a JSON object").into()),
-        };
+        let draft = json::object::<SendFields<'_>>(&bytes)?.into_draft();
         let idempotency = idempotency("send", key, || Sha256::digest(&bytes).into())?;
         let (message, _) = send_draft(&state, tenant, &draft, idempotency).await?;
         Ok(Created::Message(SerdeJson(message)))
@@ -206,15 +203,10 @@ impl QueueApi {
         if let Err(failure) = only_parameters(request, &[]) {
             return unreadable(failure);
         }
-        let rows = match body.parse::<Field<BulkFields<'_>>>() {
-            Ok(Field::Value(BulkFields { messages: Field::Value(rows), .. })) => rows,
-            Ok(Field::Value(BulkFields { messages: Field::Wrong(message), .. })) => {
-                return Ok(BulkAnswer::unreadable(format!("messages: {message}")));
-            }
-            Ok(_) => {
-                let wanted = "send an object with the array messages: {\"messages\":[{…}]}";
-                return Ok(BulkAnswer::unreadable(wanted.to_owned()));
-            }
+        let rows = match body.object::<BulkFields<'_>>().map(|body| body.messages) {
+            Ok(Field::Value(rows)) => rows,
+            Ok(Field::Wrong(message)) => return Ok(BulkAnswer::unreadable(format!("messages: {message}"))),
+            Ok(Field::Missing) => return Ok(BulkAnswer::unreadable("messages: is required".to_owned())),
             Err(failure) => return unreadable(failure),
         };
         let Rows { rows, count } = rows;
@@ -310,3 +302,6 @@ impl QueueApi {
         Ok(Download::Template(Xlsx(TEMPLATE.get_or_init(|| made.into()).clone())))
     }
 }
+
+#[cfg(test)]
+pub(super) use self::wire::samples as wire_samples;

@@ -337,3 +337,54 @@ impl BulkAnswer {
         }))
     }
 }
+
+/// Each answer once with everything and once with nothing optional, as serde writes it and as the framework would.
+#[cfg(test)]
+pub(in crate::sendsync) fn samples() -> Vec<(serde_json::Value, Option<serde_json::Value>)> {
+    use poem_openapi::types::ToJSON;
+
+    fn both<T: Serialize + ToJSON>(answer: T) -> (serde_json::Value, Option<serde_json::Value>) {
+        (serde_json::to_value(&answer).expect("serialises"), answer.to_json())
+    }
+    let some = || Some("text".to_owned());
+    let row = |id| BulkRow { index: 1, id, status: None, external_id: some(), error: some() };
+    let message = |full: bool| {
+        let text = || full.then(|| "text".to_owned());
+        MessageBody {
+            id: Uuid::nil(),
+            status: MessageStatus::PendingApproval,
+            to: String::new(),
+            message: String::new(),
+            priority: 5,
+            connector_id: Uuid::nil(),
+            message_type: MessageCategory::Geral,
+            created_at: String::new(),
+            sent_at: text(),
+            external_id: text(),
+            contact_name: text(),
+            subject: text(),
+            scheduled_at: text(),
+            notes: text(),
+            attempts: full.then_some(1),
+            reason: full.then(|| StatusReason { code: String::new(), detail: String::new() }),
+            attachments: full.then(|| {
+                vec![AttachmentBody { id: Uuid::nil(), url: String::new(), original_file_name: String::new() }]
+            }),
+        }
+    };
+    let refused = match BulkAnswer::unreadable("m".to_owned()) {
+        BulkAnswer::Refused(SerdeJson(error)) => error,
+        BulkAnswer::Accepted(_) => unreachable!("unreadable is refused"),
+    };
+    let page = MessagePage {
+        data: vec![message(true)],
+        meta: PageMeta { total: u64::from(u32::MAX) + 1, page: 1, limit: 250, pages: 1 },
+    };
+    vec![
+        both(message(false)),
+        both(page),
+        both(BulkResult { success: true, total: 1, accepted: 1, rejected: 0, results: vec![row(Some(Uuid::nil()))] }),
+        both(BulkError { results: Some(vec![row(None)]), ..refused }),
+        both(BulkRow { index: 0, id: None, status: Some(MessageStatus::Unknown), external_id: None, error: None }),
+    ]
+}

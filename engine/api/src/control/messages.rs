@@ -154,6 +154,7 @@ pub(super) struct MessageFile {
 
 /// What the recipient gets.
 #[derive(Object)]
+#[oai(rename = "RenderedMessage")]
 pub(super) struct Rendered {
     /// The text.
     message: String,

@@ -31,12 +31,12 @@ mod wire;
 
 use std::sync::Arc;
 
-use poem::{Endpoint, IntoEndpoint, Response};
-use poem_openapi::registry::MetaApi;
+use poem::endpoint::BoxEndpoint;
+use poem::{EndpointExt, IntoEndpoint, Response};
 use poem_openapi::{LicenseObject, OpenApi, OpenApiService, Tags};
 
-use crate::document::operation_table;
 use crate::docs::DocumentPage;
+use crate::document::operation_table;
 use crate::facade::Facade;
 use crate::options::ApiState;
 
@@ -88,6 +88,8 @@ type Operations = (
     health::Health,
 );
 
+const TITLE: &str = "Pombo control API";
+
 fn service() -> OpenApiService<Operations, ()> {
     let operations = (
         tenants::Tenants,
@@ -103,7 +105,7 @@ fn service() -> OpenApiService<Operations, ()> {
         media::Media,
         health::Health,
     );
-    OpenApiService::new(operations, "Pombo control API", env!("CARGO_PKG_VERSION"))
+    OpenApiService::new(operations, TITLE, env!("CARGO_PKG_VERSION"))
         .description(
             "The engine's own API. A tenant acts on itself with a login token or an API key; the operator, with the \
              operator token, acts for a tenant by naming it in `X-Pombo-Tenant`. Every error has the same body.",
@@ -111,35 +113,27 @@ fn service() -> OpenApiService<Operations, ()> {
         .license(LicenseObject::new("MIT OR Apache-2.0"))
 }
 
-/// The OpenAPI document, as JSON.
+/// The facade's endpoint, by whole paths: `/v1/…`, `/health`, `/ready` and `/metrics`. Answers 404 for any other itself.
+pub fn control_service(state: Arc<ApiState>, parts: ControlParts) -> BoxEndpoint<'static, Response> {
+    let guarded = surround::Guarded::new(service().into_endpoint(), Arc::new(parts), Operations::meta());
+    let facade = Facade::new("control", state, surround::write_failure, Operations::meta(), guarded);
+    surround::WithRequestId(facade).boxed()
+}
+
+/// The facade's OpenAPI document, as it is kept in `openapi/control.json`.
 pub fn control_document() -> String {
-    service().spec()
+    let mut document = service().spec();
+    document.push('\n');
+    document
+}
+
+/// The table of its operations, as it is kept in `openapi/control.md`.
+pub fn control_operations() -> String {
+    operation_table("Control API operations", "/", "engine/api/src/control", &control_document())
 }
 
 /// Its page of the documentation.
 pub fn control_page() -> DocumentPage {
-    DocumentPage {
-        name: "control",
-        title: "Control API",
-        base: "/v1",
-        json: control_document(),
-        html: service().swagger_ui_html(),
-    }
-}
-
-/// The operations of the document, in its order.
-pub fn control_operations() -> Vec<MetaApi> {
-    Operations::meta()
-}
-
-/// The operation table that lies beside the document, as Markdown.
-pub fn control_table() -> String {
-    operation_table("Control API: operations", "/", "engine/api/src/control", &control_document())
-}
-
-/// The facade, ready to be mounted at the root: its paths are `/v1/…`, `/health`, `/ready` and `/metrics`, none stripped.
-pub fn control_service(state: Arc<ApiState>, parts: ControlParts) -> impl Endpoint<Output = Response> + 'static {
-    let guarded = surround::Guarded::new(service().into_endpoint(), Arc::new(parts), control_operations());
-    let facade = Facade::new("control", state, surround::write_failure, control_operations(), guarded);
-    surround::WithRequestId(facade)
+    let html = service().swagger_ui_html();
+    DocumentPage { name: "control", title: TITLE, base: "/v1", json: control_document(), html }
 }

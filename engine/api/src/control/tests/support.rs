@@ -1,0 +1,202 @@
+//! An engine with two tenants, and the way to ask it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use poem::endpoint::BoxEndpoint;
+use poem::http::{HeaderMap, StatusCode};
+use poem::{Body, Endpoint, Request, Response};
+use pombo_domain::commands::tenants::hash_api_key;
+use pombo_domain::model::Tenant;
+use pombo_domain::{ConnectorIndex, Timestamp};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::fakes::Fakes;
+use crate::control::*;
+use crate::options::{ApiOptions, ApiState, Limits};
+
+pub(super) const OPERATOR: &str = "op_the_operator_of_the_tests";
+
+/// A tenant with an API key.
+pub(super) struct Caller {
+    pub(super) tenant: Tenant,
+    pub(super) key: String,
+}
+
+/// What the pace view and the readiness answer.
+#[derive(Default)]
+pub(super) struct Fixed {
+    pub(super) problems: Mutex<Vec<NotReady>>,
+}
+
+#[async_trait]
+impl PaceViews for Fixed {
+    async fn pace_view(&self, _connector: ConnectorIndex) -> Option<PaceView> {
+        Some(PaceView {
+            sent_today: 3,
+            cap_today: Some(50),
+            warm_up_day: Some(1),
+            next_at: None,
+            waiting_reason: Some("quiet_hours".to_owned()),
+            waiting_until: Some(Timestamp(1_893_456_000_000)),
+        })
+    }
+}
+
+impl Readiness for Fixed {
+    fn problems(&self) -> Vec<NotReady> {
+        self.problems.lock().expect("no test panics in it").clone()
+    }
+}
+
+pub(super) struct Engine {
+    pub(super) fakes: Fakes,
+    pub(super) state: Arc<ApiState>,
+    pub(super) fixed: Arc<Fixed>,
+    pub(super) a: Caller,
+    pub(super) b: Caller,
+    service: Option<BoxEndpoint<'static, Response>>,
+    worker: Option<JoinHandle<()>>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| panic!("no JSON: {}", String::from_utf8_lossy(&self.body)))
+    }
+    /// The JSON of an answer that must have this status.
+    pub(super) fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.body));
+        if self.body.is_empty() { Value::Null } else { self.json() }
+    }
+    /// The code and the fields of an error with this status.
+    pub(super) fn error(self, status: u16) -> (String, Vec<String>) {
+        let id = self.headers.get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+        let body = self.expect(status);
+        let error = &body["error"];
+        assert_eq!(error["requestId"], id.as_str(), "{body}");
+        assert!(!id.is_empty() && error["message"].as_str().is_some_and(|text| !text.is_empty()), "{body}");
+        let fields = error["fields"].as_array().expect("always there").iter();
+        let fields = fields.map(|field| field["field"].as_str().unwrap_or_default().to_owned()).collect();
+        (error["code"].as_str().unwrap_or_default().to_owned(), fields)
+    }
+}
+
+impl Engine {
+    pub(super) async fn new() -> Self {
+        let fakes = Fakes::new();
+        let options = ApiOptions {
+            public_url: "http://127.0.0.1:8080".to_owned(),
+            secret: b"a secret of the tests, long enough".to_vec(),
+            token_lifetime: Duration::from_secs(3600),
+            media_link_lifetime: Duration::from_secs(3600),
+            operator_token_hash: Some(hash_api_key(OPERATOR)),
+            sendsync_hosts: Vec::new(),
+            limits: Limits::default(),
+        };
+        let state = ApiState::new(fakes.commands.clone(), options);
+        let (a, b) = (caller(&fakes, "A").await, caller(&fakes, "B").await);
+        let mut engine = Self { fakes, state, fixed: Arc::default(), a, b, service: None, worker: None };
+        engine.start().await;
+        engine
+    }
+
+    pub(super) fn imports(&self) -> PathBuf {
+        self.fakes.folder.path().join("imports")
+    }
+
+    /// Starts the facade and its import worker, as after a restart of the process.
+    pub(super) async fn start(&mut self) {
+        let options = ImportWorkerOptions { folder: self.imports(), waiting: 4 };
+        let started = ImportWorker::start(self.fakes.commands.clone(), options, CancellationToken::new());
+        let (imports, worker) = started.await.expect("the folder can be made");
+        let parts = ControlParts {
+            pace: self.fixed.clone(),
+            readiness: self.fixed.clone(),
+            metrics: Arc::new(|| "pombo_up 1\n".to_owned()),
+            imports,
+        };
+        self.service = Some(control_service(self.state.clone(), parts));
+        self.worker = Some(worker);
+    }
+
+    /// Ends the facade; returns once every import that was taken is over or left for later.
+    pub(super) async fn finish(&mut self) {
+        self.service = None;
+        if let Some(worker) = self.worker.take() {
+            worker.await.expect("the worker does not panic");
+        }
+    }
+
+    pub(super) async fn call(&self, request: Request) -> Answer {
+        let service = self.service.as_ref().expect("the facade runs");
+        let mut response = service.call(request).await.expect("every failure is an answer");
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.take_body().into_vec().await.expect("in memory");
+        Answer { status, headers, body }
+    }
+
+    /// Asks with these headers and an optional JSON body.
+    pub(super) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<Value>) -> Answer {
+        let mut request =
+            Request::builder().method(method.parse().expect("a method")).uri(path.parse().expect("a path"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.call(match body {
+            Some(body) => request.content_type("application/json").body(Body::from_vec(body.to_string().into_bytes())),
+            None => request.finish(),
+        })
+        .await
+    }
+
+    pub(super) async fn get(&self, caller: &Caller, path: &str) -> Answer {
+        self.ask("GET", path, &[("x-api-key", &caller.key)], None).await
+    }
+
+    pub(super) async fn post(&self, caller: &Caller, path: &str, body: Value) -> Answer {
+        self.ask("POST", path, &[("x-api-key", &caller.key)], Some(body)).await
+    }
+
+    /// A connector of `caller`; its id.
+    pub(super) async fn connector(&self, caller: &Caller) -> String {
+        let body = json!({
+            "name": "Loja", "plugin": "connector-email", "config": {"host": "smtp.loja.com", "password": "s3cret"}
+        });
+        let made = self.post(caller, "/v1/connectors", body).await.expect(201);
+        made["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// A message of `caller`; its id.
+    pub(super) async fn message(&self, caller: &Caller, connector: &str, approval: bool) -> String {
+        let draft = pombo_domain::commands::send::Draft {
+            connector_id: Some(connector.into()),
+            to: Some("ana@loja.com".into()),
+            message: Some("Oi {{ nome }}".into()),
+            webhook_url: Some("http://loja.com/hook".into()),
+            variables: Some(r#"{"nome":"Ana"}"#.into()),
+            requires_approval: approval,
+            ..Default::default()
+        };
+        let sent = self.fakes.commands.send(caller.tenant.index, &draft, None).await.expect("a good draft");
+        sent.message.id.to_string()
+    }
+}
+
+async fn caller(fakes: &Fakes, name: &str) -> Caller {
+    let tenant = fakes.commands.create_tenant(name).await.expect("a good name");
+    let key = fakes.commands.create_api_key(tenant.index, "tests").await.expect("a good name").key;
+    Caller { tenant, key }
+}

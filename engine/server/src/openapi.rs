@@ -10,7 +10,7 @@ pub(crate) fn run(args: &OpenapiArgs) -> anyhow::Result<()> {
         (Facade::Sendsync, false) => pombo_api::sendsync::sendsync_document(),
         (Facade::Sendsync, true) => pombo_api::sendsync::sendsync_operations(),
         (Facade::Control, false) => pombo_api::control::control_document(),
-        (Facade::Control, true) => pombo_api::control::control_table(),
+        (Facade::Control, true) => pombo_api::control::control_operations(),
     };
     let mut out = std::io::stdout().lock();
     out.write_all(document.trim_end().as_bytes())?;

@@ -10,6 +10,8 @@ pub(crate) mod media;
 pub(crate) mod media_types;
 pub(crate) mod operator;
 pub(crate) mod outbound;
+#[cfg(test)]
+mod outbound_tests;
 pub(crate) mod passwords;
 pub(crate) mod secrets;
 pub(crate) mod webhooks;

@@ -48,7 +48,7 @@ pub(crate) fn client(config: &Outbound, guard: &Guard) -> anyhow::Result<reqwest
 }
 
 /// Resolves by the system and keeps only the addresses that may be called.
-struct GuardedResolver(Guard);
+pub(super) struct GuardedResolver(pub(super) Guard);
 
 /// Every address of the name is refused.
 #[derive(Debug, thiserror::Error)]

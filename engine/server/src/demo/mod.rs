@@ -6,6 +6,8 @@
 mod mailbox;
 mod page;
 mod smtp;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -154,7 +156,7 @@ impl DemoMailbox {
             connectors: vec![DemoConnector {
                 id: connector.id,
                 name: connector.name.clone(),
-                channel: connector.channel.clone(),
+                channel: connector.channel.to_uppercase(),
             }],
             mailbox_url: self.url(),
         })

@@ -109,11 +109,12 @@ async fn with_store(
         pace: Arc::new(views::Paces(scheduler.clone())),
         readiness: Arc::new(views::Ready { store: store.clone(), draining: draining.clone() }),
         metrics: Arc::new(move || metrics.text()),
+        webhook_secret: parts::webhook_secret(&root),
         imports,
     };
     let services = Services {
         sendsync: sendsync::sendsync_service(Arc::clone(&state)),
-        control: control::control_service(state, control_parts).boxed(),
+        control: control::control_service(state, control_parts),
         docs: Docs::new(vec![sendsync::sendsync_page(), control::control_page()]),
     };
     let endpoint = application(services, &parts::sendsync_hosts(config)).boxed();

@@ -195,9 +195,19 @@ pub(super) async fn scheduler(
         entropy: Arc::new(OsEntropy),
         webhooks: Arc::new(ReqwestWebhooks::new(client.clone(), guard.clone())),
         attachments: Arc::new(GuardedFetcher::new(client, guard, media, &config.outbound)),
-        secrets: Arc::new(WebhookSecrets(root.derive("webhooks"))),
+        secrets: Arc::new(webhook_secrets(root)),
     };
     Ok(pombo_scheduler::Scheduler::start(ports, scheduler_options(config)).await?)
+}
+
+fn webhook_secrets(root: &RootKey) -> WebhookSecrets {
+    WebhookSecrets(root.derive("webhooks"))
+}
+
+/// What the API shows a tenant so that it can check signatures: what the scheduler signs with.
+pub(super) fn webhook_secret(root: &RootKey) -> Arc<dyn Fn(pombo_domain::TenantIndex) -> Vec<u8> + Send + Sync> {
+    let secrets = webhook_secrets(root);
+    Arc::new(move |tenant| pombo_scheduler::SigningSecrets::webhook_secret(&secrets, tenant))
 }
 
 fn scheduler_options(config: &Config) -> pombo_scheduler::Options {

@@ -2,13 +2,12 @@
 //! scrape.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
@@ -33,6 +32,15 @@ pub(crate) enum Value {
     Counter(u64),
     /// Goes up and down.
     Gauge(f64),
+}
+
+impl Value {
+    fn encode(self, metric: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+        match self {
+            Self::Counter(n) => ConstCounter::new(n).encode(metric),
+            Self::Gauge(n) => ConstGauge::new(n).encode(metric),
+        }
+    }
 }
 
 /// Asks a part of the engine for its numbers.
@@ -83,11 +91,16 @@ impl Collector for Sources {
                 };
                 let mut family = encoder.encode_descriptor(same[0].name, same[0].help, None, kind)?;
                 for sample in same {
-                    let labels: Vec<(&str, &str)> = sample.label.iter().map(|(k, v)| (*k, v.as_str())).collect();
-                    let metric = family.encode_family(&labels)?;
-                    match sample.value {
-                        Value::Counter(n) => ConstCounter::new(n).encode(metric)?,
-                        Value::Gauge(n) => ConstGauge::new(n).encode(metric)?,
+                    match &sample.label {
+                        Some((key, value)) => {
+                            let labels = [(*key, value.as_str())];
+                            sample.value.encode(family.encode_family(&labels)?)?;
+                        }
+                        None => {
+                            sample.value.encode(family)?;
+                            // Without a label there is one of its name only.
+                            break;
+                        }
                     }
                 }
             }
@@ -167,9 +180,6 @@ impl HttpMetrics {
     }
 }
 
-/// The registry behind an [`Arc`], as the facade that serves it holds it.
-pub(crate) type Shared = Arc<Metrics>;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,7 +208,7 @@ mod tests {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }
         assert_eq!(text.matches("# TYPE pombo_traps").count(), 1);
-        assert!(text.contains("pombo_uptime_seconds"));
+        assert!(text.contains("\npombo_uptime_seconds 0."), "{text}");
         assert!(text.ends_with("# EOF\n"));
     }
 }

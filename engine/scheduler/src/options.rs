@@ -117,7 +117,7 @@ impl Default for WebhookOptions {
             ],
             running: 256,
             running_per_host: 8,
-            queued: 2_048,
+            queued: 1_024,
             queued_per_host: 64,
         }
     }

@@ -43,6 +43,7 @@ pub(super) struct Hosts {
     by_name: HashMap<String, Host>,
     /// Names with something queued, each once, in the order of their turns.
     turns: VecDeque<String>,
+    queued: usize,
     running: usize,
     running_suspect: usize,
 }
@@ -88,7 +89,10 @@ impl Hosts {
     pub(super) fn place(&mut self, mut delivery: Delivery, now: Timestamp, options: &WebhookOptions) -> Placed {
         let name = name(&delivery.url);
         let host = self.by_name.entry(name.clone()).or_default();
-        if host.queued.len() < options.queued_per_host.max(1) {
+        // A share of what is free, so that however many receivers are slow, a new one finds a place.
+        let share = options.queued.saturating_sub(self.queued) / 2;
+        if host.queued.len() < options.queued_per_host.min(share) {
+            self.queued += 1;
             if host.queued.is_empty() {
                 self.turns.push_back(name);
             }
@@ -123,6 +127,7 @@ impl Hosts {
             }
             let Some(delivery) = host.queued.pop_front() else { continue };
             host.running += 1;
+            self.queued -= 1;
             self.running += 1;
             self.running_suspect += usize::from(suspect);
             if !host.queued.is_empty() {

@@ -96,6 +96,10 @@ struct Webhooks {
     /// To be stored.
     changed: Vec<Delivery>,
     committing: Option<BoxFuture<'static, Vec<DeliveryKey>>>,
+    /// The due queue may have changed since it was read.
+    look: bool,
+    /// When the next delivery that is not in memory is due.
+    look_at: Option<Timestamp>,
     failures: u32,
 }
 
@@ -110,6 +114,8 @@ pub(crate) async fn run(context: Arc<Context>) {
         posts: FuturesUnordered::new(),
         changed: Vec::new(),
         committing: None,
+        look: true,
+        look_at: None,
         failures: 0,
     };
     webhooks.run().await;
@@ -119,23 +125,11 @@ impl Webhooks {
     async fn run(mut self) {
         loop {
             let draining = self.context.notes.is_draining();
-            let mut look_again = None;
             if !draining {
-                look_again = match self.sweep() {
-                    Ok(next) => {
-                        self.failures = 0;
-                        next
-                    }
-                    Err(error) => {
-                        self.failures += 1;
-                        Metrics::add(&self.context.metrics.store_errors, 1);
-                        if self.failures == 1 {
-                            tracing::error!(%error, "webhook deliveries not read; trying again");
-                        }
-                        let pause = self.context.options.store_retry.delay_ms(self.failures, self.draw.seed());
-                        Some(self.context.ports.clock.now().plus_ms(pause.max(1)))
-                    }
-                };
+                self.look |= self.look_at.is_some_and(|at| at <= self.context.ports.clock.now());
+                while self.look {
+                    self.look();
+                }
                 while let Some(post) = self.hosts.next(&self.context.options.webhooks) {
                     self.posts.push(self.post(post).boxed());
                 }
@@ -144,14 +138,14 @@ impl Webhooks {
             if draining && !self.hosts.is_running() && self.changed.is_empty() && self.committing.is_none() {
                 return;
             }
-            self.wait(look_again).await;
+            self.wait().await;
         }
     }
 
-    async fn wait(&mut self, look_again: Option<Timestamp>) {
-        let context = self.context.clone();
+    async fn wait(&mut self) {
+        let (context, look_at) = (self.context.clone(), self.look_at);
         let timer = async {
-            match look_again {
+            match look_at {
                 Some(at) => context.ports.clock.sleep_until(at).await,
                 None => future::pending().await,
             }
@@ -166,6 +160,7 @@ impl Webhooks {
             biased;
             keys = committing => {
                 self.committing = None;
+                self.look = true;
                 for key in keys {
                     self.in_process.remove(&key);
                 }
@@ -176,31 +171,52 @@ impl Webhooks {
                     self.posted(posted);
                 }
             }
-            () = context.notes.deliveries_wake.notified() => {}
-            () = timer => {}
+            () = context.notes.deliveries_wake.notified() => self.look = true,
+            () = timer => self.look = true,
         }
     }
 
-    /// Reads what is due and new; when to look again.
+    /// Reads the due queue and decides when to read it again.
+    fn look(&mut self) {
+        self.look = false;
+        self.look_at = match self.sweep() {
+            Ok(next) => {
+                self.failures = 0;
+                next
+            }
+            Err(error) => {
+                self.failures += 1;
+                Metrics::add(&self.context.metrics.store_errors, 1);
+                if self.failures == 1 {
+                    tracing::error!(%error, "webhook deliveries not read; trying again");
+                }
+                let pause = self.context.options.store_retry.delay_ms(self.failures, self.draw.seed());
+                Some(self.context.ports.clock.now().plus_ms(pause.max(1)))
+            }
+        };
+    }
+
+    /// Reads what is due and new; when the next one is due.
     fn sweep(&mut self) -> StoreResult<Option<Timestamp>> {
         let options = &self.context.options.webhooks;
         let store = &self.context.ports.store;
         let now = self.context.ports.clock.now();
-        let room = options.queued.saturating_sub(self.in_process.len()).min(PAGE);
-        if room == 0 {
-            // A post that ends makes room.
+        if self.changed.len() >= PAGE {
+            // The store is behind. Its commit is followed by another look.
             return Ok(None);
         }
-        let due = store.due_deliveries(now, self.in_process.len() + room)?;
-        let new: Vec<DeliveryKey> = due.into_iter().filter(|key| !self.in_process.contains(key)).take(room).collect();
-        let full = new.len() == room;
+        let due = store.due_deliveries(now, self.in_process.len() + PAGE)?;
+        let new: Vec<DeliveryKey> = due.into_iter().filter(|key| !self.in_process.contains(key)).take(PAGE).collect();
+        let full = new.len() == PAGE;
+        let before = self.in_process.len();
         for key in new {
             let Some(mut delivery) = store.delivery(key)? else { continue };
             if delivery.status != DeliveryStatus::Pending {
                 continue;
             }
+            let gone = self.receiver_is_gone(&delivery)?;
             self.in_process.insert(key);
-            if self.receiver_is_gone(&delivery)? {
+            if gone {
                 abandon(&mut delivery, "the receiver answered 410 to an earlier delivery of this message", now);
                 Metrics::add(&self.context.metrics.webhooks_abandoned, 1);
                 self.changed.push(delivery);
@@ -212,9 +228,9 @@ impl Webhooks {
             }
         }
         if full {
-            // More may be due: on with it once these are placed, posted or stored.
-            let progress = self.committing.is_some() || !self.changed.is_empty() || self.hosts.is_running();
-            return Ok(if progress { None } else { Some(now) });
+            // More may be due: read on, until all is taken in or the store has a page to write.
+            self.look = self.in_process.len() > before;
+            return Ok(Some(now.plus_ms(1_000)));
         }
         // The next one that is not in process; the due queue begins with those that are.
         let ahead = store.due_deliveries(Timestamp(crate::FAR), self.in_process.len() + 1)?;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -164,6 +164,8 @@ pub struct FakeStore {
     pub commits: AtomicUsize,
     /// Asked before each commit of the scheduler, with its number: `Some` refuses it.
     fault: Mutex<Option<Fault>>,
+    /// Real milliseconds that a commit takes, for measuring; a test's commits take one yield.
+    pub commit_takes: AtomicU64,
 }
 
 type Fault = Box<dyn FnMut(usize, &Batch) -> Option<StoreError> + Send>;
@@ -176,6 +178,7 @@ impl FakeStore {
             observer: Mutex::default(),
             commits: AtomicUsize::new(0),
             fault: Mutex::default(),
+            commit_takes: AtomicU64::new(0),
         })
     }
 
@@ -204,7 +207,10 @@ fn page<'a, T: Ord + Copy + 'a>(set: &'a BTreeSet<T>, after: Option<T>, limit: u
 #[async_trait]
 impl Store for FakeStore {
     async fn commit(&self, batch: Batch) -> StoreResult<Committed> {
-        tokio::task::yield_now().await;
+        match self.commit_takes.load(Ordering::Relaxed) {
+            0 => tokio::task::yield_now().await,
+            ms => tokio::time::sleep(std::time::Duration::from_millis(ms)).await,
+        }
         let number = self.commits.fetch_add(1, Ordering::Relaxed);
         let refused = self.fault.lock().as_mut().and_then(|fault| fault(number, &batch));
         match refused {

@@ -95,16 +95,9 @@ pub fn bearer(request: &Request) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| value.trim())
 }
 
-/// The client's address, put into the request by a server that knows which proxies to believe.
-#[derive(Debug, Clone, Copy)]
-pub struct ClientAddress(pub IpAddr);
-
-/// Where a request comes from: [`ClientAddress`], else the connection's other end.
+/// Where a request comes from. The listener has looked through the proxies that it believes.
 pub fn client_address(request: &Request) -> Option<IpAddr> {
-    match request.data::<ClientAddress>() {
-        Some(ClientAddress(address)) => Some(*address),
-        None => request.remote_addr().as_socket_addr().map(|address| address.ip()),
-    }
+    request.remote_addr().as_socket_addr().map(|address| address.ip())
 }
 
 /// Who calls, as a tenant. Extracting it fails with 401; put it before the body, so that nothing is read for a stranger.

@@ -23,8 +23,13 @@ fn announced(request: &Request) -> Option<u64> {
     request.header(header::CONTENT_LENGTH)?.parse().ok()
 }
 
-fn broken(_: io::Error) -> Failure {
-    Failure::bad_request("the body ended before it was complete")
+fn broken(error: io::Error) -> Failure {
+    match error.kind() {
+        // The listener's own limits, see there.
+        io::ErrorKind::FileTooLarge => Failure::too_large("the body is larger than this server takes; send less at once"),
+        io::ErrorKind::TimedOut => Failure::bad_request("the body did not arrive in time; send it without pauses"),
+        _ => Failure::bad_request("the body ended before it was complete"),
+    }
 }
 
 fn over(limit: u64) -> Failure {

@@ -1,7 +1,6 @@
 //! JSON in and out by serde_json straight from and to bytes, with the schema declared to the OpenAPI document. The framework's
 //! own `Json` goes through a tree of values, which costs more than all the rest of a large request.
 
-use std::future::Future;
 use std::marker::PhantomData;
 
 use bytes::Bytes;
@@ -98,21 +97,19 @@ impl<'a, T: Type, L: BodyLimit> ApiExtractor<'a> for JsonBytes<T, L> {
         Some(MetaRequest { description: None, content, required: true })
     }
 
-    fn from_request(
+    async fn from_request(
         request: &'a Request,
         body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
-    ) -> impl Future<Output = poem::Result<Self>> + Send {
-        async move {
-            if let Some(given) = request.header(header::CONTENT_TYPE)
-                && !is_json(given)
-            {
-                return Err(Failure::wrong_content_type(given, "application/json").into());
-            }
-            let limit = L::bytes(&state_of(request)?.options.limits);
-            let bytes = body::read(request, body, limit).await?;
-            Ok(Self { bytes, declared: PhantomData })
+    ) -> poem::Result<Self> {
+        if let Some(given) = request.header(header::CONTENT_TYPE)
+            && !is_json(given)
+        {
+            return Err(Failure::wrong_content_type(given, "application/json").into());
         }
+        let limit = L::bytes(&state_of(request)?.options.limits);
+        let bytes = body::read(request, body, limit).await?;
+        Ok(Self { bytes, declared: PhantomData })
     }
 }
 

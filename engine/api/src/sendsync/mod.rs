@@ -86,12 +86,8 @@ pub fn sendsync_document() -> String {
 
 /// The table of its operations, as it is kept in `openapi/sendsync.md`.
 pub fn sendsync_operations() -> String {
-    document::operation_table(
-        "SendSync operations",
-        SENDSYNC_BASE,
-        "engine/api/src/sendsync",
-        &sendsync_document(),
-    )
+    let handlers = "engine/api/src/sendsync";
+    document::operation_table("SendSync operations", SENDSYNC_BASE, handlers, Groups::meta())
 }
 
 /// Its page of the documentation.

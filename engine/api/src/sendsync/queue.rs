@@ -16,8 +16,10 @@ use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, OpenApi};
 use pombo_domain::commands::list_messages::{MAX_PAGE, MessageQuery};
 use pombo_domain::commands::send::{Draft, Idempotency, MAX_BULK};
+use pombo_domain::model::Attachment;
 use pombo_domain::{ErrorCode, TenantIndex};
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use self::draft::{BulkFields, Rows, SendFields, draft_of};
 use self::schema::{SendBulk, SendMessage, SendMessageForm};
@@ -125,14 +127,13 @@ async fn send_draft(
     tenant: TenantIndex,
     draft: &Draft<'_>,
     idempotency: Option<Idempotency>,
-) -> Result<(MessageBody, Vec<pombo_domain::model::Attachment>), Failure> {
+) -> Result<(MessageBody, Vec<Attachment>), Failure> {
     let sent = state.commands.send(tenant, draft, idempotency).await?;
     let files = sent.message.content.attachments.clone();
     let links = Links { links: &state.media_links, tenant, now: sent.message.created_at };
-    let connector = state.commands.ports().store.connector(sent.message.content.connector);
-    let connector = connector.map_err(pombo_domain::Error::from)?;
-    let connector = connector.ok_or_else(|| Failure::internal("a message's connector is not stored"))?;
-    let mut body = MessageBody::of(sent, connector.id, &links);
+    // As it was found by.
+    let connector = draft.connector_id.as_deref().and_then(|id| Uuid::parse_str(id.trim()).ok()).unwrap_or_default();
+    let mut body = MessageBody::of(sent, connector, &links);
     // The documented answer has none; a message without files has nothing to show.
     body.attachments = body.attachments.filter(|files| !files.is_empty());
     Ok((body, files))

@@ -158,7 +158,12 @@ impl Commands {
             let message = format!("must hold at most {MAX_BULK} messages; split {} into several requests", drafts.len());
             return Err(Error::invalid("messages", message));
         }
-        Ok(self.take(tenant, drafts, idempotency, false).await?.0)
+        let (rows, _) = self.take(tenant, drafts, idempotency, false).await?;
+        // Nothing is wrong with the request then: the same may be taken later.
+        if rows.iter().all(|row| row.as_ref().is_err_and(|error| error.code == ErrorCode::Unavailable)) {
+            return Err(rows.into_iter().find_map(Result::err).unwrap_or_else(|| unavailable(String::new())));
+        }
+        Ok(rows)
     }
 
     /// With `keep`, the messages come back whole.
@@ -234,11 +239,16 @@ impl Commands {
             let of_plugin: Vec<usize> = rows().collect();
             let recipients =
                 of_plugin.iter().map(|i| std::mem::take(&mut checked.good[*i].content.to)).collect::<Vec<_>>();
-            let answers = self.ports().connectors.check_recipients(&plugin.plugin, recipients).await;
-            let answers = answers.map_err(|error| Error::new(ErrorCode::Unavailable, error.to_string()))?;
-            if answers.len() != of_plugin.len() {
-                return Err(Error::internal("a plugin answered for another number of recipients than it was asked"));
-            }
+            let answers = match self.ports().connectors.check_recipients(&plugin.plugin, recipients).await {
+                Ok(answers) if answers.len() == of_plugin.len() => answers,
+                Ok(_) => return Err(Error::internal("a plugin answered for another number of recipients")),
+                // Another connector's rows need not wait for it.
+                Err(error) => {
+                    let error = unavailable(error.to_string());
+                    refused.extend(of_plugin.iter().map(|i| (checked.good[*i].row, error.clone())));
+                    continue;
+                }
+            };
             for (i, answer) in of_plugin.into_iter().zip(answers) {
                 match answer {
                     Ok(to) => checked.good[i].content.to = to,
@@ -305,12 +315,7 @@ impl Commands {
                     let message = RenderError::Template(problem).to_string();
                     refused.push((row, Error::invalid(field, message)));
                 }
-                Err(error @ RenderError::Unavailable(_)) => {
-                    return Err(Error {
-                        retry_after_ms: Some(1_000),
-                        ..Error::new(ErrorCode::Unavailable, error.to_string())
-                    });
-                }
+                Err(error @ RenderError::Unavailable(_)) => refused.push((row, unavailable(error.to_string()))),
             }
         }
         checked.refuse(refused);
@@ -355,7 +360,7 @@ impl Commands {
 }
 
 impl Checked {
-    /// Takes rows out of the good ones; the first problem of a kind wins, several fields of one row are joined.
+    /// Takes rows out of the good ones; the problems of one row are joined.
     fn refuse(&mut self, refused: Vec<(usize, Error)>) {
         if refused.is_empty() {
             return;
@@ -363,12 +368,20 @@ impl Checked {
         for (row, error) in refused {
             let slot = &mut self.rows[row];
             *slot = Some(match slot.take() {
-                Some(earlier) => Error::invalid_fields(earlier.fields.into_iter().chain(error.fields).collect()),
+                Some(earlier) if earlier.code == ErrorCode::Invalid && error.code == ErrorCode::Invalid => {
+                    Error::invalid_fields(earlier.fields.into_iter().chain(error.fields).collect())
+                }
+                Some(earlier) => earlier,
                 None => error,
             });
         }
         self.good.retain(|candidate| self.rows[candidate.row].is_none());
     }
+}
+
+/// A plugin that the rows need does not answer.
+fn unavailable(message: String) -> Error {
+    Error { retry_after_ms: Some(1_000), ..Error::new(ErrorCode::Unavailable, message) }
 }
 
 /// The rows in the order of the request.

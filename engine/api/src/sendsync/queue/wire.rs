@@ -1,5 +1,6 @@
 //! The answers of the section: messages and the rows of a bulk.
 
+use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Enum, Object};
 use pombo_domain::TenantIndex;
 use pombo_domain::Timestamp;
@@ -93,7 +94,7 @@ pub(super) struct StatusReason {
 /// A message.
 #[derive(Debug, Serialize, Object)]
 #[serde(rename_all = "camelCase")]
-#[oai(rename = "Message", rename_all = "camelCase", skip_serializing_if_is_none)]
+#[oai(rename = "Message", rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(super) struct MessageBody {
     /// Its id.
     pub id: Uuid,
@@ -138,6 +139,30 @@ pub(super) struct MessageBody {
     /// Its files. Left out by a send without files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attachments: Option<Vec<AttachmentBody>>,
+}
+
+impl Example for MessageBody {
+    fn example() -> Self {
+        Self {
+            id: Uuid::from_u128(0x018d_3160_c5c0_7c3e_8000_0000_0000_0001),
+            status: MessageStatus::Pending,
+            to: "5511999998888".to_owned(),
+            message: "Olá! Seu pedido foi confirmado.".to_owned(),
+            priority: 5,
+            connector_id: Uuid::from_u128(0x6f0e_2c1a_52b7_4d7e_9a53_3f6c_1d2b_4a5c),
+            message_type: MessageCategory::Transactional,
+            created_at: "2024-01-22T14:30:00.000Z".to_owned(),
+            sent_at: None,
+            external_id: Some("REF-123".to_owned()),
+            contact_name: None,
+            subject: None,
+            scheduled_at: None,
+            notes: None,
+            attempts: None,
+            reason: None,
+            attachments: None,
+        }
+    }
 }
 
 /// How links to files are made for one answer.

@@ -122,7 +122,6 @@ impl Registry {
             };
             let name = file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
             if let Err(reason) = loaded.and_then(|plugin| this.add(&name, plugin)) {
-                tracing::error!(file = %file.display(), reason, "a plugin is refused");
                 this.refused.push(Refused { file, reason });
             }
         }

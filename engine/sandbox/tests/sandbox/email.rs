@@ -145,9 +145,12 @@ async fn an_attachment_that_is_gone_sends_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_the_server_ended_is_replaced_without_a_word() {
-    // The server says goodbye to a second message in a connection, as an idle one would get it.
-    let (world, mail) = with(&[(".", Act::Say("250 2.0.0 ok\r\n")), ("RSET", Act::Drop)]).await;
-    assert!(matches!(world.send(1, "x").await, SendOutcome::Accepted { .. }));
-    assert!(matches!(world.send(1, "x").await, SendOutcome::Accepted { .. }));
-    assert_eq!(*mail.connections.lock(), 1);
+    for end in [Act::Drop, Act::Say("421 4.4.2 idle\r\n")] {
+        let (world, mail) = with(&[("NEXT", end)]).await;
+        for n in 1..=3 {
+            let outcome = world.send(1, "x").await;
+            assert!(matches!(outcome, SendOutcome::Accepted { .. }), "{outcome:?}");
+            assert_eq!((*mail.connections.lock(), mail.accepted.lock().len()), (n, n));
+        }
+    }
 }

@@ -352,6 +352,12 @@ async fn session(
                 None => {
                     accepted.lock().push(message);
                     write.write_all(b"250 2.0.0 queued as ABC\r\n").await.ok()?;
+                    // As a server does with a connection that was idle for too long.
+                    match script.get("NEXT") {
+                        Some(Act::Drop) => return None,
+                        Some(Act::Say(goodbye)) => write.write_all(goodbye.as_bytes()).await.ok()?,
+                        _ => {}
+                    }
                 }
             }
         }

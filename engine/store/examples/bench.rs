@@ -1,5 +1,6 @@
-//! Measures the store alone, for tuning: `cargo run --release -p pombo-store --example bench -- DIR [MESSAGES]`.
-//! Fills DIR (which should not exist yet) and, when it does, opens and reads it.
+//! Measures the store alone, for tuning:
+//! `cargo run --release -p pombo-store --example bench -- DIR [MESSAGES] [workers=N] [memtable=MB] [cache=MB] [search=MB]`.
+//! Fills DIR (which should not exist yet) and dies without closing; when it does exist, opens, reads and verifies it.
 
 use std::error::Error;
 use std::path::Path;
@@ -12,6 +13,10 @@ use pombo_domain::model::*;
 use pombo_domain::ports::*;
 use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
 use pombo_store::{DiskStore, Options};
+
+/// The allocator of the server.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 struct SystemClock;
 
@@ -292,10 +297,19 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let (Some(folder), total) = (args.next(), args.next().map_or(Ok(1_000_000), |n| n.parse())?) else {
         return Err("usage: bench DIR [MESSAGES]".into());
     };
+    let mut options = Options::default();
+    for arg in args {
+        match arg.split_once('=').and_then(|(name, n)| Some((name, n.parse::<u64>().ok()?))) {
+            Some(("workers", n)) => options.workers = n as usize,
+            Some(("memtable", n)) => options.memtable_bytes = n << 20,
+            Some(("cache", n)) => options.cache_bytes = n << 20,
+            Some(("search", n)) => options.search_bytes = n << 20,
+            _ => return Err(format!("what is {arg}?").into()),
+        }
+    }
     let fresh = !Path::new(&folder).exists();
     let started = Instant::now();
-    let store =
-        pombo_store::open(Options::default(), Path::new(&folder), Arc::new(SystemClock), Arc::new(SystemEntropy))?;
+    let store = pombo_store::open(options, Path::new(&folder), Arc::new(SystemClock), Arc::new(SystemEntropy))?;
     println!("open: {:.3} s, RSS {} MB", started.elapsed().as_secs_f64(), rss());
     if fresh {
         fill(&store, total).await?;

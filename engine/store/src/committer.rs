@@ -5,13 +5,16 @@
 //! After a failed write or sync nothing is acknowledged any more: what is on disk is then unknown until a restart reads it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use pombo_domain::Timestamp;
 use pombo_domain::ports::{Clock, Committed, Entropy, StoreError, StoreHealth, StoreResult};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::backend::Write;
 use crate::group::{Group, Outcome, Prepared, PreparedChange};
 use crate::memory::Memory;
+use crate::recent::InFlight;
 use crate::search::Search;
 use crate::tables::idempotency;
 use crate::tables::meta::{self, Counter};
@@ -54,6 +57,18 @@ pub(crate) struct Committer {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) requests: mpsc::Receiver<Request>,
     pub(crate) bounds: Bounds,
+    pub(crate) in_flight: InFlight,
+}
+
+/// Says so in the store's health when the committer ends by a panic.
+struct Guard(Arc<Memory>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            *self.0.health.write() = StoreHealth::Failed("the committer panicked".to_owned());
+        }
+    }
 }
 
 /// How often old idempotency records are looked for, and how many are removed at once.
@@ -63,12 +78,14 @@ const TRIM: usize = 1_000;
 impl Committer {
     /// Runs until it is asked to close or all askers are gone.
     pub(crate) fn run(mut self) {
+        let _guard = Guard(self.memory.clone());
         let mut trimmed_at = Timestamp(i64::MIN);
         while let Some(request) = self.requests.blocking_recv() {
             let memory = self.memory.clone();
             let entropy = self.entropy.clone();
             let now = self.clock.now();
-            let mut group = Group::new(&memory, &*entropy, now);
+            let requests = &mut self.requests;
+            let mut group = Group::new(&memory, &self.in_flight, &*entropy, now);
             let mut answers = Vec::new();
             let mut closing = false;
             let (mut batches, mut messages) = (0, 0);
@@ -93,7 +110,7 @@ impl Committer {
                 let room = batches < self.bounds.batches
                     && messages < self.bounds.messages
                     && group.staged.bytes() < self.bounds.bytes;
-                next = if room && !closing { self.requests.try_recv().ok() } else { None };
+                next = if room && !closing { requests.try_recv().ok() } else { None };
             }
             if now.since(trimmed_at) >= TRIM_EVERY_MS || now < trimmed_at {
                 trimmed_at = now;
@@ -105,7 +122,9 @@ impl Committer {
                 }
                 group.staged.keep();
             }
-            let result = self.write(group);
+            let Group { staged, outcome, .. } = group;
+            let writes = staged.into_writes();
+            let result = self.write(writes, outcome);
             if let Err(error) = &result {
                 self.fail(error);
             }
@@ -120,21 +139,21 @@ impl Committer {
     }
 
     /// Writes a group and makes it visible.
-    fn write(&self, group: Group<'_>) -> StoreResult<()> {
-        let Group { staged, outcome, .. } = group;
-        let Outcome { delta, effects, catalog, inserted, queued } = outcome;
-        let mut writes = staged.into_writes();
+    fn write(&mut self, mut writes: Vec<Write>, outcome: Outcome) -> StoreResult<()> {
+        let Outcome { delta, effects, catalog, inserted, queued, stepped } = outcome;
         {
             let _whole = self.memory.whole.lock();
-            if delta.0.is_empty() {
-                if !writes.is_empty() {
-                    self.memory.backend.write(writes)?;
-                }
-            } else {
-                let kept = self.memory.columns.keep(&delta, &mut writes);
-                self.memory.backend.write(writes)?;
+            let kept = (!delta.0.is_empty()).then(|| self.memory.columns.keep(&delta, &mut writes));
+            if !writes.is_empty() {
+                *self.memory.writing_since.lock() = Some(Instant::now());
+                let written = self.memory.backend.write(writes);
+                *self.memory.writing_since.lock() = None;
+                written?;
+            }
+            if let Some(kept) = kept {
                 self.memory.columns.kept(&delta, &kept)?;
             }
+            stepped.into_iter().for_each(|(key, rank, state)| self.in_flight.stepped(key, rank, state));
             for (queue, key) in &queued {
                 self.memory.frontiers.queued(queue, key);
             }

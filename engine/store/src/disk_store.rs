@@ -16,7 +16,7 @@ use crate::backend::{KeyRange, Order};
 use crate::catalog::Catalog;
 use crate::codec::{bad_key, damaged};
 use crate::columns::tenant::Wanted;
-use crate::columns::word::Pattern;
+use crate::columns::word::{self, Pattern};
 use crate::committer::Request;
 use crate::group::{Prepared, PreparedChange, PreparedInsert};
 use crate::keys::{self, Space};
@@ -87,6 +87,11 @@ impl DiskStore {
     }
 
     fn with_state(&self, message: Message) -> StoreResult<StoredMessage> {
+        let untouched = self.memory.columns.word(message.key).is_some_and(|word| !word::is_changed(word));
+        if untouched {
+            let state = message.initial_state();
+            return Ok(StoredMessage { message, state });
+        }
         let state = match self.memory.backend.get(Space::States, &keys::message(message.key))? {
             Some(row) => states::decode(&row)?.1,
             None => message.initial_state(),
@@ -153,7 +158,7 @@ impl Store for DiskStore {
     }
 
     fn health(&self) -> StoreHealth {
-        self.memory.health.read().clone()
+        self.memory.health()
     }
 
     fn message(&self, key: MessageKey) -> StoreResult<Option<StoredMessage>> {
@@ -162,7 +167,11 @@ impl Store for DiskStore {
     }
 
     fn messages(&self, keys: &[MessageKey]) -> StoreResult<Vec<Option<StoredMessage>>> {
-        keys.iter().map(|key| self.message(*key)).collect()
+        let found = keys.iter().map(|key| self.message(*key)).collect::<StoreResult<Vec<_>>>()?;
+        // Whoever reads many at once is about to claim them.
+        let unchanged = |m: &&StoredMessage| m.state.revision == 0;
+        self.memory.births.note(found.iter().flatten().filter(unchanged).map(|m| &m.message));
+        Ok(found)
     }
 
     fn message_by_id(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<StoredMessage>> {

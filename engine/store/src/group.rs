@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use pombo_domain::ids::message_id;
-use pombo_domain::model::{Delivery, Message, NewMessage, Status};
+use pombo_domain::model::{Delivery, Message, MessageState, NewMessage, Status};
 use pombo_domain::ports::{
     Change, Committed, Conflict, Effect, Entropy, NewIdempotency, StoreError, StoreResult, Update,
 };
@@ -21,6 +21,7 @@ use crate::columns::delta::{Delta, Step};
 use crate::columns::word;
 use crate::keys::{self, Space};
 use crate::memory::Memory;
+use crate::recent::InFlight;
 use crate::staged::Staged;
 use crate::tables::queues::Queue;
 use crate::tables::states::Place;
@@ -54,6 +55,7 @@ pub(crate) struct Group<'a> {
     entropy: &'a dyn Entropy,
     now: Timestamp,
     pub(crate) staged: Staged<'a>,
+    in_flight: &'a InFlight,
     tails: HashMap<TenantIndex, (u64, Timestamp)>,
     kv_bytes: HashMap<ConnectorIndex, u64>,
     pub(crate) outcome: Outcome,
@@ -69,6 +71,8 @@ pub(crate) struct Outcome {
     pub(crate) inserted: Vec<Vec<Message>>,
     /// Queue keys that were put, for the frontiers.
     pub(crate) queued: Vec<(Queue, Bytes)>,
+    /// Messages that made a step, with their rank and new state.
+    pub(crate) stepped: Vec<(MessageKey, u8, MessageState)>,
 }
 
 /// Lengths to cut back to when a batch fails.
@@ -78,14 +82,16 @@ struct Marks {
     catalog: usize,
     inserted: usize,
     queued: usize,
+    stepped: usize,
     tails: HashMap<TenantIndex, (u64, Timestamp)>,
     kv_bytes: HashMap<ConnectorIndex, u64>,
 }
 
 impl<'a> Group<'a> {
-    pub(crate) fn new(memory: &'a Memory, entropy: &'a dyn Entropy, now: Timestamp) -> Self {
+    pub(crate) fn new(memory: &'a Memory, in_flight: &'a InFlight, entropy: &'a dyn Entropy, now: Timestamp) -> Self {
         Self {
             memory,
+            in_flight,
             entropy,
             now,
             staged: Staged::new(&*memory.backend),
@@ -103,6 +109,7 @@ impl<'a> Group<'a> {
             catalog: self.outcome.catalog.len(),
             inserted: self.outcome.inserted.len(),
             queued: self.outcome.queued.len(),
+            stepped: self.outcome.stepped.len(),
             tails: self.tails.clone(),
             kv_bytes: self.kv_bytes.clone(),
         };
@@ -115,6 +122,7 @@ impl<'a> Group<'a> {
                 self.outcome.catalog.truncate(marks.catalog);
                 self.outcome.inserted.truncate(marks.inserted);
                 self.outcome.queued.truncate(marks.queued);
+                self.outcome.stepped.truncate(marks.stepped);
                 self.tails = marks.tails;
                 self.kv_bytes = marks.kv_bytes;
                 return Err(error);
@@ -231,14 +239,7 @@ impl<'a> Group<'a> {
             return Err(StoreError::Conflict(Conflict::Message(key)));
         };
         let row_key = keys::message(key);
-        let (rank, old) = match self.staged.get(Space::States, &row_key)? {
-            Some(row) => states::decode(&row)?,
-            None => {
-                let record = messages::read(&*self.memory.backend, key)?;
-                let record = record.ok_or_else(|| damaged("messages: a record is missing"))?;
-                (record.rank(), record.initial_state())
-            }
-        };
+        let (rank, old) = self.state_of(key, &row_key, old_word)?;
         if old.revision.checked_add(1) != Some(state.revision) {
             if skip_stale {
                 committed.stale.push(key);
@@ -263,11 +264,32 @@ impl<'a> Group<'a> {
             }
         }
         self.staged.put(Space::States, row_key.bytes(), states::encode(rank, &state));
-        self.outcome.delta.0.push(Step::Word(key, word::with_status(old_word, state.status)));
+        self.outcome.delta.0.push(Step::Word(key, word::stepped(old_word, state.status)));
+        self.outcome.stepped.push((key, rank, state));
         match delivery {
             Some(delivery) => self.delivery(&delivery),
             None => Ok(()),
         }
+    }
+
+    /// A message's rank and present state, from the nearest place that knows it.
+    fn state_of(&self, key: MessageKey, row_key: &[u8], word: u32) -> StoreResult<(u8, MessageState)> {
+        if let Some(Some(row)) = self.staged.staged(Space::States, row_key) {
+            return states::decode(row);
+        }
+        if let Some(known) = self.in_flight.get(key) {
+            return Ok(known.clone());
+        }
+        if word::is_changed(word) {
+            let row = self.memory.backend.get(Space::States, row_key)?;
+            return states::decode(&row.ok_or_else(|| damaged("states: a row is missing"))?);
+        }
+        if let Some(birth) = self.memory.births.get(key) {
+            return Ok(birth);
+        }
+        let record = messages::read(&*self.memory.backend, key)?;
+        let record = record.ok_or_else(|| damaged("messages: a record is missing"))?;
+        Ok((record.rank(), record.initial_state()))
     }
 
     fn delivery(&mut self, delivery: &Delivery) -> StoreResult<()> {

@@ -4,7 +4,8 @@
 //! - [`keys`]: the registry of key spaces and prefixes, with the schema drawn; `tables/`: one file per table.
 //! - [`committer`]: the one thread that writes; [`group`]: what it does with a batch; [`staged`]: the writes of a group.
 //! - [`columns`]: packed columns that answer lists and exact totals; [`search`]: the words of messages.
-//! - [`catalog`]: the few rows held in memory; [`frontier`]: where the live part of a queue begins.
+//! - [`catalog`]: the few rows held in memory; [`recent`]: what a step would read again; [`frontier`]: where the live part of
+//!   a queue begins.
 //! - [`backend`]: what is asked of a key space, [`fjall`] the one that is used, [`faults`] one that fails on purpose.
 //! - [`migrate`]: schema versions; [`verify`] and [`snapshot`]: the store checked and written as text.
 //!
@@ -23,7 +24,10 @@ mod frontier;
 mod group;
 mod keys;
 mod memory;
+#[cfg(test)]
+mod memory_backend;
 mod migrate;
+mod recent;
 mod search;
 mod snapshot;
 mod staged;
@@ -190,6 +194,8 @@ fn open_over(
         health: RwLock::new(StoreHealth::Good),
         observer: RwLock::new(None),
         whole: Mutex::new(()),
+        births: recent::Births::default(),
+        writing_since: Mutex::new(None),
     });
     let (requests, waiting) = mpsc::channel(options.waiting_batches.max(1));
     let committer = committer::Committer {
@@ -198,6 +204,7 @@ fn open_over(
         clock: clock.clone(),
         entropy,
         requests: waiting,
+        in_flight: recent::InFlight::default(),
         bounds: committer::Bounds {
             batches: options.group_batches.max(1),
             messages: options.group_messages.max(1),

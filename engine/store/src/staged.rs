@@ -26,13 +26,16 @@ impl<'a> Staged<'a> {
     }
 
     pub(crate) fn get(&self, space: Space, key: &[u8]) -> StoreResult<Option<Bytes>> {
-        // Most groups stage nothing in most spaces; the key is only made when something may be found by it.
-        if !self.rows.is_empty()
-            && let Some(row) = self.rows.get(&(space, Bytes::from(key)))
-        {
-            return Ok(row.clone());
+        match self.staged(space, key) {
+            Some(row) => Ok(row.clone()),
+            None => self.backend.get(space, key),
         }
-        self.backend.get(space, key)
+    }
+
+    /// What this group did to a key, if anything.
+    pub(crate) fn staged(&self, space: Space, key: &[u8]) -> Option<&Option<Bytes>> {
+        // The key is only made when something may be found by it.
+        if self.rows.is_empty() { None } else { self.rows.get(&(space, Bytes::from(key))) }
     }
 
     /// The rows that start with `prefix`, in order. For short prefixes' worth of rows only: it collects them.

@@ -62,7 +62,9 @@ impl DiskStore {
             if pombo_domain::ids::message_serial(message.id) != Some(key.serial) {
                 problems.add(|| format!("{key:?}: its id carries another serial"));
             }
-            let state = match backend.get(Space::States, &keys::message(key))? {
+            let state_row = backend.get(Space::States, &keys::message(key))?;
+            let changed = state_row.is_some();
+            let state = match state_row {
                 Some(row) => {
                     state_rows += 1;
                     let (rank, state) = states::decode(&row)?;
@@ -82,7 +84,8 @@ impl DiskStore {
             }
             counts.entry(key.tenant).or_default()[state.status as usize] += 1;
             let print = message.content.external_id.as_deref().map(|id| self.print_of(id));
-            let word = word::pack(state.status, message.content.message_type, connector);
+            let born = word::pack(state.status, message.content.message_type, connector);
+            let word = if changed { word::stepped(born, state.status) } else { born };
             let row = self.memory.columns.of(key.tenant).and_then(|columns| columns.read().row(key.serial));
             if row != Some(Row { word, at: message.created_at, print }) {
                 problems.add(|| format!("{key:?}: its columns differ from its record and state"));

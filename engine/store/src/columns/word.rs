@@ -1,8 +1,8 @@
 //! A message's attributes in one packed word.
 //!
 //! ```text
-//! bit  31     30   29 ........... 6   5 .. 3   2 .. 0
-//!      alive  0    connector          type     status
+//! bit  31     30       29 ........... 6   5 .. 3   2 .. 0
+//!      alive  changed  connector          type     status
 //! ```
 
 use pombo_domain::ConnectorIndex;
@@ -13,6 +13,7 @@ const TYPE_SHIFT: u32 = 3;
 const TYPE: u32 = 0b111 << TYPE_SHIFT;
 const CONNECTOR_SHIFT: u32 = 6;
 const CONNECTOR: u32 = 0x00ff_ffff << CONNECTOR_SHIFT;
+const CHANGED: u32 = 1 << 30;
 const ALIVE: u32 = 1 << 31;
 
 /// Packs.
@@ -20,9 +21,14 @@ pub(crate) fn pack(status: Status, kind: MessageType, connector: ConnectorIndex)
     ALIVE | (status as u32) | ((kind as u32) << TYPE_SHIFT) | ((connector.0 & 0x00ff_ffff) << CONNECTOR_SHIFT)
 }
 
-/// The same message in another status.
-pub(crate) fn with_status(word: u32, status: Status) -> u32 {
-    (word & !STATUS) | status as u32
+/// The same message after a step, now in `status`.
+pub(crate) fn stepped(word: u32, status: Status) -> u32 {
+    (word & !STATUS) | CHANGED | status as u32
+}
+
+/// Whether it ever made a step; if not, it has no row among the states.
+pub(crate) fn is_changed(word: u32) -> bool {
+    word & CHANGED != 0
 }
 
 /// The number of its status.

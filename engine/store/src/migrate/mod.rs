@@ -2,6 +2,9 @@
 //! rises when data written by an older engine must be rewritten before this one can read it. A newer version than this
 //! engine's is refused: what it means is not known here.
 
+#[cfg(test)]
+mod fixture;
+
 use crate::Error;
 use crate::backend::{Backend, Bytes, KeyRange, Order, Write};
 use crate::keys::{self, Space};
@@ -57,4 +60,55 @@ fn is_empty(backend: &dyn Backend) -> Result<bool, Error> {
         }
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory_backend::MemoryBackend;
+
+    fn number(backend: &MemoryBackend, name: &str) -> u64 {
+        meta::number(backend, name).expect("readable").unwrap_or_default()
+    }
+
+    fn add(backend: &dyn Backend, by: u64) -> Result<(), Error> {
+        let old = meta::number(backend, "proof")?.unwrap_or_default();
+        Ok(put_number(backend, "proof", old * 10 + by)?)
+    }
+
+    const STEPS: &[Migration] = &[
+        Migration { from: 1, run: |backend| add(backend, 1) },
+        Migration { from: 2, run: |backend| add(backend, 2) },
+        Migration { from: 3, run: |_| Err(Error::Damaged("half way".to_owned())) },
+    ];
+
+    #[test]
+    fn a_new_store_has_the_present_version_and_runs_no_step() {
+        let backend = MemoryBackend::default();
+        bring_to(&backend, 3, STEPS).expect("nothing to do");
+        assert_eq!((number(&backend, meta::SCHEMA), number(&backend, "proof")), (3, 0));
+    }
+
+    #[test]
+    fn an_old_store_takes_each_step_once_and_in_order() {
+        let backend = MemoryBackend::default();
+        bring_to(&backend, 1, STEPS).expect("new");
+        bring_to(&backend, 3, STEPS).expect("two steps");
+        bring_to(&backend, 3, STEPS).expect("none left");
+        assert_eq!((number(&backend, meta::SCHEMA), number(&backend, "proof")), (3, 12));
+        assert!(matches!(bring_to(&backend, 4, STEPS), Err(Error::Damaged(_))));
+        assert_eq!(number(&backend, meta::SCHEMA), 3, "a step that fails is not counted");
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_refused() {
+        let newer = MemoryBackend::default();
+        bring_to(&newer, 9, &[]).expect("new");
+        let refused = bring_to(&newer, 1, &[]);
+        assert!(matches!(refused, Err(Error::TooNew { found: 9, known: 1 })));
+        assert!(matches!(bring_to(&newer, 10, &[]), Err(Error::TooOld { found: 9, known: 10 })));
+        let unmarked = MemoryBackend::default();
+        put_number(&unmarked, "anything", 1).expect("written");
+        assert!(matches!(bring_to(&unmarked, 1, &[]), Err(Error::Damaged(_))));
+    }
 }

@@ -30,7 +30,11 @@ pub(super) struct Connectors;
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateConnector {
     /// Display name.
-    #[oai(validator(min_length = 1, max_length = 120))]
+    #[oai(validator(
+        min_length = 1,
+        max_length = 120,
+        pattern = "^[^\\x00-\\x20\\x7f-\\xa0]([^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0])?$"
+    ))]
     name: String,
     /// The plugin's name; the list of plugins has it.
     plugin: String,
@@ -47,7 +51,14 @@ pub(super) struct CreateConnector {
 #[serde(deny_unknown_fields)]
 pub(super) struct UpdateConnector {
     /// New display name.
-    #[oai(nullable, validator(min_length = 1, max_length = 120))]
+    #[oai(
+        nullable,
+        validator(
+            min_length = 1,
+            max_length = 120,
+            pattern = "^[^\\x00-\\x20\\x7f-\\xa0]([^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0])?$"
+        )
+    )]
     name: Option<String>,
     /// New configuration, replaced as a whole; but a secret field that is left out stays, and one that is `null` is removed.
     #[oai(nullable)]
@@ -60,7 +71,7 @@ pub(super) struct UpdateConnector {
 #[serde(deny_unknown_fields)]
 pub(super) struct PauseConnector {
     /// For people.
-    #[oai(nullable, validator(max_length = 500))]
+    #[oai(nullable, validator(max_length = 500, pattern = "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$"))]
     reason: Option<String>,
 }
 

@@ -308,7 +308,7 @@ pub(super) struct PageMeta {
 #[serde(deny_unknown_fields)]
 pub(super) struct StopMessage {
     /// For people.
-    #[oai(nullable, validator(max_length = 500))]
+    #[oai(nullable, validator(max_length = 500, pattern = "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$"))]
     reason: Option<String>,
 }
 

@@ -5,13 +5,14 @@
 //! - One file per section, handlers and wire types together. [`import_worker`] runs imports beside the requests.
 //! - [`credentials`]: the operator, and a tenant acting on itself. [`surround`]: queries that an operation does not know, and
 //!   the request's id in each error. [`wire`]: the few forms that every section shares.
-//! - [`parts`]: what the server must give besides the commands.
+//! - [`document`]: the OpenAPI document, completed. [`parts`]: what the server must give besides the commands.
 //!
 //! Must not know the other facades: they share behaviour through the commands alone.
 
 mod connectors;
 mod credentials;
 mod deliveries;
+mod document;
 mod health;
 mod import_worker;
 mod imports;
@@ -27,6 +28,7 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 mod users;
+mod webhook_secret;
 mod wire;
 
 use std::sync::Arc;
@@ -67,6 +69,8 @@ enum Section {
     Templates,
     /// Status changes on their way to a `webhookUrl`.
     Deliveries,
+    /// What webhooks are signed with.
+    WebhookSecret,
     /// Files of messages.
     Media,
     /// How the engine is.
@@ -77,6 +81,7 @@ type Operations = (
     tenants::Tenants,
     users::Users,
     keys::Keys,
+    webhook_secret::WebhookSecrets,
     plugins::Plugins,
     connectors::Connectors,
     pace::PaceOfConnectors,
@@ -95,6 +100,7 @@ fn service() -> OpenApiService<Operations, ()> {
         tenants::Tenants,
         users::Users,
         keys::Keys,
+        webhook_secret::WebhookSecrets,
         plugins::Plugins,
         connectors::Connectors,
         pace::PaceOfConnectors,
@@ -122,14 +128,12 @@ pub fn control_service(state: Arc<ApiState>, parts: ControlParts) -> BoxEndpoint
 
 /// The facade's OpenAPI document, as it is kept in `openapi/control.json`.
 pub fn control_document() -> String {
-    let mut document = service().spec();
-    document.push('\n');
-    document
+    document::complete(&service().spec())
 }
 
 /// The table of its operations, as it is kept in `openapi/control.md`.
 pub fn control_operations() -> String {
-    operation_table("Control API operations", "/", "engine/api/src/control", &control_document())
+    operation_table("Control API operations", "/", "engine/api/src/control", Operations::meta())
 }
 
 /// Its page of the documentation.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pombo_domain::{ConnectorIndex, Timestamp};
+use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
 
 use super::import_worker::ImportWorker;
 
@@ -54,6 +54,8 @@ pub struct ControlParts {
     pub readiness: Arc<dyn Readiness>,
     /// All metrics in Prometheus' text form.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// What a tenant's webhooks are signed with.
+    pub webhook_secret: Arc<dyn Fn(TenantIndex) -> Vec<u8> + Send + Sync>,
     /// Takes the uploaded workbooks.
     pub imports: ImportWorker,
 }

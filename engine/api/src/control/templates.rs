@@ -28,7 +28,7 @@ pub(super) struct Templates;
 #[serde(deny_unknown_fields)]
 pub(super) struct RenderPreview {
     /// Text with `{Olá|Oi}` and `{{ nome }}`.
-    #[oai(validator(min_length = 1, max_length = 65536))]
+    #[oai(validator(min_length = 1, max_length = 65536, pattern = "^[^\\x00]*$"))]
     template: String,
     /// The variables' values.
     #[oai(default)]

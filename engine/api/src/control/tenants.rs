@@ -24,7 +24,11 @@ pub(super) struct Tenants;
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateTenant {
     /// Display name.
-    #[oai(validator(min_length = 1, max_length = 120))]
+    #[oai(validator(
+        min_length = 1,
+        max_length = 120,
+        pattern = "^[^\\x00-\\x20\\x7f-\\xa0]([^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0])?$"
+    ))]
     name: String,
 }
 

@@ -25,13 +25,20 @@ pub(super) struct Users;
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateUser {
     /// Login; unique in the whole engine.
-    #[oai(validator(max_length = 254))]
+    #[oai(validator(
+        max_length = 254,
+        pattern = "^[^\\s@\\x00-\\x20\\x7f-\\xa0]{1,64}@([A-Za-z0-9-]+\\.)+[A-Za-z0-9-]+$"
+    ))]
     email: String,
     /// Display name.
-    #[oai(validator(min_length = 1, max_length = 120))]
+    #[oai(validator(
+        min_length = 1,
+        max_length = 120,
+        pattern = "^[^\\x00-\\x20\\x7f-\\xa0]([^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0])?$"
+    ))]
     name: String,
     /// At least 10 characters.
-    #[oai(validator(min_length = 10, max_length = 128))]
+    #[oai(validator(min_length = 10, max_length = 128, pattern = "^[^\\x00]*$"))]
     password: String,
 }
 

@@ -158,25 +158,29 @@ pub fn hash_api_key(key: &str) -> [u8; 32] {
     Sha256::digest(key.as_bytes()).into()
 }
 
-/// A login as it is stored: trimmed and in lower case. One `@`, something on both sides, a dot after it, no spaces.
+/// A login as it is stored: trimmed and in lower case. One `@`, something before it, a domain name with a dot after it, no
+/// spaces.
 fn checked_email(email: &str) -> Result<String, String> {
     let email = email.trim().to_lowercase();
     let shape = match email.split_once('@') {
         Some((local, domain)) => {
             !local.is_empty()
-                && local.len() <= 64
-                && !domain.contains('@')
+                && local.chars().count() <= 64
                 && domain.split('.').count() >= 2
-                && domain.split('.').all(|label| !label.is_empty())
+                && domain.split('.').all(is_label)
         }
         None => false,
     };
     let clean = !email.chars().any(|c| c.is_whitespace() || c.is_control());
-    if shape && clean && email.len() <= 254 {
+    if shape && clean && email.chars().count() <= 254 {
         Ok(email)
     } else {
         Err("give an e-mail address such as name@example.com".to_owned())
     }
+}
+
+fn is_label(label: &str) -> bool {
+    !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 fn check_password(password: &str) -> Result<(), String> {

@@ -348,6 +348,15 @@ async fn deliveries_are_listed_shown_and_replayed() {
 }
 
 #[tokio::test]
+async fn each_tenant_has_its_own_webhook_secret() {
+    let engine = Engine::new().await;
+    let mine = engine.get(&engine.a, "/v1/webhook-secret").await.expect(200);
+    assert_eq!(mine, json!({"secret": "whsec_AQEB"}));
+    assert_ne!(engine.get(&engine.b, "/v1/webhook-secret").await.expect(200), mine);
+    engine.ask("GET", "/v1/webhook-secret", &[], None).await.error(401);
+}
+
+#[tokio::test]
 async fn a_preview_shows_texts_or_where_the_template_is_wrong() {
     let engine = Engine::new().await;
     let ask = |body| engine.post(&engine.a, "/v1/render/preview", body);

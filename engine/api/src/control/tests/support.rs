@@ -126,6 +126,7 @@ impl Engine {
             pace: self.fixed.clone(),
             readiness: self.fixed.clone(),
             metrics: Arc::new(|| "pombo_up 1\n".to_owned()),
+            webhook_secret: Arc::new(|tenant| vec![tenant.0 as u8; 3]),
             imports,
         };
         self.service = Some(control_service(self.state.clone(), parts));

@@ -20,7 +20,6 @@ use poem::EndpointExt;
 use pombo_api::control::{self, ControlParts, ImportWorker};
 use pombo_api::docs::Docs;
 use pombo_api::{ApiState, Services, application, sendsync};
-use pombo_scheduler::SigningSecrets;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapters::keys::RootKey;
@@ -106,14 +105,12 @@ async fn with_store(
     let metrics = Arc::new(Metrics::new(started, sources));
     let http_metrics = metrics.http.clone();
     let state = ApiState::new(commands, parts::api_options(config, &root, &operator));
-    let webhook_secrets = parts::webhook_secrets(&root);
     let control_parts = ControlParts {
         pace: Arc::new(views::Paces(scheduler.clone())),
         readiness: Arc::new(views::Ready { store: store.clone(), draining: draining.clone() }),
         metrics: Arc::new(move || metrics.text()),
         webhook_secret: parts::webhook_secret(&root),
         imports,
-        webhook_secret: Arc::new(move |tenant| webhook_secrets.webhook_secret(tenant)),
     };
     let services = Services {
         sendsync: sendsync::sendsync_service(Arc::clone(&state)),

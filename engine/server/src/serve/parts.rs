@@ -210,11 +210,6 @@ pub(super) fn webhook_secret(root: &RootKey) -> Arc<dyn Fn(pombo_domain::TenantI
     Arc::new(move |tenant| pombo_scheduler::SigningSecrets::webhook_secret(&secrets, tenant))
 }
 
-/// What webhooks are signed with.
-pub(super) fn webhook_secrets(root: &RootKey) -> WebhookSecrets {
-    WebhookSecrets(root.derive("webhooks"))
-}
-
 fn scheduler_options(config: &Config) -> pombo_scheduler::Options {
     let settings = &config.scheduler;
     let webhooks = &config.webhooks;

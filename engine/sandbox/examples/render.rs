@@ -71,7 +71,8 @@ async fn main() {
         .map(|i| json!({"nome": format!("Maria da Silva {i}"), "pedido": 4000 + i, "cidade": "São Paulo", "vip": i % 2 == 0}))
         .map(|v: Value| v.to_string().into())
         .collect();
-    let body = "o pedido {{ pedido }} saiu para entrega em {{ cidade }} e chega até as 18h. Obrigado por comprar conosco!";
+    let body =
+        "o pedido {{ pedido }} saiu para entrega em {{ cidade }} e chega até as 18h. Obrigado por comprar conosco!";
     let spun = format!("{{Olá|Oi|Bom dia}} {{{{ nome }}}}, {body} {{Abraço|Até logo}}.");
     let drawn = format!(
         "{{% set d = draw(3) %}}{{% if d == 0 %}}Olá{{% elif d == 1 %}}Oi{{% else %}}Bom dia{{% endif %}} {{{{ nome }}}}, {body} \
@@ -86,7 +87,10 @@ async fn main() {
     {
         let native = native(theirs, &variables);
         let ours = sandboxed(&*renderer, ours, &variables).await;
-        println!("{}", json!({"figure": "render", "template": name, "ours": ours, "peer": native, "ratio": ours / native, "unit": "µs a text"}));
+        println!(
+            "{}",
+            json!({"figure": "render", "template": name, "ours": ours, "peer": native, "ratio": ours / native, "unit": "µs a text"})
+        );
     }
 
     world.start(1, "noop", json!({})).await;

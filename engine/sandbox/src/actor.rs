@@ -17,7 +17,7 @@ use crate::limits::{REASON_BYTES, cut};
 use crate::pulse::Starved;
 use crate::registry::ConnectorPlugin;
 use crate::state::{Context, Services, store};
-use crate::stateless::root;
+use crate::stateless::{made, root};
 use crate::worlds;
 
 /// How long `stop` and the end of `run` may take after the last send.
@@ -96,9 +96,10 @@ pub(crate) async fn serve(
     jobs: &mut mpsc::Receiver<Job>,
 ) -> Ended {
     let (mut store, pulse) = store(engine, plugin.name.clone(), services, Some(context.clone()));
-    let instance = match plugin.pre.instantiate_async(&mut store).await {
+    let making = plugin.pre.instantiate_async(&mut store);
+    let instance = match made(&pulse, services.limits.host_call, making).await {
         Ok(instance) => instance,
-        Err(error) => return Ended::Failed(format!("no instance can be made: {}", root(&error))),
+        Err(error) => return Ended::Failed(error.to_string()),
     };
     let most = usize::from(plugin.description.max_in_flight);
     let needs_session = plugin.description.needs_session;

@@ -60,7 +60,9 @@ impl Cache {
             // this component (its digest is in the name) by an engine with these settings and this version (so is theirs).
             match unsafe { Component::deserialize_file(engine, &path) } {
                 Ok(component) => return Ok(component),
-                Err(error) => tracing::warn!(%error, path = %path.display(), "compiled code is not usable; compiling again"),
+                Err(error) => {
+                    tracing::warn!(%error, path = %path.display(), "compiled code is not usable; compiling again")
+                }
             }
         }
         let native = engine.precompile_component(component)?;

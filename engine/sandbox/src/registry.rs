@@ -136,7 +136,12 @@ impl Registry {
                 if self.connectors.contains_key(&name) {
                     return Err(format!("a plugin named {name:?} is there already"));
                 }
-                tracing::info!(plugin = name, version = plugin.description.version, digest = plugin.description.digest, "plugin loaded");
+                tracing::info!(
+                    plugin = name,
+                    version = plugin.description.version,
+                    digest = plugin.description.digest,
+                    "plugin loaded"
+                );
                 self.connectors.insert(name, Arc::new(*plugin));
             }
             Loaded::Renderer(pre) => {
@@ -201,8 +206,9 @@ impl Loader<'_> {
         label: &str,
     ) -> Result<Loaded, String> {
         let digest = digest(component);
-        let component: Component =
-            cache.load(self.engine, component, &digest).map_err(|e| format!("is no component that this engine can run: {e:#}"))?;
+        let component: Component = cache
+            .load(self.engine, component, &digest)
+            .map_err(|e| format!("is no component that this engine can run: {e:#}"))?;
         let kind = component.component_type();
         let unknown: Vec<_> =
             kind.imports(self.engine).map(|(name, _)| name.to_owned()).filter(|name| !offered(name)).collect();

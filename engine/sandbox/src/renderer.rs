@@ -10,7 +10,7 @@ use wasmtime::Engine;
 
 use crate::bindings::renderer::{Renderer, RendererPre};
 use crate::state::{HostState, Services, store};
-use crate::stateless::{CallError, Slot, bounded, root};
+use crate::stateless::{CallError, Slot, bounded, made};
 use crate::worlds;
 
 /// Texts in one call.
@@ -47,7 +47,8 @@ impl Renderers {
             return Ok(slot);
         }
         let (mut store, pulse) = store(&self.engine, self.plugin.clone(), &self.services, None);
-        let instance = self.pre.instantiate_async(&mut store).await.map_err(|e| CallError::NoInstance(root(&e)))?;
+        let limit = self.services.limits.host_call;
+        let instance = made(&pulse, limit, self.pre.instantiate_async(&mut store)).await?;
         Ok(Slot { store, instance, pulse, uses: 0 })
     }
 

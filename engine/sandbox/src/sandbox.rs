@@ -216,9 +216,7 @@ impl Connectors for Sandbox {
         }
         // Held on, it would keep a connector that is being stopped from ending.
         drop(jobs);
-        outcome
-            .await
-            .unwrap_or_else(|_| SendOutcome::Unknown("the plugin failed while it was sending".to_owned()))
+        outcome.await.unwrap_or_else(|_| SendOutcome::Unknown("the plugin failed while it was sending".to_owned()))
     }
 
     fn session(&self, connector: ConnectorIndex) -> SessionState {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use pombo_domain::ConnectorIndex;
 use pombo_domain::TenantIndex;
 use pombo_domain::ports::{Clock, Entropy, MediaStore, OutboundGuard};
-use pombo_domain::ConnectorIndex;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 use wasmtime::component::ResourceTable;

@@ -57,6 +57,18 @@ pub(crate) async fn bounded<R>(
     }
 }
 
+/// Like [`bounded`] for making an instance: a component may run code of its own then.
+pub(crate) async fn made<I>(
+    pulse: &Pulse,
+    limit: Duration,
+    instantiation: impl Future<Output = wasmtime::Result<I>>,
+) -> Result<I, CallError> {
+    bounded(pulse, limit, instantiation).await.map_err(|error| match error {
+        CallError::Trap(why) => CallError::NoInstance(why),
+        other => other,
+    })
+}
+
 /// Calls after which an instance is replaced.
 const USES: u32 = 1000;
 /// Instances at once; more callers wait.
@@ -88,7 +100,8 @@ impl Checkers {
             return Ok(slot);
         }
         let (mut store, pulse) = store(&self.engine, self.plugin.clone(), &self.services, None);
-        let instance = self.pre.instantiate_async(&mut store).await.map_err(|e| CallError::NoInstance(root(&e)))?;
+        let limit = self.services.limits.host_call;
+        let instance = made(&pulse, limit, self.pre.instantiate_async(&mut store)).await?;
         Ok(Slot { store, instance, pulse, uses: 0 })
     }
 

@@ -75,7 +75,8 @@ impl Supervised {
         loop {
             self.context.session.set(SessionState::Connecting);
             let born = Instant::now();
-            let end = serve(&self.engine, &self.plugin, &self.services, &self.context, &self.config, &mut self.jobs).await;
+            let end =
+                serve(&self.engine, &self.plugin, &self.services, &self.context, &self.config, &mut self.jobs).await;
             let (state, pause) = match end {
                 Ended::Drained => break,
                 Ended::Config(why) => (SessionState::Failing(format!("configuration: {why}")), None),

@@ -73,10 +73,27 @@ mod tests {
         let long_local = format!("{}@exemplo.com", "a".repeat(65));
         let long_all = format!("a@{}.com", vec!["b".repeat(60); 5].join("."));
         for bad in [
-            "", " ", "ana", "@exemplo.com", "ana@", "ana@exemplo", "a b@exemplo.com", "ana@exemplo..com", "ana@-exemplo.com",
-            "ana@exemplo.com\r\nBcc: x@y.com", "a\0@exemplo.com", "ana@[127.0.0.1]", "ana@127.0.0.1", "ana@@exemplo.com",
-            "<ana@exemplo.com>", "Ana <ana@exemplo.com>", "a,b@exemplo.com", ".ana@exemplo.com", "5511999998888",
-            &long_local, &long_all,
+            "",
+            " ",
+            "ana",
+            "@exemplo.com",
+            "ana@",
+            "ana@exemplo",
+            "a b@exemplo.com",
+            "ana@exemplo..com",
+            "ana@-exemplo.com",
+            "ana@exemplo.com\r\nBcc: x@y.com",
+            "a\0@exemplo.com",
+            "ana@[127.0.0.1]",
+            "ana@127.0.0.1",
+            "ana@@exemplo.com",
+            "<ana@exemplo.com>",
+            "Ana <ana@exemplo.com>",
+            "a,b@exemplo.com",
+            ".ana@exemplo.com",
+            "5511999998888",
+            &long_local,
+            &long_all,
         ] {
             assert!(normalise(bad).is_err(), "{bad:?}");
         }

@@ -142,7 +142,11 @@ fn subject(config: &Config, content: &TextContent, contact: Option<&str>) -> Str
         let line = content.text.lines().map(one_line).find(|l| !l.is_empty())?;
         Some(shortened(line.replace(['*', '_', '~', '`'], "").trim(), 78)).filter(|s| !s.is_empty())
     };
-    given.map(|s| shortened(&s, 500)).or_else(configured).or_else(first_line).unwrap_or_else(|| "(sem assunto)".to_owned())
+    given
+        .map(|s| shortened(&s, 500))
+        .or_else(configured)
+        .or_else(first_line)
+        .unwrap_or_else(|| "(sem assunto)".to_owned())
 }
 
 /// RFC 2369 and RFC 8058.
@@ -182,9 +186,9 @@ fn file_name(file: &Attachment) -> String {
 /// The declared type where it is one that may be sent in base64, else the one that says nothing.
 fn content_type(file: &Attachment) -> ContentType {
     let declared = file.content_type.trim();
-    let composite = ["multipart/", "message/"].iter().any(|p| {
-        declared.get(..p.len()).is_some_and(|start| start.eq_ignore_ascii_case(p))
-    });
+    let composite = ["multipart/", "message/"]
+        .iter()
+        .any(|p| declared.get(..p.len()).is_some_and(|start| start.eq_ignore_ascii_case(p)));
     let plain = declared.bytes().all(|b| b.is_ascii_graphic() || b == b' ') && declared.len() <= 200;
     let parsed = if composite || !plain { None } else { ContentType::parse(declared).ok() };
     parsed.or_else(|| ContentType::parse("application/octet-stream").ok()).unwrap_or(ContentType::TEXT_PLAIN)

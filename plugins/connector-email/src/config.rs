@@ -169,7 +169,10 @@ mod tests {
             (r#"{"host":"h","from":{"email":"a@b.co"},"replyTo":"x"}"#, "replyTo"),
             (r#"{"host":"h","from":{"email":"a@b.co"},"domain":"a b"}"#, "domain"),
             (r#"{"host":"h","from":{"email":"a@b.co"},"listUnsubscribe":{"url":"http://x"}}"#, "listUnsubscribe.url"),
-            (r#"{"host":"h","from":{"email":"a@b.co"},"listUnsubscribe":{"url":"https://x>\r\nX: y"}}"#, "listUnsubscribe.url"),
+            (
+                r#"{"host":"h","from":{"email":"a@b.co"},"listUnsubscribe":{"url":"https://x>\r\nX: y"}}"#,
+                "listUnsubscribe.url",
+            ),
             (r#"{"host":"h","from":{"email":"a@b.co"},"surprise":1}"#, "surprise"),
         ] {
             let error = Config::read(json).expect_err(json);

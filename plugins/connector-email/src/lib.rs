@@ -58,7 +58,10 @@ impl Connector for Email {
         };
         let _turn = self.gate.enter().await;
         #[cfg(target_arch = "wasm32")]
-        return outcome::of(smtp::submit(self.config.server(), composed.envelope, composed.segments).await, composed.message_id);
+        return outcome::of(
+            smtp::submit(self.config.server(), composed.envelope, composed.segments).await,
+            composed.message_id,
+        );
         #[cfg(not(target_arch = "wasm32"))]
         Outcome::Disconnected(format!("no engine here to submit {}", composed.message_id))
     }

@@ -6,7 +6,9 @@
 /// The text as a whole HTML document.
 pub(crate) fn to_html(text: &str) -> String {
     let mut out = String::with_capacity(text.len() * 2 + 256);
-    out.push_str("<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"></head>\n<body><div style=\"font-family:sans-serif\">");
+    out.push_str(
+        "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"></head>\n<body><div style=\"font-family:sans-serif\">",
+    );
     let mut rest = text;
     while let Some(open) = rest.find("```") {
         let after = &rest[open + 3..];
@@ -161,7 +163,9 @@ mod tests {
 
     #[test]
     fn what_is_no_mark_stays() {
-        for same in ["2*3*4", "a * b * c", "snake_case_name", "*a", "* a*", "**", "***", "*a\nb*", "``````", "```a", "a*b*"] {
+        for same in
+            ["2*3*4", "a * b * c", "snake_case_name", "*a", "* a*", "**", "***", "*a\nb*", "``````", "```a", "a*b*"]
+        {
             assert_eq!(html(same), same.replace('\n', "<br>\n"), "{same}");
         }
     }

@@ -268,7 +268,21 @@ fn is_variable(inner: &str) -> bool {
     word(inner)
         && !matches!(
             inner,
-            "true" | "True" | "false" | "False" | "none" | "None" | "loop" | "self" | "not" | "and" | "or" | "in" | "is"
-                | "if" | "else" | "super"
+            "true"
+                | "True"
+                | "false"
+                | "False"
+                | "none"
+                | "None"
+                | "loop"
+                | "self"
+                | "not"
+                | "and"
+                | "or"
+                | "in"
+                | "is"
+                | "if"
+                | "else"
+                | "super"
         )
 }

@@ -30,7 +30,9 @@ fn problem(template: &str, variables: &str) -> (String, u32, u32) {
 
 #[test]
 fn literal_text_comes_out_as_it_was() {
-    for same in ["", "olá", "a|b", "a } b", "linha\n", "{texto}", "{ \"a\": 1 }", "{}", "50% {ok", "\\n C:\\dir", "a\u{0301}🕊"] {
+    for same in
+        ["", "olá", "a|b", "a } b", "linha\n", "{texto}", "{ \"a\": 1 }", "{}", "50% {ok", "\\n C:\\dir", "a\u{0301}🕊"]
+    {
         assert_eq!(text(same, ""), same);
     }
 }
@@ -90,7 +92,10 @@ fn what_a_variable_inserts_is_never_a_template() {
 #[test]
 fn values_print_as_minijinja_prints_them() {
     let values = r#"{"i":-3,"f":1.5,"b":true,"l":[1,"a"],"o":{"x":{"y":2}},"big":18446744073709551615}"#;
-    assert_eq!(text("{{i}} {{ f }} {{b}} {{ l[1] }} {{ o.x.y }} {{ big }}", values), "-3 1.5 True a 2 18446744073709551615");
+    assert_eq!(
+        text("{{i}} {{ f }} {{b}} {{ l[1] }} {{ o.x.y }} {{ big }}", values),
+        "-3 1.5 True a 2 18446744073709551615"
+    );
 }
 
 #[test]
@@ -144,7 +149,13 @@ fn mistakes_say_where_and_what_to_write() {
     assert!(m.contains("syntax error"), "{m}");
     assert_eq!(l, 2);
     assert!(problem("{{ nome|nada }}", r#"{"nome":"x"}"#).0.contains("nada"));
-    for other in ["{% include '0' %}", "{%- extends '0' %}", "{%import '0' as x%}", "{% from '0' import x %}", "{% block a %}{% endblock %}"] {
+    for other in [
+        "{% include '0' %}",
+        "{%- extends '0' %}",
+        "{%import '0' as x%}",
+        "{% from '0' import x %}",
+        "{% block a %}{% endblock %}",
+    ] {
         assert!(problem(other, "").0.contains("not available"), "{other}");
     }
     assert!(problem("{{ x }}", "[1]").0.contains("JSON object"));
@@ -183,7 +194,8 @@ fn figures_multiply_along_and_add_across() {
 
 #[test]
 fn compile_names_the_variables_and_preview_shows_texts() {
-    let info = Templates::compile("{Oi|Olá} {{ nome }} {% if idade > 3 %}{{ cidade|upper }}{% endif %}").expect("compiles");
+    let info =
+        Templates::compile("{Oi|Olá} {{ nome }} {% if idade > 3 %}{{ cidade|upper }}{% endif %}").expect("compiles");
     assert_eq!(info.variables, ["cidade", "idade", "nome"]);
     assert_eq!(Templates::compile("{{ b }}{x|{{ a }}}").expect("compiles").variables, ["a", "b"]);
     let shown = Templates::preview("{a|b|c} {{ nome }}", r#"{"nome":"Ana"}"#, 5, 20).expect("renders");
@@ -214,7 +226,8 @@ fn many_different_templates_do_not_pile_up() {
 
 /// Templates of text, choices and simple variables.
 fn simple_template() -> impl Strategy<Value = String> {
-    let leaf = prop_oneof!["[a-zé \\n]{0,6}", Just("{{ nome }}".to_owned()), Just(r"\{".to_owned()), Just("{x}".to_owned())];
+    let leaf =
+        prop_oneof!["[a-zé \\n]{0,6}", Just("{{ nome }}".to_owned()), Just(r"\{".to_owned()), Just("{x}".to_owned())];
     leaf.prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 1..4).prop_map(|parts| parts.join("-")),

@@ -20,10 +20,7 @@ pub(crate) struct Variables<'a>(Vec<(Cow<'a, str>, Scalar<'a>)>);
 
 impl<'a> Variables<'a> {
     /// `json` is an object or empty. A null is the same as no variable at all.
-    pub(crate) fn read(
-        json: &'a str,
-        extra: impl Iterator<Item = (&'a str, &'a str)>,
-    ) -> Result<Self, String> {
+    pub(crate) fn read(json: &'a str, extra: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Self, String> {
         let mut all: Vec<_> = extra.map(|(n, v)| (Cow::Borrowed(n), Scalar::Text(Cow::Borrowed(v)))).collect();
         if !json.trim().is_empty() {
             let object: Variables<'a> =

@@ -31,7 +31,12 @@ pub(crate) fn with_secrets(context: &Context, value: &str, encrypted: bool) -> R
 }
 
 /// The URL, if the connector may call it.
-pub(crate) fn checked_url(context: &Context, services: &Services, url: &str, schemes: [&str; 2]) -> Result<Url, http::Error> {
+pub(crate) fn checked_url(
+    context: &Context,
+    services: &Services,
+    url: &str,
+    schemes: [&str; 2],
+) -> Result<Url, http::Error> {
     let url = Url::parse(url).map_err(|e| http::Error::Invalid(format!("not a URL: {e}")))?;
     if !schemes.contains(&url.scheme()) {
         return Err(http::Error::Invalid(format!("the URL must begin with {}:// or {}://", schemes[0], schemes[1])));

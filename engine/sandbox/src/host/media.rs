@@ -69,9 +69,12 @@ fn failed(error: MediaError) -> media::Error {
     }
 }
 
+/// Taken out by the call that finishes it.
+type Writing = Arc<tokio::sync::Mutex<Option<Box<dyn MediaWriter>>>>;
+
 /// A file that a guest is writing.
 #[allow(unreachable_pub, reason = "the generated bindings re-export it")]
-pub struct Upload(Arc<tokio::sync::Mutex<Option<Box<dyn MediaWriter>>>>);
+pub struct Upload(Writing);
 
 impl media::Host for HostState {}
 
@@ -108,7 +111,7 @@ impl media::HostUpload for HostState {
 fn writer<T: Send + 'static>(
     accessor: &Accessor<T, HasSelf<HostState>>,
     upload: &Resource<Upload>,
-) -> Result<(Arc<tokio::sync::Mutex<Option<Box<dyn MediaWriter>>>>, Arc<Services>), media::Error> {
+) -> Result<(Writing, Arc<Services>), media::Error> {
     accessor.with(|mut access| {
         let state = access.get();
         let writer = state.table.get(upload).map_err(|_| media::Error::NotFound)?.0.clone();

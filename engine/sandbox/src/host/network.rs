@@ -58,7 +58,9 @@ pub(crate) async fn connect(addresses: &[SocketAddr], limit: Duration) -> Result
 }
 
 /// TLS with the public authorities and `extra` ones.
-pub(crate) fn tls(extra: impl IntoIterator<Item = rustls::pki_types::CertificateDer<'static>>) -> Result<ClientConfig, rustls::Error> {
+pub(crate) fn tls(
+    extra: impl IntoIterator<Item = rustls::pki_types::CertificateDer<'static>>,
+) -> Result<ClientConfig, rustls::Error> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     for authority in extra {
         roots.add(authority)?;

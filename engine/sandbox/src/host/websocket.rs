@@ -14,11 +14,11 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use wasmtime::component::{Accessor, HasSelf, Resource};
 
+use super::granted;
 use super::http::{checked_url, with_secrets};
 use super::network::{self, Unreachable};
-use super::granted;
-use crate::bindings::host::websocket::{self, Error, Frame, Header};
 use crate::bindings::host::http::Error as HttpError;
+use crate::bindings::host::websocket::{self, Error, Frame, Header};
 use crate::capability::Capability;
 use crate::limits::{WEBSOCKET_MESSAGE_BYTES, cut};
 use crate::state::{Context, HostState, Services};
@@ -53,8 +53,7 @@ async fn connect(context: &Context, services: &Services, url: &str, headers: &[H
     let encrypted = url.scheme() == "wss";
     let host = url.host_str().unwrap_or_default().to_owned();
     let port = url.port_or_known_default().unwrap_or(443);
-    let mut request =
-        url.as_str().into_client_request().map_err(|e| Error::Invalid(cut(&e.to_string(), 200)))?;
+    let mut request = url.as_str().into_client_request().map_err(|e| Error::Invalid(cut(&e.to_string(), 200)))?;
     for header in headers {
         let name = HeaderName::try_from(&header.name)
             .map_err(|_| Error::Invalid(format!("{:?} is no header's name", header.name)))?;

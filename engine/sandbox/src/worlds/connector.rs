@@ -36,9 +36,9 @@ pub(crate) fn outgoing(message: Outgoing) -> wit::Outgoing {
 pub(crate) fn outcome(outcome: wit::Outcome) -> SendOutcome {
     let reason = |text: String| cut(&text, REASON_BYTES);
     match outcome {
-        wit::Outcome::Accepted(id) => SendOutcome::Accepted {
-            provider_id: id.map(|id| cut(&id, PROVIDER_ID_BYTES)).filter(|id| !id.is_empty()),
-        },
+        wit::Outcome::Accepted(id) => {
+            SendOutcome::Accepted { provider_id: id.map(|id| cut(&id, PROVIDER_ID_BYTES)).filter(|id| !id.is_empty()) }
+        }
         wit::Outcome::InvalidRecipient(why) => SendOutcome::InvalidRecipient(reason(why)),
         wit::Outcome::Rejected(why) => SendOutcome::Rejected(reason(why)),
         wit::Outcome::Throttled(throttle) => SendOutcome::Throttled {
@@ -69,8 +69,7 @@ fn feature(feature: wit::Feature) -> &'static str {
 /// A description, checked. `Err` says what is wrong with it.
 pub(crate) fn description(said: wit::Description, digest: &str) -> Result<PluginDescription, String> {
     let is_name = |n: &str| {
-        (1..=64).contains(&n.len())
-            && n.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        (1..=64).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
     if !is_name(&said.name) {
         return Err("its name must be 1 to 64 lower-case letters, digits and dashes".to_owned());
@@ -78,8 +77,8 @@ pub(crate) fn description(said: wit::Description, digest: &str) -> Result<Plugin
     if !is_name(&said.channel) {
         return Err("its channel must be 1 to 64 lower-case letters, digits and dashes".to_owned());
     }
-    let config_schema =
-        serde_json::from_str(&said.config_schema).map_err(|e| format!("its configuration's schema is not JSON: {e}"))?;
+    let config_schema = serde_json::from_str(&said.config_schema)
+        .map_err(|e| format!("its configuration's schema is not JSON: {e}"))?;
     Ok(PluginDescription {
         name: said.name,
         version: cut(&said.version, 64),

@@ -112,7 +112,13 @@ async fn a_configuration_that_cannot_work_is_told_and_not_tried_again() {
     let connecting = world.told.of(1).iter().filter(|s| **s == SessionState::Connecting).count();
     assert_eq!(connecting, 1);
     // A stopped connector's file access ends with it, and a new specification starts it again.
-    world.start(1, "connector-email", json!({"host": "127.0.0.1", "port": 1, "security": "none", "from": {"email": "a@b.co"}})).await;
+    world
+        .start(
+            1,
+            "connector-email",
+            json!({"host": "127.0.0.1", "port": 1, "security": "none", "from": {"email": "a@b.co"}}),
+        )
+        .await;
     let outcome = world.sandbox.send(ConnectorIndex(1), message("a@b.co", "x")).await;
     assert!(matches!(outcome, SendOutcome::Disconnected(_)), "nothing listens there: {outcome:?}");
 }

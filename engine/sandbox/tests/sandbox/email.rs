@@ -109,7 +109,8 @@ async fn a_refused_recipient_does_not_cost_the_connection() {
 async fn attachments_are_streamed_small_and_large() {
     use base64::Engine;
     let wish = Wish::default();
-    let limits = pombo_sandbox::Limits { host_call: Duration::from_secs(20), send: Duration::from_secs(60), ..wish.limits };
+    let limits =
+        pombo_sandbox::Limits { host_call: Duration::from_secs(20), send: Duration::from_secs(60), ..wish.limits };
     let world = world(Wish { limits, ..wish }).await;
     let mail = Mail::start(&[]).await;
     world.start(1, "connector-email", mail.config()).await;

@@ -12,7 +12,8 @@ use crate::support::{Wish, World, built, world};
 
 /// The hostile connector 1 and the good connector 99.
 async fn beside_a_good_one(case: &'static str, config: serde_json::Value, wish: Wish) -> World {
-    let plugins = vec![("case.wasm", built(&format!("hostile/{case}.wasm"))), ("noop.wasm", built("plugins/noop.wasm"))];
+    let plugins =
+        vec![("case.wasm", built(&format!("hostile/{case}.wasm"))), ("noop.wasm", built("plugins/noop.wasm"))];
     let world = world(Wish { plugins, ..wish }).await;
     world.start(99, "noop", json!({})).await;
     world.start(1, &format!("hostile-{case}"), config).await;
@@ -44,7 +45,10 @@ async fn an_endless_loop_is_ended_and_started_again() {
     assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
     // One spun; the others were handed over too, or had not been yet.
     assert!(outcomes.iter().any(|o| matches!(o, SendOutcome::Unknown(_))), "{outcomes:?}");
-    assert!(outcomes.iter().all(|o| matches!(o, SendOutcome::Unknown(_) | SendOutcome::Disconnected(_))), "{outcomes:?}");
+    assert!(
+        outcomes.iter().all(|o| matches!(o, SendOutcome::Unknown(_) | SendOutcome::Disconnected(_))),
+        "{outcomes:?}"
+    );
     meanwhile(&world, world.told.until(1, restarted)).await;
     assert!(world.told.of(1).iter().any(|s| matches!(s, SessionState::Failing(why) if why.contains("processor"))));
 }
@@ -125,7 +129,10 @@ async fn without_the_grant_the_host_refuses_with_words() {
     let config = json!({"host": "127.0.0.1", "port": 1});
     let world = beside_a_good_one("hanging-host-call", config, Wish { smtp_grant: false, ..Wish::default() }).await;
     let outcome = world.send(1, "x").await;
-    assert!(matches!(&outcome, SendOutcome::Temporary(why) if why.contains("\\\"smtp\\\" is not granted")), "{outcome:?}");
+    assert!(
+        matches!(&outcome, SendOutcome::Temporary(why) if why.contains("\\\"smtp\\\" is not granted")),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,7 +154,8 @@ async fn the_guard_decides_which_addresses_are_reached() {
 #[tokio::test(flavor = "multi_thread")]
 async fn stopping_a_hostile_connector_takes_no_longer_than_the_drain() {
     let wish = Wish::default();
-    let limits = pombo_sandbox::Limits { cpu: Duration::from_secs(60), drain: Duration::from_millis(300), ..wish.limits };
+    let limits =
+        pombo_sandbox::Limits { cpu: Duration::from_secs(60), drain: Duration::from_millis(300), ..wish.limits };
     let world = beside_a_good_one("endless-loop", json!({}), Wish { limits, ..wish }).await;
     let send = world.send(1, "x");
     let stop = async {

@@ -30,7 +30,10 @@ async fn what_does_not_fit_is_refused_with_a_reason_and_the_rest_loads() {
         .iter()
         .map(|r| (r.file.file_name().and_then(|n| n.to_str()).expect("named"), r.reason.as_str()))
         .collect();
-    assert_eq!(refused.iter().map(|(f, _)| *f).collect::<Vec<_>>(), ["a-text.wasm", "b-forbidden.wasm", "d-noop-again.wasm", "e-renderer.wasm"]);
+    assert_eq!(
+        refused.iter().map(|(f, _)| *f).collect::<Vec<_>>(),
+        ["a-text.wasm", "b-forbidden.wasm", "d-noop-again.wasm", "e-renderer.wasm"]
+    );
     assert!(refused[0].1.contains("no component"), "{refused:?}");
     assert!(refused[1].1.contains("evil:machine/shell@1.0.0"), "{refused:?}");
     assert!(refused[2].1.contains("there already"), "{refused:?}");
@@ -50,7 +53,8 @@ async fn the_second_start_compiles_nothing_and_old_code_goes() {
     };
     let first = open().await;
     let files = || {
-        let mut all: Vec<_> = std::fs::read_dir(&options.cache_dir).expect("is there").flatten().map(|e| e.path()).collect();
+        let mut all: Vec<_> =
+            std::fs::read_dir(&options.cache_dir).expect("is there").flatten().map(|e| e.path()).collect();
         all.sort();
         all
     };

@@ -42,7 +42,8 @@ async fn a_template_that_fells_the_instance_fails_alone() {
     let heavy = "{% set a = 'x' * 2000000 %}{% set b = [a ~ '1', a ~ '2', a ~ '3', a ~ '4', a ~ '5'] %}{{ b|length }}";
     let mut jobs: Vec<_> = (0..10).map(|i| job("ok {{ 1 + 1 }}", i, "")).collect();
     jobs[3] = job(heavy, 0, "");
-    let results = tokio::time::timeout(Duration::from_secs(20), world.sandbox.renderers().render(jobs)).await.expect("in time");
+    let results =
+        tokio::time::timeout(Duration::from_secs(20), world.sandbox.renderers().render(jobs)).await.expect("in time");
     for (i, result) in results.iter().enumerate() {
         match (i, result) {
             (3, Err(RenderError::Template(p))) => assert!(p.message.contains("within the limits"), "{}", p.message),

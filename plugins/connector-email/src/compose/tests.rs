@@ -38,7 +38,8 @@ fn file(name: &str, kind: &str) -> Attachment {
 }
 
 fn composed(outgoing: &Outgoing, content: &TextContent) -> Composed {
-    compose(&config(), outgoing, content, SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)).expect("composes")
+    compose(&config(), outgoing, content, SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000))
+        .expect("composes")
 }
 
 /// The message with `[id]` where the engine puts media.

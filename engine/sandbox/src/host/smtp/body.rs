@@ -52,7 +52,8 @@ pub(super) async fn read_small(parts: Vec<Part>) -> io::Result<Vec<Part>> {
         });
     }
     // One piece, one write: a message without files leaves in one packet where it can.
-    let mut joined: Vec<u8> = Vec::with_capacity(ready.iter().map(|p| if let Part::Bytes(b) = p { b.len() } else { 0 }).sum());
+    let mut joined: Vec<u8> =
+        Vec::with_capacity(ready.iter().map(|p| if let Part::Bytes(b) = p { b.len() } else { 0 }).sum());
     for part in ready {
         if let Part::Bytes(bytes) = part {
             joined.extend_from_slice(&bytes);
@@ -141,7 +142,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("f");
         std::fs::write(&path, vec![7u8; 60]).expect("written");
-        let (all, progress) = pieces(vec![Part::Bytes(b"a\r\n".to_vec()), Part::File(path), Part::Bytes(b"\r\nz\r\n".to_vec())]);
+        let (all, progress) =
+            pieces(vec![Part::Bytes(b"a\r\n".to_vec()), Part::File(path), Part::Bytes(b"\r\nz\r\n".to_vec())]);
         let text = String::from_utf8(all).expect("ASCII");
         assert_eq!(text, format!("a\r\n{}\r\nBwcH\r\nz", "BwcH".repeat(19)));
         assert!(progress.may_be_accepted());

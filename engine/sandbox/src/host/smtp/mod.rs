@@ -36,7 +36,10 @@ fn not_sent(stage: Stage, reason: impl Into<String>) -> Error {
 /// Whether a server beside loopback may be used without TLS.
 fn plain_allowed(services: &Services, host: &str, port: u16) -> bool {
     let with_port = format!("{host}:{port}");
-    services.smtp_plain_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host) || allowed.eq_ignore_ascii_case(&with_port))
+    services
+        .smtp_plain_hosts
+        .iter()
+        .any(|allowed| allowed.eq_ignore_ascii_case(host) || allowed.eq_ignore_ascii_case(&with_port))
 }
 
 async fn target(context: &Context, services: &Services, server: Server) -> Result<Target, Error> {

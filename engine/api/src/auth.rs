@@ -128,6 +128,22 @@ impl Caller {
             )),
         }
     }
+
+    /// Like [`Self::of`], but each credential that the request carries must be valid by itself.
+    pub fn of_all(request: &Request) -> Result<Self, Failure> {
+        let caller = Self::of(request)?;
+        let state = state_of(request)?;
+        let key = request.headers().get("x-api-key").map(|value| value.to_str().unwrap_or_default().trim());
+        let key_holds = key.is_none_or(|key| matches!(identify_key(state, key), Ok(Some(_))));
+        let bearer_holds = match bearer(request) {
+            Some(token) => identify_bearer(state, token)?.is_some(),
+            None => !request.headers().contains_key(AUTHORIZATION),
+        };
+        if key_holds && bearer_holds {
+            return Ok(caller);
+        }
+        Err(Failure::unauthorized("one of Authorization and X-API-Key is wrong; send only the one that holds"))
+    }
 }
 
 /// `None` when the credential is wrong; an error when that can not be told.
@@ -154,9 +170,7 @@ fn identify_bearer(state: &ApiState, token: &str) -> Result<Option<Identity>, Fa
         return Ok(None);
     }
     match state.tokens.read(token, state.commands.ports().clock.now()) {
-        Some(claims) => {
-            only_unauthenticated(state.commands.identify_user(claims.tenant, claims.sub, &claims.email))
-        }
+        Some(claims) => only_unauthenticated(state.commands.identify_user(claims.tenant, claims.sub, &claims.email)),
         None => Ok(None),
     }
 }
@@ -224,12 +238,8 @@ mod tests {
     use super::*;
 
     fn login() -> LoggedIn {
-        let tenant = Tenant {
-            id: Uuid::from_u128(1),
-            index: TenantIndex(1),
-            name: "Loja".to_owned(),
-            created_at: Timestamp(0),
-        };
+        let tenant =
+            Tenant { id: Uuid::from_u128(1), index: TenantIndex(1), name: "Loja".to_owned(), created_at: Timestamp(0) };
         let user = User {
             id: Uuid::from_u128(2),
             tenant: tenant.index,

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use poem::http::header::AUTHORIZATION;
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
@@ -15,7 +16,7 @@ use crate::error::Failure;
 /// Names the tenant that the operator acts for.
 pub(super) const TENANT_HEADER: &str = "x-pombo-tenant";
 
-/// The operator. Extracting it fails with 401, and with 403 for a valid credential of a tenant.
+/// The operator. Extracting it fails with 401, and with 403 for a tenant's valid token.
 pub(super) struct Operator;
 
 impl Operator {
@@ -24,7 +25,11 @@ impl Operator {
         if bearer(request).is_some_and(|token| is_operator(state, token)) {
             return Ok(Self);
         }
-        match Caller::of(request) {
+        // An API key in its own header is no credential of these operations.
+        if !request.headers().contains_key(AUTHORIZATION) {
+            return Err(Failure::unauthorized("send Authorization: Bearer with the operator token"));
+        }
+        match Caller::of_all(request) {
             Ok(_) => Err(operator_only().into()),
             Err(failure) if failure.status == poem::http::StatusCode::UNAUTHORIZED => {
                 Err(Failure::unauthorized("send Authorization: Bearer with the operator token"))
@@ -45,10 +50,13 @@ impl Acting {
         let state = state_of(request)?;
         let named = named_tenant(request)?;
         if bearer(request).is_some_and(|token| is_operator(state, token)) {
+            if request.headers().contains_key("x-api-key") {
+                return Err(Failure::unauthorized("send the operator token or X-API-Key, not both"));
+            }
             let id = named.ok_or_else(|| Error::invalid("X-Pombo-Tenant", "name the tenant that you act for"))?;
             return Ok(Self { tenant: state.commands.get_tenant(id)?.index });
         }
-        let Caller(identity) = Caller::of(request)?;
+        let Caller(identity) = Caller::of_all(request)?;
         match named {
             // A tenant may name itself; of any other it learns nothing.
             Some(id) if id != identity.tenant_id => Err(Failure::not_found("Tenant")),

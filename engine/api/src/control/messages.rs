@@ -6,8 +6,9 @@ use std::sync::Arc;
 use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
+use poem_openapi::registry::MetaSchema;
 use poem_openapi::{Enum, Object, OpenApi};
-use pombo_domain::commands::list_messages::MessageQuery;
+use pombo_domain::commands::list_messages::{MAX_SEARCH_CHARS, MessageQuery};
 use pombo_domain::commands::message_steps::{MessageView, RenderedMessage, Step};
 use pombo_domain::model;
 use pombo_domain::model::message::{Reason, Resolution};
@@ -18,6 +19,7 @@ use uuid::Uuid;
 use super::Section;
 use super::credentials::Acting;
 use super::wire::{BODY, CONFLICT, DEFAULT_LIMIT, Instant, OptionalBody, PathId, READ, Refused, WRITE, body};
+use crate::declared::{Param, ParamKind};
 use crate::error::Failure;
 use crate::json::JsonBytes;
 use crate::options::ApiState;
@@ -118,6 +120,25 @@ impl From<MessageType> for model::MessageType {
             MessageType::Support => Self::Support,
             MessageType::Reminder => Self::Reminder,
         }
+    }
+}
+
+/// The words of a search, as the list command takes them.
+pub(super) struct SearchWords;
+
+impl ParamKind for SearchWords {
+    type Value = String;
+
+    fn schema() -> MetaSchema {
+        MetaSchema {
+            max_length: Some(MAX_SEARCH_CHARS),
+            // A word of two characters at least.
+            pattern: Some("\\S\\S".to_owned()),
+            ..MetaSchema::new("string")
+        }
+    }
+    fn parse(text: &str) -> Result<String, String> {
+        Ok(text.to_owned())
     }
 }
 
@@ -370,7 +391,7 @@ impl Messages {
         #[oai(name = "externalId")]
         external_id: Query<Option<String>>,
         /// Every word must occur in recipient, contact name or text; case and accents do not count.
-        search: Query<Option<String>>,
+        search: Query<Option<Param<SearchWords>>>,
         /// Created at or after.
         #[oai(name = "dateFrom")]
         date_from: Query<Option<Instant>>,
@@ -390,7 +411,7 @@ impl Messages {
             connector: connector_id.0.map(|id| id.to_string()),
             message_type: message_type.0.map(model::MessageType::from),
             external_id: external_id.0,
-            search: search.0,
+            search: search.0.map(|words| words.0),
             from: date_from.0.map(|at| at.0),
             to: date_to.0.map(|at| at.0),
             page,

@@ -76,7 +76,7 @@ impl Tenants {
         limit: Query<Option<u32>>,
         /// The `next` of the page before.
         after: Query<Option<Uuid>>,
-    ) -> Result<Json<Page<Tenant>>, Refused<OPERATOR>> {
+    ) -> Result<Json<Page<Tenant>>, Refused<{ OPERATOR | NOT_FOUND }>> {
         let tenants = state.commands.list_tenants()?;
         Ok(Json(page_of(tenants, |tenant| tenant.id, after.0, limit.0, Tenant::from)?))
     }

@@ -211,7 +211,7 @@ pub(super) fn page_of<R, T: ParseFromJSON + ToJSON>(
         None => 0,
         Some(after) => match rows.iter().position(|row| id(row) == after) {
             Some(at) => at + 1,
-            None => return Err(Error::invalid("after", "names no row of this list; give the next of a page").into()),
+            None => return Err(Failure::new(StatusCode::NOT_FOUND, "after: names no row of this list")),
         },
     };
     let limit = limit.unwrap_or(DEFAULT_LIMIT) as usize;
@@ -340,6 +340,6 @@ mod tests {
         assert_eq!((second.data.as_slice(), second.next), (&ids[2..], None));
         assert!(page(Some(ids[4]), 2).data.is_empty());
         let unknown = page_of(ids.clone(), |id| *id, Some(Uuid::nil()), None, |id| id);
-        assert_eq!(unknown.err().map(|failure| failure.status), Some(StatusCode::BAD_REQUEST));
+        assert_eq!(unknown.err().map(|failure| failure.status), Some(StatusCode::NOT_FOUND));
     }
 }

@@ -47,8 +47,11 @@ async fn tenants_are_the_operators_alone() {
     let rest = engine.ask("GET", &format!("/v1/tenants?after={next}"), &[OPERATOR_HEADER], None).await.expect(200);
     assert_eq!((rest["data"][0]["name"].as_str(), rest["next"].as_str()), (Some("Nova"), None));
 
+    let bearer = format!("Bearer {}", engine.a.key);
+    let token = [("authorization", bearer.as_str())];
+    assert_eq!(engine.ask("POST", "/v1/tenants", &token, body()).await.error(403).0, "forbidden");
     let key = [("x-api-key", engine.a.key.as_str())];
-    assert_eq!(engine.ask("POST", "/v1/tenants", &key, body()).await.error(403).0, "forbidden");
+    assert_eq!(engine.ask("POST", "/v1/tenants", &key, body()).await.error(401).0, "unauthenticated");
     assert_eq!(engine.ask("GET", "/v1/tenants", &[], None).await.error(401).0, "unauthenticated");
     let wrong = [("authorization", "Bearer op_of_somebody_else")];
     assert_eq!(engine.ask("GET", "/v1/tenants", &wrong, None).await.error(401).0, "unauthenticated");
@@ -72,6 +75,27 @@ async fn the_operator_acts_for_the_tenant_that_it_names_and_a_tenant_for_itself_
     let key = engine.a.key.clone();
     engine.ask("GET", &path, &[("x-api-key", &key), ("x-pombo-tenant", &a)], None).await.expect(200);
     engine.ask("GET", &path, &[("x-api-key", &key), ("x-pombo-tenant", &b)], None).await.error(404);
+}
+
+#[tokio::test]
+async fn every_credential_that_is_sent_must_hold() {
+    let engine = Engine::new().await;
+    let bearer = |token: &str| format!("Bearer {token}");
+    let (mine, theirs) = (bearer(&engine.a.key), bearer(&engine.b.key));
+    for (authorization, key, status) in [
+        (Some(mine.as_str()), Some(engine.a.key.as_str()), 200),
+        (Some(theirs.as_str()), Some(engine.a.key.as_str()), 401),
+        (Some("Bearer x"), Some(engine.a.key.as_str()), 401),
+        (Some("Basic eDp5"), Some(engine.a.key.as_str()), 401),
+        (Some(mine.as_str()), Some("sk_live_x"), 401),
+        (Some(OPERATOR_HEADER.1), Some(engine.a.key.as_str()), 401),
+        (None, Some("sk_live_x"), 401),
+    ] {
+        let headers = [("authorization", authorization), ("x-api-key", key)];
+        let headers: Vec<_> = headers.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        let answer = engine.ask("GET", "/v1/users", &headers, None).await;
+        assert_eq!(answer.status.as_u16(), status, "{headers:?}");
+    }
 }
 
 #[tokio::test]

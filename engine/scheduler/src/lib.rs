@@ -5,7 +5,7 @@
 //! - [`pace`], [`breaker`], [`retry`], [`draw`]: the rules, pure functions of (state, now, seed).
 //! - [`window`]: the bounded part of a queue that a lane holds; [`gate`]: turns between tenants.
 //! - `observer`: notes what commits mean. Runs on the store's committer thread; never blocks, never commits.
-//! - `lane/`: the task of one connector: `claim`, `outcome`, `hold`, `purge`.
+//! - `lane/`: the task of one connector: `admit`, `claim`, `outcome`, `hold`, `purge`.
 //! - `scheduled`: the task that moves what has become due. `recovery`: what was in flight, decided before the lanes start.
 //! - [`webhooks`]: the task that delivers webhooks.
 //!

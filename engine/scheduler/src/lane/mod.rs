@@ -4,6 +4,7 @@
 //! It must not know how a message was posted or what a plugin does with it. All its state but the window and the pace (shared
 //! with the observer and the handle) lives in the task; what matters after a crash is in the store.
 
+mod admit;
 mod claim;
 mod hold;
 mod outcome;
@@ -20,17 +21,16 @@ use pombo_domain::model::attachment::Attachment;
 use pombo_domain::model::connector::{Connector, ConnectorStatus, PaceState};
 use pombo_domain::model::contact::ContactType;
 use pombo_domain::model::message::{Message, MessageState, Position};
-use pombo_domain::ports::{OutboundError, ReadyEntry, SendOutcome, SessionState, StoreError};
+use pombo_domain::ports::{OutboundError, ReadyEntry, SendOutcome};
 use pombo_domain::{MessageKey, Timestamp};
 
 use crate::breaker;
 use crate::context::Context;
 use crate::draw::Draw;
-use crate::metrics::Metrics;
 use crate::observer::LaneShared;
-use crate::pace::{Decision, PaceRules};
+use crate::pace::PaceRules;
 use crate::retry::Ending;
-use claim::{Candidate, ClaimDone, Claimed};
+use claim::{ClaimDone, Claimed};
 use hold::{Held, HoldDone};
 
 /// How often the same message may find the connection gone before it goes behind its equals.
@@ -52,7 +52,7 @@ impl LaneConfig {
     /// From the connector and what its plugin says of itself; without the plugin, a resend counts as not idempotent.
     pub(crate) fn new(context: &Context, connector: Arc<Connector>) -> Self {
         let plugin = context.ports.connectors.plugin(&connector.plugin);
-        let bound = plugin.as_ref().map_or(1, |plugin| plugin.max_in_flight.max(1));
+        let bound = plugin.as_ref().map_or(1, |plugin| plugin.max_in_flight_with(&connector.config));
         let contact_kind = match connector.channel.as_str() {
             "email" => Some(ContactType::Email),
             channel if channel.starts_with("whatsapp") => Some(ContactType::WhatsApp),
@@ -231,154 +231,6 @@ impl Lane {
                 self.timer = Some((at, async move { clock.sleep_until(at).await }.boxed()));
             }
         }
-    }
-
-    // ---- claims ----
-
-    /// Begins what the pace and the free room allow; when to look again.
-    fn start_claims(&mut self, now: Timestamp) -> Option<Timestamp> {
-        if self.context.notes.is_draining() || self.config.connector.status != ConnectorStatus::Active {
-            return None;
-        }
-        if let Some(at) = self.rest_until.filter(|at| *at > now) {
-            return Some(at);
-        }
-        self.rest_until = None;
-        loop {
-            let pace = self.shared.pace.lock().clone();
-            let counts = self.config.rules.counts();
-            let parallel = if counts || pace.failures > 0 { 1 } else { 2 };
-            if self.claims.len() >= parallel || self.holding.is_some() {
-                return None;
-            }
-            let mut room = self.room(counts);
-            if room == 0 || !self.refill(room, now) {
-                return self.rest_until;
-            }
-            let head = self.shared.window.lock().first()?;
-            // A paced lane keeps its order even while the head's attachment is being fetched.
-            if counts && self.fetching.first().is_some_and(|fetching| *fetching < head) {
-                return None;
-            }
-            let rules = &self.config.rules;
-            let (normal, direct) = (rules.decide(&pace, now), rules.decide_direct(&pace, now));
-            let decision = if head.order.is_direct() { direct } else { normal };
-            match decision {
-                Decision::Wait { until, hold } => {
-                    if until.since(now) >= self.context.options.hold_after_ms {
-                        self.show_hold(Held { entry: head, hold, until });
-                    }
-                    return Some(until);
-                }
-                Decision::Go { probe: true, .. } if self.busy() > 0 => return None,
-                Decision::Go { probe, .. } => {
-                    if self.config.needs_session && !self.has_session() {
-                        let seed = self.draw.seed();
-                        let policy = &self.context.options.breaker;
-                        breaker::disconnected(policy, &mut self.shared.pace.lock(), now, seed);
-                        continue;
-                    }
-                    if probe {
-                        room = 1;
-                    }
-                }
-            }
-            let allowed = |decision| match decision {
-                Decision::Go { room: paced, .. } => room.min(usize::try_from(paced).unwrap_or(usize::MAX)),
-                Decision::Wait { .. } => 0,
-            };
-            let (direct, normal) = (allowed(direct), allowed(normal));
-            self.start_claim(room, direct, normal);
-        }
-    }
-
-    /// How many may be claimed now.
-    fn room(&self, counts: bool) -> usize {
-        let options = &self.context.options;
-        let ahead = if self.config.idempotent && !counts { options.claim_ahead } else { 0 };
-        let slots = (self.config.max_in_flight + ahead).saturating_sub(self.busy());
-        let outstanding = self.busy() + self.outcomes.len() + self.committing;
-        let fetching = self.fetching.len() + self.fetch_queue.len();
-        slots
-            .min(options.lane_outstanding.saturating_sub(outstanding))
-            .min(options.batch.saturating_sub(fetching))
-            .min(options.batch)
-    }
-
-    /// Reads on from disk where the window runs low; false when the store did not answer.
-    fn refill(&mut self, want: usize, now: Timestamp) -> bool {
-        let request = self.shared.window.lock().begin_refill(want);
-        let Some(request) = request else { return true };
-        match self.context.ports.store.ready(self.shared.connector, request.after, request.limit) {
-            Ok(found) => {
-                self.shared.window.lock().finish_refill(found);
-                true
-            }
-            Err(error) => {
-                self.shared.window.lock().abort_refill();
-                self.rest(&error, now);
-                false
-            }
-        }
-    }
-
-    fn has_session(&self) -> bool {
-        matches!(self.context.ports.connectors.session(self.shared.connector), SessionState::Connected)
-    }
-
-    fn start_claim(&mut self, room: usize, direct: usize, normal: usize) {
-        let mut entries = {
-            let mut window = self.shared.window.lock();
-            let mut entries = window.take(direct, 0);
-            entries.extend(window.take(0, normal.min(room - entries.len())));
-            entries
-        };
-        if !self.fetching.is_empty() {
-            entries.retain(|entry| !self.fetching.contains(entry));
-        }
-        if entries.is_empty() {
-            return;
-        }
-        let fetched = &mut self.fetched;
-        let candidates: Vec<Candidate> =
-            entries.into_iter().map(|entry| Candidate { entry, fetched: fetched.remove(&entry.key) }).collect();
-        self.claiming += candidates.len();
-        let (context, config, shared) = (self.context.clone(), self.config.clone(), self.shared.clone());
-        self.claims.push(claim::claim(context, config, shared, candidates, self.draw.seed()).boxed());
-    }
-
-    fn claimed(&mut self, done: ClaimDone) {
-        let ClaimDone { taken, claimed, ended, fetch, back, error } = done;
-        self.claiming -= taken;
-        let in_flight = i64::try_from(claimed.len() + ended.len()).unwrap_or(0);
-        self.context.metrics.in_flight.fetch_add(in_flight, Ordering::Relaxed);
-        self.backlog.extend(claimed);
-        self.outcomes.extend(ended);
-        for (entry, url) in fetch {
-            self.fetching.insert(entry);
-            self.fetch_queue.push_back((entry, url));
-        }
-        for Candidate { entry, fetched } in back {
-            if let Some(fetched) = fetched {
-                self.fetched.insert(entry.key, fetched);
-            }
-            self.shared.window.lock().note(entry);
-        }
-        match error {
-            Some(error) => self.rest(&error, self.context.ports.clock.now()),
-            None => self.store_failures = 0,
-        }
-    }
-
-    /// The store refused: log it once, and rest.
-    fn rest(&mut self, error: &StoreError, now: Timestamp) {
-        self.store_failures += 1;
-        Metrics::add(&self.context.metrics.store_errors, 1);
-        if self.store_failures == 1 {
-            tracing::error!(connector = %self.config.connector.id, %error, "the lane rests: the store refused");
-        }
-        let pause = self.context.options.store_retry.delay_ms(self.store_failures, self.draw.seed());
-        self.rest_until = Some(now.plus_ms(pause.max(1)));
     }
 
     // ---- sends and outcomes ----

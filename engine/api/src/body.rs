@@ -26,18 +26,17 @@ fn announced(request: &Request) -> Option<u64> {
 fn broken(error: io::Error) -> Failure {
     match error.kind() {
         // The listener's own limits, see there.
-        io::ErrorKind::FileTooLarge => Failure::too_large("the body is larger than this server takes; send less at once"),
+        io::ErrorKind::FileTooLarge => {
+            Failure::too_large("the body is larger than this server takes; send less at once")
+        }
         io::ErrorKind::TimedOut => Failure::bad_request("the body did not arrive in time; send it without pauses"),
         _ => Failure::bad_request("the body ended before it was complete"),
     }
 }
 
 fn over(limit: u64) -> Failure {
-    let size = if limit >= 1024 * 1024 {
-        format!("{} MB", limit / (1024 * 1024))
-    } else {
-        format!("{} KB", limit / 1024)
-    };
+    let size =
+        if limit >= 1024 * 1024 { format!("{} MB", limit / (1024 * 1024)) } else { format!("{} KB", limit / 1024) };
     Failure::too_large(format!("the body is larger than {size}; send less at once"))
 }
 

@@ -50,7 +50,10 @@ impl Docs {
     /// Answers a request for `path` below `/docs`.
     pub fn answer(&self, method: &Method, path: &str) -> Response {
         if method != Method::GET && method != Method::HEAD {
-            return Response::builder().status(StatusCode::METHOD_NOT_ALLOWED).header(header::ALLOW, "GET, HEAD").finish();
+            return Response::builder()
+                .status(StatusCode::METHOD_NOT_ALLOWED)
+                .header(header::ALLOW, "GET, HEAD")
+                .finish();
         }
         let path = path.trim_end_matches('/');
         if path.is_empty() {
@@ -59,7 +62,8 @@ impl Docs {
         match self.pages.iter().find(|(known, ..)| known == path) {
             Some((_, content_type, body)) => Response::builder().content_type(content_type).body(body.clone()),
             None => {
-                let body = r#"{"statusCode":404,"message":"no documentation has this path; see /docs","error":"Not Found"}"#;
+                let body =
+                    r#"{"statusCode":404,"message":"no documentation has this path; see /docs","error":"Not Found"}"#;
                 (StatusCode::NOT_FOUND, body).with_content_type("application/json").into_response()
             }
         }

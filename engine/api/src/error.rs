@@ -68,12 +68,11 @@ impl Failure {
             return failure.clone();
         }
         if let Some(ParseParamError { name, reason }) = error.downcast_ref::<ParseParamError>() {
-            // The framework says which type of ours did not parse; the caller only needs why.
+            // The framework says which types of ours did not parse; the caller only needs why.
             let reason = reason.strip_prefix("failed to parse \"").and_then(|rest| rest.split_once("\": "));
-            return match reason {
-                Some((_, reason)) => Self::bad_request(format!("{name}: {reason}")),
-                None => Self::bad_request(error.to_string()),
-            };
+            let Some((_, reason)) = reason else { return Self::bad_request(error.to_string()) };
+            let reason = reason.split(" (occurred while parsing \"").next().unwrap_or(reason);
+            return Self::bad_request(format!("{name}: {reason}"));
         }
         let status = error.status();
         match status {
@@ -135,7 +134,11 @@ const DECLARED: [(u16, u16, &str); 9] = [
     (status::UNAUTHORIZED, 401, "No credential, or one that is wrong, expired or revoked."),
     (status::FORBIDDEN, 403, "The credential does not allow this operation."),
     (status::NOT_FOUND, 404, "Nothing by that id belongs to the credential's tenant."),
-    (status::CONFLICT, 409, "The present state does not allow it, or the Idempotency-Key was used for another request."),
+    (
+        status::CONFLICT,
+        409,
+        "The present state does not allow it, or the Idempotency-Key was used for another request.",
+    ),
     (status::TOO_LARGE, 413, "The body or a file is larger than allowed. Nothing was stored."),
     (status::CONTENT_TYPE, 415, "The Content-Type is not one of those the operation takes."),
     (status::TOO_MANY, 429, "Too many attempts; Retry-After says when to come back."),

@@ -87,7 +87,13 @@ impl<E> Facade<E> {
         if failure.status.is_server_error() {
             let id = id.to_str().unwrap_or_default();
             let cause = failure.cause.as_deref().unwrap_or(&failure.message);
-            tracing::error!(facade = self.name, request_id = id, status = failure.status.as_u16(), cause, "request failed");
+            tracing::error!(
+                facade = self.name,
+                request_id = id,
+                status = failure.status.as_u16(),
+                cause,
+                "request failed"
+            );
         }
         let mut response = (self.write)(failure);
         response.set_status(failure.status);

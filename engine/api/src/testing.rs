@@ -273,13 +273,7 @@ impl Store for MemoryStore {
     fn kv_get(&self, _: ConnectorIndex, _: &str) -> StoreResult<Option<Vec<u8>>> {
         Ok(None)
     }
-    fn kv_list(
-        &self,
-        _: ConnectorIndex,
-        _: &str,
-        _: Option<&str>,
-        _: usize,
-    ) -> StoreResult<Vec<(String, Vec<u8>)>> {
+    fn kv_list(&self, _: ConnectorIndex, _: &str, _: Option<&str>, _: usize) -> StoreResult<Vec<(String, Vec<u8>)>> {
         Ok(Vec::new())
     }
     fn kv_bytes(&self, _: ConnectorIndex) -> StoreResult<u64> {
@@ -349,9 +343,8 @@ impl Renderer for Braces {
 
 fn fill_in(template: &str, variables: &str) -> Result<String, RenderError> {
     let variables: Value = serde_json::from_str(variables).expect("variables are JSON");
-    let problem = |message: String, at: usize| {
-        RenderError::Template(TemplateProblem { message, line: 1, column: at as u32 + 1 })
-    };
+    let problem =
+        |message: String, at: usize| RenderError::Template(TemplateProblem { message, line: 1, column: at as u32 + 1 });
     let mut out = String::new();
     let mut rest = template;
     while let Some(at) = rest.find("{{") {
@@ -544,11 +537,8 @@ impl World {
     pub(crate) async fn tenant(&self, name: &str) -> TestTenant {
         let commands = &self.state.commands;
         let tenant = commands.create_tenant(name).await.expect("creates");
-        let user = UserRequest {
-            email: format!("{name}@example.com"),
-            name: name.to_owned(),
-            password: PASSWORD.to_owned(),
-        };
+        let user =
+            UserRequest { email: format!("{name}@example.com"), name: name.to_owned(), password: PASSWORD.to_owned() };
         commands.create_user(tenant.index, user).await.expect("creates");
         let api_key = commands.create_api_key(tenant.index, "test").await.expect("creates").key;
         let request = pombo_domain::commands::connectors::ConnectorRequest {

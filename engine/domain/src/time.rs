@@ -11,6 +11,10 @@ impl Timestamp {
     /// Parses ISO 8601 / RFC 3339: a full date-time with `Z` or an offset, a date-time without one (taken as UTC) or a bare
     /// date (midnight UTC). Years 1970 to 9999.
     pub fn parse(text: &str) -> Option<Self> {
+        Self::parse_any_year(text).filter(|at| at.0 >= 0)
+    }
+    /// The same for years 0 to 9999: for what is only compared with.
+    pub fn parse_any_year(text: &str) -> Option<Self> {
         let text = text.trim();
         let ms = if let Ok(t) = text.parse::<jiff::Timestamp>() {
             t.as_millisecond()
@@ -18,7 +22,7 @@ impl Timestamp {
             let civil: jiff::civil::DateTime = text.parse().ok()?;
             civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond()
         };
-        (0..=253_402_300_799_999).contains(&ms).then_some(Self(ms))
+        (-62_167_219_200_000..=253_402_300_799_999).contains(&ms).then_some(Self(ms))
     }
     /// `2024-01-22T14:30:00.000Z`, always with milliseconds.
     pub fn to_iso(self) -> String {
@@ -48,6 +52,8 @@ mod tests {
         assert_eq!(Timestamp::parse("2024-01-22T07:00:00-03:00"), Some(t));
         assert_eq!(Timestamp::parse("2024-01-22T10:00:00"), Some(t));
         assert_eq!(Timestamp::parse("2024-01-22").map(Timestamp::to_iso).as_deref(), Some("2024-01-22T00:00:00.000Z"));
+        let old = Timestamp::parse_any_year("0061-03-31T08:28:36Z").expect("a year before 1970");
+        assert!(old < Timestamp(0) && Timestamp::parse("0061-03-31T08:28:36Z").is_none());
         for bad in ["", "amanhã", "2024-13-01T00:00:00Z", "1704103200", "99999-01-01"] {
             assert_eq!(Timestamp::parse(bad), None, "{bad}");
         }

@@ -49,7 +49,6 @@ impl Declares for LoginRequest {
     }
 }
 
-
 /// A login.
 #[derive(Debug, Serialize, Object)]
 pub(super) struct LoginResponse {

@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::Section;
 use super::error::{ChangeFails, ReadFails, RemoveFails, SaveFails};
 use super::params::{GivenId, only_parameters};
-use super::queue::schema::{inline, nullable, text};
+use super::queue::schema::{FILLED_LINE_PATTERN, LINE_PATTERN, LINES_PATTERN, inline, nullable, text};
 use crate::auth::Caller;
 use crate::declared::{Declared, Declares, Param};
 use crate::error::Failure;
@@ -168,10 +168,12 @@ impl Declares for SaveContact {
         let identifier = MetaSchema {
             min_length: Some(1),
             max_length: Some(MAX_TO_BYTES),
+            pattern: Some(FILLED_LINE_PATTERN.to_owned()),
             ..text("Digits with country and area code, or an e-mail address.")
         };
         let name = MetaSchema {
             max_length: Some(MAX_NAME_CHARS),
+            pattern: Some(LINE_PATTERN.to_owned()),
             ..text("The name. Left out, a known contact keeps its own; empty, it loses it.")
         };
         MetaSchema {
@@ -204,7 +206,8 @@ impl Declares for ContactStatus {
     fn schema(_: &mut Registry) -> MetaSchema {
         let active =
             MetaSchema { description: Some("False: nothing is sent to it any more."), ..MetaSchema::new("boolean") };
-        let reason = MetaSchema { max_length: Some(500), ..text("Why.") };
+        let pattern = Some(LINES_PATTERN.to_owned());
+        let reason = MetaSchema { max_length: Some(500), pattern, ..text("Why.") };
         MetaSchema {
             description: Some("Whether a contact receives messages."),
             required: vec!["active"],

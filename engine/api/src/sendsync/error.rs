@@ -46,8 +46,7 @@ pub type NamedFails = Fails<ApiError, { EVERY | status::NOT_FOUND }>;
 /// Of the login.
 pub type LoginFails = Fails<ApiError, { EVERY | BODY | status::TOO_MANY | status::UNAVAILABLE }>;
 /// Of a send.
-pub type SendFails =
-    Fails<ApiError, { EVERY | BODY | status::NOT_FOUND | status::CONFLICT | status::UNAVAILABLE }>;
+pub type SendFails = Fails<ApiError, { EVERY | BODY | status::NOT_FOUND | status::CONFLICT | status::UNAVAILABLE }>;
 /// Of a bulk, whose 400 has a form of its own.
 pub type BulkFails = Fails<ApiError, { status::UNAUTHORIZED | BODY | status::CONFLICT | status::UNAVAILABLE }>;
 /// Of an operation that makes a contact.

@@ -61,13 +61,8 @@ enum Section {
 type Groups = (auth::AuthApi, connectors::ConnectorsApi, queue::QueueApi, whatsapp::WhatsAppApi, contacts::ContactsApi);
 
 fn service() -> OpenApiService<Groups, ()> {
-    let groups = (
-        auth::AuthApi,
-        connectors::ConnectorsApi,
-        queue::QueueApi,
-        whatsapp::WhatsAppApi,
-        contacts::ContactsApi,
-    );
+    let groups =
+        (auth::AuthApi, connectors::ConnectorsApi, queue::QueueApi, whatsapp::WhatsAppApi, contacts::ContactsApi);
     OpenApiService::new(groups, TITLE, env!("CARGO_PKG_VERSION")).description(DESCRIPTION).server(SENDSYNC_BASE)
 }
 

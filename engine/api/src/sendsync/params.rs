@@ -77,7 +77,12 @@ impl ParamKind for PageNumber {
     type Value = u32;
     fn schema() -> MetaSchema {
         let maximum = Some(f64::from(i32::MAX));
-        MetaSchema { minimum: Some(1.0), maximum, default: Some(1.into()), ..MetaSchema::new_with_format("integer", "int32") }
+        MetaSchema {
+            minimum: Some(1.0),
+            maximum,
+            default: Some(1.into()),
+            ..MetaSchema::new_with_format("integer", "int32")
+        }
     }
     fn parse(text: &str) -> Result<u32, String> {
         whole_number(text, i32::MAX.unsigned_abs())
@@ -183,8 +188,8 @@ impl ParamKind for DateTo {
 
 fn instant(text: &str) -> Result<Timestamp, String> {
     // The plus of an offset means a space in a query, and is often not escaped.
-    Timestamp::parse(text)
-        .or_else(|| Timestamp::parse(&text.replace(' ', "+")))
+    Timestamp::parse_any_year(text)
+        .or_else(|| Timestamp::parse_any_year(&text.replace(' ', "+")))
         .ok_or_else(|| "must be ISO 8601, for example 2024-01-31T23:59:59Z".to_owned())
 }
 

@@ -117,7 +117,11 @@ enum Download {
 
 type KeyHeader = Header<Option<Param<IdempotencyKey>>>;
 
-fn idempotency(operation: &str, key: KeyHeader, digest: impl FnOnce() -> [u8; 32]) -> Result<Option<Idempotency>, Failure> {
+fn idempotency(
+    operation: &str,
+    key: KeyHeader,
+    digest: impl FnOnce() -> [u8; 32],
+) -> Result<Option<Idempotency>, Failure> {
     Ok(key.0.map(|Param(key)| Idempotency::new(operation, &key, digest())).transpose()?)
 }
 
@@ -263,9 +267,8 @@ impl QueueApi {
         #[oai(name = "dateTo")]
         date_to: Query<Option<Param<DateTo>>>,
     ) -> Result<SerdeJson<MessagePage>, super::error::NamedFails> {
-        const KNOWN: [&str; 9] = [
-            "status", "page", "limit", "externalId", "search", "connectorId", "messageType", "dateFrom", "dateTo",
-        ];
+        const KNOWN: [&str; 9] =
+            ["status", "page", "limit", "externalId", "search", "connectorId", "messageType", "dateFrom", "dateTo"];
         only_parameters(request, &KNOWN)?;
         let page = page.0.map_or(1, |page| page.0);
         let limit = limit.0.map_or(MAX_PAGE, |limit| limit.0);

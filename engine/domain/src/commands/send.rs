@@ -19,7 +19,9 @@ use crate::{Error, ErrorCode, FieldProblem, MessageKey, Result, TenantIndex, Tim
 mod checks;
 mod replay;
 
-pub use checks::{MAX_DAYS_AHEAD, MAX_EXTERNAL_ID_CHARS, MAX_FILES, MAX_NAME_CHARS, MAX_NOTES_CHARS, MAX_SUBJECT_CHARS};
+pub use checks::{
+    MAX_DAYS_AHEAD, MAX_EXTERNAL_ID_CHARS, MAX_FILES, MAX_NAME_CHARS, MAX_NOTES_CHARS, MAX_SUBJECT_CHARS,
+};
 pub use checks::{MAX_TO_BYTES, MAX_URL_BYTES};
 
 /// The most messages of one bulk.
@@ -155,7 +157,8 @@ impl Commands {
             return Err(Error::invalid("messages", "must hold at least one message"));
         }
         if drafts.len() > MAX_BULK {
-            let message = format!("must hold at most {MAX_BULK} messages; split {} into several requests", drafts.len());
+            let message =
+                format!("must hold at most {MAX_BULK} messages; split {} into several requests", drafts.len());
             return Err(Error::invalid("messages", message));
         }
         let (rows, _) = self.take(tenant, drafts, idempotency, false).await?;

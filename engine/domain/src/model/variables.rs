@@ -10,9 +10,8 @@ impl NewMessage {
         if let Some(name) = self.contact_name.as_deref() {
             let quoted = quoted(name);
             let first = self::quoted(name.split_whitespace().next().unwrap_or(name));
-            object.push_str(&format!(
-                r#""nome":{quoted},"name":{quoted},"primeiro_nome":{first},"first_name":{first}"#
-            ));
+            object
+                .push_str(&format!(r#""nome":{quoted},"name":{quoted},"primeiro_nome":{first},"first_name":{first}"#));
         }
         // Later keys win wherever the object is read, so the caller's own follow.
         let own = self.variables.as_deref().map(str::trim).and_then(|own| own.strip_prefix('{')).unwrap_or("}");
@@ -62,7 +61,8 @@ mod tests {
     fn the_name_its_first_word_and_the_callers_variables_which_win() {
         assert_eq!(variables(None, None), json!({}));
         assert_eq!(variables(None, Some(r#"{"a":1}"#)), json!({"a": 1}));
-        let ana = json!({"nome": "Ana \"Nina\" Sá", "name": "Ana \"Nina\" Sá", "primeiro_nome": "Ana", "first_name": "Ana"});
+        let ana =
+            json!({"nome": "Ana \"Nina\" Sá", "name": "Ana \"Nina\" Sá", "primeiro_nome": "Ana", "first_name": "Ana"});
         assert_eq!(variables(Some("Ana \"Nina\" Sá"), None), ana);
         assert_eq!(variables(Some("Ana \"Nina\" Sá"), Some("{ }")), ana);
         let own = variables(Some("Ana Sá"), Some(r#"{"nome":"Dona Ana","n":2}"#));

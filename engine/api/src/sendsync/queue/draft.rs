@@ -111,7 +111,9 @@ mod tests {
 
     #[test]
     fn a_row_of_a_wrong_kind_spoils_no_other() {
-        let rows = rows(r#"{"messages":[{"to":123,"message":"a"},5,null,{"to":"a@x.com","priority":"5","variables":{"n":1}}]}"#);
+        let rows = rows(
+            r#"{"messages":[{"to":123,"message":"a"},5,null,{"to":"a@x.com","priority":"5","variables":{"n":1}}]}"#,
+        );
         assert_eq!(rows.count, 4);
         let drafts: Vec<Draft<'_>> = rows.rows.into_iter().map(draft_of).collect();
         let problems: Vec<Vec<String>> = drafts

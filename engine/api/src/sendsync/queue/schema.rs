@@ -1,6 +1,7 @@
 //! What the document says of the bodies that [`super::draft`] and [`super::form`] read: one list of properties for the JSON body, the
 //! form and the rows of a bulk. A test compares the names with those that are read.
 
+use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use pombo_domain::commands::preview::MAX_VARIABLES_BYTES;
 use pombo_domain::commands::send::{
     MAX_BULK, MAX_DAYS_AHEAD, MAX_EXTERNAL_ID_CHARS, MAX_FILES, MAX_NAME_CHARS, MAX_NOTES_CHARS, MAX_SUBJECT_CHARS,
@@ -8,7 +9,6 @@ use pombo_domain::commands::send::{
 };
 use pombo_domain::model::MessageType;
 use pombo_domain::model::message::MAX_TEXT_BYTES;
-use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use serde_json::{Value, json};
 
 use crate::declared::Declares;
@@ -16,10 +16,13 @@ use crate::declared::Declares;
 /// Something other than white space, and no NUL.
 const TEXT_PATTERN: &str = r"^[^\u0000]*[^\u0000\s][^\u0000]*$";
 /// One line without control characters.
-const LINE_PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
+pub(in crate::sendsync) const LINE_PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
 /// The same, and something other than white space.
-const FILLED_LINE_PATTERN: &str =
+pub(in crate::sendsync) const FILLED_LINE_PATTERN: &str =
     r"^[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u001f\u007f-\u009f\s][^\u0000-\u001f\u007f-\u009f]*$";
+
+/// Lines without other control characters.
+pub(in crate::sendsync) const LINES_PATTERN: &str = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$";
 
 /// A schema in place.
 pub(in crate::sendsync) fn inline(schema: MetaSchema) -> MetaSchemaRef {
@@ -57,7 +60,12 @@ fn url(description: &'static str, example: &'static str) -> MetaSchemaRef {
 /// The properties of a message to be sent.
 fn properties() -> Vec<(&'static str, MetaSchemaRef)> {
     let filled = |description, max, pattern: &str| {
-        inline(MetaSchema { min_length: Some(1), max_length: Some(max), pattern: Some(pattern.to_owned()), ..text(description) })
+        inline(MetaSchema {
+            min_length: Some(1),
+            max_length: Some(max),
+            pattern: Some(pattern.to_owned()),
+            ..text(description)
+        })
     };
     let message_type = MetaSchema {
         enum_items: MessageType::ALL.into_iter().map(|kind| kind.as_str().into()).collect(),
@@ -93,7 +101,10 @@ fn properties() -> Vec<(&'static str, MetaSchemaRef)> {
         ..MetaSchema::new("object")
     };
     vec![
-        ("connectorId", inline(MetaSchema { min_length: Some(1), ..text("The connector that sends it, from `GET /connectors`.") })),
+        (
+            "connectorId",
+            inline(MetaSchema { min_length: Some(1), ..text("The connector that sends it, from `GET /connectors`.") }),
+        ),
         (
             "to",
             filled(
@@ -127,7 +138,10 @@ fn properties() -> Vec<(&'static str, MetaSchemaRef)> {
         ),
         ("webhookUrl", url("Called on every status change.", "https://exemplo.com/webhook")),
         ("externalId", line("Your own reference.", MAX_EXTERNAL_ID_CHARS)),
-        ("attachmentUrl", url("A public URL of a file that is fetched and attached.", "https://exemplo.com/boleto.pdf")),
+        (
+            "attachmentUrl",
+            url("A public URL of a file that is fetched and attached.", "https://exemplo.com/boleto.pdf"),
+        ),
         ("subject", line("Ours: the subject, for channels that have one. A template too.", MAX_SUBJECT_CHARS)),
         ("variables", nullable(variables)),
     ]
@@ -208,9 +222,7 @@ impl Declares for SendBulk {
             max_items: Some(MAX_BULK),
             ..MetaSchema::new("array")
         };
-        let row = |to, message| {
-            json!({"connectorId": "c1", "to": to, "message": message, "messageType": "MARKETING"})
-        };
+        let row = |to, message| json!({"connectorId": "c1", "to": to, "message": message, "messageType": "MARKETING"});
         MetaSchema {
             description: Some("Messages to be sent."),
             required: vec!["messages"],

@@ -13,7 +13,8 @@ async fn a_contact_is_created_renamed_deactivated_and_removed() {
 
     let same = site.post("/contacts", json!({"identifier": "a@exemplo.com", "type": "EMAIL"})).await;
     assert_eq!((same.status.as_u16(), &same.json()), (200, &contact), "no name leaves the name");
-    let renamed = site.post("/contacts", json!({"identifier": "a@exemplo.com", "type": "EMAIL", "name": "Ana Sá"})).await;
+    let renamed =
+        site.post("/contacts", json!({"identifier": "a@exemplo.com", "type": "EMAIL", "name": "Ana Sá"})).await;
     assert_eq!((renamed.status.as_u16(), &renamed.json()["name"]), (200, &json!("Ana Sá")));
     let phone = site.post("/contacts", json!({"identifier": "5511999998888", "type": "WHATSAPP"})).await;
     assert_eq!(phone.status, 201);
@@ -42,7 +43,10 @@ async fn bad_contacts_say_what_to_change_and_store_nothing() {
         (json!({"identifier": "a@b.com", "type": "email"}), "type: must be WHATSAPP or EMAIL"),
         (json!({"identifier": " ", "type": "EMAIL"}), "identifier: must not be empty"),
         (json!({"identifier": "a\u{0}@b.com", "type": "EMAIL"}), "identifier: must not contain control characters"),
-        (json!({"identifier": "ana", "type": "EMAIL"}), "identifier: must be an e-mail address such as name@example.com"),
+        (
+            json!({"identifier": "ana", "type": "EMAIL"}),
+            "identifier: must be an e-mail address such as name@example.com",
+        ),
         (json!({"identifier": "a@b.com", "type": "EMAIL", "name": true}), "name: must be a text, not true"),
     ] {
         assert_eq!(site.post("/contacts", body).await.error(400), problem);

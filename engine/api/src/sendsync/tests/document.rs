@@ -35,7 +35,10 @@ fn the_kept_document_and_table_are_those_that_are_generated() {
             std::fs::write(kept(name), &generated).expect("openapi/ can be written");
         }
         let kept = std::fs::read_to_string(kept(name)).unwrap_or_default();
-        assert!(kept.trim_end() == generated.trim_end(), "openapi/{name} is not what the code says; run `make openapi`");
+        assert!(
+            kept.trim_end() == generated.trim_end(),
+            "openapi/{name} is not what the code says; run `make openapi`"
+        );
     }
 }
 

@@ -55,7 +55,8 @@ async fn whatsapp_operations_tell_an_email_connector_from_an_unknown_one() {
     let site = Site::new().await;
     let email = site.loja.connector.id;
     for (method, action) in [(Method::POST, "connect"), (Method::GET, "status"), (Method::POST, "disconnect")] {
-        let refused = site.send_json(method.clone(), &format!("/whatsapp/{action}/{email}"), json!({})).await.error(400);
+        let refused =
+            site.send_json(method.clone(), &format!("/whatsapp/{action}/{email}"), json!({})).await.error(400);
         assert!(refused.contains("EMAIL") && refused.contains("WHATSAPP"), "{refused}");
         for unknown in ["00000000-0000-4000-8000-000000000000", "SEU_CONNECTOR_ID"] {
             site.send_json(method.clone(), &format!("/whatsapp/{action}/{unknown}"), json!({})).await.error(404);
@@ -85,10 +86,7 @@ async fn the_template_is_a_spreadsheet() {
     let site = Site::new().await;
     let answer = site.get("/queue/template").await;
     assert_eq!(answer.status, 200);
-    assert_eq!(
-        answer.headers["content-type"],
-        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-    );
+    assert_eq!(answer.headers["content-type"], "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet");
     assert_eq!(answer.headers["content-disposition"], "attachment; filename=\"template_mensagens.xlsx\"");
     assert!(answer.body.starts_with(b"PK"));
 }

@@ -38,6 +38,7 @@ async fn filters_and_pages() {
         ("?search=n%C3%BAmero+4", (1, 1)),
         ("?dateFrom=2026-01-02&dateTo=2026-01-02", (5, 5)),
         ("?dateFrom=2026-01-02T03:04:06Z", (0, 0)),
+        ("?dateFrom=0061-03-31T08:28:36Z&dateTo=9999-01-01", (5, 5)),
         ("?dateTo=2026-01-02T00:04:05.678-03:00", (5, 5)),
         (&format!("?connectorId={connector}&messageType=GERAL"), (3, 3)),
     ] {
@@ -60,7 +61,7 @@ async fn bad_filters_are_named() {
         ("status=sent", "status: must be one of PENDING, WAITING, PROCESSING, SENT"),
         ("status=", "status: must be one of"),
         ("messageType=SPAM", "messageType: must be one of GERAL"),
-        ("dateFrom=yesterday", "dateFrom: must be ISO 8601"),
+        ("dateFrom=yesterday", "dateFrom: must be ISO 8601, for example 2024-01-31T23:59:59Z"),
         ("dateFrom=2026-02-01&dateTo=2026-01-01", "dateFrom: must not be after dateTo"),
         ("search=a", "search: needs a word of at least 2 characters"),
         ("externalId=", "externalId: must have 1 to 255 characters"),

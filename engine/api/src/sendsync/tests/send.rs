@@ -64,10 +64,16 @@ async fn bad_input_says_what_to_change_and_stores_nothing() {
         (json!({"subject": "a\r\nBcc: b@c.com"}), "subject: must not contain line breaks"),
         (json!({"variables": {"a": [1]}}), "variables: \"a\" must be a text, a number, true, false or null"),
         (json!({"variables": "a"}), "variables: must be an object, not a text"),
-        (json!({"message": "Olá {{ apelido }}"}), "message: the variable \"apelido\" is not defined (line 1, column 5)"),
+        (
+            json!({"message": "Olá {{ apelido }}"}),
+            "message: the variable \"apelido\" is not defined (line 1, column 5)",
+        ),
         (json!({"message": "Olá {{ apelido"}), "message: the tag is not closed"),
         (json!({"subject": "{{ pedido }}"}), "subject: the variable \"pedido\" is not defined"),
-        (json!({"to": 1, "priority": "x", "message": null}), "to: must be a text, not a number; priority: must be a number, not a text; message: is required"),
+        (
+            json!({"to": 1, "priority": "x", "message": null}),
+            "to: must be a text, not a number; priority: must be a number, not a text; message: is required",
+        ),
     ] {
         let message = site.post("/queue/send", site.message_with(changes.clone())).await.error(400);
         assert!(message.starts_with(problem), "{changes}: {message}");
@@ -102,7 +108,8 @@ async fn a_body_over_its_limit_is_413() {
     for (path, n) in [("/queue/send", 1000), ("/queue/bulk", 2000), ("/contacts", 1000)] {
         site.send_text(Method::POST, path, "application/json", big(n)).await.error(413);
         // In pieces and without a length.
-        let pieces: Vec<Result<Bytes, std::io::Error>> = big(n).as_bytes().chunks(100).map(|c| Ok(Bytes::copy_from_slice(c))).collect();
+        let pieces: Vec<Result<Bytes, std::io::Error>> =
+            big(n).as_bytes().chunks(100).map(|c| Ok(Bytes::copy_from_slice(c))).collect();
         let body = Body::from_bytes_stream(futures::stream::iter(pieces));
         site.send_text(Method::POST, path, "application/json", body).await.error(413);
     }
@@ -228,7 +235,8 @@ fn form(parts: &[(&str, Option<&str>, &str)]) -> String {
 impl Site {
     async fn post_form(&self, parts: &[(&str, Option<&str>, &str)]) -> Answer {
         let connector = self.loja.connector.id.to_string();
-        let mut all = vec![("connectorId", None, connector.as_str()), ("to", None, "a@b.com"), ("message", None, "Segue")];
+        let mut all =
+            vec![("connectorId", None, connector.as_str()), ("to", None, "a@b.com"), ("message", None, "Segue")];
         all.extend_from_slice(parts);
         self.send_text(Method::POST, "/queue/send", BOUNDARY, form(&all)).await
     }

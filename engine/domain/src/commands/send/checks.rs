@@ -223,7 +223,8 @@ impl Problems<'_> {
     }
 
     fn schedule(&mut self, given: &Option<Cow<'_, str>>, now: Timestamp) -> Option<Timestamp> {
-        let Some(at) = Timestamp::parse(given.as_deref()?) else {
+        // Any instant in the past is the same: at once.
+        let Some(at) = Timestamp::parse_any_year(given.as_deref()?).map(|at| at.max(Timestamp(0))) else {
             self.add("scheduledAt", "must be ISO 8601, for example 2030-01-22T10:00:00Z");
             return None;
         };

@@ -11,7 +11,9 @@ pub fn componentize(module: &[u8]) -> Result<Vec<u8>> {
     ComponentEncoder::default()
         .validate(true)
         .module(module)
-        .context("this is no core module with a component's description in it (was it built with the SDK's export macro?)")?
+        .context(
+            "this is no core module with a component's description in it (was it built with the SDK's export macro?)",
+        )?
         .encode()
         .context("the module does not fit the world it describes")
 }

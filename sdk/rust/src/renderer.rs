@@ -38,9 +38,7 @@ macro_rules! export_renderer {
 
             struct Exported;
             impl sdk::bindings::Guest for Exported {
-                fn compile(
-                    template: ::std::string::String,
-                ) -> ::std::result::Result<sdk::TemplateInfo, sdk::Problem> {
+                fn compile(template: ::std::string::String) -> ::std::result::Result<sdk::TemplateInfo, sdk::Problem> {
                     $crate::__install_panic_hook();
                     <$renderer as sdk::Renderer>::compile(&template)
                 }

@@ -38,6 +38,19 @@ pub struct PluginDescription {
     pub needs_session: bool,
 }
 
+impl PluginDescription {
+    /// Sends at once on an instance with this configuration (a JSON object as text). A plugin that lets its user choose
+    /// declares a top-level integer `maxInFlight`: its value counts, then the schema's default, never more than
+    /// [`Self::max_in_flight`]. Without this, sends would wait inside the plugin, where neither a drain nor a deadline can
+    /// tell them from those under way.
+    pub fn max_in_flight_with(&self, config: &str) -> u16 {
+        let chosen = serde_json::from_str::<Value>(config).ok().and_then(|config| config.get("maxInFlight")?.as_u64());
+        let default = || self.config_schema.pointer("/properties/maxInFlight/default")?.as_u64();
+        let wanted = chosen.or_else(default).unwrap_or(u64::from(self.max_in_flight));
+        u16::try_from(wanted).unwrap_or(u16::MAX).min(self.max_in_flight).max(1)
+    }
+}
+
 /// What the sandbox needs to run a connector.
 #[derive(Clone)]
 pub struct ConnectorSpec {
@@ -162,4 +175,34 @@ pub trait Connectors: Send + Sync + 'static {
 pub trait ConnectorEvents: Send + Sync + 'static {
     /// The session's state changed.
     fn session_changed(&self, connector: ConnectorIndex, state: SessionState);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configured_concurrency_counts_up_to_the_plugins_own() {
+        let plugin = |schema: Value| PluginDescription {
+            name: "c".to_owned(),
+            version: "1".to_owned(),
+            digest: String::new(),
+            channel: "email".to_owned(),
+            display_name: String::new(),
+            config_schema: schema,
+            secret_fields: Vec::new(),
+            capabilities: Vec::new(),
+            features: Vec::new(),
+            idempotent_resend: true,
+            max_in_flight: 100,
+            needs_session: false,
+        };
+        let choosing = plugin(serde_json::json!({"properties": {"maxInFlight": {"default": 10}}}));
+        for (config, expected) in
+            [("{}", 10), (r#"{"maxInFlight":5}"#, 5), (r#"{"maxInFlight":5000}"#, 100), (r#"{"maxInFlight":0}"#, 1)]
+        {
+            assert_eq!(choosing.max_in_flight_with(config), expected, "{config}");
+        }
+        assert_eq!(plugin(serde_json::json!({})).max_in_flight_with("{}"), 100);
+    }
 }

@@ -39,6 +39,7 @@ bench: ## measure beside the service Pombo replaces, on this machine: prints a t
 	tests/setup.sh build bench
 	plugins/build.sh
 	cargo build --release --locked -p pombo
+	cargo build --release --locked -p pombo-sandbox --example render
 	cargo run --release --locked -p pombo-tests --bin bench
 
 openapi: ## write the documents and their operation tables in openapi/ anew

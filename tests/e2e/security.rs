@@ -60,7 +60,7 @@ fn a_forged_or_foreign_token_is_refused() -> Result<()> {
 
 #[test]
 fn too_many_failed_logins_are_stopped() -> Result<()> {
-    let server = Server::start(Options::with("[security]\nlogin_attempts_per_minute = 5"))?;
+    let server = Server::start(Options::with("[security]\nlogin_failures_per_account = 5"))?;
     let demo = Tenant::demo(&server)?;
     let login = format!("{SENDSYNC}/auth/login");
     let mut statuses = Vec::new();

@@ -37,7 +37,9 @@ fn sends_in_flight_end_and_the_rest_stays_in_the_queue() -> Result<()> {
     server.launch()?;
     tenant.wait_total(&[("status", "SENT")], 55, Duration::from_secs(120))?;
     for to in slow.iter().chain(&rest) {
-        assert_eq!(smtp()?.mails_to(to)?.len(), 1, "{to} was sent twice or lost");
+        let mails = smtp()?.mails_to(to)?;
+        let seen: Vec<_> = mails.iter().map(|mail| (mail.message_id().to_owned(), mail.0["time"].clone())).collect();
+        assert_eq!(mails.len(), 1, "{to} was sent twice or lost: {seen:?}\n{}", server.log()?);
     }
     Ok(())
 }

@@ -248,10 +248,13 @@ impl Server {
         let output = Command::new(binary()).arg("inspect").arg("--data").arg(self.data()).output()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         if !output.status.success() {
+            let wrong = String::from_utf8_lossy(&output.stderr).into_owned();
+            let shown: Vec<&str> = wrong.lines().take(20).collect();
             bail!(
-                "the store is not consistent: {}\n{text}\n{}",
+                "the store is not consistent ({}, {} lines):\n{}",
                 output.status,
-                String::from_utf8_lossy(&output.stderr)
+                wrong.lines().count(),
+                shown.join("\n")
             );
         }
         Ok(text)

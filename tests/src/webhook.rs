@@ -61,7 +61,12 @@ pub struct Receiver {
 impl Receiver {
     /// Starts one on a free port of 127.0.0.1.
     pub fn start() -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
+        Self::start_at("127.0.0.1")
+    }
+
+    /// The same on another address of this machine.
+    pub fn start_at(address: &str) -> Result<Self> {
+        let listener = TcpListener::bind((address, 0))?;
         let receiver = Self { address: listener.local_addr()?, state: Arc::default() };
         let serving = receiver.clone();
         std::thread::spawn(move || {

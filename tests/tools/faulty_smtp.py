@@ -131,7 +131,7 @@ class Journal:
         line = {"time": time.time(), "listener": listener, "recipient": recipient, "at": at, "answer": answer}
         self.tried.write(json.dumps(line).encode() + b"\n")
 
-    def mail(self, listener: str, session, envelope, answered: bool) -> None:
+    def mail(self, listener: str, tls: bool, session, envelope, answered: bool) -> None:
         message = email.parser.BytesParser(policy=email.policy.default).parsebytes(envelope.original_content)
         parts = []
         for part in message.walk():
@@ -151,7 +151,7 @@ class Journal:
         line = {
             "time": time.time(),
             "listener": listener,
-            "tls": session.ssl is not None,
+            "tls": tls,
             "user": getattr(session, "user", None),
             "from": envelope.mail_from,
             "recipients": envelope.rcpt_tos,
@@ -191,6 +191,7 @@ class Handler:
     async def handle_DATA(self, server, session, envelope):
         mode = getattr(envelope, "fault", None) or ""
         recipient = ",".join(envelope.rcpt_tos)
+        tls = server.transport.get_extra_info("ssl_object") is not None
 
         def note(answer: str) -> None:
             self.journal.attempt(self.listener, recipient, "data", answer)
@@ -201,7 +202,7 @@ class Handler:
             return f"{code} {self.reason(code)}"
         if mode in ("drop-end", "drop-after"):
             if mode == "drop-after":
-                self.journal.mail(self.listener, session, envelope, answered=False)
+                self.journal.mail(self.listener, tls, session, envelope, answered=False)
             note("drop")
             server.transport.abort()
             return "421 dropped"
@@ -210,7 +211,7 @@ class Handler:
             await asyncio.sleep(3600)
         if mode.startswith("slow-"):
             await asyncio.sleep(int(mode.removeprefix("slow-")) / 1000)
-        self.journal.mail(self.listener, session, envelope, answered=True)
+        self.journal.mail(self.listener, tls, session, envelope, answered=True)
         note("250")
         return "250 OK: queued"
 

@@ -7,6 +7,7 @@
 //! | list_*, search | over HTTP, exact total and a page of 50 | an indexed SQL table in process (tests/peers/list-baseline) |
 //! | open | from exec after kill -9 until `/ready` says 200 | |
 //! | rss | resident memory with the whole queue | Redis' |
+//! | render* | batches of 100 through the sandbox, templates cached | minijinja compiled into the same program |
 //!
 //! Sizes: BENCH_MESSAGES (default 1000000), BENCH_SECONDS of each rate (5), BENCH_ROUNDS (3), BENCH_QUERIES of each list (1000).
 //! The servers' rounds alternate, and the median counts, so that a machine that slows down slows both.
@@ -14,6 +15,7 @@
 mod messages;
 mod ours;
 mod peer;
+mod render;
 mod report;
 
 use std::net::SocketAddr;
@@ -132,6 +134,10 @@ fn main() -> Result<()> {
     let begun = Instant::now();
     let mut report = Report::default();
 
+    println!("rendering");
+    for (name, figure) in render::measure()? {
+        report.lower(&name, "minijinja compiled into the same program", "us/text", figure.ours, figure.native, 1.5);
+    }
     println!("starting both servers");
     let mut ours = Ours::start()?;
     let mut peer = Peer::start()?;

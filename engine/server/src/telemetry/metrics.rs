@@ -63,13 +63,40 @@ impl Metrics {
         Self { registry, http }
     }
 
-    /// The exposition text (OpenMetrics, which Prometheus reads).
+    /// Prometheus' text form, version 0.0.4.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a String does not fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
-        text
+        as_prometheus_text(&text)
     }
+}
+
+/// OpenMetrics describes a counter without the `_total` of its samples, and has a type and an end mark that the older form
+/// does not know.
+fn as_prometheus_text(open_metrics: &str) -> String {
+    let mut text = String::with_capacity(open_metrics.len() + 1024);
+    let mut help: Option<(&str, &str)> = None;
+    for line in open_metrics.lines() {
+        if let Some((name, words)) = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' ')) {
+            help = Some((name, words));
+        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+            let (suffix, kind) = match kind {
+                "counter" => ("_total", "counter"),
+                "info" => ("_info", "gauge"),
+                "unknown" => ("", "untyped"),
+                other => ("", other),
+            };
+            if let Some((_, words)) = help.take().filter(|(described, _)| *described == name) {
+                text.push_str(&format!("# HELP {name}{suffix} {words}\n"));
+            }
+            text.push_str(&format!("# TYPE {name}{suffix} {kind}\n"));
+        } else if !line.starts_with("# ") {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    text
 }
 
 struct Sources(Vec<Source>);
@@ -207,8 +234,10 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }
-        assert_eq!(text.matches("# TYPE pombo_traps").count(), 1);
+        assert_eq!(text.matches("# TYPE pombo_traps_total counter\n").count(), 1);
+        assert!(text.contains("# TYPE pombo_build_info gauge\n"), "{text}");
         assert!(text.contains("\npombo_uptime_seconds 0."), "{text}");
-        assert!(text.ends_with("# EOF\n"));
+        let comments = text.lines().filter(|line| line.starts_with('#'));
+        assert!(comments.into_iter().all(|line| line.starts_with("# HELP ") || line.starts_with("# TYPE ")), "{text}");
     }
 }

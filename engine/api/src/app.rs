@@ -38,12 +38,12 @@ impl Endpoint for Application {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        if strip(&mut request, SENDSYNC_BASE) {
+            return self.services.sendsync.call(request).await;
+        }
         if !self.sendsync_hosts.is_empty() && self.is_sendsync_host(&request) {
             // Documented as https://sendsync.com.br/api: with and without the prefix.
             strip(&mut request, "/api");
-            return self.services.sendsync.call(request).await;
-        }
-        if strip(&mut request, SENDSYNC_BASE) {
             return self.services.sendsync.call(request).await;
         }
         if strip(&mut request, DOCS_BASE) {

@@ -1,5 +1,6 @@
 # Pombo's two commands are `make run` and `make test`; `make help` lists the rest.
-# Everything is built in one profile (release), so that a dependency is compiled once for use, tests and benchmarks.
+# Everything is built in one profile (release) and always as part of the whole workspace, so that each dependency is compiled once, with
+# one set of features, for use, tests and benchmarks.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -14,7 +15,7 @@ help: ## show this list
 build: ## build the plugins and the engine (target/release/pombo), installing what the build needs
 	tests/setup.sh build
 	plugins/build.sh
-	cargo build --release --locked -p pombo
+	cargo build --release --locked --workspace --bin pombo
 
 run: build ## build, then start a demo on 127.0.0.1:8080 with its data in ./data (LISTEN= and DATA= change them)
 	target/release/pombo serve --demo --data $(DATA) --listen $(LISTEN)
@@ -22,7 +23,7 @@ run: build ## build, then start a demo on 127.0.0.1:8080 with its data in ./data
 test: ## run every test: unit, plugins, and end to end over the built binary
 	tests/setup.sh build test
 	plugins/build.sh
-	cargo build --release --locked -p pombo
+	cargo build --release --locked --workspace --bin pombo
 	cargo test --release --locked --manifest-path plugins/Cargo.toml --workspace
 	cargo test --release --locked --workspace --no-fail-fast
 
@@ -38,14 +39,14 @@ lint: ## formatting, clippy with warnings as errors, licences and sources of eve
 bench: ## measure beside the service Pombo replaces, on this machine: prints a table, writes target/bench.json
 	tests/setup.sh build bench
 	plugins/build.sh
-	cargo build --release --locked -p pombo
+	cargo build --release --locked --workspace --bin pombo
 	cargo build --release --locked -p pombo-sandbox --example render
-	cargo run --release --locked -p pombo-tests --bin bench
+	cargo run --release --locked --workspace --bin bench
 
 openapi: ## write the documents and their operation tables in openapi/ anew
 	tests/setup.sh build
 	plugins/build.sh
-	cargo build --release --locked -p pombo
+	cargo build --release --locked --workspace --bin pombo
 	python3 tests/tools/openapi.py
 
 clean: ## remove what was built; ./data stays

@@ -73,7 +73,7 @@ say "compiling with the $compiler compiler"
 # In separate runs: cargo joins the SDK's features within one, and a plugin must carry one world only.
 build $(printf -- '-p %s ' $connectors $hostile)
 build $(printf -- '-p %s ' $renderers)
-(cd "$root" && cargo build --quiet --locked --release -p pombo-componentize)
+(cd "$root" && cargo build --quiet --locked --release --workspace --bin pombo-componentize)
 
 componentize() {
     "$out/release/pombo-componentize" "$built/$target/release/$(echo "$1" | tr - _).wasm" "$2"

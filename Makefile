@@ -40,8 +40,8 @@ bench: ## measure beside the service Pombo replaces, on this machine: prints a t
 	tests/setup.sh build bench
 	plugins/build.sh
 	cargo build --release --locked --workspace --bin pombo
-	cargo build --release --locked -p pombo-sandbox --example render
-	cargo run --release --locked --workspace --bin bench
+	cargo build --release --locked --workspace --example render
+	cargo run --release --locked --bin bench
 
 openapi: ## write the documents and their operation tables in openapi/ anew
 	tests/setup.sh build

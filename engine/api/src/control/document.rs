@@ -1,5 +1,5 @@
 //! What the framework can not say of the document: bodies take no fields that are not declared, a field that may be null is
-//! the type it names or null, and nothing else.
+//! the type it names or null, and a whole number has the bounds of its format.
 
 use std::collections::BTreeSet;
 
@@ -13,6 +13,7 @@ pub(super) fn complete(document: &str) -> String {
         return document.to_owned();
     };
     plain_nullable(&mut document);
+    bounded(&mut document);
     for name in request_schemas(&document) {
         if let Some(Value::Object(schema)) = document["components"]["schemas"].get_mut(&name)
             && schema.contains_key("properties")
@@ -74,9 +75,44 @@ fn plain_nullable(value: &mut Value) {
     }
 }
 
+/// `uint32` and its like are formats of the framework's own: whoever does not know them reads any number.
+fn bounded(value: &mut Value) {
+    if let Some(format) = value.get("format").and_then(Value::as_str) {
+        let bounds = match format {
+            "uint8" => (json!(0), json!(u8::MAX)),
+            "uint16" => (json!(0), json!(u16::MAX)),
+            "uint32" => (json!(0), json!(u32::MAX)),
+            "uint64" => (json!(0), json!(i64::MAX)),
+            "int64" => (json!(i64::MIN), json!(i64::MAX)),
+            _ => (Value::Null, Value::Null),
+        };
+        if let (Value::Object(schema), (least, most)) = (&mut *value, bounds)
+            && !least.is_null()
+        {
+            schema.entry("minimum").or_insert(least);
+            schema.entry("maximum").or_insert(most);
+        }
+    }
+    match value {
+        Value::Object(map) => map.values_mut().for_each(bounded),
+        Value::Array(list) => list.iter_mut().for_each(bounded),
+        _ => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_whole_number_has_the_bounds_of_its_format() {
+        let mut schema = json!({"a": {"type": "integer", "format": "uint16", "minimum": 1}, "b": [{"format": "uuid"}]});
+        bounded(&mut schema);
+        let expected = json!({
+            "a": {"type": "integer", "format": "uint16", "minimum": 1, "maximum": 65535}, "b": [{"format": "uuid"}]
+        });
+        assert_eq!(schema, expected);
+    }
 
     #[test]
     fn bodies_are_closed_and_answers_stay_open() {

@@ -99,7 +99,16 @@ fn named(error: poem::Error) -> poem::Error {
     } else {
         return error;
     };
-    Failure::from(pombo_domain::Error::invalid(field, reason)).into()
+    Failure::from(pombo_domain::Error::invalid(field, plain(&reason))).into()
+}
+
+/// The framework's reason without the names of its types.
+fn plain(reason: &str) -> &str {
+    let reason = reason.split(" (occurred while parsing").next().unwrap_or(reason);
+    match reason.strip_prefix("failed to parse \"").and_then(|rest| rest.split_once("\": ")) {
+        Some((_, reason)) => reason,
+        None => reason,
+    }
 }
 
 /// Writes a failure's body; [`WithRequestId`] completes it.
@@ -124,5 +133,18 @@ impl<E: Endpoint<Output = Response>> Endpoint for WithRequestId<E> {
             response.set_body(body.to_bytes());
         }
         Ok(response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn a_reason_loses_the_names_of_types() {
+        let given =
+            "failed to parse \"integer(uint32)\": invalid digit found in string (occurred while parsing \"optional\")";
+        assert_eq!(plain(given), "invalid digit found in string");
+        assert_eq!(plain("verification failed. maximum(250)"), "verification failed. maximum(250)");
     }
 }

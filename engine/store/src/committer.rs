@@ -85,7 +85,7 @@ impl Committer {
             let entropy = self.entropy.clone();
             let now = self.clock.now();
             let requests = &mut self.requests;
-            let mut group = Group::new(&memory, &self.in_flight, &*entropy, now);
+            let mut group = Group::new(&memory, &self.in_flight, &*entropy);
             let mut answers = Vec::new();
             let mut closing = false;
             let (mut batches, mut messages) = (0, 0);
@@ -94,7 +94,7 @@ impl Committer {
                 batches += 1;
                 messages += weight(&request);
                 match request {
-                    Request::Commit(batch, asker) => match group.add(batch) {
+                    Request::Commit(batch, asker) => match group.add(batch, self.clock.now()) {
                         Ok(committed) => answers.push(Answer::Committed(asker, committed)),
                         Err(error) => drop(asker.send(Err(error))),
                     },

@@ -77,6 +77,7 @@ fn read_error(error: fjall::Error) -> StoreError {
 fn write_error(error: fjall::Error) -> StoreError {
     StoreError::Unavailable(match &error {
         fjall::Error::Poisoned => "an earlier write, sync or flush failed".to_owned(),
+        fjall::Error::Io(error) => error.to_string(),
         other => other.to_string(),
     })
 }

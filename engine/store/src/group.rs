@@ -36,6 +36,7 @@ pub(crate) struct Prepared {
     pub(crate) skip_stale: bool,
 }
 
+#[expect(clippy::large_enum_variant, reason = "a batch of many steps is one allocation this way")]
 pub(crate) enum PreparedChange {
     Insert(PreparedInsert),
     Other(Change),
@@ -93,7 +94,7 @@ impl<'a> Group<'a> {
             memory,
             in_flight,
             entropy,
-            now,
+            now: Timestamp(i64::MIN),
             staged: Staged::new(&*memory.backend),
             tails: HashMap::new(),
             kv_bytes: HashMap::new(),
@@ -101,8 +102,9 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Adds a batch, or leaves the group as it was.
-    pub(crate) fn add(&mut self, batch: Prepared) -> StoreResult<Committed> {
+    /// Adds a batch that arrived by `now`, or leaves the group as it was.
+    pub(crate) fn add(&mut self, batch: Prepared, now: Timestamp) -> StoreResult<Committed> {
+        self.now = now;
         let marks = Marks {
             delta: self.outcome.delta.0.len(),
             effects: self.outcome.effects.len(),

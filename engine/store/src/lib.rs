@@ -43,7 +43,7 @@ use tokio::sync::mpsc;
 
 pub use disk_store::DiskStore;
 
-/// How much memory and journal the store may use, and how it groups commits.
+/// How much memory and journal the store may use, and how it groups commits. `memtable_bytes` is fixed when the folder is made.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Cache of blocks read from disk.
@@ -52,10 +52,13 @@ pub struct Options {
     pub memtable_bytes: u64,
     /// Journal kept on disk; bounds the time to open after a crash. At least 64 MiB.
     pub journal_bytes: u64,
-    /// Threads that flush and compact.
+    /// Threads that flush and compact. With more than one, fjall's first passes compactions around in a busy loop while
+    /// another works, which costs a core that two-core machines do not have to spare.
     pub workers: usize,
     /// Search dictionaries held in memory; beyond it they are read from disk.
     pub search_bytes: u64,
+    /// Size of a search dictionary above which it is sealed before its 65,536 messages are full.
+    pub search_segment_bytes: usize,
     /// Log of column changes before a block is written anew.
     pub column_log_bytes: u64,
     /// Batches that may wait for the committer before `commit` itself waits.
@@ -74,8 +77,9 @@ impl Default for Options {
             cache_bytes: 16 << 20,
             memtable_bytes: 8 << 20,
             journal_bytes: 64 << 20,
-            workers: 2,
+            workers: 1,
             search_bytes: 32 << 20,
+            search_segment_bytes: 16 << 20,
             column_log_bytes: 4 << 20,
             waiting_batches: 1024,
             group_batches: 1024,
@@ -184,7 +188,8 @@ fn open_over(
     let io = |source| Error::Io { path: path.to_owned(), source };
     let columns = Arc::new(columns::Columns::open(&*backend, options.column_log_bytes)?);
     let catalog = catalog::Catalog::open(&*backend)?;
-    let search = search::Search::start(path.join("search"), options.search_bytes, backend.clone(), columns.clone());
+    let limits = search::Limits { memory: options.search_bytes, segment: options.search_segment_bytes };
+    let search = search::Search::start(path.join("search"), limits, backend.clone(), columns.clone());
     let search = Arc::new(search.map_err(io)?);
     let memory = Arc::new(memory::Memory {
         backend,

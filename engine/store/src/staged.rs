@@ -8,12 +8,18 @@ use pombo_domain::ports::StoreResult;
 use crate::backend::{Backend, Bytes, KeyRange, Order, Write};
 use crate::keys::Space;
 
+/// A key and its space.
+type Place = (Space, Bytes);
+
+/// A row to put (`Some`) or to delete (`None`).
+type Staging = Option<Bytes>;
+
 /// The overlay.
 pub(crate) struct Staged<'a> {
     backend: &'a dyn Backend,
-    rows: BTreeMap<(Space, Bytes), Option<Bytes>>,
-    /// What the present batch replaced, to take it back.
-    undo: Vec<((Space, Bytes), Option<Option<Bytes>>)>,
+    rows: BTreeMap<Place, Staging>,
+    /// What the present batch replaced, to take it back; `None` where nothing was staged.
+    undo: Vec<(Place, Option<Staging>)>,
     /// Rows under keys that cannot occur twice and that nobody reads before they are on disk.
     fresh: Vec<Write>,
     fresh_kept: usize,

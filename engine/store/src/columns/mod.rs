@@ -67,7 +67,7 @@ impl Columns {
             let shared = columns.of_or_new(TenantIndex(tenant));
             let mut tenant = shared.write();
             // A block that became dirty later than its successor may have no image yet; all its rows are in the log then.
-            if tenant.blocks().len() as u64 == u64::from(number) && tenant.len() % block::BLOCK as u64 == 0 {
+            if tenant.blocks().len() as u64 == u64::from(number) && tenant.len().is_multiple_of(block::BLOCK as u64) {
                 tenant.load(Block::from_image(&image)?);
             } else {
                 return Err(damaged("columns: a block is missing"));

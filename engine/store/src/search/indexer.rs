@@ -20,8 +20,6 @@ use crate::tables::messages;
 
 /// Text that may wait to be indexed; beyond it the records are read again.
 const WAITING: usize = 8 << 20;
-/// A dictionary of this size is sealed before its block is full.
-const LARGE: usize = 16 << 20;
 /// Messages added under one lock.
 const STEP: usize = 256;
 
@@ -160,7 +158,7 @@ impl Indexer {
         for first in firsts {
             let opened = (first == next).then(|| Segment::open(&folder, tenant, first, &self.shared.budget));
             match opened {
-                Some(Ok(segment)) if segment.next() <= len => {
+                Some(Ok(segment)) if segment.next() <= len && self.is_of_these_records(tenant, &segment) => {
                     next = segment.next();
                     full.push(Full::Sealed(Arc::new(segment)));
                 }
@@ -179,6 +177,13 @@ impl Indexer {
         segments.full = full;
         segments.open = OpenSegment::new(next);
         search.progress.send_replace(Progress::Upto(next));
+    }
+
+    /// Whether a segment was made from the records that are here, and not from others in a folder restored since.
+    fn is_of_these_records(&self, tenant: TenantIndex, segment: &Segment) -> bool {
+        let last = MessageKey { tenant, serial: segment.next().saturating_sub(1) };
+        let row = messages::read_row(&*self.shared.backend, last).ok().flatten();
+        row.is_some_and(|row| messages::id_of(&row).is_ok_and(|id| id == segment.last_id))
     }
 
     /// Adds messages of one tenant; those before them come from the records, where they were left out.
@@ -226,11 +231,11 @@ impl Indexer {
             let (now, later) = messages.split_at(messages.len().min(STEP).min(left as usize));
             for message in now {
                 let content = &message.content;
-                segments.open.push(&content.to, content.contact_name.as_deref(), &content.text);
+                segments.open.push(message.id, &content.to, content.contact_name.as_deref(), &content.text);
             }
             messages = later;
             let next = segments.open.next();
-            if next % BLOCK as u64 == 0 || segments.open.text_len() > LARGE {
+            if next.is_multiple_of(BLOCK as u64) || segments.open.text_len() > self.shared.large {
                 let frozen = Arc::new(std::mem::replace(&mut segments.open, OpenSegment::new(next)));
                 segments.full.push(Full::Frozen(frozen.clone()));
                 // The sealer only ends after this sender is gone.

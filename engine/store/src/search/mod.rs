@@ -36,12 +36,22 @@ pub(crate) struct Search {
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
 }
 
+/// How large the index may grow in memory.
+pub(crate) struct Limits {
+    /// Bytes of sealed dictionaries held in memory.
+    pub(crate) memory: u64,
+    /// Bytes of a dictionary that is still open.
+    pub(crate) segment: usize,
+}
+
 /// What the index's threads and its readers share.
 struct Shared {
     root: PathBuf,
     backend: Arc<dyn Backend>,
     columns: Arc<Columns>,
     budget: Arc<Budget>,
+    /// A dictionary of this size is sealed before its block is full.
+    large: usize,
     tenants: RwLock<HashMap<TenantIndex, Arc<TenantSearch>>>,
     queue: Queue,
 }
@@ -79,7 +89,7 @@ impl Search {
     /// Starts the index under `root`; segments load and missing ones are rebuilt in the background.
     pub(crate) fn start(
         root: PathBuf,
-        memory: u64,
+        limits: Limits,
         backend: Arc<dyn Backend>,
         columns: Arc<Columns>,
     ) -> io::Result<Self> {
@@ -87,7 +97,8 @@ impl Search {
             root,
             backend,
             columns,
-            budget: Budget::new(memory),
+            budget: Budget::new(limits.memory),
+            large: limits.segment,
             tenants: RwLock::default(),
             queue: Queue::default(),
         });

@@ -4,6 +4,7 @@
 //! its last message, so one that occurs twice in a message is noted once.
 
 use memchr::memmem::Finder;
+use uuid::Uuid;
 
 use super::fold::fold_into;
 use super::scan::{END, each_hit};
@@ -25,6 +26,8 @@ pub(crate) struct OpenSegment {
     pub(crate) first: u64,
     /// Number of messages.
     pub(crate) count: u32,
+    /// The id of its last message.
+    pub(crate) last_id: Uuid,
     text: Vec<u8>,
     starts: Vec<u32>,
     tokens: Vec<Token>,
@@ -42,6 +45,7 @@ impl OpenSegment {
         Self {
             first,
             count: 0,
+            last_id: Uuid::nil(),
             text: Vec::new(),
             starts: Vec::new(),
             tokens: Vec::new(),
@@ -64,7 +68,7 @@ impl OpenSegment {
     }
 
     /// Adds the next message.
-    pub(crate) fn push(&mut self, to: &str, contact_name: Option<&str>, text: &str) {
+    pub(crate) fn push(&mut self, id: Uuid, to: &str, contact_name: Option<&str>, text: &str) {
         let doc = (self.next() & 0xffff) as u16;
         let mut folded = std::mem::take(&mut self.folded);
         folded.clear();
@@ -93,6 +97,7 @@ impl OpenSegment {
             self.note(self.last_tokens[i], doc);
         }
         self.folded = folded;
+        self.last_id = id;
         self.count += 1;
     }
 

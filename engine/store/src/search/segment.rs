@@ -1,7 +1,8 @@
 //! A sealed segment: immutable, in one file.
 //!
 //! ```text
-//! header   magic 8 · tenant 4 · first serial 8 · messages 4 · shared tokens 4 · unique tokens 4 · text 8 · postings 8
+//! header   magic 8 · tenant 4 · first serial 8 · messages 4 · shared tokens 4 · unique tokens 4 · text 8 · postings 8 ·
+//!          id of the last message 16
 //! text     the tokens, shared ones (of two or more messages) first, each with a line feed
 //! ends     u32 per shared token: where its postings end
 //! docs     u16 per unique token: its one message
@@ -21,6 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use memchr::memmem::Finder;
 use pombo_domain::TenantIndex;
+use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::open::OpenSegment;
@@ -28,7 +30,7 @@ use super::scan::{END, each_hit};
 use crate::columns::block::Mask;
 
 const MAGIC: &[u8; 8] = b"PMBSEG01";
-const HEADER: usize = 8 + 4 + 8 + 4 + 4 + 4 + 8 + 8;
+const HEADER: usize = 8 + 4 + 8 + 4 + 4 + 4 + 8 + 8 + 16;
 const BITMAP: usize = 8192;
 /// Every how many tokens a position is remembered.
 const SAMPLE: usize = 64;
@@ -71,6 +73,7 @@ impl Drop for Text {
 pub(crate) struct Segment {
     pub(crate) first: u64,
     pub(crate) count: u32,
+    pub(crate) last_id: Uuid,
     shared: usize,
     text: Text,
     text_len: u64,
@@ -154,6 +157,7 @@ pub(crate) fn write(folder: &Path, tenant: TenantIndex, open: &OpenSegment) -> i
     head.extend_from_slice(&(unique.len() as u32).to_le_bytes());
     head.extend_from_slice(&(text.len() as u64).to_le_bytes());
     head.extend_from_slice(&(postings.len() as u64).to_le_bytes());
+    head.extend_from_slice(open.last_id.as_bytes());
     head.extend_from_slice(&text);
     ends.iter().for_each(|end| head.extend_from_slice(&end.to_le_bytes()));
     for token in &unique {
@@ -218,6 +222,7 @@ impl Segment {
         Ok(Self {
             first,
             count,
+            last_id: Uuid::from_slice(&header[48..64]).unwrap_or_default(),
             shared,
             text: kept,
             text_len,

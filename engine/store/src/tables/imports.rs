@@ -14,14 +14,11 @@ const WHAT: &str = "imports";
 
 pub(crate) fn put(staged: &mut Staged<'_>, import: &Import) -> StoreResult<()> {
     let key = keys::owned(keys::IMPORT, import.tenant, import.id).bytes();
-    match staged.get(Space::Documents, &key)? {
-        Some(row) => {
-            let old: Import = decode(&row, WHAT)?;
-            if old.created_at != import.created_at {
-                staged.delete(Space::Documents, keys::import_time(old.tenant, old.created_at, old.id).bytes());
-            }
+    if let Some(row) = staged.get(Space::Documents, &key)? {
+        let old: Import = decode(&row, WHAT)?;
+        if old.created_at != import.created_at {
+            staged.delete(Space::Documents, keys::import_time(old.tenant, old.created_at, old.id).bytes());
         }
-        None => {}
     }
     staged.put(Space::Documents, keys::import_time(import.tenant, import.created_at, import.id).bytes(), Vec::new());
     staged.put(Space::Documents, key, encode(import));

@@ -39,11 +39,25 @@ fn parse(row: &[u8]) -> StoreResult<u64> {
     Parts(row).u64().ok_or_else(|| damaged("meta: a malformed number"))
 }
 
+impl Counter {
+    /// The last number it can give.
+    fn last(self) -> u64 {
+        match self {
+            Self::Tenant => u64::from(u32::MAX),
+            // The columns keep a connector in 24 bits.
+            Self::Connector => 0x00ff_ffff,
+        }
+    }
+}
+
 /// The next number of a counter, from 1.
 pub(crate) fn count(staged: &mut Staged<'_>, counter: Counter) -> StoreResult<u32> {
     let key = keys::meta(counter.name()).bytes();
     let last = staged.get(Space::Documents, &key)?.map(|row| parse(&row)).transpose()?.unwrap_or(0);
-    let next = u32::try_from(last + 1).map_err(|_| damaged("meta: a counter is exhausted"))?;
+    if last >= counter.last() {
+        return Err(damaged("meta: a counter is exhausted"));
+    }
+    let next = last as u32 + 1;
     staged.put(Space::Documents, key, u64::from(next).to_be_bytes().to_vec());
     Ok(next)
 }

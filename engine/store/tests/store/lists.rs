@@ -22,7 +22,7 @@ fn numbered(n: u64) -> NewMessage {
 
 const MANY: u64 = 150_000;
 
-async fn totals(store: &pombo_store::DiskStore, at: impl Fn(u64) -> Timestamp) {
+async fn totals(store: &pombo_store::DiskStore, at: &impl Fn(u64) -> Timestamp) {
     let none = MessageFilter::default;
     let search = |text: &str| MessageFilter { search: Some(text.to_owned()), ..none() };
     let count = |f: fn(u64) -> bool| (0..MANY).filter(|n| f(*n)).count() as u64;
@@ -67,49 +67,83 @@ async fn totals(store: &pombo_store::DiskStore, at: impl Fn(u64) -> Timestamp) {
     }
 }
 
+/// Fills a store; the function tells when a message was created.
+async fn fill(store: &pombo_store::DiskStore, clock: &ManualClock) -> impl Fn(u64) -> Timestamp + use<> {
+    let start = clock.now();
+    for first in (0..MANY).step_by(1000) {
+        insert(store, A, (first..first + 1000).map(numbered).collect()).await;
+        clock.advance(1);
+    }
+    insert(store, B, vec![message(9, "x", "mundo")]).await;
+    // A batch of 1000 shares its instant.
+    move |n| start.plus_ms((n / 1000) as i64)
+}
+
+fn segments(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let listed = std::fs::read_dir(folder.join("search/00000001")).unwrap();
+    let mut files: Vec<_> = listed.map(|file| file.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn totals_are_exact_over_many_blocks_and_after_damage_to_the_search_files() {
     let folder = tempfile::tempdir().unwrap();
     let clock = ManualClock::new();
-    let start = clock.now();
-    // A batch of 1000 shares its instant.
-    let at = |n: u64| start.plus_ms((n / 1000) as i64);
-    let store = open(folder.path(), &clock);
-    for first in (0..MANY).step_by(1000) {
-        insert(&store, A, (first..first + 1000).map(numbered).collect()).await;
-        clock.advance(1);
-    }
-    insert(&store, B, vec![message(9, "x", "mundo")]).await;
-    totals(&store, at).await;
+    let whole_blocks = pombo_store::Options { search_segment_bytes: 16 << 20, ..options() };
+    let open = || pombo_store::open(whole_blocks.clone(), folder.path(), clock.clone(), Counting::new()).unwrap();
+    let store = open();
+    let at = fill(&store, &clock).await;
+    totals(&store, &at).await;
     assert_sound(&store);
     store.close().unwrap();
     drop(store);
-
-    let segments = folder.path().join("search/00000001");
-    let mut files: Vec<_> = std::fs::read_dir(&segments).unwrap().map(|f| f.unwrap().path()).collect();
-    files.sort();
+    let files = segments(folder.path());
     assert_eq!(files.len(), 2, "two full blocks are sealed");
-    let store = open(folder.path(), &clock);
-    totals(&store, at).await;
+    let store = open();
+    totals(&store, &at).await;
     drop(store);
 
-    // A flipped bit in one file, and a file that is gone.
-    let mut bytes = std::fs::read(&files[1]).unwrap();
+    // A flipped bit in one file, a file that is gone, one of other records.
+    let good = std::fs::read(&files[1]).unwrap();
+    let mut bytes = good.clone();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&files[1], bytes).unwrap();
-    let store = open(folder.path(), &clock);
-    totals(&store, at).await;
+    let store = open();
+    totals(&store, &at).await;
     drop(store);
+    assert_eq!(std::fs::read(&files[1]).unwrap(), good, "rebuilt as it was");
     std::fs::remove_file(&files[0]).unwrap();
-    let store = open(folder.path(), &clock);
-    totals(&store, at).await;
+    let store = open();
+    totals(&store, &at).await;
     drop(store);
 
-    // Dictionaries read from disk instead of memory.
-    let small = pombo_store::Options { search_bytes: 1000, ..options() };
+    // The files of one store beside the records of another.
+    let other = tempfile::tempdir().unwrap();
+    let store = pombo_store::open(whole_blocks.clone(), other.path(), clock.clone(), Counting::new()).unwrap();
+    for _ in 0..70 {
+        insert(&store, A, (0..1000).map(|n| message(1, &format!("{n}"), "outra coisa")).collect()).await;
+    }
+    drop(store);
+    std::fs::copy(&segments(other.path())[0], &files[0]).unwrap();
+    let store = open();
+    totals(&store, &at).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn small_segments_and_dictionaries_on_disk_give_the_same_totals() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = ManualClock::new();
+    let small = pombo_store::Options { search_bytes: 300_000, search_segment_bytes: 200_000, ..options() };
+    let store = pombo_store::open(small.clone(), folder.path(), clock.clone(), Counting::new()).unwrap();
+    let at = fill(&store, &clock).await;
+    totals(&store, &at).await;
+    store.close().unwrap();
+    drop(store);
+    assert!(segments(folder.path()).len() > 6);
     let store = pombo_store::open(small, folder.path(), clock.clone(), Counting::new()).unwrap();
-    totals(&store, at).await;
+    totals(&store, &at).await;
 }
 
 #[tokio::test]

@@ -53,7 +53,13 @@ impl Entropy for Counting {
 
 /// Small limits, so that blocks, logs and groups turn over in a test.
 pub fn options() -> Options {
-    Options { column_log_bytes: 2_000, group_messages: 500, memtable_bytes: 1 << 20, ..Options::default() }
+    Options {
+        search_segment_bytes: 2_000,
+        column_log_bytes: 2_000,
+        group_messages: 500,
+        memtable_bytes: 1 << 20,
+        ..Options::default()
+    }
 }
 
 pub fn open(path: &Path, clock: &Arc<ManualClock>) -> Arc<DiskStore> {

@@ -1,12 +1,14 @@
-//! Accepts connections and runs each request as a task of its own, so that a client that goes away does not cancel a
-//! command halfway, and a panic is one request's 500.
+//! Accepts connections and answers their requests within the limits. A client that goes away does not cancel a command
+//! halfway, and a panic is one request's 500.
 
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use http::{HeaderValue, StatusCode, header, uri::Scheme};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
@@ -21,6 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use super::client_address::TrustedProxies;
 use super::request_body::limited;
+use super::run_to_end::RunToEnd;
 use super::stall::StallGuard;
 use crate::config::Http;
 use crate::telemetry::metrics::HttpMetrics;
@@ -202,23 +205,21 @@ impl Service {
                 let body = request.take_body();
                 request.set_body(limited(body, self.limits.body_idle_timeout, self.limits.max_body_bytes));
             }
-            self.run(request).await
+            RunToEnd::new(Arc::clone(&self).run(request)).await
         };
         self.metrics.request(facade, response.status(), began.elapsed());
         response
     }
 
-    async fn run(self: &Arc<Self>, request: Request) -> Response {
-        let service = Arc::clone(self);
-        let mut task = tokio::spawn(async move { service.endpoint.get_response(request).await });
-        match tokio::time::timeout(self.limits.request_timeout, &mut task).await {
+    async fn run(self: Arc<Self>, request: Request) -> Response {
+        let answered = AssertUnwindSafe(self.endpoint.get_response(request)).catch_unwind();
+        match tokio::time::timeout(self.limits.request_timeout, answered).await {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => {
-                tracing::error!(panicked = error.is_panic(), "a request's task ended without an answer");
+            Ok(Err(_panic)) => {
+                tracing::error!("a request's handler panicked");
                 failure(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error", "internal error; it is in the log")
             }
             Err(_) => {
-                task.abort();
                 tracing::warn!("a request took too long and was ended");
                 failure(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable", "the request took too long; try again")
             }

@@ -6,6 +6,7 @@
 mod client_address;
 mod listener;
 mod request_body;
+mod run_to_end;
 mod stall;
 #[cfg(test)]
 mod tests;

@@ -36,6 +36,7 @@ fn limits() -> Limits {
 struct Slow {
     entered: Notify,
     release: Notify,
+    done: Notify,
 }
 
 fn endpoint(slow: Arc<Slow>) -> BoxEndpoint<'static, Response> {
@@ -47,6 +48,7 @@ fn endpoint(slow: Arc<Slow>) -> BoxEndpoint<'static, Response> {
                 "/slow" => {
                     slow.entered.notify_one();
                     slow.release.notified().await;
+                    slow.done.notify_one();
                     Response::from("slow")
                 }
                 _ => match request.take_body().into_vec().await {
@@ -136,4 +138,18 @@ async fn draining_ends_running_requests_and_idle_connections() {
     assert_eq!(idle.read(&mut [0; 1]).await.expect("ended"), 0);
     server.ended.await.expect("the server ended");
     assert!(TcpStream::connect(server.address).await.is_err(), "accepts no more");
+}
+
+#[tokio::test]
+async fn a_request_whose_client_goes_away_runs_to_its_end() {
+    let server = start();
+    let mut socket = TcpStream::connect(server.address).await.expect("connected");
+    socket.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("written");
+    server.slow.entered.notified().await;
+    drop(socket);
+    // An answer to a later request: the server has had the time to notice.
+    let answer = exchange(&server, "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    server.slow.release.notify_one();
+    tokio::time::timeout(Duration::from_secs(10), server.slow.done.notified()).await.expect("it ran to its end");
 }

@@ -9,20 +9,15 @@ use pombo_domain::FieldProblem;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// A field as it came.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub enum Field<T> {
     /// Not there, or null.
+    #[default]
     Missing,
     /// Of the right kind.
     Value(T),
     /// Of another kind: what must be there.
     Wrong(Cow<'static, str>),
-}
-
-impl<T> Default for Field<T> {
-    fn default() -> Self {
-        Self::Missing
-    }
 }
 
 impl<T> Field<T> {

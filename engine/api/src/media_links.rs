@@ -80,7 +80,7 @@ impl MediaLinks {
     pub fn open(&self, id: Uuid, query: LinkQuery, now: Timestamp) -> Option<MediaLink> {
         let given = URL_SAFE_NO_PAD.decode(query.sig.as_bytes()).ok()?;
         self.signed(id, &query).verify_slice(&given).ok()?;
-        (now.0.div_euclid(1000) < query.exp).then(|| MediaLink {
+        (now.0.div_euclid(1000) < query.exp).then_some(MediaLink {
             tenant: TenantIndex(query.t),
             id,
             content_type: query.content_type,

@@ -1,7 +1,6 @@
 //! Section Imports. The workbook is streamed to disk; [`super::import_worker`] reads it.
 
 use std::borrow::Cow;
-use std::future::Future;
 use std::sync::Arc;
 
 use poem::http::{StatusCode, header};
@@ -345,12 +344,12 @@ impl<'a> ApiExtractor<'a> for Upload {
         Some(MetaRequest { description: None, content, required: true })
     }
 
-    fn from_request(
+    async fn from_request(
         request: &'a Request,
         body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
-    ) -> impl Future<Output = poem::Result<Self>> + Send {
-        async move { Ok(Self::receive(request, body).await?) }
+    ) -> poem::Result<Self> {
+        Ok(Self::receive(request, body).await?)
     }
 }
 

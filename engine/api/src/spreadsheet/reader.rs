@@ -176,10 +176,10 @@ impl Sheet {
             if row <= header_row || !columns.contains_key(&column) {
                 return true;
             }
-            if current != Some(row) {
-                if let Some(row) = current.replace(row) {
-                    wanted = take(typed(row, std::mem::take(&mut cells), &columns));
-                }
+            if current != Some(row)
+                && let Some(row) = current.replace(row)
+            {
+                wanted = take(typed(row, std::mem::take(&mut cells), &columns));
             }
             cells.push((column, cell));
             wanted
@@ -272,10 +272,10 @@ impl Sheet {
             if column >= MAX_COLUMNS {
                 continue;
             }
-            if let Some(cell) = content(found.get_value()) {
-                if !take(row, column, cell) {
-                    break;
-                }
+            if let Some(cell) = content(found.get_value())
+                && !take(row, column, cell)
+            {
+                break;
             }
         }
         Ok(())

@@ -79,7 +79,7 @@ fn properties() -> Vec<(&'static str, MetaSchemaRef)> {
         default: Some(5.into()),
         ..MetaSchema::new_with_format("integer", "int32")
     };
-    debug_assert!(MAX_DAYS_AHEAD == 366, "the description below says so");
+    const { assert!(MAX_DAYS_AHEAD == 366, "the description below says so") };
     let scheduled_at = MetaSchema {
         format: Some("date-time"),
         example: Some("2024-01-22T10:00:00Z".into()),
@@ -90,7 +90,7 @@ fn properties() -> Vec<(&'static str, MetaSchemaRef)> {
         nullable: true,
         ..MetaSchema::ANY
     };
-    debug_assert!(MAX_VARIABLES_BYTES == 64 * 1024, "the description below says so");
+    const { assert!(MAX_VARIABLES_BYTES == 64 * 1024, "the description below says so") };
     let variables = MetaSchema {
         description: Some(
             "Ours: values for the template's `{{ name }}`; at most 64 KB. `nome`, `primeiro_nome`, `name` and `first_name` come from \
@@ -181,7 +181,7 @@ impl Declares for SendMessageForm {
     const NAME: &'static str = "SendMessageForm";
 
     fn schema(_: &mut Registry) -> MetaSchema {
-        debug_assert!(MAX_FILES == 10, "the description below says so");
+        const { assert!(MAX_FILES == 10, "the description below says so") };
         let mut properties = properties();
         let file = MetaSchema::new_with_format("string", "binary");
         let attachments = MetaSchema {

@@ -43,11 +43,11 @@ bench: ## measure beside the service Pombo replaces, on this machine: prints a t
 	cargo build --release --locked --workspace --example render
 	cargo run --release --locked --bin bench
 
-openapi: ## write the documents and their operation tables in openapi/ anew
-	tests/setup.sh build
-	plugins/build.sh
-	cargo build --release --locked --workspace --bin pombo
-	python3 tests/tools/openapi.py
+openapi: build ## write the documents and their operation tables in openapi/ anew
+	for facade in sendsync control; do \
+	  target/release/pombo openapi --facade $$facade > openapi/$$facade.json && \
+	  target/release/pombo openapi --facade $$facade --table > openapi/$$facade.md || exit 1; \
+	done
 
 clean: ## remove what was built; ./data stays
 	cargo clean

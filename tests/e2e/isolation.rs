@@ -111,7 +111,7 @@ fn another_tenants_id_is_not_found_in_any_operation() -> Result<()> {
             if path.starts_with("/v1/tenants/") {
                 // The operator's alone.
                 let reply = intruder.client.get(&path.replace("{id}", &victim.id))?;
-                assert_eq!(reply.status, 403, "{reply:?}");
+                assert!(reply.status == 401 || reply.status == 403, "{reply:?}");
                 continue;
             }
             let id = match path.as_str() {
@@ -190,8 +190,12 @@ fn only_the_operator_acts_for_others() -> Result<()> {
     let intruder = Tenant::create(server()?)?;
     let named: Client = intruder.client.with("X-Pombo-Tenant", &victim.id);
     named.get("/v1/connectors")?.expect(404)?;
-    intruder.client.post("/v1/tenants", &json!({"name": format!("T{}", unique())}))?.expect(403)?;
-    intruder.client.get("/v1/tenants")?.expect(403)?;
+    for reply in [
+        intruder.client.post("/v1/tenants", &json!({"name": format!("T{}", unique())}))?,
+        intruder.client.get("/v1/tenants")?,
+    ] {
+        assert!(reply.status == 401 || reply.status == 403, "{reply:?}");
+    }
     let anonymous = server()?.client();
     for path in
         ["/v1/tenants", "/v1/connectors", "/v1/messages", "/sendsync/api/connectors", "/sendsync/api/queue/list"]

@@ -13,7 +13,7 @@ use crate::direct::Program;
 use crate::jinja::{self, Translated};
 use crate::parse::{self, Node};
 use crate::problem_at;
-use crate::variables::Variables;
+use crate::variables::{Variables, context_of};
 
 /// A longer template is refused.
 const MAX_TEMPLATE: usize = 256 << 10;
@@ -104,19 +104,24 @@ impl Compiled {
         if let Some(text) = self.direct.as_ref().and_then(Program::constant) {
             return Ok(text.to_owned());
         }
-        let variables = Variables::read(variables, extra).map_err(|e| problem_at(&self.source, 0, e))?;
-        if let Some(program) = &self.direct {
-            let mut out = String::with_capacity(self.source.len() + 32);
-            if program.render(&mut out, &variables, &mut Draws::new(seed)).is_ok() {
-                return if out.len() > jinja::MAX_TEXT {
-                    Err(problem_at(&self.source, 0, format!("the text is longer than {} KiB", jinja::MAX_TEXT >> 10)))
-                } else {
-                    Ok(out)
-                };
+        let problem = |e| problem_at(&self.source, 0, e);
+        let mut extra = extra.peekable();
+        let context = match &self.direct {
+            Some(program) => {
+                let variables = Variables::read(variables, extra).map_err(problem)?;
+                let mut out = String::with_capacity(self.source.len() + 32);
+                if program.render(&mut out, &variables, &mut Draws::new(seed)).is_ok() {
+                    if out.len() <= jinja::MAX_TEXT {
+                        return Ok(out);
+                    }
+                    return Err(problem(format!("the text is longer than {} KiB", jinja::MAX_TEXT >> 10)));
+                }
+                variables.to_context()
             }
-        }
+            None if extra.peek().is_none() => context_of(variables).map_err(problem)?,
+            None => Variables::read(variables, extra).map_err(problem)?.to_context(),
+        };
         let prepared = self.prepared()?;
-        let context = variables.to_context();
         let env = prepared.env.borrow();
         env.get_template(&prepared.name)
             .and_then(|template| jinja::render(&template, &context, Draws::new(seed)))

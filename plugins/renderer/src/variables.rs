@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use minijinja::Value;
+use minijinja::value::ValueKind;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 /// One value, kept as cheap as rendering allows.
@@ -12,6 +13,19 @@ pub(crate) enum Scalar<'a> {
     Text(Cow<'a, str>),
     Integer(i64),
     Other(serde_json::Value),
+}
+
+/// A context straight from a JSON object, where that is the same as by way of [`Variables`].
+pub(crate) fn context_of(json: &str) -> Result<Value, String> {
+    // A null is as good as absent, which takes a closer look.
+    if json.trim().is_empty() || json.contains("null") {
+        return Variables::read(json, std::iter::empty()).map(|v| v.to_context());
+    }
+    match serde_json::from_str::<Value>(json) {
+        Ok(value) if value.kind() == ValueKind::Map => Ok(value),
+        Ok(_) => Err("the variables must be a JSON object".to_owned()),
+        Err(e) => Err(format!("the variables must be a JSON object: {e}")),
+    }
 }
 
 /// Names and values in the order they came; a later one hides an earlier one of the same name.

@@ -89,7 +89,7 @@ struct Marks {
 }
 
 impl<'a> Group<'a> {
-    pub(crate) fn new(memory: &'a Memory, in_flight: &'a InFlight, entropy: &'a dyn Entropy, now: Timestamp) -> Self {
+    pub(crate) fn new(memory: &'a Memory, in_flight: &'a InFlight, entropy: &'a dyn Entropy) -> Self {
         Self {
             memory,
             in_flight,

@@ -213,6 +213,7 @@ fn a_connector_that_cannot_work_is_refused_by_its_schema() -> Result<()> {
         ("security", json!({"security": "ssl"})),
         ("surprise", json!({"surprise": true})),
         ("email", json!({"from": {"name": "nobody"}})),
+        ("email", json!({"from": {"email": "nobody"}})),
     ] {
         let mut config = email_config(25);
         merge(&mut config, &further);

@@ -30,7 +30,8 @@ impl Commands {
 
     /// Creates the contact, or renames the one with this type and identifier. True when it was created.
     pub async fn put_contact(&self, tenant: TenantIndex, request: ContactRequest) -> Result<(Contact, bool)> {
-        let identifier = self.contact_identifier(request.kind, &request.identifier).await?;
+        let address = self.contact_identifier(request.kind, &request.identifier).await?;
+        let identifier = request.kind.identifier(&address).into_owned();
         let name = match &request.name {
             None => None,
             Some(name) => Some(checked_optional(Field { name: "name", max_chars: 255, lines: false }, Some(name))?),

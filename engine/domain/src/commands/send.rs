@@ -268,7 +268,7 @@ impl Commands {
         let mut refused = Vec::new();
         for candidate in &mut checked.good {
             let Some(kind) = candidate.kind else { continue };
-            let Some(contact) = self.ports().store.contact(tenant, kind, &candidate.content.to)? else { continue };
+            let Some(contact) = self.ports().store.contact(tenant, kind, &kind.identifier(&candidate.content.to))? else { continue };
             if !contact.active {
                 let message = "this contact is inactive (opted out); activate it before sending to it";
                 refused.push((candidate.row, Error::invalid("to", message)));
@@ -328,33 +328,33 @@ impl Commands {
     /// The contacts that the good rows create or rename; of several rows to one contact the last name counts.
     fn contact_changes(&self, tenant: TenantIndex, good: &[Candidate]) -> Vec<Change> {
         let now = self.ports().clock.now();
-        let mut changed: HashMap<(ContactType, &str), Contact> = HashMap::new();
+        let mut changed: HashMap<(ContactType, Cow<'_, str>), Contact> = HashMap::new();
         for candidate in good.iter().filter(|candidate| candidate.named) {
             let Some(kind) = candidate.kind else { continue };
-            let to = candidate.content.to.as_str();
+            let identifier = kind.identifier(&candidate.content.to);
             let name = candidate.content.contact_name.clone();
-            if let Some(contact) = changed.get_mut(&(kind, to)) {
+            if let Some(contact) = changed.get_mut(&(kind, identifier.clone())) {
                 contact.name = name;
                 continue;
             }
             match &candidate.contact {
                 Some(known) if known.name == name => {}
                 Some(known) => {
-                    changed.insert((kind, to), Contact { name, updated_at: now, ..known.clone() });
+                    changed.insert((kind, identifier), Contact { name, updated_at: now, ..known.clone() });
                 }
                 None => {
                     let contact = Contact {
                         id: self.ports().entropy.uuid(),
                         tenant,
                         kind,
-                        identifier: to.to_owned(),
+                        identifier: identifier.clone().into_owned(),
                         name,
                         active: true,
                         reason: None,
                         created_at: now,
                         updated_at: now,
                     };
-                    changed.insert((kind, to), contact);
+                    changed.insert((kind, identifier), contact);
                 }
             }
         }

@@ -7,6 +7,7 @@ use pombo_domain::MessageKey;
 use pombo_domain::Timestamp;
 use pombo_domain::ids::render_seed;
 use pombo_domain::model::attachment::Attachment;
+use pombo_domain::model::contact::ContactType;
 use pombo_domain::model::delivery::Delivery;
 use pombo_domain::model::message::{Message, MessageState, NewMessage, Position, Reason, StoredMessage};
 use pombo_domain::ports::{
@@ -88,7 +89,9 @@ pub(super) async fn claim(
             continue;
         }
         let content = &stored.message.content;
-        let contact = match config.contact_kind.map(|kind| store.contact(config.connector.tenant, kind, &content.to)) {
+        let tenant = config.connector.tenant;
+        let contact_of = |kind: ContactType| store.contact(tenant, kind, &kind.identifier(&content.to));
+        let contact = match config.contact_kind.map(contact_of) {
             None => None,
             Some(Ok(contact)) => contact,
             Some(Err(error)) => {

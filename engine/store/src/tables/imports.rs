@@ -30,14 +30,15 @@ pub(crate) fn read(backend: &dyn Backend, tenant: TenantIndex, id: Uuid) -> Stor
     row.map(|row| decode(&row, WHAT)).transpose()
 }
 
-/// Newest first.
+/// Newest first, without their reports: a report is megabytes, and only one of them is in memory at a time.
 pub(crate) fn list(backend: &dyn Backend, tenant: TenantIndex, limit: usize) -> StoreResult<Vec<Import>> {
     let range = KeyRange::prefix(&Key::tag(keys::IMPORT_TIME).u32(tenant.0));
     let mut page = Vec::new();
     for row in backend.scan(Space::Documents, range, Order::Reverse).take(limit) {
         let (key, _) = row?;
         let id = Parts(key.get(13..).unwrap_or_default()).uuid().ok_or_else(|| bad_key(WHAT))?;
-        page.extend(read(backend, tenant, id)?);
+        let found = read(backend, tenant, id)?;
+        page.extend(found.map(|import| Import { problems: Vec::new(), messages: Vec::new(), ..import }));
     }
     Ok(page)
 }

@@ -14,7 +14,7 @@ use crate::auth::{Caller, bearer, is_operator, state_of};
 use crate::error::Failure;
 
 /// Names the tenant that the operator acts for.
-pub(super) const TENANT_HEADER: &str = "x-pombo-tenant";
+pub(super) const TENANT_HEADER: &str = "X-Pombo-Tenant";
 
 /// The operator. Extracting it fails with 401, and with 403 for a tenant's valid token.
 pub(super) struct Operator;
@@ -53,7 +53,7 @@ impl Acting {
             if request.headers().contains_key("x-api-key") {
                 return Err(Failure::unauthorized("send the operator token or X-API-Key, not both"));
             }
-            let id = named.ok_or_else(|| Error::invalid("X-Pombo-Tenant", "name the tenant that you act for"))?;
+            let id = named.ok_or_else(|| Error::invalid(TENANT_HEADER, "name the tenant that you act for"))?;
             return Ok(Self { tenant: state.commands.get_tenant(id)?.index });
         }
         let Caller(identity) = Caller::of_all(request)?;
@@ -68,7 +68,7 @@ impl Acting {
 fn named_tenant(request: &Request) -> Result<Option<Uuid>, Failure> {
     let Some(value) = request.headers().get(TENANT_HEADER) else { return Ok(None) };
     let id = value.to_str().ok().and_then(|text| Uuid::try_parse(text.trim()).ok());
-    id.map(Some).ok_or_else(|| Error::invalid("X-Pombo-Tenant", "must be a UUID").into())
+    id.map(Some).ok_or_else(|| Error::invalid(TENANT_HEADER, "must be a UUID").into())
 }
 
 fn register_operator(registry: &mut Registry) {

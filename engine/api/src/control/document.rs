@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use super::credentials::TENANT_HEADER;
+
 const SCHEMAS: &str = "#/components/schemas/";
 
 /// The document as it is served.
@@ -14,6 +16,7 @@ pub(super) fn complete(document: &str) -> String {
     };
     plain_nullable(&mut document);
     bounded(&mut document);
+    spelt(&mut document);
     for name in request_schemas(&document) {
         if let Some(Value::Object(schema)) = document["components"]["schemas"].get_mut(&name)
             && schema.contains_key("properties")
@@ -72,6 +75,18 @@ fn plain_nullable(value: &mut Value) {
         }
         Value::Array(list) => list.iter_mut().for_each(plain_nullable),
         _ => {}
+    }
+}
+
+/// The framework writes header names in capitals.
+fn spelt(document: &mut Value) {
+    let items = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
+    let operations = items.filter_map(Value::as_object_mut).flat_map(Map::values_mut);
+    let parameters = operations.filter_map(|operation| operation.get_mut("parameters")?.as_array_mut()).flatten();
+    for name in parameters.filter_map(|parameter| parameter.get_mut("name")) {
+        if name.as_str().is_some_and(|name| name.eq_ignore_ascii_case(TENANT_HEADER)) {
+            *name = json!(TENANT_HEADER);
+        }
     }
 }
 

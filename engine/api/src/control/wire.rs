@@ -2,7 +2,6 @@
 //! pages.
 
 use std::borrow::Cow;
-use std::future::Future;
 
 use poem::http::{StatusCode, header};
 use poem::{IntoResponse, Request, RequestBody, Response};
@@ -161,8 +160,11 @@ impl ParseFromParameter for PathId {
 
 impl ParseFromParameter for Instant {
     fn parse_from_parameter(value: &str) -> ParseResult<Self> {
-        let parsed = Timestamp::parse(value).map(Self);
-        parsed.ok_or_else(|| ParseError::custom("give an ISO 8601 date and time such as 2024-01-22T10:00:00Z"))
+        // The plus of an offset means a space in a query, and is often not escaped.
+        let parsed = Timestamp::parse_any_year(value).or_else(|| Timestamp::parse_any_year(&value.replace(' ', "+")));
+        parsed
+            .map(Self)
+            .ok_or_else(|| ParseError::custom("give an ISO 8601 date and time such as 2024-01-22T10:00:00Z"))
     }
 }
 
@@ -263,24 +265,22 @@ impl<'a, T: Type + DeserializeOwned + Default> ApiExtractor<'a> for OptionalBody
         Some(MetaRequest { description: None, content, required: false })
     }
 
-    fn from_request(
+    async fn from_request(
         request: &'a Request,
         body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
-    ) -> impl Future<Output = poem::Result<Self>> + Send {
-        async move {
-            let limit = state_of(request)?.options.limits.json_bytes;
-            let bytes = crate::body::read(request, body, limit).await?;
-            if bytes.is_empty() {
-                return Ok(Self(T::default()));
-            }
-            if let Some(given) = request.header(header::CONTENT_TYPE)
-                && !is_json(given)
-            {
-                return Err(Failure::wrong_content_type(given, "application/json").into());
-            }
-            Ok(Self(parse(&bytes)?))
+    ) -> poem::Result<Self> {
+        let limit = state_of(request)?.options.limits.json_bytes;
+        let bytes = crate::body::read(request, body, limit).await?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
         }
+        if let Some(given) = request.header(header::CONTENT_TYPE)
+            && !is_json(given)
+        {
+            return Err(Failure::wrong_content_type(given, "application/json").into());
+        }
+        Ok(Self(parse(&bytes)?))
     }
 }
 

@@ -218,7 +218,7 @@ fn enhanced(text: &str) -> (Option<String>, &str) {
     let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
     let parts: Vec<&str> = first.split('.').collect();
     let number = |p: &&str| !p.is_empty() && p.len() <= 3 && p.bytes().all(|b| b.is_ascii_digit());
-    if parts.len() == 3 && matches!(parts[0], "2" | "4" | "5") && parts.iter().all(|p| number(p)) {
+    if parts.len() == 3 && matches!(parts[0], "2" | "4" | "5") && parts.iter().all(number) {
         (Some(first.to_owned()), rest)
     } else {
         (None, text)

@@ -10,7 +10,7 @@ mod smtp;
 mod tests;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -218,7 +218,7 @@ fn bind_page(wanted: SocketAddr, last: Option<SocketAddr>) -> anyhow::Result<Lis
 }
 
 /// To standard output, once: the log must not carry secrets.
-fn print_once(file: &DemoFile, config: &Config, path: &PathBuf) {
+fn print_once(file: &DemoFile, config: &Config, path: &Path) {
     let base = config.public_url();
     println!("Demo accounts (also in {}):", path.display());
     println!("  queue API       {base}/sendsync/api   documentation {base}/docs");

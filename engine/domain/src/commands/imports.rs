@@ -21,7 +21,7 @@ use crate::{Error, ErrorCode, Result, TenantIndex, Timestamp};
 /// two readings of one file.
 pub const CHUNK_ROWS: usize = 500;
 /// How many imports a list shows, the newest.
-pub const MAX_LISTED: usize = 1000;
+pub const MAX_LISTED: usize = 250;
 
 /// A row as it was read.
 pub struct ImportRow {
@@ -37,7 +37,7 @@ impl Commands {
         self.ports().store.import(tenant, id)?.ok_or_else(|| Error::not_found("Import"))
     }
 
-    /// A tenant's imports, newest first.
+    /// A tenant's imports, newest first, without their reports.
     pub fn list_imports(&self, tenant: TenantIndex) -> Result<Vec<Import>> {
         Ok(self.ports().store.imports(tenant, MAX_LISTED)?)
     }
@@ -47,7 +47,9 @@ impl Commands {
         let mut running = Vec::new();
         for tenant in self.ports().store.tenants()? {
             let imports = self.ports().store.imports(tenant.index, MAX_LISTED)?;
-            running.extend(imports.into_iter().filter(|import| import.status == ImportStatus::Running));
+            for import in imports.into_iter().filter(|import| import.status == ImportStatus::Running) {
+                running.extend(self.ports().store.import(tenant.index, import.id)?);
+            }
         }
         Ok(running)
     }

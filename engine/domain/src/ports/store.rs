@@ -339,7 +339,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// An import.
     fn import(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Import>>;
-    /// A tenant's imports, newest first.
+    /// A tenant's imports, newest first, without their reports: `problems` and `messages` are empty.
     fn imports(&self, tenant: TenantIndex, limit: usize) -> StoreResult<Vec<Import>>;
 
     /// A value of a plugin instance.

@@ -313,7 +313,7 @@ impl Store for FakeStore {
         let mut mine: Vec<Import> = data.imports.values().filter(|i| i.tenant == tenant).cloned().collect();
         mine.sort_by_key(|import| std::cmp::Reverse(import.created_at));
         mine.truncate(limit);
-        Ok(mine)
+        Ok(mine.into_iter().map(|i| Import { problems: Vec::new(), messages: Vec::new(), ..i }).collect())
     }
 
     fn kv_get(&self, _: ConnectorIndex, _: &str) -> StoreResult<Option<Vec<u8>>> {

@@ -198,7 +198,7 @@ macro_rules! export_connector {
                     sdk::__stop(&SLOT).await
                 }
             }
-    sdk::bindings::export_connector_world!(Exported with_types_in sdk::bindings);
+            sdk::bindings::export_connector_world! { Exported with_types_in sdk::bindings }
         };
     };
 }

@@ -59,7 +59,7 @@ macro_rules! export_renderer {
                     <$renderer as sdk::Renderer>::preview(&template, &variables, seed, samples)
                 }
             }
-            sdk::bindings::export_renderer_world!(Exported with_types_in sdk::bindings);
+            sdk::bindings::export_renderer_world! { Exported with_types_in sdk::bindings }
         };
     };
 }

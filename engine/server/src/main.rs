@@ -5,7 +5,7 @@
 //! - [`serve`]: wires the parts, runs them and ends them in order. [`inspect`], [`openapi`]: the other commands.
 //! - [`adapters`]: the domain's ports that need the operating system.
 //! - [`http`]: connections and their limits. [`telemetry`]: log lines and metrics.
-//! - [`demo`]: accounts and a mailbox to try things with.
+//! - [`demo`]: accounts and a mailbox to try things with. [`memory`]: how the allocator is set.
 
 mod adapters;
 mod cli;
@@ -13,6 +13,7 @@ mod config;
 mod demo;
 mod http;
 mod inspect;
+mod memory;
 mod openapi;
 mod serve;
 mod telemetry;
@@ -23,13 +24,13 @@ use std::time::Instant;
 use clap::Parser;
 use cli::{Cli, Command, ConfigArgs};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let started = Instant::now();
     let done = match Cli::parse().command {
-        Command::Serve(args) => serve::run(&args, started).map(|()| ExitCode::SUCCESS),
+        Command::Serve(args) => {
+            memory::give_back_early();
+            serve::run(&args, started).map(|()| ExitCode::SUCCESS)
+        }
         Command::Openapi(args) => openapi::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Inspect(args) => inspect::run(&args),
         Command::Config(args) => show_config(&args).map(|()| ExitCode::SUCCESS),

@@ -20,5 +20,11 @@ pub(crate) fn install(config: &Log) -> anyhow::Result<()> {
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
     };
     drop(installed);
+    // A panic's own words may quote what was being handled; where it happened is enough to find it.
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        let backtrace = std::backtrace::Backtrace::capture();
+        tracing::error!(location, %backtrace, "a defect: a task ended in a panic");
+    }));
     Ok(())
 }

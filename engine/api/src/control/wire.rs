@@ -223,8 +223,12 @@ pub(super) fn page_of<R, T: ParseFromJSON + ToJSON>(
     Ok(Page { data: page.into_iter().map(wire).collect(), next })
 }
 
-/// Parses a JSON body; what does not fit is named by its path.
+/// Parses a JSON body, which must be an object; what does not fit is named by its path.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    // serde would also take an array of the fields' values in their order.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        return Err(Error::invalid("body", "must be a JSON object, not an array").into());
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     match serde_path_to_error::deserialize(&mut reader) {
         Ok(value) => match reader.end() {

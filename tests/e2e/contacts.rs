@@ -59,7 +59,8 @@ fn nothing_is_sent_to_who_opted_out() -> Result<()> {
     let message = tenant.wait_status(&queued, &["FAILED", "CANCELED"])?;
     assert_eq!(message["reason"]["code"], "inactive_contact", "{message}");
     for written in [to.clone(), to.replace("out", "OUT")] {
-        let reply = tenant.try_send(&json!({"connectorId": connector, "to": written, "message": "after"}))?.expect(400)?;
+        let reply =
+            tenant.try_send(&json!({"connectorId": connector, "to": written, "message": "after"}))?.expect(400)?;
         assert!(reply.text().contains("inactive"), "{reply:?}");
     }
     assert!(smtp()?.attempts(&to)?.is_empty());

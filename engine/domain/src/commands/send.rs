@@ -268,7 +268,10 @@ impl Commands {
         let mut refused = Vec::new();
         for candidate in &mut checked.good {
             let Some(kind) = candidate.kind else { continue };
-            let Some(contact) = self.ports().store.contact(tenant, kind, &kind.identifier(&candidate.content.to))? else { continue };
+            let Some(contact) = self.ports().store.contact(tenant, kind, &kind.identifier(&candidate.content.to))?
+            else {
+                continue;
+            };
             if !contact.active {
                 let message = "this contact is inactive (opted out); activate it before sending to it";
                 refused.push((candidate.row, Error::invalid("to", message)));

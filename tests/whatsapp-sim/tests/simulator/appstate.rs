@@ -1,0 +1,43 @@
+//! What an account's devices keep in common.
+
+use pombo_whatsapp_sim::appstate;
+
+use crate::stage::{ANA, pair, two};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_muted_chat_is_muted_on_the_other_device() {
+    let (simulator, ana, bia) = two().await;
+    let other = pair(&simulator, ANA).await;
+    let client = ana.client().expect("connected");
+    client.chat_actions().mute_chat(&bia.jid()).await.expect("muted");
+    let chat = other
+        .wait_for("the mute", |e| e.app_state.iter().find(|(what, _)| *what == "mute").map(|(_, chat)| chat.clone()))
+        .await
+        .expect("synced");
+    assert!(chat == bia.jid().to_string() || chat.ends_with("@lid"), "{chat}");
+
+    // Both write the same collection: whoever comes second is refused, takes what won, and writes again.
+    let client2 = other.client().expect("connected");
+    let ana_jid = ana.jid();
+    let bia_jid = bia.jid();
+    let (one, two) = tokio::join!(
+        client.chat_actions().pin_chat(&ana_jid),
+        client2.chat_actions().pin_chat(&bia_jid),
+    );
+    one.expect("pinned");
+    two.expect("pinned");
+    ana.wait_for("the other's pin", |e| e.app_state.iter().any(|(what, _)| *what == "pin").then_some(()))
+        .await
+        .expect("synced");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_push_name_reaches_the_companions() {
+    let (simulator, ana, bia) = two().await;
+    appstate::set_push_name(&simulator.world(), ANA, "Ana Lúcia");
+    ana.wait_for("the new name", |e| e.app_state.contains(&("name", "Ana Lúcia".to_owned())).then_some(()))
+        .await
+        .expect("synced");
+    let id = ana.send_text(&bia.jid(), "com nome novo").await.expect("sent");
+    assert_eq!(bia.message(&id).await.expect("received").push_name, "Ana Lúcia");
+}

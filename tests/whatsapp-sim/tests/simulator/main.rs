@@ -1,0 +1,11 @@
+//! The simulator as clients see it: native `whatsapp-rust` clients pair with it and exchange messages through it, and every
+//! test asserts what the receiver decrypted. One simulator a test; nothing leaves this machine.
+
+mod admin;
+mod appstate;
+mod exchange;
+mod faults;
+mod groups;
+mod media;
+mod presence;
+mod stage;

@@ -1,0 +1,257 @@
+//! What an operator may set on a connector. Pure. It must not know the library.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// The JSON Schema of the configuration.
+pub(crate) const SCHEMA: &str = if cfg!(feature = "simulator") {
+    include_str!("config.simulator.schema.json")
+} else {
+    include_str!("config.schema.json")
+};
+
+/// The protocol version that a connector claims when nobody says otherwise: `2.3000.x`.
+const PROTOCOL: (u32, u32, u32) = (2, 3000, 1_042_742_319);
+
+/// What the linked device claims to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Platform {
+    #[default]
+    Chrome,
+    Firefox,
+    Safari,
+    Edge,
+    Desktop,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct Raw {
+    device_name: String,
+    platform: Platform,
+    protocol_version: Option<String>,
+    typing: Typing,
+    mark_read: bool,
+    pairing: Pairing,
+    reconnect: Reconnect,
+    #[cfg(feature = "simulator")]
+    server_host: String,
+    #[cfg(feature = "simulator")]
+    media_host: String,
+}
+
+impl Default for Raw {
+    fn default() -> Self {
+        Self {
+            device_name: "Pombo".to_owned(),
+            platform: Platform::default(),
+            protocol_version: None,
+            typing: Typing::default(),
+            mark_read: false,
+            pairing: Pairing::default(),
+            reconnect: Reconnect::default(),
+            #[cfg(feature = "simulator")]
+            server_host: String::new(),
+            #[cfg(feature = "simulator")]
+            media_host: String::new(),
+        }
+    }
+}
+
+/// Whether and how long "typing…" is shown before a text.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct Typing {
+    enabled: bool,
+    millis_per_character: u32,
+    max_millis: u32,
+}
+
+impl Default for Typing {
+    fn default() -> Self {
+        Self { enabled: true, millis_per_character: 40, max_millis: 6_000 }
+    }
+}
+
+impl Typing {
+    /// How long to type a text of so many characters. `None`: not at all.
+    pub(crate) fn time(&self, characters: usize) -> Option<Duration> {
+        if !self.enabled || characters == 0 {
+            return None;
+        }
+        let millis = u64::from(self.millis_per_character).saturating_mul(characters as u64);
+        let millis = millis.min(u64::from(self.max_millis));
+        (millis > 0).then(|| Duration::from_millis(millis))
+    }
+}
+
+/// How long a code is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct Pairing {
+    timeout_seconds: u32,
+    attempts: u32,
+}
+
+impl Default for Pairing {
+    fn default() -> Self {
+        Self { timeout_seconds: 180, attempts: 3 }
+    }
+}
+
+impl Pairing {
+    /// How long one attempt waits for the phone.
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_secs(u64::from(self.timeout_seconds))
+    }
+
+    /// How often new codes are asked for before somebody must begin again.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.attempts
+    }
+}
+
+/// How a lost connection is sought again.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct Reconnect {
+    pub(crate) min_millis: u32,
+    pub(crate) max_seconds: u32,
+    pub(crate) visible_after: u32,
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Self { min_millis: 2_000, max_seconds: 300, visible_after: 4 }
+    }
+}
+
+/// A checked configuration.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// The name in the phone's list of linked devices.
+    pub(crate) device_name: String,
+    pub(crate) platform: Platform,
+    pub(crate) protocol: (u32, u32, u32),
+    pub(crate) typing: Typing,
+    /// Whether a message is marked read as soon as the engine has it.
+    pub(crate) mark_read: bool,
+    pub(crate) pairing: Pairing,
+    pub(crate) reconnect: Reconnect,
+    /// `host:port` of the simulator, and of its files.
+    #[cfg(feature = "simulator")]
+    pub(crate) server_host: String,
+    #[cfg(feature = "simulator")]
+    pub(crate) media_host: String,
+}
+
+impl Config {
+    /// Reads what the engine passes to `run`. An error says which field to change.
+    pub(crate) fn read(json: &str) -> Result<Self, String> {
+        let raw: Raw = serde_json::from_str(if json.trim().is_empty() { "{}" } else { json }).map_err(|e| e.to_string())?;
+        let device_name = raw.device_name.trim().to_owned();
+        if device_name.is_empty() || device_name.chars().count() > 50 || device_name.chars().any(char::is_control) {
+            return Err("deviceName: must have 1 to 50 characters and no control characters".to_owned());
+        }
+        let protocol = match raw.protocol_version.as_deref() {
+            None => PROTOCOL,
+            Some(text) => version(text).ok_or("protocolVersion: must look like 2.3000.1042742319")?,
+        };
+        let within = |field: &str, value: u32, least: u32, most: u32| {
+            if (least..=most).contains(&value) { Ok(()) } else { Err(format!("{field}: must be between {least} and {most}")) }
+        };
+        within("typing.millisPerCharacter", raw.typing.millis_per_character, 0, 1_000)?;
+        within("typing.maxMillis", raw.typing.max_millis, 0, 60_000)?;
+        within("pairing.timeoutSeconds", raw.pairing.timeout_seconds, 5, 600)?;
+        within("pairing.attempts", raw.pairing.attempts, 1, 20)?;
+        within("reconnect.minMillis", raw.reconnect.min_millis, 50, 60_000)?;
+        within("reconnect.maxSeconds", raw.reconnect.max_seconds, 1, 3_600)?;
+        within("reconnect.visibleAfter", raw.reconnect.visible_after, 1, 100)?;
+        #[cfg(feature = "simulator")]
+        for (field, value) in [("serverHost", &raw.server_host), ("mediaHost", &raw.media_host)] {
+            if value.is_empty() || value.contains('/') {
+                return Err(format!("{field}: must be the host:port of the simulator"));
+            }
+        }
+        Ok(Self {
+            device_name,
+            platform: raw.platform,
+            protocol,
+            typing: raw.typing,
+            mark_read: raw.mark_read,
+            pairing: raw.pairing,
+            reconnect: raw.reconnect,
+            #[cfg(feature = "simulator")]
+            server_host: raw.server_host,
+            #[cfg(feature = "simulator")]
+            media_host: raw.media_host,
+        })
+    }
+}
+
+fn version(text: &str) -> Option<(u32, u32, u32)> {
+    let mut parts = text.trim().split('.').map(|part| part.parse::<u32>().ok());
+    let version = (parts.next()??, parts.next()??, parts.next()??);
+    (parts.next().is_none() && version.0 == 2).then_some(version)
+}
+
+#[cfg(all(test, not(feature = "simulator")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_those_of_the_schema() {
+        let config = Config::read("{}").expect("every field has a default");
+        let schema: serde_json::Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
+        let default = |pointer: &str| schema.pointer(&format!("/properties/{pointer}/default")).cloned();
+        assert_eq!(default("deviceName"), Some(config.device_name.clone().into()));
+        assert_eq!(default("platform"), Some("chrome".into()));
+        assert_eq!(default("markRead"), Some(config.mark_read.into()));
+        assert_eq!(default("typing/properties/enabled"), Some(config.typing.enabled.into()));
+        assert_eq!(default("typing/properties/millisPerCharacter"), Some(config.typing.millis_per_character.into()));
+        assert_eq!(default("typing/properties/maxMillis"), Some(config.typing.max_millis.into()));
+        assert_eq!(default("pairing/properties/timeoutSeconds"), Some(config.pairing.timeout_seconds.into()));
+        assert_eq!(default("pairing/properties/attempts"), Some(config.pairing.attempts.into()));
+        assert_eq!(default("reconnect/properties/minMillis"), Some(config.reconnect.min_millis.into()));
+        assert_eq!(default("reconnect/properties/maxSeconds"), Some(config.reconnect.max_seconds.into()));
+        assert_eq!(default("reconnect/properties/visibleAfter"), Some(config.reconnect.visible_after.into()));
+        assert!(default("serverHost").is_none(), "only the simulator's artifact can be pointed elsewhere");
+    }
+
+    #[test]
+    fn the_simulators_schema_adds_only_its_hosts() {
+        let production: serde_json::Value = serde_json::from_str(SCHEMA).expect("JSON");
+        let mut simulator: serde_json::Value =
+            serde_json::from_str(include_str!("config.simulator.schema.json")).expect("JSON");
+        let fields = simulator["properties"].as_object_mut().expect("fields");
+        assert!(fields.remove("serverHost").is_some() && fields.remove("mediaHost").is_some());
+        assert_eq!(production["properties"], simulator["properties"]);
+    }
+
+    #[test]
+    fn a_mistake_names_its_field() {
+        for (json, field) in [
+            (r#"{"deviceName":"  "}"#, "deviceName"),
+            (r#"{"protocolVersion":"3.1"}"#, "protocolVersion"),
+            (r#"{"protocolVersion":"2.3000.1.5"}"#, "protocolVersion"),
+            (r#"{"typing":{"maxMillis":999999}}"#, "typing.maxMillis"),
+            (r#"{"pairing":{"attempts":0}}"#, "pairing.attempts"),
+            (r#"{"reconnect":{"maxSeconds":0}}"#, "reconnect.maxSeconds"),
+            (r#"{"serverHost":"127.0.0.1:1"}"#, "serverHost"),
+        ] {
+            let error = Config::read(json).expect_err(json);
+            assert!(error.contains(field), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn typing_is_in_proportion_and_bounded() {
+        let typing = Typing { enabled: true, millis_per_character: 50, max_millis: 4_000 };
+        assert_eq!(typing.time(10), Some(Duration::from_millis(500)));
+        assert_eq!(typing.time(1_000_000), Some(Duration::from_millis(4_000)));
+        assert_eq!(typing.time(0), None);
+        assert_eq!(Typing { enabled: false, ..typing }.time(10), None);
+    }
+}

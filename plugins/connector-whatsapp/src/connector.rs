@@ -1,0 +1,105 @@
+//! The plugin: what it says of itself, and where its calls go.
+
+use std::rc::Rc;
+
+use pombo_plugin::connector::{
+    Answer, Capability, Connector, Description, Feature, Operation, OperationError, Outcome, Outgoing, Pace, RunError, Stopped,
+};
+
+use crate::config::{self, Config};
+use crate::glue::{self, executor};
+use crate::live::Shared;
+use crate::session::Session;
+use crate::{groups, identity, send};
+
+/// One connector: one account.
+pub struct WhatsApp {
+    session: Session,
+}
+
+impl Connector for WhatsApp {
+    fn describe() -> Description {
+        let hosts: &[&str] = if cfg!(feature = "simulator") {
+            &["serverHost", "mediaHost"]
+        } else {
+            &["=web.whatsapp.com", "=*.whatsapp.net"]
+        };
+        Description {
+            display_name: if cfg!(feature = "simulator") { "WhatsApp (simulator)" } else { "WhatsApp" }.to_owned(),
+            config_schema: config::SCHEMA.to_owned(),
+            hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+            capabilities: vec![
+                Capability::Kv,
+                Capability::Http,
+                Capability::Websocket,
+                Capability::MediaRead,
+                Capability::MediaWrite,
+                Capability::Events,
+            ],
+            features: vec![
+                Feature::Attachments,
+                Feature::Groups,
+                Feature::Reactions,
+                Feature::Edit,
+                Feature::Revoke,
+                Feature::Reply,
+                Feature::Mentions,
+                Feature::VoiceNotes,
+                Feature::Typing,
+                Feature::ReadReceipts,
+                Feature::Inbound,
+                Feature::Sessions,
+                Feature::PairingCode,
+                Feature::Lookup,
+            ],
+            // See `send`: the same id for every attempt.
+            idempotent_resend: true,
+            max_in_flight: 16,
+            needs_session: true,
+            pace: Some(Pace {
+                delay_min_millis: 3_000,
+                delay_max_millis: 12_000,
+                daily_cap: Some(1_000),
+                warm_up_days: vec![50, 100, 200],
+                warm_up_growth: 40,
+                warm_up_until: 1_000,
+                health: true,
+            }),
+            ..Description::new("connector-whatsapp", env!("CARGO_PKG_VERSION"), "whatsapp")
+        }
+    }
+
+    fn check_recipient(address: &str) -> Result<String, String> {
+        identity::check(address)
+    }
+
+    async fn start(config: &str) -> Result<Self, RunError> {
+        glue::install();
+        let config = Config::read(config).map_err(RunError::Config)?;
+        Ok(Self { session: Session::new(Rc::new(Shared::new(config))) })
+    }
+
+    async fn run(&self, stopped: Stopped) -> Result<(), RunError> {
+        executor::drain(self.session.run(stopped)).await
+    }
+
+    async fn send(&self, message: Outgoing) -> Outcome {
+        match self.session.live() {
+            Ok(live) => send::send(&live, &message).await,
+            Err(why) => Outcome::Disconnected(why),
+        }
+    }
+
+    async fn operate(&self, operation: Operation) -> Result<Answer, OperationError> {
+        match operation {
+            Operation::OpenSession(phone) => self.session.open(phone).map(|()| Answer::Done),
+            Operation::CloseSession => self.session.close().await.map(|()| Answer::Done),
+            other => {
+                let live = self.session.live().map_err(OperationError::Disconnected)?;
+                groups::operate(&live, other).await
+            }
+        }
+    }
+}
+
+pombo_plugin::export_connector!(WhatsApp);

@@ -1,0 +1,93 @@
+//! What the server's answer, or its absence, means for a message. Pure. It must not know the library.
+
+use pombo_plugin::connector::{Outcome, Throttle};
+
+/// How long to leave the account alone after a refusal that asks for patience.
+const PAUSE_MILLIS: u64 = 15 * 60_000;
+/// The same for a server that is only busy.
+const BUSY_MILLIS: u64 = 60_000;
+
+/// How a send that reached the socket ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The server acknowledged the message.
+    Acknowledged,
+    /// The server refused it, with its code.
+    Refused(String),
+    /// No answer within the time allowed.
+    Silence,
+    /// The connection ended before the answer.
+    ConnectionLost,
+}
+
+/// The outcome, and what to warn the operator of.
+pub(crate) fn of(ending: Ending, message_id: String) -> (Outcome, Option<String>) {
+    match ending {
+        Ending::Acknowledged => (Outcome::Accepted(Some(message_id)), None),
+        Ending::Refused(code) => refused(&code),
+        Ending::Silence => (Outcome::Unknown("the server did not acknowledge the message in time".to_owned()), None),
+        Ending::ConnectionLost => {
+            (Outcome::Unknown("the connection ended before the server acknowledged the message".to_owned()), None)
+        }
+    }
+}
+
+fn refused(code: &str) -> (Outcome, Option<String>) {
+    let throttled = |millis, reason: &str| {
+        Outcome::Throttled(Throttle { retry_after_millis: millis, reason: format!("{reason} (code {code})") })
+    };
+    match code {
+        // The account may not write to strangers for now: others of the queue would be refused as well.
+        "463" => (
+            throttled(PAUSE_MILLIS, "the account is restricted from starting conversations"),
+            Some("the server refuses messages to people who have not written to this account (463)".to_owned()),
+        ),
+        "479" => (
+            Outcome::Rejected("the server refuses the form of this message (code 479)".to_owned()),
+            Some("the server refuses the form of a message (479): the protocol version may be out of date".to_owned()),
+        ),
+        "429" => (
+            throttled(PAUSE_MILLIS, "the server wants fewer messages"),
+            Some("the server limits the rate of messages (429)".to_owned()),
+        ),
+        "404" => (Outcome::InvalidRecipient("the server does not know this recipient (code 404)".to_owned()), None),
+        "401" | "403" | "405" => {
+            (Outcome::Rejected(format!("the account may not write to this conversation (code {code})")), None)
+        }
+        "500" | "503" => (throttled(BUSY_MILLIS, "the server is busy"), None),
+        _ => (Outcome::Rejected(format!("the server refused the message (code {code})")), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endings_map_to_outcomes() {
+        let kind = |ending| match of(ending, "id".into()) {
+            (Outcome::Accepted(id), None) if id.as_deref() == Some("id") => "accepted",
+            (Outcome::InvalidRecipient(_), None) => "invalid-recipient",
+            (Outcome::Rejected(_), None) => "rejected",
+            (Outcome::Rejected(_), Some(_)) => "rejected, warned",
+            (Outcome::Throttled(_), None) => "throttled",
+            (Outcome::Throttled(_), Some(_)) => "throttled, warned",
+            (Outcome::Unknown(_), None) => "unknown",
+            _ => "?",
+        };
+        for (ending, want) in [
+            (Ending::Acknowledged, "accepted"),
+            (Ending::Silence, "unknown"),
+            (Ending::ConnectionLost, "unknown"),
+            (Ending::Refused("463".into()), "throttled, warned"),
+            (Ending::Refused("479".into()), "rejected, warned"),
+            (Ending::Refused("429".into()), "throttled, warned"),
+            (Ending::Refused("404".into()), "invalid-recipient"),
+            (Ending::Refused("403".into()), "rejected"),
+            (Ending::Refused("400".into()), "rejected"),
+            (Ending::Refused("503".into()), "throttled"),
+        ] {
+            assert_eq!(kind(ending.clone()), want, "{ending:?}");
+        }
+    }
+}

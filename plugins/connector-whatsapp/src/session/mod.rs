@@ -1,0 +1,449 @@
+//! The session: pairing, login, reconnecting and logging out, and what the engine is told of them.
+//!
+//! One task, the root of `run`, decides; the library's events, the wishes of `operate` and the clock come to it as [`Step`]s. A
+//! [`Link`](link::Link) holds one client. [`verdict`] says what the library's news mean. It must not know messages.
+//!
+//! Invariant: only a logout that the server or the operator ordered takes the session out of the store; whatever else ends a
+//! connection is followed by another attempt, forever, with growing pauses.
+
+mod link;
+mod verdict;
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_channel::{mpsc, oneshot};
+use pombo_plugin::connector::events::{self, Event, State, Warning};
+use pombo_plugin::connector::{OperationError, RunError, Stopped};
+use pombo_plugin::{clock, log};
+use whatsapp_rust::futures::StreamExt;
+use whatsapp_rust::wacore::types::events::Event as Library;
+
+use crate::backoff::Backoff;
+use crate::glue::executor;
+use crate::live::{Live, Shared};
+use crate::{glue, identity, inbound, redact, store};
+use link::{Happening, Link};
+use verdict::Verdict;
+
+/// A connection that held for so long was a good one: the next pause is the shortest again.
+const HELD: Duration = Duration::from_secs(30);
+/// How long a client may take to put its things in order when it is told to end.
+const GRACE: Duration = Duration::from_secs(8);
+/// How long a stop waits for messages that are on their way.
+const SETTLE: Duration = Duration::from_secs(3);
+
+/// What `operate` asks of the session.
+enum Wish {
+    /// Pair: by QR code, or by a code for this number.
+    Open(Option<String>),
+    /// End the session; answered when it is forgotten.
+    Close(oneshot::Sender<()>),
+}
+
+/// Where the session stands.
+enum Phase {
+    /// There is none, or it is not connected; says why.
+    Away(String),
+    /// Logged in.
+    Here(Live),
+}
+
+/// Codes that are being shown.
+struct Pairing {
+    /// Absent: by QR code.
+    phone: Option<String>,
+    /// Attempts left after this one.
+    left: u32,
+    /// Whether this attempt's code was asked for.
+    asked: bool,
+}
+
+/// How the time with one client ended.
+enum End {
+    Stopped,
+    /// The client is spent, the session is not.
+    Renew,
+    /// The same, before there is a session.
+    Pair(Pairing),
+    /// Pairing came to nothing.
+    GaveUp(String, Option<oneshot::Sender<()>>),
+    LoggedOut(String, Option<oneshot::Sender<()>>),
+}
+
+/// What the task waits for.
+enum Step {
+    Happened(Happening),
+    Wished(Wish),
+    Rang(Alarm),
+    Stop,
+}
+
+#[derive(Clone, Copy)]
+enum Alarm {
+    Connect,
+    PairingTimeout,
+}
+
+type Wait = Pin<Box<dyn Future<Output = ()>>>;
+
+/// What `run` waits on beside the client.
+struct Outside {
+    wishes: mpsc::UnboundedReceiver<Wish>,
+    stopped: Stopped,
+}
+
+/// The session of one connector.
+pub(crate) struct Session {
+    shared: Rc<Shared>,
+    phase: RefCell<Phase>,
+    /// What the engine was told last.
+    told: RefCell<Option<State>>,
+    wishes: mpsc::UnboundedSender<Wish>,
+    inbox: RefCell<Option<mpsc::UnboundedReceiver<Wish>>>,
+}
+
+impl Session {
+    pub(crate) fn new(shared: Rc<Shared>) -> Self {
+        let (wishes, inbox) = mpsc::unbounded();
+        Self {
+            shared,
+            phase: RefCell::new(Phase::Away("the connector is starting".to_owned())),
+            told: RefCell::new(None),
+            wishes,
+            inbox: RefCell::new(Some(inbox)),
+        }
+    }
+
+    /// The client, when it is logged in; otherwise why not.
+    pub(crate) fn live(&self) -> Result<Live, String> {
+        match &*self.phase.borrow() {
+            Phase::Here(live) => Ok(live.clone()),
+            Phase::Away(why) => Err(why.clone()),
+        }
+    }
+
+    /// Begins pairing; with an account's number, by a code to type.
+    pub(crate) fn open(&self, phone: Option<String>) -> Result<(), OperationError> {
+        let phone = phone.map(|phone| verdict::phone(&phone).map_err(OperationError::Invalid)).transpose()?;
+        self.wish(Wish::Open(phone))
+    }
+
+    /// Logs out and forgets the session; returns when that is done.
+    pub(crate) async fn close(&self) -> Result<(), OperationError> {
+        let (done, closed) = oneshot::channel();
+        self.wish(Wish::Close(done))?;
+        closed.await.map_err(|_| OperationError::Unknown("the connector stopped meanwhile".to_owned()))
+    }
+
+    fn wish(&self, wish: Wish) -> Result<(), OperationError> {
+        let stopped = |_| OperationError::Disconnected("the connector has stopped".to_owned());
+        self.wishes.unbounded_send(wish).map_err(stopped)
+    }
+
+    /// Holds the session until it is told to stop.
+    pub(crate) async fn run(&self, stopped: Stopped) -> Result<(), RunError> {
+        let Some(wishes) = self.inbox.take() else {
+            return Err(RunError::Failed("the connector runs already".to_owned()));
+        };
+        let mut outside = Outside { wishes, stopped };
+        let mut pairing = None;
+        let mut unpaired = Some("no phone is paired".to_owned());
+        loop {
+            if pairing.is_none() && !store::is_paired().await.map_err(unusable)? {
+                // After a logout the engine has been told already.
+                if let Some(why) = unpaired.take() {
+                    self.away(&why, Some(State::Unpaired(why.clone()))).await;
+                }
+                match outside.next(None, &mut None).await {
+                    Step::Wished(Wish::Open(phone)) => {
+                        // What an earlier attempt left behind belongs to no account.
+                        store::forget().await.map_err(unusable)?;
+                        pairing = Some(self.begin(phone));
+                    }
+                    Step::Wished(Wish::Close(done)) => {
+                        store::forget().await.map_err(unusable)?;
+                        let _ = done.send(());
+                        continue;
+                    }
+                    _ => return Ok(()),
+                }
+            }
+            match self.attend(pairing.take(), &mut outside).await? {
+                End::Stopped => return Ok(()),
+                End::Renew => {}
+                End::Pair(next) => pairing = Some(next),
+                End::GaveUp(why, done) => {
+                    store::forget().await.map_err(unusable)?;
+                    unpaired = Some(why);
+                    done.map(|done| done.send(()));
+                }
+                End::LoggedOut(why, done) => {
+                    log::info("session", "logged out");
+                    store::forget().await.map_err(unusable)?;
+                    self.away(&why, Some(State::LoggedOut(why.clone()))).await;
+                    done.map(|done| done.send(()));
+                }
+            }
+        }
+    }
+
+    fn begin(&self, phone: Option<String>) -> Pairing {
+        Pairing { phone, left: self.shared.config.pairing.attempts().saturating_sub(1), asked: false }
+    }
+
+    /// One client, from its first connection until it is spent.
+    async fn attend(&self, mut pairing: Option<Pairing>, outside: &mut Outside) -> Result<End, RunError> {
+        let mut link = Link::open(&self.shared, pairing.is_some()).await.map_err(unusable)?;
+        let bounds = &self.shared.config.reconnect;
+        let mut backoff = Backoff::default();
+        let mut verdict: Option<Verdict> = None;
+        let mut problem = "the connection ended".to_owned();
+        let mut since: Option<Duration> = None;
+        let mut alarm: Option<(Alarm, Wait)> = None;
+        if pairing.is_some() {
+            alarm = Some((Alarm::PairingTimeout, wait(self.shared.config.pairing.timeout())));
+        }
+        self.away("connecting", Some(State::Connecting)).await;
+        link.connect();
+        loop {
+            match outside.next(Some(&mut link), &mut alarm).await {
+                Step::Stop => {
+                    self.away("the connector is stopping", None).await;
+                    self.settle().await;
+                    link.close(GRACE).await;
+                    return Ok(End::Stopped);
+                }
+                Step::Wished(Wish::Close(done)) => {
+                    self.away("the session is being closed", None).await;
+                    if pairing.is_some() {
+                        link.close(GRACE).await;
+                        return Ok(End::GaveUp("pairing was broken off".to_owned(), Some(done)));
+                    }
+                    link.log_out(GRACE).await;
+                    return Ok(End::LoggedOut("the session was closed here".to_owned(), Some(done)));
+                }
+                Step::Wished(Wish::Open(phone)) => match &pairing {
+                    Some(now) if now.phone == phone => self.tell_again().await,
+                    Some(_) => {
+                        link.close(GRACE).await;
+                        return Ok(End::Pair(self.begin(phone)));
+                    }
+                    None => {
+                        self.tell_again().await;
+                        // Somebody is waiting: what would be tried later is tried now.
+                        if let Some((Alarm::Connect, _)) = alarm {
+                            alarm = None;
+                            link.connect();
+                        }
+                    }
+                },
+                Step::Rang(Alarm::Connect) => {
+                    if link.is_spent() {
+                        return Ok(End::Renew);
+                    }
+                    link.connect();
+                }
+                Step::Rang(Alarm::PairingTimeout) => {
+                    link.close(GRACE).await;
+                    if let Some(pairing) = pairing.take() {
+                        return Ok(next_attempt(pairing, "no phone took the code in time"));
+                    }
+                }
+                Step::Happened(Happening::Refused(why)) => problem = why,
+                Step::Happened(Happening::Lost) => {
+                    if self.live().is_ok() {
+                        self.away("the connection to WhatsApp is down", Some(State::Connecting)).await;
+                    }
+                }
+                Step::Happened(Happening::Library(event)) => match &*event {
+                    Library::PairingQrCode(code) => match &mut pairing {
+                        Some(Pairing { phone: None, .. }) => self.tell(State::Qr(code.code.clone())).await,
+                        Some(Pairing { phone: Some(phone), asked, .. }) if !*asked => {
+                            *asked = true;
+                            link.ask_for_code(phone.clone());
+                        }
+                        _ => {}
+                    },
+                    Library::PairingCode(code) if pairing.is_some() => {
+                        self.tell(State::PairingCode(code.code.clone())).await;
+                    }
+                    Library::PairingCodeRefresh(_) => {
+                        if let Some(now) = pairing.take() {
+                            link.close(GRACE).await;
+                            return Ok(next_attempt(now, "the phone asked for new codes too often"));
+                        }
+                    }
+                    Library::PairingCodeError(error) if pairing.is_some() => {
+                        link.close(GRACE).await;
+                        let why = format!("WhatsApp gives no code for this number: {}", redact::line(&error.error));
+                        return Ok(End::GaveUp(why, None));
+                    }
+                    Library::PairError(_) if pairing.is_some() => {
+                        link.close(GRACE).await;
+                        return Ok(End::GaveUp("the phone's answer could not be verified".to_owned(), None));
+                    }
+                    Library::PairSuccess(_) => {
+                        log::info("session", "paired");
+                        pairing = None;
+                        alarm = None;
+                        self.tell(State::Connecting).await;
+                        link.save().await;
+                    }
+                    Library::Connected(_) => {
+                        log::info("session", "logged in");
+                        verdict = None;
+                        since = Some(clock::monotonic());
+                        self.here(link.live()).await;
+                    }
+                    Library::Disconnected(gone) => problem = verdict::words(&gone.reason),
+                    other => {
+                        if let Some(news) = verdict::of(other) {
+                            if let Some(warning) = news.warning() {
+                                self.emit(Event::Warning(Warning::Restricted(warning))).await;
+                            }
+                            verdict = Some(news);
+                        }
+                    }
+                },
+                Step::Happened(Happening::Ended) => {
+                    if let Some(Verdict::LoggedOut(why)) = verdict {
+                        link.close(GRACE).await;
+                        return Ok(End::LoggedOut(why, None));
+                    }
+                    if let Some(now) = pairing.take() {
+                        let why = if link.is_spent() { "no phone took the code in time" } else { &*problem };
+                        if !link.is_spent() {
+                            // The server could not be reached: at once would be too soon.
+                            clock::sleep(backoff.next(bounds, glue::draw())).await;
+                        }
+                        link.close(GRACE).await;
+                        return Ok(next_attempt(now, why));
+                    }
+                    if since.take().is_some_and(|since| clock::monotonic().saturating_sub(since) >= HELD) {
+                        backoff.reset();
+                    }
+                    let mut pause = backoff.next(bounds, glue::draw());
+                    let mut show = backoff.is_visible(bounds);
+                    if let Some(Verdict::Wait { at_least, why }) = verdict.take() {
+                        pause = pause.max(at_least);
+                        problem = why;
+                        show = true;
+                    }
+                    let state = if show { State::Disconnected(problem.clone()) } else { State::Connecting };
+                    self.away(&problem, Some(state)).await;
+                    alarm = Some((Alarm::Connect, wait(pause)));
+                }
+            }
+        }
+    }
+
+    async fn here(&self, live: Live) {
+        let account = identity::own_account(&live);
+        self.phase.replace(Phase::Here(live.clone()));
+        self.tell(State::Connected(account)).await;
+        executor::spawn(async move {
+            inbound::logged_in(&live).await;
+            if let Err(error) = live.shared.ledger.sweep().await {
+                log::debug("session", &redact::line(&error.to_string()));
+            }
+        });
+    }
+
+    async fn away(&self, why: &str, state: Option<State>) {
+        self.phase.replace(Phase::Away(why.to_owned()));
+        if let Some(state) = state {
+            self.tell(state).await;
+        }
+    }
+
+    /// Tells the engine, unless that is what it was told last.
+    async fn tell(&self, state: State) {
+        if self.told.borrow().as_ref() == Some(&state) {
+            return;
+        }
+        self.told.replace(Some(state.clone()));
+        self.emit(Event::State(state)).await;
+    }
+
+    async fn tell_again(&self) {
+        let told = self.told.borrow().clone();
+        if let Some(state) = told {
+            self.emit(Event::State(state)).await;
+        }
+    }
+
+    async fn emit(&self, event: Event) {
+        for pause in [200, 1_000, 5_000] {
+            match events::emit(event.clone()).await {
+                Ok(()) => return,
+                Err(events::Error::TimedOut | events::Error::Unavailable(_)) => {
+                    clock::sleep(Duration::from_millis(pause)).await;
+                }
+                Err(error) => {
+                    log::warn("session", &redact::line(&format!("an event was not taken: {error:?}")));
+                    return;
+                }
+            }
+        }
+        log::warn("session", "an event was not taken");
+    }
+
+    /// Gives messages that are on their way the time to be acknowledged.
+    async fn settle(&self) {
+        const STEP: Duration = Duration::from_millis(50);
+        let mut left = SETTLE;
+        while !self.shared.acks.is_empty() && !left.is_zero() {
+            clock::sleep(STEP).await;
+            left = left.saturating_sub(STEP);
+        }
+    }
+}
+
+impl Outside {
+    async fn next(&mut self, link: Option<&mut Link>, alarm: &mut Option<(Alarm, Wait)>) -> Step {
+        let mut link = link;
+        poll_fn(|cx| {
+            if Pin::new(&mut self.stopped).poll(cx).is_ready() {
+                return Poll::Ready(Step::Stop);
+            }
+            // The sender lives in the session, as this does.
+            if let Poll::Ready(Some(wish)) = self.wishes.poll_next_unpin(cx) {
+                return Poll::Ready(Step::Wished(wish));
+            }
+            if let Some(link) = link.as_mut()
+                && let Poll::Ready(Some(happening)) = link.happenings().poll_next_unpin(cx)
+            {
+                return Poll::Ready(Step::Happened(happening));
+            }
+            if let Some((kind, wait)) = alarm.as_mut()
+                && wait.as_mut().poll(cx).is_ready()
+            {
+                let kind = *kind;
+                *alarm = None;
+                return Poll::Ready(Step::Rang(kind));
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+fn wait(time: Duration) -> Wait {
+    Box::pin(clock::sleep(time))
+}
+
+fn next_attempt(pairing: Pairing, why: &str) -> End {
+    match pairing.left.checked_sub(1) {
+        None => End::GaveUp(why.to_owned(), None),
+        Some(left) => End::Pair(Pairing { left, asked: false, ..pairing }),
+    }
+}
+
+fn unusable(error: impl std::fmt::Display) -> RunError {
+    RunError::Failed(format!("the session's storage: {}", redact::line(&error.to_string())))
+}

@@ -43,6 +43,8 @@ mod signal;
 pub(crate) struct Store;
 
 #[cfg(target_arch = "wasm32")]
+pub(crate) use protocol::received_note;
+#[cfg(target_arch = "wasm32")]
 pub(crate) use session::{forget, is_paired};
 
 #[cfg(target_arch = "wasm32")]

@@ -1,0 +1,29 @@
+//! Who is who: the addresses the engine knows people and groups by, against the phone numbers and hidden ids (LIDs) of the
+//! channel.
+//!
+//! A person is the phone number where it is known and `…@lid` otherwise; a group is `…@g.us`. [`address`] has the forms,
+//! [`brazil`] the ninth digit, [`mentions`] names in a text, [`person`] finds the other name of a jid, [`directory`] asks the server which numbers exist.
+//! Knows nothing of messages. Runs in the calls that ask.
+
+mod address;
+mod brazil;
+mod directory;
+mod mentions;
+mod pace;
+mod person;
+
+#[cfg(target_arch = "wasm32")]
+mod live;
+
+pub(crate) use address::{Address, normalise as check, of_jid};
+pub(crate) use brazil::other_form;
+#[cfg(target_arch = "wasm32")]
+pub(crate) use directory::Error as DirectoryError;
+pub(crate) use directory::{Directory, Rate};
+pub(crate) use mentions::{Mention, rewrite};
+pub(crate) use person::{Names, Person, jid_in, person};
+#[cfg(test)]
+pub(crate) use person::{Pairs, ready};
+
+#[cfg(target_arch = "wasm32")]
+pub(crate) use live::{Refusal, find, lookup, own_account, resolve};

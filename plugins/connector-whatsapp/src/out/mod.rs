@@ -1,0 +1,16 @@
+//! The protocol's messages from the engine's: what is said to whom, in how many messages, under which ids.
+//!
+//! - [`plan`]: which messages one of the engine's becomes. Pure.
+//! - [`compose`]: the protocol's message of each. Pure.
+//! - `live`: addresses and uploads, with a client that exists. Runs in the send that asks.
+//!
+//! It must not know how a message is sent or acknowledged.
+
+mod compose;
+mod plan;
+
+#[cfg(target_arch = "wasm32")]
+mod live;
+
+#[cfg(target_arch = "wasm32")]
+pub(crate) use live::{Parcel, build};

@@ -219,8 +219,7 @@ fn write(
         // The MACs are over the state with this patch in it.
         let mut after = collection.state.clone();
         let macs = &collection.value_macs;
-        let (_, hashed) =
-            after.update_hash(std::slice::from_ref(&mutation), |index, _| Ok(macs.get(index).cloned()));
+        let (_, hashed) = after.update_hash(std::slice::from_ref(&mutation), |index, _| Ok(macs.get(index).cloned()));
         debug_assert!(hashed.is_ok(), "SET is a known operation");
         after.version = version;
         let mut patch = wa::SyncdPatch {

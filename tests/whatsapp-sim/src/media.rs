@@ -138,12 +138,7 @@ impl Blobs {
     /// Counts.
     pub fn stock(&self) -> Stock {
         let state = self.state.lock();
-        Stock {
-            blobs: state.by_path.len(),
-            bytes: state.size,
-            uploads: state.uploads,
-            downloads: state.downloads,
-        }
+        Stock { blobs: state.by_path.len(), bytes: state.size, uploads: state.uploads, downloads: state.downloads }
     }
 
     fn grant(&self, world: &World) -> String {

@@ -31,9 +31,9 @@ use whatsapp_rust::Client;
 use whatsapp_rust::pair_code::PairCodeOptions;
 use whatsapp_rust::store::persistence_manager::PersistenceManager;
 
+use record::Record;
 pub use record::{Ack, Entries, GroupChange, Kind, Media, Receipt, Received, Typing};
 pub use send::{Attachment, Text};
-use record::Record;
 
 /// How long a wait may take before it is a failure. Tests await events, so this is never spent in a good run.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -282,10 +282,7 @@ impl Peer {
     pub async fn group_change(&self, group: &Jid, action: &str) -> Result<GroupChange, Error> {
         let group = group.to_string();
         let what = format!("the group change {action}");
-        self.wait_for(&what, |e| {
-            e.group_changes.iter().find(|c| c.group == group && c.action == action).cloned()
-        })
-        .await
+        self.wait_for(&what, |e| e.group_changes.iter().find(|c| c.group == group && c.action == action).cloned()).await
     }
 
     /// Posts to the simulator's admin.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
-use super::{MemberChange, Outcome, Refusal, Settings, stanza};
+use super::{MemberChange, Outcome, Refusal, Settings, change, stanza};
 use crate::session;
 use crate::world::World;
 
@@ -50,7 +50,7 @@ fn on_the_service(world: &Arc<World>, actor: &str, set: bool, request: &Node) ->
 
 /// Requests to one group.
 fn on_a_group(world: &Arc<World>, actor: &str, group: &Jid, set: bool, request: &Node) -> Answer {
-    let switch = |change: fn(&mut Settings)| super::set(world, actor, group, request.clone(), change);
+    let switch = |turn: fn(&mut Settings)| change::set(world, actor, group, request.clone(), turn);
     let done = |result: Result<(), Refusal>| result.map(|()| Vec::new());
     Some(match (&*request.tag, set) {
         ("query", false) => query(world, actor, group),
@@ -77,21 +77,19 @@ fn on_a_group(world: &Arc<World>, actor: &str, group: &Jid, set: bool, request: 
         ("not_ephemeral", true) => done(switch(|s| s.ephemeral = None)),
         ("ephemeral", true) => {
             let seconds = request.attrs().optional_u64("expiration").and_then(|s| s.try_into().ok());
-            done(super::set(world, actor, group, request.clone(), |s| s.ephemeral = seconds))
+            done(change::set(world, actor, group, request.clone(), |s| s.ephemeral = seconds))
         }
         ("member_add_mode", true) => {
             let admin_add = request.content_as_string().as_deref() == Some("admin_add");
-            done(super::set(world, actor, group, request.clone(), |s| s.admin_add = admin_add))
+            done(change::set(world, actor, group, request.clone(), |s| s.admin_add = admin_add))
         }
         ("membership_approval_mode", true) => {
             let on = request
                 .get_optional_child("group_join")
                 .is_some_and(|join| join.attrs().optional_string("state").as_deref() == Some("on"));
-            done(super::set(world, actor, group, request.clone(), |s| s.approval = on))
+            done(change::set(world, actor, group, request.clone(), |s| s.approval = on))
         }
-        ("membership_approval_requests", false) => {
-            Ok(vec![NodeBuilder::new("membership_approval_requests").build()])
-        }
+        ("membership_approval_requests", false) => Ok(vec![NodeBuilder::new("membership_approval_requests").build()]),
         ("ack", true) => Ok(Vec::new()),
         _ => return None,
     })
@@ -157,13 +155,7 @@ fn batch(world: &World, actor: &str, request: &Node) -> Node {
     NodeBuilder::new("groups").children(groups).build()
 }
 
-fn members(
-    world: &World,
-    actor: &str,
-    group: &Jid,
-    what: MemberChange,
-    request: &Node,
-) -> Result<Vec<Node>, Refusal> {
+fn members(world: &World, actor: &str, group: &Jid, what: MemberChange, request: &Node) -> Result<Vec<Node>, Refusal> {
     let outcomes = super::change_members(world, actor, group, what, &participants(request))?;
     let Some(group) = world.groups.get(group) else { return Err(Refusal::NotFound) };
     let answers = outcomes.iter().map(|outcome: &Outcome| {

@@ -15,9 +15,9 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::token;
+use crate::Shutdown;
 use crate::listener::{self, Answer, answer};
 use crate::world::World;
-use crate::Shutdown;
 
 /// The largest media a client may send.
 const LARGEST: usize = 256 << 20;

@@ -12,6 +12,7 @@ use wacore_libsignal::crypto::{aes_256_gcm_decrypt, aes_256_gcm_encrypt};
 use waproto::buffa::Message as _;
 use waproto::whatsapp as wa;
 
+use crate::phone;
 use crate::world::{DeviceId, World};
 
 /// The code in `<error>`: the phone does not have the message, or the media are gone for good.
@@ -39,8 +40,8 @@ pub(super) fn handle(world: &Arc<World>, device: &DeviceId, receipt: &Node) {
 }
 
 fn renew(world: &World, device: &DeviceId, id: &str, receipt: &Node) -> Result<Node, u16> {
-    let media = world.phone_media(&device.phone, id).ok_or(NOT_FOUND)?;
-    let key = derive(&media.key);
+    let (media_key, old_path) = known(world, &device.phone, id).ok_or(NOT_FOUND)?;
+    let key = derive(&media_key);
     let part = |name| match &receipt.get_optional_child_by_tag(&["encrypt", name])?.content {
         Some(wacore_binary::NodeContent::Bytes(bytes)) => Some(bytes.as_slice()),
         _ => None,
@@ -50,7 +51,7 @@ fn renew(world: &World, device: &DeviceId, id: &str, receipt: &Node) -> Result<N
     aes_256_gcm_decrypt(&key, iv, id.as_bytes(), part("enc_p").unwrap_or_default(), &mut request)
         .map_err(|_| DECRYPTION_ERROR)?;
 
-    let direct_path = world.media.renew(world, &media.direct_path).ok_or(NOT_FOUND)?;
+    let direct_path = world.media.renew(world, &old_path).ok_or(NOT_FOUND)?;
     let answer = wa::MediaRetryNotification {
         stanza_id: Some(id.to_owned()),
         direct_path: Some(direct_path),
@@ -65,6 +66,15 @@ fn renew(world: &World, device: &DeviceId, id: &str, receipt: &Node) -> Result<N
     let encrypted = NodeBuilder::new("enc_p").bytes(encrypted).build();
     let iv = NodeBuilder::new("enc_iv").bytes(iv.to_vec()).build();
     Ok(NodeBuilder::new("encrypt").children([encrypted, iv]).build())
+}
+
+/// The key and the path of a message's media, as the account's phone knows them.
+fn known(world: &World, phone: &str, id: &str) -> Option<(Vec<u8>, String)> {
+    let find = |seen: &phone::Seen| seen.messages().iter().find(|m| m.id == id).map(|m| m.message.clone());
+    let bytes = phone::with_seen(world, phone, find).ok().flatten()?;
+    let message = waproto::codec::message_decode(&bytes).ok()?;
+    let media = crate::peer::record::downloadable(&message)?;
+    Some((media.media_key()?.to_vec(), media.direct_path()?.to_owned()))
 }
 
 fn derive(media_key: &[u8]) -> [u8; 32] {

@@ -80,9 +80,7 @@ struct Socket {
 
 #[async_trait]
 impl TransportFactory for Sockets {
-    async fn create_transport(
-        &self,
-    ) -> anyhow::Result<(Arc<dyn Transport>, async_channel::Receiver<TransportEvent>)> {
+    async fn create_transport(&self) -> anyhow::Result<(Arc<dyn Transport>, async_channel::Receiver<TransportEvent>)> {
         let mut request = self.url.as_str().into_client_request().context("the websocket's address")?;
         request.headers_mut().insert("Origin", http::HeaderValue::from_static(WHATSAPP_WEB_ORIGIN));
         let stream = loopback(request.uri()).await?;

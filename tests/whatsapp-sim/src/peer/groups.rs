@@ -82,8 +82,7 @@ impl Peer {
 
     /// Joins by an invite link.
     pub async fn join(&self, link: &str) -> Result<Jid, Error> {
-        let joined =
-            self.client()?.groups().join_with_invite_code(link).await.map_err(client_error("join a group"))?;
+        let joined = self.client()?.groups().join_with_invite_code(link).await.map_err(client_error("join a group"))?;
         Ok(joined.group_jid().clone())
     }
 }

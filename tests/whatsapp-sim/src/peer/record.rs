@@ -210,9 +210,11 @@ impl Record {
                 let _ = changed.changed().await;
             }
         };
-        tokio::time::timeout(patience, found)
-            .await
-            .map_err(|_| Error::Timeout { what: what.to_owned(), after: patience, seen: self.summary() })
+        tokio::time::timeout(patience, found).await.map_err(|_| Error::Timeout {
+            what: what.to_owned(),
+            after: patience,
+            seen: self.summary(),
+        })
     }
 
     /// Counts only: what a failed wait may print.
@@ -295,9 +297,7 @@ impl Received {
                 Some(wa::message::protocol_message::Type::MessageEdit) => {
                     received.kind = Kind::Edit;
                     let edited = m.edited_message.as_option();
-                    received.text = edited
-                        .and_then(|e| e.text_content().or(e.get_caption()))
-                        .map(str::to_owned);
+                    received.text = edited.and_then(|e| e.text_content().or(e.get_caption())).map(str::to_owned);
                 }
                 _ => {}
             }
@@ -314,7 +314,7 @@ impl Received {
 }
 
 /// The part of a message that names bytes on the media host.
-pub(super) fn downloadable(message: &wa::Message) -> Option<&dyn Downloadable> {
+pub(crate) fn downloadable(message: &wa::Message) -> Option<&dyn Downloadable> {
     let base = message.get_base_message();
     if let Some(m) = base.image_message.as_option() {
         return Some(m);

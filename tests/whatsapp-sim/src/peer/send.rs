@@ -100,11 +100,8 @@ impl Peer {
             Attachment::VoiceNote { .. } | Attachment::Audio => MediaType::Audio,
             Attachment::Document { .. } => MediaType::Document,
         };
-        let upload = self
-            .client()?
-            .upload(bytes, media_type, UploadOptions::new())
-            .await
-            .map_err(client_error("upload"))?;
+        let upload =
+            self.client()?.upload(bytes, media_type, UploadOptions::new()).await.map_err(client_error("upload"))?;
         let message = match what {
             Attachment::Image { caption } => {
                 media::image_message(upload, ImageOptions { caption: caption.map(str::to_owned), ..Default::default() })
@@ -142,8 +139,7 @@ impl Peer {
             id: Some(to.id.clone()),
             participant: to.group.then(|| to.sender.clone()),
         };
-        let sent =
-            self.client()?.send_reaction(chat, key, emoji).await.map_err(client_error("react"))?;
+        let sent = self.client()?.send_reaction(chat, key, emoji).await.map_err(client_error("react"))?;
         Ok(sent.message_id)
     }
 
@@ -234,7 +230,8 @@ impl Peer {
             participant: chat.is_group().then_some(&sender),
         };
         let client = self.client()?;
-        let answer = client.media_reupload().request(&request).await.map_err(client_error("ask for the media again"))?;
+        let answer =
+            client.media_reupload().request(&request).await.map_err(client_error("ask for the media again"))?;
         let MediaRetryResult::Success { direct_path } = answer else {
             return Ok(Media::Failed(format!("{answer:?}")));
         };

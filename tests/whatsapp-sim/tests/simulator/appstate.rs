@@ -20,10 +20,8 @@ async fn a_muted_chat_is_muted_on_the_other_device() {
     let client2 = other.client().expect("connected");
     let ana_jid = ana.jid();
     let bia_jid = bia.jid();
-    let (one, two) = tokio::join!(
-        client.chat_actions().pin_chat(&ana_jid),
-        client2.chat_actions().pin_chat(&bia_jid),
-    );
+    let (actions, actions2) = (client.chat_actions(), client2.chat_actions());
+    let (one, two) = tokio::join!(actions.pin_chat(&ana_jid), actions2.pin_chat(&bia_jid));
     one.expect("pinned");
     two.expect("pinned");
     ana.wait_for("the other's pin", |e| e.app_state.iter().any(|(what, _)| *what == "pin").then_some(()))
@@ -34,7 +32,7 @@ async fn a_muted_chat_is_muted_on_the_other_device() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_push_name_reaches_the_companions() {
     let (simulator, ana, bia) = two().await;
-    appstate::set_push_name(&simulator.world(), ANA, "Ana Lúcia");
+    appstate::set_push_name(simulator.world(), ANA, "Ana Lúcia");
     ana.wait_for("the new name", |e| e.app_state.contains(&("name", "Ana Lúcia".to_owned())).then_some(()))
         .await
         .expect("synced");

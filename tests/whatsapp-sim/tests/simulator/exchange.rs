@@ -58,22 +58,20 @@ async fn replies_mentions_reactions_edits_and_revokes_arrive() {
 
     bia.react(&original, "👍").await.expect("sent");
     let reaction = ana.next_message().await.expect("received");
-    assert_eq!((reaction.kind, reaction.text.as_deref(), reaction.target.as_deref()), (
-        Kind::Reaction,
-        Some("👍"),
-        Some(first.as_str())
-    ));
+    assert_eq!(
+        (reaction.kind, reaction.text.as_deref(), reaction.target.as_deref()),
+        (Kind::Reaction, Some("👍"), Some(first.as_str()))
+    );
     bia.react(&original, "").await.expect("sent");
     let removal = ana.next_message().await.expect("received");
     assert_eq!((removal.kind, removal.text.as_deref()), (Kind::Reaction, Some("")));
 
     ana.edit(&bia.jid(), &first, "corrigida").await.expect("sent");
     let edit = bia.next_message().await.expect("received");
-    assert_eq!((edit.kind, edit.text.as_deref(), edit.target.as_deref()), (
-        Kind::Edit,
-        Some("corrigida"),
-        Some(first.as_str())
-    ));
+    assert_eq!(
+        (edit.kind, edit.text.as_deref(), edit.target.as_deref()),
+        (Kind::Edit, Some("corrigida"), Some(first.as_str()))
+    );
 
     ana.revoke(&bia.jid(), &first).await.expect("sent");
     let revoke = bia.next_message().await.expect("received");
@@ -131,8 +129,7 @@ async fn a_burst_both_ways_loses_and_doubles_nothing() {
         futures::future::join_all((0..60).map(|n| send(&bia, &ana, n))),
     );
     for (receiver, mut sent) in [(&bia, to_bia), (&ana, to_ana)] {
-        let mut got: Vec<String> =
-            receiver.messages(60).await.expect("all came").into_iter().map(|m| m.id).collect();
+        let mut got: Vec<String> = receiver.messages(60).await.expect("all came").into_iter().map(|m| m.id).collect();
         got.sort();
         sent.sort();
         assert_eq!(got, sent);

@@ -3,6 +3,7 @@
 
 mod admin;
 mod appstate;
+mod crowd;
 mod exchange;
 mod faults;
 mod groups;

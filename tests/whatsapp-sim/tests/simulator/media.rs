@@ -74,10 +74,7 @@ async fn expired_media_come_back_when_asked_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn media_gone_for_good_are_said_to_be_gone() {
     let (simulator, ana, bia) = two().await;
-    let id = ana
-        .send_media(&bia.jid(), bytes(2_000, 5), Attachment::Image { caption: None })
-        .await
-        .expect("sent");
+    let id = ana.send_media(&bia.jid(), bytes(2_000, 5), Attachment::Image { caption: None }).await.expect("sent");
     let got = bia.message(&id).await.expect("received");
     assert_eq!(simulator.world().media.forget(""), 1);
     let answer = bia.download_expired(&got).await.expect("answered");

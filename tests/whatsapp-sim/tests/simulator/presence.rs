@@ -13,7 +13,9 @@ async fn typing_is_shown_to_the_other_side() {
     ana.recording(&bia.jid()).await.expect("sent");
     ana.typing(&bia.jid(), false).await.expect("sent");
     let states = bia
-        .wait_for("three states", |e| (e.typing.len() >= 3).then(|| e.typing.iter().map(|t| t.state).collect::<Vec<_>>()))
+        .wait_for("three states", |e| {
+            (e.typing.len() >= 3).then(|| e.typing.iter().map(|t| t.state).collect::<Vec<_>>())
+        })
         .await
         .expect("shown");
     assert_eq!(states, ["composing", "recording", "paused"]);

@@ -1,0 +1,233 @@
+//! What a phone does with what arrives: opens messages, gives receipts, answers retries and key requests.
+
+use std::sync::Arc;
+
+use wacore::{messages::MessageUtils, types::message::MessageCategory};
+use wacore_binary::{Jid, JidExt as _, Node, builder::NodeBuilder};
+use waproto::{
+    buffa::MessageField,
+    whatsapp::{self as wa, message as msg},
+};
+
+use super::{Phone, cipher, inbox};
+use crate::{
+    Error,
+    session::{self, iq},
+    world::{DeviceId, World},
+};
+
+pub(super) async fn open(world: &Arc<World>, phone: &Arc<Phone>, stanza: &Node) {
+    match stanza.tag.as_ref() {
+        "message" => message(world, phone, stanza).await,
+        "receipt" => receipt(world, phone, stanza).await,
+        _ => {}
+    }
+}
+
+async fn message(world: &Arc<World>, phone: &Arc<Phone>, stanza: &Node) {
+    let id = iq::attr(stanza, "id");
+    let Some(from) = iq::jid(stanza, "from") else { return };
+    let participant = iq::jid(stanza, "participant");
+    let Some(sender) = world.resolve_device(participant.as_ref().unwrap_or(&from)) else { return };
+    let own = sender.phone == phone.phone;
+    let peer = iq::attr(stanza, "category") == MessageCategory::Peer.as_str();
+    let _turn = phone.turn.lock().await;
+    let mut opened = None;
+    for enc in stanza.children().unwrap_or_default().iter().filter(|child| child.tag == "enc") {
+        match cipher::decrypt(phone, &sender, &from, enc).await {
+            // The distribution of a sender key comes beside the message itself.
+            Ok(message) if opened.is_none() || !is_only_distribution(&message) => opened = Some(message),
+            Ok(_) => {}
+            Err(e) => {
+                let e = e.to_string();
+                // What was opened before is no failure: the server delivered it twice.
+                let again = e.contains("duplicate") || e.contains("old counter");
+                phone.seen.lock().failed(&id, &e, again);
+                if !again {
+                    tracing::debug!(%sender, error = %e, "a phone cannot decrypt a message");
+                    retry(world, phone, stanza, &id);
+                }
+                return;
+            }
+        }
+    }
+    let Some(mut message) = opened else { return };
+    let mut chat = if from.is_group() {
+        from.clone()
+    } else {
+        world.account(&from).map_or_else(|| from.to_non_ad(), |account| account.jid())
+    };
+    if let Some(wrapped) = message.device_sent_message.as_option_mut() {
+        if let Some(to) = wrapped.destination_jid.as_deref().and_then(|to| to.parse::<Jid>().ok()) {
+            chat = world.account(&to).map_or(to, |account| account.jid());
+        }
+        if let Some(inner) = wrapped.message.take() {
+            message = inner;
+        }
+    }
+    if own && peer {
+        if let Err(e) = peer_request(world, phone, &sender, &message).await {
+            tracing::warn!(%sender, error = %e, "a phone cannot answer its companion");
+        }
+        return;
+    }
+    if is_only_distribution(&message) {
+        return;
+    }
+    phone.seen.lock().note_from(
+        inbox::describe(&id, &sender.phone, &chat, own, &message),
+        from.clone(),
+        participant.clone(),
+    );
+    if own {
+        return;
+    }
+    let Some(account) = world.account_by_phone(&phone.phone) else { return };
+    let mut receipt = NodeBuilder::new("receipt").attr("to", from).attr("id", id);
+    if let Some(participant) = participant {
+        receipt = receipt.attr("participant", participant);
+    }
+    session::send_receipt(world, &account, 0, &receipt.build(), "");
+}
+
+fn is_only_distribution(message: &wa::Message) -> bool {
+    message.sender_key_distribution_message.is_set() && inbox::is_empty_but_for_keys(message)
+}
+
+/// Asks the sender to send again, with fresh keys.
+fn retry(world: &Arc<World>, phone: &Arc<Phone>, stanza: &Node, id: &str) {
+    let Some(account) = world.account_by_phone(&phone.phone) else { return };
+    let count = phone.seen.lock().retries(id);
+    if count > 5 {
+        return;
+    }
+    let bundle = phone.keys.lock().bundle();
+    let three = |id: u32| id.to_be_bytes()[1..].to_vec();
+    let child = |tag: &'static str, bytes: Vec<u8>| NodeBuilder::new(tag).bytes(bytes).build();
+    let mut keys = vec![child("type", vec![5]), child("identity", bundle.identity.to_vec())];
+    if let Some(key) = bundle.one_time_key {
+        keys.push(
+            NodeBuilder::new("key").children([child("id", three(key.id)), child("value", key.public.to_vec())]).build(),
+        );
+    }
+    keys.push(
+        NodeBuilder::new("skey")
+            .children([
+                child("id", three(bundle.signed_key.id)),
+                child("value", bundle.signed_key.public.to_vec()),
+                child("signature", bundle.signed_key.signature),
+            ])
+            .build(),
+    );
+    let mut receipt = NodeBuilder::new("receipt")
+        .attr("id", id)
+        .attr("type", "retry")
+        .children([
+            NodeBuilder::new("retry")
+                .attr("v", "1")
+                .attr("count", count)
+                .attr("id", id)
+                .attr("t", iq::attr(stanza, "t"))
+                .build(),
+            child("registration", bundle.registration_id.to_be_bytes().to_vec()),
+            NodeBuilder::new("keys").children(keys).build(),
+        ])
+        .build();
+    if let Some(from) = stanza.attrs.get("from") {
+        receipt.attrs.push("to", from.clone());
+    }
+    for key in ["participant", "recipient"] {
+        if let Some(value) = stanza.attrs.get(key) {
+            receipt.attrs.push(key, value.clone());
+        }
+    }
+    session::send_receipt(world, &account, 0, &receipt, "retry");
+}
+
+async fn receipt(world: &Arc<World>, phone: &Arc<Phone>, stanza: &Node) {
+    let id = iq::attr(stanza, "id");
+    let kind = iq::attr(stanza, "type");
+    let Some(from) = iq::jid(stanza, "participant").or_else(|| iq::jid(stanza, "from")) else { return };
+    let Some(device) = world.resolve_device(&from) else { return };
+    if kind != "retry" {
+        let listed = stanza
+            .get_optional_child("list")
+            .map(|list| list.get_children_by_tag("item").map(|item| iq::attr(item, "id")).collect::<Vec<_>>());
+        let mut seen = phone.seen.lock();
+        for id in listed.unwrap_or_default().into_iter().chain([id]) {
+            seen.receipt(&id, &device, &kind);
+        }
+        return;
+    }
+    let Some((to, message)) = phone.sent.lock().get(&id).cloned() else { return };
+    let count = stanza.get_optional_child("retry").and_then(|retry| iq::attr(retry, "count").parse().ok()).unwrap_or(1);
+    if count > 5 {
+        return;
+    }
+    let _turn = phone.turn.lock().await;
+    if let Err(e) = cipher::resend(world, phone, &device, &to, &message, &id, count).await {
+        tracing::warn!(%device, error = %e, "a phone cannot send again");
+    }
+}
+
+/// A companion asks its phone for something.
+async fn peer_request(
+    world: &Arc<World>,
+    phone: &Arc<Phone>,
+    device: &DeviceId,
+    message: &wa::Message,
+) -> Result<(), Error> {
+    let Some(protocol) = message.protocol_message.as_option() else { return Ok(()) };
+    if protocol.app_state_sync_key_request.is_set() {
+        return share_key_in_turn(world, phone, device).await;
+    }
+    Ok(())
+}
+
+/// Sends a companion the key of the app state.
+pub(super) async fn share_key(world: &Arc<World>, device: &DeviceId) -> Result<(), Error> {
+    let phone = super::find(world, &device.phone)?;
+    let _turn = phone.turn.lock().await;
+    share_key_in_turn(world, &phone, device).await
+}
+
+async fn share_key_in_turn(world: &Arc<World>, phone: &Arc<Phone>, device: &DeviceId) -> Result<(), Error> {
+    let key = world.app_state_key(&device.phone).ok_or_else(|| Error::UnknownAccount(device.phone.to_string()))?;
+    let share = msg::AppStateSyncKeyShare {
+        keys: vec![msg::AppStateSyncKey {
+            key_id: MessageField::some(msg::AppStateSyncKeyId { key_id: Some(key.id) }),
+            key_data: MessageField::some(msg::AppStateSyncKeyData {
+                key_data: Some(key.data.to_vec()),
+                fingerprint: MessageField::some(msg::AppStateSyncKeyFingerprint {
+                    raw_id: Some(key.raw_id),
+                    current_index: Some(0),
+                    device_indexes: vec![0],
+                }),
+                timestamp: Some(crate::world::now() as i64),
+            }),
+        }],
+    };
+    let message = wa::Message {
+        protocol_message: MessageField::some(msg::ProtocolMessage {
+            r#type: Some(msg::protocol_message::Type::APP_STATE_SYNC_KEY_SHARE),
+            app_state_sync_key_share: MessageField::some(share),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let Some(enc) = cipher::encrypt(world, phone, device, &MessageUtils::encode_and_pad(&message)).await? else {
+        return Ok(());
+    };
+    let id = format!("PEER{}", world.next_serial());
+    let stanza = NodeBuilder::new("message")
+        .attr("from", Jid::pn(&*device.phone))
+        .attr("id", &id)
+        .attr("t", crate::world::now())
+        .attr("type", "text")
+        .attr("category", "peer")
+        .children([NodeBuilder::new("meta").attr("appdata", "default").build(), enc])
+        .build();
+    phone.sent.lock().insert(id, (device.user(), message));
+    world.deliver(device, stanza);
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! A paired device logs in, and leaves.
+
+use std::sync::Arc;
+
+use wacore_binary::{Jid, Node, builder::NodeBuilder};
+
+use super::{SessionHandle, conflict, presence};
+use crate::world::{DeviceId, World, now};
+
+/// Decides about a login; a refusal is the `<failure>` to send.
+pub(super) fn admit(world: &World, username: &str, device: u16, noise_key: &[u8; 32]) -> Result<DeviceId, Node> {
+    if let Some(reason) = world.faults.refuses_logins() {
+        return Err(failure(reason));
+    }
+    let Some(device) = world.resolve_device(&Jid::pn_device(username, device)) else { return Err(failure(401)) };
+    let directory = world.directory.read();
+    match directory.companion(&device) {
+        Some(companion) if companion.noise_key == *noise_key => Ok(device),
+        _ => Err(failure(401)),
+    }
+}
+
+fn failure(reason: u16) -> Node {
+    NodeBuilder::new("failure").attr("reason", u32::from(reason)).attr("location", "sim").build()
+}
+
+/// The device is in: says so, and replaces an older connection of it.
+pub(super) fn begin(world: &Arc<World>, session: &SessionHandle) {
+    let replaced = world.mail.lock().login(session.clone());
+    if let Some(replaced) = replaced {
+        replaced.end(Some(conflict("replaced")));
+    }
+    let Some(account) = world.account_by_phone(&session.device.phone) else { return };
+    session.send(
+        NodeBuilder::new("success")
+            .attr("t", now())
+            .attr("location", "sim")
+            .attr("props", 27_u32)
+            .attr("lid", Jid::lid_device(&*account.lid, session.device.device))
+            .attr("display_name", &*account.name)
+            .build(),
+    );
+}
+
+/// The connection is gone.
+pub(super) fn leave(world: &Arc<World>, session: &SessionHandle) {
+    let was_present = world.mail.lock().disconnect(&session.device, session.connection);
+    if was_present {
+        let watchers = world.presences.lock().forget(&session.device);
+        presence::tell(world, &session.device.phone, &watchers, false);
+    }
+}
+
+/// Removes a companion: its session, its queue, its keys. `Ok(false)`: there was none.
+pub(crate) fn remove_companion(world: &Arc<World>, device: &DeviceId) -> bool {
+    let known = world.directory.write().remove_companion(device);
+    let session = world.mail.lock().remove(device);
+    if let Some(session) = session {
+        session.end(Some(conflict("device_removed")));
+    }
+    if known {
+        super::usync::tell_devices_changed(world, &device.phone, "remove", device.device);
+    }
+    known
+}

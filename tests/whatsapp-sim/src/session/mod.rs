@@ -1,0 +1,238 @@
+//! One task per connection: handshake, then pairing or login, then the router of stanzas. It owns the socket; everyone else
+//! reaches it through its [`SessionHandle`]. Nothing is polled: the task sleeps until the socket or the handle wakes it.
+
+mod code;
+pub mod iq;
+mod keys;
+mod login;
+mod message;
+mod pairing;
+mod presence;
+mod receipt;
+mod router;
+mod settings;
+mod usync;
+
+use std::sync::Arc;
+
+use tokio::{net::TcpStream, sync::mpsc};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use wacore_binary::{Node, builder::NodeBuilder};
+
+pub(crate) use code::primary_hello;
+pub(crate) use keys::take_bundle;
+pub(crate) use login::remove_companion;
+pub(crate) use message::distribute;
+pub(crate) use pairing::complete as complete_pairing;
+pub(crate) use presence::send_chatstate;
+pub(crate) use receipt::send as send_receipt;
+
+use crate::{
+    Shutdown,
+    wire::{ClientHello, Link, LinkError, SealedLink},
+    world::{DeviceId, World},
+};
+
+/// How many queued stanzas go into one write.
+const BURST: usize = 64;
+
+/// The way to a connection from everywhere else. Queues only.
+#[derive(Clone)]
+pub struct SessionHandle {
+    /// Who is connected. A client that is not paired yet has no number.
+    pub device: DeviceId,
+    /// Names the connection.
+    pub connection: u64,
+    outbound: mpsc::UnboundedSender<Outbound>,
+}
+
+/// What a session is asked to do.
+enum Outbound {
+    Stanza(Node),
+    /// Send this last stanza, end the stream and close.
+    End(Option<Node>),
+    /// Cut the socket, without a word.
+    Cut,
+}
+
+impl SessionHandle {
+    /// Sends a stanza. A session that ended meanwhile ignores it: what must arrive is in the device's queue.
+    pub fn send(&self, stanza: Node) {
+        self.ask(Outbound::Stanza(stanza));
+    }
+
+    /// Sends a last stanza and closes.
+    pub fn end(&self, last: Option<Node>) {
+        self.ask(Outbound::End(last));
+    }
+
+    /// Cuts the socket, as a network does.
+    pub fn cut(&self) {
+        self.ask(Outbound::Cut);
+    }
+
+    fn ask(&self, outbound: Outbound) {
+        if self.outbound.send(outbound).is_err() {
+            tracing::trace!(connection = self.connection, "the session ended before");
+        }
+    }
+}
+
+/// `<stream:error code=…>`.
+pub(crate) fn stream_error(code: u16) -> Node {
+    NodeBuilder::new("stream:error").attr("code", u32::from(code)).build()
+}
+
+/// `<stream:error><conflict type=…>`: the device was removed, or another connection replaced this one.
+pub(crate) fn conflict(kind: &'static str) -> Node {
+    NodeBuilder::new("stream:error")
+        .attr("code", 401_u32)
+        .children([NodeBuilder::new("conflict").attr("type", kind).build()])
+        .build()
+}
+
+/// Serves one connection until it ends.
+pub(crate) async fn serve(stream: TcpStream, world: Arc<World>, mut shutdown: Shutdown) {
+    let connection = world.next_serial();
+    let run = connect(stream, world.clone(), connection);
+    let ended = tokio::select! {
+        ended = run => ended,
+        () = shutdown.requested() => Ok(()),
+    };
+    world.pairings.lock().forget(connection);
+    match ended {
+        Ok(()) | Err(LinkError::Closed | LinkError::Socket(_)) => {}
+        Err(LinkError::Protocol(e)) => tracing::warn!(connection, error = %e, "a client broke the protocol"),
+    }
+}
+
+async fn connect(stream: TcpStream, world: Arc<World>, connection: u64) -> Result<(), LinkError> {
+    if let Err(e) = stream.set_nodelay(true) {
+        tracing::debug!(error = %e, "cannot set TCP_NODELAY");
+    }
+    // A frame may be as large as the protocol's 16 MiB; an idle session should hold next to nothing.
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(32 << 20))
+        .max_frame_size(Some(32 << 20))
+        .read_buffer_size(4096)
+        .write_buffer_size(0);
+    let socket = tokio_tungstenite::accept_async_with_config(stream, Some(config)).await?;
+    let mut link = Link::new(socket);
+    let hello = link.frame().await?;
+    let protocol = |e: crate::wire::HandshakeError| LinkError::Protocol(e.to_string());
+    let client =
+        match ClientHello::read(&world.identity, &hello, world.faults.accepts_resumption()).map_err(protocol)? {
+            ClientHello::Complete { reply, client } => {
+                link.send(&reply).await?;
+                client
+            }
+            ClientHello::Pending { reply, pending } => {
+                link.send(&reply).await?;
+                let finish = link.frame().await?;
+                pending.finish(&finish).map_err(protocol)?
+            }
+        };
+    let mut sealed = link.seal(client.write, client.read);
+    let (outbound, inbox) = mpsc::unbounded_channel();
+    let registration = client.payload.device_pairing_data.into_option();
+    match (client.payload.username, registration) {
+        (None, Some(registration)) => {
+            let handle = SessionHandle { device: DeviceId::new("", 0), connection, outbound };
+            pairing::begin(&world, &handle, client.noise_key, &registration)?;
+            Session { world, handle, inbox, kind: Kind::Pairing }.run(sealed).await
+        }
+        (Some(username), _) => {
+            let device = client.payload.device.and_then(|device| u16::try_from(device).ok()).unwrap_or(0);
+            match login::admit(&world, &username.to_string(), device, &client.noise_key) {
+                Err(refusal) => {
+                    sealed.queue(&refusal)?;
+                    sealed.flush().await?;
+                    sealed.close().await;
+                    Ok(())
+                }
+                Ok(device) => {
+                    let handle = SessionHandle { device, connection, outbound };
+                    let _leaving = Leaving { world: world.clone(), session: handle.clone() };
+                    login::begin(&world, &handle);
+                    Session { world, handle, inbox, kind: Kind::LoggedIn }.run(sealed).await
+                }
+            }
+        }
+        (None, None) => Err(LinkError::Protocol("the payload is neither a login nor a registration".into())),
+    }
+}
+
+/// However a logged-in session ends, the world learns it.
+struct Leaving {
+    world: Arc<World>,
+    session: SessionHandle,
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        login::leave(&self.world, &self.session);
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Pairing,
+    LoggedIn,
+}
+
+struct Session {
+    world: Arc<World>,
+    handle: SessionHandle,
+    inbox: mpsc::UnboundedReceiver<Outbound>,
+    kind: Kind,
+}
+
+impl Session {
+    async fn run(mut self, mut link: SealedLink) -> Result<(), LinkError> {
+        loop {
+            tokio::select! {
+                biased;
+                Some(outbound) = self.inbox.recv() => {
+                    let mut next = Some(outbound);
+                    let mut taken = 0;
+                    while let Some(outbound) = next.take() {
+                        match outbound {
+                            Outbound::Stanza(stanza) => {
+                                link.queue(&stanza)?;
+                                if self.world.faults.counts_out(&self.handle.device) {
+                                    link.flush().await?;
+                                    return Ok(());
+                                }
+                            }
+                            Outbound::End(last) => {
+                                if let Some(last) = last {
+                                    link.queue(&last)?;
+                                }
+                                link.queue(&NodeBuilder::new("xmlstreamend").build())?;
+                                link.flush().await?;
+                                link.close().await;
+                                return Ok(());
+                            }
+                            Outbound::Cut => return Ok(()),
+                        }
+                        taken += 1;
+                        if taken < BURST {
+                            next = self.inbox.try_recv().ok();
+                        }
+                    }
+                    link.flush().await?;
+                }
+                node = link.node() => {
+                    let node = node?;
+                    match self.kind {
+                        Kind::Pairing => pairing::route(&self.world, &self.handle, &node),
+                        Kind::LoggedIn => router::route(&self.world, &self.handle, &node),
+                    }
+                    if self.world.faults.counts_in(&self.handle.device) {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+}

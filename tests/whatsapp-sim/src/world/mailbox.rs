@@ -1,0 +1,214 @@
+//! The queues of stanzas that devices have not acknowledged, and who is connected to receive them.
+//!
+//! `Invariant:` a device gets its stanzas in the order they were queued, and none is forgotten before it is acknowledged.
+//! After a login the backlog goes first, marked `offline`, in the batches the client asks for; what comes meanwhile waits.
+
+use std::collections::{HashMap, VecDeque};
+
+use wacore_binary::{Node, builder::NodeBuilder};
+
+use super::account::DeviceId;
+use crate::session::SessionHandle;
+
+/// How many stanzas of a backlog go out before the client asks for more.
+const PRIMER: usize = 5;
+
+/// The session state of a companion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceState {
+    /// Which device.
+    pub device: DeviceId,
+    /// It has a logged-in session.
+    pub online: bool,
+    /// It has received its backlog and gets stanzas as they come.
+    pub live: bool,
+    /// Stanzas it has not acknowledged.
+    pub queued: usize,
+    /// How often it logged in.
+    pub logins: u64,
+}
+
+struct Queued {
+    serial: u64,
+    id: String,
+    stanza: Node,
+}
+
+#[derive(Default)]
+struct Mailbox {
+    queue: VecDeque<Queued>,
+    /// The first serial not yet written to the present session.
+    next: u64,
+    /// The serial the next stanza gets.
+    end: u64,
+    session: Option<SessionHandle>,
+    phase: Phase,
+    logins: u64,
+}
+
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Nobody is connected, or the client has not asked for stanzas yet.
+    #[default]
+    Passive,
+    /// The backlog up to this serial goes out in batches: `total` stanzas, of which `credit` may still go now.
+    Backlog {
+        until: u64,
+        total: usize,
+        credit: usize,
+    },
+    Live,
+}
+
+/// The mailboxes of all companions.
+#[derive(Default)]
+pub struct Mailboxes {
+    boxes: HashMap<DeviceId, Mailbox>,
+}
+
+impl Mailboxes {
+    pub(super) fn push(&mut self, to: &DeviceId, stanza: Node) {
+        let mailbox = self.boxes.entry(to.clone()).or_default();
+        let id = stanza.attrs.get("id").map(|id| id.as_str().into_owned()).unwrap_or_default();
+        mailbox.queue.push_back(Queued { serial: mailbox.end, id, stanza });
+        mailbox.end += 1;
+        mailbox.pump();
+    }
+
+    pub(super) fn session(&self, device: &DeviceId) -> Option<SessionHandle> {
+        self.boxes.get(device)?.session.clone()
+    }
+
+    pub(super) fn state(&self, device: DeviceId) -> DeviceState {
+        let mailbox = self.boxes.get(&device);
+        DeviceState {
+            online: mailbox.is_some_and(|mailbox| mailbox.session.is_some()),
+            live: mailbox.is_some_and(|mailbox| mailbox.phase == Phase::Live),
+            queued: mailbox.map_or(0, |mailbox| mailbox.queue.len()),
+            logins: mailbox.map_or(0, |mailbox| mailbox.logins),
+            device,
+        }
+    }
+
+    /// A device logged in. Answers the session it replaces.
+    pub(crate) fn login(&mut self, session: SessionHandle) -> Option<SessionHandle> {
+        let mailbox = self.boxes.entry(session.device.clone()).or_default();
+        mailbox.phase = Phase::Passive;
+        mailbox.logins += 1;
+        mailbox.session.replace(session)
+    }
+
+    /// The client wants its stanzas: announces the backlog and starts it.
+    pub(crate) fn activate(&mut self, device: &DeviceId) {
+        let Some(mailbox) = self.boxes.get_mut(device) else { return };
+        if mailbox.phase != Phase::Passive {
+            return;
+        }
+        let Some(session) = &mailbox.session else { return };
+        let total = mailbox.queue.len();
+        if total > 0 {
+            session.send(preview(&mailbox.queue));
+        }
+        mailbox.next = mailbox.queue.front().map_or(mailbox.end, |first| first.serial);
+        mailbox.phase = Phase::Backlog { until: mailbox.end, total, credit: PRIMER };
+        mailbox.pump();
+    }
+
+    /// The client asks for so many more of its backlog.
+    pub(crate) fn batch(&mut self, device: &DeviceId, count: usize) {
+        let Some(mailbox) = self.boxes.get_mut(device) else { return };
+        if let Phase::Backlog { credit, .. } = &mut mailbox.phase {
+            *credit = credit.saturating_add(count);
+        }
+        mailbox.pump();
+    }
+
+    /// The device has these stanzas.
+    pub(crate) fn acknowledge<'a>(&mut self, device: &DeviceId, tag: &str, ids: impl Iterator<Item = &'a str>) {
+        let Some(mailbox) = self.boxes.get_mut(device) else { return };
+        for id in ids {
+            // What was not written to the client cannot be what it acknowledges, unless it has it from an earlier session.
+            if let Some(index) = mailbox.queue.iter().position(|queued| queued.id == id && queued.stanza.tag == tag) {
+                mailbox.queue.remove(index);
+            }
+        }
+    }
+
+    /// The connection is gone.
+    pub(crate) fn disconnect(&mut self, device: &DeviceId, connection: u64) -> bool {
+        let Some(mailbox) = self.boxes.get_mut(device) else { return false };
+        if mailbox.session.as_ref().is_some_and(|session| session.connection == connection) {
+            mailbox.session = None;
+            mailbox.phase = Phase::Passive;
+            return true;
+        }
+        false
+    }
+
+    /// The device is no more.
+    pub(crate) fn remove(&mut self, device: &DeviceId) -> Option<SessionHandle> {
+        self.boxes.remove(device)?.session
+    }
+
+    pub(crate) fn sessions(&self) -> Vec<SessionHandle> {
+        self.boxes.values().filter_map(|mailbox| mailbox.session.clone()).collect()
+    }
+}
+
+impl Mailbox {
+    /// Writes what may be written now.
+    fn pump(&mut self) {
+        let Some(session) = &self.session else { return };
+        loop {
+            match &mut self.phase {
+                Phase::Passive => return,
+                Phase::Live => {
+                    let Some(queued) = at_or_after(&self.queue, self.next) else { return };
+                    self.next = queued.serial + 1;
+                    session.send(queued.stanza.clone());
+                }
+                Phase::Backlog { until, total, credit } => {
+                    match at_or_after(&self.queue, self.next).filter(|queued| queued.serial < *until) {
+                        None => {
+                            session.send(
+                                NodeBuilder::new("ib")
+                                    .attr("from", wacore_binary::SERVER_JID)
+                                    .children([NodeBuilder::new("offline").attr("count", *total as u64).build()])
+                                    .build(),
+                            );
+                            self.phase = Phase::Live;
+                        }
+                        Some(_) if *credit == 0 => return,
+                        Some(queued) => {
+                            *credit -= 1;
+                            self.next = queued.serial + 1;
+                            let mut stanza = queued.stanza.clone();
+                            stanza.attrs.insert("offline", "1");
+                            session.send(stanza);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn at_or_after(queue: &VecDeque<Queued>, serial: u64) -> Option<&Queued> {
+    queue.get(queue.partition_point(|queued| queued.serial < serial))
+}
+
+fn preview(queue: &VecDeque<Queued>) -> Node {
+    let count = |tag: &str| queue.iter().filter(|queued| queued.stanza.tag == tag).count() as u64;
+    NodeBuilder::new("ib")
+        .attr("from", wacore_binary::SERVER_JID)
+        .children([NodeBuilder::new("offline_preview")
+            .attr("count", queue.len() as u64)
+            .attr("message", count("message"))
+            .attr("receipt", count("receipt"))
+            .attr("notification", count("notification"))
+            .attr("call", count("call"))
+            .attr("appdata", 0_u64)
+            .attr("status", 0_u64)
+            .build()])
+        .build()
+}

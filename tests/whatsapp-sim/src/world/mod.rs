@@ -1,0 +1,210 @@
+//! What the server remembers. No sockets; any task may call it, nothing in it waits.
+//!
+//! Each subject has a lock of its own. `Invariant:` a method takes at most one of them at a time.
+
+mod account;
+mod directory;
+mod ledger;
+mod mailbox;
+mod pairing;
+mod presence;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::{Mutex, RwLock};
+use wacore_binary::{Jid, Node};
+
+pub(crate) use account::public_bytes;
+pub use account::{AccountInfo, AppStateKey, Device, DeviceId, NewAccount, OneTimeKey, SignedKey};
+pub(crate) use directory::{DeviceList, KeyBundle};
+pub use directory::{Directory, other_brazilian_form};
+pub use ledger::{Ledger, Relayed};
+pub use mailbox::{DeviceState, Mailboxes};
+pub use pairing::{CodePairing, Pairings, WaitingCompanion};
+pub use presence::Presences;
+
+use crate::{Error, appstate, faults, groups, media, phone, session::SessionHandle};
+
+/// Everything the server remembers.
+pub struct World {
+    pub(crate) directory: RwLock<Directory>,
+    pub(crate) mail: Mutex<Mailboxes>,
+    pub(crate) pairings: Mutex<Pairings>,
+    pub(crate) presences: Mutex<Presences>,
+    pub(crate) ledger: Mutex<Ledger>,
+    pub(crate) phones: phone::Phones,
+    /// Whom each account blocked.
+    pub(crate) blocked: Mutex<HashMap<Arc<str>, BTreeSet<String>>>,
+    /// The server's own keys: they stay through a restart.
+    pub(crate) identity: crate::wire::ServerIdentity,
+    /// What goes wrong on demand.
+    pub faults: faults::Faults,
+    /// All groups.
+    pub groups: groups::Groups,
+    /// All app-state collections.
+    pub appstate: appstate::Collections,
+    /// All media.
+    pub media: media::Blobs,
+    /// `host:port` of the media server, once it listens.
+    media_host: RwLock<String>,
+    serial: AtomicU64,
+}
+
+impl World {
+    /// An empty world with fresh server keys.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            directory: RwLock::default(),
+            mail: Mutex::default(),
+            pairings: Mutex::default(),
+            presences: Mutex::default(),
+            ledger: Mutex::default(),
+            phones: phone::Phones::default(),
+            blocked: Mutex::default(),
+            identity: crate::wire::ServerIdentity::generate(),
+            faults: faults::Faults::default(),
+            groups: groups::Groups::default(),
+            appstate: appstate::Collections::default(),
+            media: media::Blobs::default(),
+            media_host: RwLock::default(),
+            serial: AtomicU64::new(1),
+        })
+    }
+
+    /// A number nobody got before: for stanza ids and names of things.
+    pub fn next_serial(&self) -> u64 {
+        self.serial.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Seconds since 1970, as stanzas carry them.
+    pub fn now(&self) -> u64 {
+        now()
+    }
+
+    /// `host:port` of the media server.
+    pub fn media_host(&self) -> String {
+        self.media_host.read().clone()
+    }
+
+    pub(crate) fn set_media_host(&self, host: String) {
+        *self.media_host.write() = host;
+    }
+
+    // ---- the directory
+
+    /// Registers an account and its phone.
+    pub fn register(&self, account: NewAccount) -> Result<AccountInfo, Error> {
+        let (info, identity) = self.directory.write().register(account)?;
+        self.phones.add(&info, &identity);
+        Ok(info)
+    }
+
+    /// The account behind a number or a JID (phone number or LID, with or without a device; the other Brazilian form too).
+    pub fn account(&self, who: &Jid) -> Option<AccountInfo> {
+        self.directory.read().find(who).map(|account| account.info())
+    }
+
+    /// The account with this number, in any form it is reachable by.
+    pub fn account_by_phone(&self, phone: &str) -> Option<AccountInfo> {
+        self.directory.read().find_phone(phone).map(|account| account.info())
+    }
+
+    /// All accounts, in order of their numbers.
+    pub fn accounts(&self) -> Vec<AccountInfo> {
+        self.directory.read().accounts().map(|account| account.info()).collect()
+    }
+
+    /// The registered number behind a JID.
+    pub fn resolve(&self, who: &Jid) -> Option<Arc<str>> {
+        self.directory.read().find(who).map(|account| account.phone().clone())
+    }
+
+    /// The device a JID names.
+    pub fn resolve_device(&self, who: &Jid) -> Option<DeviceId> {
+        let phone = self.resolve(who)?;
+        Some(DeviceId { phone, device: who.device })
+    }
+
+    /// The account's devices, the phone (0) first.
+    pub fn devices(&self, phone: &str) -> Vec<DeviceId> {
+        self.directory.read().devices(phone)
+    }
+
+    /// The key that encrypts the account's app state; its phone shares it with every companion it pairs.
+    pub fn app_state_key(&self, phone: &str) -> Option<AppStateKey> {
+        self.directory.read().find_phone(phone).map(|account| account.app_state_key().clone())
+    }
+
+    /// Gives the account another push name.
+    pub fn set_push_name(&self, phone: &str, name: &str) {
+        self.directory.write().set_name(phone, name);
+    }
+
+    // ---- delivery
+
+    /// Queues a stanza that must arrive, and sends it if the device is there. It stays queued until the device acknowledges
+    /// its `id`. The stanza needs an `id`, a `from`, and a tag of `message`, `receipt`, `notification` or `call`.
+    pub fn deliver(&self, to: &DeviceId, stanza: Node) {
+        if to.device == 0 {
+            self.phones.push(to, stanza);
+        } else {
+            self.mail.lock().push(to, stanza);
+        }
+    }
+
+    /// [`deliver`](Self::deliver) for a `<notification>`: `id` and `t` are filled in when missing.
+    pub fn notify(&self, to: &DeviceId, mut notification: Node) {
+        if !notification.attrs.contains_key("id") {
+            notification.attrs.push("id", self.next_serial().to_string());
+        }
+        if !notification.attrs.contains_key("t") {
+            notification.attrs.push("t", now().to_string());
+        }
+        self.deliver(to, notification);
+    }
+
+    /// [`notify`](Self::notify) for every device of an account but one.
+    pub fn notify_account(&self, phone: &str, except: Option<&DeviceId>, notification: &Node) {
+        for device in self.devices(phone) {
+            if Some(&device) != except {
+                self.notify(&device, notification.clone());
+            }
+        }
+    }
+
+    /// Sends a stanza if the device is there; forgets it otherwise.
+    pub fn send_if_online(&self, to: &DeviceId, stanza: Node) {
+        let session = self.mail.lock().session(to);
+        if let Some(session) = session {
+            session.send(stanza);
+        }
+    }
+
+    /// The device's session, if it is logged in.
+    pub fn session(&self, device: &DeviceId) -> Option<SessionHandle> {
+        self.mail.lock().session(device)
+    }
+
+    /// The session state of every companion.
+    pub fn device_states(&self) -> Vec<DeviceState> {
+        let devices = self.directory.read().companions();
+        let mail = self.mail.lock();
+        devices.into_iter().map(|device| mail.state(device)).collect()
+    }
+
+    /// The message stanzas that went through, oldest first.
+    pub fn relayed(&self) -> Vec<Relayed> {
+        self.ledger.lock().all()
+    }
+}
+
+/// Seconds since 1970.
+pub(crate) fn now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

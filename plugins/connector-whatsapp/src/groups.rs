@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use pombo_plugin::connector::{
-    Answer, GroupInfo, GroupMembers, GroupText, Member, MemberResult, NewGroup, Operation, OperationError, ReadMark, Throttle, Typing,
+    Answer, GroupInfo, GroupMembers, GroupText, Member, MemberResult, NewGroup, Operation, OperationError, ReadMark,
+    Throttle, Typing,
 };
 use wacore::iq::groups::ParticipantChangeResponse;
 use wacore::types::message::AddressingMode;
 use wacore_binary::Jid;
 use whatsapp_rust::{
-    ErrorChainExt, GroupCreateOptions, GroupDescription, GroupError, GroupMetadata, GroupParticipantOptions, GroupSubject,
-    PreviousDescription,
+    ErrorChainExt, GroupCreateOptions, GroupDescription, GroupError, GroupMetadata, GroupParticipantOptions,
+    GroupSubject, PreviousDescription,
 };
 
 use crate::identity::{self, Address, DirectoryError, Refusal, other_form};
@@ -43,7 +44,11 @@ pub(crate) async fn operate(live: &Live, operation: Operation) -> Result<Answer>
         Operation::SetGroupDescription(GroupText { group: id, text }) => {
             let text = text.trim();
             let description = if text.is_empty() { None } else { Some(GroupDescription::new(text).map_err(invalid)?) };
-            live.client.groups().set_description(group(&id)?, description, PreviousDescription::Resolve).await.map_err(of_group)?;
+            live.client
+                .groups()
+                .set_description(group(&id)?, description, PreviousDescription::Resolve)
+                .await
+                .map_err(of_group)?;
             Ok(Answer::Done)
         }
         Operation::AddMembers(change) => members(live, change, Change::Add).await,
@@ -78,7 +83,9 @@ fn of_directory(error: DirectoryError) -> OperationError {
     let reason = error.to_string();
     match error {
         DirectoryError::Disconnected(_) => OperationError::Disconnected(reason),
-        DirectoryError::Throttled { retry_after_millis } => OperationError::Throttled(Throttle { retry_after_millis, reason }),
+        DirectoryError::Throttled { retry_after_millis } => {
+            OperationError::Throttled(Throttle { retry_after_millis, reason })
+        }
         DirectoryError::Failed(_) => OperationError::Failed(reason),
     }
 }
@@ -214,9 +221,13 @@ async fn members(live: &Live, change: GroupMembers, what: Change) -> Result<Answ
         }
         .map_err(of_group)?;
         for (address, jid) in people {
-            let lid = identity::jid_in(live, &Address::of_jid(&jid).unwrap_or(Address::Number(address.clone())), true).await;
+            let lid =
+                identity::jid_in(live, &Address::of_jid(&jid).unwrap_or(Address::Number(address.clone())), true).await;
             let about = answered.iter().find(|one| {
-                [Some(&one.jid), one.phone_number.as_ref()].into_iter().flatten().any(|name| is_same_user(name, &jid) || is_same_user(name, &lid))
+                [Some(&one.jid), one.phone_number.as_ref()]
+                    .into_iter()
+                    .flatten()
+                    .any(|name| is_same_user(name, &jid) || is_same_user(name, &lid))
             });
             results.push(MemberResult { address, problem: about.and_then(problem) });
         }

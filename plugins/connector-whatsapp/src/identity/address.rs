@@ -21,7 +21,9 @@ impl Address {
     pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         if text.is_empty() {
-            return Err("the address is empty; write a phone number with its country code, e.g. +55 11 98765-4321".into());
+            return Err(
+                "the address is empty; write a phone number with its country code, e.g. +55 11 98765-4321".into()
+            );
         }
         match text.split_once('@') {
             Some((user, server)) => Self::of_parts(user, server),
@@ -44,10 +46,17 @@ impl Address {
                 let digits = user.bytes().filter(u8::is_ascii_digit).count();
                 let plain = user.bytes().all(|b| b.is_ascii_digit() || b == b'-');
                 let dashes = user.bytes().filter(|b| *b == b'-').count();
-                if plain && digits >= 6 && user.len() <= 40 && dashes <= 1 && !user.starts_with('-') && !user.ends_with('-') {
+                if plain
+                    && digits >= 6
+                    && user.len() <= 40
+                    && dashes <= 1
+                    && !user.starts_with('-')
+                    && !user.ends_with('-')
+                {
                     Ok(Self::Group(user.to_owned()))
                 } else {
-                    Err("a group's id is digits (with at most one dash) before @g.us, as the list of groups gives it".into())
+                    Err("a group's id is digits (with at most one dash) before @g.us, as the list of groups gives it"
+                        .into())
                 }
             }
             _ => Err("an address is a phone number, a group's id ending in @g.us, or an id ending in @lid".into()),
@@ -109,7 +118,10 @@ fn number(text: &str) -> Result<String, String> {
             '0'..='9' => digits.push(c),
             '+' if at == 0 => {}
             ' ' | '-' | '(' | ')' | '.' | '\u{a0}' | '\u{2010}'..='\u{2015}' => {}
-            _ => return Err("a phone number is digits, with an optional + before and spaces, dashes, dots and parentheses between".into()),
+            _ => return Err(
+                "a phone number is digits, with an optional + before and spaces, dashes, dots and parentheses between"
+                    .into(),
+            ),
         }
     }
     if !DIGITS.contains(&digits.len()) {

@@ -28,7 +28,9 @@ mod tests {
 
     #[test]
     fn a_mobile_number_has_two_forms() {
-        for (with, without) in [("5511987654321", "551187654321"), ("5585999990000", "558599990000"), ("5521961234567", "552161234567")] {
+        for (with, without) in
+            [("5511987654321", "551187654321"), ("5585999990000", "558599990000"), ("5521961234567", "552161234567")]
+        {
             assert_eq!(other_form(with).as_deref(), Some(without));
             assert_eq!(other_form(without).as_deref(), Some(with));
         }

@@ -37,7 +37,11 @@ impl Refusal {
     /// Reads an error of the library.
     pub(crate) fn of(error: &impl ErrorChainExt) -> Self {
         if let Some(rejection) = error.server_rejection() {
-            return Self::Server { code: rejection.code, text: rejection.text.to_owned(), backoff_secs: rejection.backoff };
+            return Self::Server {
+                code: rejection.code,
+                text: rejection.text.to_owned(),
+                backoff_secs: rejection.backoff,
+            };
         }
         if error.is_timeout() {
             return Self::NoAnswer("WhatsApp did not answer in time".to_owned());
@@ -97,7 +101,9 @@ impl Port for Live {
     }
 
     async fn recall(&self, number: &str) -> Result<Option<Record>, directory::Error> {
-        let kept = kv::get(format!("{KNOWN}{number}")).await.map_err(|e| directory::Error::Failed(format!("the store: {e:?}")))?;
+        let kept = kv::get(format!("{KNOWN}{number}"))
+            .await
+            .map_err(|e| directory::Error::Failed(format!("the store: {e:?}")))?;
         // A record of another form is as good as none: the server is asked again.
         Ok(kept.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }

@@ -25,7 +25,10 @@ pub(crate) fn rewrite(text: &str, mentions: &[Mention]) -> String {
         let name = after.strip_prefix('+').unwrap_or(after);
         let end = name.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(name.len());
         let digits = &name[..end];
-        match mentions.iter().find(|m| !digits.is_empty() && (m.jid.user == *digits || m.written.iter().any(|w| w == digits))) {
+        match mentions
+            .iter()
+            .find(|m| !digits.is_empty() && (m.jid.user == *digits || m.written.iter().any(|w| w == digits)))
+        {
             Some(mention) => {
                 out.push_str(mention.jid.user_base());
                 rest = &name[end..];

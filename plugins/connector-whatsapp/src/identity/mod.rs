@@ -5,6 +5,11 @@
 //! [`brazil`] the ninth digit, [`mentions`] names in a text, [`person`] finds the other name of a jid, [`directory`] asks the server which numbers exist.
 //! Knows nothing of messages. Runs in the calls that ask.
 
+#![cfg_attr(
+    not(target_arch = "wasm32"),
+    allow(dead_code, unused_imports, reason = "what a session calls is compiled only where there is one")
+)]
+
 mod address;
 mod brazil;
 mod directory;

@@ -108,7 +108,11 @@ mod tests {
         ] {
             let other = other.map(jid);
             let found = ready(person(&names, &jid(from), other.as_ref()));
-            assert_eq!((found.address.as_str(), found.aliases.iter().map(String::as_str).collect::<Vec<_>>()), (address, aliases), "{from}");
+            assert_eq!(
+                (found.address.as_str(), found.aliases.iter().map(String::as_str).collect::<Vec<_>>()),
+                (address, aliases),
+                "{from}"
+            );
         }
     }
 

@@ -85,7 +85,10 @@ fn body(m: &wa::Message) -> Option<(Body, Option<&Context>)> {
     }
     if let Some(reaction) = m.reaction_message.as_option() {
         let to_provider_id = reaction.key.as_option()?.id.clone()?;
-        return Some((Body::Reaction(Reaction { to_provider_id, emoji: reaction.text.clone().unwrap_or_default() }), None));
+        return Some((
+            Body::Reaction(Reaction { to_provider_id, emoji: reaction.text.clone().unwrap_or_default() }),
+            None,
+        ));
     }
     if let Some(text) = m.conversation.as_ref().filter(|text| !text.is_empty()) {
         return Some((Body::Text(text.clone()), None));
@@ -167,10 +170,16 @@ fn of_answer(m: &wa::Message) -> Option<(Body, Option<&Context>)> {
         return Some((Body::Text(chosen.title.clone().unwrap_or_default()), Some(&chosen.context_info)));
     }
     if let Some(chosen) = m.template_button_reply_message.as_option() {
-        return Some((Body::Text(chosen.selected_display_text.clone().unwrap_or_default()), Some(&chosen.context_info)));
+        return Some((
+            Body::Text(chosen.selected_display_text.clone().unwrap_or_default()),
+            Some(&chosen.context_info),
+        ));
     }
     if let Some(list) = m.list_message.as_option() {
-        return Some((Body::Text(list.description.clone().or_else(|| list.title.clone()).unwrap_or_default()), Some(&list.context_info)));
+        return Some((
+            Body::Text(list.description.clone().or_else(|| list.title.clone()).unwrap_or_default()),
+            Some(&list.context_info),
+        ));
     }
     if let Some(buttons) = m.buttons_message.as_option() {
         return Some((Body::Text(buttons.content_text.clone().unwrap_or_default()), Some(&buttons.context_info)));
@@ -185,7 +194,8 @@ fn of_rest(m: &wa::Message) -> Option<(Body, Option<&Context>)> {
         return Some((Body::Location(location), Some(&place.context_info)));
     }
     if let Some(place) = m.live_location_message.as_option() {
-        let location = location(place.degrees_latitude, place.degrees_longitude, place.caption.clone().filter(|c| !c.is_empty()))?;
+        let location =
+            location(place.degrees_latitude, place.degrees_longitude, place.caption.clone().filter(|c| !c.is_empty()))?;
         return Some((Body::Location(location), Some(&place.context_info)));
     }
     if let Some(contact) = m.contact_message.as_option() {
@@ -193,7 +203,8 @@ fn of_rest(m: &wa::Message) -> Option<(Body, Option<&Context>)> {
         return Some((Body::Other("contacts", json.to_string()), Some(&contact.context_info)));
     }
     if let Some(contacts) = m.contacts_array_message.as_option() {
-        let list: Vec<_> = contacts.contacts.iter().map(|c| json!({ "name": c.display_name, "vcard": c.vcard })).collect();
+        let list: Vec<_> =
+            contacts.contacts.iter().map(|c| json!({ "name": c.display_name, "vcard": c.vcard })).collect();
         return Some((Body::Other("contacts", json!(list).to_string()), Some(&contacts.context_info)));
     }
     let polls = [
@@ -223,7 +234,10 @@ fn of_rest(m: &wa::Message) -> Option<(Body, Option<&Context>)> {
         ("call", m.call.is_set() || m.call_log_messsage.is_set() || m.scheduled_call_creation_message.is_set()),
     ];
     // Something a phone shows and we have no form for: say at least that it came.
-    unread.into_iter().find(|(_, set)| *set).map(|(kind, _)| (Body::Other("unsupported", json!({ "kind": kind }).to_string()), None))
+    unread
+        .into_iter()
+        .find(|(_, set)| *set)
+        .map(|(kind, _)| (Body::Other("unsupported", json!({ "kind": kind }).to_string()), None))
 }
 
 fn location(latitude: Option<f64>, longitude: Option<f64>, name: Option<String>) -> Option<Location> {

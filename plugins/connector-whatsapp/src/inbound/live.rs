@@ -151,7 +151,7 @@ fn mark_read(live: &Live, batch: &[InboundMessage]) {
     executor::spawn(async move {
         for (source, id) in marks {
             let sender = source.is_group.then_some(&source.sender);
-            if live.client.mark_as_read(&source.chat, sender, &[&id]).await.is_err() {
+            if live.client.mark_as_read(&source.chat, sender, &[id.as_str()]).await.is_err() {
                 // The connection is gone; a mark is not worth keeping.
                 return;
             }

@@ -39,8 +39,13 @@ pub(crate) async fn told(names: &impl Names, own: &str, item: &InboundMessage) -
         // Also when it came through a broadcast list: the answer goes to who wrote it.
         sender.clone()
     };
-    let name = (!source.is_from_me).then_some(info.push_name.as_str()).filter(|name| !name.is_empty()).map(str::to_owned);
-    let contact = if source.is_from_me { (!is_group).then(|| contact(&chat, None)) } else { Some(contact(&sender, name.clone())) };
+    let name =
+        (!source.is_from_me).then_some(info.push_name.as_str()).filter(|name| !name.is_empty()).map(str::to_owned);
+    let contact = if source.is_from_me {
+        (!is_group).then(|| contact(&chat, None))
+    } else {
+        Some(contact(&sender, name.clone()))
+    };
 
     let mut mentions = Vec::with_capacity(said.mentions.len());
     let mut written = Vec::with_capacity(said.mentions.len());
@@ -48,7 +53,10 @@ pub(crate) async fn told(names: &impl Names, own: &str, item: &InboundMessage) -
         let found = person(names, &jid, None).await;
         // The text names people as the chat does; the engine knows them by their addresses.
         if let Ok(crate::identity::Address::Number(number)) = crate::identity::Address::parse(&found.address) {
-            written.push(Mention { written: vec![jid.user_base().to_owned()], jid: Jid::new(number.as_str(), Server::Pn) });
+            written.push(Mention {
+                written: vec![jid.user_base().to_owned()],
+                jid: Jid::new(number.as_str(), Server::Pn),
+            });
         }
         mentions.push(found.address);
     }
@@ -188,7 +196,10 @@ mod tests {
         assert_eq!((told.message.chat.as_str(), told.message.sender.as_str()), ("12025550100", OWN));
         assert!(told.message.from_me);
         assert_eq!(told.message.sender_name, None, "the push name is the account's own");
-        assert_eq!(told.contact, Some(ContactUpdate { address: "12025550100".into(), display_name: None, aliases: vec!["200@lid".into()] }));
+        assert_eq!(
+            told.contact,
+            Some(ContactUpdate { address: "12025550100".into(), display_name: None, aliases: vec!["200@lid".into()] })
+        );
         let group = tell(&item("1203@g.us", "5511900000000@s.whatsapp.net", true, hi()));
         assert_eq!((group.message.chat.as_str(), group.message.sender.as_str()), ("1203@g.us", OWN));
         assert_eq!(group.contact, None);
@@ -233,11 +244,16 @@ mod tests {
         let told = tell(&item("1203@g.us", "200:4@lid", false, image(Some(vec![1; 32]))));
         let pending = told.pending.expect("something to fetch");
         assert_eq!(pending.key_in_store(), "download/1203@g.us/200@lid/3EB0");
-        assert_eq!((pending.chat.as_str(), pending.provider_id.as_str(), pending.is_group), ("1203@g.us", "3EB0", true));
+        assert_eq!(
+            (pending.chat.as_str(), pending.provider_id.as_str(), pending.is_group),
+            ("1203@g.us", "3EB0", true)
+        );
         assert!(matches!(&told.message.content, InboundContent::Attachment(a) if a.media == MediaState::Pending));
         let told = tell(&item("200@lid", "200@lid", false, image(None)));
         assert_eq!(told.pending, None);
-        assert!(matches!(&told.message.content, InboundContent::Attachment(a) if matches!(a.media, MediaState::Failed(_))));
+        assert!(
+            matches!(&told.message.content, InboundContent::Attachment(a) if matches!(a.media, MediaState::Failed(_)))
+        );
     }
 
     #[test]

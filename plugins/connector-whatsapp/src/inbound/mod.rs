@@ -10,6 +10,11 @@
 //! their events into the engine, in the same batch in which the library's own note of them is deleted. So each is taken once, however
 //! often the connection breaks.
 
+#![cfg_attr(
+    not(target_arch = "wasm32"),
+    allow(dead_code, unused_imports, reason = "what a session calls is compiled only where there is one")
+)]
+
 mod acquaintance;
 mod content;
 mod message;

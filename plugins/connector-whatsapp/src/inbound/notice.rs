@@ -114,7 +114,11 @@ fn other(kind: &str, json: serde_json::Value) -> GroupStep {
     GroupStep::Other((kind.to_owned(), json.to_string()))
 }
 
-async fn addresses(names: &impl Names, members: &[GroupParticipantInfo], contacts: &mut Vec<ContactUpdate>) -> Vec<String> {
+async fn addresses(
+    names: &impl Names,
+    members: &[GroupParticipantInfo],
+    contacts: &mut Vec<ContactUpdate>,
+) -> Vec<String> {
     let mut addresses = Vec::with_capacity(members.len());
     for member in members {
         let found: Person = person(names, &member.jid, member.phone_number.as_ref().or(member.lid.as_ref())).await;
@@ -163,11 +167,14 @@ mod tests {
                 .offline(false)
                 .build()
         };
-        for (kind, want) in
-            [(ReceiptType::Delivered, ReceiptKind::Delivered), (ReceiptType::Read, ReceiptKind::Read), (ReceiptType::Played, ReceiptKind::Played)]
-        {
+        for (kind, want) in [
+            (ReceiptType::Delivered, ReceiptKind::Delivered),
+            (ReceiptType::Read, ReceiptKind::Read),
+            (ReceiptType::Played, ReceiptKind::Played),
+        ] {
             let told = ready(receipts(&names(), &own, &receipt(kind, "1203@g.us", "200:3@lid")));
-            let ids: Vec<_> = told.iter().map(|r| (r.provider_id.as_str(), r.recipient.as_deref(), r.kind, r.at_millis)).collect();
+            let ids: Vec<_> =
+                told.iter().map(|r| (r.provider_id.as_str(), r.recipient.as_deref(), r.kind, r.at_millis)).collect();
             assert_eq!(ids, [("A", Some("12025550100"), want, 5_000), ("B", Some("12025550100"), want, 5_000)]);
         }
         for (kind, sender) in [
@@ -177,20 +184,30 @@ mod tests {
             (ReceiptType::Delivered, "900:4@lid"),
             (ReceiptType::Read, "5511900000000:2@s.whatsapp.net"),
         ] {
-            assert!(ready(receipts(&names(), &own, &receipt(kind.clone(), "200@lid", sender))).is_empty(), "{kind:?} of {sender}");
+            assert!(
+                ready(receipts(&names(), &own, &receipt(kind.clone(), "200@lid", sender))).is_empty(),
+                "{kind:?} of {sender}"
+            );
         }
     }
 
     #[test]
     fn presence_is_of_who_it_is_about() {
         let typing_in = |chat: &str, state, media| {
-            let update = ChatPresenceUpdate::builder().source(source(chat, "200:1@lid")).state(state).media(media).build();
+            let update =
+                ChatPresenceUpdate::builder().source(source(chat, "200:1@lid")).state(state).media(media).build();
             let told = ready(typing(&names(), &update));
             (told.chat, told.sender, told.kind)
         };
         let who = || "12025550100".to_owned();
-        assert_eq!(typing_in("200@lid", ChatPresence::Composing, ChatPresenceMedia::Text), (who(), who(), PresenceKind::Typing));
-        assert_eq!(typing_in("1203@g.us", ChatPresence::Composing, ChatPresenceMedia::Audio), ("1203@g.us".into(), who(), PresenceKind::Recording));
+        assert_eq!(
+            typing_in("200@lid", ChatPresence::Composing, ChatPresenceMedia::Text),
+            (who(), who(), PresenceKind::Typing)
+        );
+        assert_eq!(
+            typing_in("1203@g.us", ChatPresence::Composing, ChatPresenceMedia::Audio),
+            ("1203@g.us".into(), who(), PresenceKind::Recording)
+        );
         assert_eq!(typing_in("200@lid", ChatPresence::Paused, ChatPresenceMedia::Text).2, PresenceKind::Paused);
     }
 
@@ -229,7 +246,10 @@ mod tests {
                 .action(action)
                 .build();
             let (change, contacts) = ready(group(&names(), &update));
-            assert_eq!((change.group.as_str(), change.actor.as_deref(), change.at_millis), ("1203@g.us", Some("12025550100"), 5_000));
+            assert_eq!(
+                (change.group.as_str(), change.actor.as_deref(), change.at_millis),
+                ("1203@g.us", Some("12025550100"), 5_000)
+            );
             assert_eq!(contacts.first().map(|c| c.aliases.clone()), Some(vec!["200@lid".to_owned()]));
             change.step
         };

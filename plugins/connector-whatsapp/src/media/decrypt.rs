@@ -101,7 +101,8 @@ impl Decryptor {
             return Err(Corrupt::Mac);
         }
         let padding = usize::from(*out.last().unwrap_or(&0));
-        let Some(kept) = out.len().checked_sub(padding).filter(|kept| *kept >= from && (1..=BLOCK).contains(&padding)) else {
+        let Some(kept) = out.len().checked_sub(padding).filter(|kept| *kept >= from && (1..=BLOCK).contains(&padding))
+        else {
             return Err(Corrupt::Padding);
         };
         if out[kept..].iter().any(|b| usize::from(*b) != padding) {
@@ -112,7 +113,11 @@ impl Decryptor {
         let said = |said: &[u8], hash: &mut CryptographicHash| {
             hash.finalize_sha256_array().is_ok_and(|hash| said.is_empty() || said == hash)
         };
-        if said(sha256, &mut self.plain) && said(encrypted_sha256, &mut self.encrypted) { Ok(()) } else { Err(Corrupt::Hash) }
+        if said(sha256, &mut self.plain) && said(encrypted_sha256, &mut self.encrypted) {
+            Ok(())
+        } else {
+            Err(Corrupt::Hash)
+        }
     }
 
     /// Whole blocks only.
@@ -138,7 +143,14 @@ mod tests {
     use proptest::prelude::*;
     use wacore::upload::encrypt_media;
 
-    fn decrypt(encrypted: &[u8], key: &[u8], kind: MediaType, sha: &[u8], enc: &[u8], piece: usize) -> Result<Vec<u8>, Corrupt> {
+    fn decrypt(
+        encrypted: &[u8],
+        key: &[u8],
+        kind: MediaType,
+        sha: &[u8],
+        enc: &[u8],
+        piece: usize,
+    ) -> Result<Vec<u8>, Corrupt> {
         let mut decryptor = Decryptor::new(key, kind)?;
         let mut out = Vec::new();
         for piece in encrypted.chunks(piece) {
@@ -177,7 +189,11 @@ mod tests {
         assert_eq!(decrypt(&whole[..whole.len() - 16], &e.media_key, kind, &[], &[], 64), Err(Corrupt::Mac));
         assert_eq!(decrypt(whole, &e.media_key, kind, &[1; 32], &[], 64), Err(Corrupt::Hash));
         assert_eq!(decrypt(whole, &e.media_key, kind, &[], &[1; 32], 64), Err(Corrupt::Hash));
-        assert_eq!(decrypt(whole, &e.media_key, MediaType::Audio, &[], &[], 64), Err(Corrupt::Mac), "the key is of another kind");
+        assert_eq!(
+            decrypt(whole, &e.media_key, MediaType::Audio, &[], &[], 64),
+            Err(Corrupt::Mac),
+            "the key is of another kind"
+        );
         assert_eq!(decrypt(whole, &[1; 5], kind, &[], &[], 64), Err(Corrupt::Key));
     }
 }

@@ -26,7 +26,11 @@ pub(crate) async fn fetch<O: Files + Hosts>(outside: &O, pending: &Pending) -> R
 }
 
 /// `None`: the hosts no longer have it.
-async fn from_hosts<O: Files + Hosts>(outside: &O, pending: &Pending, path: &str) -> Result<Option<StoredMedia>, Trouble> {
+async fn from_hosts<O: Files + Hosts>(
+    outside: &O,
+    pending: &Pending,
+    path: &str,
+) -> Result<Option<StoredMedia>, Trouble> {
     let mut last = Trouble::Temporary("WhatsApp named no media host".to_owned());
     let mut refused = false;
     for fresh in [false, true] {
@@ -117,7 +121,10 @@ mod tests {
         let (pending, encrypted) = pending(&plain);
         let world = World::new(move |_, _| Ok((200, encrypted.clone())));
         let stored = ready(fetch(&world, &pending)).expect("fetches");
-        assert_eq!((stored.size, stored.filename.as_str(), stored.content_type.as_str()), (300_000, "image.jpg", "image/jpeg"));
+        assert_eq!(
+            (stored.size, stored.filename.as_str(), stored.content_type.as_str()),
+            (300_000, "image.jpg", "image/jpeg")
+        );
         assert_eq!(*world.stored.borrow(), [plain]);
         assert!(world.urls()[0].starts_with("https://one/v/old?x=1&auth=old&token="));
     }
@@ -135,7 +142,9 @@ mod tests {
     fn an_expired_file_is_asked_back_once() {
         for gone in [404, 410] {
             let (pending, encrypted) = pending(&[1; 500]);
-            let mut world = World::new(move |head, _| if head.url.contains("/v/new") { Ok((200, encrypted.clone())) } else { Ok((gone, Vec::new())) });
+            let mut world = World::new(move |head, _| {
+                if head.url.contains("/v/new") { Ok((200, encrypted.clone())) } else { Ok((gone, Vec::new())) }
+            });
             world.new_path = Ok("/v/new".into());
             assert!(ready(fetch(&world, &pending)).is_ok());
             assert_eq!(world.requests.borrow().len(), 2);
@@ -152,10 +161,20 @@ mod tests {
     fn a_refusal_is_met_with_a_fresh_key_then_taken_for_expired() {
         let (pending, encrypted) = pending(&[1; 500]);
         let again = encrypted.clone();
-        let world = World::new(move |head, _| if head.url.contains("auth=new") { Ok((200, again.clone())) } else { Ok((403, Vec::new())) });
+        let world =
+            World::new(
+                move |head, _| {
+                    if head.url.contains("auth=new") { Ok((200, again.clone())) } else { Ok((403, Vec::new())) }
+                },
+            );
         assert!(ready(fetch(&world, &pending)).is_ok());
         assert_eq!(*world.routes.borrow(), [false, true]);
-        let mut world = World::new(move |head, _| if head.url.contains("/v/new") { Ok((200, encrypted.clone())) } else { Ok((403, Vec::new())) });
+        let mut world =
+            World::new(
+                move |head, _| {
+                    if head.url.contains("/v/new") { Ok((200, encrypted.clone())) } else { Ok((403, Vec::new())) }
+                },
+            );
         world.new_path = Ok("/v/new".into());
         assert!(ready(fetch(&world, &pending)).is_ok());
     }
@@ -164,7 +183,11 @@ mod tests {
     fn trouble_on_the_way_is_temporary_and_the_next_host_is_tried() {
         let (pending, encrypted) = pending(&[1; 500]);
         let world = World::new(move |head, _| {
-            if head.url.starts_with("https://one") { Err(Trouble::Temporary("reset".into())) } else { Ok((200, encrypted.clone())) }
+            if head.url.starts_with("https://one") {
+                Err(Trouble::Temporary("reset".into()))
+            } else {
+                Ok((200, encrypted.clone()))
+            }
         });
         assert!(ready(fetch(&world, &pending)).is_ok());
         let world = World::new(|_, _| Ok((500, Vec::new())));

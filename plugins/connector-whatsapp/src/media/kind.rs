@@ -41,9 +41,8 @@ pub(crate) fn kind_of(content_type: &str, voice_note: bool) -> Kind {
         "image/jpeg" | "image/jpg" | "image/png" | "image/webp" => Kind::Image,
         "video/mp4" | "video/3gpp" | "video/quicktime" => Kind::Video,
         kind if kind.starts_with("audio/") && voice_note => Kind::Voice,
-        "audio/ogg" | "audio/opus" | "audio/mpeg" | "audio/mp3" | "audio/mp4" | "audio/aac" | "audio/amr" | "audio/m4a" | "audio/x-m4a" => {
-            Kind::Audio
-        }
+        "audio/ogg" | "audio/opus" | "audio/mpeg" | "audio/mp3" | "audio/mp4" | "audio/aac" | "audio/amr"
+        | "audio/m4a" | "audio/x-m4a" => Kind::Audio,
         _ => Kind::Document,
     }
 }

@@ -111,7 +111,10 @@ impl Files for Guest<'_> {
 impl Hosts for Guest<'_> {
     async fn route(&self, fresh: bool) -> Result<Route, Trouble> {
         let found = self.0.client.refresh_media_conn(fresh).await.map_err(|e| of_refusal(Refusal::of(&e)))?;
-        Ok(Route { bases: found.hosts.iter().map(|host| format!("https://{}", host.hostname)).collect(), auth: found.auth })
+        Ok(Route {
+            bases: found.hosts.iter().map(|host| format!("https://{}", host.hostname)).collect(),
+            auth: found.auth,
+        })
     }
 
     async fn put_back(&self, pending: &Pending) -> Result<String, Trouble> {
@@ -127,13 +130,15 @@ impl Hosts for Guest<'_> {
         };
         match self.0.client.media_reupload().request(&request).await {
             Ok(MediaRetryResult::Success { direct_path }) => Ok(direct_path),
-            Ok(MediaRetryResult::NotFound) => Err(Trouble::Final("the file has expired, and the phone no longer has it".to_owned())),
+            Ok(MediaRetryResult::NotFound) => {
+                Err(Trouble::Final("the file has expired, and the phone no longer has it".to_owned()))
+            }
             Ok(MediaRetryResult::GeneralError | MediaRetryResult::DecryptionError) => {
                 Err(Trouble::Final("the file has expired, and the phone could not put it back".to_owned()))
             }
-            Err(MediaReuploadError::Timeout) => {
-                Err(Trouble::Final("the file has expired, and the phone did not answer when asked to put it back".to_owned()))
-            }
+            Err(MediaReuploadError::Timeout) => Err(Trouble::Final(
+                "the file has expired, and the phone did not answer when asked to put it back".to_owned(),
+            )),
             Err(error) => Err(match Refusal::of(&error) {
                 Refusal::Disconnected(why) => Trouble::Disconnected(why),
                 _ => Trouble::Final("the file has expired, and it could not be asked back".to_owned()),

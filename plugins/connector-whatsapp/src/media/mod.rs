@@ -10,6 +10,11 @@
 //!
 //! Uploads run in the sends; downloads in a few tasks of the executor. Knows messages only by the fields that name a file.
 
+#![cfg_attr(
+    not(target_arch = "wasm32"),
+    allow(dead_code, unused_imports, reason = "what a session calls is compiled only where there is one")
+)]
+
 mod decrypt;
 mod download;
 mod kind;

@@ -58,7 +58,13 @@ pub(crate) struct Place {
 
 impl Pending {
     /// Of a message.
-    pub(crate) fn new(place: Place, kind: MediaKind, content_type: String, filename: Option<String>, reference: Reference) -> Self {
+    pub(crate) fn new(
+        place: Place,
+        kind: MediaKind,
+        content_type: String,
+        filename: Option<String>,
+        reference: Reference,
+    ) -> Self {
         Self {
             chat: place.chat,
             provider_id: place.provider_id,

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use wacore::download::MediaType;
 use wacore::upload::{EncryptedMediaInfo, MediaEncryptor, encrypted_len};
 
-use super::outside::{Exchange, Files, Head, Hosts, Trouble};
 use super::PIECE;
+use super::outside::{Exchange, Files, Head, Hosts, Trouble};
 
 /// What a message says about its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,14 +34,21 @@ struct Answer {
 const ANSWER: usize = 64 * 1024;
 
 /// Uploads the file `id`.
-pub(crate) async fn upload<O: Files + Hosts>(outside: &O, id: &str, media_type: MediaType, now_secs: i64) -> Result<Uploaded, Trouble> {
+pub(crate) async fn upload<O: Files + Hosts>(
+    outside: &O,
+    id: &str,
+    media_type: MediaType,
+    now_secs: i64,
+) -> Result<Uploaded, Trouble> {
     let playable = matches!(media_type, MediaType::Audio | MediaType::Video);
     let encryptor = MediaEncryptor::new_with_sidecar(media_type, playable).map_err(unusable)?;
     let info = encrypt(outside, id, encryptor, None).await?;
     if info.file_length == 0 {
         return Err(Trouble::Final("the file is empty".to_owned()));
     }
-    let length = encrypted_len(usize::try_from(info.file_length).map_err(|_| Trouble::Final("the file is too large".to_owned()))?) as u64;
+    let length = encrypted_len(
+        usize::try_from(info.file_length).map_err(|_| Trouble::Final("the file is too large".to_owned()))?,
+    ) as u64;
     let token = URL_SAFE_NO_PAD.encode(info.file_enc_sha256);
     let mut last = Trouble::Temporary("WhatsApp named no media host".to_owned());
     for fresh in [false, true] {
@@ -69,7 +76,9 @@ pub(crate) async fn upload<O: Files + Hosts>(outside: &O, id: &str, media_type: 
                     break;
                 }
                 // A host may refuse a file for good, e.g. for its size; another one would as well.
-                Ok(Sent::Refused(413 | 415)) => return Err(Trouble::Final("WhatsApp does not take a file of this size or kind".to_owned())),
+                Ok(Sent::Refused(413 | 415)) => {
+                    return Err(Trouble::Final("WhatsApp does not take a file of this size or kind".to_owned()));
+                }
                 Ok(Sent::Refused(status)) => last = Trouble::Temporary(format!("the media host answered {status}")),
                 Err(Trouble::Temporary(why)) => last = Trouble::Temporary(why),
                 Err(other) => return Err(other),
@@ -87,7 +96,13 @@ enum Sent {
     Refused(u16),
 }
 
-async fn send<O: Files>(outside: &O, id: &str, media_type: MediaType, info: &EncryptedMediaInfo, head: Head) -> Result<Sent, Trouble> {
+async fn send<O: Files>(
+    outside: &O,
+    id: &str,
+    media_type: MediaType,
+    info: &EncryptedMediaInfo,
+    head: Head,
+) -> Result<Sent, Trouble> {
     let mut exchange = outside.open(head).await?;
     // The sidecar is known from the first pass.
     let encryptor = MediaEncryptor::with_key_and_sidecar(info.media_key, media_type, false).map_err(unusable)?;
@@ -172,7 +187,10 @@ mod tests {
         let plain = file(3 * PIECE as usize + 17);
         world.files.insert("m".into(), plain.clone());
         let uploaded = ready(upload(&world, "m", MediaType::Video, 9)).expect("uploads");
-        assert_eq!((uploaded.url.as_str(), uploaded.direct_path.as_str(), uploaded.size), ("https://one/x", "/x", plain.len() as u64));
+        assert_eq!(
+            (uploaded.url.as_str(), uploaded.direct_path.as_str(), uploaded.size),
+            ("https://one/x", "/x", plain.len() as u64)
+        );
         let requests = world.requests.borrow();
         let (url, body) = &requests[0];
         let token = URL_SAFE_NO_PAD.encode(uploaded.encrypted_sha256);
@@ -180,14 +198,16 @@ mod tests {
         let decrypted = DownloadUtils::verify_and_decrypt(body, &uploaded.key, MediaType::Video).expect("decrypts");
         assert_eq!(decrypted, plain);
         assert!(world.largest_piece.get() <= PIECE as usize + 16);
-        let whole = wacore::upload::encrypt_media_with_key(&plain, MediaType::Video, Some(&uploaded.key)).expect("encrypts");
+        let whole =
+            wacore::upload::encrypt_media_with_key(&plain, MediaType::Video, Some(&uploaded.key)).expect("encrypts");
         assert_eq!(uploaded.sidecar, whole.streaming_sidecar);
         assert_eq!((uploaded.sha256, uploaded.encrypted_sha256), (whole.file_sha256, whole.file_enc_sha256));
     }
 
     #[test]
     fn a_host_that_does_not_let_us_in_is_asked_again_with_a_fresh_key() {
-        let mut world = World::new(|head, _| if head.url.contains("auth=old") { Ok((401, Vec::new())) } else { taken() });
+        let mut world =
+            World::new(|head, _| if head.url.contains("auth=old") { Ok((401, Vec::new())) } else { taken() });
         world.files.insert("m".into(), file(100));
         assert!(ready(upload(&world, "m", MediaType::Image, 0)).is_ok());
         assert_eq!(*world.routes.borrow(), [false, true]);

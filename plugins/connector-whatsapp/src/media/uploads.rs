@@ -33,7 +33,13 @@ pub(crate) struct Uploads {
 
 impl Uploads {
     /// The upload of the file `id`, made by `work` unless there is one.
-    pub(crate) async fn get<F>(&self, id: &str, media_type: MediaType, now_millis: u64, work: impl FnOnce() -> F) -> Outcome
+    pub(crate) async fn get<F>(
+        &self,
+        id: &str,
+        media_type: MediaType,
+        now_millis: u64,
+        work: impl FnOnce() -> F,
+    ) -> Outcome
     where
         F: Future<Output = Result<Uploaded, Trouble>>,
     {
@@ -41,7 +47,9 @@ impl Uploads {
         let wait = {
             let mut slots = self.slots.borrow_mut();
             match slots.get_mut(&key) {
-                Some(Slot::Done(uploaded, at)) if now_millis.saturating_sub(*at) < MILLIS => return Ok(uploaded.clone()),
+                Some(Slot::Done(uploaded, at)) if now_millis.saturating_sub(*at) < MILLIS => {
+                    return Ok(uploaded.clone());
+                }
                 Some(Slot::Running(waiting)) => {
                     let (tx, rx) = oneshot::channel();
                     waiting.push(tx);
@@ -135,7 +143,11 @@ mod tests {
         assert_eq!(first.as_mut().poll(&mut cx), Poll::Ready(Ok(Rc::new(uploaded(1)))));
         assert_eq!(second.as_mut().poll(&mut cx), Poll::Ready(Ok(Rc::new(uploaded(1)))));
         assert_eq!(ready(uploads.get("m", MediaType::Image, MILLIS - 1, work)).map(|u| u.size), Ok(1));
-        assert_eq!(ready(uploads.get("m", MediaType::Document, 1, work)).map(|u| u.size), Ok(2), "another kind has other keys");
+        assert_eq!(
+            ready(uploads.get("m", MediaType::Document, 1, work)).map(|u| u.size),
+            Ok(2),
+            "another kind has other keys"
+        );
         assert_eq!(ready(uploads.get("m", MediaType::Image, MILLIS, work)).map(|u| u.size), Ok(3), "too old");
         uploads.clear();
         assert_eq!(ready(uploads.get("m", MediaType::Image, MILLIS, work)).map(|u| u.size), Ok(4));

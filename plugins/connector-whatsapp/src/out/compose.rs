@@ -114,10 +114,10 @@ pub(crate) fn file(file: File<'_>, context: &Context) -> wa::Message {
     let mimetype = Some(mimetype(kind, content_type));
     let mut message = wa::Message::default();
     match kind {
-        Kind::Image => message.image_message = of!(ImageMessage { mimetype, caption, }),
+        Kind::Image => message.image_message = of!(ImageMessage { mimetype, caption }),
         Kind::Video => {
             message.video_message =
-                of!(VideoMessage { mimetype, caption, seconds, streaming_sidecar: up.sidecar.clone(), });
+                of!(VideoMessage { mimetype, caption, seconds, streaming_sidecar: up.sidecar.clone() });
         }
         Kind::Audio | Kind::Voice => {
             message.audio_message = of!(AudioMessage {
@@ -150,7 +150,9 @@ pub(crate) fn file(file: File<'_>, context: &Context) -> wa::Message {
 fn mimetype(kind: Kind, content_type: &str) -> String {
     match kind {
         // Apps play Opus only under this very name.
-        Kind::Audio | Kind::Voice if content_type.starts_with("audio/ogg") || content_type.starts_with("audio/opus") => {
+        Kind::Audio | Kind::Voice
+            if content_type.starts_with("audio/ogg") || content_type.starts_with("audio/opus") =>
+        {
             "audio/ogg; codecs=opus".to_owned()
         }
         _ if content_type.trim().is_empty() => "application/octet-stream".to_owned(),
@@ -234,7 +236,10 @@ mod tests {
         let up = uploaded();
         let image = file(a_file(Kind::Image, &up, "image/png", Some("look")), &Context::default());
         let image = image.image_message.as_option().expect("an image");
-        assert_eq!((image.caption.as_deref(), image.mimetype.as_deref(), image.file_length), (Some("look"), Some("image/png"), Some(77)));
+        assert_eq!(
+            (image.caption.as_deref(), image.mimetype.as_deref(), image.file_length),
+            (Some("look"), Some("image/png"), Some(77))
+        );
         assert_eq!((image.media_key.as_deref(), image.direct_path.as_deref()), (Some(&[1u8; 32][..]), Some("/p")));
         assert!(image.context_info.is_unset());
 
@@ -257,16 +262,25 @@ mod tests {
         let up = uploaded();
         let bare = file(a_file(Kind::Document, &up, "", None), &Context::default());
         let document = bare.document_message.as_option().expect("a document");
-        assert_eq!((document.file_name.as_deref(), document.mimetype.as_deref()), (Some("f.bin"), Some("application/octet-stream")));
+        assert_eq!(
+            (document.file_name.as_deref(), document.mimetype.as_deref()),
+            (Some("f.bin"), Some("application/octet-stream"))
+        );
         let captioned = file(a_file(Kind::Document, &up, "application/pdf", Some("read")), &Context::default());
         assert!(captioned.document_message.is_unset());
-        let inner = captioned.document_with_caption_message.as_option().and_then(|w| w.message.as_option()).expect("wrapped");
+        let inner =
+            captioned.document_with_caption_message.as_option().and_then(|w| w.message.as_option()).expect("wrapped");
         assert_eq!(inner.document_message.as_option().and_then(|d| d.caption.as_deref()), Some("read"));
     }
 
     #[test]
     fn the_library_tells_what_is_done_to_a_message() {
-        let key = |from_me| Key { chat: jid("1-2@g.us"), id: "K".into(), from_me, participant: (!from_me).then(|| jid("100:3@lid")) };
+        let key = |from_me| Key {
+            chat: jid("1-2@g.us"),
+            id: "K".into(),
+            from_me,
+            participant: (!from_me).then(|| jid("100:3@lid")),
+        };
         for (message, attribute) in [
             (reaction(key(false), "👍", 1), None),
             (reaction(key(false), "", 1), Some(EditAttribute::SenderRevoke)),
@@ -278,6 +292,9 @@ mod tests {
         }
         let message = revoke(key(false));
         let proto = message.protocol_message.as_option().and_then(|p| p.key.as_option()).expect("a key");
-        assert_eq!((proto.participant.as_deref(), proto.remote_jid.as_deref(), proto.from_me), (Some("100@lid"), Some("1-2@g.us"), Some(false)));
+        assert_eq!(
+            (proto.participant.as_deref(), proto.remote_jid.as_deref(), proto.from_me),
+            (Some("100@lid"), Some("1-2@g.us"), Some(false))
+        );
     }
 }

@@ -87,7 +87,9 @@ pub(crate) async fn build(live: &Live, message: &Outgoing, id: &str) -> Result<P
             Piece::Revoke(target) => {
                 let key = key(live, &chat, target).await?;
                 if !key.from_me && !chat.group {
-                    return Err(Outcome::Rejected("only the account's own messages can be deleted for everyone here".to_owned()));
+                    return Err(Outcome::Rejected(
+                        "only the account's own messages can be deleted for everyone here".to_owned(),
+                    ));
                 }
                 compose::revoke(key)
             }
@@ -112,9 +114,15 @@ async fn chat(live: &Live, to: &str) -> Result<Chat, Outcome> {
         Refusal::Disconnected(why) => Outcome::Disconnected(why),
         Refusal::NoAnswer(why) | Refusal::Other(why) => Outcome::Temporary(why),
         Refusal::Server { code: 404 | 410, .. } => Outcome::InvalidRecipient("there is no such group".to_owned()),
-        Refusal::Server { code: 401 | 403, .. } => Outcome::InvalidRecipient("the account is not a member of this group".to_owned()),
-        Refusal::Server { code: 429, backoff_secs, .. } => throttled(backoff_secs, "WhatsApp wants fewer questions about groups"),
-        Refusal::Server { code, text, .. } => Outcome::Temporary(format!("WhatsApp answered {code} {text} about the group")),
+        Refusal::Server { code: 401 | 403, .. } => {
+            Outcome::InvalidRecipient("the account is not a member of this group".to_owned())
+        }
+        Refusal::Server { code: 429, backoff_secs, .. } => {
+            throttled(backoff_secs, "WhatsApp wants fewer questions about groups")
+        }
+        Refusal::Server { code, text, .. } => {
+            Outcome::Temporary(format!("WhatsApp answered {code} {text} about the group"))
+        }
     })?;
     Ok(Chat { by_lid: info.addressing_mode == AddressingMode::Lid, jid, group: true })
 }
@@ -151,7 +159,9 @@ async fn mentioned(live: &Live, chat: &Chat, addresses: &[String]) -> Result<Vec
         };
         // A member is on WhatsApp: only the form of its number may have to be found.
         let address = match address {
-            Address::Number(_) => identity::resolve(live, address.clone()).await.map_err(of_directory)?.unwrap_or(address),
+            Address::Number(_) => {
+                identity::resolve(live, address.clone()).await.map_err(of_directory)?.unwrap_or(address)
+            }
             other => other,
         };
         let jid = identity::jid_in(live, &address, chat.by_lid).await;
@@ -170,7 +180,8 @@ fn own(live: &Live, chat: &Chat) -> Option<Jid> {
 async fn author(live: &Live, chat: &Chat, target: &Target) -> Result<Jid, Outcome> {
     match &target.sender {
         Some(sender) => {
-            let address = Address::parse(sender).map_err(|why| Outcome::Rejected(format!("the writer of the message: {why}")))?;
+            let address =
+                Address::parse(sender).map_err(|why| Outcome::Rejected(format!("the writer of the message: {why}")))?;
             Ok(identity::jid_in(live, &address, chat.by_lid).await)
         }
         None => own(live, chat).ok_or_else(|| Outcome::Disconnected("there is no session".to_owned())),

@@ -6,6 +6,11 @@
 //!
 //! It must not know how a message is sent or acknowledged.
 
+#![cfg_attr(
+    not(target_arch = "wasm32"),
+    allow(dead_code, unused_imports, reason = "what a session calls is compiled only where there is one")
+)]
+
 mod compose;
 mod plan;
 

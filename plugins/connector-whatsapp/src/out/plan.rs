@@ -30,16 +30,15 @@ pub(crate) fn pieces(message: &Outgoing) -> Result<Vec<Piece<'_>>, String> {
     Ok(match &message.content {
         Content::Text(content) => {
             let text = Some(content.text.as_str()).filter(|text| !text.trim().is_empty());
-            let kinds: Vec<Kind> = content.attachments.iter().map(|a| kind_of(&a.content_type, message.voice_note)).collect();
+            let kinds: Vec<Kind> =
+                content.attachments.iter().map(|a| kind_of(&a.content_type, message.voice_note)).collect();
             let captioned = text.and_then(|_| kinds.iter().position(|kind| kind.takes_caption()));
             let mut pieces = Vec::with_capacity(content.attachments.len() + 1);
             if captioned.is_none() {
                 pieces.extend(text.map(Piece::Text));
             }
-            pieces.extend(content.attachments.iter().zip(kinds).enumerate().map(|(at, (attachment, kind))| Piece::File {
-                attachment,
-                kind,
-                caption: text.filter(|_| captioned == Some(at)),
+            pieces.extend(content.attachments.iter().zip(kinds).enumerate().map(|(at, (attachment, kind))| {
+                Piece::File { attachment, kind, caption: text.filter(|_| captioned == Some(at)) }
             }));
             if pieces.is_empty() {
                 return Err("the message has neither text nor a file".to_owned());
@@ -47,7 +46,9 @@ pub(crate) fn pieces(message: &Outgoing) -> Result<Vec<Piece<'_>>, String> {
             pieces
         }
         Content::Reaction(reaction) => vec![Piece::Reaction(reaction)],
-        Content::Edit(edit) if edit.of.sender.is_some() => return Err("only the account's own messages can be edited".to_owned()),
+        Content::Edit(edit) if edit.of.sender.is_some() => {
+            return Err("only the account's own messages can be edited".to_owned());
+        }
         Content::Edit(edit) if edit.text.trim().is_empty() => {
             return Err("an edited message needs a text; delete it instead".to_owned());
         }
@@ -87,7 +88,12 @@ pub(crate) mod tests {
             subject: None,
             attachments: types
                 .iter()
-                .map(|t| Attachment { media: format!("m-{t}"), filename: "f".into(), content_type: (*t).into(), size: 1 })
+                .map(|t| Attachment {
+                    media: format!("m-{t}"),
+                    filename: "f".into(),
+                    content_type: (*t).into(),
+                    size: 1,
+                })
                 .collect(),
         }))
     }

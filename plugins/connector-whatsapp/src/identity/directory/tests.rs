@@ -35,7 +35,9 @@ impl Port for World {
         Ok(self
             .registered
             .iter()
-            .filter(|known| numbers.iter().any(|n| *n == known.number || brazil::other_form(n).as_ref() == Some(&known.number)))
+            .filter(|known| {
+                numbers.iter().any(|n| *n == known.number || brazil::other_form(n).as_ref() == Some(&known.number))
+            })
             .cloned()
             .collect())
     }
@@ -131,7 +133,10 @@ fn those_who_come_while_a_question_is_out_share_the_next_one() {
         done,
         [("again", Ok(Some(known("12025550102")))), ("other", Ok(None)), ("same", Ok(Some(known("12025550102"))))]
     );
-    assert_eq!(*world.asked.borrow(), [vec!["12025550101".to_owned()], vec!["12025550102".to_owned(), "12025550103".to_owned()]]);
+    assert_eq!(
+        *world.asked.borrow(),
+        [vec!["12025550101".to_owned()], vec!["12025550102".to_owned(), "12025550103".to_owned()]]
+    );
     assert!(!directory.state.borrow().asking);
 }
 

@@ -18,7 +18,10 @@ fn said(message: wa::Message) -> Body {
 fn a_text_is_read_through_every_wrapper() {
     let inner = || text("hi");
     let device = |inner| wa::Message {
-        device_sent_message: MessageField::some(message::DeviceSentMessage { message: MessageField::some(inner), ..Default::default() }),
+        device_sent_message: MessageField::some(message::DeviceSentMessage {
+            message: MessageField::some(inner),
+            ..Default::default()
+        }),
         ..Default::default()
     };
     for message in [
@@ -52,7 +55,10 @@ fn a_reply_names_what_it_answers_and_whom_it_mentions() {
         ..Default::default()
     };
     let said = read(&message).expect("a text");
-    assert_eq!(said, Said { body: Body::Text("yes @100".into()), reply_to: Some("Q".into()), mentions: vec!["100@lid".into()] });
+    assert_eq!(
+        said,
+        Said { body: Body::Text("yes @100".into()), reply_to: Some("Q".into()), mentions: vec!["100@lid".into()] }
+    );
 }
 
 #[test]
@@ -79,7 +85,12 @@ fn files_say_what_is_needed_to_fetch_them() {
             filename: None,
             size: Some(9),
             caption: Some("look".into()),
-            reference: Reference { direct_path: "/p".into(), key: vec![1; 32], sha256: vec![2; 32], encrypted_sha256: vec![3; 32] },
+            reference: Reference {
+                direct_path: "/p".into(),
+                key: vec![1; 32],
+                sha256: vec![2; 32],
+                encrypted_sha256: vec![3; 32]
+            },
         }
     );
     let kind = |message| match said(message) {
@@ -91,10 +102,20 @@ fn files_say_what_is_needed_to_fetch_them() {
         kind(wa::Message { audio_message: MessageField::some(voice), ..Default::default() }),
         (MediaKind::Voice, None, None, "audio/ogg; codecs=opus".into())
     );
-    assert_eq!(kind(wa::Message { audio_message: MessageField::some(Default::default()), ..Default::default() }).0, MediaKind::Audio);
-    assert_eq!(kind(wa::Message { sticker_message: MessageField::some(Default::default()), ..Default::default() }).0, MediaKind::Sticker);
-    assert_eq!(kind(wa::Message { ptv_message: MessageField::some(Default::default()), ..Default::default() }).0, MediaKind::Video);
-    let document = message::DocumentMessage { file_name: Some("a.pdf".into()), caption: Some("c".into()), ..Default::default() };
+    assert_eq!(
+        kind(wa::Message { audio_message: MessageField::some(Default::default()), ..Default::default() }).0,
+        MediaKind::Audio
+    );
+    assert_eq!(
+        kind(wa::Message { sticker_message: MessageField::some(Default::default()), ..Default::default() }).0,
+        MediaKind::Sticker
+    );
+    assert_eq!(
+        kind(wa::Message { ptv_message: MessageField::some(Default::default()), ..Default::default() }).0,
+        MediaKind::Video
+    );
+    let document =
+        message::DocumentMessage { file_name: Some("a.pdf".into()), caption: Some("c".into()), ..Default::default() };
     let document = wa::Message { document_message: MessageField::some(document), ..Default::default() };
     assert_eq!(
         kind(wa::Message { document_with_caption_message: wrapped(document), ..Default::default() }),
@@ -133,13 +154,22 @@ fn what_is_done_to_a_message_names_it() {
     let image = wa::Message { image_message: MessageField::some(caption), ..Default::default() };
     assert_eq!(said(protocol(Some(Type::MessageEdit), Some(image))), edit("cap"));
     let outer = protocol(Some(Type::MessageEdit), Some(text("new")));
-    assert_eq!(said(wa::Message { edited_message: wrapped(outer), ..Default::default() }), edit("new"), "as other devices send it");
+    assert_eq!(
+        said(wa::Message { edited_message: wrapped(outer), ..Default::default() }),
+        edit("new"),
+        "as other devices send it"
+    );
 }
 
 #[test]
 fn what_is_between_devices_says_nothing() {
     use message::protocol_message::Type;
-    for kind in [Type::AppStateSyncKeyShare, Type::HistorySyncNotification, Type::EphemeralSetting, Type::PeerDataOperationRequestMessage] {
+    for kind in [
+        Type::AppStateSyncKeyShare,
+        Type::HistorySyncNotification,
+        Type::EphemeralSetting,
+        Type::PeerDataOperationRequestMessage,
+    ] {
         let message = wa::Message {
             protocol_message: MessageField::some(message::ProtocolMessage { r#type: Some(kind), ..Default::default() }),
             ..Default::default()
@@ -153,7 +183,10 @@ fn what_is_between_devices_says_nothing() {
     };
     assert_eq!(read(&keys), None);
     assert_eq!(read(&wa::Message::default()), None);
-    assert_eq!(read(&wa::Message { poll_update_message: MessageField::some(Default::default()), ..Default::default() }), None);
+    assert_eq!(
+        read(&wa::Message { poll_update_message: MessageField::some(Default::default()), ..Default::default() }),
+        None
+    );
 }
 
 #[test]
@@ -168,8 +201,14 @@ fn places_cards_and_the_rest_have_a_form() {
         said(wa::Message { location_message: MessageField::some(place), ..Default::default() }),
         Body::Location(Location { latitude: -23.5, longitude: -46.6, name: Some("Sé".into()) })
     );
-    let card = message::ContactMessage { display_name: Some("Ana".into()), vcard: Some("BEGIN:VCARD".into()), ..Default::default() };
-    let Body::Other("contacts", json) = said(wa::Message { contact_message: MessageField::some(card), ..Default::default() }) else {
+    let card = message::ContactMessage {
+        display_name: Some("Ana".into()),
+        vcard: Some("BEGIN:VCARD".into()),
+        ..Default::default()
+    };
+    let Body::Other("contacts", json) =
+        said(wa::Message { contact_message: MessageField::some(card), ..Default::default() })
+    else {
         panic!("a card")
     };
     assert_eq!(json, r#"[{"name":"Ana","vcard":"BEGIN:VCARD"}]"#);

@@ -261,11 +261,12 @@ async fn invite(live: &Live, id: &str, reset: bool) -> Result<Answer> {
     Ok(Answer::Invite(link))
 }
 
-/// The chat as the channel names it: a person by number where it is known.
+/// The chat as the channel names it: a person by LID once the account was moved to them, by number before.
 async fn chat(live: &Live, text: &str) -> Result<(Jid, bool)> {
     let address = Address::parse(text).map_err(invalid)?;
     let is_group = matches!(address, Address::Group(_));
-    Ok((identity::jid_in(live, &address, false).await, is_group))
+    let by_lid = live.client.is_lid_migrated().await;
+    Ok((identity::jid_in(live, &address, by_lid).await, is_group))
 }
 
 async fn read(live: &Live, mark: ReadMark) -> Result<Answer> {

@@ -241,7 +241,8 @@ fn of_rest(m: &wa::Message) -> Option<(Body, Option<&Context>)> {
 }
 
 fn location(latitude: Option<f64>, longitude: Option<f64>, name: Option<String>) -> Option<Location> {
-    Some(Location { latitude: latitude?, longitude: longitude?, name })
+    let on_earth = |degrees: f64, most: f64| (degrees.abs() <= most).then_some(degrees);
+    Some(Location { latitude: on_earth(latitude?, 90.0)?, longitude: on_earth(longitude?, 180.0)?, name })
 }
 
 #[cfg(test)]

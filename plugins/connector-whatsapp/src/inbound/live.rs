@@ -1,6 +1,7 @@
 //! Puts events into the engine, with a client that exists. [`commit`] runs inside the library's receive pipeline: it must not ask the
 //! server anything. [`handle`] runs in the session's task for events, one after the other.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use pombo_plugin::connector::events::{self, ContactUpdate, Error, Event as Told};
@@ -18,8 +19,13 @@ use crate::store;
 
 /// The most messages in one batch of the engine's.
 const BATCH: usize = 64;
+/// The most events in one; a message may bring two.
+const EVENTS: usize = 2 * BATCH;
 /// How long to wait before the engine is asked to take a batch again. After the last the server is left to deliver it again.
 const PAUSES_MILLIS: [u64; 5] = [100, 500, 2_000, 5_000, 10_000];
+
+/// How long to leave the engine alone before what it did not take is asked for again.
+const ANEW: Duration = Duration::from_secs(5);
 
 /// What [`handle`] does something about.
 pub(crate) const KINDS: &[EventKind] = &[
@@ -31,8 +37,27 @@ pub(crate) const KINDS: &[EventKind] = &[
     EventKind::GroupUpdate,
 ];
 
-/// Puts a batch of messages into the engine, in its order. `Ok` only when all of it is there for good.
+thread_local! {
+    /// Whether the connection is about to be made anew for messages that could not be committed.
+    static AGAIN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Puts a batch of messages into the engine, in its order. `Ok` only when all of it is there for good. What is not, the server keeps;
+/// it delivers it again on the next connection, which is then made soon.
 pub(crate) async fn commit(live: &Live, batch: &[InboundMessage]) -> Result<(), String> {
+    let result = commit_all(live, batch).await;
+    if result.is_err() && !AGAIN.replace(true) {
+        let client = live.client.clone();
+        executor::spawn(async move {
+            clock::sleep(ANEW).await;
+            AGAIN.set(false);
+            client.reconnect_immediately().await;
+        });
+    }
+    result
+}
+
+async fn commit_all(live: &Live, batch: &[InboundMessage]) -> Result<(), String> {
     let own = own_account(live).address;
     for part in batch.chunks(BATCH) {
         let mut told = Vec::with_capacity(part.len());
@@ -190,11 +215,10 @@ pub(crate) async fn handle(live: &Live, event: &Event) {
         }
         _ => return,
     };
-    if told.is_empty() {
-        return;
-    }
-    if let Err(error) = patiently(told, Vec::new()).await {
-        log::warn("inbound", &words(&error));
+    for part in told.chunks(EVENTS) {
+        if let Err(error) = patiently(part.to_vec(), Vec::new()).await {
+            log::warn("inbound", &words(&error));
+        }
     }
 }
 

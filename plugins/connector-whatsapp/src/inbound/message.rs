@@ -8,6 +8,11 @@ use super::content::{self, Body, File};
 use crate::identity::{Mention, Names, Person, other_form, person, rewrite};
 use crate::media::{Pending, Place};
 
+/// The engine takes no longer text; what a peer writes beyond is cut, or the whole message could never be taken.
+const TEXT_BYTES: usize = 64 << 10;
+/// The same for a reaction.
+const EMOJI_BYTES: usize = 64;
+
 /// What the engine is told of one message.
 #[derive(Debug)]
 pub(crate) struct Told {
@@ -63,7 +68,7 @@ pub(crate) async fn told(names: &impl Names, own: &str, item: &InboundMessage) -
 
     let mut pending = None;
     let content = match said.body {
-        Body::Text(text) => InboundContent::Text(rewrite(&text, &written)),
+        Body::Text(text) => InboundContent::Text(cut(rewrite(&text, &written), TEXT_BYTES)),
         Body::File(file) => {
             let place = Place {
                 chat: chat.address.clone(),
@@ -78,13 +83,17 @@ pub(crate) async fn told(names: &impl Names, own: &str, item: &InboundMessage) -
             InboundContent::Attachment(attachment)
         }
         Body::Location(location) => InboundContent::Location(location),
-        Body::Reaction(reaction) => InboundContent::Reaction(reaction),
+        Body::Reaction(mut reaction) => {
+            reaction.emoji = cut(reaction.emoji, EMOJI_BYTES);
+            InboundContent::Reaction(reaction)
+        }
         Body::Edit(mut edit) => {
-            edit.text = rewrite(&edit.text, &written);
+            edit.text = cut(rewrite(&edit.text, &written), TEXT_BYTES);
             InboundContent::Edit(edit)
         }
         Body::Revoke(id) => InboundContent::Revoke(id),
-        Body::Other(kind, json) => InboundContent::Other((kind.to_owned(), json)),
+        Body::Other(kind, json) if json.len() <= TEXT_BYTES => InboundContent::Other((kind.to_owned(), json)),
+        Body::Other(kind, _) => InboundContent::Other((kind.to_owned(), r#"{"tooLarge":true}"#.to_owned())),
     };
     let message = Inbound {
         provider_id: info.id.clone(),
@@ -108,6 +117,12 @@ pub(crate) fn contact(person: &Person, display_name: Option<String>) -> ContactU
     ContactUpdate { address: person.address.clone(), display_name, aliases }
 }
 
+/// At most so many bytes, and whole characters.
+fn cut(mut text: String, bytes: usize) -> String {
+    text.truncate(text.floor_char_boundary(bytes));
+    text
+}
+
 fn attachment(file: File, place: Place, written: &[Mention]) -> (Attachment, Option<Pending>) {
     let File { kind, content_type, filename, size, caption, reference } = file;
     let there = !reference.key.is_empty() && !reference.direct_path.is_empty();
@@ -118,7 +133,7 @@ fn attachment(file: File, place: Place, written: &[Mention]) -> (Attachment, Opt
         MediaState::Failed("the message does not give its file to linked devices".to_owned())
     };
     let pending = there.then(|| Pending::new(place, kind, content_type.clone(), filename.clone(), reference));
-    let caption = caption.map(|text| rewrite(&text, written));
+    let caption = caption.map(|text| cut(rewrite(&text, written), TEXT_BYTES));
     (Attachment { kind, media, filename, content_type, size, caption }, pending)
 }
 
@@ -254,6 +269,18 @@ mod tests {
         assert!(
             matches!(&told.message.content, InboundContent::Attachment(a) if matches!(a.media, MediaState::Failed(_)))
         );
+    }
+
+    #[test]
+    fn what_is_longer_than_the_engine_takes_is_cut() {
+        let long = wa::Message { conversation: Some("é".repeat(TEXT_BYTES)), ..Default::default() };
+        let told = tell(&item("200@lid", "200@lid", false, long));
+        assert_eq!(told.message.content, InboundContent::Text("é".repeat(TEXT_BYTES / 2)));
+        let vcard = Some("x".repeat(TEXT_BYTES));
+        let card = message::ContactMessage { vcard, ..Default::default() };
+        let card = wa::Message { contact_message: MessageField::some(card), ..Default::default() };
+        let told = tell(&item("200@lid", "200@lid", false, card));
+        assert_eq!(told.message.content, InboundContent::Other(("contacts".into(), r#"{"tooLarge":true}"#.into())));
     }
 
     #[test]

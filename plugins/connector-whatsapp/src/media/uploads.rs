@@ -83,11 +83,6 @@ impl Uploads {
         }
         outcome
     }
-
-    /// Forgets everything, e.g. because another account was paired.
-    pub(crate) fn clear(&self) {
-        self.slots.borrow_mut().retain(|_, slot| matches!(slot, Slot::Running(_)));
-    }
 }
 
 fn forget_oldest(slots: &mut HashMap<Key, Slot>) {
@@ -149,8 +144,6 @@ mod tests {
             "another kind has other keys"
         );
         assert_eq!(ready(uploads.get("m", MediaType::Image, MILLIS, work)).map(|u| u.size), Ok(3), "too old");
-        uploads.clear();
-        assert_eq!(ready(uploads.get("m", MediaType::Image, MILLIS, work)).map(|u| u.size), Ok(4));
     }
 
     #[test]

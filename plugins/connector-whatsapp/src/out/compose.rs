@@ -96,7 +96,7 @@ pub(crate) fn file(file: File<'_>, context: &Context) -> wa::Message {
     let File { kind, uploaded: up, filename, content_type, caption, seconds } = file;
     // The same fields in each kind of message, which are types of their own.
     macro_rules! of {
-        ($kind:ident { $($rest:tt)* }) => {
+        ($kind:ident { $($field:ident $(: $value:expr)?),* $(,)? }) => {
             MessageField::some(message::$kind {
                 url: Some(up.url.clone()),
                 direct_path: Some(up.direct_path.clone()),
@@ -106,7 +106,7 @@ pub(crate) fn file(file: File<'_>, context: &Context) -> wa::Message {
                 file_enc_sha256: Some(up.encrypted_sha256.to_vec()),
                 file_length: Some(up.size),
                 context_info: context.info(),
-                $($rest)*
+                $($field $(: $value)?,)*
                 ..Default::default()
             })
         };

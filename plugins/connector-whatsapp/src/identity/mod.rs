@@ -24,11 +24,11 @@ pub(crate) use address::{Address, normalise as check, of_jid};
 pub(crate) use brazil::other_form;
 #[cfg(target_arch = "wasm32")]
 pub(crate) use directory::Error as DirectoryError;
-pub(crate) use directory::{Directory, Rate};
+pub(crate) use directory::Directory;
 pub(crate) use mentions::{Mention, rewrite};
 pub(crate) use person::{Names, Person, jid_in, person};
 #[cfg(test)]
 pub(crate) use person::{Pairs, ready};
 
 #[cfg(target_arch = "wasm32")]
-pub(crate) use live::{Refusal, find, lookup, own_account, resolve};
+pub(crate) use live::{Refusal, lookup, own_account, resolve};

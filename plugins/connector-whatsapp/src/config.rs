@@ -140,11 +140,9 @@ pub(crate) struct Config {
     pub(crate) mark_read: bool,
     pub(crate) pairing: Pairing,
     pub(crate) reconnect: Reconnect,
-    /// `host:port` of the simulator, and of its files.
+    /// `host:port` of the simulator. That of its files is only for the engine, which lets nobody go anywhere else.
     #[cfg(feature = "simulator")]
     pub(crate) server_host: String,
-    #[cfg(feature = "simulator")]
-    pub(crate) media_host: String,
 }
 
 impl Config {
@@ -185,8 +183,6 @@ impl Config {
             reconnect: raw.reconnect,
             #[cfg(feature = "simulator")]
             server_host: raw.server_host,
-            #[cfg(feature = "simulator")]
-            media_host: raw.media_host,
         })
     }
 }

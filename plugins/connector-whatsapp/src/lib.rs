@@ -17,8 +17,8 @@
 //! A guest has one thread: state is shared by `Rc`, and no `RefCell` is borrowed across an `.await`.
 //!
 //! # The seam between the session and the content
-//! - `out::build(&Live, &Outgoing, id) -> Result<out::Parcel, Outcome>`: addresses, uploads, and the protocol's message. `id` is the
-//!   message's id on the channel, already derived from the client-id. The caller types, sends and waits.
+//! - `out::build(&Live, &Outgoing, id) -> Result<out::Parcel, Outcome>`: addresses, uploads, and the protocol's messages. `id` is the
+//!   first one's id on the channel, already derived from the client-id. The caller types, sends and waits.
 //! - `inbound::commit(&Live, &[InboundMessage]) -> Result<(), String>`: called by the library's durability hook before it acknowledges:
 //!   returns `Ok` only when `events.commit` has.
 //! - `inbound::handle(&Live, &Event)`: every other event of the library that is not the session's own, one after the other.

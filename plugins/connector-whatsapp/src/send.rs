@@ -12,17 +12,23 @@ use std::time::Duration;
 use futures_channel::oneshot;
 use pombo_plugin::clock;
 use pombo_plugin::connector::events::{self, Event, Warning};
-use pombo_plugin::connector::{Content, Outcome, Outgoing};
+use pombo_plugin::connector::{Outcome, Outgoing};
 use whatsapp_rust::futures::future::{Either, select};
 use whatsapp_rust::wacore::types::events::ServerAck;
-use whatsapp_rust::{ClientError, ErrorChainExt, Jid, SendError};
+use wacore_binary::Jid;
+use waproto::whatsapp as wa;
+use whatsapp_rust::{ClientError, ErrorChainExt, SendError, SendOptions};
 
 use crate::live::Live;
 use crate::outcome::{self, Ending};
-use crate::{message_id, out, redact};
+use crate::out::{self, Parcel};
+use crate::{message_id, redact};
 
 /// How long the server has to acknowledge a message.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A recording without a text counts as a text of so many characters.
+const SPOKEN: usize = 50;
 
 /// Who waits for which acknowledgement.
 #[derive(Debug, Default)]
@@ -66,25 +72,38 @@ impl Acks {
     }
 }
 
-/// Sends one message over a client that is logged in.
+/// Sends one message of the engine's, which may be several of the channel's, over a client that is logged in. The first is answered for
+/// the whole; when a later one fails, all are sent again under their ids, and the receiver shows only what it has not.
 pub(crate) async fn send(live: &Live, message: &Outgoing) -> Outcome {
     let id = message_id::of(&message.client_id);
     let parcel = match out::build(live, message, &id).await {
         Ok(parcel) => parcel,
         Err(outcome) => return outcome,
     };
-    show_typing(live, &parcel.to, message).await;
     // The client-id must be known before anybody can answer.
-    if let Err(error) = live.shared.ledger.remember(&id, &message.client_id).await {
-        return Outcome::Temporary(error_words(&error));
+    for (id, _) in &parcel.messages {
+        if let Err(error) = live.shared.ledger.remember(id, &message.client_id).await {
+            return Outcome::Temporary(error_words(&error));
+        }
     }
+    show_typing(live, &parcel).await;
+    for (id, message) in parcel.messages {
+        match one(live, &parcel.to, id, message).await {
+            Outcome::Accepted(_) => {}
+            other => return other,
+        }
+    }
+    Outcome::Accepted(Some(id))
+}
+
+/// Sends one message of the channel's and waits for its acknowledgement.
+async fn one(live: &Live, to: &Jid, id: String, message: wa::Message) -> Outcome {
     if !live.client.is_logged_in() {
         return Outcome::Disconnected("the connection to WhatsApp is down".to_owned());
     }
     let answered = live.shared.acks.expect(&id);
-    let options = parcel.options.with_message_id(id.clone());
-    let sent = live.client.send_message_with_options(parcel.to, parcel.message, options).await;
-    if let Err(error) = sent {
+    let options = SendOptions::default().with_message_id(id.clone());
+    if let Err(error) = live.client.send_message_with_options(to, message, options).await {
         live.shared.acks.forget(&id);
         return failed(&error);
     }
@@ -138,11 +157,11 @@ fn error_words(error: &dyn std::fmt::Display) -> String {
 }
 
 /// Shows that somebody types, in proportion to the text. Its failure is no reason not to send.
-async fn show_typing(live: &Live, to: &Jid, message: &Outgoing) {
-    let Content::Text(text) = &message.content else { return };
-    let Some(time) = live.shared.config.typing.time(text.text.chars().count()) else { return };
+async fn show_typing(live: &Live, parcel: &Parcel) {
+    let characters = if parcel.spoken { parcel.typed.max(SPOKEN) } else { parcel.typed };
+    let Some(time) = live.shared.config.typing.time(characters) else { return };
     let state = live.client.chatstate();
-    let began = if message.voice_note { state.send_recording(to).await } else { state.send_composing(to).await };
+    let began = if parcel.spoken { state.send_recording(&parcel.to).await } else { state.send_composing(&parcel.to).await };
     if began.is_ok() {
         clock::sleep(time).await;
     }

@@ -12,7 +12,7 @@ use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use pombo_plugin::clock;
 use whatsapp_rust::anyhow::{self, anyhow};
 use whatsapp_rust::futures::StreamExt;
-use whatsapp_rust::futures::future::select;
+use whatsapp_rust::futures::future::{Either, select};
 use whatsapp_rust::pair_code::PairCodeOptions;
 use whatsapp_rust::store::commands::DeviceCommand;
 use whatsapp_rust::store::persistence_manager::PersistenceManager;
@@ -145,7 +145,11 @@ impl Link {
 
     /// Tells the server that this device is no more, when it can be told, and ends the connection.
     pub(super) async fn log_out(&self, grace: Duration) {
-        select(pin!(self.live.client.logout()), pin!(clock::sleep(grace))).await;
+        let mut logout = pin!(self.live.client.logout());
+        let mut end = pin!(clock::sleep(grace));
+        if let Either::Right(_) = select(logout.as_mut(), end.as_mut()).await {
+            self.close(grace).await;
+        }
         self.live.shared.acks.connection_lost();
     }
 }
@@ -212,6 +216,7 @@ const SESSION: &[EventKind] = &[
     EventKind::TemporaryBan,
     EventKind::ClientOutdated,
     EventKind::ConnectFailure,
+    EventKind::SelfPushNameUpdated,
 ];
 
 fn interest() -> EventInterest {

@@ -300,6 +300,11 @@ impl Session {
                         since = Some(clock::monotonic());
                         self.here(link.live()).await;
                     }
+                    Library::SelfPushNameUpdated(_) => {
+                        if let Ok(live) = self.live() {
+                            self.tell(State::Connected(identity::own_account(&live))).await;
+                        }
+                    }
                     Library::Disconnected(gone) => problem = verdict::words(&gone.reason),
                     other => {
                         if let Some(news) = verdict::of(other) {

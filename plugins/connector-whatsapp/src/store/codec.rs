@@ -76,10 +76,6 @@ impl<'v> Reader<'v> {
         self.varint().map(|v| (v >> 1) as i64 ^ -((v & 1) as i64))
     }
 
-    pub(crate) fn number(&mut self) -> Option<u32> {
-        self.varint()?.try_into().ok()
-    }
-
     pub(crate) fn bytes(&mut self) -> Option<&'v [u8]> {
         let len = usize::try_from(self.varint()?).ok()?;
         let (value, rest) = self.0.split_at_checked(len)?;

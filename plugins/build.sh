@@ -1,5 +1,6 @@
 #!/bin/sh
 # Builds every plugin into a component: target/plugins/NAME.wasm, and the hostile ones of the tests into target/hostile/CASE.wasm.
+# What talks to the WhatsApp simulator instead of WhatsApp is a component of its own: target/simulator/connector-whatsapp.wasm.
 #
 #   plugins/build.sh             all of them
 #   plugins/build.sh --no-tests  without the hostile ones
@@ -15,7 +16,7 @@ out=${CARGO_TARGET_DIR:-$root/target}
 built=$out/wasm
 say() { echo "plugins: $*"; }
 
-connectors="connector-email noop"
+connectors="connector-email connector-whatsapp noop"
 renderers="renderer"
 hostile=""
 if [ "${1:-}" != "--no-tests" ]; then
@@ -81,6 +82,9 @@ componentize() {
 for plugin in $connectors $renderers; do
     componentize "$plugin" "$out/plugins/$plugin.wasm"
 done
+# Last, because its module has the name of the one that is shipped. It shares every dependency below the handshake with it.
+build -p connector-whatsapp --features simulator
+componentize connector-whatsapp "$out/simulator/connector-whatsapp.wasm"
 for case in $hostile; do
     componentize "$case" "$out/hostile/${case#hostile-}.wasm"
 done

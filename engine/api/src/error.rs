@@ -28,12 +28,14 @@ pub struct Failure {
     pub retry_after_ms: Option<u64>,
     /// What only the log may know.
     pub cause: Option<String>,
+    /// A stable word where the status alone does not tell enough.
+    pub code: Option<&'static str>,
 }
 
 impl Failure {
     /// A failure of `status`.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), fields: Vec::new(), retry_after_ms: None, cause: None }
+        Self { status, message: message.into(), fields: Vec::new(), retry_after_ms: None, cause: None, code: None }
     }
     /// 400.
     pub fn bad_request(message: impl Into<String>) -> Self {
@@ -93,7 +95,12 @@ impl poem::error::ResponseError for Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let status = match error.code {
-            ErrorCode::Invalid | ErrorCode::Unsupported => StatusCode::BAD_REQUEST,
+            ErrorCode::Invalid => StatusCode::BAD_REQUEST,
+            ErrorCode::Unsupported => return named(StatusCode::BAD_REQUEST, "unsupported", error),
+            ErrorCode::Disconnected => return named(StatusCode::CONFLICT, "disconnected", error),
+            ErrorCode::Refused => return named(StatusCode::CONFLICT, "refused", error),
+            ErrorCode::OutcomeUnknown => return named(StatusCode::BAD_GATEWAY, "unknown_outcome", error),
+            ErrorCode::ChannelFailed => return named(StatusCode::BAD_GATEWAY, "channel_failed", error),
             ErrorCode::Unauthenticated => StatusCode::UNAUTHORIZED,
             ErrorCode::Forbidden => StatusCode::FORBIDDEN,
             ErrorCode::NotFound => StatusCode::NOT_FOUND,
@@ -105,6 +112,12 @@ impl From<Error> for Failure {
         };
         Self { fields: error.fields, retry_after_ms: error.retry_after_ms, ..Self::new(status, error.message) }
     }
+}
+
+/// A failure whose word its status does not tell.
+fn named(status: StatusCode, code: &'static str, error: Error) -> Failure {
+    let retry_after_ms = error.retry_after_ms;
+    Failure { code: Some(code), fields: error.fields, retry_after_ms, ..Failure::new(status, error.message) }
 }
 
 /// The statuses that an operation may fail with, to be joined with `|` as the parameter of [`Fails`].
@@ -127,9 +140,11 @@ pub mod status {
     pub const TOO_MANY: u16 = 1 << 7;
     /// 503, which every operation that writes may answer.
     pub const UNAVAILABLE: u16 = 1 << 8;
+    /// 502, which every operation may answer that asks the channel.
+    pub const BAD_GATEWAY: u16 = 1 << 9;
 }
 
-const DECLARED: [(u16, u16, &str); 9] = [
+const DECLARED: [(u16, u16, &str); 10] = [
     (status::BAD_REQUEST, 400, "The request is wrong; `message` says what to change. Nothing was stored."),
     (status::UNAUTHORIZED, 401, "No credential, or one that is wrong, expired or revoked."),
     (status::FORBIDDEN, 403, "The credential does not allow this operation."),
@@ -142,6 +157,11 @@ const DECLARED: [(u16, u16, &str); 9] = [
     (status::TOO_LARGE, 413, "The body or a file is larger than allowed. Nothing was stored."),
     (status::CONTENT_TYPE, 415, "The Content-Type is not one of those the operation takes."),
     (status::TOO_MANY, 429, "Too many attempts; Retry-After says when to come back."),
+    (
+        status::BAD_GATEWAY,
+        502,
+        "The channel or the connector failed, or did not answer in time: then it may or may not have been done.",
+    ),
     (status::UNAVAILABLE, 503, "The engine takes no writes now (stopping, or its disk fails). Nothing was stored."),
 ];
 

@@ -1,5 +1,5 @@
-//! Ports in memory for the handlers' tests: a store that keeps the port's promises as far as the facades can see them, one e-mail
-//! plugin, a renderer that knows `{{ name }}`, files in a temporary folder, a clock that stands.
+//! Ports in memory for the handlers' tests: a store that keeps the port's promises as far as the facades can see them, two
+//! plugins, a renderer that knows `{{ name }}`, files in a temporary folder, a clock that stands.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -18,6 +18,7 @@ use pombo_domain::ports::*;
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::options::{ApiOptions, ApiState, Limits};
@@ -37,6 +38,11 @@ struct Data {
     messages: Vec<StoredMessage>,
     imports: Vec<Import>,
     idempotency: HashMap<(TenantIndex, [u8; 32]), IdempotencyRecord>,
+    events: Vec<Event>,
+    receipts: HashMap<MessageKey, Receipts>,
+    health: HashMap<ConnectorIndex, HealthState>,
+    /// What an address is another one of.
+    aliases: HashMap<(TenantIndex, ContactType, String), String>,
 }
 
 /// The store.
@@ -126,6 +132,15 @@ impl Store for MemoryStore {
                 Change::Contact(contact) => put(&mut data.contacts, contact, |c| c.id),
                 Change::DeleteContact(tenant, id) => data.contacts.retain(|c| (c.tenant, c.id) != (tenant, id)),
                 Change::Import(import) => put(&mut data.imports, import, |i| i.id),
+                Change::Event(AppendEvent { tenant, event, .. }) => {
+                    let serial = data.events.iter().filter(|known| known.key.tenant == tenant).count() as u64 + 1;
+                    data.events.push(Event { key: EventKey { tenant, serial }, event });
+                }
+                Change::Receipts(key, receipts) => drop(data.receipts.insert(key, receipts)),
+                Change::Health(connector, health) => drop(data.health.insert(connector, health)),
+                Change::ContactAlias { tenant, kind, alias, identifier } => {
+                    data.aliases.insert((tenant, kind, alias), identifier);
+                }
                 Change::Delivery(_) | Change::Pace(..) | Change::Kv(..) => {}
             }
         }
@@ -253,8 +268,10 @@ impl Store for MemoryStore {
         Ok(PaceState::default())
     }
     fn contact(&self, tenant: TenantIndex, kind: ContactType, identifier: &str) -> StoreResult<Option<Contact>> {
-        let fits = |c: &&Contact| (c.tenant, c.kind, c.identifier.as_str()) == (tenant, kind, identifier);
-        Ok(self.data().contacts.iter().find(fits).cloned())
+        let data = self.data();
+        let known = data.aliases.get(&(tenant, kind, identifier.to_owned())).map_or(identifier, String::as_str);
+        let fits = |c: &&Contact| (c.tenant, c.kind, c.identifier.as_str()) == (tenant, kind, known);
+        Ok(data.contacts.iter().find(fits).cloned())
     }
     fn contact_by_id(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Contact>> {
         Ok(self.data().contacts.iter().find(|c| (c.tenant, c.id) == (tenant, id)).cloned())
@@ -263,6 +280,46 @@ impl Store for MemoryStore {
         let mut contacts: Vec<Contact> = self.data().contacts.iter().filter(|c| c.tenant == tenant).cloned().collect();
         contacts.sort_by_key(|contact| contact.id);
         Ok(contacts.into_iter().filter(|c| after.is_none_or(|after| c.id > after)).take(limit).collect())
+    }
+    fn contact_aliases(&self, tenant: TenantIndex, kind: ContactType, identifier: &str) -> StoreResult<Vec<String>> {
+        let data = self.data();
+        let mine = data.aliases.iter().filter(|(key, to)| (key.0, key.1) == (tenant, kind) && to.as_str() == identifier);
+        Ok(mine.map(|(key, _)| key.2.clone()).collect())
+    }
+    fn events(
+        &self,
+        tenant: TenantIndex,
+        filter: &EventFilter,
+        after: u64,
+        limit: usize,
+    ) -> StoreResult<(Vec<Event>, u64)> {
+        let data = self.data();
+        let mut looked = after;
+        let mut found = Vec::new();
+        for event in data.events.iter().filter(|event| event.key.tenant == tenant && event.key.serial > after) {
+            if found.len() == limit {
+                break;
+            }
+            looked = event.key.serial;
+            let wanted = filter.connector.is_none_or(|connector| connector == event.event.connector)
+                && (filter.kinds.is_empty() || filter.kinds.iter().any(|kind| kind == event.event.body.kind()));
+            if wanted {
+                found.push(event.clone());
+            }
+        }
+        Ok((found, looked))
+    }
+    fn last_event(&self, tenant: TenantIndex) -> StoreResult<u64> {
+        Ok(self.data().events.iter().filter(|event| event.key.tenant == tenant).count() as u64)
+    }
+    async fn forget_events(&self, _: Timestamp, _: usize) -> StoreResult<usize> {
+        Ok(0)
+    }
+    fn receipts(&self, key: MessageKey) -> StoreResult<Receipts> {
+        Ok(self.data().receipts.get(&key).cloned().unwrap_or_default())
+    }
+    fn health_state(&self, connector: ConnectorIndex) -> StoreResult<HealthState> {
+        Ok(self.data().health.get(&connector).cloned().unwrap_or_default())
     }
     fn import(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Import>> {
         Ok(self.data().imports.iter().find(|i| (i.tenant, i.id) == (tenant, id)).cloned())
@@ -289,7 +346,11 @@ impl Clock for StandingClock {
     fn now(&self) -> Timestamp {
         Timestamp(self.0.load(Ordering::Relaxed))
     }
-    async fn sleep_until(&self, _: Timestamp) {}
+    async fn sleep_until(&self, at: Timestamp) {
+        if self.now() < at {
+            std::future::pending().await
+        }
+    }
 }
 
 struct Counting(AtomicU64);
@@ -365,13 +426,41 @@ fn fill_in(template: &str, variables: &str) -> Result<String, RenderError> {
     Ok(out)
 }
 
-/// One plugin, `connector-email`, that wants an `@` and lowers the domain.
-struct EmailPlugin;
+/// Two plugins: `connector-email` wants an `@` and lowers the domain; `connector-whatsapp` takes digits, and its sessions do what a
+/// test prepares.
+#[derive(Default)]
+pub(crate) struct FakePlugins {
+    sessions: watch::Sender<HashMap<ConnectorIndex, SessionState>>,
+    /// What was asked of connectors besides sending.
+    asked: Mutex<Vec<Operation>>,
+    /// What the session becomes when one is opened.
+    opens: Mutex<Vec<SessionState>>,
+    fault: Mutex<Option<OperationError>>,
+}
+
+impl FakePlugins {
+    /// The session stands so from now on.
+    pub(crate) fn set_session(&self, connector: ConnectorIndex, state: SessionState) {
+        self.sessions.send_modify(|sessions| drop(sessions.insert(connector, state)));
+    }
+    /// Opening takes the session through these states.
+    pub(crate) fn opens_with(&self, states: Vec<SessionState>) {
+        *self.opens.lock().expect("not poisoned") = states;
+    }
+    /// The next operation fails so.
+    pub(crate) fn fail_next(&self, error: OperationError) {
+        *self.fault.lock().expect("not poisoned") = Some(error);
+    }
+    /// What was asked since this was last called.
+    pub(crate) fn asked(&self) -> Vec<Operation> {
+        std::mem::take(&mut *self.asked.lock().expect("not poisoned"))
+    }
+}
 
 #[async_trait]
-impl Connectors for EmailPlugin {
+impl Connectors for FakePlugins {
     fn plugins(&self) -> Vec<PluginDescription> {
-        vec![PluginDescription {
+        let email = PluginDescription {
             name: "connector-email".to_owned(),
             version: "0.1.0".to_owned(),
             digest: "00".repeat(32),
@@ -384,10 +473,22 @@ impl Connectors for EmailPlugin {
             idempotent_resend: true,
             max_in_flight: 8,
             needs_session: false,
-        }]
+            pace: None,
+        };
+        let whatsapp = PluginDescription {
+            name: "connector-whatsapp".to_owned(),
+            channel: "whatsapp".to_owned(),
+            config_schema: json!({"type": "object"}),
+            secret_fields: Vec::new(),
+            capabilities: vec!["websocket".to_owned()],
+            features: vec!["attachments".to_owned(), "sessions".to_owned()],
+            needs_session: true,
+            ..email.clone()
+        };
+        vec![email, whatsapp]
     }
-    fn check_config(&self, _: &str, config: &Value) -> Result<(), Vec<pombo_domain::FieldProblem>> {
-        if config["host"].is_string() {
+    fn check_config(&self, plugin: &str, config: &Value) -> Result<(), Vec<pombo_domain::FieldProblem>> {
+        if config["host"].is_string() || plugin == "connector-whatsapp" {
             return Ok(());
         }
         Err(vec![pombo_domain::FieldProblem { field: "host".to_owned(), message: "is required".to_owned() }])
@@ -397,14 +498,19 @@ impl Connectors for EmailPlugin {
         plugin: &str,
         recipients: Vec<String>,
     ) -> Result<Vec<Result<String, String>>, ConnectorError> {
-        if plugin != "connector-email" {
-            return Err(ConnectorError::UnknownPlugin(plugin.to_owned()));
-        }
-        let check = |to: String| match to.split_once('@') {
+        let email = |to: String| match to.split_once('@') {
             Some((local, domain)) => Ok(format!("{local}@{}", domain.to_lowercase())),
             None => Err("must be an e-mail address such as name@example.com".to_owned()),
         };
-        Ok(recipients.into_iter().map(check).collect())
+        let phone = |to: String| match to.bytes().all(|b| b.is_ascii_digit()) && (8..=15).contains(&to.len()) {
+            true => Ok(to),
+            false => Err("must be digits with country and area code, for example 5511999998888".to_owned()),
+        };
+        match plugin {
+            "connector-email" => Ok(recipients.into_iter().map(email).collect()),
+            "connector-whatsapp" => Ok(recipients.into_iter().map(phone).collect()),
+            other => Err(ConnectorError::UnknownPlugin(other.to_owned())),
+        }
     }
     async fn start(&self, _: ConnectorSpec) -> Result<(), ConnectorError> {
         Ok(())
@@ -413,8 +519,44 @@ impl Connectors for EmailPlugin {
     async fn send(&self, _: ConnectorIndex, _: Outgoing) -> SendOutcome {
         SendOutcome::Accepted { provider_id: None }
     }
-    fn session(&self, _: ConnectorIndex) -> SessionState {
-        SessionState::Connected
+    async fn operate(&self, connector: ConnectorIndex, operation: Operation) -> Result<Answer, OperationError> {
+        self.asked.lock().expect("not poisoned").push(operation.clone());
+        if let Some(error) = self.fault.lock().expect("not poisoned").take() {
+            return Err(error);
+        }
+        match operation {
+            Operation::OpenSession(None) => {
+                let states = std::mem::take(&mut *self.opens.lock().expect("not poisoned"));
+                let sessions = self.sessions.clone();
+                tokio::spawn(async move {
+                    for state in states {
+                        tokio::task::yield_now().await;
+                        sessions.send_modify(|sessions| drop(sessions.insert(connector, state)));
+                    }
+                });
+            }
+            Operation::CloseSession => {
+                self.set_session(connector, SessionState::Unpaired("closed by a person".to_owned()));
+            }
+            _ => return Err(OperationError::Unsupported("this".to_owned())),
+        }
+        Ok(Answer::Done)
+    }
+    fn session(&self, connector: ConnectorIndex) -> SessionState {
+        self.sessions.borrow().get(&connector).cloned().unwrap_or(SessionState::Connected)
+    }
+    fn account(&self, connector: ConnectorIndex) -> Option<Account> {
+        let address = "5511900000001".to_owned();
+        let connected = self.session(connector) == SessionState::Connected;
+        connected.then(|| Account { address, display_name: None, aliases: Vec::new() })
+    }
+    async fn session_after(&self, connector: ConnectorIndex, seen: &SessionState) -> SessionState {
+        let mut sessions = self.sessions.subscribe();
+        let _ = sessions.wait_for(|_| self.session(connector) != *seen).await;
+        self.session(connector)
+    }
+    async fn reload(&self, plugin: &str) -> Result<PluginDescription, ConnectorError> {
+        self.plugin(plugin).ok_or_else(|| ConnectorError::UnknownPlugin(plugin.to_owned()))
     }
 }
 
@@ -498,6 +640,7 @@ pub(crate) struct World {
     pub(crate) state: Arc<ApiState>,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) clock: Arc<StandingClock>,
+    pub(crate) plugins: Arc<FakePlugins>,
     pub(crate) media: TempDir,
 }
 
@@ -509,6 +652,7 @@ impl World {
     pub(crate) fn with_limits(limits: Limits) -> Self {
         let store = Arc::new(MemoryStore::default());
         let clock = Arc::new(StandingClock(AtomicI64::new(NOW)));
+        let plugins = Arc::new(FakePlugins::default());
         let media = TempDir::new().expect("a temporary folder");
         let commands = Commands::new(Ports {
             store: store.clone(),
@@ -517,7 +661,7 @@ impl World {
             passwords: Arc::new(PlainPasswords),
             secrets: Arc::new(OpenBox),
             renderer: Arc::new(Braces),
-            connectors: Arc::new(EmailPlugin),
+            connectors: plugins.clone(),
             guard: Arc::new(PublicOnly),
             media: Arc::new(Folder(media.path().to_owned(), AtomicU64::new(1))),
         });
@@ -530,7 +674,7 @@ impl World {
             sendsync_hosts: vec!["sendsync.example.com".to_owned()],
             limits,
         };
-        Self { state: ApiState::new(commands, options), store, clock, media }
+        Self { state: ApiState::new(commands, options), store, clock, plugins, media }
     }
 
     /// A tenant named `name` with a user, a key and an e-mail connector.
@@ -549,6 +693,19 @@ impl World {
         };
         let connector = commands.create_connector(tenant.index, request).await.expect("creates").connector;
         TestTenant { tenant, api_key, connector }
+    }
+
+    /// A WhatsApp connector of a tenant, whose session stands so.
+    pub(crate) async fn whatsapp(&self, tenant: TenantIndex, session: SessionState) -> Arc<Connector> {
+        let request = pombo_domain::commands::connectors::ConnectorRequest {
+            name: "WhatsApp".to_owned(),
+            plugin: "connector-whatsapp".to_owned(),
+            config: json!({}),
+            pace: None,
+        };
+        let made = self.state.commands.create_connector(tenant, request).await.expect("creates").connector;
+        self.plugins.set_session(made.index, session);
+        made
     }
 
     /// Files in the media folder.

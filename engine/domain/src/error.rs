@@ -25,6 +25,14 @@ pub enum ErrorCode {
     RateLimited,
     /// The operation is not offered by this connector's plugin.
     Unsupported,
+    /// The connector has no session now; nothing was done.
+    Disconnected,
+    /// The channel refused it for good; nothing was done.
+    Refused,
+    /// It was handed to the channel and may or may not have been done there.
+    OutcomeUnknown,
+    /// The channel or the connector failed otherwise; nothing is known to have been done.
+    ChannelFailed,
     /// The engine cannot take it now (draining, storage failing); nothing was stored.
     Unavailable,
     /// A defect of ours; the details are in the log under the request's id.

@@ -1,73 +1,41 @@
-//! The one task that owns a connector's store: it runs `run`, hands jobs to `send` beside it, and ends when the channel of jobs
-//! closes and the last send is done, when `run` returns, or when the guest fails.
+//! One life of a connector's instance: the supervisor's task drives its store here. It runs `run`, hands messages and
+//! operations to the instance beside it, and ends when it is told to give way, when the queues close and the last call is
+//! done, when `run` returns, or when the guest fails.
 
 use std::future::Future;
-use std::pin::pin;
-use std::sync::Arc;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use pombo_domain::ports::{SendOutcome, SessionState};
-use tokio::sync::{mpsc, oneshot};
-use wasmtime::Engine;
+use pombo_domain::ports::{Answer, OperationError, SendOutcome, SessionState};
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 
-use crate::bindings::types::{Outgoing, RunError};
-use crate::limits::{REASON_BYTES, cut};
+use crate::bindings::types::{self, RunError};
+use crate::jobs::Queues;
+use crate::limits::{OPERATIONS_AT_ONCE, REASON_BYTES, cut};
 use crate::pulse::Starved;
-use crate::registry::ConnectorPlugin;
-use crate::state::{Context, Services, store};
+use crate::state::store;
 use crate::stateless::{made, root};
+use crate::supervisor::{Assignment, Control};
 use crate::worlds;
 
 /// How long `stop` and the end of `run` may take after the last send.
-const FAREWELL: Duration = Duration::from_secs(3);
-
-/// A message for an instance, and who waits for its outcome.
-pub(crate) struct Job {
-    message: Option<Outgoing>,
-    reply: Option<oneshot::Sender<SendOutcome>>,
-}
-
-impl Job {
-    pub(crate) fn new(message: Outgoing) -> (Self, oneshot::Receiver<SendOutcome>) {
-        let (reply, outcome) = oneshot::channel();
-        (Self { message: Some(message), reply: Some(reply) }, outcome)
-    }
-
-    /// Answers without an instance.
-    pub(crate) fn refuse(mut self, reason: &str) {
-        self.answer(SendOutcome::Disconnected(reason.to_owned()));
-    }
-
-    fn answer(&mut self, outcome: SendOutcome) {
-        if let Some(reply) = self.reply.take() {
-            // Nobody may be waiting any more.
-            let _ = reply.send(outcome);
-        }
-    }
-
-    /// From here on, no answer means that the outcome is unknown.
-    fn hand_over(mut self) -> Option<(Outgoing, oneshot::Sender<SendOutcome>)> {
-        self.message.take().zip(self.reply.take())
-    }
-}
-
-impl Drop for Job {
-    /// A job that no instance got was not sent.
-    fn drop(&mut self) {
-        self.answer(SendOutcome::Disconnected("the connector was stopped".to_owned()));
-    }
-}
+pub(crate) const FAREWELL: Duration = Duration::from_secs(3);
+/// So many times its deadline an operation may go on inside the instance before the instance is given up.
+const PATIENCE: u32 = 4;
 
 /// How an instance's life ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// The channel closed and all sends are done.
+    /// The queues closed and all calls are done.
     Drained,
+    /// It gave way to the next assignment.
+    Replaced,
     /// The configuration cannot work.
     Config(String),
-    /// The session is over for good.
+    /// The account is refused for good.
     LoggedOut(String),
     /// It failed, and may work when it is started again.
     Failed(String),
@@ -86,15 +54,16 @@ impl From<wasmtime::Result<Result<(), RunError>>> for Ended {
     }
 }
 
-/// One life of an instance. `jobs` outlives it: what it did not take, its successor gets.
+/// What ended inside the instance, and whether that was within its time.
+type Call<'c> = Pin<Box<dyn Future<Output = bool> + Send + 'c>>;
+
+/// One life of an instance. The queues outlive it: what it did not take, its successor gets.
 pub(crate) async fn serve(
-    engine: &Engine,
-    plugin: &ConnectorPlugin,
-    services: &Arc<Services>,
-    context: &Arc<Context>,
-    config: &str,
-    jobs: &mut mpsc::Receiver<Job>,
+    assignment: &Assignment,
+    queues: &mut Queues,
+    mut control: watch::Receiver<Control>,
 ) -> Ended {
+    let Assignment { engine, plugin, services, context, .. } = assignment;
     let (mut store, pulse) = store(engine, plugin.name.clone(), services, Some(context.clone()));
     let making = plugin.pre.instantiate_async(&mut store);
     let instance = match made(&pulse, services.limits.host_call, making).await {
@@ -103,12 +72,13 @@ pub(crate) async fn serve(
     };
     let most = usize::from(plugin.description.max_in_flight);
     let needs_session = plugin.description.needs_session;
-    let send_limit = services.limits.send;
+    let limits = &services.limits;
+    let line = &context.session.line;
     let inside = pulse.clone();
 
     let life = store.run_concurrent(async |accessor| {
         let host = async {
-            let mut run = pin!(instance.call_run(accessor, config.to_owned()));
+            let mut run = pin!(instance.call_run(accessor, assignment.config.clone()));
             // The guest gets to read its configuration before anybody is told that it can send.
             for _ in 0..3 {
                 tokio::select! {
@@ -118,28 +88,56 @@ pub(crate) async fn serve(
                 }
             }
             if !needs_session {
-                context.session.set(SessionState::Connected);
+                context.session.set(SessionState::Connected, None);
             }
-            let mut sends = FuturesUnordered::new();
-            let (mut open, mut overdue) = (true, false);
-            while (open && !overdue) || !sends.is_empty() {
+            let mut standing = line.subscribe();
+            let mut sends: FuturesUnordered<Call<'_>> = FuturesUnordered::new();
+            let mut operations: FuturesUnordered<Call<'_>> = FuturesUnordered::new();
+            let (mut sends_open, mut operations_open, mut overdue) = (true, true, None);
+            loop {
+                let orders = control.borrow_and_update().orders(assignment);
+                let taking = overdue.is_none() && !orders.give_way;
+                if !(taking && (sends_open || operations_open)) && sends.is_empty() && operations.is_empty() {
+                    break;
+                }
+                standing.borrow_and_update();
+                // A message for a session that broke a moment ago stays in the queue, unless nobody will open it again.
+                let waiting = line.waits_until().filter(|_| needs_session && !orders.stop);
                 tokio::select! {
                     end = &mut run => return Ended::from(end),
                     Some(in_time) = sends.next(), if !sends.is_empty() => {
-                        let in_time: bool = in_time;
-                        overdue |= !in_time;
+                        if !in_time {
+                            overdue = Some("a send passed its deadline");
+                        }
                     }
-                    job = jobs.recv(), if open && !overdue && sends.len() < most => match job {
-                        None => open = false,
-                        Some(job) if needs_session && !context.session.is_connected() => job.refuse("no session"),
+                    Some(in_time) = operations.next(), if !operations.is_empty() => {
+                        if !in_time {
+                            overdue = Some("an operation did not end");
+                        }
+                    }
+                    changed = control.changed(), if !orders.give_way => if changed.is_err() {
+                        // Nobody commands any more: the queues will close.
+                        return Ended::Drained;
+                    },
+                    () = moved(&mut standing, waiting), if waiting.is_some() => {}
+                    job = queues.sends.recv(), if taking && sends_open && waiting.is_none() && sends.len() < most => match job {
+                        None => sends_open = false,
+                        Some(job) if needs_session && !line.is_connected() => job.refuse("no session"),
                         Some(job) => if let Some((message, reply)) = job.hand_over() {
-                            sends.push(one(send_limit, instance.call_send(accessor, message), reply));
+                            sends.push(Box::pin(send(limits.send, instance.call_send(accessor, message), reply)));
+                        },
+                    },
+                    job = queues.operations.recv(), if taking && operations_open && operations.len() < OPERATIONS_AT_ONCE => match job {
+                        None => operations_open = false,
+                        Some(job) => if let Some((operation, reply)) = job.hand_over() {
+                            let call = instance.call_operate(accessor, operation);
+                            operations.push(Box::pin(operate(limits.operation, call, reply)));
                         },
                     },
                 }
             }
-            if overdue {
-                return Ended::Failed("a send passed its deadline".to_owned());
+            if let Some(why) = overdue {
+                return Ended::Failed(why.to_owned());
             }
             let farewell = async {
                 if instance.call_stop(accessor).await.is_ok() {
@@ -150,7 +148,7 @@ pub(crate) async fn serve(
             if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
                 tracing::debug!(connector = %context.id, "the plugin did not end when it was asked to");
             }
-            Ended::Drained
+            if control.borrow().orders(assignment).give_way { Ended::Replaced } else { Ended::Drained }
         };
         inside.inside(host).await
     });
@@ -161,10 +159,18 @@ pub(crate) async fn serve(
     }
 }
 
+/// Returns at a change of the session, or when the wait for it is over.
+async fn moved<S>(standing: &mut watch::Receiver<S>, until: Option<Instant>) {
+    if let Some(until) = until {
+        // The line holds the sender.
+        let _ = tokio::time::timeout_at(until, standing.changed()).await;
+    }
+}
+
 /// One send; whether it ended in time. Dropped before, it leaves its caller without an answer, which means unknown.
-async fn one(
+async fn send(
     limit: Duration,
-    call: impl Future<Output = wasmtime::Result<crate::bindings::types::Outcome>>,
+    call: impl Future<Output = wasmtime::Result<types::Outcome>>,
     reply: oneshot::Sender<SendOutcome>,
 ) -> bool {
     let (outcome, in_time) = match tokio::time::timeout(limit, call).await {
@@ -175,4 +181,29 @@ async fn one(
     // Nobody may be waiting any more.
     let _ = reply.send(outcome);
     in_time
+}
+
+/// One operation; whether it ended at all. A slow one is answered at its deadline and goes on: a session must not be lost
+/// for it.
+async fn operate(
+    limit: Duration,
+    call: impl Future<Output = wasmtime::Result<Result<types::Answer, types::OperationError>>>,
+    reply: oneshot::Sender<Result<Answer, OperationError>>,
+) -> bool {
+    let mut call = pin!(call);
+    match tokio::time::timeout(limit, &mut call).await {
+        Ok(ended) => {
+            let answer = match ended {
+                Ok(said) => worlds::operation::answer(said),
+                Err(trap) => Err(OperationError::Unknown(format!("the plugin failed: {}", root(&trap)))),
+            };
+            // Nobody may be waiting any more.
+            let _ = reply.send(answer);
+            true
+        }
+        Err(_) => {
+            let _ = reply.send(Err(OperationError::Unknown("the plugin did not answer in time".to_owned())));
+            tokio::time::timeout(limit.saturating_mul(PATIENCE), call).await.is_ok()
+        }
+    }
 }

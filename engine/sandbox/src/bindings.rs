@@ -8,6 +8,7 @@ pub(crate) mod connector {
         world: "pombo:connector/connector",
         exports: { default: async },
         with: {
+            "pombo:host/http.exchange": crate::host::http::exchange::Exchange,
             "pombo:host/websocket.connection": crate::host::websocket::Connection,
             "pombo:host/media.upload": crate::host::media::Upload,
         },

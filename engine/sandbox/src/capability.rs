@@ -86,24 +86,47 @@ impl Grants {
 
 /// The servers that a connector may reach: fixed ones of its plugin, and those that its configuration names.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Hosts(Vec<(String, Option<u16>)>);
+pub(crate) struct Hosts(Vec<Allowed>);
+
+#[derive(Debug, Clone)]
+struct Allowed {
+    host: String,
+    /// Any one below `host` instead of itself.
+    below: bool,
+    port: Option<u16>,
+}
+
+impl Allowed {
+    fn fits(&self, host: &str, port: u16) -> bool {
+        let named = match host.strip_suffix(&self.host) {
+            Some("") => !self.below,
+            Some(below) => self.below && below.len() > 1 && below.ends_with('.'),
+            None => false,
+        };
+        named && self.port.is_none_or(|p| p == port)
+    }
+}
 
 impl Hosts {
-    /// `declared` as in the plugin's description: `=host` or the path of a configuration field.
+    /// `declared` as in the plugin's description: `=host`, `=*.suffix` for every host below it, or the path of a
+    /// configuration field. A field's value is never a pattern: who writes it is not who wrote the plugin.
     pub(crate) fn new(declared: &[String], config: &Value) -> Self {
         let named = declared.iter().filter_map(|entry| {
-            let text = match entry.strip_prefix('=') {
+            let fixed = entry.strip_prefix('=');
+            let below = fixed.and_then(|fixed| fixed.strip_prefix("*.")).filter(|suffix| suffix.contains('.'));
+            let text = match below.or(fixed) {
                 Some(fixed) => fixed,
                 None => entry.split('.').try_fold(config, |value, field| value.get(field))?.as_str()?,
             };
             let text = text.trim().trim_end_matches('.').to_ascii_lowercase();
-            Some(match text.rsplit_once(':') {
+            let (host, port) = match text.rsplit_once(':') {
                 Some((host, port)) if !host.contains(':') => match port.parse() {
                     Ok(port) => (host.to_owned(), Some(port)),
                     Err(_) => (text, None),
                 },
                 _ => (text, None),
-            })
+            };
+            Some(Allowed { host, below: below.is_some(), port })
         });
         Self(named.collect())
     }
@@ -111,7 +134,7 @@ impl Hosts {
     /// `Err` holds what to tell the plugin.
     pub(crate) fn check(&self, host: &str, port: u16) -> Result<(), String> {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
-        if self.0.iter().any(|(h, p)| *h == host && p.is_none_or(|p| p == port)) {
+        if self.0.iter().any(|allowed| allowed.fits(&host, port)) {
             return Ok(());
         }
         Err("this server is not among those that the connector's configuration names".to_owned())
@@ -146,5 +169,26 @@ mod tests {
         assert!(hosts.check("x.example", 443).is_err());
         assert!(hosts.check("fixed.example", 1).is_ok());
         assert!(hosts.check("evil.example", 25).is_err());
+    }
+
+    #[test]
+    fn a_suffix_of_the_plugin_matches_what_is_below_it_only() {
+        let declared = ["=*.whatsapp.net", "=*.net", "=*.files.example:8443", "host"].map(str::to_owned);
+        let hosts = Hosts::new(&declared, &json!({"host": "*.evil.example"}));
+        for (host, port, allowed) in [
+            ("mmg.whatsapp.net", 443, true),
+            ("media-gru1-1.cdn.WhatsApp.net.", 443, true),
+            ("whatsapp.net", 443, false),
+            (".whatsapp.net", 443, false),
+            ("evilwhatsapp.net", 443, false),
+            ("whatsapp.net.evil.example", 443, false),
+            ("a.files.example", 8443, true),
+            ("a.files.example", 443, false),
+            // A whole top-level domain is no suffix, and a configured value no pattern.
+            ("other.net", 443, false),
+            ("a.evil.example", 443, false),
+        ] {
+            assert_eq!(hosts.check(host, port).is_ok(), allowed, "{host}:{port}");
+        }
     }
 }

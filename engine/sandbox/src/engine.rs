@@ -13,6 +13,9 @@ use crate::limits::{Limits, TABLE_ELEMENTS};
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 
 /// The engine that all plugins run in.
+///
+/// A slot of the pool is address space (4 GiB a memory, so that the compiled code needs no bounds checks) and costs memory
+/// only where its guest has written: a thousand idle instances are a thousand times their own pages, not their limits.
 pub(crate) fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
     let instances = limits.instances;
     let mut pool = PoolingAllocationConfig::new();

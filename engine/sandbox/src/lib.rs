@@ -5,8 +5,10 @@
 //! - `engine.rs` the wasmtime engine and the thread that ticks its epoch; `bindings.rs` the only `bindgen!` site; `state.rs`
 //!   what one store holds; `limits.rs` every bound there is.
 //! - `registry.rs` which plugins are known; `cache.rs` native code kept on disk; `capability.rs` what a plugin was granted.
-//! - `actor.rs` the task that owns a connector's store, restarted by `supervisor.rs`; `stateless.rs` short calls on instances
-//!   that are never configured; `pulse.rs` the watchdog's evidence.
+//! - `supervisor.rs` the task of each connector: it drives the instance (`actor.rs`), starts it again, and puts the next
+//!   version or specification in its place; `jobs.rs` what waits for an instance; `session.rs` the connector's line, which
+//!   outlives them; `intake.rs` the gate in front of its events.
+//! - `stateless.rs` short calls on instances that are never configured; `pulse.rs` the watchdog's evidence.
 //! - `host/` one file per interface that plugins import; `worlds/` conversions between the domain's types and the plugins'.
 //!
 //! # Who runs where
@@ -15,6 +17,8 @@
 //! of it yields to tokio at every tick.
 //!
 //! # Invariants
+//! - Two instances of one connector whose plugin needs a session never run at once: the old one's store is dropped before
+//!   the new one's is made, and what is in the queue waits.
 //! - A message that was handed to an instance which then dies is `Unknown`; one that was not is `Disconnected`.
 //! - A secret is put into an SMTP login or an HTTP header by the host; it never enters a guest's memory.
 //! - Every call into the host ends by a deadline; every guest is ended by the watchdog when it does not give way.
@@ -28,6 +32,8 @@ mod cache;
 mod capability;
 mod engine;
 mod host;
+mod intake;
+mod jobs;
 mod limits;
 mod options;
 mod pulse;

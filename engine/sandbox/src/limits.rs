@@ -13,14 +13,24 @@ pub struct Limits {
     pub host_call: Duration,
     /// One send, from the moment the instance has it.
     pub send: Duration,
-    /// How long a stopped connector's sends may go on.
+    /// One operation, from the moment the instance has it.
+    pub operation: Duration,
+    /// How long a stopped or replaced connector's sends may go on.
     pub drain: Duration,
+    /// How long messages wait for a session that broke a moment ago and is being opened again.
+    pub session_wait: Duration,
+    /// Connectors that open their session at once; the others wait for their turn.
+    pub starts_at_once: usize,
     /// Instances at once, renderers and short-lived ones included.
     pub instances: u32,
     /// Keys and values that one connector may store, bytes.
     pub kv_bytes: u64,
     /// Log lines a second of one instance, with a burst of four times as many.
     pub log_lines_per_second: u32,
+    /// Events a second that one connector may tell; what it did not use in a minute it may use at once.
+    pub events_per_second: u32,
+    /// Bytes of those events a second, with the same burst: 256 KiB are at most 22 GB a day.
+    pub event_bytes_per_second: u64,
     /// First pause before a failed connector is started again; doubles up to `restart_max`.
     pub restart_first: Duration,
     /// Longest such pause.
@@ -34,10 +44,15 @@ impl Default for Limits {
             cpu: Duration::from_secs(1),
             host_call: Duration::from_secs(60),
             send: Duration::from_secs(120),
+            operation: Duration::from_secs(60),
             drain: Duration::from_secs(10),
-            instances: 200,
+            session_wait: Duration::from_secs(20),
+            starts_at_once: 16,
+            instances: 1200,
             kv_bytes: 64 << 20,
             log_lines_per_second: 50,
+            events_per_second: 500,
+            event_bytes_per_second: 256 << 10,
             restart_first: Duration::from_millis(500),
             restart_max: Duration::from_secs(60),
         }
@@ -62,6 +77,24 @@ pub(crate) const KV_LIST: u32 = 1024;
 pub(crate) const HTTP_BODY_BYTES: usize = 4 << 20;
 /// A WebSocket message.
 pub(crate) const WEBSOCKET_MESSAGE_BYTES: usize = 4 << 20;
+/// Connectors at once that are put onto a new version of their plugin.
+pub(crate) const SWAPS_AT_ONCE: usize = 8;
+/// Operations at once in one instance.
+pub(crate) const OPERATIONS_AT_ONCE: usize = 16;
+/// Operations that wait for their turn; more are refused.
+pub(crate) const OPERATIONS_WAITING: usize = 64;
+/// Messages of one connector that wait for its session to come back; more are refused.
+pub(crate) const SENDS_WAITING: usize = 1024;
+/// A text in an event.
+pub(crate) const EVENT_TEXT_BYTES: usize = 64 << 10;
+/// Entries of a list in an event.
+pub(crate) const EVENT_LIST: usize = 2048;
+/// Events that are stored together.
+pub(crate) const EVENTS_AT_ONCE: usize = 256;
+/// One piece of a file that goes through a guest.
+pub(crate) const PIECE_BYTES: usize = 1 << 20;
+/// A streamed body, each way.
+pub(crate) const EXCHANGE_BYTES: u64 = 256 << 20;
 /// One read of media.
 pub(crate) const MEDIA_READ_BYTES: u32 = 1 << 20;
 /// Attachments that are read at once; above it they are streamed by a thread.

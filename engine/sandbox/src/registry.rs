@@ -6,11 +6,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
 use pombo_domain::error::FieldProblem;
 use pombo_domain::ports::PluginDescription;
 use serde_json::Value;
 use wasmtime::Engine;
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{HasSelf, Linker};
 
 use crate::bindings::connector::{Connector, ConnectorPre};
 use crate::bindings::renderer::RendererPre;
@@ -39,6 +41,8 @@ pub(crate) struct ConnectorPlugin {
     pub(crate) grants: Grants,
     pub(crate) pre: ConnectorPre<HostState>,
     pub(crate) checkers: Checkers,
+    /// Where it was loaded from; `None` for the binary's own.
+    pub(crate) file: Option<PathBuf>,
     schema: jsonschema::Validator,
 }
 
@@ -87,9 +91,10 @@ fn field_problem(error: &jsonschema::ValidationError<'_>) -> FieldProblem {
 
 /// All plugins.
 pub(crate) struct Registry {
-    pub(crate) connectors: BTreeMap<String, Arc<ConnectorPlugin>>,
+    pub(crate) connectors: RwLock<BTreeMap<String, Arc<ConnectorPlugin>>>,
     pub(crate) renderer: Option<(Arc<str>, RendererPre<HostState>)>,
     pub(crate) refused: Vec<Refused>,
+    loader: Loader,
 }
 
 /// What a component turned out to be.
@@ -99,60 +104,107 @@ enum Loaded {
 }
 
 impl Registry {
-    /// Loads everything. `Err` is a plugin of the binary's that does not load, with the reason.
+    /// Loads everything. An operator's connector takes the place of the binary's own one of the same name. `Err` is a plugin
+    /// of the binary's that does not load, with the reason.
     pub(crate) async fn load(
         engine: &Engine,
-        cache: &mut Cache,
+        cache: Cache,
         options: &Options,
         services: &Arc<Services>,
     ) -> Result<Self, (String, String)> {
         let linker = linker(engine).map_err(|e| ("the host's interfaces".to_owned(), format!("{e:#}")))?;
-        let loader = Loader { engine, linker, services };
-        let mut this = Self { connectors: BTreeMap::new(), renderer: None, refused: Vec::new() };
-        for embedded in &options.embedded {
-            let loaded = loader.load(cache, embedded.component, None, embedded.name).await;
-            loaded
-                .and_then(|plugin| this.add(embedded.name, plugin))
-                .map_err(|reason| (embedded.name.to_owned(), reason))?;
-        }
+        let loader = Loader {
+            engine: engine.clone(),
+            linker,
+            services: services.clone(),
+            cache: Arc::new(Mutex::new(cache)),
+            folder: options.plugin_dir.clone(),
+            grants: options.grants.clone(),
+        };
+        let (mut connectors, mut renderer, mut refused) = (BTreeMap::new(), None, Vec::new());
         for file in options.plugin_dir.iter().flat_map(|dir| components(dir)) {
-            let loaded = match std::fs::read(&file) {
-                Ok(component) => loader.load(cache, &component, Some(options), &file.display().to_string()).await,
-                Err(error) => Err(format!("cannot be read: {error}")),
+            let reason = match loader.load_file(&file).await {
+                Ok(Loaded::Connector(plugin)) => add(&mut connectors, *plugin).err(),
+                // The binary always carries one, and messages must not depend on which is found first.
+                Ok(Loaded::Renderer(_)) => Some("there is a renderer already".to_owned()),
+                Err(reason) => Some(reason),
             };
-            let name = file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-            if let Err(reason) = loaded.and_then(|plugin| this.add(&name, plugin)) {
-                this.refused.push(Refused { file, reason });
-            }
+            refused.extend(reason.map(|reason| Refused { file, reason }));
         }
-        cache.prune();
-        Ok(this)
+        for embedded in &options.embedded {
+            if connectors.contains_key(embedded.name) {
+                tracing::info!(plugin = embedded.name, "the operator's plugin is used in place of the binary's own");
+                continue;
+            }
+            let bytes = Bytes::from_static(embedded.component);
+            match loader.load(bytes, None, embedded.name).await {
+                Ok(Loaded::Connector(plugin)) => add(&mut connectors, *plugin),
+                Ok(Loaded::Renderer(_)) if renderer.is_some() => Err("there is a renderer already".to_owned()),
+                Ok(Loaded::Renderer(pre)) => {
+                    renderer = Some((embedded.name.into(), pre));
+                    Ok(())
+                }
+                Err(reason) => Err(reason),
+            }
+            .map_err(|reason| (embedded.name.to_owned(), reason))?;
+        }
+        loader.cache.lock().prune();
+        Ok(Self { connectors: RwLock::new(connectors), renderer, refused, loader })
     }
 
-    fn add(&mut self, name: &str, plugin: Loaded) -> Result<(), String> {
-        match plugin {
-            Loaded::Connector(plugin) => {
-                let name = plugin.name.to_string();
-                if self.connectors.contains_key(&name) {
-                    return Err(format!("a plugin named {name:?} is there already"));
-                }
-                tracing::info!(
-                    plugin = name,
-                    version = plugin.description.version,
-                    digest = plugin.description.digest,
-                    "plugin loaded"
-                );
-                self.connectors.insert(name, Arc::new(*plugin));
-            }
-            Loaded::Renderer(pre) => {
-                if self.renderer.is_some() {
-                    return Err("there is a renderer already".to_owned());
-                }
-                self.renderer = Some((name.into(), pre));
-            }
-        }
-        Ok(())
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<ConnectorPlugin>> {
+        self.connectors.read().get(name).cloned()
     }
+
+    /// The newer component of a plugin, loaded and checked but not yet used. `Err` is for the operator.
+    pub(crate) async fn newer(&self, old: &ConnectorPlugin) -> Result<ConnectorPlugin, String> {
+        let file = match (&old.file, &self.loader.folder) {
+            (Some(file), _) => file.clone(),
+            (None, Some(folder)) => folder.join(format!("{}.wasm", old.name)),
+            (None, None) => return Err(embedded_only(&old.name, None)),
+        };
+        if old.file.is_none() && !file.exists() {
+            return Err(embedded_only(&old.name, Some(&file)));
+        }
+        let shown = file.display();
+        match self.loader.load_file(&file).await {
+            Ok(Loaded::Connector(plugin)) if plugin.name == old.name => Ok(*plugin),
+            Ok(Loaded::Connector(plugin)) => {
+                Err(format!("{shown} holds the plugin {:?} and not {:?}", plugin.name, old.name))
+            }
+            Ok(Loaded::Renderer(_)) => Err(format!("{shown} holds a renderer")),
+            Err(reason) => Err(format!("{shown}: {reason}")),
+        }
+    }
+
+    /// Uses a plugin from now on.
+    pub(crate) fn put(&self, plugin: Arc<ConnectorPlugin>) {
+        self.connectors.write().insert(plugin.name.to_string(), plugin);
+    }
+}
+
+fn embedded_only(name: &str, file: Option<&Path>) -> String {
+    match file {
+        Some(file) => {
+            format!("the plugin {name:?} is the binary's own; put its newer version at {} first", file.display())
+        }
+        None => format!("the plugin {name:?} is the binary's own, and no folder of plugins is set (sandbox.plugin_dir)"),
+    }
+}
+
+fn add(connectors: &mut BTreeMap<String, Arc<ConnectorPlugin>>, plugin: ConnectorPlugin) -> Result<(), String> {
+    let name = plugin.name.to_string();
+    if connectors.contains_key(&name) {
+        return Err(format!("a plugin named {name:?} is there already"));
+    }
+    tracing::info!(
+        plugin = name,
+        version = plugin.description.version,
+        digest = plugin.description.digest,
+        "plugin loaded"
+    );
+    connectors.insert(name, Arc::new(plugin));
+    Ok(())
 }
 
 /// The `*.wasm` files of a folder, in the order of their names.
@@ -190,28 +242,37 @@ fn offered(import: &str) -> bool {
     }
 }
 
-struct Loader<'a> {
-    engine: &'a Engine,
+struct Loader {
+    engine: Engine,
     linker: Linker<HostState>,
-    services: &'a Arc<Services>,
+    services: Arc<Services>,
+    cache: Arc<Mutex<Cache>>,
+    /// The operator's plugins.
+    folder: Option<PathBuf>,
+    /// What they get, by name.
+    grants: BTreeMap<String, Vec<Capability>>,
 }
 
-impl Loader<'_> {
-    /// Compiles, checks and describes a component. `operator` holds the grants when it is not one of the binary's own.
-    async fn load(
-        &self,
-        cache: &mut Cache,
-        component: &[u8],
-        operator: Option<&Options>,
-        label: &str,
-    ) -> Result<Loaded, String> {
-        let digest = digest(component);
-        let component: Component = cache
-            .load(self.engine, component, &digest)
+impl Loader {
+    async fn load_file(&self, file: &Path) -> Result<Loaded, String> {
+        let component = tokio::fs::read(file).await.map_err(|error| format!("cannot be read: {error}"))?;
+        self.load(component.into(), Some(file), &file.display().to_string()).await
+    }
+
+    /// Compiles (off the async threads), checks and describes a component; `file` when it is an operator's.
+    async fn load(&self, component: Bytes, file: Option<&Path>, label: &str) -> Result<Loaded, String> {
+        let (engine, cache) = (self.engine.clone(), self.cache.clone());
+        let compile = move || {
+            let digest = digest(&component);
+            cache.lock().load(&engine, &component, &digest).map(|component| (component, digest))
+        };
+        let (component, digest) = tokio::task::spawn_blocking(compile)
+            .await
+            .map_err(|_| "its compilation was broken off".to_owned())?
             .map_err(|e| format!("is no component that this engine can run: {e:#}"))?;
         let kind = component.component_type();
         let unknown: Vec<_> =
-            kind.imports(self.engine).map(|(name, _)| name.to_owned()).filter(|name| !offered(name)).collect();
+            kind.imports(&self.engine).map(|(name, _)| name.to_owned()).filter(|name| !offered(name)).collect();
         if !unknown.is_empty() {
             return Err(format!("imports what the engine does not offer: {}", unknown.join(", ")));
         }
@@ -219,18 +280,18 @@ impl Loader<'_> {
             .linker
             .instantiate_pre(&component)
             .map_err(|e| format!("imports what the engine does not offer: {e:#}"))?;
-        if kind.get_export(self.engine, "render-batch").is_some() {
+        if kind.get_export(&self.engine, "render-batch").is_some() {
             return RendererPre::new(pre).map(Loaded::Renderer).map_err(|e| format!("is no renderer: {e:#}"));
         }
         let pre = ConnectorPre::new(pre).map_err(|e| format!("is neither a connector nor a renderer: {e:#}"))?;
-        let checkers = Checkers::new(self.engine, label.into(), pre.clone(), self.services.clone());
+        let checkers = Checkers::new(&self.engine, label.into(), pre.clone(), self.services.clone());
         let said = checkers.describe().await.map_err(|e| format!("does not say who it is: {e}"))?;
         let hosts = said.hosts.clone();
         let wanted: Vec<Capability> = said.capabilities.iter().map(|c| Capability::from(*c)).collect();
         let description = worlds::connector::description(said, &digest)?;
         let schema = jsonschema::validator_for(&description.config_schema)
             .map_err(|e| format!("its configuration's schema is not valid: {e}"))?;
-        let allowed = operator.and_then(|o| o.grants.get(&description.name)).map(Vec::as_slice);
+        let allowed = file.and_then(|_| self.grants.get(&description.name)).map(Vec::as_slice);
         Ok(Loaded::Connector(Box::new(ConnectorPlugin {
             name: description.name.as_str().into(),
             grants: Grants::of(&wanted, allowed),
@@ -238,6 +299,7 @@ impl Loader<'_> {
             hosts,
             pre,
             checkers,
+            file: file.map(Path::to_owned),
             schema,
         })))
     }

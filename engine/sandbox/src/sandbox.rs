@@ -1,35 +1,38 @@
 //! The connectors port, and how everything is opened and closed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::join_all;
-use parking_lot::RwLock;
+use futures::{StreamExt, stream};
+use parking_lot::{Mutex, RwLock};
 use pombo_domain::ConnectorIndex;
 use pombo_domain::error::FieldProblem;
 use pombo_domain::model::Attachment;
 use pombo_domain::ports::{
-    ConnectorError, ConnectorSpec, Connectors, Outgoing, PluginDescription, SendOutcome, SessionState,
+    Account, Answer, ConnectorError, ConnectorSpec, Connectors, Operation, OperationError, Outgoing, PluginDescription,
+    SendOutcome, SessionState,
 };
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Semaphore, oneshot};
 use wasmtime::Engine;
 
-use crate::actor::Job;
 use crate::cache::Cache;
 use crate::capability::Hosts;
 use crate::engine::{Ticker, engine};
 use crate::host::network::{self, GuardedResolver};
-use crate::limits::SMTP_LARGE_AT_ONCE;
+use crate::jobs;
+use crate::limits::{SMTP_LARGE_AT_ONCE, SWAPS_AT_ONCE};
 use crate::options::{Options, Ports};
 use crate::registry::{ConnectorPlugin, Refused, Registry};
 use crate::renderer::Renderers;
-use crate::session::Session;
+use crate::session::Line;
 use crate::state::{Context, Services};
-use crate::supervisor::Running;
+use crate::supervisor::{Assignment, Running};
 use crate::worlds;
 
 /// Why the sandbox does not open.
@@ -60,7 +63,10 @@ pub struct Sandbox {
     registry: Registry,
     services: Arc<Services>,
     renderers: Arc<Renderers>,
-    events: Arc<dyn pombo_domain::ports::ConnectorEvents>,
+    /// Of every connector that was ever asked for.
+    lines: Mutex<HashMap<ConnectorIndex, Arc<Line>>>,
+    /// One plugin at a time is put in the place of another.
+    reloading: tokio::sync::Mutex<()>,
     running: RwLock<HashMap<ConnectorIndex, Running>>,
     _ticker: Ticker,
 }
@@ -82,17 +88,19 @@ impl Sandbox {
             clock: ports.clock,
             entropy: ports.entropy,
             kv: ports.kv,
+            events: ports.events,
             media: ports.media,
             guard: ports.guard,
             http,
             tls: Arc::new(tls),
             large_sends: Arc::new(Semaphore::new(SMTP_LARGE_AT_ONCE)),
+            starts: Arc::new(Semaphore::new(options.limits.starts_at_once.max(1))),
             smtp_plain_hosts: options.smtp_plain_hosts.clone(),
             limits: options.limits.clone(),
         });
-        let mut cache =
+        let cache =
             Cache::open(&options.cache_dir, &engine).map_err(|e| Error::Cache(options.cache_dir.clone(), e))?;
-        let registry = Registry::load(&engine, &mut cache, &options, &services)
+        let registry = Registry::load(&engine, cache, &options, &services)
             .await
             .map_err(|(name, reason)| Error::Plugin { name, reason })?;
         let (name, pre) = registry.renderer.clone().ok_or(Error::NoRenderer)?;
@@ -102,7 +110,8 @@ impl Sandbox {
         };
         let renderers = Arc::new(Renderers::new(&engine, name, pre, services.clone(), instances));
         let running = RwLock::new(HashMap::new());
-        Ok(Self { engine, registry, services, renderers, events: ports.events, running, _ticker: ticker })
+        let (lines, reloading) = (Mutex::default(), tokio::sync::Mutex::default());
+        Ok(Self { engine, registry, services, renderers, lines, reloading, running, _ticker: ticker })
     }
 
     /// The renderer port.
@@ -117,12 +126,90 @@ impl Sandbox {
 
     /// Stops every connector; their sends may go on for `drain`.
     pub async fn shutdown(&self, drain: Duration) {
-        let all: Vec<_> = self.running.write().drain().map(|(_, running)| running).collect();
-        join_all(all.into_iter().map(|running| running.retire(drain))).await;
+        let all: Vec<_> = self.running.write().drain().collect();
+        let ends = all.into_iter().map(|(index, running)| {
+            let silent = self.line(index).speak();
+            async move {
+                // The wait cannot fail: it holds no plugin code.
+                let _ = running.retire(drain).await;
+                silent.end_silently();
+            }
+        });
+        join_all(ends).await;
     }
 
-    fn find(&self, plugin: &str) -> Option<&Arc<ConnectorPlugin>> {
-        self.registry.connectors.get(plugin)
+    fn line(&self, connector: ConnectorIndex) -> Arc<Line> {
+        let new = || Line::new(connector, self.services.events.clone(), &self.services.limits);
+        self.lines.lock().entry(connector).or_insert_with(new).clone()
+    }
+
+    /// Makes a plugin with a specification ready to run; told of `before` when the assignment before it is gone.
+    fn assignment(
+        &self,
+        plugin: Arc<ConnectorPlugin>,
+        spec: ConnectorSpec,
+        before: Option<oneshot::Sender<()>>,
+    ) -> Assignment {
+        let ConnectorSpec { index, id, tenant, plugin: name, config, secrets } = spec;
+        let context = Context::new(
+            index,
+            id,
+            tenant,
+            plugin.grants,
+            Hosts::new(&plugin.hosts, &config),
+            secrets,
+            self.line(index).speak(),
+        );
+        let text = config.to_string();
+        Assignment {
+            engine: self.engine.clone(),
+            plugin,
+            services: self.services.clone(),
+            context: Arc::new(context),
+            config: text,
+            spec: ConnectorSpec { index, id, tenant, plugin: name, config, secrets: BTreeMap::new() },
+            before: Mutex::new(before),
+        }
+    }
+
+    /// Runs an assignment, in the place of the connector's one before.
+    fn run(&self, running: &mut HashMap<ConnectorIndex, Running>, assignment: Assignment) {
+        let index = assignment.spec.index;
+        let needs_session = |a: &Assignment| a.plugin.description.needs_session;
+        match running.get_mut(&index) {
+            // Two sessions of one account at once would end each other.
+            Some(old) if needs_session(&old.assignment) || needs_session(&assignment) => old.replace(assignment),
+            _ => {
+                let old = running.insert(index, Running::start(assignment));
+                // Its sends end beside the new one.
+                drop(old.map(|old| old.retire(self.services.limits.drain)));
+            }
+        }
+    }
+
+    /// Puts a connector onto the newest version of its plugin; returns when the old instance is gone.
+    async fn swap(&self, connector: ConnectorIndex, plugin: Arc<ConnectorPlugin>) {
+        let (before, gone) = oneshot::channel();
+        {
+            let mut running = self.running.write();
+            let Some(old) = running.get(&connector).map(|r| r.assignment.clone()) else { return };
+            if old.plugin.name != plugin.name {
+                return;
+            }
+            let spec = ConnectorSpec { secrets: old.context.secrets().clone(), ..old.spec.clone() };
+            let assignment = self.assignment(plugin, spec, Some(before));
+            self.run(&mut running, assignment);
+        }
+        // By the drop of the sender.
+        let _ = gone.await;
+    }
+
+    /// The connectors that run a plugin.
+    fn connectors_of(&self, plugin: &str) -> Vec<Arc<Assignment>> {
+        let running = self.running.read();
+        let mut all: Vec<_> = running.values().map(|r| &r.assignment).filter(|a| &*a.plugin.name == plugin).collect();
+        all.sort_by_key(|a| a.spec.index.0);
+        all.into_iter().cloned().collect()
     }
 }
 
@@ -131,22 +218,22 @@ struct Handing<'c>(&'c Context, Vec<Attachment>);
 
 impl Drop for Handing<'_> {
     fn drop(&mut self) {
-        self.0.media.take_back(&self.1);
+        self.0.media().take_back(&self.1);
     }
 }
 
 #[async_trait]
 impl Connectors for Sandbox {
     fn plugins(&self) -> Vec<PluginDescription> {
-        self.registry.connectors.values().map(|p| p.description.clone()).collect()
+        self.registry.connectors.read().values().map(|p| p.description.clone()).collect()
     }
 
     fn plugin(&self, name: &str) -> Option<PluginDescription> {
-        self.find(name).map(|p| p.description.clone())
+        self.registry.find(name).map(|p| p.description.clone())
     }
 
     fn check_config(&self, plugin: &str, config: &Value) -> Result<(), Vec<FieldProblem>> {
-        match self.find(plugin) {
+        match self.registry.find(plugin) {
             Some(plugin) => plugin.check_config(config),
             None => Err(vec![FieldProblem {
                 field: "plugin".to_owned(),
@@ -160,66 +247,122 @@ impl Connectors for Sandbox {
         plugin: &str,
         recipients: Vec<String>,
     ) -> Result<Vec<Result<String, String>>, ConnectorError> {
-        let plugin = self.find(plugin).ok_or_else(|| ConnectorError::UnknownPlugin(plugin.to_owned()))?;
+        let plugin = self.registry.find(plugin).ok_or_else(|| ConnectorError::UnknownPlugin(plugin.to_owned()))?;
         plugin.checkers.check(&recipients).await.map_err(|e| ConnectorError::Plugin(e.to_string()))
     }
 
     async fn start(&self, spec: ConnectorSpec) -> Result<(), ConnectorError> {
-        let plugin = self.find(&spec.plugin).ok_or_else(|| ConnectorError::UnknownPlugin(spec.plugin.clone()))?;
-        let context = Arc::new(Context::new(
-            spec.index,
-            spec.id,
-            spec.tenant,
-            plugin.grants,
-            Hosts::new(&plugin.hosts, &spec.config),
-            spec.secrets,
-            Session::new(spec.index, self.events.clone()),
-        ));
+        // Found under the lock: a reload either sees this connector or is seen by it.
         let mut running = self.running.write();
-        let old = running.remove(&spec.index).map(|old| old.retire(self.services.limits.drain));
-        // Two sessions of one account at once would end each other.
-        let before = old.filter(|_| plugin.description.needs_session);
-        let new = Running::start(
-            self.engine.clone(),
-            plugin.clone(),
-            self.services.clone(),
-            context,
-            spec.config.to_string(),
-            before,
-        );
-        running.insert(spec.index, new);
+        let plugin =
+            self.registry.find(&spec.plugin).ok_or_else(|| ConnectorError::UnknownPlugin(spec.plugin.clone()))?;
+        let assignment = self.assignment(plugin, spec, None);
+        self.run(&mut running, assignment);
         Ok(())
     }
 
     async fn stop(&self, connector: ConnectorIndex) {
-        let running = self.running.write().remove(&connector);
-        if let Some(running) = running {
-            // The wait cannot fail: it holds no plugin code.
-            let _ = running.retire(self.services.limits.drain).await;
-            self.events.session_changed(connector, SessionState::Stopped);
-        }
+        let (running, session) = {
+            let mut all = self.running.write();
+            let Some(running) = all.remove(&connector) else { return };
+            (running, self.line(connector).speak())
+        };
+        // The wait cannot fail: it holds no plugin code.
+        let _ = running.retire(self.services.limits.drain).await;
+        session.end(SessionState::Stopped);
     }
 
     async fn send(&self, connector: ConnectorIndex, message: Outgoing) -> SendOutcome {
-        let found = self.running.read().get(&connector).map(|r| (r.jobs.clone(), r.context.clone(), r.needs_session));
-        let Some((jobs, context, needs_session)) = found else {
+        let found = self.running.read().get(&connector).map(|r| (r.sends.clone(), r.assignment.clone()));
+        let Some((sends, assignment)) = found else {
             return SendOutcome::Disconnected("the connector is not running".to_owned());
         };
-        if needs_session && !context.session.is_connected() {
+        let context = &assignment.context;
+        let line = &context.session.line;
+        let waiting = assignment.plugin.description.needs_session && !line.is_connected();
+        if waiting && line.waits_until().is_none() {
             return SendOutcome::Disconnected("no session".to_owned());
         }
-        context.media.hand(&message.attachments);
-        let _handing = Handing(&context, message.attachments.clone());
-        let (job, outcome) = Job::new(worlds::connector::outgoing(message));
-        if let Err(refused) = jobs.send(job).await {
-            refused.0.refuse("the connector was stopped");
+        context.media().hand(&message.attachments);
+        let _handing = Handing(context, message.attachments.clone());
+        let (job, outcome) = jobs::Send::new(worlds::connector::outgoing(message));
+        let queued = if waiting { line.queue(sends.send(job)).await } else { Some(sends.send(job).await) };
+        match queued {
+            Some(Ok(())) => {}
+            Some(Err(refused)) => refused.0.refuse("the connector was stopped"),
+            None => return SendOutcome::Disconnected("too many messages wait for the session".to_owned()),
         }
         // Held on, it would keep a connector that is being stopped from ending.
-        drop(jobs);
+        drop(sends);
         outcome.await.unwrap_or_else(|_| SendOutcome::Unknown("the plugin failed while it was sending".to_owned()))
     }
 
+    async fn operate(&self, connector: ConnectorIndex, operation: Operation) -> Result<Answer, OperationError> {
+        let operations = self.running.read().get(&connector).map(|r| r.operations.clone());
+        let Some(operations) = operations else {
+            return Err(OperationError::Disconnected("the connector is not running".to_owned()));
+        };
+        let (job, answer) = jobs::Operate::new(worlds::operation::operation(operation));
+        match operations.try_send(job) {
+            Ok(()) => {}
+            Err(TrySendError::Closed(job)) => job.refuse("the connector was stopped"),
+            Err(TrySendError::Full(_)) => {
+                let reason = "too many operations wait for this connector".to_owned();
+                return Err(OperationError::Throttled { retry_after_ms: Some(1000), reason });
+            }
+        }
+        drop(operations);
+        let lost = || Err(OperationError::Unknown("the plugin failed during the operation".to_owned()));
+        answer.await.unwrap_or_else(|_| lost())
+    }
+
     fn session(&self, connector: ConnectorIndex) -> SessionState {
-        self.running.read().get(&connector).map_or(SessionState::Stopped, |r| r.context.session.get())
+        self.line(connector).standing().state
+    }
+
+    fn account(&self, connector: ConnectorIndex) -> Option<Account> {
+        self.line(connector).standing().account
+    }
+
+    async fn session_after(&self, connector: ConnectorIndex, seen: &SessionState) -> SessionState {
+        let line = self.line(connector);
+        let mut standing = line.subscribe();
+        match standing.wait_for(|now| now.state != *seen).await {
+            Ok(now) => now.state.clone(),
+            // Cannot be: the line holds the sender.
+            Err(_) => SessionState::Stopped,
+        }
+    }
+
+    async fn reload(&self, plugin: &str) -> Result<PluginDescription, ConnectorError> {
+        let _one = self.reloading.lock().await;
+        let old = self.registry.find(plugin).ok_or_else(|| ConnectorError::UnknownPlugin(plugin.to_owned()))?;
+        let new = Arc::new(self.registry.newer(&old).await.map_err(ConnectorError::Plugin)?);
+        for connector in self.connectors_of(plugin) {
+            let mut config = connector.spec.config.clone();
+            if let Some(fields) = config.as_object_mut() {
+                let secrets = connector.context.secrets().iter();
+                fields.extend(secrets.map(|(name, secret)| (name.clone(), Value::String(secret.clone()))));
+            }
+            if let Err(problems) = new.check_config(&config) {
+                let problem = problems.first().map(|p| format!("{} {}", p.field, p.message)).unwrap_or_default();
+                return Err(ConnectorError::Plugin(format!(
+                    "version {} does not take the configuration of the connector {}: {problem}",
+                    new.description.version, connector.spec.id
+                )));
+            }
+        }
+        tracing::info!(
+            plugin,
+            from = old.description.version,
+            to = new.description.version,
+            digest = new.description.digest,
+            "plugin reloaded"
+        );
+        self.registry.put(new.clone());
+        let connectors = self.connectors_of(plugin);
+        let swaps = connectors.iter().filter(|c| !Arc::ptr_eq(&c.plugin, &new)).map(|c| c.spec.index);
+        stream::iter(swaps).for_each_concurrent(SWAPS_AT_ONCE, |index| self.swap(index, new.clone())).await;
+        Ok(new.description.clone())
     }
 }

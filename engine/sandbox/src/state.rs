@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pombo_domain::ConnectorIndex;
 use pombo_domain::TenantIndex;
-use pombo_domain::ports::{Clock, Entropy, MediaStore, OutboundGuard};
+use pombo_domain::ports::{Clock, ConnectorEvents, Entropy, MediaStore, OutboundGuard};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 use wasmtime::component::ResourceTable;
@@ -25,12 +25,15 @@ pub(crate) struct Services {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) kv: Arc<dyn PluginKv>,
+    pub(crate) events: Arc<dyn ConnectorEvents>,
     pub(crate) media: Arc<dyn MediaStore>,
     pub(crate) guard: Arc<dyn OutboundGuard>,
     pub(crate) http: reqwest::Client,
     pub(crate) tls: Arc<rustls::ClientConfig>,
     /// In front of streamed messages.
     pub(crate) large_sends: Arc<Semaphore>,
+    /// In front of sessions that are being opened.
+    pub(crate) starts: Arc<Semaphore>,
     pub(crate) smtp_plain_hosts: Vec<String>,
     pub(crate) limits: Limits,
 }
@@ -43,8 +46,6 @@ pub(crate) struct Context {
     pub(crate) grants: Grants,
     pub(crate) hosts: Hosts,
     secrets: std::collections::BTreeMap<String, String>,
-    /// The files of the messages that it is sending.
-    pub(crate) media: Handed,
     pub(crate) smtp: SmtpState,
     pub(crate) session: Session,
 }
@@ -60,8 +61,17 @@ impl Context {
         secrets: std::collections::BTreeMap<String, String>,
         session: Session,
     ) -> Self {
-        let (media, smtp) = (Handed::default(), SmtpState::default());
-        Self { index, id, tenant, grants, hosts, secrets, media, smtp, session }
+        Self { index, id, tenant, grants, hosts, secrets, smtp: SmtpState::default(), session }
+    }
+
+    /// The files of the messages that it is sending.
+    pub(crate) fn media(&self) -> &Handed {
+        &self.session.line.media
+    }
+
+    /// The secret fields, for its successor.
+    pub(crate) fn secrets(&self) -> &std::collections::BTreeMap<String, String> {
+        &self.secrets
     }
 
     /// A secret field of the configuration. `Err` holds what to tell the plugin.

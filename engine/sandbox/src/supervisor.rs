@@ -1,123 +1,231 @@
-//! Keeps a connector running: starts its actor again after a failure with a growing pause, and answers what comes meanwhile.
+//! Keeps a connector running: starts its instance again after a failure with a growing pause, puts the next assignment in the
+//! place of the one before, and answers what comes meanwhile.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use pombo_domain::ports::SessionState;
-use tokio::sync::mpsc;
+use parking_lot::Mutex;
+use pombo_domain::ports::{ConnectorSpec, SessionState};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use wasmtime::Engine;
 
-use crate::actor::{Ended, Job, serve};
+use crate::actor::{Ended, FAREWELL, serve};
 use crate::backoff::Backoff;
+use crate::jobs::{Operate, Queues, Send};
+use crate::limits::OPERATIONS_WAITING;
 use crate::registry::ConnectorPlugin;
 use crate::state::{Context, Services};
 
+/// So long a connector may hold its turn to open its session.
+const TURN: Duration = Duration::from_secs(5);
+
+/// A plugin with a specification: what an instance is made of.
+pub(crate) struct Assignment {
+    pub(crate) engine: Engine,
+    pub(crate) plugin: Arc<ConnectorPlugin>,
+    pub(crate) services: Arc<Services>,
+    pub(crate) context: Arc<Context>,
+    /// As the plugin gets it.
+    pub(crate) config: String,
+    /// Without its secrets, which the context holds: to make the next assignment of.
+    pub(crate) spec: ConnectorSpec,
+    /// Dropped when the assignment before is gone, or when this one will never begin.
+    pub(crate) before: Mutex<Option<oneshot::Sender<()>>>,
+}
+
+/// What a supervisor is to do.
+pub(crate) struct Control {
+    assignment: Arc<Assignment>,
+    stop: bool,
+}
+
+/// What that means for one assignment's instance.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Orders {
+    /// Another one takes its place.
+    pub(crate) give_way: bool,
+    /// The connector is stopped: what is in the queue is the last.
+    pub(crate) stop: bool,
+}
+
+impl Control {
+    pub(crate) fn orders(&self, to: &Assignment) -> Orders {
+        Orders { give_way: !std::ptr::eq(&*self.assignment, to), stop: self.stop }
+    }
+}
+
 /// A connector that runs, or is about to again.
 pub(crate) struct Running {
-    pub(crate) jobs: mpsc::Sender<Job>,
-    pub(crate) context: Arc<Context>,
-    pub(crate) needs_session: bool,
+    pub(crate) sends: mpsc::Sender<Send>,
+    pub(crate) operations: mpsc::Sender<Operate>,
+    pub(crate) assignment: Arc<Assignment>,
+    control: watch::Sender<Control>,
     task: JoinHandle<()>,
 }
 
 impl Running {
-    /// Starts it; after `before` has ended, where there is one whose session must be gone first.
-    pub(crate) fn start(
-        engine: Engine,
-        plugin: Arc<ConnectorPlugin>,
-        services: Arc<Services>,
-        context: Arc<Context>,
-        config: String,
-        before: Option<JoinHandle<()>>,
-    ) -> Self {
+    pub(crate) fn start(assignment: Assignment) -> Self {
+        let assignment = Arc::new(assignment);
         // As many as may run: a caller beyond that waits, and whoever is slow is so to its own callers only.
-        let (jobs, queue) = mpsc::channel(usize::from(plugin.description.max_in_flight));
-        let needs_session = plugin.description.needs_session;
-        let supervised = Supervised { engine, plugin, services, context: context.clone(), config, jobs: queue };
-        let task = tokio::spawn(async move {
-            if let Some(before) = before {
-                // Ended, by itself or by abortion.
-                let _ = before.await;
-            }
-            supervised.run().await;
-        });
-        Self { jobs, context, needs_session, task }
+        let (sends, send_queue) = mpsc::channel(usize::from(assignment.plugin.description.max_in_flight));
+        let (operations, operation_queue) = mpsc::channel(OPERATIONS_WAITING);
+        let (control, orders) = watch::channel(Control { assignment: assignment.clone(), stop: false });
+        let queues = Queues { sends: send_queue, operations: operation_queue };
+        let task = tokio::spawn(Supervisor { queues, control: orders }.run());
+        Self { sends, operations, assignment, control, task }
+    }
+
+    /// Another assignment in the place of this one, whose instance is gone before the other's is made. What is in the queues
+    /// waits meanwhile.
+    pub(crate) fn replace(&mut self, assignment: Assignment) {
+        self.assignment = Arc::new(assignment);
+        self.control.send_replace(Control { assignment: self.assignment.clone(), stop: false });
     }
 
     /// No more jobs; ends it when its sends are done, or after `drain`. The returned task is that wait.
     pub(crate) fn retire(self, drain: Duration) -> JoinHandle<()> {
-        let Self { jobs, context, task, .. } = self;
-        context.session.mute();
-        drop(jobs);
+        let Self { sends, operations, assignment, control, task } = self;
+        drop((sends, operations));
+        control.send_replace(Control { assignment, stop: true });
         tokio::spawn(async move {
             let abort = task.abort_handle();
             if tokio::time::timeout(drain, task).await.is_err() {
                 abort.abort();
             }
+            drop(control);
         })
     }
 }
 
-struct Supervised {
-    engine: Engine,
-    plugin: Arc<ConnectorPlugin>,
-    services: Arc<Services>,
-    context: Arc<Context>,
-    config: String,
-    jobs: mpsc::Receiver<Job>,
+struct Supervisor {
+    queues: Queues,
+    control: watch::Receiver<Control>,
 }
 
-impl Supervised {
+/// Why an assignment's time is over.
+enum Over {
+    Replaced,
+    Stopped,
+}
+
+impl Supervisor {
     async fn run(mut self) {
-        let limits = &self.services.limits;
+        loop {
+            let assignment = self.control.borrow_and_update().assignment.clone();
+            // Whoever waits for it is told by the drop.
+            drop(assignment.before.lock().take());
+            match self.keep(&assignment).await {
+                Over::Replaced => {}
+                Over::Stopped => return assignment.context.session.set(SessionState::Stopped, None),
+            }
+        }
+    }
+
+    /// Keeps an assignment's instance running until another takes its place.
+    async fn keep(&mut self, assignment: &Assignment) -> Over {
+        let limits = &assignment.services.limits;
+        let context = &assignment.context;
         let mut backoff = Backoff::new(limits.restart_first, limits.restart_max);
         loop {
-            self.context.session.set(SessionState::Connecting);
+            context.session.set(SessionState::Connecting, None);
             let born = Instant::now();
-            let end =
-                serve(&self.engine, &self.plugin, &self.services, &self.context, &self.config, &mut self.jobs).await;
-            let (state, pause) = match end {
-                Ended::Drained => break,
-                Ended::Config(why) => (SessionState::Failing(format!("configuration: {why}")), None),
-                Ended::LoggedOut(why) => (SessionState::Disconnected(format!("logged out: {why}")), None),
+            let pause = match self.live(assignment).await {
+                Ended::Drained => return Over::Stopped,
+                Ended::Replaced => return Over::Replaced,
+                Ended::Config(why) => {
+                    context.session.end(SessionState::Failing(format!("configuration: {why}")));
+                    None
+                }
+                Ended::LoggedOut(why) => {
+                    context.session.end(SessionState::LoggedOut(why));
+                    None
+                }
                 Ended::Failed(why) => {
-                    let pause = backoff.next(born.elapsed(), self.services.entropy.u64());
+                    let pause = backoff.next(born.elapsed(), assignment.services.entropy.u64());
                     tracing::warn!(
-                        plugin = &*self.plugin.name,
-                        connector = %self.context.id,
+                        plugin = &*assignment.plugin.name,
+                        connector = %context.id,
                         reason = why,
                         pause_ms = pause.as_millis() as u64,
                         "a connector's plugin failed and is started again"
                     );
-                    (SessionState::Failing(why), Some(pause))
+                    context.session.set(SessionState::Failing(why), None);
+                    Some(pause)
                 }
             };
-            self.context.session.set(state);
-            if !self.refuse_for(pause).await {
-                break;
+            if let Some(over) = self.rest(assignment, pause).await {
+                return over;
             }
         }
-        self.context.session.set(SessionState::Stopped);
     }
 
-    /// Answers jobs for the pause's time (for ever without one); whether the connector is still wanted.
-    async fn refuse_for(&mut self, pause: Option<Duration>) -> bool {
+    /// One life of the instance, begun in its turn and cut short when it does not give way.
+    async fn live(&mut self, assignment: &Assignment) -> Ended {
+        let mut control = self.control.clone();
+        let turn = assignment.services.starts.clone().acquire_owned();
+        let turn = tokio::select! {
+            biased;
+            _ = given_way(&mut control, assignment) => return Ended::Replaced,
+            turn = turn => turn,
+        };
+        let hold = async {
+            // However it goes, the others are not to wait for long.
+            let _ = tokio::time::timeout(TURN, assignment.context.session.opened()).await;
+            drop(turn);
+            std::future::pending().await
+        };
+        let overdue = async {
+            given_way(&mut control, assignment).await;
+            tokio::time::sleep(assignment.services.limits.drain + FAREWELL).await;
+        };
+        tokio::select! {
+            end = serve(assignment, &mut self.queues, self.control.clone()) => end,
+            () = overdue => Ended::Replaced,
+            end = hold => end,
+        }
+    }
+
+    /// Waits for the pause (for ever without one), and answers what comes unless it may wait too. `Some`: the assignment's
+    /// time is over.
+    async fn rest(&mut self, assignment: &Assignment, pause: Option<Duration>) -> Option<Over> {
+        let mut control = self.control.clone();
+        let line = &assignment.context.session.line;
         let over = async {
             match pause {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None => std::future::pending().await,
             }
         };
-        let mut over = std::pin::pin!(over);
-        loop {
-            tokio::select! {
-                () = &mut over => return true,
-                job = self.jobs.recv() => match job {
-                    Some(job) => job.refuse("the connector is not running"),
-                    None => return false,
-                },
+        let refusing = async {
+            if let Some(until) = line.waits_until().filter(|_| assignment.plugin.description.needs_session) {
+                tokio::select! {
+                    () = tokio::time::sleep_until(until) => {}
+                    () = stopped(&mut self.control) => {}
+                }
             }
+            self.queues.refuse("the connector is not running").await;
+        };
+        tokio::select! {
+            biased;
+            () = given_way(&mut control, assignment) => Some(Over::Replaced),
+            () = over => None,
+            () = refusing => Some(Over::Stopped),
         }
     }
+}
+
+/// Returns when another assignment is to take the place of this one.
+async fn given_way(control: &mut watch::Receiver<Control>, assignment: &Assignment) {
+    if control.wait_for(|now| now.orders(assignment).give_way).await.is_err() {
+        // Nobody commands any more.
+        std::future::pending().await
+    }
+}
+
+/// Returns when the connector is stopped.
+async fn stopped(control: &mut watch::Receiver<Control>) {
+    // Without a commander it is stopped too.
+    let _ = control.wait_for(|now| now.stop).await;
 }

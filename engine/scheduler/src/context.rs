@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::account::Standings;
 use crate::gate::Gate;
 use crate::metrics::Metrics;
 use crate::observer::Notes;
@@ -11,6 +12,7 @@ pub(crate) struct Context {
     pub(crate) ports: Ports,
     pub(crate) options: Options,
     pub(crate) notes: Arc<Notes>,
+    pub(crate) standings: Standings,
     pub(crate) gate: Gate,
     pub(crate) metrics: Metrics,
 }

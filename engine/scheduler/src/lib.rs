@@ -2,10 +2,12 @@
 //!
 //! Layout
 //! - [`Scheduler`], [`Handle`]: starts the tasks; all that the rest of the program sees.
-//! - [`pace`], [`breaker`], [`retry`], [`draw`]: the rules, pure functions of (state, now, seed).
+//! - [`pace`], [`health`], [`session`], [`breaker`], [`retry`], [`draw`]: the rules, pure functions of (state, now, seed).
 //! - [`window`]: the bounded part of a queue that a lane holds; [`gate`]: turns between tenants.
 //! - `observer`: notes what commits mean. Runs on the store's committer thread; never blocks, never commits.
 //! - `lane/`: the task of one connector: `admit`, `claim`, `outcome`, `hold`, `purge`.
+//! - [`Intake`]: what connectors receive and report, made durable by whoever tells it. `account/`: how the accounts behind the
+//!   connectors stand, and the task that pauses them and tells of their sessions.
 //! - `scheduled`: the task that moves what has become due. `recovery`: what was in flight, decided before the lanes start.
 //! - [`webhooks`]: the task that delivers webhooks.
 //!
@@ -14,10 +16,13 @@
 //! Invariant: an attempt is stored before the connector is called, its outcome after. A message that was stored as PROCESSING
 //! and has no outcome is decided by [`retry`]'s rule for a crash, never sent again silently.
 
+mod account;
 pub mod breaker;
 mod context;
 pub mod draw;
 pub mod gate;
+pub mod health;
+mod intake;
 mod lane;
 mod metrics;
 mod observer;
@@ -27,14 +32,16 @@ mod recovery;
 pub mod retry;
 mod scheduled;
 mod scheduler;
+pub mod session;
 mod view;
 pub mod webhooks;
 pub mod window;
 
+pub use intake::Intake;
 pub use metrics::MetricsSnapshot;
 pub use options::{Options, Ports, SigningSecrets, WebhookOptions};
 pub use scheduler::{Handle, Scheduler};
-pub use view::{BreakerView, PaceView};
+pub use view::{BreakerView, HealthView, PaceView};
 
 /// The last instant that a timestamp may name (the year 9999): "all of the scheduled queue".
 const FAR: i64 = 253_402_300_799_999;

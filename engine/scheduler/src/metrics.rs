@@ -80,6 +80,20 @@ counters! {
     promoted,
     /// Messages found with a connector at the start.
     recovered,
+    /// Messages whose outcome was in doubt and that receipts proved sent.
+    proven_sent,
+    /// Batches of connectors' events stored.
+    intake_batches,
+    /// Received messages.
+    intake_messages,
+    /// Receipts of the engine's messages.
+    intake_receipts,
+    /// Events that were told before.
+    intake_repeated,
+    /// Batches of connectors' events that the store refused.
+    intake_refused,
+    /// Connectors paused by their health.
+    health_pauses,
     /// Commits that the store refused.
     store_errors,
     /// Webhook posts answered 2xx.

@@ -2,8 +2,8 @@
 //! never blocks or commits. Memory is bounded by the number of connectors and their windows.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
 use pombo_domain::ConnectorIndex;
@@ -11,6 +11,8 @@ use pombo_domain::model::connector::PaceState;
 use pombo_domain::ports::{CommitObserver, Effect, ScheduledEntry};
 use tokio::sync::Notify;
 
+use crate::account::Standing;
+use crate::account::keeper::Desk;
 use crate::window::Window;
 
 /// What a lane shares with the observer and the handle.
@@ -23,11 +25,12 @@ pub(crate) struct LaneShared {
     /// Somebody says that the connection may work again.
     pub(crate) probe: AtomicBool,
     pub(crate) pace: Mutex<PaceState>,
+    pub(crate) standing: Arc<Standing>,
     pub(crate) in_flight: std::sync::atomic::AtomicUsize,
 }
 
 impl LaneShared {
-    pub(crate) fn new(connector: ConnectorIndex, window: usize, pace: PaceState) -> Self {
+    pub(crate) fn new(connector: ConnectorIndex, window: usize, pace: PaceState, standing: Arc<Standing>) -> Self {
         Self {
             connector,
             window: Mutex::new(Window::new(window)),
@@ -35,6 +38,7 @@ impl LaneShared {
             changed: AtomicBool::new(false),
             probe: AtomicBool::new(false),
             pace: Mutex::new(pace),
+            standing,
             in_flight: std::sync::atomic::AtomicUsize::new(0),
         }
     }
@@ -47,10 +51,14 @@ pub(crate) struct Notes {
     /// Connectors to look at: new, changed, or with work but no lane.
     pub(crate) connectors: Mutex<BTreeSet<ConnectorIndex>>,
     pub(crate) connectors_wake: Notify,
+    /// What concerns accounts; its task goes on while the rest drains.
+    pub(crate) desk: Desk,
     /// The earliest entry that joined the scheduled queue since it was last swept.
     pub(crate) scheduled: Mutex<Option<ScheduledEntry>>,
     pub(crate) scheduled_wake: Notify,
     pub(crate) deliveries_wake: Notify,
+    /// Who else is told: the store has one observer.
+    pub(crate) also: OnceLock<Arc<dyn CommitObserver>>,
     /// Set once: nothing new is begun.
     pub(crate) draining: AtomicBool,
 }
@@ -114,6 +122,9 @@ impl Notes {
 
 impl CommitObserver for Notes {
     fn committed(&self, effects: &[Effect]) {
+        if let Some(also) = self.also.get() {
+            also.committed(effects);
+        }
         let mut rest = effects;
         let mut deliveries = false;
         let mut scheduled: Option<ScheduledEntry> = None;
@@ -134,8 +145,11 @@ impl CommitObserver for Notes {
                         lane.wake.notify_one();
                     }
                     self.look_at(*connector);
+                    self.desk.assess(*connector);
                     1
                 }
+                // No work for the scheduler.
+                Effect::Event(..) => 1,
             };
             rest = &rest[taken..];
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pombo_domain::TenantIndex;
+use pombo_domain::commands::connectors::WriteLocks;
 use pombo_domain::ports::{AttachmentFetcher, Clock, Connectors, Entropy, Renderer, Store, WebhookClient};
 
 use crate::breaker::BreakerPolicy;
@@ -27,6 +28,8 @@ pub struct Ports {
     pub attachments: Arc<dyn AttachmentFetcher>,
     /// What webhooks are signed with.
     pub secrets: Arc<dyn SigningSecrets>,
+    /// The turns in which connectors are changed: the ones that the commands take.
+    pub connector_writes: WriteLocks,
 }
 
 /// The secrets that webhooks are signed with.

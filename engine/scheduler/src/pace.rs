@@ -2,9 +2,12 @@
 //!
 //! Knows no store, no task and no clock. [`PaceRules`] is made anew whenever the connector changes.
 
+use std::borrow::Cow;
+
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use pombo_domain::Timestamp;
+use pombo_domain::commands::pace::MAX_DELAY_MS;
 use pombo_domain::model::connector::{Pace, PaceState, WarmUp};
 
 use crate::draw::between;
@@ -84,6 +87,8 @@ pub struct Today {
 pub struct PaceRules {
     pace: Pace,
     zone: TimeZone,
+    /// Caps are this part of what is set, pauses this part longer.
+    slowed_to: Option<(u32, u32)>,
 }
 
 const DAY_MS: i64 = 86_400_000;
@@ -94,7 +99,37 @@ impl PaceRules {
     /// Rules of `pace`. An unknown time zone counts as UTC (the command that stores a pace refuses one).
     pub fn new(pace: Pace) -> Self {
         let zone = TimeZone::get(&pace.time_zone).unwrap_or(TimeZone::UTC);
-        Self { pace, zone }
+        Self { pace, zone, slowed_to: None }
+    }
+
+    /// The same, slowed to a part of it: caps shrink to `part.0 / part.1`, pauses grow by its inverse.
+    pub fn slowed(&self, part: Option<(u32, u32)>) -> Cow<'_, Self> {
+        match part {
+            None => Cow::Borrowed(self),
+            part => Cow::Owned(Self { slowed_to: part, ..self.clone() }),
+        }
+    }
+
+    /// The shortest and the longest pause between two messages as they are now, ms.
+    pub fn delays_ms(&self) -> (u64, u64) {
+        let grown = |ms: u64| match self.slowed_to {
+            Some((part, whole)) => {
+                (ms.saturating_mul(u64::from(whole)) / u64::from(part.max(1))).min(ms.max(MAX_DELAY_MS))
+            }
+            None => ms,
+        };
+        let (min, max) = (self.pace.delay_min_ms, self.pace.delay_max_ms);
+        (grown(min.min(max)), grown(max.max(min)))
+    }
+
+    fn shrunk(&self, cap: u32) -> u32 {
+        match self.slowed_to {
+            Some((part, whole)) => {
+                let shrunk = u64::from(cap) * u64::from(part) / u64::from(whole.max(1));
+                u32::try_from(shrunk).unwrap_or(u32::MAX).max(1).min(cap)
+            }
+            None => cap,
+        }
     }
 
     /// The pace that these are the rules of.
@@ -183,6 +218,7 @@ impl PaceRules {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
+        let cap = cap.map(|cap| self.shrunk(cap));
         Today { day, sent, cap, warm_up_day: warm_cap.map(|_| warm_day) }
     }
 
@@ -203,7 +239,7 @@ impl PaceRules {
             return Some((Hold::DailyCap, self.next_day(at)));
         }
         if self.has_delay() {
-            let longest = self.pace.delay_max_ms.max(self.pace.delay_min_ms);
+            let (_, longest) = self.delays_ms();
             let next = state.next_at.min(now.plus_ms(i64::try_from(longest).unwrap_or(i64::MAX)));
             if next > at {
                 return Some((Hold::Delay, next));
@@ -247,7 +283,8 @@ impl PaceRules {
             next.first_day = Some(today.day);
         }
         if normal > 0 && self.has_delay() {
-            let pause = between(seed, self.pace.delay_min_ms, self.pace.delay_max_ms);
+            let (shortest, longest) = self.delays_ms();
+            let pause = between(seed, shortest, longest);
             next.next_at = now.plus_ms(i64::try_from(pause).unwrap_or(i64::MAX));
         }
         next

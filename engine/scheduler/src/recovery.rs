@@ -1,5 +1,5 @@
-//! What was with a connector when the process ended, decided before the lanes start: tried again with the same client id where
-//! that cannot send twice, otherwise UNKNOWN.
+//! What was with a connector when the process ended, decided before the lanes start: SENT where receipts prove it, tried again
+//! with the same client id where that cannot send twice, otherwise UNKNOWN.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use pombo_domain::ConnectorIndex;
 use pombo_domain::model::connector::ConnectorStatus;
 use pombo_domain::model::delivery::Delivery;
 use pombo_domain::model::message::Status;
-use pombo_domain::ports::{Batch, Change, StoreResult, Update};
+use pombo_domain::ports::{Batch, Change, SendOutcome, StoreResult, Update};
 
 use crate::context::Context;
 use crate::metrics::Metrics;
@@ -18,6 +18,12 @@ const PAGE: usize = 512;
 /// Decides all messages in flight, or those of one connector (whose lane failed). How many there were.
 pub(crate) async fn recover(context: &Context, only: Option<ConnectorIndex>) -> StoreResult<usize> {
     let store = &context.ports.store;
+    // A lane that failed: receipts may be coming in, and each must see what the other decided.
+    let standing = only.map(|only| context.standings.of(&**store, only));
+    let _turn = match &standing {
+        Some(standing) => Some(standing.turn.lock().await),
+        None => None,
+    };
     let mut idempotent: HashMap<ConnectorIndex, bool> = HashMap::new();
     let mut after = None;
     let mut total = 0;
@@ -45,7 +51,13 @@ pub(crate) async fn recover(context: &Context, only: Option<ConnectorIndex>) -> 
                 due_at: stored.state.due_at,
                 first_due: stored.message.created_at,
             };
-            let next = match retry::verdict(&context.options.retry, Ending::Crash, attempt, now, 0) {
+            let ending = if store.receipts(stored.message.key)?.prove_sent() {
+                Metrics::add(&context.metrics.proven_sent, 1);
+                Ending::Outcome(SendOutcome::Accepted { provider_id: None })
+            } else {
+                Ending::Crash
+            };
+            let next = match retry::verdict(&context.options.retry, ending, attempt, now, 0) {
                 Verdict::Again { reason, due_at, free } => stored.state.retry_later(reason, due_at, free, now),
                 Verdict::Unknown(reason) => stored.state.unknown(reason, now),
                 Verdict::Failed(reason) => stored.state.failed(reason, now),

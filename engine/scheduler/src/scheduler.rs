@@ -8,18 +8,22 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use pombo_domain::ConnectorIndex;
 use pombo_domain::model::connector::ConnectorStatus;
-use pombo_domain::ports::StoreResult;
+use pombo_domain::ports::{CommitObserver, StoreResult};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinSet};
 
+use crate::account::marks::TOLD_PAUSED;
+use crate::account::{Standings, judge_of, keeper};
 use crate::context::Context;
 use crate::gate::Gate;
+use crate::health::HealthLevel;
+use crate::intake::Intake;
 use crate::lane::Lane;
 use crate::metrics::{Metrics, MetricsSnapshot};
 use crate::observer::{LaneShared, Notes};
 use crate::options::{Options, Ports};
 use crate::pace::PaceRules;
-use crate::view::{PaceView, pace_view};
+use crate::view::{PaceView, Situation, pace_view};
 use crate::{recovery, scheduled, webhooks};
 
 /// Deleted connectors are looked for this far past the last listed number, for queues that a crash left half failed.
@@ -33,6 +37,7 @@ pub struct Scheduler;
 pub struct Handle {
     context: Arc<Context>,
     ended: watch::Receiver<bool>,
+    intake: Intake,
     abort: Arc<Mutex<Vec<AbortHandle>>>,
 }
 
@@ -41,6 +46,7 @@ impl Scheduler {
     /// inside the runtime, before traffic.
     pub async fn start(ports: Ports, options: Options) -> StoreResult<Handle> {
         let context = Arc::new(Context {
+            standings: Standings::default(),
             gate: Gate::new(options.turns),
             notes: Arc::new(Notes::default()),
             metrics: Metrics::default(),
@@ -55,8 +61,12 @@ impl Scheduler {
         let (sender, ended) = watch::channel(false);
         let abort = Arc::new(Mutex::new(Vec::new()));
         let supervisor = tokio::spawn(supervise(context.clone(), abort.clone(), sender));
-        abort.lock().push(supervisor.abort_handle());
-        Ok(Handle { context, ended, abort })
+        keeper::look_at_all(&context)?;
+        let (sender, kept) = watch::channel(false);
+        let keeper = tokio::spawn(keep(context.clone(), sender));
+        abort.lock().extend([supervisor.abort_handle(), keeper.abort_handle()]);
+        let intake = Intake::new(context.clone(), kept);
+        Ok(Handle { context, ended, intake, abort })
     }
 }
 
@@ -90,22 +100,57 @@ impl Handle {
         }
     }
 
+    /// Has `observer` told of each commit too, as [`CommitObserver`] says. Once: a second one is not told.
+    pub fn also_tell(&self, observer: Arc<dyn CommitObserver>) {
+        let _ = self.context.notes.also.set(observer);
+    }
+
+    /// What takes the connectors' events. It goes on while this drains, see [`Intake::drain`].
+    pub fn intake(&self) -> Intake {
+        self.intake.clone()
+    }
+
     /// Why the connector's next message waits, and until when; `None` when there is no such connector.
     pub fn pace(&self, connector: ConnectorIndex) -> StoreResult<Option<PaceView>> {
         let Some(stored) = self.context.ports.store.connector(connector)? else { return Ok(None) };
         let rules = PaceRules::new(stored.pace.clone());
         let now = self.context.ports.clock.now();
+        let connectors = &self.context.ports.connectors;
+        let needs_session = connectors.plugin(&stored.plugin).is_some_and(|plugin| plugin.needs_session);
+        let situation = Situation {
+            connector: &stored,
+            session: needs_session.then(|| connectors.session(connector)),
+            judge: judge_of(&self.context.ports, &stored),
+            health: self.context.standings.of(&*self.context.ports.store, connector).health(),
+        };
         let Some(lane) = self.context.notes.lane(connector) else {
             let state = self.context.ports.store.pace_state(connector)?;
-            return Ok(Some(pace_view(&rules, stored.status, &state, now)));
+            return Ok(Some(pace_view(&rules, &situation, &state, now)));
         };
         let state = lane.pace.lock().clone();
-        let mut view = pace_view(&rules, stored.status, &state, now);
+        let mut view = pace_view(&rules, &situation, &state, now);
         view.in_flight = lane.in_flight.load(std::sync::atomic::Ordering::Relaxed);
         let window = lane.window.lock();
         view.queued = window.len();
         view.more_queued = window.more_on_disk();
         Ok(Some(view))
+    }
+
+    /// How many connectors' health is at each level; those without health rules are good.
+    pub fn health_levels(&self) -> StoreResult<[(HealthLevel, usize); 3]> {
+        let mut levels = [(HealthLevel::Good, 0), (HealthLevel::Slowed, 0), (HealthLevel::Paused, 0)];
+        let now = self.context.ports.clock.now();
+        for connector in self.context.ports.store.connectors(None)? {
+            let mut level = HealthLevel::Good;
+            if connector.pace.health.is_some() {
+                let standing = self.context.standings.of(&*self.context.ports.store, connector.index);
+                let judge = judge_of(&self.context.ports, &connector);
+                let paused = connector.status == ConnectorStatus::Paused && standing.health().told == TOLD_PAUSED;
+                level = if paused { HealthLevel::Paused } else { standing.assess(&judge, now).1 };
+            }
+            levels[level as usize].1 += 1;
+        }
+        Ok(levels)
     }
 
     /// What was counted since the start.
@@ -133,6 +178,17 @@ fn connectors_with_work(context: &Context) -> StoreResult<Vec<ConnectorIndex>> {
         }
     }
     Ok(found)
+}
+
+/// Runs the keeper until it is told to end, again where it panics.
+async fn keep(context: Arc<Context>, ended: watch::Sender<bool>) {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(keeper::run(context.clone()));
+    while let Some(Err(error)) = tasks.join_next().await {
+        tracing::error!(%error, "the task that keeps accounts panicked; it starts again");
+        tasks.spawn(keeper::run(context.clone()));
+    }
+    ended.send_replace(true);
 }
 
 /// What a supervised task is.
@@ -211,7 +267,8 @@ impl Supervisor {
             return;
         }
         let pace = Lane::stored_pace(&self.context, &connector);
-        let shared = Arc::new(LaneShared::new(index, self.context.options.window, pace));
+        let standing = self.context.standings.of(&**store, index);
+        let shared = Arc::new(LaneShared::new(index, self.context.options.window, pace, standing));
         // Known to the observer before it reads its queue: an entry that joins is noted, or read, or both.
         self.context.notes.lanes.write().insert(index, shared.clone());
         let lane = Lane::new(self.context.clone(), connector, shared);

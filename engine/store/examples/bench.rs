@@ -116,6 +116,7 @@ fn message(n: u64) -> NewMessage {
         attachments: Vec::new(),
         attachment_url: None,
         variables: Some(format!("{{\"pedido\":{n}}}")),
+        options: MessageOptions::default(),
     }
 }
 
@@ -237,6 +238,88 @@ async fn drain(store: &Arc<DiskStore>, total: usize) -> Result<(), Box<dyn Error
     Ok(())
 }
 
+fn event(n: u64) -> Change {
+    let message = message(n);
+    let body = EventBody::Message(Inbound {
+        provider_id: format!("3EB0{n:016X}"),
+        chat: message.to.clone(),
+        sender: message.to,
+        sender_name: message.contact_name,
+        from_me: false,
+        is_group: false,
+        reply_to: None,
+        mentions: Vec::new(),
+        sent_at: SystemClock.now(),
+        content: InboundContent::Text(message.text),
+    });
+    let id = uuid::Uuid::from_u128(n.into());
+    let event = NewEvent { id, connector: message.connector, at: SystemClock.now(), body };
+    let once = Some(((u128::from(mix(n)) << 64) | u128::from(n)).to_be_bytes());
+    Change::Event(AppendEvent { tenant: TenantIndex(1), event, once })
+}
+
+/// Appends marked events, `size` a batch.
+async fn append(
+    store: &Arc<DiskStore>,
+    numbers: std::ops::Range<u64>,
+    size: u64,
+    writers: u64,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let (started, cpu_before) = (Instant::now(), cpu());
+    let total = numbers.end - numbers.start;
+    let next = Arc::new(AtomicU64::new(numbers.start));
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..writers {
+        let (store, next, end) = (store.clone(), next.clone(), numbers.end);
+        tasks.spawn(async move {
+            loop {
+                let first = next.fetch_add(size, Ordering::Relaxed);
+                if first >= end {
+                    return Ok::<_, StoreError>(());
+                }
+                store.commit(Batch::of((first..first + size).map(event).collect())).await?;
+            }
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done??;
+    }
+    println!(
+        "events, {size} a batch, {writers} writers: {:.0}/s, {:.2} µs CPU each, RSS {} MB",
+        total as f64 / started.elapsed().as_secs_f64(),
+        (cpu() - cpu_before).as_micros() as f64 / total as f64,
+        rss()
+    );
+    Ok(())
+}
+
+/// Reads the log by pages, with a filter that matches nothing, and forgets half of it.
+async fn read_events(store: &Arc<DiskStore>) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let tenant = TenantIndex(1);
+    let last = store.last_event(tenant)?;
+    let nothing = EventFilter { connector: Some(ConnectorIndex(77)), kinds: Vec::new() };
+    for (name, filter) in [("all, pages of 100", EventFilter::default()), ("no match", nothing)] {
+        let (started, mut after, mut calls, mut longest) = (Instant::now(), 0, 0_u32, Duration::ZERO);
+        while after < last {
+            let call = Instant::now();
+            after = store.events(tenant, &filter, after, 100)?.1;
+            longest = longest.max(call.elapsed());
+            calls += 1;
+        }
+        println!(
+            "events read, {name}: {last} in {:.2} s, {calls} calls, the longest {longest:.1?}",
+            started.elapsed().as_secs_f64()
+        );
+    }
+    let (started, half) = (Instant::now(), last as usize / 2);
+    let forgotten = store.forget_events(Timestamp(i64::MAX), half).await?;
+    println!("events forgotten: {forgotten} in {:.2} s", started.elapsed().as_secs_f64());
+    let started = Instant::now();
+    store.events(tenant, &EventFilter::default(), 0, 100)?;
+    println!("first page after forgetting: {:.1?}", started.elapsed());
+    Ok(())
+}
+
 async fn lists(store: &Arc<DiskStore>) -> Result<(), Box<dyn Error + Send + Sync>> {
     let all = store.list_messages(TenantIndex(1), MessageFilter::default(), 0, 1).await?;
     let newest = all.rows.first().map_or(Timestamp(0), |m| m.message.created_at);
@@ -326,6 +409,9 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         singles(&store, 32, 2_000).await?;
         singles(&store, 128, 2_000).await?;
         drain(&store, 200_000).await?;
+        append(&store, 0..total, 1000, 4).await?;
+        append(&store, 2_000_000_000..2_000_064_000, 1, 32).await?;
+        read_events(&store).await?;
         lists(&store).await?;
         println!("RSS {} MB", rss());
         println!("dying without closing");

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::backend::{Backend, KeyRange, Order};
 use crate::codec::{bad_key, decode};
 use crate::keys::{self, Parts, Space};
+use crate::tables::people;
 
 /// A change of the catalog that a commit made.
 #[derive(Clone)]
@@ -54,7 +55,7 @@ impl Catalog {
             catalog.apply(CatalogChange::ApiKey(decode(&row?.1, "API keys")?));
         }
         for row in rows(keys::CONNECTOR) {
-            catalog.apply(CatalogChange::Connector(Arc::new(decode(&row?.1, "connectors")?)));
+            catalog.apply(CatalogChange::Connector(Arc::new(people::parse_connector(&row?.1)?)));
         }
         for row in rows(keys::PACE) {
             let (key, value) = row?;

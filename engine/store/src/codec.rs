@@ -1,11 +1,11 @@
 //! How rows become bytes: one leading format number, then postcard. A type whose fields change gets the next number and a
-//! decoder for the old one; the format fixture in the tests notices a change that forgot it.
+//! decoder for the old one (in `tables/earlier`); the format fixture in the tests notices a change that forgot it.
 
 use pombo_domain::ports::{StoreError, StoreResult};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The present format of every postcard row.
+/// The format of every postcard row whose table has no later one of its own.
 pub(crate) const FORMAT: u8 = 1;
 
 /// Encodes a row.
@@ -20,11 +20,21 @@ pub(crate) fn append<T: Serialize>(header: Vec<u8>, value: &T) -> Vec<u8> {
 
 /// Decodes a row; `what` names the table for the error.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8], what: &str) -> StoreResult<T> {
-    match bytes.split_first() {
-        Some((&FORMAT, body)) => body_of(body, what),
-        Some((&format, _)) => Err(damaged(format!("{what}: unknown row format {format}"))),
-        None => Err(damaged(format!("{what}: an empty row"))),
+    match format_of(bytes, what)? {
+        (FORMAT, body) => body_of(body, what),
+        (format, _) => Err(unknown_format(format, what)),
     }
+}
+
+/// A row's format and what stands behind it.
+pub(crate) fn format_of<'a>(bytes: &'a [u8], what: &str) -> StoreResult<(u8, &'a [u8])> {
+    let (format, body) = bytes.split_first().ok_or_else(|| damaged(format!("{what}: an empty row")))?;
+    Ok((*format, body))
+}
+
+/// A row of a format that this engine does not know.
+pub(crate) fn unknown_format(format: u8, what: &str) -> StoreError {
+    damaged(format!("{what}: unknown row format {format}"))
 }
 
 /// Decodes what stands behind a table's own header.

@@ -16,6 +16,7 @@ use crate::group::{Group, Outcome, Prepared, PreparedChange};
 use crate::memory::Memory;
 use crate::recent::InFlight;
 use crate::search::Search;
+use crate::tables::events::Forgotten;
 use crate::tables::idempotency;
 use crate::tables::meta::{self, Counter};
 
@@ -23,6 +24,7 @@ use crate::tables::meta::{self, Counter};
 pub(crate) enum Request {
     Commit(Prepared, oneshot::Sender<StoreResult<Committed>>),
     Count(Counter, oneshot::Sender<StoreResult<u32>>),
+    Forget(Forgotten, oneshot::Sender<StoreResult<usize>>),
     Close,
 }
 
@@ -30,6 +32,7 @@ pub(crate) enum Request {
 enum Answer {
     Committed(oneshot::Sender<StoreResult<Committed>>, Committed),
     Counted(oneshot::Sender<StoreResult<u32>>, u32),
+    Forgot(oneshot::Sender<StoreResult<usize>>, usize),
 }
 
 impl Answer {
@@ -38,6 +41,7 @@ impl Answer {
         match self {
             Self::Committed(asker, committed) => drop(asker.send(result.clone().map(|()| committed))),
             Self::Counted(asker, number) => drop(asker.send(result.clone().map(|()| number))),
+            Self::Forgot(asker, count) => drop(asker.send(result.clone().map(|()| count))),
         }
     }
 }
@@ -105,6 +109,7 @@ impl Committer {
                         }
                         Err(error) => drop(asker.send(Err(error))),
                     },
+                    Request::Forget(front, asker) => answers.push(Answer::Forgot(asker, group.forget(front))),
                     Request::Close => closing = true,
                 }
                 let room = batches < self.bounds.batches
@@ -140,7 +145,7 @@ impl Committer {
 
     /// Writes a group and makes it visible.
     fn write(&mut self, mut writes: Vec<Write>, outcome: Outcome) -> StoreResult<()> {
-        let Outcome { delta, effects, catalog, inserted, queued, stepped } = outcome;
+        let Outcome { delta, effects, catalog, inserted, queued, stepped, event_ends, event_edges } = outcome;
         {
             let _whole = self.memory.whole.lock();
             let kept = (!delta.0.is_empty()).then(|| self.memory.columns.keep(&delta, &mut writes));
@@ -157,6 +162,7 @@ impl Committer {
             for (queue, key) in &queued {
                 self.memory.frontiers.queued(queue, key);
             }
+            self.memory.events.changed(event_ends, event_edges);
             if !catalog.is_empty() {
                 let mut shared = self.memory.catalog.write();
                 catalog.into_iter().for_each(|change| shared.apply(change));
@@ -190,13 +196,14 @@ impl Committer {
             match request {
                 Request::Commit(_, asker) => drop(asker.send(Err(error.clone()))),
                 Request::Count(_, asker) => drop(asker.send(Err(error.clone()))),
+                Request::Forget(_, asker) => drop(asker.send(Err(error.clone()))),
                 Request::Close => return,
             }
         }
     }
 }
 
-/// How many messages a request touches.
+/// How many messages and events a request touches.
 fn weight(request: &Request) -> usize {
     match request {
         Request::Commit(batch, _) => batch
@@ -204,9 +211,10 @@ fn weight(request: &Request) -> usize {
             .iter()
             .map(|change| match change {
                 PreparedChange::Insert(insert) => insert.messages.len(),
-                PreparedChange::Other(_) => 1,
+                PreparedChange::Event(_) | PreparedChange::Other(_) => 1,
             })
             .sum(),
+        Request::Forget(front, _) => (front.upto - front.first) as usize,
         Request::Count(..) | Request::Close => 1,
     }
 }

@@ -18,12 +18,17 @@ use crate::codec::{bad_key, damaged};
 use crate::columns::tenant::Wanted;
 use crate::columns::word::{self, Pattern};
 use crate::committer::Request;
-use crate::group::{Prepared, PreparedChange, PreparedInsert};
+use crate::group::{Prepared, PreparedChange, PreparedEvent, PreparedInsert};
 use crate::keys::{self, Space};
 use crate::memory::Memory;
 use crate::search::{Search, fold};
 use crate::tables::meta::Counter;
-use crate::tables::{contacts, deliveries, idempotency, imports, kv, messages, queues, states};
+use crate::tables::{
+    contacts, deliveries, events, health, idempotency, imports, kv, messages, queues, receipts, states,
+};
+
+/// Events forgotten by one commit, at most: other commits wait meanwhile.
+const FORGET: usize = 1_000;
 
 /// A store in a folder on disk. Made by [`crate::open`].
 pub struct DiskStore {
@@ -80,6 +85,9 @@ impl DiskStore {
                     .map(|m| (messages::prepare(m), m.external_id.as_deref().map(|id| self.print_of(id))))
                     .collect();
                 PreparedChange::Insert(PreparedInsert { tenant, messages, rows, idempotency })
+            }
+            Change::Event(AppendEvent { tenant, event, once }) => {
+                PreparedChange::Event(PreparedEvent { tenant, row: events::encode(&event, once.as_ref()), once })
             }
             other => PreparedChange::Other(other),
         };
@@ -362,6 +370,52 @@ impl Store for DiskStore {
 
     fn contacts(&self, tenant: TenantIndex, after: Option<Uuid>, limit: usize) -> StoreResult<Vec<Contact>> {
         contacts::list(&*self.memory.backend, tenant, after, limit)
+    }
+
+    fn contact_aliases(&self, tenant: TenantIndex, kind: ContactType, identifier: &str) -> StoreResult<Vec<String>> {
+        contacts::aliases(&*self.memory.backend, tenant, kind, identifier)
+    }
+
+    fn events(
+        &self,
+        tenant: TenantIndex,
+        filter: &EventFilter,
+        after: u64,
+        limit: usize,
+    ) -> StoreResult<(Vec<Event>, u64)> {
+        events::list(&*self.memory.backend, self.memory.events.of(tenant), tenant, filter, after, limit)
+    }
+
+    fn last_event(&self, tenant: TenantIndex) -> StoreResult<u64> {
+        Ok(self.memory.events.of(tenant).next - 1)
+    }
+
+    async fn forget_events(&self, before: Timestamp, limit: usize) -> StoreResult<usize> {
+        let mut forgotten = 0;
+        for tenant in self.memory.events.tenants() {
+            while forgotten < limit {
+                let step = (limit - forgotten).min(FORGET);
+                let log = self.memory.events.of(tenant);
+                let front = events::forgettable(&*self.memory.backend, log, tenant, before, step)?;
+                let Some(front) = front else { break };
+                let found = (front.upto - front.first) as usize;
+                forgotten += self.ask(|asker| Request::Forget(front, asker)).await?;
+                if found < step {
+                    break;
+                }
+            }
+            // Many logs without anything to forget are no reason to hold up the thread.
+            tokio::task::coop::consume_budget().await;
+        }
+        Ok(forgotten)
+    }
+
+    fn receipts(&self, key: MessageKey) -> StoreResult<Receipts> {
+        receipts::read(&*self.memory.backend, key)
+    }
+
+    fn health_state(&self, connector: ConnectorIndex) -> StoreResult<HealthState> {
+        health::read(&*self.memory.backend, connector)
     }
 
     fn import(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Import>> {

@@ -40,6 +40,7 @@ impl Fjall {
             keyspace(Space::ALL[4])?,
             keyspace(Space::ALL[5])?,
             keyspace(Space::ALL[6])?,
+            keyspace(Space::ALL[7])?,
         ];
         Ok(Self { database, spaces })
     }
@@ -53,7 +54,9 @@ impl Fjall {
 fn settings(options: &Options, space: Space) -> KeyspaceCreateOptions {
     let memtable = match space {
         Space::Messages => options.memtable_bytes,
-        Space::States | Space::Queues | Space::Deliveries | Space::Columns | Space::Kv => options.memtable_bytes / 2,
+        Space::States | Space::Queues | Space::Deliveries | Space::Columns | Space::Kv | Space::Events => {
+            options.memtable_bytes / 2
+        }
         Space::Documents => options.memtable_bytes / 4,
     };
     KeyspaceCreateOptions::default()

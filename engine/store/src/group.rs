@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use pombo_domain::ids::message_id;
-use pombo_domain::model::{Delivery, Message, MessageState, NewMessage, Status};
+use pombo_domain::model::{Delivery, EventKey, Message, MessageState, NewMessage, Status};
 use pombo_domain::ports::{
     Change, Committed, Conflict, Effect, Entropy, NewIdempotency, StoreError, StoreResult, Update,
 };
@@ -23,9 +23,12 @@ use crate::keys::{self, Space};
 use crate::memory::Memory;
 use crate::recent::InFlight;
 use crate::staged::Staged;
+use crate::tables::events::{Forgotten, Mark};
 use crate::tables::queues::Queue;
 use crate::tables::states::Place;
-use crate::tables::{contacts, deliveries, idempotency, imports, kv, messages, people, queues, states};
+use crate::tables::{
+    contacts, deliveries, health, idempotency, imports, kv, messages, people, queues, receipts, states,
+};
 
 /// The longest variable part of a key.
 const LONGEST_KEY: usize = 4096;
@@ -39,6 +42,7 @@ pub(crate) struct Prepared {
 #[expect(clippy::large_enum_variant, reason = "a batch of many steps is one allocation this way")]
 pub(crate) enum PreparedChange {
     Insert(PreparedInsert),
+    Event(PreparedEvent),
     Other(Change),
 }
 
@@ -50,6 +54,12 @@ pub(crate) struct PreparedInsert {
     pub(crate) idempotency: Option<NewIdempotency>,
 }
 
+pub(crate) struct PreparedEvent {
+    pub(crate) tenant: TenantIndex,
+    pub(crate) row: Vec<u8>,
+    pub(crate) once: Option<Mark>,
+}
+
 /// The group.
 pub(crate) struct Group<'a> {
     memory: &'a Memory,
@@ -59,6 +69,8 @@ pub(crate) struct Group<'a> {
     in_flight: &'a InFlight,
     tails: HashMap<TenantIndex, (u64, Timestamp)>,
     kv_bytes: HashMap<ConnectorIndex, u64>,
+    /// Events of the present batch so far.
+    events: usize,
     pub(crate) outcome: Outcome,
 }
 
@@ -74,6 +86,10 @@ pub(crate) struct Outcome {
     pub(crate) queued: Vec<(Queue, Bytes)>,
     /// Messages that made a step, with their rank and new state.
     pub(crate) stepped: Vec<(MessageKey, u8, MessageState)>,
+    /// The next event number of each tenant that got events.
+    pub(crate) event_ends: HashMap<TenantIndex, u64>,
+    /// The first event of each tenant that forgot some.
+    pub(crate) event_edges: HashMap<TenantIndex, u64>,
 }
 
 /// Lengths to cut back to when a batch fails.
@@ -98,6 +114,7 @@ impl<'a> Group<'a> {
             staged: Staged::new(&*memory.backend),
             tails: HashMap::new(),
             kv_bytes: HashMap::new(),
+            events: 0,
             outcome: Outcome::default(),
         }
     }
@@ -105,6 +122,7 @@ impl<'a> Group<'a> {
     /// Adds a batch that arrived by `now`, or leaves the group as it was.
     pub(crate) fn add(&mut self, batch: Prepared, now: Timestamp) -> StoreResult<Committed> {
         self.now = now;
+        self.events = 0;
         let marks = Marks {
             delta: self.outcome.delta.0.len(),
             effects: self.outcome.effects.len(),
@@ -120,7 +138,12 @@ impl<'a> Group<'a> {
             if let Err(error) = self.change(change, batch.skip_stale, &mut committed) {
                 self.staged.take_back();
                 self.outcome.delta.0.truncate(marks.delta);
-                self.outcome.effects.truncate(marks.effects);
+                // The last one taken back of each tenant is the first it had appended.
+                for effect in self.outcome.effects.drain(marks.effects..).rev() {
+                    if let Effect::Event(tenant, serial) = effect {
+                        self.outcome.event_ends.insert(tenant, serial);
+                    }
+                }
                 self.outcome.catalog.truncate(marks.catalog);
                 self.outcome.inserted.truncate(marks.inserted);
                 self.outcome.queued.truncate(marks.queued);
@@ -137,11 +160,12 @@ impl<'a> Group<'a> {
     fn change(&mut self, change: PreparedChange, skip_stale: bool, committed: &mut Committed) -> StoreResult<()> {
         let change = match change {
             PreparedChange::Insert(insert) => return self.insert(insert, committed),
+            PreparedChange::Event(event) => return self.event(event, committed),
             PreparedChange::Other(change) => change,
         };
         let catalog = &mut self.outcome.catalog;
         match change {
-            Change::Insert(_) => return Err(damaged("an insert that was not prepared")),
+            Change::Insert(_) | Change::Event(_) => return Err(damaged("a change that was not prepared")),
             Change::Update(update) => return self.update(update, skip_stale, committed),
             Change::Delivery(delivery) => return self.delivery(&delivery),
             Change::Tenant(tenant) => {
@@ -181,6 +205,18 @@ impl<'a> Group<'a> {
                 let bytes = kv::write(&mut self.staged, connector, writes, before)?;
                 self.kv_bytes.insert(connector, bytes);
                 catalog.push(CatalogChange::KvBytes(connector, bytes));
+            }
+            Change::Receipts(key, row) => {
+                if self.memory.columns.word(key).is_none() {
+                    return Err(StoreError::Conflict(Conflict::Message(key)));
+                }
+                receipts::put(&mut self.staged, key, &row);
+            }
+            Change::Health(connector, state) => health::put(&mut self.staged, connector, &state),
+            Change::ContactAlias { tenant, kind, alias, identifier } => {
+                check_key(&alias)?;
+                check_key(&identifier)?;
+                contacts::put_alias(&mut self.staged, tenant, kind, &alias, &identifier)?;
             }
         }
         Ok(())
@@ -272,6 +308,47 @@ impl<'a> Group<'a> {
             Some(delivery) => self.delivery(&delivery),
             None => Ok(()),
         }
+    }
+
+    fn event(&mut self, event: PreparedEvent, committed: &mut Committed) -> StoreResult<()> {
+        let PreparedEvent { tenant, row, once } = event;
+        let place = self.events;
+        self.events += 1;
+        let serial = match self.outcome.event_ends.get(&tenant) {
+            Some(next) => *next,
+            None => self.memory.events.of(tenant).next,
+        };
+        if let Some(mark) = once {
+            let mark = keys::event_mark(tenant, &mark).bytes();
+            if self.staged.get(Space::Events, &mark)?.is_some() {
+                committed.repeated.push(place);
+                return Ok(());
+            }
+            self.staged.put(Space::Events, mark, serial.to_be_bytes().to_vec());
+        }
+        self.staged.fresh(Space::Events, keys::event(EventKey { tenant, serial }).bytes(), row);
+        self.outcome.event_ends.insert(tenant, serial + 1);
+        self.outcome.effects.push(Effect::Event(tenant, serial));
+        Ok(())
+    }
+
+    /// Forgets the front of a log, unless somebody else forgot of it since it was looked at; how many events.
+    pub(crate) fn forget(&mut self, front: Forgotten) -> usize {
+        let Forgotten { tenant, first, upto, marks } = front;
+        let edge = self.outcome.event_edges.get(&tenant).copied().unwrap_or(self.memory.events.of(tenant).first);
+        if edge != first {
+            return 0;
+        }
+        for serial in first..upto {
+            self.staged.delete(Space::Events, keys::event(EventKey { tenant, serial }).bytes());
+        }
+        for mark in marks {
+            self.staged.delete(Space::Events, keys::event_mark(tenant, &mark).bytes());
+        }
+        self.staged.put(Space::Events, keys::event_edge(tenant).bytes(), upto.to_be_bytes().to_vec());
+        self.outcome.event_edges.insert(tenant, upto);
+        self.staged.keep();
+        (upto - first) as usize
     }
 
     /// A message's rank and present state, from the nearest place that knows it.

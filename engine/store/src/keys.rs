@@ -29,13 +29,20 @@
 //!             1a tenant:4 key:32                                         → idempotency record
 //!             1b at:8 tenant:4 key:32                                    → nothing       (idempotency records by time)
 //!             1c connector:4                                             → bytes of its kv
+//!             1d connector:4                                             → health counts
+//!             1e tenant:4 kind:1 alias                                   → identifier    (another address of a contact)
+//!             1f tenant:4 kind:1 length:2 identifier alias               → nothing       (the aliases of an identifier)
 //! kv          connector:4 key                                            → value
+//! events      01 tenant:4 number:8                                       → event         (written once; numbers from 1)
+//!             02 tenant:4 mark:16                                        → number:8      (goes with its event)
+//!             03 tenant:4                                                → number:8      (the first event not forgotten)
+//!             04 tenant:4 serial:5                                       → receipts of a message
 //! ```
 //!
 //! Messages with a connector need no key of their own: the packed columns are that index (status PROCESSING).
 
 use pombo_domain::model::message::ReadyOrder;
-use pombo_domain::model::{ContactType, DeliveryKey, DeliveryStatus};
+use pombo_domain::model::{ContactType, DeliveryKey, DeliveryStatus, EventKey};
 use pombo_domain::ports::ScheduledEntry;
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 use uuid::Uuid;
@@ -53,11 +60,20 @@ pub(crate) enum Space {
     Columns = 4,
     Documents = 5,
     Kv = 6,
+    Events = 7,
 }
 
 impl Space {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Messages, Self::States, Self::Queues, Self::Deliveries, Self::Columns, Self::Documents, Self::Kv];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Messages,
+        Self::States,
+        Self::Queues,
+        Self::Deliveries,
+        Self::Columns,
+        Self::Documents,
+        Self::Kv,
+        Self::Events,
+    ];
     /// Its stored name.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -68,6 +84,7 @@ impl Space {
             Self::Columns => "columns",
             Self::Documents => "documents",
             Self::Kv => "kv",
+            Self::Events => "events",
         }
     }
 }
@@ -97,6 +114,14 @@ pub(crate) const IMPORT_TIME: u8 = 0x19;
 pub(crate) const IDEMPOTENCY: u8 = 0x1a;
 pub(crate) const IDEMPOTENCY_TIME: u8 = 0x1b;
 pub(crate) const KV_BYTES: u8 = 0x1c;
+pub(crate) const HEALTH: u8 = 0x1d;
+pub(crate) const CONTACT_ALIAS: u8 = 0x1e;
+pub(crate) const CONTACT_ALIASES: u8 = 0x1f;
+
+pub(crate) const EVENT: u8 = 0x01;
+pub(crate) const EVENT_MARK: u8 = 0x02;
+pub(crate) const EVENT_EDGE: u8 = 0x03;
+pub(crate) const RECEIPTS: u8 = 0x04;
 
 /// A fixed-size key under construction, on the stack.
 pub(crate) struct Key {
@@ -293,13 +318,73 @@ pub(crate) fn user_email(email: &str) -> Bytes {
     long(USER_EMAIL, &[], email.as_bytes())
 }
 
-/// Key of a document that has a connector's number: [`CONNECTOR`], [`PACE`], [`KV_BYTES`].
+/// Key of a document that has a connector's number: [`CONNECTOR`], [`PACE`], [`KV_BYTES`], [`HEALTH`].
 pub(crate) fn of_connector(tag: u8, connector: ConnectorIndex) -> Key {
     Key::tag(tag).u32(connector.0)
 }
 
 pub(crate) fn contact(tenant: TenantIndex, kind: ContactType, identifier: &str) -> Bytes {
     long(CONTACT, &Key::new().u32(tenant.0).u8(contact_kind(kind)), identifier.as_bytes())
+}
+
+pub(crate) fn contact_alias(tenant: TenantIndex, kind: ContactType, alias: &str) -> Bytes {
+    long(CONTACT_ALIAS, &Key::new().u32(tenant.0).u8(contact_kind(kind)), alias.as_bytes())
+}
+
+/// What all aliases of an identifier start with; the length keeps `ab` + `c` apart from `a` + `bc`.
+pub(crate) fn contact_aliases(tenant: TenantIndex, kind: ContactType, identifier: &str) -> Vec<u8> {
+    let fixed = Key::tag(CONTACT_ALIASES).u32(tenant.0).u8(contact_kind(kind));
+    let mut key = fixed.to_vec();
+    key.extend_from_slice(&(identifier.len() as u16).to_be_bytes());
+    key.extend_from_slice(identifier.as_bytes());
+    key
+}
+
+pub(crate) fn contact_alias_of(tenant: TenantIndex, kind: ContactType, identifier: &str, alias: &str) -> Bytes {
+    let mut key = contact_aliases(tenant, kind, identifier);
+    key.extend_from_slice(alias.as_bytes());
+    Bytes::from(key)
+}
+
+/// Tenant, kind and alias of a [`CONTACT_ALIAS`] key.
+pub(crate) fn parse_contact_alias(key: &[u8]) -> Option<(TenantIndex, ContactType, &str)> {
+    let mut parts = Parts(key);
+    parts.u8()?;
+    let tenant = TenantIndex(parts.u32()?);
+    let kind = parse_contact_kind(parts.u8()?)?;
+    Some((tenant, kind, std::str::from_utf8(parts.0).ok()?))
+}
+
+pub(crate) fn events_of(tenant: TenantIndex) -> Key {
+    Key::tag(EVENT).u32(tenant.0)
+}
+
+pub(crate) fn event(key: EventKey) -> Key {
+    events_of(key.tenant).u64(key.serial)
+}
+
+pub(crate) fn parse_event(key: &[u8]) -> Option<EventKey> {
+    let mut parts = Parts(key);
+    parts.u8()?;
+    Some(EventKey { tenant: TenantIndex(parts.u32()?), serial: parts.u64()? })
+}
+
+pub(crate) fn event_mark(tenant: TenantIndex, mark: &[u8; 16]) -> Key {
+    Key::tag(EVENT_MARK).u32(tenant.0).raw(mark)
+}
+
+pub(crate) fn event_edge(tenant: TenantIndex) -> Key {
+    Key::tag(EVENT_EDGE).u32(tenant.0)
+}
+
+pub(crate) fn receipts(key: MessageKey) -> Key {
+    Key::tag(RECEIPTS).u32(key.tenant.0).serial(key.serial)
+}
+
+pub(crate) fn parse_receipts(key: &[u8]) -> Option<MessageKey> {
+    let mut parts = Parts(key);
+    parts.u8()?;
+    parts.message()
 }
 
 /// The stored number of a contact type.

@@ -1,4 +1,4 @@
-//! The store of Pombo: records, queues, outbox and documents in one folder, over an ordered key space.
+//! The store of Pombo: records, queues, outbox, event logs and documents in one folder, over an ordered key space.
 //!
 //! Layout
 //! - [`keys`]: the registry of key spaces and prefixes, with the schema drawn; `tables/`: one file per table.
@@ -188,6 +188,7 @@ fn open_over(
     let io = |source| Error::Io { path: path.to_owned(), source };
     let columns = Arc::new(columns::Columns::open(&*backend, options.column_log_bytes)?);
     let catalog = catalog::Catalog::open(&*backend)?;
+    let events = tables::events::Logs::open(&*backend)?;
     let limits = search::Limits { memory: options.search_bytes, segment: options.search_segment_bytes };
     let search = search::Search::start(path.join("search"), limits, backend.clone(), columns.clone());
     let search = Arc::new(search.map_err(io)?);
@@ -196,6 +197,7 @@ fn open_over(
         columns,
         catalog: RwLock::new(catalog),
         frontiers: tables::queues::Frontiers::default(),
+        events,
         health: RwLock::new(StoreHealth::Good),
         observer: RwLock::new(None),
         whole: Mutex::new(()),

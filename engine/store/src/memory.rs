@@ -10,6 +10,7 @@ use crate::backend::Backend;
 use crate::catalog::Catalog;
 use crate::columns::Columns;
 use crate::recent::Births;
+use crate::tables::events::Logs;
 use crate::tables::queues::Frontiers;
 
 /// The shared part of a store.
@@ -18,6 +19,7 @@ pub(crate) struct Memory {
     pub(crate) columns: Arc<Columns>,
     pub(crate) catalog: RwLock<Catalog>,
     pub(crate) frontiers: Frontiers,
+    pub(crate) events: Logs,
     pub(crate) health: RwLock<StoreHealth>,
     pub(crate) observer: RwLock<Option<Arc<dyn CommitObserver>>>,
     /// Held from a group's write until memory shows it; whoever compares disk and memory takes it.

@@ -4,14 +4,14 @@
 use std::io::{self, Write};
 
 use pombo_domain::model::message::Position;
-use pombo_domain::model::{ApiKey, Connector, Contact, Import, Tenant, User};
+use pombo_domain::model::{ApiKey, Contact, Import, Tenant, User};
 use pombo_domain::ports::StoreResult;
 
 use crate::DiskStore;
 use crate::backend::{Bytes, KeyRange, Order};
 use crate::codec::{bad_key, decode};
 use crate::keys::{self, Parts, Space};
-use crate::tables::{deliveries, messages, states};
+use crate::tables::{contacts, deliveries, events, messages, people, states};
 
 /// Something that must not be shown, still comparable.
 fn veiled(bytes: &[u8]) -> String {
@@ -94,6 +94,10 @@ impl DiskStore {
             let connector = Parts(&key).u32().ok_or_else(|| other(bad_key("kv")))?;
             writeln!(out, "kv connector={connector} key={} value={}", veiled(&key[4..]), veiled(&value))?;
         }
+        for row in self.rows(Space::Events) {
+            let (key, value) = row.map_err(other)?;
+            writeln!(out, "{}", event_row(&key, &value).map_err(other)?)?;
+        }
         Ok(())
     }
 
@@ -140,6 +144,41 @@ impl DiskStore {
     }
 }
 
+/// A line of the event logs and the receipts.
+fn event_row(key: &Bytes, value: &Bytes) -> StoreResult<String> {
+    let bad = || bad_key("events");
+    Ok(match key[0] {
+        keys::EVENT => {
+            let key = keys::parse_event(key).ok_or_else(bad)?;
+            let head = events::head(value)?.0;
+            format!(
+                "event {}/{} id={} at={} connector={} {} marked={} row={}",
+                key.tenant.0,
+                key.serial,
+                head.id,
+                head.at.to_iso(),
+                head.connector.0,
+                head.kind(),
+                head.mark.is_some(),
+                veiled(value)
+            )
+        }
+        keys::EVENT_MARK => {
+            let (event, mark) = events::parse_mark(key, value)?;
+            format!("event-mark {}/{} {}", event.tenant.0, event.serial, veiled(&mark))
+        }
+        keys::EVENT_EDGE => {
+            let tenant = Parts(&key[1..]).u32().ok_or_else(bad)?;
+            format!("event-edge {tenant}/{}", events::parse_number(value)?)
+        }
+        keys::RECEIPTS => {
+            let key = keys::parse_receipts(key).ok_or_else(bad)?;
+            format!("receipts {}/{} row={}", key.tenant.0, key.serial, veiled(value))
+        }
+        _ => return Err(bad()),
+    })
+}
+
 /// A document's line; `None` for second keys, which follow from their rows.
 fn document(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
     let number = || Parts(&key[1..]).u32().ok_or_else(|| bad_key("documents"));
@@ -164,7 +203,7 @@ fn document(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
             format!("api-key {}/{} revoked={revoked} row={}", api_key.tenant.0, api_key.id, veiled(value))
         }
         keys::CONNECTOR => {
-            let connector: Connector = decode(value, "connectors")?;
+            let connector = people::parse_connector(value)?;
             format!(
                 "connector {} id={} tenant={} plugin={} {:?} row={}",
                 connector.index.0,
@@ -187,6 +226,18 @@ fn document(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
                 veiled(value)
             )
         }
+        keys::CONTACT_ALIAS => {
+            let (tenant, kind, alias) = keys::parse_contact_alias(key).ok_or_else(|| bad_key("contacts"))?;
+            let identifier = contacts::parse_identifier(value)?;
+            format!(
+                "contact-alias {} {} {} of {}",
+                tenant.0,
+                kind.as_str(),
+                veiled(alias.as_bytes()),
+                veiled(identifier.as_bytes())
+            )
+        }
+        keys::HEALTH => format!("health connector={} row={}", number()?, veiled(value)),
         keys::IMPORT => {
             let import: Import = decode(value, "imports")?;
             format!(

@@ -12,7 +12,7 @@ use crate::codec::bad_key;
 use crate::columns::block::Row;
 use crate::columns::word;
 use crate::keys::{self, Space};
-use crate::tables::{deliveries, messages, people, queues, states};
+use crate::tables::{contacts, deliveries, events, health, messages, people, queues, receipts, states};
 
 /// More problems than this are only counted.
 const MOST: usize = 100;
@@ -37,6 +37,8 @@ impl DiskStore {
         self.verify_messages(&mut problems)?;
         self.verify_deliveries(&mut problems)?;
         self.verify_documents(&mut problems)?;
+        self.verify_aliases(&mut problems)?;
+        self.verify_events(&mut problems)?;
         if problems.more > 0 {
             problems.found.push(format!("and {} more", problems.more));
         }
@@ -174,6 +176,79 @@ impl DiskStore {
         for (connector, counted) in &catalog.kv_bytes {
             if bytes.get(&connector.0).copied().unwrap_or(0) != *counted {
                 problems.add(|| format!("the kv of connector {} is counted wrongly", connector.0));
+            }
+        }
+        for row in backend.scan(Space::Documents, KeyRange::prefix(&[keys::HEALTH]), Order::Forward) {
+            health::parse(&row?.1)?;
+        }
+        Ok(())
+    }
+
+    fn verify_aliases(&self, problems: &mut Problems) -> StoreResult<()> {
+        let backend = &*self.memory.backend;
+        let mut expected = BTreeSet::new();
+        for row in backend.scan(Space::Documents, KeyRange::prefix(&[keys::CONTACT_ALIAS]), Order::Forward) {
+            let (key, identifier) = row?;
+            let (tenant, kind, alias) = keys::parse_contact_alias(&key).ok_or_else(|| bad_key("contacts"))?;
+            expected.insert(keys::contact_alias_of(tenant, kind, contacts::parse_identifier(&identifier)?, alias));
+        }
+        for row in backend.scan(Space::Documents, KeyRange::prefix(&[keys::CONTACT_ALIASES]), Order::Forward) {
+            let (key, _) = row?;
+            if !expected.remove(&key) {
+                problems.add(|| format!("a contact's alias ({} bytes) names another identifier", key.len()));
+            }
+        }
+        if !expected.is_empty() {
+            problems.add(|| format!("{} aliases are not listed with their identifier", expected.len()));
+        }
+        Ok(())
+    }
+
+    fn verify_events(&self, problems: &mut Problems) -> StoreResult<()> {
+        let backend = &*self.memory.backend;
+        let mut next: BTreeMap<TenantIndex, u64> = BTreeMap::new();
+        let mut marked = 0_usize;
+        for row in backend.scan(Space::Events, KeyRange::prefix(&[keys::EVENT]), Order::Forward) {
+            let (key, row) = row?;
+            let key = keys::parse_event(&key).ok_or_else(|| bad_key("events"))?;
+            events::parse(key, &row)?;
+            let expected = next.entry(key.tenant).or_insert_with(|| self.memory.events.of(key.tenant).first);
+            if *expected != key.serial {
+                problems.add(|| format!("{}: event {} follows {}", key.tenant.0, key.serial, *expected));
+            }
+            *expected = key.serial + 1;
+            if let Some(mark) = events::head(&row)?.0.mark {
+                marked += 1;
+                let named = backend.get(Space::Events, &keys::event_mark(key.tenant, &mark))?;
+                if named.is_none_or(|row| row[..] != key.serial.to_be_bytes()) {
+                    problems.add(|| format!("{key:?}: its mark does not name it"));
+                }
+            }
+        }
+        for tenant in self.memory.events.tenants() {
+            let log = self.memory.events.of(tenant);
+            if next.remove(&tenant).unwrap_or(log.first) != log.next {
+                problems.add(|| format!("{}: its events do not end at {}", tenant.0, log.next));
+            }
+            let edge = backend.get(Space::Events, &keys::event_edge(tenant))?;
+            if edge.map_or(Ok(1), |row| events::parse_number(&row))? != log.first {
+                problems.add(|| format!("{}: its events do not begin at {}", tenant.0, log.first));
+            }
+        }
+        for tenant in next.keys() {
+            problems.add(|| format!("{}: events of a log that is not known", tenant.0));
+        }
+        // Each marked event has its mark: as many marks means that each mark has its event.
+        let marks = backend.scan(Space::Events, KeyRange::prefix(&[keys::EVENT_MARK]), Order::Forward).count();
+        if marks != marked {
+            problems.add(|| format!("{marks} marks of {marked} marked events"));
+        }
+        for row in backend.scan(Space::Events, KeyRange::prefix(&[keys::RECEIPTS]), Order::Forward) {
+            let (key, row) = row?;
+            let key = keys::parse_receipts(&key).ok_or_else(|| bad_key("receipts"))?;
+            receipts::parse(&row)?;
+            if self.memory.columns.word(key).is_none() {
+                problems.add(|| format!("{key:?}: receipts of no message"));
             }
         }
         Ok(())

@@ -46,6 +46,11 @@ pub trait Connector: Sized + 'static {
 
     /// Sends one message; called many times at once.
     async fn send(&self, message: Outgoing) -> Outcome;
+
+    /// Does anything but sending; called many times at once. The default offers nothing.
+    async fn operate(&self, _operation: Operation) -> Result<Answer, OperationError> {
+        Err(OperationError::Unsupported("this connector only sends".to_owned()))
+    }
 }
 
 impl Description {
@@ -64,6 +69,7 @@ impl Description {
             idempotent_resend: false,
             max_in_flight: 16,
             needs_session: false,
+            pace: None,
         }
     }
 }
@@ -131,25 +137,42 @@ fn wake<C>(before: Slot<C>) {
     }
 }
 
-#[doc(hidden)]
-pub async fn __send<C: Connector>(slot: &'static LocalKey<RefCell<Slot<C>>>, message: Outgoing) -> Outcome {
+/// The instance, once it has read its configuration; `None` when `run` has returned.
+async fn running<C: Connector>(slot: &'static LocalKey<RefCell<Slot<C>>>) -> Option<Rc<C>> {
     loop {
-        let wait = slot.with_borrow_mut(|slot| match slot {
-            Slot::Running(connector, _) => Ok(connector.clone()),
+        let started = slot.with_borrow_mut(|slot| match slot {
+            Slot::Running(connector, _) => Ok(Some(connector.clone())),
             Slot::Starting(waiting) => {
                 let (tx, rx) = oneshot::channel();
                 waiting.push(tx);
-                Err(Some(rx))
+                Err(rx)
             }
-            Slot::Ended => Err(None),
+            Slot::Ended => Ok(None),
         });
-        match wait {
-            Ok(connector) => return connector.send(message).await,
-            Err(Some(started)) => {
-                let _ = started.await;
-            }
-            Err(None) => return Outcome::Disconnected("the connector has stopped".to_owned()),
+        match started {
+            Ok(found) => return found,
+            // However it ends: the slot says what became of it.
+            Err(started) => drop(started.await),
         }
+    }
+}
+
+#[doc(hidden)]
+pub async fn __send<C: Connector>(slot: &'static LocalKey<RefCell<Slot<C>>>, message: Outgoing) -> Outcome {
+    match running(slot).await {
+        Some(connector) => connector.send(message).await,
+        None => Outcome::Disconnected("the connector has stopped".to_owned()),
+    }
+}
+
+#[doc(hidden)]
+pub async fn __operate<C: Connector>(
+    slot: &'static LocalKey<RefCell<Slot<C>>>,
+    operation: Operation,
+) -> Result<Answer, OperationError> {
+    match running(slot).await {
+        Some(connector) => connector.operate(operation).await,
+        None => Err(OperationError::Disconnected("the connector has stopped".to_owned())),
     }
 }
 
@@ -194,6 +217,11 @@ macro_rules! export_connector {
                 async fn send(message: sdk::Outgoing) -> sdk::Outcome {
                     sdk::__send(&SLOT, message).await
                 }
+                async fn operate(
+                    operation: sdk::Operation,
+                ) -> ::std::result::Result<sdk::Answer, sdk::OperationError> {
+                    sdk::__operate(&SLOT, operation).await
+                }
                 async fn stop() {
                     sdk::__stop(&SLOT).await
                 }
@@ -228,8 +256,10 @@ mod tests {
             client_id: id.into(),
             to: "x".into(),
             contact_name: None,
-            content: Content::Read(String::new()),
+            content: Content::Other((String::new(), String::new())),
             reply_to: None,
+            mentions: Vec::new(),
+            voice_note: false,
             attempt: 1,
             metadata: Vec::new(),
         }
@@ -250,6 +280,19 @@ mod tests {
         assert!(poll(pin!(__stop(&SLOT)).as_mut()).is_ready());
         assert_eq!(poll(run.as_mut()), Poll::Ready(Ok(())));
         assert!(matches!(poll(pin!(__send(&SLOT, message("2"))).as_mut()), Poll::Ready(Outcome::Disconnected(_))));
+        let late = poll(pin!(__operate(&SLOT, Operation::Groups)).as_mut());
+        assert!(matches!(late, Poll::Ready(Err(OperationError::Disconnected(_)))), "{late:?}");
+    }
+
+    #[test]
+    fn an_operation_that_is_not_offered_is_said_to_be_so() {
+        thread_local!(static SLOT: RefCell<Slot<Echo>> = const { RefCell::new(Slot::new()) });
+        let mut early = pin!(__operate(&SLOT, Operation::Groups));
+        assert!(poll(early.as_mut()).is_pending());
+        let mut run = pin!(__run(&SLOT, "c".into()));
+        assert!(poll(run.as_mut()).is_pending());
+        let answer = poll(early.as_mut());
+        assert!(matches!(answer, Poll::Ready(Err(OperationError::Unsupported(_)))), "{answer:?}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Never log message bodies, addresses or secrets.
 
 /// How much a line matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Steps of a protocol.
     Trace,
@@ -33,6 +33,28 @@ pub fn log(level: Level, target: &str, text: &str) {
     }
     #[cfg(not(target_arch = "wasm32"))]
     eprintln!("[{level:?}] {target}: {text}");
+}
+
+/// The least important level that the engine keeps now. Lines below it need not be made: see [`kept`].
+pub fn max_level() -> Level {
+    #[cfg(target_arch = "wasm32")]
+    {
+        use crate::imports::log::Level as Host;
+        match crate::imports::log::max_level() {
+            Host::Trace => Level::Trace,
+            Host::Debug => Level::Debug,
+            Host::Info => Level::Info,
+            Host::Warn => Level::Warn,
+            Host::Error => Level::Error,
+        }
+    }
+    #[cfg(not(target_arch = "wasm32"))]
+    Level::Trace
+}
+
+/// Whether a line at `level` is kept now. Ask before making an expensive one.
+pub fn kept(level: Level) -> bool {
+    level >= max_level()
 }
 
 /// [`log`] at [`Level::Debug`].

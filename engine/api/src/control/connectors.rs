@@ -40,7 +40,7 @@ pub(super) struct CreateConnector {
     plugin: String,
     /// What the plugin's `configSchema` asks for, secrets included.
     config: BTreeMap<String, Value>,
-    /// How fast it may send; no limits where left out.
+    /// How fast it may send; where left out, as the plugin says (see the list of plugins), else without limits.
     #[oai(nullable)]
     pace: Option<Pace>,
 }
@@ -101,6 +101,12 @@ pub(super) enum SessionStatus {
     Disconnected,
     /// Waits for somebody to scan a QR code.
     QrCode,
+    /// Waits for somebody to type a code on the account's device.
+    PairingCode,
+    /// There is no session; somebody must open one.
+    Unpaired,
+    /// The session was ended for good; somebody must open a new one.
+    LoggedOut,
     /// The plugin failed and restarts with backoff.
     Failing,
 }
@@ -109,10 +115,10 @@ pub(super) enum SessionStatus {
 #[derive(Object)]
 pub(super) struct Session {
     /// How it stands.
-    status: SessionStatus,
+    pub(super) status: SessionStatus,
     /// Why it is not connected.
     #[oai(skip_serializing_if_is_none)]
-    reason: Option<String>,
+    pub(super) reason: Option<String>,
 }
 
 impl From<SessionState> for Session {
@@ -122,8 +128,11 @@ impl From<SessionState> for Session {
             SessionState::Connecting => (SessionStatus::Connecting, None),
             SessionState::Connected => (SessionStatus::Connected, None),
             SessionState::Disconnected(reason) => (SessionStatus::Disconnected, Some(reason)),
-            // The code itself opens a session: only the operation that asks for it gives it out.
+            // The code itself opens a session: only the operations of the session give it out.
             SessionState::QrCode(_) => (SessionStatus::QrCode, None),
+            SessionState::PairingCode(_) => (SessionStatus::PairingCode, None),
+            SessionState::Unpaired(reason) => (SessionStatus::Unpaired, Some(reason)),
+            SessionState::LoggedOut(reason) => (SessionStatus::LoggedOut, Some(reason)),
             SessionState::Failing(reason) => (SessionStatus::Failing, Some(reason)),
         };
         Self { status, reason }

@@ -84,8 +84,10 @@ fn spelt(document: &mut Value) {
     let operations = items.filter_map(Value::as_object_mut).flat_map(Map::values_mut);
     let parameters = operations.filter_map(|operation| operation.get_mut("parameters")?.as_array_mut()).flatten();
     for name in parameters.filter_map(|parameter| parameter.get_mut("name")) {
-        if name.as_str().is_some_and(|name| name.eq_ignore_ascii_case(TENANT_HEADER)) {
-            *name = json!(TENANT_HEADER);
+        for spelling in [TENANT_HEADER, "Idempotency-Key"] {
+            if name.as_str().is_some_and(|name| name.eq_ignore_ascii_case(spelling)) {
+                *name = json!(spelling);
+            }
         }
     }
 }

@@ -338,6 +338,7 @@ fn draft_of(row: MessageRow) -> Draft<'static> {
         connector_id: owned(row.connector_id),
         to: owned(row.to),
         message: owned(row.message),
+        wordless: false,
         subject: owned(row.subject),
         contact_name: owned(row.contact_name),
         message_type: owned(row.message_type),
@@ -351,6 +352,7 @@ fn draft_of(row: MessageRow) -> Draft<'static> {
         attachments: Vec::new(),
         attachment_url: owned(row.attachment_url),
         variables: owned(variables),
+        options: Default::default(),
         problems: Vec::new(),
     }
 }

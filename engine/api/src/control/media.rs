@@ -1,4 +1,4 @@
-//! Section Media: files of messages, by a signed link or with credentials, streamed from disk.
+//! Section Media: files of messages: uploaded for a later message; opened by a signed link or with credentials, streamed from disk.
 //!
 //! What a tenant uploaded is never shown as a page of this origin: it is always a download, its type is not guessed, and
 //! nothing in it may run.
@@ -10,15 +10,16 @@ use poem::http::{HeaderValue, StatusCode, header};
 use poem::web::Data;
 use poem::{Body, IntoResponse, Request, RequestBody, Response};
 use poem_openapi::param::{Path, Query};
-use poem_openapi::payload::{Binary, Payload};
+use poem_openapi::payload::{Binary, Json, Payload};
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
-use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, OpenApi};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, Object, OpenApi};
 use pombo_domain::TenantIndex;
 use uuid::Uuid;
 
 use super::Section;
 use super::credentials::Acting;
-use super::wire::{PathId, READ, Refused};
+use super::uploads::FileBody;
+use super::wire::{BODY, Created, PathId, READ, Refused, WRITE};
 use crate::error::Failure;
 use crate::media_links::LinkQuery;
 use crate::options::ApiState;
@@ -26,6 +27,22 @@ use crate::options::ApiState;
 const FALLBACK_TYPE: &str = "application/octet-stream";
 
 pub(super) struct Media;
+
+/// A file that is here.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+pub(super) struct UploadedFile {
+    /// Its id: goes with name and type into a message's `attachments`.
+    id: Uuid,
+    /// Its name, cleaned.
+    file_name: String,
+    /// Its MIME type, as it was given or guessed from the name.
+    content_type: String,
+    /// Its size in bytes.
+    size: u64,
+    /// Opens it without another credential, for a while.
+    url: String,
+}
 
 /// A credential, or none: then the link must be signed.
 pub(super) struct MaybeActing(Option<TenantIndex>);
@@ -128,6 +145,26 @@ fn disposition(file_name: &str) -> String {
     )
 )]
 impl Media {
+    /// Upload a file
+    ///
+    /// To be sent as an attachment of one or many messages.
+    #[oai(path = "/v1/media", method = "post", operation_id = "upload_media")]
+    async fn upload_media(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        file: FileBody<'_>,
+    ) -> Result<Created<UploadedFile>, Refused<{ READ | BODY | WRITE }>> {
+        let file = file.receive(&state, acting.tenant).await?;
+        Ok(Created::Made(Json(UploadedFile {
+            url: state.media_links.url(acting.tenant, &file, state.commands.ports().clock.now()),
+            id: file.id,
+            file_name: file.file_name,
+            content_type: file.content_type,
+            size: file.size,
+        })))
+    }
+
     /// Download a file of a message
     ///
     /// With the signed link that a message shows, or with credentials and the id alone.

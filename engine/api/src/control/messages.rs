@@ -12,12 +12,14 @@ use pombo_domain::commands::list_messages::{MAX_SEARCH_CHARS, MessageQuery};
 use pombo_domain::commands::message_steps::{MessageView, RenderedMessage, Step};
 use pombo_domain::model;
 use pombo_domain::model::message::{Reason, Resolution};
+use pombo_domain::model::{MessageOptions, Receipts};
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::Section;
 use super::credentials::Acting;
+use super::message_parts::{MessageAct, MessageReceipts, MessageTarget};
 use super::wire::{BODY, CONFLICT, DEFAULT_LIMIT, Instant, OptionalBody, PathId, READ, Refused, WRITE, body};
 use crate::declared::{Param, ParamKind};
 use crate::error::Failure;
@@ -79,11 +81,13 @@ impl From<MessageStatus> for model::Status {
 }
 
 /// A message's category.
-#[derive(Enum, Clone, Copy)]
+#[derive(Enum, Deserialize, Clone, Copy)]
 #[oai(rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum MessageType {
     /// The default.
     #[oai(rename = "GERAL")]
+    #[serde(rename = "GERAL")]
     General,
     /// A notification.
     Notification,
@@ -232,6 +236,16 @@ pub(super) struct Message {
     fetched_attachment: Option<MessageFile>,
     /// Template variables as posted.
     variables: Option<BTreeMap<String, Value>>,
+    /// What it does to another message; absent when it says something new.
+    act: Option<MessageAct>,
+    /// The message that it answers.
+    reply_to: Option<MessageTarget>,
+    /// Addresses mentioned in the text.
+    mentions: Option<Vec<String>>,
+    /// Sound goes as a voice note.
+    voice_note: Option<bool>,
+    /// What the channel reported since it was sent; when one message is asked for.
+    receipts: Option<MessageReceipts>,
     /// Where it is in its life.
     status: MessageStatus,
     /// Why.
@@ -255,7 +269,12 @@ pub(super) struct Message {
 }
 
 impl Message {
-    fn of(view: MessageView, rendered: Option<RenderedMessage>, state: &ApiState) -> Self {
+    pub(super) fn of(
+        view: MessageView,
+        rendered: Option<RenderedMessage>,
+        receipts: Option<Receipts>,
+        state: &ApiState,
+    ) -> Self {
         let MessageView { stored: model::StoredMessage { message, state: now }, connector_id } = view;
         let at = state.commands.ports().clock.now();
         let file = |file: model::Attachment| MessageFile {
@@ -266,6 +285,7 @@ impl Message {
             size: file.size,
         };
         let content = message.content;
+        let MessageOptions { act, reply_to, mentions, voice_note } = content.options;
         Self {
             id: message.id,
             connector_id,
@@ -287,6 +307,11 @@ impl Message {
             fetched_attachment: now.fetched.map(file),
             // Checked to be an object when it was posted.
             variables: content.variables.and_then(|variables| serde_json::from_str(&variables).ok()),
+            act: MessageAct::of(act),
+            reply_to: reply_to.map(MessageTarget::from),
+            mentions: Some(mentions).filter(|mentions| !mentions.is_empty()),
+            voice_note: voice_note.then_some(true),
+            receipts: receipts.map(MessageReceipts::from),
             status: now.status.into(),
             reason: now.reason.map(MessageReason::from),
             revision: now.revision,
@@ -360,7 +385,7 @@ type SteppedWithBody = Result<Json<Message>, Refused<{ READ | BODY | WRITE | CON
 
 async fn step(state: &ApiState, acting: Acting, id: &PathId, step: Step) -> Result<Json<Message>, Failure> {
     let view = state.commands.step_message(acting.tenant, id.of("Message")?, step).await?;
-    Ok(Json(Message::of(view, None, state)))
+    Ok(Json(Message::of(view, None, None, state)))
 }
 
 #[OpenApi(
@@ -418,12 +443,12 @@ impl Messages {
             limit,
         };
         let listing = state.commands.list_messages(acting.tenant, query).await?;
-        let row = |(stored, connector_id)| Message::of(MessageView { stored, connector_id }, None, &state);
+        let row = |(stored, connector_id)| Message::of(MessageView { stored, connector_id }, None, None, &state);
         let meta = PageMeta { total: listing.total, page, limit, pages: listing.pages };
         Ok(Json(MessagePage { data: listing.rows.into_iter().map(row).collect(), meta }))
     }
 
-    /// Get a message, with what its recipient gets
+    /// Get a message, with what its recipient gets and what was reported since
     #[oai(path = "/v1/messages/:id", method = "get", operation_id = "get_message")]
     async fn get_message(
         &self,
@@ -433,7 +458,8 @@ impl Messages {
     ) -> Result<Json<Message>, Refused<READ>> {
         let view = state.commands.get_message(acting.tenant, id.of("Message")?)?;
         let rendered = state.commands.render_message(&view.stored).await;
-        Ok(Json(Message::of(view, rendered, &state)))
+        let receipts = state.commands.message_receipts(&view.stored)?;
+        Ok(Json(Message::of(view, rendered, Some(receipts), &state)))
     }
 
     /// Approve a PENDING_APPROVAL message

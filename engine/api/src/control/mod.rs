@@ -1,32 +1,43 @@
-//! The engine's own API, in the order of its document: who there is (tenants, users, keys), what sends (plugins, connectors),
-//! what is sent (messages, imports, templates), what went out about it (webhook deliveries, files), and how the engine is.
+//! The engine's own API, in the order of its document: who there is (tenants, users, keys), what sends (plugins, connectors,
+//! sessions, pace), what is sent (messages, chats, groups), what happened (events), what else there is about messages (imports,
+//! templates, webhook deliveries, files), and how the engine is.
 //!
 //! Layout
-//! - One file per section, handlers and wire types together. [`import_worker`] runs imports beside the requests.
+//! - One file per section, handlers and wire types together; [`message_parts`] and [`event_bodies`] hold the larger ones, [`uploads`]
+//!   receives files. [`import_worker`] runs imports beside the requests. [`event_signals`] wakes who waits for events.
 //! - [`credentials`]: the operator, and a tenant acting on itself. [`surround`]: queries that an operation does not know, and
 //!   the request's id in each error. [`wire`]: the few forms that every section shares.
 //! - [`document`]: the OpenAPI document, completed. [`parts`]: what the server must give besides the commands.
 //!
 //! Must not know the other facades: they share behaviour through the commands alone.
 
+mod chats;
 mod connectors;
 mod credentials;
 mod deliveries;
 mod document;
+mod event_bodies;
+mod event_signals;
+mod events;
+mod groups;
 mod health;
 mod import_worker;
 mod imports;
 mod keys;
 mod media;
+mod message_parts;
 mod messages;
 mod pace;
 mod parts;
 mod plugins;
+mod sending;
+mod sessions;
 mod surround;
 mod templates;
 mod tenants;
 #[cfg(test)]
 mod tests;
+mod uploads;
 mod users;
 mod webhook_secret;
 mod wire;
@@ -42,8 +53,9 @@ use crate::document::operation_table;
 use crate::facade::Facade;
 use crate::options::ApiState;
 
+pub use event_signals::EventSignals;
 pub use import_worker::{ImportWorker, ImportWorkerOptions, ImportsFull};
-pub use parts::{ControlParts, NotReady, PaceView, PaceViews, Readiness};
+pub use parts::{ControlParts, HealthView, NotReady, PaceView, PaceViews, Readiness};
 
 /// The sections of the document, each named as the file of its handlers.
 #[derive(Tags)]
@@ -59,8 +71,18 @@ enum Section {
     Plugins,
     /// A plugin with a configuration.
     Connectors,
-    /// How fast a connector may send.
+    /// What connects a connector to an account: a QR code, a code to type, logging out.
+    Sessions,
+    /// How fast a connector may send, and how its account's health stands.
     Pace,
+    /// One message at a time, and what is done about others: reactions, edits, deletions.
+    Sending,
+    /// What is done in a conversation at once and not kept.
+    Chats,
+    /// Groups of a connector's account.
+    Groups,
+    /// What happened on the connectors: received messages, receipts, sessions, groups, health.
+    Events,
     /// Messages, and what a person decides about them.
     Messages,
     /// Messages from a spreadsheet.
@@ -77,39 +99,58 @@ enum Section {
     Health,
 }
 
+/// In two parts: the framework takes at most sixteen at once.
 type Operations = (
-    tenants::Tenants,
-    users::Users,
-    keys::Keys,
-    webhook_secret::WebhookSecrets,
-    plugins::Plugins,
-    connectors::Connectors,
-    pace::PaceOfConnectors,
-    messages::Messages,
-    imports::Imports,
-    templates::Templates,
-    deliveries::Deliveries,
-    media::Media,
-    health::Health,
-);
-
-const TITLE: &str = "Pombo control API";
-
-fn service() -> OpenApiService<Operations, ()> {
-    let operations = (
+    (
         tenants::Tenants,
         users::Users,
         keys::Keys,
         webhook_secret::WebhookSecrets,
         plugins::Plugins,
         connectors::Connectors,
+        sessions::Sessions,
         pace::PaceOfConnectors,
+    ),
+    (
+        sending::Sending,
+        chats::Chats,
+        groups::Groups,
+        events::Events,
         messages::Messages,
         imports::Imports,
         templates::Templates,
         deliveries::Deliveries,
         media::Media,
         health::Health,
+    ),
+);
+
+const TITLE: &str = "Pombo control API";
+
+fn service() -> OpenApiService<Operations, ()> {
+    let operations = (
+        (
+            tenants::Tenants,
+            users::Users,
+            keys::Keys,
+            webhook_secret::WebhookSecrets,
+            plugins::Plugins,
+            connectors::Connectors,
+            sessions::Sessions,
+            pace::PaceOfConnectors,
+        ),
+        (
+            sending::Sending,
+            chats::Chats,
+            groups::Groups,
+            events::Events,
+            messages::Messages,
+            imports::Imports,
+            templates::Templates,
+            deliveries::Deliveries,
+            media::Media,
+            health::Health,
+        ),
     );
     OpenApiService::new(operations, TITLE, env!("CARGO_PKG_VERSION"))
         .description(

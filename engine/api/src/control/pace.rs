@@ -1,4 +1,4 @@
-//! Section Pace: how fast a connector may send, and why its next message waits.
+//! Section Pace: how fast a connector may send, how its account's health stands, and why its next message waits.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::Section;
 use super::credentials::Acting;
-use super::parts::{ControlParts, PaceView};
+use super::parts::{ControlParts, HealthView, PaceView};
 use super::wire::{BODY, Instant, PathId, READ, Refused, WRITE, body};
 use crate::json::JsonBytes;
 use crate::options::ApiState;
@@ -22,8 +22,8 @@ use crate::options::ApiState;
 pub(super) struct PaceOfConnectors;
 
 /// The fields of a pace, so that a problem of one can be told from others.
-pub(super) const FIELDS: [&str; 7] =
-    ["delayMinMs", "delayMaxMs", "dailyCap", "warmUp", "quietHours", "timeZone", "maxInFlight"];
+pub(super) const FIELDS: [&str; 8] =
+    ["delayMinMs", "delayMaxMs", "dailyCap", "warmUp", "quietHours", "timeZone", "maxInFlight", "health"];
 
 /// How fast a connector may send. What is left out is no limit.
 #[derive(Object, Deserialize, Clone)]
@@ -55,6 +55,48 @@ pub(super) struct Pace {
     #[oai(default = "default_max_in_flight", validator(minimum(value = "1"), maximum(value = "1000")))]
     #[serde(default = "default_max_in_flight")]
     max_in_flight: u16,
+    /// How the account's health slows and pauses it; left out, it does not.
+    #[oai(nullable)]
+    health: Option<HealthRules>,
+}
+
+/// What the health score does. What is left out is as documented here.
+#[derive(Object, Deserialize, Clone)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct HealthRules {
+    /// How far back is counted, in hours.
+    #[oai(default = "default_window", validator(minimum(value = "1"), maximum(value = "720")))]
+    #[serde(default = "default_window")]
+    window_hours: u16,
+    /// Below this score (0 to 100) pauses grow and caps shrink in proportion.
+    #[oai(default = "default_slow", validator(maximum(value = "100")))]
+    #[serde(default = "default_slow")]
+    slow_below: u8,
+    /// Below this score the connector is paused, and an event says so. Not above `slowBelow`.
+    #[oai(default = "default_pause", validator(maximum(value = "100")))]
+    #[serde(default = "default_pause")]
+    pause_below: u8,
+    /// With fewer messages in the window the score stays at 100, blocks and restrictions apart.
+    #[oai(default = "default_min_sent")]
+    #[serde(default = "default_min_sent")]
+    min_sent: u32,
+}
+
+fn default_window() -> u16 {
+    connector::HealthRules::default().window_hours
+}
+
+fn default_slow() -> u8 {
+    connector::HealthRules::default().slow_below
+}
+
+fn default_pause() -> u8 {
+    connector::HealthRules::default().pause_below
+}
+
+fn default_min_sent() -> u32 {
+    connector::HealthRules::default().min_sent
 }
 
 fn default_time_zone() -> String {
@@ -135,6 +177,12 @@ impl Pace {
             quiet_hours: quiet_hours.transpose()?,
             time_zone: self.time_zone,
             max_in_flight: self.max_in_flight,
+            health: self.health.map(|rules| connector::HealthRules {
+                window_hours: rules.window_hours,
+                slow_below: rules.slow_below,
+                pause_below: rules.pause_below,
+                min_sent: rules.min_sent,
+            }),
         })
     }
 }
@@ -156,6 +204,12 @@ impl From<&model::Pace> for Pace {
                 .map(|quiet| QuietHours { from: time_of_day(quiet.from_minute), to: time_of_day(quiet.to_minute) }),
             time_zone: pace.time_zone.clone(),
             max_in_flight: pace.max_in_flight,
+            health: pace.health.as_ref().map(|rules| HealthRules {
+                window_hours: rules.window_hours,
+                slow_below: rules.slow_below,
+                pause_below: rules.pause_below,
+                min_sent: rules.min_sent,
+            }),
         }
     }
 }
@@ -192,9 +246,63 @@ pub(super) struct PaceNow {
     /// Why the next message waits.
     #[oai(skip_serializing_if_is_none)]
     waiting_reason: Option<String>,
+    /// The reason as a sentence, with what to do where somebody must do something.
+    #[oai(skip_serializing_if_is_none)]
+    waiting_detail: Option<String>,
     /// Until when it waits.
     #[oai(skip_serializing_if_is_none)]
     waiting_until: Option<Instant>,
+    /// The shortest pause between two messages as it is now: longer than `delayMinMs` where the health slows it.
+    delay_min_ms: u64,
+    /// The longest one.
+    delay_max_ms: u64,
+    /// How the account's health stands; absent where the pace has no health rules.
+    #[oai(skip_serializing_if_is_none)]
+    health: Option<Health>,
+}
+
+/// How an account's health stands, and what it follows from.
+#[derive(Object)]
+#[oai(rename = "AccountHealth", rename_all = "camelCase")]
+pub(super) struct Health {
+    /// 0 to 100.
+    score: u8,
+    /// `good`, `slowed`, `paused`.
+    level: String,
+    /// How far back is counted, in hours.
+    window_hours: u16,
+    /// Counted from here, where that is later: a person resumed the connector after its health had paused it.
+    #[oai(skip_serializing_if_is_none)]
+    since: Option<Instant>,
+    /// Messages that the channel accepted.
+    sent: u32,
+    /// Of them, with a report that they reached the recipient.
+    delivered: u32,
+    /// Messages of people.
+    replies: u32,
+    /// Messages that the channel refused for good.
+    failures: u32,
+    /// Blocks and reports.
+    blocks: u32,
+    /// Restrictions that the channel imposed.
+    restrictions: u32,
+}
+
+impl From<HealthView> for Health {
+    fn from(view: HealthView) -> Self {
+        Self {
+            score: view.score,
+            level: view.level,
+            window_hours: view.window_hours,
+            since: view.since.map(Instant),
+            sent: view.sent,
+            delivered: view.delivered,
+            replies: view.replies,
+            failures: view.failures,
+            blocks: view.blocks,
+            restrictions: view.restrictions,
+        }
+    }
 }
 
 impl From<PaceView> for PaceNow {
@@ -205,7 +313,11 @@ impl From<PaceView> for PaceNow {
             warm_up_day: view.warm_up_day,
             next_at: view.next_at.map(Instant),
             waiting_reason: view.waiting_reason,
+            waiting_detail: view.waiting_detail,
             waiting_until: view.waiting_until.map(Instant),
+            delay_min_ms: view.delay_ms.0,
+            delay_max_ms: view.delay_ms.1,
+            health: view.health.map(Health::from),
         }
     }
 }

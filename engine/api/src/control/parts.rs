@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
 
+use super::event_signals::EventSignals;
 use super::import_worker::ImportWorker;
 
 /// How a connector's pace stands now.
@@ -20,8 +21,39 @@ pub struct PaceView {
     pub next_at: Option<Timestamp>,
     /// Why the next message waits; `None` when nothing holds it.
     pub waiting_reason: Option<String>,
+    /// The reason as a sentence, with what to do where somebody must do something.
+    pub waiting_detail: Option<String>,
     /// Until when it waits.
     pub waiting_until: Option<Timestamp>,
+    /// The pause between two messages as it is now, shortest and longest, in milliseconds.
+    pub delay_ms: (u64, u64),
+    /// How the account's health stands; `None` where no health rules are set.
+    pub health: Option<HealthView>,
+}
+
+/// How an account's health stands now: the score and the counts that it follows from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HealthView {
+    /// 0 to 100.
+    pub score: u8,
+    /// `good`, `slowed`, `paused`.
+    pub level: String,
+    /// How far back is counted, in hours.
+    pub window_hours: u16,
+    /// Counted from here, where that is later than the window's begin.
+    pub since: Option<Timestamp>,
+    /// Messages that the channel accepted.
+    pub sent: u32,
+    /// Of them, with a report that they reached the recipient.
+    pub delivered: u32,
+    /// Messages of people.
+    pub replies: u32,
+    /// Messages that the channel refused for good.
+    pub failures: u32,
+    /// Blocks and reports.
+    pub blocks: u32,
+    /// Restrictions that the channel imposed.
+    pub restrictions: u32,
 }
 
 /// Tells how a connector's pace stands. The scheduler knows.
@@ -58,4 +90,6 @@ pub struct ControlParts {
     pub webhook_secret: Arc<dyn Fn(TenantIndex) -> Vec<u8> + Send + Sync>,
     /// Takes the uploaded workbooks.
     pub imports: ImportWorker,
+    /// Wakes who waits for events; told of the store's commits.
+    pub events: Arc<EventSignals>,
 }

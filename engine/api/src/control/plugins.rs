@@ -3,15 +3,20 @@
 use std::sync::Arc;
 
 use poem::web::Data;
+use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
+use poem_openapi::registry::MetaSchema;
 use poem_openapi::{Object, OpenApi};
 use pombo_domain::ports::PluginDescription;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::Section;
-use super::credentials::Acting;
-use super::wire::{READ, Refused};
+use super::credentials::{Acting, Operator};
+use super::pace::Pace;
+use super::wire::{CONFLICT, OPERATOR, READ, Refused};
+use crate::declared::{Param, ParamKind};
+use crate::error::status;
 use crate::options::ApiState;
 
 pub(super) struct Plugins;
@@ -44,6 +49,23 @@ pub(super) struct Plugin {
     max_in_flight: u16,
     /// Needs a session that somebody must open (a QR code).
     needs_session: bool,
+    /// The pace of a new connector when none is given; no limits where absent.
+    #[oai(skip_serializing_if_is_none)]
+    pace: Option<Pace>,
+}
+
+/// A plugin's name. One that no plugin has is not found.
+pub(super) struct PluginName;
+
+impl ParamKind for PluginName {
+    type Value = String;
+
+    fn schema() -> MetaSchema {
+        MetaSchema { min_length: Some(1), max_length: Some(100), ..MetaSchema::new("string") }
+    }
+    fn parse(text: &str) -> Result<String, String> {
+        Ok(text.to_owned())
+    }
 }
 
 impl From<PluginDescription> for Plugin {
@@ -61,6 +83,7 @@ impl From<PluginDescription> for Plugin {
             idempotent_resend: plugin.idempotent_resend,
             max_in_flight: plugin.max_in_flight,
             needs_session: plugin.needs_session,
+            pace: plugin.pace.as_ref().map(Pace::from),
         }
     }
 }
@@ -89,5 +112,20 @@ impl Plugins {
         _acting: Acting,
     ) -> Result<Json<PluginList>, Refused<READ>> {
         Ok(Json(PluginList { data: state.commands.list_plugins().into_iter().map(Plugin::from).collect() }))
+    }
+
+    /// Read a plugin's component anew
+    ///
+    /// For the operator. Every connector on it goes to the new version: the old instance ends its sends and stops, the new one
+    /// starts on the same stored session, sends wait meanwhile. A component that does not load or does not fit is refused with 409
+    /// and the present version goes on.
+    #[oai(path = "/v1/plugins/:name/reload", method = "post", operation_id = "reload_plugin")]
+    async fn reload_plugin(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        _operator: Operator,
+        name: Path<Param<PluginName>>,
+    ) -> Result<Json<Plugin>, Refused<{ OPERATOR | status::NOT_FOUND | CONFLICT }>> {
+        Ok(Json(state.commands.reload_plugin(&name.0.0).await?.into()))
     }
 }

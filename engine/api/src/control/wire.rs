@@ -10,11 +10,13 @@ use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaR
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, Object};
 use pombo_domain::{Error, FieldProblem, Timestamp};
+use pombo_domain::commands::send::Idempotency;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::auth::state_of;
+use crate::declared::ParamKind;
 use crate::error::{Fails, Failure, status};
 use crate::json::{JsonBytes, is_json};
 
@@ -34,6 +36,9 @@ pub(super) const BODY: u16 = status::TOO_LARGE | status::CONTENT_TYPE;
 pub(super) const WRITE: u16 = status::UNAVAILABLE;
 /// What a state machine or a unique name adds.
 pub(super) const CONFLICT: u16 = status::CONFLICT;
+/// What asking the channel adds: no session or a refusal (409), a request to slow down (429), a failure or an unknown outcome (502),
+/// an engine that stops (503).
+pub(super) const CHANNEL: u16 = status::CONFLICT | status::TOO_MANY | status::BAD_GATEWAY | status::UNAVAILABLE;
 
 /// What went wrong.
 #[derive(Debug, Clone, Object)]
@@ -47,7 +52,9 @@ pub(super) struct ErrorBody {
 #[oai(rename_all = "camelCase")]
 pub(super) struct ErrorDetail {
     /// A stable word: `invalid`, `unauthenticated`, `forbidden`, `not_found`, `method_not_allowed`, `conflict`, `too_large`,
-    /// `unsupported_media_type`, `rate_limited`, `unavailable`, `internal`.
+    /// `unsupported_media_type`, `rate_limited`, `unavailable`, `internal`. Of operations that ask the channel besides:
+    /// `unsupported` (400: the connector's plugin does not offer it), `disconnected` (409: no session now, nothing was done),
+    /// `refused` (409: the channel refuses it), `unknown_outcome` (502: it may or may not have been done), `channel_failed` (502).
     pub(super) code: String,
     /// Says what to change.
     pub(super) message: String,
@@ -93,6 +100,7 @@ impl ErrorBody {
             status if status.is_client_error() => "invalid",
             _ => "internal",
         };
+        let code = failure.code.unwrap_or(code);
         let field =
             |problem: &FieldProblem| FieldError { field: problem.field.clone(), message: problem.message.clone() };
         let error = ErrorDetail {
@@ -123,6 +131,33 @@ impl PathId {
 /// An instant in an answer: `2024-01-22T14:30:00.000Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Instant(pub(super) Timestamp);
+
+impl<'de> serde::Deserialize<'de> for Instant {
+    fn deserialize<D: serde::Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        let text = <Cow<'de, str>>::deserialize(reader)?;
+        let parsed = Timestamp::parse_any_year(&text).map(Self);
+        parsed.ok_or_else(|| serde::de::Error::custom("give an ISO 8601 date and time such as 2024-01-22T10:00:00Z"))
+    }
+}
+
+/// The header `Idempotency-Key`.
+pub(super) struct IdempotencyKey;
+
+impl ParamKind for IdempotencyKey {
+    type Value = String;
+
+    fn schema() -> MetaSchema {
+        MetaSchema {
+            min_length: Some(1),
+            max_length: Some(Idempotency::MAX_CHARS),
+            pattern: Some("^[!-~]+$".to_owned()),
+            ..MetaSchema::new("string")
+        }
+    }
+    fn parse(text: &str) -> Result<String, String> {
+        Ok(text.to_owned())
+    }
+}
 
 /// The parts of [`Type`] that are alike for values written as one text.
 macro_rules! text_type {

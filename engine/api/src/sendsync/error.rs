@@ -53,5 +53,10 @@ pub type BulkFails = Fails<ApiError, { status::UNAUTHORIZED | BODY | status::CON
 pub type SaveFails = Fails<ApiError, { EVERY | BODY | status::CONFLICT | status::UNAVAILABLE }>;
 /// Of an operation that changes a named thing.
 pub type ChangeFails = Fails<ApiError, { EVERY | BODY | status::NOT_FOUND | status::CONFLICT | status::UNAVAILABLE }>;
+/// Of an operation that asks the channel about a connector.
+pub type SessionFails = Fails<
+    ApiError,
+    { EVERY | status::NOT_FOUND | status::CONFLICT | status::TOO_MANY | status::BAD_GATEWAY | status::UNAVAILABLE },
+>;
 /// Of an operation that removes a named thing.
 pub type RemoveFails = Fails<ApiError, { EVERY | status::NOT_FOUND | status::CONFLICT | status::UNAVAILABLE }>;

@@ -18,6 +18,7 @@ mod document;
 mod framework;
 mod list;
 mod send;
+mod whatsapp;
 
 /// An answer, read whole.
 struct Answer {

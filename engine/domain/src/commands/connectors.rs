@@ -23,10 +23,11 @@ pub const MAX_CONFIG_BYTES: usize = 64 * 1024;
 /// Changes of one connector happen one after the other, so that none is lost between its read and its write, and the plugin
 /// runs the configuration that was stored last. Striped: the locks' number stays bounded.
 #[derive(Clone, Default)]
-pub(super) struct WriteLocks(Arc<[futures::lock::Mutex<()>; 32]>);
+pub struct WriteLocks(Arc<[futures::lock::Mutex<()>; 32]>);
 
 impl WriteLocks {
-    async fn of(&self, connector: ConnectorIndex) -> futures::lock::MutexGuard<'_, ()> {
+    /// The turn to read, change and write `connector`.
+    pub async fn of(&self, connector: ConnectorIndex) -> futures::lock::MutexGuard<'_, ()> {
         self.0[connector.0 as usize % self.0.len()].lock().await
     }
 }
@@ -39,7 +40,7 @@ pub struct ConnectorRequest {
     pub plugin: String,
     /// The whole configuration, secrets included: a JSON object.
     pub config: Value,
-    /// How fast it may send; the default where left out.
+    /// How fast it may send; the plugin's own where left out, else the default.
     pub pace: Option<Pace>,
 }
 
@@ -86,7 +87,7 @@ impl Commands {
         let plugin = self.ports().connectors.plugin(&request.plugin).ok_or_else(|| {
             Error::invalid("plugin", "no plugin is called so; the list of plugins names those that are installed")
         })?;
-        let pace = request.pace.unwrap_or_default();
+        let pace = request.pace.or_else(|| plugin.pace.clone()).unwrap_or_default();
         check_pace(&pace)?;
         let (open, secrets) = split_secrets(request.config, &plugin.secret_fields)?;
         let secrets: BTreeMap<String, String> =
@@ -188,7 +189,8 @@ impl Commands {
         Ok(ConnectorView { connector, session })
     }
 
-    /// Lets a connector send again, and starts it where it does not run.
+    /// Lets a connector send again, and starts it where it does not run. After a pause by its health the account is observed
+    /// anew, see [`crate::model::HealthState::since`]: the scheduler, which counts, sees the change.
     pub async fn resume_connector(&self, tenant: TenantIndex, id: Uuid) -> Result<ConnectorView> {
         let connector = self
             .change_connector(tenant, id, |connector| {
@@ -197,13 +199,22 @@ impl Commands {
             })
             .await?;
         match self.ports().connectors.session(connector.index) {
-            SessionState::Stopped => {
-                let _turn = self.connector_writes.of(connector.index).await;
-                let connector = self.live_connector(tenant, id)?;
-                Ok(self.started(connector).await)
-            }
+            SessionState::Stopped => self.start_stopped(tenant, id).await,
             session => Ok(ConnectorView { connector, session }),
         }
+    }
+
+    /// Reads a plugin's component anew and puts its connectors onto it; an error leaves the old version running.
+    pub async fn reload_plugin(&self, name: &str) -> Result<PluginDescription> {
+        if self.ports().connectors.plugin(name).is_none() {
+            return Err(Error::not_found("Plugin"));
+        }
+        self.ports().connectors.reload(name).await.map_err(|error| match error {
+            ConnectorError::UnknownPlugin(_) => Error::not_found("Plugin"),
+            ConnectorError::Plugin(reason) => {
+                Error::conflict(format!("the plugin was not reloaded and its present version goes on: {reason}"))
+            }
+        })
     }
 
     /// Deletes a connector: its secrets are forgotten and its plugin stops. Its messages keep naming it.
@@ -229,16 +240,16 @@ impl Commands {
         Ok(failures)
     }
 
-    fn live_connector(&self, tenant: TenantIndex, id: Uuid) -> Result<Arc<Connector>> {
+    pub(super) fn live_connector(&self, tenant: TenantIndex, id: Uuid) -> Result<Arc<Connector>> {
         let found = self.ports().store.connector_by_id(tenant, id)?;
         found.filter(|c| c.status != ConnectorStatus::Deleted).ok_or_else(|| Error::not_found("Connector"))
     }
 
-    fn plugin_of(&self, connector: &Connector) -> Result<PluginDescription> {
+    pub(super) fn plugin_of(&self, connector: &Connector) -> Result<PluginDescription> {
         self.ports().connectors.plugin(&connector.plugin).ok_or_else(|| {
             Error::new(
                 ErrorCode::Unavailable,
-                "this connector's plugin is not loaded; its configuration can not be checked",
+                "this connector's plugin is not loaded; what needs it can not be done now",
             )
         })
     }
@@ -288,6 +299,16 @@ impl Commands {
             ConnectorError::UnknownPlugin(_) => "its plugin is not installed".to_owned(),
             ConnectorError::Plugin(reason) => reason,
         })
+    }
+
+    /// Starts a connector that is stopped, and waits for its turn among other changes of it.
+    pub(super) async fn start_stopped(&self, tenant: TenantIndex, id: Uuid) -> Result<ConnectorView> {
+        let _turn = self.connector_writes.of(self.live_connector(tenant, id)?.index).await;
+        let connector = self.live_connector(tenant, id)?;
+        match self.ports().connectors.session(connector.index) {
+            SessionState::Stopped => Ok(self.started(connector).await),
+            session => Ok(ConnectorView { connector, session }),
+        }
     }
 
     /// Starts it; that it did not start is seen in the view, for it is stored all the same.

@@ -14,7 +14,7 @@ use super::Commands;
 use super::text::{self, Field};
 use crate::ids::render_seed;
 use crate::model::message::{NotAllowed, Resolution};
-use crate::model::{Delivery, MessageState, StoredMessage};
+use crate::model::{Delivery, MessageState, Receipts, StoredMessage};
 use crate::ports::{Batch, Change, Conflict, RenderJob, StoreError, Update};
 use crate::{Error, Result, TenantIndex, Timestamp};
 
@@ -80,6 +80,11 @@ impl Commands {
     /// A message with its state.
     pub fn get_message(&self, tenant: TenantIndex, id: Uuid) -> Result<MessageView> {
         self.message_view(self.stored_message(tenant, id)?)
+    }
+
+    /// What the channel reported of a message after it was sent.
+    pub fn message_receipts(&self, stored: &StoredMessage) -> Result<Receipts> {
+        Ok(self.ports().store.receipts(stored.message.key)?)
     }
 
     /// What a message's recipient gets; `None` while the template does not render.

@@ -8,16 +8,21 @@ use std::sync::Arc;
 use crate::ports::*;
 use crate::{Error, ErrorCode};
 
+pub mod acts;
 pub mod authenticate;
 pub mod connectors;
 pub mod contacts;
 pub mod deliveries;
+pub mod events;
+pub mod groups;
 pub mod imports;
 pub mod list_messages;
 pub mod message_steps;
+pub mod operations;
 pub mod pace;
 pub mod preview;
 pub mod send;
+pub mod sessions;
 pub mod tenants;
 mod text;
 pub mod whatsapp;
@@ -60,6 +65,10 @@ impl Commands {
             connector_writes: connectors::WriteLocks::default(),
             login_attempts: Arc::default(),
         }
+    }
+    /// The turns in which connectors are changed, for whoever changes one beside the commands.
+    pub fn connector_writes(&self) -> connectors::WriteLocks {
+        self.connector_writes.clone()
     }
     /// The ports, for a facade's own streaming (media) and readiness.
     pub fn ports(&self) -> &Ports {

@@ -2,11 +2,14 @@
 
 use crate::error::FieldProblem;
 use crate::model::Pace;
-use crate::model::connector::{QuietHours, WarmUp};
+use crate::model::connector::{HealthRules, QuietHours, WarmUp};
 use crate::{Error, Result};
 
 /// The longest pause between two messages that may be asked for.
 pub const MAX_DELAY_MS: u64 = 24 * 3_600_000;
+
+/// The longest window that health may be counted over.
+pub const MAX_WINDOW_HOURS: u16 = 30 * 24;
 
 /// Checks a pace as a whole.
 pub fn check_pace(pace: &Pace) -> Result<()> {
@@ -47,6 +50,22 @@ pub fn check_pace(pace: &Pace) -> Result<()> {
     if jiff::tz::TimeZone::get(&pace.time_zone).is_err() {
         problem("timeZone", "must be an IANA time zone such as America/Sao_Paulo".to_owned());
     }
+    if let Some(HealthRules { window_hours, slow_below, pause_below, min_sent }) = &pace.health {
+        if !(1..=MAX_WINDOW_HOURS).contains(window_hours) {
+            problem("health.windowHours", format!("must be 1 to {MAX_WINDOW_HOURS} (30 days)"));
+        }
+        if *slow_below > 100 {
+            problem("health.slowBelow", "must be 0 to 100; 0 never slows it".to_owned());
+        }
+        if *pause_below > 100 {
+            problem("health.pauseBelow", "must be 0 to 100; 0 never pauses it".to_owned());
+        } else if pause_below > slow_below {
+            problem("health.pauseBelow", "must not be greater than slowBelow".to_owned());
+        }
+        if !(1..=100_000).contains(min_sent) {
+            problem("health.minSent", "must be 1 to 100000".to_owned());
+        }
+    }
     if !(1..=1000).contains(&pace.max_in_flight) {
         problem("maxInFlight", "must be 1 to 1000".to_owned());
     }
@@ -60,7 +79,12 @@ mod tests {
     #[test]
     fn each_rule_of_the_pace_names_its_field() {
         type Spoil = fn(&mut Pace);
-        let cases: [(&str, Spoil); 9] = [
+        fn health(change: impl FnOnce(&mut HealthRules)) -> Option<HealthRules> {
+            let mut rules = HealthRules::default();
+            change(&mut rules);
+            Some(rules)
+        }
+        let cases: [(&str, Spoil); 14] = [
             ("delayMaxMs", |p| p.delay_max_ms = MAX_DELAY_MS + 1),
             ("delayMinMs", |p| p.delay_min_ms = 5),
             ("dailyCap", |p| p.daily_cap = Some(0)),
@@ -70,8 +94,14 @@ mod tests {
             ("quietHours", |p| p.quiet_hours = Some(QuietHours { from_minute: 1440, to_minute: 60 })),
             ("timeZone", |p| p.time_zone = "Brasilia".to_owned()),
             ("maxInFlight", |p| p.max_in_flight = 0),
+            ("health.windowHours", |p| p.health = health(|rules| rules.window_hours = 0)),
+            ("health.slowBelow", |p| p.health = health(|rules| rules.slow_below = 101)),
+            ("health.pauseBelow", |p| p.health = health(|rules| rules.pause_below = 71)),
+            ("health.pauseBelow", |p| p.health = health(|rules| rules.pause_below = 101)),
+            ("health.minSent", |p| p.health = health(|rules| rules.min_sent = 0)),
         ];
         assert!(check_pace(&Pace::default()).is_ok());
+        assert!(check_pace(&Pace { health: Some(HealthRules::default()), ..Pace::default() }).is_ok());
         for (field, spoil) in cases {
             let mut pace = Pace::default();
             spoil(&mut pace);

@@ -12,7 +12,10 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::Commands;
-use crate::model::{Attachment, Connector, Contact, ContactType, Message, NewMessage, Status, StoredMessage};
+use crate::model::message::Act;
+use crate::model::{
+    Attachment, Connector, Contact, ContactType, Message, MessageOptions, NewMessage, Status, StoredMessage,
+};
 use crate::ports::{Batch, Change, Conflict, Insert, NewIdempotency, RenderError, RenderJob, StoreError};
 use crate::{Error, ErrorCode, FieldProblem, MessageKey, Result, TenantIndex, Timestamp};
 
@@ -37,8 +40,10 @@ pub struct Draft<'a> {
     pub connector_id: Option<Cow<'a, str>>,
     /// `to`, required.
     pub to: Option<Cow<'a, str>>,
-    /// `message`, required.
+    /// `message`, required unless [`Self::wordless`] or an act say otherwise.
     pub message: Option<Cow<'a, str>>,
+    /// A file without words is a message too.
+    pub wordless: bool,
     /// `subject`.
     pub subject: Option<Cow<'a, str>>,
     /// `contactName`.
@@ -65,6 +70,8 @@ pub struct Draft<'a> {
     pub attachment_url: Option<Cow<'a, str>>,
     /// `variables`: a JSON object of scalars, as text.
     pub variables: Option<Cow<'a, str>>,
+    /// What only some channels can do.
+    pub options: MessageOptions,
     /// What the facade found wrong while parsing; joined with what is found here.
     pub problems: Vec<FieldProblem>,
 }
@@ -72,6 +79,15 @@ pub struct Draft<'a> {
 impl Draft<'_> {
     /// The field of a problem with the row as a whole, e.g. that it is no object: then its fields are not looked at.
     pub const WHOLE: &'static str = "row";
+
+    /// Whether it says nothing without a text.
+    fn needs_text(&self) -> bool {
+        match self.options.act {
+            Act::React(_) | Act::Revoke(_) => false,
+            Act::Edit(_) => true,
+            Act::Say => !(self.wordless && (!self.attachments.is_empty() || self.attachment_url.is_some())),
+        }
+    }
 }
 
 /// A row that was taken.
@@ -268,11 +284,8 @@ impl Commands {
         let mut refused = Vec::new();
         for candidate in &mut checked.good {
             let Some(kind) = candidate.kind else { continue };
-            let Some(contact) = self.ports().store.contact(tenant, kind, &kind.identifier(&candidate.content.to))?
-            else {
-                continue;
-            };
-            if !contact.active {
+            let Some((contact, active)) = self.addressee(tenant, kind, &candidate.content.to)? else { continue };
+            if !active {
                 let message = "this contact is inactive (opted out); activate it before sending to it";
                 refused.push((candidate.row, Error::invalid("to", message)));
             } else if candidate.content.contact_name.is_none() {
@@ -282,6 +295,20 @@ impl Commands {
         }
         checked.refuse(refused);
         Ok(())
+    }
+
+    /// The contact behind an address, and whether it may be sent to: an opt-out under any of its addresses counts.
+    fn addressee(&self, tenant: TenantIndex, kind: ContactType, to: &str) -> Result<Option<(Contact, bool)>> {
+        let store = &self.ports().store;
+        let Some(contact) = store.contact(tenant, kind, &kind.identifier(to))? else { return Ok(None) };
+        let mut active = contact.active;
+        if active {
+            // An address that was a contact of its own, before it was known to be another one of this contact.
+            for alias in store.contact_aliases(tenant, kind, &contact.identifier)? {
+                active &= store.contact(tenant, kind, &alias)?.is_none_or(|other| other.active);
+            }
+        }
+        Ok(Some((contact, active)))
     }
 
     /// Renders the rows that are templates once, all with one call, so that a bad one is refused now and not when it is due.
@@ -334,7 +361,11 @@ impl Commands {
         let mut changed: HashMap<(ContactType, Cow<'_, str>), Contact> = HashMap::new();
         for candidate in good.iter().filter(|candidate| candidate.named) {
             let Some(kind) = candidate.kind else { continue };
-            let identifier = kind.identifier(&candidate.content.to);
+            // One contact has several addresses.
+            let identifier = match &candidate.contact {
+                Some(known) => Cow::Borrowed(known.identifier.as_str()),
+                None => kind.identifier(&candidate.content.to),
+            };
             let name = candidate.content.contact_name.clone();
             if let Some(contact) = changed.get_mut(&(kind, identifier.clone())) {
                 contact.name = name;

@@ -1,57 +1,46 @@
-//! Sessions of WhatsApp connectors. Other channels have none that a person opens, and are refused with a word about it.
-//!
-//! No plugin that ships opens a WhatsApp session yet; a connector of another maker's plugin on that channel shows how its session
-//! stands, and opening or closing it is refused.
-
-use std::sync::Arc;
+//! Sessions as a facade asks for them that knows one channel by name: connectors of other channels are refused with a word about
+//! it. What a session is and does, [`super::sessions`] knows.
 
 use uuid::Uuid;
 
 use super::Commands;
-use crate::model::{Connector, ConnectorStatus};
+use super::sessions::{SessionView, given_id};
 use crate::ports::SessionState;
 use crate::{Error, ErrorCode, Result, TenantIndex};
 
 impl Commands {
     /// How the session stands.
-    pub fn whatsapp_session(&self, tenant: TenantIndex, connector: &str) -> Result<SessionState> {
-        let connector = self.whatsapp_connector(tenant, connector)?;
-        Ok(self.ports().connectors.session(connector.index))
+    pub fn whatsapp_session(&self, tenant: TenantIndex, connector: &str) -> Result<SessionView> {
+        let id = self.whatsapp_connector(tenant, connector)?;
+        self.get_session(tenant, id)
     }
 
-    /// Opens the session, or says how far it is.
-    pub async fn connect_whatsapp(&self, tenant: TenantIndex, connector: &str) -> Result<SessionState> {
-        let connector = self.whatsapp_connector(tenant, connector)?;
-        match self.ports().connectors.session(connector.index) {
-            session @ (SessionState::Connected | SessionState::QrCode(_)) => Ok(session),
-            _ => Err(not_offered(&connector, "opening")),
-        }
+    /// Opens the session by a QR code, or says how far it is.
+    pub async fn connect_whatsapp(&self, tenant: TenantIndex, connector: &str) -> Result<SessionView> {
+        let id = self.whatsapp_connector(tenant, connector)?;
+        self.open_session(tenant, id, None).await
     }
 
     /// Ends the session.
-    pub async fn disconnect_whatsapp(&self, tenant: TenantIndex, connector: &str) -> Result<SessionState> {
-        let connector = self.whatsapp_connector(tenant, connector)?;
-        Err(not_offered(&connector, "ending"))
+    pub async fn disconnect_whatsapp(&self, tenant: TenantIndex, connector: &str) -> Result<SessionView> {
+        let id = self.whatsapp_connector(tenant, connector)?;
+        let view = self.close_session(tenant, id).await?;
+        // It may still be on its way out; it is over for the caller.
+        let state = match view.state {
+            SessionState::Connected | SessionState::QrCode(_) | SessionState::PairingCode(_) => SessionState::Stopped,
+            state => state,
+        };
+        Ok(SessionView { state, account: None })
     }
 
-    fn whatsapp_connector(&self, tenant: TenantIndex, id: &str) -> Result<Arc<Connector>> {
-        let found = match Uuid::parse_str(id.trim()) {
-            Ok(id) => self.ports().store.connector_by_id(tenant, id)?,
-            Err(_) => None,
-        };
-        let connector = found
-            .filter(|connector| connector.status != ConnectorStatus::Deleted)
-            .ok_or_else(|| Error::not_found("Connector"))?;
+    fn whatsapp_connector(&self, tenant: TenantIndex, id: &str) -> Result<Uuid> {
+        let connector = self.live_connector(tenant, given_id(id)?)?;
         if connector.channel != "whatsapp" {
             let channel = connector.channel.to_uppercase();
             let message =
                 format!("this connector is of type {channel}; sessions are for connectors of type WHATSAPP only");
             return Err(Error::new(ErrorCode::Unsupported, message));
         }
-        Ok(connector)
+        Ok(connector.id)
     }
-}
-
-fn not_offered(connector: &Connector, what: &str) -> Error {
-    Error::new(ErrorCode::Unsupported, format!("the plugin {} does not offer {what} a session", connector.plugin))
 }

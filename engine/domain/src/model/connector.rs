@@ -66,6 +66,27 @@ pub struct Pace {
     pub time_zone: String,
     /// Messages in flight at once, at most; further bounded by the plugin.
     pub max_in_flight: u16,
+    /// How the account's health slows and pauses it; `None` when it does not.
+    pub health: Option<HealthRules>,
+}
+
+/// What the health score does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthRules {
+    /// How far back is counted, in hours.
+    pub window_hours: u16,
+    /// Below this score (0 to 100) pauses grow and caps shrink in proportion.
+    pub slow_below: u8,
+    /// Below this score the connector is paused.
+    pub pause_below: u8,
+    /// With fewer messages in the window the score stays at 100, blocks and restrictions apart.
+    pub min_sent: u32,
+}
+
+impl Default for HealthRules {
+    fn default() -> Self {
+        Self { window_hours: 7 * 24, slow_below: 70, pause_below: 35, min_sent: 30 }
+    }
 }
 
 impl Default for Pace {
@@ -78,6 +99,7 @@ impl Default for Pace {
             quiet_hours: None,
             time_zone: "America/Sao_Paulo".to_owned(),
             max_in_flight: 50,
+            health: None,
         }
     }
 }

@@ -158,6 +158,46 @@ pub struct NewMessage {
     pub attachment_url: Option<String>,
     /// The caller's variables, a JSON object as text.
     pub variables: Option<String>,
+    /// What only some channels can do.
+    pub options: MessageOptions,
+}
+
+/// What a message asks for beyond text and files. The default is a plain message.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct MessageOptions {
+    /// What it does.
+    pub act: Act,
+    /// The message that it answers.
+    pub reply_to: Option<Target>,
+    /// Addresses mentioned in the text.
+    pub mentions: Vec<String>,
+    /// Audio goes as a voice note.
+    pub voice_note: bool,
+}
+
+/// What a message does. Stored: variants are only ever added, at the end.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Act {
+    /// Says something new.
+    #[default]
+    Say,
+    /// Puts the text, an emoji, to a message of the conversation; an empty text takes it back.
+    React(Target),
+    /// Gives a message of the account's own a new text.
+    Edit(Target),
+    /// Deletes a message for everyone; the text is empty.
+    Revoke(Target),
+}
+
+/// A message of a conversation that another one is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The channel's id for it.
+    pub provider_id: String,
+    /// Who wrote it; `None`: the account itself.
+    pub sender: Option<String>,
+    /// Its text, where the engine has it, for channels that quote.
+    pub text: Option<String>,
 }
 
 /// A message as it was accepted. Immutable.
@@ -446,6 +486,7 @@ mod tests {
             attachments: Vec::new(),
             attachment_url: None,
             variables: None,
+            options: MessageOptions::default(),
         };
         change(&mut content);
         let key = MessageKey { tenant: TenantIndex(1), serial: 9 };

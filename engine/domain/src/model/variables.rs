@@ -53,6 +53,7 @@ mod tests {
             attachments: Vec::new(),
             attachment_url: None,
             variables: own.map(str::to_owned),
+            options: Default::default(),
         };
         serde_json::from_str(&message.template_variables()).expect("a JSON object")
     }

@@ -6,8 +6,12 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::error::FieldProblem;
-use crate::model::Attachment;
-use crate::{ConnectorIndex, TenantIndex};
+use crate::model::connector::Pace;
+use crate::model::event::GroupStep;
+use crate::model::message::{Act, Target};
+use crate::model::{Attachment, Inbound, MediaState, ReceiptKind};
+use crate::ports::KvWrite;
+use crate::{ConnectorIndex, TenantIndex, Timestamp};
 
 /// What a connector plugin says of itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,9 +40,16 @@ pub struct PluginDescription {
     pub max_in_flight: u16,
     /// True when sends need a session that somebody must open (a QR code).
     pub needs_session: bool,
+    /// The pace of a new connector when nobody says otherwise.
+    pub pace: Option<Pace>,
 }
 
 impl PluginDescription {
+    /// Whether it declared `feature`.
+    pub fn offers(&self, feature: &str) -> bool {
+        self.features.iter().any(|f| f == feature)
+    }
+
     /// Sends at once on an instance with this configuration (a JSON object as text). A plugin that lets its user choose
     /// declares a top-level integer `maxInFlight`: its value counts, then the schema's default, never more than
     /// [`Self::max_in_flight`]. Without this, sends would wait inside the plugin, where neither a drain nor a deadline can
@@ -83,6 +94,14 @@ pub struct Outgoing {
     pub subject: Option<String>,
     /// Files, in order.
     pub attachments: Vec<Attachment>,
+    /// What it does.
+    pub act: Act,
+    /// The message that it answers.
+    pub reply_to: Option<Target>,
+    /// Addresses mentioned in the text.
+    pub mentions: Vec<String>,
+    /// Audio goes as a voice note.
+    pub voice_note: bool,
     /// Counts from 1.
     pub attempt: u16,
 }
@@ -127,6 +146,12 @@ pub enum SessionState {
     Disconnected(String),
     /// Waits for somebody to scan this.
     QrCode(String),
+    /// Waits for somebody to type this on the account's device.
+    PairingCode(String),
+    /// There is no session and nothing is tried until somebody opens one; with the reason.
+    Unpaired(String),
+    /// The session was ended for good; with the reason. Somebody must open a new one.
+    LoggedOut(String),
     /// The plugin failed and restarts with backoff; with the reason.
     Failing(String),
 }
@@ -167,14 +192,306 @@ pub trait Connectors: Send + Sync + 'static {
     /// Sends a message. Never fails otherwise than by its outcome: a trap or a deadline is [`SendOutcome::Unknown`], a
     /// connector that is not running [`SendOutcome::Disconnected`].
     async fn send(&self, connector: ConnectorIndex, message: Outgoing) -> SendOutcome;
+    /// Anything but sending. A connector that is not running answers [`OperationError::Disconnected`], a deadline or a trap
+    /// [`OperationError::Unknown`].
+    async fn operate(&self, connector: ConnectorIndex, operation: Operation) -> Result<Answer, OperationError>;
     /// How its session stands.
     fn session(&self, connector: ConnectorIndex) -> SessionState;
+    /// The account that its session belongs to, while it is connected.
+    fn account(&self, connector: ConnectorIndex) -> Option<Account>;
+    /// Returns when the session's state is no longer `seen`, with the new one.
+    async fn session_after(&self, connector: ConnectorIndex, seen: &SessionState) -> SessionState;
+    /// Reads the plugin's component anew from where it was loaded and puts every connector on it onto the new version, each
+    /// by stopping the old instance (its sends end first) and starting the new one; sends wait meanwhile. An `Err` leaves the
+    /// old version running.
+    async fn reload(&self, plugin: &str) -> Result<PluginDescription, ConnectorError>;
 }
 
-/// Told by the sandbox of what happens inside a connector. Must not block.
+/// The account of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its address on the channel.
+    pub address: String,
+    /// The name it gave itself.
+    pub display_name: Option<String>,
+    /// Other addresses of it.
+    pub aliases: Vec<String>,
+}
+
+/// What a connector can be asked for besides sending. Which of them it offers, its features say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operation {
+    /// Begins pairing; with the account's address, by a code to type.
+    OpenSession(Option<String>),
+    /// Logs out and forgets the session.
+    CloseSession,
+    /// Asks the channel which of these addresses exist.
+    Lookup(Vec<String>),
+    /// Marks messages of a conversation as read.
+    Read {
+        /// The conversation.
+        chat: String,
+        /// The messages.
+        messages: Vec<Target>,
+    },
+    /// Shows that somebody writes.
+    Typing {
+        /// The conversation.
+        chat: String,
+        /// What is shown.
+        typing: Typing,
+    },
+    /// Lists the groups of the account.
+    Groups,
+    /// One of them.
+    Group(String),
+    /// Makes a group.
+    CreateGroup {
+        /// Its subject.
+        subject: String,
+        /// Its description.
+        description: Option<String>,
+        /// Members besides the account.
+        members: Vec<String>,
+    },
+    /// A new subject for a group.
+    SetGroupSubject(String, String),
+    /// A new description for a group.
+    SetGroupDescription(String, String),
+    /// Adds, removes, promotes or demotes members of a group.
+    ChangeMembers {
+        /// The group.
+        group: String,
+        /// What to do.
+        change: MemberChange,
+        /// With whom.
+        members: Vec<String>,
+    },
+    /// Leaves a group.
+    LeaveGroup(String),
+    /// The group's invitation link.
+    GroupInvite(String),
+    /// Makes the link invalid and gives a new one.
+    RevokeGroupInvite(String),
+}
+
+/// What is done with members of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemberChange {
+    /// Into the group.
+    Add,
+    /// Out of it.
+    Remove,
+    /// To admins.
+    Promote,
+    /// To plain members.
+    Demote,
+}
+
+/// What the other side is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Typing {
+    /// Writing.
+    Composing,
+    /// Recording a voice note.
+    Recording,
+    /// Neither.
+    Paused,
+}
+
+/// The answer to an [`Operation`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It was done.
+    Done,
+    /// For [`Operation::Lookup`], in order.
+    Lookup(Vec<LookupResult>),
+    /// For [`Operation::Groups`].
+    Groups(Vec<GroupInfo>),
+    /// For [`Operation::Group`] and [`Operation::CreateGroup`].
+    Group(GroupInfo),
+    /// For [`Operation::ChangeMembers`].
+    Members(Vec<MemberResult>),
+    /// A link.
+    Invite(String),
+}
+
+/// Whether an address exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookupResult {
+    /// As asked.
+    pub asked: String,
+    /// How the channel knows it; `None` when it does not exist.
+    pub address: Option<String>,
+    /// Other addresses of it.
+    pub aliases: Vec<String>,
+}
+
+/// A group as the channel tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupInfo {
+    /// Its address.
+    pub id: String,
+    /// Its subject.
+    pub subject: String,
+    /// Its description.
+    pub description: Option<String>,
+    /// Who made it.
+    pub owner: Option<String>,
+    /// When.
+    pub created_at: Option<Timestamp>,
+    /// Its members.
+    pub members: Vec<GroupMember>,
+    /// Only admins may write.
+    pub announcement: bool,
+    /// Only admins may change it.
+    pub locked: bool,
+}
+
+/// A member of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupMember {
+    /// Its address.
+    pub address: String,
+    /// Other addresses of it.
+    pub aliases: Vec<String>,
+    /// May change the group.
+    pub admin: bool,
+    /// Made the group.
+    pub owner: bool,
+}
+
+/// What became of one member in a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberResult {
+    /// Who.
+    pub address: String,
+    /// Why it was not done for him.
+    pub problem: Option<String>,
+}
+
+/// Why an operation was not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OperationError {
+    /// The connector's plugin does not offer it.
+    #[error("not offered by this connector: {0}")]
+    Unsupported(String),
+    /// Malformed; says what to change.
+    #[error("{0}")]
+    Invalid(String),
+    /// No such group or message.
+    #[error("{0}")]
+    NotFound(String),
+    /// The channel refuses it.
+    #[error("{0}")]
+    Refused(String),
+    /// The channel asks to slow down.
+    #[error("{reason}")]
+    Throttled {
+        /// How long, where it said so.
+        retry_after_ms: Option<u64>,
+        /// Its words.
+        reason: String,
+    },
+    /// No session.
+    #[error("{0}")]
+    Disconnected(String),
+    /// It may or may not have been done.
+    #[error("{0}")]
+    Unknown(String),
+    /// Something else.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// What a connector tells of its channel.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ChannelEvent {
+    /// A receipt of a message.
+    Receipt {
+        /// The message's id, where the connector knows it.
+        client_id: Option<uuid::Uuid>,
+        /// The channel's id for it.
+        provider_id: String,
+        /// In a group, the member.
+        recipient: Option<String>,
+        /// Which step.
+        kind: ReceiptKind,
+        /// When, as the channel says.
+        at: Timestamp,
+        /// For a failure.
+        reason: Option<String>,
+    },
+    /// A message was received.
+    Message(Inbound),
+    /// The file of an earlier one.
+    Media {
+        /// The conversation.
+        chat: String,
+        /// That message's provider id.
+        provider_id: String,
+        /// How far the file is.
+        media: MediaState,
+    },
+    /// Somebody is online or writes. Not stored.
+    Presence {
+        /// The conversation.
+        chat: String,
+        /// Who.
+        sender: String,
+        /// `online`, `offline`, `typing`, `recording`, `paused`.
+        kind: &'static str,
+    },
+    /// A contact's name or addresses.
+    Contact {
+        /// How the engine shall know it.
+        address: String,
+        /// The name it gave itself.
+        display_name: Option<String>,
+        /// Other addresses of it.
+        aliases: Vec<String>,
+    },
+    /// A group changed.
+    Group {
+        /// Its address.
+        group: String,
+        /// Who did it.
+        actor: Option<String>,
+        /// When, as the channel says.
+        at: Timestamp,
+        /// What.
+        step: GroupStep,
+    },
+    /// A recipient blocked or reported the account.
+    Blocked(String),
+    /// The channel restricts the account; says how.
+    Restricted(String),
+    /// Something else: a kind and JSON.
+    Other(String, String),
+}
+
+/// Why an event was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IntakeError {
+    /// Not now; the connector shall tell it again.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// Told by the sandbox of what happens inside a connector.
+#[async_trait]
 pub trait ConnectorEvents: Send + Sync + 'static {
-    /// The session's state changed.
-    fn session_changed(&self, connector: ConnectorIndex, state: SessionState);
+    /// The session's state changed. Must not block.
+    fn session_changed(&self, connector: ConnectorIndex, state: SessionState, account: Option<Account>);
+    /// Takes events, and writes of the plugin's key/value store, in one batch: all are stored when it returns `Ok`, none
+    /// otherwise. A message that was taken before (same connector, chat, sender and provider id) is not taken again; the
+    /// writes are made all the same.
+    async fn take(
+        &self,
+        connector: ConnectorIndex,
+        events: Vec<ChannelEvent>,
+        writes: Vec<KvWrite>,
+    ) -> Result<(), IntakeError>;
 }
 
 #[cfg(test)]
@@ -196,6 +513,7 @@ mod tests {
             idempotent_resend: true,
             max_in_flight: 100,
             needs_session: false,
+            pace: None,
         };
         let choosing = plugin(serde_json::json!({"properties": {"maxInFlight": {"default": 10}}}));
         for (config, expected) in

@@ -172,6 +172,35 @@ pub enum Change {
     Import(Import),
     /// Writes of one plugin instance, atomically.
     Kv(ConnectorIndex, Vec<KvWrite>),
+    /// Appends to a tenant's event log.
+    Event(AppendEvent),
+    /// Replaces what was reported of a message.
+    Receipts(MessageKey, Receipts),
+    /// Replaces a connector's health counts.
+    Health(ConnectorIndex, HealthState),
+    /// Makes `alias` another address of the contact that is known as `identifier`; an alias of another contact moves.
+    ContactAlias {
+        /// Owner.
+        tenant: TenantIndex,
+        /// Kind of address.
+        kind: ContactType,
+        /// The other address.
+        alias: String,
+        /// What the contact is known by.
+        identifier: String,
+    },
+}
+
+/// An event to append.
+#[derive(Clone)]
+pub struct AppendEvent {
+    /// Owner.
+    pub tenant: TenantIndex,
+    /// The event.
+    pub event: NewEvent,
+    /// Appended only if no event with this mark was: the mark is kept with the event, and forgotten with it after
+    /// [`Store::forget_events`]. 16 bytes of a hash.
+    pub once: Option<[u8; 16]>,
 }
 
 /// Changes that are stored together or not at all.
@@ -198,6 +227,8 @@ pub struct Committed {
     pub inserted: Vec<(MessageKey, Uuid, Timestamp)>,
     /// Updates left out, see [`Batch::skip_stale`].
     pub stale: Vec<MessageKey>,
+    /// Events left out because their mark was there, see [`AppendEvent::once`]: their places among the batch's events.
+    pub repeated: Vec<usize>,
 }
 
 /// What a commit means for whoever waits for work. Sent after the sync, in the order of commits.
@@ -213,6 +244,8 @@ pub enum Effect {
     DeliveryDue(Timestamp),
     /// A connector was created or changed.
     Connector(ConnectorIndex),
+    /// An event was appended to this tenant's log; its number.
+    Event(TenantIndex, u64),
 }
 
 /// Told of every commit, on the committer's thread: must only note and wake, never block or commit.
@@ -228,6 +261,15 @@ pub struct DeliveryFilter {
     pub message: Option<MessageKey>,
     /// In this status.
     pub status: Option<DeliveryStatus>,
+}
+
+/// Filters of an event list, combined by AND.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EventFilter {
+    /// On this connector.
+    pub connector: Option<ConnectorIndex>,
+    /// Of one of these [`EventBody::kind`]s; empty for all.
+    pub kinds: Vec<String>,
 }
 
 /// Whether the store takes writes.
@@ -336,6 +378,27 @@ pub trait Store: Send + Sync + 'static {
     fn contact_by_id(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Contact>>;
     /// A tenant's contacts after the id `after`, ordered by id.
     fn contacts(&self, tenant: TenantIndex, after: Option<Uuid>, limit: usize) -> StoreResult<Vec<Contact>>;
+
+    /// The other addresses of the contact that is known as `identifier`. [`Store::contact`] finds it by any of them.
+    fn contact_aliases(&self, tenant: TenantIndex, kind: ContactType, identifier: &str) -> StoreResult<Vec<String>>;
+
+    /// A tenant's events after the number `after`, oldest first, at most `limit`, and the number up to which was looked (the
+    /// next `after`, whether anything matched or not).
+    fn events(
+        &self,
+        tenant: TenantIndex,
+        filter: &EventFilter,
+        after: u64,
+        limit: usize,
+    ) -> StoreResult<(Vec<Event>, u64)>;
+    /// The number of the tenant's newest event; 0 when there is none.
+    fn last_event(&self, tenant: TenantIndex) -> StoreResult<u64>;
+    /// Forgets events, with their marks, that are older than `before`; at most `limit`; how many.
+    async fn forget_events(&self, before: Timestamp, limit: usize) -> StoreResult<usize>;
+    /// What was reported of a message; the default when nothing was.
+    fn receipts(&self, key: MessageKey) -> StoreResult<Receipts>;
+    /// A connector's health counts; the default when there are none.
+    fn health_state(&self, connector: ConnectorIndex) -> StoreResult<HealthState>;
 
     /// An import.
     fn import(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Import>>;

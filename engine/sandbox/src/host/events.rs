@@ -1,38 +1,120 @@
-//! `events`: what a connector tells of its session. Receipts and inbound messages are taken and counted only: nothing in this
-//! engine consumes them yet.
+//! `events`: what a connector tells of its session and its channel. Checked, bounded in rate, and given to the engine in the
+//! order of the calls.
 
-use pombo_domain::ports::SessionState;
+use pombo_domain::ports::{Account, ChannelEvent, IntakeError, KvWrite, SessionState};
 use wasmtime::component::{Accessor, HasSelf};
 
-use super::granted;
-use crate::bindings::host::events::{self, Event, State};
+use super::{granted, kv};
+use crate::bindings::host::events::{self, Error, Event};
+use crate::bindings::host::kv as kv_types;
 use crate::capability::Capability;
-use crate::limits::{REASON_BYTES, cut};
-use crate::state::HostState;
+use crate::limits::EVENTS_AT_ONCE;
+use crate::state::{Context, HostState, Services};
+use crate::worlds::event::{Told, event, file, weight};
 
-/// A QR code's content; pairing codes are far shorter.
-const QR_BYTES: usize = 4096;
+/// What a change of the session weighs.
+const STATE_BYTES: usize = 1024;
+
+/// The files that events point to must be there: nobody may be told of a file that he cannot have.
+async fn check_files(context: &Context, services: &Services, events: &[ChannelEvent]) -> Result<(), Error> {
+    for file in events.iter().filter_map(file) {
+        let path = services.media.path(context.tenant, file.id);
+        let size = tokio::fs::metadata(path).await.ok().filter(std::fs::Metadata::is_file).map(|m| m.len());
+        match size {
+            Some(size) if size == file.size => {}
+            Some(size) => return Err(Error::Invalid(format!("media.size: the file has {size} bytes"))),
+            None => return Err(Error::Invalid("media.id: there is no such file; upload it first".to_owned())),
+        }
+    }
+    Ok(())
+}
+
+async fn take(
+    context: &Context,
+    services: &Services,
+    events: Vec<ChannelEvent>,
+    writes: Vec<KvWrite>,
+) -> Result<(), Error> {
+    services.events.take(context.index, events, writes).await.map_err(|error| match error {
+        IntakeError::Unavailable(why) => {
+            tracing::warn!(connector = %context.id, reason = why, "a connector's event was not taken");
+            Error::Unavailable("the engine does not take it now".to_owned())
+        }
+    })
+}
+
+async fn emit_state(context: &Context, state: SessionState, account: Option<Account>) {
+    let _turn = context.session.line.intake.enter(1, STATE_BYTES).await;
+    context.session.set(state, account);
+}
+
+async fn emit_event(context: &Context, services: &Services, event: ChannelEvent) -> Result<(), Error> {
+    let events = vec![event];
+    check_files(context, services, &events).await?;
+    let _turn = context.session.line.intake.enter(1, weight(&events[0])).await;
+    take(context, services, events, Vec::new()).await
+}
+
+async fn commit(
+    context: &Context,
+    services: &Services,
+    events: Vec<ChannelEvent>,
+    changes: Vec<kv_types::Change>,
+) -> Result<(), Error> {
+    check_files(context, services, &events).await?;
+    let bytes = events.iter().map(weight).sum();
+    let _turn = context.session.line.intake.enter(events.len(), bytes).await;
+    let writes = kv::checked(context, services, changes).await.map_err(|error| match error {
+        kv_types::Error::Refused(why) => Error::Refused(why),
+        kv_types::Error::Quota(why) => Error::Quota(why),
+        kv_types::Error::Unavailable(why) => Error::Unavailable(why),
+        kv_types::Error::TimedOut => Error::TimedOut,
+    })?;
+    take(context, services, events, writes).await
+}
 
 impl events::Host for HostState {}
 
 impl<T: Send + 'static> events::HostWithStore<T> for HasSelf<HostState> {
-    async fn emit(accessor: &Accessor<T, Self>, event: Event) -> Result<(), events::Error> {
-        let (context, _) = granted(accessor, Capability::Events).map_err(events::Error::Refused)?;
-        let state = match event {
-            Event::State(state) => state,
-            Event::Receipt(_) | Event::Message(_) | Event::Presence(_) | Event::Contact(_) | Event::Other(_) => {
-                tracing::debug!(connector = %context.id, "a connector's event has no consumer");
-                return Ok(());
+    async fn emit(accessor: &Accessor<T, Self>, said: Event) -> Result<(), Error> {
+        let (context, services) = granted(accessor, Capability::Events).map_err(Error::Refused)?;
+        let work = async {
+            match event(said).map_err(Error::Invalid)? {
+                Told::State(state, account) => {
+                    emit_state(&context, state, account).await;
+                    Ok(())
+                }
+                Told::Event(event) => emit_event(&context, &services, event).await,
             }
         };
-        context.session.set(match state {
-            State::Connecting => SessionState::Connecting,
-            State::Connected(_) => SessionState::Connected,
-            State::Disconnected(why) => SessionState::Disconnected(cut(&why, REASON_BYTES)),
-            State::LoggedOut(why) => SessionState::Disconnected(format!("logged out: {}", cut(&why, REASON_BYTES))),
-            State::Qr(code) | State::PairingCode(code) if code.len() > QR_BYTES => return Err(events::Error::TooLarge),
-            State::Qr(code) | State::PairingCode(code) => SessionState::QrCode(code),
-        });
-        Ok(())
+        tokio::time::timeout(services.limits.host_call, work).await.unwrap_or(Err(Error::TimedOut))
+    }
+
+    async fn commit(
+        accessor: &Accessor<T, Self>,
+        said: Vec<Event>,
+        changes: Vec<kv_types::Change>,
+    ) -> Result<(), Error> {
+        let (context, services) = granted(accessor, Capability::Events).map_err(Error::Refused)?;
+        if !changes.is_empty() {
+            granted(accessor, Capability::Kv).map_err(Error::Refused)?;
+        }
+        if said.len() > EVENTS_AT_ONCE {
+            return Err(Error::Invalid(format!("events: must be at most {EVENTS_AT_ONCE}")));
+        }
+        let mut events = Vec::with_capacity(said.len());
+        for (place, said) in said.into_iter().enumerate() {
+            match event(said).map_err(|why| Error::Invalid(format!("events[{place}]: {why}")))? {
+                Told::Event(ChannelEvent::Presence { .. }) | Told::State(..) => {
+                    return Err(Error::Invalid(format!("events[{place}]: states and presences are emitted")));
+                }
+                Told::Event(event) => events.push(event),
+            }
+        }
+        if events.is_empty() && changes.is_empty() {
+            return Ok(());
+        }
+        let work = commit(&context, &services, events, changes);
+        tokio::time::timeout(services.limits.host_call, work).await.unwrap_or(Err(Error::TimedOut))
     }
 }

@@ -11,7 +11,7 @@ use super::granted;
 use crate::bindings::host::kv;
 use crate::capability::Capability;
 use crate::limits::{KV_KEY_BYTES, KV_LIST, KV_VALUE_BYTES};
-use crate::state::HostState;
+use crate::state::{Context, HostState, Services};
 
 /// What the plugins' key/value store needs of the engine's.
 #[async_trait]
@@ -74,6 +74,34 @@ fn check_key(key: &str) -> Result<(), kv::Error> {
     Err(kv::Error::Quota(format!("a key must have 1 to {KV_KEY_BYTES} bytes")))
 }
 
+/// The writes, if the connector may store them.
+pub(super) async fn checked(
+    context: &Context,
+    services: &Services,
+    changes: Vec<kv::Change>,
+) -> Result<Vec<KvWrite>, kv::Error> {
+    let mut added = 0u64;
+    for change in &changes {
+        check_key(&change.key)?;
+        let value = change.value.as_ref().map_or(0, Vec::len);
+        if value > KV_VALUE_BYTES {
+            return Err(kv::Error::Quota(format!("a value must not be longer than {KV_VALUE_BYTES} bytes")));
+        }
+        // What it replaces is not subtracted: the bound is there to stop growth, not to be met to the byte.
+        if change.value.is_some() {
+            added += (change.key.len() + value) as u64;
+        }
+    }
+    if added > 0 {
+        let held = services.kv.bytes(context.index).await.map_err(|e| unavailable(&e))?;
+        let most = services.limits.kv_bytes;
+        if held.saturating_add(added) > most {
+            return Err(kv::Error::Quota(format!("this connector may store {most} bytes")));
+        }
+    }
+    Ok(changes.into_iter().map(|c| KvWrite { key: c.key, value: c.value }).collect())
+}
+
 impl kv::Host for HostState {}
 
 impl<T: Send + 'static> kv::HostWithStore<T> for HasSelf<HostState> {
@@ -103,27 +131,8 @@ impl<T: Send + 'static> kv::HostWithStore<T> for HasSelf<HostState> {
 
     async fn batch(accessor: &Accessor<T, Self>, changes: Vec<kv::Change>) -> Result<(), kv::Error> {
         let (context, services) = granted(accessor, Capability::Kv).map_err(kv::Error::Refused)?;
-        let mut added = 0u64;
-        for change in &changes {
-            check_key(&change.key)?;
-            let value = change.value.as_ref().map_or(0, Vec::len);
-            if value > KV_VALUE_BYTES {
-                return Err(kv::Error::Quota(format!("a value must not be longer than {KV_VALUE_BYTES} bytes")));
-            }
-            // What it replaces is not subtracted: the bound is there to stop growth, not to be met to the byte.
-            if change.value.is_some() {
-                added += (change.key.len() + value) as u64;
-            }
-        }
         let work = async {
-            if added > 0 {
-                let held = services.kv.bytes(context.index).await.map_err(|e| unavailable(&e))?;
-                let most = services.limits.kv_bytes;
-                if held.saturating_add(added) > most {
-                    return Err(kv::Error::Quota(format!("this connector may store {most} bytes")));
-                }
-            }
-            let writes = changes.into_iter().map(|c| KvWrite { key: c.key, value: c.value }).collect();
+            let writes = checked(&context, &services, changes).await?;
             services.kv.write(context.index, writes).await.map_err(|e| unavailable(&e))
         };
         tokio::time::timeout(services.limits.host_call, work).await.unwrap_or(Err(kv::Error::TimedOut))

@@ -50,6 +50,10 @@ impl LogGate {
     }
 
     fn write(&mut self, level: log::Level, target: &str, text: &str) {
+        // First, so that lines that nobody wants take no place of those that somebody does.
+        if !kept(level) {
+            return;
+        }
         let Some(dropped) = self.admit(Instant::now()) else { return };
         let (plugin, connector) = (&*self.plugin, self.connector.map(tracing::field::display));
         let (part, text) = (cut(target, 100), cut(text, LOG_LINE_BYTES));
@@ -68,6 +72,16 @@ impl LogGate {
     }
 }
 
+/// Whether a guest's line at this level is written anywhere.
+fn kept(level: log::Level) -> bool {
+    match level {
+        log::Level::Trace => tracing::enabled!(target: "pombo::guest", tracing::Level::TRACE),
+        log::Level::Debug => tracing::enabled!(target: "pombo::guest", tracing::Level::DEBUG),
+        log::Level::Info => tracing::enabled!(target: "pombo::guest", tracing::Level::INFO),
+        log::Level::Warn | log::Level::Error => tracing::enabled!(target: "pombo::guest", tracing::Level::WARN),
+    }
+}
+
 impl Drop for LogGate {
     fn drop(&mut self) {
         if self.dropped > 0 {
@@ -80,6 +94,11 @@ impl Drop for LogGate {
 impl log::Host for HostState {
     fn log(&mut self, level: log::Level, target: String, text: String) {
         self.log.write(level, &target, &text);
+    }
+
+    fn max_level(&mut self) -> log::Level {
+        use log::Level::{Debug, Error, Info, Trace, Warn};
+        [Trace, Debug, Info, Warn].into_iter().find(|level| kept(*level)).unwrap_or(Error)
     }
 }
 

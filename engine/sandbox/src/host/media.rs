@@ -50,7 +50,7 @@ impl Handed {
 
 /// Where a handed file lies.
 pub(crate) fn path_of(context: &Context, services: &Services, id: &str) -> Option<(PathBuf, Attachment)> {
-    let file = context.media.find(id)?;
+    let file = context.media().find(id)?;
     Some((services.media.path(context.tenant, file.id), file))
 }
 
@@ -81,7 +81,7 @@ impl media::Host for HostState {}
 impl<T: Send + 'static> media::HostWithStore<T> for HasSelf<HostState> {
     async fn stat(accessor: &Accessor<T, Self>, id: String) -> Result<media::Info, media::Error> {
         let (context, _) = granted(accessor, Capability::MediaRead).map_err(media::Error::Refused)?;
-        context.media.find(&id).map(info).ok_or(media::Error::NotFound)
+        context.media().find(&id).map(info).ok_or(media::Error::NotFound)
     }
 
     async fn read(accessor: &Accessor<T, Self>, id: String, offset: u64, len: u32) -> Result<Vec<u8>, media::Error> {

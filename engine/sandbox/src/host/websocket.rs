@@ -23,6 +23,9 @@ use crate::capability::Capability;
 use crate::limits::{WEBSOCKET_MESSAGE_BYTES, cut};
 use crate::state::{Context, HostState, Services};
 
+/// What is read from the network at once.
+const READ_BUFFER_BYTES: usize = 8 << 10;
+
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 type Socket = WebSocketStream<Box<dyn Stream>>;
@@ -77,6 +80,11 @@ async fn connect(context: &Context, services: &Services, url: &str, headers: &[H
         Box::new(tcp)
     };
     let config = WebSocketConfig::default()
+        // Kept for as long as the connection: there are many, and most are silent.
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        // A peer that does not read stops the guest's `send` and not the host's memory.
+        .max_write_buffer_size(WEBSOCKET_MESSAGE_BYTES * 2)
         .max_message_size(Some(WEBSOCKET_MESSAGE_BYTES))
         .max_frame_size(Some(WEBSOCKET_MESSAGE_BYTES));
     match client_async_with_config(request, stream, Some(config)).await {

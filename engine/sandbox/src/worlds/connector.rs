@@ -1,5 +1,7 @@
 //! Messages and outcomes, and a plugin's description of itself.
 
+use pombo_domain::model::connector::{HealthRules, Pace, WarmUp};
+use pombo_domain::model::message::{Act, Target};
 use pombo_domain::ports::{Outgoing, PluginDescription, SendOutcome};
 
 use crate::bindings::types as wit;
@@ -17,19 +19,32 @@ pub(crate) fn outgoing(message: Outgoing) -> wit::Outgoing {
         content_type: file.content_type,
         size: file.size,
     });
-    wit::Outgoing {
-        client_id: message.client_id.to_string(),
-        to: message.to,
-        contact_name: message.contact_name,
-        content: wit::Content::Text(wit::TextContent {
+    let content = match message.act {
+        Act::Say => wit::Content::Text(wit::TextContent {
             text: message.text,
             subject: message.subject,
             attachments: attachments.collect(),
         }),
-        reply_to: None,
+        Act::React(to) => wit::Content::Reaction(wit::Reaction { to: target(to), emoji: message.text }),
+        Act::Edit(of) => wit::Content::Edit(wit::Edit { of: target(of), text: message.text }),
+        Act::Revoke(of) => wit::Content::Revoke(target(of)),
+    };
+    wit::Outgoing {
+        client_id: message.client_id.to_string(),
+        to: message.to,
+        contact_name: message.contact_name,
+        content,
+        reply_to: message.reply_to.map(target),
+        mentions: message.mentions,
+        voice_note: message.voice_note,
         attempt: u32::from(message.attempt),
         metadata: Vec::new(),
     }
+}
+
+/// A message of a conversation that another one is about.
+pub(super) fn target(target: Target) -> wit::Target {
+    wit::Target { provider_id: target.provider_id, sender: target.sender, text: target.text }
 }
 
 /// What the plugin says became of it.
@@ -60,10 +75,40 @@ fn feature(feature: wit::Feature) -> &'static str {
         wit::Feature::Edit => "edit",
         wit::Feature::Revoke => "revoke",
         wit::Feature::Reply => "reply",
+        wit::Feature::Mentions => "mentions",
+        wit::Feature::VoiceNotes => "voice-notes",
         wit::Feature::Typing => "typing",
         wit::Feature::ReadReceipts => "read-receipts",
         wit::Feature::Inbound => "inbound",
+        wit::Feature::Sessions => "sessions",
+        wit::Feature::PairingCode => "pairing-code",
+        wit::Feature::Lookup => "lookup",
     }
+}
+
+/// The pace that a plugin wants for its new connectors. `Err` says what is wrong with it.
+fn pace(said: wit::Pace, max_in_flight: u16) -> Result<Pace, String> {
+    const LONGEST_DELAY_MS: u64 = 24 * 3_600_000;
+    if said.delay_min_millis > said.delay_max_millis || said.delay_max_millis > LONGEST_DELAY_MS {
+        return Err("its pace must have a shortest delay up to the longest, and that one up to a day".to_owned());
+    }
+    if said.warm_up_days.len() > 365 || said.warm_up_growth > 1000 {
+        return Err("its pace's warm-up must have at most 365 days and grow by at most 1000 % a day".to_owned());
+    }
+    let warm_up = (!said.warm_up_days.is_empty()).then_some(WarmUp {
+        days: said.warm_up_days,
+        growth_percent: said.warm_up_growth,
+        until: said.warm_up_until,
+    });
+    Ok(Pace {
+        delay_min_ms: said.delay_min_millis,
+        delay_max_ms: said.delay_max_millis,
+        daily_cap: said.daily_cap,
+        warm_up,
+        max_in_flight,
+        health: said.health.then(HealthRules::default),
+        ..Pace::default()
+    })
 }
 
 /// A description, checked. `Err` says what is wrong with it.
@@ -79,6 +124,8 @@ pub(crate) fn description(said: wit::Description, digest: &str) -> Result<Plugin
     }
     let config_schema = serde_json::from_str(&said.config_schema)
         .map_err(|e| format!("its configuration's schema is not JSON: {e}"))?;
+    let max_in_flight = said.max_in_flight.clamp(1, 4096) as u16;
+    let pace = said.pace.map(|said| pace(said, max_in_flight)).transpose()?;
     Ok(PluginDescription {
         name: said.name,
         version: cut(&said.version, 64),
@@ -90,7 +137,8 @@ pub(crate) fn description(said: wit::Description, digest: &str) -> Result<Plugin
         capabilities: said.capabilities.iter().map(|c| Capability::from(*c).name().to_owned()).collect(),
         features: said.features.iter().map(|f| feature(*f).to_owned()).collect(),
         idempotent_resend: said.idempotent_resend,
-        max_in_flight: said.max_in_flight.clamp(1, 4096) as u16,
+        max_in_flight,
         needs_session: said.needs_session,
+        pace,
     })
 }

@@ -1,4 +1,6 @@
-//! Between the domain's types and the plugins': one file per world. Nothing else in this crate converts.
+//! Between the domain's types and the plugins': one file per subject. Nothing else in this crate converts.
 
 pub(crate) mod connector;
+pub(crate) mod event;
+pub(crate) mod operation;
 pub(crate) mod renderer;

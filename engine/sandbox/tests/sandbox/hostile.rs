@@ -127,7 +127,7 @@ async fn a_call_that_hangs_in_the_host_is_ended_and_the_instance_lives_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_grant_the_host_refuses_with_words() {
     let config = json!({"host": "127.0.0.1", "port": 1});
-    let world = beside_a_good_one("hanging-host-call", config, Wish { smtp_grant: false, ..Wish::default() }).await;
+    let world = beside_a_good_one("hanging-host-call", config, Wish { granted: false, ..Wish::default() }).await;
     let outcome = world.send(1, "x").await;
     assert!(
         matches!(&outcome, SendOutcome::Temporary(why) if why.contains("\\\"smtp\\\" is not granted")),

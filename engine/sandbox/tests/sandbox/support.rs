@@ -92,14 +92,56 @@ impl PluginKv for MemoryKv {
 pub(crate) struct FolderMedia(PathBuf);
 #[async_trait]
 impl MediaStore for FolderMedia {
-    async fn create(&self, _: TenantIndex, _: &str, _: Option<&str>) -> Result<Box<dyn MediaWriter>, MediaError> {
-        Err(MediaError::NotFound)
+    async fn create(
+        &self,
+        _: TenantIndex,
+        name: &str,
+        content_type: Option<&str>,
+    ) -> Result<Box<dyn MediaWriter>, MediaError> {
+        let id = Uuid::from_u128(u128::from(self.0.as_os_str().len() as u64) << 64 | name.len() as u128);
+        let file = Attachment {
+            id,
+            file_name: name.to_owned(),
+            content_type: content_type.unwrap_or("application/octet-stream").to_owned(),
+            size: 0,
+        };
+        let path = self.0.join(format!("{id}.partial"));
+        std::fs::write(&path, b"")?;
+        Ok(Box::new(FileWriter { path, file }))
     }
     fn path(&self, _: TenantIndex, id: Uuid) -> PathBuf {
         self.0.join(id.to_string())
     }
     async fn delete(&self, _: TenantIndex, _: Uuid) -> Result<(), MediaError> {
         Ok(())
+    }
+}
+
+/// Appends to a file that gets its name at the end; refuses more than a mebibyte.
+struct FileWriter {
+    path: PathBuf,
+    file: Attachment,
+}
+#[async_trait]
+impl MediaWriter for FileWriter {
+    async fn write(&mut self, chunk: &[u8]) -> Result<(), MediaError> {
+        use std::io::Write;
+        self.file.size += chunk.len() as u64;
+        if self.file.size > 1 << 20 {
+            return Err(MediaError::TooLarge);
+        }
+        std::fs::OpenOptions::new().append(true).open(&self.path)?.write_all(chunk)?;
+        Ok(())
+    }
+    async fn finish(self: Box<Self>) -> Result<Attachment, MediaError> {
+        std::fs::rename(&self.path, self.path.with_extension(""))?;
+        Ok(self.file.clone())
+    }
+}
+impl Drop for FileWriter {
+    fn drop(&mut self) {
+        // Gone when it was finished.
+        let _ = std::fs::remove_file(&self.path);
     }
 }
 
@@ -114,27 +156,69 @@ impl OutboundGuard for FakeGuard {
     }
 }
 
-/// What was told of sessions, and a way to wait for it.
+/// How the engine takes events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taking {
+    Well,
+    /// Not now.
+    Refusing,
+    /// Never answers.
+    Hanging,
+}
+
+/// What was told of sessions and of the channel, and a way to wait for it.
 #[derive(Clone)]
-pub(crate) struct Told(Arc<watch::Sender<Vec<(ConnectorIndex, SessionState)>>>);
+pub(crate) struct Told {
+    states: Arc<watch::Sender<Vec<(ConnectorIndex, SessionState)>>>,
+    /// With the writes that came with each.
+    pub(crate) taken: Arc<watch::Sender<Vec<(Vec<ChannelEvent>, Vec<KvWrite>)>>>,
+    pub(crate) taking: Arc<Mutex<Taking>>,
+    kv: Arc<MemoryKv>,
+}
+#[async_trait]
 impl ConnectorEvents for Told {
-    fn session_changed(&self, connector: ConnectorIndex, state: SessionState) {
-        self.0.send_modify(|all| all.push((connector, state)));
+    fn session_changed(&self, connector: ConnectorIndex, state: SessionState, account: Option<Account>) {
+        assert_eq!(account.is_some(), account.is_some() && state == SessionState::Connected);
+        self.states.send_modify(|all| all.push((connector, state)));
+    }
+    async fn take(
+        &self,
+        connector: ConnectorIndex,
+        events: Vec<ChannelEvent>,
+        writes: Vec<KvWrite>,
+    ) -> Result<(), IntakeError> {
+        let taking = *self.taking.lock();
+        match taking {
+            Taking::Well => {}
+            Taking::Refusing => return Err(IntakeError::Unavailable("full".to_owned())),
+            Taking::Hanging => std::future::pending().await,
+        }
+        // Later than whoever comes next, if the calls were not kept in order.
+        for _ in 0..events.len() % 3 {
+            tokio::task::yield_now().await;
+        }
+        self.kv.write(connector, writes.clone()).await.map_err(|e| IntakeError::Unavailable(e.to_string()))?;
+        self.taken.send_modify(|all| all.push((events, writes)));
+        Ok(())
     }
 }
 impl Told {
     pub(crate) fn of(&self, connector: u32) -> Vec<SessionState> {
-        self.0.borrow().iter().filter(|(c, _)| c.0 == connector).map(|(_, s)| s.clone()).collect()
+        self.states.borrow().iter().filter(|(c, _)| c.0 == connector).map(|(_, s)| s.clone()).collect()
     }
     /// Waits until what was told of `connector` satisfies `done`.
     pub(crate) async fn until(&self, connector: u32, done: impl Fn(&[SessionState]) -> bool) {
-        let mut changes = self.0.subscribe();
+        let mut changes = self.states.subscribe();
         let waited = tokio::time::timeout(Duration::from_secs(20), async {
             while !done(&self.of(connector)) {
                 changes.changed().await.expect("the sender lives");
             }
         });
         assert!(waited.await.is_ok(), "told: {:?}", self.of(connector));
+    }
+    /// All events that were taken, in order.
+    pub(crate) fn events(&self) -> Vec<ChannelEvent> {
+        self.taken.borrow().iter().flat_map(|(events, _)| events.clone()).collect()
     }
 }
 
@@ -151,7 +235,7 @@ pub(crate) struct Wish {
     /// Files for the operator's folder, by name.
     pub(crate) plugins: Vec<(&'static str, Vec<u8>)>,
     pub(crate) loopback: bool,
-    pub(crate) smtp_grant: bool,
+    pub(crate) granted: bool,
 }
 
 impl Default for Wish {
@@ -164,7 +248,7 @@ impl Default for Wish {
             restart_first: Duration::from_millis(50),
             ..Limits::default()
         };
-        Self { limits, plugins: Vec::new(), loopback: true, smtp_grant: true }
+        Self { limits, plugins: Vec::new(), loopback: true, granted: true }
     }
 }
 
@@ -175,7 +259,7 @@ pub(crate) fn options(folder: &Path, wish: &Wish) -> Options {
         std::fs::write(plugin_dir.join(name), component).expect("written");
     }
     let mut grants = BTreeMap::new();
-    if !wish.smtp_grant {
+    if !wish.granted {
         grants.insert("hostile-hanging-host-call".to_owned(), Vec::new());
     }
     // One cache for all tests: compiling is what takes time, and sharing it is what it is for.
@@ -192,11 +276,17 @@ pub(crate) fn options(folder: &Path, wish: &Wish) -> Options {
 }
 
 pub(crate) fn ports(folder: &Path, loopback: bool) -> (Ports, Told) {
-    let told = Told(Arc::new(watch::channel(Vec::new()).0));
+    let kv = Arc::new(MemoryKv::default());
+    let told = Told {
+        states: Arc::new(watch::channel(Vec::new()).0),
+        taken: Arc::new(watch::channel(Vec::new()).0),
+        taking: Arc::new(Mutex::new(Taking::Well)),
+        kv: kv.clone(),
+    };
     let ports = Ports {
         clock: Arc::new(SystemClock),
         entropy: Arc::new(Counting(Mutex::new(42))),
-        kv: Arc::new(MemoryKv::default()),
+        kv,
         media: Arc::new(FolderMedia(folder.to_owned())),
         guard: Arc::new(FakeGuard(loopback)),
         events: Arc::new(told.clone()),
@@ -233,6 +323,10 @@ pub(crate) fn message(to: &str, text: &str) -> Outgoing {
         text: text.to_owned(),
         subject: None,
         attachments: Vec::new(),
+        act: pombo_domain::model::message::Act::Say,
+        reply_to: None,
+        mentions: Vec::new(),
+        voice_note: false,
         attempt: 1,
     }
 }
@@ -242,6 +336,15 @@ impl World {
     pub(crate) async fn start(&self, index: u32, plugin: &str, config: Value) {
         self.sandbox.start(spec(index, plugin, config)).await.expect("starts");
         self.told.until(index, |states| states.contains(&SessionState::Connected)).await;
+    }
+
+    /// Tells the probe to do something; what came of it.
+    pub(crate) async fn told_to(&self, index: u32, task: Value) -> Result<String, String> {
+        match self.send(index, &task.to_string()).await {
+            SendOutcome::Accepted { provider_id } => Ok(provider_id.unwrap_or_default()),
+            SendOutcome::Rejected(why) => Err(why),
+            other => Err(format!("{other:?}")),
+        }
     }
 
     pub(crate) async fn send(&self, index: u32, text: &str) -> SendOutcome {

@@ -5,14 +5,18 @@ use std::sync::atomic::Ordering;
 use futures::FutureExt;
 use pombo_domain::Timestamp;
 use pombo_domain::model::connector::ConnectorStatus;
-use pombo_domain::ports::{SessionState, StoreError};
+use pombo_domain::ports::{ReadyEntry, StoreError};
 
 use super::Lane;
 use super::claim::{self, Candidate, ClaimDone};
 use super::hold::Held;
-use crate::breaker;
+use crate::health::{self, HealthLevel};
 use crate::metrics::Metrics;
 use crate::pace::Decision;
+use crate::session::{self, SessionWait};
+
+/// A lane that waits for a session looks for itself this often, should nobody wake it.
+const LOOK_AGAIN_MS: i64 = 60_000;
 
 impl Lane {
     /// Begins what the pace and the free room allow; when to look again.
@@ -24,6 +28,13 @@ impl Lane {
             return Some(at);
         }
         self.rest_until = None;
+        let (score, level) = self.shared.standing.assess(&self.config.judge, now);
+        if level == HealthLevel::Paused {
+            // It stores the pause, or begins a new observation, and wakes this lane.
+            self.context.notes.desk.assess(self.shared.connector);
+            return None;
+        }
+        let slowed = health::slowed_to(score, &self.config.judge);
         loop {
             let pace = self.shared.pace.lock().clone();
             let counts = self.config.rules.counts();
@@ -40,28 +51,23 @@ impl Lane {
             if counts && self.fetching.first().is_some_and(|fetching| *fetching < head) {
                 return None;
             }
-            let rules = &self.config.rules;
+            if let Some(wait) = self.session_wait() {
+                return Some(self.wait_for_session(head, wait, now));
+            }
+            self.no_session_since = None;
+            let rules = self.config.rules.slowed(slowed);
             let (normal, direct) = (rules.decide(&pace, now), rules.decide_direct(&pace, now));
             let decision = if head.order.is_direct() { direct } else { normal };
             match decision {
                 Decision::Wait { until, hold } => {
                     if until.since(now) >= self.context.options.hold_after_ms {
-                        self.show_hold(Held { entry: head, hold, until });
+                        self.show_hold(Held::by_pace(head, hold, until));
                     }
                     return Some(until);
                 }
                 Decision::Go { probe: true, .. } if self.busy() > 0 => return None,
-                Decision::Go { probe, .. } => {
-                    if self.config.needs_session && !self.has_session() {
-                        let seed = self.draw.seed();
-                        let policy = &self.context.options.breaker;
-                        breaker::disconnected(policy, &mut self.shared.pace.lock(), now, seed);
-                        continue;
-                    }
-                    if probe {
-                        room = 1;
-                    }
-                }
+                Decision::Go { probe: true, .. } => room = 1,
+                Decision::Go { .. } => {}
             }
             let allowed = |decision| match decision {
                 Decision::Go { room: paced, .. } => room.min(usize::try_from(paced).unwrap_or(usize::MAX)),
@@ -102,8 +108,24 @@ impl Lane {
         }
     }
 
-    fn has_session(&self) -> bool {
-        matches!(self.context.ports.connectors.session(self.shared.connector), SessionState::Connected)
+    /// Why a session keeps the lane waiting.
+    pub(super) fn session_wait(&self) -> Option<SessionWait> {
+        if !self.config.needs_session {
+            return None;
+        }
+        session::wait_of(&self.context.ports.connectors.session(self.shared.connector))
+    }
+
+    /// Shows the wait on the message at the head, unless it is over at once; when to look again. No attempt is spent, and the
+    /// breaker stays as it is: nothing was tried.
+    fn wait_for_session(&mut self, head: ReadyEntry, wait: SessionWait, now: Timestamp) -> Timestamp {
+        let since = *self.no_session_since.get_or_insert(now);
+        let show_at = since.plus_ms(self.context.options.hold_after_ms);
+        if now < show_at {
+            return show_at;
+        }
+        self.show_hold(Held::by_session(head, wait));
+        now.plus_ms(LOOK_AGAIN_MS)
     }
 
     fn start_claim(&mut self, room: usize, direct: usize, normal: usize) {

@@ -9,13 +9,17 @@ use pombo_domain::ids::render_seed;
 use pombo_domain::model::attachment::Attachment;
 use pombo_domain::model::contact::ContactType;
 use pombo_domain::model::delivery::Delivery;
-use pombo_domain::model::message::{Message, MessageState, NewMessage, Position, Reason, StoredMessage};
+use pombo_domain::model::message::{
+    Act, Message, MessageOptions, MessageState, NewMessage, Position, Reason, StoredMessage,
+};
 use pombo_domain::ports::{
-    Batch, Change, OutboundError, Outgoing, ReadyEntry, RenderError, RenderJob, StoreError, StoreResult, Update,
+    Batch, Change, OutboundError, Outgoing, ReadyEntry, RenderError, RenderJob, SendOutcome, StoreError, StoreResult,
+    Update,
 };
 
 use super::{Ended, InFlight, LaneConfig};
 use crate::context::Context;
+use crate::health;
 use crate::metrics::Metrics;
 use crate::observer::LaneShared;
 use crate::retry::Ending;
@@ -53,6 +57,8 @@ struct Prepared {
     stored: StoredMessage,
     has_subject: bool,
     unreachable: Option<String>,
+    /// Receipts show that the channel has it: an earlier attempt reached it after all.
+    proven: bool,
 }
 
 /// Claims `candidates`; see the module.
@@ -88,7 +94,13 @@ pub(super) async fn claim(
         {
             continue;
         }
+        // Where an earlier attempt ended in doubt, a receipt may have come since: then it was sent, and is not sent again.
+        if stored.state.attempts > 0 && store.receipts(stored.message.key).is_ok_and(|receipts| receipts.prove_sent()) {
+            prepared.push(Prepared { candidate, stored, has_subject: false, unreachable: None, proven: true });
+            continue;
+        }
         let content = &stored.message.content;
+        let act = Acting::of(&content.options.act);
         let tenant = config.connector.tenant;
         let contact_of = |kind: ContactType| store.contact(tenant, kind, &kind.identifier(&content.to));
         let contact = match config.contact_kind.map(contact_of) {
@@ -100,13 +112,14 @@ pub(super) async fn claim(
                 continue;
             }
         };
-        if let Some(contact) = contact.as_ref().filter(|contact| !contact.active) {
+        if let Some(contact) = contact.as_ref().filter(|contact| !contact.active && act.reaches()) {
             let why = contact.reason.as_deref().unwrap_or("the contact does not want messages");
             fail(&context, &mut updates, &stored, Reason::new("inactive_contact", why), now);
             continue;
         }
         let mut unreachable = None;
         match (&content.attachment_url, &stored.state.fetched, &candidate.fetched) {
+            _ if !act.carries_files() => {}
             (None, _, _) | (_, Some(_), _) | (_, _, Some(Ok(_))) => {}
             (Some(url), None, None) => {
                 done.fetch.push((candidate.entry, url.clone()));
@@ -123,7 +136,7 @@ pub(super) async fn claim(
             }
         }
         let has_subject = content.subject.is_some();
-        if unreachable.is_none() {
+        if unreachable.is_none() && act.is_rendered() {
             let (seed, variables) = (render_seed(stored.message.id), templates.variables(content));
             if let Some(subject) = &content.subject {
                 let template = Arc::from(subject.as_str());
@@ -131,15 +144,19 @@ pub(super) async fn claim(
             }
             jobs.push(RenderJob { template: templates.text(&content.text), seed, variables });
         }
-        prepared.push(Prepared { candidate, stored, has_subject, unreachable });
+        prepared.push(Prepared { candidate, stored, has_subject, unreachable, proven: false });
     }
 
     let mut texts = if jobs.is_empty() { Vec::new() } else { context.ports.renderer.render(jobs).await }.into_iter();
     let now = context.ports.clock.now();
     let (mut normal, mut direct) = (0, 0);
     let mut entries: Vec<(ReadyEntry, Option<Result<Attachment, OutboundError>>)> = Vec::with_capacity(prepared.len());
-    for Prepared { mut candidate, stored, has_subject, unreachable } in prepared {
+    for Prepared { mut candidate, stored, has_subject, unreachable, proven } in prepared {
         let rendered = match unreachable {
+            _ if proven => Err(Ending::Outcome(SendOutcome::Accepted { provider_id: None })),
+            None if !Acting::of(&stored.message.content.options.act).is_rendered() => {
+                Ok((stored.message.content.text.clone(), None))
+            }
             Some(why) => Err(Ending::AttachmentUnreachable(why)),
             None => match rendered(&mut texts, has_subject) {
                 Ok(texts) => Ok(texts),
@@ -188,8 +205,10 @@ pub(super) async fn claim(
 
     let mut changes: Vec<Change> = updates.into_iter().map(Change::Update).collect();
     if normal + direct > 0 {
+        let (score, _) = shared.standing.assess(&config.judge, now);
+        let slowed = health::slowed_to(score, &config.judge);
         let mut pace = shared.pace.lock();
-        *pace = config.rules.record(&pace, now, normal, direct, seed);
+        *pace = config.rules.slowed(slowed).record(&pace, now, normal, direct, seed);
         changes.push(Change::Pace(shared.connector, pace.clone()));
     }
     if let Some((first, _)) = entries.first() {
@@ -214,6 +233,41 @@ pub(super) async fn claim(
         }
     }
     done
+}
+
+/// What follows from what a message does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Acting {
+    Says,
+    Reacts,
+    Edits,
+    Revokes,
+}
+
+impl Acting {
+    fn of(act: &Act) -> Self {
+        match act {
+            Act::Say => Self::Says,
+            Act::React(_) => Self::Reacts,
+            Act::Edit(_) => Self::Edits,
+            Act::Revoke(_) => Self::Revokes,
+        }
+    }
+
+    /// An emoji and a deletion have no text of a template.
+    fn is_rendered(self) -> bool {
+        matches!(self, Self::Says | Self::Edits)
+    }
+
+    /// Files go with what is newly said.
+    fn carries_files(self) -> bool {
+        self == Self::Says
+    }
+
+    /// Who does not want messages may still see one taken back.
+    fn reaches(self) -> bool {
+        self != Self::Revokes
+    }
 }
 
 /// Messages by key; one that cannot be read is left out and logged, so that it blocks no other.
@@ -265,9 +319,25 @@ fn claimed(mut message: Message, state: MessageState, text: String, subject: Opt
     };
     let mut attachments = std::mem::take(&mut message.content.attachments);
     attachments.extend(state.fetched.clone());
+    if !Acting::of(&message.content.options.act).carries_files() {
+        attachments.clear();
+    }
     let (client_id, attempt) = (message.id, state.attempts);
     let contact_name = message.content.contact_name.take();
-    let outgoing = Outgoing { client_id, to, contact_name, text, subject, attachments, attempt };
+    let MessageOptions { act, reply_to, mentions, voice_note } = std::mem::take(&mut message.content.options);
+    let outgoing = Outgoing {
+        client_id,
+        to,
+        contact_name,
+        text,
+        subject,
+        attachments,
+        act,
+        reply_to,
+        mentions,
+        voice_note,
+        attempt,
+    };
     Claimed { in_flight: InFlight::new(message, state, direct), outgoing }
 }
 

@@ -1,5 +1,6 @@
 //! Shows on the message at the head of the queue why it waits: it becomes WAITING with the reason and the instant, once.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use pombo_domain::Timestamp;
@@ -10,19 +11,52 @@ use pombo_domain::ports::{Batch, Change, ReadyEntry, StoreError, Update};
 use crate::context::Context;
 use crate::metrics::Metrics;
 use crate::pace::Hold;
+use crate::session::SessionWait;
 
 /// A wait as it is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Held {
     pub(super) entry: ReadyEntry,
-    pub(super) hold: Hold,
-    pub(super) until: Timestamp,
+    /// The reason's code.
+    code: &'static str,
+    /// Tells waits with the same code apart.
+    word: &'static str,
+    sentence: Cow<'static, str>,
+    /// `None` where no instant is known.
+    until: Option<Timestamp>,
 }
 
 impl Held {
+    pub(super) fn by_pace(entry: ReadyEntry, hold: Hold, until: Timestamp) -> Self {
+        let code = match hold {
+            Hold::Delay | Hold::DailyCap | Hold::QuietHours => "pace",
+            Hold::Throttled => "throttled",
+            Hold::Disconnected => "disconnected",
+        };
+        Self { entry, code, word: hold.as_str(), sentence: hold.describe().into(), until: Some(until) }
+    }
+
+    pub(super) fn by_session(entry: ReadyEntry, wait: SessionWait) -> Self {
+        Self { entry, code: "disconnected", word: wait.word, sentence: wait.sentence.into(), until: None }
+    }
+
     /// Whether showing `other` would tell the reader nothing new.
     pub(super) fn says_the_same_as(&self, other: &Self) -> bool {
-        self.entry == other.entry && self.hold == other.hold && about_the_same(self.until, other.until)
+        self.entry == other.entry && self.word == other.word && same_instant(self.until, other.until)
+    }
+
+    fn reason(&self) -> Reason {
+        match self.until {
+            Some(until) => Reason::new(self.code, format!("{}; until {}", self.sentence, until.to_iso())),
+            None => Reason::new(self.code, self.sentence.as_ref()),
+        }
+    }
+}
+
+fn same_instant(a: Option<Timestamp>, b: Option<Timestamp>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => about_the_same(a, b),
+        (a, b) => a.is_none() && b.is_none(),
     }
 }
 
@@ -41,15 +75,6 @@ pub(super) enum HoldDone {
     Error(StoreError),
 }
 
-fn reason(held: &Held) -> Reason {
-    let code = match held.hold {
-        Hold::Delay | Hold::DailyCap | Hold::QuietHours => "pace",
-        Hold::Throttled => "throttled",
-        Hold::Disconnected => "disconnected",
-    };
-    Reason::new(code, format!("{}; until {}", held.hold.describe(), held.until.to_iso()))
-}
-
 /// Shows `held` on its message.
 pub(super) async fn show(context: Arc<Context>, held: Held) -> HoldDone {
     let store = &context.ports.store;
@@ -59,14 +84,19 @@ pub(super) async fn show(context: Arc<Context>, held: Held) -> HoldDone {
         Err(error) => return HoldDone::Error(error),
     };
     let now = context.ports.clock.now();
-    let reason = reason(&held);
+    let reason = held.reason();
+    // Without an instant, only the sentence tells one wait from another.
+    let says_it = |old: &Reason| old.code == reason.code && (held.until.is_some() || old.detail == reason.detail);
     let shown = stored.state.held
-        && stored.state.hold_until.is_some_and(|until| about_the_same(until, held.until))
-        && stored.state.reason.as_ref().is_some_and(|old| old.code == reason.code);
+        && same_instant(stored.state.hold_until, held.until)
+        && stored.state.reason.as_ref().is_some_and(says_it);
     if shown {
         return HoldDone::Shown;
     }
-    let Ok(state) = stored.state.hold(reason, held.until, now) else { return HoldDone::Gone(held.entry) };
+    let Ok(mut state) = stored.state.hold(reason, held.until.unwrap_or(now), now) else {
+        return HoldDone::Gone(held.entry);
+    };
+    state.hold_until = held.until;
     let delivery = Delivery::of(&stored.message, Some(stored.state.status), &state);
     let update = Update { key: stored.message.key, state, delivery };
     match store.commit(Batch { changes: vec![Change::Update(update)], skip_stale: true }).await {

@@ -20,13 +20,15 @@ use futures::{FutureExt, future};
 use pombo_domain::model::attachment::Attachment;
 use pombo_domain::model::connector::{Connector, ConnectorStatus, PaceState};
 use pombo_domain::model::contact::ContactType;
-use pombo_domain::model::message::{Message, MessageState, Position};
+use pombo_domain::model::message::{Act, Message, MessageState, Position};
 use pombo_domain::ports::{OutboundError, ReadyEntry, SendOutcome};
 use pombo_domain::{MessageKey, Timestamp};
 
+use crate::account::judge_of;
 use crate::breaker;
 use crate::context::Context;
 use crate::draw::Draw;
+use crate::health::{HealthLevel, Judge};
 use crate::observer::LaneShared;
 use crate::pace::PaceRules;
 use crate::retry::Ending;
@@ -42,6 +44,7 @@ const OUTCOMES_PER_COMMIT: usize = 512;
 pub(crate) struct LaneConfig {
     pub(crate) connector: Arc<Connector>,
     pub(crate) rules: PaceRules,
+    pub(crate) judge: Judge,
     pub(crate) idempotent: bool,
     needs_session: bool,
     max_in_flight: usize,
@@ -53,19 +56,24 @@ impl LaneConfig {
     pub(crate) fn new(context: &Context, connector: Arc<Connector>) -> Self {
         let plugin = context.ports.connectors.plugin(&connector.plugin);
         let bound = plugin.as_ref().map_or(1, |plugin| plugin.max_in_flight_with(&connector.config));
-        let contact_kind = match connector.channel.as_str() {
-            "email" => Some(ContactType::Email),
-            channel if channel.starts_with("whatsapp") => Some(ContactType::WhatsApp),
-            _ => None,
-        };
         Self {
             rules: PaceRules::new(connector.pace.clone()),
+            judge: judge_of(&context.ports, &connector),
             idempotent: plugin.as_ref().is_some_and(|plugin| plugin.idempotent_resend),
             needs_session: plugin.as_ref().is_some_and(|plugin| plugin.needs_session),
             max_in_flight: usize::from(connector.pace.max_in_flight.clamp(1, bound)),
-            contact_kind,
+            contact_kind: contact_kind(&connector.channel),
             connector,
         }
+    }
+}
+
+/// The kind of address that a channel's contacts have.
+pub(crate) fn contact_kind(channel: &str) -> Option<ContactType> {
+    match channel {
+        "email" => Some(ContactType::Email),
+        channel if channel.starts_with("whatsapp") => Some(ContactType::WhatsApp),
+        _ => None,
     }
 }
 
@@ -75,6 +83,8 @@ struct InFlight {
     state: MessageState,
     first_due: Timestamp,
     direct: bool,
+    /// It says something new, so that a report of its delivery can be expected.
+    says: bool,
     /// Kept only where a webhook will tell of the outcome.
     message: Option<Box<Message>>,
 }
@@ -87,6 +97,7 @@ impl InFlight {
             state,
             first_due: scheduled.max(message.created_at),
             direct,
+            says: message.content.options.act == Act::Say,
             message: message.content.webhook_url.is_some().then(|| Box::new(message)),
         }
     }
@@ -128,6 +139,8 @@ pub(crate) struct Lane {
     /// Claims rest until then after the store refused one.
     rest_until: Option<Timestamp>,
     store_failures: u32,
+    /// Since when it waits for a session.
+    no_session_since: Option<Timestamp>,
     /// The message that found the connection gone last, and how often in a row.
     last_probe: Option<(MessageKey, u32)>,
     timer: Option<(Timestamp, BoxFuture<'static, ()>)>,
@@ -158,6 +171,7 @@ impl Lane {
             held: None,
             rest_until: None,
             store_failures: 0,
+            no_session_since: None,
             last_probe: None,
             timer: None,
         }
@@ -171,7 +185,12 @@ impl Lane {
                 self.read_connector();
             }
             if self.shared.probe.swap(false, Ordering::AcqRel) {
-                breaker::probe_now(&mut self.shared.pace.lock(), now);
+                // A session that stands is the connection: what failed before it says nothing about it.
+                if self.config.needs_session && self.session_wait().is_none() {
+                    breaker::connected(&mut self.shared.pace.lock());
+                } else {
+                    breaker::probe_now(&mut self.shared.pace.lock(), now);
+                }
             }
             self.start_sends(now);
             self.start_commit();
@@ -242,6 +261,12 @@ impl Lane {
         }
         if self.config.connector.status != ConnectorStatus::Active {
             return Some("the connector is paused");
+        }
+        if self.session_wait().is_some() {
+            return Some("the connector has no session");
+        }
+        if self.shared.standing.assess(&self.config.judge, now).1 == HealthLevel::Paused {
+            return Some("the connector's health pauses it");
         }
         let pace = self.shared.pace.lock();
         if pace.open_until > now || pace.throttled_until > now {
@@ -355,10 +380,10 @@ impl Lane {
     // ---- holding, fetching, deletion ----
 
     fn show_hold(&mut self, held: Held) {
-        if self.held.is_some_and(|shown| shown.says_the_same_as(&held)) || !self.claims.is_empty() {
+        if self.held.as_ref().is_some_and(|shown| shown.says_the_same_as(&held)) || !self.claims.is_empty() {
             return;
         }
-        self.held = Some(held);
+        self.held = Some(held.clone());
         self.holding = Some(hold::show(self.context.clone(), held).boxed());
     }
 

@@ -4,11 +4,14 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use pombo_domain::Timestamp;
 use pombo_domain::model::delivery::Delivery;
-use pombo_domain::model::message::NotAllowed;
+use pombo_domain::model::health::HealthSignal;
+use pombo_domain::model::message::{MessageState, NotAllowed};
 use pombo_domain::ports::{Batch, Change, SendOutcome, Update};
 
-use super::{Ended, LaneConfig};
+use super::{Ended, InFlight, LaneConfig};
+use crate::account::marks::{self, Scene};
 use crate::context::Context;
 use crate::draw::Draw;
 use crate::metrics::Metrics;
@@ -30,7 +33,15 @@ pub(super) fn counter(metrics: &Metrics, outcome: &SendOutcome) -> &'static str 
     name
 }
 
-/// Stores the states that follow from `ended`; returns how many there were.
+/// What follows from one attempt's end.
+struct Follows {
+    update: Update,
+    signal: Option<HealthSignal>,
+    /// Kept while the outcome is in doubt: a receipt may prove until the last try that it was sent.
+    in_doubt: Option<InFlight>,
+}
+
+/// Stores the states that follow from `ended`, with what they count for the account's health; returns how many there were.
 pub(super) async fn store_outcomes(
     context: Arc<Context>,
     config: Arc<LaneConfig>,
@@ -41,25 +52,48 @@ pub(super) async fn store_outcomes(
 ) -> usize {
     let count = ended.len();
     let mut draw = Draw::new(seed);
-    let now = context.ports.clock.now();
-    let mut updates = Vec::with_capacity(count);
-    for one in ended {
-        match next_update(&context, &config, one, now, draw.seed()) {
-            Ok(update) => updates.push(update),
-            Err(error) => {
-                tracing::error!(connector = %config.connector.id, %error, "an outcome does not fit its message")
-            }
-        }
-    }
+    // Receipts and health are the account's: only within its turn is what is read here still true when it is stored.
+    let within_turn = config.judge.rules.is_some() || ended.iter().any(|one| is_in_doubt(&one.ending));
+    let mut ended = Some(ended);
+    let mut follows = Vec::with_capacity(count);
     let mut failures = 0;
     loop {
-        let mut changes: Vec<Change> = updates.iter().cloned().map(Change::Update).collect();
+        let turn = if within_turn { Some(shared.standing.turn.lock().await) } else { None };
+        let now = context.ports.clock.now();
+        for one in ended.take().unwrap_or_default() {
+            match follow(&context, &config, one, now, draw.seed()) {
+                Ok(one) => follows.push(one),
+                Err(error) => {
+                    tracing::error!(connector = %config.connector.id, %error, "an outcome does not fit its message")
+                }
+            }
+        }
+        prove(&context, &mut follows, now);
+        let mut changes: Vec<Change> = follows.iter().map(|one| Change::Update(one.update.clone())).collect();
         if pace_changed {
             // Read anew for each try: another commit may have gone ahead of a failed one.
             changes.push(Change::Pace(shared.connector, shared.pace.lock().clone()));
         }
+        let marked = within_turn.then(|| {
+            let signals: Vec<HealthSignal> = follows.iter().filter_map(|one| one.signal).collect();
+            let scene = Scene {
+                tenant: config.connector.tenant,
+                connector: shared.connector,
+                entropy: &*context.ports.entropy,
+                now,
+            };
+            marks::mark(scene, &config.connector, &config.judge, &shared.standing.health(), &signals)
+        });
+        changes.extend(marked.iter().flat_map(|marked| marked.changes.iter().cloned()));
         match context.ports.store.commit(Batch { changes, skip_stale: true }).await {
             Ok(committed) => {
+                if let Some(marked) = marked {
+                    shared.standing.publish(marked.health);
+                    if marked.pause {
+                        context.notes.desk.assess(shared.connector);
+                    }
+                }
+                drop(turn);
                 if !committed.stale.is_empty() {
                     let stale = committed.stale.len();
                     tracing::warn!(connector = %config.connector.id, stale, "outcomes came after another change");
@@ -68,6 +102,7 @@ pub(super) async fn store_outcomes(
                 return count;
             }
             Err(error) => {
+                drop(turn);
                 failures += 1;
                 Metrics::add(&context.metrics.store_errors, 1);
                 if failures == 1 {
@@ -81,13 +116,45 @@ pub(super) async fn store_outcomes(
     }
 }
 
-fn next_update(
+fn is_in_doubt(ending: &Ending) -> bool {
+    matches!(ending, Ending::Outcome(SendOutcome::Unknown(_)))
+}
+
+/// Messages in doubt of which receipts show that the channel has them were sent.
+fn prove(context: &Context, follows: &mut [Follows], now: Timestamp) {
+    for one in follows.iter_mut() {
+        let Some(in_flight) = &one.in_doubt else { continue };
+        let receipts = match context.ports.store.receipts(in_flight.key) {
+            Ok(receipts) => receipts,
+            Err(error) => {
+                tracing::error!(%error, "receipts not read; the message stays in doubt");
+                continue;
+            }
+        };
+        if receipts.prove_sent()
+            && let Ok(state) = in_flight.state.sent(None, now)
+        {
+            one.signal = in_flight.says.then_some(HealthSignal::Sent);
+            one.update = update(in_flight, state);
+            one.in_doubt = None;
+            Metrics::add(&context.metrics.proven_sent, 1);
+        }
+    }
+}
+
+fn update(in_flight: &InFlight, state: MessageState) -> Update {
+    let delivery =
+        in_flight.message.as_ref().and_then(|message| Delivery::of(message, Some(in_flight.state.status), &state));
+    Update { key: in_flight.key, state, delivery }
+}
+
+fn follow(
     context: &Context,
     config: &LaneConfig,
     ended: Ended,
-    now: pombo_domain::Timestamp,
+    now: Timestamp,
     seed: u64,
-) -> Result<Update, NotAllowed> {
+) -> Result<Follows, NotAllowed> {
     let Ended { in_flight, ending, rejoin } = ended;
     let metrics = &context.metrics;
     let attempt = retry::Attempt {
@@ -97,8 +164,14 @@ fn next_update(
         first_due: in_flight.first_due,
     };
     let repeated = !matches!(ending, Ending::NotCalled(_));
+    let in_doubt = is_in_doubt(&ending);
+    let refused = matches!(ending, Ending::Outcome(SendOutcome::InvalidRecipient(_) | SendOutcome::Rejected(_)));
+    let mut signal = refused.then_some(HealthSignal::Failed);
     let state = match retry::verdict(&context.options.retry, ending, attempt, now, seed) {
-        Verdict::Sent(provider_id) => in_flight.state.sent(provider_id, now)?,
+        Verdict::Sent(provider_id) => {
+            signal = in_flight.says.then_some(HealthSignal::Sent);
+            in_flight.state.sent(provider_id, now)?
+        }
         Verdict::Failed(reason) => {
             Metrics::add(&metrics.failed, 1);
             in_flight.state.failed(reason, now)?
@@ -112,7 +185,6 @@ fn next_update(
             in_flight.state.retry_later(reason, due_at, free, now)?
         }
     };
-    let delivery =
-        in_flight.message.as_ref().and_then(|message| Delivery::of(message, Some(in_flight.state.status), &state));
-    Ok(Update { key: in_flight.key, state, delivery })
+    let update = update(&in_flight, state);
+    Ok(Follows { update, signal, in_doubt: in_doubt.then_some(in_flight) })
 }

@@ -41,7 +41,7 @@ async fn a_tenant_with_many_busy_connectors_does_not_starve_another() {
 async fn memory_stays_bounded_however_long_the_queue() {
     const QUEUED: usize = 60_000;
     let mut world = World::new(free());
-    world.connectors.act(|_| Act::After(10, accepted()));
+    world.connectors.act(|_| Does::After(10, accepted()));
     world.start().await;
     for _ in 0..QUEUED / 1_000 {
         world.post_all(TENANT, (0..1_000).map(|_| text("x")).collect());

@@ -18,7 +18,7 @@ fn refused() -> StoreError {
 async fn what_was_in_flight_at_a_crash_is_retried_or_left_to_a_person() {
     for (idempotent, shown) in [(true, "PENDING crash"), (false, "UNKNOWN crash")] {
         let mut world = World::with(free(), |connectors| connectors.idempotent = idempotent);
-        world.connectors.act(|_| Act::Hang);
+        world.connectors.act(|_| Does::Hang);
         world.start().await;
         let key = world.post(text("x"));
         settle().await;
@@ -29,7 +29,7 @@ async fn what_was_in_flight_at_a_crash_is_retried_or_left_to_a_person() {
         world.start().await;
         assert_eq!(world.shown(key), shown);
         assert_eq!(world.state(key).attempts, 1, "the attempt counts");
-        world.connectors.act(|_| Act::Answer(accepted()));
+        world.connectors.act(|_| Does::Answer(accepted()));
         world.change_connector(|c| c.status = pombo_domain::model::connector::ConnectorStatus::Active);
         world.clock.advance(60_000).await;
         let sent = world.connectors.sent.lock().clone();
@@ -45,7 +45,7 @@ async fn what_was_in_flight_at_a_crash_is_retried_or_left_to_a_person() {
 #[tokio::test]
 async fn in_flight_through_a_plugin_that_is_gone_is_unknown() {
     let mut world = World::new(free());
-    world.connectors.act(|_| Act::Hang);
+    world.connectors.act(|_| Does::Hang);
     world.start().await;
     let key = world.post(text("x"));
     settle().await;
@@ -90,8 +90,8 @@ async fn a_panic_in_one_lane_stops_no_other_and_its_messages_are_decided() {
     let other = ConnectorIndex(2);
     world.connector(other, TENANT, free());
     world.connectors.act(|sent| match (sent.text.as_str(), sent.attempt) {
-        ("panics", 1) => Act::Panic,
-        _ => Act::After(1_000, accepted()),
+        ("panics", 1) => Does::Panic,
+        _ => Does::After(1_000, accepted()),
     });
     world.start().await;
     let keys = world.post_all(TENANT, ["a", "panics", "b"].map(text).to_vec());
@@ -106,7 +106,7 @@ async fn a_connector_that_hangs_holds_up_no_other_and_draining_is_bounded() {
     let mut world = World::new(free());
     let other = ConnectorIndex(2);
     world.connector(other, TENANT, free());
-    world.connectors.act(|sent| if sent.connector == LANE { Act::Hang } else { Act::Answer(accepted()) });
+    world.connectors.act(|sent| if sent.connector == LANE { Does::Hang } else { Does::Answer(accepted()) });
     world.start().await;
     let hung = world.post_all(TENANT, (0..500).map(|n| text(&n.to_string())).collect());
     let to_other = |n: usize| pombo_domain::model::message::NewMessage { connector: other, ..text(&n.to_string()) };
@@ -136,12 +136,12 @@ async fn chaos_loses_nothing_and_sends_nothing_twice() {
             let mut draw = Draw::new(salt ^ u64::try_from(sent.at.0).unwrap_or(0) ^ sent.client_id.as_u64_pair().1);
             draw.seed();
             match between(draw.seed(), 0, 9) {
-                0 => Act::Answer(SendOutcome::Temporary("later".to_owned())),
-                1 => Act::Answer(SendOutcome::Disconnected("gone".to_owned())),
-                2 => Act::Answer(SendOutcome::Throttled { retry_after_ms: None, reason: "slow".to_owned() }),
-                3 => Act::After(700, SendOutcome::Unknown("?".to_owned())),
-                4 => Act::After(300, accepted()),
-                _ => Act::Answer(accepted()),
+                0 => Does::Answer(SendOutcome::Temporary("later".to_owned())),
+                1 => Does::Answer(SendOutcome::Disconnected("gone".to_owned())),
+                2 => Does::Answer(SendOutcome::Throttled { retry_after_ms: None, reason: "slow".to_owned() }),
+                3 => Does::After(700, SendOutcome::Unknown("?".to_owned())),
+                4 => Does::After(300, accepted()),
+                _ => Does::Answer(accepted()),
             }
         });
         let mut faults = Draw::new(seed + 1_000);
@@ -168,7 +168,7 @@ async fn chaos_loses_nothing_and_sends_nothing_twice() {
                 world.start_again().await;
             }
         }
-        world.connectors.act(|_| Act::Answer(accepted()));
+        world.connectors.act(|_| Does::Answer(accepted()));
         world.store.fault(|_, _| None);
         world.clock.advance(3 * 3_600_000).await;
         let mut sends: HashMap<String, usize> = HashMap::new();

@@ -1,10 +1,15 @@
 //! The scheduler over fakes, on a manual clock: what a user would see of it.
 
+mod acts;
 mod bounds;
 mod faults;
+mod health;
+mod intake;
 mod outcomes;
 mod pacing;
 mod queue;
+mod receipts;
 mod rules;
+mod sessions;
 mod support;
 mod webhooks;

@@ -11,7 +11,7 @@ fn why() -> String {
 #[tokio::test]
 async fn accepted_is_sent_with_the_providers_id() {
     let mut world = World::new(free());
-    world.connectors.act(|_| Act::Answer(SendOutcome::Accepted { provider_id: Some("id-1".to_owned()) }));
+    world.connectors.act(|_| Does::Answer(SendOutcome::Accepted { provider_id: Some("id-1".to_owned()) }));
     world.start().await;
     let key = world.post(text("x"));
     settle().await;
@@ -27,7 +27,7 @@ async fn refusals_fail_at_once_with_the_reason() {
         (SendOutcome::Rejected(why()), "FAILED rejected"),
     ] {
         let mut world = World::new(free());
-        world.connectors.act(move |_| Act::Answer(outcome.clone()));
+        world.connectors.act(move |_| Does::Answer(outcome.clone()));
         world.start().await;
         let key = world.post(text("x"));
         world.clock.advance(3_600_000).await;
@@ -40,7 +40,7 @@ async fn refusals_fail_at_once_with_the_reason() {
 #[tokio::test]
 async fn temporary_is_tried_again_with_growing_pauses_and_then_fails() {
     let mut world = World::new(free());
-    world.connectors.act(|_| Act::Answer(SendOutcome::Temporary(why())));
+    world.connectors.act(|_| Does::Answer(SendOutcome::Temporary(why())));
     world.start().await;
     let key = world.post(text("x"));
     settle().await;
@@ -61,8 +61,8 @@ async fn unknown_is_tried_again_only_where_that_cannot_send_twice() {
     for (idempotent, shown, sends) in [(true, "SENT", 2), (false, "UNKNOWN unknown_outcome", 1)] {
         let mut world = World::with(free(), |connectors| connectors.idempotent = idempotent);
         world.connectors.act(|sent| match sent.attempt {
-            1 => Act::Answer(SendOutcome::Unknown(why())),
-            _ => Act::Answer(accepted()),
+            1 => Does::Answer(SendOutcome::Unknown(why())),
+            _ => Does::Answer(accepted()),
         });
         world.start().await;
         let key = world.post(text("x"));
@@ -74,7 +74,7 @@ async fn unknown_is_tried_again_only_where_that_cannot_send_twice() {
 #[tokio::test]
 async fn while_disconnected_the_lane_parks_and_no_attempt_is_burned() {
     let mut world = World::new(free());
-    world.connectors.act(|_| Act::Answer(SendOutcome::Disconnected(why())));
+    world.connectors.act(|_| Does::Answer(SendOutcome::Disconnected(why())));
     world.start().await;
     let names: Vec<String> = (0..300).map(|n| n.to_string()).collect();
     let keys = world.post_all(TENANT, names.iter().map(|name| text(name)).collect());
@@ -87,7 +87,7 @@ async fn while_disconnected_the_lane_parks_and_no_attempt_is_burned() {
     let head = keys.iter().filter(|key| world.shown(**key) == "WAITING disconnected").count();
     assert!(head >= 1, "the head of the queue says why it waits");
 
-    world.connectors.act(|_| Act::Answer(accepted()));
+    world.connectors.act(|_| Does::Answer(accepted()));
     world.connectors.sent.lock().clear();
     world.handle().wake(LANE);
     settle().await;
@@ -100,8 +100,8 @@ async fn while_disconnected_the_lane_parks_and_no_attempt_is_burned() {
 async fn one_message_that_always_finds_the_connection_gone_does_not_block_the_rest() {
     let mut world = World::new(free());
     world.connectors.act(|sent| match sent.text.as_str() {
-        "poison" => Act::Answer(SendOutcome::Disconnected(why())),
-        _ => Act::Answer(accepted()),
+        "poison" => Does::Answer(SendOutcome::Disconnected(why())),
+        _ => Does::Answer(accepted()),
     });
     world.start().await;
     world.post(text("poison"));
@@ -132,8 +132,8 @@ async fn throttling_rests_the_lane_as_long_as_asked_and_costs_no_attempt() {
     let mut world = World::new(pombo_domain::model::connector::Pace { max_in_flight: 1, ..free() });
     world.options.claim_ahead = 0;
     world.connectors.act(|sent| match sent.at.since(NOON) {
-        0 => Act::Answer(SendOutcome::Throttled { retry_after_ms: Some(30_000), reason: why() }),
-        _ => Act::Answer(accepted()),
+        0 => Does::Answer(SendOutcome::Throttled { retry_after_ms: Some(30_000), reason: why() }),
+        _ => Does::Answer(accepted()),
     });
     world.start().await;
     let first = world.post(text("first"));
@@ -153,8 +153,8 @@ async fn throttling_rests_the_lane_as_long_as_asked_and_costs_no_attempt() {
 async fn a_recipient_that_is_always_throttled_does_not_stop_the_others() {
     let mut world = World::new(free());
     world.connectors.act(|sent| match sent.text.as_str() {
-        "greylisted" => Act::Answer(SendOutcome::Throttled { retry_after_ms: None, reason: why() }),
-        _ => Act::Answer(accepted()),
+        "greylisted" => Does::Answer(SendOutcome::Throttled { retry_after_ms: None, reason: why() }),
+        _ => Does::Answer(accepted()),
     });
     world.start().await;
     let grey = world.post(text("greylisted"));
@@ -169,7 +169,7 @@ async fn a_recipient_that_is_always_throttled_does_not_stop_the_others() {
 async fn counters_tell_the_outcomes_apart() {
     let mut world = World::new(free());
     world.connectors.act(|sent| {
-        Act::Answer(match sent.text.as_str() {
+        Does::Answer(match sent.text.as_str() {
             "invalid" => SendOutcome::InvalidRecipient(why()),
             "temporary" => SendOutcome::Temporary(why()),
             _ => accepted(),

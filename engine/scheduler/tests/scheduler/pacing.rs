@@ -138,7 +138,7 @@ async fn quiet_hours_hold_all_but_direct_messages() {
 #[tokio::test]
 async fn no_more_than_the_allowed_sends_run_at_once() {
     let mut world = World::new(Pace { max_in_flight: 7, ..free() });
-    world.connectors.act(|_| Act::After(100, accepted()));
+    world.connectors.act(|_| Does::After(100, accepted()));
     world.start().await;
     many(&world, 100);
     world.clock.advance(10_000).await;

@@ -136,7 +136,7 @@ async fn a_new_connector_gets_its_lane() {
 #[tokio::test]
 async fn what_is_canceled_is_not_sent_and_an_inactive_contact_gets_nothing() {
     let mut world = World::new(one_at_a_time());
-    world.connectors.act(|_| Act::After(1_000, accepted()));
+    world.connectors.act(|_| Does::After(1_000, accepted()));
     world.options.claim_ahead = 0;
     world.start().await;
     let first = world.post(text("first"));
@@ -216,8 +216,8 @@ async fn a_bad_template_fails_at_once_and_a_failing_renderer_is_asked_again() {
 async fn an_attachment_is_fetched_once_for_all_attempts() {
     let mut world = World::new(free());
     world.connectors.act(|sent| match sent.attempt {
-        1 => Act::Answer(SendOutcome::Temporary("later".to_owned())),
-        _ => Act::Answer(accepted()),
+        1 => Does::Answer(SendOutcome::Temporary("later".to_owned())),
+        _ => Does::Answer(accepted()),
     });
     world.start().await;
     let key = world.post(NewMessage { attachment_url: Some("https://example.org/a.pdf".to_owned()), ..text("x") });
@@ -268,7 +268,7 @@ async fn a_slow_attachment_holds_up_nobody_but_in_a_paced_queue_its_place_is_kep
 #[tokio::test]
 async fn draining_lets_running_sends_end_and_keeps_the_rest() {
     let mut world = World::new(Pace { max_in_flight: 2, ..free() });
-    world.connectors.act(|_| Act::After(1_000, accepted()));
+    world.connectors.act(|_| Does::After(1_000, accepted()));
     world.start().await;
     let keys = world.post_all(TENANT, (0..20).map(|n| text(&n.to_string())).collect());
     settle().await;

@@ -41,6 +41,7 @@ fn pace() -> impl Strategy<Value = Pace> {
             quiet_hours: quiet.map(|(from_minute, to_minute)| QuietHours { from_minute, to_minute }),
             time_zone,
             max_in_flight: 50,
+            health: None,
         },
     )
 }

@@ -23,8 +23,8 @@ const URL: &str = "https://example.org/hook";
 async fn every_status_change_arrives_in_order_and_signed() {
     let mut world = World::new(free());
     world.connectors.act(|sent| match sent.attempt {
-        1 => Act::Answer(SendOutcome::Temporary("busy".to_owned())),
-        _ => Act::Answer(accepted()),
+        1 => Does::Answer(SendOutcome::Temporary("busy".to_owned())),
+        _ => Does::Answer(accepted()),
     });
     world.start().await;
     told(&world, "x", URL);
@@ -89,7 +89,7 @@ async fn a_receiver_that_comes_back_gets_all_in_order_over_a_restart() {
 #[tokio::test]
 async fn gone_ends_this_delivery_and_the_later_ones_of_the_message() {
     let mut world = World::new(free());
-    world.connectors.act(|_| Act::After(5_000, accepted()));
+    world.connectors.act(|_| Does::After(5_000, accepted()));
     world.webhooks.act(|hook| HookAct::Answer(if hook.body["status"] == "PROCESSING" { 410 } else { 200 }));
     world.start().await;
     let key = told(&world, "x", URL);

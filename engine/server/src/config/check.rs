@@ -97,6 +97,8 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     require((64..=4096).contains(&store.journal_mb), "store.journal_mb", "must be from 64 to 4096");
     require((1..=64).contains(&store.workers), "store.workers", "must be from 1 to 64");
 
+    require((1..=3650).contains(&config.events.retention_days), "events.retention_days", "must be from 1 to 3650");
+
     let scheduler = &config.scheduler;
     require(scheduler.max_attempts > 0, "scheduler.max_attempts", "must be at least 1");
     require(
@@ -125,6 +127,10 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     require(sandbox.host_call_timeout_seconds > 0, "sandbox.host_call_timeout_seconds", "must be at least 1");
     require(sandbox.send_timeout_seconds > 0, "sandbox.send_timeout_seconds", "must be at least 1");
     require((2..=10_000).contains(&sandbox.max_instances), "sandbox.max_instances", "must be from 2 to 10000");
+    require(sandbox.events_per_second > 0, "sandbox.events_per_second", "must be at least 1");
+    require(sandbox.event_kb_per_second > 0, "sandbox.event_kb_per_second", "must be at least 1");
+    require((1..=1000).contains(&sandbox.starts_at_once), "sandbox.starts_at_once", "must be from 1 to 1000");
+    require((1..=600).contains(&sandbox.session_wait_seconds), "sandbox.session_wait_seconds", "must be from 1 to 600");
     require(sandbox.log_lines_per_second > 0, "sandbox.log_lines_per_second", "must be at least 1");
 
     require(

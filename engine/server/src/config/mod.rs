@@ -29,6 +29,7 @@ pub(crate) struct Config {
     pub(crate) webhooks: Webhooks,
     pub(crate) limits: Limits,
     pub(crate) store: Store,
+    pub(crate) events: Events,
     pub(crate) scheduler: Scheduler,
     pub(crate) sandbox: Sandbox,
     pub(crate) demo: Demo,
@@ -131,6 +132,12 @@ pub(crate) struct Store {
 
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct Events {
+    pub(crate) retention_days: u32,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Scheduler {
     pub(crate) max_attempts: u16,
     pub(crate) backoff_first_ms: u64,
@@ -156,6 +163,10 @@ pub(crate) struct Sandbox {
     pub(crate) restart_first_ms: u64,
     pub(crate) restart_max_ms: u64,
     pub(crate) kv_max_mb: u64,
+    pub(crate) events_per_second: u32,
+    pub(crate) event_kb_per_second: u64,
+    pub(crate) starts_at_once: usize,
+    pub(crate) session_wait_seconds: u64,
     pub(crate) log_lines_per_second: u32,
     pub(crate) allow_private: Vec<String>,
     pub(crate) smtp_plain_hosts: Vec<String>,

@@ -1,13 +1,14 @@
 //! `pombo serve`: wires the parts, runs them, and ends them in order.
 //!
 //! - [`parts`]: builds each part from the configuration. [`views`]: adapters between parts. [`samples`]: their metrics.
-//! - [`signals`]: when to end.
+//! - [`retention`]: forgets old events. [`signals`]: when to end.
 //!
 //! The order of the start: listen (so that a port in use is known at once, and early clients wait), store, keys, sandbox,
 //! connectors, scheduler, requests. The end is the same backwards: requests and scheduler together, within the time to
-//! drain, then the connectors, then the store.
+//! drain, then the connectors, then what they told last, then the store.
 
 mod parts;
+mod retention;
 mod samples;
 mod signals;
 mod views;
@@ -17,11 +18,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use poem::EndpointExt;
-use pombo_api::control::{self, ControlParts, ImportWorker};
+use pombo_api::control::{self, ControlParts, EventSignals, ImportWorker};
 use pombo_api::docs::Docs;
 use pombo_api::{ApiState, Services, application, sendsync};
 use tokio_util::sync::CancellationToken;
 
+use crate::adapters::clock::SystemClock;
 use crate::adapters::keys::RootKey;
 use crate::adapters::operator::OperatorToken;
 use crate::cli::ServeArgs;
@@ -91,9 +93,10 @@ async fn with_store(
         let (id, plugin, reason) = (failure.id, failure.plugin, failure.reason);
         tracing::warn!(connector = %id, plugin, reason, "a connector did not start");
     }
-    let scheduler = parts::scheduler(config, &root, &store, &outside, &plugins).await?;
-    // Set once, here.
-    let _ = sessions.scheduler.set(scheduler.clone());
+    let scheduler = parts::scheduler(config, &root, &store, &outside, &plugins, &commands).await?;
+    sessions.open(scheduler.intake())?;
+    let forgetting = retention::run(store.clone(), Arc::new(SystemClock), config.events.retention_days, draining.clone());
+    let forgetting = tokio::spawn(forgetting);
     let (imports, importing) = ImportWorker::start(commands.clone(), parts::import_options(config), draining.clone())
         .await
         .context("imports")?;
@@ -105,12 +108,15 @@ async fn with_store(
     let metrics = Arc::new(Metrics::new(started, sources));
     let http_metrics = metrics.http.clone();
     let state = ApiState::new(commands, parts::api_options(config, &root, &operator));
+    let events = Arc::new(EventSignals::new(draining.clone()));
+    scheduler.also_tell(events.clone());
     let control_parts = ControlParts {
         pace: Arc::new(views::Paces(scheduler.clone())),
         readiness: Arc::new(views::Ready { store: store.clone(), draining: draining.clone() }),
         metrics: Arc::new(move || metrics.text()),
         webhook_secret: parts::webhook_secret(&root),
         imports,
+        events,
     };
     let services = Services {
         sendsync: sendsync::sendsync_service(Arc::clone(&state)),
@@ -144,7 +150,12 @@ async fn with_store(
     if tokio::time::timeout(left(), importing).await.is_err() {
         tracing::warn!("an import still ran when the time to drain was over; it goes on at the next start");
     }
+    forgetting.await.context("the retention of events")?;
     plugins.shutdown(left()).await;
+    // Last: connectors tell until they have stopped.
+    if !scheduler.intake().drain(left()).await {
+        tracing::warn!("what connectors told last was not stored in time; they tell it again");
+    }
     Ok(())
 }
 

@@ -115,9 +115,14 @@ pub(super) async fn plugins(
             drain: Duration::from_secs(config.runtime.drain_seconds),
             instances: settings.max_instances,
             kv_bytes: settings.kv_max_mb * MEBIBYTE,
+            session_wait: Duration::from_secs(settings.session_wait_seconds),
+            starts_at_once: settings.starts_at_once,
+            events_per_second: settings.events_per_second,
+            event_bytes_per_second: settings.event_kb_per_second << 10,
             log_lines_per_second: settings.log_lines_per_second,
             restart_first: Duration::from_millis(settings.restart_first_ms),
             restart_max: Duration::from_millis(settings.restart_max_ms),
+            ..pombo_sandbox::Limits::default()
         },
         renderers: settings.renderers,
     };
@@ -184,6 +189,7 @@ pub(super) async fn scheduler(
     store: &Arc<DiskStore>,
     outside: &Outside,
     sandbox: &Arc<Sandbox>,
+    commands: &Commands,
 ) -> anyhow::Result<pombo_scheduler::Handle> {
     let media: Arc<dyn MediaStore> = outside.media.clone();
     let (client, guard) = (outside.client.clone(), outside.guard.clone());
@@ -196,6 +202,7 @@ pub(super) async fn scheduler(
         webhooks: Arc::new(ReqwestWebhooks::new(client.clone(), guard.clone())),
         attachments: Arc::new(GuardedFetcher::new(client, guard, media, &config.outbound)),
         secrets: Arc::new(webhook_secrets(root)),
+        connector_writes: commands.connector_writes(),
     };
     Ok(pombo_scheduler::Scheduler::start(ports, scheduler_options(config)).await?)
 }

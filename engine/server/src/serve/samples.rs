@@ -70,6 +70,15 @@ fn of_scheduler(scheduler: &pombo_scheduler::Handle) -> Vec<Sample> {
         "How long the message claimed last had been due",
         snapshot.lag_ms as f64 / 1000.0,
     ));
+    match scheduler.health_levels() {
+        Ok(levels) => samples.extend(levels.into_iter().map(|(level, connectors)| Sample {
+            name: "connector_health",
+            help: "Connectors by what their account's health makes of their pace",
+            value: Value::Gauge(connectors as f64),
+            label: Some(("level", level.as_str().to_owned())),
+        })),
+        Err(error) => tracing::error!(%error, "the connectors' health cannot be read"),
+    }
     samples.push(gauge("scheduler_lanes", "Connectors with a running lane", scheduler.lanes() as f64));
     samples
 }
@@ -85,8 +94,18 @@ fn of_sandbox(sandbox: &Sandbox, store: &dyn Store) -> Vec<Sample> {
             label: Some(("plugin", plugin.name)),
         })
         .collect();
-    let states = ["stopped", "connecting", "connected", "disconnected", "qr_code", "failing"];
-    let mut counts = [0_u32; 6];
+    let states = [
+        "stopped",
+        "connecting",
+        "connected",
+        "disconnected",
+        "qr_code",
+        "pairing_code",
+        "unpaired",
+        "logged_out",
+        "failing",
+    ];
+    let mut counts = [0_u32; 9];
     for connector in store.connectors(None).unwrap_or_default() {
         let state = match sandbox.session(connector.index) {
             SessionState::Stopped => 0,
@@ -94,7 +113,10 @@ fn of_sandbox(sandbox: &Sandbox, store: &dyn Store) -> Vec<Sample> {
             SessionState::Connected => 2,
             SessionState::Disconnected(_) => 3,
             SessionState::QrCode(_) => 4,
-            SessionState::Failing(_) => 5,
+            SessionState::PairingCode(_) => 5,
+            SessionState::Unpaired(_) => 6,
+            SessionState::LoggedOut(_) => 7,
+            SessionState::Failing(_) => 8,
         };
         counts[state] += 1;
     }

@@ -1,11 +1,15 @@
 //! Small adapters between the parts that must not know each other: readiness, paces, sessions, signing secrets.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use pombo_api::control::{NotReady, PaceView, PaceViews, Readiness};
-use pombo_domain::ports::{ConnectorEvents, SessionState, Store, StoreHealth};
+use pombo_api::control::{HealthView, NotReady, PaceView, PaceViews, Readiness};
+use pombo_domain::ports::{
+    Account, ChannelEvent, ConnectorEvents, IntakeError, KvWrite, SessionState, Store, StoreHealth, StoreResult,
+};
 use pombo_domain::{ConnectorIndex, TenantIndex};
+use pombo_scheduler::Intake;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapters::keys::RootKey;
@@ -49,25 +53,68 @@ impl PaceViews for Paces {
             warm_up_day: view.warm_up_day,
             next_at: view.next_at,
             waiting_reason: view.reason.map(str::to_owned),
+            waiting_detail: view.detail,
             waiting_until: view.next_at.filter(|_| waits),
+            delay_ms: view.delay_ms,
+            health: view.health.map(|health| HealthView {
+                score: health.score,
+                level: health.level.as_str().to_owned(),
+                window_hours: health.window_hours,
+                since: health.since,
+                sent: health.sent,
+                delivered: health.delivered,
+                replies: health.replies,
+                failures: health.failures,
+                blocks: health.blocks,
+                restrictions: health.restrictions,
+            }),
         })
     }
 }
 
-/// A session that opens wakes its lane, which may be resting.
-#[derive(Default)]
-pub(super) struct Sessions {
-    /// Set once the scheduler runs; connectors start before it.
-    pub(super) scheduler: OnceLock<pombo_scheduler::Handle>,
+/// What connectors tell, on its way to the scheduler's intake. Connectors start before the scheduler: what they receive until
+/// then waits, and how their sessions stand is read once it runs.
+pub(super) struct Sessions(watch::Sender<Option<Intake>>);
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self(watch::channel(None).0)
+    }
 }
 
+impl Sessions {
+    /// The scheduler runs.
+    pub(super) fn open(&self, intake: Intake) -> StoreResult<()> {
+        self.0.send_replace(Some(intake.clone()));
+        // A change between the scheduler's start and here was told to nobody.
+        intake.look()
+    }
+}
+
+#[async_trait]
 impl ConnectorEvents for Sessions {
-    fn session_changed(&self, connector: ConnectorIndex, state: SessionState) {
+    fn session_changed(&self, connector: ConnectorIndex, state: SessionState, account: Option<Account>) {
         tracing::debug!(connector = connector.0, connected = state == SessionState::Connected, "session changed");
-        if state == SessionState::Connected
-            && let Some(scheduler) = self.scheduler.get()
-        {
-            scheduler.wake(connector);
+        let intake = self.0.borrow().clone();
+        if let Some(intake) = intake {
+            intake.session_changed(connector, state, account);
+        }
+    }
+
+    async fn take(
+        &self,
+        connector: ConnectorIndex,
+        events: Vec<ChannelEvent>,
+        writes: Vec<KvWrite>,
+    ) -> Result<(), IntakeError> {
+        let mut opened = self.0.subscribe();
+        let intake = match opened.wait_for(Option::is_some).await {
+            Ok(intake) => intake.clone(),
+            Err(_) => None,
+        };
+        match intake {
+            Some(intake) => intake.take(connector, events, writes).await,
+            None => Err(IntakeError::Unavailable("the engine is stopping; tell it again".to_owned())),
         }
     }
 }

@@ -1,18 +1,19 @@
 //! The stored format, pinned: what this engine writes is, byte for byte, what `fixtures/` holds, and what is there reads back.
 //!
-//! When the first test fails, a type or a row format changed. If data written before can still be read, write the fixture
-//! anew (`POMBO_WRITE_FIXTURES=1 cargo test --release -p pombo-store fixture`); if not, raise the schema version, keep the old
-//! fixture and add a migration that brings it up.
+//! When the first test fails, a type or a row format changed. If it was never released, write the fixture of the present
+//! schema anew (`POMBO_WRITE_FIXTURES=1 cargo test --release -p pombo-store fixture`). Otherwise give the row format the next
+//! number and keep a decoder for the old one, raise the schema version, keep the old fixture, and write one for the new.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use pombo_domain::model::connector::{QuietHours, WarmUp};
+use pombo_domain::model::connector::{HealthRules, QuietHours, WarmUp};
 use pombo_domain::model::delivery::DeliveryAttempt;
+use pombo_domain::model::event::GroupStep;
 use pombo_domain::model::import::{ImportStatus, RowProblem};
-use pombo_domain::model::message::Reason;
+use pombo_domain::model::message::{Act, Reason};
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
@@ -21,6 +22,7 @@ use uuid::Uuid;
 use crate::backend::{Backend, Bytes, KeyRange, Order, Write};
 use crate::keys::Space;
 use crate::memory_backend::MemoryBackend;
+use crate::migrate::SCHEMA;
 use crate::{DiskStore, Options};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -76,7 +78,146 @@ fn content() -> NewMessage {
         attachments: vec![attachment],
         attachment_url: Some("https://example.com/a.png".to_owned()),
         variables: Some("{\"a\":1}".to_owned()),
+        options: MessageOptions::default(),
     }
+}
+
+fn target() -> Target {
+    Target { provider_id: "3EB0".to_owned(), sender: Some("5511".to_owned()), text: Some("t".to_owned()) }
+}
+
+/// Every option, on a connector that leaves the first one's queue alone.
+fn with_options(act: Act) -> NewMessage {
+    let options = MessageOptions { act, reply_to: Some(target()), mentions: vec!["5522".to_owned()], voice_note: true };
+    let attachments = Vec::new();
+    NewMessage { connector: ConnectorIndex(2), webhook_url: None, external_id: None, attachments, options, ..content() }
+}
+
+fn inbound(content: InboundContent) -> EventBody {
+    EventBody::Message(Inbound {
+        provider_id: "3EB1".to_owned(),
+        chat: "5511".to_owned(),
+        sender: "5511".to_owned(),
+        sender_name: Some("M".to_owned()),
+        from_me: false,
+        is_group: true,
+        reply_to: Some("3EB0".to_owned()),
+        mentions: vec!["5522".to_owned()],
+        sent_at: NOW,
+        content,
+    })
+}
+
+/// One event of every shape.
+fn bodies() -> Vec<EventBody> {
+    let text = str::to_owned;
+    let file = Attachment {
+        id: Uuid::from_u128(12),
+        file_name: "f.ogg".to_owned(),
+        content_type: "audio/ogg".to_owned(),
+        size: 9,
+    };
+    let received = |kind, media| {
+        let content_type = "audio/ogg".to_owned();
+        let (file_name, caption) = (Some("f.ogg".to_owned()), Some("c".to_owned()));
+        inbound(InboundContent::Attachment(InboundAttachment {
+            kind,
+            media,
+            file_name,
+            content_type,
+            size: Some(9),
+            caption,
+        }))
+    };
+    let group = |step| EventBody::Group { group: text("g"), actor: Some(text("5511")), changed_at: NOW, step };
+    let receipt = |kind| EventBody::Receipt {
+        message: Uuid::from_u128(13),
+        provider_id: text("3EB2"),
+        recipient: Some(text("5511")),
+        kind,
+        reached_at: NOW,
+        reason: Some(text("r")),
+    };
+    let members = || vec![text("5511")];
+    let mut bodies = vec![
+        inbound(InboundContent::Text(text("t"))),
+        inbound(InboundContent::Location { latitude: text("-23.5"), longitude: text("-46.6"), name: Some(text("n")) }),
+        inbound(InboundContent::Reaction { to: text("3EB0"), emoji: text("👍") }),
+        inbound(InboundContent::Edit { of: text("3EB0"), text: text("t") }),
+        inbound(InboundContent::Revoke(text("3EB0"))),
+        inbound(InboundContent::Other(text("poll"), text("{}"))),
+        received(MediaKind::Image, MediaState::Failed(text("gone"))),
+        received(MediaKind::Video, MediaState::Ready(file)),
+    ];
+    let kinds = [MediaKind::Audio, MediaKind::Voice, MediaKind::Document, MediaKind::Sticker];
+    bodies.extend(kinds.map(|kind| received(kind, MediaState::Pending)));
+    bodies.push(EventBody::Media { chat: text("5511"), provider_id: text("3EB1"), media: MediaState::Pending });
+    let steps =
+        [ReceiptKind::Server, ReceiptKind::Delivered, ReceiptKind::Read, ReceiptKind::Played, ReceiptKind::Failed];
+    bodies.extend(steps.map(receipt));
+    bodies.push(EventBody::Session { state: text("connected"), account: Some(text("5533")), reason: Some(text("r")) });
+    bodies.push(EventBody::Contact {
+        address: text("5511"),
+        display_name: Some(text("M")),
+        aliases: vec![text("1@lid")],
+    });
+    bodies.extend(
+        [
+            GroupStep::Created,
+            GroupStep::Subject(text("s")),
+            GroupStep::Description(text("d")),
+            GroupStep::Added(members()),
+            GroupStep::Removed(members()),
+            GroupStep::Promoted(members()),
+            GroupStep::Demoted(members()),
+            GroupStep::Other(text("k"), text("{}")),
+        ]
+        .map(group),
+    );
+    bodies.push(EventBody::Health { kind: text("slowed"), score: 60, reason: text("r") });
+    bodies.push(EventBody::Other(text("k"), text("{}")));
+    bodies
+}
+
+/// What schema 2 added: events with and without marks, a forgotten one, receipts, health, aliases, options.
+async fn fill_channels(store: &DiskStore) -> StoreResult<()> {
+    let event = |(n, body): (usize, EventBody)| {
+        let at = NOW.plus_ms(n as i64);
+        let event = NewEvent { id: Uuid::from_u128(100 + n as u128), connector: C, at, body };
+        Change::Event(AppendEvent { tenant: T, event, once: (n % 2 == 0).then_some([n as u8; 16]) })
+    };
+    store.commit(Batch::of(bodies().into_iter().enumerate().map(event).collect())).await?;
+    store.forget_events(NOW.plus_ms(1), 10).await?;
+    let acts = [Act::Say, Act::React(target()), Act::Edit(target()), Act::Revoke(target())];
+    let messages = acts.map(with_options).to_vec();
+    store.commit(Batch::of(vec![Change::Insert(Insert { tenant: T, messages, idempotency: None })])).await?;
+    let mut receipts = Receipts::default();
+    receipts.note(Some("5511"), ReceiptKind::Played, NOW, None);
+    receipts.note(None, ReceiptKind::Failed, NOW, Some("r"));
+    let hour = HealthHour { hour: 472_222, sent: 1, delivered: 2, failed: 3, replies: 4, blocks: 5, restrictions: 6 };
+    let health = HealthState { hours: vec![hour], account: Some("5533".to_owned()), since: NOW, told: 2 };
+    let slowed = Connector {
+        id: Uuid::from_u128(21),
+        index: ConnectorIndex(2),
+        pace: Pace { health: Some(HealthRules::default()), ..Pace::default() },
+        ..store.connector(C)?.map(|connector| (*connector).clone()).ok_or(StoreError::Conflict(Conflict::Contact))?
+    };
+    let alias = |alias: &str| Change::ContactAlias {
+        tenant: T,
+        kind: ContactType::WhatsApp,
+        alias: alias.to_owned(),
+        identifier: "5511".to_owned(),
+    };
+    store
+        .commit(Batch::of(vec![
+            Change::Receipts(MessageKey { tenant: T, serial: 0 }, receipts),
+            Change::Health(C, health),
+            Change::Connector(slowed),
+            alias("1@lid"),
+            alias("551"),
+        ]))
+        .await?;
+    Ok(())
 }
 
 /// One of everything.
@@ -239,25 +380,25 @@ async fn this_engine_writes_the_fixture_of_its_schema() {
     let backend = Arc::new(MemoryBackend::default());
     let store = open(backend.clone(), folder.path());
     fill(&store).await.expect("filled");
+    fill_channels(&store).await.expect("filled");
     assert_eq!(store.verify().expect("readable"), Vec::<String>::new());
     let rows = dump(&backend);
     if std::env::var_os("POMBO_WRITE_FIXTURES").is_some() {
         std::fs::create_dir_all(path("")).expect("written");
-        std::fs::write(path("schema-1.rows.txt"), &rows).expect("written");
-        std::fs::write(path("schema-1.snapshot.txt"), snapshot(&store)).expect("written");
+        std::fs::write(path(&format!("schema-{SCHEMA}.rows.txt")), &rows).expect("written");
+        std::fs::write(path(&format!("schema-{SCHEMA}.snapshot.txt")), snapshot(&store)).expect("written");
     }
-    let fixture = std::fs::read_to_string(path("schema-1.rows.txt")).expect("the fixture");
+    let fixture = std::fs::read_to_string(path(&format!("schema-{SCHEMA}.rows.txt"))).expect("the fixture");
     for (line, (ours, theirs)) in rows.lines().zip(fixture.lines()).enumerate() {
         assert_eq!(ours, theirs, "row {}: the stored format changed; see the top of this file", line + 1);
     }
     assert_eq!(rows.lines().count(), fixture.lines().count());
 }
 
-#[test]
-fn the_fixture_of_schema_1_reads() {
-    let folder = tempfile::tempdir().expect("a folder");
+/// A store over the rows of a schema's fixture.
+fn open_fixture(schema: u64, folder: &std::path::Path) -> Arc<DiskStore> {
     let backend = Arc::new(MemoryBackend::default());
-    let fixture = std::fs::read_to_string(path("schema-1.rows.txt")).expect("the fixture");
+    let fixture = std::fs::read_to_string(path(&format!("schema-{schema}.rows.txt"))).expect("the fixture");
     let rows = fixture.lines().map(|line| {
         let mut parts = line.split(' ');
         let space = parts.next().and_then(|name| Space::ALL.into_iter().find(|s| s.name() == name)).expect("a space");
@@ -265,8 +406,46 @@ fn the_fixture_of_schema_1_reads() {
         Write { space, key: bytes(), value: Some(bytes()) }
     });
     backend.write(rows.collect()).expect("written");
-    let store = open(backend, folder.path());
-    assert_eq!(store.verify().expect("readable"), Vec::<String>::new());
-    let expected = std::fs::read_to_string(path("schema-1.snapshot.txt")).expect("the fixture");
-    assert_eq!(snapshot(&store), expected);
+    open(backend, folder)
+}
+
+#[test]
+fn the_fixture_of_every_schema_reads() {
+    for schema in 1..=SCHEMA {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = open_fixture(schema, folder.path());
+        assert_eq!(store.verify().expect("readable"), Vec::<String>::new());
+        let expected = std::fs::read_to_string(path(&format!("schema-{schema}.snapshot.txt"))).expect("the fixture");
+        // Nothing is rewritten, so all but the version stays to the byte.
+        let expected = expected.replace(&format!("meta schema={schema}\n"), &format!("meta schema={SCHEMA}\n"));
+        assert_eq!(snapshot(&store), expected, "schema {schema}");
+    }
+}
+
+#[tokio::test]
+async fn what_schema_1_wrote_means_the_same_and_changes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let old = open_fixture(1, folder.path());
+    let other = tempfile::tempdir().expect("a folder");
+    let new = open(Arc::new(MemoryBackend::default()), other.path());
+    fill(&new).await.expect("filled");
+    for serial in 0..4 {
+        let key = MessageKey { tenant: T, serial };
+        let (ours, theirs) = (new.message(key).expect("readable"), old.message(key).expect("readable"));
+        assert!(ours.is_some() && ours == theirs, "message {serial}");
+    }
+    let connector = old.connector(C).expect("readable").expect("there");
+    assert!(*connector == *new.connector(C).expect("readable").expect("there"));
+    assert_eq!(connector.pace.health, None);
+
+    // Written again, a row has the present format; beside it the others stay.
+    let pace = Pace { health: Some(HealthRules::default()), ..connector.pace.clone() };
+    old.commit(Batch::of(vec![Change::Connector(Connector { pace: pace.clone(), ..(*connector).clone() })]))
+        .await
+        .expect("written");
+    fill_channels(&old).await.expect("filled");
+    assert_eq!(old.connector(C).expect("readable").expect("there").pace, pace);
+    assert_eq!(old.verify().expect("readable"), Vec::<String>::new());
+    let (events, _) = old.events(T, &EventFilter::default(), 0, 100).expect("readable");
+    assert_eq!(events.into_iter().map(|e| e.event.body).collect::<Vec<_>>(), bodies().split_off(1));
 }

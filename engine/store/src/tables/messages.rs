@@ -1,18 +1,23 @@
 //! Records: what was accepted, written once.
 //!
 //! A row is `format:1 id:16 created_at:8` and the content as postcard. The content is encoded on the caller's task; the
-//! committer only fills in the header.
+//! committer only fills in the header. Format 2 has the message's options; rows of format 1 are read, never written.
 
 use pombo_domain::model::{Message, NewMessage};
 use pombo_domain::ports::StoreResult;
 use pombo_domain::{MessageKey, Timestamp};
 use uuid::Uuid;
 
+use super::earlier::NewMessage1;
 use crate::backend::{Backend, Bytes};
-use crate::codec::{FORMAT, append, body_of, damaged};
+use crate::codec::{append, body_of, damaged, unknown_format};
 use crate::keys::{self, Space};
 
+const FORMAT: u8 = 2;
+
 const HEADER: usize = 1 + 16 + 8;
+
+const WHAT: &str = "messages";
 
 /// A row without id and time.
 pub(crate) fn prepare(content: &NewMessage) -> Vec<u8> {
@@ -30,18 +35,23 @@ pub(crate) fn complete(row: &mut [u8], id: Uuid, created_at: Timestamp) {
 
 pub(crate) fn parse(key: MessageKey, row: &[u8]) -> StoreResult<Message> {
     let (id, created_at, body) = header(row)?;
-    Ok(Message { id, key, created_at, content: body_of(body, "messages")? })
+    let content = match row[0] {
+        FORMAT => body_of(body, WHAT)?,
+        1 => body_of::<NewMessage1>(body, WHAT)?.into(),
+        format => return Err(unknown_format(format, WHAT)),
+    };
+    Ok(Message { id, key, created_at, content })
 }
 
-/// Id, creation and the encoded content.
+/// Id, creation and the encoded content; the same in all formats.
 fn header(row: &[u8]) -> StoreResult<(Uuid, Timestamp, &[u8])> {
     let read = || {
         let (head, body) = row.split_at_checked(HEADER)?;
         let id = Uuid::from_slice(&head[1..17]).ok()?;
         let at = i64::from_le_bytes(head[17..].try_into().ok()?);
-        (head[0] == FORMAT).then_some((id, Timestamp(at), body))
+        Some((id, Timestamp(at), body))
     };
-    read().ok_or_else(|| damaged("messages: an unknown row format"))
+    read().ok_or_else(|| damaged("messages: a torn row"))
 }
 
 /// The id alone.

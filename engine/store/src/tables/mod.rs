@@ -2,6 +2,9 @@
 
 pub(crate) mod contacts;
 pub(crate) mod deliveries;
+pub(crate) mod earlier;
+pub(crate) mod events;
+pub(crate) mod health;
 pub(crate) mod idempotency;
 pub(crate) mod imports;
 pub(crate) mod kv;
@@ -9,4 +12,5 @@ pub(crate) mod messages;
 pub(crate) mod meta;
 pub(crate) mod people;
 pub(crate) mod queues;
+pub(crate) mod receipts;
 pub(crate) mod states;

@@ -5,9 +5,13 @@ use pombo_domain::ports::{Conflict, StoreError, StoreResult};
 use pombo_domain::{ConnectorIndex, TenantIndex};
 use uuid::Uuid;
 
-use crate::codec::{damaged, decode, encode};
+use super::earlier::Connector1;
+use crate::codec::{append, body_of, damaged, decode, encode, format_of, unknown_format};
 use crate::keys::{self, Parts, Space};
 use crate::staged::Staged;
+
+/// Format 2 has the rules of the health in the pace.
+const CONNECTOR_FORMAT: u8 = 2;
 
 pub(crate) fn put_tenant(staged: &mut Staged<'_>, tenant: &Tenant) {
     staged.put(Space::Documents, keys::tenant(tenant.index).bytes(), encode(tenant));
@@ -46,7 +50,18 @@ pub(crate) fn put_api_key(staged: &mut Staged<'_>, key: &ApiKey) {
 }
 
 pub(crate) fn put_connector(staged: &mut Staged<'_>, connector: &Connector) {
-    staged.put(Space::Documents, keys::of_connector(keys::CONNECTOR, connector.index).bytes(), encode(connector));
+    let row = append(vec![CONNECTOR_FORMAT], connector);
+    staged.put(Space::Documents, keys::of_connector(keys::CONNECTOR, connector.index).bytes(), row);
+}
+
+/// A connector's row, of any format.
+pub(crate) fn parse_connector(row: &[u8]) -> StoreResult<Connector> {
+    let what = "connectors";
+    match format_of(row, what)? {
+        (CONNECTOR_FORMAT, body) => body_of(body, what),
+        (1, body) => Ok(body_of::<Connector1>(body, what)?.into()),
+        (format, _) => Err(unknown_format(format, what)),
+    }
 }
 
 pub(crate) fn put_pace(staged: &mut Staged<'_>, connector: ConnectorIndex, state: &PaceState) {

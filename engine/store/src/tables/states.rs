@@ -5,7 +5,7 @@
 
 use pombo_domain::MessageKey;
 use pombo_domain::model::message::Position;
-use pombo_domain::model::{Message, MessageState, MessageType, NewMessage};
+use pombo_domain::model::{Message, MessageOptions, MessageState, MessageType, NewMessage};
 use pombo_domain::ports::StoreResult;
 use pombo_domain::{ConnectorIndex, Timestamp};
 use uuid::Uuid;
@@ -49,6 +49,7 @@ impl Place {
             attachments: Vec::new(),
             attachment_url: None,
             variables: None,
+            options: MessageOptions::default(),
         };
         Self(Message { id: Uuid::nil(), key, created_at: Timestamp(0), content })
     }

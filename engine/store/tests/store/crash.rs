@@ -1,15 +1,16 @@
 //! A child process that writes as fast as it can, killed at random moments: the store opens, is sound, and has all that the
-//! child was acknowledged.
+//! child was acknowledged: messages with their steps, and each marked event once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use pombo_domain::MessageKey;
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
+use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
+use pombo_store::DiskStore;
 
 use crate::support::*;
 
@@ -23,7 +24,7 @@ fn random(state: &mut u64) -> u64 {
     *state
 }
 
-/// Writes until it is killed, and prints what was acknowledged: serial and revision.
+/// Writes until it is killed, and prints what was acknowledged: serial and revision of messages, `+` and number of events.
 async fn write_for_ever(folder: &Path, seed: u64) {
     let clock = ManualClock::new();
     let store = open(folder, &clock);
@@ -67,12 +68,70 @@ async fn write_for_ever(folder: &Path, seed: u64) {
             }
         });
     }
+    for writer in 0..2u64 {
+        tasks.spawn(append_for_ever(store.clone(), clock.clone(), seed.wrapping_mul(writer + 11) | 1));
+    }
+    tasks.spawn(forget_for_ever(store.clone(), clock.clone()));
     while tasks.join_next().await.is_some() {}
+}
+
+/// An event that is to be stored once: its number is its body and its mark.
+fn numbered(tenant: TenantIndex, number: u64, at: Timestamp) -> Change {
+    let event = NewEvent {
+        id: uuid::Uuid::from_u128(number.into()),
+        connector: ConnectorIndex(1),
+        at,
+        body: EventBody::Other("n".to_owned(), number.to_string()),
+    };
+    Change::Event(AppendEvent { tenant, event, once: Some(u128::from(number).to_be_bytes()) })
+}
+
+/// Appends events whose numbers repeat, in a batch, between the writers and after a restart.
+async fn append_for_ever(store: Arc<DiskStore>, clock: Arc<ManualClock>, mut seed: u64) {
+    loop {
+        let count = random(&mut seed) % 8 + 1;
+        let numbers: Vec<u64> = (0..count).map(|_| random(&mut seed) % 50_000).collect();
+        let mut changes: Vec<Change> = numbers.iter().map(|n| numbered(A, *n, clock.now())).collect();
+        // As a connector does: the event and its own notes in one batch.
+        let note = KvWrite { key: format!("seen-{}", numbers[0]), value: Some(vec![1]) };
+        changes.push(Change::Kv(ConnectorIndex(1), vec![note]));
+        store.commit(Batch::of(changes)).await.unwrap();
+        say_line(numbers.iter().map(|n| format!("+{n} ")).collect());
+    }
+}
+
+/// Another tenant's log, whose front is forgotten all the time.
+async fn forget_for_ever(store: Arc<DiskStore>, clock: Arc<ManualClock>) {
+    for number in (0..u64::MAX).step_by(20) {
+        let now = clock.now();
+        store.commit(Batch::of((number..number + 20).map(|n| numbered(B, n % 500, now)).collect())).await.unwrap();
+        store.forget_events(now, 15).await.unwrap();
+    }
+}
+
+/// The numbers of a tenant's events; none is there twice.
+fn event_numbers(store: &DiskStore, tenant: TenantIndex) -> HashSet<u64> {
+    let (mut numbers, mut after) = (HashSet::new(), 0);
+    loop {
+        let (events, next) = store.events(tenant, &EventFilter::default(), after, 1000).unwrap();
+        for event in events {
+            let EventBody::Other(_, number) = &event.event.body else { panic!("another event") };
+            assert!(numbers.insert(number.parse().unwrap()), "event {number} is there twice");
+        }
+        if next == after {
+            assert_eq!(after, if numbers.is_empty() { 0 } else { store.last_event(tenant).unwrap() });
+            return numbers;
+        }
+        after = next;
+    }
 }
 
 /// One line, written at once.
 fn say(acknowledged: impl Iterator<Item = (u64, u32)>) {
-    let mut line: String = acknowledged.map(|(serial, revision)| format!("{serial}:{revision} ")).collect();
+    say_line(acknowledged.map(|(serial, revision)| format!("{serial}:{revision} ")).collect());
+}
+
+fn say_line(mut line: String) {
     line.push('\n');
     let mut out = std::io::stdout().lock();
     out.write_all(line.as_bytes()).unwrap();
@@ -93,6 +152,7 @@ fn killed_at_random_moments_it_keeps_what_it_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let mut seed = 0x5eed_1234_u64;
     let mut acknowledged: HashMap<u64, u32> = HashMap::new();
+    let mut appended: HashSet<u64> = HashSet::new();
     for round in 0..20u64 {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "crash::child", "--ignored", "--nocapture"])
@@ -110,6 +170,7 @@ fn killed_at_random_moments_it_keeps_what_it_acknowledged() {
             // The last line may be torn: only pairs followed by a space count.
             let mut pairs: Vec<&str> = line.split(' ').collect();
             pairs.pop();
+            appended.extend(pairs.iter().filter_map(|pair| pair.strip_prefix('+')?.parse::<u64>().ok()));
             let parsed = pairs.iter().filter_map(|pair| {
                 let (serial, revision) = pair.split_once(':')?;
                 Some((serial.parse::<u64>().ok()?, revision.parse::<u32>().ok()?))
@@ -148,10 +209,17 @@ fn killed_at_random_moments_it_keeps_what_it_acknowledged() {
             let found = message.map(|m| m.state.revision);
             assert!(found >= Some(*revision), "round {round}: {serial} at {found:?}, acknowledged {revision}");
         }
+        let events = event_numbers(&store, A);
+        let lost: Vec<_> = appended.difference(&events).collect();
+        eprintln!("DEBUG appended {} events {} last {} lost {}", appended.len(), events.len(), store.last_event(A).unwrap(), lost.len());
+        if !lost.is_empty() { std::fs::write("/tmp/e1-snap.txt", snapshot(&store)).unwrap(); eprintln!("EVENTS {:?}", events); }
+        assert!(lost.is_empty(), "round {round}: acknowledged events are lost: {lost:?}");
+        event_numbers(&store, B);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let everything = MessageFilter { search: Some("texto".to_owned()), ..MessageFilter::default() };
         let total = runtime.block_on(store.list_messages(A, everything, 0, 1)).unwrap().total;
         assert_eq!(total, store.status_counts(A).iter().sum::<u64>());
     }
     assert!(acknowledged.len() > 1000, "the children did write");
+    assert!(appended.len() > 1000, "the children did append");
 }

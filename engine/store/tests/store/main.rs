@@ -3,14 +3,16 @@
 //! - `support`: a manual clock, seeded randomness, builders.
 //! - `model`: the store as a naive program, to compare with.
 //! - `random`: random operations against the model, with reopening.
-//! - `lists`, `queues`, `documents`, `effects`: one subject each.
+//! - `lists`, `queues`, `documents`, `contacts`, `events`, `effects`: one subject each.
 //! - `crash`: a child process that is killed at random moments. `faults`: failing writes.
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+mod contacts;
 mod crash;
 mod documents;
 mod effects;
+mod events;
 mod faults;
 mod lists;
 mod model;

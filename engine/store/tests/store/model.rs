@@ -13,6 +13,20 @@ pub struct Model {
     pub deliveries: BTreeMap<DeliveryKey, Delivery>,
     pub contacts: BTreeMap<(ContactType, String), Contact>,
     pub kv: BTreeMap<String, Vec<u8>>,
+    /// What each alias of tenant A names.
+    pub aliases: BTreeMap<String, String>,
+    pub logs: BTreeMap<TenantIndex, Log>,
+    pub receipts: BTreeMap<MessageKey, Receipts>,
+    pub health: BTreeMap<ConnectorIndex, HealthState>,
+}
+
+/// A tenant's event log.
+#[derive(Default, Clone)]
+pub struct Log {
+    /// Those not forgotten, oldest first, with their marks.
+    pub events: Vec<(Event, Option<[u8; 16]>)>,
+    /// The number of the newest event ever.
+    pub last: u64,
 }
 
 /// Folds the few accented letters that the tests use.
@@ -58,6 +72,38 @@ impl Model {
         if let Some(delivery) = update.delivery {
             self.deliveries.insert(delivery.key, delivery);
         }
+    }
+
+    /// The places of the repeated ones.
+    pub fn appended(&mut self, events: Vec<AppendEvent>) -> Vec<usize> {
+        let mut repeated = Vec::new();
+        for (place, AppendEvent { tenant, event, once }) in events.into_iter().enumerate() {
+            let log = self.logs.entry(tenant).or_default();
+            if once.is_some() && log.events.iter().any(|(_, mark)| *mark == once) {
+                repeated.push(place);
+                continue;
+            }
+            log.last += 1;
+            log.events.push((Event { key: EventKey { tenant, serial: log.last }, event }, once));
+        }
+        repeated
+    }
+
+    /// How many were forgotten.
+    pub fn forgotten(&mut self, before: Timestamp, limit: usize) -> usize {
+        let mut forgotten = 0;
+        for log in self.logs.values_mut() {
+            let old = log.events.iter().rposition(|(e, _)| e.event.at < before).map_or(0, |last| last + 1);
+            let count = old.min(limit - forgotten);
+            log.events.drain(..count);
+            forgotten += count;
+        }
+        forgotten
+    }
+
+    pub fn contact_at(&self, kind: ContactType, address: &str) -> Option<&Contact> {
+        let known = |identifier: &str| self.contacts.get(&(kind, identifier.to_owned()));
+        known(address).or_else(|| known(self.aliases.get(address)?))
     }
 
     fn matches(m: &StoredMessage, filter: &MessageFilter) -> bool {

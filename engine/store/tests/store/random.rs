@@ -1,7 +1,7 @@
 //! Random operations on the store and on the model; what either shows must be equal. The store is closed and opened between
 //! some of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -54,6 +54,14 @@ enum Op {
     Delivery(usize, u8),
     Contact(u8, u8, bool),
     Kv(Vec<(u8, Option<u8>)>),
+    Alias(u8, u8),
+    /// Events of one batch: second tenant, connector, kind, mark; and whether the batch fails.
+    Events(Vec<(bool, u32, bool, Option<u8>)>, bool),
+    /// One marked event twice at once: one wins.
+    EventRace(u8),
+    Forget(i64, usize),
+    Receipts(usize, bool),
+    Health(u32, u8),
     Advance(i64),
     List(Filter),
     Check,
@@ -125,6 +133,10 @@ fn filter() -> impl Strategy<Value = Filter> {
     )
 }
 
+fn appended() -> impl Strategy<Value = (bool, u32, bool, Option<u8>)> {
+    (any::<bool>(), 0..3u32, any::<bool>(), proptest::option::weighted(0.6, 0..9u8))
+}
+
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         4 => (any::<bool>(), proptest::collection::vec(row(), 0..12)).prop_map(|(b, rows)| Op::Insert(b, rows)),
@@ -134,6 +146,13 @@ fn op() -> impl Strategy<Value = Op> {
         5 => (any::<usize>(), 0..4u8).prop_map(|(pick, outcome)| Op::Delivery(pick, outcome)),
         2 => (0..5u8, 0..4u8, any::<bool>()).prop_map(|(id, address, put)| Op::Contact(id, address, put)),
         1 => proptest::collection::vec((0..5u8, proptest::option::of(0..40u8)), 0..6).prop_map(Op::Kv),
+        2 => (0..7u8, 0..4u8).prop_map(|(alias, address)| Op::Alias(alias, address)),
+        4 => (proptest::collection::vec(appended(), 0..6), proptest::bool::weighted(0.2))
+            .prop_map(|(events, fails)| Op::Events(events, fails)),
+        1 => (0..9u8).prop_map(Op::EventRace),
+        1 => (-100..1000i64, 0..9usize).prop_map(|(age, limit)| Op::Forget(age, limit)),
+        2 => (any::<usize>(), any::<bool>()).prop_map(|(pick, read)| Op::Receipts(pick, read)),
+        1 => (0..3u32, 0..3u8).prop_map(|(connector, told)| Op::Health(connector, told)),
         3 => (-40..400i64).prop_map(Op::Advance),
         6 => filter().prop_map(Op::List),
         2 => Just(Op::Check),
@@ -141,9 +160,9 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// What the effects say of the ready queues.
+/// What the effects say of the ready queues and of the event logs.
 #[derive(Default)]
-struct Mirror(Mutex<BTreeSet<(ConnectorIndex, ReadyEntry)>>);
+struct Mirror(Mutex<BTreeSet<(ConnectorIndex, ReadyEntry)>>, Mutex<BTreeMap<TenantIndex, u64>>);
 
 impl CommitObserver for Mirror {
     fn committed(&self, effects: &[Effect]) {
@@ -152,6 +171,12 @@ impl CommitObserver for Mirror {
             match effect {
                 Effect::Ready(connector, entry) => assert!(ready.insert((*connector, *entry)), "joined twice"),
                 Effect::Unready(connector, entry) => assert!(ready.remove(&(*connector, *entry)), "left twice"),
+                Effect::Event(tenant, serial) => {
+                    let mut logs = self.1.lock();
+                    let last = logs.entry(*tenant).or_default();
+                    *last += 1;
+                    assert_eq!(*serial, *last, "events are told in order, each once");
+                }
                 _ => {}
             }
         }
@@ -164,6 +189,13 @@ struct World {
     mirror: Arc<Mirror>,
     clock: Arc<ManualClock>,
     start: Timestamp,
+}
+
+fn body(other: bool) -> EventBody {
+    if other {
+        return EventBody::Other("k".to_owned(), "{}".to_owned());
+    }
+    EventBody::Session { state: "connected".to_owned(), account: None, reason: None }
 }
 
 /// A step by number, where the state allows it.
@@ -276,6 +308,9 @@ impl World {
                 let id = uuid::Uuid::from_u128(u128::from(id) + 1);
                 if !put {
                     self.store.commit(Batch::of(vec![Change::DeleteContact(A, id)])).await.unwrap();
+                    let deleted: Vec<String> =
+                        self.model.contacts.values().filter(|c| c.id == id).map(|c| c.identifier.clone()).collect();
+                    self.model.aliases.retain(|_, identifier| !deleted.contains(identifier));
                     self.model.contacts.retain(|_, contact| contact.id != id);
                     return;
                 }
@@ -315,6 +350,46 @@ impl World {
                     };
                 }
             }
+            Op::Alias(alias, address) => {
+                let (alias, identifier) = (format!("{alias}@x"), format!("{address}@x"));
+                let change = Change::ContactAlias {
+                    tenant: A,
+                    kind: ContactType::Email,
+                    alias: alias.clone(),
+                    identifier: identifier.clone(),
+                };
+                self.store.commit(Batch::of(vec![change])).await.unwrap();
+                if alias != identifier {
+                    self.model.aliases.insert(alias, identifier);
+                }
+            }
+            Op::Events(events, fails) => self.append(events, fails).await,
+            Op::EventRace(mark) => {
+                let change = event(A, 1, now, body(true), Some(mark));
+                let batch = Batch::of(vec![change.clone()]);
+                let (one, two) = tokio::join!(self.store.commit(batch.clone()), self.store.commit(batch));
+                let repeated = [one.unwrap().repeated, two.unwrap().repeated];
+                let Change::Event(append) = change else { unreachable!() };
+                assert_eq!(repeated, [self.model.appended(vec![append.clone()]), self.model.appended(vec![append])]);
+            }
+            Op::Forget(age, limit) => {
+                let before = now.plus_ms(-age);
+                assert_eq!(self.store.forget_events(before, limit).await, Ok(self.model.forgotten(before, limit)));
+            }
+            Op::Receipts(pick, read) => {
+                let Some(message) = self.pick(pick) else { return };
+                let key = message.message.key;
+                let mut receipts = self.store.receipts(key).unwrap();
+                receipts.note(Some("m"), if read { ReceiptKind::Read } else { ReceiptKind::Delivered }, now, None);
+                self.store.commit(Batch::of(vec![Change::Receipts(key, receipts.clone())])).await.unwrap();
+                self.model.receipts.insert(key, receipts);
+            }
+            Op::Health(connector, told) => {
+                let connector = ConnectorIndex(connector);
+                let state = HealthState { told, since: now, ..HealthState::default() };
+                self.store.commit(Batch::of(vec![Change::Health(connector, state.clone())])).await.unwrap();
+                self.model.health.insert(connector, state);
+            }
             Op::Advance(ms) => self.clock.advance(ms),
             Op::List(filter) => self.list(filter).await,
             Op::Check => self.check(),
@@ -329,6 +404,71 @@ impl World {
                 assert_eq!(before, snapshot(&self.store));
                 self.check();
             }
+        }
+    }
+
+    async fn append(&mut self, events: Vec<(bool, u32, bool, Option<u8>)>, fails: bool) {
+        let now = self.clock.now();
+        let mut changes: Vec<Change> = events
+            .into_iter()
+            .map(|(second, connector, kind, mark)| event(if second { B } else { A }, connector, now, body(kind), mark))
+            .collect();
+        let appended = changes.iter().filter_map(|change| match change {
+            Change::Event(append) => Some(append.clone()),
+            _ => None,
+        });
+        let appended: Vec<AppendEvent> = appended.collect();
+        if fails {
+            let nothing = MessageKey { tenant: B, serial: 1 << 30 };
+            changes.push(Change::Receipts(nothing, Receipts::default()));
+            let failed = self.store.commit(Batch::of(changes)).await;
+            assert_eq!(failed, Err(StoreError::Conflict(Conflict::Message(nothing))));
+            return;
+        }
+        let committed = self.store.commit(Batch::of(changes)).await.unwrap();
+        assert_eq!(committed.repeated, self.model.appended(appended));
+    }
+
+    fn check_events(&self) {
+        for tenant in [A, B, TenantIndex(3)] {
+            let log = self.model.logs.get(&tenant).cloned().unwrap_or_default();
+            assert_eq!(self.store.last_event(tenant).unwrap(), log.last);
+            let kinds = |kinds: &[&str]| kinds.iter().map(|kind| (*kind).to_owned()).collect();
+            for filter in [
+                EventFilter::default(),
+                EventFilter { connector: Some(ConnectorIndex(1)), kinds: Vec::new() },
+                EventFilter { connector: None, kinds: kinds(&["other"]) },
+                EventFilter { connector: Some(ConnectorIndex(0)), kinds: kinds(&["session.changed"]) },
+            ] {
+                let wanted = |e: &&Event| {
+                    filter.connector.is_none_or(|c| e.event.connector == c)
+                        && (filter.kinds.is_empty() || filter.kinds.iter().any(|kind| kind == e.event.body.kind()))
+                };
+                let expected: Vec<Event> = log.events.iter().map(|(e, _)| e).filter(wanted).cloned().collect();
+                let (mut found, mut after) = (Vec::new(), 0);
+                loop {
+                    let (page, next) = self.store.events(tenant, &filter, after, 3).unwrap();
+                    assert!(page.len() <= 3 && page.iter().all(|e| e.key.serial > after && e.key.serial <= next));
+                    found.extend(page);
+                    if next == after {
+                        break;
+                    }
+                    after = next;
+                }
+                assert_eq!(found, expected);
+            }
+        }
+    }
+
+    fn check_addresses(&self) {
+        for address in (0..7).map(|n| format!("{n}@x")) {
+            let expected = self.model.contact_at(ContactType::Email, &address);
+            assert!(self.store.contact(A, ContactType::Email, &address).unwrap().as_ref() == expected);
+            assert!(self.store.contact(B, ContactType::Email, &address).unwrap().is_none());
+            let known = |alias: &String| self.model.contacts.contains_key(&(ContactType::Email, alias.clone()));
+            let of = self.model.aliases.iter().filter(|(alias, of)| **of == address && !known(alias));
+            let expected: Vec<String> = of.map(|(alias, _)| alias.clone()).collect();
+            assert_eq!(self.store.contact_aliases(A, ContactType::Email, &address).unwrap(), expected);
         }
     }
 
@@ -399,6 +539,16 @@ impl World {
         for contact in &contacts {
             assert!(store.contact_by_id(A, contact.id).unwrap().as_ref() == Some(contact));
             assert!(store.contact(A, contact.kind, &contact.identifier).unwrap().as_ref() == Some(contact));
+        }
+        self.check_addresses();
+        self.check_events();
+        for message in self.model.all() {
+            let expected = self.model.receipts.get(&message.message.key).cloned().unwrap_or_default();
+            assert_eq!(store.receipts(message.message.key).unwrap(), expected);
+        }
+        for connector in (0..3).map(ConnectorIndex) {
+            let expected = self.model.health.get(&connector).cloned().unwrap_or_default();
+            assert_eq!(store.health_state(connector).unwrap(), expected);
         }
         let kv: Vec<_> = self.model.kv.clone().into_iter().collect();
         assert_eq!(store.kv_list(ConnectorIndex(1), "k", None, 1000).unwrap(), kv);

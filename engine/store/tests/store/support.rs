@@ -9,6 +9,7 @@ use pombo_domain::model::*;
 use pombo_domain::ports::*;
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 use pombo_store::{DiskStore, Options};
+use uuid::Uuid;
 
 /// A clock that stands until it is moved.
 pub struct ManualClock(AtomicI64);
@@ -87,6 +88,7 @@ pub fn message(connector: u32, to: &str, text: &str) -> NewMessage {
         attachments: Vec::new(),
         attachment_url: None,
         variables: None,
+        options: MessageOptions::default(),
     }
 }
 
@@ -97,6 +99,13 @@ pub fn inserts(tenant: TenantIndex, messages: Vec<NewMessage>) -> Batch {
 pub async fn insert(store: &DiskStore, tenant: TenantIndex, messages: Vec<NewMessage>) -> Vec<MessageKey> {
     let committed = store.commit(inserts(tenant, messages)).await.unwrap();
     committed.inserted.iter().map(|(key, ..)| *key).collect()
+}
+
+/// An event to append; `mark` as its `once`.
+pub fn event(tenant: TenantIndex, connector: u32, at: Timestamp, body: EventBody, mark: Option<u8>) -> Change {
+    let id = Uuid::from_u128(Counting.u64().into());
+    let event = NewEvent { id, connector: ConnectorIndex(connector), at, body };
+    Change::Event(AppendEvent { tenant, event, once: mark.map(|mark| [mark; 16]) })
 }
 
 /// An update with the delivery that belongs to it.

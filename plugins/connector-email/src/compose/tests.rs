@@ -22,8 +22,10 @@ fn outgoing(to: &str, name: Option<&str>) -> Outgoing {
         client_id: "0192-abc".into(),
         to: to.into(),
         contact_name: name.map(str::to_owned),
-        content: pombo_plugin::connector::Content::Read(String::new()),
+        content: pombo_plugin::connector::Content::Other((String::new(), String::new())),
         reply_to: None,
+        mentions: Vec::new(),
+        voice_note: false,
         attempt: 1,
         metadata: Vec::new(),
     }

@@ -198,6 +198,12 @@ async fn a_pace_is_replaced_shown_and_checked() {
     assert_eq!(put(json!({"quietHours": {"from": "22h", "to": "08:00"}})).await.error(400).1, ["quietHours.from"]);
     assert_eq!(put(json!({"delayMinMs": -1})).await.error(400).1, ["delayMinMs"]);
     assert_eq!(put(json!({"warmUp": {"days": [1, "x"]}})).await.error(400).1, ["warmUp.days[1]"]);
+    assert_eq!(shown["now"]["health"]["score"], 61);
+    assert_eq!((&shown["now"]["delayMaxMs"], &shown["now"]["waitingDetail"]), (&json!(5000), &json!("it is night")));
+    let healthy = put(json!({"health": {"slowBelow": 60}})).await.expect(200);
+    let rules = json!({"windowHours": 168, "slowBelow": 60, "pauseBelow": 35, "minSent": 30});
+    assert_eq!(healthy["pace"]["health"], rules);
+    assert_eq!(put(json!({"health": {"slowBelow": 300}})).await.error(400).1, ["health.slowBelow"]);
 
     let paused = engine.post(&engine.a, &format!("/v1/connectors/{id}/pause"), json!({"reason": "manutenção"})).await;
     let paused = paused.expect(200);
@@ -320,7 +326,22 @@ async fn another_tenants_id_is_not_found_in_every_operation() {
         ("/v1/webhook-deliveries/", id(&deliveries["data"][0])),
         ("/v1/media/", media.to_string()),
     ];
-    let bodies = [("resolve", json!({"outcome": "sent"})), ("pace", json!({})), ("", json!({"name": "x"}))];
+    let named = json!({"providerId": "x"});
+    let bodies = [
+        ("/resolve", json!({"outcome": "sent"})),
+        ("/connectors/{id}", json!({"name": "x"})),
+        ("/connectors/{id}/messages", json!({"to": "1", "text": "x"})),
+        ("/connectors/{id}/reactions", json!({"emoji": "x", "message": named, "chat": "1"})),
+        ("/connectors/{id}/revoke", json!({"message": named, "chat": "1"})),
+        ("/messages/{id}/reactions", json!({"emoji": "x"})),
+        ("/edit", json!({"text": "x"})),
+        ("/read", json!({"chat": "1", "messages": [named]})),
+        ("/typing", json!({"chat": "1", "state": "paused"})),
+        ("/lookup", json!({"addresses": ["1"]})),
+        ("/groups", json!({"subject": "x"})),
+        ("/groups/{group}", json!({"subject": "x"})),
+        ("/members", json!({"add": ["1"]})),
+    ];
     let document: Value = serde_json::from_str(&control_document()).expect("JSON");
     let mut asked = 0;
     for (path, item) in document["paths"].as_object().expect("an object") {
@@ -329,24 +350,20 @@ async fn another_tenants_id_is_not_found_in_every_operation() {
         }
         let (_, own) = owned.iter().find(|(start, _)| path.starts_with(start)).unwrap_or_else(|| panic!("add {path}"));
         for (method, operation) in item.as_object().expect("an object") {
-            let last = path.rsplit('/').next().unwrap_or_default();
             let body = operation.get("requestBody").map(|_| {
-                let known = bodies
-                    .iter()
-                    .find(|(name, _)| *name == last)
-                    .or(bodies.iter().find(|(n, _)| n.is_empty() && last == "{id}"));
+                let known = bodies.iter().find(|(end, _)| path.ends_with(end));
                 known.map_or(json!({}), |(_, body)| body.clone())
             });
             for (id, why) in [(own.as_str(), "another tenant's"), ("nonsense", "no UUID")] {
                 let headers = [("x-api-key", engine.b.key.as_str())];
-                let answer =
-                    engine.ask(&method.to_uppercase(), &path.replace("{id}", id), &headers, body.clone()).await;
+                let path = path.replace("{id}", id).replace("{group}", "120363000000000000@g.us");
+                let answer = engine.ask(&method.to_uppercase(), &path, &headers, body.clone()).await;
                 assert_eq!(answer.status.as_u16(), 404, "{method} {path}: {why}: {answer:?}");
                 asked += 1;
             }
         }
     }
-    assert!(asked >= 30, "{asked}");
+    assert!(asked >= 60, "{asked}");
     // They were asked about things that are there: their owner gets them.
     for (start, id) in &owned {
         if *start != "/v1/keys/" {

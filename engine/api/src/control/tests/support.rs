@@ -9,7 +9,8 @@ use poem::endpoint::BoxEndpoint;
 use poem::http::{HeaderMap, StatusCode};
 use poem::{Body, Endpoint, Request, Response};
 use pombo_domain::commands::tenants::hash_api_key;
-use pombo_domain::model::Tenant;
+use pombo_domain::model::{EventBody, NewEvent, Tenant};
+use pombo_domain::ports::{AppendEvent, Batch, Change, Store};
 use pombo_domain::{ConnectorIndex, Timestamp};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -42,7 +43,10 @@ impl PaceViews for Fixed {
             warm_up_day: Some(1),
             next_at: None,
             waiting_reason: Some("quiet_hours".to_owned()),
+            waiting_detail: Some("it is night".to_owned()),
             waiting_until: Some(Timestamp(1_893_456_000_000)),
+            delay_ms: (2_000, 5_000),
+            health: Some(HealthView { score: 61, level: "slowed".to_owned(), sent: 40, ..HealthView::default() }),
         })
     }
 }
@@ -57,6 +61,7 @@ pub(super) struct Engine {
     pub(super) fakes: Fakes,
     pub(super) state: Arc<ApiState>,
     pub(super) fixed: Arc<Fixed>,
+    pub(super) signals: Arc<EventSignals>,
     pub(super) a: Caller,
     pub(super) b: Caller,
     service: Option<BoxEndpoint<'static, Response>>,
@@ -108,7 +113,9 @@ impl Engine {
         };
         let state = ApiState::new(fakes.commands.clone(), options);
         let (a, b) = (caller(&fakes, "A").await, caller(&fakes, "B").await);
-        let mut engine = Self { fakes, state, fixed: Arc::default(), a, b, service: None, worker: None };
+        let signals = Arc::new(EventSignals::new(CancellationToken::new()));
+        fakes.store.observe(signals.clone());
+        let mut engine = Self { fakes, state, fixed: Arc::default(), signals, a, b, service: None, worker: None };
         engine.start().await;
         engine
     }
@@ -128,6 +135,7 @@ impl Engine {
             metrics: Arc::new(|| "pombo_up 1\n".to_owned()),
             webhook_secret: Arc::new(|tenant| vec![tenant.0 as u8; 3]),
             imports,
+            events: self.signals.clone(),
         };
         self.service = Some(control_service(self.state.clone(), parts));
         self.worker = Some(worker);
@@ -178,6 +186,22 @@ impl Engine {
         });
         let made = self.post(caller, "/v1/connectors", body).await.expect(201);
         made["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// A connector of `caller` on a plugin that has every feature; its id and its number.
+    pub(super) async fn chat(&self, caller: &Caller) -> (String, ConnectorIndex) {
+        let made = self.post(caller, "/v1/connectors", json!({"name": "Loja", "plugin": "connector-chat", "config": {}}));
+        let id = made.await.expect(201)["id"].as_str().expect("an id").to_owned();
+        let connector = self.state.commands.get_connector(caller.tenant.index, id.parse().expect("a UUID"));
+        (id, connector.expect("it was made").connector.index)
+    }
+
+    /// Appends an event to a tenant's log, as a connector's intake would.
+    pub(super) async fn append(&self, caller: &Caller, connector: ConnectorIndex, body: EventBody) {
+        let id = self.state.commands.ports().entropy.uuid();
+        let event = NewEvent { id, connector, at: self.state.commands.ports().clock.now(), body };
+        let append = Change::Event(AppendEvent { tenant: caller.tenant.index, event, once: None });
+        self.fakes.store.commit(Batch::of(vec![append])).await.expect("commits");
     }
 
     /// A message of `caller`; its id.

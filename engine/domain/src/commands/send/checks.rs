@@ -8,9 +8,10 @@ use uuid::Uuid;
 
 use super::{Candidate, Checked, Draft};
 use crate::commands::Commands;
+use crate::commands::acts::check_offered;
 use crate::commands::preview::MAX_VARIABLES_BYTES;
 use crate::model::message::MAX_TEXT_BYTES;
-use crate::model::{Connector, ConnectorStatus, ContactType, MessageType, NewMessage};
+use crate::model::{Connector, ConnectorStatus, ContactType, MessageOptions, MessageType, NewMessage};
 use crate::{Error, ErrorCode, FieldProblem, Result, TenantIndex, Timestamp};
 
 /// The longest recipient, in bytes: an e-mail address has at most 254.
@@ -78,6 +79,13 @@ impl Commands {
                 checked.rows.push(Some(unknown_connector()));
                 continue;
             };
+            if draft.options != MessageOptions::default() {
+                let offered = self.plugin_of(&connector).and_then(|plugin| check_offered(&plugin, &draft.options));
+                if let Err(error) = offered {
+                    checked.rows.push(Some(error));
+                    continue;
+                }
+            }
             checked.rows.push(None);
             checked.good.push(Candidate {
                 row,
@@ -99,7 +107,10 @@ impl Commands {
         } else if to.chars().any(char::is_control) {
             problems.add("to", "must not contain control characters");
         }
-        let text = problems.required("message", &draft.message).unwrap_or_default();
+        let text = match draft.needs_text() {
+            true => problems.required("message", &draft.message).unwrap_or_default(),
+            false => draft.message.as_deref().unwrap_or_default(),
+        };
         if text.len() > MAX_TEXT_BYTES {
             problems.add("message", format!("must be at most {} KB of text", MAX_TEXT_BYTES / 1024));
         } else if text.as_bytes().contains(&0) {
@@ -145,6 +156,7 @@ impl Commands {
             attachments: draft.attachments.clone(),
             attachment_url: self.url("attachmentUrl", &draft.attachment_url, problems),
             variables: draft.variables.as_deref().map(str::to_owned),
+            options: draft.options.clone(),
         }
     }
 

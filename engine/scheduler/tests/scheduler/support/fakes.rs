@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use pombo_domain::error::FieldProblem;
 use pombo_domain::model::attachment::Attachment;
+use pombo_domain::model::message::MessageOptions;
 use pombo_domain::ports::*;
 use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
 use pombo_scheduler::SigningSecrets;
@@ -24,11 +25,12 @@ pub struct Sent {
     pub subject: Option<String>,
     pub attachments: usize,
     pub attempt: u16,
+    pub options: MessageOptions,
     pub at: Timestamp,
 }
 
 /// What a connector does with a send.
-pub enum Act {
+pub enum Does {
     Answer(SendOutcome),
     /// Answers at that time from now.
     After(i64, SendOutcome),
@@ -41,15 +43,17 @@ pub fn accepted() -> SendOutcome {
     SendOutcome::Accepted { provider_id: None }
 }
 
-type Script = Box<dyn Fn(&Sent) -> Act + Send + Sync>;
+type Script = Box<dyn Fn(&Sent) -> Does + Send + Sync>;
 
 pub struct FakeConnectors {
     clock: ManualClock,
     pub idempotent: bool,
     pub needs_session: bool,
+    pub features: Vec<String>,
     pub max_in_flight: u16,
     script: Mutex<Option<Arc<Script>>>,
     pub session: Mutex<SessionState>,
+    pub account: Mutex<Option<Account>>,
     pub sent: Mutex<Vec<Sent>>,
     /// Sends under way now, and the most there ever were.
     pub running: Mutex<(usize, usize)>,
@@ -61,14 +65,16 @@ impl FakeConnectors {
             clock,
             idempotent,
             needs_session: false,
+            features: Vec::new(),
             max_in_flight: 50,
             script: Mutex::new(None),
             session: Mutex::new(SessionState::Connected),
+            account: Mutex::default(),
             sent: Mutex::default(),
             running: Mutex::default(),
         }
     }
-    pub fn act(&self, script: impl Fn(&Sent) -> Act + Send + Sync + 'static) {
+    pub fn act(&self, script: impl Fn(&Sent) -> Does + Send + Sync + 'static) {
         *self.script.lock() = Some(Arc::new(Box::new(script)));
     }
     /// The texts in the order of their sends.
@@ -89,10 +95,11 @@ impl Connectors for FakeConnectors {
             config_schema: Value::Null,
             secret_fields: Vec::new(),
             capabilities: Vec::new(),
-            features: Vec::new(),
+            features: self.features.clone(),
             idempotent_resend: self.idempotent,
             max_in_flight: self.max_in_flight,
             needs_session: self.needs_session,
+            pace: None,
         }]
     }
     fn check_config(&self, _: &str, _: &Value) -> Result<(), Vec<FieldProblem>> {
@@ -115,6 +122,12 @@ impl Connectors for FakeConnectors {
             subject: message.subject,
             attachments: message.attachments.len(),
             attempt: message.attempt,
+            options: MessageOptions {
+                act: message.act,
+                reply_to: message.reply_to,
+                mentions: message.mentions,
+                voice_note: message.voice_note,
+            },
             at: self.clock.now(),
         };
         {
@@ -124,23 +137,35 @@ impl Connectors for FakeConnectors {
         }
         self.sent.lock().push(sent.clone());
         let script = self.script.lock().clone();
-        let outcome = match script.map_or(Act::Answer(accepted()), |script| script(&sent)) {
-            Act::Answer(outcome) => {
+        let outcome = match script.map_or(Does::Answer(accepted()), |script| script(&sent)) {
+            Does::Answer(outcome) => {
                 tokio::task::yield_now().await;
                 outcome
             }
-            Act::After(ms, outcome) => {
+            Does::After(ms, outcome) => {
                 self.clock.sleep_until(self.clock.now().plus_ms(ms)).await;
                 outcome
             }
-            Act::Hang => std::future::pending().await,
-            Act::Panic => panic!("a planned panic"),
+            Does::Hang => std::future::pending().await,
+            Does::Panic => panic!("a planned panic"),
         };
         self.running.lock().0 -= 1;
         outcome
     }
+    async fn operate(&self, _: ConnectorIndex, _: Operation) -> Result<Answer, OperationError> {
+        unreachable!()
+    }
     fn session(&self, _: ConnectorIndex) -> SessionState {
         self.session.lock().clone()
+    }
+    fn account(&self, _: ConnectorIndex) -> Option<Account> {
+        self.account.lock().clone()
+    }
+    async fn session_after(&self, _: ConnectorIndex, _: &SessionState) -> SessionState {
+        unreachable!()
+    }
+    async fn reload(&self, _: &str) -> Result<PluginDescription, ConnectorError> {
+        unreachable!()
     }
 }
 

@@ -11,10 +11,15 @@ use std::time::Duration;
 
 use pombo_domain::model::connector::*;
 use pombo_domain::model::contact::{Contact, ContactType};
+use pombo_domain::model::event::{Event, EventBody};
+use pombo_domain::model::inbound::{Inbound, InboundContent};
 use pombo_domain::model::message::*;
-use pombo_domain::ports::{Batch, Change, Clock, Insert, Update};
+use pombo_domain::model::receipt::ReceiptKind;
+use pombo_domain::ports::{
+    Account, Batch, Change, ChannelEvent, Clock, ConnectorEvents, Insert, IntakeError, SessionState, Update,
+};
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
-use pombo_scheduler::{Handle, Options, Ports, Scheduler};
+use pombo_scheduler::{Handle, Options, PaceView, Ports, Scheduler};
 
 pub use clock::{ManualClock, NOON, settle};
 pub use fakes::*;
@@ -39,6 +44,11 @@ pub fn free() -> Pace {
     Pace { time_zone: "UTC".to_owned(), ..Pace::default() }
 }
 
+/// With the usual health rules.
+pub fn with_health(pace: Pace) -> Pace {
+    Pace { health: Some(HealthRules::default()), ..pace }
+}
+
 pub fn text(text: &str) -> NewMessage {
     NewMessage {
         connector: LANE,
@@ -57,6 +67,7 @@ pub fn text(text: &str) -> NewMessage {
         attachments: Vec::new(),
         attachment_url: None,
         variables: None,
+        options: MessageOptions::default(),
     }
 }
 
@@ -146,6 +157,7 @@ impl World {
             webhooks: self.webhooks.clone(),
             attachments: self.fetcher.clone(),
             secrets: Arc::new(FakeSecrets),
+            connector_writes: Default::default(),
         }
     }
 
@@ -205,7 +217,106 @@ impl World {
     }
 }
 
+/// What connectors tell.
 impl World {
+    /// A connector of a two-way channel whose session stands, under these health rules.
+    pub fn two_way(pace: Pace) -> Self {
+        let world = Self::with(pace, |connectors| {
+            connectors.needs_session = true;
+            connectors.features = vec!["inbound".to_owned()];
+        });
+        world.change_connector(|connector| connector.channel = "whatsapp".to_owned());
+        world
+    }
+
+    /// Tells events, as the connector's plugin would.
+    pub async fn tell(&self, events: Vec<ChannelEvent>) -> Result<(), IntakeError> {
+        let told = self.handle().intake().take(LANE, events, Vec::new()).await;
+        settle().await;
+        told
+    }
+
+    /// The session's new state, and whose it is.
+    pub async fn session(&self, state: SessionState, address: Option<&str>) {
+        let account =
+            address.map(|address| Account { address: address.to_owned(), display_name: None, aliases: Vec::new() });
+        *self.connectors.session.lock() = state.clone();
+        self.connectors.account.lock().clone_from(&account);
+        self.handle().intake().session_changed(LANE, state, account);
+        settle().await;
+    }
+
+    /// The event log without the sessions', as text.
+    pub fn events(&self) -> Vec<String> {
+        self.log().into_iter().filter(|event| !event.starts_with("session ")).collect()
+    }
+
+    /// The sessions' events, as text.
+    pub fn session_events(&self) -> Vec<String> {
+        let events = self.log().into_iter();
+        events.filter_map(|event| event.strip_prefix("session ").map(str::to_owned)).collect()
+    }
+
+    fn log(&self) -> Vec<String> {
+        let data = self.store.data.lock();
+        let said = |event: &Event| match &event.event.body {
+            EventBody::Message(inbound) => format!("message {} {}", inbound.sender, inbound.provider_id),
+            EventBody::Receipt { kind, recipient, .. } => {
+                format!("receipt {}{}", kind.as_str(), recipient.as_ref().map_or(String::new(), |r| format!(" {r}")))
+            }
+            EventBody::Session { state, account, .. } => {
+                format!("session {state} {}", account.as_deref().unwrap_or("-"))
+            }
+            EventBody::Health { kind, score, .. } => format!("health {kind} {score}"),
+            EventBody::Contact { address, display_name, .. } => {
+                format!("contact {address} {}", display_name.as_deref().unwrap_or("-"))
+            }
+            EventBody::Group { group, .. } => format!("group {group}"),
+            EventBody::Media { provider_id, .. } => format!("media {provider_id}"),
+            EventBody::Other(kind, _) => format!("other {kind}"),
+        };
+        data.events.iter().map(said).collect()
+    }
+
+    pub fn view(&self) -> PaceView {
+        self.handle().pace(LANE).expect("the store answers").expect("the connector exists")
+    }
+}
+
+/// A text of somebody in a conversation with him.
+pub fn from(sender: &str, provider_id: &str) -> Inbound {
+    Inbound {
+        provider_id: provider_id.to_owned(),
+        chat: sender.to_owned(),
+        sender: sender.to_owned(),
+        sender_name: None,
+        from_me: false,
+        is_group: false,
+        reply_to: None,
+        mentions: Vec::new(),
+        sent_at: NOON,
+        content: InboundContent::Text("Oi".to_owned()),
+    }
+}
+
+/// A report of the message `client_id`.
+pub fn report(client_id: uuid::Uuid, kind: ReceiptKind) -> ChannelEvent {
+    ChannelEvent::Receipt {
+        client_id: Some(client_id),
+        provider_id: "p-1".to_owned(),
+        recipient: None,
+        kind,
+        at: NOON,
+        reason: None,
+    }
+}
+
+impl World {
+    /// The public id of a message.
+    pub fn id(&self, key: MessageKey) -> uuid::Uuid {
+        self.store.data.lock().messages[&key].message.id
+    }
+
     pub fn clock_now(&self) -> Timestamp {
         self.clock.now()
     }

@@ -10,8 +10,11 @@ use parking_lot::Mutex;
 use pombo_domain::model::connector::*;
 use pombo_domain::model::contact::*;
 use pombo_domain::model::delivery::*;
+use pombo_domain::model::event::*;
+use pombo_domain::model::health::*;
 use pombo_domain::model::import::Import;
 use pombo_domain::model::message::*;
+use pombo_domain::model::receipt::*;
 use pombo_domain::model::tenant::*;
 use pombo_domain::ports::*;
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
@@ -30,6 +33,13 @@ pub struct Data {
     pub connectors: BTreeMap<ConnectorIndex, Arc<Connector>>,
     pub pace: BTreeMap<ConnectorIndex, PaceState>,
     pub contacts: Vec<Contact>,
+    /// Other addresses, each with the identifier that its contact is known by.
+    pub aliases: BTreeMap<(TenantIndex, ContactType, String), String>,
+    pub kv: BTreeMap<(ConnectorIndex, String), Vec<u8>>,
+    pub events: Vec<Event>,
+    marks: BTreeSet<(TenantIndex, [u8; 16])>,
+    pub receipts: HashMap<MessageKey, Receipts>,
+    pub health: BTreeMap<ConnectorIndex, HealthState>,
     serials: HashMap<TenantIndex, u64>,
     /// Every state a message has had, in order of commits: what a user would have seen.
     pub history: Vec<(MessageKey, Status)>,
@@ -89,6 +99,7 @@ impl Data {
 
     fn apply(&mut self, batch: Batch, now: Timestamp, effects: &mut Vec<Effect>) -> StoreResult<Committed> {
         let mut committed = Committed::default();
+        let mut appended = 0;
         if !batch.skip_stale {
             for change in &batch.changes {
                 if let Change::Update(update) = change
@@ -148,7 +159,33 @@ impl Data {
                     self.connectors.insert(connector.index, Arc::new(connector));
                 }
                 Change::Pace(connector, state) => drop(self.pace.insert(connector, state)),
-                Change::Contact(contact) => self.contacts.push(contact),
+                Change::Contact(contact) => {
+                    self.contacts.retain(|known| known.id != contact.id);
+                    self.contacts.push(contact);
+                }
+                Change::ContactAlias { tenant, kind, alias, identifier } => {
+                    self.aliases.insert((tenant, kind, alias), identifier);
+                }
+                Change::Kv(connector, writes) => {
+                    for KvWrite { key, value } in writes {
+                        match value {
+                            Some(value) => self.kv.insert((connector, key), value),
+                            None => self.kv.remove(&(connector, key)),
+                        };
+                    }
+                }
+                Change::Event(AppendEvent { tenant, event, once }) => {
+                    if once.is_none_or(|mark| self.marks.insert((tenant, mark))) {
+                        let serial = 1 + self.events.iter().filter(|event| event.key.tenant == tenant).count() as u64;
+                        self.events.push(Event { key: EventKey { tenant, serial }, event });
+                        effects.push(Effect::Event(tenant, serial));
+                    } else {
+                        committed.repeated.push(appended);
+                    }
+                    appended += 1;
+                }
+                Change::Receipts(key, receipts) => drop(self.receipts.insert(key, receipts)),
+                Change::Health(connector, health) => drop(self.health.insert(connector, health)),
                 _ => unreachable!("the scheduler and its tests write nothing else"),
             }
         }
@@ -298,13 +335,36 @@ impl Store for FakeStore {
     }
     fn contact(&self, tenant: TenantIndex, kind: ContactType, identifier: &str) -> StoreResult<Option<Contact>> {
         let data = self.data.lock();
-        let found =
-            data.contacts.iter().rev().find(|c| c.tenant == tenant && c.kind == kind && c.identifier == identifier);
-        Ok(found.cloned())
+        let known_as = |identifier: &str| {
+            data.contacts.iter().find(|c| c.tenant == tenant && c.kind == kind && c.identifier == identifier).cloned()
+        };
+        let alias = || data.aliases.get(&(tenant, kind, identifier.to_owned()));
+        Ok(known_as(identifier).or_else(|| known_as(alias()?)))
+    }
+    fn message_by_id(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<StoredMessage>> {
+        let data = self.data.lock();
+        Ok(data.messages.values().find(|m| m.message.id == id && m.message.key.tenant == tenant).cloned())
+    }
+    fn contact_aliases(&self, tenant: TenantIndex, kind: ContactType, identifier: &str) -> StoreResult<Vec<String>> {
+        let data = self.data.lock();
+        let own = data.aliases.iter().filter(|((of, k, _), known)| (*of, *k) == (tenant, kind) && *known == identifier);
+        Ok(own.map(|((_, _, alias), _)| alias.clone()).collect())
+    }
+    fn receipts(&self, key: MessageKey) -> StoreResult<Receipts> {
+        Ok(self.data.lock().receipts.get(&key).cloned().unwrap_or_default())
+    }
+    fn health_state(&self, connector: ConnectorIndex) -> StoreResult<HealthState> {
+        Ok(self.data.lock().health.get(&connector).cloned().unwrap_or_default())
     }
 
     // What the scheduler never asks.
-    fn message_by_id(&self, _: TenantIndex, _: Uuid) -> StoreResult<Option<StoredMessage>> {
+    fn events(&self, _: TenantIndex, _: &EventFilter, _: u64, _: usize) -> StoreResult<(Vec<Event>, u64)> {
+        unreachable!()
+    }
+    fn last_event(&self, _: TenantIndex) -> StoreResult<u64> {
+        unreachable!()
+    }
+    async fn forget_events(&self, _: Timestamp, _: usize) -> StoreResult<usize> {
         unreachable!()
     }
     async fn list_messages(&self, _: TenantIndex, _: MessageFilter, _: u64, _: u32) -> StoreResult<MessagePage> {

@@ -1,37 +1,55 @@
 //! Every port but the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use pombo_domain::model::Attachment;
+use pombo_domain::model::connector::{HealthRules, WarmUp};
+use pombo_domain::model::{Attachment, Pace};
 use pombo_domain::ports::*;
 use pombo_domain::{ConnectorIndex, Error, FieldProblem, TenantIndex, Timestamp};
 use serde_json::{Value, json};
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
-/// A clock that a test moves. Sleeping moves it, so that nothing waits.
-pub(in crate::control::tests) struct ManualClock(AtomicI64);
+/// A clock that a test moves. Sleeping moves it, so that nothing waits, unless the test lets it stand.
+pub(in crate::control::tests) struct ManualClock {
+    now: watch::Sender<i64>,
+    stands: AtomicBool,
+}
 
 impl ManualClock {
     pub(super) fn at(start: Timestamp) -> Self {
-        Self(AtomicI64::new(start.0))
+        Self { now: watch::Sender::new(start.0), stands: AtomicBool::new(false) }
     }
     pub(in crate::control::tests) fn advance(&self, ms: i64) {
-        self.0.fetch_add(ms, Ordering::SeqCst);
+        self.now.send_modify(|now| *now += ms);
+    }
+    /// From now on only [`Self::advance`] moves it.
+    pub(in crate::control::tests) fn stand(&self) {
+        self.stands.store(true, Ordering::SeqCst);
+    }
+    /// How many sleep.
+    pub(in crate::control::tests) fn sleepers(&self) -> usize {
+        self.now.receiver_count()
     }
 }
 
 #[async_trait]
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
+        Timestamp(*self.now.borrow())
     }
     async fn sleep_until(&self, at: Timestamp) {
-        self.0.fetch_max(at.0, Ordering::SeqCst);
+        if self.stands.load(Ordering::SeqCst) {
+            let moved = self.now.subscribe().wait_for(|now| *now >= at.0).await.is_ok();
+            assert!(moved, "the clock outlives its sleepers");
+            return;
+        }
+        self.now.send_modify(|now| *now = at.0.max(*now));
         tokio::task::yield_now().await;
     }
 }
@@ -119,19 +137,61 @@ impl Renderer for PlainRenderer {
     }
 }
 
-/// One plugin, `connector-email`: wants a `host`, has the secret `password`, takes recipients with an `@`.
+/// Two plugins: `connector-email` wants a `host`, has the secret `password`, takes recipients with an `@`; `connector-chat` has
+/// every feature, needs a session and does what a test prepares.
 #[derive(Default)]
 pub(in crate::control::tests) struct FakeConnectors {
     /// What is running, as it was started.
     pub(in crate::control::tests) running: Mutex<BTreeMap<ConnectorIndex, ConnectorSpec>>,
     /// What starting fails with.
     pub(in crate::control::tests) fails_to_start: Mutex<Option<String>>,
+    /// What was asked of connectors besides sending.
+    pub(in crate::control::tests) asked: Mutex<Vec<Operation>>,
+    /// What the next operations answer; without one, it is done.
+    pub(in crate::control::tests) answers: Mutex<VecDeque<Result<Answer, OperationError>>>,
+    /// Something was asked.
+    pub(in crate::control::tests) was_asked: Notify,
+    /// What a reload fails with.
+    pub(in crate::control::tests) fails_to_reload: Mutex<Option<String>>,
+    /// Sessions that are not as running connectors' are.
+    sessions: watch::Sender<BTreeMap<ConnectorIndex, SessionState>>,
 }
+
+impl FakeConnectors {
+    /// The session stands so from now on.
+    pub(in crate::control::tests) fn set_session(&self, connector: ConnectorIndex, state: SessionState) {
+        self.sessions.send_modify(|sessions| drop(sessions.insert(connector, state)));
+    }
+    /// The next operation answers so.
+    pub(in crate::control::tests) fn answer(&self, answer: Result<Answer, OperationError>) {
+        self.answers.lock().expect("no test panics in it").push_back(answer);
+    }
+    /// What was asked since this was last called.
+    pub(in crate::control::tests) fn asked(&self) -> Vec<Operation> {
+        std::mem::take(&mut *self.asked.lock().expect("no test panics in it"))
+    }
+}
+
+const CHAT_FEATURES: [&str; 13] = [
+    "attachments",
+    "groups",
+    "reactions",
+    "edit",
+    "revoke",
+    "reply",
+    "mentions",
+    "voice-notes",
+    "typing",
+    "read-receipts",
+    "sessions",
+    "pairing-code",
+    "lookup",
+];
 
 #[async_trait]
 impl Connectors for FakeConnectors {
     fn plugins(&self) -> Vec<PluginDescription> {
-        vec![PluginDescription {
+        let email = PluginDescription {
             name: "connector-email".to_owned(),
             version: "0.1.0".to_owned(),
             digest: "00".repeat(32),
@@ -144,20 +204,47 @@ impl Connectors for FakeConnectors {
             idempotent_resend: true,
             max_in_flight: 10,
             needs_session: false,
-        }]
+            pace: None,
+        };
+        let chat = PluginDescription {
+            name: "connector-chat".to_owned(),
+            channel: "whatsapp".to_owned(),
+            config_schema: json!({"type": "object"}),
+            secret_fields: Vec::new(),
+            capabilities: vec!["websocket".to_owned()],
+            features: CHAT_FEATURES.map(str::to_owned).to_vec(),
+            needs_session: true,
+            pace: Some(Pace {
+                delay_min_ms: 2_000,
+                delay_max_ms: 9_000,
+                warm_up: Some(WarmUp::default()),
+                health: Some(HealthRules::default()),
+                ..Pace::default()
+            }),
+            ..email.clone()
+        };
+        vec![email, chat]
     }
-    fn check_config(&self, _plugin: &str, config: &Value) -> Result<(), Vec<FieldProblem>> {
+    fn check_config(&self, plugin: &str, config: &Value) -> Result<(), Vec<FieldProblem>> {
         match config.get("host") {
             Some(Value::String(_)) => Ok(()),
+            _ if plugin == "connector-chat" => Ok(()),
             _ => Err(vec![FieldProblem { field: "host".to_owned(), message: "must be a text".to_owned() }]),
         }
     }
     async fn check_recipients(
         &self,
-        _plugin: &str,
+        plugin: &str,
         recipients: Vec<String>,
     ) -> Result<Vec<Result<String, String>>, ConnectorError> {
-        let check = |to: String| if to.contains('@') { Ok(to) } else { Err("must be an e-mail address".to_owned()) };
+        let chat = plugin == "connector-chat";
+        let check = |to: String| match to.trim_start_matches('+') {
+            digits if chat && digits.bytes().all(|b| b.is_ascii_digit()) => Ok(digits.to_owned()),
+            group if chat && group.ends_with("@g.us") => Ok(group.to_owned()),
+            _ if chat => Err("must be a number or a group".to_owned()),
+            _ if to.contains('@') => Ok(to),
+            _ => Err("must be an e-mail address".to_owned()),
+        };
         Ok(recipients.into_iter().map(check).collect())
     }
     async fn start(&self, spec: ConnectorSpec) -> Result<(), ConnectorError> {
@@ -173,10 +260,39 @@ impl Connectors for FakeConnectors {
     async fn send(&self, _connector: ConnectorIndex, _message: Outgoing) -> SendOutcome {
         SendOutcome::Accepted { provider_id: None }
     }
+    async fn operate(&self, _: ConnectorIndex, operation: Operation) -> Result<Answer, OperationError> {
+        self.asked.lock().expect("no test panics in it").push(operation);
+        self.was_asked.notify_one();
+        self.answers.lock().expect("no test panics in it").pop_front().unwrap_or(Ok(Answer::Done))
+    }
     fn session(&self, connector: ConnectorIndex) -> SessionState {
+        if let Some(state) = self.sessions.borrow().get(&connector) {
+            return state.clone();
+        }
         match self.running.lock().expect("no test panics in it").contains_key(&connector) {
             true => SessionState::Connected,
             false => SessionState::Stopped,
+        }
+    }
+    fn account(&self, connector: ConnectorIndex) -> Option<Account> {
+        (self.session(connector) == SessionState::Connected).then(|| Account {
+            address: "5511900000001".to_owned(),
+            display_name: Some("Loja".to_owned()),
+            aliases: vec!["1@lid".to_owned()],
+        })
+    }
+    async fn session_after(&self, connector: ConnectorIndex, seen: &SessionState) -> SessionState {
+        let mut sessions = self.sessions.subscribe();
+        let _ = sessions.wait_for(|_| self.session(connector) != *seen).await;
+        self.session(connector)
+    }
+    async fn reload(&self, plugin: &str) -> Result<PluginDescription, ConnectorError> {
+        match self.fails_to_reload.lock().expect("no test panics in it").clone() {
+            Some(reason) => Err(ConnectorError::Plugin(reason)),
+            None => {
+                let found = self.plugin(plugin).ok_or_else(|| ConnectorError::UnknownPlugin(plugin.to_owned()))?;
+                Ok(PluginDescription { version: "0.2.0".to_owned(), ..found })
+            }
         }
     }
 }

@@ -24,6 +24,11 @@ struct Data {
     connectors: BTreeMap<ConnectorIndex, Arc<Connector>>,
     contacts: BTreeMap<Uuid, Contact>,
     imports: BTreeMap<Uuid, Import>,
+    events: Vec<Event>,
+    receipts: HashMap<MessageKey, Receipts>,
+    health: HashMap<ConnectorIndex, HealthState>,
+    /// What an address is another one of.
+    aliases: HashMap<(TenantIndex, ContactType, String), String>,
     next_tenant: u32,
     next_connector: u32,
 }
@@ -35,11 +40,12 @@ pub(in crate::control::tests) struct FakeStore {
     clock: Arc<ManualClock>,
     data: Mutex<Data>,
     fault: Mutex<Option<Fault>>,
+    observer: Mutex<Option<Arc<dyn CommitObserver>>>,
 }
 
 impl FakeStore {
     pub(super) fn new(clock: Arc<ManualClock>) -> Self {
-        Self { clock, data: Mutex::default(), fault: Mutex::default() }
+        Self { clock, data: Mutex::default(), fault: Mutex::default(), observer: Mutex::default() }
     }
     /// Asked before each commit: `Some` refuses it.
     pub(in crate::control::tests) fn fault(&self, fault: impl FnMut(&Batch) -> Option<StoreError> + Send + 'static) {
@@ -83,6 +89,15 @@ impl Data {
                 Change::Contact(contact) => drop(self.contacts.insert(contact.id, contact)),
                 Change::DeleteContact(_, id) => drop(self.contacts.remove(&id)),
                 Change::Import(import) => drop(self.imports.insert(import.id, import)),
+                Change::Event(AppendEvent { tenant, event, .. }) => {
+                    let serial = self.events.iter().filter(|known| known.key.tenant == tenant).count() as u64 + 1;
+                    self.events.push(Event { key: EventKey { tenant, serial }, event });
+                }
+                Change::Receipts(key, receipts) => drop(self.receipts.insert(key, receipts)),
+                Change::Health(connector, health) => drop(self.health.insert(connector, health)),
+                Change::ContactAlias { tenant, kind, alias, identifier } => {
+                    self.aliases.insert((tenant, kind, alias), identifier);
+                }
                 Change::Pace(..) | Change::Kv(..) => {}
             }
         }
@@ -157,10 +172,21 @@ impl Store for FakeStore {
         let refused = self.fault.lock().expect("no test panics in it").as_mut().and_then(|fault| fault(&batch));
         match refused {
             Some(error) => Err(error),
-            None => self.data().apply(batch, self.clock.now()),
+            None => {
+                let before = self.data().events.len();
+                let committed = self.data().apply(batch, self.clock.now())?;
+                let told = |event: &Event| Effect::Event(event.key.tenant, event.key.serial);
+                let effects: Vec<Effect> = self.data().events.iter().skip(before).map(told).collect();
+                if let Some(observer) = &*self.observer.lock().expect("no test panics in it") {
+                    observer.committed(&effects);
+                }
+                Ok(committed)
+            }
         }
     }
-    fn observe(&self, _observer: Arc<dyn CommitObserver>) {}
+    fn observe(&self, observer: Arc<dyn CommitObserver>) {
+        *self.observer.lock().expect("no test panics in it") = Some(observer);
+    }
     fn health(&self) -> StoreHealth {
         StoreHealth::Good
     }
@@ -293,7 +319,8 @@ impl Store for FakeStore {
 
     fn contact(&self, tenant: TenantIndex, kind: ContactType, identifier: &str) -> StoreResult<Option<Contact>> {
         let data = self.data();
-        let found = |c: &&Contact| c.tenant == tenant && c.kind == kind && c.identifier == identifier;
+        let known = data.aliases.get(&(tenant, kind, identifier.to_owned())).map_or(identifier, String::as_str);
+        let found = |c: &&Contact| c.tenant == tenant && c.kind == kind && c.identifier == known;
         Ok(data.contacts.values().find(found).cloned())
     }
     fn contact_by_id(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Contact>> {
@@ -305,6 +332,46 @@ impl Store for FakeStore {
         Ok(later.take(limit).cloned().collect())
     }
 
+    fn contact_aliases(&self, tenant: TenantIndex, kind: ContactType, identifier: &str) -> StoreResult<Vec<String>> {
+        let data = self.data();
+        let mine = data.aliases.iter().filter(|(key, to)| (key.0, key.1) == (tenant, kind) && to.as_str() == identifier);
+        Ok(mine.map(|(key, _)| key.2.clone()).collect())
+    }
+    fn events(
+        &self,
+        tenant: TenantIndex,
+        filter: &EventFilter,
+        after: u64,
+        limit: usize,
+    ) -> StoreResult<(Vec<Event>, u64)> {
+        let data = self.data();
+        let mut looked = after;
+        let mut found = Vec::new();
+        for event in data.events.iter().filter(|event| event.key.tenant == tenant && event.key.serial > after) {
+            if found.len() == limit {
+                break;
+            }
+            looked = event.key.serial;
+            let wanted = filter.connector.is_none_or(|connector| connector == event.event.connector)
+                && (filter.kinds.is_empty() || filter.kinds.iter().any(|kind| kind == event.event.body.kind()));
+            if wanted {
+                found.push(event.clone());
+            }
+        }
+        Ok((found, looked))
+    }
+    fn last_event(&self, tenant: TenantIndex) -> StoreResult<u64> {
+        Ok(self.data().events.iter().filter(|event| event.key.tenant == tenant).count() as u64)
+    }
+    async fn forget_events(&self, _: Timestamp, _: usize) -> StoreResult<usize> {
+        Ok(0)
+    }
+    fn receipts(&self, key: MessageKey) -> StoreResult<Receipts> {
+        Ok(self.data().receipts.get(&key).cloned().unwrap_or_default())
+    }
+    fn health_state(&self, connector: ConnectorIndex) -> StoreResult<HealthState> {
+        Ok(self.data().health.get(&connector).cloned().unwrap_or_default())
+    }
     fn import(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Import>> {
         Ok(self.data().imports.get(&id).filter(|import| import.tenant == tenant).cloned())
     }

@@ -1,8 +1,10 @@
-//! `http`: requests to the hosts that a connector's configuration names.
+//! `http`: requests to the hosts that a connector's configuration names; `exchange` those in pieces.
+
+pub(crate) mod exchange;
 
 use std::time::Duration;
 
-use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use url::Url;
 use wasmtime::component::{Accessor, HasSelf};
 
@@ -11,6 +13,11 @@ use crate::bindings::host::http;
 use crate::capability::Capability;
 use crate::limits::HTTP_BODY_BYTES;
 use crate::state::{Context, HostState, Services};
+
+/// What the host says itself: left out when the guest says it too.
+const OURS: [HeaderName; 2] = [CONTENT_LENGTH, CONNECTION];
+/// What could make one request two, or another server's.
+const FORBIDDEN: [HeaderName; 2] = [TRANSFER_ENCODING, HOST];
 
 /// `value` with the secrets that it names, `{{secret:NAME}}`. `Err` holds what to tell the plugin.
 pub(crate) fn with_secrets(context: &Context, value: &str, encrypted: bool) -> Result<String, String> {
@@ -51,46 +58,73 @@ pub(crate) fn checked_url(
     Ok(url)
 }
 
-async fn send(context: &Context, services: &Services, request: http::Request) -> Result<http::Response, http::Error> {
-    let url = checked_url(context, services, &request.url, ["https", "http"])?;
+/// A request to where the connector may go, with its secrets in its headers.
+fn prepared(
+    context: &Context,
+    services: &Services,
+    method: &str,
+    url: &str,
+    headers: &[http::Header],
+) -> Result<reqwest::RequestBuilder, http::Error> {
+    let url = checked_url(context, services, url, ["https", "http"])?;
     let encrypted = url.scheme() == "https";
-    let method = reqwest::Method::from_bytes(request.method.as_bytes())
+    let method = reqwest::Method::from_bytes(method.as_bytes())
         .map_err(|_| http::Error::Invalid("no such method".to_owned()))?;
     let mut builder = services.http.request(method, url);
-    for header in &request.headers {
+    for header in headers {
         let name = HeaderName::try_from(&header.name)
             .map_err(|_| http::Error::Invalid(format!("{:?} is no header's name", header.name)))?;
+        if FORBIDDEN.contains(&name) {
+            return Err(http::Error::Invalid(format!("{name} is the host's to set")));
+        }
+        if OURS.contains(&name) {
+            continue;
+        }
         let value = with_secrets(context, &header.value, encrypted).map_err(http::Error::Refused)?;
         let mut value = HeaderValue::try_from(value)
             .map_err(|_| http::Error::Invalid(format!("the value of {name} cannot stand in a header")))?;
         value.set_sensitive(true);
         builder = builder.header(name, value);
     }
+    Ok(builder)
+}
+
+/// Why there is no response.
+fn not_sent(error: &reqwest::Error) -> http::Error {
+    if error.is_connect() {
+        http::Error::NotConnected("no connection to the server".to_owned())
+    } else if error.is_builder() {
+        http::Error::Invalid("the request cannot be made".to_owned())
+    } else {
+        http::Error::Interrupted("the connection broke".to_owned())
+    }
+}
+
+fn broken() -> http::Error {
+    http::Error::Interrupted("the connection broke in the answer".to_owned())
+}
+
+fn headers_of(response: &reqwest::Response) -> Vec<http::Header> {
+    let header = |(name, value): (&HeaderName, &HeaderValue)| http::Header {
+        name: name.to_string(),
+        value: String::from_utf8_lossy(value.as_bytes()).into_owned(),
+    };
+    response.headers().iter().map(header).collect()
+}
+
+async fn send(context: &Context, services: &Services, request: http::Request) -> Result<http::Response, http::Error> {
+    let mut builder = prepared(context, services, &request.method, &request.url, &request.headers)?;
     if let Some(body) = request.body {
         builder = builder.body(body);
     }
-    let mut response = builder.send().await.map_err(|e| {
-        if e.is_connect() {
-            http::Error::NotConnected("no connection to the server".to_owned())
-        } else if e.is_builder() {
-            http::Error::Invalid("the request cannot be made".to_owned())
-        } else {
-            http::Error::Interrupted("the connection broke".to_owned())
-        }
-    })?;
+    let mut response = builder.send().await.map_err(|e| not_sent(&e))?;
     if let Some(size) = response.content_length().filter(|n| *n > HTTP_BODY_BYTES as u64) {
         return Err(http::Error::TooLarge(size));
     }
     let status = response.status().as_u16();
-    let headers = response
-        .headers()
-        .iter()
-        .map(|(n, v)| http::Header { name: n.to_string(), value: String::from_utf8_lossy(v.as_bytes()).into_owned() })
-        .collect();
+    let headers = headers_of(&response);
     let mut body = Vec::new();
-    while let Some(chunk) =
-        response.chunk().await.map_err(|_| http::Error::Interrupted("the connection broke in the answer".to_owned()))?
-    {
+    while let Some(chunk) = response.chunk().await.map_err(|_| broken())? {
         if body.len() + chunk.len() > HTTP_BODY_BYTES {
             return Err(http::Error::TooLarge((body.len() + chunk.len()) as u64));
         }

@@ -1,0 +1,248 @@
+//! What a connector is asked for at once, without a queue: look addresses up, mark as read, show that somebody writes. Also how a
+//! plugin's refusal of any operation becomes an error of a use case, in one place.
+//!
+//! Nothing here knows a channel: whether a connector can do something, the features say that its plugin declares.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::Commands;
+use crate::error::FieldProblem;
+use crate::model::Connector;
+use crate::model::message::Target;
+use crate::ports::{Answer, ConnectorError, LookupResult, Operation, OperationError, PluginDescription, Typing};
+use crate::{Error, ErrorCode, Result, TenantIndex};
+
+use super::acts::TargetRef;
+
+/// The most addresses of one look-up.
+pub const MAX_LOOKUP: usize = 50;
+/// The most messages that are marked as read at once.
+pub const MAX_READ: usize = 100;
+/// The longest address, in bytes.
+pub const MAX_ADDRESS_BYTES: usize = 320;
+
+/// A connector that is not deleted, with what its plugin says of itself.
+pub(super) struct Offering {
+    pub(super) connector: Arc<Connector>,
+    pub(super) plugin: PluginDescription,
+}
+
+impl Offering {
+    /// Refuses what the plugin does not declare.
+    pub(super) fn must(&self, feature: &str) -> Result<()> {
+        offers(&self.plugin, feature)
+    }
+}
+
+/// Refuses what a plugin does not declare.
+pub(super) fn offers(plugin: &PluginDescription, feature: &str) -> Result<()> {
+    if plugin.offers(feature) {
+        return Ok(());
+    }
+    let message = format!("this connector does not offer {feature}; the features of {} do not name it", plugin.name);
+    Err(Error::new(ErrorCode::Unsupported, message))
+}
+
+/// The error of an operation that the connector did not do.
+impl From<OperationError> for Error {
+    fn from(error: OperationError) -> Self {
+        let (code, retry_after_ms) = match &error {
+            OperationError::Unsupported(_) => (ErrorCode::Unsupported, None),
+            OperationError::Invalid(_) => (ErrorCode::Invalid, None),
+            OperationError::NotFound(_) => (ErrorCode::NotFound, None),
+            OperationError::Refused(_) => (ErrorCode::Refused, None),
+            OperationError::Throttled { retry_after_ms, .. } => {
+                (ErrorCode::RateLimited, Some(retry_after_ms.unwrap_or(60_000)))
+            }
+            OperationError::Disconnected(_) => (ErrorCode::Disconnected, None),
+            OperationError::Unknown(_) => (ErrorCode::OutcomeUnknown, None),
+            OperationError::Failed(_) => (ErrorCode::ChannelFailed, None),
+        };
+        let message = match &error {
+            OperationError::Refused(reason) => format!("the channel refused it: {reason}"),
+            OperationError::Throttled { reason, .. } => format!("the channel asks to slow down: {reason}"),
+            OperationError::Disconnected(reason) => {
+                format!("the connector has no session now; nothing was done: {reason}")
+            }
+            OperationError::Unknown(reason) => {
+                format!("the outcome is unknown: it may or may not have been done; look before you repeat it: {reason}")
+            }
+            OperationError::Failed(reason) => format!("the channel or the connector failed: {reason}"),
+            other => other.to_string(),
+        };
+        Self { retry_after_ms, ..Self::new(code, message) }
+    }
+}
+
+impl Commands {
+    pub(super) fn offering(&self, tenant: TenantIndex, id: Uuid) -> Result<Offering> {
+        let connector = self.live_connector(tenant, id)?;
+        let plugin = self.plugin_of(&connector)?;
+        Ok(Offering { connector, plugin })
+    }
+
+    /// Asks the connector, if its plugin offers `feature`.
+    pub(super) async fn operate(&self, offering: &Offering, feature: &str, operation: Operation) -> Result<Answer> {
+        offering.must(feature)?;
+        Ok(self.ports().connectors.operate(offering.connector.index, operation).await?)
+    }
+
+    /// The addresses as the plugin writes them, in order; `field` names them in a refusal.
+    pub(super) async fn addresses(&self, offering: &Offering, field: &str, given: Vec<String>) -> Result<Vec<String>> {
+        let mut problems = Vec::new();
+        for (i, address) in given.iter().enumerate() {
+            if let Some(message) = bad_address(address) {
+                problems.push(FieldProblem { field: format!("{field}[{i}]"), message: message.to_owned() });
+            }
+        }
+        if !problems.is_empty() {
+            return Err(Error::invalid_fields(problems));
+        }
+        let count = given.len();
+        let checked = self.ports().connectors.check_recipients(&offering.plugin.name, given).await;
+        let checked = checked.map_err(|error| match error {
+            ConnectorError::UnknownPlugin(_) => Error::internal("a plugin went while it was asked"),
+            ConnectorError::Plugin(reason) => Error {
+                retry_after_ms: Some(1_000),
+                ..Error::new(ErrorCode::Unavailable, format!("the connector's plugin failed: {reason}"))
+            },
+        })?;
+        if checked.len() != count {
+            return Err(Error::internal("a plugin answered for another number of recipients"));
+        }
+        let mut addresses = Vec::with_capacity(count);
+        for (i, checked) in checked.into_iter().enumerate() {
+            match checked {
+                Ok(address) => addresses.push(address),
+                Err(message) => problems.push(FieldProblem { field: format!("{field}[{i}]"), message }),
+            }
+        }
+        if problems.is_empty() { Ok(addresses) } else { Err(Error::invalid_fields(problems)) }
+    }
+
+    /// Which of these addresses exist on the channel, in order.
+    pub async fn look_up(&self, tenant: TenantIndex, id: Uuid, given: Vec<String>) -> Result<Vec<LookupResult>> {
+        let offering = self.offering(tenant, id)?;
+        offering.must("lookup")?;
+        if given.is_empty() || given.len() > MAX_LOOKUP {
+            return Err(Error::invalid("addresses", format!("must be 1 to {MAX_LOOKUP} addresses")));
+        }
+        let addresses = self.addresses(&offering, "addresses", given.clone()).await?;
+        match self.operate(&offering, "lookup", Operation::Lookup(addresses)).await? {
+            Answer::Lookup(found) if found.len() == given.len() => {
+                Ok(found.into_iter().zip(given).map(|(result, asked)| LookupResult { asked, ..result }).collect())
+            }
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Marks received messages of one conversation as read. The conversation may be left out where every message is named by its
+    /// event.
+    pub async fn mark_read(
+        &self,
+        tenant: TenantIndex,
+        id: Uuid,
+        chat: Option<String>,
+        messages: Vec<TargetRef>,
+    ) -> Result<()> {
+        let offering = self.offering(tenant, id)?;
+        offering.must("read-receipts")?;
+        if messages.is_empty() || messages.len() > MAX_READ {
+            return Err(Error::invalid("messages", format!("must be 1 to {MAX_READ} messages")));
+        }
+        let mut chat = chat.map(|chat| checked_address("chat", &chat)).transpose()?;
+        let mut targets: Vec<Target> = Vec::with_capacity(messages.len());
+        for (i, message) in messages.into_iter().enumerate() {
+            let field = format!("messages[{i}]");
+            let found = self.target(tenant, &offering.connector, &field, message).await?;
+            match (&chat, found.chat) {
+                (Some(one), Some(other)) if *one != other => {
+                    return Err(Error::invalid(field, "is of another conversation; send one request for each"));
+                }
+                (None, Some(of)) => chat = Some(of),
+                _ => {}
+            }
+            targets.push(found.target);
+        }
+        let chat = chat.ok_or_else(|| Error::invalid("chat", "is required unless the messages are named by event"))?;
+        done(self.operate(&offering, "read-receipts", Operation::Read { chat, messages: targets }).await?)
+    }
+
+    /// Shows the other side that somebody writes, or not any more.
+    pub async fn show_typing(&self, tenant: TenantIndex, id: Uuid, chat: &str, typing: Typing) -> Result<()> {
+        let offering = self.offering(tenant, id)?;
+        offering.must("typing")?;
+        let chat = checked_address("chat", chat)?;
+        let chat = self.addresses(&offering, "chat", vec![chat]).await.map_err(|error| unindexed(error, "chat"))?;
+        let chat = chat.into_iter().next().unwrap_or_default();
+        done(self.operate(&offering, "typing", Operation::Typing { chat, typing }).await?)
+    }
+}
+
+/// A single address has no place in a list.
+pub(super) fn unindexed(mut error: Error, field: &str) -> Error {
+    for problem in &mut error.fields {
+        field.clone_into(&mut problem.field);
+    }
+    if error.code == ErrorCode::Invalid { Error::invalid_fields(error.fields) } else { error }
+}
+
+fn bad_address(address: &str) -> Option<&'static str> {
+    if address.trim().is_empty() {
+        Some("must not be empty")
+    } else if address.len() > MAX_ADDRESS_BYTES {
+        Some("must have at most 320 characters")
+    } else if address.chars().any(char::is_control) {
+        Some("must not contain control characters")
+    } else {
+        None
+    }
+}
+
+/// An address that only the channel can judge.
+pub(super) fn checked_address(field: &str, address: &str) -> Result<String> {
+    match bad_address(address) {
+        None => Ok(address.trim().to_owned()),
+        Some(message) => Err(Error::invalid(field, message)),
+    }
+}
+
+/// The answer must be that it was done.
+pub(super) fn done(answer: Answer) -> Result<()> {
+    match answer {
+        Answer::Done => Ok(()),
+        _ => Err(unexpected()),
+    }
+}
+
+/// A plugin that breaks its interface.
+pub(super) fn unexpected() -> Error {
+    Error::new(ErrorCode::ChannelFailed, "the connector's plugin answered something else than was asked")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_of_a_plugin_has_its_own_code_and_says_what_is_known() {
+        let cases = [
+            (OperationError::Unsupported("x".into()), ErrorCode::Unsupported, "not offered"),
+            (OperationError::Invalid("x".into()), ErrorCode::Invalid, "x"),
+            (OperationError::NotFound("x".into()), ErrorCode::NotFound, "x"),
+            (OperationError::Refused("x".into()), ErrorCode::Refused, "refused"),
+            (OperationError::Disconnected("x".into()), ErrorCode::Disconnected, "nothing was done"),
+            (OperationError::Unknown("x".into()), ErrorCode::OutcomeUnknown, "may or may not"),
+            (OperationError::Failed("x".into()), ErrorCode::ChannelFailed, "failed"),
+        ];
+        for (given, code, words) in cases {
+            let error = Error::from(given);
+            assert_eq!(error.code, code);
+            assert!(error.message.contains(words), "{}", error.message);
+        }
+        let throttled = Error::from(OperationError::Throttled { retry_after_ms: Some(7), reason: String::new() });
+        assert_eq!((throttled.code, throttled.retry_after_ms), (ErrorCode::RateLimited, Some(7)));
+    }
+}

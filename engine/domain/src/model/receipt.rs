@@ -1,0 +1,136 @@
+//! What the channel reported of a sent message after it was accepted.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+
+/// A step that the channel reports. Ordered: a later one implies the earlier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ReceiptKind {
+    /// The channel's server has it.
+    Server,
+    /// It reached a device of the recipient.
+    Delivered,
+    /// It was shown to the recipient.
+    Read,
+    /// A voice note or film was played.
+    Played,
+    /// The channel says that it could not be delivered.
+    Failed,
+}
+
+impl ReceiptKind {
+    /// Its name in the APIs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Delivered => "delivered",
+            Self::Read => "read",
+            Self::Played => "played",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// The instants that one recipient reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Reached {
+    /// First delivered.
+    pub delivered_at: Option<Timestamp>,
+    /// First read.
+    pub read_at: Option<Timestamp>,
+    /// First played.
+    pub played_at: Option<Timestamp>,
+}
+
+impl Reached {
+    /// Notes a step and those that it implies; whether that told anything new.
+    pub fn note(&mut self, kind: ReceiptKind, at: Timestamp) -> bool {
+        let before = *self;
+        let first = |slot: &mut Option<Timestamp>| {
+            slot.get_or_insert(at);
+        };
+        match kind {
+            ReceiptKind::Server | ReceiptKind::Failed => {}
+            ReceiptKind::Delivered => first(&mut self.delivered_at),
+            ReceiptKind::Read => {
+                first(&mut self.delivered_at);
+                first(&mut self.read_at);
+            }
+            ReceiptKind::Played => {
+                first(&mut self.delivered_at);
+                first(&mut self.read_at);
+                first(&mut self.played_at);
+            }
+        }
+        before != *self
+    }
+}
+
+/// All that was reported of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Receipts {
+    /// The first of each step by anyone.
+    pub first: Reached,
+    /// In a group, each member's own.
+    pub members: BTreeMap<String, Reached>,
+    /// When and why the channel said that it could not be delivered.
+    pub failed: Option<(Timestamp, String)>,
+}
+
+impl Receipts {
+    /// Notes a report; whether it told anything new.
+    pub fn note(&mut self, member: Option<&str>, kind: ReceiptKind, at: Timestamp, reason: Option<&str>) -> bool {
+        if kind == ReceiptKind::Failed {
+            let new = self.failed.is_none();
+            self.failed.get_or_insert_with(|| (at, reason.unwrap_or_default().to_owned()));
+            return new;
+        }
+        let mut new = self.first.note(kind, at);
+        if let Some(member) = member {
+            new |= self.members.entry(member.to_owned()).or_default().note(kind, at);
+        }
+        new
+    }
+
+    /// Whether anything proves that the channel has the message.
+    pub fn prove_sent(&self) -> bool {
+        self.first != Reached::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_step_implies_the_earlier_and_the_first_instant_stays() {
+        let mut receipts = Receipts::default();
+        assert!(receipts.note(None, ReceiptKind::Read, Timestamp(20), None));
+        assert!(!receipts.note(None, ReceiptKind::Delivered, Timestamp(10), None), "already known");
+        assert_eq!(receipts.first.delivered_at, Some(Timestamp(20)));
+        assert!(receipts.note(None, ReceiptKind::Played, Timestamp(30), None));
+        assert!(receipts.prove_sent());
+    }
+
+    #[test]
+    fn a_group_keeps_each_members_steps() {
+        let mut receipts = Receipts::default();
+        assert!(receipts.note(Some("a"), ReceiptKind::Delivered, Timestamp(1), None));
+        assert!(receipts.note(Some("b"), ReceiptKind::Delivered, Timestamp(2), None));
+        assert!(!receipts.note(Some("b"), ReceiptKind::Delivered, Timestamp(3), None));
+        assert_eq!(receipts.first.delivered_at, Some(Timestamp(1)));
+        assert_eq!(receipts.members["b"].delivered_at, Some(Timestamp(2)));
+    }
+
+    #[test]
+    fn a_failure_is_kept_and_proves_nothing() {
+        let mut receipts = Receipts::default();
+        assert!(receipts.note(None, ReceiptKind::Failed, Timestamp(1), Some("463")));
+        assert!(!receipts.note(None, ReceiptKind::Failed, Timestamp(2), Some("479")));
+        assert_eq!(receipts.failed, Some((Timestamp(1), "463".to_owned())));
+        assert!(!receipts.prove_sent());
+    }
+}

@@ -1,0 +1,95 @@
+//! What signals do to an account's counts, and the events that follow in the same batch. Pure but for the event's id.
+
+use pombo_domain::model::connector::Connector;
+use pombo_domain::model::event::{EventBody, NewEvent};
+use pombo_domain::model::health::{HealthSignal, HealthState};
+use pombo_domain::model::{ConnectorStatus, connector::HealthRules};
+use pombo_domain::ports::{AppendEvent, Change, Entropy};
+use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
+
+use crate::health::{self, HealthLevel, Judge};
+
+/// [`HealthState::told`] of an account that is well, slowed, paused.
+pub(crate) const TOLD_GOOD: u8 = 0;
+pub(crate) const TOLD_SLOWED: u8 = 1;
+pub(crate) const TOLD_PAUSED: u8 = 2;
+
+/// Whose log an event is for.
+#[derive(Clone, Copy)]
+pub(crate) struct Scene<'a> {
+    pub(crate) tenant: TenantIndex,
+    pub(crate) connector: ConnectorIndex,
+    pub(crate) entropy: &'a dyn Entropy,
+    pub(crate) now: Timestamp,
+}
+
+impl Scene<'_> {
+    /// An event to append, once where it has a mark.
+    pub(crate) fn event(&self, body: EventBody, once: Option<[u8; 16]>) -> Change {
+        let event = NewEvent { id: self.entropy.uuid(), connector: self.connector, at: self.now, body };
+        Change::Event(AppendEvent { tenant: self.tenant, event, once })
+    }
+
+    /// An event about the account's health.
+    pub(crate) fn health(&self, kind: &str, score: u8, reason: String) -> Change {
+        self.event(EventBody::Health { kind: kind.to_owned(), score, reason }, None)
+    }
+}
+
+/// What follows from signals.
+pub(crate) struct Marked {
+    pub(crate) health: HealthState,
+    /// The counts, and events of a level that changed.
+    pub(crate) changes: Vec<Change>,
+    pub(crate) score: u8,
+    /// The keeper must pause the connector.
+    pub(crate) pause: bool,
+}
+
+/// Counts `signals` on top of `before`. Without rules only what the channel itself held against the account is kept, so that
+/// rules which are set later know of it.
+pub(crate) fn mark(
+    scene: Scene<'_>,
+    connector: &Connector,
+    judge: &Judge,
+    before: &HealthState,
+    signals: &[HealthSignal],
+) -> Marked {
+    let mut after = before.clone();
+    let default = HealthRules::default();
+    let rules = judge.rules.as_ref();
+    for signal in signals {
+        let warning = matches!(signal, HealthSignal::Blocked | HealthSignal::Restricted);
+        if rules.is_some() || warning {
+            health::record(&mut after, rules.unwrap_or(&default), *signal, scene.now);
+        }
+    }
+    let mut changes = Vec::new();
+    let (score, level) = health::assess(&after, judge, scene.now);
+    let told = after.told;
+    let describe = |state: &HealthState| {
+        let rules = rules.unwrap_or(&default);
+        health::describe(score, &health::counts(state, rules, scene.now), judge)
+    };
+    match (told, level) {
+        (TOLD_GOOD, HealthLevel::Slowed) => {
+            after.told = TOLD_SLOWED;
+            let reason = format!("pauses are longer and the day's cap is lower: {}", describe(&after));
+            changes.push(scene.health("slowed", score, reason));
+        }
+        (TOLD_SLOWED, HealthLevel::Good) => {
+            after.told = TOLD_GOOD;
+            changes.push(scene.health(
+                "restored",
+                score,
+                format!("the pace is as it is set again: {}", describe(&after)),
+            ));
+        }
+        _ => {}
+    }
+    if after != *before {
+        changes.insert(0, Change::Health(scene.connector, after.clone()));
+    }
+    let pause = told != TOLD_PAUSED && level == HealthLevel::Paused && connector.status == ConnectorStatus::Active;
+    Marked { health: after, changes, score, pause }
+}

@@ -1,0 +1,118 @@
+//! How the accounts behind the connectors stand, as the lanes, the intake and the keeper share it.
+//!
+//! - [`Standing`]: one connector's health counts in memory, and the turn in which they (and its receipts) are changed.
+//! - [`marks`]: what signals do to the counts, with the events that follow. [`keeper`]: the task that pauses, resumes and
+//!   tells of sessions.
+//!
+//! Invariant: health counts and receipts of a connector are read, changed and committed within its turn, so that nobody's
+//! count is lost and what is in memory is what was stored last. Whoever takes a connector's write lock takes it before the
+//! turn, never within.
+
+pub(crate) mod keeper;
+pub(crate) mod marks;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+use pombo_domain::model::connector::Connector;
+use pombo_domain::model::health::HealthState;
+use pombo_domain::ports::Store;
+use pombo_domain::{ConnectorIndex, Timestamp};
+
+use crate::health::{self, HOUR_MS, HealthLevel, Judge};
+use crate::options::Ports;
+
+/// Conversations remembered for an hour, so that each counts once as a reply; those past it count again.
+const CONVERSATIONS: usize = 8_192;
+
+/// One connector's account.
+pub(crate) struct Standing {
+    /// See the module.
+    pub(crate) turn: tokio::sync::Mutex<()>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    health: HealthState,
+    /// The hour of `heard`.
+    hour: i64,
+    heard: HashSet<u64>,
+}
+
+impl Standing {
+    /// What was stored last.
+    pub(crate) fn health(&self) -> HealthState {
+        self.known.lock().health.clone()
+    }
+
+    /// Messages sent before this no longer count.
+    pub(crate) fn counts_from(&self) -> Timestamp {
+        self.known.lock().health.since
+    }
+
+    /// `health` was stored. Within the turn.
+    pub(crate) fn publish(&self, health: HealthState) {
+        self.known.lock().health = health;
+    }
+
+    /// Score and level now.
+    pub(crate) fn assess(&self, judge: &Judge, now: Timestamp) -> (u8, HealthLevel) {
+        if judge.rules.is_none() {
+            return (100, HealthLevel::Good);
+        }
+        health::assess(&self.known.lock().health, judge, now)
+    }
+
+    /// Whether this conversation was heard in this hour.
+    pub(crate) fn was_heard(&self, conversation: u64, now: Timestamp) -> bool {
+        let known = self.known.lock();
+        known.hour == now.0.div_euclid(HOUR_MS) && known.heard.contains(&conversation)
+    }
+
+    /// These conversations were heard.
+    pub(crate) fn heard(&self, conversations: impl Iterator<Item = u64>, now: Timestamp) {
+        let mut known = self.known.lock();
+        let hour = now.0.div_euclid(HOUR_MS);
+        if known.hour != hour {
+            known.hour = hour;
+            known.heard.clear();
+        }
+        for conversation in conversations {
+            if known.heard.len() < CONVERSATIONS {
+                known.heard.insert(conversation);
+            }
+        }
+    }
+}
+
+/// All of them. Bounded by the number of connectors.
+#[derive(Default)]
+pub(crate) struct Standings(RwLock<HashMap<ConnectorIndex, Arc<Standing>>>);
+
+impl Standings {
+    /// One of them, read from the store when it is asked for first.
+    pub(crate) fn of(&self, store: &dyn Store, connector: ConnectorIndex) -> Arc<Standing> {
+        if let Some(found) = self.0.read().get(&connector) {
+            return found.clone();
+        }
+        let mut all = self.0.write();
+        let load = || {
+            let health = store.health_state(connector).unwrap_or_else(|error| {
+                tracing::error!(connector = connector.0, %error, "health not read; counting from nothing");
+                HealthState::default()
+            });
+            let known = Mutex::new(Known { health, ..Known::default() });
+            Arc::new(Standing { turn: tokio::sync::Mutex::new(()), known })
+        };
+        all.entry(connector).or_insert_with(load).clone()
+    }
+}
+
+/// By what `connector` is judged.
+pub(crate) fn judge_of(ports: &Ports, connector: &Connector) -> Judge {
+    let rules = connector.pace.health.clone();
+    let inbound = || ports.connectors.plugin(&connector.plugin).is_some_and(|plugin| plugin.offers("inbound"));
+    Judge { two_way: rules.is_some() && inbound(), rules }
+}

@@ -1,0 +1,415 @@
+//! From a connector's events to the changes of one batch. Reads the store, writes nothing.
+//!
+//! What was read is kept for the batch, so that a second event about the same message or contact builds on the first.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use pombo_domain::model::connector::Connector;
+use pombo_domain::model::contact::{Contact, ContactType};
+use pombo_domain::model::delivery::Delivery;
+use pombo_domain::model::event::EventBody;
+use pombo_domain::model::health::{HealthSignal, HealthState};
+use pombo_domain::model::inbound::{Inbound, InboundContent};
+use pombo_domain::model::message::{Act, MessageState, Status, StoredMessage};
+use pombo_domain::model::receipt::{ReceiptKind, Receipts};
+use pombo_domain::ports::{Change, ChannelEvent, KvWrite, StoreError, StoreResult, Update};
+use pombo_domain::{MessageKey, TenantIndex, Timestamp};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::bounds::{self, Unfit};
+use crate::account::marks::{self, Scene};
+use crate::account::{Standing, judge_of};
+use crate::context::Context;
+use crate::health::Judge;
+use crate::lane::contact_kind;
+
+/// Members of a group whose own receipts are kept with a message.
+const MEMBERS: usize = 2_048;
+
+/// A message that receipts are about.
+struct Reported {
+    stored: StoredMessage,
+    state: Option<MessageState>,
+    receipts: Receipts,
+    changed: bool,
+}
+
+/// What is to be noted once the batch is stored.
+pub(super) struct After {
+    pub(super) health: HealthState,
+    pub(super) heard: HashSet<u64>,
+    pub(super) now: Timestamp,
+    pub(super) pause: bool,
+    pub(super) messages: usize,
+    pub(super) receipts: usize,
+}
+
+/// The batch in the making.
+pub(super) struct Gather<'a> {
+    context: &'a Context,
+    connector: &'a Connector,
+    standing: &'a Standing,
+    judge: Judge,
+    kind: Option<ContactType>,
+    tenant: TenantIndex,
+    scene: Scene<'a>,
+    now: Timestamp,
+    changes: Vec<Change>,
+    reported: BTreeMap<MessageKey, Reported>,
+    /// By identifier.
+    contacts: HashMap<String, Option<Contact>>,
+    signals: Vec<HealthSignal>,
+    /// Kind and words of what the channel holds against the account.
+    warnings: Vec<(&'static str, String)>,
+    heard: HashSet<u64>,
+    messages: usize,
+    receipts: usize,
+}
+
+/// 16 bytes of SHA-256 over the parts, each with its length, so that no two lists of parts look the same.
+fn mark(parts: &[&[u8]]) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    let mut mark = [0; 16];
+    mark.copy_from_slice(&hash.finalize()[..16]);
+    mark
+}
+
+impl<'a> Gather<'a> {
+    pub(super) fn new(context: &'a Context, connector: &'a Connector, standing: &'a Standing) -> Self {
+        let now = context.ports.clock.now();
+        let (tenant, index) = (connector.tenant, connector.index);
+        Self {
+            context,
+            connector,
+            standing,
+            judge: judge_of(&context.ports, connector),
+            kind: contact_kind(&connector.channel),
+            tenant,
+            scene: Scene { tenant, connector: index, entropy: &*context.ports.entropy, now },
+            now,
+            changes: Vec::new(),
+            reported: BTreeMap::new(),
+            contacts: HashMap::new(),
+            signals: Vec::new(),
+            warnings: Vec::new(),
+            heard: HashSet::new(),
+            messages: 0,
+            receipts: 0,
+        }
+    }
+
+    /// Takes all events, in order. One that cannot be kept is left out, and said so.
+    pub(super) fn all(mut self, events: &[ChannelEvent]) -> StoreResult<Self> {
+        for event in events {
+            if let Err(unfit) = self.one(event.clone())? {
+                tracing::warn!(connector = %self.connector.id, unfit, "an event was left out");
+            }
+        }
+        Ok(self)
+    }
+
+    fn one(&mut self, event: ChannelEvent) -> StoreResult<Result<(), Unfit>> {
+        match event {
+            ChannelEvent::Message(mut inbound) => match bounds::message(&mut inbound) {
+                Ok(()) => self.message(inbound)?,
+                Err(unfit) => return Ok(Err(unfit)),
+            },
+            ChannelEvent::Receipt { client_id, provider_id, recipient, kind, at, reason } => {
+                let ids = [Some(&provider_id), recipient.as_ref()];
+                if let Some(unfit) = ids.into_iter().flatten().find_map(|id| bounds::id(id).err()) {
+                    return Ok(Err(unfit));
+                }
+                // Without it the receipt is of no message of the engine's.
+                if let Some(id) = client_id {
+                    let mut reason = reason;
+                    if let Some(reason) = &mut reason {
+                        bounds::cut(reason, bounds::NAME);
+                    }
+                    self.receipt(id, provider_id, recipient, kind, at, reason)?;
+                }
+            }
+            ChannelEvent::Media { chat, provider_id, mut media } => {
+                if let Some(unfit) = [&chat, &provider_id].into_iter().find_map(|id| bounds::id(id).err()) {
+                    return Ok(Err(unfit));
+                }
+                bounds::media(&mut media);
+                let told = format!("{media:?}");
+                let mark = self.mark("media", &[&chat, &provider_id, &told]);
+                self.append(EventBody::Media { chat, provider_id, media }, Some(mark));
+            }
+            ChannelEvent::Presence { .. } => {}
+            ChannelEvent::Contact { address, display_name, aliases } => {
+                if let Err(unfit) = bounds::id(&address) {
+                    return Ok(Err(unfit));
+                }
+                self.contact(&address, display_name.as_deref(), aliases)?;
+            }
+            ChannelEvent::Group { group, actor, at, mut step } => {
+                if let Some(unfit) =
+                    [Some(&group), actor.as_ref()].into_iter().flatten().find_map(|id| bounds::id(id).err())
+                {
+                    return Ok(Err(unfit));
+                }
+                bounds::group_step(&mut step);
+                let told = (at.0.to_string(), format!("{step:?}"));
+                let mark = self.mark("group", &[&group, actor.as_deref().unwrap_or_default(), &told.0, &told.1]);
+                self.append(EventBody::Group { group, actor, changed_at: at, step }, Some(mark));
+            }
+            ChannelEvent::Blocked(mut who) => {
+                bounds::cut(&mut who, bounds::ID);
+                self.signals.push(HealthSignal::Blocked);
+                self.warnings.push(("blocked", who));
+            }
+            ChannelEvent::Restricted(mut how) => {
+                bounds::cut(&mut how, bounds::NAME);
+                self.signals.push(HealthSignal::Restricted);
+                self.warnings.push(("restricted", how));
+            }
+            ChannelEvent::Other(mut kind, mut json) => {
+                bounds::other(&mut kind, &mut json);
+                self.append(EventBody::Other(kind, json), None);
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// What tells a repetition of an event from another one.
+    fn mark(&self, what: &str, parts: &[&str]) -> [u8; 16] {
+        let mut all: Vec<&[u8]> = vec![what.as_bytes(), self.connector.id.as_bytes()];
+        all.extend(parts.iter().map(|part| part.as_bytes()));
+        mark(&all)
+    }
+
+    fn append(&mut self, body: EventBody, once: Option<[u8; 16]>) {
+        self.changes.push(self.scene.event(body, once));
+    }
+
+    // ---- messages and contacts ----
+
+    fn message(&mut self, inbound: Inbound) -> StoreResult<()> {
+        let wrote_to_us = !inbound.from_me && !inbound.is_group;
+        if !inbound.from_me {
+            self.known_as(&inbound.sender, inbound.sender_name.as_deref(), wrote_to_us)?;
+        }
+        // A deletion is no word to the account.
+        if wrote_to_us && !matches!(inbound.content, InboundContent::Revoke(_)) {
+            let bytes = mark(&[inbound.chat.as_bytes()]);
+            let conversation = u64::from_le_bytes(bytes[..8].try_into().expect("8 of 16 bytes"));
+            if !self.standing.was_heard(conversation, self.now) && self.heard.insert(conversation) {
+                self.signals.push(HealthSignal::Reply);
+            }
+        }
+        self.messages += 1;
+        let mark = self.mark("message", &[&inbound.chat, &inbound.sender, &inbound.provider_id]);
+        self.append(EventBody::Message(inbound), Some(mark));
+        Ok(())
+    }
+
+    /// The contact of an identifier, as this batch leaves it.
+    fn find(&mut self, kind: ContactType, identifier: &str) -> StoreResult<Option<Contact>> {
+        if let Some(known) = self.contacts.get(identifier) {
+            return Ok(known.clone());
+        }
+        let found = self.context.ports.store.contact(self.tenant, kind, identifier)?;
+        self.contacts.insert(identifier.to_owned(), found.clone());
+        Ok(found)
+    }
+
+    fn put(&mut self, asked: &str, contact: Contact) {
+        self.contacts.insert(asked.to_owned(), Some(contact.clone()));
+        self.contacts.insert(contact.identifier.clone(), Some(contact.clone()));
+        self.changes.push(Change::Contact(contact));
+    }
+
+    /// Gives the contact its name where it has none (a name that the tenant chose stays); makes one with `create`.
+    fn known_as(&mut self, address: &str, name: Option<&str>, create: bool) -> StoreResult<()> {
+        let Some(kind) = self.kind else { return Ok(()) };
+        let identifier = kind.identifier(address).into_owned();
+        let name = name.and_then(bounds::name);
+        match self.find(kind, &identifier)? {
+            Some(contact) if contact.name.is_none() && name.is_some() => {
+                self.put(&identifier, Contact { name, updated_at: self.now, ..contact });
+            }
+            Some(_) => {}
+            None if create => {
+                let contact = Contact {
+                    id: self.context.ports.entropy.uuid(),
+                    tenant: self.tenant,
+                    kind,
+                    identifier: identifier.clone(),
+                    name,
+                    active: true,
+                    reason: None,
+                    created_at: self.now,
+                    updated_at: self.now,
+                };
+                self.put(&identifier, contact);
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Name and other addresses of a contact. Aliases are kept before there is a contact, so that it is found by them once
+    /// there is one.
+    fn contact(&mut self, address: &str, name: Option<&str>, aliases: Vec<String>) -> StoreResult<()> {
+        let name = name.and_then(bounds::name);
+        let mut aliases: Vec<String> =
+            aliases.into_iter().filter(|alias| bounds::id(alias).is_ok() && alias != address).collect();
+        aliases.sort();
+        aliases.dedup();
+        aliases.truncate(bounds::ALIASES);
+        self.known_as(address, name.as_deref(), false)?;
+        if let Some(kind) = self.kind {
+            let identifier = kind.identifier(address).into_owned();
+            for alias in &aliases {
+                let alias = kind.identifier(alias).into_owned();
+                self.join(kind, &identifier, &alias)?;
+            }
+        }
+        let mut parts = vec![address, name.as_deref().unwrap_or_default()];
+        parts.extend(aliases.iter().map(String::as_str));
+        let mark = self.mark("contact", &parts);
+        self.append(EventBody::Contact { address: address.to_owned(), display_name: name, aliases }, Some(mark));
+        Ok(())
+    }
+
+    /// Makes `alias` another address of `identifier`. A contact that was known by it becomes the one that is known as
+    /// `identifier`; where both exist, an opt-out of the one is an opt-out of the other.
+    fn join(&mut self, kind: ContactType, identifier: &str, alias: &str) -> StoreResult<()> {
+        let own = self.find(kind, identifier)?;
+        let other = self.find(kind, alias)?.filter(|other| other.identifier == alias);
+        let mut known_as = identifier.to_owned();
+        match (own, other) {
+            (own, Some(other)) if own.as_ref().is_none_or(|own| own.id == other.id) => {
+                self.put(alias, Contact { identifier: identifier.to_owned(), updated_at: self.now, ..other });
+            }
+            (Some(own), other) => {
+                // The address may itself be an alias of the contact: an alias names an identifier, never another alias.
+                known_as.clone_from(&own.identifier);
+                if let Some(other) = other.filter(|other| own.active && !other.active) {
+                    let joined = Contact { active: false, reason: other.reason, updated_at: self.now, ..own };
+                    self.put(identifier, joined);
+                }
+            }
+            (None, _) => {}
+        }
+        let (tenant, alias) = (self.tenant, alias.to_owned());
+        self.changes.push(Change::ContactAlias { tenant, kind, alias, identifier: known_as });
+        Ok(())
+    }
+
+    // ---- receipts ----
+
+    /// The key of a message that this connector sends; `None` for any other.
+    fn reported(&mut self, id: Uuid) -> StoreResult<Option<MessageKey>> {
+        let store = &self.context.ports.store;
+        let damaged = |error: StoreError| match error {
+            // It must not hold up every event of its connector for good.
+            StoreError::Damaged(what) => {
+                tracing::error!(message = %id, what, "a receipt's message is damaged; the receipt is left out");
+                Ok(None)
+            }
+            error => Err(error),
+        };
+        let stored = match store.message_by_id(self.tenant, id).or_else(damaged)? {
+            Some(stored) if stored.message.content.connector == self.connector.index => stored,
+            _ => return Ok(None),
+        };
+        let key = stored.message.key;
+        if !self.reported.contains_key(&key) {
+            let receipts = store.receipts(key)?;
+            self.reported.insert(key, Reported { stored, state: None, receipts, changed: false });
+        }
+        Ok(Some(key))
+    }
+
+    fn receipt(
+        &mut self,
+        id: Uuid,
+        provider_id: String,
+        recipient: Option<String>,
+        kind: ReceiptKind,
+        at: Timestamp,
+        reason: Option<String>,
+    ) -> StoreResult<()> {
+        let Some(key) = self.reported(id)? else { return Ok(()) };
+        let Some(reported) = self.reported.get_mut(&key) else { return Ok(()) };
+        self.receipts += 1;
+        let receipts = &mut reported.receipts;
+        let member = recipient
+            .as_deref()
+            .filter(|member| receipts.members.len() < MEMBERS || receipts.members.contains_key(*member));
+        let (reached, failed) = (receipts.first.delivered_at.is_some(), receipts.failed.is_some());
+        let new = receipts.note(member, kind, at, reason.as_deref());
+        reported.changed |= new;
+        let says = reported.stored.message.content.options.act == Act::Say;
+        let state = reported.state.as_ref().unwrap_or(&reported.stored.state);
+        let counts = says && state.sent_at.is_none_or(|sent| self.standing.counts_from() <= sent);
+        if counts && !reached && receipts.first.delivered_at.is_some() {
+            self.signals.push(HealthSignal::Delivered);
+        }
+        if counts && !failed && receipts.failed.is_some() {
+            self.signals.push(HealthSignal::Failed);
+        }
+        let next = match state.status {
+            // It is with the channel after all.
+            Status::Unknown if kind != ReceiptKind::Failed => {
+                if says {
+                    self.signals.push(HealthSignal::Sent);
+                }
+                state.sent(Some(provider_id.clone()), self.now).ok()
+            }
+            // Its outcome was lost, and with it the id by which others refer to it.
+            Status::Sent if state.provider_id.is_none() => Some(MessageState {
+                provider_id: Some(provider_id.clone()),
+                revision: state.revision + 1,
+                updated_at: self.now,
+                ..state.clone()
+            }),
+            _ => None,
+        };
+        if let Some(next) = next {
+            let delivery = Delivery::of(&reported.stored.message, Some(state.status), &next);
+            self.changes.push(Change::Update(Update { key, state: next.clone(), delivery }));
+            reported.state = Some(next);
+        }
+        if new {
+            let body = EventBody::Receipt { message: id, provider_id, recipient, kind, reached_at: at, reason };
+            self.append(body, None);
+        }
+        Ok(())
+    }
+
+    /// The batch, and what to note once it is stored.
+    pub(super) fn finish(mut self, writes: Vec<KvWrite>) -> (Vec<Change>, After) {
+        let before = self.standing.health();
+        let marked = marks::mark(self.scene, self.connector, &self.judge, &before, &self.signals);
+        for (key, reported) in std::mem::take(&mut self.reported) {
+            if reported.changed {
+                self.changes.push(Change::Receipts(key, reported.receipts));
+            }
+        }
+        for (kind, words) in std::mem::take(&mut self.warnings) {
+            self.changes.push(self.scene.health(kind, marked.score, words));
+        }
+        self.changes.extend(marked.changes);
+        if !writes.is_empty() {
+            self.changes.push(Change::Kv(self.connector.index, writes));
+        }
+        let after = After {
+            health: marked.health,
+            heard: self.heard,
+            now: self.now,
+            pause: marked.pause,
+            messages: self.messages,
+            receipts: self.receipts,
+        };
+        (self.changes, after)
+    }
+}

@@ -1,0 +1,114 @@
+//! Row formats that earlier engines wrote, and what they mean today. Read only: a row gets the present format when it is
+//! written again. Invariant: nothing here ever changes.
+
+use std::collections::BTreeMap;
+
+use pombo_domain::model::connector::{QuietHours, WarmUp};
+use pombo_domain::model::*;
+use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
+use serde::Deserialize;
+use uuid::Uuid;
+
+/// A record of format 1: without options.
+#[derive(Deserialize)]
+pub(crate) struct NewMessage1 {
+    connector: ConnectorIndex,
+    to: String,
+    text: String,
+    subject: Option<String>,
+    contact_name: Option<String>,
+    message_type: MessageType,
+    priority: u8,
+    scheduled_at: Option<Timestamp>,
+    requires_approval: bool,
+    force_direct: bool,
+    notes: Option<String>,
+    webhook_url: Option<String>,
+    external_id: Option<String>,
+    attachments: Vec<Attachment>,
+    attachment_url: Option<String>,
+    variables: Option<String>,
+}
+
+impl From<NewMessage1> for NewMessage {
+    fn from(old: NewMessage1) -> Self {
+        Self {
+            connector: old.connector,
+            to: old.to,
+            text: old.text,
+            subject: old.subject,
+            contact_name: old.contact_name,
+            message_type: old.message_type,
+            priority: old.priority,
+            scheduled_at: old.scheduled_at,
+            requires_approval: old.requires_approval,
+            force_direct: old.force_direct,
+            notes: old.notes,
+            webhook_url: old.webhook_url,
+            external_id: old.external_id,
+            attachments: old.attachments,
+            attachment_url: old.attachment_url,
+            variables: old.variables,
+            options: MessageOptions::default(),
+        }
+    }
+}
+
+/// A connector of format 1: its pace knows no health.
+#[derive(Deserialize)]
+pub(crate) struct Connector1 {
+    id: Uuid,
+    index: ConnectorIndex,
+    tenant: TenantIndex,
+    name: String,
+    plugin: String,
+    channel: String,
+    config: String,
+    secrets: BTreeMap<String, Vec<u8>>,
+    status: ConnectorStatus,
+    status_reason: Option<String>,
+    pace: Pace1,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Pace1 {
+    delay_min_ms: u64,
+    delay_max_ms: u64,
+    daily_cap: Option<u32>,
+    warm_up: Option<WarmUp>,
+    quiet_hours: Option<QuietHours>,
+    time_zone: String,
+    max_in_flight: u16,
+}
+
+impl From<Connector1> for Connector {
+    fn from(old: Connector1) -> Self {
+        let pace = Pace {
+            delay_min_ms: old.pace.delay_min_ms,
+            delay_max_ms: old.pace.delay_max_ms,
+            daily_cap: old.pace.daily_cap,
+            warm_up: old.pace.warm_up,
+            quiet_hours: old.pace.quiet_hours,
+            time_zone: old.pace.time_zone,
+            max_in_flight: old.pace.max_in_flight,
+            health: None,
+        };
+        Self {
+            id: old.id,
+            index: old.index,
+            tenant: old.tenant,
+            name: old.name,
+            plugin: old.plugin,
+            channel: old.channel,
+            config: old.config,
+            secrets: old.secrets,
+            status: old.status,
+            status_reason: old.status_reason,
+            pace,
+            created_at: old.created_at,
+            updated_at: old.updated_at,
+        }
+    }
+}

@@ -91,6 +91,8 @@ impl ConnectorEvents for Intake {
         if let Some(lane) = self.context.notes.lane(connector) {
             if connected {
                 lane.probe.store(true, std::sync::atomic::Ordering::Release);
+                // It may be another version of the plugin that opened it.
+                lane.changed.store(true, std::sync::atomic::Ordering::Release);
             }
             lane.wake.notify_one();
         }

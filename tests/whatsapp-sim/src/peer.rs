@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 use wacore::store::InMemoryBackend;
 use wacore::store::traits::Backend;
 use wacore::types::events::{Event, EventHandler, Subscription};
+use wacore::types::message::MessageCategory;
 use wacore::types::presence::{ChatPresence, ChatPresenceMedia};
 use wacore_binary::Jid;
 use whatsapp_rust::Client;
@@ -332,7 +333,8 @@ async fn record_events(client: Arc<Client>, mut events: mpsc::UnboundedReceiver<
     while let Some(event) = events.recv().await {
         match &*event {
             Event::Messages(batch) => {
-                for inbound in batch.iter() {
+                // What the account's own devices tell one another is no message of a person's.
+                for inbound in batch.iter().filter(|m| m.info.category != MessageCategory::Peer) {
                     let mut received = Received::read(&inbound.info, inbound.message.clone());
                     received.media = fetch(&client, &received).await;
                     record.write(|e| e.received.push(received));

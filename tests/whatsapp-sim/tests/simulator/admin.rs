@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use pombo_whatsapp_sim::Simulator;
-use pombo_whatsapp_sim::peer::{Error, post};
+use pombo_whatsapp_sim::peer::{Error, Peer, post};
 
 use crate::stage::{ANA, BIA, CAIO, stage, two};
 
@@ -57,7 +57,7 @@ async fn a_phone_sends_and_its_inbox_shows_what_came() {
     // Ana's companion answers; the phone decrypts it.
     let id = ana.send_text(&bia.jid(), "para o celular").await.expect("sent");
     ana.receipt(&id, "delivery").await.expect("delivered");
-    let entry = inbox_entry(&simulator, BIA, &id).await;
+    let entry = inbox_entry(&simulator, &ana, BIA, &id).await;
     assert_eq!(entry["text"], "para o celular");
     assert_eq!(entry["kind"], "text");
 
@@ -66,16 +66,16 @@ async fn a_phone_sends_and_its_inbox_shows_what_came() {
     ana.receipt(&id, "read").await.expect("told");
 }
 
-/// The phone's task decrypts by itself: the entry is there soon after the message's delivery.
-async fn inbox_entry(simulator: &Simulator, phone: &str, id: &str) -> Value {
-    for _ in 0..200 {
-        let inbox = get(simulator, &format!("/phones/{phone}/inbox")).await;
-        if let Some(entry) = inbox.as_array().expect("a list").iter().find(|m| m["id"] == id) {
-            return entry.clone();
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
-    }
-    panic!("the phone did not receive the message");
+/// What the phone's inbox shows of a message. Its receipt says when the phone has decrypted it.
+async fn inbox_entry(simulator: &Simulator, sender: &Peer, phone: &str, id: &str) -> Value {
+    let from = format!("{phone}@s.whatsapp.net");
+    sender
+        .wait_for("the phone's receipt", |e| e.receipts.iter().any(|r| r.id == id && r.from == from).then_some(()))
+        .await
+        .expect("the phone has it");
+    let inbox = get(simulator, &format!("/phones/{phone}/inbox")).await;
+    let entries = inbox.as_array().expect("a list");
+    entries.iter().find(|m| m["id"] == id).cloned().expect("in the inbox")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -110,7 +110,7 @@ async fn a_group_made_for_phones_reaches_companions() {
     ana.group_change(&group, "create").await.expect("told");
     let id = bia.send_text(&group, "oi, grupo").await.expect("sent");
     assert_eq!(ana.message(&id).await.expect("received").text.as_deref(), Some("oi, grupo"));
-    assert_eq!(inbox_entry(&simulator, CAIO, &id).await["text"], "oi, grupo");
+    assert_eq!(inbox_entry(&simulator, &bia, CAIO, &id).await["text"], "oi, grupo");
 
     let from_phone = ana
         .admin(&format!("/phones/{CAIO}/send"), &json!({ "to": group.to_string(), "text": "eu também" }))

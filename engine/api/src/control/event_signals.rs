@@ -22,7 +22,7 @@ pub struct EventSignals {
 /// Too many requests of the tenant wait already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{MAX_WAITING} requests wait for this tenant's events already; let one wait, or ask without wait")]
-pub struct TooManyWait;
+pub(super) struct TooManyWait;
 
 impl EventSignals {
     /// Signals until `draining` is cancelled: then nobody waits any more.

@@ -285,7 +285,8 @@ async fn who_opted_out_under_any_address_gets_nothing() {
     };
     let known = vec![contact(1, "5511988887777", false), alias("551188887777", "5511988887777"), contact(2, "5521", true)];
     engine.fakes.store.commit(Batch::of(known)).await.expect("commits");
-    let send = |to: &str| engine.post(&engine.a, &format!("/v1/connectors/{id}/messages"), json!({"to": to, "text": "x"}));
+    let path = format!("/v1/connectors/{id}/messages");
+    let send = |to: &str| engine.post(&engine.a, &path, json!({"to": to, "text": "x"}));
     for to in ["5511988887777", "551188887777"] {
         assert_eq!(send(to).await.error(400).1, ["to"], "{to}");
     }

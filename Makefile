@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build run test lint bench openapi clean
+.PHONY: help build run test lint bench soak openapi clean
 
 DATA ?= data
 LISTEN ?= 127.0.0.1:8080
@@ -17,8 +17,9 @@ build: ## build the plugins and the engine (target/release/pombo), installing wh
 	plugins/build.sh
 	cargo build --release --locked --workspace --bin pombo
 
-run: build ## build, then start a demo on 127.0.0.1:8080 with its data in ./data (LISTEN= and DATA= change them)
-	target/release/pombo serve --demo --data $(DATA) --listen $(LISTEN)
+run: build ## build, then start a demo on 127.0.0.1:8080 with its data in ./data (LISTEN= and DATA= change them) and a WhatsApp simulator
+	cargo build --release --locked --workspace --bin whatsapp-sim
+	tests/run-demo.sh $(DATA) $(LISTEN)
 
 test: ## run every test: unit, plugins, and end to end over the built binary
 	tests/setup.sh build test
@@ -42,6 +43,13 @@ bench: ## measure beside the service Pombo replaces, on this machine: prints a t
 	cargo build --release --locked --workspace --bin pombo
 	cargo build --release --locked --workspace --example render
 	cargo run --release --locked --bin bench
+	cargo run --release --locked --bin sessions -- fleet
+
+soak: ## twenty minutes of WhatsApp sessions whose sockets break all the time; every message accounted for
+	tests/setup.sh build
+	plugins/build.sh
+	cargo build --release --locked --workspace --bin pombo
+	cargo run --release --locked --bin sessions -- soak
 
 openapi: build ## write the documents and their operation tables in openapi/ anew
 	for facade in sendsync control; do \

@@ -2,7 +2,7 @@
 //! that it talks to itself (mail, webhooks).
 //!
 //! Knows of the engine only what a user knows: the command line, the configuration file, and the documented APIs. Nothing here
-//! is asynchronous; what runs beside a test is a thread or a process, and a process ends with the test at the latest.
+//! is asynchronous but the WhatsApp simulator, which is hidden behind blocking calls; what runs beside a test is a thread or a process, and a process ends with the test at the latest.
 
 pub mod files;
 pub mod http;
@@ -13,3 +13,4 @@ pub mod server;
 pub mod tenant;
 pub mod wait;
 pub mod webhook;
+pub mod whatsapp;

@@ -1,0 +1,16 @@
+//! WhatsApp end to end: the built binary with its connector plugin, the simulator that speaks the real protocol, and native
+//! clients as the other side, so that both ends decrypt for real. One module a subject; each test has numbers of its own.
+
+mod accounts;
+mod crash;
+mod facade;
+mod groups;
+mod identity;
+mod media;
+mod receiving;
+mod sending;
+mod session;
+mod shared;
+mod shipped;
+mod storms;
+mod swap;

@@ -53,6 +53,8 @@ pub enum MessageFault {
     DelayAck(Duration),
     /// Every recipient gets it so many times.
     Duplicate(u32),
+    /// Its ciphertexts are damaged: recipients cannot open it and ask for it again.
+    Garble,
     /// The server refuses it: 463, 479, 429…
     Nack(u16),
     /// The socket is cut before the server has it.
@@ -66,6 +68,7 @@ pub enum MessageFault {
 pub(crate) struct OnMessage {
     pub(crate) ack: AckFault,
     pub(crate) copies: u32,
+    pub(crate) garble: bool,
     pub(crate) nack: Option<u16>,
     pub(crate) cut_before: bool,
     pub(crate) cut_after: bool,
@@ -184,7 +187,14 @@ impl Faults {
     }
 
     pub(crate) fn on_message(&self, device: &DeviceId) -> OnMessage {
-        let mut found = OnMessage { ack: AckFault::None, copies: 1, nack: None, cut_before: false, cut_after: false };
+        let mut found = OnMessage {
+            ack: AckFault::None,
+            copies: 1,
+            garble: false,
+            nack: None,
+            cut_before: false,
+            cut_after: false,
+        };
         if !self.any() {
             return found;
         }
@@ -193,6 +203,7 @@ impl Faults {
             Some(MessageFault::LoseAck) => found.ack = AckFault::Lose,
             Some(MessageFault::DelayAck(delay)) => found.ack = AckFault::Delay(delay),
             Some(MessageFault::Duplicate(copies)) => found.copies = copies.max(1),
+            Some(MessageFault::Garble) => found.garble = true,
             Some(MessageFault::Nack(code)) => found.nack = Some(code),
             Some(MessageFault::CutBefore) => found.cut_before = true,
             Some(MessageFault::CutAfter) => found.cut_after = true,

@@ -61,6 +61,13 @@ pub(super) enum Fault {
         #[serde(default = "once")]
         times: u32,
     },
+    /// Messages are damaged on their way: recipients ask for them again.
+    Garble {
+        #[serde(default)]
+        on: Whom,
+        #[serde(default = "once")]
+        times: u32,
+    },
     /// Messages are refused with this code: 463, 479, …
     Nack {
         #[serde(default)]
@@ -202,6 +209,7 @@ pub(super) fn fault(world: &Arc<World>, fault: Fault) -> Result<Value, Refused> 
             on_messages(&on, MessageFault::DelayAck(Duration::from_millis(delay)), times)
         }
         Fault::Duplicate { on, copies, times } => on_messages(&on, MessageFault::Duplicate(copies), times),
+        Fault::Garble { on, times } => on_messages(&on, MessageFault::Garble, times),
         Fault::Nack { on, code, times } => on_messages(&on, MessageFault::Nack(code), times),
         Fault::CutBefore { on, times } => on_messages(&on, MessageFault::CutBefore, times),
         Fault::CutAfter { on, times } => on_messages(&on, MessageFault::CutAfter, times),

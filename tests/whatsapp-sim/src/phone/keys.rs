@@ -54,14 +54,6 @@ impl Keys {
         }
     }
 
-    pub(super) fn identity(&self) -> &KeyPair {
-        &self.identity
-    }
-
-    pub(super) fn registration_id(&self) -> u32 {
-        self.registration_id
-    }
-
     /// What starts a session with the phone.
     pub(super) fn bundle(&mut self) -> KeyBundle {
         let key = KeyPair::generate(&mut rand::rng());

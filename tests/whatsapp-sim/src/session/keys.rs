@@ -7,6 +7,9 @@ use wacore_binary::{Jid, Node, builder::NodeBuilder};
 use super::{SessionHandle, iq, pairing};
 use crate::world::{DeviceId, KeyBundle, OneTimeKey, SignedKey, World};
 
+/// A device with so few one-time keys left is asked for more.
+const FEW: usize = 10;
+
 pub(super) fn handle(world: &Arc<World>, session: &SessionHandle, request: &Node) -> Option<Node> {
     if request.get_optional_child("count").is_some() {
         return Some(count(world, session, request));
@@ -130,7 +133,19 @@ pub(crate) fn take_bundle(world: &Arc<World>, device: &DeviceId) -> Option<KeyBu
     if device.device == 0 {
         return crate::phone::bundle(world, &device.phone);
     }
-    world.directory.write().take_bundle(device)
+    let (bundle, left) = world.directory.write().take_bundle(device)?;
+    // Told once on the way down: the client uploads a whole batch.
+    if bundle.one_time_key.is_some() && left == FEW {
+        world.notify(
+            device,
+            NodeBuilder::new("notification")
+                .attr("from", wacore_binary::SERVER_JID)
+                .attr("type", "encrypt")
+                .children([NodeBuilder::new("count").attr("value", left as u64).build()])
+                .build(),
+        );
+    }
+    Some(bundle)
 }
 
 fn user_node(jid: Jid, bundle: Option<KeyBundle>) -> Node {

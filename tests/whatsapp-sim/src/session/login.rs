@@ -59,7 +59,7 @@ pub(crate) fn remove_companion(world: &Arc<World>, device: &DeviceId) -> bool {
         session.end(Some(conflict("device_removed")));
     }
     if known {
-        super::usync::tell_devices_changed(world, &device.phone, "remove", device.device);
+        super::usync::tell_devices_changed(world, &device.phone, "remove", device.device, None);
     }
     known
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wacore::messages::MessageUtils;
-use wacore_binary::{Jid, JidExt as _, Node, Server, builder::NodeBuilder};
+use wacore_binary::{Jid, JidExt as _, Node, NodeContent, Server, builder::NodeBuilder};
 
 use super::{SessionHandle, iq, router::copy};
 use crate::{
@@ -27,6 +27,7 @@ pub(super) fn relay(world: &Arc<World>, session: &SessionHandle, node: &Node) {
     let Some(sender) = world.account_by_phone(&session.device.phone) else { return };
     let relayed = match faults.nack {
         Some(code) => Err(code),
+        None if faults.garble => distribute(world, &sender, session.device.device, &garbled(node), faults.copies),
         None => distribute(world, &sender, session.device.device, node, faults.copies),
     };
     let mut ack = NodeBuilder::new("ack").attr("class", "message").attr("t", now()).build();
@@ -57,6 +58,21 @@ pub(super) fn relay(world: &Arc<World>, session: &SessionHandle, node: &Node) {
     }
 }
 
+/// The node with the last byte of every ciphertext changed.
+fn garbled(node: &Node) -> Node {
+    let mut node = node.clone();
+    match &mut node.content {
+        Some(NodeContent::Nodes(children)) => children.iter_mut().for_each(|child| *child = garbled(child)),
+        Some(NodeContent::Bytes(bytes)) if node.tag == "enc" => {
+            if let Some(last) = bytes.last_mut() {
+                *last ^= 0xff;
+            }
+        }
+        _ => {}
+    }
+    node
+}
+
 /// Fans a message of a device out. The error is the code of the nack.
 pub(crate) fn distribute(
     world: &Arc<World>,
@@ -75,8 +91,15 @@ pub(crate) fn distribute(
         to_user(world, sender, device, node, &to)?
     };
     let from = DeviceId { phone: sender.phone.clone(), device };
-    world.ledger.lock().note(&iq::attr(node, "id"), &from.to_string(), &to.to_string(), targets.len() as u32);
-    for (target, stanza) in targets {
+    // One that is for a single device was asked for by it.
+    let asked_for =
+        if to.is_group() { node.attrs.contains_key("participant") } else { node.get_optional_child("enc").is_some() };
+    let devices: Vec<DeviceId> = targets.iter().map(|(device, _)| device.clone()).collect();
+    let new = world.ledger.lock().note(&iq::attr(node, "id"), &from.to_string(), &to.to_string(), &devices, asked_for);
+    for ((target, stanza), new) in targets.into_iter().zip(new) {
+        if !new {
+            continue;
+        }
         for _ in 1..copies {
             world.deliver(&target, stanza.clone());
         }
@@ -131,6 +154,7 @@ fn by_device<'a>(world: &World, node: &'a Node) -> Vec<(DeviceId, Jid, &'a Node)
 
 fn to_user(world: &World, sender: &AccountInfo, device: u16, node: &Node, to: &Jid) -> Result<Targets, u16> {
     let recipient = world.account(to).ok_or(404_u16)?;
+    world.acquaint(&sender.phone, &recipient.phone);
     let lid = to.server == Server::Lid;
     let from = if lid { Jid::lid_device(&*sender.lid, device) } else { Jid::pn_device(&*sender.phone, device) };
     let stanza_for = |target: &DeviceId, enc: &Node| {
@@ -148,7 +172,7 @@ fn to_user(world: &World, sender: &AccountInfo, device: u16, node: &Node, to: &J
                 stanza.attrs.push("peer_recipient_pn", recipient.jid());
             }
         }
-        stanza.content = Some(wacore_binary::NodeContent::Nodes(content(node, &[enc])));
+        stanza.content = Some(NodeContent::Nodes(content(node, &[enc])));
         stanza
     };
     if let Some(enc) = node.get_optional_child("enc") {
@@ -217,7 +241,7 @@ fn to_group(world: &World, sender: &AccountInfo, device: u16, node: &Node, group
     if let Some(only) = iq::jid(node, "participant") {
         // Sent again for one device.
         let (Some(target), Some(enc)) = (world.resolve_device(&only), shared) else { return Err(479) };
-        base.content = Some(wacore_binary::NodeContent::Nodes(content(node, &[enc])));
+        base.content = Some(NodeContent::Nodes(content(node, &[enc])));
         return Ok((vec![(target, base)], None));
     }
     let encrypted = by_device(world, node);
@@ -234,7 +258,7 @@ fn to_group(world: &World, sender: &AccountInfo, device: u16, node: &Node, group
             let encs: Vec<&Node> = own.into_iter().chain(shared).collect();
             if !encs.is_empty() {
                 let mut stanza = base.clone();
-                stanza.content = Some(wacore_binary::NodeContent::Nodes(content(node, &encs)));
+                stanza.content = Some(NodeContent::Nodes(content(node, &encs)));
                 targets.push((target, stanza));
             }
         }

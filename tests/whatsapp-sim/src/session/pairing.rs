@@ -160,9 +160,10 @@ fn finish(world: &Arc<World>, session: &SessionHandle, identity: &Node) {
         return;
     }
     companion.signed_identity = bytes.to_vec();
+    let key_index = companion.key_index;
     world.directory.write().add_companion(&device.phone, companion);
     world.pairings.lock().forget(session.connection);
     appstate::on_paired(world, &device);
-    super::usync::tell_devices_changed(world, &device.phone, "add", device.device);
+    super::usync::tell_devices_changed(world, &device.phone, "add", device.device, Some(key_index));
     session.end(Some(stream_error(515)));
 }

@@ -68,7 +68,10 @@ fn request(world: &Arc<World>, session: &SessionHandle, node: &Node) {
         },
         _ => settings::handle(world, session, node, &namespace),
     };
-    session.send(answer.unwrap_or_else(|| iq::error(node, 501, "feature-not-implemented")));
+    session.send(answer.unwrap_or_else(|| {
+        tracing::debug!(namespace, "an iq the simulator does not answer");
+        iq::error(node, 501, "feature-not-implemented")
+    }));
 }
 
 /// Copies an attribute, when it is there.

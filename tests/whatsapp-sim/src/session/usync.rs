@@ -7,7 +7,7 @@ use wacore_binary::{Jid, Node, Server, builder::NodeBuilder};
 use waproto::whatsapp as wa;
 
 use super::{SessionHandle, iq};
-use crate::world::{DeviceId, DeviceList, World, now};
+use crate::world::{DeviceList, World, now};
 
 pub(super) fn handle(world: &Arc<World>, _session: &SessionHandle, request: &Node) -> Option<Node> {
     let usync = request.get_optional_child("usync")?;
@@ -105,22 +105,35 @@ fn key_index_list(list: &DeviceList) -> Node {
     NodeBuilder::new("key-index-list").attr("ts", now()).bytes(bytes).build()
 }
 
-/// Tells an account's other companions that its devices changed. Other accounts learn it from the `phash` of their next ack.
-pub(super) fn tell_devices_changed(world: &Arc<World>, phone: &str, change: &'static str, device: u16) {
+/// Tells the account's other companions, and those of everybody it wrote with, that its devices changed. Who misses it learns
+/// it from the `phash` of the next ack.
+pub(super) fn tell_devices_changed(
+    world: &Arc<World>,
+    phone: &str,
+    change: &'static str,
+    device: u16,
+    key_index: Option<u32>,
+) {
     let Some(list) = world.directory.read().device_list(&Jid::pn(phone)) else { return };
-    let jid = Jid::pn_device(&*list.info.phone, device);
-    let changed = NodeBuilder::new(change)
-        .children([NodeBuilder::new("device").attr("jid", jid).build(), key_index_list(&list)])
-        .build();
+    let mut changed = NodeBuilder::new("device")
+        .attr("jid", Jid::pn_device(&*list.info.phone, device))
+        .attr("lid", Jid::lid_device(&*list.info.lid, device));
+    if let Some(key_index) = key_index {
+        changed = changed.attr("key-index", key_index);
+    }
     let notification = NodeBuilder::new("notification")
         .attr("from", list.info.jid())
         .attr("type", "devices")
         .attr("lid", list.info.lid_jid())
-        .children([changed])
+        .children([NodeBuilder::new(change).children([changed.build(), key_index_list(&list)]).build()])
         .build();
-    for (other, _) in &list.companions {
-        if *other != device {
-            world.notify(&DeviceId { phone: list.info.phone.clone(), device: *other }, notification.clone());
+    let known: Vec<Arc<str>> = world.acquaintances.lock().get(phone).into_iter().flatten().cloned().collect();
+    for account in known.into_iter().chain([list.info.phone.clone()]) {
+        for other in world.devices(&account) {
+            let itself = other.device == device && other.phone == list.info.phone;
+            if other.device != 0 && !itself {
+                world.notify(&other, notification.clone());
+            }
         }
     }
 }

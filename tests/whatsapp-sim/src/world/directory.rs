@@ -129,16 +129,17 @@ impl Directory {
         self.accounts.get_mut(&device.phone)?.companions.get_mut(&device.device)
     }
 
-    /// What starts a session with a companion; consumes one of its one-time keys.
-    pub(crate) fn take_bundle(&mut self, device: &DeviceId) -> Option<KeyBundle> {
+    /// What starts a session with a companion; consumes one of its one-time keys. Answers how many are left, too.
+    pub(crate) fn take_bundle(&mut self, device: &DeviceId) -> Option<(KeyBundle, usize)> {
         let companion = self.companion_mut(device)?;
-        Some(KeyBundle {
+        let bundle = KeyBundle {
             registration_id: companion.registration_id,
             identity: companion.identity,
             signed_key: companion.signed_key.clone(),
             one_time_key: companion.one_time_keys.pop_front(),
             signed_identity: Some(companion.signed_identity.clone()),
-        })
+        };
+        Some((bundle, companion.one_time_keys.len()))
     }
 
     pub(crate) fn device_list(&self, who: &Jid) -> Option<DeviceList> {

@@ -1,6 +1,8 @@
 //! The ledger of message stanzas that went through the server: how tests prove that nothing was lost or doubled.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use super::account::DeviceId;
 
 /// One message stanza as the server relayed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,28 +26,37 @@ pub struct Relayed {
 pub struct Ledger {
     entries: Vec<Relayed>,
     by_id: HashMap<(String, String), usize>,
+    /// Who has each of them, by its place in `entries`.
+    delivered: Vec<HashSet<DeviceId>>,
 }
 
 impl Ledger {
-    /// Notes a stanza. Answers how often it came before.
-    pub(crate) fn note(&mut self, id: &str, from: &str, to: &str, fanout: u32) -> u32 {
+    /// Notes a stanza, and answers to which of its targets it is new. A message is delivered to a device once, however often
+    /// its sender sends it, unless it is `asked_for` again by a device that could not decrypt it.
+    pub(crate) fn note(&mut self, id: &str, from: &str, to: &str, targets: &[DeviceId], asked_for: bool) -> Vec<bool> {
         let key = (from.to_owned(), id.to_owned());
-        if let Some(index) = self.by_id.get(&key) {
-            let entry = &mut self.entries[*index];
-            entry.count += 1;
-            entry.fanout += fanout;
-            return entry.count - 1;
-        }
-        self.by_id.insert(key, self.entries.len());
-        self.entries.push(Relayed {
-            id: id.to_owned(),
-            from: from.to_owned(),
-            to: to.to_owned(),
-            count: 1,
-            fanout,
-            first_at: super::now(),
-        });
-        0
+        let index = match self.by_id.get(&key) {
+            Some(index) => *index,
+            None => {
+                self.by_id.insert(key, self.entries.len());
+                self.entries.push(Relayed {
+                    id: id.to_owned(),
+                    from: from.to_owned(),
+                    to: to.to_owned(),
+                    count: 0,
+                    fanout: 0,
+                    first_at: super::now(),
+                });
+                self.delivered.push(HashSet::new());
+                self.entries.len() - 1
+            }
+        };
+        let delivered = &mut self.delivered[index];
+        let new: Vec<bool> = targets.iter().map(|target| delivered.insert(target.clone()) || asked_for).collect();
+        let entry = &mut self.entries[index];
+        entry.count += 1;
+        entry.fanout += new.iter().filter(|new| **new).count() as u32;
+        new
     }
 
     pub(super) fn all(&self) -> Vec<Relayed> {

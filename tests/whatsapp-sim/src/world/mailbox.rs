@@ -149,10 +149,6 @@ impl Mailboxes {
     pub(crate) fn remove(&mut self, device: &DeviceId) -> Option<SessionHandle> {
         self.boxes.remove(device)?.session
     }
-
-    pub(crate) fn sessions(&self) -> Vec<SessionHandle> {
-        self.boxes.values().filter_map(|mailbox| mailbox.session.clone()).collect()
-    }
 }
 
 impl Mailbox {

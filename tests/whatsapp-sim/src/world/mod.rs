@@ -10,7 +10,7 @@ mod pairing;
 mod presence;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -43,6 +43,8 @@ pub struct World {
     pub(crate) blocked: Mutex<HashMap<Arc<str>, BTreeSet<String>>>,
     /// The server's own keys: they stay through a restart.
     pub(crate) identity: crate::wire::ServerIdentity,
+    /// Who wrote with whom: they learn of one another's devices.
+    pub(crate) acquaintances: Mutex<HashMap<Arc<str>, HashSet<Arc<str>>>>,
     /// What goes wrong on demand.
     pub faults: faults::Faults,
     /// All groups.
@@ -67,6 +69,7 @@ impl World {
             ledger: Mutex::default(),
             phones: phone::Phones::default(),
             blocked: Mutex::default(),
+            acquaintances: Mutex::default(),
             identity: crate::wire::ServerIdentity::generate(),
             faults: faults::Faults::default(),
             groups: groups::Groups::default(),
@@ -144,6 +147,20 @@ impl World {
     /// Gives the account another push name.
     pub fn set_push_name(&self, phone: &str, name: &str) {
         self.directory.write().set_name(phone, name);
+    }
+
+    /// The two wrote to each other.
+    pub(crate) fn acquaint(&self, one: &Arc<str>, other: &Arc<str>) {
+        if one == other {
+            return;
+        }
+        let mut known = self.acquaintances.lock();
+        for (a, b) in [(one, other), (other, one)] {
+            let known = known.entry(a.clone()).or_default();
+            if !known.contains(b) {
+                known.insert(b.clone());
+            }
+        }
     }
 
     // ---- delivery

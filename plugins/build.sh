@@ -57,11 +57,13 @@ fi
 # wasm_cargo ARGS: cargo for the guests. What the caller set for the host's own build must not reach them.
 wasm_cargo() {
     if [ $compiler = rustup ]; then
-        env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS CARGO_TARGET_DIR="$built" cargo "$@"
+        env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS CARGO_TARGET_DIR="$built" \
+            RUSTC_WRAPPER="$root/plugins/rustc-for-guests.sh" cargo "$@"
     else
         # A stable compiler builds its own standard library only when it is told to take unstable options.
         env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS -u RUSTUP_TOOLCHAIN CARGO_TARGET_DIR="$built" \
             PATH="/usr/bin:$PATH" RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
+            RUSTC_WRAPPER="$root/plugins/rustc-for-guests.sh" \
             CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-ld-19 \
             /usr/bin/cargo "$@" -Zbuild-std=std,panic_abort
     fi

@@ -186,6 +186,7 @@ impl Session {
                     log::info("session", "logged out");
                     store::forget().await.map_err(unusable)?;
                     self.away(&why, Some(State::LoggedOut(why.clone()))).await;
+                    unpaired = None;
                     done.map(|done| done.send(()));
                 }
             }

@@ -148,7 +148,8 @@ pub(crate) struct Config {
 impl Config {
     /// Reads what the engine passes to `run`. An error says which field to change.
     pub(crate) fn read(json: &str) -> Result<Self, String> {
-        let raw: Raw = serde_json::from_str(if json.trim().is_empty() { "{}" } else { json }).map_err(|e| e.to_string())?;
+        let raw: Raw =
+            serde_json::from_str(if json.trim().is_empty() { "{}" } else { json }).map_err(|e| e.to_string())?;
         let device_name = raw.device_name.trim().to_owned();
         if device_name.is_empty() || device_name.chars().count() > 50 || device_name.chars().any(char::is_control) {
             return Err("deviceName: must have 1 to 50 characters and no control characters".to_owned());
@@ -158,7 +159,11 @@ impl Config {
             Some(text) => version(text).ok_or("protocolVersion: must look like 2.3000.1042742319")?,
         };
         let within = |field: &str, value: u32, least: u32, most: u32| {
-            if (least..=most).contains(&value) { Ok(()) } else { Err(format!("{field}: must be between {least} and {most}")) }
+            if (least..=most).contains(&value) {
+                Ok(())
+            } else {
+                Err(format!("{field}: must be between {least} and {most}"))
+            }
         };
         within("typing.millisPerCharacter", raw.typing.millis_per_character, 0, 1_000)?;
         within("typing.maxMillis", raw.typing.max_millis, 0, 60_000)?;

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use pombo_plugin::connector::{
-    Answer, Capability, Connector, Description, Feature, Operation, OperationError, Outcome, Outgoing, Pace, RunError, Stopped,
+    Answer, Capability, Connector, Description, Feature, Operation, OperationError, Outcome, Outgoing, Pace, RunError,
+    Stopped,
 };
 
 use crate::config::{self, Config};

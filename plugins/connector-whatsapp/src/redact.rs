@@ -11,7 +11,11 @@ pub(crate) fn line(text: &str) -> String {
     let mut out = String::with_capacity(text.len().min(LENGTH));
     let mut digits = String::new();
     let flush = |out: &mut String, digits: &mut String| {
-        if digits.len() > DIGITS { out.push('#') } else { out.push_str(digits) }
+        if digits.len() > DIGITS {
+            out.push('#')
+        } else {
+            out.push_str(digits)
+        }
         digits.clear();
     };
     for c in text.chars() {

@@ -13,15 +13,15 @@ use futures_channel::oneshot;
 use pombo_plugin::clock;
 use pombo_plugin::connector::events::{self, Event, Warning};
 use pombo_plugin::connector::{Outcome, Outgoing};
-use whatsapp_rust::futures::future::{Either, select};
-use whatsapp_rust::wacore::types::events::ServerAck;
 use wacore_binary::Jid;
 use waproto::whatsapp as wa;
+use whatsapp_rust::futures::future::{Either, select};
+use whatsapp_rust::wacore::types::events::ServerAck;
 use whatsapp_rust::{ClientError, ErrorChainExt, SendError, SendOptions};
 
 use crate::live::Live;
-use crate::outcome::{self, Ending};
 use crate::out::{self, Parcel};
+use crate::outcome::{self, Ending};
 use crate::{message_id, redact};
 
 /// How long the server has to acknowledge a message.
@@ -136,7 +136,10 @@ fn failed(error: &SendError) -> Outcome {
                 return match rejection.code {
                     429 | 500 | 503 => Outcome::Temporary(format!("the server is busy (code {})", rejection.code)),
                     404 => Outcome::InvalidRecipient("the server does not know this recipient (code 404)".to_owned()),
-                    401 | 403 => Outcome::Rejected(format!("the account may not write to this conversation (code {})", rejection.code)),
+                    401 | 403 => Outcome::Rejected(format!(
+                        "the account may not write to this conversation (code {})",
+                        rejection.code
+                    )),
                     code => Outcome::Temporary(format!("the server answered {code} to a question before the message")),
                 };
             }
@@ -161,7 +164,8 @@ async fn show_typing(live: &Live, parcel: &Parcel) {
     let characters = if parcel.spoken { parcel.typed.max(SPOKEN) } else { parcel.typed };
     let Some(time) = live.shared.config.typing.time(characters) else { return };
     let state = live.client.chatstate();
-    let began = if parcel.spoken { state.send_recording(&parcel.to).await } else { state.send_composing(&parcel.to).await };
+    let began =
+        if parcel.spoken { state.send_recording(&parcel.to).await } else { state.send_composing(&parcel.to).await };
     if began.is_ok() {
         clock::sleep(time).await;
     }

@@ -3,15 +3,13 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use pombo_plugin::connector::websocket::{Connection, Error, Frame};
 use pombo_plugin::connector::http::Header;
+use pombo_plugin::connector::websocket::{Connection, Error, Frame};
 use whatsapp_rust::anyhow::{self, anyhow};
 use whatsapp_rust::async_channel::{Receiver, bounded};
 use whatsapp_rust::async_trait;
 use whatsapp_rust::bytes::Bytes;
-use whatsapp_rust::wacore::net::{
-    DisconnectReason, Transport, TransportEvent, TransportFactory, WHATSAPP_WEB_ORIGIN,
-};
+use whatsapp_rust::wacore::net::{DisconnectReason, Transport, TransportEvent, TransportFactory, WHATSAPP_WEB_ORIGIN};
 
 use super::executor;
 

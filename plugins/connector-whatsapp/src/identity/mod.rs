@@ -22,9 +22,9 @@ mod live;
 
 pub(crate) use address::{Address, normalise as check, of_jid};
 pub(crate) use brazil::other_form;
+pub(crate) use directory::Directory;
 #[cfg(target_arch = "wasm32")]
 pub(crate) use directory::Error as DirectoryError;
-pub(crate) use directory::Directory;
 pub(crate) use mentions::{Mention, rewrite};
 pub(crate) use person::{Names, Person, jid_in, person};
 #[cfg(test)]

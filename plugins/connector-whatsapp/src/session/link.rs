@@ -17,7 +17,9 @@ use whatsapp_rust::pair_code::PairCodeOptions;
 use whatsapp_rust::store::commands::DeviceCommand;
 use whatsapp_rust::store::persistence_manager::PersistenceManager;
 use whatsapp_rust::wacore::store::DevicePropsOverride;
-use whatsapp_rust::wacore::types::events::{Event, EventHandler, EventInterest, EventKind, InboundMessage, Subscription};
+use whatsapp_rust::wacore::types::events::{
+    Event, EventHandler, EventInterest, EventKind, InboundMessage, Subscription,
+};
 use whatsapp_rust::waproto::whatsapp::device_props::PlatformType;
 use whatsapp_rust::{CacheConfig, CacheEntryConfig, Client, InboundDurabilityHook, async_trait};
 
@@ -133,7 +135,10 @@ impl Link {
     /// Writes the device now.
     pub(super) async fn save(&self) {
         if let Err(error) = self.live.client.persistence_manager().flush().await {
-            pombo_plugin::log::error("session", &crate::redact::line(&format!("the session could not be stored: {error}")));
+            pombo_plugin::log::error(
+                "session",
+                &crate::redact::line(&format!("the session could not be stored: {error}")),
+            );
         }
     }
 

@@ -20,10 +20,7 @@ pub(super) enum Verdict {
     /// The server ended the session.
     LoggedOut(String),
     /// The session stands; the next attempt comes after this time at least.
-    Wait {
-        at_least: Duration,
-        why: String,
-    },
+    Wait { at_least: Duration, why: String },
 }
 
 impl Verdict {
@@ -74,7 +71,9 @@ pub(super) fn words(reason: &DisconnectReason) -> String {
         DisconnectReason::ServerClose { reason, .. } if !reason.is_empty() => {
             format!("WhatsApp closed the connection: {}", redact::line(reason))
         }
-        DisconnectReason::ServerClose { .. } | DisconnectReason::StreamEnded => "WhatsApp closed the connection".to_owned(),
+        DisconnectReason::ServerClose { .. } | DisconnectReason::StreamEnded => {
+            "WhatsApp closed the connection".to_owned()
+        }
         DisconnectReason::ReadError(why) => format!("the connection broke: {}", redact::line(why)),
         DisconnectReason::Unknown => "the connection ended".to_owned(),
     }

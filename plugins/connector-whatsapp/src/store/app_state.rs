@@ -56,7 +56,9 @@ impl AppSyncStore for Store {
     }
 
     async fn put_mutation_macs(&self, name: &str, _version: u64, mutations: &[AppStateMutationMAC]) -> Result<()> {
-        let put = |m: &AppStateMutationMAC| kv::put(mutation(name, m.index_mac.as_ref()), AsRef::<[u8]>::as_ref(&m.value_mac));
+        let put = |m: &AppStateMutationMAC| {
+            kv::put(mutation(name, m.index_mac.as_ref()), AsRef::<[u8]>::as_ref(&m.value_mac))
+        };
         kv::batch(mutations.iter().map(put).collect()).await
     }
 

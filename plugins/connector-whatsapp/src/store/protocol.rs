@@ -184,7 +184,8 @@ impl ProtocolStore for Store {
     }
 
     async fn update_device_lists(&self, records: Vec<DeviceListRecord>) -> Result<()> {
-        kv::batch(records.iter().map(|record| kv::put(devices_key(&record.user), write_devices(record))).collect()).await
+        kv::batch(records.iter().map(|record| kv::put(devices_key(&record.user), write_devices(record))).collect())
+            .await
     }
 
     async fn get_devices(&self, user: &str) -> Result<Option<DeviceListRecord>> {

@@ -2,8 +2,8 @@
 //! by the phones.
 //!
 //! # Layout
-//! - this file: the state; [`change`]: the operations, each of which checks that its actor may, changes the group and tells
-//!   the members; [`iq`]: the same as clients ask for it; [`stanza`]: groups and changes as nodes.
+//! - this file: the state; `change`: the operations, each of which checks that its actor may, changes the group and tells
+//!   the members; `iq`: the same as clients ask for it; `stanza`: groups and changes as nodes.
 //!
 //! `Invariant:` a change is made under the lock and told after it, so that no lock is held while stanzas are queued.
 

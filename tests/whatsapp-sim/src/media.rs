@@ -1,9 +1,9 @@
 //! The media host: ciphertext goes up, ciphertext comes down, over plain HTTP on this machine; and its announcement to
 //! clients. It never sees a media key: expired media come back because the receiving account's phone, which decrypted the
-//! message, gives the key (see [`retry`]).
+//! message, gives the key (see `retry`).
 //!
 //! # Layout
-//! - this file: the blobs, what may go wrong with them, and the `media_conn` iq; [`host`]: the HTTP; [`retry`]: media that
+//! - this file: the blobs, what may go wrong with them, and the `media_conn` iq; `host`: the HTTP; `retry`: media that
 //!   expired.
 
 mod host;

@@ -3,8 +3,8 @@
 //! in this process and against the binary in another.
 //!
 //! # Layout
-//! - this file: pairing, connecting, waiting; [`record`]: what was seen; [`send`](Peer::send_text) and [`groups`](Peer::create_group):
-//!   what a peer can do; `adapters`: sockets and timers.
+//! - this file: pairing, connecting, waiting; [`record`]: what was seen; `send`, `groups`: what a peer can do; `adapters`:
+//!   sockets and timers.
 //!
 //! # Tasks
 //! Each connected peer has two tasks on the caller's runtime: the client's own loop, and a recorder that takes the client's

@@ -2,8 +2,8 @@
 //! [`World`] or of a module beside it, in the task of its connection.
 //!
 //! # Layout
-//! - this file: reading requests and writing answers; [`accounts`]: accounts and phones; [`sending`]: what a phone sends;
-//!   [`groups`]: groups; [`state`]: devices, messages, faults, counts.
+//! - this file: reading requests and writing answers; `accounts`: accounts and phones; `sending`: what a phone sends;
+//!   `groups`: groups; `state`: devices, messages, faults, counts.
 //!
 //! | | |
 //! |---|---|
@@ -11,7 +11,7 @@
 //! | `GET /accounts`, `POST /accounts {phone, name?, withoutNinthDigit?, lidAddressed?}` | accounts |
 //! | `POST /phones/{phone}/scan {qr}` | the phone scans a QR: the device is linked |
 //! | `POST /phones/{phone}/link {code}` | the phone enters a pairing code |
-//! | `POST /phones/{phone}/send {to, …}` | the phone sends, see [`sending::Sending`] |
+//! | `POST /phones/{phone}/send {to, …}` | the phone sends, see `sending::Sending` |
 //! | `GET /phones/{phone}/inbox` | what the phone received, decrypted |
 //! | `GET /phones/{phone}/seen` | receipts, typing, and what the phone could not decrypt |
 //! | `POST /phones/{phone}/read {id, played?}` | the phone reads a message |
@@ -21,7 +21,7 @@
 //! | `GET /groups`, `POST /groups {by, subject, members, addressing?}` | groups |
 //! | `POST /groups/{id}/members {by, action, who}` | `add`, `remove`, `promote`, `demote`, `leave` |
 //! | `GET /devices`, `GET /messages`, `GET /stats` | what the server knows |
-//! | `POST /faults {…}` | what goes wrong, see [`state::Fault`] |
+//! | `POST /faults {…}` | what goes wrong, see `state::Fault` |
 
 mod accounts;
 mod groups;

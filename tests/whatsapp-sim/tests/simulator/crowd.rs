@@ -5,11 +5,13 @@ use pombo_whatsapp_sim::peer::Peer;
 
 use crate::stage::{pair, stage};
 
+/// How many, unless `SIM_PEERS` says otherwise.
 const PEERS: usize = 60;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ring_of_peers_loses_nothing_through_a_restart_of_their_sockets() {
-    let phones: Vec<String> = (0..PEERS).map(|n| format!("55119300{n:05}")).collect();
+    let peers = std::env::var("SIM_PEERS").ok().and_then(|n| n.parse().ok()).unwrap_or(PEERS);
+    let phones: Vec<String> = (0..peers).map(|n| format!("55119300{n:05}")).collect();
     let phones: Vec<&str> = phones.iter().map(String::as_str).collect();
     let simulator = stage(&phones).await;
     let peers: Vec<Peer> = join_all(phones.iter().map(|phone| pair(&simulator, phone))).await;

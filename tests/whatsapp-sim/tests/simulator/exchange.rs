@@ -102,7 +102,8 @@ async fn messages_wait_for_a_peer_that_is_away_and_come_once_and_in_order() {
 
     bia.disconnect().await;
     for n in 0..30 {
-        ana.send_text(&bia.jid(), &format!("ausente {n}")).await.expect("sent");
+        let id = ana.send_text(&bia.jid(), &format!("ausente {n}")).await.expect("sent");
+        assert_eq!(ana.ack(&id).await.expect("the server has it").error, None);
     }
     bia.reconnect().await.expect("logs in from its store");
     let got = bia.messages(31).await.expect("all came");

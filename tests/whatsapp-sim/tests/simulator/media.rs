@@ -1,5 +1,6 @@
 //! Media go through the simulator's host byte for byte.
 
+use pombo_whatsapp_sim::media::Failing;
 use pombo_whatsapp_sim::peer::{Attachment, Kind, Media, sha256};
 
 use crate::stage::two;
@@ -91,4 +92,18 @@ async fn a_client_whose_grant_was_revoked_asks_for_another() {
     let second = ana.send_media(&to, bytes(3_000, 2), Attachment::Audio).await.expect("sent with a new grant");
     let got = bia.message(&second).await.expect("received");
     assert_eq!(got.media, Some(Media::Bytes { sha256: sha256(&bytes(3_000, 2)), size: 3_000 }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_media_host_that_fails_once_is_no_loss() {
+    let (simulator, ana, bia) = two().await;
+    let content = bytes(9_000, 3);
+    let picture = || Attachment::Image { caption: None };
+    simulator.world().media.fail_next(Failing { uploads: (1, 503), downloads: (0, 0) });
+    ana.send_media(&bia.jid(), content.clone(), picture()).await.expect_err("the host refused");
+    simulator.world().media.fail_next(Failing { uploads: (0, 0), downloads: (1, 503) });
+    let id = ana.send_media(&bia.jid(), content.clone(), picture()).await.expect("sent");
+    let got = bia.message(&id).await.expect("received");
+    assert!(matches!(&got.media, Some(Media::Failed(why)) if why.contains("503")), "{:?}", got.media);
+    assert_eq!(bia.download(&got).await.expect("downloaded"), content);
 }

@@ -170,8 +170,9 @@ pub async fn send(
     let phone = find(world, phone)?;
     let id = id.unwrap_or_else(|| format!("3EB0{}", hex::encode_upper(rand::random::<[u8; 9]>())));
     let _turn = phone.turn.lock().await;
-    cipher::send(world, &phone, to, &message, &id).await?;
+    // Known before it goes: who cannot decrypt it may ask at once.
     phone.sent.lock().insert(id.clone(), (to.clone(), message.clone()));
+    cipher::send(world, &phone, to, &message, &id).await?;
     let info = world.account_by_phone(&phone.phone).ok_or_else(|| Error::UnknownAccount(phone.phone.to_string()))?;
     let chat =
         if to.is_group() { to.clone() } else { world.account(to).map_or_else(|| to.clone(), |account| account.jid()) };

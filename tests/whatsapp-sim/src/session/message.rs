@@ -58,14 +58,17 @@ pub(super) fn relay(world: &Arc<World>, session: &SessionHandle, node: &Node) {
     }
 }
 
-/// The node with the last byte of every ciphertext changed.
+/// So far from its end, a ciphertext of any kind is authenticated but not parsed: changed there, it is well formed and false.
+const AUTHENTICATED: usize = 12;
+
+/// The node with a byte of every ciphertext changed.
 fn garbled(node: &Node) -> Node {
     let mut node = node.clone();
     match &mut node.content {
         Some(NodeContent::Nodes(children)) => children.iter_mut().for_each(|child| *child = garbled(child)),
         Some(NodeContent::Bytes(bytes)) if node.tag == "enc" => {
-            if let Some(last) = bytes.last_mut() {
-                *last ^= 0xff;
+            if let Some(place) = bytes.len().checked_sub(AUTHENTICATED) {
+                bytes[place] ^= 0xff;
             }
         }
         _ => {}

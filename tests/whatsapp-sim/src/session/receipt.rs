@@ -18,11 +18,11 @@ pub(super) fn relay(world: &Arc<World>, session: &SessionHandle, receipt: &Node)
         .get_optional_child("list")
         .map(|list| list.get_children_by_tag("item").map(|item| iq::attr(item, "id")).collect())
         .unwrap_or_default();
-    world.mail.lock().acknowledge(
-        &session.device,
-        "message",
-        std::iter::once(id.as_str()).chain(listed.iter().map(String::as_str)),
-    );
+    // Who asks for a message again has not got it: an `<ack>` of its own takes the damaged one from the queue.
+    if kind != "retry" {
+        let ids = std::iter::once(id.as_str()).chain(listed.iter().map(String::as_str));
+        world.mail.lock().acknowledge(&session.device, "message", ids);
+    }
     let Some(account) = world.account_by_phone(&session.device.phone) else { return };
     match kind.as_str() {
         "server-error" => media::handle_retry_request(world, session, receipt),

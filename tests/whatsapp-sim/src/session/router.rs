@@ -1,6 +1,6 @@
 //! Where each stanza of a logged-in client goes.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use wacore_binary::{Node, NodeValue};
 
@@ -27,10 +27,21 @@ fn acknowledge(world: &World, session: &SessionHandle, node: &Node) {
     world.mail.lock().acknowledge(&session.device, &class, std::iter::once(id.as_str()));
 }
 
-fn information(world: &World, session: &SessionHandle, node: &Node) {
+/// A batch is as far away as a server is: the client notes that it asked before the first stanza is there. One that lost count
+/// of what it asked for is not left waiting.
+async fn send_batch(world: Arc<World>, session: SessionHandle, count: usize) {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let mut at = world.mail.lock().batch(&session, count, None);
+    while let Some(reached) = at {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        at = world.mail.lock().batch(&session, count, Some(reached));
+    }
+}
+
+fn information(world: &Arc<World>, session: &SessionHandle, node: &Node) {
     if let Some(batch) = node.get_optional_child("offline_batch") {
         let count = iq::attr(batch, "count").parse().unwrap_or(0);
-        world.mail.lock().batch(&session.device, count);
+        tokio::spawn(send_batch(world.clone(), session.clone(), count));
     }
 }
 
@@ -40,6 +51,7 @@ fn request(world: &Arc<World>, session: &SessionHandle, node: &Node) {
         return;
     }
     let namespace = iq::attr(node, "xmlns");
+    world.count_iq(&namespace);
     if let Some((code, text)) = world.faults.refuses_iq(&session.device, &namespace) {
         session.send(iq::error(node, code, &text));
         return;

@@ -114,13 +114,18 @@ impl Mailboxes {
         mailbox.pump();
     }
 
-    /// The client asks for so many more of its backlog.
-    pub(crate) fn batch(&mut self, device: &DeviceId, count: usize) {
-        let Some(mailbox) = self.boxes.get_mut(device) else { return };
-        if let Phase::Backlog { credit, .. } = &mut mailbox.phase {
-            *credit = credit.saturating_add(count);
+    /// The client gets so many more of its backlog; with `stuck_at`, only if it is no further than there. Answers where it
+    /// stands while something of the backlog is left to ask for.
+    pub(crate) fn batch(&mut self, session: &SessionHandle, count: usize, stuck_at: Option<u64>) -> Option<u64> {
+        let mailbox = self.boxes.get_mut(&session.device)?;
+        let present = mailbox.session.as_ref().is_some_and(|known| known.connection == session.connection);
+        let Phase::Backlog { credit, .. } = &mut mailbox.phase else { return None };
+        if !present || stuck_at.is_some_and(|stuck| stuck != mailbox.next) {
+            return None;
         }
+        *credit = credit.saturating_add(count);
         mailbox.pump();
+        matches!(mailbox.phase, Phase::Backlog { .. }).then_some(mailbox.next)
     }
 
     /// The device has these stanzas.

@@ -10,7 +10,7 @@ mod pairing;
 mod presence;
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -45,6 +45,7 @@ pub struct World {
     pub(crate) identity: crate::wire::ServerIdentity,
     /// Who wrote with whom: they learn of one another's devices.
     pub(crate) acquaintances: Mutex<HashMap<Arc<str>, HashSet<Arc<str>>>>,
+    iqs: Mutex<BTreeMap<String, u64>>,
     /// What goes wrong on demand.
     pub faults: faults::Faults,
     /// All groups.
@@ -70,6 +71,7 @@ impl World {
             phones: phone::Phones::default(),
             blocked: Mutex::default(),
             acquaintances: Mutex::default(),
+            iqs: Mutex::default(),
             identity: crate::wire::ServerIdentity::generate(),
             faults: faults::Faults::default(),
             groups: groups::Groups::default(),
@@ -213,6 +215,21 @@ impl World {
         let devices = self.directory.read().companions();
         let mail = self.mail.lock();
         devices.into_iter().map(|device| mail.state(device)).collect()
+    }
+
+    /// How many iqs clients sent, by namespace.
+    pub fn iqs(&self) -> BTreeMap<String, u64> {
+        self.iqs.lock().clone()
+    }
+
+    pub(crate) fn count_iq(&self, namespace: &str) {
+        let mut iqs = self.iqs.lock();
+        match iqs.get_mut(namespace) {
+            Some(count) => *count += 1,
+            None => {
+                iqs.insert(namespace.to_owned(), 1);
+            }
+        }
     }
 
     /// The message stanzas that went through, oldest first.

@@ -4,9 +4,11 @@
 mod admin;
 mod appstate;
 mod crowd;
+mod devices;
 mod exchange;
 mod faults;
 mod groups;
 mod media;
 mod presence;
+mod retries;
 mod stage;

@@ -1,0 +1,54 @@
+//! Messages that cannot be decrypted are asked for again, and the right one is read in the end.
+
+use pombo_whatsapp_sim::faults::{MessageFault, Target};
+use pombo_whatsapp_sim::phone;
+
+use crate::stage::{ANA, BIA, pair, stage, two};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_message_is_asked_for_again_and_read_once() {
+    let (simulator, ana, bia) = two().await;
+    // Once before there is a session, once within it.
+    for text in ["primeira", "segunda"] {
+        simulator.world().faults.on_messages(Target::Account(ANA.to_owned()), MessageFault::Garble, 1);
+        let id = ana.send_text(&bia.jid(), text).await.expect("sent");
+        assert_eq!(bia.message(&id).await.expect("received in the end").text.as_deref(), Some(text));
+        assert_eq!(bia.received().iter().filter(|m| m.id == id).count(), 1);
+        let relayed = simulator.world().relayed();
+        let entry = relayed.iter().find(|m| m.id == id).expect("in the ledger");
+        assert!(entry.count > 1, "it was sent again");
+    }
+    let id = bia.send_text(&ana.jid(), "resposta").await.expect("sent");
+    assert_eq!(ana.message(&id).await.expect("received").text.as_deref(), Some("resposta"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_phone_asks_again_too() {
+    let simulator = stage(&[ANA, BIA]).await;
+    let ana = pair(&simulator, ANA).await;
+    simulator.world().faults.on_messages(Target::Account(ANA.to_owned()), MessageFault::Garble, 1);
+    let to = simulator.world().account_by_phone(BIA).expect("registered").jid();
+    let id = ana.send_text(&to, "para o telefone").await.expect("sent");
+    ana.receipt(&id, "delivery").await.expect("the phone has it in the end");
+    let inbox = phone::inbox(simulator.world(), BIA).expect("a phone");
+    let texts: Vec<_> = inbox.iter().map(|m| (m.text.as_deref(), m.copies)).collect();
+    assert_eq!(texts, [(Some("para o telefone"), 1)]);
+    assert_eq!(phone::with_seen(simulator.world(), BIA, |seen| seen.failures().len()).expect("a phone"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_absence_comes_in_batches_and_in_order() {
+    const MESSAGES: usize = 450;
+    let (simulator, ana, bia) = two().await;
+    bia.disconnect().await;
+    for n in 0..MESSAGES {
+        phone::send_text(simulator.world(), ANA, &bia.jid(), &n.to_string()).await.expect("sent");
+    }
+    bia.reconnect().await.expect("logs in");
+    let got = bia.messages(MESSAGES).await.expect("all came");
+    let texts: Vec<_> = got.iter().filter_map(|m| m.text.clone()).collect();
+    let expected: Vec<_> = (0..MESSAGES).map(|n| n.to_string()).collect();
+    assert_eq!(texts, expected);
+    let id = ana.send_text(&bia.jid(), "agora").await.expect("sent");
+    assert_eq!(bia.message(&id).await.expect("received live").text.as_deref(), Some("agora"));
+}

@@ -33,16 +33,22 @@ struct Lasting {
     word: &'static str,
     account: Option<Account>,
     reason: Option<String>,
-    /// Nothing was known of the session before: only news where the connector had an account once.
-    first: bool,
+    /// It was never seen connected: only news where the connector had an account once.
+    never_stood: bool,
+}
+
+struct Last {
+    word: &'static str,
+    address: Option<String>,
+    stood: bool,
 }
 
 #[derive(Default)]
 struct Waiting {
     next: u64,
     sessions: VecDeque<(u64, ConnectorIndex, Lasting)>,
-    /// The last word noted of each connector, and the address it had.
-    last: HashMap<ConnectorIndex, (&'static str, Option<String>)>,
+    /// What was noted last of each connector.
+    last: HashMap<ConnectorIndex, Last>,
     assess: BTreeSet<ConnectorIndex>,
     /// Some were dropped since all were stored last.
     overflowed: bool,
@@ -79,7 +85,7 @@ impl Desk {
             SessionState::Connected => ("connected", None),
             SessionState::Disconnected(why) | SessionState::Failing(why) => {
                 // Only the end of something that stood: a plugin that tries again and again says nothing new.
-                if before.is_none_or(|(word, _)| *word != "connected") {
+                if before.is_some_and(|last| last.word != "connected") {
                     return;
                 }
                 ("disconnected", Some(why))
@@ -92,11 +98,11 @@ impl Desk {
             | SessionState::PairingCode(_) => return,
         };
         let address = account.as_ref().map(|account| account.address.clone());
-        let first = before.is_none();
-        if before.is_some_and(|(last, of)| *last == word && *of == address) {
+        if before.is_some_and(|last| last.word == word && last.address == address) {
             return;
         }
-        waiting.last.insert(connector, (word, address));
+        let never_stood = !before.is_some_and(|last| last.stood) && word != "connected";
+        waiting.last.insert(connector, Last { word, address, stood: !never_stood });
         if waiting.sessions.len() >= WAITING {
             waiting.sessions.pop_front();
             if !std::mem::replace(&mut waiting.overflowed, true) {
@@ -105,7 +111,7 @@ impl Desk {
         }
         let number = waiting.next;
         waiting.next += 1;
-        waiting.sessions.push_back((number, connector, Lasting { word, account, reason, first }));
+        waiting.sessions.push_back((number, connector, Lasting { word, account, reason, never_stood }));
     }
 
     /// The connector was changed, or its health asks for a pause.
@@ -218,7 +224,7 @@ async fn store_session(context: &Context, index: ConnectorIndex, lasting: &Lasti
     let _turn = standing.turn.lock().await;
     let scene = scene(context, &connector);
     let before = standing.health();
-    if lasting.first && lasting.word != "connected" && before.account.is_none() {
+    if lasting.never_stood && before.account.is_none() {
         return Ok(());
     }
     let mut health = before.clone();

@@ -1,10 +1,12 @@
 //! Crashes, refused commits, panics and connectors that hang: nothing lost, nothing sent twice.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use pombo_domain::model::connector::{HealthRules, Pace};
 use pombo_domain::model::message::Status;
-use pombo_domain::ports::{SendOutcome, StoreError};
+use pombo_domain::model::receipt::ReceiptKind;
+use pombo_domain::ports::{ChannelEvent, ConnectorEvents, KvWrite, SendOutcome, StoreError};
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex};
 use pombo_scheduler::draw::{Draw, between};
 
@@ -193,6 +195,52 @@ async fn chaos_loses_nothing_and_sends_nothing_twice() {
         assert!(
             data.in_flight.is_empty() && data.scheduled.is_empty() && data.ready.values().all(|queue| queue.is_empty())
         );
+    }
+}
+
+/// Refused commits and crashes while connectors tell: every event is in the log once, every report counts once.
+#[tokio::test]
+async fn chaos_takes_each_event_once_and_counts_it_once() {
+    for seed in 0..20 {
+        let rules = HealthRules { slow_below: 0, pause_below: 0, ..HealthRules::default() };
+        let mut world = World::two_way(Pace { health: Some(rules), ..free() });
+        let mut faults = Draw::new(seed);
+        world.store.fault(move |_, _| (between(faults.seed(), 0, 3) == 0).then(refused));
+        world.start_again().await;
+        let keys = world.post_all(TENANT, (0..30).map(|n| text(&n.to_string())).collect());
+        world.clock.advance(5_000).await;
+        let mut draw = Draw::new(seed + 500);
+        let mut reported = HashSet::new();
+        for n in 0..60 {
+            let key = keys[usize::try_from(between(draw.seed(), 0, 29)).expect("small")];
+            reported.insert(key);
+            let events = vec![
+                ChannelEvent::Message(from(&format!("55{}", n % 7), &format!("id{n}"))),
+                report(world.id(key), ReceiptKind::Delivered),
+            ];
+            let intake = world.handle().intake();
+            let write = || KvWrite { key: n.to_string(), value: Some(vec![1]) };
+            while intake.take(LANE, events.clone(), vec![write()]).await.is_err() {}
+            if between(draw.seed(), 0, 9) == 0 {
+                world.crash().await;
+                world.start_again().await;
+                // It never heard that the last one was taken.
+                while world.handle().intake().take(LANE, events.clone(), vec![write()]).await.is_err() {}
+            }
+            world.clock.advance(i64::try_from(between(draw.seed(), 0, 2_000)).expect("small")).await;
+        }
+        world.store.fault(|_, _| None);
+        world.clock.advance(3_600_000).await;
+        let events = world.events();
+        let messages: HashSet<&String> = events.iter().filter(|event| event.starts_with("message")).collect();
+        let receipts = events.iter().filter(|event| *event == "receipt delivered").count();
+        assert_eq!((messages.len(), receipts), (60, reported.len()), "seed {seed}");
+        assert_eq!(events.len(), 60 + reported.len(), "seed {seed}: nothing twice");
+        assert_eq!(world.store.data.lock().kv.len(), 60);
+        let health = world.view().health.expect("it has rules");
+        assert_eq!(health.delivered as usize, reported.len(), "seed {seed}");
+        assert!((1..=30).contains(&health.sent), "seed {seed}: {}", health.sent);
+        assert!(keys.iter().all(|key| world.shown(*key) == "SENT"), "seed {seed}");
     }
 }
 

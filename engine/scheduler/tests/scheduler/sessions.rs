@@ -228,6 +228,21 @@ async fn a_number_that_was_paired_is_known_over_a_restart() {
 }
 
 #[tokio::test]
+async fn what_broke_while_the_engine_was_away_is_told_once() {
+    let mut world = World::two_way(free());
+    world.start().await;
+    world.session(SessionState::Connected, Some("5500")).await;
+    world.crash().await;
+    *world.connectors.session.lock() = SessionState::Connecting;
+    world.start().await;
+    for _ in 0..3 {
+        world.session(gone(), None).await;
+        world.session(SessionState::Connecting, None).await;
+    }
+    assert_eq!(world.session_events()[1..], ["connected 5500", "disconnected 5500"]);
+}
+
+#[tokio::test]
 async fn a_paused_connector_waits_with_its_session_and_without() {
     let mut world = World::two_way(free());
     world.change_connector(|connector| connector.status = ConnectorStatus::Paused);

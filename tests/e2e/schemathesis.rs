@@ -100,7 +100,10 @@ impl Subject {
         self.parameter("^/v1/connectors/", "DELETE", "id", &doomed)?;
         self.parameter("^/v1/messages/", "GET|POST", "id", &message)?;
         self.parameter("^/v1/webhook-deliveries/", "GET|POST", "id", &delivery)?;
-        self.parameter("^/v1/imports/", "GET", "id", &import)
+        self.parameter("^/v1/imports/", "GET", "id", &import)?;
+        // A page of events may be waited for, up to 30 seconds.
+        let patient = "request-timeout = 40\nphases.fuzzing.generation.max-examples = 6";
+        Ok(writeln!(self.settings, "[[operations]]\ninclude-path-regex = '^/v1/events'\n{patient}")?)
     }
 }
 

@@ -308,9 +308,8 @@ async fn attached(
 }
 
 fn is_mime(text: &str) -> bool {
-    let token = |part: &str| {
-        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b))
-    };
+    let token =
+        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b));
     text.len() <= 127 && text.split_once('/').is_some_and(|(kind, of)| token(kind) && token(of))
 }
 
@@ -517,8 +516,7 @@ impl Sending {
         let request = ActRequest { force_direct, webhook_url, external_id };
         let target = message.named("message")?;
         let commands = &state.commands;
-        let stored =
-            commands.act_in_chat(acting.tenant, connector, chat, target, Deed::Revoke, request, key).await?;
+        let stored = commands.act_in_chat(acting.tenant, connector, chat, target, Deed::Revoke, request, key).await?;
         Ok(queued(&state, connector, stored))
     }
 }

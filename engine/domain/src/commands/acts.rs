@@ -168,13 +168,7 @@ impl Commands {
         }
     }
 
-    fn received_target(
-        &self,
-        tenant: TenantIndex,
-        connector: &Connector,
-        field: &str,
-        cursor: u64,
-    ) -> Result<Found> {
+    fn received_target(&self, tenant: TenantIndex, connector: &Connector, field: &str, cursor: u64) -> Result<Found> {
         let missing = || Error::not_found("Event");
         let before = cursor.checked_sub(1).ok_or_else(missing)?;
         let (events, _) = self.ports().store.events(tenant, &EventFilter::default(), before, 1)?;

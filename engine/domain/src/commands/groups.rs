@@ -177,7 +177,10 @@ fn checked_subject(subject: &str) -> Result<String> {
 fn checked_description(description: &str) -> Result<String> {
     let description = description.trim();
     if description.chars().count() > MAX_GROUP_DESCRIPTION_CHARS {
-        return Err(Error::invalid("description", format!("must have at most {MAX_GROUP_DESCRIPTION_CHARS} characters")));
+        return Err(Error::invalid(
+            "description",
+            format!("must have at most {MAX_GROUP_DESCRIPTION_CHARS} characters"),
+        ));
     }
     if description.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
         return Err(Error::invalid("description", "must not contain control characters other than line breaks"));

@@ -6,7 +6,7 @@ use futures::future::{Either, select};
 use uuid::Uuid;
 
 use super::Commands;
-use super::operations::{Offering, checked_address, done, unindexed};
+use super::operations::{checked_address, done, unindexed};
 use crate::ports::{Account, Operation, SessionState};
 use crate::{Error, Result, TenantIndex};
 
@@ -46,45 +46,43 @@ impl Commands {
         };
         let connectors = &self.ports().connectors;
         let index = offering.connector.index;
-        let mut before = connectors.session(index);
-        if before == SessionState::Stopped {
-            before = self.start_stopped(tenant, id).await?.session;
-        }
-        let shown = matches!(
-            (&before, &address),
-            (SessionState::Connected, _) | (SessionState::QrCode(_), None) | (SessionState::Connecting, None)
-        );
-        if !shown {
-            let opening = Operation::OpenSession(address);
-            match connectors.operate(index, opening).await {
-                Ok(answer) => done(answer)?,
-                // It became connected, or shows a code, since it was looked at.
-                Err(_) if settled(&connectors.session(index)) && connectors.session(index) != before => {}
-                Err(error) => return Err(error.into()),
+        let mut deadline = self.ports().clock.sleep_until(self.ports().clock.now().plus_ms(OPENING_MS));
+        let mut seen = connectors.session(index);
+        if seen == SessionState::Stopped {
+            seen = self.start_stopped(tenant, id).await?.session;
+            if matches!(seen, SessionState::Failing(_)) {
+                return Ok(SessionView { state: seen, account: None });
             }
         }
-        let state = if shown && settled(&before) { before } else { self.opened(&offering, before, shown).await };
-        Ok(SessionView { account: connectors.account(index), state })
-    }
-
-    /// Waits until the session shows something; unless `any`, what it showed before the opening does not count.
-    async fn opened(&self, offering: &Offering, before: SessionState, any: bool) -> SessionState {
-        let connectors = &self.ports().connectors;
-        let index = offering.connector.index;
-        let mut deadline = self.ports().clock.sleep_until(self.ports().clock.now().plus_ms(OPENING_MS));
-        let mut seen = before.clone();
+        // What the session showed when it was asked to open.
+        let mut before: Option<SessionState> = None;
         loop {
-            if settled(&seen) && (any || seen != before) {
-                return seen;
+            // A code to type may be another account's: it counts after this opening only.
+            let anew = before.is_some() || !matches!(seen, SessionState::PairingCode(_));
+            if shows(&seen, address.is_some()) && anew && before.as_ref() != Some(&seen) {
+                break;
+            }
+            if before.is_none() && waits_for_a_person(&seen) {
+                match connectors.operate(index, Operation::OpenSession(address.clone())).await {
+                    Ok(answer) => done(answer)?,
+                    // It came up since it was looked at.
+                    Err(_) if connectors.session(index) == SessionState::Connected => {}
+                    Err(error) => return Err(error.into()),
+                }
+                before = Some(seen.clone());
             }
             let next = match select(connectors.session_after(index, &seen), deadline).await {
                 Either::Left((state, rest)) => Some((state, rest)),
                 Either::Right(_) => None,
             };
-            let Some((state, rest)) = next else { return connectors.session(index) };
+            let Some((state, rest)) = next else {
+                seen = connectors.session(index);
+                break;
+            };
             seen = state;
             deadline = rest;
         }
+        Ok(SessionView { account: connectors.account(index), state: seen })
     }
 
     /// Logs out and forgets the session; without one, nothing happens.
@@ -104,9 +102,26 @@ impl Commands {
     }
 }
 
-/// Whether there is something to show, or nothing more to wait for.
-fn settled(state: &SessionState) -> bool {
-    matches!(state, SessionState::Connected | SessionState::QrCode(_) | SessionState::PairingCode(_))
+/// Whether there is what an opening waits for: a session, or the code that begins one.
+fn shows(state: &SessionState, by_typing: bool) -> bool {
+    match state {
+        SessionState::Connected => true,
+        SessionState::QrCode(_) => !by_typing,
+        SessionState::PairingCode(_) => by_typing,
+        _ => false,
+    }
+}
+
+/// Whether nothing goes on by itself. A connector that starts, connects or restarts goes on: it is asked when it waits.
+fn waits_for_a_person(state: &SessionState) -> bool {
+    matches!(
+        state,
+        SessionState::Unpaired(_)
+            | SessionState::LoggedOut(_)
+            | SessionState::Disconnected(_)
+            | SessionState::QrCode(_)
+            | SessionState::PairingCode(_)
+    )
 }
 
 /// The connector's id in a path of a facade that takes any text: one that is no id is the id of nothing.

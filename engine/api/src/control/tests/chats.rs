@@ -198,8 +198,7 @@ async fn each_member_of_a_change_has_its_own_outcome() {
         };
         engine.fakes.connectors.answer(Ok(Answer::Members(vec![outcome("551", None), outcome("552", Some("403"))])));
         let answer = engine.post(&engine.a, &path, json!({word: ["+551", "552"]})).await.expect(200);
-        let expected =
-            json!([{"address": "551", "done": true}, {"address": "552", "done": false, "problem": "403"}]);
+        let expected = json!([{"address": "551", "done": true}, {"address": "552", "done": false, "problem": "403"}]);
         assert_eq!(answer["data"], expected, "{word}");
         let members = vec!["551".to_owned(), "552".to_owned()];
         let expected = Operation::ChangeMembers { group: GROUP.to_owned(), change, members };

@@ -60,8 +60,7 @@ async fn every_kind_of_event_has_its_documented_form() {
         whole
     };
     let epoch = "1970-01-01T00:00:00.000Z";
-    let location =
-        InboundContent::Location { latitude: own("-23.5"), longitude: own("-46.6"), name: Some(own("Sé")) };
+    let location = InboundContent::Location { latitude: own("-23.5"), longitude: own("-46.6"), name: Some(own("Sé")) };
     let link = engine.state.media_links.url(engine.a.tenant.index, &file, engine.state.commands.ports().clock.now());
     let stored = json!({"id": file.id, "fileName": "foto.jpg", "contentType": "image/jpeg", "size": 4, "url": link});
     let cases = [

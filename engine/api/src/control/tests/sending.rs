@@ -80,7 +80,10 @@ async fn a_message_goes_into_the_queue_with_all_that_it_asks_for() {
 
     let wordless = json!({"to": "5511988887777", "attachments": [{"id": file["id"]}]});
     let wordless = engine.post(&engine.a, &path, wordless).await.expect(201);
-    assert_eq!((&wordless["message"], &wordless["attachments"][0]["contentType"]), (&json!(""), &json!("application/octet-stream")));
+    assert_eq!(
+        (&wordless["message"], &wordless["attachments"][0]["contentType"]),
+        (&json!(""), &json!("application/octet-stream"))
+    );
     let plain = engine.post(&engine.a, &path, json!({"to": "120363000000000000@g.us", "text": "a todos"})).await;
     let plain = plain.expect(201);
     for absent in ["act", "replyTo", "mentions", "voiceNote", "receipts"] {
@@ -112,8 +115,10 @@ async fn what_is_wrong_with_a_message_is_named() {
         (json!({"replyTo": {"event": 1, "sender": "1"}}), vec!["replyTo.sender"]),
         (json!({"replyTo": {"providerId": "a b"}}), vec!["replyTo.providerId"]),
         (json!({"attachments": [{"id": theirs["id"]}]}), vec!["attachments[0].id"]),
-        (json!({"attachments": [{"id": theirs["id"], "fileName": "a/b", "contentType": "x"}]}),
-            vec!["attachments[0].fileName", "attachments[0].contentType", "attachments[0].id"]),
+        (
+            json!({"attachments": [{"id": theirs["id"], "fileName": "a/b", "contentType": "x"}]}),
+            vec!["attachments[0].fileName", "attachments[0].contentType", "attachments[0].id"],
+        ),
         (json!({"variables": {"x": []}}), vec!["variables.x"]),
         (json!({"voz": true}), vec!["voz"]),
     ] {
@@ -178,7 +183,10 @@ async fn a_sent_message_is_reacted_to_edited_and_deleted_by_messages_of_their_ow
     assert_eq!(engine.ask("POST", &again, &key, None).await.error(409).0, "conflict");
 
     assert_eq!(engine.post(&engine.a, &format!("{path}/edit"), json!({"text": " "})).await.error(400).1, ["text"]);
-    assert_eq!(engine.post(&engine.a, &format!("{path}/edit"), json!({"text": "{{ x }}"})).await.error(400).1, ["text"]);
+    assert_eq!(
+        engine.post(&engine.a, &format!("{path}/edit"), json!({"text": "{{ x }}"})).await.error(400).1,
+        ["text"]
+    );
     let long = json!({"emoji": "a".repeat(65)});
     assert_eq!(engine.post(&engine.a, &format!("{path}/reactions"), long).await.error(400).1, ["emoji"]);
 }
@@ -275,7 +283,17 @@ async fn who_opted_out_under_any_address_gets_nothing() {
         let (kind, at) = (ContactType::WhatsApp, Timestamp(0));
         let identifier = identifier.to_owned();
         let id = Uuid::from_u128(id);
-        Change::Contact(Contact { id, tenant, kind, identifier, name: None, active, reason: None, created_at: at, updated_at: at })
+        Change::Contact(Contact {
+            id,
+            tenant,
+            kind,
+            identifier,
+            name: None,
+            active,
+            reason: None,
+            created_at: at,
+            updated_at: at,
+        })
     };
     let alias = |alias: &str, identifier: &str| Change::ContactAlias {
         tenant,
@@ -283,7 +301,8 @@ async fn who_opted_out_under_any_address_gets_nothing() {
         alias: alias.to_owned(),
         identifier: identifier.to_owned(),
     };
-    let known = vec![contact(1, "5511988887777", false), alias("551188887777", "5511988887777"), contact(2, "5521", true)];
+    let known =
+        vec![contact(1, "5511988887777", false), alias("551188887777", "5511988887777"), contact(2, "5521", true)];
     engine.fakes.store.commit(Batch::of(known)).await.expect("commits");
     let path = format!("/v1/connectors/{id}/messages");
     let send = |to: &str| engine.post(&engine.a, &path, json!({"to": to, "text": "x"}));
@@ -295,7 +314,9 @@ async fn who_opted_out_under_any_address_gets_nothing() {
 
 /// Uploads a file as a browser would.
 async fn upload(engine: &Engine, caller: &Caller, name: &str, kind: &str, bytes: &[u8]) -> super::support::Answer {
-    let part = format!("--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: {kind}\r\n\r\n");
+    let part = format!(
+        "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: {kind}\r\n\r\n"
+    );
     let body = [part.as_bytes(), bytes, b"\r\n--B--\r\n"].concat();
     post_form(engine, caller, body).await
 }
@@ -332,6 +353,7 @@ async fn a_file_is_uploaded_opened_by_its_link_and_by_nobody_else() {
     assert_eq!(cut.error(400).0, "invalid");
     assert_eq!(engine.post(&engine.a, "/v1/media", json!({})).await.error(415).0, "unsupported_media_type");
     let files = std::fs::read_dir(engine.fakes.folder.path()).expect("a folder");
-    let kept = files.filter(|file| file.as_ref().is_ok_and(|file| file.file_name().to_string_lossy().starts_with("media-")));
+    let kept =
+        files.filter(|file| file.as_ref().is_ok_and(|file| file.file_name().to_string_lossy().starts_with("media-")));
     assert_eq!(kept.count(), 1, "what was refused is gone");
 }

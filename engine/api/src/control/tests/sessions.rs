@@ -69,6 +69,27 @@ async fn a_session_is_opened_by_a_code_to_type_and_the_wait_for_it_ends() {
 }
 
 #[tokio::test]
+async fn a_connector_that_still_starts_is_asked_when_it_waits_for_a_person() {
+    let engine = Engine::new().await;
+    let (id, index) = engine.chat(&engine.a).await;
+    let connectors = &engine.fakes.connectors;
+    connectors.set_session(index, SessionState::Connecting);
+    engine.fakes.clock.stand();
+    let (opened, ()) =
+        tokio::join!(engine.post(&engine.a, &format!("/v1/connectors/{id}/session"), json!({})), async {
+            while engine.fakes.clock.sleepers() == 0 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(connectors.asked(), []);
+            connectors.set_session(index, SessionState::Unpaired("nobody opened one".to_owned()));
+            connectors.was_asked.notified().await;
+            connectors.set_session(index, SessionState::QrCode(CODE.to_owned()));
+        });
+    assert_eq!(opened.expect(200)["qrText"], CODE);
+    assert_eq!(connectors.asked(), [Operation::OpenSession(None)]);
+}
+
+#[tokio::test]
 async fn a_session_is_closed_once_and_again_and_a_connector_without_sessions_has_none_to_open() {
     let engine = Engine::new().await;
     let (id, index) = engine.chat(&engine.a).await;

@@ -190,7 +190,8 @@ impl Engine {
 
     /// A connector of `caller` on a plugin that has every feature; its id and its number.
     pub(super) async fn chat(&self, caller: &Caller) -> (String, ConnectorIndex) {
-        let made = self.post(caller, "/v1/connectors", json!({"name": "Loja", "plugin": "connector-chat", "config": {}}));
+        let made =
+            self.post(caller, "/v1/connectors", json!({"name": "Loja", "plugin": "connector-chat", "config": {}}));
         let id = made.await.expect(201)["id"].as_str().expect("an id").to_owned();
         let connector = self.state.commands.get_connector(caller.tenant.index, id.parse().expect("a UUID"));
         (id, connector.expect("it was made").connector.index)

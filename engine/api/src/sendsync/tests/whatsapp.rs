@@ -1,8 +1,8 @@
 //! Sessions of WhatsApp connectors, and every queue operation with one.
 
+use poem_openapi::types::ToJSON;
 use pombo_domain::model::ContactType;
 use pombo_domain::ports::{Batch, Change, Operation, OperationError, SessionState, Store};
-use poem_openapi::types::ToJSON;
 
 use super::*;
 use crate::qr;

@@ -334,7 +334,8 @@ impl Store for FakeStore {
 
     fn contact_aliases(&self, tenant: TenantIndex, kind: ContactType, identifier: &str) -> StoreResult<Vec<String>> {
         let data = self.data();
-        let mine = data.aliases.iter().filter(|(key, to)| (key.0, key.1) == (tenant, kind) && to.as_str() == identifier);
+        let mine =
+            data.aliases.iter().filter(|(key, to)| (key.0, key.1) == (tenant, kind) && to.as_str() == identifier);
         Ok(mine.map(|(key, _)| key.2.clone()).collect())
     }
     fn events(

@@ -75,16 +75,16 @@ async fn a_connector_that_still_starts_is_asked_when_it_waits_for_a_person() {
     let connectors = &engine.fakes.connectors;
     connectors.set_session(index, SessionState::Connecting);
     engine.fakes.clock.stand();
-    let (opened, ()) =
-        tokio::join!(engine.post(&engine.a, &format!("/v1/connectors/{id}/session"), json!({})), async {
-            while engine.fakes.clock.sleepers() == 0 {
-                tokio::task::yield_now().await;
-            }
-            assert_eq!(connectors.asked(), []);
-            connectors.set_session(index, SessionState::Unpaired("nobody opened one".to_owned()));
-            connectors.was_asked.notified().await;
-            connectors.set_session(index, SessionState::QrCode(CODE.to_owned()));
-        });
+    let path = format!("/v1/connectors/{id}/session");
+    let (opened, ()) = tokio::join!(engine.post(&engine.a, &path, json!({})), async {
+        while engine.fakes.clock.sleepers() == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(connectors.asked(), []);
+        connectors.set_session(index, SessionState::Unpaired("nobody opened one".to_owned()));
+        connectors.was_asked.notified().await;
+        connectors.set_session(index, SessionState::QrCode(CODE.to_owned()));
+    });
     assert_eq!(opened.expect(200)["qrText"], CODE);
     assert_eq!(connectors.asked(), [Operation::OpenSession(None)]);
 }

@@ -81,6 +81,7 @@ async fn one<O: Files>(outside: &O, pending: &Pending, url: String) -> Result<Go
         decryptor.update(&piece, &mut out);
         if out.len() >= PIECE as usize / 2 {
             sink.write(std::mem::take(&mut out)).await?;
+            outside.give_way().await;
         }
     }
     decryptor.finish(&pending.sha256, &pending.encrypted_sha256, &mut out).map_err(corrupt)?;
@@ -126,6 +127,7 @@ mod tests {
             (300_000, "image.jpg", "image/jpeg")
         );
         assert_eq!(*world.stored.borrow(), [plain]);
+        assert!(world.gave_way.get() >= 4);
         assert!(world.urls()[0].starts_with("https://one/v/old?x=1&auth=old&token="));
     }
 

@@ -153,6 +153,7 @@ async fn encrypt<O: Files>(
         {
             exchange.write(std::mem::take(&mut out)).await?;
         }
+        outside.give_way().await;
     }
     out.clear();
     let info = encryptor.finalize(&mut out).map_err(unusable)?;
@@ -198,6 +199,7 @@ mod tests {
         let decrypted = DownloadUtils::verify_and_decrypt(body, &uploaded.key, MediaType::Video).expect("decrypts");
         assert_eq!(decrypted, plain);
         assert!(world.largest_piece.get() <= PIECE as usize + 16);
+        assert!(world.gave_way.get() >= 2 * 4, "at every piece, both times");
         let whole =
             wacore::upload::encrypt_media_with_key(&plain, MediaType::Video, Some(&uploaded.key)).expect("encrypts");
         assert_eq!(uploaded.sidecar, whole.streaming_sidecar);

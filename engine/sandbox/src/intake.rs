@@ -49,22 +49,26 @@ impl Intake {
     /// Waits for the calls before and then for the bound.
     pub(crate) async fn enter(&self, events: usize, bytes: usize) -> Turn<'_> {
         let mut left = self.turn.lock().await;
-        let now = Instant::now();
-        let passed = now.duration_since(left.at).as_secs_f64();
+        let wait = self.lack(&mut left, Instant::now(), events as f64, bytes as f64);
+        if wait > Duration::ZERO {
+            // Given up during the sleep, a call has spent nothing.
+            tokio::time::sleep(wait).await;
+        }
+        left.events -= events as f64;
+        left.bytes -= bytes as f64;
+        Turn { _turn: left }
+    }
+
+    /// Adds what the time since the last call brought; how long until there is enough.
+    fn lack(&self, left: &mut Spent, now: Instant, events: f64, bytes: f64) -> Duration {
+        let passed = now.saturating_duration_since(left.at).as_secs_f64();
         left.at = now;
         left.events = (left.events + passed * self.events.per_second).min(self.events.burst);
         left.bytes = (left.bytes + passed * self.bytes.per_second).min(self.bytes.burst);
-        // It may go below nothing by one call, and is waited for by that same call.
-        let (events, bytes) = (events as f64, bytes as f64);
+        // What is slept for comes with the next call: until then it is owed.
         let lack = |left: f64, rate: &Rate| (-left / rate.per_second).max(0.0);
         let wait = lack(left.events - events, &self.events).max(lack(left.bytes - bytes, &self.bytes));
-        if wait > 0.0 {
-            // Given up during the sleep, a call has spent nothing.
-            tokio::time::sleep(Duration::from_secs_f64(wait)).await;
-        }
-        left.events -= events;
-        left.bytes -= bytes;
-        Turn { _turn: left }
+        Duration::from_secs_f64(wait)
     }
 }
 
@@ -76,39 +80,43 @@ mod tests {
         Intake::new(&Limits { events_per_second: 10, event_bytes_per_second: 1000, ..Limits::default() })
     }
 
-    #[tokio::test(start_paused = true)]
+    /// How long `count` calls of `bytes` each are made to wait in all, one after another.
+    fn waited(gate: &Intake, left: &mut Spent, count: usize, bytes: f64) -> f64 {
+        let start = left.at;
+        let mut now = start;
+        for _ in 0..count {
+            now += gate.lack(left, now, 1.0, bytes);
+            left.events -= 1.0;
+            left.bytes -= bytes;
+        }
+        now.duration_since(start).as_secs_f64()
+    }
+
+    #[tokio::test]
     async fn a_burst_passes_at_once_and_a_flood_at_the_rate() {
         let gate = gate();
-        let start = Instant::now();
-        for _ in 0..600 {
-            gate.enter(1, 10).await;
-        }
-        assert_eq!(start.elapsed(), Duration::ZERO);
-        for _ in 0..50 {
-            gate.enter(1, 10).await;
-        }
-        let waited = start.elapsed().as_secs_f64();
-        assert!((4.9..5.3).contains(&waited), "{waited}");
+        let mut left = gate.turn.lock().await;
+        assert_eq!(waited(&gate, &mut left, 600, 10.0), 0.0);
+        let flood = waited(&gate, &mut left, 50, 10.0);
+        assert!((4.9..5.1).contains(&flood), "{flood}");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn large_events_count_by_their_bytes() {
         let gate = gate();
-        let start = Instant::now();
-        gate.enter(1, 60_000).await;
-        assert_eq!(start.elapsed(), Duration::ZERO);
-        gate.enter(1, 30_000).await;
-        let waited = start.elapsed().as_secs_f64();
-        assert!((29.9..30.1).contains(&waited), "{waited}");
+        let mut left = gate.turn.lock().await;
+        assert_eq!(waited(&gate, &mut left, 1, 60_000.0), 0.0);
+        let large = waited(&gate, &mut left, 2, 30_000.0);
+        assert!((59.9..60.1).contains(&large), "{large}");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn the_next_call_waits_for_the_one_before() {
         let gate = gate();
         let first = gate.enter(1, 1).await;
-        let second = tokio::time::timeout(Duration::from_secs(5), gate.enter(1, 1)).await;
-        assert!(second.is_err());
+        let mut second = std::pin::pin!(gate.enter(1, 1));
+        assert!(futures::poll!(second.as_mut()).is_pending());
         drop(first);
-        gate.enter(1, 1).await;
+        second.await;
     }
 }

@@ -91,6 +91,8 @@ pub(crate) const EVENT_TEXT_BYTES: usize = 64 << 10;
 pub(crate) const EVENT_LIST: usize = 2048;
 /// Events that are stored together.
 pub(crate) const EVENTS_AT_ONCE: usize = 256;
+/// Connections, exchanges and uploads that one instance holds at once.
+pub(crate) const HANDLES: usize = 256;
 /// One piece of a file that goes through a guest.
 pub(crate) const PIECE_BYTES: usize = 1 << 20;
 /// A streamed body, each way.

@@ -1,6 +1,7 @@
 //! What the server gives to the sandbox.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -32,6 +33,10 @@ pub struct Options {
     pub grants: BTreeMap<String, Vec<Capability>>,
     /// SMTP servers (`host` or `host:port`) beside loopback that may be used without TLS.
     pub smtp_plain_hosts: Vec<String>,
+    /// Certificate authorities that connections of plugins trust beside the public ones, DER.
+    pub authorities: Vec<Vec<u8>>,
+    /// Servers (lower-case names) that are reached at another address. The guard still decides, and TLS still checks the name.
+    pub connect_to: BTreeMap<String, SocketAddr>,
     /// Bounds on every instance.
     pub limits: Limits,
     /// Renderer instances; 0 for one a core.

@@ -76,10 +76,12 @@ impl Sandbox {
     pub async fn open(options: Options, ports: Ports) -> Result<Self, Error> {
         let engine = engine(&options.limits).map_err(|e| Error::Engine(format!("{e:#}")))?;
         let ticker = Ticker::start(&engine).map_err(|e| Error::Engine(e.to_string()))?;
-        let tls = network::tls([]).map_err(|e| Error::Engine(format!("TLS: {e}")))?;
+        let authorities = options.authorities.iter().cloned().map(Into::into);
+        let tls = network::tls(authorities).map_err(|e| Error::Engine(format!("TLS: {e}")))?;
+        let connect_to = Arc::new(options.connect_to.clone());
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls.clone())
-            .dns_resolver(Arc::new(GuardedResolver(ports.guard.clone())))
+            .dns_resolver(Arc::new(GuardedResolver { guard: ports.guard.clone(), connect_to: connect_to.clone() }))
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build()
@@ -93,6 +95,7 @@ impl Sandbox {
             guard: ports.guard,
             http,
             tls: Arc::new(tls),
+            connect_to,
             large_sends: Arc::new(Semaphore::new(SMTP_LARGE_AT_ONCE)),
             starts: Arc::new(Semaphore::new(options.limits.starts_at_once.max(1))),
             smtp_plain_hosts: options.smtp_plain_hosts.clone(),
@@ -341,7 +344,8 @@ impl Connectors for Sandbox {
         for connector in self.connectors_of(plugin) {
             let mut config = connector.spec.config.clone();
             if let Some(fields) = config.as_object_mut() {
-                let secrets = connector.context.secrets().iter();
+                let known = |name: &String| new.description.secret_fields.contains(name);
+                let secrets = connector.context.secrets().iter().filter(|(name, _)| known(name));
                 fields.extend(secrets.map(|(name, secret)| (name.clone(), Value::String(secret.clone()))));
             }
             if let Err(problems) = new.check_config(&config) {

@@ -15,8 +15,9 @@ use crate::capability::{Grants, Hosts};
 use crate::host::kv::PluginKv;
 use crate::host::log::LogGate;
 use crate::host::media::Handed;
+use crate::host::network::ConnectTo;
 use crate::host::smtp::SmtpState;
-use crate::limits::{Limits, TRANSFER_BYTES};
+use crate::limits::{HANDLES, Limits, TRANSFER_BYTES};
 use crate::pulse::Pulse;
 use crate::session::Session;
 
@@ -30,6 +31,7 @@ pub(crate) struct Services {
     pub(crate) guard: Arc<dyn OutboundGuard>,
     pub(crate) http: reqwest::Client,
     pub(crate) tls: Arc<rustls::ClientConfig>,
+    pub(crate) connect_to: Arc<ConnectTo>,
     /// In front of streamed messages.
     pub(crate) large_sends: Arc<Semaphore>,
     /// In front of sessions that are being opened.
@@ -121,6 +123,8 @@ pub(crate) fn store(
     let pulse = Pulse::new(limits.cpu);
     // No files, no environment, no arguments, no network, no standard streams.
     let wasi = WasiCtxBuilder::new().allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false).build();
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(HANDLES);
     let state = HostState {
         limits: StoreLimitsBuilder::new()
             .memory_size(limits.memory_bytes)
@@ -130,7 +134,7 @@ pub(crate) fn store(
             .memories(2)
             .build(),
         wasi,
-        table: ResourceTable::new(),
+        table,
         log: LogGate::new(plugin, context.as_ref().map(|c| c.id), limits.log_lines_per_second),
         born: std::time::Instant::now(),
         services: services.clone(),

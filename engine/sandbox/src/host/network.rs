@@ -1,5 +1,6 @@
 //! Names to addresses, and connections to those that the guard allows. Shared by the interfaces that reach out.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -12,6 +13,9 @@ use tokio::net::TcpStream;
 
 use crate::state::Services;
 
+/// Servers, by lower-case name, that are reached at another address.
+pub(crate) type ConnectTo = BTreeMap<String, SocketAddr>;
+
 /// Why there is no connection.
 #[derive(Debug)]
 pub(crate) enum Unreachable {
@@ -23,6 +27,10 @@ pub(crate) enum Unreachable {
 
 /// The allowed addresses of a server.
 pub(crate) async fn resolve(services: &Services, host: &str, port: u16) -> Result<Vec<SocketAddr>, Unreachable> {
+    if let Some(address) = services.connect_to.get(&host.to_ascii_lowercase()) {
+        let allowed = services.guard.check_address(address.ip());
+        return if allowed { Ok(vec![*address]) } else { Err(Unreachable::Forbidden) };
+    }
     let all: Vec<SocketAddr> = match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
         Ok(ip) => vec![SocketAddr::new(ip, port)],
         Err(_) => tokio::time::timeout(services.limits.host_call, tokio::net::lookup_host((host, port)))
@@ -73,14 +81,21 @@ pub(crate) fn tls(
 }
 
 /// The resolver of the HTTP client: gives only what the guard allows, at connect time.
-pub(crate) struct GuardedResolver(pub(crate) Arc<dyn OutboundGuard>);
+pub(crate) struct GuardedResolver {
+    pub(crate) guard: Arc<dyn OutboundGuard>,
+    pub(crate) connect_to: Arc<ConnectTo>,
+}
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let guard = self.0.clone();
+        let guard = self.guard.clone();
+        let elsewhere = self.connect_to.get(&name.as_str().to_ascii_lowercase()).copied();
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed: Vec<SocketAddr> = found.filter(|a| guard.check_address(a.ip())).collect();
+            let found: Vec<SocketAddr> = match elsewhere {
+                Some(address) => vec![address],
+                None => tokio::net::lookup_host((name.as_str(), 0)).await?.collect(),
+            };
+            let allowed: Vec<SocketAddr> = found.into_iter().filter(|a| guard.check_address(a.ip())).collect();
             if allowed.is_empty() {
                 return Err(io::Error::from(io::ErrorKind::PermissionDenied).into());
             }

@@ -2,7 +2,12 @@
 
 mod connectors;
 mod email;
+mod events;
 mod hostile;
 mod loading;
+mod outside;
+mod reload;
 mod rendering;
+mod sessions;
 mod support;
+mod web;

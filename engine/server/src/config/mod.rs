@@ -169,6 +169,8 @@ pub(crate) struct Sandbox {
     pub(crate) session_wait_seconds: u64,
     pub(crate) log_lines_per_second: u32,
     pub(crate) allow_private: Vec<String>,
+    pub(crate) extra_ca: String,
+    pub(crate) connect_to: Vec<String>,
     pub(crate) smtp_plain_hosts: Vec<String>,
     pub(crate) grants: BTreeMap<String, Vec<String>>,
 }

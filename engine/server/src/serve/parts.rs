@@ -1,6 +1,7 @@
 //! Builds each part from the configuration: the only place where the configuration's words become the parts' options.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,8 @@ use pombo_domain::ports::{MediaStore, Store, StoreHealth};
 use pombo_sandbox::{Capability, Embedded, Sandbox, StoreKv};
 use pombo_scheduler::retry::{Backoff, Jitter, RetryPolicy};
 use pombo_store::DiskStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::views::{Sessions, WebhookSecrets};
 use crate::adapters::clock::SystemClock;
@@ -107,6 +110,8 @@ pub(super) async fn plugins(
         embedded: EMBEDDED.into(),
         grants: grants(&settings.grants)?,
         smtp_plain_hosts: plain,
+        authorities: authorities(&settings.extra_ca)?,
+        connect_to: connect_to(&settings.connect_to)?,
         limits: pombo_sandbox::Limits {
             memory_bytes: usize::try_from(settings.memory_mb * MEBIBYTE)?,
             cpu: Duration::from_millis(settings.cpu_deadline_ms),
@@ -276,4 +281,26 @@ pub(super) fn sendsync_hosts(config: &Config) -> Vec<String> {
 /// Where uploaded workbooks wait.
 pub(super) fn import_options(config: &Config) -> ImportWorkerOptions {
     ImportWorkerOptions { folder: config.in_data("imports"), waiting: 16 }
+}
+
+/// The authorities in a PEM file; none without a file.
+fn authorities(file: &str) -> anyhow::Result<Vec<Vec<u8>>> {
+    if file.is_empty() {
+        return Ok(Vec::new());
+    }
+    let wrong = || format!("sandbox.extra_ca: {file} holds no certificates (PEM)");
+    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).with_context(wrong)?.collect();
+    let found = found.with_context(wrong)?;
+    anyhow::ensure!(!found.is_empty(), wrong());
+    Ok(found.into_iter().map(|authority| authority.to_vec()).collect())
+}
+
+/// Entries `name=address:port`.
+fn connect_to(entries: &[String]) -> anyhow::Result<BTreeMap<String, SocketAddr>> {
+    let read = |entry: &String| {
+        let (name, address) = entry.split_once('=')?;
+        Some((name.trim().to_ascii_lowercase(), address.trim().parse().ok()?))
+    };
+    let wrong = |entry: &String| format!("sandbox.connect_to: {entry:?} is not name=address:port, e.g. mail.example=10.0.0.5:465");
+    entries.iter().map(|entry| read(entry).with_context(|| wrong(entry))).collect()
 }

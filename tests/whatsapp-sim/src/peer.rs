@@ -28,9 +28,9 @@ use wacore::types::events::{Event, EventHandler, Subscription};
 use wacore::types::message::MessageCategory;
 use wacore::types::presence::{ChatPresence, ChatPresenceMedia};
 use wacore_binary::Jid;
-use whatsapp_rust::Client;
 use whatsapp_rust::pair_code::PairCodeOptions;
 use whatsapp_rust::store::persistence_manager::PersistenceManager;
+use whatsapp_rust::{CacheConfig, CacheEntryConfig, Client};
 
 use record::Record;
 pub use record::{Ack, Entries, GroupChange, Kind, Media, Receipt, Received, Typing};
@@ -44,6 +44,9 @@ const VERSION: (u32, u32, u32) = (2, 3000, 1_029_000_000);
 
 /// One-time prekeys a peer uploads: enough for a test, cheap for five hundred peers.
 const PREKEYS: usize = 60;
+
+/// Sent messages a peer keeps at hand for those who could not decrypt them.
+const SENT_KEPT: u64 = 64;
 
 /// What a peer could not do.
 #[derive(Debug, thiserror::Error)]
@@ -164,6 +167,7 @@ impl Peer {
             .with_version_override(VERSION)
             .with_skip_history_sync(true)
             .with_wanted_pre_key_count(PREKEYS)
+            .with_cache_config(cache_config())
             .build()
             .await
             .map_err(client_error("build the client"))?
@@ -317,6 +321,13 @@ pub async fn post(url: &str, body: &serde_json::Value) -> Result<serde_json::Val
         return Err(Error::Admin { url: url.to_owned(), status, body });
     }
     Ok(serde_json::from_slice(&answer).unwrap_or(serde_json::Value::Null))
+}
+
+/// The client's caches. It keeps what it sent lately in memory: from the store alone, a message is taken out while it is
+/// sent again, and a second device that asks for it at that moment gets nothing.
+fn cache_config() -> CacheConfig {
+    let lately = CacheEntryConfig::new(Some(Duration::from_secs(300)), SENT_KEPT);
+    CacheConfig { recent_messages: lately, ..CacheConfig::default() }
 }
 
 /// Hands the client's events to the recorder.

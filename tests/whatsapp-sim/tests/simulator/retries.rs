@@ -14,6 +14,13 @@ async fn a_damaged_message_is_asked_for_again_and_read_once() {
         let id = ana.send_text(&bia.jid(), text).await.expect("sent");
         assert_eq!(bia.message(&id).await.expect("received in the end").text.as_deref(), Some(text));
         assert_eq!(bia.received().iter().filter(|m| m.id == id).count(), 1);
+        // Her phone asked too: what it gets must not be struck by the next round's fault.
+        let phone = bia.jid().to_string();
+        ana.wait_for("the phone's receipt", |e| {
+            e.receipts.iter().any(|r| r.id == id && r.from == phone && r.kind != "retry").then_some(())
+        })
+        .await
+        .expect("the phone has it in the end");
         let relayed = simulator.world().relayed();
         let entry = relayed.iter().find(|m| m.id == id).expect("in the ledger");
         assert!(entry.count > 1, "it was sent again");

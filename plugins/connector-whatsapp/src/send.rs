@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_channel::oneshot;
 use pombo_plugin::clock;
 use pombo_plugin::connector::events::{self, Event, Warning};
-use pombo_plugin::connector::{Outcome, Outgoing};
+use pombo_plugin::connector::{Outcome, Outgoing, Throttle};
 use wacore_binary::Jid;
 use waproto::whatsapp as wa;
 use whatsapp_rust::futures::future::{Either, select};
@@ -26,6 +26,9 @@ use crate::{message_id, redact};
 
 /// How long the server has to acknowledge a message.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long to ask nothing when the server wants fewer questions and does not say for how long.
+const PAUSE_MILLIS: u64 = 60_000;
 
 /// A recording without a text counts as a text of so many characters.
 const SPOKEN: usize = 50;
@@ -134,7 +137,13 @@ fn failed(error: &SendError) -> Outcome {
             if let Some(rejection) = error.server_rejection() {
                 // A question before the message, e.g. for the recipient's devices or a group's members.
                 return match rejection.code {
-                    429 | 500 | 503 => Outcome::Temporary(format!("the server is busy (code {})", rejection.code)),
+                    429 => Outcome::Throttled(Throttle {
+                        retry_after_millis: rejection
+                            .backoff
+                            .map_or(PAUSE_MILLIS, |seconds| u64::from(seconds) * 1_000),
+                        reason: "the server wants fewer questions (code 429)".to_owned(),
+                    }),
+                    500 | 503 => Outcome::Temporary(format!("the server is busy (code {})", rejection.code)),
                     404 => Outcome::InvalidRecipient("the server does not know this recipient (code 404)".to_owned()),
                     401 | 403 => Outcome::Rejected(format!(
                         "the account may not write to this conversation (code {})",

@@ -29,6 +29,11 @@
 //!
 //! Invariant: nothing here logs a body, a number or a jid at info or above; the library's own log is dropped down to debug.
 
+#![cfg_attr(
+    not(target_arch = "wasm32"),
+    allow(dead_code, reason = "what a session calls is compiled only where there is one")
+)]
+
 mod backoff;
 mod config;
 mod message_id;

@@ -1,8 +1,8 @@
 //! What was uploaded lately, so that a file that goes to many people goes to the host once. Those who want a file while it is being
-//! uploaded wait for that upload.
+//! uploaded wait for that upload; of different files only a few go at once, since each has its pieces in memory.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::rc::Rc;
 
@@ -16,6 +16,8 @@ use super::upload::Uploaded;
 const MILLIS: u64 = 6 * 60 * 60 * 1_000;
 /// The most files remembered.
 const MOST: usize = 64;
+/// Uploads at once.
+const AT_ONCE: usize = 2;
 
 type Key = (String, &'static str);
 type Outcome = Result<Rc<Uploaded>, Trouble>;
@@ -29,9 +31,51 @@ enum Slot {
 #[derive(Default)]
 pub(crate) struct Uploads {
     slots: RefCell<HashMap<Key, Slot>>,
+    turns: RefCell<Turns>,
+}
+
+#[derive(Default)]
+struct Turns {
+    taken: usize,
+    waiting: VecDeque<oneshot::Sender<()>>,
+}
+
+/// One of the uploads that may go. Dropped, it lets the next one go.
+struct Turn<'a>(&'a Uploads);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut turns = self.0.turns.borrow_mut();
+        while let Some(next) = turns.waiting.pop_front() {
+            // The turn is handed over; who no longer waits is passed by.
+            if next.send(()).is_ok() {
+                return;
+            }
+        }
+        turns.taken -= 1;
+    }
 }
 
 impl Uploads {
+    async fn turn(&self) -> Turn<'_> {
+        let wait = {
+            let mut turns = self.turns.borrow_mut();
+            if turns.taken < AT_ONCE {
+                turns.taken += 1;
+                None
+            } else {
+                let (tx, rx) = oneshot::channel();
+                turns.waiting.push_back(tx);
+                Some(rx)
+            }
+        };
+        if let Some(wait) = wait {
+            // Its sender goes only with a turn.
+            let _ = wait.await;
+        }
+        Turn(self)
+    }
+
     /// The upload of the file `id`, made by `work` unless there is one.
     pub(crate) async fn get<F>(
         &self,
@@ -64,7 +108,9 @@ impl Uploads {
         if let Some(wait) = wait {
             return wait.await.unwrap_or_else(|_| Err(Trouble::Temporary("the upload was given up".to_owned())));
         }
+        let turn = self.turn().await;
         let outcome = work().await.map(Rc::new);
+        drop(turn);
         let mut slots = self.slots.borrow_mut();
         let before = match &outcome {
             Ok(uploaded) => {
@@ -144,6 +190,35 @@ mod tests {
             "another kind has other keys"
         );
         assert_eq!(ready(uploads.get("m", MediaType::Image, MILLIS, work)).map(|u| u.size), Ok(3), "too old");
+    }
+
+    #[test]
+    fn only_a_few_go_at_once_and_each_end_lets_one_go() {
+        let uploads = Uploads::default();
+        let (going, open) = (Cell::new(0), Cell::new(0));
+        let work = || async {
+            going.set(going.get() + 1);
+            std::future::poll_fn(|_| if open.get() > 0 { Poll::Ready(()) } else { Poll::Pending }).await;
+            open.set(open.get() - 1);
+            Ok(uploaded(1))
+        };
+        let mut cx = Context::from_waker(Waker::noop());
+        let names: Vec<String> = (0..5).map(|n| n.to_string()).collect();
+        let mut all: Vec<_> = names.iter().map(|n| Box::pin(uploads.get(n, MediaType::Image, 0, work))).collect();
+        for ended in 0..5 {
+            all.retain_mut(|one| one.as_mut().poll(&mut cx).is_pending());
+            assert_eq!((all.len(), going.get()), (5 - ended, (ended + AT_ONCE).min(5)));
+            open.set(1);
+            // Only one of those that go can end now.
+            let mut done = false;
+            all.retain_mut(|one| {
+                let pending = done || one.as_mut().poll(&mut cx).is_pending();
+                done |= !pending;
+                pending
+            });
+        }
+        assert!(all.is_empty());
+        assert_eq!(uploads.turns.borrow().taken, 0);
     }
 
     #[test]

@@ -55,10 +55,10 @@ async fn a_session_is_opened_by_a_code_to_type_and_the_wait_for_it_ends() {
     let late = engine.post(&engine.a, &path, json!({"phone": "+5511900000001"})).await.expect(200);
     assert_eq!(late, json!({"status": "LOGGED_OUT", "reason": "by the phone"}), "what comes later is seen later");
     assert_eq!(connectors.asked(), [Operation::OpenSession(Some("5511900000001".to_owned()))]);
+    connectors.was_asked.notified().await;
 
     engine.fakes.clock.stand();
     let (opened, ()) = tokio::join!(engine.post(&engine.a, &path, json!({"phone": "5511900000001"})), async {
-        connectors.was_asked.notified().await;
         connectors.was_asked.notified().await;
         connectors.set_session(index, SessionState::PairingCode("ABCD-1234".to_owned()));
     });

@@ -25,7 +25,8 @@ test: ## run every test: unit, plugins, and end to end over the built binary
 	tests/setup.sh build test
 	plugins/build.sh
 	cargo build --release --locked --workspace --bin pombo
-	cargo test --release --locked --manifest-path plugins/Cargo.toml --workspace
+	CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+	  cargo test --release --locked --manifest-path plugins/Cargo.toml --workspace
 	cargo test --release --locked --workspace --no-fail-fast
 
 lint: ## formatting, clippy with warnings as errors, licences and sources of every dependency

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-const PLUGINS: [&str; 2] = ["renderer", "connector-email"];
+const PLUGINS: [&str; 3] = ["renderer", "connector-email", "connector-whatsapp"];
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

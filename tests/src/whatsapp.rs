@@ -83,6 +83,11 @@ impl WhatsApp {
         }
     }
 
+    /// The port of its websocket.
+    pub fn port(&self) -> u16 {
+        self.ports.ws
+    }
+
     /// A native client on this account, paired.
     pub fn peer(&self, phone: &str) -> Result<Peer> {
         Ok(self.wait(Peer::pair(self.endpoints(), phone))?)

@@ -32,76 +32,25 @@ The server ends when its standard input does, and removes the folder.
 
 import argparse
 import asyncio
-import datetime
 import email.parser
 import email.policy
 import hashlib
-import ipaddress
 import json
 import logging
 import os
 import pathlib
 import shutil
-import ssl
 import sys
 import time
 import warnings
 from collections import Counter
 
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword, syntax
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from certificates import certificates
 
 USER, PASSWORD = b"pombo", b"correct horse"
 TEXT_LIMIT = 64 * 1024
-
-
-def certificates(folder: pathlib.Path) -> ssl.SSLContext:
-    """Makes a CA and a certificate for this machine's loopback; returns the server's context."""
-    now = datetime.datetime.now(datetime.timezone.utc)
-    life = (now - datetime.timedelta(hours=1), now + datetime.timedelta(days=2))
-
-    def name(text: str) -> x509.Name:
-        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-    def usage(*, signs: bool) -> x509.KeyUsage:
-        return x509.KeyUsage(digital_signature=True, key_cert_sign=signs, crl_sign=signs, content_commitment=False,
-                             key_encipherment=False, data_encipherment=False, key_agreement=False,
-                             encipher_only=False, decipher_only=False)
-
-    ca_key = ec.generate_private_key(ec.SECP256R1())
-    ca = (
-        x509.CertificateBuilder().subject_name(name("Pombo test CA")).issuer_name(name("Pombo test CA"))
-        .public_key(ca_key.public_key()).serial_number(x509.random_serial_number())
-        .not_valid_before(life[0]).not_valid_after(life[1])
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(usage(signs=True), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
-    key = ec.generate_private_key(ec.SECP256R1())
-    leaf = (
-        x509.CertificateBuilder().subject_name(name("localhost")).issuer_name(ca.subject)
-        .public_key(key.public_key()).serial_number(x509.random_serial_number())
-        .not_valid_before(life[0]).not_valid_after(life[1])
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(usage(signs=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
-        .add_extension(x509.SubjectAlternativeName([
-            x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    (folder / "ca.pem").write_bytes(ca.public_bytes(pem))
-    (folder / "server.pem").write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()) + leaf.public_bytes(pem)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "server.pem")
-    return context
 
 
 class Script:
@@ -268,7 +217,7 @@ async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 async def serve(folder: pathlib.Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    context = certificates(folder)
+    context = certificates(folder, ["localhost"])
     script, journal = Script(), Journal(folder)
     loop = asyncio.get_running_loop()
     listeners = {

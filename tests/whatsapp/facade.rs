@@ -43,7 +43,9 @@ fn connect_gives_a_code_that_a_reader_reads_and_a_phone_scans() -> Result<()> {
 
 /// What a reader of another maker sees in the picture.
 fn read_qr(png: &[u8]) -> Result<String> {
-    let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info()?;
+    let mut decoder = png::Decoder::new(std::io::Cursor::new(png));
+    decoder.set_transformations(png::Transformations::EXPAND);
+    let mut reader = decoder.read_info()?;
     let mut pixels = vec![0; reader.output_buffer_size().context("a size")?];
     let frame = reader.next_frame(&mut pixels)?;
     ensure!(frame.color_type == png::ColorType::Grayscale && frame.bit_depth == png::BitDepth::Eight, "{frame:?}");

@@ -32,7 +32,7 @@ fn a_group_lives_through_the_api() -> Result<()> {
     let event = events.message(&theirs)?;
     assert_eq!((&event["chat"], &event["sender"], &event["isGroup"]), (&json!(id), &json!(pair.theirs), &json!(true)));
 
-    client.patch(&group, &json!({"subject": "Obra nova", "description": "Rua A"}))?.expect(200)?;
+    client.patch(&group, &json!({"subject": "Obra nova", "description": "Rua A"}))?.expect(204)?;
     let change = |step: &str, who: &str| -> Result<serde_json::Value> {
         client.post(&format!("{group}/members"), &json!({step: [who]}))?.expect_json(200)
     };
@@ -56,7 +56,7 @@ fn a_group_lives_through_the_api() -> Result<()> {
     events.expect("the member's leaving", |e| {
         e["type"] == "group.changed" && e["data"]["change"] == "removed" && e["data"]["group"] == id.as_str()
     })?;
-    client.delete(&group)?.expect(200)?;
+    client.delete(&group)?.expect(204)?;
     let gone = client.get(&groups)?.expect_json(200)?;
     ensure!(!gone.to_string().contains(&id), "{gone}");
     Ok(())

@@ -83,7 +83,7 @@ fn reactions_and_read_marks_reach_who_wrote() -> Result<()> {
     assert_eq!((got.target.as_deref(), got.text.as_deref()), (Some(id.as_str()), Some("❤️")));
 
     let path = format!("/v1/connectors/{}/read", pair.connector);
-    pair.tenant.client.post(&path, &json!({"chat": pair.theirs, "messages": [{"event": event["cursor"]}]}))?.expect(200)?;
+    pair.tenant.client.post(&path, &json!({"chat": pair.theirs, "messages": [{"event": event["cursor"]}]}))?.expect(204)?;
     stage.whatsapp.wait(pair.peer.receipt(&id, "read"))?;
     Ok(())
 }
@@ -104,7 +104,7 @@ fn typing_is_shown_before_a_text_and_on_demand() -> Result<()> {
     stage.whatsapp.wait(composing(1))?;
 
     let path = format!("/v1/connectors/{}/typing", pair.connector);
-    pair.tenant.client.post(&path, &json!({"chat": pair.theirs, "typing": "composing"}))?.expect(200)?;
+    pair.tenant.client.post(&path, &json!({"chat": pair.theirs, "state": "composing"}))?.expect(204)?;
     stage.whatsapp.wait(composing(2))?;
     Ok(())
 }

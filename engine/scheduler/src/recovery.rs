@@ -51,9 +51,10 @@ pub(crate) async fn recover(context: &Context, only: Option<ConnectorIndex>) -> 
                 due_at: stored.state.due_at,
                 first_due: stored.message.created_at,
             };
-            let ending = if store.receipts(stored.message.key)?.prove_sent() {
+            let receipts = store.receipts(stored.message.key)?;
+            let ending = if receipts.prove_sent() {
                 Metrics::add(&context.metrics.proven_sent, 1);
-                Ending::Outcome(SendOutcome::Accepted { provider_id: None })
+                Ending::Outcome(SendOutcome::Accepted { provider_id: receipts.provider_id })
             } else {
                 Ending::Crash
             };

@@ -72,6 +72,8 @@ impl Reached {
 /// All that was reported of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Receipts {
+    /// The channel's id for the message: known from here where the outcome of its attempt was lost.
+    pub provider_id: Option<String>,
     /// The first of each step by anyone.
     pub first: Reached,
     /// In a group, each member's own.

@@ -347,6 +347,9 @@ impl<'a> Gather<'a> {
             .filter(|member| receipts.members.len() < MEMBERS || receipts.members.contains_key(*member));
         let (reached, failed) = (receipts.first.delivered_at.is_some(), receipts.failed.is_some());
         let new = receipts.note(member, kind, at, reason.as_deref());
+        if new {
+            receipts.provider_id = Some(provider_id.clone());
+        }
         reported.changed |= new;
         let says = reported.stored.message.content.options.act == Act::Say;
         let state = reported.state.as_ref().unwrap_or(&reported.stored.state);

@@ -9,6 +9,7 @@ use pombo_domain::ids::render_seed;
 use pombo_domain::model::attachment::Attachment;
 use pombo_domain::model::contact::ContactType;
 use pombo_domain::model::delivery::Delivery;
+use pombo_domain::model::Receipts;
 use pombo_domain::model::message::{
     Act, Message, MessageOptions, MessageState, NewMessage, Position, Reason, StoredMessage,
 };
@@ -58,7 +59,7 @@ struct Prepared {
     has_subject: bool,
     unreachable: Option<String>,
     /// Receipts show that the channel has it: an earlier attempt reached it after all.
-    proven: bool,
+    proven: Option<SendOutcome>,
 }
 
 /// Claims `candidates`; see the module.
@@ -95,8 +96,10 @@ pub(super) async fn claim(
             continue;
         }
         // Where an earlier attempt ended in doubt, a receipt may have come since: then it was sent, and is not sent again.
-        if stored.state.attempts > 0 && store.receipts(stored.message.key).is_ok_and(|receipts| receipts.prove_sent()) {
-            prepared.push(Prepared { candidate, stored, has_subject: false, unreachable: None, proven: true });
+        let earlier = if stored.state.attempts > 0 { store.receipts(stored.message.key).ok() } else { None };
+        if let Some(receipts) = earlier.filter(Receipts::prove_sent) {
+            let proven = Some(SendOutcome::Accepted { provider_id: receipts.provider_id });
+            prepared.push(Prepared { candidate, stored, has_subject: false, unreachable: None, proven });
             continue;
         }
         let content = &stored.message.content;
@@ -144,7 +147,7 @@ pub(super) async fn claim(
             }
             jobs.push(RenderJob { template: templates.text(&content.text), seed, variables });
         }
-        prepared.push(Prepared { candidate, stored, has_subject, unreachable, proven: false });
+        prepared.push(Prepared { candidate, stored, has_subject, unreachable, proven: None });
     }
 
     let mut texts = if jobs.is_empty() { Vec::new() } else { context.ports.renderer.render(jobs).await }.into_iter();
@@ -153,7 +156,7 @@ pub(super) async fn claim(
     let mut entries: Vec<(ReadyEntry, Option<Result<Attachment, OutboundError>>)> = Vec::with_capacity(prepared.len());
     for Prepared { mut candidate, stored, has_subject, unreachable, proven } in prepared {
         let rendered = match unreachable {
-            _ if proven => Err(Ending::Outcome(SendOutcome::Accepted { provider_id: None })),
+            _ if let Some(outcome) = proven => Err(Ending::Outcome(outcome)),
             None if !Acting::of(&stored.message.content.options.act).is_rendered() => {
                 Ok((stored.message.content.text.clone(), None))
             }

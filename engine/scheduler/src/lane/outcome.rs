@@ -132,7 +132,7 @@ fn prove(context: &Context, follows: &mut [Follows], now: Timestamp) {
             }
         };
         if receipts.prove_sent()
-            && let Ok(state) = in_flight.state.sent(None, now)
+            && let Ok(state) = in_flight.state.sent(receipts.provider_id, now)
         {
             one.signal = in_flight.says.then_some(HealthSignal::Sent);
             one.update = update(in_flight, state);

@@ -154,6 +154,7 @@ pub(crate) struct Scheduler {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Sandbox {
     pub(crate) plugin_dir: String,
+    pub(crate) cache_dir: String,
     pub(crate) memory_mb: u64,
     pub(crate) cpu_deadline_ms: u64,
     pub(crate) host_call_timeout_seconds: u64,

@@ -36,9 +36,10 @@ use crate::demo::DemoMailbox;
 const MEBIBYTE: u64 = 1 << 20;
 
 /// The plugins that the binary carries.
-const EMBEDDED: [Embedded; 2] = [
+const EMBEDDED: [Embedded; 3] = [
     Embedded { name: "renderer", component: include_bytes!(env!("POMBO_PLUGIN_RENDERER")) },
     Embedded { name: "connector-email", component: include_bytes!(env!("POMBO_PLUGIN_CONNECTOR_EMAIL")) },
+    Embedded { name: "connector-whatsapp", component: include_bytes!(env!("POMBO_PLUGIN_CONNECTOR_WHATSAPP")) },
 ];
 
 /// Makes the data folder, for its owner only.
@@ -105,7 +106,10 @@ pub(super) async fn plugins(
         plain.push(mailbox.smtp().to_string());
     }
     let options = pombo_sandbox::Options {
-        cache_dir: config.in_data("cache").join("plugins"),
+        cache_dir: match settings.cache_dir.as_str() {
+            "" => config.in_data("cache").join("plugins"),
+            dir => dir.into(),
+        },
         plugin_dir: Some(settings.plugin_dir.as_str()).filter(|dir| !dir.is_empty()).map(Into::into),
         embedded: EMBEDDED.into(),
         grants: grants(&settings.grants)?,

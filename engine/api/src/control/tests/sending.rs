@@ -259,6 +259,7 @@ async fn a_message_shows_what_the_channel_reported() {
     assert_eq!(engine.get(&engine.a, &path).await.expect(200)["receipts"], json!({"members": []}));
     let reached = Reached { delivered_at: Some(Timestamp(0)), read_at: Some(Timestamp(1000)), played_at: None };
     let receipts = Receipts {
+        provider_id: Some("3EB0".to_owned()),
         first: reached,
         members: BTreeMap::from([("5511988887777".to_owned(), reached)]),
         failed: Some((Timestamp(2000), "463".to_owned())),

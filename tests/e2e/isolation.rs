@@ -86,12 +86,28 @@ fn absolute(base: &str, path: &str) -> String {
     if path.starts_with(base) { path.to_owned() } else { format!("{base}{path}") }
 }
 
+/// An address of nobody in particular.
+const SOMEBODY: &str = "5511999998888";
+
 fn body_for(path: &str) -> Value {
     match path {
         p if p.ends_with("/status") => json!({"active": false}),
         p if p.ends_with("/resolve") => json!({"outcome": "sent"}),
         p if p.ends_with("/pace") => json!({"delayMinMs": 1, "delayMaxMs": 2}),
         p if p.ends_with("/connectors/{id}") => json!({"name": "stolen"}),
+        p if p.ends_with("/groups") => json!({"subject": "stolen", "members": [SOMEBODY]}),
+        p if p.ends_with("/{group}") => json!({"subject": "stolen"}),
+        p if p.ends_with("/members") => json!({"add": [SOMEBODY]}),
+        p if p.ends_with("/lookup") => json!({"addresses": [SOMEBODY]}),
+        p if p.ends_with("/connectors/{id}/messages") => json!({"to": SOMEBODY, "text": "x"}),
+        p if p.ends_with("/connectors/{id}/reactions") => {
+            json!({"emoji": "👍", "chat": SOMEBODY, "message": {"providerId": "3EB0"}})
+        }
+        p if p.ends_with("/connectors/{id}/revoke") => json!({"chat": SOMEBODY, "message": {"providerId": "3EB0"}}),
+        p if p.ends_with("/reactions") => json!({"emoji": "👍"}),
+        p if p.ends_with("/edit") => json!({"text": "stolen"}),
+        p if p.ends_with("/read") => json!({"chat": SOMEBODY, "messages": [{"providerId": "3EB0"}]}),
+        p if p.ends_with("/typing") => json!({"chat": SOMEBODY, "state": "composing"}),
         _ => json!({}),
     }
 }
@@ -114,6 +130,11 @@ fn another_tenants_id_is_not_found_in_any_operation() -> Result<()> {
                 assert!(reply.status == 401 || reply.status == 403, "{reply:?}");
                 continue;
             }
+            if path.starts_with("/v1/plugins/") {
+                let reply = intruder.client.post(&path.replace("{name}", "connector-email"), &json!({}))?;
+                assert!(reply.status == 401 || reply.status == 403, "{reply:?}");
+                continue;
+            }
             let id = match path.as_str() {
                 p if p.contains("/whatsapp/") || p.contains("/connectors/") => &mine.connector,
                 p if p.contains("/messages/") => &mine.message,
@@ -124,7 +145,10 @@ fn another_tenants_id_is_not_found_in_any_operation() -> Result<()> {
                 p if p.contains("/media/") => &mine.media,
                 _ => anyhow::bail!("this test does not know {method} {path}: say whose id it takes"),
             };
-            let target = absolute(base, &path.replace("{id}", id).replace("{connectorId}", id));
+            let target = absolute(
+                base,
+                &path.replace("{id}", id).replace("{connectorId}", id).replace("{group}", "120363000000000000@g.us"),
+            );
             for client in [&intruder.client, &jwt] {
                 let request = client.request(&method, &target);
                 let request =

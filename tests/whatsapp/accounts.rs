@@ -37,7 +37,8 @@ fn numbers_of_two_tenants_do_not_mix() -> Result<()> {
             let (_, provider_id) = sent(tenant, &id)?;
             let got = whatsapp.wait(peer.message(&provider_id))?;
             assert_eq!(got.text, Some(format!("de {ours}")));
-            let answer = whatsapp.wait(peer.send_text(&format!("{ours}@s.whatsapp.net").parse()?, &format!("para {ours}")))?;
+            let answer =
+                whatsapp.wait(peer.send_text(&format!("{ours}@s.whatsapp.net").parse()?, &format!("para {ours}")))?;
             assert_eq!(events.message(&answer)?["text"], format!("para {ours}"));
             ids.insert(answer);
         }

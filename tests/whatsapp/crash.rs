@@ -52,9 +52,9 @@ fn messages_both_ways_survive_a_dozen_kills() -> Result<()> {
 
     // The person read every one once: resent ones carry the same id, and the client drops those.
     let mut read: HashMap<String, usize> = HashMap::new();
-    for message in whatsapp.wait(pair.peer.wait_for("all of them", |seen| {
-        (seen.received.len() >= OUT).then(|| seen.received.clone())
-    }))? {
+    for message in whatsapp
+        .wait(pair.peer.wait_for("all of them", |seen| (seen.received.len() >= OUT).then(|| seen.received.clone())))?
+    {
         *read.entry(message.text.unwrap_or_default()).or_default() += 1;
     }
     for n in 0..OUT {

@@ -99,7 +99,8 @@ fn a_number_without_whatsapp_fails_and_says_so() -> Result<()> {
     let id = pair.tenant.send_text(&pair.connector, &number(), "alguém aí?")?;
     let message = pair.tenant.wait_status(&id, &["FAILED"])?;
     ensure!(message.to_string().to_lowercase().contains("whatsapp"), "{message}");
-    let reply = pair.tenant.try_send(&json!({"connectorId": pair.connector, "to": "ana@example.com", "message": "x"}))?;
+    let reply =
+        pair.tenant.try_send(&json!({"connectorId": pair.connector, "to": "ana@example.com", "message": "x"}))?;
     assert_eq!(reply.status, 400);
     Ok(())
 }

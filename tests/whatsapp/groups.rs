@@ -71,7 +71,8 @@ fn what_an_e_mail_connector_cannot_do_is_said() -> Result<()> {
         let reply = tenant.client.get(&format!("/v1/connectors/{connector}/{path}"))?;
         ensure!((200..500).contains(&reply.status), "{path}: {reply:?}");
     }
-    let reply = tenant.client.post(&format!("/v1/connectors/{connector}/groups"), &json!({"subject": "x", "members": []}))?;
+    let reply =
+        tenant.client.post(&format!("/v1/connectors/{connector}/groups"), &json!({"subject": "x", "members": []}))?;
     ensure!((400..500).contains(&reply.status), "{reply:?}");
     ensure!(reply.text().contains("unsupported") || reply.text().contains("not offer"), "{reply:?}");
     Ok(())

@@ -37,9 +37,12 @@ fn every_sort_goes_out_as_what_it_is() -> Result<()> {
             body["text"] = json!(format!("legenda de {name}"));
         }
         pair.send(&body)?;
-        let got = stage.whatsapp.wait(pair.peer.wait_for(name, |seen| {
-            seen.received.iter().find(|m| m.kind == kind && m.media.is_some()).cloned()
-        }))?;
+        let got =
+            stage
+                .whatsapp
+                .wait(pair.peer.wait_for(name, |seen| {
+                    seen.received.iter().find(|m| m.kind == kind && m.media.is_some()).cloned()
+                }))?;
         assert_eq!(got.media, Some(Media::Bytes { sha256: sha256(&content), size: content.len() }), "{name}");
         if body["text"].is_string() {
             assert_eq!(got.text.as_deref(), body["text"].as_str(), "{name}");
@@ -73,7 +76,8 @@ fn sizes_from_a_kilobyte_to_fifty_megabytes_go_both_ways() -> Result<()> {
             Some("ready") => got["attachment"]["file"].clone(),
             _ => events.expect("the file", |e| {
                 e["type"] == "message.media" && e["data"]["providerId"] == id.as_str() && e["data"]["state"] == "ready"
-            })?["data"]["file"].clone(),
+            })?["data"]["file"]
+                .clone(),
         };
         let url = text_of(&file, "url")?;
         let path = url.find("/v1/").map(|at| &url[at..]).context("a link into the API")?;
@@ -93,7 +97,8 @@ fn an_expired_file_is_asked_for_again() -> Result<()> {
     let chat = format!("{}@s.whatsapp.net", pair.ours).parse()?;
     whatsapp.admin("/faults", &json!({"kind": "failMedia", "downloads": 1, "status": 410}))?;
     let content = noise(9_000, 77);
-    let id = whatsapp.wait(pair.peer.send_media(&chat, content.clone(), Attachment::Image { caption: Some("olha") }))?;
+    let id =
+        whatsapp.wait(pair.peer.send_media(&chat, content.clone(), Attachment::Image { caption: Some("olha") }))?;
     assert_eq!(events.message(&id)?["attachment"]["caption"], "olha");
     let ready = events.expect("the file", |e| {
         e["type"] == "message.media" && e["data"]["providerId"] == id.as_str() && e["data"]["state"] == "ready"

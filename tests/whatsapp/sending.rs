@@ -53,9 +53,8 @@ fn replies_mentions_reactions_edits_and_deletions_arrive() -> Result<()> {
         assert_eq!(got.target.as_deref(), Some(first_provider.as_str()));
     }
     act("edit", json!({"text": "corrigida"}))?;
-    let got = whatsapp.wait(
-        pair.peer.wait_for("the edit", |seen| seen.received.iter().find(|m| m.kind == Kind::Edit).cloned()),
-    )?;
+    let got = whatsapp
+        .wait(pair.peer.wait_for("the edit", |seen| seen.received.iter().find(|m| m.kind == Kind::Edit).cloned()))?;
     assert_eq!((got.text.as_deref(), got.target.as_deref()), (Some("corrigida"), Some(first_provider.as_str())));
     act("revoke", json!({}))?;
     let got = whatsapp.wait(
@@ -71,7 +70,8 @@ fn reactions_and_read_marks_reach_who_wrote() -> Result<()> {
     let mut events = Events::from_now(&pair.tenant)?;
     let chat = format!("{}@s.whatsapp.net", pair.ours).parse().context("a chat")?;
     let id = stage.whatsapp.wait(pair.peer.send_text(&chat, "oi"))?;
-    let event = events.expect("the text", |e| e["data"]["providerId"] == id.as_str() && e["type"] == "message.received")?;
+    let event =
+        events.expect("the text", |e| e["data"]["providerId"] == id.as_str() && e["type"] == "message.received")?;
 
     let path = format!("/v1/connectors/{}/reactions", pair.connector);
     let body = json!({"emoji": "❤️", "message": {"event": event["cursor"]}});
@@ -83,7 +83,10 @@ fn reactions_and_read_marks_reach_who_wrote() -> Result<()> {
     assert_eq!((got.target.as_deref(), got.text.as_deref()), (Some(id.as_str()), Some("❤️")));
 
     let path = format!("/v1/connectors/{}/read", pair.connector);
-    pair.tenant.client.post(&path, &json!({"chat": pair.theirs, "messages": [{"event": event["cursor"]}]}))?.expect(204)?;
+    pair.tenant
+        .client
+        .post(&path, &json!({"chat": pair.theirs, "messages": [{"event": event["cursor"]}]}))?
+        .expect(204)?;
     stage.whatsapp.wait(pair.peer.receipt(&id, "read"))?;
     Ok(())
 }
@@ -92,12 +95,15 @@ fn reactions_and_read_marks_reach_who_wrote() -> Result<()> {
 fn typing_is_shown_before_a_text_and_on_demand() -> Result<()> {
     let (stage, pair) = pair()?;
     stage.whatsapp.wait(pair.peer.available())?;
-    let config = stage.whatsapp.config(&json!({"typing": {"enabled": true, "millisPerCharacter": 5, "maxMillis": 200}}));
+    let config =
+        stage.whatsapp.config(&json!({"typing": {"enabled": true, "millisPerCharacter": 5, "maxMillis": 200}}));
     let path = format!("/v1/connectors/{}", pair.connector);
     pair.tenant.client.patch(&path, &json!({"config": config}))?.expect(200)?;
     pombo_tests::whatsapp::connected(&pair.tenant, &pair.connector)?;
     let composing = |count: usize| {
-        pair.peer.wait_for("typing", move |seen| (seen.typing.iter().filter(|t| t.state == "composing").count() >= count).then_some(()))
+        pair.peer.wait_for("typing", move |seen| {
+            (seen.typing.iter().filter(|t| t.state == "composing").count() >= count).then_some(())
+        })
     };
     let (_, provider_id) = pair.send(&json!({"to": pair.theirs, "text": "escrevo antes de mandar"}))?;
     stage.whatsapp.wait(pair.peer.message(&provider_id))?;

@@ -59,7 +59,8 @@ fn losses_that_pass_are_no_logout() -> Result<()> {
     ];
     for fault in faults {
         stage.whatsapp.admin("/faults", &fault)?;
-        let (_, provider_id) = pair.send(&json!({"to": pair.theirs, "text": format!("depois de {}", fault["kind"])}))?;
+        let (_, provider_id) =
+            pair.send(&json!({"to": pair.theirs, "text": format!("depois de {}", fault["kind"])}))?;
         stage.whatsapp.wait(pair.peer.message(&provider_id))?;
         let state = session(&pair.tenant, &pair.connector, "CONNECTED")?;
         assert_eq!(state["account"]["address"], pair.ours, "{fault}");
@@ -114,7 +115,9 @@ fn the_plugin_says_what_it_is() -> Result<()> {
     let plugins = tenant.client.get("/v1/plugins")?.expect_json(200)?;
     let list = plugins.as_array().or_else(|| plugins["data"].as_array()).cloned().unwrap_or_default();
     let plugin = list.iter().find(|p| p["name"] == PLUGIN).ok_or_else(|| anyhow::anyhow!("not listed: {plugins}"))?;
-    for feature in ["groups", "reactions", "edit", "revoke", "reply", "mentions", "voice-notes", "typing", "inbound", "sessions"] {
+    for feature in
+        ["groups", "reactions", "edit", "revoke", "reply", "mentions", "voice-notes", "typing", "inbound", "sessions"]
+    {
         ensure!(plugin["features"].as_array().is_some_and(|f| f.contains(&json!(feature))), "{feature}: {plugin}");
     }
     Ok(())

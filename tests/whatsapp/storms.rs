@@ -34,9 +34,9 @@ fn a_storm_of_reconnects_loses_nothing_and_doubles_nothing() -> Result<()> {
     for id in &out {
         pair.tenant.wait_status_for(id, &["SENT"], Duration::from_secs(180))?;
     }
-    let read = whatsapp.wait(pair.peer.wait_for("all of them", |seen| {
-        (seen.received.len() >= out.len()).then(|| seen.received.clone())
-    }))?;
+    let read = whatsapp.wait(
+        pair.peer.wait_for("all of them", |seen| (seen.received.len() >= out.len()).then(|| seen.received.clone())),
+    )?;
     assert_eq!(read.len(), out.len(), "each once");
     for id in &back {
         events.message(id)?;
@@ -62,7 +62,8 @@ fn a_server_that_goes_away_is_waited_for() -> Result<()> {
     whatsapp.restart(|| {
         for (index, (connector, _)) in numbers.iter().enumerate() {
             let to = &numbers[(index + 1) % numbers.len()].1;
-            let queued: Value = tenant.send(&json!({"connectorId": connector, "to": to, "message": "enquanto fora"}))?;
+            let queued: Value =
+                tenant.send(&json!({"connectorId": connector, "to": to, "message": "enquanto fora"}))?;
             ids.push(text_of(&queued, "id")?);
         }
         Ok(())
@@ -75,8 +76,12 @@ fn a_server_that_goes_away_is_waited_for() -> Result<()> {
     }
     let mut events = Events::all(&tenant);
     events.expect("the last one", |e| e["type"] == "message.received")?;
-    let distinct: std::collections::HashSet<&str> =
-        events.drain()?.iter().filter(|e| e["type"] == "message.received").filter_map(|e| e["data"]["providerId"].as_str()).collect();
+    let distinct: std::collections::HashSet<&str> = events
+        .drain()?
+        .iter()
+        .filter(|e| e["type"] == "message.received")
+        .filter_map(|e| e["data"]["providerId"].as_str())
+        .collect();
     ensure!(distinct.len() <= ids.len(), "{distinct:?}");
     Ok(())
 }

@@ -41,9 +41,9 @@ fn a_swap_under_load_loses_nothing_and_doubles_nothing() -> Result<()> {
     for id in &out {
         pair.tenant.wait_status_for(id, &["SENT"], Duration::from_secs(120))?;
     }
-    let read = whatsapp.wait(pair.peer.wait_for("all of them", |seen| {
-        (seen.received.len() >= out.len()).then_some(seen.received.len())
-    }))?;
+    let read = whatsapp.wait(
+        pair.peer.wait_for("all of them", |seen| (seen.received.len() >= out.len()).then_some(seen.received.len())),
+    )?;
     assert_eq!(read, out.len(), "each once");
     for id in &back {
         events.message(id)?;

@@ -145,7 +145,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let spent = processor() - before;
     println!("plugin           {name}");
     println!("instances        {count}, started in {started:.1?}");
-    println!("resident         {empty} kB before, {full} kB after: {} kB an instance", (full - empty) / u64::from(count));
+    println!(
+        "resident         {empty} kB before, {full} kB after: {} kB an instance",
+        (full - empty) / u64::from(count)
+    );
     println!("address space    {} GiB", status("VmSize") >> 20);
     println!("idle processor   {spent} ms in {idle:?}: {:.2} % of one", spent as f64 / idle.as_millis() as f64 * 100.0);
     sandbox.shutdown(Duration::from_secs(5)).await;

@@ -188,7 +188,9 @@ fn embedded_only(name: &str, file: Option<&Path>) -> String {
         Some(file) => {
             format!("the plugin {name:?} is the binary's own; put its newer version at {} first", file.display())
         }
-        None => format!("the plugin {name:?} is the binary's own, and no folder of plugins is set (sandbox.plugin_dir)"),
+        None => {
+            format!("the plugin {name:?} is the binary's own, and no folder of plugins is set (sandbox.plugin_dir)")
+        }
     }
 }
 

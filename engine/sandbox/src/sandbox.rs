@@ -101,8 +101,7 @@ impl Sandbox {
             smtp_plain_hosts: options.smtp_plain_hosts.clone(),
             limits: options.limits.clone(),
         });
-        let cache =
-            Cache::open(&options.cache_dir, &engine).map_err(|e| Error::Cache(options.cache_dir.clone(), e))?;
+        let cache = Cache::open(&options.cache_dir, &engine).map_err(|e| Error::Cache(options.cache_dir.clone(), e))?;
         let registry = Registry::load(&engine, cache, &options, &services)
             .await
             .map_err(|(name, reason)| Error::Plugin { name, reason })?;

@@ -217,9 +217,7 @@ macro_rules! export_connector {
                 async fn send(message: sdk::Outgoing) -> sdk::Outcome {
                     sdk::__send(&SLOT, message).await
                 }
-                async fn operate(
-                    operation: sdk::Operation,
-                ) -> ::std::result::Result<sdk::Answer, sdk::OperationError> {
+                async fn operate(operation: sdk::Operation) -> ::std::result::Result<sdk::Answer, sdk::OperationError> {
                     sdk::__operate(&SLOT, operation).await
                 }
                 async fn stop() {

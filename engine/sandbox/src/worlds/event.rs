@@ -2,9 +2,7 @@
 
 use pombo_domain::Timestamp;
 use pombo_domain::model::event::GroupStep;
-use pombo_domain::model::{
-    Attachment, Inbound, InboundAttachment, InboundContent, MediaKind, MediaState, ReceiptKind,
-};
+use pombo_domain::model::{Attachment, Inbound, InboundAttachment, InboundContent, MediaKind, MediaState, ReceiptKind};
 use pombo_domain::ports::{Account, ChannelEvent, SessionState};
 use uuid::Uuid;
 
@@ -77,8 +75,8 @@ fn instant(field: &str, millis: u64) -> Checked<Timestamp> {
 }
 
 fn other((kind, json): (String, String)) -> Checked<(String, String)> {
-    let is_kind =
-        (1..=KIND_BYTES).contains(&kind.len()) && kind.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let is_kind = (1..=KIND_BYTES).contains(&kind.len())
+        && kind.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     if !is_kind {
         return Err(format!("other: the kind must be 1 to {KIND_BYTES} letters, digits, dashes, dots and underlines"));
     }

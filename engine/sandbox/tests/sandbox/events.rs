@@ -106,9 +106,7 @@ async fn a_commits_writes_count_for_the_quota() {
     let wish = Wish::default();
     let limits = Limits { kv_bytes: 10_000, ..wish.limits.clone() };
     let world = probe(Wish { limits, ..wish }).await;
-    let commit = |key: &str, size: usize| {
-        json!({"do": "commit", "events": [{"kind": "text", "id": "m1"}], "keys": [key], "size": size})
-    };
+    let commit = |key: &str, size: usize| json!({"do": "commit", "events": [{"kind": "text", "id": "m1"}], "keys": [key], "size": size});
     world.told_to(1, commit("small", 100)).await.expect("fits");
     let refused = world.told_to(1, commit("large", 20_000)).await.expect_err("is too large");
     assert!(refused.contains("Quota"), "{refused}");

@@ -113,7 +113,10 @@ async fn an_exchange_keeps_to_what_it_announced() {
 async fn frames_go_both_ways_up_to_some_megabytes() {
     let world = probe(Wish::default()).await;
     let url = websocket(Manner::Echo).await;
-    world.told_to(1, json!({"do": "open", "url": url, "headers": {"origin": "https://a.example"}})).await.expect("opens");
+    world
+        .told_to(1, json!({"do": "open", "url": url, "headers": {"origin": "https://a.example"}}))
+        .await
+        .expect("opens");
     for (size, count) in [(0, 1), (125, 3), (70_000, 20), (3 << 20, 2)] {
         let task = json!({"do": "ws", "size": size, "count": count});
         assert_eq!(world.told_to(1, task).await.as_deref(), Ok("echoed"), "{size} bytes");

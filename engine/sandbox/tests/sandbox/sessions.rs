@@ -52,9 +52,12 @@ async fn a_session_is_told_with_its_account_and_can_be_waited_for() {
     let pace = description.pace.expect("declared");
     assert_eq!((pace.delay_max_ms, pace.daily_cap, pace.max_in_flight), (200, Some(7), 64));
     assert!(pace.health.is_some() && pace.warm_up.is_some_and(|w| w.days == [1, 2] && w.until == 5));
-    assert!(description.needs_session && ["sessions", "lookup", "voice-notes"].iter().all(|f| {
-        description.features.iter().any(|offered| offered == f)
-    }));
+    assert!(
+        description.needs_session
+            && ["sessions", "lookup", "voice-notes"]
+                .iter()
+                .all(|f| { description.features.iter().any(|offered| offered == f) })
+    );
     world.sandbox.stop(ONE).await;
     assert_eq!((world.sandbox.session(ONE), world.sandbox.account(ONE)), (SessionState::Stopped, None));
     assert_eq!(world.told.of(1).last(), Some(&SessionState::Stopped));
@@ -118,7 +121,10 @@ async fn an_operation_that_is_slow_costs_no_session_and_one_that_hangs_does() {
     assert!(matches!(lookup("slow").await, Err(OperationError::Unknown(_))));
     assert_eq!(number(&world, "logins").await, 1);
     assert!(matches!(lookup("hang").await, Err(OperationError::Unknown(_))));
-    world.told.until(1, |s| s.iter().any(|s| matches!(s, SessionState::Failing(why) if why.contains("operation")))).await;
+    world
+        .told
+        .until(1, |s| s.iter().any(|s| matches!(s, SessionState::Failing(why) if why.contains("operation"))))
+        .await;
     // A message that comes now waits for the session.
     assert!(matches!(world.send(1, "x").await, SendOutcome::Accepted { .. }));
     assert_eq!(number(&world, "logins").await, 2);
@@ -148,7 +154,8 @@ async fn a_new_specification_waits_for_the_old_session_and_messages_wait_for_the
     for turn in 0..3 {
         let before = join_all((0..100).map(|_| world.told_to(1, json!({"do": "wait", "millis": 100}))));
         let swap = async {
-            let specification = spec(1, "hostile-probe", config(json!({"stopMillis": 200, "loginMillis": 200, "n": turn})));
+            let specification =
+                spec(1, "hostile-probe", config(json!({"stopMillis": 200, "loginMillis": 200, "n": turn})));
             world.sandbox.start(specification).await.expect("starts");
             join_all((0..100).map(|_| world.told_to(1, json!({"do": "echo"})))).await
         };

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use pombo_domain::MessageKey;
 use pombo_domain::Timestamp;
 use pombo_domain::ids::render_seed;
+use pombo_domain::model::Receipts;
 use pombo_domain::model::attachment::Attachment;
 use pombo_domain::model::contact::ContactType;
 use pombo_domain::model::delivery::Delivery;
-use pombo_domain::model::Receipts;
 use pombo_domain::model::message::{
     Act, Message, MessageOptions, MessageState, NewMessage, Position, Reason, StoredMessage,
 };

@@ -95,7 +95,8 @@ async fn with_store(
     }
     let scheduler = parts::scheduler(config, &root, &store, &outside, &plugins, &commands).await?;
     sessions.open(scheduler.intake())?;
-    let forgetting = retention::run(store.clone(), Arc::new(SystemClock), config.events.retention_days, draining.clone());
+    let forgetting =
+        retention::run(store.clone(), Arc::new(SystemClock), config.events.retention_days, draining.clone());
     let forgetting = tokio::spawn(forgetting);
     let (imports, importing) = ImportWorker::start(commands.clone(), parts::import_options(config), draining.clone())
         .await

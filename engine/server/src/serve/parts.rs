@@ -305,6 +305,8 @@ fn connect_to(entries: &[String]) -> anyhow::Result<BTreeMap<String, SocketAddr>
         let (name, address) = entry.split_once('=')?;
         Some((name.trim().to_ascii_lowercase(), address.trim().parse().ok()?))
     };
-    let wrong = |entry: &String| format!("sandbox.connect_to: {entry:?} is not name=address:port, e.g. mail.example=10.0.0.5:465");
+    let wrong = |entry: &String| {
+        format!("sandbox.connect_to: {entry:?} is not name=address:port, e.g. mail.example=10.0.0.5:465")
+    };
     entries.iter().map(|entry| read(entry).with_context(|| wrong(entry))).collect()
 }

@@ -246,10 +246,15 @@ async fn websocket_echo(probe: &Probe, task: &Value) -> Done {
         socket.send(websocket::Frame::Binary(sent.clone())).await.map_err(shown)?;
         match socket.recv().await.map_err(shown)? {
             websocket::Frame::Binary(bytes) if bytes == sent => {}
-            other => return Err(format!("not what was sent: {} bytes", match other {
-                websocket::Frame::Binary(bytes) => bytes.len(),
-                websocket::Frame::Text(text) => text.len(),
-            })),
+            other => {
+                return Err(format!(
+                    "not what was sent: {} bytes",
+                    match other {
+                        websocket::Frame::Binary(bytes) => bytes.len(),
+                        websocket::Frame::Text(text) => text.len(),
+                    }
+                ));
+            }
         }
     }
     Ok("echoed".to_owned())

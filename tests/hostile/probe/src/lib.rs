@@ -15,7 +15,8 @@ use serde_json::Value;
 /// Tests write another letter over these to have another version of the plugin.
 const VERSION: &str = "1.0.0+aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
-const SCHEMA: &str = r#"{"type":"object","required":["host"],"properties":{"host":{"type":"string"},"secret":{"type":"string"}}}"#;
+const SCHEMA: &str =
+    r#"{"type":"object","required":["host"],"properties":{"host":{"type":"string"},"secret":{"type":"string"}}}"#;
 
 /// The plugin.
 #[derive(Debug)]
@@ -153,7 +154,9 @@ impl Connector for Probe {
                 Ok(Answer::Done)
             }
             Operation::Lookup(asked) => match asked.first().map(String::as_str) {
-                Some("trap") => Ok(Answer::Lookup(vec![asked[1..][asked.len()].clone()].into_iter().map(found).collect())),
+                Some("trap") => {
+                    Ok(Answer::Lookup(vec![asked[1..][asked.len()].clone()].into_iter().map(found).collect()))
+                }
                 Some("hang") => {
                     clock::sleep(std::time::Duration::from_secs(3600)).await;
                     Ok(Answer::Done)

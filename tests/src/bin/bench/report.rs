@@ -102,7 +102,10 @@ impl Report {
         }
         let path = target().join("bench.json");
         // What the other program measured stays.
-        if let Ok(Value::Object(before)) = std::fs::read_to_string(&path).map_err(anyhow::Error::from).and_then(|text| Ok(serde_json::from_str(&text)?)) {
+        if let Ok(Value::Object(before)) = std::fs::read_to_string(&path)
+            .map_err(anyhow::Error::from)
+            .and_then(|text| Ok(serde_json::from_str(&text)?))
+        {
             self.figures.extend(before.into_iter().filter(|(name, _)| name.starts_with("whatsapp_")));
         }
         std::fs::write(&path, serde_json::to_string_pretty(&Value::Object(self.figures))? + "\n")?;

@@ -39,7 +39,11 @@ pub(crate) fn run(count: usize, minutes: u64) -> Result<()> {
         }
         if samples.len() < start.elapsed().as_secs() as usize / 15 {
             samples.push(resident_mb(&fleet.server)?);
-            println!("{:>5} s  {sent} messages  {drops} drops  {:.1} MB", start.elapsed().as_secs(), samples[samples.len() - 1]);
+            println!(
+                "{:>5} s  {sent} messages  {drops} drops  {:.1} MB",
+                start.elapsed().as_secs(),
+                samples[samples.len() - 1]
+            );
         }
         let due = Duration::from_secs_f64(sent as f64 / RATE);
         if let Some(early) = due.checked_sub(start.elapsed()) {

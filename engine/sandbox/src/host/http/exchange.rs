@@ -154,11 +154,8 @@ async fn finish(stage: &mut Stage) -> Result<http::ResponseHead, Error> {
     if let Some(size) = content_length.filter(|size| *size > EXCHANGE_BYTES) {
         return Err(Error::TooLarge(size));
     }
-    let said = http::ResponseHead {
-        status: response.status().as_u16(),
-        headers: headers_of(&response),
-        content_length,
-    };
+    let said =
+        http::ResponseHead { status: response.status().as_u16(), headers: headers_of(&response), content_length };
     *stage = Stage::Reading { response, rest: Bytes::new(), left: EXCHANGE_BYTES };
     Ok(said)
 }

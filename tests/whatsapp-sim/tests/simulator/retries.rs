@@ -1,32 +1,35 @@
 //! Messages that cannot be decrypted are asked for again, and the right one is read in the end.
 
 use pombo_whatsapp_sim::faults::{MessageFault, Target};
-use pombo_whatsapp_sim::phone;
+use pombo_whatsapp_sim::peer::Peer;
+use pombo_whatsapp_sim::{Simulator, phone};
 
 use crate::stage::{ANA, BIA, pair, stage, two};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_damaged_message_is_asked_for_again_and_read_once() {
-    let (simulator, ana, bia) = two().await;
-    // Once before there is a session, once within it.
-    for text in ["primeira", "segunda"] {
-        simulator.world().faults.on_messages(Target::Account(ANA.to_owned()), MessageFault::Garble, 1);
-        let id = ana.send_text(&bia.jid(), text).await.expect("sent");
-        assert_eq!(bia.message(&id).await.expect("received in the end").text.as_deref(), Some(text));
-        assert_eq!(bia.received().iter().filter(|m| m.id == id).count(), 1);
-        // Her phone asked too: what it gets must not be struck by the next round's fault.
-        let phone = bia.jid().to_string();
-        ana.wait_for("the phone's receipt", |e| {
-            e.receipts.iter().any(|r| r.id == id && r.from == phone && r.kind != "retry").then_some(())
-        })
-        .await
-        .expect("the phone has it in the end");
-        let relayed = simulator.world().relayed();
-        let entry = relayed.iter().find(|m| m.id == id).expect("in the ledger");
-        assert!(entry.count > 1, "it was sent again");
-    }
+/// Sends a text that arrives damaged: the receiver asks again, and reads it once.
+async fn damaged(simulator: &Simulator, ana: &Peer, bia: &Peer, text: &str) {
+    simulator.world().faults.on_messages(Target::Account(ANA.to_owned()), MessageFault::Garble, 1);
+    let id = ana.send_text(&bia.jid(), text).await.expect("sent");
+    assert_eq!(bia.message(&id).await.expect("received in the end").text.as_deref(), Some(text));
+    assert_eq!(bia.received().iter().filter(|m| m.id == id).count(), 1);
+    let relayed = simulator.world().relayed();
+    assert!(relayed.iter().any(|m| m.id == id && m.count > 1), "it was sent again");
     let id = bia.send_text(&ana.jid(), "resposta").await.expect("sent");
     assert_eq!(ana.message(&id).await.expect("received").text.as_deref(), Some("resposta"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_message_that_is_damaged_is_asked_for_again() {
+    let (simulator, ana, bia) = two().await;
+    damaged(&simulator, &ana, &bia, "primeira").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_damaged_within_a_session_is_asked_for_again() {
+    let (simulator, ana, bia) = two().await;
+    let id = ana.send_text(&bia.jid(), "primeira").await.expect("sent");
+    assert_eq!(bia.message(&id).await.expect("received").text.as_deref(), Some("primeira"));
+    damaged(&simulator, &ana, &bia, "segunda").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

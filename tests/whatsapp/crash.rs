@@ -34,7 +34,7 @@ fn messages_both_ways_survive_a_dozen_kills() -> Result<()> {
     let moments = noise(KILLS, 0xdead);
     let mut written = Vec::new();
     let seen = || pair.peer.seen(|seen| seen.received.len());
-    for kill in 0..KILLS {
+    for (kill, moment) in moments.into_iter().enumerate() {
         for n in 0..IN / KILLS {
             let text = format!("entrada {}", kill * (IN / KILLS) + n);
             written.push((whatsapp.wait(pair.peer.send_text(&chat, &text))?, text));
@@ -43,7 +43,7 @@ fn messages_both_ways_survive_a_dozen_kills() -> Result<()> {
         if before < OUT {
             until("the sending to go on", Duration::from_secs(60), || Ok((seen() > before).then_some(())))?;
         }
-        std::thread::sleep(Duration::from_millis(u64::from(moments[kill])));
+        std::thread::sleep(Duration::from_millis(u64::from(moment)));
         server.kill()?;
         server.launch().with_context(|| format!("after kill {kill}"))?;
         connected(&pair.tenant, &pair.connector)?;

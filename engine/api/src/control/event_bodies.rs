@@ -29,6 +29,7 @@ pub(super) struct EventOf<T: ParseFromJSON + ToJSON> {
 
 /// Something that happened on a connector; `type` says what its `data` is.
 #[derive(Union)]
+#[expect(clippy::large_enum_variant, reason = "most are messages, and each is written out at once")]
 #[oai(discriminator_name = "type", one_of = true)]
 pub(super) enum Event {
     /// A message was received.

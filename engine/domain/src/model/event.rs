@@ -41,6 +41,7 @@ pub struct Event {
 
 /// What happened. Stored: variants are only ever added, at the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "most events are messages: a box would cost each of them an allocation")]
 pub enum EventBody {
     /// A message was received.
     Message(Inbound),

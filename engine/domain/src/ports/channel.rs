@@ -406,6 +406,7 @@ pub enum OperationError {
 
 /// What a connector tells of its channel.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "most events are messages: a box would cost each of them an allocation")]
 pub enum ChannelEvent {
     /// A receipt of a message.
     Receipt {

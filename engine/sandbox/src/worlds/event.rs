@@ -24,6 +24,10 @@ const LAST_MILLIS: u64 = 253_402_300_799_999;
 
 /// An event, checked.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most are what the engine is to take: a box would cost each of them an allocation"
+)]
 pub(crate) enum Told {
     /// How the session stands.
     State(SessionState, Option<Account>),

@@ -166,12 +166,15 @@ pub(crate) enum Taking {
     Hanging,
 }
 
+/// What one call of the plugin's handed over.
+type Taken = (Vec<ChannelEvent>, Vec<KvWrite>);
+
 /// What was told of sessions and of the channel, and a way to wait for it.
 #[derive(Clone)]
 pub(crate) struct Told {
     states: Arc<watch::Sender<Vec<(ConnectorIndex, SessionState)>>>,
     /// With the writes that came with each.
-    pub(crate) taken: Arc<watch::Sender<Vec<(Vec<ChannelEvent>, Vec<KvWrite>)>>>,
+    pub(crate) taken: Arc<watch::Sender<Vec<Taken>>>,
     pub(crate) taking: Arc<Mutex<Taking>>,
     kv: Arc<MemoryKv>,
 }

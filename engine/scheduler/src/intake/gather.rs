@@ -2,6 +2,7 @@
 //!
 //! What was read is kept for the batch, so that a second event about the same message or contact builds on the first.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use pombo_domain::model::connector::Connector;
@@ -322,9 +323,9 @@ impl<'a> Gather<'a> {
             _ => return Ok(None),
         };
         let key = stored.message.key;
-        if !self.reported.contains_key(&key) {
+        if let Entry::Vacant(entry) = self.reported.entry(key) {
             let receipts = store.receipts(key)?;
-            self.reported.insert(key, Reported { stored, state: None, receipts, changed: false });
+            entry.insert(Reported { stored, state: None, receipts, changed: false });
         }
         Ok(Some(key))
     }

@@ -139,7 +139,6 @@ async fn for_group(
         sender_key_distribution_message: MessageField::some(wa::message::SenderKeyDistributionMessage {
             group_id: Some(group.to_string()),
             axolotl_sender_key_distribution_message: Some(distribution.serialized().to_vec()),
-            ..Default::default()
         }),
         ..Default::default()
     });

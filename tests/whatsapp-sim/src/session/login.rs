@@ -8,6 +8,7 @@ use super::{SessionHandle, conflict, presence};
 use crate::world::{DeviceId, World, now};
 
 /// Decides about a login; a refusal is the `<failure>` to send.
+#[expect(clippy::result_large_err, reason = "one a connection, and the refusal is what is sent")]
 pub(super) fn admit(world: &World, username: &str, device: u16, noise_key: &[u8; 32]) -> Result<DeviceId, Node> {
     if let Some(reason) = world.faults.refuses_logins() {
         return Err(failure(reason));

@@ -67,6 +67,7 @@ impl ServerIdentity {
 }
 
 /// What a client's first message turned out to be.
+#[expect(clippy::large_enum_variant, reason = "one a connection, gone at once")]
 pub enum ClientHello {
     /// IK, and it could be read: the connection is there once `reply` is sent.
     Complete {

@@ -4,7 +4,7 @@ use pombo_whatsapp_sim::faults::{MessageFault, Target};
 use pombo_whatsapp_sim::peer::Peer;
 use pombo_whatsapp_sim::{Simulator, phone};
 
-use crate::stage::{ANA, BIA, pair, stage, two};
+use crate::stage::{ANA, two};
 
 /// Sends a text that arrives damaged: the receiver asks again, and reads it once.
 async fn damaged(simulator: &Simulator, ana: &Peer, bia: &Peer, text: &str) {
@@ -30,20 +30,6 @@ async fn a_message_damaged_within_a_session_is_asked_for_again() {
     let id = ana.send_text(&bia.jid(), "primeira").await.expect("sent");
     assert_eq!(bia.message(&id).await.expect("received").text.as_deref(), Some("primeira"));
     damaged(&simulator, &ana, &bia, "segunda").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_phone_asks_again_too() {
-    let simulator = stage(&[ANA, BIA]).await;
-    let ana = pair(&simulator, ANA).await;
-    simulator.world().faults.on_messages(Target::Account(ANA.to_owned()), MessageFault::Garble, 1);
-    let to = simulator.world().account_by_phone(BIA).expect("registered").jid();
-    let id = ana.send_text(&to, "para o telefone").await.expect("sent");
-    ana.receipt(&id, "delivery").await.expect("the phone has it in the end");
-    let inbox = phone::inbox(simulator.world(), BIA).expect("a phone");
-    let texts: Vec<_> = inbox.iter().map(|m| (m.text.as_deref(), m.copies)).collect();
-    assert_eq!(texts, [(Some("para o telefone"), 1)]);
-    assert_eq!(phone::with_seen(simulator.world(), BIA, |seen| seen.failures().len()).expect("a phone"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -327,6 +327,20 @@ describe("http", () => {
     });
   });
 
+  test("gives no secret to whoever writes its name", () => {
+    const chat = script(automation({
+      secretFields: ["token"],
+      wants: { hosts: ["=api.example.org"] },
+      onMessage(turn, { text }) {
+        turn.http.send({ url: "https://api.example.org/", body: { text } });
+        turn.http.send({ url: "https://api.example.org/", body: "token={{secret:token}}" });
+      },
+    }), { config, http: () => ({}) });
+    chat.says("{{secret:token}}");
+    expect(chat.requests.map(({ body }) => body)).toEqual(['{"text":"{\\u007bsecret:token}}"}', "token=s3cret"]);
+    expect(JSON.parse(chat.requests[0]!.body as string)).toEqual({ text: "{{secret:token}}" });
+  });
+
   test("is refused elsewhere", () => {
     const chat = script(calling, { config, http: () => ({ body: "{}" }) });
     for (const url of ["https://evil.example/", "https://a.example.net/", "https://example.net:8443/", "https://shop.example/", "http://api.example.org/", "no url"]) {

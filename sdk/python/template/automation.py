@@ -18,7 +18,6 @@ class Greeter(Automation):
     def on_message(self, turn: Turn, message: Message) -> None:
         state, answer = turn.state, message.text.strip()
         if state["name"] is not None:
-            turn.cancel_timer("reminder")
             turn.reply(f"Good to hear from you, {state['name']}!")
         elif state["asked"] and answer:
             state["name"] = answer

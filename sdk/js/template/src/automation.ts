@@ -24,7 +24,6 @@ export default defineAutomation<Config, State>({
   onMessage(turn, message) {
     const { state } = turn;
     if (state.name !== null) {
-      turn.cancelTimer("reminder");
       turn.reply(`Good to hear from you, ${state.name}!`);
     } else if (state.asked && message.text.trim() !== "") {
       state.name = message.text.trim();

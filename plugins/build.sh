@@ -4,6 +4,7 @@
 #
 #   plugins/build.sh             all of them
 #   plugins/build.sh --no-tests  without the hostile ones
+#   plugins/build.sh NAME…       these alone
 #
 # Needs a Rust compiler for wasm32-unknown-unknown: rustup's target where it can be had, otherwise Debian's packages with the
 # standard library built from source. Says what it installs. Run again, it rebuilds only what changed.
@@ -16,14 +17,37 @@ out=${CARGO_TARGET_DIR:-$root/target}
 built=$out/wasm
 say() { echo "plugins: $*"; }
 
-connectors="connector-email connector-whatsapp noop"
+connectors="connector-email connector-whatsapp noop pipe"
 renderers="renderer"
+automations="integration-webhook integration-llm flow echo"
 hostile=""
-if [ "${1:-}" != "--no-tests" ]; then
+hostile_automations=""
+simulator=connector-whatsapp
+case ${1:-} in
+--no-tests) ;;
+"")
     for folder in "$root"/tests/hostile/*/Cargo.toml; do
-        hostile="$hostile hostile-$(basename "$(dirname "$folder")")"
+        case=$(basename "$(dirname "$folder")")
+        case $case in
+        automation-*) hostile_automations="$hostile_automations hostile-$case" ;;
+        *) hostile="$hostile hostile-$case" ;;
+        esac
     done
-fi
+    ;;
+*)
+    # chosen ALL: those of ALL that were asked for.
+    wanted=" $* "
+    chosen() { for name in $1; do case $wanted in *" $name "*) echo "$name" ;; esac; done; }
+    for name in "$@"; do
+        case " $connectors $renderers $automations " in
+        *" $name "*) ;;
+        *) echo "plugins: there is no plugin $name; there are: $connectors $renderers $automations" >&2 && exit 1 ;;
+        esac
+    done
+    connectors=$(chosen "$connectors") renderers=$(chosen "$renderers") automations=$(chosen "$automations")
+    simulator=$(chosen "$simulator")
+    ;;
+esac
 
 has_rustup_target() {
     command -v rustup >/dev/null 2>&1 && rustup target list --installed 2>/dev/null | grep -qx "$target"
@@ -72,22 +96,30 @@ build() {
     wasm_cargo build --quiet --locked --release --lib --target "$target" "$@"
 }
 
-say "compiling with the $compiler compiler"
-# In separate runs: cargo joins the SDK's features within one, and a plugin must carry one world only.
-build $(printf -- '-p %s ' $connectors $hostile)
-build $(printf -- '-p %s ' $renderers)
-(cd "$root" && cargo build --quiet --locked --release --workspace --bin pombo-componentize)
-
+# of_world NAMES: compiles guests of one world. In separate runs: cargo joins the SDK's features within one, and a plugin must
+# carry one world only.
+of_world() {
+    [ $# -eq 0 ] || build $(printf -- '-p %s ' "$@")
+}
 componentize() {
     "$out/release/pombo-componentize" "$built/$target/release/$(echo "$1" | tr - _).wasm" "$2"
 }
-for plugin in $connectors $renderers; do
+
+say "compiling with the $compiler compiler"
+of_world $connectors $hostile
+of_world $renderers
+of_world $automations $hostile_automations
+(cd "$root" && cargo build --quiet --locked --release --workspace --bin pombo-componentize)
+
+for plugin in $connectors $renderers $automations; do
     componentize "$plugin" "$out/plugins/$plugin.wasm"
 done
-# Last, because its module has the name of the one that is shipped. It shares every dependency below the handshake with it.
-build -p connector-whatsapp --features simulator
-componentize connector-whatsapp "$out/simulator/connector-whatsapp.wasm"
-for case in $hostile; do
+if [ -n "$simulator" ]; then
+    # Last, because its module has the name of the one that is shipped. It shares every dependency below the handshake with it.
+    build -p connector-whatsapp --features simulator
+    componentize connector-whatsapp "$out/simulator/connector-whatsapp.wasm"
+fi
+for case in $hostile $hostile_automations; do
     componentize "$case" "$out/hostile/${case#hostile-}.wasm"
 done
 say "ready in $out/plugins: $(cd "$out/plugins" && echo *.wasm)"

@@ -4,10 +4,12 @@
 //! Knows of the engine only what a user knows: the command line, the configuration file, and the documented APIs. Nothing here
 //! is asynchronous but the WhatsApp simulator, which is hidden behind blocking calls; what runs beside a test is a thread or a process, and a process ends with the test at the latest.
 
+pub mod automation;
 pub mod files;
 pub mod http;
 pub mod load;
 pub mod mail;
+pub mod pipe;
 pub mod process;
 pub mod server;
 pub mod tenant;

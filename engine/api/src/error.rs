@@ -30,12 +30,22 @@ pub struct Failure {
     pub cause: Option<String>,
     /// A stable word where the status alone does not tell enough.
     pub code: Option<&'static str>,
+    /// The conversation that it is about.
+    pub conversation_id: Option<uuid::Uuid>,
 }
 
 impl Failure {
     /// A failure of `status`.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), fields: Vec::new(), retry_after_ms: None, cause: None, code: None }
+        Self {
+            status,
+            message: message.into(),
+            fields: Vec::new(),
+            retry_after_ms: None,
+            cause: None,
+            code: None,
+            conversation_id: None,
+        }
     }
     /// 400.
     pub fn bad_request(message: impl Into<String>) -> Self {
@@ -98,6 +108,10 @@ impl From<Error> for Failure {
             ErrorCode::Invalid => StatusCode::BAD_REQUEST,
             ErrorCode::Unsupported => return named(StatusCode::BAD_REQUEST, "unsupported", error),
             ErrorCode::Disconnected => return named(StatusCode::CONFLICT, "disconnected", error),
+            ErrorCode::AutomationActive => {
+                let conversation_id = error.conversation;
+                return Self { conversation_id, ..named(StatusCode::CONFLICT, "AUTOMATION_ACTIVE", error) };
+            }
             ErrorCode::Refused => return named(StatusCode::CONFLICT, "refused", error),
             ErrorCode::OutcomeUnknown => return named(StatusCode::BAD_GATEWAY, "unknown_outcome", error),
             ErrorCode::ChannelFailed => return named(StatusCode::BAD_GATEWAY, "channel_failed", error),

@@ -6,7 +6,8 @@
 //! - [`auth`]: credentials in a request → whose they are. [`error`]: failures, and the statuses an operation declares.
 //!   [`facade`]: the endpoint around each facade (request id, JSON for every error, panics). [`body`]: bodies within limits.
 //!   [`json`]: JSON in and out by serde_json. [`fields`]: JSON fields that remember what is wrong with them. [`declared`],
-//!   [`document`]: what the OpenAPI documents say. [`media_links`]: signed links to files. [`qr`]: a text as a picture to scan.
+//!   [`document`]: what the OpenAPI documents say. [`media_links`]: signed links to files. [`hook_links`]: automations'
+//!   webhooks. [`qr`]: a text as a picture to scan.
 //! - [`app`]: puts the facades together, by path and by host. [`docs`]: the documentation page.
 //!
 //! Facades never import each other: a field renamed in one touches no other. This crate must not know how anything is stored,
@@ -22,6 +23,7 @@ pub mod document;
 pub mod error;
 pub mod facade;
 pub mod fields;
+pub mod hook_links;
 pub mod json;
 pub mod media_links;
 pub mod options;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use pombo_domain::commands::Commands;
 
 use crate::auth::Tokens;
+use crate::hook_links::HookLinks;
 use crate::media_links::MediaLinks;
 
 /// Settings of the HTTP side. No secret of it is ever printed.
@@ -61,6 +62,8 @@ pub struct ApiState {
     pub tokens: Tokens,
     /// Links to files.
     pub media_links: MediaLinks,
+    /// Automations' webhooks.
+    pub hook_links: HookLinks,
 }
 
 impl ApiState {
@@ -68,6 +71,7 @@ impl ApiState {
     pub fn new(commands: Commands, options: ApiOptions) -> Arc<Self> {
         let tokens = Tokens::new(&options.secret, options.token_lifetime);
         let media_links = MediaLinks::new(&options.secret, &options.public_url, options.media_link_lifetime);
-        Arc::new(Self { commands, options, tokens, media_links })
+        let hook_links = HookLinks::new(&options.secret, &options.public_url);
+        Arc::new(Self { commands, options, tokens, media_links, hook_links })
     }
 }

@@ -1,7 +1,7 @@
 //! Ports in memory for the handlers' tests: a store that keeps the port's promises as far as the facades can see them, two
 //! plugins, a renderer that knows `{{ name }}`, files in a temporary folder, a clock that stands.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use pombo_domain::commands::Commands;
-use pombo_domain::commands::Ports;
 use pombo_domain::commands::tenants::{UserRequest, hash_api_key};
+use pombo_domain::commands::{PluginPolicy, Ports};
 use pombo_domain::model::message::{ReadyOrder, Reason};
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
@@ -79,6 +80,9 @@ fn put<T, K: PartialEq>(list: &mut Vec<T>, item: T, key: impl Fn(&T) -> K) {
     }
 }
 
+/// Holds none: this facade knows no automations.
+impl AutomationStore for MemoryStore {}
+
 #[async_trait]
 impl Store for MemoryStore {
     async fn commit(&self, batch: Batch) -> StoreResult<Committed> {
@@ -141,7 +145,7 @@ impl Store for MemoryStore {
                 Change::ContactAlias { tenant, kind, alias, identifier } => {
                     data.aliases.insert((tenant, kind, alias), identifier);
                 }
-                Change::Delivery(_) | Change::Pace(..) | Change::Kv(..) => {}
+                Change::Delivery(_) | Change::Pace(..) | Change::Kv(..) | Change::Automation(_) => {}
             }
         }
         Ok(committed)
@@ -561,6 +565,55 @@ impl Connectors for FakePlugins {
     }
 }
 
+/// No uploaded plugins.
+struct NoPlugins;
+
+#[async_trait]
+impl PluginEngine for NoPlugins {
+    async fn inspect(&self, _: Bytes) -> Result<Inspected, Refusal> {
+        Err(Refusal::Busy)
+    }
+    async fn component(&self, _: &str) -> Option<Bytes> {
+        None
+    }
+    async fn forget(&self, _: &str) {}
+    async fn check_config(&self, _: &str, _: &Value) -> Result<(), Vec<pombo_domain::FieldProblem>> {
+        Ok(())
+    }
+    async fn call(&self, _: AutomationCall) -> CallResult {
+        let outcome = Err(CallFailure::NotCalled("there are no plugins".to_owned()));
+        CallResult { outcome, inputs: Vec::new(), cpu: Duration::ZERO, memory: 0 }
+    }
+    fn embedded(&self) -> Vec<Inspected> {
+        Vec::new()
+    }
+}
+
+impl PluginTelemetry for NoPlugins {
+    fn lines(&self, _: &str, _: Option<TenantIndex>, _: u64, _: usize) -> Vec<PluginLine> {
+        Vec::new()
+    }
+    fn follow(&self) -> Box<dyn LineWatch> {
+        Box::new(NoPlugins)
+    }
+    fn usage(&self, _: &str) -> BTreeMap<String, PluginUse> {
+        BTreeMap::new()
+    }
+    fn since(&self, _: &str, _: &str, _: &UseMark) -> rollout::VersionStats {
+        rollout::VersionStats::default()
+    }
+    fn mark(&self, _: &str, _: &str) -> UseMark {
+        UseMark::default()
+    }
+}
+
+#[async_trait]
+impl LineWatch for NoPlugins {
+    async fn written(&mut self, _: &str) -> bool {
+        false
+    }
+}
+
 struct PublicOnly;
 
 impl OutboundGuard for PublicOnly {
@@ -665,6 +718,9 @@ impl World {
             connectors: plugins.clone(),
             guard: Arc::new(PublicOnly),
             media: Arc::new(Folder(media.path().to_owned(), AtomicU64::new(1))),
+            plugins: Arc::new(NoPlugins),
+            telemetry: Arc::new(NoPlugins),
+            plugin_policy: PluginPolicy::default(),
         });
         let options = ApiOptions {
             public_url: "http://127.0.0.1:8080".to_owned(),

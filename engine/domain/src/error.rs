@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use uuid::Uuid;
+
 /// A use case's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -23,6 +25,8 @@ pub enum ErrorCode {
     TooLarge,
     /// Too many requests or attempts; `retry_after_ms` says when to come back.
     RateLimited,
+    /// An automation answers this conversation: pause it before sending by hand.
+    AutomationActive,
     /// The operation is not offered by this connector's plugin.
     Unsupported,
     /// The connector has no session now; nothing was done.
@@ -59,12 +63,14 @@ pub struct Error {
     pub fields: Vec<FieldProblem>,
     /// For [`ErrorCode::RateLimited`] and [`ErrorCode::Unavailable`]: when to try again, in milliseconds.
     pub retry_after_ms: Option<u64>,
+    /// For [`ErrorCode::AutomationActive`]: the conversation, by its public id.
+    pub conversation: Option<Uuid>,
 }
 
 impl Error {
     /// An error of `code` with a sentence for the caller.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), fields: Vec::new(), retry_after_ms: None }
+        Self { code, message: message.into(), fields: Vec::new(), retry_after_ms: None, conversation: None }
     }
     /// Bad input in one field.
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
@@ -73,7 +79,7 @@ impl Error {
     /// Bad input in several fields; the message joins them.
     pub fn invalid_fields(fields: Vec<FieldProblem>) -> Self {
         let message = fields.iter().map(|f| format!("{}: {}", f.field, f.message)).collect::<Vec<_>>().join("; ");
-        Self { code: ErrorCode::Invalid, message, fields, retry_after_ms: None }
+        Self { fields, ..Self::new(ErrorCode::Invalid, message) }
     }
     /// Nothing by that id, e.g. `not_found("Connector")`.
     pub fn not_found(what: &str) -> Self {

@@ -15,6 +15,24 @@ pub struct TenantIndex(pub u32);
 #[serde(transparent)]
 pub struct ConnectorIndex(pub u32);
 
+impl ConnectorIndex {
+    /// Stands where an event has no connector. Never given to one.
+    pub const NONE: Self = Self(0x00ff_ffff);
+}
+
+/// An automation's number inside this store. Drawn from the connectors' counter, so that no automation has a connector's number:
+/// both have a key/value store, and share its key space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AutomationIndex(pub u32);
+
+impl AutomationIndex {
+    /// Under which its key/value store is kept.
+    pub fn kv(self) -> ConnectorIndex {
+        ConnectorIndex(self.0)
+    }
+}
+
 /// Where a message lives: its tenant and its serial within the tenant (from 0, in the order of creation).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct MessageKey {

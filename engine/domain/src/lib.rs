@@ -16,5 +16,5 @@ pub mod ports;
 pub mod time;
 
 pub use error::{Error, ErrorCode, FieldProblem, Result};
-pub use ids::{ConnectorIndex, MessageKey, TenantIndex};
+pub use ids::{AutomationIndex, ConnectorIndex, MessageKey, TenantIndex};
 pub use time::Timestamp;

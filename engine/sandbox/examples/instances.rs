@@ -103,6 +103,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Options {
         cache_dir: folder.join("cache"),
         plugin_dir: Some(folder.join("plugins")),
+        plugins_dir: folder.join("uploads"),
+        compile_command: None,
         embedded: vec![Embedded { name: "renderer", component: Vec::leak(std::fs::read(renderer)?) }],
         grants: BTreeMap::new(),
         smtp_plain_hosts: Vec::new(),
@@ -120,7 +122,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         events: Arc::new(Nothing),
     };
     let sandbox = Sandbox::open(options, ports).await?;
-    let name = sandbox.plugins().first().map(|p| p.name.clone()).ok_or("the plugin was refused")?;
+    let name = Connectors::plugins(&sandbox).first().map(|p| p.name.clone()).ok_or("the plugin was refused")?;
     let (empty, begun) = (status("VmRSS"), Instant::now());
     for index in 1..=count {
         let spec = ConnectorSpec {

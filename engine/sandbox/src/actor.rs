@@ -13,12 +13,13 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use crate::bindings::types::{self, RunError};
-use crate::jobs::Queues;
+use crate::jobs::{self, Queues};
 use crate::limits::{OPERATIONS_AT_ONCE, REASON_BYTES, cut};
 use crate::pulse::Starved;
 use crate::state::store;
-use crate::stateless::{made, root};
+use crate::stateless::{CallError, made, root};
 use crate::supervisor::{Assignment, Control};
+use crate::tally::{Sending, Tally};
 use crate::worlds;
 
 /// How long `stop` and the end of `run` may take after the last send.
@@ -65,10 +66,16 @@ pub(crate) async fn serve(
 ) -> Ended {
     let Assignment { engine, plugin, services, context, .. } = assignment;
     let (mut store, pulse) = store(engine, plugin.name.clone(), services, Some(context.clone()));
+    let tally = Tally::new(&services.telemetry, context);
     let making = plugin.pre.instantiate_async(&mut store);
     let instance = match made(&pulse, services.limits.host_call, making).await {
         Ok(instance) => instance,
-        Err(error) => return Ended::Failed(error.to_string()),
+        Err(error) => {
+            if !matches!(error, CallError::NoInstance(_)) {
+                tally.failed("not-running");
+            }
+            return Ended::Failed(error.to_string());
+        }
     };
     let most = usize::from(plugin.description.max_in_flight);
     let needs_session = plugin.description.needs_session;
@@ -83,7 +90,10 @@ pub(crate) async fn serve(
             for _ in 0..3 {
                 tokio::select! {
                     biased;
-                    end = &mut run => return Ended::from(end),
+                    end = &mut run => {
+                        tally.run_ended(&end, needs_session);
+                        return Ended::from(end);
+                    }
                     () = tokio::task::yield_now() => {}
                 }
             }
@@ -104,7 +114,10 @@ pub(crate) async fn serve(
                 // A message for a session that broke a moment ago stays in the queue, unless nobody will open it again.
                 let waiting = line.waits_until().filter(|_| needs_session && !orders.stop);
                 tokio::select! {
-                    end = &mut run => return Ended::from(end),
+                    end = &mut run => {
+                        tally.run_ended(&end, needs_session);
+                        return Ended::from(end);
+                    }
                     Some(in_time) = sends.next(), if !sends.is_empty() => {
                         if !in_time {
                             overdue = Some("a send passed its deadline");
@@ -112,6 +125,7 @@ pub(crate) async fn serve(
                     }
                     Some(in_time) = operations.next(), if !operations.is_empty() => {
                         if !in_time {
+                            tally.failed("timeout");
                             overdue = Some("an operation did not end");
                         }
                     }
@@ -124,7 +138,8 @@ pub(crate) async fn serve(
                         None => sends_open = false,
                         Some(job) if needs_session && !line.is_connected() => job.refuse("no session"),
                         Some(job) => if let Some((message, reply)) = job.hand_over() {
-                            sends.push(Box::pin(send(limits.send, instance.call_send(accessor, message), reply)));
+                            let call = instance.call_send(accessor, message);
+                            sends.push(Box::pin(send(limits.send, call, tally.begin(), reply)));
                         },
                     },
                     job = queues.operations.recv(), if taking && operations_open && operations.len() < OPERATIONS_AT_ONCE => match job {
@@ -154,8 +169,14 @@ pub(crate) async fn serve(
     });
     match pulse.outside(life).await {
         Ok(Ok(ended)) => ended,
-        Ok(Err(trap)) => Ended::Failed(root(&trap)),
-        Err(Starved) => Ended::Failed("used more processor time in one go than it may".to_owned()),
+        Ok(Err(trap)) => {
+            tally.failed("trap");
+            Ended::Failed(root(&trap))
+        }
+        Err(Starved) => {
+            tally.failed("processor");
+            Ended::Failed("used more processor time in one go than it may".to_owned())
+        }
     }
 }
 
@@ -171,15 +192,26 @@ async fn moved<S>(standing: &mut watch::Receiver<S>, until: Option<Instant>) {
 async fn send(
     limit: Duration,
     call: impl Future<Output = wasmtime::Result<types::Outcome>>,
-    reply: oneshot::Sender<SendOutcome>,
+    sending: Sending<'_, '_>,
+    reply: oneshot::Sender<jobs::Ended<types::Outgoing, SendOutcome>>,
 ) -> bool {
     let (outcome, in_time) = match tokio::time::timeout(limit, call).await {
-        Ok(Ok(outcome)) => (worlds::connector::outcome(outcome), true),
-        Ok(Err(trap)) => (SendOutcome::Unknown(format!("the plugin failed: {}", root(&trap))), true),
-        Err(_) => (SendOutcome::Unknown("the plugin did not answer in time".to_owned()), false),
+        Ok(Ok(outcome)) => {
+            let outcome = worlds::connector::outcome(outcome);
+            sending.ended(&outcome);
+            (outcome, true)
+        }
+        Ok(Err(trap)) => {
+            sending.failed("trap");
+            (SendOutcome::Unknown(format!("the plugin failed: {}", root(&trap))), true)
+        }
+        Err(_) => {
+            sending.failed("timeout");
+            (SendOutcome::Unknown("the plugin did not answer in time".to_owned()), false)
+        }
     };
     // Nobody may be waiting any more.
-    let _ = reply.send(outcome);
+    let _ = reply.send(Ok(outcome));
     in_time
 }
 
@@ -188,7 +220,7 @@ async fn send(
 async fn operate(
     limit: Duration,
     call: impl Future<Output = wasmtime::Result<Result<types::Answer, types::OperationError>>>,
-    reply: oneshot::Sender<Result<Answer, OperationError>>,
+    reply: oneshot::Sender<jobs::Ended<types::Operation, Result<Answer, OperationError>>>,
 ) -> bool {
     let mut call = pin!(call);
     match tokio::time::timeout(limit, &mut call).await {
@@ -198,11 +230,12 @@ async fn operate(
                 Err(trap) => Err(OperationError::Unknown(format!("the plugin failed: {}", root(&trap)))),
             };
             // Nobody may be waiting any more.
-            let _ = reply.send(answer);
+            let _ = reply.send(Ok(answer));
             true
         }
         Err(_) => {
-            let _ = reply.send(Err(OperationError::Unknown("the plugin did not answer in time".to_owned())));
+            let unknown = OperationError::Unknown("the plugin did not answer in time".to_owned());
+            let _ = reply.send(Ok(Err(unknown)));
             tokio::time::timeout(limit.saturating_mul(PATIENCE), call).await.is_ok()
         }
     }

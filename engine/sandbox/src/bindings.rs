@@ -1,4 +1,5 @@
-//! The plugins' worlds as Rust, generated from `wit/`: the only `bindgen!` site. Both worlds share one set of host interfaces.
+//! The plugins' worlds as Rust, generated from `wit/`: the only `bindgen!` site. Connectors and renderers share one set of host
+//! interfaces; automations have their own, whose functions are synchronous for the guest.
 
 /// The connector world.
 #[allow(missing_docs, unreachable_pub, clippy::all)]
@@ -29,3 +30,18 @@ pub(crate) mod renderer {
 pub(crate) use connector::pombo::connector::types;
 pub(crate) use connector::pombo::host;
 pub(crate) use renderer::pombo::renderer::types as rendering;
+
+/// The automation world.
+#[allow(missing_docs, unreachable_pub, clippy::all)]
+pub(crate) mod automation {
+    wasmtime::component::bindgen!({
+        path: "../../wit/automation",
+        world: "pombo:automation/automation",
+        imports: {
+            "pombo:automation/kv.get": async | trappable,
+            "pombo:automation/kv.list": async | trappable,
+            "pombo:automation/http.send": async | trappable,
+        },
+        exports: { default: async },
+    });
+}

@@ -9,20 +9,23 @@ use std::hash::{Hash, Hasher};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 const EXTENSION: &str = "cwasm";
 
-/// The folder.
-#[derive(Debug)]
+/// The folder, as one engine uses it. Cheap to clone.
+#[derive(Debug, Clone)]
 pub(crate) struct Cache {
-    dir: PathBuf,
+    dir: Arc<Path>,
     /// What this engine demands of native code.
-    compatibility: String,
-    used: HashSet<PathBuf>,
+    compatibility: Arc<str>,
+    /// Files that stay: those of plugins that were loaded, and of uploads that are kept. Shared by all engines.
+    used: Arc<Mutex<HashSet<PathBuf>>>,
 }
 
 /// SHA-256 in place of a hash table's function, whose values may change with the compiler.
@@ -45,52 +48,103 @@ pub(crate) fn digest(component: &[u8]) -> String {
 impl Cache {
     pub(crate) fn open(dir: &Path, engine: &Engine) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-        let mut hasher = Stable(Sha256::new());
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        let compatibility = hex::encode(&hasher.0.finalize()[..8]);
-        Ok(Self { dir: dir.to_owned(), compatibility, used: HashSet::new() })
+        Ok(Self { dir: dir.into(), compatibility: compatibility(engine), used: Arc::default() })
+    }
+
+    /// The same folder for another engine.
+    pub(crate) fn of(&self, engine: &Engine) -> Self {
+        Self { compatibility: compatibility(engine), ..self.clone() }
+    }
+
+    /// Where the native code of a component is, or would be. It stays when the folder is pruned.
+    pub(crate) fn path(&self, digest: &str) -> PathBuf {
+        let path = self.dir.join(format!("{digest}-{}.{EXTENSION}", self.compatibility));
+        self.used.lock().insert(path.clone());
+        path
+    }
+
+    /// Where to write native code before it is put in its place.
+    pub(crate) fn partial(path: &Path) -> PathBuf {
+        path.with_extension(format!("{}.partial", std::process::id()))
     }
 
     /// The compiled component: from disk where it is there, else compiled and put there.
-    pub(crate) fn load(&mut self, engine: &Engine, component: &[u8], digest: &str) -> wasmtime::Result<Component> {
-        let path = self.dir.join(format!("{digest}-{}.{EXTENSION}", self.compatibility));
-        self.used.insert(path.clone());
-        if is_ours(&path) {
-            // SAFETY: the file is one that `write` made, in a folder and with a mode that only our own user can write, from
-            // this component (its digest is in the name) by an engine with these settings and this version (so is theirs).
-            match unsafe { Component::deserialize_file(engine, &path) } {
-                Ok(component) => return Ok(component),
-                Err(error) => {
-                    tracing::warn!(%error, path = %path.display(), "compiled code is not usable; compiling again")
-                }
-            }
+    pub(crate) fn load(&self, engine: &Engine, component: &[u8], digest: &str) -> wasmtime::Result<Component> {
+        if let Some(component) = self.find(engine, digest) {
+            return Ok(component);
         }
         let native = engine.precompile_component(component)?;
-        if let Err(error) = self.write(&path, &native) {
-            tracing::warn!(%error, path = %path.display(), "compiled code cannot be kept; the next start compiles again");
+        if let Err(error) = self.write(&self.path(digest), &native) {
+            tracing::warn!(%error, digest, "compiled code cannot be kept; the next start compiles again");
         }
         // SAFETY: these bytes come from this very engine's compiler.
         unsafe { Component::deserialize(engine, &native) }
     }
 
+    /// The compiled component, where it is there.
+    pub(crate) fn find(&self, engine: &Engine, digest: &str) -> Option<Component> {
+        match self.read(engine, digest)? {
+            Ok(component) => Some(component),
+            Err(error) => {
+                tracing::warn!(%error, digest, "compiled code is not usable; compiling again");
+                None
+            }
+        }
+    }
+
+    /// The compiled component, where it is there, or why it is of no use.
+    pub(crate) fn read(&self, engine: &Engine, digest: &str) -> Option<wasmtime::Result<Component>> {
+        let path = self.path(digest);
+        if !is_ours(&path) {
+            return None;
+        }
+        // SAFETY: the file is one that this engine's own code made, in a folder and with a mode that only our own user can write,
+        // from this component (its digest is in the name) by an engine with these settings and this version (so is theirs).
+        Some(unsafe { Component::deserialize_file(engine, &path) })
+    }
+
+    /// Forgets the native code of a component.
+    pub(crate) fn forget(&self, digest: &str) {
+        let path = self.path(digest);
+        self.used.lock().remove(&path);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(%error, path = %path.display(), "compiled code cannot be removed");
+            }
+            _ => {}
+        }
+    }
+
     fn write(&self, path: &Path, native: &[u8]) -> io::Result<()> {
-        let partial = path.with_extension(format!("{}.partial", std::process::id()));
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
-        file.write_all(native)?;
-        file.sync_all()?;
+        let partial = Self::partial(path);
+        write(&partial, native)?;
         fs::rename(&partial, path)
     }
 
     /// Removes what no plugin of this start used: code of other versions, and what a crash left half written.
     pub(crate) fn prune(&self) {
         let Ok(entries) = fs::read_dir(&self.dir) else { return };
-        for path in entries.flatten().map(|e| e.path()).filter(|p| !self.used.contains(p)) {
+        let used = self.used.lock();
+        for path in entries.flatten().map(|e| e.path()).filter(|p| !used.contains(p)) {
             let ours = path.extension().is_some_and(|e| e == EXTENSION || e == "partial");
             if ours && let Err(error) = fs::remove_file(&path) {
                 tracing::debug!(%error, path = %path.display(), "old compiled code cannot be removed");
             }
         }
     }
+}
+
+/// Writes native code where only our own user can write.
+pub(crate) fn write(path: &Path, native: &[u8]) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(native)?;
+    file.sync_all()
+}
+
+fn compatibility(engine: &Engine) -> Arc<str> {
+    let mut hasher = Stable(Sha256::new());
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    hex::encode(&hasher.0.finalize()[..8]).into()
 }
 
 /// Whether the file is there, is a file, belongs to who owns its folder, and nobody else may write it.

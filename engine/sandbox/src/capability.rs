@@ -4,6 +4,7 @@
 //! Invariant: an interface is always linked, so that a missing grant is an answer to the plugin and not a failed start.
 
 use serde_json::Value;
+use url::Url;
 
 use crate::bindings::types as wit;
 
@@ -109,7 +110,7 @@ impl Allowed {
 
 impl Hosts {
     /// `declared` as in the plugin's description: `=host`, `=*.suffix` for every host below it, or the path of a
-    /// configuration field. A field's value is never a pattern: who writes it is not who wrote the plugin.
+    /// configuration field that holds a `host`, a `host:port` or a URL. A field's value is never a pattern: who writes it is not who wrote the plugin.
     pub(crate) fn new(declared: &[String], config: &Value) -> Self {
         let named = declared.iter().filter_map(|entry| {
             let fixed = entry.strip_prefix('=');
@@ -118,6 +119,11 @@ impl Hosts {
                 Some(fixed) => fixed,
                 None => entry.split('.').try_fold(config, |value, field| value.get(field))?.as_str()?,
             };
+            if fixed.is_none() && text.contains("://") {
+                let url = Url::parse(text.trim()).ok()?;
+                let host = url.host_str()?.trim_end_matches('.').to_ascii_lowercase();
+                return Some(Allowed { host, below: false, port: url.port_or_known_default() });
+            }
             let text = text.trim().trim_end_matches('.').to_ascii_lowercase();
             let (host, port) = match text.rsplit_once(':') {
                 Some((host, port)) if !host.contains(':') => match port.parse() {
@@ -137,7 +143,7 @@ impl Hosts {
         if self.0.iter().any(|allowed| allowed.fits(&host, port)) {
             return Ok(());
         }
-        Err("this server is not among those that the connector's configuration names".to_owned())
+        Err("this server is not among those that its plugin or its configuration names".to_owned())
     }
 }
 
@@ -169,6 +175,21 @@ mod tests {
         assert!(hosts.check("x.example", 443).is_err());
         assert!(hosts.check("fixed.example", 1).is_ok());
         assert!(hosts.check("evil.example", 25).is_err());
+    }
+
+    #[test]
+    fn a_field_that_holds_a_url_allows_its_host_and_port() {
+        let config = json!({"api": "https://Api.Example.com/v1", "own": "http://10.0.0.1:8080/x", "odd": "https://*.example/"});
+        let hosts = Hosts::new(&["api", "own", "odd"].map(str::to_owned), &config);
+        for (host, port, allowed) in [
+            ("api.example.com", 443, true),
+            ("api.example.com", 80, false),
+            ("10.0.0.1", 8080, true),
+            ("10.0.0.1", 80, false),
+            ("a.example", 443, false),
+        ] {
+            assert_eq!(hosts.check(host, port).is_ok(), allowed, "{host}:{port}");
+        }
     }
 
     #[test]

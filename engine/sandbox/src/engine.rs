@@ -1,4 +1,4 @@
-//! The wasmtime engine and the thread that ticks its epoch.
+//! The wasmtime engines, and the thread that ticks the connectors' epoch.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -7,12 +7,55 @@ use std::time::Duration;
 
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use pombo_domain::model::PluginKind;
+
 use crate::limits::{Limits, TABLE_ELEMENTS};
 
 /// How often a running guest gives way.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 
-/// The engine that all plugins run in.
+/// What decides about compiled code: the same for the engine that compiles as for the one that runs it.
+fn settings(kind: PluginKind) -> Config {
+    let mut config = Config::new();
+    config.wasm_component_model(true).epoch_interruption(true);
+    match kind {
+        PluginKind::Connector => config.wasm_component_model_async(true),
+        // Its worlds are synchronous for the guest, and calls without that support are cheaper.
+        PluginKind::Automation => config.concurrency_support(false),
+    };
+    config
+}
+
+/// An engine that only compiles.
+pub(crate) fn compiling(kind: PluginKind) -> wasmtime::Result<Engine> {
+    Engine::new(&settings(kind))
+}
+
+/// The engine that automations run in: each call has a fresh instance, so that slots change hands thousands of times a second.
+pub(crate) fn automations(limits: &Limits) -> wasmtime::Result<Engine> {
+    let instances = limits.automations.instances.max(1);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .total_core_instances(instances.saturating_mul(crate::automation::CORE_INSTANCES))
+        .total_tables(instances.saturating_mul(4).max(crate::automation::TABLES * 16))
+        .total_memories(instances.saturating_mul(2))
+        .total_stacks(instances)
+        .max_core_instances_per_component(crate::automation::CORE_INSTANCES)
+        .max_tables_per_component(crate::automation::TABLES)
+        .max_memories_per_component(crate::automation::MEMORIES)
+        .max_component_instance_size(4 << 20)
+        .max_core_instance_size(4 << 20)
+        .max_memory_size(limits.automations.memory_most as usize)
+        .table_elements(crate::automation::TABLE_ELEMENTS)
+        .linear_memory_keep_resident(1 << 20)
+        .table_keep_resident(128 << 10)
+        .max_unused_warm_slots(100);
+    let mut config = settings(PluginKind::Automation);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    Engine::new(&config)
+}
+
+/// The engine that connectors and the renderer run in.
 ///
 /// A slot of the pool is address space (4 GiB a memory, so that the compiled code needs no bounds checks) and costs memory
 /// only where its guest has written: a thousand idle instances are a thousand times their own pages, not their limits.
@@ -35,12 +78,8 @@ pub(crate) fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
         .linear_memory_keep_resident(256 << 10)
         .table_keep_resident(16 << 10)
         .max_unused_warm_slots(100);
-    let mut config = Config::new();
-    config
-        .wasm_component_model(true)
-        .wasm_component_model_async(true)
-        .epoch_interruption(true)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    let mut config = settings(PluginKind::Connector);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config)
 }
 

@@ -1,16 +1,25 @@
 //! What waits for an instance: messages and operations, each with who waits for its result.
 //!
-//! Invariant: a job that no instance got is answered as not done, whoever drops it.
+//! Invariant: a job that no instance got goes back to who waits for it, whoever drops it.
 
 use pombo_domain::ports::{Answer, OperationError, SendOutcome};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::bindings::types;
 
+/// A request that no instance got, and why.
+pub(crate) struct Untaken<Q> {
+    pub(crate) request: Q,
+    pub(crate) why: String,
+}
+
+/// What comes of a request.
+pub(crate) type Ended<Q, R> = Result<R, Untaken<Q>>;
+
 /// A request for an instance.
-pub(crate) struct Job<Q, R: NotDone> {
+pub(crate) struct Job<Q, R> {
     request: Option<Q>,
-    reply: Option<oneshot::Sender<R>>,
+    reply: Option<oneshot::Sender<Ended<Q, R>>>,
 }
 
 /// A message.
@@ -18,50 +27,33 @@ pub(crate) type Send = Job<types::Outgoing, SendOutcome>;
 /// An operation.
 pub(crate) type Operate = Job<types::Operation, Result<Answer, OperationError>>;
 
-/// How to say that nothing was done.
-pub(crate) trait NotDone {
-    fn because(why: String) -> Self;
-}
-
-impl NotDone for SendOutcome {
-    fn because(why: String) -> Self {
-        Self::Disconnected(why)
-    }
-}
-
-impl NotDone for Result<Answer, OperationError> {
-    fn because(why: String) -> Self {
-        Err(OperationError::Disconnected(why))
-    }
-}
-
-impl<Q, R: NotDone> Job<Q, R> {
-    pub(crate) fn new(request: Q) -> (Self, oneshot::Receiver<R>) {
+impl<Q, R> Job<Q, R> {
+    pub(crate) fn new(request: Q) -> (Self, oneshot::Receiver<Ended<Q, R>>) {
         let (reply, result) = oneshot::channel();
         (Self { request: Some(request), reply: Some(reply) }, result)
     }
 
-    /// Answers without an instance.
+    /// Gives it back without an instance.
     pub(crate) fn refuse(mut self, why: &str) {
-        self.answer(why);
+        self.give_back(why);
     }
 
-    fn answer(&mut self, why: &str) {
-        if let Some(reply) = self.reply.take() {
+    fn give_back(&mut self, why: &str) {
+        if let Some((request, reply)) = self.request.take().zip(self.reply.take()) {
             // Nobody may be waiting any more.
-            let _ = reply.send(R::because(why.to_owned()));
+            let _ = reply.send(Err(Untaken { request, why: why.to_owned() }));
         }
     }
 
     /// From here on, no answer means that the outcome is unknown.
-    pub(crate) fn hand_over(mut self) -> Option<(Q, oneshot::Sender<R>)> {
+    pub(crate) fn hand_over(mut self) -> Option<(Q, oneshot::Sender<Ended<Q, R>>)> {
         self.request.take().zip(self.reply.take())
     }
 }
 
-impl<Q, R: NotDone> Drop for Job<Q, R> {
+impl<Q, R> Drop for Job<Q, R> {
     fn drop(&mut self) {
-        self.answer("the connector was stopped");
+        self.give_back("the connector was stopped");
     }
 }
 

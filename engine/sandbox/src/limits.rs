@@ -35,6 +35,91 @@ pub struct Limits {
     pub restart_first: Duration,
     /// Longest such pause.
     pub restart_max: Duration,
+    /// Bounds on uploaded components.
+    pub uploads: UploadLimits,
+    /// Bounds on automations.
+    pub automations: AutomationLimits,
+}
+
+/// Bounds on what is uploaded.
+#[derive(Debug, Clone)]
+pub struct UploadLimits {
+    /// A component, bytes.
+    pub component_bytes: u64,
+    /// Components that are compiled at once.
+    pub compiles_at_once: usize,
+    /// Components that wait for that; more are refused.
+    pub compiles_waiting: usize,
+    /// How long compiling may take.
+    pub compile_time: Duration,
+    /// Processor time that compiling may take.
+    pub compile_cpu: Duration,
+    /// Memory that compiling may take, bytes.
+    pub compile_memory: u64,
+}
+
+impl Default for UploadLimits {
+    fn default() -> Self {
+        Self {
+            component_bytes: 32 << 20,
+            compiles_at_once: 1,
+            compiles_waiting: 16,
+            compile_time: Duration::from_secs(180),
+            compile_cpu: Duration::from_secs(60),
+            compile_memory: 4 << 30,
+        }
+    }
+}
+
+/// Bounds on automations: on one call, and on all those of one tenant.
+#[derive(Debug, Clone)]
+pub struct AutomationLimits {
+    /// Calls at once, of all tenants.
+    pub instances: u32,
+    /// Calls at once of one tenant; more wait.
+    pub instances_per_tenant: usize,
+    /// Processor time of a call that was granted none in particular.
+    pub cpu: Duration,
+    /// Most processor time that a call can be granted.
+    pub cpu_most: Duration,
+    /// Memory of a call that was granted none in particular, bytes.
+    pub memory_bytes: u64,
+    /// Most memory that a call can be granted, bytes.
+    pub memory_most: u64,
+    /// A whole call, its waiting for others included.
+    pub call: Duration,
+    /// One HTTP request.
+    pub http: Duration,
+    /// HTTP requests at once of one tenant; more wait.
+    pub http_per_tenant: usize,
+    /// Processor time that one tenant's calls may take while others want some too, in thousandths of a core.
+    pub tenant_cpu_permille: u32,
+    /// How much of it may be used ahead.
+    pub tenant_cpu_burst: Duration,
+    /// Plugins that are held ready; others are loaded when they are called.
+    pub loaded: usize,
+    /// Log lines that are kept, for each plugin.
+    pub log_lines: usize,
+}
+
+impl Default for AutomationLimits {
+    fn default() -> Self {
+        Self {
+            instances: 256,
+            instances_per_tenant: 16,
+            cpu: Duration::from_millis(500),
+            cpu_most: Duration::from_secs(10),
+            memory_bytes: 128 << 20,
+            memory_most: 256 << 20,
+            call: Duration::from_secs(30),
+            http: Duration::from_secs(10),
+            http_per_tenant: 8,
+            tenant_cpu_permille: 500,
+            tenant_cpu_burst: Duration::from_secs(1),
+            loaded: 256,
+            log_lines: 1000,
+        }
+    }
 }
 
 impl Default for Limits {
@@ -55,6 +140,8 @@ impl Default for Limits {
             event_bytes_per_second: 256 << 10,
             restart_first: Duration::from_millis(500),
             restart_max: Duration::from_secs(60),
+            uploads: UploadLimits::default(),
+            automations: AutomationLimits::default(),
         }
     }
 }

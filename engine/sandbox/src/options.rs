@@ -1,6 +1,7 @@
 //! What the server gives to the sandbox.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,6 +28,11 @@ pub struct Options {
     pub cache_dir: PathBuf,
     /// The operator's plugins: every `*.wasm` in it.
     pub plugin_dir: Option<PathBuf>,
+    /// The folder for uploaded components, each under its digest; made when missing.
+    pub plugins_dir: PathBuf,
+    /// The program, with its first arguments, that compiles uploaded components: one that calls [`crate::compile_component`] with the
+    /// arguments that follow. With none, they are compiled by this process, where nothing bounds the compiler's memory.
+    pub compile_command: Option<Vec<OsString>>,
     /// The plugins that the binary carries; one of them must be a renderer.
     pub embedded: Vec<Embedded>,
     /// What an operator's plugin gets, by its name; one that is not named gets what it wants.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use pombo_domain::error::FieldProblem;
 use pombo_domain::ports::PluginDescription;
 use serde_json::Value;
@@ -32,17 +32,29 @@ pub struct Refused {
     pub reason: String,
 }
 
+/// Where a component was loaded from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The binary.
+    Own,
+    /// The operator's folder.
+    File(PathBuf),
+    /// The kept uploads.
+    Kept,
+}
+
 /// A connector plugin, ready to be instantiated.
 pub(crate) struct ConnectorPlugin {
     pub(crate) name: Arc<str>,
     pub(crate) description: PluginDescription,
+    /// As in the description.
+    pub(crate) digest: Arc<str>,
     /// See [`crate::capability::Hosts`].
     pub(crate) hosts: Vec<String>,
     pub(crate) grants: Grants,
     pub(crate) pre: ConnectorPre<HostState>,
     pub(crate) checkers: Checkers,
-    /// Where it was loaded from; `None` for the binary's own.
-    pub(crate) file: Option<PathBuf>,
+    pub(crate) source: Source,
     schema: jsonschema::Validator,
 }
 
@@ -54,7 +66,7 @@ impl ConnectorPlugin {
     }
 }
 
-fn field_problem(error: &jsonschema::ValidationError<'_>) -> FieldProblem {
+pub(crate) fn field_problem(error: &jsonschema::ValidationError<'_>) -> FieldProblem {
     use jsonschema::error::ValidationErrorKind as Kind;
     let mut path: Vec<String> = vec!["config".to_owned()];
     let pointer = error.instance_path().to_string();
@@ -117,8 +129,9 @@ impl Registry {
             engine: engine.clone(),
             linker,
             services: services.clone(),
-            cache: Arc::new(Mutex::new(cache)),
+            cache,
             folder: options.plugin_dir.clone(),
+            kept: options.plugins_dir.clone(),
             grants: options.grants.clone(),
         };
         let (mut connectors, mut renderer, mut refused) = (BTreeMap::new(), None, Vec::new());
@@ -137,7 +150,7 @@ impl Registry {
                 continue;
             }
             let bytes = Bytes::from_static(embedded.component);
-            match loader.load(bytes, None, embedded.name).await {
+            match loader.load(bytes, Source::Own, embedded.name).await {
                 Ok(Loaded::Connector(plugin)) => add(&mut connectors, *plugin),
                 Ok(Loaded::Renderer(_)) if renderer.is_some() => Err("there is a renderer already".to_owned()),
                 Ok(Loaded::Renderer(pre)) => {
@@ -148,7 +161,7 @@ impl Registry {
             }
             .map_err(|reason| (embedded.name.to_owned(), reason))?;
         }
-        loader.cache.lock().prune();
+        loader.cache.prune();
         Ok(Self { connectors: RwLock::new(connectors), renderer, refused, loader })
     }
 
@@ -158,23 +171,37 @@ impl Registry {
 
     /// The newer component of a plugin, loaded and checked but not yet used. `Err` is for the operator.
     pub(crate) async fn newer(&self, old: &ConnectorPlugin) -> Result<ConnectorPlugin, String> {
-        let file = match (&old.file, &self.loader.folder) {
-            (Some(file), _) => file.clone(),
-            (None, Some(folder)) => folder.join(format!("{}.wasm", old.name)),
-            (None, None) => return Err(embedded_only(&old.name, None)),
+        let file = match (&old.source, &self.loader.folder) {
+            (Source::File(file), _) => file.clone(),
+            (Source::Own | Source::Kept, Some(folder)) => folder.join(format!("{}.wasm", old.name)),
+            (Source::Own | Source::Kept, None) => return Err(no_file(old, None)),
         };
-        if old.file.is_none() && !file.exists() {
-            return Err(embedded_only(&old.name, Some(&file)));
+        if !matches!(old.source, Source::File(_)) && !file.exists() {
+            return Err(no_file(old, Some(&file)));
         }
-        let shown = file.display();
-        match self.loader.load_file(&file).await {
-            Ok(Loaded::Connector(plugin)) if plugin.name == old.name => Ok(*plugin),
-            Ok(Loaded::Connector(plugin)) => {
-                Err(format!("{shown} holds the plugin {:?} and not {:?}", plugin.name, old.name))
-            }
-            Ok(Loaded::Renderer(_)) => Err(format!("{shown} holds a renderer")),
-            Err(reason) => Err(format!("{shown}: {reason}")),
+        named(self.loader.load_file(&file).await, &old.name, &file.display().to_string())
+    }
+
+    /// An uploaded component, loaded and checked but not yet used. `Err` is for the operator.
+    pub(crate) async fn kept(&self, name: &str, digest: &str) -> Result<ConnectorPlugin, String> {
+        let shown = format!("the upload {}", crate::limits::cut(digest, 64));
+        if digest.len() != 64 || !digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(format!("{shown} is not named by 64 hexadecimal digits"));
         }
+        let component = match tokio::fs::read(self.loader.kept.join(format!("{digest}.wasm"))).await {
+            Ok(component) => component,
+            Err(error) => return Err(format!("{shown} cannot be read: {error}; upload it again")),
+        };
+        let plugin = named(self.loader.load(component.into(), Source::Kept, &shown).await, name, &shown)?;
+        if plugin.description.digest != digest {
+            return Err(format!("{shown} is damaged; upload it again"));
+        }
+        Ok(plugin)
+    }
+
+    /// Uses no version of a plugin any more.
+    pub(crate) fn take_away(&self, name: &str) {
+        self.connectors.write().remove(name);
     }
 
     /// Uses a plugin from now on.
@@ -183,14 +210,27 @@ impl Registry {
     }
 }
 
-fn embedded_only(name: &str, file: Option<&Path>) -> String {
+/// What was loaded, if it is the connector of that name.
+fn named(loaded: Result<Loaded, String>, name: &str, shown: &str) -> Result<ConnectorPlugin, String> {
+    match loaded {
+        Ok(Loaded::Connector(plugin)) if &*plugin.name == name => Ok(*plugin),
+        Ok(Loaded::Connector(plugin)) => Err(format!("{shown} holds the plugin {:?} and not {name:?}", plugin.name)),
+        Ok(Loaded::Renderer(_)) => Err(format!("{shown} holds a renderer")),
+        Err(reason) => Err(format!("{shown}: {reason}")),
+    }
+}
+
+fn no_file(plugin: &ConnectorPlugin, file: Option<&Path>) -> String {
+    let name = &plugin.name;
+    let whose = match plugin.source {
+        Source::Kept => "an uploaded one",
+        Source::Own | Source::File(_) => "the binary's own",
+    };
     match file {
         Some(file) => {
-            format!("the plugin {name:?} is the binary's own; put its newer version at {} first", file.display())
+            format!("the plugin {name:?} is {whose}; put its newer version at {} first", file.display())
         }
-        None => {
-            format!("the plugin {name:?} is the binary's own, and no folder of plugins is set (sandbox.plugin_dir)")
-        }
+        None => format!("the plugin {name:?} is {whose}, and no folder of plugins is set (sandbox.plugin_dir)"),
     }
 }
 
@@ -223,7 +263,7 @@ fn components(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn linker(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
+pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
     let mut linker = Linker::new(engine);
     Connector::add_to_linker::<_, HasSelf<HostState>>(&mut linker, |state| state)?;
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -248,25 +288,27 @@ struct Loader {
     engine: Engine,
     linker: Linker<HostState>,
     services: Arc<Services>,
-    cache: Arc<Mutex<Cache>>,
+    cache: Cache,
     /// The operator's plugins.
     folder: Option<PathBuf>,
-    /// What they get, by name.
+    /// The uploads, each named by its digest.
+    kept: PathBuf,
+    /// What an operator's plugin gets, by name.
     grants: BTreeMap<String, Vec<Capability>>,
 }
 
 impl Loader {
     async fn load_file(&self, file: &Path) -> Result<Loaded, String> {
         let component = tokio::fs::read(file).await.map_err(|error| format!("cannot be read: {error}"))?;
-        self.load(component.into(), Some(file), &file.display().to_string()).await
+        self.load(component.into(), Source::File(file.to_owned()), &file.display().to_string()).await
     }
 
-    /// Compiles (off the async threads), checks and describes a component; `file` when it is an operator's.
-    async fn load(&self, component: Bytes, file: Option<&Path>, label: &str) -> Result<Loaded, String> {
+    /// Compiles (off the async threads), checks and describes a component.
+    async fn load(&self, component: Bytes, source: Source, label: &str) -> Result<Loaded, String> {
         let (engine, cache) = (self.engine.clone(), self.cache.clone());
         let compile = move || {
             let digest = digest(&component);
-            cache.lock().load(&engine, &component, &digest).map(|component| (component, digest))
+            cache.load(&engine, &component, &digest).map(|component| (component, digest))
         };
         let (component, digest) = tokio::task::spawn_blocking(compile)
             .await
@@ -293,15 +335,19 @@ impl Loader {
         let description = worlds::connector::description(said, &digest)?;
         let schema = jsonschema::validator_for(&description.config_schema)
             .map_err(|e| format!("its configuration's schema is not valid: {e}"))?;
-        let allowed = file.and_then(|_| self.grants.get(&description.name)).map(Vec::as_slice);
+        let allowed = match source {
+            Source::Own => None,
+            Source::File(_) | Source::Kept => self.grants.get(&description.name).map(Vec::as_slice),
+        };
         Ok(Loaded::Connector(Box::new(ConnectorPlugin {
             name: description.name.as_str().into(),
+            digest: digest.into(),
             grants: Grants::of(&wanted, allowed),
             description,
             hosts,
             pre,
             checkers,
-            file: file.map(Path::to_owned),
+            source,
             schema,
         })))
     }

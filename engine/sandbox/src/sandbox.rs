@@ -7,11 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::join_all;
-use futures::{StreamExt, stream};
 use parking_lot::{Mutex, RwLock};
 use pombo_domain::ConnectorIndex;
 use pombo_domain::error::FieldProblem;
-use pombo_domain::model::Attachment;
 use pombo_domain::ports::{
     Account, Answer, ConnectorError, ConnectorSpec, Connectors, Operation, OperationError, Outgoing, PluginDescription,
     SendOutcome, SessionState,
@@ -21,18 +19,22 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, oneshot};
 use wasmtime::Engine;
 
+use crate::automation::{NotOpened, Plugins};
 use crate::cache::Cache;
 use crate::capability::Hosts;
 use crate::engine::{Ticker, engine};
 use crate::host::network::{self, GuardedResolver};
 use crate::jobs;
-use crate::limits::{SMTP_LARGE_AT_ONCE, SWAPS_AT_ONCE};
+use crate::limits::SMTP_LARGE_AT_ONCE;
 use crate::options::{Options, Ports};
+use crate::pair::{Beside, Pair};
 use crate::registry::{ConnectorPlugin, Refused, Registry};
 use crate::renderer::Renderers;
+use crate::rollout::Rollout;
 use crate::session::Line;
 use crate::state::{Context, Services};
 use crate::supervisor::{Assignment, Running};
+use crate::telemetry::{Telemetry, Whose};
 use crate::worlds;
 
 /// Why the sandbox does not open.
@@ -44,6 +46,9 @@ pub enum Error {
     /// The folder for compiled code.
     #[error("the folder {0} for compiled plugins cannot be used: {1}")]
     Cache(PathBuf, std::io::Error),
+    /// The folder for uploaded components.
+    #[error("the folder {0} for uploaded plugins cannot be used: {1}")]
+    Folder(PathBuf, std::io::Error),
     /// A plugin of the binary's own.
     #[error("the plugin {name} does not load: {reason}")]
     Plugin {
@@ -60,20 +65,26 @@ pub enum Error {
 /// The plugins and the connectors that run in them.
 pub struct Sandbox {
     engine: Engine,
-    registry: Registry,
-    services: Arc<Services>,
+    pub(crate) registry: Registry,
+    pub(crate) services: Arc<Services>,
     renderers: Arc<Renderers>,
+    plugins: Arc<Plugins>,
     /// Of every connector that was ever asked for.
     lines: Mutex<HashMap<ConnectorIndex, Arc<Line>>>,
     /// One plugin at a time is put in the place of another.
-    reloading: tokio::sync::Mutex<()>,
-    running: RwLock<HashMap<ConnectorIndex, Running>>,
+    pub(crate) reloading: tokio::sync::Mutex<()>,
+    /// Taken before any of the locks below.
+    pub(crate) running: RwLock<HashMap<ConnectorIndex, Pair>>,
+    /// By the plugin's name.
+    pub(crate) rollouts: Mutex<BTreeMap<String, Rollout>>,
+    /// Connectors that were to run when their plugin was not there.
+    pub(crate) stranded: Mutex<HashMap<ConnectorIndex, ConnectorSpec>>,
     _ticker: Ticker,
 }
 
 impl Sandbox {
     /// Loads every plugin; compiles those that are new. Blocks the calling task while it compiles.
-    pub async fn open(options: Options, ports: Ports) -> Result<Self, Error> {
+    pub async fn open(mut options: Options, ports: Ports) -> Result<Self, Error> {
         let engine = engine(&options.limits).map_err(|e| Error::Engine(format!("{e:#}")))?;
         let ticker = Ticker::start(&engine).map_err(|e| Error::Engine(e.to_string()))?;
         let authorities = options.authorities.iter().cloned().map(Into::into);
@@ -86,7 +97,9 @@ impl Sandbox {
             .no_proxy()
             .build()
             .map_err(|e| Error::Engine(format!("HTTP: {e}")))?;
+        let telemetry = Telemetry::new(ports.clock.clone(), options.limits.automations.log_lines);
         let services = Arc::new(Services {
+            telemetry,
             clock: ports.clock,
             entropy: ports.entropy,
             kv: ports.kv,
@@ -102,6 +115,14 @@ impl Sandbox {
             limits: options.limits.clone(),
         });
         let cache = Cache::open(&options.cache_dir, &engine).map_err(|e| Error::Cache(options.cache_dir.clone(), e))?;
+        // First: what is kept tells the cache what stays when the registry prunes it.
+        let opened = Plugins::open(&options, &services, &engine, &cache).await.map_err(|why| match why {
+            NotOpened::Engine(why) => Error::Engine(why),
+            NotOpened::Folder(folder, error) => Error::Folder(folder, error),
+            NotOpened::Embedded(name, reason) => Error::Plugin { name, reason },
+        });
+        let (plugins, others) = opened?;
+        options.embedded = others;
         let registry = Registry::load(&engine, cache, &options, &services)
             .await
             .map_err(|(name, reason)| Error::Plugin { name, reason })?;
@@ -112,13 +133,34 @@ impl Sandbox {
         };
         let renderers = Arc::new(Renderers::new(&engine, name, pre, services.clone(), instances));
         let running = RwLock::new(HashMap::new());
-        let (lines, reloading) = (Mutex::default(), tokio::sync::Mutex::default());
-        Ok(Self { engine, registry, services, renderers, lines, reloading, running, _ticker: ticker })
+        Ok(Self {
+            engine,
+            registry,
+            services,
+            renderers,
+            plugins: Arc::new(plugins),
+            lines: Mutex::default(),
+            reloading: tokio::sync::Mutex::default(),
+            running,
+            rollouts: Mutex::default(),
+            stranded: Mutex::default(),
+            _ticker: ticker,
+        })
     }
 
     /// The renderer port.
     pub fn renderers(&self) -> Arc<Renderers> {
         self.renderers.clone()
+    }
+
+    /// Logs and figures of the plugins.
+    pub fn telemetry(&self) -> Arc<Telemetry> {
+        self.services.telemetry.clone()
+    }
+
+    /// Uploaded components and the automations among them.
+    pub fn plugins(&self) -> Arc<Plugins> {
+        self.plugins.clone()
     }
 
     /// The operator's plugins that were left out.
@@ -129,39 +171,43 @@ impl Sandbox {
     /// Stops every connector; their sends may go on for `drain`.
     pub async fn shutdown(&self, drain: Duration) {
         let all: Vec<_> = self.running.write().drain().collect();
-        let ends = all.into_iter().map(|(index, running)| {
+        let ends = all.into_iter().map(|(index, pair)| {
             let silent = self.line(index).speak();
             async move {
-                // The wait cannot fail: it holds no plugin code.
-                let _ = running.retire(drain).await;
+                self.end(pair, drain, false).await;
                 silent.end_silently();
             }
         });
         join_all(ends).await;
     }
 
-    fn line(&self, connector: ConnectorIndex) -> Arc<Line> {
+    pub(crate) fn line(&self, connector: ConnectorIndex) -> Arc<Line> {
         let new = || Line::new(connector, self.services.events.clone(), &self.services.limits);
         self.lines.lock().entry(connector).or_insert_with(new).clone()
     }
 
     /// Makes a plugin with a specification ready to run; told of `before` when the assignment before it is gone.
-    fn assignment(
+    pub(crate) fn assignment(
         &self,
         plugin: Arc<ConnectorPlugin>,
         spec: ConnectorSpec,
         before: Option<oneshot::Sender<()>>,
+        voice: Voice,
     ) -> Assignment {
         let ConnectorSpec { index, id, tenant, plugin: name, config, secrets } = spec;
-        let context = Context::new(
-            index,
-            id,
-            tenant,
-            plugin.grants,
-            Hosts::new(&plugin.hosts, &config),
-            secrets,
-            self.line(index).speak(),
-        );
+        let line = self.line(index);
+        let session = match voice {
+            Voice::Heard => line.speak(),
+            Voice::Aside => line.aside(),
+        };
+        let whose = Whose {
+            plugin: plugin.name.clone(),
+            digest: plugin.digest.clone(),
+            tenant: Some(tenant),
+            instance: Some(id),
+        };
+        let context =
+            Context::new(index, id, tenant, plugin.grants, Hosts::new(&plugin.hosts, &config), secrets, session, whose);
         let text = config.to_string();
         Assignment {
             engine: self.engine.clone(),
@@ -174,32 +220,67 @@ impl Sandbox {
         }
     }
 
-    /// Runs an assignment, in the place of the connector's one before.
-    fn run(&self, running: &mut HashMap<ConnectorIndex, Running>, assignment: Assignment) {
+    /// Runs an assignment, in the place of all that ran for the connector before.
+    fn run(&self, running: &mut HashMap<ConnectorIndex, Pair>, assignment: Assignment) {
         let index = assignment.spec.index;
         let needs_session = |a: &Assignment| a.plugin.description.needs_session;
+        let drain = self.services.limits.drain;
         match running.get_mut(&index) {
             // Two sessions of one account at once would end each other.
-            Some(old) if needs_session(&old.assignment) || needs_session(&assignment) => old.replace(assignment),
+            Some(old) if needs_session(&old.own.assignment) || needs_session(&assignment) => {
+                old.own.replace(assignment);
+                drop(old.beside.take().map(|beside| beside.running.halt(drain)));
+            }
             _ => {
-                let old = running.insert(index, Running::start(assignment));
-                // Its sends end beside the new one.
-                drop(old.map(|old| old.retire(self.services.limits.drain)));
+                // Their sends end beside the new one.
+                if let Some(old) = running.insert(index, Pair::new(Running::start(assignment))) {
+                    drop(old.own.retire(drain));
+                    drop(old.beside.map(|beside| beside.running.retire(drain)));
+                }
             }
         }
     }
 
-    /// Puts a connector onto the newest version of its plugin; returns when the old instance is gone.
-    async fn swap(&self, connector: ConnectorIndex, plugin: Arc<ConnectorPlugin>) {
+    /// Starts a connector on the versions of its plugin that are due.
+    pub(crate) fn start_one(&self, spec: ConnectorSpec) -> Result<(), ConnectorError> {
+        // Found under the lock: a change of versions either sees this connector or is seen by it.
+        let mut running = self.running.write();
+        let Some(plugin) = self.registry.find(&spec.plugin) else {
+            let unknown = ConnectorError::UnknownPlugin(spec.plugin.clone());
+            self.stranded.lock().insert(spec.index, spec);
+            return Err(unknown);
+        };
+        self.stranded.lock().remove(&spec.index);
+        let rollout = self.rollouts.lock().get(&spec.plugin).cloned();
+        let (plugin, beside) = match &rollout {
+            Some(rollout) => {
+                let on_it = |(index, pair): (&ConnectorIndex, &Pair)| {
+                    *index != spec.index && Arc::ptr_eq(pair.own.plugin(), rollout.to())
+                };
+                rollout.versions(&spec, running.iter().any(on_it))
+            }
+            None => (plugin, None),
+        };
+        let beside = beside.map(|new| self.assignment(new, spec.clone(), None, Voice::Aside));
+        let index = spec.index;
+        let own = self.assignment(plugin, spec, None, Voice::Heard);
+        self.run(&mut running, own);
+        if let (Some(pair), Some(beside), Some(rollout)) = (running.get_mut(&index), beside, rollout) {
+            pair.beside = Some(Beside { running: Running::start(beside), share: rollout.share() });
+        }
+        Ok(())
+    }
+
+    /// Puts a connector onto another version of its plugin; returns when the old instance is gone.
+    pub(crate) async fn swap(&self, connector: ConnectorIndex, plugin: Arc<ConnectorPlugin>) {
         let (before, gone) = oneshot::channel();
         {
             let mut running = self.running.write();
-            let Some(old) = running.get(&connector).map(|r| r.assignment.clone()) else { return };
+            let Some(old) = running.get(&connector).map(|r| r.own.assignment.clone()) else { return };
             if old.plugin.name != plugin.name {
                 return;
             }
-            let spec = ConnectorSpec { secrets: old.context.secrets().clone(), ..old.spec.clone() };
-            let assignment = self.assignment(plugin, spec, Some(before));
+            let assignment = self.assignment(plugin, old.whole_spec(), Some(before), Voice::Heard);
             self.run(&mut running, assignment);
         }
         // By the drop of the sender.
@@ -207,21 +288,22 @@ impl Sandbox {
     }
 
     /// The connectors that run a plugin.
-    fn connectors_of(&self, plugin: &str) -> Vec<Arc<Assignment>> {
+    pub(crate) fn connectors_of(&self, plugin: &str) -> Vec<Arc<Assignment>> {
         let running = self.running.read();
-        let mut all: Vec<_> = running.values().map(|r| &r.assignment).filter(|a| &*a.plugin.name == plugin).collect();
+        let all = running.values().map(|pair| &pair.own.assignment);
+        let mut all: Vec<_> = all.filter(|a| &*a.plugin.name == plugin).collect();
         all.sort_by_key(|a| a.spec.index.0);
         all.into_iter().cloned().collect()
     }
 }
 
-/// The files of a message stay readable to its plugin while this lives.
-struct Handing<'c>(&'c Context, Vec<Attachment>);
-
-impl Drop for Handing<'_> {
-    fn drop(&mut self) {
-        self.0.media().take_back(&self.1);
-    }
+/// Whether a new instance is heard on its connector's line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Voice {
+    /// In the place of those before.
+    Heard,
+    /// Beside the one that is.
+    Aside,
 }
 
 #[async_trait]
@@ -254,53 +336,26 @@ impl Connectors for Sandbox {
     }
 
     async fn start(&self, spec: ConnectorSpec) -> Result<(), ConnectorError> {
-        // Found under the lock: a reload either sees this connector or is seen by it.
-        let mut running = self.running.write();
-        let plugin =
-            self.registry.find(&spec.plugin).ok_or_else(|| ConnectorError::UnknownPlugin(spec.plugin.clone()))?;
-        let assignment = self.assignment(plugin, spec, None);
-        self.run(&mut running, assignment);
-        Ok(())
+        self.start_one(spec)
     }
 
     async fn stop(&self, connector: ConnectorIndex) {
-        let (running, session) = {
+        let (pair, session) = {
             let mut all = self.running.write();
-            let Some(running) = all.remove(&connector) else { return };
-            (running, self.line(connector).speak())
+            self.stranded.lock().remove(&connector);
+            let Some(pair) = all.remove(&connector) else { return };
+            (pair, self.line(connector).speak())
         };
-        // The wait cannot fail: it holds no plugin code.
-        let _ = running.retire(self.services.limits.drain).await;
+        self.end(pair, self.services.limits.drain, false).await;
         session.end(SessionState::Stopped);
     }
 
     async fn send(&self, connector: ConnectorIndex, message: Outgoing) -> SendOutcome {
-        let found = self.running.read().get(&connector).map(|r| (r.sends.clone(), r.assignment.clone()));
-        let Some((sends, assignment)) = found else {
-            return SendOutcome::Disconnected("the connector is not running".to_owned());
-        };
-        let context = &assignment.context;
-        let line = &context.session.line;
-        let waiting = assignment.plugin.description.needs_session && !line.is_connected();
-        if waiting && line.waits_until().is_none() {
-            return SendOutcome::Disconnected("no session".to_owned());
-        }
-        context.media().hand(&message.attachments);
-        let _handing = Handing(context, message.attachments.clone());
-        let (job, outcome) = jobs::Send::new(worlds::connector::outgoing(message));
-        let queued = if waiting { line.queue(sends.send(job)).await } else { Some(sends.send(job).await) };
-        match queued {
-            Some(Ok(())) => {}
-            Some(Err(refused)) => refused.0.refuse("the connector was stopped"),
-            None => return SendOutcome::Disconnected("too many messages wait for the session".to_owned()),
-        }
-        // Held on, it would keep a connector that is being stopped from ending.
-        drop(sends);
-        outcome.await.unwrap_or_else(|_| SendOutcome::Unknown("the plugin failed while it was sending".to_owned()))
+        self.send_message(connector, message).await
     }
 
     async fn operate(&self, connector: ConnectorIndex, operation: Operation) -> Result<Answer, OperationError> {
-        let operations = self.running.read().get(&connector).map(|r| r.operations.clone());
+        let operations = self.running.read().get(&connector).map(|pair| pair.own.operations.clone());
         let Some(operations) = operations else {
             return Err(OperationError::Disconnected("the connector is not running".to_owned()));
         };
@@ -314,8 +369,11 @@ impl Connectors for Sandbox {
             }
         }
         drop(operations);
-        let lost = || Err(OperationError::Unknown("the plugin failed during the operation".to_owned()));
-        answer.await.unwrap_or_else(|_| lost())
+        match answer.await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(untaken)) => Err(OperationError::Disconnected(untaken.why)),
+            Err(_) => Err(OperationError::Unknown("the plugin failed during the operation".to_owned())),
+        }
     }
 
     fn session(&self, connector: ConnectorIndex) -> SessionState {
@@ -338,23 +396,10 @@ impl Connectors for Sandbox {
 
     async fn reload(&self, plugin: &str) -> Result<PluginDescription, ConnectorError> {
         let _one = self.reloading.lock().await;
+        self.not_changing(plugin)?;
         let old = self.registry.find(plugin).ok_or_else(|| ConnectorError::UnknownPlugin(plugin.to_owned()))?;
         let new = Arc::new(self.registry.newer(&old).await.map_err(ConnectorError::Plugin)?);
-        for connector in self.connectors_of(plugin) {
-            let mut config = connector.spec.config.clone();
-            if let Some(fields) = config.as_object_mut() {
-                let known = |name: &String| new.description.secret_fields.contains(name);
-                let secrets = connector.context.secrets().iter().filter(|(name, _)| known(name));
-                fields.extend(secrets.map(|(name, secret)| (name.clone(), Value::String(secret.clone()))));
-            }
-            if let Err(problems) = new.check_config(&config) {
-                let problem = problems.first().map(|p| format!("{} {}", p.field, p.message)).unwrap_or_default();
-                return Err(ConnectorError::Plugin(format!(
-                    "version {} does not take the configuration of the connector {}: {problem}",
-                    new.description.version, connector.spec.id
-                )));
-            }
-        }
+        self.all_fit(&new)?;
         tracing::info!(
             plugin,
             from = old.description.version,
@@ -362,10 +407,23 @@ impl Connectors for Sandbox {
             digest = new.description.digest,
             "plugin reloaded"
         );
-        self.registry.put(new.clone());
-        let connectors = self.connectors_of(plugin);
-        let swaps = connectors.iter().filter(|c| !Arc::ptr_eq(&c.plugin, &new)).map(|c| c.spec.index);
-        stream::iter(swaps).for_each_concurrent(SWAPS_AT_ONCE, |index| self.swap(index, new.clone())).await;
+        self.put_everywhere(new.clone()).await;
         Ok(new.description.clone())
+    }
+
+    async fn stage(&self, plugin: &str, digest: &str, share: u8) -> Result<(), ConnectorError> {
+        self.stage_version(plugin, digest, share).await
+    }
+
+    async fn promote(&self, plugin: &str) -> Result<PluginDescription, ConnectorError> {
+        self.promote_version(plugin).await
+    }
+
+    async fn unstage(&self, plugin: &str) -> Result<(), ConnectorError> {
+        self.unstage_version(plugin).await
+    }
+
+    async fn settle(&self, plugin: &str) {
+        self.settle_version(plugin).await;
     }
 }

@@ -2,9 +2,11 @@
 //! of its messages, and the gate in front of its events.
 //!
 //! An instance speaks through a [`Session`]. Invariant: only the newest one of a line is heard, so that an instance that is
-//! being replaced cannot contradict its successor.
+//! being replaced cannot contradict its successor. An instance that runs beside the connector's own, to be tried, speaks aside:
+//! what it says is kept with it until it is told to speak up.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -39,8 +41,11 @@ pub(crate) struct Line {
     pub(crate) intake: Intake,
 }
 
+/// The number of a speaker that nobody hears.
+const ASIDE: u64 = 0;
+
 struct Held {
-    /// Who is heard.
+    /// Who is heard; more than [`ASIDE`] once somebody spoke.
     speaker: u64,
     /// When the session was last seen connected.
     connected: Option<Instant>,
@@ -65,7 +70,12 @@ impl Line {
     pub(crate) fn speak(self: &Arc<Self>) -> Session {
         let mut held = self.held.lock();
         held.speaker += 1;
-        Session { line: self.clone(), speaker: held.speaker }
+        Session::new(self, held.speaker)
+    }
+
+    /// A speaker that nobody hears, beside the one that is heard.
+    pub(crate) fn aside(self: &Arc<Self>) -> Session {
+        Session::new(self, ASIDE)
     }
 
     pub(crate) fn standing(&self) -> Standing {
@@ -93,6 +103,21 @@ impl Line {
         self.waits_until_at(Instant::now())
     }
 
+    fn change(&self, held: &mut Held, next: Standing, tell: bool) {
+        let before = self.standing.borrow().clone();
+        if before == next {
+            return;
+        }
+        if before.state == SessionState::Connected || next.state == SessionState::Connected {
+            held.connected = Some(Instant::now());
+        }
+        // First, so that who is told and looks sees it.
+        self.standing.send_replace(next.clone());
+        if tell {
+            self.events.session_changed(self.connector, next.state, next.account);
+        }
+    }
+
     fn waits_until_at(&self, now: Instant) -> Option<Instant> {
         let held = self.held.lock();
         let again = matches!(self.standing.borrow().state, SessionState::Connecting | SessionState::Failing(_));
@@ -103,10 +128,18 @@ impl Line {
 /// An instance's voice on its connector's line.
 pub(crate) struct Session {
     pub(crate) line: Arc<Line>,
-    speaker: u64,
+    /// Its number among the line's speakers. Changed under the lock of what the line holds.
+    speaker: AtomicU64,
+    /// How it stands by itself, heard or not.
+    own: watch::Sender<Standing>,
 }
 
 impl Session {
+    fn new(line: &Arc<Line>, speaker: u64) -> Self {
+        let own = Standing { state: SessionState::Connecting, account: None };
+        Self { line: line.clone(), speaker: AtomicU64::new(speaker), own: watch::channel(own).0 }
+    }
+
     /// Tells of a change; the same standing again is none. The observer is called under the lock, so that it hears the
     /// changes in their order: it must not block, as its contract says.
     pub(crate) fn set(&self, state: SessionState, account: Option<Account>) {
@@ -114,11 +147,20 @@ impl Session {
         self.change(Standing { state, account }, true);
     }
 
+    /// From now on it is heard and nobody else is, beginning with how it stands.
+    pub(crate) fn speak_up(&self) {
+        let mut held = self.line.held.lock();
+        held.speaker += 1;
+        self.speaker.store(held.speaker, Relaxed);
+        let own = self.own.borrow().clone();
+        self.line.change(&mut held, own, true);
+    }
+
     /// It ended and nobody will open it again by himself: messages must not wait for it.
     pub(crate) fn end(&self, state: SessionState) {
         self.change(Standing { state, account: None }, true);
         let mut held = self.line.held.lock();
-        if held.speaker == self.speaker {
+        if self.is_heard(&held) {
             held.connected = None;
         }
     }
@@ -128,30 +170,34 @@ impl Session {
         self.change(Standing { state: SessionState::Stopped, account: None }, false);
     }
 
+    fn is_heard(&self, held: &Held) -> bool {
+        let speaker = self.speaker.load(Relaxed);
+        speaker != ASIDE && speaker == held.speaker
+    }
+
     fn change(&self, next: Standing, tell: bool) {
         let mut held = self.line.held.lock();
-        if held.speaker != self.speaker {
-            return;
+        self.own.send_replace(next.clone());
+        if self.is_heard(&held) {
+            self.line.change(&mut held, next, tell);
         }
-        let before = self.line.standing.borrow().clone();
-        if before == next {
-            return;
-        }
-        if before.state == SessionState::Connected || next.state == SessionState::Connected {
-            held.connected = Some(Instant::now());
-        }
-        // First, so that who is told and looks sees it.
-        self.line.standing.send_replace(next.clone());
-        if tell {
-            self.line.events.session_changed(self.line.connector, next.state, next.account);
-        }
+    }
+
+    /// How it stands by itself.
+    pub(crate) fn state(&self) -> SessionState {
+        self.own.borrow().state.clone()
+    }
+
+    /// Whether it can send, as far as it knows.
+    pub(crate) fn is_up(&self) -> bool {
+        self.own.borrow().state == SessionState::Connected
     }
 
     /// Returns when it is no longer connecting.
     pub(crate) async fn opened(&self) {
-        let mut standing = self.line.subscribe();
-        // The line holds the sender.
-        let _ = standing.wait_for(|now| now.state != SessionState::Connecting).await;
+        let mut own = self.own.subscribe();
+        // The sender is our own.
+        let _ = own.wait_for(|now| now.state != SessionState::Connecting).await;
     }
 }
 
@@ -199,6 +245,23 @@ mod tests {
             [SessionState::Connecting, SessionState::Connected, SessionState::Connecting],
             "one line, one story"
         );
+    }
+
+    #[test]
+    fn who_speaks_aside_is_heard_once_he_speaks_up() {
+        let (line, heard) = line();
+        let tried = line.aside();
+        tried.set(SessionState::Failing("nobody was there before".into()), None);
+        let old = line.speak();
+        old.set(SessionState::Connected, None);
+        tried.set(SessionState::Connected, account());
+        assert!(tried.is_up());
+        assert_eq!(line.standing().account, None, "the old one's");
+        tried.speak_up();
+        old.set(SessionState::Stopped, None);
+        assert_eq!(line.standing().account, account());
+        assert!(!old.is_up(), "it knows of itself");
+        assert_eq!(*heard.0.lock(), [SessionState::Connected, SessionState::Connected], "never anything else");
     }
 
     #[test]

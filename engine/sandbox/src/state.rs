@@ -20,6 +20,7 @@ use crate::host::smtp::SmtpState;
 use crate::limits::{HANDLES, Limits, TRANSFER_BYTES};
 use crate::pulse::Pulse;
 use crate::session::Session;
+use crate::telemetry::{Telemetry, Whose};
 
 /// What all instances share.
 pub(crate) struct Services {
@@ -37,6 +38,7 @@ pub(crate) struct Services {
     /// In front of sessions that are being opened.
     pub(crate) starts: Arc<Semaphore>,
     pub(crate) smtp_plain_hosts: Vec<String>,
+    pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) limits: Limits,
 }
 
@@ -50,6 +52,8 @@ pub(crate) struct Context {
     secrets: std::collections::BTreeMap<String, String>,
     pub(crate) smtp: SmtpState,
     pub(crate) session: Session,
+    /// In logs and figures.
+    pub(crate) whose: Whose,
 }
 
 impl Context {
@@ -62,8 +66,9 @@ impl Context {
         hosts: Hosts,
         secrets: std::collections::BTreeMap<String, String>,
         session: Session,
+        whose: Whose,
     ) -> Self {
-        Self { index, id, tenant, grants, hosts, secrets, smtp: SmtpState::default(), session }
+        Self { index, id, tenant, grants, hosts, secrets, smtp: SmtpState::default(), session, whose }
     }
 
     /// The files of the messages that it is sending.

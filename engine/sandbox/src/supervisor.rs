@@ -16,10 +16,11 @@ use crate::backoff::Backoff;
 use crate::jobs::{Operate, Queues, Send};
 use crate::limits::OPERATIONS_WAITING;
 use crate::registry::ConnectorPlugin;
+use crate::session::Session;
 use crate::state::{Context, Services};
 
 /// So long a connector may hold its turn to open its session.
-const TURN: Duration = Duration::from_secs(5);
+pub(crate) const TURN: Duration = Duration::from_secs(5);
 
 /// A plugin with a specification: what an instance is made of.
 pub(crate) struct Assignment {
@@ -35,16 +36,25 @@ pub(crate) struct Assignment {
     pub(crate) before: Mutex<Option<oneshot::Sender<()>>>,
 }
 
+impl Assignment {
+    /// Its specification, whole again.
+    pub(crate) fn whole_spec(&self) -> ConnectorSpec {
+        ConnectorSpec { secrets: self.context.secrets().clone(), ..self.spec.clone() }
+    }
+}
+
 /// What a supervisor is to do.
 pub(crate) struct Control {
     assignment: Arc<Assignment>,
     stop: bool,
+    /// Nothing more is taken, not even what is in the queues.
+    halt: bool,
 }
 
 /// What that means for one assignment's instance.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Orders {
-    /// Another one takes its place.
+    /// Another one takes its place, or somebody else its work.
     pub(crate) give_way: bool,
     /// The connector is stopped: what is in the queue is the last.
     pub(crate) stop: bool,
@@ -52,7 +62,7 @@ pub(crate) struct Orders {
 
 impl Control {
     pub(crate) fn orders(&self, to: &Assignment) -> Orders {
-        Orders { give_way: !std::ptr::eq(&*self.assignment, to), stop: self.stop }
+        Orders { give_way: self.halt || !std::ptr::eq(&*self.assignment, to), stop: self.stop }
     }
 }
 
@@ -71,7 +81,7 @@ impl Running {
         // As many as may run: a caller beyond that waits, and whoever is slow is so to its own callers only.
         let (sends, send_queue) = mpsc::channel(usize::from(assignment.plugin.description.max_in_flight));
         let (operations, operation_queue) = mpsc::channel(OPERATIONS_WAITING);
-        let (control, orders) = watch::channel(Control { assignment: assignment.clone(), stop: false });
+        let (control, orders) = watch::channel(Control { assignment: assignment.clone(), stop: false, halt: false });
         let queues = Queues { sends: send_queue, operations: operation_queue };
         let task = tokio::spawn(Supervisor { queues, control: orders }.run());
         Self { sends, operations, assignment, control, task }
@@ -81,14 +91,33 @@ impl Running {
     /// waits meanwhile.
     pub(crate) fn replace(&mut self, assignment: Assignment) {
         self.assignment = Arc::new(assignment);
-        self.control.send_replace(Control { assignment: self.assignment.clone(), stop: false });
+        self.control.send_replace(Control { assignment: self.assignment.clone(), stop: false, halt: false });
+    }
+
+    /// Its plugin's version.
+    pub(crate) fn plugin(&self) -> &Arc<ConnectorPlugin> {
+        &self.assignment.plugin
+    }
+
+    /// How its instance stands by itself.
+    pub(crate) fn session(&self) -> &Session {
+        &self.assignment.context.session
     }
 
     /// No more jobs; ends it when its sends are done, or after `drain`. The returned task is that wait.
     pub(crate) fn retire(self, drain: Duration) -> JoinHandle<()> {
+        self.finish(drain, false)
+    }
+
+    /// Like [`Self::retire`], but what it has not begun goes back to who waits for it.
+    pub(crate) fn halt(self, drain: Duration) -> JoinHandle<()> {
+        self.finish(drain, true)
+    }
+
+    fn finish(self, drain: Duration, halt: bool) -> JoinHandle<()> {
         let Self { sends, operations, assignment, control, task } = self;
         drop((sends, operations));
-        control.send_replace(Control { assignment, stop: true });
+        control.send_replace(Control { assignment, stop: true, halt });
         tokio::spawn(async move {
             let abort = task.abort_handle();
             if tokio::time::timeout(drain, task).await.is_err() {
@@ -117,8 +146,10 @@ impl Supervisor {
             // Whoever waits for it is told by the drop.
             drop(assignment.before.lock().take());
             match self.keep(&assignment).await {
-                Over::Replaced => {}
-                Over::Stopped => return assignment.context.session.set(SessionState::Stopped, None),
+                Over::Replaced if !self.control.borrow().halt => {}
+                Over::Replaced | Over::Stopped => {
+                    return assignment.context.session.set(SessionState::Stopped, None);
+                }
             }
         }
     }

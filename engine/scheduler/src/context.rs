@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::account::Standings;
+use crate::automations::runner::Floor;
 use crate::gate::Gate;
 use crate::metrics::Metrics;
 use crate::observer::Notes;
@@ -15,4 +16,5 @@ pub(crate) struct Context {
     pub(crate) standings: Standings,
     pub(crate) gate: Gate,
     pub(crate) metrics: Metrics,
+    pub(crate) automations: Floor,
 }

@@ -8,6 +8,8 @@
 //! - `lane/`: the task of one connector: `admit`, `claim`, `outcome`, `hold`, `purge`.
 //! - [`Intake`]: what connectors receive and report, made durable by whoever tells it. `account/`: how the accounts behind the
 //!   connectors stand, and the task that pauses them and tells of their sessions.
+//! - [`automations`]: events of conversations, given to automations in their turn. [`rollouts`]: the task that watches new versions
+//!   of plugins, and takes them on or back.
 //! - `scheduled`: the task that moves what has become due. `recovery`: what was in flight, decided before the lanes start.
 //! - [`webhooks`]: the task that delivers webhooks.
 //!
@@ -17,6 +19,7 @@
 //! and has no outcome is decided by [`retry`]'s rule for a crash, never sent again silently.
 
 mod account;
+pub mod automations;
 pub mod breaker;
 mod context;
 pub mod draw;
@@ -30,6 +33,7 @@ mod options;
 pub mod pace;
 mod recovery;
 pub mod retry;
+pub mod rollouts;
 mod scheduled;
 mod scheduler;
 pub mod session;
@@ -37,9 +41,10 @@ mod view;
 pub mod webhooks;
 pub mod window;
 
+pub use automations::turns::TurnCounts;
 pub use intake::Intake;
 pub use metrics::MetricsSnapshot;
-pub use options::{Options, Ports, SigningSecrets, WebhookOptions};
+pub use options::{AutomationOptions, Options, Ports, RolloutOptions, SigningSecrets, WebhookOptions};
 pub use scheduler::{Handle, Scheduler};
 pub use view::{BreakerView, HealthView, PaceView};
 

@@ -92,6 +92,22 @@ counters! {
     intake_repeated,
     /// Batches of connectors' events that the store refused.
     intake_refused,
+    /// Events that automations have dealt with.
+    automation_events,
+    /// Calls of automations.
+    automation_calls,
+    /// Calls that failed through the plugin's fault.
+    automation_failures,
+    /// Events put aside after their last try.
+    automation_parked,
+    /// Looks at events whose automation could not be called then.
+    automation_waits,
+    /// Events that waited for their automation's allowance.
+    automation_throttled,
+    /// Timers that ran out.
+    automation_timers,
+    /// Versions of plugins that were taken back.
+    rollbacks,
     /// Connectors paused by their health.
     health_pauses,
     /// Commits that the store refused.

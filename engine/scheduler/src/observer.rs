@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use crate::account::Standing;
 use crate::account::keeper::Desk;
+use crate::automations::bell::Bell;
 use crate::window::Window;
 
 /// What a lane shares with the observer and the handle.
@@ -53,6 +54,8 @@ pub(crate) struct Notes {
     pub(crate) connectors_wake: Notify,
     /// What concerns accounts; its task goes on while the rest drains.
     pub(crate) desk: Desk,
+    /// What concerns automations and plugins.
+    pub(crate) bell: Bell,
     /// The earliest entry that joined the scheduled queue since it was last swept.
     pub(crate) scheduled: Mutex<Option<ScheduledEntry>>,
     pub(crate) scheduled_wake: Notify,
@@ -85,6 +88,7 @@ impl Notes {
         self.connectors_wake.notify_one();
         self.scheduled_wake.notify_one();
         self.deliveries_wake.notify_one();
+        self.bell.drain();
     }
 
     /// Notes a run of effects that begins with an entry of `connector`; how many it took.
@@ -125,6 +129,7 @@ impl CommitObserver for Notes {
         if let Some(also) = self.also.get() {
             also.committed(effects);
         }
+        self.bell.note(effects);
         let mut rest = effects;
         let mut deliveries = false;
         let mut scheduled: Option<ScheduledEntry> = None;
@@ -148,8 +153,8 @@ impl CommitObserver for Notes {
                     self.desk.assess(*connector);
                     1
                 }
-                // No work for the scheduler.
-                Effect::Event(..) => 1,
+                // The bell's, or no work for the scheduler.
+                Effect::Work(_) | Effect::Timer(_) | Effect::Automation(_) | Effect::Package(_) | Effect::Event(..) => 1,
             };
             rest = &rest[taken..];
         }

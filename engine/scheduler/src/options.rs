@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use pombo_domain::TenantIndex;
 use pombo_domain::commands::connectors::WriteLocks;
-use pombo_domain::ports::{AttachmentFetcher, Clock, Connectors, Entropy, Renderer, Store, WebhookClient};
+use pombo_domain::model::rollout::RolloutRules;
+use pombo_domain::ports::{
+    AttachmentFetcher, Clock, Connectors, Entropy, PluginEngine, PluginTelemetry, Renderer, SecretBox, Store, WebhookClient,
+};
 
 use crate::breaker::BreakerPolicy;
 use crate::retry::{Backoff, Jitter, RetryPolicy};
@@ -26,6 +29,12 @@ pub struct Ports {
     pub webhooks: Arc<dyn WebhookClient>,
     /// Fetches what `attachmentUrl` names.
     pub attachments: Arc<dyn AttachmentFetcher>,
+    /// Automation plugins.
+    pub plugins: Arc<dyn PluginEngine>,
+    /// How plugins fare.
+    pub telemetry: Arc<dyn PluginTelemetry>,
+    /// Opens the secrets of automations, and seals what is recorded of them.
+    pub seals: Arc<dyn SecretBox>,
     /// What webhooks are signed with.
     pub secrets: Arc<dyn SigningSecrets>,
     /// The turns in which connectors are changed: the ones that the commands take.
@@ -47,6 +56,10 @@ pub struct Options {
     pub breaker: BreakerPolicy,
     /// Webhooks.
     pub webhooks: WebhookOptions,
+    /// Automations.
+    pub automations: AutomationOptions,
+    /// Changes of plugins' versions.
+    pub rollouts: RolloutOptions,
     /// Queue entries that a lane holds in memory.
     pub window: usize,
     /// Messages claimed in one batch, at most.
@@ -71,6 +84,8 @@ impl Default for Options {
             retry: RetryPolicy::default(),
             breaker: BreakerPolicy::default(),
             webhooks: WebhookOptions::default(),
+            automations: AutomationOptions::default(),
+            rollouts: RolloutOptions::default(),
             window: 512,
             batch: 256,
             claim_ahead: 512,
@@ -123,5 +138,56 @@ impl Default for WebhookOptions {
             queued: 1_024,
             queued_per_host: 64,
         }
+    }
+}
+
+/// How automations are called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AutomationOptions {
+    /// Calls at once, over all tenants.
+    pub in_flight: usize,
+    /// Calls at once of one tenant.
+    pub in_flight_per_tenant: usize,
+    /// Conversations of one tenant with work that are held in memory; the others are read once there is room.
+    pub queued_per_tenant: usize,
+    /// Pauses after the first, second … failed try; after the last one the event is put aside for a person.
+    pub retry_ms: Vec<u64>,
+    /// Events a minute of an automation that was granted no other number. More wait.
+    pub events_per_minute: u32,
+    /// Whether anything is recorded; each automation says for itself whether it wants that.
+    pub record: bool,
+    /// Recordings kept of each automation.
+    pub record_keep: u32,
+    /// The largest recording, in bytes; larger ones are left out.
+    pub record_bytes: usize,
+}
+
+impl Default for AutomationOptions {
+    fn default() -> Self {
+        Self {
+            in_flight: 64,
+            in_flight_per_tenant: 16,
+            queued_per_tenant: 16_384,
+            retry_ms: vec![1_000, 5_000, 30_000, 120_000, 600_000],
+            events_per_minute: 6_000,
+            record: true,
+            record_keep: 200,
+            record_bytes: 256 * 1024,
+        }
+    }
+}
+
+/// How changes of plugins' versions are watched.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RolloutOptions {
+    /// When a new version is believed.
+    pub rules: RolloutRules,
+    /// How often versions under watch are compared, ms.
+    pub tick_ms: i64,
+}
+
+impl Default for RolloutOptions {
+    fn default() -> Self {
+        Self { rules: RolloutRules::default(), tick_ms: 250 }
     }
 }

@@ -1,4 +1,4 @@
-//! Starts the tasks and keeps them: a lane per connector, the scheduled queue, the webhooks. [`Handle`] is all that the rest
+//! Starts the tasks and keeps them: a lane per connector, the scheduled queue, the webhooks, automations and rollouts. [`Handle`] is all that the rest
 //! of the program sees.
 
 use std::collections::HashMap;
@@ -14,6 +14,8 @@ use tokio::task::{AbortHandle, Id, JoinSet};
 
 use crate::account::marks::TOLD_PAUSED;
 use crate::account::{Standings, judge_of, keeper};
+use crate::automations::turns::TurnCounts;
+use crate::automations::{runner, timers};
 use crate::context::Context;
 use crate::gate::Gate;
 use crate::health::HealthLevel;
@@ -24,7 +26,7 @@ use crate::observer::{LaneShared, Notes};
 use crate::options::{Options, Ports};
 use crate::pace::PaceRules;
 use crate::view::{PaceView, Situation, pace_view};
-use crate::{recovery, scheduled, webhooks};
+use crate::{recovery, rollouts, scheduled, webhooks};
 
 /// Deleted connectors are looked for this far past the last listed number, for queues that a crash left half failed.
 const LOOK_PAST: u32 = 1_024;
@@ -50,6 +52,7 @@ impl Scheduler {
             gate: Gate::new(options.turns),
             notes: Arc::new(Notes::default()),
             metrics: Metrics::default(),
+            automations: runner::Floor::new(&options.automations),
             ports,
             options,
         });
@@ -158,6 +161,11 @@ impl Handle {
         self.context.metrics.snapshot()
     }
 
+    /// Events of automations under way and waiting, now.
+    pub fn automation_metrics(&self) -> TurnCounts {
+        self.context.automations.counts()
+    }
+
     /// Lanes that run.
     pub fn lanes(&self) -> usize {
         self.context.notes.lanes.read().len()
@@ -197,6 +205,9 @@ enum Role {
     Lane(ConnectorIndex),
     Scheduled,
     Webhooks,
+    Automations,
+    Timers,
+    Rollouts,
 }
 
 struct Supervisor {
@@ -210,6 +221,9 @@ async fn supervise(context: Arc<Context>, abort: Arc<Mutex<Vec<AbortHandle>>>, e
     let mut supervisor = Supervisor { context, abort, tasks: JoinSet::new(), roles: HashMap::new() };
     supervisor.spawn(Role::Scheduled, scheduled::run(supervisor.context.clone()));
     supervisor.spawn(Role::Webhooks, webhooks::run(supervisor.context.clone()));
+    supervisor.spawn(Role::Automations, runner::run(supervisor.context.clone()));
+    supervisor.spawn(Role::Timers, timers::run(supervisor.context.clone()));
+    supervisor.spawn(Role::Rollouts, rollouts::run(supervisor.context.clone()));
     supervisor.run().await;
     ended.send_replace(true);
 }
@@ -292,7 +306,10 @@ impl Supervisor {
             }
             Role::Scheduled if panicked => self.spawn(role, scheduled::run(context)),
             Role::Webhooks if panicked => self.spawn(role, webhooks::run(context)),
-            Role::Scheduled | Role::Webhooks => {}
+            Role::Automations if panicked => self.spawn(role, runner::run(context)),
+            Role::Timers if panicked => self.spawn(role, timers::run(context)),
+            Role::Rollouts if panicked => self.spawn(role, rollouts::run(context)),
+            Role::Scheduled | Role::Webhooks | Role::Automations | Role::Timers | Role::Rollouts => {}
         }
     }
 }

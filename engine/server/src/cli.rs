@@ -5,13 +5,16 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::plugin::args::PluginArgs;
+
 const EXAMPLES: &str = "\
 Examples:
   pombo serve --demo                    a server to try out, with a mailbox: http://127.0.0.1:8080/docs
   pombo serve --config /etc/pombo.toml  a server with a configuration of its own
   pombo config                          every setting with its meaning and default
   pombo openapi --facade sendsync       the OpenAPI document of the queue API
-  pombo inspect --data data --verify    check a data folder (the server must not be running)";
+  pombo inspect --data data --verify    check a data folder (the server must not be running)
+  pombo plugin new --lang js greeter    a plugin of your own (see `pombo plugin --help`)";
 
 const SERVE_EXAMPLES: &str = "\
 Settings come from the defaults (see `pombo config`), then the file, then POMBO_* variables
@@ -33,6 +36,9 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// What the engine says to this program when it has a component compiled in a process of its own.
+pub(crate) const COMPILE_COMPONENT: &str = "compile-component";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the server
@@ -43,6 +49,15 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Print the default configuration with comments, or check one
     Config(ConfigArgs),
+    /// Compile one uploaded component (for the server itself)
+    #[command(name = COMPILE_COMPONENT, hide = true)]
+    CompileComponent {
+        /// As the server writes them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
+    /// Make, try and publish plugins
+    Plugin(PluginArgs),
 }
 
 #[derive(Debug, Args)]

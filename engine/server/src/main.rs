@@ -3,6 +3,7 @@
 //! Layout
 //! - [`cli`], [`config`]: what the operator says.
 //! - [`serve`]: wires the parts, runs them and ends them in order. [`inspect`], [`openapi`]: the other commands.
+//! - [`plugin`]: what a plugin's author does; talks to a running engine like any other client.
 //! - [`adapters`]: the domain's ports that need the operating system.
 //! - [`http`]: connections and their limits. [`telemetry`]: log lines and metrics.
 //! - [`demo`]: accounts and a mailbox to try things with. [`memory`]: how the allocator is set.
@@ -15,6 +16,7 @@ mod http;
 mod inspect;
 mod memory;
 mod openapi;
+mod plugin;
 mod serve;
 mod telemetry;
 
@@ -33,7 +35,9 @@ fn main() -> ExitCode {
         }
         Command::Openapi(args) => openapi::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Inspect(args) => inspect::run(&args),
+        Command::CompileComponent { arguments } => Ok(pombo_sandbox::compile_component(arguments)),
         Command::Config(args) => show_config(&args).map(|()| ExitCode::SUCCESS),
+        Command::Plugin(args) => plugin::run(&args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("pombo: {error:#}");

@@ -1,5 +1,5 @@
 //! The few things that are read all the time, in memory: tenants, users, API keys, connectors, pace states and how much each
-//! connector keeps. Their rows on disk are the truth; the committer changes this after a commit. Knows no message.
+//! connector keeps, and the roster of automations and packages. Their rows on disk are the truth; the committer changes this after a commit. Knows no message.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::backend::{Backend, KeyRange, Order};
 use crate::codec::{bad_key, decode};
 use crate::keys::{self, Parts, Space};
+use crate::roster::{Roster, RosterChange};
 use crate::tables::people;
 
 /// A change of the catalog that a commit made.
@@ -23,6 +24,7 @@ pub(crate) enum CatalogChange {
     Connector(Arc<Connector>),
     Pace(ConnectorIndex, PaceState),
     KvBytes(ConnectorIndex, u64),
+    Roster(RosterChange),
 }
 
 /// The catalog.
@@ -38,12 +40,13 @@ pub(crate) struct Catalog {
     connector_ids: HashMap<Uuid, ConnectorIndex>,
     pub(crate) pace: HashMap<ConnectorIndex, PaceState>,
     pub(crate) kv_bytes: HashMap<ConnectorIndex, u64>,
+    pub(crate) roster: Roster,
 }
 
 impl Catalog {
     /// Reads it.
     pub(crate) fn open(backend: &dyn Backend) -> StoreResult<Self> {
-        let mut catalog = Self::default();
+        let mut catalog = Self { roster: Roster::open(backend)?, ..Self::default() };
         let rows = |tag: u8| backend.scan(Space::Documents, KeyRange::prefix(&[tag]), Order::Forward);
         for row in rows(keys::TENANT) {
             catalog.apply(CatalogChange::Tenant(decode(&row?.1, "tenants")?));
@@ -106,6 +109,7 @@ impl Catalog {
             CatalogChange::KvBytes(connector, bytes) => {
                 self.kv_bytes.insert(connector, bytes);
             }
+            CatalogChange::Roster(change) => self.roster.apply(change),
         }
     }
 

@@ -127,8 +127,7 @@ impl Committer {
                 }
                 group.staged.keep();
             }
-            let Group { staged, outcome, .. } = group;
-            let writes = staged.into_writes();
+            let (writes, outcome) = group.finish();
             let result = self.write(writes, outcome);
             if let Err(error) = &result {
                 self.fail(error);
@@ -145,7 +144,8 @@ impl Committer {
 
     /// Writes a group and makes it visible.
     fn write(&mut self, mut writes: Vec<Write>, outcome: Outcome) -> StoreResult<()> {
-        let Outcome { delta, effects, catalog, inserted, queued, stepped, event_ends, event_edges } = outcome;
+        let Outcome { delta, effects, catalog, inserted, queued, stepped, event_ends, event_edges, conversations } =
+            outcome;
         {
             let _whole = self.memory.whole.lock();
             let kept = (!delta.0.is_empty()).then(|| self.memory.columns.keep(&delta, &mut writes));
@@ -163,6 +163,10 @@ impl Committer {
                 self.memory.frontiers.queued(queue, key);
             }
             self.memory.events.changed(event_ends, event_edges);
+            if !conversations.is_empty() {
+                self.memory.hot.changed(conversations.iter().map(|touched| touched.now.clone()));
+                self.memory.lanes.changed(conversations.iter().map(|t| (t.before.as_deref(), &*t.now)));
+            }
             if !catalog.is_empty() {
                 let mut shared = self.memory.catalog.write();
                 catalog.into_iter().for_each(|change| shared.apply(change));
@@ -211,7 +215,7 @@ fn weight(request: &Request) -> usize {
             .iter()
             .map(|change| match change {
                 PreparedChange::Insert(insert) => insert.messages.len(),
-                PreparedChange::Event(_) | PreparedChange::Other(_) => 1,
+                PreparedChange::Event(_) | PreparedChange::Automation(..) | PreparedChange::Other(_) => 1,
             })
             .sum(),
         Request::Forget(front, _) => (front.upto - front.first) as usize,

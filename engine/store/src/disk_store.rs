@@ -24,7 +24,7 @@ use crate::memory::Memory;
 use crate::search::{Search, fold};
 use crate::tables::meta::Counter;
 use crate::tables::{
-    contacts, deliveries, events, health, idempotency, imports, kv, messages, queues, receipts, states,
+    contacts, deliveries, events, health, idempotency, imports, kv, messages, queues, receipts, states, work,
 };
 
 /// Events forgotten by one commit, at most: other commits wait meanwhile.
@@ -88,6 +88,13 @@ impl DiskStore {
             }
             Change::Event(AppendEvent { tenant, event, once }) => {
                 PreparedChange::Event(PreparedEvent { tenant, row: events::encode(&event, once.as_ref()), once })
+            }
+            Change::Automation(change) => {
+                let row = match &*change {
+                    AutomationChange::Event(new) => Some(work::prepare(new.tenant, new.id, new.at, &new.body)),
+                    _ => None,
+                };
+                PreparedChange::Automation(change, row)
             }
             other => PreparedChange::Other(other),
         };

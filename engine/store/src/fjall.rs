@@ -41,6 +41,8 @@ impl Fjall {
             keyspace(Space::ALL[5])?,
             keyspace(Space::ALL[6])?,
             keyspace(Space::ALL[7])?,
+            keyspace(Space::ALL[8])?,
+            keyspace(Space::ALL[9])?,
         ];
         Ok(Self { database, spaces })
     }
@@ -54,9 +56,14 @@ impl Fjall {
 fn settings(options: &Options, space: Space) -> KeyspaceCreateOptions {
     let memtable = match space {
         Space::Messages => options.memtable_bytes,
-        Space::States | Space::Queues | Space::Deliveries | Space::Columns | Space::Kv | Space::Events => {
-            options.memtable_bytes / 2
-        }
+        Space::States
+        | Space::Queues
+        | Space::Deliveries
+        | Space::Columns
+        | Space::Kv
+        | Space::Events
+        | Space::Conversations
+        | Space::Work => options.memtable_bytes / 2,
         Space::Documents => options.memtable_bytes / 4,
     };
     KeyspaceCreateOptions::default()

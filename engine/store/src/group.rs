@@ -1,7 +1,12 @@
 //! A group of batches on its way to disk: checks each batch against what is stored and what earlier batches of the group did,
 //! and gathers the writes, the columns' delta, the effects and what becomes visible in memory afterwards.
 //!
-//! A batch that fails leaves no trace. Runs on the committer's thread only.
+//! A batch that fails leaves no trace. Runs on the committer's thread only. What concerns automations is in `automations`,
+//! `work` and `pending`.
+
+mod automations;
+mod pending;
+mod work;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,11 +14,12 @@ use std::sync::Arc;
 use pombo_domain::ids::message_id;
 use pombo_domain::model::{Delivery, EventKey, Message, MessageState, NewMessage, Status};
 use pombo_domain::ports::{
-    Change, Committed, Conflict, Effect, Entropy, NewIdempotency, StoreError, StoreResult, Update,
+    AutomationChange, Change, Committed, Conflict, Effect, Entropy, NewIdempotency, StoreError, StoreResult, Update,
 };
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 
-use crate::backend::Bytes;
+use self::pending::{Pending, Touched};
+use crate::backend::{Bytes, Write};
 use crate::catalog::CatalogChange;
 use crate::codec::damaged;
 use crate::columns::block::Row;
@@ -27,7 +33,7 @@ use crate::tables::events::{Forgotten, Mark};
 use crate::tables::queues::Queue;
 use crate::tables::states::Place;
 use crate::tables::{
-    contacts, deliveries, health, idempotency, imports, kv, messages, people, queues, receipts, states,
+    contacts, conversations, deliveries, health, idempotency, imports, kv, messages, people, queues, receipts, states,
 };
 
 /// The longest variable part of a key.
@@ -43,6 +49,8 @@ pub(crate) struct Prepared {
 pub(crate) enum PreparedChange {
     Insert(PreparedInsert),
     Event(PreparedEvent),
+    /// With the row of an event.
+    Automation(Box<AutomationChange>, Option<Vec<u8>>),
     Other(Change),
 }
 
@@ -71,6 +79,9 @@ pub(crate) struct Group<'a> {
     kv_bytes: HashMap<ConnectorIndex, u64>,
     /// Events of the present batch so far.
     events: usize,
+    /// Whether the last one of them was left out as repeated.
+    left_out: bool,
+    pending: Pending,
     pub(crate) outcome: Outcome,
 }
 
@@ -90,6 +101,8 @@ pub(crate) struct Outcome {
     pub(crate) event_ends: HashMap<TenantIndex, u64>,
     /// The first event of each tenant that forgot some.
     pub(crate) event_edges: HashMap<TenantIndex, u64>,
+    /// The conversations that were changed.
+    pub(crate) conversations: Vec<Touched>,
 }
 
 /// Lengths to cut back to when a batch fails.
@@ -115,6 +128,8 @@ impl<'a> Group<'a> {
             tails: HashMap::new(),
             kv_bytes: HashMap::new(),
             events: 0,
+            left_out: false,
+            pending: Pending::default(),
             outcome: Outcome::default(),
         }
     }
@@ -123,6 +138,7 @@ impl<'a> Group<'a> {
     pub(crate) fn add(&mut self, batch: Prepared, now: Timestamp) -> StoreResult<Committed> {
         self.now = now;
         self.events = 0;
+        self.left_out = false;
         let marks = Marks {
             delta: self.outcome.delta.0.len(),
             effects: self.outcome.effects.len(),
@@ -137,6 +153,7 @@ impl<'a> Group<'a> {
         for change in batch.changes {
             if let Err(error) = self.change(change, batch.skip_stale, &mut committed) {
                 self.staged.take_back();
+                self.pending.take_back();
                 self.outcome.delta.0.truncate(marks.delta);
                 // The last one taken back of each tenant is the first it had appended.
                 for effect in self.outcome.effects.drain(marks.effects..).rev() {
@@ -154,18 +171,31 @@ impl<'a> Group<'a> {
             }
         }
         self.staged.keep();
+        self.pending.keep();
         Ok(committed)
+    }
+
+    /// All writes, and what else is to be done.
+    pub(crate) fn finish(mut self) -> (Vec<Write>, Outcome) {
+        self.outcome.conversations = self.pending.into_changed();
+        for touched in &self.outcome.conversations {
+            conversations::put(&mut self.staged, &touched.now);
+        }
+        (self.staged.into_writes(), self.outcome)
     }
 
     fn change(&mut self, change: PreparedChange, skip_stale: bool, committed: &mut Committed) -> StoreResult<()> {
         let change = match change {
             PreparedChange::Insert(insert) => return self.insert(insert, committed),
             PreparedChange::Event(event) => return self.event(event, committed),
+            PreparedChange::Automation(change, row) => return self.automation(*change, row, committed),
             PreparedChange::Other(change) => change,
         };
         let catalog = &mut self.outcome.catalog;
         match change {
-            Change::Insert(_) | Change::Event(_) => return Err(damaged("a change that was not prepared")),
+            Change::Insert(_) | Change::Event(_) | Change::Automation(_) => {
+                return Err(damaged("a change that was not prepared"));
+            }
             Change::Update(update) => return self.update(update, skip_stale, committed),
             Change::Delivery(delivery) => return self.delivery(&delivery),
             Change::Tenant(tenant) => {
@@ -303,6 +333,7 @@ impl<'a> Group<'a> {
         }
         self.staged.put(Space::States, row_key.bytes(), states::encode(rank, &state));
         self.outcome.delta.0.push(Step::Word(key, word::stepped(old_word, state.status)));
+        self.message_stepped(key, old.status, &state)?;
         self.outcome.stepped.push((key, rank, state));
         match delivery {
             Some(delivery) => self.delivery(&delivery),
@@ -314,6 +345,7 @@ impl<'a> Group<'a> {
         let PreparedEvent { tenant, row, once } = event;
         let place = self.events;
         self.events += 1;
+        self.left_out = false;
         let serial = match self.outcome.event_ends.get(&tenant) {
             Some(next) => *next,
             None => self.memory.events.of(tenant).next,
@@ -322,6 +354,7 @@ impl<'a> Group<'a> {
             let mark = keys::event_mark(tenant, &mark).bytes();
             if self.staged.get(Space::Events, &mark)?.is_some() {
                 committed.repeated.push(place);
+                self.left_out = true;
                 return Ok(());
             }
             self.staged.put(Space::Events, mark, serial.to_be_bytes().to_vec());

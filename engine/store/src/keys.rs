@@ -32,15 +32,34 @@
 //!             1d connector:4                                             → health counts
 //!             1e tenant:4 kind:1 alias                                   → identifier    (another address of a contact)
 //!             1f tenant:4 kind:1 length:2 identifier alias               → nothing       (the aliases of an identifier)
+//!             20 automation:4                                            → automation
+//!             21 name                                                    → package
+//!             22 id:16                                                   → trust root
+//!             23 length:2 name number:8                                  → audit entry   (of a package; numbers from 1)
 //! kv          connector:4 key                                            → value
 //! events      01 tenant:4 number:8                                       → event         (written once; numbers from 1)
 //!             02 tenant:4 mark:16                                        → number:8      (goes with its event)
 //!             03 tenant:4                                                → number:8      (the first event not forgotten)
 //!             04 tenant:4 serial:5                                       → receipts of a message
+//! conversations
+//!             01 id:16                                                   → conversation with its lanes
+//!             02 connector:4 chat                                        → id:16
+//!             03 tenant:4 id:16                                          → nothing       (a tenant's conversations)
+//!             04 conversation:16 automation:4                            → an automation's state
+//!             05 tenant:4 serial:5                                       → origin of a message
+//!             06 tenant:4 id:16                                          → parked item
+//!             07 conversation:16 automation:4 name                       → timer         (its due time and payload)
+//! work        01 conversation:16 lane:4 number:8                         → work item
+//!             02 due:8 conversation:16 automation:4 name                 → nothing       (timers by due time)
+//!             03 automation:4 number:8                                   → recording     (a ring; numbers from 1)
 //! ```
 //!
-//! Messages with a connector need no key of their own: the packed columns are that index (status PROCESSING).
+//! Messages with a connector need no key of their own: the packed columns are that index (status PROCESSING). Nor do lanes that
+//! are due: they are held in memory, and found again from the first item of each lane.
 
+mod automations;
+
+pub(crate) use automations::*;
 use pombo_domain::model::message::ReadyOrder;
 use pombo_domain::model::{ContactType, DeliveryKey, DeliveryStatus, EventKey};
 use pombo_domain::ports::ScheduledEntry;
@@ -61,10 +80,12 @@ pub(crate) enum Space {
     Documents = 5,
     Kv = 6,
     Events = 7,
+    Conversations = 8,
+    Work = 9,
 }
 
 impl Space {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Messages,
         Self::States,
         Self::Queues,
@@ -73,6 +94,8 @@ impl Space {
         Self::Documents,
         Self::Kv,
         Self::Events,
+        Self::Conversations,
+        Self::Work,
     ];
     /// Its stored name.
     pub(crate) fn name(self) -> &'static str {
@@ -85,6 +108,8 @@ impl Space {
             Self::Documents => "documents",
             Self::Kv => "kv",
             Self::Events => "events",
+            Self::Conversations => "conversations",
+            Self::Work => "work",
         }
     }
 }

@@ -4,14 +4,16 @@
 //! - [`keys`]: the registry of key spaces and prefixes, with the schema drawn; `tables/`: one file per table.
 //! - [`committer`]: the one thread that writes; [`group`]: what it does with a batch; [`staged`]: the writes of a group.
 //! - [`columns`]: packed columns that answer lists and exact totals; [`search`]: the words of messages.
-//! - [`catalog`]: the few rows held in memory; [`recent`]: what a step would read again; [`frontier`]: where the live part of
-//!   a queue begins.
+//! - [`catalog`]: the few rows held in memory, with [`roster`], those of automations and packages; [`recent`]: what a step
+//!   would read again, [`hot`]: what an automation's event would; [`frontier`]: where the live part of a queue begins;
+//!   [`lanes`]: which conversations have work.
 //! - [`backend`]: what is asked of a key space, [`fjall`] the one that is used, [`faults`] one that fails on purpose.
 //! - [`migrate`]: schema versions; [`verify`] and [`snapshot`]: the store checked and written as text.
 //!
 //! Threads: the committer writes; the indexer and the sealer keep the search index; reads run where they are called. Nothing
 //! outside this crate knows what lies below the port.
 
+mod automation_store;
 mod backend;
 mod catalog;
 mod codec;
@@ -22,12 +24,15 @@ pub mod faults;
 mod fjall;
 mod frontier;
 mod group;
+mod hot;
 mod keys;
+mod lanes;
 mod memory;
 #[cfg(test)]
 mod memory_backend;
 mod migrate;
 mod recent;
+mod roster;
 mod search;
 mod snapshot;
 mod staged;
@@ -189,6 +194,7 @@ fn open_over(
     let columns = Arc::new(columns::Columns::open(&*backend, options.column_log_bytes)?);
     let catalog = catalog::Catalog::open(&*backend)?;
     let events = tables::events::Logs::open(&*backend)?;
+    let lanes = lanes::Lanes::open(&*backend)?;
     let limits = search::Limits { memory: options.search_bytes, segment: options.search_segment_bytes };
     let search = search::Search::start(path.join("search"), limits, backend.clone(), columns.clone());
     let search = Arc::new(search.map_err(io)?);
@@ -198,6 +204,8 @@ fn open_over(
         catalog: RwLock::new(catalog),
         frontiers: tables::queues::Frontiers::default(),
         events,
+        hot: hot::Hot::default(),
+        lanes,
         health: RwLock::new(StoreHealth::Good),
         observer: RwLock::new(None),
         whole: Mutex::new(()),

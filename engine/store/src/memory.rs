@@ -9,6 +9,8 @@ use pombo_domain::ports::{CommitObserver, StoreHealth};
 use crate::backend::Backend;
 use crate::catalog::Catalog;
 use crate::columns::Columns;
+use crate::hot::Hot;
+use crate::lanes::Lanes;
 use crate::recent::Births;
 use crate::tables::events::Logs;
 use crate::tables::queues::Frontiers;
@@ -20,6 +22,8 @@ pub(crate) struct Memory {
     pub(crate) catalog: RwLock<Catalog>,
     pub(crate) frontiers: Frontiers,
     pub(crate) events: Logs,
+    pub(crate) hot: Hot,
+    pub(crate) lanes: Lanes,
     pub(crate) health: RwLock<StoreHealth>,
     pub(crate) observer: RwLock<Option<Arc<dyn CommitObserver>>>,
     /// Held from a group's write until memory shows it; whoever compares disk and memory takes it.

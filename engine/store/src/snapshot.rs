@@ -1,6 +1,8 @@
 //! The whole store as text, a line per row in key order: to compare a store before and after a fault, and to inspect one.
 //! Contents that must not be shown (texts, addresses, secrets, hashes) stand as a length and a fingerprint.
 
+mod automations;
+
 use std::io::{self, Write};
 
 use pombo_domain::model::message::Position;
@@ -97,6 +99,18 @@ impl DiskStore {
         for row in self.rows(Space::Events) {
             let (key, value) = row.map_err(other)?;
             writeln!(out, "{}", event_row(&key, &value).map_err(other)?)?;
+        }
+        for row in self.rows(Space::Conversations) {
+            let (key, value) = row.map_err(other)?;
+            if let Some(line) = automations::conversation_row(&key, &value).map_err(other)? {
+                writeln!(out, "{line}")?;
+            }
+        }
+        for row in self.rows(Space::Work) {
+            let (key, value) = row.map_err(other)?;
+            if let Some(line) = automations::work_row(&key, &value).map_err(other)? {
+                writeln!(out, "{line}")?;
+            }
         }
         Ok(())
     }
@@ -255,6 +269,6 @@ fn document(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
             format!("idempotency tenant={} key={} row={}", number()?, veiled(&key[5..]), veiled(value))
         }
         keys::KV_BYTES => format!("kv-bytes connector={} {}", number()?, Parts(value).u64().unwrap_or_default()),
-        _ => return Ok(None),
+        _ => return automations::document(key, value),
     }))
 }

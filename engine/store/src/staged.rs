@@ -66,6 +66,26 @@ impl<'a> Staged<'a> {
         Ok(rows.into_iter().collect())
     }
 
+    /// The first row behind `after` that starts with `prefix`.
+    pub(crate) fn first_after(&self, space: Space, prefix: &[u8], after: &[u8]) -> StoreResult<Option<(Bytes, Bytes)>> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let staged = self
+            .rows
+            .range((Excluded((space, Bytes::from(after))), Unbounded))
+            .take_while(|((s, key), _)| *s == space && key.starts_with(prefix))
+            .find_map(|((_, key), row)| Some((key.clone(), row.clone()?)));
+        for row in self.backend.scan(space, KeyRange::prefix(prefix).after(after), Order::Forward) {
+            let (key, value) = row?;
+            if staged.as_ref().is_some_and(|(first, _)| *first <= key) {
+                break;
+            }
+            if self.staged(space, &key).is_none() {
+                return Ok(Some((key, value)));
+            }
+        }
+        Ok(staged)
+    }
+
     pub(crate) fn put(&mut self, space: Space, key: Bytes, value: Vec<u8>) {
         self.bytes += key.len() + value.len();
         self.stage(space, key, Some(Bytes::from(value)));

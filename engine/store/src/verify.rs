@@ -1,5 +1,7 @@
 //! Whether what is stored agrees with itself: each invariant of the tables, checked over all data. Holds up commits meanwhile.
 
+mod automations;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use pombo_domain::model::{DeliveryStatus, Status};
@@ -39,6 +41,7 @@ impl DiskStore {
         self.verify_documents(&mut problems)?;
         self.verify_aliases(&mut problems)?;
         self.verify_events(&mut problems)?;
+        self.verify_automations(&mut problems)?;
         if problems.more > 0 {
             problems.found.push(format!("and {} more", problems.more));
         }

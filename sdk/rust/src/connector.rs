@@ -10,7 +10,7 @@ use futures_channel::oneshot;
 #[allow(missing_docs, clippy::all)]
 pub mod bindings {
     wit_bindgen::generate!({
-        path: ["../../wit/host", "../../wit/connector"],
+        path: ["wit/host", "wit/connector"],
         world: "pombo:connector/connector",
         generate_all,
         additional_derives: [PartialEq],

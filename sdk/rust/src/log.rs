@@ -17,7 +17,7 @@ pub enum Level {
     Error,
 }
 
-/// Writes one line. `target` is a short dotted name of the part that speaks.
+/// Writes one line. `target` is a short dotted name of the part that speaks, or empty.
 pub fn log(level: Level, target: &str, text: &str) {
     #[cfg(target_arch = "wasm32")]
     {
@@ -29,15 +29,30 @@ pub fn log(level: Level, target: &str, text: &str) {
             Level::Warn => Host::Warn,
             Level::Error => Host::Error,
         };
+        #[cfg(not(feature = "automation"))]
         crate::imports::log::log(level, target, text);
+        #[cfg(feature = "automation")]
+        crate::imports::log::log(level, &joined(target, text));
     }
     #[cfg(not(target_arch = "wasm32"))]
-    eprintln!("[{level:?}] {target}: {text}");
+    {
+        let line = joined(target, text);
+        #[cfg(feature = "automation")]
+        if crate::automation::host::log(level, &line) {
+            return;
+        }
+        eprintln!("[{level:?}] {line}");
+    }
+}
+
+#[cfg(any(feature = "automation", not(target_arch = "wasm32")))]
+fn joined<'t>(target: &str, text: &'t str) -> std::borrow::Cow<'t, str> {
+    if target.is_empty() { text.into() } else { [target, ": ", text].concat().into() }
 }
 
 /// The least important level that the engine keeps now. Lines below it need not be made: see [`kept`].
 pub fn max_level() -> Level {
-    #[cfg(target_arch = "wasm32")]
+    #[cfg(all(target_arch = "wasm32", not(feature = "automation")))]
     {
         use crate::imports::log::Level as Host;
         match crate::imports::log::max_level() {
@@ -48,7 +63,8 @@ pub fn max_level() -> Level {
             Host::Error => Level::Error,
         }
     }
-    #[cfg(not(target_arch = "wasm32"))]
+    // Automations are not told: their lines are bounded in number.
+    #[cfg(any(not(target_arch = "wasm32"), feature = "automation"))]
     Level::Trace
 }
 

@@ -1,12 +1,12 @@
-//! The engine's cryptographic random source.
+//! The engine's random source: cryptographic for connectors, drawn from a recorded seed for automations.
 
 /// `len` random bytes.
 pub fn bytes(len: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(len);
     while out.len() < len {
-        #[cfg(all(target_arch = "wasm32", feature = "connector"))]
+        #[cfg(all(target_arch = "wasm32", any(feature = "connector", feature = "automation")))]
         out.extend(crate::imports::random::bytes((len - out.len()).min(64 << 10) as u32));
-        #[cfg(not(all(target_arch = "wasm32", feature = "connector")))]
+        #[cfg(not(all(target_arch = "wasm32", any(feature = "connector", feature = "automation"))))]
         out.extend(number().to_le_bytes());
     }
     out.truncate(len);
@@ -15,12 +15,17 @@ pub fn bytes(len: usize) -> Vec<u8> {
 
 /// A random number.
 pub fn number() -> u64 {
-    #[cfg(all(target_arch = "wasm32", feature = "connector"))]
+    #[cfg(feature = "automation")]
+    return crate::automation::host::random();
+    #[cfg(all(target_arch = "wasm32", feature = "connector", not(feature = "automation")))]
     return crate::imports::random::number();
-    // On the host (tests) the hasher's random keys are random enough; a world without `random` gets a constant.
-    #[cfg(not(all(target_arch = "wasm32", feature = "connector")))]
-    {
-        use std::hash::{BuildHasher, Hasher};
-        std::collections::hash_map::RandomState::new().build_hasher().finish()
-    }
+    #[cfg(not(any(feature = "automation", all(target_arch = "wasm32", feature = "connector"))))]
+    return system_number();
+}
+
+/// On the host (tests) the hasher's random keys are random enough; a world without `random` gets a constant.
+#[cfg(not(all(target_arch = "wasm32", any(feature = "connector", feature = "automation"))))]
+pub(crate) fn system_number() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
 }

@@ -4,7 +4,7 @@
 #[allow(missing_docs, clippy::all)]
 pub mod bindings {
     wit_bindgen::generate!({
-        path: ["../../wit/host", "../../wit/renderer"],
+        path: ["wit/host", "wit/renderer"],
         world: "pombo:renderer/renderer",
         generate_all,
         additional_derives: [PartialEq],

@@ -289,7 +289,7 @@ impl Connectors {
 
     /// Delete a connector
     ///
-    /// Its secrets are forgotten. Its messages keep naming it.
+    /// The automations on it are deleted with it, and the secrets of both forgotten. Its messages keep naming it.
     #[oai(path = "/v1/connectors/:id", method = "delete", operation_id = "delete_connector")]
     async fn delete_connector(
         &self,

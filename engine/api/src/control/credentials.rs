@@ -6,6 +6,8 @@ use poem::http::header::AUTHORIZATION;
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use pombo_domain::commands::actor::Actor;
+use pombo_domain::commands::authenticate::Identity;
 use pombo_domain::commands::tenants::operator_only;
 use pombo_domain::{Error, TenantIndex};
 use uuid::Uuid;
@@ -43,6 +45,8 @@ impl Operator {
 pub(super) struct Acting {
     /// Which.
     pub(super) tenant: TenantIndex,
+    /// Who acts.
+    by: String,
 }
 
 impl Acting {
@@ -54,14 +58,47 @@ impl Acting {
                 return Err(Failure::unauthorized("send the operator token or X-API-Key, not both"));
             }
             let id = named.ok_or_else(|| Error::invalid(TENANT_HEADER, "name the tenant that you act for"))?;
-            return Ok(Self { tenant: state.commands.get_tenant(id)?.index });
+            return Ok(Self { tenant: state.commands.get_tenant(id)?.index, by: OPERATOR.to_owned() });
         }
         let Caller(identity) = Caller::of_all(request)?;
         match named {
             // A tenant may name itself; of any other it learns nothing.
             Some(id) if id != identity.tenant_id => Err(Failure::not_found("Tenant")),
-            _ => Ok(Self { tenant: identity.tenant }),
+            _ => Ok(Self { tenant: identity.tenant, by: named_by(&identity) }),
         }
+    }
+
+    /// Who acts, and for whom.
+    pub(super) fn actor(self) -> Actor {
+        Actor { tenant: Some(self.tenant), by: self.by }
+    }
+}
+
+/// What an operator is called where it is noted who did something.
+const OPERATOR: &str = "operator";
+
+fn named_by(identity: &Identity) -> String {
+    match (identity.user, identity.key) {
+        (Some(user), _) => format!("user:{user}"),
+        (None, Some(key)) => format!("key:{key}"),
+        (None, None) => "key".to_owned(),
+    }
+}
+
+/// Who a request acts for: the credential's own tenant, the one that the operator names in `X-Pombo-Tenant`, or, where the operator
+/// names none, the engine itself.
+pub(super) struct Owning(pub(super) Actor);
+
+impl Owning {
+    fn of(request: &Request) -> Result<Self, Failure> {
+        let state = state_of(request)?;
+        if named_tenant(request)?.is_none() && bearer(request).is_some_and(|token| is_operator(state, token)) {
+            if request.headers().contains_key("x-api-key") {
+                return Err(Failure::unauthorized("send the operator token or X-API-Key, not both"));
+            }
+            return Ok(Self(Actor { tenant: None, by: OPERATOR.to_owned() }));
+        }
+        Ok(Self(Acting::of(request)?.actor()))
     }
 }
 
@@ -123,6 +160,28 @@ impl<'a> ApiExtractor<'a> for Acting {
         let mut schemes = Caller::security_schemes();
         schemes.push("operator");
         schemes
+    }
+
+    fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> impl Future<Output = poem::Result<Self>> + Send {
+        std::future::ready(Self::of(request).map_err(Into::into))
+    }
+}
+
+impl<'a> ApiExtractor<'a> for Owning {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        Acting::register(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        Acting::security_schemes()
     }
 
     fn from_request(

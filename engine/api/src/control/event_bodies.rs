@@ -8,6 +8,7 @@ use pombo_domain::{TenantIndex, Timestamp};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::event_automations::{ChangedConversation, ChangedPlugin, Emitted, Parked};
 use super::wire::Instant;
 use crate::options::ApiState;
 
@@ -21,13 +22,14 @@ pub(super) struct EventOf<T: ParseFromJSON + ToJSON> {
     cursor: u64,
     /// When the engine took it.
     at: Instant,
-    /// The connector it happened on.
-    connector_id: Uuid,
+    /// The connector it happened on; absent where it happened on none.
+    #[oai(skip_serializing_if_is_none)]
+    connector_id: Option<Uuid>,
     /// What happened.
     data: T,
 }
 
-/// Something that happened on a connector; `type` says what its `data` is.
+/// Something that happened; `type` says what its `data` is.
 #[derive(Union)]
 #[expect(clippy::large_enum_variant, reason = "most are messages, and each is written out at once")]
 #[oai(discriminator_name = "type", one_of = true)]
@@ -56,6 +58,18 @@ pub(super) enum Event {
     /// Something else that the connector told.
     #[oai(mapping = "other")]
     Other(EventOf<Untyped>),
+    /// An automation told it.
+    #[oai(mapping = "automation.emitted")]
+    Emitted(EventOf<Emitted>),
+    /// Who answers a conversation changed.
+    #[oai(mapping = "conversation.changed")]
+    Conversation(EventOf<ChangedConversation>),
+    /// An event was put aside after an automation failed at it for the last time.
+    #[oai(mapping = "automation.parked")]
+    Parked(EventOf<Parked>),
+    /// A plugin or its versions changed.
+    #[oai(mapping = "plugin.changed")]
+    Plugin(EventOf<ChangedPlugin>),
 }
 
 /// What a received message is.
@@ -469,7 +483,7 @@ fn changed_group(group: String, actor: Option<String>, changed_at: Timestamp, st
 
 impl Event {
     /// An event of the log, with links to its files.
-    pub(super) fn of(event: model::Event, connector_id: Uuid, state: &ApiState) -> Self {
+    pub(super) fn of(event: model::Event, connector_id: Option<Uuid>, state: &ApiState) -> Self {
         let model::Event { key, event: model::NewEvent { id, at, body, .. } } = event;
         let links = Links { state, tenant: key.tenant, now: state.commands.ports().clock.now() };
         let (cursor, at) = (key.serial, Instant(at));
@@ -510,6 +524,23 @@ impl Event {
             }
             EventBody::Other(kind, json) => {
                 Self::Other(EventOf { id, cursor, at, connector_id, data: Untyped::of(kind, json) })
+            }
+            EventBody::Emitted { automation, conversation, kind, json } => {
+                let data = Emitted::of(automation, conversation, kind, &json);
+                Self::Emitted(EventOf { id, cursor, at, connector_id, data })
+            }
+            EventBody::Conversation { conversation, chat, step, by, detail } => {
+                let data = ChangedConversation { conversation_id: conversation, chat, step, by, detail };
+                Self::Conversation(EventOf { id, cursor, at, connector_id, data })
+            }
+            EventBody::Parked { automation, conversation, parked, code, reason } => {
+                let (automation_id, conversation_id, parked_id) = (automation, conversation, parked);
+                let data = Parked { automation_id, conversation_id, parked_id, code, reason };
+                Self::Parked(EventOf { id, cursor, at, connector_id, data })
+            }
+            EventBody::Plugin { plugin, step, digest, detail } => {
+                let data = ChangedPlugin { plugin, step, digest, detail };
+                Self::Plugin(EventOf { id, cursor, at, connector_id, data })
             }
         }
     }

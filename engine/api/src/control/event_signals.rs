@@ -41,6 +41,11 @@ impl EventSignals {
         Ok(Following { newest: sender.subscribe(), draining: self.draining.clone() })
     }
 
+    /// Cancelled when the engine stops: whoever streams ends then.
+    pub(super) fn draining(&self) -> CancellationToken {
+        self.draining.clone()
+    }
+
     fn newest(&self) -> MutexGuard<'_, HashMap<TenantIndex, watch::Sender<u64>>> {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }

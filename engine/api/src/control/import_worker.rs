@@ -353,6 +353,7 @@ fn draft_of(row: MessageRow) -> Draft<'static> {
         attachment_url: owned(row.attachment_url),
         variables: owned(variables),
         options: Default::default(),
+        manual: false,
         problems: Vec::new(),
     }
 }

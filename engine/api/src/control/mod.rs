@@ -1,26 +1,33 @@
 //! The engine's own API, in the order of its document: who there is (tenants, users, keys), what sends (plugins, connectors,
-//! sessions, pace), what is sent (messages, chats, groups), what happened (events), what else there is about messages (imports,
-//! templates, webhook deliveries, files), and how the engine is.
+//! sessions, pace), what answers (automations, conversations), what is sent (messages, chats, groups), what happened (events), what
+//! else there is about messages (imports, templates, webhook deliveries, files), and how the engine is.
 //!
 //! Layout
-//! - One file per section, handlers and wire types together; [`message_parts`] and [`event_bodies`] hold the larger ones, [`uploads`]
-//!   receives files. [`import_worker`] runs imports beside the requests. [`event_signals`] wakes who waits for events.
+//! - One file per section, handlers and wire types together; [`message_parts`], [`event_bodies`],
+//!   [`event_automations`], [`plugin_parts`] and [`conversation_parts`] hold the larger ones, [`uploads`] receives files, [`component_body`] plugins. [`places`] bounds what is
+//!   costly. [`import_worker`] runs imports beside the requests. [`event_signals`] wakes who waits for events.
 //! - [`credentials`]: the operator, and a tenant acting on itself. [`surround`]: queries that an operation does not know, and
 //!   the request's id in each error. [`wire`]: the few forms that every section shares.
 //! - [`document`]: the OpenAPI document, completed. [`parts`]: what the server must give besides the commands.
 //!
 //! Must not know the other facades: they share behaviour through the commands alone.
 
+mod automations;
 mod chats;
+mod component_body;
 mod connectors;
+mod conversation_parts;
+mod conversations;
 mod credentials;
 mod deliveries;
 mod document;
+mod event_automations;
 mod event_bodies;
 mod event_signals;
 mod events;
 mod groups;
 mod health;
+mod hooks;
 mod import_worker;
 mod imports;
 mod keys;
@@ -28,8 +35,13 @@ mod media;
 mod message_parts;
 mod messages;
 mod pace;
+mod parked;
 mod parts;
+mod places;
+mod plugin_parts;
+mod plugin_telemetry;
 mod plugins;
+mod replays;
 mod sending;
 mod sessions;
 mod surround;
@@ -37,6 +49,7 @@ mod templates;
 mod tenants;
 #[cfg(test)]
 mod tests;
+mod trust_roots;
 mod uploads;
 mod users;
 mod webhook_secret;
@@ -67,8 +80,14 @@ enum Section {
     Users,
     /// Permanent keys; each is shown once.
     Keys,
-    /// What connectors are made from.
+    /// What connectors and automations are made from.
     Plugins,
+    /// What plugins write and use.
+    PluginTelemetry,
+    /// A version tried on what another one was given.
+    Replays,
+    /// Whose signatures on plugins are believed.
+    TrustRoots,
     /// A plugin with a configuration.
     Connectors,
     /// What connects a connector to an account: a QR code, a code to type, logging out.
@@ -81,7 +100,15 @@ enum Section {
     Chats,
     /// Groups of a connector's account.
     Groups,
-    /// What happened on the connectors: received messages, receipts, sessions, groups, health.
+    /// A plugin with a configuration that answers a connector's conversations.
+    Automations,
+    /// Events that an automation failed at.
+    Parked,
+    /// Where other programs call automations.
+    Hooks,
+    /// Who answers: an automation or a person.
+    Conversations,
+    /// What happened on the connectors: received messages, receipts, sessions, groups, health; and with automations and plugins.
     Events,
     /// Messages, and what a person decides about them.
     Messages,
@@ -99,7 +126,7 @@ enum Section {
     Health,
 }
 
-/// In two parts: the framework takes at most sixteen at once.
+/// In three parts: the framework takes at most sixteen at once.
 type Operations = (
     (
         tenants::Tenants,
@@ -110,6 +137,15 @@ type Operations = (
         connectors::Connectors,
         sessions::Sessions,
         pace::PaceOfConnectors,
+    ),
+    (
+        plugin_telemetry::PluginTelemetry,
+        replays::Replays,
+        trust_roots::TrustRoots,
+        automations::Automations,
+        parked::Parked,
+        hooks::Hooks,
+        conversations::Conversations,
     ),
     (
         sending::Sending,
@@ -134,10 +170,19 @@ fn service() -> OpenApiService<Operations, ()> {
             users::Users,
             keys::Keys,
             webhook_secret::WebhookSecrets,
-            plugins::Plugins,
+            plugins::Plugins::default(),
             connectors::Connectors,
             sessions::Sessions,
             pace::PaceOfConnectors,
+        ),
+        (
+            plugin_telemetry::PluginTelemetry::default(),
+            replays::Replays,
+            trust_roots::TrustRoots,
+            automations::Automations,
+            parked::Parked,
+            hooks::Hooks,
+            conversations::Conversations,
         ),
         (
             sending::Sending,

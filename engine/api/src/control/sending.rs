@@ -29,8 +29,8 @@ use crate::options::ApiState;
 
 pub(super) struct Sending;
 
-type Queued = Result<Created<Message>, Refused<{ READ | BODY | WRITE | CONFLICT }>>;
-type KeyHeader = Header<Option<Param<IdempotencyKey>>>;
+pub(super) type Queued = Result<Created<Message>, Refused<{ READ | BODY | WRITE | CONFLICT }>>;
+pub(super) type KeyHeader = Header<Option<Param<IdempotencyKey>>>;
 
 /// Names a message: by exactly one of `messageId`, `event` and `providerId`.
 #[derive(Object, Deserialize, Clone)]
@@ -89,64 +89,69 @@ pub(super) struct AttachedFile {
 pub(super) struct SendMessage {
     /// Recipient, as the connector's channel writes addresses; a group's `id` for a group.
     #[oai(validator(min_length = 1, max_length = 320))]
-    to: String,
+    pub(super) to: String,
     /// The text, with the marks of messaging apps and templates. Needed unless there is a file.
     #[oai(nullable)]
-    text: Option<String>,
+    pub(super) text: Option<String>,
     /// For channels that have one.
     #[oai(nullable, validator(max_length = 500))]
-    subject: Option<String>,
+    pub(super) subject: Option<String>,
     /// The recipient's name; kept with the contact.
     #[oai(nullable, validator(max_length = 255))]
-    contact_name: Option<String>,
+    pub(super) contact_name: Option<String>,
     /// Category; GERAL where left out.
     #[oai(nullable)]
-    message_type: Option<MessageType>,
+    pub(super) message_type: Option<MessageType>,
     /// Addresses that the text mentions as `@address`.
     #[oai(default, validator(max_items = 100))]
     #[serde(default)]
-    mentions: Vec<String>,
+    pub(super) mentions: Vec<String>,
     /// The message that it answers.
     #[oai(nullable)]
-    reply_to: Option<MessageRef>,
+    pub(super) reply_to: Option<MessageRef>,
     /// Sound goes as a voice note.
     #[oai(default)]
     #[serde(default)]
-    voice_note: bool,
+    pub(super) voice_note: bool,
     /// Uploaded files.
     #[oai(default, validator(max_items = 10))]
     #[serde(default)]
-    attachments: Vec<AttachedFile>,
+    pub(super) attachments: Vec<AttachedFile>,
     /// A file that the engine fetches once, before the first attempt.
     #[oai(nullable, validator(max_length = 2048))]
-    attachment_url: Option<String>,
+    pub(super) attachment_url: Option<String>,
     /// 1 to 10; 10 goes first. 5 where left out.
     #[oai(nullable, validator(minimum(value = "1"), maximum(value = "10")))]
-    priority: Option<u8>,
+    pub(super) priority: Option<u8>,
     /// Not before.
     #[oai(nullable)]
-    scheduled_at: Option<Instant>,
+    pub(super) scheduled_at: Option<Instant>,
     /// Waits for approval.
     #[oai(default)]
     #[serde(default)]
-    requires_approval: bool,
+    pub(super) requires_approval: bool,
     /// Ahead of the queue and its pace.
     #[oai(default)]
     #[serde(default)]
-    force_direct: bool,
+    pub(super) force_direct: bool,
     /// Internal remark, never sent.
     #[oai(nullable, validator(max_length = 4000))]
-    notes: Option<String>,
+    pub(super) notes: Option<String>,
     /// Gets every status change.
     #[oai(nullable, validator(max_length = 2048))]
-    webhook_url: Option<String>,
+    pub(super) webhook_url: Option<String>,
     /// The caller's reference.
     #[oai(nullable, validator(max_length = 255))]
-    external_id: Option<String>,
+    pub(super) external_id: Option<String>,
     /// Values for the template: texts, numbers, true and false.
     #[oai(default)]
     #[serde(default)]
-    variables: BTreeMap<String, Value>,
+    pub(super) variables: BTreeMap<String, Value>,
+    /// Also while an automation answers the conversation. Otherwise that is refused with the code `AUTOMATION_ACTIVE`: pause it
+    /// first.
+    #[oai(default)]
+    #[serde(default)]
+    pub(super) during_automation: bool,
 }
 
 /// A reaction to a message that was sent from here.
@@ -255,7 +260,12 @@ pub(super) struct RevokeInChat {
 }
 
 /// The key of a request to `operation` on the thing `id`.
-fn idempotency(operation: &str, key: KeyHeader, id: Uuid, body: &[u8]) -> Result<Option<Idempotency>, Failure> {
+pub(super) fn idempotency(
+    operation: &str,
+    key: KeyHeader,
+    id: Uuid,
+    body: &[u8],
+) -> Result<Option<Idempotency>, Failure> {
     let Some(Param(key)) = key.0 else { return Ok(None) };
     let request = Sha256::new().chain_update(id.as_bytes()).chain_update(body).finalize().into();
     Ok(Some(Idempotency::new(operation, &key, request)?))
@@ -330,6 +340,49 @@ fn queued(state: &ApiState, connector_id: Uuid, stored: model::StoredMessage) ->
     Created::Made(Json(Message::of(MessageView { stored, connector_id }, None, None, state)))
 }
 
+/// Queues a message.
+pub(super) async fn send_to(
+    state: &ApiState,
+    tenant: TenantIndex,
+    connector: Uuid,
+    request: SendMessage,
+    key: Option<Idempotency>,
+) -> Result<Created<Message>, Failure> {
+    scalars(&request.variables)?;
+    let attachments = attached(state, tenant, request.attachments).await?;
+    let reply_to = request.reply_to.map(|reference| reference.named("replyTo")).transpose()?;
+    let commands = &state.commands;
+    let options = commands.message_options(tenant, connector, reply_to, request.mentions, request.voice_note).await?;
+    let variables = match request.variables.is_empty() {
+        true => None,
+        false => Some(Value::Object(request.variables.into_iter().collect()).to_string()),
+    };
+    let draft = Draft {
+        connector_id: Some(Cow::Owned(connector.to_string())),
+        to: Some(Cow::Owned(request.to)),
+        message: request.text.map(Cow::Owned),
+        wordless: true,
+        subject: request.subject.map(Cow::Owned),
+        contact_name: request.contact_name.map(Cow::Owned),
+        message_type: request.message_type.map(|kind| Cow::Borrowed(model::MessageType::from(kind).as_str())),
+        priority: request.priority.map(f64::from),
+        scheduled_at: request.scheduled_at.map(|at| Cow::Owned(at.0.to_iso())),
+        requires_approval: request.requires_approval,
+        force_direct: request.force_direct,
+        notes: request.notes.map(Cow::Owned),
+        webhook_url: request.webhook_url.map(Cow::Owned),
+        external_id: request.external_id.map(Cow::Owned),
+        attachments,
+        attachment_url: request.attachment_url.map(Cow::Owned),
+        variables: variables.map(Cow::Owned),
+        options,
+        manual: !request.during_automation,
+        problems: Vec::new(),
+    };
+    let stored = commands.send(tenant, &draft, key).await.map_err(text_field)?;
+    Ok(queued(state, connector, stored))
+}
+
 /// Queues an act on a message that was sent from here.
 async fn act_on(
     state: &ApiState,
@@ -357,7 +410,8 @@ impl Sending {
     /// Send a message
     ///
     /// Answers when it is stored. What the connector's plugin does not declare among its features (`reply`, `mentions`,
-    /// `voice-notes`) is refused with the code `unsupported`. With an `Idempotency-Key`, the same request answers the same message
+    /// `voice-notes`) is refused with the code `unsupported`; a message into a conversation that an automation answers, with the code
+    /// `AUTOMATION_ACTIVE` and its `conversationId`. With an `Idempotency-Key`, the same request answers the same message
     /// for a day.
     #[oai(path = "/v1/connectors/:id/messages", method = "post", operation_id = "send_message")]
     async fn send_message(
@@ -370,42 +424,10 @@ impl Sending {
         key: KeyHeader,
         json: JsonBytes<SendMessage>,
     ) -> Queued {
-        let (tenant, connector) = (acting.tenant, id.of("Connector")?);
+        let connector = id.of("Connector")?;
         let request: SendMessage = body(&json)?;
         let key = idempotency("control.send_message", key, connector, &json.bytes)?;
-        scalars(&request.variables)?;
-        let attachments = attached(&state, tenant, request.attachments).await?;
-        let reply_to = request.reply_to.map(|reference| reference.named("replyTo")).transpose()?;
-        let commands = &state.commands;
-        let options =
-            commands.message_options(tenant, connector, reply_to, request.mentions, request.voice_note).await?;
-        let variables = match request.variables.is_empty() {
-            true => None,
-            false => Some(Value::Object(request.variables.into_iter().collect()).to_string()),
-        };
-        let draft = Draft {
-            connector_id: Some(Cow::Owned(connector.to_string())),
-            to: Some(Cow::Owned(request.to)),
-            message: request.text.map(Cow::Owned),
-            wordless: true,
-            subject: request.subject.map(Cow::Owned),
-            contact_name: request.contact_name.map(Cow::Owned),
-            message_type: request.message_type.map(|kind| Cow::Borrowed(model::MessageType::from(kind).as_str())),
-            priority: request.priority.map(f64::from),
-            scheduled_at: request.scheduled_at.map(|at| Cow::Owned(at.0.to_iso())),
-            requires_approval: request.requires_approval,
-            force_direct: request.force_direct,
-            notes: request.notes.map(Cow::Owned),
-            webhook_url: request.webhook_url.map(Cow::Owned),
-            external_id: request.external_id.map(Cow::Owned),
-            attachments,
-            attachment_url: request.attachment_url.map(Cow::Owned),
-            variables: variables.map(Cow::Owned),
-            options,
-            problems: Vec::new(),
-        };
-        let stored = commands.send(tenant, &draft, key).await.map_err(text_field)?;
-        Ok(queued(&state, connector, stored))
+        Ok(send_to(&state, acting.tenant, connector, request, key).await?)
     }
 
     /// React to a message that was sent from here

@@ -54,7 +54,9 @@ impl<E> Guarded<E> {
                 && operation.segments.len() == segments().count()
                 && operation.segments.iter().zip(segments()).all(|(a, b)| a.starts_with('{') || a == b)
         };
-        let Some(operation) = self.operations.iter().find(fits) else { return Ok(()) };
+        // A path without parameters wins, as in the router.
+        let parameters = |operation: &&Operation| operation.segments.iter().filter(|s| s.starts_with('{')).count();
+        let Some(operation) = self.operations.iter().filter(fits).min_by_key(parameters) else { return Ok(()) };
         let mut problems = Vec::new();
         let mut seen = Vec::new();
         let given: Vec<(String, String)> =

@@ -55,6 +55,7 @@ pub(super) struct ErrorDetail {
     /// `unsupported_media_type`, `rate_limited`, `unavailable`, `internal`. Of operations that ask the channel besides:
     /// `unsupported` (400: the connector's plugin does not offer it), `disconnected` (409: no session now, nothing was done),
     /// `refused` (409: the channel refuses it), `unknown_outcome` (502: it may or may not have been done), `channel_failed` (502).
+    /// `AUTOMATION_ACTIVE` (409): an automation answers the conversation `conversationId`; pause it first.
     pub(super) code: String,
     /// Says what to change.
     pub(super) message: String,
@@ -63,6 +64,9 @@ pub(super) struct ErrorDetail {
     /// Where a template is wrong.
     #[oai(skip_serializing_if_is_none)]
     pub(super) position: Option<TextPosition>,
+    /// The conversation, where it is about one.
+    #[oai(skip_serializing_if_is_none)]
+    pub(super) conversation_id: Option<Uuid>,
     /// The request's id, as in `X-Request-Id`; the log has it too.
     pub(super) request_id: String,
 }
@@ -108,6 +112,7 @@ impl ErrorBody {
             message: failure.message.clone(),
             fields: failure.fields.iter().map(field).collect(),
             position: None,
+            conversation_id: failure.conversation_id,
             request_id: String::new(),
         };
         Self { error }

@@ -23,6 +23,8 @@ pub struct Identity {
     pub tenant_id: Uuid,
     /// The user, when it was a login; `None` for an API key.
     pub user: Option<Uuid>,
+    /// The API key, when it was one.
+    pub key: Option<Uuid>,
 }
 
 /// A login that succeeded.
@@ -84,7 +86,7 @@ impl Commands {
             return Err(Error::new(ErrorCode::Unauthenticated, "the API key is unknown or revoked"));
         };
         let tenant = self.ports().store.tenant(record.tenant)?.ok_or_else(gone)?;
-        Ok(Identity { tenant: tenant.index, tenant_id: tenant.id, user: None })
+        Ok(Identity { tenant: tenant.index, tenant_id: tenant.id, user: None, key: Some(record.id) })
     }
 
     /// Whether the user and the tenant that a signed token names still are there.
@@ -93,7 +95,7 @@ impl Commands {
         let known = self.ports().store.user_by_email(email)?;
         match known {
             Some(known) if known.id == user && known.tenant == tenant.index => {
-                Ok(Identity { tenant: tenant.index, tenant_id: tenant.id, user: Some(user) })
+                Ok(Identity { tenant: tenant.index, tenant_id: tenant.id, user: Some(user), key: None })
             }
             _ => Err(gone()),
         }

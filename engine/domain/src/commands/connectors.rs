@@ -217,15 +217,20 @@ impl Commands {
         })
     }
 
-    /// Deletes a connector: its secrets are forgotten and its plugin stops. Its messages keep naming it.
+    /// Deletes a connector with the automations on it: their secrets are forgotten and its plugin stops. Its messages keep naming
+    /// it.
     pub async fn delete_connector(&self, tenant: TenantIndex, id: Uuid) -> Result<()> {
         let _turn = self.connector_writes.of(self.live_connector(tenant, id)?.index).await;
         let mut connector = Connector::clone(self.live_connector(tenant, id)?.as_ref());
         connector.status = ConnectorStatus::Deleted;
         connector.status_reason = None;
         connector.secrets.clear();
-        let connector = self.store_connector(connector).await?;
-        self.ports().connectors.stop(connector.index).await;
+        connector.updated_at = self.ports().clock.now();
+        let index = connector.index;
+        let mut changes = self.deleted_automations(index)?;
+        changes.push(Change::Connector(connector));
+        self.ports().store.commit(Batch::of(changes)).await?;
+        self.ports().connectors.stop(index).await;
         Ok(())
     }
 
@@ -321,11 +326,11 @@ impl Commands {
     }
 }
 
-fn checked_name(name: &str) -> Result<String> {
+pub(super) fn checked_name(name: &str) -> Result<String> {
     text::checked(Field { name: "name", max_chars: 120, lines: false }, name)
 }
 
-fn config_text(open: Map<String, Value>) -> Result<String> {
+pub(super) fn config_text(open: Map<String, Value>) -> Result<String> {
     let text = Value::Object(open).to_string();
     if text.len() > MAX_CONFIG_BYTES {
         return Err(Error::invalid("config", format!("must be at most {} KB of JSON", MAX_CONFIG_BYTES / 1024)));
@@ -333,7 +338,7 @@ fn config_text(open: Map<String, Value>) -> Result<String> {
     Ok(text)
 }
 
-fn under_config(problem: FieldProblem) -> FieldProblem {
+pub(super) fn under_config(problem: FieldProblem) -> FieldProblem {
     let field = match problem.field.as_str() {
         "" | "config" => "config".to_owned(),
         field if field.starts_with("config.") || field.starts_with("config[") => field.to_owned(),
@@ -343,10 +348,10 @@ fn under_config(problem: FieldProblem) -> FieldProblem {
 }
 
 /// Secret fields by name; `None` for one that the caller sets to null.
-type GivenSecrets = BTreeMap<String, Option<String>>;
+pub(super) type GivenSecrets = BTreeMap<String, Option<String>>;
 
 /// Takes the secret fields out of a configuration.
-fn split_secrets(config: Value, secret_fields: &[String]) -> Result<(Map<String, Value>, GivenSecrets)> {
+pub(super) fn split_secrets(config: Value, secret_fields: &[String]) -> Result<(Map<String, Value>, GivenSecrets)> {
     let Value::Object(mut open) = config else {
         return Err(Error::invalid("config", "must be a JSON object"));
     };

@@ -27,8 +27,8 @@ pub struct EventQuery {
 
 /// A page of events.
 pub struct EventPage {
-    /// The events, oldest first, each with its connector's public id.
-    pub events: Vec<(Event, Uuid)>,
+    /// The events, oldest first, each with its connector's public id where it has a connector.
+    pub events: Vec<(Event, Option<Uuid>)>,
     /// Where the next page begins, whether anything matched or not.
     pub next: u64,
 }
@@ -58,6 +58,10 @@ impl Commands {
         let mut page = Vec::with_capacity(events.len());
         for event in events {
             let index = event.event.connector;
+            if index == ConnectorIndex::NONE {
+                page.push((event, None));
+                continue;
+            }
             let id = match ids.get(&index) {
                 Some(id) => *id,
                 None => {
@@ -67,7 +71,7 @@ impl Commands {
                     id
                 }
             };
-            page.push((event, id));
+            page.push((event, Some(id)));
         }
         Ok(EventPage { events: page, next })
     }

@@ -8,23 +8,36 @@ use std::sync::Arc;
 use crate::ports::*;
 use crate::{Error, ErrorCode};
 
+pub mod actor;
 pub mod acts;
 pub mod authenticate;
+pub mod automation_events;
+pub mod automations;
 pub mod connectors;
 pub mod contacts;
+pub mod conversations;
 pub mod deliveries;
 pub mod events;
+pub mod grants;
 pub mod groups;
 pub mod imports;
 pub mod list_messages;
 pub mod message_steps;
 pub mod operations;
 pub mod pace;
+pub mod package_steps;
+pub mod package_uploads;
+pub mod packages;
+pub mod parked;
+pub mod plugin_records;
 pub mod preview;
+pub mod replays;
 pub mod send;
 pub mod sessions;
+pub mod signatures;
 pub mod tenants;
 mod text;
+pub mod trust_roots;
 pub mod whatsapp;
 
 /// What the commands stand on.
@@ -47,6 +60,42 @@ pub struct Ports {
     pub guard: Arc<dyn OutboundGuard>,
     /// Files.
     pub media: Arc<dyn MediaStore>,
+    /// Uploaded components, and automations.
+    pub plugins: Arc<dyn PluginEngine>,
+    /// What plugins log and use.
+    pub telemetry: Arc<dyn PluginTelemetry>,
+    /// What may be uploaded, and by whom.
+    pub plugin_policy: PluginPolicy,
+}
+
+/// What may be uploaded, and by whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PluginPolicy {
+    /// Who may run code that nobody signed.
+    pub unsigned: Unsigned,
+    /// The largest component, in bytes.
+    pub max_bytes: u64,
+    /// Versions kept of a package: of more, the oldest that is not needed is forgotten.
+    pub versions: usize,
+    /// Packages of one tenant.
+    pub packages: usize,
+}
+
+/// Who may run code that nobody signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsigned {
+    /// Everybody.
+    All,
+    /// The operator.
+    Operator,
+    /// Nobody.
+    Nobody,
+}
+
+impl Default for PluginPolicy {
+    fn default() -> Self {
+        Self { unsigned: Unsigned::All, max_bytes: 32 * 1024 * 1024, versions: 20, packages: 50 }
+    }
 }
 
 /// The use cases. Cheap to clone.
@@ -54,6 +103,7 @@ pub struct Ports {
 pub struct Commands {
     ports: Arc<Ports>,
     connector_writes: connectors::WriteLocks,
+    package_writes: packages::Turns,
     login_attempts: Arc<authenticate::LoginAttempts>,
 }
 
@@ -63,6 +113,7 @@ impl Commands {
         Self {
             ports: Arc::new(ports),
             connector_writes: connectors::WriteLocks::default(),
+            package_writes: packages::Turns::default(),
             login_attempts: Arc::default(),
         }
     }
@@ -89,6 +140,13 @@ impl From<StoreError> for Error {
             StoreError::Conflict(Conflict::Contact) => {
                 Self::conflict("a contact with this type and identifier already exists")
             }
+            StoreError::Conflict(Conflict::Work(_)) => {
+                Self::conflict("the event was handled meanwhile; read it again and repeat the request")
+            }
+            StoreError::Conflict(Conflict::Package(name)) => {
+                Self::conflict(format!("the plugin {name} was changed meanwhile; read it again and repeat the request"))
+            }
+            StoreError::Conflict(Conflict::Gone) => Self::new(ErrorCode::NotFound, "it is not there any more"),
             StoreError::Unavailable(_) => Self {
                 retry_after_ms: Some(5_000),
                 ..Self::new(ErrorCode::Unavailable, "the store is not taking writes now; nothing was stored")

@@ -72,6 +72,8 @@ pub struct Draft<'a> {
     pub variables: Option<Cow<'a, str>>,
     /// What only some channels can do.
     pub options: MessageOptions,
+    /// A person sends it: refused into a conversation that an automation answers.
+    pub manual: bool,
     /// What the facade found wrong while parsing; joined with what is found here.
     pub problems: Vec<FieldProblem>,
 }
@@ -133,6 +135,8 @@ impl Idempotency {
 struct Candidate {
     /// Its place in the request.
     row: usize,
+    /// See [`Draft::manual`].
+    manual: bool,
     connector: Arc<Connector>,
     content: NewMessage,
     /// The request names the contact.
@@ -239,6 +243,7 @@ impl Commands {
     async fn checked(&self, tenant: TenantIndex, drafts: &[Draft<'_>]) -> Result<Checked> {
         let mut checked = self.check_rows(tenant, drafts)?;
         self.check_recipients(&mut checked).await?;
+        self.check_automations(&mut checked)?;
         self.check_contacts(tenant, &mut checked)?;
         self.check_templates(&mut checked).await?;
         Ok(checked)
@@ -273,6 +278,20 @@ impl Commands {
                     Ok(to) => checked.good[i].content.to = to,
                     Err(reason) => refused.push((checked.good[i].row, Error::invalid("to", reason))),
                 }
+            }
+        }
+        checked.refuse(refused);
+        Ok(())
+    }
+
+    /// Refuses what a person sends into a conversation that an automation answers.
+    fn check_automations(&self, checked: &mut Checked) -> Result<()> {
+        let mut refused = Vec::new();
+        for candidate in checked.good.iter().filter(|candidate| candidate.manual) {
+            match self.must_not_be_automated(candidate.connector.index, &candidate.content.to) {
+                Ok(()) => {}
+                Err(error) if error.code == ErrorCode::AutomationActive => refused.push((candidate.row, error)),
+                Err(error) => return Err(error),
             }
         }
         checked.refuse(refused);

@@ -22,7 +22,7 @@ pub struct EventKey {
 pub struct NewEvent {
     /// Its public id.
     pub id: Uuid,
-    /// The connector it happened on.
+    /// The connector it happened on; [`ConnectorIndex::NONE`] where there is none.
     pub connector: ConnectorIndex,
     /// When the engine took it.
     pub at: Timestamp,
@@ -109,6 +109,54 @@ pub enum EventBody {
     },
     /// Something else that the connector told: a kind and JSON.
     Other(String, String),
+    /// An automation told it.
+    Emitted {
+        /// The automation's public id.
+        automation: Uuid,
+        /// The conversation's public id.
+        conversation: Uuid,
+        /// As the automation calls it.
+        kind: String,
+        /// JSON.
+        json: String,
+    },
+    /// Who answers a conversation changed: handed over to a person, or back; or somebody was put in charge.
+    Conversation {
+        /// The conversation's public id.
+        conversation: Uuid,
+        /// Its address.
+        chat: String,
+        /// `paused`, `resumed`, `assigned`.
+        step: String,
+        /// Who did it.
+        by: String,
+        /// Why, or who is in charge now.
+        detail: String,
+    },
+    /// An event of an automation was put aside after its last try.
+    Parked {
+        /// The automation's public id.
+        automation: Uuid,
+        /// The conversation's public id.
+        conversation: Uuid,
+        /// Of the parked item.
+        parked: Uuid,
+        /// See [`crate::model::Parked::code`].
+        code: String,
+        /// For a person.
+        reason: String,
+    },
+    /// A plugin's versions changed. Has no connector.
+    Plugin {
+        /// Its name.
+        plugin: String,
+        /// As in [`crate::model::AuditEntry::action`].
+        step: String,
+        /// The version's digest.
+        digest: Option<String>,
+        /// For a person.
+        detail: String,
+    },
 }
 
 /// A change of a group. Stored: variants are only ever added, at the end.
@@ -144,11 +192,15 @@ impl EventBody {
             Self::Group { .. } => "group.changed",
             Self::Health { .. } => "health.changed",
             Self::Other(..) => "other",
+            Self::Emitted { .. } => "automation.emitted",
+            Self::Conversation { .. } => "conversation.changed",
+            Self::Parked { .. } => "automation.parked",
+            Self::Plugin { .. } => "plugin.changed",
         }
     }
 
     /// All that [`Self::kind`] answers.
-    pub const KINDS: [&'static str; 8] = [
+    pub const KINDS: [&'static str; 12] = [
         "message.received",
         "message.media",
         "message.receipt",
@@ -157,5 +209,9 @@ impl EventBody {
         "group.changed",
         "health.changed",
         "other",
+        "automation.emitted",
+        "conversation.changed",
+        "automation.parked",
+        "plugin.changed",
     ];
 }

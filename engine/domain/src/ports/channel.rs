@@ -205,6 +205,26 @@ pub trait Connectors: Send + Sync + 'static {
     /// by stopping the old instance (its sends end first) and starting the new one; sends wait meanwhile. An `Err` leaves the
     /// old version running.
     async fn reload(&self, plugin: &str) -> Result<PluginDescription, ConnectorError>;
+
+    /// Brings a kept component (see [`super::PluginEngine::inspect`]) beside the running version of its plugin: `share` percent of the
+    /// sends go to it, drawn from the message's id, or, where the plugin needs sessions, `share` percent of the connectors (one at
+    /// least). With 100, all of it. A plugin that was not there before is there from now on. An `Err` leaves everything as it was.
+    async fn stage(&self, plugin: &str, digest: &str, share: u8) -> Result<(), ConnectorError> {
+        let _ = (digest, share);
+        Err(ConnectorError::UnknownPlugin(plugin.to_owned()))
+    }
+    /// Gives all the work to the staged version; the old one ends its sends. It is kept, for [`Self::unstage`].
+    async fn promote(&self, plugin: &str) -> Result<PluginDescription, ConnectorError> {
+        Err(ConnectorError::UnknownPlugin(plugin.to_owned()))
+    }
+    /// Gives all the work back to the version before the staged (or promoted) one.
+    async fn unstage(&self, plugin: &str) -> Result<(), ConnectorError> {
+        Err(ConnectorError::UnknownPlugin(plugin.to_owned()))
+    }
+    /// The change that was staged is over: the version before is not needed any more.
+    async fn settle(&self, plugin: &str) {
+        let _ = plugin;
+    }
 }
 
 /// The account of a session.

@@ -1,11 +1,15 @@
 //! What the domain asks of the outside. Implementations live in the other crates; the server wires them.
 
+mod automation;
+mod automation_store;
 mod channel;
 mod outbound;
 mod platform;
 mod render;
 mod store;
 
+pub use automation::*;
+pub use automation_store::*;
 pub use channel::*;
 pub use outbound::*;
 pub use platform::*;

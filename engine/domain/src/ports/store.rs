@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use crate::model::message::ReadyOrder;
 use crate::model::*;
-use crate::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
+use super::{AutomationChange, AutomationStore, DueLane};
+use crate::{AutomationIndex, ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 
 /// A store's result.
 pub type StoreResult<T> = Result<T, StoreError>;
@@ -40,6 +41,12 @@ pub enum Conflict {
     Email,
     /// A contact with this type and identifier exists under another id.
     Contact,
+    /// The work item is not there as it was read.
+    Work(WorkKey),
+    /// The package is at another revision.
+    Package(String),
+    /// What the change is about is not there.
+    Gone,
 }
 
 /// A queue entry as a lane holds it.
@@ -189,6 +196,8 @@ pub enum Change {
         /// What the contact is known by.
         identifier: String,
     },
+    /// A change of automations, conversations, work or packages.
+    Automation(Box<AutomationChange>),
 }
 
 /// An event to append.
@@ -246,6 +255,14 @@ pub enum Effect {
     Connector(ConnectorIndex),
     /// An event was appended to this tenant's log; its number.
     Event(TenantIndex, u64),
+    /// A lane of a conversation has work.
+    Work(DueLane),
+    /// A timer was set.
+    Timer(Timestamp),
+    /// An automation was created or changed.
+    Automation(AutomationIndex),
+    /// A package was changed.
+    Package(String),
 }
 
 /// Told of every commit, on the committer's thread: must only note and wake, never block or commit.
@@ -285,7 +302,7 @@ pub enum StoreHealth {
 ///
 /// Invariant: a message's record, state, columns, queue entry and deliveries change in one batch.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: AutomationStore {
     /// Applies a batch; returns when it is on disk.
     async fn commit(&self, batch: Batch) -> StoreResult<Committed>;
     /// Registers the one observer. Called once, before traffic.

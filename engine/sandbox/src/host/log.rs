@@ -82,6 +82,16 @@ fn kept(level: log::Level) -> bool {
     }
 }
 
+/// The name of a level whose lines are kept for whoever looks after the plugin; the engine's own log has its own mind.
+fn shown(level: log::Level) -> Option<&'static str> {
+    match level {
+        log::Level::Trace | log::Level::Debug => None,
+        log::Level::Info => Some("info"),
+        log::Level::Warn => Some("warn"),
+        log::Level::Error => Some("error"),
+    }
+}
+
 impl Drop for LogGate {
     fn drop(&mut self) {
         if self.dropped > 0 {
@@ -93,12 +103,16 @@ impl Drop for LogGate {
 
 impl log::Host for HostState {
     fn log(&mut self, level: log::Level, target: String, text: String) {
+        if let (Some(context), Some(name)) = (&self.context, shown(level)) {
+            self.services.telemetry.line(&context.whose, name, &text);
+        }
         self.log.write(level, &target, &text);
     }
 
     fn max_level(&mut self) -> log::Level {
         use log::Level::{Debug, Error, Info, Trace, Warn};
-        [Trace, Debug, Info, Warn].into_iter().find(|level| kept(*level)).unwrap_or(Error)
+        let kept = |level: &log::Level| kept(*level) || shown(*level).is_some();
+        [Trace, Debug, Info, Warn].into_iter().find(kept).unwrap_or(Error)
     }
 }
 

@@ -22,7 +22,7 @@ async fn what_does_not_fit_is_refused_with_a_reason_and_the_rest_loads() {
         ..Wish::default()
     })
     .await;
-    let names: Vec<_> = world.sandbox.plugins().into_iter().map(|p| p.name).collect();
+    let names: Vec<_> = Connectors::plugins(&*world.sandbox).into_iter().map(|p| p.name).collect();
     assert_eq!(names, ["connector-email", "noop"]);
     let refused: Vec<_> = world
         .sandbox

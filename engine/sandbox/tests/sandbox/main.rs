@@ -1,5 +1,6 @@
 //! The sandbox with real plugins (`target/plugins`, `target/hostile`, made by `plugins/build.sh`) and faked ports.
 
+mod automation;
 mod connectors;
 mod email;
 mod events;
@@ -8,6 +9,7 @@ mod loading;
 mod outside;
 mod reload;
 mod rendering;
+mod rollout;
 mod sessions;
 mod support;
 mod web;

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::sessions::{config, with_probe};
 use crate::support::{Wish, World, built, spec, world};
 
-fn replaced(component: &[u8], from: &str, to: &str) -> Vec<u8> {
+pub(crate) fn replaced(component: &[u8], from: &str, to: &str) -> Vec<u8> {
     assert_eq!(from.len(), to.len(), "a component's data must keep its length");
     let mut patched = component.to_vec();
     let places: Vec<_> = patched.windows(from.len()).enumerate().filter(|(_, w)| *w == from.as_bytes()).collect();
@@ -24,7 +24,7 @@ fn replaced(component: &[u8], from: &str, to: &str) -> Vec<u8> {
 }
 
 /// The probe as a version whose name has this letter.
-fn version(letter: &str) -> Vec<u8> {
+pub(crate) fn version(letter: &str) -> Vec<u8> {
     let of = |letter: &str| format!("1.0.0+{}", letter.repeat(40));
     replaced(&built("hostile/probe.wasm"), &of("a"), &of(letter))
 }
@@ -33,11 +33,11 @@ fn file(world: &World, name: &str) -> PathBuf {
     world.folder.path().join("plugins").join(name)
 }
 
-async fn echo(world: &World, index: u32) -> String {
+pub(crate) async fn echo(world: &World, index: u32) -> String {
     world.told_to(index, json!({"do": "echo"})).await.expect("is sent")
 }
 
-async fn number(world: &World, index: u32, key: &str) -> String {
+pub(crate) async fn number(world: &World, index: u32, key: &str) -> String {
     world.told_to(index, json!({"do": "number", "key": key})).await.expect("answers")
 }
 

@@ -271,6 +271,8 @@ pub(crate) fn options(folder: &Path, wish: &Wish) -> Options {
     Options {
         cache_dir,
         plugin_dir: Some(plugin_dir),
+        plugins_dir: folder.join("uploads"),
+        compile_command: None,
         embedded: vec![embedded("renderer"), embedded("connector-email")],
         grants,
         smtp_plain_hosts: Vec::new(),

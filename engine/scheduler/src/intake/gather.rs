@@ -13,7 +13,10 @@ use pombo_domain::model::health::{HealthSignal, HealthState};
 use pombo_domain::model::inbound::{Inbound, InboundContent};
 use pombo_domain::model::message::{Act, MessageState, Status, StoredMessage};
 use pombo_domain::model::receipt::{ReceiptKind, Receipts};
-use pombo_domain::ports::{Change, ChannelEvent, KvWrite, StoreError, StoreResult, Update};
+use pombo_domain::model::{WorkBody, work::WorkStatus};
+use pombo_domain::ports::{
+    AutomationChange, Change, ChannelEvent, KvWrite, NewWork, StoreError, StoreResult, Update,
+};
 use pombo_domain::{MessageKey, TenantIndex, Timestamp};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -64,6 +67,8 @@ pub(super) struct Gather<'a> {
     /// Kind and words of what the channel holds against the account.
     warnings: Vec<(&'static str, String)>,
     heard: HashSet<u64>,
+    /// Whether the connector has automations.
+    automated: bool,
     messages: usize,
     receipts: usize,
 }
@@ -99,6 +104,7 @@ impl<'a> Gather<'a> {
             signals: Vec::new(),
             warnings: Vec::new(),
             heard: HashSet::new(),
+            automated: false,
             messages: 0,
             receipts: 0,
         }
@@ -106,6 +112,7 @@ impl<'a> Gather<'a> {
 
     /// Takes all events, in order. One that cannot be kept is left out, and said so.
     pub(super) fn all(mut self, events: &[ChannelEvent]) -> StoreResult<Self> {
+        self.automated = !self.context.ports.store.automations_on(self.connector.index)?.is_empty();
         for event in events {
             if let Err(unfit) = self.one(event.clone())? {
                 tracing::warn!(connector = %self.connector.id, unfit, "an event was left out");
@@ -207,7 +214,30 @@ impl<'a> Gather<'a> {
         }
         self.messages += 1;
         let mark = self.mark("message", &[&inbound.chat, &inbound.sender, &inbound.provider_id]);
-        self.append(EventBody::Message(inbound), Some(mark));
+        if !self.automated || inbound.from_me {
+            self.append(EventBody::Message(inbound), Some(mark));
+            return Ok(());
+        }
+        let (chat, is_group) = (inbound.chat.clone(), inbound.is_group);
+        let contact_name = inbound.sender_name.as_deref().filter(|_| !is_group).and_then(bounds::name);
+        let body = match &inbound.content {
+            InboundContent::Reaction { to, emoji } => {
+                WorkBody::Reaction { message: to.clone(), sender: inbound.sender.clone(), emoji: emoji.clone() }
+            }
+            _ => WorkBody::Message(inbound.clone()),
+        };
+        let event = self.scene.event(EventBody::Message(inbound), Some(mark));
+        // The same id in the log and for automations.
+        let id = match &event {
+            Change::Event(append) => append.event.id,
+            _ => self.context.ports.entropy.uuid(),
+        };
+        self.changes.push(event);
+        // Right behind its event: left out together with it.
+        let (tenant, connector, at) = (self.tenant, self.connector.index, self.now);
+        let work =
+            NewWork { tenant, connector, chat, is_group, contact_name, id, at, body, with_event: true };
+        self.changes.push(Change::Automation(Box::new(AutomationChange::Event(work))));
         Ok(())
     }
 
@@ -346,7 +376,8 @@ impl<'a> Gather<'a> {
         let member = recipient
             .as_deref()
             .filter(|member| receipts.members.len() < MEMBERS || receipts.members.contains_key(*member));
-        let (reached, failed) = (receipts.first.delivered_at.is_some(), receipts.failed.is_some());
+        let (before, failed) = (receipts.first, receipts.failed.is_some());
+        let reached = before.delivered_at.is_some();
         let new = receipts.note(member, kind, at, reason.as_deref());
         if new {
             receipts.provider_id = Some(provider_id.clone());
@@ -382,6 +413,19 @@ impl<'a> Gather<'a> {
             let delivery = Delivery::of(&reported.stored.message, Some(state.status), &next);
             self.changes.push(Change::Update(Update { key, state: next.clone(), delivery }));
             reported.state = Some(next);
+        }
+        // What it tells of the message, not of one more member of a group.
+        let first = &reported.receipts.first;
+        let status = match kind {
+            ReceiptKind::Delivered if before.delivered_at != first.delivered_at => Some(WorkStatus::Delivered),
+            ReceiptKind::Read if before.read_at != first.read_at => Some(WorkStatus::Read),
+            ReceiptKind::Played if before.played_at != first.played_at => Some(WorkStatus::Played),
+            ReceiptKind::Failed if !failed => Some(WorkStatus::Failed),
+            _ => None,
+        };
+        if let Some(status) = status.filter(|_| self.automated) {
+            let told = AutomationChange::Reported { message: key, status, reason: reason.clone() };
+            self.changes.push(Change::Automation(Box::new(told)));
         }
         if new {
             let body = EventBody::Receipt { message: id, provider_id, recipient, kind, reached_at: at, reason };

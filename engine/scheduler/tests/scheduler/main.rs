@@ -1,6 +1,7 @@
 //! The scheduler over fakes, on a manual clock: what a user would see of it.
 
 mod acts;
+mod automations;
 mod bounds;
 mod faults;
 mod health;

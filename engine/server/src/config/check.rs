@@ -139,6 +139,55 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         "must be from 1 to sandbox.restart_max_ms",
     );
 
+    let plugins = &config.plugins;
+    require(
+        (1..=http.max_body_mb).contains(&plugins.component_max_mb),
+        "plugins.component_max_mb",
+        "must be from 1 to http.max_body_mb",
+    );
+    require((1..=64).contains(&plugins.compiles_at_once), "plugins.compiles_at_once", "must be from 1 to 64");
+    require(plugins.compile_timeout_seconds > 0, "plugins.compile_timeout_seconds", "must be at least 1");
+    require(plugins.compile_cpu_seconds > 0, "plugins.compile_cpu_seconds", "must be at least 1");
+    require(plugins.compile_memory_mb >= 256, "plugins.compile_memory_mb", "must be at least 256");
+    require((2..=1000).contains(&plugins.versions_kept), "plugins.versions_kept", "must be from 2 to 1000");
+    require(plugins.per_tenant > 0, "plugins.per_tenant", "must be at least 1");
+    require(plugins.canary_calls > 0, "plugins.canary_calls", "must be at least 1");
+    require((10..=100_000).contains(&plugins.log_lines), "plugins.log_lines", "must be from 10 to 100000");
+
+    let automations = &config.automations;
+    require((1..=10_000).contains(&automations.in_flight), "automations.in_flight", "must be from 1 to 10000");
+    require(
+        (1..=automations.in_flight).contains(&automations.in_flight_per_tenant),
+        "automations.in_flight_per_tenant",
+        "must be from 1 to automations.in_flight",
+    );
+    require(
+        !automations.retry_seconds.is_empty() && automations.retry_seconds.iter().all(|s| (1..=86_400).contains(s)),
+        "automations.retry_seconds",
+        "needs at least one pause, each from 1 to 86400",
+    );
+    require(automations.events_per_minute > 0, "automations.events_per_minute", "must be at least 1");
+    require((1..=100_000).contains(&automations.record_keep), "automations.record_keep", "must be from 1 to 100000");
+    require(
+        (10..=automations.cpu_max_ms).contains(&automations.cpu_ms),
+        "automations.cpu_ms",
+        "must be from 10 to automations.cpu_max_ms",
+    );
+    require(
+        (4..=automations.memory_max_mb).contains(&automations.memory_mb),
+        "automations.memory_mb",
+        "must be from 4 to automations.memory_max_mb",
+    );
+    require(automations.memory_max_mb <= 4096, "automations.memory_max_mb", "must be at most 4096");
+    require(automations.call_timeout_seconds > 0, "automations.call_timeout_seconds", "must be at least 1");
+    require(automations.http_timeout_seconds > 0, "automations.http_timeout_seconds", "must be at least 1");
+    require(automations.http_per_tenant > 0, "automations.http_per_tenant", "must be at least 1");
+    require(
+        (1..=100_000).contains(&automations.tenant_cpu_percent),
+        "automations.tenant_cpu_percent",
+        "must be from 1 to 100000",
+    );
+
     let demo = &config.demo;
     require(demo.smtp_listen.ip().is_loopback(), "demo.smtp_listen", "must be a loopback address");
     require(demo.page_listen.ip().is_loopback(), "demo.page_listen", "must be a loopback address");

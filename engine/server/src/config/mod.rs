@@ -32,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) events: Events,
     pub(crate) scheduler: Scheduler,
     pub(crate) sandbox: Sandbox,
+    pub(crate) plugins: Plugins,
+    pub(crate) automations: Automations,
     pub(crate) demo: Demo,
 }
 
@@ -174,6 +176,52 @@ pub(crate) struct Sandbox {
     pub(crate) connect_to: Vec<String>,
     pub(crate) smtp_plain_hosts: Vec<String>,
     pub(crate) grants: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Plugins {
+    pub(crate) unsigned: Unsigned,
+    pub(crate) component_max_mb: u64,
+    pub(crate) compiles_at_once: usize,
+    pub(crate) compile_timeout_seconds: u64,
+    pub(crate) compile_cpu_seconds: u64,
+    pub(crate) compile_memory_mb: u64,
+    pub(crate) versions_kept: usize,
+    pub(crate) per_tenant: usize,
+    pub(crate) canary_calls: u64,
+    pub(crate) canary_seconds: u32,
+    pub(crate) watch_seconds: u32,
+    pub(crate) log_lines: usize,
+}
+
+/// Who may run plugins without a signature.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Unsigned {
+    All,
+    Operator,
+    None,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Automations {
+    pub(crate) in_flight: usize,
+    pub(crate) in_flight_per_tenant: usize,
+    pub(crate) retry_seconds: Vec<u64>,
+    pub(crate) events_per_minute: u32,
+    pub(crate) record: bool,
+    pub(crate) record_keep: u32,
+    pub(crate) cpu_ms: u64,
+    pub(crate) cpu_max_ms: u64,
+    pub(crate) memory_mb: u64,
+    pub(crate) memory_max_mb: u64,
+    pub(crate) call_timeout_seconds: u64,
+    pub(crate) http_timeout_seconds: u64,
+    pub(crate) http_per_tenant: usize,
+    pub(crate) tenant_cpu_percent: u32,
+    pub(crate) tenant_cpu_burst_ms: u64,
 }
 
 #[derive(Clone, Deserialize)]

@@ -1,6 +1,7 @@
 //! Builds each part from the configuration: the only place where the configuration's words become the parts' options.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
@@ -10,8 +11,10 @@ use anyhow::{Context, bail};
 use pombo_api::ApiOptions;
 use pombo_api::control::ImportWorkerOptions;
 use pombo_domain::commands::authenticate::LoginLimits;
-use pombo_domain::commands::{Commands, Ports};
-use pombo_domain::ports::{MediaStore, Store, StoreHealth};
+use pombo_domain::commands::{Commands, PluginPolicy, Ports, Unsigned};
+use pombo_domain::model::PluginKind;
+use pombo_domain::model::rollout::RolloutRules;
+use pombo_domain::ports::{AutomationStore, MediaStore, Store, StoreHealth};
 use pombo_sandbox::{Capability, Embedded, Sandbox, StoreKv};
 use pombo_scheduler::retry::{Backoff, Jitter, RetryPolicy};
 use pombo_store::DiskStore;
@@ -30,16 +33,20 @@ use crate::adapters::outbound;
 use crate::adapters::passwords::Argon2Hasher;
 use crate::adapters::secrets::SealedSecrets;
 use crate::adapters::webhooks::ReqwestWebhooks;
-use crate::config::Config;
+use crate::cli::COMPILE_COMPONENT;
+use crate::config::{self, Config};
 use crate::demo::DemoMailbox;
 
 const MEBIBYTE: u64 = 1 << 20;
 
 /// The plugins that the binary carries.
-const EMBEDDED: [Embedded; 3] = [
+const EMBEDDED: [Embedded; 6] = [
     Embedded { name: "renderer", component: include_bytes!(env!("POMBO_PLUGIN_RENDERER")) },
     Embedded { name: "connector-email", component: include_bytes!(env!("POMBO_PLUGIN_CONNECTOR_EMAIL")) },
     Embedded { name: "connector-whatsapp", component: include_bytes!(env!("POMBO_PLUGIN_CONNECTOR_WHATSAPP")) },
+    Embedded { name: "flow", component: include_bytes!(env!("POMBO_PLUGIN_FLOW")) },
+    Embedded { name: "integration-webhook", component: include_bytes!(env!("POMBO_PLUGIN_INTEGRATION_WEBHOOK")) },
+    Embedded { name: "integration-llm", component: include_bytes!(env!("POMBO_PLUGIN_INTEGRATION_LLM")) },
 ];
 
 /// Makes the data folder, for its owner only.
@@ -111,6 +118,8 @@ pub(super) async fn plugins(
             dir => dir.into(),
         },
         plugin_dir: Some(settings.plugin_dir.as_str()).filter(|dir| !dir.is_empty()).map(Into::into),
+        plugins_dir: config.in_data("plugins"),
+        compile_command: compile_command(),
         embedded: EMBEDDED.into(),
         grants: grants(&settings.grants)?,
         smtp_plain_hosts: plain,
@@ -131,6 +140,8 @@ pub(super) async fn plugins(
             log_lines_per_second: settings.log_lines_per_second,
             restart_first: Duration::from_millis(settings.restart_first_ms),
             restart_max: Duration::from_millis(settings.restart_max_ms),
+            uploads: upload_limits(config),
+            automations: automation_limits(config),
             ..pombo_sandbox::Limits::default()
         },
         renderers: settings.renderers,
@@ -148,6 +159,72 @@ pub(super) async fn plugins(
         tracing::warn!(file = %refused.file.display(), reason = refused.reason, "a plugin was left out");
     }
     Ok(Arc::new(sandbox))
+}
+
+/// This very program compiles what is uploaded, in a process of its own. Without its path, this process does.
+fn compile_command() -> Option<Vec<OsString>> {
+    match std::env::current_exe() {
+        Ok(program) => Some(vec![program.into(), COMPILE_COMPONENT.into()]),
+        Err(error) => {
+            tracing::warn!(%error, "this program's path is not known: uploaded plugins are compiled without a bound on memory");
+            None
+        }
+    }
+}
+
+fn upload_limits(config: &Config) -> pombo_sandbox::UploadLimits {
+    let settings = &config.plugins;
+    pombo_sandbox::UploadLimits {
+        component_bytes: settings.component_max_mb * MEBIBYTE,
+        compiles_at_once: settings.compiles_at_once,
+        compile_time: Duration::from_secs(settings.compile_timeout_seconds),
+        compile_cpu: Duration::from_secs(settings.compile_cpu_seconds),
+        compile_memory: settings.compile_memory_mb * MEBIBYTE,
+        ..pombo_sandbox::UploadLimits::default()
+    }
+}
+
+fn automation_limits(config: &Config) -> pombo_sandbox::AutomationLimits {
+    let settings = &config.automations;
+    pombo_sandbox::AutomationLimits {
+        instances_per_tenant: settings.in_flight_per_tenant,
+        cpu: Duration::from_millis(settings.cpu_ms),
+        cpu_most: Duration::from_millis(settings.cpu_max_ms),
+        memory_bytes: settings.memory_mb * MEBIBYTE,
+        memory_most: settings.memory_max_mb * MEBIBYTE,
+        call: Duration::from_secs(settings.call_timeout_seconds),
+        http: Duration::from_secs(settings.http_timeout_seconds),
+        http_per_tenant: settings.http_per_tenant,
+        tenant_cpu_permille: settings.tenant_cpu_percent.saturating_mul(10),
+        tenant_cpu_burst: Duration::from_millis(settings.tenant_cpu_burst_ms),
+        log_lines: config.plugins.log_lines,
+        ..pombo_sandbox::AutomationLimits::default()
+    }
+}
+
+fn plugin_policy(config: &Config) -> PluginPolicy {
+    PluginPolicy {
+        unsigned: match config.plugins.unsigned {
+            config::Unsigned::All => Unsigned::All,
+            config::Unsigned::Operator => Unsigned::Operator,
+            config::Unsigned::None => Unsigned::Nobody,
+        },
+        max_bytes: config.plugins.component_max_mb * MEBIBYTE,
+        versions: config.plugins.versions_kept,
+        packages: config.plugins.per_tenant,
+    }
+}
+
+/// Makes the versions of connectors that were uploaded and activated the ones that run.
+pub(super) async fn use_active_versions(store: &DiskStore, sandbox: &Sandbox) -> anyhow::Result<()> {
+    for package in store.packages()?.iter().filter(|package| package.kind == PluginKind::Connector) {
+        let Some(digest) = &package.active else { continue };
+        // The one that the binary brings goes on instead; the package says what should run.
+        if let Err(error) = sandbox.use_version(&package.name, digest).await {
+            tracing::error!(plugin = package.name, digest, %error, "an activated version does not load");
+        }
+    }
+    Ok(())
 }
 
 fn grants(settings: &BTreeMap<String, Vec<String>>) -> anyhow::Result<BTreeMap<String, Vec<Capability>>> {
@@ -187,6 +264,9 @@ pub(super) fn commands(config: &Config, store: &Arc<DiskStore>, outside: &Outsid
         connectors: sandbox.clone(),
         guard: Arc::new(outside.guard.clone()),
         media: outside.media.clone(),
+        plugins: sandbox.plugins(),
+        telemetry: sandbox.telemetry(),
+        plugin_policy: plugin_policy(config),
     })
     .with_login_limits(limits)
 }
@@ -210,6 +290,9 @@ pub(super) async fn scheduler(
         entropy: Arc::new(OsEntropy),
         webhooks: Arc::new(ReqwestWebhooks::new(client.clone(), guard.clone())),
         attachments: Arc::new(GuardedFetcher::new(client, guard, media, &config.outbound)),
+        plugins: sandbox.plugins(),
+        telemetry: sandbox.telemetry(),
+        seals: outside.secrets.clone(),
         secrets: Arc::new(webhook_secrets(root)),
         connector_writes: commands.connector_writes(),
     };
@@ -251,10 +334,33 @@ fn scheduler_options(config: &Config) -> pombo_scheduler::Options {
             running_per_host: webhooks.max_in_flight_per_host,
             ..defaults.webhooks
         },
+        automations: automation_options(config),
+        rollouts: pombo_scheduler::RolloutOptions {
+            rules: RolloutRules {
+                calls: config.plugins.canary_calls,
+                canary_ms: i64::from(config.plugins.canary_seconds) * 1000,
+                watch_ms: i64::from(config.plugins.watch_seconds) * 1000,
+                ..RolloutRules::default()
+            },
+            ..defaults.rollouts
+        },
         window: settings.window,
         batch: settings.batch,
         fetches: settings.fetches,
         ..defaults
+    }
+}
+
+fn automation_options(config: &Config) -> pombo_scheduler::AutomationOptions {
+    let settings = &config.automations;
+    pombo_scheduler::AutomationOptions {
+        in_flight: settings.in_flight,
+        in_flight_per_tenant: settings.in_flight_per_tenant,
+        retry_ms: settings.retry_seconds.iter().map(|s| s * 1000).collect(),
+        events_per_minute: settings.events_per_minute,
+        record: settings.record,
+        record_keep: settings.record_keep,
+        ..pombo_scheduler::AutomationOptions::default()
     }
 }
 

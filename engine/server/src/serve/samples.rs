@@ -84,8 +84,7 @@ fn of_scheduler(scheduler: &pombo_scheduler::Handle) -> Vec<Sample> {
 }
 
 fn of_sandbox(sandbox: &Sandbox, store: &dyn Store) -> Vec<Sample> {
-    let mut samples: Vec<Sample> = sandbox
-        .plugins()
+    let mut samples: Vec<Sample> = Connectors::plugins(sandbox)
         .into_iter()
         .map(|plugin| Sample {
             name: "connector_plugins",

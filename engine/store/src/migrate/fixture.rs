@@ -4,6 +4,8 @@
 //! schema anew (`POMBO_WRITE_FIXTURES=1 cargo test --release -p pombo-store fixture`). Otherwise give the row format the next
 //! number and keep a decoder for the old one, raise the schema version, keep the old fixture, and write one for the new.
 
+mod automations;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -176,6 +178,30 @@ fn bodies() -> Vec<EventBody> {
     );
     bodies.push(EventBody::Health { kind: text("slowed"), score: 60, reason: text("r") });
     bodies.push(EventBody::Other(text("k"), text("{}")));
+    let id = Uuid::from_u128;
+    bodies.extend([
+        EventBody::Emitted { automation: id(14), conversation: id(15), kind: text("k"), json: text("{}") },
+        EventBody::Conversation {
+            conversation: id(15),
+            chat: text("5511"),
+            step: text("paused"),
+            by: text("user:1"),
+            detail: text("d"),
+        },
+        EventBody::Parked {
+            automation: id(14),
+            conversation: id(15),
+            parked: id(16),
+            code: text("trap"),
+            reason: text("r"),
+        },
+        EventBody::Plugin {
+            plugin: text("flow"),
+            step: text("activated"),
+            digest: Some(text("aa")),
+            detail: text("d"),
+        },
+    ]);
     bodies
 }
 
@@ -381,6 +407,7 @@ async fn this_engine_writes_the_fixture_of_its_schema() {
     let store = open(backend.clone(), folder.path());
     fill(&store).await.expect("filled");
     fill_channels(&store).await.expect("filled");
+    automations::fill_automations(&store).await.expect("filled");
     assert_eq!(store.verify().expect("readable"), Vec::<String>::new());
     let rows = dump(&backend);
     if std::env::var_os("POMBO_WRITE_FIXTURES").is_some() {

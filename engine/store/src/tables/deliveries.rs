@@ -115,7 +115,7 @@ pub(crate) fn due(
     until: Timestamp,
     limit: usize,
 ) -> StoreResult<Vec<(Timestamp, DeliveryKey)>> {
-    let seen = frontiers.seen(&Queue::Deliveries);
+    let seen = frontiers.seen(Queue::Deliveries);
     let all = KeyRange::prefix(&[keys::DELIVERY_DUE]).through(&keys::delivery_due_until(until));
     let range = if seen.from.is_empty() { all } else { all.from(&seen.from) };
     let mut due = Vec::new();
@@ -128,7 +128,7 @@ pub(crate) fn due(
     {
         let (key, _) = row?;
         if due.is_empty() {
-            frontiers.found(Queue::Deliveries, &seen, &key);
+            seen.found(&key);
         }
         due.push(keys::parse_delivery_due(&key).ok_or_else(|| bad_key("deliveries"))?);
     }

@@ -30,7 +30,7 @@ const HEADER: usize = 1 + 8 + 4 + 1 + 16 + 1;
 pub(crate) type Mark = [u8; 16];
 
 /// The kinds by their stored numbers. Append only.
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 12] = [
     "message.received",
     "message.media",
     "message.receipt",
@@ -39,6 +39,10 @@ const KINDS: [&str; 8] = [
     "group.changed",
     "health.changed",
     "other",
+    "automation.emitted",
+    "conversation.changed",
+    "automation.parked",
+    "plugin.changed",
 ];
 
 /// The stored number of an event's kind.
@@ -52,6 +56,10 @@ fn kind(body: &EventBody) -> u8 {
         EventBody::Group { .. } => 5,
         EventBody::Health { .. } => 6,
         EventBody::Other(..) => 7,
+        EventBody::Emitted { .. } => 8,
+        EventBody::Conversation { .. } => 9,
+        EventBody::Parked { .. } => 10,
+        EventBody::Plugin { .. } => 11,
     }
 }
 

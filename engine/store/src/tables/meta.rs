@@ -1,5 +1,6 @@
 //! What the store remembers of itself: schema version, counters, the seed of its fingerprints.
 
+use pombo_domain::ConnectorIndex;
 use pombo_domain::ports::StoreResult;
 
 use crate::backend::Backend;
@@ -44,8 +45,8 @@ impl Counter {
     fn last(self) -> u64 {
         match self {
             Self::Tenant => u64::from(u32::MAX),
-            // The columns keep a connector in 24 bits.
-            Self::Connector => 0x00ff_ffff,
+            // The columns keep a connector in 24 bits, and the last of them stands for none.
+            Self::Connector => u64::from(ConnectorIndex::NONE.0) - 1,
         }
     }
 }

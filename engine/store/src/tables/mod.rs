@@ -1,6 +1,8 @@
 //! One file per table: how its rows are encoded, read and staged. A table knows its keys and the backend, not the committer.
 
+pub(crate) mod automations;
 pub(crate) mod contacts;
+pub(crate) mod conversations;
 pub(crate) mod deliveries;
 pub(crate) mod earlier;
 pub(crate) mod events;
@@ -10,7 +12,11 @@ pub(crate) mod imports;
 pub(crate) mod kv;
 pub(crate) mod messages;
 pub(crate) mod meta;
+pub(crate) mod packages;
 pub(crate) mod people;
 pub(crate) mod queues;
 pub(crate) mod receipts;
+pub(crate) mod recordings;
 pub(crate) mod states;
+pub(crate) mod timers;
+pub(crate) mod work;

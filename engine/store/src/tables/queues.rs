@@ -44,6 +44,7 @@ pub(crate) enum Queue {
     Ready(ConnectorIndex),
     Scheduled,
     Deliveries,
+    Timers,
 }
 
 /// Where the live parts of the queues begin.
@@ -64,7 +65,7 @@ pub(crate) fn ready(
     limit: usize,
 ) -> StoreResult<Vec<ReadyEntry>> {
     let all = KeyRange::prefix(&keys::ready_prefix(connector));
-    let seen = frontiers.seen(&Queue::Ready(connector));
+    let seen = frontiers.seen(Queue::Ready(connector));
     let range = match after {
         Some(order) => all.after(&keys::ready(connector, order)),
         None if seen.from.is_empty() => all,
@@ -77,7 +78,7 @@ pub(crate) fn ready(
     {
         let (key, value) = row?;
         if after.is_none() && entries.is_empty() {
-            frontiers.found(Queue::Ready(connector), &seen, &key);
+            seen.found(&key);
         }
         entries.push(parse_entry(&key, &value)?.1);
     }
@@ -93,7 +94,7 @@ pub(crate) fn scheduled(
     limit: usize,
 ) -> StoreResult<Vec<ScheduledEntry>> {
     let all = KeyRange::prefix(&[keys::SCHEDULED]).through(&keys::scheduled_until(until));
-    let seen = frontiers.seen(&Queue::Scheduled);
+    let seen = frontiers.seen(Queue::Scheduled);
     let range = match after {
         Some(entry) => all.after(&keys::scheduled(entry)),
         None if seen.from.is_empty() => all,
@@ -109,7 +110,7 @@ pub(crate) fn scheduled(
     {
         let (key, _) = row?;
         if after.is_none() && entries.is_empty() {
-            frontiers.found(Queue::Scheduled, &seen, &key);
+            seen.found(&key);
         }
         entries.push(keys::parse_scheduled(&key).ok_or_else(|| bad_key("queues"))?);
     }

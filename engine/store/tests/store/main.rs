@@ -3,11 +3,13 @@
 //! - `support`: a manual clock, seeded randomness, builders.
 //! - `model`: the store as a naive program, to compare with.
 //! - `random`: random operations against the model, with reopening.
-//! - `lists`, `queues`, `documents`, `contacts`, `events`, `effects`: one subject each.
+//! - `lists`, `queues`, `documents`, `contacts`, `events`, `effects`, `automations`, `packages`: one subject
+//!   each.
 //! - `crash`: a child process that is killed at random moments. `faults`: failing writes.
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+mod automations;
 mod contacts;
 mod crash;
 mod documents;
@@ -16,6 +18,7 @@ mod events;
 mod faults;
 mod lists;
 mod model;
+mod packages;
 mod queues;
 mod random;
 mod support;

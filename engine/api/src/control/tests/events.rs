@@ -145,6 +145,39 @@ async fn every_kind_of_event_has_its_documented_form() {
             json!({"kind": "slowed", "score": 61, "reason": "few replies"}),
         ),
         (EventBody::Other(own("x"), own("no json")), "other", json!({"kind": "x", "payload": "no json"})),
+        (
+            EventBody::Emitted { automation: message, conversation: file.id, kind: own("lead"), json: own("[1]") },
+            "automation.emitted",
+            json!({"automationId": message, "conversationId": file.id, "kind": "lead", "payload": [1]}),
+        ),
+        (
+            EventBody::Conversation {
+                conversation: message,
+                chat: own("55"),
+                step: own("paused"),
+                by: own("automation:x"),
+                detail: own("asked for a person"),
+            },
+            "conversation.changed",
+            json!({
+                "conversationId": message, "chat": "55", "step": "paused", "by": "automation:x",
+                "detail": "asked for a person"
+            }),
+        ),
+        (
+            EventBody::Parked {
+                automation: message,
+                conversation: file.id,
+                parked: Uuid::from_u128(8),
+                code: own("trap"),
+                reason: own("it failed"),
+            },
+            "automation.parked",
+            json!({
+                "automationId": message, "conversationId": file.id, "parkedId": Uuid::from_u128(8), "code": "trap",
+                "reason": "it failed"
+            }),
+        ),
     ];
     for (body, ..) in &cases {
         engine.append(&engine.a, index, body.clone()).await;
@@ -160,6 +193,18 @@ async fn every_kind_of_event_has_its_documented_form() {
     let link = link.replace("http://127.0.0.1:8080", "");
     assert_eq!(engine.ask("GET", &link, &[], None).await.body, b"JPEG");
     assert_eq!(engine.get(&engine.b, "/v1/events").await.expect(200), json!({"data": [], "next": 0}));
+}
+
+#[tokio::test]
+async fn an_event_that_happened_on_no_connector_has_none() {
+    let engine = Engine::new().await;
+    let step = "rolled-back".to_owned();
+    let body = EventBody::Plugin { plugin: "p".to_owned(), step, digest: None, detail: "d".to_owned() };
+    engine.append(&engine.a, pombo_domain::ConnectorIndex::NONE, body).await;
+    let page = engine.get(&engine.a, "/v1/events").await.expect(200);
+    let event = &page["data"][0];
+    assert_eq!((&event["type"], event.get("connectorId")), (&json!("plugin.changed"), None));
+    assert_eq!(event["data"], json!({"plugin": "p", "step": "rolled-back", "detail": "d"}));
 }
 
 #[tokio::test]

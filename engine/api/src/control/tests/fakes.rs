@@ -1,14 +1,17 @@
 //! The ports in memory, for this facade's tests: the real commands and the real HTTP stack over a store that keeps the port's
 //! conditions (revisions, unique e-mails, Idempotency-Keys) and plugins that do what a test can foresee.
 
+mod automations;
+mod plugins;
 mod ports;
 mod store;
 
 use std::sync::Arc;
 
 use pombo_domain::Timestamp;
-use pombo_domain::commands::{Commands, Ports};
+use pombo_domain::commands::{Commands, PluginPolicy, Ports};
 
+pub(in crate::control::tests) use plugins::{FakePlugins, FakeTelemetry, digest_of};
 pub(in crate::control::tests) use ports::{FakeConnectors, ManualClock};
 pub(in crate::control::tests) use store::FakeStore;
 
@@ -21,15 +24,18 @@ pub(in crate::control::tests) struct Fakes {
     pub(in crate::control::tests) store: Arc<FakeStore>,
     pub(in crate::control::tests) connectors: Arc<FakeConnectors>,
     pub(in crate::control::tests) clock: Arc<ManualClock>,
+    pub(in crate::control::tests) plugins: Arc<FakePlugins>,
+    pub(in crate::control::tests) telemetry: Arc<FakeTelemetry>,
     /// Files; removed with the test.
     pub(in crate::control::tests) folder: tempfile::TempDir,
 }
 
 impl Fakes {
-    pub(in crate::control::tests) fn new() -> Self {
+    pub(in crate::control::tests) fn new(plugin_policy: PluginPolicy) -> Self {
         let clock = Arc::new(ManualClock::at(START));
         let store = Arc::new(FakeStore::new(clock.clone()));
         let connectors = Arc::new(FakeConnectors::default());
+        let (plugins, telemetry) = (Arc::new(FakePlugins::default()), Arc::new(FakeTelemetry::default()));
         let folder = tempfile::tempdir().expect("a temporary folder");
         let commands = Commands::new(Ports {
             store: store.clone(),
@@ -41,7 +47,10 @@ impl Fakes {
             connectors: connectors.clone(),
             guard: Arc::new(ports::OpenGuard),
             media: Arc::new(ports::FolderMedia(folder.path().to_owned())),
+            plugins: plugins.clone(),
+            telemetry: telemetry.clone(),
+            plugin_policy,
         });
-        Self { commands, store, connectors, clock, folder }
+        Self { commands, store, connectors, clock, plugins, telemetry, folder }
     }
 }

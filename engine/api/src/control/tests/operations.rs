@@ -318,8 +318,19 @@ async fn another_tenants_id_is_not_found_in_every_operation() {
     let media = Uuid::from_u128(5);
     let path = engine.state.commands.ports().media.path(engine.a.tenant.index, media);
     std::fs::write(path, "x").expect("writes");
+    engine.install(&engine.a, json!({"name": "acme-bot"})).await;
+    let (chat, _) = engine.chat(&engine.a).await;
+    let automation = engine.automation(&engine.a, "acme-bot", &chat).await;
+    let conversation = super::conversations::opened(&engine, &engine.a, &chat, "5511").await;
+    let parked = Uuid::from_u128(9);
+    super::automations::park(&engine, &engine.a, &automation, parked);
+    let root = super::trust::trusted(&engine, &engine.a).await;
     let owned = [
         ("/v1/keys/", id(&keys["data"][0])),
+        ("/v1/trust-roots/", root),
+        ("/v1/automations/parked/", parked.to_string()),
+        ("/v1/automations/", automation),
+        ("/v1/conversations/", conversation),
         ("/v1/connectors/", connector.clone()),
         ("/v1/messages/", message),
         ("/v1/imports/", id(&import)),
@@ -331,6 +342,8 @@ async fn another_tenants_id_is_not_found_in_every_operation() {
         ("/resolve", json!({"outcome": "sent"})),
         ("/connectors/{id}", json!({"name": "x"})),
         ("/connectors/{id}/messages", json!({"to": "1", "text": "x"})),
+        ("/conversations/{id}/messages", json!({"text": "x"})),
+        ("/start", json!({"to": "1"})),
         ("/connectors/{id}/reactions", json!({"emoji": "x", "message": named, "chat": "1"})),
         ("/connectors/{id}/revoke", json!({"message": named, "chat": "1"})),
         ("/messages/{id}/reactions", json!({"emoji": "x"})),
@@ -363,10 +376,10 @@ async fn another_tenants_id_is_not_found_in_every_operation() {
             }
         }
     }
-    assert!(asked >= 60, "{asked}");
+    assert!(asked >= 80, "{asked}");
     // They were asked about things that are there: their owner gets them.
     for (start, id) in &owned {
-        if *start != "/v1/keys/" {
+        if !["/v1/keys/", "/v1/trust-roots/", "/v1/automations/parked/"].contains(start) {
             assert_eq!(engine.get(&engine.a, &format!("{start}{id}")).await.status, 200, "{start}");
         }
     }

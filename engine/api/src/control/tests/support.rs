@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use poem::endpoint::BoxEndpoint;
 use poem::http::{HeaderMap, StatusCode};
 use poem::{Body, Endpoint, Request, Response};
+use pombo_domain::commands::PluginPolicy;
 use pombo_domain::commands::tenants::hash_api_key;
 use pombo_domain::model::{EventBody, NewEvent, Tenant};
 use pombo_domain::ports::{AppendEvent, Batch, Change, Store};
@@ -62,6 +63,8 @@ pub(super) struct Engine {
     pub(super) state: Arc<ApiState>,
     pub(super) fixed: Arc<Fixed>,
     pub(super) signals: Arc<EventSignals>,
+    /// Cancelled when the engine stops.
+    pub(super) draining: CancellationToken,
     pub(super) a: Caller,
     pub(super) b: Caller,
     service: Option<BoxEndpoint<'static, Response>>,
@@ -101,7 +104,11 @@ impl Answer {
 
 impl Engine {
     pub(super) async fn new() -> Self {
-        let fakes = Fakes::new();
+        Self::with_policy(PluginPolicy::default()).await
+    }
+
+    pub(super) async fn with_policy(policy: PluginPolicy) -> Self {
+        let fakes = Fakes::new(policy);
         let options = ApiOptions {
             public_url: "http://127.0.0.1:8080".to_owned(),
             secret: b"a secret of the tests, long enough".to_vec(),
@@ -113,9 +120,11 @@ impl Engine {
         };
         let state = ApiState::new(fakes.commands.clone(), options);
         let (a, b) = (caller(&fakes, "A").await, caller(&fakes, "B").await);
-        let signals = Arc::new(EventSignals::new(CancellationToken::new()));
+        let draining = CancellationToken::new();
+        let signals = Arc::new(EventSignals::new(draining.clone()));
         fakes.store.observe(signals.clone());
-        let mut engine = Self { fakes, state, fixed: Arc::default(), signals, a, b, service: None, worker: None };
+        let fixed = Arc::default();
+        let mut engine = Self { fakes, state, fixed, signals, draining, a, b, service: None, worker: None };
         engine.start().await;
         engine
     }
@@ -149,9 +158,14 @@ impl Engine {
         }
     }
 
-    pub(super) async fn call(&self, request: Request) -> Answer {
+    /// The answer with its body still to be read.
+    pub(super) async fn respond(&self, request: Request) -> Response {
         let service = self.service.as_ref().expect("the facade runs");
-        let mut response = service.call(request).await.expect("every failure is an answer");
+        service.call(request).await.expect("every failure is an answer")
+    }
+
+    pub(super) async fn call(&self, request: Request) -> Answer {
+        let mut response = self.respond(request).await;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.take_body().into_vec().await.expect("in memory");
         Answer { status, headers, body }
@@ -195,6 +209,73 @@ impl Engine {
         let id = made.await.expect(201)["id"].as_str().expect("an id").to_owned();
         let connector = self.state.commands.get_connector(caller.tenant.index, id.parse().expect("a UUID"));
         (id, connector.expect("it was made").connector.index)
+    }
+
+    /// Asks as the operator for the engine itself.
+    pub(super) async fn operate(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        let bearer = format!("Bearer {OPERATOR}");
+        self.ask(method, path, &[("authorization", &bearer)], body).await
+    }
+
+    /// Uploads a component with these headers, and a signature where there is one.
+    pub(super) async fn upload_as(
+        &self,
+        headers: &[(&str, &str)],
+        component: &[u8],
+        signature: Option<&str>,
+    ) -> Answer {
+        let part =
+            |name: &str, more: &str| format!("--B\r\nContent-Disposition: form-data; name=\"{name}\"{more}\r\n\r\n");
+        let mut body = part("component", "; filename=\"plugin.wasm\"").into_bytes();
+        body.extend(component);
+        body.extend(b"\r\n");
+        if let Some(signature) = signature {
+            body.extend(part("signature", "").into_bytes());
+            body.extend(signature.as_bytes());
+            body.extend(b"\r\n");
+        }
+        body.extend(b"--B--\r\n");
+        self.upload_form(headers, body).await
+    }
+
+    /// Posts a multipart form to the plugins.
+    pub(super) async fn upload_form(&self, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
+        let uri = "/v1/plugins".parse().expect("a path");
+        let mut request = Request::builder().method(poem::http::Method::POST).uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.content_type("multipart/form-data; boundary=B").body(Body::from_vec(body));
+        self.call(request).await
+    }
+
+    /// Uploads a component of `caller`.
+    pub(super) async fn upload(&self, caller: &Caller, component: Value) -> Answer {
+        self.upload_as(&[("x-api-key", &caller.key)], component.to_string().as_bytes(), None).await
+    }
+
+    /// Uploads a component of `caller`, and activates it with consent; its digest.
+    pub(super) async fn install(&self, caller: &Caller, component: Value) -> String {
+        let name = component["name"].as_str().expect("a name").to_owned();
+        let made = self.upload(caller, component).await.expect(201);
+        let digest = made["digest"].as_str().expect("a digest").to_owned();
+        let body = json!({"digest": digest, "grant": true});
+        self.post(caller, &format!("/v1/plugins/{name}/activate"), body).await.expect(200);
+        digest
+    }
+
+    /// An automation of `caller` on a connector.
+    pub(super) async fn automation(&self, caller: &Caller, plugin: &str, connector: &str) -> String {
+        let body = json!({"name": "Bot", "plugin": plugin, "connectorId": connector});
+        let made = self.post(caller, "/v1/automations", body).await.expect(201);
+        made["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// The events of a tenant's log of one type: their data.
+    pub(super) async fn told(&self, caller: &Caller, kind: &str) -> Vec<Value> {
+        let page = self.get(caller, &format!("/v1/events?type={kind}")).await.expect(200);
+        let events = page["data"].as_array().expect("a list").iter();
+        events.map(|event| event["data"].clone()).collect()
     }
 
     /// Appends an event to a tenant's log, as a connector's intake would.

@@ -89,6 +89,7 @@ impl Commands {
             checked.rows.push(None);
             checked.good.push(Candidate {
                 row,
+                manual: draft.manual,
                 named: content.contact_name.is_some(),
                 content: NewMessage { connector: connector.index, ..content },
                 kind: contact_kind(&connector.channel),

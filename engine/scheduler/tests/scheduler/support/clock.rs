@@ -28,6 +28,11 @@ impl ManualClock {
 
     /// Moves to `to`, waking on the way whoever sleeps, in order, and letting them run.
     pub async fn advance_to(&self, to: Timestamp) {
+        self.advance_settling(to, settle).await;
+    }
+
+    /// The same, where letting them run takes more than [`settle`].
+    pub async fn advance_settling(&self, to: Timestamp, settle: impl AsyncFn()) {
         loop {
             settle().await;
             let due = {

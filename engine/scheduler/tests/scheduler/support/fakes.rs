@@ -57,6 +57,20 @@ pub struct FakeConnectors {
     pub sent: Mutex<Vec<Sent>>,
     /// Sends under way now, and the most there ever were.
     pub running: Mutex<(usize, usize)>,
+    pub operations: Mutex<Vec<Operation>>,
+    name: Mutex<String>,
+    pub versions: Mutex<Versions>,
+}
+
+/// Which version of the plugin the connectors run, as somebody asked for it.
+#[derive(Default)]
+pub struct Versions {
+    pub running: String,
+    before: Option<String>,
+    /// What was asked, in order.
+    pub asked: Vec<String>,
+    /// A version that cannot be staged.
+    pub broken: Option<String>,
 }
 
 impl FakeConnectors {
@@ -72,10 +86,17 @@ impl FakeConnectors {
             account: Mutex::default(),
             sent: Mutex::default(),
             running: Mutex::default(),
+            operations: Mutex::default(),
+            name: Mutex::new("fake".to_owned()),
+            versions: Mutex::default(),
         }
     }
     pub fn act(&self, script: impl Fn(&Sent) -> Does + Send + Sync + 'static) {
         *self.script.lock() = Some(Arc::new(Box::new(script)));
+    }
+    /// Another name than `fake`.
+    pub fn plugin_name_is(&self, name: &str) {
+        name.clone_into(&mut self.name.lock());
     }
     /// The texts in the order of their sends.
     pub fn texts(&self) -> Vec<String> {
@@ -87,9 +108,9 @@ impl FakeConnectors {
 impl Connectors for FakeConnectors {
     fn plugins(&self) -> Vec<PluginDescription> {
         vec![PluginDescription {
-            name: "fake".to_owned(),
+            name: self.name.lock().clone(),
             version: "0.0.0".to_owned(),
-            digest: String::new(),
+            digest: self.versions.lock().running.clone(),
             channel: "email".to_owned(),
             display_name: String::new(),
             config_schema: Value::Null,
@@ -152,8 +173,34 @@ impl Connectors for FakeConnectors {
         self.running.lock().0 -= 1;
         outcome
     }
-    async fn operate(&self, _: ConnectorIndex, _: Operation) -> Result<Answer, OperationError> {
-        unreachable!()
+    async fn operate(&self, _: ConnectorIndex, operation: Operation) -> Result<Answer, OperationError> {
+        self.operations.lock().push(operation);
+        Ok(Answer::Done)
+    }
+    async fn stage(&self, _: &str, digest: &str, share: u8) -> Result<(), ConnectorError> {
+        let mut versions = self.versions.lock();
+        versions.asked.push(format!("stage {digest} {share}"));
+        if versions.broken.as_deref() == Some(digest) {
+            return Err(ConnectorError::Plugin("it traps at its start".to_owned()));
+        }
+        if share == 100 && versions.running != digest {
+            versions.before = Some(std::mem::replace(&mut versions.running, digest.to_owned()));
+        }
+        Ok(())
+    }
+    async fn unstage(&self, plugin: &str) -> Result<(), ConnectorError> {
+        let mut versions = self.versions.lock();
+        versions.asked.push("unstage".to_owned());
+        match versions.before.take() {
+            Some(before) => versions.running = before,
+            None => return Err(ConnectorError::UnknownPlugin(plugin.to_owned())),
+        }
+        Ok(())
+    }
+    async fn settle(&self, _: &str) {
+        let mut versions = self.versions.lock();
+        versions.asked.push("settle".to_owned());
+        versions.before = None;
     }
     fn session(&self, _: ConnectorIndex) -> SessionState {
         self.session.lock().clone()

@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod fakes;
+pub mod plugins;
 pub mod store;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use pombo_scheduler::{Handle, Options, PaceView, Ports, Scheduler};
 
 pub use clock::{ManualClock, NOON, settle};
 pub use fakes::*;
+pub use plugins::*;
 pub use store::FakeStore;
 
 pub const TENANT: TenantIndex = TenantIndex(1);
@@ -156,6 +158,9 @@ impl World {
             entropy: Arc::new(FakeEntropy),
             webhooks: self.webhooks.clone(),
             attachments: self.fetcher.clone(),
+            plugins: Arc::new(FakePlugins::new(self.clock.clone())),
+            telemetry: Arc::new(FakeTelemetry::default()),
+            seals: Arc::new(FakeSeals),
             secrets: Arc::new(FakeSecrets),
             connector_writes: Default::default(),
         }
@@ -274,6 +279,7 @@ impl World {
             EventBody::Group { group, .. } => format!("group {group}"),
             EventBody::Media { provider_id, .. } => format!("media {provider_id}"),
             EventBody::Other(kind, _) => format!("other {kind}"),
+            other => other.kind().to_owned(),
         };
         data.events.iter().map(said).collect()
     }

@@ -241,6 +241,9 @@ fn page<'a, T: Ord + Copy + 'a>(set: &'a BTreeSet<T>, after: Option<T>, limit: u
     set.range((after.map_or(Unbounded, Excluded), Unbounded)).take(limit)
 }
 
+/// It holds no automations.
+impl AutomationStore for FakeStore {}
+
 #[async_trait]
 impl Store for FakeStore {
     async fn commit(&self, batch: Batch) -> StoreResult<Committed> {

@@ -12,6 +12,7 @@ use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp, ids};
 use uuid::Uuid;
 
 use super::ManualClock;
+use super::automations::Automations;
 
 #[derive(Default)]
 struct Data {
@@ -31,6 +32,7 @@ struct Data {
     aliases: HashMap<(TenantIndex, ContactType, String), String>,
     next_tenant: u32,
     next_connector: u32,
+    automations: Automations,
 }
 
 type Fault = Box<dyn FnMut(&Batch) -> Option<StoreError> + Send>;
@@ -60,6 +62,25 @@ impl FakeStore {
     }
     fn data(&self) -> MutexGuard<'_, Data> {
         self.data.lock().expect("no test panics in it")
+    }
+    pub(super) fn held(&self) -> MappedGuard<'_> {
+        MappedGuard(self.data())
+    }
+}
+
+/// The part of the data that [`Automations`] are.
+pub(super) struct MappedGuard<'a>(MutexGuard<'a, Data>);
+
+impl std::ops::Deref for MappedGuard<'_> {
+    type Target = Automations;
+    fn deref(&self) -> &Automations {
+        &self.0.automations
+    }
+}
+
+impl std::ops::DerefMut for MappedGuard<'_> {
+    fn deref_mut(&mut self) -> &mut Automations {
+        &mut self.0.automations
     }
 }
 
@@ -98,6 +119,7 @@ impl Data {
                 Change::ContactAlias { tenant, kind, alias, identifier } => {
                     self.aliases.insert((tenant, kind, alias), identifier);
                 }
+                Change::Automation(change) => self.automations.apply(*change, now),
                 Change::Pace(..) | Change::Kv(..) => {}
             }
         }
@@ -126,6 +148,7 @@ impl Data {
                 };
                 self.contacts.values().any(|known| same(known) && known.id != contact.id).then_some(Conflict::Contact)
             }
+            Change::Automation(change) => return self.automations.check(change),
             _ => None,
         };
         conflict.map_or(Ok(()), |conflict| Err(StoreError::Conflict(conflict)))

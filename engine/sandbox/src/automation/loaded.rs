@@ -1,0 +1,62 @@
+//! Plugins that are held ready to be called: linked, described, and the ones that were not called for the longest time given up.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use jsonschema::Validator;
+use parking_lot::Mutex;
+use pombo_domain::ports::AutomationDescription;
+
+use super::state::CallState;
+use crate::bindings::automation::AutomationPre;
+
+/// A plugin, ready to be instantiated.
+pub(super) struct Loaded {
+    pub(super) pre: AutomationPre<CallState>,
+    pub(super) description: AutomationDescription,
+    pub(super) schema: Validator,
+    used: AtomicU64,
+}
+
+impl Loaded {
+    pub(super) fn new(pre: AutomationPre<CallState>, description: AutomationDescription, schema: Validator) -> Arc<Self> {
+        Arc::new(Self { pre, description, schema, used: AtomicU64::new(0) })
+    }
+}
+
+/// Those that are ready, by their digests.
+pub(super) struct Ready {
+    loaded: Mutex<HashMap<Arc<str>, Arc<Loaded>>>,
+    most: usize,
+    /// Counts uses.
+    clock: AtomicU64,
+    /// Held by whoever loads one.
+    pub(super) loading: tokio::sync::Mutex<()>,
+}
+
+impl Ready {
+    pub(super) fn new(most: usize) -> Self {
+        Self { loaded: Mutex::default(), most: most.max(1), clock: AtomicU64::new(1), loading: tokio::sync::Mutex::default() }
+    }
+
+    pub(super) fn get(&self, digest: &str) -> Option<Arc<Loaded>> {
+        let found = self.loaded.lock().get(digest).cloned()?;
+        found.used.store(self.clock.fetch_add(1, Relaxed), Relaxed);
+        Some(found)
+    }
+
+    pub(super) fn put(&self, digest: &str, plugin: Arc<Loaded>) {
+        plugin.used.store(self.clock.fetch_add(1, Relaxed), Relaxed);
+        let mut loaded = self.loaded.lock();
+        loaded.insert(digest.into(), plugin);
+        while loaded.len() > self.most {
+            let Some(oldest) = loaded.iter().min_by_key(|(_, l)| l.used.load(Relaxed)).map(|(d, _)| d.clone()) else { break };
+            loaded.remove(&oldest);
+        }
+    }
+
+    pub(super) fn remove(&self, digest: &str) {
+        self.loaded.lock().remove(digest);
+    }
+}

@@ -1,0 +1,202 @@
+//! What a store holds for one call, and how such stores are made.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use pombo_domain::ports::{AutomationCall, CallFailure, HostAnswer};
+use wasmtime::component::ResourceTable;
+use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
+use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
+use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+use super::TABLE_ELEMENTS;
+use super::fairness::Tenant;
+use super::randomness::Randomness;
+use super::slices::{FIRST_SLICE, Meter, SLICE};
+use crate::capability::Hosts;
+use crate::limits::TRANSFER_BYTES;
+use crate::state::Services;
+use crate::telemetry::Whose;
+
+/// Handles to what WASI gives, in one call.
+const HANDLES: usize = 64;
+/// What a call may write to its standard error.
+const STDERR_BYTES: usize = 16 << 10;
+
+/// For whom a call is.
+pub(super) enum Caller {
+    /// Nobody: it only says who it is.
+    Describing,
+    /// An automation.
+    Automation(Arc<AutomationCall>, Arc<Tenant>),
+}
+
+/// One store's data.
+pub(crate) struct CallState {
+    memory: Memory,
+    wasi: Option<(WasiCtx, MemoryOutputPipe)>,
+    table: ResourceTable,
+    pub(super) services: Arc<Services>,
+    whose: Arc<Whose>,
+    pub(super) caller: Caller,
+    now: Duration,
+    seed: u64,
+    pub(super) random: Randomness,
+    /// What its configuration names; made when it is first asked for.
+    pub(super) hosts: Option<Hosts>,
+    /// What it was answered.
+    pub(super) inputs: Vec<HostAnswer>,
+    /// In a replay, which of the recorded answers were given.
+    pub(super) given: Vec<bool>,
+    pub(super) questions: u32,
+    /// Why the host ended it.
+    pub(super) failure: Option<CallFailure>,
+}
+
+/// Memory of all instances of one call, and what it may have.
+#[derive(Debug)]
+struct Memory {
+    used: u64,
+    limit: u64,
+    refused: bool,
+    meter: Arc<Meter>,
+}
+
+impl ResourceLimiter for Memory {
+    fn memory_growing(&mut self, current: usize, desired: usize, _most: Option<usize>) -> wasmtime::Result<bool> {
+        let after = self.used.saturating_sub(current as u64).saturating_add(desired as u64);
+        if after > self.limit {
+            self.refused = true;
+            return Ok(false);
+        }
+        self.used = after;
+        self.meter.has(after);
+        Ok(true)
+    }
+    fn table_growing(&mut self, _current: usize, desired: usize, _most: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= TABLE_ELEMENTS)
+    }
+}
+
+impl CallState {
+    /// A line for its author. A replay says nothing a second time, and a description is asked for by nobody who would read it.
+    pub(super) fn line(&self, level: &'static str, text: &str) {
+        if matches!(&self.caller, Caller::Automation(call, _) if call.replay.is_none()) {
+            self.services.telemetry.line(&self.whose, level, text);
+        }
+    }
+    /// Whether it wanted more memory than it may have.
+    pub(super) fn out_of_memory(&self) -> bool {
+        self.memory.refused
+    }
+    /// What it wrote to its standard error, as interpreters do when they give up.
+    pub(super) fn last_words(&self) -> Option<String> {
+        let (_, stderr) = self.wasi.as_ref()?;
+        let said = stderr.contents();
+        let text = String::from_utf8_lossy(&said);
+        let text = text.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+    pub(super) fn now_millis(&self) -> u64 {
+        self.now.as_millis() as u64
+    }
+    /// The answers that a replay has.
+    pub(super) fn replay(&self) -> Option<&[HostAnswer]> {
+        match &self.caller {
+            Caller::Automation(call, _) => call.replay.as_deref(),
+            Caller::Describing => None,
+        }
+    }
+}
+
+/// The call's clock: it stands still.
+struct Still(Duration);
+impl HostWallClock for Still {
+    fn resolution(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+    fn now(&self) -> Duration {
+        self.0
+    }
+}
+/// Time within the call, as the guest's own asking counts it: a microsecond a look. It is the same in a replay.
+struct Looks(AtomicU64);
+impl HostMonotonicClock for Looks {
+    fn resolution(&self) -> u64 {
+        1000
+    }
+    fn now(&self) -> u64 {
+        self.0.fetch_add(1000, Relaxed)
+    }
+}
+
+impl WasiView for CallState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let (now, seed) = (self.now, self.seed);
+        let (ctx, _) = self.wasi.get_or_insert_with(|| {
+            let stderr = MemoryOutputPipe::new(STDERR_BYTES);
+            // No files, no environment, no arguments, no network; randomness and time as everything else of the call.
+            let wasi = WasiCtxBuilder::new()
+                .allow_tcp(false)
+                .allow_udp(false)
+                .allow_ip_name_lookup(false)
+                .stderr(stderr.clone())
+                .secure_random(Randomness::new(seed, 1))
+                .insecure_random(Randomness::new(seed, 2))
+                .insecure_random_seed(u128::from(seed))
+                .max_random_size(64 << 10)
+                .wall_clock(Still(now))
+                .monotonic_clock(Looks(AtomicU64::new(0)))
+                .build();
+            (wasi, stderr)
+        });
+        WasiCtxView { ctx, table: &mut self.table }
+    }
+}
+
+/// What a new store needs to know.
+pub(super) struct Making<'m> {
+    pub(super) engine: &'m Engine,
+    pub(super) services: &'m Arc<Services>,
+    pub(super) whose: Arc<Whose>,
+    pub(super) caller: Caller,
+    pub(super) memory: u64,
+    pub(super) meter: Arc<Meter>,
+}
+
+/// A store for one call.
+pub(super) fn store(making: Making<'_>) -> Store<CallState> {
+    let Making { engine, services, whose, caller, memory, meter } = making;
+    let (now, seed, recorded) = match &caller {
+        Caller::Automation(call, _) => (call.now.0.max(0) as u64, call.seed, call.replay.as_ref().map_or(0, Vec::len)),
+        Caller::Describing => (0, 0, 0),
+    };
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(HANDLES);
+    let state = CallState {
+        memory: Memory { used: 0, limit: memory, refused: false, meter: meter.clone() },
+        wasi: None,
+        table,
+        services: services.clone(),
+        whose,
+        caller,
+        now: Duration::from_millis(now),
+        seed,
+        random: Randomness::new(seed, 0),
+        hosts: None,
+        inputs: Vec::new(),
+        given: vec![false; recorded],
+        questions: 0,
+        failure: None,
+    };
+    let mut store = Store::new(engine, state);
+    store.limiter(|state| &mut state.memory);
+    store.set_hostcall_fuel(TRANSFER_BYTES);
+    store.set_epoch_deadline(FIRST_SLICE);
+    store.epoch_deadline_callback(move |_| {
+        meter.gave_way();
+        Ok(UpdateDeadline::Yield(SLICE))
+    });
+    store
+}

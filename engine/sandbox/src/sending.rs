@@ -1,0 +1,92 @@
+//! How a message gets to an instance: to the one that has the work, and on to another one when the first did not take it. Runs on
+//! the caller's task.
+//!
+//! Invariant: a message is with one instance at a time; it goes on only when the one before gave it back unread.
+
+use std::sync::Arc;
+
+use pombo_domain::ConnectorIndex;
+use pombo_domain::model::Attachment;
+use pombo_domain::ports::{Outgoing, SendOutcome};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use crate::bindings::types;
+use crate::jobs;
+use crate::sandbox::Sandbox;
+use crate::session::Line;
+use crate::supervisor::{Assignment, Running};
+use crate::worlds;
+
+/// So many instances may give a message back before it is left to its caller to try again.
+const WAYS: usize = 8;
+
+/// An instance that may send a message.
+type Way = (mpsc::Sender<jobs::Send>, Arc<Assignment>);
+
+/// The files of a message stay readable to its plugin while this lives.
+struct Handing(Arc<Line>, Vec<Attachment>);
+
+impl Drop for Handing {
+    fn drop(&mut self) {
+        self.0.media.take_back(&self.1);
+    }
+}
+
+impl Sandbox {
+    /// See [`pombo_domain::ports::Connectors::send`].
+    pub(crate) async fn send_message(&self, connector: ConnectorIndex, message: Outgoing) -> SendOutcome {
+        let (id, files) = (message.client_id, message.attachments.clone());
+        let Some((mut sends, mut to)) = self.way(connector, id, None) else {
+            return SendOutcome::Disconnected("the connector is not running".to_owned());
+        };
+        let line = to.context.session.line.clone();
+        line.media.hand(&files);
+        let _handing = Handing(line, files);
+        let mut request = worlds::connector::outgoing(message);
+        for _ in 0..WAYS {
+            let given_back = match one_try(sends, &to, request).await {
+                Ok(outcome) => return outcome,
+                Err(given_back) => given_back,
+            };
+            // Nobody had it: where another instance has the work now, that one gets it.
+            match self.way(connector, id, Some(&to)) {
+                Some(other) => (sends, to) = other,
+                None => return SendOutcome::Disconnected(given_back.why),
+            }
+            request = given_back.request;
+        }
+        SendOutcome::Disconnected("the connector's plugin is being replaced".to_owned())
+    }
+
+    /// Where a message goes; with `tried`, where else it may go after that one did not take it.
+    fn way(&self, connector: ConnectorIndex, message: Uuid, tried: Option<&Arc<Assignment>>) -> Option<Way> {
+        let running = self.running.read();
+        let pair = running.get(&connector)?;
+        let other = |running: &&Running| tried.is_none_or(|tried| !Arc::ptr_eq(tried, &running.assignment));
+        let chosen = Some(pair.choose(message)).filter(other).or_else(|| Some(&pair.own).filter(other))?;
+        Some((chosen.sends.clone(), chosen.assignment.clone()))
+    }
+}
+
+/// One try of a message with one instance. `Err`: the instance did not take it.
+async fn one_try(
+    sends: mpsc::Sender<jobs::Send>,
+    to: &Assignment,
+    request: types::Outgoing,
+) -> jobs::Ended<types::Outgoing, SendOutcome> {
+    let line = &to.context.session.line;
+    let waiting = to.plugin.description.needs_session && !line.is_connected();
+    if waiting && line.waits_until().is_none() {
+        return Ok(SendOutcome::Disconnected("no session".to_owned()));
+    }
+    let (job, outcome) = jobs::Send::new(request);
+    match if waiting { line.queue(sends.send(job)).await } else { Some(sends.send(job).await) } {
+        Some(Ok(())) => {}
+        Some(Err(refused)) => refused.0.refuse("the connector was stopped"),
+        None => return Ok(SendOutcome::Disconnected("too many messages wait for the session".to_owned())),
+    }
+    // Held on, it would keep a connector that is being stopped from ending.
+    drop(sends);
+    outcome.await.unwrap_or_else(|_| Ok(SendOutcome::Unknown("the plugin failed while it was sending".to_owned())))
+}

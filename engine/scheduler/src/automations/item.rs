@@ -1,0 +1,490 @@
+//! One look at a lane: reads its first item, calls whoever is asked, and stores what they answer together with the item's step.
+
+use std::sync::Arc;
+
+use pombo_domain::model::event::{EventBody, NewEvent};
+use pombo_domain::model::inbound::Inbound;
+use pombo_domain::model::message::Target;
+use pombo_domain::model::recording::{self, Recording};
+use pombo_domain::model::work::ANSWERING;
+use pombo_domain::model::*;
+use pombo_domain::ports::{
+    AppendEvent, AutomationCall, AutomationChange, Batch, CallEvent, CallFailure, CallResult, Change, Conflict,
+    Operation, Outcome, StoreError, StoreResult, WorkStep,
+};
+use pombo_domain::{AutomationIndex, Timestamp};
+use uuid::Uuid;
+
+use super::outcome::{self, Plan, Reads, Scene};
+use super::prepared::Prepared;
+use super::rules;
+use super::runner::Slot;
+use super::turns::{Ending, Note};
+use crate::context::Context;
+use crate::draw::Draw;
+use crate::metrics::Metrics;
+use crate::retry::{Backoff, Jitter};
+
+/// Batches that are made anew because something changed between reading and writing.
+const CONFLICTS: u32 = 5;
+/// Pauses of a lane that cannot be handled for no fault of its own.
+const WAIT: Backoff = Backoff { base_ms: 200, max_ms: 30_000, jitter: Jitter::Equal };
+
+/// Looks at a lane.
+pub(super) async fn run(slot: Slot, note: Note) {
+    let ending = match Item::read(&slot, note) {
+        Ok(Read::Item(item)) => item.handle().await,
+        Ok(Read::Nothing(ending)) => ending,
+        Err(error) => put_off_by(&slot.context, &error, note),
+    };
+    slot.end(ending);
+}
+
+/// When a lane is looked at again that could not be handled.
+fn later(context: &Context, note: Note, seed: u64) -> Ending {
+    let pause = WAIT.delay_ms(note.waits.saturating_add(1), seed).max(1);
+    Ending::Later(context.ports.clock.now().plus_ms(pause), None)
+}
+
+fn put_off_by(context: &Context, error: &StoreError, note: Note) -> Ending {
+    Metrics::add(&context.metrics.store_errors, 1);
+    if note.waits == 0 {
+        tracing::error!(%error, "an event for an automation was not handled; trying again");
+    }
+    later(context, note, context.ports.entropy.u64())
+}
+
+#[expect(clippy::large_enum_variant, reason = "most are items, and it lives for a moment")]
+enum Read<'a> {
+    Item(Item<'a>),
+    Nothing(Ending),
+}
+
+/// An item and its circumstances.
+struct Item<'a> {
+    slot: &'a Slot,
+    note: Note,
+    conversation: Arc<Conversation>,
+    connector: Arc<Connector>,
+    key: WorkKey,
+    /// As the store has them now.
+    failures: u32,
+    after: Option<(u32, u32)>,
+    event: Arc<CallEvent>,
+    asked: Vec<Arc<Automation>>,
+    /// Recordings to be stored with the next batch.
+    records: Vec<(AutomationIndex, Vec<u8>)>,
+    /// The automation that has handled it meanwhile and had nothing to store.
+    passed: Option<(u32, u32)>,
+}
+
+/// How an attempt to store ended.
+enum Stored {
+    Yes,
+    /// Somebody else ended the item.
+    Gone,
+    /// The plugin's answer cannot be carried out.
+    Unfit(String),
+    Refused(StoreError),
+}
+
+impl<'a> Item<'a> {
+    fn read(slot: &'a Slot, note: Note) -> StoreResult<Read<'a>> {
+        let store = &slot.context.ports.store;
+        let rest = Ok(Read::Nothing(Ending::Rest));
+        let Some(conversation) = store.conversation(slot.key.conversation)? else { return rest };
+        let Some(work) = store.work(slot.key.conversation, slot.key.lane, 1)?.pop() else { return rest };
+        if work.due_at > slot.context.ports.clock.now() {
+            return Ok(Read::Nothing(Ending::Later(work.due_at, None)));
+        }
+        let connector = store.connector(conversation.connector)?;
+        let Some(connector) = connector else { return rest };
+        let asked = if connector.status == ConnectorStatus::Deleted {
+            Vec::new()
+        } else {
+            rules::asked(&store.automations_on(connector.index)?, &work, conversation.is_group)
+        };
+        let event = CallEvent {
+            id: work.id,
+            at: work.at,
+            attempt: work.failures.saturating_add(1),
+            conversation: conversation.id,
+            connector: connector.id,
+            channel: connector.channel.clone(),
+            chat: conversation.chat.clone(),
+            is_group: conversation.is_group,
+            contact_name: conversation.contact_name.clone(),
+            tags: conversation.tags.clone(),
+            assignee: conversation.assignee.clone(),
+            opened_at: conversation.opened_at,
+            body: work.body,
+        };
+        Ok(Read::Item(Item {
+            slot,
+            note,
+            conversation: Arc::new(conversation),
+            connector,
+            key: work.key,
+            failures: work.failures,
+            after: work.after,
+            event: Arc::new(event),
+            asked,
+            records: Vec::new(),
+            passed: None,
+        }))
+    }
+
+    fn context(&self) -> &'a Arc<Context> {
+        &self.slot.context
+    }
+
+    fn now(&self) -> Timestamp {
+        self.context().ports.clock.now()
+    }
+
+    async fn handle(mut self) -> Ending {
+        if self.key.lane == ANSWERING && self.conversation.handover.is_some() {
+            // A person answers; what was to happen later happens once the automations go on.
+            let timer = matches!(self.event.body, WorkBody::Timer { .. });
+            return self.finish(if timer { WorkStep::Hold } else { WorkStep::Done }).await;
+        }
+        for automation in std::mem::take(&mut self.asked) {
+            if let Some(ending) = self.ask(&automation).await {
+                return ending;
+            }
+        }
+        self.finish(WorkStep::Done).await
+    }
+
+    /// Calls one automation; `None`: it did not claim the event and had nothing to store, so the next one's turn.
+    async fn ask(&mut self, automation: &Arc<Automation>) -> Option<Ending> {
+        let context = self.context();
+        let prepared = match context.automations.preparations.get(context, automation) {
+            Ok(Ok(prepared)) => prepared,
+            Ok(Err(why)) => return Some(self.not_called(automation, &why).await),
+            Err(error) => return Some(put_off_by(context, &error, self.note)),
+        };
+        let Some(version) = prepared.version(self.conversation.id) else {
+            return Some(self.not_called(automation, "no version of its plugin is active; activate one").await);
+        };
+        if !version.listens_to(self.event.body.kind()) {
+            return None;
+        }
+        let digest = version.digest.clone();
+        let now = self.now();
+        if self.note.paid != Some(automation.index) {
+            let from = prepared.take(now);
+            if from > now {
+                Metrics::add(&context.metrics.automation_throttled, 1);
+                let ending = Ending::Later(from, Some(automation.index));
+                return Some(self.keep_passed().await.unwrap_or(ending));
+            }
+        }
+        let state = match context.ports.store.automation_state(self.conversation.id, automation.index) {
+            Ok(state) => state,
+            Err(error) => return Some(put_off_by(context, &error, self.note)),
+        };
+        // Of the automation whose turn it is.
+        let failures = if self.passed.is_some() { 0 } else { self.failures };
+        if self.event.attempt != failures.saturating_add(1) {
+            Arc::make_mut(&mut self.event).attempt = failures.saturating_add(1);
+        }
+        let seed = rules::seed(self.event.id, automation.index.0, failures);
+        let CallResult { outcome, inputs, .. } = context
+            .ports
+            .plugins
+            .call(AutomationCall {
+                digest: digest.clone(),
+                plugin: prepared.plugin.clone(),
+                tenant: automation.tenant,
+                automation: automation.index,
+                id: automation.id,
+                config: prepared.config.clone(),
+                secrets: prepared.secrets.clone(),
+                grants: prepared.grants.clone(),
+                event: self.event.clone(),
+                state: state.clone(),
+                now,
+                seed,
+                replay: None,
+            })
+            .await;
+        Metrics::add(&context.metrics.automation_calls, 1);
+        if let Err(CallFailure::NotCalled(why)) = &outcome {
+            return Some(self.not_called(automation, why).await);
+        }
+        if automation.record && context.options.automations.record {
+            self.record(automation, &prepared, &digest, state.as_deref(), now, seed, &inputs, &outcome);
+        }
+        match outcome {
+            Ok(outcome) => self.answered(automation, &prepared, state.as_deref(), now, &outcome).await,
+            Err(failure) => Some(self.failed(automation, &failure).await),
+        }
+    }
+
+    /// Keeps what it was given and what it answered, unless that is too much.
+    #[expect(clippy::too_many_arguments, reason = "all that a call's answer depends on")]
+    fn record(
+        &mut self,
+        automation: &Automation,
+        prepared: &Prepared,
+        digest: &str,
+        state: Option<&str>,
+        now: Timestamp,
+        seed: u64,
+        inputs: &[pombo_domain::ports::HostAnswer],
+        outcome: &Result<Outcome, CallFailure>,
+    ) {
+        let recording = Recording {
+            event: CallEvent::clone(&self.event),
+            config: prepared.config.to_string(),
+            state: state.map(str::to_owned),
+            now,
+            seed,
+            digest: digest.to_owned(),
+            inputs: inputs.to_vec(),
+            outcome: outcome.clone(),
+        };
+        let plain = recording.encode();
+        if plain.len() <= self.context().options.automations.record_bytes {
+            let sealed = self.context().ports.seals.seal(&recording::context(automation.id), &plain);
+            self.records.push((automation.index, sealed));
+        }
+    }
+
+    /// It answered: stores that, unless there is nothing to store and others are to be asked.
+    async fn answered(
+        &mut self,
+        automation: &Arc<Automation>,
+        prepared: &Prepared,
+        state: Option<&str>,
+        now: Timestamp,
+        outcome: &Outcome,
+    ) -> Option<Ending> {
+        let claims = outcome.claim && !automation.observer;
+        if !claims && outcome.actions.is_empty() && outcome.state.as_deref() == state {
+            self.passed = Some(automation.order());
+            return None;
+        }
+        // An observer is alone in its lane.
+        let done = claims || self.key.lane != ANSWERING;
+        let step = if done { WorkStep::Done } else { WorkStep::After(automation.order()) };
+        let mut mark_read = false;
+        let stored = {
+            let (connector, conversation, event) =
+                (self.connector.clone(), self.conversation.clone(), self.event.clone());
+            let reads = Facts { context: self.context(), connector: &connector, automation: automation.index };
+            let scene = Scene {
+                connector: &connector,
+                conversation: &conversation,
+                automation,
+                grants: &prepared.grants,
+                body: &event.body,
+                state,
+                now,
+                reads: &reads,
+            };
+            let mut make = || {
+                let made = outcome::plan(&scene, outcome)?;
+                Ok(made.map(|Plan { changes, mark_read: read }| {
+                    mark_read = read;
+                    changes
+                }))
+            };
+            self.store(&step, &mut make).await
+        };
+        match stored {
+            Stored::Yes => {
+                if mark_read {
+                    self.mark_read();
+                }
+                if done {
+                    Metrics::add(&self.context().metrics.automation_events, 1);
+                }
+                // The others of the chain are asked with what this one has left behind.
+                Some(if done { Ending::Rest } else { Ending::Again })
+            }
+            Stored::Unfit(why) => Some(self.failed(automation, &CallFailure::Unfit(why)).await),
+            other => Some(self.ending(other)),
+        }
+    }
+
+    /// No automation is left to be asked, or none may be.
+    async fn finish(mut self, step: WorkStep) -> Ending {
+        let done = matches!(step, WorkStep::Done);
+        let stored = self.store(&step, &mut || Ok(Ok(Vec::new()))).await;
+        if done && matches!(stored, Stored::Yes) {
+            Metrics::add(&self.context().metrics.automation_events, 1);
+        }
+        self.ending(stored)
+    }
+
+    fn ending(&self, stored: Stored) -> Ending {
+        match stored {
+            Stored::Yes | Stored::Gone | Stored::Unfit(_) => Ending::Rest,
+            Stored::Refused(error) => put_off_by(self.context(), &error, self.note),
+        }
+    }
+
+    /// A try failed: it is tried again later, or put aside after the last.
+    async fn failed(&mut self, automation: &Automation, failure: &CallFailure) -> Ending {
+        let context = self.context();
+        Metrics::add(&context.metrics.automation_failures, 1);
+        if let Some(ending) = self.keep_passed().await {
+            return ending;
+        }
+        let (now, code) = (self.now(), failure.code());
+        let seed = rules::seed(self.event.id, automation.index.0, self.failures);
+        let pause = rules::pause_after(&context.options.automations.retry_ms, self.failures, seed);
+        let (event, conversation, tries) = (self.event.id, self.conversation.id, self.failures.saturating_add(1));
+        let stored = match pause {
+            Some(pause) => {
+                tracing::debug!(automation = %automation.id, %conversation, %event, code, tries, "an automation failed");
+                let step = WorkStep::Retry { due_at: now.plus_ms(pause) };
+                self.store(&step, &mut || Ok(Ok(Vec::new()))).await
+            }
+            None => {
+                let reason = failure.to_string();
+                let step =
+                    WorkStep::Park { automation: automation.index, code: code.to_owned(), reason: reason.clone() };
+                let body = EventBody::Parked {
+                    automation: automation.id,
+                    conversation,
+                    parked: Parked::id_of(event, self.key.lane),
+                    code: code.to_owned(),
+                    reason,
+                };
+                let (tenant, connector) = (automation.tenant, self.connector.index);
+                let mut make = || {
+                    let id = context.ports.entropy.uuid();
+                    let event = NewEvent { id, connector, at: now, body: body.clone() };
+                    Ok(Ok(vec![Change::Event(AppendEvent { tenant, event, once: None })]))
+                };
+                let stored = self.store(&step, &mut make).await;
+                if matches!(stored, Stored::Yes) {
+                    Metrics::add(&context.metrics.automation_parked, 1);
+                    tracing::warn!(automation = %automation.id, %conversation, %event, code, tries, "an event was put aside");
+                }
+                stored
+            }
+        };
+        self.ending(stored)
+    }
+
+    /// It could not be called, through no fault of its own.
+    async fn not_called(&mut self, automation: &Automation, why: &str) -> Ending {
+        let context = self.context();
+        Metrics::add(&context.metrics.automation_waits, 1);
+        if self.note.waits == 0 {
+            tracing::warn!(automation = %automation.id, why, "an automation cannot be called now; its events wait");
+        }
+        let seed = Draw::new(self.event.id.as_u64_pair().1 ^ u64::from(self.note.waits)).seed();
+        self.keep_passed().await.unwrap_or_else(|| later(context, self.note, seed))
+    }
+
+    /// Stores that an earlier automation of the chain has handled the item, so that it is not called again. `Some` where that did
+    /// not work.
+    async fn keep_passed(&mut self) -> Option<Ending> {
+        let passed = self.passed?;
+        let stored = self.store(&WorkStep::After(passed), &mut || Ok(Ok(Vec::new()))).await;
+        match stored {
+            Stored::Yes => {
+                (self.passed, self.after, self.failures) = (None, Some(passed), 0);
+                None
+            }
+            other => Some(self.ending(other)),
+        }
+    }
+
+    /// Commits a step of the item with what `make` makes, made anew where something changed meanwhile.
+    async fn store(
+        &mut self,
+        step: &WorkStep,
+        make: &mut (dyn FnMut() -> StoreResult<Result<Vec<Change>, String>> + Send),
+    ) -> Stored {
+        self.slot.called();
+        let context = self.context();
+        let (mut conflicts, mut refusals) = (0, 0);
+        loop {
+            let mut changes = vec![Change::Automation(Box::new(AutomationChange::Step {
+                key: self.key,
+                failures: self.failures,
+                after: self.after,
+                step: step.clone(),
+            }))];
+            match make() {
+                Ok(Ok(made)) => changes.extend(made),
+                Ok(Err(unfit)) => return Stored::Unfit(unfit),
+                Err(error) => return Stored::Refused(error),
+            }
+            let keep = context.options.automations.record_keep;
+            changes.extend(self.records.iter().map(|(automation, sealed)| {
+                let (automation, sealed) = (*automation, sealed.clone());
+                Change::Automation(Box::new(AutomationChange::Record { automation, sealed, keep }))
+            }));
+            match context.ports.store.commit(Batch::of(changes)).await {
+                Ok(_) => {
+                    self.records.clear();
+                    return Stored::Yes;
+                }
+                Err(StoreError::Conflict(Conflict::Work(_))) => return Stored::Gone,
+                Err(StoreError::Conflict(_)) if conflicts < CONFLICTS => conflicts += 1,
+                // Its answer is kept and stored once the store takes writes again.
+                Err(StoreError::Unavailable(why)) => {
+                    refusals += 1;
+                    Metrics::add(&context.metrics.store_errors, 1);
+                    if refusals == 1 {
+                        tracing::error!(why, "an automation's answer was not stored; trying again");
+                    }
+                    let seed = context.ports.entropy.u64();
+                    let pause = context.options.store_retry.delay_ms(refusals, seed).max(1);
+                    let clock = &context.ports.clock;
+                    clock.sleep_until(clock.now().plus_ms(pause)).await;
+                }
+                Err(error) => return Stored::Refused(error),
+            }
+        }
+    }
+
+    /// Marks the conversation as read up to this message; nobody waits for it.
+    fn mark_read(&self) {
+        let WorkBody::Message(Inbound { provider_id, sender, .. }) = &self.event.body else { return };
+        let context = self.context().clone();
+        let Ok(permit) = context.automations.reading.clone().try_acquire_owned() else { return };
+        let message = Target { provider_id: provider_id.clone(), sender: Some(sender.clone()), text: None };
+        let operation = Operation::Read { chat: self.conversation.chat.clone(), messages: vec![message] };
+        let connector = self.connector.index;
+        tokio::spawn(async move {
+            let _permit = permit;
+            if let Err(error) = context.ports.connectors.operate(connector, operation).await {
+                tracing::debug!(connector = connector.0, %error, "a conversation was not marked as read");
+            }
+        });
+    }
+}
+
+/// What an answer's changes read.
+struct Facts<'a> {
+    context: &'a Context,
+    connector: &'a Connector,
+    automation: AutomationIndex,
+}
+
+impl Reads for Facts<'_> {
+    fn contact(&self, kind: ContactType, identifier: &str) -> StoreResult<Option<Contact>> {
+        self.context.ports.store.contact(self.connector.tenant, kind, identifier)
+    }
+    fn kv_bytes(&self) -> StoreResult<u64> {
+        self.context.ports.store.kv_bytes(self.automation.kv())
+    }
+    fn kv_entry_bytes(&self, key: &str) -> StoreResult<u64> {
+        let value = self.context.ports.store.kv_get(self.automation.kv(), key)?;
+        Ok(value.map_or(0, |value| (key.len() + value.len()) as u64))
+    }
+    fn offers(&self, feature: &str) -> bool {
+        self.context.ports.connectors.plugin(&self.connector.plugin).is_some_and(|plugin| plugin.offers(feature))
+    }
+    fn id(&self) -> Uuid {
+        self.context.ports.entropy.uuid()
+    }
+}

@@ -1,0 +1,528 @@
+//! From what an automation answered to the changes of one batch. Pure but for what [`Reads`] reads.
+//!
+//! An answer is carried out as a whole or refused as a whole: an `Err` says what is wrong with it, for the plugin's author.
+
+use std::collections::BTreeMap;
+
+use pombo_domain::model::event::{EventBody, NewEvent};
+use pombo_domain::model::message::{Act, MAX_TEXT_BYTES};
+use pombo_domain::model::*;
+use pombo_domain::ports::{
+    Action, AppendEvent, AutomationChange, Change, Insert, KvWrite, Outcome, SendAction, SendContent, StoreResult,
+};
+use pombo_domain::{AutomationIndex, Timestamp};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::lane::contact_kind;
+
+/// Actions of one answer, at most.
+pub const MAX_ACTIONS: usize = 100;
+/// The longest name of a timer, label, assignee or emitted kind, in bytes.
+pub const MAX_NAME_BYTES: usize = 255;
+/// The longest tag, in bytes.
+pub const MAX_TAG_BYTES: usize = 100;
+/// The longest payload, emitted JSON, variables or reason, in bytes.
+pub const MAX_PAYLOAD_BYTES: usize = 64 * 1024;
+/// The longest key of the key/value store, in bytes.
+pub const MAX_KEY_BYTES: usize = 512;
+/// The longest value of the key/value store, in bytes.
+pub const MAX_VALUE_BYTES: usize = 1024 * 1024;
+/// The longest state, in bytes.
+pub const MAX_STATE_BYTES: usize = 1024 * 1024;
+/// The shortest delay of a timer, ms.
+pub const MIN_TIMER_MS: u64 = 1_000;
+/// The longest delay of a timer, ms.
+pub const MAX_TIMER_MS: u64 = 400 * DAY_MS;
+/// The longest delay of a message, ms.
+pub const MAX_SEND_MS: u64 = 366 * DAY_MS;
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+const MAX_URL_BYTES: usize = 2_048;
+const MAX_EMOJI_BYTES: usize = 64;
+/// Among the connector's other messages: the middle.
+const PRIORITY: u8 = 5;
+
+/// Why an answer cannot be carried out.
+pub type Unfit = String;
+
+/// What the changes need to know of what is stored.
+pub trait Reads: Sync {
+    /// The contact that has this address.
+    fn contact(&self, kind: ContactType, identifier: &str) -> StoreResult<Option<Contact>>;
+    /// Bytes in the automation's key/value store.
+    fn kv_bytes(&self) -> StoreResult<u64>;
+    /// Bytes of one of its entries, key and value; 0 when there is none.
+    fn kv_entry_bytes(&self, key: &str) -> StoreResult<u64>;
+    /// Whether the connector's plugin declares a feature.
+    fn offers(&self, feature: &str) -> bool;
+    /// A new id.
+    fn id(&self) -> Uuid;
+}
+
+/// In which circumstances it answered.
+pub struct Scene<'a> {
+    /// The connector.
+    pub connector: &'a Connector,
+    /// The conversation, as it was read for the call.
+    pub conversation: &'a Conversation,
+    /// Who answered.
+    pub automation: &'a Automation,
+    /// What it may use.
+    pub grants: &'a Wants,
+    /// What it was called for.
+    pub body: &'a WorkBody,
+    /// The state it was given.
+    pub state: Option<&'a str>,
+    /// Now.
+    pub now: Timestamp,
+    /// What is stored.
+    pub reads: &'a dyn Reads,
+}
+
+/// What an answer becomes.
+#[derive(Default)]
+pub struct Plan {
+    /// All of it, but for the step of the work item.
+    pub changes: Vec<Change>,
+    /// The conversation is to be marked as read.
+    pub mark_read: bool,
+}
+
+/// Text that the renderer gives back as it is.
+pub fn escaped(text: &str) -> String {
+    let special = |c: char| matches!(c, '{' | '|' | '}' | '\\');
+    let mut escaped = String::with_capacity(text.len() + text.matches(special).count());
+    for c in text.chars() {
+        if special(c) {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+/// What `outcome` becomes.
+pub fn plan(scene: &Scene<'_>, outcome: &Outcome) -> StoreResult<Result<Plan, Unfit>> {
+    let mut making = Making { scene, plan: Plan::default(), steps: Vec::new(), writes: Vec::new(), contact: None };
+    if let Err(stop) = making.all(outcome) {
+        return match stop {
+            Stop::Unfit(unfit) => Ok(Err(unfit)),
+            Stop::Store(error) => Err(error),
+        };
+    }
+    Ok(Ok(making.plan))
+}
+
+enum Stop {
+    Unfit(Unfit),
+    Store(pombo_domain::ports::StoreError),
+}
+
+impl From<pombo_domain::ports::StoreError> for Stop {
+    fn from(error: pombo_domain::ports::StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+type Step = Result<(), Stop>;
+
+fn unfit<T>(why: impl Into<String>) -> Result<T, Stop> {
+    Err(Stop::Unfit(why.into()))
+}
+
+fn bounded(what: &str, text: &str, bytes: usize) -> Step {
+    if text.len() > bytes {
+        return unfit(format!("{what} may have at most {bytes} bytes, this one has {}", text.len()));
+    }
+    Ok(())
+}
+
+fn named(what: &str, text: &str, bytes: usize) -> Step {
+    if text.trim().is_empty() {
+        return unfit(format!("{what} must not be empty"));
+    }
+    if text.chars().any(char::is_control) {
+        return unfit(format!("{what} must not contain control characters"));
+    }
+    bounded(what, text, bytes)
+}
+
+struct Making<'a> {
+    scene: &'a Scene<'a>,
+    plan: Plan,
+    steps: Vec<ConversationStep>,
+    writes: Vec<KvWrite>,
+    /// The contact as this answer leaves it.
+    contact: Option<Contact>,
+}
+
+impl Making<'_> {
+    fn all(&mut self, outcome: &Outcome) -> Step {
+        if outcome.actions.len() > MAX_ACTIONS {
+            return unfit(format!("at most {MAX_ACTIONS} actions a call, these are {}", outcome.actions.len()));
+        }
+        if outcome.state.as_deref() != self.scene.state {
+            if let Some(state) = &outcome.state {
+                bounded("the state", state, MAX_STATE_BYTES)?;
+            }
+            self.change(AutomationChange::State(self.conversation(), self.index(), outcome.state.clone()));
+        }
+        for action in &outcome.actions {
+            self.act(action)?;
+        }
+        self.finish()
+    }
+
+    fn conversation(&self) -> Uuid {
+        self.scene.conversation.id
+    }
+
+    fn index(&self) -> AutomationIndex {
+        self.scene.automation.index
+    }
+
+    fn by(&self) -> String {
+        format!("automation:{}", self.scene.automation.id)
+    }
+
+    fn change(&mut self, change: AutomationChange) {
+        self.plan.changes.push(Change::Automation(Box::new(change)));
+    }
+
+    fn event(&mut self, body: EventBody) {
+        let (tenant, connector, at) = (self.scene.automation.tenant, self.scene.connector.index, self.scene.now);
+        let event = NewEvent { id: self.scene.reads.id(), connector, at, body };
+        self.plan.changes.push(Change::Event(AppendEvent { tenant, event, once: None }));
+    }
+
+    fn told(&mut self, step: &str, detail: &str) {
+        let body = EventBody::Conversation {
+            conversation: self.conversation(),
+            chat: self.scene.conversation.chat.clone(),
+            step: step.to_owned(),
+            by: self.by(),
+            detail: detail.to_owned(),
+        };
+        self.event(body);
+    }
+
+    fn answers(&self, what: &str) -> Step {
+        if self.scene.automation.observer {
+            return unfit(format!("it only observes, and may not {what}"));
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, action: &Action) -> Step {
+        match action {
+            Action::Send(send) => {
+                self.answers("send")?;
+                self.send(send)
+            }
+            Action::WriteKv(key, value) => self.write(key, value.as_deref()),
+            Action::SetTimer(name, delay_ms, payload) => self.set_timer(name, *delay_ms, payload),
+            Action::CancelTimer(name) => {
+                let (conversation, automation) = (self.conversation(), self.index());
+                self.change(AutomationChange::CancelTimer { conversation, automation, name: name.clone() });
+                Ok(())
+            }
+            Action::AddTag(tag) => {
+                named("a tag", tag, MAX_TAG_BYTES)?;
+                self.steps.push(ConversationStep::Tag(tag.trim().to_owned()));
+                Ok(())
+            }
+            Action::RemoveTag(tag) => {
+                self.steps.push(ConversationStep::Untag(tag.trim().to_owned()));
+                Ok(())
+            }
+            Action::UpdateContact(name, active) => self.update_contact(name.as_deref(), *active),
+            Action::HandOver(reason) => {
+                self.answers("hand over")?;
+                bounded("the reason of a hand-over", reason, MAX_PAYLOAD_BYTES)?;
+                let already = self.steps.iter().any(|step| matches!(step, ConversationStep::Pause(_)));
+                if !already && self.scene.conversation.handover.is_none() {
+                    let handover = Handover { by: self.by(), at: self.scene.now, reason: reason.clone() };
+                    self.steps.push(ConversationStep::Pause(handover));
+                    self.told("paused", reason);
+                }
+                Ok(())
+            }
+            Action::Assign(who) => {
+                self.answers("assign")?;
+                if let Some(who) = who {
+                    named("an assignee", who, MAX_NAME_BYTES)?;
+                }
+                let earlier = self.steps.iter().rev().find_map(|step| match step {
+                    ConversationStep::Assign(earlier) => Some(earlier),
+                    _ => None,
+                });
+                if earlier.unwrap_or(&self.scene.conversation.assignee) != who {
+                    self.steps.push(ConversationStep::Assign(who.clone()));
+                    self.told("assigned", who.as_deref().unwrap_or_default());
+                }
+                Ok(())
+            }
+            Action::Emit(kind, json) => {
+                named("the kind of an emitted event", kind, MAX_NAME_BYTES)?;
+                bounded("an emitted event", json, MAX_PAYLOAD_BYTES)?;
+                if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(json) {
+                    return unfit(format!("an emitted event must be JSON: {error}"));
+                }
+                let (automation, conversation) = (self.scene.automation.id, self.conversation());
+                self.event(EventBody::Emitted { automation, conversation, kind: kind.clone(), json: json.clone() });
+                Ok(())
+            }
+            Action::MarkRead => {
+                self.plan.mark_read = true;
+                Ok(())
+            }
+        }
+    }
+
+    // ---- messages ----
+
+    fn send(&mut self, send: &SendAction) -> Step {
+        if let Some(label) = &send.label {
+            bounded("a label", label, MAX_NAME_BYTES)?;
+        }
+        if send.delay_ms > MAX_SEND_MS {
+            return unfit("a message may be delayed by at most 366 days");
+        }
+        let delay = i64::try_from(send.delay_ms).unwrap_or(i64::MAX);
+        let scene = self.scene;
+        let mut message = NewMessage {
+            connector: scene.connector.index,
+            to: scene.conversation.chat.clone(),
+            text: String::new(),
+            subject: None,
+            contact_name: scene.conversation.contact_name.clone(),
+            message_type: MessageType::General,
+            priority: PRIORITY,
+            scheduled_at: (delay > 0).then(|| scene.now.plus_ms(delay)),
+            requires_approval: false,
+            force_direct: false,
+            notes: None,
+            webhook_url: None,
+            external_id: None,
+            attachments: Vec::new(),
+            attachment_url: None,
+            variables: None,
+            options: MessageOptions::default(),
+        };
+        if let Some(answered) = &send.reply_to {
+            message.options.reply_to = self.answered(answered)?;
+        }
+        self.content(&send.content, &mut message)?;
+        self.plan.changes.push(Change::Insert(Insert {
+            tenant: scene.automation.tenant,
+            messages: vec![message],
+            idempotency: None,
+        }));
+        // Nobody else asks where a message came from.
+        if scene.automation.events.has(EventKind::StatusChanged) {
+            let (conversation, automation) = (self.conversation(), self.index());
+            self.change(AutomationChange::Origin(Origin { conversation, automation, label: send.label.clone() }));
+        }
+        Ok(())
+    }
+
+    fn content(&self, content: &SendContent, message: &mut NewMessage) -> Step {
+        let literal = |what: &str, text: &str| {
+            bounded(what, text, MAX_TEXT_BYTES)?;
+            if text.contains('\0') {
+                return unfit(format!("{what} must not contain the NUL character"));
+            }
+            Ok(escaped(text))
+        };
+        // Sent as an ordinary file where the channel has no voice notes.
+        let voice = |wanted: bool| wanted && self.scene.reads.offers("voice-notes");
+        match content {
+            SendContent::Text(text) => {
+                if text.trim().is_empty() {
+                    return unfit("a text must not be empty");
+                }
+                message.text = literal("a text", text)?;
+            }
+            SendContent::Template(template, variables) => {
+                bounded("a template", template, MAX_TEXT_BYTES)?;
+                if template.trim().is_empty() || template.contains('\0') {
+                    return unfit("a template must not be empty, nor contain the NUL character");
+                }
+                bounded("a template's variables", variables, MAX_PAYLOAD_BYTES)?;
+                if let Err(error) = serde_json::from_str::<Map<String, Value>>(variables) {
+                    return unfit(format!("a template's variables must be a JSON object: {error}"));
+                }
+                message.text.clone_from(template);
+                message.variables = Some(variables.clone());
+            }
+            SendContent::FileUrl { url, caption, voice_note } => {
+                named("a file's URL", url, MAX_URL_BYTES)?;
+                message.attachment_url = Some(url.clone());
+                message.text = literal("a caption", caption.as_deref().unwrap_or_default())?;
+                message.options.voice_note = voice(*voice_note);
+            }
+            SendContent::File { file, caption, voice_note } => {
+                named("a file's name", &file.file_name, MAX_NAME_BYTES)?;
+                bounded("a file's content type", &file.content_type, MAX_NAME_BYTES)?;
+                message.attachments.push(file.clone());
+                message.text = literal("a caption", caption.as_deref().unwrap_or_default())?;
+                message.options.voice_note = voice(*voice_note);
+            }
+            SendContent::Reaction { message: to, sender, emoji } => {
+                if !self.scene.reads.offers("reactions") {
+                    return unfit("the connector's channel has no reactions");
+                }
+                named("a message's id", to, MAX_NAME_BYTES)?;
+                bounded("an emoji", emoji, MAX_EMOJI_BYTES)?;
+                let target = message::Target { provider_id: to.clone(), sender: sender.clone(), text: None };
+                message.options = MessageOptions { act: Act::React(target), ..MessageOptions::default() };
+                message.text.clone_from(emoji);
+            }
+        }
+        Ok(())
+    }
+
+    /// The message that is answered; `None` where the channel has no answers: it is sent without.
+    fn answered(&self, id: &str) -> Result<Option<message::Target>, Stop> {
+        named("the id of an answered message", id, MAX_NAME_BYTES)?;
+        if !self.scene.reads.offers("reply") {
+            return Ok(None);
+        }
+        let own = match self.scene.body {
+            WorkBody::Message(inbound) if inbound.provider_id == id => Some(inbound),
+            _ => None,
+        };
+        let target = |sender: &str, text| message::Target {
+            provider_id: id.to_owned(),
+            sender: Some(sender.to_owned()),
+            text,
+        };
+        match own {
+            Some(inbound) => Ok(Some(target(
+                &inbound.sender,
+                match &inbound.content {
+                    inbound::InboundContent::Text(text) => Some(text.clone()),
+                    _ => None,
+                },
+            ))),
+            None if self.scene.conversation.is_group => {
+                unfit("in a group only the message of the event can be answered: others do not say who wrote them")
+            }
+            None => Ok(Some(target(&self.scene.conversation.chat, None))),
+        }
+    }
+
+    // ---- the rest ----
+
+    fn write(&mut self, key: &str, value: Option<&str>) -> Step {
+        if key.is_empty() {
+            return unfit("a key must not be empty");
+        }
+        bounded("a key", key, MAX_KEY_BYTES)?;
+        if let Some(value) = value {
+            bounded("a value", value, MAX_VALUE_BYTES)?;
+            if self.scene.grants.kv_bytes == 0 {
+                return unfit("no key/value store was granted; ask for `kv-bytes` in `wants`");
+            }
+        }
+        let value = value.map(|value| value.as_bytes().to_vec());
+        self.writes.push(KvWrite { key: key.to_owned(), value });
+        Ok(())
+    }
+
+    fn set_timer(&mut self, name: &str, delay_ms: u64, payload: &str) -> Step {
+        named("a timer's name", name, MAX_NAME_BYTES)?;
+        bounded("a timer's payload", payload, MAX_PAYLOAD_BYTES)?;
+        if !(MIN_TIMER_MS..=MAX_TIMER_MS).contains(&delay_ms) {
+            return unfit(format!("a timer runs from a second to 400 days, not {delay_ms} ms"));
+        }
+        let due_at = self.scene.now.plus_ms(i64::try_from(delay_ms).unwrap_or(i64::MAX));
+        let (conversation, automation) = (self.conversation(), self.index());
+        let key = TimerKey { due_at, conversation, automation, name: name.to_owned() };
+        self.change(AutomationChange::SetTimer { key, payload: payload.to_owned() });
+        Ok(())
+    }
+
+    fn update_contact(&mut self, name: Option<&str>, active: Option<bool>) -> Step {
+        let scene = self.scene;
+        if scene.conversation.is_group {
+            return unfit("a group is no contact");
+        }
+        let Some(kind) = contact_kind(&scene.connector.channel) else {
+            return unfit("no contacts are kept for the connector's channel");
+        };
+        if let Some(name) = name {
+            named("a contact's name", name, MAX_NAME_BYTES)?;
+        }
+        let mut contact = match self.contact.take() {
+            Some(contact) => contact,
+            None => {
+                let identifier = kind.identifier(&scene.conversation.chat);
+                let new = || Contact {
+                    id: scene.reads.id(),
+                    tenant: scene.automation.tenant,
+                    kind,
+                    identifier: identifier.clone().into_owned(),
+                    name: None,
+                    active: true,
+                    reason: None,
+                    created_at: scene.now,
+                    updated_at: scene.now,
+                };
+                scene.reads.contact(kind, &identifier)?.unwrap_or_else(new)
+            }
+        };
+        if let Some(name) = name {
+            contact.name = Some(name.trim().to_owned());
+        }
+        if let Some(active) = active
+            && active != contact.active
+        {
+            contact.active = active;
+            contact.reason = (!active).then(|| format!("opted out, says the automation {}", scene.automation.name));
+        }
+        contact.updated_at = scene.now;
+        self.contact = Some(contact);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Step {
+        if !self.steps.is_empty() {
+            let (tenant, steps) = (self.scene.automation.tenant, std::mem::take(&mut self.steps));
+            self.change(AutomationChange::Conversation(tenant, self.conversation(), steps));
+        }
+        if let Some(contact) = self.contact.take() {
+            self.plan.changes.push(Change::Contact(contact));
+        }
+        if !self.writes.is_empty() {
+            self.within_grant()?;
+            let writes = std::mem::take(&mut self.writes);
+            self.plan.changes.push(Change::Kv(self.index().kv(), writes));
+        }
+        Ok(())
+    }
+
+    /// Whether the key/value store is within what was granted after these writes. One that only deletes always may.
+    fn within_grant(&self) -> Step {
+        let mut after: BTreeMap<&str, u64> = BTreeMap::new();
+        for write in &self.writes {
+            let bytes = write.value.as_ref().map_or(0, |value| (write.key.len() + value.len()) as u64);
+            after.insert(&write.key, bytes);
+        }
+        let mut before = 0;
+        for key in after.keys() {
+            before += self.scene.reads.kv_entry_bytes(key)?;
+        }
+        let added: u64 = after.values().sum();
+        if added <= before {
+            return Ok(());
+        }
+        let whole = self.scene.reads.kv_bytes()? + added - before;
+        if whole > self.scene.grants.kv_bytes {
+            let granted = self.scene.grants.kv_bytes;
+            return unfit(format!("its key/value store would have {whole} bytes; {granted} were granted"));
+        }
+        Ok(())
+    }
+}

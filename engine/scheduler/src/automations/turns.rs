@@ -1,0 +1,504 @@
+//! Which lane of which conversation is handled next. Pure: knows no store, no task and no clock.
+//!
+//! Tenants take turns; within a tenant, lanes go in the order in which they became due. A conversation has at most one item under
+//! way, whatever its lanes: a lane whose conversation is busy waits for its end and then goes first. What runs is counted twice:
+//! while its automation is called, against the bounds of calls, and until it is stored, against wider ones, so that waiting for the
+//! disk costs nobody a call.
+//!
+//! Memory is bounded by tenant: past [`Limits::queued_per_tenant`] lanes stay on disk, behind the tenant's own cursor.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use pombo_domain::ports::DueLane;
+use pombo_domain::{AutomationIndex, TenantIndex, Timestamp};
+use uuid::Uuid;
+
+/// How many items may be under way for each that may be in a call: the rest wait for the disk.
+const STORING: usize = 16;
+
+/// A lane of a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LaneKey {
+    /// The conversation.
+    pub conversation: Uuid,
+    /// Its lane.
+    pub lane: u32,
+}
+
+impl From<DueLane> for LaneKey {
+    fn from(due: DueLane) -> Self {
+        Self { conversation: due.conversation, lane: due.lane }
+    }
+}
+
+/// The bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Calls at once, over all tenants.
+    pub in_flight: usize,
+    /// Calls at once of one tenant.
+    pub in_flight_per_tenant: usize,
+    /// Lanes of one tenant in memory.
+    pub queued_per_tenant: usize,
+}
+
+/// What a lane remembers from one look at it to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Note {
+    /// How often in a row it could not be handled through no fault of its own.
+    pub waits: u32,
+    /// The automation whose allowance it has already taken from.
+    pub paid: Option<AutomationIndex>,
+}
+
+/// What follows from a look at a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The store tells when it has work again.
+    Rest,
+    /// It has more to do now.
+    Again,
+    /// It waits for something that is not stored: room, or the allowance that this automation then has.
+    Later(Timestamp, Option<AutomationIndex>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Queued,
+    /// Its conversation is busy with another lane.
+    Blocked,
+    /// `again`: the store told of it meanwhile.
+    Running {
+        again: bool,
+    },
+    Later(Timestamp),
+}
+
+#[derive(Debug)]
+struct Lane {
+    tenant: TenantIndex,
+    place: Place,
+    note: Note,
+}
+
+#[derive(Debug, Default)]
+struct Tenant {
+    queue: VecDeque<LaneKey>,
+    calling: usize,
+    running: usize,
+    /// Lanes in memory.
+    held: usize,
+    /// Whether it stands among those who take turns.
+    in_turn: bool,
+    /// The lanes after this one (all, with an inner `None`) may be on disk only.
+    rest: Option<Option<DueLane>>,
+}
+
+#[derive(Debug)]
+struct Busy {
+    tenant: TenantIndex,
+    calling: bool,
+    blocked: Vec<LaneKey>,
+}
+
+/// What is in memory, in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TurnCounts {
+    /// In a call.
+    pub calling: usize,
+    /// Under way, those in a call included.
+    pub running: usize,
+    /// Due and waiting for their turn.
+    pub waiting: usize,
+    /// Put off, for want of room or allowance.
+    pub deferred: usize,
+}
+
+/// The turns.
+#[derive(Debug)]
+pub struct Turns {
+    limits: Limits,
+    tenants: HashMap<TenantIndex, Tenant>,
+    turns: VecDeque<TenantIndex>,
+    lanes: HashMap<LaneKey, Lane>,
+    busy: HashMap<Uuid, Busy>,
+    later: BTreeSet<(Timestamp, LaneKey)>,
+    /// Tenants with lanes on disk only.
+    resting: BTreeSet<TenantIndex>,
+    calling: usize,
+}
+
+impl Turns {
+    /// Nothing waits. Bounds of zero count as one.
+    pub fn new(limits: Limits) -> Self {
+        let limits = Limits {
+            in_flight: limits.in_flight.max(1),
+            in_flight_per_tenant: limits.in_flight_per_tenant.max(1),
+            queued_per_tenant: limits.queued_per_tenant.max(2),
+        };
+        Self {
+            limits,
+            tenants: HashMap::new(),
+            turns: VecDeque::new(),
+            lanes: HashMap::new(),
+            busy: HashMap::new(),
+            later: BTreeSet::new(),
+            resting: BTreeSet::new(),
+            calling: 0,
+        }
+    }
+
+    /// The store says that the lane has work that is due.
+    pub fn offer(&mut self, due: DueLane, tenant: TenantIndex) {
+        let key = LaneKey::from(due);
+        if let Some(lane) = self.lanes.get_mut(&key) {
+            match &mut lane.place {
+                Place::Running { again } => *again = true,
+                // Something about it changed; what it waits for may be over.
+                Place::Later(at) if lane.note.paid.is_none() => {
+                    self.later.remove(&(*at, key));
+                    lane.place = Place::Queued;
+                    self.queue(key, tenant);
+                }
+                Place::Queued | Place::Blocked | Place::Later(_) => {}
+            }
+            return;
+        }
+        let of = self.tenants.entry(tenant).or_default();
+        if of.held >= self.limits.queued_per_tenant {
+            let before = just_before(due);
+            of.rest = Some(of.rest.map_or(before, |rest| rest.min(before)));
+            self.resting.insert(tenant);
+            return;
+        }
+        of.held += 1;
+        self.lanes.insert(key, Lane { tenant, place: Place::Queued, note: Note::default() });
+        self.queue(key, tenant);
+    }
+
+    fn queue(&mut self, key: LaneKey, tenant: TenantIndex) {
+        self.tenants.entry(tenant).or_default().queue.push_back(key);
+        self.stand(tenant);
+    }
+
+    /// The tenant stands in line if it has something to do and may.
+    fn stand(&mut self, index: TenantIndex) {
+        let limits = self.limits;
+        let Some(tenant) = self.tenants.get_mut(&index) else { return };
+        if !tenant.in_turn && !tenant.queue.is_empty() && may(&limits, tenant) {
+            tenant.in_turn = true;
+            self.turns.push_back(index);
+        }
+    }
+
+    /// Begins the next one.
+    pub fn next(&mut self) -> Option<(LaneKey, Note)> {
+        let limits = self.limits;
+        while self.calling < limits.in_flight && self.busy.len() < limits.in_flight * STORING {
+            let index = self.turns.pop_front()?;
+            let Some(tenant) = self.tenants.get_mut(&index) else { continue };
+            tenant.in_turn = false;
+            if !may(&limits, tenant) {
+                continue;
+            }
+            let Some(key) = tenant.queue.pop_front() else { continue };
+            let Some(lane) = self.lanes.get_mut(&key) else { continue };
+            if let Some(busy) = self.busy.get_mut(&key.conversation) {
+                lane.place = Place::Blocked;
+                busy.blocked.push(key);
+                // This was no turn.
+                if !tenant.queue.is_empty() {
+                    tenant.in_turn = true;
+                    self.turns.push_front(index);
+                }
+                continue;
+            }
+            lane.place = Place::Running { again: false };
+            let note = lane.note;
+            tenant.calling += 1;
+            tenant.running += 1;
+            self.calling += 1;
+            self.busy.insert(key.conversation, Busy { tenant: index, calling: true, blocked: Vec::new() });
+            self.stand(index);
+            return Some((key, note));
+        }
+        None
+    }
+
+    /// Its automations have answered: from here it only waits for the disk.
+    pub fn called(&mut self, key: LaneKey) {
+        let Some(busy) = self.busy.get_mut(&key.conversation) else { return };
+        if std::mem::replace(&mut busy.calling, false) {
+            self.calling -= 1;
+            let tenant = busy.tenant;
+            if let Some(tenant) = self.tenants.get_mut(&tenant) {
+                tenant.calling -= 1;
+            }
+            self.stand(tenant);
+        }
+    }
+
+    /// The look at it is over; whether the tenant has now room for lanes that are on disk only.
+    pub fn ended(&mut self, key: LaneKey, ending: Ending) -> bool {
+        self.called(key);
+        let Some(busy) = self.busy.remove(&key.conversation) else { return false };
+        let index = busy.tenant;
+        if let Some(tenant) = self.tenants.get_mut(&index) {
+            tenant.running -= 1;
+        }
+        if let Some(lane) = self.lanes.get_mut(&key) {
+            let told = lane.place == Place::Running { again: true };
+            match ending {
+                Ending::Later(at, paid) => {
+                    lane.place = Place::Later(at);
+                    lane.note = Note { waits: lane.note.waits.saturating_add(1), paid };
+                    self.later.insert((at, key));
+                }
+                Ending::Again => self.requeue(key, index),
+                Ending::Rest if told => self.requeue(key, index),
+                Ending::Rest => {
+                    self.lanes.remove(&key);
+                    if let Some(tenant) = self.tenants.get_mut(&index) {
+                        tenant.held -= 1;
+                    }
+                }
+            }
+        }
+        if let Some(tenant) = self.tenants.get_mut(&index) {
+            for blocked in busy.blocked.into_iter().rev() {
+                if let Some(lane) = self.lanes.get_mut(&blocked) {
+                    lane.place = Place::Queued;
+                    tenant.queue.push_front(blocked);
+                }
+            }
+            if tenant.held == 0 && tenant.running == 0 && tenant.rest.is_none() && !tenant.in_turn {
+                self.tenants.remove(&index);
+            }
+        }
+        self.stand(index);
+        self.has_room(index)
+    }
+
+    /// Whether the tenant has lanes on disk only, and room for them.
+    fn has_room(&self, index: TenantIndex) -> bool {
+        let room = self.limits.queued_per_tenant / 2;
+        self.tenants.get(&index).is_some_and(|tenant| tenant.rest.is_some() && tenant.held <= room)
+    }
+
+    /// Back to the end of its tenant's queue, as if new.
+    fn requeue(&mut self, key: LaneKey, tenant: TenantIndex) {
+        if let Some(lane) = self.lanes.get_mut(&key) {
+            lane.place = Place::Queued;
+            lane.note = Note::default();
+            self.queue(key, tenant);
+        }
+    }
+
+    /// Queues what was put off until now; when the next one's time comes.
+    pub fn tick(&mut self, now: Timestamp) -> Option<Timestamp> {
+        while let Some((at, key)) = self.later.first().copied() {
+            if at > now {
+                return Some(at);
+            }
+            self.later.pop_first();
+            self.resume(key);
+        }
+        None
+    }
+
+    /// Automations or packages changed: what waits for anything but its allowance is looked at again.
+    pub fn reconsider(&mut self) {
+        let waiting: Vec<(Timestamp, LaneKey)> = self.later.iter().copied().collect();
+        for (at, key) in waiting {
+            if self.lanes.get(&key).is_some_and(|lane| lane.note.paid.is_none()) {
+                self.later.remove(&(at, key));
+                self.resume(key);
+            }
+        }
+    }
+
+    fn resume(&mut self, key: LaneKey) {
+        if let Some(lane) = self.lanes.get_mut(&key) {
+            lane.place = Place::Queued;
+            let tenant = lane.tenant;
+            self.queue(key, tenant);
+        }
+    }
+
+    /// A tenant that has lanes on disk only and room for them, with the lane after which to read on.
+    pub fn hungry(&self) -> Option<(TenantIndex, Option<DueLane>)> {
+        let index = self.resting.iter().copied().find(|index| self.has_room(*index))?;
+        Some((index, self.tenants.get(&index)?.rest?))
+    }
+
+    /// What was read of a tenant's lanes on disk, offered here, and where that ended: `None` when all of them are in memory.
+    /// Everything before was taken, so what did not fit begins after `rest`.
+    pub fn fed(&mut self, index: TenantIndex, lanes: &[DueLane], rest: Option<DueLane>) {
+        if let Some(tenant) = self.tenants.get_mut(&index) {
+            tenant.rest = rest.map(Some);
+            if rest.is_none() {
+                self.resting.remove(&index);
+            }
+        }
+        for due in lanes {
+            self.offer(*due, index);
+        }
+        if let Some(tenant) = self.tenants.get_mut(&index)
+            && tenant.held == 0
+            && tenant.running == 0
+            && tenant.rest.is_none()
+            && !tenant.in_turn
+        {
+            self.tenants.remove(&index);
+        }
+    }
+
+    /// Whether nothing is under way.
+    pub fn is_idle(&self) -> bool {
+        self.busy.is_empty()
+    }
+
+    /// In numbers.
+    pub fn counts(&self) -> TurnCounts {
+        let (running, deferred) = (self.busy.len(), self.later.len());
+        let waiting = self.lanes.len().saturating_sub(running + deferred);
+        TurnCounts { calling: self.calling, running, waiting, deferred }
+    }
+}
+
+fn may(limits: &Limits, tenant: &Tenant) -> bool {
+    tenant.calling < limits.in_flight_per_tenant && tenant.running < limits.in_flight_per_tenant * STORING
+}
+
+/// The last place before this one; `None`: it is the first of all.
+fn just_before(due: DueLane) -> Option<DueLane> {
+    if let Some(lane) = due.lane.checked_sub(1) {
+        return Some(DueLane { lane, ..due });
+    }
+    let lane = u32::MAX;
+    match due.conversation.as_u128().checked_sub(1) {
+        Some(before) => Some(DueLane { conversation: Uuid::from_u128(before), lane, ..due }),
+        None => Some(DueLane { due_at: Timestamp(due.due_at.0.checked_sub(1)?), conversation: Uuid::max(), lane }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turns(in_flight: usize, per_tenant: usize, queued: usize) -> Turns {
+        Turns::new(Limits { in_flight, in_flight_per_tenant: per_tenant, queued_per_tenant: queued })
+    }
+    fn due(conversation: u128, lane: u32) -> DueLane {
+        DueLane { due_at: Timestamp(5), conversation: Uuid::from_u128(conversation), lane }
+    }
+    fn begun(turns: &mut Turns) -> Vec<(u128, u32)> {
+        std::iter::from_fn(|| turns.next()).map(|(key, _)| (key.conversation.as_u128(), key.lane)).collect()
+    }
+    fn key(conversation: u128, lane: u32) -> LaneKey {
+        LaneKey::from(due(conversation, lane))
+    }
+
+    #[test]
+    fn tenants_alternate_whatever_the_number_of_their_lanes() {
+        let mut turns = turns(6, 6, 100);
+        for n in 0..50 {
+            turns.offer(due(n, 0), TenantIndex(1));
+        }
+        for n in 100..102 {
+            turns.offer(due(n, 0), TenantIndex(2));
+        }
+        assert_eq!(begun(&mut turns), [(0, 0), (100, 0), (1, 0), (101, 0), (2, 0), (3, 0)]);
+        assert_eq!(turns.counts(), TurnCounts { calling: 6, running: 6, waiting: 46, deferred: 0 });
+    }
+
+    #[test]
+    fn a_tenant_at_its_bound_leaves_room_for_others_and_goes_on_when_a_call_ends() {
+        let mut turns = turns(4, 2, 100);
+        for n in 0..5 {
+            turns.offer(due(n, 0), TenantIndex(1));
+        }
+        assert_eq!(begun(&mut turns), [(0, 0), (1, 0)]);
+        turns.offer(due(100, 0), TenantIndex(2));
+        assert_eq!(begun(&mut turns), [(100, 0)]);
+        // Waiting for the disk is no call, but the conversation stays busy.
+        turns.called(key(0, 0));
+        assert_eq!(begun(&mut turns), [(2, 0)]);
+        turns.offer(due(0, 0), TenantIndex(1));
+        turns.ended(key(1, 0), Ending::Rest);
+        assert_eq!(begun(&mut turns), [(3, 0)]);
+        turns.ended(key(0, 0), Ending::Rest);
+        turns.ended(key(3, 0), Ending::Rest);
+        assert_eq!(begun(&mut turns), [(4, 0)]);
+        turns.ended(key(2, 0), Ending::Rest);
+        assert_eq!(begun(&mut turns), [(0, 0)], "the store told of it while it ran");
+    }
+
+    #[test]
+    fn a_conversation_does_one_thing_at_a_time() {
+        let mut turns = turns(10, 10, 100);
+        for lane in [0, 7, 8] {
+            turns.offer(due(1, lane), TenantIndex(1));
+        }
+        turns.offer(due(2, 0), TenantIndex(1));
+        assert_eq!(begun(&mut turns), [(1, 0), (2, 0)]);
+        turns.ended(key(1, 0), Ending::Again);
+        assert_eq!(begun(&mut turns), [(1, 7)], "who waited goes first");
+        turns.ended(key(1, 7), Ending::Rest);
+        assert_eq!(begun(&mut turns), [(1, 8)]);
+        turns.ended(key(1, 8), Ending::Rest);
+        assert_eq!(begun(&mut turns), [(1, 0)]);
+        turns.ended(key(1, 0), Ending::Rest);
+        turns.ended(key(2, 0), Ending::Rest);
+        assert!(turns.is_idle() && turns.tenants.is_empty() && turns.lanes.is_empty());
+    }
+
+    #[test]
+    fn what_waits_comes_back_at_its_time_or_when_something_changed() {
+        let mut turns = turns(10, 10, 100);
+        for n in 1..=3 {
+            turns.offer(due(n, 0), TenantIndex(1));
+        }
+        assert_eq!(begun(&mut turns).len(), 3);
+        turns.ended(key(1, 0), Ending::Later(Timestamp(10), None));
+        turns.ended(key(2, 0), Ending::Later(Timestamp(20), Some(AutomationIndex(9))));
+        turns.ended(key(3, 0), Ending::Later(Timestamp(30), None));
+        assert_eq!(turns.tick(Timestamp(9)), Some(Timestamp(10)));
+        assert_eq!(begun(&mut turns), []);
+        assert_eq!(turns.tick(Timestamp(10)), Some(Timestamp(20)));
+        assert_eq!(turns.next().map(|(key, note)| (key, note.waits)), Some((key(1, 0), 1)));
+        turns.ended(key(1, 0), Ending::Later(Timestamp(40), None));
+        turns.offer(due(3, 0), TenantIndex(1));
+        assert_eq!(begun(&mut turns), [(3, 0)]);
+        turns.reconsider();
+        assert_eq!(turns.next().map(|(key, note)| (key, note.waits)), Some((key(1, 0), 2)));
+        assert_eq!(turns.tick(Timestamp(20)), None);
+        let paid = turns.next().map(|(_, note)| note.paid);
+        assert_eq!(paid, Some(Some(AutomationIndex(9))), "its allowance is its own");
+    }
+
+    #[test]
+    fn what_does_not_fit_stays_on_disk_and_is_read_on_from_there() {
+        let mut turns = turns(1, 1, 4);
+        for n in 0..10 {
+            turns.offer(due(n, 0), TenantIndex(1));
+        }
+        assert_eq!(turns.hungry(), None, "full");
+        for n in 0..2 {
+            assert_eq!(begun(&mut turns), [(n, 0)]);
+            assert_eq!(turns.ended(key(n, 0), Ending::Rest), n == 1, "room for half of them");
+        }
+        let before = DueLane { conversation: Uuid::from_u128(3), lane: u32::MAX, ..due(0, 0) };
+        assert_eq!(turns.hungry(), Some((TenantIndex(1), Some(before))));
+        turns.fed(TenantIndex(1), &[due(4, 0), due(5, 0)], Some(due(5, 0)));
+        assert_eq!(turns.counts().waiting, 4);
+        for n in 2..6 {
+            assert_eq!(begun(&mut turns), [(n, 0)]);
+            turns.ended(key(n, 0), Ending::Rest);
+        }
+        assert_eq!(turns.hungry(), Some((TenantIndex(1), Some(due(5, 0)))));
+        turns.fed(TenantIndex(1), &[], None);
+        assert_eq!(turns.hungry(), None);
+        assert!(turns.tenants.is_empty());
+    }
+}

@@ -1,0 +1,225 @@
+//! What a verdict makes of a package, and what a package asks of the connectors. Pure.
+
+use pombo_domain::Timestamp;
+use pombo_domain::model::rollout::Verdict;
+use pombo_domain::model::{Package, RolloutStep, VersionStatus};
+
+/// A package after a verdict, and what to tell of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// Its next revision.
+    pub package: Package,
+    /// See [`pombo_domain::model::AuditEntry::action`].
+    pub action: &'static str,
+    /// The version that it is about.
+    pub digest: String,
+    /// For a person.
+    pub detail: String,
+}
+
+/// What follows from a verdict; `None`: nothing yet, or there is no rollout.
+pub fn decided(package: &Package, verdict: Verdict, now: Timestamp) -> Option<Decided> {
+    let mut next = Package { revision: package.revision + 1, updated_at: now, ..package.clone() };
+    let rollout = next.rollout.as_mut()?;
+    let to = rollout.to.clone();
+    let shown = |digest: &str| package.version(digest).map_or_else(|| digest.to_owned(), |v| v.version.clone());
+    let (action, detail) = match (verdict, rollout.step) {
+        (Verdict::Wait, _) => return None,
+        (Verdict::Advance, RolloutStep::Canary) => {
+            (rollout.step, rollout.share, rollout.since) = (RolloutStep::Watching, 100, now);
+            next.previous = next.active.replace(to.clone());
+            ("promoted", format!("{} did its share of the work well and takes over", shown(&to)))
+        }
+        (Verdict::Advance, RolloutStep::Watching) => {
+            next.rollout = None;
+            ("settled", format!("{} has taken over and did well", shown(&to)))
+        }
+        (Verdict::RollBack(why), _) => {
+            let from = rollout.from.clone();
+            next.rollout = None;
+            match from {
+                Some(from) => {
+                    let detail = format!("from {} to {}: {why}", shown(&to), shown(&from));
+                    next.active = Some(from);
+                    next.previous = None;
+                    for version in next.versions.iter_mut().filter(|version| version.digest == to) {
+                        version.status = VersionStatus::RolledBack(why.clone());
+                    }
+                    ("rolled-back", detail)
+                }
+                // Better a bad version than none.
+                None => ("kept", format!("{} stays, as there is none to go back to: {why}", shown(&to))),
+            }
+        }
+    };
+    Some(Decided { package: next, action, digest: to, detail })
+}
+
+/// How the versions of a connector's plugin are to stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// This one has a share of the work.
+    Shared(String, u8),
+    /// This one has all the work, and the one before is kept.
+    Watched(String),
+    /// This one alone.
+    Alone(String),
+}
+
+/// What a package asks for; `None`: nothing runs.
+pub fn standing(package: &Package) -> Option<Standing> {
+    match &package.rollout {
+        Some(rollout) if rollout.step == RolloutStep::Canary => {
+            Some(Standing::Shared(rollout.to.clone(), rollout.share))
+        }
+        Some(rollout) => Some(Standing::Watched(rollout.to.clone())),
+        None => package.active.clone().map(Standing::Alone),
+    }
+}
+
+/// One thing to ask of the connectors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Move {
+    /// See [`pombo_domain::ports::Connectors::stage`].
+    Stage(String, u8),
+    /// See [`pombo_domain::ports::Connectors::unstage`].
+    Unstage,
+    /// See [`pombo_domain::ports::Connectors::settle`].
+    Settle,
+}
+
+/// How to get from one standing to another. `before` is what was last asked of the connectors in this process, `running` the digest
+/// that they say they run.
+pub fn moves(before: Option<&Standing>, wanted: &Standing, running: Option<&str>) -> Vec<Move> {
+    let staged = match before {
+        Some(Standing::Shared(digest, _) | Standing::Watched(digest)) => Some(digest),
+        Some(Standing::Alone(_)) | None => None,
+    };
+    let mut moves = Vec::new();
+    let (Standing::Shared(digest, _) | Standing::Watched(digest) | Standing::Alone(digest)) = wanted;
+    // Another version is in the way: it is taken back, or, where one more is to follow it, it stays for good.
+    let other_is_staged = staged.is_some_and(|staged| staged != digest);
+    if other_is_staged {
+        let follows = matches!((before, wanted), (Some(Standing::Watched(_)), Standing::Shared(..) | Standing::Watched(_)));
+        moves.push(if follows { Move::Settle } else { Move::Unstage });
+    }
+    match wanted {
+        _ if before == Some(wanted) => return Vec::new(),
+        Standing::Shared(digest, share) => moves.push(Move::Stage(digest.clone(), *share)),
+        Standing::Watched(digest) => moves.push(Move::Stage(digest.clone(), 100)),
+        Standing::Alone(digest) if staged == Some(digest) => {
+            if before.is_some_and(|before| matches!(before, Standing::Shared(..))) {
+                moves.push(Move::Stage(digest.clone(), 100));
+            }
+            moves.push(Move::Settle);
+        }
+        // Taking the other one back leaves the one before it, which is the wanted one.
+        Standing::Alone(_) if other_is_staged => {}
+        Standing::Alone(digest) if running == Some(digest) => {}
+        Standing::Alone(digest) => moves.extend([Move::Stage(digest.clone(), 100), Move::Settle]),
+    }
+    moves
+}
+
+#[cfg(test)]
+mod tests {
+    use pombo_domain::model::{PackageVersion, PluginKind, Rollout, Wants};
+
+    use super::*;
+
+    fn package(active: &str, rollout: Option<(Option<&str>, &str, RolloutStep)>) -> Package {
+        let version = |digest: &str| PackageVersion {
+            digest: digest.to_owned(),
+            version: format!("1.{digest}"),
+            display_name: String::new(),
+            size: 1,
+            status: VersionStatus::Ready,
+            wants: Wants::default(),
+            description: String::new(),
+            signed_by: None,
+            uploaded_by: String::new(),
+            uploaded_at: Timestamp(0),
+        };
+        Package {
+            name: "p".to_owned(),
+            owner: None,
+            kind: PluginKind::Automation,
+            versions: vec![version("a"), version("b")],
+            active: Some(active.to_owned()),
+            previous: None,
+            grants: None,
+            rollout: rollout.map(|(from, to, step)| Rollout {
+                from: from.map(str::to_owned),
+                to: to.to_owned(),
+                share: 10,
+                step,
+                automatic: true,
+                since: Timestamp(1),
+                by: "user:1".to_owned(),
+            }),
+            revision: 7,
+            created_at: Timestamp(0),
+            updated_at: Timestamp(0),
+        }
+    }
+
+    #[test]
+    fn a_good_version_takes_over_and_is_watched_until_it_is_settled() {
+        let now = Timestamp(50);
+        let canary = package("a", Some((Some("a"), "b", RolloutStep::Canary)));
+        assert_eq!(decided(&canary, Verdict::Wait, now), None);
+        let promoted = decided(&canary, Verdict::Advance, now).expect("it goes on");
+        let Package { active, previous, rollout, revision, .. } = promoted.package.clone();
+        assert_eq!((promoted.action, active.as_deref(), previous.as_deref()), ("promoted", Some("b"), Some("a")));
+        let rollout = rollout.expect("it is watched");
+        assert_eq!((rollout.step, rollout.share, rollout.since, revision), (RolloutStep::Watching, 100, now, 8));
+        let settled = decided(&promoted.package, Verdict::Advance, now).expect("it goes on");
+        assert_eq!((settled.action, &settled.package.rollout), ("settled", &None));
+        assert_eq!(settled.package.previous.as_deref(), Some("a"), "by hand one can still go back");
+        assert_eq!(decided(&settled.package, Verdict::Advance, now), None);
+    }
+
+    #[test]
+    fn a_bad_version_is_taken_back_from_either_step() {
+        let why = || Verdict::RollBack("it trapped".to_owned());
+        for (active, step) in [("a", RolloutStep::Canary), ("b", RolloutStep::Watching)] {
+            let back = decided(&package(active, Some((Some("a"), "b", step))), why(), Timestamp(5)).expect("decided");
+            assert_eq!((back.action, back.digest.as_str()), ("rolled-back", "b"));
+            assert_eq!(back.detail, "from 1.b to 1.a: it trapped");
+            assert_eq!((back.package.active.as_deref(), &back.package.rollout), (Some("a"), &None));
+            assert_eq!(back.package.versions[1].status, VersionStatus::RolledBack("it trapped".to_owned()));
+            assert_eq!(back.package.versions[0].status, VersionStatus::Ready);
+        }
+        let only = package("b", Some((None, "b", RolloutStep::Watching)));
+        let kept = decided(&only, why(), Timestamp(5)).expect("decided");
+        assert_eq!((kept.action, kept.package.active.as_deref(), kept.package.rollout), ("kept", Some("b"), None));
+    }
+
+    #[test]
+    fn the_connectors_are_asked_for_what_is_missing() {
+        let shared = |digest: &str, share| Standing::Shared(digest.to_owned(), share);
+        let watched = |digest: &str| Standing::Watched(digest.to_owned());
+        let alone = |digest: &str| Standing::Alone(digest.to_owned());
+        let stage = |digest: &str, share| Move::Stage(digest.to_owned(), share);
+        for (before, wanted, running, expected) in [
+            (None, alone("a"), Some("a"), vec![]),
+            (None, alone("a"), None, vec![stage("a", 100), Move::Settle]),
+            (None, alone("a"), Some("b"), vec![stage("a", 100), Move::Settle]),
+            (Some(alone("a")), shared("b", 10), Some("a"), vec![stage("b", 10)]),
+            (Some(shared("b", 10)), shared("b", 10), Some("a"), vec![]),
+            (Some(shared("b", 10)), shared("b", 50), Some("a"), vec![stage("b", 50)]),
+            (Some(shared("b", 10)), watched("b"), Some("a"), vec![stage("b", 100)]),
+            (Some(shared("b", 10)), alone("a"), Some("a"), vec![Move::Unstage]),
+            (Some(shared("b", 10)), alone("b"), Some("a"), vec![stage("b", 100), Move::Settle]),
+            (Some(watched("b")), alone("b"), Some("b"), vec![Move::Settle]),
+            (Some(watched("b")), alone("a"), Some("b"), vec![Move::Unstage]),
+            (Some(watched("b")), watched("c"), Some("b"), vec![Move::Settle, stage("c", 100)]),
+            (Some(shared("b", 10)), watched("c"), Some("a"), vec![Move::Unstage, stage("c", 100)]),
+            // After a restart.
+            (None, shared("b", 10), Some("a"), vec![stage("b", 10)]),
+            (None, watched("b"), Some("b"), vec![stage("b", 100)]),
+        ] {
+            assert_eq!(moves(before.as_ref(), &wanted, running), expected, "{before:?} to {wanted:?}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What a group does to automations, packages, conversations and timers, change by change. What becomes of events is in `work`,
+//! what is held until the group is written in `pending`.
+
+use std::sync::Arc;
+
+use pombo_domain::model::*;
+use pombo_domain::ports::*;
+use pombo_domain::{ConnectorIndex, TenantIndex};
+
+use super::pending::Undo;
+use super::{Group, check_key};
+use crate::catalog::CatalogChange;
+use crate::codec::damaged;
+use crate::roster::{Listed, Numbered, RosterChange, ordered};
+use crate::tables::conversations;
+use crate::tables::events::Extent;
+use crate::tables::queues::Queue;
+use crate::tables::{automations, packages, recordings, timers};
+
+pub(super) fn gone() -> StoreError {
+    StoreError::Conflict(Conflict::Gone)
+}
+
+impl Group<'_> {
+    /// `row` is an event's, as [`work::prepare`] made it.
+    pub(super) fn automation(
+        &mut self,
+        change: AutomationChange,
+        row: Option<Vec<u8>>,
+        committed: &Committed,
+    ) -> StoreResult<()> {
+        match change {
+            AutomationChange::Put(automation) => self.put_automation(automation),
+            AutomationChange::Event(new) => {
+                let row = row.ok_or_else(|| damaged("an event that was not prepared"))?;
+                return self.event_of_chat(new, row);
+            }
+            AutomationChange::Reported { message, status, reason } => return self.reported(message, status, reason),
+            AutomationChange::Conversation(tenant, id, steps) => return self.step_conversation(tenant, id, &steps),
+            AutomationChange::Open { tenant, connector, chat, is_group } => {
+                check_key(&chat)?;
+                if self.conversation_with(connector, &chat)?.is_none() {
+                    self.open(tenant, connector, chat, is_group)?;
+                }
+            }
+            AutomationChange::Step { key, failures, after, step } => return self.step(key, failures, after, step),
+            AutomationChange::State(conversation, automation, state) => {
+                self.conversation(conversation)?.ok_or_else(gone)?;
+                conversations::put_state(&mut self.staged, conversation, automation, state.as_deref());
+            }
+            AutomationChange::SetTimer { key, payload } => {
+                check_key(&key.name)?;
+                self.conversation(key.conversation)?.ok_or_else(gone)?;
+                let due = timers::set(&mut self.staged, &key, &payload)?;
+                self.outcome.queued.push((Queue::Timers, due));
+                self.outcome.effects.push(Effect::Timer(key.due_at));
+            }
+            AutomationChange::CancelTimer { conversation, automation, name } => {
+                check_key(&name)?;
+                timers::cancel(&mut self.staged, conversation, automation, &name)?;
+            }
+            AutomationChange::FireTimer(key, id) => return self.fire(key, id),
+            AutomationChange::Origin(origin) => {
+                let (message, id, _) = *committed.inserted.last().ok_or_else(gone)?;
+                self.conversation(origin.conversation)?.ok_or_else(gone)?;
+                conversations::put_origin(&mut self.staged, message, id, &origin);
+            }
+            AutomationChange::Record { automation, sealed, keep } => {
+                let what = Numbered::Recordings(automation);
+                let ring = self.numbers(&what);
+                let ring = recordings::put(&mut self.staged, automation, ring, sealed, keep);
+                self.set_numbers(what, ring);
+            }
+            AutomationChange::Unpark(tenant, id) => return self.unpark(tenant, id),
+            AutomationChange::Discard(tenant, id) => drop(self.take_parked(tenant, id)?),
+            AutomationChange::Package(package) => {
+                check_key(&package.name)?;
+                packages::put(&mut self.staged, &package)?;
+                self.outcome.effects.push(Effect::Package(package.name.clone()));
+                self.enrol(RosterChange::Package(Arc::new(package)));
+            }
+            AutomationChange::DeletePackage(name, revision) => {
+                check_key(&name)?;
+                packages::delete(&mut self.staged, &name, revision)?;
+                self.outcome.effects.push(Effect::Package(name.clone()));
+                self.enrol(RosterChange::NoPackage(name));
+            }
+            AutomationChange::TrustRoot(root) => {
+                packages::put_trust_root(&mut self.staged, &root);
+                self.enrol(RosterChange::TrustRoot(root));
+            }
+            AutomationChange::Audit(entry) => {
+                check_key(&entry.plugin)?;
+                let what = Numbered::Audit(entry.plugin.clone());
+                let Extent { first, next } = self.numbers(&what);
+                packages::put_audit(&mut self.staged, next, &entry);
+                self.set_numbers(what, Extent { first, next: next + 1 });
+            }
+        }
+        Ok(())
+    }
+
+    fn enrol(&mut self, change: RosterChange) {
+        self.outcome.catalog.push(CatalogChange::Roster(change));
+    }
+
+    pub(super) fn numbers(&self, what: &Numbered) -> Extent {
+        match self.pending.numbers.get(what) {
+            Some(extent) => *extent,
+            None => self.memory.catalog.read().roster.numbers(what),
+        }
+    }
+
+    fn set_numbers(&mut self, what: Numbered, extent: Extent) {
+        let old = self.pending.numbers.insert(what.clone(), extent);
+        self.pending.undo.push(Undo::Numbers(what.clone(), old));
+        self.enrol(RosterChange::Numbers(what, extent));
+    }
+
+    fn put_automation(&mut self, automation: Automation) {
+        let index = automation.index;
+        automations::put(&mut self.staged, &automation);
+        self.outcome.effects.push(Effect::Automation(index));
+        let automation = Arc::new(automation);
+        let old = self.pending.automations.insert(index, automation.clone());
+        self.pending.undo.push(Undo::Automation(index, old));
+        self.enrol(RosterChange::Automation(automation));
+    }
+
+    /// A connector's automations, with those that this very group changed.
+    pub(super) fn automations_on(&self, connector: ConnectorIndex) -> Listed {
+        let catalog = self.memory.catalog.read();
+        let listed = catalog.roster.on(connector);
+        if self.pending.automations.is_empty() {
+            return listed;
+        }
+        let changed = &self.pending.automations;
+        let others = listed.iter().filter(|a| !changed.contains_key(&a.index));
+        ordered(others.chain(changed.values().filter(|a| a.connector == connector)))
+    }
+
+    /// Whether a look at a message's origin may find somebody who wants to know of its steps.
+    pub(super) fn hears_steps(&self, tenant: TenantIndex) -> bool {
+        self.memory.catalog.read().roster.hears_steps(tenant)
+            || self.pending.automations.values().any(|a| a.tenant == tenant && a.events.has(EventKind::StatusChanged))
+    }
+}

@@ -1,0 +1,140 @@
+//! Automations, packages and trust roots in memory, and where the automations' recordings and the packages' audit trails end.
+//! Part of the catalog: the rows on disk are the truth, the committer changes this after a commit.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use pombo_domain::model::{Automation, AutomationStatus, EventKind, Package, TrustRoot};
+use pombo_domain::ports::StoreResult;
+use pombo_domain::{AutomationIndex, ConnectorIndex, TenantIndex};
+use uuid::Uuid;
+
+use crate::backend::{Backend, KeyRange, Order};
+use crate::codec::bad_key;
+use crate::keys::{self, Space};
+use crate::tables::events::Extent;
+use crate::tables::{automations, packages, recordings};
+
+/// A connector's automations in their order.
+pub(crate) type Listed = Arc<[Arc<Automation>]>;
+
+/// Something whose entries are numbered: an automation's recordings, a package's audit trail.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Numbered {
+    Recordings(AutomationIndex),
+    Audit(String),
+}
+
+/// A change of the roster that a commit made.
+#[derive(Clone)]
+pub(crate) enum RosterChange {
+    Automation(Arc<Automation>),
+    Package(Arc<Package>),
+    NoPackage(String),
+    TrustRoot(TrustRoot),
+    Numbers(Numbered, Extent),
+}
+
+/// The roster.
+#[derive(Default)]
+pub(crate) struct Roster {
+    pub(crate) automations: BTreeMap<AutomationIndex, Arc<Automation>>,
+    ids: HashMap<Uuid, AutomationIndex>,
+    /// Without deleted ones.
+    lists: HashMap<ConnectorIndex, Listed>,
+    /// Tenants of which an active automation listens to the steps of its messages.
+    hear_steps: HashSet<TenantIndex>,
+    pub(crate) packages: BTreeMap<String, Arc<Package>>,
+    pub(crate) trust_roots: BTreeMap<Uuid, TrustRoot>,
+    numbers: HashMap<Numbered, Extent>,
+}
+
+/// In their order, deleted ones left out.
+pub(crate) fn ordered<'a>(automations: impl Iterator<Item = &'a Arc<Automation>>) -> Listed {
+    let mut listed: Vec<_> = automations.filter(|a| a.status != AutomationStatus::Deleted).cloned().collect();
+    listed.sort_by_key(|automation| automation.order());
+    listed.into()
+}
+
+fn hears_steps(automation: &Automation) -> bool {
+    automation.status == AutomationStatus::Active && automation.events.has(EventKind::StatusChanged)
+}
+
+impl Roster {
+    /// Reads it.
+    pub(crate) fn open(backend: &dyn Backend) -> StoreResult<Self> {
+        let mut roster = Self::default();
+        let rows = |tag: u8| backend.scan(Space::Documents, KeyRange::prefix(&[tag]), Order::Forward);
+        for row in rows(keys::AUTOMATION) {
+            let automation = Arc::new(automations::parse(&row?.1)?);
+            let ring = recordings::extent(backend, automation.index)?;
+            roster.apply(RosterChange::Numbers(Numbered::Recordings(automation.index), ring));
+            roster.apply(RosterChange::Automation(automation));
+        }
+        for row in rows(keys::PACKAGE) {
+            roster.apply(RosterChange::Package(Arc::new(packages::parse(&row?.1)?)));
+        }
+        for row in rows(keys::TRUST_ROOT) {
+            roster.apply(RosterChange::TrustRoot(packages::parse_trust_root(&row?.1)?));
+        }
+        // A trail outlives its package.
+        for row in rows(keys::AUDIT) {
+            let (key, _) = row?;
+            let (name, number) = keys::parse_audit(&key).ok_or_else(|| bad_key("audit trails"))?;
+            let end = Extent { first: 1, next: number + 1 };
+            roster.apply(RosterChange::Numbers(Numbered::Audit(name.to_owned()), end));
+        }
+        Ok(roster)
+    }
+
+    pub(crate) fn apply(&mut self, change: RosterChange) {
+        match change {
+            RosterChange::Automation(automation) => {
+                self.ids.insert(automation.id, automation.index);
+                let old = self.automations.insert(automation.index, automation.clone());
+                let connectors = [Some(automation.connector), old.as_ref().map(|old| old.connector)];
+                for connector in connectors.into_iter().flatten() {
+                    let here = self.automations.values().filter(|a| a.connector == connector);
+                    self.lists.insert(connector, ordered(here));
+                }
+                let tenants = [Some(automation.tenant), old.map(|old| old.tenant)];
+                for tenant in tenants.into_iter().flatten() {
+                    if self.automations.values().any(|a| a.tenant == tenant && hears_steps(a)) {
+                        self.hear_steps.insert(tenant);
+                    } else {
+                        self.hear_steps.remove(&tenant);
+                    }
+                }
+            }
+            RosterChange::Package(package) => {
+                self.packages.insert(package.name.clone(), package);
+            }
+            RosterChange::NoPackage(name) => {
+                self.packages.remove(&name);
+            }
+            RosterChange::TrustRoot(root) => {
+                self.trust_roots.insert(root.id, root);
+            }
+            RosterChange::Numbers(what, extent) => {
+                self.numbers.insert(what, extent);
+            }
+        }
+    }
+
+    pub(crate) fn by_id(&self, tenant: TenantIndex, id: Uuid) -> Option<&Arc<Automation>> {
+        self.automations.get(self.ids.get(&id)?).filter(|a| a.tenant == tenant)
+    }
+
+    pub(crate) fn on(&self, connector: ConnectorIndex) -> Listed {
+        self.lists.get(&connector).cloned().unwrap_or_default()
+    }
+
+    /// Whether an automation of the tenant listens to the steps of its messages.
+    pub(crate) fn hears_steps(&self, tenant: TenantIndex) -> bool {
+        self.hear_steps.contains(&tenant)
+    }
+
+    pub(crate) fn numbers(&self, what: &Numbered) -> Extent {
+        self.numbers.get(what).copied().unwrap_or_default()
+    }
+}

@@ -1,0 +1,154 @@
+//! Automations, packages, conversations and work as text.
+
+use pombo_domain::ports::StoreResult;
+
+use super::veiled;
+use crate::backend::Bytes;
+use crate::codec::bad_key;
+use crate::keys;
+use crate::tables::{automations, conversations, packages, recordings, timers, work};
+
+/// A line of a document of the roster; `None` for other documents.
+pub(super) fn document(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
+    Ok(Some(match key[0] {
+        keys::AUTOMATION => {
+            let automation = automations::parse(value)?;
+            format!(
+                "automation {} id={} tenant={} connector={} plugin={} position={} observer={} {:?} row={}",
+                automation.index.0,
+                automation.id,
+                automation.tenant.0,
+                automation.connector.0,
+                automation.plugin,
+                automation.position,
+                automation.observer,
+                automation.status,
+                veiled(value)
+            )
+        }
+        keys::PACKAGE => {
+            let package = packages::parse(value)?;
+            format!(
+                "package {} {} revision={} versions={} active={} row={}",
+                package.name,
+                package.kind.as_str(),
+                package.revision,
+                package.versions.len(),
+                package.active.as_deref().unwrap_or("-"),
+                veiled(value)
+            )
+        }
+        keys::TRUST_ROOT => {
+            let root = packages::parse_trust_root(value)?;
+            format!("trust-root {} revoked={} row={}", root.id, root.revoked_at.is_some(), veiled(value))
+        }
+        keys::AUDIT => {
+            let (name, number) = keys::parse_audit(key).ok_or_else(|| bad_key("audit trails"))?;
+            let entry = packages::parse_audit(value)?;
+            format!("audit {name}/{number} at={} {} row={}", entry.at.to_iso(), entry.action, veiled(value))
+        }
+        _ => return Ok(None),
+    }))
+}
+
+/// A line of conversations; `None` for second keys, which follow from their rows.
+pub(super) fn conversation_row(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
+    Ok(Some(match key[0] {
+        keys::CONVERSATION => {
+            let stored = conversations::parse(value)?;
+            let conversation = &stored.conversation;
+            let lanes: Vec<String> = stored
+                .lanes
+                .iter()
+                .map(|l| {
+                    let due = if l.held { "held".to_owned() } else { l.due_at.to_iso() };
+                    format!("{}:{}-{}@{due}", l.lane, l.first, l.last)
+                })
+                .collect();
+            format!(
+                "conversation {} tenant={} connector={} chat={} paused={} tags={} next={} lanes=[{}] row={}",
+                conversation.id,
+                conversation.tenant.0,
+                conversation.connector.0,
+                veiled(conversation.chat.as_bytes()),
+                conversation.handover.is_some(),
+                conversation.tags.len(),
+                conversation.next_work,
+                lanes.join(" "),
+                veiled(value)
+            )
+        }
+        keys::AUTOMATION_STATE => {
+            let parsed = keys::parse_automation_state(key);
+            let (conversation, automation) = parsed.ok_or_else(|| bad_key("automation states"))?;
+            format!("automation-state {conversation} automation={} row={}", automation.0, veiled(value))
+        }
+        keys::ORIGIN => {
+            let message = keys::parse_origin(key).ok_or_else(|| bad_key("origins"))?;
+            let (_, origin) = conversations::parse_origin(value)?;
+            format!(
+                "origin {}/{} conversation={} automation={} row={}",
+                message.tenant.0,
+                message.serial,
+                origin.conversation,
+                origin.automation.0,
+                veiled(value)
+            )
+        }
+        keys::PARKED => {
+            let parked = work::parse_parked(value)?;
+            format!(
+                "parked {}/{} conversation={} lane={} automation={} tries={} code={} row={}",
+                parked.work.tenant.0,
+                parked.id,
+                parked.work.key.conversation,
+                parked.work.key.lane,
+                parked.automation.0,
+                parked.tries,
+                parked.code,
+                veiled(value)
+            )
+        }
+        keys::TIMER => {
+            let (conversation, automation, name) = keys::parse_timer(key).ok_or_else(|| bad_key("timers"))?;
+            let (due_at, payload) = timers::parse(value)?;
+            format!(
+                "timer {conversation} automation={} name={} due={} payload={}",
+                automation.0,
+                veiled(name.as_bytes()),
+                due_at.to_iso(),
+                veiled(payload.as_bytes())
+            )
+        }
+        _ => return Ok(None),
+    }))
+}
+
+/// A line of the work; `None` for timers by due time, which follow from the timers.
+pub(super) fn work_row(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
+    Ok(Some(match key[0] {
+        keys::WORK => {
+            let key = keys::parse_work(key).ok_or_else(|| bad_key("work"))?;
+            let item = work::parse(key, value)?;
+            let head = work::head(value)?;
+            format!(
+                "work {} lane={} number={} id={} {} failures={} due={} held={} after={:?} row={}",
+                key.conversation,
+                key.lane,
+                key.number,
+                item.id,
+                item.body.kind().as_str(),
+                head.failures,
+                head.due_at.to_iso(),
+                head.held,
+                head.after,
+                veiled(value)
+            )
+        }
+        keys::RECORDING => {
+            let (automation, number) = keys::parse_recording(key).ok_or_else(|| bad_key("recordings"))?;
+            format!("recording automation={} {number} {}", automation.0, veiled(recordings::parse(value)?))
+        }
+        _ => return Ok(None),
+    }))
+}

@@ -1,0 +1,86 @@
+//! An automation that answers each message with its text and counts them in its state. The engine does not embed it: tests and
+//! benchmarks upload it.
+//!
+//! How this version behaves stands in [`VARIANT`], which tests overwrite in the built component: many versions from one build.
+
+use pombo_plugin::automation::*;
+use serde::{Deserialize, Serialize};
+
+/// The plugin.
+#[derive(Debug)]
+pub struct Echo;
+
+/// `good`, `count` (the count is part of the answer), `trap`, `fail`, `spin` (for ever) or `slow` (some milliseconds of work), after a
+/// colon and before spaces; what stands behind it makes one version differ from another.
+static VARIANT: [u8; 40] = *b"echo-variant:good 0                     ";
+
+fn variant() -> &'static str {
+    // Not known to the compiler: it is overwritten later.
+    let bytes: &'static [u8; 40] = std::hint::black_box(&VARIANT);
+    let text = std::str::from_utf8(bytes).unwrap_or_default();
+    text.split(':').nth(1).unwrap_or_default().split(' ').next().unwrap_or_default()
+}
+
+/// Keeps the processor busy.
+fn work(rounds: u64) {
+    for round in 0..rounds {
+        std::hint::black_box(round);
+    }
+}
+
+/// What it keeps of a conversation.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// Messages answered.
+    pub count: u64,
+}
+
+impl Automation for Echo {
+    type Config = NoConfig;
+    type State = Count;
+
+    fn describe() -> Description {
+        Description {
+            display_name: "Echo (tests)".to_owned(),
+            events: vec![EventKind::MessageReceived],
+            ..Description::new("echo", env!("CARGO_PKG_VERSION"))
+        }
+    }
+
+    fn on_message(turn: &mut Turn<'_, Self>, message: &Message) -> Result<(), Error> {
+        turn.state.count += 1;
+        match variant() {
+            "trap" => panic!("this version traps"),
+            "fail" => return Err(Error::new("this version fails")),
+            "spin" => work(u64::MAX),
+            "slow" => work(20_000_000),
+            "count" => {
+                let answer = format!("{} #{}", message.text, turn.state.count);
+                turn.reply(answer);
+                return Ok(());
+            }
+            _ => {}
+        }
+        // An empty text cannot be sent: what has none is counted only.
+        if !message.text.is_empty() {
+            turn.reply(&message.text);
+        }
+        Ok(())
+    }
+}
+
+pombo_plugin::export_automation!(Echo);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pombo_plugin::test::Script;
+
+    #[test]
+    fn it_answers_with_the_same_text_and_counts() {
+        let mut script = Script::<Echo>::new();
+        assert_eq!(script.says("oi").texts(), ["oi"]);
+        assert!(script.sends_file("image", None).texts().is_empty());
+        assert_eq!(script.state(), Count { count: 2 });
+    }
+}

@@ -1,0 +1,34 @@
+//! Types of the automation's key/value store.
+
+/// An entry of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KvEntry {
+    /// Its key.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// Why the store did not answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KvError {
+    /// Not granted, see [`super::Wants::kv_bytes`].
+    Refused(String),
+    /// Not now.
+    Unavailable(String),
+}
+
+impl std::fmt::Display for KvError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (what, why) = match self {
+            Self::Refused(why) => ("refuses", why),
+            Self::Unavailable(why) => ("is not available", why),
+        };
+        f.write_str("the key/value store ")?;
+        f.write_str(what)?;
+        f.write_str(": ")?;
+        f.write_str(why)
+    }
+}
+
+impl std::error::Error for KvError {}

@@ -1,0 +1,11 @@
+//! Automations and the plugin platform, end to end over the built binary. The channel is `pipe` (an HTTP server that counts), or the
+//! WhatsApp simulator where its rules matter.
+
+mod answers;
+mod crash;
+mod handover;
+mod service;
+mod shared;
+mod shipped;
+mod swaps;
+mod uploads;

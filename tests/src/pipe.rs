@@ -1,0 +1,236 @@
+//! The other end of the connector `pipe`: an HTTP server that is a whole channel. It hands out what people write and keeps what is sent
+//! to them.
+
+use std::collections::HashMap;
+use std::io::{BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use crate::http::{read_body, read_head};
+use crate::process::target;
+
+/// Messages handed out with one answer.
+const BATCH: usize = 128;
+/// How long a question for messages waits.
+const WAIT: Duration = Duration::from_secs(20);
+
+/// A message that was sent to somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// The engine's id for it; the same when it was sent again.
+    pub id: String,
+    /// To whom.
+    pub to: String,
+    /// What it says.
+    pub text: String,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    written: Vec<Value>,
+    /// In the order of their first arrival.
+    sent: Vec<Sent>,
+    ids: HashMap<String, usize>,
+    /// Arrivals of an id that had arrived before.
+    repeated: usize,
+    /// When each arrived first.
+    arrived: Vec<Instant>,
+    down: bool,
+}
+
+/// The server. Its threads end with the test's process.
+#[derive(Debug, Clone)]
+pub struct Pipe {
+    address: SocketAddr,
+    state: Arc<(Mutex<State>, Condvar)>,
+}
+
+/// A folder that holds only the connector `pipe`, for `sandbox.plugin_dir`.
+pub fn plugins() -> Result<PathBuf> {
+    folder_of(&["pipe"])
+}
+
+/// A folder that holds only these built plugins.
+pub fn folder_of(names: &[&str]) -> Result<PathBuf> {
+    let folder = target().join("test-plugins").join(names.join("+"));
+    std::fs::create_dir_all(&folder)?;
+    for name in names {
+        let built = target().join("plugins").join(format!("{name}.wasm"));
+        let bytes = std::fs::read(&built).with_context(|| format!("{} is not built", built.display()))?;
+        put(&folder.join(format!("{name}.wasm")), &bytes)?;
+    }
+    Ok(folder)
+}
+
+/// Writes a file at once, unless it is the same: another test may be reading it.
+fn put(path: &Path, bytes: &[u8]) -> Result<()> {
+    if std::fs::read(path).is_ok_and(|old| old == bytes) {
+        return Ok(());
+    }
+    let partial = path.with_extension(format!("partial-{:?}", std::thread::current().id()));
+    std::fs::write(&partial, bytes)?;
+    std::fs::rename(&partial, path)?;
+    Ok(())
+}
+
+impl Pipe {
+    /// Starts one on a free port.
+    pub fn start() -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let pipe = Self { address: listener.local_addr()?, state: Arc::default() };
+        let serving = pipe.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let serving = serving.clone();
+                std::thread::spawn(move || serving.serve(&stream));
+            }
+        });
+        Ok(pipe)
+    }
+
+    /// The configuration of a connector that talks to it.
+    pub fn config(&self) -> Value {
+        json!({"server": self.address.to_string()})
+    }
+
+    /// Somebody writes.
+    pub fn write(&self, chat: &str, text: &str) -> String {
+        self.write_all([(chat.to_owned(), text.to_owned())]).pop().unwrap_or_default()
+    }
+
+    /// Many write; the channel's ids of their messages.
+    pub fn write_all(&self, messages: impl IntoIterator<Item = (String, String)>) -> Vec<String> {
+        let mut state = self.lock();
+        let mut ids = Vec::new();
+        for (chat, text) in messages {
+            let n = state.written.len() + 1;
+            let id = format!("in-{n}");
+            state.written.push(json!({"n": n, "chat": chat, "id": id, "text": text}));
+            ids.push(id);
+        }
+        drop(state);
+        self.state.1.notify_all();
+        ids
+    }
+
+    /// What was sent, in the order of its first arrival.
+    pub fn sent(&self) -> Vec<Sent> {
+        self.lock().sent.clone()
+    }
+
+    /// What was sent to one.
+    pub fn sent_to(&self, chat: &str) -> Vec<String> {
+        self.lock().sent.iter().filter(|sent| sent.to == chat).map(|sent| sent.text.clone()).collect()
+    }
+
+    /// How many different messages were sent, and how many arrivals were repetitions.
+    pub fn counts(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.sent.len(), state.repeated)
+    }
+
+    /// When the messages arrived first.
+    pub fn arrivals(&self) -> Vec<Instant> {
+        self.lock().arrived.clone()
+    }
+
+    /// Forgets what was sent.
+    pub fn forget(&self) {
+        let mut state = self.lock();
+        let written = std::mem::take(&mut state.written);
+        *state = State { written, ..State::default() };
+    }
+
+    /// While it is down, it refuses whatever is sent.
+    pub fn set_down(&self, down: bool) {
+        self.lock().down = down;
+    }
+
+    /// Waits until what was sent satisfies `enough`.
+    pub fn wait(&self, what: &str, patience: Duration, enough: impl Fn(&[Sent]) -> bool) -> Result<Vec<Sent>> {
+        let end = Instant::now() + patience;
+        let mut state = self.lock();
+        loop {
+            if enough(&state.sent) {
+                return Ok(state.sent.clone());
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let last = &state.sent[state.sent.len().saturating_sub(20)..];
+                bail!(
+                    "waited {} s in vain for {what}; {} sent, the last: {last:?}",
+                    patience.as_secs(),
+                    state.sent.len()
+                );
+            }
+            state = self.state.1.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Waits until so many different messages were sent to this one; their texts.
+    pub fn answers(&self, chat: &str, count: usize) -> Result<Vec<String>> {
+        let to = |sent: &[Sent]| sent.iter().filter(|s| s.to == chat).count() >= count;
+        self.wait(&format!("{count} messages to {chat}"), crate::wait::PATIENCE, to)?;
+        Ok(self.sent_to(chat))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn serve(&self, stream: &TcpStream) {
+        // A connection that does not take its answers soon is slower by the timers of TCP.
+        let _ = stream.set_nodelay(true);
+        let mut reader = BufReader::new(stream);
+        while let Ok(Some((first, headers))) = read_head(&mut reader) {
+            let Ok(body) = read_body(&mut reader, &headers, false) else { return };
+            let path = first.split(' ').nth(1).unwrap_or_default();
+            let (status, answer) = match path.strip_prefix("/in?after=") {
+                Some(after) => (200, self.read(after.parse().unwrap_or(0))),
+                None => (self.take(&body), String::new()),
+            };
+            let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n", answer.len());
+            let mut stream = stream;
+            if stream.write_all((head + &answer).as_bytes()).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn read(&self, after: usize) -> String {
+        let state = self.lock();
+        let (state, _) = self
+            .state
+            .1
+            .wait_timeout_while(state, WAIT, |state| state.written.len() <= after)
+            .unwrap_or_else(PoisonError::into_inner);
+        let batch: Vec<&Value> = state.written.iter().skip(after).take(BATCH).collect();
+        json!(batch).to_string()
+    }
+
+    fn take(&self, body: &[u8]) -> u16 {
+        let Ok(message) = serde_json::from_slice::<Value>(body) else { return 400 };
+        let text = |field: &str| message[field].as_str().unwrap_or_default().to_owned();
+        let sent = Sent { id: text("id"), to: text("to"), text: text("text") };
+        let mut state = self.lock();
+        if state.down {
+            return 503;
+        }
+        if state.ids.contains_key(&sent.id) {
+            state.repeated += 1;
+        } else {
+            let place = state.sent.len();
+            state.ids.insert(sent.id.clone(), place);
+            state.sent.push(sent);
+            state.arrived.push(Instant::now());
+        }
+        drop(state);
+        self.state.1.notify_all();
+        204
+    }
+}

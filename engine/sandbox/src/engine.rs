@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use pombo_domain::model::PluginKind;
 
@@ -34,11 +34,12 @@ pub(crate) fn compiling(kind: PluginKind) -> wasmtime::Result<Engine> {
 /// The engine that automations run in: each call has a fresh instance, so that slots change hands thousands of times a second.
 pub(crate) fn automations(limits: &Limits) -> wasmtime::Result<Engine> {
     let instances = limits.automations.instances.max(1);
+    let scans = PoolingAllocationConfig::is_pagemap_scan_available();
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_core_instances(instances.saturating_mul(crate::automation::CORE_INSTANCES))
         .total_tables(instances.saturating_mul(4).max(crate::automation::TABLES * 16))
-        .total_memories(instances.saturating_mul(2))
+        .total_memories(instances.saturating_mul(3))
         .total_stacks(instances)
         .max_core_instances_per_component(crate::automation::CORE_INSTANCES)
         .max_tables_per_component(crate::automation::TABLES)
@@ -47,7 +48,9 @@ pub(crate) fn automations(limits: &Limits) -> wasmtime::Result<Engine> {
         .max_core_instance_size(4 << 20)
         .max_memory_size(limits.automations.memory_most as usize)
         .table_elements(crate::automation::TABLE_ELEMENTS)
-        .linear_memory_keep_resident(1 << 20)
+        // Only what a call has written is put back, and stays in the address space for the next one.
+        .pagemap_scan(Enabled::Auto)
+        .linear_memory_keep_resident(if scans { 8 << 20 } else { 256 << 10 })
         .table_keep_resident(128 << 10)
         .max_unused_warm_slots(100);
     let mut config = settings(PluginKind::Automation);

@@ -67,8 +67,8 @@ use crate::worlds;
 pub(crate) const CORE_INSTANCES: u32 = 80;
 /// Tables of one component.
 pub(crate) const TABLES: u32 = 80;
-/// Memories of one component.
-pub(crate) const MEMORIES: u32 = 2;
+/// Memories of one component: those of JavaScript's componentizer have three.
+pub(crate) const MEMORIES: u32 = 4;
 /// Entries in one table.
 pub(crate) const TABLE_ELEMENTS: usize = 60_000;
 

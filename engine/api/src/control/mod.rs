@@ -3,9 +3,10 @@
 //! else there is about messages (imports, templates, webhook deliveries, files), and how the engine is.
 //!
 //! Layout
-//! - One file per section, handlers and wire types together; [`message_parts`], [`event_bodies`],
-//!   [`event_automations`], [`plugin_parts`] and [`conversation_parts`] hold the larger ones, [`uploads`] receives files, [`component_body`] plugins. [`places`] bounds what is
-//!   costly. [`import_worker`] runs imports beside the requests. [`event_signals`] wakes who waits for events.
+//! - One file per section, handlers and wire types together; [`message_parts`], [`event_bodies`], [`event_automations`],
+//!   [`plugin_parts`] and [`conversation_parts`] hold the larger ones, [`uploads`] receives files, [`component_body`] plugins.
+//!   [`places`] bounds what is costly. [`import_worker`] runs imports beside the requests. [`event_signals`] wakes who waits for
+//!   events.
 //! - [`credentials`]: the operator, and a tenant acting on itself. [`surround`]: queries that an operation does not know, and
 //!   the request's id in each error. [`wire`]: the few forms that every section shares.
 //! - [`document`]: the OpenAPI document, completed. [`parts`]: what the server must give besides the commands.

@@ -45,6 +45,10 @@ impl Commands {
         let digest = hex(&Sha256::digest(&component));
         let signed_by = self.checked_signature(actor, &digest, signature)?;
         if let Some(known) = self.known_upload(actor, &digest, signed_by).await? {
+            // Its bytes may be lost, of a folder that was restored without them: this brings them back.
+            if self.ports().plugins.component(&digest).await.is_none() {
+                self.ports().plugins.inspect(component).await?;
+            }
             return Ok(known);
         }
         let inspected = self.ports().plugins.inspect(component).await?;

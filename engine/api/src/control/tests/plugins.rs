@@ -29,6 +29,10 @@ async fn an_upload_is_a_version_and_the_same_component_again_is_the_same_version
     assert_eq!((&again["isNew"], &again["digest"]), (&json!(false), &json!(digest)));
     assert_eq!(*engine.fakes.plugins.inspected.lock().expect("no panic"), 1, "it was known by its digest");
 
+    engine.state.commands.ports().plugins.forget(&digest).await;
+    engine.upload(&engine.a, bot("1.0.0")).await.expect(200);
+    assert!(engine.fakes.plugins.keeps(&digest), "a lost component is brought back");
+
     engine.upload(&engine.a, bot("1.1.0")).await.expect(201);
     let shown = engine.get(&engine.a, "/v1/plugins/acme-bot").await.expect(200);
     let versions: Vec<_> = shown["versions"].as_array().expect("a list").iter().map(|v| &v["version"]).collect();

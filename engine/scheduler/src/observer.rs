@@ -154,7 +154,9 @@ impl CommitObserver for Notes {
                     1
                 }
                 // The bell's, or no work for the scheduler.
-                Effect::Work(_) | Effect::Timer(_) | Effect::Automation(_) | Effect::Package(_) | Effect::Event(..) => 1,
+                Effect::Work(_) | Effect::Timer(_) | Effect::Automation(_) | Effect::Package(_) | Effect::Event(..) => {
+                    1
+                }
             };
             rest = &rest[taken..];
         }

@@ -6,7 +6,8 @@ use pombo_domain::TenantIndex;
 use pombo_domain::commands::connectors::WriteLocks;
 use pombo_domain::model::rollout::RolloutRules;
 use pombo_domain::ports::{
-    AttachmentFetcher, Clock, Connectors, Entropy, PluginEngine, PluginTelemetry, Renderer, SecretBox, Store, WebhookClient,
+    AttachmentFetcher, Clock, Connectors, Entropy, PluginEngine, PluginTelemetry, Renderer, SecretBox, Store,
+    WebhookClient,
 };
 
 use crate::breaker::BreakerPolicy;

@@ -54,7 +54,6 @@ fn put_off_by(context: &Context, error: &StoreError, note: Note) -> Ending {
     later(context, note, context.ports.entropy.u64())
 }
 
-#[expect(clippy::large_enum_variant, reason = "most are items, and it lives for a moment")]
 enum Read<'a> {
     Item(Item<'a>),
     Nothing(Ending),
@@ -148,16 +147,18 @@ impl<'a> Item<'a> {
             let timer = matches!(self.event.body, WorkBody::Timer { .. });
             return self.finish(if timer { WorkStep::Hold } else { WorkStep::Done }).await;
         }
-        for automation in std::mem::take(&mut self.asked) {
-            if let Some(ending) = self.ask(&automation).await {
+        let asked = std::mem::take(&mut self.asked);
+        for (n, automation) in asked.iter().enumerate() {
+            if let Some(ending) = self.ask(automation, n + 1 == asked.len()).await {
                 return ending;
             }
         }
         self.finish(WorkStep::Done).await
     }
 
-    /// Calls one automation; `None`: it did not claim the event and had nothing to store, so the next one's turn.
-    async fn ask(&mut self, automation: &Arc<Automation>) -> Option<Ending> {
+    /// Calls one automation, the `last` of those that are asked or not; `None`: it did not claim the event and had nothing to store,
+    /// so the next one's turn.
+    async fn ask(&mut self, automation: &Arc<Automation>, last: bool) -> Option<Ending> {
         let context = self.context();
         let prepared = match context.automations.preparations.get(context, automation) {
             Ok(Ok(prepared)) => prepared,
@@ -217,7 +218,7 @@ impl<'a> Item<'a> {
             self.record(automation, &prepared, &digest, state.as_deref(), now, seed, &inputs, &outcome);
         }
         match outcome {
-            Ok(outcome) => self.answered(automation, &prepared, state.as_deref(), now, &outcome).await,
+            Ok(outcome) => self.answered(automation, last, &prepared, state.as_deref(), now, &outcome).await,
             Err(failure) => Some(self.failed(automation, &failure).await),
         }
     }
@@ -256,6 +257,7 @@ impl<'a> Item<'a> {
     async fn answered(
         &mut self,
         automation: &Arc<Automation>,
+        last: bool,
         prepared: &Prepared,
         state: Option<&str>,
         now: Timestamp,
@@ -266,8 +268,7 @@ impl<'a> Item<'a> {
             self.passed = Some(automation.order());
             return None;
         }
-        // An observer is alone in its lane.
-        let done = claims || self.key.lane != ANSWERING;
+        let done = claims || last;
         let step = if done { WorkStep::Done } else { WorkStep::After(automation.order()) };
         let mut mark_read = false;
         let stored = {
@@ -375,7 +376,7 @@ impl<'a> Item<'a> {
     async fn not_called(&mut self, automation: &Automation, why: &str) -> Ending {
         let context = self.context();
         Metrics::add(&context.metrics.automation_waits, 1);
-        if self.note.waits == 0 {
+        if context.automations.preparations.is_news(automation.index) {
             tracing::warn!(automation = %automation.id, why, "an automation cannot be called now; its events wait");
         }
         let seed = Draw::new(self.event.id.as_u64_pair().1 ^ u64::from(self.note.waits)).seed();

@@ -5,13 +5,9 @@
 use std::collections::BTreeMap;
 
 use pombo_domain::model::event::{EventBody, NewEvent};
-use pombo_domain::model::message::{Act, MAX_TEXT_BYTES};
 use pombo_domain::model::*;
-use pombo_domain::ports::{
-    Action, AppendEvent, AutomationChange, Change, Insert, KvWrite, Outcome, SendAction, SendContent, StoreResult,
-};
+use pombo_domain::ports::{Action, AppendEvent, AutomationChange, Change, KvWrite, Outcome, StoreResult};
 use pombo_domain::{AutomationIndex, Timestamp};
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::lane::contact_kind;
@@ -38,10 +34,6 @@ pub const MAX_TIMER_MS: u64 = 400 * DAY_MS;
 pub const MAX_SEND_MS: u64 = 366 * DAY_MS;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-const MAX_URL_BYTES: usize = 2_048;
-const MAX_EMOJI_BYTES: usize = 64;
-/// Among the connector's other messages: the middle.
-const PRIORITY: u8 = 5;
 
 /// Why an answer cannot be carried out.
 pub type Unfit = String;
@@ -114,7 +106,7 @@ pub fn plan(scene: &Scene<'_>, outcome: &Outcome) -> StoreResult<Result<Plan, Un
     Ok(Ok(making.plan))
 }
 
-enum Stop {
+pub(super) enum Stop {
     Unfit(Unfit),
     Store(pombo_domain::ports::StoreError),
 }
@@ -125,20 +117,20 @@ impl From<pombo_domain::ports::StoreError> for Stop {
     }
 }
 
-type Step = Result<(), Stop>;
+pub(super) type Step = Result<(), Stop>;
 
-fn unfit<T>(why: impl Into<String>) -> Result<T, Stop> {
+pub(super) fn unfit<T>(why: impl Into<String>) -> Result<T, Stop> {
     Err(Stop::Unfit(why.into()))
 }
 
-fn bounded(what: &str, text: &str, bytes: usize) -> Step {
+pub(super) fn bounded(what: &str, text: &str, bytes: usize) -> Step {
     if text.len() > bytes {
         return unfit(format!("{what} may have at most {bytes} bytes, this one has {}", text.len()));
     }
     Ok(())
 }
 
-fn named(what: &str, text: &str, bytes: usize) -> Step {
+pub(super) fn named(what: &str, text: &str, bytes: usize) -> Step {
     if text.trim().is_empty() {
         return unfit(format!("{what} must not be empty"));
     }
@@ -148,9 +140,9 @@ fn named(what: &str, text: &str, bytes: usize) -> Step {
     bounded(what, text, bytes)
 }
 
-struct Making<'a> {
-    scene: &'a Scene<'a>,
-    plan: Plan,
+pub(super) struct Making<'a> {
+    pub(super) scene: &'a Scene<'a>,
+    pub(super) plan: Plan,
     steps: Vec<ConversationStep>,
     writes: Vec<KvWrite>,
     /// The contact as this answer leaves it.
@@ -174,11 +166,11 @@ impl Making<'_> {
         self.finish()
     }
 
-    fn conversation(&self) -> Uuid {
+    pub(super) fn conversation(&self) -> Uuid {
         self.scene.conversation.id
     }
 
-    fn index(&self) -> AutomationIndex {
+    pub(super) fn index(&self) -> AutomationIndex {
         self.scene.automation.index
     }
 
@@ -186,7 +178,7 @@ impl Making<'_> {
         format!("automation:{}", self.scene.automation.id)
     }
 
-    fn change(&mut self, change: AutomationChange) {
+    pub(super) fn change(&mut self, change: AutomationChange) {
         self.plan.changes.push(Change::Automation(Box::new(change)));
     }
 
@@ -279,141 +271,6 @@ impl Making<'_> {
             }
         }
     }
-
-    // ---- messages ----
-
-    fn send(&mut self, send: &SendAction) -> Step {
-        if let Some(label) = &send.label {
-            bounded("a label", label, MAX_NAME_BYTES)?;
-        }
-        if send.delay_ms > MAX_SEND_MS {
-            return unfit("a message may be delayed by at most 366 days");
-        }
-        let delay = i64::try_from(send.delay_ms).unwrap_or(i64::MAX);
-        let scene = self.scene;
-        let mut message = NewMessage {
-            connector: scene.connector.index,
-            to: scene.conversation.chat.clone(),
-            text: String::new(),
-            subject: None,
-            contact_name: scene.conversation.contact_name.clone(),
-            message_type: MessageType::General,
-            priority: PRIORITY,
-            scheduled_at: (delay > 0).then(|| scene.now.plus_ms(delay)),
-            requires_approval: false,
-            force_direct: false,
-            notes: None,
-            webhook_url: None,
-            external_id: None,
-            attachments: Vec::new(),
-            attachment_url: None,
-            variables: None,
-            options: MessageOptions::default(),
-        };
-        if let Some(answered) = &send.reply_to {
-            message.options.reply_to = self.answered(answered)?;
-        }
-        self.content(&send.content, &mut message)?;
-        self.plan.changes.push(Change::Insert(Insert {
-            tenant: scene.automation.tenant,
-            messages: vec![message],
-            idempotency: None,
-        }));
-        // Nobody else asks where a message came from.
-        if scene.automation.events.has(EventKind::StatusChanged) {
-            let (conversation, automation) = (self.conversation(), self.index());
-            self.change(AutomationChange::Origin(Origin { conversation, automation, label: send.label.clone() }));
-        }
-        Ok(())
-    }
-
-    fn content(&self, content: &SendContent, message: &mut NewMessage) -> Step {
-        let literal = |what: &str, text: &str| {
-            bounded(what, text, MAX_TEXT_BYTES)?;
-            if text.contains('\0') {
-                return unfit(format!("{what} must not contain the NUL character"));
-            }
-            Ok(escaped(text))
-        };
-        // Sent as an ordinary file where the channel has no voice notes.
-        let voice = |wanted: bool| wanted && self.scene.reads.offers("voice-notes");
-        match content {
-            SendContent::Text(text) => {
-                if text.trim().is_empty() {
-                    return unfit("a text must not be empty");
-                }
-                message.text = literal("a text", text)?;
-            }
-            SendContent::Template(template, variables) => {
-                bounded("a template", template, MAX_TEXT_BYTES)?;
-                if template.trim().is_empty() || template.contains('\0') {
-                    return unfit("a template must not be empty, nor contain the NUL character");
-                }
-                bounded("a template's variables", variables, MAX_PAYLOAD_BYTES)?;
-                if let Err(error) = serde_json::from_str::<Map<String, Value>>(variables) {
-                    return unfit(format!("a template's variables must be a JSON object: {error}"));
-                }
-                message.text.clone_from(template);
-                message.variables = Some(variables.clone());
-            }
-            SendContent::FileUrl { url, caption, voice_note } => {
-                named("a file's URL", url, MAX_URL_BYTES)?;
-                message.attachment_url = Some(url.clone());
-                message.text = literal("a caption", caption.as_deref().unwrap_or_default())?;
-                message.options.voice_note = voice(*voice_note);
-            }
-            SendContent::File { file, caption, voice_note } => {
-                named("a file's name", &file.file_name, MAX_NAME_BYTES)?;
-                bounded("a file's content type", &file.content_type, MAX_NAME_BYTES)?;
-                message.attachments.push(file.clone());
-                message.text = literal("a caption", caption.as_deref().unwrap_or_default())?;
-                message.options.voice_note = voice(*voice_note);
-            }
-            SendContent::Reaction { message: to, sender, emoji } => {
-                if !self.scene.reads.offers("reactions") {
-                    return unfit("the connector's channel has no reactions");
-                }
-                named("a message's id", to, MAX_NAME_BYTES)?;
-                bounded("an emoji", emoji, MAX_EMOJI_BYTES)?;
-                let target = message::Target { provider_id: to.clone(), sender: sender.clone(), text: None };
-                message.options = MessageOptions { act: Act::React(target), ..MessageOptions::default() };
-                message.text.clone_from(emoji);
-            }
-        }
-        Ok(())
-    }
-
-    /// The message that is answered; `None` where the channel has no answers: it is sent without.
-    fn answered(&self, id: &str) -> Result<Option<message::Target>, Stop> {
-        named("the id of an answered message", id, MAX_NAME_BYTES)?;
-        if !self.scene.reads.offers("reply") {
-            return Ok(None);
-        }
-        let own = match self.scene.body {
-            WorkBody::Message(inbound) if inbound.provider_id == id => Some(inbound),
-            _ => None,
-        };
-        let target = |sender: &str, text| message::Target {
-            provider_id: id.to_owned(),
-            sender: Some(sender.to_owned()),
-            text,
-        };
-        match own {
-            Some(inbound) => Ok(Some(target(
-                &inbound.sender,
-                match &inbound.content {
-                    inbound::InboundContent::Text(text) => Some(text.clone()),
-                    _ => None,
-                },
-            ))),
-            None if self.scene.conversation.is_group => {
-                unfit("in a group only the message of the event can be answered: others do not say who wrote them")
-            }
-            None => Ok(Some(target(&self.scene.conversation.chat, None))),
-        }
-    }
-
-    // ---- the rest ----
 
     fn write(&mut self, key: &str, value: Option<&str>) -> Step {
         if key.is_empty() {

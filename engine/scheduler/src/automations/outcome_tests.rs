@@ -209,7 +209,8 @@ fn messages_go_into_the_conversation_as_they_are() {
     };
     let voice = case.message(SendContent::File { file: file.clone(), caption: None, voice_note: true });
     assert_eq!((voice.attachments, voice.options.voice_note, voice.text.as_str()), (vec![file], true, ""));
-    let url = SendContent::FileUrl { url: "https://x.test/a".to_owned(), caption: Some("a|b".to_owned()), voice_note: false };
+    let url =
+        SendContent::FileUrl { url: "https://x.test/a".to_owned(), caption: Some("a|b".to_owned()), voice_note: false };
     let url = case.message(url);
     assert_eq!((url.attachment_url.as_deref(), url.text.as_str()), (Some("https://x.test/a"), r"a\|b"));
     let react = SendContent::Reaction { message: "m0".to_owned(), sender: None, emoji: "{".to_owned() };
@@ -283,8 +284,7 @@ fn steps_of_the_conversation_are_one_change_and_told_where_somebody_must_know() 
     let Some(AutomationChange::Conversation(_, _, steps)) = changes.last().and_then(automation_change) else {
         panic!("the steps")
     };
-    let handover =
-        Handover { by: format!("automation:{}", Uuid::from_u128(3)), at: NOW, reason: "why".to_owned() };
+    let handover = Handover { by: format!("automation:{}", Uuid::from_u128(3)), at: NOW, reason: "why".to_owned() };
     let expected = [
         ConversationStep::Tag("a".to_owned()),
         ConversationStep::Untag("b".to_owned()),
@@ -301,16 +301,16 @@ fn a_contact_is_made_or_changed_once() {
         contact.clone()
     };
     let fresh = case(|_| ());
-    let both = vec![
-        Action::UpdateContact(Some(" Ana ".to_owned()), None),
-        Action::UpdateContact(None, Some(false)),
-    ];
+    let both = vec![Action::UpdateContact(Some(" Ana ".to_owned()), None), Action::UpdateContact(None, Some(false))];
     let made = contact(fresh.plan(fresh.state, both).expect("fit").changes);
     assert_eq!((made.identifier.as_str(), made.name.as_deref(), made.active), ("5511", Some("Ana"), false));
     let known = Contact { id: Uuid::from_u128(5), identifier: "other".to_owned(), ..made.clone() };
     let known = case(|c| c.stored.contact = Some(known));
     let again = contact(known.changes(Action::UpdateContact(None, Some(true))));
-    assert_eq!((again.id, again.identifier.as_str(), again.active, again.reason), (Uuid::from_u128(5), "other", true, None));
+    assert_eq!(
+        (again.id, again.identifier.as_str(), again.active, again.reason),
+        (Uuid::from_u128(5), "other", true, None)
+    );
 }
 
 #[test]

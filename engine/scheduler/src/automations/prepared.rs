@@ -1,7 +1,7 @@
 //! What is kept in memory of each automation between its calls: its opened secrets, its versions and its allowance. Checked against
 //! the store's own copies at each use, so that it is never out of date.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
@@ -65,6 +65,8 @@ impl Prepared {
 #[derive(Default)]
 pub(crate) struct Preparations {
     known: RwLock<HashMap<AutomationIndex, Arc<Prepared>>>,
+    /// Those of which it was said that they cannot be called, since something changed last.
+    told: Mutex<HashSet<AutomationIndex>>,
 }
 
 impl Preparations {
@@ -118,8 +120,14 @@ impl Preparations {
         Ok(Ok(prepared))
     }
 
-    /// Forgets those that are gone.
-    pub(super) fn forget_deleted(&self, context: &Context) {
+    /// Whether it is worth saying that this one cannot be called: once for all its events.
+    pub(super) fn is_news(&self, automation: AutomationIndex) -> bool {
+        self.told.lock().insert(automation)
+    }
+
+    /// Something changed: forgets those that are gone.
+    pub(super) fn changed(&self, context: &Context) {
+        self.told.lock().clear();
         self.known.write().retain(|index, _| {
             let found = context.ports.store.automation(*index);
             !found.is_ok_and(|found| found.is_none_or(|found| found.status == AutomationStatus::Deleted))

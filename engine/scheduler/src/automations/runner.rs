@@ -196,7 +196,7 @@ impl Look {
         let rung = context.notes.bell.heard();
         if rung.changed {
             context.automations.turns.lock().reconsider();
-            context.automations.preparations.forget_deleted(context);
+            context.automations.preparations.changed(context);
         }
         if rung.lost {
             self.from = Some(None);

@@ -14,9 +14,7 @@ use pombo_domain::model::inbound::{Inbound, InboundContent};
 use pombo_domain::model::message::{Act, MessageState, Status, StoredMessage};
 use pombo_domain::model::receipt::{ReceiptKind, Receipts};
 use pombo_domain::model::{WorkBody, work::WorkStatus};
-use pombo_domain::ports::{
-    AutomationChange, Change, ChannelEvent, KvWrite, NewWork, StoreError, StoreResult, Update,
-};
+use pombo_domain::ports::{AutomationChange, Change, ChannelEvent, KvWrite, NewWork, StoreError, StoreResult, Update};
 use pombo_domain::{MessageKey, TenantIndex, Timestamp};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -235,8 +233,7 @@ impl<'a> Gather<'a> {
         self.changes.push(event);
         // Right behind its event: left out together with it.
         let (tenant, connector, at) = (self.tenant, self.connector.index, self.now);
-        let work =
-            NewWork { tenant, connector, chat, is_group, contact_name, id, at, body, with_event: true };
+        let work = NewWork { tenant, connector, chat, is_group, contact_name, id, at, body, with_event: true };
         self.changes.push(Change::Automation(Box::new(AutomationChange::Event(work))));
         Ok(())
     }

@@ -13,9 +13,9 @@ pub mod steps;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use futures::FutureExt;
 use futures::future::{self, BoxFuture};
 use futures::stream::{FuturesUnordered, StreamExt};
-use futures::FutureExt;
 use pombo_domain::commands::packages::following;
 use pombo_domain::model::event::{EventBody, NewEvent};
 use pombo_domain::model::rollout::{Verdict, judge};

@@ -100,7 +100,8 @@ pub fn moves(before: Option<&Standing>, wanted: &Standing, running: Option<&str>
     // Another version is in the way: it is taken back, or, where one more is to follow it, it stays for good.
     let other_is_staged = staged.is_some_and(|staged| staged != digest);
     if other_is_staged {
-        let follows = matches!((before, wanted), (Some(Standing::Watched(_)), Standing::Shared(..) | Standing::Watched(_)));
+        let follows =
+            matches!((before, wanted), (Some(Standing::Watched(_)), Standing::Shared(..) | Standing::Watched(_)));
         moves.push(if follows { Move::Settle } else { Move::Unstage });
     }
     match wanted {

@@ -1,10 +1,10 @@
 //! What becomes of an answer: messages, timers, tags, contacts, hand-over, recordings.
 
+use pombo_domain::AutomationIndex;
 use pombo_domain::model::message::{Act, Target};
 use pombo_domain::model::recording::Recording;
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
-use pombo_domain::AutomationIndex;
 
 use super::office::*;
 use crate::support::*;
@@ -69,7 +69,10 @@ async fn everything_that_an_answer_can_hold_is_done_together() {
     assert_eq!(of("👍").act, Act::React(target.clone()));
     assert_eq!(of("Olá, {{ n }}").reply_to, Some(Target { text: Some("oi".to_owned()), ..target.clone() }));
     let conversation = office.conversation("5511");
-    assert_eq!((conversation.tags.as_slice(), conversation.assignee.as_deref()), (&["vip".to_owned()][..], Some("maria")));
+    assert_eq!(
+        (conversation.tags.as_slice(), conversation.assignee.as_deref()),
+        (&["vip".to_owned()][..], Some("maria"))
+    );
     let store = office.store();
     let contact = store.contact(TENANT, ContactType::WhatsApp, "5511").expect("readable").expect("there");
     assert_eq!(contact.name.as_deref(), Some("Ana"));
@@ -176,7 +179,8 @@ async fn who_opts_out_gets_nothing_more() {
     office.hears("5511", "start").await;
     office.advance(1_000).await;
     assert_eq!(office.connectors.texts(), ["welcome"]);
-    let steps: Vec<String> = office.calls().into_iter().filter(|c| c.contains("Sent") || c.contains("Failed")).collect();
+    let steps: Vec<String> =
+        office.calls().into_iter().filter(|c| c.contains("Sent") || c.contains("Failed")).collect();
     assert_eq!(steps, ["10: Failed bye", "10: Sent hi"], "it is told what became of its messages");
     office.assert_done();
 }
@@ -296,12 +300,16 @@ async fn calls_are_recorded_sealed_and_bounded() {
     let read = |office: &Office| {
         let kept = office.store().recordings(AutomationIndex(10), 100).expect("readable");
         let context = recording::context(uuid::Uuid::from_u128(10));
-        let open = |sealed: &Vec<u8>| Recording::decode(&FakeSeals.open(&context, sealed).expect("sealed")).expect("whole");
+        let open =
+            |sealed: &Vec<u8>| Recording::decode(&FakeSeals.open(&context, sealed).expect("sealed")).expect("whole");
         kept.iter().map(open).collect::<Vec<Recording>>()
     };
     let kept = read(&office);
     assert_eq!(kept.iter().map(|r| text_of(&r.event)).collect::<Vec<_>>(), ["5", "4", "3"]);
-    assert_eq!((kept[1].config.as_str(), kept[1].state.as_deref(), kept[1].digest.as_str()), (r#"{"n":10}"#, Some("s"), "v1"));
+    assert_eq!(
+        (kept[1].config.as_str(), kept[1].state.as_deref(), kept[1].digest.as_str()),
+        (r#"{"n":10}"#, Some("s"), "v1")
+    );
     let call = office.plugins.calls.lock().iter().find(|call| text_of(&call.event) == "4").cloned().expect("called");
     assert_eq!((kept[1].seed, kept[1].now, &kept[1].event), (call.seed, call.now, &*call.event));
     office.hears("5511", "6").await;
@@ -315,7 +323,8 @@ async fn calls_are_recorded_sealed_and_bounded() {
 #[tokio::test]
 async fn secrets_are_opened_for_the_host_and_a_new_configuration_counts_at_once() {
     let mut office = Office::new().await;
-    let sealed = |value: &str| FakeSeals.seal(&format!("automation:{}:key", uuid::Uuid::from_u128(10)), value.as_bytes());
+    let sealed =
+        |value: &str| FakeSeals.seal(&format!("automation:{}:key", uuid::Uuid::from_u128(10)), value.as_bytes());
     office.automation(10, |a| drop(a.secrets.insert("key".to_owned(), sealed("one")))).await;
     office.plugins.act(|_| says(None, true, Vec::new()));
     office.start().await;

@@ -53,7 +53,11 @@ async fn an_answer_that_is_not_stored_at_a_crash_is_given_again() {
     office.store().plan(move |batch| if answers(batch) { Fate::Refused } else { Fate::Passes });
     office.hears("5511", "hello").await;
     office.advance(120_000).await;
-    assert_eq!((office.calls().len(), office.messages().await.len()), (1, 0), "the answer is kept, not asked for again");
+    assert_eq!(
+        (office.calls().len(), office.messages().await.len()),
+        (1, 0),
+        "the answer is kept, not asked for again"
+    );
     office.restart().await;
     office.advance(1_000).await;
     assert_eq!((office.calls().len(), office.messages().await), (2, vec!["hello".to_owned()]));
@@ -98,7 +102,8 @@ async fn a_contact_that_somebody_makes_meanwhile_is_changed_not_doubled() {
             && !std::mem::replace(&mut *by_other.lock(), true)
         {
             let other = Contact { id: uuid::Uuid::from_u128(99), name: None, active: true, reason: None, ..ours };
-            let commit = store.commit(Batch::of(vec![Change::DeleteContact(TENANT, ours_id(batch)), Change::Contact(other)]));
+            let commit =
+                store.commit(Batch::of(vec![Change::DeleteContact(TENANT, ours_id(batch)), Change::Contact(other)]));
             let done = || {
                 let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
                 runtime.block_on(commit)

@@ -5,6 +5,7 @@ use pombo_domain::ports::*;
 use pombo_domain::{AutomationIndex, ConnectorIndex, TenantIndex};
 
 use super::office::*;
+use super::store::Fate;
 use crate::support::*;
 
 #[tokio::test]
@@ -94,6 +95,38 @@ async fn the_first_that_claims_answers_and_observers_see_everything() {
     assert_eq!(office.messages().await, ["eleven", "twelve"]);
     assert_eq!(office.conversation("5511").tags, ["watched"]);
     office.assert_done();
+}
+
+#[tokio::test]
+async fn an_event_is_one_commit_whether_it_is_claimed_or_not() {
+    for claim in [true, false] {
+        let mut office = Office::new().await;
+        office.automation(10, |_| ()).await;
+        office.automation(11, |_| ()).await;
+        office.plugins.act(move |call| match call.automation.0 {
+            10 => nothing(call),
+            _ => says(Some("kept"), claim, vec![Action::AddTag("t".to_owned())]),
+        });
+        office.start().await;
+        let steps = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counted = steps.clone();
+        office.store().plan(move |batch| {
+            let step = |change: &Change| matches!(change, Change::Automation(c) if matches!(**c, AutomationChange::Step { .. }));
+            if batch.changes.iter().any(step) {
+                counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+            Fate::Passes
+        });
+        for n in 0..5 {
+            office.hears("5511", &n.to_string()).await;
+        }
+        assert_eq!(
+            (office.calls().len(), steps.load(std::sync::atomic::Ordering::Relaxed)),
+            (10, 5),
+            "claimed {claim}"
+        );
+        office.assert_done();
+    }
 }
 
 #[tokio::test]

@@ -224,7 +224,8 @@ impl Office {
         self.store().inner.close().expect("it closes");
         let store = self.store.take().expect("it is open");
         // Nobody else has it any more: its tasks are gone.
-        let store = Arc::try_unwrap(store).unwrap_or_else(|store| panic!("{} still have it", Arc::strong_count(&store)));
+        let store =
+            Arc::try_unwrap(store).unwrap_or_else(|store| panic!("{} still have it", Arc::strong_count(&store)));
         drop(store);
         self.store = Some(TestStore::open(self.folder.path(), &self.clock));
     }

@@ -1,9 +1,9 @@
 //! Changes of versions: good ones are taken on, bad ones taken back, by themselves and by hand, whatever is restarted.
 
+use pombo_domain::AutomationIndex;
 use pombo_domain::model::rollout::RolloutRules;
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
-use pombo_domain::AutomationIndex;
 
 use super::office::*;
 use crate::support::*;
@@ -98,7 +98,10 @@ async fn one_that_traps_or_is_slow_is_taken_back_from_either_step() {
         assert_eq!(stands(&office), (v("v1"), None), "{share} {traps} {p50}");
         let status = stored(&office).version("v2").expect("kept").status.clone();
         assert!(matches!(status, VersionStatus::RolledBack(_)), "{status:?}");
-        assert_eq!((audit(&office), office.log()), (vec!["engine rolled-back".to_owned()], vec!["plugin rolled-back v2".to_owned()]));
+        assert_eq!(
+            (audit(&office), office.log()),
+            (vec!["engine rolled-back".to_owned()], vec!["plugin rolled-back v2".to_owned()])
+        );
         assert_eq!(office.handle().metrics().rollbacks, 1);
     }
 }
@@ -206,7 +209,10 @@ async fn connectors_are_moved_as_the_package_says() {
     office.telemetry.set("v2", 60, 1, 400);
     office.advance(500).await;
     assert_eq!(office.connectors.versions.lock().asked.drain(..).collect::<Vec<_>>(), ["unstage"]);
-    assert_eq!((stands(&office), office.connectors.versions.lock().running.clone()), ((v("v1"), None), "v1".to_owned()));
+    assert_eq!(
+        (stands(&office), office.connectors.versions.lock().running.clone()),
+        ((v("v1"), None), "v1".to_owned())
+    );
     // Once more, with a restart in the middle.
     roll_out(&office, PluginKind::Connector, 10, true).await;
     office.connectors.versions.lock().asked.clear();
@@ -215,7 +221,10 @@ async fn connectors_are_moved_as_the_package_says() {
     office.advance(31_000).await;
     office.advance(61_000).await;
     assert_eq!(office.connectors.versions.lock().asked.drain(..).collect::<Vec<_>>(), ["stage v2 100", "settle"]);
-    assert_eq!((stands(&office), office.connectors.versions.lock().running.clone()), ((v("v2"), None), "v2".to_owned()));
+    assert_eq!(
+        (stands(&office), office.connectors.versions.lock().running.clone()),
+        ((v("v2"), None), "v2".to_owned())
+    );
 }
 
 #[tokio::test]
@@ -231,7 +240,12 @@ async fn a_connector_version_that_does_not_start_is_taken_back() {
     office.advance(100).await;
     assert_eq!(stands(&office), (v("v1"), None));
     let status = stored(&office).version("v2").expect("kept").status.clone();
-    assert_eq!(status, VersionStatus::RolledBack("it could not be started: the connector's plugin failed: it traps at its start".to_owned()));
+    assert_eq!(
+        status,
+        VersionStatus::RolledBack(
+            "it could not be started: the connector's plugin failed: it traps at its start".to_owned()
+        )
+    );
     let running = office.connectors.versions.lock().running.clone();
     assert_eq!(running, "v1");
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
+use pombo_domain::TenantIndex;
 use pombo_domain::error::FieldProblem;
 use pombo_domain::model::rollout::VersionStats;
 use pombo_domain::ports::*;
-use pombo_domain::TenantIndex;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -181,4 +181,3 @@ impl SecretBox for FakeSeals {
         sealed.strip_prefix(prefix.as_slice()).map(<[u8]>::to_vec).ok_or(SecretError)
     }
 }
-

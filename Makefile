@@ -45,6 +45,10 @@ bench: ## measure beside the service Pombo replaces, on this machine: prints a t
 	cargo build --release --locked --workspace --example render
 	cargo run --release --locked --bin bench
 	cargo run --release --locked --bin sessions -- fleet
+	tests/guests/build.sh
+	cargo run --release --locked --bin automations -- rate
+	cargo run --release --locked --bin automations -- swaps
+	cargo run --release --locked --bin automations -- fairness
 
 soak: ## twenty minutes of WhatsApp sessions whose sockets break all the time; every message accounted for
 	tests/setup.sh build

@@ -210,7 +210,7 @@ impl Pipe {
             .wait_timeout_while(state, WAIT, |state| state.written.len() <= after)
             .unwrap_or_else(PoisonError::into_inner);
         let batch: Vec<&Value> = state.written.iter().skip(after).take(BATCH).collect();
-        json!(batch).to_string()
+        serde_json::to_string(&batch).expect("JSON can be written")
     }
 
     fn take(&self, body: &[u8]) -> u16 {

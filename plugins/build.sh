@@ -89,7 +89,7 @@ wasm_cargo() {
             PATH="/usr/bin:$PATH" RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
             RUSTC_WRAPPER="$root/plugins/rustc-for-guests.sh" \
             CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-ld-19 \
-            /usr/bin/cargo "$@" -Zbuild-std=std,panic_abort
+            /usr/bin/cargo -Zbuild-std=std,panic_abort "$@"
     fi
 }
 build() {
@@ -101,6 +101,11 @@ build() {
 of_world() {
     [ $# -eq 0 ] || build $(printf -- '-p %s ' "$@")
 }
+# automation NAME: a call has a fresh instance, and what it wrote to is cleared after it. A stack of 256 KiB instead of 1 MiB brings
+# stack, data and heap together in what is cleared fast: that halves the time of a call. The deepest JSON takes less than a quarter of it.
+automation() {
+    wasm_cargo rustc --quiet --locked --release --lib --target "$target" -p "$1" -- -C link-arg=-zstack-size=262144
+}
 componentize() {
     "$out/release/pombo-componentize" "$built/$target/release/$(echo "$1" | tr - _).wasm" "$2"
 }
@@ -108,7 +113,10 @@ componentize() {
 say "compiling with the $compiler compiler"
 of_world $connectors $hostile
 of_world $renderers
-of_world $automations $hostile_automations
+of_world $hostile_automations
+for plugin in $automations; do
+    automation "$plugin"
+done
 (cd "$root" && cargo build --quiet --locked --release --workspace --bin pombo-componentize)
 
 for plugin in $connectors $renderers $automations; do

@@ -24,8 +24,8 @@ fn a_person_takes_over_and_gives_back() -> Result<()> {
     let path = format!("/v1/conversations/{id}/messages");
     let refused = chat.tenant.client.post(&path, &json!({"text": "sou eu"}))?.expect_json(409)?;
     ensure!(refused.to_string().contains("AUTOMATION_ACTIVE") && refused.to_string().contains(&id), "{refused}");
-    let direct = json!({"connectorId": chat.connector, "to": "ana", "text": "sou eu"});
-    let refused = chat.tenant.client.post("/v1/messages", &direct)?.expect_json(409)?;
+    let direct = format!("/v1/connectors/{}/messages", chat.connector);
+    let refused = chat.tenant.client.post(&direct, &json!({"to": "ana", "text": "sou eu"}))?.expect_json(409)?;
     ensure!(refused.to_string().contains("AUTOMATION_ACTIVE"), "{refused}");
 
     let pause = format!("/v1/conversations/{id}/pause");

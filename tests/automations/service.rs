@@ -1,16 +1,15 @@
 //! A server that answers by a function and keeps what it was asked.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::Value;
 
 /// A request that came in.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
-    pub(crate) path: String,
     /// Names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
@@ -74,7 +73,7 @@ fn read(reader: &mut impl BufRead) -> Result<Asked> {
         anyhow::ensure!(reader.read_line(&mut text)? > 0, "closed");
         Ok(text.trim_end().to_owned())
     };
-    let path = line()?.split(' ').nth(1).context("no path")?.to_owned();
+    line()?;
     let mut headers = Vec::new();
     loop {
         let text = line()?;
@@ -84,5 +83,5 @@ fn read(reader: &mut impl BufRead) -> Result<Asked> {
     let length = headers.iter().find(|(name, _)| name == "content-length").map_or(Ok(0), |(_, value)| value.parse())?;
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    Ok(Asked { path, headers, body })
+    Ok(Asked { headers, body })
 }

@@ -91,7 +91,7 @@ fn a_webhook_decides_the_answer_over_whatsapp() -> Result<()> {
         let text = asked.pointer("/message/text").and_then(Value::as_str).unwrap_or_default();
         match text {
             "nada" => (204, String::new()),
-            text => (200, json!({"messages": [{"text": format!("você disse: {text}")}, {"text": "mais algo?"}], "tags": {"add": ["bot"]}}).to_string()),
+            text => (200, json!({"messages": [{"text": format!("você disse: {text}")}, {"text": "mais algo?"}], "actions": [{"type": "tag", "tag": "bot"}]}).to_string()),
         }
     })?;
     let config = json!({"url": service.url("/bot"), "secret": "um segredo bem comprido"});
@@ -120,7 +120,7 @@ fn a_model_answers_over_whatsapp_within_its_budget_and_hands_over() -> Result<()
             "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}});
         (200, answer.to_string())
     })?;
-    let config = json!({"baseUrl": service.url("/v1"), "model": "um-modelo", "systemPrompt": "Você é breve."});
+    let config = json!({"baseUrl": service.url("/v1"), "model": "um-modelo", "auth": "none", "systemPrompt": "Você é breve."});
     pair.automate("integration-llm", &config)?;
     pair.says("bom dia")?;
     let first = pair.reads(1)?;

@@ -80,7 +80,7 @@ fn thirty_swaps_of_a_connector_lose_and_double_nothing() -> Result<()> {
     let sending = stream(&tenant, &connector, &stop);
     for swap in 0..SWAPS {
         let (behaviour, good) = plan(swap);
-        let uploaded = upload(&operator, &variant("pipe", &format!("{behaviour} {swap}"))?)?;
+        let uploaded = upload(&operator, &variant("pipe", &format!("{behaviour} v{swap}"))?)?;
         let digest = text_of(&uploaded, "digest")?;
         // Some with a canary, some at once.
         let share = if swap % 3 == 0 { 100 } else { 30 };
@@ -143,7 +143,7 @@ fn thirty_swaps_of_an_automation_answer_everything_once() -> Result<()> {
             4 => ("fail", false),
             _ => ("count", true),
         };
-        let digest = text_of(&upload(client, &variant("echo", &format!("{behaviour} {swap}"))?)?, "digest")?;
+        let digest = text_of(&upload(client, &variant("echo", &format!("{behaviour} v{swap}"))?)?, "digest")?;
         let share = if swap % 3 == 0 { 100 } else { 30 };
         client.post("/v1/plugins/echo/activate", &json!({"digest": digest, "share": share}))?.expect(200)?;
         let (now, package) = settled(client, "echo")?;

@@ -67,7 +67,10 @@ fn tutorial(language: &str) -> Result<()> {
     let script = folder.path().join("tutorial.sh");
     std::fs::write(&script, told(&commands))?;
 
-    let shown = folder.path().join("shown.txt");
+    // Kept, to be read by whoever changes the page.
+    let transcripts = target().join("tutorial");
+    std::fs::create_dir_all(&transcripts)?;
+    let shown = transcripts.join(format!("{language}.txt"));
     let output = File::create(&shown)?;
     let mut command = Command::new("bash");
     command.args(["-euo", "pipefail"]).arg(&script).current_dir(folder.path());

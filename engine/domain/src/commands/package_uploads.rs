@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::actor::Actor;
-use super::packages::{Done, automation_change, new_package, trimmed};
+use super::packages::{Done, automation_change, new_package, own_version, trimmed};
 use super::signatures::signer;
 use super::{Commands, Unsigned, grants};
 use crate::model::plugin::Package;
@@ -130,9 +130,9 @@ impl Commands {
         let _turn = self.package_writes.of(&inspected.name).await;
         for _ in 0..TRIES {
             let stored = self.ports().store.package(&inspected.name)?;
-            if self.is_embedded(&inspected.name)
-                || stored.is_none() && self.ports().connectors.plugin(&inspected.name).is_some()
-            {
+            let running = self.ports().connectors.plugin(&inspected.name).filter(|_| stored.is_none());
+            let another = running.is_some() && inspected.kind != PluginKind::Connector;
+            if self.is_embedded(&inspected.name) || another {
                 return Err(taken(&inspected.name, "a plugin of the engine has it"));
             }
             let mut package = match &stored {
@@ -144,7 +144,14 @@ impl Commands {
                         let message = format!("there are {} plugins already; delete one first", policy.packages);
                         return Err(Error::conflict(message));
                     }
-                    new_package(inspected, actor.tenant, self.ports().clock.now())
+                    let now = self.ports().clock.now();
+                    let mut package = new_package(inspected, actor.tenant, now);
+                    if let Some(running) = running.filter(|running| running.digest != inspected.digest) {
+                        // The engine's own: to go on from, and back to.
+                        package.active = Some(running.digest.clone());
+                        package.versions.push(own_version(&running, now));
+                    }
+                    package
                 }
                 Some(known) if known.owner != actor.tenant => {
                     return Err(taken(&inspected.name, "somebody else's plugin has it"));

@@ -12,7 +12,7 @@ use super::tenants::operator_only;
 use crate::model::plugin::Package;
 use crate::model::{
     AuditEntry, Automation, EventBody, EventKind, EventKinds, Grants, NewEvent, PackageVersion, PluginKind,
-    VersionStatus,
+    VersionStatus, Wants,
 };
 use crate::ports::{
     AppendEvent, AutomationChange, AutomationDescription, Batch, Change, Conflict, Inspected, PluginDescription, Store,
@@ -296,6 +296,29 @@ impl Commands {
         for carried in self.ports().plugins.embedded() {
             self.install(carried).await?;
         }
+        for package in self.ports().store.packages()? {
+            self.renew_own_version(&package).await?;
+        }
+        Ok(())
+    }
+
+    /// Where a package runs the version of a connector that came with the engine, and another one came with it this time: that one.
+    async fn renew_own_version(&self, package: &Package) -> Result<()> {
+        let own = package.active_version().filter(|version| version.uploaded_by == Actor::engine().by);
+        let running = self.ports().connectors.plugin(&package.name);
+        let (PluginKind::Connector, Some(own), Some(running)) = (package.kind, own, running) else { return Ok(()) };
+        if own.digest == running.digest {
+            return Ok(());
+        }
+        let mut renewed = package.clone();
+        let version = own_version(&running, self.ports().clock.now());
+        let places = renewed.versions.iter_mut().filter(|known| known.digest == own.digest);
+        places.for_each(|known| *known = version.clone());
+        renewed.active = Some(version.digest);
+        (renewed.rollout, renewed.previous) = (None, None);
+        renewed.revision += 1;
+        renewed.updated_at = self.ports().clock.now();
+        self.ports().store.commit(Batch::of(vec![automation_change(AutomationChange::Package(renewed))])).await?;
         Ok(())
     }
 
@@ -330,6 +353,22 @@ impl Commands {
             self.ports().plugins.forget(&digest).await;
         }
         Ok(())
+    }
+}
+
+/// The version of a connector that came with the engine, or from the operator's folder: its component is not among the uploaded ones.
+pub(super) fn own_version(running: &PluginDescription, now: crate::Timestamp) -> PackageVersion {
+    PackageVersion {
+        digest: running.digest.clone(),
+        version: running.version.clone(),
+        display_name: running.display_name.clone(),
+        size: 0,
+        status: VersionStatus::Ready,
+        wants: Wants { capabilities: running.capabilities.clone(), ..Wants::default() },
+        description: "{}".to_owned(),
+        signed_by: None,
+        uploaded_by: Actor::engine().by,
+        uploaded_at: now,
     }
 }
 

@@ -124,12 +124,8 @@ fn prepared(
         Some(body) if body.len() > HTTP_BODY_BYTES => {
             return Err(http::Error::Invalid(format!("the body is longer than {HTTP_BODY_BYTES} bytes")));
         }
-        // Bytes that are no text hold no names.
-        Some(body) => Some(match String::from_utf8(body) {
-            Ok(text) => with_secrets(call, &text, encrypted).map_err(http::Error::Refused)?.into_bytes(),
-            Err(bytes) => bytes.into_bytes(),
-        }),
-        None => None,
+        // Never with secrets: what people write goes into bodies, and could name one.
+        body => body,
     };
     let mut builder = services.http.request(method, url);
     for header in &request.headers {

@@ -101,13 +101,6 @@ impl CallState {
     pub(super) fn now_millis(&self) -> u64 {
         self.now.as_millis() as u64
     }
-    /// The answers that a replay has.
-    pub(super) fn replay(&self) -> Option<&[HostAnswer]> {
-        match &self.caller {
-            Caller::Automation(call, _) => call.replay.as_deref(),
-            Caller::Describing => None,
-        }
-    }
 }
 
 /// The call's clock: it stands still.

@@ -10,7 +10,7 @@ mod hold;
 mod outcome;
 pub(crate) mod purge;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -47,6 +47,8 @@ pub(crate) struct LaneConfig {
     pub(crate) judge: Judge,
     pub(crate) idempotent: bool,
     needs_session: bool,
+    /// Its channel has conversations: what goes to one of them goes one after the other.
+    converses: bool,
     max_in_flight: usize,
     contact_kind: Option<ContactType>,
 }
@@ -61,6 +63,7 @@ impl LaneConfig {
             judge: judge_of(&context.ports, &connector),
             idempotent: plugin.as_ref().is_some_and(|plugin| plugin.idempotent_resend),
             needs_session: plugin.as_ref().is_some_and(|plugin| plugin.needs_session),
+            converses: plugin.as_ref().is_some_and(|plugin| plugin.offers("inbound")),
             max_in_flight: usize::from(connector.pace.max_in_flight.clamp(1, bound)),
             contact_kind: contact_kind(&connector.channel),
             connector,
@@ -103,6 +106,14 @@ impl InFlight {
     }
 }
 
+/// A message that left, and what became of it.
+struct Sent {
+    in_flight: InFlight,
+    /// Who waits for their turn meanwhile, see [`Lane::addressed`].
+    to: Option<String>,
+    outcome: SendOutcome,
+}
+
 /// An attempt and how it ended.
 struct Ended {
     in_flight: InFlight,
@@ -124,7 +135,9 @@ pub(crate) struct Lane {
     claiming: usize,
     /// Claimed, waiting for a free send slot.
     backlog: VecDeque<Claimed>,
-    sends: FuturesUnordered<BoxFuture<'static, (InFlight, SendOutcome)>>,
+    sends: FuturesUnordered<BoxFuture<'static, Sent>>,
+    /// Recipients that a message is on its way to, where that matters.
+    addressed: HashSet<String>,
     outcomes: Vec<Ended>,
     commits: FuturesUnordered<BoxFuture<'static, usize>>,
     committing: usize,
@@ -159,6 +172,7 @@ impl Lane {
             claiming: 0,
             backlog: VecDeque::new(),
             sends: FuturesUnordered::new(),
+            addressed: HashSet::new(),
             outcomes: Vec::new(),
             commits: FuturesUnordered::new(),
             committing: 0,
@@ -292,18 +306,35 @@ impl Lane {
             }));
             return;
         }
+        // Behind a message to the same recipient; in order.
+        let mut behind = VecDeque::new();
         while self.sends.len() < self.config.max_in_flight {
-            let Some(Claimed { in_flight, outgoing }) = self.backlog.pop_front() else { return };
+            let Some(Claimed { in_flight, outgoing }) = self.backlog.pop_front() else { break };
+            if self.config.converses && self.addressed.contains(&outgoing.to) {
+                behind.push_back(Claimed { in_flight, outgoing });
+                continue;
+            }
+            let to = self.config.converses.then(|| outgoing.to.clone());
+            self.addressed.extend(to.clone());
             let (connectors, connector) = (self.context.ports.connectors.clone(), self.shared.connector);
-            self.sends.push(async move { (in_flight, connectors.send(connector, outgoing).await) }.boxed());
+            let send = async move {
+                let outcome = connectors.send(connector, outgoing).await;
+                Sent { in_flight, to, outcome }
+            };
+            self.sends.push(send.boxed());
         }
+        behind.append(&mut self.backlog);
+        self.backlog = behind;
     }
 
     /// Takes this outcome and all others that are there already.
-    fn sent(&mut self, first: (InFlight, SendOutcome)) {
+    fn sent(&mut self, first: Sent) {
         let now = self.context.ports.clock.now();
         let mut next = Some(first);
-        while let Some((in_flight, outcome)) = next {
+        while let Some(Sent { in_flight, to, outcome }) = next {
+            if let Some(to) = to {
+                self.addressed.remove(&to);
+            }
             self.note_outcome(in_flight, outcome, now);
             if self.outcomes.len() >= OUTCOMES_PER_COMMIT {
                 return;

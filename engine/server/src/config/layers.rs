@@ -22,6 +22,9 @@ const ALIASES: [(&str, &str); 2] =
 
 const PREFIX: &str = "POMBO_";
 
+/// Variables of `pombo plugin`, which talks to a server: they may be set where the server is started as well, and mean nothing to it.
+pub(crate) const CLIENT_VARIABLES: [&str; 3] = ["POMBO_URL", "POMBO_API_KEY", "POMBO_TENANT"];
+
 /// What the command line says.
 #[derive(Default, Clone)]
 pub(crate) struct Overrides {
@@ -120,7 +123,7 @@ fn variable_layers(
 ) -> Result<Vec<Layer>, ConfigError> {
     let mut layers = Vec::new();
     for (name, text) in variables {
-        let Some(rest) = name.strip_prefix(PREFIX) else { continue };
+        let Some(rest) = name.strip_prefix(PREFIX).filter(|_| !CLIENT_VARIABLES.contains(&&*name)) else { continue };
         let path = match ALIASES.iter().find(|(alias, _)| *alias == name) {
             Some((_, path)) => (*path).to_owned(),
             None => rest.to_lowercase().replacen("__", ".", 1),

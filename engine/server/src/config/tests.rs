@@ -59,6 +59,8 @@ fn an_unknown_key_is_named_with_its_place_and_the_nearest_key() {
     for bad in ["[htp]\n", "speed = 3\n", "[http.listen]\nx = 1\n"] {
         assert!(with_file(bad, &[], &Overrides::default()).is_err(), "{bad}");
     }
+    let clients = [("POMBO_URL", "http://127.0.0.1:1"), ("POMBO_API_KEY", "sk"), ("POMBO_TENANT", "t")];
+    assert!(load(None, variables(&clients), &Overrides::default()).is_ok(), "they are for `pombo plugin`");
     let text = message(load(None, variables(&[("POMBO_NONSENSE", "1")]), &Overrides::default()));
     assert!(text.contains("POMBO_NONSENSE"), "{text}");
 }

@@ -11,9 +11,12 @@ use anyhow::Context;
 use bytes::Bytes;
 use pombo_domain::ports::{Inspected, Refusal};
 use serde_json::{Map, Value, json};
+use wit_parser::decoding::DecodedWasm;
+use wit_parser::{WorldItem, WorldKey};
 
 use super::args::CheckArgs;
 use super::consent::{self, bytes_text};
+use super::output::{path_text, say};
 use super::publish::component;
 use super::wire::Wants;
 use super::{inspection, random};
@@ -21,6 +24,8 @@ use super::{inspection, random};
 /// Interfaces by package, and what else stands at the component's border.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Border {
+    /// The world's package, with its version.
+    package: String,
     imports: BTreeMap<String, Vec<String>>,
     exports: BTreeMap<String, Vec<String>>,
 }
@@ -35,19 +40,19 @@ pub(super) async fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         Err(error @ (Refusal::Busy | Refusal::Storage(_))) => return Err(error.into()),
         Err(refusal) => {
             if args.json {
-                println!("{}", json!({"file": file, "refused": refusal.to_string()}));
+                say(json!({"file": file, "refused": refusal.to_string()}))?;
             } else {
-                eprintln!("{} would be refused: {refusal}", file.display());
+                eprintln!("{} would be refused: {refusal}", path_text(&file));
             }
             return Ok(ExitCode::FAILURE);
         }
     };
     // The inspection has passed it: it is a component of a known world.
-    let border = border(&bytes).unwrap_or_default();
+    let border = border(&bytes, inspected.kind.as_str()).unwrap_or_default();
     if args.json {
-        println!("{}", json_of(&file, &inspected, &border));
+        say(json_of(&file, &inspected, &border))?;
     } else {
-        print!("{}", report(&file, &inspected, &border));
+        say(report(&file, &inspected, &border).trim_end())?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -70,12 +75,17 @@ impl Drop for Scratch {
     }
 }
 
-/// What it imports and exports.
-fn border(component: &[u8]) -> Option<Border> {
-    let decoded = wit_component::decode(component).ok()?;
-    let wit_component::DecodedWasm::Component(resolve, world) = decoded else { return None };
+/// What a component of this kind imports and exports.
+fn border(component: &[u8], kind: &str) -> Option<Border> {
+    let DecodedWasm::Component(resolve, world) = wit_parser::decoding::decode(component).ok()? else { return None };
     let world = &resolve.worlds[world];
-    let names = |items: Vec<String>| {
+    // What has no function is there for its types alone: the world's own, which every component names.
+    let callable = |item: &WorldItem| match item {
+        WorldItem::Interface { id, .. } => !resolve.interfaces[*id].functions.is_empty(),
+        WorldItem::Function(_) => true,
+        WorldItem::Type { .. } => false,
+    };
+    let by_package = |items: &mut dyn Iterator<Item = String>| {
         let mut by_package: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for name in items {
             let (package, name) = package_of(&name);
@@ -83,9 +93,12 @@ fn border(component: &[u8]) -> Option<Border> {
         }
         by_package
     };
+    let named = |key: &WorldKey| resolve.name_world_key(key);
+    let mut packages = world.imports.iter().chain(&world.exports).map(|(key, _)| package_of(&named(key)).0);
     Some(Border {
-        imports: names(world.imports.keys().map(|key| resolve.name_world_key(key)).collect()),
-        exports: names(world.exports.keys().map(|key| resolve.name_world_key(key)).collect()),
+        package: packages.find(|package| package.starts_with(&format!("pombo:{kind} "))).unwrap_or_default(),
+        imports: by_package(&mut world.imports.iter().filter(|(_, item)| callable(item)).map(|(key, _)| named(key))),
+        exports: by_package(&mut world.exports.iter().filter(|(_, item)| callable(item)).map(|(key, _)| named(key))),
     })
 }
 
@@ -104,6 +117,7 @@ fn json_of(file: &Path, inspected: &Inspected, border: &Border) -> Value {
         "name": inspected.name,
         "version": inspected.version,
         "kind": inspected.kind.as_str(),
+        "world": border.package,
         "digest": inspected.digest,
         "size": inspected.size,
         "imports": border.imports,
@@ -120,9 +134,9 @@ fn report(file: &Path, inspected: &Inspected, border: &Border) -> String {
         // A string takes it.
         let _ = writeln!(text, "  {what:<14} {value}");
     };
-    row("component", &format!("{}, {}", file.display(), bytes_text(inspected.size)));
+    row("component", &format!("{}, {}", path_text(file), bytes_text(inspected.size)));
     row("digest", &inspected.digest);
-    row("world", inspected.kind.as_str());
+    row("world", &format!("{} of {}", inspected.kind.as_str(), border.package));
     for (i, (package, names)) in border.imports.iter().enumerate() {
         let names = names.join(", ");
         row(
@@ -159,17 +173,24 @@ fn fields(schema: &Value, secrets: &[String]) -> Vec<String> {
         .iter()
         .map(|(name, field)| {
             let kind = match &field["type"] {
+                _ if field["enum"].is_array() => choices(&field["enum"]),
                 Value::String(kind) => kind.clone(),
                 Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or "),
                 _ => "value".to_owned(),
             };
             let secret = if secrets.contains(name) { ", secret" } else { "" };
             let needed = if required(name) { ", required" } else { "" };
-            let meaning = field["description"].as_str().or(field["title"].as_str());
+            let meaning = field["title"].as_str().or(field["description"].as_str());
             let meaning = meaning.map(|m| format!(": {m}")).unwrap_or_default();
             format!("{name} ({kind}{secret}{needed}){meaning}")
         })
         .collect()
+}
+
+/// The values that a field may have.
+fn choices(values: &Value) -> String {
+    let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    values.as_array().map(|values| values.iter().map(shown).collect::<Vec<_>>().join(" | ")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -182,7 +203,7 @@ mod tests {
         assert_eq!(package_of("pombo:automation/kv@0.1.0"), ("pombo:automation 0.1.0".into(), "kv".into()));
         assert_eq!(package_of("wasi:cli/environment"), ("wasi:cli".into(), "environment".into()));
         assert_eq!(package_of("describe"), (String::new(), "describe".into()));
-        assert_eq!(border(b"no component"), None);
+        assert_eq!(border(b"no component", "automation"), None);
     }
 
     #[test]
@@ -193,6 +214,7 @@ mod tests {
                 "key": {"type": "string"},
                 "times": {"type": ["integer", "null"]},
                 "any": {},
+                "auth": {"enum": ["bearer", "none"], "title": "How it logs in"},
             },
             "required": ["key"],
         });
@@ -202,6 +224,7 @@ mod tests {
             told,
             [
                 "any (value)",
+                "auth (bearer | none): How it logs in",
                 "greeting (string): Said first",
                 "key (string, secret, required)",
                 "times (integer or null)"
@@ -223,12 +246,13 @@ mod tests {
             automation: None,
             description: Value::Null,
         };
-        let mut border = Border::default();
+        let mut border = Border { package: "pombo:automation 0.1.0".into(), ..Border::default() };
         border.imports.insert("pombo:automation 0.1.0".into(), vec!["kv".into(), "log".into()]);
         let text = report(Path::new("dist/plugin.wasm"), &inspected, &border);
         for part in [
             "greeter 0.1.0: Greeter\n",
             "dist/plugin.wasm, 2 KiB",
+            "automation of pombo:automation 0.1.0\n",
             "pombo:automation 0.1.0: kv, log",
             "key/value store        1 MiB",
         ] {

@@ -32,7 +32,7 @@ pub(super) fn table(wants: &Wants, granted: Option<&Wants>) -> String {
     let before = granted.unwrap_or(&none);
     let mut rows: Vec<(&str, String, Option<String>)> = Vec::new();
     for host in &wants.hosts {
-        rows.push(("HTTP requests to", host_text(host), (!before.hosts.contains(host)).then(|| "new".to_owned())));
+        rows.push(("connections to", host_text(host), (!before.hosts.contains(host)).then(|| "new".to_owned())));
     }
     for capability in &wants.capabilities {
         let mark = (!before.capabilities.contains(capability)).then(|| "new".to_owned());
@@ -124,9 +124,9 @@ mod tests {
     #[test]
     fn a_first_version_shows_everything_without_marks() {
         let shown = table(&wants(), None);
-        let expected = "  HTTP requests to       api.acme.test\n  \
-                          HTTP requests to       any server below cdn.test\n  \
-                          HTTP requests to       the server in the configuration's orders.url\n  \
+        let expected = "  connections to         api.acme.test\n  \
+                          connections to         any server below cdn.test\n  \
+                          connections to         the server in the configuration's orders.url\n  \
                           key/value store        1 MiB\n  \
                           processor time a call  50 ms\n";
         assert_eq!(shown, expected);
@@ -144,7 +144,7 @@ mod tests {
         let marked: Vec<&str> = shown.lines().filter(|line| line.ends_with(')')).map(str::trim).collect();
         assert_eq!(marked.len(), 2, "{shown}");
         assert!(
-            marked[0].starts_with("HTTP requests to")
+            marked[0].starts_with("connections to")
                 && marked[0].ends_with("any server below cdn.test                     (new)"),
             "{shown}"
         );

@@ -2,7 +2,7 @@
 //!
 //! Layout
 //! - [`args`]: what can be said. [`names`], [`lang`], [`project`], [`template`], [`sources`]: a project and its files.
-//! - [`toolchain`]: each language's own tools. [`check`], [`inspection`]: the engine's inspection on this machine.
+//! - [`output`]: where results go. [`toolchain`]: each language's own tools. [`check`], [`inspection`]: the engine's inspection on this machine.
 //! - [`engine`]: a running engine's control API, with [`wire`], [`multipart`] and [`sse`] for its forms.
 //! - [`publish`], [`consent`], [`signature`], [`dev`], [`logs`], [`replay`] with [`diff`], [`packages`]: the commands that talk to it.
 //!
@@ -20,6 +20,7 @@ mod lang;
 mod logs;
 mod multipart;
 mod names;
+mod output;
 mod packages;
 mod project;
 mod publish;
@@ -35,14 +36,22 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use args::{PluginArgs, PluginCommand, ProjectArgs};
+use output::{path_text, say};
 use project::Project;
 use toolchain::ToolError;
 
 /// Runs a command to its end.
 pub(crate) fn run(args: &PluginArgs) -> anyhow::Result<ExitCode> {
-    match &args.command {
-        PluginCommand::New(args) => Ok(template::run(args)?),
-        PluginCommand::Keygen(args) => Ok(signature::keygen(args)?),
+    match command(&args.command) {
+        Err(error) if output::nobody_reads(&error) => Ok(ExitCode::SUCCESS),
+        done => done,
+    }
+}
+
+fn command(command: &PluginCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        PluginCommand::New(args) => told(template::run(args)?),
+        PluginCommand::Keygen(args) => told(signature::keygen(args)?),
         PluginCommand::Build(args) => build(args),
         PluginCommand::Test(args) => {
             let status = toolchain::test(&Project::find(&args.project)?, &args.rest)?;
@@ -59,6 +68,11 @@ pub(crate) fn run(args: &PluginArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
+fn told(text: String) -> anyhow::Result<ExitCode> {
+    say(text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Runs a command that waits for an engine. An answer of no is said, and ends with 1; what could not be asked ends with 2, said by
 /// the caller.
 fn wait_for(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
@@ -72,7 +86,7 @@ fn build(args: &ProjectArgs) -> anyhow::Result<ExitCode> {
         return or_no(Err(error.into()));
     }
     let size = std::fs::metadata(&project.out).map_or(0, |seen| seen.len());
-    println!("{} ({})", project.out.display(), consent::bytes_text(size));
+    say(format_args!("{} ({})", path_text(&project.out), consent::bytes_text(size)))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -8,6 +8,7 @@ use super::args::{ListArgs, NamedArgs};
 use super::consent::bytes_text;
 use super::engine::Engine;
 use super::named;
+use super::output::say;
 use super::publish::short;
 use super::wire::{Page, Plugin, Version};
 
@@ -37,15 +38,15 @@ async fn step(args: &NamedArgs, what: &str) -> anyhow::Result<ExitCode> {
     let name = named(args.name.as_deref(), &args.project)?;
     let engine = Engine::of(&args.engine)?;
     let plugin: Plugin = engine.post(&["plugins", &name, what], &json!({})).await?;
-    print!("{}", versions(&plugin));
+    say(versions(&plugin).trim_end())?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn print_or(as_json: bool, value: &Value, text: impl Fn(&Value) -> anyhow::Result<String>) -> anyhow::Result<()> {
     if as_json {
-        println!("{value}");
+        say(value)?;
     } else {
-        print!("{}", text(value)?);
+        say(text(value)?.trim_end())?;
     }
     Ok(())
 }
@@ -70,11 +71,10 @@ fn versions(plugin: &Plugin) -> String {
     let mut text = format!("{}\n", plugin.name);
     for version in plugin.versions.iter().rev() {
         let place = place(plugin, version);
-        let reason = version.reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default();
         let at = version.uploaded_at.as_deref().unwrap_or("");
         let signed = if version.signed_by.as_ref().is_some_and(|s| !s.is_null()) { "signed" } else { "" };
         let line = format!(
-            "  {:<10} {}  {:>9}  {at}  {signed:<6}  {place}{reason}",
+            "  {:<10} {}  {:>9}  {at}  {signed:<6}  {place}",
             version.version,
             short(&version.digest),
             bytes_text(version.size)
@@ -101,9 +101,12 @@ fn place(plugin: &Plugin, version: &Version) -> String {
     if is(&plugin.previous) {
         return "the one before".to_owned();
     }
-    match version.status.as_str() {
-        "ready" => String::new(),
-        other => other.to_owned(),
+    match (version.status.as_str(), &version.reason) {
+        ("ready", _) => String::new(),
+        // Often enough it is the very word.
+        (status, Some(reason)) if reason.replace(' ', "-").starts_with(status) => reason.clone(),
+        (status, Some(reason)) => format!("{status}: {reason}"),
+        (status, None) => status.to_owned(),
     }
 }
 

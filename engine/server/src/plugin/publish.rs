@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::args::{ProjectArgs, PublishArgs};
 use super::consent;
 use super::engine::Engine;
 use super::multipart::Multipart;
+use super::output::{path_text, say};
 use super::project::Project;
 use super::wire::{Plugin, Uploaded};
 use super::{random, signature, toolchain};
@@ -53,14 +54,14 @@ pub(super) fn agree(uploaded: &Uploaded, by_option: bool) -> anyhow::Result<bool
     Ok(true)
 }
 
-/// Makes an uploaded version the running one, for all or for a share.
+/// Makes an uploaded version the running one, for all or for a share; answers how the engine describes the plugin then.
 pub(super) async fn activate(
     engine: &Engine,
     uploaded: &Uploaded,
     share: u8,
     automatic: bool,
     grant: bool,
-) -> anyhow::Result<Plugin> {
+) -> anyhow::Result<Value> {
     let body = json!({"digest": uploaded.digest, "share": share, "automatic": automatic, "grant": grant});
     Ok(engine.post(&["plugins", &uploaded.name, "activate"], &body).await?)
 }
@@ -68,18 +69,14 @@ pub(super) async fn activate(
 pub(super) async fn run(args: &PublishArgs) -> anyhow::Result<ExitCode> {
     let engine = Engine::of(&args.engine)?;
     let file = component(args.file.as_deref(), &args.project)?;
-    eprintln!("uploading {}", file.display());
+    eprintln!("uploading {}", path_text(&file));
     let uploaded = upload(&engine, &file, args.key_file.as_deref()).await?;
     if args.no_activate {
         if args.json {
-            println!("{}", json!({"uploaded": uploaded}));
+            say(json!({"uploaded": uploaded}))?;
         } else {
-            println!(
-                "{} {} is uploaded ({}); it does not run yet",
-                uploaded.name,
-                uploaded.version,
-                short(&uploaded.digest)
-            );
+            let Uploaded { name, version, digest, .. } = &uploaded;
+            say(format_args!("{name} {version} ({}) is uploaded; it does not run yet", short(digest)))?;
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -87,10 +84,11 @@ pub(super) async fn run(args: &PublishArgs) -> anyhow::Result<ExitCode> {
     let share = args.share.unwrap_or(100);
     let plugin = activate(&engine, &uploaded, share, !args.manual, grant).await?;
     if args.json {
-        println!("{}", json!({"uploaded": uploaded, "plugin": plugin}));
-        return Ok(ExitCode::SUCCESS);
+        say(json!({"uploaded": uploaded, "plugin": plugin}))?;
+    } else {
+        let plugin: Plugin = serde_json::from_value(plugin)?;
+        say(said(&uploaded, &plugin, share, !args.manual).trim_end())?;
     }
-    print!("{}", said(&uploaded, &plugin, share, !args.manual));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -117,7 +115,7 @@ fn said(uploaded: &Uploaded, plugin: &Plugin, share: u8, automatic: bool) -> Str
             "  pombo plugin rollback {name}   go back\n  pombo plugin list {name}       how it stands\n"
         ));
     }
-    if plugin.versions.len() == 1 && uploaded.kind == "automation" {
+    if uploaded.is_new && plugin.versions.len() == 1 && uploaded.kind == "automation" {
         text.push_str(&format!(
             "It is new: put it on a connector with POST /v1/automations {{\"name\": …, \"plugin\": \"{name}\", \"connectorId\": …}}\n"
         ));
@@ -135,7 +133,7 @@ mod tests {
     use super::super::wire::Rollout;
     use super::*;
 
-    fn uploaded(granted: serde_json::Value) -> Uploaded {
+    fn uploaded(granted: Value) -> Uploaded {
         serde_json::from_value(json!({
             "name": "greeter", "kind": "automation", "version": "1.1.0", "digest": "ab".repeat(32), "status": "ready",
             "wants": {"hosts": ["=x.test"], "kvBytes": 0, "cpuMs": 0, "memoryBytes": 0, "eventsPerMinute": 0},
@@ -153,12 +151,12 @@ mod tests {
     fn what_is_already_granted_is_not_asked_for() {
         let granted = json!({"hosts": ["=x.test", "=y.test"]});
         assert!(!agree(&uploaded(granted), false).expect("no question"));
-        assert!(agree(&uploaded(serde_json::Value::Null), true).expect("agreed by option"));
+        assert!(agree(&uploaded(Value::Null), true).expect("agreed by option"));
     }
 
     #[test]
     fn a_person_is_told_how_it_stands() {
-        let one = uploaded(json!({"hosts": ["=x.test"]}));
+        let one = Uploaded { is_new: true, ..uploaded(json!({"hosts": ["=x.test"]})) };
         let now = said(&one, &plugin(&one.digest), 100, true);
         assert!(now.starts_with("greeter 1.1.0 (abababababab, not signed) runs now\n"), "{now}");
         assert!(now.contains("POST /v1/automations"), "it is the first version: {now}");

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::args::ReplayArgs;
 use super::diff;
 use super::engine::Engine;
+use super::output::{path_text, say};
 use super::publish::{component, short, upload};
 use super::wire::{Difference, Replayed};
 
@@ -15,7 +16,7 @@ pub(super) async fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let engine = Engine::of(&args.engine)?;
     let file = component(args.file.as_deref(), &args.project)?;
     // Uploaded, not activated: it answers nobody.
-    eprintln!("uploading {}", file.display());
+    eprintln!("uploading {}", path_text(&file));
     let uploaded = upload(&engine, &file, args.key_file.as_deref()).await?;
     let mut body = json!({"digest": uploaded.digest});
     if let Some(automation) = args.automation {
@@ -26,12 +27,10 @@ pub(super) async fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     }
     let replayed: Replayed = engine.post(&["plugins", &uploaded.name, "replay"], &body).await?;
     if args.json {
-        println!("{}", serde_json::to_string(&replayed)?);
+        say(serde_json::to_string(&replayed)?)?;
     } else {
-        print!(
-            "{}",
-            report(&format!("{} {} ({})", uploaded.name, uploaded.version, short(&uploaded.digest)), &replayed)
-        );
+        let candidate = format!("{} {} ({})", uploaded.name, uploaded.version, short(&uploaded.digest));
+        say(report(&candidate, &replayed).trim_end())?;
     }
     Ok(if replayed.different == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

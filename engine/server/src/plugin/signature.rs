@@ -7,7 +7,6 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -37,8 +36,8 @@ pub(crate) enum KeyFileError {
     NoRandom(getrandom::Error),
 }
 
-/// Makes a key pair.
-pub(super) fn keygen(args: &KeygenArgs) -> Result<ExitCode, KeyFileError> {
+/// Makes a key pair; answers what to do with it.
+pub(super) fn keygen(args: &KeygenArgs) -> Result<String, KeyFileError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(KeyFileError::NoRandom)?;
     let key = SigningKey::from_bytes(&seed);
@@ -49,15 +48,14 @@ pub(super) fn keygen(args: &KeygenArgs) -> Result<ExitCode, KeyFileError> {
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&args.file).map_err(io)?;
     file.write_all(to_pem(&key).as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
     let public = public_key(&key);
-    println!("The private key is in {}: keep it secret, and keep a copy.", args.file.display());
-    println!("The public key is\n\n  {public}\n");
-    println!("Register it as a trust root, so that the engine believes what it signs:\n");
-    println!(
-        "  curl -H \"Authorization: Bearer $POMBO_API_KEY\" -H 'Content-Type: application/json' \\\n       \
-         -d '{{\"name\": \"releases\", \"key\": \"{public}\"}}' \"${{POMBO_URL:-http://127.0.0.1:8080}}/v1/trust-roots\"\n"
-    );
-    println!("Sign with it:\n\n  pombo plugin publish --key-file {}", args.file.display());
-    Ok(ExitCode::SUCCESS)
+    let file = args.file.display();
+    Ok(format!(
+        "The private key is in {file}: keep it secret, and keep a copy.\nThe public key is\n\n  {public}\n\n\
+         Register it as a trust root, so that the engine believes what it signs:\n\n  \
+         curl -H \"X-API-Key: $POMBO_API_KEY\" -H 'Content-Type: application/json' \\\n       \
+         -d '{{\"name\": \"releases\", \"key\": \"{public}\"}}' \"${{POMBO_URL:-http://127.0.0.1:8080}}/v1/trust-roots\"\n\n\
+         Sign with it:\n\n  pombo plugin publish --key-file {file}"
+    ))
 }
 
 /// The signature of the component with this digest, base64, by the key in a file.

@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use super::args::NewArgs;
 use super::lang::{CarriedFile, Lang};
@@ -24,21 +23,23 @@ pub(crate) enum NewError {
     Project(#[from] ProjectError),
 }
 
-/// Makes the project and says what to do next.
-pub(super) fn run(args: &NewArgs) -> Result<ExitCode, NewError> {
+/// Makes the project; answers what to do next.
+pub(super) fn run(args: &NewArgs) -> Result<String, NewError> {
     let folder = args.dir.clone().unwrap_or_else(|| args.name.as_str().into());
     let files = create(args.lang, &args.name, &folder)?;
-    println!("{} is a new {} plugin in {}/ ({files} files).\n", args.name, args.lang, folder.display());
     let bold =
         |text: &str| if std::io::stdout().is_terminal() { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() };
-    println!("Next:");
-    println!("  {}", bold(&format!("cd {}", folder.display())));
-    println!("  {}          its tests, without an engine", bold("pombo plugin test"));
-    println!(
-        "  {}           upload it to a running engine at each save (POMBO_API_KEY is your key)",
-        bold("pombo plugin dev")
-    );
-    Ok(ExitCode::SUCCESS)
+    let folder = folder.display();
+    Ok(format!(
+        "{} is a new {} plugin in {folder}/ ({files} files).\n\nNext:\n  {}\n  \
+         {}     its tests, without an engine\n  \
+         {}      upload it to a running engine at each save (POMBO_API_KEY is your key)",
+        args.name,
+        args.lang,
+        bold(&format!("cd {folder}")),
+        bold("pombo plugin test"),
+        bold("pombo plugin dev"),
+    ))
 }
 
 /// Writes everything; answers how many files the template has.

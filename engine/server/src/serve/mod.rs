@@ -87,8 +87,8 @@ async fn with_store(
     let sessions = Arc::new(views::Sessions::default());
     let plugins = parts::plugins(config, mailbox.as_ref(), &store, &outside, Arc::clone(&sessions)).await?;
     let commands = parts::commands(config, &store, &outside, &plugins);
-    parts::use_active_versions(&store, &plugins).await?;
     commands.install_embedded().await?;
+    parts::use_active_versions(&store, &plugins).await?;
     let loaded = started.elapsed();
 
     for failure in commands.start_connectors().await? {

@@ -73,7 +73,7 @@ pub(crate) fn measure(swaps: usize) -> Result<()> {
     }
     let mut changed = Vec::new();
     for swap in 0..swaps {
-        let digest = text_of(&upload(&operator, &variant("pipe", &format!("good {swap}"))?)?, "digest")?;
+        let digest = text_of(&upload(&operator, &variant("pipe", &format!("good v{swap}"))?)?, "digest")?;
         changed.push(Instant::now());
         let body = json!({"digest": digest, "grant": true});
         operator.post("/v1/plugins/pipe/activate", &body)?.expect(200)?;

@@ -106,6 +106,6 @@ async fn a_version_that_never_logs_in_is_taken_back_and_the_messages_waited() {
         assert!(waiting.await.expect("it is accepted").contains("+aaaa"));
     }
     for index in 1..=2 {
-        assert_eq!(number(&world, index, "overlaps").await, "0");
+        assert_eq!(number(&world, index, "logins").await, "3", "there and back, once each");
     }
 }

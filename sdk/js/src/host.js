@@ -131,8 +131,7 @@ export class Http {
     } else if (typeof body === "string") {
       bytes = encode(body);
     } else if (body !== undefined && body !== null) {
-      // What somebody wrote must not name a secret: `{{` stands within strings only, where this is the same text.
-      bytes = encode(JSON.stringify(body).replaceAll("{{", "{\\u007b"));
+      bytes = encode(JSON.stringify(body));
       if (!wanted.some(({ name }) => name.toLowerCase() === "content-type")) {
         wanted.push({ name: "content-type", value: "application/json" });
       }

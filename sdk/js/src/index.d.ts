@@ -258,10 +258,10 @@ export interface Turn<Config = { [field: string]: Json }, State = { [field: stri
     delete(key: string): void;
   };
   /**
-   * Requests to granted hosts. A header value, or a body given as text or bytes, may hold `{{secret:NAME}}`, replaced by the engine
-   * with the secret field NAME, over TLS only; the header value `{{hmac-sha256:NAME}}` becomes the HMAC of the body. Never put what
-   * people write into either; in a body given as an object it stays what it is. Redirects are not followed. An event whose handling
-   * fails is handled again, and so are its requests: give `idempotency-key: turn.event.id` where the other side takes it.
+   * Requests to granted hosts. A header value may hold `{{secret:NAME}}`, replaced by the engine with the secret field NAME, over TLS
+   * only; the header value `{{hmac-sha256:NAME}}` becomes the HMAC of the body. Never put what people write into a header. Redirects
+   * are not followed. An event whose handling fails is handled again, and so are its requests: give `idempotency-key: turn.event.id`
+   * where the other side takes it.
    */
   readonly http: {
     /** Throws `HttpError` when there is no response. */
@@ -274,7 +274,7 @@ export interface HttpRequest {
   method?: string;
   url: string;
   headers?: { [name: string]: string | number };
-  /** Text, bytes, or an object that is sent as JSON (in which nothing is replaced by a secret). */
+  /** Text, bytes, or an object that is sent as JSON. */
   body?: string | Uint8Array | object;
   /** At most, and by default, what the engine allows (10 seconds). */
   timeout?: Duration;

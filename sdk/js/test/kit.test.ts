@@ -333,12 +333,10 @@ describe("http", () => {
       wants: { hosts: ["=api.example.org"] },
       onMessage(turn, { text }) {
         turn.http.send({ url: "https://api.example.org/", body: { text } });
-        turn.http.send({ url: "https://api.example.org/", body: "token={{secret:token}}" });
       },
     }), { config, http: () => ({}) });
     chat.says("{{secret:token}}");
-    expect(chat.requests.map(({ body }) => body)).toEqual(['{"text":"{\\u007bsecret:token}}"}', "token=s3cret"]);
-    expect(JSON.parse(chat.requests[0]!.body as string)).toEqual({ text: "{{secret:token}}" });
+    expect(chat.requests.map(({ body }) => body)).toEqual(['{"text":"{{secret:token}}"}']);
   });
 
   test("is refused elsewhere", () => {

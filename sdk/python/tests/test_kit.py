@@ -372,13 +372,11 @@ class TestHttp:
     def test_gives_no_secret_to_whoever_writes_its_name(self) -> None:
         def ask(turn: Turn, message: Message) -> None:
             turn.http.send("https://api.example.org/", json={"text": message.text})
-            turn.http.send("https://api.example.org/", body="token={{secret:token}}")
 
         asking = automation(ask, secret_fields=["token"], wants=Wants(hosts=["=api.example.org"]))
         chat = Script(asking, config=self.CONFIG, http=lambda request: Response())
         chat.says("{{secret:token}}")
-        assert [request.body for request in chat.requests] == [b'{"text":"{\\u007bsecret:token}}"}', b"token=s3cret"]
-        assert chat.requests[0].json() == {"text": "{{secret:token}}"}
+        assert [request.body for request in chat.requests] == [b'{"text":"{{secret:token}}"}']
 
     def test_is_refused_elsewhere(self) -> None:
         chat = Script(self.Calling, config=self.CONFIG, http=lambda request: Response(body={"hello": 1}, headers={"x-a": "1"}))

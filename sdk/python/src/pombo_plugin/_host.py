@@ -151,10 +151,10 @@ class HttpResponse:
 class Http:
     """Requests to granted hosts.
 
-    A header value or ``body`` may hold ``{{secret:NAME}}``, replaced by the engine with the secret field NAME, over TLS only; the
-    header value ``{{hmac-sha256:NAME}}`` becomes the HMAC of the body. Never put what people write into either; in ``json`` it stays
-    what it is. Redirects are not followed. An event whose handling fails is handled again, and so are its requests: give
-    ``idempotency-key: turn.event.id`` where the other side takes it.
+    A header value may hold ``{{secret:NAME}}``, replaced by the engine with the secret field NAME, over TLS only; the header value
+    ``{{hmac-sha256:NAME}}`` becomes the HMAC of the body. Never put what people write into a header. Redirects are not followed. An
+    event whose handling fails is handled again, and so are its requests: give ``idempotency-key: turn.event.id`` where the other side
+    takes it.
     """
 
     def __init__(self, host: Host) -> None:
@@ -173,8 +173,7 @@ class Http:
         """Sends a request: ``GET``, and with a body ``POST``. Raises :class:`HttpError` when there is no response."""
         wanted = list((headers or {}).items())
         if json is not None:
-            # What somebody wrote must not name a secret: `{{` stands within strings only, where this is the same text.
-            body = dumps(json).replace("{{", "{\\u007b")
+            body = dumps(json)
             if not any(name.lower() == "content-type" for name, _ in wanted):
                 wanted.append(("content-type", "application/json"))
         request = Request(

@@ -402,10 +402,8 @@ class _Web:
         if not any(self._covers(wanted, target) for wanted in self._hosts):
             raise HostError("refused", f"the host {target.netloc} is not among Wants.hosts")
         body = request.body or b""
-        hidden = b"{{secret:" in body or any("{{secret:" in value for _, value in request.headers)
-        if hidden and target.scheme != "https":
+        if any("{{secret:" in value for _, value in request.headers) and target.scheme != "https":
             raise HostError("refused", "a secret is sent over https only")
-        body = re.sub(rb"\{\{secret:([^}]+)\}\}", lambda found: self._secret(found[1].decode()).encode(), body)
         seen = SeenRequest(request.method, request.url, {name.lower(): self._header(value, body) for name, value in request.headers}, body)
         self._requests.append(seen)
         try:

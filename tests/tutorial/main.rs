@@ -39,9 +39,11 @@ fn the_tutorial_in_python() -> Result<()> {
 #[test]
 fn the_code_that_the_page_shows_is_the_templates() -> Result<()> {
     let page = page()?;
-    for (language, file) in
-        [("rust", "rust/template/src/lib.rs"), ("ts", "js/template/src/automation.ts"), ("python", "python/template/automation.py")]
-    {
+    for (language, file) in [
+        ("rust", "rust/template/src/lib.rs"),
+        ("ts", "js/template/src/automation.ts"),
+        ("python", "python/template/automation.py"),
+    ] {
         let shown = blocks(&page, language);
         ensure!(!shown.is_empty(), "the page shows nothing in {language}");
         let template = std::fs::read_to_string(root().join("sdk").join(file))?;

@@ -27,6 +27,7 @@ test: ## run every test: unit, plugins, and end to end over the built binary
 	cargo build --release --locked --workspace --bin pombo
 	CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
 	  cargo test --release --locked --manifest-path plugins/Cargo.toml --workspace
+	sdk/test.sh
 	cargo test --release --locked --workspace --no-fail-fast
 
 lint: ## formatting, clippy with warnings as errors, licences and sources of every dependency

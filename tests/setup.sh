@@ -3,7 +3,7 @@
 #
 #   tests/setup.sh build   a C compiler (for the few dependencies with C or assembly in them)
 #   tests/setup.sh lint    rustfmt and clippy
-#   tests/setup.sh test    build's, postfix, curl, and a Python environment in target/venv (tests/requirements.txt)
+#   tests/setup.sh test    build's, postfix, curl, Node with npm, and a Python environment in target/venv (tests/requirements.txt)
 #   tests/setup.sh bench   redis, and the benchmark peer's npm packages (tests/peers/queue-bench)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -58,6 +58,7 @@ for_test() {
     echo 'postfix postfix/main_mailer_type select No configuration' | as_root debconf-set-selections
     packages postfix
   fi
+  command -v npm >/dev/null || packages nodejs npm
   python3 -c 'import ensurepip, venv' 2>/dev/null || packages python3-venv
   local venv=target/venv
   if ! cmp -s tests/requirements.txt "$venv/requirements.installed"; then

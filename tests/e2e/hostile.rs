@@ -32,12 +32,16 @@ fn server_with(cases: &[&str]) -> Result<Server> {
     Ok(server)
 }
 
-/// The names of the plugins that the server knows, beside its own.
+/// The names of the connectors that the server knows, beside its own.
 fn foreign_plugins(tenant: &Tenant) -> Result<Vec<String>> {
     let list = tenant.client.get("/v1/plugins")?.expect_json(200)?;
-    let names =
-        list["data"].as_array().context("no data")?.iter().filter_map(|p| p["name"].as_str().map(str::to_owned));
-    Ok(names.filter(|name| !["connector-email", "connector-whatsapp", "renderer"].contains(&name.as_str())).collect())
+    let names = list["data"]
+        .as_array()
+        .context("no data")?
+        .iter()
+        .filter(|p| p["kind"] == "connector")
+        .filter_map(|p| p["name"].as_str().map(str::to_owned));
+    Ok(names.filter(|name| !["connector-email", "connector-whatsapp"].contains(&name.as_str())).collect())
 }
 
 #[test]

@@ -3,14 +3,17 @@
 //! The module carries the description of its world in a custom section that the binding generator put there; nothing else is
 //! needed, and no adapter is linked: a guest that imports WASI by its old core names is refused.
 
+mod reserve;
+
 use anyhow::{Context, Result};
 use wit_component::ComponentEncoder;
 
 /// The component made of `module`, validated.
 pub fn componentize(module: &[u8]) -> Result<Vec<u8>> {
+    let module = reserve::reserve(module).context("this is no core module")?;
     ComponentEncoder::default()
         .validate(true)
-        .module(module)
+        .module(&module)
         .context(
             "this is no core module with a component's description in it (was it built with the SDK's export macro?)",
         )?

@@ -4,8 +4,8 @@
 //! Time is linear in the bytes, memory is bounded by the type sections, whose size is.
 
 use wasmparser::{
-    BlockType, ComponentType, ComponentTypeDeclaration, ComponentTypeRef, Encoding, InstanceTypeDeclaration, Operator, Parser,
-    Payload, TableInit, TypeBounds,
+    BlockType, ComponentType, ComponentTypeDeclaration, ComponentTypeRef, Encoding, InstanceTypeDeclaration, Operator,
+    Parser, Payload, TableInit, TypeBounds,
 };
 
 /// What a component may hold. Each bound is well above what CPython with its standard library needs.
@@ -52,17 +52,28 @@ pub(crate) fn walk(component: &bytes::Bytes) -> Result<Found, String> {
     match Parser::is_component(component) {
         true => {}
         false if Parser::is_core_wasm(component) => {
-            return Err("this is a core WebAssembly module; make a component of it, with the build command of the plugin's SDK"
-                .to_owned());
+            return Err(
+                "this is a core WebAssembly module; make a component of it, with the build command of the plugin's SDK"
+                    .to_owned(),
+            );
         }
         false if component.starts_with(b"\0asm") => {
-            return Err("this is WebAssembly of a version that the engine does not know; build it with the plugin's SDK".to_owned());
+            return Err(
+                "this is WebAssembly of a version that the engine does not know; build it with the plugin's SDK"
+                    .to_owned(),
+            );
         }
-        false => return Err("this is no WebAssembly component: upload the file that the SDK's build command makes".to_owned()),
+        false => {
+            return Err(
+                "this is no WebAssembly component: upload the file that the SDK's build command makes".to_owned()
+            );
+        }
     }
     let bytes = component.clone();
     let walked = std::thread::Builder::new().name("walk".to_owned()).stack_size(STACK_BYTES);
-    let walked = walked.spawn(move || Walk::default().all(&bytes)).map_err(|_| "the engine has no thread to check it on".to_owned())?;
+    let walked = walked
+        .spawn(move || Walk::default().all(&bytes))
+        .map_err(|_| "the engine has no thread to check it on".to_owned())?;
     walked.join().unwrap_or_else(|_| Err("its structure cannot be read".to_owned()))
 }
 
@@ -155,7 +166,9 @@ impl Walk {
                 for memory in section {
                     let memory = memory.map_err(malformed)?;
                     if memory.memory64 || memory.shared {
-                        return Err("it uses a 64-bit or shared memory; build it for 32 bits without threads".to_owned());
+                        return Err(
+                            "it uses a 64-bit or shared memory; build it for 32 bits without threads".to_owned()
+                        );
                     }
                     let page = 1u64 << memory.page_size_log2.unwrap_or(16).min(16);
                     self.found.memory = self.found.memory.saturating_add(memory.initial.saturating_mul(page));
@@ -166,7 +179,9 @@ impl Walk {
                 for table in section {
                     let table = table.map_err(malformed)?;
                     if table.ty.initial > TABLE_ELEMENTS {
-                        return Err(format!("one of its tables has more than {TABLE_ELEMENTS} entries; leave out code that it does not use"));
+                        return Err(format!(
+                            "one of its tables has more than {TABLE_ELEMENTS} entries; leave out code that it does not use"
+                        ));
                     }
                     if let TableInit::Expr(expression) = table.init {
                         self.body(expression.get_operators_reader())?;
@@ -219,13 +234,20 @@ impl Walk {
                 return Err("it has a start function, which the engine does not run; leave it out".to_owned());
             }
             Payload::CustomSection(section) => {
-                count(&mut self.custom, section.data().len() as u64, CUSTOM_BYTES, "bytes of custom sections (strip it)")?;
+                count(
+                    &mut self.custom,
+                    section.data().len() as u64,
+                    CUSTOM_BYTES,
+                    "bytes of custom sections (strip it)",
+                )?;
             }
             Payload::UnknownSection { id, .. } => {
                 return Err(format!("it has a section of the unknown kind {id}; build it with the plugin's SDK"));
             }
             Payload::StartSection { .. } => {}
-            _ => return Err("it has a section that the engine does not know; build it with the plugin's SDK".to_owned()),
+            _ => {
+                return Err("it has a section that the engine does not know; build it with the plugin's SDK".to_owned());
+            }
         }
         Ok(())
     }
@@ -266,7 +288,9 @@ impl Walk {
 
     fn function(&mut self, body: &wasmparser::FunctionBody<'_>) -> Result<(), String> {
         if body.range().len() > FUNCTION_BYTES {
-            return Err(format!("one of its functions has more than {FUNCTION_BYTES} bytes; split it, or turn inlining down"));
+            return Err(format!(
+                "one of its functions has more than {FUNCTION_BYTES} bytes; split it, or turn inlining down"
+            ));
         }
         let mut locals = 0;
         for group in body.get_locals_reader().map_err(malformed)? {
@@ -283,7 +307,9 @@ impl Walk {
                     let _: BlockType = blockty;
                     deep += 1;
                     if deep > BLOCKS_DEEP {
-                        return Err(format!("one of its functions nests blocks more than {BLOCKS_DEEP} deep; split it"));
+                        return Err(format!(
+                            "one of its functions nests blocks more than {BLOCKS_DEEP} deep; split it"
+                        ));
                     }
                     count(&mut blocks, 1, BLOCKS, "blocks in one function")?;
                 }

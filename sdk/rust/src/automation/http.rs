@@ -10,8 +10,9 @@ use super::Error;
 
 /// A request to one of the servers named in [`super::Wants::hosts`].
 ///
-/// A header's value or the body may hold `{{secret:NAME}}`: the engine puts the configuration's secret field NAME there, over TLS
-/// only. A header's value `{{hmac-sha256:NAME}}` becomes the hexadecimal HMAC of the body with that secret.
+/// A header's value may hold `{{secret:NAME}}`: the engine puts the configuration's secret field NAME there, over TLS only. A body
+/// may not: what people write goes into bodies. A header's value `{{hmac-sha256:NAME}}` becomes the hexadecimal HMAC of the body with
+/// that secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpRequest {
     /// `GET`, `POST` …
@@ -51,9 +52,8 @@ impl HttpRequest {
         self.body = Some(body.into());
         self
     }
-    /// With this as JSON. Whoever reads it gets exactly `value`, but the engine finds no place for a secret in it: what people
-    /// write may look like one, and would bring the secret to wherever the request goes. For a secret in the body, write the body
-    /// yourself by [`Self::body`].
+    /// With this as JSON. What looks like the name of a secret in it is written so that it looks like none, whoever else reads the
+    /// request on its way.
     pub fn json(self, value: &impl Serialize) -> Result<Self, Error> {
         // `{{` is nowhere in JSON but within its strings.
         let json = serde_json::to_string(value)?.replace("{{", r"{\u007b");

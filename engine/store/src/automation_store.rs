@@ -78,11 +78,20 @@ impl AutomationStore for DiskStore {
     fn work(&self, conversation: Uuid, lane: u32, limit: usize) -> StoreResult<Vec<Work>> {
         let stored = self.stored(conversation)?;
         let Some(lane) = stored.as_ref().and_then(|stored| stored.lane(lane)) else { return Ok(Vec::new()) };
+        if limit == 1 {
+            let first = WorkKey { conversation, lane: lane.lane, number: lane.first };
+            if let Some(row) = self.memory.rows.get(&keys::work(first)) {
+                return Ok(vec![work::parse(first, &row)?]);
+            }
+        }
         work::list(&*self.memory.backend, conversation, lane, limit)
     }
 
     fn automation_state(&self, conversation: Uuid, automation: AutomationIndex) -> StoreResult<Option<String>> {
-        conversations::state(&*self.memory.backend, conversation, automation)
+        match self.memory.rows.get(&keys::automation_state(conversation, automation)) {
+            Some(row) => conversations::parse_state(&row).map(Some),
+            None => conversations::state(&*self.memory.backend, conversation, automation),
+        }
     }
 
     fn timers_due(&self, until: Timestamp, limit: usize) -> StoreResult<Vec<TimerKey>> {

@@ -15,6 +15,7 @@ use crate::backend::Write;
 use crate::group::{Group, Outcome, Prepared, PreparedChange};
 use crate::memory::Memory;
 use crate::recent::InFlight;
+use crate::rows;
 use crate::search::Search;
 use crate::tables::events::Forgotten;
 use crate::tables::idempotency;
@@ -149,6 +150,7 @@ impl Committer {
         {
             let _whole = self.memory.whole.lock();
             let kept = (!delta.0.is_empty()).then(|| self.memory.columns.keep(&delta, &mut writes));
+            let rows = rows::changes(&writes);
             if !writes.is_empty() {
                 *self.memory.writing_since.lock() = Some(Instant::now());
                 let written = self.memory.backend.write(writes);
@@ -163,6 +165,9 @@ impl Committer {
                 self.memory.frontiers.queued(queue, key);
             }
             self.memory.events.changed(event_ends, event_edges);
+            if !rows.is_empty() {
+                self.memory.rows.changed(rows);
+            }
             if !conversations.is_empty() {
                 self.memory.hot.changed(conversations.iter().map(|touched| touched.now.clone()));
                 self.memory.lanes.changed(conversations.iter().map(|t| (t.before.as_deref(), &*t.now)));
@@ -172,7 +177,7 @@ impl Committer {
                 catalog.into_iter().for_each(|change| shared.apply(change));
             }
         }
-        inserted.into_iter().for_each(|messages| self.search.inserted(messages));
+        self.search.inserted(inserted);
         if !effects.is_empty()
             && let Some(observer) = &*self.memory.observer.read()
         {

@@ -33,6 +33,7 @@ mod memory_backend;
 mod migrate;
 mod recent;
 mod roster;
+mod rows;
 mod search;
 mod snapshot;
 mod staged;
@@ -205,6 +206,7 @@ fn open_over(
         frontiers: tables::queues::Frontiers::default(),
         events,
         hot: hot::Hot::default(),
+        rows: rows::Rows::default(),
         lanes,
         health: RwLock::new(StoreHealth::Good),
         observer: RwLock::new(None),

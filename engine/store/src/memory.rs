@@ -12,6 +12,7 @@ use crate::columns::Columns;
 use crate::hot::Hot;
 use crate::lanes::Lanes;
 use crate::recent::Births;
+use crate::rows::Rows;
 use crate::tables::events::Logs;
 use crate::tables::queues::Frontiers;
 
@@ -23,6 +24,7 @@ pub(crate) struct Memory {
     pub(crate) frontiers: Frontiers,
     pub(crate) events: Logs,
     pub(crate) hot: Hot,
+    pub(crate) rows: Rows,
     pub(crate) lanes: Lanes,
     pub(crate) health: RwLock<StoreHealth>,
     pub(crate) observer: RwLock<Option<Arc<dyn CommitObserver>>>,

@@ -216,8 +216,19 @@ impl Group<'_> {
 
     fn item(&self, key: WorkKey) -> StoreResult<(Bytes, Bytes)> {
         let row_key = keys::work(key).bytes();
-        let row = self.staged.get(Space::Work, &row_key)?.ok_or_else(|| damaged("work: an item is missing"))?;
+        let row = self.work_row(&row_key)?.ok_or_else(|| damaged("work: an item is missing"))?;
         Ok((row_key, row))
+    }
+
+    /// A row of [`Space::Work`], from the nearest place that has it.
+    fn work_row(&self, key: &[u8]) -> StoreResult<Option<Bytes>> {
+        if let Some(row) = self.staged.staged(Space::Work, key) {
+            return Ok(row.clone());
+        }
+        match self.memory.rows.get(key) {
+            Some(row) => Ok(Some(row)),
+            None => self.memory.backend.get(Space::Work, key),
+        }
     }
 
     /// Changes how the first item of a lane stands.
@@ -289,7 +300,7 @@ impl Group<'_> {
         }
         // Lanes share their numbers, so the next one of this lane may lie further on.
         let near = WorkKey { conversation, lane, number: first + 1 };
-        let (number, row) = match self.staged.get(Space::Work, &keys::work(near))? {
+        let (number, row) = match self.work_row(&keys::work(near))? {
             Some(row) => (near.number, row),
             None => {
                 let next = self.staged.first_after(Space::Work, &keys::lane(conversation, lane), &row_key)?;

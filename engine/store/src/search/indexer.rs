@@ -50,16 +50,22 @@ fn weight(messages: &[Message]) -> usize {
 }
 
 impl Queue {
-    /// Adds messages of one tenant in the order of their serials. Never blocks.
-    pub(super) fn push(&self, messages: Vec<Message>) {
-        let Some(first) = messages.first() else { return };
-        let mut waiting = self.waiting.lock();
-        if waiting.bytes > WAITING || !waiting.behind.is_empty() {
-            waiting.behind.insert(first.key.tenant);
-        } else {
-            waiting.bytes += weight(&messages);
-            waiting.messages.push_back(messages);
+    /// Adds runs of messages, each of one tenant in the order of their serials. Never blocks.
+    pub(super) fn push(&self, runs: Vec<Vec<Message>>) {
+        if runs.is_empty() {
+            return;
         }
+        let mut waiting = self.waiting.lock();
+        for messages in runs {
+            let Some(first) = messages.first() else { continue };
+            if waiting.bytes > WAITING || !waiting.behind.is_empty() {
+                waiting.behind.insert(first.key.tenant);
+            } else {
+                waiting.bytes += weight(&messages);
+                waiting.messages.push_back(messages);
+            }
+        }
+        drop(waiting);
         self.changed.notify_one();
     }
 

@@ -106,9 +106,9 @@ impl Search {
         Ok(Self { shared, threads: Mutex::new(threads) })
     }
 
-    /// Takes messages that a commit inserted.
-    pub(crate) fn inserted(&self, messages: Vec<Message>) {
-        self.shared.queue.push(messages);
+    /// Takes messages that a commit inserted, a run of one tenant each.
+    pub(crate) fn inserted(&self, runs: Vec<Vec<Message>>) {
+        self.shared.queue.push(runs);
     }
 
     /// Ends the threads.

@@ -82,9 +82,9 @@ pub struct Server {
     pub started_in: Duration,
 }
 
-/// The binary; POMBO_BINARY names another one.
+/// The binary.
 pub fn binary() -> PathBuf {
-    std::env::var_os("POMBO_BINARY").map_or_else(|| target().join("release/pombo"), PathBuf::from)
+    target().join("release/pombo")
 }
 
 impl Server {

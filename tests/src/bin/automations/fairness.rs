@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use pombo_tests::automation::{activate, automate, component, upload, variant};
 use pombo_tests::pipe::Pipe;
 use pombo_tests::server::Server;
@@ -53,7 +53,12 @@ fn waits(tenants: &[Ordinary], round: &str) -> Result<Vec<f64>> {
 
 fn figure(waits: &[f64]) -> Value {
     let round = |ms: f64| (ms * 10.0).round() / 10.0;
-    json!({"p50_ms": round(percentile(waits, 0.5)), "p99_ms": round(percentile(waits, 0.99)), "max_ms": round(percentile(waits, 1.0))})
+    json!({
+        "p50_ms": round(percentile(waits, 0.5)),
+        "p90_ms": round(percentile(waits, 0.9)),
+        "p99_ms": round(percentile(waits, 0.99)),
+        "max_ms": round(percentile(waits, 1.0)),
+    })
 }
 
 pub(crate) fn measure(count: usize) -> Result<()> {
@@ -83,11 +88,25 @@ pub(crate) fn measure(count: usize) -> Result<()> {
     activate(&hostile.client, &name, &text_of(&spinner, "digest")?, &json!({}))?;
     automate(&hostile, &connector, &name, &json!({}))?;
     pipe.write_all((0..SPINNING).map(|n| (format!("s{n}"), "oi".to_owned())));
+    let (ended, start) = (spun(&hostile, &name)?, Instant::now());
     let beside = waits(&tenants, "beside")?;
+    // What the engine gave it meanwhile: it did spin, and not for nothing was it ended.
+    let (ended, seconds) = (spun(&hostile, &name)? - ended, start.elapsed().as_secs_f64());
+    ensure!(ended > 0, "the hostile tenant's calls did not run");
     report(
         "automation_fairness",
-        json!({"ordinary_tenants": count, "answers_each": ROUNDS, "alone": figure(&alone), "beside_a_hostile_tenant": figure(&beside)}),
+        json!({
+            "ordinary_tenants": count, "answers_each": ROUNDS, "alone": figure(&alone), "beside_a_hostile_tenant": figure(&beside),
+            "hostile": {"waiting_conversations": SPINNING, "endless_calls_ended_per_second": (ended as f64 / seconds * 10.0).round() / 10.0},
+        }),
     )
+}
+
+/// Calls of the hostile plugin that were ended.
+fn spun(tenant: &Tenant, plugin: &str) -> Result<u64> {
+    let usage = tenant.client.get(&format!("/v1/plugins/{plugin}/usage"))?.expect_json(200)?;
+    let versions = usage["versions"].as_array().context("no versions")?;
+    Ok(versions.iter().filter_map(|version| version["traps"].as_u64()).sum())
 }
 
 /// Writes another name of the same length over the plugin's own, where its description holds it.

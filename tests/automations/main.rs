@@ -4,8 +4,14 @@
 mod answers;
 mod crash;
 mod handover;
+mod platform;
+mod recordings;
+mod secrets;
 mod service;
 mod shared;
 mod shipped;
+mod signing;
 mod swaps;
+mod telemetry;
+mod together;
 mod uploads;

@@ -3,15 +3,17 @@
 
 use std::collections::BTreeSet;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
+use pombo_tests::automation::{component, install};
 use pombo_tests::files::write_workbook;
 use pombo_tests::http::{Client, Form, query};
 use pombo_tests::server::binary;
 use pombo_tests::tenant::{SENDSYNC, Tenant, text_of, unique};
 use serde_json::{Value, json};
 
-use crate::shared::{queueing_tenant, server};
+use crate::shared::{Automated, automated, queueing_tenant, server};
 
 /// What one tenant has, by the name that stands in a path.
 struct Owned {
@@ -22,6 +24,38 @@ struct Owned {
     delivery: String,
     import: String,
     media: String,
+    automated: Automated,
+}
+
+impl Owned {
+    /// Whose id the operation with this path takes.
+    fn id(&self, path: &str) -> Option<&str> {
+        Some(match path {
+            p if p.contains("/whatsapp/") || p.contains("/connectors/") => &self.connector,
+            p if p.contains("/messages/") => &self.message,
+            p if p.contains("/contacts/") => &self.contact,
+            p if p.contains("/keys/") => &self.key,
+            p if p.contains("/webhook-deliveries/") => &self.delivery,
+            p if p.contains("/imports/") => &self.import,
+            p if p.contains("/media/") => &self.media,
+            p if p.contains("/parked/") => &self.automated.parked,
+            p if p.contains("/automations/") => &self.automated.automation,
+            p if p.contains("/conversations/") => &self.automated.conversation,
+            p if p.contains("/trust-roots/") => &self.automated.trust_root,
+            _ => return None,
+        })
+    }
+}
+
+/// A plugin that a tenant uploaded: its name and its active version. Names are unique in the engine, so there is one for all tests
+/// here, of a tenant of its own.
+fn private_plugin() -> Result<(String, String)> {
+    static INSTALLED: Mutex<Option<(String, String)>> = Mutex::new(None);
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    if installed.is_none() {
+        *installed = Some(install(&Tenant::create(server()?)?.client, &component("echo")?)?);
+    }
+    installed.clone().context("it was installed")
 }
 
 fn owned(tenant: &Tenant, connector: &str) -> Result<Owned> {
@@ -61,6 +95,7 @@ fn owned(tenant: &Tenant, connector: &str) -> Result<Owned> {
         delivery: text_of(&deliveries["data"][0], "id")?,
         import: text_of(&import.json()?, "id")?,
         media,
+        automated: automated(tenant, connector)?,
     })
 }
 
@@ -91,6 +126,10 @@ const SOMEBODY: &str = "5511999998888";
 
 fn body_for(path: &str) -> Value {
     match path {
+        p if p.ends_with("/automations/{id}/start") => json!({"to": "private@customers.test"}),
+        p if p.ends_with("/automations/{id}") => json!({"name": "stolen"}),
+        p if p.ends_with("/conversations/{id}") => json!({"tags": ["stolen"]}),
+        p if p.ends_with("/conversations/{id}/messages") => json!({"text": "stolen"}),
         p if p.ends_with("/status") => json!({"active": false}),
         p if p.ends_with("/resolve") => json!({"outcome": "sent"}),
         p if p.ends_with("/pace") => json!({"delayMinMs": 1, "delayMaxMs": 2}),
@@ -131,20 +170,17 @@ fn another_tenants_id_is_not_found_in_any_operation() -> Result<()> {
                 continue;
             }
             if path.starts_with("/v1/plugins/") {
-                let reply = intruder.client.post(&path.replace("{name}", "connector-email"), &json!({}))?;
-                assert!(reply.status == 401 || reply.status == 403, "{reply:?}");
+                another_tenants_plugin(&intruder, &method, &path)?;
                 continue;
             }
-            let id = match path.as_str() {
-                p if p.contains("/whatsapp/") || p.contains("/connectors/") => &mine.connector,
-                p if p.contains("/messages/") => &mine.message,
-                p if p.contains("/contacts/") => &mine.contact,
-                p if p.contains("/keys/") => &mine.key,
-                p if p.contains("/webhook-deliveries/") => &mine.delivery,
-                p if p.contains("/imports/") => &mine.import,
-                p if p.contains("/media/") => &mine.media,
-                _ => anyhow::bail!("this test does not know {method} {path}: say whose id it takes"),
-            };
+            if path.starts_with("/v1/hooks/") {
+                // Whoever knows the token may; nobody guesses one.
+                let made_up = path.replace("{token}", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA") + "?to=a%40customers.test";
+                intruder.client.post(&made_up, &json!({}))?.expect(404)?;
+                continue;
+            }
+            let id =
+                mine.id(&path).with_context(|| format!("this test does not know whose id {method} {path} takes"))?;
             let target = absolute(
                 base,
                 &path.replace("{id}", id).replace("{connectorId}", id).replace("{group}", "120363000000000000@g.us"),
@@ -171,7 +207,28 @@ fn another_tenants_id_is_not_found_in_any_operation() -> Result<()> {
     assert_eq!(message["status"], "PENDING_APPROVAL");
     let shown = victim.client.get(&format!("/v1/connectors/{connector}"))?.expect_json(200)?;
     assert_ne!(shown["name"], "stolen");
+    let automation = victim.client.get(&format!("/v1/automations/{}", mine.automated.automation))?.expect_json(200)?;
+    assert_eq!(automation["name"], "private");
+    let path = format!("/v1/conversations/{}", mine.automated.conversation);
+    assert_eq!(victim.client.get(&path)?.expect_json(200)?["tags"], json!([]));
     intruder.send_text(&own_connector, "a@customers.test", "mine")?;
+    Ok(())
+}
+
+/// An operation on a plugin that another tenant uploaded.
+fn another_tenants_plugin(intruder: &Tenant, method: &str, path: &str) -> Result<()> {
+    let (name, digest) = private_plugin()?;
+    let target = path.replace("{name}", &name).replace("{digest}", &digest);
+    let request = intruder.client.request(method, &target);
+    let request =
+        if method == "GET" || method == "DELETE" { request } else { request.json(&json!({"digest": digest})) };
+    let reply = request.send()?;
+    if path.ends_with("/reload") {
+        // The operator's alone.
+        ensure!(reply.status == 401 || reply.status == 403, "{reply:?}");
+    } else {
+        ensure!(reply.status == 404, "{reply:?}");
+    }
     Ok(())
 }
 
@@ -188,6 +245,11 @@ fn lists_show_nothing_of_another_tenant() -> Result<()> {
         &mine.delivery,
         &mine.import,
         &mine.media,
+        &mine.automated.automation,
+        &mine.automated.conversation,
+        &mine.automated.parked,
+        &mine.automated.trust_root,
+        &private_plugin()?.1,
         &victim.id,
     ];
     let mut seen = 0;

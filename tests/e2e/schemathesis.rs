@@ -9,13 +9,14 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
+use pombo_tests::automation::{component, install};
 use pombo_tests::http::{Form, query};
 use pombo_tests::process::target;
 use pombo_tests::server::{Options, Server, binary};
 use pombo_tests::tenant::{SENDSYNC, Tenant, text_of};
 use serde_json::json;
 
-use crate::shared::smtp;
+use crate::shared::{automated, smtp};
 
 /// Examples of each operation: enough to reach every parameter, few enough for CI.
 const EXAMPLES: &str = "30";
@@ -29,7 +30,7 @@ struct Subject {
 
 impl Subject {
     fn new() -> Result<Self> {
-        let server = Server::start(Options::default())?;
+        let server = Server::start(Options::with("[automations]\nretry_seconds = [1]"))?;
         let tenant = Tenant::create(&server)?;
         let settings =
             "[checks.positive_data_acceptance]\nexpected-statuses = [\"2xx\", \"3xx\", 400, 401, 403, 404, 409, 429]\n";
@@ -101,9 +102,29 @@ impl Subject {
         self.parameter("^/v1/messages/", "GET|POST", "id", &message)?;
         self.parameter("^/v1/webhook-deliveries/", "GET|POST", "id", &delivery)?;
         self.parameter("^/v1/imports/", "GET", "id", &import)?;
+        self.automation_parameters()?;
         // A page of events may be waited for, up to 30 seconds.
         let patient = "request-timeout = 40\nphases.fuzzing.generation.max-examples = 6";
         Ok(writeln!(self.settings, "[[operations]]\ninclude-path-regex = '^/v1/events'\n{patient}")?)
+    }
+
+    /// The same of automations, conversations and plugins.
+    fn automation_parameters(&mut self) -> Result<()> {
+        let connector = self.connector()?;
+        let mine = automated(&self.tenant, &connector)?;
+        let client = self.tenant.client.clone();
+        let hook = client.get(&format!("/v1/automations/{}/hook", mine.automation))?.expect_json(200)?;
+        let token = text_of(&hook, "url")?.rsplit('/').next().unwrap_or_default().to_owned();
+        let (plugin, digest) = install(&client, &component("echo")?)?;
+        self.parameter("^/v1/automations/\\{id", "GET|PATCH|POST", "id", &mine.automation)?;
+        self.parameter("^/v1/automations/parked/", "POST|DELETE", "id", &mine.parked)?;
+        self.parameter("^/v1/conversations/", "GET|PATCH|POST", "id", &mine.conversation)?;
+        self.parameter("^/v1/trust-roots/", "DELETE", "id", &mine.trust_root)?;
+        self.parameter("^/v1/hooks/", "POST", "token", &token)?;
+        // A log that is followed is an answer without an end: only those of no plugin are tried.
+        self.parameter("^/v1/plugins/(?!.*/stream)", "GET|PUT|POST", "name", &plugin)?;
+        self.parameter("^/v1/plugins/.*/versions/", "DELETE", "digest", &digest)?;
+        Ok(())
     }
 }
 
@@ -126,6 +147,8 @@ fn the_control_api_keeps_its_document_for_a_tenant() -> Result<()> {
     subject.control_parameters()?;
     let key = subject.tenant.key.clone();
     subject.credential("apiKey", "api_key", &key)?;
+    // A tenant may name itself only: any other is not found, whatever the operation.
+    writeln!(subject.settings, "[parameters]\n\"X-Pombo-Tenant\" = \"{}\"", subject.tenant.id)?;
     subject.run("control-tenant", "control", "")
 }
 

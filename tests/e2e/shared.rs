@@ -6,7 +6,8 @@ use anyhow::Result;
 use pombo_tests::mail::FaultySmtp;
 use pombo_tests::process::target;
 use pombo_tests::server::{Options, Server};
-use pombo_tests::tenant::Tenant;
+use pombo_tests::tenant::{Tenant, text_of};
+use pombo_tests::wait::{PATIENCE, until};
 use serde_json::json;
 
 fn once<T: Sync + Send>(cell: &'static OnceLock<T>, start: impl FnOnce() -> Result<T>) -> Result<&'static T> {
@@ -22,7 +23,9 @@ fn once<T: Sync + Send>(cell: &'static OnceLock<T>, start: impl FnOnce() -> Resu
 /// The server.
 pub(crate) fn server() -> Result<&'static Server> {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    once(&SERVER, || Server::start(Options { folder: Some(target().join("e2e-server")), ..Options::default() }))
+    // An event that an automation fails at is put aside soon.
+    let options = Options::with("[automations]\nretry_seconds = [1]");
+    once(&SERVER, || Server::start(Options { folder: Some(target().join("e2e-server")), ..options }))
 }
 
 /// The mail server.
@@ -43,4 +46,35 @@ pub(crate) fn queueing_tenant() -> Result<(Tenant, String)> {
     let (tenant, connector) = mailing_tenant()?;
     tenant.set_paused(&connector, true)?;
     Ok((tenant, connector))
+}
+
+/// What a tenant has of automations and plugins, by the name that stands in a path.
+pub(crate) struct Automated {
+    pub(crate) automation: String,
+    pub(crate) conversation: String,
+    pub(crate) parked: String,
+    pub(crate) trust_root: String,
+}
+
+/// Puts an automation on a connector that is e-mail, and has it fail at an event.
+pub(crate) fn automated(tenant: &Tenant, connector: &str) -> Result<Automated> {
+    let client = &tenant.client;
+    // Nobody listens at its server.
+    let config = json!({"url": "http://127.0.0.1:9/private", "secret": "0123456789abcdef"});
+    let body = json!({"name": "private", "plugin": "integration-webhook", "connectorId": connector, "config": config});
+    let automation = text_of(&client.post("/v1/automations", &body)?.expect_json(201)?, "id")?;
+    let start = json!({"to": "private@customers.test", "input": {"words": "private"}});
+    let started = client.post(&format!("/v1/automations/{automation}/start"), &start)?.expect_json(202)?;
+    let parked = until("an event to be put aside", PATIENCE, || {
+        let page = client.get("/v1/automations/parked")?.expect_json(200)?;
+        Ok(page["data"][0]["id"].as_str().map(str::to_owned))
+    })?;
+    let root = json!({"name": "private", "key": "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="});
+    let root = client.post("/v1/trust-roots", &root)?.expect_json(201)?;
+    Ok(Automated {
+        automation,
+        conversation: text_of(&started, "conversationId")?,
+        parked,
+        trust_root: text_of(&root, "id")?,
+    })
 }

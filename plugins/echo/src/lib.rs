@@ -10,8 +10,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug)]
 pub struct Echo;
 
-/// `good`, `count` (the count is part of the answer), `trap`, `fail`, `spin` (for ever) or `slow` (some milliseconds of work), after a
-/// colon and before spaces; what stands behind it makes one version differ from another.
+/// After a colon and before spaces; what stands behind it makes one version differ from another. One of:
+///
+/// - `good`, `count` (the count is part of the answer), `trap`, `fail`, `spin` (for ever), `slow` (some milliseconds of work);
+/// - `greedy`: good, and asks for a server and a store;
+/// - `watch`: an observer, which tells of each message in its log and in the event log; `meddle`: an observer that answers all the same.
 static VARIANT: [u8; 40] = *b"echo-variant:good 0                     ";
 
 fn variant() -> &'static str {
@@ -40,9 +43,16 @@ impl Automation for Echo {
     type State = Count;
 
     fn describe() -> Description {
+        let variant = variant();
+        let wants = match variant {
+            "greedy" => Wants { hosts: vec!["=api.example.com".to_owned()], kv_bytes: 1 << 20, ..Wants::default() },
+            _ => Wants::default(),
+        };
         Description {
             display_name: "Echo (tests)".to_owned(),
             events: vec![EventKind::MessageReceived],
+            observer: matches!(variant, "watch" | "meddle"),
+            wants,
             ..Description::new("echo", env!("CARGO_PKG_VERSION"))
         }
     }
@@ -54,6 +64,11 @@ impl Automation for Echo {
             "fail" => return Err(Error::new("this version fails")),
             "spin" => work(u64::MAX),
             "slow" => work(20_000_000),
+            "watch" => {
+                let count = turn.state.count;
+                turn.log(Level::Info, &format!("message {count}"));
+                return turn.emit("seen", &count);
+            }
             "count" => {
                 let answer = format!("{} #{}", message.text, turn.state.count);
                 turn.reply(answer);

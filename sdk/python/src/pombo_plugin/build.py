@@ -27,7 +27,8 @@ def build(entry: Path, out: Path) -> int:
     with tempfile.TemporaryDirectory() as folder:
         # The SDK first: what it puts in the place of clock, chance and output shall be there when the automation is loaded.
         Path(folder, "pombo_component.py").write_text(
-            f"from pombo_plugin._guest import WitWorld\nimport {entry.stem}\nfrom pombo_plugin._automation import exported\nexported()\n"
+            f"from pombo_plugin._guest import WitWorld, warm\nimport {entry.stem}\nfrom pombo_plugin._automation import exported\n"
+            "exported()\nwarm()\n"
         )
         paths = [folder, str(entry.resolve().parent), str(PACKAGE.parent), *_packages()]
         command = [

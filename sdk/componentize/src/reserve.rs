@@ -214,7 +214,9 @@ mod tests {
         ];
         for body in bodies {
             let mut function = Function::new([]);
-            body.iter().chain([&Instruction::End]).for_each(|instruction| drop(function.instruction(instruction)));
+            for instruction in body.iter().chain([&Instruction::End]) {
+                function.instruction(instruction);
+            }
             code.function(&function);
         }
         let mut module = Module::new();

@@ -79,8 +79,9 @@ fn recordings_lie_encrypted_and_answer_for_the_servers_that_were_asked() -> Resu
     assert_eq!(chat.pipe.answers("ana", 1)?, ["resposta-escrita-assim"]);
     let plugin = chat.tenant.client.get("/v1/plugins/integration-webhook")?.expect_json(200)?;
     let same = replay(&chat, "integration-webhook", &json!({"digest": text_of(&plugin, "active")?}))?;
-    // It was called when the conversation was opened, too.
-    ensure!(same["calls"] == 2 && same["same"] == 2, "{same}");
+    // It is called when the conversation is opened and when its answer is sent, too.
+    let calls = same["calls"].as_u64().unwrap_or(0);
+    ensure!((2..=3).contains(&calls) && same["same"] == calls && same["differ"] == json!([]), "{same}");
     ensure!(service.requests().len() == 1, "a replay asked the server");
     server.terminate(Duration::from_secs(30))?;
     // The search finds what is stored as it is.

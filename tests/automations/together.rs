@@ -215,6 +215,11 @@ fn a_conversation_is_tagged_and_assigned_by_people_and_automations() -> Result<(
         let page = client.get(&format!("/v1/conversations?{filter}"))?.expect_json(200)?;
         ensure!(page["data"].as_array().is_some_and(|all| all.len() == count), "{filter}: {page}");
     }
+    for kind in ["automation.emitted", "conversation.changed"] {
+        let page = client.get(&format!("/v1/events?type={kind}"))?.expect_json(200)?;
+        let only = page["data"].as_array().is_some_and(|all| !all.is_empty() && all.iter().all(|e| e["type"] == kind));
+        ensure!(only, "{kind}: {page}");
+    }
     // The automation is told of it.
     chat.pipe.write("ana", "e agora?");
     let told = chat.pipe.answers("ana", 1)?;

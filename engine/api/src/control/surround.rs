@@ -50,13 +50,15 @@ impl<E> Guarded<E> {
         }
         let segments = || request.uri().path().split('/');
         let fits = |operation: &&Operation| {
-            operation.method == request.method()
-                && operation.segments.len() == segments().count()
+            operation.segments.len() == segments().count()
                 && operation.segments.iter().zip(segments()).all(|(a, b)| a.starts_with('{') || a == b)
         };
-        // A path without parameters wins, as in the router.
+        // A path without parameters wins, as in the router, whether or not it takes the method: that is for the router to say.
         let parameters = |operation: &&Operation| operation.segments.iter().filter(|s| s.starts_with('{')).count();
-        let Some(operation) = self.operations.iter().filter(fits).min_by_key(parameters) else { return Ok(()) };
+        let Some(path) = self.operations.iter().filter(fits).min_by_key(parameters) else { return Ok(()) };
+        let of_path =
+            |operation: &&Operation| operation.segments == path.segments && operation.method == request.method();
+        let Some(operation) = self.operations.iter().find(of_path) else { return Ok(()) };
         let mut problems = Vec::new();
         let mut seen = Vec::new();
         let given: Vec<(String, String)> =

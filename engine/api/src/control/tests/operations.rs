@@ -469,6 +469,10 @@ async fn the_frameworks_own_errors_have_the_same_body() {
     let method = engine.ask("DELETE", "/v1/tenants", &[], None).await;
     assert_eq!(method.headers["allow"], "POST, GET");
     assert_eq!(method.error(405).0, "method_not_allowed");
+    // It is not taken for a path with a parameter, which would take the method.
+    let method = engine.ask("PATCH", "/v1/automations/parked?limit=1", &[], None).await;
+    assert_eq!(method.headers["allow"], "GET");
+    assert_eq!(method.error(405).0, "method_not_allowed");
     let request = |content_type: &str, body: &'static str| {
         let uri = "/v1/users".parse().expect("a path");
         let request = Request::builder().method(poem::http::Method::POST).uri(uri).header("x-api-key", &engine.a.key);

@@ -121,8 +121,9 @@ impl Subject {
         self.parameter("^/v1/conversations/", "GET|PATCH|POST", "id", &mine.conversation)?;
         self.parameter("^/v1/trust-roots/", "DELETE", "id", &mine.trust_root)?;
         self.parameter("^/v1/hooks/", "POST", "token", &token)?;
-        // A log that is followed is an answer without an end: only those of no plugin are tried.
+        // A log that is followed is an answer without an end: it is tried with a plugin that is not there.
         self.parameter("^/v1/plugins/(?!.*/stream)", "GET|PUT|POST", "name", &plugin)?;
+        self.parameter("^/v1/plugins/.*/stream", "GET", "name", "not-there")?;
         self.parameter("^/v1/plugins/.*/versions/", "DELETE", "digest", &digest)?;
         Ok(())
     }

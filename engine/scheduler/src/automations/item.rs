@@ -407,17 +407,20 @@ impl<'a> Item<'a> {
         let context = self.context();
         let (mut conflicts, mut refusals) = (0, 0);
         loop {
-            let mut changes = vec![Change::Automation(Box::new(AutomationChange::Step {
+            let made = match make() {
+                Ok(Ok(made)) => made,
+                Ok(Err(unfit)) => return Stored::Unfit(unfit),
+                Err(error) => return Stored::Refused(error),
+            };
+            // Changes are large: room for all of them at once.
+            let mut changes = Vec::with_capacity(1 + made.len() + self.records.len());
+            changes.push(Change::Automation(Box::new(AutomationChange::Step {
                 key: self.key,
                 failures: self.failures,
                 after: self.after,
                 step: step.clone(),
-            }))];
-            match make() {
-                Ok(Ok(made)) => changes.extend(made),
-                Ok(Err(unfit)) => return Stored::Unfit(unfit),
-                Err(error) => return Stored::Refused(error),
-            }
+            })));
+            changes.extend(made);
             let keep = context.options.automations.record_keep;
             changes.extend(self.records.iter().map(|(automation, sealed)| {
                 let (automation, sealed) = (*automation, sealed.clone());

@@ -145,12 +145,24 @@ impl Committer {
 
     /// Writes a group and makes it visible.
     fn write(&mut self, mut writes: Vec<Write>, outcome: Outcome) -> StoreResult<()> {
-        let Outcome { delta, effects, catalog, inserted, queued, stepped, event_ends, event_edges, conversations } =
-            outcome;
+        let Outcome {
+            delta,
+            effects,
+            catalog,
+            inserted,
+            queued,
+            stepped,
+            event_ends,
+            event_edges,
+            conversations,
+            firsts,
+        } = outcome;
         {
             let _whole = self.memory.whole.lock();
             let kept = (!delta.0.is_empty()).then(|| self.memory.columns.keep(&delta, &mut writes));
-            let rows = rows::changes(&writes);
+            // What was written goes last: it is newer than what was read.
+            let mut rows: Vec<rows::Change> = firsts.into_iter().map(|(key, row)| (key, Some(row))).collect();
+            rows.extend(rows::changes(&writes));
             if !writes.is_empty() {
                 *self.memory.writing_since.lock() = Some(Instant::now());
                 let written = self.memory.backend.write(writes);

@@ -103,6 +103,8 @@ pub(crate) struct Outcome {
     pub(crate) event_edges: HashMap<TenantIndex, u64>,
     /// The conversations that were changed.
     pub(crate) conversations: Vec<Touched>,
+    /// Items that became the first of their lane, with their rows: they are read next.
+    pub(crate) firsts: Vec<(Bytes, Bytes)>,
 }
 
 /// Lengths to cut back to when a batch fails.
@@ -113,6 +115,7 @@ struct Marks {
     inserted: usize,
     queued: usize,
     stepped: usize,
+    firsts: usize,
     tails: HashMap<TenantIndex, (u64, Timestamp)>,
     kv_bytes: HashMap<ConnectorIndex, u64>,
 }
@@ -146,6 +149,7 @@ impl<'a> Group<'a> {
             inserted: self.outcome.inserted.len(),
             queued: self.outcome.queued.len(),
             stepped: self.outcome.stepped.len(),
+            firsts: self.outcome.firsts.len(),
             tails: self.tails.clone(),
             kv_bytes: self.kv_bytes.clone(),
         };
@@ -165,6 +169,7 @@ impl<'a> Group<'a> {
                 self.outcome.inserted.truncate(marks.inserted);
                 self.outcome.queued.truncate(marks.queued);
                 self.outcome.stepped.truncate(marks.stepped);
+                self.outcome.firsts.truncate(marks.firsts);
                 self.tails = marks.tails;
                 self.kv_bytes = marks.kv_bytes;
                 return Err(error);

@@ -1,6 +1,6 @@
-//! Rows that a commit lately wrote and that are read soon after: items of lanes and what automations left in conversations, each
-//! read for every event. The committer alone puts them here, after a commit; whoever does not find one here reads it from the
-//! backend.
+//! Rows that are read soon after a commit: items that it wrote or that became the first of their lane, and what automations left in
+//! conversations, each read for every event. The committer alone puts them here, after a commit; whoever does not find one here
+//! reads it from the backend.
 //!
 //! Invariant: a row that is here is the one on disk. A key that was deleted, or whose row is too large, is not here.
 

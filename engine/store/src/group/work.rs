@@ -300,8 +300,12 @@ impl Group<'_> {
         }
         // Lanes share their numbers, so the next one of this lane may lie further on.
         let near = WorkKey { conversation, lane, number: first + 1 };
-        let (number, row) = match self.work_row(&keys::work(near))? {
-            Some(row) => (near.number, row),
+        let near_key = keys::work(near);
+        let (number, row) = match self.work_row(&near_key)? {
+            Some(row) => {
+                self.outcome.firsts.push((near_key.bytes(), row.clone()));
+                (near.number, row)
+            }
             None => {
                 let next = self.staged.first_after(Space::Work, &keys::lane(conversation, lane), &row_key)?;
                 let (next_key, row) = next.ok_or_else(|| damaged("work: an item is missing"))?;

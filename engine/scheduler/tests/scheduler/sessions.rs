@@ -73,7 +73,8 @@ async fn a_session_that_comes_back_is_not_slowed_by_the_breaker() {
     let mut world = World::two_way(free());
     world.connectors.act(|_| Does::Answer(SendOutcome::Disconnected("gone".to_owned())));
     world.start().await;
-    let keys = world.post_all(TENANT, (0..100).map(|n| text(&n.to_string())).collect());
+    let to = |n: i32| NewMessage { to: format!("p{n}@example.org"), ..text(&n.to_string()) };
+    let keys = world.post_all(TENANT, (0..100).map(to).collect());
     world.clock.advance(300_000).await;
     assert!(matches!(world.view().breaker, pombo_scheduler::BreakerView::Open { failures: 3.., .. }));
     world.session(gone(), None).await;
@@ -86,6 +87,22 @@ async fn a_session_that_comes_back_is_not_slowed_by_the_breaker() {
     world.clock.advance(1_000).await;
     assert!(keys.iter().all(|key| world.shown(*key) == "SENT"));
     assert!(keys.iter().all(|key| world.state(*key).attempts == 1));
+}
+
+#[tokio::test]
+async fn what_goes_to_one_recipient_goes_one_after_the_other() {
+    let mut world = World::two_way(free());
+    world.connectors.act(|_| Does::After(1_000, accepted()));
+    world.start().await;
+    let to = |who: &str, what: &str| NewMessage { to: format!("{who}@example.org"), ..text(what) };
+    let keys = world.post_all(TENANT, vec![to("ana", "1"), to("ana", "2"), to("bia", "3"), to("ana", "4")]);
+    settle().await;
+    assert_eq!(world.connectors.texts(), ["1", "3"], "others need not wait");
+    world.clock.advance(1_000).await;
+    assert_eq!(world.connectors.texts(), ["1", "3", "2"]);
+    world.clock.advance(5_000).await;
+    assert_eq!(world.connectors.texts(), ["1", "3", "2", "4"]);
+    assert!(keys.iter().all(|key| world.shown(*key) == "SENT"));
 }
 
 #[tokio::test]

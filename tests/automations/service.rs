@@ -61,7 +61,8 @@ fn serve(stream: &TcpStream, asked: &Mutex<Vec<Asked>>, answer: &Answer) -> Opti
         let request = read(&mut reader).ok()?;
         let (status, body) = answer(&request);
         asked.lock().unwrap_or_else(PoisonError::into_inner).push(request);
-        let head = format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+        let head =
+            format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
         let mut stream = stream;
         stream.write_all((head + &body).as_bytes()).ok()?;
     }

@@ -101,7 +101,11 @@ fn a_webhook_decides_the_answer_over_whatsapp() -> Result<()> {
     assert_eq!(texts, ["você disse: olá", "mais algo?"]);
     let request = service.requests().remove(0);
     ensure!(!request.header("x-pombo-signature").is_empty(), "{:?}", request.headers);
-    ensure!(request.json()["conversation"]["chat"].as_str().is_some_and(|chat| chat.contains(THEIRS)), "{:?}", request.json());
+    ensure!(
+        request.json()["conversation"]["chat"].as_str().is_some_and(|chat| chat.contains(THEIRS)),
+        "{:?}",
+        request.json()
+    );
     pair.says("nada")?;
     pair.says("fim")?;
     assert_eq!(pair.reads(4)?[2], "você disse: fim");
@@ -120,7 +124,8 @@ fn a_model_answers_over_whatsapp_within_its_budget_and_hands_over() -> Result<()
             "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}});
         (200, answer.to_string())
     })?;
-    let config = json!({"baseUrl": service.url("/v1"), "model": "um-modelo", "auth": "none", "systemPrompt": "Você é breve."});
+    let config =
+        json!({"baseUrl": service.url("/v1"), "model": "um-modelo", "auth": "none", "systemPrompt": "Você é breve."});
     pair.automate("integration-llm", &config)?;
     pair.says("bom dia")?;
     let first = pair.reads(1)?;
@@ -129,7 +134,8 @@ fn a_model_answers_over_whatsapp_within_its_budget_and_hands_over() -> Result<()
     let second = pair.reads(2)?;
     ensure!(second[1].contains("«e o preço?»"), "{second:?}");
     let last = service.requests().pop().map(|r| r.json()).unwrap_or_default();
-    let roles: Vec<&str> = last["messages"].as_array().into_iter().flatten().filter_map(|m| m["role"].as_str()).collect();
+    let roles: Vec<&str> =
+        last["messages"].as_array().into_iter().flatten().filter_map(|m| m["role"].as_str()).collect();
     assert_eq!(roles, ["system", "user", "assistant", "user"], "{last}");
     pair.says("quero falar com um atendente")?;
     pombo_tests::wait::until("the hand-over", pombo_tests::wait::PATIENCE, || {

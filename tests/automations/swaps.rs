@@ -108,7 +108,12 @@ fn thirty_swaps_of_a_connector_lose_and_double_nothing() -> Result<()> {
     let arrived = pipe.sent();
     let texts: HashSet<&str> = arrived.iter().map(|m| m.text.as_str()).collect();
     // One message is one id, whatever was tried: nobody reads it twice.
-    ensure!(arrived.len() == sent && texts.len() == sent, "{sent} sent, {} arrived, {} different", arrived.len(), texts.len());
+    ensure!(
+        arrived.len() == sent && texts.len() == sent,
+        "{sent} sent, {} arrived, {} different",
+        arrived.len(),
+        texts.len()
+    );
     Ok(())
 }
 

@@ -65,7 +65,12 @@ fn cases() -> Result<Vec<(&'static str, Vec<u8>)>> {
         leb(1),
         leb(40_000),
         vec![0x7f],
-        (0..40_000).flat_map(|n| [vec![0x20], leb(n), vec![0x04, 0x40, 0x20], leb(n), vec![0x21], leb((n * 7) % 40_000), vec![0x0b]].concat()).collect(),
+        (0..40_000)
+            .flat_map(|n| {
+                [vec![0x20], leb(n), vec![0x04, 0x40, 0x20], leb(n), vec![0x21], leb((n * 7) % 40_000), vec![0x0b]]
+                    .concat()
+            })
+            .collect(),
         vec![0x0b],
     ]
     .concat();
@@ -139,7 +144,8 @@ fn a_name_belongs_to_whoever_had_it_first() -> Result<()> {
         try_upload(&second.client, &bytes, None)?.expect(409)?;
     }
     try_upload(&second.client, &component("flow")?, None)?.expect(409)?;
-    for path in [format!("/v1/plugins/{name}"), format!("/v1/plugins/{name}/logs"), format!("/v1/plugins/{name}/usage")] {
+    for path in [format!("/v1/plugins/{name}"), format!("/v1/plugins/{name}/logs"), format!("/v1/plugins/{name}/usage")]
+    {
         second.client.get(&path)?.expect(404)?;
     }
     let activated = second.client.post(&format!("/v1/plugins/{name}/activate"), &json!({"digest": digest}))?;

@@ -199,7 +199,10 @@ async fn run(plugin: PathBuf, calls: u32, hostile: Option<PathBuf>) -> Result<()
             cpu += result.cpu;
         }
         let took = begun.elapsed() / calls.max(1);
-        println!("calls, one by one  {took:.1?} each, {:.1?} of it measured in the guest ({round})", cpu / calls.max(1));
+        println!(
+            "calls, one by one  {took:.1?} each, {:.1?} of it measured in the guest ({round})",
+            cpu / calls.max(1)
+        );
     }
     let begun = Instant::now();
     let tasks = (0..8).map(|_| {

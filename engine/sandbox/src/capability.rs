@@ -179,7 +179,8 @@ mod tests {
 
     #[test]
     fn a_field_that_holds_a_url_allows_its_host_and_port() {
-        let config = json!({"api": "https://Api.Example.com/v1", "own": "http://10.0.0.1:8080/x", "odd": "https://*.example/"});
+        let config =
+            json!({"api": "https://Api.Example.com/v1", "own": "http://10.0.0.1:8080/x", "odd": "https://*.example/"});
         let hosts = Hosts::new(&["api", "own", "odd"].map(str::to_owned), &config);
         for (host, port, allowed) in [
             ("api.example.com", 443, true),

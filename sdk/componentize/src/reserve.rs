@@ -194,7 +194,8 @@ mod tests {
 
     /// A module whose exports `grow` and `size` are the instructions; with an unused import before them, and a global.
     fn module(minimum: u64, maximum: Option<u64>, grows: bool) -> Vec<u8> {
-        let (mut types, mut imports, mut functions) = (TypeSection::new(), ImportSection::new(), FunctionSection::new());
+        let (mut types, mut imports, mut functions) =
+            (TypeSection::new(), ImportSection::new(), FunctionSection::new());
         types.ty().function([ValType::I32], [ValType::I32]);
         types.ty().function([], [ValType::I32]);
         imports.import("host", "unused", EntityType::Function(1));

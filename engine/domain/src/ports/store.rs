@@ -8,9 +8,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use super::{AutomationChange, AutomationStore, DueLane};
 use crate::model::message::ReadyOrder;
 use crate::model::*;
-use super::{AutomationChange, AutomationStore, DueLane};
 use crate::{AutomationIndex, ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 
 /// A store's result.

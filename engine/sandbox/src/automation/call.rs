@@ -136,7 +136,12 @@ impl Calls {
     }
 
     /// The answer, if it can be carried out.
-    async fn accepted(&self, loaded: &Loaded, call: &AutomationCall, said: wit::Outcome) -> Result<Outcome, CallFailure> {
+    async fn accepted(
+        &self,
+        loaded: &Loaded,
+        call: &AutomationCall,
+        said: wit::Outcome,
+    ) -> Result<Outcome, CallFailure> {
         let outcome = world::outcome(said, loaded.description.observer).map_err(CallFailure::Unfit)?;
         let added = outcome.actions.iter().filter_map(|action| match action {
             Action::WriteKv(key, Some(value)) => Some((key.len() + value.len()) as u64),

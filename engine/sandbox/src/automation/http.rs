@@ -89,7 +89,8 @@ fn with_signature(call: &AutomationCall, value: &str, body: &[u8]) -> Result<Str
         let after = &rest[start + SIGNATURE.len()..];
         let end = after.find("}}").ok_or("a secret's name is not closed by }}")?;
         let key = secret(call, &after[..end])?;
-        let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).map_err(|_| "the secret cannot sign".to_owned())?;
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(key.as_bytes()).map_err(|_| "the secret cannot sign".to_owned())?;
         mac.update(body);
         out.push_str(&rest[..start]);
         out.push_str(&hex::encode(mac.finalize().into_bytes()));

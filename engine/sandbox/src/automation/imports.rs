@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use pombo_domain::ports::{AutomationCall, CallFailure, HostAnswer};
 
+use super::fairness::Tenant;
 use super::http as requests;
 use super::state::{CallState, Caller};
-use super::fairness::Tenant;
 use crate::bindings::automation::pombo::automation::{clock, http, kv, log, random, types};
 use crate::limits::KV_KEY_BYTES;
 use crate::state::Services;
@@ -59,7 +59,12 @@ enum Asked {
 
 impl CallState {
     /// Whom to ask a question whose recorded answer `fits`. `Err` ends the guest.
-    fn ask(&mut self, shown: impl FnOnce() -> String, again: bool, fits: impl Fn(&HostAnswer) -> bool) -> wasmtime::Result<Asked> {
+    fn ask(
+        &mut self,
+        shown: impl FnOnce() -> String,
+        again: bool,
+        fits: impl Fn(&HostAnswer) -> bool,
+    ) -> wasmtime::Result<Asked> {
         self.questions += 1;
         if self.questions > QUESTIONS {
             return Ok(Asked::No("one call may ask for 1000 things"));

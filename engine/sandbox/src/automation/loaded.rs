@@ -20,7 +20,11 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    pub(super) fn new(pre: AutomationPre<CallState>, description: AutomationDescription, schema: Validator) -> Arc<Self> {
+    pub(super) fn new(
+        pre: AutomationPre<CallState>,
+        description: AutomationDescription,
+        schema: Validator,
+    ) -> Arc<Self> {
         Arc::new(Self { pre, description, schema, used: AtomicU64::new(0) })
     }
 }
@@ -37,7 +41,12 @@ pub(super) struct Ready {
 
 impl Ready {
     pub(super) fn new(most: usize) -> Self {
-        Self { loaded: Mutex::default(), most: most.max(1), clock: AtomicU64::new(1), loading: tokio::sync::Mutex::default() }
+        Self {
+            loaded: Mutex::default(),
+            most: most.max(1),
+            clock: AtomicU64::new(1),
+            loading: tokio::sync::Mutex::default(),
+        }
     }
 
     pub(super) fn get(&self, digest: &str) -> Option<Arc<Loaded>> {
@@ -51,7 +60,9 @@ impl Ready {
         let mut loaded = self.loaded.lock();
         loaded.insert(digest.into(), plugin);
         while loaded.len() > self.most {
-            let Some(oldest) = loaded.iter().min_by_key(|(_, l)| l.used.load(Relaxed)).map(|(d, _)| d.clone()) else { break };
+            let Some(oldest) = loaded.iter().min_by_key(|(_, l)| l.used.load(Relaxed)).map(|(d, _)| d.clone()) else {
+                break;
+            };
             loaded.remove(&oldest);
         }
     }

@@ -282,7 +282,9 @@ impl Plugins {
         let hosts = said.hosts.clone();
         let described = worlds::connector::description(said, digest)?;
         if !worlds::automation::is_name(&described.name) {
-            return Err("its name must be 2 to 63 lower-case letters, digits and dashes, and begin with a letter".to_owned());
+            return Err(
+                "its name must be 2 to 63 lower-case letters, digits and dashes, and begin with a letter".to_owned()
+            );
         }
         if semver::Version::parse(&described.version).is_err() {
             return Err(format!("its version {:?} is no semantic version such as 1.2.3", described.version));
@@ -399,7 +401,9 @@ impl PluginEngine for Plugins {
             return Err(Refusal::TooLarge(most));
         }
         let checking = Checking(&self.checking);
-        if self.checking.fetch_add(1, SeqCst) >= self.limits.uploads.compiles_waiting + self.limits.uploads.compiles_at_once {
+        if self.checking.fetch_add(1, SeqCst)
+            >= self.limits.uploads.compiles_waiting + self.limits.uploads.compiles_at_once
+        {
             return Err(Refusal::Busy);
         }
         let kind = self.looked_at(&component).await?;

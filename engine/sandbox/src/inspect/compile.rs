@@ -111,7 +111,12 @@ impl Drop for Child {
     }
 }
 
-fn by_child(command: &[OsString], work: &Work, limits: &UploadLimits, _turn: OwnedSemaphorePermit) -> Result<(), Failed> {
+fn by_child(
+    command: &[OsString],
+    work: &Work,
+    limits: &UploadLimits,
+    _turn: OwnedSemaphorePermit,
+) -> Result<(), Failed> {
     let engine = |error: std::io::Error| Failed::Engine(format!("the compiler does not start: {error}"));
     let (program, first) = command.split_first().ok_or_else(|| Failed::Engine("there is no compiler".to_owned()))?;
     let partial = cache::Cache::partial(&work.to);

@@ -16,13 +16,17 @@ pub(crate) fn compile(schema: &Value) -> Result<Validator, String> {
         return Err("the configuration's schema must be a JSON object".to_owned());
     }
     let mut seen = HashMap::new();
-    every(schema, &mut |node| check_references(schema, node).and_then(|()| work(schema, node, &mut seen, 0).map(|_| ())))?;
+    every(schema, &mut |node| {
+        check_references(schema, node).and_then(|()| work(schema, node, &mut seen, 0).map(|_| ()))
+    })?;
     jsonschema::options()
         .with_draft(jsonschema::Draft::Draft202012)
         // Linear in the text, whatever the pattern.
         .with_pattern_options(PatternOptions::regex())
         .build(schema)
-        .map_err(|error| format!("the configuration's schema is not valid: {}", crate::limits::cut(&error.to_string(), 300)))
+        .map_err(|error| {
+            format!("the configuration's schema is not valid: {}", crate::limits::cut(&error.to_string(), 300))
+        })
 }
 
 /// All objects in it: more than its schemas, which does no harm.
@@ -47,9 +51,10 @@ fn check_references(root: &Value, node: &Value) -> Result<(), String> {
         return Err("only the whole configuration's schema may have an $id".to_owned());
     }
     match node.get("$ref") {
-        Some(Value::String(to)) if target(root, to).is_none() => {
-            Err(format!("the configuration's schema refers to {:?}, which is not in it: only `#/…` can be referred to", crate::limits::cut(to, 100)))
-        }
+        Some(Value::String(to)) if target(root, to).is_none() => Err(format!(
+            "the configuration's schema refers to {:?}, which is not in it: only `#/…` can be referred to",
+            crate::limits::cut(to, 100)
+        )),
         _ => Ok(()),
     }
 }
@@ -59,7 +64,12 @@ fn target<'s>(root: &'s Value, reference: &str) -> Option<&'s Value> {
 }
 
 /// How many schemas are asked about the same place when this one is. Infinite ones are refused.
-fn work<'s>(root: &'s Value, node: &'s Value, seen: &mut HashMap<*const Value, Option<u64>>, depth: u32) -> Result<u64, String> {
+fn work<'s>(
+    root: &'s Value,
+    node: &'s Value,
+    seen: &mut HashMap<*const Value, Option<u64>>,
+    depth: u32,
+) -> Result<u64, String> {
     let cycle = || "the configuration's schema refers to itself without going into a field".to_owned();
     match seen.get(&std::ptr::from_ref(node)) {
         Some(Some(known)) => return Ok(*known),
@@ -69,7 +79,8 @@ fn work<'s>(root: &'s Value, node: &'s Value, seen: &mut HashMap<*const Value, O
     }
     seen.insert(node, None);
     let mut sum = 1u64;
-    let mut add = |inner: &'s Value, seen: &mut _| work(root, inner, seen, depth + 1).map(|n| sum = sum.saturating_add(n));
+    let mut add =
+        |inner: &'s Value, seen: &mut _| work(root, inner, seen, depth + 1).map(|n| sum = sum.saturating_add(n));
     if let Some(fields) = node.as_object() {
         if let Some(to) = fields.get("$ref").and_then(Value::as_str).and_then(|to| target(root, to)) {
             add(to, seen)?;
@@ -84,7 +95,8 @@ fn work<'s>(root: &'s Value, node: &'s Value, seen: &mut HashMap<*const Value, O
                 add(inner, seen)?;
             }
         }
-        for inner in fields.get("dependentSchemas").and_then(Value::as_object).into_iter().flat_map(|all| all.values()) {
+        for inner in fields.get("dependentSchemas").and_then(Value::as_object).into_iter().flat_map(|all| all.values())
+        {
             add(inner, seen)?;
         }
     }

@@ -6,8 +6,7 @@ use pombo_domain::model::PluginKind;
 const AUTOMATION: &str = "0.1.0";
 const CONNECTOR: &str = "0.1.0";
 const AUTOMATION_INTERFACES: [&str; 6] = ["log", "clock", "random", "kv", "http", "types"];
-const HOST_INTERFACES: [&str; 9] =
-    ["log", "clock", "random", "kv", "http", "websocket", "smtp", "media", "events"];
+const HOST_INTERFACES: [&str; 9] = ["log", "clock", "random", "kv", "http", "websocket", "smtp", "media", "events"];
 const WASI: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
 
 /// `pombo:automation/kv@0.1.0` in its parts.
@@ -28,7 +27,8 @@ fn listed(names: &[&str]) -> String {
 /// The kind of plugin. `Err` says what to change.
 pub(crate) fn kind(imports: &[String], exports: &[String]) -> Result<PluginKind, String> {
     let exported = |name: &str| exports.iter().any(|e| e == name);
-    let known = format!("this engine runs pombo:automation/automation@{AUTOMATION} and pombo:connector/connector@{CONNECTOR}");
+    let known =
+        format!("this engine runs pombo:automation/automation@{AUTOMATION} and pombo:connector/connector@{CONNECTOR}");
     let kind = match (exported("describe"), exported("handle"), exported("run") && exported("send")) {
         (true, true, false) => PluginKind::Automation,
         (true, false, true) => PluginKind::Connector,
@@ -53,7 +53,9 @@ pub(crate) fn kind(imports: &[String], exports: &[String]) -> Result<PluginKind,
             continue;
         };
         if own.contains(&package) && built_for != version && !built_for.is_empty() {
-            return Err(format!("it was built for {package}@{built_for}; {known}: build it with the SDK of that version"));
+            return Err(format!(
+                "it was built for {package}@{built_for}; {known}: build it with the SDK of that version"
+            ));
         }
         typed |= package == own[0] && interface == "types";
         let offered = match kind {
@@ -75,7 +77,10 @@ pub(crate) fn kind(imports: &[String], exports: &[String]) -> Result<PluginKind,
         ));
     }
     if !typed {
-        return Err(format!("its exports have other types than the {} world's; {known}: build it with the SDK of that version", kind.as_str()));
+        return Err(format!(
+            "its exports have other types than the {} world's; {known}: build it with the SDK of that version",
+            kind.as_str()
+        ));
     }
     Ok(kind)
 }

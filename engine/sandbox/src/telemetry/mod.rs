@@ -206,7 +206,8 @@ impl Telemetry {
         let plugins: Vec<_> = self.plugins.read().values().cloned().collect();
         let oldest = plugins.iter().filter_map(|plugin| {
             let log = plugin.log.lock();
-            let (tenant, touched) = log.rings.iter().map(|(tenant, ring)| (*tenant, ring.touched)).min_by_key(|(_, at)| *at)?;
+            let (tenant, touched) =
+                log.rings.iter().map(|(tenant, ring)| (*tenant, ring.touched)).min_by_key(|(_, at)| *at)?;
             Some((plugin, tenant, touched))
         });
         if let Some((plugin, tenant, _)) = oldest.min_by_key(|(_, _, touched)| *touched)
@@ -235,7 +236,9 @@ impl PluginTelemetry for Telemetry {
         let Some(plugin) = self.plugin(plugin) else { return Vec::new() };
         let log = plugin.log.lock();
         match tenant {
-            Some(_) => log.rings.get(&tenant).into_iter().flat_map(|ring| ring.after(after)).take(limit).cloned().collect(),
+            Some(_) => {
+                log.rings.get(&tenant).into_iter().flat_map(|ring| ring.after(after)).take(limit).cloned().collect()
+            }
             None => {
                 let mut all: Vec<_> = log.rings.values().flat_map(|ring| ring.after(after).take(limit)).collect();
                 all.sort_unstable_by_key(|line| line.number);

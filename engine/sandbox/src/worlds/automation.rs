@@ -3,9 +3,7 @@
 
 use pombo_domain::model::inbound::{Inbound, InboundAttachment, InboundContent, MediaState};
 use pombo_domain::model::{Attachment, EventKind, EventKinds, Wants, WorkBody, WorkStatus};
-use pombo_domain::ports::{
-    Action, AutomationCall, AutomationDescription, CallEvent, Outcome, SendAction, SendContent,
-};
+use pombo_domain::ports::{Action, AutomationCall, AutomationDescription, CallEvent, Outcome, SendAction, SendContent};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -62,7 +60,8 @@ fn check_host(entry: &str) -> Result<(), String> {
         return wrong("is too long");
     }
     let Some(fixed) = entry.strip_prefix('=') else {
-        let is_field = |f: &str| !f.is_empty() && f.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+        let is_field =
+            |f: &str| !f.is_empty() && f.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
         return match entry.split('.').all(is_field) {
             true => Ok(()),
             false => wrong("is neither `=host` nor the dotted path of a configuration field"),
@@ -83,7 +82,8 @@ fn check_host(entry: &str) -> Result<(), String> {
         return wrong("stands for a whole top-level domain; name at least one label more");
     }
     let numeric = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok();
-    let is_label = |l: &str| (1..=63).contains(&l.len()) && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let is_label =
+        |l: &str| (1..=63).contains(&l.len()) && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     if numeric && !below || host.split('.').all(is_label) { Ok(()) } else { wrong("is not a host's name") }
 }
 
@@ -104,7 +104,9 @@ pub(crate) fn description(said: wit::Description, limits: &AutomationLimits) -> 
     let config_schema: Value = serde_json::from_str(&said.config_schema)
         .map_err(|e| format!("its configuration's schema is not JSON: {e}"))?;
     schema::compile(&config_schema)?;
-    let is_field = |f: &String| (1..=64).contains(&f.len()) && f.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    let is_field = |f: &String| {
+        (1..=64).contains(&f.len()) && f.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+    };
     if said.secret_fields.len() > 32 || !said.secret_fields.iter().all(is_field) {
         return Err("its secret fields must be at most 32 names of letters, digits, dashes and underscores".to_owned());
     }
@@ -118,7 +120,10 @@ pub(crate) fn description(said: wit::Description, limits: &AutomationLimits) -> 
     wants.hosts.iter().try_for_each(|entry| check_host(entry))?;
     let most = limits.cpu_most.as_millis();
     if u128::from(wants.cpu_millis) > most {
-        return Err(format!("it asks for {} ms of processor time a call; this engine gives at most {most}", wants.cpu_millis));
+        return Err(format!(
+            "it asks for {} ms of processor time a call; this engine gives at most {most}",
+            wants.cpu_millis
+        ));
     }
     if wants.memory_bytes > limits.memory_most {
         return Err(format!(
@@ -319,7 +324,8 @@ fn file(content: wit::FileContent) -> Result<SendContent, String> {
             Ok(SendContent::FileUrl { url, caption, voice_note })
         }
         wit::File::Stored(stored) => {
-            let id = Uuid::parse_str(&stored.id).map_err(|_| "a stored file's id is not one of the engine's".to_owned())?;
+            let id =
+                Uuid::parse_str(&stored.id).map_err(|_| "a stored file's id is not one of the engine's".to_owned())?;
             let file = Attachment {
                 id,
                 file_name: named("a stored file's name", stored.filename, 255)?,
@@ -380,9 +386,7 @@ fn action(action: wit::Action) -> Result<Action, String> {
             Action::UpdateContact(name, update.active)
         }
         wit::Action::HandOver(reason) => Action::HandOver(named("the reason to hand over", reason, REASON_BYTES)?),
-        wit::Action::Assign(to) => {
-            Action::Assign(to.map(|to| named("the assignee", to, NAME_BYTES)).transpose()?)
-        }
+        wit::Action::Assign(to) => Action::Assign(to.map(|to| named("the assignee", to, NAME_BYTES)).transpose()?),
         wit::Action::Emit(emitted) => {
             let is_kind = (1..=64).contains(&emitted.kind.len())
                 && emitted.kind.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
@@ -427,15 +431,19 @@ mod tests {
     }
     fn url(url: &str) -> wit::Action {
         let file = wit::FileContent { file: wit::File::Url(url.to_owned()), caption: None, voice_note: false };
-        wit::Action::Send(wit::Send { content: wit::Outgoing::File(file), reply_to: None, delay_millis: 0, label: None })
+        wit::Action::Send(wit::Send {
+            content: wit::Outgoing::File(file),
+            reply_to: None,
+            delay_millis: 0,
+            label: None,
+        })
     }
 
     #[test]
     fn what_a_guest_answers_is_bounded() {
         let key = |key: String| wit::Action::WriteKv(wit::KvWrite { key, value: None });
-        let emit = |kind: &str, json: &str| {
-            wit::Action::Emit(wit::Emitted { kind: kind.to_owned(), json: json.to_owned() })
-        };
+        let emit =
+            |kind: &str, json: &str| wit::Action::Emit(wit::Emitted { kind: kind.to_owned(), json: json.to_owned() });
         for (actions, why) in [
             (vec![wit::Action::MarkRead; 101], "101 things"),
             (vec![text(&"x".repeat(TEXT_BYTES + 1))], "action 1: a text to send is longer"),
@@ -485,7 +493,8 @@ mod tests {
     #[test]
     fn a_description_is_checked() {
         let fine = describing(|d| {
-            d.wants.hosts = ["=api.example.com", "=*.example.com:8443", "=127.0.0.1:80", "api.base-url"].map(str::to_owned).into();
+            d.wants.hosts =
+                ["=api.example.com", "=*.example.com:8443", "=127.0.0.1:80", "api.base-url"].map(str::to_owned).into();
         });
         let fine = fine.expect("is one");
         assert_eq!(fine.display_name, "acme-orders");

@@ -19,10 +19,15 @@ fn send(text: String) -> types::Action {
 fn handle(event: &types::Event, state: Option<&str>) -> Result<types::Outcome, String> {
     use pombo_plugin::automation::bindings::pombo::automation::{clock, http, kv, log, random};
     let types::EventBody::MessageReceived(message) = &event.body else {
-        return Ok(types::Outcome { state: None, actions: vec![types::Action::AddTag("other".to_owned())], claim: false });
+        return Ok(types::Outcome {
+            state: None,
+            actions: vec![types::Action::AddTag("other".to_owned())],
+            claim: false,
+        });
     };
     let (task, rest) = message.text.split_once(' ').unwrap_or((&message.text, ""));
-    let answer = |text: String| Ok(types::Outcome { state: state.map(str::to_owned), actions: vec![send(text)], claim: true });
+    let answer =
+        |text: String| Ok(types::Outcome { state: state.map(str::to_owned), actions: vec![send(text)], claim: true });
     match task {
         "echo" => {
             let count = state.and_then(|s| s.parse::<u64>().ok()).unwrap_or(0) + 1;
@@ -115,4 +120,5 @@ const _: () = {
 
 #[cfg(not(target_arch = "wasm32"))]
 #[allow(dead_code, reason = "natively there is nobody to call it")]
-const _: (fn() -> Description, fn(&types::Event, Option<&str>) -> Result<types::Outcome, String>) = (Probe::describe, handle);
+const _: (fn() -> Description, fn(&types::Event, Option<&str>) -> Result<types::Outcome, String>) =
+    (Probe::describe, handle);

@@ -1,4 +1,5 @@
 //! A version of `relay` that takes its time.
+#![cfg(target_arch = "wasm32")]
 
 #[path = "../../relay/src/relay.rs"]
 mod relay;

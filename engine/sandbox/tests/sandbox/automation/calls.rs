@@ -145,7 +145,10 @@ async fn lines_are_kept_for_whom_they_concern_and_a_flood_is_cut() {
     bench.plugins.call(call(&probe, 2, "log 5000")).await.outcome.expect("answers");
     let telemetry = bench.sandbox.telemetry();
     let lines = telemetry.lines(&probe.name, Some(TenantIndex(1)), 0, 100);
-    assert_eq!(lines.iter().map(|l| (l.level, l.text.as_str())).collect::<Vec<_>>(), [("info", "line 0"), ("info", "line 1")]);
+    assert_eq!(
+        lines.iter().map(|l| (l.level, l.text.as_str())).collect::<Vec<_>>(),
+        [("info", "line 0"), ("info", "line 1")]
+    );
     assert_eq!(lines[0].instance, Some(uuid::Uuid::from_u128(1)));
     assert_eq!(lines[0].digest, probe.digest);
     let flood = telemetry.lines(&probe.name, Some(TenantIndex(2)), 0, 10_000).len() as u64;

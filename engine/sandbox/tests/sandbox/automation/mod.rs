@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pombo_domain::model::{Inbound, InboundContent, Wants, WorkBody};
-use pombo_domain::ports::{Action, AutomationCall, CallEvent, CallFailure, Inspected, Outcome, PluginEngine, SendContent};
+use pombo_domain::ports::{
+    Action, AutomationCall, CallEvent, CallFailure, Inspected, Outcome, PluginEngine, SendContent,
+};
 use pombo_domain::{AutomationIndex, TenantIndex, Timestamp};
 use pombo_sandbox::{Options, PluginKv, Plugins, Sandbox};
 use serde_json::{Value, json};

@@ -49,7 +49,8 @@ async fn what_must_not_go_out_does_not() {
 async fn a_request_can_be_signed_without_the_guest_knowing_the_key() {
     let (bench, web) = (bench(|_| {}).await, Web::start().await);
     let probe = bench.probe().await;
-    let (said, inputs) = asked(&bench, &probe, &web, &format!("http {} {{{{hmac-sha256:password}}}}", web.url("/hello"))).await;
+    let (said, inputs) =
+        asked(&bench, &probe, &web, &format!("http {} {{{{hmac-sha256:password}}}}", web.url("/hello"))).await;
     // Of `body {{hmac-sha256:password}}` with `s3cret`: only a header's value is filled in.
     let signature = "fadbb1bf1018a7bbfa0bedd6ec995b098aaa63058444b5d59392dff9780c3005";
     assert_eq!(said, format!("201 POST {signature} body {{{{hmac-sha256:password}}}}"));

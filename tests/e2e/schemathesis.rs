@@ -74,6 +74,8 @@ impl Subject {
         command.current_dir(folder).args(["--config-file", "schemathesis.toml", "run", "document.json"]);
         command.args(["--url", &format!("http://{}{base}", self.server.address())]);
         command.args(["--max-examples", EXAMPLES, "--seed", "7", "--workers", "1", "--continue-on-failure"]);
+        // A log that is followed is an answer without an end; `tests/automations` follows one.
+        command.args(["--exclude-path-regex", "/logs/stream$"]);
         // Not "stateful": it follows ids from answer to request, which the ids given above replace by others.
         command.args(["--phases", "examples,coverage,fuzzing"]);
         let output = command.env("NO_COLOR", "1").output()?;
@@ -120,9 +122,7 @@ impl Subject {
         self.parameter("^/v1/conversations/", "GET|PATCH|POST", "id", &mine.conversation)?;
         self.parameter("^/v1/trust-roots/", "DELETE", "id", &mine.trust_root)?;
         self.parameter("^/v1/hooks/", "POST", "token", &token)?;
-        // A log that is followed is an answer without an end: it is tried with a plugin that is not there.
-        self.parameter("^/v1/plugins/(?!.*/stream)", "GET|PUT|POST", "name", &plugin)?;
-        self.parameter("^/v1/plugins/.*/stream", "GET", "name", "not-there")?;
+        self.parameter("^/v1/plugins/", "GET|PUT|POST", "name", &plugin)?;
         self.parameter("^/v1/plugins/.*/versions/", "DELETE", "digest", &digest)?;
         Ok(())
     }

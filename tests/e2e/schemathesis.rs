@@ -106,7 +106,9 @@ impl Subject {
         self.parameter("^/v1/imports/", "GET", "id", &import)?;
         self.automation_parameters()?;
         // A page of events may be waited for, up to 30 seconds: a second tells as much.
-        self.parameter("^/v1/events", "GET", "wait", "1")
+        self.parameter("^/v1/events", "GET", "wait", "1")?;
+        let patient = "request-timeout = 40\nphases.fuzzing.generation.max-examples = 6";
+        Ok(writeln!(self.settings, "{patient}")?)
     }
 
     /// The same of automations, conversations and plugins.

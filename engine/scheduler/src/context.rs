@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::account::Standings;
 use crate::automations::runner::Floor;
-use crate::gate::Gate;
 use crate::metrics::Metrics;
 use crate::observer::Notes;
 use crate::options::{Options, Ports};
+use crate::rules::gate::Gate;
 
 pub(crate) struct Context {
     pub(crate) ports: Ports,

@@ -2,8 +2,8 @@
 //!
 //! Layout
 //! - [`Scheduler`], [`Handle`]: starts the tasks; all that the rest of the program sees.
-//! - [`pace`], [`health`], [`session`], [`breaker`], [`retry`], [`draw`]: the rules, pure functions of (state, now, seed).
-//! - [`window`]: the bounded part of a queue that a lane holds; [`gate`]: turns between tenants.
+//! - [`rules`]: pace, health, session, breaker, retry and draw, pure functions of (state, now, seed); `window`, the bounded part
+//!   of a queue that a lane holds; `gate`, turns between tenants.
 //! - `observer`: notes what commits mean. Runs on the store's committer thread; never blocks, never commits.
 //! - `lane/`: the task of one connector: `admit`, `claim`, `outcome`, `hold`, `purge`.
 //! - [`Intake`]: what connectors receive and report, made durable by whoever tells it. `account/`: how the accounts behind the
@@ -16,30 +16,23 @@
 //! It stands on the domain's ports alone: it must not know HTTP, WebAssembly or a database.
 //!
 //! Invariant: an attempt is stored before the connector is called, its outcome after. A message that was stored as PROCESSING
-//! and has no outcome is decided by [`retry`]'s rule for a crash, never sent again silently.
+//! and has no outcome is decided by [`rules::retry`]'s rule for a crash, never sent again silently.
 
 mod account;
 pub mod automations;
-pub mod breaker;
 mod context;
-pub mod draw;
-pub mod gate;
-pub mod health;
 mod intake;
 mod lane;
 mod metrics;
 mod observer;
 mod options;
-pub mod pace;
 mod recovery;
-pub mod retry;
 pub mod rollouts;
+pub mod rules;
 mod scheduled;
 mod scheduler;
-pub mod session;
 mod view;
 pub mod webhooks;
-pub mod window;
 
 pub use automations::turns::TurnCounts;
 pub use intake::Intake;

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use crate::account::Standing;
 use crate::account::keeper::Desk;
 use crate::automations::bell::Bell;
-use crate::window::Window;
+use crate::rules::window::Window;
 
 /// What a lane shares with the observer and the handle.
 pub(crate) struct LaneShared {

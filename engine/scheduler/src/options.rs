@@ -10,8 +10,8 @@ use pombo_domain::ports::{
     WebhookClient,
 };
 
-use crate::breaker::BreakerPolicy;
-use crate::retry::{Backoff, Jitter, RetryPolicy};
+use crate::rules::breaker::BreakerPolicy;
+use crate::rules::retry::{Backoff, Jitter, RetryPolicy};
 
 /// What the scheduler stands on.
 #[derive(Clone)]

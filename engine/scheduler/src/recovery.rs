@@ -11,7 +11,7 @@ use pombo_domain::ports::{Batch, Change, SendOutcome, StoreResult, Update};
 
 use crate::context::Context;
 use crate::metrics::Metrics;
-use crate::retry::{self, Ending, Verdict};
+use crate::rules::retry::{self, Ending, Verdict};
 
 const PAGE: usize = 512;
 

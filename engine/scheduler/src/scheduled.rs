@@ -11,8 +11,8 @@ use pombo_domain::ports::{Batch, Change, ScheduledEntry, StoreResult, Update};
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 
 use crate::context::Context;
-use crate::draw::Draw;
 use crate::metrics::Metrics;
+use crate::rules::draw::Draw;
 
 const PAGE: usize = 512;
 

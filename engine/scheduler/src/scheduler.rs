@@ -17,14 +17,14 @@ use crate::account::{Standings, judge_of, keeper};
 use crate::automations::turns::TurnCounts;
 use crate::automations::{runner, timers};
 use crate::context::Context;
-use crate::gate::Gate;
-use crate::health::HealthLevel;
 use crate::intake::Intake;
 use crate::lane::Lane;
 use crate::metrics::{Metrics, MetricsSnapshot};
 use crate::observer::{LaneShared, Notes};
 use crate::options::{Options, Ports};
-use crate::pace::PaceRules;
+use crate::rules::gate::Gate;
+use crate::rules::health::HealthLevel;
+use crate::rules::pace::PaceRules;
 use crate::view::{PaceView, Situation, pace_view};
 use crate::{recovery, rollouts, scheduled, webhooks};
 

@@ -6,9 +6,9 @@ use pombo_domain::model::health::HealthState;
 use pombo_domain::ports::SessionState;
 
 use crate::account::marks::TOLD_PAUSED;
-use crate::health::{self, HOUR_MS, HealthLevel, Judge};
-use crate::pace::{Decision, PaceRules};
-use crate::session;
+use crate::rules::health::{self, HOUR_MS, HealthLevel, Judge};
+use crate::rules::pace::{Decision, PaceRules};
+use crate::rules::session;
 
 /// The breaker, as seen from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

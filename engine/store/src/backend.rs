@@ -6,7 +6,7 @@ use std::ops::Bound;
 
 use pombo_domain::ports::StoreResult;
 
-use crate::keys::Space;
+use crate::space::Space;
 
 /// A key or a value. Cheap to clone; short ones are held inline.
 pub(crate) type Bytes = fjall::Slice;

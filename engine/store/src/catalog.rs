@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use crate::backend::{Backend, KeyRange, Order};
 use crate::codec::{bad_key, decode};
-use crate::keys::{self, Parts, Space};
+use crate::keys::{self, Parts};
 use crate::roster::{Roster, RosterChange};
+use crate::space::Space;
 use crate::tables::people;
 
 /// A change of the catalog that a commit made.

@@ -19,9 +19,10 @@ use crate::columns::tenant::Wanted;
 use crate::columns::word::{self, Pattern};
 use crate::committer::Request;
 use crate::group::{Prepared, PreparedChange, PreparedEvent, PreparedInsert};
-use crate::keys::{self, Space};
+use crate::keys;
 use crate::memory::Memory;
 use crate::search::{Search, fold};
+use crate::space::Space;
 use crate::tables::meta::Counter;
 use crate::tables::{
     contacts, deliveries, events, health, idempotency, imports, kv, messages, queues, receipts, states, work,

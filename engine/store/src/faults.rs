@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use pombo_domain::ports::{StoreError, StoreResult};
 
 use crate::backend::{Backend, Bytes, KeyRange, Order, Scan, Write};
-use crate::keys::Space;
+use crate::space::Space;
 
 /// How a write fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use pombo_domain::ports::{StoreError, StoreResult};
 
 use crate::backend::{Backend, Bytes, KeyRange, Order, Scan, Write};
 use crate::codec::damaged;
-use crate::keys::Space;
+use crate::space::Space;
 use crate::{Error, Options};
 
 /// fjall with its keyspaces.

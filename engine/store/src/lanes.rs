@@ -14,7 +14,8 @@ use uuid::Uuid;
 
 use crate::backend::{Backend, KeyRange, Order};
 use crate::codec::bad_key;
-use crate::keys::{self, Space};
+use crate::keys;
+use crate::space::Space;
 use crate::tables::conversations::Stored;
 use crate::tables::work;
 

@@ -36,6 +36,7 @@ mod roster;
 mod rows;
 mod search;
 mod snapshot;
+mod space;
 mod staged;
 mod tables;
 mod verify;

@@ -6,7 +6,7 @@ use parking_lot::RwLock;
 use pombo_domain::ports::StoreResult;
 
 use crate::backend::{Backend, Bytes, KeyRange, Order, Scan, Write};
-use crate::keys::Space;
+use crate::space::Space;
 
 #[derive(Default)]
 pub(crate) struct MemoryBackend(RwLock<BTreeMap<(Space, Bytes), Bytes>>);

@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use crate::backend::{Backend, KeyRange, Order};
 use crate::codec::bad_key;
-use crate::keys::{self, Space};
+use crate::keys;
+use crate::space::Space;
 use crate::tables::events::Extent;
 use crate::tables::{automations, packages, recordings};
 

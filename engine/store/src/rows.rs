@@ -9,7 +9,8 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 
 use crate::backend::{Bytes, Write};
-use crate::keys::{self, Space};
+use crate::keys;
+use crate::space::Space;
 
 /// Rows and their bytes after which the older half is let go: between this and twice as much is kept.
 const MOST: usize = 8192;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use pombo_domain::ports::StoreResult;
 
 use crate::backend::{Backend, Bytes, KeyRange, Order, Write};
-use crate::keys::Space;
+use crate::space::Space;
 
 /// A key and its space.
 type Place = (Space, Bytes);

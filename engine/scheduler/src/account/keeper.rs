@@ -19,9 +19,9 @@ use tokio::sync::Notify;
 use super::judge_of;
 use super::marks::{self, Scene, TOLD_GOOD, TOLD_PAUSED};
 use crate::context::Context;
-use crate::draw::Draw;
-use crate::health::{self, HealthLevel};
 use crate::metrics::Metrics;
+use crate::rules::draw::Draw;
+use crate::rules::health::{self, HealthLevel};
 
 /// Session changes that wait for a store that refuses; past it the oldest is dropped, and said so.
 const WAITING: usize = 4_096;

@@ -7,7 +7,7 @@ use pombo_domain::model::{ConnectorStatus, connector::HealthRules};
 use pombo_domain::ports::{AppendEvent, Change, Entropy};
 use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
 
-use crate::health::{self, HealthLevel, Judge};
+use crate::rules::health::{self, HealthLevel, Judge};
 
 /// [`HealthState::told`] of an account that is well, slowed, paused.
 pub(crate) const TOLD_GOOD: u8 = 0;

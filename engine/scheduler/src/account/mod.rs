@@ -20,8 +20,8 @@ use pombo_domain::model::health::HealthState;
 use pombo_domain::ports::Store;
 use pombo_domain::{ConnectorIndex, Timestamp};
 
-use crate::health::{self, HOUR_MS, HealthLevel, Judge};
 use crate::options::Ports;
+use crate::rules::health::{self, HOUR_MS, HealthLevel, Judge};
 
 /// Conversations remembered for an hour, so that each counts once as a reply; those past it count again.
 const CONVERSATIONS: usize = 8_192;

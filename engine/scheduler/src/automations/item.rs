@@ -21,9 +21,9 @@ use super::rules;
 use super::runner::Slot;
 use super::turns::{Ending, Note};
 use crate::context::Context;
-use crate::draw::Draw;
 use crate::metrics::Metrics;
-use crate::retry::{Backoff, Jitter};
+use crate::rules::draw::Draw;
+use crate::rules::retry::{Backoff, Jitter};
 
 /// Batches that are made anew because something changed between reading and writing.
 const CONFLICTS: u32 = 5;

@@ -19,8 +19,3 @@ pub(crate) mod runner;
 mod sends;
 pub(crate) mod timers;
 pub mod turns;
-
-#[cfg(test)]
-mod outcome_tests;
-#[cfg(test)]
-mod turns_tests;

@@ -6,7 +6,7 @@ use pombo_domain::model::work::ANSWERING;
 use pombo_domain::model::{Automation, Package, RolloutStep, Work};
 use uuid::Uuid;
 
-use crate::draw::{Draw, between};
+use crate::rules::draw::{Draw, between};
 
 /// The automations that are asked about an item, in order: of the connector's, those that listen, come after the one that handled it
 /// last, and are meant by it. In the answering lane these are the ones that answer, in an observer's lane it alone.

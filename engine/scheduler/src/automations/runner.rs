@@ -17,9 +17,9 @@ use super::item;
 use super::prepared::Preparations;
 use super::turns::{Ending, LaneKey, Limits, TurnCounts, Turns};
 use crate::context::Context;
-use crate::draw::Draw;
 use crate::metrics::Metrics;
 use crate::options::AutomationOptions;
+use crate::rules::draw::Draw;
 
 /// Lanes read at once.
 const PAGE: usize = 512;

@@ -6,8 +6,8 @@ use pombo_domain::Timestamp;
 use pombo_domain::ports::{AutomationChange, Batch, Change, StoreResult};
 
 use crate::context::Context;
-use crate::draw::Draw;
 use crate::metrics::Metrics;
+use crate::rules::draw::Draw;
 
 /// Timers of one batch.
 const PAGE: usize = 256;

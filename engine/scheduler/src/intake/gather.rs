@@ -23,8 +23,8 @@ use super::bounds::{self, Unfit};
 use crate::account::marks::{self, Scene};
 use crate::account::{Standing, judge_of};
 use crate::context::Context;
-use crate::health::Judge;
 use crate::lane::contact_kind;
+use crate::rules::health::Judge;
 
 /// Members of a group whose own receipts are kept with a message.
 const MEMBERS: usize = 2_048;

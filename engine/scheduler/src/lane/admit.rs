@@ -10,10 +10,10 @@ use pombo_domain::ports::{ReadyEntry, StoreError};
 use super::Lane;
 use super::claim::{self, Candidate, ClaimDone};
 use super::hold::Held;
-use crate::health::{self, HealthLevel};
 use crate::metrics::Metrics;
-use crate::pace::Decision;
-use crate::session::{self, SessionWait};
+use crate::rules::health::{self, HealthLevel};
+use crate::rules::pace::Decision;
+use crate::rules::session::{self, SessionWait};
 
 /// A lane that waits for a session looks for itself this often, should nobody wake it.
 const LOOK_AGAIN_MS: i64 = 60_000;

@@ -20,10 +20,10 @@ use pombo_domain::ports::{
 
 use super::{Ended, InFlight, LaneConfig};
 use crate::context::Context;
-use crate::health;
 use crate::metrics::Metrics;
 use crate::observer::LaneShared;
-use crate::retry::Ending;
+use crate::rules::health;
+use crate::rules::retry::Ending;
 
 /// An entry to be claimed, with what was fetched for it.
 pub(super) struct Candidate {
@@ -392,5 +392,13 @@ impl Templates {
 }
 
 #[cfg(test)]
-#[path = "claim_tests.rs"]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_texts_are_shared() {
+        let mut templates = Templates::default();
+        let (a, b, c) = (templates.text("x"), templates.text("x"), templates.text("y"));
+        assert!(Arc::ptr_eq(&a, &b) && !Arc::ptr_eq(&a, &c) && *c == *"y");
+    }
+}

@@ -10,8 +10,8 @@ use pombo_domain::ports::{Batch, Change, ReadyEntry, StoreError, Update};
 
 use crate::context::Context;
 use crate::metrics::Metrics;
-use crate::pace::Hold;
-use crate::session::SessionWait;
+use crate::rules::pace::Hold;
+use crate::rules::session::SessionWait;
 
 /// A wait as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -25,13 +25,13 @@ use pombo_domain::ports::{OutboundError, ReadyEntry, SendOutcome};
 use pombo_domain::{MessageKey, Timestamp};
 
 use crate::account::judge_of;
-use crate::breaker;
 use crate::context::Context;
-use crate::draw::Draw;
-use crate::health::{HealthLevel, Judge};
 use crate::observer::LaneShared;
-use crate::pace::PaceRules;
-use crate::retry::Ending;
+use crate::rules::breaker;
+use crate::rules::draw::Draw;
+use crate::rules::health::{HealthLevel, Judge};
+use crate::rules::pace::PaceRules;
+use crate::rules::retry::Ending;
 use claim::{ClaimDone, Claimed};
 use hold::{Held, HoldDone};
 

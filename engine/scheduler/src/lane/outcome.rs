@@ -13,10 +13,10 @@ use pombo_domain::ports::{Batch, Change, SendOutcome, Update};
 use super::{Ended, InFlight, LaneConfig};
 use crate::account::marks::{self, Scene};
 use crate::context::Context;
-use crate::draw::Draw;
 use crate::metrics::Metrics;
 use crate::observer::LaneShared;
-use crate::retry::{self, Ending, Verdict};
+use crate::rules::draw::Draw;
+use crate::rules::retry::{self, Ending, Verdict};
 
 /// The counter of an outcome.
 pub(super) fn counter(metrics: &Metrics, outcome: &SendOutcome) -> &'static str {

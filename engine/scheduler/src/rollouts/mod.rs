@@ -27,7 +27,7 @@ use pombo_domain::{ConnectorIndex, Timestamp};
 
 use crate::context::Context;
 use crate::metrics::Metrics;
-use crate::retry::{Backoff, Jitter};
+use crate::rules::retry::{Backoff, Jitter};
 use steps::{Decided, Move, Standing, decided, moves, standing};
 
 /// Who the audit trail names.

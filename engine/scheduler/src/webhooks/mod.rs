@@ -18,9 +18,9 @@ use pombo_domain::model::delivery::{Delivery, DeliveryAttempt, DeliveryKey, Deli
 use pombo_domain::ports::{Batch, Change, DeliveryFilter, OutboundError, StoreResult};
 
 use crate::context::Context;
-use crate::draw::{Draw, between};
 use crate::metrics::Metrics;
 use crate::options::WebhookOptions;
+use crate::rules::draw::{Draw, between};
 use hosts::{Hosts, Placed, Ticket};
 
 /// New deliveries read at once.

@@ -8,7 +8,7 @@ use pombo_domain::model::message::Status;
 use pombo_domain::model::receipt::ReceiptKind;
 use pombo_domain::ports::{ChannelEvent, ConnectorEvents, KvWrite, SendOutcome, StoreError};
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex};
-use pombo_scheduler::draw::{Draw, between};
+use pombo_scheduler::rules::draw::{Draw, between};
 
 use crate::support::*;
 

@@ -5,7 +5,7 @@ use pombo_domain::model::connector::{ConnectorStatus, HealthRules, Pace};
 use pombo_domain::model::message::{NewMessage, Status};
 use pombo_domain::model::receipt::ReceiptKind;
 use pombo_domain::ports::{Change, ChannelEvent, SendOutcome, StoreError};
-use pombo_scheduler::health::HealthLevel;
+use pombo_scheduler::rules::health::HealthLevel;
 
 use crate::support::*;
 

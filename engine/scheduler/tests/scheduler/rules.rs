@@ -6,8 +6,8 @@ use pombo_domain::model::connector::{Pace, PaceState, QuietHours, WarmUp};
 use pombo_domain::model::message::ReadyOrder;
 use pombo_domain::ports::ReadyEntry;
 use pombo_domain::{MessageKey, TenantIndex, Timestamp};
-use pombo_scheduler::pace::{Decision, PaceRules, warm_up_cap};
-use pombo_scheduler::window::Window;
+use pombo_scheduler::rules::pace::{Decision, PaceRules, warm_up_cap};
+use pombo_scheduler::rules::window::Window;
 use proptest::prelude::*;
 
 const ZONES: [&str; 6] =

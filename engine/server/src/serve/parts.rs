@@ -16,7 +16,7 @@ use pombo_domain::model::PluginKind;
 use pombo_domain::model::rollout::RolloutRules;
 use pombo_domain::ports::{AutomationStore, MediaStore, Store, StoreHealth};
 use pombo_sandbox::{Capability, Embedded, Sandbox, StoreKv};
-use pombo_scheduler::retry::{Backoff, Jitter, RetryPolicy};
+use pombo_scheduler::rules::retry::{Backoff, Jitter, RetryPolicy};
 use pombo_store::DiskStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;

@@ -22,7 +22,8 @@ use pombo_domain::{TenantIndex, Timestamp};
 
 use crate::backend::{Backend, Bytes, KeyRange, Order, Write};
 use crate::codec::damaged;
-use crate::keys::{self, Key, Parts, Space};
+use crate::keys::{self, Key, Parts};
+use crate::space::Space;
 use block::Block;
 use delta::{Delta, Step};
 use tenant::TenantColumns;

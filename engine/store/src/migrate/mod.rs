@@ -12,7 +12,8 @@ mod fixture;
 
 use crate::Error;
 use crate::backend::{Backend, Bytes, KeyRange, Order, Write};
-use crate::keys::{self, Space};
+use crate::keys;
+use crate::space::Space;
 use crate::tables::meta;
 
 /// The version that this engine reads and writes.

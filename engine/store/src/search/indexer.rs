@@ -15,7 +15,8 @@ use super::segment::{self, Segment};
 use super::{Full, Progress, Shared};
 use crate::backend::{KeyRange, Order};
 use crate::columns::block::BLOCK;
-use crate::keys::{self, Space};
+use crate::keys;
+use crate::space::Space;
 use crate::tables::messages;
 
 /// Text that may wait to be indexed; beyond it the records are read again.

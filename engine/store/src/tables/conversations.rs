@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use crate::backend::{Backend, Bytes, KeyRange, Order};
 use crate::codec::{FORMAT, bad_key, damaged, decode, encode as encode_row};
-use crate::keys::{self, Parts, Space};
+use crate::keys::{self, Parts};
+use crate::space::Space;
 use crate::staged::Staged;
 
 const WHAT: &str = "conversations";

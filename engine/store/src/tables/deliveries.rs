@@ -10,7 +10,8 @@ use pombo_domain::{MessageKey, TenantIndex, Timestamp};
 use super::queues::{Frontiers, Queue, is_empty};
 use crate::backend::{Backend, Bytes, KeyRange, Order};
 use crate::codec::{FORMAT, append, bad_key, body_of, damaged};
-use crate::keys::{self, Space};
+use crate::keys;
+use crate::space::Space;
 use crate::staged::Staged;
 
 const HEADER: usize = 1 + 1 + 8;

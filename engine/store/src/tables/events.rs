@@ -16,7 +16,8 @@ use uuid::Uuid;
 
 use crate::backend::{Backend, KeyRange, Order};
 use crate::codec::{FORMAT, append, bad_key, body_of, damaged};
-use crate::keys::{self, Parts, Space};
+use crate::keys::{self, Parts};
+use crate::space::Space;
 
 /// Rows that one read looks at, at most, when its filter matches rarely.
 const LOOK: usize = 10_000;

@@ -6,7 +6,8 @@ use pombo_domain::ports::StoreResult;
 
 use crate::backend::Backend;
 use crate::codec::{decode, encode};
-use crate::keys::{self, Space};
+use crate::keys;
+use crate::space::Space;
 use crate::staged::Staged;
 
 pub(crate) fn put(staged: &mut Staged<'_>, connector: ConnectorIndex, state: &HealthState) {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::{Backend, KeyRange, Order};
 use crate::codec::{bad_key, decode, encode};
-use crate::keys::{self, Parts, Space};
+use crate::keys::{self, Parts};
+use crate::space::Space;
 use crate::staged::Staged;
 
 /// How long a record counts.

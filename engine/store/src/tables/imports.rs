@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use crate::backend::{Backend, KeyRange, Order};
 use crate::codec::{bad_key, decode, encode};
-use crate::keys::{self, Key, Parts, Space};
+use crate::keys::{self, Key, Parts};
+use crate::space::Space;
 use crate::staged::Staged;
 
 const WHAT: &str = "imports";

@@ -5,7 +5,8 @@ use pombo_domain::ports::{KvWrite, StoreResult};
 
 use crate::backend::{Backend, KeyRange, Order};
 use crate::codec::damaged;
-use crate::keys::{self, Space};
+use crate::keys;
+use crate::space::Space;
 use crate::staged::Staged;
 
 /// Stages the writes of one instance; its bytes after them.

@@ -11,7 +11,8 @@ use uuid::Uuid;
 use super::earlier::NewMessage1;
 use crate::backend::{Backend, Bytes};
 use crate::codec::{append, body_of, damaged, unknown_format};
-use crate::keys::{self, Space};
+use crate::keys;
+use crate::space::Space;
 
 const FORMAT: u8 = 2;
 

@@ -5,7 +5,8 @@ use pombo_domain::ports::StoreResult;
 
 use crate::backend::Backend;
 use crate::codec::damaged;
-use crate::keys::{self, Parts, Space};
+use crate::keys::{self, Parts};
+use crate::space::Space;
 use crate::staged::Staged;
 
 /// The schema version of the data.

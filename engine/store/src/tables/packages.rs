@@ -7,7 +7,8 @@ use pombo_domain::ports::{Conflict, StoreError, StoreResult};
 
 use crate::backend::{Backend, KeyRange, Order};
 use crate::codec::{FORMAT, append, body_of, damaged, decode, encode};
-use crate::keys::{self, Parts, Space};
+use crate::keys::{self, Parts};
+use crate::space::Space;
 use crate::staged::Staged;
 
 const HEADER: usize = 1 + 8;

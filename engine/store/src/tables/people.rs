@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::earlier::Connector1;
 use crate::codec::{append, body_of, damaged, decode, encode, format_of, unknown_format};
-use crate::keys::{self, Parts, Space};
+use crate::keys::{self, Parts};
+use crate::space::Space;
 use crate::staged::Staged;
 
 /// Format 2 has the rules of the health in the pace.

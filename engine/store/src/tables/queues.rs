@@ -8,7 +8,8 @@ use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 use crate::backend::{Backend, Bytes, KeyRange, Order};
 use crate::codec::bad_key;
 use crate::frontier::Frontier;
-use crate::keys::{self, Parts, Space};
+use crate::keys::{self, Parts};
+use crate::space::Space;
 
 /// An entry of a queue.
 pub(crate) struct Entry {

@@ -6,7 +6,8 @@ use pombo_domain::ports::StoreResult;
 
 use crate::backend::{Backend, KeyRange, Order};
 use crate::codec::{FORMAT, bad_key, damaged};
-use crate::keys::{self, Space};
+use crate::keys;
+use crate::space::Space;
 use crate::staged::Staged;
 use crate::tables::events::Extent;
 

@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::queues::{Frontiers, Queue, is_empty};
 use crate::backend::{Backend, Bytes, KeyRange, Order};
 use crate::codec::{FORMAT, bad_key, damaged};
-use crate::keys::{self, Space};
+use crate::keys;
+use crate::space::Space;
 use crate::staged::Staged;
 
 const WHAT: &str = "timers";

@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use crate::backend::{Backend, KeyRange, Order};
 use crate::codec::{FORMAT, append, bad_key, body_of, damaged, decode, encode};
-use crate::keys::{self, Parts, Space};
+use crate::keys::{self, Parts};
+use crate::space::Space;
 use crate::staged::Staged;
 use crate::tables::conversations::Lane;
 

@@ -10,8 +10,9 @@ use super::Problems;
 use crate::DiskStore;
 use crate::backend::{Backend, Bytes, KeyRange, Order};
 use crate::codec::bad_key;
-use crate::keys::{self, Space};
+use crate::keys;
 use crate::roster::Numbered;
+use crate::space::Space;
 use crate::tables::conversations::{self, Stored};
 use crate::tables::{automations, packages, recordings, timers, work};
 

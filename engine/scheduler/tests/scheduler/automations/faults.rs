@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
-use pombo_scheduler::draw::{Draw, between};
+use pombo_scheduler::rules::draw::{Draw, between};
 
 use super::office::*;
 use super::store::Fate;

@@ -188,5 +188,4 @@ pub fn describe(score: u8, counts: &Counts, judge: &Judge) -> String {
 }
 
 #[cfg(test)]
-#[path = "health_tests.rs"]
 mod tests;

@@ -13,7 +13,8 @@ use crate::backend::{KeyRange, Order};
 use crate::codec::bad_key;
 use crate::columns::block::Row;
 use crate::columns::word;
-use crate::keys::{self, Space};
+use crate::keys;
+use crate::space::Space;
 use crate::tables::{contacts, deliveries, events, health, messages, people, queues, receipts, states};
 
 /// More problems than this are only counted.

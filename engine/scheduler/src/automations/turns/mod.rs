@@ -386,3 +386,6 @@ fn just_before(due: DueLane) -> Option<DueLane> {
         None => Some(DueLane { due_at: Timestamp(due.due_at.0.checked_sub(1)?), conversation: Uuid::max(), lane }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use pombo_domain::Timestamp;
 use pombo_domain::model::message::Reason;
 use pombo_domain::ports::SendOutcome;
 
-use crate::draw::between;
+use crate::rules::draw::between;
 
 /// How a computed pause is spread, so that many do not come back together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,5 +178,4 @@ pub fn verdict(policy: &RetryPolicy, ending: Ending, attempt: Attempt, now: Time
 }
 
 #[cfg(test)]
-#[path = "retry_tests.rs"]
 mod tests;

@@ -9,7 +9,7 @@ use pombo_domain::{AutomationIndex, ConnectorIndex, TenantIndex, Timestamp};
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::outcome::*;
+use super::*;
 
 const NOW: Timestamp = Timestamp(1_714_564_800_000);
 

@@ -12,7 +12,8 @@ use pombo_domain::ports::StoreResult;
 use crate::DiskStore;
 use crate::backend::{Bytes, KeyRange, Order};
 use crate::codec::{bad_key, decode};
-use crate::keys::{self, Parts, Space};
+use crate::keys::{self, Parts};
+use crate::space::Space;
 use crate::tables::{contacts, deliveries, events, messages, people, states};
 
 /// Something that must not be shown, still comparable.

@@ -383,3 +383,6 @@ impl Making<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

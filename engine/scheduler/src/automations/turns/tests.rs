@@ -4,7 +4,7 @@ use pombo_domain::ports::DueLane;
 use pombo_domain::{AutomationIndex, TenantIndex, Timestamp};
 use uuid::Uuid;
 
-use super::turns::*;
+use super::*;
 
 fn turns(in_flight: usize, per_tenant: usize, queued: usize) -> Turns {
     Turns::new(Limits { in_flight, in_flight_per_tenant: per_tenant, queued_per_tenant: queued })

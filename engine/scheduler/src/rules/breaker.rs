@@ -3,7 +3,7 @@
 use pombo_domain::Timestamp;
 use pombo_domain::model::connector::PaceState;
 
-use crate::retry::{Backoff, Jitter};
+use crate::rules::retry::{Backoff, Jitter};
 
 /// How long the breaker stays open, and how long a throttled lane rests.
 #[derive(Debug, Clone)]

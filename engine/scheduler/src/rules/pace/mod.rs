@@ -10,7 +10,7 @@ use pombo_domain::Timestamp;
 use pombo_domain::commands::pace::MAX_DELAY_MS;
 use pombo_domain::model::connector::{Pace, PaceState, WarmUp};
 
-use crate::draw::between;
+use crate::rules::draw::between;
 
 /// What holds the next message back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -333,5 +333,4 @@ pub fn warm_up_cap(curve: &WarmUp, day: u32) -> Option<u32> {
 }
 
 #[cfg(test)]
-#[path = "pace_tests.rs"]
 mod tests;

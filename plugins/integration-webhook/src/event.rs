@@ -5,25 +5,12 @@ use pombo_plugin::automation::{Attachment, Content, Status, StoredFile};
 use pombo_plugin::clock::rfc3339;
 use serde_json::{Map, Value, json};
 
-/// Its kind, as in the configuration and in the body.
-pub fn kind(body: &EventBody) -> &'static str {
-    match body {
-        EventBody::MessageReceived(_) => "message-received",
-        EventBody::StatusChanged(_) => "status-changed",
-        EventBody::Reaction(_) => "reaction",
-        EventBody::ConversationOpened => "conversation-opened",
-        EventBody::TimerFired(_) => "timer-fired",
-        EventBody::Started(_) => "started",
-        EventBody::WebhookCalled(_) => "webhook-called",
-    }
-}
-
 /// The whole body. `now` is when it is sent, so that the other side can refuse an old one: the signature covers it.
 pub fn body(event: &Event, state: Option<&Value>, now_millis: u64) -> Value {
     let conversation = &event.conversation;
     let mut body = json!({
         "id": event.id,
-        "kind": kind(&event.body),
+        "kind": event.body.kind().name(),
         "at": rfc3339(event.at_millis),
         "timestamp": now_millis / 1000,
         "attempt": event.attempt,

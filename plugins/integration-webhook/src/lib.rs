@@ -29,46 +29,20 @@ impl Automation for Webhook {
             display_name: "Webhook".to_owned(),
             config_schema: config::SCHEMA.to_owned(),
             secret_fields: vec!["secret".to_owned(), "token".to_owned()],
-            events: vec![
-                EventKind::MessageReceived,
-                EventKind::StatusChanged,
-                EventKind::Reaction,
-                EventKind::ConversationOpened,
-                EventKind::TimerFired,
-                EventKind::Started,
-                EventKind::WebhookCalled,
-            ],
+            events: EventKind::ALL.to_vec(),
             wants: Wants { hosts: vec!["url".to_owned()], ..Wants::default() },
             ..Description::new("integration-webhook", env!("CARGO_PKG_VERSION"))
         }
     }
 
-    fn on_message(turn: &mut Turn<'_, Self>, _: &Message) -> Result<(), Error> {
-        post(turn)
-    }
-    fn on_reaction(turn: &mut Turn<'_, Self>, _: &Reaction) -> Result<(), Error> {
-        post(turn)
-    }
-    fn on_opened(turn: &mut Turn<'_, Self>) -> Result<(), Error> {
-        post(turn)
-    }
-    fn on_timer(turn: &mut Turn<'_, Self>, _: &Timer) -> Result<(), Error> {
-        post(turn)
-    }
-    fn on_started(turn: &mut Turn<'_, Self>, _: &Start) -> Result<(), Error> {
-        post(turn)
-    }
-    fn on_webhook(turn: &mut Turn<'_, Self>, _: &pombo_plugin::automation::Webhook) -> Result<(), Error> {
-        post(turn)
-    }
-    fn on_status(turn: &mut Turn<'_, Self>, _: &StatusChange) -> Result<(), Error> {
+    fn on_event(turn: &mut Turn<'_, Self>, _: &EventBody) -> Result<(), Error> {
         post(turn)
     }
 }
 
 fn post(turn: &mut Turn<'_, Webhook>) -> Result<(), Error> {
     let event = turn.event();
-    let kind = event::kind(&event.body);
+    let kind = event.body.kind().name();
     if !turn.config.wants(kind) {
         return Ok(());
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use pombo_plugin::automation::types::{Action, Outgoing};
-use pombo_plugin::automation::{HttpError, HttpRequest, HttpResponse, Status};
+use pombo_plugin::automation::{EventKind, HttpError, HttpRequest, HttpResponse, Status};
 use pombo_plugin::test::Script;
 use serde_json::{Value, json};
 
@@ -348,4 +348,11 @@ fn an_action_that_is_carried_out_is_one_that_the_engine_knows() {
     let answer =
         answering(200, r#"{"actions": [{"type": "assign"}, {"type": "cancelTimer", "name": "x"}]}"#).says("oi");
     assert_eq!(answer.actions(), [Action::Assign(None), Action::CancelTimer("x".into())]);
+}
+
+#[test]
+fn every_kind_of_event_can_be_chosen_in_the_configuration() {
+    let schema: Value = serde_json::from_str(crate::config::SCHEMA).expect("JSON");
+    let kinds: Vec<_> = EventKind::ALL.iter().map(|kind| kind.name()).collect();
+    assert_eq!(schema["properties"]["events"]["items"]["enum"], json!(kinds));
 }

@@ -1,57 +1,56 @@
 // Events as the world has them, read into what handlers are given.
 
+/** Each kind of event: the handler for it, and how the world's record becomes the handler's argument; without `read` it has none. */
+const EVENTS = {
+  "message-received": {
+    handler: "onMessage",
+    read: (message) => ({
+      id: message.id,
+      sender: message.sender,
+      senderName: message.senderName ?? null,
+      text: message.text,
+      content: readContent(message.content),
+      replyTo: message.replyTo ?? null,
+      mentions: message.mentions,
+      sentAt: new Date(Number(message.sentAtMillis)),
+    }),
+  },
+  "status-changed": {
+    handler: "onStatus",
+    read: (change) => ({
+      message: change.message,
+      label: change.label ?? null,
+      status: change.status,
+      reason: change.reason ?? null,
+    }),
+  },
+  reaction: {
+    handler: "onReaction",
+    read: (reaction) => ({ message: reaction.message, sender: reaction.sender, emoji: reaction.emoji }),
+  },
+  "conversation-opened": { handler: "onOpened" },
+  "timer-fired": {
+    handler: "onTimer",
+    read: (timer) => ({ name: timer.name, payload: parse(timer.payload), dueAt: new Date(Number(timer.dueAtMillis)) }),
+  },
+  started: { handler: "onStarted", read: (start) => ({ input: parse(start.input), by: start.by }) },
+  "webhook-called": {
+    handler: "onWebhook",
+    read: (call) => ({ contentType: call.contentType, body: call.body, json: () => JSON.parse(call.body) }),
+  },
+};
+
 /** Handlers and the kinds of event that they are for. */
-export const HANDLERS = {
-  onMessage: "message-received",
-  onStatus: "status-changed",
-  onReaction: "reaction",
-  onOpened: "conversation-opened",
-  onTimer: "timer-fired",
-  onStarted: "started",
-  onWebhook: "webhook-called",
-};
+export const HANDLERS = Object.fromEntries(Object.entries(EVENTS).map(([kind, { handler }]) => [handler, kind]));
 
-const handlerFor = Object.fromEntries(Object.entries(HANDLERS).map(([handler, kind]) => [kind, handler]));
-
-/** The handler for an event, and its second argument; undefined where there is none. */
+/**
+ * The name of the handler for an event, and its second argument; undefined where there is none. Nothing for an event that a newer
+ * engine knows and this SDK does not.
+ */
 export function readEvent({ body }) {
-  const handler = handlerFor[body.tag];
-  if (!handler) {
-    throw new TypeError(`this SDK does not know the event ${body.tag}`);
-  }
-  return { handler, argument: readers[body.tag]?.(body.val) };
+  const event = EVENTS[body.tag];
+  return { handler: event?.handler, argument: event?.read?.(body.val) };
 }
-
-const readers = {
-  "message-received": (message) => ({
-    id: message.id,
-    sender: message.sender,
-    senderName: message.senderName ?? null,
-    text: message.text,
-    content: readContent(message.content),
-    replyTo: message.replyTo ?? null,
-    mentions: message.mentions,
-    sentAt: new Date(Number(message.sentAtMillis)),
-  }),
-  "status-changed": (change) => ({
-    message: change.message,
-    label: change.label ?? null,
-    status: change.status,
-    reason: change.reason ?? null,
-  }),
-  reaction: (reaction) => ({ message: reaction.message, sender: reaction.sender, emoji: reaction.emoji }),
-  "timer-fired": (timer) => ({
-    name: timer.name,
-    payload: parse(timer.payload),
-    dueAt: new Date(Number(timer.dueAtMillis)),
-  }),
-  started: (start) => ({ input: parse(start.input), by: start.by }),
-  "webhook-called": (call) => ({
-    contentType: call.contentType,
-    body: call.body,
-    json: () => JSON.parse(call.body),
-  }),
-};
 
 function readContent({ tag, val }) {
   switch (tag) {
@@ -65,8 +64,11 @@ function readContent({ tag, val }) {
       return { kind: "edit", message: val.message, text: val.text };
     case "deleted":
       return { kind: "deleted", message: val };
-    default:
+    case "other":
       return { kind: "other", type: val.kind, data: parse(val.json) };
+    default:
+      // A newer engine's content.
+      return { kind: "other", type: tag, data: null };
   }
 }
 

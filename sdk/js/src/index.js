@@ -67,11 +67,14 @@ class Automation {
     };
   }
 
-  /** Handles an event in the shape of `event`; answers in the shape of `outcome`, or throws what the handler threw. */
+  /**
+   * Handles an event in the shape of `event`; answers in the shape of `outcome`, or throws what the handler threw. An event without a
+   * handler is passed over: it changes nothing, and later automations are asked.
+   */
   handle(host, event, state) {
     const { handler, argument } = readEvent(event);
     const turn = new Turn(host, this.#definition, event, state ?? null, argument);
-    const handle = this.#definition[handler];
+    const handle = handler && this.#definition[handler];
     if (handle) {
       const returned = argument === undefined ? handle.call(this.#definition, turn) : handle.call(this.#definition, turn, argument);
       if (typeof returned?.then === "function") {

@@ -8,7 +8,7 @@ import re
 from typing import Any, ClassVar, TypeVar
 
 from . import _wire as wire
-from ._events import HANDLERS, Message, Reaction, Start, StatusChange, Timer, WebhookCall, argument_of
+from ._events import HANDLERS, Message, Reaction, Start, StatusChange, Timer, WebhookCall, read_event
 from ._host import Host
 from ._turn import Turn, Wants
 
@@ -114,12 +114,16 @@ def describe(automation: type[Automation]) -> wire.Description:
 
 
 def handle(automation: type[Automation], host: Host, event: wire.Event, state: str | None) -> wire.Outcome:
-    """Handles an event in a fresh instance; raises what the handler raised."""
-    argument = argument_of(event.body)
+    """Handles an event in a fresh instance; raises what the handler raised.
+
+    An event without a handler is passed over: it changes nothing, and later automations are asked.
+    """
+    method, argument = read_event(event.body)
     turn = Turn(host, automation.observer, automation.initial_state, event, state, argument)
-    handler = getattr(automation(), HANDLERS[event.body.tag])
-    if argument is None:
-        handler(turn)
-    else:
-        handler(turn, argument)
+    if method is not None:
+        handler = getattr(automation(), method)
+        if argument is None:
+            handler(turn)
+        else:
+            handler(turn, argument)
     return turn._outcome()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Union
@@ -11,17 +12,6 @@ from . import _wire as wire
 
 #: Anything that JSON can hold.
 Json = Any
-
-#: Kinds of event and the handlers for them.
-HANDLERS = {
-    "message-received": "on_message",
-    "status-changed": "on_status",
-    "reaction": "on_reaction",
-    "conversation-opened": "on_opened",
-    "timer-fired": "on_timer",
-    "started": "on_started",
-    "webhook-called": "on_webhook",
-}
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -212,30 +202,6 @@ def parse(text: str) -> Json:
         return text
 
 
-def argument_of(body: wire.Case) -> Any:
-    """The handler's second argument; None where it has none."""
-    value = body.value
-    match body.tag:
-        case "message-received":
-            return Message(
-                value.id, value.sender, value.sender_name, value.text, _content(value.content), value.reply_to,
-                list(value.mentions), instant(value.sent_at_millis),
-            )
-        case "status-changed":
-            return StatusChange(value.message, value.label, value.status, value.reason)
-        case "reaction":
-            return Reaction(value.message, value.sender, value.emoji)
-        case "conversation-opened":
-            return None
-        case "timer-fired":
-            return Timer(value.name, parse(value.payload), instant(value.due_at_millis))
-        case "started":
-            return Start(parse(value.input), value.by)
-        case "webhook-called":
-            return WebhookCall(value.content_type, value.body)
-    raise TypeError(f"this SDK does not know the event {body.tag}")
-
-
 def _content(content: wire.Case) -> Content:
     value = content.value
     match content.tag:
@@ -250,4 +216,58 @@ def _content(content: wire.Case) -> Content:
             return Edit(value.message, value.text)
         case "deleted":
             return Deleted(value)
-    return Other(value.kind, parse(value.json))
+        case "other":
+            return Other(value.kind, parse(value.json))
+    # A newer engine's content.
+    return Other(content.tag, None)
+
+
+def _message(value: wire.Message) -> Message:
+    return Message(
+        value.id, value.sender, value.sender_name, value.text, _content(value.content), value.reply_to, list(value.mentions),
+        instant(value.sent_at_millis),
+    )
+
+
+def _status(value: wire.StatusChange) -> StatusChange:
+    return StatusChange(value.message, value.label, value.status, value.reason)
+
+
+def _reaction(value: wire.ReceivedReaction) -> Reaction:
+    return Reaction(value.message, value.sender, value.emoji)
+
+
+def _timer(value: wire.Timer) -> Timer:
+    return Timer(value.name, parse(value.payload), instant(value.due_at_millis))
+
+
+def _start(value: wire.Start) -> Start:
+    return Start(parse(value.input), value.by)
+
+
+def _webhook(value: wire.Webhook) -> WebhookCall:
+    return WebhookCall(value.content_type, value.body)
+
+
+#: Each kind of event: the handler for it, and how the world's record becomes the handler's argument; without the latter it has none.
+_EVENTS: dict[str, tuple[str, Callable[[Any], Any] | None]] = {
+    "message-received": ("on_message", _message),
+    "status-changed": ("on_status", _status),
+    "reaction": ("on_reaction", _reaction),
+    "conversation-opened": ("on_opened", None),
+    "timer-fired": ("on_timer", _timer),
+    "started": ("on_started", _start),
+    "webhook-called": ("on_webhook", _webhook),
+}
+
+#: Kinds of event and the handlers for them.
+HANDLERS = {kind: handler for kind, (handler, _) in _EVENTS.items()}
+
+
+def read_event(body: wire.Case) -> tuple[str | None, Any]:
+    """The name of the handler for an event, and its second argument; None where there is none.
+
+    No handler is there for an event that a newer engine knows and this SDK does not.
+    """
+    handler, read = _EVENTS.get(body.tag, (None, None))
+    return handler, None if read is None else read(body.value)

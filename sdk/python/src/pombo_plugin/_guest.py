@@ -38,7 +38,7 @@ def _python_name(tag: str) -> str:
 def _generated(variant: str, case: wire.Case, value: Any) -> Any:
     """A case as the generated type."""
     made = getattr(types, f"{variant}_{_python_name(case.tag)}")
-    return made() if value is None and case.tag == "mark-read" else made(value)
+    return made(value) if made.__dataclass_fields__ else made()
 
 
 def _case(value: Any) -> wire.Case:

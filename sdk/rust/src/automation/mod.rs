@@ -5,13 +5,14 @@
 //! together when the handler returns `Ok`, and not at all otherwise: then the event comes again later.
 //!
 //! # Files
-//! `turn` collects actions and answers questions; `send` says what can be sent; `http` and `kv` are the types of what may be asked
+//! `events` says which handler each kind of event is for; `turn` collects actions and answers questions; `send` says what can be sent; `http` and `kv` are the types of what may be asked
 //! of the engine; `host` asks the engine in a guest and a stand-in natively; `error` is what a handler fails with.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 mod error;
+mod events;
 pub(crate) mod host;
 mod http;
 mod kv;
@@ -38,8 +39,8 @@ pub use bindings::pombo::automation::types;
 /// Somebody's reaction to a message.
 pub use bindings::pombo::automation::types::ReceivedReaction as Reaction;
 pub use bindings::pombo::automation::types::{
-    Attachment, Content, Conversation, Description, Edit, EventKind, Location, Message, Other, Start, Status,
-    StatusChange, StoredFile, Timer, Wants, Webhook,
+    Attachment, Content, Conversation, Description, Edit, EventBody, EventKind, Location, Message, Other, Start,
+    Status, StatusChange, StoredFile, Timer, Wants, Webhook,
 };
 pub use error::Error;
 pub use http::{HttpError, HttpRequest, HttpResponse};
@@ -60,6 +61,12 @@ pub trait Automation: Sized + 'static {
 
     /// Who this is, what it wants to be called for and what it needs.
     fn describe() -> Description;
+
+    /// Something happened: calls the handler for it, one of those below. Override this one instead of them to treat all events alike,
+    /// also those that a later version of the SDK knows; what they are called for is still [`Description::events`].
+    fn on_event(turn: &mut Turn<'_, Self>, event: &EventBody) -> Result<(), Error> {
+        events::call_handler(turn, event)
+    }
 
     /// Somebody wrote.
     fn on_message(_turn: &mut Turn<'_, Self>, _message: &Message) -> Result<(), Error> {
@@ -128,16 +135,7 @@ impl Default for Wants {
 #[doc(hidden)]
 pub fn __handle<A: Automation>(event: &types::Event, state: Option<&str>) -> Result<types::Outcome, String> {
     let mut turn = Turn::<A>::new(event, state).map_err(Error::into_text)?;
-    let turn_ref = &mut turn;
-    let handled = match &event.body {
-        types::EventBody::MessageReceived(message) => A::on_message(turn_ref, message),
-        types::EventBody::StatusChanged(change) => A::on_status(turn_ref, change),
-        types::EventBody::Reaction(reaction) => A::on_reaction(turn_ref, reaction),
-        types::EventBody::ConversationOpened => A::on_opened(turn_ref),
-        types::EventBody::TimerFired(timer) => A::on_timer(turn_ref, timer),
-        types::EventBody::Started(start) => A::on_started(turn_ref, start),
-        types::EventBody::WebhookCalled(webhook) => A::on_webhook(turn_ref, webhook),
-    };
+    let handled = A::on_event(&mut turn, &event.body);
     handled.and_then(|()| turn.into_outcome()).map_err(Error::into_text)
 }
 

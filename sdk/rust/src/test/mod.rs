@@ -201,7 +201,7 @@ impl<A: Automation> Script<A> {
     }
     /// Anything happens. In a conversation that is handed over, nobody is asked.
     pub fn event(&mut self, body: EventBody) -> Result<Answer, Failure> {
-        let kind = kind_of(&body);
+        let kind = body.kind();
         let opens = !self.room_mut().opened;
         self.room_mut().opened = true;
         if opens && self.listens(EventKind::ConversationOpened) && kind != EventKind::ConversationOpened {
@@ -416,17 +416,7 @@ fn expect(answer: Result<Answer, Failure>) -> Answer {
     answer.unwrap_or_else(|failure| panic!("the automation failed: {failure}"))
 }
 
-fn kind_of(body: &EventBody) -> EventKind {
-    match body {
-        EventBody::MessageReceived(_) => EventKind::MessageReceived,
-        EventBody::StatusChanged(_) => EventKind::StatusChanged,
-        EventBody::Reaction(_) => EventKind::Reaction,
-        EventBody::ConversationOpened => EventKind::ConversationOpened,
-        EventBody::TimerFired(_) => EventKind::TimerFired,
-        EventBody::Started(_) => EventKind::Started,
-        EventBody::WebhookCalled(_) => EventKind::WebhookCalled,
-    }
-}
-
+#[cfg(test)]
+mod coverage;
 #[cfg(test)]
 mod tests;

@@ -1,21 +1,21 @@
 //! Turns a core WebAssembly module, as a guest toolchain links it, into a component.
 //!
-//! The module carries the description of its world in a custom section that the binding generator put there; nothing else is
-//! needed, and no adapter is linked: a guest that imports WASI by its old core names is refused.
+//! The module describes its world in a custom section, which the binding generator has written. Nothing else is
+//! needed, and no adapter is linked: a guest that imports WASI under its old core names is refused.
 
 mod reserve;
 
 use anyhow::{Context, Result};
 use wit_component::ComponentEncoder;
 
-/// The component made of `module`, validated.
+/// Makes a component of `module` and validates it.
 pub fn componentize(module: &[u8]) -> Result<Vec<u8>> {
-    let module = reserve::reserve(module).context("this is no core module")?;
+    let module = reserve::reserve(module).context("this is not a core module")?;
     ComponentEncoder::default()
         .validate(true)
         .module(&module)
         .context(
-            "this is no core module with a component's description in it (was it built with the SDK's export macro?)",
+            "this core module does not contain a description of its component (was it built with the SDK's export macro?)",
         )?
         .encode()
         .context("the module does not fit the world it describes")
@@ -26,7 +26,7 @@ mod tests {
     #[test]
     fn what_is_no_module_is_refused() {
         let error = super::componentize(b"not wasm").expect_err("must not be taken");
-        assert!(error.to_string().contains("no core module"), "{error}");
+        assert!(error.to_string().contains("not a core module"), "{error}");
     }
 
     #[test]

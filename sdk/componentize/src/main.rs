@@ -1,4 +1,4 @@
-//! `pombo-componentize IN.wasm OUT.wasm`: makes a component of a core module. Writes nothing when the result is the same.
+//! `pombo-componentize IN.wasm OUT.wasm`: turns a core module into a component. Writes nothing if the result is unchanged.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,7 +19,7 @@ fn run() -> Result<()> {
     if let Some(folder) = output.parent() {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     }
-    // Whoever reads the file meanwhile sees the old or the new one, never half of it.
+    // A concurrent reader sees the old file or the new one, never a part of it.
     let partial = output.with_extension("partial");
     std::fs::write(&partial, component).with_context(|| format!("cannot write {}", partial.display()))?;
     std::fs::rename(&partial, output).with_context(|| format!("cannot write {}", output.display()))

@@ -1,10 +1,10 @@
-//! Room for a module's heap from its start.
+//! Reserves memory for a module's heap in advance.
 //!
-//! The allocators of guests get their memory by `memory.grow`, whatever the module begins with. In the engine each of these is a
-//! call to the operating system, which takes the new pages away again before the slot's next instance; an automation has a fresh
-//! instance for every event, so that two such calls stand beside each event. A module that comes out of here begins with some more
-//! pages, and `memory.grow` hands those out first: it is a function of the module's own that asks for more once they are used up.
-//! `memory.size` counts what was handed out. To the guest nothing else changes: the pages are zero as new ones are.
+//! The allocators of guests get their memory through `memory.grow`, whatever size the module begins with. In the engine each such
+//! call is a call to the operating system, which releases the new pages before the slot's next instance. An automation has a
+//! fresh instance for every event, so each event would cost two such calls. A module that was rewritten here begins with some
+//! more pages, and `memory.grow` hands those out first: it becomes a function of the module that grows the memory once they are
+//! used up. `memory.size` counts the pages handed out. Nothing else changes for the guest: the pages are zero, like new ones.
 
 use anyhow::{Result, anyhow};
 use wasm_encoder::reencode::{self, Reencode, utils};
@@ -12,12 +12,13 @@ use wasm_encoder::{BlockType, CodeSection, ConstExpr, Function, FunctionSection,
 use wasm_encoder::{Instruction, MemoryType, Module, TypeSection, ValType};
 use wasmparser::{Operator, Parser, Payload, TypeRef};
 
-/// Pages of 64 KiB that are there from the start.
+/// The number of pages of 64 KiB reserved in advance.
 const PAGES: u64 = 4;
 
 type Error = reencode::Error<std::convert::Infallible>;
 
-/// The module with room for its heap; as it was, where its memory is not an ordinary one of its own that it grows.
+/// Returns the module with memory for its heap reserved. Returns it unchanged if it does not have one ordinary memory of its own
+/// that it grows.
 pub(crate) fn reserve(module: &[u8]) -> Result<Vec<u8>> {
     let Some(mut reserve) = Reserve::look(module)? else { return Ok(module.to_vec()) };
     let mut made = Module::new();
@@ -25,7 +26,7 @@ pub(crate) fn reserve(module: &[u8]) -> Result<Vec<u8>> {
     Ok(made.finish())
 }
 
-/// Where the function and what it needs stand among the module's own.
+/// The indices of the added function, type and globals among the module's own.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Reserve {
     /// The type of the function.
@@ -77,7 +78,7 @@ impl Reserve {
         let [memory] = memories[..] else { return Ok(None) };
         let most = memory.maximum.unwrap_or(1 << 16);
         let ordinary = !imported && !memory.memory64 && !memory.shared && memory.page_size_log2.is_none();
-        // Each section that is added to must be there.
+        // Each section that gets an addition must exist.
         let fits = found.given > 0 && memory.initial + PAGES <= most;
         found.first = memory.initial;
         Ok((grows && ordinary && fits).then_some(found))
@@ -85,7 +86,7 @@ impl Reserve {
 
     /// `grow(pages) -> old size, or -1`.
     fn function(&self) -> Function {
-        // Beside the parameter: the size before and after.
+        // Locals in addition to the parameter: the size before and after.
         let (pages, old, new) = (0, 1, 2);
         let mut function = Function::new([(2, ValType::I32)]);
         for instruction in [
@@ -94,7 +95,7 @@ impl Reserve {
             Instruction::LocalGet(pages),
             Instruction::I32Add,
             Instruction::LocalTee(new),
-            // Sizes are 65,536 at most: a sum that is smaller has wrapped around.
+            // Sizes are at most 65,536: a smaller sum has wrapped around.
             Instruction::LocalGet(old),
             Instruction::I32LtU,
             Instruction::If(BlockType::Empty),

@@ -1,4 +1,4 @@
-//! The engine's clock, in the place of `SystemTime::now` and `Instant::now`.
+//! The engine's clock, which replaces `SystemTime::now` and `Instant::now`.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +8,7 @@ pub fn now() -> SystemTime {
     return SystemTime::UNIX_EPOCH + Duration::from_millis(crate::automation::host::now_millis());
     #[cfg(all(target_arch = "wasm32", feature = "connector", not(feature = "automation")))]
     return SystemTime::UNIX_EPOCH + Duration::from_millis(crate::imports::clock::now_millis());
-    // A world without a clock is deterministic by contract: there is no time in it.
+    // A world without a clock is deterministic by contract, so time stands still in it.
     #[cfg(all(target_arch = "wasm32", not(any(feature = "connector", feature = "automation"))))]
     return SystemTime::UNIX_EPOCH;
     #[cfg(not(any(target_arch = "wasm32", feature = "automation")))]
@@ -20,19 +20,19 @@ pub fn now_millis() -> u64 {
     now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_millis() as u64
 }
 
-/// Time since some instant before the plugin started; never goes back.
+/// Time since some instant before the plugin started; never decreases.
 #[cfg(all(target_arch = "wasm32", feature = "connector"))]
 pub fn monotonic() -> Duration {
     Duration::from_nanos(crate::imports::clock::monotonic_nanos())
 }
 
-/// Parks the calling task; other tasks of the instance go on.
+/// Suspends the calling task; other tasks of the instance continue.
 #[cfg(all(target_arch = "wasm32", feature = "connector"))]
 pub async fn sleep(time: Duration) {
     crate::imports::clock::sleep_millis(time.as_millis().min(u128::from(u64::MAX)) as u64).await;
 }
 
-/// An instant, milliseconds since the Unix epoch, as it is written in JSON: `2026-01-05T12:00:00.000Z`.
+/// Formats an instant, in milliseconds since the Unix epoch, as JSON has it: `2026-01-05T12:00:00.000Z`.
 pub fn rfc3339(millis: u64) -> String {
     let (year, month, day) = date_of(millis / 86_400_000);
     let in_day = millis % 86_400_000;

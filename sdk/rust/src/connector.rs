@@ -1,4 +1,4 @@
-//! The connector world: [`Connector`], its types, and the glue that keeps one instance of it beside concurrent calls.
+//! The connector world: [`Connector`], its types, and the glue that shares one instance among concurrent calls.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -24,37 +24,37 @@ pub use bindings::pombo::connector::types::*;
 /// The engine's interfaces.
 pub use bindings::pombo::host::{events, http, kv, media, smtp, websocket};
 
-/// A channel. One value serves one configured connector.
+/// The implementation of a channel. One value serves one configured connector.
 #[allow(async_fn_in_trait, reason = "guests are single-threaded: no Send bound is wanted")]
 pub trait Connector: Sized + 'static {
-    /// Who this is and what it needs.
+    /// Names the connector, its channel and features, and the grants that it needs.
     fn describe() -> Description;
 
-    /// The normal form of an address, or why it cannot be one. Must not need a session.
+    /// Returns the normal form of an address, or why it is not an address. Must not need a session.
     fn check_recipient(address: &str) -> Result<String, String> {
         Ok(address.trim().to_owned())
     }
 
-    /// Reads the configuration (JSON without its secret fields).
+    /// Creates the connector from its configuration (JSON without its secret fields).
     async fn start(config: &str) -> Result<Self, RunError>;
 
-    /// The long-lived part: hold the session, emit events. The default holds nothing and waits for the end.
+    /// Runs as long as the connector: holds the session and emits events. The default does nothing until the end.
     async fn run(&self, stopped: Stopped) -> Result<(), RunError> {
         stopped.await;
         Ok(())
     }
 
-    /// Sends one message; called many times at once.
+    /// Sends one message; called concurrently, many times at once.
     async fn send(&self, message: Outgoing) -> Outcome;
 
-    /// Does anything but sending; called many times at once. The default offers nothing.
+    /// Does anything other than sending; called concurrently, many times at once. The default supports no operation.
     async fn operate(&self, _operation: Operation) -> Result<Answer, OperationError> {
         Err(OperationError::Unsupported("this connector only sends".to_owned()))
     }
 }
 
 impl Description {
-    /// A description that wants nothing, with room for the caller to set the rest.
+    /// A description without settings and without grants. Set the other fields with `..Description::new(…)`.
     pub fn new(name: &str, version: &str, channel: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -81,25 +81,25 @@ pub struct Stopped(oneshot::Receiver<()>);
 impl std::future::Future for Stopped {
     type Output = ();
     fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<()> {
-        // A dropped sender means the same as a sent signal: nobody is left to stop us.
+        // A dropped sender means the same as a signal: nothing else could stop the connector.
         std::pin::Pin::new(&mut self.0).poll(cx).map(|_| ())
     }
 }
 
-/// Where the one instance lives, and who waits for it.
+/// Holds the one instance, or the calls that wait for it.
 #[doc(hidden)]
 #[derive(Debug)]
 pub enum Slot<C> {
-    /// `run` has not read the configuration yet; sends that came early wait here.
+    /// `run` has not created the instance yet; early calls wait here.
     Starting(Vec<oneshot::Sender<()>>),
-    /// Serving.
+    /// The instance, and how to stop it.
     Running(Rc<C>, Option<oneshot::Sender<()>>),
     /// `run` has returned.
     Ended,
 }
 
 impl<C> Slot<C> {
-    /// Before `run`.
+    /// The slot before `run`.
     pub const fn new() -> Self {
         Self::Starting(Vec::new())
     }
@@ -131,13 +131,13 @@ pub async fn __run<C: Connector>(slot: &'static LocalKey<RefCell<Slot<C>>>, conf
 fn wake<C>(before: Slot<C>) {
     if let Slot::Starting(waiting) = before {
         for waiter in waiting {
-            // A receiver that is gone needs no waking.
+            // A receiver that is gone need not be woken.
             let _ = waiter.send(());
         }
     }
 }
 
-/// The instance, once it has read its configuration; `None` when `run` has returned.
+/// Waits for the instance; `None` if `run` has returned.
 async fn running<C: Connector>(slot: &'static LocalKey<RefCell<Slot<C>>>) -> Option<Rc<C>> {
     loop {
         let started = slot.with_borrow_mut(|slot| match slot {
@@ -151,7 +151,7 @@ async fn running<C: Connector>(slot: &'static LocalKey<RefCell<Slot<C>>>) -> Opt
         });
         match started {
             Ok(found) => return found,
-            // However it ends: the slot says what became of it.
+            // Whatever the outcome, the slot then has the new state.
             Err(started) => drop(started.await),
         }
     }
@@ -188,7 +188,7 @@ pub async fn __stop<C: Connector>(slot: &'static LocalKey<RefCell<Slot<C>>>) {
     });
 }
 
-/// Makes a [`Connector`](crate::connector::Connector) the plugin of this crate.
+/// Exports a [`Connector`](crate::connector::Connector) as the plugin of this crate.
 #[macro_export]
 macro_rules! export_connector {
     ($connector:ty) => {

@@ -1,6 +1,6 @@
-//! What a Pombo plugin written in Rust needs.
+//! The SDK for Pombo plugins in Rust.
 //!
-//! A plugin implements one trait and names it in one macro. An automation, which answers in conversations:
+//! A plugin implements one trait and exports it with one macro. An automation answers in conversations:
 //!
 //! ```ignore
 //! use pombo_plugin::automation::*;
@@ -20,7 +20,7 @@
 //! pombo_plugin::export_automation!(Greeter);
 //! ```
 //!
-//! A connector, which speaks with a channel:
+//! A connector connects a channel:
 //!
 //! ```ignore
 //! use pombo_plugin::connector::*;
@@ -67,7 +67,7 @@ pub use wit_bindgen as __wit_bindgen;
 #[global_allocator]
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
-/// The raw imports that every world has, under one name whichever world was chosen.
+/// The raw imports that every world has, under one name for all worlds.
 #[cfg(all(target_arch = "wasm32", feature = "automation"))]
 use automation::bindings::pombo::automation as imports;
 #[cfg(all(target_arch = "wasm32", feature = "connector", not(feature = "automation")))]

@@ -1,23 +1,23 @@
-//! The engine's log. Lines are bounded in rate and length by the engine and marked as a plugin's text.
+//! The engine's log. The engine bounds lines in rate and length and marks them as a plugin's text.
 //!
 //! Never log message bodies, addresses or secrets.
 
-/// How much a line matters.
+/// The importance of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Steps of a protocol.
     Trace,
-    /// What a developer of the plugin wants to know.
+    /// Details for a developer of the plugin.
     Debug,
-    /// What an operator may want to know.
+    /// Information for an operator.
     Info,
-    /// Something is off; the plugin goes on.
+    /// Something is wrong, but the plugin continues.
     Warn,
     /// Something failed.
     Error,
 }
 
-/// Writes one line. `target` is a short dotted name of the part that speaks, or empty.
+/// Writes one line. `target` is a short dotted name of the part that writes it, or empty.
 pub fn log(level: Level, target: &str, text: &str) {
     #[cfg(target_arch = "wasm32")]
     {
@@ -50,7 +50,7 @@ fn joined<'t>(target: &str, text: &'t str) -> std::borrow::Cow<'t, str> {
     if target.is_empty() { text.into() } else { [target, ": ", text].concat().into() }
 }
 
-/// The least important level that the engine keeps now. Lines below it need not be made: see [`kept`].
+/// The least important level that the engine currently keeps. Lines below it need not be built: see [`kept`].
 pub fn max_level() -> Level {
     #[cfg(all(target_arch = "wasm32", not(feature = "automation")))]
     {
@@ -63,12 +63,12 @@ pub fn max_level() -> Level {
             Host::Error => Level::Error,
         }
     }
-    // Automations are not told: their lines are bounded in number.
+    // Automations do not get the level, because the number of their lines is bounded.
     #[cfg(any(not(target_arch = "wasm32"), feature = "automation"))]
     Level::Trace
 }
 
-/// Whether a line at `level` is kept now. Ask before making an expensive one.
+/// Whether the engine currently keeps lines at `level`. Ask before you build an expensive one.
 pub fn kept(level: Level) -> bool {
     level >= max_level()
 }

@@ -1,6 +1,6 @@
-//! Says where a plugin panicked before the trap ends it.
+//! Logs where a plugin panicked, before the trap ends it.
 
-/// Sends the place of a panic to the engine's log. Its message is left out: it may hold what a log must not.
+/// Writes the place of a panic to the engine's log. The message is left out, because it may contain what must not be logged.
 pub fn install() {
     #[cfg(target_arch = "wasm32")]
     {

@@ -1,4 +1,4 @@
-//! The engine's random source: cryptographic for connectors, drawn from a recorded seed for automations.
+//! The engine's random numbers: cryptographic for connectors, from a recorded seed for automations.
 
 /// `len` random bytes.
 pub fn bytes(len: usize) -> Vec<u8> {

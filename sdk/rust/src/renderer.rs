@@ -1,4 +1,4 @@
-//! The renderer world: [`Renderer`] and its types. All of it is synchronous and a function of its arguments.
+//! The renderer world: [`Renderer`] and its types. All calls are synchronous and depend only on their arguments.
 
 /// The world as generated from `wit/`.
 #[allow(missing_docs, clippy::all)]
@@ -16,19 +16,19 @@ pub mod bindings {
 
 pub use bindings::pombo::renderer::types::*;
 
-/// Turns templates into texts.
+/// Renders templates into texts.
 pub trait Renderer: 'static {
-    /// Checks a template and says what it can give.
+    /// Checks a template and describes what it can produce.
     fn compile(template: &str) -> Result<TemplateInfo, Problem>;
 
-    /// One result for each job, in order.
+    /// Renders a batch: one result for each job, in order.
     fn render_batch(templates: &[String], jobs: &[Job]) -> Vec<Result<String, Problem>>;
 
-    /// Sample texts and figures for an author.
+    /// Renders sample texts and figures for a template's author.
     fn preview(template: &str, variables: &str, seed: u64, samples: u32) -> Result<Preview, Problem>;
 }
 
-/// Makes a [`Renderer`](crate::renderer::Renderer) the plugin of this crate.
+/// Exports a [`Renderer`](crate::renderer::Renderer) as the plugin of this crate.
 #[macro_export]
 macro_rules! export_renderer {
     ($renderer:ty) => {

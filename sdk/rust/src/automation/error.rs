@@ -1,20 +1,20 @@
-//! What a handler fails with.
+//! The error of a handler.
 
 use std::fmt::Display;
 
-/// Why an event could not be answered. Its text is read by a person when the event is put aside: say what to change.
+/// Why an event could not be handled. A person reads the text when the event is parked, so say what to change.
 ///
-/// Any error becomes one by `?`. It is no `std::error::Error` itself, so that this works.
+/// `?` converts any error into this type. For that reason it does not implement `std::error::Error` itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error(String);
 
 impl Error {
-    /// An error that says `text`.
+    /// An error with this text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// What it says.
+    /// The error's text.
     pub fn text(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! Asks the engine in a guest, and natively whatever stands in for it: the test kit, or the system's clock alone.
+//! Calls to the engine in a guest; natively, calls to its stand-in: the test kit, or only the system's clock.
 
 use super::{HttpError, HttpRequest, HttpResponse, KvEntry, KvError};
 
@@ -58,7 +58,7 @@ mod engine {
 
     use super::{HttpError, HttpRequest, HttpResponse, KvEntry, KvError};
 
-    /// Answers in the engine's place.
+    /// Answers calls in place of the engine.
     pub trait StandIn {
         fn now_millis(&mut self) -> u64;
         fn random(&mut self) -> u64;
@@ -72,7 +72,7 @@ mod engine {
         static STAND_IN: RefCell<Option<Box<dyn StandIn>>> = const { RefCell::new(None) };
     }
 
-    /// Puts a stand-in in place for this thread, or takes it away.
+    /// Sets or removes this thread's stand-in.
     #[cfg(feature = "test")]
     pub fn stand_in(stand_in: Option<Box<dyn StandIn>>) {
         STAND_IN.set(stand_in);
@@ -81,7 +81,7 @@ mod engine {
     fn ask<T>(question: impl FnOnce(&mut dyn StandIn) -> T) -> Option<T> {
         STAND_IN.with_borrow_mut(|host| host.as_mut().map(|host| question(&mut **host)))
     }
-    const NOBODY: &str = "no engine here: run the automation by the test kit";
+    const NOBODY: &str = "there is no engine here: run the automation with the test kit";
 
     pub fn now_millis() -> u64 {
         ask(|host| host.now_millis()).unwrap_or_else(|| {
@@ -101,7 +101,7 @@ mod engine {
     pub fn http(request: HttpRequest) -> Result<HttpResponse, HttpError> {
         ask(|host| host.http(request)).unwrap_or_else(|| Err(HttpError::NotConnected(NOBODY.to_owned())))
     }
-    /// Whether somebody took the line.
+    /// Whether there is a stand-in that took the line.
     pub fn log(level: crate::log::Level, text: &str) -> bool {
         ask(|host| host.log(level, text.to_owned())).is_some()
     }

@@ -1,4 +1,4 @@
-//! HTTP requests and what comes back.
+//! HTTP requests and responses.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -10,20 +10,20 @@ use super::Error;
 
 /// A request to one of the servers named in [`super::Wants::hosts`].
 ///
-/// A header's value may hold `{{secret:NAME}}`: the engine puts the configuration's secret field NAME there, over TLS only. A body
-/// may not: what people write goes into bodies. A header's value `{{hmac-sha256:NAME}}` becomes the hexadecimal HMAC of the body with
-/// that secret.
+/// A header's value may contain `{{secret:NAME}}`: the engine replaces it with the configuration's secret field NAME, over TLS
+/// only. In a body it is not replaced, because bodies hold what people write. A header's value `{{hmac-sha256:NAME}}` becomes the
+/// hexadecimal HMAC-SHA256 of the body with that secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpRequest {
-    /// `GET`, `POST` …
+    /// The method, e.g. `GET` or `POST`.
     pub method: String,
-    /// Where to.
+    /// The URL, `https://…` or `http://…`.
     pub url: String,
-    /// Names and values.
+    /// The headers: names and values.
     pub headers: Vec<(String, String)>,
-    /// What is sent along.
+    /// The body, if any.
     pub body: Option<Vec<u8>>,
-    /// How long to wait; the engine's default otherwise.
+    /// The time for the whole request; at most, and by default, the engine's limit.
     pub timeout: Option<Duration>,
 }
 
@@ -32,11 +32,11 @@ impl HttpRequest {
     pub fn new(method: impl Into<String>, url: impl Into<String>) -> Self {
         Self { method: method.into(), url: url.into(), headers: Vec::new(), body: None, timeout: None }
     }
-    /// A `GET`.
+    /// A `GET` request.
     pub fn get(url: impl Into<String>) -> Self {
         Self::new("GET", url)
     }
-    /// A `POST`.
+    /// A `POST` request.
     pub fn post(url: impl Into<String>) -> Self {
         Self::new("POST", url)
     }
@@ -46,20 +46,20 @@ impl HttpRequest {
         self.headers.push((name.into(), value.into()));
         self
     }
-    /// With these bytes.
+    /// Sets the body.
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = Some(body.into());
         self
     }
-    /// With this as JSON. What looks like the name of a secret in it is written so that it looks like none, whoever else reads the
-    /// request on its way.
+    /// Sets the body to this value as JSON. `{{` in its strings is escaped, so that nothing between here and the server can take
+    /// it for the placeholder of a secret.
     pub fn json(self, value: &impl Serialize) -> Result<Self, Error> {
-        // `{{` is nowhere in JSON but within its strings.
+        // In JSON, `{{` can occur only inside strings.
         let json = serde_json::to_string(value)?.replace("{{", r"{\u007b");
         Ok(self.header("content-type", "application/json").body(json))
     }
-    /// Waits at most so long.
+    /// Sets the time for the whole request.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -67,19 +67,19 @@ impl HttpRequest {
     }
 }
 
-/// What a server answered.
+/// A server's response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpResponse {
     /// The status code.
     pub status: u16,
-    /// Names and values.
+    /// The headers: names and values.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
 }
 
 impl HttpResponse {
-    /// An answer, for tests.
+    /// A response without headers, for tests.
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self { status, headers: Vec::new(), body: body.into() }
     }
@@ -87,21 +87,21 @@ impl HttpResponse {
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
-    /// The first header with this name, in whatever case.
+    /// The value of the first header with this name, ignoring case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)
     }
-    /// The body as text; what is no UTF-8 is replaced.
+    /// The body as text; bytes that are not UTF-8 are replaced.
     pub fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.body)
     }
-    /// The body read as JSON.
+    /// The body parsed as JSON.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         Ok(serde_json::from_slice(&self.body)?)
     }
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HttpError {
     /// The host or the secret is not granted, or the target is not allowed.
@@ -110,14 +110,14 @@ pub enum HttpError {
     Invalid(String),
     /// No connection was made: nothing was sent.
     NotConnected(String),
-    /// The connection broke or the time ran out after the request was begun: it may have been carried out.
+    /// The connection broke or the time ran out after the request was begun: the server may have carried it out.
     Interrupted(String),
-    /// The answer has more bytes than the engine takes.
+    /// The response is larger than the engine's limit; its size in bytes.
     TooLarge(u64),
 }
 
 impl HttpError {
-    /// Whether asking again later may help.
+    /// Whether the same request may succeed later.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::NotConnected(_) | Self::Interrupted(_))
     }

@@ -1,20 +1,20 @@
 //! Types of the automation's key/value store.
 
-/// An entry of the store.
+/// An entry of the automation's key/value store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KvEntry {
-    /// Its key.
+    /// The key, at most 512 bytes.
     pub key: String,
-    /// Its value.
+    /// The value, at most 1 MiB.
     pub value: String,
 }
 
 /// Why the store did not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KvError {
-    /// Not granted, see [`super::Wants::kv_bytes`].
+    /// The store is not granted, see [`super::Wants::kv_bytes`].
     Refused(String),
-    /// Not now.
+    /// The engine's storage fails at the moment.
     Unavailable(String),
 }
 

@@ -1,12 +1,13 @@
-//! The automation world: [`Automation`], its events, and [`Turn`], in which one event is answered.
+//! The automation world: [`Automation`], its events, and [`Turn`], in which one event is handled.
 //!
-//! An automation is called once for each event, in a fresh instance: there is nothing to keep in statics. What it wants to find
-//! next time in the same conversation is [`Automation::State`]; what it wants done it asks of the [`Turn`]. Both take effect
-//! together when the handler returns `Ok`, and not at all otherwise: then the event comes again later.
+//! An automation is called once for each event, in a fresh instance, so statics keep nothing. Whatever it wants to remember
+//! in a conversation goes into [`Automation::State`]; its actions go into the [`Turn`]. Both take effect
+//! together when the handler returns `Ok`. Otherwise neither does, and the event is handled again later.
 //!
 //! # Files
-//! `events` says which handler each kind of event is for; `turn` collects actions and answers questions; `send` says what can be sent; `http` and `kv` are the types of what may be asked
-//! of the engine; `host` asks the engine in a guest and a stand-in natively; `error` is what a handler fails with.
+//! `events` maps kinds of event to handlers; `turn` collects actions and reads from the engine; `send` has the files and options of
+//! messages; `http` and `kv` have the types of calls to the engine; `host` makes these calls, in a guest to the engine and natively
+//! to a stand-in; `error` is a handler's error.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -34,7 +35,7 @@ pub mod bindings {
 }
 
 pub use crate::log::Level;
-/// Every type of the world under its own name, among them the actions as the engine gets them.
+/// Every type of the world under its own name, including the actions as the engine gets them.
 pub use bindings::pombo::automation::types;
 /// Somebody's reaction to a message.
 pub use bindings::pombo::automation::types::ReceivedReaction as Reaction;
@@ -48,27 +49,28 @@ pub use kv::{KvEntry, KvError};
 pub use send::{FileToSend, Sending};
 pub use turn::Turn;
 
-/// Decides what is done when something happens in a conversation.
+/// Decides what to do when something happens in a conversation.
 ///
-/// The handlers' defaults do nothing and let later automations of the connector answer. Only the events named in
-/// [`Description::events`] come.
+/// The default handlers do nothing and let later automations of the connector answer. Only the events listed in
+/// [`Description::events`] reach a handler.
 pub trait Automation: Sized + 'static {
-    /// The configuration, as [`Description::config_schema`] describes it, without its secret fields. [`NoConfig`] when there is
+    /// The configuration, as [`Description::config_schema`] describes it, without its secret fields. Use [`NoConfig`] if there is
     /// none.
     type Config: DeserializeOwned;
-    /// What is kept for each conversation, as JSON. Give fields that a later version adds `#[serde(default)]`.
+    /// The state of one conversation, stored as JSON. Give fields that a later version adds `#[serde(default)]`.
     type State: Serialize + DeserializeOwned + Default;
 
-    /// Who this is, what it wants to be called for and what it needs.
+    /// Names the automation, the events that it wants and the grants that it needs.
     fn describe() -> Description;
 
-    /// Something happened: calls the handler for it, one of those below. Override this one instead of them to treat all events alike,
-    /// also those that a later version of the SDK knows; what they are called for is still [`Description::events`].
+    /// Handles any event: the default calls the handler below that the event is for. Override this one in place of the others to treat
+    /// all events alike, including those that a later version of the SDK adds. Which events arrive is still up to
+    /// [`Description::events`].
     fn on_event(turn: &mut Turn<'_, Self>, event: &EventBody) -> Result<(), Error> {
         events::call_handler(turn, event)
     }
 
-    /// Somebody wrote.
+    /// Somebody wrote a message.
     fn on_message(_turn: &mut Turn<'_, Self>, _message: &Message) -> Result<(), Error> {
         Ok(())
     }
@@ -76,35 +78,35 @@ pub trait Automation: Sized + 'static {
     fn on_reaction(_turn: &mut Turn<'_, Self>, _reaction: &Reaction) -> Result<(), Error> {
         Ok(())
     }
-    /// The first event of this conversation follows.
+    /// A conversation opened; its first event follows.
     fn on_opened(_turn: &mut Turn<'_, Self>) -> Result<(), Error> {
         Ok(())
     }
-    /// A timer that it set has run out.
+    /// A timer of this conversation fired.
     fn on_timer(_turn: &mut Turn<'_, Self>, _timer: &Timer) -> Result<(), Error> {
         Ok(())
     }
-    /// Somebody started it by hand.
+    /// Somebody started the automation by hand.
     fn on_started(_turn: &mut Turn<'_, Self>, _start: &Start) -> Result<(), Error> {
         Ok(())
     }
-    /// Its webhook was called.
+    /// Somebody called the automation's webhook.
     fn on_webhook(_turn: &mut Turn<'_, Self>, _webhook: &Webhook) -> Result<(), Error> {
         Ok(())
     }
-    /// A message that it sent made a step.
+    /// A message that the automation sent changed its status.
     fn on_status(_turn: &mut Turn<'_, Self>, _change: &StatusChange) -> Result<(), Error> {
         Ok(())
     }
 }
 
-/// The configuration of an automation that has none.
+/// The configuration of an automation without settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct NoConfig {}
 
 impl Description {
-    /// A description without configuration, that wants nothing and is called for messages and for what it brings about itself
-    /// (timers, starts by hand, webhook calls), with room for the caller to set the rest.
+    /// A description without settings and without grants. It lists messages and the events that the automation itself causes
+    /// (timers, starts by hand, webhook calls). Set the other fields with `..Description::new(…)`.
     pub fn new(name: &str, version: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -125,13 +127,13 @@ impl Description {
 }
 
 impl Default for Wants {
-    /// Nothing, and the engine's defaults.
+    /// No grants, and the engine's default limits.
     fn default() -> Self {
         Self { hosts: Vec::new(), kv_bytes: 0, cpu_millis: 0, memory_bytes: 0, events_per_minute: 0 }
     }
 }
 
-/// Answers one event: what the export macro and the test kit call.
+/// Handles one event; the export macro and the test kit call it.
 #[doc(hidden)]
 pub fn __handle<A: Automation>(event: &types::Event, state: Option<&str>) -> Result<types::Outcome, String> {
     let mut turn = Turn::<A>::new(event, state).map_err(Error::into_text)?;
@@ -139,7 +141,7 @@ pub fn __handle<A: Automation>(event: &types::Event, state: Option<&str>) -> Res
     handled.and_then(|()| turn.into_outcome()).map_err(Error::into_text)
 }
 
-/// Makes an [`Automation`](crate::automation::Automation) the plugin of this crate.
+/// Exports an [`Automation`](crate::automation::Automation) as the plugin of this crate.
 #[macro_export]
 macro_rules! export_automation {
     ($automation:ty) => {
@@ -158,7 +160,7 @@ macro_rules! export_automation {
                     state: ::std::option::Option<::std::string::String>,
                 ) -> ::std::result::Result<sdk::types::Outcome, ::std::string::String> {
                     $crate::__install_panic_hook();
-                    // The instance ends with this call: giving the event's memory back would be work for nobody.
+                    // The instance ends with this call, so freeing the event's memory would be wasted work.
                     let event = ::std::mem::ManuallyDrop::new(event);
                     sdk::__handle::<$automation>(&event, state.as_deref())
                 }

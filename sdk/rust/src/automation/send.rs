@@ -1,52 +1,52 @@
-//! What can be sent, and how.
+//! Files to send, and options of a message.
 
 use std::time::Duration;
 
 use super::StoredFile;
 use super::types::{File, FileContent, Outgoing, Send};
 
-/// A message that was just asked for: the last word on how it is sent.
+/// A message that was just added to the turn, to set its options.
 #[derive(Debug)]
 pub struct Sending<'t>(pub(super) &'t mut Send);
 
 impl Sending<'_> {
-    /// Not before this time has passed.
+    /// Sends it only after this time.
     pub fn after(self, delay: Duration) -> Self {
         self.0.delay_millis = millis(delay);
         self
     }
-    /// As an answer to the message with this id (the channel's: [`super::Message::id`]).
+    /// Sends it as a reply to the message with this id (the channel's id: [`super::Message::id`]).
     pub fn quoting(self, message: impl Into<String>) -> Self {
         self.0.reply_to = Some(message.into());
         self
     }
-    /// With a label that [`super::Automation::on_status`] is told.
+    /// Sets a label, which [`super::Automation::on_status`] gets back.
     pub fn label(self, label: impl Into<String>) -> Self {
         self.0.label = Some(label.into());
         self
     }
 }
 
-/// A file to be sent.
+/// A file to send.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FileToSend(FileContent);
 
 impl FileToSend {
-    /// One that the engine fetches before the message is sent.
+    /// A file that the engine fetches from this URL before it sends the message.
     pub fn url(url: impl Into<String>) -> Self {
         Self(FileContent { file: File::Url(url.into()), caption: None, voice_note: false })
     }
-    /// One that the engine has, e.g. from an attachment that was received.
+    /// A file that the engine already has, e.g. from a received attachment.
     pub fn stored(file: StoredFile) -> Self {
         Self(FileContent { file: File::Stored(file), caption: None, voice_note: false })
     }
-    /// With this said beside it.
+    /// Sets the caption.
     #[must_use]
     pub fn caption(mut self, caption: impl Into<String>) -> Self {
         self.0.caption = Some(caption.into());
         self
     }
-    /// Audio goes as a voice note.
+    /// Sends audio as a voice note.
     #[must_use]
     pub fn voice_note(mut self) -> Self {
         self.0.voice_note = true;

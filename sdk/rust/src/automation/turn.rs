@@ -1,4 +1,4 @@
-//! One event being answered.
+//! One event that is being handled.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -14,11 +14,11 @@ use super::{
     Message, Sending, host,
 };
 
-/// One event being answered: what the automation knows, what it may ask, and what it wants done.
+/// One event that is being handled: what the automation knows, what it may ask the engine, and its actions.
 ///
-/// Nothing is done before the handler has returned `Ok`; then all of it is done, in order, together with the new state.
+/// The actions are carried out only after the handler has returned `Ok`: all of them, in order, together with the new state.
 pub struct Turn<'e, A: Automation> {
-    /// What was left in this conversation, and will be found next time.
+    /// The state that the previous event left in this conversation. The next event gets what this one leaves here.
     pub state: A::State,
     /// The configuration.
     pub config: A::Config,
@@ -28,7 +28,7 @@ pub struct Turn<'e, A: Automation> {
 }
 
 impl<A: Automation> fmt::Debug for Turn<'_, A> {
-    /// Without what people wrote.
+    /// Leaves out what people wrote.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Turn").field("event", &self.event.id).finish_non_exhaustive()
     }
@@ -37,38 +37,38 @@ impl<A: Automation> fmt::Debug for Turn<'_, A> {
 impl<'e, A: Automation> Turn<'e, A> {
     pub(super) fn new(event: &'e Event, state: Option<&str>) -> Result<Self, Error> {
         let config = serde_json::from_str(&event.config)
-            .map_err(|e| said("the configuration cannot be used; change it: ", &e))?;
+            .map_err(|e| said("the configuration cannot be read; change it: ", &e))?;
         let state = match state {
             None => A::State::default(),
             Some(state) => serde_json::from_str(state).map_err(|e| {
-                said("the state that another version left cannot be read; give new fields a serde default: ", &e)
+                said("the state from another version cannot be read; give new fields a serde default: ", &e)
             })?,
         };
         Ok(Self { state, config, event, actions: Vec::new(), claim: None })
     }
 
     pub(super) fn into_outcome(self) -> Result<Outcome, Error> {
-        let state = serde_json::to_string(&self.state).map_err(|e| said("the state cannot be kept: ", &e))?;
+        let state = serde_json::to_string(&self.state).map_err(|e| said("the state cannot be written as JSON: ", &e))?;
         let answered = |action: &Action| matches!(action, Action::Send(_) | Action::HandOver(_));
         Ok(Outcome {
-            // `()` and `None` need no room.
+            // `()` and `None` are not stored.
             state: (state != "null").then_some(state),
             claim: self.claim.unwrap_or_else(|| self.actions.iter().any(answered)),
             actions: self.actions,
         })
     }
 
-    // What is known.
+    // The event and the conversation.
 
-    /// The event's id: the same when it comes again after a failure, so a good idempotency key.
+    /// The event's id. It is the same on every attempt, and so a good idempotency key.
     pub fn event_id(&self) -> &'e str {
         &self.event.id
     }
-    /// When it happened.
+    /// When the event happened.
     pub fn happened_at(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_millis(self.event.at_millis)
     }
-    /// How many times it was tried, this time included.
+    /// The number of this attempt, from 1.
     pub fn attempt(&self) -> u32 {
         self.event.attempt
     }
@@ -92,26 +92,26 @@ impl<'e, A: Automation> Turn<'e, A> {
     pub fn now_millis(&self) -> u64 {
         host::now_millis()
     }
-    /// A random number. Not for secrets: it is recorded, for replays.
+    /// A random number. Do not use it for secrets: it is recorded for replays.
     pub fn random(&self) -> u64 {
         host::random()
     }
-    /// A random place in a list of `len`; 0 when it is empty.
+    /// A random index into a list of `len` entries; 0 if the list is empty.
     pub fn pick(&self, len: usize) -> usize {
         ((u128::from(host::random()) * len as u128) >> 64) as usize
     }
-    /// Writes a line into the plugin's log. Never message bodies, addresses or secrets.
+    /// Writes a line to the plugin's log. Never log message bodies, addresses or secrets.
     pub fn log(&self, level: Level, text: &str) {
         crate::log::log(level, "", text);
     }
 
-    // What is to be done.
+    // Actions.
 
-    /// Sends a text as it is.
+    /// Sends a text literally.
     pub fn reply(&mut self, text: impl Into<String>) -> Sending<'_> {
         self.send(Outgoing::Text(text.into()))
     }
-    /// Sends a text made of a template (choices and variables) and an object of variables.
+    /// Sends a text rendered from a template (choices and variables). `variables` must serialize to a JSON object.
     pub fn send_template(&mut self, text: impl Into<String>, variables: &impl Serialize) -> Result<Sending<'_>, Error> {
         let variables = serde_json::to_string(variables).map_err(|e| said("the variables cannot be written: ", &e))?;
         Ok(self.send(Outgoing::Template(Template { text: text.into(), variables })))
@@ -120,7 +120,7 @@ impl<'e, A: Automation> Turn<'e, A> {
     pub fn send_file(&mut self, file: FileToSend) -> Sending<'_> {
         self.send(file.into())
     }
-    /// Reacts to a message; an empty `emoji` takes the reaction back.
+    /// Reacts to a message; an empty `emoji` removes the reaction.
     pub fn react(&mut self, message: &Message, emoji: impl Into<String>) -> Sending<'_> {
         self.send(Outgoing::Reaction(SentReaction {
             message: message.id.clone(),
@@ -128,7 +128,7 @@ impl<'e, A: Automation> Turn<'e, A> {
             emoji: emoji.into(),
         }))
     }
-    /// Sends anything.
+    /// Sends any kind of content.
     pub fn send(&mut self, content: Outgoing) -> Sending<'_> {
         self.actions.push(Action::Send(Send { content, reply_to: None, delay_millis: 0, label: None }));
         match self.actions.last_mut() {
@@ -136,83 +136,83 @@ impl<'e, A: Automation> Turn<'e, A> {
             _ => unreachable!("it was pushed just now"),
         }
     }
-    /// Calls [`Automation::on_timer`] of this conversation after a time, from a second to 400 days, restarts or not. A timer that
-    /// has this name is replaced.
+    /// Has [`Automation::on_timer`] called for this conversation after a time, from 1 second to 400 days; a restart of the engine
+    /// does not matter. A timer that already has this name is replaced.
     pub fn set_timer(&mut self, name: impl Into<String>, delay: Duration, payload: impl Into<String>) {
         let timer = NewTimer { name: name.into(), delay_millis: millis(delay), payload: payload.into() };
         self.actions.push(Action::SetTimer(timer));
     }
-    /// Takes a timer back. One that is not set is none.
+    /// Cancels a timer. Does nothing if no timer has this name.
     pub fn cancel_timer(&mut self, name: impl Into<String>) {
         self.actions.push(Action::CancelTimer(name.into()));
     }
-    /// Gives the conversation a tag.
+    /// Adds a tag to the conversation.
     pub fn tag(&mut self, tag: impl Into<String>) {
         self.actions.push(Action::AddTag(tag.into()));
     }
-    /// Takes a tag from the conversation.
+    /// Removes a tag from the conversation.
     pub fn untag(&mut self, tag: impl Into<String>) {
         self.actions.push(Action::RemoveTag(tag.into()));
     }
-    /// Changes the contact: its name, and whether anything may be sent to it.
+    /// Changes the contact: its name, and whether messages may be sent to it.
     pub fn update_contact(&mut self, name: Option<String>, active: Option<bool>) {
         self.actions.push(Action::UpdateContact(ContactUpdate { name, active }));
     }
-    /// Pauses the automations of this conversation until somebody resumes them; the reason is for the person who takes over.
+    /// Pauses the automations in this conversation until somebody resumes them; the reason is for the person who takes over.
     pub fn hand_over(&mut self, reason: impl Into<String>) {
         self.actions.push(Action::HandOver(reason.into()));
     }
-    /// Puts somebody in charge.
+    /// Assigns the conversation to somebody.
     pub fn assign(&mut self, to: impl Into<String>) {
         self.actions.push(Action::Assign(Some(to.into())));
     }
-    /// Puts nobody in charge.
+    /// Clears the conversation's assignee.
     pub fn unassign(&mut self) {
         self.actions.push(Action::Assign(None));
     }
-    /// Appends to the tenant's event log.
+    /// Appends an event to the tenant's event log. `kind` has 1 to 64 letters, digits, dashes, dots and underscores.
     pub fn emit(&mut self, kind: impl Into<String>, data: &impl Serialize) -> Result<(), Error> {
         let json = serde_json::to_string(data).map_err(|e| said("the event cannot be written: ", &e))?;
         self.actions.push(Action::Emit(Emitted { kind: kind.into(), json }));
         Ok(())
     }
-    /// Shows the other side that the conversation was read.
+    /// Marks the conversation as read.
     pub fn mark_read(&mut self) {
         self.actions.push(Action::MarkRead);
     }
-    /// Does anything.
+    /// Adds any action.
     pub fn act(&mut self, action: Action) {
         self.actions.push(action);
     }
-    /// What is to be done so far.
+    /// The actions of this turn so far.
     pub fn actions(&self) -> &[Action] {
         &self.actions
     }
-    /// The event is dealt with: later automations of the connector are not asked. That is so anyway when something is sent, or the
-    /// conversation handed over.
+    /// Claims the event: later automations of the connector are not asked. This is the default if the turn sends something or hands
+    /// over.
     pub fn claim(&mut self) {
         self.claim = Some(true);
     }
-    /// Later automations of the connector are asked, even if something is sent.
+    /// Lets later automations of the connector be asked, even if this turn sends something.
     pub fn pass(&mut self) {
         self.claim = Some(false);
     }
 
-    // What the engine is asked.
+    // Calls to the engine.
 
-    /// A value of the automation's own store, which all its conversations share; what this turn wrote is seen.
+    /// Reads a value from the automation's own store, which all its conversations share. Sees the writes of this turn.
     pub fn kv_get(&self, key: &str) -> Result<Option<String>, KvError> {
         match self.written().rev().find(|write| write.key == key) {
             Some(write) => Ok(write.value.clone()),
             None => host::kv_get(key),
         }
     }
-    /// Entries whose key starts with `prefix`, in byte order, after the key `after`, at most `limit` (and at most 256); what this
-    /// turn wrote is seen.
+    /// Lists entries whose key starts with `prefix`, in byte order, after the key `after`, at most `limit` (and at most 256).
+    /// Sees the writes of this turn.
     pub fn kv_list(&self, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<KvEntry>, KvError> {
         let limit = limit.min(256) as usize;
         let mut entries = host::kv_list(prefix, after, limit as u32)?;
-        // Beyond a full page the store may hold more, of which nothing is known.
+        // After a full page the store may hold more entries, which are not known here.
         let end = (entries.len() >= limit).then(|| entries.last().map(|e| e.key.clone())).flatten();
         for write in self.written() {
             let within = write.key.starts_with(prefix)
@@ -234,16 +234,16 @@ impl<'e, A: Automation> Turn<'e, A> {
         entries.truncate(limit);
         Ok(entries)
     }
-    /// Writes into the store, together with everything else of this turn.
+    /// Writes to the store, together with the other actions of this turn.
     pub fn kv_set(&mut self, key: impl Into<String>, value: impl Into<String>) {
         self.actions.push(Action::WriteKv(KvWrite { key: key.into(), value: Some(value.into()) }));
     }
-    /// Deletes from the store, together with everything else of this turn.
+    /// Deletes from the store, together with the other actions of this turn.
     pub fn kv_delete(&mut self, key: impl Into<String>) {
         self.actions.push(Action::WriteKv(KvWrite { key: key.into(), value: None }));
     }
-    /// Sends a request, now, and waits for the answer. When the event is handled again it is sent again:
-    /// give [`Self::event_id`] where the other side takes an idempotency key.
+    /// Sends a request at once and waits for the response. If the event is handled again, the request is sent again, so
+    /// pass [`Self::event_id`] if the server supports an idempotency key.
     pub fn http(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         host::http(request)
     }

@@ -1,10 +1,10 @@
-//! What one event brought about.
+//! The automation's answer to one event.
 
 use std::time::{Duration, SystemTime};
 
 use crate::automation::types::{Action, Outgoing, SentReaction};
 
-/// What one event brought about.
+/// The automation's answer to one event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     sent: Vec<Sent>,
@@ -24,25 +24,25 @@ impl Answer {
     pub fn texts(&self) -> Vec<&str> {
         self.sent.iter().filter_map(Sent::text).collect()
     }
-    /// What it sent.
+    /// The messages that it sent.
     pub fn sent(&self) -> &[Sent] {
         &self.sent
     }
-    /// All that it wanted done, in its order.
+    /// All its actions, in order.
     pub fn actions(&self) -> &[Action] {
         &self.actions
     }
-    /// Whether later automations are left out.
+    /// Whether it claimed the event, so that later automations are not asked.
     pub fn claimed(&self) -> bool {
         self.claimed
     }
-    /// Whether it was called at all: not when the conversation is handed over.
+    /// Whether it was called at all. It is not while the conversation is handed over.
     pub fn asked(&self) -> bool {
         self.asked
     }
 }
 
-/// Why an event was not handled: nothing that it wanted was done.
+/// Why an event was not handled. None of its actions were carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure(String);
 
@@ -50,7 +50,7 @@ impl Failure {
     pub(super) fn new(text: &str) -> Self {
         Self(text.to_owned())
     }
-    /// What a person reads.
+    /// The text that a person reads when the event is parked.
     pub fn text(&self) -> &str {
         &self.0
     }
@@ -67,15 +67,15 @@ impl std::error::Error for Failure {}
 /// A message that was sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sent {
-    /// The engine's id for it.
+    /// The engine's id of the message.
     pub id: String,
-    /// When it goes out.
+    /// When it is sent.
     pub at: SystemTime,
-    /// What it says.
+    /// Its content.
     pub content: Outgoing,
-    /// The message it answers.
+    /// The channel's id of the message that it replies to.
     pub reply_to: Option<String>,
-    /// Its label.
+    /// The label that it was sent with.
     pub label: Option<String>,
 }
 
@@ -101,10 +101,10 @@ impl Sent {
 /// A timer that is set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetTimer {
-    /// Its name.
+    /// The timer's name.
     pub name: String,
-    /// When it fires, since [`std::time::UNIX_EPOCH`].
+    /// When it fires, as the time since [`std::time::UNIX_EPOCH`].
     pub due: Duration,
-    /// What it carries.
+    /// The payload that it was set with.
     pub payload: String,
 }

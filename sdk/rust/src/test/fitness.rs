@@ -1,4 +1,4 @@
-//! What the engine refuses, so that a test sees it first.
+//! Checks what the engine would refuse, so that a test finds it first.
 
 use super::answer::Failure;
 use crate::automation::types::{Action, Description, File, Outcome, Outgoing};
@@ -12,7 +12,7 @@ const ID_BYTES: usize = 256;
 const TAG_BYTES: usize = 64;
 const LONGEST_DELAY_MILLIS: u64 = 400 * 24 * 60 * 60 * 1000;
 
-/// Panics with what to change.
+/// Checks a description; panics with what to change.
 pub(super) fn check_description(description: &Description) {
     let name = &description.name;
     let named = (2..=63).contains(&name.len())
@@ -21,17 +21,17 @@ pub(super) fn check_description(description: &Description) {
     assert!(named, "the name `{name}` must be 2 to 63 lower-case letters, digits and dashes, and begin with a letter");
     let numbers = description.version.split(['-', '+']).next().unwrap_or_default().split('.');
     let semantic = numbers.clone().count() == 3 && numbers.into_iter().all(|n| n.parse::<u64>().is_ok());
-    assert!(semantic, "the version `{}` must be a semantic one, e.g. 1.0.0", description.version);
+    assert!(semantic, "the version `{}` must be a semantic version, e.g. 1.0.0", description.version);
     let schema: Result<serde_json::Value, _> = serde_json::from_str(&description.config_schema);
     assert!(schema.is_ok_and(|s| s.is_object()), "the configuration's schema must be a JSON object");
     assert!(!description.events.is_empty(), "the description names no events: it would never be called");
 }
 
-/// Whether the engine would do it.
+/// Checks whether the engine would carry out the outcome.
 pub(super) fn check_outcome(description: &Description, outcome: &Outcome) -> Result<(), Failure> {
     let refused = |why: String| Failure::new(&format!("its answer cannot be carried out: {why}"));
     if outcome.actions.len() > ACTIONS {
-        return Err(refused(format!("it wants {} things done; one call may want {ACTIONS}", outcome.actions.len())));
+        return Err(refused(format!("it has {} actions; one call may have {ACTIONS}", outcome.actions.len())));
     }
     within("the state", outcome.state.as_deref(), STATE_BYTES).map_err(refused)?;
     outcome.actions.iter().try_for_each(|action| check(description, action)).map_err(refused)
@@ -59,7 +59,7 @@ fn check(description: &Description, action: &Action) -> Result<(), String> {
                     within("a reaction", Some(&reaction.emoji), 64)?;
                 }
             }
-            within("the message that is answered", send.reply_to.as_deref(), ID_BYTES)?;
+            within("the id of the message to reply to", send.reply_to.as_deref(), ID_BYTES)?;
             within("a label", send.label.as_deref(), NAME_BYTES)?;
             delay("a delay", send.delay_millis)
         }
@@ -72,7 +72,7 @@ fn check(description: &Description, action: &Action) -> Result<(), String> {
             delay("a timer's delay", timer.delay_millis)
         }
         Action::WriteKv(_) if description.wants.kv_bytes == 0 => {
-            Err("it writes its store without asking for one: set wants.kv_bytes".to_owned())
+            Err("it writes to its store but does not ask for one: set wants.kv_bytes".to_owned())
         }
         Action::WriteKv(write) => {
             named("a key", &write.key, 512)?;

@@ -1,4 +1,4 @@
-//! The test kit: runs an automation natively through a scripted conversation, on a clock that only the script moves.
+//! The test kit: runs an automation natively through a scripted conversation, on a clock that only the script advances.
 //!
 //! ```ignore
 //! use std::time::Duration;
@@ -13,13 +13,13 @@
 //! }
 //! ```
 //!
-//! It keeps the engine's promises: state goes through JSON, an event that fails leaves nothing behind and can come again
-//! ([`Script::retry`]), timers have names and fire in order, a conversation that was handed over gets no further events until it is
-//! resumed, secrets stay outside, only granted servers are reached, and what the engine would refuse is a failure.
+//! It follows the engine's rules: state goes through JSON; an event that fails has no effects and can be handled again
+//! ([`Script::retry`]); timers have names and fire in order; a conversation that was handed over gets no further events until it is
+//! resumed; secrets stay outside; only granted servers can be reached; and what the engine would refuse is a failure.
 //!
 //! # Files
-//! `answer` is what one event brought about; `room` is one conversation as the engine keeps it; `fitness` is what the engine would
-//! refuse; `stand_in` answers the automation's questions.
+//! `answer` is the answer to one event; `room` is one conversation as the engine keeps it; `fitness` checks what the engine would
+//! refuse; `stand_in` answers the automation's calls in place of the engine.
 
 mod answer;
 mod fitness;
@@ -45,7 +45,7 @@ pub use answer::{Answer, Failure, Sent, SetTimer};
 use room::Room;
 use stand_in::{Outside, StandInGuard};
 
-/// A scripted conversation with an automation; several, with [`Self::with`].
+/// A scripted conversation with an automation; [`Self::with`] adds further ones.
 pub struct Script<A: Automation> {
     description: Description,
     config: String,
@@ -74,20 +74,20 @@ impl<A: Automation> Default for Script<A> {
     }
 }
 
-/// When scripts begin: Monday, 5 January 2026, 12:00 UTC.
+/// The time at which scripts begin: Monday, 5 January 2026, 12:00 UTC.
 pub const BEGIN: Duration = Duration::from_secs(1_767_614_400);
 
 impl<A: Automation> Script<A> {
-    /// With an empty configuration.
+    /// A script with an empty configuration.
     pub fn new() -> Self {
         Self::with_config(serde_json::json!({}))
     }
 
-    /// With this configuration, secrets included: as in the engine the automation does not see those.
+    /// A script with this configuration, including secrets. As in the engine, the automation does not see the secrets.
     pub fn with_config(config: impl Serialize) -> Self {
         let description = A::describe();
         fitness::check_description(&description);
-        let mut config = serde_json::to_value(config).unwrap_or_else(|e| panic!("the configuration is no JSON: {e}"));
+        let mut config = serde_json::to_value(config).unwrap_or_else(|e| panic!("the configuration cannot be written as JSON: {e}"));
         let outside = Outside::new(&description, &config);
         let Some(fields) = config.as_object_mut() else { panic!("the configuration must be an object, not {config}") };
         for secret in &description.secret_fields {
@@ -107,23 +107,23 @@ impl<A: Automation> Script<A> {
         }
     }
 
-    // Where and when.
+    // Conversation and clock.
 
-    /// Goes on in the conversation with somebody else; it is opened by its first event. The script begins with `ana`.
+    /// Switches to the conversation with another person; its first event opens it. The script begins with `ana`.
     pub fn with(&mut self, chat: &str) -> &mut Self {
         chat.clone_into(&mut self.chat);
         self
     }
-    /// Goes on in a group.
+    /// Switches to a group.
     pub fn with_group(&mut self, chat: &str) -> &mut Self {
         self.with(chat).room_mut().conversation.is_group = true;
         self
     }
-    /// The clock.
+    /// The clock's time.
     pub fn now(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_millis(self.now)
     }
-    /// Lets time pass: timers that run out fire in their order, each at its time. Panics when one fails.
+    /// Advances the clock. Timers that come due fire in order, each at its time. Panics if one fails.
     pub fn advance(&mut self, time: Duration) -> Vec<Answer> {
         let end = self.now.saturating_add(time.as_millis() as u64);
         let mut answers = Vec::new();
@@ -135,9 +135,9 @@ impl<A: Automation> Script<A> {
         answers
     }
 
-    // What happens.
+    // Events.
 
-    /// Somebody writes. Panics when the automation fails; see [`Self::try_says`].
+    /// Somebody writes. Panics if the automation fails; see [`Self::try_says`].
     pub fn says(&mut self, text: &str) -> Answer {
         expect(self.try_says(text))
     }
@@ -146,7 +146,7 @@ impl<A: Automation> Script<A> {
         let message = self.message(text, Content::Text(text.to_owned()));
         self.event(EventBody::MessageReceived(message))
     }
-    /// Somebody sends a file: its kind (`image`, `audio`, `document` …) and what is said with it.
+    /// Somebody sends a file of this kind (`image`, `audio`, `document` …), with an optional caption.
     pub fn sends_file(&mut self, kind: &str, caption: Option<&str>) -> Answer {
         let file = StoredFile {
             id: "file-1".to_owned(),
@@ -159,25 +159,25 @@ impl<A: Automation> Script<A> {
         let message = self.message(caption.unwrap_or_default(), Content::Attachment(attachment));
         expect(self.event(EventBody::MessageReceived(message)))
     }
-    /// Somebody sends a message of whatever content.
+    /// Somebody sends a message with any content.
     pub fn sends(&mut self, text: &str, content: Content) -> Answer {
         let message = self.message(text, content);
         expect(self.event(EventBody::MessageReceived(message)))
     }
-    /// Somebody reacts to the newest message that was received.
+    /// Somebody reacts to the newest received message.
     pub fn reacts(&mut self, emoji: &str) -> Answer {
         let Some(message) = self.room_mut().newest.clone() else {
-            panic!("nothing was received that could be reacted to")
+            panic!("no message was received to react to")
         };
         let sender = self.chat.clone();
         expect(self.event(EventBody::Reaction(ReceivedReaction { message, sender, emoji: emoji.to_owned() })))
     }
-    /// Somebody starts it by hand with some JSON.
+    /// Somebody starts the automation by hand with a JSON input.
     pub fn start(&mut self, input: impl Serialize) -> Answer {
-        let input = serde_json::to_string(&input).unwrap_or_else(|e| panic!("the input is no JSON: {e}"));
+        let input = serde_json::to_string(&input).unwrap_or_else(|e| panic!("the input cannot be written as JSON: {e}"));
         expect(self.event(EventBody::Started(Start { input, by: "test".to_owned() })))
     }
-    /// Its webhook is called.
+    /// Somebody calls the automation's webhook.
     pub fn webhook(&mut self, content_type: &str, body: &str) -> Answer {
         expect(
             self.event(EventBody::WebhookCalled(Webhook {
@@ -186,7 +186,7 @@ impl<A: Automation> Script<A> {
             })),
         )
     }
-    /// The newest message that it sent with this label (empty: with none) makes a step.
+    /// The newest message that the automation sent with this label (empty: without a label) changes its status.
     pub fn status(&mut self, label: &str, status: Status, reason: Option<&str>) -> Answer {
         let sent = &self.room_mut().sent;
         let found = sent.iter().rev().find(|s| s.label.as_deref().unwrap_or_default() == label);
@@ -199,7 +199,7 @@ impl<A: Automation> Script<A> {
             reason: reason.map(ToOwned::to_owned),
         })))
     }
-    /// Anything happens. In a conversation that is handed over, nobody is asked.
+    /// Any event happens. While the conversation is handed over, the automation is not called.
     pub fn event(&mut self, body: EventBody) -> Result<Answer, Failure> {
         let kind = body.kind();
         let opens = !self.room_mut().opened;
@@ -213,22 +213,22 @@ impl<A: Automation> Script<A> {
         );
         self.call(body)
     }
-    /// The event that failed comes again, as the engine does it after a while.
+    /// Handles the event that failed again, as the engine does after a while.
     pub fn retry(&mut self) -> Result<Answer, Failure> {
         let Some((chat, mut event)) = self.failed.take() else { panic!("no event has failed") };
         event.attempt += 1;
         self.chat = chat;
         self.handle(event)
     }
-    /// Somebody lets the automations of a conversation that was handed over go on; timers that ran out meanwhile fire.
+    /// Somebody resumes the automations of a conversation that was handed over; timers that came due in the meantime fire.
     pub fn resume(&mut self) -> Vec<Answer> {
         self.room_mut().handed_over = None;
         self.advance(Duration::ZERO)
     }
 
-    // What the automation finds outside.
+    // The automation's surroundings.
 
-    /// Who answers its requests. Without it, none gets through.
+    /// Sets how HTTP requests are answered. Without it, no request gets through.
     pub fn on_http(
         &mut self,
         answer: impl FnMut(&HttpRequest) -> Result<HttpResponse, HttpError> + 'static,
@@ -236,37 +236,37 @@ impl<A: Automation> Script<A> {
         self.outside.borrow_mut().http = Some(Box::new(answer));
         self
     }
-    /// The requests that it made, oldest first, secrets not put in.
+    /// The requests that the automation made, oldest first, with secrets not inserted.
     pub fn requests(&self) -> Vec<HttpRequest> {
         self.outside.borrow().requests.clone()
     }
-    /// Puts something into its store.
+    /// Puts an entry into the automation's store.
     pub fn put_kv(&mut self, key: &str, value: &str) -> &mut Self {
         self.outside.borrow_mut().kv.insert(key.to_owned(), value.to_owned());
         self
     }
-    /// Its store.
+    /// The automation's store.
     pub fn kv(&self) -> BTreeMap<String, String> {
         self.outside.borrow().kv.clone()
     }
-    /// The lines it logged.
+    /// The lines that it logged.
     pub fn log(&self) -> Vec<(Level, String)> {
         self.outside.borrow().log.clone()
     }
-    /// Changes the conversation as a person would: gives it a tag.
+    /// Adds a tag to the conversation, as a person would.
     pub fn put_tag(&mut self, tag: &str) -> &mut Self {
         self.room_mut().tag(tag);
         self
     }
-    /// The contact's name, as the channel tells it.
+    /// Sets the contact's name, as the channel reports it.
     pub fn named(&mut self, name: &str) -> &mut Self {
         self.room_mut().conversation.contact_name = Some(name.to_owned());
         self
     }
 
-    // What came of it.
+    // Results.
 
-    /// All texts sent in this conversation, oldest first; captions and templates count.
+    /// All texts sent in this conversation, oldest first, including captions and templates.
     pub fn texts(&self) -> Vec<&str> {
         self.sent().iter().filter_map(Sent::text).collect()
     }
@@ -274,11 +274,11 @@ impl<A: Automation> Script<A> {
     pub fn last_text(&self) -> Option<&str> {
         self.texts().pop()
     }
-    /// All that was sent in this conversation, oldest first.
+    /// All messages sent in this conversation, oldest first.
     pub fn sent(&self) -> &[Sent] {
         self.room().map_or(&[], |room| &room.sent)
     }
-    /// The timers that are set in this conversation, the first to fire first.
+    /// The timers that are set in this conversation, in the order in which they will fire.
     pub fn timers(&self) -> Vec<SetTimer> {
         self.room().map(Room::timers).unwrap_or_default()
     }
@@ -290,7 +290,7 @@ impl<A: Automation> Script<A> {
     pub fn handed_over(&self) -> Option<&str> {
         self.room()?.handed_over.as_deref()
     }
-    /// Who is in charge.
+    /// The conversation's assignee.
     pub fn assignee(&self) -> Option<&str> {
         self.room()?.conversation.assignee.as_deref()
     }
@@ -298,24 +298,24 @@ impl<A: Automation> Script<A> {
     pub fn contact_name(&self) -> Option<&str> {
         self.room()?.conversation.contact_name.as_deref()
     }
-    /// Whether the contact may be sent to.
+    /// Whether messages may be sent to the contact.
     pub fn contact_active(&self) -> bool {
         self.room().is_none_or(|room| room.contact_active)
     }
-    /// Whether the newest message was shown as read.
+    /// Whether the newest message was marked as read.
     pub fn is_read(&self) -> bool {
         self.room().is_some_and(|room| room.read)
     }
-    /// What it emitted: kinds and data, of all conversations.
+    /// The events that it emitted in all conversations: kinds and data.
     pub fn emitted(&self) -> &[(String, Value)] {
         &self.emitted
     }
-    /// What it left in this conversation.
+    /// The automation's state in this conversation.
     pub fn state(&self) -> A::State {
         let state = self.room().and_then(|room| room.state.as_deref());
         state.map_or_else(A::State::default, |s| serde_json::from_str(s).unwrap_or_else(|e| panic!("the state: {e}")))
     }
-    /// What it left in this conversation, as it is kept.
+    /// The automation's state in this conversation, as the engine stores it.
     pub fn state_json(&self) -> Option<&str> {
         self.room()?.state.as_deref()
     }
@@ -381,7 +381,7 @@ impl<A: Automation> Script<A> {
         self.handle(event)
     }
 
-    /// Calls the automation and, when that succeeds and fits, does what it wants.
+    /// Calls the automation and, if it succeeds and its answer is valid, carries out its actions.
     fn handle(&mut self, event: Event) -> Result<Answer, Failure> {
         let state = self.room().and_then(|room| room.state.clone());
         let outcome = {

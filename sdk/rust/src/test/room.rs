@@ -20,7 +20,7 @@ pub(super) struct Room {
     pub handed_over: Option<String>,
     pub contact_active: bool,
     pub read: bool,
-    /// The newest message that was received.
+    /// The newest received message.
     pub newest: Option<String>,
 }
 
@@ -66,7 +66,7 @@ impl Room {
         }
     }
 
-    /// What concerns the conversation; the rest is the script's.
+    /// Carries out an action that concerns the conversation; the script carries out the rest.
     pub fn apply(&mut self, action: &Action, now: u64) {
         match action {
             Action::Send(send) => self.sent.push(Sent {

@@ -1,4 +1,4 @@
-//! Answers an automation's questions in the engine's place: the clock, random numbers, its store and the web.
+//! Answers an automation's calls in place of the engine: the clock, random numbers, its store and the web.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use crate::automation::{HttpError, HttpRequest, HttpResponse, KvEntry, KvError, 
 
 type Web = Box<dyn FnMut(&HttpRequest) -> Result<HttpResponse, HttpError>>;
 
-/// What is outside of the automation and outlives its calls.
+/// Everything outside the automation that outlives its calls.
 pub(super) struct Outside {
     pub kv: BTreeMap<String, String>,
     pub http: Option<Web>,
@@ -45,7 +45,7 @@ impl Outside {
     }
 
     fn kv_granted(&self) -> Result<(), KvError> {
-        let refused = || KvError::Refused("it did not ask for a store: set wants.kv_bytes".to_owned());
+        let refused = || KvError::Refused("it does not ask for a store: set wants.kv_bytes".to_owned());
         if self.has_kv { Ok(()) } else { Err(refused()) }
     }
 
@@ -68,12 +68,12 @@ impl Outside {
         self.requests.push(request.clone());
         match &mut self.http {
             Some(answer) => answer(request),
-            None => Err(HttpError::NotConnected("nobody answers: tell the script by on_http".to_owned())),
+            None => Err(HttpError::NotConnected("no server answers: set one with on_http".to_owned())),
         }
     }
 }
 
-/// `{{secret:NAME}}` and `{{hmac-sha256:NAME}}`: which of the two, and the name.
+/// The placeholders `{{secret:NAME}}` and `{{hmac-sha256:NAME}}` in a value: which of the two, and the name.
 fn secrets_in(text: &str) -> impl Iterator<Item = (&str, &str)> {
     text.split("{{")
         .skip(1)
@@ -89,7 +89,7 @@ fn server(url: &str) -> Option<(&str, &str)> {
     known.then_some((scheme, authority))
 }
 
-/// What a wanted host stands for: itself, or what the configuration says there.
+/// The host that an entry of `wants.hosts` stands for: itself, or the value of the configuration field that it names.
 fn resolve(wanted: &str, config: &Value) -> Option<String> {
     if let Some(literal) = wanted.strip_prefix('=') {
         return Some(literal.to_owned());
@@ -146,7 +146,7 @@ impl StandIn for Asked {
     }
 }
 
-/// Takes the stand-in away when the call ends, whichever way.
+/// Removes the stand-in when the call ends, in any way.
 pub(super) struct StandInGuard;
 
 impl StandInGuard {

@@ -1,4 +1,4 @@
-//! The kit against an automation that does everything there is.
+//! The kit with an automation that uses every event and action.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::automation::{
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Does what it is told.
+/// Does what each message tells it.
 struct Obedient;
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -323,7 +323,7 @@ fn what_people_write_brings_no_secret_into_a_json_body() {
     }
 }
 
-/// Watches, and tries to do more.
+/// An observer that also tries what it may not do.
 struct Watcher;
 impl Automation for Watcher {
     type Config = NoConfig;

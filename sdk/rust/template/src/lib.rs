@@ -1,4 +1,4 @@
-//! Asks for a name, remembers it, and reminds after a day.
+//! Asks for a name, remembers it, and sends a reminder after a day without an answer.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 pub struct Plugin;
 
-/// What is set for each connector that it is put on. Its schema is in `describe`.
+/// The settings of one automation. Their schema is in `describe`.
 #[derive(Deserialize)]
 pub struct Config {
     shop: Option<String>,
 }
 
-/// What is kept for each conversation.
+/// The state of one conversation.
 #[derive(Default, Serialize, Deserialize)]
 pub struct State {
     name: Option<String>,

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Builds an automation into a component: checks its types, bundles it with the SDK into one module, and puts that into a component
-// of the world `automation`. Talks to nobody.
+// of the world `automation`. Makes no network connection.
 //
 //   pombo-build [--entry FILE] [--out FILE] [--no-types]
 //
@@ -18,7 +18,7 @@ import { build } from "esbuild";
 const sdk = join(dirname(fileURLToPath(import.meta.url)), "..");
 const project = process.cwd();
 
-/** Ends the build with a sentence for its user. */
+/** Ends the build with a message for its user. */
 class Stop extends Error {}
 
 function options() {
@@ -36,7 +36,7 @@ function outOfProject() {
   return existsSync("pombo.toml") ? /^\s*out\s*=\s*"([^"]+)"/m.exec(readFileSync("pombo.toml", "utf8"))?.[1] : undefined;
 }
 
-/** Where the project has a tsconfig.json and TypeScript, an error of types ends the build. */
+/** If the project has a tsconfig.json and TypeScript, a type error ends the build. */
 function checkTypes() {
   if (!existsSync("tsconfig.json")) {
     return;

@@ -1,4 +1,4 @@
-// Lengths of time as authors write them: milliseconds, or an object such as { days: 3, hours: 2 }.
+// Durations as authors write them: milliseconds, or an object such as { days: 3, hours: 2 }.
 
 const UNITS = { weeks: 604_800_000, days: 86_400_000, hours: 3_600_000, minutes: 60_000, seconds: 1_000, milliseconds: 1 };
 
@@ -8,7 +8,7 @@ export function duration(length) {
     return whole(length, length);
   }
   if (length === null || typeof length !== "object") {
-    throw new TypeError(`a length of time is a number of milliseconds or an object such as { days: 3 }, and not ${JSON.stringify(length)}`);
+    throw new TypeError(`a duration is a number of milliseconds or an object such as { days: 3 }, not ${JSON.stringify(length)}`);
   }
   let total = 0;
   for (const [unit, count] of Object.entries(length)) {
@@ -22,7 +22,7 @@ export function duration(length) {
 
 function whole(milliseconds, given) {
   if (!Number.isFinite(milliseconds) || milliseconds < 0) {
-    throw new RangeError(`a length of time is not negative and not ${JSON.stringify(given)}`);
+    throw new RangeError(`a duration must be a finite number of at least 0, not ${JSON.stringify(given)}`);
   }
   return Math.round(milliseconds);
 }

@@ -1,6 +1,6 @@
-// Events as the world has them, read into what handlers are given.
+// Converts events from the world's shape into the arguments of handlers.
 
-/** Each kind of event: the handler for it, and how the world's record becomes the handler's argument; without `read` it has none. */
+/** For each kind of event: its handler, and how the world's record becomes the handler's argument; without `read` there is no argument. */
 const EVENTS = {
   "message-received": {
     handler: "onMessage",
@@ -40,12 +40,12 @@ const EVENTS = {
   },
 };
 
-/** Handlers and the kinds of event that they are for. */
+/** The handlers and the kind of event that each handles. */
 export const HANDLERS = Object.fromEntries(Object.entries(EVENTS).map(([kind, { handler }]) => [handler, kind]));
 
 /**
- * The name of the handler for an event, and its second argument; undefined where there is none. Nothing for an event that a newer
- * engine knows and this SDK does not.
+ * The name of the handler for an event, and its second argument; undefined if there is none. Both are undefined for an event that a
+ * newer engine knows but this SDK does not.
  */
 export function readEvent({ body }) {
   const event = EVENTS[body.tag];
@@ -80,7 +80,7 @@ function readAttachment({ kind, file, caption }) {
   };
 }
 
-/** JSON where it is JSON, and the text where it is not. */
+/** The parsed value if the text is JSON, otherwise the text. */
 export function parse(text) {
   if (text === "") {
     return null;

@@ -1,5 +1,5 @@
-// The component's side: the world's imports as the SDK's host, and the two exports. Imported first by the module that pombo-build
-// writes, so that clock, chance and console are the engine's before the automation's own modules are loaded.
+// The component's side: the world's imports as the SDK's host, and the two exports. pombo-build's module imports this
+// first, so that clock, random numbers and console are the engine's before the automation's own modules are loaded.
 
 import clock from "pombo:automation/clock@0.1.0";
 import http from "pombo:automation/http@0.1.0";
@@ -8,7 +8,7 @@ import log from "pombo:automation/log@0.1.0";
 import random from "pombo:automation/random@0.1.0";
 import { shown } from "./turn.js";
 
-/** While a component is built its modules are loaded without a host: then the clock stands at 0 and chance is the same always. */
+/** While a component is built, its modules are loaded without a host: the clock then stands at 0 and random numbers repeat. */
 let called = false;
 let unseeded = 1;
 

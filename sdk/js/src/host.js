@@ -1,4 +1,4 @@
-// The host's key/value store and its HTTP client, as a turn offers them.
+// The engine's key/value store and HTTP client, as a turn offers them.
 
 import { parse } from "./events.js";
 import { decode, encode } from "./utf8.js";
@@ -25,7 +25,7 @@ export class HttpError extends Error {
   }
 }
 
-/** Calls the host; what it throws is a case of the world's error variant. */
+/** Calls the host, which throws a case of the world's error variant. */
 function ask(question, Failure) {
   try {
     return question();
@@ -35,7 +35,7 @@ function ask(question, Failure) {
   }
 }
 
-/** Values are JSON. What was written in this turn is read back in it. */
+/** Values are JSON. Reads see the writes of the same turn. */
 export class Kv {
   #host;
   #act;
@@ -55,7 +55,7 @@ export class Kv {
     const wanted = Math.min(limit, 256);
     const touched = [...this.#written.keys()].filter((key) => key.startsWith(prefix) && (after === null || before(after, key)));
     const found = new Map();
-    // Those deleted in this turn leave gaps: as many more are asked for.
+    // Keys deleted in this turn leave gaps, so that many more entries are requested.
     let from = after;
     for (;;) {
       const page = ask(() => this.#host.kvList(prefix, from, 256), KvError);

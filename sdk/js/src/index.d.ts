@@ -1,4 +1,4 @@
-/** What an automation can be called for. */
+/** The kinds of event that an automation can be called for. */
 export type EventKind =
   | "message-received"
   | "status-changed"
@@ -8,78 +8,78 @@ export type EventKind =
   | "started"
   | "webhook-called";
 
-/** Anything that JSON can hold. */
+/** Any JSON value. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json | undefined };
 
-/** A length of time: milliseconds, or for example `{ days: 3, hours: 2 }`. */
+/** A duration: milliseconds, or for example `{ days: 3, hours: 2 }`. */
 export type Duration =
   | number
   | { weeks?: number; days?: number; hours?: number; minutes?: number; seconds?: number; milliseconds?: number };
 
-/** In milliseconds. */
+/** The duration in milliseconds. */
 export function duration(length: Duration): number;
 
-/** What it needs beyond being called. Shown to whoever installs it, and given only when granted. */
+/** What the automation needs beyond being called. Shown to the person who installs it, and available only when granted. */
 export interface Wants {
   /** Servers for `turn.http`: `=host`, `=host:port`, `=*.suffix`, or the dotted path of a configuration field that holds one. */
   hosts?: string[];
-  /** Bytes in its key/value store. */
+  /** Size of its key/value store in bytes; no store if omitted. */
   kvBytes?: number;
-  /** Processor time of one call; the engine's default when absent. */
+  /** Processor time of one call, in milliseconds; the engine's default if omitted. */
   cpuMillis?: number;
-  /** Memory of one call; the engine's default when absent. */
+  /** Memory of one call, in bytes; the engine's default if omitted. */
   memoryBytes?: number;
-  /** The engine's default when absent. More events wait. */
+  /** Events per minute; the engine's default if omitted. Events beyond that wait. */
   eventsPerMinute?: number;
 }
 
-/** A handler answers at once: it is not asynchronous, and neither are `turn.http` and `turn.kv`. */
+/** A handler is an ordinary function, not an asynchronous one; `turn.http` and `turn.kv` are not asynchronous either. */
 type Handled = void | undefined;
 
-/** An automation: what it says of itself, and what it does. It is called for the events that it has a handler for. */
+/** An automation: its description and its handlers. It is called for the events that it has a handler for. */
 export interface Definition<Config, State> {
-  /** Lower-case words with dashes between, unique in the engine. */
+  /** Lower-case words joined by dashes, unique in the engine. */
   name: string;
-  /** A semantic version. */
+  /** A semantic version, for example `0.1.0`. */
   version: string;
-  /** For people; its name when absent. */
+  /** The name to show to people; `name` if omitted. */
   displayName?: string;
   /** A JSON Schema (2020-12) of the configuration. */
   configSchema?: { [keyword: string]: Json };
-  /** Top-level fields of the configuration that are secret: never in `turn.config`, see `turn.http`. */
+  /** Top-level fields of the configuration that are secret: never in `turn.config`; for their use see `turn.http`. */
   secretFields?: string[];
-  /** Fewer events than it has handlers for. */
+  /** The events to be called for, if these are not all that it has handlers for. */
   events?: EventKind[];
-  /** Only watches: gets every event whoever claims it, and may not send, hand over or assign. */
+  /** Whether it only observes: it then gets every event, even one that another automation claims, and may not send, hand over or assign. */
   observer?: boolean;
-  /** What it needs beyond being called. */
+  /** What the automation needs beyond being called. */
   wants?: Wants;
-  /** The state of a conversation that has none yet; `{}` when absent. */
+  /** The state of a conversation that has none yet; `{}` if omitted. */
   initialState?: State;
 
-  /** Somebody wrote. */
+  /** Somebody wrote a message. */
   onMessage?(turn: Turn<Config, State>, message: Message): Handled;
-  /** A message that it sent made a step. */
+  /** A message that the automation sent changed its status. */
   onStatus?(turn: Turn<Config, State>, change: StatusChange): Handled;
   /** Somebody reacted to a message. */
   onReaction?(turn: Turn<Config, State>, reaction: Reaction): Handled;
-  /** The first event of the conversation comes next. */
+  /** A conversation opened; its first event follows. */
   onOpened?(turn: Turn<Config, State>): Handled;
-  /** A timer that it set has run out. */
+  /** A timer of this conversation fired. */
   onTimer?(turn: Turn<Config, State>, timer: Timer): Handled;
-  /** Somebody started it by hand. */
+  /** Somebody started the automation by hand. */
   onStarted?(turn: Turn<Config, State>, start: Start): Handled;
-  /** Its webhook was called. */
+  /** Somebody called the automation's webhook. */
   onWebhook?(turn: Turn<Config, State>, call: WebhookCall): Handled;
 }
 
 /** The default export of an automation's module. */
 export interface Automation<Config = unknown, State = unknown> {
-  /** In the shape of the world's `description`. */
+  /** Returns the world's shape `description`. */
   describe(): object;
-  /** In the shapes of the world's `event` and `outcome`. */
+  /** Takes the world's shape `event` and returns the world's shape `outcome`. */
   handle(host: object, event: object, state: string | null): object;
-  /** Only there for the types. */
+  /** Exists only for the types. */
   readonly __types?: (config: Config) => State;
 }
 
@@ -88,22 +88,22 @@ export function defineAutomation<Config = { [field: string]: Json }, State = { [
   definition: Definition<Config, State>,
 ): Automation<Config, State>;
 
-/** A message that was received. */
+/** A received message. */
 export interface Message {
-  /** The channel's id for it. */
+  /** The channel's id of the message. */
   readonly id: string;
   readonly sender: string;
   readonly senderName: string | null;
-  /** Its text, or its caption, or nothing. */
+  /** The message's text or its file's caption; empty if it has neither. */
   readonly text: string;
   readonly content: Content;
-  /** The channel's id of the message it answers. */
+  /** The channel's id of the message that it replies to. */
   readonly replyTo: string | null;
   readonly mentions: readonly string[];
   readonly sentAt: Date;
 }
 
-/** What a message holds. */
+/** The content of a message. */
 export type Content =
   | { kind: "text"; text: string }
   | { kind: "attachment"; attachment: Attachment }
@@ -117,12 +117,12 @@ export type Content =
 /** A file in a message. */
 export interface Attachment {
   kind: "image" | "video" | "audio" | "voice" | "document" | "sticker";
-  /** Null while the file is still being fetched, or when it cannot be had. */
+  /** Null while the file is still being fetched, or if it could not be fetched. */
   file: StoredFile | null;
   caption: string | null;
 }
 
-/** A file that the engine has. */
+/** A file that the engine has stored. */
 export interface StoredFile {
   id: string;
   filename: string;
@@ -130,38 +130,38 @@ export interface StoredFile {
   size: number;
 }
 
-/** A step of a message that the automation sent. */
+/** A change of the status of a message that the automation sent. */
 export interface StatusChange {
-  /** The engine's id for the message. */
+  /** The engine's id of the message. */
   readonly message: string;
-  /** As given when it was sent. */
+  /** The label that the automation gave the message when it sent it. */
   readonly label: string | null;
   readonly status: "sent" | "delivered" | "read" | "played" | "failed" | "unknown" | "canceled";
   readonly reason: string | null;
 }
 
-/** A reaction that was received. */
+/** A received reaction. */
 export interface Reaction {
   /** The channel's id of the message. */
   readonly message: string;
   readonly sender: string;
-  /** Empty: it was taken back. */
+  /** Empty: the reaction was removed. */
   readonly emoji: string;
 }
 
-/** A timer that ran out. */
+/** A timer that fired. */
 export interface Timer {
   readonly name: string;
-  /** As given to `turn.setTimer`. */
+  /** The payload given to `turn.setTimer`. */
   readonly payload: any;
   readonly dueAt: Date;
 }
 
 /** A start by hand. */
 export interface Start {
-  /** The JSON that was given. */
+  /** The JSON value that it was started with. */
   readonly input: any;
-  /** Who. */
+  /** Who started it. */
   readonly by: string;
 }
 
@@ -169,42 +169,42 @@ export interface Start {
 export interface WebhookCall {
   readonly contentType: string;
   readonly body: string;
-  /** The body read as JSON; throws when it is none. */
+  /** The body parsed as JSON; throws if it is not JSON. */
   json(): any;
 }
 
-/** How a message is sent. */
+/** Options of a message to send. */
 export interface SendOptions {
-  /** Answers the message that is being handled, quoting it. */
+  /** Whether to send it as a reply that quotes the message being handled. */
   quote?: boolean;
-  /** The channel's id of the message it answers. */
+  /** The channel's id of the message that it replies to. */
   replyTo?: string;
-  /** Sent after this time. */
+  /** Sends it only after this time. */
   delay?: Duration;
-  /** Given back in `onStatus`. */
+  /** Returned in `onStatus`. */
   label?: string;
 }
 
-/** One event being handled. What it collects is done, all or nothing, once the handler has returned. */
+/** One event that is being handled. Its actions are carried out after the handler has returned, all or none. */
 export interface Turn<Config = { [field: string]: Json }, State = { [field: string]: Json }> {
-  /** What is kept for this conversation, as JSON. Change it or put another in its place; null forgets it. */
+  /** The state of this conversation, stored as JSON. Change it or assign a new value; null deletes it. */
   state: State;
   /** The automation's configuration, without its secrets. */
   readonly config: Config;
   readonly event: {
-    /** Stable across retries. */
+    /** The engine's id of the event, the same on every attempt. */
     readonly id: string;
     readonly at: Date;
-    /** From 1. */
+    /** The number of this attempt, from 1. */
     readonly attempt: number;
     readonly kind: EventKind;
   };
   readonly conversation: {
     readonly id: string;
     readonly connector: string;
-    /** `whatsapp`, `email` … */
+    /** The channel, for example `whatsapp` or `email`. */
     readonly channel: string;
-    /** The other side's address, or the group's. */
+    /** The address of the contact, or of the group. */
     readonly chat: string;
     readonly isGroup: boolean;
     readonly contactName: string | null;
@@ -214,77 +214,77 @@ export interface Turn<Config = { [field: string]: Json }, State = { [field: stri
   };
   /** The only clock: it stands still during a call. `new Date()` and `Date.now()` show the same. */
   readonly now: Date;
-  /** From 0 to 1, drawn from the call's seed: not for secrets. `Math.random()` draws from the same. */
+  /** A random number from 0 to 1 (exclusive), from the call's seed; do not use it for secrets. `Math.random()` uses the same source. */
   random(): number;
-  /** Drawn from the call's seed: not for secrets. */
+  /** Random bytes from the call's seed; do not use them for secrets. */
   randomBytes(length: number): Uint8Array;
-  /** For the plugin's author. Never log message bodies, addresses or secrets. */
+  /** The plugin's log, for its author. Never log message bodies, addresses or secrets. */
   readonly log: Readonly<Record<"trace" | "debug" | "info" | "warn" | "error", (...parts: unknown[]) => void>>;
 
-  /** Sends a text, as it is. */
+  /** Sends a text literally. */
   reply(text: string, options?: SendOptions): void;
-  /** Sends a template as in Pombo's templates: choices and variables. */
+  /** Sends a text rendered from a template with choices and variables, see Pombo's documentation of templates. */
   sendTemplate(text: string, variables?: { [name: string]: Json }, options?: SendOptions): void;
-  /** Sends a file: a URL, which the engine fetches, or one that the engine has. */
+  /** Sends a file: from a URL, which the engine fetches, or one that the engine has stored. */
   sendFile(file: string | StoredFile, options?: SendOptions & { caption?: string; voiceNote?: boolean }): void;
-  /** Reacts to the message that is being handled, or to another; a string is the id of one that this account sent. Empty takes it back. */
+  /** Reacts to the message being handled, or to another one; a string is the id of a message that this account sent. An empty emoji removes the reaction. */
   react(emoji: string, message?: string | { id: string; sender: string }): void;
-  /** Sets a timer of this conversation, a second to 400 days; one that has this name is replaced. The payload is JSON. */
+  /** Sets a timer of this conversation, from 1 second to 400 days; a timer that already has this name is replaced. The payload is JSON. */
   setTimer(name: string, delay: Duration, payload?: Json): void;
   cancelTimer(name: string): void;
   tag(tag: string): void;
   untag(tag: string): void;
-  /** `active: false` opts the contact out: nothing is sent to it any more. */
+  /** `active: false` opts the contact out: nothing is sent to it any longer. */
   updateContact(update: { name?: string; active?: boolean }): void;
-  /** Pauses this conversation's automations until somebody resumes them; says why, for the person who takes over. */
+  /** Pauses the automations in this conversation until somebody resumes them; the reason is for the person who takes over. */
   handOver(reason: string): void;
-  /** Puts somebody, or nobody, in charge. */
+  /** Assigns the conversation to somebody, or to nobody. */
   assign(assignee: string | null): void;
-  /** Appends to the tenant's event log. */
+  /** Appends an event to the tenant's event log. */
   emit(kind: string, data?: Json): void;
-  /** Shows the other side that the conversation was read. */
+  /** Marks the conversation as read. */
   markRead(): void;
-  /** The event is dealt with: later automations of the connector are not asked. The default once something is sent or handed over. */
+  /** Claims the event: later automations of the connector are not asked. This is the default if something is sent or handed over. */
   claim(): void;
-  /** Later automations of the connector are asked too. */
+  /** Lets later automations of the connector be asked too. */
   pass(): void;
 
-  /** The automation's own store, shared by its conversations. Values are JSON, 1 MiB at most; keys have 1 to 512 bytes. */
+  /** The automation's own store, shared by all its conversations. Values are JSON of at most 1 MiB; keys have 1 to 512 bytes. */
   readonly kv: {
     get(key: string): any;
-    /** Entries whose key starts with `prefix`, in byte order, after the key `after`; 256 at most. */
+    /** Lists entries whose key starts with `prefix`, in byte order, after the key `after`; at most 256. */
     list(prefix?: string, options?: { after?: string; limit?: number }): { key: string; value: any }[];
     set(key: string, value: Json): void;
     delete(key: string): void;
   };
   /**
-   * Requests to granted hosts. A header value may hold `{{secret:NAME}}`, replaced by the engine with the secret field NAME, over TLS
-   * only; the header value `{{hmac-sha256:NAME}}` becomes the HMAC of the body. Never put what people write into a header. Redirects
-   * are not followed. An event whose handling fails is handled again, and so are its requests: give `idempotency-key: turn.event.id`
-   * where the other side takes it.
+   * HTTP requests to granted hosts. A header value may contain `{{secret:NAME}}`, which the engine replaces with the secret field NAME, over TLS
+   * only; the header value `{{hmac-sha256:NAME}}` becomes the HMAC-SHA256 of the body. Never put what people write into a header. Redirects
+   * are not followed. If the event fails and is handled again, its requests are sent again: pass `idempotency-key: turn.event.id`
+   * where the server supports it.
    */
   readonly http: {
-    /** Throws `HttpError` when there is no response. */
+    /** Sends a request and waits for the response. Throws `HttpError` if there is none. */
     send(request: HttpRequest): HttpResponse;
   };
 }
 
 export interface HttpRequest {
-  /** `GET`, and with a body `POST`. */
+  /** The method. If omitted: `POST` with a body, otherwise `GET`. */
   method?: string;
   url: string;
   headers?: { [name: string]: string | number };
-  /** Text, bytes, or an object that is sent as JSON. */
+  /** A text, bytes, or a value that is sent as JSON. */
   body?: string | Uint8Array | object;
-  /** At most, and by default, what the engine allows (10 seconds). */
+  /** The time for the whole request; at most, and by default, the engine's limit (10 seconds). */
   timeout?: Duration;
 }
 
 export interface HttpResponse {
   readonly status: number;
-  /** A status from 200 to 299. */
+  /** Whether the status is from 200 to 299. */
   readonly ok: boolean;
-  /** By lower-case name. */
+  /** The headers by lower-case name. */
   readonly headers: { readonly [name: string]: string };
   readonly body: Uint8Array;
   text(): string;
@@ -299,9 +299,9 @@ export class HttpError extends Error {
     | "refused"
     /** The request itself is malformed. */
     | "invalid"
-    /** Nothing was sent. */
+    /** No connection was made, and nothing was sent. */
     | "not-connected"
-    /** It may have been carried out. */
+    /** The connection broke after the request was begun: the server may have carried it out. */
     | "interrupted"
     /** The response is larger than the engine's limit. */
     | "too-large";
@@ -311,7 +311,7 @@ export class HttpError extends Error {
 export class KvError extends Error {
   constructor(kind: KvError["kind"], detail: string);
   readonly kind:
-    /** It was not granted, see `wants.kvBytes`. */
+    /** The store is not granted, see `wants.kvBytes`. */
     | "refused"
     | "unavailable";
 }

@@ -1,5 +1,5 @@
-// What an automation's author imports. Runs in the component and, under the test kit, in Node: it must not import what only one of
-// them has. The host is handed to it.
+// The module that authors import. It runs in the component and, under the test kit, in Node, so it must not import what
+// only one of them has. The host is passed to it.
 
 import { Turn } from "./turn.js";
 import { HANDLERS, readEvent } from "./events.js";
@@ -13,10 +13,10 @@ const SEMVER = /^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$/;
 /** Checks a definition and makes it callable. See `index.d.ts` for its fields. */
 export function defineAutomation(definition) {
   if (!NAME.test(definition.name ?? "")) {
-    throw new TypeError(`an automation's name is lower-case words with dashes between, for example "acme-orders", and not ${JSON.stringify(definition.name)}`);
+    throw new TypeError(`an automation's name consists of lower-case words joined by dashes, for example "acme-orders", not ${JSON.stringify(definition.name)}`);
   }
   if (!SEMVER.test(definition.version ?? "")) {
-    throw new TypeError(`an automation's version is a semantic one, for example "0.1.0", and not ${JSON.stringify(definition.version)}`);
+    throw new TypeError(`an automation's version is a semantic version, for example "0.1.0", not ${JSON.stringify(definition.version)}`);
   }
   for (const key of Object.keys(definition)) {
     if (/^on[A-Z]/.test(key) && !(key in HANDLERS)) {
@@ -30,13 +30,13 @@ export function defineAutomation(definition) {
   }
   for (const event of events) {
     if (!handled.some((name) => HANDLERS[name] === event)) {
-      throw new TypeError(`it wants the event ${event} and has no handler for it`);
+      throw new TypeError(`it lists the event ${event} but has no handler for it`);
     }
   }
   return new Automation(definition, events);
 }
 
-/** A checked definition: what the component's two exports call. */
+/** A checked definition, which the component's two exports call. */
 class Automation {
   #definition;
   #events;
@@ -46,7 +46,7 @@ class Automation {
     this.#events = events;
   }
 
-  /** What it says of itself, in the shape of `description`. */
+  /** The automation's description, in the world's shape `description`. */
   describe() {
     const { name, version, displayName, configSchema, secretFields, observer, wants } = this.#definition;
     return {
@@ -68,8 +68,8 @@ class Automation {
   }
 
   /**
-   * Handles an event in the shape of `event`; answers in the shape of `outcome`, or throws what the handler threw. An event without a
-   * handler is passed over: it changes nothing, and later automations are asked.
+   * Handles an event in the world's shape `event`; returns the world's shape `outcome`, or throws what the handler threw. An event
+   * without a handler changes nothing, and later automations are asked.
    */
   handle(host, event, state) {
     const { handler, argument } = readEvent(event);
@@ -78,7 +78,7 @@ class Automation {
     if (handle) {
       const returned = argument === undefined ? handle.call(this.#definition, turn) : handle.call(this.#definition, turn, argument);
       if (typeof returned?.then === "function") {
-        throw new TypeError(`${handler} is asynchronous; handlers answer at once: leave out async and await (turn.http.send and turn.kv wait by themselves)`);
+        throw new TypeError(`${handler} is asynchronous, but handlers must be ordinary functions: leave out async and await (turn.http.send and turn.kv block by themselves)`);
       }
     }
     return turn.outcome();

@@ -1,4 +1,5 @@
-// One event being handled: what the handler may read, and the actions it collects. Nothing is done before the handler has returned.
+// One event that is being handled: what the handler may read, and the actions it collects. No action is carried out before
+// the handler has returned.
 
 import { duration } from "./duration.js";
 import { Http, Kv } from "./host.js";
@@ -61,7 +62,7 @@ export class Turn {
 
   reply(text, options) {
     if (typeof text !== "string" || text === "") {
-      throw new TypeError("a reply is a text that is not empty");
+      throw new TypeError("a reply must be a text that is not empty");
     }
     this.#send({ tag: "text", val: text }, options);
   }
@@ -80,7 +81,7 @@ export class Turn {
 
   react(emoji, message = this.#message) {
     if (!message) {
-      throw new TypeError("say which message the reaction is for: this event has none");
+      throw new TypeError("say which message to react to: this event has none");
     }
     const target = typeof message === "string" ? { message, sender: null } : { message: message.id, sender: message.sender };
     this.#send({ tag: "reaction", val: { ...target, emoji } });
@@ -89,7 +90,7 @@ export class Turn {
   setTimer(name, delay, payload) {
     const delayMillis = duration(delay);
     if (delayMillis < MIN_TIMER || delayMillis > MAX_TIMER) {
-      throw new RangeError("a timer runs for a second at least and for 400 days at most");
+      throw new RangeError("a timer must run from 1 second to 400 days");
     }
     this.#act("set-timer", { name, delayMillis, payload: json(payload ?? null, "payload") });
   }
@@ -142,7 +143,7 @@ export class Turn {
     this.#claimed = false;
   }
 
-  /** What the handler left, in the shape of `outcome`. */
+  /** The handler's result, in the world's shape `outcome`. */
   outcome() {
     const state = this.state === undefined || this.state === null ? null : JSON.stringify(this.state);
     const answered = this.#actions.some(({ tag }) => tag === "send" || tag === "hand-over");
@@ -185,7 +186,7 @@ function json(value, what) {
   return text;
 }
 
-/** As a log line has it. */
+/** A value as text for a log line. */
 export function shown(value) {
   if (typeof value === "string") {
     return value;

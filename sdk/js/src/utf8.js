@@ -1,4 +1,4 @@
-// UTF-8 by hand: the component's JavaScript has no TextEncoder.
+// UTF-8 by hand, because the component's JavaScript has no TextEncoder.
 
 /** Lone surrogates become U+FFFD. */
 export function encode(text) {
@@ -21,7 +21,7 @@ export function encode(text) {
   return Uint8Array.from(bytes);
 }
 
-/** What is not UTF-8 becomes U+FFFD, byte by byte. */
+/** Bytes that are not UTF-8 become U+FFFD, one each. */
 export function decode(bytes) {
   let text = "";
   let i = 0;

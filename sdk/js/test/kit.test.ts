@@ -128,7 +128,7 @@ describe("timers", () => {
   });
 
   test("have bounds", () => {
-    expect(() => script(timed).says("a 0")).toThrow("for a second at least and for 400 days at most");
+    expect(() => script(timed).says("a 0")).toThrow("must run from 1 second to 400 days");
     expect(() => script(timed).says(`a ${401 * 1440}`)).toThrow(RangeError);
   });
 });
@@ -373,12 +373,12 @@ test("clock and chance are the script's", () => {
 
 test("a definition that cannot work is refused with what to change", () => {
   const onMessage = () => {};
-  expect(() => automation({ name: "Not A Name", onMessage })).toThrow("lower-case words with dashes");
+  expect(() => automation({ name: "Not A Name", onMessage })).toThrow("lower-case words joined by dashes");
   expect(() => automation({ version: "1", onMessage })).toThrow("semantic");
   expect(() => automation({})).toThrow("at least one event");
   expect(() => automation({ onMesage: onMessage } as any)).toThrow("there is no event onMesage");
   expect(() => automation({ onMessage, events: ["reaction"] })).toThrow("no handler for it");
   // @ts-expect-error a handler that is asynchronous
   const asynchronous = automation({ onMessage: async () => {} });
-  expect(() => script(asynchronous).says("x")).toThrow("handlers answer at once");
+  expect(() => script(asynchronous).says("x")).toThrow("handlers must be ordinary functions");
 });

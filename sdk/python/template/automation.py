@@ -12,7 +12,7 @@ class Greeter(Automation):
         "properties": {"shop": {"type": "string", "title": "Name of the shop"}},
         "additionalProperties": False,
     }
-    #: What is kept for each conversation.
+    #: The state of a new conversation.
     initial_state = {"name": None, "asked": False}
 
     def on_message(self, turn: Turn, message: Message) -> None:
@@ -30,4 +30,4 @@ class Greeter(Automation):
 
     def on_timer(self, turn: Turn, timer: Timer) -> None:
         if timer.name == "reminder" and turn.state["name"] is None:
-            turn.reply("Are you still there? Tell me your name, and we go on.")
+            turn.reply("Are you still there? Tell me your name, and we can go on.")

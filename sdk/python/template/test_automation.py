@@ -17,7 +17,7 @@ def test_it_reminds_after_a_day() -> None:
     chat.advance(hours=23)
     assert len(chat.texts) == 1
     chat.advance(hours=1)
-    assert chat.texts[1] == "Are you still there? Tell me your name, and we go on."
+    assert chat.texts[1] == "Are you still there? Tell me your name, and we can go on."
 
 
 def test_it_does_not_remind_whoever_answered() -> None:

@@ -158,7 +158,7 @@ class TestTimers:
 
     @pytest.mark.parametrize("minutes", [0, 401 * 1440])
     def test_have_bounds(self, minutes: int) -> None:
-        with pytest.raises(ValueError, match="for a second at least and for 400 days at most"):
+        with pytest.raises(ValueError, match="must run from 1 second to 400 days"):
             Script(self.Timed).says(f"a {minutes}")
 
 
@@ -421,11 +421,11 @@ async def _asynchronous(self: Automation, turn: Turn, message: Message) -> None:
 @pytest.mark.parametrize(
     ("members", "says"),
     [
-        ({"name": "Not A Name"}, "lower-case words with dashes"),
+        ({"name": "Not A Name"}, "lower-case words joined by dashes"),
         ({"version": "1"}, "semantic"),
         ({"on_mesage": print}, "there is no event on_mesage"),
         ({"events": ["reaction"]}, "no handler for it"),
-        ({"on_message": _asynchronous}, "handlers answer at once"),
+        ({"on_message": _asynchronous}, "handlers must be ordinary functions"),
     ],
 )
 def test_a_class_that_cannot_work_is_refused_with_what_to_change(members: dict[str, Any], says: str) -> None:

@@ -1,4 +1,4 @@
-// The test kit's servers: hosts are checked against what the automation asks for, secrets are put in, and a function answers.
+// The test kit's servers: hosts are checked against what the automation asks for, secrets are inserted, and a function answers.
 
 import { createHmac } from "node:crypto";
 import { HttpError } from "../host.js";
@@ -54,7 +54,7 @@ function answerOf(http, request) {
   return answer;
 }
 
-/** As the engine reads `wants.hosts`. */
+/** Whether an entry of `wants.hosts` allows this target, by the engine's rules. */
 function covers(wanted, target, config) {
   let pattern = wanted;
   if (!wanted.startsWith("=")) {

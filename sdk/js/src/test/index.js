@@ -1,5 +1,6 @@
-// The test kit: a conversation with an automation in Node, by the engine's rules, on a clock that stands still. What the automation
-// is given and what it answers takes the same way as in the component, through the world's shapes and JSON.
+// The test kit: a conversation with an automation in Node, by the engine's rules, on a clock that only the script
+// advances. Inputs and
+// answers pass through the world's shapes and JSON, as in the component.
 
 import { createRandom } from "./random.js";
 import { createHttp } from "./http.js";
@@ -170,7 +171,7 @@ class Script {
     });
   }
 
-  /** An event happens: it is for the automation unless a person has taken over or it does not listen. */
+  /** An event happens. The automation gets it unless a person has taken over or it does not listen to this kind of event. */
   #deliver(body) {
     if (!this.#opened) {
       this.#opened = true;
@@ -196,7 +197,7 @@ class Script {
     this.#failed = { event, attempt };
     const { state, actions, claim } = structuredClone(this.#automation.handle(this.#host, given, this.#state));
     this.#store.check(actions);
-    // From here on nothing throws: all of it is done, or above, nothing.
+    // From here on nothing throws, so either all of it is done or, if the code above threw, none.
     this.#failed = null;
     this.#state = state;
     this.claimed = this.#description.observer ? false : claim;
@@ -244,14 +245,14 @@ class Script {
     }
   }
 
-  /** A timer's name stands for one timer, also while it is held. */
+  /** A timer's name stands for one timer, even while the timer is held. */
   #forget(name) {
     this.#timers.delete(name);
     this.#held = this.#held.filter(({ val }) => val.name !== name);
   }
 }
 
-/** As `Sent` has it: only what was given. */
+/** Removes the fields that were not given, as `Sent` has it. */
 function sentAs({ content: { tag, val }, replyTo, delayMillis, label }) {
   const contents = {
     text: () => ({ text: val }),
@@ -267,7 +268,7 @@ function sentAs({ content: { tag, val }, replyTo, delayMillis, label }) {
   };
 }
 
-/** Content in the shape of the world. */
+/** Content in the world's shape. */
 function written(content) {
   switch (content.kind) {
     case "text":

@@ -1,4 +1,4 @@
-// Chance with a seed (splitmix64): the same script draws the same numbers.
+// Random numbers with a seed (splitmix64): the same script draws the same numbers.
 
 export function createRandom(seed) {
   let state = BigInt(seed);

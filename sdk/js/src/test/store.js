@@ -1,4 +1,4 @@
-// The key/value store of the test kit: within what the automation asks for, as if all of that were granted.
+// The key/value store of the test kit. It is as large as the automation asks for, as if all of that were granted.
 
 export class Store {
   #entries;
@@ -24,14 +24,14 @@ export class Store {
       .map(({ key, value }) => ({ key, value }));
   }
 
-  /** Throws when the writes among the actions are not granted or do not fit. */
+  /** Throws if the writes among the actions are not granted or do not fit. */
   check(actions) {
     const writes = actions.filter(({ tag }) => tag === "write-kv");
     if (writes.length === 0) {
       return;
     }
     if (this.#room === 0) {
-      throw new Error("it writes to the key/value store and does not ask for one: set wants.kvBytes");
+      throw new Error("it writes to the key/value store but does not ask for one: set wants.kvBytes");
     }
     const entries = new Map(this.#entries);
     for (const { val: { key, value } } of writes) {
@@ -42,7 +42,7 @@ export class Store {
     }
     const size = [...entries].reduce((total, [key, value]) => total + Buffer.byteLength(key) + Buffer.byteLength(value), 0);
     if (size > this.#room) {
-      throw new Error(`the key/value store would hold ${size} bytes and ${this.#room} are asked for in wants.kvBytes`);
+      throw new Error(`the key/value store would hold ${size} bytes, but wants.kvBytes asks for ${this.#room}`);
     }
   }
 

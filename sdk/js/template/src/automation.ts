@@ -1,13 +1,13 @@
 import { defineAutomation } from "@pombo/plugin";
 
-/** What is kept for each conversation. */
+/** The state of one conversation. */
 interface State {
   name: string | null;
   asked: boolean;
 }
 
 interface Config {
-  /** How the automation calls itself. */
+  /** The shop's name, which the automation gives when it greets. */
   shop?: string;
 }
 
@@ -38,7 +38,7 @@ export default defineAutomation<Config, State>({
 
   onTimer(turn, timer) {
     if (timer.name === "reminder" && turn.state.name === null) {
-      turn.reply("Are you still there? Tell me your name, and we go on.");
+      turn.reply("Are you still there? Tell me your name, and we can go on.");
     }
   },
 });

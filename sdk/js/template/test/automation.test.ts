@@ -17,7 +17,7 @@ test("it reminds after a day", () => {
   chat.advance({ hours: 23 });
   expect(chat.texts).toHaveLength(1);
   chat.advance({ hours: 1 });
-  expect(chat.texts[1]).toBe("Are you still there? Tell me your name, and we go on.");
+  expect(chat.texts[1]).toBe("Are you still there? Tell me your name, and we can go on.");
 });
 
 test("it does not remind whoever answered", () => {

@@ -1,4 +1,4 @@
-"""The base class of automations, and what the component's two exports call."""
+"""The base class of automations, and the functions that the component's two exports call."""
 
 from __future__ import annotations
 
@@ -17,47 +17,48 @@ _SEMVER = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
 
 
 class Automation:
-    """What it says of itself, and what it does. It is called for the events whose handlers it overrides."""
+    """An automation: its description and its handlers. It is called for the events whose handlers it overrides."""
 
-    #: Lower-case words with dashes between, unique in the engine.
+    #: Lower-case words joined by dashes, unique in the engine.
     name: ClassVar[str]
-    #: A semantic version.
+    #: A semantic version, for example ``0.1.0``.
     version: ClassVar[str]
-    #: For people; its name when empty.
+    #: The name to show to people; ``name`` if empty.
     display_name: ClassVar[str] = ""
     #: A JSON Schema (2020-12) of the configuration.
     config_schema: ClassVar[dict[str, Any]] = {"type": "object"}
-    #: Top-level fields of the configuration that are secret: never in ``turn.config``, see ``turn.http``.
+    #: Top-level fields of the configuration that are secret: never in ``turn.config``; for their use see ``turn.http``.
     secret_fields: ClassVar[list[str]] = []
-    #: Fewer events than it has handlers for, by their names in the world.
+    #: The events to be called for, by their names in the world, if these are not all that it has handlers for.
     events: ClassVar[list[str] | None] = None
-    #: Only watches: gets every event whoever claims it, and may not send, hand over or assign.
+    #: Whether it only observes: it then gets every event, even one that another automation claims, and may not send,
+    #: hand over or assign.
     observer: ClassVar[bool] = False
-    #: What it needs beyond being called.
+    #: What the automation needs beyond being called.
     wants: ClassVar[Wants] = Wants()
     #: The state of a conversation that has none yet.
     initial_state: ClassVar[Any] = {}
 
     def on_message(self, turn: Turn, message: Message) -> None:
-        """Somebody wrote."""
+        """Somebody wrote a message."""
 
     def on_status(self, turn: Turn, change: StatusChange) -> None:
-        """A message that it sent made a step."""
+        """A message that the automation sent changed its status."""
 
     def on_reaction(self, turn: Turn, reaction: Reaction) -> None:
         """Somebody reacted to a message."""
 
     def on_opened(self, turn: Turn) -> None:
-        """The first event of the conversation comes next."""
+        """A conversation opened; its first event follows."""
 
     def on_timer(self, turn: Turn, timer: Timer) -> None:
-        """A timer that it set has run out."""
+        """A timer of this conversation fired."""
 
     def on_started(self, turn: Turn, start: Start) -> None:
-        """Somebody started it by hand."""
+        """Somebody started the automation by hand."""
 
     def on_webhook(self, turn: Turn, call: WebhookCall) -> None:
-        """Its webhook was called."""
+        """Somebody called the automation's webhook."""
 
 
 AutomationClass = TypeVar("AutomationClass", bound=type[Automation])
@@ -66,40 +67,40 @@ _exported: list[type[Automation]] = []
 
 
 def export(automation: AutomationClass) -> AutomationClass:
-    """Marks the class that the component is made of; exactly one in a project."""
+    """Marks the class from which the component is built; exactly one in a project."""
     describe(automation)
     _exported.append(automation)
     return automation
 
 
 def exported() -> type[Automation]:
-    """The class that was marked."""
+    """The marked class."""
     if len(_exported) != 1:
         names = ", ".join(automation.__qualname__ for automation in _exported) or "none"
-        raise TypeError(f"exactly one class is marked with @export; marked: {names}")
+        raise TypeError(f"exactly one class must be marked with @export; marked: {names}")
     return _exported[0]
 
 
 def describe(automation: type[Automation]) -> wire.Description:
-    """What it says of itself; raises when that does not fit."""
+    """The automation's description; raises if it is not valid."""
     name, version = getattr(automation, "name", None), getattr(automation, "version", None)
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise TypeError(f'an automation\'s name is lower-case words with dashes between, for example "acme-orders", and not {name!r}')
+        raise TypeError(f'an automation\'s name consists of lower-case words joined by dashes, for example "acme-orders", not {name!r}')
     if not isinstance(version, str) or not _SEMVER.fullmatch(version):
-        raise TypeError(f'an automation\'s version is a semantic one, for example "0.1.0", and not {version!r}')
+        raise TypeError(f'an automation\'s version is a semantic version, for example "0.1.0", not {version!r}')
     for method, value in vars(automation).items():
         if re.match("on_[a-z]", method) and callable(value) and method not in HANDLERS.values():
             raise TypeError(f"there is no event {method}; there are {', '.join(HANDLERS.values())}")
     handled = [event for event, method in HANDLERS.items() if getattr(automation, method) is not getattr(Automation, method)]
     for event in handled:
         if inspect.iscoroutinefunction(getattr(automation, HANDLERS[event])):
-            raise TypeError(f"{HANDLERS[event]} is asynchronous; handlers answer at once: leave out async and await")
+            raise TypeError(f"{HANDLERS[event]} is asynchronous, but handlers must be ordinary functions: leave out async and await")
     events = handled if automation.events is None else automation.events
     if not events:
         raise TypeError("an automation handles at least one event: override on_message or another handler")
     for event in events:
         if event not in handled:
-            raise TypeError(f"it wants the event {event} and has no handler for it")
+            raise TypeError(f"it lists the event {event} but has no handler for it")
     wants = automation.wants
     return wire.Description(
         name=name,

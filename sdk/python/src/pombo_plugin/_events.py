@@ -1,4 +1,4 @@
-"""Events as handlers are given them."""
+"""Events in the form that handlers get."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any, Union
 
 from . import _wire as wire
 
-#: Anything that JSON can hold.
+#: Any JSON value.
 Json = Any
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def instant(millis: int) -> datetime:
-    """As a date and time in UTC. Not by the clock's functions: the component replaces those."""
+    """A date and time in UTC, without the clock's functions, because the component replaces those."""
     return _EPOCH + timedelta(milliseconds=millis)
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file that the engine has."""
+    """A file that the engine has stored."""
 
     id: str
     filename: str
@@ -44,7 +44,7 @@ class Attachment:
 
     #: ``image``, ``video``, ``audio``, ``voice``, ``document`` or ``sticker``.
     kind: str
-    #: None while the file is still being fetched, or when it cannot be had.
+    #: None while the file is still being fetched, or if it could not be fetched.
     file: StoredFile | None = None
     caption: str | None = None
 
@@ -75,7 +75,7 @@ class Deleted:
 
 @dataclass(frozen=True)
 class Other:
-    """What this SDK has no type for."""
+    """Content that this SDK has no type for."""
 
     kind: str
     data: Json
@@ -86,16 +86,16 @@ Content = Union[Text, Attachment, Location, Edit, Deleted, Other]
 
 @dataclass(frozen=True)
 class Message:
-    """A message that was received."""
+    """A received message."""
 
-    #: The channel's id for it.
+    #: The channel's id of the message.
     id: str
     sender: str
     sender_name: str | None
-    #: Its text, or its caption, or nothing.
+    #: The message's text or its file's caption; empty if it has neither.
     text: str
     content: Content
-    #: The channel's id of the message it answers.
+    #: The channel's id of the message that it replies to.
     reply_to: str | None
     mentions: list[str]
     sent_at: datetime
@@ -103,11 +103,11 @@ class Message:
 
 @dataclass(frozen=True)
 class StatusChange:
-    """A step of a message that the automation sent."""
+    """A change of the status of a message that the automation sent."""
 
-    #: The engine's id for the message.
+    #: The engine's id of the message.
     message: str
-    #: As given when it was sent.
+    #: The label that the automation gave the message when it sent it.
     label: str | None
     #: ``sent``, ``delivered``, ``read``, ``played``, ``failed``, ``unknown`` or ``canceled``.
     status: str
@@ -116,21 +116,21 @@ class StatusChange:
 
 @dataclass(frozen=True)
 class Reaction:
-    """A reaction that was received."""
+    """A received reaction."""
 
     #: The channel's id of the message.
     message: str
     sender: str
-    #: Empty: it was taken back.
+    #: Empty: the reaction was removed.
     emoji: str
 
 
 @dataclass(frozen=True)
 class Timer:
-    """A timer that ran out."""
+    """A timer that fired."""
 
     name: str
-    #: As given to ``turn.set_timer``.
+    #: The payload given to ``turn.set_timer``.
     payload: Json
     due_at: datetime
 
@@ -139,9 +139,9 @@ class Timer:
 class Start:
     """A start by hand."""
 
-    #: The JSON that was given.
+    #: The JSON value that it was started with.
     input: Json
-    #: Who.
+    #: Who started it.
     by: str
 
 
@@ -153,32 +153,32 @@ class WebhookCall:
     body: str
 
     def json(self) -> Json:
-        """The body read as JSON; raises ``ValueError`` when it is none."""
+        """The body parsed as JSON; raises ``ValueError`` if it is not JSON."""
         return json.loads(self.body)
 
 
 @dataclass(frozen=True)
 class EventInfo:
-    """What all events have."""
+    """The fields that all events have."""
 
-    #: Stable across retries.
+    #: The engine's id of the event, the same on every attempt.
     id: str
     at: datetime
-    #: From 1.
+    #: The number of this attempt, from 1.
     attempt: int
-    #: Its name in the world, for example ``message-received``.
+    #: The kind's name in the world, for example ``message-received``.
     kind: str
 
 
 @dataclass
 class Conversation:
-    """Where the event happened."""
+    """The conversation in which the event happened."""
 
     id: str
     connector: str
-    #: ``whatsapp``, ``email`` …
+    #: The channel, for example ``whatsapp`` or ``email``.
     channel: str
-    #: The other side's address, or the group's.
+    #: The address of the contact, or of the group.
     chat: str
     is_group: bool
     contact_name: str | None
@@ -188,12 +188,12 @@ class Conversation:
 
 
 def dumps(value: Json) -> str:
-    """As JSON, without spaces; raises what JSON has no form for."""
+    """The value as JSON without spaces; raises if it cannot be written as JSON."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def parse(text: str) -> Json:
-    """JSON where it is JSON, and the text where it is not."""
+    """The parsed value if the text is JSON, otherwise the text."""
     if text == "":
         return None
     try:

@@ -36,13 +36,13 @@ def _python_name(tag: str) -> str:
 
 
 def _generated(variant: str, case: wire.Case, value: Any) -> Any:
-    """A case as the generated type."""
+    """A case as an object of the generated type."""
     made = getattr(types, f"{variant}_{_python_name(case.tag)}")
     return made(value) if made.__dataclass_fields__ else made()
 
 
 def _case(value: Any) -> wire.Case:
-    """A generated case of a variant as ours: `EventBody_TimerFired` is `timer-fired`."""
+    """A generated case of a variant as the SDK's type: `EventBody_TimerFired` is `timer-fired`."""
     words = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in type(value).__name__.split("_", 1)[1])
     return wire.Case(words[1:], getattr(value, "value", None))
 
@@ -79,7 +79,7 @@ class _Host:
         return response.status, [(header.name, header.value) for header in response.headers], response.body
 
 
-# What the standard library loads only when it is used is loaded while there are files.
+# Modules that the standard library loads on first use are loaded now, while there are files.
 for _name in ("_strptime", "encodings.idna"):
     importlib.import_module(_name)
 
@@ -88,7 +88,7 @@ _called = False
 
 
 class _Output(io.TextIOBase):
-    """Lines that are printed go to the plugin's log."""
+    """Sends printed lines to the plugin's log."""
 
     def __init__(self, level: str) -> None:
         self._level = level
@@ -110,7 +110,7 @@ def _now_millis() -> int:
 
 
 class _AnyDatetime(type):
-    """What was made before the clock was replaced is a date all the same."""
+    """Treats dates that were created before the clock was replaced as dates too."""
 
     def __instancecheck__(cls, value: object) -> bool:
         return isinstance(value, cls.__mro__[1])
@@ -120,7 +120,7 @@ class _AnyDatetime(type):
 
 
 class _Datetime(datetime.datetime, metaclass=_AnyDatetime):
-    """Shows the engine's clock."""
+    """Uses the engine's clock."""
 
     @classmethod
     def now(cls, tz: datetime.tzinfo | None = None) -> Any:
@@ -137,7 +137,7 @@ class _Datetime(datetime.datetime, metaclass=_AnyDatetime):
 
 
 class _Date(datetime.date, metaclass=_AnyDatetime):
-    """Shows the engine's clock."""
+    """Uses the engine's clock."""
 
     @classmethod
     def today(cls) -> Any:
@@ -146,7 +146,7 @@ class _Date(datetime.date, metaclass=_AnyDatetime):
 
 
 class _NothingElse:
-    """After the build there are no files to import from."""
+    """Refuses imports after the build, because there are no files then."""
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: object = None) -> None:
@@ -165,13 +165,13 @@ def _no_sleep(seconds: float) -> None:
 
 
 def _random_bytes(length: int) -> bytes:
-    # A request of the world is cut at 64 KiB.
+    # The world returns at most 64 KiB per call.
     parts = [chance.bytes(min(length - start, 65_536)) for start in range(0, length, 65_536)]
     return b"".join(parts) if _called else bytes(length)
 
 
 def _replace() -> None:
-    """What asks the operating system asks the engine."""
+    """Redirects calls to the operating system to the engine."""
     time.time = lambda: _now_millis() / 1000
     time.time_ns = lambda: _now_millis() * 1_000_000
     time.monotonic = time.perf_counter = time.time
@@ -184,13 +184,13 @@ def _replace() -> None:
     random._urandom = _random_bytes  # type: ignore[attr-defined]
     sys.stdout = _Output("info")
     sys.stderr = _Output("error")
-    # Tracebacks go without the source's lines.
+    # Tracebacks do not show source lines.
     linecache.getlines = lambda filename, module_globals=None: []
     linecache.checkcache = lambda filename=None: None
 
 
 def _close() -> None:
-    """The build's files are gone."""
+    """Forgets the build's files, which no longer exist at run time."""
     sys.meta_path[:] = [BuiltinImporter, FrozenImporter, _NothingElse]
     builtins.open = io.open = _no_files
 
@@ -199,7 +199,7 @@ _replace()
 
 
 class WitWorld(wit_world.WitWorld):
-    """What componentize-py makes the component's exports of."""
+    """The object from which componentize-py makes the component's exports."""
 
     def describe(self) -> types.Description:
         description = automation.describe(automation.exported())
@@ -223,7 +223,7 @@ class WitWorld(wit_world.WitWorld):
 
 
 def warm() -> None:
-    """Handles some events of nobody's while the component is built.
+    """Handles some made-up events while the component is built.
 
     The interpreter adapts its code to what it runs, by writing to it. Each call begins with the memory that the component was built
     with: what is adapted there is fast, and is not written to, and so not put back, once a call. The automation itself is not called.
@@ -243,7 +243,7 @@ def warm() -> None:
         event = types.Event("id", 0, 1, conversation, '{"key":"value"}', types.EventBody_MessageReceived(message))
         outcome = automation.handle(Nobody, _host, _read(event), state)
         types.Outcome(outcome.state, [_action(action) for action in outcome.actions], outcome.claim)
-    # What is there by now stays: a collection within a call looks at what the call made.
+    # The objects that exist by now stay, so a collection within a call looks only at the objects of the call.
     gc.collect()
     gc.freeze()
 

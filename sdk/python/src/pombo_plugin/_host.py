@@ -1,4 +1,4 @@
-"""The host's key/value store and its HTTP client, as a turn offers them."""
+"""The engine's key/value store and HTTP client, as a turn offers them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Host(Protocol):
 
 @dataclass
 class Request:
-    """A request in the shape of the world."""
+    """A request in the world's shape."""
 
     method: str
     url: str
@@ -78,7 +78,7 @@ def _ask(question: Callable[[], Answer], failure: type[KvError] | type[HttpError
 
 
 class Kv:
-    """The automation's own store, shared by its conversations. Values are JSON. What was written in this turn is read back in it."""
+    """The automation's own store, shared by its conversations. Values are JSON. Reads see the writes of the same turn."""
 
     def __init__(self, host: Host, actions: list[wire.Case]) -> None:
         self._host = host
@@ -86,15 +86,15 @@ class Kv:
         self._written: dict[str, str | None] = {}
 
     def get(self, key: str, default: Json = None) -> Json:
-        """The value; the default where there is none."""
+        """The value; the default if there is none."""
         text = self._written[key] if key in self._written else _ask(lambda: self._host.kv_get(key), KvError)
         return default if text is None else parse(text)
 
     def list(self, prefix: str = "", *, after: str | None = None, limit: int = PAGE) -> dict[str, Json]:
-        """Entries whose key starts with the prefix, in byte order, after the key ``after``; 256 at most."""
+        """Lists entries whose key starts with the prefix, in byte order, after the key ``after``; at most 256."""
         wanted = min(limit, PAGE)
         found: dict[str, str] = {}
-        # Those deleted in this turn leave gaps: as many more are asked for.
+        # Keys deleted in this turn leave gaps, so that many more entries are requested.
         start = after
         while True:
             page = _ask(lambda: self._host.kv_list(prefix, start, PAGE), KvError)
@@ -108,14 +108,14 @@ class Kv:
         return {key: parse(found[key]) for key in sorted(found, key=str.encode)[:wanted]}
 
     def set(self, key: str, value: Json) -> None:
-        """Writes the value with everything else this turn does."""
+        """Writes the value, together with the other actions of this turn."""
         text = dumps(value)
         if len(text.encode()) > MAX_VALUE:
             raise ValueError(f"the value of {key!r} is larger than 1 MiB")
         self._write(key, text)
 
     def delete(self, key: str) -> None:
-        """Deletes the key with everything else this turn does."""
+        """Deletes the key, together with the other actions of this turn."""
         self._write(key, None)
 
     def _write(self, key: str, text: str | None) -> None:
@@ -127,16 +127,16 @@ class Kv:
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """The answer to a request."""
+    """The response to a request."""
 
     status: int
-    #: By lower-case name.
+    #: The headers by lower-case name.
     headers: dict[str, str]
     body: bytes
 
     @property
     def ok(self) -> bool:
-        """A status from 200 to 299."""
+        """Whether the status is from 200 to 299."""
         return 200 <= self.status < 300
 
     def text(self) -> str:
@@ -144,7 +144,7 @@ class HttpResponse:
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> Json:
-        """The body read as JSON."""
+        """The body parsed as JSON."""
         return json.loads(self.body)
 
 
@@ -170,7 +170,8 @@ class Http:
         json: Json = None,
         timeout: timedelta | None = None,
     ) -> HttpResponse:
-        """Sends a request: ``GET``, and with a body ``POST``. Raises :class:`HttpError` when there is no response."""
+        """Sends a request and waits for the response. The method is ``POST`` with a body, otherwise ``GET``. Raises :class:`HttpError`
+        if there is no response."""
         wanted = list((headers or {}).items())
         if json is not None:
             body = dumps(json)

@@ -1,4 +1,4 @@
-"""One event being handled: what the handler may read, and the actions it collects. Nothing is done before the handler has returned."""
+"""One event that is being handled: what the handler may read, and the actions it collects, which are carried out after it has returned."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _MAX_TIMER = timedelta(days=400)
 
 @dataclass(frozen=True)
 class Wants:
-    """What an automation needs beyond being called. Shown to whoever installs it, and given only when granted."""
+    """What an automation needs beyond being called. Shown to the person who installs it, and available only when granted."""
 
     #: Servers for ``turn.http``: ``=host``, ``=host:port``, ``=*.suffix``, or the dotted path of a configuration field that holds one.
     hosts: Sequence[str] = field(default_factory=tuple)
-    #: Bytes in its key/value store.
+    #: Size of its key/value store in bytes; 0 for none.
     kv_bytes: int = 0
-    #: Processor time of one call; 0 for the engine's default.
+    #: Processor time of one call, in milliseconds; 0 for the engine's default.
     cpu_millis: int = 0
-    #: Memory of one call; 0 for the engine's default.
+    #: Memory of one call, in bytes; 0 for the engine's default.
     memory_bytes: int = 0
-    #: 0 for the engine's default. More events wait.
+    #: Events per minute; 0 for the engine's default. Events beyond that wait.
     events_per_minute: int = 0
 
 
 class Log:
-    """For the plugin's author. Never log message bodies, addresses or secrets."""
+    """The plugin's log, for its author. Never log message bodies, addresses or secrets."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -60,9 +60,9 @@ class Log:
 
 
 class Turn:
-    """One event being handled. What it collects is done, all or nothing, once the handler has returned."""
+    """One event that is being handled. Its actions are carried out after the handler has returned, all or none."""
 
-    #: What is kept for this conversation, as JSON. Change it or put another in its place; None forgets it.
+    #: The state of this conversation, stored as JSON. Change it or assign a new value; None deletes it.
     state: Any
     #: The automation's configuration, without its secrets.
     config: dict[str, Any]
@@ -100,19 +100,19 @@ class Turn:
         return instant(self._host.now_millis())
 
     def random(self) -> float:
-        """From 0 to 1, drawn from the call's seed: not for secrets. The module ``random`` draws from the same."""
+        """A random number from 0 to 1 (exclusive), from the call's seed; do not use it for secrets. ``random`` uses the same source."""
         return int.from_bytes(self._host.random_bytes(7), "big") % (1 << 53) / (1 << 53)
 
     def random_bytes(self, length: int) -> bytes:
-        """Drawn from the call's seed: not for secrets."""
+        """Random bytes from the call's seed; do not use them for secrets."""
         return self._host.random_bytes(length)
 
     def reply(
         self, text: str, *, quote: bool = False, reply_to: str | None = None, delay: timedelta | None = None, label: str | None = None
     ) -> None:
-        """Sends a text, as it is. ``quote`` answers the message that is being handled, ``label`` is given back in ``on_status``."""
+        """Sends a text literally. ``quote`` replies to the message being handled; ``label`` is returned in ``on_status``."""
         if not isinstance(text, str) or text == "":
-            raise TypeError("a reply is a text that is not empty")
+            raise TypeError("a reply must be a text that is not empty")
         self._send(wire.Case("text", text), quote, reply_to, delay, label)
 
     def send_template(
@@ -125,7 +125,7 @@ class Turn:
         delay: timedelta | None = None,
         label: str | None = None,
     ) -> None:
-        """Sends a template as in Pombo's templates: choices and variables."""
+        """Sends a text rendered from a template with choices and variables, see Pombo's documentation of templates."""
         template = wire.Template(text, dumps(variables or {}))
         self._send(wire.Case("template", template), quote, reply_to, delay, label)
 
@@ -140,7 +140,7 @@ class Turn:
         delay: timedelta | None = None,
         label: str | None = None,
     ) -> None:
-        """Sends a file: a URL, which the engine fetches, or one that the engine has."""
+        """Sends a file: from a URL, which the engine fetches, or one that the engine has stored."""
         source = (
             wire.Case("url", file)
             if isinstance(file, str)
@@ -149,23 +149,24 @@ class Turn:
         self._send(wire.Case("file", wire.FileContent(source, caption, voice_note)), quote, reply_to, delay, label)
 
     def react(self, emoji: str, message: Message | str | None = None) -> None:
-        """Reacts to the message that is being handled, or to another; a ``str`` is the id of one that this account sent. Empty takes it back."""
+        """Reacts to the message being handled, or to another one; a ``str`` is the id of a message that this account sent.
+        An empty emoji removes the reaction."""
         target = message or self._message
         if target is None:
-            raise TypeError("say which message the reaction is for: this event has none")
+            raise TypeError("say which message to react to: this event has none")
         reaction = (
             wire.SentReaction(target, None, emoji) if isinstance(target, str) else wire.SentReaction(target.id, target.sender, emoji)
         )
         self._send(wire.Case("reaction", reaction), False, None, None, None)
 
     def set_timer(self, name: str, delay: timedelta, payload: Json = None) -> None:
-        """Sets a timer of this conversation, a second to 400 days; one that has this name is replaced. The payload is JSON."""
+        """Sets a timer of this conversation, from 1 second to 400 days; a timer that already has this name is replaced. The payload is JSON."""
         if not _MIN_TIMER <= delay <= _MAX_TIMER:
-            raise ValueError("a timer runs for a second at least and for 400 days at most")
+            raise ValueError("a timer must run from 1 second to 400 days")
         self._act("set-timer", wire.NewTimer(name, _millis(delay), dumps(payload)))
 
     def cancel_timer(self, name: str) -> None:
-        """Takes a timer back; nothing where there is none."""
+        """Cancels a timer; does nothing if no timer has this name."""
         self._act("cancel-timer", name)
 
     def tag(self, tag: str) -> None:
@@ -174,39 +175,39 @@ class Turn:
         self.conversation.tags = sorted({*self.conversation.tags, tag})
 
     def untag(self, tag: str) -> None:
-        """Takes a tag off the conversation."""
+        """Removes a tag from the conversation."""
         self._act("remove-tag", tag)
         self.conversation.tags = [other for other in self.conversation.tags if other != tag]
 
     def update_contact(self, *, name: str | None = None, active: bool | None = None) -> None:
-        """``active=False`` opts the contact out: nothing is sent to it any more."""
+        """``active=False`` opts the contact out: nothing is sent to it any longer."""
         self._act("update-contact", wire.ContactUpdate(name, active))
 
     def hand_over(self, reason: str) -> None:
-        """Pauses this conversation's automations until somebody resumes them; says why, for the person who takes over."""
+        """Pauses the automations in this conversation until somebody resumes them; the reason is for the person who takes over."""
         self._not_an_observer("hand a conversation over")
         self._act("hand-over", reason)
 
     def assign(self, assignee: str | None) -> None:
-        """Puts somebody, or nobody, in charge."""
+        """Assigns the conversation to somebody, or to nobody."""
         self._not_an_observer("assign a conversation")
         self._act("assign", assignee)
         self.conversation.assignee = assignee
 
     def emit(self, kind: str, data: Json = None) -> None:
-        """Appends to the tenant's event log."""
+        """Appends an event to the tenant's event log."""
         self._act("emit", wire.Emitted(kind, dumps(data)))
 
     def mark_read(self) -> None:
-        """Shows the other side that the conversation was read."""
+        """Marks the conversation as read."""
         self._act("mark-read", None)
 
     def claim(self) -> None:
-        """The event is dealt with: later automations are not asked. The default once something is sent or handed over."""
+        """Claims the event: later automations are not asked. This is the default if something is sent or handed over."""
         self._claimed = True
 
     def pass_on(self) -> None:
-        """Later automations of the connector are asked too."""
+        """Lets later automations of the connector be asked too."""
         self._claimed = False
 
     def _outcome(self) -> wire.Outcome:
@@ -236,5 +237,5 @@ class Turn:
 
 def _millis(length: timedelta) -> int:
     if length < timedelta(0):
-        raise ValueError("a length of time is not negative")
+        raise ValueError("a duration must not be negative")
     return round(length / timedelta(milliseconds=1))

@@ -1,4 +1,4 @@
-"""Builds an automation into a component: ``python -m pombo_plugin.build [--entry FILE] [--out FILE]``. Talks to nobody.
+"""Builds an automation into a component: ``python -m pombo_plugin.build [--entry FILE] [--out FILE]``. Makes no network connection.
 
 The entry is ``automation.py``, the result ``out`` of ``pombo.toml`` or ``dist/plugin.wasm``. The project's own folder and the
 environment's packages go into the component; what is compiled for this machine does not run there.
@@ -19,13 +19,13 @@ PACKAGE = Path(__file__).parent
 
 
 def build(entry: Path, out: Path) -> int:
-    """Builds the module into the component; its size in bytes. Raises :class:`BuildError`."""
+    """Builds the component from the module and returns its size in bytes. Raises :class:`BuildError`."""
     if not entry.is_file():
         raise BuildError(f"there is no {entry}: name the automation's module with --entry")
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f"{out.name}.part")
     with tempfile.TemporaryDirectory() as folder:
-        # The SDK first: what it puts in the place of clock, chance and output shall be there when the automation is loaded.
+        # The SDK comes first, so that its replacements of clock, random numbers and output are in place when the automation is loaded.
         Path(folder, "pombo_component.py").write_text(
             f"from pombo_plugin._guest import WitWorld, warm\nimport {entry.stem}\nfrom pombo_plugin._automation import exported\n"
             "exported()\nwarm()\n"
@@ -40,13 +40,13 @@ def build(entry: Path, out: Path) -> int:
         made = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False)
     if made.returncode != 0:
         part.unlink(missing_ok=True)
-        raise BuildError(f"the module cannot be made a component: {_reason(made.stdout + made.stderr)}")
+        raise BuildError(f"the component cannot be built: {_reason(made.stdout + made.stderr)}")
     os.replace(part, out)
     return out.stat().st_size
 
 
 class BuildError(Exception):
-    """Why there is no component."""
+    """Why the component could not be built."""
 
 
 def _packages() -> list[str]:
@@ -54,19 +54,19 @@ def _packages() -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """The environment that runs this is the one whose packages are taken."""
+    """The packages come from the environment that runs this."""
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     return {**kept, "VIRTUAL_ENV": sys.prefix}
 
 
 def _reason(output: str) -> str:
-    """The error of the automation's own module, where it is one, without the tool's own stack."""
+    """The error of the automation's own module, if it is one, without the tool's own stack."""
     output = output.split("\nStack backtrace:")[0]
     return output.rsplit("Caused by:", 1)[-1].strip()
 
 
 def main() -> int:
-    """The command line."""
+    """Parses the command line and builds."""
     parser = argparse.ArgumentParser(prog="python -m pombo_plugin.build", description="Builds an automation into a component.")
     parser.add_argument("--entry", type=Path, default=Path("automation.py"))
     parser.add_argument("--out", type=Path)

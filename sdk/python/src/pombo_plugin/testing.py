@@ -1,4 +1,4 @@
-"""The test kit: a conversation with an automation, by the engine's rules, on a clock that stands still.
+"""The test kit: a conversation with an automation, by the engine's rules, on a clock that only the script advances.
 
 What the automation is given and what it answers takes the same way as in the component: through the world's shapes and JSON. ::
 
@@ -35,7 +35,7 @@ _MAX_TAGS = 50
 
 @dataclass(frozen=True)
 class Sent:
-    """A message that was sent; only what was given is set."""
+    """A sent message; fields that were not given are None."""
 
     text: str | None = None
     template: str | None = None
@@ -44,7 +44,7 @@ class Sent:
     caption: str | None = None
     voice_note: bool = False
     reaction: str | None = None
-    #: What the reaction is for.
+    #: The message that the reaction is for.
     message: str | None = None
     reply_to: str | None = None
     label: str | None = None
@@ -53,34 +53,34 @@ class Sent:
 
 @dataclass(frozen=True)
 class SeenRequest:
-    """A request as the server sees it: with the secrets put in."""
+    """A request as the server sees it, with the secrets inserted."""
 
     method: str
     url: str
-    #: By lower-case name.
+    #: The headers by lower-case name.
     headers: dict[str, str]
     body: bytes
 
     def json(self) -> Json:
-        """The body read as JSON."""
+        """The body parsed as JSON."""
         return json.loads(self.body)
 
 
 @dataclass(frozen=True)
 class Response:
-    """What a played server answers; a body that is neither text nor bytes is sent as JSON."""
+    """The response of a played server; a body that is neither text nor bytes is sent as JSON."""
 
     status: int = 200
     body: Any = b""
     headers: dict[str, str] = field(default_factory=dict)
 
 
-#: Plays the servers; raising :class:`pombo_plugin.HttpError` tells the automation that.
+#: Plays the servers; a :class:`pombo_plugin.HttpError` that it raises reaches the automation.
 Servers = Callable[[SeenRequest], Union[Response, None]]
 
 
 class Script:
-    """A conversation with an automation. Each event raises what the automation raises: then nothing of it was done."""
+    """A conversation with an automation. If the automation raises, the event's method raises the same and nothing is done."""
 
     def __init__(
         self,
@@ -100,18 +100,18 @@ class Script:
     ) -> None:
         #: Everything sent so far.
         self.sent: list[Sent] = []
-        #: What it emitted: pairs of kind and data.
+        #: The events that it emitted: pairs of kind and data.
         self.emitted: list[tuple[str, Json]] = []
-        #: How it changed the contact.
+        #: Its changes of the contact.
         self.contact: dict[str, Any] = {}
-        #: Pairs of level and text.
+        #: The log: pairs of level and text.
         self.log: list[tuple[str, str]] = []
-        #: The requests it made.
+        #: The requests that it made.
         self.requests: list[SeenRequest] = []
         self.marked_read = False
-        #: Whether it claimed the last event; None when it was not asked.
+        #: Whether it claimed the last event; None if it was not called.
         self.claimed: bool | None = None
-        #: The reason it handed the conversation over for; None while automations answer.
+        #: The reason for which it handed the conversation over; None while automations answer.
         self.handed_over: str | None = None
 
         self._automation = automation
@@ -141,7 +141,7 @@ class Script:
 
     @property
     def state(self) -> Any:
-        """What the automation kept, or None."""
+        """The automation's state in this conversation, or None."""
         return None if self._state is None else json.loads(self._state)
 
     @property
@@ -151,22 +151,22 @@ class Script:
 
     @property
     def assignee(self) -> str | None:
-        """Who is in charge."""
+        """The conversation's assignee."""
         return self._conversation.assignee
 
     @property
     def timers(self) -> dict[str, datetime]:
-        """When each timer runs out."""
+        """When each timer fires."""
         return {name: instant(timer.due) for name, timer in self._timers.items()}
 
     @property
     def kv(self) -> dict[str, Json]:
-        """Contents of the key/value store."""
+        """The content of the key/value store."""
         return {key: json.loads(value) for key, value in self._store.entries.items()}
 
     @property
     def now(self) -> datetime:
-        """What the clock shows."""
+        """The clock's time."""
         return instant(self._now)
 
     def says(
@@ -197,29 +197,29 @@ class Script:
         self._deliver(wire.Case("reaction", wire.ReceivedReaction(message, sender or self._conversation.chat, emoji)))
 
     def status(self, label: str | None, status: str, reason: str | None = None) -> None:
-        """A message that was sent with this label makes a step."""
+        """A message that was sent with this label changes its status."""
         number = next((number for number, sent in enumerate(self.sent, 1) if sent.label == label), None)
         if number is None:
             raise AssertionError(f"no message with the label {label!r} was sent")
         self._deliver(wire.Case("status-changed", wire.StatusChange(f"sent-{number}", label, status, reason)))
 
     def starts(self, input: Json = None, by: str = "user:test") -> None:
-        """Somebody starts it by hand."""
+        """Somebody starts the automation by hand."""
         self._deliver(wire.Case("started", wire.Start(dumps(input), by)))
 
     def calls(self, body: Json, content_type: str = "application/json") -> None:
-        """Its webhook is called; a body that is no text is sent as JSON."""
+        """Somebody calls the automation's webhook; a body that is not a text is sent as JSON."""
         self._deliver(wire.Case("webhook-called", wire.Webhook(content_type, body if isinstance(body, str) else dumps(body))))
 
     def retry(self) -> None:
-        """Hands the event that failed last over again."""
+        """Handles the event that failed last again."""
         if self._failed is None:
             raise AssertionError("no event failed")
         event, attempt = self._failed
         self._handle(event, attempt + 1)
 
     def advance(self, **length: float) -> None:
-        """Moves the clock, by what ``timedelta`` takes; timers fire in their order, each at its time."""
+        """Advances the clock; takes the arguments of ``timedelta``. Timers fire in order, each at its time."""
         until = self._now + round(timedelta(**length) / timedelta(milliseconds=1))
         while due := [timer for timer in self._timers.values() if timer.due <= until]:
             timer = min(due, key=lambda timer: (timer.due, timer.number))
@@ -229,18 +229,18 @@ class Script:
         self._now = until
 
     def pause(self, reason: str = "a person took over") -> None:
-        """A person takes over."""
+        """A person takes the conversation over."""
         self.handed_over = self.handed_over or reason
 
     def resume(self) -> None:
-        """The automation goes on: timers that ran out meanwhile fire now."""
+        """The person gives the conversation back; timers that came due in the meantime fire now."""
         self.handed_over = None
         held, self._held = self._held, []
         for body in held:
             self._deliver(body)
 
     def _deliver(self, body: wire.Case) -> None:
-        """It is for the automation unless a person has taken over or it does not listen."""
+        """The automation gets it unless a person has taken over or it does not listen to this kind of event."""
         if not self._opened:
             self._opened = True
             self._deliver(wire.Case("conversation-opened"))
@@ -261,7 +261,7 @@ class Script:
         self._failed = (event, attempt)
         outcome = copy.deepcopy(engine.handle(self._automation, self._host, given, self._state))
         self._store.check(outcome.actions)
-        # From here on nothing raises: all of it is done, or above, nothing.
+        # From here on nothing raises, so either all of it is done or, if the code above raised, none.
         self._failed = None
         self._state = outcome.state
         self.claimed = outcome.claim and not self._description.observer
@@ -301,7 +301,7 @@ class Script:
                 raise AssertionError(f"the test kit does not know the action {tag}")
 
     def _forget(self, name: str) -> None:
-        """A timer's name stands for one timer, also while it is held."""
+        """A timer's name stands for one timer, even while the timer is held."""
         self._timers.pop(name, None)
         self._held = [body for body in self._held if body.value.name != name]
 
@@ -352,7 +352,7 @@ def _written(content: Content) -> wire.Case:
 
 
 class _Store:
-    """The key/value store: within what the automation asks for, as if all of that were granted."""
+    """The key/value store. It is as large as the automation asks for, as if all of that were granted."""
 
     def __init__(self, contents: dict[str, Json], room: int) -> None:
         self.entries = {key: dumps(value) for key, value in contents.items()}
@@ -364,17 +364,17 @@ class _Store:
         return self.entries
 
     def check(self, actions: list[wire.Case]) -> None:
-        """Raises when the writes among the actions are not granted or do not fit."""
+        """Raises if the writes among the actions are not granted or do not fit."""
         writes = [action.value for action in actions if action.tag == "write-kv"]
         if writes and self._room == 0:
-            raise ValueError("it writes to the key/value store and does not ask for one: set Wants.kv_bytes")
+            raise ValueError("it writes to the key/value store but does not ask for one: set Wants.kv_bytes")
         after = _Store({}, self._room)
         after.entries = dict(self.entries)
         for write in writes:
             after.write(write)
         size = sum(len(key.encode()) + len(value.encode()) for key, value in after.entries.items())
         if writes and size > self._room:
-            raise ValueError(f"the key/value store would hold {size} bytes and {self._room} are asked for in Wants.kv_bytes")
+            raise ValueError(f"the key/value store would hold {size} bytes, but Wants.kv_bytes asks for {self._room}")
 
     def write(self, write: wire.KvWrite) -> None:
         if write.value is None:
@@ -384,7 +384,7 @@ class _Store:
 
 
 class _Web:
-    """The servers: hosts are checked against what the automation asks for, secrets are put in, and a function answers."""
+    """The servers: hosts are checked against what the automation asks for, secrets are inserted, and a function answers."""
 
     def __init__(
         self, hosts: list[str], secrets: list[str], config: dict[str, Any], servers: Servers | None, requests: list[SeenRequest]
@@ -429,7 +429,7 @@ class _Web:
         return value
 
     def _covers(self, wanted: str, target: Any) -> bool:
-        """As the engine reads ``Wants.hosts``."""
+        """Whether an entry of ``Wants.hosts`` allows this target, by the engine's rules."""
         if not wanted.startswith("="):
             value: Any = self._config
             for part in wanted.split("."):

@@ -57,7 +57,7 @@ impl Automation for Plugin {
 
     fn on_timer(turn: &mut Turn<'_, Self>, timer: &Timer) -> Result<(), Error> {
         if timer.name == "reminder" && turn.state.name.is_none() {
-            turn.reply("Are you still there? Tell me your name, and we go on.");
+            turn.reply("Are you still there? Tell me your name, and we can go on.");
         }
         Ok(())
     }
@@ -91,7 +91,7 @@ mod tests {
         script.advance(23 * HOUR);
         assert_eq!(script.texts().len(), 1);
         script.advance(HOUR);
-        assert_eq!(script.last_text(), Some("Are you still there? Tell me your name, and we go on."));
+        assert_eq!(script.last_text(), Some("Are you still there? Tell me your name, and we can go on."));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The command line: what can be said to `pombo`, and its help. Knows nothing of what the commands do.
+//! The command line: the commands and options of `pombo`, and their help. Knows nothing of what the commands do.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,19 +9,19 @@ use crate::plugin::args::PluginArgs;
 
 const EXAMPLES: &str = "\
 Examples:
-  pombo serve --demo                    a server to try out, with a mailbox: http://127.0.0.1:8080/docs
-  pombo serve --config /etc/pombo.toml  a server with a configuration of its own
-  pombo config                          every setting with its meaning and default
-  pombo openapi --facade sendsync       the OpenAPI document of the queue API
+  pombo serve --demo                    run a server to try out, with a mailbox: http://127.0.0.1:8080/docs
+  pombo serve --config /etc/pombo.toml  run a server with your configuration
+  pombo config                          print every setting with its meaning and default
+  pombo openapi --facade sendsync       print the OpenAPI document of the queue API
   pombo inspect --data data --verify    check a data folder (the server must not be running)
-  pombo plugin new --lang js greeter    a plugin of your own (see `pombo plugin --help`)";
+  pombo plugin new --lang js greeter    write a plugin of your own (see `pombo plugin --help`)";
 
 const SERVE_EXAMPLES: &str = "\
 Settings come from the defaults (see `pombo config`), then the file, then POMBO_* variables
 (POMBO_HTTP__LISTEN=0.0.0.0:8080), then these options.
 
-SIGTERM and SIGINT drain: the server stops accepting, lets running requests and sends end within
-runtime.drain_seconds, syncs the store and exits with 0. A second signal ends at once.
+On SIGTERM and SIGINT the server stops accepting requests, lets running requests and sends finish within
+runtime.drain_seconds, syncs the store and exits with 0. A second signal ends it at once.
 
 Examples:
   pombo serve --demo
@@ -36,7 +36,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// What the engine says to this program when it has a component compiled in a process of its own.
+/// The subcommand with which the server compiles a component in a separate process.
 pub(crate) const COMPILE_COMPONENT: &str = "compile-component";
 
 #[derive(Debug, Subcommand)]
@@ -49,14 +49,14 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Print the default configuration with comments, or check one
     Config(ConfigArgs),
-    /// Compile one uploaded component (for the server itself)
+    /// Compile one uploaded component (used by the server itself)
     #[command(name = COMPILE_COMPONENT, hide = true)]
     CompileComponent {
-        /// As the server writes them
+        /// The arguments that the server passes
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<std::ffi::OsString>,
     },
-    /// Make, try and publish plugins
+    /// Write, try and publish plugins
     Plugin(PluginArgs),
 }
 
@@ -66,14 +66,14 @@ pub(crate) struct ServeArgs {
     /// A configuration file (TOML); `pombo config` prints the commented defaults
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// The data folder; made when missing [default: data]
+    /// The data folder, created if it does not exist [default: data]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     /// Address and port to listen on [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
-    /// On an empty data folder, make a tenant, a user, an API key and an e-mail connector with a mailbox to read it in,
-    /// print them and write them to DATA/demo.json. Not for production
+    /// On an empty data folder, create a tenant, a user, an API key and an e-mail connector with a local mailbox,
+    /// print them and write them to DATA/demo.json. Do not use it in production
     #[arg(long)]
     pub(crate) demo: bool,
 }
@@ -89,21 +89,21 @@ pub(crate) enum Facade {
 
 #[derive(Debug, Args)]
 pub(crate) struct OpenapiArgs {
-    /// Which API
+    /// The API
     #[arg(long, value_enum, default_value = "sendsync")]
     pub(crate) facade: Facade,
-    /// Print the table of its operations (Markdown) instead
+    /// Print a table of its operations (Markdown) instead
     #[arg(long)]
     pub(crate) table: bool,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Exits with 1 when something is inconsistent. The server must not be running on the folder.")]
+#[command(after_help = "Exits with 1 if something is inconsistent. No server may be running on the folder.")]
 pub(crate) struct InspectArgs {
     /// The data folder
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
-    /// Only check, print nothing but what is wrong
+    /// Only check, and print only what is wrong
     #[arg(long)]
     pub(crate) verify: bool,
 }

@@ -35,7 +35,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         require(
             parse_network(proxy).is_some(),
             "http.trusted_proxies",
-            &format!("has {proxy:?}, which is no address or network"),
+            &format!("has {proxy:?}, which is not an address or network"),
         );
     }
     require(http.max_connections > 0, "http.max_connections", "must be at least 1");
@@ -69,12 +69,12 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         require(
             target_ok(entry),
             "outbound.allow",
-            &format!("has {entry:?}, which is no address, network or host name"),
+            &format!("has {entry:?}, which is not an address, network or host name"),
         );
     }
     for entry in &config.sandbox.allow_private {
         let ok = entry == "localhost" || parse_network(entry).is_some();
-        require(ok, "sandbox.allow_private", &format!("has {entry:?}, which is no address or network"));
+        require(ok, "sandbox.allow_private", &format!("has {entry:?}, which is not an address or network"));
     }
     require(outbound.connect_timeout_seconds > 0, "outbound.connect_timeout_seconds", "must be at least 1");
     require(outbound.attachment_timeout_seconds > 0, "outbound.attachment_timeout_seconds", "must be at least 1");
@@ -87,7 +87,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     require(
         !webhooks.retry_seconds.is_empty() && webhooks.retry_seconds.iter().all(|s| *s > 0),
         "webhooks.retry_seconds",
-        "needs at least one pause, and none of 0",
+        "must have at least one pause, each at least 1",
     );
 
     let store = &config.store;
@@ -164,7 +164,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     require(
         !automations.retry_seconds.is_empty() && automations.retry_seconds.iter().all(|s| (1..=86_400).contains(s)),
         "automations.retry_seconds",
-        "needs at least one pause, each from 1 to 86400",
+        "must have at least one pause, each from 1 to 86400",
     );
     require(automations.events_per_minute > 0, "automations.events_per_minute", "must be at least 1");
     require((1..=100_000).contains(&automations.record_keep), "automations.record_keep", "must be from 1 to 100000");

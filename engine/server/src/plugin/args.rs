@@ -1,4 +1,4 @@
-//! What can be said to `pombo plugin`, and its help. Knows nothing of what the commands do.
+//! The commands and options of `pombo plugin`, and their help. Knows nothing of what the commands do.
 
 use std::path::PathBuf;
 
@@ -9,19 +9,20 @@ use super::lang::Lang;
 use super::names::Name;
 
 const EXAMPLES: &str = "\
-A plugin's project is a folder with a pombo.toml. The commands find it from any folder within.
+A plugin's project is a folder with a pombo.toml. The commands find it from any folder inside it.
 
 Examples:
-  pombo plugin new --lang python greeter   a project to begin with: greeter/
-  pombo plugin test                        its tests, without an engine
-  pombo plugin check                       builds it and says what it will ask for
-  pombo plugin dev                         builds, uploads and activates at each save, and shows its log
+  pombo plugin new --lang python greeter   create a project in greeter/
+  pombo plugin test                        run its tests, without an engine
+  pombo plugin check                       build it and say what it will ask for
+  pombo plugin dev                         build, upload and activate on each save, and show its log
   pombo plugin publish --key-file acme.pem --share 10
-                                           signs and uploads it; one conversation in ten goes to the new version
-  pombo plugin logs greeter --follow       what it writes
+                                           sign and upload it; one conversation in ten goes to the new version
+  pombo plugin logs greeter --follow       show its log
 
 The engine is http://127.0.0.1:8080, or POMBO_URL, or --engine; the credential is POMBO_API_KEY or --key.
-Exits with 0, with 1 when the answer is no (a refused component, failed tests, a difference), with 2 when it could not be asked.";
+Exits with 0 on success, with 1 when the answer is no (a refused component, failed tests, a difference), and with 2 when the
+command could not run.";
 
 /// `pombo plugin`.
 #[derive(Debug, Args)]
@@ -33,33 +34,33 @@ pub(crate) struct PluginArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PluginCommand {
-    /// Make a project from the language's template
+    /// Create a project from the language's template
     New(NewArgs),
     /// Build the component
     Build(ProjectArgs),
-    /// Say what a component is and what it will ask for, after the engine's own inspection
+    /// Inspect a component as the engine does, and say what it contains and what it will ask for
     Check(CheckArgs),
     /// Run the project's tests
     Test(TestArgs),
-    /// Build, upload and activate at each save, and show the log
+    /// Build, upload and activate on each save, and show the log
     Dev(DevArgs),
-    /// Sign, upload, consent and activate
+    /// Sign, upload, ask for consent and activate
     Publish(PublishArgs),
-    /// Show what a plugin writes to its log
+    /// Show a plugin's log
     Logs(LogsArgs),
     /// Run a candidate on recorded events and show where it answers differently
     Replay(ReplayArgs),
-    /// List the engine's plugins, or one with its versions
+    /// List the engine's plugins, or one plugin's versions
     List(ListArgs),
-    /// Go back to the version before, or end a canary
+    /// Go back to the previous version, or end a canary
     Rollback(NamedArgs),
     /// Let the canary take over now
     Promote(NamedArgs),
-    /// Make a key pair to sign plugins with
+    /// Generate a key pair for signing plugins
     Keygen(KeygenArgs),
 }
 
-/// Where the project is.
+/// The option that names the project.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ProjectArgs {
     /// The project's folder [default: the nearest one upward with a pombo.toml]
@@ -67,7 +68,7 @@ pub(crate) struct ProjectArgs {
     pub(crate) project: Option<PathBuf>,
 }
 
-/// Where the engine is.
+/// The options that name the engine and the credential.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct EngineArgs {
     /// The engine's address [env: POMBO_URL] [default: http://127.0.0.1:8080]
@@ -83,19 +84,19 @@ pub(crate) struct EngineArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct NewArgs {
-    /// The language
+    /// The project's language
     #[arg(long, value_enum)]
     pub(crate) lang: Lang,
     /// The plugin's name, e.g. acme-orders; unique in the engine
     pub(crate) name: Name,
-    /// The folder to make [default: the name]
+    /// The folder to create [default: the name]
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// A component [default: the project's, built when its sources changed]
+    /// A component [default: the project's, built if its sources changed]
     pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) project: ProjectArgs,
@@ -108,7 +109,7 @@ pub(crate) struct CheckArgs {
 pub(crate) struct TestArgs {
     #[command(flatten)]
     pub(crate) project: ProjectArgs,
-    /// Given on to cargo test, vitest or pytest
+    /// Arguments for cargo test, vitest or pytest
     #[arg(last = true, value_name = "ARGS")]
     pub(crate) rest: Vec<String>,
 }
@@ -122,14 +123,14 @@ pub(crate) struct DevArgs {
     /// A key file to sign with
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
-    /// Grant whatever it asks for without asking
+    /// Grant everything that it asks for, without a question
     #[arg(long)]
     pub(crate) grant: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct PublishArgs {
-    /// A component [default: the project's, built when its sources changed]
+    /// A component [default: the project's, built if its sources changed]
     pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) project: ProjectArgs,
@@ -138,16 +139,16 @@ pub(crate) struct PublishArgs {
     /// A key file to sign with (see `pombo plugin keygen`)
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
-    /// Conversations of a hundred that go to the new version first; it takes over by itself when it behaves
+    /// The percentage of conversations that go to the new version first; it takes over by itself if it behaves
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(crate) share: Option<u8>,
-    /// Neither take over nor roll back by itself: wait for `promote` or `rollback`
+    /// Let the new version neither take over nor be rolled back by itself: wait for `promote` or `rollback`
     #[arg(long, requires = "share")]
     pub(crate) manual: bool,
-    /// Grant what it asks for without asking
+    /// Grant what it asks for, without a question
     #[arg(long)]
     pub(crate) grant: bool,
-    /// Upload only
+    /// Only upload it
     #[arg(long, conflicts_with_all = ["share", "grant"])]
     pub(crate) no_activate: bool,
     /// Print JSON
@@ -163,20 +164,20 @@ pub(crate) struct LogsArgs {
     pub(crate) project: ProjectArgs,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
-    /// Go on with new lines until interrupted
+    /// Keep showing new lines until interrupted
     #[arg(long, short)]
     pub(crate) follow: bool,
-    /// How many of the last lines
+    /// The number of lines to show, the newest ones
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub(crate) lines: usize,
-    /// Print JSON, one line each
+    /// Print JSON, one object per line
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
-    /// The candidate [default: the project's, built when its sources changed]
+    /// The candidate [default: the project's, built if its sources changed]
     pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) project: ProjectArgs,
@@ -185,10 +186,10 @@ pub(crate) struct ReplayArgs {
     /// A key file to sign with
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
-    /// Only events of this automation
+    /// Use only events of this automation
     #[arg(long, value_name = "ID")]
     pub(crate) automation: Option<Uuid>,
-    /// At most this many recorded events, newest first
+    /// Use at most this many recorded events, newest first
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) limit: Option<u32>,
     /// Print JSON
@@ -198,7 +199,7 @@ pub(crate) struct ReplayArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
-    /// One plugin, with its versions
+    /// A plugin, to list its versions
     pub(crate) name: Option<String>,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
@@ -219,7 +220,7 @@ pub(crate) struct NamedArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct KeygenArgs {
-    /// Where the private key goes; made with access for you only, never overwritten
+    /// The file for the private key; it is readable by you only, and never overwritten
     #[arg(default_value = "pombo-plugin-key.pem")]
     pub(crate) file: PathBuf,
 }

@@ -13,16 +13,16 @@ pub(crate) fn normalise(recipient: &str) -> Result<String, String> {
         return Err("must not be empty".to_owned());
     }
     if recipient.chars().any(char::is_control) {
-        return Err("must not hold control characters".to_owned());
+        return Err("must not contain control characters".to_owned());
     }
     let Some((local, domain)) = recipient.rsplit_once('@') else {
         return Err("is not an e-mail address: it has no @".to_owned());
     };
     if local.is_empty() {
-        return Err("is not an e-mail address: nothing stands before the @".to_owned());
+        return Err("is not an e-mail address: the part before the @ is missing".to_owned());
     }
     if local.len() > MAX_LOCAL {
-        return Err(format!("is not an e-mail address: more than {MAX_LOCAL} bytes stand before the @"));
+        return Err(format!("is not an e-mail address: it has more than {MAX_LOCAL} bytes before the @"));
     }
     let domain = normalise_domain(domain)?;
     let address = format!("{local}@{domain}");
@@ -31,7 +31,7 @@ pub(crate) fn normalise(recipient: &str) -> Result<String, String> {
     }
     match address.parse::<Address>() {
         Ok(_) => Ok(address),
-        Err(_) => Err("is not an e-mail address, like nome@exemplo.com.br".to_owned()),
+        Err(_) => Err("is not an e-mail address such as nome@exemplo.com.br".to_owned()),
     }
 }
 

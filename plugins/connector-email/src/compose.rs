@@ -68,7 +68,7 @@ pub(crate) fn compose(
     };
     let message = builder.multipart(body).map_err(|e| rejected(format!("the message cannot be built: {e}")))?;
     let segments = cut(message.formatted(), &marks, &content.attachments)
-        .ok_or_else(|| rejected("the message cannot be built around its attachments".to_owned()))?;
+        .ok_or_else(|| rejected("the message cannot be built with its attachments".to_owned()))?;
     Ok(Composed {
         envelope: Envelope { sender: Some(config.from.email.to_string()), recipients: vec![recipient] },
         segments,

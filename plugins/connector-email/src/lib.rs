@@ -50,7 +50,7 @@ impl Connector for Email {
 
     async fn send(&self, message: Outgoing) -> Outcome {
         let Content::Text(content) = &message.content else {
-            return Outcome::Rejected("e-mail carries text and attachments only".to_owned());
+            return Outcome::Rejected("e-mail can carry only text and attachments".to_owned());
         };
         let composed = match compose::compose(&self.config, &message, content, pombo_plugin::clock::now()) {
             Ok(composed) => composed,
@@ -63,7 +63,7 @@ impl Connector for Email {
             composed.message_id,
         );
         #[cfg(not(target_arch = "wasm32"))]
-        Outcome::Disconnected(format!("no engine here to submit {}", composed.message_id))
+        Outcome::Disconnected(format!("there is no engine here to submit {}", composed.message_id))
     }
 }
 

@@ -1,4 +1,5 @@
-//! Every operation but those on the session: groups, reading, typing, and asking which numbers exist. Runs in the call of `operate`.
+//! Every operation but those on the session: groups, reading, typing, and asking which numbers exist. Runs in the call of
+//! `operate`.
 
 use std::collections::BTreeMap;
 
@@ -74,7 +75,7 @@ fn invalid(problem: impl std::fmt::Display) -> OperationError {
 fn group(id: &str) -> Result<Jid> {
     match Address::parse(id) {
         Ok(address @ Address::Group(_)) => Ok(address.jid()),
-        Ok(_) => Err(invalid("a group's id ends in @g.us, as the list of groups gives it")),
+        Ok(_) => Err(invalid("a group's id ends in @g.us, as in the list of groups")),
         Err(why) => Err(invalid(why)),
     }
 }
@@ -108,11 +109,11 @@ fn of_refusal(refusal: Refusal) -> OperationError {
         Refusal::Server { code, text, backoff_secs } => match code {
             400 | 406 => OperationError::Invalid(format!("WhatsApp does not understand the request: {code} {text}")),
             401 | 403 => OperationError::Refused(format!("the account may not do this: {code} {text}")),
-            404 | 410 => OperationError::NotFound(format!("WhatsApp does not know it: {code} {text}")),
+            404 | 410 => OperationError::NotFound(format!("not found on WhatsApp: {code} {text}")),
             405 | 409 | 419 => OperationError::Refused(format!("WhatsApp refuses it: {code} {text}")),
             429 => OperationError::Throttled(Throttle {
                 retry_after_millis: u64::from(backoff_secs.unwrap_or(60).clamp(1, 3_600)) * 1_000,
-                reason: "WhatsApp wants fewer of these".to_owned(),
+                reason: "WhatsApp limits the rate of these requests".to_owned(),
             }),
             _ => OperationError::Failed(format!("WhatsApp answered {code} {text}")),
         },
@@ -245,10 +246,10 @@ fn problem(answer: &ParticipantChangeResponse) -> Option<String> {
     let code = answer.error.as_deref()?;
     Some(match code {
         "401" => "this person blocked the account".to_owned(),
-        "403" => "this person's privacy settings allow an invitation only".to_owned(),
+        "403" => "this person's privacy settings allow only an invitation".to_owned(),
         "404" => "this person is not in the group, or not on WhatsApp".to_owned(),
-        "408" => "this person left the group lately and cannot be added yet".to_owned(),
-        "409" => "this person is in the group already".to_owned(),
+        "408" => "this person left the group recently and cannot be added yet".to_owned(),
+        "409" => "this person is already in the group".to_owned(),
         "419" => "the group is full".to_owned(),
         "500" => "the group is full or WhatsApp could not do it".to_owned(),
         _ => format!("WhatsApp refuses it (code {code})"),

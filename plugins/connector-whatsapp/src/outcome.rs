@@ -47,7 +47,7 @@ fn refused(code: &str) -> (Outcome, Option<String>) {
             Some("the server refuses the form of a message (479): the protocol version may be out of date".to_owned()),
         ),
         "429" => (
-            throttled(PAUSE_MILLIS, "the server wants fewer messages"),
+            throttled(PAUSE_MILLIS, "the server limits the rate of messages"),
             Some("the server limits the rate of messages (429)".to_owned()),
         ),
         "404" => (Outcome::InvalidRecipient("the server does not know this recipient (code 404)".to_owned()), None),

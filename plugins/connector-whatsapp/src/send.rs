@@ -1,8 +1,8 @@
 //! From a message of the engine's to its outcome. Runs in the call of `send`; knows connections only by what they do to a send.
 //!
-//! A message has one id for all its attempts ([`message_id`]). Sent again, the library encrypts it anew, as the protocol demands, under
-//! the same id; a receiver keeps one message for each (chat, sender, id), so the second is not shown. That is why the description says
-//! `idempotent-resend`, and why `unknown` may be answered freely here.
+//! A message has one id for all its attempts ([`message_id`]). Sent again, the library encrypts it anew, as the protocol demands,
+//! under the same id; a receiver keeps one message for each (chat, sender, id), so the second is not shown. That is why the
+//! description says `idempotent-resend`, and why `unknown` may be answered freely here.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -75,8 +75,9 @@ impl Acks {
     }
 }
 
-/// Sends one message of the engine's, which may be several of the channel's, over a client that is logged in. The first is answered for
-/// the whole; when a later one fails, all are sent again under their ids, and the receiver shows only what it has not.
+/// Sends one message of the engine's, which may be several of the channel's, over a client that is logged in. The first is
+/// answered for the whole; when a later one fails, all are sent again under their ids, and the receiver shows only what it has
+/// not.
 pub(crate) async fn send(live: &Live, message: &Outgoing) -> Outcome {
     let id = message_id::of(&message.client_id);
     let parcel = match out::build(live, message, &id).await {
@@ -141,7 +142,7 @@ fn failed(error: &SendError) -> Outcome {
                         retry_after_millis: rejection
                             .backoff
                             .map_or(PAUSE_MILLIS, |seconds| u64::from(seconds) * 1_000),
-                        reason: "the server wants fewer questions (code 429)".to_owned(),
+                        reason: "the server limits the rate of requests (code 429)".to_owned(),
                     }),
                     500 | 503 => Outcome::Temporary(format!("the server is busy (code {})", rejection.code)),
                     404 => Outcome::InvalidRecipient("the server does not know this recipient (code 404)".to_owned()),
@@ -149,11 +150,11 @@ fn failed(error: &SendError) -> Outcome {
                         "the account may not write to this conversation (code {})",
                         rejection.code
                     )),
-                    code => Outcome::Temporary(format!("the server answered {code} to a question before the message")),
+                    code => Outcome::Temporary(format!("the server answered {code} to a request before the message")),
                 };
             }
             if error.is_timeout() {
-                return Outcome::Temporary("the server did not answer a question before the message".to_owned());
+                return Outcome::Temporary("the server did not answer a request before the message".to_owned());
             }
             if error.is_transport_unavailable() {
                 // It may have been the message itself that was being written.

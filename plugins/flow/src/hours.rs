@@ -25,23 +25,23 @@ fn time(text: &str) -> Option<Time> {
 pub fn problems(flow: &Flow) -> Vec<String> {
     let mut problems = Vec::new();
     if TimeZone::get(&flow.time_zone).is_err() {
-        problems.push(format!("timeZone: {:?} is no IANA time zone, e.g. America/Sao_Paulo", flow.time_zone));
+        problems.push(format!("timeZone: {:?} is not an IANA time zone such as America/Sao_Paulo", flow.time_zone));
     }
     for (day, intervals) in &flow.business_hours.week {
         if !WEEKDAYS.contains(&day.as_str()) {
-            problems.push(format!("businessHours.week: {day:?} is none of {}", WEEKDAYS.join(", ")));
+            problems.push(format!("businessHours.week: {day:?} is not one of {}", WEEKDAYS.join(", ")));
         }
         for (from, to) in intervals {
             if !matches!((time(from), time(to)), (Some(from), Some(to)) if from < to) {
                 problems.push(format!(
-                    "businessHours.week.{day}: [{from:?}, {to:?}] is no interval like [\"09:00\", \"18:00\"]"
+                    "businessHours.week.{day}: [{from:?}, {to:?}] is not an interval like [\"09:00\", \"18:00\"]"
                 ));
             }
         }
     }
     for date in &flow.business_hours.closed_on {
         if date.parse::<Date>().is_err() {
-            problems.push(format!("businessHours.closedOn: {date:?} is no date like 2026-12-25"));
+            problems.push(format!("businessHours.closedOn: {date:?} is not a date like 2026-12-25"));
         }
     }
     problems

@@ -394,7 +394,7 @@ impl Flow {
             }
             match step {
                 Step::Choice { options, .. } if options.is_empty() => {
-                    problems.push(format!("steps.{name}: options must hold at least one"));
+                    problems.push(format!("steps.{name}: options must have at least one entry"));
                 }
                 Step::Delay { days: 0, hours: 0, minutes: 0, .. } => {
                     problems.push(format!("steps.{name}: a delay needs days, hours or minutes"));

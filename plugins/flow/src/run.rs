@@ -1,5 +1,5 @@
-//! Runs a flow: from an input and what was left in the conversation to what is said and what is left. Knows no plugin interface: what
-//! it wants done goes through [`Host`].
+//! Runs a flow: from an input and what was left in the conversation to what is said and what is left. Knows no plugin interface:
+//! what it wants done goes through [`Host`].
 
 use std::collections::BTreeMap;
 
@@ -365,7 +365,7 @@ impl Run<'_> {
                 }
             };
         }
-        Err(Broken(format!("more than {STEPS} steps without waiting: the flow goes in a circle")))
+        Err(Broken(format!("more than {STEPS} steps without waiting: the flow runs in a circle")))
     }
 
     fn holds(&self, test: &Test) -> bool {

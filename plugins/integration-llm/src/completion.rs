@@ -39,7 +39,7 @@ pub fn request(config: &Config, history: &History, max_tokens: u64) -> Value {
                 "description": "Hands the conversation over to a person. Call it when somebody asks for a person, or when you cannot help.",
                 "parameters": {
                     "type": "object",
-                    "properties": { "reason": { "type": "string", "description": "For that person, in one sentence." } },
+                    "properties": { "reason": { "type": "string", "description": "The reason, for that person, in one sentence." } },
                     "required": ["reason"]
                 }
             }
@@ -85,7 +85,7 @@ pub fn read(response: &HttpResponse, request: &Value, tool_offered: bool) -> Res
     if !response.is_success() {
         return Err(refused(response.status, &code_of(answer.as_ref().unwrap_or(&Value::Null))));
     }
-    let answer = answer.map_err(|_| Problem::passing("the service answered with what is no JSON; check `baseUrl`"))?;
+    let answer = answer.map_err(|_| Problem::passing("the service answered with something other than JSON; check `baseUrl`"))?;
     let message = &answer["choices"][0]["message"];
     let text = text_of(&message["content"]);
     let calls = message["tool_calls"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -172,7 +172,7 @@ fn refused(status: u16, code: &str) -> Problem {
         408 | 409 | 425 | 429 => {
             Problem::passing(format!("the service is busy, or its quota is spent ({status}{code})"))
         }
-        400..=499 => Problem::lasting(format!("the service does not take the request ({status}{code})")),
+        400..=499 => Problem::lasting(format!("the service refuses the request ({status}{code})")),
         _ => Problem::passing(format!("the service failed ({status}{code})")),
     }
 }

@@ -53,7 +53,7 @@ pub fn read(body: &[u8], event: &EventBody) -> Result<Answer, Error> {
     let value: Value = serde_json::from_slice(body).map_err(|e| {
         let place = format!("line {}, column {}", e.line(), e.column());
         Error::new(format!(
-            "it answered with what is no JSON ({place}): answer with an empty body, or with a JSON object"
+            "its answer is not JSON ({place}): answer with an empty body, or with a JSON object"
         ))
     })?;
     read_answer(value, event).map_err(|e| Error::new(format!("its answer cannot be carried out: {e}")))
@@ -129,14 +129,14 @@ fn read_action(mut fields: Fields, event: &EventBody) -> Result<Step, Error> {
         "updateContact" => {
             let (name, active) = (fields.text("name", MAX_ID)?, fields.flag("active")?);
             if name.is_none() && active.is_none() {
-                return Err(fields.wrong("name", "is missing, and so is active: one of them must be there"));
+                return Err(fields.wrong("name", "and active are both missing: give at least one"));
             }
             Action::UpdateContact(pombo_plugin::automation::types::ContactUpdate { name, active })
         }
         "emit" => {
             let kind = fields.required("kind", 64)?;
             if !kind.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
-                return Err(fields.wrong("kind", "must have letters, digits, dashes, dots and underscores only"));
+                return Err(fields.wrong("kind", "may contain only letters, digits, dashes, dots and underscores"));
             }
             let json = fields.take("data").unwrap_or(Value::Null).to_string();
             Action::Emit(Emitted { kind, json })
@@ -157,7 +157,7 @@ fn send(fields: &mut Fields, event: &EventBody) -> Result<Step, Error> {
     let mut given = kinds.into_iter().filter(|kind| fields.has(kind));
     let (kind, second) = (given.next(), given.next());
     if let Some(second) = second {
-        return Err(fields.wrong(second, "is one too many: a message is one of text, template, file and reaction"));
+        return Err(fields.wrong(second, "is one too many: a message has exactly one of text, template, file and reaction"));
     }
     let content = match kind {
         Some("text") => Outgoing::Text(fields.required("text", MAX_TEXT)?),
@@ -187,7 +187,7 @@ fn send(fields: &mut Fields, event: &EventBody) -> Result<Step, Error> {
             file.into()
         }
         Some("reaction") => Outgoing::Reaction(reaction(fields, event)?),
-        _ => return Err(fields.wrong("text", "is missing: a message is one of text, template, file and reaction")),
+        _ => return Err(fields.wrong("text", "is missing: a message has exactly one of text, template, file and reaction")),
     };
     let reply_to = match (fields.take("replyTo"), event) {
         (None | Some(Value::Bool(false)), _) => None,
@@ -204,7 +204,7 @@ fn send(fields: &mut Fields, event: &EventBody) -> Result<Step, Error> {
 fn reaction(fields: &mut Fields, event: &EventBody) -> Result<SentReaction, Error> {
     let emoji = match fields.take("reaction") {
         Some(Value::String(emoji)) if emoji.len() <= 64 => emoji,
-        _ => return Err(fields.wrong("reaction", "must be an emoji, or empty to take it back")),
+        _ => return Err(fields.wrong("reaction", "must be an emoji, or empty to remove the reaction")),
     };
     let (named, sender) = (fields.text("messageId", MAX_ID)?, fields.text("sender", MAX_ID)?);
     match (named, event) {
@@ -212,7 +212,7 @@ fn reaction(fields: &mut Fields, event: &EventBody) -> Result<SentReaction, Erro
         (None, EventBody::MessageReceived(message)) => {
             Ok(SentReaction { message: message.id.clone(), sender: Some(message.sender.clone()), emoji })
         }
-        (None, _) => Err(fields.wrong("messageId", "is missing: this event is no message that could be meant")),
+        (None, _) => Err(fields.wrong("messageId", "is missing: this event is not a message to react to")),
     }
 }
 

@@ -102,7 +102,7 @@ impl Fields {
             None => Ok(Vec::new()),
             Some(Value::Array(list)) if list.len() <= max => Ok(list),
             Some(Value::Array(list)) => {
-                Err(self.wrong(field, &format!("has {} entries: at most {max} are taken", list.len())))
+                Err(self.wrong(field, &format!("has {} entries, but at most {max} are allowed", list.len())))
             }
             Some(other) => Err(self.wrong(field, &format!("must be a list, not {}", name_of(&other)))),
         }

@@ -75,9 +75,9 @@ fn refused(status: u16) -> Error {
         300..=399 => format!("the server redirects ({status}), which is not followed: set `url` to where it points"),
         401 | 403 => format!("the server refuses the request ({status}): check `secret` and `token` on both sides"),
         404 | 405 | 410 => format!("the server has nothing at this URL for a POST ({status}): check `url`"),
-        413 => "the server takes no request of this size (413): let it take 300 KB".to_owned(),
-        429 => "the server wants fewer requests (429)".to_owned(),
-        400..=499 => format!("the server does not take the event ({status}): see its log"),
+        413 => "the server refuses a request of this size (413): let it accept 300 KB".to_owned(),
+        429 => "the server limits the rate of requests (429)".to_owned(),
+        400..=499 => format!("the server refuses the event ({status}): see its log"),
         _ => format!("the server failed ({status})"),
     })
 }

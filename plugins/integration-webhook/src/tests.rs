@@ -203,10 +203,10 @@ fn claiming_is_the_servers_to_say() {
 fn other_statuses_are_failures_that_say_what_to_change_and_come_again() {
     for (status, said) in [
         (302, "set `url`"),
-        (400, "does not take the event (400)"),
+        (400, "refuses the event (400)"),
         (401, "check `secret`"),
         (404, "check `url`"),
-        (429, "fewer requests"),
+        (429, "limits the rate"),
         (500, "the server failed (500)"),
         (503, "the server failed (503)"),
     ] {
@@ -241,17 +241,17 @@ fn a_server_that_is_away_is_a_failure() {
 fn hostile_and_mistaken_answers_are_refused_whole_and_say_what_to_change() {
     let many = |n: usize, what: &str| format!("[{}]", vec![what; n].join(","));
     let cases: Vec<(String, &str)> = vec![
-        ("OK".into(), "no JSON (line 1, column 1): answer with an empty body"),
-        (r#"{"text": "a""#.into(), "no JSON"),
-        ("[".repeat(100_000), "no JSON"),
-        ("\u{0}".into(), "no JSON"),
+        ("OK".into(), "not JSON (line 1, column 1): answer with an empty body"),
+        (r#"{"text": "a""#.into(), "not JSON"),
+        ("[".repeat(100_000), "not JSON"),
+        ("\u{0}".into(), "not JSON"),
         ("[]".into(), "the answer must be an object, not a list"),
         ("7".into(), "the answer must be an object, not 7"),
         (r#"{"txt": "a"}"#.into(), "txt is not known; known here: claim, text, messages, actions, state"),
         (r#"{"text": ""}"#.into(), "text must be a text of 1 to 65536 bytes, not an empty text"),
         (r#"{"text": 5}"#.into(), "text must be a text of 1 to 65536 bytes, not 5"),
         (format!(r#"{{"text": "{}"}}"#, "é".repeat(32_769)), "not a text of 65538 bytes"),
-        (format!(r#"{{"messages": {}}}"#, many(21, r#""a""#)), "messages has 21 entries: at most 20 are taken"),
+        (format!(r#"{{"messages": {}}}"#, many(21, r#""a""#)), "messages has 21 entries, but at most 20 are allowed"),
         (format!(r#"{{"actions": {}}}"#, many(51, r#"{"type":"markRead"}"#)), "actions has 51 entries"),
         (r#"{"messages": "a"}"#.into(), "messages must be a list, not a text of 1 bytes"),
         (r#"{"messages": [" "]}"#.into(), "messages[0] must be a text"),
@@ -272,12 +272,12 @@ fn hostile_and_mistaken_answers_are_refused_whole_and_say_what_to_change() {
         (r#"{"actions": [{"type": "tag"}]}"#.into(), "actions[0].tag is missing"),
         (r#"{"actions": [{"type": "setTimer", "name": "a", "seconds": 0}]}"#.into(), "from 1 to 34560000"),
         (r#"{"actions": [{"type": "setTimer", "name": "a"}]}"#.into(), "actions[0].seconds is missing"),
-        (r#"{"actions": [{"type": "emit", "kind": "a b"}]}"#.into(), "actions[0].kind must have letters"),
+        (r#"{"actions": [{"type": "emit", "kind": "a b"}]}"#.into(), "actions[0].kind may contain only letters"),
         (
             format!(r#"{{"actions": [{{"type": "tag", "tag": "{}"}}]}}"#, "é".repeat(33)),
             "tag must be a text of 1 to 64 bytes",
         ),
-        (r#"{"actions": [{"type": "updateContact"}]}"#.into(), "one of them must be there"),
+        (r#"{"actions": [{"type": "updateContact"}]}"#.into(), "name and active are both missing"),
         (r#"{"actions": [{"type": "markRead", "x": 1}]}"#.into(), "actions[0].x is not known; known here: type"),
         (r#"{"claim": "yes"}"#.into(), "claim must be true or false"),
         (format!(r#"{{"state": "{}"}}"#, "a".repeat(70_000)), "state has more than 65536 bytes"),
@@ -295,10 +295,10 @@ fn hostile_and_mistaken_answers_are_refused_whole_and_say_what_to_change() {
 }
 
 #[test]
-fn an_answer_that_is_no_utf8_is_refused() {
+fn an_answer_that_is_not_utf8_is_refused() {
     let mut script = script_with(json!({}));
     script.on_http(|_| Ok(HttpResponse::new(200, vec![b'"', 0xff, 0xfe, b'"'])));
-    assert!(script.try_says("oi").expect_err("no UTF-8").text().contains("no JSON"));
+    assert!(script.try_says("oi").expect_err("no UTF-8").text().contains("not JSON"));
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub(crate) fn words(error: &Error) -> String {
         Error::Refused(why) => format!("the engine does not allow the request: {why}"),
         Error::Invalid(why) => format!("the request is malformed: {why}"),
         Error::NotConnected(why) => format!("no connection: {why}"),
-        Error::Interrupted(why) => format!("the exchange broke off: {why}"),
+        Error::Interrupted(why) => format!("the exchange was interrupted: {why}"),
         Error::TooLarge(limit) => format!("the answer is larger than {limit} bytes"),
     }
 }

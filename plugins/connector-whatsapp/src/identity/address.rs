@@ -55,7 +55,7 @@ impl Address {
                 {
                     Ok(Self::Group(user.to_owned()))
                 } else {
-                    Err("a group's id is digits (with at most one dash) before @g.us, as the list of groups gives it"
+                    Err("a group's id consists of digits (with at most one dash) before @g.us, as in the list of groups"
                         .into())
                 }
             }
@@ -119,14 +119,14 @@ fn number(text: &str) -> Result<String, String> {
             '+' if at == 0 => {}
             ' ' | '-' | '(' | ')' | '.' | '\u{a0}' | '\u{2010}'..='\u{2015}' => {}
             _ => return Err(
-                "a phone number is digits, with an optional + before and spaces, dashes, dots and parentheses between"
+                "a phone number consists of digits, with an optional + in front, and spaces, dashes, dots and parentheses in between"
                     .into(),
             ),
         }
     }
     if !DIGITS.contains(&digits.len()) {
         return Err(format!(
-            "a phone number has 8 to 15 digits with its country code, this one has {}; a group's id ends in @g.us",
+            "a phone number has 8 to 15 digits including its country code, but this one has {}; a group's id ends in @g.us",
             digits.len()
         ));
     }

@@ -69,9 +69,9 @@ pub enum Error {
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Disconnected(why) => write!(f, "cannot ask whether the number is on WhatsApp: {why}"),
-            Self::Throttled { .. } => f.write_str("WhatsApp wants fewer questions about numbers"),
-            Self::Failed(why) => write!(f, "could not learn whether the number is on WhatsApp: {why}"),
+            Self::Disconnected(why) => write!(f, "cannot check whether the number is on WhatsApp: {why}"),
+            Self::Throttled { .. } => f.write_str("WhatsApp limits the rate of lookups of numbers"),
+            Self::Failed(why) => write!(f, "could not find out whether the number is on WhatsApp: {why}"),
         }
     }
 }
@@ -189,7 +189,7 @@ impl Directory {
                     answer = self.enqueue(number);
                     lead = true;
                 }
-                Err(oneshot::Canceled) => return Err(Error::Failed("the question was given up".to_owned())),
+                Err(oneshot::Canceled) => return Err(Error::Failed("the lookup was abandoned".to_owned())),
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Puts events into the engine, with a client that exists. [`commit`] runs inside the library's receive pipeline: it must not ask the
-//! server anything. [`handle`] runs in the session's task for events, one after the other.
+//! Puts events into the engine, with a client that exists. [`commit`] runs inside the library's receive pipeline: it must not ask
+//! the server anything. [`handle`] runs in the session's task for events, one after the other.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -42,8 +42,8 @@ thread_local! {
     static AGAIN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Puts a batch of messages into the engine, in its order. `Ok` only when all of it is there for good. What is not, the server keeps;
-/// it delivers it again on the next connection, which is then made soon.
+/// Puts a batch of messages into the engine, in its order. `Ok` only when all of it is there for good. What is not, the server
+/// keeps; it delivers it again on the next connection, which is then made soon.
 pub(crate) async fn commit(live: &Live, batch: &[InboundMessage]) -> Result<(), String> {
     let result = commit_all(live, batch).await;
     if result.is_err() && !AGAIN.replace(true) {
@@ -134,7 +134,7 @@ async fn alone(one: &One) -> Result<(), String> {
     match put(std::slice::from_ref(one)).await {
         Ok(()) => Ok(()),
         Err(Error::Invalid(why)) => {
-            log::error("inbound", &format!("the engine does not take a message, which is lost: {why}"));
+            log::error("inbound", &format!("the engine does not accept a message, which is lost: {why}"));
             patiently(Vec::new(), one.note.to_vec()).await.map_err(|e| words(&e))
         }
         Err(error) => Err(words(&error)),
@@ -155,10 +155,10 @@ async fn patiently(events: Vec<Told>, changes: Vec<Change>) -> Result<(), Error>
 fn words(error: &Error) -> String {
     match error {
         Error::Refused(why) => format!("the engine refuses events: {why}"),
-        Error::Invalid(why) => format!("the engine does not take an event: {why}"),
+        Error::Invalid(why) => format!("the engine does not accept an event: {why}"),
         Error::Quota(why) => format!("the store is full: {why}"),
-        Error::TimedOut => "the engine did not take an event in time".to_owned(),
-        Error::Unavailable(why) => format!("the engine cannot take events: {why}"),
+        Error::TimedOut => "the engine did not accept an event in time".to_owned(),
+        Error::Unavailable(why) => format!("the engine cannot accept events: {why}"),
     }
 }
 
@@ -201,7 +201,7 @@ pub(crate) async fn handle(live: &Live, event: &Event) {
         Event::Messages(batch) if !batch.hook_committed => {
             let messages: Vec<InboundMessage> = batch.iter().cloned().collect();
             if let Err(why) = commit(live, &messages).await {
-                log::error("inbound", &format!("messages that came without a note are lost: {why}"));
+                log::error("inbound", &format!("messages that were not noted are lost: {why}"));
             }
             return;
         }

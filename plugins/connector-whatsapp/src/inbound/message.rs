@@ -130,7 +130,7 @@ fn attachment(file: File, place: Place, written: &[Mention]) -> (Attachment, Opt
         MediaState::Pending
     } else {
         // As with what may be seen once: only the phone gets it.
-        MediaState::Failed("the message does not give its file to linked devices".to_owned())
+        MediaState::Failed("the message does not share its file with linked devices".to_owned())
     };
     let pending = there.then(|| Pending::new(place, kind, content_type.clone(), filename.clone(), reference));
     let caption = caption.map(|text| cut(rewrite(&text, written), TEXT_BYTES));

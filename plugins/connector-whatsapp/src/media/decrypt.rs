@@ -29,10 +29,10 @@ pub(crate) enum Corrupt {
 impl std::fmt::Display for Corrupt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Key => "the message holds no usable key for its file",
-            Self::Length => "the file on the media host is cut short",
+            Self::Key => "the message has no usable key for its file",
+            Self::Length => "the file on the media host is truncated",
             Self::Mac => "the file on the media host was changed",
-            Self::Padding => "the file on the media host is not padded as it must be",
+            Self::Padding => "the file on the media host has the wrong padding",
             Self::Hash => "the file on the media host is not the one that was sent",
         })
     }

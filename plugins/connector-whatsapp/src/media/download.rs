@@ -12,7 +12,7 @@ use super::{PIECE, Pending};
 /// Fetches the file of a message.
 pub(crate) async fn fetch<O: Files + Hosts>(outside: &O, pending: &Pending) -> Result<StoredMedia, Trouble> {
     if pending.key.is_empty() || pending.direct_path.is_empty() {
-        return Err(Trouble::Final("the message does not give its file to linked devices".to_owned()));
+        return Err(Trouble::Final("the message does not share its file with linked devices".to_owned()));
     }
     match from_hosts(outside, pending, &pending.direct_path).await? {
         Some(stored) => Ok(stored),
@@ -20,7 +20,7 @@ pub(crate) async fn fetch<O: Files + Hosts>(outside: &O, pending: &Pending) -> R
             let path = outside.put_back(pending).await?;
             from_hosts(outside, pending, &path)
                 .await?
-                .ok_or_else(|| Trouble::Final("the file has expired and could not be had again".to_owned()))
+                .ok_or_else(|| Trouble::Final("the file has expired and could not be fetched again".to_owned()))
         }
     }
 }
@@ -31,7 +31,7 @@ async fn from_hosts<O: Files + Hosts>(
     pending: &Pending,
     path: &str,
 ) -> Result<Option<StoredMedia>, Trouble> {
-    let mut last = Trouble::Temporary("WhatsApp named no media host".to_owned());
+    let mut last = Trouble::Temporary("WhatsApp did not name a media host".to_owned());
     let mut refused = false;
     for fresh in [false, true] {
         let route = outside.route(fresh).await?;

@@ -37,9 +37,9 @@ fn of_http(error: &http::Error) -> Trouble {
 
 fn of_media(error: media::Error) -> Trouble {
     match error {
-        media::Error::Refused(why) => Trouble::Final(format!("the engine does not give the file: {why}")),
+        media::Error::Refused(why) => Trouble::Final(format!("the engine refuses access to the file: {why}")),
         media::Error::NotFound => Trouble::Final("the file does not exist".to_owned()),
-        media::Error::Invalid(why) => Trouble::Final(format!("the engine does not take the file: {why}")),
+        media::Error::Invalid(why) => Trouble::Final(format!("the engine does not accept the file: {why}")),
         media::Error::TimedOut => Trouble::Temporary("the media store did not answer in time".to_owned()),
         media::Error::Unavailable(why) => Trouble::Temporary(format!("the media store: {why}")),
     }
@@ -123,7 +123,7 @@ impl Hosts for Guest<'_> {
     }
 
     async fn put_back(&self, pending: &Pending) -> Result<String, Trouble> {
-        let unreadable = |_| Trouble::Final("the file has expired, and its message cannot be named".to_owned());
+        let unreadable = |_| Trouble::Final("the file has expired, and its message cannot be identified".to_owned());
         let chat: Jid = pending.chat_jid.parse().map_err(unreadable)?;
         let sender: Jid = pending.sender_jid.parse().map_err(unreadable)?;
         let request = MediaReuploadRequest {
@@ -139,14 +139,14 @@ impl Hosts for Guest<'_> {
                 Err(Trouble::Final("the file has expired, and the phone no longer has it".to_owned()))
             }
             Ok(MediaRetryResult::GeneralError | MediaRetryResult::DecryptionError) => {
-                Err(Trouble::Final("the file has expired, and the phone could not put it back".to_owned()))
+                Err(Trouble::Final("the file has expired, and the phone could not upload it again".to_owned()))
             }
             Err(MediaReuploadError::Timeout) => Err(Trouble::Final(
-                "the file has expired, and the phone did not answer when asked to put it back".to_owned(),
+                "the file has expired, and the phone did not answer the request to upload it again".to_owned(),
             )),
             Err(error) => Err(match Refusal::of(&error) {
                 Refusal::Disconnected(why) => Trouble::Disconnected(why),
-                _ => Trouble::Final("the file has expired, and it could not be asked back".to_owned()),
+                _ => Trouble::Final("the file has expired, and the phone could not be asked to upload it again".to_owned()),
             }),
         }
     }
@@ -273,7 +273,7 @@ async fn one(live: &Live, key: &str) -> After {
         Err(_) => return live.shared.downloads.failed(key).map_or(After::NextLogin, After::Pause),
     };
     let Some(pending) = pending else {
-        log::warn("media", "a pending download is of an unknown form and is dropped");
+        log::warn("media", "a pending download has an unknown format and is dropped");
         let _ = kv::batch(vec![kv::Change { key: key.to_owned(), value: None }]).await;
         return After::Done;
     };
@@ -292,7 +292,7 @@ async fn one(live: &Live, key: &str) -> After {
         Ok(()) => After::Done,
         Err(events::Error::Refused(why) | events::Error::Invalid(why)) => {
             // Emitting it again cannot help; fetching it again would not either.
-            log::error("media", &format!("the engine does not take news of a file: {why}"));
+            log::error("media", &format!("the engine does not accept the state of a file: {why}"));
             let _ = kv::batch(vec![gone]).await;
             After::Done
         }

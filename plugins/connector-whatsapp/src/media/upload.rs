@@ -50,7 +50,7 @@ pub(crate) async fn upload<O: Files + Hosts>(
         usize::try_from(info.file_length).map_err(|_| Trouble::Final("the file is too large".to_owned()))?,
     ) as u64;
     let token = URL_SAFE_NO_PAD.encode(info.file_enc_sha256);
-    let mut last = Trouble::Temporary("WhatsApp named no media host".to_owned());
+    let mut last = Trouble::Temporary("WhatsApp did not name a media host".to_owned());
     for fresh in [false, true] {
         let route = outside.route(fresh).await?;
         let mut refused = false;
@@ -72,12 +72,12 @@ pub(crate) async fn upload<O: Files + Hosts>(
                 }
                 Ok(Sent::Refused(401 | 403)) => {
                     refused = true;
-                    last = Trouble::Temporary("the media host does not let this session in".to_owned());
+                    last = Trouble::Temporary("the media host does not accept this session".to_owned());
                     break;
                 }
                 // A host may refuse a file for good, e.g. for its size; another one would as well.
                 Ok(Sent::Refused(413 | 415)) => {
-                    return Err(Trouble::Final("WhatsApp does not take a file of this size or kind".to_owned()));
+                    return Err(Trouble::Final("WhatsApp does not accept a file of this size or kind".to_owned()));
                 }
                 Ok(Sent::Refused(status)) => last = Trouble::Temporary(format!("the media host answered {status}")),
                 Err(Trouble::Temporary(why)) => last = Trouble::Temporary(why),
@@ -119,7 +119,7 @@ async fn send<O: Files>(
         }
         body.extend(piece);
         if body.len() > ANSWER {
-            return Err(Trouble::Temporary("the media host answered with something else than it should".to_owned()));
+            return Err(Trouble::Temporary("the media host answered with something unexpected".to_owned()));
         }
     }
     if opened.status >= 400 {
@@ -127,7 +127,7 @@ async fn send<O: Files>(
     }
     serde_json::from_slice(&body)
         .map(Sent::Taken)
-        .map_err(|_| Trouble::Temporary("the media host answered with something else than it should".to_owned()))
+        .map_err(|_| Trouble::Temporary("the media host answered with something unexpected".to_owned()))
 }
 
 /// Reads the file through the encryptor, into the exchange where there is one.

@@ -106,7 +106,7 @@ impl Uploads {
             }
         };
         if let Some(wait) = wait {
-            return wait.await.unwrap_or_else(|_| Err(Trouble::Temporary("the upload was given up".to_owned())));
+            return wait.await.unwrap_or_else(|_| Err(Trouble::Temporary("the upload was abandoned".to_owned())));
         }
         let turn = self.turn().await;
         let outcome = work().await.map(Rc::new);

@@ -118,7 +118,7 @@ async fn chat(live: &Live, to: &str) -> Result<Chat, Outcome> {
             Outcome::InvalidRecipient("the account is not a member of this group".to_owned())
         }
         Refusal::Server { code: 429, backoff_secs, .. } => {
-            throttled(backoff_secs, "WhatsApp wants fewer questions about groups")
+            throttled(backoff_secs, "WhatsApp limits the rate of requests about groups")
         }
         Refusal::Server { code, text, .. } => {
             Outcome::Temporary(format!("WhatsApp answered {code} {text} about the group"))
@@ -181,7 +181,7 @@ async fn author(live: &Live, chat: &Chat, target: &Target) -> Result<Jid, Outcom
     match &target.sender {
         Some(sender) => {
             let address =
-                Address::parse(sender).map_err(|why| Outcome::Rejected(format!("the writer of the message: {why}")))?;
+                Address::parse(sender).map_err(|why| Outcome::Rejected(format!("the author of the message: {why}")))?;
             Ok(identity::jid_in(live, &address, chat.by_lid).await)
         }
         None => own(live, chat).ok_or_else(|| Outcome::Disconnected("there is no session".to_owned())),

@@ -137,7 +137,7 @@ impl Session {
     pub(crate) async fn close(&self) -> Result<(), OperationError> {
         let (done, closed) = oneshot::channel();
         self.wish(Wish::Close(done))?;
-        closed.await.map_err(|_| OperationError::Unknown("the connector stopped meanwhile".to_owned()))
+        closed.await.map_err(|_| OperationError::Unknown("the connector stopped in the meantime".to_owned()))
     }
 
     fn wish(&self, wish: Wish) -> Result<(), OperationError> {
@@ -148,7 +148,7 @@ impl Session {
     /// Holds the session until it is told to stop.
     pub(crate) async fn run(&self, stopped: Stopped) -> Result<(), RunError> {
         let Some(wishes) = self.inbox.take() else {
-            return Err(RunError::Failed("the connector runs already".to_owned()));
+            return Err(RunError::Failed("the connector is already running".to_owned()));
         };
         let mut outside = Outside { wishes, stopped };
         let mut pairing = None;
@@ -223,7 +223,7 @@ impl Session {
                     self.away("the session is being closed", None).await;
                     if pairing.is_some() {
                         link.close(GRACE).await;
-                        return Ok(End::GaveUp("pairing was broken off".to_owned(), Some(done)));
+                        return Ok(End::GaveUp("pairing was cancelled".to_owned(), Some(done)));
                     }
                     link.log_out(GRACE).await;
                     return Ok(End::LoggedOut("the session was closed here".to_owned(), Some(done)));
@@ -252,7 +252,7 @@ impl Session {
                 Step::Rang(Alarm::PairingTimeout) => {
                     link.close(GRACE).await;
                     if let Some(pairing) = pairing.take() {
-                        return Ok(next_attempt(pairing, "no phone took the code in time"));
+                        return Ok(next_attempt(pairing, "no phone used the code in time"));
                     }
                 }
                 Step::Happened(Happening::Refused(why)) => problem = why,
@@ -281,7 +281,7 @@ impl Session {
                     }
                     Library::PairingCodeError(error) if pairing.is_some() => {
                         link.close(GRACE).await;
-                        let why = format!("WhatsApp gives no code for this number: {}", redact::line(&error.error));
+                        let why = format!("WhatsApp does not issue a code for this number: {}", redact::line(&error.error));
                         return Ok(End::GaveUp(why, None));
                     }
                     Library::PairError(_) if pairing.is_some() => {
@@ -322,7 +322,7 @@ impl Session {
                         return Ok(End::LoggedOut(why, None));
                     }
                     if let Some(now) = pairing.take() {
-                        let why = if link.is_spent() { "no phone took the code in time" } else { &*problem };
+                        let why = if link.is_spent() { "no phone used the code in time" } else { &*problem };
                         if !link.is_spent() {
                             // The server could not be reached: at once would be too soon.
                             clock::sleep(backoff.next(bounds, glue::draw())).await;
@@ -391,12 +391,12 @@ impl Session {
                     clock::sleep(Duration::from_millis(pause)).await;
                 }
                 Err(error) => {
-                    log::warn("session", &redact::line(&format!("an event was not taken: {error:?}")));
+                    log::warn("session", &redact::line(&format!("the engine did not accept an event: {error:?}")));
                     return;
                 }
             }
         }
-        log::warn("session", "an event was not taken");
+        log::warn("session", "the engine did not accept an event");
     }
 
     /// Gives messages that are on their way the time to be acknowledged.

@@ -40,7 +40,7 @@ pub(super) fn of(event: &Event) -> Option<Verdict> {
         Event::LoggedOut(news) => Some(Verdict::LoggedOut(
             match news.reason {
                 ConnectFailureReason::AccountLocked => "WhatsApp locked the account",
-                _ if news.on_connect => "WhatsApp does not accept the session any more",
+                _ if news.on_connect => "WhatsApp no longer accepts the session",
                 _ => "the device was removed from the account",
             }
             .to_owned(),
@@ -48,14 +48,14 @@ pub(super) fn of(event: &Event) -> Option<Verdict> {
         Event::StreamReplaced(_) => wait(AFTER_REPLACEMENT, "another connection uses this session"),
         Event::ClientOutdated(_) => wait(
             AFTER_OUTDATED,
-            "WhatsApp does not accept this protocol version any more: set protocolVersion, or update the plugin",
+            "WhatsApp no longer accepts this protocol version: set protocolVersion, or update the plugin",
         ),
         Event::TemporaryBan(ban) => {
             let time = ban.expire.to_std().unwrap_or(AFTER_OUTDATED);
             // Longer than every other pause: that is how a ban is told.
             let time = time.max(AFTER_OUTDATED + Duration::from_secs(1));
             let reason = redact::line(&ban.code.to_string());
-            Some(Verdict::Wait { at_least: time, why: format!("WhatsApp restricts the account for a time: {reason}") })
+            Some(Verdict::Wait { at_least: time, why: format!("WhatsApp restricts the account temporarily: {reason}") })
         }
         Event::ConnectFailure(failure) => {
             let at_least = if failure.reason.should_reconnect() { Duration::ZERO } else { AFTER_REFUSAL };

@@ -83,10 +83,10 @@ pub(crate) fn damaged(what: &str) -> StoreError {
 
 fn failed(error: Error) -> StoreError {
     let words = match error {
-        Error::Refused(why) => format!("the engine does not allow storing: {why}"),
+        Error::Refused(why) => format!("the engine does not allow the plugin to store data: {why}"),
         Error::Quota(why) => format!("the connector's storage is full: {why}"),
-        Error::TimedOut => "storing timed out".to_owned(),
-        Error::Unavailable(why) => format!("the engine cannot store: {why}"),
+        Error::TimedOut => "the engine did not store the data in time".to_owned(),
+        Error::Unavailable(why) => format!("the engine cannot store data: {why}"),
     };
     StoreError::Database(words.into())
 }

@@ -14,7 +14,7 @@ use crate::cli::InspectArgs;
 /// 0 when consistent, 1 when not; what does not hold goes to standard error.
 pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
     if !args.data.join("store").is_dir() {
-        bail!("{} is no data folder: it has no store", args.data.display());
+        bail!("{} is not a data folder: it has no store", args.data.display());
     }
     let options = pombo_store::Options::default();
     let store = pombo_store::open(options, &args.data, Arc::new(SystemClock), Arc::new(OsEntropy))?;

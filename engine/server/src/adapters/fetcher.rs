@@ -47,7 +47,7 @@ impl GuardedFetcher {
                 let target =
                     target.ok_or_else(|| OutboundError::BadAnswer("a redirect without a target".to_owned()))?;
                 let joined =
-                    url.join(target).map_err(|_| OutboundError::BadAnswer("a redirect to no URL".to_owned()))?;
+                    url.join(target).map_err(|_| OutboundError::BadAnswer("a redirect to something that is not a URL".to_owned()))?;
                 url = self.guard.parse(joined.as_str())?;
                 continue;
             }
@@ -60,7 +60,7 @@ impl GuardedFetcher {
             }
             return Ok((url, answer));
         }
-        Err(OutboundError::BadAnswer(format!("more than {} redirects", self.max_redirects)))
+        Err(OutboundError::BadAnswer(format!("the server redirected more than {} times", self.max_redirects)))
     }
 
     async fn fetch_now(&self, tenant: TenantIndex, url: &str) -> Result<Attachment, OutboundError> {
@@ -96,7 +96,7 @@ impl AttachmentFetcher for GuardedFetcher {
     async fn fetch(&self, tenant: TenantIndex, url: &str) -> Result<Attachment, OutboundError> {
         match tokio::time::timeout(self.timeout, self.fetch_now(tenant, url)).await {
             Ok(result) => result,
-            Err(_) => Err(OutboundError::Unreachable(format!("not fetched within {} s", self.timeout.as_secs()))),
+            Err(_) => Err(OutboundError::Unreachable(format!("the file was not fetched within {} s", self.timeout.as_secs()))),
         }
     }
 }

@@ -21,7 +21,7 @@ const CHECK_FILE: &str = "secret.check";
 /// Why there is no usable key.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeyError {
-    #[error("{origin} is no key: 32 bytes as 64 hex digits or as base64 are needed")]
+    #[error("{origin} is not a key: it must be 32 bytes, as 64 hex digits or as base64")]
     Malformed { origin: String },
     #[error("cannot read or write {path}: {error}")]
     Io { path: PathBuf, error: std::io::Error },

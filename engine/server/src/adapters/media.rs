@@ -100,7 +100,7 @@ impl MediaWriter for Receiving {
         drop(file);
         let (temporary, target) = (self.temporary.clone(), self.target.clone());
         let named = tokio::task::spawn_blocking(move || -> io::Result<()> {
-            let folder = target.parent().ok_or_else(|| io::Error::other("a media file lies in a folder"))?;
+            let folder = target.parent().ok_or_else(|| io::Error::other("the path of a media file has no folder"))?;
             make_folder(folder)?;
             std::fs::rename(&temporary, &target)?;
             std::fs::File::open(folder)?.sync_all()

@@ -87,7 +87,7 @@ pub(crate) fn describe(error: &reqwest::Error) -> OutboundError {
     } else if error.is_connect() {
         format!("cannot connect: {innermost}")
     } else if error.is_body() || error.is_decode() {
-        format!("the answer broke off: {innermost}")
+        format!("the answer was interrupted: {innermost}")
     } else {
         format!("the request failed: {innermost}")
     };

@@ -122,7 +122,7 @@ impl DemoMailbox {
         }
         if !commands.list_tenants()?.is_empty() {
             bail!(
-                "{} has data but no demo.json, so it is no demo's folder: start without --demo, or with another --data",
+                "{} has data but no demo.json, so it is not the folder of a demo: start without --demo, or with another --data",
                 config.data.dir.display()
             );
         }
@@ -180,9 +180,9 @@ impl DemoMailbox {
         let tenant = commands.get_tenant(file.tenant_id)?.index;
         let change = ConnectorChange { config: Some(self.connector_config()), ..ConnectorChange::default() };
         match commands.update_connector(tenant, connector.id, change).await {
-            Ok(_) => tracing::info!("the demo's mailbox moved to another port; its connector follows"),
+            Ok(_) => tracing::info!("the demo's mailbox moved to another port; its connector was updated"),
             // Deleted meanwhile: the user's own decision.
-            Err(error) => tracing::warn!(code = ?error.code, "the demo's connector could not follow its mailbox"),
+            Err(error) => tracing::warn!(code = ?error.code, "the demo's connector could not be updated to its mailbox's port"),
         }
         Ok(())
     }

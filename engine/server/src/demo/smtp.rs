@@ -36,7 +36,7 @@ pub(super) async fn serve(listener: TcpListener, mailbox: Arc<Mailbox>, clock: A
                 };
                 tokio::spawn(async move {
                     if let Err(error) = session(socket, peer, receiver).await {
-                        tracing::debug!(%error, "a mailbox session broke off");
+                        tracing::debug!(%error, "a mailbox session was interrupted");
                     }
                     drop(place);
                 });
@@ -112,7 +112,7 @@ impl Handler for Receiver {
         match self.mailbox.keep(self.clock.now(), std::mem::take(&mut self.envelope), &raw) {
             Ok(_) => response::OK,
             Err(error) => {
-                tracing::warn!(%error, "the demo's mailbox cannot keep a mail");
+                tracing::warn!(%error, "the demo's mailbox cannot store a mail");
                 response::OUT_OF_SPACE
             }
         }

@@ -133,7 +133,7 @@ impl Listener {
         drop(self.listener);
         connections.close();
         if tokio::time::timeout(drain, connections.wait()).await.is_err() {
-            tracing::warn!(connections = connections.len(), "requests still ran when the time to drain was over");
+            tracing::warn!(connections = connections.len(), "requests were still running when the drain time ended");
         }
     }
 }
@@ -217,10 +217,10 @@ impl Service {
             Ok(Ok(response)) => response,
             Ok(Err(_panic)) => {
                 tracing::error!("a request's handler panicked");
-                failure(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error", "internal error; it is in the log")
+                failure(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error", "internal error; the log has the details")
             }
             Err(_) => {
-                tracing::warn!("a request took too long and was ended");
+                tracing::warn!("a request took too long and was aborted");
                 failure(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable", "the request took too long; try again")
             }
         }

@@ -63,7 +63,7 @@ struct Scratch(std::path::PathBuf);
 impl Scratch {
     fn new() -> anyhow::Result<Self> {
         let folder = std::env::temp_dir().join(format!("pombo-check-{}", hex::encode(random::<8>()?)));
-        fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         Ok(Self(folder))
     }
 }
@@ -148,7 +148,7 @@ fn report(file: &Path, inspected: &Inspected, border: &Border) -> String {
         let events: Vec<&str> = automation.events.iter().map(|kind| kind.as_str()).collect();
         row("called for", &events.join(", "));
         if automation.observer {
-            row("observer", "it watches: it gets every event and may not send");
+            row("observer", "it observes: it gets every event and may not send");
         }
         for (i, field) in fields(&automation.config_schema, &automation.secret_fields).iter().enumerate() {
             row(if i == 0 { "configuration" } else { "" }, field);

@@ -11,10 +11,10 @@ use super::wire::Wants;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConsentError {
     #[error(
-        "it asks for more than was granted and there is no terminal to ask on: look at the list above and give --grant to agree"
+        "it asks for more than was granted and there is no terminal to ask on: check the list above and pass --grant to consent"
     )]
     NobodyToAsk,
-    #[error("not granted: the version is uploaded and waits; `pombo plugin publish` asks again")]
+    #[error("not granted: the version is uploaded but waits for consent; `pombo plugin publish` asks again")]
     Declined,
     #[error("cannot read the answer: {0}")]
     Io(#[from] io::Error),
@@ -48,9 +48,9 @@ pub(super) fn table(wants: &Wants, granted: Option<&Wants>) -> String {
         }
     };
     amount("key/value store", wants.kv_bytes, before.kv_bytes, &bytes_text);
-    amount("processor time a call", wants.cpu_ms.into(), before.cpu_ms.into(), &|n| format!("{n} ms"));
-    amount("memory a call", wants.memory_bytes, before.memory_bytes, &bytes_text);
-    amount("events a minute", wants.events_per_minute.into(), before.events_per_minute.into(), &|n| n.to_string());
+    amount("processor time per call", wants.cpu_ms.into(), before.cpu_ms.into(), &|n| format!("{n} ms"));
+    amount("memory per call", wants.memory_bytes, before.memory_bytes, &bytes_text);
+    amount("events per minute", wants.events_per_minute.into(), before.events_per_minute.into(), &|n| n.to_string());
 
     let width = rows.iter().map(|(_, value, _)| value.chars().count()).max().unwrap_or(0);
     let mut text = String::new();

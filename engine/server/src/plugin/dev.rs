@@ -37,7 +37,7 @@ struct Session {
 pub(super) async fn run(args: &DevArgs) -> anyhow::Result<ExitCode> {
     let project = Project::find(&args.project)?;
     let engine = Engine::of(&args.engine)?;
-    eprintln!("{} on {}: save a file and it runs; Ctrl-C ends", project.name, engine.base());
+    eprintln!("{} on {}: it is rebuilt whenever you save a file; Ctrl-C ends", project.name, engine.base());
     let mut session = Session::default();
     loop {
         // Before the build: what is saved while it runs is built next.
@@ -77,7 +77,7 @@ async fn settle(project: &Project, mut seen: Sources) -> anyhow::Result<()> {
 
 async fn look(project: &Project) -> anyhow::Result<Sources> {
     let project = project.clone();
-    tokio::task::spawn_blocking(move || Sources::of(&project)).await.context("looking at the sources")
+    tokio::task::spawn_blocking(move || Sources::of(&project)).await.context("reading the sources")
 }
 
 /// Builds; false when the sources are at fault, which was said.
@@ -107,7 +107,7 @@ async fn deliver(args: &DevArgs, project: &Project, engine: &Engine, session: &m
             Some(EngineError::Unreachable { .. }) => {
                 session.waiting = true;
                 if !told {
-                    eprintln!("{error:#}\nwaiting for it");
+                    eprintln!("{error:#}\nwaiting for the engine");
                 }
             }
             _ => eprintln!("{error:#}\nwaiting for the next save"),
@@ -126,7 +126,7 @@ async fn run_it(args: &DevArgs, project: &Project, engine: &Engine, session: &mu
         let style = Style { json: false, colours: io::stdout().is_terminal() };
         tokio::spawn(async move {
             if let Err(error) = logs::follow(&engine, &name, after, style).await {
-                eprintln!("the log is not shown: {error:#}");
+                eprintln!("the log cannot be shown: {error:#}");
             }
         });
     }

@@ -25,11 +25,11 @@ const BUSY_TRIES: u32 = 20;
 /// Why the engine did not do it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EngineError {
-    #[error("{0:?} is no address of an engine: give one like http://127.0.0.1:8080 (--engine or POMBO_URL)")]
+    #[error("{0:?} is not an engine's address: give one like http://127.0.0.1:8080 (--engine or POMBO_URL)")]
     Address(String),
     #[error("there is no credential: set POMBO_API_KEY to an API key of your tenant, or give --key")]
     NoKey,
-    #[error("the credential has characters that no key has")]
+    #[error("the credential has characters that cannot be part of a key")]
     BadKey,
     #[error(
         "the engine at {base} cannot be reached: {reason}; is it running (`pombo serve`), and is this its address (--engine, POMBO_URL)?"
@@ -37,7 +37,7 @@ pub(crate) enum EngineError {
     Unreachable { base: String, reason: String },
     #[error(transparent)]
     Refused(Box<Refusal>),
-    #[error("the engine answered what this program does not understand ({0}); are both of the same version?")]
+    #[error("this program does not understand the engine's answer ({0}); do both have the same version?")]
     Garbled(String),
 }
 

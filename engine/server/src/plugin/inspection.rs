@@ -46,7 +46,7 @@ pub(super) async fn engine(folder: &Path) -> anyhow::Result<Arc<dyn PluginEngine
         guard: nothing.clone(),
         events: nothing,
     };
-    let sandbox = Sandbox::open(options, ports).await.context("the inspection cannot begin")?;
+    let sandbox = Sandbox::open(options, ports).await.context("the inspection cannot start")?;
     Ok(sandbox.plugins())
 }
 

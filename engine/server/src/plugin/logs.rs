@@ -90,7 +90,7 @@ pub(super) async fn follow(engine: &Engine, name: &str, after: u64, style: Style
             }
             Err(error) => {
                 if !std::mem::replace(&mut told, true) {
-                    eprintln!("{error}\nwaiting for it");
+                    eprintln!("{error}\nwaiting for the engine");
                 }
             }
         }

@@ -109,13 +109,13 @@ fn or_no(done: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
 fn named(name: Option<&str>, project: &ProjectArgs) -> anyhow::Result<String> {
     match name {
         Some(name) => Ok(name.to_owned()),
-        None => Ok(Project::find(project).context("name the plugin, or go into its project")?.name),
+        None => Ok(Project::find(project).context("name the plugin, or change into its project's folder")?.name),
     }
 }
 
 /// Random bytes of the system.
 fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|e| anyhow::anyhow!("the system gives no random numbers: {e}"))?;
+    getrandom::fill(&mut bytes).map_err(|e| anyhow::anyhow!("the system's random numbers are not available: {e}"))?;
     Ok(bytes)
 }

@@ -15,7 +15,7 @@ pub(crate) struct Name(String);
 pub(crate) enum NameError {
     #[error("a name begins with a letter from a to z; try {0:?}")]
     Beginning(String),
-    #[error("a name has lower-case letters, digits and single dashes only; try {0:?}")]
+    #[error("a name may contain only lower-case letters, digits and single dashes; try {0:?}")]
     Characters(String),
     #[error("a name has 2 to {LONGEST} characters")]
     Length,

@@ -92,14 +92,14 @@ fn place(plugin: &Plugin, version: &Version) -> String {
         return match (rollout.share, rollout.automatic) {
             (100, true) => "active, still watched".to_owned(),
             (100, false) => "active".to_owned(),
-            (share, _) => format!("canary, {share} of 100 conversations"),
+            (share, _) => format!("canary, {share} % of the conversations"),
         };
     }
     if is(&plugin.active) {
         return "active".to_owned();
     }
     if is(&plugin.previous) {
-        return "the one before".to_owned();
+        return "the previous one".to_owned();
     }
     match (version.status.as_str(), &version.reason) {
         ("ready", _) => String::new(),
@@ -130,6 +130,6 @@ mod tests {
         .expect("a plugin");
         let text = versions(&plugin);
         let ends: Vec<&str> = text.lines().skip(1).map(|line| line.split("KiB").nth(1).unwrap_or("").trim()).collect();
-        assert_eq!(ends, ["canary, 10 of 100 conversations", "needs-consent", "active", "the one before"], "{text}");
+        assert_eq!(ends, ["canary, 10 % of the conversations", "needs-consent", "active", "the previous one"], "{text}");
     }
 }

@@ -39,7 +39,7 @@ pub(crate) enum ProjectError {
          `pombo plugin new --lang rust|js|python NAME`"
     )]
     None(PathBuf),
-    #[error("{path} is no project file: {reason}; it needs lang = \"rust\" | \"js\" | \"python\" and name = \"…\"")]
+    #[error("{path} is not a project file: {reason}; it needs lang = \"rust\" | \"js\" | \"python\" and name = \"…\"")]
     Malformed { path: PathBuf, reason: String },
     #[error("cannot {what} {path}: {error}")]
     Io { what: &'static str, path: PathBuf, error: io::Error },

@@ -36,7 +36,7 @@ pub(super) async fn upload(engine: &Engine, file: &Path, key_file: Option<&Path>
         parts = parts.text("signature", &signature::sign(key_file, &digest)?);
     }
     let uploaded: Uploaded = engine.upload(&["plugins"], &parts).await?;
-    anyhow::ensure!(uploaded.digest == digest, "the engine received another component than was sent; upload it again");
+    anyhow::ensure!(uploaded.digest == digest, "the engine received a different component than was sent; upload it again");
     Ok(uploaded)
 }
 
@@ -76,7 +76,7 @@ pub(super) async fn run(args: &PublishArgs) -> anyhow::Result<ExitCode> {
             say(json!({"uploaded": uploaded}))?;
         } else {
             let Uploaded { name, version, digest, .. } = &uploaded;
-            say(format_args!("{name} {version} ({}) is uploaded; it does not run yet", short(digest)))?;
+            say(format_args!("{name} {version} ({}) is uploaded but does not run yet", short(digest)))?;
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -101,18 +101,18 @@ fn said(uploaded: &Uploaded, plugin: &Plugin, share: u8, automatic: bool) -> Str
     let watched = plugin.rollout.as_ref().is_some_and(|rollout| rollout.automatic);
     text.push_str(&match (running, watched) {
         (true, false) => "runs now\n".to_owned(),
-        (true, true) => "runs now; it is watched, and the version before comes back when it misbehaves\n".to_owned(),
+        (true, true) => "runs now; it is watched, and the engine goes back to the previous version if it misbehaves\n".to_owned(),
         (false, _) => format!("gets {share} of 100 conversations\n"),
     });
     if !running {
         if !automatic {
             text.push_str(&format!("  pombo plugin promote {name}    let it take over\n"));
         } else {
-            text.push_str("  It takes over by itself when it behaves, and is rolled back when it does not.\n");
+            text.push_str("  It takes over by itself if it behaves, and is rolled back if it does not.\n");
             text.push_str(&format!("  pombo plugin promote {name}    let it take over now\n"));
         }
         text.push_str(&format!(
-            "  pombo plugin rollback {name}   go back\n  pombo plugin list {name}       how it stands\n"
+            "  pombo plugin rollback {name}   go back\n  pombo plugin list {name}       show its state\n"
         ));
     }
     if uploaded.is_new && plugin.versions.len() == 1 && uploaded.kind == "automation" {

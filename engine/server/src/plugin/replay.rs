@@ -40,7 +40,7 @@ fn report(candidate: &str, replayed: &Replayed) -> String {
     let Replayed { calls, same, different, failed, unreadable, complete, differ } = replayed;
     if *calls == 0 {
         return format!(
-            "nothing is recorded that {candidate} could be tried on: an automation on the plugin records while its `record` is true\n"
+            "there are no recordings to try {candidate} on: an automation on the plugin records while its `record` is true\n"
         );
     }
     let mut text = String::new();
@@ -56,10 +56,10 @@ fn report(candidate: &str, replayed: &Replayed) -> String {
         "{candidate}: {calls} recorded calls, {same} answered the same, {different} differently; {failed} failed"
     );
     if *unreadable > 0 {
-        let _ = writeln!(text, "{unreadable} recordings cannot be read any more");
+        let _ = writeln!(text, "{unreadable} recordings can no longer be read");
     }
     if !complete {
-        text.push_str("There was more than a replay has time for: the newest were tried.\n");
+        text.push_str("There were more recordings than a replay has time for: the newest were tried.\n");
     }
     text
 }
@@ -90,8 +90,8 @@ mod tests {
             "and 1 more that differ",
             "",
             "greeter 1.1.0 (abc): 5 recorded calls, 3 answered the same, 2 differently; 0 failed",
-            "1 recordings cannot be read any more",
-            "There was more than a replay has time for: the newest were tried.",
+            "1 recordings can no longer be read",
+            "There were more recordings than a replay has time for: the newest were tried.",
             "",
         ];
         assert_eq!(text, expected.join("\n"));

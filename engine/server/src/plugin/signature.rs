@@ -26,13 +26,13 @@ const END: &str = "-----END PRIVATE KEY-----";
 pub(crate) enum KeyFileError {
     #[error("cannot {what} {path}: {error}")]
     Io { what: &'static str, path: PathBuf, error: io::Error },
-    #[error("{0} is no Ed25519 key in PEM ({BEGIN}): make one with `pombo plugin keygen`")]
+    #[error("{0} is not an Ed25519 key in PEM ({BEGIN}): generate one with `pombo plugin keygen`")]
     Malformed(PathBuf),
-    #[error("{0} can be read by others: `chmod 600 {0}` (and make a new key when somebody may have read it)")]
+    #[error("{0} can be read by other users: `chmod 600 {0}` (and generate a new key if somebody may have read it)")]
     Open(PathBuf),
-    #[error("{0} exists: a key is not overwritten, give another file")]
+    #[error("{0} exists, and a key file is not overwritten: name another file")]
     Exists(PathBuf),
-    #[error("the system gives no random numbers: {0}")]
+    #[error("the system's random numbers are not available: {0}")]
     NoRandom(getrandom::Error),
 }
 

@@ -17,7 +17,7 @@ const NAME_MARK: &str = "{{name}}";
 pub(crate) enum NewError {
     #[error("{0} exists and is not empty: choose another name, or another folder with --dir")]
     Taken(PathBuf),
-    #[error("this build of pombo carries no template for {0}")]
+    #[error("this build of pombo does not contain a template for {0}")]
     NoTemplate(Lang),
     #[error(transparent)]
     Project(#[from] ProjectError),
@@ -33,7 +33,7 @@ pub(super) fn run(args: &NewArgs) -> Result<String, NewError> {
     Ok(format!(
         "{} is a new {} plugin in {folder}/ ({files} files).\n\nNext:\n  {}\n  \
          {}     its tests, without an engine\n  \
-         {}      upload it to a running engine at each save (POMBO_API_KEY is your key)",
+         {}      upload it to a running engine on each save (POMBO_API_KEY is your key)",
         args.name,
         args.lang,
         bold(&format!("cd {folder}")),

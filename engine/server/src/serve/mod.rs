@@ -80,7 +80,7 @@ async fn with_store(
     let root = RootKey::open(&config.data.dir, &config.security)?;
     let operator = OperatorToken::open(&config.data.dir, &config.security)?;
     if operator.made {
-        tracing::info!("the operator's token was made; it is in operator.token in the data folder");
+        tracing::info!("a token for the operator was created; it is in operator.token in the data folder");
     }
     let mailbox = if demo { Some(DemoMailbox::start(config).await?) } else { None };
     let outside = parts::Outside::new(config, &root)?;
@@ -147,17 +147,17 @@ async fn with_store(
     let (served, all_sent) = tokio::join!(serving, scheduler.drain(drain));
     served.context("the listener")?;
     if !all_sent {
-        tracing::warn!("sends still ran when the time to drain was over; the next start decides about them");
+        tracing::warn!("sends were still running when the drain time ended; the next start decides what happens to them");
     }
     let left = || by.saturating_duration_since(tokio::time::Instant::now()).max(Duration::from_secs(1));
     if tokio::time::timeout(left(), importing).await.is_err() {
-        tracing::warn!("an import still ran when the time to drain was over; it goes on at the next start");
+        tracing::warn!("an import was still running when the drain time ended; it continues at the next start");
     }
     forgetting.await.context("the retention of events")?;
     plugins.shutdown(left()).await;
     // Last: connectors tell until they have stopped.
     if !scheduler.intake().drain(left()).await {
-        tracing::warn!("what connectors told last was not stored in time; they tell it again");
+        tracing::warn!("the connectors' last events were not stored in time; the connectors emit them again");
     }
     Ok(())
 }

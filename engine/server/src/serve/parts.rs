@@ -56,7 +56,7 @@ pub(super) fn make_data_folder(config: &Config) -> anyhow::Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(dir)
-        .with_context(|| format!("data.dir: cannot make {}", dir.display()))
+        .with_context(|| format!("data.dir: cannot create {}", dir.display()))
 }
 
 /// Opens the store, off the async threads.
@@ -74,7 +74,7 @@ pub(super) async fn store(config: &Config) -> anyhow::Result<Arc<DiskStore>> {
     let open = move || pombo_store::open(options, &path, Arc::new(SystemClock), Arc::new(OsEntropy));
     let store = tokio::task::spawn_blocking(open).await??;
     if let StoreHealth::Failed(reason) = store.health() {
-        bail!("the store does not take writes: {reason}");
+        bail!("the store does not accept writes: {reason}");
     }
     Ok(store)
 }
@@ -156,7 +156,7 @@ pub(super) async fn plugins(
     };
     let sandbox = Sandbox::open(options, ports).await?;
     for refused in sandbox.refused() {
-        tracing::warn!(file = %refused.file.display(), reason = refused.reason, "a plugin was left out");
+        tracing::warn!(file = %refused.file.display(), reason = refused.reason, "a plugin was not loaded");
     }
     Ok(Arc::new(sandbox))
 }
@@ -166,7 +166,7 @@ fn compile_command() -> Option<Vec<OsString>> {
     match std::env::current_exe() {
         Ok(program) => Some(vec![program.into(), COMPILE_COMPONENT.into()]),
         Err(error) => {
-            tracing::warn!(%error, "this program's path is not known: uploaded plugins are compiled without a bound on memory");
+            tracing::warn!(%error, "this program's path is not known: uploaded plugins are compiled without a memory limit");
             None
         }
     }
@@ -221,7 +221,7 @@ pub(super) async fn use_active_versions(store: &DiskStore, sandbox: &Sandbox) ->
         let Some(digest) = &package.active else { continue };
         // The one that the binary brings goes on instead; the package says what should run.
         if let Err(error) = sandbox.use_version(&package.name, digest).await {
-            tracing::error!(plugin = package.name, digest, %error, "an activated version does not load");
+            tracing::error!(plugin = package.name, digest, %error, "an active version cannot be loaded");
         }
     }
     Ok(())
@@ -398,7 +398,7 @@ fn authorities(file: &str) -> anyhow::Result<Vec<Vec<u8>>> {
     if file.is_empty() {
         return Ok(Vec::new());
     }
-    let wrong = || format!("sandbox.extra_ca: {file} holds no certificates (PEM)");
+    let wrong = || format!("sandbox.extra_ca: {file} does not contain certificates (PEM)");
     let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).with_context(wrong)?.collect();
     let found = found.with_context(wrong)?;
     anyhow::ensure!(!found.is_empty(), wrong());

@@ -23,9 +23,9 @@ pub(super) async fn run(store: Arc<dyn Store>, clock: Arc<dyn Clock>, days: u32,
         let before = clock.now().plus_ms(-i64::from(days) * DAY_MS);
         match draining.run_until_cancelled(forget(&*store, before, REST)).await {
             Some(Ok(0)) => {}
-            Some(Ok(events)) => tracing::info!(events, "old events were forgotten"),
+            Some(Ok(events)) => tracing::info!(events, "old events were deleted"),
             // The store says so in its health, too; the next look may find it repaired.
-            Some(Err(error)) => tracing::warn!(%error, "old events could not be forgotten"),
+            Some(Err(error)) => tracing::warn!(%error, "old events could not be deleted"),
             None => return,
         }
         if draining.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {

@@ -28,7 +28,7 @@ fn of_store(store: &dyn Store) -> Vec<Sample> {
     let good = store.health() == StoreHealth::Good;
     let mut samples = vec![Sample {
         name: "store_healthy",
-        help: "1 while the store takes writes",
+        help: "1 while the store accepts writes, otherwise 0",
         value: Value::Gauge(f64::from(u8::from(good))),
         label: None,
     }];
@@ -55,25 +55,25 @@ fn of_scheduler(scheduler: &pombo_scheduler::Handle) -> Vec<Sample> {
         .counters()
         .map(|(event, count)| Sample {
             name: "scheduler_events",
-            help: "What the scheduler did, by kind",
+            help: "Actions of the scheduler, by kind",
             value: Value::Counter(count),
             label: Some(("event", event.to_owned())),
         })
         .collect();
     samples.push(gauge(
         "scheduler_in_flight",
-        "Messages claimed whose outcome is not stored yet",
+        "Claimed messages whose outcome is not stored yet",
         snapshot.in_flight as f64,
     ));
     samples.push(gauge(
         "scheduler_lag_seconds",
-        "How long the message claimed last had been due",
+        "The time by which the most recently claimed message was overdue",
         snapshot.lag_ms as f64 / 1000.0,
     ));
     match scheduler.health_levels() {
         Ok(levels) => samples.extend(levels.into_iter().map(|(level, connectors)| Sample {
             name: "connector_health",
-            help: "Connectors by what their account's health makes of their pace",
+            help: "Connectors by their account's health level",
             value: Value::Gauge(connectors as f64),
             label: Some(("level", level.as_str().to_owned())),
         })),

@@ -25,7 +25,7 @@ pub(super) fn watch(draining: CancellationToken) -> std::io::Result<()> {
         Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
     tokio::spawn(async move {
         let (name, _) = signals.next().await;
-        tracing::info!(signal = name, "draining; a second signal ends at once");
+        tracing::info!(signal = name, "draining; a second signal ends the server at once");
         draining.cancel();
         let (name, code) = signals.next().await;
         tracing::warn!(signal = name, "ending at once");

@@ -114,7 +114,7 @@ impl ConnectorEvents for Sessions {
         };
         match intake {
             Some(intake) => intake.take(connector, events, writes).await,
-            None => Err(IntakeError::Unavailable("the engine is stopping; tell it again".to_owned())),
+            None => Err(IntakeError::Unavailable("the engine is stopping; emit it again".to_owned())),
         }
     }
 }

@@ -249,7 +249,7 @@ def _webhook(value: wire.Webhook) -> WebhookCall:
     return WebhookCall(value.content_type, value.body)
 
 
-#: Each kind of event: the handler for it, and how the world's record becomes the handler's argument; without the latter it has none.
+#: For each kind of event: its handler, and how the world's record becomes the handler's argument, if it has one.
 _EVENTS: dict[str, tuple[str, Callable[[Any], Any] | None]] = {
     "message-received": ("on_message", _message),
     "status-changed": ("on_status", _status),
@@ -260,14 +260,14 @@ _EVENTS: dict[str, tuple[str, Callable[[Any], Any] | None]] = {
     "webhook-called": ("on_webhook", _webhook),
 }
 
-#: Kinds of event and the handlers for them.
+#: The kinds of event and their handlers.
 HANDLERS = {kind: handler for kind, (handler, _) in _EVENTS.items()}
 
 
 def read_event(body: wire.Case) -> tuple[str | None, Any]:
-    """The name of the handler for an event, and its second argument; None where there is none.
+    """The name of the handler for an event, and its second argument; None if there is none.
 
-    No handler is there for an event that a newer engine knows and this SDK does not.
+    There is no handler for an event that a newer engine knows but this SDK does not.
     """
     handler, read = _EVENTS.get(body.tag, (None, None))
     return handler, None if read is None else read(body.value)

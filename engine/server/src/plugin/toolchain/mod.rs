@@ -24,7 +24,7 @@ const BUILT: &str = "built";
 pub(crate) enum ToolError {
     #[error("{program} is not installed: {hint}")]
     Missing { program: String, hint: &'static str },
-    #[error("{what} failed ({status}); what went wrong is above")]
+    #[error("{what} failed ({status}); see the messages above")]
     Failed { what: String, status: ExitStatus },
     #[error("{0}")]
     NoCompiler(String),
@@ -46,7 +46,7 @@ impl ToolError {
 /// Builds the component, whatever was built before.
 pub(super) fn build(project: &Project) -> Result<(), ToolError> {
     if project.keep_sdk()? {
-        eprintln!("updated the SDK in {} to the one of this pombo", project.own(&project.lang.sdk_folder()).display());
+        eprintln!("updated the SDK in {} to this version of pombo", project.own(&project.lang.sdk_folder()).display());
     }
     let sources = Sources::of(project);
     match project.lang {
@@ -129,5 +129,5 @@ fn expect_component(project: &Project) -> Result<(), ToolError> {
     if project.out.is_file() {
         return Ok(());
     }
-    Err(ToolError::Result(format!("the build ended well but made no {}", project.out.display())))
+    Err(ToolError::Result(format!("the build succeeded but did not write {}", project.out.display())))
 }

@@ -36,7 +36,7 @@ fn environment(project: &Project) -> Result<PathBuf, ToolError> {
         return Ok(python);
     }
     if !python.is_file() {
-        eprintln!("making a virtual environment in {}", project.own("venv").display());
+        eprintln!("creating a virtual environment in {}", project.own("venv").display());
         let interpreter = interpreter(project)?;
         run(
             tool(project, interpreter).args(["-m", "venv"]).arg(project.own("venv")),

@@ -110,7 +110,7 @@ fn compile(project: &Project, compiler: &Compiler) -> Result<PathBuf, ToolError>
     }
     module.ok_or_else(|| {
         ToolError::Result(
-            "cargo made no WebAssembly module: Cargo.toml needs [lib] with crate-type = [\"cdylib\", \"rlib\"]"
+            "cargo did not build a WebAssembly module: Cargo.toml needs [lib] with crate-type = [\"cdylib\", \"rlib\"]"
                 .to_owned(),
         )
     })

@@ -102,7 +102,7 @@ fn said(uploaded: &Uploaded, plugin: &Plugin, share: u8, automatic: bool) -> Str
     text.push_str(&match (running, watched) {
         (true, false) => "runs now\n".to_owned(),
         (true, true) => "runs now; it is watched, and the engine goes back to the previous version if it misbehaves\n".to_owned(),
-        (false, _) => format!("gets {share} of 100 conversations\n"),
+        (false, _) => format!("gets {share} % of the conversations\n"),
     });
     if !running {
         if !automatic {
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(watched.matches('\n').count(), 1, "{watched}");
         assert!(watched.contains("watched"), "{watched}");
         let canary = said(&one, &plugin("other"), 10, false);
-        assert!(canary.contains("gets 10 of 100 conversations"), "{canary}");
+        assert!(canary.contains("gets 10 % of the conversations"), "{canary}");
         assert!(canary.contains("promote greeter") && canary.contains("rollback greeter"), "{canary}");
     }
 }

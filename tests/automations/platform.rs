@@ -229,7 +229,7 @@ fn a_tenant_finds_nothing_of_anothers() -> Result<()> {
     let own = intruder.connector("pipe", &chat.pipe.config())?;
     let theirs = json!({"name": "mine", "plugin": "echo", "connectorId": own});
     let refused = client.post("/v1/automations", &theirs)?.expect_json(400)?;
-    ensure!(refused.to_string().contains("no automation plugin is called so"), "{refused}");
+    ensure!(refused.to_string().contains("no automation plugin has this name"), "{refused}");
     let still = chat.tenant.client.get(&format!("/v1/automations/{automation}"))?.expect_json(200)?;
     ensure!(still["status"] == "ACTIVE", "{still}");
     Ok(())

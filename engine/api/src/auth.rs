@@ -26,7 +26,7 @@ const AUDIENCE: &str = "pombo-api";
 
 /// The state that [`crate::facade::Facade`] put into the request.
 pub fn state_of(request: &Request) -> Result<&Arc<ApiState>, Failure> {
-    request.data::<Arc<ApiState>>().ok_or_else(|| Failure::internal("a handler runs outside of its facade"))
+    request.data::<Arc<ApiState>>().ok_or_else(|| Failure::internal("a handler runs outside its facade"))
 }
 
 #[derive(Serialize, Deserialize)]
@@ -142,7 +142,7 @@ impl Caller {
         if key_holds && bearer_holds {
             return Ok(caller);
         }
-        Err(Failure::unauthorized("one of Authorization and X-API-Key is wrong; send only the one that holds"))
+        Err(Failure::unauthorized("Authorization or X-API-Key is wrong; send only the valid one"))
     }
 }
 
@@ -207,7 +207,7 @@ impl<'a> ApiExtractor<'a> for Caller {
 fn bearer_scheme() -> MetaSecurityScheme {
     MetaSecurityScheme {
         ty: "http",
-        description: Some("The `access_token` of a login (JWT, expires), or an API key (`sk_live_…`)."),
+        description: Some("The `access_token` of a login (a JWT, which expires), or an API key (`sk_live_…`)."),
         name: None,
         key_in: None,
         scheme: Some("bearer"),
@@ -220,7 +220,7 @@ fn bearer_scheme() -> MetaSecurityScheme {
 fn api_key_scheme() -> MetaSecurityScheme {
     MetaSecurityScheme {
         ty: "apiKey",
-        description: Some("An API key (`sk_live_…`); works until it is revoked."),
+        description: Some("An API key (`sk_live_…`); valid until it is revoked."),
         name: Some("X-API-Key"),
         key_in: Some("header"),
         scheme: None,

@@ -27,7 +27,7 @@ fn broken(error: io::Error) -> Failure {
     match error.kind() {
         // The listener's own limits, see there.
         io::ErrorKind::FileTooLarge => {
-            Failure::too_large("the body is larger than this server takes; send less at once")
+            Failure::too_large("the body is larger than this server accepts; split the request")
         }
         io::ErrorKind::TimedOut => Failure::bad_request("the body did not arrive in time; send it without pauses"),
         _ => Failure::bad_request("the body ended before it was complete"),
@@ -37,7 +37,7 @@ fn broken(error: io::Error) -> Failure {
 fn over(limit: u64) -> Failure {
     let size =
         if limit >= 1024 * 1024 { format!("{} MB", limit / (1024 * 1024)) } else { format!("{} KB", limit / 1024) };
-    Failure::too_large(format!("the body is larger than {size}; send less at once"))
+    Failure::too_large(format!("the body is larger than {size}; split the request"))
 }
 
 /// The whole body, at most `limit` bytes of it in memory.
@@ -104,7 +104,7 @@ impl LimitedMultipart {
         let mut counted = RequestBody::new(Body::from_bytes_stream(counted));
         let inner = Multipart::from_request(request, &mut counted).await.map_err(|error| {
             let failure = Failure::of(error);
-            Failure::bad_request(format!("the multipart body can not be read: {}", failure.message))
+            Failure::bad_request(format!("the multipart body cannot be read: {}", failure.message))
         })?;
         Ok(Self { inner, limit, exceeded })
     }

@@ -66,7 +66,7 @@ impl Failure {
     /// 415.
     pub fn wrong_content_type(got: &str, wanted: &str) -> Self {
         let got: String = got.chars().take(100).filter(|c| !c.is_control()).collect();
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("Content-Type {got:?} is not taken here; send {wanted}"))
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("Content-Type {got:?} is not accepted here; send {wanted}"))
     }
     /// 500; `cause` goes to the log only.
     pub fn internal(cause: impl Into<String>) -> Self {
@@ -176,7 +176,7 @@ const DECLARED: [(u16, u16, &str); 10] = [
         502,
         "The channel or the connector failed, or did not answer in time: then it may or may not have been done.",
     ),
-    (status::UNAVAILABLE, 503, "The engine takes no writes now (stopping, or its disk fails). Nothing was stored."),
+    (status::UNAVAILABLE, 503, "The engine does not accept writes now (it is stopping, or its disk fails). Nothing was stored."),
 ];
 
 /// The failure of an operation that may answer the statuses in `SET` (besides 500), with bodies of the facade's form `B`.
@@ -197,7 +197,7 @@ impl<B, const SET: u16> From<Fails<B, SET>> for poem::Error {
 impl<B: Type + Send, const SET: u16> ApiResponse for Fails<B, SET> {
     fn meta() -> MetaResponses {
         let declared = DECLARED.iter().filter(|(bit, ..)| SET & bit != 0).map(|(_, status, text)| (*status, *text));
-        let internal = (500, "A defect of ours; the log has the details under this answer's X-Request-Id.");
+        let internal = (500, "An internal error. The log has the details under this response's X-Request-Id.");
         let response = |(status, description): (u16, &'static str)| MetaResponse {
             description,
             status: Some(status),
@@ -219,7 +219,7 @@ impl<B: Type + Send, const SET: u16> ApiResponse for Fails<B, SET> {
 fn retry_after() -> MetaHeader {
     MetaHeader {
         name: "Retry-After".to_owned(),
-        description: Some("Seconds until the next try makes sense.".to_owned()),
+        description: Some("Seconds to wait before the next attempt.".to_owned()),
         required: false,
         deprecated: false,
         schema: u32::schema_ref(),

@@ -216,7 +216,7 @@ impl QueueApi {
         };
         let Rows { rows, count } = rows;
         if count > MAX_BULK {
-            let message = format!("messages: must hold at most {MAX_BULK}; split {count} into several requests");
+            let message = format!("messages: must contain at most {MAX_BULK}; split {count} into several requests");
             return Ok(BulkAnswer::unreadable(message));
         }
         let idempotency = match idempotency("bulk", key, || Sha256::digest(&body.bytes).into()) {

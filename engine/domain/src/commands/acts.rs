@@ -177,7 +177,7 @@ impl Commands {
             return Err(Error::invalid(field, "was received by another connector"));
         }
         let EventBody::Message(inbound) = event.body else {
-            return Err(Error::invalid(field, "names an event that is no received message"));
+            return Err(Error::invalid(field, "names an event that is not a received message"));
         };
         let text = match inbound.content {
             InboundContent::Text(text) => Some(text),
@@ -197,10 +197,10 @@ impl Commands {
     async fn sent_target(&self, stored: &StoredMessage) -> Result<Target> {
         let Some(provider_id) = stored.state.provider_id.clone().filter(|_| stored.state.status == Status::Sent) else {
             let status = stored.state.status.as_str();
-            return Err(Error::conflict(format!("the message is {status}; the channel must have it as SENT first")));
+            return Err(Error::conflict(format!("the message is {status}; it must be SENT first")));
         };
         if stored.message.content.options.act != Act::Say {
-            return Err(Error::conflict("the message is itself about another one; name that one"));
+            return Err(Error::conflict("the message itself refers to another message; name that one"));
         }
         let text = self.render_message(stored).await.map(|rendered| rendered.text);
         Ok(Target { provider_id, sender: None, text })
@@ -252,7 +252,7 @@ impl Deed {
             Self::React(emoji) => {
                 let emoji = emoji.trim();
                 if emoji.len() > MAX_EMOJI_BYTES || emoji.chars().any(|c| c.is_control() || matches!(c, '{' | '}')) {
-                    return Err(Error::invalid("emoji", "must be one emoji; an empty text takes the reaction back"));
+                    return Err(Error::invalid("emoji", "must be one emoji; an empty text removes the reaction"));
                 }
                 Ok((Act::React(target), emoji.to_owned()))
             }

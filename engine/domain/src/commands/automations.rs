@@ -113,7 +113,7 @@ impl Commands {
         let _turn = self.connector_writes.of(connector.index).await;
         let others = self.ports().store.automations_on(connector.index)?;
         if others.len() >= MAX_ON_CONNECTOR {
-            let message = format!("there are {MAX_ON_CONNECTOR} automations on this connector already");
+            let message = format!("this connector already has {MAX_ON_CONNECTOR} automations");
             return Err(Error::conflict(message));
         }
         let last = others.iter().map(|other| other.position + 1).max().unwrap_or_default();
@@ -239,7 +239,7 @@ impl Commands {
         let unknown = || {
             Error::invalid(
                 "plugin",
-                "no automation plugin is called so; the list of plugins names those that are there",
+                "no automation plugin has this name; see the list of plugins",
             )
         };
         let package = self.get_plugin(actor, plugin).ok().and_then(|view| view.package).ok_or_else(unknown)?;

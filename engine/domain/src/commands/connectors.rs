@@ -85,7 +85,7 @@ impl Commands {
     pub async fn create_connector(&self, tenant: TenantIndex, request: ConnectorRequest) -> Result<ConnectorView> {
         let name = checked_name(&request.name)?;
         let plugin = self.ports().connectors.plugin(&request.plugin).ok_or_else(|| {
-            Error::invalid("plugin", "no plugin is called so; the list of plugins names those that are installed")
+            Error::invalid("plugin", "no installed plugin has this name; see the list of plugins")
         })?;
         let pace = request.pace.or_else(|| plugin.pace.clone()).unwrap_or_default();
         check_pace(&pace)?;
@@ -212,7 +212,7 @@ impl Commands {
         self.ports().connectors.reload(name).await.map_err(|error| match error {
             ConnectorError::UnknownPlugin(_) => Error::not_found("Plugin"),
             ConnectorError::Plugin(reason) => {
-                Error::conflict(format!("the plugin was not reloaded and its present version goes on: {reason}"))
+                Error::conflict(format!("the plugin was not reloaded and its current version continues: {reason}"))
             }
         })
     }
@@ -254,7 +254,7 @@ impl Commands {
         self.ports().connectors.plugin(&connector.plugin).ok_or_else(|| {
             Error::new(
                 ErrorCode::Unavailable,
-                "this connector's plugin is not loaded; what needs it can not be done now",
+                "this connector's plugin is not loaded, so the request cannot be carried out now",
             )
         })
     }

@@ -117,7 +117,7 @@ pub(super) fn check(wants: &Wants) -> Result<()> {
         ("eventsPerMinute", u64::from(wants.events_per_minute), u64::from(MAX_EVENTS_PER_MINUTE)),
     ] {
         if asked > most {
-            problem(field, format!("must be at most {most}; this engine grants no plugin more"));
+            problem(field, format!("must be at most {most}; this engine grants more to no plugin"));
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(Error::invalid_fields(problems)) }
@@ -130,7 +130,7 @@ pub(super) fn shown(wants: &Wants) -> String {
         list => format!("{name} {}, ", list.join(" ")),
     };
     format!(
-        "{}{}{} bytes of key/value store, {} ms of processor time, {} bytes of memory, {} events a minute (0: the default)",
+        "{}{}{} bytes of key/value store, {} ms of processor time, {} bytes of memory, {} events per minute (0: the default)",
         list("hosts", &wants.hosts),
         list("capabilities", &wants.capabilities),
         wants.kv_bytes,

@@ -89,7 +89,7 @@ impl Commands {
             let told = self.operate(&offering, FEATURE, set).await.and_then(done);
             told.map_err(|error| match changed {
                 true => Error {
-                    message: format!("the subject was changed, the description not: {}", error.message),
+                    message: format!("the subject was changed, but not the description: {}", error.message),
                     ..error
                 },
                 false => error,

@@ -131,7 +131,7 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Conflict(Conflict::Message(_)) => {
-                Self::conflict("the message changed meanwhile; read it again and repeat the request")
+                Self::conflict("the message was changed in the meantime; read it again and repeat the request")
             }
             StoreError::Conflict(Conflict::IdempotencyKey) => {
                 Self::conflict("another request with this Idempotency-Key is being processed; repeat the request")
@@ -141,15 +141,15 @@ impl From<StoreError> for Error {
                 Self::conflict("a contact with this type and identifier already exists")
             }
             StoreError::Conflict(Conflict::Work(_)) => {
-                Self::conflict("the event was handled meanwhile; read it again and repeat the request")
+                Self::conflict("the event was handled in the meantime; read it again and repeat the request")
             }
             StoreError::Conflict(Conflict::Package(name)) => {
-                Self::conflict(format!("the plugin {name} was changed meanwhile; read it again and repeat the request"))
+                Self::conflict(format!("the plugin {name} was changed in the meantime; read it again and repeat the request"))
             }
-            StoreError::Conflict(Conflict::Gone) => Self::new(ErrorCode::NotFound, "it is not there any more"),
+            StoreError::Conflict(Conflict::Gone) => Self::new(ErrorCode::NotFound, "it no longer exists"),
             StoreError::Unavailable(_) => Self {
                 retry_after_ms: Some(5_000),
-                ..Self::new(ErrorCode::Unavailable, "the store is not taking writes now; nothing was stored")
+                ..Self::new(ErrorCode::Unavailable, "the store does not accept writes now; nothing was stored")
             },
             StoreError::Damaged(context) => Self::internal(context),
         }

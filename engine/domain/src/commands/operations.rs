@@ -41,7 +41,7 @@ pub(super) fn offers(plugin: &PluginDescription, feature: &str) -> Result<()> {
     if plugin.offers(feature) {
         return Ok(());
     }
-    let message = format!("this connector does not offer {feature}; the features of {} do not name it", plugin.name);
+    let message = format!("this connector does not support {feature}: the plugin {} does not offer it", plugin.name);
     Err(Error::new(ErrorCode::Unsupported, message))
 }
 
@@ -67,7 +67,7 @@ impl From<OperationError> for Error {
                 format!("the connector has no session now; nothing was done: {reason}")
             }
             OperationError::Unknown(reason) => {
-                format!("the outcome is unknown: it may or may not have been done; look before you repeat it: {reason}")
+                format!("the outcome is unknown: it may or may not have been done; check before you repeat it: {reason}")
             }
             OperationError::Failed(reason) => format!("the channel or the connector failed: {reason}"),
             other => other.to_string(),
@@ -110,7 +110,7 @@ impl Commands {
             },
         })?;
         if checked.len() != count {
-            return Err(Error::internal("a plugin answered for another number of recipients"));
+            return Err(Error::internal("a plugin answered for a different number of recipients"));
         }
         let mut addresses = Vec::with_capacity(count);
         for (i, checked) in checked.into_iter().enumerate() {
@@ -159,7 +159,7 @@ impl Commands {
             let found = self.target(tenant, &offering.connector, &field, message).await?;
             match (&chat, found.chat) {
                 (Some(one), Some(other)) if *one != other => {
-                    return Err(Error::invalid(field, "is of another conversation; send one request for each"));
+                    return Err(Error::invalid(field, "belongs to another conversation; send one request per conversation"));
                 }
                 (None, Some(of)) => chat = Some(of),
                 _ => {}
@@ -219,7 +219,7 @@ pub(super) fn done(answer: Answer) -> Result<()> {
 
 /// A plugin that breaks its interface.
 pub(super) fn unexpected() -> Error {
-    Error::new(ErrorCode::ChannelFailed, "the connector's plugin answered something else than was asked")
+    Error::new(ErrorCode::ChannelFailed, "the connector's plugin returned a different kind of answer than was asked for")
 }
 
 #[cfg(test)]

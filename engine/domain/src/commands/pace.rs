@@ -26,7 +26,7 @@ pub fn check_pace(pace: &Pace) -> Result<()> {
     if pace.daily_cap == Some(0) {
         problem(
             "dailyCap",
-            "must be at least 1; leave it out for no limit, pause the connector for none at all".to_owned(),
+            "must be at least 1; leave it out for no limit, or pause the connector to send nothing at all".to_owned(),
         );
     }
     if let Some(WarmUp { days, growth_percent, until }) = &pace.warm_up {
@@ -55,10 +55,10 @@ pub fn check_pace(pace: &Pace) -> Result<()> {
             problem("health.windowHours", format!("must be 1 to {MAX_WINDOW_HOURS} (30 days)"));
         }
         if *slow_below > 100 {
-            problem("health.slowBelow", "must be 0 to 100; 0 never slows it".to_owned());
+            problem("health.slowBelow", "must be 0 to 100; with 0 the connector is never slowed down".to_owned());
         }
         if *pause_below > 100 {
-            problem("health.pauseBelow", "must be 0 to 100; 0 never pauses it".to_owned());
+            problem("health.pauseBelow", "must be 0 to 100; with 0 the connector is never paused".to_owned());
         } else if pause_below > slow_below {
             problem("health.pauseBelow", "must not be greater than slowBelow".to_owned());
         }

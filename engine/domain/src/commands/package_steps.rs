@@ -57,7 +57,7 @@ impl Commands {
             return Ok(None);
         }
         if package.rollout.as_ref().is_some_and(|rollout| rollout.step == RolloutStep::Canary) {
-            return Err(Error::conflict("another version has a share of the work; promote it or roll it back first"));
+            return Err(Error::conflict("a rollout of another version is in progress; promote it or roll it back first"));
         }
         let mut done = Vec::new();
         let granted = package.grants.as_ref().map(|grants| grants.what.clone());
@@ -123,7 +123,7 @@ impl Commands {
         self.change_package(actor, name, |package| {
             let canary = package.rollout.as_mut().filter(|rollout| rollout.step == RolloutStep::Canary);
             let Some(rollout) = canary else {
-                return Err(Error::conflict("no version has a share of the work; there is nothing to promote"));
+                return Err(Error::conflict("no rollout is in progress; there is nothing to promote"));
             };
             (rollout.step, rollout.share, rollout.since) = (RolloutStep::Watching, 100, self.ports().clock.now());
             let to = rollout.to.clone();
@@ -139,7 +139,7 @@ impl Commands {
     pub async fn roll_back_plugin(&self, actor: &Actor, name: &str) -> Result<Arc<Package>> {
         let _turn = self.package_writes.of(name).await;
         self.change_package(actor, name, |package| {
-            let none = || Error::conflict("there is no version before this one to go back to");
+            let none = || Error::conflict("there is no previous version to go back to");
             let (bad, good) = match package.rollout.take() {
                 Some(rollout) => (rollout.to, rollout.from.ok_or_else(none)?),
                 None => (package.active.clone().ok_or_else(none)?, package.previous.clone().ok_or_else(none)?),
@@ -200,8 +200,8 @@ fn without_consent(version: &PackageVersion, some: bool) -> Error {
     Error::conflict(match some {
         true => format!("this version asks for more than was granted ({}); {how}", shown(&version.wants)),
         false if version.wants == Wants::default() => {
-            format!("nobody consented to this plugin yet (it asks for nothing beyond the defaults); {how}")
+            format!("nobody has consented to this plugin yet (it asks for nothing beyond the defaults); {how}")
         }
-        false => format!("nobody consented to what this plugin asks for yet ({}); {how}", shown(&version.wants)),
+        false => format!("nobody has consented yet to what this plugin asks for ({}); {how}", shown(&version.wants)),
     })
 }

@@ -53,7 +53,7 @@ impl Commands {
         }
         let inspected = self.ports().plugins.inspect(component).await?;
         if inspected.digest != digest {
-            return Err(Error::internal("the sandbox named another digest than the component has"));
+            return Err(Error::internal("the sandbox's digest is not the component's"));
         }
         let stored = self.store_version(actor, &inspected, signed_by).await;
         if stored.is_err() && !self.is_kept(&inspected.digest)? {
@@ -70,7 +70,7 @@ impl Commands {
             }
             return Err(Error::new(
                 ErrorCode::Forbidden,
-                "this engine takes signed components only; sign it with a key whose public half is a trust root",
+                "this engine accepts only signed components; sign it with a key whose public key is a trust root",
             ));
         };
         let signature: &[u8; 64] = signature
@@ -103,7 +103,7 @@ impl Commands {
         let _turn = self.package_writes.of(&package.name).await;
         let sign = |package: &mut Package| {
             let Some(version) = package.versions.iter_mut().find(|version| version.digest == digest) else {
-                return Err(Error::conflict("this version was deleted meanwhile; repeat the upload"));
+                return Err(Error::conflict("this version was deleted in the meantime; repeat the upload"));
             };
             if signed_by.is_none() || version.signed_by.is_some() {
                 return Ok(None);
@@ -119,11 +119,11 @@ impl Commands {
         if inspected.kind == PluginKind::Connector && actor.tenant.is_some() {
             return Err(Error::new(
                 ErrorCode::Forbidden,
-                "this component is a connector: only the operator uploads those; a tenant uploads automations",
+                "this component is a connector, which only the operator may upload; a tenant may upload automations",
             ));
         }
         if let Err(error) = grants::check(&inspected.wants) {
-            let message = format!("asks for what this engine grants no plugin: {}", error.message);
+            let message = format!("asks for more than this engine grants to any plugin: {}", error.message);
             return Err(Error::invalid("component", message));
         }
         let policy = self.ports().plugin_policy;
@@ -133,7 +133,7 @@ impl Commands {
             let running = self.ports().connectors.plugin(&inspected.name).filter(|_| stored.is_none());
             let another = running.is_some() && inspected.kind != PluginKind::Connector;
             if self.is_embedded(&inspected.name) || another {
-                return Err(taken(&inspected.name, "a plugin of the engine has it"));
+                return Err(taken(&inspected.name, "a built-in plugin has it"));
             }
             let mut package = match &stored {
                 None => {
@@ -141,7 +141,7 @@ impl Commands {
                     if actor.tenant.is_some()
                         && all.iter().filter(|package| package.owner == actor.tenant).count() >= policy.packages
                     {
-                        let message = format!("there are {} plugins already; delete one first", policy.packages);
+                        let message = format!("there are already {} plugins; delete one first", policy.packages);
                         return Err(Error::conflict(message));
                     }
                     let now = self.ports().clock.now();
@@ -237,7 +237,7 @@ impl From<Refusal> for Error {
 }
 
 fn taken(name: &str, who: &str) -> Error {
-    Error::conflict(format!("the name {name} is taken: {who}; give your plugin another name in what it describes"))
+    Error::conflict(format!("the name {name} is taken: {who}; choose another name in your plugin's description"))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -176,7 +176,7 @@ impl Commands {
             Some(package) if package.owner == actor.tenant => Ok(package),
             Some(_) => Err(operator_only()),
             None if actor.tenant.is_some() => Err(operator_only()),
-            None => Err(Error::conflict("this plugin is part of the engine; it changes with the engine")),
+            None => Err(Error::conflict("this plugin is built into the engine and changes only with the engine")),
         }
     }
 
@@ -248,7 +248,7 @@ impl Commands {
         let _turn = self.package_writes.of(name).await;
         let package = self.own_package(actor, name)?;
         if self.is_embedded(name) {
-            return Err(Error::conflict("this plugin is part of the engine; it cannot be deleted"));
+            return Err(Error::conflict("this plugin is built into the engine and cannot be deleted"));
         }
         let automations = self.automations_of(name)?.len();
         if automations > 0 {

@@ -56,7 +56,7 @@ impl Commands {
             Err(RenderError::Template(problem)) => Ok(PreviewOutcome::Problem(problem)),
             Err(RenderError::Unavailable(_)) => Err(Error {
                 retry_after_ms: Some(1_000),
-                ..Error::new(ErrorCode::Unavailable, "the renderer is not available now; try again")
+                ..Error::new(ErrorCode::Unavailable, "the renderer is not available at the moment; try again")
             }),
         }
     }

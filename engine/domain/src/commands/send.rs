@@ -163,7 +163,7 @@ impl Commands {
         for row in rows {
             row?;
         }
-        kept.pop().ok_or_else(|| Error::internal("a message was accepted and not kept"))
+        kept.pop().ok_or_else(|| Error::internal("a message was accepted but not stored"))
     }
 
     /// Takes up to [`MAX_BULK`] messages; says of each row what became of it. The good ones are in one batch.
@@ -174,11 +174,11 @@ impl Commands {
         idempotency: Option<Idempotency>,
     ) -> Result<Vec<Row>> {
         if drafts.is_empty() {
-            return Err(Error::invalid("messages", "must hold at least one message"));
+            return Err(Error::invalid("messages", "must contain at least one message"));
         }
         if drafts.len() > MAX_BULK {
             let message =
-                format!("must hold at most {MAX_BULK} messages; split {} into several requests", drafts.len());
+                format!("must contain at most {MAX_BULK} messages; split {} into several requests", drafts.len());
             return Err(Error::invalid("messages", message));
         }
         let (rows, _) = self.take(tenant, drafts, idempotency, false).await?;
@@ -225,7 +225,7 @@ impl Commands {
                 Err(error) => return Err(error.into()),
             };
             if committed.inserted.len() != births.len() {
-                return Err(Error::internal("the store inserted another number of messages than it was given"));
+                return Err(Error::internal("the store inserted a different number of messages than it was given"));
             }
             let inserted = committed.inserted.iter().zip(&births);
             let accepted = inserted.map(|((_, id, created_at), (approval, scheduled))| Accepted {
@@ -265,7 +265,7 @@ impl Commands {
                 of_plugin.iter().map(|i| std::mem::take(&mut checked.good[*i].content.to)).collect::<Vec<_>>();
             let answers = match self.ports().connectors.check_recipients(&plugin.plugin, recipients).await {
                 Ok(answers) if answers.len() == of_plugin.len() => answers,
-                Ok(_) => return Err(Error::internal("a plugin answered for another number of recipients")),
+                Ok(_) => return Err(Error::internal("a plugin answered for a different number of recipients")),
                 // Another connector's rows need not wait for it.
                 Err(error) => {
                     let error = unavailable(error.to_string());

@@ -24,10 +24,10 @@ impl Commands {
         let roots = self.ports().store.trust_roots()?;
         let mine = || roots.iter().filter(|root| root.owner == actor.tenant && root.revoked_at.is_none());
         if mine().any(|root| root.key == key) {
-            return Err(Error::conflict("this key is trusted already"));
+            return Err(Error::conflict("this key is already trusted"));
         }
         if mine().count() >= MAX_ROOTS {
-            return Err(Error::conflict(format!("there are {MAX_ROOTS} trusted keys already; revoke one first")));
+            return Err(Error::conflict(format!("there are already {MAX_ROOTS} trusted keys; revoke one first")));
         }
         let root = TrustRoot {
             id: self.ports().entropy.uuid(),

@@ -38,7 +38,7 @@ impl Commands {
         if connector.channel != "whatsapp" {
             let channel = connector.channel.to_uppercase();
             let message =
-                format!("this connector is of type {channel}; sessions are for connectors of type WHATSAPP only");
+                format!("this connector is of type {channel}; only connectors of type WHATSAPP have sessions");
             return Err(Error::new(ErrorCode::Unsupported, message));
         }
         Ok(connector.id)

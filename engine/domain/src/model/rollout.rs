@@ -100,17 +100,17 @@ pub fn judge(rules: &RolloutRules, step: RolloutStep, old: VersionStats, new: Ve
     let rate = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
     let expected = rate(old.traps, old.calls) * new.calls as f64;
     if new.traps >= rules.traps.max(1) && new.traps as f64 > 2.0 * expected {
-        return Verdict::RollBack(format!("{} of {} calls trapped or ran out of their limits", new.traps, new.calls));
+        return Verdict::RollBack(format!("{} of {} calls trapped or exceeded their limits", new.traps, new.calls));
     }
     if new.calls >= SOME {
         let (before, now) = (rate(old.failures, old.calls), rate(new.failures, new.calls));
         if now > before + rules.failures_percent as f64 / 100.0 {
             let percent = |rate: f64| (rate * 100.0).round();
-            return Verdict::RollBack(format!("{} % of its calls failed, {} % before", percent(now), percent(before)));
+            return Verdict::RollBack(format!("{} % of its calls failed, compared with {} % before", percent(now), percent(before)));
         }
         let slow = old.calls >= SOME && new.p50_us > rules.slow_from_us;
         if slow && new.p50_us.saturating_mul(100) > old.p50_us.max(1).saturating_mul(rules.slower_percent) {
-            return Verdict::RollBack(format!("half its calls take {} µs or more, {} before", new.p50_us, old.p50_us));
+            return Verdict::RollBack(format!("half of its calls take {} µs or more, compared with {} µs before", new.p50_us, old.p50_us));
         }
     }
     let over = match step {

@@ -72,7 +72,7 @@ pub enum Refusal {
     #[error("too many components are being checked; try again in a moment")]
     Busy,
     /// It could not be kept; the engine's fault.
-    #[error("the component could not be kept: {0}")]
+    #[error("the component could not be stored: {0}")]
     Storage(String),
 }
 
@@ -273,10 +273,10 @@ pub enum CallFailure {
     #[error("it failed: {0}")]
     Trap(String),
     /// It used more processor time than granted.
-    #[error("it used more processor time than it may")]
+    #[error("it used more processor time than it is allowed")]
     Processor,
     /// It wanted more memory than granted.
-    #[error("it wanted more memory than it may have")]
+    #[error("it needed more memory than it is allowed")]
     Memory,
     /// It waited too long.
     #[error("it did not answer in time")]
@@ -288,7 +288,7 @@ pub enum CallFailure {
     #[error("its answer cannot be carried out: {0}")]
     Unfit(String),
     /// In a replay, it asked what it was not asked to be told then.
-    #[error("it asked for what was not recorded: {0}")]
+    #[error("it asked for something that was not recorded: {0}")]
     Diverged(String),
     /// Not its fault: there was no room, or the version is not there.
     #[error("it could not be called: {0}")]

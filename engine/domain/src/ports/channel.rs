@@ -160,7 +160,7 @@ pub enum SessionState {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectorError {
     /// No plugin by that name.
-    #[error("no plugin is called {0:?}")]
+    #[error("there is no plugin named {0:?}")]
     UnknownPlugin(String),
     /// The plugin failed; may work again.
     #[error("the connector's plugin failed: {0}")]
@@ -394,7 +394,7 @@ pub struct MemberResult {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OperationError {
     /// The connector's plugin does not offer it.
-    #[error("not offered by this connector: {0}")]
+    #[error("not supported by this connector: {0}")]
     Unsupported(String),
     /// Malformed; says what to change.
     #[error("{0}")]

@@ -52,5 +52,5 @@ pub trait SecretBox: Send + Sync + 'static {
 
 /// A sealed secret does not open: another key, or altered bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a stored secret does not open with the configured key")]
+#[error("a stored secret cannot be decrypted with the configured key")]
 pub struct SecretError;

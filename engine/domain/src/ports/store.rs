@@ -23,7 +23,7 @@ pub enum StoreError {
     #[error("conflict: {0:?}")]
     Conflict(Conflict),
     /// The store stopped acknowledging after a failed write or sync; nothing was acknowledged. See [`Store::health`].
-    #[error("the store is not taking writes: {0}")]
+    #[error("the store does not accept writes: {0}")]
     Unavailable(String),
     /// What is stored can not be read.
     #[error("stored data is damaged: {0}")]

@@ -164,8 +164,8 @@ async fn a_bulk_without_a_good_row_is_400() {
     let rows = |n: usize| json!({"messages": vec![site.message(); n]});
     assert_eq!(site.post("/queue/bulk", rows(1000)).await.ok()["accepted"], 1000);
     for (body, problem) in [
-        (rows(1001), "messages: must hold at most 1000; split 1001 into several requests"),
-        (rows(0), "messages: must hold at least one message"),
+        (rows(1001), "messages: must contain at most 1000; split 1001 into several requests"),
+        (rows(0), "messages: must contain at least one message"),
         (json!({}), "messages: is required"),
         (json!([site.message()]), "the body must be an object, not an array"),
         (json!({"messages": {"a": 1}}), "messages: must be an array of messages, not an object"),

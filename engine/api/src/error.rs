@@ -66,7 +66,10 @@ impl Failure {
     /// 415.
     pub fn wrong_content_type(got: &str, wanted: &str) -> Self {
         let got: String = got.chars().take(100).filter(|c| !c.is_control()).collect();
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("Content-Type {got:?} is not accepted here; send {wanted}"))
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            format!("Content-Type {got:?} is not accepted here; send {wanted}"),
+        )
     }
     /// 500; `cause` goes to the log only.
     pub fn internal(cause: impl Into<String>) -> Self {
@@ -176,7 +179,11 @@ const DECLARED: [(u16, u16, &str); 10] = [
         502,
         "The channel or the connector failed, or did not answer in time: then it may or may not have been done.",
     ),
-    (status::UNAVAILABLE, 503, "The engine does not accept writes now (it is stopping, or its disk fails). Nothing was stored."),
+    (
+        status::UNAVAILABLE,
+        503,
+        "The engine does not accept writes now (it is stopping, or its disk fails). Nothing was stored.",
+    ),
 ];
 
 /// The failure of an operation that may answer the statuses in `SET` (besides 500), with bodies of the facade's form `B`.

@@ -236,12 +236,7 @@ impl Commands {
 
     /// A plugin that an automation can be made from, with what its active version says.
     fn usable_automation(&self, actor: &Actor, plugin: &str) -> Result<(Arc<Package>, AutomationDescription)> {
-        let unknown = || {
-            Error::invalid(
-                "plugin",
-                "no automation plugin has this name; see the list of plugins",
-            )
-        };
+        let unknown = || Error::invalid("plugin", "no automation plugin has this name; see the list of plugins");
         let package = self.get_plugin(actor, plugin).ok().and_then(|view| view.package).ok_or_else(unknown)?;
         if package.kind != PluginKind::Automation {
             return Err(unknown());

@@ -143,9 +143,9 @@ impl From<StoreError> for Error {
             StoreError::Conflict(Conflict::Work(_)) => {
                 Self::conflict("the event was handled in the meantime; read it again and repeat the request")
             }
-            StoreError::Conflict(Conflict::Package(name)) => {
-                Self::conflict(format!("the plugin {name} was changed in the meantime; read it again and repeat the request"))
-            }
+            StoreError::Conflict(Conflict::Package(name)) => Self::conflict(format!(
+                "the plugin {name} was changed in the meantime; read it again and repeat the request"
+            )),
             StoreError::Conflict(Conflict::Gone) => Self::new(ErrorCode::NotFound, "it no longer exists"),
             StoreError::Unavailable(_) => Self {
                 retry_after_ms: Some(5_000),

@@ -67,7 +67,9 @@ impl From<OperationError> for Error {
                 format!("the connector has no session now; nothing was done: {reason}")
             }
             OperationError::Unknown(reason) => {
-                format!("the outcome is unknown: it may or may not have been done; check before you repeat it: {reason}")
+                format!(
+                    "the outcome is unknown: it may or may not have been done; check before you repeat it: {reason}"
+                )
             }
             OperationError::Failed(reason) => format!("the channel or the connector failed: {reason}"),
             other => other.to_string(),
@@ -159,7 +161,10 @@ impl Commands {
             let found = self.target(tenant, &offering.connector, &field, message).await?;
             match (&chat, found.chat) {
                 (Some(one), Some(other)) if *one != other => {
-                    return Err(Error::invalid(field, "belongs to another conversation; send one request per conversation"));
+                    return Err(Error::invalid(
+                        field,
+                        "belongs to another conversation; send one request per conversation",
+                    ));
                 }
                 (None, Some(of)) => chat = Some(of),
                 _ => {}
@@ -219,7 +224,10 @@ pub(super) fn done(answer: Answer) -> Result<()> {
 
 /// A plugin that breaks its interface.
 pub(super) fn unexpected() -> Error {
-    Error::new(ErrorCode::ChannelFailed, "the connector's plugin returned a different kind of answer than was asked for")
+    Error::new(
+        ErrorCode::ChannelFailed,
+        "the connector's plugin returned a different kind of answer than was asked for",
+    )
 }
 
 #[cfg(test)]

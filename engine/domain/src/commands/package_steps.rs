@@ -57,7 +57,9 @@ impl Commands {
             return Ok(None);
         }
         if package.rollout.as_ref().is_some_and(|rollout| rollout.step == RolloutStep::Canary) {
-            return Err(Error::conflict("a rollout of another version is in progress; promote it or roll it back first"));
+            return Err(Error::conflict(
+                "a rollout of another version is in progress; promote it or roll it back first",
+            ));
         }
         let mut done = Vec::new();
         let granted = package.grants.as_ref().map(|grants| grants.what.clone());

@@ -106,11 +106,18 @@ pub fn judge(rules: &RolloutRules, step: RolloutStep, old: VersionStats, new: Ve
         let (before, now) = (rate(old.failures, old.calls), rate(new.failures, new.calls));
         if now > before + rules.failures_percent as f64 / 100.0 {
             let percent = |rate: f64| (rate * 100.0).round();
-            return Verdict::RollBack(format!("{} % of its calls failed, compared with {} % before", percent(now), percent(before)));
+            return Verdict::RollBack(format!(
+                "{} % of its calls failed, compared with {} % before",
+                percent(now),
+                percent(before)
+            ));
         }
         let slow = old.calls >= SOME && new.p50_us > rules.slow_from_us;
         if slow && new.p50_us.saturating_mul(100) > old.p50_us.max(1).saturating_mul(rules.slower_percent) {
-            return Verdict::RollBack(format!("half of its calls take {} µs or more, compared with {} µs before", new.p50_us, old.p50_us));
+            return Verdict::RollBack(format!(
+                "half of its calls take {} µs or more, compared with {} µs before",
+                new.p50_us, old.p50_us
+            ));
         }
     }
     let over = match step {

@@ -46,8 +46,9 @@ impl GuardedFetcher {
                 let target = answer.headers().get(header::LOCATION).and_then(|v| v.to_str().ok());
                 let target =
                     target.ok_or_else(|| OutboundError::BadAnswer("a redirect without a target".to_owned()))?;
-                let joined =
-                    url.join(target).map_err(|_| OutboundError::BadAnswer("a redirect to something that is not a URL".to_owned()))?;
+                let joined = url
+                    .join(target)
+                    .map_err(|_| OutboundError::BadAnswer("a redirect to something that is not a URL".to_owned()))?;
                 url = self.guard.parse(joined.as_str())?;
                 continue;
             }
@@ -96,7 +97,9 @@ impl AttachmentFetcher for GuardedFetcher {
     async fn fetch(&self, tenant: TenantIndex, url: &str) -> Result<Attachment, OutboundError> {
         match tokio::time::timeout(self.timeout, self.fetch_now(tenant, url)).await {
             Ok(result) => result,
-            Err(_) => Err(OutboundError::Unreachable(format!("the file was not fetched within {} s", self.timeout.as_secs()))),
+            Err(_) => {
+                Err(OutboundError::Unreachable(format!("the file was not fetched within {} s", self.timeout.as_secs())))
+            }
         }
     }
 }

@@ -29,7 +29,9 @@ impl OperatorToken {
             Ok(text) if text.trim().len() >= 24 => Ok(Self { text: text.trim().to_owned(), made: false }),
             Ok(_) => Err(KeyError::Io {
                 path,
-                error: std::io::Error::other("does not contain a token of at least 24 characters; remove the file to get a new one"),
+                error: std::io::Error::other(
+                    "does not contain a token of at least 24 characters; remove the file to get a new one",
+                ),
             }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let mut random = [0; 32];

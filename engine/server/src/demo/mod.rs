@@ -182,7 +182,9 @@ impl DemoMailbox {
         match commands.update_connector(tenant, connector.id, change).await {
             Ok(_) => tracing::info!("the demo's mailbox moved to another port; its connector was updated"),
             // Deleted meanwhile: the user's own decision.
-            Err(error) => tracing::warn!(code = ?error.code, "the demo's connector could not be updated to its mailbox's port"),
+            Err(error) => {
+                tracing::warn!(code = ?error.code, "the demo's connector could not be updated to its mailbox's port")
+            }
         }
         Ok(())
     }

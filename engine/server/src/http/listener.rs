@@ -217,7 +217,11 @@ impl Service {
             Ok(Ok(response)) => response,
             Ok(Err(_panic)) => {
                 tracing::error!("a request's handler panicked");
-                failure(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error", "internal error; the log has the details")
+                failure(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "Internal Server Error",
+                    "internal error; the log has the details",
+                )
             }
             Err(_) => {
                 tracing::warn!("a request took too long and was aborted");

@@ -130,6 +130,10 @@ mod tests {
         .expect("a plugin");
         let text = versions(&plugin);
         let ends: Vec<&str> = text.lines().skip(1).map(|line| line.split("KiB").nth(1).unwrap_or("").trim()).collect();
-        assert_eq!(ends, ["canary, 10 % of the conversations", "needs-consent", "active", "the previous one"], "{text}");
+        assert_eq!(
+            ends,
+            ["canary, 10 % of the conversations", "needs-consent", "active", "the previous one"],
+            "{text}"
+        );
     }
 }

@@ -36,7 +36,10 @@ pub(super) async fn upload(engine: &Engine, file: &Path, key_file: Option<&Path>
         parts = parts.text("signature", &signature::sign(key_file, &digest)?);
     }
     let uploaded: Uploaded = engine.upload(&["plugins"], &parts).await?;
-    anyhow::ensure!(uploaded.digest == digest, "the engine received a different component than was sent; upload it again");
+    anyhow::ensure!(
+        uploaded.digest == digest,
+        "the engine received a different component than was sent; upload it again"
+    );
     Ok(uploaded)
 }
 
@@ -101,7 +104,9 @@ fn said(uploaded: &Uploaded, plugin: &Plugin, share: u8, automatic: bool) -> Str
     let watched = plugin.rollout.as_ref().is_some_and(|rollout| rollout.automatic);
     text.push_str(&match (running, watched) {
         (true, false) => "runs now\n".to_owned(),
-        (true, true) => "runs now; it is watched, and the engine goes back to the previous version if it misbehaves\n".to_owned(),
+        (true, true) => {
+            "runs now; it is watched, and the engine goes back to the previous version if it misbehaves\n".to_owned()
+        }
         (false, _) => format!("gets {share} % of the conversations\n"),
     });
     if !running {

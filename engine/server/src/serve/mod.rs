@@ -147,7 +147,9 @@ async fn with_store(
     let (served, all_sent) = tokio::join!(serving, scheduler.drain(drain));
     served.context("the listener")?;
     if !all_sent {
-        tracing::warn!("sends were still running when the drain time ended; the next start decides what happens to them");
+        tracing::warn!(
+            "sends were still running when the drain time ended; the next start decides what happens to them"
+        );
     }
     let left = || by.saturating_duration_since(tokio::time::Instant::now()).max(Duration::from_secs(1));
     if tokio::time::timeout(left(), importing).await.is_err() {

@@ -186,7 +186,11 @@ impl HttpMetrics {
             accepted: Counter::default(),
         };
         registry.register("http_requests", "Requests answered", new.requests.clone());
-        registry.register("http_request_seconds", "Seconds from a request's head to its response's head", new.seconds.clone());
+        registry.register(
+            "http_request_seconds",
+            "Seconds from a request's head to its response's head",
+            new.seconds.clone(),
+        );
         registry.register("http_connections", "Open connections", new.connections.clone());
         registry.register("http_connections_accepted", "Connections accepted", new.accepted.clone());
         new

@@ -1,17 +1,17 @@
-//! A file that goes with a message. The bytes live in the media store; here is only what describes them.
+//! A file of a message. The bytes are in the media store; this type only describes them.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// The limit of one file, in bytes (the documented 50 MB).
+/// The maximum size of one file, in bytes (the documented 50 MB).
 pub const MAX_FILE_BYTES: u64 = 50 * 1024 * 1024;
 
 /// A stored file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment {
-    /// Its id in the media store.
+    /// Id of the file in the media store.
     pub id: Uuid,
-    /// The name the recipient sees, without any path.
+    /// Name that the recipient sees, without any path.
     pub file_name: String,
     /// MIME type.
     pub content_type: String,

@@ -1,5 +1,5 @@
-//! An automation: a plugin of that kind with a configuration, put on a connector. Several on one connector are asked in their
-//! order, until one claims the event; observers are asked always.
+//! An automation: a plugin of that kind with a configuration, put on a connector. Several automations on one connector are asked
+//! in their order, until one claims the event; observers are always asked.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,14 @@ use uuid::Uuid;
 
 use crate::{AutomationIndex, ConnectorIndex, TenantIndex, Timestamp};
 
-/// What is wanted of it.
+/// Whether an automation is to be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AutomationStatus {
-    /// It is asked.
+    /// It is called.
     Active,
-    /// It is not asked; what would have been for it passes by.
+    /// It is not called; events that happen in the meantime are not handled later.
     Paused,
-    /// Gone.
+    /// It was deleted.
     Deleted,
 }
 
@@ -26,71 +26,71 @@ pub struct Automation {
     pub id: Uuid,
     /// Its number in this store.
     pub index: AutomationIndex,
-    /// Owner.
+    /// The tenant that owns it.
     pub tenant: TenantIndex,
-    /// The connector whose conversations it answers.
+    /// The connector in whose conversations it answers.
     pub connector: ConnectorIndex,
     /// Display name.
     pub name: String,
-    /// Its plugin's name.
+    /// Name of its plugin.
     pub plugin: String,
     /// Configuration without the secret fields, a JSON object as text.
     pub config: String,
     /// The secret fields, each sealed by [`crate::ports::SecretBox`] with the context `automation:{id}:{field}`.
     pub secrets: BTreeMap<String, Vec<u8>>,
-    /// Its place among the connector's automations; equal ones go by index.
+    /// Its position among the connector's automations; equal ones are ordered by index.
     pub position: u32,
-    /// Copied from its plugin: see [`crate::ports::AutomationDescription::observer`].
+    /// Copied from its plugin, see [`crate::ports::AutomationDescription::observer`].
     pub observer: bool,
-    /// Copied from its plugin: what it is asked for.
+    /// Copied from its plugin: the events that it is called for.
     pub events: EventKinds,
-    /// What is wanted of it.
+    /// Whether it is to be called.
     pub status: AutomationStatus,
-    /// Whether it is asked in groups too.
+    /// Whether it is called in groups too.
     pub groups: bool,
-    /// Whether what it was given and what it answered is kept, for replays.
+    /// Whether its inputs and answers are recorded, for replays.
     pub record: bool,
-    /// Creation.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// Last change.
+    /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
 impl std::fmt::Debug for Automation {
-    /// Without its configuration: it may hold what nobody else shall read.
+    /// Without its configuration, which may contain what nobody else must read.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Automation").field("id", &self.id).field("plugin", &self.plugin).finish_non_exhaustive()
     }
 }
 
 impl Automation {
-    /// Whether an event of this kind, in a group or not, is for it.
+    /// Whether it is called for an event of this kind, in a group or not.
     pub fn listens_to(&self, kind: EventKind, in_group: bool) -> bool {
         self.status == AutomationStatus::Active && self.events.has(kind) && (self.groups || !in_group)
     }
-    /// Its place in the order.
+    /// The key by which automations are ordered.
     pub fn order(&self) -> (u32, u32) {
         (self.position, self.index.0)
     }
 }
 
-/// What an automation can be asked for. The numbers are stored.
+/// The kinds of event that an automation can be called for. The numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum EventKind {
-    /// Somebody wrote.
+    /// Somebody wrote a message.
     MessageReceived = 0,
-    /// A message it sent made a step.
+    /// A message that it sent changed its status.
     StatusChanged = 1,
     /// Somebody reacted to a message.
     Reaction = 2,
-    /// The first event of a conversation follows.
+    /// A conversation opened; its first event follows.
     ConversationOpened = 3,
-    /// A timer it set has run out.
+    /// A timer of the conversation fired.
     TimerFired = 4,
-    /// Somebody started it by hand.
+    /// Somebody started the automation by hand.
     Started = 5,
-    /// Its webhook was called.
+    /// Somebody called the automation's webhook.
     WebhookCalled = 6,
 }
 
@@ -119,13 +119,13 @@ impl EventKind {
     }
 }
 
-/// A set of [`EventKind`]s.
+/// A set of [`EventKind`]s, as a bit mask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EventKinds(pub u16);
 
 impl EventKinds {
-    /// Whether the kind is among them.
+    /// Whether the set contains the kind.
     pub fn has(self, kind: EventKind) -> bool {
         self.0 & 1 << kind as u8 != 0
     }

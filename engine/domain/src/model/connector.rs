@@ -1,4 +1,4 @@
-//! A connector: a plugin with a tenant's configuration, through which messages leave, and the pace it keeps.
+//! A connector: a plugin with a tenant's configuration, through which messages are sent, and its pace.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use uuid::Uuid;
 
 use crate::{ConnectorIndex, TenantIndex, Timestamp};
 
-/// What the operator or tenant wants of it. Whether the session stands is the sandbox's word, not stored.
+/// What the operator or tenant wants of the connector. Whether its session is connected is known to the sandbox and not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConnectorStatus {
-    /// Sends.
+    /// It sends.
     Active,
-    /// Accepts messages and keeps them.
+    /// It accepts messages and keeps them.
     Paused,
-    /// Gone: takes nothing, is not listed. Its messages keep naming it.
+    /// It was deleted: it accepts nothing and is not listed. Its messages still refer to it.
     Deleted,
 }
 
@@ -25,61 +25,61 @@ pub struct Connector {
     pub id: Uuid,
     /// Its number in this store.
     pub index: ConnectorIndex,
-    /// Owner.
+    /// The tenant that owns it.
     pub tenant: TenantIndex,
     /// Display name.
     pub name: String,
-    /// The plugin's name, e.g. `connector-email`.
+    /// Name of its plugin, e.g. `connector-email`.
     pub plugin: String,
-    /// The channel its plugin declared, e.g. `email`, `whatsapp`.
+    /// The channel that its plugin declared, e.g. `email`, `whatsapp`.
     pub channel: String,
     /// Configuration without the secret fields, a JSON object as text.
     pub config: String,
     /// The secret fields, each sealed by [`crate::ports::SecretBox`].
     pub secrets: BTreeMap<String, Vec<u8>>,
-    /// What is wanted of it.
+    /// What the operator or tenant wants of it.
     pub status: ConnectorStatus,
-    /// Why it was paused, where somebody said so.
+    /// Why it was paused, if a reason was given.
     pub status_reason: Option<String>,
     /// How fast it may send.
     pub pace: Pace,
-    /// Creation; the age that the warm-up counts from.
+    /// When it was created; the warm-up counts from here.
     pub created_at: Timestamp,
-    /// Last change.
+    /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
-/// How fast a connector may send. All limits are off by default but what the plugin's channel needs.
+/// How fast a connector may send. By default there are no limits other than those that the plugin's channel needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pace {
-    /// Shortest pause between two messages, ms. 0 with `delay_max_ms` 0 means none.
+    /// Shortest pause between two messages, in milliseconds. 0 together with `delay_max_ms` 0 means none.
     pub delay_min_ms: u64,
-    /// Longest pause between two messages, ms; drawn uniformly between the two.
+    /// Longest pause between two messages, in milliseconds; each pause is drawn uniformly between the two.
     pub delay_max_ms: u64,
-    /// Messages a day at most, once warm; `None` for no limit.
+    /// Maximum number of messages per day after the warm-up; `None` for no limit.
     pub daily_cap: Option<u32>,
-    /// The warm-up curve, `None` when the number or domain is already warm.
+    /// The warm-up curve; `None` if the number or domain is already warm.
     pub warm_up: Option<WarmUp>,
     /// Hours in which nothing is sent.
     pub quiet_hours: Option<QuietHours>,
     /// Time zone (IANA) of the days and the quiet hours.
     pub time_zone: String,
-    /// Messages in flight at once, at most; further bounded by the plugin.
+    /// Maximum number of messages in flight at the same time; the plugin may allow fewer.
     pub max_in_flight: u16,
-    /// How the account's health slows and pauses it; `None` when it does not.
+    /// How the account's health slows down and pauses the connector; `None` if it does neither.
     pub health: Option<HealthRules>,
 }
 
-/// What the health score does.
+/// How the health score slows down and pauses a connector.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthRules {
-    /// How far back is counted, in hours.
+    /// Length of the period that counts, in hours.
     pub window_hours: u16,
     /// Below this score (0 to 100) pauses grow and caps shrink in proportion.
     pub slow_below: u8,
     /// Below this score the connector is paused.
     pub pause_below: u8,
-    /// With fewer messages in the window the score stays at 100, blocks and restrictions apart.
+    /// With fewer messages than this in the period, the score stays at 100, except for blocks and restrictions.
     pub min_sent: u32,
 }
 
@@ -104,14 +104,14 @@ impl Default for Pace {
     }
 }
 
-/// A warm-up curve: explicit caps for the first days, then growth by a percentage a day.
+/// A warm-up curve: explicit caps for the first days, then growth by a percentage per day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WarmUp {
-    /// Caps of day 1, 2, 3 …; the documented guide says 50, 100, 200.
+    /// Caps of day 1, 2, 3 …; the documented guide recommends 50, 100, 200.
     pub days: Vec<u32>,
-    /// Growth a day after the last of `days`, in percent; the guide says 30 to 50.
+    /// Growth per day after the last of `days`, in percent; the guide recommends 30 to 50.
     pub growth_percent: u32,
-    /// The cap at which it is warm and only `daily_cap` counts.
+    /// The cap at which the warm-up ends and only `daily_cap` counts.
     pub until: u32,
 }
 
@@ -121,7 +121,7 @@ impl Default for WarmUp {
     }
 }
 
-/// A daily window without sending, in [`Pace::time_zone`]. `from` after `to` spans midnight.
+/// A daily period without sending, in [`Pace::time_zone`]. If `from` is after `to`, it spans midnight.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuietHours {
     /// First quiet minute of the day (0 to 1439).
@@ -130,7 +130,7 @@ pub struct QuietHours {
     pub to_minute: u16,
 }
 
-/// What the pace has counted. Stored in the batch that claims, so a crash never forgets a message of the day.
+/// What the pace has counted. Stored in the batch that claims, so that a crash never forgets a message of the day.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PaceState {
     /// The civil day that `sent_today` counts, as days since 1970-01-01 in the pace's time zone.
@@ -139,12 +139,12 @@ pub struct PaceState {
     pub sent_today: u32,
     /// The day of the first message ever: day 1 of the warm-up.
     pub first_day: Option<i32>,
-    /// Not before: the random pause after the last message.
+    /// Nothing is sent before this instant: the end of the random pause after the last message.
     pub next_at: Timestamp,
-    /// Not before: what the provider asked for.
+    /// Nothing is sent before this instant: the provider asked for a pause.
     pub throttled_until: Timestamp,
-    /// Consecutive failures that are the connection's, not the message's.
+    /// Number of consecutive failures of the connection (not of a message).
     pub failures: u32,
-    /// Not before: the breaker.
+    /// Nothing is sent before this instant: the circuit breaker is open.
     pub open_until: Timestamp,
 }

@@ -1,4 +1,4 @@
-//! A contact: who messages go to, kept per tenant by (type, identifier).
+//! A contact: a person to whom messages are sent, stored per tenant by (type, identifier).
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{TenantIndex, Timestamp};
 
-/// The kind of address.
+/// The kind of a contact's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ContactType {
     /// A phone number, digits only.
@@ -17,7 +17,7 @@ pub enum ContactType {
 }
 
 impl ContactType {
-    /// `WHATSAPP` or `EMAIL`.
+    /// The documented name: `WHATSAPP` or `EMAIL`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::WhatsApp => "WHATSAPP",
@@ -28,8 +28,8 @@ impl ContactType {
     pub fn parse(text: &str) -> Option<Self> {
         [Self::WhatsApp, Self::Email].into_iter().find(|t| t.as_str() == text)
     }
-    /// What a contact is known by: two ways to write an address that reach the same person give the same identifier, so that
-    /// who opted out as `maria@x` is not sent to as `Maria@x`. Mail goes to the address as it was written.
+    /// The identifier that a contact is known by: two ways to write the address of the same person give the same identifier, so
+    /// that somebody who opted out as `maria@x` does not get messages as `Maria@x`. Mail goes to the address as it was written.
     pub fn identifier(self, address: &str) -> Cow<'_, str> {
         match self {
             Self::Email if address.chars().any(char::is_uppercase) => Cow::Owned(address.to_lowercase()),
@@ -38,26 +38,26 @@ impl ContactType {
     }
 }
 
-/// A contact of a tenant. Invariant: one per (tenant, type, identifier).
+/// A contact of a tenant. Invariant: there is one per (tenant, type, identifier).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contact {
     /// Public id.
     pub id: Uuid,
-    /// Owner.
+    /// The tenant that owns it.
     pub tenant: TenantIndex,
-    /// Kind of address.
+    /// Kind of the address.
     pub kind: ContactType,
-    /// See [`ContactType::identifier`].
+    /// The identifier, see [`ContactType::identifier`].
     pub identifier: String,
     /// Display name.
     pub name: Option<String>,
-    /// False after an opt-out: nothing is sent to it.
+    /// False after an opt-out: nothing is sent to the contact.
     pub active: bool,
-    /// Why it was made inactive.
+    /// Why it was deactivated.
     pub reason: Option<String>,
-    /// Creation.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// Last change.
+    /// When it was last changed.
     pub updated_at: Timestamp,
 }
 

@@ -1,71 +1,71 @@
-//! A conversation: a chat on a connector, once an automation could take part in it. Changed in small steps that the store applies
-//! to the newest version, so that a person and an automation never undo each other's changes.
+//! A conversation: a chat on a connector in which an automation could take part. It is changed in small steps that the store
+//! applies to the newest version, so that a person and an automation never undo each other's changes.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{ConnectorIndex, TenantIndex, Timestamp};
 
-/// The most tags of a conversation; a further one is refused.
+/// Maximum number of tags of a conversation; a further one is refused.
 pub const MAX_TAGS: usize = 50;
 
-/// A conversation. Invariant: one per (connector, chat).
+/// A conversation. Invariant: there is one per (connector, chat).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conversation {
     /// Public id.
     pub id: Uuid,
-    /// Owner.
+    /// The tenant that owns it.
     pub tenant: TenantIndex,
-    /// The connector.
+    /// The connector on which it takes place.
     pub connector: ConnectorIndex,
-    /// The other side's address, or the group's.
+    /// Address of the contact, or of the group.
     pub chat: String,
     /// Whether it is a group.
     pub is_group: bool,
-    /// The other side's name, where it gave one.
+    /// Name that the contact goes by, if known.
     pub contact_name: Option<String>,
-    /// When its first event came.
+    /// When its first event happened.
     pub opened_at: Timestamp,
-    /// When its newest event came.
+    /// When its newest event happened.
     pub last_event_at: Timestamp,
-    /// Sorted, without repetition.
+    /// Tags, sorted, without duplicates.
     pub tags: Vec<String>,
-    /// Who is in charge of it.
+    /// Who the conversation is assigned to.
     pub assignee: Option<String>,
-    /// Set while automations are paused in it.
+    /// Present while the automations are paused in it.
     pub handover: Option<Handover>,
-    /// The number of its next work item.
+    /// Number of its next work item.
     pub next_work: u64,
 }
 
-/// Who paused the automations of a conversation, when and why.
+/// Who paused the automations in a conversation, when and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handover {
-    /// `user:…`, `key:…`, `operator` or `automation:…`.
+    /// Who paused them: `user:…`, `key:…`, `operator` or `automation:…`.
     pub by: String,
-    /// When.
+    /// When they were paused.
     pub at: Timestamp,
-    /// For the person who takes over.
+    /// The reason, for the person who takes over.
     pub reason: String,
 }
 
 /// One change of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConversationStep {
-    /// Adds a tag; beyond [`MAX_TAGS`] it is left out.
+    /// Adds a tag, unless there are already [`MAX_TAGS`].
     Tag(String),
-    /// Takes a tag away.
+    /// Removes a tag.
     Untag(String),
-    /// Puts somebody, or nobody, in charge.
+    /// Sets or clears the assignee.
     Assign(Option<String>),
-    /// Pauses its automations; a pause that stands stays as it is.
+    /// Pauses its automations; if they are already paused, nothing changes.
     Pause(Handover),
-    /// Lets its automations go on: timers that ran out meanwhile fire now.
+    /// Resumes its automations: timers that came due in the meantime fire now.
     Resume,
 }
 
 impl Conversation {
-    /// Applies a step; whether anything changed.
+    /// Applies a step; returns whether anything changed.
     pub fn apply(&mut self, step: &ConversationStep) -> bool {
         match step {
             ConversationStep::Tag(tag) => match self.tags.binary_search(tag) {

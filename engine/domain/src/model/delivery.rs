@@ -1,36 +1,36 @@
 //! A webhook delivery: one status change on its way to the message's `webhookUrl`.
 //!
-//! Invariant: of one message, at most one delivery is in the due queue, the oldest that is neither delivered nor given up:
-//! that is what keeps the order.
+//! Invariant: of one message, at most one delivery is in the due queue: the oldest one that is neither delivered nor given up.
+//! This keeps the deliveries in order.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{MessageKey, Timestamp};
 
-/// Where a delivery lives: its message and the revision it tells of.
+/// The key of a delivery: its message, and the revision of the status change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DeliveryKey {
-    /// The message.
+    /// The message whose status changed.
     pub message: MessageKey,
     /// [`super::MessageState::revision`] after the change.
     pub revision: u32,
 }
 
-/// Where it is in its life. The numbers are stored.
+/// State of a delivery. The numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum DeliveryStatus {
-    /// Still to be delivered.
+    /// Not delivered yet.
     Pending = 0,
     /// The receiver answered 2xx.
     Delivered = 1,
-    /// The receiver answered 410, or the last retry failed.
+    /// The receiver answered 410, or the last attempt failed.
     Abandoned = 2,
 }
 
 impl DeliveryStatus {
-    /// `PENDING`, `DELIVERED` or `ABANDONED`.
+    /// The documented name: `PENDING`, `DELIVERED` or `ABANDONED`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "PENDING",
@@ -40,44 +40,44 @@ impl DeliveryStatus {
     }
 }
 
-/// One try.
+/// An attempt to deliver.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryAttempt {
-    /// When.
+    /// When it was made.
     pub at: Timestamp,
-    /// The receiver's status, `None` when there was no answer.
+    /// HTTP status of the receiver's answer; `None` if there was no answer.
     pub status: Option<u16>,
     /// Why it failed, without the URL.
     pub error: Option<String>,
-    /// How long it took.
+    /// Duration in milliseconds.
     pub took_ms: u32,
 }
 
-/// A delivery with what was tried.
+/// A delivery with its attempts.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
-    /// Public id; the same in every retry (`webhook-id`), so that the receiver can tell a repetition.
+    /// Public id; the same in every attempt (`webhook-id`), so that the receiver can recognise a repetition.
     pub id: Uuid,
-    /// Where it lives.
+    /// The key under which it is stored.
     pub key: DeliveryKey,
-    /// Where it goes.
+    /// URL that it is posted to.
     pub url: String,
-    /// The exact body, JSON.
+    /// The exact body, as JSON.
     pub body: String,
-    /// Where it is in its life.
+    /// State of the delivery.
     pub status: DeliveryStatus,
-    /// When the next try is due.
+    /// When the next attempt is due.
     pub next_at: Timestamp,
-    /// What was tried, oldest first, at most the last [`Delivery::KEPT_ATTEMPTS`].
+    /// The attempts, oldest first, at most the last [`Delivery::KEPT_ATTEMPTS`].
     pub attempts: Vec<DeliveryAttempt>,
-    /// How often it was tried since its creation or its last replay.
+    /// Number of attempts since its creation or its last replay.
     pub tries: u16,
-    /// The status change's instant.
+    /// When the status changed.
     pub created_at: Timestamp,
 }
 
 impl Delivery {
-    /// How many attempts are kept.
+    /// Number of attempts that are kept.
     pub const KEPT_ATTEMPTS: usize = 20;
 }
 
@@ -106,8 +106,8 @@ struct StatusEvent<'a> {
 }
 
 impl Delivery {
-    /// The delivery of a message's step to `state` (from `previous`, `None` at its birth), where it has a `webhookUrl` and
-    /// the status did change. Deterministic: its id is derived from the message's id and the revision.
+    /// The delivery of a message's change to `state` (from `previous`; `None` at its creation), if the message has a `webhookUrl`
+    /// and its status did change. Deterministic: the delivery's id is derived from the message's id and the revision.
     pub fn of(message: &super::Message, previous: Option<super::Status>, state: &super::MessageState) -> Option<Self> {
         let url = message.content.webhook_url.as_deref()?;
         if previous == Some(state.status) {

@@ -1,39 +1,39 @@
-//! How an account stands with its channel, counted from what happens to its messages. The score and what it does to the pace
-//! are the scheduler's rules; here is what is counted.
+//! The health of an account on its channel, counted from what happens to its messages. The score and its effect on the pace are
+//! the scheduler's rules; this module only has the counts.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 
-/// What one hour counted.
+/// The counts of one hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct HealthHour {
-    /// Hours since 1970.
+    /// Number of the hour, in hours since 1970.
     pub hour: i64,
     /// Messages that the channel accepted.
     pub sent: u32,
-    /// Of them, with a report that they reached the recipient.
+    /// Accepted messages that were reported as delivered.
     pub delivered: u32,
-    /// Attempts that the channel refused for good.
+    /// Attempts that the channel refused permanently.
     pub failed: u32,
-    /// Received messages of people, one for each conversation and hour.
+    /// Messages received from people, at most one for each conversation and hour.
     pub replies: u32,
-    /// Blocks and reports.
+    /// Blocks and reports by recipients.
     pub blocks: u32,
     /// Restrictions that the channel imposed.
     pub restrictions: u32,
 }
 
-/// A connector's counts, oldest hour first, no further back than the window.
+/// A connector's counts, oldest hour first, no further back than the period that counts.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct HealthState {
-    /// The hours that counted something.
+    /// The hours in which something was counted.
     pub hours: Vec<HealthHour>,
-    /// The account's own address; another one starts anew.
+    /// Address of the account; when another one is paired, the counts start again.
     pub account: Option<String>,
-    /// Counted from here, after a person resumed a connector that its health had paused.
+    /// Counting begins here, after a person resumed a connector that its health had paused.
     pub since: Timestamp,
-    /// The last level that was told in an event: 0 good, 1 slowed, 2 paused.
+    /// The last level that was reported in an event: 0 good, 1 slowed, 2 paused.
     pub told: u8,
 }
 
@@ -42,11 +42,11 @@ pub struct HealthState {
 pub enum HealthSignal {
     /// The channel accepted a message.
     Sent,
-    /// A sent message reached its recipient (once a message).
+    /// A sent message reached its recipient (counted once per message).
     Delivered,
-    /// The channel refused a message for good.
+    /// The channel refused a message permanently.
     Failed,
-    /// A person wrote.
+    /// A person wrote a message.
     Reply,
     /// A recipient blocked or reported the account.
     Blocked,

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::{TenantIndex, Timestamp};
 
-/// How far an import is.
+/// State of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ImportStatus {
     /// Rows are being read.
@@ -16,12 +16,12 @@ pub enum ImportStatus {
     Failed,
 }
 
-/// A row that was not imported.
+/// A problem with a row, which was therefore not imported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowProblem {
-    /// Row number as the spreadsheet shows it (the header is row 1).
+    /// Number of the row in the spreadsheet (the header is row 1).
     pub row: u32,
-    /// The column's header, or its letter.
+    /// Header of the column, or its letter.
     pub column: String,
     /// What is wrong and what to change.
     pub message: String,
@@ -32,33 +32,33 @@ pub struct RowProblem {
 pub struct Import {
     /// Public id.
     pub id: Uuid,
-    /// Owner.
+    /// The tenant that owns it.
     pub tenant: TenantIndex,
-    /// The uploaded file's name.
+    /// Name of the uploaded file.
     pub file_name: String,
-    /// How far it is.
+    /// State of the import.
     pub status: ImportStatus,
-    /// Rows with content, without the header.
+    /// Number of rows with content, without the header.
     pub rows_total: u32,
-    /// Rows read so far.
+    /// Number of rows read so far.
     pub rows_read: u32,
-    /// Messages made.
+    /// Number of messages created.
     pub accepted: u32,
-    /// Rows refused.
+    /// Number of rows refused.
     pub rejected: u32,
     /// The refused rows, at most [`Import::KEPT_PROBLEMS`].
     pub problems: Vec<RowProblem>,
-    /// Ids of the messages made, in the order of their rows: (row, id).
+    /// Ids of the messages created, in the order of their rows: (row, id).
     pub messages: Vec<(u32, Uuid)>,
-    /// For [`ImportStatus::Failed`]: why.
+    /// Why it failed, with [`ImportStatus::Failed`].
     pub error: Option<String>,
-    /// Creation.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// End.
+    /// When it ended.
     pub finished_at: Option<Timestamp>,
 }
 
 impl Import {
-    /// How many refused rows the report keeps.
+    /// Number of refused rows that the report keeps.
     pub const KEPT_PROBLEMS: usize = 10_000;
 }

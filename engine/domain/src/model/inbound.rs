@@ -1,4 +1,4 @@
-//! What a connector receives: messages of others, as its channel knows them.
+//! Messages that a connector receives, in the form of its channel.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,32 +8,32 @@ use crate::Timestamp;
 /// A received message, or one that the account sent from another of its devices.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inbound {
-    /// The channel's id for it, unique within (chat, sender).
+    /// The channel's id of the message, unique within (chat, sender).
     pub provider_id: String,
-    /// The conversation: a contact's or a group's address.
+    /// The conversation: address of a contact or group.
     pub chat: String,
-    /// Who wrote it.
+    /// Address of the sender.
     pub sender: String,
-    /// The name that the sender gave himself.
+    /// Name that the sender goes by.
     pub sender_name: Option<String>,
-    /// Written by the connector's own account.
+    /// Whether the connector's own account wrote it.
     pub from_me: bool,
     /// Whether `chat` is a group.
     pub is_group: bool,
-    /// The provider id of the message it answers.
+    /// Provider id of the message that it replies to.
     pub reply_to: Option<String>,
     /// Addresses mentioned in the text.
     pub mentions: Vec<String>,
-    /// When the sender sent it.
+    /// When it was sent.
     pub sent_at: Timestamp,
-    /// What it says.
+    /// Content of the message.
     pub content: InboundContent,
 }
 
-/// What a received message says. Stored: variants are only ever added, at the end.
+/// Content of a received message. It is stored: variants are only ever added, at the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum InboundContent {
-    /// Text.
+    /// A text.
     Text(String),
     /// A file.
     Attachment(InboundAttachment),
@@ -62,22 +62,22 @@ pub enum InboundContent {
     },
     /// The message with this provider id was deleted for everyone.
     Revoke(String),
-    /// Something else: a kind and JSON.
+    /// Other content: a kind and JSON.
     Other(String, String),
 }
 
-/// What sort of file.
+/// Kind of file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MediaKind {
     /// A picture.
     Image,
-    /// A film.
+    /// A video.
     Video,
-    /// Sound.
+    /// An audio file.
     Audio,
     /// A voice note.
     Voice,
-    /// Any file.
+    /// Any other file.
     Document,
     /// A sticker.
     Sticker,
@@ -100,27 +100,27 @@ impl MediaKind {
 /// A received file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboundAttachment {
-    /// What sort.
+    /// Kind of file.
     pub kind: MediaKind,
-    /// How far its bytes are.
+    /// Whether its bytes are available.
     pub media: MediaState,
-    /// Its name, where the sender gave one.
+    /// Name of the file, if the sender gave one.
     pub file_name: Option<String>,
     /// MIME type.
     pub content_type: String,
-    /// Bytes, where the channel says.
+    /// Size in bytes, if the channel reports it.
     pub size: Option<u64>,
     /// The text that came with it.
     pub caption: Option<String>,
 }
 
-/// How far the bytes of a received file are.
+/// Whether the bytes of a received file are available.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MediaState {
     /// The connector is fetching them; an [`super::event::EventBody::Media`] follows.
     Pending,
     /// They are in the media store.
     Ready(Attachment),
-    /// They cannot be had; says why.
+    /// They cannot be fetched; says why.
     Failed(String),
 }

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::Attachment;
 use crate::{ConnectorIndex, MessageKey, Timestamp};
 
-/// The longest text, in bytes of UTF-8.
+/// Maximum length of a text, in bytes of UTF-8.
 pub const MAX_TEXT_BYTES: usize = 64 * 1024;
 
 /// The documented categories.
@@ -60,15 +60,15 @@ impl MessageType {
     }
 }
 
-/// Where a message is in its life. The numbers are stored: never reuse one.
+/// Status of a message. The numbers are stored: never reuse one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Status {
     /// Ready in the queue.
     Pending = 0,
-    /// Not yet: scheduled, backing off before a retry, or held by the connector's pace.
+    /// Not ready yet: scheduled, waiting for a retry, or held back by the connector's pace.
     Waiting = 1,
-    /// An attempt is stored and the connector has it.
+    /// An attempt is stored and the connector is sending it.
     Processing = 2,
     /// The channel accepted it.
     Sent = 3,
@@ -78,7 +78,7 @@ pub enum Status {
     Canceled = 5,
     /// Waits for a person's approval.
     PendingApproval = 6,
-    /// It may or may not have been sent, and sending again could send twice: a person decides.
+    /// It may or may not have been sent, and sending it again could send it twice: a person decides.
     Unknown = 7,
 }
 
@@ -123,12 +123,12 @@ impl Status {
     }
 }
 
-/// What a caller asked for, checked and normalised: all of a message but what the store assigns.
+/// What a caller asked for, checked and normalised: a message without the fields that the store assigns.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewMessage {
     /// The connector that sends it.
     pub connector: ConnectorIndex,
-    /// Recipient, normalised by the connector's plugin.
+    /// Address of the recipient, normalised by the connector's plugin.
     pub to: String,
     /// The template as posted; rendered for each attempt with the same seed.
     pub text: String,
@@ -138,27 +138,27 @@ pub struct NewMessage {
     pub contact_name: Option<String>,
     /// Category.
     pub message_type: MessageType,
-    /// 1 to 10, 10 first.
+    /// Priority, from 1 to 10, where 10 goes first.
     pub priority: u8,
-    /// Not before this instant.
+    /// When to send it at the earliest.
     pub scheduled_at: Option<Timestamp>,
-    /// Starts in [`Status::PendingApproval`].
+    /// Whether it starts in [`Status::PendingApproval`].
     pub requires_approval: bool,
-    /// Ahead of the queue and its pace.
+    /// Whether it goes ahead of the queue and bypasses the pace.
     pub force_direct: bool,
     /// Internal remark, never sent.
     pub notes: Option<String>,
-    /// Gets every status change.
+    /// URL that receives every status change.
     pub webhook_url: Option<String>,
     /// The caller's own reference.
     pub external_id: Option<String>,
     /// Files posted with it.
     pub attachments: Vec<Attachment>,
-    /// A file to fetch before the first attempt.
+    /// URL of a file to fetch before the first attempt.
     pub attachment_url: Option<String>,
     /// The caller's variables, a JSON object as text.
     pub variables: Option<String>,
-    /// What only some channels can do.
+    /// Options that only some channels support.
     pub options: MessageOptions,
 }
 
@@ -167,21 +167,21 @@ pub struct NewMessage {
 pub struct MessageOptions {
     /// What it does.
     pub act: Act,
-    /// The message that it answers.
+    /// The message that it replies to.
     pub reply_to: Option<Target>,
     /// Addresses mentioned in the text.
     pub mentions: Vec<String>,
-    /// Audio goes as a voice note.
+    /// Whether audio is sent as a voice note.
     pub voice_note: bool,
 }
 
-/// What a message does. Stored: variants are only ever added, at the end.
+/// What a message does. It is stored: variants are only ever added, at the end.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Act {
-    /// Says something new.
+    /// Has content of its own.
     #[default]
     Say,
-    /// Puts the text, an emoji, to a message of the conversation; an empty text takes it back.
+    /// Adds the text, an emoji, to a message of the conversation as a reaction; an empty text removes the reaction.
     React(Target),
     /// Gives a message of the account's own a new text.
     Edit(Target),
@@ -189,14 +189,14 @@ pub enum Act {
     Revoke(Target),
 }
 
-/// A message of a conversation that another one is about.
+/// The message that a reaction, an edit, a deletion or a reply refers to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
-    /// The channel's id for it.
+    /// The channel's id of the message.
     pub provider_id: String,
-    /// Who wrote it; `None`: the account itself.
+    /// Address of its author; `None` for the account itself.
     pub sender: Option<String>,
-    /// Its text, where the engine has it, for channels that quote.
+    /// Its text, if the engine has it, for channels that quote.
     pub text: Option<String>,
 }
 
@@ -205,21 +205,21 @@ pub struct Target {
 pub struct Message {
     /// Public id, see [`crate::ids::message_id`].
     pub id: Uuid,
-    /// Where it lives.
+    /// The key under which it is stored.
     pub key: MessageKey,
     /// When it was accepted. Never decreases with the serial within a tenant.
     pub created_at: Timestamp,
-    /// What was asked for.
+    /// What the caller asked for.
     pub content: NewMessage,
 }
 
-/// Why a message is where it is.
+/// Why a message has its status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
     /// A stable word: `invalid_recipient`, `rejected`, `temporary`, `throttled`, `disconnected`, `unknown_outcome`,
     /// `render`, `attachment`, `inactive_contact`, `canceled`, `rejected_by_person`, `crash`, `pace`, `scheduled` …
     pub code: String,
-    /// A sentence for a person. May quote the provider; never the message's own text.
+    /// The reason, for a person. May quote the provider, but never the message's own text.
     pub detail: String,
 }
 
@@ -233,27 +233,27 @@ impl Reason {
 /// The part of a message that changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageState {
-    /// Where it is in its life.
+    /// Status of the message.
     pub status: Status,
-    /// Counts the changes; an update names the one it saw.
+    /// Number of changes so far; an update names the revision that it saw.
     pub revision: u32,
     /// Attempts begun so far.
     pub attempts: u16,
-    /// When it may be tried; orders the queue within a priority.
+    /// When the next attempt may be made at the earliest; orders the queue within a priority.
     pub due_at: Timestamp,
-    /// True while it is WAITING at the head of the ready queue, held by the pace until `hold_until`.
+    /// True while it is WAITING at the head of the ready queue because the pace holds it back until `hold_until`.
     pub held: bool,
-    /// With `held`: the instant at which the pace lets it go.
+    /// With `held`: the instant until which the pace holds it back.
     pub hold_until: Option<Timestamp>,
-    /// Last change.
+    /// When it was last changed.
     pub updated_at: Timestamp,
     /// When the channel accepted it.
     pub sent_at: Option<Timestamp>,
-    /// The provider's id for it.
+    /// The provider's id of the message.
     pub provider_id: Option<String>,
     /// Why it failed, waits, was canceled or is unknown.
     pub reason: Option<Reason>,
-    /// What was fetched from `attachment_url`, so that a retry sends the same bytes.
+    /// The file fetched from `attachment_url`, so that a retry sends the same bytes.
     pub fetched: Option<Attachment>,
 }
 

@@ -1,5 +1,5 @@
-//! `pombo inspect`: a data folder as text, and whether it is consistent. Shows no message's text, address or secret: the
-//! store writes those as lengths and fingerprints.
+//! `pombo inspect`: prints a data folder as text, and checks whether it is consistent. Shows no message's text, address or
+//! secret: the store writes those as lengths and fingerprints.
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::entropy::OsEntropy;
 use crate::cli::InspectArgs;
 
-/// 0 when consistent, 1 when not; what does not hold goes to standard error.
+/// Returns 0 if the data is consistent, otherwise 1; problems go to standard error.
 pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
     if !args.data.join("store").is_dir() {
         bail!("{} is not a data folder: it has no store", args.data.display());

@@ -1,12 +1,12 @@
 //! The `pombo` binary.
 //!
 //! Layout
-//! - [`cli`], [`config`]: what the operator says.
-//! - [`serve`]: wires the parts, runs them and ends them in order. [`inspect`], [`openapi`]: the other commands.
-//! - [`plugin`]: what a plugin's author does; talks to a running engine like any other client.
+//! - [`cli`], [`config`]: the command line and the configuration.
+//! - [`serve`]: wires the parts, runs them and ends them in order. [`inspect`], [`openapi`]: other commands.
+//! - [`plugin`]: the commands for a plugin's author; a client of a running engine like any other.
 //! - [`adapters`]: the domain's ports that need the operating system.
 //! - [`http`]: connections and their limits. [`telemetry`]: log lines and metrics.
-//! - [`demo`]: accounts and a mailbox to try things with. [`memory`]: how the allocator is set.
+//! - [`demo`]: accounts and a mailbox for trying things out. [`memory`]: settings of the allocator.
 
 mod adapters;
 mod cli;

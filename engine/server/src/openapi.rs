@@ -4,7 +4,7 @@ use std::io::Write;
 
 use crate::cli::{Facade, OpenapiArgs};
 
-/// To standard output. Needs no data, no configuration and no plugins.
+/// Prints to standard output. Needs no data, no configuration and no plugins.
 pub(crate) fn run(args: &OpenapiArgs) -> anyhow::Result<()> {
     let document = match (args.facade, args.table) {
         (Facade::Sendsync, false) => pombo_api::sendsync::sendsync_document(),

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use pombo_domain::Timestamp;
 use pombo_domain::ports::Clock;
 
-/// Wall-clock time. Long waits look at the clock again now and then, so that a clock set forward is noticed.
+/// Wall-clock time. Long waits check the clock again from time to time, so that a clock that was set forward is noticed.
 pub(crate) struct SystemClock;
 
 const LONGEST_NAP: Duration = Duration::from_secs(30);

@@ -1,10 +1,10 @@
-//! The operating system's random generator, buffered: a system call for every message id would cost more than the id.
+//! The operating system's random generator, buffered, because a system call for every message id would cost more than the id.
 
 use std::cell::RefCell;
 
 use pombo_domain::ports::Entropy;
 
-/// Cryptographic randomness of the operating system.
+/// Cryptographic random numbers of the operating system.
 pub(crate) struct OsEntropy;
 
 const POOL: usize = 1024;

@@ -1,4 +1,4 @@
-//! Fetches `attachmentUrl`: each hop checked by the guard, streamed to the media store, bounded in size and time.
+//! Fetches `attachmentUrl`: the guard checks each hop; the file is streamed to the media store, bounded in size and time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub(crate) struct GuardedFetcher {
 }
 
 impl GuardedFetcher {
-    /// Over a client made by [`super::outbound::client`] with the same guard.
+    /// Uses a client made by [`super::outbound::client`] with the same guard.
     pub(crate) fn new(client: reqwest::Client, guard: Guard, media: Arc<dyn MediaStore>, config: &Outbound) -> Self {
         Self {
             client,
@@ -104,7 +104,7 @@ impl AttachmentFetcher for GuardedFetcher {
     }
 }
 
-/// The file name of a Content-Disposition: `filename*` (RFC 8187) before `filename`.
+/// The file name in a Content-Disposition: `filename*` (RFC 8187) is preferred to `filename`.
 fn disposition_name(value: &str) -> Option<String> {
     let mut plain = None;
     for part in split_outside_quotes(value).skip(1) {

@@ -1,8 +1,8 @@
-//! Which outbound targets are allowed: the guard against requests that a tenant aims at the inside of the network.
+//! Which outbound targets are allowed: the guard against requests that a tenant directs at the internal network.
 //!
-//! Three moments: the URL as written ([`Guard::check_url`]; the `url` crate has already read every odd way of writing an
-//! address, such as `0x7f.1` or `2130706433`), each address that a name resolves to (at connect time, so that a name that
-//! changes its mind between check and use gains nothing), and each redirect's target as a URL of its own.
+//! It checks at three moments: the URL as written ([`Guard::check_url`]; the `url` crate has already resolved every unusual
+//! notation of an address, such as `0x7f.1` or `2130706433`), each address that a name resolves to (when connecting, so that a
+//! name that changes between check and use gains nothing), and the target of each redirect as a URL of its own.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -12,16 +12,16 @@ use url::{Host, Url};
 
 use crate::config::parse_network;
 
-/// The guard port, with the operator's exceptions.
+/// The guard, with the operator's exceptions.
 #[derive(Clone, Default)]
 pub(crate) struct Guard {
     networks: Vec<IpNet>,
-    /// Lower case, without a dot at the end; `*.` at the beginning means every name below.
+    /// In lower case, without a trailing dot; a leading `*.` stands for all names below.
     hosts: Vec<String>,
 }
 
 impl Guard {
-    /// Everything public, and what `allow` adds: addresses, networks, host names, `*.domain`.
+    /// Allows everything public, and the entries of `allow`: addresses, networks, host names, `*.domain`.
     pub(crate) fn new(allow: &[String]) -> Self {
         let mut guard = Self::default();
         for entry in allow {
@@ -37,7 +37,7 @@ impl Guard {
         guard
     }
 
-    /// Whether the operator allowed this name whatever it resolves to.
+    /// Whether the operator allowed this name, whatever it resolves to.
     pub(crate) fn allows_host(&self, host: &str) -> bool {
         let host = normal_host(host);
         self.hosts.iter().any(|allowed| match allowed.strip_prefix("*.") {
@@ -71,8 +71,8 @@ impl Guard {
         if allowed { Ok(url) } else { Err(OutboundError::Forbidden) }
     }
 
-    /// Names that mean this machine by definition need loopback to be allowed; every other name is decided by what it
-    /// resolves to.
+    /// Names that stand for this machine by definition are allowed only if loopback is; every other name is decided by the
+    /// addresses that it resolves to.
     fn local_name_allowed(&self, host: &str) -> bool {
         let local = host == "localhost" || host.ends_with(".localhost");
         !local || self.check_address(IpAddr::V4(Ipv4Addr::LOCALHOST))
@@ -124,9 +124,9 @@ fn is_public_v4(ip: Ipv4Addr) -> bool {
     !SPECIAL.iter().any(|(network, bits)| ip.to_bits() >> (32 - bits) == network.to_bits() >> (32 - bits))
 }
 
-/// Global unicast (2000::/3) without its special parts. The transition forms that carry an IPv4 address (6to4, Teredo,
-/// compatible, translated) are refused whole; the one that IPv6-only networks need (NAT64's well-known prefix) counts as
-/// the IPv4 address in it.
+/// Global unicast (2000::/3) without its special parts. The transition forms that contain an IPv4 address (6to4, Teredo,
+/// compatible, translated) are all refused; the one that IPv6-only networks need (NAT64's well-known prefix) counts as its IPv4
+/// address.
 fn is_public_v6(ip: Ipv6Addr) -> bool {
     const SPECIAL: [(Ipv6Addr, u32); 5] = [
         (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23), // protocol assignments, Teredo, ORCHID

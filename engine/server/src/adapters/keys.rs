@@ -1,6 +1,6 @@
-//! The root key: where it comes from, what is derived from it, and that it is the one the data was made with.
+//! The root key: where it comes from, the keys derived from it, and the check that it is the one the data was created with.
 //!
-//! Invariant: a data folder that knows a key (it has a check value) never gets a new one by itself.
+//! Invariant: a data folder that has a check value never gets a new key by itself.
 
 use std::fs;
 use std::io::Write;
@@ -37,7 +37,7 @@ pub(crate) enum KeyError {
     Missing { key_file: PathBuf },
 }
 
-/// 32 bytes that everything secret hangs on. No `Debug`.
+/// The 32 bytes from which all other keys are derived. No `Debug`.
 #[derive(Clone)]
 pub(crate) struct RootKey([u8; 32]);
 
@@ -48,7 +48,7 @@ impl From<[u8; 32]> for RootKey {
 }
 
 impl RootKey {
-    /// The key for one purpose: knowing it tells nothing of the root or of another purpose's.
+    /// The key for one purpose. It reveals nothing about the root key or the key of another purpose.
     pub(crate) fn derive(&self, purpose: &str) -> [u8; 32] {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
         mac.update(b"pombo/1/");
@@ -56,8 +56,8 @@ impl RootKey {
         mac.finalize().into_bytes().into()
     }
 
-    /// Finds the key by the configuration, or makes `DATA/secret.key` in a folder that never had one, and checks that it is
-    /// this data's.
+    /// Finds the key by the configuration, or creates `DATA/secret.key` in a folder that never had one, and checks that it
+    /// belongs to this data.
     pub(crate) fn open(data: &Path, config: &Security) -> Result<Self, KeyError> {
         let key_file = data.join(KEY_FILE);
         let check = data.join(CHECK_FILE);
@@ -114,7 +114,7 @@ fn read_optional(path: &Path) -> Result<Option<String>, KeyError> {
     }
 }
 
-/// Writes a file that only its owner reads, whole or not at all, and syncs it.
+/// Writes a file that only its owner can read, completely or not at all, and syncs it.
 pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), KeyError> {
     let failed = |error| KeyError::Io { path: path.to_owned(), error };
     let temporary = path.with_extension("tmp");

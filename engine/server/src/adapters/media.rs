@@ -1,6 +1,6 @@
-//! Files of tenants on disk: `DATA/media/<tenant>/<first two digits of the id>/<id>`, readable by the owner only.
+//! Files of tenants on disk: `DATA/media/<tenant>/<first two digits of the id>/<id>`, readable only by the owner.
 //!
-//! Invariant: a file under its final name is whole and synced; what is being received lies in `DATA/media/incoming` and is
+//! Invariant: a file under its final name is complete and synced. Files being received are in `DATA/media/incoming` and are
 //! removed when the writer is dropped, or at the next start after a crash.
 
 use std::io;
@@ -18,14 +18,14 @@ use uuid::Uuid;
 
 use super::media_types::{clean_name, content_type};
 
-/// The media port.
+/// The media store on disk.
 pub(crate) struct DiskMedia {
     root: PathBuf,
     entropy: Arc<dyn Entropy>,
 }
 
 impl DiskMedia {
-    /// Opens (and makes) the folder `root`, removing what a crash left half received.
+    /// Opens the folder `root`, creates it if necessary, and removes files that a crash left incomplete.
     pub(crate) fn open(root: PathBuf, entropy: Arc<dyn Entropy>) -> io::Result<Self> {
         let incoming = root.join("incoming");
         make_folder(&incoming)?;

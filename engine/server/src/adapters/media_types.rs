@@ -1,6 +1,6 @@
-//! File names and MIME types of attachments: what a name is reduced to, what type it hints at and the other way round.
+//! File names and MIME types of attachments: cleaning names, guessing the type of a name and the extension of a type.
 
-/// Extension and type, the extension that a type is given first.
+/// Extensions and types; the first extension of a type is the one that is given to it.
 const TABLE: &[(&str, &str)] = &[
     ("pdf", "application/pdf"),
     ("jpg", "image/jpeg"),
@@ -49,7 +49,7 @@ const TABLE: &[(&str, &str)] = &[
 const UNKNOWN: &str = "application/octet-stream";
 const LONGEST_NAME: usize = 180;
 
-/// The type of a file: what was said of it where that is a type and says something, otherwise what its name hints at.
+/// The type of a file: the given one, if it is a specific type, otherwise the one that the name suggests.
 pub(crate) fn content_type(said: Option<&str>, file_name: &str) -> String {
     if let Some(essence) = said.and_then(essence).filter(|t| t != UNKNOWN && t != "binary/octet-stream") {
         return essence;
@@ -59,7 +59,7 @@ pub(crate) fn content_type(said: Option<&str>, file_name: &str) -> String {
     known.map_or(UNKNOWN, |(_, t)| t).to_owned()
 }
 
-/// `type/subtype` in lower case, without parameters; `None` when it is no type.
+/// `type/subtype` in lower case, without parameters; `None` if it is not a type.
 fn essence(text: &str) -> Option<String> {
     let essence = text.split(';').next()?.trim().to_ascii_lowercase();
     let (kind, sub) = essence.split_once('/')?;
@@ -69,7 +69,7 @@ fn essence(text: &str) -> Option<String> {
     (token(kind) && token(sub)).then_some(essence)
 }
 
-/// A name without an extension gets the one of its type.
+/// Gives a name without an extension the extension of its type.
 pub(crate) fn with_extension(name: String, said: Option<&str>) -> String {
     if name.rsplit_once('.').is_some_and(|(stem, e)| !stem.is_empty() && (1..=5).contains(&e.len())) {
         return name;
@@ -81,8 +81,8 @@ pub(crate) fn with_extension(name: String, said: Option<&str>) -> String {
     }
 }
 
-/// The last component of a path in either style, without control characters, characters that turn the writing direction,
-/// or those that a file system or a header would stumble over; bounded in length with its extension kept.
+/// The last component of a path in either style, without control characters, characters that change the writing direction, and
+/// those that a file system or a header cannot handle; bounded in length, with its extension kept.
 pub(crate) fn clean_name(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let cleaned: String = last
@@ -106,7 +106,7 @@ pub(crate) fn clean_name(name: &str) -> String {
     }
 }
 
-/// Direction marks and zero-width characters, which make a name look like another.
+/// Direction marks and zero-width characters, which make a name look like another one.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

@@ -1,5 +1,5 @@
-//! The domain's ports that need the operating system: time, randomness, passwords, secrets, files and guarded outbound
-//! calls. Each file is one port; none knows the store, a plugin or a facade.
+//! The domain's ports that need the operating system: time, random numbers, passwords, secrets, files and guarded outbound calls.
+//! Each file implements one port; none knows the store, a plugin or a facade.
 
 pub(crate) mod clock;
 pub(crate) mod entropy;

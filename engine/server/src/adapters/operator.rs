@@ -1,4 +1,4 @@
-//! The operator's token: from the configuration, or made at the first start and kept in `DATA/operator.token`.
+//! The operator's token: from the configuration, or created at the first start and kept in `DATA/operator.token`.
 
 use std::path::Path;
 
@@ -11,15 +11,15 @@ use crate::config::Security;
 
 const FILE: &str = "operator.token";
 
-/// The token; no `Debug`.
+/// The token. No `Debug`.
 pub(crate) struct OperatorToken {
     text: String,
-    /// Made just now, so that the operator has to be told where it is.
+    /// Whether it was just created, so that the operator must be told where it is.
     pub(crate) made: bool,
 }
 
 impl OperatorToken {
-    /// Finds or makes it.
+    /// Finds or creates the token.
     pub(crate) fn open(data: &Path, config: &Security) -> Result<Self, KeyError> {
         if !config.operator_token.is_empty() {
             return Ok(Self { text: config.operator_token.clone(), made: false });
@@ -44,7 +44,7 @@ impl OperatorToken {
         }
     }
 
-    /// What requests are compared with.
+    /// The hash that requests are compared with.
     pub(crate) fn hash(&self) -> [u8; 32] {
         Sha256::digest(self.text.as_bytes()).into()
     }

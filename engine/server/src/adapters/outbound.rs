@@ -1,4 +1,4 @@
-//! The HTTP client for addresses that a tenant chose: no proxy, no redirects of its own, names resolved through the guard.
+//! The HTTP client for URLs that a tenant chose: no proxy, no automatic redirects, names resolved through the guard.
 
 use std::error::Error as StdError;
 use std::net::SocketAddr;
@@ -13,9 +13,9 @@ use rustls::pki_types::pem::PemObject;
 use super::guard::Guard;
 use crate::config::Outbound;
 
-/// A client that cannot be aimed at the inside.
+/// A client that cannot reach the internal network.
 ///
-/// Invariant: whoever uses it checks the URL with the guard first; addresses written in a URL are not resolved.
+/// Invariant: its users check the URL with the guard first, because addresses written in a URL are not resolved.
 pub(crate) fn client(config: &Outbound, guard: &Guard) -> anyhow::Result<reqwest::Client> {
     let mut roots = rustls::RootCertStore::empty();
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
@@ -47,10 +47,10 @@ pub(crate) fn client(config: &Outbound, guard: &Guard) -> anyhow::Result<reqwest
         .build()?)
 }
 
-/// Resolves by the system and keeps only the addresses that may be called.
+/// Resolves with the system and keeps only the addresses that may be called.
 pub(super) struct GuardedResolver(pub(super) Guard);
 
-/// Every address of the name is refused.
+/// All addresses of the name are refused.
 #[derive(Debug, thiserror::Error)]
 #[error("the target address is not allowed")]
 struct AddressRefused;
@@ -71,7 +71,7 @@ impl Resolve for GuardedResolver {
     }
 }
 
-/// Says what went wrong without the URL, which may carry a token.
+/// Describes the error without the URL, which may contain a token.
 pub(crate) fn describe(error: &reqwest::Error) -> OutboundError {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     let mut innermost = String::new();

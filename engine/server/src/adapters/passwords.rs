@@ -1,4 +1,4 @@
-//! Passwords by argon2id, off the async threads, a bounded number at a time: each takes 19 MiB and tens of milliseconds.
+//! Passwords with argon2id, off the async threads, with a bounded number at a time: each takes 19 MiB and tens of milliseconds.
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,22 +11,22 @@ use tokio::sync::Semaphore;
 
 use super::entropy::OsEntropy;
 
-/// OWASP's argon2id parameters: 19 MiB, two passes, one lane.
+/// Memory of one hash in KiB. OWASP's argon2id parameters: 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// How many hashes may wait; past that a login is refused at once rather than after minutes.
+/// Number of hashes that may wait; beyond it a login is refused at once rather than after minutes.
 const MAX_WAITING: usize = 256;
 
-/// The password port.
+/// Hashes passwords with argon2id.
 pub(crate) struct Argon2Hasher {
     running: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
 }
 
 impl Argon2Hasher {
-    /// At most `parallel` hashes at the same time.
+    /// Hashes at most `parallel` passwords at the same time.
     pub(crate) fn new(parallel: usize) -> Self {
         Self { running: Arc::new(Semaphore::new(parallel.max(1))), waiting: Arc::new(Semaphore::new(MAX_WAITING)) }
     }
@@ -65,7 +65,7 @@ fn hash_now(password: &str) -> Result<String, Error> {
     hash.map(|h| h.to_string()).map_err(|e| Error::internal(format!("password hashing: {e}")))
 }
 
-/// A hash that no password is known for, to spend the same time on an unknown login.
+/// A hash for which no password is known, to spend the same time on an unknown login.
 fn nobody() -> Result<&'static str, Error> {
     static NOBODY: OnceLock<String> = OnceLock::new();
     if let Some(hash) = NOBODY.get() {

@@ -1,6 +1,6 @@
 //! Connector secrets at rest: XChaCha20-Poly1305 with a random nonce, bound to their context.
 //!
-//! Stored form: one byte of version (1), 24 of nonce, the ciphertext with its tag.
+//! Stored form: one byte of version (1), 24 bytes of nonce, the ciphertext with its tag.
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
@@ -12,13 +12,13 @@ use super::keys::RootKey;
 const VERSION: u8 = 1;
 const NONCE: usize = 24;
 
-/// The secrets port.
+/// Seals and opens secrets.
 pub(crate) struct SealedSecrets {
     cipher: XChaCha20Poly1305,
 }
 
 impl SealedSecrets {
-    /// Over a key derived from `root`.
+    /// Uses a key derived from `root`.
     pub(crate) fn new(root: &RootKey) -> Self {
         Self { cipher: XChaCha20Poly1305::new(Key::from_slice(&root.derive("secrets"))) }
     }

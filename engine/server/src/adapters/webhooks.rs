@@ -1,4 +1,5 @@
-//! Posts webhooks. Redirects are an answer like others (not 2xx); an answer's body is read to a small bound and dropped.
+//! Posts webhooks. A redirect is treated as a failure like any status other than 2xx. A small part of an answer's body is read
+//! and discarded.
 
 use std::time::Duration;
 
@@ -8,17 +9,17 @@ use pombo_domain::ports::{OutboundError, WebhookClient};
 use super::guard::Guard;
 use super::outbound::describe;
 
-/// So much of an answer's body is read, so that its connection can be used again.
+/// Number of bytes of an answer's body that are read, so that the connection can be reused.
 const READ_AT_MOST: usize = 16 * 1024;
 
-/// The webhook port.
+/// Posts webhooks.
 pub(crate) struct ReqwestWebhooks {
     client: reqwest::Client,
     guard: Guard,
 }
 
 impl ReqwestWebhooks {
-    /// Over a client made by [`super::outbound::client`] with the same guard.
+    /// Uses a client made by [`super::outbound::client`] with the same guard.
     pub(crate) fn new(client: reqwest::Client, guard: Guard) -> Self {
         Self { client, guard }
     }

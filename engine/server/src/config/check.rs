@@ -1,11 +1,11 @@
-//! What is wrong with a configuration's values, beyond their types. Pure.
+//! Checks a configuration's values beyond their types. Pure.
 
 use super::{Config, parse_network};
 
 /// The APIs that a host name can be mapped to.
 const APIS: [&str; 1] = ["sendsync"];
 
-/// One sentence a problem, each naming its key.
+/// One sentence for each problem, which names the key.
 pub(super) fn problems(config: &Config) -> Vec<String> {
     let mut problems = Vec::new();
     let mut require = |holds: bool, key: &str, what: &str| {
@@ -214,7 +214,7 @@ fn public_url_ok(text: &str) -> bool {
     })
 }
 
-/// An address, a network, a host name or `*.domain`.
+/// Whether it is an address, a network, a host name or `*.domain`.
 fn target_ok(entry: &str) -> bool {
     let host = entry.strip_prefix("*.").unwrap_or(entry);
     parse_network(entry).is_some()

@@ -1,5 +1,5 @@
-//! Reads the configuration's layers: defaults, file, `POMBO_*` variables, command line. Names every unknown key together
-//! with where it stands and the nearest key there is.
+//! Reads the configuration's layers: defaults, file, `POMBO_*` variables, command line. Reports every unknown key with its place
+//! and the nearest known key.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -22,17 +22,17 @@ const ALIASES: [(&str, &str); 2] =
 
 const PREFIX: &str = "POMBO_";
 
-/// Variables of `pombo plugin`, which talks to a server: they may be set where the server is started as well, and mean nothing to it.
+/// Variables of `pombo plugin`, which is a client: they may also be set where the server is started, and mean nothing to it.
 pub(crate) const CLIENT_VARIABLES: [&str; 3] = ["POMBO_URL", "POMBO_API_KEY", "POMBO_TENANT"];
 
-/// What the command line says.
+/// Values from the command line.
 #[derive(Default, Clone)]
 pub(crate) struct Overrides {
     pub(crate) data: Option<PathBuf>,
     pub(crate) listen: Option<SocketAddr>,
 }
 
-/// Why there is no configuration. The messages never show a value, only keys: a value may be a secret.
+/// Why the configuration cannot be used. The messages never show a value, only keys, because a value may be a secret.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     #[error("cannot read the configuration file {path}: {error}")]
@@ -47,7 +47,7 @@ pub(crate) enum ConfigError {
     Values(Vec<String>),
 }
 
-/// One layer with the name that errors call it by.
+/// A layer with the name that errors use for it.
 struct Layer {
     name: String,
     dict: Dict,
@@ -62,8 +62,7 @@ impl Provider for Layer {
     }
 }
 
-/// The configuration from `file` (where given), `variables` (all of the environment; only `POMBO_*` counts) and the
-/// command line.
+/// The configuration from `file` (if given), `variables` (the whole environment; only `POMBO_*` counts) and the command line.
 pub(crate) fn load(
     file: Option<&Path>,
     variables: impl IntoIterator<Item = (String, String)>,
@@ -116,7 +115,7 @@ fn refuse_unknown(layer: &Dict, known: &Dict, prefix: &str, origin: &str) -> Res
     Ok(())
 }
 
-/// One layer a variable, so that a wrong value's message names its variable.
+/// One layer per variable, so that the message about a wrong value names its variable.
 fn variable_layers(
     variables: impl IntoIterator<Item = (String, String)>,
     defaults: &Dict,
@@ -205,7 +204,7 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-/// Without the value: it may be a secret.
+/// The error without the value, which may be a secret.
 fn type_error(error: figment::Error) -> ConfigError {
     use figment::error::Kind;
     let origin = error.metadata.as_ref().map_or_else(|| "the configuration".to_owned(), |m| m.name.to_string());

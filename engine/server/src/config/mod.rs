@@ -1,7 +1,7 @@
-//! The configuration: its types, one struct a section, units in the names. [`layers`] reads it, [`check`] says what is
-//! wrong with its values. The defaults and the documentation are `config.default.toml`.
+//! The configuration: its types, one struct per section, with units in the names. [`layers`] reads it, [`check`] checks its
+//! values. The defaults and the documentation are in `config.default.toml`.
 //!
-//! Invariant: every field stands in `config.default.toml`, so that no default hides in code.
+//! Invariant: every field is in `config.default.toml`, so that no default is hidden in code.
 
 mod check;
 mod layers;
@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 pub(crate) use layers::{DEFAULTS, Overrides, load};
 
-/// All of it, checked.
+/// The whole configuration, checked.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
@@ -79,7 +79,7 @@ pub(crate) struct Runtime {
     pub(crate) drain_seconds: u64,
 }
 
-/// Holds secrets: has no `Debug` on purpose.
+/// Contains secrets, so it has no `Debug`.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Security {
@@ -195,7 +195,7 @@ pub(crate) struct Plugins {
     pub(crate) log_lines: usize,
 }
 
-/// Who may run plugins without a signature.
+/// Whose plugins may run without a signature.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Unsigned {
@@ -233,12 +233,12 @@ pub(crate) struct Demo {
 }
 
 impl Config {
-    /// The data folder's file or folder called `name`.
+    /// The file or folder called `name` in the data folder.
     pub(crate) fn in_data(&self, name: impl AsRef<Path>) -> PathBuf {
         self.data.dir.join(name)
     }
 
-    /// The address clients use, without a slash at its end.
+    /// The URL that clients use, without a trailing slash.
     pub(crate) fn public_url(&self) -> String {
         match self.http.public_url.trim_end_matches('/') {
             "" => format!("http://{}", self.http.listen),
@@ -247,7 +247,7 @@ impl Config {
     }
 }
 
-/// The environment's variables that are text; configuration that is not cannot be.
+/// The environment variables that are text; others cannot be configuration.
 pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }

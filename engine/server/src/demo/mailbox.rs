@@ -1,5 +1,5 @@
-//! The demo's mails: raw messages as files below `DATA/demo-mailbox`, the newest ones up to a number, and what a reader
-//! wants to see of them. Mails outlive a restart of the demo.
+//! The demo's mails: raw messages as files below `DATA/demo-mailbox`, up to a number of the newest ones, and their parsed parts.
+//! Mails survive a restart of the demo.
 
 use std::collections::VecDeque;
 use std::io;
@@ -56,14 +56,14 @@ pub(super) struct AttachmentInfo {
     pub(super) size: usize,
 }
 
-/// What the SMTP dialogue said, which the message need not repeat.
+/// The data of the SMTP dialogue, which the message itself need not contain.
 #[derive(Serialize, serde::Deserialize, Clone, Default)]
 pub(crate) struct Envelope {
     pub(crate) from: String,
     pub(crate) to: Vec<String>,
 }
 
-/// What stands before the raw message in its file, one line of JSON.
+/// The line of JSON before the raw message in its file.
 #[derive(Serialize, serde::Deserialize)]
 struct Prefix {
     received_at: i64,
@@ -71,7 +71,7 @@ struct Prefix {
 }
 
 impl Mailbox {
-    /// Opens (and makes) the folder.
+    /// Opens the folder and creates it if necessary.
     pub(crate) fn open(folder: PathBuf, max: usize) -> io::Result<Self> {
         use std::os::unix::fs::DirBuilderExt;
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
@@ -90,7 +90,7 @@ impl Mailbox {
         self.folder.join(format!("{number}.mail"))
     }
 
-    /// Keeps a mail; its number.
+    /// Stores a mail; returns its number.
     pub(super) fn keep(&self, at: Timestamp, envelope: Envelope, raw: &[u8]) -> io::Result<u64> {
         let number = {
             let mut kept = self.kept.lock();
@@ -118,12 +118,12 @@ impl Mailbox {
         numbers.into_iter().filter_map(|n| self.mail(n)).map(|mail| mail.summary).collect()
     }
 
-    /// How many there are.
+    /// The number of mails.
     pub(super) fn len(&self) -> usize {
         self.kept.lock().numbers.len()
     }
 
-    /// The message as it came, with what the dialogue said.
+    /// The message as received, with the data of the dialogue.
     fn stored(&self, number: u64) -> Option<(Prefix, Vec<u8>)> {
         let bytes = std::fs::read(self.file(number)).ok()?;
         let line = bytes.iter().position(|b| *b == b'\n')?;
@@ -131,12 +131,12 @@ impl Mailbox {
         Some((prefix, bytes[line + 1..].to_vec()))
     }
 
-    /// The message as it came.
+    /// The message as received.
     pub(super) fn raw(&self, number: u64) -> Option<Vec<u8>> {
         self.stored(number).map(|(_, raw)| raw)
     }
 
-    /// A mail, taken apart.
+    /// A mail in its parts.
     pub(super) fn mail(&self, number: u64) -> Option<Mail> {
         let (prefix, raw) = self.stored(number)?;
         let parsed = MessageParser::default().parse(&raw);

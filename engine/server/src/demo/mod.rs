@@ -1,7 +1,7 @@
-//! `--demo`: something to try at once. On an empty data folder it makes a tenant, a user, an API key and an e-mail connector
-//! that points at a mailbox on loopback, tells them once and writes `DATA/demo.json`; later starts find them again.
+//! `--demo`: something to try at once. On an empty data folder it creates a tenant, a user, an API key and an e-mail connector
+//! that points at a mailbox on loopback, prints them once and writes `DATA/demo.json`; later starts find them again.
 //!
-//! Goes through the domain's commands like any other client. Never for production.
+//! Uses the domain's commands like any other client. Never use it in production.
 
 mod mailbox;
 mod page;
@@ -33,11 +33,11 @@ use crate::http::{Limits, Listener, TrustedProxies};
 use crate::telemetry::metrics::Metrics;
 use mailbox::Mailbox;
 
-/// The plugin that the demo's connector is made from.
+/// The plugin of the demo's connector.
 const EMAIL_PLUGIN: &str = "connector-email";
 const EMAIL: &str = "demo@example.com";
 
-/// `DATA/demo.json`.
+/// The content of `DATA/demo.json`.
 #[derive(Serialize, Deserialize, PartialEq)]
 struct DemoFile {
     operator_token: String,
@@ -57,7 +57,7 @@ struct DemoConnector {
     channel: String,
 }
 
-/// Where the mailbox listened last, so that it does again.
+/// Where the mailbox listened last, so that it listens there again.
 #[derive(Serialize, Deserialize, PartialEq)]
 struct Addresses {
     smtp: SocketAddr,
@@ -68,12 +68,12 @@ struct Addresses {
 pub(crate) struct DemoMailbox {
     smtp: SocketAddr,
     page: SocketAddr,
-    /// The SMTP port is not the one that the connector was made with.
+    /// Whether the SMTP port is not the one that the connector was created with.
     moved: bool,
 }
 
 impl DemoMailbox {
-    /// Binds and serves, before anything else of the engine starts: the connectors' hosts are granted by its address.
+    /// Binds and serves before anything else of the engine starts, because the connectors' hosts are granted by its address.
     pub(crate) async fn start(config: &Config) -> anyhow::Result<Self> {
         let folder = config.in_data("demo-mailbox");
         let mailbox = Arc::new(Mailbox::open(folder.clone(), config.demo.max_mails).context("the demo's mailbox")?);
@@ -108,7 +108,7 @@ impl DemoMailbox {
         format!("http://{}", self.page)
     }
 
-    /// Makes the demo's accounts in an empty store, or finds those of an earlier start. True when they were made.
+    /// Creates the demo's accounts in an empty store, or finds those of an earlier start. Returns true if they were created.
     pub(crate) async fn provide(&self, config: &Config, commands: &Commands, operator: &str) -> anyhow::Result<bool> {
         let path = config.in_data("demo.json");
         if let Some(mut file) = read_json::<DemoFile>(&path)? {
@@ -171,7 +171,7 @@ impl DemoMailbox {
         })
     }
 
-    /// Another program took the old port: the connector follows.
+    /// Another program took the old port: updates the connector.
     async fn point_connector(&self, commands: &Commands, file: &DemoFile) -> anyhow::Result<()> {
         if !self.moved {
             return Ok(());
@@ -198,7 +198,7 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<Opti
     }
 }
 
-/// The wanted address; where it leaves the port open, the last one if it is still free.
+/// The wanted address; if it leaves the port open, the last one if that is still free.
 async fn bind_again(wanted: SocketAddr, last: Option<SocketAddr>) -> anyhow::Result<TcpListener> {
     if wanted.port() == 0
         && let Some(last) = last.filter(|l| l.ip() == wanted.ip())
@@ -219,7 +219,7 @@ fn bind_page(wanted: SocketAddr, last: Option<SocketAddr>) -> anyhow::Result<Lis
     Listener::bind(wanted).with_context(|| format!("demo.page_listen: cannot listen on {wanted}"))
 }
 
-/// To standard output, once: the log must not carry secrets.
+/// Prints to standard output, once, because the log must not contain secrets.
 fn print_once(file: &DemoFile, config: &Config, path: &Path) {
     let base = config.public_url();
     println!("Demo accounts (also in {}):", path.display());

@@ -1,7 +1,7 @@
-//! The demo mailbox's page: a list, each mail with its parts, the same as JSON. Loopback only.
+//! The demo mailbox's page: a list, each mail with its parts, and the same as JSON. Loopback only.
 //!
-//! Invariant: nothing of a mail reaches the page unescaped; its HTML part is shown only inside a sandboxed frame without
-//! scripts, served under a policy that loads nothing from outside.
+//! Invariant: nothing of a mail reaches the page unescaped. Its HTML part is shown only inside a sandboxed frame without scripts,
+//! with a policy that loads nothing from outside.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use poem::{Request, Response};
 
 use super::mailbox::{Mail, Mailbox, Summary};
 
-/// Newest mails on the page and in the JSON list, unless `?limit=` says otherwise.
+/// Number of the newest mails on the page and in the JSON list, unless `?limit=` is given.
 const LIST: usize = 100;
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#222}\

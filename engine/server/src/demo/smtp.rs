@@ -1,5 +1,5 @@
-//! The demo's SMTP server: the `mailin` library's state machine over a socket, storing into the mailbox. Loopback only, no
-//! TLS, takes every recipient; never for production.
+//! The demo's SMTP server: the `mailin` library's state machine over a socket, which stores into the mailbox. Loopback only, no
+//! TLS, accepts every recipient. Never use it in production.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::mailbox::{Envelope, Mailbox};
 
-/// A message with the largest attachment, in base64, and its texts.
+/// Maximum size of a message in bytes: the largest attachment in base64, and its texts.
 const LARGEST_MESSAGE: usize = 128 * 1024 * 1024;
 const LONGEST_LINE: u64 = 1024 * 1024;
 const IDLE: Duration = Duration::from_secs(120);
@@ -73,7 +73,7 @@ async fn session(socket: TcpStream, peer: SocketAddr, receiver: Receiver) -> io:
     }
 }
 
-/// Gathers one message.
+/// Receives one message.
 struct Receiver {
     mailbox: Arc<Mailbox>,
     clock: Arc<dyn Clock>,

@@ -1,4 +1,4 @@
-//! Whose request it is when proxies stand in between: the nearest address that is no trusted proxy.
+//! The client's address when there are proxies in between: the nearest address that is not a trusted proxy.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,12 +7,12 @@ use ipnet::IpNet;
 
 use crate::config::parse_network;
 
-/// The proxies whose X-Forwarded-For is believed.
+/// The proxies whose X-Forwarded-For is trusted.
 #[derive(Clone, Default)]
 pub(crate) struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
-    /// From checked configuration; what is no network is left out.
+    /// From checked configuration; entries that are not networks are ignored.
     pub(crate) fn new(entries: &[String]) -> Self {
         Self(entries.iter().filter_map(|e| parse_network(e)).collect())
     }
@@ -22,8 +22,8 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// The client's address: the peer's, or, from a trusted peer, the last forwarded address that is not trusted itself.
-    /// What a client writes before it cannot be believed and is not looked at.
+    /// The client's address: the peer's, or, from a trusted peer, the last forwarded address that is not itself trusted. Earlier
+    /// addresses, which a client may have written, are ignored.
     pub(super) fn client(&self, peer: SocketAddr, headers: &HeaderMap) -> SocketAddr {
         if self.0.is_empty() || !self.trusts(peer.ip()) {
             return peer;

@@ -1,5 +1,5 @@
-//! Accepts connections and answers their requests within the limits. A client that goes away does not cancel a command
-//! halfway, and a panic is one request's 500.
+//! Accepts connections and answers their requests within the limits. A client that disconnects does not cancel a command halfway,
+//! and a panic affects one request, which gets 500.
 
 use std::convert::Infallible;
 use std::io;
@@ -28,10 +28,10 @@ use super::stall::StallGuard;
 use crate::config::Http;
 use crate::telemetry::metrics::HttpMetrics;
 
-/// A peer that takes nothing of its answer for this long is dropped.
+/// A peer that reads nothing of its response for this long is disconnected.
 const WRITE_PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a connection and a request may take.
+/// Limits of connections and requests.
 #[derive(Clone)]
 pub(crate) struct Limits {
     pub(crate) max_connections: usize,
@@ -81,12 +81,12 @@ impl Listener {
         Ok(Self { listener, address })
     }
 
-    /// Where it listens, with the port that the system chose for 0.
+    /// The address that it listens on, with the port that the system chose for 0.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until `draining`, then accepts no more and lets running requests end within `drain`.
+    /// Serves until `draining`; then it accepts nothing more and lets running requests finish within `drain`.
     pub(crate) async fn serve(
         self,
         endpoint: BoxEndpoint<'static, Response>,
@@ -231,7 +231,7 @@ impl Service {
     }
 }
 
-/// Which API a path belongs to, for the metrics.
+/// The API that a path belongs to, for the metrics.
 fn facade(path: &str) -> &'static str {
     let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
     match first {
@@ -243,7 +243,7 @@ fn facade(path: &str) -> &'static str {
     }
 }
 
-/// The body that the documented API gives its errors, for failures that no facade saw.
+/// The documented body of errors, for failures that no facade saw.
 fn failure(status: StatusCode, error: &str, message: &str) -> Response {
     let body = serde_json::json!({ "statusCode": status.as_u16(), "message": message, "error": error });
     Response::builder().status(status).content_type("application/json").body(body.to_string())

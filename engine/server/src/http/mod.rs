@@ -1,7 +1,7 @@
-//! The listening side of HTTP: connections, their limits in time, size and number, and their graceful end. What is answered
-//! is the API crate's; this module must not know a path beyond telling facades apart in the metrics.
+//! The listening side of HTTP: connections, their limits in time, size and number, and their graceful end. The API crate answers
+//! the requests; this module must not know any path, except to tell facades apart in the metrics.
 //!
-//! HTTP/1.1 only: TLS and HTTP/2 are the reverse proxy's, and the limits below then hold for every connection.
+//! HTTP/1.1 only: the reverse proxy adds TLS and HTTP/2, and so the limits below hold for every connection.
 
 mod client_address;
 mod listener;

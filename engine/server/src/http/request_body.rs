@@ -1,5 +1,5 @@
-//! A request's body under limits: its size, and the longest silence while it arrives. (The whole request's time is the
-//! listener's.)
+//! The limits of a request's body: its size, and the longest silence while it arrives. (The listener limits the time of the whole
+//! request.)
 
 use std::io;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use poem::Body;
 
-/// `body`, failing once it is silent for `idle` or larger than `max_bytes`.
+/// `body`, which fails once it is silent for `idle` or larger than `max_bytes`.
 pub(super) fn limited(body: Body, idle: Duration, max_bytes: u64) -> Body {
     Body::from_bytes_stream(limited_stream(body.into_bytes_stream(), idle, max_bytes))
 }

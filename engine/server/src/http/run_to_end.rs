@@ -1,14 +1,14 @@
-//! A request's work that ends even when nobody waits for its answer any more.
+//! Runs a request's work to its end even if nobody waits for the response any longer.
 //!
-//! It is polled where the connection is served, which costs no task and no switch. When the client goes away and the
-//! connection drops it, what is left goes on as a task of its own: a command never stops between two of its steps.
+//! It is polled where the connection is served, which costs no task and no switch. When the client disconnects and the connection
+//! drops it, the remaining work continues as a separate task: a command never stops between two of its steps.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::runtime::Handle;
 
-/// See the module.
+/// A future that runs to its end, see the module.
 pub(super) struct RunToEnd<F: Future + Send + 'static>
 where
     F::Output: Send + 'static,

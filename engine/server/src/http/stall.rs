@@ -1,4 +1,4 @@
-//! A socket that gives up on a peer which does not read: a write that makes no progress within a time fails.
+//! A socket that gives up on a peer that does not read: a write that makes no progress within a time fails.
 
 use std::io;
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-/// See the module.
+/// A socket with a deadline for writes, see the module.
 pub(super) struct StallGuard {
     socket: TcpStream,
     patience: Duration,

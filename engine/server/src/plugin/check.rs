@@ -1,5 +1,5 @@
-//! `pombo plugin check`: what a component is and what it will ask for. The inspection is the engine's own, on this machine, with the
-//! engine's default bounds.
+//! `pombo plugin check`: says what a component is and what it will ask for. The inspection is the engine's own, on this machine,
+//! with the engine's default limits.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -21,10 +21,10 @@ use super::publish::component;
 use super::wire::Wants;
 use super::{inspection, random};
 
-/// Interfaces by package, and what else stands at the component's border.
+/// The interfaces of a component by package, and everything else that it imports or exports.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Border {
-    /// The world's package, with its version.
+    /// The world's package with its version.
     package: String,
     imports: BTreeMap<String, Vec<String>>,
     exports: BTreeMap<String, Vec<String>>,
@@ -57,7 +57,7 @@ pub(super) async fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A folder for the inspection, removed with it.
+/// A folder for the inspection, which is removed when dropped.
 struct Scratch(std::path::PathBuf);
 
 impl Scratch {
@@ -75,7 +75,7 @@ impl Drop for Scratch {
     }
 }
 
-/// What a component of this kind imports and exports.
+/// The imports and exports of a component of this kind.
 fn border(component: &[u8], kind: &str) -> Option<Border> {
     let DecodedWasm::Component(resolve, world) = wit_parser::decoding::decode(component).ok()? else { return None };
     let world = &resolve.worlds[world];
@@ -127,7 +127,7 @@ fn json_of(file: &Path, inspected: &Inspected, border: &Border) -> Value {
     })
 }
 
-/// What a person reads.
+/// The report for a person.
 fn report(file: &Path, inspected: &Inspected, border: &Border) -> String {
     let mut text = format!("{} {}: {}\n", inspected.name, inspected.version, inspected.display_name);
     let mut row = |what: &str, value: &str| {
@@ -164,7 +164,7 @@ fn report(file: &Path, inspected: &Inspected, border: &Border) -> String {
     text
 }
 
-/// The configuration's top-level fields, a line each.
+/// The configuration's top-level fields, one line each.
 fn fields(schema: &Value, secrets: &[String]) -> Vec<String> {
     let none = Map::new();
     let properties = schema["properties"].as_object().unwrap_or(&none);

@@ -1,4 +1,4 @@
-//! What a plugin asks for, said so that a person can decide, and the person's answer.
+//! What a plugin asks for, in a form in which a person can decide, and the person's answer.
 
 use std::fmt::Write as _;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -7,7 +7,7 @@ use pombo_domain::model;
 
 use super::wire::Wants;
 
-/// Nobody agreed.
+/// Why there is no consent.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConsentError {
     #[error(
@@ -20,13 +20,13 @@ pub(super) enum ConsentError {
     Io(#[from] io::Error),
 }
 
-/// Whether it asks for what it was not granted.
+/// Whether it asks for something that it was not granted.
 pub(super) fn is_needed(wants: &Wants, granted: Option<&Wants>) -> bool {
     let granted = granted.map(model::Wants::from).unwrap_or_default();
     !model::Wants::from(wants).within(&granted)
 }
 
-/// A table of what it asks for, each row marked where it is new or more than before. Empty when it asks for nothing.
+/// A table of what it asks for; each row that is new or more than before is marked. Empty if it asks for nothing.
 pub(super) fn table(wants: &Wants, granted: Option<&Wants>) -> String {
     let none = Wants::default();
     let before = granted.unwrap_or(&none);
@@ -82,7 +82,8 @@ fn is_yes(answer: &str) -> bool {
     matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
 }
 
-/// A host as in the plugin's description, in words: `=x` is a server, `=*.x` all below it, anything else a configuration field.
+/// A host from the plugin's description, in words: `=x` is a server, `=*.x` all servers below it, anything else a configuration
+/// field.
 fn host_text(host: &str) -> String {
     match host.strip_prefix('=') {
         Some(server) => match server.strip_prefix("*.") {
@@ -93,7 +94,7 @@ fn host_text(host: &str) -> String {
     }
 }
 
-/// Bytes for people: exact where the number is round, otherwise with one decimal.
+/// Bytes for people: exact if the number is round, otherwise with one decimal.
 pub(super) fn bytes_text(bytes: u64) -> String {
     const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
     for (name, unit) in UNITS {

@@ -1,7 +1,7 @@
-//! `pombo plugin dev`: each save becomes the running version, and the log is shown meanwhile.
+//! `pombo plugin dev`: each save becomes the running version, and the log is shown in between.
 //!
-//! The sources are looked at three times a second: that costs less than a millisecond for a plugin's few files and needs no
-//! system's own way of telling. Builds run on a blocking thread; the log on a task of its own.
+//! The sources are checked three times a second: this costs less than a millisecond for a plugin's few files and needs no
+//! notification mechanism of the system. Builds run on a blocking thread, the log on a separate task.
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -17,20 +17,20 @@ use super::publish::{activate, agree, short, upload};
 use super::sources::Sources;
 use super::toolchain;
 
-/// How often the sources are looked at.
+/// How often the sources are checked.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 
-/// How often an engine that is away is tried again, in looks at the sources.
+/// How often an engine that cannot be reached is tried again, in checks of the sources.
 const LOOKS_BETWEEN_TRIES: u32 = 5;
 
-/// What went before in this session.
+/// The state of this session.
 #[derive(Default)]
 struct Session {
-    /// The log is being shown.
+    /// Whether the log is being shown.
     tailing: bool,
-    /// The component that was built waits for an engine that is away.
+    /// Whether the component that was built waits for an engine that cannot be reached.
     waiting: bool,
-    /// Versions that this session uploaded, oldest first: only the running one and the one before stay in the engine.
+    /// Versions that this session uploaded, oldest first: only the running one and the previous one stay in the engine.
     uploaded: Vec<String>,
 }
 
@@ -63,7 +63,7 @@ pub(super) async fn run(args: &DevArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Waits until nothing changes any more: an editor saves several files one after the other.
+/// Waits until nothing changes any longer, because an editor saves several files one after the other.
 async fn settle(project: &Project, mut seen: Sources) -> anyhow::Result<()> {
     loop {
         tokio::time::sleep(LOOK_EVERY / 3).await;
@@ -80,7 +80,7 @@ async fn look(project: &Project) -> anyhow::Result<Sources> {
     tokio::task::spawn_blocking(move || Sources::of(&project)).await.context("reading the sources")
 }
 
-/// Builds; false when the sources are at fault, which was said.
+/// Builds; returns false if the sources have errors, which were reported.
 async fn build(project: &Project) -> anyhow::Result<bool> {
     let building = project.clone();
     let built = tokio::task::spawn_blocking(move || toolchain::build(&building)).await.context("the build")?;
@@ -94,8 +94,8 @@ async fn build(project: &Project) -> anyhow::Result<bool> {
     }
 }
 
-/// Brings the component into the engine. What the engine refuses is said, and waits for the next save; an engine that is away is
-/// waited for. A credential that does not hold ends it all.
+/// Brings the component into the engine. If the engine refuses it, says so and waits for the next save; if the engine cannot be
+/// reached, waits for it. An invalid credential ends the command.
 async fn deliver(args: &DevArgs, project: &Project, engine: &Engine, session: &mut Session) -> anyhow::Result<()> {
     let started = Instant::now();
     let told = session.waiting;
@@ -116,7 +116,7 @@ async fn deliver(args: &DevArgs, project: &Project, engine: &Engine, session: &m
     Ok(())
 }
 
-/// Makes the component the running version; answers what to say.
+/// Makes the component the running version; returns what to say.
 async fn run_it(args: &DevArgs, project: &Project, engine: &Engine, session: &mut Session) -> anyhow::Result<String> {
     let uploaded = upload(engine, &project.out, args.key_file.as_deref()).await?;
     let grant = agree(&uploaded, args.grant)?;

@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-/// Lines around a difference that are shown with it.
+/// Number of lines around a difference that are shown with it.
 const CONTEXT: usize = 2;
-/// Lines of either side beyond which no common parts are looked for.
+/// Number of lines on either side beyond which common parts are not searched for.
 const MOST: usize = 2000;
 
 /// A line of the comparison.
@@ -17,7 +17,7 @@ enum Row<'a> {
     Is(&'a str),
 }
 
-/// What changed, with `-` and `+` in front; empty when nothing did.
+/// The differences, with `-` and `+` in front; empty if there are none.
 pub(super) fn text(was: &Value, is: &Value) -> String {
     if was == is {
         return String::new();
@@ -63,7 +63,7 @@ fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
-/// Texts that hold JSON (an automation's state, what it emits) become what they hold.
+/// Replaces texts that contain JSON (an automation's state, what it emits) with that JSON.
 fn opened(value: &Value) -> Value {
     match value {
         Value::String(text) => match serde_json::from_str(text) {

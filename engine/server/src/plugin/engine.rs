@@ -17,12 +17,12 @@ use super::wire::{ErrorBody, ErrorDetail, FieldProblem};
 
 const DEFAULT_ENGINE: &str = "http://127.0.0.1:8080";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// An upload is compiled before it is answered, behind others.
+/// How long a response may take: an upload is compiled before it is answered, after others.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
-/// How often an upload is tried again while the engine is busy.
+/// How many times an upload is tried again while the engine is busy.
 const BUSY_TRIES: u32 = 20;
 
-/// Why the engine did not do it.
+/// Why the engine did not carry out a request.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EngineError {
     #[error("{0:?} is not an engine's address: give one like http://127.0.0.1:8080 (--engine or POMBO_URL)")]
@@ -41,7 +41,7 @@ pub(crate) enum EngineError {
     Garbled(String),
 }
 
-/// What the engine said no with.
+/// The engine's refusal.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(super) status: StatusCode,
@@ -83,7 +83,7 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// By the options, then the environment.
+    /// Configured by the options, then the environment.
     pub(super) fn of(args: &EngineArgs) -> anyhow::Result<Self> {
         let environment = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
         let address =
@@ -97,7 +97,7 @@ impl Engine {
         Ok(Self { http: client(&base)?, base, credential, tenant })
     }
 
-    /// Where it is.
+    /// The engine's address.
     pub(super) fn base(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
     }
@@ -120,7 +120,7 @@ impl Engine {
         self.sent(self.request(Method::DELETE, path, &[])).await.map(drop)
     }
 
-    /// Uploads; while the engine is busy with others', waits as long as it says and tries again.
+    /// Uploads; while the engine is busy with other uploads, waits as long as it says and tries again.
     pub(super) async fn upload<T: DeserializeOwned>(&self, path: &[&str], parts: &Multipart) -> Result<T, EngineError> {
         let body: Bytes = parts.body();
         let mut tries = 1;
@@ -141,7 +141,7 @@ impl Engine {
         }
     }
 
-    /// A stream of events, read as it comes.
+    /// A stream of events, read as it arrives.
     pub(super) async fn stream(&self, path: &[&str], last: Option<u64>) -> Result<Response, EngineError> {
         let mut request = self.request(Method::GET, path, &[]).header(ACCEPT, "text/event-stream");
         if let Some(last) = last {

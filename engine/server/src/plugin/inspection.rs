@@ -1,4 +1,5 @@
-//! The engine's inspection of components, without an engine: the sandbox alone, with its default bounds and nothing behind its ports.
+//! The engine's inspection of components, without an engine: only the sandbox, with its default limits and nothing behind its
+//! ports.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -18,10 +19,10 @@ use uuid::Uuid;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::entropy::OsEntropy;
 
-/// The sandbox opens with a renderer only.
+/// The sandbox opens only with a renderer.
 const RENDERER: Embedded = Embedded { name: "renderer", component: include_bytes!(env!("POMBO_PLUGIN_RENDERER")) };
 
-/// An engine that inspects, and keeps what it inspected in a folder.
+/// An engine that inspects, and stores what it inspected in a folder.
 pub(super) async fn engine(folder: &Path) -> anyhow::Result<Arc<dyn PluginEngine>> {
     let options = Options {
         cache_dir: cache(folder),
@@ -50,7 +51,7 @@ pub(super) async fn engine(folder: &Path) -> anyhow::Result<Arc<dyn PluginEngine
     Ok(sandbox.plugins())
 }
 
-/// Where native code is kept from one check to the next; in the folder itself when the user has no place for such.
+/// The folder for native code from one check to the next; in the folder itself if the user has no cache folder.
 fn cache(folder: &Path) -> PathBuf {
     let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let place = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
@@ -61,7 +62,7 @@ fn cache(folder: &Path) -> PathBuf {
     }
 }
 
-/// What is behind every port of the sandbox: an inspection calls none of them.
+/// Stands behind every port of the sandbox: an inspection calls none of them.
 struct Nothing;
 
 const REASON: &str = "this is only a check: there is no engine behind it";

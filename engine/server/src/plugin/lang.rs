@@ -1,4 +1,4 @@
-//! The languages that a plugin is written in, and what the binary carries for each.
+//! The languages for plugins, and the files that the binary carries for each.
 
 use std::fmt;
 
@@ -9,9 +9,9 @@ use sha2::{Digest, Sha256};
 /// A file that the binary carries.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CarriedFile {
-    /// Its place below the folder that it is written into, with `/`.
+    /// Its path below the folder that it is written into, with `/`.
     pub(super) path: &'static str,
-    /// What is in it.
+    /// Its content.
     pub(super) bytes: &'static [u8],
 }
 
@@ -31,7 +31,7 @@ pub(crate) enum Lang {
 }
 
 impl Lang {
-    /// As it is written in `pombo.toml` and after `--lang`.
+    /// The name of the language in `pombo.toml` and after `--lang`.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Rust => "rust",
@@ -40,7 +40,7 @@ impl Lang {
         }
     }
 
-    /// The folder of the SDK within `.pombo`.
+    /// The folder of the SDK inside `.pombo`.
     pub(super) fn sdk_folder(self) -> String {
         format!("sdk-{}", self.as_str())
     }
@@ -63,7 +63,7 @@ impl Lang {
         }
     }
 
-    /// Where the component goes when `pombo.toml` does not say.
+    /// Where the component goes if `pombo.toml` does not say.
     pub(super) fn default_out(self) -> &'static str {
         match self {
             Self::Rust => "target/plugin.wasm",

@@ -1,4 +1,4 @@
-//! `pombo plugin logs`: what a plugin wrote, and what it writes.
+//! `pombo plugin logs`: shows a plugin's log, and follows it.
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -15,15 +15,15 @@ use super::wire::{Line, LogPage};
 
 /// How long to wait before a broken stream is opened again.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// Most lines of one answer.
+/// Maximum number of lines in one response.
 const PAGE: usize = 1000;
 
 /// How lines are shown.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Style {
-    /// As JSON.
+    /// Whether as JSON.
     pub(super) json: bool,
-    /// With colours.
+    /// Whether with colours.
     pub(super) colours: bool,
 }
 
@@ -59,15 +59,15 @@ async fn all(engine: &Engine, name: &str) -> Result<Vec<Line>, EngineError> {
     }
 }
 
-/// The number of the last line that was written.
+/// The number of the last line.
 pub(super) async fn last_number(engine: &Engine, name: &str) -> Result<u64, EngineError> {
     let query = [("after", "latest".to_owned()), ("limit", "1".to_owned())];
     let page: LogPage = engine.get(&["plugins", name, "logs"], &query).await?;
     Ok(page.next)
 }
 
-/// Shows new lines until it is interrupted or the engine says that there will be none: the plugin or the credential is gone. A stream that
-/// breaks is opened again where it broke.
+/// Shows new lines until it is interrupted or the engine says that there will be none (the plugin or the credential no longer
+/// exists). A stream that breaks is opened again where it broke.
 pub(super) async fn follow(engine: &Engine, name: &str, after: u64, style: Style) -> anyhow::Result<()> {
     let mut last = after;
     let mut told = false;
@@ -98,7 +98,7 @@ pub(super) async fn follow(engine: &Engine, name: &str, after: u64, style: Style
     }
 }
 
-/// Whether asking again would be answered the same.
+/// Whether the same request would get the same answer again.
 fn is_final(status: StatusCode) -> bool {
     status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS
 }
@@ -114,8 +114,8 @@ fn show(line: &Line, style: Style) -> io::Result<()> {
     out.flush()
 }
 
-/// A line for people: time of day, level, version, text. Control characters are shown as what they are, so that a plugin cannot write
-/// on the terminal.
+/// A line for people: time of day, level, version, text. Control characters are escaped, so that a plugin cannot control the
+/// terminal.
 fn line_text(line: &Line, colours: bool) -> String {
     let text: String = line
         .text

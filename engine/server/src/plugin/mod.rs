@@ -1,10 +1,12 @@
 //! `pombo plugin`: everything that a plugin's author does, from an empty folder to a running version.
 //!
 //! Layout
-//! - [`args`]: what can be said. [`names`], [`lang`], [`project`], [`template`], [`sources`]: a project and its files.
-//! - [`output`]: where results go. [`toolchain`]: each language's own tools. [`check`], [`inspection`]: the engine's inspection on this machine.
+//! - [`args`]: commands and options. [`names`], [`lang`], [`project`], [`template`], [`sources`]: a project and its files.
+//! - [`output`]: writes results. [`toolchain`]: each language's own tools. [`check`], [`inspection`]: the engine's inspection on
+//!   this machine.
 //! - [`engine`]: a running engine's control API, with [`wire`], [`multipart`] and [`sse`] for its forms.
-//! - [`publish`], [`consent`], [`signature`], [`dev`], [`logs`], [`replay`] with [`diff`], [`packages`]: the commands that talk to it.
+//! - [`publish`], [`consent`], [`signature`], [`dev`], [`logs`], [`replay`] with [`diff`], [`packages`]: the commands that talk
+//!   to it.
 //!
 //! Must not know the store, the scheduler or how the server is wired: of the engine only its HTTP API is used, and the sandbox to
 //! inspect components.
@@ -73,8 +75,8 @@ fn told(text: String) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs a command that waits for an engine. An answer of no is said, and ends with 1; what could not be asked ends with 2, said by
-/// the caller.
+/// Runs a command that talks to an engine. A negative answer is printed and ends with 1; a command that could not run ends with
+/// 2, and the caller prints the error.
 fn wait_for(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start threads")?;
     or_no(runtime.block_on(command))
@@ -105,7 +107,7 @@ fn or_no(done: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// The plugin that is named, or the project's.
+/// The named plugin, or the project's.
 fn named(name: Option<&str>, project: &ProjectArgs) -> anyhow::Result<String> {
     match name {
         Some(name) => Ok(name.to_owned()),
@@ -113,7 +115,7 @@ fn named(name: Option<&str>, project: &ProjectArgs) -> anyhow::Result<String> {
     }
 }
 
-/// Random bytes of the system.
+/// Random bytes from the system.
 fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|e| anyhow::anyhow!("the system's random numbers are not available: {e}"))?;

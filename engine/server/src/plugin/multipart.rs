@@ -2,26 +2,26 @@
 
 use bytes::Bytes;
 
-/// Parts, in the order in which they were added.
+/// The parts, in the order in which they were added.
 pub(super) struct Multipart {
     boundary: String,
     body: Vec<u8>,
 }
 
 impl Multipart {
-    /// With a boundary made of 16 random bytes: it stands in no part.
+    /// With a boundary made of 16 random bytes, which occurs in no part.
     pub(super) fn new(random: [u8; 16]) -> Self {
         Self { boundary: format!("pombo-{}", hex::encode(random)), body: Vec::new() }
     }
 
-    /// A file. The names are ours: nothing in them needs escaping.
+    /// Adds a file. The names are constants of this program, so nothing in them needs escaping.
     pub(super) fn file(mut self, name: &str, filename: &str, content_type: &str, bytes: &[u8]) -> Self {
         let head = format!("{}; filename=\"{filename}\"\r\nContent-Type: {content_type}", disposition(name));
         self.part(&head, bytes);
         self
     }
 
-    /// A text.
+    /// Adds a text.
     pub(super) fn text(mut self, name: &str, text: &str) -> Self {
         self.part(&disposition(name), text.as_bytes());
         self
@@ -33,7 +33,7 @@ impl Multipart {
         self.body.extend_from_slice(b"\r\n");
     }
 
-    /// The header that tells of the boundary.
+    /// The header that names the boundary.
     pub(super) fn content_type(&self) -> String {
         format!("multipart/form-data; boundary={}", self.boundary)
     }

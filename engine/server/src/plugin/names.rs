@@ -1,16 +1,16 @@
-//! What a plugin may be called: the name is its identity in the engine, and names files and packages of its project.
+//! The rules for a plugin's name, which identifies it in the engine and names files and packages of its project.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Most characters of a name.
+/// Maximum length of a name, in characters.
 const LONGEST: usize = 63;
 
 /// A plugin's name: lower-case letters, digits and single dashes, beginning with a letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Name(String);
 
-/// Why a text is no name.
+/// Why a text is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NameError {
     #[error("a name begins with a letter from a to z; try {0:?}")]
@@ -22,7 +22,7 @@ pub(crate) enum NameError {
 }
 
 impl Name {
-    /// As it is written.
+    /// The name as text.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,23 +1,23 @@
-//! The standard output, for results.
+//! Standard output, for results.
 
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Writes a result and a line feed. Whoever reads may have seen enough (`… | head`): that is an error here, and none for the caller of
-/// the program, see [`nobody_reads`].
+/// Writes a result and a line feed. The reader may have seen enough (`… | head`): this is an error here, but not for the
+/// program's caller, see [`nobody_reads`].
 pub(super) fn say(text: impl Display) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}")?;
     out.flush()
 }
 
-/// Whether a command ended because nobody reads its output any more.
+/// Whether a command ended because nobody reads its output any longer.
 pub(super) fn nobody_reads(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// A path as a person would write it here: relative where it is below the working folder.
+/// A path as a person would write it here: relative if it is below the working folder.
 pub(super) fn path_text(path: &Path) -> String {
     let here = std::env::current_dir().ok();
     let relative = here.and_then(|here| path.strip_prefix(here).ok());

@@ -51,7 +51,7 @@ fn print_or(as_json: bool, value: &Value, text: impl Fn(&Value) -> anyhow::Resul
     Ok(())
 }
 
-/// One line a plugin.
+/// One line per plugin.
 fn table(plugins: &[Plugin]) -> String {
     let width = plugins.iter().map(|plugin| plugin.name.len()).max().unwrap_or(0);
     let mut text = String::new();
@@ -66,7 +66,7 @@ fn table(plugins: &[Plugin]) -> String {
     text
 }
 
-/// One line a version, newest first.
+/// One line per version, newest first.
 fn versions(plugin: &Plugin) -> String {
     let mut text = format!("{}\n", plugin.name);
     for version in plugin.versions.iter().rev() {
@@ -85,7 +85,7 @@ fn versions(plugin: &Plugin) -> String {
     text
 }
 
-/// What part a version plays.
+/// The role of a version.
 fn place(plugin: &Plugin, version: &Version) -> String {
     let is = |digest: &Option<String>| digest.as_deref() == Some(&*version.digest);
     if let Some(rollout) = plugin.rollout.as_ref().filter(|rollout| rollout.to == version.digest) {

@@ -1,7 +1,7 @@
 //! A plugin's project: `pombo.toml`, the SDK in `.pombo`, and where the component is.
 //!
-//! `.pombo` belongs to this program alone: it is not kept in the project's history, and is written again whenever it is missing or
-//! of another version.
+//! `.pombo` belongs only to this program: it is not under version control, and is rewritten whenever it is missing or from
+//! another version.
 
 use std::fs;
 use std::io;
@@ -16,12 +16,12 @@ use super::names::Name;
 
 /// The file that makes a folder a project.
 pub(super) const PROJECT_FILE: &str = "pombo.toml";
-/// The folder of what this program keeps.
+/// The folder for this program's own files.
 pub(super) const OWN_FOLDER: &str = ".pombo";
-/// Says of which version the SDK beside it is.
+/// The file that records the version of the SDK next to it.
 const STAMP: &str = ".fingerprint";
 
-/// `pombo.toml`.
+/// The content of `pombo.toml`.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ProjectFile {
@@ -31,7 +31,7 @@ struct ProjectFile {
     out: Option<PathBuf>,
 }
 
-/// Why there is no project, or no usable one.
+/// Why the project cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProjectError {
     #[error(
@@ -48,13 +48,13 @@ pub(crate) enum ProjectError {
 /// A project.
 #[derive(Debug, Clone)]
 pub(super) struct Project {
-    /// Its folder, absolute.
+    /// The project's folder, absolute.
     pub(super) root: PathBuf,
-    /// Its language.
+    /// The project's language.
     pub(super) lang: Lang,
-    /// Its name. The component's own description decides; this one is for finding it in the engine.
+    /// The project's name. The component's own description decides; this one is for finding the plugin in the engine.
     pub(super) name: String,
-    /// The component, absolute.
+    /// Path of the component, absolute.
     pub(super) out: PathBuf,
 }
 
@@ -67,7 +67,7 @@ pub(super) fn project_text(lang: Lang, name: &Name) -> String {
 }
 
 impl Project {
-    /// The project that is named, or the nearest one from the working folder upward.
+    /// The named project, or the nearest one from the working folder upward.
     pub(super) fn find(args: &ProjectArgs) -> Result<Self, ProjectError> {
         let io = |path: &Path| {
             let path = path.to_owned();
@@ -103,7 +103,7 @@ impl Project {
         self.root.join(OWN_FOLDER).join(path)
     }
 
-    /// Writes the SDK when it is missing or of another version of this program; says whether it did.
+    /// Writes the SDK if it is missing or from another version of this program; returns whether it did.
     pub(super) fn keep_sdk(&self) -> Result<bool, ProjectError> {
         let folder = self.own(&self.lang.sdk_folder());
         let fingerprint = self.lang.sdk_fingerprint();
@@ -121,13 +121,13 @@ impl Project {
         Ok(had_one)
     }
 
-    /// Of which version the SDK in the project is.
+    /// The version of the SDK in the project.
     pub(super) fn sdk_stamp(&self) -> String {
         fs::read_to_string(self.own(&self.lang.sdk_folder()).join(STAMP)).unwrap_or_default()
     }
 }
 
-/// Takes the old SDK away, but not what a package manager installed into it.
+/// Removes the old SDK, but not what a package manager installed into it.
 fn remove_old(folder: &Path) -> Result<(), ProjectError> {
     let io = |path: &Path| {
         let path = path.to_owned();
@@ -145,7 +145,7 @@ fn remove_old(folder: &Path) -> Result<(), ProjectError> {
     Ok(())
 }
 
-/// Writes a file, and its folder when it is missing. A script may be run.
+/// Writes a file, and creates its folder if necessary. A script is made executable.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), ProjectError> {
     let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
     let mode = if bytes.starts_with(b"#!") { 0o755 } else { 0o644 };

@@ -1,4 +1,4 @@
-//! `pombo plugin publish`: build, sign, upload, consent, activate.
+//! `pombo plugin publish`: builds, signs, uploads, asks for consent, activates.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use super::project::Project;
 use super::wire::{Plugin, Uploaded};
 use super::{random, signature, toolchain};
 
-/// The component that a command is about: the named file, or the project's, built when needed.
+/// The component for a command: the named file, or the project's, built if needed.
 pub(super) fn component(file: Option<&Path>, project: &ProjectArgs) -> anyhow::Result<PathBuf> {
     if let Some(file) = file {
         return Ok(file.to_owned());
@@ -27,7 +27,7 @@ pub(super) fn component(file: Option<&Path>, project: &ProjectArgs) -> anyhow::R
     Ok(project.out)
 }
 
-/// Uploads a component, signed when a key file is given.
+/// Uploads a component, signed if a key file is given.
 pub(super) async fn upload(engine: &Engine, file: &Path, key_file: Option<&Path>) -> anyhow::Result<Uploaded> {
     let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let digest = hex::encode(Sha256::digest(&bytes));
@@ -43,7 +43,8 @@ pub(super) async fn upload(engine: &Engine, file: &Path, key_file: Option<&Path>
     Ok(uploaded)
 }
 
-/// Agrees to what a version asks for, when it asks for more than was granted: by option, or on the terminal. Says whether it was needed.
+/// Consents to what a version asks for, if that is more than was granted: by option, or on the terminal. Returns whether it was
+/// needed.
 pub(super) fn agree(uploaded: &Uploaded, by_option: bool) -> anyhow::Result<bool> {
     let granted = uploaded.granted.as_ref();
     if !consent::is_needed(&uploaded.wants, granted) {
@@ -57,7 +58,7 @@ pub(super) fn agree(uploaded: &Uploaded, by_option: bool) -> anyhow::Result<bool
     Ok(true)
 }
 
-/// Makes an uploaded version the running one, for all or for a share; answers how the engine describes the plugin then.
+/// Makes an uploaded version the running one, for all or for a share; returns the engine's new description of the plugin.
 pub(super) async fn activate(
     engine: &Engine,
     uploaded: &Uploaded,
@@ -95,7 +96,7 @@ pub(super) async fn run(args: &PublishArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What a person is told after it.
+/// The message for a person afterwards.
 fn said(uploaded: &Uploaded, plugin: &Plugin, share: u8, automatic: bool) -> String {
     let Uploaded { name, version, digest, .. } = uploaded;
     let signed = if uploaded.signed_by.as_ref().is_some_and(|s| !s.is_null()) { "signed" } else { "not signed" };

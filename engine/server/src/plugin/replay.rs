@@ -1,4 +1,4 @@
-//! `pombo plugin replay`: a candidate version on recorded events, before it goes live.
+//! `pombo plugin replay`: tries a candidate version on recorded events, before it goes live.
 
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -35,7 +35,7 @@ pub(super) async fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     Ok(if replayed.different == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What a person reads.
+/// The report for a person.
 fn report(candidate: &str, replayed: &Replayed) -> String {
     let Replayed { calls, same, different, failed, unreadable, complete, differ } = replayed;
     if *calls == 0 {

@@ -1,7 +1,7 @@
 //! Key files and signatures: Ed25519 over the component's digest.
 //!
-//! A key file is PKCS #8 in PEM (`BEGIN PRIVATE KEY`), as `openssl genpkey -algorithm ed25519` writes it too. The private key is read
-//! to sign and is in no message.
+//! A key file is PKCS #8 in PEM (`BEGIN PRIVATE KEY`), as `openssl genpkey -algorithm ed25519` writes it too. The private key is
+//! read only to sign, and never appears in a message.
 
 use std::fs;
 use std::io::{self, Write};
@@ -14,7 +14,7 @@ use ed25519_dalek::{Signer, SigningKey};
 
 use super::args::KeygenArgs;
 
-/// What stands before the digest's hexadecimal digits in what is signed.
+/// The prefix of the signed text, before the digest's hexadecimal digits.
 const PURPOSE: &str = "pombo-plugin-v1\n";
 /// PKCS #8, version 1, of an Ed25519 key, up to the key's 32 bytes.
 const PKCS8_HEAD: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
@@ -36,7 +36,7 @@ pub(crate) enum KeyFileError {
     NoRandom(getrandom::Error),
 }
 
-/// Makes a key pair; answers what to do with it.
+/// Generates a key pair; returns what to do with it.
 pub(super) fn keygen(args: &KeygenArgs) -> Result<String, KeyFileError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(KeyFileError::NoRandom)?;
@@ -58,7 +58,7 @@ pub(super) fn keygen(args: &KeygenArgs) -> Result<String, KeyFileError> {
     ))
 }
 
-/// The signature of the component with this digest, base64, by the key in a file.
+/// The signature of the component with this digest, in base64, with the key in a file.
 pub(super) fn sign(path: &Path, digest: &str) -> Result<String, KeyFileError> {
     let key = read(path)?;
     Ok(STANDARD.encode(key.sign(format!("{PURPOSE}{digest}").as_bytes()).to_bytes()))

@@ -1,6 +1,7 @@
 //! A project's sources: which files they are, and whether they changed since the component was built.
 //!
-//! What tools make (folders of dependencies, of builds, lock files) is no source, so that a build does not start the next one.
+//! Files that tools generate (folders of dependencies and builds, lock files) are not sources, so that a build does not start the
+//! next one.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,26 +16,26 @@ const MADE_FOLDERS: [&str; 6] = ["target", "node_modules", "dist", "__pycache__"
 const MADE_FILES: [&str; 6] =
     ["Cargo.lock", "package-lock.json", "yarn.lock", "pnpm-lock.yaml", "uv.lock", "poetry.lock"];
 
-/// The sources as they were at one moment.
+/// The state of the sources at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Sources(BTreeMap<PathBuf, (SystemTime, u64)>);
 
 impl Sources {
-    /// Looks at all of them. What cannot be read is left out: an editor may be replacing it.
+    /// Looks at all of them. Files that cannot be read are left out, because an editor may be replacing them.
     pub(super) fn of(project: &Project) -> Self {
         let mut found = BTreeMap::new();
         walk(&project.root, &project.out, &mut found);
         Self(found)
     }
 
-    /// Files that are new, changed or gone since `before`, relative to the project.
+    /// Files that are new, changed or deleted since `before`, relative to the project.
     pub(super) fn changed<'a>(&'a self, before: &'a Self, root: &'a Path) -> Vec<&'a Path> {
         let here = self.0.iter().filter(|(path, seen)| before.0.get(*path) != Some(*seen)).map(|(path, _)| path);
         let gone = before.0.keys().filter(|path| !self.0.contains_key(*path));
         here.chain(gone).map(|path| path.strip_prefix(root).unwrap_or(path)).collect()
     }
 
-    /// Stands for these sources, this SDK and this component: kept after a build, compared before the next.
+    /// Identifies these sources, this SDK and this component: stored after a build, compared before the next.
     pub(super) fn fingerprint(&self, project: &Project) -> String {
         let mut hash = Sha256::new();
         let mut add = |path: &Path, at: SystemTime, length: u64| {

@@ -1,15 +1,15 @@
-//! Server-sent events, out of a stream's pieces.
+//! Server-sent events from the pieces of a stream.
 
-/// An event that has come whole.
+/// A complete event.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Sent {
-    /// Its id, when it has one.
+    /// Its id, if it has one.
     pub(super) id: Option<String>,
-    /// Its data; lines joined.
+    /// Its data, with its lines joined.
     pub(super) data: String,
 }
 
-/// Puts pieces together.
+/// Puts the pieces together.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     line: Vec<u8>,
@@ -19,7 +19,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Takes a piece, gives the events that it completes.
+    /// Takes a piece and returns the events that it completes.
     pub(super) fn take(&mut self, piece: &[u8]) -> Vec<Sent> {
         let mut sent = Vec::new();
         for &byte in piece {

@@ -1,4 +1,4 @@
-//! `pombo plugin new`: a project from the language's template. Overwrites nothing.
+//! `pombo plugin new`: writes a project from the language's template. Overwrites nothing.
 
 use std::fs;
 use std::io::IsTerminal;
@@ -9,10 +9,10 @@ use super::lang::{CarriedFile, Lang};
 use super::names::Name;
 use super::project::{self, OWN_FOLDER, PROJECT_FILE, Project, ProjectError};
 
-/// What stands for the plugin's name in a template's contents and file names.
+/// The placeholder for the plugin's name in a template's contents and file names.
 const NAME_MARK: &str = "{{name}}";
 
-/// Why no project was made.
+/// Why no project was written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NewError {
     #[error("{0} exists and is not empty: choose another name, or another folder with --dir")]
@@ -23,7 +23,7 @@ pub(crate) enum NewError {
     Project(#[from] ProjectError),
 }
 
-/// Makes the project; answers what to do next.
+/// Writes the project; returns what to do next.
 pub(super) fn run(args: &NewArgs) -> Result<String, NewError> {
     let folder = args.dir.clone().unwrap_or_else(|| args.name.as_str().into());
     let files = create(args.lang, &args.name, &folder)?;
@@ -42,7 +42,7 @@ pub(super) fn run(args: &NewArgs) -> Result<String, NewError> {
     ))
 }
 
-/// Writes everything; answers how many files the template has.
+/// Writes all files; returns the number of the template's files.
 fn create(lang: Lang, name: &Name, folder: &Path) -> Result<usize, NewError> {
     let template = lang.template();
     if template.is_empty() {
@@ -63,7 +63,7 @@ fn create(lang: Lang, name: &Name, folder: &Path) -> Result<usize, NewError> {
     Ok(files.len())
 }
 
-/// The project's files: the template's with the name put in, and those that every project has.
+/// The project's files: the template's with the name inserted, and those that every project has.
 fn expanded(lang: Lang, name: &Name, template: &[CarriedFile]) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<(String, Vec<u8>)> = template
         .iter()
@@ -85,7 +85,7 @@ fn expanded(lang: Lang, name: &Name, template: &[CarriedFile]) -> Vec<(String, V
     files
 }
 
-/// What of a project is made anew by the tools.
+/// The files of a project that tools generate.
 fn ignored(lang: Lang) -> String {
     let own: &[&str] = match lang {
         Lang::Rust => &["target/"],

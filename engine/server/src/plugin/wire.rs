@@ -1,5 +1,5 @@
-//! What the engine's control API says of plugins, as far as this program reads it. Unknown fields are left alone: the engine may be
-//! newer than this program.
+//! The engine's control API about plugins, as far as this program reads it. Unknown fields are ignored: the engine may be newer
+//! than this program.
 
 use pombo_domain::model;
 use serde::{Deserialize, Serialize};
@@ -92,7 +92,7 @@ pub(super) struct Version {
     pub(super) signed_by: Option<Value>,
 }
 
-/// A change of versions under way.
+/// A change of versions that is in progress.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Rollout {
@@ -115,11 +115,11 @@ pub(super) struct Line {
     pub(super) text: String,
 }
 
-/// A part of a plugin's log.
+/// A page of a plugin's log.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct LogPage {
     pub(super) data: Vec<Line>,
-    /// What to ask for after.
+    /// The `after` for the next page.
     pub(super) next: u64,
 }
 
@@ -129,25 +129,25 @@ pub(super) struct Page<T> {
     pub(super) data: Vec<T>,
 }
 
-/// How a candidate answered what was recorded.
+/// How a candidate answered recorded calls.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Replayed {
     pub(super) calls: u64,
     pub(super) same: u64,
-    /// However many of them are listed.
+    /// Number of calls that were answered differently, even if not all are listed.
     pub(super) different: u64,
-    /// Calls that the candidate failed in, whatever was then.
+    /// Number of calls in which the candidate failed, whatever was recorded.
     pub(super) failed: u64,
     #[serde(default)]
     pub(super) unreadable: u64,
-    /// Whether all was tried.
+    /// Whether all recordings were tried.
     pub(super) complete: bool,
     #[serde(default)]
     pub(super) differ: Vec<Difference>,
 }
 
-/// One event that it answered differently.
+/// One call that the candidate answered differently.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Difference {
@@ -175,7 +175,7 @@ pub(super) struct ErrorDetail {
     pub(super) fields: Vec<FieldProblem>,
 }
 
-/// A field that is wrong.
+/// A wrong field.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct FieldProblem {
     pub(super) field: String,

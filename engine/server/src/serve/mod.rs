@@ -1,11 +1,11 @@
 //! `pombo serve`: wires the parts, runs them, and ends them in order.
 //!
 //! - [`parts`]: builds each part from the configuration. [`views`]: adapters between parts. [`samples`]: their metrics.
-//! - [`retention`]: forgets old events. [`signals`]: when to end.
+//! - [`retention`]: deletes old events. [`signals`]: when to end.
 //!
-//! The order of the start: listen (so that a port in use is known at once, and early clients wait), store, keys, sandbox,
-//! connectors, scheduler, requests. The end is the same backwards: requests and scheduler together, within the time to
-//! drain, then the connectors, then what they told last, then the store.
+//! The order of the start: listen (so that a port in use is reported at once, and early clients wait), store, keys, sandbox,
+//! connectors, scheduler, requests. The end is the reverse: requests and scheduler together, within the time to
+//! drain, then the connectors, then their last events, then the store.
 
 mod parts;
 mod retention;

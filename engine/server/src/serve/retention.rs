@@ -1,5 +1,5 @@
-//! Forgets events that are older than `events.retention_days`: a task of its own, from start to drain. Knows nothing of what
-//! the events say.
+//! Deletes events that are older than `events.retention_days`, in a separate task from start to drain. Knows nothing of the
+//! events' contents.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,16 +8,16 @@ use pombo_domain::Timestamp;
 use pombo_domain::ports::{Clock, Store, StoreResult};
 use tokio_util::sync::CancellationToken;
 
-/// How often it looks.
+/// How often it checks.
 const EVERY: Duration = Duration::from_secs(3600);
 
-/// Events forgotten in one step, at most, and the rest after it: writers must not feel it.
+/// Maximum number of events deleted in one step, with a pause after it, so that writers are not slowed down.
 const STEP: usize = 1000;
 const REST: Duration = Duration::from_millis(50);
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// Forgets now and every hour, until `draining`.
+/// Deletes old events now and every hour, until `draining`.
 pub(super) async fn run(store: Arc<dyn Store>, clock: Arc<dyn Clock>, days: u32, draining: CancellationToken) {
     loop {
         let before = clock.now().plus_ms(-i64::from(days) * DAY_MS);
@@ -34,7 +34,7 @@ pub(super) async fn run(store: Arc<dyn Store>, clock: Arc<dyn Clock>, days: u32,
     }
 }
 
-/// Forgets all events older than `before`, in steps; how many.
+/// Deletes all events older than `before`, in steps; returns how many.
 async fn forget(store: &dyn Store, before: Timestamp, rest: Duration) -> StoreResult<usize> {
     let mut all = 0;
     loop {

@@ -1,4 +1,4 @@
-//! What store, scheduler and sandbox count, for the metrics.
+//! The counts of store, scheduler and sandbox, for the metrics.
 
 use std::sync::Arc;
 

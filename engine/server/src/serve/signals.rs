@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: the first asks to drain, the second ends at once.
+//! SIGTERM and SIGINT: the first starts the drain, the second ends the process at once.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -9,7 +9,7 @@ struct Signals {
 }
 
 impl Signals {
-    /// Its name and the exit code of a process that it ends.
+    /// The signal's name, and the exit code of a process that it ends.
     async fn next(&mut self) -> (&'static str, i32) {
         tokio::select! {
             _ = self.terminate.recv() => ("SIGTERM", 143),
@@ -18,7 +18,7 @@ impl Signals {
     }
 }
 
-/// Cancels `draining` at the first signal and ends the process at the second. Must be called inside the runtime, early: a
+/// Cancels `draining` at the first signal and ends the process at the second. Must be called inside the runtime, early, because a
 /// signal during the start counts too.
 pub(super) fn watch(draining: CancellationToken) -> std::io::Result<()> {
     let mut signals =

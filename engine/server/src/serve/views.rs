@@ -1,4 +1,4 @@
-//! Small adapters between the parts that must not know each other: readiness, paces, sessions, signing secrets.
+//! Small adapters between parts that must not know each other: readiness, paces, sessions, signing secrets.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::keys::RootKey;
 
-/// What `/ready` says.
+/// The answer of `/ready`.
 pub(super) struct Ready {
     pub(super) store: Arc<dyn Store>,
     pub(super) draining: CancellationToken,
@@ -33,7 +33,7 @@ impl Readiness for Ready {
     }
 }
 
-/// The scheduler's view of a connector's pace in the API's words.
+/// Shows the scheduler's view of a connector's pace to the API.
 pub(super) struct Paces(pub(super) pombo_scheduler::Handle);
 
 #[async_trait]
@@ -72,8 +72,8 @@ impl PaceViews for Paces {
     }
 }
 
-/// What connectors tell, on its way to the scheduler's intake. Connectors start before the scheduler: what they receive until
-/// then waits, and how their sessions stand is read once it runs.
+/// Passes the connectors' events to the scheduler's intake. Connectors start before the scheduler: the events that they receive
+/// before wait, and the states of their sessions are read once it runs.
 pub(super) struct Sessions(watch::Sender<Option<Intake>>);
 
 impl Default for Sessions {
@@ -83,7 +83,7 @@ impl Default for Sessions {
 }
 
 impl Sessions {
-    /// The scheduler runs.
+    /// The scheduler is running.
     pub(super) fn open(&self, intake: Intake) -> StoreResult<()> {
         self.0.send_replace(Some(intake.clone()));
         // A change between the scheduler's start and here was told to nobody.
@@ -119,7 +119,7 @@ impl ConnectorEvents for Sessions {
     }
 }
 
-/// Webhook secrets, one a tenant, derived: nothing to store, and the same after a restart.
+/// Webhook secrets, one per tenant, derived: nothing is stored, and they are the same after a restart.
 pub(super) struct WebhookSecrets(pub(super) [u8; 32]);
 
 impl pombo_scheduler::SigningSecrets for WebhookSecrets {

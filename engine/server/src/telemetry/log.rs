@@ -1,4 +1,4 @@
-//! Log lines to standard error, as text or as JSON, an object a line.
+//! Log lines to standard error, as text or as JSON with one object per line.
 
 use std::io::IsTerminal;
 
@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
 
-/// Libraries that are too talkative at the engine's level, or that may show what they carry.
+/// Libraries that log too much at the engine's level, or that might log data.
 const QUIET: &str = "fjall=warn,lsm_tree=warn,wasmtime=warn,cranelift=warn,hyper=warn,h2=warn,reqwest=warn,rustls=warn,\
                      mailin=off,lettre=warn,poem=warn,poem_openapi=warn";
 

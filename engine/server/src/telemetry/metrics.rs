@@ -1,5 +1,4 @@
-//! The Prometheus registry. HTTP is counted here; store, scheduler and sandbox count for themselves and are asked at each
-//! scrape.
+//! The Prometheus registry. HTTP is counted here; store, scheduler and sandbox count by themselves and are asked at each scrape.
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -15,20 +14,20 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-/// One number that a part of the engine tells when asked.
+/// One number from a part of the engine.
 pub(crate) struct Sample {
-    /// Without `pombo_`; a counter's without `_total`.
+    /// Name without `pombo_`, and for a counter without `_total`.
     pub(crate) name: &'static str,
     pub(crate) help: &'static str,
     pub(crate) value: Value,
-    /// A label, where there are several of the same name; those follow each other.
+    /// A label, if there are several samples with the same name; these follow each other.
     pub(crate) label: Option<(&'static str, String)>,
 }
 
-/// What kind of number it is.
+/// Kind of number.
 #[derive(Clone, Copy)]
 pub(crate) enum Value {
-    /// Only grows.
+    /// Only increases.
     Counter(u64),
     /// Goes up and down.
     Gauge(f64),
@@ -43,7 +42,7 @@ impl Value {
     }
 }
 
-/// Asks a part of the engine for its numbers.
+/// Gets the numbers of a part of the engine.
 pub(crate) type Source = Box<dyn Fn() -> Vec<Sample> + Send + Sync>;
 
 /// All metrics.
@@ -53,7 +52,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// With HTTP's and the process's own, and those of `sources`.
+    /// The metrics of HTTP and of the process, and those of `sources`.
     pub(crate) fn new(started: Instant, sources: Vec<Source>) -> Self {
         let mut registry = Registry::with_prefix("pombo");
         let http = HttpMetrics::register(&mut registry);
@@ -63,7 +62,7 @@ impl Metrics {
         Self { registry, http }
     }
 
-    /// Prometheus' text form, version 0.0.4.
+    /// Prometheus' text format, version 0.0.4.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a String does not fail.
@@ -72,8 +71,8 @@ impl Metrics {
     }
 }
 
-/// OpenMetrics describes a counter without the `_total` of its samples, and has a type and an end mark that the older form
-/// does not know.
+/// OpenMetrics describes a counter without the `_total` of its samples, and has a type and an end mark that the older format does
+/// not have.
 fn as_prometheus_text(open_metrics: &str) -> String {
     let mut text = String::with_capacity(open_metrics.len() + 1024);
     let mut help: Option<(&str, &str)> = None;
@@ -153,7 +152,7 @@ fn resident_bytes() -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// Requests and connections. Cheap to clone.
+/// Counts requests and connections. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct HttpMetrics {
     requests: Family<RequestLabels, Counter>,

@@ -1,6 +1,6 @@
-//! What the process says of itself: log lines and metrics.
+//! Log lines and metrics of the process.
 //!
-//! Invariant: neither carries a message's body, a recipient, a secret or a URL that a tenant gave.
+//! Invariant: neither contains a message's body, a recipient, a secret or a URL that a tenant gave.
 
 pub(crate) mod log;
 pub(crate) mod metrics;

@@ -1,4 +1,4 @@
-//! JavaScript and TypeScript: npm for what it needs, the SDK's own program for the component, vitest for tests.
+//! JavaScript and TypeScript: npm for dependencies, the SDK's own program for the component, vitest for tests.
 
 use std::fs;
 use std::process::ExitStatus;
@@ -21,7 +21,7 @@ pub(super) fn test(project: &Project, rest: &[String]) -> Result<ExitStatus, Too
     status(tool(project, "npx").args(["--no-install", "vitest", "run"]).args(rest), INSTALL_NODE)
 }
 
-/// Installs the dependencies when none are there, or package.json or the SDK is newer than they are.
+/// Installs the dependencies if there are none, or if package.json or the SDK is newer than they are.
 fn install(project: &Project) -> Result<(), ToolError> {
     let changed = |path: std::path::PathBuf| fs::metadata(path).and_then(|seen| seen.modified()).ok();
     // npm writes it last.

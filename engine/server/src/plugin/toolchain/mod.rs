@@ -1,6 +1,6 @@
 //! Building and testing with each language's own tools, run as child processes.
 //!
-//! Their output goes to the standard error: the standard output is for results.
+//! Their output goes to standard error, because standard output is for results.
 
 mod javascript;
 mod python;
@@ -16,7 +16,7 @@ use super::lang::Lang;
 use super::project::{Project, ProjectError};
 use super::sources::Sources;
 
-/// The file in `.pombo` that says what the component was built from.
+/// The file in `.pombo` that records what the component was built from.
 const BUILT: &str = "built";
 
 /// Why nothing was built or tested.
@@ -37,13 +37,13 @@ pub(crate) enum ToolError {
 }
 
 impl ToolError {
-    /// Whether the tools did their work and the sources are at fault.
+    /// Whether the tools worked and the sources have errors.
     pub(super) fn is_the_sources(&self) -> bool {
         matches!(self, Self::Failed { .. } | Self::Result(_))
     }
 }
 
-/// Builds the component, whatever was built before.
+/// Builds the component, even if it is up to date.
 pub(super) fn build(project: &Project) -> Result<(), ToolError> {
     if project.keep_sdk()? {
         eprintln!("updated the SDK in {} to this version of pombo", project.own(&project.lang.sdk_folder()).display());
@@ -59,7 +59,7 @@ pub(super) fn build(project: &Project) -> Result<(), ToolError> {
     Ok(())
 }
 
-/// Builds the component when its sources changed since, or it is not there.
+/// Builds the component if its sources changed since the last build, or if it does not exist.
 pub(super) fn build_when_changed(project: &Project) -> Result<(), ToolError> {
     let current = project.out.is_file()
         && project.sdk_stamp() == project.lang.sdk_fingerprint()
@@ -81,14 +81,14 @@ pub(super) fn test(project: &Project, rest: &[String]) -> Result<ExitStatus, Too
     }
 }
 
-/// A tool to be run in the project's folder.
+/// A tool to run in the project's folder.
 fn tool(project: &Project, program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(&project.root).stdin(Stdio::null());
     command
 }
 
-/// Runs a tool to its end; `hint` says how it is installed.
+/// Runs a tool to its end; `hint` says how to install it.
 fn status(command: &mut Command, hint: &'static str) -> Result<ExitStatus, ToolError> {
     command.stdout(io::stderr()).status().map_err(|error| not_started(command, hint, error))
 }
@@ -99,7 +99,7 @@ fn run(command: &mut Command, what: &str, hint: &'static str) -> Result<(), Tool
     if status.success() { Ok(()) } else { Err(ToolError::Failed { what: what.to_owned(), status }) }
 }
 
-/// What a tool says; `None` when it is not there or fails.
+/// The output of a tool; `None` if the tool does not exist or fails.
 fn answer(command: &mut Command) -> Option<String> {
     let output = command.stderr(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -113,7 +113,7 @@ fn not_started(command: &Command, hint: &'static str, error: io::Error) -> ToolE
     }
 }
 
-/// Puts the component in its place: whoever reads it meanwhile sees the old or the new one.
+/// Puts the component into place: a concurrent reader sees the old or the new one.
 fn place(component: &[u8], out: &Path) -> Result<(), ToolError> {
     let io = |error| ToolError::Io { what: format!("write {}", out.display()), error };
     if let Some(folder) = out.parent() {
@@ -124,7 +124,7 @@ fn place(component: &[u8], out: &Path) -> Result<(), ToolError> {
     fs::rename(&partial, out).map_err(io)
 }
 
-/// After a build by another tool: the component must be there.
+/// Checks after a build by another tool that the component exists.
 fn expect_component(project: &Project) -> Result<(), ToolError> {
     if project.out.is_file() {
         return Ok(());

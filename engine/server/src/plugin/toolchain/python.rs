@@ -1,5 +1,5 @@
-//! Python: a virtual environment in `.pombo/venv` with what `requirements.txt` names, the SDK's own module for the component,
-//! pytest for tests.
+//! Python: a virtual environment in `.pombo/venv` with the packages of `requirements.txt`, the SDK's own module for the
+//! component, pytest for tests.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use super::{ToolError, answer, expect_component, run, status, tool};
 
 const INSTALL_PYTHON: &str = "install Python 3.11 or later with its venv module, from https://python.org or on Debian `sudo apt-get install python3-venv`";
 const REQUIREMENTS: &str = "requirements.txt";
-/// Says of which requirements the environment is.
+/// The file that records the requirements of the environment.
 const STAMP: &str = "venv/.requirements";
 
 pub(super) fn build(project: &Project) -> Result<(), ToolError> {
@@ -27,7 +27,7 @@ pub(super) fn test(project: &Project, rest: &[String]) -> Result<ExitStatus, Too
     status(tool(project, python).args(["-m", "pytest"]).args(rest), INSTALL_PYTHON)
 }
 
-/// The environment's interpreter; made, or brought up to date, when needed.
+/// The environment's interpreter; created or updated if needed.
 fn environment(project: &Project) -> Result<PathBuf, ToolError> {
     let python = project.own("venv/bin/python");
     let wanted = requirements(project)?;
@@ -54,7 +54,7 @@ fn environment(project: &Project) -> Result<PathBuf, ToolError> {
     Ok(python)
 }
 
-/// Changes whenever what is to be installed does.
+/// Changes whenever the packages to install do.
 fn requirements(project: &Project) -> Result<String, ToolError> {
     let path = project.root.join(REQUIREMENTS);
     let text = fs::read(&path).map_err(|error| ToolError::Io { what: format!("read {}", path.display()), error })?;

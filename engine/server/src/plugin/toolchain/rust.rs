@@ -1,7 +1,7 @@
-//! Rust: cargo for wasm32-unknown-unknown, then the component's encoding, which this binary does itself.
+//! Rust: cargo for wasm32-unknown-unknown, then the encoding of the component, which this binary does itself.
 //!
-//! Two compilers are known: whichever `cargo` is on the path with that target installed (rustup's, usually), and Debian's packages,
-//! which build the standard library from its sources.
+//! Two compilers are supported: the `cargo` on the path with that target installed (usually rustup's), and Debian's packages,
+//! with which the standard library is built from source.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -18,12 +18,12 @@ const INSTALL_RUST: &str =
     "install Rust from https://rustup.rs, or on Debian `sudo apt-get install rustc-web cargo-web`";
 const DEBIAN_LINKER: &str = "/usr/bin/wasm-ld-19";
 
-/// Which compiler makes guests.
+/// The compiler for guests.
 #[derive(Debug, PartialEq, Eq)]
 enum Compiler {
     /// The one on the path, with the target installed.
     Installed,
-    /// Debian's, with the standard library built on the way.
+    /// Debian's, with which the standard library is built too.
     Debian,
 }
 
@@ -72,7 +72,7 @@ fn has_debian_compiler() -> bool {
             .is_some_and(|root| Path::new(&root).join("lib/rustlib/src/rust/library/std").is_dir())
 }
 
-/// A line of what cargo says of its work.
+/// A line of cargo's messages.
 #[derive(Deserialize)]
 struct Message {
     reason: String,
@@ -82,7 +82,7 @@ struct Message {
     filenames: Vec<PathBuf>,
 }
 
-/// Compiles, and answers where the core module is.
+/// Compiles; returns the path of the core module.
 fn compile(project: &Project, compiler: &Compiler) -> Result<PathBuf, ToolError> {
     let mut cargo = match compiler {
         Compiler::Installed => tool(project, "cargo"),
@@ -116,7 +116,7 @@ fn compile(project: &Project, compiler: &Compiler) -> Result<PathBuf, ToolError>
     })
 }
 
-/// The project's own module, when this line tells of it.
+/// The project's own module, if this line reports it.
 fn module_of(line: &str, root: &Path) -> Option<PathBuf> {
     let message: Message = serde_json::from_str(line).ok()?;
     let ours =

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What `make run` does: the WhatsApp simulator with two people's phones, and beside it the engine's demo, whose WhatsApp connector is
+# What `make run` does: the WhatsApp simulator with two people's phones, and the engine's demo, whose WhatsApp connector is
 # the one built for that simulator. Both end with Ctrl-C. To use the real WhatsApp, start `pombo serve` without this script.
 #
 #   tests/run-demo.sh DATA LISTEN

@@ -56,7 +56,7 @@ fn a_plugin_lives_from_its_upload_to_its_end_and_the_trail_tells_who_did_what() 
     chat.pipe.write("ana", "oi");
     assert_eq!(chat.pipe.answers("ana", 1)?, ["oi"]);
 
-    // One that wants more waits, and the one before goes on meanwhile.
+    // A version that wants more waits, and the previous one continues until then.
     let uploaded = upload(client, &variant("echo", "greedy 2")?)?;
     let second = text_of(&uploaded, "digest")?;
     ensure!(uploaded["status"] == "needs-consent", "{uploaded}");

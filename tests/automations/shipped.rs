@@ -78,7 +78,7 @@ fn a_flow_takes_an_order_over_whatsapp() -> Result<()> {
     let page = pair.tenant.client.get("/v1/conversations?tag=festa")?.expect_json(200)?;
     ensure!(page["data"][0]["tags"] == json!(["festa", "pedido"]), "{page}");
     pair.says("atendente")?;
-    // The flow waits three hours for the opinion and leaves messages meanwhile to people: nothing is answered, nobody is called.
+    // The flow waits three hours for the opinion and leaves messages until then to people: nothing is answered, nobody is called.
     events.expect("the message", |e| e["type"] == "message.received" && e["data"]["text"] == "atendente")?;
     Ok(())
 }

@@ -125,7 +125,7 @@ fn hostile_components_are_refused_while_the_engine_serves_on() -> Result<()> {
         Ok(result) => result?,
         Err(_) => anyhow::bail!("the watcher panicked"),
     }
-    ensure!(served.load(Ordering::Relaxed) > 0, "it served meanwhile");
+    ensure!(served.load(Ordering::Relaxed) > 0, "it served during the uploads");
     let peak = server.memory("VmHWM")?;
     // The largest upload is held once or twice; what compiles is another process.
     ensure!(peak < before + (900 << 20), "{} MB at its peak, {} MB before", peak >> 20, before >> 20);

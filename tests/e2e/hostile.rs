@@ -1,4 +1,4 @@
-//! Hostile plugins: each can only hurt itself. The engine serves on, and another tenant's mail leaves meanwhile.
+//! Hostile plugins: each can only hurt itself. The engine continues to serve, and another tenant's mail leaves at the same time.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ fn server_with(cases: &[&str]) -> Result<Server> {
     Ok(server)
 }
 
-/// The names of the connectors that the server knows, beside its own.
+/// The names of the connectors that the server knows, other than its own.
 fn foreign_plugins(tenant: &Tenant) -> Result<Vec<String>> {
     let list = tenant.client.get("/v1/plugins")?.expect_json(200)?;
     let names = list["data"]

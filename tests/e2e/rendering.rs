@@ -1,4 +1,4 @@
-//! Templates: spintax beside variables, the same text in every retry, the preview.
+//! Templates: spintax with variables, the same text in every retry, the preview.
 
 use std::collections::HashSet;
 

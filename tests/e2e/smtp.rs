@@ -121,7 +121,7 @@ fn a_server_that_wants_fewer_mails_gets_a_pause() -> Result<()> {
         })?;
         assert!(held["status"] == "WAITING" || held["status"] == "PENDING", "{held}");
         assert!(text_of(&held["reason"], "detail")?.contains(code), "{held}");
-        // Another message of this connector waits too; the server is not bothered meanwhile.
+        // Another message of this connector waits too; the server is not contacted until then.
         let other = format!("after{}@customers.test", unique());
         let second = tenant.send_text(&connector, &other, "not yet")?;
         tenant.wait_status(&second, &["WAITING"])?;

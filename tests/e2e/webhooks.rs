@@ -63,7 +63,7 @@ fn every_change_is_told_in_order_and_signed() -> Result<()> {
         assert_eq!((request.method.as_str(), request.json()["id"].as_str()), ("POST", Some(id.as_str())));
         assert_eq!(request.json()["externalId"], "HOOK-1");
         assert!(request.header("content-type").starts_with("application/json"));
-        // Standard Webhooks, and beside it the hex digest of the body.
+        // The signature of Standard Webhooks, and the hex digest of the body.
         let mut signed =
             format!("{}.{}.", request.header("webhook-id"), request.header("webhook-timestamp")).into_bytes();
         signed.extend_from_slice(&request.body);

@@ -85,7 +85,7 @@ impl Tool {
 impl Drop for Tool {
     fn drop(&mut self) {
         drop(self.stdin.take());
-        // It may have hung on purpose: after a while it is not asked any more.
+        // It may have hung on purpose: after a while it is no longer asked.
         let ended = until(&self.name, Duration::from_secs(15), || Ok(self.child.try_wait()?));
         if ended.is_err() {
             let _ = self.child.kill();
@@ -94,7 +94,7 @@ impl Drop for Tool {
     }
 }
 
-/// A process that knows nothing of tests (the engine, Redis), with a small shell beside it that kills it when the test dies.
+/// A process that knows nothing of tests (the engine, Redis), with a small shell that kills it when the test dies.
 #[derive(Debug)]
 pub struct Watched {
     child: Child,

@@ -150,7 +150,7 @@ impl Server {
         if self.options.demo {
             command.arg("--demo");
         }
-        // Compiling every plugin anew for each server would take longer than the tests. One folder for each set of plugins: a
+        // Compiling every plugin again for each server would take longer than the tests. One folder for each set of plugins: a
         // start removes what it does not use.
         let plugins = self.options.config.lines().find(|line| line.starts_with("plugin_dir")).unwrap_or_default();
         let cache = target().join("test-cache").join(&crate::files::sha256(plugins.as_bytes())[..16]);
@@ -247,7 +247,7 @@ impl Server {
         lines[lines.len().saturating_sub(40)..].join("\n")
     }
 
-    /// The store as text, with the engine's own verification (`pombo inspect`). It must not run meanwhile.
+    /// The store as text, with the engine's own verification (`pombo inspect`). The server must not be running.
     pub fn inspect(&self) -> Result<String> {
         ensure!(self.process.is_none(), "stop it first");
         let output = Command::new(binary()).arg("inspect").arg("--data").arg(self.data()).output()?;

@@ -98,7 +98,7 @@ impl WhatsApp {
         Ok(self.wait(pombo_whatsapp_sim::peer::post(&format!("{}{path}", self.endpoints().admin), body))?)
     }
 
-    /// Stops the servers and starts them again on the same ports, `meanwhile` in between.
+    /// Stops the servers, runs `meanwhile`, and starts them again on the same ports.
     pub fn restart(&self, meanwhile: impl FnOnce() -> Result<()>) -> Result<()> {
         let mut held = self.simulator.lock().unwrap_or_else(PoisonError::into_inner);
         let running = held.take().context("the simulator is stopped")?;

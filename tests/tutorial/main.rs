@@ -1,8 +1,8 @@
 //! `sdk/README.md`, word for word: its commands are run in a shell, in the order in which they stand, once for each language, on
 //! an engine that was just started. What the page shows of the projects' code is in the projects.
 //!
-//! The first block, `make run`, is not run: the test starts what it starts, on other ports, and says where in the variables that the
-//! second block would otherwise set itself.
+//! The first block, `make run`, is not run: the test starts what it starts, on other ports, and says where in the variables that
+//! the second block would otherwise set itself.
 
 use std::fs::File;
 use std::os::unix::process::CommandExt;
@@ -69,7 +69,7 @@ fn tutorial(language: &str) -> Result<()> {
     let script = folder.path().join("tutorial.sh");
     std::fs::write(&script, told(&commands))?;
 
-    // Kept, to be read by whoever changes the page.
+    // Kept for people who change the page.
     let transcripts = target().join("tutorial");
     std::fs::create_dir_all(&transcripts)?;
     let shown = transcripts.join(format!("{language}.txt"));

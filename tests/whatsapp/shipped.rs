@@ -19,7 +19,7 @@ fn the_shipped_connector_cannot_be_pointed_at_another_server() -> Result<()> {
     let refused = tenant.client.post("/v1/connectors", &body)?;
     let says = refused.text();
     ensure!(refused.status == 400 && says.contains("Host") && says.contains("is not a field"), "{refused:?}");
-    // The same component beside the one for the simulator: the check is compiled in, not configured.
+    // The same component next to the one for the simulator: the check is compiled in, not configured.
     let (shipped, simulated) = (
         std::fs::read(target().join("plugins/connector-whatsapp.wasm"))?,
         std::fs::read(target().join("simulator/connector-whatsapp.wasm"))?,

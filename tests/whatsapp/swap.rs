@@ -32,7 +32,7 @@ fn a_swap_under_load_loses_nothing_and_doubles_nothing() -> Result<()> {
         std::fs::write(&component, bytes)?;
         operator.post(&format!("/v1/plugins/{PLUGIN}/reload"), &json!({}))?.expect(200)?;
     }
-    // What is no component is refused, and the running one goes on.
+    // A file that is not a component is refused, and the running one continues.
     std::fs::write(&component, b"not wasm")?;
     let refused = operator.post(&format!("/v1/plugins/{PLUGIN}/reload"), &json!({}))?;
     assert!((400..500).contains(&refused.status), "{refused:?}");

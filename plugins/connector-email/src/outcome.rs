@@ -38,7 +38,7 @@ fn refusal(reply: &Reply) -> Outcome {
         (Stage::Recipient | Stage::Data | Stage::Content, code) => {
             let by_code = matches!(code, 550 | 551 | 553);
             let about_address = enhanced.starts_with("5.1.") || enhanced == "5.2.1";
-            // 550 with 5.7.1 is a policy's refusal, whoever the recipient is.
+            // 550 with 5.7.1 is a refusal by a policy, independent of the recipient.
             if about_address || (by_code && enhanced.is_empty()) {
                 Outcome::InvalidRecipient(said)
             } else {

@@ -13,13 +13,15 @@
 //!
 //! # Who runs what
 //! `run` drains the executor of [`glue`]: every task of the library and of ours that outlives a call is queued there. `send` and
-//! `operate` run in their own calls beside it and may only wait; what must go on after them is given to `glue::executor::spawn`.
-//! A guest has one thread: state is shared by `Rc`, and no `RefCell` is borrowed across an `.await`.
+//! `operate` run in their own calls, concurrently with it, and may only wait; work that must continue after them is passed to
+//! `glue::executor::spawn`. A guest has one thread: state is shared by `Rc`, and no `RefCell` is borrowed across an `.await`.
 //!
 //! # The seam between the session and the content
-//! - `out::build(&Live, &Outgoing, id) -> Result<out::Parcel, Outcome>`: addresses, uploads, and the protocol's messages. `id` is the
+//! - `out::build(&Live, &Outgoing, id) -> Result<out::Parcel, Outcome>`: addresses, uploads, and the protocol's messages. `id` is
+//!   the
 //!   first one's id on the channel, already derived from the client-id. The caller types, sends and waits.
-//! - `inbound::commit(&Live, &[InboundMessage]) -> Result<(), String>`: called by the library's durability hook before it acknowledges:
+//! - `inbound::commit(&Live, &[InboundMessage]) -> Result<(), String>`: called by the library's durability hook before it
+//!   acknowledges:
 //!   returns `Ok` only when `events.commit` has.
 //! - `inbound::handle(&Live, &Event)`: every other event of the library that is not the session's own, one after the other.
 //! - `inbound::logged_in(&Live)`: after each login, to go on with what a restart interrupted.

@@ -12,7 +12,7 @@ use crate::ledger::Ledger;
 use crate::media::{Downloads, Uploads};
 use crate::send::Acks;
 
-/// A client and what is shared beside it. Cheap to clone.
+/// A client and the state that is shared with it. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Live {
     /// The library's client. It may be between two connections.

@@ -1,6 +1,6 @@
 //! From a message of the engine's to its outcome. Runs in the call of `send`; knows connections only by what they do to a send.
 //!
-//! A message has one id for all its attempts ([`message_id`]). Sent again, the library encrypts it anew, as the protocol demands,
+//! A message has one id for all its attempts ([`message_id`]). Sent again, the library encrypts it again, as the protocol demands,
 //! under the same id; a receiver keeps one message for each (chat, sender, id), so the second is not shown. That is why the
 //! description says `idempotent-resend`, and why `unknown` may be answered freely here.
 
@@ -61,7 +61,7 @@ impl Acks {
         }
         let waiting = self.0.borrow_mut().remove(&ack.id);
         if let Some(waiting) = waiting {
-            // The send may have given up meanwhile.
+            // The send may have given up in the meantime.
             let _ = waiting.send(ack.error.clone().map_or(Ending::Acknowledged, Ending::Refused));
         }
     }
@@ -169,7 +169,7 @@ fn error_words(error: &dyn std::fmt::Display) -> String {
     redact::line(&error.to_string())
 }
 
-/// Shows that somebody types, in proportion to the text. Its failure is no reason not to send.
+/// Shows that somebody is typing, for a time in proportion to the text. If that fails, the message is sent anyway.
 async fn show_typing(live: &Live, parcel: &Parcel) {
     let characters = if parcel.spoken { parcel.typed.max(SPOKEN) } else { parcel.typed };
     let Some(time) = live.shared.config.typing.time(characters) else { return };

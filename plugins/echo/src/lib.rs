@@ -12,9 +12,10 @@ pub struct Echo;
 
 /// After a colon and before spaces; what stands behind it makes one version differ from another. One of:
 ///
-/// - `good`, `count` (the count is part of the answer), `trap`, `fail`, `spin` (for ever), `slow` (some milliseconds of work);
+/// - `good`, `count` (the count is part of the answer), `trap`, `fail`, `spin` (forever), `slow` (some milliseconds of work);
 /// - `greedy`: good, and asks for a server and a store;
-/// - `watch`: an observer, which tells of each message in its log and in the event log; `meddle`: an observer that answers all the same.
+/// - `watch`: an observer, which tells of each message in its log and in the event log; `meddle`: an observer that answers all
+///   the same.
 static VARIANT: [u8; 40] = *b"echo-variant:good 0                     ";
 
 fn variant() -> &'static str {

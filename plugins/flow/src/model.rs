@@ -141,7 +141,7 @@ pub enum Step {
         /// minutes.
         #[serde(default)]
         minutes: u32,
-        /// Where a message goes that comes meanwhile; absent: it is left to others.
+        /// The step for a message that arrives before the time is over; absent: it is left to later automations.
         #[serde(default)]
         on_message: Option<StepName>,
         /// Afterwards.
@@ -220,7 +220,7 @@ pub struct Asking {
     /// After the last try; absent: a person takes over.
     #[serde(default)]
     pub on_fail: Option<StepName>,
-    /// How long an answer is waited for, minutes; 0: for ever.
+    /// Minutes to wait for an answer; 0: forever.
     #[serde(default)]
     pub timeout_minutes: u32,
     /// When that is over; absent: the flow ends.

@@ -100,7 +100,7 @@ pub struct Broken(pub String);
 pub fn run(flow: &Flow, state: &mut State, input: Input<'_>, host: &mut dyn Host) -> Result<Ran, Broken> {
     let first = matches!(input, Input::Message(_)) && !std::mem::replace(&mut state.seen, true);
     let mut run = Run { flow, state, host };
-    // A flow that was changed meanwhile may have lost the step: then it does not run.
+    // A flow that was changed in the meantime may no longer have the step: then it is not running.
     if run.state.at.as_ref().is_some_and(|at| !flow.steps.contains_key(at)) {
         run.end();
     }
@@ -255,7 +255,7 @@ impl Run<'_> {
         }
     }
 
-    /// Rests at a step, for so long at most; 0 for ever.
+    /// Rests at a step, at most for this time; 0 for forever.
     fn wait(&mut self, at: &StepName, ms: u64) {
         self.state.at = Some(at.clone());
         self.state.waits += 1;
@@ -560,7 +560,7 @@ mod tests {
         assert_eq!(chat.timer(), ["Gostou, Zé {{x}}?"]);
         assert_eq!(chat.notes.now - now, 2 * 24 * 60 * MINUTE_MS);
         assert_eq!(chat.state.at, None);
-        assert_eq!(chat.says("oi"), ["Olá!", "Qual é o seu nome?"], "begins anew");
+        assert_eq!(chat.says("oi"), ["Olá!", "Qual é o seu nome?"], "begins again");
     }
 
     #[test]
@@ -575,7 +575,7 @@ mod tests {
         chat.says("oi");
         assert_eq!(chat.says("SAIR"), Vec::<String>::new());
         assert_eq!(chat.state.at, None);
-        assert!(chat.notes.timer.is_none(), "nothing waits any more");
+        assert!(chat.notes.timer.is_none(), "nothing waits any longer");
     }
 
     #[test]

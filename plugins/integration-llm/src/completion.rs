@@ -85,7 +85,8 @@ pub fn read(response: &HttpResponse, request: &Value, tool_offered: bool) -> Res
     if !response.is_success() {
         return Err(refused(response.status, &code_of(answer.as_ref().unwrap_or(&Value::Null))));
     }
-    let answer = answer.map_err(|_| Problem::passing("the service answered with something other than JSON; check `baseUrl`"))?;
+    let answer =
+        answer.map_err(|_| Problem::passing("the service answered with something other than JSON; check `baseUrl`"))?;
     let message = &answer["choices"][0]["message"];
     let text = text_of(&message["content"]);
     let calls = message["tool_calls"].as_array().map(Vec::as_slice).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The configuration, as `config.schema.json` describes it; the engine has checked it. The key is not in it: the engine puts it into
-//! the request.
+//! The configuration, as `config.schema.json` describes it; the engine has checked it. The key is not in it: the engine puts it
+//! into the request.
 
 use serde::Deserialize;
 
@@ -37,7 +37,7 @@ pub struct Config {
     /// What is done without an answer.
     #[serde(default)]
     pub fallback: Fallback,
-    /// What is said to what is no text.
+    /// The reply to content that is not text.
     pub other_content_reply: Option<String>,
     /// Whether groups are answered.
     #[serde(default)]
@@ -102,7 +102,7 @@ pub struct HandOver {
     pub assign_to: Option<String>,
 }
 
-/// What is done when there is no answer.
+/// What happens when there is no answer.
 #[derive(Debug, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Fallback {

@@ -3,8 +3,8 @@
 //! `config` is the configuration, `history` what is remembered, `budget` what was spent, `words` finds the phrases that ask for a
 //! person, `completion` is the request and its answer. For people: `docs/automations/integration-llm.md`.
 //!
-//! The key is never in the guest: the engine puts it into the request's header. What people write goes into the body as JSON in which
-//! no place for a secret is found, and nothing that the service writes in an error gets out.
+//! The key is never in the guest: the engine puts it into the request's header. What people write goes into the body as JSON in
+//! which no place for a secret is found, and nothing that the service writes in an error gets out.
 
 mod budget;
 mod completion;
@@ -179,7 +179,7 @@ fn ask(turn: &Turn<'_, Llm>, body: &serde_json::Value) -> Result<Result<Completi
     Ok(completion::read(&response, body, turn.config.hand_over.tool))
 }
 
-/// A person takes over; `text` is what the model said beside.
+/// Hands over to a person; `text` is what the model said together with that.
 fn hand_over(turn: &mut Turn<'_, Llm>, text: Option<String>, reason: String) {
     if let Some(text) = text.or_else(|| turn.config.hand_over.reply.clone()) {
         turn.reply(text);

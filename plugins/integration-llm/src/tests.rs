@@ -202,7 +202,7 @@ fn a_conversations_budget_is_kept_over_its_messages() {
     let silent = script.says("4");
     assert!(silent.texts().is_empty() && !silent.claimed(), "said once; others may answer");
     script.advance(2 * DAY);
-    assert!(script.says("5").texts().is_empty(), "for ever");
+    assert!(script.says("5").texts().is_empty(), "forever");
     assert_eq!(script.requests().len(), 2);
     assert_eq!(script.with("bob").says("1").texts(), ["ok"], "another has its own");
 }

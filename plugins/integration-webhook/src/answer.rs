@@ -52,9 +52,7 @@ pub fn read(body: &[u8], event: &EventBody) -> Result<Answer, Error> {
     }
     let value: Value = serde_json::from_slice(body).map_err(|e| {
         let place = format!("line {}, column {}", e.line(), e.column());
-        Error::new(format!(
-            "its answer is not JSON ({place}): answer with an empty body, or with a JSON object"
-        ))
+        Error::new(format!("its answer is not JSON ({place}): answer with an empty body, or with a JSON object"))
     })?;
     read_answer(value, event).map_err(|e| Error::new(format!("its answer cannot be carried out: {e}")))
 }
@@ -157,7 +155,9 @@ fn send(fields: &mut Fields, event: &EventBody) -> Result<Step, Error> {
     let mut given = kinds.into_iter().filter(|kind| fields.has(kind));
     let (kind, second) = (given.next(), given.next());
     if let Some(second) = second {
-        return Err(fields.wrong(second, "is one too many: a message has exactly one of text, template, file and reaction"));
+        return Err(
+            fields.wrong(second, "is one too many: a message has exactly one of text, template, file and reaction")
+        );
     }
     let content = match kind {
         Some("text") => Outgoing::Text(fields.required("text", MAX_TEXT)?),
@@ -187,7 +187,11 @@ fn send(fields: &mut Fields, event: &EventBody) -> Result<Step, Error> {
             file.into()
         }
         Some("reaction") => Outgoing::Reaction(reaction(fields, event)?),
-        _ => return Err(fields.wrong("text", "is missing: a message has exactly one of text, template, file and reaction")),
+        _ => {
+            return Err(
+                fields.wrong("text", "is missing: a message has exactly one of text, template, file and reaction")
+            );
+        }
     };
     let reply_to = match (fields.take("replyTo"), event) {
         (None | Some(Value::Bool(false)), _) => None,

@@ -19,7 +19,7 @@ pub struct Config {
     pub url: String,
     events: Option<Vec<String>>,
     timeout_seconds: Option<u64>,
-    /// Sent beside the plugin's own.
+    /// Headers in addition to the plugin's own.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
 }

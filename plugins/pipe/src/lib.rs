@@ -1,8 +1,9 @@
-//! A connector whose channel is a plain HTTP server. The engine does not embed it: tests and benchmarks load it from the plugin folder.
+//! A connector whose channel is a plain HTTP server. The engine does not embed it: tests and benchmarks load it from the plugin
+//! folder.
 //!
-//! `GET /in?after=N` gives `[{"n", "chat", "id", "text"}]`, the messages after the Nth, as soon as there are any; each batch is told to
-//! the engine together with the new N. `POST /out` takes `{"id", "to", "text", "attempt"}`, with the same `id` when it is sent again.
-//! Without a `server` it takes everything and receives nothing.
+//! `GET /in?after=N` gives `[{"n", "chat", "id", "text"}]`, the messages after the Nth, as soon as there are any; each batch is
+//! told to the engine together with the new N. `POST /out` takes `{"id", "to", "text", "attempt"}`, with the same `id` when it is
+//! sent again. Without a `server` it takes everything and receives nothing.
 //!
 //! How this version behaves stands in [`VARIANT`], which tests overwrite in the built component: many versions from one build.
 //! All of it speaks to the engine: there is nothing to compile natively.
@@ -43,8 +44,9 @@ struct Sent<'a> {
     attempt: u32,
 }
 
-/// `good`, `trap-run` (as soon as it starts), `trap-hundred` (at the hundredth message of an instance), `slow` (each message takes a
-/// while) or `refuse` (no message is taken), after a colon and before spaces; a number behind it makes one version differ from another.
+/// `good`, `trap-run` (as soon as it starts), `trap-hundred` (at the hundredth message of an instance), `slow` (each message
+/// takes a while) or `refuse` (no message is taken), after a colon and before spaces; a number behind it makes one version differ
+/// from another.
 static VARIANT: [u8; 40] = *b"pipe-variant:good 0                     ";
 
 fn variant() -> &'static str {
@@ -85,7 +87,7 @@ fn received(message: &Written) -> events::Event {
     })
 }
 
-/// What comes in, for ever.
+/// Receives forever.
 async fn receive(server: &str) -> RunError {
     let stored = kv::get(CURSOR.to_owned()).await;
     let mut after: u64 = match stored {

@@ -148,7 +148,7 @@ impl Translated {
     }
 }
 
-/// What is not defined, as far as it is a name: of `a.b`, `a` when there is no `a`.
+/// The undefined variable, if it is a name: for `a.b`, `a` if there is no `a`.
 fn undefined_name(context: &Value, error: &minijinja::Error) -> Option<String> {
     let name = error.detail()?.split('`').nth(1)?;
     let root = name.split(['.', '[']).next()?;

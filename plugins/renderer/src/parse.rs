@@ -165,10 +165,15 @@ impl Parser<'_> {
         let inner = self.source[at + 2..end - 2].trim_matches(['-', '+']).trim();
         let keyword: String = inner.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
         if matches!(&*keyword, "include" | "extends" | "import" | "from" | "block") {
-            return Err(problem_at(self.source, at, format!("{keyword} is not available, because a template is self-contained")));
+            return Err(problem_at(
+                self.source,
+                at,
+                format!("{keyword} is not available, because a template is self-contained"),
+            ));
         }
         let kind = if keyword == "raw" {
-            end = end_of_raw(self.source, end).ok_or_else(|| unclosed("this raw block is never closed by {% endraw %}"))?;
+            end = end_of_raw(self.source, end)
+                .ok_or_else(|| unclosed("this raw block is never closed by {% endraw %}"))?;
             Tag::Opaque
         } else {
             Tag::Statement(keyword)

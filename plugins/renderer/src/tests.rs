@@ -48,7 +48,7 @@ fn escapes_are_the_character_itself() {
         (r"\{% if %\}", "{% if %}"),
     ] {
         assert_eq!(text(written, ""), out, "{written}");
-        // The same beside something that only minijinja can render.
+        // The same next to something that only minijinja can render.
         assert_eq!(text(&format!("{written}{{{{ 1 + 1 }}}}"), ""), format!("{out}2"), "{written}");
     }
     assert_eq!(all(r"{a\|b|c}", ""), ["a|b".to_owned(), "c".to_owned()].into());

@@ -1,4 +1,4 @@
-//! A job's variables: a JSON object and plain texts beside it.
+//! A job's variables: a JSON object, and further plain texts.
 
 use std::borrow::Cow;
 use std::fmt;

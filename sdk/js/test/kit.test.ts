@@ -327,7 +327,7 @@ describe("http", () => {
     });
   });
 
-  test("gives no secret to whoever writes its name", () => {
+  test("gives no secret to somebody who writes its name", () => {
     const chat = script(automation({
       secretFields: ["token"],
       wants: { hosts: ["=api.example.org"] },

@@ -20,7 +20,7 @@ def test_it_reminds_after_a_day() -> None:
     assert chat.texts[1] == "Are you still there? Tell me your name, and we can go on."
 
 
-def test_it_does_not_remind_whoever_answered() -> None:
+def test_it_does_not_remind_somebody_who_answered() -> None:
     chat = Script(Greeter)
     chat.says("oi")
     chat.says("Ana")

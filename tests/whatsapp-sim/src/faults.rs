@@ -114,7 +114,7 @@ impl Faults {
         self.armed.fetch_add(1, Ordering::Release);
     }
 
-    /// Cuts the device's socket after so many more stanzas, in or out.
+    /// Cuts the device's socket after this number of further stanzas, in or out.
     pub fn cut_after(&self, device: DeviceId, stanzas: u32) {
         self.cuts.lock().insert(device, stanzas.max(1));
         self.armed.fetch_add(1, Ordering::Release);

@@ -124,7 +124,7 @@ pub enum Refusal {
     /// The request makes no sense.
     #[error("bad-request")]
     BadRequest,
-    /// The actor is no admin, or no member.
+    /// The actor is not an admin, or not a member.
     #[error("forbidden")]
     Forbidden,
     /// There is no such group, invite or account.

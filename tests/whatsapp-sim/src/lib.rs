@@ -36,10 +36,12 @@
 //! What they may use:
 //! - [`World::deliver`](world::World::deliver): a stanza with an `id` that must arrive: queued until the device acknowledges it,
 //!   sent again (with `offline`) after a reconnect.
-//! - [`World::notify`](world::World::notify), [`World::notify_account`](world::World::notify_account): the same for a `<notification>`;
+//! - [`World::notify`](world::World::notify), [`World::notify_account`](world::World::notify_account): the same for a
+//!   `<notification>`;
 //!   `id` and `t` are filled in when missing.
 //! - [`World::send_if_online`](world::World::send_if_online): for what nobody misses: presence, typing.
-//! - [`World::account`](world::World::account), [`World::resolve`](world::World::resolve), [`World::devices`](world::World::devices): the directory.
+//! - [`World::account`](world::World::account), [`World::resolve`](world::World::resolve),
+//!   [`World::devices`](world::World::devices): the directory.
 //! - Their own state is the public field of `World` named as the module ([`groups::Groups`], [`appstate::Collections`],
 //!   [`media::Blobs`]): `Default`, locked inside by themselves.
 
@@ -68,13 +70,13 @@ pub enum Error {
     /// The number is taken.
     #[error("the number {0} already has an account: use it, or another number")]
     AccountExists(String),
-    /// The text is no phone number.
-    #[error("{0:?} is no phone number: give country code and number, digits only")]
+    /// The text is not a phone number.
+    #[error("{0:?} is not a phone number: give country code and number, digits only")]
     InvalidNumber(String),
-    /// The text is no QR of a companion.
-    #[error("that is no QR string of a companion ({0}): paste the whole text the client shows")]
+    /// The text is not the QR code of a companion.
+    #[error("that is not the QR string of a companion ({0}): paste the whole text that the client shows")]
     InvalidQr(String),
-    /// Nobody waits with this QR or code any more.
+    /// Nobody is waiting with this QR or code any longer.
     #[error("no client waits with this {0}: it expired or was used; let the client make a new one")]
     NotWaiting(&'static str),
     /// A companion's keys are not valid.

@@ -344,7 +344,7 @@ async fn record_events(client: Arc<Client>, mut events: mpsc::UnboundedReceiver<
     while let Some(event) = events.recv().await {
         match &*event {
             Event::Messages(batch) => {
-                // What the account's own devices tell one another is no message of a person's.
+                // Messages between the account's own devices are not messages of a person.
                 for inbound in batch.iter().filter(|m| m.info.category != MessageCategory::Peer) {
                     let mut received = Received::read(&inbound.info, inbound.message.clone());
                     received.media = fetch(&client, &received).await;

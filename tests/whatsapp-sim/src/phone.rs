@@ -146,7 +146,7 @@ async fn open_mail(world: &Arc<World>, phone: &str) {
     }
 }
 
-/// Switches a phone off or on. What arrives meanwhile waits.
+/// Switches a phone off or on. Messages that arrive while it is off wait.
 pub fn switch(world: &Arc<World>, phone: &str, on: bool) -> Result<(), Error> {
     let phone = find(world, phone)?;
     phone.mail.lock().off = !on;

@@ -102,7 +102,7 @@ pub fn normalise(text: &str) -> Result<String, String> {
     Address::parse(text).map(|address| address.to_string())
 }
 
-/// The engine's name of any jid, also of those that are no person or group.
+/// The engine's name for any JID, even one that is not a person or group.
 pub fn of_jid(jid: &Jid) -> String {
     Address::of_jid(jid).map_or_else(|| jid.to_non_ad_string(), |address| address.to_string())
 }

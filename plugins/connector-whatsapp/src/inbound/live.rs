@@ -38,7 +38,7 @@ pub(crate) const KINDS: &[EventKind] = &[
 ];
 
 thread_local! {
-    /// Whether the connection is about to be made anew for messages that could not be committed.
+    /// Whether the connection is about to be reopened for messages that could not be committed.
     static AGAIN: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -129,7 +129,7 @@ async fn put(batch: &[One]) -> Result<(), Error> {
     patiently(events, changes).await
 }
 
-/// A message that the engine cannot take is given up: the server would deliver it again for ever.
+/// A message that the engine cannot accept is given up, because the server would deliver it again forever.
 async fn alone(one: &One) -> Result<(), String> {
     match put(std::slice::from_ref(one)).await {
         Ok(()) => Ok(()),
@@ -162,7 +162,7 @@ fn words(error: &Error) -> String {
     }
 }
 
-/// After the engine has them, beside the pipeline: a receipt must not hold up the next message.
+/// Runs after the engine has them, outside the pipeline: a receipt must not hold up the next message.
 fn mark_read(live: &Live, batch: &[InboundMessage]) {
     let marks: Vec<(MessageSource, String)> = batch
         .iter()

@@ -23,11 +23,11 @@ pub(crate) struct Told {
     pub(crate) contact: Option<ContactUpdate>,
 }
 
-/// The event of a message; `None` for what is no message of a conversation.
+/// The event of a message; `None` if it is not a message of a conversation.
 pub(crate) async fn told(names: &impl Names, own: &str, item: &InboundMessage) -> Option<Told> {
     let info = &item.info;
     let source = &info.source;
-    // Stories and channels are no conversations.
+    // Stories and channels are not conversations.
     if source.chat.is_status_broadcast() || source.chat.is_newsletter() {
         return None;
     }

@@ -12,7 +12,8 @@ use wacore_binary::{Jid, JidExt};
 use super::message::contact;
 use crate::identity::{Names, Person, of_jid, person};
 
-/// The receipts of a notice, still without client-ids. Empty for what other devices of the account did, and for what is no receipt.
+/// The receipts of a notice, still without client-ids. Empty for notices about other devices of the account, and for notices that
+/// are not receipts.
 pub(crate) async fn receipts(names: &impl Names, own: &[Jid], receipt: &library::Receipt) -> Vec<Receipt> {
     let kind = match receipt.r#type {
         ReceiptType::Delivered => ReceiptKind::Delivered,

@@ -1,7 +1,7 @@
 //! Decrypts a file as it comes. The counterpart of the library's `MediaEncryptor`, which has none for a stream that is awaited.
 //!
 //! The format: AES-256-CBC with PKCS#7 padding, then ten bytes of HMAC-SHA256 over the initialisation vector and the ciphertext.
-//! What is given out before [`Decryptor::finish`] is not verified yet: whoever writes it must be able to take it back.
+//! Data that is returned before [`Decryptor::finish`] is not verified yet, so whatever writes it must be able to discard it.
 
 use aes::Aes256;
 use aes::cipher::{Block, BlockCipherDecrypt, KeyInit};

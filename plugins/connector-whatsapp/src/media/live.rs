@@ -146,7 +146,9 @@ impl Hosts for Guest<'_> {
             )),
             Err(error) => Err(match Refusal::of(&error) {
                 Refusal::Disconnected(why) => Trouble::Disconnected(why),
-                _ => Trouble::Final("the file has expired, and the phone could not be asked to upload it again".to_owned()),
+                _ => Trouble::Final(
+                    "the file has expired, and the phone could not be asked to upload it again".to_owned(),
+                ),
             }),
         }
     }

@@ -292,8 +292,8 @@ fn caches() -> CacheConfig {
         pdo_requested: CacheEntryConfig::new(minutes(24 * 60), 128),
         sender_key_devices_cache: CacheEntryConfig::new(minutes(60), 32),
         session_recreate_history: CacheEntryConfig::new(minutes(60), 64),
-        // Kept at hand beside the store: the library takes a message out of the store while it sends it again, and a second device
-        // that asks at that moment would get nothing.
+        // Kept in memory in addition to the store: the library takes a message out of the store while it sends it again, and a
+        // second device that asks at that moment would get nothing.
         recent_messages: CacheEntryConfig::new(minutes(5), 32),
         seed_msg_secrets_from_history: false,
         ..CacheConfig::default()

@@ -91,7 +91,7 @@ enum Alarm {
 
 type Wait = Pin<Box<dyn Future<Output = ()>>>;
 
-/// What `run` waits on beside the client.
+/// What `run` waits for, other than the client.
 struct Outside {
     wishes: mpsc::UnboundedReceiver<Wish>,
     stopped: Stopped,
@@ -281,7 +281,8 @@ impl Session {
                     }
                     Library::PairingCodeError(error) if pairing.is_some() => {
                         link.close(GRACE).await;
-                        let why = format!("WhatsApp does not issue a code for this number: {}", redact::line(&error.error));
+                        let why =
+                            format!("WhatsApp does not issue a code for this number: {}", redact::line(&error.error));
                         return Ok(End::GaveUp(why, None));
                     }
                     Library::PairError(_) if pairing.is_some() => {

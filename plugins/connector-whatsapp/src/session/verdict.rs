@@ -7,7 +7,8 @@ use whatsapp_rust::wacore::types::events::{ConnectFailureReason, Event};
 
 use crate::redact;
 
-/// Another connection with the same session is no accident; at once it would be thrown out again, and so on.
+/// Another connection with the same session is not an accident. If this one reconnected at once, it would be thrown out again,
+/// and so on.
 const AFTER_REPLACEMENT: Duration = Duration::from_secs(60);
 /// A refusal that nothing here can change.
 const AFTER_REFUSAL: Duration = Duration::from_secs(60);

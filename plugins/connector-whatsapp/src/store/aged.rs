@@ -1,5 +1,5 @@
-//! Tables whose rows go after a time: beside each row stands a mark under the hour from which it may go, so that a sweep reads only
-//! what is due, never the whole table. A row whose time was prolonged leaves its old mark behind; the row itself says the last word.
+//! Tables whose rows expire: each row has a mark under the hour from which it may be deleted, so that a sweep reads only what is
+//! due, never the whole table. A row whose time was prolonged leaves its old mark behind; the row itself says the last word.
 
 use pombo_plugin::connector::kv::Change;
 use whatsapp_rust::wacore::store::error::Result;

@@ -1,5 +1,5 @@
-//! The library's storage over the engine's key/value store: write-through, so that what the library believes is stored is stored. The
-//! library keeps in memory what it reads for every message; nothing is kept twice here.
+//! The library's storage over the engine's key/value store: write-through, so that what the library believes is stored is stored.
+//! The library keeps in memory what it reads for every message; nothing is kept twice here.
 //!
 //! # Keys
 //! Everything of a session begins with `w/`, so that a logout can take it away, and nothing else does.
@@ -59,7 +59,7 @@ mod session {
         Ok(Store.load().await?.is_some_and(|device| device.is_registered()))
     }
 
-    /// Takes away everything of the session. The device goes first: interrupted, what is left is no session any more.
+    /// Deletes everything of the session, the device first: if it is interrupted, the rest is no longer a session.
     pub(crate) async fn forget() -> Result<()> {
         kv::batch(vec![kv::delete("w/device")]).await?;
         kv::clear("w/").await

@@ -1,4 +1,4 @@
-//! What the protocol keeps beside keys: who has a sender key, LIDs, devices, tokens, and messages that may be needed again.
+//! Data of the protocol other than keys: who has a sender key, LIDs, devices, tokens, and messages that may be needed again.
 
 use pombo_plugin::connector::kv::Change;
 use whatsapp_rust::async_trait;
@@ -40,8 +40,8 @@ fn received(chat: &str, sender: &str, id: &str) -> String {
     format!("{chat}/{sender}/{id}")
 }
 
-/// The changes that delete the library's note of a message received, for the batch that puts its event into the engine. A note from an
-/// earlier hour leaves its mark to the next sweep.
+/// The changes that delete the library's note of a message received, for the batch that puts its event into the engine. A note
+/// from an earlier hour leaves its mark to the next sweep.
 pub(crate) fn received_note(chat: &str, sender: &str, id: &str) -> [Change; 2] {
     RECEIVED.delete(&received(chat, sender, id), time::now_secs())
 }

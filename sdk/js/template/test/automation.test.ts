@@ -20,7 +20,7 @@ test("it reminds after a day", () => {
   expect(chat.texts[1]).toBe("Are you still there? Tell me your name, and we can go on.");
 });
 
-test("it does not remind whoever answered", () => {
+test("it does not remind somebody who answered", () => {
   const chat = script(automation);
   chat.says("oi");
   chat.says("Ana");

@@ -48,7 +48,8 @@ impl<'e, A: Automation> Turn<'e, A> {
     }
 
     pub(super) fn into_outcome(self) -> Result<Outcome, Error> {
-        let state = serde_json::to_string(&self.state).map_err(|e| said("the state cannot be written as JSON: ", &e))?;
+        let state =
+            serde_json::to_string(&self.state).map_err(|e| said("the state cannot be written as JSON: ", &e))?;
         let answered = |action: &Action| matches!(action, Action::Send(_) | Action::HandOver(_));
         Ok(Outcome {
             // `()` and `None` are not stored.

@@ -87,7 +87,8 @@ impl<A: Automation> Script<A> {
     pub fn with_config(config: impl Serialize) -> Self {
         let description = A::describe();
         fitness::check_description(&description);
-        let mut config = serde_json::to_value(config).unwrap_or_else(|e| panic!("the configuration cannot be written as JSON: {e}"));
+        let mut config =
+            serde_json::to_value(config).unwrap_or_else(|e| panic!("the configuration cannot be written as JSON: {e}"));
         let outside = Outside::new(&description, &config);
         let Some(fields) = config.as_object_mut() else { panic!("the configuration must be an object, not {config}") };
         for secret in &description.secret_fields {
@@ -166,15 +167,14 @@ impl<A: Automation> Script<A> {
     }
     /// Somebody reacts to the newest received message.
     pub fn reacts(&mut self, emoji: &str) -> Answer {
-        let Some(message) = self.room_mut().newest.clone() else {
-            panic!("no message was received to react to")
-        };
+        let Some(message) = self.room_mut().newest.clone() else { panic!("no message was received to react to") };
         let sender = self.chat.clone();
         expect(self.event(EventBody::Reaction(ReceivedReaction { message, sender, emoji: emoji.to_owned() })))
     }
     /// Somebody starts the automation by hand with a JSON input.
     pub fn start(&mut self, input: impl Serialize) -> Answer {
-        let input = serde_json::to_string(&input).unwrap_or_else(|e| panic!("the input cannot be written as JSON: {e}"));
+        let input =
+            serde_json::to_string(&input).unwrap_or_else(|e| panic!("the input cannot be written as JSON: {e}"));
         expect(self.event(EventBody::Started(Start { input, by: "test".to_owned() })))
     }
     /// Somebody calls the automation's webhook.

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn it_does_not_remind_whoever_answered() {
+    fn it_does_not_remind_somebody_who_answered() {
         let mut script = Script::<Plugin>::new();
         script.says("oi");
         script.says("Ana");

@@ -1,4 +1,4 @@
-//! One hostile tenant beside many ordinary ones.
+//! One hostile tenant among many ordinary ones.
 
 use std::time::{Duration, Instant};
 
@@ -90,7 +90,7 @@ pub(crate) fn measure(count: usize) -> Result<()> {
     pipe.write_all((0..SPINNING).map(|n| (format!("s{n}"), "oi".to_owned())));
     let (ended, start) = (spun(&hostile, &name)?, Instant::now());
     let beside = waits(&tenants, "beside")?;
-    // What the engine gave it meanwhile: it did spin, and not for nothing was it ended.
+    // The time that the engine gave it: it did spin, and it was ended for that reason.
     let (ended, seconds) = (spun(&hostile, &name)? - ended, start.elapsed().as_secs_f64());
     ensure!(ended > 0, "the hostile tenant's calls did not run");
     report(

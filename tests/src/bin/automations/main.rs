@@ -1,14 +1,15 @@
 //! What automations cost, measured through the built binary. Writes its figures into target/bench.json.
 //!
-//! `automations rate [rust|js|python|none]…` counts events a second through a Rust, a JavaScript and a Python automation, each event
-//! with its durable commit: EVENTS messages are written to connectors at once, and the time until the last answer stands in the queue
-//! is taken. So the figure holds receiving and storing them as well; the baseline is the same stream without an automation. The
-//! engine's processor time for an event is there beside it: it says more than the time does where other things run on the machine.
+//! `automations rate [rust|js|python|none]…` counts events a second through a Rust, a JavaScript and a Python automation, each
+//! event with its durable commit: EVENTS messages are written to connectors at once, and the time until the last answer stands in
+//! the queue is taken. So the figure holds receiving and storing them as well; the baseline is the same stream without an
+//! automation. The engine's processor time for an event is given too: it says more than the time does if other programs run on
+//! the machine.
 //!
 //! `automations swaps` changes the version of a stateless connector SWAPS times while messages go out, and takes the longest pause
 //! between two messages around each change; the baseline is the same stream without a change.
 //!
-//! `automations fairness` lets one tenant's automation spin for ever beside 50 ordinary tenants and tells how long these wait for
+//! `automations fairness` lets one tenant's automation spin forever among 50 ordinary tenants and reports how long these wait for
 //! their answers, with and without it.
 
 mod fairness;
@@ -29,7 +30,7 @@ fn size(name: &str, default: usize) -> Result<usize> {
     }
 }
 
-/// Puts a figure into target/bench.json, beside what other programs measured.
+/// Puts a figure into target/bench.json, in addition to what other programs measured.
 fn report(name: &str, figure: Value) -> Result<()> {
     println!("{name}: {}", serde_json::to_string_pretty(&figure)?);
     let path = target().join("bench.json");

@@ -1,4 +1,4 @@
-//! `make bench`: the figures that README states, each beside a baseline measured in the same run on the same machine.
+//! `make bench`: the figures that README states, each with a baseline measured in the same run on the same machine.
 //!
 //! | figure | ours | baseline |
 //! |---|---|---|

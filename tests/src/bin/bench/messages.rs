@@ -27,7 +27,7 @@ const WORDS: [&str; 20] = [
 /// The documented categories.
 pub(crate) const TYPES: [&str; 6] = ["GERAL", "NOTIFICATION", "MARKETING", "TRANSACTIONAL", "SUPPORT", "REMINDER"];
 
-/// A word that message number `n` holds, beside its number.
+/// A word that message number `n` contains, in addition to its number.
 pub(crate) fn word(n: u64) -> &'static str {
     WORDS[(n % 20) as usize]
 }

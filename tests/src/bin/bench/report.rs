@@ -49,7 +49,7 @@ impl Report {
         );
     }
 
-    /// A list's latencies beside the baseline's.
+    /// A list's latencies next to the baseline's.
     pub(crate) fn latency(&mut self, name: &str, what: &str, ours: Value, peer: &Value, aim_p99: f64) {
         let (p50, p99) = (ours["p50"].as_f64().unwrap_or(f64::NAN), ours["p99"].as_f64().unwrap_or(f64::NAN));
         let (peer50, peer99) = (peer["p50"].as_f64().unwrap_or(f64::NAN), peer["p99"].as_f64().unwrap_or(f64::NAN));

@@ -139,7 +139,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
 fn chat(text: &str) -> Result<Jid, Refused> {
     let text = text.trim();
     if text.contains('@') {
-        return text.parse().map_err(|e| Refused::bad(format!("{text:?} is no JID: {e}")));
+        return text.parse().map_err(|e| Refused::bad(format!("{text:?} is not a JID: {e}")));
     }
     let digits: String = text.chars().filter(|c| !matches!(c, '+' | ' ' | '-' | '(' | ')')).collect();
     match !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {

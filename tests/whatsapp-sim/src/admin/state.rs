@@ -134,9 +134,9 @@ pub(super) enum Fault {
         #[serde(default = "unavailable")]
         status: u16,
     },
-    /// What clients were told of the media host is no good any more.
+    /// What clients were told about the media host is no longer valid.
     RevokeMediaGrants,
-    /// Nothing goes wrong any more.
+    /// Nothing goes wrong any longer.
     Clear,
 }
 
@@ -231,7 +231,7 @@ pub(super) fn fault(world: &Arc<World>, fault: Fault) -> Result<Value, Refused> 
         }
         Fault::RefuseConnections { seconds } => {
             let pause = Duration::try_from_secs_f64(seconds)
-                .map_err(|e| Refused::bad(format!("{seconds} is no number of seconds: {e}")))?;
+                .map_err(|e| Refused::bad(format!("{seconds} is not a number of seconds: {e}")))?;
             world.faults.close_for(pause);
             Ok(done())
         }

@@ -63,7 +63,7 @@ pub(super) fn group(world: &World, group: &Group) -> Node {
     node.children(children).build()
 }
 
-/// One participant, addressed as the group addresses them, with the other address beside it.
+/// One participant, addressed as the group addresses them, with the other address as well.
 pub(super) fn participant(group: &Group, account: &AccountInfo, role: Option<Role>) -> Node {
     let node = NodeBuilder::new("participant").attr("jid", group.write(account));
     let node = match group.addressing {

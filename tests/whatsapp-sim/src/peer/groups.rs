@@ -70,7 +70,7 @@ impl Peer {
         self.client()?.groups().leave(group).await.map_err(client_error("leave a group"))
     }
 
-    /// The group's invite link; with `revoke`, a new one, and the old one is no good any more.
+    /// The group's invite link; with `revoke`, a new one, and the old one is no longer valid.
     pub async fn invite_link(&self, group: &Jid, revoke: bool) -> Result<String, Error> {
         self.client()?.groups().get_invite_link(group, revoke).await.map_err(client_error("get an invite link"))
     }

@@ -236,7 +236,7 @@ impl Record {
 }
 
 impl Received {
-    /// Reads a decrypted message. `media` is filled by whoever downloads it.
+    /// Reads a decrypted message. The caller that downloads the file fills `media`.
     pub(super) fn read(info: &MessageInfo, message: Arc<wa::Message>) -> Self {
         let base = message.get_base_message();
         let mut received = Self {

@@ -35,12 +35,12 @@ async fn message(world: &Arc<World>, phone: &Arc<Phone>, stanza: &Node) {
     let mut opened = None;
     for enc in stanza.children().unwrap_or_default().iter().filter(|child| child.tag == "enc") {
         match cipher::decrypt(phone, &sender, &from, enc).await {
-            // The distribution of a sender key comes beside the message itself.
+            // The distribution of a sender key comes together with the message itself.
             Ok(message) if opened.is_none() || !is_only_distribution(&message) => opened = Some(message),
             Ok(_) => {}
             Err(e) => {
                 let e = e.to_string();
-                // What was opened before is no failure: the server delivered it twice.
+                // A message that was decrypted before is not a failure: the server delivered it twice.
                 let again = e.contains("duplicate") || e.contains("old counter");
                 phone.seen.lock().failed(&id, &e, again);
                 if !again {

@@ -56,7 +56,7 @@ enum Outbound {
 }
 
 impl SessionHandle {
-    /// Sends a stanza. A session that ended meanwhile ignores it: what must arrive is in the device's queue.
+    /// Sends a stanza. A session that has ended ignores it: what must arrive is in the device's queue.
     pub fn send(&self, stanza: Node) {
         self.ask(Outbound::Stanza(stanza));
     }

@@ -1,4 +1,4 @@
-//! Presence and typing: routed to whoever is there, remembered for nobody else.
+//! Presence and typing: routed to those who are online, remembered for nobody else.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Receipts: they acknowledge what the server queued, and go to whoever sent the message.
+//! Receipts: they acknowledge what the server queued, and go to the sender of the message.
 
 use std::sync::Arc;
 

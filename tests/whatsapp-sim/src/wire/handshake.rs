@@ -17,7 +17,7 @@ pub enum HandshakeError {
     /// Noise failed.
     #[error("noise: {0}")]
     Noise(#[from] NoiseFailure),
-    /// The message is no handshake message.
+    /// The message is not a handshake message.
     #[error("not a handshake message: {0}")]
     Malformed(&'static str),
     /// The login payload cannot be read.

@@ -1,7 +1,7 @@
 //! The queues of stanzas that devices have not acknowledged, and who is connected to receive them.
 //!
 //! `Invariant:` a device gets its stanzas in the order they were queued, and none is forgotten before it is acknowledged.
-//! After a login the backlog goes first, marked `offline`, in the batches the client asks for; what comes meanwhile waits.
+//! After a login the backlog goes first, marked `offline`, in the batches that the client asks for; what arrives until then waits.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -114,7 +114,7 @@ impl Mailboxes {
         mailbox.pump();
     }
 
-    /// The client gets so many more of its backlog; with `stuck_at`, only if it is no further than there. Answers where it
+    /// The client gets this many more of its backlog; with `stuck_at`, only if it is no further than there. Answers where it
     /// stands while something of the backlog is left to ask for.
     pub(crate) fn batch(&mut self, session: &SessionHandle, count: usize, stuck_at: Option<u64>) -> Option<u64> {
         let mailbox = self.boxes.get_mut(&session.device)?;

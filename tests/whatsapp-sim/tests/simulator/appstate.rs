@@ -16,7 +16,7 @@ async fn a_muted_chat_is_muted_on_the_other_device() {
         .expect("synced");
     assert!(chat == bia.jid().to_string() || chat.ends_with("@lid"), "{chat}");
 
-    // Both write the same collection: whoever comes second is refused, takes what won, and writes again.
+    // Both write the same collection: the second one is refused, takes over what won, and writes again.
     let client2 = other.client().expect("connected");
     let ana_jid = ana.jid();
     let bia_jid = bia.jid();

@@ -138,7 +138,7 @@ async fn admins_are_made_and_unmade_and_only_they_may() {
     assert_eq!(revoked.kind, pombo_whatsapp_sim::peer::Kind::Revoke);
     ana.demote(&group, &[bia.jid()]).await.expect("demoted");
     bia.group_change(&group, "demote").await.expect("told");
-    bia.remove_members(&group, &[caio.jid()]).await.expect_err("not an admin any more");
+    bia.remove_members(&group, &[caio.jid()]).await.expect_err("no longer an admin");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -149,7 +149,7 @@ async fn an_invite_link_leads_in_until_it_is_revoked() {
     assert_eq!(duda.invite_info(&link).await.expect("read").subject, "Turma");
     let fresh = ana.invite_link(&group, true).await.expect("renewed");
     assert_ne!(fresh, link);
-    duda.join(&link).await.expect_err("the old link is no good");
+    duda.join(&link).await.expect_err("the old link is not valid");
     assert_eq!(duda.join(&fresh).await.expect("joined"), group);
     bia.group_change(&group, "add").await.expect("told");
     everybody_hears_everybody(&[&ana, &bia, &caio, &duda], &group).await;

@@ -163,5 +163,5 @@ fn a_refusal_for_too_many_keeps_everyone_quiet_for_its_time() {
     world.now.set(5_000);
     assert_eq!(now(directory.find(&world, "12025550102")), Ok(None));
     assert!(world.kept.borrow().contains_key("12025550102"));
-    assert!(!world.kept.borrow().contains_key("12025550101"), "a refusal is no answer");
+    assert!(!world.kept.borrow().contains_key("12025550101"), "a refusal is not an answer");
 }

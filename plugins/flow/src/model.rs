@@ -58,146 +58,146 @@ pub struct Trigger {
     pub rest_hours: u32,
 }
 
-/// Open intervals by weekday (`mon` … `sun`), each `["09:00", "18:00"]`, and days without any.
+/// Opening hours by weekday (`mon` … `sun`), each like `["09:00", "18:00"]`, and days without any.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct BusinessHours {
-    /// By weekday; one that is not named is closed. No weekday at all: always open.
+    /// The hours by weekday; a weekday that is not listed is closed. If none is listed, it is always open.
     #[serde(default)]
     pub week: BTreeMap<String, Vec<(String, String)>>,
-    /// Civil dates, `2026-12-25`.
+    /// Closed days as dates, `2026-12-25`.
     #[serde(default)]
     pub closed_on: Vec<String>,
 }
 
-/// One step.
+/// A step of the flow.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Step {
-    /// Says something and goes on.
+    /// Sends a message and continues.
     Message {
-        /// What is said.
+        /// The text.
         text: String,
         /// A file that is sent with it.
         #[serde(default)]
         file_url: Option<String>,
-        /// Absent: the flow ends.
+        /// The next step; absent: the flow ends.
         #[serde(default)]
         next: Option<StepName>,
     },
-    /// Asks, and waits for an answer that fits.
+    /// Asks a question and waits for an answer that fits.
     Question {
-        /// What is asked.
+        /// The question.
         text: String,
-        /// Where the answer goes.
+        /// The variable for the answer.
         variable: String,
-        /// What answers fit.
+        /// The answers that fit.
         #[serde(default)]
         answer: AnswerRule,
-        /// How often, and what then.
+        /// How often it is asked, and what happens then.
         #[serde(flatten)]
         asking: Asking,
-        /// Absent: the flow ends.
+        /// The next step; absent: the flow ends.
         #[serde(default)]
         next: Option<StepName>,
     },
-    /// Offers choices, numbered from 1.
+    /// Offers options, numbered from 1.
     Choice {
-        /// What is asked; the choices follow it, one a line.
+        /// The question; the options follow, one per line.
         text: String,
-        /// Where the chosen value goes.
+        /// The variable for the chosen value.
         #[serde(default)]
         variable: Option<String>,
-        /// What can be chosen.
+        /// The options.
         options: Vec<ChoiceOption>,
-        /// How often, and what then.
+        /// How often it is asked, and what happens then.
         #[serde(flatten)]
         asking: Asking,
     },
-    /// Goes where the first case that holds leads.
+    /// Continues with the first case that holds.
     Condition {
-        /// In order.
+        /// The cases, in order.
         cases: Vec<Case>,
-        /// Where no case holds.
+        /// The step if no case holds.
         #[serde(rename = "else")]
         otherwise: StepName,
     },
     /// Sets variables.
     Set {
-        /// By name; texts may hold variables.
+        /// The values by name; texts may contain variables.
         values: BTreeMap<String, Value>,
-        /// Absent: the flow ends.
+        /// The next step; absent: the flow ends.
         #[serde(default)]
         next: Option<StepName>,
     },
-    /// Waits.
+    /// Waits for a time: the sum of the three fields.
     Delay {
-        /// Days, and …
+        /// Number of days.
         #[serde(default)]
         days: u32,
-        /// hours, and …
+        /// Number of hours.
         #[serde(default)]
         hours: u32,
-        /// minutes.
+        /// Number of minutes.
         #[serde(default)]
         minutes: u32,
         /// The step for a message that arrives before the time is over; absent: it is left to later automations.
         #[serde(default)]
         on_message: Option<StepName>,
-        /// Afterwards.
+        /// The step after the time.
         next: StepName,
     },
     /// Calls the server that the configuration's `httpBase` names.
     Http {
-        /// Of the request.
+        /// Method of the request.
         #[serde(default = "get")]
         method: String,
-        /// Below `httpBase`; may hold variables.
+        /// The path, appended to `httpBase`; may contain variables.
         path: String,
-        /// A JSON body; texts in it may hold variables.
+        /// The body as JSON; its texts may contain variables.
         #[serde(default)]
         body: Option<Value>,
-        /// Variables from the answer: name to JSON pointer, e.g. `/order/status`.
+        /// Variables from the response: name to JSON pointer, e.g. `/order/status`.
         #[serde(default)]
         save: BTreeMap<String, String>,
-        /// When it was answered with 2xx.
+        /// The step after a response with status 2xx.
         next: StepName,
-        /// When it was answered otherwise, or not.
+        /// The step after any other response, or none.
         on_error: StepName,
     },
-    /// Adds and takes away tags of the conversation.
+    /// Adds and removes tags of the conversation.
     Tag {
-        /// To add.
+        /// Tags to add.
         #[serde(default)]
         add: Vec<String>,
-        /// To take away.
+        /// Tags to remove.
         #[serde(default)]
         remove: Vec<String>,
-        /// Absent: the flow ends.
+        /// The next step; absent: the flow ends.
         #[serde(default)]
         next: Option<StepName>,
     },
-    /// Asks the clock.
+    /// Continues depending on the business hours.
     Hours {
-        /// Within business hours.
+        /// The step within business hours.
         open: StepName,
-        /// Outside.
+        /// The step outside business hours.
         closed: StepName,
     },
-    /// A person takes over; the flow ends.
+    /// Hands over to a person and ends the flow.
     HandOver {
-        /// Said first.
+        /// A text to send first.
         #[serde(default)]
         text: Option<String>,
-        /// For the person; may hold variables.
+        /// The reason, for the person; may contain variables.
         reason: String,
-        /// Who.
+        /// Who the conversation is assigned to.
         #[serde(default)]
         assign: Option<String>,
     },
-    /// The flow ends.
+    /// Ends the flow.
     End {
-        /// Said first.
+        /// A text to send first.
         #[serde(default)]
         text: Option<String>,
     },
@@ -207,23 +207,23 @@ fn get() -> String {
     "GET".to_owned()
 }
 
-/// How often something is asked, and what happens without a fitting answer.
+/// How often a question is asked, and what happens without a fitting answer.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Asking {
-    /// Said when an answer does not fit.
+    /// Sent when an answer does not fit.
     #[serde(default)]
     pub invalid: Option<String>,
-    /// Tries.
+    /// Maximum number of attempts.
     #[serde(default = "three")]
     pub max_tries: u32,
-    /// After the last try; absent: a person takes over.
+    /// The step after the last attempt fails; absent: a person takes over.
     #[serde(default)]
     pub on_fail: Option<StepName>,
     /// Minutes to wait for an answer; 0: forever.
     #[serde(default)]
     pub timeout_minutes: u32,
-    /// When that is over; absent: the flow ends.
+    /// The step after that time; absent: the flow ends.
     #[serde(default)]
     pub on_timeout: Option<StepName>,
 }
@@ -232,31 +232,31 @@ fn three() -> u32 {
     3
 }
 
-/// What answers fit a question.
+/// The answers that fit a question.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, tag = "kind", rename_all = "camelCase")]
 pub enum AnswerRule {
     /// Any text that is not empty.
     #[default]
     Any,
-    /// A text of some length.
+    /// A text of bounded length.
     Text {
-        /// Fewest characters.
+        /// Minimum number of characters.
         #[serde(default)]
         min: usize,
-        /// Most characters.
+        /// Maximum number of characters.
         #[serde(default = "most")]
         max: usize,
     },
     /// A number; `1.234,5` and `1234.5` are both read.
     Number {
-        /// Smallest.
+        /// Smallest number.
         #[serde(default)]
         min: Option<f64>,
-        /// Largest.
+        /// Largest number.
         #[serde(default)]
         max: Option<f64>,
-        /// Without a fraction.
+        /// Whether it must be a whole number.
         #[serde(default)]
         whole: bool,
     },
@@ -266,7 +266,7 @@ pub enum AnswerRule {
     Phone,
     /// A date, `25/12/2026` or `2026-12-25`; kept as the latter.
     Date {
-        /// Not before today.
+        /// Whether it must not be before today.
         #[serde(default)]
         future: bool,
     },
@@ -282,30 +282,30 @@ fn most() -> usize {
     2000
 }
 
-/// Something to choose.
+/// An option to choose.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ChoiceOption {
-    /// As it is shown.
+    /// The text that is shown.
     pub label: String,
-    /// Other words for it, besides its number and its label.
+    /// Other words that mean this option, besides its number and its label.
     #[serde(default)]
     pub words: Vec<String>,
-    /// What goes into the variable; the label where absent.
+    /// The value of the variable; the label if absent.
     #[serde(default)]
     pub value: Option<String>,
-    /// Absent: the flow ends.
+    /// The next step; absent: the flow ends.
     #[serde(default)]
     pub next: Option<StepName>,
 }
 
-/// A case of a condition: all of its tests hold.
+/// A case of a condition, which holds if all of its tests hold.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
-    /// What must hold.
+    /// The tests.
     pub when: Vec<Test>,
-    /// Where to go.
+    /// The step if the case holds.
     pub next: StepName,
 }
 
@@ -313,9 +313,9 @@ pub struct Case {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Test {
-    /// Its name.
+    /// Name of the variable.
     pub variable: String,
-    /// How.
+    /// The relation to test.
     pub is: Relation,
     /// With what; texts may hold variables.
     #[serde(default)]

@@ -1,5 +1,5 @@
-//! Runs a flow: from an input and what was left in the conversation to what is said and what is left. Knows no plugin interface:
-//! what it wants done goes through [`Host`].
+//! Runs a flow: takes an input and the state of the conversation, and produces messages and the new state. Knows no plugin
+//! interface: its actions go through [`Host`].
 
 use std::collections::BTreeMap;
 
@@ -11,55 +11,55 @@ use crate::hours;
 use crate::model::{Asking, ChoiceOption, Flow, Relation, Step, StepName, Test};
 use crate::text::{fill, fill_value, has_word, plain, shown};
 
-/// Steps that one input may lead through: more is a circle.
+/// Maximum number of steps that one input may lead through: more means that the flow runs in a circle.
 const STEPS: usize = 100;
 const MINUTE_MS: u64 = 60_000;
 /// The one timer of a conversation: a flow waits for one thing at a time.
 pub const TIMER: &str = "flow";
 
-/// What is left in a conversation.
+/// The state of a flow in a conversation.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
-    /// The step that waits; `None` where the flow does not run.
+    /// The step that waits; `None` if the flow is not running.
     pub at: Option<StepName>,
     /// The conversation's variables.
     pub variables: BTreeMap<String, Value>,
     /// Failed answers to the step that waits.
     pub tries: u32,
-    /// Counts waits, so that a timer of an earlier one is known as such.
+    /// Counts waits, so that a timer of an earlier wait can be recognised.
     pub waits: u64,
     /// Whether [`TIMER`] is set.
     #[serde(default)]
     pub timer: bool,
-    /// When the flow ended last, ms.
+    /// When the flow last ended, in milliseconds.
     pub ended_at: Option<u64>,
     /// Whether a message was seen in this conversation.
     pub seen: bool,
 }
 
-/// What happened.
+/// An input to a flow.
 #[derive(Debug, Clone, Copy)]
 pub enum Input<'a> {
-    /// Somebody wrote.
+    /// Somebody wrote a message.
     Message(Answer<'a>),
-    /// The timer with this payload ran out.
+    /// The timer with this payload fired.
     Timer(&'a str),
     /// Somebody started it, with a JSON object of variables.
     Started(&'a Value),
 }
 
-/// A request of a step.
+/// An HTTP request of a step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Call {
-    /// Method.
+    /// Method of the request.
     pub method: String,
-    /// Below the configured base.
+    /// The path, appended to the configured base.
     pub path: String,
-    /// JSON.
+    /// The body as JSON.
     pub body: Option<Value>,
 }
 
-/// What a flow can have done.
+/// The actions and calls of a flow.
 pub trait Host {
     /// Milliseconds since the Unix epoch.
     fn now_ms(&self) -> u64;
@@ -83,20 +83,20 @@ pub trait Host {
     fn call(&mut self, call: &Call) -> Result<Value, String>;
 }
 
-/// What became of an input.
+/// What happened to an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ran {
-    /// It was the flow's.
+    /// The flow handled it.
     Claimed,
     /// It was not for the flow.
     Passed,
 }
 
-/// The flow cannot go on; for its author.
+/// The flow cannot continue; the reason is for its author.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken(pub String);
 
-/// Gives an input to a flow.
+/// Passes an input to a flow.
 pub fn run(flow: &Flow, state: &mut State, input: Input<'_>, host: &mut dyn Host) -> Result<Ran, Broken> {
     let first = matches!(input, Input::Message(_)) && !std::mem::replace(&mut state.seen, true);
     let mut run = Run { flow, state, host };
@@ -242,7 +242,7 @@ impl Run<'_> {
         }
     }
 
-    /// Says the question of a step.
+    /// Asks the question of a step.
     fn ask(&mut self, at: &StepName) {
         match self.flow.steps.get(at) {
             Some(Step::Question { text, .. }) => self.say(text),

@@ -5,10 +5,10 @@
 
 use pombo_plugin::automation::{Automation, KvError, Turn};
 
-/// Entries of earlier days that one turn takes away.
+/// Maximum number of entries of earlier days that one turn deletes.
 const SWEPT: u32 = 20;
 
-/// The day that it is, UTC.
+/// The current day, UTC.
 pub fn day(now_millis: u64) -> String {
     let mut text = pombo_plugin::clock::rfc3339(now_millis);
     text.truncate("2026-01-05".len());
@@ -19,7 +19,7 @@ fn prefix(day: &str) -> String {
     ["day/", day, "/"].concat()
 }
 
-/// What all conversations spent this day.
+/// Tokens that all conversations spent on this day.
 pub fn spent_by_all<A: Automation>(turn: &Turn<'_, A>, day: &str) -> Result<u64, KvError> {
     const PAGE: u32 = 256;
     let prefix = prefix(day);
@@ -35,7 +35,7 @@ pub fn spent_by_all<A: Automation>(turn: &Turn<'_, A>, day: &str) -> Result<u64,
     }
 }
 
-/// Adds what this conversation spent, and takes entries of earlier days away.
+/// Adds the tokens that this conversation spent, and deletes entries of earlier days.
 pub fn spend<A: Automation>(turn: &mut Turn<'_, A>, day: &str, tokens: u64) -> Result<(), KvError> {
     let key = [&*prefix(day), &*turn.conversation().id].concat();
     let before = turn.kv_get(&key)?.and_then(|value| value.parse::<u64>().ok()).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! The request to the service, and what its answer says.
+//! The request to the service, and its answer.
 
 use pombo_plugin::automation::HttpResponse;
 use serde_json::{Map, Value, json};
@@ -6,11 +6,11 @@ use serde_json::{Map, Value, json};
 use crate::config::{Config, MaxTokensField};
 use crate::history::{History, cut};
 
-/// The function that the model may call for a person.
+/// The function with which the model may hand over to a person.
 const TOOL: &str = "hand_over_to_person";
-/// What channels take in one message.
+/// Maximum length of a message that channels accept.
 const MAX_ANSWER: usize = 4000;
-/// Bytes; the engine takes 500 with what stands before it.
+/// Maximum length of the reason in bytes; the engine accepts 500, including what comes before it.
 const MAX_REASON: usize = 400;
 
 /// The body of a request, for an answer of at most `max_tokens`.
@@ -48,32 +48,32 @@ pub fn request(config: &Config, history: &History, max_tokens: u64) -> Value {
     body.into()
 }
 
-/// What the model said.
+/// The model's answer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Completion {
-    /// For the other side; may be missing when it hands over.
+    /// The text for the contact; may be missing when it hands over.
     pub text: Option<String>,
-    /// Why it wants a person to take over.
+    /// Why a person should take over.
     pub hand_over: Option<String>,
-    /// What it cost.
+    /// Number of tokens that it used.
     pub tokens: u64,
 }
 
 /// Why there is no answer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// For a person; without anything that the service wrote, but for a known kind of code.
+    /// What is wrong, for a person; without any text of the service, except known codes.
     pub what: String,
-    /// Whether asking again may help.
+    /// Whether the same request may succeed later.
     pub passing: bool,
 }
 
 impl Problem {
-    /// One that stays.
+    /// A problem that will persist.
     pub fn lasting(what: impl Into<String>) -> Self {
         Self { what: what.into(), passing: false }
     }
-    /// One that may be over when it is asked again.
+    /// A problem that may have passed at the next attempt.
     pub fn passing(what: impl Into<String>) -> Self {
         Self { what: what.into(), passing: true }
     }
@@ -99,7 +99,7 @@ pub fn read(response: &HttpResponse, request: &Value, tool_offered: bool) -> Res
     Ok(Completion { text, hand_over, tokens })
 }
 
-/// A text, or the parts of one; without what a model thinks aloud.
+/// A text, or the parts of one, without what a model thinks aloud.
 fn text_of(content: &Value) -> Option<String> {
     let whole = match content {
         Value::String(text) => text.clone(),
@@ -121,7 +121,7 @@ fn text_of(content: &Value) -> Option<String> {
     }
 }
 
-/// The arguments are JSON in a text, as models write it: rightly or not.
+/// The reason in the function's arguments, which are JSON in a text, not always correct.
 fn reason_of(function: &Value) -> String {
     let arguments = &function["arguments"];
     let parsed: Value =
@@ -144,13 +144,13 @@ fn tokens_of(usage: &Value) -> Option<u64> {
     }
 }
 
-/// A token has about four characters; a service that does not count is counted for.
+/// An estimate for a service that does not count: a token has about four characters.
 fn estimate(request: &Value, text: &str) -> u64 {
     let asked = request["messages"].to_string().chars().count();
     (asked + text.chars().count()) as u64 / 4 + 1
 }
 
-/// The service's word for what is wrong, when it is a plain one: messages may quote the key or the conversation.
+/// The service's error code, if it is a plain word: messages may quote the key or the conversation.
 fn code_of(answer: &Value) -> String {
     let error = &answer["error"];
     let plain =

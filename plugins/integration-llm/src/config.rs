@@ -1,9 +1,9 @@
-//! The configuration, as `config.schema.json` describes it; the engine has checked it. The key is not in it: the engine puts it
-//! into the request.
+//! The configuration, as `config.schema.json` describes it; the engine has checked it. The key is not in it, because the engine
+//! inserts it into the request.
 
 use serde::Deserialize;
 
-/// Its JSON Schema.
+/// The JSON Schema of the configuration.
 pub const SCHEMA: &str = include_str!("config.schema.json");
 
 /// The configuration without its secret.
@@ -15,34 +15,34 @@ pub struct Config {
     pub model: String,
     #[serde(default)]
     auth: Auth,
-    /// What the model is told first.
+    /// The instructions that the model gets first.
     pub system_prompt: Option<String>,
-    /// The most tokens of an answer.
+    /// Maximum number of tokens in an answer.
     #[serde(default = "five_hundred")]
     pub max_tokens: u64,
-    /// How services call that.
+    /// The name of that field at the service.
     #[serde(default)]
     pub max_tokens_field: MaxTokensField,
-    /// The service's own when left out.
+    /// The temperature; the service's own if omitted.
     pub temperature: Option<f64>,
-    /// What is remembered.
+    /// How much of a conversation is sent to the model.
     #[serde(default)]
     pub history: HistoryLimits,
-    /// What may be spent.
+    /// How many tokens may be spent.
     #[serde(default)]
     pub budget: Budget,
     /// When and how a person takes over.
     #[serde(default)]
     pub hand_over: HandOver,
-    /// What is done without an answer.
+    /// What happens without an answer.
     #[serde(default)]
     pub fallback: Fallback,
     /// The reply to content that is not text.
     pub other_content_reply: Option<String>,
-    /// Whether groups are answered.
+    /// Whether it answers in groups.
     #[serde(default)]
     pub groups: bool,
-    /// Whether messages are shown as read.
+    /// Whether messages are marked as read.
     #[serde(default = "yes")]
     pub mark_read: bool,
 }
@@ -57,34 +57,34 @@ enum Auth {
     None,
 }
 
-/// What a service calls the limit.
+/// The service's name for the limit.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MaxTokensField {
-    /// Most.
+    /// `max_tokens`, which most services expect.
     #[default]
     MaxTokens,
-    /// Newer ones.
+    /// `max_completion_tokens`, which newer ones expect.
     MaxCompletionTokens,
 }
 
-/// See [`crate::history`].
+/// How much of a conversation is sent to the model, see [`crate::history`].
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(default)]
 pub struct HistoryLimits {
-    /// Messages, of both sides.
+    /// Number of messages of both sides.
     pub messages: usize,
-    /// Characters of all of them.
+    /// Number of characters of all of them.
     pub characters: usize,
 }
 
-/// See [`crate::budget`].
+/// How many tokens may be spent, see [`crate::budget`].
 #[derive(Debug, Default, Clone, Copy, Deserialize)]
 #[serde(default)]
 pub struct Budget {
-    /// Of one conversation, ever.
+    /// Tokens that one conversation may ever use.
     pub conversation: Option<u64>,
-    /// Of all, in a day.
+    /// Tokens that all conversations together may use in a day.
     pub day: Option<u64>,
 }
 
@@ -92,13 +92,13 @@ pub struct Budget {
 #[derive(Debug, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct HandOver {
-    /// Whole words, whatever their case and accents.
+    /// Phrases that ask for a person, matched as whole words, ignoring case and accents.
     pub phrases: Vec<String>,
     /// Whether the model is offered a function for it.
     pub tool: bool,
-    /// What is said.
+    /// The text sent at a hand-over.
     pub reply: Option<String>,
-    /// Who is put in charge.
+    /// Who the conversation is assigned to.
     pub assign_to: Option<String>,
 }
 
@@ -106,20 +106,20 @@ pub struct HandOver {
 #[derive(Debug, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Fallback {
-    /// What is said.
+    /// The text to send.
     pub text: Option<String>,
     /// Whether a person takes over.
     pub hand_over: bool,
-    /// How often a failing service is asked, all in all.
+    /// How many times a failing service is asked in total.
     pub attempts: u32,
 }
 
 impl Config {
-    /// Where the request goes.
+    /// The URL of the request.
     pub fn url(&self) -> String {
         [self.base_url.trim_end_matches('/'), "/chat/completions"].concat()
     }
-    /// The header with the key's place in it.
+    /// The header with the placeholder of the key.
     pub fn auth_header(&self) -> Option<(&'static str, &'static str)> {
         match self.auth {
             Auth::Bearer => Some(("authorization", "Bearer {{secret:apiKey}}")),

@@ -1,25 +1,25 @@
-//! What was said before, as far as it is remembered: so many messages and so many characters of them, the newest.
+//! The history of a conversation that is sent to the model: a limited number of messages and characters, the newest ones.
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::HistoryLimits;
 
-/// Who said it.
+/// The author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// The other side.
+    /// The contact.
     User,
     /// The model.
     Assistant,
 }
 
-/// One message, as the service takes it.
+/// One message, in the form of the service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
-    /// By whom.
+    /// The author.
     pub role: Role,
-    /// What.
+    /// The text.
     pub content: String,
 }
 
@@ -34,8 +34,8 @@ impl History {
         &self.0
     }
 
-    /// Adds a message and forgets the oldest ones beyond the limits. It begins with the other side's: some services refuse
-    /// anything else.
+    /// Adds a message and forgets the oldest ones beyond the limits. The history begins with a message of the contact, because
+    /// some services refuse anything else.
     pub fn add(&mut self, role: Role, content: &str, limits: HistoryLimits) {
         let content = cut(content, limits.characters).to_owned();
         self.0.push(Said { role, content });
@@ -51,7 +51,7 @@ impl History {
     }
 }
 
-/// At most so many characters of a text.
+/// The beginning of a text, at most this number of characters.
 pub fn cut(text: &str, characters: usize) -> &str {
     text.char_indices().nth(characters).map_or(text, |(end, _)| &text[..end])
 }

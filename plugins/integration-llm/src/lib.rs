@@ -93,7 +93,7 @@ impl Automation for Llm {
     }
 }
 
-/// Which budget is spent, and for how long that is so.
+/// Which budget is spent, and for how long.
 struct Spent {
     what: &'static str,
     since: String,
@@ -118,7 +118,7 @@ fn left(turn: &Turn<'_, Llm>, day: &str) -> Result<Result<u64, Spent>, Error> {
     Ok(Ok(left))
 }
 
-/// Asks the model, and does what it says.
+/// Asks the model, and carries out its answer.
 fn answer(turn: &mut Turn<'_, Llm>, text: &str, day: &str, left: u64) -> Result<(), Error> {
     let limits = turn.config.history;
     // What is not remembered at all is still asked.
@@ -190,7 +190,7 @@ fn hand_over(turn: &mut Turn<'_, Llm>, text: Option<String>, reason: String) {
     turn.hand_over(reason);
 }
 
-/// Says so once, and leaves what follows to others.
+/// Says so once, and leaves further messages to later automations.
 fn budget_spent(turn: &mut Turn<'_, Llm>, budget: &'static str, since: String) {
     if turn.state.told.as_ref() == Some(&since) {
         return;
@@ -202,7 +202,7 @@ fn budget_spent(turn: &mut Turn<'_, Llm>, budget: &'static str, since: String) {
     fall_back(turn, &format!("the token budget of the {budget} is spent"));
 }
 
-/// Whether the configuration has anything to be done without an answer.
+/// Whether the configuration has a fallback for this case.
 fn fall_back(turn: &mut Turn<'_, Llm>, reason: &str) -> bool {
     let text = turn.config.fallback.text.clone();
     let done = text.is_some() || turn.config.fallback.hand_over;

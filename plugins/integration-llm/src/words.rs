@@ -1,6 +1,6 @@
-//! Finds phrases in what people write, whatever its case, accents and punctuation.
+//! Finds phrases in what people write, ignoring case, accents and punctuation.
 
-/// The first of `phrases` that `text` holds as whole words.
+/// The first of `phrases` that `text` contains as whole words.
 pub fn find<'p>(text: &str, phrases: &'p [String]) -> Option<&'p str> {
     let text = folded(text);
     phrases

@@ -11,14 +11,14 @@ use parking_lot::Mutex;
 
 use crate::world::DeviceId;
 
-/// Whom a fault strikes.
+/// The devices that a fault affects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// Every device.
     All,
     /// Every companion of an account.
     Account(String),
-    /// One device.
+    /// A single device.
     Device(DeviceId),
 }
 
@@ -35,7 +35,7 @@ impl Target {
 /// What happens to a message's ack.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum AckFault {
-    /// Nothing.
+    /// Nothing: it is sent as usual.
     #[default]
     None,
     /// It is never sent.
@@ -135,7 +135,7 @@ impl Faults {
         self.no_resumption.store(refuse, Ordering::Release);
     }
 
-    /// Disarms everything.
+    /// Disarms all faults.
     pub fn clear(&self) {
         self.messages.lock().clear();
         self.iqs.lock().clear();

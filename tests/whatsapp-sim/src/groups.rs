@@ -22,7 +22,7 @@ pub use change::{change_members, create, invite_code, join, leave, set_descripti
 use crate::session::SessionHandle;
 use crate::world::{AccountInfo, World};
 
-/// All groups.
+/// All groups, and the operations on them.
 #[derive(Default)]
 pub struct Groups {
     state: Mutex<State>,
@@ -34,45 +34,45 @@ struct State {
     by_invite: HashMap<String, Arc<str>>,
 }
 
-/// How a group writes its participants.
+/// How a group writes the addresses of its participants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Addressing {
     /// By phone number.
     Pn,
-    /// By LID.
+    /// By their LID.
     Lid,
 }
 
 /// What a member may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Write.
+    /// May write.
     Member,
-    /// Change the group.
+    /// May change the group.
     Admin,
     /// The creator: an admin nobody can demote.
     Creator,
 }
 
-/// A member.
+/// A member of a group.
 #[derive(Debug, Clone)]
 pub struct Member {
     /// The account's number.
     pub phone: Arc<str>,
-    /// What they may do.
+    /// The member's rights.
     pub role: Role,
 }
 
-/// A description, with what its next change must name.
+/// A description, with the token that its next change must name.
 #[derive(Debug, Clone)]
 pub struct Description {
     /// The token that the next change must carry as `prev`.
     pub id: String,
-    /// The text.
+    /// The text of the description.
     pub text: String,
     /// Who wrote it.
     pub owner: Arc<str>,
-    /// When.
+    /// When it was written, in seconds since 1970.
     pub time: u64,
 }
 
@@ -91,26 +91,26 @@ pub struct Settings {
     pub approval: bool,
 }
 
-/// A group.
+/// A group and its members.
 #[derive(Debug, Clone)]
 pub struct Group {
     /// The user part of its JID.
     pub id: Arc<str>,
-    /// Its name.
+    /// Subject of the group.
     pub subject: String,
-    /// Who named it last.
+    /// Who set the subject last.
     pub subject_owner: Arc<str>,
-    /// When.
+    /// When the subject was set, in seconds since 1970.
     pub subject_time: u64,
-    /// Who made it.
+    /// Who created the group.
     pub creator: Arc<str>,
-    /// When.
+    /// When the group was created, in seconds since 1970.
     pub created: u64,
-    /// What it says of itself.
+    /// The description.
     pub description: Option<Description>,
-    /// Who is in it, in the order they came.
+    /// The members, in the order in which they joined.
     pub members: Vec<Member>,
-    /// Its switches.
+    /// The switches of the group.
     pub settings: Settings,
     /// The code of its invite link.
     pub invite: String,
@@ -147,16 +147,16 @@ impl Refusal {
     }
 }
 
-/// What to do with members.
+/// A change of members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemberChange {
-    /// Add them.
+    /// Adds them to the group.
     Add,
-    /// Remove them.
+    /// Removes them from the group.
     Remove,
-    /// Make them admins.
+    /// Makes them admins.
     Promote,
-    /// Make them members.
+    /// Makes them plain members.
     Demote,
 }
 
@@ -171,19 +171,19 @@ impl MemberChange {
     }
 }
 
-/// What became of one member in a [`MemberChange`].
+/// The result for one member of a [`MemberChange`].
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// Whom, as asked for.
+    /// The member, as asked for.
     pub asked: Jid,
     /// The account, if there is one.
     pub account: Option<AccountInfo>,
-    /// Why not.
+    /// Why it was refused.
     pub refusal: Option<Refusal>,
 }
 
 impl Group {
-    /// Its JID.
+    /// The JID of the group.
     pub fn jid(&self) -> Jid {
         Jid::group(&*self.id)
     }

@@ -15,34 +15,34 @@ use waproto::whatsapp as wa;
 
 use super::Error;
 
-/// What kind of message it is.
+/// Kind of message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Text, plain or with a context (reply, mention).
     Text,
-    /// A picture.
+    /// A picture message.
     Image,
-    /// A film.
+    /// A video message.
     Video,
-    /// Sound that is not a voice note.
+    /// Audio that is not a voice note.
     Audio,
-    /// Sound recorded as a voice note.
+    /// Audio recorded as a voice note.
     VoiceNote,
-    /// A file.
+    /// A document message.
     Document,
-    /// A sticker.
+    /// A sticker message.
     Sticker,
     /// A reaction; with an empty text, its removal.
     Reaction,
     /// A new text for an earlier message.
     Edit,
-    /// An earlier message taken back.
+    /// The deletion of an earlier message.
     Revoke,
-    /// Anything else.
+    /// Any other kind.
     Other,
 }
 
-/// The media of a message, as it was downloaded and decrypted.
+/// The media of a message, as downloaded and decrypted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Media {
     /// Downloaded: SHA-256 in hex, and how many bytes.
@@ -52,7 +52,7 @@ pub enum Media {
         /// Of the plaintext.
         size: usize,
     },
-    /// It could not be had; the client's words.
+    /// It could not be downloaded; the client's reason.
     Failed(String),
 }
 
@@ -65,17 +65,17 @@ pub struct Received {
     pub chat: String,
     /// Who wrote it (phone number or LID, as addressed).
     pub sender: String,
-    /// The sender's other address, where the server gave one.
+    /// The sender's other address, if the server gave one.
     pub sender_alt: Option<String>,
-    /// A copy of what another device of the same account sent.
+    /// Whether it is a copy of a message that another device of the same account sent.
     pub from_me: bool,
-    /// In a group.
+    /// Whether it was sent in a group.
     pub group: bool,
-    /// It waited in the offline queue.
+    /// Whether it waited in the offline queue.
     pub offline: bool,
     /// The name that the sender chose.
     pub push_name: String,
-    /// What it is.
+    /// Kind of message.
     pub kind: Kind,
     /// Body, caption, emoji or new text.
     pub text: Option<String>,
@@ -83,26 +83,26 @@ pub struct Received {
     pub file_name: Option<String>,
     /// The media's declared type.
     pub mime: Option<String>,
-    /// What was downloaded.
+    /// The downloaded media.
     pub media: Option<Media>,
-    /// The id of the message it answers.
+    /// Id of the message that it replies to.
     pub quoted: Option<String>,
-    /// Whom it mentions.
+    /// The addresses that it mentions.
     pub mentions: Vec<String>,
-    /// The id of the message that a reaction, an edit or a revoke is about.
+    /// Id of the message that a reaction, an edit or a deletion refers to.
     pub target: Option<String>,
-    /// The whole.
+    /// The whole message.
     pub message: Arc<wa::Message>,
 }
 
-/// A receipt that came for messages of this peer.
+/// A receipt for a message of this peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// The message.
+    /// Id of the message.
     pub id: String,
     /// `delivered`, `read`, `played`, `retry`, `server-error`, … as on the wire.
     pub kind: String,
-    /// The chat.
+    /// JID of the chat.
     pub chat: String,
     /// Who sent the receipt.
     pub from: String,
@@ -111,60 +111,60 @@ pub struct Receipt {
 /// The server's answer to a message that this peer sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ack {
-    /// The message.
+    /// Id of the message.
     pub id: String,
     /// The code of a refusal.
     pub error: Option<String>,
 }
 
-/// Somebody types, records or stopped.
+/// Somebody is typing or recording, or has stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Typing {
-    /// The chat.
+    /// JID of the chat.
     pub chat: String,
-    /// Who.
+    /// JID of that person.
     pub from: String,
     /// `composing`, `recording` or `paused`.
     pub state: &'static str,
 }
 
-/// A change in a group, as its notification told.
+/// A change in a group, as its notification reported it.
 #[derive(Debug, Clone)]
 pub struct GroupChange {
-    /// The group.
+    /// JID of the group.
     pub group: String,
-    /// Who did it.
+    /// Who made it.
     pub by: Option<String>,
-    /// The wire's word: `create`, `add`, `remove`, `promote`, `subject`, …
+    /// The action's name on the wire: `create`, `add`, `remove`, `promote`, `subject`, …
     pub action: String,
-    /// The action whole, as JSON.
+    /// The whole action as JSON.
     pub detail: serde_json::Value,
 }
 
-/// Everything that was seen.
+/// Everything that was recorded.
 #[derive(Debug, Default)]
 pub struct Entries {
-    /// Messages.
+    /// Received messages.
     pub received: Vec<Received>,
-    /// Receipts, one entry a message id.
+    /// Receipts, one entry per message id.
     pub receipts: Vec<Receipt>,
     /// Acks of messages.
     pub acks: Vec<Ack>,
-    /// Typing.
+    /// Typing states.
     pub typing: Vec<Typing>,
-    /// Group changes.
+    /// Changes of groups.
     pub group_changes: Vec<GroupChange>,
     /// Ids of messages that did not decrypt (a retry may still bring them).
     pub undecryptable: Vec<String>,
     /// QR strings offered.
     pub qr_codes: Vec<String>,
-    /// Logins completed.
+    /// Number of completed logins.
     pub logins: usize,
     /// Connections lost without being asked for.
     pub losses: usize,
     /// Why the server logged this device out.
     pub logged_out: Option<String>,
-    /// Another connection took this session's place.
+    /// Whether another connection replaced this session.
     pub replaced: bool,
     /// Names of app-state changes (`mute`, `pin`, `archive`, …) with the chat.
     pub app_state: Vec<(&'static str, String)>,
@@ -192,7 +192,7 @@ impl Record {
         self.changed.send_replace(());
     }
 
-    /// Waits until `look` finds what it looks for.
+    /// Waits until `look` finds something.
     pub(super) async fn wait<T>(
         &self,
         what: &str,

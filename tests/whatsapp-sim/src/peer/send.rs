@@ -18,37 +18,37 @@ use super::{Error, Media, Peer, Received, client_error, record};
 pub struct Text<'a> {
     /// The body. A mention is written into it as `@` and the number.
     pub body: &'a str,
-    /// The message it answers.
+    /// The message that it replies to.
     pub reply_to: Option<&'a Received>,
-    /// Whom it mentions.
+    /// The addresses that it mentions.
     pub mentions: Vec<Jid>,
 }
 
-/// Bytes to send, and as what.
+/// Bytes to send, by kind.
 #[derive(Debug, Clone)]
 pub enum Attachment<'a> {
-    /// A JPEG.
+    /// A JPEG picture.
     Image {
         /// Text below it.
         caption: Option<&'a str>,
     },
-    /// An MP4.
+    /// An MP4 video.
     Video {
         /// Text below it.
         caption: Option<&'a str>,
     },
     /// Ogg Opus as a voice note.
     VoiceNote {
-        /// How long it plays.
+        /// Its duration.
         seconds: u32,
     },
-    /// Sound as a file.
+    /// An audio file.
     Audio,
-    /// A file.
+    /// A document.
     Document {
-        /// Its name.
+        /// Name of the file.
         file_name: &'a str,
-        /// Its type.
+        /// MIME type of the file.
         mime: &'a str,
         /// Text below it.
         caption: Option<&'a str>,
@@ -130,7 +130,7 @@ impl Peer {
         self.send_message(to, message).await
     }
 
-    /// Reacts to a message that was received; an empty emoji takes the reaction back.
+    /// Reacts to a received message; an empty emoji removes the reaction.
     pub async fn react(&self, to: &Received, emoji: &str) -> Result<String, Error> {
         let chat: Jid = to.chat.parse().map_err(client_error("read the chat"))?;
         let key = wa::MessageKey {
@@ -150,12 +150,12 @@ impl Peer {
         Ok(())
     }
 
-    /// Takes a message of this peer back.
+    /// Deletes a message of this peer for everyone.
     pub async fn revoke(&self, chat: &Jid, id: &str) -> Result<(), Error> {
         self.client()?.revoke_message(chat, id, RevokeType::Sender).await.map_err(client_error("revoke"))
     }
 
-    /// Takes somebody else's message in a group back, as its admin.
+    /// Deletes somebody else's message in a group for everyone, as its admin.
     pub async fn revoke_as_admin(&self, message: &Received) -> Result<(), Error> {
         let chat: Jid = message.chat.parse().map_err(client_error("read the chat"))?;
         let original_sender: Jid = message.sender.parse().map_err(client_error("read the sender"))?;
@@ -181,7 +181,7 @@ impl Peer {
             .map_err(client_error("mark played"))
     }
 
-    /// Shows that this peer types (`true`) or stopped.
+    /// Shows that this peer is typing (`true`) or has stopped.
     pub async fn typing(&self, chat: &Jid, on: bool) -> Result<(), Error> {
         let client = self.client()?;
         let sent = match on {

@@ -7,7 +7,7 @@ use waproto::whatsapp as wa;
 
 use crate::world::{DeviceId, now};
 
-/// A message a phone received, or one of its own account's.
+/// A message that a phone received, or one of its own account's.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Received {
     /// The message id.
@@ -26,7 +26,7 @@ pub struct Received {
     pub target: Option<String>,
     /// The numbers or JIDs it mentions.
     pub mentions: Vec<String>,
-    /// Its media.
+    /// The media of the message.
     pub media: Option<Media>,
     /// How often it arrived.
     pub copies: u32,
@@ -37,27 +37,27 @@ pub struct Received {
     pub message: Vec<u8>,
 }
 
-/// What a message says of its media.
+/// What a message says about its media.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Media {
     /// The digest of the file, hex.
     pub sha256: String,
-    /// Its length.
+    /// Size of the file in bytes.
     pub size: u64,
-    /// Its type.
+    /// MIME type of the file.
     pub mime: String,
-    /// Its name.
+    /// Name of the file.
     pub name: Option<String>,
-    /// A voice note.
+    /// Whether it is a voice note.
     pub voice: bool,
-    /// Where it lies on the media host.
+    /// Its path on the media host.
     pub path: Option<String>,
 }
 
-/// Somebody types, records or stopped.
+/// Somebody is typing or recording, or has stopped.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct ChatState {
-    /// The number.
+    /// The phone number.
     pub from: String,
     /// composing, recording, paused.
     pub state: String,
@@ -66,9 +66,9 @@ pub struct ChatState {
 /// A receipt for a message of the phone's account.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct SeenReceipt {
-    /// The message.
+    /// Id of the message.
     pub id: String,
-    /// The device that gave it.
+    /// The device that sent it.
     pub from: String,
     /// delivery, inactive, read, played…
     pub kind: String,

@@ -9,7 +9,7 @@ use super::account::{Device, DeviceId, SignedKey};
 /// A connected client that registers.
 #[derive(Clone)]
 pub struct WaitingCompanion {
-    /// Its session.
+    /// The session of the connection.
     pub(crate) session: SessionHandle,
     /// Its Noise key: how it will log in.
     pub(crate) noise_key: [u8; 32],
@@ -36,10 +36,10 @@ pub struct CodePairing {
     pub(crate) secret: Option<std::sync::Arc<crate::phone::CodeSecret>>,
 }
 
-/// Who waits.
+/// The clients that wait to be paired.
 #[derive(Default)]
 pub struct Pairings {
-    /// By connection.
+    /// Waiting clients by connection.
     pub(crate) waiting: HashMap<u64, WaitingCompanion>,
     /// By the refs they were given for their QR codes.
     pub(crate) by_ref: HashMap<String, u64>,

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use pombo_domain::model::PluginKind;
 
-use crate::limits::{Limits, TABLE_ELEMENTS};
-
-/// How often a running guest gives way.
-pub(crate) const TICK: Duration = Duration::from_millis(10);
+use crate::limits::{
+    AUTOMATION_CORE_INSTANCES, AUTOMATION_MEMORIES, AUTOMATION_TABLE_ELEMENTS, AUTOMATION_TABLES, Limits,
+    TABLE_ELEMENTS, TICK,
+};
 
 /// What decides about compiled code: the same for the engine that compiles as for the one that runs it.
 fn settings(kind: PluginKind) -> Config {
@@ -37,17 +36,17 @@ pub(crate) fn automations(limits: &Limits) -> wasmtime::Result<Engine> {
     let scans = PoolingAllocationConfig::is_pagemap_scan_available();
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
-        .total_core_instances(instances.saturating_mul(crate::automation::CORE_INSTANCES))
-        .total_tables(instances.saturating_mul(4).max(crate::automation::TABLES * 16))
+        .total_core_instances(instances.saturating_mul(AUTOMATION_CORE_INSTANCES))
+        .total_tables(instances.saturating_mul(4).max(AUTOMATION_TABLES * 16))
         .total_memories(instances.saturating_mul(3))
         .total_stacks(instances)
-        .max_core_instances_per_component(crate::automation::CORE_INSTANCES)
-        .max_tables_per_component(crate::automation::TABLES)
-        .max_memories_per_component(crate::automation::MEMORIES)
+        .max_core_instances_per_component(AUTOMATION_CORE_INSTANCES)
+        .max_tables_per_component(AUTOMATION_TABLES)
+        .max_memories_per_component(AUTOMATION_MEMORIES)
         .max_component_instance_size(4 << 20)
         .max_core_instance_size(4 << 20)
         .max_memory_size(limits.automations.memory_most as usize)
-        .table_elements(crate::automation::TABLE_ELEMENTS)
+        .table_elements(AUTOMATION_TABLE_ELEMENTS)
         // Only what a call has written is put back, and stays in the address space for the next one.
         .pagemap_scan(Enabled::Auto)
         .linear_memory_keep_resident(if scans { 8 << 20 } else { 256 << 10 })

@@ -1,19 +1,16 @@
 //! Runs plugins: WebAssembly components that can only hurt themselves.
 //!
 //! # Layout
-//! - [`Plugins`] (`automation/`) is the `PluginEngine` port: it checks and keeps what is uploaded (`inspect/`) and calls automations.
-//!   [`Telemetry`] (`telemetry/`) is the `PluginTelemetry` port: what plugins log and use.
+//! - [`Plugins`] (`uploads/`) is the `PluginEngine` port: it checks what is uploaded (`uploads/inspect/`), keeps it, and calls
+//!   automations (`automation/`). [`Telemetry`] (`telemetry/`) is the `PluginTelemetry` port: what plugins log and use.
 //! - [`Sandbox`] (`sandbox.rs`): opens the plugins and is the `Connectors` port; [`Renderers`] (`renderer.rs`) is the `Renderer` port.
+//! - `connector/` the connectors that run; `rollout/` another version of a connector's plugin, tried beside the running one, put in
+//!   its place, or taken back.
 //! - `engine.rs` the wasmtime engines, one for connectors and one for automations, and the thread that ticks the first one's epoch;
-//!   `bindings.rs` the only `bindgen!` site; `state.rs` what one store holds; `limits.rs` every bound there is.
-//! - `registry.rs` which plugins are known; `cache.rs` native code kept on disk; `capability.rs` what a plugin was granted.
-//! - `rollout.rs` another version of a connector's plugin, tried beside the running one, put in its place, or taken back; `pair.rs`
-//!   the instances of one connector meanwhile; `sending.rs` which of them a message goes to; `tally.rs` what they add to the
-//!   versions' figures.
-//! - `supervisor.rs` the task of each connector: it drives the instance (`actor.rs`), starts it again, and puts the next
-//!   version or specification in its place; `jobs.rs` what waits for an instance; `session.rs` the connector's line, which
-//!   outlives them; `intake.rs` the gate in front of its events.
-//! - `stateless.rs` short calls on instances that are never configured; `pulse.rs` the watchdog's evidence.
+//!   `bindings.rs` the only `bindgen!` site; `state.rs` what one store holds; `limits.rs` every bound there is; `options.rs` what the
+//!   server gives to the sandbox.
+//! - `registry.rs` which plugins are known; `cache.rs` native code kept on disk; `grants/` what a plugin may ask for.
+//! - `instances.rs` short calls on instances that are never configured; `watchdog.rs` ends a guest that does not give way.
 //! - `host/` one file per interface that plugins import; `worlds/` conversions between the domain's types and the plugins'.
 //!
 //! # Who runs where
@@ -33,41 +30,33 @@
 //!
 //! This crate must not know how messages are stored, scheduled or served.
 
-mod actor;
 mod automation;
-mod backoff;
 mod bindings;
 mod cache;
-mod capability;
+mod connector;
 mod engine;
+mod grants;
 mod host;
-mod inspect;
-mod intake;
-mod jobs;
+mod instances;
 mod limits;
 mod options;
-mod pair;
-mod pulse;
 mod registry;
 mod renderer;
 mod rollout;
 mod sandbox;
-mod sending;
-mod session;
 mod state;
-mod stateless;
-mod supervisor;
-mod tally;
 mod telemetry;
+mod uploads;
+mod watchdog;
 mod worlds;
 
-pub use automation::Plugins;
-pub use capability::Capability;
+pub use grants::Capability;
 pub use host::kv::{PluginKv, StoreKv};
-pub use inspect::compile::compile_component;
 pub use limits::{AutomationLimits, Limits, UploadLimits};
 pub use options::{Embedded, Options, Ports};
 pub use registry::Refused;
 pub use renderer::Renderers;
 pub use sandbox::{Error, Sandbox};
 pub use telemetry::Telemetry;
+pub use uploads::Plugins;
+pub use uploads::inspect::compile::compile_component;

@@ -146,7 +146,21 @@ impl Default for Limits {
     }
 }
 
-/// Entries in one table of a module.
+/// How often a running guest gives way.
+pub(crate) const TICK: Duration = Duration::from_millis(10);
+/// How long a connector may hold its turn to open its session.
+pub(crate) const TURN: Duration = Duration::from_secs(5);
+/// How long `stop` and the end of `run` may take after the last send.
+pub(crate) const FAREWELL: Duration = Duration::from_secs(3);
+/// Core instances of an automation: interpreters with shared libraries have many.
+pub(crate) const AUTOMATION_CORE_INSTANCES: u32 = 80;
+/// Tables of an automation.
+pub(crate) const AUTOMATION_TABLES: u32 = 80;
+/// Memories of an automation: those that JavaScript's componentizer builds have three.
+pub(crate) const AUTOMATION_MEMORIES: u32 = 4;
+/// Entries in one table of an automation.
+pub(crate) const AUTOMATION_TABLE_ELEMENTS: usize = 60_000;
+/// Entries in one table of a connector or renderer.
 pub(crate) const TABLE_ELEMENTS: usize = 20_000;
 /// What a guest may make the host allocate in one transfer: the lists and strings of one call or answer.
 pub(crate) const TRANSFER_BYTES: usize = 8 << 20;

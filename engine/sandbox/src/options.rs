@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use pombo_domain::ports::{Clock, ConnectorEvents, Entropy, MediaStore, OutboundGuard};
 
-use crate::capability::Capability;
+use crate::grants::Capability;
 use crate::host::kv::PluginKv;
 use crate::limits::Limits;
 

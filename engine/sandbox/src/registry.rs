@@ -17,10 +17,10 @@ use wasmtime::component::{HasSelf, Linker};
 use crate::bindings::connector::{Connector, ConnectorPre};
 use crate::bindings::renderer::RendererPre;
 use crate::cache::{Cache, digest};
-use crate::capability::{Capability, Grants};
+use crate::grants::{Capability, Grants};
+use crate::instances::Checkers;
 use crate::options::Options;
 use crate::state::{HostState, Services};
-use crate::stateless::Checkers;
 use crate::worlds;
 
 /// A plugin file that was left out.
@@ -49,7 +49,7 @@ pub(crate) struct ConnectorPlugin {
     pub(crate) description: PluginDescription,
     /// As in the description.
     pub(crate) digest: Arc<str>,
-    /// See [`crate::capability::Hosts`].
+    /// See [`crate::grants::Hosts`].
     pub(crate) hosts: Vec<String>,
     pub(crate) grants: Grants,
     pub(crate) pre: ConnectorPre<HostState>,

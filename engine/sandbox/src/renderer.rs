@@ -9,8 +9,8 @@ use tokio::sync::Semaphore;
 use wasmtime::Engine;
 
 use crate::bindings::renderer::{Renderer, RendererPre};
+use crate::instances::{CallError, Slot, bounded, made};
 use crate::state::{HostState, Services, store};
-use crate::stateless::{CallError, Slot, bounded, made};
 use crate::worlds;
 
 /// Texts in one call.

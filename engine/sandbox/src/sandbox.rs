@@ -19,22 +19,23 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, oneshot};
 use wasmtime::Engine;
 
-use crate::automation::{NotOpened, Plugins};
 use crate::cache::Cache;
-use crate::capability::Hosts;
+use crate::connector::assignment::Assignment;
+use crate::connector::jobs;
+use crate::connector::session::Line;
+use crate::connector::supervisor::Running;
+use crate::connector::versions::{Beside, Pair};
 use crate::engine::{Ticker, engine};
+use crate::grants::Hosts;
 use crate::host::network::{self, GuardedResolver};
-use crate::jobs;
 use crate::limits::SMTP_LARGE_AT_ONCE;
 use crate::options::{Options, Ports};
-use crate::pair::{Beside, Pair};
 use crate::registry::{ConnectorPlugin, Refused, Registry};
 use crate::renderer::Renderers;
 use crate::rollout::Rollout;
-use crate::session::Line;
 use crate::state::{Context, Services};
-use crate::supervisor::{Assignment, Running};
 use crate::telemetry::{Telemetry, Whose};
+use crate::uploads::{NotOpened, Plugins};
 use crate::worlds;
 
 /// Why the sandbox does not open.

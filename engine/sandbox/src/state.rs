@@ -11,16 +11,16 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-use crate::capability::{Grants, Hosts};
+use crate::connector::session::Session;
+use crate::grants::{Grants, Hosts};
 use crate::host::kv::PluginKv;
 use crate::host::log::LogGate;
 use crate::host::media::Handed;
 use crate::host::network::ConnectTo;
 use crate::host::smtp::SmtpState;
 use crate::limits::{HANDLES, Limits, TRANSFER_BYTES};
-use crate::pulse::Pulse;
-use crate::session::Session;
 use crate::telemetry::{Telemetry, Whose};
+use crate::watchdog::Pulse;
 
 /// What all instances share.
 pub(crate) struct Services {
@@ -101,7 +101,7 @@ pub(crate) struct HostState {
 
 impl HostState {
     /// The connector that an interface's call is for. `Err` holds what to tell the plugin.
-    pub(crate) fn granted(&self, capability: crate::capability::Capability) -> Result<Arc<Context>, String> {
+    pub(crate) fn granted(&self, capability: crate::grants::Capability) -> Result<Arc<Context>, String> {
         let context = self.context.as_ref().ok_or("this instance serves no connector")?;
         context.grants.check(capability)?;
         Ok(context.clone())

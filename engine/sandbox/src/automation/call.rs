@@ -7,24 +7,24 @@ use pombo_domain::ports::{Action, AutomationCall, CallFailure, CallResult, Outco
 use wasmtime::{Engine, PoolConcurrencyLimitError};
 
 use super::fairness::Fairness;
-use super::loaded::Loaded;
 use super::slices::{Exhausted, Meter, Slices};
 use super::state::{CallState, Caller, Making, store};
 use crate::bindings::automation::pombo::automation::types as wit;
 use crate::limits::cut;
 use crate::state::Services;
 use crate::telemetry::{Ended, Whose};
+use crate::uploads::loaded::Loaded;
 use crate::worlds::automation as world;
 
 /// What a guest says of its own error.
 const SAID_BYTES: usize = 2000;
 
 /// What calls need of the engine.
-pub(super) struct Calls {
-    pub(super) engine: Engine,
-    pub(super) services: Arc<Services>,
-    pub(super) fairness: Fairness,
-    pub(super) slices: Slices,
+pub(crate) struct Calls {
+    pub(crate) engine: Engine,
+    pub(crate) services: Arc<Services>,
+    pub(crate) fairness: Fairness,
+    pub(crate) slices: Slices,
 }
 
 fn not_called(why: impl Into<String>) -> CallResult {
@@ -33,7 +33,7 @@ fn not_called(why: impl Into<String>) -> CallResult {
 }
 
 /// Why a guest ended.
-pub(super) fn failure(state: &mut CallState, error: &wasmtime::Error) -> CallFailure {
+pub(crate) fn failure(state: &mut CallState, error: &wasmtime::Error) -> CallFailure {
     if let Some(failure) = state.failure.take() {
         return failure;
     }
@@ -58,7 +58,7 @@ pub(super) fn failure(state: &mut CallState, error: &wasmtime::Error) -> CallFai
 
 impl Calls {
     /// Calls an automation, when it is its tenant's turn.
-    pub(super) async fn call(&self, loaded: &Arc<Loaded>, call: AutomationCall) -> CallResult {
+    pub(crate) async fn call(&self, loaded: &Arc<Loaded>, call: AutomationCall) -> CallResult {
         let limits = &self.services.limits.automations;
         let deadline = Instant::now() + limits.call;
         let Ok(place) = tokio::time::timeout(limits.call, self.fairness.enter(call.tenant)).await else {

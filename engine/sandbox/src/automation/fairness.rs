@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(5);
 const TENANTS: usize = 10_000;
 
 /// All tenants that called lately.
-pub(super) struct Fairness {
+pub(crate) struct Fairness {
     tenants: Mutex<HashMap<TenantIndex, Arc<Tenant>>>,
     /// Calls that run or wait, of all tenants.
     calls: Arc<AtomicUsize>,
@@ -30,9 +30,9 @@ pub(super) struct Fairness {
 }
 
 /// One tenant's share.
-pub(super) struct Tenant {
+pub(crate) struct Tenant {
     instances: Arc<Semaphore>,
-    pub(super) http: Semaphore,
+    pub(crate) http: Semaphore,
     bucket: Mutex<Bucket>,
     calls: AtomicUsize,
 }
@@ -56,8 +56,8 @@ impl Bucket {
 }
 
 /// A call's place. Dropped when the call ends.
-pub(super) struct Place {
-    pub(super) tenant: Arc<Tenant>,
+pub(crate) struct Place {
+    pub(crate) tenant: Arc<Tenant>,
     calls: Arc<AtomicUsize>,
     _instance: Option<OwnedSemaphorePermit>,
     _slot: Option<OwnedSemaphorePermit>,
@@ -65,7 +65,7 @@ pub(super) struct Place {
 
 impl Place {
     /// What the call used.
-    pub(super) fn used(&self, cpu: Duration) {
+    pub(crate) fn used(&self, cpu: Duration) {
         let nanos = cpu.as_nanos().min(i64::MAX as u128) as i64;
         let mut bucket = self.tenant.bucket.lock();
         // Bounded below: what one call overdrew is paid back in a few seconds.
@@ -81,7 +81,7 @@ impl Drop for Place {
 }
 
 impl Fairness {
-    pub(super) fn new(limits: AutomationLimits) -> Self {
+    pub(crate) fn new(limits: AutomationLimits) -> Self {
         let slots = Arc::new(Semaphore::new(limits.instances.max(1) as usize));
         Self { tenants: Mutex::default(), calls: Arc::default(), slots, limits }
     }
@@ -110,7 +110,7 @@ impl Fairness {
     }
 
     /// Waits for its turn.
-    pub(super) async fn enter(&self, index: TenantIndex) -> Place {
+    pub(crate) async fn enter(&self, index: TenantIndex) -> Place {
         let tenant = self.tenant(index);
         tenant.calls.fetch_add(1, Relaxed);
         self.calls.fetch_add(1, Relaxed);

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::fairness::Tenant;
 use crate::bindings::automation::pombo::automation::http;
-use crate::capability::Hosts;
+use crate::grants::Hosts;
 use crate::limits::{HTTP_BODY_BYTES, cut};
 use crate::state::Services;
 

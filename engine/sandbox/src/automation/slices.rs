@@ -17,11 +17,11 @@ use tokio::runtime::{Builder, Runtime};
 use wasmtime::Engine;
 
 /// How often a running automation can give way.
-pub(super) const TICK: Duration = Duration::from_millis(1);
+pub(crate) const TICK: Duration = Duration::from_millis(1);
 /// Ticks before a call leaves the task that asked for it.
-pub(super) const FIRST_SLICE: u64 = 3;
+pub(crate) const FIRST_SLICE: u64 = 3;
 /// Ticks of each slice after that.
-pub(super) const SLICE: u64 = 2;
+pub(crate) const SLICE: u64 = 2;
 /// How much nicer than the rest the threads for long calls are.
 const NICE: i32 = 5;
 /// Ticks without a call after which the ticking stops.
@@ -29,7 +29,7 @@ const IDLE: u32 = 500;
 
 /// What one call used so far.
 #[derive(Debug, Default)]
-pub(super) struct Meter {
+pub(crate) struct Meter {
     nanos: AtomicU64,
     slices: AtomicU64,
     memory: AtomicU64,
@@ -37,25 +37,25 @@ pub(super) struct Meter {
 
 impl Meter {
     /// The guest has this much memory now.
-    pub(super) fn has(&self, memory: u64) {
+    pub(crate) fn has(&self, memory: u64) {
         self.memory.fetch_max(memory, Relaxed);
     }
     /// Most memory that it had.
-    pub(super) fn memory(&self) -> u64 {
+    pub(crate) fn memory(&self) -> u64 {
         self.memory.load(Relaxed)
     }
     /// The guest was made to give way.
-    pub(super) fn gave_way(&self) {
+    pub(crate) fn gave_way(&self) {
         self.slices.fetch_add(1, Relaxed);
     }
-    pub(super) fn cpu(&self) -> Duration {
+    pub(crate) fn cpu(&self) -> Duration {
         Duration::from_nanos(self.nanos.load(Relaxed))
     }
 }
 
 /// It used more than it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Exhausted;
+pub(crate) struct Exhausted;
 
 /// Processor time of this thread.
 fn thread_time() -> u64 {
@@ -96,13 +96,13 @@ impl<T> Drop for Wanted<T> {
 }
 
 /// The threads for long calls.
-pub(super) struct Slices {
+pub(crate) struct Slices {
     long: Option<Runtime>,
     ticking: Ticking,
 }
 
 impl Slices {
-    pub(super) fn start(engine: &Engine) -> std::io::Result<Self> {
+    pub(crate) fn start(engine: &Engine) -> std::io::Result<Self> {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         let long = Builder::new_multi_thread()
             .worker_threads(threads)
@@ -119,7 +119,7 @@ impl Slices {
     }
 
     /// Runs a call within its processor time. `Err(Exhausted)`: it was ended.
-    pub(super) async fn run<F>(&self, meter: Arc<Meter>, limit: Duration, call: F) -> Result<F::Output, Exhausted>
+    pub(crate) async fn run<F>(&self, meter: Arc<Meter>, limit: Duration, call: F) -> Result<F::Output, Exhausted>
     where
         F: Future + Send + 'static,
         F::Output: Send,

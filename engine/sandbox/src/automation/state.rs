@@ -10,12 +10,11 @@ use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-use super::TABLE_ELEMENTS;
 use super::fairness::Tenant;
 use super::randomness::Randomness;
 use super::slices::{FIRST_SLICE, Meter, SLICE};
-use crate::capability::Hosts;
-use crate::limits::TRANSFER_BYTES;
+use crate::grants::Hosts;
+use crate::limits::{AUTOMATION_TABLE_ELEMENTS, TRANSFER_BYTES};
 use crate::state::Services;
 use crate::telemetry::Whose;
 
@@ -25,7 +24,7 @@ const HANDLES: usize = 64;
 const STDERR_BYTES: usize = 16 << 10;
 
 /// For whom a call is.
-pub(super) enum Caller {
+pub(crate) enum Caller {
     /// Nobody: it only says who it is.
     Describing,
     /// An automation.
@@ -37,21 +36,21 @@ pub(crate) struct CallState {
     memory: Memory,
     wasi: Option<(WasiCtx, MemoryOutputPipe)>,
     table: ResourceTable,
-    pub(super) services: Arc<Services>,
+    pub(crate) services: Arc<Services>,
     whose: Arc<Whose>,
-    pub(super) caller: Caller,
+    pub(crate) caller: Caller,
     now: Duration,
     seed: u64,
     pub(super) random: Randomness,
     /// What its configuration names; made when it is first asked for.
-    pub(super) hosts: Option<Hosts>,
+    pub(crate) hosts: Option<Hosts>,
     /// What it was answered.
-    pub(super) inputs: Vec<HostAnswer>,
+    pub(crate) inputs: Vec<HostAnswer>,
     /// In a replay, which of the recorded answers were given.
-    pub(super) given: Vec<bool>,
-    pub(super) questions: u32,
+    pub(crate) given: Vec<bool>,
+    pub(crate) questions: u32,
     /// Why the host ended it.
-    pub(super) failure: Option<CallFailure>,
+    pub(crate) failure: Option<CallFailure>,
 }
 
 /// Memory of all instances of one call, and what it may have.
@@ -75,30 +74,30 @@ impl ResourceLimiter for Memory {
         Ok(true)
     }
     fn table_growing(&mut self, _current: usize, desired: usize, _most: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= TABLE_ELEMENTS)
+        Ok(desired <= AUTOMATION_TABLE_ELEMENTS)
     }
 }
 
 impl CallState {
     /// A line for its author. A replay says nothing a second time, and a description is asked for by nobody who would read it.
-    pub(super) fn line(&self, level: &'static str, text: &str) {
+    pub(crate) fn line(&self, level: &'static str, text: &str) {
         if matches!(&self.caller, Caller::Automation(call, _) if call.replay.is_none()) {
             self.services.telemetry.line(&self.whose, level, text);
         }
     }
     /// Whether it wanted more memory than it may have.
-    pub(super) fn out_of_memory(&self) -> bool {
+    pub(crate) fn out_of_memory(&self) -> bool {
         self.memory.refused
     }
     /// What it wrote to its standard error, as interpreters do when they give up.
-    pub(super) fn last_words(&self) -> Option<String> {
+    pub(crate) fn last_words(&self) -> Option<String> {
         let (_, stderr) = self.wasi.as_ref()?;
         let said = stderr.contents();
         let text = String::from_utf8_lossy(&said);
         let text = text.trim();
         (!text.is_empty()).then(|| text.to_owned())
     }
-    pub(super) fn now_millis(&self) -> u64 {
+    pub(crate) fn now_millis(&self) -> u64 {
         self.now.as_millis() as u64
     }
 }
@@ -149,17 +148,17 @@ impl WasiView for CallState {
 }
 
 /// What a new store needs to know.
-pub(super) struct Making<'m> {
-    pub(super) engine: &'m Engine,
-    pub(super) services: &'m Arc<Services>,
-    pub(super) whose: Arc<Whose>,
-    pub(super) caller: Caller,
-    pub(super) memory: u64,
-    pub(super) meter: Arc<Meter>,
+pub(crate) struct Making<'m> {
+    pub(crate) engine: &'m Engine,
+    pub(crate) services: &'m Arc<Services>,
+    pub(crate) whose: Arc<Whose>,
+    pub(crate) caller: Caller,
+    pub(crate) memory: u64,
+    pub(crate) meter: Arc<Meter>,
 }
 
 /// A store for one call.
-pub(super) fn store(making: Making<'_>) -> Store<CallState> {
+pub(crate) fn store(making: Making<'_>) -> Store<CallState> {
     let Making { engine, services, whose, caller, memory, meter } = making;
     let (now, seed, recorded) = match &caller {
         Caller::Automation(call, _) => (call.now.0.max(0) as u64, call.seed, call.replay.as_ref().map_or(0, Vec::len)),

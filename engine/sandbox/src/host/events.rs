@@ -7,7 +7,7 @@ use wasmtime::component::{Accessor, HasSelf};
 use super::{granted, kv};
 use crate::bindings::host::events::{self, Error, Event};
 use crate::bindings::host::kv as kv_types;
-use crate::capability::Capability;
+use crate::grants::Capability;
 use crate::limits::EVENTS_AT_ONCE;
 use crate::state::{Context, HostState, Services};
 use crate::worlds::event::{Told, event, file, weight};

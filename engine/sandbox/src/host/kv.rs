@@ -9,7 +9,7 @@ use wasmtime::component::{Accessor, HasSelf};
 
 use super::granted;
 use crate::bindings::host::kv;
-use crate::capability::Capability;
+use crate::grants::Capability;
 use crate::limits::{KV_KEY_BYTES, KV_LIST, KV_VALUE_BYTES};
 use crate::state::{Context, HostState, Services};
 

@@ -14,7 +14,7 @@ use wasmtime::component::{Accessor, HasSelf, Resource};
 
 use super::granted;
 use crate::bindings::host::media;
-use crate::capability::Capability;
+use crate::grants::Capability;
 use crate::limits::MEDIA_READ_BYTES;
 use crate::state::{Context, HostState, Services};
 

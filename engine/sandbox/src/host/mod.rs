@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use wasmtime::component::{Accessor, HasSelf};
 
-use crate::capability::Capability;
+use crate::grants::Capability;
 use crate::state::{Context, HostState, Services};
 
 /// The connector that a call is for, if it may make it, and the host's services.

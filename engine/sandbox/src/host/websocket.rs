@@ -19,7 +19,7 @@ use super::http::{checked_url, with_secrets};
 use super::network::{self, Unreachable};
 use crate::bindings::host::http::Error as HttpError;
 use crate::bindings::host::websocket::{self, Error, Frame, Header};
-use crate::capability::Capability;
+use crate::grants::Capability;
 use crate::limits::{WEBSOCKET_MESSAGE_BYTES, cut};
 use crate::state::{Context, HostState, Services};
 

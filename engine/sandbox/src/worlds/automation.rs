@@ -8,8 +8,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::bindings::automation::pombo::automation::{log, types as wit};
-use crate::inspect::schema;
 use crate::limits::{AutomationLimits, KV_KEY_BYTES, KV_VALUE_BYTES, cut};
+use crate::uploads::inspect::schema;
 
 const ACTIONS: usize = 100;
 const TEXT_BYTES: usize = 64 << 10;

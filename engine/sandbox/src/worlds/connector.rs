@@ -5,8 +5,22 @@ use pombo_domain::model::message::{Act, Target};
 use pombo_domain::ports::{Outgoing, PluginDescription, SendOutcome};
 
 use crate::bindings::types as wit;
-use crate::capability::Capability;
+use crate::grants::Capability;
 use crate::limits::{REASON_BYTES, cut};
+
+impl From<wit::Capability> for Capability {
+    fn from(wanted: wit::Capability) -> Self {
+        match wanted {
+            wit::Capability::Kv => Self::Kv,
+            wit::Capability::Http => Self::Http,
+            wit::Capability::Websocket => Self::Websocket,
+            wit::Capability::Smtp => Self::Smtp,
+            wit::Capability::MediaRead => Self::MediaRead,
+            wit::Capability::MediaWrite => Self::MediaWrite,
+            wit::Capability::Events => Self::Events,
+        }
+    }
+}
 
 /// The longest id that a provider gives.
 const PROVIDER_ID_BYTES: usize = 256;

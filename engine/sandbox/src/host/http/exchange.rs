@@ -15,7 +15,7 @@ use wasmtime::component::{Accessor, HasSelf, Resource};
 
 use super::{broken, headers_of, not_sent, prepared};
 use crate::bindings::host::http::{self, Error};
-use crate::capability::Capability;
+use crate::grants::Capability;
 use crate::host::granted;
 use crate::limits::{EXCHANGE_BYTES, PIECE_BYTES};
 use crate::state::{Context, HostState, Services};

@@ -10,7 +10,7 @@ use wasmtime::component::{Accessor, HasSelf};
 
 use super::granted;
 use crate::bindings::host::http;
-use crate::capability::Capability;
+use crate::grants::Capability;
 use crate::limits::HTTP_BODY_BYTES;
 use crate::state::{Context, HostState, Services};
 

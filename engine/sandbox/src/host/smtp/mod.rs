@@ -19,7 +19,7 @@ use self::dialogue::{Failed, Login, Progress, Submission, Target};
 use super::network::{self, Unreachable};
 use super::{granted, media};
 use crate::bindings::host::smtp::{self, Envelope, Error, Failure, Security, Segment, Server, Stage};
-use crate::capability::Capability;
+use crate::grants::Capability;
 use crate::limits::{REASON_BYTES, SMTP_SMALL_BYTES, cut};
 use crate::state::{Context, HostState, Services};
 

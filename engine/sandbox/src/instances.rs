@@ -10,8 +10,8 @@ use wasmtime::{Engine, Store};
 use crate::bindings::connector::{Connector, ConnectorPre};
 use crate::bindings::types::Description;
 use crate::limits::{REASON_BYTES, cut};
-use crate::pulse::{Pulse, Starved};
 use crate::state::{HostState, Services, store};
+use crate::watchdog::{Pulse, Starved};
 
 /// Why a call gave no result; in words for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

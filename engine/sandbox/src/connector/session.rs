@@ -15,8 +15,8 @@ use pombo_domain::ports::{Account, ConnectorEvents, SessionState};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
+use crate::connector::events_gate::Intake;
 use crate::host::media::Handed;
-use crate::intake::Intake;
 use crate::limits::{Limits, SENDS_WAITING};
 
 /// How a session stands, and whose it is while it is connected.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use pombo_domain::ports::SessionState;
 use uuid::Uuid;
 
+use crate::connector::supervisor::Running;
 use crate::registry::ConnectorPlugin;
-use crate::supervisor::Running;
 
 /// See the module.
 pub(crate) struct Pair {

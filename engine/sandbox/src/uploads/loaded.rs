@@ -8,19 +8,19 @@ use jsonschema::Validator;
 use parking_lot::Mutex;
 use pombo_domain::ports::AutomationDescription;
 
-use super::state::CallState;
+use crate::automation::state::CallState;
 use crate::bindings::automation::AutomationPre;
 
 /// A plugin, ready to be instantiated.
-pub(super) struct Loaded {
-    pub(super) pre: AutomationPre<CallState>,
-    pub(super) description: AutomationDescription,
-    pub(super) schema: Validator,
+pub(crate) struct Loaded {
+    pub(crate) pre: AutomationPre<CallState>,
+    pub(crate) description: AutomationDescription,
+    pub(crate) schema: Validator,
     used: AtomicU64,
 }
 
 impl Loaded {
-    pub(super) fn new(
+    pub(crate) fn new(
         pre: AutomationPre<CallState>,
         description: AutomationDescription,
         schema: Validator,
@@ -30,17 +30,17 @@ impl Loaded {
 }
 
 /// Those that are ready, by their digests.
-pub(super) struct Ready {
+pub(crate) struct Ready {
     loaded: Mutex<HashMap<Arc<str>, Arc<Loaded>>>,
     most: usize,
     /// Counts uses.
     clock: AtomicU64,
     /// Held by whoever loads one.
-    pub(super) loading: tokio::sync::Mutex<()>,
+    pub(crate) loading: tokio::sync::Mutex<()>,
 }
 
 impl Ready {
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self {
             loaded: Mutex::default(),
             most: most.max(1),
@@ -49,13 +49,13 @@ impl Ready {
         }
     }
 
-    pub(super) fn get(&self, digest: &str) -> Option<Arc<Loaded>> {
+    pub(crate) fn get(&self, digest: &str) -> Option<Arc<Loaded>> {
         let found = self.loaded.lock().get(digest).cloned()?;
         found.used.store(self.clock.fetch_add(1, Relaxed), Relaxed);
         Some(found)
     }
 
-    pub(super) fn put(&self, digest: &str, plugin: Arc<Loaded>) {
+    pub(crate) fn put(&self, digest: &str, plugin: Arc<Loaded>) {
         plugin.used.store(self.clock.fetch_add(1, Relaxed), Relaxed);
         let mut loaded = self.loaded.lock();
         loaded.insert(digest.into(), plugin);
@@ -67,7 +67,7 @@ impl Ready {
         }
     }
 
-    pub(super) fn remove(&self, digest: &str) {
+    pub(crate) fn remove(&self, digest: &str) {
         self.loaded.lock().remove(digest);
     }
 }

@@ -12,10 +12,11 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::bindings::types;
-use crate::jobs;
+use crate::connector::assignment::Assignment;
+use crate::connector::jobs;
+use crate::connector::session::Line;
+use crate::connector::supervisor::Running;
 use crate::sandbox::Sandbox;
-use crate::session::Line;
-use crate::supervisor::{Assignment, Running};
 use crate::worlds;
 
 /// So many instances may give a message back before it is left to its caller to try again.

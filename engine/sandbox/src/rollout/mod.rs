@@ -18,11 +18,12 @@ use pombo_domain::ConnectorIndex;
 use pombo_domain::ports::{ConnectorError, ConnectorSpec, PluginDescription, SessionState};
 use serde_json::Value;
 
-use crate::limits::SWAPS_AT_ONCE;
-use crate::pair::{Beside, Pair, drawn};
+use crate::connector::assignment::Assignment;
+use crate::connector::supervisor::Running;
+use crate::connector::versions::{Beside, Pair, drawn};
+use crate::limits::{SWAPS_AT_ONCE, TURN};
 use crate::registry::ConnectorPlugin;
 use crate::sandbox::{Sandbox, Voice};
-use crate::supervisor::{Assignment, Running, TURN};
 
 /// A change of versions under way.
 #[derive(Clone)]

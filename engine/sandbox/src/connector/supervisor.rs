@@ -4,67 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use pombo_domain::ports::{ConnectorSpec, SessionState};
-use tokio::sync::{mpsc, oneshot, watch};
+use pombo_domain::ports::SessionState;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use wasmtime::Engine;
 
-use crate::actor::{Ended, FAREWELL, serve};
-use crate::backoff::Backoff;
-use crate::jobs::{Operate, Queues, Send};
-use crate::limits::OPERATIONS_WAITING;
+use crate::connector::actor::{Ended, serve};
+use crate::connector::assignment::{Assignment, Control};
+use crate::connector::backoff::Backoff;
+use crate::connector::jobs::{Operate, Queues, Send};
+use crate::connector::session::Session;
+use crate::limits::{FAREWELL, OPERATIONS_WAITING, TURN};
 use crate::registry::ConnectorPlugin;
-use crate::session::Session;
-use crate::state::{Context, Services};
-
-/// So long a connector may hold its turn to open its session.
-pub(crate) const TURN: Duration = Duration::from_secs(5);
-
-/// A plugin with a specification: what an instance is made of.
-pub(crate) struct Assignment {
-    pub(crate) engine: Engine,
-    pub(crate) plugin: Arc<ConnectorPlugin>,
-    pub(crate) services: Arc<Services>,
-    pub(crate) context: Arc<Context>,
-    /// As the plugin gets it.
-    pub(crate) config: String,
-    /// Without its secrets, which the context holds: to make the next assignment of.
-    pub(crate) spec: ConnectorSpec,
-    /// Dropped when the assignment before is gone, or when this one will never begin.
-    pub(crate) before: Mutex<Option<oneshot::Sender<()>>>,
-}
-
-impl Assignment {
-    /// Its specification, whole again.
-    pub(crate) fn whole_spec(&self) -> ConnectorSpec {
-        ConnectorSpec { secrets: self.context.secrets().clone(), ..self.spec.clone() }
-    }
-}
-
-/// What a supervisor is to do.
-pub(crate) struct Control {
-    assignment: Arc<Assignment>,
-    stop: bool,
-    /// Nothing more is taken, not even what is in the queues.
-    halt: bool,
-}
-
-/// What that means for one assignment's instance.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Orders {
-    /// Another one takes its place, or somebody else its work.
-    pub(crate) give_way: bool,
-    /// The connector is stopped: what is in the queue is the last.
-    pub(crate) stop: bool,
-}
-
-impl Control {
-    pub(crate) fn orders(&self, to: &Assignment) -> Orders {
-        Orders { give_way: self.halt || !std::ptr::eq(&*self.assignment, to), stop: self.stop }
-    }
-}
 
 /// A connector that runs, or is about to again.
 pub(crate) struct Running {

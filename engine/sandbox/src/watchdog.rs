@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::engine::TICK;
+use crate::limits::TICK;
 
 /// One store's count.
 #[derive(Debug)]

@@ -13,17 +13,15 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use crate::bindings::types::{self, RunError};
-use crate::jobs::{self, Queues};
-use crate::limits::{OPERATIONS_AT_ONCE, REASON_BYTES, cut};
-use crate::pulse::Starved;
+use crate::connector::assignment::{Assignment, Control};
+use crate::connector::jobs::{self, Queues};
+use crate::connector::metrics::{Sending, Tally};
+use crate::instances::{CallError, made, root};
+use crate::limits::{FAREWELL, OPERATIONS_AT_ONCE, REASON_BYTES, cut};
 use crate::state::store;
-use crate::stateless::{CallError, made, root};
-use crate::supervisor::{Assignment, Control};
-use crate::tally::{Sending, Tally};
+use crate::watchdog::Starved;
 use crate::worlds;
 
-/// How long `stop` and the end of `run` may take after the last send.
-pub(crate) const FAREWELL: Duration = Duration::from_secs(3);
 /// So many times its deadline an operation may go on inside the instance before the instance is given up.
 const PATIENCE: u32 = 4;
 

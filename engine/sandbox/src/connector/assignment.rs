@@ -1,0 +1,55 @@
+//! What an instance of a connector is made of, and what its supervisor and its actor are told.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use pombo_domain::ports::ConnectorSpec;
+use tokio::sync::oneshot;
+use wasmtime::Engine;
+
+use crate::registry::ConnectorPlugin;
+use crate::state::{Context, Services};
+
+/// A plugin with a specification: what an instance is made of.
+pub(crate) struct Assignment {
+    pub(crate) engine: Engine,
+    pub(crate) plugin: Arc<ConnectorPlugin>,
+    pub(crate) services: Arc<Services>,
+    pub(crate) context: Arc<Context>,
+    /// As the plugin gets it.
+    pub(crate) config: String,
+    /// Without its secrets, which the context holds: to make the next assignment of.
+    pub(crate) spec: ConnectorSpec,
+    /// Dropped when the assignment before is gone, or when this one will never begin.
+    pub(crate) before: Mutex<Option<oneshot::Sender<()>>>,
+}
+
+impl Assignment {
+    /// Its specification, whole again.
+    pub(crate) fn whole_spec(&self) -> ConnectorSpec {
+        ConnectorSpec { secrets: self.context.secrets().clone(), ..self.spec.clone() }
+    }
+}
+
+/// What a supervisor is to do.
+pub(crate) struct Control {
+    pub(super) assignment: Arc<Assignment>,
+    pub(super) stop: bool,
+    /// Nothing more is taken, not even what is in the queues.
+    pub(super) halt: bool,
+}
+
+/// What that means for one assignment's instance.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Orders {
+    /// Another one takes its place, or somebody else its work.
+    pub(crate) give_way: bool,
+    /// The connector is stopped: what is in the queue is the last.
+    pub(crate) stop: bool,
+}
+
+impl Control {
+    pub(crate) fn orders(&self, to: &Assignment) -> Orders {
+        Orders { give_way: self.halt || !std::ptr::eq(&*self.assignment, to), stop: self.stop }
+    }
+}

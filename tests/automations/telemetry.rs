@@ -5,6 +5,7 @@ use std::net::TcpStream;
 
 use anyhow::{Context, Result, ensure};
 use pombo_tests::automation::{activate, automate, install, upload, variant};
+use pombo_tests::operations;
 use pombo_tests::server::Server;
 use pombo_tests::tenant::text_of;
 use pombo_tests::wait::{PATIENCE, until};
@@ -30,6 +31,7 @@ impl Follower {
         let mut follower = Self { lines: BufReader::new(stream) };
         let status = follower.line()?;
         ensure!(status.contains(" 200 "), "{status}");
+        operations::answered("GET", path, 200)?;
         // The first thing that is said: from here on it follows.
         while !follower.line()?.starts_with("retry:") {}
         Ok(follower)

@@ -293,5 +293,9 @@ fn only_the_operator_acts_for_others() -> Result<()> {
     let operator = server()?.operator()?;
     let all = operator.with("X-Pombo-Tenant", &victim.id).get("/v1/connectors")?.expect_json(200)?;
     assert_eq!(all["data"].as_array().map(Vec::len), Some(1));
+    let shown = operator.get(&format!("/v1/tenants/{}", victim.id))?.expect_json(200)?;
+    assert_eq!(shown["id"], victim.id.as_str(), "{shown}");
+    let listed = operator.get(&query("/v1/tenants", &[("limit", "250")]))?.expect_json(200)?;
+    assert!(listed["data"].as_array().is_some_and(|tenants| tenants.iter().all(|t| t["id"].is_string())), "{listed}");
     Ok(())
 }

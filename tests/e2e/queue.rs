@@ -78,6 +78,24 @@ fn a_person_approves_rejects_cancels_and_retries() -> Result<()> {
 }
 
 #[test]
+fn a_person_decides_what_became_of_a_message_in_doubt() -> Result<()> {
+    let (tenant, _) = mailing_tenant()?;
+    let mut in_doubt = Vec::new();
+    for (outcome, status) in [("sent", "SENT"), ("failed", "FAILED")] {
+        // The connection breaks whenever the mail has been given: nobody can know whether it was taken.
+        let connector = tenant.email(smtp()?, "plain", &json!({}))?;
+        let to = format!("fault.drop-after.0.n{}@customers.test", unique());
+        in_doubt.push((tenant.send_text(&connector, &to, "did it arrive?")?, outcome, status));
+    }
+    for (id, outcome, status) in in_doubt {
+        tenant.wait_status(&id, &["UNKNOWN"])?;
+        assert_eq!(step(&tenant, &id, "resolve", &json!({"outcome": outcome}))?["status"], status);
+        assert_eq!(tenant.message(&id)?["status"], status);
+    }
+    Ok(())
+}
+
+#[test]
 fn a_scheduled_message_waits_for_its_time() -> Result<()> {
     let (tenant, connector) = mailing_tenant()?;
     let to = format!("later{}@customers.test", unique());

@@ -120,6 +120,8 @@ fn gone_ends_it_and_a_replay_begins_again() -> Result<()> {
     let all = wait_delivery(&tenant, &id, "ABANDONED")?;
     assert_eq!(receiver.received("/gone/x").len(), 1, "410 was tried again");
     let delivery = text_of(&all[0], "id")?;
+    let alone = tenant.client.get(&format!("/v1/webhook-deliveries/{delivery}"))?.expect_json(200)?;
+    assert_eq!(alone, all[0], "alone it is shown as in the list");
     let path = format!("/v1/webhook-deliveries/{delivery}/replay");
     tenant.client.post(&path, &json!({}))?.expect(200)?;
     let received = receiver.wait_for("/gone/x", 2)?;

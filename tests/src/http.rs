@@ -9,6 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::operations;
+
 /// Talks to one server, with the same headers each time.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -152,7 +154,10 @@ impl Request {
         let mut reader = BufReader::new(&stream);
         let reply = read_reply(&mut reader, format!("{} {}", self.method, self.path));
         match (reply, written) {
-            (Ok(reply), _) => Ok(reply),
+            (Ok(reply), _) => {
+                operations::answered(&self.method, &self.path, reply.status)?;
+                Ok(reply)
+            }
             (Err(error), Ok(())) => Err(error),
             (Err(_), Err(error)) => Err(error).context("the body was not taken and no answer came"),
         }

@@ -10,6 +10,7 @@ pub mod files;
 pub mod http;
 pub mod load;
 pub mod mail;
+pub mod operations;
 pub mod pipe;
 pub mod process;
 pub mod server;

@@ -49,6 +49,9 @@ fn a_group_lives_through_the_api() -> Result<()> {
 
     let invite = client.get(&format!("{group}/invite"))?.expect_json(200)?;
     ensure!(invite.to_string().contains("https://chat.whatsapp.com/"), "{invite}");
+    let renewed = client.post(&format!("{group}/invite/revoke"), &json!({}))?.expect_json(200)?;
+    ensure!(renewed["link"].is_string() && renewed["link"] != invite["link"], "{renewed} after {invite}");
+    assert_eq!(client.get(&format!("{group}/invite"))?.expect_json(200)?, renewed);
     let listed = client.get(&groups)?.expect_json(200)?;
     ensure!(listed.to_string().contains(&id), "{listed}");
 

@@ -65,6 +65,22 @@ fn replies_mentions_reactions_edits_and_deletions_arrive() -> Result<()> {
 }
 
 #[test]
+fn a_message_is_deleted_by_the_channels_id_for_it() -> Result<()> {
+    let (stage, pair) = pair()?;
+    let (_, provider_id) = pair.send(&json!({"to": pair.theirs, "text": "não era para você"}))?;
+    stage.whatsapp.wait(pair.peer.message(&provider_id))?;
+    let path = format!("/v1/connectors/{}/revoke", pair.connector);
+    let body = json!({"chat": pair.theirs, "message": {"providerId": provider_id}});
+    let queued = pair.tenant.client.post(&path, &body)?.expect_json(201)?;
+    sent(&pair.tenant, &text_of(&queued, "id")?)?;
+    let got = stage.whatsapp.wait(
+        pair.peer.wait_for("the deletion", |seen| seen.received.iter().find(|m| m.kind == Kind::Revoke).cloned()),
+    )?;
+    assert_eq!(got.target.as_deref(), Some(provider_id.as_str()));
+    Ok(())
+}
+
+#[test]
 fn reactions_and_read_marks_reach_who_wrote() -> Result<()> {
     let (stage, pair) = pair()?;
     let mut events = Events::from_now(&pair.tenant)?;

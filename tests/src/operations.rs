@@ -31,7 +31,8 @@ impl Operation {
     /// How many segments fit by their word, or nothing when the path is another.
     fn fits(&self, method: &str, path: &[&str]) -> Option<usize> {
         let same = |(own, asked): (&Option<String>, &&str)| own.as_ref().is_none_or(|own| own == asked);
-        let fits = self.method == method && self.segments.len() == path.len() && self.segments.iter().zip(path).all(same);
+        let fits =
+            self.method == method && self.segments.len() == path.len() && self.segments.iter().zip(path).all(same);
         fits.then(|| self.segments.iter().flatten().count())
     }
 }
@@ -47,7 +48,8 @@ fn operations(facade: &str, document: &Value) -> Vec<Operation> {
             let Some(id) = operation["operationId"].as_str() else { continue };
             for base in &bases {
                 // A server may be named with its host.
-                let base = base.split_once("://").map_or(*base, |(_, rest)| rest.find('/').map_or("", |at| &rest[at..]));
+                let base =
+                    base.split_once("://").map_or(*base, |(_, rest)| rest.find('/').map_or("", |at| &rest[at..]));
                 let path = format!("{}{path}", base.trim_end_matches('/'));
                 let segments = path.split('/').map(|part| (!part.starts_with('{')).then(|| part.to_owned())).collect();
                 found.push(Operation { method: method.to_uppercase(), segments, name: format!("{facade} {id}") });

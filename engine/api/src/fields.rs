@@ -215,6 +215,7 @@ impl<'de, T: Wanted<'de>> Visitor<'de> for FieldVisitor<T> {
 
 /// Makes a type of optional fields that is read from a JSON object in one pass: unknown fields are skipped, of a repeated one the
 /// last counts, as in JavaScript. `NAMES` holds the fields' names.
+#[macro_export]
 macro_rules! json_fields {
     ($(#[$doc:meta])* $vis:vis struct $name:ident<$life:lifetime> { $($field:ident: $json:literal as $kind:ty,)+ }) => {
         $(#[$doc])*
@@ -264,7 +265,7 @@ macro_rules! json_fields {
         }
     };
 }
-pub(crate) use json_fields;
+
 
 #[cfg(test)]
 mod tests {

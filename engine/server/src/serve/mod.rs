@@ -18,9 +18,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use poem::EndpointExt;
-use pombo_api::control::{self, ControlParts, EventSignals, ImportWorker};
+use pombo_api::signals::EventSignals;
+use pombo_control::ControlDeps;
+use pombo_imports::ImportWorker;
 use pombo_api::docs::Docs;
-use pombo_api::{ApiState, Services, application, sendsync};
+use pombo_api::{ApiState, Services, application};
 use tokio_util::sync::CancellationToken;
 
 use crate::adapters::clock::SystemClock;
@@ -113,7 +115,7 @@ async fn with_store(
     let state = ApiState::new(commands, parts::api_options(config, &root, &operator));
     let events = Arc::new(EventSignals::new(draining.clone()));
     scheduler.also_tell(events.clone());
-    let control_parts = ControlParts {
+    let control_deps = ControlDeps {
         pace: Arc::new(views::Paces(scheduler.clone())),
         readiness: Arc::new(views::Ready { store: store.clone(), draining: draining.clone() }),
         metrics: Arc::new(move || metrics.text()),
@@ -122,9 +124,9 @@ async fn with_store(
         events,
     };
     let services = Services {
-        sendsync: sendsync::sendsync_service(Arc::clone(&state)),
-        control: control::control_service(state, control_parts),
-        docs: Docs::new(vec![sendsync::sendsync_page(), control::control_page()]),
+        sendsync: pombo_sendsync::sendsync_service(Arc::clone(&state)),
+        control: pombo_control::control_service(state, control_deps),
+        docs: Docs::new(vec![pombo_sendsync::sendsync_page(), pombo_control::control_page()]),
     };
     let endpoint = application(services, &parts::sendsync_hosts(config)).boxed();
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use pombo_api::ApiOptions;
-use pombo_api::control::ImportWorkerOptions;
+use pombo_imports::ImportWorkerOptions;
 use pombo_domain::commands::authenticate::LoginLimits;
 use pombo_domain::commands::{Commands, PluginPolicy, Ports, Unsigned};
 use pombo_domain::model::PluginKind;

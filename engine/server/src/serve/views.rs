@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pombo_api::control::{HealthView, NotReady, PaceView, PaceViews, Readiness};
+use pombo_control::{HealthView, NotReady, PaceView, PaceViews, Readiness};
 use pombo_domain::ports::{
     Account, ChannelEvent, ConnectorEvents, IntakeError, KvWrite, SessionState, Store, StoreHealth, StoreResult,
 };

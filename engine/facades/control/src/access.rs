@@ -1,0 +1,194 @@
+//! Whose request it is: the operator's, or a tenant's (or the operator's for a tenant).
+
+use std::future::Future;
+
+use poem::http::header::AUTHORIZATION;
+use poem::{Request, RequestBody};
+use poem_openapi::registry::{MetaSecurityScheme, Registry};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use pombo_domain::commands::actor::Actor;
+use pombo_domain::commands::authenticate::Identity;
+use pombo_domain::commands::tenants::operator_only;
+use pombo_domain::{Error, TenantIndex};
+use uuid::Uuid;
+
+use pombo_api::auth::{Caller, bearer, is_operator, state_of};
+use pombo_api::error::Failure;
+
+/// Names the tenant that the operator acts for.
+pub(crate) const TENANT_HEADER: &str = "X-Pombo-Tenant";
+
+/// The operator. Extracting it fails with 401, and with 403 for a tenant's valid token.
+pub(crate) struct Operator;
+
+impl Operator {
+    fn of(request: &Request) -> Result<Self, Failure> {
+        let state = state_of(request)?;
+        if bearer(request).is_some_and(|token| is_operator(state, token)) {
+            return Ok(Self);
+        }
+        // An API key in its own header is no credential of these operations.
+        if !request.headers().contains_key(AUTHORIZATION) {
+            return Err(Failure::unauthorized("send Authorization: Bearer with the operator token"));
+        }
+        match Caller::of_all(request) {
+            Ok(_) => Err(operator_only().into()),
+            Err(failure) if failure.status == poem::http::StatusCode::UNAUTHORIZED => {
+                Err(Failure::unauthorized("send Authorization: Bearer with the operator token"))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+/// The tenant that a request acts on: the credential's own, or the one that the operator names in `X-Pombo-Tenant`.
+pub(crate) struct Acting {
+    /// Which.
+    pub(crate) tenant: TenantIndex,
+    /// Who acts.
+    by: String,
+}
+
+impl Acting {
+    pub(crate) fn of(request: &Request) -> Result<Self, Failure> {
+        let state = state_of(request)?;
+        let named = named_tenant(request)?;
+        if bearer(request).is_some_and(|token| is_operator(state, token)) {
+            if request.headers().contains_key("x-api-key") {
+                return Err(Failure::unauthorized("send the operator token or X-API-Key, not both"));
+            }
+            let id = named.ok_or_else(|| Error::invalid(TENANT_HEADER, "name the tenant that you act for"))?;
+            return Ok(Self { tenant: state.commands.get_tenant(id)?.index, by: OPERATOR.to_owned() });
+        }
+        let Caller(identity) = Caller::of_all(request)?;
+        match named {
+            // A tenant may name itself; of any other it learns nothing.
+            Some(id) if id != identity.tenant_id => Err(Failure::not_found("Tenant")),
+            _ => Ok(Self { tenant: identity.tenant, by: named_by(&identity) }),
+        }
+    }
+
+    /// Who acts, and for whom.
+    pub(crate) fn actor(self) -> Actor {
+        Actor { tenant: Some(self.tenant), by: self.by }
+    }
+}
+
+/// What an operator is called where it is noted who did something.
+const OPERATOR: &str = "operator";
+
+fn named_by(identity: &Identity) -> String {
+    match (identity.user, identity.key) {
+        (Some(user), _) => format!("user:{user}"),
+        (None, Some(key)) => format!("key:{key}"),
+        (None, None) => "key".to_owned(),
+    }
+}
+
+/// Who a request acts for: the credential's own tenant, the one that the operator names in `X-Pombo-Tenant`, or, where the operator
+/// names none, the engine itself.
+pub(crate) struct Owning(pub(crate) Actor);
+
+impl Owning {
+    fn of(request: &Request) -> Result<Self, Failure> {
+        let state = state_of(request)?;
+        if named_tenant(request)?.is_none() && bearer(request).is_some_and(|token| is_operator(state, token)) {
+            if request.headers().contains_key("x-api-key") {
+                return Err(Failure::unauthorized("send the operator token or X-API-Key, not both"));
+            }
+            return Ok(Self(Actor { tenant: None, by: OPERATOR.to_owned() }));
+        }
+        Ok(Self(Acting::of(request)?.actor()))
+    }
+}
+
+fn named_tenant(request: &Request) -> Result<Option<Uuid>, Failure> {
+    let Some(value) = request.headers().get(TENANT_HEADER) else { return Ok(None) };
+    let id = value.to_str().ok().and_then(|text| Uuid::try_parse(text.trim()).ok());
+    id.map(Some).ok_or_else(|| Error::invalid(TENANT_HEADER, "must be a UUID").into())
+}
+
+fn register_operator(registry: &mut Registry) {
+    registry.create_security_scheme(
+        "operator",
+        MetaSecurityScheme {
+            ty: "http",
+            description: Some("The operator token (`op_…`)."),
+            name: None,
+            key_in: None,
+            scheme: Some("bearer"),
+            bearer_format: None,
+            flows: None,
+            openid_connect_url: None,
+        },
+    );
+}
+
+impl<'a> ApiExtractor<'a> for Operator {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        register_operator(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec!["operator"]
+    }
+
+    fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> impl Future<Output = poem::Result<Self>> + Send {
+        std::future::ready(Self::of(request).map_err(Into::into))
+    }
+}
+
+impl<'a> ApiExtractor<'a> for Acting {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        register_operator(registry);
+        Caller::register(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        let mut schemes = Caller::security_schemes();
+        schemes.push("operator");
+        schemes
+    }
+
+    fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> impl Future<Output = poem::Result<Self>> + Send {
+        std::future::ready(Self::of(request).map_err(Into::into))
+    }
+}
+
+impl<'a> ApiExtractor<'a> for Owning {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        Acting::register(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        Acting::security_schemes()
+    }
+
+    fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> impl Future<Output = poem::Result<Self>> + Send {
+        std::future::ready(Self::of(request).map_err(Into::into))
+    }
+}

@@ -1,0 +1,347 @@
+//! Section Automations. No answer holds a secret: of those, only the names of the fields that are set.
+
+pub(crate) mod dead_letters;
+pub(crate) mod hooks;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use poem::web::Data;
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
+use pombo_domain::commands::automation_events::Made;
+use pombo_domain::commands::automations::{AutomationPatch, AutomationRequest, AutomationView};
+use pombo_domain::model;
+use serde::Deserialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::Section;
+use crate::connectors::Deleted;
+use crate::access::Acting;
+use crate::wire::{BODY, CHANNEL, CONFLICT, Created, Instant, Page, PathId, READ, Refused, WRITE, body, page_of};
+use pombo_api::json::JsonBytes;
+use pombo_api::options::ApiState;
+
+pub(crate) struct Automations;
+
+/// What is wanted of an automation.
+#[derive(Enum, Deserialize, Clone, Copy, PartialEq, Eq)]
+#[oai(rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum AutomationStatus {
+    /// It is called.
+    Active,
+    /// It is not called; what would have been for it passes by.
+    Paused,
+}
+
+/// An automation to be created.
+#[derive(Object, Deserialize)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct CreateAutomation {
+    /// Display name.
+    #[oai(validator(
+        min_length = 1,
+        max_length = 120,
+        pattern = "^[^\\x00-\\x20\\x7f-\\xa0]([^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0])?$"
+    ))]
+    name: String,
+    /// The plugin's name; the list of plugins has it, with `kind` `automation`.
+    plugin: String,
+    /// The connector whose conversations it answers.
+    connector_id: Uuid,
+    /// What the plugin's `configSchema` asks for, secrets included.
+    #[oai(default)]
+    #[serde(default)]
+    config: BTreeMap<String, Value>,
+    /// Its place among the connector's automations: they are asked in this order until one claims the event. Behind the others where
+    /// left out.
+    #[oai(nullable, validator(maximum(value = "1000000")))]
+    position: Option<u32>,
+    /// Whether it is asked in groups too.
+    #[oai(default)]
+    #[serde(default)]
+    groups: bool,
+    /// Whether what it is given and answers is kept, sealed, for replays. True where left out.
+    #[oai(nullable)]
+    record: Option<bool>,
+    /// ACTIVE where left out.
+    #[oai(nullable)]
+    status: Option<AutomationStatus>,
+}
+
+/// A change of an automation; what is left out stays.
+#[derive(Object, Deserialize)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UpdateAutomation {
+    /// New display name.
+    #[oai(
+        nullable,
+        validator(
+            min_length = 1,
+            max_length = 120,
+            pattern = "^[^\\x00-\\x20\\x7f-\\xa0]([^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0])?$"
+        )
+    )]
+    name: Option<String>,
+    /// New configuration, replaced as a whole; but a secret field that is left out stays, and one that is `null` is removed.
+    #[oai(nullable)]
+    config: Option<BTreeMap<String, Value>>,
+    /// New place.
+    #[oai(nullable, validator(maximum(value = "1000000")))]
+    position: Option<u32>,
+    /// Whether it is asked in groups too.
+    #[oai(nullable)]
+    groups: Option<bool>,
+    /// Whether its calls are kept for replays.
+    #[oai(nullable)]
+    record: Option<bool>,
+    /// What is wanted of it.
+    #[oai(nullable)]
+    status: Option<AutomationStatus>,
+}
+
+/// An automation.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct Automation {
+    /// Its id.
+    id: Uuid,
+    /// Display name.
+    name: String,
+    /// Its plugin.
+    plugin: String,
+    /// Its connector.
+    connector_id: Uuid,
+    /// The configuration without the secret fields.
+    config: BTreeMap<String, Value>,
+    /// The secret fields that are set.
+    secrets_set: Vec<String>,
+    /// Its place among the connector's automations.
+    position: u32,
+    /// It only watches: it gets every event whoever claims it.
+    observer: bool,
+    /// What it is called for, such as `message-received`.
+    events: Vec<String>,
+    /// Whether it is asked in groups too.
+    groups: bool,
+    /// Whether its calls are kept for replays.
+    record: bool,
+    /// What is wanted of it.
+    status: AutomationStatus,
+    /// Creation.
+    created_at: Instant,
+    /// Last change.
+    updated_at: Instant,
+}
+
+impl From<AutomationView> for Automation {
+    fn from(view: AutomationView) -> Self {
+        let automation = view.automation.as_ref();
+        Self {
+            id: automation.id,
+            name: automation.name.clone(),
+            plugin: automation.plugin.clone(),
+            connector_id: view.connector,
+            // Written by the create and update commands from an object.
+            config: serde_json::from_str(&automation.config).unwrap_or_default(),
+            secrets_set: automation.secrets.keys().cloned().collect(),
+            position: automation.position,
+            observer: automation.observer,
+            events: automation.events.iter().map(|kind| kind.as_str().to_owned()).collect(),
+            groups: automation.groups,
+            record: automation.record,
+            status: match automation.status {
+                model::AutomationStatus::Active => AutomationStatus::Active,
+                model::AutomationStatus::Paused | model::AutomationStatus::Deleted => AutomationStatus::Paused,
+            },
+            created_at: Instant(automation.created_at),
+            updated_at: Instant(automation.updated_at),
+        }
+    }
+}
+
+/// In which conversation an automation is started.
+#[derive(Object, Deserialize)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StartAutomation {
+    /// The conversation's address, as the connector's channel writes addresses.
+    #[oai(validator(min_length = 1, max_length = 320))]
+    to: String,
+    /// What the automation gets: any JSON of at most 64 KB; `null` where left out.
+    #[oai(default)]
+    #[serde(default)]
+    input: Value,
+    /// Whether `to` is a group, where no conversation with it is known yet.
+    #[oai(default)]
+    #[serde(default)]
+    group: bool,
+}
+
+/// An event that waits for its automation.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct MadeEvent {
+    /// The event.
+    event_id: Uuid,
+    /// The conversation that it is in.
+    #[oai(skip_serializing_if_is_none)]
+    conversation_id: Option<Uuid>,
+}
+
+impl From<Made> for MadeEvent {
+    fn from(made: Made) -> Self {
+        Self { event_id: made.event, conversation_id: made.conversation }
+    }
+}
+
+/// The answer to what is done later.
+#[derive(ApiResponse)]
+pub(crate) enum Accepted {
+    /// Stored; it is handled in its turn.
+    #[oai(status = 202)]
+    Taken(Json<MadeEvent>),
+}
+
+/// Where an automation's webhook is.
+#[derive(Object)]
+pub(crate) struct AutomationHook {
+    /// Whoever knows it may call it: treat it as a secret.
+    url: String,
+}
+
+fn object(config: BTreeMap<String, Value>) -> Value {
+    Value::Object(config.into_iter().collect())
+}
+
+#[OpenApi(
+    tag = "Section::Automations",
+    request_header(
+        name = "X-Pombo-Tenant",
+        ty = "Option<Uuid>",
+        description = "The tenant that the operator acts for."
+    )
+)]
+impl Automations {
+    /// Put an automation on a connector
+    ///
+    /// The configuration is checked against the plugin's `configSchema`; what does not fit is listed as `config.url` and so on. A
+    /// connector has at most 20.
+    #[oai(path = "/v1/automations", method = "post", operation_id = "create_automation")]
+    async fn create_automation(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        json: JsonBytes<CreateAutomation>,
+    ) -> Result<Created<Automation>, Refused<{ READ | BODY | WRITE | CONFLICT }>> {
+        let CreateAutomation { name, plugin, connector_id, config, position, groups, record, status } = body(&json)?;
+        let request = AutomationRequest {
+            name,
+            plugin,
+            connector: connector_id,
+            config: object(config),
+            position,
+            groups,
+            record: record.unwrap_or(true),
+            paused: status == Some(AutomationStatus::Paused),
+        };
+        let view = state.commands.create_automation(&acting.actor(), request).await?;
+        Ok(Created::Made(Json(view.into())))
+    }
+
+    /// List the automations
+    #[oai(path = "/v1/automations", method = "get", operation_id = "list_automations")]
+    async fn list_automations(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        /// On this connector, in the order in which they are asked.
+        #[oai(name = "connectorId")]
+        connector_id: Query<Option<Uuid>>,
+        /// Rows of the page.
+        #[oai(validator(minimum(value = "1"), maximum(value = "250")))]
+        limit: Query<Option<u32>>,
+        /// The `next` of the page before.
+        after: Query<Option<Uuid>>,
+    ) -> Result<Json<Page<Automation>>, Refused<READ>> {
+        let views = state.commands.list_automations(acting.tenant, connector_id.0)?;
+        Ok(Json(page_of(views, |view| view.automation.id, after.0, limit.0, Automation::from)?))
+    }
+
+    /// Get an automation
+    #[oai(path = "/v1/automations/:id", method = "get", operation_id = "get_automation")]
+    async fn get_automation(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+    ) -> Result<Json<Automation>, Refused<READ>> {
+        Ok(Json(state.commands.get_automation(acting.tenant, id.of("Automation")?)?.into()))
+    }
+
+    /// Change an automation
+    ///
+    /// A change counts from the next event on.
+    #[oai(path = "/v1/automations/:id", method = "patch", operation_id = "update_automation")]
+    async fn update_automation(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+        json: JsonBytes<UpdateAutomation>,
+    ) -> Result<Json<Automation>, Refused<{ READ | BODY | WRITE | CONFLICT }>> {
+        let UpdateAutomation { name, config, position, groups, record, status } = body(&json)?;
+        let paused = status.map(|status| status == AutomationStatus::Paused);
+        let patch = AutomationPatch { name, config: config.map(object), position, groups, record, paused };
+        let id = id.of("Automation")?;
+        Ok(Json(state.commands.update_automation(&acting.actor(), id, patch).await?.into()))
+    }
+
+    /// Delete an automation
+    ///
+    /// Its secrets are forgotten. What it kept in its key/value store and in conversations is not reachable any more.
+    #[oai(path = "/v1/automations/:id", method = "delete", operation_id = "delete_automation")]
+    async fn delete_automation(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+    ) -> Result<Deleted, Refused<{ READ | WRITE }>> {
+        state.commands.delete_automation(acting.tenant, id.of("Automation")?).await?;
+        Ok(Deleted::Done)
+    }
+
+    /// Start an automation in a conversation
+    ///
+    /// The plugin must listen to `started`. Where there is no conversation with the address yet, it is opened.
+    #[oai(path = "/v1/automations/:id/start", method = "post", operation_id = "start_automation")]
+    async fn start_automation(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+        json: JsonBytes<StartAutomation>,
+    ) -> Result<Accepted, Refused<{ READ | BODY | WRITE | CHANNEL }>> {
+        let StartAutomation { to, input, group } = body(&json)?;
+        let id = id.of("Automation")?;
+        let made = state.commands.start_automation(&acting.actor(), id, &to, group, input.to_string()).await?;
+        Ok(Accepted::Taken(Json(made.into())))
+    }
+
+    /// Get where an automation's webhook is
+    #[oai(path = "/v1/automations/:id/hook", method = "get", operation_id = "get_automation_hook")]
+    async fn get_automation_hook(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+    ) -> Result<Json<AutomationHook>, Refused<READ>> {
+        let view = state.commands.get_automation(acting.tenant, id.of("Automation")?)?;
+        Ok(Json(AutomationHook { url: state.hook_links.url(acting.tenant, view.automation.id) }))
+    }
+}

@@ -1,0 +1,75 @@
+//! How many requests of a costly kind go on at once: in all, and of one tenant.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pombo_domain::TenantIndex;
+
+/// See the module.
+#[derive(Clone)]
+pub(crate) struct Places(Arc<Inner>);
+
+struct Inner {
+    in_all: usize,
+    of_one: usize,
+    /// The operator's own under `None`.
+    held: Mutex<HashMap<Option<TenantIndex>, usize>>,
+}
+
+/// A place that is held until it is dropped.
+pub(crate) struct Place {
+    places: Places,
+    owner: Option<TenantIndex>,
+}
+
+impl Places {
+    pub(crate) fn new(in_all: usize, of_one: usize) -> Self {
+        Self(Arc::new(Inner { in_all, of_one, held: Mutex::default() }))
+    }
+
+    /// A place; `None` when there is none.
+    pub(crate) fn take(&self, owner: Option<TenantIndex>) -> Option<Place> {
+        let mut held = self.held();
+        let mine = held.get(&owner).copied().unwrap_or_default();
+        if mine >= self.0.of_one || held.values().sum::<usize>() >= self.0.in_all {
+            return None;
+        }
+        held.insert(owner, mine + 1);
+        Some(Place { places: self.clone(), owner })
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<Option<TenantIndex>, usize>> {
+        self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut held = self.places.held();
+        if let Some(mine) = held.get_mut(&self.owner) {
+            *mine -= 1;
+            if *mine == 0 {
+                held.remove(&self.owner);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_tenant_cannot_take_all_places_and_they_come_back() {
+        let places = Places::new(3, 2);
+        let (one, two) = (Some(TenantIndex(1)), Some(TenantIndex(2)));
+        let held = [places.take(one), places.take(one)];
+        assert!(held.iter().all(Option::is_some) && places.take(one).is_none());
+        let other = places.take(two);
+        assert!(other.is_some() && places.take(None).is_none(), "full");
+        drop(held);
+        assert!(places.take(None).is_some() && places.take(one).is_some());
+        drop(other);
+        assert!(places.0.held.lock().expect("not poisoned").is_empty());
+    }
+}

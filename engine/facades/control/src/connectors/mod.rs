@@ -1,0 +1,334 @@
+//! Section Connectors. No answer holds a secret: of those, only the names of the fields that are set.
+
+pub(crate) mod chats;
+pub(crate) mod groups;
+pub(crate) mod pace;
+pub(crate) mod sessions;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use poem::web::Data;
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
+use pombo_domain::commands::connectors::{ConnectorChange, ConnectorRequest, ConnectorView};
+use pombo_domain::model;
+use pombo_domain::ports::SessionState;
+use serde::Deserialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::Section;
+use crate::access::Acting;
+use crate::connectors::pace::Pace;
+use crate::wire::{BODY, CONFLICT, Created, Instant, OptionalBody, Page, PathId, READ, Refused, WRITE, body, page_of};
+use pombo_api::error::Failure;
+use pombo_api::json::JsonBytes;
+use pombo_api::options::ApiState;
+
+pub(crate) struct Connectors;
+
+/// A connector to be created.
+#[derive(Object, Deserialize)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateConnector {
+    /// Display name.
+    #[oai(validator(
+        min_length = 1,
+        max_length = 120,
+        pattern = "^[^\\x00-\\x20\\x7f-\\xa0]([^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0])?$"
+    ))]
+    name: String,
+    /// The plugin's name; the list of plugins has it.
+    plugin: String,
+    /// What the plugin's `configSchema` asks for, secrets included.
+    config: BTreeMap<String, Value>,
+    /// How fast it may send; where left out, as the plugin says (see the list of plugins), else without limits.
+    #[oai(nullable)]
+    pace: Option<Pace>,
+}
+
+/// A change of a connector; what is left out stays.
+#[derive(Object, Deserialize)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UpdateConnector {
+    /// New display name.
+    #[oai(
+        nullable,
+        validator(
+            min_length = 1,
+            max_length = 120,
+            pattern = "^[^\\x00-\\x20\\x7f-\\xa0]([^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0])?$"
+        )
+    )]
+    name: Option<String>,
+    /// New configuration, replaced as a whole; but a secret field that is left out stays, and one that is `null` is removed.
+    #[oai(nullable)]
+    config: Option<BTreeMap<String, Value>>,
+}
+
+/// Why a connector is paused.
+#[derive(Object, Deserialize, Default)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PauseConnector {
+    /// For people.
+    #[oai(nullable, validator(max_length = 500, pattern = "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$"))]
+    reason: Option<String>,
+}
+
+/// What is wanted of a connector.
+#[derive(Enum, Clone, Copy)]
+#[oai(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum ConnectorStatus {
+    /// It sends.
+    Active,
+    /// It takes messages and keeps them.
+    Paused,
+    /// It is gone.
+    Deleted,
+}
+
+/// How a session stands.
+#[derive(Enum, Clone, Copy)]
+#[oai(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum SessionStatus {
+    /// Not started.
+    Stopped,
+    /// Starting or reconnecting.
+    Connecting,
+    /// Ready to send.
+    Connected,
+    /// Not connected.
+    Disconnected,
+    /// Waits for somebody to scan a QR code.
+    QrCode,
+    /// Waits for somebody to type a code on the account's device.
+    PairingCode,
+    /// There is no session; somebody must open one.
+    Unpaired,
+    /// The session was ended for good; somebody must open a new one.
+    LoggedOut,
+    /// The plugin failed and restarts with backoff.
+    Failing,
+}
+
+/// A connector's session.
+#[derive(Object)]
+pub(crate) struct Session {
+    /// How it stands.
+    pub(crate) status: SessionStatus,
+    /// Why it is not connected.
+    #[oai(skip_serializing_if_is_none)]
+    pub(crate) reason: Option<String>,
+}
+
+impl From<SessionState> for Session {
+    fn from(state: SessionState) -> Self {
+        let (status, reason) = match state {
+            SessionState::Stopped => (SessionStatus::Stopped, None),
+            SessionState::Connecting => (SessionStatus::Connecting, None),
+            SessionState::Connected => (SessionStatus::Connected, None),
+            SessionState::Disconnected(reason) => (SessionStatus::Disconnected, Some(reason)),
+            // The code itself opens a session: only the operations of the session give it out.
+            SessionState::QrCode(_) => (SessionStatus::QrCode, None),
+            SessionState::PairingCode(_) => (SessionStatus::PairingCode, None),
+            SessionState::Unpaired(reason) => (SessionStatus::Unpaired, Some(reason)),
+            SessionState::LoggedOut(reason) => (SessionStatus::LoggedOut, Some(reason)),
+            SessionState::Failing(reason) => (SessionStatus::Failing, Some(reason)),
+        };
+        Self { status, reason }
+    }
+}
+
+/// A connector.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct Connector {
+    /// Its id (`connectorId`).
+    id: Uuid,
+    /// Display name.
+    name: String,
+    /// Its plugin.
+    plugin: String,
+    /// The plugin's channel.
+    channel: String,
+    /// The configuration without the secret fields.
+    config: BTreeMap<String, Value>,
+    /// The secret fields that are set.
+    secrets_set: Vec<String>,
+    /// What is wanted of it.
+    status: ConnectorStatus,
+    /// Why it was paused.
+    #[oai(skip_serializing_if_is_none)]
+    status_reason: Option<String>,
+    /// How its session stands.
+    session: Session,
+    /// How fast it may send.
+    pace: Pace,
+    /// Creation; the warm-up counts from the first message.
+    created_at: Instant,
+    /// Last change.
+    updated_at: Instant,
+}
+
+impl From<ConnectorView> for Connector {
+    fn from(view: ConnectorView) -> Self {
+        let connector = view.connector.as_ref();
+        Self {
+            id: connector.id,
+            name: connector.name.clone(),
+            plugin: connector.plugin.clone(),
+            channel: connector.channel.clone(),
+            // Written by the create and update commands from an object.
+            config: serde_json::from_str(&connector.config).unwrap_or_default(),
+            secrets_set: connector.secrets.keys().cloned().collect(),
+            status: match connector.status {
+                model::ConnectorStatus::Active => ConnectorStatus::Active,
+                model::ConnectorStatus::Paused => ConnectorStatus::Paused,
+                model::ConnectorStatus::Deleted => ConnectorStatus::Deleted,
+            },
+            status_reason: connector.status_reason.clone(),
+            session: view.session.into(),
+            pace: (&connector.pace).into(),
+            created_at: Instant(connector.created_at),
+            updated_at: Instant(connector.updated_at),
+        }
+    }
+}
+
+/// The answer to a deletion.
+#[derive(ApiResponse)]
+pub(crate) enum Deleted {
+    /// Deleted.
+    #[oai(status = 204)]
+    Done,
+}
+
+fn object(config: BTreeMap<String, Value>) -> Value {
+    Value::Object(config.into_iter().collect())
+}
+
+/// A whole that does not belong to a body of the pace alone is named below `pace`.
+fn under_pace(error: pombo_domain::Error) -> Failure {
+    let mut failure = Failure::from(error);
+    for problem in &mut failure.fields {
+        if crate::connectors::pace::FIELDS.iter().any(|field| problem.field.starts_with(field)) {
+            problem.field = format!("pace.{}", problem.field);
+        }
+    }
+    failure
+}
+
+#[OpenApi(
+    tag = "Section::Connectors",
+    request_header(
+        name = "X-Pombo-Tenant",
+        ty = "Option<Uuid>",
+        description = "The tenant that the operator acts for."
+    )
+)]
+impl Connectors {
+    /// Create a connector from a plugin
+    ///
+    /// The configuration is checked against the plugin's `configSchema`; what does not fit is listed as `config.host` and so on.
+    #[oai(path = "/v1/connectors", method = "post", operation_id = "create_connector")]
+    async fn create_connector(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        json: JsonBytes<CreateConnector>,
+    ) -> Result<Created<Connector>, Refused<{ READ | BODY | WRITE }>> {
+        let CreateConnector { name, plugin, config, pace } = body(&json)?;
+        let pace = pace.map(Pace::into_domain).transpose().map_err(under_pace)?;
+        let request = ConnectorRequest { name, plugin, config: object(config), pace };
+        let view = state.commands.create_connector(acting.tenant, request).await.map_err(under_pace)?;
+        Ok(Created::Made(Json(view.into())))
+    }
+
+    /// List the connectors
+    #[oai(path = "/v1/connectors", method = "get", operation_id = "list_connectors")]
+    async fn list_connectors(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        /// Rows of the page.
+        #[oai(validator(minimum(value = "1"), maximum(value = "250")))]
+        limit: Query<Option<u32>>,
+        /// The `next` of the page before.
+        after: Query<Option<Uuid>>,
+    ) -> Result<Json<Page<Connector>>, Refused<READ>> {
+        let connectors = state.commands.list_connectors(acting.tenant)?;
+        Ok(Json(page_of(connectors, |view| view.connector.id, after.0, limit.0, Connector::from)?))
+    }
+
+    /// Get a connector
+    #[oai(path = "/v1/connectors/:id", method = "get", operation_id = "get_connector")]
+    async fn get_connector(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+    ) -> Result<Json<Connector>, Refused<READ>> {
+        Ok(Json(state.commands.get_connector(acting.tenant, id.of("Connector")?)?.into()))
+    }
+
+    /// Change a connector's name or configuration
+    ///
+    /// A new configuration replaces the running instance: the old one drains, the new one takes all new sends.
+    #[oai(path = "/v1/connectors/:id", method = "patch", operation_id = "update_connector")]
+    async fn update_connector(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+        json: JsonBytes<UpdateConnector>,
+    ) -> Result<Json<Connector>, Refused<{ READ | BODY | WRITE | CONFLICT }>> {
+        let UpdateConnector { name, config } = body(&json)?;
+        let change = ConnectorChange { name, config: config.map(object) };
+        Ok(Json(state.commands.update_connector(acting.tenant, id.of("Connector")?, change).await?.into()))
+    }
+
+    /// Delete a connector
+    ///
+    /// The automations on it are deleted with it, and the secrets of both forgotten. Its messages keep naming it.
+    #[oai(path = "/v1/connectors/:id", method = "delete", operation_id = "delete_connector")]
+    async fn delete_connector(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+    ) -> Result<Deleted, Refused<{ READ | WRITE }>> {
+        state.commands.delete_connector(acting.tenant, id.of("Connector")?).await?;
+        Ok(Deleted::Done)
+    }
+
+    /// Pause a connector
+    ///
+    /// It keeps its session and goes on taking messages, and sends none of them.
+    #[oai(path = "/v1/connectors/:id/pause", method = "post", operation_id = "pause_connector")]
+    async fn pause_connector(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+        json: OptionalBody<PauseConnector>,
+    ) -> Result<Json<Connector>, Refused<{ READ | BODY | WRITE }>> {
+        let reason = json.0.reason.as_deref();
+        Ok(Json(state.commands.pause_connector(acting.tenant, id.of("Connector")?, reason).await?.into()))
+    }
+
+    /// Resume a connector
+    #[oai(path = "/v1/connectors/:id/resume", method = "post", operation_id = "resume_connector")]
+    async fn resume_connector(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+    ) -> Result<Json<Connector>, Refused<{ READ | WRITE }>> {
+        Ok(Json(state.commands.resume_connector(acting.tenant, id.of("Connector")?).await?.into()))
+    }
+}

@@ -1,0 +1,404 @@
+//! Section Pace: how fast a connector may send, how its account's health stands, and why its next message waits.
+
+use std::sync::Arc;
+
+use poem::web::Data;
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+use pombo_domain::model;
+use pombo_domain::model::connector;
+use pombo_domain::{Error, FieldProblem};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::Section;
+use crate::access::Acting;
+use crate::deps::{ControlDeps, HealthView, PaceView};
+use crate::wire::{BODY, Instant, PathId, READ, Refused, WRITE, body};
+use pombo_api::json::JsonBytes;
+use pombo_api::options::ApiState;
+
+pub(crate) struct PaceOfConnectors;
+
+/// The fields of a pace, so that a problem of one can be told from others.
+pub(crate) const FIELDS: [&str; 8] =
+    ["delayMinMs", "delayMaxMs", "dailyCap", "warmUp", "quietHours", "timeZone", "maxInFlight", "health"];
+
+/// How fast a connector may send. What is left out is no limit.
+#[derive(Object, Deserialize, Clone)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Pace {
+    /// Shortest pause between two messages, in milliseconds.
+    #[oai(default, validator(maximum(value = "86400000")))]
+    #[serde(default)]
+    delay_min_ms: u64,
+    /// Longest pause between two messages, in milliseconds; each pause is drawn between the two.
+    #[oai(default, validator(maximum(value = "86400000")))]
+    #[serde(default)]
+    delay_max_ms: u64,
+    /// Messages a day, at most.
+    #[oai(nullable, validator(minimum(value = "1")))]
+    daily_cap: Option<u32>,
+    /// A growing cap for the first days.
+    #[oai(nullable)]
+    warm_up: Option<WarmUp>,
+    /// Hours in which nothing is sent.
+    #[oai(nullable)]
+    quiet_hours: Option<QuietHours>,
+    /// IANA time zone of the days and the quiet hours; America/Sao_Paulo where left out.
+    #[oai(default = "default_time_zone")]
+    #[serde(default = "default_time_zone")]
+    time_zone: String,
+    /// Messages in flight at once, at most; the plugin may allow fewer.
+    #[oai(default = "default_max_in_flight", validator(minimum(value = "1"), maximum(value = "1000")))]
+    #[serde(default = "default_max_in_flight")]
+    max_in_flight: u16,
+    /// How the account's health slows and pauses it; left out, it does not.
+    #[oai(nullable)]
+    health: Option<HealthRules>,
+}
+
+/// What the health score does. What is left out is as documented here.
+#[derive(Object, Deserialize, Clone)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct HealthRules {
+    /// How far back is counted, in hours.
+    #[oai(default = "default_window", validator(minimum(value = "1"), maximum(value = "720")))]
+    #[serde(default = "default_window")]
+    window_hours: u16,
+    /// Below this score (0 to 100) pauses grow and caps shrink in proportion.
+    #[oai(default = "default_slow", validator(maximum(value = "100")))]
+    #[serde(default = "default_slow")]
+    slow_below: u8,
+    /// Below this score the connector is paused, and an event says so. Not above `slowBelow`.
+    #[oai(default = "default_pause", validator(maximum(value = "100")))]
+    #[serde(default = "default_pause")]
+    pause_below: u8,
+    /// With fewer messages in the window the score stays at 100, blocks and restrictions apart.
+    #[oai(default = "default_min_sent")]
+    #[serde(default = "default_min_sent")]
+    min_sent: u32,
+}
+
+fn default_window() -> u16 {
+    connector::HealthRules::default().window_hours
+}
+
+fn default_slow() -> u8 {
+    connector::HealthRules::default().slow_below
+}
+
+fn default_pause() -> u8 {
+    connector::HealthRules::default().pause_below
+}
+
+fn default_min_sent() -> u32 {
+    connector::HealthRules::default().min_sent
+}
+
+fn default_time_zone() -> String {
+    model::Pace::default().time_zone
+}
+
+fn default_max_in_flight() -> u16 {
+    model::Pace::default().max_in_flight
+}
+
+/// A warm-up curve: caps for the first days, then growth by a percentage a day. The documented one where left out.
+#[derive(Object, Deserialize, Clone)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct WarmUp {
+    /// Caps of day 1, 2, 3 …
+    #[oai(default = "default_days", validator(min_items = 1, max_items = 90))]
+    #[serde(default = "default_days")]
+    days: Vec<u32>,
+    /// Growth a day after those, in percent.
+    #[oai(default = "default_growth", validator(minimum(value = "1"), maximum(value = "1000")))]
+    #[serde(default = "default_growth")]
+    growth_percent: u32,
+    /// The cap at which it is warm and only `dailyCap` counts.
+    #[oai(default = "default_until", validator(minimum(value = "1")))]
+    #[serde(default = "default_until")]
+    until: u32,
+}
+
+fn default_days() -> Vec<u32> {
+    connector::WarmUp::default().days
+}
+
+fn default_growth() -> u32 {
+    connector::WarmUp::default().growth_percent
+}
+
+fn default_until() -> u32 {
+    connector::WarmUp::default().until
+}
+
+/// A daily window without sending. `from` later than `to` spans midnight.
+#[derive(Object, Deserialize, Clone)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct QuietHours {
+    /// When the quiet begins: `22:00`.
+    #[oai(validator(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
+    from: String,
+    /// When it ends: `08:00`.
+    #[oai(validator(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
+    to: String,
+}
+
+impl Pace {
+    pub(crate) fn into_domain(self) -> Result<model::Pace, Error> {
+        let quiet_hours = self.quiet_hours.map(|quiet| {
+            let minute = |field: &str, text: &str| {
+                minute_of_day(text).ok_or_else(|| FieldProblem {
+                    field: format!("quietHours.{field}"),
+                    message: "must be a time of day from 00:00 to 23:59, such as 22:00".to_owned(),
+                })
+            };
+            match (minute("from", &quiet.from), minute("to", &quiet.to)) {
+                (Ok(from_minute), Ok(to_minute)) => Ok(connector::QuietHours { from_minute, to_minute }),
+                (from, to) => Err(Error::invalid_fields(from.err().into_iter().chain(to.err()).collect())),
+            }
+        });
+        Ok(model::Pace {
+            delay_min_ms: self.delay_min_ms,
+            delay_max_ms: self.delay_max_ms,
+            daily_cap: self.daily_cap,
+            warm_up: self.warm_up.map(|curve| connector::WarmUp {
+                days: curve.days,
+                growth_percent: curve.growth_percent,
+                until: curve.until,
+            }),
+            quiet_hours: quiet_hours.transpose()?,
+            time_zone: self.time_zone,
+            max_in_flight: self.max_in_flight,
+            health: self.health.map(|rules| connector::HealthRules {
+                window_hours: rules.window_hours,
+                slow_below: rules.slow_below,
+                pause_below: rules.pause_below,
+                min_sent: rules.min_sent,
+            }),
+        })
+    }
+}
+
+impl From<&model::Pace> for Pace {
+    fn from(pace: &model::Pace) -> Self {
+        Self {
+            delay_min_ms: pace.delay_min_ms,
+            delay_max_ms: pace.delay_max_ms,
+            daily_cap: pace.daily_cap,
+            warm_up: pace.warm_up.as_ref().map(|curve| WarmUp {
+                days: curve.days.clone(),
+                growth_percent: curve.growth_percent,
+                until: curve.until,
+            }),
+            quiet_hours: pace
+                .quiet_hours
+                .as_ref()
+                .map(|quiet| QuietHours { from: time_of_day(quiet.from_minute), to: time_of_day(quiet.to_minute) }),
+            time_zone: pace.time_zone.clone(),
+            max_in_flight: pace.max_in_flight,
+            health: pace.health.as_ref().map(|rules| HealthRules {
+                window_hours: rules.window_hours,
+                slow_below: rules.slow_below,
+                pause_below: rules.pause_below,
+                min_sent: rules.min_sent,
+            }),
+        }
+    }
+}
+
+/// `22:00` as a minute of the day.
+fn minute_of_day(text: &str) -> Option<u16> {
+    let digits = |text: &str, below: u16| {
+        let plain = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<u16>().ok().filter(|number| plain && *number < below)
+    };
+    let (hours, minutes) = text.split_once(':')?;
+    Some(digits(hours, 24)? * 60 + digits(minutes, 60)?)
+}
+
+fn time_of_day(minute: u16) -> String {
+    format!("{:02}:{:02}", minute / 60, minute % 60)
+}
+
+/// How a connector's pace stands now.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct PaceNow {
+    /// Attempts begun today, in the pace's time zone.
+    sent_today: u32,
+    /// How many today may have.
+    #[oai(skip_serializing_if_is_none)]
+    cap_today: Option<u32>,
+    /// Which day of the warm-up it is.
+    #[oai(skip_serializing_if_is_none)]
+    warm_up_day: Option<u32>,
+    /// When the pause after the last message ends.
+    #[oai(skip_serializing_if_is_none)]
+    next_at: Option<Instant>,
+    /// Why the next message waits.
+    #[oai(skip_serializing_if_is_none)]
+    waiting_reason: Option<String>,
+    /// The reason as a sentence, with what to do where somebody must do something.
+    #[oai(skip_serializing_if_is_none)]
+    waiting_detail: Option<String>,
+    /// Until when it waits.
+    #[oai(skip_serializing_if_is_none)]
+    waiting_until: Option<Instant>,
+    /// The shortest pause between two messages as it is now: longer than `delayMinMs` where the health slows it.
+    delay_min_ms: u64,
+    /// The longest one.
+    delay_max_ms: u64,
+    /// How the account's health stands; absent where the pace has no health rules.
+    #[oai(skip_serializing_if_is_none)]
+    health: Option<Health>,
+}
+
+/// How an account's health stands, and what it follows from.
+#[derive(Object)]
+#[oai(rename = "AccountHealth", rename_all = "camelCase")]
+pub(crate) struct Health {
+    /// 0 to 100.
+    score: u8,
+    /// `good`, `slowed`, `paused`.
+    level: String,
+    /// How far back is counted, in hours.
+    window_hours: u16,
+    /// Counted from here, where that is later: a person resumed the connector after its health had paused it.
+    #[oai(skip_serializing_if_is_none)]
+    since: Option<Instant>,
+    /// Messages that the channel accepted.
+    sent: u32,
+    /// Of them, with a report that they reached the recipient.
+    delivered: u32,
+    /// Messages of people.
+    replies: u32,
+    /// Messages that the channel refused for good.
+    failures: u32,
+    /// Blocks and reports.
+    blocks: u32,
+    /// Restrictions that the channel imposed.
+    restrictions: u32,
+}
+
+impl From<HealthView> for Health {
+    fn from(view: HealthView) -> Self {
+        Self {
+            score: view.score,
+            level: view.level,
+            window_hours: view.window_hours,
+            since: view.since.map(Instant),
+            sent: view.sent,
+            delivered: view.delivered,
+            replies: view.replies,
+            failures: view.failures,
+            blocks: view.blocks,
+            restrictions: view.restrictions,
+        }
+    }
+}
+
+impl From<PaceView> for PaceNow {
+    fn from(view: PaceView) -> Self {
+        Self {
+            sent_today: view.sent_today,
+            cap_today: view.cap_today,
+            warm_up_day: view.warm_up_day,
+            next_at: view.next_at.map(Instant),
+            waiting_reason: view.waiting_reason,
+            waiting_detail: view.waiting_detail,
+            waiting_until: view.waiting_until.map(Instant),
+            delay_min_ms: view.delay_ms.0,
+            delay_max_ms: view.delay_ms.1,
+            health: view.health.map(Health::from),
+        }
+    }
+}
+
+/// A pace with how it stands.
+#[derive(Object)]
+pub(crate) struct PaceReport {
+    /// The settings.
+    pace: Pace,
+    /// How it stands now.
+    now: PaceNow,
+}
+
+#[OpenApi(
+    tag = "Section::Pace",
+    request_header(
+        name = "X-Pombo-Tenant",
+        ty = "Option<Uuid>",
+        description = "The tenant that the operator acts for."
+    )
+)]
+impl PaceOfConnectors {
+    /// Get a connector's pace, and why its next message waits
+    #[oai(path = "/v1/connectors/:id/pace", method = "get", operation_id = "get_pace")]
+    async fn get_pace(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        parts: Data<&Arc<ControlDeps>>,
+        acting: Acting,
+        id: Path<PathId>,
+    ) -> Result<Json<PaceReport>, Refused<READ>> {
+        let view = state.commands.get_connector(acting.tenant, id.of("Connector")?)?;
+        Ok(Json(report(&parts, &view.connector).await))
+    }
+
+    /// Replace a connector's pace
+    #[oai(path = "/v1/connectors/:id/pace", method = "put", operation_id = "set_pace")]
+    async fn set_pace(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        parts: Data<&Arc<ControlDeps>>,
+        acting: Acting,
+        id: Path<PathId>,
+        json: JsonBytes<Pace>,
+    ) -> Result<Json<PaceReport>, Refused<{ READ | BODY | WRITE }>> {
+        let id = id.of("Connector")?;
+        let pace = body(&json)?.into_domain()?;
+        let connector = state.commands.set_connector_pace(acting.tenant, id, pace).await?;
+        Ok(Json(report(&parts, &connector).await))
+    }
+}
+
+async fn report(parts: &ControlDeps, connector: &model::Connector) -> PaceReport {
+    let now = parts.pace.pace_view(connector.index).await.unwrap_or_default();
+    PaceReport { pace: (&connector.pace).into(), now: now.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_of_day_is_two_digits_each_and_in_range() {
+        for (text, minute) in [("00:00", 0), ("08:30", 510), ("22:00", 1320), ("23:59", 1439)] {
+            assert_eq!(minute_of_day(text), Some(minute));
+            assert_eq!(time_of_day(minute), text);
+        }
+        for bad in ["", "24:00", "22:60", "8:00", "22", "22:0", "22:00:00", "+2:00", "aa:bb", "２２:00"] {
+            assert_eq!(minute_of_day(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn both_ends_of_the_quiet_hours_are_reported_and_the_defaults_are_the_domains() {
+        let parse = |json: &str| serde_json::from_str::<Pace>(json).expect("fits").into_domain();
+        assert_eq!(parse("{}").expect("defaults"), model::Pace::default());
+        let error = parse(r#"{"quietHours":{"from":"25:00","to":"x"}}"#).expect_err("two bad times");
+        let fields: Vec<_> = error.fields.iter().map(|problem| problem.field.as_str()).collect();
+        assert_eq!(fields, ["quietHours.from", "quietHours.to"]);
+        let night = parse(r#"{"quietHours":{"from":"22:00","to":"08:00"},"warmUp":{}}"#).expect("fits");
+        assert_eq!(night.quiet_hours, Some(connector::QuietHours { from_minute: 1320, to_minute: 480 }));
+        assert_eq!(night.warm_up, Some(connector::WarmUp::default()));
+    }
+}

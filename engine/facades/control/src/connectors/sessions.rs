@@ -1,0 +1,141 @@
+//! Section Sessions: opening, seeing and ending the session of a connector whose plugin needs one.
+//!
+//! A QR or pairing code opens an account to whoever has it: only these operations give it out.
+
+use std::sync::Arc;
+
+use poem::web::Data;
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+use pombo_domain::commands::sessions::SessionView;
+use pombo_domain::ports::{Account, SessionState};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::Section;
+use crate::connectors::{Session, SessionStatus};
+use crate::access::Acting;
+use crate::wire::{BODY, CHANNEL, OptionalBody, PathId, READ, Refused};
+use pombo_api::error::Failure;
+use pombo_api::options::ApiState;
+use pombo_api::qr;
+
+pub(crate) struct Sessions;
+
+/// How a session is opened.
+#[derive(Object, Deserialize, Default)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OpenSession {
+    /// The account's own address: then it is opened by a code to type on its device (the feature `pairing-code`). Left out, by a
+    /// QR code.
+    #[oai(nullable, validator(min_length = 1, max_length = 320))]
+    phone: Option<String>,
+}
+
+/// Whose session it is.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct SessionAccount {
+    /// Its address on the channel.
+    address: String,
+    /// The name it gave itself.
+    #[oai(skip_serializing_if_is_none)]
+    display_name: Option<String>,
+    /// Other addresses of it.
+    aliases: Vec<String>,
+}
+
+impl From<Account> for SessionAccount {
+    fn from(account: Account) -> Self {
+        Self { address: account.address, display_name: account.display_name, aliases: account.aliases }
+    }
+}
+
+/// A session, with what opens it.
+#[derive(Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct SessionReport {
+    /// How it stands.
+    status: SessionStatus,
+    /// Why it is not connected.
+    reason: Option<String>,
+    /// With QR_CODE: the text of the code to scan. It changes; ask again for the present one.
+    qr_text: Option<String>,
+    /// The same as a picture: a PNG as a data URL.
+    qr_code: Option<String>,
+    /// With PAIRING_CODE: the code to type on the account's device.
+    pairing_code: Option<String>,
+    /// With CONNECTED: the account.
+    account: Option<SessionAccount>,
+}
+
+impl SessionReport {
+    fn of(view: SessionView) -> Result<Self, Failure> {
+        let (mut qr_text, mut qr_code, mut pairing_code) = (None, None, None);
+        match &view.state {
+            SessionState::QrCode(text) => {
+                qr_code = Some(qr::png_data_url(text)?);
+                qr_text = Some(text.clone());
+            }
+            SessionState::PairingCode(code) => pairing_code = Some(code.clone()),
+            _ => {}
+        }
+        let Session { status, reason } = view.state.into();
+        Ok(Self { status, reason, qr_text, qr_code, pairing_code, account: view.account.map(SessionAccount::from) })
+    }
+}
+
+#[OpenApi(
+    tag = "Section::Sessions",
+    request_header(
+        name = "X-Pombo-Tenant",
+        ty = "Option<Uuid>",
+        description = "The tenant that the operator acts for."
+    )
+)]
+impl Sessions {
+    /// Open a connector's session
+    ///
+    /// Waits, up to 20 seconds, until there is a code to show or the session is connected. A session that is connected stays as it
+    /// is. For connectors whose plugin has the feature `sessions`.
+    #[oai(path = "/v1/connectors/:id/session", method = "post", operation_id = "open_session")]
+    async fn open_session(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+        json: OptionalBody<OpenSession>,
+    ) -> Result<Json<SessionReport>, Refused<{ READ | BODY | CHANNEL }>> {
+        let phone = json.0.phone.as_deref();
+        let view = state.commands.open_session(acting.tenant, id.of("Connector")?, phone).await?;
+        Ok(Json(SessionReport::of(view)?))
+    }
+
+    /// Get a connector's session
+    #[oai(path = "/v1/connectors/:id/session", method = "get", operation_id = "get_session")]
+    async fn get_session(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+    ) -> Result<Json<SessionReport>, Refused<READ>> {
+        let view = state.commands.get_session(acting.tenant, id.of("Connector")?)?;
+        Ok(Json(SessionReport::of(view)?))
+    }
+
+    /// Log out and forget a connector's session
+    ///
+    /// Without a session it does nothing. The connector goes on taking messages and keeps them.
+    #[oai(path = "/v1/connectors/:id/session", method = "delete", operation_id = "close_session")]
+    async fn close_session(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+    ) -> Result<Json<SessionReport>, Refused<{ READ | CHANNEL }>> {
+        let view = state.commands.close_session(acting.tenant, id.of("Connector")?).await?;
+        Ok(Json(SessionReport::of(view)?))
+    }
+}

@@ -1,0 +1,261 @@
+//! Section Conversations: who answers them, an automation or a person.
+
+pub(crate) mod wire;
+
+use std::sync::Arc;
+
+use poem::web::Data;
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::Json;
+use poem_openapi::types::MaybeUndefined;
+use poem_openapi::{Object, OpenApi};
+use pombo_domain::Error;
+use pombo_domain::commands::conversations::{Bulk, ConversationPatch, ConversationQuery, Selection};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::Section;
+use crate::conversations::wire::{Conversation, SendInConversation, WholeConversation};
+use crate::access::Acting;
+use crate::messages::sending::{KeyHeader, Queued, idempotency, send_to};
+use crate::wire::{BODY, DEFAULT_LIMIT, OptionalBody, Page, PathId, READ, Refused, WRITE, body};
+use pombo_api::error::Failure;
+use pombo_api::json::JsonBytes;
+use pombo_api::options::ApiState;
+
+pub(crate) struct Conversations;
+
+/// A change of a conversation; what is left out stays.
+#[derive(Object, Deserialize)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UpdateConversation {
+    /// All its tags; at most 50.
+    #[oai(nullable, validator(max_items = 50))]
+    tags: Option<Vec<String>>,
+    /// Who is in charge of it; `null` for nobody.
+    #[oai(default, nullable, validator(max_length = 120))]
+    #[serde(default)]
+    assignee: MaybeUndefined<String>,
+}
+
+/// Why a conversation's automations are paused.
+#[derive(Object, Deserialize, Default)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PauseConversation {
+    /// For the person who takes over.
+    #[oai(nullable, validator(max_length = 500, pattern = "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$"))]
+    reason: Option<String>,
+}
+
+/// Which conversations' automations are paused: exactly one of `ids` and `connectorId`.
+#[derive(Object, Deserialize)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct PauseConversations {
+    /// These.
+    #[oai(nullable, validator(min_items = 1, max_items = 1000))]
+    ids: Option<Vec<Uuid>>,
+    /// All of this connector that there are now.
+    #[oai(nullable)]
+    connector_id: Option<Uuid>,
+    /// For whoever takes over.
+    #[oai(nullable, validator(max_length = 500, pattern = "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$"))]
+    reason: Option<String>,
+}
+
+/// Which conversations' automations go on: exactly one of `ids` and `connectorId`.
+#[derive(Object, Deserialize)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ResumeConversations {
+    /// These.
+    #[oai(nullable, validator(min_items = 1, max_items = 1000))]
+    ids: Option<Vec<Uuid>>,
+    /// All of this connector that are paused now.
+    #[oai(nullable)]
+    connector_id: Option<Uuid>,
+}
+
+/// What became of many conversations.
+#[derive(Object)]
+pub(crate) struct ChangedConversations {
+    /// How many were changed; the others stood so already.
+    changed: u64,
+    /// The ids that are no conversation's.
+    missing: Vec<Uuid>,
+}
+
+fn selection(ids: Option<Vec<Uuid>>, connector: Option<Uuid>) -> Result<Selection, Failure> {
+    match (ids, connector) {
+        (Some(ids), None) => Ok(Selection::Ids(ids)),
+        (None, Some(connector)) => Ok(Selection::Connector(connector)),
+        _ => Err(Error::invalid("body", "give exactly one of ids and connectorId").into()),
+    }
+}
+
+async fn step(
+    state: &ApiState,
+    acting: Acting,
+    selection: Selection,
+    bulk: Bulk,
+) -> Result<Json<ChangedConversations>, Failure> {
+    let done = state.commands.step_conversations(&acting.actor(), selection, bulk).await?;
+    Ok(Json(ChangedConversations { changed: done.changed, missing: done.missing }))
+}
+
+#[OpenApi(
+    tag = "Section::Conversations",
+    request_header(
+        name = "X-Pombo-Tenant",
+        ty = "Option<Uuid>",
+        description = "The tenant that the operator acts for."
+    )
+)]
+impl Conversations {
+    /// List the conversations
+    ///
+    /// A page may have fewer rows than `limit` while there is a `next`.
+    #[expect(clippy::too_many_arguments, reason = "each filter is a parameter of the document")]
+    #[oai(path = "/v1/conversations", method = "get", operation_id = "list_conversations")]
+    async fn list_conversations(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        /// On this connector.
+        #[oai(name = "connectorId")]
+        connector_id: Query<Option<Uuid>>,
+        /// With automations paused, or not.
+        paused: Query<Option<bool>>,
+        /// With this tag.
+        #[oai(validator(min_length = 1, max_length = 64))]
+        tag: Query<Option<String>>,
+        /// In this one's charge.
+        #[oai(validator(min_length = 1, max_length = 120))]
+        assignee: Query<Option<String>>,
+        /// Rows of the page.
+        #[oai(validator(minimum(value = "1"), maximum(value = "250")))]
+        limit: Query<Option<u32>>,
+        /// The `next` of the page before.
+        after: Query<Option<Uuid>>,
+    ) -> Result<Json<Page<Conversation>>, Refused<READ>> {
+        let query = ConversationQuery { connector: connector_id.0, paused: paused.0, tag: tag.0, assignee: assignee.0 };
+        let limit = limit.0.unwrap_or(DEFAULT_LIMIT) as usize;
+        let page = state.commands.list_conversations(acting.tenant, query, after.0, limit)?;
+        Ok(Json(Page { data: page.items.into_iter().map(Conversation::from).collect(), next: page.next }))
+    }
+
+    /// Pause the automations of many conversations
+    ///
+    /// What comes meanwhile passes by the automations that answer; timers wait. Observers go on.
+    #[oai(path = "/v1/conversations/pause", method = "post", operation_id = "pause_conversations")]
+    async fn pause_conversations(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        json: JsonBytes<PauseConversations>,
+    ) -> Result<Json<ChangedConversations>, Refused<{ READ | BODY | WRITE }>> {
+        let PauseConversations { ids, connector_id, reason } = body(&json)?;
+        let bulk = Bulk::Pause(reason.unwrap_or_default());
+        Ok(step(&state, acting, selection(ids, connector_id)?, bulk).await?)
+    }
+
+    /// Let the automations of many conversations go on
+    ///
+    /// Timers that ran out meanwhile fire now.
+    #[oai(path = "/v1/conversations/resume", method = "post", operation_id = "resume_conversations")]
+    async fn resume_conversations(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        json: JsonBytes<ResumeConversations>,
+    ) -> Result<Json<ChangedConversations>, Refused<{ READ | BODY | WRITE }>> {
+        let ResumeConversations { ids, connector_id } = body(&json)?;
+        Ok(step(&state, acting, selection(ids, connector_id)?, Bulk::Resume).await?)
+    }
+
+    /// Get a conversation, with its timers and what waits for its automations
+    #[oai(path = "/v1/conversations/:id", method = "get", operation_id = "get_conversation")]
+    async fn get_conversation(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+    ) -> Result<Json<WholeConversation>, Refused<READ>> {
+        Ok(Json(state.commands.look_into_conversation(acting.tenant, id.of("Conversation")?)?.into()))
+    }
+
+    /// Change a conversation's tags, or who is in charge of it
+    #[oai(path = "/v1/conversations/:id", method = "patch", operation_id = "update_conversation")]
+    async fn update_conversation(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+        json: JsonBytes<UpdateConversation>,
+    ) -> Result<Json<Conversation>, Refused<{ READ | BODY | WRITE }>> {
+        let UpdateConversation { tags, assignee } = body(&json)?;
+        let assignee = match assignee {
+            MaybeUndefined::Undefined => None,
+            MaybeUndefined::Null => Some(None),
+            MaybeUndefined::Value(assignee) => Some(Some(assignee)),
+        };
+        let patch = ConversationPatch { tags, assignee };
+        let id = id.of("Conversation")?;
+        Ok(Json(state.commands.update_conversation(&acting.actor(), id, patch).await?.into()))
+    }
+
+    /// Pause a conversation's automations
+    ///
+    /// What comes meanwhile passes by the automations that answer; timers wait. Observers go on. A pause that stands stays as it is.
+    #[oai(path = "/v1/conversations/:id/pause", method = "post", operation_id = "pause_conversation")]
+    async fn pause_conversation(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+        json: OptionalBody<PauseConversation>,
+    ) -> Result<Json<Conversation>, Refused<{ READ | BODY | WRITE }>> {
+        let reason = json.0.reason.unwrap_or_default();
+        let id = id.of("Conversation")?;
+        Ok(Json(state.commands.pause_conversation(&acting.actor(), id, &reason).await?.into()))
+    }
+
+    /// Let a conversation's automations go on
+    ///
+    /// Timers that ran out meanwhile fire now.
+    #[oai(path = "/v1/conversations/:id/resume", method = "post", operation_id = "resume_conversation")]
+    async fn resume_conversation(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+    ) -> Result<Json<Conversation>, Refused<{ READ | WRITE }>> {
+        let id = id.of("Conversation")?;
+        Ok(Json(state.commands.resume_conversation(&acting.actor(), id).await?.into()))
+    }
+
+    /// Send a message by hand into a conversation
+    ///
+    /// Like sending a message with the conversation's address as `to`. While an automation answers the conversation, it is refused
+    /// with the code `AUTOMATION_ACTIVE`.
+    #[oai(path = "/v1/conversations/:id/messages", method = "post", operation_id = "send_in_conversation")]
+    async fn send_in_conversation(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+        /// Makes a repeated request harmless.
+        #[oai(name = "Idempotency-Key")]
+        key: KeyHeader,
+        json: JsonBytes<SendInConversation>,
+    ) -> Queued {
+        let id = id.of("Conversation")?;
+        let view = state.commands.get_conversation(acting.tenant, id)?;
+        let request: SendInConversation = body(&json)?;
+        let key = idempotency("control.send_in_conversation", key, id, &json.bytes)?;
+        let request = request.to(view.conversation.chat);
+        Ok(send_to(&state, acting.tenant, view.connector, request, key).await?)
+    }
+}

@@ -1,0 +1,155 @@
+//! What the framework can not say of the document: bodies take no fields that are not declared, a field that may be null is
+//! the type it names or null, and a whole number has the bounds of its format.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use crate::access::TENANT_HEADER;
+
+const SCHEMAS: &str = "#/components/schemas/";
+
+/// The document as it is served.
+pub(crate) fn complete(document: &str) -> String {
+    let Ok(mut document) = serde_json::from_str::<Value>(document) else {
+        return document.to_owned();
+    };
+    plain_nullable(&mut document);
+    bounded(&mut document);
+    spelt(&mut document);
+    for name in request_schemas(&document) {
+        if let Some(Value::Object(schema)) = document["components"]["schemas"].get_mut(&name)
+            && schema.contains_key("properties")
+        {
+            schema.insert("additionalProperties".to_owned(), json!(false));
+        }
+    }
+    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// The schemas of request bodies, and those that they refer to.
+fn request_schemas(document: &Value) -> BTreeSet<String> {
+    let mut open = Vec::new();
+    for operation in document["paths"].as_object().into_iter().flat_map(Map::values).filter_map(Value::as_object) {
+        for body in operation.values().filter_map(|operation| operation.get("requestBody")) {
+            references(body, &mut open);
+        }
+    }
+    let mut found = BTreeSet::new();
+    while let Some(name) = open.pop() {
+        references(&document["components"]["schemas"][&name], &mut open);
+        if !found.insert(name) {
+            open.retain(|name| !found.contains(name));
+        }
+    }
+    found
+}
+
+fn references(value: &Value, into: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            if let Some(name) = map.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix(SCHEMAS)) {
+                into.push(name.to_owned());
+            }
+            map.values().for_each(|value| references(value, into));
+        }
+        Value::Array(list) => list.iter().for_each(|value| references(value, into)),
+        _ => {}
+    }
+}
+
+/// The framework repeats a field's own words beside its reference, inside `allOf`; there, `nullable` has no meaning.
+fn plain_nullable(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            let own = map.clone();
+            if let Some(Value::Array(all)) = map.get_mut("allOf") {
+                let repeats = |part: &Value| {
+                    part.as_object().is_some_and(|part| part.iter().all(|(name, value)| own.get(name) == Some(value)))
+                };
+                all.retain(|part| !repeats(part));
+            }
+            map.values_mut().for_each(plain_nullable);
+        }
+        Value::Array(list) => list.iter_mut().for_each(plain_nullable),
+        _ => {}
+    }
+}
+
+/// The framework writes header names in capitals.
+fn spelt(document: &mut Value) {
+    let items = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
+    let operations = items.filter_map(Value::as_object_mut).flat_map(Map::values_mut);
+    let parameters = operations.filter_map(|operation| operation.get_mut("parameters")?.as_array_mut()).flatten();
+    for name in parameters.filter_map(|parameter| parameter.get_mut("name")) {
+        for spelling in [TENANT_HEADER, "Idempotency-Key"] {
+            if name.as_str().is_some_and(|name| name.eq_ignore_ascii_case(spelling)) {
+                *name = json!(spelling);
+            }
+        }
+    }
+}
+
+/// `uint32` and its like are formats of the framework's own: whoever does not know them reads any number.
+fn bounded(value: &mut Value) {
+    if let Some(format) = value.get("format").and_then(Value::as_str) {
+        let bounds = match format {
+            "uint8" => (json!(0), json!(u8::MAX)),
+            "uint16" => (json!(0), json!(u16::MAX)),
+            "uint32" => (json!(0), json!(u32::MAX)),
+            "uint64" => (json!(0), json!(i64::MAX)),
+            "int64" => (json!(i64::MIN), json!(i64::MAX)),
+            _ => (Value::Null, Value::Null),
+        };
+        if let (Value::Object(schema), (least, most)) = (&mut *value, bounds)
+            && !least.is_null()
+        {
+            schema.entry("minimum").or_insert(least);
+            schema.entry("maximum").or_insert(most);
+        }
+    }
+    match value {
+        Value::Object(map) => map.values_mut().for_each(bounded),
+        Value::Array(list) => list.iter_mut().for_each(bounded),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_number_has_the_bounds_of_its_format() {
+        let mut schema = json!({"a": {"type": "integer", "format": "uint16", "minimum": 1}, "b": [{"format": "uuid"}]});
+        bounded(&mut schema);
+        let expected = json!({
+            "a": {"type": "integer", "format": "uint16", "minimum": 1, "maximum": 65535}, "b": [{"format": "uuid"}]
+        });
+        assert_eq!(schema, expected);
+    }
+
+    #[test]
+    fn bodies_are_closed_and_answers_stay_open() {
+        let document = json!({
+            "paths": {"/x": {"post": {
+                "requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/A"}}}},
+                "responses": {"200": {"schema": {"$ref": "#/components/schemas/C"}}}
+            }}},
+            "components": {"schemas": {
+                "A": {"properties": {"b": {"nullable": true, "description": "d", "allOf": [
+                    {"$ref": "#/components/schemas/B"}, {"nullable": true, "description": "d"}
+                ]}}},
+                "B": {"properties": {"a": {"$ref": "#/components/schemas/A"}}},
+                "C": {"properties": {}}
+            }}
+        });
+        let done: Value = serde_json::from_str(&complete(&document.to_string())).expect("JSON");
+        let schemas = &done["components"]["schemas"];
+        let closed = ["A", "B", "C"].map(|name| schemas[name].get("additionalProperties").is_some());
+        assert_eq!(closed, [true, true, false]);
+        assert_eq!(schemas["A"]["properties"]["b"]["allOf"], json!([{"$ref": "#/components/schemas/B"}]));
+    }
+}

@@ -1,0 +1,180 @@
+//! Section Events: a tenant's log of what happened on its connectors, read by cursor; whoever waits is woken by the commit.
+
+pub(crate) mod automations;
+pub(crate) mod wire;
+
+use std::sync::Arc;
+
+use poem::http::StatusCode;
+use poem::web::Data;
+use poem_openapi::param::Query;
+use poem_openapi::payload::Json;
+use poem_openapi::registry::MetaSchema;
+use poem_openapi::{Object, OpenApi};
+use pombo_domain::commands::events::EventQuery;
+use pombo_domain::model::EventBody;
+use uuid::Uuid;
+
+use crate::Section;
+use crate::access::Acting;
+use crate::events::wire::Event;
+use pombo_api::signals::{Following, TooManyWait};
+use crate::deps::ControlDeps;
+use crate::wire::{READ, Refused};
+use pombo_api::declared::{Param, ParamKind};
+use pombo_api::error::{Failure, status};
+use pombo_api::options::ApiState;
+
+pub(crate) struct Events;
+
+/// Events of a page where the caller does not say.
+const DEFAULT_EVENTS: u32 = 100;
+
+/// Where a page begins.
+pub(crate) enum After {
+    /// At the end of the log.
+    Latest,
+    /// Behind this cursor.
+    Cursor(u64),
+}
+
+/// `after`.
+pub(crate) struct AfterCursor;
+
+impl ParamKind for AfterCursor {
+    type Value = After;
+
+    fn schema() -> MetaSchema {
+        MetaSchema { pattern: Some("^(latest|[0-9]{1,18})$".to_owned()), ..MetaSchema::new("string") }
+    }
+    fn parse(text: &str) -> Result<After, String> {
+        let digits = (1..=18).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        match text.parse() {
+            Ok(cursor) if digits => Ok(After::Cursor(cursor)),
+            _ if text == "latest" => Ok(After::Latest),
+            _ => Err("must be the next of a page before, the cursor of an event, or latest".to_owned()),
+        }
+    }
+}
+
+/// `type`: one or several, with commas.
+pub(crate) struct EventTypes;
+
+impl ParamKind for EventTypes {
+    type Value = Vec<String>;
+
+    fn schema() -> MetaSchema {
+        let one = EventBody::KINDS.join("|").replace('.', "\\.");
+        MetaSchema { pattern: Some(format!("^({one})(,({one}))*$")), ..MetaSchema::new("string") }
+    }
+    fn parse(text: &str) -> Result<Vec<String>, String> {
+        let kinds: Vec<String> = text.split(',').map(str::to_owned).collect();
+        match kinds.iter().all(|kind| EventBody::KINDS.contains(&kind.as_str())) {
+            true => Ok(kinds),
+            false => Err(format!("must be one or several, with commas, of {}", EventBody::KINDS.join(", "))),
+        }
+    }
+}
+
+/// A page of events.
+#[derive(Object)]
+pub(crate) struct EventPage {
+    /// Oldest first.
+    data: Vec<Event>,
+    /// Give it as `after` for what follows; also when `data` is empty.
+    next: u64,
+}
+
+/// The first page with something on it; an empty one when nothing came in time.
+async fn page(
+    state: &ApiState,
+    acting: &Acting,
+    mut query: EventQuery,
+    waiting: Option<(Following, i64)>,
+) -> Result<EventPage, Failure> {
+    let commands = &state.commands;
+    let clock = &commands.ports().clock;
+    let (mut following, deadline) = match waiting {
+        None => (None, clock.now()),
+        Some((following, ms)) => (Some(following), clock.now().plus_ms(ms)),
+    };
+    let mut over = clock.sleep_until(deadline);
+    loop {
+        let found = commands.list_events(acting.tenant, &query)?;
+        query.after = found.next;
+        let Some(following) = following.as_mut().filter(|_| found.events.is_empty()) else {
+            let data = found.events.into_iter().map(|(event, connector)| Event::of(event, connector, state)).collect();
+            return Ok(EventPage { data, next: query.after });
+        };
+        if query.after < commands.last_event(acting.tenant)? {
+            // A long stretch without a match: look on before waiting.
+            continue;
+        }
+        let more = tokio::select! {
+            more = following.appended() => more,
+            () = &mut over => false,
+        };
+        if !more {
+            return Ok(EventPage { data: Vec::new(), next: query.after });
+        }
+    }
+}
+
+#[OpenApi(
+    tag = "Section::Events",
+    request_header(
+        name = "X-Pombo-Tenant",
+        ty = "Option<Uuid>",
+        description = "The tenant that the operator acts for."
+    )
+)]
+impl Events {
+    /// List events, oldest first
+    ///
+    /// Follow the log by giving each page's `next` as `after`. With `wait`, a page that would be empty is answered as soon as
+    /// something happens, or after that time. Each event is stored together with what it tells of: none is lost, and the same one
+    /// has the same `id` and `cursor` whenever it is read.
+    #[expect(clippy::too_many_arguments, reason = "each filter is a parameter of the document")]
+    #[oai(path = "/v1/events", method = "get", operation_id = "list_events")]
+    async fn list_events(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        parts: Data<&Arc<ControlDeps>>,
+        acting: Acting,
+        /// The `next` of the page before or an event's `cursor`; `latest` for what happens from now on. From the beginning where
+        /// left out.
+        after: Query<Option<Param<AfterCursor>>>,
+        /// Events of the page, at most. 100 where left out.
+        #[oai(validator(minimum(value = "1"), maximum(value = "250")))]
+        limit: Query<Option<u32>>,
+        /// On this connector.
+        #[oai(name = "connectorId")]
+        connector_id: Query<Option<Uuid>>,
+        /// Of these types: one or several, with commas.
+        #[oai(name = "type")]
+        kinds: Query<Option<Param<EventTypes>>>,
+        /// Seconds to wait for the first event. Not at all where left out.
+        #[oai(validator(maximum(value = "30")))]
+        wait: Query<Option<u32>>,
+    ) -> Result<Json<EventPage>, Refused<{ READ | status::TOO_MANY }>> {
+        let wait = wait.0.unwrap_or_default();
+        // Followed before the log is read: what is appended in between wakes too.
+        let waiting = match wait {
+            0 => None,
+            _ => Some((parts.events.follow(acting.tenant).map_err(too_many)?, i64::from(wait) * 1000)),
+        };
+        let after = match after.0 {
+            None => 0,
+            Some(Param(After::Cursor(cursor))) => cursor,
+            Some(Param(After::Latest)) => state.commands.last_event(acting.tenant)?,
+        };
+        let limit = limit.0.unwrap_or(DEFAULT_EVENTS) as usize;
+        let kinds = kinds.0.map(|Param(kinds)| kinds).unwrap_or_default();
+        let query = EventQuery { after, limit, connector: connector_id.0, kinds };
+        Ok(Json(page(&state, &acting, query, waiting).await?))
+    }
+}
+
+fn too_many(error: TooManyWait) -> Failure {
+    Failure { retry_after_ms: Some(1_000), ..Failure::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()) }
+}

@@ -1,0 +1,521 @@
+//! Section Messages.
+
+pub(crate) mod sending;
+pub(crate) mod templates;
+pub(crate) mod wire;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use poem::web::Data;
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::Json;
+use poem_openapi::registry::MetaSchema;
+use poem_openapi::{Enum, Object, OpenApi};
+use pombo_domain::commands::list_messages::{MAX_SEARCH_CHARS, MessageQuery};
+use pombo_domain::commands::message_steps::{MessageView, RenderedMessage, Step};
+use pombo_domain::model;
+use pombo_domain::model::message::{Reason, Resolution};
+use pombo_domain::model::{MessageOptions, Receipts};
+use serde::Deserialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::Section;
+use crate::access::Acting;
+use crate::messages::wire::{MessageAct, MessageReceipts, MessageTarget};
+use crate::wire::{BODY, CONFLICT, DEFAULT_LIMIT, Instant, OptionalBody, PathId, READ, Refused, WRITE, body};
+use pombo_api::declared::{Param, ParamKind};
+use pombo_api::error::Failure;
+use pombo_api::json::JsonBytes;
+use pombo_api::options::ApiState;
+
+pub(crate) struct Messages;
+
+/// Where a message is in its life.
+#[derive(Enum, Clone, Copy)]
+#[oai(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum MessageStatus {
+    /// Ready in the queue.
+    Pending,
+    /// Scheduled, backing off, or held by the connector's pace.
+    Waiting,
+    /// The connector has it.
+    Processing,
+    /// The channel accepted it.
+    Sent,
+    /// Given up.
+    Failed,
+    /// Canceled or rejected.
+    Canceled,
+    /// Waits for approval.
+    PendingApproval,
+    /// It may or may not have been sent: a person decides.
+    Unknown,
+}
+
+impl From<model::Status> for MessageStatus {
+    fn from(status: model::Status) -> Self {
+        match status {
+            model::Status::Pending => Self::Pending,
+            model::Status::Waiting => Self::Waiting,
+            model::Status::Processing => Self::Processing,
+            model::Status::Sent => Self::Sent,
+            model::Status::Failed => Self::Failed,
+            model::Status::Canceled => Self::Canceled,
+            model::Status::PendingApproval => Self::PendingApproval,
+            model::Status::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl From<MessageStatus> for model::Status {
+    fn from(status: MessageStatus) -> Self {
+        match status {
+            MessageStatus::Pending => Self::Pending,
+            MessageStatus::Waiting => Self::Waiting,
+            MessageStatus::Processing => Self::Processing,
+            MessageStatus::Sent => Self::Sent,
+            MessageStatus::Failed => Self::Failed,
+            MessageStatus::Canceled => Self::Canceled,
+            MessageStatus::PendingApproval => Self::PendingApproval,
+            MessageStatus::Unknown => Self::Unknown,
+        }
+    }
+}
+
+/// A message's category.
+#[derive(Enum, Deserialize, Clone, Copy)]
+#[oai(rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum MessageType {
+    /// The default.
+    #[oai(rename = "GERAL")]
+    #[serde(rename = "GERAL")]
+    General,
+    /// A notification.
+    Notification,
+    /// Marketing.
+    Marketing,
+    /// About a transaction.
+    Transactional,
+    /// Support.
+    Support,
+    /// A reminder.
+    Reminder,
+}
+
+impl From<model::MessageType> for MessageType {
+    fn from(message_type: model::MessageType) -> Self {
+        match message_type {
+            model::MessageType::General => Self::General,
+            model::MessageType::Notification => Self::Notification,
+            model::MessageType::Marketing => Self::Marketing,
+            model::MessageType::Transactional => Self::Transactional,
+            model::MessageType::Support => Self::Support,
+            model::MessageType::Reminder => Self::Reminder,
+        }
+    }
+}
+
+impl From<MessageType> for model::MessageType {
+    fn from(message_type: MessageType) -> Self {
+        match message_type {
+            MessageType::General => Self::General,
+            MessageType::Notification => Self::Notification,
+            MessageType::Marketing => Self::Marketing,
+            MessageType::Transactional => Self::Transactional,
+            MessageType::Support => Self::Support,
+            MessageType::Reminder => Self::Reminder,
+        }
+    }
+}
+
+/// The words of a search, as the list command takes them.
+pub(crate) struct SearchWords;
+
+impl ParamKind for SearchWords {
+    type Value = String;
+
+    fn schema() -> MetaSchema {
+        MetaSchema {
+            max_length: Some(MAX_SEARCH_CHARS),
+            // A word of two characters at least.
+            pattern: Some("\\S\\S".to_owned()),
+            ..MetaSchema::new("string")
+        }
+    }
+    fn parse(text: &str) -> Result<String, String> {
+        Ok(text.to_owned())
+    }
+}
+
+/// Why a message is where it is.
+#[derive(Object)]
+pub(crate) struct MessageReason {
+    /// A stable word: `invalid_recipient`, `temporary`, `pace` …
+    code: String,
+    /// For a person.
+    detail: String,
+}
+
+impl From<Reason> for MessageReason {
+    fn from(reason: Reason) -> Self {
+        Self { code: reason.code, detail: reason.detail }
+    }
+}
+
+/// A file of a message.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct MessageFile {
+    /// Its id.
+    id: Uuid,
+    /// Its name.
+    file_name: String,
+    /// Its MIME type.
+    content_type: String,
+    /// Its size in bytes.
+    size: u64,
+    /// Opens it without another credential, for a while.
+    url: String,
+}
+
+/// What the recipient gets.
+#[derive(Object)]
+#[oai(rename = "RenderedMessage")]
+pub(crate) struct Rendered {
+    /// The text.
+    message: String,
+    /// The subject, where the message has its own.
+    #[oai(skip_serializing_if_is_none)]
+    subject: Option<String>,
+}
+
+impl From<RenderedMessage> for Rendered {
+    fn from(rendered: RenderedMessage) -> Self {
+        Self { message: rendered.text, subject: rendered.subject }
+    }
+}
+
+/// A message, as it was posted and as it stands.
+#[derive(Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct Message {
+    /// Its id.
+    id: Uuid,
+    /// The connector that sends it.
+    connector_id: Uuid,
+    /// Recipient, normalised.
+    to: String,
+    /// The text as posted.
+    message: String,
+    /// The subject as posted.
+    subject: Option<String>,
+    /// What the recipient gets; when one message is asked for and its template renders.
+    rendered: Option<Rendered>,
+    /// The contact's name.
+    contact_name: Option<String>,
+    /// Category.
+    message_type: MessageType,
+    /// 1 to 10; 10 goes first.
+    priority: u8,
+    /// Not before.
+    scheduled_at: Option<Instant>,
+    /// Began as PENDING_APPROVAL.
+    requires_approval: bool,
+    /// Ahead of the queue and its pace.
+    force_direct: bool,
+    /// Internal remark.
+    notes: Option<String>,
+    /// Gets every status change.
+    webhook_url: Option<String>,
+    /// The caller's reference.
+    external_id: Option<String>,
+    /// Posted files.
+    attachments: Vec<MessageFile>,
+    /// A file to be fetched.
+    attachment_url: Option<String>,
+    /// What was fetched from it.
+    fetched_attachment: Option<MessageFile>,
+    /// Template variables as posted.
+    variables: Option<BTreeMap<String, Value>>,
+    /// What it does to another message; absent when it says something new.
+    act: Option<MessageAct>,
+    /// The message that it answers.
+    reply_to: Option<MessageTarget>,
+    /// Addresses mentioned in the text.
+    mentions: Option<Vec<String>>,
+    /// Sound goes as a voice note.
+    voice_note: Option<bool>,
+    /// What the channel reported since it was sent; when one message is asked for.
+    receipts: Option<MessageReceipts>,
+    /// Where it is in its life.
+    status: MessageStatus,
+    /// Why.
+    reason: Option<MessageReason>,
+    /// Counts the changes.
+    revision: u32,
+    /// Attempts begun.
+    attempts: u16,
+    /// When it may be tried.
+    due_at: Instant,
+    /// When the pace lets it go.
+    held_until: Option<Instant>,
+    /// The provider's id for it.
+    provider_id: Option<String>,
+    /// When it was accepted here.
+    created_at: Instant,
+    /// Last change.
+    updated_at: Instant,
+    /// When the channel accepted it.
+    sent_at: Option<Instant>,
+}
+
+impl Message {
+    pub(crate) fn of(
+        view: MessageView,
+        rendered: Option<RenderedMessage>,
+        receipts: Option<Receipts>,
+        state: &ApiState,
+    ) -> Self {
+        let MessageView { stored: model::StoredMessage { message, state: now }, connector_id } = view;
+        let at = state.commands.ports().clock.now();
+        let file = |file: model::Attachment| MessageFile {
+            url: state.media_links.url(message.key.tenant, &file, at),
+            id: file.id,
+            file_name: file.file_name,
+            content_type: file.content_type,
+            size: file.size,
+        };
+        let content = message.content;
+        let MessageOptions { act, reply_to, mentions, voice_note } = content.options;
+        Self {
+            id: message.id,
+            connector_id,
+            to: content.to,
+            message: content.text,
+            subject: content.subject,
+            rendered: rendered.map(Rendered::from),
+            contact_name: content.contact_name,
+            message_type: content.message_type.into(),
+            priority: content.priority,
+            scheduled_at: content.scheduled_at.map(Instant),
+            requires_approval: content.requires_approval,
+            force_direct: content.force_direct,
+            notes: content.notes,
+            webhook_url: content.webhook_url,
+            external_id: content.external_id,
+            attachments: content.attachments.into_iter().map(file).collect(),
+            attachment_url: content.attachment_url,
+            fetched_attachment: now.fetched.map(file),
+            // Checked to be an object when it was posted.
+            variables: content.variables.and_then(|variables| serde_json::from_str(&variables).ok()),
+            act: MessageAct::of(act),
+            reply_to: reply_to.map(MessageTarget::from),
+            mentions: Some(mentions).filter(|mentions| !mentions.is_empty()),
+            voice_note: voice_note.then_some(true),
+            receipts: receipts.map(MessageReceipts::from),
+            status: now.status.into(),
+            reason: now.reason.map(MessageReason::from),
+            revision: now.revision,
+            attempts: now.attempts,
+            due_at: Instant(now.due_at),
+            held_until: now.hold_until.map(Instant),
+            provider_id: now.provider_id,
+            created_at: Instant(message.created_at),
+            updated_at: Instant(now.updated_at),
+            sent_at: now.sent_at.map(Instant),
+        }
+    }
+}
+
+/// A page of messages.
+#[derive(Object)]
+pub(crate) struct MessagePage {
+    /// Newest first.
+    data: Vec<Message>,
+    /// Where the page stands.
+    meta: PageMeta,
+}
+
+/// Where a page stands in its list.
+#[derive(Object)]
+pub(crate) struct PageMeta {
+    /// All matches, exactly.
+    total: u64,
+    /// This page, from 1.
+    page: u32,
+    /// Rows of a page.
+    limit: u32,
+    /// How many pages there are.
+    pages: u64,
+}
+
+/// Why a message is rejected or canceled.
+#[derive(Object, Deserialize, Default)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StopMessage {
+    /// For people.
+    #[oai(nullable, validator(max_length = 500, pattern = "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$"))]
+    reason: Option<String>,
+}
+
+/// What became of an UNKNOWN message.
+#[derive(Enum, Deserialize, Clone, Copy)]
+#[oai(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Outcome {
+    /// It did arrive.
+    Sent,
+    /// It did not, and shall not be sent again.
+    Failed,
+    /// It did not: send it again.
+    Retry,
+}
+
+/// A person's answer to an UNKNOWN message.
+#[derive(Object, Deserialize)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ResolveMessage {
+    /// What became of it.
+    outcome: Outcome,
+}
+
+type Stepped = Result<Json<Message>, Refused<{ READ | WRITE | CONFLICT }>>;
+type SteppedWithBody = Result<Json<Message>, Refused<{ READ | BODY | WRITE | CONFLICT }>>;
+
+async fn step(state: &ApiState, acting: Acting, id: &PathId, step: Step) -> Result<Json<Message>, Failure> {
+    let view = state.commands.step_message(acting.tenant, id.of("Message")?, step).await?;
+    Ok(Json(Message::of(view, None, None, state)))
+}
+
+#[OpenApi(
+    tag = "Section::Messages",
+    request_header(
+        name = "X-Pombo-Tenant",
+        ty = "Option<Uuid>",
+        description = "The tenant that the operator acts for."
+    )
+)]
+impl Messages {
+    /// List messages, newest first
+    #[expect(clippy::too_many_arguments, reason = "each filter is a parameter of the document")]
+    #[oai(path = "/v1/messages", method = "get", operation_id = "list_messages")]
+    async fn list_messages(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        /// In this status.
+        status: Query<Option<MessageStatus>>,
+        /// Of this connector.
+        #[oai(name = "connectorId")]
+        connector_id: Query<Option<Uuid>>,
+        /// Of this category.
+        #[oai(name = "messageType")]
+        message_type: Query<Option<MessageType>>,
+        /// With exactly this reference.
+        #[oai(name = "externalId")]
+        external_id: Query<Option<String>>,
+        /// Every word must occur in recipient, contact name or text; case and accents do not count.
+        search: Query<Option<Param<SearchWords>>>,
+        /// Created at or after.
+        #[oai(name = "dateFrom")]
+        date_from: Query<Option<Instant>>,
+        /// Created at or before.
+        #[oai(name = "dateTo")]
+        date_to: Query<Option<Instant>>,
+        /// The page, from 1.
+        #[oai(validator(minimum(value = "1")))]
+        page: Query<Option<u32>>,
+        /// Rows of the page.
+        #[oai(validator(minimum(value = "1"), maximum(value = "250")))]
+        limit: Query<Option<u32>>,
+    ) -> Result<Json<MessagePage>, Refused<READ>> {
+        let (page, limit) = (page.unwrap_or(1), limit.unwrap_or(DEFAULT_LIMIT));
+        let query = MessageQuery {
+            status: status.0.map(model::Status::from),
+            connector: connector_id.0.map(|id| id.to_string()),
+            message_type: message_type.0.map(model::MessageType::from),
+            external_id: external_id.0,
+            search: search.0.map(|words| words.0),
+            from: date_from.0.map(|at| at.0),
+            to: date_to.0.map(|at| at.0),
+            page,
+            limit,
+        };
+        let listing = state.commands.list_messages(acting.tenant, query).await?;
+        let row = |(stored, connector_id)| Message::of(MessageView { stored, connector_id }, None, None, &state);
+        let meta = PageMeta { total: listing.total, page, limit, pages: listing.pages };
+        Ok(Json(MessagePage { data: listing.rows.into_iter().map(row).collect(), meta }))
+    }
+
+    /// Get a message, with what its recipient gets and what was reported since
+    #[oai(path = "/v1/messages/:id", method = "get", operation_id = "get_message")]
+    async fn get_message(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+    ) -> Result<Json<Message>, Refused<READ>> {
+        let view = state.commands.get_message(acting.tenant, id.of("Message")?)?;
+        let rendered = state.commands.render_message(&view.stored).await;
+        let receipts = state.commands.message_receipts(&view.stored)?;
+        Ok(Json(Message::of(view, rendered, Some(receipts), &state)))
+    }
+
+    /// Approve a PENDING_APPROVAL message
+    #[oai(path = "/v1/messages/:id/approve", method = "post", operation_id = "approve_message")]
+    async fn approve_message(&self, state: Data<&Arc<ApiState>>, acting: Acting, id: Path<PathId>) -> Stepped {
+        Ok(step(&state, acting, &id, Step::Approve).await?)
+    }
+
+    /// Reject a PENDING_APPROVAL message
+    #[oai(path = "/v1/messages/:id/reject", method = "post", operation_id = "reject_message")]
+    async fn reject_message(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+        json: OptionalBody<StopMessage>,
+    ) -> SteppedWithBody {
+        Ok(step(&state, acting, &id, Step::Reject(json.0.reason)).await?)
+    }
+
+    /// Cancel a message that is not yet with its connector
+    #[oai(path = "/v1/messages/:id/cancel", method = "post", operation_id = "cancel_message")]
+    async fn cancel_message(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+        json: OptionalBody<StopMessage>,
+    ) -> SteppedWithBody {
+        Ok(step(&state, acting, &id, Step::Cancel(json.0.reason)).await?)
+    }
+
+    /// Try a FAILED or CANCELED message again
+    #[oai(path = "/v1/messages/:id/retry", method = "post", operation_id = "retry_message")]
+    async fn retry_message(&self, state: Data<&Arc<ApiState>>, acting: Acting, id: Path<PathId>) -> Stepped {
+        Ok(step(&state, acting, &id, Step::Retry).await?)
+    }
+
+    /// Say what became of an UNKNOWN message
+    #[oai(path = "/v1/messages/:id/resolve", method = "post", operation_id = "resolve_message")]
+    async fn resolve_message(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+        json: JsonBytes<ResolveMessage>,
+    ) -> SteppedWithBody {
+        let resolution = match body(&json)?.outcome {
+            Outcome::Sent => Resolution::Sent,
+            Outcome::Failed => Resolution::Failed,
+            Outcome::Retry => Resolution::Retry,
+        };
+        Ok(step(&state, acting, &id, Step::Resolve(resolution)).await?)
+    }
+}

@@ -1,0 +1,544 @@
+//! Section Sending: one message, and what is done about others (reactions, edits, deletions). Each is queued and stored like any
+//! message; the answer is that message.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use poem::web::Data;
+use poem_openapi::param::{Header, Path};
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+use pombo_domain::commands::acts::{ActRequest, Deed, TargetRef};
+use pombo_domain::commands::message_steps::MessageView;
+use pombo_domain::commands::send::{Draft, Idempotency};
+use pombo_domain::{Error, FieldProblem, TenantIndex, model};
+use serde::Deserialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::Section;
+use crate::access::Acting;
+use crate::messages::{Message, MessageType};
+use crate::wire::{BODY, CONFLICT, Created, IdempotencyKey, Instant, OptionalBody, PathId, READ, Refused, WRITE, body};
+use pombo_api::declared::Param;
+use pombo_api::error::Failure;
+use pombo_api::json::JsonBytes;
+use pombo_api::options::ApiState;
+
+pub(crate) struct Sending;
+
+pub(crate) type Queued = Result<Created<Message>, Refused<{ READ | BODY | WRITE | CONFLICT }>>;
+pub(crate) type KeyHeader = Header<Option<Param<IdempotencyKey>>>;
+
+/// Names a message: by exactly one of `messageId`, `event` and `providerId`.
+#[derive(Object, Deserialize, Clone)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct MessageRef {
+    /// One that was sent from here.
+    #[oai(nullable)]
+    message_id: Option<Uuid>,
+    /// A received one: the `cursor` of its `message.received` event.
+    #[oai(nullable, validator(minimum(value = "1")))]
+    event: Option<u64>,
+    /// Any, by the channel's own id.
+    #[oai(nullable, validator(min_length = 1, max_length = 255, pattern = "^[!-~]+$"))]
+    provider_id: Option<String>,
+    /// With `providerId`: who wrote it. Left out, the connector's own account did.
+    #[oai(nullable, validator(min_length = 1, max_length = 320))]
+    sender: Option<String>,
+}
+
+impl MessageRef {
+    /// Which message; `field` names this in a refusal.
+    pub(crate) fn named(self, field: &str) -> Result<TargetRef, Failure> {
+        let Self { message_id, event, provider_id, sender } = self;
+        if sender.is_some() && provider_id.is_none() {
+            return Err(Error::invalid(format!("{field}.sender"), "goes with providerId only").into());
+        }
+        match (message_id, event, provider_id) {
+            (Some(id), None, None) => Ok(TargetRef::Message(id)),
+            (None, Some(cursor), None) => Ok(TargetRef::Event(cursor)),
+            (None, None, Some(id)) => Ok(TargetRef::Provider { id, sender }),
+            _ => Err(Error::invalid(field, "name it by exactly one of messageId, event and providerId").into()),
+        }
+    }
+}
+
+/// A file that was uploaded before.
+#[derive(Object, Deserialize, Clone)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct AttachedFile {
+    /// The `id` that its upload answered.
+    id: Uuid,
+    /// The name that the recipient sees.
+    #[oai(nullable, validator(min_length = 1, max_length = 255, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f/\\\\]+$"))]
+    file_name: Option<String>,
+    /// Its MIME type: decides whether it goes as a picture, film, sound or document.
+    #[oai(nullable, validator(max_length = 127, pattern = "^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$"))]
+    content_type: Option<String>,
+}
+
+/// A message to be sent.
+#[derive(Object, Deserialize)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct SendMessage {
+    /// Recipient, as the connector's channel writes addresses; a group's `id` for a group.
+    #[oai(validator(min_length = 1, max_length = 320))]
+    pub(crate) to: String,
+    /// The text, with the marks of messaging apps and templates. Needed unless there is a file.
+    #[oai(nullable)]
+    pub(crate) text: Option<String>,
+    /// For channels that have one.
+    #[oai(nullable, validator(max_length = 500))]
+    pub(crate) subject: Option<String>,
+    /// The recipient's name; kept with the contact.
+    #[oai(nullable, validator(max_length = 255))]
+    pub(crate) contact_name: Option<String>,
+    /// Category; GERAL where left out.
+    #[oai(nullable)]
+    pub(crate) message_type: Option<MessageType>,
+    /// Addresses that the text mentions as `@address`.
+    #[oai(default, validator(max_items = 100))]
+    #[serde(default)]
+    pub(crate) mentions: Vec<String>,
+    /// The message that it answers.
+    #[oai(nullable)]
+    pub(crate) reply_to: Option<MessageRef>,
+    /// Sound goes as a voice note.
+    #[oai(default)]
+    #[serde(default)]
+    pub(crate) voice_note: bool,
+    /// Uploaded files.
+    #[oai(default, validator(max_items = 10))]
+    #[serde(default)]
+    pub(crate) attachments: Vec<AttachedFile>,
+    /// A file that the engine fetches once, before the first attempt.
+    #[oai(nullable, validator(max_length = 2048))]
+    pub(crate) attachment_url: Option<String>,
+    /// 1 to 10; 10 goes first. 5 where left out.
+    #[oai(nullable, validator(minimum(value = "1"), maximum(value = "10")))]
+    pub(crate) priority: Option<u8>,
+    /// Not before.
+    #[oai(nullable)]
+    pub(crate) scheduled_at: Option<Instant>,
+    /// Waits for approval.
+    #[oai(default)]
+    #[serde(default)]
+    pub(crate) requires_approval: bool,
+    /// Ahead of the queue and its pace.
+    #[oai(default)]
+    #[serde(default)]
+    pub(crate) force_direct: bool,
+    /// Internal remark, never sent.
+    #[oai(nullable, validator(max_length = 4000))]
+    pub(crate) notes: Option<String>,
+    /// Gets every status change.
+    #[oai(nullable, validator(max_length = 2048))]
+    pub(crate) webhook_url: Option<String>,
+    /// The caller's reference.
+    #[oai(nullable, validator(max_length = 255))]
+    pub(crate) external_id: Option<String>,
+    /// Values for the template: texts, numbers, true and false.
+    #[oai(default)]
+    #[serde(default)]
+    pub(crate) variables: BTreeMap<String, Value>,
+    /// Also while an automation answers the conversation. Otherwise that is refused with the code `AUTOMATION_ACTIVE`: pause it
+    /// first.
+    #[oai(default)]
+    #[serde(default)]
+    pub(crate) during_automation: bool,
+}
+
+/// A reaction to a message that was sent from here.
+#[derive(Object, Deserialize)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct React {
+    /// One emoji; an empty text takes the reaction back.
+    #[oai(validator(max_length = 16))]
+    emoji: String,
+    /// Ahead of the queue and its pace.
+    #[oai(default)]
+    #[serde(default)]
+    force_direct: bool,
+    /// Gets every status change.
+    #[oai(nullable, validator(max_length = 2048))]
+    webhook_url: Option<String>,
+    /// The caller's reference.
+    #[oai(nullable, validator(max_length = 255))]
+    external_id: Option<String>,
+}
+
+/// A new text for a message that was sent from here.
+#[derive(Object, Deserialize)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct EditMessage {
+    /// The text, with templates as any.
+    #[oai(validator(min_length = 1))]
+    text: String,
+    /// Ahead of the queue and its pace.
+    #[oai(default)]
+    #[serde(default)]
+    force_direct: bool,
+    /// Gets every status change.
+    #[oai(nullable, validator(max_length = 2048))]
+    webhook_url: Option<String>,
+    /// The caller's reference.
+    #[oai(nullable, validator(max_length = 255))]
+    external_id: Option<String>,
+}
+
+/// How a deletion is queued.
+#[derive(Object, Deserialize, Default)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct RevokeMessage {
+    /// Ahead of the queue and its pace.
+    #[oai(default)]
+    #[serde(default)]
+    force_direct: bool,
+    /// Gets every status change.
+    #[oai(nullable, validator(max_length = 2048))]
+    webhook_url: Option<String>,
+    /// The caller's reference.
+    #[oai(nullable, validator(max_length = 255))]
+    external_id: Option<String>,
+}
+
+/// A reaction to any message of a conversation.
+#[derive(Object, Deserialize)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ReactInChat {
+    /// One emoji; an empty text takes the reaction back.
+    #[oai(validator(max_length = 16))]
+    emoji: String,
+    /// The message.
+    message: MessageRef,
+    /// Its conversation: a contact's or a group's address. Needed with `providerId`.
+    #[oai(nullable, validator(min_length = 1, max_length = 320))]
+    chat: Option<String>,
+    /// Ahead of the queue and its pace.
+    #[oai(default)]
+    #[serde(default)]
+    force_direct: bool,
+    /// Gets every status change.
+    #[oai(nullable, validator(max_length = 2048))]
+    webhook_url: Option<String>,
+    /// The caller's reference.
+    #[oai(nullable, validator(max_length = 255))]
+    external_id: Option<String>,
+}
+
+/// A deletion, for everyone, of any message of a conversation: another's in a group that the account administers, or one that the
+/// account sent from another device.
+#[derive(Object, Deserialize)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct RevokeInChat {
+    /// The message.
+    message: MessageRef,
+    /// Its conversation: a contact's or a group's address. Needed with `providerId`.
+    #[oai(nullable, validator(min_length = 1, max_length = 320))]
+    chat: Option<String>,
+    /// Ahead of the queue and its pace.
+    #[oai(default)]
+    #[serde(default)]
+    force_direct: bool,
+    /// Gets every status change.
+    #[oai(nullable, validator(max_length = 2048))]
+    webhook_url: Option<String>,
+    /// The caller's reference.
+    #[oai(nullable, validator(max_length = 255))]
+    external_id: Option<String>,
+}
+
+/// The key of a request to `operation` on the thing `id`.
+pub(crate) fn idempotency(
+    operation: &str,
+    key: KeyHeader,
+    id: Uuid,
+    body: &[u8],
+) -> Result<Option<Idempotency>, Failure> {
+    let Some(Param(key)) = key.0 else { return Ok(None) };
+    let request = Sha256::new().chain_update(id.as_bytes()).chain_update(body).finalize().into();
+    Ok(Some(Idempotency::new(operation, &key, request)?))
+}
+
+/// The commands' word for the text is the facades' oldest one.
+fn text_field(error: Error) -> Failure {
+    let mut failure = Failure::from(error);
+    for problem in failure.fields.iter_mut().filter(|problem| problem.field == "message") {
+        "text".clone_into(&mut problem.field);
+    }
+    if let Some(rest) = failure.message.strip_prefix("message: ") {
+        failure.message = format!("text: {rest}");
+    }
+    failure
+}
+
+/// The uploaded files, each with its size on disk.
+async fn attached(
+    state: &ApiState,
+    tenant: TenantIndex,
+    files: Vec<AttachedFile>,
+) -> Result<Vec<model::Attachment>, Failure> {
+    let mut attachments = Vec::with_capacity(files.len());
+    let mut problems = Vec::new();
+    for (i, file) in files.into_iter().enumerate() {
+        let mut problem = |part: &str, message: &str| {
+            problems.push(FieldProblem { field: format!("attachments[{i}].{part}"), message: message.to_owned() });
+        };
+        let file_name = file.file_name.unwrap_or_else(|| file.id.to_string());
+        let bad = |c: char| c.is_control() || matches!(c, '/' | '\\');
+        if file_name.is_empty() || file_name.chars().count() > 255 || file_name.contains(bad) {
+            problem("fileName", "must have 1 to 255 characters, none of them a control character or a slash");
+        }
+        let content_type = file.content_type.unwrap_or_else(|| "application/octet-stream".to_owned());
+        if !is_mime(&content_type) {
+            problem("contentType", "must be a MIME type such as image/png");
+        }
+        match tokio::fs::metadata(state.commands.ports().media.path(tenant, file.id)).await {
+            Ok(found) => {
+                attachments.push(model::Attachment { id: file.id, file_name, content_type, size: found.len() })
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                problem("id", "is no file of this tenant; upload it first");
+            }
+            Err(error) => return Err(Failure::internal(format!("looking for a media file: {error}"))),
+        }
+    }
+    if problems.is_empty() { Ok(attachments) } else { Err(Error::invalid_fields(problems).into()) }
+}
+
+fn is_mime(text: &str) -> bool {
+    let token =
+        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b));
+    text.len() <= 127 && text.split_once('/').is_some_and(|(kind, of)| token(kind) && token(of))
+}
+
+/// Variables are scalars; a list or an object has no place in a text.
+fn scalars(variables: &BTreeMap<String, Value>) -> Result<(), Failure> {
+    let problems: Vec<FieldProblem> = variables
+        .iter()
+        .filter(|(_, value)| value.is_array() || value.is_object() || value.is_null())
+        .map(|(name, _)| FieldProblem {
+            field: format!("variables.{}", name.chars().take(60).collect::<String>()),
+            message: "must be a text, a number, true or false".to_owned(),
+        })
+        .collect();
+    if problems.is_empty() { Ok(()) } else { Err(Error::invalid_fields(problems).into()) }
+}
+
+fn queued(state: &ApiState, connector_id: Uuid, stored: model::StoredMessage) -> Created<Message> {
+    Created::Made(Json(Message::of(MessageView { stored, connector_id }, None, None, state)))
+}
+
+/// Queues a message.
+pub(crate) async fn send_to(
+    state: &ApiState,
+    tenant: TenantIndex,
+    connector: Uuid,
+    request: SendMessage,
+    key: Option<Idempotency>,
+) -> Result<Created<Message>, Failure> {
+    scalars(&request.variables)?;
+    let attachments = attached(state, tenant, request.attachments).await?;
+    let reply_to = request.reply_to.map(|reference| reference.named("replyTo")).transpose()?;
+    let commands = &state.commands;
+    let options = commands.message_options(tenant, connector, reply_to, request.mentions, request.voice_note).await?;
+    let variables = match request.variables.is_empty() {
+        true => None,
+        false => Some(Value::Object(request.variables.into_iter().collect()).to_string()),
+    };
+    let draft = Draft {
+        connector_id: Some(Cow::Owned(connector.to_string())),
+        to: Some(Cow::Owned(request.to)),
+        message: request.text.map(Cow::Owned),
+        wordless: true,
+        subject: request.subject.map(Cow::Owned),
+        contact_name: request.contact_name.map(Cow::Owned),
+        message_type: request.message_type.map(|kind| Cow::Borrowed(model::MessageType::from(kind).as_str())),
+        priority: request.priority.map(f64::from),
+        scheduled_at: request.scheduled_at.map(|at| Cow::Owned(at.0.to_iso())),
+        requires_approval: request.requires_approval,
+        force_direct: request.force_direct,
+        notes: request.notes.map(Cow::Owned),
+        webhook_url: request.webhook_url.map(Cow::Owned),
+        external_id: request.external_id.map(Cow::Owned),
+        attachments,
+        attachment_url: request.attachment_url.map(Cow::Owned),
+        variables: variables.map(Cow::Owned),
+        options,
+        manual: !request.during_automation,
+        problems: Vec::new(),
+    };
+    let stored = commands.send(tenant, &draft, key).await.map_err(text_field)?;
+    Ok(queued(state, connector, stored))
+}
+
+/// Queues an act on a message that was sent from here.
+async fn act_on(
+    state: &ApiState,
+    tenant: TenantIndex,
+    id: Uuid,
+    deed: Deed,
+    request: ActRequest,
+    key: Option<Idempotency>,
+) -> Result<Created<Message>, Failure> {
+    let commands = &state.commands;
+    let stored = commands.act_on_message(tenant, id, deed, request, key).await.map_err(text_field)?;
+    let connector_id = commands.get_message(tenant, id)?.connector_id;
+    Ok(queued(state, connector_id, stored))
+}
+
+#[OpenApi(
+    tag = "Section::Sending",
+    request_header(
+        name = "X-Pombo-Tenant",
+        ty = "Option<Uuid>",
+        description = "The tenant that the operator acts for."
+    )
+)]
+impl Sending {
+    /// Send a message
+    ///
+    /// Answers when it is stored. What the connector's plugin does not declare among its features (`reply`, `mentions`,
+    /// `voice-notes`) is refused with the code `unsupported`; a message into a conversation that an automation answers, with the code
+    /// `AUTOMATION_ACTIVE` and its `conversationId`. With an `Idempotency-Key`, the same request answers the same message
+    /// for a day.
+    #[oai(path = "/v1/connectors/:id/messages", method = "post", operation_id = "send_message")]
+    async fn send_message(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+        /// Makes a repeated request harmless.
+        #[oai(name = "Idempotency-Key")]
+        key: KeyHeader,
+        json: JsonBytes<SendMessage>,
+    ) -> Queued {
+        let connector = id.of("Connector")?;
+        let request: SendMessage = body(&json)?;
+        let key = idempotency("control.send_message", key, connector, &json.bytes)?;
+        Ok(send_to(&state, acting.tenant, connector, request, key).await?)
+    }
+
+    /// React to a message that was sent from here
+    ///
+    /// The reaction is a message of its own, in the connector's queue.
+    #[oai(path = "/v1/messages/:id/reactions", method = "post", operation_id = "react_to_message")]
+    async fn react_to_message(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+        /// Makes a repeated request harmless.
+        #[oai(name = "Idempotency-Key")]
+        key: KeyHeader,
+        json: JsonBytes<React>,
+    ) -> Queued {
+        let id = id.of("Message")?;
+        let React { emoji, force_direct, webhook_url, external_id } = body(&json)?;
+        let key = idempotency("control.react_to_message", key, id, &json.bytes)?;
+        let request = ActRequest { force_direct, webhook_url, external_id };
+        Ok(act_on(&state, acting.tenant, id, Deed::React(emoji), request, key).await?)
+    }
+
+    /// Give a message that was sent from here a new text
+    ///
+    /// The edit is a message of its own, in the connector's queue.
+    #[oai(path = "/v1/messages/:id/edit", method = "post", operation_id = "edit_message")]
+    async fn edit_message(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+        /// Makes a repeated request harmless.
+        #[oai(name = "Idempotency-Key")]
+        key: KeyHeader,
+        json: JsonBytes<EditMessage>,
+    ) -> Queued {
+        let id = id.of("Message")?;
+        let EditMessage { text, force_direct, webhook_url, external_id } = body(&json)?;
+        let key = idempotency("control.edit_message", key, id, &json.bytes)?;
+        let request = ActRequest { force_direct, webhook_url, external_id };
+        Ok(act_on(&state, acting.tenant, id, Deed::Edit(text), request, key).await?)
+    }
+
+    /// Delete a message that was sent from here, for everyone
+    ///
+    /// The deletion is a message of its own, in the connector's queue.
+    #[oai(path = "/v1/messages/:id/revoke", method = "post", operation_id = "revoke_message")]
+    async fn revoke_message(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+        /// Makes a repeated request harmless.
+        #[oai(name = "Idempotency-Key")]
+        key: KeyHeader,
+        json: OptionalBody<RevokeMessage>,
+    ) -> Queued {
+        let id = id.of("Message")?;
+        let RevokeMessage { force_direct, webhook_url, external_id } = json.0;
+        let said = format!("{force_direct} {webhook_url:?} {external_id:?}");
+        let key = idempotency("control.revoke_message", key, id, said.as_bytes())?;
+        let request = ActRequest { force_direct, webhook_url, external_id };
+        Ok(act_on(&state, acting.tenant, id, Deed::Revoke, request, key).await?)
+    }
+
+    /// React to any message of a conversation
+    ///
+    /// For received messages. The reaction is a message of its own, in the connector's queue.
+    #[oai(path = "/v1/connectors/:id/reactions", method = "post", operation_id = "react_in_chat")]
+    async fn react_in_chat(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+        /// Makes a repeated request harmless.
+        #[oai(name = "Idempotency-Key")]
+        key: KeyHeader,
+        json: JsonBytes<ReactInChat>,
+    ) -> Queued {
+        let connector = id.of("Connector")?;
+        let ReactInChat { emoji, message, chat, force_direct, webhook_url, external_id } = body(&json)?;
+        let key = idempotency("control.react_in_chat", key, connector, &json.bytes)?;
+        let request = ActRequest { force_direct, webhook_url, external_id };
+        let target = message.named("message")?;
+        let deed = Deed::React(emoji);
+        let stored = state.commands.act_in_chat(acting.tenant, connector, chat, target, deed, request, key).await?;
+        Ok(queued(&state, connector, stored))
+    }
+
+    /// Delete any message of a conversation, for everyone
+    ///
+    /// What may be deleted, the channel decides. The deletion is a message of its own, in the connector's queue.
+    #[oai(path = "/v1/connectors/:id/revoke", method = "post", operation_id = "revoke_in_chat")]
+    async fn revoke_in_chat(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+        /// Makes a repeated request harmless.
+        #[oai(name = "Idempotency-Key")]
+        key: KeyHeader,
+        json: JsonBytes<RevokeInChat>,
+    ) -> Queued {
+        let connector = id.of("Connector")?;
+        let RevokeInChat { message, chat, force_direct, webhook_url, external_id } = body(&json)?;
+        let key = idempotency("control.revoke_in_chat", key, connector, &json.bytes)?;
+        let request = ActRequest { force_direct, webhook_url, external_id };
+        let target = message.named("message")?;
+        let commands = &state.commands;
+        let stored = commands.act_in_chat(acting.tenant, connector, chat, target, Deed::Revoke, request, key).await?;
+        Ok(queued(&state, connector, stored))
+    }
+}

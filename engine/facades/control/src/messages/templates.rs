@@ -1,0 +1,120 @@
+//! Section Templates.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use poem::web::Data;
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+use pombo_domain::commands::preview::PreviewOutcome;
+use pombo_domain::ports::{Preview, TemplateProblem};
+use pombo_domain::{Error, FieldProblem};
+use serde::Deserialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::Section;
+use crate::access::Acting;
+use crate::wire::{BODY, BadRequest, ErrorBody, READ, Refused, TextPosition, WRITE, body};
+use pombo_api::error::{Failure, status};
+use pombo_api::json::JsonBytes;
+use pombo_api::options::ApiState;
+
+pub(crate) struct Templates;
+
+/// A template to be shown.
+#[derive(Object, Deserialize)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RenderPreview {
+    /// Text with `{Olá|Oi}` and `{{ nome }}`.
+    #[oai(validator(min_length = 1, max_length = 65536, pattern = "^[^\\x00]*$"))]
+    template: String,
+    /// The variables' values.
+    #[oai(default)]
+    #[serde(default)]
+    variables: BTreeMap<String, Value>,
+    /// How many texts to show.
+    #[oai(default = "default_samples", validator(minimum(value = "1"), maximum(value = "50")))]
+    #[serde(default = "default_samples")]
+    samples: u32,
+}
+
+fn default_samples() -> u32 {
+    5
+}
+
+/// What a template makes.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct Rendered {
+    /// Texts, each with other choices.
+    samples: Vec<String>,
+    /// How many distinct texts the choices can make; at most 2^53.
+    distinct_texts: u64,
+    /// How probable it is that two recipients with the same variables get the same text, 0 to 1.
+    collision_probability: f64,
+    /// The variables that the template names.
+    variables: Vec<String>,
+}
+
+/// The largest number that every JSON reader keeps exactly.
+const MAX_EXACT: u64 = 1 << 53;
+
+impl From<Preview> for Rendered {
+    fn from(preview: Preview) -> Self {
+        Self {
+            samples: preview.samples,
+            distinct_texts: preview.distinct_texts.min(MAX_EXACT),
+            collision_probability: preview.collision_probability,
+            variables: preview.variables,
+        }
+    }
+}
+
+/// The answer to a preview.
+#[derive(ApiResponse)]
+pub(crate) enum PreviewAnswer {
+    /// What the template makes.
+    #[oai(status = 200)]
+    Shown(Json<Rendered>),
+    /// The request or the template is wrong; of a template, `position` says where.
+    #[oai(status = 400)]
+    Wrong(BadRequest),
+}
+
+fn wrong(problem: TemplateProblem) -> BadRequest {
+    let TemplateProblem { message, line, column } = problem;
+    let fields = vec![FieldProblem { field: "template".to_owned(), message }];
+    let mut failure = Failure::from(Error::invalid_fields(fields));
+    failure.message.push_str(&format!(" (line {line}, column {column})"));
+    let mut body = ErrorBody::of(&failure);
+    body.error.position = Some(TextPosition { line, column });
+    BadRequest(body)
+}
+
+#[OpenApi(
+    tag = "Section::Templates",
+    request_header(
+        name = "X-Pombo-Tenant",
+        ty = "Option<Uuid>",
+        description = "The tenant that the operator acts for."
+    )
+)]
+impl Templates {
+    /// Show what a template makes
+    #[oai(path = "/v1/render/preview", method = "post", operation_id = "preview_template")]
+    async fn preview_template(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        _acting: Acting,
+        json: JsonBytes<RenderPreview>,
+    ) -> Result<PreviewAnswer, Refused<{ (READ | BODY | WRITE) & !status::BAD_REQUEST }>> {
+        let RenderPreview { template, variables, samples } = body(&json)?;
+        let variables = Value::Object(variables.into_iter().collect());
+        Ok(match state.commands.preview_template(&template, &variables, samples).await? {
+            PreviewOutcome::Shown(preview) => PreviewAnswer::Shown(Json(preview.into())),
+            PreviewOutcome::Problem(problem) => PreviewAnswer::Wrong(wrong(problem)),
+        })
+    }
+}

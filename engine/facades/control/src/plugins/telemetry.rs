@@ -1,0 +1,328 @@
+//! Section PluginTelemetry: what plugins write and use. Kept in memory, bounded; it begins anew with the engine.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream;
+use poem::http::{StatusCode, header};
+use poem::web::Data;
+use poem::{Body, IntoResponse, Response};
+use poem_openapi::param::{Header, Path, Query};
+use poem_openapi::payload::Json;
+use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry};
+use poem_openapi::types::{ToJSON, Type};
+use poem_openapi::{ApiResponse, Object, OpenApi};
+use pombo_domain::Timestamp;
+use pombo_domain::commands::actor::Actor;
+use pombo_domain::commands::plugin_records::{MAX_LINES, VersionUse};
+use pombo_domain::ports::{LineWatch, PluginLine};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::Section;
+use crate::access::Owning;
+use crate::events::{After, AfterCursor};
+use crate::deps::ControlDeps;
+use crate::concurrency::{Place, Places};
+use crate::plugins::PluginName;
+use crate::wire::{Instant, READ, Refused};
+use pombo_api::declared::Param;
+use pombo_api::error::{Failure, status};
+use pombo_api::options::ApiState;
+
+/// Requests that follow logs at once.
+const FOLLOWERS: usize = 256;
+const FOLLOWERS_OF_ONE: usize = 16;
+/// Lines of a page where the caller does not say.
+const DEFAULT_LINES: u32 = 100;
+/// How long a stream says nothing at most, ms: a proxy would cut a silent connection.
+const HEARTBEAT_MS: i64 = 15_000;
+/// How long a stream lasts, ms: whoever follows comes again, and shows its credential again.
+const STREAM_MS: i64 = 3_600_000;
+
+pub(crate) struct PluginTelemetry {
+    followers: Places,
+}
+
+impl Default for PluginTelemetry {
+    fn default() -> Self {
+        Self { followers: Places::new(FOLLOWERS, FOLLOWERS_OF_ONE) }
+    }
+}
+
+/// A line that a plugin wrote.
+#[derive(Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct LogLine {
+    /// Counts up within the plugin; give it as `after` for what follows.
+    number: u64,
+    /// When.
+    at: Instant,
+    /// The version.
+    digest: String,
+    /// `trace`, `debug`, `info`, `warn`, `error`.
+    level: String,
+    /// The automation or the connector.
+    instance_id: Option<Uuid>,
+    /// What it said, cut where it was long.
+    text: String,
+}
+
+impl From<PluginLine> for LogLine {
+    fn from(line: PluginLine) -> Self {
+        let PluginLine { number, at, digest, level, instance, text } = line;
+        Self { number, at: Instant(at), digest, level: level.to_owned(), instance_id: instance, text }
+    }
+}
+
+/// A page of a log.
+#[derive(Object)]
+pub(crate) struct LogPage {
+    /// Oldest first.
+    data: Vec<LogLine>,
+    /// Give it as `after` for what follows; also when `data` is empty.
+    next: u64,
+}
+
+/// What one version did and used since the engine started.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct UsedVersion {
+    /// Its digest.
+    digest: String,
+    /// As the plugin says; absent for a version that is not kept any more.
+    #[oai(skip_serializing_if_is_none)]
+    version: Option<String>,
+    /// Calls that ended.
+    calls: u64,
+    /// Of them, traps and exceeded bounds.
+    traps: u64,
+    /// Of them, other failures that are the plugin's.
+    failures: u64,
+    /// Failures by their word: `trap`, `processor`, `memory`, `timeout`, `error`, `unfit` …
+    failures_by_code: BTreeMap<String, u64>,
+    /// Microseconds that half the calls took at most.
+    p50_us: u64,
+    /// Microseconds that 99 of 100 calls took at most.
+    p99_us: u64,
+    /// Processor time of all calls, µs.
+    cpu_us: u64,
+    /// Most memory of one instance, bytes.
+    memory_peak: u64,
+    /// Log lines that were dropped.
+    dropped_lines: u64,
+}
+
+impl From<VersionUse> for UsedVersion {
+    fn from(version: VersionUse) -> Self {
+        let VersionUse { digest, version, used } = version;
+        Self {
+            digest,
+            version,
+            calls: used.stats.calls,
+            traps: used.stats.traps,
+            failures: used.stats.failures,
+            failures_by_code: used.failures,
+            p50_us: used.stats.p50_us,
+            p99_us: used.stats.p99_us,
+            cpu_us: used.cpu_us,
+            memory_peak: used.memory_peak,
+            dropped_lines: used.dropped_lines,
+        }
+    }
+}
+
+/// What a plugin's versions did and used.
+#[derive(Object)]
+pub(crate) struct PluginUsage {
+    /// By digest.
+    versions: Vec<UsedVersion>,
+}
+
+/// Lines as server-sent events.
+pub(crate) struct LineStream(Response);
+
+impl IntoResponse for LineStream {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl ApiResponse for LineStream {
+    fn meta() -> MetaResponses {
+        let schema = MetaSchema {
+            items: Some(Box::new(LogLine::schema_ref())),
+            ..MetaSchema::new_with_format("array", "event-stream")
+        };
+        let schema = MetaSchemaRef::Inline(Box::new(schema));
+        MetaResponses {
+            responses: vec![MetaResponse {
+                description: "Each event is a line: its `id` is the line's number, its `data` the line.",
+                status: Some(200),
+                status_range: None,
+                content: vec![MetaMediaType { content_type: "text/event-stream", schema }],
+                headers: Vec::new(),
+            }],
+        }
+    }
+
+    fn register(registry: &mut Registry) {
+        LogLine::register(registry);
+    }
+}
+
+/// Somebody who follows a log.
+struct Follower {
+    state: Arc<ApiState>,
+    actor: Actor,
+    name: String,
+    after: u64,
+    watch: Box<dyn LineWatch>,
+    draining: CancellationToken,
+    until: Timestamp,
+    /// What is to be written before anything is waited for.
+    ready: VecDeque<String>,
+    over: bool,
+    _place: Place,
+}
+
+impl Follower {
+    /// The next piece of the stream; `None` at its end.
+    async fn next(&mut self) -> Option<String> {
+        loop {
+            if let Some(piece) = self.ready.pop_front() {
+                return Some(piece);
+            }
+            let clock = self.state.commands.ports().clock.clone();
+            if self.over || clock.now() >= self.until {
+                return None;
+            }
+            // The plugin may be gone meanwhile.
+            let lines = self.state.commands.plugin_lines(&self.actor, &self.name, self.after, MAX_LINES).ok()?;
+            if let Some(last) = lines.last() {
+                self.after = last.number;
+                self.ready.extend(lines.into_iter().map(piece));
+                continue;
+            }
+            tokio::select! {
+                more = self.watch.written(&self.name) => self.over = !more,
+                () = clock.sleep_until(clock.now().plus_ms(HEARTBEAT_MS)) => return Some(":\n\n".to_owned()),
+                () = self.draining.cancelled() => self.over = true,
+            }
+        }
+    }
+}
+
+fn piece(line: PluginLine) -> String {
+    let number = line.number;
+    format!("id: {number}\nevent: line\ndata: {}\n\n", LogLine::from(line).to_json_string())
+}
+
+#[OpenApi(
+    tag = "Section::PluginTelemetry",
+    request_header(
+        name = "X-Pombo-Tenant",
+        ty = "Option<Uuid>",
+        description = "The tenant that the operator acts for; left out, the operator acts for the engine itself."
+    )
+)]
+impl PluginTelemetry {
+    /// List a plugin's log, oldest first
+    ///
+    /// The newest lines are kept, in memory: numbers begin anew with the engine. On a plugin that is not its own, a tenant sees the
+    /// lines of its own automations and connectors.
+    #[oai(path = "/v1/plugins/:name/logs", method = "get", operation_id = "list_plugin_logs")]
+    async fn list_plugin_logs(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        owning: Owning,
+        name: Path<Param<PluginName>>,
+        /// The `next` of the page before or a line's `number`; `latest` for what is written from now on.
+        after: Query<Option<Param<AfterCursor>>>,
+        /// Lines, at most. 100 where left out.
+        #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
+        limit: Query<Option<u32>>,
+    ) -> Result<Json<LogPage>, Refused<READ>> {
+        let name = &name.0.0;
+        let after = begin(&state, &owning.0, name, after.0.map(|after| after.0))?;
+        let limit = limit.0.unwrap_or(DEFAULT_LINES) as usize;
+        let lines = state.commands.plugin_lines(&owning.0, name, after, limit)?;
+        let next = lines.last().map_or(after, |line| line.number);
+        Ok(Json(LogPage { data: lines.into_iter().map(LogLine::from).collect(), next }))
+    }
+
+    /// Follow a plugin's log
+    ///
+    /// Server-sent events, for as long as an hour; a client that comes again with `Last-Event-ID` misses nothing that is still kept.
+    #[oai(path = "/v1/plugins/:name/logs/stream", method = "get", operation_id = "follow_plugin_logs")]
+    async fn follow_plugin_logs(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        parts: Data<&Arc<ControlDeps>>,
+        owning: Owning,
+        name: Path<Param<PluginName>>,
+        /// Where to begin, as for the list; from the oldest kept line where left out.
+        after: Query<Option<Param<AfterCursor>>>,
+        /// The `id` of the last event that was seen; goes before `after`.
+        #[oai(name = "Last-Event-ID")]
+        last_event_id: Header<Option<Param<AfterCursor>>>,
+    ) -> Result<LineStream, Refused<{ READ | status::TOO_MANY }>> {
+        let name = name.0.0;
+        let Some(place) = self.followers.take(owning.0.tenant) else {
+            let failure = Failure::new(StatusCode::TOO_MANY_REQUESTS, "too many requests follow logs already; end one");
+            return Err(Failure { retry_after_ms: Some(5_000), ..failure }.into());
+        };
+        // Followed before the log is read: what is written in between wakes too.
+        let watch = state.commands.ports().telemetry.follow();
+        let after = begin(&state, &owning.0, &name, last_event_id.0.or(after.0).map(|after| after.0))?;
+        let follower = Follower {
+            until: state.commands.ports().clock.now().plus_ms(STREAM_MS),
+            state: state.0.clone(),
+            actor: owning.0,
+            name,
+            after,
+            watch,
+            draining: parts.events.draining(),
+            // At once, so that the client knows that it follows.
+            ready: VecDeque::from(["retry: 2000\n\n".to_owned()]),
+            over: false,
+            _place: place,
+        };
+        let pieces = stream::unfold(follower, |mut follower| async move {
+            let piece = follower.next().await?;
+            Some((Ok::<_, std::io::Error>(Bytes::from(piece)), follower))
+        });
+        let response = Response::builder()
+            .content_type("text/event-stream")
+            .header(header::CACHE_CONTROL, "no-cache")
+            .body(Body::from_bytes_stream(pieces));
+        Ok(LineStream(response))
+    }
+
+    /// What a plugin's versions did and used since the engine started
+    ///
+    /// For whoever owns it.
+    #[oai(path = "/v1/plugins/:name/usage", method = "get", operation_id = "get_plugin_usage")]
+    async fn get_plugin_usage(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        owning: Owning,
+        name: Path<Param<PluginName>>,
+    ) -> Result<Json<PluginUsage>, Refused<{ READ | status::FORBIDDEN }>> {
+        let versions = state.commands.plugin_usage(&owning.0, &name.0.0)?;
+        Ok(Json(PluginUsage { versions: versions.into_iter().map(UsedVersion::from).collect() }))
+    }
+}
+
+/// The number behind which a caller wants to read. A number that is not reached yet is of an engine that ran before.
+fn begin(state: &ApiState, actor: &Actor, name: &str, after: Option<After>) -> Result<u64, Failure> {
+    let kept = state.commands.plugin_lines(actor, name, 0, MAX_LINES)?;
+    let newest = kept.last().map_or(0, |line| line.number);
+    Ok(match after {
+        None => 0,
+        Some(After::Latest) => newest,
+        Some(After::Cursor(number)) if number > newest => 0,
+        Some(After::Cursor(number)) => number,
+    })
+}

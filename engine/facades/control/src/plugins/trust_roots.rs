@@ -1,0 +1,130 @@
+//! Section TrustRoots: whose signatures on plugins are believed.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use poem::web::Data;
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+use pombo_domain::{Error, model};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::Section;
+use crate::connectors::Deleted;
+use crate::access::Owning;
+use crate::plugins::wire::PluginOwner;
+use crate::wire::{BODY, CONFLICT, Created, Instant, Page, PathId, READ, Refused, WRITE, body, page_of};
+use pombo_api::error::status;
+use pombo_api::json::JsonBytes;
+use pombo_api::options::ApiState;
+
+pub(crate) struct TrustRoots;
+
+/// A public key to be trusted.
+#[derive(Object, Deserialize)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateTrustRoot {
+    /// Whose key it is.
+    #[oai(validator(
+        min_length = 1,
+        max_length = 120,
+        pattern = "^[^\\x00-\\x20\\x7f-\\xa0]([^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0])?$"
+    ))]
+    name: String,
+    /// Ed25519 public key: 32 bytes in base64.
+    #[oai(validator(min_length = 44, max_length = 44, pattern = "^[A-Za-z0-9+/]{43}=$"))]
+    key: String,
+}
+
+/// A public key whose signatures are believed.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct TrustRoot {
+    /// Its id.
+    id: Uuid,
+    /// Whose key it is.
+    name: String,
+    /// Ed25519 public key, base64.
+    key: String,
+    /// Who trusts it: the operator (then it counts for every tenant) or the tenant.
+    owner: PluginOwner,
+    /// Creation.
+    created_at: Instant,
+    /// Since when it is believed no more.
+    #[oai(skip_serializing_if_is_none)]
+    revoked_at: Option<Instant>,
+}
+
+impl From<model::TrustRoot> for TrustRoot {
+    fn from(root: model::TrustRoot) -> Self {
+        Self {
+            id: root.id,
+            name: root.name,
+            key: STANDARD.encode(root.key),
+            owner: root.owner.map_or(PluginOwner::Operator, |_| PluginOwner::Tenant),
+            created_at: Instant(root.created_at),
+            revoked_at: root.revoked_at.map(Instant),
+        }
+    }
+}
+
+#[OpenApi(
+    tag = "Section::TrustRoots",
+    request_header(
+        name = "X-Pombo-Tenant",
+        ty = "Option<Uuid>",
+        description = "The tenant that the operator acts for; left out, the operator acts for the engine itself."
+    )
+)]
+impl TrustRoots {
+    /// Trust a key
+    #[oai(path = "/v1/trust-roots", method = "post", operation_id = "create_trust_root")]
+    async fn create_trust_root(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        owning: Owning,
+        json: JsonBytes<CreateTrustRoot>,
+    ) -> Result<Created<TrustRoot>, Refused<{ READ | BODY | WRITE | CONFLICT }>> {
+        let CreateTrustRoot { name, key } = body(&json)?;
+        let key = STANDARD.decode(key.trim()).ok().and_then(|key| <[u8; 32]>::try_from(key).ok());
+        let key = key.ok_or_else(|| Error::invalid("key", "must be an Ed25519 public key: 32 bytes in base64"))?;
+        let root = state.commands.create_trust_root(&owning.0, &name, key).await?;
+        Ok(Created::Made(Json(root.into())))
+    }
+
+    /// List the trusted keys, revoked ones included
+    ///
+    /// The tenant's own and the operator's.
+    #[oai(path = "/v1/trust-roots", method = "get", operation_id = "list_trust_roots")]
+    async fn list_trust_roots(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        owning: Owning,
+        /// Rows of the page.
+        #[oai(validator(minimum(value = "1"), maximum(value = "250")))]
+        limit: Query<Option<u32>>,
+        /// The `next` of the page before.
+        after: Query<Option<Uuid>>,
+    ) -> Result<Json<Page<TrustRoot>>, Refused<READ>> {
+        let roots = state.commands.list_trust_roots(&owning.0)?;
+        Ok(Json(page_of(roots, |root| root.id, after.0, limit.0, TrustRoot::from)?))
+    }
+
+    /// Trust a key no more
+    ///
+    /// It signs no further upload. What it signed before goes on working.
+    #[oai(path = "/v1/trust-roots/:id", method = "delete", operation_id = "revoke_trust_root")]
+    async fn revoke_trust_root(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        owning: Owning,
+        id: Path<PathId>,
+    ) -> Result<Deleted, Refused<{ READ | WRITE | status::FORBIDDEN }>> {
+        state.commands.revoke_trust_root(&owning.0, id.of("Trust root")?).await?;
+        Ok(Deleted::Done)
+    }
+}

@@ -1,0 +1,129 @@
+//! Section Keys. A key's text is in the answer that creates it and nowhere else.
+
+use std::sync::Arc;
+
+use poem::web::Data;
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+use pombo_domain::model;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::Section;
+use crate::access::Acting;
+use crate::wire::{BODY, Created, Instant, Page, PathId, READ, Refused, WRITE, body, page_of};
+use pombo_api::json::JsonBytes;
+use pombo_api::options::ApiState;
+
+pub(crate) struct Keys;
+
+/// A key to be created.
+#[derive(Object, Deserialize)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateApiKey {
+    /// What it is for.
+    #[oai(validator(
+        min_length = 1,
+        max_length = 120,
+        pattern = "^[^\\x00-\\x20\\x7f-\\xa0]([^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0])?$"
+    ))]
+    name: String,
+}
+
+/// A permanent key, without its text.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct ApiKey {
+    /// Its id.
+    id: Uuid,
+    /// What it is for.
+    name: String,
+    /// Its first characters.
+    prefix: String,
+    /// Creation.
+    created_at: Instant,
+    /// When it was revoked.
+    #[oai(skip_serializing_if_is_none)]
+    revoked_at: Option<Instant>,
+}
+
+/// A key just made, with its text: keep it, it is not shown again.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct CreatedApiKey {
+    /// Its id.
+    id: Uuid,
+    /// What it is for.
+    name: String,
+    /// The key itself, for the header `X-API-Key`.
+    key: String,
+    /// Its first characters, as the list shows them.
+    prefix: String,
+    /// Creation.
+    created_at: Instant,
+}
+
+impl From<model::ApiKey> for ApiKey {
+    fn from(key: model::ApiKey) -> Self {
+        Self {
+            id: key.id,
+            name: key.name,
+            prefix: key.prefix,
+            created_at: Instant(key.created_at),
+            revoked_at: key.revoked_at.map(Instant),
+        }
+    }
+}
+
+#[OpenApi(
+    tag = "Section::Keys",
+    request_header(
+        name = "X-Pombo-Tenant",
+        ty = "Option<Uuid>",
+        description = "The tenant that the operator acts for."
+    )
+)]
+impl Keys {
+    /// Create an API key
+    #[oai(path = "/v1/keys", method = "post", operation_id = "create_key")]
+    async fn create_key(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        json: JsonBytes<CreateApiKey>,
+    ) -> Result<Created<CreatedApiKey>, Refused<{ READ | BODY | WRITE }>> {
+        let request = body(&json)?;
+        let created = state.commands.create_api_key(acting.tenant, &request.name).await?;
+        let ApiKey { id, name, prefix, created_at, .. } = created.record.into();
+        Ok(Created::Made(Json(CreatedApiKey { id, name, key: created.key, prefix, created_at })))
+    }
+
+    /// List the API keys, revoked ones included
+    #[oai(path = "/v1/keys", method = "get", operation_id = "list_keys")]
+    async fn list_keys(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        /// Rows of the page.
+        #[oai(validator(minimum(value = "1"), maximum(value = "250")))]
+        limit: Query<Option<u32>>,
+        /// The `next` of the page before.
+        after: Query<Option<Uuid>>,
+    ) -> Result<Json<Page<ApiKey>>, Refused<READ>> {
+        let keys = state.commands.list_api_keys(acting.tenant)?;
+        Ok(Json(page_of(keys, |key| key.id, after.0, limit.0, ApiKey::from)?))
+    }
+
+    /// Revoke an API key
+    #[oai(path = "/v1/keys/:id/revoke", method = "post", operation_id = "revoke_key")]
+    async fn revoke_key(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+    ) -> Result<Json<ApiKey>, Refused<{ READ | WRITE }>> {
+        Ok(Json(state.commands.revoke_api_key(acting.tenant, id.of("API key")?).await?.into()))
+    }
+}

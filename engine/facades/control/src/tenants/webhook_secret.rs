@@ -1,0 +1,48 @@
+//! Section WebhookSecret: what a receiver needs to know that a webhook is ours.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use poem::web::Data;
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+use uuid::Uuid;
+
+use crate::Section;
+use crate::access::Acting;
+use crate::deps::ControlDeps;
+use crate::wire::{READ, Refused};
+
+pub(crate) struct WebhookSecrets;
+
+/// What a tenant's webhooks are signed with.
+#[derive(Object)]
+pub(crate) struct WebhookSecret {
+    /// `whsec_` and the key in base64, as Standard Webhooks libraries take it.
+    secret: String,
+}
+
+#[OpenApi(
+    tag = "Section::WebhookSecret",
+    request_header(
+        name = "X-Pombo-Tenant",
+        ty = "Option<Uuid>",
+        description = "The tenant that the operator acts for."
+    )
+)]
+impl WebhookSecrets {
+    /// Get the secret that webhooks are signed with
+    ///
+    /// `webhook-signature` is `v1,` and the base64 HMAC-SHA256 of `{webhook-id}.{webhook-timestamp}.{body}` under the decoded
+    /// key; `x-pombo-signature` is the hex HMAC-SHA256 of the body alone.
+    #[oai(path = "/v1/webhook-secret", method = "get", operation_id = "get_webhook_secret")]
+    async fn get_webhook_secret(
+        &self,
+        parts: Data<&Arc<ControlDeps>>,
+        acting: Acting,
+    ) -> Result<Json<WebhookSecret>, Refused<READ>> {
+        let key = (parts.webhook_secret)(acting.tenant);
+        Ok(Json(WebhookSecret { secret: format!("whsec_{}", STANDARD.encode(key)) }))
+    }
+}

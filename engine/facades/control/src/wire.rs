@@ -1,0 +1,389 @@
+//! The few forms that every section shares: the error body, ids in paths, instants, JSON bodies that say where they break,
+//! pages.
+
+use std::borrow::Cow;
+
+use poem::http::{StatusCode, header};
+use poem::{IntoResponse, Request, RequestBody, Response};
+use poem_openapi::payload::{Json, Payload};
+use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef, Registry};
+use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, Object};
+use pombo_domain::commands::send::Idempotency;
+use pombo_domain::{Error, FieldProblem, Timestamp};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use uuid::Uuid;
+
+use pombo_api::auth::state_of;
+use pombo_api::declared::ParamKind;
+use pombo_api::error::{Fails, Failure, status};
+use pombo_api::json::{JsonBytes, is_json};
+
+/// Rows of a page where the caller does not say.
+pub(crate) const DEFAULT_LIMIT: u32 = 50;
+
+/// A failure of an operation of this API.
+pub(crate) type Refused<const SET: u16> = Fails<ErrorBody, SET>;
+
+/// What the operator's reads may answer.
+pub(crate) const OPERATOR: u16 = status::BAD_REQUEST | status::UNAUTHORIZED | status::FORBIDDEN;
+/// What a tenant's reads may answer: 404 also when the operator names a tenant that is not there.
+pub(crate) const READ: u16 = status::BAD_REQUEST | status::UNAUTHORIZED | status::NOT_FOUND;
+/// What a body adds.
+pub(crate) const BODY: u16 = status::TOO_LARGE | status::CONTENT_TYPE;
+/// What a write adds.
+pub(crate) const WRITE: u16 = status::UNAVAILABLE;
+/// What a state machine or a unique name adds.
+pub(crate) const CONFLICT: u16 = status::CONFLICT;
+/// What asking the channel adds: no session or a refusal (409), a request to slow down (429), a failure or an unknown outcome (502),
+/// an engine that stops (503).
+pub(crate) const CHANNEL: u16 = status::CONFLICT | status::TOO_MANY | status::BAD_GATEWAY | status::UNAVAILABLE;
+
+/// What went wrong.
+#[derive(Debug, Clone, Object)]
+pub(crate) struct ErrorBody {
+    /// The error.
+    pub(crate) error: ErrorDetail,
+}
+
+/// An error, for a program and for a person.
+#[derive(Debug, Clone, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct ErrorDetail {
+    /// A stable word: `invalid`, `unauthenticated`, `forbidden`, `not_found`, `method_not_allowed`, `conflict`, `too_large`,
+    /// `unsupported_media_type`, `rate_limited`, `unavailable`, `internal`. Of operations that ask the channel besides:
+    /// `unsupported` (400: the connector's plugin does not offer it), `disconnected` (409: no session now, nothing was done),
+    /// `refused` (409: the channel refuses it), `unknown_outcome` (502: it may or may not have been done), `channel_failed` (502).
+    /// `AUTOMATION_ACTIVE` (409): an automation answers the conversation `conversationId`; pause it first.
+    pub(crate) code: String,
+    /// Says what to change.
+    pub(crate) message: String,
+    /// The fields that are wrong, where it is about fields.
+    pub(crate) fields: Vec<FieldError>,
+    /// Where a template is wrong.
+    #[oai(skip_serializing_if_is_none)]
+    pub(crate) position: Option<TextPosition>,
+    /// The conversation, where it is about one.
+    #[oai(skip_serializing_if_is_none)]
+    pub(crate) conversation_id: Option<Uuid>,
+    /// The request's id, as in `X-Request-Id`; the log has it too.
+    pub(crate) request_id: String,
+}
+
+/// A field that is wrong.
+#[derive(Debug, Clone, Object)]
+pub(crate) struct FieldError {
+    /// Where: `name`, `config.host`.
+    pub(crate) field: String,
+    /// What is wrong and what to change.
+    pub(crate) message: String,
+}
+
+/// A place in a text.
+#[derive(Debug, Clone, Object)]
+pub(crate) struct TextPosition {
+    /// From 1.
+    pub(crate) line: u32,
+    /// From 1, in characters.
+    pub(crate) column: u32,
+}
+
+impl ErrorBody {
+    pub(crate) fn of(failure: &Failure) -> Self {
+        let code = match failure.status {
+            StatusCode::UNAUTHORIZED => "unauthenticated",
+            StatusCode::FORBIDDEN => "forbidden",
+            StatusCode::NOT_FOUND => "not_found",
+            StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
+            StatusCode::CONFLICT => "conflict",
+            StatusCode::PAYLOAD_TOO_LARGE => "too_large",
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => "unsupported_media_type",
+            StatusCode::TOO_MANY_REQUESTS => "rate_limited",
+            StatusCode::SERVICE_UNAVAILABLE => "unavailable",
+            status if status.is_client_error() => "invalid",
+            _ => "internal",
+        };
+        let code = failure.code.unwrap_or(code);
+        let field =
+            |problem: &FieldProblem| FieldError { field: problem.field.clone(), message: problem.message.clone() };
+        let error = ErrorDetail {
+            code: code.to_owned(),
+            message: failure.message.clone(),
+            fields: failure.fields.iter().map(field).collect(),
+            position: None,
+            conversation_id: failure.conversation_id,
+            request_id: String::new(),
+        };
+        Self { error }
+    }
+
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        self.to_json_string().into_bytes()
+    }
+}
+
+/// The id in a path. One that is no UUID is the id of nothing: not found.
+pub(crate) struct PathId(Option<Uuid>);
+
+impl PathId {
+    /// The id, or that there is no `what` by it.
+    pub(crate) fn of(&self, what: &str) -> Result<Uuid, Failure> {
+        self.0.ok_or_else(|| Failure::not_found(what))
+    }
+}
+
+/// An instant in an answer: `2024-01-22T14:30:00.000Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Instant(pub(crate) Timestamp);
+
+impl<'de> serde::Deserialize<'de> for Instant {
+    fn deserialize<D: serde::Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        let text = <Cow<'de, str>>::deserialize(reader)?;
+        let parsed = Timestamp::parse_any_year(&text).map(Self);
+        parsed.ok_or_else(|| serde::de::Error::custom("give an ISO 8601 date and time such as 2024-01-22T10:00:00Z"))
+    }
+}
+
+/// The header `Idempotency-Key`.
+pub(crate) struct IdempotencyKey;
+
+impl ParamKind for IdempotencyKey {
+    type Value = String;
+
+    fn schema() -> MetaSchema {
+        MetaSchema {
+            min_length: Some(1),
+            max_length: Some(Idempotency::MAX_CHARS),
+            pattern: Some("^[!-~]+$".to_owned()),
+            ..MetaSchema::new("string")
+        }
+    }
+    fn parse(text: &str) -> Result<String, String> {
+        Ok(text.to_owned())
+    }
+}
+
+/// The parts of [`Type`] that are alike for values written as one text.
+macro_rules! text_type {
+    ($type:ty, $format:literal) => {
+        impl Type for $type {
+            const IS_REQUIRED: bool = true;
+            type RawValueType = Self;
+            type RawElementValueType = Self;
+
+            fn name() -> Cow<'static, str> {
+                concat!("string_", $format).into()
+            }
+            fn schema_ref() -> MetaSchemaRef {
+                MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", $format)))
+            }
+            fn as_raw_value(&self) -> Option<&Self> {
+                Some(self)
+            }
+            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+                Box::new(std::iter::once(self))
+            }
+        }
+    };
+}
+
+text_type!(PathId, "uuid");
+text_type!(Instant, "date-time");
+
+impl ParseFromParameter for PathId {
+    fn parse_from_parameter(value: &str) -> ParseResult<Self> {
+        // The hyphenated form only: one id has one spelling.
+        Ok(Self(Uuid::try_parse(value).ok().filter(|_| value.len() == 36)))
+    }
+}
+
+impl ParseFromParameter for Instant {
+    fn parse_from_parameter(value: &str) -> ParseResult<Self> {
+        // The plus of an offset means a space in a query, and is often not escaped.
+        let parsed = Timestamp::parse_any_year(value).or_else(|| Timestamp::parse_any_year(&value.replace(' ', "+")));
+        parsed
+            .map(Self)
+            .ok_or_else(|| ParseError::custom("give an ISO 8601 date and time such as 2024-01-22T10:00:00Z"))
+    }
+}
+
+impl ParseFromJSON for Instant {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        match value {
+            Some(Value::String(text)) => Self::parse_from_parameter(&text).map_err(ParseError::propagate),
+            other => Err(ParseError::expected_type(other.unwrap_or_default())),
+        }
+    }
+}
+
+impl ToJSON for Instant {
+    fn to_json(&self) -> Option<Value> {
+        Some(Value::String(self.0.to_iso()))
+    }
+}
+
+/// The answer to something created.
+#[derive(ApiResponse)]
+pub(crate) enum Created<T: ParseFromJSON + ToJSON> {
+    /// Created.
+    #[oai(status = 201)]
+    Made(Json<T>),
+}
+
+/// A page of a list in a fixed order.
+#[derive(Object)]
+pub(crate) struct Page<T: ParseFromJSON + ToJSON> {
+    /// The rows.
+    pub(crate) data: Vec<T>,
+    /// Give it as `after` for the next page; absent on the last one.
+    #[oai(skip_serializing_if_is_none)]
+    pub(crate) next: Option<Uuid>,
+}
+
+/// The `limit` rows after the one whose id is `after`.
+pub(crate) fn page_of<R, T: ParseFromJSON + ToJSON>(
+    rows: Vec<R>,
+    id: impl Fn(&R) -> Uuid,
+    after: Option<Uuid>,
+    limit: Option<u32>,
+    wire: impl Fn(R) -> T,
+) -> Result<Page<T>, Failure> {
+    let start = match after {
+        None => 0,
+        Some(after) => match rows.iter().position(|row| id(row) == after) {
+            Some(at) => at + 1,
+            None => return Err(Failure::new(StatusCode::NOT_FOUND, "after: names no row of this list")),
+        },
+    };
+    let limit = limit.unwrap_or(DEFAULT_LIMIT) as usize;
+    let more = rows.len() > start + limit;
+    let page: Vec<R> = rows.into_iter().skip(start).take(limit).collect();
+    let next = page.last().map(&id).filter(|_| more);
+    Ok(Page { data: page.into_iter().map(wire).collect(), next })
+}
+
+/// Parses a JSON body, which must be an object; what does not fit is named by its path.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    // serde would also take an array of the fields' values in their order.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        return Err(Error::invalid("body", "must be a JSON object, not an array").into());
+    }
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    match serde_path_to_error::deserialize(&mut reader) {
+        Ok(value) => match reader.end() {
+            Ok(()) => Ok(value),
+            Err(_) => Err(Failure::bad_request("the body goes on after its JSON value")),
+        },
+        Err(error) if error.inner().is_data() => {
+            let path = error.path().to_string();
+            let field = if path == "." { "body".to_owned() } else { path };
+            Err(Error::invalid(field, error.inner().to_string()).into())
+        }
+        // Broken JSON: the shared words for it.
+        Err(_) => Err(pombo_api::json::parse::<serde::de::IgnoredAny>(bytes)
+            .err()
+            .unwrap_or_else(|| Failure::bad_request("the body is not valid JSON"))),
+    }
+}
+
+/// Parses a body that was declared as `T`.
+pub(crate) fn body<T: Type + DeserializeOwned>(json: &JsonBytes<T>) -> Result<T, Failure> {
+    parse(&json.bytes)
+}
+
+/// A JSON body that may be left out.
+pub(crate) struct OptionalBody<T>(pub(crate) T);
+
+impl<'a, T: Type + DeserializeOwned + Default> ApiExtractor<'a> for OptionalBody<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        let content = vec![MetaMediaType { content_type: "application/json", schema: T::schema_ref() }];
+        Some(MetaRequest { description: None, content, required: false })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        let limit = state_of(request)?.options.limits.json_bytes;
+        let bytes = pombo_api::body::read(request, body, limit).await?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        if let Some(given) = request.header(header::CONTENT_TYPE)
+            && !is_json(given)
+        {
+            return Err(Failure::wrong_content_type(given, "application/json").into());
+        }
+        Ok(Self(parse(&bytes)?))
+    }
+}
+
+/// A 400 whose body a handler wrote itself.
+pub(crate) struct BadRequest(pub(crate) ErrorBody);
+
+impl IntoResponse for BadRequest {
+    fn into_response(self) -> Response {
+        let mut response = Response::default();
+        response.set_status(StatusCode::BAD_REQUEST);
+        response.set_data(self.0);
+        response
+    }
+}
+
+impl Payload for BadRequest {
+    const CONTENT_TYPE: &'static str = "application/json";
+
+    fn schema_ref() -> MetaSchemaRef {
+        ErrorBody::schema_ref()
+    }
+
+    fn register(registry: &mut Registry) {
+        ErrorBody::register(registry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        #[serde(rename = "days")]
+        _days: Vec<u32>,
+    }
+
+    #[test]
+    fn a_body_that_does_not_fit_is_named_by_its_path() {
+        let field =
+            |json: &str| parse::<Sample>(json.as_bytes()).expect_err(json).fields.first().map(|f| f.field.clone());
+        assert_eq!(field(r#"{"days":[1,"x"]}"#).as_deref(), Some("days[1]"));
+        assert_eq!(field(r#"{"day":[]}"#).as_deref(), Some("day"));
+        assert_eq!(field("[]").as_deref(), Some("body"));
+        assert_eq!(field("{").as_deref(), None);
+        assert_eq!(field(r#"{"days":[]} x"#).as_deref(), None);
+    }
+
+    #[test]
+    fn pages_follow_each_other_and_end() {
+        let ids: Vec<Uuid> = (1..=5).map(Uuid::from_u128).collect();
+        let page = |after, limit| page_of(ids.clone(), |id| *id, after, Some(limit), |id| id).expect("a page");
+        let first = page(None, 2);
+        assert_eq!((first.data.as_slice(), first.next), (&ids[..2], Some(ids[1])));
+        let second = page(first.next, 3);
+        assert_eq!((second.data.as_slice(), second.next), (&ids[2..], None));
+        assert!(page(Some(ids[4]), 2).data.is_empty());
+        let unknown = page_of(ids.clone(), |id| *id, Some(Uuid::nil()), None, |id| id);
+        assert_eq!(unknown.err().map(|failure| failure.status), Some(StatusCode::NOT_FOUND));
+    }
+}

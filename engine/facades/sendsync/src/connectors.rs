@@ -1,0 +1,95 @@
+//! Section "Listar conectores".
+
+use std::sync::Arc;
+
+use poem::Request;
+use poem::web::Data;
+use poem_openapi::{Enum, Object, OpenApi};
+use pombo_domain::commands::connectors::ConnectorView;
+use pombo_domain::model::ConnectorStatus;
+use pombo_domain::ports::SessionState;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::Section;
+use super::error::ReadFails;
+use super::params::only_parameters;
+use pombo_api::auth::Caller;
+use pombo_api::json::SerdeJson;
+use pombo_api::options::ApiState;
+
+/// Whether a connector sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[oai(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(super) enum ConnectorState {
+    /// Sends.
+    Active,
+    /// Accepts messages and keeps them.
+    Paused,
+    /// Accepts messages and keeps them until its session stands again.
+    Disconnected,
+}
+
+/// A connector.
+#[derive(Debug, Serialize, Object)]
+#[serde(rename_all = "camelCase")]
+#[oai(rename = "Connector", rename_all = "camelCase")]
+pub(super) struct ConnectorBody {
+    /// Goes into `connectorId`.
+    pub id: Uuid,
+    /// Its name.
+    pub name: String,
+    /// The channel: `WHATSAPP`, `EMAIL`, or what another plugin declares.
+    #[serde(rename = "type")]
+    #[oai(rename = "type")]
+    pub channel: String,
+    /// Whether it sends.
+    pub status: ConnectorState,
+    /// The company that it belongs to.
+    pub company_id: Uuid,
+}
+
+impl ConnectorBody {
+    fn of(view: ConnectorView, needs_session: bool, company_id: Uuid) -> Self {
+        let connector = view.connector;
+        let status = match (connector.status, view.session) {
+            (ConnectorStatus::Paused | ConnectorStatus::Deleted, _) => ConnectorState::Paused,
+            (ConnectorStatus::Active, SessionState::Connected) => ConnectorState::Active,
+            // Without a session to open, it connects when there is something to send.
+            (ConnectorStatus::Active, SessionState::Stopped | SessionState::Connecting) if !needs_session => {
+                ConnectorState::Active
+            }
+            (ConnectorStatus::Active, _) => ConnectorState::Disconnected,
+        };
+        let channel = connector.channel.to_uppercase();
+        Self { id: connector.id, name: connector.name.clone(), channel, status, company_id }
+    }
+}
+
+/// Handlers of the section.
+pub struct ConnectorsApi;
+
+#[OpenApi(tag = "Section::Connectors")]
+impl ConnectorsApi {
+    /// List connectors
+    ///
+    /// The company's connectors. Credentials and configuration are not returned.
+    #[oai(path = "/connectors", method = "get", operation_id = "list_connectors")]
+    async fn list_connectors(
+        &self,
+        caller: Caller,
+        state: Data<&Arc<ApiState>>,
+        request: &Request,
+    ) -> Result<SerdeJson<Vec<ConnectorBody>>, ReadFails> {
+        only_parameters(request, &[])?;
+        let views = state.commands.list_connectors(caller.0.tenant)?;
+        let plugins = state.commands.list_plugins();
+        let needs_session = |name: &str| plugins.iter().any(|plugin| plugin.name == name && plugin.needs_session);
+        let body = |view: ConnectorView| {
+            let needs_session = needs_session(&view.connector.plugin);
+            ConnectorBody::of(view, needs_session, caller.0.tenant_id)
+        };
+        Ok(SerdeJson(views.into_iter().map(body).collect()))
+    }
+}

@@ -1,0 +1,142 @@
+//! Sections "Conectar sessão WhatsApp" and "WhatsApp — Status e desconexão".
+
+use std::sync::Arc;
+
+use poem::Request;
+use poem::web::Data;
+use poem_openapi::param::Path;
+use poem_openapi::{Enum, Object, OpenApi};
+use pombo_domain::commands::sessions::SessionView;
+use pombo_domain::ports::SessionState;
+use serde::Serialize;
+
+use super::Section;
+use super::error::{NamedFails, SessionFails};
+use super::params::{GivenId, only_parameters};
+use pombo_api::auth::Caller;
+use pombo_api::declared::Param;
+use pombo_api::error::Failure;
+use pombo_api::json::SerdeJson;
+use pombo_api::options::ApiState;
+use pombo_api::qr;
+
+/// How a session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[oai(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(super) enum WhatsappStatus {
+    /// Ready to send.
+    Connected,
+    /// Not connected.
+    Disconnected,
+    /// Waits for somebody to scan the QR code.
+    QrCode,
+}
+
+/// A session.
+#[derive(Debug, Serialize, Object)]
+#[serde(rename_all = "camelCase")]
+#[oai(rename_all = "camelCase")]
+pub(super) struct WhatsappSession {
+    /// How it stands.
+    pub status: WhatsappStatus,
+    /// With QR_CODE: the code as a PNG in a data URL, to be scanned on the account's phone. It changes; connect again for the
+    /// present one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[oai(skip_serializing_if_is_none)]
+    pub qr_code: Option<String>,
+    /// With CONNECTED: the account's own number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[oai(skip_serializing_if_is_none)]
+    pub phone: Option<String>,
+}
+
+impl WhatsappSession {
+    fn of(session: &SessionView) -> Self {
+        let status = match session.state {
+            SessionState::Connected => WhatsappStatus::Connected,
+            SessionState::QrCode(_) => WhatsappStatus::QrCode,
+            // A code to type is not of this API: for it, the account is not connected.
+            SessionState::Stopped
+            | SessionState::Connecting
+            | SessionState::Disconnected(_)
+            | SessionState::PairingCode(_)
+            | SessionState::Unpaired(_)
+            | SessionState::LoggedOut(_)
+            | SessionState::Failing(_) => WhatsappStatus::Disconnected,
+        };
+        let phone = session.account.as_ref().map(|account| account.address.clone());
+        Self { status, qr_code: None, phone: phone.filter(|_| status == WhatsappStatus::Connected) }
+    }
+
+    /// The same with the code to scan, where it waits for that.
+    fn with_code(session: &SessionView) -> Result<Self, Failure> {
+        let qr_code = match &session.state {
+            SessionState::QrCode(text) => Some(qr::png_data_url(text)?),
+            _ => None,
+        };
+        Ok(Self { qr_code, ..Self::of(session) })
+    }
+}
+
+/// Handlers of the section.
+pub struct WhatsAppApi;
+
+#[OpenApi(tag = "Section::WhatsApp")]
+impl WhatsAppApi {
+    /// Connect a WhatsApp session
+    ///
+    /// Starts the connection of a WhatsApp connector and waits, up to 20 seconds, for the QR code to be scanned or for the
+    /// connection. DISCONNECTED: neither came yet; ask for the status or connect again. A connector of another channel is refused
+    /// with 400.
+    #[oai(path = "/whatsapp/connect/:connectorId", method = "post", operation_id = "connect_whatsapp")]
+    async fn connect_whatsapp(
+        &self,
+        caller: Caller,
+        state: Data<&Arc<ApiState>>,
+        request: &Request,
+        /// A connector's id, from `GET /connectors`.
+        #[oai(name = "connectorId")]
+        connector_id: Path<Param<GivenId>>,
+    ) -> Result<SerdeJson<WhatsappSession>, SessionFails> {
+        only_parameters(request, &[])?;
+        let session = state.commands.connect_whatsapp(caller.0.tenant, &connector_id.0.0).await?;
+        Ok(SerdeJson(WhatsappSession::with_code(&session)?))
+    }
+
+    /// Status of a WhatsApp session
+    ///
+    /// How a WhatsApp connector's session stands, with the account's number while it is connected. A connector of another channel is refused with 400.
+    #[oai(path = "/whatsapp/status/:connectorId", method = "get", operation_id = "whatsapp_status")]
+    async fn whatsapp_status(
+        &self,
+        caller: Caller,
+        state: Data<&Arc<ApiState>>,
+        request: &Request,
+        /// A connector's id, from `GET /connectors`.
+        #[oai(name = "connectorId")]
+        connector_id: Path<Param<GivenId>>,
+    ) -> Result<SerdeJson<WhatsappSession>, NamedFails> {
+        only_parameters(request, &[])?;
+        let session = state.commands.whatsapp_session(caller.0.tenant, &connector_id.0.0)?;
+        Ok(SerdeJson(WhatsappSession::of(&session)))
+    }
+
+    /// Disconnect a WhatsApp session
+    ///
+    /// Logs out, ends a WhatsApp connector's session and forgets it. Without a session it does nothing. A connector of another channel is refused with 400.
+    #[oai(path = "/whatsapp/disconnect/:connectorId", method = "post", operation_id = "disconnect_whatsapp")]
+    async fn disconnect_whatsapp(
+        &self,
+        caller: Caller,
+        state: Data<&Arc<ApiState>>,
+        request: &Request,
+        /// A connector's id, from `GET /connectors`.
+        #[oai(name = "connectorId")]
+        connector_id: Path<Param<GivenId>>,
+    ) -> Result<SerdeJson<WhatsappSession>, SessionFails> {
+        only_parameters(request, &[])?;
+        let session = state.commands.disconnect_whatsapp(caller.0.tenant, &connector_id.0.0).await?;
+        Ok(SerdeJson(WhatsappSession::of(&session)))
+    }
+}

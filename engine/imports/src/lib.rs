@@ -1,0 +1,14 @@
+//! Messages from workbooks: the template that people fill, its reader, and the worker that reads uploads and hands their rows to
+//! the import commands.
+//!
+//! Layout
+//! - [`spreadsheet`]: the template and its reader. Blocking and without state.
+//! - [`worker`]: the queue of uploaded workbooks, on a task of its own beside the requests.
+//!
+//! Must not know HTTP, nor how anything is stored or sent: rows go in through the commands alone.
+
+pub mod spreadsheet;
+pub mod worker;
+
+pub use spreadsheet::{MAX_ROWS, MAX_WORKBOOK_BYTES, template};
+pub use worker::{ImportWorker, ImportWorkerOptions, ImportsFull};

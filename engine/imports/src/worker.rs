@@ -1,0 +1,360 @@
+//! Runs imports, one after the other, on a task of its own beside the requests.
+//!
+//! An uploaded workbook lies in the worker's folder as `{id}.xlsx`, with `{id}.json` beside it, until its import is over. So
+//! an import that a crash interrupted is begun again at the next start: its chunks are the same, and each is taken once (see
+//! the import commands). The workbook is read on a blocking thread that stays at most two chunks ahead.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pombo_domain::commands::Commands;
+use pombo_domain::commands::imports::{CHUNK_ROWS, ImportRow};
+use pombo_domain::commands::send::Draft;
+use pombo_domain::model::Import;
+use pombo_domain::{Error, ErrorCode, TenantIndex};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::spreadsheet::{MessageRow, ReadRow, Sheet, SheetError};
+
+/// An interrupted import is not begun again once its chunks' keys may have been forgotten, which happens after a day.
+const REPEATABLE_MS: i64 = 20 * 3_600_000;
+/// How often a chunk that the engine can not take now is tried again, the pauses doubling from a second.
+const TRIES: u32 = 6;
+/// An import is stored at least this often, in parts of its rows.
+const SAVES: u32 = 20;
+
+/// What the server decides.
+#[derive(Debug, Clone)]
+pub struct ImportWorkerOptions {
+    /// Where uploaded workbooks lie; made if missing.
+    pub folder: PathBuf,
+    /// How many imports may wait for their turn.
+    pub waiting: usize,
+}
+
+/// Too many imports wait; try again later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many imports are waiting for their turn")]
+pub struct ImportsFull;
+
+/// The handle: takes imports. Cheap to clone.
+#[derive(Clone)]
+pub struct ImportWorker {
+    jobs: mpsc::Sender<Job>,
+    folder: Arc<Path>,
+}
+
+/// A place in the queue, held from before the upload.
+pub struct Place(mpsc::OwnedPermit<Job>);
+
+/// What must be known to begin an import again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// Whose import it is.
+    pub tenant: TenantIndex,
+    /// The connector of rows that name none.
+    pub connector: Option<String>,
+}
+
+struct Job {
+    import: Import,
+    connector: Option<String>,
+}
+
+impl ImportWorker {
+    /// Starts the worker: takes up the imports that were interrupted, then whatever comes, until `stop` is cancelled. The task
+    /// ends after the chunk at hand; an import that it leaves is taken up at the next start.
+    pub async fn start(
+        commands: Commands,
+        options: ImportWorkerOptions,
+        stop: CancellationToken,
+    ) -> io::Result<(Self, JoinHandle<()>)> {
+        tokio::fs::create_dir_all(&options.folder).await?;
+        let folder: Arc<Path> = options.folder.into();
+        let (jobs, waiting) = mpsc::channel(options.waiting.max(1));
+        let task = Task { commands, folder: folder.clone(), stop };
+        let interrupted = task.take_up().await?;
+        let running = tokio::spawn(task.run(interrupted, waiting));
+        Ok((Self { jobs, folder }, running))
+    }
+
+    /// A place in the queue, before anything is read.
+    pub fn place(&self) -> Result<Place, ImportsFull> {
+        self.jobs.clone().try_reserve_owned().map(Place).map_err(|_| ImportsFull)
+    }
+
+    /// Where an upload is written until it is whole.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Makes a whole upload an import's workbook, durably.
+    pub async fn keep(&self, upload: tempfile::TempPath, id: Uuid, note: &Note) -> io::Result<()> {
+        let (workbook, beside) = (workbook(&self.folder, id), beside(&self.folder, id));
+        let note = serde_json::to_vec(note)?;
+        let folder = self.folder.clone();
+        let kept = tokio::task::spawn_blocking(move || {
+            std::fs::write(&beside, note)?;
+            std::fs::File::open(&beside)?.sync_all()?;
+            upload.persist(&workbook).map_err(|error| error.error)?;
+            std::fs::File::open(&*folder)?.sync_all()
+        });
+        kept.await.map_err(io::Error::other)?
+    }
+
+    /// Forgets an import's files.
+    pub async fn forget(&self, id: Uuid) {
+        forget(&self.folder, id).await;
+    }
+}
+
+impl Place {
+    /// Puts an import into the queue.
+    pub fn fill(self, import: Import, connector: Option<String>) {
+        self.0.send(Job { import, connector });
+    }
+}
+
+fn workbook(folder: &Path, id: Uuid) -> PathBuf {
+    folder.join(format!("{id}.xlsx"))
+}
+
+fn beside(folder: &Path, id: Uuid) -> PathBuf {
+    folder.join(format!("{id}.json"))
+}
+
+async fn forget(folder: &Path, id: Uuid) {
+    for path in [workbook(folder, id), beside(folder, id)] {
+        match tokio::fs::remove_file(path).await {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!(import = %id, %error, "an import's file could not be removed"),
+        }
+    }
+}
+
+/// What the reading thread hands over.
+enum Read {
+    Total(u32),
+    Chunk(Vec<ReadRow>),
+}
+
+/// How an import ended.
+enum End {
+    Over(Option<String>),
+    /// The engine stops, or takes no writes: it stays as it is until the next start.
+    Later,
+}
+
+struct Task {
+    commands: Commands,
+    folder: Arc<Path>,
+    stop: CancellationToken,
+}
+
+impl Task {
+    /// The interrupted imports that can be begun again, oldest first. The others fail; files of no import go.
+    async fn take_up(&self) -> io::Result<VecDeque<Job>> {
+        let running = self.commands.running_imports().map_err(io::Error::other)?;
+        let mut entries = tokio::fs::read_dir(&*self.folder).await?;
+        while let Some(entry) = entries.next_entry().await? {
+            let path = entry.path();
+            let id = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| Uuid::parse_str(stem).ok());
+            if !running.iter().any(|import| Some(import.id) == id) {
+                tokio::fs::remove_file(path).await?;
+            }
+        }
+        let now = self.commands.ports().clock.now();
+        let mut jobs = Vec::new();
+        for mut import in running {
+            let note = tokio::fs::read(beside(&self.folder, import.id)).await.ok();
+            let note = note.and_then(|note| serde_json::from_slice::<Note>(&note).ok());
+            let whole = tokio::fs::try_exists(workbook(&self.folder, import.id)).await.unwrap_or(false);
+            match note.filter(|note| whole && note.tenant == import.tenant) {
+                Some(note) if now.since(import.created_at) < REPEATABLE_MS => {
+                    jobs.push(Job { import, connector: note.connector });
+                }
+                _ => {
+                    let error = format!(
+                        "the engine stopped during this import; rows after the first {} with content may be missing",
+                        import.rows_read
+                    );
+                    self.commands.finish_import(&mut import, Some(error)).await.map_err(io::Error::other)?;
+                    forget(&self.folder, import.id).await;
+                }
+            }
+        }
+        jobs.sort_by_key(|job| job.import.created_at);
+        Ok(jobs.into())
+    }
+
+    async fn run(self, mut interrupted: VecDeque<Job>, mut waiting: mpsc::Receiver<Job>) {
+        loop {
+            let next = match interrupted.pop_front() {
+                Some(job) if !self.stop.is_cancelled() => Some(job),
+                Some(_) => None,
+                None => tokio::select! {
+                    biased;
+                    () = self.stop.cancelled() => None,
+                    job = waiting.recv() => job,
+                },
+            };
+            let Some(job) = next else { return };
+            let id = job.import.id;
+            if let End::Later = self.import(job).await {
+                tracing::warn!(import = %id, "an import was interrupted; it is taken up at the next start");
+            }
+        }
+    }
+
+    async fn import(&self, Job { mut import, connector }: Job) -> End {
+        let id = import.id;
+        // Begun again, it counts again.
+        (import.rows_total, import.rows_read, import.accepted, import.rejected) = (0, 0, 0, 0);
+        import.problems.clear();
+        import.messages.clear();
+        let end = self.rows(&mut import, connector.as_deref()).await;
+        if let End::Over(error) = &end {
+            if let Err(error) = self.commands.finish_import(&mut import, error.clone()).await {
+                tracing::error!(import = %id, %error, "an import's end could not be stored");
+                return End::Later;
+            }
+            forget(&self.folder, id).await;
+        }
+        end
+    }
+
+    async fn rows(&self, import: &mut Import, connector: Option<&str>) -> End {
+        let (hand_over, mut read) = mpsc::channel(2);
+        let path = workbook(&self.folder, import.id);
+        let reading = tokio::task::spawn_blocking(move || read_workbook(&path, &hand_over));
+        let (mut chunk, mut saved) = (0, 0);
+        while let Some(piece) = read.recv().await {
+            if self.stop.is_cancelled() {
+                return End::Later;
+            }
+            let save = match piece {
+                Read::Total(total) => {
+                    import.rows_total = total;
+                    true
+                }
+                Read::Chunk(rows) => {
+                    if let Err(end) = self.chunk(import, chunk, connector, rows).await {
+                        return end;
+                    }
+                    chunk += 1;
+                    import.rows_read - saved >= import.rows_total / SAVES
+                }
+            };
+            if save {
+                saved = import.rows_read;
+                if let Err(error) = self.commands.save_import(import).await {
+                    tracing::warn!(import = %import.id, %error, "an import's progress could not be stored");
+                }
+            }
+        }
+        match reading.await {
+            Ok(Ok(())) => End::Over(None),
+            Ok(Err(error)) => End::Over(Some(error.to_string())),
+            // A defect in reading must not stop the imports of others. The panic's text may quote a cell.
+            Err(_) => {
+                tracing::error!(import = %import.id, "reading a workbook panicked");
+                End::Over(Some("the workbook could not be read".to_owned()))
+            }
+        }
+    }
+
+    async fn chunk(
+        &self,
+        import: &mut Import,
+        number: u32,
+        connector: Option<&str>,
+        rows: Vec<ReadRow>,
+    ) -> Result<(), End> {
+        let rows: Vec<ImportRow> = rows.into_iter().map(import_row).collect();
+        let mut pause_ms = 1000;
+        for attempt in 1.. {
+            match self.commands.import_chunk(import, number, connector, &rows).await {
+                Ok(()) => return Ok(()),
+                Err(error) if !may_pass(&error) => {
+                    let id = import.id;
+                    tracing::error!(import = %id, code = ?error.code, "an import failed");
+                    return Err(End::Over(Some("the engine could not take the rows that follow".to_owned())));
+                }
+                Err(_) if attempt == TRIES => return Err(End::Later),
+                Err(_) => {}
+            }
+            let clock = &self.commands.ports().clock;
+            tokio::select! {
+                () = self.stop.cancelled() => return Err(End::Later),
+                () = clock.sleep_until(clock.now().plus_ms(pause_ms)) => pause_ms *= 2,
+            }
+        }
+        Err(End::Later)
+    }
+}
+
+fn may_pass(error: &Error) -> bool {
+    matches!(error.code, ErrorCode::Unavailable | ErrorCode::Conflict)
+}
+
+/// Runs on a blocking thread. Ends early when nobody takes the rows any more.
+fn read_workbook(path: &Path, hand_over: &mpsc::Sender<Read>) -> Result<(), SheetError> {
+    let mut sheet = Sheet::open(path)?;
+    if hand_over.blocking_send(Read::Total(sheet.rows_total())).is_err() {
+        return Ok(());
+    }
+    let mut rows = Vec::with_capacity(CHUNK_ROWS);
+    sheet.read(|row| {
+        rows.push(row);
+        if rows.len() < CHUNK_ROWS {
+            return true;
+        }
+        let full = std::mem::replace(&mut rows, Vec::with_capacity(CHUNK_ROWS));
+        hand_over.blocking_send(Read::Chunk(full)).is_ok()
+    })?;
+    if !rows.is_empty() {
+        // Nobody listens only when the import is given up; then these rows are not wanted either.
+        let _ = hand_over.blocking_send(Read::Chunk(rows));
+    }
+    Ok(())
+}
+
+fn import_row(ReadRow { row, message }: ReadRow) -> ImportRow {
+    let draft = message.map(draft_of);
+    ImportRow { row, draft: draft.map_err(|problems| problems.into_iter().map(|p| (p.column, p.message)).collect()) }
+}
+
+fn draft_of(row: MessageRow) -> Draft<'static> {
+    let variables = (!row.variables.is_empty()).then(|| serde_json::Value::Object(row.variables).to_string());
+    let owned = |text: Option<String>| text.map(Cow::Owned);
+    Draft {
+        connector_id: owned(row.connector_id),
+        to: owned(row.to),
+        message: owned(row.message),
+        wordless: false,
+        subject: owned(row.subject),
+        contact_name: owned(row.contact_name),
+        message_type: owned(row.message_type),
+        priority: row.priority.map(f64::from),
+        scheduled_at: owned(row.scheduled_at),
+        requires_approval: row.requires_approval.unwrap_or(false),
+        force_direct: row.force_direct.unwrap_or(false),
+        notes: owned(row.notes),
+        webhook_url: owned(row.webhook_url),
+        external_id: owned(row.external_id),
+        attachments: Vec::new(),
+        attachment_url: owned(row.attachment_url),
+        variables: owned(variables),
+        options: Default::default(),
+        manual: false,
+        problems: Vec::new(),
+    }
+}

@@ -266,7 +266,6 @@ macro_rules! json_fields {
     };
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,8 +18,8 @@ use super::queue::schema::inline;
 use pombo_api::auth::client_address;
 use pombo_api::declared::{Declared, Declares};
 use pombo_api::fields::required;
-use pombo_api::json_fields;
 use pombo_api::json::{JsonBytes, SerdeJson};
+use pombo_api::json_fields;
 use pombo_api::options::ApiState;
 
 json_fields! {

@@ -28,8 +28,8 @@ use pombo_api::auth::Caller;
 use pombo_api::declared::{Declared, Declares, Param};
 use pombo_api::error::Failure;
 use pombo_api::fields::required;
-use pombo_api::json_fields;
 use pombo_api::json::{JsonBytes, SerdeJson};
+use pombo_api::json_fields;
 use pombo_api::options::ApiState;
 
 /// The kind of a contact's identifier.

@@ -18,11 +18,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use poem::EndpointExt;
+use pombo_api::docs::Docs;
 use pombo_api::signals::EventSignals;
+use pombo_api::{ApiState, Services, application};
 use pombo_control::ControlDeps;
 use pombo_imports::ImportWorker;
-use pombo_api::docs::Docs;
-use pombo_api::{ApiState, Services, application};
 use tokio_util::sync::CancellationToken;
 
 use crate::adapters::clock::SystemClock;

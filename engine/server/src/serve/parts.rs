@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use pombo_api::ApiOptions;
-use pombo_imports::ImportWorkerOptions;
 use pombo_domain::commands::authenticate::LoginLimits;
 use pombo_domain::commands::{Commands, PluginPolicy, Ports, Unsigned};
 use pombo_domain::model::PluginKind;
 use pombo_domain::model::rollout::RolloutRules;
 use pombo_domain::ports::{AutomationStore, MediaStore, Store, StoreHealth};
+use pombo_imports::ImportWorkerOptions;
 use pombo_sandbox::{Capability, Embedded, Sandbox, StoreKv};
 use pombo_scheduler::rules::retry::{Backoff, Jitter, RetryPolicy};
 use pombo_store::DiskStore;

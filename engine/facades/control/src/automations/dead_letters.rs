@@ -10,9 +10,9 @@ use pombo_domain::commands::parked::ParkedView;
 use uuid::Uuid;
 
 use crate::Section;
-use crate::connectors::chats::Done;
-use crate::connectors::Deleted;
 use crate::access::Acting;
+use crate::connectors::Deleted;
+use crate::connectors::chats::Done;
 use crate::wire::{DEFAULT_LIMIT, Instant, Page, PathId, READ, Refused, WRITE};
 use pombo_api::options::ApiState;
 

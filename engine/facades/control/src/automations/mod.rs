@@ -18,8 +18,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::Section;
-use crate::connectors::Deleted;
 use crate::access::Acting;
+use crate::connectors::Deleted;
 use crate::wire::{BODY, CHANNEL, CONFLICT, Created, Instant, Page, PathId, READ, Refused, WRITE, body, page_of};
 use pombo_api::json::JsonBytes;
 use pombo_api::options::ApiState;

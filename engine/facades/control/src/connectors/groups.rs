@@ -14,8 +14,8 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::Section;
-use crate::connectors::chats::Done;
 use crate::access::Acting;
+use crate::connectors::chats::Done;
 use crate::wire::{BODY, CHANNEL, Created, Instant, PathId, READ, Refused, body};
 use pombo_api::declared::{Param, ParamKind};
 use pombo_api::error::Failure;

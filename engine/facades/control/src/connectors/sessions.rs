@@ -14,8 +14,8 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::Section;
-use crate::connectors::{Session, SessionStatus};
 use crate::access::Acting;
+use crate::connectors::{Session, SessionStatus};
 use crate::wire::{BODY, CHANNEL, OptionalBody, PathId, READ, Refused};
 use pombo_api::error::Failure;
 use pombo_api::options::ApiState;

@@ -15,8 +15,8 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::Section;
-use crate::conversations::wire::{Conversation, SendInConversation, WholeConversation};
 use crate::access::Acting;
+use crate::conversations::wire::{Conversation, SendInConversation, WholeConversation};
 use crate::messages::sending::{KeyHeader, Queued, idempotency, send_to};
 use crate::wire::{BODY, DEFAULT_LIMIT, OptionalBody, Page, PathId, READ, Refused, WRITE, body};
 use pombo_api::error::Failure;

@@ -17,13 +17,13 @@ use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Acting;
-use crate::events::wire::Event;
-use pombo_api::signals::{Following, TooManyWait};
 use crate::deps::ControlDeps;
+use crate::events::wire::Event;
 use crate::wire::{READ, Refused};
 use pombo_api::declared::{Param, ParamKind};
 use pombo_api::error::{Failure, status};
 use pombo_api::options::ApiState;
+use pombo_api::signals::{Following, TooManyWait};
 
 pub(crate) struct Events;
 

@@ -19,13 +19,13 @@ use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Acting;
-use pombo_imports::worker::{Note, Place};
 use crate::deps::ControlDeps;
 use crate::wire::{BODY, DEFAULT_LIMIT, Instant, Page, PathId, READ, Refused, WRITE, page_of};
 use pombo_api::body::LimitedMultipart;
 use pombo_api::error::{Failure, status};
 use pombo_api::options::ApiState;
 use pombo_imports::MAX_WORKBOOK_BYTES;
+use pombo_imports::worker::{Note, Place};
 
 pub(crate) struct Imports;
 

@@ -22,10 +22,10 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::Section;
-use crate::plugins::upload::ComponentBody;
-use crate::connectors::Deleted;
 use crate::access::{Operator, Owning};
 use crate::concurrency::Places;
+use crate::connectors::Deleted;
+use crate::plugins::upload::ComponentBody;
 use crate::plugins::wire::{AuditEntry, Plugin, PluginDetail, UploadedPlugin};
 use crate::wire::{BODY, CONFLICT, OPERATOR, READ, Refused, WRITE, body};
 use pombo_api::declared::{Param, ParamKind};

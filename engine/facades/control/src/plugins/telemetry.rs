@@ -22,9 +22,9 @@ use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Owning;
-use crate::events::{After, AfterCursor};
-use crate::deps::ControlDeps;
 use crate::concurrency::{Place, Places};
+use crate::deps::ControlDeps;
+use crate::events::{After, AfterCursor};
 use crate::plugins::PluginName;
 use crate::wire::{Instant, READ, Refused};
 use pombo_api::declared::Param;

@@ -13,8 +13,8 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::Section;
-use crate::connectors::Deleted;
 use crate::access::Owning;
+use crate::connectors::Deleted;
 use crate::plugins::wire::PluginOwner;
 use crate::wire::{BODY, CONFLICT, Created, Instant, Page, PathId, READ, Refused, WRITE, body, page_of};
 use pombo_api::error::status;

@@ -4,8 +4,8 @@ use pombo_domain::model::ConnectorStatus;
 use pombo_domain::ports::{Operation, OperationError, SessionState};
 use serde_json::json;
 
-use super::support::Engine;
 use super::qr;
+use super::support::Engine;
 
 const CODE: &str = "2@aGVsbG8gd29ybGQ,b25l,dHdv,dGhyZWU=";
 

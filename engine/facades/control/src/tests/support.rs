@@ -19,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::fakes::Fakes;
 use crate::*;
+use pombo_api::options::{ApiOptions, ApiState, Limits};
 use pombo_api::signals::EventSignals;
 use pombo_imports::{ImportWorker, ImportWorkerOptions};
-use pombo_api::options::{ApiOptions, ApiState, Limits};
 
 pub(super) const OPERATOR: &str = "op_the_operator_of_the_tests";
 

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use super::*;
 use super::world::{NOW, PASSWORD};
+use super::*;
 
 async fn login(site: &Site, email: &str, password: &str) -> Answer {
     let body = json!({"email": email, "password": password}).to_string();

@@ -7,10 +7,10 @@ use poem::http::{HeaderMap, Method, StatusCode};
 use poem::{Body, Endpoint, EndpointExt, Request, Response};
 use serde_json::{Value, json};
 
+use self::world::{TestTenant, World};
 use super::sendsync_service;
 use pombo_api::app::{Services, application};
 use pombo_api::docs::Docs;
-use self::world::{TestTenant, World};
 
 mod contacts;
 mod credentials;

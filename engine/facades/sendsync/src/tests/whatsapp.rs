@@ -4,8 +4,8 @@ use poem_openapi::types::ToJSON;
 use pombo_domain::model::ContactType;
 use pombo_domain::ports::{Batch, Change, Operation, OperationError, SessionState, Store};
 
-use super::*;
 use super::qr;
+use super::*;
 
 const CODE: &str = "2@aGVsbG8gd29ybGQ,b25l,dHdv,dGhyZWU=";
 

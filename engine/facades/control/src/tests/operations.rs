@@ -24,7 +24,7 @@ fn the_operators_header_is_its_token() {
 /// With `POMBO_WRITE_OPENAPI` set it writes them instead.
 #[test]
 fn the_document_and_its_table_are_as_they_are_kept() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../openapi");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../openapi");
     for (name, current) in [("control.json", control_document()), ("control.md", control_operations())] {
         let path = folder.join(name);
         if std::env::var_os("POMBO_WRITE_OPENAPI").is_some() {

@@ -25,7 +25,7 @@ const DOCUMENTED: [(&str, &str, bool); 13] = [
 ];
 
 fn kept(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../openapi").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../openapi").join(name)
 }
 
 #[test]

@@ -4,10 +4,12 @@
 //! - [`model`]: one file per noun, with its state machine where it has one.
 //! - [`commands`]: one file per use case, the only door for the facades.
 //! - [`ports`]: what the domain asks of the outside (store, renderer, connectors, clock …).
+//! - [`backoff`]: the pause before another try, the same for the whole engine.
 //! - [`error`]: the one closed set of error codes that every facade maps to its own body.
 //!
 //! This crate must not know HTTP, WebAssembly, a database or an async runtime: it only says what is true and what follows.
 
+pub mod backoff;
 pub mod commands;
 pub mod error;
 pub mod ids;

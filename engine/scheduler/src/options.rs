@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pombo_domain::TenantIndex;
+use pombo_domain::backoff::{Backoff, Jitter};
 use pombo_domain::commands::connectors::WriteLocks;
 use pombo_domain::model::rollout::RolloutRules;
 use pombo_domain::ports::{
@@ -11,7 +12,7 @@ use pombo_domain::ports::{
 };
 
 use crate::rules::breaker::BreakerPolicy;
-use crate::rules::retry::{Backoff, Jitter, RetryPolicy};
+use crate::rules::retry::RetryPolicy;
 
 /// What the scheduler stands on.
 #[derive(Clone)]

@@ -28,6 +28,15 @@ impl ContactType {
     pub fn parse(text: &str) -> Option<Self> {
         [Self::WhatsApp, Self::Email].into_iter().find(|t| t.as_str() == text)
     }
+    /// The kind of address that contacts of a channel have: `email`, and all channels whose name begins with `whatsapp`. `None` for a
+    /// channel of which no contacts are kept.
+    pub fn of_channel(channel: &str) -> Option<Self> {
+        match channel {
+            "email" => Some(Self::Email),
+            channel if channel.starts_with("whatsapp") => Some(Self::WhatsApp),
+            _ => None,
+        }
+    }
     /// The identifier that a contact is known by: two ways to write the address of the same person give the same identifier, so
     /// that somebody who opted out as `maria@x` does not get messages as `Maria@x`. Mail goes to the address as it was written.
     pub fn identifier(self, address: &str) -> Cow<'_, str> {

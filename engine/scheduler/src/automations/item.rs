@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pombo_domain::backoff::{Backoff, Jitter};
 use pombo_domain::model::event::{EventBody, NewEvent};
 use pombo_domain::model::inbound::Inbound;
 use pombo_domain::model::message::Target;
@@ -23,7 +24,6 @@ use super::turns::{Ending, Note};
 use crate::context::Context;
 use crate::metrics::Metrics;
 use crate::rules::draw::Draw;
-use crate::rules::retry::{Backoff, Jitter};
 
 /// Batches that are made anew because something changed between reading and writing.
 const CONFLICTS: u32 = 5;

@@ -23,7 +23,6 @@ use super::bounds::{self, Unfit};
 use crate::account::marks::{self, Scene};
 use crate::account::{Standing, judge_of};
 use crate::context::Context;
-use crate::lane::contact_kind;
 use crate::rules::health::Judge;
 
 /// Members of a group whose own receipts are kept with a message.
@@ -92,7 +91,7 @@ impl<'a> Gather<'a> {
             connector,
             standing,
             judge: judge_of(&context.ports, connector),
-            kind: contact_kind(&connector.channel),
+            kind: ContactType::of_channel(&connector.channel),
             tenant,
             scene: Scene { tenant, connector: index, entropy: &*context.ports.entropy, now },
             now,

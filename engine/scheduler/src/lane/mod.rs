@@ -65,18 +65,9 @@ impl LaneConfig {
             needs_session: plugin.as_ref().is_some_and(|plugin| plugin.needs_session),
             converses: plugin.as_ref().is_some_and(|plugin| plugin.offers("inbound")),
             max_in_flight: usize::from(connector.pace.max_in_flight.clamp(1, bound)),
-            contact_kind: contact_kind(&connector.channel),
+            contact_kind: ContactType::of_channel(&connector.channel),
             connector,
         }
-    }
-}
-
-/// The kind of address that a channel's contacts have.
-pub(crate) fn contact_kind(channel: &str) -> Option<ContactType> {
-    match channel {
-        "email" => Some(ContactType::Email),
-        channel if channel.starts_with("whatsapp") => Some(ContactType::WhatsApp),
-        _ => None,
     }
 }
 

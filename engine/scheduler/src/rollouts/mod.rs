@@ -16,6 +16,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::{self, BoxFuture};
 use futures::stream::{FuturesUnordered, StreamExt};
+use pombo_domain::backoff::{Backoff, Jitter};
 use pombo_domain::commands::packages::following;
 use pombo_domain::model::event::{EventBody, NewEvent};
 use pombo_domain::model::rollout::{Verdict, judge};
@@ -27,7 +28,6 @@ use pombo_domain::{ConnectorIndex, Timestamp};
 
 use crate::context::Context;
 use crate::metrics::Metrics;
-use crate::rules::retry::{Backoff, Jitter};
 use steps::{Decided, Move, Standing, decided, moves, standing};
 
 /// Who the audit trail names.

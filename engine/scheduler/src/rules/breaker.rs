@@ -1,9 +1,8 @@
 //! The breaker and the provider's throttling: what a connection's failure means for its lane. Pure functions.
 
 use pombo_domain::Timestamp;
+use pombo_domain::backoff::{Backoff, Jitter};
 use pombo_domain::model::connector::PaceState;
-
-use crate::rules::retry::{Backoff, Jitter};
 
 /// How long the breaker stays open, and how long a throttled lane rests.
 #[derive(Debug, Clone)]

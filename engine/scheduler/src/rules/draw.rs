@@ -1,6 +1,8 @@
 //! Numbers drawn from a seed: the only randomness of this crate's rules. The seed comes from the entropy port once per task,
 //! so that a test repeats exactly.
 
+pub use pombo_domain::backoff::between;
+
 /// A sequence of seeds (SplitMix64). Not for secrets.
 #[derive(Debug, Clone)]
 pub struct Draw(u64);
@@ -20,21 +22,12 @@ impl Draw {
     }
 }
 
-/// A number between `min` and `max`, both included, uniform over seeds. `min` where they are the wrong way round.
-pub fn between(seed: u64, min: u64, max: u64) -> u64 {
-    let span = u128::from(max.saturating_sub(min)) + 1;
-    let offset = (u128::from(seed) * span) >> 64;
-    min + u64::try_from(offset).unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn stays_between_and_reaches_both_ends() {
-        assert_eq!((between(0, 3, 9), between(u64::MAX, 3, 9)), (3, 9));
-        assert_eq!((between(u64::MAX, 0, u64::MAX), between(77, 5, 1)), (u64::MAX, 5));
+    fn numbers_drawn_in_a_row_reach_all_of_a_range() {
         let mut draw = Draw::new(1);
         let mut seen = [false; 7];
         for _ in 0..200 {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use pombo_api::ApiOptions;
+use pombo_domain::backoff::{Backoff, Jitter};
 use pombo_domain::commands::authenticate::LoginLimits;
 use pombo_domain::commands::{Commands, PluginPolicy, Ports, Unsigned};
 use pombo_domain::model::PluginKind;
@@ -16,7 +17,7 @@ use pombo_domain::model::rollout::RolloutRules;
 use pombo_domain::ports::{AutomationStore, MediaStore, Store, StoreHealth};
 use pombo_imports::ImportWorkerOptions;
 use pombo_sandbox::{Capability, Embedded, Sandbox, StoreKv};
-use pombo_scheduler::rules::retry::{Backoff, Jitter, RetryPolicy};
+use pombo_scheduler::rules::retry::RetryPolicy;
 use pombo_store::DiskStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;

@@ -10,8 +10,6 @@ use pombo_domain::ports::{Action, AppendEvent, AutomationChange, Change, KvWrite
 use pombo_domain::{AutomationIndex, Timestamp};
 use uuid::Uuid;
 
-use crate::lane::contact_kind;
-
 /// Actions of one answer, at most.
 pub const MAX_ACTIONS: usize = 100;
 /// The longest name of a timer, label, assignee or emitted kind, in bytes.
@@ -306,7 +304,7 @@ impl Making<'_> {
         if scene.conversation.is_group {
             return unfit("a group is no contact");
         }
-        let Some(kind) = contact_kind(&scene.connector.channel) else {
+        let Some(kind) = ContactType::of_channel(&scene.connector.channel) else {
             return unfit("no contacts are kept for the connector's channel");
         };
         if let Some(name) = name {

@@ -1,43 +1,9 @@
 //! What becomes of a message after an attempt: pure functions of (policy, how it ended, the attempt, now, seed).
 
 use pombo_domain::Timestamp;
+use pombo_domain::backoff::{Backoff, Jitter, between};
 use pombo_domain::model::message::Reason;
 use pombo_domain::ports::SendOutcome;
-
-use crate::rules::draw::between;
-
-/// How a computed pause is spread, so that many do not come back together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Jitter {
-    /// Anything from 0 to the whole pause.
-    Full,
-    /// Half of the pause, and anything up to the other half.
-    Equal,
-}
-
-/// An exponential pause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Backoff {
-    /// After the first failure.
-    pub base_ms: u64,
-    /// At most.
-    pub max_ms: u64,
-    /// Spread.
-    pub jitter: Jitter,
-}
-
-impl Backoff {
-    /// The pause after failure `n` (from 1).
-    pub fn delay_ms(&self, n: u32, seed: u64) -> i64 {
-        let doubled = self.base_ms.saturating_mul(1u64.checked_shl(n.saturating_sub(1)).unwrap_or(u64::MAX));
-        let whole = doubled.min(self.max_ms);
-        let pause = match self.jitter {
-            Jitter::Full => between(seed, 0, whole),
-            Jitter::Equal => between(seed, whole / 2, whole),
-        };
-        i64::try_from(pause).unwrap_or(i64::MAX)
-    }
-}
 
 /// When an attempt is repeated and when it is given up.
 #[derive(Debug, Clone)]

@@ -383,9 +383,9 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut options = Options::default();
     for arg in args {
         match arg.split_once('=').and_then(|(name, n)| Some((name, n.parse::<u64>().ok()?))) {
-            Some(("workers", n)) => options.workers = n as usize,
-            Some(("memtable", n)) => options.memtable_bytes = n << 20,
-            Some(("cache", n)) => options.cache_bytes = n << 20,
+            Some(("workers", n)) => options.backend.workers = n as usize,
+            Some(("memtable", n)) => options.backend.memtable_bytes = n << 20,
+            Some(("cache", n)) => options.backend.cache_bytes = n << 20,
             Some(("search", n)) => options.search_bytes = n << 20,
             _ => return Err(format!("what is {arg}?").into()),
         }

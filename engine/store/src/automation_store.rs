@@ -1,5 +1,5 @@
-//! The [`AutomationStore`] port: reads of automations, conversations, work and packages. What happens for each event is answered
-//! from memory where it can be.
+//! The [`AutomationStore`] port: reads of automations, conversations, work and packages. Reads that
+//! are made for each event are answered from memory where possible.
 
 use std::sync::Arc;
 
@@ -9,40 +9,40 @@ use pombo_domain::{AutomationIndex, ConnectorIndex, TenantIndex, Timestamp};
 use uuid::Uuid;
 
 use crate::DiskStore;
+use crate::automation_catalog::Numbered;
 use crate::codec::damaged;
 use crate::keys;
-use crate::roster::Numbered;
 use crate::tables::conversations::{self, Stored};
 use crate::tables::{packages, recordings, timers, work};
 
 impl DiskStore {
     fn stored(&self, id: Uuid) -> StoreResult<Option<Arc<Stored>>> {
-        match self.memory.hot.get(id) {
+        match self.shared.conversations.get(id) {
             Some(stored) => Ok(Some(stored)),
-            None => Ok(conversations::read(&*self.memory.backend, id)?.map(Arc::new)),
+            None => Ok(conversations::read(&*self.shared.backend, id)?.map(Arc::new)),
         }
     }
 }
 
 impl AutomationStore for DiskStore {
     fn automation(&self, index: AutomationIndex) -> StoreResult<Option<Arc<Automation>>> {
-        Ok(self.memory.catalog.read().roster.automations.get(&index).cloned())
+        Ok(self.shared.catalog.read().automations.automations.get(&index).cloned())
     }
 
     fn automation_by_id(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Arc<Automation>>> {
-        Ok(self.memory.catalog.read().roster.by_id(tenant, id).cloned())
+        Ok(self.shared.catalog.read().automations.by_id(tenant, id).cloned())
     }
 
     fn automations_on(&self, connector: ConnectorIndex) -> StoreResult<Arc<[Arc<Automation>]>> {
-        Ok(self.memory.catalog.read().roster.on(connector))
+        Ok(self.shared.catalog.read().automations.on(connector))
     }
 
     fn automations(&self, tenant: Option<TenantIndex>) -> StoreResult<Vec<Arc<Automation>>> {
-        let catalog = self.memory.catalog.read();
+        let catalog = self.shared.catalog.read();
         let listed = |a: &&Arc<Automation>| {
             a.status != AutomationStatus::Deleted && tenant.is_none_or(|tenant| a.tenant == tenant)
         };
-        Ok(catalog.roster.automations.values().filter(listed).cloned().collect())
+        Ok(catalog.automations.automations.values().filter(listed).cloned().collect())
     }
 
     fn conversation(&self, id: Uuid) -> StoreResult<Option<Conversation>> {
@@ -50,9 +50,9 @@ impl AutomationStore for DiskStore {
     }
 
     fn conversation_with(&self, connector: ConnectorIndex, chat: &str) -> StoreResult<Option<Conversation>> {
-        let id = match self.memory.hot.with(&keys::chat(connector, chat)) {
+        let id = match self.shared.conversations.with(&keys::chat(connector, chat)) {
             Some(id) => Some(id),
-            None => conversations::id_of(&*self.memory.backend, connector, chat)?,
+            None => conversations::id_of(&*self.shared.backend, connector, chat)?,
         };
         id.map_or(Ok(None), |id| self.conversation(id))
     }
@@ -64,15 +64,15 @@ impl AutomationStore for DiskStore {
         after: Option<Uuid>,
         limit: usize,
     ) -> StoreResult<(Vec<Conversation>, Option<Uuid>)> {
-        conversations::list(&*self.memory.backend, tenant, filter, after, limit)
+        conversations::list(&*self.shared.backend, tenant, filter, after, limit)
     }
 
     fn due_lanes(&self, until: Timestamp, after: Option<DueLane>, limit: usize) -> StoreResult<Vec<DueLane>> {
-        Ok(self.memory.lanes.due(until, after, limit))
+        Ok(self.shared.lanes.due(until, after, limit))
     }
 
     fn next_due_lane(&self) -> StoreResult<Option<Timestamp>> {
-        Ok(self.memory.lanes.next())
+        Ok(self.shared.lanes.next())
     }
 
     fn work(&self, conversation: Uuid, lane: u32, limit: usize) -> StoreResult<Vec<Work>> {
@@ -80,22 +80,22 @@ impl AutomationStore for DiskStore {
         let Some(lane) = stored.as_ref().and_then(|stored| stored.lane(lane)) else { return Ok(Vec::new()) };
         if limit == 1 {
             let first = WorkKey { conversation, lane: lane.lane, number: lane.first };
-            if let Some(row) = self.memory.rows.get(&keys::work(first)) {
+            if let Some(row) = self.shared.rows.get(&keys::work(first)) {
                 return Ok(vec![work::parse(first, &row)?]);
             }
         }
-        work::list(&*self.memory.backend, conversation, lane, limit)
+        work::list(&*self.shared.backend, conversation, lane, limit)
     }
 
     fn automation_state(&self, conversation: Uuid, automation: AutomationIndex) -> StoreResult<Option<String>> {
-        match self.memory.rows.get(&keys::automation_state(conversation, automation)) {
+        match self.shared.rows.get(&keys::automation_state(conversation, automation)) {
             Some(row) => conversations::parse_state(&row).map(Some),
-            None => conversations::state(&*self.memory.backend, conversation, automation),
+            None => conversations::state(&*self.shared.backend, conversation, automation),
         }
     }
 
     fn timers_due(&self, until: Timestamp, limit: usize) -> StoreResult<Vec<TimerKey>> {
-        timers::due(&*self.memory.backend, &self.memory.frontiers, until, limit)
+        timers::due(&*self.shared.backend, &self.shared.frontiers, until, limit)
     }
 
     fn next_timer(&self) -> StoreResult<Option<Timestamp>> {
@@ -103,36 +103,36 @@ impl AutomationStore for DiskStore {
     }
 
     fn timers_of(&self, conversation: Uuid) -> StoreResult<Vec<TimerKey>> {
-        timers::of_conversation(&*self.memory.backend, conversation)
+        timers::of_conversation(&*self.shared.backend, conversation)
     }
 
     fn parked(&self, tenant: TenantIndex, after: Option<Uuid>, limit: usize) -> StoreResult<Vec<Parked>> {
-        work::list_parked(&*self.memory.backend, tenant, after, limit)
+        work::list_parked(&*self.shared.backend, tenant, after, limit)
     }
 
     fn parked_by_id(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Parked>> {
-        work::parked(&*self.memory.backend, tenant, id)
+        work::parked(&*self.shared.backend, tenant, id)
     }
 
     fn recordings(&self, automation: AutomationIndex, limit: usize) -> StoreResult<Vec<Vec<u8>>> {
-        let ring = self.memory.catalog.read().roster.numbers(&Numbered::Recordings(automation));
-        recordings::list(&*self.memory.backend, automation, ring, limit)
+        let ring = self.shared.catalog.read().automations.numbers(&Numbered::Recordings(automation));
+        recordings::list(&*self.shared.backend, automation, ring, limit)
     }
 
     fn package(&self, name: &str) -> StoreResult<Option<Arc<Package>>> {
-        Ok(self.memory.catalog.read().roster.packages.get(name).cloned())
+        Ok(self.shared.catalog.read().automations.packages.get(name).cloned())
     }
 
     fn packages(&self) -> StoreResult<Vec<Arc<Package>>> {
-        Ok(self.memory.catalog.read().roster.packages.values().cloned().collect())
+        Ok(self.shared.catalog.read().automations.packages.values().cloned().collect())
     }
 
     fn trust_roots(&self) -> StoreResult<Vec<TrustRoot>> {
-        Ok(self.memory.catalog.read().roster.trust_roots.values().cloned().collect())
+        Ok(self.shared.catalog.read().automations.trust_roots.values().cloned().collect())
     }
 
     fn audit(&self, plugin: &str, limit: usize) -> StoreResult<Vec<AuditEntry>> {
-        packages::audit(&*self.memory.backend, plugin, limit)
+        packages::audit(&*self.shared.backend, plugin, limit)
     }
 
     fn check_automations(&self) -> StoreResult<()> {

@@ -1,15 +1,13 @@
-//! What the store asks of an ordered key space. Owns no data and knows no table: a backend holds bytes by key in a few named
+//! What the store asks of an ordered key space. It must not know any table: a backend holds bytes by key in a few named
 //! spaces, reads them in order and writes a batch atomically and durably. Everything above speaks only this trait, so that
-//! another backend than fjall can stand below it.
+//! a backend other than fjall can stand below it.
 
 use std::ops::Bound;
 
 use pombo_domain::ports::StoreResult;
 
+pub(crate) use crate::bytes::Bytes;
 use crate::space::Space;
-
-/// A key or a value. Cheap to clone; short ones are held inline.
-pub(crate) type Bytes = fjall::Slice;
 
 /// One row to put (`Some`) or to delete (`None`).
 #[derive(Clone, Debug)]

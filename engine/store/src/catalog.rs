@@ -1,5 +1,6 @@
 //! The few things that are read all the time, in memory: tenants, users, API keys, connectors, pace states and how much each
-//! connector keeps, and the roster of automations and packages. Their rows on disk are the truth; the committer changes this after a commit. Knows no message.
+//! connector keeps; with [`crate::automation_catalog`], also automations and packages. Their rows on disk are the truth; the committer
+//! changes this after a commit. It knows no messages.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -9,10 +10,10 @@ use pombo_domain::ports::StoreResult;
 use pombo_domain::{ConnectorIndex, TenantIndex};
 use uuid::Uuid;
 
+use crate::automation_catalog::{AutomationCatalog, AutomationCatalogChange};
 use crate::backend::{Backend, KeyRange, Order};
 use crate::codec::{bad_key, decode};
 use crate::keys::{self, Parts};
-use crate::roster::{Roster, RosterChange};
 use crate::space::Space;
 use crate::tables::people;
 
@@ -25,10 +26,10 @@ pub(crate) enum CatalogChange {
     Connector(Arc<Connector>),
     Pace(ConnectorIndex, PaceState),
     KvBytes(ConnectorIndex, u64),
-    Roster(RosterChange),
+    AutomationCatalog(AutomationCatalogChange),
 }
 
-/// The catalog.
+/// The catalog; see the module.
 #[derive(Default)]
 pub(crate) struct Catalog {
     pub(crate) tenants: BTreeMap<TenantIndex, Tenant>,
@@ -41,13 +42,13 @@ pub(crate) struct Catalog {
     connector_ids: HashMap<Uuid, ConnectorIndex>,
     pub(crate) pace: HashMap<ConnectorIndex, PaceState>,
     pub(crate) kv_bytes: HashMap<ConnectorIndex, u64>,
-    pub(crate) roster: Roster,
+    pub(crate) automations: AutomationCatalog,
 }
 
 impl Catalog {
-    /// Reads it.
+    /// Reads it from the store.
     pub(crate) fn open(backend: &dyn Backend) -> StoreResult<Self> {
-        let mut catalog = Self { roster: Roster::open(backend)?, ..Self::default() };
+        let mut catalog = Self { automations: AutomationCatalog::open(backend)?, ..Self::default() };
         let rows = |tag: u8| backend.scan(Space::Documents, KeyRange::prefix(&[tag]), Order::Forward);
         for row in rows(keys::TENANT) {
             catalog.apply(CatalogChange::Tenant(decode(&row?.1, "tenants")?));
@@ -110,7 +111,7 @@ impl Catalog {
             CatalogChange::KvBytes(connector, bytes) => {
                 self.kv_bytes.insert(connector, bytes);
             }
-            CatalogChange::Roster(change) => self.roster.apply(change),
+            CatalogChange::AutomationCatalog(change) => self.automations.apply(change),
         }
     }
 

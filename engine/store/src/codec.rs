@@ -26,7 +26,7 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8], what: &str) -> StoreResu
     }
 }
 
-/// A row's format and what stands behind it.
+/// A row's format and what comes after it.
 pub(crate) fn format_of<'a>(bytes: &'a [u8], what: &str) -> StoreResult<(u8, &'a [u8])> {
     let (format, body) = bytes.split_first().ok_or_else(|| damaged(format!("{what}: an empty row")))?;
     Ok((*format, body))
@@ -37,12 +37,12 @@ pub(crate) fn unknown_format(format: u8, what: &str) -> StoreError {
     damaged(format!("{what}: unknown row format {format}"))
 }
 
-/// Decodes what stands behind a table's own header.
+/// Decodes what comes after a table's own header.
 pub(crate) fn body_of<T: DeserializeOwned>(body: &[u8], what: &str) -> StoreResult<T> {
     postcard::from_bytes(body).map_err(|e| damaged(format!("{what}: {e}")))
 }
 
-/// What is stored can not be read.
+/// What is stored cannot be read.
 pub(crate) fn damaged(context: impl Into<String>) -> StoreError {
     StoreError::Damaged(context.into())
 }

@@ -2,7 +2,7 @@
 //! other, writes them as one batch with one sync, makes them visible in memory, answers and tells the observer. While a group
 //! syncs, the next one gathers in the channel.
 //!
-//! After a failed write or sync nothing is acknowledged any more: what is on disk is then unknown until a restart reads it.
+//! After a failed write or sync nothing more is acknowledged: what is on disk is then not known until a restart reads it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,15 +13,15 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::backend::Write;
 use crate::group::{Group, Outcome, Prepared, PreparedChange};
-use crate::memory::Memory;
-use crate::recent::InFlight;
-use crate::rows;
+use crate::in_flight::InFlight;
+use crate::row_cache;
 use crate::search::Search;
+use crate::shared::Shared;
 use crate::tables::events::Forgotten;
 use crate::tables::idempotency;
 use crate::tables::meta::{self, Counter};
 
-/// What the committer is asked.
+/// A request to the committer.
 pub(crate) enum Request {
     Commit(Prepared, oneshot::Sender<StoreResult<Committed>>),
     Count(Counter, oneshot::Sender<StoreResult<u32>>),
@@ -37,7 +37,7 @@ enum Answer {
 }
 
 impl Answer {
-    /// The asker may be gone; the commit stands all the same.
+    /// The asker may be gone; the commit is valid all the same.
     fn give(self, result: &StoreResult<()>) {
         match self {
             Self::Committed(asker, committed) => drop(asker.send(result.clone().map(|()| committed))),
@@ -56,7 +56,7 @@ pub(crate) struct Bounds {
 }
 
 pub(crate) struct Committer {
-    pub(crate) memory: Arc<Memory>,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) search: Arc<Search>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -65,8 +65,8 @@ pub(crate) struct Committer {
     pub(crate) in_flight: InFlight,
 }
 
-/// Says so in the store's health when the committer ends by a panic.
-struct Guard(Arc<Memory>);
+/// Marks the store's health as failed when the committer panics.
+struct Guard(Arc<Shared>);
 
 impl Drop for Guard {
     fn drop(&mut self) {
@@ -81,19 +81,27 @@ const TRIM_EVERY_MS: i64 = 10_000;
 const TRIM: usize = 1_000;
 
 impl Committer {
-    /// Runs until it is asked to close or all askers are gone.
+    /// Runs until it is asked to close or nobody is left to ask. For each group:
+    ///
+    /// 1. wait for a request;
+    /// 2. gather: check it and stage its writes, then those of all requests that wait, within the bounds of a group;
+    /// 3. from time to time, stage the removal of old idempotency records;
+    /// 4. write it with one sync, make it visible in memory, tell the observer ([`Self::write`]);
+    /// 5. answer: after a failure everything from now on is refused.
     pub(crate) fn run(mut self) {
-        let _guard = Guard(self.memory.clone());
+        let _guard = Guard(self.shared.clone());
         let mut trimmed_at = Timestamp(i64::MIN);
+        // 1.
         while let Some(request) = self.requests.blocking_recv() {
-            let memory = self.memory.clone();
+            let shared = self.shared.clone();
             let entropy = self.entropy.clone();
             let now = self.clock.now();
             let requests = &mut self.requests;
-            let mut group = Group::new(&memory, &self.in_flight, &*entropy);
+            let mut group = Group::new(&shared, &self.in_flight, &*entropy);
             let mut answers = Vec::new();
             let mut closing = false;
             let (mut batches, mut messages) = (0, 0);
+            // 2.
             let mut next = Some(request);
             while let Some(request) = next {
                 batches += 1;
@@ -118,9 +126,10 @@ impl Committer {
                     && group.staged.bytes() < self.bounds.bytes;
                 next = if room && !closing { requests.try_recv().ok() } else { None };
             }
+            // 3.
             if now.since(trimmed_at) >= TRIM_EVERY_MS || now < trimmed_at {
                 trimmed_at = now;
-                match idempotency::trim(&*memory.backend, &mut group.staged, now, TRIM) {
+                match idempotency::trim(&*shared.backend, &mut group.staged, now, TRIM) {
                     // More may be too old: look again with the next group.
                     Ok(TRIM) => trimmed_at = Timestamp(i64::MIN),
                     Ok(_) => {}
@@ -128,8 +137,10 @@ impl Committer {
                 }
                 group.staged.keep();
             }
+            // 4.
             let (writes, outcome) = group.finish();
             let result = self.write(writes, outcome);
+            // 5.
             if let Err(error) = &result {
                 self.fail(error);
             }
@@ -158,40 +169,40 @@ impl Committer {
             firsts,
         } = outcome;
         {
-            let _whole = self.memory.whole.lock();
-            let kept = (!delta.0.is_empty()).then(|| self.memory.columns.keep(&delta, &mut writes));
+            let _whole = self.shared.whole.lock();
+            let kept = (!delta.0.is_empty()).then(|| self.shared.columns.keep(&delta, &mut writes));
             // What was written goes last: it is newer than what was read.
-            let mut rows: Vec<rows::Change> = firsts.into_iter().map(|(key, row)| (key, Some(row))).collect();
-            rows.extend(rows::changes(&writes));
+            let mut rows: Vec<row_cache::Change> = firsts.into_iter().map(|(key, row)| (key, Some(row))).collect();
+            rows.extend(row_cache::changes(&writes));
             if !writes.is_empty() {
-                *self.memory.writing_since.lock() = Some(Instant::now());
-                let written = self.memory.backend.write(writes);
-                *self.memory.writing_since.lock() = None;
+                *self.shared.writing_since.lock() = Some(Instant::now());
+                let written = self.shared.backend.write(writes);
+                *self.shared.writing_since.lock() = None;
                 written?;
             }
             if let Some(kept) = kept {
-                self.memory.columns.kept(&delta, &kept)?;
+                self.shared.columns.kept(&delta, &kept)?;
             }
             stepped.into_iter().for_each(|(key, rank, state)| self.in_flight.stepped(key, rank, state));
             for (queue, key) in &queued {
-                self.memory.frontiers.queued(queue, key);
+                self.shared.frontiers.queued(queue, key);
             }
-            self.memory.events.changed(event_ends, event_edges);
+            self.shared.events.changed(event_ends, event_edges);
             if !rows.is_empty() {
-                self.memory.rows.changed(rows);
+                self.shared.rows.changed(rows);
             }
             if !conversations.is_empty() {
-                self.memory.hot.changed(conversations.iter().map(|touched| touched.now.clone()));
-                self.memory.lanes.changed(conversations.iter().map(|t| (t.before.as_deref(), &*t.now)));
+                self.shared.conversations.changed(conversations.iter().map(|touched| touched.now.clone()));
+                self.shared.lanes.changed(conversations.iter().map(|t| (t.before.as_deref(), &*t.now)));
             }
             if !catalog.is_empty() {
-                let mut shared = self.memory.catalog.write();
-                catalog.into_iter().for_each(|change| shared.apply(change));
+                let mut known = self.shared.catalog.write();
+                catalog.into_iter().for_each(|change| known.apply(change));
             }
         }
         self.search.inserted(inserted);
         if !effects.is_empty()
-            && let Some(observer) = &*self.memory.observer.read()
+            && let Some(observer) = &*self.shared.observer.read()
         {
             observer.committed(&effects);
         }
@@ -204,12 +215,12 @@ impl Committer {
             other => other.to_string(),
         };
         tracing::error!(%why, "the store takes no more writes until it is restarted");
-        *self.memory.health.write() = StoreHealth::Failed(why);
+        *self.shared.health.write() = StoreHealth::Failed(why);
     }
 
-    /// Answers whoever still asks.
+    /// Refuses all requests that still come.
     fn refuse(mut self) {
-        let error = StoreError::Unavailable(match &*self.memory.health.read() {
+        let error = StoreError::Unavailable(match &*self.shared.health.read() {
             StoreHealth::Failed(why) => why.clone(),
             StoreHealth::Good => "the store is closed".to_owned(),
         });

@@ -20,20 +20,20 @@ use crate::columns::word::{self, Pattern};
 use crate::committer::Request;
 use crate::group::{Prepared, PreparedChange, PreparedEvent, PreparedInsert};
 use crate::keys;
-use crate::memory::Memory;
 use crate::search::{Search, fold};
+use crate::shared::Shared;
 use crate::space::Space;
 use crate::tables::meta::Counter;
 use crate::tables::{
     contacts, deliveries, events, health, idempotency, imports, kv, messages, queues, receipts, states, work,
 };
 
-/// Events forgotten by one commit, at most: other commits wait meanwhile.
+/// Events forgotten by one commit, at most, since other commits wait for it.
 const FORGET: usize = 1_000;
 
 /// A store in a folder on disk. Made by [`crate::open`].
 pub struct DiskStore {
-    pub(crate) memory: Arc<Memory>,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) search: Arc<Search>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) requests: mpsc::Sender<Request>,
@@ -43,8 +43,8 @@ pub struct DiskStore {
 }
 
 impl DiskStore {
-    /// Ends the committer and the search index after what they are doing, and syncs. Reads go on; writes are refused. Blocks;
-    /// call it outside of async tasks. Dropping the store does the same.
+    /// Ends the committer and the search index once they have finished what they are doing, and syncs. Reads go on; writes are refused.
+    /// It blocks: call it outside of async tasks. Dropping the store does the same.
     pub fn close(&self) -> StoreResult<()> {
         let Some(committer) = self.committer.lock().take() else { return Ok(()) };
         let mut request = Request::Close;
@@ -59,7 +59,7 @@ impl DiskStore {
             return Err(StoreError::Unavailable("the committer panicked".to_owned()));
         }
         match self.health() {
-            StoreHealth::Good => self.memory.backend.sync(),
+            StoreHealth::Good => self.shared.backend.sync(),
             StoreHealth::Failed(why) => Err(StoreError::Unavailable(why)),
         }
     }
@@ -103,12 +103,12 @@ impl DiskStore {
     }
 
     fn with_state(&self, message: Message) -> StoreResult<StoredMessage> {
-        let untouched = self.memory.columns.word(message.key).is_some_and(|word| !word::is_changed(word));
+        let untouched = self.shared.columns.word(message.key).is_some_and(|word| !word::is_changed(word));
         if untouched {
             let state = message.initial_state();
             return Ok(StoredMessage { message, state });
         }
-        let state = match self.memory.backend.get(Space::States, &keys::message(message.key))? {
+        let state = match self.shared.backend.get(Space::States, &keys::message(message.key))? {
             Some(row) => states::decode(&row)?.1,
             None => message.initial_state(),
         };
@@ -121,11 +121,11 @@ impl DiskStore {
         let key = |serial| MessageKey { tenant, serial };
         let missing = || damaged("messages: a record is missing");
         if newest - oldest >= serials.len() as u64 * 3 || serials.len() < 4 {
-            let row = |serial: &u64| messages::read(&*self.memory.backend, key(*serial))?.ok_or_else(missing);
+            let row = |serial: &u64| messages::read(&*self.shared.backend, key(*serial))?.ok_or_else(missing);
             return serials.iter().map(|serial| self.with_state(row(serial)?)).collect();
         }
         let range = || KeyRange::prefix(&keys::message(key(*oldest))).through(&keys::message(key(*newest)));
-        let backend = &*self.memory.backend;
+        let backend = &*self.shared.backend;
         let mut state_rows = backend.scan(Space::States, range(), Order::Reverse);
         let mut state_row = state_rows.next().transpose()?;
         let mut rows = Vec::with_capacity(serials.len());
@@ -170,30 +170,30 @@ impl Store for DiskStore {
     }
 
     fn observe(&self, observer: Arc<dyn CommitObserver>) {
-        *self.memory.observer.write() = Some(observer);
+        *self.shared.observer.write() = Some(observer);
     }
 
     fn health(&self) -> StoreHealth {
-        self.memory.health()
+        self.shared.health()
     }
 
     fn message(&self, key: MessageKey) -> StoreResult<Option<StoredMessage>> {
-        let message = messages::read(&*self.memory.backend, key)?;
+        let message = messages::read(&*self.shared.backend, key)?;
         message.map(|message| self.with_state(message)).transpose()
     }
 
     fn messages(&self, keys: &[MessageKey]) -> StoreResult<Vec<Option<StoredMessage>>> {
         let found = keys.iter().map(|key| self.message(*key)).collect::<StoreResult<Vec<_>>>()?;
-        // Whoever reads many at once is about to claim them.
+        // A caller that reads many at once is about to claim them.
         let unchanged = |m: &&StoredMessage| m.state.revision == 0;
-        self.memory.births.note(found.iter().flatten().filter(unchanged).map(|m| &m.message));
+        self.shared.births.note(found.iter().flatten().filter(unchanged).map(|m| &m.message));
         Ok(found)
     }
 
     fn message_by_id(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<StoredMessage>> {
         let Some(serial) = message_serial(id) else { return Ok(None) };
         let key = MessageKey { tenant, serial };
-        match messages::read_row(&*self.memory.backend, key)? {
+        match messages::read_row(&*self.shared.backend, key)? {
             Some(row) if messages::id_of(&row)? == id => self.with_state(messages::parse(key, &row)?).map(Some),
             _ => Ok(None),
         }
@@ -206,7 +206,7 @@ impl Store for DiskStore {
         offset: u64,
         limit: u32,
     ) -> StoreResult<MessagePage> {
-        let Some(columns) = self.memory.columns.of(tenant) else {
+        let Some(columns) = self.shared.columns.of(tenant) else {
             return Ok(MessagePage { rows: Vec::new(), total: 0 });
         };
         let wanted = Wanted {
@@ -235,11 +235,11 @@ impl Store for DiskStore {
     }
 
     fn status_counts(&self, tenant: TenantIndex) -> [u64; 8] {
-        self.memory.columns.of(tenant).map_or([0; 8], |columns| columns.read().counts())
+        self.shared.columns.of(tenant).map_or([0; 8], |columns| columns.read().counts())
     }
 
     fn idempotency(&self, tenant: TenantIndex, key: &[u8; 32]) -> StoreResult<Option<IdempotencyRecord>> {
-        idempotency::read(&*self.memory.backend, tenant, key, self.clock.now())
+        idempotency::read(&*self.shared.backend, tenant, key, self.clock.now())
     }
 
     fn ready(
@@ -248,7 +248,7 @@ impl Store for DiskStore {
         after: Option<ReadyOrder>,
         limit: usize,
     ) -> StoreResult<Vec<ReadyEntry>> {
-        queues::ready(&*self.memory.backend, &self.memory.frontiers, connector, after, limit)
+        queues::ready(&*self.shared.backend, &self.shared.frontiers, connector, after, limit)
     }
 
     fn scheduled(
@@ -257,16 +257,16 @@ impl Store for DiskStore {
         after: Option<ScheduledEntry>,
         limit: usize,
     ) -> StoreResult<Vec<ScheduledEntry>> {
-        queues::scheduled(&*self.memory.backend, &self.memory.frontiers, until, after, limit)
+        queues::scheduled(&*self.shared.backend, &self.shared.frontiers, until, after, limit)
     }
 
     fn next_scheduled(&self) -> StoreResult<Option<Timestamp>> {
-        queues::next_scheduled(&*self.memory.backend, &self.memory.frontiers)
+        queues::next_scheduled(&*self.shared.backend, &self.shared.frontiers)
     }
 
     fn in_flight(&self, after: Option<MessageKey>, limit: usize) -> StoreResult<Vec<MessageKey>> {
         let mut found = Vec::new();
-        for (tenant, columns) in self.memory.columns.tenants() {
+        for (tenant, columns) in self.shared.columns.tenants() {
             let start = match after {
                 Some(after) if tenant < after.tenant => continue,
                 Some(after) if tenant == after.tenant => after.serial + 1,
@@ -283,22 +283,22 @@ impl Store for DiskStore {
     }
 
     fn due_deliveries(&self, until: Timestamp, limit: usize) -> StoreResult<Vec<DeliveryKey>> {
-        let due = deliveries::due(&*self.memory.backend, &self.memory.frontiers, until, limit)?;
+        let due = deliveries::due(&*self.shared.backend, &self.shared.frontiers, until, limit)?;
         Ok(due.into_iter().map(|(_, key)| key).collect())
     }
 
     fn next_delivery(&self) -> StoreResult<Option<Timestamp>> {
-        let due = deliveries::due(&*self.memory.backend, &self.memory.frontiers, Timestamp(i64::MAX), 1)?;
+        let due = deliveries::due(&*self.shared.backend, &self.shared.frontiers, Timestamp(i64::MAX), 1)?;
         Ok(due.first().map(|(at, _)| *at))
     }
 
     fn delivery(&self, key: DeliveryKey) -> StoreResult<Option<Delivery>> {
-        deliveries::read(&*self.memory.backend, key)
+        deliveries::read(&*self.shared.backend, key)
     }
 
     fn delivery_by_id(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Delivery>> {
         let Some(serial) = message_serial(id) else { return Ok(None) };
-        let all = deliveries::of_message(&*self.memory.backend, MessageKey { tenant, serial })?;
+        let all = deliveries::of_message(&*self.shared.backend, MessageKey { tenant, serial })?;
         Ok(all.into_iter().find(|delivery| delivery.id == id))
     }
 
@@ -309,19 +309,19 @@ impl Store for DiskStore {
         offset: u64,
         limit: u32,
     ) -> StoreResult<Vec<Delivery>> {
-        deliveries::list(&*self.memory.backend, tenant, filter, offset, limit)
+        deliveries::list(&*self.shared.backend, tenant, filter, offset, limit)
     }
 
     fn tenants(&self) -> StoreResult<Vec<Tenant>> {
-        Ok(self.memory.catalog.read().tenants.values().cloned().collect())
+        Ok(self.shared.catalog.read().tenants.values().cloned().collect())
     }
 
     fn tenant_by_id(&self, id: Uuid) -> StoreResult<Option<Tenant>> {
-        Ok(self.memory.catalog.read().tenant_by_id(id).cloned())
+        Ok(self.shared.catalog.read().tenant_by_id(id).cloned())
     }
 
     fn tenant(&self, index: TenantIndex) -> StoreResult<Option<Tenant>> {
-        Ok(self.memory.catalog.read().tenants.get(&index).cloned())
+        Ok(self.shared.catalog.read().tenants.get(&index).cloned())
     }
 
     async fn next_tenant_index(&self) -> StoreResult<TenantIndex> {
@@ -329,19 +329,19 @@ impl Store for DiskStore {
     }
 
     fn user_by_email(&self, email: &str) -> StoreResult<Option<User>> {
-        Ok(self.memory.catalog.read().user_by_email(email).cloned())
+        Ok(self.shared.catalog.read().user_by_email(email).cloned())
     }
 
     fn users(&self, tenant: TenantIndex) -> StoreResult<Vec<User>> {
-        Ok(Catalog::owned(&self.memory.catalog.read().users, tenant))
+        Ok(Catalog::owned(&self.shared.catalog.read().users, tenant))
     }
 
     fn api_key_by_hash(&self, hash: &[u8; 32]) -> StoreResult<Option<ApiKey>> {
-        Ok(self.memory.catalog.read().api_key_by_hash(hash).cloned())
+        Ok(self.shared.catalog.read().api_key_by_hash(hash).cloned())
     }
 
     fn api_keys(&self, tenant: TenantIndex) -> StoreResult<Vec<ApiKey>> {
-        Ok(Catalog::owned(&self.memory.catalog.read().api_keys, tenant))
+        Ok(Catalog::owned(&self.shared.catalog.read().api_keys, tenant))
     }
 
     async fn next_connector_index(&self) -> StoreResult<ConnectorIndex> {
@@ -349,15 +349,15 @@ impl Store for DiskStore {
     }
 
     fn connector(&self, index: ConnectorIndex) -> StoreResult<Option<Arc<Connector>>> {
-        Ok(self.memory.catalog.read().connectors.get(&index).cloned())
+        Ok(self.shared.catalog.read().connectors.get(&index).cloned())
     }
 
     fn connector_by_id(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Arc<Connector>>> {
-        Ok(self.memory.catalog.read().connector_by_id(tenant, id).cloned())
+        Ok(self.shared.catalog.read().connector_by_id(tenant, id).cloned())
     }
 
     fn connectors(&self, tenant: Option<TenantIndex>) -> StoreResult<Vec<Arc<Connector>>> {
-        let catalog = self.memory.catalog.read();
+        let catalog = self.shared.catalog.read();
         let listed = |c: &&Arc<Connector>| {
             c.status != ConnectorStatus::Deleted && tenant.is_none_or(|tenant| c.tenant == tenant)
         };
@@ -365,23 +365,23 @@ impl Store for DiskStore {
     }
 
     fn pace_state(&self, connector: ConnectorIndex) -> StoreResult<PaceState> {
-        Ok(self.memory.catalog.read().pace.get(&connector).cloned().unwrap_or_default())
+        Ok(self.shared.catalog.read().pace.get(&connector).cloned().unwrap_or_default())
     }
 
     fn contact(&self, tenant: TenantIndex, kind: ContactType, identifier: &str) -> StoreResult<Option<Contact>> {
-        contacts::by_address(&*self.memory.backend, tenant, kind, identifier)
+        contacts::by_address(&*self.shared.backend, tenant, kind, identifier)
     }
 
     fn contact_by_id(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Contact>> {
-        contacts::by_id(&*self.memory.backend, tenant, id)
+        contacts::by_id(&*self.shared.backend, tenant, id)
     }
 
     fn contacts(&self, tenant: TenantIndex, after: Option<Uuid>, limit: usize) -> StoreResult<Vec<Contact>> {
-        contacts::list(&*self.memory.backend, tenant, after, limit)
+        contacts::list(&*self.shared.backend, tenant, after, limit)
     }
 
     fn contact_aliases(&self, tenant: TenantIndex, kind: ContactType, identifier: &str) -> StoreResult<Vec<String>> {
-        contacts::aliases(&*self.memory.backend, tenant, kind, identifier)
+        contacts::aliases(&*self.shared.backend, tenant, kind, identifier)
     }
 
     fn events(
@@ -391,20 +391,20 @@ impl Store for DiskStore {
         after: u64,
         limit: usize,
     ) -> StoreResult<(Vec<Event>, u64)> {
-        events::list(&*self.memory.backend, self.memory.events.of(tenant), tenant, filter, after, limit)
+        events::list(&*self.shared.backend, self.shared.events.of(tenant), tenant, filter, after, limit)
     }
 
     fn last_event(&self, tenant: TenantIndex) -> StoreResult<u64> {
-        Ok(self.memory.events.of(tenant).next - 1)
+        Ok(self.shared.events.of(tenant).next - 1)
     }
 
     async fn forget_events(&self, before: Timestamp, limit: usize) -> StoreResult<usize> {
         let mut forgotten = 0;
-        for tenant in self.memory.events.tenants() {
+        for tenant in self.shared.events.tenants() {
             while forgotten < limit {
                 let step = (limit - forgotten).min(FORGET);
-                let log = self.memory.events.of(tenant);
-                let front = events::forgettable(&*self.memory.backend, log, tenant, before, step)?;
+                let log = self.shared.events.of(tenant);
+                let front = events::forgettable(&*self.shared.backend, log, tenant, before, step)?;
                 let Some(front) = front else { break };
                 let found = (front.upto - front.first) as usize;
                 forgotten += self.ask(|asker| Request::Forget(front, asker)).await?;
@@ -412,30 +412,30 @@ impl Store for DiskStore {
                     break;
                 }
             }
-            // Many logs without anything to forget are no reason to hold up the thread.
+            // Many logs without anything to forget must not hold up the thread.
             tokio::task::coop::consume_budget().await;
         }
         Ok(forgotten)
     }
 
     fn receipts(&self, key: MessageKey) -> StoreResult<Receipts> {
-        receipts::read(&*self.memory.backend, key)
+        receipts::read(&*self.shared.backend, key)
     }
 
     fn health_state(&self, connector: ConnectorIndex) -> StoreResult<HealthState> {
-        health::read(&*self.memory.backend, connector)
+        health::read(&*self.shared.backend, connector)
     }
 
     fn import(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Import>> {
-        imports::read(&*self.memory.backend, tenant, id)
+        imports::read(&*self.shared.backend, tenant, id)
     }
 
     fn imports(&self, tenant: TenantIndex, limit: usize) -> StoreResult<Vec<Import>> {
-        imports::list(&*self.memory.backend, tenant, limit)
+        imports::list(&*self.shared.backend, tenant, limit)
     }
 
     fn kv_get(&self, connector: ConnectorIndex, key: &str) -> StoreResult<Option<Vec<u8>>> {
-        kv::get(&*self.memory.backend, connector, key)
+        kv::get(&*self.shared.backend, connector, key)
     }
 
     fn kv_list(
@@ -445,10 +445,10 @@ impl Store for DiskStore {
         after: Option<&str>,
         limit: usize,
     ) -> StoreResult<Vec<(String, Vec<u8>)>> {
-        kv::list(&*self.memory.backend, connector, prefix, after, limit)
+        kv::list(&*self.shared.backend, connector, prefix, after, limit)
     }
 
     fn kv_bytes(&self, connector: ConnectorIndex) -> StoreResult<u64> {
-        Ok(self.memory.catalog.read().kv_bytes.get(&connector).copied().unwrap_or(0))
+        Ok(self.shared.catalog.read().kv_bytes.get(&connector).copied().unwrap_or(0))
     }
 }

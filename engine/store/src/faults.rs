@@ -1,4 +1,4 @@
-//! A backend that fails on purpose, for tests of what happens then: a decorator, so that nothing in the committer knows of it.
+//! A backend that fails on purpose, for tests of what happens then: a decorator, so that the committer does not know of it.
 
 use std::sync::Arc;
 

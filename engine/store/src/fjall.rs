@@ -7,10 +7,31 @@ use std::path::Path;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use pombo_domain::ports::{StoreError, StoreResult};
 
+use crate::Error;
 use crate::backend::{Backend, Bytes, KeyRange, Order, Scan, Write};
 use crate::codec::damaged;
 use crate::space::Space;
-use crate::{Error, Options};
+
+/// How much memory and journal fjall may use.
+#[derive(Debug, Clone)]
+pub struct FjallOptions {
+    /// Cache of blocks read from disk, in bytes.
+    pub cache_bytes: u64,
+    /// Records that are written and not yet in a table on disk, in bytes; the buffers of the other key spaces are in proportion.
+    /// Fixed when the folder is created.
+    pub memtable_bytes: u64,
+    /// Journal kept on disk, in bytes, at least 64 MiB; it bounds the time to open after a crash.
+    pub journal_bytes: u64,
+    /// Threads that flush and compact. With more than one, fjall's first passes compactions around in a busy loop while
+    /// another works, which costs a core that two-core machines do not have to spare.
+    pub workers: usize,
+}
+
+impl Default for FjallOptions {
+    fn default() -> Self {
+        Self { cache_bytes: 16 << 20, memtable_bytes: 8 << 20, journal_bytes: 64 << 20, workers: 1 }
+    }
+}
 
 /// fjall with its keyspaces.
 pub(crate) struct Fjall {
@@ -20,7 +41,7 @@ pub(crate) struct Fjall {
 
 impl Fjall {
     /// Opens or creates it in `path`.
-    pub(crate) fn open(options: &Options, path: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(options: &FjallOptions, path: &Path) -> Result<Self, Error> {
         let database = Database::builder(path)
             .cache_size(options.cache_bytes)
             .max_journaling_size(options.journal_bytes.max(64 << 20))
@@ -53,7 +74,7 @@ impl Fjall {
 }
 
 /// Memory and layout of a keyspace. Records are read by keys that exist, so their last level needs no filter.
-fn settings(options: &Options, space: Space) -> KeyspaceCreateOptions {
+fn settings(options: &FjallOptions, space: Space) -> KeyspaceCreateOptions {
     let memtable = match space {
         Space::Messages => options.memtable_bytes,
         Space::States
@@ -94,12 +115,15 @@ fn write_error(error: fjall::Error) -> StoreError {
 
 impl Backend for Fjall {
     fn get(&self, space: Space, key: &[u8]) -> StoreResult<Option<Bytes>> {
-        self.space(space).get(key).map_err(read_error)
+        Ok(self.space(space).get(key).map_err(read_error)?.map(Bytes::from))
     }
 
     fn scan(&self, space: Space, range: KeyRange, order: Order) -> Scan<'_> {
         let rows = self.space(space).range::<Bytes, _>((range.start, range.end));
-        let open = |guard: fjall::Guard| guard.into_inner().map_err(read_error);
+        let open = |guard: fjall::Guard| {
+            let (key, value) = guard.into_inner().map_err(read_error)?;
+            Ok((Bytes::from(key), Bytes::from(value)))
+        };
         match order {
             Order::Forward => Box::new(rows.map(open)),
             Order::Reverse => Box::new(rows.rev().map(open)),
@@ -111,8 +135,8 @@ impl Backend for Fjall {
             .durability(Some(PersistMode::SyncData));
         for Write { space, key, value } in writes {
             match value {
-                Some(value) => batch.insert(self.space(space), key, value),
-                None => batch.remove(self.space(space), key),
+                Some(value) => batch.insert(self.space(space), fjall::Slice::from(key), fjall::Slice::from(value)),
+                None => batch.remove(self.space(space), fjall::Slice::from(key)),
             }
         }
         batch.commit().map_err(write_error)

@@ -1,4 +1,4 @@
-//! Where the live part of a queue begins. A queue is eaten from its front, which leaves tombstones there; a read that starts
+//! Where the live part of a queue begins. A queue is consumed from its front, which leaves tombstones there; a read that starts
 //! at the front would walk over all of them. The frontier remembers, per queue, a key before which nothing lives.
 //!
 //! Invariant: no entry below the frontier is live. The committer lowers it after a commit that queued something below;
@@ -19,9 +19,9 @@ pub(crate) struct Frontier<Q: Hash + Eq + Clone> {
 
 #[derive(Default)]
 struct Mark {
-    /// An empty key stands before all others.
+    /// An empty key is before all others.
     key: Vec<u8>,
-    /// Who reads now, each with the lowest key that was queued since.
+    /// The readers at present, each with the lowest key that was queued since it began.
     readers: Vec<(u64, Option<Vec<u8>>)>,
     next_reader: u64,
 }
@@ -55,7 +55,7 @@ impl<Q: Hash + Eq + Clone> Frontier<Q> {
     /// The committer queued `key`.
     pub(crate) fn queued(&self, queue: &Q, key: &Bytes) {
         let mut queues = self.queues.lock();
-        // Where nobody has read yet, the frontier is below all keys.
+        // Before the first read, the frontier is below all keys.
         let Some(mark) = queues.get_mut(queue) else { return };
         if key[..] < mark.key[..] {
             mark.key = key.to_vec();
@@ -69,7 +69,7 @@ impl<Q: Hash + Eq + Clone> Frontier<Q> {
 }
 
 impl<Q: Hash + Eq + Clone> Seen<'_, Q> {
-    /// The reader found `first` alive first, or read up to there without finding any.
+    /// The first live entry that the reader found is `first`, or it read up to there without finding any.
     pub(crate) fn found(&self, first: &[u8]) {
         let mut queues = self.frontier.queues.lock();
         let Some(mark) = queues.get_mut(&self.queue) else { return };
@@ -122,7 +122,7 @@ mod tests {
         drop(stale);
 
         frontier.seen(1).found(b"z");
-        assert_eq!(at(), b"z", "whoever reads afterwards knows of them");
+        assert_eq!(at(), b"z", "a later read knows of them");
         assert!(frontier.seen(2).from.is_empty());
     }
 

@@ -1,5 +1,5 @@
 //! The lanes that have work, by when their first item is due, in memory: asked all the time, and changed twice for an event, so
-//! that on disk it would be little but tombstones. Found again from the first item of each lane when the store opens; changed by
+//! that on disk it would be little but tombstones. It is built from the first item of each lane when the store opens, and changed by
 //! the committer after a commit.
 //!
 //! Invariant: a lane is here exactly while it has work and is not held, with the due time of its first item.
@@ -23,7 +23,7 @@ use crate::tables::work;
 #[derive(Default)]
 pub(crate) struct Lanes(RwLock<BTreeSet<DueLane>>);
 
-/// The lanes of a conversation that are due some time.
+/// The lanes of one conversation that are not held, with when they are due.
 fn due_of(stored: &Stored) -> impl Iterator<Item = DueLane> {
     let conversation = stored.conversation.id;
     let lanes = stored.lanes.iter().filter(|lane| !lane.held);
@@ -31,7 +31,7 @@ fn due_of(stored: &Stored) -> impl Iterator<Item = DueLane> {
 }
 
 impl Lanes {
-    /// Finds them.
+    /// Finds the lanes from the first item of each.
     pub(crate) fn open(backend: &dyn Backend) -> StoreResult<Self> {
         let mut lanes = BTreeSet::new();
         let mut last = None;
@@ -58,7 +58,7 @@ impl Lanes {
         }
     }
 
-    /// Up to and including `until`, after `after`.
+    /// The lanes due up to and including `until`, after `after`.
     pub(crate) fn due(&self, until: Timestamp, after: Option<DueLane>, limit: usize) -> Vec<DueLane> {
         let end = DueLane { due_at: until, conversation: Uuid::max(), lane: u32::MAX };
         if after.is_some_and(|after| after >= end) {

@@ -4,37 +4,41 @@
 //! - [`keys`]: the registry of key spaces and prefixes, with the schema drawn; `tables/`: one file per table.
 //! - [`committer`]: the one thread that writes; [`group`]: what it does with a batch; [`staged`]: the writes of a group.
 //! - [`columns`]: packed columns that answer lists and exact totals; [`search`]: the words of messages.
-//! - [`catalog`]: the few rows held in memory, with [`roster`], those of automations and packages; [`recent`]: what a step
-//!   would read again, [`hot`]: what an automation's event would; [`frontier`]: where the live part of a queue begins;
-//!   [`lanes`]: which conversations have work.
-//! - [`backend`]: what is asked of a key space, [`fjall`] the one that is used, [`faults`] one that fails on purpose.
+//! - [`shared`]: what the committer and the readers share. [`catalog`]: the few tables that are held in memory as a whole, with
+//!   [`automation_catalog`], those of automations and packages. [`birth_cache`], [`in_flight`], [`conversation_cache`] and [`row_cache`]:
+//!   rows that were used recently and will be needed again soon. [`frontier`]: where the live part of a queue begins; [`lanes`]: which
+//!   conversations have work.
+//! - [`backend`]: what is asked of a key space, with [`space`] and [`bytes`]; [`fjall`]: the one that is used; [`faults`]: one that fails
+//!   on purpose.
 //! - [`migrate`]: schema versions; [`verify`] and [`snapshot`]: the store checked and written as text.
 //!
 //! Threads: the committer writes; the indexer and the sealer keep the search index; reads run where they are called. Nothing
 //! outside this crate knows what lies below the port.
 
+mod automation_catalog;
 mod automation_store;
 mod backend;
+mod birth_cache;
+mod bytes;
 mod catalog;
 mod codec;
 mod columns;
 mod committer;
+mod conversation_cache;
 mod disk_store;
 pub mod faults;
 mod fjall;
 mod frontier;
 mod group;
-mod hot;
+mod in_flight;
 mod keys;
 mod lanes;
-mod memory;
 #[cfg(test)]
 mod memory_backend;
 mod migrate;
-mod recent;
-mod roster;
-mod rows;
+mod row_cache;
 mod search;
+mod shared;
 mod snapshot;
 mod space;
 mod staged;
@@ -49,42 +53,33 @@ use pombo_domain::ports::{Clock, Entropy, StoreError, StoreHealth};
 use tokio::sync::mpsc;
 
 pub use disk_store::DiskStore;
+pub use fjall::FjallOptions;
 
-/// How much memory and journal the store may use, and how it groups commits. `memtable_bytes` is fixed when the folder is made.
+/// How much memory and disk the store may use, and how it groups commits.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Cache of blocks read from disk.
-    pub cache_bytes: u64,
-    /// Records written and not yet in a table; the other tables' buffers are in proportion.
-    pub memtable_bytes: u64,
-    /// Journal kept on disk; bounds the time to open after a crash. At least 64 MiB.
-    pub journal_bytes: u64,
-    /// Threads that flush and compact. With more than one, fjall's first passes compactions around in a busy loop while
-    /// another works, which costs a core that two-core machines do not have to spare.
-    pub workers: usize,
-    /// Search dictionaries held in memory; beyond it they are read from disk.
+    /// The key space that everything is stored in.
+    pub backend: FjallOptions,
+    /// Search dictionaries held in memory, in bytes; those past it are read from disk.
     pub search_bytes: u64,
-    /// Size of a search dictionary above which it is sealed before its 65,536 messages are full.
+    /// Size in bytes of a search dictionary above which it is sealed before its 65,536 messages are full.
     pub search_segment_bytes: usize,
-    /// Log of column changes before a block is written anew.
+    /// The log of column changes, in bytes, above which a block is written again as a whole.
     pub column_log_bytes: u64,
     /// Batches that may wait for the committer before `commit` itself waits.
     pub waiting_batches: usize,
     /// Batches in a group, at most.
     pub group_batches: usize,
-    /// Messages in a group, about at most.
+    /// Messages in a group, at most; a single batch may exceed it.
     pub group_messages: usize,
-    /// Bytes in a group, about at most.
+    /// Bytes in a group, at most; a single batch may exceed it.
     pub group_bytes: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
-            cache_bytes: 16 << 20,
-            memtable_bytes: 8 << 20,
-            journal_bytes: 64 << 20,
-            workers: 1,
+            backend: FjallOptions::default(),
             search_bytes: 32 << 20,
             search_segment_bytes: 16 << 20,
             column_log_bytes: 4 << 20,
@@ -102,37 +97,37 @@ pub enum Error {
     /// Another process has it open.
     #[error("the data folder {} is in use by another process; stop that one first or choose another folder", path.display())]
     Locked {
-        /// The folder.
+        /// The data folder.
         path: PathBuf,
     },
     /// A newer engine wrote it.
     #[error("the data is of schema version {found}, newer than this engine's {known}; use a newer engine")]
     TooNew {
-        /// The data's version.
+        /// The version of the data.
         found: u64,
-        /// This engine's.
+        /// The version that this engine writes.
         known: u64,
     },
-    /// No way leads from its version to this one.
+    /// This engine has no migration from the version of the data.
     #[error(
-        "the data is of schema version {found}, which this engine (version {known}) can not migrate; use an older engine first"
+        "the data is of schema version {found}, which this engine (version {known}) cannot migrate; use an older engine first"
     )]
     TooOld {
-        /// The data's version.
+        /// The version of the data.
         found: u64,
-        /// This engine's.
+        /// The version that this engine writes.
         known: u64,
     },
-    /// The folder can not be used.
+    /// The folder cannot be used.
     #[error("the data folder {}: {source}", path.display())]
     Io {
-        /// The folder.
+        /// The data folder.
         path: PathBuf,
-        /// Why.
+        /// What the operating system reported.
         source: std::io::Error,
     },
-    /// What is stored can not be read.
-    #[error("the stored data can not be read: {0}")]
+    /// What is stored cannot be read.
+    #[error("the stored data cannot be read: {0}")]
     Damaged(String),
 }
 
@@ -145,7 +140,7 @@ impl From<StoreError> for Error {
     }
 }
 
-/// Opens the store in `path`, a folder that is made if need be. Blocks while it reads.
+/// Opens the store in the folder `path`, which is created if it is missing. Blocks while it reads.
 pub fn open(
     options: Options,
     path: &Path,
@@ -153,7 +148,7 @@ pub fn open(
     entropy: Arc<dyn Entropy>,
 ) -> Result<Arc<DiskStore>, Error> {
     let folder = make_folder(path)?;
-    open_over(&options, path, Arc::new(fjall::Fjall::open(&options, &folder)?), clock, entropy)
+    open_over(&options, path, Arc::new(fjall::Fjall::open(&options.backend, &folder)?), clock, entropy)
 }
 
 /// Opens a store whose writes fail as `plan` says, for tests of what happens then.
@@ -165,11 +160,11 @@ pub fn open_with_faults(
     plan: faults::FaultPlan,
 ) -> Result<Arc<DiskStore>, Error> {
     let folder = make_folder(path)?;
-    let inner = fjall::Fjall::open(&options, &folder)?;
+    let inner = fjall::Fjall::open(&options.backend, &folder)?;
     open_over(&options, path, Arc::new(faults::Faulty { inner, plan }), clock, entropy)
 }
 
-/// The key space's folder; the search index lies beside it.
+/// Creates the folders; returns the key space's one. The search index is next to it.
 fn make_folder(path: &Path) -> Result<PathBuf, Error> {
     let io = |source| Error::Io { path: path.to_owned(), source };
     std::fs::create_dir_all(path).map_err(io)?;
@@ -200,29 +195,29 @@ fn open_over(
     let limits = search::Limits { memory: options.search_bytes, segment: options.search_segment_bytes };
     let search = search::Search::start(path.join("search"), limits, backend.clone(), columns.clone());
     let search = Arc::new(search.map_err(io)?);
-    let memory = Arc::new(memory::Memory {
+    let shared = Arc::new(shared::Shared {
         backend,
         columns,
         catalog: RwLock::new(catalog),
         frontiers: tables::queues::Frontiers::default(),
         events,
-        hot: hot::Hot::default(),
-        rows: rows::Rows::default(),
+        conversations: conversation_cache::ConversationCache::default(),
+        rows: row_cache::RowCache::default(),
         lanes,
         health: RwLock::new(StoreHealth::Good),
         observer: RwLock::new(None),
         whole: Mutex::new(()),
-        births: recent::Births::default(),
+        births: birth_cache::BirthCache::default(),
         writing_since: Mutex::new(None),
     });
     let (requests, waiting) = mpsc::channel(options.waiting_batches.max(1));
     let committer = committer::Committer {
-        memory: memory.clone(),
+        shared: shared.clone(),
         search: search.clone(),
         clock: clock.clone(),
         entropy,
         requests: waiting,
-        in_flight: recent::InFlight::default(),
+        in_flight: in_flight::InFlight::default(),
         bounds: committer::Bounds {
             batches: options.group_batches.max(1),
             messages: options.group_messages.max(1),
@@ -231,5 +226,5 @@ fn open_over(
     };
     let thread =
         std::thread::Builder::new().name("pombo-commit".to_owned()).spawn(move || committer.run()).map_err(io)?;
-    Ok(Arc::new(DiskStore { memory, search, clock, requests, committer: Mutex::new(Some(thread)), seed }))
+    Ok(Arc::new(DiskStore { shared, search, clock, requests, committer: Mutex::new(Some(thread)), seed }))
 }

@@ -14,13 +14,13 @@ type Place = (Space, Bytes);
 /// A row to put (`Some`) or to delete (`None`).
 type Staging = Option<Bytes>;
 
-/// The overlay.
+/// Staged rows over those of the backend.
 pub(crate) struct Staged<'a> {
     backend: &'a dyn Backend,
     rows: BTreeMap<Place, Staging>,
     /// What the present batch replaced, to take it back; `None` where nothing was staged.
     undo: Vec<(Place, Option<Staging>)>,
-    /// Rows under keys that cannot occur twice and that nobody reads before they are on disk.
+    /// Rows under keys that cannot occur twice and are not read before they are on disk.
     fresh: Vec<Write>,
     fresh_kept: usize,
     bytes: usize,
@@ -44,7 +44,7 @@ impl<'a> Staged<'a> {
         if self.rows.is_empty() { None } else { self.rows.get(&(space, Bytes::from(key))) }
     }
 
-    /// The rows that start with `prefix`, in order. For short prefixes' worth of rows only: it collects them.
+    /// The rows that start with `prefix`, in order. It collects them: only for prefixes with few rows.
     pub(crate) fn prefix(&self, space: Space, prefix: &[u8]) -> StoreResult<Vec<(Bytes, Bytes)>> {
         let rows =
             self.backend.scan(space, KeyRange::prefix(prefix), Order::Forward).collect::<StoreResult<Vec<_>>>()?;
@@ -109,13 +109,13 @@ impl<'a> Staged<'a> {
         self.fresh.push(Write { space, key, value: Some(value) });
     }
 
-    /// The present batch holds.
+    /// The present batch is valid: its writes stay.
     pub(crate) fn keep(&mut self) {
         self.undo.clear();
         self.fresh_kept = self.fresh.len();
     }
 
-    /// The present batch failed: as before it.
+    /// The present batch failed: restores what was there before it.
     pub(crate) fn take_back(&mut self) {
         self.fresh.truncate(self.fresh_kept);
         for (key, old) in self.undo.drain(..).rev() {
@@ -126,12 +126,12 @@ impl<'a> Staged<'a> {
         }
     }
 
-    /// Bytes staged so far, about.
+    /// Roughly how many bytes are staged so far.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// All writes.
+    /// All staged writes, for the backend.
     pub(crate) fn into_writes(self) -> Vec<Write> {
         let mut writes = self.fresh;
         writes.reserve(self.rows.len() + 4);

@@ -64,11 +64,13 @@ pub(super) fn make_data_folder(config: &Config) -> anyhow::Result<()> {
 pub(super) async fn store(config: &Config) -> anyhow::Result<Arc<DiskStore>> {
     let settings = &config.store;
     let options = pombo_store::Options {
-        cache_bytes: settings.cache_mb * MEBIBYTE,
-        memtable_bytes: settings.write_buffer_mb * MEBIBYTE,
+        backend: pombo_store::FjallOptions {
+            cache_bytes: settings.cache_mb * MEBIBYTE,
+            memtable_bytes: settings.write_buffer_mb * MEBIBYTE,
+            journal_bytes: settings.journal_mb * MEBIBYTE,
+            workers: settings.workers,
+        },
         search_bytes: settings.search_mb * MEBIBYTE,
-        journal_bytes: settings.journal_mb * MEBIBYTE,
-        workers: settings.workers,
         ..pombo_store::Options::default()
     };
     let path = config.data.dir.clone();

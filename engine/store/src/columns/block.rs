@@ -1,5 +1,5 @@
 //! The packed columns of 65,536 serials of one tenant: words, times and, where any of them has an external id, two columns of
-//! fingerprint halves. Besides, how often each word occurs, so that a count seldom reads the words.
+//! fingerprint halves. It also knows how often each word occurs, so that a count seldom reads the words.
 
 use pombo_domain::Timestamp;
 use pombo_domain::ports::StoreResult;
@@ -136,7 +136,7 @@ impl Block {
         self.histogram.add(row.word);
     }
 
-    /// Replaces a word; the old one.
+    /// Replaces a word. Returns the old one.
     pub(crate) fn set(&mut self, i: usize, word: u32) -> u32 {
         let old = std::mem::replace(&mut self.words[i], word);
         if old != word {

@@ -6,7 +6,7 @@
 //! the blocks, then replays the log.
 //!
 //! Only the committer writes; it applies a delta to memory after its batch is on disk. Readers take the tenant's read lock
-//! for one scan. The columns know nothing of records.
+//! for one scan. The columns must not know records.
 
 pub(crate) mod block;
 pub(crate) mod delta;
@@ -56,7 +56,7 @@ pub(crate) struct Kept {
 }
 
 impl Columns {
-    /// Reads them.
+    /// Reads the columns of all tenants.
     pub(crate) fn open(backend: &dyn Backend, limit: u64) -> StoreResult<Self> {
         let columns = Self { tenants: RwLock::default(), log: Mutex::default(), limit };
         for row in backend.scan(Space::Columns, KeyRange::prefix(&[keys::COLUMN_BLOCK]), Order::Forward) {
@@ -207,7 +207,7 @@ impl Columns {
     }
 }
 
-/// See [`Columns::keep`].
+/// What [`Columns::keep`] put on disk, for [`Columns::kept`].
 const PER_DIRTY_BLOCK: u64 = 256 << 10;
 
 impl Step {

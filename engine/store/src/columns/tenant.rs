@@ -41,7 +41,7 @@ impl TenantColumns {
         }
     }
 
-    /// When the newest was created.
+    /// When the newest message was created.
     pub(crate) fn last_at(&self) -> Option<Timestamp> {
         self.blocks.last().filter(|b| b.len() > 0).map(|b| b.row(b.len() - 1).at)
     }
@@ -129,7 +129,7 @@ impl TenantColumns {
         })
     }
 
-    /// The blocks in which a row may match, for whoever must make masks for them.
+    /// The blocks in which a row may match, for building masks of them.
     pub(crate) fn candidates(&self, wanted: &Wanted, upto: u64) -> Vec<u32> {
         Self::parts(self.bounds(wanted, upto))
             .filter(|(b, _)| {

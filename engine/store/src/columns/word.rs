@@ -16,27 +16,27 @@ const CONNECTOR: u32 = 0x00ff_ffff << CONNECTOR_SHIFT;
 const CHANGED: u32 = 1 << 30;
 const ALIVE: u32 = 1 << 31;
 
-/// Packs.
+/// Packs a message's status, type and connector.
 pub(crate) fn pack(status: Status, kind: MessageType, connector: ConnectorIndex) -> u32 {
     ALIVE | (status as u32) | ((kind as u32) << TYPE_SHIFT) | ((connector.0 & 0x00ff_ffff) << CONNECTOR_SHIFT)
 }
 
-/// The same message after a step, now in `status`.
+/// The word of the same message after its status became `status`.
 pub(crate) fn stepped(word: u32, status: Status) -> u32 {
     (word & !STATUS) | CHANGED | status as u32
 }
 
-/// Whether it ever made a step; if not, it has no row among the states.
+/// Whether its state ever changed; if not, it has no row among the states.
 pub(crate) fn is_changed(word: u32) -> bool {
     word & CHANGED != 0
 }
 
-/// The number of its status.
+/// The stored number of the status in a word.
 pub(crate) fn status(word: u32) -> usize {
     (word & STATUS) as usize
 }
 
-/// Its connector.
+/// The connector in a word.
 pub(crate) fn connector(word: u32) -> ConnectorIndex {
     ConnectorIndex((word & CONNECTOR) >> CONNECTOR_SHIFT)
 }

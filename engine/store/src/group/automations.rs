@@ -9,9 +9,9 @@ use pombo_domain::{ConnectorIndex, TenantIndex};
 
 use super::pending::Undo;
 use super::{Group, check_key};
+use crate::automation_catalog::{AutomationCatalogChange, Listed, Numbered, ordered};
 use crate::catalog::CatalogChange;
 use crate::codec::damaged;
-use crate::roster::{Listed, Numbered, RosterChange, ordered};
 use crate::tables::conversations;
 use crate::tables::events::Extent;
 use crate::tables::queues::Queue;
@@ -77,17 +77,17 @@ impl Group<'_> {
                 check_key(&package.name)?;
                 packages::put(&mut self.staged, &package)?;
                 self.outcome.effects.push(Effect::Package(package.name.clone()));
-                self.enrol(RosterChange::Package(Arc::new(package)));
+                self.enrol(AutomationCatalogChange::Package(Arc::new(package)));
             }
             AutomationChange::DeletePackage(name, revision) => {
                 check_key(&name)?;
                 packages::delete(&mut self.staged, &name, revision)?;
                 self.outcome.effects.push(Effect::Package(name.clone()));
-                self.enrol(RosterChange::NoPackage(name));
+                self.enrol(AutomationCatalogChange::NoPackage(name));
             }
             AutomationChange::TrustRoot(root) => {
                 packages::put_trust_root(&mut self.staged, &root);
-                self.enrol(RosterChange::TrustRoot(root));
+                self.enrol(AutomationCatalogChange::TrustRoot(root));
             }
             AutomationChange::Audit(entry) => {
                 check_key(&entry.plugin)?;
@@ -100,21 +100,21 @@ impl Group<'_> {
         Ok(())
     }
 
-    fn enrol(&mut self, change: RosterChange) {
-        self.outcome.catalog.push(CatalogChange::Roster(change));
+    fn enrol(&mut self, change: AutomationCatalogChange) {
+        self.outcome.catalog.push(CatalogChange::AutomationCatalog(change));
     }
 
     pub(super) fn numbers(&self, what: &Numbered) -> Extent {
         match self.pending.numbers.get(what) {
             Some(extent) => *extent,
-            None => self.memory.catalog.read().roster.numbers(what),
+            None => self.shared.catalog.read().automations.numbers(what),
         }
     }
 
     fn set_numbers(&mut self, what: Numbered, extent: Extent) {
         let old = self.pending.numbers.insert(what.clone(), extent);
         self.pending.undo.push(Undo::Numbers(what.clone(), old));
-        self.enrol(RosterChange::Numbers(what, extent));
+        self.enrol(AutomationCatalogChange::Numbers(what, extent));
     }
 
     fn put_automation(&mut self, automation: Automation) {
@@ -124,13 +124,13 @@ impl Group<'_> {
         let automation = Arc::new(automation);
         let old = self.pending.automations.insert(index, automation.clone());
         self.pending.undo.push(Undo::Automation(index, old));
-        self.enrol(RosterChange::Automation(automation));
+        self.enrol(AutomationCatalogChange::Automation(automation));
     }
 
     /// A connector's automations, with those that this very group changed.
     pub(super) fn automations_on(&self, connector: ConnectorIndex) -> Listed {
-        let catalog = self.memory.catalog.read();
-        let listed = catalog.roster.on(connector);
+        let catalog = self.shared.catalog.read();
+        let listed = catalog.automations.on(connector);
         if self.pending.automations.is_empty() {
             return listed;
         }
@@ -139,9 +139,9 @@ impl Group<'_> {
         ordered(others.chain(changed.values().filter(|a| a.connector == connector)))
     }
 
-    /// Whether a look at a message's origin may find somebody who wants to know of its steps.
+    /// Whether the origin of a message may name an automation that listens to its status changes.
     pub(super) fn hears_steps(&self, tenant: TenantIndex) -> bool {
-        self.memory.catalog.read().roster.hears_steps(tenant)
+        self.shared.catalog.read().automations.hears_steps(tenant)
             || self.pending.automations.values().any(|a| a.tenant == tenant && a.events.has(EventKind::StatusChanged))
     }
 }

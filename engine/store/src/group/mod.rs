@@ -25,9 +25,9 @@ use crate::codec::damaged;
 use crate::columns::block::Row;
 use crate::columns::delta::{Delta, Step};
 use crate::columns::word;
+use crate::in_flight::InFlight;
 use crate::keys;
-use crate::memory::Memory;
-use crate::recent::InFlight;
+use crate::shared::Shared;
 use crate::space::Space;
 use crate::staged::Staged;
 use crate::tables::events::{Forgotten, Mark};
@@ -50,7 +50,7 @@ pub(crate) struct Prepared {
 pub(crate) enum PreparedChange {
     Insert(PreparedInsert),
     Event(PreparedEvent),
-    /// With the row of an event.
+    /// A change of automations, with the encoded row where it is an event.
     Automation(Box<AutomationChange>, Option<Vec<u8>>),
     Other(Change),
 }
@@ -69,9 +69,9 @@ pub(crate) struct PreparedEvent {
     pub(crate) once: Option<Mark>,
 }
 
-/// The group.
+/// The group; see the module.
 pub(crate) struct Group<'a> {
-    memory: &'a Memory,
+    shared: &'a Shared,
     entropy: &'a dyn Entropy,
     now: Timestamp,
     pub(crate) staged: Staged<'a>,
@@ -96,7 +96,7 @@ pub(crate) struct Outcome {
     pub(crate) inserted: Vec<Vec<Message>>,
     /// Queue keys that were put, for the frontiers.
     pub(crate) queued: Vec<(Queue, Bytes)>,
-    /// Messages that made a step, with their rank and new state.
+    /// Messages whose state changed, with their rank and new state.
     pub(crate) stepped: Vec<(MessageKey, u8, MessageState)>,
     /// The next event number of each tenant that got events.
     pub(crate) event_ends: HashMap<TenantIndex, u64>,
@@ -122,13 +122,13 @@ struct Marks {
 }
 
 impl<'a> Group<'a> {
-    pub(crate) fn new(memory: &'a Memory, in_flight: &'a InFlight, entropy: &'a dyn Entropy) -> Self {
+    pub(crate) fn new(shared: &'a Shared, in_flight: &'a InFlight, entropy: &'a dyn Entropy) -> Self {
         Self {
-            memory,
+            shared,
             in_flight,
             entropy,
             now: Timestamp(i64::MIN),
-            staged: Staged::new(&*memory.backend),
+            staged: Staged::new(&*shared.backend),
             tails: HashMap::new(),
             kv_bytes: HashMap::new(),
             events: 0,
@@ -138,7 +138,7 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Adds a batch that arrived by `now`, or leaves the group as it was.
+    /// Adds a batch at `now`. On an error the group is as it was before.
     pub(crate) fn add(&mut self, batch: Prepared, now: Timestamp) -> StoreResult<Committed> {
         self.now = now;
         self.events = 0;
@@ -160,7 +160,7 @@ impl<'a> Group<'a> {
                 self.staged.take_back();
                 self.pending.take_back();
                 self.outcome.delta.0.truncate(marks.delta);
-                // The last one taken back of each tenant is the first it had appended.
+                // The last event taken back for each tenant is the first that the batch had appended.
                 for effect in self.outcome.effects.drain(marks.effects..).rev() {
                     if let Effect::Event(tenant, serial) = effect {
                         self.outcome.event_ends.insert(tenant, serial);
@@ -181,7 +181,7 @@ impl<'a> Group<'a> {
         Ok(committed)
     }
 
-    /// All writes, and what else is to be done.
+    /// Ends the group: returns all writes, and what else is to be done.
     pub(crate) fn finish(mut self) -> (Vec<Write>, Outcome) {
         self.outcome.conversations = self.pending.into_changed();
         for touched in &self.outcome.conversations {
@@ -236,14 +236,14 @@ impl<'a> Group<'a> {
                 writes.iter().try_for_each(|w| check_key(&w.key))?;
                 let before = match self.kv_bytes.get(&connector) {
                     Some(bytes) => *bytes,
-                    None => self.memory.catalog.read().kv_bytes.get(&connector).copied().unwrap_or(0),
+                    None => self.shared.catalog.read().kv_bytes.get(&connector).copied().unwrap_or(0),
                 };
                 let bytes = kv::write(&mut self.staged, connector, writes, before)?;
                 self.kv_bytes.insert(connector, bytes);
                 catalog.push(CatalogChange::KvBytes(connector, bytes));
             }
             Change::Receipts(key, row) => {
-                if self.memory.columns.word(key).is_none() {
+                if self.shared.columns.word(key).is_none() {
                     return Err(StoreError::Conflict(Conflict::Message(key)));
                 }
                 receipts::put(&mut self.staged, key, &row);
@@ -263,7 +263,7 @@ impl<'a> Group<'a> {
         let (first, last_at) = match self.tails.get(&tenant) {
             Some(tail) => *tail,
             None => {
-                let (next, last_at) = self.memory.columns.tail(tenant);
+                let (next, last_at) = self.shared.columns.tail(tenant);
                 (next, last_at.unwrap_or(Timestamp(i64::MIN)))
             }
         };
@@ -308,8 +308,8 @@ impl<'a> Group<'a> {
 
     fn update(&mut self, update: Update, skip_stale: bool, committed: &mut Committed) -> StoreResult<()> {
         let Update { key, state, delivery } = update;
-        // A message of this very group is not there yet: nobody was told of it.
-        let Some(old_word) = self.memory.columns.word(key) else {
+        // A message of this very group is not there yet: nobody knows of it.
+        let Some(old_word) = self.shared.columns.word(key) else {
             return Err(StoreError::Conflict(Conflict::Message(key)));
         };
         let row_key = keys::message(key);
@@ -354,7 +354,7 @@ impl<'a> Group<'a> {
         self.left_out = false;
         let serial = match self.outcome.event_ends.get(&tenant) {
             Some(next) => *next,
-            None => self.memory.events.of(tenant).next,
+            None => self.shared.events.of(tenant).next,
         };
         if let Some(mark) = once {
             let mark = keys::event_mark(tenant, &mark).bytes();
@@ -371,10 +371,10 @@ impl<'a> Group<'a> {
         Ok(())
     }
 
-    /// Forgets the front of a log, unless somebody else forgot of it since it was looked at; how many events.
+    /// Forgets the front of a log, unless some of it was forgotten since it was looked at. Returns how many events were forgotten.
     pub(crate) fn forget(&mut self, front: Forgotten) -> usize {
         let Forgotten { tenant, first, upto, marks } = front;
-        let edge = self.outcome.event_edges.get(&tenant).copied().unwrap_or(self.memory.events.of(tenant).first);
+        let edge = self.outcome.event_edges.get(&tenant).copied().unwrap_or(self.shared.events.of(tenant).first);
         if edge != first {
             return 0;
         }
@@ -399,13 +399,13 @@ impl<'a> Group<'a> {
             return Ok(known.clone());
         }
         if word::is_changed(word) {
-            let row = self.memory.backend.get(Space::States, row_key)?;
+            let row = self.shared.backend.get(Space::States, row_key)?;
             return states::decode(&row.ok_or_else(|| damaged("states: a row is missing"))?);
         }
-        if let Some(birth) = self.memory.births.get(key) {
+        if let Some(birth) = self.shared.births.get(key) {
             return Ok(birth);
         }
-        let record = messages::read(&*self.memory.backend, key)?;
+        let record = messages::read(&*self.shared.backend, key)?;
         let record = record.ok_or_else(|| damaged("messages: a record is missing"))?;
         Ok((record.rank(), record.initial_state()))
     }

@@ -10,14 +10,14 @@ use pombo_domain::{AutomationIndex, ConnectorIndex, TenantIndex};
 use uuid::Uuid;
 
 use super::Group;
+use crate::automation_catalog::Numbered;
 use crate::backend::Bytes;
 use crate::codec::damaged;
 use crate::keys;
-use crate::roster::Numbered;
 use crate::tables::conversations::{self, Stored};
 use crate::tables::events::Extent;
 
-/// What the group holds beside its staged rows.
+/// What the group holds in addition to its staged rows.
 #[derive(Default)]
 pub(super) struct Pending {
     pub(super) conversations: HashMap<Uuid, Touched>,
@@ -31,7 +31,7 @@ pub(super) struct Pending {
 
 /// A conversation that the group looked at.
 pub(crate) struct Touched {
-    /// As it is on disk; `None`: it was not there.
+    /// As it is on disk; `None` where it is not there.
     pub(crate) before: Option<Arc<Stored>>,
     pub(crate) now: Arc<Stored>,
 }
@@ -50,12 +50,12 @@ pub(super) enum Undo {
 }
 
 impl Pending {
-    /// The present batch holds.
+    /// The present batch is valid: its changes stay.
     pub(super) fn keep(&mut self) {
         self.undo.clear();
     }
 
-    /// The present batch failed: as before it.
+    /// The present batch failed: restores what was there before it.
     pub(super) fn take_back(&mut self) {
         for undo in self.undo.drain(..).rev() {
             match undo {
@@ -88,9 +88,9 @@ impl Group<'_> {
         if let Some(touched) = self.pending.conversations.get(&id) {
             return Ok(Some(touched.now.clone()));
         }
-        let found = match self.memory.hot.get(id) {
+        let found = match self.shared.conversations.get(id) {
             Some(stored) => Some(stored),
-            None => conversations::read(&*self.memory.backend, id)?.map(Arc::new),
+            None => conversations::read(&*self.shared.backend, id)?.map(Arc::new),
         };
         if let Some(now) = &found {
             let before = Some(now.clone());
@@ -105,10 +105,10 @@ impl Group<'_> {
         chat: &str,
     ) -> StoreResult<Option<Arc<Stored>>> {
         let key = keys::chat(connector, chat);
-        let known = self.pending.opened.get(&key).copied().or_else(|| self.memory.hot.with(&key));
+        let known = self.pending.opened.get(&key).copied().or_else(|| self.shared.conversations.with(&key));
         let id = match known {
             Some(id) => Some(id),
-            None => conversations::id_of(&*self.memory.backend, connector, chat)?,
+            None => conversations::id_of(&*self.shared.backend, connector, chat)?,
         };
         let Some(id) = id else { return Ok(None) };
         self.conversation(id)?.map(Some).ok_or_else(|| damaged("conversations: a row is missing"))

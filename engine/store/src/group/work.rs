@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use super::automations::gone;
 use super::{Group, check_key};
+use crate::automation_catalog::Listed;
 use crate::backend::Bytes;
 use crate::codec::damaged;
 use crate::keys;
-use crate::roster::Listed;
 use crate::space::Space;
 use crate::tables::conversations::{self, Lane, Stored};
 use crate::tables::timers;
@@ -24,7 +24,7 @@ struct Arrival {
     at: Timestamp,
     contact_name: Option<String>,
     kind: EventKind,
-    /// The lanes whose automations listen to it, and those that are to be told that the conversation was opened.
+    /// The lanes whose automations listen to it, and those that get the event that the conversation was opened.
     lanes: Vec<u32>,
     greeted: Vec<u32>,
     row: Vec<u8>,
@@ -78,7 +78,7 @@ impl Group<'_> {
         Ok(())
     }
 
-    /// An event that comes from within: of a message that was sent, of a timer.
+    /// Adds an event that comes from inside the engine: from a message that was sent, or from a timer.
     fn event_within(&mut self, stored: &Stored, id: Uuid, body: &WorkBody) {
         let conversation = &stored.conversation;
         let automations = self.automations_on(conversation.connector);
@@ -110,7 +110,7 @@ impl Group<'_> {
     }
 
     /// Writes an item at the end of each of the lanes. While a lane is held for a timer, only what `waits` joins it: other
-    /// things that come while automations are paused pass by, and would else be answered once they are resumed.
+    /// events that come while automations are paused are passed over, since they would otherwise be answered after the resume.
     fn enqueue(&mut self, stored: &mut Stored, lanes: &[u32], mut row: Vec<u8>, head: Head, waits: bool) {
         let conversation = stored.conversation.id;
         let number = stored.conversation.next_work;
@@ -136,7 +136,7 @@ impl Group<'_> {
         stored.conversation.next_work += u64::from(added);
     }
 
-    /// A message took a step; an event for the automation that sent it, if it was one.
+    /// A message's status changed: adds an event for the automation that sent it, if one did.
     pub(super) fn message_stepped(&mut self, key: MessageKey, old: Status, state: &MessageState) -> StoreResult<()> {
         let status = match state.status {
             Status::Sent => WorkStatus::Sent,
@@ -200,7 +200,7 @@ impl Group<'_> {
         Ok(())
     }
 
-    /// The lanes that rest, and the answering one if it waits for another try, are due now.
+    /// Makes the lanes that are held, and the answering one if it waits for another try, due now.
     fn resume(&mut self, stored: &mut Stored) -> StoreResult<()> {
         let conversation = stored.conversation.id;
         for place in 0..stored.lanes.len() {
@@ -226,13 +226,13 @@ impl Group<'_> {
         if let Some(row) = self.staged.staged(Space::Work, key) {
             return Ok(row.clone());
         }
-        match self.memory.rows.get(key) {
+        match self.shared.rows.get(key) {
             Some(row) => Ok(Some(row)),
-            None => self.memory.backend.get(Space::Work, key),
+            None => self.shared.backend.get(Space::Work, key),
         }
     }
 
-    /// Changes how the first item of a lane stands.
+    /// Changes the state of the first item of a lane.
     fn set_first(&mut self, stored: &mut Stored, place: usize, mut row: Vec<u8>, head: Head) {
         let conversation = stored.conversation.id;
         let lane = &mut stored.lanes[place];
@@ -279,7 +279,7 @@ impl Group<'_> {
             }
             WorkStep::After(order) => Some(Head { failures: 0, after: Some(order), ..free }),
             WorkStep::Retry { due_at } => Some(Head { failures: head.failures.saturating_add(1), due_at, ..free }),
-            // Resumed between the runner's look and this: nobody else would wake the lane.
+            // The automations were resumed between the runner's look and this: nothing else would wake the lane.
             WorkStep::Hold if stored.conversation.handover.is_none() => Some(Head { due_at: self.now, ..free }),
             WorkStep::Hold => Some(Head { held: true, ..head }),
         };
@@ -327,7 +327,7 @@ impl Group<'_> {
         work::parse_parked(&row)
     }
 
-    /// At the end of its lane, tried by nobody yet; those that had handled it before are not asked again.
+    /// Puts a parked item at the end of its lane, not tried yet; automations that had handled it before are not asked again.
     pub(super) fn unpark(&mut self, tenant: TenantIndex, id: Uuid) -> StoreResult<()> {
         let Parked { work, .. } = self.take_parked(tenant, id)?;
         let stored = self.conversation(work.key.conversation)?.ok_or_else(gone)?;

@@ -36,7 +36,7 @@ pub(crate) fn trust_root(id: Uuid) -> Key {
     Key::tag(TRUST_ROOT).uuid(id)
 }
 
-/// What all audit entries of a package start with; the length keeps one name from being another's front.
+/// What all audit entries of a package start with; the length keeps one name from being the beginning of another.
 pub(crate) fn audit_of(name: &str) -> Vec<u8> {
     let mut key = Vec::with_capacity(3 + name.len() + 8);
     key.push(AUDIT);
@@ -197,6 +197,6 @@ mod tests {
         assert!(rows.is_sorted());
         assert!(rows.iter().zip(ascending).all(|(row, key)| parse_work(row) == Some(key)));
         assert_eq!(parse_audit(&audit("a", 3)), Some(("a", 3)));
-        assert!(!audit("ab", 1).starts_with(&audit_of("a")), "a name is no other's front");
+        assert!(!audit("ab", 1).starts_with(&audit_of("a")), "one name is not the beginning of another");
     }
 }

@@ -1,8 +1,8 @@
-//! The registry of key spaces and key prefixes. Append only: a number that was ever given is never given to something else.
+//! The registry of key spaces and key prefixes. Append only: a number that was once given is never given to something else.
 //!
 //! All integers are big-endian, so that byte order is numeric order; instants are signed and have their sign bit flipped for
 //! the same reason. A serial takes 5 bytes (serials are below 2^40), which keeps most keys within 20 bytes, the length that
-//! the backend holds without an allocation. A variable-length part stands last.
+//! the backend holds without an allocation. A variable-length part comes last.
 //!
 //! ```text
 //! messages    tenant:4 serial:5                                          → record        (written once)

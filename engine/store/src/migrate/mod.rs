@@ -1,6 +1,6 @@
 //! The schema version of the data and the way from an older one. A version names the key registry and the row formats; it
 //! rises when data written by an older engine must be rewritten before this one can read it, and when an older engine could
-//! not read what this one writes. A newer version than this engine's is refused: what it means is not known here.
+//! not read what this one writes. A newer version than this engine's is refused: this engine does not know what it means.
 //!
 //! - 1: the first.
 //! - 2: event logs, receipts, health counts, contact aliases; records of format 2 (options), connectors of format 2 (health
@@ -19,7 +19,7 @@ use crate::tables::meta;
 /// The version that this engine reads and writes.
 pub(crate) const SCHEMA: u64 = 3;
 
-/// A step from `from` to the next version. It must do no harm when it runs again after a crash.
+/// A step from `from` to the next version. It must be safe to run again after a crash.
 pub(crate) struct Migration {
     pub(crate) from: u64,
     pub(crate) run: fn(&dyn Backend) -> Result<(), Error>,
@@ -29,7 +29,7 @@ pub(crate) struct Migration {
 pub(crate) const MIGRATIONS: &[Migration] =
     &[Migration { from: 1, run: |_| Ok(()) }, Migration { from: 2, run: |_| Ok(()) }];
 
-/// Brings the data to `schema`, or says why that can not be. A new store gets its version at once.
+/// Brings the data to `schema`, or says why that is not possible. A new store gets its version at once.
 pub(crate) fn bring_to(backend: &dyn Backend, schema: u64, migrations: &[Migration]) -> Result<(), Error> {
     let mut found = match meta::number(backend, meta::SCHEMA)? {
         Some(found) => found,
@@ -53,7 +53,7 @@ fn set(backend: &dyn Backend, version: u64) -> Result<(), Error> {
     Ok(put_number(backend, meta::SCHEMA, version)?)
 }
 
-/// Stores a number of the store's own.
+/// Stores one of the store's own numbers.
 pub(crate) fn put_number(backend: &dyn Backend, name: &str, number: u64) -> pombo_domain::ports::StoreResult<()> {
     let value = Some(Bytes::from(number.to_be_bytes()));
     backend.write(vec![Write { space: Space::Documents, key: keys::meta(name).bytes(), value }])

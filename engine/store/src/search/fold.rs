@@ -26,7 +26,7 @@ pub(crate) fn fold_into(text: &str, out: &mut String) {
     }
 }
 
-/// The words of a query that must all occur: folded, each once, without those that stand inside another.
+/// The words of a query that must all occur: folded, each once, without those that are part of another.
 pub(crate) fn query_words(query: &str) -> Vec<String> {
     let mut folded = String::with_capacity(query.len());
     fold_into(query, &mut folded);

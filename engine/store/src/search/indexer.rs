@@ -104,7 +104,7 @@ impl Queue {
 
 type Seal = (TenantIndex, Arc<OpenSegment>);
 
-/// The indexer.
+/// The task; see the module.
 pub(super) struct Indexer {
     shared: Arc<Shared>,
     sealer: mpsc::Sender<Seal>,
@@ -143,7 +143,7 @@ impl Indexer {
                 },
             };
             if let Err(error) = result {
-                tracing::error!(%error, tenant = tenant.0, "the search index can not read the records");
+                tracing::error!(%error, tenant = tenant.0, "the search index cannot read the records");
                 self.shared.of(tenant).progress.send_replace(Progress::Failed(error));
             }
         }
@@ -156,7 +156,7 @@ impl Indexer {
     fn load(&self, tenant: TenantIndex) {
         let folder = segment::folder(&self.shared.root, tenant);
         let firsts = segment::present(&folder).unwrap_or_else(|error| {
-            tracing::warn!(%error, "the search segments can not be listed; they are rebuilt");
+            tracing::warn!(%error, "the search segments cannot be listed; they are rebuilt");
             Vec::new()
         });
         let len = self.shared.columns.tail(tenant).0;

@@ -2,8 +2,8 @@
 //! dictionaries and gives a mask per block, which the columns' scan takes as one more filter.
 //!
 //! The indexer thread takes what the committer inserted (or reads records, where it fell behind, and after opening), the
-//! sealer thread writes full segments to disk. Neither is in the way of a commit. A search waits until all messages that it
-//! must see are in. The files are a cache: missing or damaged ones are made anew from the records.
+//! sealer thread writes full segments to disk. Neither delays a commit. A search waits until all messages that it
+//! must see are in. The files are a cache: missing or damaged ones are built again from the records.
 
 pub(crate) mod fold;
 mod indexer;
@@ -59,7 +59,7 @@ struct Shared {
 /// How far a tenant's index is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Progress {
-    /// All serials below are in.
+    /// All serials below this one are indexed.
     Upto(u64),
     /// Reading records failed.
     Failed(StoreError),

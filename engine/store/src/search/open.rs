@@ -1,6 +1,6 @@
 //! The segment that takes new messages: a token dictionary that grows, with the messages of each token.
 //!
-//! The first message of a token stands with the token; further ones hang in one arena as chains, newest first. A token knows
+//! The first message of a token is stored with the token; further ones form chains in one arena, newest first. A token knows
 //! its last message, so one that occurs twice in a message is noted once.
 
 use memchr::memmem::Finder;
@@ -134,7 +134,7 @@ impl OpenSegment {
         }))
     }
 
-    /// The number of a token, a new one if need be.
+    /// The number of a token, a new one if it has none.
     fn token(&mut self, bytes: &[u8]) -> u32 {
         if self.table.len() < self.tokens.len() * 2 + 16 {
             self.grow();

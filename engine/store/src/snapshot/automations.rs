@@ -8,7 +8,7 @@ use crate::codec::bad_key;
 use crate::keys;
 use crate::tables::{automations, conversations, packages, recordings, timers, work};
 
-/// A line of a document of the roster; `None` for other documents.
+/// A line of a document of the catalog; `None` for other documents.
 pub(super) fn document(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
     Ok(Some(match key[0] {
         keys::AUTOMATION => {

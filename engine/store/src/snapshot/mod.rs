@@ -1,5 +1,5 @@
 //! The whole store as text, a line per row in key order: to compare a store before and after a fault, and to inspect one.
-//! Contents that must not be shown (texts, addresses, secrets, hashes) stand as a length and a fingerprint.
+//! Contents that must not be shown (texts, addresses, secrets, hashes) appear as a length and a fingerprint.
 
 mod automations;
 
@@ -26,9 +26,9 @@ fn other(error: impl std::fmt::Display) -> io::Error {
 }
 
 impl DiskStore {
-    /// Writes the store as text. Holds up commits meanwhile.
+    /// Writes the store as text. Commits wait until it is done.
     pub fn snapshot_text(&self, out: &mut dyn Write) -> io::Result<()> {
-        let _whole = self.memory.whole.lock();
+        let _whole = self.shared.whole.lock();
         self.messages_text(out)?;
         for row in self.rows(Space::Queues) {
             let (key, _) = row.map_err(other)?;
@@ -117,7 +117,7 @@ impl DiskStore {
     }
 
     fn rows(&self, space: Space) -> crate::backend::Scan<'_> {
-        self.memory.backend.scan(space, KeyRange::prefix(&[]), Order::Forward)
+        self.shared.backend.scan(space, KeyRange::prefix(&[]), Order::Forward)
     }
 
     fn messages_text(&self, out: &mut dyn Write) -> io::Result<()> {
@@ -125,7 +125,7 @@ impl DiskStore {
             let (key, row) = row.map_err(other)?;
             let key = keys::parse_message(&key).ok_or_else(|| other(bad_key("messages")))?;
             let message = messages::parse(key, &row).map_err(other)?;
-            let state = match self.memory.backend.get(Space::States, &keys::message(key)).map_err(other)? {
+            let state = match self.shared.backend.get(Space::States, &keys::message(key)).map_err(other)? {
                 Some(row) => states::decode(&row).map_err(other)?.1,
                 None => message.initial_state(),
             };

@@ -1,4 +1,4 @@
-//! Automations: their rows. They are read from the roster in memory.
+//! Automations: their rows. They are read from the catalog in memory.
 
 use pombo_domain::model::Automation;
 use pombo_domain::ports::StoreResult;

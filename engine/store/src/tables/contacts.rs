@@ -1,7 +1,7 @@
 //! Contacts by address, with a second key by id, and their other addresses. On disk only.
 //!
 //! An alias names an identifier, whether a contact has that identifier or not yet. It belongs to the address, not to the
-//! contact: who gets another identifier leaves the aliases of the old one behind. Invariant: each alias stands under its
+//! contact: a contact that gets another identifier leaves the aliases of the old one behind. Invariant: each alias is stored under its
 //! identifier, and only there.
 
 use pombo_domain::TenantIndex;
@@ -53,7 +53,7 @@ pub(crate) fn put(staged: &mut Staged<'_>, contact: &Contact) -> StoreResult<()>
     Ok(())
 }
 
-/// Deletes by id, with its aliases; what is not there stays so.
+/// Deletes a contact by id, with its aliases, if it is there.
 pub(crate) fn delete(staged: &mut Staged<'_>, tenant: TenantIndex, id: Uuid) -> StoreResult<()> {
     let id_key = keys::owned(keys::CONTACT_ID, tenant, id).bytes();
     if let Some(row) = staged.get(Space::Documents, &id_key)? {
@@ -127,7 +127,7 @@ pub(crate) fn aliases(
     Ok(found)
 }
 
-/// By identifier; else by an alias of it.
+/// Finds a contact by identifier, or else by an alias of one.
 pub(crate) fn by_address(
     backend: &dyn Backend,
     tenant: TenantIndex,
@@ -143,7 +143,7 @@ pub(crate) fn by_address(
     }
 }
 
-/// By identifier only.
+/// Finds a contact by identifier only.
 fn known_as(
     backend: &dyn Backend,
     tenant: TenantIndex,
@@ -164,7 +164,7 @@ pub(crate) fn by_id(backend: &dyn Backend, tenant: TenantIndex, id: Uuid) -> Sto
     }
 }
 
-/// By id, after `after`.
+/// A tenant's contacts by id, after `after`.
 pub(crate) fn list(
     backend: &dyn Backend,
     tenant: TenantIndex,

@@ -38,7 +38,7 @@ pub(crate) struct Lane {
     pub(crate) last: u64,
     /// When the first item is due.
     pub(crate) due_at: Timestamp,
-    /// Whether it rests until the conversation's automations are resumed.
+    /// Whether it is held until the conversation's automations are resumed.
     pub(crate) held: bool,
 }
 
@@ -90,7 +90,7 @@ fn matches(conversation: &Conversation, filter: &ConversationFilter) -> bool {
         && filter.assignee.as_ref().is_none_or(|who| conversation.assignee.as_ref() == Some(who))
 }
 
-/// A tenant's conversations after `after`, and how far was looked, `None` at the end.
+/// A tenant's conversations after `after`, and how far it looked; `None` at the end.
 pub(crate) fn list(
     backend: &dyn Backend,
     tenant: TenantIndex,
@@ -116,7 +116,7 @@ pub(crate) fn list(
     Ok((found, None))
 }
 
-/// Stores what an automation wants to find next time.
+/// Stores the state that an automation left in a conversation.
 pub(crate) fn put_state(staged: &mut Staged<'_>, conversation: Uuid, automation: AutomationIndex, state: Option<&str>) {
     let key = keys::automation_state(conversation, automation).bytes();
     match state {

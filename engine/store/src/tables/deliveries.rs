@@ -59,7 +59,7 @@ pub(crate) fn insert(staged: &mut Staged<'_>, delivery: &Delivery, effects: &mut
     effects.push(Effect::DeliveryDue(delivery.next_at));
 }
 
-/// Stores or replaces a delivery and keeps the message's place in the due queue and the index right. The due queue's new key,
+/// Stores or replaces a delivery, and updates the message's place in the due queue and the index. Returns the due queue's new key,
 /// if any.
 pub(crate) fn put(
     staged: &mut Staged<'_>,
@@ -140,7 +140,7 @@ pub(crate) fn read(backend: &dyn Backend, key: DeliveryKey) -> StoreResult<Optio
     backend.get(Space::Deliveries, &keys::delivery(key))?.map(|row| decode(&row)).transpose()
 }
 
-/// All of a message, oldest first.
+/// All deliveries of a message, oldest first.
 pub(crate) fn of_message(backend: &dyn Backend, message: MessageKey) -> StoreResult<Vec<Delivery>> {
     backend
         .scan(Space::Deliveries, KeyRange::prefix(&keys::deliveries_of(message)), Order::Forward)

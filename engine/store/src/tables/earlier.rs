@@ -54,7 +54,7 @@ impl From<NewMessage1> for NewMessage {
     }
 }
 
-/// A connector of format 1: its pace knows no health.
+/// A connector of format 1: its pace has no health rules.
 #[derive(Deserialize)]
 pub(crate) struct Connector1 {
     id: Uuid,

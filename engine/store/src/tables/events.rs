@@ -64,7 +64,7 @@ fn kind(body: &EventBody) -> u8 {
     }
 }
 
-/// What stands before the body.
+/// What comes before the body.
 pub(crate) struct Head {
     pub(crate) at: Timestamp,
     pub(crate) connector: ConnectorIndex,
@@ -125,7 +125,7 @@ pub(crate) fn parse(key: EventKey, row: &[u8]) -> StoreResult<Event> {
     head.with(key, body)
 }
 
-/// A number that stands in a row: of a mark's event, of an edge.
+/// A number that is stored in a row: of a mark's event, of an edge.
 pub(crate) fn parse_number(row: &[u8]) -> StoreResult<u64> {
     Parts(row).u64().ok_or_else(|| damaged("events: a malformed number"))
 }
@@ -158,7 +158,7 @@ impl Default for Extent {
 pub(crate) struct Logs(RwLock<HashMap<TenantIndex, Extent>>);
 
 impl Logs {
-    /// Finds them: an edge and two seeks a tenant.
+    /// Finds the extents: an edge and two seeks for each tenant.
     pub(crate) fn open(backend: &dyn Backend) -> StoreResult<Self> {
         let mut logs = HashMap::new();
         for row in backend.scan(Space::Events, KeyRange::prefix(&[keys::EVENT_EDGE]), Order::Forward) {
@@ -206,7 +206,7 @@ impl Logs {
     }
 }
 
-/// Events after `after`, and how far was looked.
+/// Events after `after`, and how far it looked.
 pub(crate) fn list(
     backend: &dyn Backend,
     log: Extent,
@@ -248,7 +248,7 @@ pub(crate) struct Forgotten {
 }
 
 /// Events at the front of a log that are older than `before`, at most `limit`. A younger one among them (clocks are set
-/// back) is as old as the next ones, so that it does not keep them for ever.
+/// back) is as old as the next ones, so that it does not keep them forever.
 pub(crate) fn forgettable(
     backend: &dyn Backend,
     log: Extent,

@@ -1,4 +1,4 @@
-//! Idempotency keys with what they answered. A record counts for a day; the committer removes older ones now and then.
+//! Idempotency keys with what they answered. A record counts for a day; the committer removes older ones from time to time.
 
 use pombo_domain::ports::{Conflict, IdempotencyRecord, NewIdempotency, StoreError, StoreResult};
 use pombo_domain::{TenantIndex, Timestamp};
@@ -10,7 +10,7 @@ use crate::keys::{self, Parts};
 use crate::space::Space;
 use crate::staged::Staged;
 
-/// How long a record counts.
+/// How long a record is valid, ms.
 const LIFE_MS: i64 = 24 * 60 * 60 * 1000;
 
 #[derive(Serialize, Deserialize)]
@@ -77,7 +77,7 @@ pub(crate) fn trim(backend: &dyn Backend, staged: &mut Staged<'_>, now: Timestam
             break;
         }
         let record = keys::idempotency(TenantIndex(tenant), &id).bytes();
-        // The key may have been taken anew since; then the record is younger than this entry.
+        // The key may have been used again since; then the record is younger than this entry.
         if let Some(row) = staged.get(Space::Documents, &record)?
             && parse(&row)?.at == at
         {

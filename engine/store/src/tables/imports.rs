@@ -31,7 +31,7 @@ pub(crate) fn read(backend: &dyn Backend, tenant: TenantIndex, id: Uuid) -> Stor
     row.map(|row| decode(&row, WHAT)).transpose()
 }
 
-/// Newest first, without their reports: a report is megabytes, and only one of them is in memory at a time.
+/// A tenant's imports, newest first, without their reports: a report is megabytes, and only one of them is in memory at a time.
 pub(crate) fn list(backend: &dyn Backend, tenant: TenantIndex, limit: usize) -> StoreResult<Vec<Import>> {
     let range = KeyRange::prefix(&Key::tag(keys::IMPORT_TIME).u32(tenant.0));
     let mut page = Vec::new();

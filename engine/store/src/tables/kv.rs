@@ -9,7 +9,7 @@ use crate::keys;
 use crate::space::Space;
 use crate::staged::Staged;
 
-/// Stages the writes of one instance; its bytes after them.
+/// Stages the writes of one instance. Returns its size in bytes after them.
 pub(crate) fn write(
     staged: &mut Staged<'_>,
     connector: ConnectorIndex,
@@ -40,7 +40,7 @@ pub(crate) fn get(backend: &dyn Backend, connector: ConnectorIndex, key: &str) -
     Ok(backend.get(Space::Kv, &keys::kv_prefix(connector, key))?.map(|value| value.to_vec()))
 }
 
-/// Ordered, after `after`.
+/// Entries in the order of their keys, after `after`.
 pub(crate) fn list(
     backend: &dyn Backend,
     connector: ConnectorIndex,
@@ -62,7 +62,7 @@ pub(crate) fn list(
         .take(limit)
         .map(|row| {
             let (key, value) = row?;
-            let key = std::str::from_utf8(&key[4..]).map_err(|_| damaged("kv: a key that is no text"))?;
+            let key = std::str::from_utf8(&key[4..]).map_err(|_| damaged("kv: a key that is not text"))?;
             Ok((key.to_owned(), value.to_vec()))
         })
         .collect()

@@ -1,4 +1,4 @@
-//! What the store remembers of itself: schema version, counters, the seed of its fingerprints.
+//! What the store keeps about itself: schema version, counters, the seed of its fingerprints.
 
 use pombo_domain::ConnectorIndex;
 use pombo_domain::ports::StoreResult;
@@ -46,7 +46,7 @@ impl Counter {
     fn last(self) -> u64 {
         match self {
             Self::Tenant => u64::from(u32::MAX),
-            // The columns keep a connector in 24 bits, and the last of them stands for none.
+            // The columns keep a connector in 24 bits, and the last of them means none.
             Self::Connector => u64::from(ConnectorIndex::NONE.0) - 1,
         }
     }

@@ -1,4 +1,4 @@
-//! Packages, trust roots and audit trails: their rows. Packages and trust roots are read from the roster in memory.
+//! Packages, trust roots and audit trails: their rows. Packages and trust roots are read from the catalog in memory.
 //!
 //! A package's row is `format:1 revision:8` and the package as postcard: a change looks at the revision only.
 
@@ -68,7 +68,7 @@ pub(crate) fn parse_audit(row: &[u8]) -> StoreResult<AuditEntry> {
     decode(row, "audit trails")
 }
 
-/// Newest first.
+/// The audit entries of a plugin, newest first.
 pub(crate) fn audit(backend: &dyn Backend, plugin: &str, limit: usize) -> StoreResult<Vec<AuditEntry>> {
     // No name is that long, and its length would not fit a key.
     if plugin.len() > usize::from(u16::MAX) {

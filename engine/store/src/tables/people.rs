@@ -18,7 +18,7 @@ pub(crate) fn put_tenant(staged: &mut Staged<'_>, tenant: &Tenant) {
     staged.put(Space::Documents, keys::tenant(tenant.index).bytes(), encode(tenant));
 }
 
-/// Stores a user; its e-mail must not be another's.
+/// Stores a user; no other user may have its e-mail address.
 pub(crate) fn put_user(staged: &mut Staged<'_>, user: &User) -> StoreResult<()> {
     let email = keys::user_email(&user.email);
     let owner = keys::Key::new().u32(user.tenant.0).uuid(user.id);
@@ -39,7 +39,7 @@ pub(crate) fn put_user(staged: &mut Staged<'_>, user: &User) -> StoreResult<()> 
     Ok(())
 }
 
-/// Whose an e-mail is, from its row.
+/// The user that an e-mail address belongs to, from its row.
 pub(crate) fn parse_owner(row: &[u8]) -> StoreResult<(TenantIndex, Uuid)> {
     let mut parts = Parts(row);
     let owner = parts.u32().zip(parts.uuid()).map(|(tenant, id)| (TenantIndex(tenant), id));

@@ -1,4 +1,4 @@
-//! What channels reported of sent messages, a small row for each message of which something was. Kept as long as the message.
+//! What channels reported about sent messages: a small row for each message with a report, kept as long as the message.
 
 use pombo_domain::MessageKey;
 use pombo_domain::model::Receipts;

@@ -1,5 +1,5 @@
-//! What automations were given and answered, a ring for each: the newest stay, under numbers that are never given again while
-//! one of the ring is left.
+//! What automations were given and answered, a ring for each automation: the newest stay, under numbers that are not given again while
+//! a recording of the ring is left.
 
 use pombo_domain::AutomationIndex;
 use pombo_domain::ports::StoreResult;
@@ -13,7 +13,7 @@ use crate::tables::events::Extent;
 
 const WHAT: &str = "recordings";
 
-/// Adds one to a ring and forgets those beyond `keep`; the ring after it.
+/// Adds a recording to a ring and forgets those beyond `keep`. Returns the extent of the ring after it.
 pub(crate) fn put(
     staged: &mut Staged<'_>,
     automation: AutomationIndex,
@@ -52,7 +52,7 @@ pub(crate) fn extent(backend: &dyn Backend, automation: AutomationIndex) -> Stor
     })
 }
 
-/// The newest ones, newest first.
+/// The newest recordings, newest first.
 pub(crate) fn list(
     backend: &dyn Backend,
     automation: AutomationIndex,

@@ -1,7 +1,7 @@
 //! States: the part of a message that changes. A message without a row here is in its initial state.
 //!
 //! A row is `format:1 rank:1` and the state as postcard. The rank is repeated from the record so that a step, which must know
-//! the old and the new queue entry, need not read the record; the connector stands in the columns.
+//! the old and the new queue entry, need not read the record; the connector is in the columns.
 
 use pombo_domain::MessageKey;
 use pombo_domain::model::message::Position;
@@ -54,7 +54,7 @@ impl Place {
         Self(Message { id: Uuid::nil(), key, created_at: Timestamp(0), content })
     }
 
-    /// Where the message stands in a state.
+    /// The place that a state gives the message in the queues.
     pub(crate) fn of(&self, state: &MessageState) -> Position {
         state.position(&self.0)
     }

@@ -1,5 +1,5 @@
 //! Timers, by conversation and name, with a second key by due time. A row is `format:1 due_at:8` and the payload as text.
-//! Invariant: each timer stands under its due time, and only there.
+//! Invariant: each timer is listed under its due time, and only there.
 
 use pombo_domain::model::TimerKey;
 use pombo_domain::ports::StoreResult;
@@ -32,7 +32,7 @@ pub(crate) fn parse(row: &[u8]) -> StoreResult<(Timestamp, &str)> {
     read().ok_or_else(|| damaged("timers: an unknown row format"))
 }
 
-/// Sets a timer in place of one of the same name; the key by which it becomes due.
+/// Sets a timer in place of one of the same name. Returns the key by which it becomes due.
 pub(crate) fn set(staged: &mut Staged<'_>, key: &TimerKey, payload: &str) -> StoreResult<Bytes> {
     cancel(staged, key.conversation, key.automation, &key.name)?;
     let due = keys::timer_due(key);
@@ -42,7 +42,7 @@ pub(crate) fn set(staged: &mut Staged<'_>, key: &TimerKey, payload: &str) -> Sto
     Ok(due)
 }
 
-/// Takes a timer away; its due time and payload, if it was there.
+/// Removes a timer. Returns its due time and payload, if it was there.
 pub(crate) fn cancel(
     staged: &mut Staged<'_>,
     conversation: Uuid,
@@ -58,7 +58,7 @@ pub(crate) fn cancel(
     Ok(Some((due_at, payload.to_owned())))
 }
 
-/// Takes a timer away that ran out; its payload, unless there is no such timer with this due time.
+/// Removes a timer that ran out. Returns its payload; `None` where there is no such timer with this due time.
 pub(crate) fn fire(staged: &mut Staged<'_>, key: &TimerKey) -> StoreResult<Option<String>> {
     let row_key = keys::timer(key.conversation, key.automation, &key.name);
     let Some(row) = staged.get(Space::Conversations, &row_key)? else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! Work items, and those that were put aside.
+//! Work items, and those that were parked.
 //!
 //! A row is `format:1 failures:4 due_at:8 held:1 after:1 position:4 automation:4` and (tenant, id, at, body) as postcard: a try
 //! that ends changes the head only. The body is encoded once for all lanes, for a received message on the caller's task.
@@ -19,7 +19,7 @@ const HEADER: usize = 1 + 4 + 8 + 1 + 1 + 4 + 4;
 
 const WHAT: &str = "work";
 
-/// How an item stands.
+/// The state of an item.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Head {
     pub(crate) failures: u32,
@@ -30,7 +30,7 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// Of a new item.
+    /// The state of a new item.
     pub(crate) fn new(due_at: Timestamp) -> Self {
         Self { failures: 0, due_at, held: false, after: None }
     }
@@ -110,7 +110,7 @@ pub(crate) fn parked(backend: &dyn Backend, tenant: TenantIndex, id: Uuid) -> St
     row.map(|row| parse_parked(&row)).transpose()
 }
 
-/// By id, after `after`.
+/// A tenant's parked items by id, after `after`.
 pub(crate) fn list_parked(
     backend: &dyn Backend,
     tenant: TenantIndex,

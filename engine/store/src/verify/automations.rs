@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use super::Problems;
 use crate::DiskStore;
+use crate::automation_catalog::Numbered;
 use crate::backend::{Backend, Bytes, KeyRange, Order};
 use crate::codec::bad_key;
 use crate::keys;
-use crate::roster::Numbered;
 use crate::space::Space;
 use crate::tables::conversations::{self, Stored};
 use crate::tables::{automations, packages, recordings, timers, work};
@@ -22,9 +22,9 @@ fn rows(backend: &dyn Backend, space: Space, tag: u8) -> impl Iterator<Item = St
 }
 
 impl DiskStore {
-    /// The problems of automations only.
+    /// Checks the invariants of automations only.
     pub(crate) fn verify_automations_alone(&self) -> StoreResult<Vec<String>> {
-        let _whole = self.memory.whole.lock();
+        let _whole = self.shared.whole.lock();
         let mut problems = Problems::default();
         self.verify_automations(&mut problems)?;
         Ok(problems.found)
@@ -40,7 +40,7 @@ impl DiskStore {
 
     /// All conversations, by id.
     fn verify_conversations(&self, problems: &mut Problems) -> StoreResult<BTreeMap<Uuid, Stored>> {
-        let backend = &*self.memory.backend;
+        let backend = &*self.shared.backend;
         let mut all = BTreeMap::new();
         for row in rows(backend, Space::Conversations, keys::CONVERSATION) {
             let (key, row) = row?;
@@ -57,7 +57,7 @@ impl DiskStore {
             if backend.get(Space::Conversations, &listed)?.is_none() {
                 problems.add(|| format!("conversation {id}: not among its tenant's"));
             }
-            if self.memory.hot.get(id).is_some_and(|hot| *hot != stored) {
+            if self.shared.conversations.get(id).is_some_and(|cached| *cached != stored) {
                 problems.add(|| format!("conversation {id}: memory has another version"));
             }
             all.insert(id, stored);
@@ -73,9 +73,9 @@ impl DiskStore {
     }
 
     fn verify_work(&self, conversations: &BTreeMap<Uuid, Stored>, problems: &mut Problems) -> StoreResult<()> {
-        // First and last item of each lane, and how the first one stands.
+        // First and last item of each lane, and the state of the first one.
         let mut found: BTreeMap<(Uuid, u32), (u64, u64, work::Head)> = BTreeMap::new();
-        for row in rows(&*self.memory.backend, Space::Work, keys::WORK) {
+        for row in rows(&*self.shared.backend, Space::Work, keys::WORK) {
             let (key, row) = row?;
             let key = keys::parse_work(&key).ok_or_else(|| bad_key("work"))?;
             let item = work::parse(key, &row)?;
@@ -118,7 +118,7 @@ impl DiskStore {
         for (conversation, lane) in found.keys() {
             problems.add(|| format!("conversation {conversation}: lane {lane} has items and is not there"));
         }
-        let held = self.memory.lanes.all();
+        let held = self.shared.lanes.all();
         for lane in held.symmetric_difference(&due) {
             problems.add(|| format!("{lane:?}: memory and items do not agree on it"));
         }
@@ -126,7 +126,7 @@ impl DiskStore {
     }
 
     fn verify_timers(&self, conversations: &BTreeMap<Uuid, Stored>, problems: &mut Problems) -> StoreResult<()> {
-        let backend = &*self.memory.backend;
+        let backend = &*self.shared.backend;
         let mut expected = BTreeSet::new();
         for row in rows(backend, Space::Conversations, keys::TIMER) {
             let (key, row) = row?;
@@ -156,7 +156,7 @@ impl DiskStore {
         conversations: &BTreeMap<Uuid, Stored>,
         problems: &mut Problems,
     ) -> StoreResult<()> {
-        let backend = &*self.memory.backend;
+        let backend = &*self.shared.backend;
         for row in rows(backend, Space::Conversations, keys::AUTOMATION_STATE) {
             let (key, row) = row?;
             let (id, _) = keys::parse_automation_state(&key).ok_or_else(|| bad_key("automation states"))?;
@@ -172,7 +172,7 @@ impl DiskStore {
             if !conversations.contains_key(&origin.conversation) {
                 problems.add(|| format!("{key:?}: sent in no conversation"));
             }
-            if self.memory.columns.word(key).is_none() || pombo_domain::ids::message_serial(id) != Some(key.serial) {
+            if self.shared.columns.word(key).is_none() || pombo_domain::ids::message_serial(id) != Some(key.serial) {
                 problems.add(|| format!("{key:?}: the origin of another message, or of none"));
             }
         }
@@ -191,21 +191,21 @@ impl DiskStore {
     }
 
     fn verify_roster(&self, problems: &mut Problems) -> StoreResult<()> {
-        let backend = &*self.memory.backend;
-        let catalog = self.memory.catalog.read();
-        let roster = &catalog.roster;
+        let backend = &*self.shared.backend;
+        let catalog = self.shared.catalog.read();
+        let automations = &catalog.automations;
         let mut counted = [0; 3];
         for row in rows(backend, Space::Documents, keys::AUTOMATION) {
             let automation = automations::parse(&row?.1)?;
             counted[0] += 1;
-            if roster.automations.get(&automation.index).is_none_or(|known| **known != automation) {
+            if automations.automations.get(&automation.index).is_none_or(|known| **known != automation) {
                 problems.add(|| format!("automation {}: memory has another version", automation.index.0));
             }
         }
         for row in rows(backend, Space::Documents, keys::PACKAGE) {
             let package = packages::parse(&row?.1)?;
             counted[1] += 1;
-            if roster.packages.get(&package.name).is_none_or(|known| **known != package) {
+            if automations.packages.get(&package.name).is_none_or(|known| **known != package) {
                 problems.add(|| format!("package {}: memory has another version", package.name));
             }
             for digest in [&package.active, &package.previous].into_iter().flatten() {
@@ -217,11 +217,11 @@ impl DiskStore {
         for row in rows(backend, Space::Documents, keys::TRUST_ROOT) {
             let root = packages::parse_trust_root(&row?.1)?;
             counted[2] += 1;
-            if roster.trust_roots.get(&root.id) != Some(&root) {
+            if automations.trust_roots.get(&root.id) != Some(&root) {
                 problems.add(|| format!("trust root {}: memory has another version", root.id));
             }
         }
-        if counted != [roster.automations.len(), roster.packages.len(), roster.trust_roots.len()] {
+        if counted != [automations.automations.len(), automations.packages.len(), automations.trust_roots.len()] {
             problems.add(|| "memory has automations, packages or trust roots that are not stored".to_owned());
         }
         let mut next: BTreeMap<String, u64> = BTreeMap::new();
@@ -236,7 +236,7 @@ impl DiskStore {
             *expected = number + 1;
         }
         for (name, next) in next {
-            if roster.numbers(&Numbered::Audit(name.clone())).next != next {
+            if automations.numbers(&Numbered::Audit(name.clone())).next != next {
                 problems.add(|| format!("package {name}: its audit trail does not end at {next}"));
             }
         }
@@ -245,7 +245,7 @@ impl DiskStore {
             let (key, row) = row?;
             let (automation, number) = keys::parse_recording(&key).ok_or_else(|| bad_key("recordings"))?;
             recordings::parse(&row)?;
-            let ring = || roster.numbers(&Numbered::Recordings(automation));
+            let ring = || automations.numbers(&Numbered::Recordings(automation));
             let expected = next.entry(automation).or_insert_with(|| ring().first);
             if number != *expected {
                 problems.add(|| format!("automation {}: recording {number} is out of its ring", automation.0));
@@ -253,7 +253,7 @@ impl DiskStore {
             *expected = number + 1;
         }
         for (automation, next) in next {
-            if roster.numbers(&Numbered::Recordings(automation)).next != next {
+            if automations.numbers(&Numbered::Recordings(automation)).next != next {
                 problems.add(|| format!("automation {}: its recordings do not end at {next}", automation.0));
             }
         }

@@ -1,4 +1,4 @@
-//! Whether what is stored agrees with itself: each invariant of the tables, checked over all data. Holds up commits meanwhile.
+//! Whether what is stored agrees with itself: each invariant of the tables, checked over all data. Commits wait until it is done.
 
 mod automations;
 
@@ -33,9 +33,9 @@ impl Problems {
 }
 
 impl DiskStore {
-    /// Checks the store's invariants; what does not hold, in words without any content of messages. Empty when all is well.
+    /// Checks the store's invariants. Returns the problems as sentences without contents of messages; empty when there are none.
     pub fn verify(&self) -> StoreResult<Vec<String>> {
-        let _whole = self.memory.whole.lock();
+        let _whole = self.shared.whole.lock();
         let mut problems = Problems::default();
         self.verify_messages(&mut problems)?;
         self.verify_deliveries(&mut problems)?;
@@ -50,7 +50,7 @@ impl DiskStore {
     }
 
     fn verify_messages(&self, problems: &mut Problems) -> StoreResult<()> {
-        let backend = &*self.memory.backend;
+        let backend = &*self.shared.backend;
         let mut expected = BTreeSet::new();
         let mut next: BTreeMap<TenantIndex, u64> = BTreeMap::new();
         let mut counts: BTreeMap<TenantIndex, [u64; 8]> = BTreeMap::new();
@@ -92,7 +92,7 @@ impl DiskStore {
             let print = message.content.external_id.as_deref().map(|id| self.print_of(id));
             let born = word::pack(state.status, message.content.message_type, connector);
             let word = if changed { word::stepped(born, state.status) } else { born };
-            let row = self.memory.columns.of(key.tenant).and_then(|columns| columns.read().row(key.serial));
+            let row = self.shared.columns.of(key.tenant).and_then(|columns| columns.read().row(key.serial));
             if row != Some(Row { word, at: message.created_at, print }) {
                 problems.add(|| format!("{key:?}: its columns differ from its record and state"));
             }
@@ -100,7 +100,7 @@ impl DiskStore {
         for row in backend.scan(Space::Queues, KeyRange::prefix(&[]), Order::Forward) {
             let (key, value) = row?;
             if !expected.remove(&(key.clone(), value.to_vec())) {
-                problems.add(|| format!("queue entry {key:?} is not where its message stands"));
+                problems.add(|| format!("queue entry {key:?} is not where its message's state puts it"));
             }
         }
         for (key, _) in &expected {
@@ -110,7 +110,7 @@ impl DiskStore {
         if all_states != state_rows {
             problems.add(|| format!("{} states have no record", all_states - state_rows));
         }
-        for (tenant, columns) in self.memory.columns.tenants() {
+        for (tenant, columns) in self.shared.columns.tenants() {
             let columns = columns.read();
             if columns.len() != next.get(&tenant).copied().unwrap_or(0) {
                 problems.add(|| format!("{}: {} rows in the columns", tenant.0, columns.len()));
@@ -128,7 +128,7 @@ impl DiskStore {
     }
 
     fn verify_deliveries(&self, problems: &mut Problems) -> StoreResult<()> {
-        let backend = &*self.memory.backend;
+        let backend = &*self.shared.backend;
         let (mut due, mut open) = (BTreeSet::new(), BTreeSet::new());
         let mut queued: Option<MessageKey> = None;
         for row in backend.scan(Space::Deliveries, KeyRange::prefix(&[keys::DELIVERY]), Order::Forward) {
@@ -161,8 +161,8 @@ impl DiskStore {
     }
 
     fn verify_documents(&self, problems: &mut Problems) -> StoreResult<()> {
-        let backend = &*self.memory.backend;
-        let catalog = self.memory.catalog.read();
+        let backend = &*self.shared.backend;
+        let catalog = self.shared.catalog.read();
         for row in backend.scan(Space::Documents, KeyRange::prefix(&[keys::USER_EMAIL]), Order::Forward) {
             let (key, value) = row?;
             let owner = people::parse_owner(&value)?;
@@ -189,7 +189,7 @@ impl DiskStore {
     }
 
     fn verify_aliases(&self, problems: &mut Problems) -> StoreResult<()> {
-        let backend = &*self.memory.backend;
+        let backend = &*self.shared.backend;
         let mut expected = BTreeSet::new();
         for row in backend.scan(Space::Documents, KeyRange::prefix(&[keys::CONTACT_ALIAS]), Order::Forward) {
             let (key, identifier) = row?;
@@ -209,14 +209,14 @@ impl DiskStore {
     }
 
     fn verify_events(&self, problems: &mut Problems) -> StoreResult<()> {
-        let backend = &*self.memory.backend;
+        let backend = &*self.shared.backend;
         let mut next: BTreeMap<TenantIndex, u64> = BTreeMap::new();
         let mut marked = 0_usize;
         for row in backend.scan(Space::Events, KeyRange::prefix(&[keys::EVENT]), Order::Forward) {
             let (key, row) = row?;
             let key = keys::parse_event(&key).ok_or_else(|| bad_key("events"))?;
             events::parse(key, &row)?;
-            let expected = next.entry(key.tenant).or_insert_with(|| self.memory.events.of(key.tenant).first);
+            let expected = next.entry(key.tenant).or_insert_with(|| self.shared.events.of(key.tenant).first);
             if *expected != key.serial {
                 problems.add(|| format!("{}: event {} follows {}", key.tenant.0, key.serial, *expected));
             }
@@ -229,8 +229,8 @@ impl DiskStore {
                 }
             }
         }
-        for tenant in self.memory.events.tenants() {
-            let log = self.memory.events.of(tenant);
+        for tenant in self.shared.events.tenants() {
+            let log = self.shared.events.of(tenant);
             if next.remove(&tenant).unwrap_or(log.first) != log.next {
                 problems.add(|| format!("{}: its events do not end at {}", tenant.0, log.next));
             }
@@ -251,7 +251,7 @@ impl DiskStore {
             let (key, row) = row?;
             let key = keys::parse_receipts(&key).ok_or_else(|| bad_key("receipts"))?;
             receipts::parse(&row)?;
-            if self.memory.columns.word(key).is_none() {
+            if self.shared.columns.word(key).is_none() {
                 problems.add(|| format!("{key:?}: receipts of no message"));
             }
         }

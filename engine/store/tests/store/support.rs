@@ -58,7 +58,7 @@ pub fn options() -> Options {
         search_segment_bytes: 2_000,
         column_log_bytes: 2_000,
         group_messages: 500,
-        memtable_bytes: 1 << 20,
+        backend: pombo_store::FjallOptions { memtable_bytes: 1 << 20, ..Default::default() },
         ..Options::default()
     }
 }

@@ -58,7 +58,10 @@ impl Drop for UnderWay<'_> {
 
 impl TestStore {
     pub fn open(path: &Path, clock: &ManualClock) -> Arc<Self> {
-        let options = pombo_store::Options { memtable_bytes: 1 << 20, ..pombo_store::Options::default() };
+        let options = pombo_store::Options {
+            backend: pombo_store::FjallOptions { memtable_bytes: 1 << 20, ..Default::default() },
+            ..Default::default()
+        };
         let inner = pombo_store::open(options, path, Arc::new(clock.clone()), Arc::new(Counting)).expect("it opens");
         Arc::new(Self { inner, plan: Mutex::default(), under_way: AtomicUsize::new(0), ended: Notify::new() })
     }

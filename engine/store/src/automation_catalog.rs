@@ -1,5 +1,5 @@
 //! Automations, packages and trust roots in memory, and where the automations' recordings and the packages' audit trails end.
-//! Part of the catalog: the rows on disk are the truth, the committer changes this after a commit.
+//! Part of [`crate::catalog`]: the rows on disk are the truth, and the committer changes this after a commit.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -26,9 +26,9 @@ pub(crate) enum Numbered {
     Audit(String),
 }
 
-/// A change of the roster that a commit made.
+/// A change that a commit made.
 #[derive(Clone)]
-pub(crate) enum RosterChange {
+pub(crate) enum AutomationCatalogChange {
     Automation(Arc<Automation>),
     Package(Arc<Package>),
     NoPackage(String),
@@ -36,21 +36,21 @@ pub(crate) enum RosterChange {
     Numbers(Numbered, Extent),
 }
 
-/// The roster.
+/// The automations, packages and trust roots; see the module.
 #[derive(Default)]
-pub(crate) struct Roster {
+pub(crate) struct AutomationCatalog {
     pub(crate) automations: BTreeMap<AutomationIndex, Arc<Automation>>,
     ids: HashMap<Uuid, AutomationIndex>,
-    /// Without deleted ones.
+    /// The automations of each connector, without deleted ones.
     lists: HashMap<ConnectorIndex, Listed>,
-    /// Tenants of which an active automation listens to the steps of its messages.
+    /// Tenants with an active automation that listens to status changes of messages.
     hear_steps: HashSet<TenantIndex>,
     pub(crate) packages: BTreeMap<String, Arc<Package>>,
     pub(crate) trust_roots: BTreeMap<Uuid, TrustRoot>,
     numbers: HashMap<Numbered, Extent>,
 }
 
-/// In their order, deleted ones left out.
+/// Sorts automations by their order and leaves out deleted ones.
 pub(crate) fn ordered<'a>(automations: impl Iterator<Item = &'a Arc<Automation>>) -> Listed {
     let mut listed: Vec<_> = automations.filter(|a| a.status != AutomationStatus::Deleted).cloned().collect();
     listed.sort_by_key(|automation| automation.order());
@@ -61,36 +61,36 @@ fn hears_steps(automation: &Automation) -> bool {
     automation.status == AutomationStatus::Active && automation.events.has(EventKind::StatusChanged)
 }
 
-impl Roster {
-    /// Reads it.
+impl AutomationCatalog {
+    /// Reads it from the store.
     pub(crate) fn open(backend: &dyn Backend) -> StoreResult<Self> {
-        let mut roster = Self::default();
+        let mut catalog = Self::default();
         let rows = |tag: u8| backend.scan(Space::Documents, KeyRange::prefix(&[tag]), Order::Forward);
         for row in rows(keys::AUTOMATION) {
             let automation = Arc::new(automations::parse(&row?.1)?);
             let ring = recordings::extent(backend, automation.index)?;
-            roster.apply(RosterChange::Numbers(Numbered::Recordings(automation.index), ring));
-            roster.apply(RosterChange::Automation(automation));
+            catalog.apply(AutomationCatalogChange::Numbers(Numbered::Recordings(automation.index), ring));
+            catalog.apply(AutomationCatalogChange::Automation(automation));
         }
         for row in rows(keys::PACKAGE) {
-            roster.apply(RosterChange::Package(Arc::new(packages::parse(&row?.1)?)));
+            catalog.apply(AutomationCatalogChange::Package(Arc::new(packages::parse(&row?.1)?)));
         }
         for row in rows(keys::TRUST_ROOT) {
-            roster.apply(RosterChange::TrustRoot(packages::parse_trust_root(&row?.1)?));
+            catalog.apply(AutomationCatalogChange::TrustRoot(packages::parse_trust_root(&row?.1)?));
         }
         // A trail outlives its package.
         for row in rows(keys::AUDIT) {
             let (key, _) = row?;
             let (name, number) = keys::parse_audit(&key).ok_or_else(|| bad_key("audit trails"))?;
             let end = Extent { first: 1, next: number + 1 };
-            roster.apply(RosterChange::Numbers(Numbered::Audit(name.to_owned()), end));
+            catalog.apply(AutomationCatalogChange::Numbers(Numbered::Audit(name.to_owned()), end));
         }
-        Ok(roster)
+        Ok(catalog)
     }
 
-    pub(crate) fn apply(&mut self, change: RosterChange) {
+    pub(crate) fn apply(&mut self, change: AutomationCatalogChange) {
         match change {
-            RosterChange::Automation(automation) => {
+            AutomationCatalogChange::Automation(automation) => {
                 self.ids.insert(automation.id, automation.index);
                 let old = self.automations.insert(automation.index, automation.clone());
                 let connectors = [Some(automation.connector), old.as_ref().map(|old| old.connector)];
@@ -107,16 +107,16 @@ impl Roster {
                     }
                 }
             }
-            RosterChange::Package(package) => {
+            AutomationCatalogChange::Package(package) => {
                 self.packages.insert(package.name.clone(), package);
             }
-            RosterChange::NoPackage(name) => {
+            AutomationCatalogChange::NoPackage(name) => {
                 self.packages.remove(&name);
             }
-            RosterChange::TrustRoot(root) => {
+            AutomationCatalogChange::TrustRoot(root) => {
                 self.trust_roots.insert(root.id, root);
             }
-            RosterChange::Numbers(what, extent) => {
+            AutomationCatalogChange::Numbers(what, extent) => {
                 self.numbers.insert(what, extent);
             }
         }
@@ -130,7 +130,7 @@ impl Roster {
         self.lists.get(&connector).cloned().unwrap_or_default()
     }
 
-    /// Whether an automation of the tenant listens to the steps of its messages.
+    /// Whether an active automation of the tenant listens to status changes of messages.
     pub(crate) fn hears_steps(&self, tenant: TenantIndex) -> bool {
         self.hear_steps.contains(&tenant)
     }

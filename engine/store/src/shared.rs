@@ -1,4 +1,4 @@
-//! What the committer and the readers share: the backend and everything that is held in memory beside it.
+//! What the committer and the readers share: the backend, and everything that is held in memory over it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,38 +7,38 @@ use parking_lot::{Mutex, RwLock};
 use pombo_domain::ports::{CommitObserver, StoreHealth};
 
 use crate::backend::Backend;
+use crate::birth_cache::BirthCache;
 use crate::catalog::Catalog;
 use crate::columns::Columns;
-use crate::hot::Hot;
+use crate::conversation_cache::ConversationCache;
 use crate::lanes::Lanes;
-use crate::recent::Births;
-use crate::rows::Rows;
+use crate::row_cache::RowCache;
 use crate::tables::events::Logs;
 use crate::tables::queues::Frontiers;
 
 /// The shared part of a store.
-pub(crate) struct Memory {
+pub(crate) struct Shared {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) columns: Arc<Columns>,
     pub(crate) catalog: RwLock<Catalog>,
     pub(crate) frontiers: Frontiers,
     pub(crate) events: Logs,
-    pub(crate) hot: Hot,
-    pub(crate) rows: Rows,
+    pub(crate) conversations: ConversationCache,
+    pub(crate) rows: RowCache,
     pub(crate) lanes: Lanes,
     pub(crate) health: RwLock<StoreHealth>,
     pub(crate) observer: RwLock<Option<Arc<dyn CommitObserver>>>,
-    /// Held from a group's write until memory shows it; whoever compares disk and memory takes it.
+    /// Held from a group's write until memory shows it; a comparison of disk and memory takes it.
     pub(crate) whole: Mutex<()>,
-    pub(crate) births: Births,
-    /// While a group is being written: since when, by the machine's clock.
+    pub(crate) births: BirthCache,
+    /// When the write of the present group began, by the machine's clock; `None` while nothing is written.
     pub(crate) writing_since: Mutex<Option<Instant>>,
 }
 
 /// A write that takes longer than this is reported as a failure.
 const STUCK: Duration = Duration::from_secs(30);
 
-impl Memory {
+impl Shared {
     /// Whether the store takes writes; a disk that never answers counts as a failure.
     pub(crate) fn health(&self) -> StoreHealth {
         let health = self.health.read().clone();

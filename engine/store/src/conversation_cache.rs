@@ -1,5 +1,5 @@
-//! Conversations that a commit lately changed, as they are on disk: what the committer and the automations' runner would
-//! otherwise read and decode again for each event. The committer alone puts them here, after a commit.
+//! Conversations that a recent commit changed, as they are on disk: the committer and the automations' runner would otherwise read and
+//! decode them again for each event. The committer alone puts them here, after a commit.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ const MOST: usize = 4096;
 
 /// The conversations, a younger and an older half.
 #[derive(Default)]
-pub(crate) struct Hot(Mutex<[Half; 2]>);
+pub(crate) struct ConversationCache(Mutex<[Half; 2]>);
 
 #[derive(Default)]
 struct Half {
@@ -23,7 +23,7 @@ struct Half {
     chats: HashMap<Bytes, Uuid>,
 }
 
-impl Hot {
+impl ConversationCache {
     pub(crate) fn get(&self, id: Uuid) -> Option<Arc<Stored>> {
         self.0.lock().iter().find_map(|half| half.conversations.get(&id)).cloned()
     }
@@ -76,15 +76,15 @@ mod tests {
 
     #[test]
     fn the_newest_version_is_found_and_old_ones_are_let_go() {
-        let hot = Hot::default();
+        let cache = ConversationCache::default();
         let most = MOST as u128;
-        hot.changed((0..most).map(|id| stored(id, 0)));
-        hot.changed([stored(0, 7), stored(most, 0)].into_iter());
-        assert_eq!(hot.get(Uuid::from_u128(0)), Some(stored(0, 7)), "the older half has another");
-        assert_eq!(hot.with(&crate::keys::chat(ConnectorIndex(2), "5")), Some(Uuid::from_u128(5)));
-        hot.changed((most..3 * most).map(|id| stored(id, 0)));
-        assert_eq!(hot.get(Uuid::from_u128(0)), None);
-        assert_eq!(hot.with(&crate::keys::chat(ConnectorIndex(2), "5")), None);
-        assert!(hot.get(Uuid::from_u128(3 * most - 1)).is_some());
+        cache.changed((0..most).map(|id| stored(id, 0)));
+        cache.changed([stored(0, 7), stored(most, 0)].into_iter());
+        assert_eq!(cache.get(Uuid::from_u128(0)), Some(stored(0, 7)), "the older half has another");
+        assert_eq!(cache.with(&crate::keys::chat(ConnectorIndex(2), "5")), Some(Uuid::from_u128(5)));
+        cache.changed((most..3 * most).map(|id| stored(id, 0)));
+        assert_eq!(cache.get(Uuid::from_u128(0)), None);
+        assert_eq!(cache.with(&crate::keys::chat(ConnectorIndex(2), "5")), None);
+        assert!(cache.get(Uuid::from_u128(3 * most - 1)).is_some());
     }
 }

@@ -1,6 +1,6 @@
 //! Rows that are read soon after a commit: items that it wrote or that became the first of their lane, and what automations left in
-//! conversations, each read for every event. The committer alone puts them here, after a commit; whoever does not find one here
-//! reads it from the backend.
+//! conversations, each read for every event. The committer alone puts them here, after a commit; a row that is not here is read from
+//! the backend.
 //!
 //! Invariant: a row that is here is the one on disk. A key that was deleted, or whose row is too large, is not here.
 
@@ -20,7 +20,7 @@ const LONGEST: usize = 4096;
 
 /// The rows, a younger and an older half.
 #[derive(Default)]
-pub(crate) struct Rows(Mutex<[Half; 2]>);
+pub(crate) struct RowCache(Mutex<[Half; 2]>);
 
 #[derive(Default)]
 struct Half {
@@ -46,7 +46,7 @@ pub(crate) fn changes(writes: &[Write]) -> Vec<Change> {
     kept.map(|write| (write.key.clone(), write.value.clone())).collect()
 }
 
-impl Rows {
+impl RowCache {
     pub(crate) fn get(&self, key: &[u8]) -> Option<Bytes> {
         self.0.lock().iter().find_map(|half| half.rows.get(key)).cloned()
     }
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn the_newest_row_is_found_and_what_is_gone_is_not() {
-        let rows = Rows::default();
+        let rows = RowCache::default();
         rows.changed(vec![(key(0), row("old")), (key(1), row("one"))]);
         // The younger half is full: the next change begins another.
         rows.changed((2..MOST).map(|n| (key(n), row("x"))).collect());
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn large_rows_count_by_their_bytes() {
-        let rows = Rows::default();
+        let rows = RowCache::default();
         let large = || Some(Bytes::from(vec![b'x'; LONGEST]));
         rows.changed((0..3 * BYTES / LONGEST).map(|n| (key(n), large())).collect());
         assert_eq!(rows.get(&key(0)), None);

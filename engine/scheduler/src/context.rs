@@ -1,20 +1,20 @@
-//! What all tasks of one scheduler share.
+//! What all tasks of one scheduler share. It must not know any of them.
 
 use std::sync::Arc;
 
-use crate::account::Standings;
-use crate::automations::runner::Floor;
+use crate::account::Accounts;
+use crate::automations::dispatcher::Dispatcher;
 use crate::metrics::Metrics;
-use crate::observer::Notes;
+use crate::observer::WorkSignals;
 use crate::options::{Options, Ports};
 use crate::rules::gate::Gate;
 
 pub(crate) struct Context {
     pub(crate) ports: Ports,
     pub(crate) options: Options,
-    pub(crate) notes: Arc<Notes>,
-    pub(crate) standings: Standings,
+    pub(crate) signals: Arc<WorkSignals>,
+    pub(crate) accounts: Accounts,
     pub(crate) gate: Gate,
     pub(crate) metrics: Metrics,
-    pub(crate) automations: Floor,
+    pub(crate) automations: Dispatcher,
 }

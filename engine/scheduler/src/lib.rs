@@ -1,26 +1,29 @@
-//! Everything that is due and must be done once: messages, their retries and schedules, and webhooks.
+//! Everything that becomes due and must be done once: messages, their retries and schedules, webhooks, and events of automations.
 //!
 //! Layout
-//! - [`Scheduler`], [`Handle`]: starts the tasks; all that the rest of the program sees.
+//! - [`Scheduler`] starts the tasks; [`Handle`] is all that the rest of the program sees of them.
 //! - [`rules`]: pace, health, session, breaker, retry and draw, pure functions of (state, now, seed); `window`, the bounded part
 //!   of a queue that a lane holds; `gate`, turns between tenants.
-//! - `observer`: notes what commits mean. Runs on the store's committer thread; never blocks, never commits.
+//! - `observer`: turns commits into signals. Runs on the store's committer thread; never blocks, never commits. `due`: the loop of
+//!   the tasks that do what is due.
 //! - `lane/`: the task of one connector: `admit`, `claim`, `outcome`, `hold`, `purge`.
-//! - [`Intake`]: what connectors receive and report, made durable by whoever tells it. `account/`: how the accounts behind the
-//!   connectors stand, and the task that pauses them and tells of their sessions.
-//! - [`automations`]: events of conversations, given to automations in their turn. [`rollouts`]: the task that watches new versions
-//!   of plugins, and takes them on or back.
-//! - `scheduled`: the task that moves what has become due. `recovery`: what was in flight, decided before the lanes start.
+//! - [`Intake`]: stores what connectors receive and report, on the task of the connector that reports it. `account/`: the health of
+//!   the accounts behind the connectors, and the task that pauses connectors and stores changes of their sessions.
+//! - [`automations`]: events of conversations, handed to automations in their turn. [`rollouts`]: the task that watches new versions
+//!   of plugins, and promotes them or rolls them back.
+//! - `scheduled`: the task that moves messages whose time has come. `recovery`: decides about messages that were in flight, before the
+//!   lanes start.
 //! - [`webhooks`]: the task that delivers webhooks.
 //!
-//! It stands on the domain's ports alone: it must not know HTTP, WebAssembly or a database.
+//! It depends on the domain's ports alone: it must not know HTTP, WebAssembly or a database.
 //!
 //! Invariant: an attempt is stored before the connector is called, its outcome after. A message that was stored as PROCESSING
-//! and has no outcome is decided by [`rules::retry`]'s rule for a crash, never sent again silently.
+//! and has no outcome is decided by the rule for a crash in [`rules::retry`]; it is never sent again silently.
 
 mod account;
 pub mod automations;
 mod context;
+mod due;
 mod intake;
 mod lane;
 mod metrics;
@@ -34,12 +37,12 @@ mod scheduler;
 mod view;
 pub mod webhooks;
 
-pub use automations::turns::TurnCounts;
+pub use automations::fair_queue::QueueCounts;
 pub use intake::Intake;
 pub use metrics::MetricsSnapshot;
 pub use options::{AutomationOptions, Options, Ports, RolloutOptions, SigningSecrets, WebhookOptions};
+pub use pombo_domain::model::pace::{BreakerView, HealthView, PaceView};
 pub use scheduler::{Handle, Scheduler};
-pub use view::{BreakerView, HealthView, PaceView};
 
 /// The last instant that a timestamp may name (the year 9999): "all of the scheduled queue".
 const FAR: i64 = 253_402_300_799_999;

@@ -42,7 +42,7 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Claims stored.
+    /// Messages whose claim was stored.
     claims,
     /// Batches of claims.
     claim_batches,
@@ -60,7 +60,7 @@ counters! {
     outcome_temporary,
     /// Sends without a connection.
     outcome_disconnected,
-    /// Sends of which nobody knows.
+    /// Sends whose outcome is not known.
     outcome_unknown,
     /// Texts that could not be rendered.
     render_failed,
@@ -70,7 +70,7 @@ counters! {
     retries,
     /// Messages given up.
     failed,
-    /// Messages left to a person.
+    /// Messages whose outcome is not known and that are left to a person.
     unknown,
     /// Batches of outcomes.
     outcome_batches,
@@ -84,11 +84,11 @@ counters! {
     proven_sent,
     /// Batches of connectors' events stored.
     intake_batches,
-    /// Received messages.
+    /// Messages that connectors received.
     intake_messages,
     /// Receipts of the engine's messages.
     intake_receipts,
-    /// Events that were told before.
+    /// Events that had been reported before.
     intake_repeated,
     /// Batches of connectors' events that the store refused.
     intake_refused,
@@ -96,9 +96,9 @@ counters! {
     automation_events,
     /// Calls of automations.
     automation_calls,
-    /// Calls that failed through the plugin's fault.
+    /// Calls that failed because of the plugin.
     automation_failures,
-    /// Events put aside after their last try.
+    /// Events parked after their last try.
     automation_parked,
     /// Looks at events whose automation could not be called then.
     automation_waits,
@@ -106,11 +106,11 @@ counters! {
     automation_throttled,
     /// Timers that ran out.
     automation_timers,
-    /// Versions of plugins that were taken back.
+    /// Versions of plugins that were rolled back.
     rollbacks,
     /// Connectors paused by their health.
     health_pauses,
-    /// Commits that the store refused.
+    /// Failures of the store: commits that it refused, and reads.
     store_errors,
     /// Webhook posts answered 2xx.
     webhooks_delivered,

@@ -1,5 +1,5 @@
-//! Notes what commits mean for whoever waits for work. Runs on the store's committer thread: takes short locks, wakes, and
-//! never blocks or commits. Memory is bounded by the number of connectors and their windows.
+//! Turns commits into signals for the tasks that wait for work. Runs on the store's committer thread: takes short locks, wakes tasks,
+//! and never blocks or commits. Memory is bounded by the number of connectors and their windows.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,9 +11,9 @@ use pombo_domain::model::connector::PaceState;
 use pombo_domain::ports::{CommitObserver, Effect, ScheduledEntry};
 use tokio::sync::Notify;
 
-use crate::account::Standing;
-use crate::account::keeper::Desk;
-use crate::automations::bell::Bell;
+use crate::account::AccountHealth;
+use crate::account::queue::AccountQueue;
+use crate::automations::signals::WakeSignals;
 use crate::rules::window::Window;
 
 /// What a lane shares with the observer and the handle.
@@ -23,15 +23,20 @@ pub(crate) struct LaneShared {
     pub(crate) wake: Notify,
     /// The connector was changed: read it again.
     pub(crate) changed: AtomicBool,
-    /// Somebody says that the connection may work again.
+    /// The connection may work again: try it.
     pub(crate) probe: AtomicBool,
     pub(crate) pace: Mutex<PaceState>,
-    pub(crate) standing: Arc<Standing>,
+    pub(crate) account_health: Arc<AccountHealth>,
     pub(crate) in_flight: std::sync::atomic::AtomicUsize,
 }
 
 impl LaneShared {
-    pub(crate) fn new(connector: ConnectorIndex, window: usize, pace: PaceState, standing: Arc<Standing>) -> Self {
+    pub(crate) fn new(
+        connector: ConnectorIndex,
+        window: usize,
+        pace: PaceState,
+        account_health: Arc<AccountHealth>,
+    ) -> Self {
         Self {
             connector,
             window: Mutex::new(Window::new(window)),
@@ -39,39 +44,39 @@ impl LaneShared {
             changed: AtomicBool::new(false),
             probe: AtomicBool::new(false),
             pace: Mutex::new(pace),
-            standing,
+            account_health,
             in_flight: std::sync::atomic::AtomicUsize::new(0),
         }
     }
 }
 
-/// The notes.
+/// What the tasks are to look at, and how they are woken.
 #[derive(Default)]
-pub(crate) struct Notes {
+pub(crate) struct WorkSignals {
     pub(crate) lanes: RwLock<HashMap<ConnectorIndex, Arc<LaneShared>>>,
-    /// Connectors to look at: new, changed, or with work but no lane.
+    /// Connectors that the supervisor must look at: new, changed, or with work but no lane.
     pub(crate) connectors: Mutex<BTreeSet<ConnectorIndex>>,
     pub(crate) connectors_wake: Notify,
-    /// What concerns accounts; its task goes on while the rest drains.
-    pub(crate) desk: Desk,
-    /// What concerns automations and plugins.
-    pub(crate) bell: Bell,
+    /// Work for the account monitor, which goes on while the other tasks drain.
+    pub(crate) accounts: AccountQueue,
+    /// Signals for the tasks of automations and rollouts.
+    pub(crate) automations: WakeSignals,
     /// The earliest entry that joined the scheduled queue since it was last swept.
     pub(crate) scheduled: Mutex<Option<ScheduledEntry>>,
     pub(crate) scheduled_wake: Notify,
     pub(crate) deliveries_wake: Notify,
-    /// Who else is told: the store has one observer.
-    pub(crate) also: OnceLock<Arc<dyn CommitObserver>>,
-    /// Set once: nothing new is begun.
+    /// A further observer: the store itself tells only one.
+    pub(crate) further: OnceLock<Arc<dyn CommitObserver>>,
+    /// Set once, when nothing new is to be begun.
     pub(crate) draining: AtomicBool,
 }
 
-impl Notes {
+impl WorkSignals {
     pub(crate) fn lane(&self, connector: ConnectorIndex) -> Option<Arc<LaneShared>> {
         self.lanes.read().get(&connector).cloned()
     }
 
-    pub(crate) fn look_at(&self, connector: ConnectorIndex) {
+    pub(crate) fn mark_dirty(&self, connector: ConnectorIndex) {
         self.connectors.lock().insert(connector);
         self.connectors_wake.notify_one();
     }
@@ -88,10 +93,10 @@ impl Notes {
         self.connectors_wake.notify_one();
         self.scheduled_wake.notify_one();
         self.deliveries_wake.notify_one();
-        self.bell.drain();
+        self.automations.drain();
     }
 
-    /// Notes a run of effects that begins with an entry of `connector`; how many it took.
+    /// Notes a run of effects that begins with an entry of `connector`. Returns how many it took.
     fn note_run(&self, connector: ConnectorIndex, effects: &[Effect]) -> usize {
         let lane = self.lane(connector);
         let mut window = lane.as_ref().map(|lane| lane.window.lock());
@@ -117,19 +122,19 @@ impl Notes {
         drop(window);
         match lane {
             Some(lane) => lane.wake.notify_one(),
-            None if joined => self.look_at(connector),
+            None if joined => self.mark_dirty(connector),
             None => {}
         }
         taken
     }
 }
 
-impl CommitObserver for Notes {
+impl CommitObserver for WorkSignals {
     fn committed(&self, effects: &[Effect]) {
-        if let Some(also) = self.also.get() {
-            also.committed(effects);
+        if let Some(further) = self.further.get() {
+            further.committed(effects);
         }
-        self.bell.note(effects);
+        self.automations.note(effects);
         let mut rest = effects;
         let mut deliveries = false;
         let mut scheduled: Option<ScheduledEntry> = None;
@@ -149,11 +154,11 @@ impl CommitObserver for Notes {
                         lane.changed.store(true, Ordering::Release);
                         lane.wake.notify_one();
                     }
-                    self.look_at(*connector);
-                    self.desk.assess(*connector);
+                    self.mark_dirty(*connector);
+                    self.accounts.assess(*connector);
                     1
                 }
-                // The bell's, or no work for the scheduler.
+                // Noted with the automations' signals, or no work for the scheduler.
                 Effect::Work(_) | Effect::Timer(_) | Effect::Automation(_) | Effect::Package(_) | Effect::Event(..) => {
                     1
                 }

@@ -14,32 +14,32 @@ use pombo_domain::ports::{
 use crate::rules::breaker::BreakerPolicy;
 use crate::rules::retry::RetryPolicy;
 
-/// What the scheduler stands on.
+/// The ports that the scheduler uses.
 #[derive(Clone)]
 pub struct Ports {
-    /// The truth.
+    /// Where everything is stored.
     pub store: Arc<dyn Store>,
-    /// Templates.
+    /// Renders templates.
     pub renderer: Arc<dyn Renderer>,
-    /// Connector plugins.
+    /// Runs connector plugins: sends, sessions, versions.
     pub connectors: Arc<dyn Connectors>,
-    /// Time.
+    /// The clock, also for sleeping.
     pub clock: Arc<dyn Clock>,
-    /// Asked for one seed per task.
+    /// Randomness: ids, and a seed for each task.
     pub entropy: Arc<dyn Entropy>,
-    /// Posts webhooks.
+    /// Posts webhooks to their receivers.
     pub webhooks: Arc<dyn WebhookClient>,
-    /// Fetches what `attachmentUrl` names.
+    /// Fetches attachments that a message names by address.
     pub attachments: Arc<dyn AttachmentFetcher>,
-    /// Automation plugins.
+    /// Calls automation plugins.
     pub plugins: Arc<dyn PluginEngine>,
-    /// How plugins fare.
+    /// How calls of plugins end, for rollouts.
     pub telemetry: Arc<dyn PluginTelemetry>,
     /// Opens the secrets of automations, and seals what is recorded of them.
     pub seals: Arc<dyn SecretBox>,
-    /// What webhooks are signed with.
+    /// The secrets that webhooks are signed with.
     pub secrets: Arc<dyn SigningSecrets>,
-    /// The turns in which connectors are changed: the ones that the commands take.
+    /// Locks under which connectors are changed: the same that the commands take.
     pub connector_writes: WriteLocks,
 }
 
@@ -52,15 +52,15 @@ pub trait SigningSecrets: Send + Sync + 'static {
 /// How the scheduler behaves.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Retries.
+    /// When messages are tried again.
     pub retry: RetryPolicy,
-    /// Breaker and throttling.
+    /// When connections are tried again, and how long throttled ones pause.
     pub breaker: BreakerPolicy,
-    /// Webhooks.
+    /// How webhooks are delivered.
     pub webhooks: WebhookOptions,
-    /// Automations.
+    /// How automations are called.
     pub automations: AutomationOptions,
-    /// Changes of plugins' versions.
+    /// How changes of plugins' versions are watched.
     pub rollouts: RolloutOptions,
     /// Queue entries that a lane holds in memory.
     pub window: usize,
@@ -74,9 +74,9 @@ pub struct Options {
     pub turns: usize,
     /// Attachments that a lane fetches at once.
     pub fetches: usize,
-    /// A wait of at least this much is shown on the message at the head of the queue.
+    /// A wait of at least this many milliseconds is shown on the message at the head of the queue.
     pub hold_after_ms: i64,
-    /// Pause after a commit that the store refused.
+    /// Pauses after the store failed.
     pub store_retry: Backoff,
 }
 
@@ -103,9 +103,9 @@ impl Default for Options {
 /// How webhooks are delivered.
 #[derive(Debug, Clone)]
 pub struct WebhookOptions {
-    /// How long a receiver may take.
+    /// How long a receiver may take to answer, ms.
     pub timeout_ms: u64,
-    /// Pauses after the first, second … failed try; after the last one it is given up.
+    /// Pauses after the first, second … failed try, ms; when none is left the delivery is given up.
     pub schedule_ms: Vec<u64>,
     /// Posts at once, over all receivers.
     pub running: usize,
@@ -113,7 +113,7 @@ pub struct WebhookOptions {
     pub running_per_host: usize,
     /// Deliveries kept in memory, over all receivers.
     pub queued: usize,
-    /// Deliveries kept in memory for one receiver; those past it are put off at the receiver's own speed.
+    /// Deliveries kept in memory for one receiver; further ones are put off at the receiver's own speed.
     pub queued_per_host: usize,
 }
 
@@ -150,15 +150,15 @@ pub struct AutomationOptions {
     pub in_flight: usize,
     /// Calls at once of one tenant.
     pub in_flight_per_tenant: usize,
-    /// Conversations of one tenant with work that are held in memory; the others are read once there is room.
+    /// Lanes with work that are held in memory for one tenant; the others are read once there is room.
     pub queued_per_tenant: usize,
-    /// Pauses after the first, second … failed try; after the last one the event is put aside for a person.
+    /// Pauses after the first, second … failed try, ms; when none is left the event is parked for a person.
     pub retry_ms: Vec<u64>,
-    /// Events a minute of an automation that was granted no other number. More wait.
+    /// Events a minute of an automation that was not granted another number; further events wait.
     pub events_per_minute: u32,
-    /// Whether anything is recorded; each automation says for itself whether it wants that.
+    /// Whether calls are recorded at all; each automation has a setting of its own.
     pub record: bool,
-    /// Recordings kept of each automation.
+    /// Recordings kept for each automation.
     pub record_keep: u32,
     /// The largest recording, in bytes; larger ones are left out.
     pub record_bytes: usize,
@@ -182,7 +182,7 @@ impl Default for AutomationOptions {
 /// How changes of plugins' versions are watched.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RolloutOptions {
-    /// When a new version is believed.
+    /// When a new version is promoted or rolled back.
     pub rules: RolloutRules,
     /// How often versions under watch are compared, ms.
     pub tick_ms: i64,

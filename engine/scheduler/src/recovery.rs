@@ -19,9 +19,9 @@ const PAGE: usize = 512;
 pub(crate) async fn recover(context: &Context, only: Option<ConnectorIndex>) -> StoreResult<usize> {
     let store = &context.ports.store;
     // A lane that failed: receipts may be coming in, and each must see what the other decided.
-    let standing = only.map(|only| context.standings.of(&**store, only));
-    let _turn = match &standing {
-        Some(standing) => Some(standing.turn.lock().await),
+    let account_health = only.map(|only| context.accounts.of(&**store, only));
+    let _turn = match &account_health {
+        Some(account_health) => Some(account_health.turn.lock().await),
         None => None,
     };
     let mut idempotent: HashMap<ConnectorIndex, bool> = HashMap::new();

@@ -11,47 +11,33 @@ use pombo_domain::ports::{Batch, Change, ScheduledEntry, StoreResult, Update};
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 
 use crate::context::Context;
+use crate::due;
 use crate::metrics::Metrics;
-use crate::rules::draw::Draw;
 
 const PAGE: usize = 512;
 
 /// Runs until draining.
 pub(crate) async fn run(context: Arc<Context>) {
-    let clock = &context.ports.clock;
-    let mut draw = Draw::new(context.ports.entropy.u64());
-    let mut cursor = None;
-    let mut failures = 0;
-    while !context.notes.is_draining() {
-        if let Some(earliest) = context.notes.scheduled.lock().take()
-            && cursor.is_some_and(|cursor| earliest <= cursor)
+    let mut scheduled = Scheduled { context: context.clone(), cursor: None };
+    due::run(&context, &context.signals.scheduled_wake, &mut scheduled).await;
+}
+
+struct Scheduled {
+    context: Arc<Context>,
+    /// Everything up to here was moved.
+    cursor: Option<ScheduledEntry>,
+}
+
+impl due::Work for Scheduled {
+    const FAILED: &'static str = "scheduled messages not moved";
+
+    async fn look(&mut self) -> StoreResult<Option<Timestamp>> {
+        if let Some(earliest) = self.context.signals.scheduled.lock().take()
+            && self.cursor.is_some_and(|cursor| earliest <= cursor)
         {
-            cursor = just_before(earliest);
+            self.cursor = just_before(earliest);
         }
-        let next = match promote(&context, &mut cursor).await {
-            Ok(next) => {
-                failures = 0;
-                next
-            }
-            Err(error) => {
-                failures += 1;
-                Metrics::add(&context.metrics.store_errors, 1);
-                if failures == 1 {
-                    tracing::error!(%error, "scheduled messages not moved; trying again");
-                }
-                Some(clock.now().plus_ms(context.options.store_retry.delay_ms(failures, draw.seed()).max(1)))
-            }
-        };
-        let until = async {
-            match next {
-                Some(next) => clock.sleep_until(next).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = context.notes.scheduled_wake.notified() => {}
-            () = until => {}
-        }
+        promote(&self.context, &mut self.cursor).await
     }
 }
 
@@ -62,10 +48,10 @@ fn just_before(entry: ScheduledEntry) -> Option<ScheduledEntry> {
     Some(ScheduledEntry { due_at, connector: ConnectorIndex(u32::MAX), key })
 }
 
-/// Moves all that is due; when the next one is.
+/// Moves all messages that are due. Returns when the next one is.
 async fn promote(context: &Context, cursor: &mut Option<ScheduledEntry>) -> StoreResult<Option<Timestamp>> {
     let store = &context.ports.store;
-    while !context.notes.is_draining() {
+    while !context.signals.is_draining() {
         let now = context.ports.clock.now();
         let entries = store.scheduled(now, *cursor, PAGE)?;
         let Some(last) = entries.last().copied() else { break };

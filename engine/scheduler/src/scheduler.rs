@@ -1,5 +1,5 @@
-//! Starts the tasks and keeps them: a lane per connector, the scheduled queue, the webhooks, automations and rollouts. [`Handle`] is all that the rest
-//! of the program sees.
+//! Starts the tasks and keeps them running: a lane per connector, the scheduled queue, webhooks, automations and rollouts. [`Handle`] is
+//! all that the rest of the program sees.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,24 +8,25 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use pombo_domain::ConnectorIndex;
 use pombo_domain::model::connector::ConnectorStatus;
-use pombo_domain::ports::{CommitObserver, StoreResult};
+use pombo_domain::model::pace::PaceView;
+use pombo_domain::ports::{CommitObserver, PaceViews, StoreResult};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinSet};
 
 use crate::account::marks::TOLD_PAUSED;
-use crate::account::{Standings, judge_of, keeper};
-use crate::automations::turns::TurnCounts;
-use crate::automations::{runner, timers};
+use crate::account::{Accounts, judge_of, monitor};
+use crate::automations::fair_queue::QueueCounts;
+use crate::automations::{dispatcher, runner, timers};
 use crate::context::Context;
 use crate::intake::Intake;
 use crate::lane::Lane;
 use crate::metrics::{Metrics, MetricsSnapshot};
-use crate::observer::{LaneShared, Notes};
+use crate::observer::{LaneShared, WorkSignals};
 use crate::options::{Options, Ports};
 use crate::rules::gate::Gate;
 use crate::rules::health::HealthLevel;
 use crate::rules::pace::PaceRules;
-use crate::view::{PaceView, Situation, pace_view};
+use crate::view::{Situation, pace_view};
 use crate::{recovery, rollouts, scheduled, webhooks};
 
 /// Deleted connectors are looked for this far past the last listed number, for queues that a crash left half failed.
@@ -34,7 +35,7 @@ const LOOK_PAST: u32 = 1_024;
 /// The scheduler; see [`Scheduler::start`].
 pub struct Scheduler;
 
-/// The running scheduler. Cheap to clone; dropping it stops nothing.
+/// The running scheduler. Cheap to clone; dropping it does not stop anything.
 #[derive(Clone)]
 pub struct Handle {
     context: Arc<Context>,
@@ -44,30 +45,30 @@ pub struct Handle {
 }
 
 impl Scheduler {
-    /// Registers as the store's observer, decides what was in flight when the process last ended, and starts. Call it once,
+    /// Registers as the store's observer, decides about messages that were in flight when the process last ended, and starts. Call it once,
     /// inside the runtime, before traffic.
     pub async fn start(ports: Ports, options: Options) -> StoreResult<Handle> {
         let context = Arc::new(Context {
-            standings: Standings::default(),
+            accounts: Accounts::default(),
             gate: Gate::new(options.turns),
-            notes: Arc::new(Notes::default()),
+            signals: Arc::new(WorkSignals::default()),
             metrics: Metrics::default(),
-            automations: runner::Floor::new(&options.automations),
+            automations: dispatcher::Dispatcher::new(&options.automations),
             ports,
             options,
         });
-        context.ports.store.observe(context.notes.clone());
+        context.ports.store.observe(context.signals.clone());
         recovery::recover(&context, None).await?;
         for connector in connectors_with_work(&context)? {
-            context.notes.look_at(connector);
+            context.signals.mark_dirty(connector);
         }
         let (sender, ended) = watch::channel(false);
         let abort = Arc::new(Mutex::new(Vec::new()));
         let supervisor = tokio::spawn(supervise(context.clone(), abort.clone(), sender));
-        keeper::look_at_all(&context)?;
+        monitor::look_at_all(&context)?;
         let (sender, kept) = watch::channel(false);
-        let keeper = tokio::spawn(keep(context.clone(), sender));
-        abort.lock().extend([supervisor.abort_handle(), keeper.abort_handle()]);
+        let monitor = tokio::spawn(keep(context.clone(), sender));
+        abort.lock().extend([supervisor.abort_handle(), monitor.abort_handle()]);
         let intake = Intake::new(context.clone(), kept);
         Ok(Handle { context, ended, intake, abort })
     }
@@ -79,7 +80,7 @@ impl Handle {
     pub async fn drain(&self, deadline: Duration) -> bool {
         let clock = &self.context.ports.clock;
         let by = clock.now().plus_ms(i64::try_from(deadline.as_millis()).unwrap_or(i64::MAX));
-        self.context.notes.drain();
+        self.context.signals.drain();
         let mut ended = self.ended.clone();
         let done = tokio::select! {
             biased;
@@ -97,18 +98,18 @@ impl Handle {
 
     /// The connection of `connector` may work again (its session opened, its configuration changed): try it now.
     pub fn wake(&self, connector: ConnectorIndex) {
-        if let Some(lane) = self.context.notes.lane(connector) {
+        if let Some(lane) = self.context.signals.lane(connector) {
             lane.probe.store(true, std::sync::atomic::Ordering::Release);
             lane.wake.notify_one();
         }
     }
 
-    /// Has `observer` told of each commit too, as [`CommitObserver`] says. Once: a second one is not told.
-    pub fn also_tell(&self, observer: Arc<dyn CommitObserver>) {
-        let _ = self.context.notes.also.set(observer);
+    /// Tells `observer` of each commit too, as [`CommitObserver`] says. It can be called once: another observer is ignored.
+    pub fn add_observer(&self, observer: Arc<dyn CommitObserver>) {
+        let _ = self.context.signals.further.set(observer);
     }
 
-    /// What takes the connectors' events. It goes on while this drains, see [`Intake::drain`].
+    /// Takes the connectors' events. It goes on while the scheduler drains, see [`Intake::drain`].
     pub fn intake(&self) -> Intake {
         self.intake.clone()
     }
@@ -124,9 +125,9 @@ impl Handle {
             connector: &stored,
             session: needs_session.then(|| connectors.session(connector)),
             judge: judge_of(&self.context.ports, &stored),
-            health: self.context.standings.of(&*self.context.ports.store, connector).health(),
+            health: self.context.accounts.of(&*self.context.ports.store, connector).health(),
         };
-        let Some(lane) = self.context.notes.lane(connector) else {
+        let Some(lane) = self.context.signals.lane(connector) else {
             let state = self.context.ports.store.pace_state(connector)?;
             return Ok(Some(pace_view(&rules, &situation, &state, now)));
         };
@@ -139,36 +140,42 @@ impl Handle {
         Ok(Some(view))
     }
 
-    /// How many connectors' health is at each level; those without health rules are good.
+    /// How many connectors are at each level of health; those without health rules are good.
     pub fn health_levels(&self) -> StoreResult<[(HealthLevel, usize); 3]> {
         let mut levels = [(HealthLevel::Good, 0), (HealthLevel::Slowed, 0), (HealthLevel::Paused, 0)];
         let now = self.context.ports.clock.now();
         for connector in self.context.ports.store.connectors(None)? {
             let mut level = HealthLevel::Good;
             if connector.pace.health.is_some() {
-                let standing = self.context.standings.of(&*self.context.ports.store, connector.index);
+                let account_health = self.context.accounts.of(&*self.context.ports.store, connector.index);
                 let judge = judge_of(&self.context.ports, &connector);
-                let paused = connector.status == ConnectorStatus::Paused && standing.health().told == TOLD_PAUSED;
-                level = if paused { HealthLevel::Paused } else { standing.assess(&judge, now).1 };
+                let paused = connector.status == ConnectorStatus::Paused && account_health.health().told == TOLD_PAUSED;
+                level = if paused { HealthLevel::Paused } else { account_health.assess(&judge, now).1 };
             }
             levels[level as usize].1 += 1;
         }
         Ok(levels)
     }
 
-    /// What was counted since the start.
+    /// The counters since the start.
     pub fn metrics(&self) -> MetricsSnapshot {
         self.context.metrics.snapshot()
     }
 
     /// Events of automations under way and waiting, now.
-    pub fn automation_metrics(&self) -> TurnCounts {
+    pub fn automation_metrics(&self) -> QueueCounts {
         self.context.automations.counts()
     }
 
-    /// Lanes that run.
+    /// How many lanes run.
     pub fn lanes(&self) -> usize {
-        self.context.notes.lanes.read().len()
+        self.context.signals.lanes.read().len()
+    }
+}
+
+impl PaceViews for Handle {
+    fn pace(&self, connector: ConnectorIndex) -> StoreResult<Option<PaceView>> {
+        Handle::pace(self, connector)
     }
 }
 
@@ -188,18 +195,18 @@ fn connectors_with_work(context: &Context) -> StoreResult<Vec<ConnectorIndex>> {
     Ok(found)
 }
 
-/// Runs the keeper until it is told to end, again where it panics.
+/// Runs the account monitor until its queue is closed and empty; it starts again after a panic.
 async fn keep(context: Arc<Context>, ended: watch::Sender<bool>) {
     let mut tasks = JoinSet::new();
-    tasks.spawn(keeper::run(context.clone()));
+    tasks.spawn(monitor::run(context.clone()));
     while let Some(Err(error)) = tasks.join_next().await {
-        tracing::error!(%error, "the task that keeps accounts panicked; it starts again");
-        tasks.spawn(keeper::run(context.clone()));
+        tracing::error!(%error, "the account monitor panicked; it starts again");
+        tasks.spawn(monitor::run(context.clone()));
     }
     ended.send_replace(true);
 }
 
-/// What a supervised task is.
+/// Which task a supervised one is.
 #[derive(Clone, Copy, Debug)]
 enum Role {
     Lane(ConnectorIndex),
@@ -239,10 +246,10 @@ impl Supervisor {
 
     async fn run(&mut self) {
         loop {
-            let noted = std::mem::take(&mut *self.context.notes.connectors.lock());
-            if !self.context.notes.is_draining() {
+            let noted = std::mem::take(&mut *self.context.signals.connectors.lock());
+            if !self.context.signals.is_draining() {
                 for connector in noted {
-                    self.look_at(connector);
+                    self.start_lane(connector);
                 }
             } else if self.tasks.is_empty() {
                 return;
@@ -256,14 +263,14 @@ impl Supervisor {
                         self.task_ended(error.id(), failed).await;
                     }
                 },
-                () = context.notes.connectors_wake.notified() => {}
+                () = context.signals.connectors_wake.notified() => {}
             }
         }
     }
 
-    /// Starts the connector's lane where it should have one.
-    fn look_at(&mut self, index: ConnectorIndex) {
-        if self.context.notes.lane(index).is_some() {
+    /// Starts the connector's lane if it should have one and has none.
+    fn start_lane(&mut self, index: ConnectorIndex) {
+        if self.context.signals.lane(index).is_some() {
             return;
         }
         let store = &self.context.ports.store;
@@ -281,10 +288,10 @@ impl Supervisor {
             return;
         }
         let pace = Lane::stored_pace(&self.context, &connector);
-        let standing = self.context.standings.of(&**store, index);
-        let shared = Arc::new(LaneShared::new(index, self.context.options.window, pace, standing));
+        let account_health = self.context.accounts.of(&**store, index);
+        let shared = Arc::new(LaneShared::new(index, self.context.options.window, pace, account_health));
         // Known to the observer before it reads its queue: an entry that joins is noted, or read, or both.
-        self.context.notes.lanes.write().insert(index, shared.clone());
+        self.context.signals.lanes.write().insert(index, shared.clone());
         let lane = Lane::new(self.context.clone(), connector, shared);
         self.spawn(Role::Lane(index), lane.run());
     }
@@ -297,12 +304,12 @@ impl Supervisor {
         let context = self.context.clone();
         match role {
             Role::Lane(index) => {
-                context.notes.lanes.write().remove(&index);
+                context.signals.lanes.write().remove(&index);
                 if panicked && let Err(error) = recovery::recover(&context, Some(index)).await {
                     tracing::error!(connector = index.0, %error, "messages of a failed lane are decided at the next start");
                 }
                 // Something may have joined its queue after it looked last.
-                context.notes.look_at(index);
+                context.signals.mark_dirty(index);
             }
             Role::Scheduled if panicked => self.spawn(role, scheduled::run(context)),
             Role::Webhooks if panicked => self.spawn(role, webhooks::run(context)),

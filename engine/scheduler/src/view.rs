@@ -1,8 +1,9 @@
-//! How a connector's pace looks from outside: why its next message waits, and until when.
+//! What a connector's pace looks like from outside: why its next message waits, and until when. Pure.
 
 use pombo_domain::Timestamp;
-use pombo_domain::model::connector::{Connector, ConnectorStatus, Pace, PaceState};
+use pombo_domain::model::connector::{Connector, ConnectorStatus, PaceState};
 use pombo_domain::model::health::HealthState;
+use pombo_domain::model::pace::{BreakerView, HealthView, PaceView};
 use pombo_domain::ports::SessionState;
 
 use crate::account::marks::TOLD_PAUSED;
@@ -10,89 +11,7 @@ use crate::rules::health::{self, HOUR_MS, HealthLevel, Judge};
 use crate::rules::pace::{Decision, PaceRules};
 use crate::rules::session;
 
-/// The breaker, as seen from outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BreakerView {
-    /// The connection works, as far as is known.
-    Closed,
-    /// It failed; nothing is sent until then.
-    Open {
-        /// When the next message probes it.
-        until: Timestamp,
-        /// Failures in a row.
-        failures: u32,
-    },
-    /// The next message probes it.
-    HalfOpen {
-        /// Failures in a row.
-        failures: u32,
-    },
-}
-
-/// An account's health at one instant: the score and the counts that it follows from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HealthView {
-    /// 0 to 100.
-    pub score: u8,
-    /// What follows from it.
-    pub level: HealthLevel,
-    /// How far back is counted, in hours.
-    pub window_hours: u16,
-    /// Counted from here, where that is later than the window's begin.
-    pub since: Option<Timestamp>,
-    /// Messages that the channel accepted.
-    pub sent: u32,
-    /// Of them, with a report that they reached the recipient.
-    pub delivered: u32,
-    /// Messages of people.
-    pub replies: u32,
-    /// Messages that the channel refused for good.
-    pub failures: u32,
-    /// Blocks and reports.
-    pub blocks: u32,
-    /// Restrictions that the channel imposed.
-    pub restrictions: u32,
-}
-
-/// A connector's pace at one instant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PaceView {
-    /// The limits as they are set.
-    pub limits: Pace,
-    /// The pause between two messages as it is now, shortest and longest, ms: longer than the set one where the health slows
-    /// it. 0 and 0 for none.
-    pub delay_ms: (u64, u64),
-    /// How the account stands; `None` where no health rules are set.
-    pub health: Option<HealthView>,
-    /// Attempts begun today (in the pace's time zone).
-    pub sent_today: u32,
-    /// Today's cap, `None` for no limit.
-    pub cap_today: Option<u32>,
-    /// Day of the warm-up (from 1), `None` once warm or without one.
-    pub warm_up_day: Option<u32>,
-    /// When the next message may go; now or earlier when nothing holds it. `None` where no instant is known: paused, or
-    /// without a session.
-    pub next_at: Option<Timestamp>,
-    /// Why it waits: `paused`, `health` (paused by its health), `no_session`, `delay`, `daily_cap`, `quiet_hours`, `throttled`,
-    /// `disconnected`, `deleted`; `None` when it does not.
-    pub reason: Option<&'static str>,
-    /// The reason as a sentence for a person, with what to do where somebody must do something.
-    pub detail: Option<String>,
-    /// Whether these are quiet hours.
-    pub quiet: bool,
-    /// Until when the provider asked to slow down, where that lies ahead.
-    pub throttled_until: Option<Timestamp>,
-    /// The breaker.
-    pub breaker: BreakerView,
-    /// Messages with the connector, and outcomes not stored yet.
-    pub in_flight: usize,
-    /// Queue entries in memory: the queue's length where `more_queued` is false.
-    pub queued: usize,
-    /// The queue may be longer than `queued`.
-    pub more_queued: bool,
-}
-
-/// What a connector's pace depends on besides its own counts.
+/// What the view of a pace depends on, besides the pace's own counts.
 pub(crate) struct Situation<'a> {
     pub(crate) connector: &'a Connector,
     /// The session, where it needs one.

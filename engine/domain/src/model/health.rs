@@ -53,3 +53,25 @@ pub enum HealthSignal {
     /// The channel restricts the account.
     Restricted,
 }
+
+/// What follows from an account's health score. Ordered from good to bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HealthLevel {
+    /// Nothing changes.
+    Good,
+    /// Pauses are longer and the day's cap is lower, in proportion.
+    Slowed,
+    /// The connector is paused until a person resumes it.
+    Paused,
+}
+
+impl HealthLevel {
+    /// The stable word for it: `good`, `slowed`, `paused`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Slowed => "slowed",
+            Self::Paused => "paused",
+        }
+    }
+}

@@ -1,15 +1,16 @@
-//! How the accounts behind the connectors stand, as the lanes, the intake and the keeper share it.
+//! The health of the accounts behind the connectors, as the lanes, the intake and the monitor share it.
 //!
-//! - [`Standing`]: one connector's health counts in memory, and the turn in which they (and its receipts) are changed.
-//! - [`marks`]: what signals do to the counts, with the events that follow. [`keeper`]: the task that pauses, resumes and
-//!   tells of sessions.
+//! - [`AccountHealth`]: one connector's health counts in memory, and the turn in which they (and its receipts) are changed.
+//! - [`marks`]: what signals do to the counts, with the events that follow. [`monitor`]: the task that pauses and
+//!   resumes connectors and stores changes of sessions; [`queue`]: what waits for it.
 //!
 //! Invariant: health counts and receipts of a connector are read, changed and committed within its turn, so that nobody's
-//! count is lost and what is in memory is what was stored last. Whoever takes a connector's write lock takes it before the
+//! count is lost and what is in memory is what was stored last. A task that needs a connector's write lock takes it before the
 //! turn, never within.
 
-pub(crate) mod keeper;
 pub(crate) mod marks;
+pub(crate) mod monitor;
+pub(crate) mod queue;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -23,12 +24,12 @@ use pombo_domain::{ConnectorIndex, Timestamp};
 use crate::options::Ports;
 use crate::rules::health::{self, HOUR_MS, HealthLevel, Judge};
 
-/// Conversations remembered for an hour, so that each counts once as a reply; those past it count again.
+/// Conversations remembered for an hour, so that each counts once as a reply; past this they count again.
 const CONVERSATIONS: usize = 8_192;
 
-/// One connector's account.
-pub(crate) struct Standing {
-    /// See the module.
+/// The health of one connector's account.
+pub(crate) struct AccountHealth {
+    /// The turn, see the module.
     pub(crate) turn: tokio::sync::Mutex<()>,
     known: Mutex<Known>,
 }
@@ -41,8 +42,8 @@ struct Known {
     heard: HashSet<u64>,
 }
 
-impl Standing {
-    /// What was stored last.
+impl AccountHealth {
+    /// The counts that were stored last.
     pub(crate) fn health(&self) -> HealthState {
         self.known.lock().health.clone()
     }
@@ -52,7 +53,7 @@ impl Standing {
         self.known.lock().health.since
     }
 
-    /// `health` was stored. Within the turn.
+    /// `health` was stored. To be called within the turn.
     pub(crate) fn publish(&self, health: HealthState) {
         self.known.lock().health = health;
     }
@@ -87,13 +88,13 @@ impl Standing {
     }
 }
 
-/// All of them. Bounded by the number of connectors.
+/// The health of all accounts. Bounded by the number of connectors.
 #[derive(Default)]
-pub(crate) struct Standings(RwLock<HashMap<ConnectorIndex, Arc<Standing>>>);
+pub(crate) struct Accounts(RwLock<HashMap<ConnectorIndex, Arc<AccountHealth>>>);
 
-impl Standings {
-    /// One of them, read from the store when it is asked for first.
-    pub(crate) fn of(&self, store: &dyn Store, connector: ConnectorIndex) -> Arc<Standing> {
+impl Accounts {
+    /// The health of one account, read from the store when it is first asked for.
+    pub(crate) fn of(&self, store: &dyn Store, connector: ConnectorIndex) -> Arc<AccountHealth> {
         if let Some(found) = self.0.read().get(&connector) {
             return found.clone();
         }
@@ -104,13 +105,13 @@ impl Standings {
                 HealthState::default()
             });
             let known = Mutex::new(Known { health, ..Known::default() });
-            Arc::new(Standing { turn: tokio::sync::Mutex::new(()), known })
+            Arc::new(AccountHealth { turn: tokio::sync::Mutex::new(()), known })
         };
         all.entry(connector).or_insert_with(load).clone()
     }
 }
 
-/// By what `connector` is judged.
+/// The rules by which the health of `connector` is judged.
 pub(crate) fn judge_of(ports: &Ports, connector: &Connector) -> Judge {
     let rules = connector.pace.health.clone();
     let inbound = || ports.connectors.plugin(&connector.plugin).is_some_and(|plugin| plugin.offers("inbound"));

@@ -1,7 +1,7 @@
 //! How many events a minute an automation handles. Pure.
 //!
-//! A minute's worth may come at once; then one at a time, evenly. Whoever comes too early is given the instant of its turn, which it
-//! has then taken: a crowd that waits costs one look each, not one each at every turn.
+//! A minute's worth may come at once; then one at a time, evenly. An event that comes too early is given the instant
+//! of its turn, which is then taken: each waiting event is looked at once more, not at every turn.
 
 use pombo_domain::Timestamp;
 
@@ -12,22 +12,22 @@ const MS_NS: i64 = 1_000_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowance {
     per_minute: u32,
-    /// When all that was taken is used up, ns.
+    /// The instant at which all events that were taken have had their time, ns.
     used_until: i64,
 }
 
 impl Allowance {
-    /// A whole minute's worth is there.
+    /// An allowance of `per_minute` events (at least 1) a minute, with a whole minute's worth available.
     pub fn new(per_minute: u32) -> Self {
         Self { per_minute: per_minute.max(1), used_until: i64::MIN }
     }
 
-    /// Another number from now on; what was taken stays taken.
+    /// Changes the number of events a minute; what was taken stays taken.
     pub fn set(&mut self, per_minute: u32) {
         self.per_minute = per_minute.max(1);
     }
 
-    /// Takes one; from when it may be used.
+    /// Takes one event. Returns when it may be handled.
     pub fn take(&mut self, now: Timestamp) -> Timestamp {
         let now_ns = now.0.saturating_mul(MS_NS);
         let each = MINUTE_NS / i64::from(self.per_minute);

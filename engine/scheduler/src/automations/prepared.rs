@@ -6,19 +6,20 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 use pombo_domain::model::{Automation, AutomationStatus, EventKind, EventKinds, Package, RolloutStep, Wants};
-use pombo_domain::ports::{AutomationDescription, SecretBox, StoreResult};
+use pombo_domain::ports::{AutomationDescription, SecretBox, Store, StoreResult};
 use pombo_domain::{AutomationIndex, Timestamp};
 use uuid::Uuid;
 
 use super::allowance::Allowance;
 use super::rules;
-use crate::context::Context;
+use crate::options::{AutomationOptions, Ports};
 
 /// A version of its plugin.
 #[derive(Clone)]
 pub(super) struct Version {
     pub(super) digest: Arc<str>,
-    /// While two versions share the work, the automation is asked for what either listens to: this is what this one does.
+    /// The events that this version listens to, while two versions share the work: the automation is then registered for the events of
+    /// either.
     events: Option<EventKinds>,
 }
 
@@ -55,17 +56,17 @@ impl Prepared {
         [&self.canary, &self.active].into_iter().flatten().find(|known| *known.digest == *digest)
     }
 
-    /// Takes one event from its allowance; from when it may be handled.
+    /// Takes one event from its allowance. Returns when the event may be handled.
     pub(super) fn take(&self, now: Timestamp) -> Timestamp {
         self.allowance.lock().take(now)
     }
 }
 
-/// Those that were called.
+/// The automations that were called.
 #[derive(Default)]
 pub(crate) struct Preparations {
     known: RwLock<HashMap<AutomationIndex, Arc<Prepared>>>,
-    /// Those of which it was said that they cannot be called, since something changed last.
+    /// Automations of which the log already says that they cannot be called; cleared when something changes.
     told: Mutex<HashSet<AutomationIndex>>,
 }
 
@@ -73,10 +74,11 @@ impl Preparations {
     /// The automation, ready; an inner `Err` says why it cannot be called now.
     pub(super) fn get(
         &self,
-        context: &Context,
+        ports: &Ports,
+        options: &AutomationOptions,
         automation: &Arc<Automation>,
     ) -> StoreResult<Result<Arc<Prepared>, String>> {
-        let Some(package) = context.ports.store.package(&automation.plugin)? else {
+        let Some(package) = ports.store.package(&automation.plugin)? else {
             return Ok(Err("its plugin is not there; upload it".to_owned()));
         };
         let known = self.known.read().get(&automation.index).cloned();
@@ -89,12 +91,12 @@ impl Preparations {
         let Some(grants) = &package.grants else {
             return Ok(Err("its plugin was granted nothing; grant it what it asks for".to_owned()));
         };
-        let secrets = match open(&*context.ports.seals, automation) {
+        let secrets = match open(&*ports.seals, automation) {
             Ok(secrets) => secrets,
             Err(why) => return Ok(Err(why)),
         };
         let per_minute = match grants.what.events_per_minute {
-            0 => context.options.automations.events_per_minute,
+            0 => options.events_per_minute,
             granted => granted,
         };
         let allowance = match known {
@@ -120,16 +122,16 @@ impl Preparations {
         Ok(Ok(prepared))
     }
 
-    /// Whether it is worth saying that this one cannot be called: once for all its events.
+    /// Whether the log does not yet say that this one cannot be called: it is logged once for all its events.
     pub(super) fn is_news(&self, automation: AutomationIndex) -> bool {
         self.told.lock().insert(automation)
     }
 
-    /// Something changed: forgets those that are gone.
-    pub(super) fn changed(&self, context: &Context) {
+    /// Automations or packages changed: forgets the automations that are gone.
+    pub(super) fn changed(&self, store: &dyn Store) {
         self.told.lock().clear();
         self.known.write().retain(|index, _| {
-            let found = context.ports.store.automation(*index);
+            let found = store.automation(*index);
             !found.is_ok_and(|found| found.is_none_or(|found| found.status == AutomationStatus::Deleted))
         });
     }
@@ -140,7 +142,7 @@ fn open(seals: &dyn SecretBox, automation: &Automation) -> Result<BTreeMap<Strin
         let context = format!("automation:{}:{field}", automation.id);
         let problem = |why: String| format!("its secret {field} cannot be read: {why}; set it again");
         let plain = seals.open(&context, sealed).map_err(|error| problem(error.to_string()))?;
-        Ok((field.clone(), String::from_utf8(plain).map_err(|_| problem("it is no text".to_owned()))?))
+        Ok((field.clone(), String::from_utf8(plain).map_err(|_| problem("it is not text".to_owned()))?))
     });
     opened.collect()
 }

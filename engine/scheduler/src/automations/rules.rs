@@ -1,4 +1,4 @@
-//! Who is asked, by which version, and what follows from a failure: pure functions.
+//! Which automations are called, in which version, and what follows from a failure: pure functions.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use crate::rules::draw::{Draw, between};
 
-/// The automations that are asked about an item, in order: of the connector's, those that listen, come after the one that handled it
-/// last, and are meant by it. In the answering lane these are the ones that answer, in an observer's lane it alone.
+/// The automations that an item goes to, in order: those of the connector that listen to it, come after the one that handled it last,
+/// and are its addressees. In the answering lane these are the automations that answer; in an observer's lane, that observer alone.
 pub fn asked(on: &[Arc<Automation>], work: &Work, in_group: bool) -> Vec<Arc<Automation>> {
     let kind = work.body.kind();
     let addressee = work.body.addressee();
@@ -46,7 +46,7 @@ pub fn seed(event: Uuid, automation: u32, failures: u32) -> u64 {
     Draw::new(high ^ low.rotate_left(32) ^ (u64::from(automation) << 32) ^ u64::from(failures)).seed()
 }
 
-/// The pause after a failed try, when `failures` tries failed before it; `None`: that was the last one.
+/// The pause in milliseconds after a failed try, where `failures` tries failed before it; `None` after the last one.
 pub fn pause_after(schedule_ms: &[u64], failures: u32, seed: u64) -> Option<i64> {
     let pause = *schedule_ms.get(usize::try_from(failures).ok()?)?;
     i64::try_from(between(seed, pause, pause.saturating_add(pause / 10))).ok()

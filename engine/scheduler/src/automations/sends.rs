@@ -11,7 +11,7 @@ use super::outcome::{
 
 const MAX_URL_BYTES: usize = 2_048;
 const MAX_EMOJI_BYTES: usize = 64;
-/// Among the connector's other messages: the middle.
+/// The priority of answers: in the middle of the connector's other messages.
 const PRIORITY: u8 = 5;
 
 impl Making<'_> {
@@ -23,16 +23,16 @@ impl Making<'_> {
             return unfit("a message may be delayed by at most 366 days");
         }
         let delay = i64::try_from(send.delay_ms).unwrap_or(i64::MAX);
-        let scene = self.scene;
+        let context = self.context;
         let mut message = NewMessage {
-            connector: scene.connector.index,
-            to: scene.conversation.chat.clone(),
+            connector: context.connector.index,
+            to: context.conversation.chat.clone(),
             text: String::new(),
             subject: None,
-            contact_name: scene.conversation.contact_name.clone(),
+            contact_name: context.conversation.contact_name.clone(),
             message_type: MessageType::General,
             priority: PRIORITY,
-            scheduled_at: (delay > 0).then(|| scene.now.plus_ms(delay)),
+            scheduled_at: (delay > 0).then(|| context.now.plus_ms(delay)),
             requires_approval: false,
             force_direct: false,
             notes: None,
@@ -48,12 +48,12 @@ impl Making<'_> {
         }
         self.content(&send.content, &mut message)?;
         self.plan.changes.push(Change::Insert(Insert {
-            tenant: scene.automation.tenant,
+            tenant: context.automation.tenant,
             messages: vec![message],
             idempotency: None,
         }));
         // Nobody else asks where a message came from.
-        if scene.automation.events.has(EventKind::StatusChanged) {
+        if context.automation.events.has(EventKind::StatusChanged) {
             let (conversation, automation) = (self.conversation(), self.index());
             self.change(AutomationChange::Origin(Origin { conversation, automation, label: send.label.clone() }));
         }
@@ -69,7 +69,7 @@ impl Making<'_> {
             Ok(escaped(text))
         };
         // Sent as an ordinary file where the channel has no voice notes.
-        let voice = |wanted: bool| wanted && self.scene.reads.offers("voice-notes");
+        let voice = |wanted: bool| wanted && self.context.reads.offers("voice-notes");
         match content {
             SendContent::Text(text) => {
                 if text.trim().is_empty() {
@@ -103,7 +103,7 @@ impl Making<'_> {
                 message.options.voice_note = voice(*voice_note);
             }
             SendContent::Reaction { message: to, sender, emoji } => {
-                if !self.scene.reads.offers("reactions") {
+                if !self.context.reads.offers("reactions") {
                     return unfit("the connector's channel has no reactions");
                 }
                 named("a message's id", to, MAX_NAME_BYTES)?;
@@ -116,13 +116,13 @@ impl Making<'_> {
         Ok(())
     }
 
-    /// The message that is answered; `None` where the channel has no answers: it is sent without.
+    /// The message that is replied to; `None` where the channel has no replies, and the message is sent without.
     fn answered(&self, id: &str) -> Result<Option<Target>, Stop> {
         named("the id of an answered message", id, MAX_NAME_BYTES)?;
-        if !self.scene.reads.offers("reply") {
+        if !self.context.reads.offers("reply") {
             return Ok(None);
         }
-        let own = match self.scene.body {
+        let own = match self.context.body {
             WorkBody::Message(inbound) if inbound.provider_id == id => Some(inbound),
             _ => None,
         };
@@ -135,10 +135,10 @@ impl Making<'_> {
                     _ => None,
                 },
             ))),
-            None if self.scene.conversation.is_group => {
+            None if self.context.conversation.is_group => {
                 unfit("in a group only the message of the event can be answered: others do not say who wrote them")
             }
-            None => Ok(Some(target(&self.scene.conversation.chat, None))),
+            None => Ok(Some(target(&self.context.conversation.chat, None))),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Makes timers that ran out into events. One task. A timer is taken away and its event stored in one batch.
+//! Makes timers that ran out into events. One task. A timer is removed and its event stored in one batch.
 
 use std::sync::Arc;
 
@@ -6,58 +6,43 @@ use pombo_domain::Timestamp;
 use pombo_domain::ports::{AutomationChange, Batch, Change, StoreResult};
 
 use crate::context::Context;
+use crate::due;
 use crate::metrics::Metrics;
-use crate::rules::draw::Draw;
 
-/// Timers of one batch.
+/// Timers fired in one batch, at most.
 const PAGE: usize = 256;
 
 /// Runs until draining.
 pub(crate) async fn run(context: Arc<Context>) {
-    let clock = &context.ports.clock;
-    let bell = &context.notes.bell;
-    let mut draw = Draw::new(context.ports.entropy.u64());
     // The first is looked for at once.
-    let mut next = Some(Timestamp(i64::MIN));
-    let mut failures = 0;
-    while !context.notes.is_draining() {
-        if let Some(set) = bell.timer() {
-            next = Some(next.map_or(set, |next| next.min(set)));
+    let mut timers = Timers { context: context.clone(), next: Some(Timestamp(i64::MIN)) };
+    due::run(&context, &context.signals.automations.timers_wake, &mut timers).await;
+}
+
+struct Timers {
+    context: Arc<Context>,
+    /// When the next timer runs out, as far as is known.
+    next: Option<Timestamp>,
+}
+
+impl due::Work for Timers {
+    const FAILED: &'static str = "timers not fired";
+
+    async fn look(&mut self) -> StoreResult<Option<Timestamp>> {
+        if let Some(set) = self.context.signals.automations.timer() {
+            self.next = Some(self.next.map_or(set, |next| next.min(set)));
         }
-        if next.is_some_and(|next| next <= clock.now()) {
-            next = match fire(&context).await {
-                Ok(next) => {
-                    failures = 0;
-                    next
-                }
-                Err(error) => {
-                    failures += 1;
-                    Metrics::add(&context.metrics.store_errors, 1);
-                    if failures == 1 {
-                        tracing::error!(%error, "timers not fired; trying again");
-                    }
-                    Some(clock.now().plus_ms(context.options.store_retry.delay_ms(failures, draw.seed()).max(1)))
-                }
-            };
-            continue;
+        if self.next.is_some_and(|next| next <= self.context.ports.clock.now()) {
+            self.next = fire(&self.context).await?;
         }
-        let until = async {
-            match next {
-                Some(next) => clock.sleep_until(next).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = bell.timers_wake.notified() => {}
-            () = until => {}
-        }
+        Ok(self.next)
     }
 }
 
-/// Fires all that ran out; when the next one does.
+/// Fires all timers that ran out. Returns when the next one does.
 async fn fire(context: &Context) -> StoreResult<Option<Timestamp>> {
     let store = &context.ports.store;
-    while !context.notes.is_draining() {
+    while !context.signals.is_draining() {
         let due = store.timers_due(context.ports.clock.now(), PAGE)?;
         if due.is_empty() {
             break;

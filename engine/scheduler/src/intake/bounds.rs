@@ -1,5 +1,5 @@
-//! How much of what a connector tells is kept. Texts are cut, lists shortened; what names something (addresses and ids) is
-//! never altered: an event with one that is too long is not taken at all.
+//! How much of what a connector reports is kept. Texts are cut and lists are shortened. Addresses and ids are never altered: an event
+//! in which one of them is too long is not taken at all.
 
 use pombo_domain::model::event::GroupStep;
 use pombo_domain::model::inbound::{Inbound, InboundAttachment, InboundContent, MediaState};
@@ -17,7 +17,7 @@ const ADDRESSES: usize = 4_096;
 /// Other addresses of one contact.
 pub(super) const ALIASES: usize = 16;
 
-/// What makes an event impossible to take; for the log, without its content.
+/// Why an event cannot be taken; for the log, without its content.
 pub(super) type Unfit = &'static str;
 
 /// `text`, cut at a character's end.
@@ -45,7 +45,7 @@ fn addresses(list: &mut Vec<String>) {
     list.truncate(ADDRESSES);
 }
 
-/// A kind and JSON. Half a JSON is none: too much of it leaves a word about that.
+/// A kind and JSON. JSON that is too long is replaced as a whole by JSON that says so, since a part of it would not parse.
 pub(super) fn other(kind: &mut String, json: &mut String) {
     cut(kind, 64);
     if json.len() > JSON {

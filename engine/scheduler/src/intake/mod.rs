@@ -1,18 +1,18 @@
-//! What connectors tell of their channels, made durable: each call becomes one store batch, written by whoever calls.
+//! Stores what connectors report about their channels: each call becomes one batch, committed on a task of its own.
 //!
-//! - [`Intake`]: the port's implementation. `gather`: from events to changes, pure reads of the store. `bounds`: how much is
+//! - [`Intake`]: the port's implementation. `batch_builder`: from events to changes; it only reads the store. `bounds`: how much is
 //!   kept.
 //!
-//! Calls for one connector happen one after the other, within its [`crate::account::Standing`]'s turn: two receipts of the
+//! Calls for one connector happen one after the other, within its [`crate::account::AccountHealth`]'s turn: two receipts of the
 //! same message cannot lose each other. A call that was begun is finished even if its caller gives up. An `Err` means that
-//! nothing was stored and that the connector shall tell it again.
+//! nothing was stored and that the connector is to report it again.
 //!
 //! What a receipt does to its message: one that shows that the channel has it makes an UNKNOWN message SENT. One that says
-//! that it could not be delivered is recorded and told, and changes no status: SENT says that the channel accepted it, which
-//! stays true, and of an UNKNOWN message a person decides, who sees the report.
+//! that it could not be delivered is recorded, becomes an event, and changes no status: SENT says that the channel accepted it, which
+//! stays true, and about an UNKNOWN message a person decides, who sees the report.
 
+mod batch_builder;
 mod bounds;
-mod gather;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,21 +25,21 @@ use pombo_domain::ports::{
 };
 use tokio::sync::watch;
 
-use crate::account::keeper;
+use crate::account::monitor;
 use crate::context::Context;
 use crate::metrics::Metrics;
-use gather::Gather;
+use batch_builder::BatchBuilder;
 
-/// A batch whose conditions did not hold (somebody created the same contact) is made anew this often.
+/// A batch whose conditions did not hold (somebody created the same contact) is built again this often.
 const TRIES: usize = 5;
 
-/// Takes what connectors tell. Cheap to clone; see [`crate::Handle::intake`].
+/// Takes what connectors report. Cheap to clone; see [`crate::Handle::intake`].
 #[derive(Clone)]
 pub struct Intake {
     context: Arc<Context>,
     /// Calls under way.
     running: watch::Sender<usize>,
-    /// Whether the keeper ended.
+    /// Whether the account monitor has ended.
     kept: watch::Receiver<bool>,
 }
 
@@ -57,9 +57,9 @@ impl Intake {
         Self { context, running: watch::channel(0).0, kept }
     }
 
-    /// Reads how all sessions stand, for whoever was not listening until now.
+    /// Reads the state of all sessions, to make up for changes that nobody was listening to.
     pub fn look(&self) -> StoreResult<()> {
-        keeper::look_at_all(&self.context)
+        monitor::look_at_all(&self.context)
     }
 
     /// Waits for the calls under way and stores the sessions' changes that still wait; call it once the connectors have
@@ -70,9 +70,9 @@ impl Intake {
         let mut running = self.running.subscribe();
         let mut kept = self.kept.clone();
         let all = async {
-            // An error means that the other side is gone: nothing runs any more.
+            // An error means that the other side is gone: nothing runs any longer.
             let _ = running.wait_for(|running| *running == 0).await;
-            self.context.notes.desk.close();
+            self.context.signals.accounts.close();
             let _ = kept.wait_for(|kept| *kept).await;
         };
         tokio::select! {
@@ -87,8 +87,8 @@ impl Intake {
 impl ConnectorEvents for Intake {
     fn session_changed(&self, connector: ConnectorIndex, state: SessionState, account: Option<Account>) {
         let connected = state == SessionState::Connected;
-        self.context.notes.desk.session(connector, state, account);
-        if let Some(lane) = self.context.notes.lane(connector) {
+        self.context.signals.accounts.session(connector, state, account);
+        if let Some(lane) = self.context.signals.lane(connector) {
             if connected {
                 lane.probe.store(true, std::sync::atomic::Ordering::Release);
                 // It may be another version of the plugin that opened it.
@@ -107,7 +107,7 @@ impl ConnectorEvents for Intake {
         self.running.send_modify(|running| *running += 1);
         let running = Running(self.running.clone());
         let context = self.context.clone();
-        // A task of its own: a caller that goes away must not leave what was stored and what is in memory at odds.
+        // A task of its own: a caller that goes away must not leave memory in disagreement with what was stored.
         let task = tokio::spawn(async move {
             let _running = running;
             take(&context, connector, events, writes).await
@@ -126,8 +126,8 @@ async fn take(
     writes: Vec<KvWrite>,
 ) -> Result<(), IntakeError> {
     let store = &context.ports.store;
-    let standing = context.standings.of(&**store, index);
-    let _turn = standing.turn.lock().await;
+    let account_health = context.accounts.of(&**store, index);
+    let _turn = account_health.turn.lock().await;
     let mut last = None;
     for _ in 0..TRIES {
         let connector = match store.connector(index) {
@@ -136,13 +136,13 @@ async fn take(
                 tracing::warn!(
                     connector = index.0,
                     events = events.len(),
-                    "told by no connector that is known; dropped"
+                    "events of an unknown or deleted connector were dropped"
                 );
                 return Ok(());
             }
             Err(error) => return Err(refused(context, &error)),
         };
-        let gathered = match Gather::new(context, &connector, &standing).all(&events) {
+        let gathered = match BatchBuilder::new(context, &connector, &account_health).all(&events) {
             Ok(gathered) => gathered,
             Err(error) => return Err(refused(context, &error)),
         };
@@ -150,13 +150,13 @@ async fn take(
         if changes.is_empty() {
             return Ok(());
         }
-        // A message that a person decided about meanwhile is left as it is.
+        // A message that a person has decided about is left as it is.
         match store.commit(Batch { changes, skip_stale: true }).await {
             Ok(committed) => {
-                standing.publish(after.health);
-                standing.heard(after.heard.into_iter(), after.now);
+                account_health.publish(after.health);
+                account_health.heard(after.heard.into_iter(), after.now);
                 if after.pause {
-                    context.notes.desk.assess(index);
+                    context.signals.accounts.assess(index);
                 }
                 let metrics = &context.metrics;
                 Metrics::add(&metrics.intake_batches, 1);

@@ -1,4 +1,4 @@
-//! When a lane claims, and how much: the pace's word, the free room, the window. Runs in the lane's task.
+//! When a lane claims, and how many messages: as many as the pace, the free room and the window allow. Runs in the lane's task.
 
 use std::sync::atomic::Ordering;
 
@@ -15,23 +15,23 @@ use crate::rules::health::{self, HealthLevel};
 use crate::rules::pace::Decision;
 use crate::rules::session::{self, SessionWait};
 
-/// A lane that waits for a session looks for itself this often, should nobody wake it.
+/// A lane that waits for a session checks it this often by itself, should nothing wake it.
 const LOOK_AGAIN_MS: i64 = 60_000;
 
 impl Lane {
-    /// Begins what the pace and the free room allow; when to look again.
+    /// Begins the claims that the pace and the free room allow. Returns when to look again.
     pub(super) fn start_claims(&mut self, now: Timestamp) -> Option<Timestamp> {
-        if self.context.notes.is_draining() || self.config.connector.status != ConnectorStatus::Active {
+        if self.context.signals.is_draining() || self.config.connector.status != ConnectorStatus::Active {
             return None;
         }
         if let Some(at) = self.rest_until.filter(|at| *at > now) {
             return Some(at);
         }
         self.rest_until = None;
-        let (score, level) = self.shared.standing.assess(&self.config.judge, now);
+        let (score, level) = self.shared.account_health.assess(&self.config.judge, now);
         if level == HealthLevel::Paused {
-            // It stores the pause, or begins a new observation, and wakes this lane.
-            self.context.notes.desk.assess(self.shared.connector);
+            // The monitor stores the pause, or starts a new observation, and wakes this lane.
+            self.context.signals.accounts.assess(self.shared.connector);
             return None;
         }
         let slowed = health::slowed_to(score, &self.config.judge);
@@ -91,7 +91,7 @@ impl Lane {
             .min(options.batch)
     }
 
-    /// Reads on from disk where the window runs low; false when the store did not answer.
+    /// Reads on from the store where the window runs low; false when the store failed.
     fn refill(&mut self, want: usize, now: Timestamp) -> bool {
         let request = self.shared.window.lock().begin_refill(want);
         let Some(request) = request else { return true };
@@ -116,8 +116,8 @@ impl Lane {
         session::wait_of(&self.context.ports.connectors.session(self.shared.connector))
     }
 
-    /// Shows the wait on the message at the head, unless it is over at once; when to look again. No attempt is spent, and the
-    /// breaker stays as it is: nothing was tried.
+    /// Shows the wait on the message at the head once it has lasted a moment. Returns when to look again. No attempt is spent, and
+    /// the breaker stays as it is: nothing was tried.
     fn wait_for_session(&mut self, head: ReadyEntry, wait: SessionWait, now: Timestamp) -> Timestamp {
         let since = *self.no_session_since.get_or_insert(now);
         let show_at = since.plus_ms(self.context.options.hold_after_ms);
@@ -172,12 +172,12 @@ impl Lane {
         }
     }
 
-    /// The store refused: log it once, and rest.
+    /// The store failed: logs the first failure of a row, and pauses the claims.
     pub(super) fn rest(&mut self, error: &StoreError, now: Timestamp) {
         self.store_failures += 1;
         Metrics::add(&self.context.metrics.store_errors, 1);
         if self.store_failures == 1 {
-            tracing::error!(connector = %self.config.connector.id, %error, "the lane rests: the store refused");
+            tracing::error!(connector = %self.config.connector.id, %error, "the store failed; the lane pauses its claims");
         }
         let pause = self.context.options.store_retry.delay_ms(self.store_failures, self.draw.seed());
         self.rest_until = Some(now.plus_ms(pause.max(1)));

@@ -1,12 +1,11 @@
-//! From queue entries to claimed messages: load, check, render, store the attempts. Runs inside the lane's task, as a future
-//! beside its sends, and holds a turn of the gate meanwhile.
+//! From queue entries to claimed messages, see [`claim`]. Runs inside the lane's task, as a future among its sends, and holds a turn
+//! of the gate as long as it runs.
 
 use std::sync::Arc;
 
 use pombo_domain::MessageKey;
 use pombo_domain::Timestamp;
 use pombo_domain::ids::render_seed;
-use pombo_domain::model::Receipts;
 use pombo_domain::model::attachment::Attachment;
 use pombo_domain::model::contact::ContactType;
 use pombo_domain::model::delivery::Delivery;
@@ -37,10 +36,10 @@ pub(super) struct Claimed {
     pub(super) outgoing: Outgoing,
 }
 
-/// What became of the candidates. Those in no list are gone from the queue.
+/// What became of the candidates. Those in none of the lists are no longer in the queue.
 #[derive(Default)]
 pub(super) struct ClaimDone {
-    /// How many there were.
+    /// How many candidates there were.
     pub(super) taken: usize,
     pub(super) claimed: Vec<Claimed>,
     /// Attempts that ended before the connector.
@@ -53,7 +52,7 @@ pub(super) struct ClaimDone {
 }
 
 /// One that passed the checks.
-struct Prepared {
+struct Checked {
     candidate: Candidate,
     stored: StoredMessage,
     has_subject: bool,
@@ -62,7 +61,27 @@ struct Prepared {
     proven: Option<SendOutcome>,
 }
 
-/// Claims `candidates`; see the module.
+/// A claim under way.
+struct Claim<'a> {
+    context: &'a Context,
+    config: &'a LaneConfig,
+    shared: &'a LaneShared,
+    done: ClaimDone,
+    /// What is to be stored: attempts, and messages that fail without one.
+    updates: Vec<Update>,
+    /// The entries of the attempts, with what was fetched for them: they go back where the store refuses.
+    entries: Vec<(ReadyEntry, Option<Result<Attachment, OutboundError>>)>,
+    /// Attempts that count against the pace, and those that go past it.
+    normal: u32,
+    direct: u32,
+}
+
+/// Claims `candidates`:
+///
+/// 1. wait for the tenant's turn, and load the messages;
+/// 2. check each of them, and list what is to be rendered;
+/// 3. render all of it with one call, and make the attempts;
+/// 4. store the attempts: only then may the connector be called.
 pub(super) async fn claim(
     context: Arc<Context>,
     config: Arc<LaneConfig>,
@@ -70,175 +89,232 @@ pub(super) async fn claim(
     candidates: Vec<Candidate>,
     seed: u64,
 ) -> ClaimDone {
+    // 1.
     let _turn = context.gate.turn(config.connector.tenant).await;
-    let mut done = ClaimDone { taken: candidates.len(), ..ClaimDone::default() };
-    let store = &context.ports.store;
+    let done = ClaimDone { taken: candidates.len(), ..ClaimDone::default() };
     let keys: Vec<MessageKey> = candidates.iter().map(|candidate| candidate.entry.key).collect();
     let loaded = match load(&context, &keys) {
         Ok(loaded) => loaded,
-        Err(error) => {
-            done.back = candidates;
-            done.error = Some(error);
-            return done;
-        }
+        Err(error) => return ClaimDone { back: candidates, error: Some(error), ..done },
     };
-
-    let now = context.ports.clock.now();
-    let mut updates: Vec<Update> = Vec::with_capacity(keys.len());
-    let mut prepared: Vec<Prepared> = Vec::with_capacity(keys.len());
-    let mut jobs: Vec<RenderJob> = Vec::with_capacity(keys.len());
-    let mut templates = Templates::default();
-    for (candidate, stored) in candidates.into_iter().zip(loaded) {
-        let Some(stored) = stored else { continue };
-        if stored.message.content.connector != config.connector.index
-            || stored.state.position(&stored.message) != Position::Ready(candidate.entry.order)
-        {
-            continue;
-        }
-        // Where an earlier attempt ended in doubt, a receipt may have come since: then it was sent, and is not sent again.
-        let earlier = if stored.state.attempts > 0 { store.receipts(stored.message.key).ok() } else { None };
-        if let Some(receipts) = earlier.filter(Receipts::prove_sent) {
-            let proven = Some(SendOutcome::Accepted { provider_id: receipts.provider_id });
-            prepared.push(Prepared { candidate, stored, has_subject: false, unreachable: None, proven });
-            continue;
-        }
-        let content = &stored.message.content;
-        let act = Acting::of(&content.options.act);
-        let tenant = config.connector.tenant;
-        let contact_of = |kind: ContactType| store.contact(tenant, kind, &kind.identifier(&content.to));
-        let contact = match config.contact_kind.map(contact_of) {
-            None => None,
-            Some(Ok(contact)) => contact,
-            Some(Err(error)) => {
-                done.back.push(candidate);
-                done.error = Some(error);
-                continue;
-            }
-        };
-        if let Some(contact) = contact.as_ref().filter(|contact| !contact.active && act.reaches()) {
-            let why = contact.reason.as_deref().unwrap_or("the contact does not want messages");
-            fail(&context, &mut updates, &stored, Reason::new("inactive_contact", why), now);
-            continue;
-        }
-        let mut unreachable = None;
-        match (&content.attachment_url, &stored.state.fetched, &candidate.fetched) {
-            _ if !act.carries_files() => {}
-            (None, _, _) | (_, Some(_), _) | (_, _, Some(Ok(_))) => {}
-            (Some(url), None, None) => {
-                done.fetch.push((candidate.entry, url.clone()));
-                continue;
-            }
-            (_, _, Some(Err(error))) => {
-                Metrics::add(&context.metrics.attachment_failed, 1);
-                if !error.is_temporary() {
-                    let reason = Reason::new("attachment", format!("attachmentUrl: {error}"));
-                    fail(&context, &mut updates, &stored, reason, now);
-                    continue;
-                }
-                unreachable = Some(format!("attachmentUrl: {error}"));
-            }
-        }
-        let has_subject = content.subject.is_some();
-        if unreachable.is_none() && act.is_rendered() {
-            let (seed, variables) = (render_seed(stored.message.id), templates.variables(content));
-            if let Some(subject) = &content.subject {
-                let template = Arc::from(subject.as_str());
-                jobs.push(RenderJob { template, seed, variables: variables.clone() });
-            }
-            jobs.push(RenderJob { template: templates.text(&content.text), seed, variables });
-        }
-        prepared.push(Prepared { candidate, stored, has_subject, unreachable, proven: None });
-    }
-
-    let mut texts = if jobs.is_empty() { Vec::new() } else { context.ports.renderer.render(jobs).await }.into_iter();
-    let now = context.ports.clock.now();
-    let (mut normal, mut direct) = (0, 0);
-    let mut entries: Vec<(ReadyEntry, Option<Result<Attachment, OutboundError>>)> = Vec::with_capacity(prepared.len());
-    for Prepared { mut candidate, stored, has_subject, unreachable, proven } in prepared {
-        let rendered = match unreachable {
-            _ if let Some(outcome) = proven => Err(Ending::Outcome(outcome)),
-            None if !Acting::of(&stored.message.content.options.act).is_rendered() => {
-                Ok((stored.message.content.text.clone(), None))
-            }
-            Some(why) => Err(Ending::AttachmentUnreachable(why)),
-            None => match rendered(&mut texts, has_subject) {
-                Ok(texts) => Ok(texts),
-                Err(RenderError::Unavailable(why)) => {
-                    Metrics::add(&context.metrics.render_failed, 1);
-                    Err(Ending::RenderUnavailable(why))
-                }
-                Err(error @ RenderError::Template(_)) => {
-                    Metrics::add(&context.metrics.render_failed, 1);
-                    fail(&context, &mut updates, &stored, Reason::new("render", error.to_string()), now);
-                    continue;
-                }
-            },
-        };
-        let StoredMessage { message, state: before } = stored;
-        let Ok(mut state) = before.claim(now) else { continue };
-        let fetched = candidate.fetched.take();
-        if let Some(Ok(attachment)) = &fetched {
-            state.fetched = Some(attachment.clone());
-        }
-        updates.push(Update {
-            key: message.key,
-            delivery: Delivery::of(&message, Some(before.status), &state),
-            state: state.clone(),
-        });
-        entries.push((candidate.entry, fetched));
-        let rank_is_direct = candidate.entry.order.is_direct();
-        match rendered {
-            Ok((text, subject)) => {
-                if rank_is_direct {
-                    direct += 1
-                } else {
-                    normal += 1
-                }
-                done.claimed.push(claimed(message, state, text, subject, rank_is_direct));
-            }
-            Err(ending) => {
-                let in_flight = InFlight::new(message, state, rank_is_direct);
-                done.ended.push(Ended { in_flight, ending, rejoin: false });
-            }
-        }
-    }
-    if updates.is_empty() {
-        return done;
-    }
-
-    let mut changes: Vec<Change> = updates.into_iter().map(Change::Update).collect();
-    if normal + direct > 0 {
-        let (score, _) = shared.standing.assess(&config.judge, now);
-        let slowed = health::slowed_to(score, &config.judge);
-        let mut pace = shared.pace.lock();
-        *pace = config.rules.slowed(slowed).record(&pace, now, normal, direct, seed);
-        changes.push(Change::Pace(shared.connector, pace.clone()));
-    }
-    if let Some((first, _)) = entries.first() {
-        context.metrics.lag_ms.store(now.since(first.order.due_at), std::sync::atomic::Ordering::Relaxed);
-    }
-    // The attempt is on disk before the connector is called.
-    match store.commit(Batch { changes, skip_stale: true }).await {
-        Ok(committed) => {
-            if !committed.stale.is_empty() {
-                drop_stale(&context, &config, &shared, &mut done, &entries, &committed.stale);
-            }
-            let claims = done.claimed.len() + done.ended.len();
-            Metrics::add(&context.metrics.claims, claims);
-            Metrics::add(&context.metrics.claim_batches, 1);
-        }
-        Err(error) => {
-            config.rules.refund(&mut shared.pace.lock(), normal + direct);
-            done.claimed.clear();
-            done.ended.clear();
-            done.back.extend(entries.into_iter().map(|(entry, fetched)| Candidate { entry, fetched }));
-            done.error = Some(error);
-        }
-    }
-    done
+    let mut claim = Claim {
+        context: &context,
+        config: &config,
+        shared: &shared,
+        done,
+        updates: Vec::with_capacity(keys.len()),
+        entries: Vec::new(),
+        normal: 0,
+        direct: 0,
+    };
+    // 2.
+    let (checked, jobs) = claim.checked(candidates, loaded);
+    // 3.
+    let now = claim.rendered(checked, jobs).await;
+    // 4.
+    claim.stored(now, seed).await
 }
 
-/// What follows from what a message does.
+impl Claim<'_> {
+    /// Step 2: those that may be sent, and the texts to render for them. The others fail, go back, or wait for their attachment.
+    fn checked(
+        &mut self,
+        candidates: Vec<Candidate>,
+        loaded: Vec<Option<StoredMessage>>,
+    ) -> (Vec<Checked>, Vec<RenderJob>) {
+        let (context, config) = (self.context, self.config);
+        let store = &context.ports.store;
+        let tenant = config.connector.tenant;
+        let now = context.ports.clock.now();
+        let mut checked: Vec<Checked> = Vec::with_capacity(candidates.len());
+        let mut jobs: Vec<RenderJob> = Vec::with_capacity(candidates.len());
+        let mut templates = Templates::default();
+        for (candidate, stored) in candidates.into_iter().zip(loaded) {
+            let Some(stored) = stored else { continue };
+            if stored.message.content.connector != config.connector.index
+                || stored.state.position(&stored.message) != Position::Ready(candidate.entry.order)
+            {
+                continue;
+            }
+            // Where an earlier attempt ended in doubt, a receipt may have come since: then it was sent, and is not sent again.
+            let receipts = match stored.state.attempts {
+                0 => Ok(None),
+                _ => store.receipts(stored.message.key).map(Some),
+            };
+            match receipts {
+                Ok(Some(receipts)) if receipts.prove_sent() => {
+                    let proven = Some(SendOutcome::Accepted { provider_id: receipts.provider_id });
+                    checked.push(Checked { candidate, stored, has_subject: false, unreachable: None, proven });
+                    continue;
+                }
+                Ok(_) => {}
+                // Not known is not the same as none: it might be sent twice.
+                Err(error) => {
+                    self.put_back(candidate, error);
+                    continue;
+                }
+            }
+            let content = &stored.message.content;
+            let act = Acting::of(&content.options.act);
+            let contact_of = |kind: ContactType| store.contact(tenant, kind, &kind.identifier(&content.to));
+            let contact = match config.contact_kind.map(contact_of) {
+                None => None,
+                Some(Ok(contact)) => contact,
+                Some(Err(error)) => {
+                    self.put_back(candidate, error);
+                    continue;
+                }
+            };
+            if let Some(contact) = contact.as_ref().filter(|contact| !contact.active && act.reaches()) {
+                let why = contact.reason.as_deref().unwrap_or("the contact does not want messages");
+                self.fail(&stored, Reason::new("inactive_contact", why), now);
+                continue;
+            }
+            let mut unreachable = None;
+            match (&content.attachment_url, &stored.state.fetched, &candidate.fetched) {
+                _ if !act.carries_files() => {}
+                (None, _, _) | (_, Some(_), _) | (_, _, Some(Ok(_))) => {}
+                (Some(url), None, None) => {
+                    self.done.fetch.push((candidate.entry, url.clone()));
+                    continue;
+                }
+                (_, _, Some(Err(error))) => {
+                    Metrics::add(&context.metrics.attachment_failed, 1);
+                    if !error.is_temporary() {
+                        let reason = Reason::new("attachment", format!("attachmentUrl: {error}"));
+                        self.fail(&stored, reason, now);
+                        continue;
+                    }
+                    unreachable = Some(format!("attachmentUrl: {error}"));
+                }
+            }
+            let has_subject = content.subject.is_some();
+            if unreachable.is_none() && act.is_rendered() {
+                let (seed, variables) = (render_seed(stored.message.id), templates.variables(content));
+                if let Some(subject) = &content.subject {
+                    let template = Arc::from(subject.as_str());
+                    jobs.push(RenderJob { template, seed, variables: variables.clone() });
+                }
+                jobs.push(RenderJob { template: templates.text(&content.text), seed, variables });
+            }
+            checked.push(Checked { candidate, stored, has_subject, unreachable, proven: None });
+        }
+        (checked, jobs)
+    }
+
+    /// Step 3: renders `jobs`, and makes an attempt of each message: one for the connector, or one that has ended before it. Returns
+    /// when the attempts begin.
+    async fn rendered(&mut self, checked: Vec<Checked>, jobs: Vec<RenderJob>) -> Timestamp {
+        let context = self.context;
+        let renderer = &context.ports.renderer;
+        let mut texts = if jobs.is_empty() { Vec::new() } else { renderer.render(jobs).await }.into_iter();
+        let now = context.ports.clock.now();
+        self.entries.reserve(checked.len());
+        for Checked { mut candidate, stored, has_subject, unreachable, proven } in checked {
+            let rendered = match unreachable {
+                _ if let Some(outcome) = proven => Err(Ending::Outcome(outcome)),
+                None if !Acting::of(&stored.message.content.options.act).is_rendered() => {
+                    Ok((stored.message.content.text.clone(), None))
+                }
+                Some(why) => Err(Ending::AttachmentUnreachable(why)),
+                None => match next_texts(&mut texts, has_subject) {
+                    Ok(texts) => Ok(texts),
+                    Err(RenderError::Unavailable(why)) => {
+                        Metrics::add(&context.metrics.render_failed, 1);
+                        Err(Ending::RenderUnavailable(why))
+                    }
+                    Err(error @ RenderError::Template(_)) => {
+                        Metrics::add(&context.metrics.render_failed, 1);
+                        self.fail(&stored, Reason::new("render", error.to_string()), now);
+                        continue;
+                    }
+                },
+            };
+            let StoredMessage { message, state: before } = stored;
+            let Ok(mut state) = before.claim(now) else { continue };
+            let fetched = candidate.fetched.take();
+            if let Some(Ok(attachment)) = &fetched {
+                state.fetched = Some(attachment.clone());
+            }
+            self.updates.push(Update {
+                key: message.key,
+                delivery: Delivery::of(&message, Some(before.status), &state),
+                state: state.clone(),
+            });
+            self.entries.push((candidate.entry, fetched));
+            let is_direct = candidate.entry.order.is_direct();
+            match rendered {
+                Ok((text, subject)) => {
+                    if is_direct {
+                        self.direct += 1
+                    } else {
+                        self.normal += 1
+                    }
+                    self.done.claimed.push(claimed(message, state, text, subject, is_direct));
+                }
+                Err(ending) => {
+                    let in_flight = InFlight::new(message, state, is_direct);
+                    self.done.ended.push(Ended { in_flight, ending, rejoin: false });
+                }
+            }
+        }
+        now
+    }
+
+    /// Step 4: stores the attempts with what they cost the pace, in one batch. Where the store refuses, all of them go back.
+    async fn stored(mut self, now: Timestamp, seed: u64) -> ClaimDone {
+        let (context, config, shared) = (self.context, self.config, self.shared);
+        if self.updates.is_empty() {
+            return self.done;
+        }
+        let mut changes: Vec<Change> = self.updates.into_iter().map(Change::Update).collect();
+        if self.normal + self.direct > 0 {
+            let (score, _) = shared.account_health.assess(&config.judge, now);
+            let slowed = health::slowed_to(score, &config.judge);
+            let mut pace = shared.pace.lock();
+            *pace = config.rules.slowed(slowed).record(&pace, now, self.normal, self.direct, seed);
+            changes.push(Change::Pace(shared.connector, pace.clone()));
+        }
+        if let Some((first, _)) = self.entries.first() {
+            context.metrics.lag_ms.store(now.since(first.order.due_at), std::sync::atomic::Ordering::Relaxed);
+        }
+        match context.ports.store.commit(Batch { changes, skip_stale: true }).await {
+            Ok(committed) => {
+                if !committed.stale.is_empty() {
+                    drop_stale(context, config, shared, &mut self.done, &self.entries, &committed.stale);
+                }
+                let claims = self.done.claimed.len() + self.done.ended.len();
+                Metrics::add(&context.metrics.claims, claims);
+                Metrics::add(&context.metrics.claim_batches, 1);
+            }
+            Err(error) => {
+                config.rules.refund(&mut shared.pace.lock(), self.normal + self.direct);
+                self.done.claimed.clear();
+                self.done.ended.clear();
+                self.done.back.extend(self.entries.into_iter().map(|(entry, fetched)| Candidate { entry, fetched }));
+                self.done.error = Some(error);
+            }
+        }
+        self.done
+    }
+
+    /// The store failed: the message stays in the queue, and the lane pauses its claims.
+    fn put_back(&mut self, candidate: Candidate, error: StoreError) {
+        self.done.back.push(candidate);
+        self.done.error = Some(error);
+    }
+
+    /// The message fails for good, without an attempt.
+    fn fail(&mut self, stored: &StoredMessage, reason: Reason, now: Timestamp) {
+        if let Ok(state) = stored.state.failed(reason, now) {
+            Metrics::add(&self.context.metrics.failed, 1);
+            let delivery = Delivery::of(&stored.message, Some(stored.state.status), &state);
+            self.updates.push(Update { key: stored.message.key, state, delivery });
+        }
+    }
+}
+
+/// What a message does, as far as a claim depends on it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Acting {
     Says,
@@ -257,17 +333,17 @@ impl Acting {
         }
     }
 
-    /// An emoji and a deletion have no text of a template.
+    /// Whether its text is a template: an emoji or a deletion has none.
     fn is_rendered(self) -> bool {
         matches!(self, Self::Says | Self::Edits)
     }
 
-    /// Files go with what is newly said.
+    /// Only a new message carries files.
     fn carries_files(self) -> bool {
         self == Self::Says
     }
 
-    /// Who does not want messages may still see one taken back.
+    /// A contact that does not want messages may still see one taken back.
     fn reaches(self) -> bool {
         self != Self::Revokes
     }
@@ -291,16 +367,8 @@ fn load(context: &Context, keys: &[MessageKey]) -> StoreResult<Vec<Option<Stored
     }
 }
 
-fn fail(context: &Context, updates: &mut Vec<Update>, stored: &StoredMessage, reason: Reason, now: Timestamp) {
-    if let Ok(state) = stored.state.failed(reason, now) {
-        Metrics::add(&context.metrics.failed, 1);
-        let delivery = Delivery::of(&stored.message, Some(stored.state.status), &state);
-        updates.push(Update { key: stored.message.key, state, delivery });
-    }
-}
-
 /// Subject (where wanted) and text of the next message.
-fn rendered(
+fn next_texts(
     texts: &mut impl Iterator<Item = Result<String, RenderError>>,
     has_subject: bool,
 ) -> Result<(String, Option<String>), RenderError> {
@@ -314,7 +382,7 @@ fn rendered(
 }
 
 fn claimed(mut message: Message, state: MessageState, text: String, subject: Option<String>, direct: bool) -> Claimed {
-    // The event of the outcome names the recipient; without a webhook nobody needs it any more.
+    // The event of the outcome names the recipient; without a webhook the message itself no longer needs it.
     let to = if message.content.webhook_url.is_some() {
         message.content.to.clone()
     } else {
@@ -344,7 +412,7 @@ fn claimed(mut message: Message, state: MessageState, text: String, subject: Opt
     Claimed { in_flight: InFlight::new(message, state, direct), outgoing }
 }
 
-/// Takes out what changed just before; one that nevertheless stands in the queue goes back.
+/// Takes out the messages that changed just before; one that is still in the queue goes back.
 fn drop_stale(
     context: &Context,
     config: &LaneConfig,
@@ -368,7 +436,7 @@ fn drop_stale(
     }
 }
 
-/// Shares what repeats from message to message.
+/// Keeps texts that repeat from message to message only once.
 #[derive(Default)]
 struct Templates {
     last: Option<Arc<str>>,

@@ -19,7 +19,7 @@ pub(super) struct Held {
     pub(super) entry: ReadyEntry,
     /// The reason's code.
     code: &'static str,
-    /// Tells waits with the same code apart.
+    /// A word by which waits with the same code differ.
     word: &'static str,
     sentence: Cow<'static, str>,
     /// `None` where no instant is known.
@@ -65,13 +65,13 @@ fn about_the_same(a: Timestamp, b: Timestamp) -> bool {
     a.since(b).abs() < 2_000
 }
 
-/// What became of it.
+/// How an attempt to show a wait ended.
 pub(super) enum HoldDone {
     /// It is shown.
     Shown,
-    /// The entry is gone from the queue.
+    /// The entry is no longer in the queue.
     Gone(ReadyEntry),
-    /// The store did not take it.
+    /// The store failed.
     Error(StoreError),
 }
 
@@ -104,7 +104,7 @@ pub(super) async fn show(context: Arc<Context>, held: Held) -> HoldDone {
             Metrics::add(&context.metrics.held, 1);
             HoldDone::Shown
         }
-        // Changed at this very moment. Where it still stands in the queue, the claim reads it again.
+        // It has just changed. Where it is still in the queue, the claim reads it again.
         Ok(_) => HoldDone::Shown,
         Err(error) => HoldDone::Error(error),
     }

@@ -35,26 +35,26 @@ use crate::rules::retry::Ending;
 use claim::{ClaimDone, Claimed};
 use hold::{Held, HoldDone};
 
-/// How often the same message may find the connection gone before it goes behind its equals.
+/// How often the same message may find no connection before it goes behind the others of its priority.
 const PROBES_PER_MESSAGE: u32 = 3;
 /// Outcomes stored in one commit, at most.
 const OUTCOMES_PER_COMMIT: usize = 512;
 
-/// What a lane knows of its connector; made anew when the connector changes.
+/// What a lane knows about its connector; built again when the connector changes.
 pub(crate) struct LaneConfig {
     pub(crate) connector: Arc<Connector>,
     pub(crate) rules: PaceRules,
     pub(crate) judge: Judge,
     pub(crate) idempotent: bool,
     needs_session: bool,
-    /// Its channel has conversations: what goes to one of them goes one after the other.
+    /// Its channel has conversations: messages to the same recipient go one after the other.
     converses: bool,
     max_in_flight: usize,
     contact_kind: Option<ContactType>,
 }
 
 impl LaneConfig {
-    /// From the connector and what its plugin says of itself; without the plugin, a resend counts as not idempotent.
+    /// Built from the connector and its plugin's description; without the plugin, a resend counts as not idempotent.
     pub(crate) fn new(context: &Context, connector: Arc<Connector>) -> Self {
         let plugin = context.ports.connectors.plugin(&connector.plugin);
         let bound = plugin.as_ref().map_or(1, |plugin| plugin.max_in_flight_with(&connector.config));
@@ -77,9 +77,9 @@ struct InFlight {
     state: MessageState,
     first_due: Timestamp,
     direct: bool,
-    /// It says something new, so that a report of its delivery can be expected.
+    /// It says something new (it is not a reaction, an edit or a deletion), so that a delivery report can be expected.
     says: bool,
-    /// Kept only where a webhook will tell of the outcome.
+    /// Kept only where a webhook will report the outcome.
     message: Option<Box<Message>>,
 }
 
@@ -97,10 +97,10 @@ impl InFlight {
     }
 }
 
-/// A message that left, and what became of it.
+/// A message that was handed to the connector, and its outcome.
 struct Sent {
     in_flight: InFlight,
-    /// Who waits for their turn meanwhile, see [`Lane::addressed`].
+    /// Its recipient, whose other messages wait until this one has ended; see [`Lane::addressed`].
     to: Option<String>,
     outcome: SendOutcome,
 }
@@ -109,7 +109,7 @@ struct Sent {
 struct Ended {
     in_flight: InFlight,
     ending: Ending,
-    /// It goes behind its equals instead of keeping its place.
+    /// It goes behind the others of its priority instead of keeping its place.
     rejoin: bool,
 }
 
@@ -140,12 +140,12 @@ pub(crate) struct Lane {
     fetched: HashMap<MessageKey, Fetched>,
     holding: Option<BoxFuture<'static, HoldDone>>,
     held: Option<Held>,
-    /// Claims rest until then after the store refused one.
+    /// No claims until then: the store failed.
     rest_until: Option<Timestamp>,
     store_failures: u32,
-    /// Since when it waits for a session.
+    /// The instant since which it has been waiting for a session.
     no_session_since: Option<Timestamp>,
-    /// The message that found the connection gone last, and how often in a row.
+    /// The message that last found no connection, and how often in a row.
     last_probe: Option<(MessageKey, u32)>,
     timer: Option<(Timestamp, BoxFuture<'static, ()>)>,
 }
@@ -182,35 +182,52 @@ impl Lane {
         }
     }
 
-    /// Runs until draining is over or the connector is deleted and its queue is empty.
+    /// Runs until draining is over, or the connector is deleted and its queue is empty. Each turn of the loop:
+    ///
+    /// 1. take what was signalled: the connector changed, its connection may work again;
+    /// 2. hand claimed messages to the connector;
+    /// 3. begin to store the outcomes that are there;
+    /// 4. claim what the pace and the free room allow;
+    /// 5. begin to fetch attachments;
+    /// 6. set the timer to when the pace allows more;
+    /// 7. end where nothing is under way and nothing more is to come;
+    /// 8. wait for the first of these to end, or for a wake.
     pub(crate) async fn run(mut self) {
         loop {
+            // 1.
             let now = self.context.ports.clock.now();
             if self.shared.changed.swap(false, Ordering::AcqRel) {
                 self.read_connector();
             }
             if self.shared.probe.swap(false, Ordering::AcqRel) {
-                // A session that stands is the connection: what failed before it says nothing about it.
+                // An open session is the connection: failures from before it opened say nothing about it.
                 if self.config.needs_session && self.session_wait().is_none() {
                     breaker::connected(&mut self.shared.pace.lock());
                 } else {
                     breaker::probe_now(&mut self.shared.pace.lock(), now);
                 }
             }
+            // 2.
             self.start_sends(now);
+            // 3.
             self.start_commit();
+            // 4.
             let look_again = self.start_claims(now);
+            // 5.
             self.start_fetches();
+            // 6.
             self.set_timer(look_again);
             self.shared.in_flight.store(self.busy() + self.outcomes.len() + self.committing, Ordering::Relaxed);
+            // 7.
             if self.is_idle() {
-                if self.context.notes.is_draining() {
+                if self.context.signals.is_draining() {
                     return;
                 }
                 if self.config.connector.status == ConnectorStatus::Deleted && self.purge().await {
                     return;
                 }
             }
+            // 8.
             self.wait().await;
         }
     }
@@ -261,7 +278,7 @@ impl Lane {
 
     /// Why claimed messages must not be handed to the connector now.
     fn not_now(&self, now: Timestamp) -> Option<&'static str> {
-        if self.context.notes.is_draining() {
+        if self.context.signals.is_draining() {
             return Some("the engine is stopping");
         }
         if self.config.connector.status != ConnectorStatus::Active {
@@ -270,7 +287,7 @@ impl Lane {
         if self.session_wait().is_some() {
             return Some("the connector has no session");
         }
-        if self.shared.standing.assess(&self.config.judge, now).1 == HealthLevel::Paused {
+        if self.shared.account_health.assess(&self.config.judge, now).1 == HealthLevel::Paused {
             return Some("the connector's health pauses it");
         }
         let pace = self.shared.pace.lock();
@@ -297,7 +314,7 @@ impl Lane {
             }));
             return;
         }
-        // Behind a message to the same recipient; in order.
+        // Those that wait for a message to the same recipient, in order.
         let mut behind = VecDeque::new();
         while self.sends.len() < self.config.max_in_flight {
             let Some(Claimed { in_flight, outgoing }) = self.backlog.pop_front() else { break };
@@ -318,7 +335,7 @@ impl Lane {
         self.backlog = behind;
     }
 
-    /// Takes this outcome and all others that are there already.
+    /// Takes this outcome and all others that have already come.
     fn sent(&mut self, first: Sent) {
         let now = self.context.ports.clock.now();
         let mut next = Some(first);
@@ -359,7 +376,7 @@ impl Lane {
                 self.config.rules.refund(&mut pace, 1);
                 self.pace_changed = true;
             }
-            // Nobody knows: the connection neither failed nor worked.
+            // Not known: the connection neither failed nor worked.
             SendOutcome::Unknown(_) => {}
             SendOutcome::Accepted { .. }
             | SendOutcome::InvalidRecipient(_)
@@ -378,8 +395,8 @@ impl Lane {
         self.outcomes.push(Ended { in_flight, ending: Ending::Outcome(outcome), rejoin });
     }
 
-    /// Stores the outcomes that are there. One commit at a time keeps the next one growing meanwhile; a second may overtake a
-    /// slow one.
+    /// Stores the outcomes that are there. While one commit runs, the outcomes of the next gather; a
+    /// second one may overtake a slow one.
     fn start_commit(&mut self) {
         if self.outcomes.is_empty() || self.commits.len() >= 2 {
             return;
@@ -422,7 +439,7 @@ impl Lane {
     }
 
     fn start_fetches(&mut self) {
-        if self.context.notes.is_draining() {
+        if self.context.signals.is_draining() {
             return;
         }
         while self.fetches.len() < self.context.options.fetches.max(1) {
@@ -435,7 +452,7 @@ impl Lane {
     fn fetch_done(&mut self, entry: ReadyEntry, fetched: Fetched) {
         self.fetching.remove(&entry);
         if self.fetched.len() >= self.context.options.batch {
-            // Results of messages that were canceled meanwhile are never asked for.
+            // Results for messages that have been canceled are never asked for.
             let store = &self.context.ports.store;
             self.fetched.retain(|key, _| {
                 matches!(store.message(*key), Ok(Some(stored))
@@ -446,7 +463,7 @@ impl Lane {
         self.shared.window.lock().note(entry);
     }
 
-    /// Fails what is queued for a deleted connector; true when nothing is left to do.
+    /// Fails the messages that are queued for a deleted connector; true when nothing is left to do.
     async fn purge(&mut self) -> bool {
         match purge::purge(&self.context, self.shared.connector).await {
             Ok(()) => true,
@@ -459,7 +476,7 @@ impl Lane {
         }
     }
 
-    /// What the pace has counted.
+    /// What was counted for the connector's pace, as stored.
     pub(crate) fn stored_pace(context: &Context, connector: &Connector) -> PaceState {
         context.ports.store.pace_state(connector.index).unwrap_or_else(|error| {
             tracing::error!(connector = %connector.id, %error, "pace not read; counting from nothing");
@@ -468,7 +485,7 @@ impl Lane {
     }
 }
 
-/// Waits for what may not be there.
+/// Awaits a future that may be absent; forever where it is.
 async fn optional<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
     match future {
         Some(future) => future.await,

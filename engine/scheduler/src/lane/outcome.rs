@@ -11,7 +11,7 @@ use pombo_domain::model::message::{MessageState, NotAllowed};
 use pombo_domain::ports::{Batch, Change, SendOutcome, Update};
 
 use super::{Ended, InFlight, LaneConfig};
-use crate::account::marks::{self, Scene};
+use crate::account::marks::{self, EventSource};
 use crate::context::Context;
 use crate::metrics::Metrics;
 use crate::observer::LaneShared;
@@ -33,15 +33,15 @@ pub(super) fn counter(metrics: &Metrics, outcome: &SendOutcome) -> &'static str 
     name
 }
 
-/// What follows from one attempt's end.
+/// What follows from the end of one attempt.
 struct Follows {
     update: Update,
     signal: Option<HealthSignal>,
-    /// Kept while the outcome is in doubt: a receipt may prove until the last try that it was sent.
+    /// Kept while the outcome is in doubt: up to the last try, a receipt may prove that it was sent.
     in_doubt: Option<InFlight>,
 }
 
-/// Stores the states that follow from `ended`, with what they count for the account's health; returns how many there were.
+/// Stores the states that follow from `ended`, and counts them for the account's health. Returns how many there were.
 pub(super) async fn store_outcomes(
     context: Arc<Context>,
     config: Arc<LaneConfig>,
@@ -58,7 +58,7 @@ pub(super) async fn store_outcomes(
     let mut follows = Vec::with_capacity(count);
     let mut failures = 0;
     loop {
-        let turn = if within_turn { Some(shared.standing.turn.lock().await) } else { None };
+        let turn = if within_turn { Some(shared.account_health.turn.lock().await) } else { None };
         let now = context.ports.clock.now();
         for one in ended.take().unwrap_or_default() {
             match follow(&context, &config, one, now, draw.seed()) {
@@ -71,26 +71,26 @@ pub(super) async fn store_outcomes(
         prove(&context, &mut follows, now);
         let mut changes: Vec<Change> = follows.iter().map(|one| Change::Update(one.update.clone())).collect();
         if pace_changed {
-            // Read anew for each try: another commit may have gone ahead of a failed one.
+            // Read again for each try: another commit may have gone ahead of a failed one.
             changes.push(Change::Pace(shared.connector, shared.pace.lock().clone()));
         }
         let marked = within_turn.then(|| {
             let signals: Vec<HealthSignal> = follows.iter().filter_map(|one| one.signal).collect();
-            let scene = Scene {
+            let source = EventSource {
                 tenant: config.connector.tenant,
                 connector: shared.connector,
                 entropy: &*context.ports.entropy,
                 now,
             };
-            marks::mark(scene, &config.connector, &config.judge, &shared.standing.health(), &signals)
+            marks::mark(source, &config.connector, &config.judge, &shared.account_health.health(), &signals)
         });
         changes.extend(marked.iter().flat_map(|marked| marked.changes.iter().cloned()));
         match context.ports.store.commit(Batch { changes, skip_stale: true }).await {
             Ok(committed) => {
                 if let Some(marked) = marked {
-                    shared.standing.publish(marked.health);
+                    shared.account_health.publish(marked.health);
                     if marked.pause {
-                        context.notes.desk.assess(shared.connector);
+                        context.signals.accounts.assess(shared.connector);
                     }
                 }
                 drop(turn);
@@ -120,7 +120,7 @@ fn is_in_doubt(ending: &Ending) -> bool {
     matches!(ending, Ending::Outcome(SendOutcome::Unknown(_)))
 }
 
-/// Messages in doubt of which receipts show that the channel has them were sent.
+/// Settles messages in doubt: those of which receipts show that the channel has them were sent.
 fn prove(context: &Context, follows: &mut [Follows], now: Timestamp) {
     for one in follows.iter_mut() {
         let Some(in_flight) = &one.in_doubt else { continue };

@@ -14,7 +14,7 @@ const PAGE: usize = 256;
 pub(crate) async fn purge(context: &Context, connector: ConnectorIndex) -> StoreResult<()> {
     let store = &context.ports.store;
     let mut after = None;
-    while !context.notes.is_draining() {
+    while !context.signals.is_draining() {
         let entries = store.ready(connector, after, PAGE)?;
         let keys: Vec<MessageKey> = entries.iter().map(|entry| entry.key).collect();
         fail(context, &keys).await?;
@@ -24,7 +24,7 @@ pub(crate) async fn purge(context: &Context, connector: ConnectorIndex) -> Store
         after = entries.last().map(|entry| entry.order);
     }
     let mut after = None;
-    while !context.notes.is_draining() {
+    while !context.signals.is_draining() {
         let entries = store.scheduled(Timestamp(crate::FAR), after, PAGE)?;
         let own = entries.iter().filter(|entry| entry.connector == connector);
         let keys: Vec<MessageKey> = own.map(|entry| entry.key).collect();

@@ -1,12 +1,12 @@
-//! Changes of plugins' versions: watches the new one beside the old one, and takes it on or back. One task, and one more for each
-//! plugin whose connectors are being moved.
+//! Changes of plugins' versions: compares the new version with the old one, and promotes it or rolls it back. One task, which also
+//! polls the moves of connectors to another version.
 //!
-//! - [`steps`]: what a verdict makes of a package, what a package asks of the connectors. Pure, as is the verdict itself
+//! - [`steps`]: what a verdict makes of a package, and which versions a package wants to run. Pure, as is the verdict itself
 //!   ([`pombo_domain::model::rollout::judge`]).
 //!
-//! The package in the store says what is to be, whoever wrote it there: a person, or this task. Automations are called by it;
-//! connectors are moved to it here, again and again where that fails. So a rollout goes on after a restart: with figures that begin
-//! anew, and the time of its step too.
+//! The package in the store says which versions are to run, whether a person or this task wrote it. Automations are called by it;
+//! connectors are moved to it here, again and again where that fails. So a rollout continues after a restart, with figures and a step
+//! time that start again.
 
 pub mod steps;
 
@@ -27,31 +27,32 @@ use pombo_domain::ports::{
 use pombo_domain::{ConnectorIndex, Timestamp};
 
 use crate::context::Context;
+use crate::due;
 use crate::metrics::Metrics;
-use steps::{Decided, Move, Standing, decided, moves, standing};
+use steps::{Decided, Move, RolloutState, decided, moves, wanted_state};
 
-/// Who the audit trail names.
+/// The actor that the audit trail names.
 const BY: &str = "engine";
-/// Pauses after a move of connectors that failed.
+/// Pauses after a failed move of connectors.
 const AGAIN: Backoff = Backoff { base_ms: 1_000, max_ms: 60_000, jitter: Jitter::Equal };
 
 /// A rollout under watch.
 struct Watch {
     /// The new version.
     to: String,
-    /// Where its figures stood when the watch began.
+    /// Its figures when the watch began.
     mark: UseMark,
     step: RolloutStep,
-    /// Since when it stands there, as far as this process saw it.
+    /// When the step began, as far as this process saw it.
     since: Timestamp,
 }
 
-/// The connectors of a plugin, as they were asked to stand.
+/// The versions that the connectors of a plugin were asked to run.
 #[derive(Default)]
 struct Moved {
-    standing: Option<Standing>,
+    state: Option<RolloutState>,
     failures: u32,
-    /// Not before.
+    /// When to try the move again; not before.
     again_at: Option<Timestamp>,
     /// A move is under way.
     moving: bool,
@@ -60,7 +61,7 @@ struct Moved {
 /// How a move ended.
 struct Ended {
     plugin: String,
-    wanted: Standing,
+    wanted: RolloutState,
     result: Result<(), ConnectorError>,
 }
 
@@ -69,68 +70,60 @@ struct Rollouts {
     watches: HashMap<String, Watch>,
     moved: HashMap<String, Moved>,
     moving: FuturesUnordered<BoxFuture<'static, Ended>>,
-    failures: u32,
+    /// Moves that ended since the last look.
+    ended: Vec<Ended>,
+    /// All packages are to be looked at, not only those that changed.
+    all: bool,
 }
 
 /// Runs until draining.
 pub(crate) async fn run(context: Arc<Context>) {
-    let rollouts = Rollouts {
-        context,
+    let mut rollouts = Rollouts {
+        context: context.clone(),
         watches: HashMap::new(),
         moved: HashMap::new(),
         moving: FuturesUnordered::new(),
-        failures: 0,
+        ended: Vec::new(),
+        all: true,
     };
-    rollouts.run().await;
+    due::run(&context, &context.signals.automations.packages_wake, &mut rollouts).await;
+}
+
+impl due::Work for Rollouts {
+    const FAILED: &'static str = "rollouts are not watched";
+
+    async fn look(&mut self) -> StoreResult<Option<Timestamp>> {
+        for ended in std::mem::take(&mut self.ended) {
+            self.ended(ended).await;
+        }
+        let all = std::mem::replace(&mut self.all, true);
+        self.look_at_packages(all).await?;
+        self.all = false;
+        Ok(self.next(self.context.ports.clock.now()))
+    }
+
+    /// A move of connectors ended.
+    async fn own_wake(&mut self) {
+        match self.moving.next().await {
+            Some(ended) => self.ended.push(ended),
+            None => future::pending().await,
+        }
+    }
 }
 
 impl Rollouts {
-    async fn run(mut self) {
-        let context = self.context.clone();
-        let clock = &context.ports.clock;
-        let mut all = true;
-        while !context.notes.is_draining() {
-            let next = match self.look(std::mem::take(&mut all)).await {
-                Ok(()) => {
-                    self.failures = 0;
-                    self.next(clock.now())
-                }
-                Err(error) => {
-                    self.failures += 1;
-                    Metrics::add(&context.metrics.store_errors, 1);
-                    if self.failures == 1 {
-                        tracing::error!(%error, "rollouts are not watched; trying again");
-                    }
-                    all = true;
-                    let pause = context.options.store_retry.delay_ms(self.failures, context.ports.entropy.u64());
-                    Some(clock.now().plus_ms(pause.max(1)))
-                }
-            };
-            let until = async {
-                match next {
-                    Some(at) => clock.sleep_until(at).await,
-                    None => future::pending().await,
-                }
-            };
-            tokio::select! {
-                Some(ended) = self.moving.next() => self.ended(ended).await,
-                () = context.notes.bell.packages_wake.notified() => {}
-                () = until => {}
-            }
-        }
-    }
-
-    /// When to look again though nobody rings.
+    /// When to look again even if nothing wakes it.
     fn next(&self, now: Timestamp) -> Option<Timestamp> {
         let tick = (!self.watches.is_empty()).then(|| now.plus_ms(self.context.options.rollouts.tick_ms.max(1)));
         let again = self.moved.values().filter(|moved| !moved.moving).filter_map(|moved| moved.again_at).min();
         [tick, again].into_iter().flatten().min()
     }
 
-    /// Looks at packages that changed (at all, with `all`), those under watch, and those whose connectors are to be moved again.
-    async fn look(&mut self, all: bool) -> StoreResult<()> {
+    /// Looks at packages that changed (at all of them with `all`), at those under watch, and at those whose connectors are to be moved
+    /// again.
+    async fn look_at_packages(&mut self, all: bool) -> StoreResult<()> {
         let store = self.context.ports.store.clone();
-        let mut names: BTreeSet<String> = self.context.notes.bell.packages();
+        let mut names: BTreeSet<String> = self.context.signals.automations.packages();
         names.extend(self.watches.keys().cloned());
         names.extend(self.moved.iter().filter(|(_, moved)| moved.again_at.is_some()).map(|(name, _)| name.clone()));
         if all {
@@ -227,23 +220,23 @@ impl Rollouts {
             Ok(_) => {
                 if action == "rolled-back" {
                     Metrics::add(&self.context.metrics.rollbacks, 1);
-                    tracing::warn!(plugin = name, digest, detail, "a version of a plugin was taken back");
+                    tracing::warn!(plugin = name, digest, detail, "a version of a plugin was rolled back");
                 } else {
-                    tracing::info!(plugin = name, digest, action, "a version of a plugin goes on");
+                    tracing::info!(plugin = name, digest, action, "a rollout of a plugin's version goes on");
                 }
                 Ok(())
             }
-            // Somebody else was quicker; the bell rings for it.
+            // Somebody else was quicker; that commit wakes this task again.
             Err(StoreError::Conflict(Conflict::Package(_))) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
-    /// Begins to move a plugin's connectors to what the package says, unless they are there or on their way.
+    /// Begins to move a plugin's connectors to the versions that the package wants, unless they run them or are on their way.
     fn move_connectors(&mut self, package: &Package) {
         let now = self.context.ports.clock.now();
         let moved = self.moved.entry(package.name.clone()).or_default();
-        let Some(wanted) = standing(package).filter(|wanted| moved.standing.as_ref() != Some(wanted)) else {
+        let Some(wanted) = wanted_state(package).filter(|wanted| moved.state.as_ref() != Some(wanted)) else {
             moved.again_at = None;
             return;
         };
@@ -254,7 +247,7 @@ impl Rollouts {
             return;
         }
         moved.moving = true;
-        let (context, before, plugin) = (self.context.clone(), moved.standing.clone(), package.name.clone());
+        let (context, before, plugin) = (self.context.clone(), moved.state.clone(), package.name.clone());
         self.moving.push(
             async move {
                 let result = bring(&context, &plugin, before.as_ref(), &wanted).await;
@@ -264,20 +257,20 @@ impl Rollouts {
         );
     }
 
-    /// Notes how a move ended. A version that cannot be brought is taken back.
+    /// Notes how a move ended. A version that cannot be started is rolled back.
     async fn ended(&mut self, ended: Ended) {
         let Ended { plugin, wanted, result } = ended;
         let now = self.context.ports.clock.now();
         let moved = self.moved.entry(plugin.clone()).or_default();
         moved.moving = false;
-        // The package may have changed meanwhile: it is looked at again.
+        // The package may have changed during the move: look at it again.
         moved.again_at = Some(now);
         let error = match result {
             Ok(()) => {
-                (moved.failures, moved.standing) = (0, Some(wanted));
+                (moved.failures, moved.state) = (0, Some(wanted));
                 let store = &self.context.ports.store;
                 let package = store.package(&plugin).ok().flatten();
-                if package.is_none_or(|package| standing(&package) == moved.standing) {
+                if package.is_none_or(|package| wanted_state(&package) == moved.state) {
                     moved.again_at = None;
                 }
                 return;
@@ -290,13 +283,13 @@ impl Rollouts {
         }
         let pause = AGAIN.delay_ms(moved.failures, self.context.ports.entropy.u64());
         moved.again_at = Some(now.plus_ms(pause.max(1)));
-        if let (Standing::Shared(digest, _) | Standing::Watched(digest), Ok(Some(package))) =
+        if let (RolloutState::Shared(digest, _) | RolloutState::Watched(digest), Ok(Some(package))) =
             (&wanted, self.context.ports.store.package(&plugin))
             && package.rollout.as_ref().is_some_and(|rollout| rollout.to == *digest)
         {
             let verdict = Verdict::RollBack(format!("it could not be started: {error}"));
             if let Err(error) = self.carry_out(&package, verdict, now).await {
-                tracing::error!(plugin, %error, "a version that does not start was not taken back; trying again");
+                tracing::error!(plugin, %error, "a version that does not start was not rolled back; trying again");
             } else if let Some(moved) = self.moved.get_mut(&plugin) {
                 moved.again_at = Some(now);
             }
@@ -304,24 +297,24 @@ impl Rollouts {
     }
 }
 
-/// Has the connectors of a plugin stand as wanted.
+/// Brings the connectors of a plugin to the wanted versions.
 async fn bring(
     context: &Context,
     plugin: &str,
-    before: Option<&Standing>,
-    wanted: &Standing,
+    before: Option<&RolloutState>,
+    wanted: &RolloutState,
 ) -> Result<(), ConnectorError> {
     let connectors = &context.ports.connectors;
     let running = || connectors.plugin(plugin).map(|description| description.digest);
     for one in moves(before, wanted, running().as_deref()) {
         match one {
             Move::Stage(digest, share) => connectors.stage(plugin, &digest, share).await?,
-            // What was staged before a restart is not staged any more.
+            // A version that was staged before a restart is no longer staged.
             Move::Unstage => drop(connectors.unstage(plugin).await),
             Move::Settle => connectors.settle(plugin).await,
         }
     }
-    let Standing::Alone(digest) = wanted else { return Ok(()) };
+    let RolloutState::Alone(digest) = wanted else { return Ok(()) };
     if running().as_ref() != Some(digest) {
         connectors.stage(plugin, digest, 100).await?;
         connectors.settle(plugin).await;

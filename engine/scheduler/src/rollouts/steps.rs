@@ -1,10 +1,10 @@
-//! What a verdict makes of a package, and what a package asks of the connectors. Pure.
+//! What a verdict makes of a package, and which versions a package wants its connectors to run. Pure.
 
 use pombo_domain::Timestamp;
 use pombo_domain::model::rollout::Verdict;
 use pombo_domain::model::{Package, RolloutStep, VersionStatus};
 
-/// A package after a verdict, and what to tell of it.
+/// A package after a verdict, and what is to be reported about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decided {
     /// Its next revision.
@@ -13,11 +13,11 @@ pub struct Decided {
     pub action: &'static str,
     /// The version that it is about.
     pub digest: String,
-    /// For a person.
+    /// A sentence for a person.
     pub detail: String,
 }
 
-/// What follows from a verdict; `None`: nothing yet, or there is no rollout.
+/// What follows from a verdict; `None` where nothing follows yet, or there is no rollout.
 pub fn decided(package: &Package, verdict: Verdict, now: Timestamp) -> Option<Decided> {
     let mut next = Package { revision: package.revision + 1, updated_at: now, ..package.clone() };
     let rollout = next.rollout.as_mut()?;
@@ -55,25 +55,25 @@ pub fn decided(package: &Package, verdict: Verdict, now: Timestamp) -> Option<De
     Some(Decided { package: next, action, digest: to, detail })
 }
 
-/// How the versions of a connector's plugin are to stand.
+/// Which versions of a plugin its connectors run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
-    /// This one has a share of the work.
+pub enum RolloutState {
+    /// This one has a share of the work, in percent; the version before it has the rest.
     Shared(String, u8),
-    /// This one has all the work, and the one before is kept.
+    /// This one has all the work; the version before it is kept, to go back to.
     Watched(String),
     /// This one alone.
     Alone(String),
 }
 
-/// What a package asks for; `None`: nothing runs.
-pub fn standing(package: &Package) -> Option<Standing> {
+/// The state that a package asks for; `None` where no version is to run.
+pub fn wanted_state(package: &Package) -> Option<RolloutState> {
     match &package.rollout {
         Some(rollout) if rollout.step == RolloutStep::Canary => {
-            Some(Standing::Shared(rollout.to.clone(), rollout.share))
+            Some(RolloutState::Shared(rollout.to.clone(), rollout.share))
         }
-        Some(rollout) => Some(Standing::Watched(rollout.to.clone())),
-        None => package.active.clone().map(Standing::Alone),
+        Some(rollout) => Some(RolloutState::Watched(rollout.to.clone())),
+        None => package.active.clone().map(RolloutState::Alone),
     }
 }
 
@@ -88,36 +88,38 @@ pub enum Move {
     Settle,
 }
 
-/// How to get from one standing to another. `before` is what was last asked of the connectors in this process, `running` the digest
+/// How to get from one state to another. `before` is what was last asked of the connectors in this process, `running` the digest
 /// that they say they run.
-pub fn moves(before: Option<&Standing>, wanted: &Standing, running: Option<&str>) -> Vec<Move> {
+pub fn moves(before: Option<&RolloutState>, wanted: &RolloutState, running: Option<&str>) -> Vec<Move> {
     let staged = match before {
-        Some(Standing::Shared(digest, _) | Standing::Watched(digest)) => Some(digest),
-        Some(Standing::Alone(_)) | None => None,
+        Some(RolloutState::Shared(digest, _) | RolloutState::Watched(digest)) => Some(digest),
+        Some(RolloutState::Alone(_)) | None => None,
     };
     let mut moves = Vec::new();
-    let (Standing::Shared(digest, _) | Standing::Watched(digest) | Standing::Alone(digest)) = wanted;
-    // Another version is in the way: it is taken back, or, where one more is to follow it, it stays for good.
+    let (RolloutState::Shared(digest, _) | RolloutState::Watched(digest) | RolloutState::Alone(digest)) = wanted;
+    // Another version is staged: it is taken back, or, where one more is to follow it, it stays for good.
     let other_is_staged = staged.is_some_and(|staged| staged != digest);
     if other_is_staged {
-        let follows =
-            matches!((before, wanted), (Some(Standing::Watched(_)), Standing::Shared(..) | Standing::Watched(_)));
+        let follows = matches!(
+            (before, wanted),
+            (Some(RolloutState::Watched(_)), RolloutState::Shared(..) | RolloutState::Watched(_))
+        );
         moves.push(if follows { Move::Settle } else { Move::Unstage });
     }
     match wanted {
         _ if before == Some(wanted) => return Vec::new(),
-        Standing::Shared(digest, share) => moves.push(Move::Stage(digest.clone(), *share)),
-        Standing::Watched(digest) => moves.push(Move::Stage(digest.clone(), 100)),
-        Standing::Alone(digest) if staged == Some(digest) => {
-            if before.is_some_and(|before| matches!(before, Standing::Shared(..))) {
+        RolloutState::Shared(digest, share) => moves.push(Move::Stage(digest.clone(), *share)),
+        RolloutState::Watched(digest) => moves.push(Move::Stage(digest.clone(), 100)),
+        RolloutState::Alone(digest) if staged == Some(digest) => {
+            if before.is_some_and(|before| matches!(before, RolloutState::Shared(..))) {
                 moves.push(Move::Stage(digest.clone(), 100));
             }
             moves.push(Move::Settle);
         }
         // Taking the other one back leaves the one before it, which is the wanted one.
-        Standing::Alone(_) if other_is_staged => {}
-        Standing::Alone(digest) if running == Some(digest) => {}
-        Standing::Alone(digest) => moves.extend([Move::Stage(digest.clone(), 100), Move::Settle]),
+        RolloutState::Alone(_) if other_is_staged => {}
+        RolloutState::Alone(digest) if running == Some(digest) => {}
+        RolloutState::Alone(digest) => moves.extend([Move::Stage(digest.clone(), 100), Move::Settle]),
     }
     moves
 }
@@ -198,9 +200,9 @@ mod tests {
 
     #[test]
     fn the_connectors_are_asked_for_what_is_missing() {
-        let shared = |digest: &str, share| Standing::Shared(digest.to_owned(), share);
-        let watched = |digest: &str| Standing::Watched(digest.to_owned());
-        let alone = |digest: &str| Standing::Alone(digest.to_owned());
+        let shared = |digest: &str, share| RolloutState::Shared(digest.to_owned(), share);
+        let watched = |digest: &str| RolloutState::Watched(digest.to_owned());
+        let alone = |digest: &str| RolloutState::Alone(digest.to_owned());
         let stage = |digest: &str, share| Move::Stage(digest.to_owned(), share);
         for (before, wanted, running, expected) in [
             (None, alone("a"), Some("a"), vec![]),

@@ -4,14 +4,14 @@ use pombo_domain::Timestamp;
 use pombo_domain::backoff::{Backoff, Jitter};
 use pombo_domain::model::connector::PaceState;
 
-/// How long the breaker stays open, and how long a throttled lane rests.
+/// How long the breaker stays open, and how long a throttled lane pauses.
 #[derive(Debug, Clone)]
 pub struct BreakerPolicy {
-    /// Pause after the nth failure in a row.
+    /// How long it stays open after the nth failure in a row.
     pub open: Backoff,
-    /// Rest where the provider did not say how long.
+    /// The pause of a throttled lane where the provider did not say how long, ms.
     pub throttle_default_ms: u64,
-    /// Rest at most, whatever the provider says.
+    /// The longest pause of a throttled lane, whatever the provider says, ms.
     pub throttle_max_ms: u64,
 }
 
@@ -25,7 +25,7 @@ impl Default for BreakerPolicy {
     }
 }
 
-/// A send found the connection gone. While the breaker is open already, that is the same failure seen again.
+/// A send found no connection. While the breaker is already open, that is the same failure seen again.
 pub fn disconnected(policy: &BreakerPolicy, state: &mut PaceState, now: Timestamp, seed: u64) {
     if state.failures > 0 && state.open_until > now {
         return;
@@ -40,12 +40,12 @@ pub fn connected(state: &mut PaceState) {
     state.open_until = Timestamp(0);
 }
 
-/// Somebody says that the connection may work again: the next message may probe it at once.
+/// The connection may work again: the next message may try it at once.
 pub fn probe_now(state: &mut PaceState, now: Timestamp) {
     state.open_until = state.open_until.min(now);
 }
 
-/// The provider asked to slow down; the rest in milliseconds.
+/// The provider asked to slow down. Returns the pause in milliseconds.
 pub fn throttled(policy: &BreakerPolicy, state: &mut PaceState, now: Timestamp, retry_after_ms: Option<u64>) -> u64 {
     let rest = retry_after_ms.unwrap_or(policy.throttle_default_ms).clamp(1, policy.throttle_max_ms);
     let until = now.plus_ms(i64::try_from(rest).unwrap_or(i64::MAX));

@@ -1,6 +1,6 @@
-//! Who may prepare a batch next: a bounded number at a time, taking turns between tenants, then between a tenant's connectors.
+//! Which lane may prepare a batch next: a bounded number at a time, taking turns between tenants, then between a tenant's connectors.
 //!
-//! A tenant with a thousand busy connectors gets the same turns as a tenant with one. Knows nothing of what a turn is for.
+//! A tenant with a thousand busy connectors gets the same turns as a tenant with one. It does not know what a turn is for.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! The rules of sending: when a message may go, and what becomes of it. Pure functions of (state, now, seed), and the two
-//! structures in memory that they order ([`window`], [`gate`]). They must not know the store, the ports or a task; whoever calls them owns the state.
+//! structures in memory that they order ([`window`], [`gate`]). They must not know the store, the ports or a task; their caller
+//! owns the state.
 
 pub mod breaker;
 pub mod draw;

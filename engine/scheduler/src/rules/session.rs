@@ -5,13 +5,13 @@ use pombo_domain::ports::SessionState;
 /// Why messages wait for a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionWait {
-    /// Two waits with the same word say the same, whatever the plugin's own words: a stable word for comparing.
+    /// A stable word for comparing: two waits with the same word mean the same, whatever the plugin's own text.
     pub word: &'static str,
-    /// For a person, with what to do.
+    /// A sentence for a person, with what to do.
     pub sentence: String,
 }
 
-/// Why messages wait while the session stands like this; `None` when they need not.
+/// Why messages wait while the session is in this state; `None` when they need not wait.
 pub fn wait_of(state: &SessionState) -> Option<SessionWait> {
     let wait = |word, sentence: String| Some(SessionWait { word, sentence });
     let because = |why: &str| if why.is_empty() { String::new() } else { format!(" ({why})") };

@@ -5,7 +5,7 @@
 //! always joins; where that overflows the window, the last entry leaves and the end moves back to the one before it, from
 //! where reading goes on. Memory is bounded by twice the capacity, whatever the queue's length.
 //!
-//! An entry in the window may be gone from the queue already (canceled, or noted late): whoever takes it checks its state.
+//! An entry in the window may be gone from the queue already (canceled, or noted late): the task that takes it checks its state.
 
 use std::collections::BTreeSet;
 
@@ -51,9 +51,9 @@ struct Refill {
 /// What to read from the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefillRequest {
-    /// The cursor.
+    /// Read the entries after this one; from the head with `None`.
     pub after: Option<ReadyOrder>,
-    /// How many.
+    /// Read at most this many entries.
     pub limit: usize,
 }
 
@@ -72,11 +72,11 @@ impl Window {
         Self { entries: BTreeSet::new(), covers: Covers::Nothing, capacity: capacity.max(1), refill: None }
     }
 
-    /// Entries held.
+    /// How many entries it holds.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
-    /// Whether none is held (there may be more on disk).
+    /// Whether it holds no entry; there may be more on disk.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -123,7 +123,7 @@ impl Window {
     }
 
     /// What to read so that at least `want` entries are held; `None` when that is so, or there is nothing to read. After the
-    /// read, call [`Self::finish_refill`] or [`Self::abort_refill`]; entries may be noted meanwhile.
+    /// read, call [`Self::finish_refill`] or [`Self::abort_refill`]; entries may be noted in the meantime.
     pub fn begin_refill(&mut self, want: usize) -> Option<RefillRequest> {
         if self.covers == Covers::All || self.entries.len() >= want.min(self.capacity) {
             return None;
@@ -146,7 +146,7 @@ impl Window {
     pub fn finish_refill(&mut self, mut found: Vec<ReadyEntry>) {
         let Some(refill) = self.refill.take() else { return };
         if self.covers != refill.from {
-            // The end moved back meanwhile: the window is full of earlier entries, and what was read leaves a gap.
+            // The end has moved back: the window is full of earlier entries, and what was read leaves a gap.
             return;
         }
         let mut covers = match found.last() {
@@ -169,7 +169,7 @@ impl Window {
         self.shrink();
     }
 
-    /// Takes the first entries: direct ones up to `direct`, then others up to `normal`. They are no longer held.
+    /// Takes the first entries: direct ones up to `direct`, then others up to `normal`. The window then no longer holds them.
     pub fn take(&mut self, direct: usize, normal: usize) -> Vec<ReadyEntry> {
         let mut taken = Vec::new();
         let (mut direct, mut normal) = (direct, normal);

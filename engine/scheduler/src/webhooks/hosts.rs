@@ -1,4 +1,5 @@
-//! Turns between webhook receivers, so that a slow or dead one holds up nobody else. Pure but for the deliveries it carries.
+//! Turns between webhook receivers, so that a slow or dead one does not hold up the others. Pure, apart from the deliveries that it
+//! carries.
 //!
 //! Each receiver (host and port) has a few posts at once and a short queue in memory. What does not fit is put off by a
 //! multiple of the receiver's measured time, so that the due queue on disk is never blocked by one receiver's backlog.
@@ -10,7 +11,7 @@ use pombo_domain::model::delivery::Delivery;
 
 use crate::options::WebhookOptions;
 
-/// Put off at most this long: a receiver that comes back is noticed soon.
+/// The longest deferral: a receiver that comes back is noticed soon.
 const LONGEST_DEFERRAL_MS: i64 = 60_000;
 /// Failures in a row after which a receiver gets one post at a time.
 const SUSPECT: u32 = 3;
@@ -37,7 +38,7 @@ impl Host {
     }
 }
 
-/// All receivers with something under way, and those that failed lately.
+/// All receivers with posts queued or under way, and those that failed recently.
 #[derive(Default)]
 pub(super) struct Hosts {
     by_name: HashMap<String, Host>,
@@ -58,9 +59,9 @@ fn name(url: &str) -> String {
 
 /// What to do with a due delivery.
 pub(super) enum Placed {
-    /// It waits for its turn in memory.
+    /// It waits in memory for its turn.
     Queued,
-    /// Its receiver is busy: due again then.
+    /// Its receiver is busy; the delivery is due again later.
     Deferred(Delivery),
 }
 
@@ -68,11 +69,11 @@ pub(super) enum Placed {
 pub(super) struct Post {
     pub(super) delivery: Delivery,
     pub(super) host: String,
-    /// Counted among the suspect ones when it began.
+    /// Its receiver was suspect when the post began.
     suspect: bool,
 }
 
-/// What [`Hosts::finished`] needs of a [`Post`].
+/// What [`Hosts::finished`] needs to know about a [`Post`].
 pub(super) struct Ticket {
     pub(super) host: String,
     suspect: bool,

@@ -18,6 +18,7 @@ use pombo_domain::model::delivery::{Delivery, DeliveryAttempt, DeliveryKey, Deli
 use pombo_domain::ports::{Batch, Change, DeliveryFilter, OutboundError, StoreResult};
 
 use crate::context::Context;
+use crate::due::{self, StoreRetries};
 use crate::metrics::Metrics;
 use crate::options::WebhookOptions;
 use crate::rules::draw::{Draw, between};
@@ -90,17 +91,17 @@ struct Webhooks {
     context: Arc<Context>,
     draw: Draw,
     hosts: Hosts,
-    /// In memory, from being read until its outcome is stored.
+    /// Deliveries in memory: from being read until their outcome is stored.
     in_process: HashSet<DeliveryKey>,
     posts: FuturesUnordered<BoxFuture<'static, Posted>>,
-    /// To be stored.
+    /// Deliveries whose changes are to be stored.
     changed: Vec<Delivery>,
     committing: Option<BoxFuture<'static, Vec<DeliveryKey>>>,
     /// The due queue may have changed since it was read.
     look: bool,
     /// When the next delivery that is not in memory is due.
     look_at: Option<Timestamp>,
-    failures: u32,
+    retries: StoreRetries,
 }
 
 /// Runs until draining, then until the posts under way are stored.
@@ -116,7 +117,7 @@ pub(crate) async fn run(context: Arc<Context>) {
         committing: None,
         look: true,
         look_at: None,
-        failures: 0,
+        retries: StoreRetries::new("webhook deliveries not read"),
     };
     webhooks.run().await;
 }
@@ -124,7 +125,7 @@ pub(crate) async fn run(context: Arc<Context>) {
 impl Webhooks {
     async fn run(mut self) {
         loop {
-            let draining = self.context.notes.is_draining();
+            let draining = self.context.signals.is_draining();
             if !draining {
                 self.look |= self.look_at.is_some_and(|at| at <= self.context.ports.clock.now());
                 while self.look {
@@ -144,12 +145,7 @@ impl Webhooks {
 
     async fn wait(&mut self) {
         let (context, look_at) = (self.context.clone(), self.look_at);
-        let timer = async {
-            match look_at {
-                Some(at) => context.ports.clock.sleep_until(at).await,
-                None => future::pending().await,
-            }
-        };
+        let timer = due::sleep_until(&context, look_at);
         let committing = async {
             match &mut self.committing {
                 Some(commit) => commit.await,
@@ -171,7 +167,7 @@ impl Webhooks {
                     self.posted(posted);
                 }
             }
-            () = context.notes.deliveries_wake.notified() => self.look = true,
+            () = context.signals.deliveries_wake.notified() => self.look = true,
             () = timer => self.look = true,
         }
     }
@@ -181,22 +177,14 @@ impl Webhooks {
         self.look = false;
         self.look_at = match self.sweep() {
             Ok(next) => {
-                self.failures = 0;
+                self.retries.succeeded();
                 next
             }
-            Err(error) => {
-                self.failures += 1;
-                Metrics::add(&self.context.metrics.store_errors, 1);
-                if self.failures == 1 {
-                    tracing::error!(%error, "webhook deliveries not read; trying again");
-                }
-                let pause = self.context.options.store_retry.delay_ms(self.failures, self.draw.seed());
-                Some(self.context.ports.clock.now().plus_ms(pause.max(1)))
-            }
+            Err(error) => Some(self.retries.failed(&self.context, &error)),
         };
     }
 
-    /// Reads what is due and new; when the next one is due.
+    /// Reads deliveries that are due and not in memory yet. Returns when the next one is due.
     fn sweep(&mut self) -> StoreResult<Option<Timestamp>> {
         let options = &self.context.options.webhooks;
         let store = &self.context.ports.store;
@@ -240,8 +228,8 @@ impl Webhooks {
         }
     }
 
-    /// Whether an earlier delivery of its message met a 410. One that somebody replays (it has been tried, and counts from
-    /// zero again) is tried regardless.
+    /// Whether the receiver answered 410 to an earlier delivery of the message. A delivery that somebody replays (it has been tried,
+    /// and its tries start from zero again) is posted regardless.
     fn receiver_is_gone(&self, delivery: &Delivery) -> StoreResult<bool> {
         if delivery.key.revision == 0 || !delivery.attempts.is_empty() {
             return Ok(false);
@@ -287,28 +275,20 @@ impl Webhooks {
             return;
         }
         let changed = std::mem::take(&mut self.changed);
-        self.committing = Some(store_deliveries(self.context.clone(), changed, self.draw.seed()).boxed());
+        self.committing = Some(store_deliveries(self.context.clone(), changed).boxed());
     }
 }
 
-/// Stores deliveries, again and again until the store takes them; their keys.
-async fn store_deliveries(context: Arc<Context>, changed: Vec<Delivery>, seed: u64) -> Vec<DeliveryKey> {
-    let mut draw = Draw::new(seed);
-    let mut failures = 0;
+/// Stores deliveries, repeating until the store takes them. Returns their keys.
+async fn store_deliveries(context: Arc<Context>, changed: Vec<Delivery>) -> Vec<DeliveryKey> {
+    let mut retries = StoreRetries::new("webhook tries not stored");
     loop {
         let changes = changed.iter().cloned().map(Change::Delivery).collect();
         match context.ports.store.commit(Batch::of(changes)).await {
             Ok(_) => return changed.iter().map(|delivery| delivery.key).collect(),
             Err(error) => {
-                failures += 1;
-                Metrics::add(&context.metrics.store_errors, 1);
-                if failures == 1 {
-                    tracing::error!(%error, count = changed.len(), "webhook tries not stored; trying again");
-                }
-                let clock = &context.ports.clock;
-                clock
-                    .sleep_until(clock.now().plus_ms(context.options.store_retry.delay_ms(failures, draw.seed())))
-                    .await;
+                let again_at = retries.failed(&context, &error);
+                context.ports.clock.sleep_until(again_at).await;
             }
         }
     }

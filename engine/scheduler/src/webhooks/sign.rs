@@ -1,4 +1,4 @@
-//! How a webhook is signed: the Standard Webhooks scheme, and a plain digest of the body for receivers that know no scheme.
+//! How a webhook is signed: the Standard Webhooks scheme, and a plain digest of the body for receivers that do not know the scheme.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

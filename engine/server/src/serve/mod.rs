@@ -114,7 +114,7 @@ async fn with_store(
     let http_metrics = metrics.http.clone();
     let state = ApiState::new(commands, parts::api_options(config, &root, &operator));
     let events = Arc::new(EventSignals::new(draining.clone()));
-    scheduler.also_tell(events.clone());
+    scheduler.add_observer(events.clone());
     let control_deps = ControlDeps {
         pace: Arc::new(views::Paces(scheduler.clone())),
         readiness: Arc::new(views::Ready { store: store.clone(), draining: draining.clone() }),

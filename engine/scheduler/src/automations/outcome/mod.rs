@@ -1,4 +1,4 @@
-//! From what an automation answered to the changes of one batch. Pure but for what [`Reads`] reads.
+//! From what an automation answered to the changes of one batch. Pure, except for what [`OutcomeReads`] reads.
 //!
 //! An answer is carried out as a whole or refused as a whole: an `Err` says what is wrong with it, for the plugin's author.
 
@@ -36,8 +36,8 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// Why an answer cannot be carried out.
 pub type Unfit = String;
 
-/// What the changes need to know of what is stored.
-pub trait Reads: Sync {
+/// What building the changes must read.
+pub trait OutcomeReads: Sync {
     /// The contact that has this address.
     fn contact(&self, kind: ContactType, identifier: &str) -> StoreResult<Option<Contact>>;
     /// Bytes in the automation's key/value store.
@@ -50,30 +50,30 @@ pub trait Reads: Sync {
     fn id(&self) -> Uuid;
 }
 
-/// In which circumstances it answered.
-pub struct Scene<'a> {
-    /// The connector.
+/// The event that the automation answered, and its circumstances.
+pub struct EventContext<'a> {
+    /// The connector of the conversation.
     pub connector: &'a Connector,
     /// The conversation, as it was read for the call.
     pub conversation: &'a Conversation,
-    /// Who answered.
+    /// The automation that answered.
     pub automation: &'a Automation,
-    /// What it may use.
+    /// What its plugin was granted.
     pub grants: &'a Wants,
-    /// What it was called for.
+    /// The event itself.
     pub body: &'a WorkBody,
     /// The state it was given.
     pub state: Option<&'a str>,
-    /// Now.
+    /// The instant of the call.
     pub now: Timestamp,
-    /// What is stored.
-    pub reads: &'a dyn Reads,
+    /// Reads what is stored.
+    pub reads: &'a dyn OutcomeReads,
 }
 
 /// What an answer becomes.
 #[derive(Default)]
 pub struct Plan {
-    /// All of it, but for the step of the work item.
+    /// All changes except the step of the work item.
     pub changes: Vec<Change>,
     /// The conversation is to be marked as read.
     pub mark_read: bool,
@@ -93,8 +93,8 @@ pub fn escaped(text: &str) -> String {
 }
 
 /// What `outcome` becomes.
-pub fn plan(scene: &Scene<'_>, outcome: &Outcome) -> StoreResult<Result<Plan, Unfit>> {
-    let mut making = Making { scene, plan: Plan::default(), steps: Vec::new(), writes: Vec::new(), contact: None };
+pub fn plan(context: &EventContext<'_>, outcome: &Outcome) -> StoreResult<Result<Plan, Unfit>> {
+    let mut making = Making { context, plan: Plan::default(), steps: Vec::new(), writes: Vec::new(), contact: None };
     if let Err(stop) = making.all(outcome) {
         return match stop {
             Stop::Unfit(unfit) => Ok(Err(unfit)),
@@ -139,7 +139,7 @@ pub(super) fn named(what: &str, text: &str, bytes: usize) -> Step {
 }
 
 pub(super) struct Making<'a> {
-    pub(super) scene: &'a Scene<'a>,
+    pub(super) context: &'a EventContext<'a>,
     pub(super) plan: Plan,
     steps: Vec<ConversationStep>,
     writes: Vec<KvWrite>,
@@ -152,7 +152,7 @@ impl Making<'_> {
         if outcome.actions.len() > MAX_ACTIONS {
             return unfit(format!("at most {MAX_ACTIONS} actions a call, these are {}", outcome.actions.len()));
         }
-        if outcome.state.as_deref() != self.scene.state {
+        if outcome.state.as_deref() != self.context.state {
             if let Some(state) = &outcome.state {
                 bounded("the state", state, MAX_STATE_BYTES)?;
             }
@@ -165,15 +165,15 @@ impl Making<'_> {
     }
 
     pub(super) fn conversation(&self) -> Uuid {
-        self.scene.conversation.id
+        self.context.conversation.id
     }
 
     pub(super) fn index(&self) -> AutomationIndex {
-        self.scene.automation.index
+        self.context.automation.index
     }
 
     fn by(&self) -> String {
-        format!("automation:{}", self.scene.automation.id)
+        format!("automation:{}", self.context.automation.id)
     }
 
     pub(super) fn change(&mut self, change: AutomationChange) {
@@ -181,15 +181,15 @@ impl Making<'_> {
     }
 
     fn event(&mut self, body: EventBody) {
-        let (tenant, connector, at) = (self.scene.automation.tenant, self.scene.connector.index, self.scene.now);
-        let event = NewEvent { id: self.scene.reads.id(), connector, at, body };
+        let (tenant, connector, at) = (self.context.automation.tenant, self.context.connector.index, self.context.now);
+        let event = NewEvent { id: self.context.reads.id(), connector, at, body };
         self.plan.changes.push(Change::Event(AppendEvent { tenant, event, once: None }));
     }
 
     fn told(&mut self, step: &str, detail: &str) {
         let body = EventBody::Conversation {
             conversation: self.conversation(),
-            chat: self.scene.conversation.chat.clone(),
+            chat: self.context.conversation.chat.clone(),
             step: step.to_owned(),
             by: self.by(),
             detail: detail.to_owned(),
@@ -198,7 +198,7 @@ impl Making<'_> {
     }
 
     fn answers(&self, what: &str) -> Step {
-        if self.scene.automation.observer {
+        if self.context.automation.observer {
             return unfit(format!("it only observes, and may not {what}"));
         }
         Ok(())
@@ -231,8 +231,8 @@ impl Making<'_> {
                 self.answers("hand over")?;
                 bounded("the reason of a hand-over", reason, MAX_PAYLOAD_BYTES)?;
                 let already = self.steps.iter().any(|step| matches!(step, ConversationStep::Pause(_)));
-                if !already && self.scene.conversation.handover.is_none() {
-                    let handover = Handover { by: self.by(), at: self.scene.now, reason: reason.clone() };
+                if !already && self.context.conversation.handover.is_none() {
+                    let handover = Handover { by: self.by(), at: self.context.now, reason: reason.clone() };
                     self.steps.push(ConversationStep::Pause(handover));
                     self.told("paused", reason);
                 }
@@ -247,7 +247,7 @@ impl Making<'_> {
                     ConversationStep::Assign(earlier) => Some(earlier),
                     _ => None,
                 });
-                if earlier.unwrap_or(&self.scene.conversation.assignee) != who {
+                if earlier.unwrap_or(&self.context.conversation.assignee) != who {
                     self.steps.push(ConversationStep::Assign(who.clone()));
                     self.told("assigned", who.as_deref().unwrap_or_default());
                 }
@@ -259,7 +259,7 @@ impl Making<'_> {
                 if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(json) {
                     return unfit(format!("an emitted event must be JSON: {error}"));
                 }
-                let (automation, conversation) = (self.scene.automation.id, self.conversation());
+                let (automation, conversation) = (self.context.automation.id, self.conversation());
                 self.event(EventBody::Emitted { automation, conversation, kind: kind.clone(), json: json.clone() });
                 Ok(())
             }
@@ -277,7 +277,7 @@ impl Making<'_> {
         bounded("a key", key, MAX_KEY_BYTES)?;
         if let Some(value) = value {
             bounded("a value", value, MAX_VALUE_BYTES)?;
-            if self.scene.grants.kv_bytes == 0 {
+            if self.context.grants.kv_bytes == 0 {
                 return unfit("no key/value store was granted; ask for `kv-bytes` in `wants`");
             }
         }
@@ -292,7 +292,7 @@ impl Making<'_> {
         if !(MIN_TIMER_MS..=MAX_TIMER_MS).contains(&delay_ms) {
             return unfit(format!("a timer runs from a second to 400 days, not {delay_ms} ms"));
         }
-        let due_at = self.scene.now.plus_ms(i64::try_from(delay_ms).unwrap_or(i64::MAX));
+        let due_at = self.context.now.plus_ms(i64::try_from(delay_ms).unwrap_or(i64::MAX));
         let (conversation, automation) = (self.conversation(), self.index());
         let key = TimerKey { due_at, conversation, automation, name: name.to_owned() };
         self.change(AutomationChange::SetTimer { key, payload: payload.to_owned() });
@@ -300,11 +300,11 @@ impl Making<'_> {
     }
 
     fn update_contact(&mut self, name: Option<&str>, active: Option<bool>) -> Step {
-        let scene = self.scene;
-        if scene.conversation.is_group {
-            return unfit("a group is no contact");
+        let context = self.context;
+        if context.conversation.is_group {
+            return unfit("a group is not a contact");
         }
-        let Some(kind) = ContactType::of_channel(&scene.connector.channel) else {
+        let Some(kind) = ContactType::of_channel(&context.connector.channel) else {
             return unfit("no contacts are kept for the connector's channel");
         };
         if let Some(name) = name {
@@ -313,19 +313,19 @@ impl Making<'_> {
         let mut contact = match self.contact.take() {
             Some(contact) => contact,
             None => {
-                let identifier = kind.identifier(&scene.conversation.chat);
+                let identifier = kind.identifier(&context.conversation.chat);
                 let new = || Contact {
-                    id: scene.reads.id(),
-                    tenant: scene.automation.tenant,
+                    id: context.reads.id(),
+                    tenant: context.automation.tenant,
                     kind,
                     identifier: identifier.clone().into_owned(),
                     name: None,
                     active: true,
                     reason: None,
-                    created_at: scene.now,
-                    updated_at: scene.now,
+                    created_at: context.now,
+                    updated_at: context.now,
                 };
-                scene.reads.contact(kind, &identifier)?.unwrap_or_else(new)
+                context.reads.contact(kind, &identifier)?.unwrap_or_else(new)
             }
         };
         if let Some(name) = name {
@@ -335,16 +335,16 @@ impl Making<'_> {
             && active != contact.active
         {
             contact.active = active;
-            contact.reason = (!active).then(|| format!("opted out, says the automation {}", scene.automation.name));
+            contact.reason = (!active).then(|| format!("opted out, says the automation {}", context.automation.name));
         }
-        contact.updated_at = scene.now;
+        contact.updated_at = context.now;
         self.contact = Some(contact);
         Ok(())
     }
 
     fn finish(&mut self) -> Step {
         if !self.steps.is_empty() {
-            let (tenant, steps) = (self.scene.automation.tenant, std::mem::take(&mut self.steps));
+            let (tenant, steps) = (self.context.automation.tenant, std::mem::take(&mut self.steps));
             self.change(AutomationChange::Conversation(tenant, self.conversation(), steps));
         }
         if let Some(contact) = self.contact.take() {
@@ -367,15 +367,15 @@ impl Making<'_> {
         }
         let mut before = 0;
         for key in after.keys() {
-            before += self.scene.reads.kv_entry_bytes(key)?;
+            before += self.context.reads.kv_entry_bytes(key)?;
         }
         let added: u64 = after.values().sum();
         if added <= before {
             return Ok(());
         }
-        let whole = self.scene.reads.kv_bytes()? + added - before;
-        if whole > self.scene.grants.kv_bytes {
-            let granted = self.scene.grants.kv_bytes;
+        let whole = self.context.reads.kv_bytes()? + added - before;
+        if whole > self.context.grants.kv_bytes {
+            let granted = self.context.grants.kv_bytes;
             return unfit(format!("its key/value store would have {whole} bytes; {granted} were granted"));
         }
         Ok(())

@@ -19,7 +19,7 @@ struct Stored {
     features: &'static [&'static str],
 }
 
-impl Reads for Stored {
+impl OutcomeReads for Stored {
     fn contact(&self, _: ContactType, _: &str) -> StoreResult<Option<Contact>> {
         Ok(self.contact.clone())
     }
@@ -120,7 +120,7 @@ fn case(change: impl FnOnce(&mut Case)) -> Case {
 
 impl Case {
     fn plan(&self, state: Option<&str>, actions: Vec<Action>) -> Result<Plan, Unfit> {
-        let scene = Scene {
+        let context = EventContext {
             connector: &self.connector,
             conversation: &self.conversation,
             automation: &self.automation,
@@ -131,7 +131,7 @@ impl Case {
             reads: &self.stored,
         };
         let outcome = Outcome { state: state.map(str::to_owned), actions, claim: true };
-        plan(&scene, &outcome).expect("the store answers")
+        plan(&context, &outcome).expect("the store answers")
     }
 
     fn changes(&self, action: Action) -> Vec<Change> {
@@ -216,7 +216,7 @@ fn messages_go_into_the_conversation_as_they_are() {
     let react = SendContent::Reaction { message: "m0".to_owned(), sender: None, emoji: "{".to_owned() };
     let react = case.message(react);
     let target = Target { provider_id: "m0".to_owned(), sender: None, text: None };
-    assert_eq!((react.options.act, react.text.as_str()), (Act::React(target), "{"), "an emoji is no template");
+    assert_eq!((react.options.act, react.text.as_str()), (Act::React(target), "{"), "an emoji is not a template");
     let later = SendAction { content: SendContent::Text("x".to_owned()), reply_to: None, delay_ms: 1_500, label: None };
     assert_eq!(message_of(case.changes(Action::Send(later))).scheduled_at, Some(NOW.plus_ms(1_500)));
 }
@@ -345,7 +345,7 @@ fn what_cannot_be_done_is_refused_with_a_reason() {
         (plain(), Action::WriteKv(long(513), None), "at most 512"),
         (plain(), Action::WriteKv("k".to_owned(), Some(long(100))), "101 bytes; 100 were granted"),
         (case(|c| c.grants.kv_bytes = 0), Action::WriteKv("k".to_owned(), Some(String::new())), "kv-bytes"),
-        (case(|c| c.conversation.is_group = true), update(), "a group is no contact"),
+        (case(|c| c.conversation.is_group = true), update(), "a group is not a contact"),
         (case(|c| c.connector.channel = "sms".to_owned()), update(), "no contacts are kept"),
     ] {
         let refused = case.refuses(action.clone());

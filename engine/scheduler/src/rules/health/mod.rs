@@ -1,4 +1,4 @@
-//! How an account stands with its channel, as a number from 0 to 100 and what follows from it: pure functions of (what was
+//! The health of an account with its channel, as a number from 0 to 100, and what follows from it: pure functions of (what was
 //! counted, the rules, now).
 //!
 //! The score is 100 less these points, at least 0. `sent`, `failed` … are the counts of the window.
@@ -12,60 +12,39 @@
 //! | replies | 20 with none, falling to 0 at 10 % of `sent` | `sent` ≥ `min_sent`, two-way |
 //!
 //! *Two-way* are channels whose plugin declares `inbound`: others report neither deliveries nor replies, and silence says
-//! nothing of them. No replies alone slow nothing down under the default rules; together with a second bad sign they do.
+//! nothing about them. No replies alone slow nothing down under the default rules; together with a second bad sign they do.
 //!
 //! Invariant: another block, restriction or refusal never raises the score; another delivery or reply never lowers it.
 
 use pombo_domain::Timestamp;
 use pombo_domain::model::connector::HealthRules;
+pub use pombo_domain::model::health::HealthLevel;
 use pombo_domain::model::health::{HealthHour, HealthSignal, HealthState};
 
-/// An hour.
+/// An hour, in milliseconds.
 pub const HOUR_MS: i64 = 3_600_000;
 
-/// What follows from a score.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum HealthLevel {
-    /// Nothing changes.
-    Good,
-    /// Pauses are longer and the day's cap is lower, in proportion.
-    Slowed,
-    /// The connector is paused until a person resumes it.
-    Paused,
-}
-
-impl HealthLevel {
-    /// A stable word for the API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Good => "good",
-            Self::Slowed => "slowed",
-            Self::Paused => "paused",
-        }
-    }
-}
-
-/// By what an account is judged.
+/// The rules by which an account is judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judge {
-    /// The rules; without them everything is good.
+    /// The connector's health rules; without any, everything is good.
     pub rules: Option<HealthRules>,
-    /// The channel tells of deliveries and replies.
+    /// The channel reports deliveries and replies.
     pub two_way: bool,
 }
 
-/// The counts of the window.
+/// What was counted in the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Messages that the channel accepted.
     pub sent: u32,
-    /// Of them, those that had more than an hour to arrive.
+    /// Accepted messages that have had more than an hour to arrive.
     pub settled: u32,
     /// Messages that reached their recipient.
     pub delivered: u32,
     /// Messages that the channel refused for good.
     pub failed: u32,
-    /// Messages of people.
+    /// Messages received from people.
     pub replies: u32,
     /// Blocks and reports.
     pub blocks: u32,
@@ -139,7 +118,7 @@ pub fn assess(state: &HealthState, judge: &Judge, now: Timestamp) -> (u8, Health
     (score, level(score, judge))
 }
 
-/// By which fraction caps shrink and pauses grow: the score's part of the threshold. `None` when nothing slows.
+/// The fraction by which caps shrink and pauses grow: the score as a part of the threshold. `None` when nothing is slowed.
 pub fn slowed_to(score: u8, judge: &Judge) -> Option<(u32, u32)> {
     let rules = judge.rules.as_ref().filter(|rules| score < rules.slow_below)?;
     Some((u32::from(score.max(1)), u32::from(rules.slow_below)))
@@ -169,8 +148,8 @@ pub fn record(state: &mut HealthState, rules: &HealthRules, signal: HealthSignal
     *count = count.saturating_add(1);
 }
 
-/// A new observation from `now` on: what was counted no longer counts.
-pub fn observe_anew(state: &mut HealthState, now: Timestamp) {
+/// Starts a new observation at `now`: what was counted before no longer counts.
+pub fn restart(state: &mut HealthState, now: Timestamp) {
     state.hours.clear();
     state.since = now;
     state.told = 0;

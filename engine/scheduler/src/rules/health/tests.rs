@@ -71,7 +71,7 @@ fn hours_leave_the_window_and_a_resume_begins_anew() {
     record(&mut state, &rules, HealthSignal::Reply, now.plus_ms(-HOUR_MS));
     assert!(state.hours.is_sorted_by_key(|hour| hour.hour));
     assert_eq!(counts(&state, &rules, now).replies, 1);
-    observe_anew(&mut state, now);
+    restart(&mut state, now);
     assert_eq!((counts(&state, &rules, now), state.since), (Counts::default(), now));
 }
 

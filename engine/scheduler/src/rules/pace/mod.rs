@@ -1,6 +1,6 @@
 //! When a connector may send next: pure functions of (pace, what was counted, now, seed).
 //!
-//! Knows no store, no task and no clock. [`PaceRules`] is made anew whenever the connector changes.
+//! It must not know the store, a task or the clock. [`PaceRules`] is built again whenever the connector changes.
 
 use std::borrow::Cow;
 
@@ -17,9 +17,9 @@ use crate::rules::draw::between;
 pub enum Hold {
     /// The random pause after the last message.
     Delay,
-    /// The day's cap, from the daily cap or the warm-up curve.
+    /// The cap of the day, from the daily cap or the warm-up curve, is reached.
     DailyCap,
-    /// Quiet hours.
+    /// These are the connector's quiet hours.
     QuietHours,
     /// The provider asked to slow down.
     Throttled,
@@ -38,7 +38,7 @@ impl Hold {
             Self::Disconnected => "disconnected",
         }
     }
-    /// A sentence's beginning for the message's reason.
+    /// The beginning of a sentence, for the message's reason.
     pub fn describe(self) -> &'static str {
         match self {
             Self::Delay => "pausing between two messages",
@@ -60,7 +60,7 @@ pub enum Decision {
         /// The breaker waits for this one's outcome.
         probe: bool,
     },
-    /// None before `until`.
+    /// No message may go before `until`.
     Wait {
         /// The earliest instant at which nothing holds it.
         until: Timestamp,
@@ -74,7 +74,7 @@ pub enum Decision {
 pub struct Today {
     /// Days since 1970-01-01 in the pace's zone.
     pub day: i32,
-    /// Attempts begun.
+    /// Attempts begun on this day.
     pub sent: u32,
     /// The day's cap, `None` for no limit.
     pub cap: Option<u32>,
@@ -132,12 +132,12 @@ impl PaceRules {
         }
     }
 
-    /// The pace that these are the rules of.
+    /// The pace as it is set.
     pub fn pace(&self) -> &Pace {
         &self.pace
     }
 
-    /// Whether how many may go depends on how many went: then only one batch may be in preparation at a time.
+    /// Whether the number of messages that may go depends on how many went: then only one batch may be in preparation at a time.
     pub fn counts(&self) -> bool {
         self.has_delay() || self.pace.daily_cap.is_some() || self.pace.warm_up.is_some()
     }

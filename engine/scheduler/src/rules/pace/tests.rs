@@ -188,7 +188,7 @@ fn a_clock_that_stood_wrong_parks_nobody() {
     let Decision::Wait { until, .. } = rules.decide(&state, now) else { panic!("it is throttled") };
     assert!(until.since(now) <= LONGEST_STORED_WAIT_MS);
     assert_eq!(rules.today(&state, now).sent, 0);
-    assert_eq!(rules.record(&state, now, 1, 0, 0).day, 19_844, "counting begins anew");
+    assert_eq!(rules.record(&state, now, 1, 0, 0).day, 19_844, "counting starts again");
 }
 
 #[test]

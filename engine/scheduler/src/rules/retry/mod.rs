@@ -5,22 +5,22 @@ use pombo_domain::backoff::{Backoff, Jitter, between};
 use pombo_domain::model::message::Reason;
 use pombo_domain::ports::SendOutcome;
 
-/// When an attempt is repeated and when it is given up.
+/// When an attempt is repeated, and when the message is given up.
 #[derive(Debug, Clone)]
 pub struct RetryPolicy {
     /// Attempts that count, at most.
     pub max_attempts: u16,
-    /// The channel said "not now".
+    /// Pauses after the channel said "not now".
     pub temporary: Backoff,
-    /// Nobody knows whether it was sent (and sending again is safe).
+    /// Pauses where it is not known whether the message was sent, and sending it again is safe.
     pub unknown: Backoff,
-    /// The renderer was not available.
+    /// Pauses while the renderer is not available.
     pub render: Backoff,
-    /// The attachment could not be fetched.
+    /// Pauses where the attachment could not be fetched.
     pub attachment: Backoff,
-    /// The least pause of a throttled message; grows with its age.
+    /// The shortest pause of a throttled message, ms; it grows with the message's age.
     pub throttled_min_ms: u64,
-    /// How long a message's throttled attempts are free, counted from when it was first due.
+    /// How long throttled attempts do not count, ms, from when the message was first due.
     pub throttled_free_ms: u64,
 }
 
@@ -54,40 +54,40 @@ pub enum Ending {
     Crash,
 }
 
-/// What is known of the attempt.
+/// What is known about an attempt.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt {
-    /// Attempts so far, this one included.
+    /// Attempts so far, including this one.
     pub attempts: u16,
-    /// The connector may be given the same message again without sending twice.
+    /// The connector may be given the same message again without sending it twice.
     pub idempotent: bool,
-    /// Its place in the queue.
+    /// The due time that gives it its place in the queue.
     pub due_at: Timestamp,
-    /// When it was accepted, or scheduled for.
+    /// When the message was accepted, or what time it was scheduled for.
     pub first_due: Timestamp,
 }
 
-/// What follows.
+/// What becomes of the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Done.
+    /// It was sent, with this id at the provider.
     Sent(Option<String>),
-    /// Given up.
+    /// It is given up.
     Failed(Reason),
-    /// A person decides.
+    /// Whether it was sent is not known: a person decides.
     Unknown(Reason),
-    /// Again at `due_at`; with `free` this attempt does not count. A `due_at` in the past keeps its place in the queue.
+    /// It is tried again.
     Again {
-        /// Why.
+        /// Why this attempt was not the last one.
         reason: Reason,
-        /// When.
+        /// When it is due again; an instant in the past keeps its place in the queue.
         due_at: Timestamp,
-        /// See above.
+        /// This attempt does not count.
         free: bool,
     },
 }
 
-/// Decides what follows from an attempt's end.
+/// Decides what becomes of a message after an attempt.
 pub fn verdict(policy: &RetryPolicy, ending: Ending, attempt: Attempt, now: Timestamp, seed: u64) -> Verdict {
     let n = u32::from(attempt.attempts.max(1));
     let counted = |code: &str, detail: String, backoff: &Backoff| {

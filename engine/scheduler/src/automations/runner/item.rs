@@ -1,4 +1,5 @@
-//! One look at a lane: reads its first item, calls whoever is asked, and stores what they answer together with the item's step.
+//! One look at a lane: reads its first item, calls the automations that are asked, and stores what they answer together with the item's
+//! step.
 
 use std::sync::Arc;
 
@@ -16,42 +17,43 @@ use pombo_domain::ports::{
 use pombo_domain::{AutomationIndex, Timestamp};
 use uuid::Uuid;
 
-use super::outcome::{self, Plan, Reads, Scene};
-use super::prepared::Prepared;
-use super::rules;
-use super::runner::Slot;
-use super::turns::{Ending, Note};
+use super::Lease;
+use crate::automations::fair_queue::{Ending, LaneState};
+use crate::automations::outcome::{self, EventContext, OutcomeReads, Plan};
+use crate::automations::prepared::Prepared;
+use crate::automations::rules;
 use crate::context::Context;
+use crate::due::StoreRetries;
 use crate::metrics::Metrics;
 use crate::rules::draw::Draw;
 
-/// Batches that are made anew because something changed between reading and writing.
+/// How often a batch is built again because something changed between reading and writing.
 const CONFLICTS: u32 = 5;
-/// Pauses of a lane that cannot be handled for no fault of its own.
+/// Pauses of a lane that cannot be handled through no fault of its own.
 const WAIT: Backoff = Backoff { base_ms: 200, max_ms: 30_000, jitter: Jitter::Equal };
 
 /// Looks at a lane.
-pub(super) async fn run(slot: Slot, note: Note) {
-    let ending = match Item::read(&slot, note) {
+pub(super) async fn run(lease: Lease, lane_state: LaneState) {
+    let ending = match Item::read(&lease, lane_state) {
         Ok(Read::Item(item)) => item.handle().await,
         Ok(Read::Nothing(ending)) => ending,
-        Err(error) => put_off_by(&slot.context, &error, note),
+        Err(error) => put_off_by(&lease.context, &error, lane_state),
     };
-    slot.end(ending);
+    lease.end(ending);
 }
 
-/// When a lane is looked at again that could not be handled.
-fn later(context: &Context, note: Note, seed: u64) -> Ending {
-    let pause = WAIT.delay_ms(note.waits.saturating_add(1), seed).max(1);
+/// When a lane that could not be handled is looked at again.
+fn later(context: &Context, state: LaneState, seed: u64) -> Ending {
+    let pause = WAIT.delay_ms(state.waits.saturating_add(1), seed).max(1);
     Ending::Later(context.ports.clock.now().plus_ms(pause), None)
 }
 
-fn put_off_by(context: &Context, error: &StoreError, note: Note) -> Ending {
+fn put_off_by(context: &Context, error: &StoreError, state: LaneState) -> Ending {
     Metrics::add(&context.metrics.store_errors, 1);
-    if note.waits == 0 {
+    if state.waits == 0 {
         tracing::error!(%error, "an event for an automation was not handled; trying again");
     }
-    later(context, note, context.ports.entropy.u64())
+    later(context, state, context.ports.entropy.u64())
 }
 
 enum Read<'a> {
@@ -59,28 +61,28 @@ enum Read<'a> {
     Nothing(Ending),
 }
 
-/// An item and its circumstances.
+/// An item under way, and its circumstances.
 struct Item<'a> {
-    slot: &'a Slot,
-    note: Note,
+    lease: &'a Lease,
+    lane_state: LaneState,
     conversation: Arc<Conversation>,
     connector: Arc<Connector>,
     key: WorkKey,
-    /// As the store has them now.
+    /// Failed tries, as the store has them now.
     failures: u32,
     after: Option<(u32, u32)>,
     event: Arc<CallEvent>,
     asked: Vec<Arc<Automation>>,
     /// Recordings to be stored with the next batch.
     records: Vec<(AutomationIndex, Vec<u8>)>,
-    /// The automation that has handled it meanwhile and had nothing to store.
+    /// The automation that has handled the item during this look and had nothing to store.
     passed: Option<(u32, u32)>,
 }
 
 /// How an attempt to store ended.
 enum Stored {
     Yes,
-    /// Somebody else ended the item.
+    /// Another task or a person ended the item.
     Gone,
     /// The plugin's answer cannot be carried out.
     Unfit(String),
@@ -88,12 +90,12 @@ enum Stored {
 }
 
 impl<'a> Item<'a> {
-    fn read(slot: &'a Slot, note: Note) -> StoreResult<Read<'a>> {
-        let store = &slot.context.ports.store;
+    fn read(lease: &'a Lease, lane_state: LaneState) -> StoreResult<Read<'a>> {
+        let store = &lease.context.ports.store;
         let rest = Ok(Read::Nothing(Ending::Rest));
-        let Some(conversation) = store.conversation(slot.key.conversation)? else { return rest };
-        let Some(work) = store.work(slot.key.conversation, slot.key.lane, 1)?.pop() else { return rest };
-        if work.due_at > slot.context.ports.clock.now() {
+        let Some(conversation) = store.conversation(lease.key.conversation)? else { return rest };
+        let Some(work) = store.work(lease.key.conversation, lease.key.lane, 1)?.pop() else { return rest };
+        if work.due_at > lease.context.ports.clock.now() {
             return Ok(Read::Nothing(Ending::Later(work.due_at, None)));
         }
         let connector = store.connector(conversation.connector)?;
@@ -119,8 +121,8 @@ impl<'a> Item<'a> {
             body: work.body,
         };
         Ok(Read::Item(Item {
-            slot,
-            note,
+            lease,
+            lane_state,
             conversation: Arc::new(conversation),
             connector,
             key: work.key,
@@ -134,7 +136,7 @@ impl<'a> Item<'a> {
     }
 
     fn context(&self) -> &'a Arc<Context> {
-        &self.slot.context
+        &self.lease.context
     }
 
     fn now(&self) -> Timestamp {
@@ -143,7 +145,7 @@ impl<'a> Item<'a> {
 
     async fn handle(mut self) -> Ending {
         if self.key.lane == ANSWERING && self.conversation.handover.is_some() {
-            // A person answers; what was to happen later happens once the automations go on.
+            // A person answers. A timer waits until the automations are resumed; other events pass by.
             let timer = matches!(self.event.body, WorkBody::Timer { .. });
             return self.finish(if timer { WorkStep::Hold } else { WorkStep::Done }).await;
         }
@@ -156,15 +158,16 @@ impl<'a> Item<'a> {
         self.finish(WorkStep::Done).await
     }
 
-    /// Calls one automation, the `last` of those that are asked or not; `None`: it did not claim the event and had nothing to store,
-    /// so the next one's turn.
+    /// Calls one automation; `last` says whether it is the last of those that are asked. `None` where it did not claim the event and had
+    /// nothing to store, so that it is the next one's turn.
     async fn ask(&mut self, automation: &Arc<Automation>, last: bool) -> Option<Ending> {
         let context = self.context();
-        let prepared = match context.automations.preparations.get(context, automation) {
-            Ok(Ok(prepared)) => prepared,
-            Ok(Err(why)) => return Some(self.not_called(automation, &why).await),
-            Err(error) => return Some(put_off_by(context, &error, self.note)),
-        };
+        let prepared =
+            match context.automations.preparations.get(&context.ports, &context.options.automations, automation) {
+                Ok(Ok(prepared)) => prepared,
+                Ok(Err(why)) => return Some(self.not_called(automation, &why).await),
+                Err(error) => return Some(put_off_by(context, &error, self.lane_state)),
+            };
         let Some(version) = prepared.version(self.conversation.id) else {
             return Some(self.not_called(automation, "no version of its plugin is active; activate one").await);
         };
@@ -173,7 +176,7 @@ impl<'a> Item<'a> {
         }
         let digest = version.digest.clone();
         let now = self.now();
-        if self.note.paid != Some(automation.index) {
+        if self.lane_state.token_taken != Some(automation.index) {
             let from = prepared.take(now);
             if from > now {
                 Metrics::add(&context.metrics.automation_throttled, 1);
@@ -183,9 +186,9 @@ impl<'a> Item<'a> {
         }
         let state = match context.ports.store.automation_state(self.conversation.id, automation.index) {
             Ok(state) => state,
-            Err(error) => return Some(put_off_by(context, &error, self.note)),
+            Err(error) => return Some(put_off_by(context, &error, self.lane_state)),
         };
-        // Of the automation whose turn it is.
+        // The failed tries of the automation whose turn it is.
         let failures = if self.passed.is_some() { 0 } else { self.failures };
         if self.event.attempt != failures.saturating_add(1) {
             Arc::make_mut(&mut self.event).attempt = failures.saturating_add(1);
@@ -223,7 +226,7 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// Keeps what it was given and what it answered, unless that is too much.
+    /// Records what it was given and what it answered, unless that is too large.
     #[expect(clippy::too_many_arguments, reason = "all that a call's answer depends on")]
     fn record(
         &mut self,
@@ -253,7 +256,7 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// It answered: stores that, unless there is nothing to store and others are to be asked.
+    /// It answered: stores the answer, unless there is nothing to store and other automations are to be asked.
     async fn answered(
         &mut self,
         automation: &Arc<Automation>,
@@ -275,7 +278,7 @@ impl<'a> Item<'a> {
             let (connector, conversation, event) =
                 (self.connector.clone(), self.conversation.clone(), self.event.clone());
             let reads = Facts { context: self.context(), connector: &connector, automation: automation.index };
-            let scene = Scene {
+            let event_context = EventContext {
                 connector: &connector,
                 conversation: &conversation,
                 automation,
@@ -286,7 +289,7 @@ impl<'a> Item<'a> {
                 reads: &reads,
             };
             let mut make = || {
-                let made = outcome::plan(&scene, outcome)?;
+                let made = outcome::plan(&event_context, outcome)?;
                 Ok(made.map(|Plan { changes, mark_read: read }| {
                     mark_read = read;
                     changes
@@ -302,7 +305,7 @@ impl<'a> Item<'a> {
                 if done {
                     Metrics::add(&self.context().metrics.automation_events, 1);
                 }
-                // The others of the chain are asked with what this one has left behind.
+                // The next automations are asked with what this one has changed.
                 Some(if done { Ending::Rest } else { Ending::Again })
             }
             Stored::Unfit(why) => Some(self.failed(automation, &CallFailure::Unfit(why)).await),
@@ -310,7 +313,7 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// No automation is left to be asked, or none may be.
+    /// No automation is left to be asked, or none may be asked.
     async fn finish(mut self, step: WorkStep) -> Ending {
         let done = matches!(step, WorkStep::Done);
         let stored = self.store(&step, &mut || Ok(Ok(Vec::new()))).await;
@@ -323,11 +326,11 @@ impl<'a> Item<'a> {
     fn ending(&self, stored: Stored) -> Ending {
         match stored {
             Stored::Yes | Stored::Gone | Stored::Unfit(_) => Ending::Rest,
-            Stored::Refused(error) => put_off_by(self.context(), &error, self.note),
+            Stored::Refused(error) => put_off_by(self.context(), &error, self.lane_state),
         }
     }
 
-    /// A try failed: it is tried again later, or put aside after the last.
+    /// A try failed: it is tried again later, or parked after the last.
     async fn failed(&mut self, automation: &Automation, failure: &CallFailure) -> Ending {
         let context = self.context();
         Metrics::add(&context.metrics.automation_failures, 1);
@@ -364,7 +367,7 @@ impl<'a> Item<'a> {
                 let stored = self.store(&step, &mut make).await;
                 if matches!(stored, Stored::Yes) {
                     Metrics::add(&context.metrics.automation_parked, 1);
-                    tracing::warn!(automation = %automation.id, %conversation, %event, code, tries, "an event was put aside");
+                    tracing::warn!(automation = %automation.id, %conversation, %event, code, tries, "an event was parked");
                 }
                 stored
             }
@@ -379,12 +382,11 @@ impl<'a> Item<'a> {
         if context.automations.preparations.is_news(automation.index) {
             tracing::warn!(automation = %automation.id, why, "an automation cannot be called now; its events wait");
         }
-        let seed = Draw::new(self.event.id.as_u64_pair().1 ^ u64::from(self.note.waits)).seed();
-        self.keep_passed().await.unwrap_or_else(|| later(context, self.note, seed))
+        let seed = Draw::new(self.event.id.as_u64_pair().1 ^ u64::from(self.lane_state.waits)).seed();
+        self.keep_passed().await.unwrap_or_else(|| later(context, self.lane_state, seed))
     }
 
-    /// Stores that an earlier automation of the chain has handled the item, so that it is not called again. `Some` where that did
-    /// not work.
+    /// Stores that an earlier automation has handled the item, so that it is not called again. `Some` where the store failed.
     async fn keep_passed(&mut self) -> Option<Ending> {
         let passed = self.passed?;
         let stored = self.store(&WorkStep::After(passed), &mut || Ok(Ok(Vec::new()))).await;
@@ -397,22 +399,22 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// Commits a step of the item with what `make` makes, made anew where something changed meanwhile.
+    /// Commits a step of the item with the changes that `make` builds; they are built again where something has changed.
     async fn store(
         &mut self,
         step: &WorkStep,
         make: &mut (dyn FnMut() -> StoreResult<Result<Vec<Change>, String>> + Send),
     ) -> Stored {
-        self.slot.called();
+        self.lease.called();
         let context = self.context();
-        let (mut conflicts, mut refusals) = (0, 0);
+        let (mut conflicts, mut retries) = (0, StoreRetries::new("an automation's answer was not stored"));
         loop {
             let made = match make() {
                 Ok(Ok(made)) => made,
                 Ok(Err(unfit)) => return Stored::Unfit(unfit),
                 Err(error) => return Stored::Refused(error),
             };
-            // Changes are large: room for all of them at once.
+            // Changes are large: make room for all of them at once.
             let mut changes = Vec::with_capacity(1 + made.len() + self.records.len());
             changes.push(Change::Automation(Box::new(AutomationChange::Step {
                 key: self.key,
@@ -434,23 +436,16 @@ impl<'a> Item<'a> {
                 Err(StoreError::Conflict(Conflict::Work(_))) => return Stored::Gone,
                 Err(StoreError::Conflict(_)) if conflicts < CONFLICTS => conflicts += 1,
                 // Its answer is kept and stored once the store takes writes again.
-                Err(StoreError::Unavailable(why)) => {
-                    refusals += 1;
-                    Metrics::add(&context.metrics.store_errors, 1);
-                    if refusals == 1 {
-                        tracing::error!(why, "an automation's answer was not stored; trying again");
-                    }
-                    let seed = context.ports.entropy.u64();
-                    let pause = context.options.store_retry.delay_ms(refusals, seed).max(1);
-                    let clock = &context.ports.clock;
-                    clock.sleep_until(clock.now().plus_ms(pause)).await;
+                Err(error @ StoreError::Unavailable(_)) => {
+                    let again_at = retries.failed(context, &error);
+                    context.ports.clock.sleep_until(again_at).await;
                 }
                 Err(error) => return Stored::Refused(error),
             }
         }
     }
 
-    /// Marks the conversation as read up to this message; nobody waits for it.
+    /// Marks the conversation as read up to this message, in the background.
     fn mark_read(&self) {
         let WorkBody::Message(Inbound { provider_id, sender, .. }) = &self.event.body else { return };
         let context = self.context().clone();
@@ -467,14 +462,14 @@ impl<'a> Item<'a> {
     }
 }
 
-/// What an answer's changes read.
+/// What building an answer's changes reads.
 struct Facts<'a> {
     context: &'a Context,
     connector: &'a Connector,
     automation: AutomationIndex,
 }
 
-impl Reads for Facts<'_> {
+impl OutcomeReads for Facts<'_> {
     fn contact(&self, kind: ContactType, identifier: &str) -> StoreResult<Option<Contact>> {
         self.context.ports.store.contact(self.connector.tenant, kind, identifier)
     }

@@ -1,4 +1,4 @@
-//! Which lane of which conversation is handled next. Pure: knows no store, no task and no clock.
+//! Which lane of which conversation is handled next. Pure: it must not know the store, a task or the clock.
 //!
 //! Tenants take turns; within a tenant, lanes go in the order in which they became due. A conversation has at most one item under
 //! way, whatever its lanes: a lane whose conversation is busy waits for its end and then goes first. What runs is counted twice:
@@ -19,9 +19,9 @@ const STORING: usize = 16;
 /// A lane of a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LaneKey {
-    /// The conversation.
+    /// The conversation that it belongs to.
     pub conversation: Uuid,
-    /// Its lane.
+    /// Its lane: [`pombo_domain::model::work::ANSWERING`], or the one of an observer.
     pub lane: u32,
 }
 
@@ -31,7 +31,7 @@ impl From<DueLane> for LaneKey {
     }
 }
 
-/// The bounds.
+/// How much may be in memory and under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Calls at once, over all tenants.
@@ -44,21 +44,21 @@ pub struct Limits {
 
 /// What a lane remembers from one look at it to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Note {
+pub struct LaneState {
     /// How often in a row it could not be handled through no fault of its own.
     pub waits: u32,
-    /// The automation whose allowance it has already taken from.
-    pub paid: Option<AutomationIndex>,
+    /// The automation from whose allowance it has already taken an event.
+    pub token_taken: Option<AutomationIndex>,
 }
 
 /// What follows from a look at a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// The store tells when it has work again.
+    /// It has no more work for now; the store signals when it does.
     Rest,
-    /// It has more to do now.
+    /// It has more work now.
     Again,
-    /// It waits for something that is not stored: room, or the allowance that this automation then has.
+    /// It waits for something that is not stored: room, or the allowance of this automation.
     Later(Timestamp, Option<AutomationIndex>),
 }
 
@@ -67,7 +67,7 @@ enum Place {
     Queued,
     /// Its conversation is busy with another lane.
     Blocked,
-    /// `again`: the store told of it meanwhile.
+    /// `again`: the store has signalled more work in the meantime.
     Running {
         again: bool,
     },
@@ -78,7 +78,7 @@ enum Place {
 struct Lane {
     tenant: TenantIndex,
     place: Place,
-    note: Note,
+    state: LaneState,
 }
 
 #[derive(Debug, Default)]
@@ -88,7 +88,7 @@ struct Tenant {
     running: usize,
     /// Lanes in memory.
     held: usize,
-    /// Whether it stands among those who take turns.
+    /// Whether it is in the order of turns.
     in_turn: bool,
     /// The lanes after this one (all, with an inner `None`) may be on disk only.
     rest: Option<Option<DueLane>>,
@@ -101,22 +101,22 @@ struct Busy {
     blocked: Vec<LaneKey>,
 }
 
-/// What is in memory, in numbers.
+/// How many lanes are in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TurnCounts {
-    /// In a call.
+pub struct QueueCounts {
+    /// Lanes whose automation is being called.
     pub calling: usize,
-    /// Under way, those in a call included.
+    /// Lanes under way, including those in a call.
     pub running: usize,
-    /// Due and waiting for their turn.
+    /// Lanes that are due and wait for their turn.
     pub waiting: usize,
-    /// Put off, for want of room or allowance.
+    /// Lanes put off for lack of room or allowance.
     pub deferred: usize,
 }
 
-/// The turns.
+/// The queue; see the module.
 #[derive(Debug)]
-pub struct Turns {
+pub struct FairQueue {
     limits: Limits,
     tenants: HashMap<TenantIndex, Tenant>,
     turns: VecDeque<TenantIndex>,
@@ -128,8 +128,8 @@ pub struct Turns {
     calling: usize,
 }
 
-impl Turns {
-    /// Nothing waits. Bounds of zero count as one.
+impl FairQueue {
+    /// An empty queue. Limits of zero count as one.
     pub fn new(limits: Limits) -> Self {
         let limits = Limits {
             in_flight: limits.in_flight.max(1),
@@ -148,14 +148,14 @@ impl Turns {
         }
     }
 
-    /// The store says that the lane has work that is due.
+    /// The store signals that the lane has work that is due.
     pub fn offer(&mut self, due: DueLane, tenant: TenantIndex) {
         let key = LaneKey::from(due);
         if let Some(lane) = self.lanes.get_mut(&key) {
             match &mut lane.place {
                 Place::Running { again } => *again = true,
                 // Something about it changed; what it waits for may be over.
-                Place::Later(at) if lane.note.paid.is_none() => {
+                Place::Later(at) if lane.state.token_taken.is_none() => {
                     self.later.remove(&(*at, key));
                     lane.place = Place::Queued;
                     self.queue(key, tenant);
@@ -172,17 +172,17 @@ impl Turns {
             return;
         }
         of.held += 1;
-        self.lanes.insert(key, Lane { tenant, place: Place::Queued, note: Note::default() });
+        self.lanes.insert(key, Lane { tenant, place: Place::Queued, state: LaneState::default() });
         self.queue(key, tenant);
     }
 
     fn queue(&mut self, key: LaneKey, tenant: TenantIndex) {
         self.tenants.entry(tenant).or_default().queue.push_back(key);
-        self.stand(tenant);
+        self.join_turns(tenant);
     }
 
-    /// The tenant stands in line if it has something to do and may.
-    fn stand(&mut self, index: TenantIndex) {
+    /// Puts the tenant in the order of turns if it has lanes queued and may begin another.
+    fn join_turns(&mut self, index: TenantIndex) {
         let limits = self.limits;
         let Some(tenant) = self.tenants.get_mut(&index) else { return };
         if !tenant.in_turn && !tenant.queue.is_empty() && may(&limits, tenant) {
@@ -191,8 +191,8 @@ impl Turns {
         }
     }
 
-    /// Begins the next one.
-    pub fn next(&mut self) -> Option<(LaneKey, Note)> {
+    /// Begins the next lane; `None` when none may begin.
+    pub fn next(&mut self) -> Option<(LaneKey, LaneState)> {
         let limits = self.limits;
         while self.calling < limits.in_flight && self.busy.len() < limits.in_flight * STORING {
             let index = self.turns.pop_front()?;
@@ -206,7 +206,7 @@ impl Turns {
             if let Some(busy) = self.busy.get_mut(&key.conversation) {
                 lane.place = Place::Blocked;
                 busy.blocked.push(key);
-                // This was no turn.
+                // This does not count as a turn.
                 if !tenant.queue.is_empty() {
                     tenant.in_turn = true;
                     self.turns.push_front(index);
@@ -214,13 +214,13 @@ impl Turns {
                 continue;
             }
             lane.place = Place::Running { again: false };
-            let note = lane.note;
+            let state = lane.state;
             tenant.calling += 1;
             tenant.running += 1;
             self.calling += 1;
             self.busy.insert(key.conversation, Busy { tenant: index, calling: true, blocked: Vec::new() });
-            self.stand(index);
-            return Some((key, note));
+            self.join_turns(index);
+            return Some((key, state));
         }
         None
     }
@@ -234,11 +234,11 @@ impl Turns {
             if let Some(tenant) = self.tenants.get_mut(&tenant) {
                 tenant.calling -= 1;
             }
-            self.stand(tenant);
+            self.join_turns(tenant);
         }
     }
 
-    /// The look at it is over; whether the tenant has now room for lanes that are on disk only.
+    /// The look at it is over. Returns whether the tenant now has room for lanes that are on disk only.
     pub fn ended(&mut self, key: LaneKey, ending: Ending) -> bool {
         self.called(key);
         let Some(busy) = self.busy.remove(&key.conversation) else { return false };
@@ -249,9 +249,9 @@ impl Turns {
         if let Some(lane) = self.lanes.get_mut(&key) {
             let told = lane.place == Place::Running { again: true };
             match ending {
-                Ending::Later(at, paid) => {
+                Ending::Later(at, token_taken) => {
                     lane.place = Place::Later(at);
-                    lane.note = Note { waits: lane.note.waits.saturating_add(1), paid };
+                    lane.state = LaneState { waits: lane.state.waits.saturating_add(1), token_taken };
                     self.later.insert((at, key));
                 }
                 Ending::Again => self.requeue(key, index),
@@ -275,7 +275,7 @@ impl Turns {
                 self.tenants.remove(&index);
             }
         }
-        self.stand(index);
+        self.join_turns(index);
         self.has_room(index)
     }
 
@@ -289,12 +289,12 @@ impl Turns {
     fn requeue(&mut self, key: LaneKey, tenant: TenantIndex) {
         if let Some(lane) = self.lanes.get_mut(&key) {
             lane.place = Place::Queued;
-            lane.note = Note::default();
+            lane.state = LaneState::default();
             self.queue(key, tenant);
         }
     }
 
-    /// Queues what was put off until now; when the next one's time comes.
+    /// Queues the lanes that were put off until now. Returns when the next one's time comes.
     pub fn tick(&mut self, now: Timestamp) -> Option<Timestamp> {
         while let Some((at, key)) = self.later.first().copied() {
             if at > now {
@@ -306,11 +306,11 @@ impl Turns {
         None
     }
 
-    /// Automations or packages changed: what waits for anything but its allowance is looked at again.
+    /// Automations or packages changed: lanes that wait for anything other than their allowance are looked at again.
     pub fn reconsider(&mut self) {
         let waiting: Vec<(Timestamp, LaneKey)> = self.later.iter().copied().collect();
         for (at, key) in waiting {
-            if self.lanes.get(&key).is_some_and(|lane| lane.note.paid.is_none()) {
+            if self.lanes.get(&key).is_some_and(|lane| lane.state.token_taken.is_none()) {
                 self.later.remove(&(at, key));
                 self.resume(key);
             }
@@ -326,14 +326,14 @@ impl Turns {
     }
 
     /// A tenant that has lanes on disk only and room for them, with the lane after which to read on.
-    pub fn hungry(&self) -> Option<(TenantIndex, Option<DueLane>)> {
+    pub fn starved(&self) -> Option<(TenantIndex, Option<DueLane>)> {
         let index = self.resting.iter().copied().find(|index| self.has_room(*index))?;
         Some((index, self.tenants.get(&index)?.rest?))
     }
 
-    /// What was read of a tenant's lanes on disk, offered here, and where that ended: `None` when all of them are in memory.
-    /// Everything before was taken, so what did not fit begins after `rest`.
-    pub fn fed(&mut self, index: TenantIndex, lanes: &[DueLane], rest: Option<DueLane>) {
+    /// Offers the lanes of a tenant that were read from disk. `rest` is where the reading ended, `None` when all of them are in memory.
+    /// Everything before it was taken, so what did not fit begins after it.
+    pub fn refilled(&mut self, index: TenantIndex, lanes: &[DueLane], rest: Option<DueLane>) {
         if let Some(tenant) = self.tenants.get_mut(&index) {
             tenant.rest = rest.map(Some);
             if rest.is_none() {
@@ -358,16 +358,16 @@ impl Turns {
         self.busy.is_empty()
     }
 
-    /// Whether nothing is remembered.
+    /// Whether it holds no lane and no tenant.
     pub fn is_empty(&self) -> bool {
         self.tenants.is_empty() && self.lanes.is_empty() && self.later.is_empty() && self.resting.is_empty()
     }
 
-    /// In numbers.
-    pub fn counts(&self) -> TurnCounts {
+    /// How many lanes are called, under way, waiting and put off.
+    pub fn counts(&self) -> QueueCounts {
         let (running, deferred) = (self.busy.len(), self.later.len());
         let waiting = self.lanes.len().saturating_sub(running + deferred);
-        TurnCounts { calling: self.calling, running, waiting, deferred }
+        QueueCounts { calling: self.calling, running, waiting, deferred }
     }
 }
 
@@ -375,7 +375,7 @@ fn may(limits: &Limits, tenant: &Tenant) -> bool {
     tenant.calling < limits.in_flight_per_tenant && tenant.running < limits.in_flight_per_tenant * STORING
 }
 
-/// The last place before this one; `None`: it is the first of all.
+/// The last place before this one; `None` where it is the first of all.
 fn just_before(due: DueLane) -> Option<DueLane> {
     if let Some(lane) = due.lane.checked_sub(1) {
         return Some(DueLane { lane, ..due });

@@ -1,5 +1,5 @@
-//! What commits tell the tasks of automations and rollouts. Written on the store's committer thread: short locks, no more. Memory is
-//! bounded: past [`LANES`] lanes it only notes that they must be read.
+//! What commits tell the tasks of automations and rollouts. Written on the store's committer thread, under short locks. Memory is
+//! bounded: past [`LANES`] lanes it only notes that they must be read from the store.
 
 use std::collections::BTreeSet;
 
@@ -11,20 +11,20 @@ use tokio::sync::Notify;
 /// Lanes noted between two looks of the runner.
 const LANES: usize = 65_536;
 
-/// Lanes that have work.
+/// What the runner has not taken yet.
 #[derive(Default)]
-pub(crate) struct Rung {
+pub(crate) struct Pending {
     pub(crate) lanes: Vec<DueLane>,
-    /// There were too many: all that is due must be read.
+    /// There were too many lanes: all that is due must be read from the store.
     pub(crate) lost: bool,
     /// Automations or packages changed.
     pub(crate) changed: bool,
 }
 
-/// The bell.
+/// The signals, and what wakes the tasks that take them.
 #[derive(Default)]
-pub(crate) struct Bell {
-    rung: Mutex<Rung>,
+pub(crate) struct WakeSignals {
+    pending: Mutex<Pending>,
     pub(crate) wake: Notify,
     /// The earliest timer that was set since the last look.
     timer: Mutex<Option<Timestamp>>,
@@ -33,10 +33,10 @@ pub(crate) struct Bell {
     pub(crate) packages_wake: Notify,
 }
 
-impl Bell {
-    /// What was rung since the last call.
-    pub(crate) fn heard(&self) -> Rung {
-        std::mem::take(&mut *self.rung.lock())
+impl WakeSignals {
+    /// What was signalled since the last call.
+    pub(crate) fn take(&self) -> Pending {
+        std::mem::take(&mut *self.pending.lock())
     }
     /// The earliest timer that was set since the last call.
     pub(crate) fn timer(&self) -> Option<Timestamp> {
@@ -60,11 +60,11 @@ impl Bell {
         for effect in effects {
             match effect {
                 Effect::Work(due) => {
-                    let mut rung = self.rung.lock();
-                    if rung.lanes.len() < LANES {
-                        rung.lanes.push(*due);
+                    let mut pending = self.pending.lock();
+                    if pending.lanes.len() < LANES {
+                        pending.lanes.push(*due);
                     } else {
-                        rung.lost = true;
+                        pending.lost = true;
                     }
                     lanes = true;
                 }
@@ -74,11 +74,11 @@ impl Bell {
                     timers = true;
                 }
                 Effect::Automation(_) => {
-                    self.rung.lock().changed = true;
+                    self.pending.lock().changed = true;
                     lanes = true;
                 }
                 Effect::Package(name) => {
-                    self.rung.lock().changed = true;
+                    self.pending.lock().changed = true;
                     self.packages.lock().insert(name.clone());
                     lanes = true;
                     packages = true;

@@ -20,15 +20,15 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::bounds::{self, Unfit};
-use crate::account::marks::{self, Scene};
-use crate::account::{Standing, judge_of};
+use crate::account::marks::{self, EventSource};
+use crate::account::{AccountHealth, judge_of};
 use crate::context::Context;
 use crate::rules::health::Judge;
 
 /// Members of a group whose own receipts are kept with a message.
 const MEMBERS: usize = 2_048;
 
-/// A message that receipts are about.
+/// A message with receipts in this batch.
 struct Reported {
     stored: StoredMessage,
     state: Option<MessageState>,
@@ -36,8 +36,8 @@ struct Reported {
     changed: bool,
 }
 
-/// What is to be noted once the batch is stored.
-pub(super) struct After {
+/// What is to be done in memory once the batch is stored.
+pub(super) struct PostCommit {
     pub(super) health: HealthState,
     pub(super) heard: HashSet<u64>,
     pub(super) now: Timestamp,
@@ -46,22 +46,22 @@ pub(super) struct After {
     pub(super) receipts: usize,
 }
 
-/// The batch in the making.
-pub(super) struct Gather<'a> {
+/// Builds one batch.
+pub(super) struct BatchBuilder<'a> {
     context: &'a Context,
     connector: &'a Connector,
-    standing: &'a Standing,
+    account_health: &'a AccountHealth,
     judge: Judge,
     kind: Option<ContactType>,
     tenant: TenantIndex,
-    scene: Scene<'a>,
+    source: EventSource<'a>,
     now: Timestamp,
     changes: Vec<Change>,
     reported: BTreeMap<MessageKey, Reported>,
-    /// By identifier.
+    /// Contacts as this batch leaves them, by identifier.
     contacts: HashMap<String, Option<Contact>>,
     signals: Vec<HealthSignal>,
-    /// Kind and words of what the channel holds against the account.
+    /// Kind and text of warnings: what the channel holds against the account.
     warnings: Vec<(&'static str, String)>,
     heard: HashSet<u64>,
     /// Whether the connector has automations.
@@ -82,18 +82,18 @@ fn mark(parts: &[&[u8]]) -> [u8; 16] {
     mark
 }
 
-impl<'a> Gather<'a> {
-    pub(super) fn new(context: &'a Context, connector: &'a Connector, standing: &'a Standing) -> Self {
+impl<'a> BatchBuilder<'a> {
+    pub(super) fn new(context: &'a Context, connector: &'a Connector, account_health: &'a AccountHealth) -> Self {
         let now = context.ports.clock.now();
         let (tenant, index) = (connector.tenant, connector.index);
         Self {
             context,
             connector,
-            standing,
+            account_health,
             judge: judge_of(&context.ports, connector),
             kind: ContactType::of_channel(&connector.channel),
             tenant,
-            scene: Scene { tenant, connector: index, entropy: &*context.ports.entropy, now },
+            source: EventSource { tenant, connector: index, entropy: &*context.ports.entropy, now },
             now,
             changes: Vec::new(),
             reported: BTreeMap::new(),
@@ -107,7 +107,7 @@ impl<'a> Gather<'a> {
         }
     }
 
-    /// Takes all events, in order. One that cannot be kept is left out, and said so.
+    /// Takes all events, in order. One that cannot be kept is left out, with a warning in the log.
     pub(super) fn all(mut self, events: &[ChannelEvent]) -> StoreResult<Self> {
         self.automated = !self.context.ports.store.automations_on(self.connector.index)?.is_empty();
         for event in events {
@@ -129,7 +129,7 @@ impl<'a> Gather<'a> {
                 if let Some(unfit) = ids.into_iter().flatten().find_map(|id| bounds::id(id).err()) {
                     return Ok(Err(unfit));
                 }
-                // Without it the receipt is of no message of the engine's.
+                // Without it the receipt is not about a message of the engine.
                 if let Some(id) = client_id {
                     let mut reason = reason;
                     if let Some(reason) = &mut reason {
@@ -183,7 +183,7 @@ impl<'a> Gather<'a> {
         Ok(Ok(()))
     }
 
-    /// What tells a repetition of an event from another one.
+    /// A mark by which a repetition of the event is recognised.
     fn mark(&self, what: &str, parts: &[&str]) -> [u8; 16] {
         let mut all: Vec<&[u8]> = vec![what.as_bytes(), self.connector.id.as_bytes()];
         all.extend(parts.iter().map(|part| part.as_bytes()));
@@ -191,7 +191,7 @@ impl<'a> Gather<'a> {
     }
 
     fn append(&mut self, body: EventBody, once: Option<[u8; 16]>) {
-        self.changes.push(self.scene.event(body, once));
+        self.changes.push(self.source.event(body, once));
     }
 
     // ---- messages and contacts ----
@@ -201,11 +201,11 @@ impl<'a> Gather<'a> {
         if !inbound.from_me {
             self.known_as(&inbound.sender, inbound.sender_name.as_deref(), wrote_to_us)?;
         }
-        // A deletion is no word to the account.
+        // A deletion does not say anything to the account.
         if wrote_to_us && !matches!(inbound.content, InboundContent::Revoke(_)) {
             let bytes = mark(&[inbound.chat.as_bytes()]);
             let conversation = u64::from_le_bytes(bytes[..8].try_into().expect("8 of 16 bytes"));
-            if !self.standing.was_heard(conversation, self.now) && self.heard.insert(conversation) {
+            if !self.account_health.was_heard(conversation, self.now) && self.heard.insert(conversation) {
                 self.signals.push(HealthSignal::Reply);
             }
         }
@@ -223,14 +223,14 @@ impl<'a> Gather<'a> {
             }
             _ => WorkBody::Message(inbound.clone()),
         };
-        let event = self.scene.event(EventBody::Message(inbound), Some(mark));
+        let event = self.source.event(EventBody::Message(inbound), Some(mark));
         // The same id in the log and for automations.
         let id = match &event {
             Change::Event(append) => append.event.id,
             _ => self.context.ports.entropy.uuid(),
         };
         self.changes.push(event);
-        // Right behind its event: left out together with it.
+        // Directly after its event: where that one is left out as a repetition, so is this.
         let (tenant, connector, at) = (self.tenant, self.connector.index, self.now);
         let work = NewWork { tenant, connector, chat, is_group, contact_name, id, at, body, with_event: true };
         self.changes.push(Change::Automation(Box::new(AutomationChange::Event(work))));
@@ -337,7 +337,7 @@ impl<'a> Gather<'a> {
     fn reported(&mut self, id: Uuid) -> StoreResult<Option<MessageKey>> {
         let store = &self.context.ports.store;
         let damaged = |error: StoreError| match error {
-            // It must not hold up every event of its connector for good.
+            // It must not hold up all events of its connector forever.
             StoreError::Damaged(what) => {
                 tracing::error!(message = %id, what, "a receipt's message is damaged; the receipt is left out");
                 Ok(None)
@@ -381,7 +381,7 @@ impl<'a> Gather<'a> {
         reported.changed |= new;
         let says = reported.stored.message.content.options.act == Act::Say;
         let state = reported.state.as_ref().unwrap_or(&reported.stored.state);
-        let counts = says && state.sent_at.is_none_or(|sent| self.standing.counts_from() <= sent);
+        let counts = says && state.sent_at.is_none_or(|sent| self.account_health.counts_from() <= sent);
         if counts && !reached && receipts.first.delivered_at.is_some() {
             self.signals.push(HealthSignal::Delivered);
         }
@@ -410,7 +410,7 @@ impl<'a> Gather<'a> {
             self.changes.push(Change::Update(Update { key, state: next.clone(), delivery }));
             reported.state = Some(next);
         }
-        // What it tells of the message, not of one more member of a group.
+        // Only what is news about the message, not about one more member of a group.
         let first = &reported.receipts.first;
         let status = match kind {
             ReceiptKind::Delivered if before.delivered_at != first.delivered_at => Some(WorkStatus::Delivered),
@@ -430,23 +430,23 @@ impl<'a> Gather<'a> {
         Ok(())
     }
 
-    /// The batch, and what to note once it is stored.
-    pub(super) fn finish(mut self, writes: Vec<KvWrite>) -> (Vec<Change>, After) {
-        let before = self.standing.health();
-        let marked = marks::mark(self.scene, self.connector, &self.judge, &before, &self.signals);
+    /// Returns the batch, and what to do once it is stored.
+    pub(super) fn finish(mut self, writes: Vec<KvWrite>) -> (Vec<Change>, PostCommit) {
+        let before = self.account_health.health();
+        let marked = marks::mark(self.source, self.connector, &self.judge, &before, &self.signals);
         for (key, reported) in std::mem::take(&mut self.reported) {
             if reported.changed {
                 self.changes.push(Change::Receipts(key, reported.receipts));
             }
         }
         for (kind, words) in std::mem::take(&mut self.warnings) {
-            self.changes.push(self.scene.health(kind, marked.score, words));
+            self.changes.push(self.source.health(kind, marked.score, words));
         }
         self.changes.extend(marked.changes);
         if !writes.is_empty() {
             self.changes.push(Change::Kv(self.connector.index, writes));
         }
-        let after = After {
+        let after = PostCommit {
             health: marked.health,
             heard: self.heard,
             now: self.now,

@@ -1,0 +1,88 @@
+//! A connector's pace at one instant, as it is shown to people: a view, computed when it is asked for and stored nowhere. The settings
+//! and the counts that it follows from are in [`super::connector`] and [`super::health`].
+
+use super::connector::Pace;
+use super::health::HealthLevel;
+use crate::Timestamp;
+
+/// The circuit breaker of a connector's connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BreakerView {
+    /// The connection works, as far as is known.
+    Closed,
+    /// The connection failed, and nothing is sent for now.
+    Open {
+        /// When the next message tries the connection again.
+        until: Timestamp,
+        /// How often in a row the connection failed.
+        failures: u32,
+    },
+    /// The next message tries the connection again.
+    HalfOpen {
+        /// How often in a row the connection failed.
+        failures: u32,
+    },
+}
+
+/// An account's health at one instant: the score and the counts that it follows from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HealthView {
+    /// The score, from 0 (worst) to 100.
+    pub score: u8,
+    /// What follows from the score.
+    pub level: HealthLevel,
+    /// How far back is counted, in hours.
+    pub window_hours: u16,
+    /// Counted from here, where that is later than the beginning of the window.
+    pub since: Option<Timestamp>,
+    /// Messages that the channel accepted.
+    pub sent: u32,
+    /// Messages of which a report says that they reached their recipient.
+    pub delivered: u32,
+    /// Messages received from people, one for each conversation and hour.
+    pub replies: u32,
+    /// Messages that the channel refused for good.
+    pub failures: u32,
+    /// How often recipients blocked or reported the account.
+    pub blocks: u32,
+    /// Restrictions that the channel imposed.
+    pub restrictions: u32,
+}
+
+/// A connector's pace at one instant, with what its next message waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaceView {
+    /// The limits as they are set.
+    pub limits: Pace,
+    /// The pause between two messages as it is now, shortest and longest, ms: longer than the set one where the health slows
+    /// it. 0 and 0 for none.
+    pub delay_ms: (u64, u64),
+    /// The health of the account; `None` where no health rules are set.
+    pub health: Option<HealthView>,
+    /// Attempts begun today (in the pace's time zone).
+    pub sent_today: u32,
+    /// Today's cap, `None` for no limit.
+    pub cap_today: Option<u32>,
+    /// Day of the warm-up (from 1), `None` once warm or without one.
+    pub warm_up_day: Option<u32>,
+    /// When the next message may go; now or earlier when nothing holds it. `None` where no instant is known: paused, or
+    /// without a session.
+    pub next_at: Option<Timestamp>,
+    /// Why it waits: `paused`, `health` (paused by its health), `no_session`, `delay`, `daily_cap`, `quiet_hours`, `throttled`,
+    /// `disconnected`, `deleted`; `None` when it does not.
+    pub reason: Option<&'static str>,
+    /// The reason as a sentence for a person, with what to do where somebody must do something.
+    pub detail: Option<String>,
+    /// Whether quiet hours hold messages back now.
+    pub quiet: bool,
+    /// Until when the provider asked to slow down, where that lies ahead.
+    pub throttled_until: Option<Timestamp>,
+    /// The connection's circuit breaker.
+    pub breaker: BreakerView,
+    /// Messages that were claimed and whose outcome is not stored yet.
+    pub in_flight: usize,
+    /// Queue entries in memory: the queue's length where `more_queued` is false.
+    pub queued: usize,
+    /// The queue may be longer than `queued`.
+    pub more_queued: bool,
+}

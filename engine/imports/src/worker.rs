@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pombo_domain::commands::Commands;
-use pombo_domain::commands::imports::{CHUNK_ROWS, ImportRow};
-use pombo_domain::commands::send::Draft;
+use pombo_domain::commands::messages::imports::{CHUNK_ROWS, ImportRow};
+use pombo_domain::commands::messages::send::Draft;
 use pombo_domain::model::Import;
 use pombo_domain::{Error, ErrorCode, TenantIndex};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! One file per use case: the only door for the facades. A facade parses, calls one command, maps the answer.
+//! One room per subject and one file per use case: the only door for the facades. A facade parses, calls one command, maps the answer.
 //!
 //! A command takes the tenant of the credential first and never answers with another tenant's data: another tenant's id is
 //! not found. It runs on the caller's task.
@@ -8,37 +8,18 @@ use std::sync::Arc;
 use crate::ports::*;
 use crate::{Error, ErrorCode};
 
-pub mod actor;
-pub mod acts;
-pub mod authenticate;
-pub mod automation_events;
+pub mod access;
 pub mod automations;
 pub mod connectors;
 pub mod contacts;
 pub mod conversations;
-pub mod deliveries;
 pub mod events;
-pub mod grants;
-pub mod groups;
-pub mod imports;
-pub mod list_messages;
-pub mod message_steps;
-pub mod operations;
-pub mod pace;
-pub mod package_steps;
-pub mod package_uploads;
-pub mod packages;
-pub mod parked;
-pub mod plugin_records;
-pub mod preview;
-pub mod replays;
-pub mod send;
-pub mod sessions;
-pub mod signatures;
-pub mod tenants;
+pub mod messages;
+pub mod plugins;
 mod text;
-pub mod trust_roots;
-pub mod whatsapp;
+
+use access::authenticate::LoginAttempts;
+use plugins::packages::Turns;
 
 /// What the commands stand on.
 pub struct Ports {
@@ -103,8 +84,8 @@ impl Default for PluginPolicy {
 pub struct Commands {
     ports: Arc<Ports>,
     connector_writes: connectors::WriteLocks,
-    package_writes: packages::Turns,
-    login_attempts: Arc<authenticate::LoginAttempts>,
+    package_writes: Turns,
+    login_attempts: Arc<LoginAttempts>,
 }
 
 impl Commands {
@@ -113,7 +94,7 @@ impl Commands {
         Self {
             ports: Arc::new(ports),
             connector_writes: connectors::WriteLocks::default(),
-            package_writes: packages::Turns::default(),
+            package_writes: Turns::default(),
             login_attempts: Arc::default(),
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod attachment;
 pub mod automation;
+pub mod call;
 pub mod connector;
 pub mod contact;
 pub mod conversation;

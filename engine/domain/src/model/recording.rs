@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::Timestamp;
-use crate::ports::{CallEvent, CallFailure, HostAnswer, Outcome};
+use crate::model::call::{CallEvent, CallFailure, HostAnswer, Outcome};
 
 /// The form of a recording: its first byte. Another one is of another engine, and is left out of replays.
 const FORM: u8 = 1;
@@ -60,7 +60,7 @@ pub fn context(automation: Uuid) -> String {
 mod tests {
     use super::*;
     use crate::model::WorkBody;
-    use crate::ports::{Action, SendAction, SendContent};
+    use crate::model::call::{Action, SendAction, SendContent};
 
     fn recording() -> Recording {
         let event = CallEvent {

@@ -3,6 +3,7 @@
 mod automation;
 mod automation_store;
 mod channel;
+mod operation;
 mod outbound;
 mod pace;
 mod platform;
@@ -12,6 +13,7 @@ mod store;
 pub use automation::*;
 pub use automation_store::*;
 pub use channel::*;
+pub use operation::*;
 pub use outbound::*;
 pub use pace::*;
 pub use platform::*;

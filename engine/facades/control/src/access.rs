@@ -6,9 +6,9 @@ use poem::http::header::AUTHORIZATION;
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
-use pombo_domain::commands::actor::Actor;
-use pombo_domain::commands::authenticate::Identity;
-use pombo_domain::commands::tenants::operator_only;
+use pombo_domain::commands::access::actor::Actor;
+use pombo_domain::commands::access::authenticate::Identity;
+use pombo_domain::commands::access::tenants::operator_only;
 use pombo_domain::{Error, TenantIndex};
 use uuid::Uuid;
 

@@ -6,7 +6,7 @@ use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{Enum, Object, OpenApi};
-use pombo_domain::commands::deliveries::DeliveryQuery;
+use pombo_domain::commands::events::deliveries::DeliveryQuery;
 use pombo_domain::model;
 use serde_json::Value;
 use uuid::Uuid;

@@ -9,7 +9,7 @@ use poem_openapi::payload::{Json, Payload};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, Object};
-use pombo_domain::commands::send::Idempotency;
+use pombo_domain::commands::messages::send::Idempotency;
 use pombo_domain::{Error, FieldProblem, Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::Value;

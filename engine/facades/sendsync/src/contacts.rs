@@ -13,7 +13,7 @@ use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSch
 use poem_openapi::types::Type;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use pombo_domain::commands::contacts::ContactRequest;
-use pombo_domain::commands::send::{MAX_NAME_CHARS, MAX_TO_BYTES};
+use pombo_domain::commands::messages::send::{MAX_NAME_CHARS, MAX_TO_BYTES};
 use pombo_domain::model::{Contact, ContactType};
 use pombo_domain::{Error, FieldProblem};
 use serde::Serialize;

@@ -3,8 +3,8 @@
 use poem::Request;
 use poem_openapi::registry::MetaSchema;
 use pombo_domain::Timestamp;
-use pombo_domain::commands::list_messages::{MAX_PAGE, MAX_SEARCH_CHARS, MIN_SEARCH_CHARS};
-use pombo_domain::commands::send::{Idempotency, MAX_EXTERNAL_ID_CHARS};
+use pombo_domain::commands::messages::list::{MAX_PAGE, MAX_SEARCH_CHARS, MIN_SEARCH_CHARS};
+use pombo_domain::commands::messages::send::{Idempotency, MAX_EXTERNAL_ID_CHARS};
 use pombo_domain::model::{MessageType, Status};
 use serde_json::Value;
 

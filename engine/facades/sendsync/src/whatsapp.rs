@@ -6,7 +6,7 @@ use poem::Request;
 use poem::web::Data;
 use poem_openapi::param::Path;
 use poem_openapi::{Enum, Object, OpenApi};
-use pombo_domain::commands::sessions::SessionView;
+use pombo_domain::commands::connectors::sessions::SessionView;
 use pombo_domain::ports::SessionState;
 use serde::Serialize;
 

@@ -17,7 +17,7 @@ use futures::FutureExt;
 use futures::future::{self, BoxFuture};
 use futures::stream::{FuturesUnordered, StreamExt};
 use pombo_domain::backoff::{Backoff, Jitter};
-use pombo_domain::commands::packages::following;
+use pombo_domain::commands::plugins::packages::following;
 use pombo_domain::model::event::{EventBody, NewEvent};
 use pombo_domain::model::rollout::{Verdict, judge};
 use pombo_domain::model::{AuditEntry, Package, PluginKind, RolloutStep};

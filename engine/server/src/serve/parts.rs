@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use pombo_api::ApiOptions;
 use pombo_domain::backoff::{Backoff, Jitter};
-use pombo_domain::commands::authenticate::LoginLimits;
+use pombo_domain::commands::access::authenticate::LoginLimits;
 use pombo_domain::commands::{Commands, PluginPolicy, Ports, Unsigned};
 use pombo_domain::model::PluginKind;
 use pombo_domain::model::rollout::RolloutRules;

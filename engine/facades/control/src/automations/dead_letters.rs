@@ -6,7 +6,7 @@ use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
-use pombo_domain::commands::parked::ParkedView;
+use pombo_domain::commands::automations::dead_letters::ParkedView;
 use uuid::Uuid;
 
 use crate::Section;

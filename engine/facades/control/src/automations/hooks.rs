@@ -10,7 +10,7 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions, OpenApi};
-use pombo_domain::commands::automation_events::MAX_HOOK_BYTES;
+use pombo_domain::commands::automations::events::MAX_HOOK_BYTES;
 
 use crate::Section;
 use crate::automations::Accepted;

@@ -10,7 +10,7 @@ use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
-use pombo_domain::commands::automation_events::Made;
+use pombo_domain::commands::automations::events::Made;
 use pombo_domain::commands::automations::{AutomationPatch, AutomationRequest, AutomationView};
 use pombo_domain::model;
 use serde::Deserialize;

@@ -8,7 +8,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::registry::MetaSchema;
 use poem_openapi::{Object, OpenApi};
 use pombo_domain::Error;
-use pombo_domain::commands::groups::GroupRequest;
+use pombo_domain::commands::connectors::groups::GroupRequest;
 use pombo_domain::ports::{GroupInfo, GroupMember, MemberChange, MemberResult};
 use serde::Deserialize;
 use uuid::Uuid;

@@ -8,7 +8,7 @@ use poem::web::Data;
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
-use pombo_domain::commands::sessions::SessionView;
+use pombo_domain::commands::connectors::sessions::SessionView;
 use pombo_domain::ports::{Account, SessionState};
 use serde::Deserialize;
 use uuid::Uuid;

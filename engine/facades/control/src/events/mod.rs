@@ -11,7 +11,7 @@ use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
 use poem_openapi::registry::MetaSchema;
 use poem_openapi::{Object, OpenApi};
-use pombo_domain::commands::events::EventQuery;
+use pombo_domain::commands::events::log::EventQuery;
 use pombo_domain::model::EventBody;
 use uuid::Uuid;
 

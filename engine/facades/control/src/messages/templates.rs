@@ -6,7 +6,7 @@ use std::sync::Arc;
 use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
-use pombo_domain::commands::preview::PreviewOutcome;
+use pombo_domain::commands::messages::preview::PreviewOutcome;
 use pombo_domain::ports::{Preview, TemplateProblem};
 use pombo_domain::{Error, FieldProblem};
 use serde::Deserialize;

@@ -6,7 +6,7 @@ use poem::web::Data;
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
-use pombo_domain::commands::replays::{Difference, Replay, ReplayRequest};
+use pombo_domain::commands::plugins::replays::{Difference, Replay, ReplayRequest};
 use pombo_domain::ports::{Action, CallFailure, Outcome, SendContent};
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -14,8 +14,8 @@ use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSch
 use poem_openapi::types::{ToJSON, Type};
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use pombo_domain::Timestamp;
-use pombo_domain::commands::actor::Actor;
-use pombo_domain::commands::plugin_records::{MAX_LINES, VersionUse};
+use pombo_domain::commands::access::actor::Actor;
+use pombo_domain::commands::plugins::records::{MAX_LINES, VersionUse};
 use pombo_domain::ports::{LineWatch, PluginLine};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;

@@ -1,7 +1,7 @@
 //! Plugins as they are answered: rows of the list, a plugin with its versions, what is asked for and granted.
 
 use poem_openapi::{Enum, Object};
-use pombo_domain::commands::packages::{Origin, PluginView};
+use pombo_domain::commands::plugins::packages::{Origin, PluginView};
 use pombo_domain::model;
 use pombo_domain::model::plugin::Package;
 use pombo_domain::ports::PluginDescription;

@@ -6,7 +6,7 @@ use poem::web::Data;
 use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
-use pombo_domain::commands::tenants::UserRequest;
+use pombo_domain::commands::access::tenants::UserRequest;
 use pombo_domain::model;
 use serde::Deserialize;
 use uuid::Uuid;

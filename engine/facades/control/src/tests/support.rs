@@ -9,7 +9,7 @@ use poem::endpoint::BoxEndpoint;
 use poem::http::{HeaderMap, StatusCode};
 use poem::{Body, Endpoint, Request, Response};
 use pombo_domain::commands::PluginPolicy;
-use pombo_domain::commands::tenants::hash_api_key;
+use pombo_domain::commands::access::tenants::hash_api_key;
 use pombo_domain::model::{EventBody, NewEvent, Tenant};
 use pombo_domain::ports::{AppendEvent, Batch, Change, Store};
 use pombo_domain::{ConnectorIndex, Timestamp};
@@ -290,7 +290,7 @@ impl Engine {
 
     /// A message of `caller`; its id.
     pub(super) async fn message(&self, caller: &Caller, connector: &str, approval: bool) -> String {
-        let draft = pombo_domain::commands::send::Draft {
+        let draft = pombo_domain::commands::messages::send::Draft {
             connector_id: Some(connector.into()),
             to: Some("ana@loja.com".into()),
             message: Some("Oi {{ nome }}".into()),

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer, SigningKey};
-use pombo_domain::commands::signatures::signed_bytes;
+use pombo_domain::commands::plugins::signatures::signed_bytes;
 use pombo_domain::commands::{PluginPolicy, Unsigned};
 use serde_json::{Value, json};
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use pombo_domain::FieldProblem;
-use pombo_domain::commands::send::{Draft, MAX_BULK};
+use pombo_domain::commands::messages::send::{Draft, MAX_BULK};
 use serde::de::{IgnoredAny, SeqAccess};
 
 use pombo_api::fields::{Field, Scalars, Wanted};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use poem::web::Field;
 use poem::{Request, RequestBody};
-use pombo_domain::commands::send::Draft;
+use pombo_domain::commands::messages::send::Draft;
 use pombo_domain::model::Attachment;
 use pombo_domain::model::message::MAX_TEXT_BYTES;
 use pombo_domain::ports::MediaError;

@@ -2,8 +2,8 @@
 //! form and the rows of a bulk. A test compares the names with those that are read.
 
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
-use pombo_domain::commands::preview::MAX_VARIABLES_BYTES;
-use pombo_domain::commands::send::{
+use pombo_domain::commands::messages::preview::MAX_VARIABLES_BYTES;
+use pombo_domain::commands::messages::send::{
     MAX_BULK, MAX_DAYS_AHEAD, MAX_EXTERNAL_ID_CHARS, MAX_FILES, MAX_NAME_CHARS, MAX_NOTES_CHARS, MAX_SUBJECT_CHARS,
     MAX_TO_BYTES, MAX_URL_BYTES,
 };

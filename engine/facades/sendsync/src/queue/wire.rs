@@ -4,7 +4,7 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Enum, Object};
 use pombo_domain::TenantIndex;
 use pombo_domain::Timestamp;
-use pombo_domain::commands::send::Row;
+use pombo_domain::commands::messages::send::Row;
 use pombo_domain::model::message::Reason;
 use pombo_domain::model::{Attachment, MessageType, Status, StoredMessage};
 use serde::Serialize;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use pombo_domain::commands::Commands;
-use pombo_domain::commands::tenants::{UserRequest, hash_api_key};
+use pombo_domain::commands::access::tenants::{UserRequest, hash_api_key};
 use pombo_domain::commands::{PluginPolicy, Ports};
 use pombo_domain::model::message::{ReadyOrder, Reason};
 use pombo_domain::model::*;

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use pombo_domain::Timestamp;
-use pombo_domain::commands::pace::MAX_DELAY_MS;
+use pombo_domain::commands::connectors::pace::MAX_DELAY_MS;
 use pombo_domain::model::connector::{Pace, PaceState, WarmUp};
 
 use crate::rules::draw::between;

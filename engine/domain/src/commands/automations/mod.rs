@@ -1,0 +1,312 @@
+//! Automations: a plugin of that kind with a checked configuration, put on a connector.
+//!
+//! A secret field of the configuration is sealed before it is stored, opened only to check a configuration or to call the plugin,
+//! and never returned. What a deleted automation kept in its key/value store stays there, unreachable.
+
+pub mod dead_letters;
+pub mod events;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::commands::Commands;
+use crate::commands::access::actor::Actor;
+use crate::commands::connectors::{checked_name, config_text, split_secrets, under_config};
+use crate::commands::plugins::packages::{automation_change, described};
+use crate::model::plugin::Package;
+use crate::model::{Automation, AutomationStatus, EventKind, PluginKind, RolloutStep};
+use crate::ports::{AutomationChange, AutomationDescription, Batch, Change, SecretBox};
+use crate::{AutomationIndex, ConnectorIndex, Error, Result, TenantIndex};
+
+/// The most automations of one connector.
+pub const MAX_ON_CONNECTOR: usize = 20;
+/// The last position.
+pub const MAX_POSITION: u32 = 1_000_000;
+
+/// An automation to be created.
+pub struct AutomationRequest {
+    /// Display name.
+    pub name: String,
+    /// The plugin's name.
+    pub plugin: String,
+    /// The connector.
+    pub connector: Uuid,
+    /// The whole configuration, secrets included: a JSON object.
+    pub config: Value,
+    /// Its place; behind the others where left out.
+    pub position: Option<u32>,
+    /// Whether it is asked in groups too.
+    pub groups: bool,
+    /// Whether its calls are kept for replays.
+    pub record: bool,
+    /// Whether it begins paused.
+    pub paused: bool,
+}
+
+/// A change of an automation; what is left out stays.
+#[derive(Default)]
+pub struct AutomationPatch {
+    /// New display name.
+    pub name: Option<String>,
+    /// New configuration. A secret field that is left out stays as it is, one that is `null` is removed; every other field is
+    /// replaced as a whole.
+    pub config: Option<Value>,
+    /// New place.
+    pub position: Option<u32>,
+    /// Whether it is asked in groups too.
+    pub groups: Option<bool>,
+    /// Whether its calls are kept for replays.
+    pub record: Option<bool>,
+    /// Whether it is paused.
+    pub paused: Option<bool>,
+}
+
+/// An automation with the public id of its connector.
+pub struct AutomationView {
+    /// What is stored.
+    pub automation: Arc<Automation>,
+    /// The connector's public id.
+    pub connector: Uuid,
+}
+
+/// What a secret field of an automation's configuration is sealed for.
+pub fn secret_context(automation: Uuid, field: &str) -> String {
+    format!("automation:{automation}:{field}")
+}
+
+/// The opened secrets of an automation, by field; for whoever calls its plugin.
+pub fn open_secrets(secret_box: &dyn SecretBox, automation: &Automation) -> Result<BTreeMap<String, String>> {
+    let mut opened = BTreeMap::new();
+    for (field, sealed) in &automation.secrets {
+        let plain = secret_box
+            .open(&secret_context(automation.id, field), sealed)
+            .ok()
+            .and_then(|plain| String::from_utf8(plain).ok())
+            .ok_or_else(|| {
+                Error::conflict(
+                    "the stored secrets do not open with the engine's present key; start it with the key they were \
+                     sealed with, or give the automation its secrets anew",
+                )
+            })?;
+        opened.insert(field.clone(), plain);
+    }
+    Ok(opened)
+}
+
+impl Commands {
+    /// Creates an automation.
+    pub async fn create_automation(&self, actor: &Actor, request: AutomationRequest) -> Result<AutomationView> {
+        let tenant = actor.tenant()?;
+        let name = checked_name(&request.name)?;
+        let connector = self
+            .live_connector(tenant, request.connector)
+            .map_err(|_| Error::invalid("connectorId", "no such connector; use the id of one of your connectors"))?;
+        // Like the turn of whoever activates another version: an automation is checked against the one that it will be called with.
+        let _plugin_turn = self.package_writes.of(&request.plugin).await;
+        let (package, description) = self.usable_automation(actor, &request.plugin)?;
+        let (open, secrets) = split_secrets(request.config, &description.secret_fields)?;
+        let secrets: BTreeMap<String, String> =
+            secrets.into_iter().filter_map(|(field, value)| Some((field, value?))).collect();
+        self.check_automation_config(&package, &open, &secrets).await?;
+
+        let index = AutomationIndex(self.ports().store.next_connector_index().await?.0);
+        let _turn = self.connector_writes.of(connector.index).await;
+        let others = self.ports().store.automations_on(connector.index)?;
+        if others.len() >= MAX_ON_CONNECTOR {
+            let message = format!("this connector already has {MAX_ON_CONNECTOR} automations");
+            return Err(Error::conflict(message));
+        }
+        let last = others.iter().map(|other| other.position + 1).max().unwrap_or_default();
+        let id = self.ports().entropy.uuid();
+        let now = self.ports().clock.now();
+        let automation = Automation {
+            id,
+            index,
+            tenant,
+            connector: connector.index,
+            name,
+            plugin: package.name.clone(),
+            config: config_text(open)?,
+            secrets: self.sealed(id, &secrets),
+            position: checked_position(request.position)?.unwrap_or(last.min(MAX_POSITION)),
+            observer: description.observer,
+            events: self.called_for(&package, &description),
+            status: if request.paused { AutomationStatus::Paused } else { AutomationStatus::Active },
+            groups: request.groups,
+            record: request.record,
+            created_at: now,
+            updated_at: now,
+        };
+        let put = automation_change(AutomationChange::Put(automation.clone()));
+        self.ports().store.commit(Batch::of(vec![put])).await?;
+        Ok(AutomationView { automation: Arc::new(automation), connector: connector.id })
+    }
+
+    /// A tenant's automations, in the order of their connectors and places, without the deleted ones.
+    pub fn list_automations(&self, tenant: TenantIndex, connector: Option<Uuid>) -> Result<Vec<AutomationView>> {
+        let on = connector.map(|id| self.live_connector(tenant, id)).transpose()?;
+        let mut automations = self.ports().store.automations(Some(tenant))?;
+        automations.retain(|automation| on.as_ref().is_none_or(|on| on.index == automation.connector));
+        automations.sort_by_key(|automation| (automation.connector, automation.order()));
+        automations.into_iter().map(|automation| self.automation_view(automation)).collect()
+    }
+
+    /// An automation that is not deleted.
+    pub fn get_automation(&self, tenant: TenantIndex, id: Uuid) -> Result<AutomationView> {
+        self.automation_view(self.live_automation(tenant, id)?)
+    }
+
+    /// Changes an automation. A new configuration counts from the next event on.
+    pub async fn update_automation(&self, actor: &Actor, id: Uuid, patch: AutomationPatch) -> Result<AutomationView> {
+        let tenant = actor.tenant()?;
+        let name = patch.name.as_deref().map(checked_name).transpose()?;
+        let position = checked_position(patch.position)?;
+        let found = self.live_automation(tenant, id)?;
+        let _plugin_turn = self.package_writes.of(&found.plugin).await;
+        let _turn = self.connector_writes.of(found.connector).await;
+        let mut automation = Automation::clone(self.live_automation(tenant, id)?.as_ref());
+        if let Some(name) = name {
+            automation.name = name;
+        }
+        if let Some(config) = patch.config {
+            let (package, description) = self.usable_automation(actor, &automation.plugin)?;
+            let (open, given) = split_secrets(config, &description.secret_fields)?;
+            let mut secrets = open_secrets(self.ports().secrets.as_ref(), &automation)?;
+            for (field, value) in given {
+                match value {
+                    Some(value) => secrets.insert(field, value),
+                    None => secrets.remove(&field),
+                };
+            }
+            self.check_automation_config(&package, &open, &secrets).await?;
+            automation.config = config_text(open)?;
+            automation.secrets = self.sealed(automation.id, &secrets);
+        }
+        automation.position = position.unwrap_or(automation.position);
+        automation.groups = patch.groups.unwrap_or(automation.groups);
+        automation.record = patch.record.unwrap_or(automation.record);
+        automation.status = match patch.paused {
+            Some(true) => AutomationStatus::Paused,
+            Some(false) => AutomationStatus::Active,
+            None => automation.status,
+        };
+        self.put_automation(automation).await
+    }
+
+    /// Deletes an automation: its secrets are forgotten, and it is called no more.
+    pub async fn delete_automation(&self, tenant: TenantIndex, id: Uuid) -> Result<()> {
+        let found = self.live_automation(tenant, id)?;
+        let _plugin_turn = self.package_writes.of(&found.plugin).await;
+        let _turn = self.connector_writes.of(found.connector).await;
+        let automation = self.live_automation(tenant, id)?;
+        self.put_automation(deleted(&automation)).await?;
+        Ok(())
+    }
+
+    /// The changes that delete the automations on a connector, to be committed with its own deletion.
+    pub(crate) fn deleted_automations(&self, connector: ConnectorIndex) -> Result<Vec<Change>> {
+        let now = self.ports().clock.now();
+        let on = self.ports().store.automations_on(connector)?;
+        let gone = on.iter().map(|automation| Automation { updated_at: now, ..deleted(automation) });
+        Ok(gone.map(|automation| automation_change(AutomationChange::Put(automation))).collect())
+    }
+
+    async fn put_automation(&self, mut automation: Automation) -> Result<AutomationView> {
+        automation.updated_at = self.ports().clock.now();
+        let put = automation_change(AutomationChange::Put(automation.clone()));
+        self.ports().store.commit(Batch::of(vec![put])).await?;
+        self.automation_view(Arc::new(automation))
+    }
+
+    pub(crate) fn live_automation(&self, tenant: TenantIndex, id: Uuid) -> Result<Arc<Automation>> {
+        let found = self.ports().store.automation_by_id(tenant, id)?;
+        let live = found.filter(|automation| automation.status != AutomationStatus::Deleted);
+        live.ok_or_else(|| Error::not_found("Automation"))
+    }
+
+    fn automation_view(&self, automation: Arc<Automation>) -> Result<AutomationView> {
+        let connector = self.connector_id(automation.connector)?;
+        Ok(AutomationView { automation, connector })
+    }
+
+    pub(crate) fn connector_id(&self, index: ConnectorIndex) -> Result<Uuid> {
+        let found = self.ports().store.connector(index)?;
+        Ok(found.ok_or_else(|| Error::internal("something names a connector that is not stored"))?.id)
+    }
+
+    /// A plugin that an automation can be made from, with what its active version says.
+    fn usable_automation(&self, actor: &Actor, plugin: &str) -> Result<(Arc<Package>, AutomationDescription)> {
+        let unknown = || Error::invalid("plugin", "no automation plugin has this name; see the list of plugins");
+        let package = self.get_plugin(actor, plugin).ok().and_then(|view| view.package).ok_or_else(unknown)?;
+        if package.kind != PluginKind::Automation {
+            return Err(unknown());
+        }
+        let description = package
+            .active_version()
+            .and_then(described)
+            .ok_or_else(|| Error::invalid("plugin", "this plugin has no active version; activate one first"))?;
+        Ok((package, description))
+    }
+
+    /// The digests of the versions that an automation on this plugin is called with now.
+    fn running_versions(package: &Package) -> impl Iterator<Item = &str> {
+        let canary = package.rollout.as_ref().filter(|rollout| rollout.step == RolloutStep::Canary);
+        package.active.as_deref().into_iter().chain(canary.map(|rollout| rollout.to.as_str()))
+    }
+
+    fn called_for(&self, package: &Package, description: &AutomationDescription) -> crate::model::EventKinds {
+        let versions = Self::running_versions(package).filter_map(|digest| package.version(digest));
+        let all: Vec<_> = versions.filter_map(described).map(|says| says.events).collect();
+        let either = |kind: &EventKind| description.events.has(*kind) || all.iter().any(|events| events.has(*kind));
+        EventKind::ALL.into_iter().filter(either).collect()
+    }
+
+    async fn check_automation_config(
+        &self,
+        package: &Package,
+        open: &Map<String, Value>,
+        secrets: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        let whole = Value::Object(whole(open.clone(), secrets));
+        for digest in Self::running_versions(package) {
+            let checked = self.ports().plugins.check_config(digest, &whole).await;
+            checked.map_err(|problems| Error::invalid_fields(problems.into_iter().map(under_config).collect()))?;
+        }
+        Ok(())
+    }
+
+    /// An automation's configuration with its opened secrets.
+    pub(crate) fn whole_config(&self, automation: &Automation) -> Result<Map<String, Value>> {
+        let open = serde_json::from_str(&automation.config)
+            .map_err(|_| Error::internal("an automation's stored configuration is damaged"))?;
+        Ok(whole(open, &open_secrets(self.ports().secrets.as_ref(), automation)?))
+    }
+
+    fn sealed(&self, id: Uuid, secrets: &BTreeMap<String, String>) -> BTreeMap<String, Vec<u8>> {
+        let seal = |(field, value): (&String, &String)| {
+            (field.clone(), self.ports().secrets.seal(&secret_context(id, field), value.as_bytes()))
+        };
+        secrets.iter().map(seal).collect()
+    }
+}
+
+fn deleted(automation: &Automation) -> Automation {
+    Automation { status: AutomationStatus::Deleted, secrets: BTreeMap::new(), ..automation.clone() }
+}
+
+fn whole(mut open: Map<String, Value>, secrets: &BTreeMap<String, String>) -> Map<String, Value> {
+    open.extend(secrets.iter().map(|(field, value)| (field.clone(), Value::String(value.clone()))));
+    open
+}
+
+fn checked_position(position: Option<u32>) -> Result<Option<u32>> {
+    match position {
+        Some(position) if position > MAX_POSITION => {
+            Err(Error::invalid("position", format!("must be at most {MAX_POSITION}")))
+        }
+        position => Ok(position),
+    }
+}

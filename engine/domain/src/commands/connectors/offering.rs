@@ -1,0 +1,222 @@
+//! What a connector offers: itself with what its plugin declares, how it is asked, how a plugin's refusal of any operation becomes
+//! an error of a use case, and how a caller names an address or a message of its channel.
+//!
+//! Nothing here knows a channel: whether a connector can do something, the features say that its plugin declares.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::commands::Commands;
+use crate::error::FieldProblem;
+use crate::model::message::Act;
+use crate::model::{Connector, MessageOptions};
+use crate::ports::{Answer, ConnectorError, Operation, OperationError, PluginDescription};
+use crate::{Error, ErrorCode, Result, TenantIndex};
+
+/// The longest address, in bytes.
+pub const MAX_ADDRESS_BYTES: usize = 320;
+
+/// A connector that is not deleted, with what its plugin says of itself.
+pub(crate) struct Offering {
+    pub(crate) connector: Arc<Connector>,
+    pub(crate) plugin: PluginDescription,
+}
+
+impl Offering {
+    /// Refuses what the plugin does not declare.
+    pub(crate) fn must(&self, feature: &str) -> Result<()> {
+        offers(&self.plugin, feature)
+    }
+}
+
+/// Refuses what a plugin does not declare.
+pub(crate) fn offers(plugin: &PluginDescription, feature: &str) -> Result<()> {
+    if plugin.offers(feature) {
+        return Ok(());
+    }
+    let message = format!("this connector does not support {feature}: the plugin {} does not offer it", plugin.name);
+    Err(Error::new(ErrorCode::Unsupported, message))
+}
+
+/// The error of an operation that the connector did not do.
+impl From<OperationError> for Error {
+    fn from(error: OperationError) -> Self {
+        let (code, retry_after_ms) = match &error {
+            OperationError::Unsupported(_) => (ErrorCode::Unsupported, None),
+            OperationError::Invalid(_) => (ErrorCode::Invalid, None),
+            OperationError::NotFound(_) => (ErrorCode::NotFound, None),
+            OperationError::Refused(_) => (ErrorCode::Refused, None),
+            OperationError::Throttled { retry_after_ms, .. } => {
+                (ErrorCode::RateLimited, Some(retry_after_ms.unwrap_or(60_000)))
+            }
+            OperationError::Disconnected(_) => (ErrorCode::Disconnected, None),
+            OperationError::Unknown(_) => (ErrorCode::OutcomeUnknown, None),
+            OperationError::Failed(_) => (ErrorCode::ChannelFailed, None),
+        };
+        let message = match &error {
+            OperationError::Refused(reason) => format!("the channel refused it: {reason}"),
+            OperationError::Throttled { reason, .. } => format!("the channel asks to slow down: {reason}"),
+            OperationError::Disconnected(reason) => {
+                format!("the connector has no session now; nothing was done: {reason}")
+            }
+            OperationError::Unknown(reason) => {
+                format!(
+                    "the outcome is unknown: it may or may not have been done; check before you repeat it: {reason}"
+                )
+            }
+            OperationError::Failed(reason) => format!("the channel or the connector failed: {reason}"),
+            other => other.to_string(),
+        };
+        Self { retry_after_ms, ..Self::new(code, message) }
+    }
+}
+
+/// Refuses options that a plugin does not declare.
+pub(crate) fn check_offered(plugin: &PluginDescription, options: &MessageOptions) -> Result<()> {
+    match options.act {
+        Act::Say => {}
+        Act::React(_) => offers(plugin, "reactions")?,
+        Act::Edit(_) => offers(plugin, "edit")?,
+        Act::Revoke(_) => offers(plugin, "revoke")?,
+    }
+    if options.reply_to.is_some() {
+        offers(plugin, "reply")?;
+    }
+    if !options.mentions.is_empty() {
+        offers(plugin, "mentions")?;
+    }
+    if options.voice_note {
+        offers(plugin, "voice-notes")?;
+    }
+    Ok(())
+}
+
+/// How a caller names a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetRef {
+    /// One that was sent from here.
+    Message(Uuid),
+    /// A received one, by the cursor of its event.
+    Event(u64),
+    /// Any, by the channel's id.
+    Provider {
+        /// That id.
+        id: String,
+        /// Who wrote it; `None`: the connector's own account.
+        sender: Option<String>,
+    },
+}
+
+impl Commands {
+    pub(crate) fn offering(&self, tenant: TenantIndex, id: Uuid) -> Result<Offering> {
+        let connector = self.live_connector(tenant, id)?;
+        let plugin = self.plugin_of(&connector)?;
+        Ok(Offering { connector, plugin })
+    }
+
+    /// Asks the connector, if its plugin offers `feature`.
+    pub(crate) async fn operate(&self, offering: &Offering, feature: &str, operation: Operation) -> Result<Answer> {
+        offering.must(feature)?;
+        Ok(self.ports().connectors.operate(offering.connector.index, operation).await?)
+    }
+
+    /// The addresses as the plugin writes them, in order; `field` names them in a refusal.
+    pub(crate) async fn addresses(&self, offering: &Offering, field: &str, given: Vec<String>) -> Result<Vec<String>> {
+        let mut problems = Vec::new();
+        for (i, address) in given.iter().enumerate() {
+            if let Some(message) = bad_address(address) {
+                problems.push(FieldProblem { field: format!("{field}[{i}]"), message: message.to_owned() });
+            }
+        }
+        if !problems.is_empty() {
+            return Err(Error::invalid_fields(problems));
+        }
+        let count = given.len();
+        let checked = self.ports().connectors.check_recipients(&offering.plugin.name, given).await;
+        let checked = checked.map_err(|error| match error {
+            ConnectorError::UnknownPlugin(_) => Error::internal("a plugin went while it was asked"),
+            ConnectorError::Plugin(reason) => Error {
+                retry_after_ms: Some(1_000),
+                ..Error::new(ErrorCode::Unavailable, format!("the connector's plugin failed: {reason}"))
+            },
+        })?;
+        if checked.len() != count {
+            return Err(Error::internal("a plugin answered for a different number of recipients"));
+        }
+        let mut addresses = Vec::with_capacity(count);
+        for (i, checked) in checked.into_iter().enumerate() {
+            match checked {
+                Ok(address) => addresses.push(address),
+                Err(message) => problems.push(FieldProblem { field: format!("{field}[{i}]"), message }),
+            }
+        }
+        if problems.is_empty() { Ok(addresses) } else { Err(Error::invalid_fields(problems)) }
+    }
+}
+
+/// A single address has no place in a list.
+pub(crate) fn unindexed(mut error: Error, field: &str) -> Error {
+    for problem in &mut error.fields {
+        field.clone_into(&mut problem.field);
+    }
+    if error.code == ErrorCode::Invalid { Error::invalid_fields(error.fields) } else { error }
+}
+
+fn bad_address(address: &str) -> Option<&'static str> {
+    if address.trim().is_empty() {
+        Some("must not be empty")
+    } else if address.len() > MAX_ADDRESS_BYTES {
+        Some("must have at most 320 characters")
+    } else if address.chars().any(char::is_control) {
+        Some("must not contain control characters")
+    } else {
+        None
+    }
+}
+
+/// An address that only the channel can judge.
+pub(crate) fn checked_address(field: &str, address: &str) -> Result<String> {
+    match bad_address(address) {
+        None => Ok(address.trim().to_owned()),
+        Some(message) => Err(Error::invalid(field, message)),
+    }
+}
+
+/// The answer must be that it was done.
+pub(crate) fn done(answer: Answer) -> Result<()> {
+    match answer {
+        Answer::Done => Ok(()),
+        _ => Err(unexpected()),
+    }
+}
+
+/// A plugin that breaks its interface.
+pub(crate) fn unexpected() -> Error {
+    Error::new(ErrorCode::ChannelFailed, "the connector's plugin answered something else than was asked")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_of_a_plugin_has_its_own_code_and_says_what_is_known() {
+        let cases = [
+            (OperationError::Unsupported("x".into()), ErrorCode::Unsupported, "not offered"),
+            (OperationError::Invalid("x".into()), ErrorCode::Invalid, "x"),
+            (OperationError::NotFound("x".into()), ErrorCode::NotFound, "x"),
+            (OperationError::Refused("x".into()), ErrorCode::Refused, "refused"),
+            (OperationError::Disconnected("x".into()), ErrorCode::Disconnected, "nothing was done"),
+            (OperationError::Unknown("x".into()), ErrorCode::OutcomeUnknown, "may or may not"),
+            (OperationError::Failed("x".into()), ErrorCode::ChannelFailed, "failed"),
+        ];
+        for (given, code, words) in cases {
+            let error = Error::from(given);
+            assert_eq!(error.code, code);
+            assert!(error.message.contains(words), "{}", error.message);
+        }
+        let throttled = Error::from(OperationError::Throttled { retry_after_ms: Some(7), reason: String::new() });
+        assert_eq!((throttled.code, throttled.retry_after_ms), (ErrorCode::RateLimited, Some(7)));
+    }
+}

@@ -1,0 +1,76 @@
+//! What a connector is asked for at once, without a queue: look addresses up, mark as read, show that somebody writes.
+//!
+//! Nothing here knows a channel: whether a connector can do something, the features say that its plugin declares.
+
+use uuid::Uuid;
+
+use crate::commands::Commands;
+use crate::commands::connectors::offering::{TargetRef, checked_address, done, unexpected, unindexed};
+use crate::model::message::Target;
+use crate::ports::{Answer, LookupResult, Operation, Typing};
+use crate::{Error, Result, TenantIndex};
+
+/// The most addresses of one look-up.
+pub const MAX_LOOKUP: usize = 50;
+/// The most messages that are marked as read at once.
+pub const MAX_READ: usize = 100;
+
+impl Commands {
+    /// Which of these addresses exist on the channel, in order.
+    pub async fn look_up(&self, tenant: TenantIndex, id: Uuid, given: Vec<String>) -> Result<Vec<LookupResult>> {
+        let offering = self.offering(tenant, id)?;
+        offering.must("lookup")?;
+        if given.is_empty() || given.len() > MAX_LOOKUP {
+            return Err(Error::invalid("addresses", format!("must be 1 to {MAX_LOOKUP} addresses")));
+        }
+        let addresses = self.addresses(&offering, "addresses", given.clone()).await?;
+        match self.operate(&offering, "lookup", Operation::Lookup(addresses)).await? {
+            Answer::Lookup(found) if found.len() == given.len() => {
+                Ok(found.into_iter().zip(given).map(|(result, asked)| LookupResult { asked, ..result }).collect())
+            }
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Marks received messages of one conversation as read. The conversation may be left out where every message is named by its
+    /// event.
+    pub async fn mark_read(
+        &self,
+        tenant: TenantIndex,
+        id: Uuid,
+        chat: Option<String>,
+        messages: Vec<TargetRef>,
+    ) -> Result<()> {
+        let offering = self.offering(tenant, id)?;
+        offering.must("read-receipts")?;
+        if messages.is_empty() || messages.len() > MAX_READ {
+            return Err(Error::invalid("messages", format!("must be 1 to {MAX_READ} messages")));
+        }
+        let mut chat = chat.map(|chat| checked_address("chat", &chat)).transpose()?;
+        let mut targets: Vec<Target> = Vec::with_capacity(messages.len());
+        for (i, message) in messages.into_iter().enumerate() {
+            let field = format!("messages[{i}]");
+            let found = self.target(tenant, &offering.connector, &field, message).await?;
+            match (&chat, found.chat) {
+                (Some(one), Some(other)) if *one != other => {
+                    return Err(Error::invalid(field, "is of another conversation; send one request for each"));
+                }
+                (None, Some(of)) => chat = Some(of),
+                _ => {}
+            }
+            targets.push(found.target);
+        }
+        let chat = chat.ok_or_else(|| Error::invalid("chat", "is required unless the messages are named by event"))?;
+        done(self.operate(&offering, "read-receipts", Operation::Read { chat, messages: targets }).await?)
+    }
+
+    /// Shows the other side that somebody writes, or not any more.
+    pub async fn show_typing(&self, tenant: TenantIndex, id: Uuid, chat: &str, typing: Typing) -> Result<()> {
+        let offering = self.offering(tenant, id)?;
+        offering.must("typing")?;
+        let chat = checked_address("chat", chat)?;
+        let chat = self.addresses(&offering, "chat", vec![chat]).await.map_err(|error| unindexed(error, "chat"))?;
+        let chat = chat.into_iter().next().unwrap_or_default();
+        done(self.operate(&offering, "typing", Operation::Typing { chat, typing }).await?)
+    }
+}

@@ -1,0 +1,361 @@
+//! Conversations: who answers them. A person looks, tags, assigns, pauses the automations and lets them go on, one by one or
+//! many at once; each pause says who, when and why.
+
+use std::collections::BTreeSet;
+
+use uuid::Uuid;
+
+use crate::commands::Commands;
+use crate::commands::access::actor::Actor;
+use crate::commands::plugins::packages::automation_change;
+use crate::commands::text::{self, Field};
+use crate::error::ErrorCode;
+use crate::model::conversation::MAX_TAGS;
+use crate::model::work::ANSWERING;
+use crate::model::{Conversation, ConversationStep, EventBody, Handover, TimerKey, Work};
+use crate::ports::{AutomationChange, Batch, Change, ConversationFilter};
+use crate::{AutomationIndex, ConnectorIndex, Error, Result, TenantIndex};
+
+/// The most conversations that are named at once.
+pub const MAX_NAMED: usize = 1000;
+/// The longest tag, in characters.
+pub const MAX_TAG_CHARS: usize = 64;
+/// The longest name of who is in charge, in characters.
+pub const MAX_ASSIGNEE_CHARS: usize = 120;
+/// Conversations of one batch.
+const BATCH: usize = 200;
+/// Waiting items that are shown of each lane.
+const SHOWN_WORK: usize = 50;
+/// How often the store is asked on to fill a page.
+const LOOKS: usize = 20;
+
+/// A conversation with the public id of its connector.
+pub struct ConversationView {
+    /// What is stored.
+    pub conversation: Conversation,
+    /// The connector's public id.
+    pub connector: Uuid,
+    /// Whether an automation answers it now.
+    pub automated: bool,
+}
+
+/// A conversation with what is still to come in it.
+pub struct ConversationDetail {
+    /// The conversation.
+    pub view: ConversationView,
+    /// Its timers, each with the public id of its automation.
+    pub timers: Vec<(TimerKey, Uuid)>,
+    /// What waits for its automations; of an observer's lane with the observer's public id.
+    pub waiting: Vec<(Work, Option<Uuid>)>,
+}
+
+/// Which conversations are asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConversationQuery {
+    /// On this connector.
+    pub connector: Option<Uuid>,
+    /// With automations paused, or not.
+    pub paused: Option<bool>,
+    /// With this tag.
+    pub tag: Option<String>,
+    /// In this one's charge.
+    pub assignee: Option<String>,
+}
+
+/// A page of conversations.
+pub struct ConversationPage {
+    /// The conversations, ordered by id.
+    pub items: Vec<ConversationView>,
+    /// The `after` of the next page, while there may be more.
+    pub next: Option<Uuid>,
+}
+
+/// A change of a conversation; what is left out stays.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConversationPatch {
+    /// All its tags.
+    pub tags: Option<Vec<String>>,
+    /// Who is in charge; `Some(None)`: nobody.
+    pub assignee: Option<Option<String>>,
+}
+
+/// Many conversations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// These.
+    Ids(Vec<Uuid>),
+    /// All of this connector that there are now.
+    Connector(Uuid),
+}
+
+/// What is done with many conversations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bulk {
+    /// Pauses their automations; why.
+    Pause(String),
+    /// Lets them go on.
+    Resume,
+}
+
+/// What became of many conversations.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BulkDone {
+    /// How many were changed; the others stood so already.
+    pub changed: u64,
+    /// The ids that are none of the tenant's conversations.
+    pub missing: Vec<Uuid>,
+}
+
+impl Commands {
+    /// A page of a tenant's conversations. It may have fewer than `limit` while there are more.
+    pub fn list_conversations(
+        &self,
+        tenant: TenantIndex,
+        query: ConversationQuery,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<ConversationPage> {
+        let store = &self.ports().store;
+        let connector = match query.connector {
+            None => None,
+            Some(id) => Some(store.connector_by_id(tenant, id)?.ok_or_else(|| Error::not_found("Connector"))?.index),
+        };
+        let filter = ConversationFilter { connector, paused: query.paused, tag: query.tag, assignee: query.assignee };
+        let (mut items, mut next) = (Vec::new(), after);
+        for _ in 0..LOOKS {
+            let (found, looked) = store.conversations(tenant, &filter, next, limit - items.len())?;
+            for conversation in found {
+                items.push(self.conversation_view(conversation)?);
+            }
+            next = looked;
+            if next.is_none() || items.len() >= limit {
+                break;
+            }
+        }
+        Ok(ConversationPage { items, next })
+    }
+
+    /// A conversation.
+    pub fn get_conversation(&self, tenant: TenantIndex, id: Uuid) -> Result<ConversationView> {
+        self.conversation_view(self.own_conversation(tenant, id)?)
+    }
+
+    /// A conversation with its timers and what waits in it.
+    pub fn look_into_conversation(&self, tenant: TenantIndex, id: Uuid) -> Result<ConversationDetail> {
+        let view = self.get_conversation(tenant, id)?;
+        let store = &self.ports().store;
+        let public = |index: AutomationIndex| -> Result<Uuid> {
+            let found = store.automation(index)?;
+            Ok(found.ok_or_else(|| Error::internal("a conversation names no stored automation"))?.id)
+        };
+        let mut timers = Vec::new();
+        for timer in store.timers_of(id)? {
+            let automation = public(timer.automation)?;
+            timers.push((timer, automation));
+        }
+        timers.sort();
+        let mut waiting = Vec::new();
+        waiting.extend(store.work(id, ANSWERING, SHOWN_WORK)?.into_iter().map(|work| (work, None)));
+        for automation in store.automations_on(view.conversation.connector)?.iter().filter(|one| one.observer) {
+            let lane = store.work(id, automation.index.0, SHOWN_WORK)?;
+            waiting.extend(lane.into_iter().map(|work| (work, Some(automation.id))));
+        }
+        Ok(ConversationDetail { view, timers, waiting })
+    }
+
+    /// Replaces tags, or puts somebody in charge.
+    pub async fn update_conversation(
+        &self,
+        actor: &Actor,
+        id: Uuid,
+        patch: ConversationPatch,
+    ) -> Result<ConversationView> {
+        let tenant = actor.tenant()?;
+        let conversation = self.own_conversation(tenant, id)?;
+        let mut steps = Vec::new();
+        if let Some(tags) = patch.tags {
+            let wanted = checked_tags(tags)?;
+            let gone = conversation.tags.iter().filter(|tag| !wanted.contains(*tag));
+            // Taken away first: there is a bound to how many there may be.
+            steps.extend(gone.cloned().map(ConversationStep::Untag));
+            let new = wanted.iter().filter(|tag| !conversation.tags.contains(tag));
+            steps.extend(new.cloned().map(ConversationStep::Tag));
+        }
+        let mut changes = Vec::new();
+        if let Some(assignee) = patch.assignee {
+            let field = Field { name: "assignee", max_chars: MAX_ASSIGNEE_CHARS, lines: false };
+            let assignee = text::checked_optional(field, assignee.as_deref())?;
+            if assignee != conversation.assignee {
+                let detail = assignee.clone().unwrap_or_default();
+                changes.push(self.conversation_event(actor, &conversation, "assigned", detail));
+                steps.push(ConversationStep::Assign(assignee));
+            }
+        }
+        if !steps.is_empty() {
+            changes.push(automation_change(AutomationChange::Conversation(tenant, id, steps)));
+            self.ports().store.commit(Batch::of(changes)).await?;
+        }
+        self.get_conversation(tenant, id)
+    }
+
+    /// Pauses a conversation's automations; a pause that stands stays as it is.
+    pub async fn pause_conversation(&self, actor: &Actor, id: Uuid, reason: &str) -> Result<ConversationView> {
+        self.step_conversation(actor, id, &Bulk::Pause(checked_reason(reason)?)).await
+    }
+
+    /// Lets a conversation's automations go on.
+    pub async fn resume_conversation(&self, actor: &Actor, id: Uuid) -> Result<ConversationView> {
+        self.step_conversation(actor, id, &Bulk::Resume).await
+    }
+
+    async fn step_conversation(&self, actor: &Actor, id: Uuid, step: &Bulk) -> Result<ConversationView> {
+        let tenant = actor.tenant()?;
+        let conversation = self.own_conversation(tenant, id)?;
+        let changes = self.conversation_changes(actor, &conversation, step);
+        if !changes.is_empty() {
+            self.ports().store.commit(Batch::of(changes)).await?;
+        }
+        self.get_conversation(tenant, id)
+    }
+
+    /// Pauses or resumes many conversations; in several batches, each whole.
+    pub async fn step_conversations(&self, actor: &Actor, selection: Selection, step: Bulk) -> Result<BulkDone> {
+        let tenant = actor.tenant()?;
+        let step = match step {
+            Bulk::Pause(reason) => Bulk::Pause(checked_reason(&reason)?),
+            Bulk::Resume => Bulk::Resume,
+        };
+        let mut done = BulkDone::default();
+        match selection {
+            Selection::Ids(ids) => {
+                if ids.is_empty() || ids.len() > MAX_NAMED {
+                    return Err(Error::invalid("ids", format!("must be 1 to {MAX_NAMED} ids of conversations")));
+                }
+                let ids: BTreeSet<Uuid> = ids.into_iter().collect();
+                let mut found = Vec::new();
+                for id in ids {
+                    match self.ports().store.conversation(id)?.filter(|known| known.tenant == tenant) {
+                        Some(conversation) => found.push(conversation),
+                        None => done.missing.push(id),
+                    }
+                }
+                for some in found.chunks(BATCH) {
+                    done.changed += self.step_some(actor, some, &step).await?;
+                }
+            }
+            Selection::Connector(id) => {
+                let connector = Some(self.live_connector(tenant, id)?.index);
+                let paused = Some(step == Bulk::Resume);
+                let filter = ConversationFilter { connector, paused, ..ConversationFilter::default() };
+                let mut after = None;
+                loop {
+                    let (some, next) = self.ports().store.conversations(tenant, &filter, after, BATCH)?;
+                    done.changed += self.step_some(actor, &some, &step).await?;
+                    match next {
+                        Some(next) => after = Some(next),
+                        None => break,
+                    }
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    async fn step_some(&self, actor: &Actor, some: &[Conversation], step: &Bulk) -> Result<u64> {
+        let mut changes = Vec::new();
+        let mut changed = 0;
+        for conversation in some {
+            let more = self.conversation_changes(actor, conversation, step);
+            changed += u64::from(!more.is_empty());
+            changes.extend(more);
+        }
+        if !changes.is_empty() {
+            self.ports().store.commit(Batch::of(changes)).await?;
+        }
+        Ok(changed)
+    }
+
+    /// What a step stores; nothing where the conversation stands so already.
+    fn conversation_changes(&self, actor: &Actor, conversation: &Conversation, step: &Bulk) -> Vec<Change> {
+        let (done, word, detail) = match step {
+            Bulk::Pause(reason) if conversation.handover.is_none() => {
+                let at = self.ports().clock.now();
+                let handover = Handover { by: actor.by.clone(), at, reason: reason.clone() };
+                (ConversationStep::Pause(handover), "paused", reason.clone())
+            }
+            Bulk::Resume if conversation.handover.is_some() => (ConversationStep::Resume, "resumed", String::new()),
+            _ => return Vec::new(),
+        };
+        let change = AutomationChange::Conversation(conversation.tenant, conversation.id, vec![done]);
+        vec![automation_change(change), self.conversation_event(actor, conversation, word, detail)]
+    }
+
+    fn conversation_event(&self, actor: &Actor, conversation: &Conversation, step: &str, detail: String) -> Change {
+        let body = EventBody::Conversation {
+            conversation: conversation.id,
+            chat: conversation.chat.clone(),
+            step: step.to_owned(),
+            by: actor.by.clone(),
+            detail,
+        };
+        self.event(conversation.tenant, conversation.connector, body)
+    }
+
+    fn own_conversation(&self, tenant: TenantIndex, id: Uuid) -> Result<Conversation> {
+        let found = self.ports().store.conversation(id)?.filter(|conversation| conversation.tenant == tenant);
+        found.ok_or_else(|| Error::not_found("Conversation"))
+    }
+
+    fn conversation_view(&self, conversation: Conversation) -> Result<ConversationView> {
+        let connector = self.connector_id(conversation.connector)?;
+        let automated = self.is_automated(&conversation)?;
+        Ok(ConversationView { conversation, connector, automated })
+    }
+
+    fn is_automated(&self, conversation: &Conversation) -> Result<bool> {
+        if conversation.handover.is_some() {
+            return Ok(false);
+        }
+        let automations = self.ports().store.automations_on(conversation.connector)?;
+        Ok(automations.iter().any(|automation| {
+            !automation.observer
+                && automation.events.iter().any(|kind| automation.listens_to(kind, conversation.is_group))
+        }))
+    }
+
+    /// Refuses a message by hand into a conversation that an automation answers.
+    pub(crate) fn must_not_be_automated(&self, connector: ConnectorIndex, chat: &str) -> Result<()> {
+        let Some(conversation) = self.ports().store.conversation_with(connector, chat)? else { return Ok(()) };
+        if !self.is_automated(&conversation)? {
+            return Ok(());
+        }
+        let message = format!(
+            "an automation answers this conversation; pause it first (POST /v1/conversations/{}/pause), or send with \
+             duringAutomation true",
+            conversation.id
+        );
+        Err(Error { conversation: Some(conversation.id), ..Error::new(ErrorCode::AutomationActive, message) })
+    }
+}
+
+fn checked_reason(reason: &str) -> Result<String> {
+    let field = Field { name: "reason", max_chars: 500, lines: true };
+    Ok(text::checked_optional(field, Some(reason))?.unwrap_or_default())
+}
+
+fn checked_tags(tags: Vec<String>) -> Result<Vec<String>> {
+    let mut checked = Vec::with_capacity(tags.len());
+    for (i, tag) in tags.iter().enumerate() {
+        let field = Field { name: "tags", max_chars: MAX_TAG_CHARS, lines: false };
+        checked.push(text::checked(field, tag).map_err(|error| {
+            let why = error.fields.into_iter().next().map(|problem| problem.message).unwrap_or_default();
+            Error::invalid(format!("tags[{i}]"), why)
+        })?);
+    }
+    checked.sort();
+    checked.dedup();
+    if checked.len() > MAX_TAGS {
+        return Err(Error::invalid("tags", format!("must be at most {MAX_TAGS}")));
+    }
+    Ok(checked)
+}

@@ -1,0 +1,78 @@
+//! A tenant's event log, read by cursor, oldest first. Waiting for more is the facade's: it is told by the commits.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use crate::commands::Commands;
+use crate::model::{Event, EventBody};
+use crate::ports::EventFilter;
+use crate::{ConnectorIndex, Error, Result, TenantIndex};
+
+/// The most events of one page.
+pub const MAX_EVENTS: usize = 250;
+
+/// Which events are asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EventQuery {
+    /// Those after this cursor.
+    pub after: u64,
+    /// At most so many.
+    pub limit: usize,
+    /// On this connector.
+    pub connector: Option<Uuid>,
+    /// Of one of these types; empty for all.
+    pub kinds: Vec<String>,
+}
+
+/// A page of events.
+pub struct EventPage {
+    /// The events, oldest first, each with its connector's public id where it has a connector.
+    pub events: Vec<(Event, Option<Uuid>)>,
+    /// Where the next page begins, whether anything matched or not.
+    pub next: u64,
+}
+
+impl Commands {
+    /// The cursor of a tenant's newest event; 0 when there is none.
+    pub fn last_event(&self, tenant: TenantIndex) -> Result<u64> {
+        Ok(self.ports().store.last_event(tenant)?)
+    }
+
+    /// A page of a tenant's events.
+    pub fn list_events(&self, tenant: TenantIndex, query: &EventQuery) -> Result<EventPage> {
+        if let Some(unknown) = query.kinds.iter().find(|kind| !EventBody::KINDS.contains(&kind.as_str())) {
+            let unknown: String = unknown.chars().filter(|c| !c.is_control()).take(40).collect();
+            let known = EventBody::KINDS.join(", ");
+            return Err(Error::invalid("type", format!("{unknown:?} is not a type of event; the types are {known}")));
+        }
+        let store = &self.ports().store;
+        let connector = match query.connector {
+            None => None,
+            // Deleted ones too: what happened on them stays in the log.
+            Some(id) => Some(store.connector_by_id(tenant, id)?.ok_or_else(|| Error::not_found("Connector"))?.index),
+        };
+        let filter = EventFilter { connector, kinds: query.kinds.clone() };
+        let (events, next) = store.events(tenant, &filter, query.after, query.limit.clamp(1, MAX_EVENTS))?;
+        let mut ids: HashMap<ConnectorIndex, Uuid> = HashMap::new();
+        let mut page = Vec::with_capacity(events.len());
+        for event in events {
+            let index = event.event.connector;
+            if index == ConnectorIndex::NONE {
+                page.push((event, None));
+                continue;
+            }
+            let id = match ids.get(&index) {
+                Some(id) => *id,
+                None => {
+                    let missing = || Error::internal("an event names a connector that is not stored");
+                    let id = store.connector(index)?.ok_or_else(missing)?.id;
+                    ids.insert(index, id);
+                    id
+                }
+            };
+            page.push((event, Some(id)));
+        }
+        Ok(EventPage { events: page, next })
+    }
+}

@@ -1,0 +1,252 @@
+//! Messages about other messages: reactions, edits, deletions, replies. Each is a message of its own in the connector's queue, with
+//! the same durability, order and retries as any other; what it is about is looked up here.
+//!
+//! A message is named in one of three ways: one that was sent from here by its id, a received one by the cursor of its event, any
+//! by the channel's own id with its sender.
+
+use std::borrow::Cow;
+
+use uuid::Uuid;
+
+use crate::commands::Commands;
+use crate::commands::connectors::offering::{TargetRef, check_offered, checked_address, offers};
+use crate::commands::messages::send::{Draft, Idempotency};
+use crate::model::message::{Act, Target};
+use crate::model::{Connector, EventBody, InboundContent, MessageOptions, Status, StoredMessage};
+use crate::ports::EventFilter;
+use crate::{Error, Result, TenantIndex};
+
+/// The longest id of a channel, in bytes.
+pub const MAX_PROVIDER_ID_BYTES: usize = 255;
+/// The longest reaction, in bytes: the longest emoji sequences have fewer.
+pub const MAX_EMOJI_BYTES: usize = 64;
+/// The most mentions of one message.
+pub const MAX_MENTIONS: usize = 100;
+
+/// The priority of an act where the caller says none: it is about what was said already.
+const PRIORITY: f64 = 10.0;
+
+/// A message that was named, as the channel knows it.
+pub(crate) struct Found {
+    pub(crate) target: Target,
+    /// Its conversation, where the engine knows it.
+    pub(crate) chat: Option<String>,
+}
+
+/// What is done about a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed {
+    /// Puts an emoji to it; an empty one takes it back.
+    React(String),
+    /// Gives it a new text.
+    Edit(String),
+    /// Deletes it for everyone.
+    Revoke,
+}
+
+/// How an act is to be queued.
+#[derive(Debug, Clone, Default)]
+pub struct ActRequest {
+    /// Ahead of the queue and its pace.
+    pub force_direct: bool,
+    /// Gets every status change.
+    pub webhook_url: Option<String>,
+    /// The caller's reference.
+    pub external_id: Option<String>,
+}
+
+impl Commands {
+    /// Queues something about a message that was sent from here.
+    pub async fn act_on_message(
+        &self,
+        tenant: TenantIndex,
+        id: Uuid,
+        deed: Deed,
+        request: ActRequest,
+        idempotency: Option<Idempotency>,
+    ) -> Result<StoredMessage> {
+        let view = self.get_message(tenant, id)?;
+        let offering = self.offering(tenant, view.connector_id)?;
+        offers(&offering.plugin, deed.feature())?;
+        let target = self.sent_target(&view.stored).await?;
+        let to = view.stored.message.content.to;
+        self.queue_act(tenant, view.connector_id, &to, deed.act(target)?, request, idempotency).await
+    }
+
+    /// Queues something about any message of a conversation. The conversation may be left out where the message is named by its
+    /// event.
+    #[expect(clippy::too_many_arguments, reason = "who, what, about which message, and how it is queued")]
+    pub async fn act_in_chat(
+        &self,
+        tenant: TenantIndex,
+        connector: Uuid,
+        chat: Option<String>,
+        target: TargetRef,
+        deed: Deed,
+        request: ActRequest,
+        idempotency: Option<Idempotency>,
+    ) -> Result<StoredMessage> {
+        let offering = self.offering(tenant, connector)?;
+        offers(&offering.plugin, deed.feature())?;
+        let found = self.target(tenant, &offering.connector, "message", target).await?;
+        let chat = match (chat, found.chat) {
+            (Some(given), Some(known)) if given.trim() != known => {
+                return Err(Error::invalid("chat", "is not the conversation of that message; leave it out"));
+            }
+            (Some(chat), _) | (None, Some(chat)) => chat,
+            (None, None) => return Err(Error::invalid("chat", "is required unless the message is named by event")),
+        };
+        self.queue_act(tenant, connector, &chat, deed.act(found.target)?, request, idempotency).await
+    }
+
+    async fn queue_act(
+        &self,
+        tenant: TenantIndex,
+        connector: Uuid,
+        to: &str,
+        (act, text): (Act, String),
+        request: ActRequest,
+        idempotency: Option<Idempotency>,
+    ) -> Result<StoredMessage> {
+        let draft = Draft {
+            connector_id: Some(Cow::Owned(connector.to_string())),
+            to: Some(Cow::Borrowed(to)),
+            message: Some(Cow::Owned(text)),
+            priority: Some(PRIORITY),
+            force_direct: request.force_direct,
+            webhook_url: request.webhook_url.map(Cow::Owned),
+            external_id: request.external_id.map(Cow::Owned),
+            options: MessageOptions { act, ..MessageOptions::default() },
+            ..Draft::default()
+        };
+        self.send(tenant, &draft, idempotency).await
+    }
+
+    /// The message that a caller names; `field` names the name in a refusal.
+    pub(crate) async fn target(
+        &self,
+        tenant: TenantIndex,
+        connector: &Connector,
+        field: &str,
+        named: TargetRef,
+    ) -> Result<Found> {
+        match named {
+            TargetRef::Message(id) => {
+                let stored = self.get_message(tenant, id)?.stored;
+                if stored.message.content.connector != connector.index {
+                    return Err(Error::invalid(field, "was sent by another connector"));
+                }
+                let target = self.sent_target(&stored).await?;
+                Ok(Found { target, chat: Some(stored.message.content.to) })
+            }
+            TargetRef::Event(cursor) => self.received_target(tenant, connector, field, cursor),
+            TargetRef::Provider { id, sender } => {
+                let visible = id.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
+                if id.is_empty() || id.len() > MAX_PROVIDER_ID_BYTES || !visible {
+                    let message = format!("must be 1 to {MAX_PROVIDER_ID_BYTES} visible ASCII characters");
+                    return Err(Error::invalid(format!("{field}.providerId"), message));
+                }
+                let sender = sender.map(|sender| checked_address(&format!("{field}.sender"), &sender)).transpose()?;
+                Ok(Found { target: Target { provider_id: id, sender, text: None }, chat: None })
+            }
+        }
+    }
+
+    fn received_target(&self, tenant: TenantIndex, connector: &Connector, field: &str, cursor: u64) -> Result<Found> {
+        let missing = || Error::not_found("Event");
+        let before = cursor.checked_sub(1).ok_or_else(missing)?;
+        let (events, _) = self.ports().store.events(tenant, &EventFilter::default(), before, 1)?;
+        let event = events.into_iter().find(|event| event.key.serial == cursor).ok_or_else(missing)?.event;
+        if event.connector != connector.index {
+            return Err(Error::invalid(field, "was received by another connector"));
+        }
+        let EventBody::Message(inbound) = event.body else {
+            return Err(Error::invalid(field, "names an event that is not a received message"));
+        };
+        let text = match inbound.content {
+            InboundContent::Text(text) => Some(text),
+            InboundContent::Attachment(file) => file.caption,
+            InboundContent::Location { name, .. } => name,
+            InboundContent::Other(..) => None,
+            InboundContent::Reaction { .. } | InboundContent::Edit { .. } | InboundContent::Revoke(_) => {
+                return Err(Error::invalid(field, "names an event about another message; name that message"));
+            }
+        };
+        let sender = (!inbound.from_me).then_some(inbound.sender);
+        let target = Target { provider_id: inbound.provider_id, sender, text };
+        Ok(Found { target, chat: Some(inbound.chat) })
+    }
+
+    /// A message that was sent from here, as the channel knows it.
+    async fn sent_target(&self, stored: &StoredMessage) -> Result<Target> {
+        let Some(provider_id) = stored.state.provider_id.clone().filter(|_| stored.state.status == Status::Sent) else {
+            let status = stored.state.status.as_str();
+            return Err(Error::conflict(format!("the message is {status}; it must be SENT first")));
+        };
+        if stored.message.content.options.act != Act::Say {
+            return Err(Error::conflict("the message itself refers to another message; name that one"));
+        }
+        let text = self.render_message(stored).await.map(|rendered| rendered.text);
+        Ok(Target { provider_id, sender: None, text })
+    }
+
+    /// Options as a caller asks for them, with the message that it answers looked up.
+    pub async fn message_options(
+        &self,
+        tenant: TenantIndex,
+        connector: Uuid,
+        reply_to: Option<TargetRef>,
+        mentions: Vec<String>,
+        voice_note: bool,
+    ) -> Result<MessageOptions> {
+        let offering = self.offering(tenant, connector)?;
+        let reply_to = match reply_to {
+            None => None,
+            Some(named) => {
+                offering.must("reply")?;
+                Some(self.target(tenant, &offering.connector, "replyTo", named).await?.target)
+            }
+        };
+        if mentions.len() > MAX_MENTIONS {
+            return Err(Error::invalid("mentions", format!("must be at most {MAX_MENTIONS} addresses")));
+        }
+        let options = MessageOptions { act: Act::Say, reply_to, mentions, voice_note };
+        check_offered(&offering.plugin, &options)?;
+        let mentions = match options.mentions.is_empty() {
+            true => Vec::new(),
+            false => self.addresses(&offering, "mentions", options.mentions.clone()).await?,
+        };
+        Ok(MessageOptions { mentions, ..options })
+    }
+}
+
+impl Deed {
+    /// The feature that a plugin declares for it.
+    fn feature(&self) -> &'static str {
+        match self {
+            Self::React(_) => "reactions",
+            Self::Edit(_) => "edit",
+            Self::Revoke => "revoke",
+        }
+    }
+
+    /// The act with its text.
+    fn act(self, target: Target) -> Result<(Act, String)> {
+        match self {
+            Self::React(emoji) => {
+                let emoji = emoji.trim();
+                if emoji.len() > MAX_EMOJI_BYTES || emoji.chars().any(|c| c.is_control() || matches!(c, '{' | '}')) {
+                    return Err(Error::invalid("emoji", "must be one emoji; an empty text removes the reaction"));
+                }
+                Ok((Act::React(target), emoji.to_owned()))
+            }
+            Self::Edit(text) => {
+                if text.trim().is_empty() {
+                    return Err(Error::invalid("text", "must not be empty; revoke the message to delete it"));
+                }
+                Ok((Act::Edit(target), text))
+            }
+            Self::Revoke => Ok((Act::Revoke(target), String::new())),
+        }
+    }
+}

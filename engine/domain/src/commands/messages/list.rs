@@ -1,0 +1,149 @@
+//! A tenant's messages, newest first, a page at a time, with the exact number of matches.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use crate::commands::Commands;
+use crate::error::FieldProblem;
+use crate::model::{MessageType, Status, StoredMessage};
+use crate::ports::MessageFilter;
+use crate::{ConnectorIndex, Error, ErrorCode, Result, TenantIndex, Timestamp};
+
+/// The most messages of one page.
+pub const MAX_PAGE: u32 = 250;
+/// The longest search, in characters.
+pub const MAX_SEARCH_CHARS: usize = 200;
+/// The fewest characters of a search's longest word: a single letter matches nearly everything and tells nothing.
+pub const MIN_SEARCH_CHARS: usize = 2;
+
+/// What to list. All filters are optional and combined by AND.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MessageQuery {
+    /// In this status.
+    pub status: Option<Status>,
+    /// Of this connector, by public id as the caller wrote it.
+    pub connector: Option<String>,
+    /// Of this category.
+    pub message_type: Option<MessageType>,
+    /// With exactly this external id.
+    pub external_id: Option<String>,
+    /// Whose recipient, contact name or text holds each of these words.
+    pub search: Option<String>,
+    /// Created at or after.
+    pub from: Option<Timestamp>,
+    /// Created at or before.
+    pub to: Option<Timestamp>,
+    /// The page, from 1.
+    pub page: u32,
+    /// Messages of a page, 1 to [`MAX_PAGE`].
+    pub limit: u32,
+}
+
+/// A page of a list.
+pub struct MessageListing {
+    /// The messages, each with its connector's public id.
+    pub rows: Vec<(StoredMessage, Uuid)>,
+    /// All matches.
+    pub total: u64,
+    /// How many pages they fill.
+    pub pages: u64,
+}
+
+impl Commands {
+    /// Lists a tenant's messages.
+    pub async fn list_messages(&self, tenant: TenantIndex, query: MessageQuery) -> Result<MessageListing> {
+        let problems = problems_of(&query);
+        if !problems.is_empty() {
+            return Err(Error::invalid_fields(problems));
+        }
+        let store = &self.ports().store;
+        let connector = match query.connector.as_deref().map(Uuid::parse_str) {
+            None => None,
+            Some(Ok(id)) => Some(store.connector_by_id(tenant, id)?.ok_or_else(unknown_connector)?.index),
+            Some(Err(_)) => return Err(unknown_connector()),
+        };
+        let filter = MessageFilter {
+            status: query.status,
+            connector,
+            message_type: query.message_type,
+            external_id: query.external_id,
+            search: query.search,
+            from: query.from,
+            to: query.to,
+        };
+        let offset = u64::from(query.page - 1) * u64::from(query.limit);
+        let page = store.list_messages(tenant, filter, offset, query.limit).await?;
+        let mut connectors: HashMap<ConnectorIndex, Uuid> = HashMap::new();
+        let mut rows = Vec::with_capacity(page.rows.len());
+        for message in page.rows {
+            let index = message.message.content.connector;
+            let id = match connectors.get(&index) {
+                Some(id) => *id,
+                None => {
+                    let missing = || Error::internal("a message names a connector that is not stored");
+                    let id = store.connector(index)?.ok_or_else(missing)?.id;
+                    connectors.insert(index, id);
+                    id
+                }
+            };
+            rows.push((message, id));
+        }
+        Ok(MessageListing { rows, total: page.total, pages: page.total.div_ceil(u64::from(query.limit)) })
+    }
+}
+
+fn unknown_connector() -> Error {
+    Error::new(ErrorCode::NotFound, "connectorId: no such connector; use the id of one of your connectors")
+}
+
+fn problems_of(query: &MessageQuery) -> Vec<FieldProblem> {
+    let mut problems = Vec::new();
+    let mut add = |field: &str, message: String| problems.push(FieldProblem { field: field.to_owned(), message });
+    if query.page == 0 {
+        add("page", "must be 1 or more".to_owned());
+    }
+    if !(1..=MAX_PAGE).contains(&query.limit) {
+        add("limit", format!("must be from 1 to {MAX_PAGE}"));
+    }
+    if let (Some(from), Some(to)) = (query.from, query.to)
+        && from > to
+    {
+        add("dateFrom", "must not be after dateTo".to_owned());
+    }
+    if let Some(search) = query.search.as_deref() {
+        let longest = search.split_whitespace().map(|word| word.chars().count()).max().unwrap_or(0);
+        if search.chars().count() > MAX_SEARCH_CHARS {
+            add("search", format!("must have at most {MAX_SEARCH_CHARS} characters"));
+        } else if longest < MIN_SEARCH_CHARS {
+            add("search", format!("needs a word of at least {MIN_SEARCH_CHARS} characters"));
+        }
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(query: MessageQuery) -> Vec<String> {
+        problems_of(&query).into_iter().map(|problem| problem.field).collect()
+    }
+
+    #[test]
+    fn limits_pages_dates_and_searches_out_of_range_are_named() {
+        let good = || MessageQuery { page: 1, limit: 250, ..MessageQuery::default() };
+        assert_eq!(fields(good()), [""; 0]);
+        assert_eq!(fields(MessageQuery { page: 0, ..good() }), ["page"]);
+        for limit in [0, 251] {
+            assert_eq!(fields(MessageQuery { limit, ..good() }), ["limit"]);
+        }
+        let later = MessageQuery { from: Some(Timestamp(2)), to: Some(Timestamp(1)), ..good() };
+        assert_eq!(fields(later), ["dateFrom"]);
+        for (search, refused) in [("a", true), ("  ", true), ("a b", true), ("plano b", false), ("ção", false)] {
+            let query = MessageQuery { search: Some(search.to_owned()), ..good() };
+            assert_eq!(!fields(query).is_empty(), refused, "{search:?}");
+        }
+        assert_eq!(fields(MessageQuery { search: Some("x".repeat(201)), ..good() }), ["search"]);
+    }
+}

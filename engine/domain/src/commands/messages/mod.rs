@@ -1,0 +1,8 @@
+//! Messages: taken in, listed, shown, decided on, and acted upon once they are sent; and the files that bring many at once.
+
+pub mod actions;
+pub mod imports;
+pub mod list;
+pub mod preview;
+pub mod send;
+pub mod transitions;

@@ -1,0 +1,63 @@
+//! Shows what a template makes before anything is sent.
+
+use serde_json::Value;
+
+use crate::commands::Commands;
+use crate::error::FieldProblem;
+use crate::model::message::MAX_TEXT_BYTES;
+use crate::ports::{Preview, RenderError, TemplateProblem};
+use crate::{Error, ErrorCode, Result};
+
+/// The most samples of one preview.
+pub const MAX_SAMPLES: u32 = 50;
+/// The largest variables, in bytes of JSON.
+pub const MAX_VARIABLES_BYTES: usize = 64 * 1024;
+
+/// What a preview came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PreviewOutcome {
+    /// The template renders.
+    Shown(Preview),
+    /// It does not, and where.
+    Problem(TemplateProblem),
+}
+
+impl Commands {
+    /// Renders `samples` texts of a template, each with another seed.
+    pub async fn preview_template(&self, template: &str, variables: &Value, samples: u32) -> Result<PreviewOutcome> {
+        let mut problems = Vec::new();
+        let mut problem = |field: &str, message: String| {
+            problems.push(FieldProblem { field: field.to_owned(), message });
+        };
+        if template.is_empty() {
+            problem("template", "must not be empty".to_owned());
+        }
+        if template.len() > MAX_TEXT_BYTES {
+            problem("template", format!("must be at most {} KB", MAX_TEXT_BYTES / 1024));
+        }
+        if template.contains('\0') {
+            problem("template", "must not contain the NUL character".to_owned());
+        }
+        let variables_text = variables.to_string();
+        if !variables.is_object() {
+            problem("variables", "must be a JSON object".to_owned());
+        }
+        if variables_text.len() > MAX_VARIABLES_BYTES {
+            problem("variables", format!("must be at most {} KB of JSON", MAX_VARIABLES_BYTES / 1024));
+        }
+        if !(1..=MAX_SAMPLES).contains(&samples) {
+            problem("samples", format!("must be 1 to {MAX_SAMPLES}"));
+        }
+        if !problems.is_empty() {
+            return Err(Error::invalid_fields(problems));
+        }
+        match self.ports().renderer.preview(template, &variables_text, samples).await {
+            Ok(preview) => Ok(PreviewOutcome::Shown(preview)),
+            Err(RenderError::Template(problem)) => Ok(PreviewOutcome::Problem(problem)),
+            Err(RenderError::Unavailable(_)) => Err(Error {
+                retry_after_ms: Some(1_000),
+                ..Error::new(ErrorCode::Unavailable, "the renderer is not available at the moment; try again")
+            }),
+        }
+    }
+}

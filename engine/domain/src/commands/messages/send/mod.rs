@@ -1,0 +1,454 @@
+//! Takes messages in, one or a thousand through the same code: check every row, have the connector's plugin normalise the
+//! recipients and the renderer try the templates (one call each for all rows), then commit the good rows together with their
+//! contacts and the Idempotency-Key. A bad row refuses itself only.
+//!
+//! Nothing here waits per row: the two calls into plugins and the commit are the only awaits.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::commands::Commands;
+use crate::model::message::Act;
+use crate::model::{
+    Attachment, Connector, Contact, ContactType, Message, MessageOptions, NewMessage, Status, StoredMessage,
+};
+use crate::ports::{Batch, Change, Conflict, Insert, NewIdempotency, RenderError, RenderJob, StoreError};
+use crate::{Error, ErrorCode, FieldProblem, MessageKey, Result, TenantIndex, Timestamp};
+
+mod checks;
+mod replay;
+
+pub use checks::{
+    MAX_DAYS_AHEAD, MAX_EXTERNAL_ID_CHARS, MAX_FILES, MAX_NAME_CHARS, MAX_NOTES_CHARS, MAX_SUBJECT_CHARS,
+};
+pub use checks::{MAX_TO_BYTES, MAX_URL_BYTES};
+
+/// The most messages of one bulk.
+pub const MAX_BULK: usize = 1000;
+
+/// How often a contact that somebody else creates at the same moment is looked up again.
+const CONTACT_RETRIES: usize = 8;
+
+/// A message as a caller asks for it, not yet checked. Empty by default.
+#[derive(Clone, Default)]
+pub struct Draft<'a> {
+    /// `connectorId`, required.
+    pub connector_id: Option<Cow<'a, str>>,
+    /// `to`, required.
+    pub to: Option<Cow<'a, str>>,
+    /// `message`, required unless [`Self::wordless`] or an act say otherwise.
+    pub message: Option<Cow<'a, str>>,
+    /// A file without words is a message too.
+    pub wordless: bool,
+    /// `subject`.
+    pub subject: Option<Cow<'a, str>>,
+    /// `contactName`.
+    pub contact_name: Option<Cow<'a, str>>,
+    /// `messageType`.
+    pub message_type: Option<Cow<'a, str>>,
+    /// `priority`, as JSON has it.
+    pub priority: Option<f64>,
+    /// `scheduledAt`.
+    pub scheduled_at: Option<Cow<'a, str>>,
+    /// `requiresApproval`.
+    pub requires_approval: bool,
+    /// `forceDirect`.
+    pub force_direct: bool,
+    /// `notes`.
+    pub notes: Option<Cow<'a, str>>,
+    /// `webhookUrl`.
+    pub webhook_url: Option<Cow<'a, str>>,
+    /// `externalId`.
+    pub external_id: Option<Cow<'a, str>>,
+    /// Files already in the tenant's media.
+    pub attachments: Vec<Attachment>,
+    /// `attachmentUrl`.
+    pub attachment_url: Option<Cow<'a, str>>,
+    /// `variables`: a JSON object of scalars, as text.
+    pub variables: Option<Cow<'a, str>>,
+    /// What only some channels can do.
+    pub options: MessageOptions,
+    /// A person sends it: refused into a conversation that an automation answers.
+    pub manual: bool,
+    /// What the facade found wrong while parsing; joined with what is found here.
+    pub problems: Vec<FieldProblem>,
+}
+
+impl Draft<'_> {
+    /// The field of a problem with the row as a whole, e.g. that it is no object: then its fields are not looked at.
+    pub const WHOLE: &'static str = "row";
+
+    /// Whether it says nothing without a text.
+    fn needs_text(&self) -> bool {
+        match self.options.act {
+            Act::React(_) | Act::Revoke(_) => false,
+            Act::Edit(_) => true,
+            Act::Say => !(self.wordless && (!self.attachments.is_empty() || self.attachment_url.is_some())),
+        }
+    }
+}
+
+/// A row that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    /// The message's id.
+    pub id: Uuid,
+    /// Its first status.
+    pub status: Status,
+    /// When it was taken.
+    pub created_at: Timestamp,
+}
+
+/// What became of a row. The fields of an error are the row's own: `to`, not `messages[3].to`.
+pub type Row = Result<Accepted>;
+
+/// An `Idempotency-Key` with what it was sent for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    key: [u8; 32],
+    request: [u8; 32],
+}
+
+impl Idempotency {
+    /// The longest key, in characters.
+    pub const MAX_CHARS: usize = 255;
+
+    /// `key` as the caller sent it with a request to `operation` whose content has the SHA-256 `request`.
+    pub fn new(operation: &str, key: &str, request: [u8; 32]) -> Result<Self> {
+        let visible = key.bytes().all(|b| (0x21..=0x7e).contains(&b));
+        if key.is_empty() || key.len() > Self::MAX_CHARS || !visible {
+            return Err(Error::invalid(
+                "Idempotency-Key",
+                format!("must be 1 to {} visible ASCII characters without spaces", Self::MAX_CHARS),
+            ));
+        }
+        let key = Sha256::new().chain_update(operation).chain_update([0]).chain_update(key).finalize().into();
+        Ok(Self { key, request })
+    }
+}
+
+/// A row on its way through the checks.
+struct Candidate {
+    /// Its place in the request.
+    row: usize,
+    /// See [`Draft::manual`].
+    manual: bool,
+    connector: Arc<Connector>,
+    content: NewMessage,
+    /// The request names the contact.
+    named: bool,
+    kind: Option<ContactType>,
+    contact: Option<Contact>,
+}
+
+/// What the checks left: the good rows, and for every row that is not good its error.
+struct Checked {
+    good: Vec<Candidate>,
+    rows: Vec<Option<Error>>,
+}
+
+impl Commands {
+    /// Takes one message.
+    pub async fn send(
+        &self,
+        tenant: TenantIndex,
+        draft: &Draft<'_>,
+        idempotency: Option<Idempotency>,
+    ) -> Result<StoredMessage> {
+        let (rows, mut kept) = self.take(tenant, std::slice::from_ref(draft), idempotency, true).await?;
+        for row in rows {
+            row?;
+        }
+        kept.pop().ok_or_else(|| Error::internal("a message was accepted but not stored"))
+    }
+
+    /// Takes up to [`MAX_BULK`] messages; says of each row what became of it. The good ones are in one batch.
+    pub async fn send_bulk(
+        &self,
+        tenant: TenantIndex,
+        drafts: &[Draft<'_>],
+        idempotency: Option<Idempotency>,
+    ) -> Result<Vec<Row>> {
+        if drafts.is_empty() {
+            return Err(Error::invalid("messages", "must contain at least one message"));
+        }
+        if drafts.len() > MAX_BULK {
+            let message =
+                format!("must contain at most {MAX_BULK} messages; split {} into several requests", drafts.len());
+            return Err(Error::invalid("messages", message));
+        }
+        let (rows, _) = self.take(tenant, drafts, idempotency, false).await?;
+        // Nothing is wrong with the request then: the same may be taken later.
+        if rows.iter().all(|row| row.as_ref().is_err_and(|error| error.code == ErrorCode::Unavailable)) {
+            return Err(rows.into_iter().find_map(Result::err).unwrap_or_else(|| unavailable(String::new())));
+        }
+        Ok(rows)
+    }
+
+    /// With `keep`, the messages come back whole.
+    async fn take(
+        &self,
+        tenant: TenantIndex,
+        drafts: &[Draft<'_>],
+        idempotency: Option<Idempotency>,
+        keep: bool,
+    ) -> Result<(Vec<Row>, Vec<StoredMessage>)> {
+        let store = &self.ports().store;
+        for _ in 0..CONTACT_RETRIES {
+            if let Some(known) = &idempotency
+                && let Some(record) = store.idempotency(tenant, &known.key)?
+            {
+                return self.replayed(tenant, known, &record, drafts.len());
+            }
+            let Checked { good, rows } = self.checked(tenant, drafts).await?;
+            if good.is_empty() {
+                return Ok((joined(rows, Vec::new()), Vec::new()));
+            }
+            let mut changes = self.contact_changes(tenant, &good);
+            let births: Vec<_> = good.iter().map(|c| (c.content.requires_approval, c.content.scheduled_at)).collect();
+            let messages: Vec<NewMessage> = good.into_iter().map(|candidate| candidate.content).collect();
+            let copies = if keep { messages.clone() } else { Vec::new() };
+            let idempotency = idempotency.as_ref().map(|known| NewIdempotency {
+                key: known.key,
+                request: known.request,
+                extra: replay::refused_rows(&rows),
+            });
+            changes.push(Change::Insert(Insert { tenant, messages, idempotency }));
+            let committed = match store.commit(Batch::of(changes)).await {
+                Ok(committed) => committed,
+                // Somebody else was faster: look again.
+                Err(StoreError::Conflict(Conflict::Contact | Conflict::IdempotencyKey)) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            if committed.inserted.len() != births.len() {
+                return Err(Error::internal("the store inserted a different number of messages than it was given"));
+            }
+            let inserted = committed.inserted.iter().zip(&births);
+            let accepted = inserted.map(|((_, id, created_at), (approval, scheduled))| Accepted {
+                id: *id,
+                status: Status::at_birth(*approval, *scheduled, *created_at),
+                created_at: *created_at,
+            });
+            let accepted = accepted.collect();
+            let kept = committed.inserted.iter().zip(copies).map(newborn).collect();
+            return Ok((joined(rows, accepted), kept));
+        }
+        Err(Error::conflict("the contact or Idempotency-Key is being changed by other requests; repeat the request"))
+    }
+
+    async fn checked(&self, tenant: TenantIndex, drafts: &[Draft<'_>]) -> Result<Checked> {
+        let mut checked = self.check_rows(tenant, drafts)?;
+        self.check_recipients(&mut checked).await?;
+        self.check_automations(&mut checked)?;
+        self.check_contacts(tenant, &mut checked)?;
+        self.check_templates(&mut checked).await?;
+        Ok(checked)
+    }
+
+    /// Has each plugin normalise the recipients of all its rows with one call.
+    async fn check_recipients(&self, checked: &mut Checked) -> Result<()> {
+        let mut plugins: Vec<Arc<Connector>> = Vec::new();
+        for candidate in &checked.good {
+            if !plugins.iter().any(|known| known.plugin == candidate.connector.plugin) {
+                plugins.push(candidate.connector.clone());
+            }
+        }
+        let mut refused = Vec::new();
+        for plugin in plugins {
+            let rows = || (0..checked.good.len()).filter(|i| checked.good[*i].connector.plugin == plugin.plugin);
+            let of_plugin: Vec<usize> = rows().collect();
+            let recipients =
+                of_plugin.iter().map(|i| std::mem::take(&mut checked.good[*i].content.to)).collect::<Vec<_>>();
+            let answers = match self.ports().connectors.check_recipients(&plugin.plugin, recipients).await {
+                Ok(answers) if answers.len() == of_plugin.len() => answers,
+                Ok(_) => return Err(Error::internal("a plugin answered for a different number of recipients")),
+                // Another connector's rows need not wait for it.
+                Err(error) => {
+                    let error = unavailable(error.to_string());
+                    refused.extend(of_plugin.iter().map(|i| (checked.good[*i].row, error.clone())));
+                    continue;
+                }
+            };
+            for (i, answer) in of_plugin.into_iter().zip(answers) {
+                match answer {
+                    Ok(to) => checked.good[i].content.to = to,
+                    Err(reason) => refused.push((checked.good[i].row, Error::invalid("to", reason))),
+                }
+            }
+        }
+        checked.refuse(refused);
+        Ok(())
+    }
+
+    /// Refuses what a person sends into a conversation that an automation answers.
+    fn check_automations(&self, checked: &mut Checked) -> Result<()> {
+        let mut refused = Vec::new();
+        for candidate in checked.good.iter().filter(|candidate| candidate.manual) {
+            match self.must_not_be_automated(candidate.connector.index, &candidate.content.to) {
+                Ok(()) => {}
+                Err(error) if error.code == ErrorCode::AutomationActive => refused.push((candidate.row, error)),
+                Err(error) => return Err(error),
+            }
+        }
+        checked.refuse(refused);
+        Ok(())
+    }
+
+    /// Refuses rows to contacts that opted out, and gives the others the name that is on file when the request has none.
+    fn check_contacts(&self, tenant: TenantIndex, checked: &mut Checked) -> Result<()> {
+        let mut refused = Vec::new();
+        for candidate in &mut checked.good {
+            let Some(kind) = candidate.kind else { continue };
+            let Some((contact, active)) = self.addressee(tenant, kind, &candidate.content.to)? else { continue };
+            if !active {
+                let message = "this contact is inactive (opted out); activate it before sending to it";
+                refused.push((candidate.row, Error::invalid("to", message)));
+            } else if candidate.content.contact_name.is_none() {
+                candidate.content.contact_name = contact.name.clone();
+            }
+            candidate.contact = Some(contact);
+        }
+        checked.refuse(refused);
+        Ok(())
+    }
+
+    /// The contact behind an address, and whether it may be sent to: an opt-out under any of its addresses counts.
+    fn addressee(&self, tenant: TenantIndex, kind: ContactType, to: &str) -> Result<Option<(Contact, bool)>> {
+        let store = &self.ports().store;
+        let Some(contact) = store.contact(tenant, kind, &kind.identifier(to))? else { return Ok(None) };
+        let mut active = contact.active;
+        if active {
+            // An address that was a contact of its own, before it was known to be another one of this contact.
+            for alias in store.contact_aliases(tenant, kind, &contact.identifier)? {
+                active &= store.contact(tenant, kind, &alias)?.is_none_or(|other| other.active);
+            }
+        }
+        Ok(Some((contact, active)))
+    }
+
+    /// Renders the rows that are templates once, all with one call, so that a bad one is refused now and not when it is due.
+    async fn check_templates(&self, checked: &mut Checked) -> Result<()> {
+        let mut jobs = Vec::new();
+        let mut places = Vec::new();
+        let mut last: Option<Arc<str>> = None;
+        for candidate in &checked.good {
+            let content = &candidate.content;
+            let texts = [("message", Some(content.text.as_str())), ("subject", content.subject.as_deref())];
+            let templates = texts.into_iter().filter_map(|(field, text)| Some((field, text?)));
+            let mut variables: Option<Arc<str>> = None;
+            for (field, text) in templates.filter(|(_, text)| text.as_bytes().contains(&b'{')) {
+                // A campaign's rows share their template.
+                let template = match &last {
+                    Some(same) if **same == *text => same.clone(),
+                    _ => Arc::from(text),
+                };
+                last = Some(template.clone());
+                let variables = variables.get_or_insert_with(|| content.template_variables().into()).clone();
+                jobs.push(RenderJob { template, seed: self.ports().entropy.u64(), variables });
+                places.push((candidate.row, field));
+            }
+        }
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let rendered = self.ports().renderer.render(jobs).await;
+        let mut refused = Vec::new();
+        for ((row, field), outcome) in places.into_iter().zip(rendered) {
+            match outcome {
+                Ok(text) if field == "message" && text.trim().is_empty() => {
+                    refused.push((row, Error::invalid(field, "the template renders to an empty text")));
+                }
+                Ok(_) => {}
+                Err(RenderError::Template(problem)) => {
+                    let message = RenderError::Template(problem).to_string();
+                    refused.push((row, Error::invalid(field, message)));
+                }
+                Err(error @ RenderError::Unavailable(_)) => refused.push((row, unavailable(error.to_string()))),
+            }
+        }
+        checked.refuse(refused);
+        Ok(())
+    }
+
+    /// The contacts that the good rows create or rename; of several rows to one contact the last name counts.
+    fn contact_changes(&self, tenant: TenantIndex, good: &[Candidate]) -> Vec<Change> {
+        let now = self.ports().clock.now();
+        let mut changed: HashMap<(ContactType, Cow<'_, str>), Contact> = HashMap::new();
+        for candidate in good.iter().filter(|candidate| candidate.named) {
+            let Some(kind) = candidate.kind else { continue };
+            // One contact has several addresses.
+            let identifier = match &candidate.contact {
+                Some(known) => Cow::Borrowed(known.identifier.as_str()),
+                None => kind.identifier(&candidate.content.to),
+            };
+            let name = candidate.content.contact_name.clone();
+            if let Some(contact) = changed.get_mut(&(kind, identifier.clone())) {
+                contact.name = name;
+                continue;
+            }
+            match &candidate.contact {
+                Some(known) if known.name == name => {}
+                Some(known) => {
+                    changed.insert((kind, identifier), Contact { name, updated_at: now, ..known.clone() });
+                }
+                None => {
+                    let contact = Contact {
+                        id: self.ports().entropy.uuid(),
+                        tenant,
+                        kind,
+                        identifier: identifier.clone().into_owned(),
+                        name,
+                        active: true,
+                        reason: None,
+                        created_at: now,
+                        updated_at: now,
+                    };
+                    changed.insert((kind, identifier), contact);
+                }
+            }
+        }
+        changed.into_values().map(Change::Contact).collect()
+    }
+}
+
+impl Checked {
+    /// Takes rows out of the good ones; the problems of one row are joined.
+    fn refuse(&mut self, refused: Vec<(usize, Error)>) {
+        if refused.is_empty() {
+            return;
+        }
+        for (row, error) in refused {
+            let slot = &mut self.rows[row];
+            *slot = Some(match slot.take() {
+                Some(earlier) if earlier.code == ErrorCode::Invalid && error.code == ErrorCode::Invalid => {
+                    Error::invalid_fields(earlier.fields.into_iter().chain(error.fields).collect())
+                }
+                Some(earlier) => earlier,
+                None => error,
+            });
+        }
+        self.good.retain(|candidate| self.rows[candidate.row].is_none());
+    }
+}
+
+/// A plugin that the rows need does not answer.
+fn unavailable(message: String) -> Error {
+    Error { retry_after_ms: Some(1_000), ..Error::new(ErrorCode::Unavailable, message) }
+}
+
+/// The rows in the order of the request.
+fn joined(rows: Vec<Option<Error>>, accepted: Vec<Accepted>) -> Vec<Row> {
+    let mut accepted = accepted.into_iter();
+    let missing = || Error::internal("a row was neither accepted nor refused");
+    rows.into_iter().map(|row| row.map_or_else(|| accepted.next().ok_or_else(missing), Err)).collect()
+}
+
+fn newborn(((key, id, created_at), content): (&(MessageKey, Uuid, Timestamp), NewMessage)) -> StoredMessage {
+    let message = Message { id: *id, key: *key, created_at: *created_at, content };
+    let state = message.initial_state();
+    StoredMessage { message, state }
+}

@@ -1,0 +1,138 @@
+//! What a person does with a message: look at it, approve, reject, cancel, retry, resolve.
+//!
+//! The text that a message is sent with is not stored: it is rendered from the template with a seed that follows from the
+//! message's id, so whoever looks sees what the recipient gets.
+//!
+//! A step is decided by the message's state machine on the state it reads, and stored on the condition that this state is
+//! still the stored one. The scheduler writes the same messages: when it was quicker, the step is decided anew.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::commands::Commands;
+use crate::commands::text::{self, Field};
+use crate::ids::render_seed;
+use crate::model::message::{NotAllowed, Resolution};
+use crate::model::{Delivery, MessageState, Receipts, StoredMessage};
+use crate::ports::{Batch, Change, Conflict, RenderJob, StoreError, Update};
+use crate::{Error, Result, TenantIndex, Timestamp};
+
+/// How often a step is decided anew after the scheduler was quicker.
+const DECISIONS: usize = 6;
+
+/// A step that a person asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Let a PENDING_APPROVAL message into the queue.
+    Approve,
+    /// Do not; with a reason.
+    Reject(Option<String>),
+    /// Do not send it; with a reason.
+    Cancel(Option<String>),
+    /// Try a FAILED or CANCELED one again.
+    Retry,
+    /// Say what became of an UNKNOWN one.
+    Resolve(Resolution),
+}
+
+impl Step {
+    fn checked(self) -> Result<Self> {
+        let reason = |given: Option<String>| {
+            text::checked_optional(Field { name: "reason", max_chars: 500, lines: true }, given.as_deref())
+        };
+        Ok(match self {
+            Self::Reject(given) => Self::Reject(reason(given)?),
+            Self::Cancel(given) => Self::Cancel(reason(given)?),
+            other => other,
+        })
+    }
+
+    fn next(&self, state: &MessageState, now: Timestamp) -> Result<MessageState, NotAllowed> {
+        match self {
+            Self::Approve => state.approve(now),
+            Self::Reject(reason) => state.reject(reason.as_deref(), now),
+            Self::Cancel(reason) => state.cancel(reason.as_deref(), now),
+            Self::Retry => state.retry(now),
+            Self::Resolve(resolution) => state.resolve(*resolution, now),
+        }
+    }
+}
+
+/// A message as a person sees it.
+pub struct MessageView {
+    /// The message with its state.
+    pub stored: StoredMessage,
+    /// Its connector's public id.
+    pub connector_id: Uuid,
+}
+
+/// What the recipient gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenderedMessage {
+    /// The text.
+    pub text: String,
+    /// The subject, where the message has one of its own.
+    pub subject: Option<String>,
+}
+
+impl Commands {
+    /// A message with its state.
+    pub fn get_message(&self, tenant: TenantIndex, id: Uuid) -> Result<MessageView> {
+        self.message_view(self.stored_message(tenant, id)?)
+    }
+
+    /// What the channel reported of a message after it was sent.
+    pub fn message_receipts(&self, stored: &StoredMessage) -> Result<Receipts> {
+        Ok(self.ports().store.receipts(stored.message.key)?)
+    }
+
+    /// What a message's recipient gets; `None` while the template does not render.
+    pub async fn render_message(&self, stored: &StoredMessage) -> Option<RenderedMessage> {
+        let content = &stored.message.content;
+        let variables: Arc<str> = content.template_variables().into();
+        let job = |template: &str| RenderJob {
+            template: template.into(),
+            seed: render_seed(stored.message.id),
+            variables: variables.clone(),
+        };
+        let jobs = std::iter::once(job(&content.text)).chain(content.subject.as_deref().map(job)).collect();
+        let mut rendered = self.ports().renderer.render(jobs).await.into_iter();
+        let text = rendered.next()?.ok()?;
+        let subject = match content.subject {
+            Some(_) => Some(rendered.next()?.ok()?),
+            None => None,
+        };
+        Some(RenderedMessage { text, subject })
+    }
+
+    fn stored_message(&self, tenant: TenantIndex, id: Uuid) -> Result<StoredMessage> {
+        self.ports().store.message_by_id(tenant, id)?.ok_or_else(|| Error::not_found("Message"))
+    }
+
+    fn message_view(&self, stored: StoredMessage) -> Result<MessageView> {
+        let connector = self.ports().store.connector(stored.message.content.connector)?;
+        let missing = || Error::internal("a message names a connector that is not stored");
+        Ok(MessageView { connector_id: connector.ok_or_else(missing)?.id, stored })
+    }
+
+    /// Takes a step, with its webhook delivery in the same batch; the message after it.
+    pub async fn step_message(&self, tenant: TenantIndex, id: Uuid, step: Step) -> Result<MessageView> {
+        let step = step.checked()?;
+        let mut stale = None;
+        for _ in 0..DECISIONS {
+            let StoredMessage { message, state } = self.stored_message(tenant, id)?;
+            // The clock may step back; a message's own times do not.
+            let now = self.ports().clock.now().max(state.updated_at);
+            let next = step.next(&state, now)?;
+            let delivery = Delivery::of(&message, Some(state.status), &next);
+            let update = Change::Update(Update { key: message.key, state: next.clone(), delivery });
+            match self.ports().store.commit(Batch::of(vec![update])).await {
+                Ok(_) => return self.message_view(StoredMessage { message, state: next }),
+                Err(error @ StoreError::Conflict(Conflict::Message(_))) => stale = Some(error),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(stale.map_or_else(|| Error::internal("a step was never decided"), Error::from))
+    }
+}

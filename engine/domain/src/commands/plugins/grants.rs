@@ -1,0 +1,170 @@
+//! Consent: what a plugin may use. A version that asks for more than was granted is not activated until somebody grants it.
+
+use std::sync::Arc;
+
+use crate::commands::Commands;
+use crate::commands::access::actor::Actor;
+use crate::commands::plugins::packages::Done;
+use crate::error::FieldProblem;
+use crate::model::plugin::Package;
+use crate::model::{Grants, VersionStatus, Wants};
+use crate::{Error, Result};
+
+/// The most hosts of a grant.
+pub const MAX_HOSTS: usize = 64;
+/// The longest of them, in bytes.
+pub const MAX_HOST_BYTES: usize = 255;
+/// The most key/value bytes that are granted.
+pub const MAX_KV_BYTES: u64 = 1024 * 1024 * 1024;
+/// The most processor time of a call that is granted, ms.
+pub const MAX_CPU_MS: u32 = 60_000;
+/// The most memory of a call that is granted, bytes.
+pub const MAX_MEMORY_BYTES: u64 = 1024 * 1024 * 1024;
+/// The most events a minute that are granted.
+pub const MAX_EVENTS_PER_MINUTE: u32 = 10_000_000;
+
+/// What is granted.
+pub enum Consent {
+    /// Exactly this.
+    To(Wants),
+    /// Exactly what the version with this digest asks for.
+    ToVersion(String),
+}
+
+impl Commands {
+    /// Replaces what a plugin may use. Versions that now are within it become ready, others wait for consent; the active one goes
+    /// on with what is left to it.
+    pub async fn grant_plugin(&self, actor: &Actor, name: &str, consent: Consent) -> Result<Arc<Package>> {
+        if let Consent::To(wants) = &consent {
+            check(wants)?;
+        }
+        let _turn = self.package_writes.of(name).await;
+        self.change_package(actor, name, |package| {
+            let (what, digest) = match &consent {
+                Consent::To(wants) => (wants.clone(), None),
+                Consent::ToVersion(digest) => {
+                    let version = package.version(digest);
+                    let wants = version.ok_or_else(|| Error::not_found("Version"))?.wants.clone();
+                    check(&wants)?;
+                    (wants, Some(digest.as_str()))
+                }
+            };
+            let done = Done::new("granted", digest, shown(&what));
+            self.put_grants(actor, package, what);
+            Ok(Some((Vec::new(), vec![done])))
+        })
+        .await
+    }
+
+    /// Puts grants into a package and sorts its versions by them.
+    pub(crate) fn put_grants(&self, actor: &Actor, package: &mut Package, what: Wants) {
+        let active = package.active.clone();
+        for version in &mut package.versions {
+            let fits = version.wants.within(&what);
+            match version.status {
+                VersionStatus::NeedsConsent if fits => version.status = VersionStatus::Ready,
+                VersionStatus::Ready if !fits && active.as_ref() != Some(&version.digest) => {
+                    version.status = VersionStatus::NeedsConsent;
+                }
+                _ => {}
+            }
+        }
+        package.grants = Some(Grants { what, by: actor.by.clone(), at: self.ports().clock.now() });
+    }
+}
+
+/// What both ask for: two versions work beside each other under one grant.
+pub(crate) fn joined(one: &Wants, other: &Wants) -> Wants {
+    let both = |a: &[String], b: &[String]| {
+        let mut all = [a, b].concat();
+        all.sort();
+        all.dedup();
+        all
+    };
+    Wants {
+        hosts: both(&one.hosts, &other.hosts),
+        capabilities: both(&one.capabilities, &other.capabilities),
+        kv_bytes: one.kv_bytes.max(other.kv_bytes),
+        cpu_ms: one.cpu_ms.max(other.cpu_ms),
+        memory_bytes: one.memory_bytes.max(other.memory_bytes),
+        events_per_minute: one.events_per_minute.max(other.events_per_minute),
+    }
+}
+
+/// Refuses what no plugin gets.
+pub(crate) fn check(wants: &Wants) -> Result<()> {
+    let mut problems = Vec::new();
+    let mut problem = |field: &str, message: String| {
+        problems.push(FieldProblem { field: field.to_owned(), message });
+    };
+    let listed = |list: &[String]| {
+        list.len() <= MAX_HOSTS
+            && list.iter().all(|text| {
+                !text.is_empty() && text.len() <= MAX_HOST_BYTES && text.bytes().all(|b| (0x21..=0x7e).contains(&b))
+            })
+    };
+    for (field, list) in [("hosts", &wants.hosts), ("capabilities", &wants.capabilities)] {
+        if !listed(list) {
+            let message =
+                format!("must be at most {MAX_HOSTS} texts of visible ASCII, each of at most {MAX_HOST_BYTES}");
+            problem(field, message);
+        }
+    }
+    for (field, asked, most) in [
+        ("kvBytes", wants.kv_bytes, MAX_KV_BYTES),
+        ("cpuMs", u64::from(wants.cpu_ms), u64::from(MAX_CPU_MS)),
+        ("memoryBytes", wants.memory_bytes, MAX_MEMORY_BYTES),
+        ("eventsPerMinute", u64::from(wants.events_per_minute), u64::from(MAX_EVENTS_PER_MINUTE)),
+    ] {
+        if asked > most {
+            problem(field, format!("must be at most {most}; this engine grants more to no plugin"));
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Error::invalid_fields(problems)) }
+}
+
+/// Grants as a sentence.
+pub(crate) fn shown(wants: &Wants) -> String {
+    let list = |name: &str, list: &[String]| match list {
+        [] => String::new(),
+        list => format!("{name} {}, ", list.join(" ")),
+    };
+    format!(
+        "{}{}{} bytes of key/value store, {} ms of processor time, {} bytes of memory, {} events per minute (0: the default)",
+        list("hosts", &wants.hosts),
+        list("capabilities", &wants.capabilities),
+        wants.kv_bytes,
+        wants.cpu_ms,
+        wants.memory_bytes,
+        wants.events_per_minute,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_beyond_the_engines_bounds_is_named() {
+        let good = Wants { hosts: vec!["=api.loja.com".to_owned()], cpu_ms: MAX_CPU_MS, ..Wants::default() };
+        assert_eq!(check(&good), Ok(()));
+        let fields = |wants: Wants| -> Vec<String> {
+            check(&wants).expect_err("too much").fields.into_iter().map(|problem| problem.field).collect()
+        };
+        let hosts = |hosts: Vec<String>| Wants { hosts, ..Wants::default() };
+        assert_eq!(fields(hosts(vec![String::new()])), ["hosts"]);
+        assert_eq!(fields(hosts(vec!["=a b".to_owned()])), ["hosts"]);
+        assert_eq!(fields(hosts(vec!["=a".to_owned(); MAX_HOSTS + 1])), ["hosts"]);
+        let much = Wants { cpu_ms: MAX_CPU_MS + 1, memory_bytes: u64::MAX, ..Wants::default() };
+        assert_eq!(fields(much), ["cpuMs", "memoryBytes"]);
+    }
+
+    #[test]
+    fn joined_wants_hold_both() {
+        let one = Wants { hosts: vec!["=b".to_owned()], cpu_ms: 5, ..Wants::default() };
+        let other = Wants { hosts: vec!["=a".to_owned(), "=b".to_owned()], kv_bytes: 7, ..Wants::default() };
+        let both = joined(&one, &other);
+        assert!(one.within(&both) && other.within(&both));
+        assert_eq!(both.hosts, ["=a", "=b"]);
+    }
+}

@@ -1,0 +1,450 @@
+//! Packages: who sees which, what they are, deleting them and their versions. Each change is decided on the stored revision and
+//! commits with an entry of the audit trail and, for a tenant's package, an event of the tenant's log.
+//!
+//! A tenant sees its own packages and the operator's; it changes its own. Of another tenant's it learns nothing but that a name
+//! is taken.
+
+use std::sync::Arc;
+
+use crate::commands::Commands;
+use crate::commands::access::actor::Actor;
+use crate::commands::access::tenants::operator_only;
+use crate::model::plugin::Package;
+use crate::model::{
+    AuditEntry, Automation, EventBody, EventKind, EventKinds, Grants, NewEvent, PackageVersion, PluginKind,
+    VersionStatus, Wants,
+};
+use crate::ports::{
+    AppendEvent, AutomationChange, AutomationDescription, Batch, Change, Conflict, Inspected, PluginDescription, Store,
+    StoreError, StoreResult,
+};
+use crate::{ConnectorIndex, Error, Result, TenantIndex};
+
+/// How often a change is decided anew after another was quicker.
+const DECISIONS: usize = 6;
+
+/// Changes of one plugin and of the automations on it happen one after the other. Striped: the locks' number stays bounded.
+#[derive(Clone, Default)]
+pub(crate) struct Turns(Arc<[futures::lock::Mutex<()>; 32]>);
+
+impl Turns {
+    /// The turn to change the plugin called `name`.
+    pub(crate) async fn of(&self, name: &str) -> futures::lock::MutexGuard<'_, ()> {
+        let sum = name.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
+        self.0[sum % self.0.len()].lock().await
+    }
+}
+
+/// Whose a plugin is, as its caller sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The binary carries it.
+    BuiltIn,
+    /// The operator uploaded it, for everybody.
+    Operator,
+    /// The tenant uploaded it.
+    Tenant,
+}
+
+/// A plugin that a caller sees.
+pub struct PluginView {
+    /// Whose it is.
+    pub origin: Origin,
+    /// What is stored of it; `None` for a connector that the binary carries.
+    pub package: Option<Arc<Package>>,
+    /// Of a connector, while it is loaded.
+    pub connector: Option<PluginDescription>,
+    /// Of an automation that has an active version.
+    pub automation: Option<AutomationDescription>,
+}
+
+impl PluginView {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match (&self.package, &self.connector) {
+            (Some(package), _) => &package.name,
+            (None, Some(connector)) => &connector.name,
+            (None, None) => "",
+        }
+    }
+}
+
+/// What an automation's version says of itself.
+pub(crate) fn described(version: &PackageVersion) -> Option<AutomationDescription> {
+    serde_json::from_str(&version.description).ok()
+}
+
+/// The changes that make the automations on a plugin follow a version: what they are called for, and whether they only watch. With
+/// `beside`, another version does a share of the work, and they are called for what either listens to. For whoever changes a
+/// package's active version or rollout, to be committed with it.
+pub fn following(
+    store: &dyn Store,
+    package: &Package,
+    version: &PackageVersion,
+    beside: Option<&PackageVersion>,
+) -> StoreResult<Vec<Change>> {
+    let Some(description) = described(version) else { return Ok(Vec::new()) };
+    let beside = beside.and_then(described).map(|other| other.events).unwrap_or_default();
+    let either = |kind: &EventKind| description.events.has(*kind) || beside.has(*kind);
+    let events: EventKinds = EventKind::ALL.into_iter().filter(either).collect();
+    let mut changes = Vec::new();
+    for automation in store.automations(None)? {
+        let differs = automation.events != events || automation.observer != description.observer;
+        if automation.plugin == package.name && differs {
+            let next = Automation { events, observer: description.observer, ..Automation::clone(&automation) };
+            changes.push(automation_change(AutomationChange::Put(next)));
+        }
+    }
+    Ok(changes)
+}
+
+pub(crate) fn automation_change(change: AutomationChange) -> Change {
+    Change::Automation(Box::new(change))
+}
+
+/// What a change of a package did, for the audit trail.
+pub(crate) struct Done {
+    /// See [`AuditEntry::action`].
+    pub(crate) action: &'static str,
+    /// The version.
+    pub(crate) digest: Option<String>,
+    /// For a person.
+    pub(crate) detail: String,
+}
+
+impl Done {
+    pub(crate) fn new(action: &'static str, digest: Option<&str>, detail: impl Into<String>) -> Self {
+        Self { action, digest: digest.map(str::to_owned), detail: detail.into() }
+    }
+}
+
+impl Commands {
+    /// The plugins that the actor sees, by name.
+    pub fn list_all_plugins(&self, actor: &Actor) -> Result<Vec<PluginView>> {
+        let mut views = Vec::new();
+        let packages = self.ports().store.packages()?;
+        for connector in self.ports().connectors.plugins() {
+            if !packages.iter().any(|package| package.name == connector.name) {
+                let connector = Some(connector);
+                views.push(PluginView { origin: Origin::BuiltIn, package: None, connector, automation: None });
+            }
+        }
+        for package in packages {
+            if self.is_visible(actor, &package) {
+                views.push(self.view(package));
+            }
+        }
+        views.sort_by(|a, b| a.name().cmp(b.name()));
+        Ok(views)
+    }
+
+    /// A plugin that the actor sees.
+    pub fn get_plugin(&self, actor: &Actor, name: &str) -> Result<PluginView> {
+        if let Some(package) = self.ports().store.package(name)? {
+            let seen = self.is_visible(actor, &package);
+            return seen.then(|| self.view(package)).ok_or_else(|| Error::not_found("Plugin"));
+        }
+        let connector = self.ports().connectors.plugin(name).ok_or_else(|| Error::not_found("Plugin"))?;
+        Ok(PluginView { origin: Origin::BuiltIn, package: None, connector: Some(connector), automation: None })
+    }
+
+    fn view(&self, package: Arc<Package>) -> PluginView {
+        let origin = match package.owner {
+            Some(_) => Origin::Tenant,
+            None if self.is_embedded(&package.name) => Origin::BuiltIn,
+            None => Origin::Operator,
+        };
+        let connector = match package.kind {
+            PluginKind::Connector => self.ports().connectors.plugin(&package.name),
+            PluginKind::Automation => None,
+        };
+        let automation = package.active_version().and_then(described);
+        PluginView { origin, package: Some(package), connector, automation }
+    }
+
+    fn is_visible(&self, actor: &Actor, package: &Package) -> bool {
+        package.owner.is_none() || package.owner == actor.tenant
+    }
+
+    pub(crate) fn is_embedded(&self, name: &str) -> bool {
+        self.ports().plugins.embedded().iter().any(|carried| carried.name == name)
+    }
+
+    /// A package that the actor may change.
+    pub(crate) fn own_package(&self, actor: &Actor, name: &str) -> Result<Arc<Package>> {
+        match self.get_plugin(actor, name)?.package {
+            Some(package) if package.owner == actor.tenant => Ok(package),
+            Some(_) => Err(operator_only()),
+            None if actor.tenant.is_some() => Err(operator_only()),
+            None => Err(Error::conflict("this plugin is built into the engine and changes only with the engine")),
+        }
+    }
+
+    /// Changes a package that the actor may change: decided on what is stored, again when somebody else was quicker. `decide`
+    /// answers what else is to be stored, and what was done; `None` when nothing changes.
+    pub(crate) async fn change_package(
+        &self,
+        actor: &Actor,
+        name: &str,
+        mut decide: impl FnMut(&mut Package) -> Result<Option<(Vec<Change>, Vec<Done>)>> + Send,
+    ) -> Result<Arc<Package>> {
+        for _ in 0..DECISIONS {
+            let stored = self.own_package(actor, name)?;
+            let mut package = Package::clone(&stored);
+            let Some((mut changes, done)) = decide(&mut package)? else { return Ok(stored) };
+            package.revision += 1;
+            package.updated_at = self.ports().clock.now();
+            changes.push(automation_change(AutomationChange::Package(package.clone())));
+            self.account(actor, &package, done, &mut changes);
+            match self.ports().store.commit(Batch::of(changes)).await {
+                Ok(_) => return Ok(Arc::new(package)),
+                Err(StoreError::Conflict(Conflict::Package(_))) => continue,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Conflict(Conflict::Package(name.to_owned())).into())
+    }
+
+    /// Adds what was done to the audit trail and the owner's log.
+    pub(crate) fn account(&self, actor: &Actor, package: &Package, done: Vec<Done>, changes: &mut Vec<Change>) {
+        let at = self.ports().clock.now();
+        for Done { action, digest, detail } in done {
+            if let Some(tenant) = package.owner {
+                let body = EventBody::Plugin {
+                    plugin: package.name.clone(),
+                    step: action.to_owned(),
+                    digest: digest.clone(),
+                    detail: detail.clone(),
+                };
+                changes.push(self.event(tenant, ConnectorIndex::NONE, body));
+            }
+            changes.push(automation_change(AutomationChange::Audit(AuditEntry {
+                plugin: package.name.clone(),
+                owner: package.owner,
+                at,
+                by: actor.by.clone(),
+                action: action.to_owned(),
+                digest,
+                detail,
+            })));
+        }
+    }
+
+    /// An event for a tenant's log.
+    pub(crate) fn event(&self, tenant: TenantIndex, connector: ConnectorIndex, body: EventBody) -> Change {
+        let event = NewEvent { id: self.ports().entropy.uuid(), connector, at: self.ports().clock.now(), body };
+        Change::Event(AppendEvent { tenant, event, once: None })
+    }
+
+    /// The automations on a plugin, of whichever tenant.
+    pub(crate) fn automations_of(&self, plugin: &str) -> Result<Vec<Arc<Automation>>> {
+        let mut automations = self.ports().store.automations(None)?;
+        automations.retain(|automation| automation.plugin == plugin);
+        Ok(automations)
+    }
+
+    /// Deletes a package that nothing uses; its name is free again.
+    pub async fn delete_package(&self, actor: &Actor, name: &str) -> Result<()> {
+        let _turn = self.package_writes.of(name).await;
+        let package = self.own_package(actor, name)?;
+        if self.is_embedded(name) {
+            return Err(Error::conflict("this plugin is built into the engine and cannot be deleted"));
+        }
+        let automations = self.automations_of(name)?.len();
+        if automations > 0 {
+            return Err(Error::conflict(format!("{automations} automations use this plugin; delete them first")));
+        }
+        let connectors = self.ports().store.connectors(None)?.iter().filter(|c| c.plugin == name).count();
+        if connectors > 0 {
+            return Err(Error::conflict(format!("{connectors} connectors use this plugin; delete them first")));
+        }
+        let delete = AutomationChange::DeletePackage(name.to_owned(), package.revision);
+        let mut changes = vec![automation_change(delete)];
+        self.account(actor, &package, vec![Done::new("deleted", None, "with all its versions")], &mut changes);
+        self.ports().store.commit(Batch::of(changes)).await?;
+        for version in &package.versions {
+            self.ports().plugins.forget(&version.digest).await;
+        }
+        Ok(())
+    }
+
+    /// Deletes a version that does not run.
+    pub async fn delete_package_version(&self, actor: &Actor, name: &str, digest: &str) -> Result<()> {
+        let _turn = self.package_writes.of(name).await;
+        self.change_package(actor, name, |package| {
+            let version = package.version(digest).ok_or_else(|| Error::not_found("Version"))?;
+            let (digest, shown) = (version.digest.clone(), version.version.clone());
+            if package.active.as_ref() == Some(&digest) {
+                return Err(Error::conflict("this version is active; activate another one first"));
+            }
+            let rolls =
+                |rollout: &crate::model::Rollout| rollout.to == digest || rollout.from.as_ref() == Some(&digest);
+            if package.rollout.as_ref().is_some_and(rolls) {
+                return Err(Error::conflict("this version takes part in a rollout; wait for its end, or roll back"));
+            }
+            package.versions.retain(|version| version.digest != digest);
+            package.previous.take_if(|previous| *previous == digest);
+            Ok(Some((Vec::new(), vec![Done::new("version-deleted", Some(&digest), shown)])))
+        })
+        .await?;
+        self.ports().plugins.forget(digest).await;
+        Ok(())
+    }
+
+    /// Makes packages of the automations that the binary carries, and activates their present versions; for the server, at boot.
+    pub async fn install_embedded(&self) -> Result<()> {
+        for carried in self.ports().plugins.embedded() {
+            self.install(carried).await?;
+        }
+        for package in self.ports().store.packages()? {
+            self.renew_own_version(&package).await?;
+        }
+        Ok(())
+    }
+
+    /// Where a package runs the version of a connector that came with the engine, and another one came with it this time: that one.
+    async fn renew_own_version(&self, package: &Package) -> Result<()> {
+        let own = package.active_version().filter(|version| version.uploaded_by == Actor::engine().by);
+        let running = self.ports().connectors.plugin(&package.name);
+        let (PluginKind::Connector, Some(own), Some(running)) = (package.kind, own, running) else { return Ok(()) };
+        if own.digest == running.digest {
+            return Ok(());
+        }
+        let mut renewed = package.clone();
+        let version = own_version(&running, self.ports().clock.now());
+        let places = renewed.versions.iter_mut().filter(|known| known.digest == own.digest);
+        places.for_each(|known| *known = version.clone());
+        renewed.active = Some(version.digest);
+        (renewed.rollout, renewed.previous) = (None, None);
+        renewed.revision += 1;
+        renewed.updated_at = self.ports().clock.now();
+        self.ports().store.commit(Batch::of(vec![automation_change(AutomationChange::Package(renewed))])).await?;
+        Ok(())
+    }
+
+    async fn install(&self, carried: Inspected) -> Result<()> {
+        let _turn = self.package_writes.of(&carried.name).await;
+        let now = self.ports().clock.now();
+        let actor = Actor::engine();
+        let grants = Grants { what: carried.wants.clone(), by: actor.by.clone(), at: now };
+        let version = self.version_of(&carried, &actor.by, None, VersionStatus::Ready)?;
+        let mut package = match self.ports().store.package(&carried.name)? {
+            None => new_package(&carried, None, now),
+            Some(stored) if stored.owner.is_some() => {
+                // A tenant was first, before the binary carried one of this name: its package stays.
+                return Ok(());
+            }
+            Some(stored) if stored.version(&carried.digest).is_some() => return Ok(()),
+            Some(stored) => Package::clone(&stored),
+        };
+        package.previous = package.active.replace(carried.digest.clone());
+        package.rollout = None;
+        package.grants = Some(grants);
+        package.versions.push(version.clone());
+        let forgotten = trimmed(&mut package, self.ports().plugin_policy.versions);
+        package.revision += 1;
+        package.updated_at = now;
+        let mut changes = following(self.ports().store.as_ref(), &package, &version, None)?;
+        let done = Done::new("activated", Some(&carried.digest), format!("{} of the engine", version.version));
+        self.account(&actor, &package, vec![done], &mut changes);
+        changes.push(automation_change(AutomationChange::Package(package)));
+        self.ports().store.commit(Batch::of(changes)).await?;
+        for digest in forgotten {
+            self.ports().plugins.forget(&digest).await;
+        }
+        Ok(())
+    }
+}
+
+/// The version of a connector that came with the engine, or from the operator's folder: its component is not among the uploaded ones.
+pub(crate) fn own_version(running: &PluginDescription, now: crate::Timestamp) -> PackageVersion {
+    PackageVersion {
+        digest: running.digest.clone(),
+        version: running.version.clone(),
+        display_name: running.display_name.clone(),
+        size: 0,
+        status: VersionStatus::Ready,
+        wants: Wants { capabilities: running.capabilities.clone(), ..Wants::default() },
+        description: "{}".to_owned(),
+        signed_by: None,
+        uploaded_by: Actor::engine().by,
+        uploaded_at: now,
+    }
+}
+
+/// A package without versions, for the first of them.
+pub(crate) fn new_package(inspected: &Inspected, owner: Option<TenantIndex>, now: crate::Timestamp) -> Package {
+    Package {
+        name: inspected.name.clone(),
+        owner,
+        kind: inspected.kind,
+        versions: Vec::new(),
+        active: None,
+        previous: None,
+        grants: None,
+        rollout: None,
+        revision: 0,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// Takes the oldest versions that nothing needs out of a package that has more than `keep`; their digests.
+pub(crate) fn trimmed(package: &mut Package, keep: usize) -> Vec<String> {
+    let newest = package.versions.last().map(|version| version.digest.clone());
+    let rollout = package.rollout.clone();
+    let needed = |digest: &String| {
+        [&package.active, &package.previous, &newest].iter().any(|kept| kept.as_ref() == Some(digest))
+            || rollout.as_ref().is_some_and(|rollout| rollout.to == *digest || rollout.from.as_ref() == Some(digest))
+    };
+    let surplus = package.versions.len().saturating_sub(keep.max(1));
+    let digests = package.versions.iter().map(|version| version.digest.clone());
+    let forgotten: Vec<String> = digests.filter(|digest| !needed(digest)).take(surplus).collect();
+    package.versions.retain(|version| !forgotten.contains(&version.digest));
+    forgotten
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Timestamp;
+    use crate::model::Wants;
+
+    fn package(versions: usize) -> Package {
+        let version = |n: usize| PackageVersion {
+            digest: n.to_string(),
+            version: format!("1.0.{n}"),
+            display_name: String::new(),
+            size: 1,
+            status: VersionStatus::Ready,
+            wants: Wants::default(),
+            description: String::new(),
+            signed_by: None,
+            uploaded_by: String::new(),
+            uploaded_at: Timestamp(0),
+        };
+        Package {
+            name: "p".to_owned(),
+            owner: None,
+            kind: PluginKind::Automation,
+            versions: (0..versions).map(version).collect(),
+            active: Some("0".to_owned()),
+            previous: Some("2".to_owned()),
+            grants: None,
+            rollout: None,
+            revision: 1,
+            created_at: Timestamp(0),
+            updated_at: Timestamp(0),
+        }
+    }
+
+    #[test]
+    fn the_oldest_versions_that_nothing_needs_are_forgotten() {
+        let mut many = package(7);
+        assert_eq!(trimmed(&mut many, 4), ["1", "3", "4"]);
+        let left: Vec<&str> = many.versions.iter().map(|version| version.digest.as_str()).collect();
+        assert_eq!(left, ["0", "2", "5", "6"]);
+        assert_eq!(trimmed(&mut package(3), 1), ["1"], "the active, the one before and the newest stay");
+        assert!(trimmed(&mut package(4), 4).is_empty());
+    }
+}

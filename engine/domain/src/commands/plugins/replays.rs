@@ -1,0 +1,184 @@
+//! Replays: a version of a plugin is given what another one was given, and what it answers is compared. Nothing outside is asked
+//! and nothing is stored: what the host answered then, it answers again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::commands::Commands;
+use crate::commands::access::actor::Actor;
+use crate::commands::automations::open_secrets;
+use crate::commands::plugins::grants::joined;
+use crate::model::recording::{Recording, context};
+use crate::model::{Automation, EventKind, PluginKind};
+use crate::ports::{AutomationCall, CallFailure, Outcome};
+use crate::{Error, ErrorCode, Result, Timestamp};
+
+/// The most calls of one replay.
+pub const MAX_CALLS: usize = 1000;
+/// The most differences that are told.
+pub const MAX_DIFFERENCES: usize = 50;
+/// How long a replay goes on, in milliseconds.
+pub const REPLAY_MS: i64 = 60_000;
+
+/// What is to be replayed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplayRequest {
+    /// The version.
+    pub digest: String,
+    /// Recordings of this automation; of all of the tenant's on the plugin where left out.
+    pub automation: Option<Uuid>,
+    /// At most so many calls of each automation, the newest.
+    pub limit: usize,
+}
+
+/// A call that was answered differently.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Difference {
+    /// The automation's public id.
+    pub automation: Uuid,
+    /// The event's id.
+    pub event: Uuid,
+    /// The conversation's public id.
+    pub conversation: Uuid,
+    /// What happened.
+    pub kind: EventKind,
+    /// When the call was recorded.
+    pub at: Timestamp,
+    /// What was answered then.
+    pub was: Result<Outcome, CallFailure>,
+    /// What the version answers.
+    pub is: Result<Outcome, CallFailure>,
+}
+
+/// What a replay showed.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Replay {
+    /// Calls that were made.
+    pub calls: u64,
+    /// Answered as then.
+    pub same: u64,
+    /// Answered differently.
+    pub different: u64,
+    /// Calls that the version failed in, whatever was then.
+    pub failed: u64,
+    /// Recordings that cannot be read any more.
+    pub unreadable: u64,
+    /// Whether all was replayed, within the time that a replay has.
+    pub complete: bool,
+    /// The first differences.
+    pub differ: Vec<Difference>,
+}
+
+impl Commands {
+    /// Gives a version what was recorded of the tenant's automations on its plugin.
+    pub async fn replay_plugin(&self, actor: &Actor, name: &str, request: &ReplayRequest) -> Result<Replay> {
+        let tenant = actor.tenant()?;
+        if !(1..=MAX_CALLS).contains(&request.limit) {
+            return Err(Error::invalid("limit", format!("must be 1 to {MAX_CALLS}")));
+        }
+        let package = self.get_plugin(actor, name)?.package.filter(|package| package.kind == PluginKind::Automation);
+        let package = package.ok_or_else(|| Error::conflict("only automations are recorded and replayed"))?;
+        let version = package.version(&request.digest).ok_or_else(|| Error::not_found("Version"))?;
+        let mut automations = self.automations_of(name)?;
+        automations.retain(|automation| automation.tenant == tenant);
+        if let Some(id) = request.automation {
+            automations.retain(|automation| automation.id == id);
+            if automations.is_empty() {
+                return Err(Error::not_found("Automation"));
+            }
+        }
+        let granted = package.grants.as_ref().map(|grants| grants.what.clone()).unwrap_or_default();
+        let call_like =
+            |recording: &Recording, automation: &Automation, secrets: &Arc<BTreeMap<_, _>>| AutomationCall {
+                digest: version.digest.as_str().into(),
+                plugin: package.name.as_str().into(),
+                tenant,
+                automation: automation.index,
+                id: automation.id,
+                config: recording.config.as_str().into(),
+                secrets: secrets.clone(),
+                // What it would be granted: a version that waits for consent is tried too.
+                grants: Arc::new(joined(&granted, &version.wants)),
+                event: Arc::new(recording.event.clone()),
+                state: recording.state.clone(),
+                now: recording.now,
+                seed: recording.seed,
+                replay: Some(recording.inputs.clone()),
+            };
+        let clock = &self.ports().clock;
+        let until = clock.now().plus_ms(REPLAY_MS);
+        let mut replay = Replay { complete: true, ..Replay::default() };
+        for automation in automations {
+            let secrets = Arc::new(open_secrets(self.ports().secrets.as_ref(), &automation)?);
+            let context = context(automation.id);
+            for sealed in self.ports().store.recordings(automation.index, request.limit)? {
+                if clock.now() >= until || replay.calls >= MAX_CALLS as u64 {
+                    replay.complete = false;
+                    return Ok(replay);
+                }
+                let plain = self.ports().secrets.open(&context, &sealed).ok();
+                let Some(recording) = plain.and_then(|plain| Recording::decode(&plain).ok()) else {
+                    replay.unreadable += 1;
+                    continue;
+                };
+                let call = call_like(&recording, &automation, &secrets);
+                let is = self.ports().plugins.call(call).await.outcome;
+                if let Err(CallFailure::NotCalled(reason)) = is {
+                    let message = format!("the version could not be called: {reason}");
+                    return Err(Error { retry_after_ms: Some(2_000), ..Error::new(ErrorCode::Unavailable, message) });
+                }
+                replay.note(automation.id, recording, is);
+            }
+        }
+        Ok(replay)
+    }
+}
+
+impl Replay {
+    fn note(&mut self, automation: Uuid, recording: Recording, is: Result<Outcome, CallFailure>) {
+        self.calls += 1;
+        self.failed += u64::from(is.is_err());
+        if alike(&recording.outcome, &is) {
+            self.same += 1;
+            return;
+        }
+        self.different += 1;
+        if self.differ.len() < MAX_DIFFERENCES {
+            self.differ.push(Difference {
+                automation,
+                event: recording.event.id,
+                conversation: recording.event.conversation,
+                kind: recording.event.body.kind(),
+                at: recording.now,
+                was: recording.outcome,
+                is,
+            });
+        }
+    }
+}
+
+/// Whether two answers are the same. Of traps, the words hold addresses of the code: they differ with every build.
+fn alike(was: &Result<Outcome, CallFailure>, is: &Result<Outcome, CallFailure>) -> bool {
+    match (was, is) {
+        (Err(CallFailure::Trap(_)), Err(CallFailure::Trap(_))) => true,
+        _ => was == is,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traps_are_alike_whatever_they_say_and_errors_are_not() {
+        let trap = |text: &str| Err(CallFailure::Trap(text.to_owned()));
+        let said = |text: &str| Err(CallFailure::Said(text.to_owned()));
+        let answer = |claim| Ok(Outcome { state: None, actions: Vec::new(), claim });
+        assert!(alike(&trap("a"), &trap("b")));
+        assert!(!alike(&said("a"), &said("b")) && alike(&said("a"), &said("a")));
+        assert!(alike(&answer(true), &answer(true)) && !alike(&answer(true), &answer(false)));
+        assert!(!alike(&answer(true), &trap("a")));
+    }
+}

@@ -1,0 +1,246 @@
+//! Uploading a component: its size, then its signature, then all that the engine checks of it, then its name. The digest is its
+//! identity: the same component again is the same version.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::commands::access::actor::Actor;
+use crate::commands::plugins::grants;
+use crate::commands::plugins::packages::{Done, automation_change, new_package, own_version, trimmed};
+use crate::commands::plugins::signatures::signer;
+use crate::commands::{Commands, Unsigned};
+use crate::model::plugin::Package;
+use crate::model::{PackageVersion, PluginKind, VersionStatus};
+use crate::ports::{AutomationChange, Batch, Conflict, Inspected, Refusal, StoreError};
+use crate::{Error, ErrorCode, Result};
+
+/// How often a commit is tried again after another upload of the same name was quicker.
+const TRIES: usize = 6;
+
+/// When to come back while others are being checked.
+const BUSY_MS: u64 = 2_000;
+
+/// A component that is there now.
+pub struct Uploaded {
+    /// Its package.
+    pub package: Arc<Package>,
+    /// The version's digest.
+    pub digest: String,
+    /// Whether it was not there before.
+    pub is_new: bool,
+}
+
+impl Commands {
+    /// Takes a component in. `signature` is the one that came with it.
+    pub async fn upload_plugin(&self, actor: &Actor, component: Bytes, signature: Option<&[u8]>) -> Result<Uploaded> {
+        let policy = self.ports().plugin_policy;
+        if component.len() as u64 > policy.max_bytes {
+            return Err(Refusal::TooLarge(policy.max_bytes).into());
+        }
+        if component.is_empty() {
+            return Err(Error::invalid("component", "is empty; send the compiled component"));
+        }
+        let digest = hex(&Sha256::digest(&component));
+        let signed_by = self.checked_signature(actor, &digest, signature)?;
+        if let Some(known) = self.known_upload(actor, &digest, signed_by).await? {
+            // Its bytes may be lost, of a folder that was restored without them: this brings them back.
+            if self.ports().plugins.component(&digest).await.is_none() {
+                self.ports().plugins.inspect(component).await?;
+            }
+            return Ok(known);
+        }
+        let inspected = self.ports().plugins.inspect(component).await?;
+        if inspected.digest != digest {
+            return Err(Error::internal("the sandbox's digest is not the component's"));
+        }
+        let stored = self.store_version(actor, &inspected, signed_by).await;
+        if stored.is_err() && !self.is_kept(&inspected.digest)? {
+            self.ports().plugins.forget(&inspected.digest).await;
+        }
+        stored
+    }
+
+    /// The trust root behind a signature; `None` where an unsigned component is allowed.
+    fn checked_signature(&self, actor: &Actor, digest: &str, signature: Option<&[u8]>) -> Result<Option<Uuid>> {
+        let Some(signature) = signature else {
+            if self.may_be_unsigned(actor) {
+                return Ok(None);
+            }
+            return Err(Error::new(
+                ErrorCode::Forbidden,
+                "this engine accepts only signed components; sign it with a key whose public key is a trust root",
+            ));
+        };
+        let signature: &[u8; 64] = signature
+            .try_into()
+            .map_err(|_| Error::invalid("signature", "must be an Ed25519 signature: 64 bytes in base64"))?;
+        let roots = self.list_trust_roots(actor)?;
+        let made_by = signer(&roots, digest, signature).ok_or_else(|| {
+            Error::invalid(
+                "signature",
+                "is of none of the trust roots for this component; sign the digest of exactly this file, and add the \
+                 public key to the trust roots",
+            )
+        })?;
+        Ok(Some(made_by))
+    }
+
+    pub(crate) fn may_be_unsigned(&self, actor: &Actor) -> bool {
+        match self.ports().plugin_policy.unsigned {
+            Unsigned::All => true,
+            Unsigned::Operator => actor.tenant.is_none(),
+            Unsigned::Nobody => false,
+        }
+    }
+
+    /// The version that has this digest already; a signature that it did not have yet is kept with it.
+    async fn known_upload(&self, actor: &Actor, digest: &str, signed_by: Option<Uuid>) -> Result<Option<Uploaded>> {
+        let packages = self.ports().store.packages()?;
+        let mine = |package: &&Arc<Package>| package.owner == actor.tenant && package.version(digest).is_some();
+        let Some(package) = packages.iter().find(mine) else { return Ok(None) };
+        let _turn = self.package_writes.of(&package.name).await;
+        let sign = |package: &mut Package| {
+            let Some(version) = package.versions.iter_mut().find(|version| version.digest == digest) else {
+                return Err(Error::conflict("this version was deleted in the meantime; repeat the upload"));
+            };
+            if signed_by.is_none() || version.signed_by.is_some() {
+                return Ok(None);
+            }
+            version.signed_by = signed_by;
+            Ok(Some((Vec::new(), vec![Done::new("signed", Some(digest), version.version.clone())])))
+        };
+        let package = self.change_package(actor, &package.name, sign).await?;
+        Ok(Some(Uploaded { package, digest: digest.to_owned(), is_new: false }))
+    }
+
+    async fn store_version(&self, actor: &Actor, inspected: &Inspected, signed_by: Option<Uuid>) -> Result<Uploaded> {
+        if inspected.kind == PluginKind::Connector && actor.tenant.is_some() {
+            return Err(Error::new(
+                ErrorCode::Forbidden,
+                "this component is a connector, which only the operator may upload; a tenant may upload automations",
+            ));
+        }
+        if let Err(error) = grants::check(&inspected.wants) {
+            let message = format!("asks for more than this engine grants to any plugin: {}", error.message);
+            return Err(Error::invalid("component", message));
+        }
+        let policy = self.ports().plugin_policy;
+        let _turn = self.package_writes.of(&inspected.name).await;
+        for _ in 0..TRIES {
+            let stored = self.ports().store.package(&inspected.name)?;
+            let running = self.ports().connectors.plugin(&inspected.name).filter(|_| stored.is_none());
+            let another = running.is_some() && inspected.kind != PluginKind::Connector;
+            if self.is_embedded(&inspected.name) || another {
+                return Err(taken(&inspected.name, "a built-in plugin has it"));
+            }
+            let mut package = match &stored {
+                None => {
+                    let all = self.ports().store.packages()?;
+                    if actor.tenant.is_some()
+                        && all.iter().filter(|package| package.owner == actor.tenant).count() >= policy.packages
+                    {
+                        let message = format!("there are already {} plugins; delete one first", policy.packages);
+                        return Err(Error::conflict(message));
+                    }
+                    let now = self.ports().clock.now();
+                    let mut package = new_package(inspected, actor.tenant, now);
+                    if let Some(running) = running.filter(|running| running.digest != inspected.digest) {
+                        // The engine's own: to go on from, and back to.
+                        package.active = Some(running.digest.clone());
+                        package.versions.push(own_version(&running, now));
+                    }
+                    package
+                }
+                Some(known) if known.owner != actor.tenant => {
+                    return Err(taken(&inspected.name, "somebody else's plugin has it"));
+                }
+                Some(known) if known.kind != inspected.kind => {
+                    return Err(taken(&inspected.name, "a plugin of another kind has it"));
+                }
+                Some(known) if known.version(&inspected.digest).is_some() => {
+                    let (package, digest) = (known.clone(), inspected.digest.clone());
+                    return Ok(Uploaded { package, digest, is_new: false });
+                }
+                Some(known) => Package::clone(known),
+            };
+            let granted = package.grants.as_ref().is_some_and(|grants| inspected.wants.within(&grants.what));
+            let status = if granted { VersionStatus::Ready } else { VersionStatus::NeedsConsent };
+            package.versions.push(self.version_of(inspected, &actor.by, signed_by, status)?);
+            let forgotten = trimmed(&mut package, policy.versions);
+            package.revision += 1;
+            package.updated_at = self.ports().clock.now();
+            let mut changes = vec![automation_change(AutomationChange::Package(package.clone()))];
+            let done = Done::new("uploaded", Some(&inspected.digest), inspected.version.clone());
+            self.account(actor, &package, vec![done], &mut changes);
+            match self.ports().store.commit(Batch::of(changes)).await {
+                Ok(_) => {}
+                Err(StoreError::Conflict(Conflict::Package(_))) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            for digest in forgotten {
+                self.ports().plugins.forget(&digest).await;
+            }
+            let digest = inspected.digest.clone();
+            return Ok(Uploaded { package: Arc::new(package), digest, is_new: true });
+        }
+        Err(StoreError::Conflict(Conflict::Package(inspected.name.clone())).into())
+    }
+
+    /// A version as it is stored.
+    pub(crate) fn version_of(
+        &self,
+        inspected: &Inspected,
+        by: &str,
+        signed_by: Option<Uuid>,
+        status: VersionStatus,
+    ) -> Result<PackageVersion> {
+        // Of an automation, in the form that the commands read back.
+        let description = match &inspected.automation {
+            Some(automation) => serde_json::to_string(automation)
+                .map_err(|error| Error::internal(format!("a description cannot be written: {error}")))?,
+            None => inspected.description.to_string(),
+        };
+        Ok(PackageVersion {
+            digest: inspected.digest.clone(),
+            version: inspected.version.clone(),
+            display_name: inspected.display_name.clone(),
+            size: inspected.size,
+            status,
+            wants: inspected.wants.clone(),
+            description,
+            signed_by,
+            uploaded_by: by.to_owned(),
+            uploaded_at: self.ports().clock.now(),
+        })
+    }
+
+    /// Whether some package has this component.
+    fn is_kept(&self, digest: &str) -> Result<bool> {
+        let carried = self.ports().plugins.embedded().iter().any(|carried| carried.digest == digest);
+        Ok(carried || self.ports().store.packages()?.iter().any(|package| package.version(digest).is_some()))
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match &refusal {
+            Refusal::TooLarge(_) => Self::new(ErrorCode::TooLarge, refusal.to_string()),
+            Refusal::Unfit(message) => Self::invalid("component", message.clone()),
+            Refusal::Busy => {
+                Self { retry_after_ms: Some(BUSY_MS), ..Self::new(ErrorCode::Unavailable, refusal.to_string()) }
+            }
+            Refusal::Storage(_) => Self::internal(refusal.to_string()),
+        }
+    }
+}
+
+fn taken(name: &str, who: &str) -> Error {
+    Error::conflict(format!("the name {name} is taken: {who}; choose another name in your plugin's description"))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

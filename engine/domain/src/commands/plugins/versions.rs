@@ -1,0 +1,209 @@
+//! Which version of a plugin runs: activating one (at once, or with a share of the work first), letting it take over, going back.
+//!
+//! What is decided here is stored in the package; whoever does the work reads it there. A rollout goes on and back by itself, see
+//! [`crate::model::rollout`]; these are the steps by hand.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::commands::access::actor::Actor;
+use crate::commands::plugins::grants::{self, joined, shown};
+use crate::commands::plugins::packages::{Done, described, following};
+use crate::commands::{Commands, Unsigned};
+use crate::model::plugin::Package;
+use crate::model::{PackageVersion, PluginKind, Rollout, RolloutStep, VersionStatus, Wants};
+use crate::ports::Change;
+use crate::{Error, ErrorCode, Result};
+
+/// How a version is activated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Activation {
+    /// Which.
+    pub digest: String,
+    /// How much of the work it gets at first, in percent; with 100 it takes over at once, and is watched.
+    pub share: u8,
+    /// Whether it goes on and back by itself.
+    pub automatic: bool,
+    /// Whether it is granted what it asks for.
+    pub grant: bool,
+}
+
+impl Commands {
+    /// Activates a version. A plugin's first one works at once; any other begins a rollout.
+    pub async fn activate_plugin(&self, actor: &Actor, name: &str, activation: &Activation) -> Result<Arc<Package>> {
+        if !(1..=100).contains(&activation.share) {
+            return Err(Error::invalid("share", "must be 1 to 100 percent"));
+        }
+        let _turn = self.package_writes.of(name).await;
+        let package = self.own_package(actor, name)?;
+        let version = package.version(&activation.digest).ok_or_else(|| Error::not_found("Version"))?;
+        self.must_be_trusted(actor, version)?;
+        if package.kind == PluginKind::Automation {
+            self.check_automations_fit(actor, name, &activation.digest).await?;
+        }
+        self.change_package(actor, name, |package| self.activated(actor, package, activation)).await
+    }
+
+    fn activated(
+        &self,
+        actor: &Actor,
+        package: &mut Package,
+        activation: &Activation,
+    ) -> Result<Option<(Vec<Change>, Vec<Done>)>> {
+        let digest = activation.digest.as_str();
+        let version = package.version(digest).ok_or_else(|| Error::not_found("Version"))?.clone();
+        if package.active.as_deref() == Some(digest) && package.rollout.as_ref().is_none_or(|r| r.to == digest) {
+            return Ok(None);
+        }
+        if package.rollout.as_ref().is_some_and(|rollout| rollout.step == RolloutStep::Canary) {
+            return Err(Error::conflict(
+                "a rollout of another version is in progress; promote it or roll it back first",
+            ));
+        }
+        let mut done = Vec::new();
+        let granted = package.grants.as_ref().map(|grants| grants.what.clone());
+        match granted {
+            Some(granted) if version.wants.within(&granted) => {}
+            granted if activation.grant => {
+                // The version before goes on under what it has.
+                let what = joined(&granted.unwrap_or_default(), &version.wants);
+                grants::check(&what)?;
+                done.push(Done::new("granted", Some(digest), shown(&what)));
+                self.put_grants(actor, package, what);
+            }
+            granted => return Err(without_consent(&version, granted.is_some())),
+        }
+        for known in package.versions.iter_mut().filter(|known| known.digest == digest) {
+            known.status = VersionStatus::Ready;
+        }
+        let now = self.ports().clock.now();
+        let store = self.ports().store.as_ref();
+        let from = package.active.clone();
+        let rollout = |step, share| Rollout {
+            from: from.clone(),
+            to: digest.to_owned(),
+            share,
+            step,
+            automatic: activation.automatic,
+            since: now,
+            by: actor.by.clone(),
+        };
+        let changes = match package.active_version() {
+            None => {
+                package.active = Some(digest.to_owned());
+                package.rollout = None;
+                done.push(Done::new("activated", Some(digest), version.version.clone()));
+                following(store, package, &version, None)?
+            }
+            Some(old) if activation.share < 100 => {
+                let watches = |version: &PackageVersion| described(version).is_some_and(|says| says.observer);
+                if watches(old) != watches(&version) {
+                    let message = "an observer and an automation that answers cannot share the work; activate it with \
+                                   share 100";
+                    return Err(Error::invalid("share", message));
+                }
+                let changes = following(store, package, old, Some(&version))?;
+                package.rollout = Some(rollout(RolloutStep::Canary, activation.share));
+                let detail = format!("{} % of the work for {}", activation.share, version.version);
+                done.push(Done::new("canary", Some(digest), detail));
+                changes
+            }
+            Some(_) => {
+                package.rollout = Some(rollout(RolloutStep::Watching, 100));
+                package.previous = package.active.replace(digest.to_owned());
+                done.push(Done::new("activated", Some(digest), version.version.clone()));
+                following(store, package, &version, None)?
+            }
+        };
+        Ok(Some((changes, done)))
+    }
+
+    /// Lets the version that has a share of the work take over now. It is watched from then on.
+    pub async fn promote_plugin(&self, actor: &Actor, name: &str) -> Result<Arc<Package>> {
+        let _turn = self.package_writes.of(name).await;
+        self.change_package(actor, name, |package| {
+            let canary = package.rollout.as_mut().filter(|rollout| rollout.step == RolloutStep::Canary);
+            let Some(rollout) = canary else {
+                return Err(Error::conflict("no rollout is in progress; there is nothing to promote"));
+            };
+            (rollout.step, rollout.share, rollout.since) = (RolloutStep::Watching, 100, self.ports().clock.now());
+            let to = rollout.to.clone();
+            package.previous = package.active.replace(to.clone());
+            let version = package.version(&to).ok_or_else(|| Error::not_found("Version"))?.clone();
+            let changes = following(self.ports().store.as_ref(), package, &version, None)?;
+            Ok(Some((changes, vec![Done::new("promoted", Some(&to), version.version)])))
+        })
+        .await
+    }
+
+    /// Goes back: ends a rollout, or else activates the version before the active one.
+    pub async fn roll_back_plugin(&self, actor: &Actor, name: &str) -> Result<Arc<Package>> {
+        let _turn = self.package_writes.of(name).await;
+        self.change_package(actor, name, |package| {
+            let none = || Error::conflict("there is no previous version to go back to");
+            let (bad, good) = match package.rollout.take() {
+                Some(rollout) => (rollout.to, rollout.from.ok_or_else(none)?),
+                None => (package.active.clone().ok_or_else(none)?, package.previous.clone().ok_or_else(none)?),
+            };
+            let version = package.version(&good).ok_or_else(none)?.clone();
+            package.active = Some(good);
+            package.previous = None;
+            let mut shown = bad.clone();
+            for known in package.versions.iter_mut().filter(|known| known.digest == bad) {
+                known.status = VersionStatus::RolledBack(format!("rolled back by {}", actor.by));
+                shown.clone_from(&known.version);
+            }
+            let changes = following(self.ports().store.as_ref(), package, &version, None)?;
+            let detail = format!("from {shown} to {}", version.version);
+            Ok(Some((changes, vec![Done::new("rolled-back", Some(&bad), detail)])))
+        })
+        .await
+    }
+
+    /// Where the policy asks for signatures, who signed it must be trusted still.
+    fn must_be_trusted(&self, actor: &Actor, version: &PackageVersion) -> Result<()> {
+        if self.ports().plugin_policy.unsigned == Unsigned::All || self.may_be_unsigned(actor) {
+            return Ok(());
+        }
+        let roots = self.list_trust_roots(actor)?;
+        let trusted = |root: &&crate::model::TrustRoot| root.revoked_at.is_none() && Some(root.id) == version.signed_by;
+        if roots.iter().any(|root| trusted(&root)) {
+            return Ok(());
+        }
+        let message = "this engine runs signed components only, and nobody who is trusted now signed this version; upload \
+                       it again with a signature";
+        Err(Error::new(ErrorCode::Forbidden, message))
+    }
+
+    /// Refuses a version that some automation's configuration does not fit.
+    async fn check_automations_fit(&self, actor: &Actor, name: &str, digest: &str) -> Result<()> {
+        for automation in self.automations_of(name)? {
+            let config = Value::Object(self.whole_config(&automation)?);
+            if let Err(problems) = self.ports().plugins.check_config(digest, &config).await {
+                let said: Vec<String> = problems.iter().map(|p| format!("{}: {}", p.field, p.message)).collect();
+                let whose = match actor.tenant {
+                    Some(_) => format!("{:?} ({})", automation.name, automation.id),
+                    None => automation.id.to_string(),
+                };
+                return Err(Error::conflict(format!(
+                    "the configuration of the automation {whose} does not fit this version: {}; change it first, or the \
+                     version's schema",
+                    said.join("; ")
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn without_consent(version: &PackageVersion, some: bool) -> Error {
+    let how = "activate it with grant true, or put the grants first";
+    Error::conflict(match some {
+        true => format!("this version asks for more than was granted ({}); {how}", shown(&version.wants)),
+        false if version.wants == Wants::default() => {
+            format!("nobody has consented to this plugin yet (it asks for nothing beyond the defaults); {how}")
+        }
+        false => format!("nobody has consented yet to what this plugin asks for ({}); {how}", shown(&version.wants)),
+    })
+}

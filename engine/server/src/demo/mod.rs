@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use pombo_domain::commands::Commands;
-use pombo_domain::commands::connectors::{ConnectorChange, ConnectorRequest};
 use pombo_domain::commands::access::tenants::UserRequest;
+use pombo_domain::commands::connectors::{ConnectorChange, ConnectorRequest};
 use pombo_domain::ports::Entropy;
 use serde::{Deserialize, Serialize};
 use serde_json::json;

@@ -37,11 +37,22 @@ impl Default for FjallOptions {
 pub(crate) struct Fjall {
     database: Database,
     spaces: [Keyspace; Space::ALL.len()],
+    /// How far a write has come when it returns.
+    durability: PersistMode,
 }
 
 impl Fjall {
     /// Opens or creates it in `path`.
     pub(crate) fn open(options: &FjallOptions, path: &Path) -> Result<Self, Error> {
+        Self::open_with(options, path, PersistMode::SyncData)
+    }
+
+    /// The same, but a write returns before it is synced: for tests.
+    pub(crate) fn open_unsynced(options: &FjallOptions, path: &Path) -> Result<Self, Error> {
+        Self::open_with(options, path, PersistMode::Buffer)
+    }
+
+    fn open_with(options: &FjallOptions, path: &Path, durability: PersistMode) -> Result<Self, Error> {
         let database = Database::builder(path)
             .cache_size(options.cache_bytes)
             .max_journaling_size(options.journal_bytes.max(64 << 20))
@@ -65,7 +76,7 @@ impl Fjall {
             keyspace(Space::ALL[8])?,
             keyspace(Space::ALL[9])?,
         ];
-        Ok(Self { database, spaces })
+        Ok(Self { database, spaces, durability })
     }
 
     fn space(&self, space: Space) -> &Keyspace {
@@ -132,7 +143,7 @@ impl Backend for Fjall {
 
     fn write(&self, writes: Vec<Write>) -> StoreResult<()> {
         let mut batch = fjall::OwnedWriteBatch::with_capacity(self.database.clone(), writes.len())
-            .durability(Some(PersistMode::SyncData));
+            .durability(Some(self.durability));
         for Write { space, key, value } in writes {
             match value {
                 Some(value) => batch.insert(self.space(space), fjall::Slice::from(key), fjall::Slice::from(value)),

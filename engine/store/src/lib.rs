@@ -151,6 +151,18 @@ pub fn open(
     open_over(&options, path, Arc::new(fjall::Fjall::open(&options.backend, &folder)?), clock, entropy)
 }
 
+/// Opens a store that does not sync: a commit survives the process, but not a crash of the machine. For tests, where syncing
+/// would be most of the time.
+pub fn open_unsynced(
+    options: Options,
+    path: &Path,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Arc<DiskStore>, Error> {
+    let folder = make_folder(path)?;
+    open_over(&options, path, Arc::new(fjall::Fjall::open_unsynced(&options, &folder)?), clock, entropy)
+}
+
 /// Opens a store whose writes fail as `plan` says, for tests of what happens then.
 pub fn open_with_faults(
     options: Options,

@@ -1,0 +1,327 @@
+//! Connectors without a plugin behind them: what they do is a function that the test gives.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use pombo_domain::error::FieldProblem;
+use pombo_domain::model::message::MessageOptions;
+use pombo_domain::ports::*;
+use pombo_domain::{ConnectorIndex, Timestamp};
+use serde_json::Value;
+use tokio::sync::{Notify, watch};
+
+use crate::ManualClock;
+
+/// A send as the connector saw it.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// By which connector.
+    pub connector: ConnectorIndex,
+    /// The message's id.
+    pub client_id: uuid::Uuid,
+    /// The rendered text.
+    pub text: String,
+    /// The rendered subject.
+    pub subject: Option<String>,
+    /// How many files it carries.
+    pub attachments: usize,
+    /// Which attempt this is, from 1.
+    pub attempt: u16,
+    /// What it asks for besides.
+    pub options: MessageOptions,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What a connector does with a send.
+pub enum Does {
+    /// Answers at once.
+    Answer(SendOutcome),
+    /// Answers after so many milliseconds.
+    After(i64, SendOutcome),
+    /// Never answers.
+    Hang,
+    /// Panics.
+    Panic,
+}
+
+/// The channel took it.
+pub fn accepted() -> SendOutcome {
+    SendOutcome::Accepted { provider_id: None }
+}
+
+/// Which version of its plugin a connector runs, as somebody asked for it.
+#[derive(Default)]
+pub struct Versions {
+    /// The digest of the running one.
+    pub running: String,
+    before: Option<String>,
+    /// What was asked, in order.
+    pub asked: Vec<String>,
+    /// A version that cannot be staged.
+    pub broken: Option<String>,
+}
+
+type Script = Arc<dyn Fn(&Sent) -> Does + Send + Sync>;
+
+/// Connectors of the plugins that a test describes.
+///
+/// A plugin of the channel `email` wants the text `host` in its configuration and takes addresses with an `@`, whose domain it
+/// lowers; any other takes digits of a number, with or without `+`, and groups that end in `@g.us`.
+pub struct ScriptedConnectors {
+    clock: ManualClock,
+    plugins: Mutex<Vec<PluginDescription>>,
+    script: Mutex<Option<Script>>,
+    /// Whether a connector that was never started is connected all the same.
+    always_started: bool,
+    sessions: watch::Sender<BTreeMap<ConnectorIndex, SessionState>>,
+    /// Whose a connected session is.
+    pub account: Mutex<Option<Account>>,
+    /// What was sent, in order.
+    pub sent: Mutex<Vec<Sent>>,
+    /// Sends under way now, and the most there ever were.
+    pub running: Mutex<(usize, usize)>,
+    /// What is started, as it was started.
+    pub started: Mutex<BTreeMap<ConnectorIndex, ConnectorSpec>>,
+    /// What starting fails with.
+    pub fails_to_start: Mutex<Option<String>>,
+    /// What a reload fails with.
+    pub fails_to_reload: Mutex<Option<String>>,
+    /// What was asked of connectors besides sending, in order.
+    pub operations: Mutex<Vec<Operation>>,
+    /// Something was asked.
+    pub was_asked: Notify,
+    answers: Mutex<VecDeque<Result<Answer, OperationError>>>,
+    openings: Mutex<Vec<SessionState>>,
+    /// Versions of the plugin.
+    pub versions: Mutex<Versions>,
+}
+
+impl ScriptedConnectors {
+    /// Connectors of these plugins, which accept everything. Each is connected while it is started.
+    pub fn new(clock: ManualClock, plugins: Vec<PluginDescription>) -> Self {
+        Self {
+            clock,
+            plugins: Mutex::new(plugins),
+            script: Mutex::default(),
+            always_started: false,
+            sessions: watch::Sender::default(),
+            account: Mutex::default(),
+            sent: Mutex::default(),
+            running: Mutex::default(),
+            started: Mutex::default(),
+            fails_to_start: Mutex::default(),
+            fails_to_reload: Mutex::default(),
+            operations: Mutex::default(),
+            was_asked: Notify::new(),
+            answers: Mutex::default(),
+            openings: Mutex::default(),
+            versions: Mutex::default(),
+        }
+    }
+
+    /// The same, for tests that never start a connector: each is connected.
+    pub fn started(clock: ManualClock, plugins: Vec<PluginDescription>) -> Self {
+        Self { always_started: true, ..Self::new(clock, plugins) }
+    }
+
+    /// What a connector does with each send from now on.
+    pub fn act(&self, script: impl Fn(&Sent) -> Does + Send + Sync + 'static) {
+        *self.script.lock() = Some(Arc::new(script));
+    }
+
+    /// Changes how the first plugin describes itself.
+    pub fn describe(&self, change: impl FnOnce(&mut PluginDescription)) {
+        change(self.plugins.lock().first_mut().expect("there is a plugin"));
+    }
+
+    /// The texts in the order of their sends.
+    pub fn texts(&self) -> Vec<String> {
+        self.sent.lock().iter().map(|sent| sent.text.clone()).collect()
+    }
+
+    /// The session stands so from now on.
+    pub fn set_session(&self, connector: ConnectorIndex, state: SessionState) {
+        self.sessions.send_modify(|sessions| drop(sessions.insert(connector, state)));
+    }
+
+    /// The next opening of a session takes it through these states.
+    pub fn opens_with(&self, states: Vec<SessionState>) {
+        *self.openings.lock() = states;
+    }
+
+    /// The operation after those that already have an answer is answered so; without an answer, an operation is done.
+    pub fn answer(&self, answer: Result<Answer, OperationError>) {
+        self.answers.lock().push_back(answer);
+    }
+
+    /// What was asked since this was last called.
+    pub fn asked(&self) -> Vec<Operation> {
+        std::mem::take(&mut *self.operations.lock())
+    }
+}
+
+#[async_trait]
+impl Connectors for ScriptedConnectors {
+    fn plugins(&self) -> Vec<PluginDescription> {
+        let running = self.versions.lock().running.clone();
+        let described = |plugin: &PluginDescription| match running.is_empty() {
+            true => plugin.clone(),
+            false => PluginDescription { digest: running.clone(), ..plugin.clone() },
+        };
+        self.plugins.lock().iter().map(described).collect()
+    }
+    fn check_config(&self, plugin: &str, config: &Value) -> Result<(), Vec<FieldProblem>> {
+        let wants_host = self.plugin(plugin).is_some_and(|plugin| plugin.channel == "email");
+        if !wants_host || config["host"].is_string() {
+            return Ok(());
+        }
+        Err(vec![FieldProblem { field: "host".to_owned(), message: "must be a text".to_owned() }])
+    }
+    async fn check_recipients(
+        &self,
+        plugin: &str,
+        recipients: Vec<String>,
+    ) -> Result<Vec<Result<String, String>>, ConnectorError> {
+        let plugin = self.plugin(plugin).ok_or_else(|| ConnectorError::UnknownPlugin(plugin.to_owned()))?;
+        let email = |to: String| match to.split_once('@') {
+            Some((local, domain)) => Ok(format!("{local}@{}", domain.to_lowercase())),
+            None => Err("must be an e-mail address such as name@example.com".to_owned()),
+        };
+        let number = |to: String| match to.trim_start_matches('+') {
+            digits if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => Ok(digits.to_owned()),
+            group if group.ends_with("@g.us") => Ok(group.to_owned()),
+            _ => Err("must be digits with country and area code, for example 5511999998888".to_owned()),
+        };
+        Ok(match plugin.channel.as_str() {
+            "email" => recipients.into_iter().map(email).collect(),
+            _ => recipients.into_iter().map(number).collect(),
+        })
+    }
+    async fn start(&self, spec: ConnectorSpec) -> Result<(), ConnectorError> {
+        if let Some(reason) = self.fails_to_start.lock().clone() {
+            return Err(ConnectorError::Plugin(reason));
+        }
+        self.started.lock().insert(spec.index, spec);
+        Ok(())
+    }
+    async fn stop(&self, connector: ConnectorIndex) {
+        self.started.lock().remove(&connector);
+    }
+    async fn send(&self, connector: ConnectorIndex, message: Outgoing) -> SendOutcome {
+        let sent = Sent {
+            connector,
+            client_id: message.client_id,
+            text: message.text,
+            subject: message.subject,
+            attachments: message.attachments.len(),
+            attempt: message.attempt,
+            options: MessageOptions {
+                act: message.act,
+                reply_to: message.reply_to,
+                mentions: message.mentions,
+                voice_note: message.voice_note,
+            },
+            at: self.clock.now(),
+        };
+        {
+            let mut running = self.running.lock();
+            running.0 += 1;
+            running.1 = running.1.max(running.0);
+        }
+        self.sent.lock().push(sent.clone());
+        let script = self.script.lock().clone();
+        let outcome = match script.map_or(Does::Answer(accepted()), |script| script(&sent)) {
+            Does::Answer(outcome) => {
+                tokio::task::yield_now().await;
+                outcome
+            }
+            Does::After(ms, outcome) => {
+                self.clock.sleep_until(self.clock.now().plus_ms(ms)).await;
+                outcome
+            }
+            Does::Hang => std::future::pending().await,
+            Does::Panic => panic!("a planned panic"),
+        };
+        self.running.lock().0 -= 1;
+        outcome
+    }
+    async fn operate(&self, connector: ConnectorIndex, operation: Operation) -> Result<Answer, OperationError> {
+        self.operations.lock().push(operation.clone());
+        self.was_asked.notify_one();
+        if let Some(answer) = self.answers.lock().pop_front() {
+            return answer;
+        }
+        match operation {
+            Operation::OpenSession(_) => {
+                let (states, sessions) = (std::mem::take(&mut *self.openings.lock()), self.sessions.clone());
+                tokio::spawn(async move {
+                    for state in states {
+                        tokio::task::yield_now().await;
+                        sessions.send_modify(|sessions| drop(sessions.insert(connector, state)));
+                    }
+                });
+            }
+            Operation::CloseSession => {
+                self.set_session(connector, SessionState::Unpaired("closed by a person".to_owned()));
+            }
+            _ => {}
+        }
+        Ok(Answer::Done)
+    }
+    async fn stage(&self, _: &str, digest: &str, share: u8) -> Result<(), ConnectorError> {
+        let mut versions = self.versions.lock();
+        versions.asked.push(format!("stage {digest} {share}"));
+        if versions.broken.as_deref() == Some(digest) {
+            return Err(ConnectorError::Plugin("it traps at its start".to_owned()));
+        }
+        if share == 100 && versions.running != digest {
+            versions.before = Some(std::mem::replace(&mut versions.running, digest.to_owned()));
+        }
+        Ok(())
+    }
+    async fn unstage(&self, plugin: &str) -> Result<(), ConnectorError> {
+        let mut versions = self.versions.lock();
+        versions.asked.push("unstage".to_owned());
+        match versions.before.take() {
+            Some(before) => versions.running = before,
+            None => return Err(ConnectorError::UnknownPlugin(plugin.to_owned())),
+        }
+        Ok(())
+    }
+    async fn settle(&self, _: &str) {
+        let mut versions = self.versions.lock();
+        versions.asked.push("settle".to_owned());
+        versions.before = None;
+    }
+    fn session(&self, connector: ConnectorIndex) -> SessionState {
+        if let Some(state) = self.sessions.borrow().get(&connector) {
+            return state.clone();
+        }
+        match self.always_started || self.started.lock().contains_key(&connector) {
+            true => SessionState::Connected,
+            false => SessionState::Stopped,
+        }
+    }
+    fn account(&self, connector: ConnectorIndex) -> Option<Account> {
+        let account = self.account.lock().clone();
+        account.filter(|_| self.session(connector) == SessionState::Connected)
+    }
+    async fn session_after(&self, connector: ConnectorIndex, seen: &SessionState) -> SessionState {
+        let mut sessions = self.sessions.subscribe();
+        // It cannot be closed while this is borrowed.
+        let _ = sessions.wait_for(|_| self.session(connector) != *seen).await;
+        self.session(connector)
+    }
+    async fn reload(&self, plugin: &str) -> Result<PluginDescription, ConnectorError> {
+        match self.fails_to_reload.lock().clone() {
+            Some(reason) => Err(ConnectorError::Plugin(reason)),
+            None => {
+                let found = self.plugin(plugin).ok_or_else(|| ConnectorError::UnknownPlugin(plugin.to_owned()))?;
+                Ok(PluginDescription { version: "0.2.0".to_owned(), ..found })
+            }
+        }
+    }
+}

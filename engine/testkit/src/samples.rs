@@ -1,0 +1,240 @@
+//! Nouns that tests need in every shape: each with usual values, to be changed by `..`.
+
+use std::collections::BTreeMap;
+
+use pombo_domain::model::plugin::Grants;
+use pombo_domain::model::*;
+use pombo_domain::ports::*;
+use pombo_domain::{AutomationIndex, ConnectorIndex, TenantIndex};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::NOON;
+
+/// An ordinary message of a connector.
+pub fn message(connector: ConnectorIndex, to: &str, text: &str) -> NewMessage {
+    NewMessage {
+        connector,
+        to: to.to_owned(),
+        text: text.to_owned(),
+        subject: None,
+        contact_name: None,
+        message_type: MessageType::General,
+        priority: 5,
+        scheduled_at: None,
+        requires_approval: false,
+        force_direct: false,
+        notes: None,
+        webhook_url: None,
+        external_id: None,
+        attachments: Vec::new(),
+        attachment_url: None,
+        variables: None,
+        options: MessageOptions::default(),
+    }
+}
+
+/// A message as a plugin is given it.
+pub fn outgoing(to: &str, text: &str) -> Outgoing {
+    Outgoing {
+        client_id: Uuid::from_u128(0xabc),
+        to: to.to_owned(),
+        contact_name: Some("Ana".to_owned()),
+        text: text.to_owned(),
+        subject: None,
+        attachments: Vec::new(),
+        act: message::Act::Say,
+        reply_to: None,
+        mentions: Vec::new(),
+        voice_note: false,
+        attempt: 1,
+    }
+}
+
+/// A text of somebody, in a conversation of the two.
+pub fn inbound(sender: &str, provider_id: &str) -> Inbound {
+    Inbound {
+        provider_id: provider_id.to_owned(),
+        chat: sender.to_owned(),
+        sender: sender.to_owned(),
+        sender_name: None,
+        from_me: false,
+        is_group: false,
+        reply_to: None,
+        mentions: Vec::new(),
+        sent_at: NOON,
+        content: InboundContent::Text("Oi".to_owned()),
+    }
+}
+
+/// What the channel reports of the message `client_id`.
+pub fn report(client_id: Uuid, kind: ReceiptKind) -> ChannelEvent {
+    ChannelEvent::Receipt {
+        client_id: Some(client_id),
+        provider_id: "p-1".to_owned(),
+        recipient: None,
+        kind,
+        at: NOON,
+        reason: None,
+    }
+}
+
+/// A small PDF.
+pub fn attachment() -> Attachment {
+    Attachment {
+        id: Uuid::from_u128(7),
+        file_name: "a.pdf".to_owned(),
+        content_type: "application/pdf".to_owned(),
+        size: 3,
+    }
+}
+
+/// A contact that takes messages.
+pub fn contact(tenant: TenantIndex, kind: ContactType, identifier: &str) -> Contact {
+    Contact {
+        id: Uuid::from_u128(identifier.bytes().fold(7, |id, byte| id * 131 + u128::from(byte))),
+        tenant,
+        kind,
+        identifier: identifier.to_owned(),
+        name: None,
+        active: true,
+        reason: None,
+        created_at: NOON,
+        updated_at: NOON,
+    }
+}
+
+/// A pace without any limit, in UTC.
+pub fn free() -> Pace {
+    Pace { time_zone: "UTC".to_owned(), ..Pace::default() }
+}
+
+/// An active connector of this channel on the plugin `fake`, without any limit; its id is its index.
+pub fn connector(index: ConnectorIndex, tenant: TenantIndex, channel: &str) -> Connector {
+    Connector {
+        id: Uuid::from_u128(u128::from(index.0)),
+        index,
+        tenant,
+        name: format!("connector {}", index.0),
+        plugin: "fake".to_owned(),
+        channel: channel.to_owned(),
+        config: "{}".to_owned(),
+        secrets: BTreeMap::new(),
+        status: ConnectorStatus::Active,
+        status_reason: None,
+        pace: free(),
+        created_at: NOON,
+        updated_at: NOON,
+    }
+}
+
+/// A connector plugin of this channel that offers nothing besides sending.
+pub fn plugin(name: &str, channel: &str) -> PluginDescription {
+    PluginDescription {
+        name: name.to_owned(),
+        version: "0.1.0".to_owned(),
+        digest: String::new(),
+        channel: channel.to_owned(),
+        display_name: String::new(),
+        config_schema: Value::Null,
+        secret_fields: Vec::new(),
+        capabilities: Vec::new(),
+        features: Vec::new(),
+        idempotent_resend: true,
+        max_in_flight: 50,
+        needs_session: false,
+        pace: None,
+    }
+}
+
+/// An automation on `connector` that hears messages and timers; its id and its position are its index.
+pub fn automation(index: u32, tenant: TenantIndex, connector: ConnectorIndex, plugin: &str) -> Automation {
+    Automation {
+        id: Uuid::from_u128(u128::from(index)),
+        index: AutomationIndex(index),
+        tenant,
+        connector,
+        name: format!("automation {index}"),
+        plugin: plugin.to_owned(),
+        config: format!(r#"{{"n":{index}}}"#),
+        secrets: BTreeMap::new(),
+        position: index,
+        observer: false,
+        events: [EventKind::MessageReceived, EventKind::TimerFired].into_iter().collect(),
+        status: AutomationStatus::Active,
+        groups: false,
+        record: false,
+        created_at: NOON,
+        updated_at: NOON,
+    }
+}
+
+/// A tenant's package with one version, active, granted everything that it could want.
+pub fn package(name: &str, kind: PluginKind, tenant: TenantIndex, digest: &str) -> Package {
+    let wants = Wants { kv_bytes: 1 << 20, events_per_minute: 1_000_000, ..Wants::default() };
+    Package {
+        name: name.to_owned(),
+        owner: Some(tenant),
+        kind,
+        versions: vec![version(name, digest, false)],
+        active: Some(digest.to_owned()),
+        previous: None,
+        grants: Some(Grants { what: wants, by: "user:1".to_owned(), at: NOON }),
+        rollout: None,
+        revision: 1,
+        created_at: NOON,
+        updated_at: NOON,
+    }
+}
+
+/// A version of the package `name`, ready, of an automation that hears messages and timers.
+pub fn version(name: &str, digest: &str, observer: bool) -> PackageVersion {
+    let description = AutomationDescription {
+        name: name.to_owned(),
+        version: format!("1.0.0-{digest}"),
+        display_name: name.to_owned(),
+        config_schema: json!({}),
+        secret_fields: Vec::new(),
+        events: [EventKind::MessageReceived, EventKind::TimerFired].into_iter().collect(),
+        observer,
+        wants: Wants::default(),
+    };
+    PackageVersion {
+        digest: digest.to_owned(),
+        version: description.version.clone(),
+        display_name: description.display_name.clone(),
+        size: 1,
+        status: VersionStatus::Ready,
+        wants: Wants::default(),
+        description: serde_json::to_string(&description).expect("JSON"),
+        signed_by: None,
+        uploaded_by: "user:1".to_owned(),
+        uploaded_at: NOON,
+    }
+}
+
+/// Inserts messages of a tenant.
+pub fn inserts(tenant: TenantIndex, messages: Vec<NewMessage>) -> Batch {
+    Batch::of(vec![Change::Insert(Insert { tenant, messages, idempotency: None })])
+}
+
+/// A message's step, with the delivery that belongs to it.
+pub fn update(message: &StoredMessage, state: MessageState) -> Update {
+    let delivery = Delivery::of(&message.message, Some(message.state.status), &state);
+    Update { key: message.message.key, state, delivery }
+}
+
+/// An automation that says this.
+pub fn say(text: &str) -> Action {
+    labelled(text, None)
+}
+
+/// An automation that says this under a label.
+pub fn labelled(text: &str, label: Option<&str>) -> Action {
+    Action::Send(SendAction {
+        content: SendContent::Text(text.to_owned()),
+        reply_to: None,
+        delay_ms: 0,
+        label: label.map(str::to_owned),
+    })
+}

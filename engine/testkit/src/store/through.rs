@@ -1,0 +1,160 @@
+//! The port through the decorator: each read may fail as planned, each commit goes by its plan.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pombo_domain::model::message::ReadyOrder;
+use pombo_domain::model::*;
+use pombo_domain::ports::*;
+use pombo_domain::{AutomationIndex, ConnectorIndex, MessageKey, TenantIndex, Timestamp};
+use uuid::Uuid;
+
+use super::TestStore;
+
+macro_rules! through {
+    ($(fn $name:ident($($arg:ident: $ty:ty),*) -> StoreResult<$ret:ty>;)*) => {
+        $(fn $name(&self, $($arg: $ty),*) -> StoreResult<$ret> {
+            self.reading(stringify!($name))?;
+            self.disk.$name($($arg),*)
+        })*
+    };
+}
+
+impl AutomationStore for TestStore {
+    through! {
+        fn automation(index: AutomationIndex) -> StoreResult<Option<Arc<Automation>>>;
+        fn automation_by_id(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Arc<Automation>>>;
+        fn automations_on(connector: ConnectorIndex) -> StoreResult<Arc<[Arc<Automation>]>>;
+        fn automations(tenant: Option<TenantIndex>) -> StoreResult<Vec<Arc<Automation>>>;
+        fn conversation(id: Uuid) -> StoreResult<Option<Conversation>>;
+        fn conversation_with(connector: ConnectorIndex, chat: &str) -> StoreResult<Option<Conversation>>;
+        fn due_lanes(until: Timestamp, after: Option<DueLane>, limit: usize) -> StoreResult<Vec<DueLane>>;
+        fn next_due_lane() -> StoreResult<Option<Timestamp>>;
+        fn work(conversation: Uuid, lane: u32, limit: usize) -> StoreResult<Vec<Work>>;
+        fn automation_state(conversation: Uuid, automation: AutomationIndex) -> StoreResult<Option<String>>;
+        fn timers_due(until: Timestamp, limit: usize) -> StoreResult<Vec<TimerKey>>;
+        fn next_timer() -> StoreResult<Option<Timestamp>>;
+        fn timers_of(conversation: Uuid) -> StoreResult<Vec<TimerKey>>;
+        fn parked(tenant: TenantIndex, after: Option<Uuid>, limit: usize) -> StoreResult<Vec<Parked>>;
+        fn parked_by_id(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Parked>>;
+        fn recordings(automation: AutomationIndex, limit: usize) -> StoreResult<Vec<Vec<u8>>>;
+        fn package(name: &str) -> StoreResult<Option<Arc<Package>>>;
+        fn packages() -> StoreResult<Vec<Arc<Package>>>;
+        fn trust_roots() -> StoreResult<Vec<TrustRoot>>;
+        fn audit(plugin: &str, limit: usize) -> StoreResult<Vec<AuditEntry>>;
+    }
+    fn conversations(
+        &self,
+        tenant: TenantIndex,
+        filter: &ConversationFilter,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> StoreResult<(Vec<Conversation>, Option<Uuid>)> {
+        self.reading("conversations")?;
+        self.disk.conversations(tenant, filter, after, limit)
+    }
+    fn check_automations(&self) -> Result<(), StoreError> {
+        self.disk.check_automations()
+    }
+}
+
+#[async_trait]
+impl Store for TestStore {
+    async fn commit(&self, batch: Batch) -> StoreResult<Committed> {
+        self.committing(batch).await
+    }
+    fn health(&self) -> StoreHealth {
+        self.disk.health()
+    }
+    fn status_counts(&self, tenant: TenantIndex) -> [u64; 8] {
+        self.disk.status_counts(tenant)
+    }
+    fn observe(&self, observer: Arc<dyn CommitObserver>) {
+        self.disk.observe(observer);
+    }
+    through! {
+        fn message(key: MessageKey) -> StoreResult<Option<StoredMessage>>;
+        fn messages(keys: &[MessageKey]) -> StoreResult<Vec<Option<StoredMessage>>>;
+        fn message_by_id(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<StoredMessage>>;
+        fn idempotency(tenant: TenantIndex, key: &[u8; 32]) -> StoreResult<Option<IdempotencyRecord>>;
+        fn ready(connector: ConnectorIndex, after: Option<ReadyOrder>, limit: usize) -> StoreResult<Vec<ReadyEntry>>;
+        fn scheduled(until: Timestamp, after: Option<ScheduledEntry>, limit: usize) -> StoreResult<Vec<ScheduledEntry>>;
+        fn next_scheduled() -> StoreResult<Option<Timestamp>>;
+        fn in_flight(after: Option<MessageKey>, limit: usize) -> StoreResult<Vec<MessageKey>>;
+        fn due_deliveries(until: Timestamp, limit: usize) -> StoreResult<Vec<DeliveryKey>>;
+        fn next_delivery() -> StoreResult<Option<Timestamp>>;
+        fn delivery(key: DeliveryKey) -> StoreResult<Option<Delivery>>;
+        fn delivery_by_id(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Delivery>>;
+        fn tenants() -> StoreResult<Vec<Tenant>>;
+        fn tenant_by_id(id: Uuid) -> StoreResult<Option<Tenant>>;
+        fn tenant(index: TenantIndex) -> StoreResult<Option<Tenant>>;
+        fn user_by_email(email: &str) -> StoreResult<Option<User>>;
+        fn users(tenant: TenantIndex) -> StoreResult<Vec<User>>;
+        fn api_key_by_hash(hash: &[u8; 32]) -> StoreResult<Option<ApiKey>>;
+        fn api_keys(tenant: TenantIndex) -> StoreResult<Vec<ApiKey>>;
+        fn connector(index: ConnectorIndex) -> StoreResult<Option<Arc<Connector>>>;
+        fn connector_by_id(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Arc<Connector>>>;
+        fn connectors(tenant: Option<TenantIndex>) -> StoreResult<Vec<Arc<Connector>>>;
+        fn pace_state(connector: ConnectorIndex) -> StoreResult<PaceState>;
+        fn contact(tenant: TenantIndex, kind: ContactType, identifier: &str) -> StoreResult<Option<Contact>>;
+        fn contact_by_id(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Contact>>;
+        fn contacts(tenant: TenantIndex, after: Option<Uuid>, limit: usize) -> StoreResult<Vec<Contact>>;
+        fn contact_aliases(tenant: TenantIndex, kind: ContactType, identifier: &str) -> StoreResult<Vec<String>>;
+        fn last_event(tenant: TenantIndex) -> StoreResult<u64>;
+        fn receipts(key: MessageKey) -> StoreResult<Receipts>;
+        fn health_state(connector: ConnectorIndex) -> StoreResult<HealthState>;
+        fn import(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Import>>;
+        fn imports(tenant: TenantIndex, limit: usize) -> StoreResult<Vec<Import>>;
+        fn kv_get(connector: ConnectorIndex, key: &str) -> StoreResult<Option<Vec<u8>>>;
+        fn kv_bytes(connector: ConnectorIndex) -> StoreResult<u64>;
+    }
+    fn deliveries(
+        &self,
+        tenant: TenantIndex,
+        filter: &DeliveryFilter,
+        offset: u64,
+        limit: u32,
+    ) -> StoreResult<Vec<Delivery>> {
+        self.reading("deliveries")?;
+        self.disk.deliveries(tenant, filter, offset, limit)
+    }
+    fn events(
+        &self,
+        tenant: TenantIndex,
+        filter: &EventFilter,
+        after: u64,
+        limit: usize,
+    ) -> StoreResult<(Vec<Event>, u64)> {
+        self.reading("events")?;
+        self.disk.events(tenant, filter, after, limit)
+    }
+    fn kv_list(
+        &self,
+        connector: ConnectorIndex,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> StoreResult<Vec<(String, Vec<u8>)>> {
+        self.reading("kv_list")?;
+        self.disk.kv_list(connector, prefix, after, limit)
+    }
+    async fn list_messages(
+        &self,
+        tenant: TenantIndex,
+        filter: MessageFilter,
+        offset: u64,
+        limit: u32,
+    ) -> StoreResult<MessagePage> {
+        self.reading("list_messages")?;
+        self.disk.list_messages(tenant, filter, offset, limit).await
+    }
+    async fn forget_events(&self, before: Timestamp, limit: usize) -> StoreResult<usize> {
+        self.disk.forget_events(before, limit).await
+    }
+    async fn next_tenant_index(&self) -> StoreResult<TenantIndex> {
+        self.disk.next_tenant_index().await
+    }
+    async fn next_connector_index(&self) -> StoreResult<ConnectorIndex> {
+        self.disk.next_connector_index().await
+    }
+}

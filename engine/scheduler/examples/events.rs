@@ -2,24 +2,32 @@
 //! state and, where asked, answers. Prints events a second, the durable commit included.
 //! `cargo run --release -p pombo-scheduler --example events [N [CONVERSATIONS [answers]]]`
 
-#[path = "../tests/scheduler/support/mod.rs"]
-#[expect(dead_code, reason = "the tests use the rest")]
-mod support;
-
-#[path = "../tests/scheduler/automations/store.rs"]
-#[expect(dead_code, unreachable_pub, reason = "the tests use the rest")]
-mod store;
-
-#[path = "../tests/scheduler/automations/office.rs"]
-#[expect(dead_code, unreachable_pub, reason = "the tests use the rest")]
-mod office;
-
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use office::*;
-use pombo_domain::model::*;
-use pombo_domain::ports::*;
-use support::*;
+use pombo_domain::model::{Inbound, InboundContent, PluginKind, WorkBody};
+use pombo_domain::ports::{AutomationChange, Batch, Change, NewWork};
+use pombo_domain::{ConnectorIndex, TenantIndex};
+use pombo_scheduler::{Options, Ports, Scheduler, SigningSecrets};
+use pombo_testkit::{
+    BraceRenderer, CountingEntropy, FakePluginEngine, FakeTelemetry, ManualClock, NOON, ReversingBox,
+    ScriptedConnectors, ScriptedFetcher, ScriptedWebhooks, TestStore, samples, says,
+};
+
+const TENANT: TenantIndex = TenantIndex(1);
+const CONNECTOR: ConnectorIndex = ConnectorIndex(1);
+
+struct Secrets;
+
+impl SigningSecrets for Secrets {
+    fn webhook_secret(&self, _: TenantIndex) -> Vec<u8> {
+        Vec::new()
+    }
+}
+
+fn change(change: AutomationChange) -> Change {
+    Change::Automation(Box::new(change))
+}
 
 fn cpu() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
@@ -36,42 +44,61 @@ fn argument(n: usize, default: usize) -> usize {
 async fn main() {
     let (count, conversations) = (argument(1, 100_000), argument(2, 2_000));
     let answers = std::env::args().nth(3).is_some();
-    let mut office = Office::new().await;
-    let mut granted = package(PluginKind::Automation, "v1");
-    granted.revision = 2;
-    if let Some(grants) = &mut granted.grants {
+    let clock = ManualClock::new(NOON);
+    let store = TestStore::durable(clock.clone());
+    let mut package = samples::package("answers", PluginKind::Automation, TENANT, "v1");
+    if let Some(grants) = &mut package.grants {
         grants.what.events_per_minute = u32::MAX;
     }
-    office.write(vec![change(AutomationChange::Package(granted))]).await;
-    office.automation(10, |_| ()).await;
-    office.plugins.act(move |call| {
+    let set_up = vec![
+        Change::Connector(samples::connector(CONNECTOR, TENANT, "whatsapp")),
+        change(AutomationChange::Package(package)),
+        change(AutomationChange::Put(samples::automation(10, TENANT, CONNECTOR, "answers"))),
+    ];
+    store.write(Batch::of(set_up)).expect("the store takes it");
+    let plugins = Arc::new(FakePluginEngine::keeping_all(clock.clone()));
+    plugins.act(move |call| {
         let state = call.state.as_deref().and_then(|state| state.parse::<u64>().ok()).unwrap_or(0) + 1;
-        says(Some(&state.to_string()), true, if answers { vec![say("tudo bem?")] } else { Vec::new() })
+        says(Some(&state.to_string()), true, if answers { vec![samples::say("tudo bem?")] } else { Vec::new() })
     });
-    office.plugins.keep_calls(false);
-    let content = inbound::InboundContent::Text("Oi, tudo bem? Meu pedido já saiu?".to_owned());
+    plugins.keep_calls(false);
+    let content = InboundContent::Text("Oi, tudo bem? Meu pedido já saiu?".to_owned());
     for first in (0..count).step_by(500) {
         let event = |n: usize| {
             let chat = format!("55{:09}", n % conversations);
-            let message = Inbound { content: content.clone(), ..from(&chat, &n.to_string()) };
+            let message = Inbound { content: content.clone(), ..samples::inbound(&chat, &n.to_string()) };
             change(AutomationChange::Event(NewWork {
                 tenant: TENANT,
-                connector: LANE,
+                connector: CONNECTOR,
                 chat,
                 is_group: false,
                 contact_name: None,
                 id: uuid::Uuid::from_u128(n as u128 + 1),
-                at: office.now(),
+                at: NOON,
                 body: WorkBody::Message(message),
                 with_event: false,
             }))
         };
         let changes = (first..(first + 500).min(count)).map(event).collect();
-        office.store().inner.commit(Batch::of(changes)).await.expect("the store takes it");
+        store.write(Batch::of(changes)).expect("the store takes it");
     }
+    let ports = Ports {
+        store,
+        renderer: Arc::new(BraceRenderer::default()),
+        connectors: Arc::new(ScriptedConnectors::started(clock.clone(), vec![samples::plugin("fake", "whatsapp")])),
+        clock: Arc::new(clock.clone()),
+        entropy: Arc::new(CountingEntropy::default()),
+        webhooks: Arc::new(ScriptedWebhooks::new(clock.clone())),
+        attachments: Arc::new(ScriptedFetcher::new(clock)),
+        plugins,
+        telemetry: Arc::new(FakeTelemetry::default()),
+        seals: Arc::new(ReversingBox),
+        secrets: Arc::new(Secrets),
+        connector_writes: Default::default(),
+    };
     let (began, used) = (Instant::now(), cpu());
-    office.start().await;
-    while office.handle().metrics().automation_events < count as u64 {
+    let handle = Scheduler::start(ports, Options::default()).await.expect("it starts");
+    while handle.metrics().automation_events < count as u64 {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     let (took, used) = (began.elapsed(), cpu() - used);

@@ -6,20 +6,16 @@ use std::time::Duration;
 use pombo_domain::model::connector::{HealthRules, Pace};
 use pombo_domain::model::message::Status;
 use pombo_domain::model::receipt::ReceiptKind;
-use pombo_domain::ports::{ChannelEvent, ConnectorEvents, KvWrite, SendOutcome, StoreError};
+use pombo_domain::ports::{ChannelEvent, ConnectorEvents, KvWrite, SendOutcome};
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex};
 use pombo_scheduler::rules::draw::{Draw, between};
 
 use crate::support::*;
 
-fn refused() -> StoreError {
-    StoreError::Unavailable("a planned fault".to_owned())
-}
-
 #[tokio::test]
 async fn what_was_in_flight_at_a_crash_is_retried_or_left_to_a_person() {
     for (idempotent, shown) in [(true, "PENDING crash"), (false, "UNKNOWN crash")] {
-        let mut world = World::with(free(), |connectors| connectors.idempotent = idempotent);
+        let mut world = World::with(free(), |plugin| plugin.idempotent_resend = idempotent);
         world.connectors.act(|_| Does::Hang);
         world.start().await;
         let key = world.post(text("x"));
@@ -63,7 +59,7 @@ async fn whichever_commit_is_refused_every_message_is_sent_once() {
         for count in [1, 3] {
             let mut world = World::new(free());
             world.options.batch = 8;
-            world.store.fault(move |number, _| (first..first + count).contains(&number).then(refused));
+            world.store.refuse(move |number, _| (first..first + count).contains(&number).then(unavailable));
             world.start().await;
             let keys = world.post_all(TENANT, (0..60).map(|n| text(&n.to_string())).collect());
             world.clock.advance(120_000).await;
@@ -77,12 +73,12 @@ async fn whichever_commit_is_refused_every_message_is_sent_once() {
 #[tokio::test]
 async fn a_store_that_takes_nothing_is_not_hammered() {
     let mut world = World::new(free());
-    world.store.fault(|_, _| Some(refused()));
+    world.store.refuse(|_, _| Some(unavailable()));
     world.start().await;
     world.post_all(TENANT, (0..60).map(|n| text(&n.to_string())).collect());
     world.clock.advance(600_000).await;
     assert_eq!(world.connectors.texts(), [""; 0], "no attempt without its claim on disk");
-    let commits = world.store.commits.load(std::sync::atomic::Ordering::Relaxed);
+    let commits = world.store.commits();
     assert!((10..100).contains(&commits), "{commits}");
 }
 
@@ -147,7 +143,7 @@ async fn chaos_loses_nothing_and_sends_nothing_twice() {
             }
         });
         let mut faults = Draw::new(seed + 1_000);
-        world.store.fault(move |_, _| (between(faults.seed(), 0, 19) == 0).then(refused));
+        world.store.refuse(move |_, _| (between(faults.seed(), 0, 19) == 0).then(unavailable));
         world.start().await;
         let mut keys: Vec<MessageKey> = Vec::new();
         for round in 0..25 {
@@ -171,7 +167,7 @@ async fn chaos_loses_nothing_and_sends_nothing_twice() {
             }
         }
         world.connectors.act(|_| Does::Answer(accepted()));
-        world.store.fault(|_, _| None);
+        world.store.no_plan();
         world.clock.advance(3 * 3_600_000).await;
         let mut sends: HashMap<String, usize> = HashMap::new();
         for name in world.connectors.texts() {
@@ -179,7 +175,7 @@ async fn chaos_loses_nothing_and_sends_nothing_twice() {
         }
         for key in keys {
             let status = world.status(key);
-            let name = world.store.data.lock().messages[&key].message.content.text.clone();
+            let name = world.stored(key).message.content.text;
             let sends = sends.get(&name).copied().unwrap_or(0);
             assert!(
                 matches!(status, Status::Sent | Status::Canceled | Status::Failed | Status::Unknown),
@@ -191,10 +187,7 @@ async fn chaos_loses_nothing_and_sends_nothing_twice() {
             let attempts = world.history(key).iter().filter(|status| **status == "PROCESSING").count();
             assert!(sends <= attempts, "{seed}: {name}: each send has a stored attempt: {sends} of {attempts}");
         }
-        let data = world.store.data.lock();
-        assert!(
-            data.in_flight.is_empty() && data.scheduled.is_empty() && data.ready.values().all(|queue| queue.is_empty())
-        );
+        world.assert_nothing_queued();
     }
 }
 
@@ -205,7 +198,7 @@ async fn chaos_takes_each_event_once_and_counts_it_once() {
         let rules = HealthRules { slow_below: 0, pause_below: 0, ..HealthRules::default() };
         let mut world = World::two_way(Pace { health: Some(rules), ..free() });
         let mut faults = Draw::new(seed);
-        world.store.fault(move |_, _| (between(faults.seed(), 0, 3) == 0).then(refused));
+        world.store.refuse(move |_, _| (between(faults.seed(), 0, 3) == 0).then(unavailable));
         world.start_again().await;
         let keys = world.post_all(TENANT, (0..30).map(|n| text(&n.to_string())).collect());
         world.clock.advance(5_000).await;
@@ -229,14 +222,14 @@ async fn chaos_takes_each_event_once_and_counts_it_once() {
             }
             world.clock.advance(i64::try_from(between(draw.seed(), 0, 2_000)).expect("small")).await;
         }
-        world.store.fault(|_, _| None);
+        world.store.no_plan();
         world.clock.advance(3_600_000).await;
         let events = world.events();
         let messages: HashSet<&String> = events.iter().filter(|event| event.starts_with("message")).collect();
         let receipts = events.iter().filter(|event| *event == "receipt delivered").count();
         assert_eq!((messages.len(), receipts), (60, reported.len()), "seed {seed}");
         assert_eq!(events.len(), 60 + reported.len(), "seed {seed}: nothing twice");
-        assert_eq!(world.store.data.lock().kv.len(), 60);
+        assert_eq!(world.kv(LANE).len(), 60);
         let health = world.view().health.expect("it has rules");
         assert_eq!(health.delivered as usize, reported.len(), "seed {seed}");
         assert!((1..=30).contains(&health.sent), "seed {seed}: {}", health.sent);

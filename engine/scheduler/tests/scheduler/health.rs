@@ -4,7 +4,7 @@ use pombo_domain::MessageKey;
 use pombo_domain::model::connector::{ConnectorStatus, HealthRules, Pace};
 use pombo_domain::model::message::{NewMessage, Status};
 use pombo_domain::model::receipt::ReceiptKind;
-use pombo_domain::ports::{Change, ChannelEvent, SendOutcome, StoreError};
+use pombo_domain::ports::{Change, ChannelEvent, SendOutcome};
 use pombo_scheduler::rules::health::HealthLevel;
 
 use crate::support::*;
@@ -18,7 +18,7 @@ fn many(world: &World, count: usize) -> Vec<MessageKey> {
 }
 
 fn status(world: &World) -> (ConnectorStatus, Option<String>) {
-    let connector = world.store.data.lock().connectors[&LANE].clone();
+    let connector = world.stored_connector(LANE);
     (connector.status, connector.status_reason.clone())
 }
 
@@ -154,8 +154,8 @@ async fn the_pause_its_event_and_the_mark_are_one_batch_however_often_it_is_refu
     for refused in 0..6 {
         let mut world = World::two_way(with_health(free()));
         world.start().await;
-        let start = world.store.commits.load(std::sync::atomic::Ordering::Relaxed);
-        world.store.fault(move |number, batch| {
+        let start = world.store.commits();
+        world.store.refuse(move |number, batch| {
             let pauses = batch.changes.iter().filter(
                 |change| matches!(change, Change::Connector(connector) if connector.status == ConnectorStatus::Paused),
             );
@@ -166,7 +166,7 @@ async fn the_pause_its_event_and_the_mark_are_one_batch_however_often_it_is_refu
             }
             (start + 1..start + 1 + refused)
                 .contains(&number)
-                .then(|| StoreError::Unavailable("a planned fault".to_owned()))
+                .then(|| unavailable())
         });
         world.tell(vec![blocked(), blocked()]).await.expect("the first commit is taken");
         let key = world.post(text("x"));
@@ -185,11 +185,11 @@ async fn the_pause_its_event_and_the_mark_are_one_batch_however_often_it_is_refu
 async fn a_pause_that_a_crash_cut_short_is_made_at_the_next_start() {
     let mut world = World::two_way(with_health(free()));
     world.start().await;
-    let start = world.store.commits.load(std::sync::atomic::Ordering::Relaxed);
-    world.store.fault(move |number, _| (number > start).then(|| StoreError::Unavailable("a planned fault".to_owned())));
+    let start = world.store.commits();
+    world.store.refuse(move |number, _| (number > start).then(|| unavailable()));
     world.tell(vec![blocked(), blocked()]).await.expect("taken");
     world.crash().await;
-    world.store.fault(|_, _| None);
+    world.store.no_plan();
     assert_eq!(status(&world).0, ConnectorStatus::Active);
     world.start().await;
     assert_eq!(status(&world).0, ConnectorStatus::Paused);
@@ -206,7 +206,7 @@ async fn without_rules_warnings_are_told_and_nothing_slows() {
     let key = world.post(text("x"));
     settle().await;
     assert_eq!(world.shown(key), "SENT");
-    assert_eq!(world.store.data.lock().health[&LANE].hours[0].sent, 0, "and nothing more is counted");
+    assert_eq!(world.health_state().hours[0].sent, 0, "and nothing more is counted");
     // Rules that are set later know of what the channel held against it.
     world.change_connector(|connector| connector.pace = with_health(free()));
     settle().await;

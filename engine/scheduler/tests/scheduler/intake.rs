@@ -4,8 +4,8 @@ use pombo_domain::model::attachment::Attachment;
 use pombo_domain::model::contact::{Contact, ContactType};
 use pombo_domain::model::event::{EventBody, GroupStep};
 use pombo_domain::model::inbound::{Inbound, InboundContent, MediaState};
-use pombo_domain::model::receipt::ReceiptKind;
-use pombo_domain::ports::{ChannelEvent, Conflict, ConnectorEvents, IntakeError, KvWrite, StoreError};
+use pombo_domain::model::receipt::{ReceiptKind, Receipts};
+use pombo_domain::ports::{ChannelEvent, Conflict, ConnectorEvents, EventFilter, IntakeError, KvWrite, Store, StoreError};
 use pombo_domain::{ConnectorIndex, TenantIndex};
 
 use crate::support::*;
@@ -18,23 +18,24 @@ fn write(key: &str, value: &str) -> KvWrite {
     KvWrite { key: key.to_owned(), value: Some(value.as_bytes().to_vec()) }
 }
 
+fn contacts(world: &World) -> Vec<Contact> {
+    world.store.contacts(TENANT, None, 100).expect("readable")
+}
+
+fn aliases(world: &World, identifier: &str) -> Vec<String> {
+    world.store.contact_aliases(TENANT, ContactType::WhatsApp, identifier).expect("readable")
+}
+
 fn contact_named(world: &World, identifier: &str) -> Option<Option<String>> {
-    let data = world.store.data.lock();
-    data.contacts.iter().find(|c| c.identifier == identifier).map(|c| c.name.clone())
+    contacts(world).into_iter().find(|contact| contact.identifier == identifier).map(|contact| contact.name)
 }
 
 fn stored_contact(world: &World, identifier: &str, name: Option<&str>, active: bool) {
-    let id = uuid::Uuid::from_u128(identifier.bytes().fold(7, |id, byte| id * 131 + u128::from(byte)));
     world.write(vec![pombo_domain::ports::Change::Contact(Contact {
-        id,
-        tenant: TENANT,
-        kind: ContactType::WhatsApp,
-        identifier: identifier.to_owned(),
         name: name.map(str::to_owned),
         active,
         reason: (!active).then(|| "asked to stop".to_owned()),
-        created_at: NOON,
-        updated_at: NOON,
+        ..samples::contact(TENANT, ContactType::WhatsApp, identifier)
     })]);
 }
 
@@ -48,9 +49,9 @@ async fn a_message_is_taken_once_and_the_plugins_writes_every_time() {
         intake.take(LANE, events, vec![write("seen", round)]).await.expect("taken");
     }
     assert_eq!(world.events(), ["message 5511 A1"]);
-    assert_eq!(world.store.data.lock().kv[&(LANE, "seen".to_owned())], b"2");
+    assert_eq!(world.kv(LANE), [("seen".to_owned(), b"2".to_vec())]);
     assert_eq!(contact_named(&world, "5511"), Some(Some("Ana".to_owned())));
-    assert_eq!(world.store.data.lock().contacts.len(), 1);
+    assert_eq!(contacts(&world).len(), 1);
     // The same id of another sender, another conversation, or another connector is another message.
     world.tell(told(from("5522", "A1"))).await.expect("taken");
     world.tell(told(Inbound { chat: "g1".to_owned(), is_group: true, ..from("5511", "A1") })).await.expect("taken");
@@ -85,9 +86,9 @@ async fn only_who_wrote_to_us_becomes_a_contact_and_a_chosen_name_stays() {
     assert_eq!(world.events()[3..], ["contact 5544 Push", "contact 5599 Push"], "the same news once");
     // Its alias was kept, so who writes under it is the same contact.
     world.tell(told(named("5599"))).await.expect("taken");
-    let before = world.store.data.lock().contacts.len();
+    let before = contacts(&world).len();
     world.tell(told(Inbound { provider_id: "2".to_owned(), ..named("77@lid") })).await.expect("taken");
-    assert_eq!(world.store.data.lock().contacts.len(), before);
+    assert_eq!(contacts(&world).len(), before);
 }
 
 #[tokio::test]
@@ -95,12 +96,12 @@ async fn a_contact_that_gets_another_address_stays_the_same_and_an_opt_out_count
     let mut world = World::two_way(free());
     stored_contact(&world, "77@lid", Some("Ana"), true);
     world.start().await;
-    let id = world.store.data.lock().contacts[0].id;
+    let id = contacts(&world)[0].id;
     let joined = |address: &str, alias: &str| {
         vec![ChannelEvent::Contact { address: address.to_owned(), display_name: None, aliases: vec![alias.to_owned()] }]
     };
     world.tell(joined("5511", "77@lid")).await.expect("taken");
-    let contact = world.store.data.lock().contacts[0].clone();
+    let contact = contacts(&world).remove(0);
     assert_eq!((contact.id, contact.identifier.as_str(), contact.name.as_deref()), (id, "5511", Some("Ana")));
     // The ninth digit: two contacts that turn out to be one; the one of them asked to stop.
     stored_contact(&world, "551188", None, false);
@@ -143,9 +144,9 @@ async fn a_refused_commit_stores_nothing_and_the_repetition_stores_it_once() {
         let key = world.post(text("x"));
         settle().await;
         let id = world.id(key);
-        let start = world.store.commits.load(std::sync::atomic::Ordering::Relaxed);
-        world.store.fault(move |number, _| {
-            (number == start + fault).then(|| StoreError::Unavailable("a planned fault".to_owned()))
+        let start = world.store.commits();
+        world.store.refuse(move |number, _| {
+            (number == start + fault).then(|| unavailable())
         });
         let intake = world.handle().intake();
         let before = (world.events(), world.view().health);
@@ -154,10 +155,8 @@ async fn a_refused_commit_stores_nothing_and_the_repetition_stores_it_once() {
         if fault == 0 {
             let IntakeError::Unavailable(why) = first.expect_err("refused");
             assert!(why.contains("tell it again"), "{why}");
-            let data = world.store.data.lock();
-            assert!(data.contacts.is_empty() && data.aliases.is_empty() && data.kv.is_empty());
-            assert!(data.receipts.is_empty());
-            drop(data);
+            assert!(contacts(&world).is_empty() && aliases(&world, "5511").is_empty() && world.kv(LANE).is_empty());
+            assert_eq!(world.store.receipts(key).expect("readable"), Receipts::default());
             assert_eq!((world.events(), world.view().health), before, "neither stored nor remembered");
         } else {
             first.expect("the fault comes later");
@@ -180,9 +179,9 @@ async fn a_refused_commit_stores_nothing_and_the_repetition_stores_it_once() {
         }
         settle().await;
         assert_eq!(world.events(), expected);
-        let data = world.store.data.lock();
-        assert_eq!((data.contacts.len(), data.aliases.len(), data.kv.len(), data.receipts.len()), (1, 1, 1, 1));
-        let hours = &data.health[&LANE].hours;
+        assert_eq!((contacts(&world).len(), aliases(&world, "5511").len(), world.kv(LANE).len()), (1, 1, 1));
+        assert_ne!(world.store.receipts(key).expect("readable"), Receipts::default());
+        let hours = world.health_state().hours;
         assert_eq!((hours[0].replies, hours[0].delivered, hours[0].sent), (1, 1, 1));
     }
 }
@@ -192,13 +191,13 @@ async fn somebody_who_makes_the_same_contact_first_costs_only_another_try() {
     let mut world = World::two_way(free());
     world.start().await;
     let conflicts = std::sync::atomic::AtomicUsize::new(0);
-    world.store.fault(move |_, _| {
+    world.store.refuse(move |_, _| {
         let before = conflicts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         (before < 2).then_some(StoreError::Conflict(Conflict::Contact))
     });
     world.tell(told(from("5511", "A1"))).await.expect("taken");
     assert_eq!(world.events(), ["message 5511 A1"]);
-    world.store.fault(|_, _| Some(StoreError::Conflict(Conflict::Contact)));
+    world.store.refuse(|_, _| Some(StoreError::Conflict(Conflict::Contact)));
     world.tell(told(from("5511", "A2"))).await.expect_err("not for ever");
 }
 
@@ -210,7 +209,7 @@ async fn what_no_known_connector_tells_is_dropped() {
     intake.take(ConnectorIndex(77), told(from("5511", "A1")), vec![write("k", "v")]).await.expect("dropped");
     world.change_connector(|c| c.status = pombo_domain::model::connector::ConnectorStatus::Deleted);
     intake.take(LANE, told(from("5511", "A1")), vec![write("k", "v")]).await.expect("dropped");
-    assert!(world.events().is_empty() && world.store.data.lock().kv.is_empty());
+    assert!(world.events().is_empty() && world.kv(LANE).is_empty() && world.kv(ConnectorIndex(77)).is_empty());
 }
 
 #[tokio::test]
@@ -223,7 +222,8 @@ async fn another_tenants_contacts_and_messages_are_not_touched() {
         .post_all(TenantIndex(2), vec![pombo_domain::model::message::NewMessage { connector: other, ..text("x") }])[0];
     settle().await;
     world.tell(vec![report(world.id(theirs), ReceiptKind::Read)]).await.expect("no error");
-    assert!(world.store.data.lock().receipts.is_empty() && world.events().is_empty());
+    assert_eq!(world.store.receipts(theirs).expect("readable"), Receipts::default());
+    assert!(world.events().is_empty());
 }
 
 #[tokio::test]
@@ -251,10 +251,10 @@ async fn large_bodies_are_cut_and_an_event_that_cannot_be_named_is_left_out() {
         .await
         .expect("taken");
     assert_eq!(world.events(), ["message 5511 A1", "other kind", "media A1"]);
-    let data = world.store.data.lock();
+    let log = world.store.events(TENANT, &EventFilter::default(), 0, 100).expect("readable").0;
     let is_session = |body: &EventBody| matches!(body, EventBody::Session { .. });
     let bodies: Vec<&EventBody> =
-        data.events.iter().map(|event| &event.event.body).filter(|body| !is_session(body)).collect();
+        log.iter().map(|event| &event.event.body).filter(|body| !is_session(body)).collect();
     let EventBody::Message(Inbound { content: InboundContent::Text(text), mentions, .. }) = bodies[0] else {
         panic!("a text");
     };
@@ -276,7 +276,7 @@ async fn a_caller_that_gives_up_leaves_memory_and_store_at_one() {
     settle().await;
     assert_eq!(world.events()[0], "health blocked 66");
     world.tell(told(from("5511", "A1"))).await.expect("taken");
-    let stored = world.store.data.lock().health[&LANE].clone();
+    let stored = world.health_state();
     assert_eq!((stored.hours[0].blocks, stored.hours[0].replies), (1, 1), "the block was not forgotten");
 }
 

@@ -59,7 +59,7 @@ async fn temporary_is_tried_again_with_growing_pauses_and_then_fails() {
 #[tokio::test]
 async fn unknown_is_tried_again_only_where_that_cannot_send_twice() {
     for (idempotent, shown, sends) in [(true, "SENT", 2), (false, "UNKNOWN unknown_outcome", 1)] {
-        let mut world = World::with(free(), |connectors| connectors.idempotent = idempotent);
+        let mut world = World::with(free(), |plugin| plugin.idempotent_resend = idempotent);
         world.connectors.act(|sent| match sent.attempt {
             1 => Does::Answer(SendOutcome::Unknown(why())),
             _ => Does::Answer(accepted()),
@@ -113,15 +113,15 @@ async fn one_message_that_always_finds_the_connection_gone_does_not_block_the_re
 
 #[tokio::test]
 async fn without_a_session_nothing_is_claimed_until_somebody_opens_it() {
-    let mut world = World::with(free(), |connectors| connectors.needs_session = true);
-    *world.connectors.session.lock() = pombo_domain::ports::SessionState::QrCode("2@x".to_owned());
+    let mut world = World::with(free(), |plugin| plugin.needs_session = true);
+    world.connectors.set_session(LANE, pombo_domain::ports::SessionState::QrCode("2@x".to_owned()));
     world.start().await;
     let key = world.post(text("x"));
     world.clock.advance(600_000).await;
     assert_eq!((world.shown(key).as_str(), world.connectors.texts().len()), ("WAITING disconnected", 0));
     let writes = world.history(key).len();
     assert!(writes < 30, "the wait is shown, not rewritten all the time: {writes}");
-    *world.connectors.session.lock() = pombo_domain::ports::SessionState::Connected;
+    world.connectors.set_session(LANE, pombo_domain::ports::SessionState::Connected);
     world.handle().wake(LANE);
     settle().await;
     assert_eq!(world.shown(key), "SENT");

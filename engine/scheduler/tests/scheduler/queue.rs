@@ -173,10 +173,10 @@ async fn text_and_subject_are_rendered_with_the_messages_seed_and_the_contacts_n
     let mut world = World::new(free());
     world.start().await;
     let key = world.post(NewMessage {
-        subject: Some("S?".to_owned()),
+        subject: Some("S:{{ * }}".to_owned()),
         contact_name: Some("Ana Lima".to_owned()),
         variables: Some(r#"{"pedido":7}"#.to_owned()),
-        ..text("T?")
+        ..text("T:{{ * }}")
     });
     settle().await;
     let sent = world.connectors.sent.lock()[0].clone();
@@ -185,7 +185,7 @@ async fn text_and_subject_are_rendered_with_the_messages_seed_and_the_contacts_n
     assert_eq!(variables(&sent.text), variables(&subject));
     assert_eq!(variables(&sent.text)["primeiro_nome"], "Ana");
     assert_eq!(variables(&sent.text)["pedido"], 7);
-    let id = world.store.data.lock().messages[&key].message.id;
+    let id = world.id(key);
     assert_eq!(*world.renderer.seeds.lock(), [pombo_domain::ids::render_seed(id); 2]);
     assert_eq!(sent.client_id, id);
 }
@@ -200,11 +200,11 @@ async fn a_bad_template_fails_at_once_and_a_failing_renderer_is_asked_again() {
     assert_eq!(world.shown(key), "WAITING render");
     world.clock.advance(60_000).await;
     assert_eq!((world.status(key), world.state(key).attempts), (Status::Sent, 3));
-    let bad = world.post(text("{bad"));
+    let bad = world.post(text("{{ x }}"));
     settle().await;
     assert_eq!(world.shown(bad), "FAILED render");
     let reason = world.state(bad).reason.expect("a reason").detail;
-    assert_eq!(reason, "undefined variable x (line 1, column 2)");
+    assert_eq!(reason, "the variable \"x\" is not defined (line 1, column 1)");
     *world.renderer.unavailable.lock() = usize::MAX;
     let never = world.post(text("never"));
     world.clock.advance(600_000).await;

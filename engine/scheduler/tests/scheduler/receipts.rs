@@ -2,7 +2,7 @@
 
 use pombo_domain::model::message::{NewMessage, Status};
 use pombo_domain::model::receipt::ReceiptKind;
-use pombo_domain::ports::{ChannelEvent, ConnectorEvents, SendOutcome};
+use pombo_domain::ports::{ChannelEvent, ConnectorEvents, SendOutcome, Store};
 
 use crate::support::*;
 
@@ -65,7 +65,7 @@ async fn reports_that_come_together_lose_nothing_of_each_other() {
         async move { intake.take(LANE, events, Vec::new()).await }
     });
     assert!(futures::future::join_all(all).await.into_iter().all(|told| told.is_ok()));
-    let receipts = world.store.data.lock().receipts[&key].clone();
+    let receipts = world.store.receipts(key).expect("readable");
     assert_eq!(receipts.members.len(), 20);
     assert!(receipts.members.values().all(|member| member.delivered_at.is_some()));
     assert_eq!(world.events().len(), 20);
@@ -75,7 +75,7 @@ async fn reports_that_come_together_lose_nothing_of_each_other() {
 async fn a_report_proves_that_an_unknown_message_was_sent() {
     for kind in [ReceiptKind::Server, ReceiptKind::Delivered, ReceiptKind::Read, ReceiptKind::Played] {
         let mut world = World::two_way(free());
-        std::sync::Arc::get_mut(&mut world.connectors).expect("not started").idempotent = false;
+        world.connectors.describe(|plugin| plugin.idempotent_resend = false);
         let (key, id) = unknown(&mut world).await;
         assert_eq!(world.shown(key), "UNKNOWN unknown_outcome");
         world.tell(vec![report(id, kind), report(id, kind)]).await.expect("taken");
@@ -92,7 +92,7 @@ async fn a_failure_is_recorded_and_told_and_changes_no_status() {
         [(true, accepted(), "SENT"), (false, SendOutcome::Unknown("?".to_owned()), "UNKNOWN unknown_outcome")]
     {
         let mut world = World::two_way(free());
-        std::sync::Arc::get_mut(&mut world.connectors).expect("not started").idempotent = idempotent;
+        world.connectors.describe(|plugin| plugin.idempotent_resend = idempotent);
         world.connectors.act(move |_| Does::Answer(outcome.clone()));
         world.start().await;
         let key = world.post(text("x"));
@@ -108,7 +108,7 @@ async fn a_failure_is_recorded_and_told_and_changes_no_status() {
         world.tell(vec![failed.clone(), failed]).await.expect("taken");
         assert_eq!(world.shown(key), shown);
         assert_eq!(world.events(), ["receipt failed"]);
-        let receipts = world.store.data.lock().receipts[&key].clone();
+        let receipts = world.store.receipts(key).expect("readable");
         assert_eq!(receipts.failed, Some((NOON.plus_ms(5), "463".to_owned())));
     }
 }
@@ -117,7 +117,7 @@ async fn a_failure_is_recorded_and_told_and_changes_no_status() {
 async fn an_outcome_in_doubt_is_settled_by_a_report_that_came_first() {
     for idempotent in [true, false] {
         let mut world = World::two_way(free());
-        std::sync::Arc::get_mut(&mut world.connectors).expect("not started").idempotent = idempotent;
+        world.connectors.describe(|plugin| plugin.idempotent_resend = idempotent);
         world.connectors.act(|_| Does::After(5_000, SendOutcome::Unknown("no answer".to_owned())));
         world.start().await;
         let key = world.post(text("x"));
@@ -145,7 +145,7 @@ async fn a_report_that_comes_before_the_retry_spares_it() {
 async fn a_crash_in_flight_is_settled_by_a_report() {
     for idempotent in [true, false] {
         let mut world = World::two_way(free());
-        std::sync::Arc::get_mut(&mut world.connectors).expect("not started").idempotent = idempotent;
+        world.connectors.describe(|plugin| plugin.idempotent_resend = idempotent);
         world.connectors.act(|_| Does::Hang);
         world.start().await;
         let key = world.post(text("x"));
@@ -167,16 +167,16 @@ async fn a_report_beside_the_outcome_is_never_lost() {
     for refused in 0..4 {
         for yields in 0..12 {
             let mut world = World::two_way(free());
-            std::sync::Arc::get_mut(&mut world.connectors).expect("not started").idempotent = false;
+            world.connectors.describe(|plugin| plugin.idempotent_resend = false);
             world.connectors.act(|_| Does::After(1_000, SendOutcome::Unknown("?".to_owned())));
             world.start().await;
             let key = world.post(text("x"));
             settle().await;
             let id = world.id(key);
-            let start = world.store.commits.load(std::sync::atomic::Ordering::Relaxed);
-            world.store.fault(move |number, _| {
+            let start = world.store.commits();
+            world.store.refuse(move |number, _| {
                 (number + 1 == start + refused)
-                    .then(|| pombo_domain::ports::StoreError::Unavailable("a planned fault".to_owned()))
+                    .then(|| unavailable())
             });
             let intake = world.handle().intake();
             let clock = world.clock.clone();

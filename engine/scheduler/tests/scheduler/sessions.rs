@@ -2,7 +2,7 @@
 
 use pombo_domain::model::connector::{ConnectorStatus, Pace, WarmUp};
 use pombo_domain::model::message::NewMessage;
-use pombo_domain::ports::{SendOutcome, SessionState, StoreError};
+use pombo_domain::ports::{SendOutcome, SessionState};
 
 use crate::support::*;
 
@@ -21,7 +21,7 @@ async fn without_a_session_the_head_says_what_to_do_and_opening_lets_it_go_at_on
         (SessionState::Failing("trap".to_owned()), "restarts by itself"),
     ] {
         let mut world = World::two_way(free());
-        *world.connectors.session.lock() = state.clone();
+        world.connectors.set_session(LANE, state.clone());
         world.start().await;
         let keys = world.post_all(TENANT, vec![text("x"), text("y")]);
         let direct = world.post(NewMessage { force_direct: true, ..text("direct") });
@@ -57,7 +57,7 @@ async fn a_swap_of_the_plugin_is_only_a_short_wait() {
 #[tokio::test]
 async fn another_state_of_the_session_is_shown_instead() {
     let mut world = World::two_way(free());
-    *world.connectors.session.lock() = gone();
+    world.connectors.set_session(LANE, gone());
     world.start().await;
     let key = world.post(text("x"));
     world.clock.advance(5_000).await;
@@ -126,7 +126,7 @@ async fn what_was_claimed_goes_back_when_the_session_breaks() {
 #[tokio::test]
 async fn only_what_lasts_is_told_in_order() {
     let mut world = World::two_way(free());
-    *world.connectors.session.lock() = SessionState::Connecting;
+    world.connectors.set_session(LANE, SessionState::Connecting);
     world.start().await;
     for (state, address) in [
         (gone(), None),
@@ -153,9 +153,9 @@ async fn only_what_lasts_is_told_in_order() {
 #[tokio::test]
 async fn session_events_wait_in_order_for_a_store_that_refuses_and_block_nobody() {
     let mut world = World::two_way(free());
-    *world.connectors.session.lock() = SessionState::Connecting;
+    world.connectors.set_session(LANE, SessionState::Connecting);
     world.start().await;
-    world.store.fault(|_, _| Some(StoreError::Unavailable("a planned fault".to_owned())));
+    world.store.refuse(|_, _| Some(unavailable()));
     for _ in 0..3 {
         world.session(SessionState::Connected, Some("5500")).await;
         world.session(gone(), None).await;
@@ -169,7 +169,7 @@ async fn session_events_wait_in_order_for_a_store_that_refuses_and_block_nobody(
     }
     world.clock.advance(60_000).await;
     assert!(world.session_events().is_empty());
-    world.store.fault(|_, _| None);
+    world.store.no_plan();
     world.clock.advance(60_000).await;
     for _ in 0..200 {
         settle().await;
@@ -217,9 +217,9 @@ async fn another_number_begins_its_warm_up_and_its_health_anew() {
 
     world.session(SessionState::LoggedOut("by the phone".to_owned()), None).await;
     let refuse_once = std::sync::atomic::AtomicBool::new(true);
-    world.store.fault(move |_, _| {
+    world.store.refuse(move |_, _| {
         let first = refuse_once.swap(false, std::sync::atomic::Ordering::Relaxed);
-        first.then(|| StoreError::Unavailable("a planned fault".to_owned()))
+        first.then(|| unavailable())
     });
     world.session(SessionState::Connected, Some("5511")).await;
     world.clock.advance(2_000).await;
@@ -227,7 +227,7 @@ async fn another_number_begins_its_warm_up_and_its_health_anew() {
     let health = view.health.expect("it has rules");
     assert_eq!((view.warm_up_day, health.score, health.blocks), (Some(1), 100, 0));
     assert_eq!(world.connectors.texts().len(), 16, "two on its first day");
-    assert_eq!(world.store.data.lock().health[&LANE].account.as_deref(), Some("5511"));
+    assert_eq!(world.health_state().account.as_deref(), Some("5511"));
     world.clock.advance(24 * 3_600_000).await;
     assert_eq!((world.view().warm_up_day, world.connectors.texts().len()), (Some(2), 20));
 }
@@ -238,7 +238,7 @@ async fn a_number_that_was_paired_is_known_over_a_restart() {
     world.start().await;
     world.session(SessionState::Connected, Some("5500")).await;
     world.crash().await;
-    *world.connectors.session.lock() = SessionState::LoggedOut("while it was away".to_owned());
+    world.connectors.set_session(LANE, SessionState::LoggedOut("while it was away".to_owned()));
     *world.connectors.account.lock() = None;
     world.start().await;
     assert_eq!(world.session_events().last().map(String::as_str), Some("logged-out 5500"));
@@ -250,7 +250,7 @@ async fn what_broke_while_the_engine_was_away_is_told_once() {
     world.start().await;
     world.session(SessionState::Connected, Some("5500")).await;
     world.crash().await;
-    *world.connectors.session.lock() = SessionState::Connecting;
+    world.connectors.set_session(LANE, SessionState::Connecting);
     world.start().await;
     for _ in 0..3 {
         world.session(gone(), None).await;

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use hmac::{Hmac, Mac};
 use pombo_domain::model::delivery::{Delivery, DeliveryStatus};
 use pombo_domain::model::message::NewMessage;
-use pombo_domain::ports::{Change, OutboundError, SendOutcome};
+use pombo_domain::ports::{Change, DeliveryFilter, OutboundError, SendOutcome, Store};
 use sha2::Sha256;
 
 use crate::support::*;
@@ -14,7 +14,9 @@ fn told(world: &World, name: &str, url: &str) -> pombo_domain::MessageKey {
 }
 
 fn deliveries(world: &World) -> Vec<Delivery> {
-    world.store.data.lock().deliveries.values().cloned().collect()
+    let mut all = world.store.deliveries(TENANT, &DeliveryFilter::default(), 0, 10_000).expect("readable");
+    all.sort_by_key(|delivery| delivery.key);
+    all
 }
 
 const URL: &str = "https://example.org/hook";
@@ -175,8 +177,8 @@ async fn attempts_are_kept_bounded() {
 #[tokio::test]
 async fn a_try_whose_outcome_is_not_stored_is_stored_later() {
     let mut world = World::new(free());
-    world.store.fault(|number, _| {
-        (number % 3 == 1).then(|| pombo_domain::ports::StoreError::Unavailable("a planned fault".to_owned()))
+    world.store.refuse(|number, _| {
+        (number % 3 == 1).then(|| unavailable())
     });
     world.start().await;
     told(&world, "x", URL);

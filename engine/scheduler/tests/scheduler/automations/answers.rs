@@ -67,7 +67,7 @@ async fn everything_that_an_answer_can_hold_is_done_together() {
     let of = |text: &str| sent.iter().find(|sent| sent.text == text).expect("sent").options.clone();
     let target = Target { provider_id: "in-1".to_owned(), sender: Some("5511".to_owned()), text: None };
     assert_eq!(of("👍").act, Act::React(target.clone()));
-    assert_eq!(of("Olá, {{ n }}").reply_to, Some(Target { text: Some("oi".to_owned()), ..target.clone() }));
+    assert_eq!(of("Olá, 1").reply_to, Some(Target { text: Some("oi".to_owned()), ..target.clone() }));
     let conversation = office.conversation("5511");
     assert_eq!(
         (conversation.tags.as_slice(), conversation.assignee.as_deref()),
@@ -301,7 +301,7 @@ async fn calls_are_recorded_sealed_and_bounded() {
         let kept = office.store().recordings(AutomationIndex(10), 100).expect("readable");
         let context = recording::context(uuid::Uuid::from_u128(10));
         let open =
-            |sealed: &Vec<u8>| Recording::decode(&FakeSeals.open(&context, sealed).expect("sealed")).expect("whole");
+            |sealed: &Vec<u8>| Recording::decode(&ReversingBox.open(&context, sealed).expect("sealed")).expect("whole");
         kept.iter().map(open).collect::<Vec<Recording>>()
     };
     let kept = read(&office);
@@ -324,7 +324,7 @@ async fn calls_are_recorded_sealed_and_bounded() {
 async fn secrets_are_opened_for_the_host_and_a_new_configuration_counts_at_once() {
     let mut office = Office::new().await;
     let sealed =
-        |value: &str| FakeSeals.seal(&format!("automation:{}:key", uuid::Uuid::from_u128(10)), value.as_bytes());
+        |value: &str| ReversingBox.seal(&format!("automation:{}:key", uuid::Uuid::from_u128(10)), value.as_bytes());
     office.automation(10, |a| drop(a.secrets.insert("key".to_owned(), sealed("one")))).await;
     office.plugins.act(|_| says(None, true, Vec::new()));
     office.start().await;

@@ -10,7 +10,6 @@ use pombo_domain::ports::*;
 use pombo_scheduler::rules::draw::{Draw, between};
 
 use super::office::*;
-use super::store::Fate;
 use crate::support::*;
 
 #[tokio::test]
@@ -25,11 +24,11 @@ async fn whichever_commit_is_refused_the_answer_is_stored_once() {
         });
         office.start().await;
         let mut number = 0;
-        office.store().plan(move |_| {
+        office.store().plan(move |_, _| {
             number += 1;
             match number == nth + 1 {
-                true if lost => Fate::StoredButRefused,
-                true => Fate::Refused,
+                true if lost => Fate::lost(),
+                true => Fate::refused(),
                 false => Fate::Passes,
             }
         });
@@ -50,7 +49,7 @@ async fn an_answer_that_is_not_stored_at_a_crash_is_given_again() {
     office.plugins.act(|call| says(None, true, vec![say(&text_of(&call.event))]));
     office.start().await;
     let answers = |batch: &Batch| batch.changes.iter().any(|change| matches!(change, Change::Insert(_)));
-    office.store().plan(move |batch| if answers(batch) { Fate::Refused } else { Fate::Passes });
+    office.store().plan(move |_, batch| if answers(batch) { Fate::refused() } else { Fate::Passes });
     office.hears("5511", "hello").await;
     office.advance(120_000).await;
     assert_eq!(
@@ -89,11 +88,11 @@ async fn a_contact_that_somebody_makes_meanwhile_is_changed_not_doubled() {
     office.automation(10, |_| ()).await;
     office.plugins.act(|_| says(None, true, vec![Action::UpdateContact(Some("Ana".to_owned()), Some(false))]));
     office.start().await;
-    let store = office.store().inner.clone();
+    let store = office.store().disk().clone();
     let made = Arc::new(Mutex::new(false));
     let by_other = made.clone();
     // Between the look and the write somebody makes the same contact under another id.
-    office.store().plan(move |batch| {
+    office.store().plan(move |_, batch| {
         let ours = batch.changes.iter().find_map(|change| match change {
             Change::Contact(contact) if contact.name.is_some() => Some(contact.clone()),
             _ => None,
@@ -166,9 +165,9 @@ async fn chaos_answers_each_event_once_and_in_order() {
         });
         let plan = |office: &Office, seed: u64| {
             let mut faults = Draw::new(seed);
-            office.store().plan(move |_| match between(faults.seed(), 0, 19) {
-                0 => Fate::Refused,
-                1 => Fate::StoredButRefused,
+            office.store().plan(move |_, _| match between(faults.seed(), 0, 19) {
+                0 => Fate::refused(),
+                1 => Fate::lost(),
                 _ => Fate::Passes,
             });
         };
@@ -203,7 +202,7 @@ async fn chaos_answers_each_event_once_and_in_order() {
         }
         // Each timer that was set with an answer has fired, and its answer is there once.
         let timers = texts.iter().chain(&parked).filter(|text| text.starts_with("timer")).count();
-        let set = office.store().inner.check_automations();
+        let set = office.store().check_automations();
         assert!(set.is_ok() && timers > 0, "seed {seed}");
         office.assert_done();
     }

@@ -5,7 +5,6 @@ use pombo_domain::ports::*;
 use pombo_domain::{AutomationIndex, ConnectorIndex, TenantIndex};
 
 use super::office::*;
-use super::store::Fate;
 use crate::support::*;
 
 #[tokio::test]
@@ -110,7 +109,7 @@ async fn an_event_is_one_commit_whether_it_is_claimed_or_not() {
         office.start().await;
         let steps = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let counted = steps.clone();
-        office.store().plan(move |batch| {
+        office.store().plan(move |_, batch| {
             let step = |change: &Change| matches!(change, Change::Automation(c) if matches!(**c, AutomationChange::Step { .. }));
             if batch.changes.iter().any(step) {
                 counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

@@ -7,4 +7,3 @@ mod faults;
 mod lanes;
 mod office;
 mod rollouts;
-mod store;

@@ -1,91 +1,42 @@
 //! A tenant with a connector and its automations, and a scheduler that can be ended and started again.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pombo_domain::model::plugin::Grants;
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
-use pombo_domain::{AutomationIndex, ConnectorIndex, TenantIndex, Timestamp};
+use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
 use pombo_scheduler::{Handle, Options, Ports, Scheduler};
-use uuid::Uuid;
 
-use super::store::{Counting, TestStore};
 use crate::support::*;
+
+pub use pombo_testkit::samples::{labelled, say};
 
 pub const PLUGIN: &str = "answers";
 
 pub struct Office {
-    folder: tempfile::TempDir,
     pub clock: ManualClock,
     store: Option<Arc<TestStore>>,
-    pub plugins: Arc<FakePlugins>,
+    pub plugins: Arc<FakePluginEngine>,
     pub telemetry: Arc<FakeTelemetry>,
-    pub connectors: Arc<FakeConnectors>,
+    pub connectors: Arc<ScriptedConnectors>,
     pub options: Options,
+    /// One for all starts, so that no id is given twice.
+    entropy: Arc<CountingEntropy>,
     handle: Option<Handle>,
     inbound: u32,
 }
 
-/// One version, active, granted everything that it could want.
 pub fn package(kind: PluginKind, digest: &str) -> Package {
-    let wants = Wants { kv_bytes: 1 << 20, events_per_minute: 1_000_000, ..Wants::default() };
-    Package {
-        name: PLUGIN.to_owned(),
-        owner: Some(TENANT),
-        kind,
-        versions: vec![version(digest, false)],
-        active: Some(digest.to_owned()),
-        previous: None,
-        grants: Some(Grants { what: wants, by: "user:1".to_owned(), at: NOON }),
-        rollout: None,
-        revision: 1,
-        created_at: NOON,
-        updated_at: NOON,
-    }
+    samples::package(PLUGIN, kind, TENANT, digest)
 }
 
 pub fn version(digest: &str, observer: bool) -> PackageVersion {
-    let description = AutomationDescription {
-        name: PLUGIN.to_owned(),
-        version: format!("1.0.0-{digest}"),
-        display_name: "Answers".to_owned(),
-        config_schema: serde_json::json!({}),
-        secret_fields: Vec::new(),
-        events: [EventKind::MessageReceived, EventKind::TimerFired].into_iter().collect(),
-        observer,
-        wants: Wants::default(),
-    };
-    PackageVersion {
-        digest: digest.to_owned(),
-        version: description.version.clone(),
-        display_name: description.display_name.clone(),
-        size: 1,
-        status: VersionStatus::Ready,
-        wants: Wants::default(),
-        description: serde_json::to_string(&description).expect("JSON"),
-        signed_by: None,
-        uploaded_by: "user:1".to_owned(),
-        uploaded_at: NOON,
-    }
+    samples::version(PLUGIN, digest, observer)
 }
 
 pub fn change(change: AutomationChange) -> Change {
     Change::Automation(Box::new(change))
-}
-
-pub fn say(text: &str) -> Action {
-    labelled(text, None)
-}
-
-pub fn labelled(text: &str, label: Option<&str>) -> Action {
-    Action::Send(SendAction {
-        content: SendContent::Text(text.to_owned()),
-        reply_to: None,
-        delay_ms: 0,
-        label: label.map(str::to_owned),
-    })
 }
 
 /// The text of the message that a call is about.
@@ -103,17 +54,15 @@ impl Office {
     /// A connector of a two-way channel, a package with one version, no automation; not started.
     pub async fn new() -> Self {
         let clock = ManualClock::new(NOON);
-        let folder = tempfile::tempdir().expect("a folder");
-        let store = TestStore::open(folder.path(), &clock);
-        let mut connectors = FakeConnectors::new(clock.clone(), true);
-        connectors.features = vec!["inbound".to_owned(), "reactions".to_owned(), "reply".to_owned()];
+        let mut plugin = samples::plugin("fake", "email");
+        plugin.features = vec!["inbound".to_owned(), "reactions".to_owned(), "reply".to_owned()];
         let office = Self {
-            folder,
-            store: Some(store),
-            plugins: Arc::new(FakePlugins::new(clock.clone())),
+            store: Some(TestStore::overlapping(clock.clone())),
+            plugins: Arc::new(FakePluginEngine::keeping_all(clock.clone())),
             telemetry: Arc::default(),
-            connectors: Arc::new(connectors),
+            connectors: Arc::new(ScriptedConnectors::started(clock.clone(), vec![plugin])),
             options: Options::default(),
+            entropy: Arc::new(CountingEntropy::new(1 << 32)),
             handle: None,
             inbound: 0,
             clock,
@@ -124,44 +73,12 @@ impl Office {
     }
 
     pub async fn connector(&self, index: ConnectorIndex, tenant: TenantIndex) {
-        let connector = Connector {
-            id: Uuid::from_u128(u128::from(index.0)),
-            index,
-            tenant,
-            name: "connector".to_owned(),
-            plugin: "fake".to_owned(),
-            channel: "whatsapp".to_owned(),
-            config: "{}".to_owned(),
-            secrets: BTreeMap::new(),
-            status: ConnectorStatus::Active,
-            status_reason: None,
-            pace: free(),
-            created_at: NOON,
-            updated_at: NOON,
-        };
-        self.write(vec![Change::Connector(connector)]).await;
+        self.write(vec![Change::Connector(samples::connector(index, tenant, "whatsapp"))]).await;
     }
 
     /// An automation on the connector [`LANE`]; its index is also its position.
     pub async fn automation(&self, index: u32, change_it: impl FnOnce(&mut Automation)) {
-        let mut automation = Automation {
-            id: Uuid::from_u128(u128::from(index)),
-            index: AutomationIndex(index),
-            tenant: TENANT,
-            connector: LANE,
-            name: format!("automation {index}"),
-            plugin: PLUGIN.to_owned(),
-            config: format!(r#"{{"n":{index}}}"#),
-            secrets: BTreeMap::new(),
-            position: index,
-            observer: false,
-            events: [EventKind::MessageReceived, EventKind::TimerFired].into_iter().collect(),
-            status: AutomationStatus::Active,
-            groups: false,
-            record: false,
-            created_at: NOON,
-            updated_at: NOON,
-        };
+        let mut automation = samples::automation(index, TENANT, LANE, PLUGIN);
         change_it(&mut automation);
         self.write(vec![change(AutomationChange::Put(automation))]).await;
     }
@@ -171,7 +88,7 @@ impl Office {
     }
 
     pub async fn write(&self, changes: Vec<Change>) {
-        self.store().inner.commit(Batch::of(changes)).await.expect("a test's own write");
+        self.store().disk().commit(Batch::of(changes)).await.expect("a test's own write");
         self.settle().await;
     }
 
@@ -183,16 +100,16 @@ impl Office {
         loop {
             let ports = Ports {
                 store: self.store().clone(),
-                renderer: Arc::new(FakeRenderer::default()),
+                renderer: Arc::new(BraceRenderer::default()),
                 connectors: self.connectors.clone(),
                 clock: Arc::new(self.clock.clone()),
-                entropy: Arc::new(Counting),
-                webhooks: Arc::new(FakeWebhooks::new(self.clock.clone())),
-                attachments: Arc::new(FakeFetcher::new(self.clock.clone())),
+                entropy: self.entropy.clone(),
+                webhooks: Arc::new(ScriptedWebhooks::new(self.clock.clone())),
+                attachments: Arc::new(ScriptedFetcher::new(self.clock.clone())),
                 plugins: self.plugins.clone(),
                 telemetry: self.telemetry.clone(),
-                seals: Arc::new(FakeSeals),
-                secrets: Arc::new(FakeSecrets),
+                seals: Arc::new(ReversingBox),
+                secrets: Arc::new(Secrets),
                 connector_writes: Default::default(),
             };
             if let Ok(handle) = Scheduler::start(ports, self.options.clone()).await {
@@ -207,13 +124,13 @@ impl Office {
         self.handle.as_ref().expect("it runs")
     }
 
-    /// Ends all tasks where they stand and opens the store anew, as a crash and a start would.
+    /// Ends all tasks where they stand and opens the store again, as a crash and a start would.
     pub async fn restart(&mut self) {
         self.crash().await;
         self.start().await;
     }
 
-    /// Ends all tasks where they stand, and opens the store anew.
+    /// Ends all tasks where they stand, and opens the store again.
     pub async fn crash(&mut self) {
         if let Some(handle) = self.handle.take() {
             handle.drain(Duration::ZERO).await;
@@ -221,13 +138,7 @@ impl Office {
         }
         self.settle().await;
         self.plugins.forget_running();
-        self.store().inner.close().expect("it closes");
-        let store = self.store.take().expect("it is open");
-        // Nobody else has it any more: its tasks are gone.
-        let store =
-            Arc::try_unwrap(store).unwrap_or_else(|store| panic!("{} still have it", Arc::strong_count(&store)));
-        drop(store);
-        self.store = Some(TestStore::open(self.folder.path(), &self.clock));
+        self.store = self.store.take().map(TestStore::reopened);
     }
 
     /// Somebody writes.
@@ -293,7 +204,7 @@ impl Office {
         let store = self.store();
         assert_eq!(store.due_lanes(Timestamp(i64::MAX), None, 10).expect("readable"), []);
         store.check_automations().expect("it is sound");
-        let problems = store.inner.verify().expect("readable");
+        let problems = store.disk().verify().expect("readable");
         assert!(problems.is_empty(), "{problems:#?}");
     }
 }

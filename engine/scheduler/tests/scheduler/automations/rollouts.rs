@@ -198,7 +198,7 @@ async fn connectors_are_moved_as_the_package_says() {
     let connector = Package { revision: 2, ..package(PluginKind::Connector, "v1") };
     office.write(vec![change(AutomationChange::Package(connector))]).await;
     // Its connectors may run another version at the start.
-    office.connectors.plugin_name_is(PLUGIN);
+    office.connectors.describe(|plugin| plugin.name = PLUGIN.to_owned());
     office.start().await;
     assert_eq!(office.connectors.versions.lock().asked.drain(..).collect::<Vec<_>>(), ["stage v1 100", "settle"]);
     roll_out(&office, PluginKind::Connector, 10, true).await;
@@ -230,7 +230,7 @@ async fn connectors_are_moved_as_the_package_says() {
 #[tokio::test]
 async fn a_connector_version_that_does_not_start_is_taken_back() {
     let mut office = Office::new().await;
-    office.connectors.plugin_name_is(PLUGIN);
+    office.connectors.describe(|plugin| plugin.name = PLUGIN.to_owned());
     office.connectors.versions.lock().running = "v1".to_owned();
     office.connectors.versions.lock().broken = Some("v2".to_owned());
     let connector = Package { revision: 2, ..package(PluginKind::Connector, "v1") };

@@ -1,11 +1,6 @@
-//! A scheduler over fakes, on a clock that the test moves. Deterministic: the test's runtime has one thread.
+//! A scheduler over the test kit, on a clock that the test moves. Deterministic: the test's runtime has one thread.
 
 #![expect(unreachable_pub, reason = "the crate is one test binary")]
-
-pub mod clock;
-pub mod fakes;
-pub mod plugins;
-pub mod store;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,37 +8,37 @@ use std::time::Duration;
 use pombo_domain::model::connector::*;
 use pombo_domain::model::contact::{Contact, ContactType};
 use pombo_domain::model::event::{Event, EventBody};
-use pombo_domain::model::inbound::{Inbound, InboundContent};
+use pombo_domain::model::health::HealthState;
 use pombo_domain::model::message::*;
-use pombo_domain::model::receipt::ReceiptKind;
-use pombo_domain::ports::{
-    Account, Batch, Change, ChannelEvent, Clock, ConnectorEvents, Insert, IntakeError, SessionState, Update,
-};
+use pombo_domain::ports::*;
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
-use pombo_scheduler::{Handle, Options, PaceView, Ports, Scheduler};
+use pombo_scheduler::{Handle, Options, PaceView, Ports, Scheduler, SigningSecrets};
 
-pub use clock::{ManualClock, NOON, settle};
-pub use fakes::*;
-pub use plugins::*;
-pub use store::FakeStore;
+pub use pombo_testkit::samples::{self, free, inbound as from, report};
+pub use pombo_testkit::store::unavailable;
+pub use pombo_testkit::*;
 
 pub const TENANT: TenantIndex = TenantIndex(1);
 pub const LANE: ConnectorIndex = ConnectorIndex(1);
 
-pub struct World {
-    pub clock: ManualClock,
-    pub store: Arc<FakeStore>,
-    pub connectors: Arc<FakeConnectors>,
-    pub renderer: Arc<FakeRenderer>,
-    pub webhooks: Arc<FakeWebhooks>,
-    pub fetcher: Arc<FakeFetcher>,
-    pub options: Options,
-    handle: Option<Handle>,
+/// What webhooks of a tenant are signed with: `secret of` and its number.
+pub struct Secrets;
+
+impl SigningSecrets for Secrets {
+    fn webhook_secret(&self, tenant: TenantIndex) -> Vec<u8> {
+        format!("secret of {}", tenant.0).into_bytes()
+    }
 }
 
-/// A pace without any limit, in UTC.
-pub fn free() -> Pace {
-    Pace { time_zone: "UTC".to_owned(), ..Pace::default() }
+pub struct World {
+    pub clock: ManualClock,
+    pub store: Arc<TestStore>,
+    pub connectors: Arc<ScriptedConnectors>,
+    pub renderer: Arc<BraceRenderer>,
+    pub webhooks: Arc<ScriptedWebhooks>,
+    pub fetcher: Arc<ScriptedFetcher>,
+    pub options: Options,
+    handle: Option<Handle>,
 }
 
 /// With the usual health rules.
@@ -52,25 +47,7 @@ pub fn with_health(pace: Pace) -> Pace {
 }
 
 pub fn text(text: &str) -> NewMessage {
-    NewMessage {
-        connector: LANE,
-        to: "ana@example.org".to_owned(),
-        text: text.to_owned(),
-        subject: None,
-        contact_name: None,
-        message_type: MessageType::General,
-        priority: 5,
-        scheduled_at: None,
-        requires_approval: false,
-        force_direct: false,
-        notes: None,
-        webhook_url: None,
-        external_id: None,
-        attachments: Vec::new(),
-        attachment_url: None,
-        variables: None,
-        options: MessageOptions::default(),
-    }
+    samples::message(LANE, "ana@example.org", text)
 }
 
 impl World {
@@ -79,17 +56,17 @@ impl World {
         Self::with(pace, |_| {})
     }
 
-    /// Also changes the fake connector plugin.
-    pub fn with(pace: Pace, change: impl FnOnce(&mut FakeConnectors)) -> Self {
+    /// Also changes how the connector's plugin describes itself.
+    pub fn with(pace: Pace, change: impl FnOnce(&mut PluginDescription)) -> Self {
         let clock = ManualClock::new(NOON);
-        let mut connectors = FakeConnectors::new(clock.clone(), true);
-        change(&mut connectors);
+        let mut plugin = samples::plugin("fake", "email");
+        change(&mut plugin);
         let world = Self {
-            store: FakeStore::new(clock.clone()),
-            connectors: Arc::new(connectors),
+            store: TestStore::open(clock.clone()),
+            connectors: Arc::new(ScriptedConnectors::started(clock.clone(), vec![plugin])),
             renderer: Arc::default(),
-            webhooks: Arc::new(FakeWebhooks::new(clock.clone())),
-            fetcher: Arc::new(FakeFetcher::new(clock.clone())),
+            webhooks: Arc::new(ScriptedWebhooks::new(clock.clone())),
+            fetcher: Arc::new(ScriptedFetcher::new(clock.clone())),
             options: Options::default(),
             clock,
             handle: None,
@@ -99,25 +76,16 @@ impl World {
     }
 
     pub fn connector(&self, index: ConnectorIndex, tenant: TenantIndex, pace: Pace) {
-        self.write(vec![Change::Connector(Connector {
-            id: uuid::Uuid::from_u128(u128::from(index.0)),
-            index,
-            tenant,
-            name: format!("connector {}", index.0),
-            plugin: "fake".to_owned(),
-            channel: "email".to_owned(),
-            config: "{}".to_owned(),
-            secrets: Default::default(),
-            status: ConnectorStatus::Active,
-            status_reason: None,
-            pace,
-            created_at: NOON,
-            updated_at: NOON,
-        })]);
+        let connector = Connector { pace, ..samples::connector(index, tenant, "email") };
+        self.write(vec![Change::Connector(connector)]);
+    }
+
+    pub fn stored_connector(&self, index: ConnectorIndex) -> Connector {
+        Connector::clone(&self.store.connector(index).expect("readable").expect("it is stored"))
     }
 
     pub fn change_connector(&self, change: impl FnOnce(&mut Connector)) {
-        let mut connector = Connector::clone(&self.store.data.lock().connectors[&LANE]);
+        let mut connector = self.stored_connector(LANE);
         change(&mut connector);
         self.write(vec![Change::Connector(connector)]);
     }
@@ -136,17 +104,12 @@ impl World {
     }
 
     pub fn inactive_contact(&self, identifier: &str) {
-        self.write(vec![Change::Contact(Contact {
-            id: uuid::Uuid::from_u128(1),
-            tenant: TENANT,
-            kind: ContactType::Email,
-            identifier: identifier.to_owned(),
-            name: None,
+        let contact = Contact {
             active: false,
             reason: Some("asked to stop".to_owned()),
-            created_at: NOON,
-            updated_at: NOON,
-        })]);
+            ..samples::contact(TENANT, ContactType::Email, identifier)
+        };
+        self.write(vec![Change::Contact(contact)]);
     }
 
     fn ports(&self) -> Ports {
@@ -155,13 +118,13 @@ impl World {
             renderer: self.renderer.clone(),
             connectors: self.connectors.clone(),
             clock: Arc::new(self.clock.clone()),
-            entropy: Arc::new(FakeEntropy),
+            entropy: Arc::new(ConstantEntropy(0x5a)),
             webhooks: self.webhooks.clone(),
             attachments: self.fetcher.clone(),
-            plugins: Arc::new(FakePlugins::new(self.clock.clone())),
+            plugins: Arc::new(FakePluginEngine::keeping_all(self.clock.clone())),
             telemetry: Arc::new(FakeTelemetry::default()),
-            seals: Arc::new(FakeSeals),
-            secrets: Arc::new(FakeSecrets),
+            seals: Arc::new(ReversingBox),
+            secrets: Arc::new(Secrets),
             connector_writes: Default::default(),
         }
     }
@@ -182,8 +145,12 @@ impl World {
         self.handle.as_ref().expect("it runs")
     }
 
+    pub fn stored(&self, key: MessageKey) -> StoredMessage {
+        self.store.message(key).expect("readable").expect("it is stored")
+    }
+
     pub fn state(&self, key: MessageKey) -> MessageState {
-        self.store.data.lock().messages[&key].state.clone()
+        self.stored(key).state
     }
 
     pub fn status(&self, key: MessageKey) -> Status {
@@ -205,10 +172,9 @@ impl World {
         key: MessageKey,
         step: impl FnOnce(&MessageState, Timestamp) -> Result<MessageState, NotAllowed>,
     ) {
-        let stored = self.store.data.lock().messages[&key].clone();
+        let stored = self.stored(key);
         let state = step(&stored.state, self.clock.now()).expect("the state allows it");
-        let delivery = pombo_domain::model::Delivery::of(&stored.message, Some(stored.state.status), &state);
-        self.write(vec![Change::Update(Update { key, state, delivery })]);
+        self.write(vec![Change::Update(samples::update(&stored, state))]);
     }
 
     pub fn cancel(&self, key: MessageKey) {
@@ -217,8 +183,26 @@ impl World {
 
     /// The statuses that a reader of this message saw, in order.
     pub fn history(&self, key: MessageKey) -> Vec<&'static str> {
-        let data = self.store.data.lock();
-        data.history.iter().filter(|(of, _)| *of == key).map(|(_, status)| status.as_str()).collect()
+        self.store.history(key).into_iter().map(Status::as_str).collect()
+    }
+
+    /// The state that a connector's plugin keeps.
+    pub fn kv(&self, connector: ConnectorIndex) -> Vec<(String, Vec<u8>)> {
+        self.store.kv_list(connector, "", None, 1_000).expect("readable")
+    }
+
+    pub fn health_state(&self) -> HealthState {
+        self.store.health_state(LANE).expect("readable")
+    }
+
+    /// No message waits, is scheduled, or is with a connector.
+    #[track_caller]
+    pub fn assert_nothing_queued(&self) {
+        assert_eq!(self.store.in_flight(None, 1).expect("readable"), []);
+        assert_eq!(self.store.scheduled(Timestamp(i64::MAX), None, 1).expect("readable"), []);
+        for connector in self.store.connectors(None).expect("readable") {
+            assert_eq!(self.store.ready(connector.index, None, 1).expect("readable"), []);
+        }
     }
 }
 
@@ -226,9 +210,9 @@ impl World {
 impl World {
     /// A connector of a two-way channel whose session stands, under these health rules.
     pub fn two_way(pace: Pace) -> Self {
-        let world = Self::with(pace, |connectors| {
-            connectors.needs_session = true;
-            connectors.features = vec!["inbound".to_owned()];
+        let world = Self::with(pace, |plugin| {
+            plugin.needs_session = true;
+            plugin.features = vec!["inbound".to_owned()];
         });
         world.change_connector(|connector| connector.channel = "whatsapp".to_owned());
         world
@@ -245,7 +229,7 @@ impl World {
     pub async fn session(&self, state: SessionState, address: Option<&str>) {
         let account =
             address.map(|address| Account { address: address.to_owned(), display_name: None, aliases: Vec::new() });
-        *self.connectors.session.lock() = state.clone();
+        self.connectors.set_session(LANE, state.clone());
         self.connectors.account.lock().clone_from(&account);
         self.handle().intake().session_changed(LANE, state, account);
         settle().await;
@@ -263,7 +247,6 @@ impl World {
     }
 
     fn log(&self) -> Vec<String> {
-        let data = self.store.data.lock();
         let said = |event: &Event| match &event.event.body {
             EventBody::Message(inbound) => format!("message {} {}", inbound.sender, inbound.provider_id),
             EventBody::Receipt { kind, recipient, .. } => {
@@ -281,7 +264,20 @@ impl World {
             EventBody::Other(kind, _) => format!("other {kind}"),
             other => other.kind().to_owned(),
         };
-        data.events.iter().map(said).collect()
+        let tenants = [TENANT, TenantIndex(2)];
+        tenants.into_iter().flat_map(|tenant| self.events_of(tenant)).map(|event| said(&event)).collect()
+    }
+
+    fn events_of(&self, tenant: TenantIndex) -> Vec<Event> {
+        let (mut all, mut after) = (Vec::new(), 0);
+        loop {
+            let (events, seen) = self.store.events(tenant, &EventFilter::default(), after, 1_000).expect("readable");
+            if seen == after {
+                return all;
+            }
+            all.extend(events);
+            after = seen;
+        }
     }
 
     pub fn view(&self) -> PaceView {
@@ -289,38 +285,10 @@ impl World {
     }
 }
 
-/// A text of somebody in a conversation with him.
-pub fn from(sender: &str, provider_id: &str) -> Inbound {
-    Inbound {
-        provider_id: provider_id.to_owned(),
-        chat: sender.to_owned(),
-        sender: sender.to_owned(),
-        sender_name: None,
-        from_me: false,
-        is_group: false,
-        reply_to: None,
-        mentions: Vec::new(),
-        sent_at: NOON,
-        content: InboundContent::Text("Oi".to_owned()),
-    }
-}
-
-/// A report of the message `client_id`.
-pub fn report(client_id: uuid::Uuid, kind: ReceiptKind) -> ChannelEvent {
-    ChannelEvent::Receipt {
-        client_id: Some(client_id),
-        provider_id: "p-1".to_owned(),
-        recipient: None,
-        kind,
-        at: NOON,
-        reason: None,
-    }
-}
-
 impl World {
     /// The public id of a message.
     pub fn id(&self, key: MessageKey) -> uuid::Uuid {
-        self.store.data.lock().messages[&key].message.id
+        self.stored(key).message.id
     }
 
     pub fn clock_now(&self) -> Timestamp {

@@ -8,36 +8,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
 use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
 use pombo_store::{DiskStore, Options};
+use pombo_testkit::{CountingEntropy, SystemClock};
 
 /// The allocator of the server.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-struct SystemClock;
-
-#[async_trait]
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Timestamp(since.as_millis() as i64)
-    }
-    async fn sleep_until(&self, at: Timestamp) {
-        tokio::time::sleep(Duration::from_millis(at.since(self.now()).max(0) as u64)).await;
-    }
-}
-
-struct SystemEntropy;
-
-impl Entropy for SystemEntropy {
-    fn fill(&self, bytes: &mut [u8]) {
-        getrandom::fill(bytes).expect("the system has randomness");
-    }
-}
 
 const NAMES: [&str; 12] = [
     "Maria Silva",
@@ -392,7 +371,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     }
     let fresh = !Path::new(&folder).exists();
     let started = Instant::now();
-    let store = pombo_store::open(options, Path::new(&folder), Arc::new(SystemClock), Arc::new(SystemEntropy))?;
+    let store = pombo_store::open(options, Path::new(&folder), Arc::new(SystemClock), Arc::new(CountingEntropy::new(SystemClock.now().0.unsigned_abs())))?;
     println!("open: {:.3} s, RSS {} MB", started.elapsed().as_secs_f64(), rss());
     if fresh {
         fill(&store, total).await?;

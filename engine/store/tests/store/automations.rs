@@ -117,7 +117,7 @@ impl Told {
 #[tokio::test]
 async fn an_event_goes_to_those_that_listen_and_opens_its_conversation() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = ManualClock::new();
+    let clock = clock();
     let store = open(folder.path(), &clock);
     let told = Arc::new(Told::default());
     store.observe(told.clone());
@@ -172,7 +172,7 @@ async fn an_event_goes_to_those_that_listen_and_opens_its_conversation() {
 #[tokio::test]
 async fn the_work_of_a_repeated_event_is_left_out() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path(), &ManualClock::new());
+    let store = open(folder.path(), &clock());
     apply(&store, vec![AutomationChange::Put(automation(5, 0, false))]).await.unwrap();
     let with = |id| {
         let AutomationChange::Event(new) = said("a", id) else { unreachable!() };
@@ -190,7 +190,7 @@ async fn the_work_of_a_repeated_event_is_left_out() {
 #[tokio::test]
 async fn a_try_ends_once_and_with_everything_else_of_its_batch() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = ManualClock::new();
+    let clock = clock();
     let store = open(folder.path(), &clock);
     apply(&store, vec![AutomationChange::Put(automation(5, 0, false)), said("a", 1), said("a", 2)]).await.unwrap();
     let work = first(&store, "a", ANSWERING);
@@ -239,7 +239,7 @@ async fn a_try_ends_once_and_with_everything_else_of_its_batch() {
 #[tokio::test]
 async fn tries_are_counted_put_off_and_put_aside() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = ManualClock::new();
+    let clock = clock();
     let store = open(folder.path(), &clock);
     let told = Arc::new(Told::default());
     let now = clock.now();
@@ -292,7 +292,7 @@ async fn tries_are_counted_put_off_and_put_aside() {
 #[tokio::test]
 async fn lanes_skip_the_numbers_of_what_was_not_for_them() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path(), &ManualClock::new());
+    let store = open(folder.path(), &clock());
     let started = [EventKind::Started].into_iter().collect();
     let observer = Automation { events: started, ..automation(7, 0, true) };
     let automations = [automation(5, 0, false), observer];
@@ -319,7 +319,7 @@ async fn lanes_skip_the_numbers_of_what_was_not_for_them() {
 #[tokio::test]
 async fn timers_are_replaced_taken_back_and_fire_once() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = ManualClock::new();
+    let clock = clock();
     let store = open(folder.path(), &clock);
     let now = clock.now();
     apply(&store, vec![AutomationChange::Put(automation(5, 0, false)), said("a", 1)]).await.unwrap();
@@ -377,7 +377,7 @@ async fn timers_are_replaced_taken_back_and_fire_once() {
 #[tokio::test]
 async fn a_pause_holds_timers_until_the_conversation_is_resumed() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = ManualClock::new();
+    let clock = clock();
     let store = open(folder.path(), &clock);
     let now = clock.now();
     let automations = [automation(5, 0, false), automation(7, 0, true)];
@@ -408,7 +408,7 @@ async fn a_pause_holds_timers_until_the_conversation_is_resumed() {
 
     let told = Arc::new(Told::default());
     store.observe(told.clone());
-    clock.advance(500);
+    clock.jump(500);
     apply(&store, vec![steps(vec![ConversationStep::Resume])]).await.unwrap();
     assert_eq!((told.lanes(), due(&store, clock.now())), (vec![0], vec![7, 0]));
     assert_eq!(first(&store, "a", 0).due_at, clock.now());
@@ -421,7 +421,7 @@ async fn a_pause_holds_timers_until_the_conversation_is_resumed() {
 #[tokio::test]
 async fn the_steps_of_a_sent_message_come_back_to_its_automation() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = ManualClock::new();
+    let clock = clock();
     let store = open(folder.path(), &clock);
     let deaf = Automation { events: [EventKind::MessageReceived].into_iter().collect(), ..automation(5, 0, false) };
     apply(&store, vec![AutomationChange::Put(deaf), said("a", 1)]).await.unwrap();
@@ -476,7 +476,7 @@ async fn the_steps_of_a_sent_message_come_back_to_its_automation() {
 #[tokio::test]
 async fn conversations_are_listed_by_what_is_asked_in_pages() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = ManualClock::new();
+    let clock = clock();
     let store = open(folder.path(), &clock);
     let open_one = |n: u32| AutomationChange::Open {
         tenant: if n.is_multiple_of(5) { B } else { A },
@@ -523,7 +523,7 @@ async fn conversations_are_listed_by_what_is_asked_in_pages() {
 #[tokio::test]
 async fn the_first_event_greets_even_where_a_person_was_first() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path(), &ManualClock::new());
+    let store = open(folder.path(), &clock());
     let only_opened = [EventKind::ConversationOpened].into_iter().collect();
     let greeter = Automation { events: only_opened, ..automation(5, 0, false) };
     apply(&store, vec![AutomationChange::Put(greeter)]).await.unwrap();
@@ -541,7 +541,7 @@ async fn the_first_event_greets_even_where_a_person_was_first() {
 #[tokio::test]
 async fn the_newest_recordings_are_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = ManualClock::new();
+    let clock = clock();
     let store = open(folder.path(), &clock);
     let index = AutomationIndex(5);
     apply(&store, vec![AutomationChange::Put(automation(5, 0, false))]).await.unwrap();

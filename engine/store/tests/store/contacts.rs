@@ -44,7 +44,7 @@ fn aliases(store: &DiskStore, tenant: TenantIndex, identifier: &str) -> Vec<Stri
 #[tokio::test]
 async fn a_contact_is_found_by_its_aliases_in_its_tenant_and_kind() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = ManualClock::new();
+    let clock = clock();
     let store = open(folder.path(), &clock);
     // The alias may come first.
     put(&store, vec![alias(A, "1@lid", "5511"), alias(A, "551", "5511"), alias(A, "5511", "5511")]).await;
@@ -70,7 +70,7 @@ async fn a_contact_is_found_by_its_aliases_in_its_tenant_and_kind() {
 #[tokio::test]
 async fn an_alias_moves_and_yields_to_a_contact_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path(), &ManualClock::new());
+    let store = open(folder.path(), &clock());
     put(&store, vec![contact(A, 1, "a"), contact(A, 2, "b"), alias(A, "x", "a"), alias(A, "y", "a")]).await;
     put(&store, vec![alias(A, "x", "b")]).await;
     assert_eq!((at(&store, A, "x"), at(&store, A, "y")), (Some(2), Some(1)));
@@ -90,7 +90,7 @@ async fn an_alias_moves_and_yields_to_a_contact_of_its_own() {
 #[tokio::test]
 async fn a_deleted_contact_takes_its_aliases_with_it_and_no_others() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path(), &ManualClock::new());
+    let store = open(folder.path(), &clock());
     let both = |tenant| {
         vec![contact(tenant, 1, "a"), contact(tenant, 2, "ab"), alias(tenant, "x", "a"), alias(tenant, "y", "ab")]
     };
@@ -108,7 +108,7 @@ async fn a_deleted_contact_takes_its_aliases_with_it_and_no_others() {
 #[tokio::test]
 async fn another_identifier_leaves_the_aliases_with_the_old_one() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path(), &ManualClock::new());
+    let store = open(folder.path(), &clock());
     put(&store, vec![contact(A, 1, "a"), alias(A, "x", "a")]).await;
     put(&store, vec![contact(A, 1, "b")]).await;
     assert_eq!((at(&store, A, "x"), at(&store, A, "b")), (None, Some(1)));

@@ -39,7 +39,7 @@ fn connector(index: ConnectorIndex, status: ConnectorStatus) -> Connector {
 #[tokio::test]
 async fn an_email_is_one_users_and_free_once_he_has_another() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path(), &ManualClock::new());
+    let store = open(folder.path(), &clock());
     let put = |user: User| store.commit(Batch::of(vec![Change::User(user)]));
     let (one, two) = tokio::join!(put(user(1, "a@x")), put(user(2, "a@x")));
     assert!(one.is_ok());
@@ -61,7 +61,7 @@ async fn an_email_is_one_users_and_free_once_he_has_another() {
 #[tokio::test]
 async fn numbers_are_never_given_twice() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = ManualClock::new();
+    let clock = clock();
     let store = open(folder.path(), &clock);
     assert_eq!(store.next_tenant_index().await, Ok(TenantIndex(1)));
     assert_eq!(store.next_connector_index().await, Ok(ConnectorIndex(1)));
@@ -75,7 +75,7 @@ async fn numbers_are_never_given_twice() {
 #[tokio::test]
 async fn documents_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = ManualClock::new();
+    let clock = clock();
     let store = open(folder.path(), &clock);
     let tenant = Tenant { id: Uuid::from_u128(5), index: A, name: "t".to_owned(), created_at: Timestamp(1) };
     let key = |id: u128, hash: u8| ApiKey {
@@ -142,9 +142,9 @@ async fn documents_survive_a_restart() {
 #[tokio::test]
 async fn a_folder_in_use_is_refused_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = ManualClock::new();
+    let clock = clock();
     let store = open(folder.path(), &clock);
-    let Err(error) = pombo_store::open(options(), folder.path(), clock.clone(), Counting::new()) else {
+    let Err(error) = pombo_store::open(options(), folder.path(), clock.clone(), entropy()) else {
         panic!("opened twice")
     };
     assert!(matches!(error, pombo_store::Error::Locked { .. }));

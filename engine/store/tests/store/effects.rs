@@ -21,7 +21,7 @@ impl CommitObserver for Recorder {
 #[tokio::test]
 async fn each_step_tells_what_it_means_for_the_queues() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = ManualClock::new();
+    let clock = clock();
     let store = open(folder.path(), &clock);
     let recorder = Arc::new(Recorder::default());
     store.observe(recorder.clone());

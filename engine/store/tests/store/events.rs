@@ -43,7 +43,7 @@ fn numbers(store: &DiskStore, tenant: TenantIndex, filter: &EventFilter, after: 
 #[tokio::test]
 async fn each_tenant_counts_its_events_from_one_also_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = ManualClock::new();
+    let clock = clock();
     let store = open(folder.path(), &clock);
     assert_eq!(store.last_event(A).unwrap(), 0);
     let at = clock.now();
@@ -69,7 +69,7 @@ async fn each_tenant_counts_its_events_from_one_also_after_a_restart() {
 #[tokio::test]
 async fn filters_combine_and_the_cursor_moves_over_what_does_not_match() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = ManualClock::new();
+    let clock = clock();
     let store = open(folder.path(), &clock);
     let change = |n: u32| event(A, n % 2, clock.now(), if n < 4 { text("1") } else { session() }, None);
     append(&store, (0..8).map(change).collect()).await;
@@ -108,7 +108,7 @@ impl CommitObserver for Told {
 #[tokio::test]
 async fn a_marked_event_is_appended_once() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = ManualClock::new();
+    let clock = clock();
     let store = open(folder.path(), &clock);
     let told = Arc::new(Told::default());
     store.observe(told.clone());
@@ -138,7 +138,7 @@ async fn a_marked_event_is_appended_once() {
 #[tokio::test]
 async fn a_batch_that_fails_appends_nothing_and_marks_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = ManualClock::new();
+    let clock = clock();
     let store = open(folder.path(), &clock);
     let key = MessageKey { tenant: A, serial: 5 };
     let wrong = Change::Receipts(key, Receipts::default());
@@ -159,7 +159,7 @@ async fn a_batch_that_fails_appends_nothing_and_marks_nothing() {
 #[tokio::test]
 async fn what_is_forgotten_goes_with_its_marks_and_numbers_go_on() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = ManualClock::new();
+    let clock = clock();
     let store = open(folder.path(), &clock);
     let start = clock.now();
     let at = |n: i64| start.plus_ms(n * 1000);
@@ -195,7 +195,7 @@ async fn what_is_forgotten_goes_with_its_marks_and_numbers_go_on() {
 #[tokio::test]
 async fn many_are_forgotten_in_bounded_steps() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = ManualClock::new();
+    let clock = clock();
     let store = open(folder.path(), &clock);
     for _ in 0..5 {
         append(&store, (0..500).map(|_| event(A, 1, clock.now(), session(), None)).collect()).await;
@@ -209,7 +209,7 @@ async fn many_are_forgotten_in_bounded_steps() {
 #[tokio::test]
 async fn receipts_and_health_are_replaced_and_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = ManualClock::new();
+    let clock = clock();
     let store = open(folder.path(), &clock);
     let keys = insert(&store, A, vec![message(1, "a", "x"), message(1, "b", "x")]).await;
     assert_eq!(store.receipts(keys[0]).unwrap(), Receipts::default());

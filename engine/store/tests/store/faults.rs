@@ -9,10 +9,10 @@ use crate::support::*;
 async fn after_a_failed_write_nothing_is_acknowledged_and_nothing_acknowledged_is_lost() {
     for (fault, nth) in [(Fault::DiskFull, 1), (Fault::DiskFull, 7), (Fault::SyncFailed, 1), (Fault::SyncFailed, 12)] {
         let folder = tempfile::tempdir().unwrap();
-        let clock = ManualClock::new();
+        let clock = clock();
         let plan = FaultPlan::default();
         let store =
-            pombo_store::open_with_faults(options(), folder.path(), clock.clone(), Counting::new(), plan.clone())
+            pombo_store::open_with_faults(options(), folder.path(), clock.clone(), entropy(), plan.clone())
                 .unwrap();
         let first = insert(&store, A, vec![message(1, "a", "x")]).await[0];
         step(&store, first, |s| s.claim(clock.now()).unwrap()).await;

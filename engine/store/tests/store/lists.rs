@@ -72,7 +72,7 @@ async fn fill(store: &pombo_store::DiskStore, clock: &ManualClock) -> impl Fn(u6
     let start = clock.now();
     for first in (0..MANY).step_by(1000) {
         insert(store, A, (first..first + 1000).map(numbered).collect()).await;
-        clock.advance(1);
+        clock.jump(1);
     }
     insert(store, B, vec![message(9, "x", "mundo")]).await;
     // A batch of 1000 shares its instant.
@@ -89,9 +89,9 @@ fn segments(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn totals_are_exact_over_many_blocks_and_after_damage_to_the_search_files() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = ManualClock::new();
+    let clock = clock();
     let whole_blocks = pombo_store::Options { search_segment_bytes: 16 << 20, ..options() };
-    let open = || pombo_store::open(whole_blocks.clone(), folder.path(), clock.clone(), Counting::new()).unwrap();
+    let open = || pombo_store::open(whole_blocks.clone(), folder.path(), clock.clone(), entropy()).unwrap();
     let store = open();
     let at = fill(&store, &clock).await;
     totals(&store, &at).await;
@@ -121,7 +121,7 @@ async fn totals_are_exact_over_many_blocks_and_after_damage_to_the_search_files(
 
     // The files of one store beside the records of another.
     let other = tempfile::tempdir().unwrap();
-    let store = pombo_store::open(whole_blocks.clone(), other.path(), clock.clone(), Counting::new()).unwrap();
+    let store = pombo_store::open(whole_blocks.clone(), other.path(), clock.clone(), entropy()).unwrap();
     for _ in 0..70 {
         insert(&store, A, (0..1000).map(|n| message(1, &format!("{n}"), "outra coisa")).collect()).await;
     }
@@ -134,22 +134,22 @@ async fn totals_are_exact_over_many_blocks_and_after_damage_to_the_search_files(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn small_segments_and_dictionaries_on_disk_give_the_same_totals() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = ManualClock::new();
+    let clock = clock();
     let small = pombo_store::Options { search_bytes: 300_000, search_segment_bytes: 200_000, ..options() };
-    let store = pombo_store::open(small.clone(), folder.path(), clock.clone(), Counting::new()).unwrap();
+    let store = pombo_store::open(small.clone(), folder.path(), clock.clone(), entropy()).unwrap();
     let at = fill(&store, &clock).await;
     totals(&store, &at).await;
     store.close().unwrap();
     drop(store);
     assert!(segments(folder.path()).len() > 6);
-    let store = pombo_store::open(small, folder.path(), clock.clone(), Counting::new()).unwrap();
+    let store = pombo_store::open(small, folder.path(), clock.clone(), entropy()).unwrap();
     totals(&store, &at).await;
 }
 
 #[tokio::test]
 async fn a_search_sees_what_was_committed_before_it() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path(), &ManualClock::new());
+    let store = open(folder.path(), &clock());
     for n in 0..200u64 {
         insert(&store, A, vec![message(1, "5511", &format!("palavra{n}"))]).await;
         let filter = MessageFilter { search: Some(format!("PALAVRA{n}")), ..MessageFilter::default() };

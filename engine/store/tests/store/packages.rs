@@ -39,7 +39,7 @@ fn entry(plugin: &str, detail: &str) -> AuditEntry {
 #[tokio::test]
 async fn a_package_is_changed_from_the_revision_that_was_read() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = ManualClock::new();
+    let clock = clock();
     let store = open(folder.path(), &clock);
     let put = |name: &str, revision| apply(&store, vec![AutomationChange::Package(package(name, revision))]);
     let lost = |name: &str| Err(StoreError::Conflict(Conflict::Package(name.to_owned())));
@@ -71,7 +71,7 @@ async fn a_package_is_changed_from_the_revision_that_was_read() {
 #[tokio::test]
 async fn trails_go_on_after_restarts_and_do_not_mix() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = ManualClock::new();
+    let clock = clock();
     let store = open(folder.path(), &clock);
     let audit = |plugin: &str, detail: &str| AutomationChange::Audit(entry(plugin, detail));
     apply(&store, vec![audit("a", "1"), audit("ab", "x"), audit("a", "2")]).await.unwrap();

@@ -390,7 +390,7 @@ impl World {
                 self.store.commit(Batch::of(vec![Change::Health(connector, state.clone())])).await.unwrap();
                 self.model.health.insert(connector, state);
             }
-            Op::Advance(ms) => self.clock.advance(ms),
+            Op::Advance(ms) => self.clock.jump(ms),
             Op::List(filter) => self.list(filter).await,
             Op::Check => self.check(),
             Op::Reopen => {
@@ -587,7 +587,7 @@ proptest! {
     #[test]
     fn the_store_is_the_model(ops in proptest::collection::vec(op(), 1..120)) {
         let folder = tempfile::tempdir().unwrap();
-        let clock = ManualClock::new();
+        let clock = clock();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let mirror = Arc::new(Mirror::default());

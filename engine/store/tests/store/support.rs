@@ -1,55 +1,26 @@
-//! A manual clock, seeded randomness and builders.
+//! Stores with small limits, and builders.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use async_trait::async_trait;
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 use pombo_store::{DiskStore, Options};
 use uuid::Uuid;
 
-/// A clock that stands until it is moved.
-pub struct ManualClock(AtomicI64);
+pub use pombo_testkit::samples::{inserts, update};
+pub use pombo_testkit::{CountingEntropy, ManualClock};
 
-impl ManualClock {
-    pub fn new() -> Arc<Self> {
-        Arc::new(Self(AtomicI64::new(1_700_000_000_000)))
-    }
-    pub fn advance(&self, ms: i64) {
-        self.0.fetch_add(ms, Ordering::SeqCst);
-    }
+pub fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(Timestamp(1_700_000_000_000)))
 }
 
-#[async_trait]
-impl Clock for ManualClock {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
-    }
-    async fn sleep_until(&self, _: Timestamp) {
-        unreachable!("the store never sleeps")
-    }
-}
-
-/// A counter as randomness, one for the whole process: a store that is opened again draws other numbers.
-pub struct Counting;
-
-impl Counting {
-    pub fn new() -> Arc<Self> {
-        Arc::new(Self)
-    }
-}
-
-impl Entropy for Counting {
-    fn fill(&self, bytes: &mut [u8]) {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        for chunk in bytes.chunks_mut(8) {
-            let n = NEXT.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst);
-            chunk.copy_from_slice(&n.to_le_bytes()[..chunk.len()]);
-        }
-    }
+/// Draws what no other one of this process draws: so does a store that is opened again.
+pub fn entropy() -> Arc<CountingEntropy> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    Arc::new(CountingEntropy::new(NEXT.fetch_add(1 << 32, Ordering::Relaxed)))
 }
 
 /// Small limits, so that blocks, logs and groups turn over in a test.
@@ -64,36 +35,14 @@ pub fn options() -> Options {
 }
 
 pub fn open(path: &Path, clock: &Arc<ManualClock>) -> Arc<DiskStore> {
-    pombo_store::open(options(), path, clock.clone(), Counting::new()).unwrap()
+    pombo_store::open(options(), path, clock.clone(), entropy()).unwrap()
 }
 
 pub const A: TenantIndex = TenantIndex(1);
 pub const B: TenantIndex = TenantIndex(2);
 
 pub fn message(connector: u32, to: &str, text: &str) -> NewMessage {
-    NewMessage {
-        connector: ConnectorIndex(connector),
-        to: to.to_owned(),
-        text: text.to_owned(),
-        subject: None,
-        contact_name: None,
-        message_type: MessageType::General,
-        priority: 5,
-        scheduled_at: None,
-        requires_approval: false,
-        force_direct: false,
-        notes: None,
-        webhook_url: None,
-        external_id: None,
-        attachments: Vec::new(),
-        attachment_url: None,
-        variables: None,
-        options: MessageOptions::default(),
-    }
-}
-
-pub fn inserts(tenant: TenantIndex, messages: Vec<NewMessage>) -> Batch {
-    Batch::of(vec![Change::Insert(Insert { tenant, messages, idempotency: None })])
+    pombo_testkit::samples::message(ConnectorIndex(connector), to, text)
 }
 
 pub async fn insert(store: &DiskStore, tenant: TenantIndex, messages: Vec<NewMessage>) -> Vec<MessageKey> {
@@ -103,15 +52,9 @@ pub async fn insert(store: &DiskStore, tenant: TenantIndex, messages: Vec<NewMes
 
 /// An event to append; `mark` as its `once`.
 pub fn event(tenant: TenantIndex, connector: u32, at: Timestamp, body: EventBody, mark: Option<u8>) -> Change {
-    let id = Uuid::from_u128(Counting.u64().into());
+    let id = Uuid::from_u128(entropy().u64().into());
     let event = NewEvent { id, connector: ConnectorIndex(connector), at, body };
     Change::Event(AppendEvent { tenant, event, once: mark.map(|mark| [mark; 16]) })
-}
-
-/// An update with the delivery that belongs to it.
-pub fn update(message: &StoredMessage, state: MessageState) -> Update {
-    let delivery = Delivery::of(&message.message, Some(message.state.status), &state);
-    Update { key: message.message.key, state, delivery }
 }
 
 pub async fn step(store: &DiskStore, key: MessageKey, next: impl Fn(&MessageState) -> MessageState) {

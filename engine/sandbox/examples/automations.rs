@@ -3,80 +3,17 @@
 //! `renderer.wasm` must lie in `target/plugins`. HOSTILE is `target/hostile/automation-probe.wasm`.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use pombo_domain::model::{Inbound, InboundContent, Wants, WorkBody};
 use pombo_domain::ports::*;
-use pombo_domain::{AutomationIndex, ConnectorIndex, TenantIndex, Timestamp};
-use pombo_sandbox::{Embedded, Limits, Options, PluginKv, Plugins, Ports, Sandbox};
+use pombo_domain::{AutomationIndex, TenantIndex, Timestamp};
+use pombo_sandbox::{Embedded, Limits, Options, Plugins, Ports, Sandbox};
+use pombo_testkit::{CountingEntropy, SystemClock};
 use uuid::Uuid;
-
-struct Nothing;
-#[async_trait]
-impl Clock for Nothing {
-    fn now(&self) -> Timestamp {
-        Timestamp(0)
-    }
-    async fn sleep_until(&self, _: Timestamp) {}
-}
-impl Entropy for Nothing {
-    fn fill(&self, bytes: &mut [u8]) {
-        bytes.fill(7);
-    }
-}
-#[async_trait]
-impl PluginKv for Nothing {
-    async fn get(&self, _: ConnectorIndex, _: String) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(None)
-    }
-    async fn list(
-        &self,
-        _: ConnectorIndex,
-        _: String,
-        _: Option<String>,
-        _: usize,
-    ) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        Ok(Vec::new())
-    }
-    async fn write(&self, _: ConnectorIndex, _: Vec<KvWrite>) -> Result<(), StoreError> {
-        Ok(())
-    }
-    async fn bytes(&self, _: ConnectorIndex) -> Result<u64, StoreError> {
-        Ok(0)
-    }
-}
-#[async_trait]
-impl MediaStore for Nothing {
-    async fn create(&self, _: TenantIndex, _: &str, _: Option<&str>) -> Result<Box<dyn MediaWriter>, MediaError> {
-        Err(MediaError::NotFound)
-    }
-    fn path(&self, _: TenantIndex, _: Uuid) -> PathBuf {
-        PathBuf::new()
-    }
-    async fn delete(&self, _: TenantIndex, _: Uuid) -> Result<(), MediaError> {
-        Ok(())
-    }
-}
-impl OutboundGuard for Nothing {
-    fn check_url(&self, _: &str) -> Result<(), OutboundError> {
-        Err(OutboundError::Forbidden)
-    }
-    fn check_address(&self, _: IpAddr) -> bool {
-        false
-    }
-}
-#[async_trait]
-impl ConnectorEvents for Nothing {
-    fn session_changed(&self, _: ConnectorIndex, _: SessionState, _: Option<Account>) {}
-    async fn take(&self, _: ConnectorIndex, _: Vec<ChannelEvent>, _: Vec<KvWrite>) -> Result<(), IntakeError> {
-        Ok(())
-    }
-}
 
 fn call(plugin: &Inspected, tenant: u32, text: &str, cpu_ms: u32) -> AutomationCall {
     let message = Inbound {
@@ -175,14 +112,7 @@ async fn run(plugin: PathBuf, calls: u32, hostile: Option<PathBuf>) -> Result<()
         limits: Limits::default(),
         renderers: 1,
     };
-    let ports = Ports {
-        clock: Arc::new(Nothing),
-        entropy: Arc::new(Nothing),
-        kv: Arc::new(Nothing),
-        media: Arc::new(Nothing),
-        guard: Arc::new(Nothing),
-        events: Arc::new(Nothing),
-    };
+    let ports = Ports::offline(Arc::new(SystemClock), Arc::new(CountingEntropy::default()));
     let sandbox = Sandbox::open(options, ports).await?;
     let plugins = sandbox.plugins();
     let begun = Instant::now();

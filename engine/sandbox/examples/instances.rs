@@ -3,78 +3,15 @@
 //! Starts COUNT connectors of a plugin that needs no configuration, sends each one message, and then leaves them alone.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use pombo_domain::ports::*;
-use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
-use pombo_sandbox::{Embedded, Limits, Options, PluginKv, Ports, Sandbox};
+use pombo_domain::{ConnectorIndex, TenantIndex};
+use pombo_sandbox::{Embedded, Limits, Options, Ports, Sandbox};
+use pombo_testkit::{CountingEntropy, SystemClock};
 use uuid::Uuid;
-
-struct Nothing;
-#[async_trait]
-impl Clock for Nothing {
-    fn now(&self) -> Timestamp {
-        Timestamp(0)
-    }
-    async fn sleep_until(&self, _: Timestamp) {}
-}
-impl Entropy for Nothing {
-    fn fill(&self, bytes: &mut [u8]) {
-        bytes.fill(7);
-    }
-}
-#[async_trait]
-impl PluginKv for Nothing {
-    async fn get(&self, _: ConnectorIndex, _: String) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(None)
-    }
-    async fn list(
-        &self,
-        _: ConnectorIndex,
-        _: String,
-        _: Option<String>,
-        _: usize,
-    ) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        Ok(Vec::new())
-    }
-    async fn write(&self, _: ConnectorIndex, _: Vec<KvWrite>) -> Result<(), StoreError> {
-        Ok(())
-    }
-    async fn bytes(&self, _: ConnectorIndex) -> Result<u64, StoreError> {
-        Ok(0)
-    }
-}
-#[async_trait]
-impl MediaStore for Nothing {
-    async fn create(&self, _: TenantIndex, _: &str, _: Option<&str>) -> Result<Box<dyn MediaWriter>, MediaError> {
-        Err(MediaError::NotFound)
-    }
-    fn path(&self, _: TenantIndex, _: Uuid) -> PathBuf {
-        PathBuf::new()
-    }
-    async fn delete(&self, _: TenantIndex, _: Uuid) -> Result<(), MediaError> {
-        Ok(())
-    }
-}
-impl OutboundGuard for Nothing {
-    fn check_url(&self, _: &str) -> Result<(), OutboundError> {
-        Err(OutboundError::Forbidden)
-    }
-    fn check_address(&self, _: IpAddr) -> bool {
-        false
-    }
-}
-#[async_trait]
-impl ConnectorEvents for Nothing {
-    fn session_changed(&self, _: ConnectorIndex, _: SessionState, _: Option<Account>) {}
-    async fn take(&self, _: ConnectorIndex, _: Vec<ChannelEvent>, _: Vec<KvWrite>) -> Result<(), IntakeError> {
-        Ok(())
-    }
-}
 
 /// A field of /proc/self/status, in kB.
 fn status(field: &str) -> u64 {
@@ -113,14 +50,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         limits: Limits { instances: count + 50, ..Limits::default() },
         renderers: 1,
     };
-    let ports = Ports {
-        clock: Arc::new(Nothing),
-        entropy: Arc::new(Nothing),
-        kv: Arc::new(Nothing),
-        media: Arc::new(Nothing),
-        guard: Arc::new(Nothing),
-        events: Arc::new(Nothing),
-    };
+    let ports = Ports::offline(Arc::new(SystemClock), Arc::new(CountingEntropy::default()));
     let sandbox = Sandbox::open(options, ports).await?;
     let name = Connectors::plugins(&sandbox).first().map(|p| p.name.clone()).ok_or("the plugin was refused")?;
     let (empty, begun) = (status("VmRSS"), Instant::now());

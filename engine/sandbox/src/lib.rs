@@ -11,7 +11,7 @@
 //!   server gives to the sandbox.
 //! - `registry.rs` which plugins are known; `cache.rs` native code kept on disk; `grants/` what a plugin may ask for.
 //! - `instances.rs` short calls on instances that are never configured; `watchdog.rs` ends a guest that does not give way.
-//! - `host/` one file per interface that plugins import; `worlds/` conversions between the domain's types and the plugins'.
+//! - `host/` one file per interface that plugins import; `offline.rs` ports that refuse all of them; `worlds/` conversions between the domain's types and the plugins'.
 //!
 //! # Who runs where
 //! Each running connector has one tokio task that owns its store; nobody else touches it. Renderer and stateless instances are
@@ -39,6 +39,7 @@ mod grants;
 mod host;
 mod instances;
 mod limits;
+mod offline;
 mod options;
 mod registry;
 mod renderer;

@@ -313,18 +313,10 @@ impl LineWatch for Following {
 mod tests {
     use super::*;
     use pombo_domain::Timestamp;
+    use pombo_testkit::ManualClock;
     use std::future::Future;
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
-
-    struct Still;
-    #[async_trait]
-    impl Clock for Still {
-        fn now(&self) -> Timestamp {
-            Timestamp(7)
-        }
-        async fn sleep_until(&self, _: Timestamp) {}
-    }
 
     fn whose(plugin: &str, digest: &str, tenant: u32) -> Whose {
         Whose { plugin: plugin.into(), digest: digest.into(), tenant: Some(TenantIndex(tenant)), instance: None }
@@ -332,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_tenant_sees_its_own_lines_and_the_operator_all_in_order() {
-        let telemetry = Telemetry::new(Arc::new(Still), 3);
+        let telemetry = Telemetry::new(Arc::new(ManualClock::new(Timestamp(7))), 3);
         for (tenant, text) in [(1, "a"), (2, "b"), (1, "c"), (1, "d"), (1, "e")] {
             assert!(telemetry.line(&whose("p", "x", tenant), "info", text));
         }
@@ -349,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_flood_is_dropped_and_counted() {
-        let telemetry = Telemetry::new(Arc::new(Still), 1000);
+        let telemetry = Telemetry::new(Arc::new(ManualClock::new(Timestamp(7))), 1000);
         let kept = (0..5000).filter(|_| telemetry.line(&whose("p", "x", 1), "info", "x")).count();
         assert!((200..1000).contains(&kept), "{kept}");
         assert_eq!(telemetry.usage("p")["x"].dropped_lines, 5000 - kept as u64);
@@ -358,7 +350,7 @@ mod tests {
 
     #[test]
     fn figures_are_kept_by_version_and_counted_since_a_mark() {
-        let telemetry = Telemetry::new(Arc::new(Still), 10);
+        let telemetry = Telemetry::new(Arc::new(ManualClock::new(Timestamp(7))), 10);
         let (old, new) = (whose("p", "old", 1), whose("p", "new", 1));
         let ms = Duration::from_millis;
         telemetry.ended(&old, Ended::Well, ms(1), ms(1), 100);
@@ -381,7 +373,7 @@ mod tests {
 
     #[test]
     fn a_follower_is_woken_by_its_plugin_only_and_told_of_the_end() {
-        let telemetry = Telemetry::new(Arc::new(Still), 10);
+        let telemetry = Telemetry::new(Arc::new(ManualClock::new(Timestamp(7))), 10);
         telemetry.line(&whose("p", "x", 1), "info", "before it follows");
         let mut follower = telemetry.follow();
         let mut cx = Context::from_waker(Waker::noop());

@@ -116,7 +116,7 @@ async fn attachments_are_streamed_small_and_large() {
     world.start(1, "connector-email", mail.config()).await;
     for size in [10, 900_000, 12_000_000] {
         let file = world.file(size);
-        let bytes = std::fs::read(world.folder.path().join(file.id.to_string())).expect("is there");
+        let bytes = std::fs::read(world.path_of(file.id)).expect("is there");
         let mut with_file = message("ana@exemplo.com", "Segue");
         with_file.attachments = vec![file.clone()];
         let outcome = world.sandbox.send(ConnectorIndex(1), with_file).await;
@@ -135,7 +135,7 @@ async fn an_attachment_that_is_gone_sends_nothing() {
     let (world, mail) = with(&[]).await;
     for size in [10, 3_000_000] {
         let file = world.file(size);
-        std::fs::remove_file(world.folder.path().join(file.id.to_string())).expect("was there");
+        std::fs::remove_file(world.path_of(file.id)).expect("was there");
         let mut with_file = message("ana@exemplo.com", "Segue");
         with_file.attachments = vec![file];
         let outcome = world.sandbox.send(ConnectorIndex(1), with_file).await;

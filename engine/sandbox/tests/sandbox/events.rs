@@ -159,7 +159,7 @@ async fn a_file_that_was_uploaded_can_be_told_of() {
     let size = 300_000;
     let task = json!({"do": "media", "name": "foto.png", "type": "image/png", "size": size});
     let id = world.told_to(1, task).await.expect("is stored");
-    assert_eq!(std::fs::metadata(world.folder.path().join(&id)).expect("is there").len(), size);
+    assert_eq!(std::fs::metadata(world.path_of(id.parse().expect("an id"))).expect("is there").len(), size);
     emit(&world, json!({"kind": "media", "id": "m1", "file": id, "size": size})).await.expect("taken");
     let wrong = emit(&world, json!({"kind": "media", "id": "m1", "file": id, "size": 7})).await.expect_err("differs");
     assert!(wrong.contains("media.size"), "{wrong}");

@@ -1,23 +1,28 @@
-//! Fakes of the ports, and a scripted mail server.
+//! A sandbox over the test kit, and a scripted mail server.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use pombo_domain::model::Attachment;
 use pombo_domain::ports::*;
-use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
+use pombo_domain::{ConnectorIndex, TenantIndex};
 use pombo_sandbox::{Embedded, Limits, Options, PluginKv, Ports, Sandbox};
+use pombo_testkit::{CountingEntropy, FolderMedia, LoopbackGuard, SystemClock};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use uuid::Uuid;
+
+pub(crate) use pombo_testkit::samples::outgoing as message;
+
+/// Whose connectors are.
+const TENANT: TenantIndex = TenantIndex(1);
 
 pub(crate) fn built(path: &str) -> Vec<u8> {
     let target = std::env::var_os("CARGO_TARGET_DIR")
@@ -28,29 +33,6 @@ pub(crate) fn built(path: &str) -> Vec<u8> {
 
 fn embedded(name: &'static str) -> Embedded {
     Embedded { name, component: Vec::leak(built(&format!("plugins/{name}.wasm"))) }
-}
-
-struct SystemClock;
-#[async_trait]
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
-        Timestamp(since.as_millis() as i64)
-    }
-    async fn sleep_until(&self, at: Timestamp) {
-        tokio::time::sleep(Duration::from_millis(at.since(self.now()).max(0) as u64)).await;
-    }
-}
-
-struct Counting(Mutex<u64>);
-impl Entropy for Counting {
-    fn fill(&self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(8) {
-            let mut n = self.0.lock();
-            *n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            chunk.copy_from_slice(&n.to_le_bytes()[..chunk.len()]);
-        }
-    }
 }
 
 /// A key/value store in memory.
@@ -85,74 +67,6 @@ impl PluginKv for MemoryKv {
     async fn bytes(&self, c: ConnectorIndex) -> Result<u64, StoreError> {
         let all = self.0.lock();
         Ok(all.iter().filter(|((i, _), _)| *i == c.0).map(|((_, k), v)| (k.len() + v.len()) as u64).sum())
-    }
-}
-
-/// Files in one folder.
-pub(crate) struct FolderMedia(PathBuf);
-#[async_trait]
-impl MediaStore for FolderMedia {
-    async fn create(
-        &self,
-        _: TenantIndex,
-        name: &str,
-        content_type: Option<&str>,
-    ) -> Result<Box<dyn MediaWriter>, MediaError> {
-        let id = Uuid::from_u128(u128::from(self.0.as_os_str().len() as u64) << 64 | name.len() as u128);
-        let file = Attachment {
-            id,
-            file_name: name.to_owned(),
-            content_type: content_type.unwrap_or("application/octet-stream").to_owned(),
-            size: 0,
-        };
-        let path = self.0.join(format!("{id}.partial"));
-        std::fs::write(&path, b"")?;
-        Ok(Box::new(FileWriter { path, file }))
-    }
-    fn path(&self, _: TenantIndex, id: Uuid) -> PathBuf {
-        self.0.join(id.to_string())
-    }
-    async fn delete(&self, _: TenantIndex, _: Uuid) -> Result<(), MediaError> {
-        Ok(())
-    }
-}
-
-/// Appends to a file that gets its name at the end; refuses more than a mebibyte.
-struct FileWriter {
-    path: PathBuf,
-    file: Attachment,
-}
-#[async_trait]
-impl MediaWriter for FileWriter {
-    async fn write(&mut self, chunk: &[u8]) -> Result<(), MediaError> {
-        use std::io::Write;
-        self.file.size += chunk.len() as u64;
-        if self.file.size > 1 << 20 {
-            return Err(MediaError::TooLarge);
-        }
-        std::fs::OpenOptions::new().append(true).open(&self.path)?.write_all(chunk)?;
-        Ok(())
-    }
-    async fn finish(self: Box<Self>) -> Result<Attachment, MediaError> {
-        std::fs::rename(&self.path, self.path.with_extension(""))?;
-        Ok(self.file.clone())
-    }
-}
-impl Drop for FileWriter {
-    fn drop(&mut self) {
-        // Gone when it was finished.
-        let _ = std::fs::remove_file(&self.path);
-    }
-}
-
-/// Allows loopback, or nothing.
-struct FakeGuard(bool);
-impl OutboundGuard for FakeGuard {
-    fn check_url(&self, _: &str) -> Result<(), OutboundError> {
-        if self.0 { Ok(()) } else { Err(OutboundError::Forbidden) }
-    }
-    fn check_address(&self, address: IpAddr) -> bool {
-        self.0 && address.is_loopback()
     }
 }
 
@@ -293,10 +207,10 @@ pub(crate) fn ports(folder: &Path, loopback: bool) -> (Ports, Told) {
     };
     let ports = Ports {
         clock: Arc::new(SystemClock),
-        entropy: Arc::new(Counting(Mutex::new(42))),
+        entropy: Arc::new(CountingEntropy::new(42)),
         kv,
-        media: Arc::new(FolderMedia(folder.to_owned())),
-        guard: Arc::new(FakeGuard(loopback)),
+        media: Arc::new(FolderMedia::with_limit(folder, 1 << 20)),
+        guard: Arc::new(LoopbackGuard(loopback)),
         events: Arc::new(told.clone()),
     };
     (ports, told)
@@ -316,26 +230,10 @@ pub(crate) fn spec(index: u32, plugin: &str, config: Value) -> ConnectorSpec {
     ConnectorSpec {
         index: ConnectorIndex(index),
         id: Uuid::from_u128(u128::from(index)),
-        tenant: TenantIndex(1),
+        tenant: TENANT,
         plugin: plugin.to_owned(),
         config,
         secrets: BTreeMap::from([("password".to_owned(), "s3cret".to_owned())]),
-    }
-}
-
-pub(crate) fn message(to: &str, text: &str) -> Outgoing {
-    Outgoing {
-        client_id: Uuid::from_u128(0xabc),
-        to: to.to_owned(),
-        contact_name: Some("Ana".to_owned()),
-        text: text.to_owned(),
-        subject: None,
-        attachments: Vec::new(),
-        act: pombo_domain::model::message::Act::Say,
-        reply_to: None,
-        mentions: Vec::new(),
-        voice_note: false,
-        attempt: 1,
     }
 }
 
@@ -365,10 +263,15 @@ impl World {
         assert!(matches!(sent, SendOutcome::Accepted { .. }), "{sent:?}");
     }
 
+    /// Where a file of the connectors' tenant lies.
+    pub(crate) fn path_of(&self, file: Uuid) -> PathBuf {
+        FolderMedia::new(self.folder.path()).path(TENANT, file)
+    }
+
     pub(crate) fn file(&self, size: usize) -> Attachment {
         let id = Uuid::from_u128(size as u128 + 7);
         let bytes: Vec<u8> = (0..size).map(|i| (i * 7 % 253) as u8).collect();
-        std::fs::write(self.folder.path().join(id.to_string()), bytes).expect("written");
+        std::fs::write(self.path_of(id), bytes).expect("written");
         Attachment { id, file_name: "a.pdf".to_owned(), content_type: "application/pdf".to_owned(), size: size as u64 }
     }
 }

@@ -12,22 +12,12 @@ use pombo_domain::model::{Inbound, InboundContent, Wants, WorkBody};
 use pombo_domain::ports::*;
 use pombo_domain::{AutomationIndex, TenantIndex, Timestamp};
 use pombo_sandbox::{Embedded, Limits, Options, Plugins, Ports, Sandbox};
-use pombo_testkit::{CountingEntropy, SystemClock};
+use pombo_testkit::{CountingEntropy, SystemClock, samples};
 use uuid::Uuid;
 
 fn call(plugin: &Inspected, tenant: u32, text: &str, cpu_ms: u32) -> AutomationCall {
-    let message = Inbound {
-        provider_id: "3EB0A1B2C3D4E5F60718".to_owned(),
-        chat: "chat".to_owned(),
-        sender: "sender".to_owned(),
-        sender_name: Some("Ana".to_owned()),
-        from_me: false,
-        is_group: false,
-        reply_to: None,
-        mentions: Vec::new(),
-        sent_at: Timestamp(1),
-        content: InboundContent::Text(text.to_owned()),
-    };
+    let content = InboundContent::Text(text.to_owned());
+    let message = Inbound { content, ..samples::inbound("sender", "3EB0A1B2C3D4E5F60718") };
     AutomationCall {
         digest: plugin.digest.as_str().into(),
         plugin: plugin.name.as_str().into(),

@@ -12,7 +12,7 @@ use pombo_domain::model::*;
 use pombo_domain::ports::*;
 use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
 use pombo_store::{DiskStore, Options};
-use pombo_testkit::{CountingEntropy, SystemClock};
+use pombo_testkit::{CountingEntropy, SystemClock, samples};
 
 /// The allocator of the server.
 #[global_allocator]
@@ -78,30 +78,23 @@ fn message(n: u64) -> NewMessage {
     let r = mix(n);
     let name = NAMES[(r % 12) as usize];
     let words: Vec<&str> = (0..14).map(|i| WORDS[(mix(n * 31 + i) % 24) as usize]).collect();
+    let connector = ConnectorIndex((r >> 8) as u32 % 4 + 1);
+    let to = format!("55119{:08}", mix(n ^ 0xabcd) % 100_000_000);
+    let link = format!("https://loja.exemplo/p/{}", r % 5000);
+    let text = format!("{{Olá|Oi}} {name}, {} número {n}: {link}", words.join(" "));
     NewMessage {
-        connector: ConnectorIndex((r >> 8) as u32 % 4 + 1),
-        to: format!("55119{:08}", mix(n ^ 0xabcd) % 100_000_000),
-        text: format!("{{Olá|Oi}} {name}, {} número {}: https://loja.exemplo/p/{}", words.join(" "), n, r % 5000),
-        subject: None,
         contact_name: Some(name.to_owned()),
         message_type: TYPES[(r >> 16) as usize % 6],
         priority: ((r >> 24) % 10 + 1) as u8,
-        scheduled_at: None,
         requires_approval: (r >> 32).is_multiple_of(50),
-        force_direct: false,
-        notes: None,
-        webhook_url: None,
         external_id: Some(format!("ext-{n}")),
-        attachments: Vec::new(),
-        attachment_url: None,
         variables: Some(format!("{{\"pedido\":{n}}}")),
-        options: MessageOptions::default(),
+        ..samples::message(connector, &to, &text)
     }
 }
 
 fn insert(numbers: std::ops::Range<u64>) -> Batch {
-    let messages = numbers.map(message).collect();
-    Batch::of(vec![Change::Insert(Insert { tenant: TenantIndex(1), messages, idempotency: None })])
+    samples::inserts(TenantIndex(1), numbers.map(message).collect())
 }
 
 fn rss() -> u64 {
@@ -220,16 +213,10 @@ async fn drain(store: &Arc<DiskStore>, total: usize) -> Result<(), Box<dyn Error
 fn event(n: u64) -> Change {
     let message = message(n);
     let body = EventBody::Message(Inbound {
-        provider_id: format!("3EB0{n:016X}"),
-        chat: message.to.clone(),
-        sender: message.to,
         sender_name: message.contact_name,
-        from_me: false,
-        is_group: false,
-        reply_to: None,
-        mentions: Vec::new(),
         sent_at: SystemClock.now(),
         content: InboundContent::Text(message.text),
+        ..samples::inbound(&message.to, &format!("3EB0{n:016X}"))
     });
     let id = uuid::Uuid::from_u128(n.into());
     let event = NewEvent { id, connector: message.connector, at: SystemClock.now(), body };

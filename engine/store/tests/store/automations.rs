@@ -19,21 +19,10 @@ pub const C: ConnectorIndex = ConnectorIndex(1);
 pub fn automation(index: u32, position: u32, observer: bool) -> Automation {
     Automation {
         id: Uuid::from_u128(u128::from(index) + 1000),
-        index: AutomationIndex(index),
-        tenant: A,
-        connector: C,
-        name: "bot".to_owned(),
-        plugin: "flow".to_owned(),
-        config: "{}".to_owned(),
-        secrets: Default::default(),
         position,
         observer,
         events: EventKind::ALL.into_iter().filter(|kind| *kind != EventKind::ConversationOpened).collect(),
-        status: AutomationStatus::Active,
-        groups: false,
-        record: false,
-        created_at: Timestamp(1),
-        updated_at: Timestamp(1),
+        ..samples::automation(index, A, C, "flow")
     }
 }
 
@@ -60,18 +49,7 @@ pub fn new_work(chat: &str, id: u128, body: WorkBody) -> NewWork {
 }
 
 pub fn said(chat: &str, id: u128) -> AutomationChange {
-    let message = Inbound {
-        provider_id: format!("3EB{id}"),
-        chat: chat.to_owned(),
-        sender: chat.to_owned(),
-        sender_name: None,
-        from_me: false,
-        is_group: false,
-        reply_to: None,
-        mentions: Vec::new(),
-        sent_at: Timestamp(4),
-        content: InboundContent::Text("oi".to_owned()),
-    };
+    let message = samples::inbound(chat, &format!("3EB{id}"));
     AutomationChange::Event(new_work(chat, id, WorkBody::Message(message)))
 }
 

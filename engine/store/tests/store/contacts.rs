@@ -2,7 +2,7 @@
 
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
-use pombo_domain::{TenantIndex, Timestamp};
+use pombo_domain::TenantIndex;
 use pombo_store::DiskStore;
 use uuid::Uuid;
 
@@ -11,17 +11,7 @@ use crate::support::*;
 const PHONE: ContactType = ContactType::WhatsApp;
 
 fn contact(tenant: TenantIndex, id: u128, identifier: &str) -> Change {
-    Change::Contact(Contact {
-        id: Uuid::from_u128(id),
-        tenant,
-        kind: PHONE,
-        identifier: identifier.to_owned(),
-        name: None,
-        active: true,
-        reason: None,
-        created_at: Timestamp(1),
-        updated_at: Timestamp(1),
-    })
+    Change::Contact(Contact { id: Uuid::from_u128(id), ..samples::contact(tenant, PHONE, identifier) })
 }
 
 fn alias(tenant: TenantIndex, alias: &str, identifier: &str) -> Change {

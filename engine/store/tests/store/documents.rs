@@ -21,18 +21,11 @@ fn user(id: u128, email: &str) -> User {
 fn connector(index: ConnectorIndex, status: ConnectorStatus) -> Connector {
     Connector {
         id: Uuid::from_u128(u128::from(index.0) + 100),
-        index,
-        tenant: A,
-        name: "mail".to_owned(),
         plugin: "connector-email".to_owned(),
-        channel: "email".to_owned(),
-        config: "{}".to_owned(),
         secrets: [("password".to_owned(), vec![1, 2, 3])].into(),
         status,
-        status_reason: None,
         pace: Pace { warm_up: Some(Default::default()), ..Pace::default() },
-        created_at: Timestamp(1),
-        updated_at: Timestamp(1),
+        ..samples::connector(index, A, "email")
     }
 }
 

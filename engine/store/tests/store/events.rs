@@ -11,18 +11,8 @@ use pombo_store::DiskStore;
 use crate::support::*;
 
 fn text(from: &str) -> EventBody {
-    EventBody::Message(Inbound {
-        provider_id: "3EB0".to_owned(),
-        chat: from.to_owned(),
-        sender: from.to_owned(),
-        sender_name: None,
-        from_me: false,
-        is_group: false,
-        reply_to: None,
-        mentions: Vec::new(),
-        sent_at: Timestamp(1),
-        content: InboundContent::Text("oi".to_owned()),
-    })
+    let content = InboundContent::Text("oi".to_owned());
+    EventBody::Message(Inbound { sent_at: Timestamp(1), content, ..samples::inbound(from, "3EB0") })
 }
 
 fn session() -> EventBody {

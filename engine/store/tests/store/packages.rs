@@ -10,17 +10,11 @@ use crate::support::*;
 
 fn package(name: &str, revision: u64) -> Package {
     Package {
-        name: name.to_owned(),
-        owner: Some(A),
-        kind: PluginKind::Automation,
         versions: Vec::new(),
         active: None,
-        previous: None,
         grants: None,
-        rollout: None,
         revision,
-        created_at: Timestamp(1),
-        updated_at: Timestamp(1),
+        ..samples::package(name, PluginKind::Automation, A, "")
     }
 }
 

@@ -10,7 +10,7 @@ use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 use pombo_store::{DiskStore, Options};
 use uuid::Uuid;
 
-pub use pombo_testkit::samples::{inserts, update};
+pub use pombo_testkit::samples::{self, inserts, update};
 pub use pombo_testkit::{CountingEntropy, ManualClock};
 
 pub fn clock() -> Arc<ManualClock> {
@@ -42,7 +42,7 @@ pub const A: TenantIndex = TenantIndex(1);
 pub const B: TenantIndex = TenantIndex(2);
 
 pub fn message(connector: u32, to: &str, text: &str) -> NewMessage {
-    pombo_testkit::samples::message(ConnectorIndex(connector), to, text)
+    samples::message(ConnectorIndex(connector), to, text)
 }
 
 pub async fn insert(store: &DiskStore, tenant: TenantIndex, messages: Vec<NewMessage>) -> Vec<MessageKey> {

@@ -110,18 +110,8 @@ pub(crate) fn call(plugin: &Inspected, tenant: u32, text: &str) -> AutomationCal
 }
 
 pub(crate) fn message(text: &str) -> Inbound {
-    Inbound {
-        provider_id: "3EB0".to_owned(),
-        chat: "5511999990000".to_owned(),
-        sender: "5511999990000".to_owned(),
-        sender_name: None,
-        from_me: false,
-        is_group: false,
-        reply_to: None,
-        mentions: Vec::new(),
-        sent_at: Timestamp(1_700_000_000_000),
-        content: InboundContent::Text(text.to_owned()),
-    }
+    let (sent_at, content) = (Timestamp(1_700_000_000_000), InboundContent::Text(text.to_owned()));
+    Inbound { sent_at, content, ..pombo_testkit::samples::inbound("5511999990000", "3EB0") }
 }
 
 pub(crate) fn with_body(plugin: &Inspected, tenant: u32, body: WorkBody) -> AutomationCall {

@@ -6,6 +6,7 @@ use pombo_domain::model::message::{Act, Target};
 use pombo_domain::model::*;
 use pombo_domain::ports::{Action, AutomationChange, Change, Outcome, SendAction, SendContent, StoreResult};
 use pombo_domain::{AutomationIndex, ConnectorIndex, TenantIndex, Timestamp};
+use pombo_testkit::samples;
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -51,21 +52,7 @@ struct Case {
 fn case(change: impl FnOnce(&mut Case)) -> Case {
     let content = inbound::InboundContent::Text("oi".to_owned());
     let mut case = Case {
-        connector: Connector {
-            id: Uuid::from_u128(1),
-            index: ConnectorIndex(1),
-            tenant: TenantIndex(1),
-            name: String::new(),
-            plugin: "c".to_owned(),
-            channel: "whatsapp".to_owned(),
-            config: "{}".to_owned(),
-            secrets: BTreeMap::new(),
-            status: ConnectorStatus::Active,
-            status_reason: None,
-            pace: Pace::default(),
-            created_at: NOW,
-            updated_at: NOW,
-        },
+        connector: samples::connector(ConnectorIndex(1), TenantIndex(1), "whatsapp"),
         conversation: Conversation {
             id: Uuid::from_u128(2),
             tenant: TenantIndex(1),
@@ -80,37 +67,9 @@ fn case(change: impl FnOnce(&mut Case)) -> Case {
             handover: None,
             next_work: 1,
         },
-        automation: Automation {
-            id: Uuid::from_u128(3),
-            index: AutomationIndex(3),
-            tenant: TenantIndex(1),
-            connector: ConnectorIndex(1),
-            name: "orders".to_owned(),
-            plugin: "p".to_owned(),
-            config: "{}".to_owned(),
-            secrets: BTreeMap::new(),
-            position: 0,
-            observer: false,
-            events: [EventKind::MessageReceived].into_iter().collect(),
-            status: AutomationStatus::Active,
-            groups: true,
-            record: false,
-            created_at: NOW,
-            updated_at: NOW,
-        },
+        automation: Automation { groups: true, ..samples::automation(3, TenantIndex(1), ConnectorIndex(1), "p") },
         grants: Wants { kv_bytes: 100, ..Wants::default() },
-        body: WorkBody::Message(Inbound {
-            provider_id: "m1".to_owned(),
-            chat: "5511".to_owned(),
-            sender: "5511".to_owned(),
-            sender_name: None,
-            from_me: false,
-            is_group: false,
-            reply_to: None,
-            mentions: Vec::new(),
-            sent_at: NOW,
-            content,
-        }),
+        body: WorkBody::Message(Inbound { sent_at: NOW, content, ..samples::inbound("5511", "m1") }),
         state: Some("before"),
         stored: Stored { contact: None, kv: BTreeMap::new(), features: &["reactions", "reply", "voice-notes"] },
     };

@@ -18,14 +18,7 @@ impl Ports {
     /// Ports that keep nothing, reach nothing and tell nobody: a plugin that uses one is refused.
     pub fn offline(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         let nothing = Arc::new(Nothing);
-        Self {
-            clock,
-            entropy,
-            kv: nothing.clone(),
-            media: nothing.clone(),
-            guard: nothing.clone(),
-            events: nothing,
-        }
+        Self { clock, entropy, kv: nothing.clone(), media: nothing.clone(), guard: nothing.clone(), events: nothing }
     }
 }
 

@@ -358,7 +358,12 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     }
     let fresh = !Path::new(&folder).exists();
     let started = Instant::now();
-    let store = pombo_store::open(options, Path::new(&folder), Arc::new(SystemClock), Arc::new(CountingEntropy::new(SystemClock.now().0.unsigned_abs())))?;
+    let store = pombo_store::open(
+        options,
+        Path::new(&folder),
+        Arc::new(SystemClock),
+        Arc::new(CountingEntropy::new(SystemClock.now().0.unsigned_abs())),
+    )?;
     println!("open: {:.3} s, RSS {} MB", started.elapsed().as_secs_f64(), rss());
     if fresh {
         fill(&store, total).await?;

@@ -51,7 +51,13 @@ async fn acts_among_texts_keep_their_own_text() {
     world.start().await;
     let keys = world.post_all(
         TENANT,
-        vec![text("a"), acting(Act::React(target()), "👍"), text("b{{ * }}"), acting(Act::Revoke(target()), ""), text("c")],
+        vec![
+            text("a"),
+            acting(Act::React(target()), "👍"),
+            text("b{{ * }}"),
+            acting(Act::Revoke(target()), ""),
+            text("c"),
+        ],
     );
     world.change_connector(|connector| connector.status = pombo_domain::model::connector::ConnectorStatus::Active);
     settle().await;

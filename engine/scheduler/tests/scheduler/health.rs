@@ -164,9 +164,7 @@ async fn the_pause_its_event_and_the_mark_are_one_batch_however_often_it_is_refu
                 let marks = batch.changes.iter().any(|change| matches!(change, Change::Health(..)));
                 assert!(tells && marks, "together");
             }
-            (start + 1..start + 1 + refused)
-                .contains(&number)
-                .then(|| unavailable())
+            (start + 1..start + 1 + refused).contains(&number).then(|| unavailable())
         });
         world.tell(vec![blocked(), blocked()]).await.expect("the first commit is taken");
         let key = world.post(text("x"));

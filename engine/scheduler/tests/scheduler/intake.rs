@@ -5,7 +5,9 @@ use pombo_domain::model::contact::{Contact, ContactType};
 use pombo_domain::model::event::{EventBody, GroupStep};
 use pombo_domain::model::inbound::{Inbound, InboundContent, MediaState};
 use pombo_domain::model::receipt::{ReceiptKind, Receipts};
-use pombo_domain::ports::{ChannelEvent, Conflict, ConnectorEvents, EventFilter, IntakeError, KvWrite, Store, StoreError};
+use pombo_domain::ports::{
+    ChannelEvent, Conflict, ConnectorEvents, EventFilter, IntakeError, KvWrite, Store, StoreError,
+};
 use pombo_domain::{ConnectorIndex, TenantIndex};
 
 use crate::support::*;
@@ -145,9 +147,7 @@ async fn a_refused_commit_stores_nothing_and_the_repetition_stores_it_once() {
         settle().await;
         let id = world.id(key);
         let start = world.store.commits();
-        world.store.refuse(move |number, _| {
-            (number == start + fault).then(|| unavailable())
-        });
+        world.store.refuse(move |number, _| (number == start + fault).then(|| unavailable()));
         let intake = world.handle().intake();
         let before = (world.events(), world.view().health);
         let (events, writes) = everything(&world, id);
@@ -253,8 +253,7 @@ async fn large_bodies_are_cut_and_an_event_that_cannot_be_named_is_left_out() {
     assert_eq!(world.events(), ["message 5511 A1", "other kind", "media A1"]);
     let log = world.store.events(TENANT, &EventFilter::default(), 0, 100).expect("readable").0;
     let is_session = |body: &EventBody| matches!(body, EventBody::Session { .. });
-    let bodies: Vec<&EventBody> =
-        log.iter().map(|event| &event.event.body).filter(|body| !is_session(body)).collect();
+    let bodies: Vec<&EventBody> = log.iter().map(|event| &event.event.body).filter(|body| !is_session(body)).collect();
     let EventBody::Message(Inbound { content: InboundContent::Text(text), mentions, .. }) = bodies[0] else {
         panic!("a text");
     };

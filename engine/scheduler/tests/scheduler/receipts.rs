@@ -174,10 +174,7 @@ async fn a_report_beside_the_outcome_is_never_lost() {
             settle().await;
             let id = world.id(key);
             let start = world.store.commits();
-            world.store.refuse(move |number, _| {
-                (number + 1 == start + refused)
-                    .then(|| unavailable())
-            });
+            world.store.refuse(move |number, _| (number + 1 == start + refused).then(|| unavailable()));
             let intake = world.handle().intake();
             let clock = world.clock.clone();
             let telling = tokio::spawn(async move {

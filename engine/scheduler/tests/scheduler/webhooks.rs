@@ -177,9 +177,7 @@ async fn attempts_are_kept_bounded() {
 #[tokio::test]
 async fn a_try_whose_outcome_is_not_stored_is_stored_later() {
     let mut world = World::new(free());
-    world.store.refuse(|number, _| {
-        (number % 3 == 1).then(|| unavailable())
-    });
+    world.store.refuse(|number, _| (number % 3 == 1).then(|| unavailable()));
     world.start().await;
     told(&world, "x", URL);
     world.clock.advance(600_000).await;

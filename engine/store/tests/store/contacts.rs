@@ -1,8 +1,8 @@
 //! Contacts and their other addresses.
 
+use pombo_domain::TenantIndex;
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
-use pombo_domain::TenantIndex;
 use pombo_store::DiskStore;
 use uuid::Uuid;
 

@@ -12,8 +12,7 @@ async fn after_a_failed_write_nothing_is_acknowledged_and_nothing_acknowledged_i
         let clock = clock();
         let plan = FaultPlan::default();
         let store =
-            pombo_store::open_with_faults(options(), folder.path(), clock.clone(), entropy(), plan.clone())
-                .unwrap();
+            pombo_store::open_with_faults(options(), folder.path(), clock.clone(), entropy(), plan.clone()).unwrap();
         let first = insert(&store, A, vec![message(1, "a", "x")]).await[0];
         step(&store, first, |s| s.claim(clock.now()).unwrap()).await;
         assert_eq!(store.health(), StoreHealth::Good);

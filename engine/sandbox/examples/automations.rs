@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use pombo_domain::model::{Inbound, InboundContent, Wants, WorkBody};
 use pombo_domain::ports::*;
 use pombo_domain::{AutomationIndex, TenantIndex, Timestamp};
-use pombo_sandbox::{Embedded, Limits, Options, Plugins, Ports, Sandbox};
+use pombo_sandbox::{Compiling, Embedded, Limits, Options, Plugins, Ports, Sandbox};
 use pombo_testkit::{CountingEntropy, SystemClock, samples};
 use uuid::Uuid;
 
@@ -101,6 +101,7 @@ async fn run(plugin: PathBuf, calls: u32, hostile: Option<PathBuf>) -> Result<()
         connect_to: BTreeMap::new(),
         limits: Limits::default(),
         renderers: 1,
+        compiling: Compiling::default(),
     };
     let ports = Ports::offline(Arc::new(SystemClock), Arc::new(CountingEntropy::default()));
     let sandbox = Sandbox::open(options, ports).await?;

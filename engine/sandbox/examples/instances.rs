@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use pombo_domain::ports::*;
 use pombo_domain::{ConnectorIndex, TenantIndex};
-use pombo_sandbox::{Embedded, Limits, Options, Ports, Sandbox};
+use pombo_sandbox::{Compiling, Embedded, Limits, Options, Ports, Sandbox};
 use pombo_testkit::{CountingEntropy, SystemClock};
 use uuid::Uuid;
 
@@ -49,6 +49,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         connect_to: std::collections::BTreeMap::new(),
         limits: Limits { instances: count + 50, ..Limits::default() },
         renderers: 1,
+        compiling: Compiling::default(),
     };
     let ports = Ports::offline(Arc::new(SystemClock), Arc::new(CountingEntropy::default()));
     let sandbox = Sandbox::open(options, ports).await?;

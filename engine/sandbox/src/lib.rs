@@ -9,9 +9,10 @@
 //! - `engine.rs` the wasmtime engines, one for connectors and one for automations, and the thread that ticks the first one's epoch;
 //!   `bindings.rs` the only `bindgen!` site; `state.rs` what one store holds; `limits.rs` every bound there is; `options.rs` what the
 //!   server gives to the sandbox.
-//! - `registry.rs` which plugins are known; `cache.rs` native code kept on disk; `grants/` what a plugin may ask for.
+//! - `registry.rs` which plugins are known; `cache.rs` native code kept on disk; `precompile.rs` fills it at a start; `grants/` what a plugin may ask for.
 //! - `instances.rs` short calls on instances that are never configured; `watchdog.rs` ends a guest that does not give way.
-//! - `host/` one file per interface that plugins import; `offline.rs` ports that refuse all of them; `worlds/` conversions between the domain's types and the plugins'.
+//! - `host/` one file per interface that plugins import, `wasi.rs` what there is of WASI; `offline.rs` ports that refuse everything;
+//!   `worlds/` conversions between the domain's types and the plugins'.
 //!
 //! # Who runs where
 //! Each running connector has one tokio task that owns its store; nobody else touches it. Renderer and stateless instances are
@@ -41,6 +42,8 @@ mod instances;
 mod limits;
 mod offline;
 mod options;
+mod precompile;
+mod randomness;
 mod registry;
 mod renderer;
 mod rollout;
@@ -48,6 +51,7 @@ mod sandbox;
 mod state;
 mod telemetry;
 mod uploads;
+mod wasi;
 mod watchdog;
 mod worlds;
 
@@ -55,6 +59,7 @@ pub use grants::Capability;
 pub use host::kv::{PluginKv, StoreKv};
 pub use limits::{AutomationLimits, Limits, UploadLimits};
 pub use options::{Embedded, Options, Ports};
+pub use precompile::Compiling;
 pub use registry::Refused;
 pub use renderer::Renderers;
 pub use sandbox::{Error, Sandbox};

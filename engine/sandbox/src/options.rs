@@ -11,6 +11,7 @@ use pombo_domain::ports::{Clock, ConnectorEvents, Entropy, MediaStore, OutboundG
 use crate::grants::Capability;
 use crate::host::kv::PluginKv;
 use crate::limits::Limits;
+use crate::precompile::Compiling;
 
 /// A plugin that the binary carries.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +48,8 @@ pub struct Options {
     pub limits: Limits,
     /// Renderer instances; 0 for one a core.
     pub renderers: usize,
+    /// Names the plugins that the start compiles, while it does.
+    pub compiling: Compiling,
 }
 
 /// What the sandbox asks of the outside.

@@ -21,7 +21,7 @@ use crate::grants::{Capability, Grants};
 use crate::instances::Checkers;
 use crate::options::Options;
 use crate::state::{HostState, Services};
-use crate::worlds;
+use crate::{wasi, worlds};
 
 /// A plugin file that was left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -250,7 +250,7 @@ fn add(connectors: &mut BTreeMap<String, Arc<ConnectorPlugin>>, plugin: Connecto
 }
 
 /// The `*.wasm` files of a folder, in the order of their names.
-fn components(dir: &Path) -> Vec<PathBuf> {
+pub(crate) fn components(dir: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> = match std::fs::read_dir(dir) {
         Ok(entries) => entries.flatten().map(|e| e.path()).collect(),
         Err(error) => {
@@ -266,7 +266,6 @@ fn components(dir: &Path) -> Vec<PathBuf> {
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
     let mut linker = Linker::new(engine);
     Connector::add_to_linker::<_, HasSelf<HostState>>(&mut linker, |state| state)?;
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     Ok(linker)
 }
 
@@ -320,9 +319,7 @@ impl Loader {
         if !unknown.is_empty() {
             return Err(format!("imports what the engine does not offer: {}", unknown.join(", ")));
         }
-        let pre = self
-            .linker
-            .instantiate_pre(&component)
+        let pre = wasi::instantiate_pre(&self.linker, &component)
             .map_err(|e| format!("imports what the engine does not offer: {e:#}"))?;
         if kind.get_export(&self.engine, "render-batch").is_some() {
             return RendererPre::new(pre).map(Loaded::Renderer).map_err(|e| format!("is no renderer: {e:#}"));

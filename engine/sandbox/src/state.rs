@@ -9,7 +9,6 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use crate::connector::session::Session;
 use crate::grants::{Grants, Hosts};
@@ -20,6 +19,7 @@ use crate::host::network::ConnectTo;
 use crate::host::smtp::SmtpState;
 use crate::limits::{HANDLES, Limits, TRANSFER_BYTES};
 use crate::telemetry::{Telemetry, Whose};
+use crate::wasi::{Wasi, WasiState};
 use crate::watchdog::Pulse;
 
 /// What all instances share.
@@ -90,7 +90,7 @@ impl Context {
 /// One store's data.
 pub(crate) struct HostState {
     limits: StoreLimits,
-    wasi: WasiCtx,
+    wasi: Wasi,
     pub(crate) table: ResourceTable,
     pub(crate) log: LogGate,
     pub(crate) born: std::time::Instant,
@@ -108,9 +108,9 @@ impl HostState {
     }
 }
 
-impl WasiView for HostState {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+impl WasiState for HostState {
+    fn wasi(&mut self) -> &mut Wasi {
+        &mut self.wasi
     }
 }
 
@@ -126,8 +126,6 @@ pub(crate) fn store(
 ) -> (Store<HostState>, Arc<Pulse>) {
     let limits = &services.limits;
     let pulse = Pulse::new(limits.cpu);
-    // No files, no environment, no arguments, no network, no standard streams.
-    let wasi = WasiCtxBuilder::new().allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false).build();
     let mut table = ResourceTable::new();
     table.set_max_capacity(HANDLES);
     let state = HostState {
@@ -138,7 +136,7 @@ pub(crate) fn store(
             .tables(20)
             .memories(2)
             .build(),
-        wasi,
+        wasi: Wasi::live(services.clock.clone(), services.entropy.clone()),
         table,
         log: LogGate::new(plugin, context.as_ref().map(|c| c.id), limits.log_lines_per_second),
         born: std::time::Instant::now(),

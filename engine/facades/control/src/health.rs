@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use poem::http::Method;
 use poem::web::Data;
+use poem::IntoResponse;
 use poem_openapi::payload::{Json, Payload, PlainText};
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 
@@ -20,6 +22,12 @@ pub(crate) struct Alive {
     status: String,
     /// The engine's version.
     version: String,
+}
+
+impl Alive {
+    fn now() -> Self {
+        Self { status: "ok".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+    }
 }
 
 /// Whether the engine takes traffic.
@@ -78,7 +86,7 @@ impl Payload for MetricsText {
     }
 }
 
-impl poem::IntoResponse for MetricsText {
+impl IntoResponse for MetricsText {
     fn into_response(self) -> poem::Response {
         self.0.into_response().set_content_type(Self::CONTENT_TYPE)
     }
@@ -92,12 +100,29 @@ pub(crate) enum MetricsAnswer {
     Text(MetricsText),
 }
 
+/// What this section answers while the engine starts and nothing else of it can be asked: that the process lives, and what it waits
+/// for. `None` for any other request.
+pub fn answer_while_starting(
+    method: &Method,
+    path: &str,
+    waits_for: impl FnOnce() -> Vec<NotReady>,
+) -> Option<poem::Response> {
+    match (method, path) {
+        (&Method::GET, "/health") => Some(Json(Alive::now()).into_response()),
+        (&Method::GET, "/ready") => {
+            let problems = waits_for().into_iter().map(Obstacle::from).collect();
+            Some(ReadyAnswer::No(Json(Ready { status: ReadyStatus::NotReady, problems })).into_response())
+        }
+        _ => None,
+    }
+}
+
 #[OpenApi(tag = "Section::Health")]
 impl Health {
     /// Whether the process answers
     #[oai(path = "/health", method = "get", operation_id = "health")]
     async fn health(&self) -> Result<Json<Alive>, Refused<BAD_REQUEST>> {
-        Ok(Json(Alive { status: "ok".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }))
+        Ok(Json(Alive::now()))
     }
 
     /// Whether the engine takes traffic

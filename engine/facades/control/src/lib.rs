@@ -43,6 +43,7 @@ use pombo_api::document::operation_table;
 use pombo_api::facade::Facade;
 use pombo_api::options::ApiState;
 
+pub use health::answer_while_starting;
 pub use deps::{ControlDeps, HealthView, NotReady, PaceView, PaceViews, Readiness};
 
 /// The sections of the document, each named as the file of its handlers.

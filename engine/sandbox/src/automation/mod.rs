@@ -1,7 +1,7 @@
 //! Calls of automations.
 //!
 //! # Layout
-//! - `call.rs` one call; `state.rs` what its store holds; `imports.rs`, `http.rs`, `randomness.rs` what it may ask the host for.
+//! - `call.rs` one call; `state.rs` what its store holds; `imports.rs`, `http.rs` what it may ask the host for.
 //! - `fairness.rs` what one tenant may take from others; `slices.rs` which thread runs a call and how its time is measured.
 //!
 //! # Who runs where
@@ -17,6 +17,5 @@ pub(crate) mod call;
 pub(crate) mod fairness;
 mod http;
 mod imports;
-mod randomness;
 pub(crate) mod slices;
 pub(crate) mod state;

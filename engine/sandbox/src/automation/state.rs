@@ -1,27 +1,19 @@
 //! What a store holds for one call, and how such stores are made.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use pombo_domain::ports::{AutomationCall, CallFailure, HostAnswer};
-use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
-use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
-use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::fairness::Tenant;
-use super::randomness::Randomness;
 use super::slices::{FIRST_SLICE, Meter, SLICE};
 use crate::grants::Hosts;
 use crate::limits::{AUTOMATION_TABLE_ELEMENTS, TRANSFER_BYTES};
+use crate::randomness::Randomness;
 use crate::state::Services;
 use crate::telemetry::Whose;
-
-/// Handles to what WASI gives, in one call.
-const HANDLES: usize = 64;
-/// What a call may write to its standard error.
-const STDERR_BYTES: usize = 16 << 10;
+use crate::wasi::{Wasi, WasiState};
 
 /// For whom a call is.
 pub(crate) enum Caller {
@@ -34,13 +26,11 @@ pub(crate) enum Caller {
 /// One store's data.
 pub(crate) struct CallState {
     memory: Memory,
-    wasi: Option<(WasiCtx, MemoryOutputPipe)>,
-    table: ResourceTable,
+    wasi: Wasi,
     pub(crate) services: Arc<Services>,
     whose: Arc<Whose>,
     pub(crate) caller: Caller,
     now: Duration,
-    seed: u64,
     pub(super) random: Randomness,
     /// What its configuration names; made when it is first asked for.
     pub(crate) hosts: Option<Hosts>,
@@ -91,9 +81,7 @@ impl CallState {
     }
     /// What it wrote to its standard error, as interpreters do when they give up.
     pub(crate) fn last_words(&self) -> Option<String> {
-        let (_, stderr) = self.wasi.as_ref()?;
-        let said = stderr.contents();
-        let text = String::from_utf8_lossy(&said);
+        let text = String::from_utf8_lossy(self.wasi.stderr());
         let text = text.trim();
         (!text.is_empty()).then(|| text.to_owned())
     }
@@ -102,48 +90,9 @@ impl CallState {
     }
 }
 
-/// The call's clock: it stands still.
-struct Still(Duration);
-impl HostWallClock for Still {
-    fn resolution(&self) -> Duration {
-        Duration::from_millis(1)
-    }
-    fn now(&self) -> Duration {
-        self.0
-    }
-}
-/// Time within the call, as the guest's own asking counts it: a microsecond a look. It is the same in a replay.
-struct Looks(AtomicU64);
-impl HostMonotonicClock for Looks {
-    fn resolution(&self) -> u64 {
-        1000
-    }
-    fn now(&self) -> u64 {
-        self.0.fetch_add(1000, Relaxed)
-    }
-}
-
-impl WasiView for CallState {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        let (now, seed) = (self.now, self.seed);
-        let (ctx, _) = self.wasi.get_or_insert_with(|| {
-            let stderr = MemoryOutputPipe::new(STDERR_BYTES);
-            // No files, no environment, no arguments, no network; randomness and time as everything else of the call.
-            let wasi = WasiCtxBuilder::new()
-                .allow_tcp(false)
-                .allow_udp(false)
-                .allow_ip_name_lookup(false)
-                .stderr(stderr.clone())
-                .secure_random(Randomness::new(seed, 1))
-                .insecure_random(Randomness::new(seed, 2))
-                .insecure_random_seed(u128::from(seed))
-                .max_random_size(64 << 10)
-                .wall_clock(Still(now))
-                .monotonic_clock(Looks(AtomicU64::new(0)))
-                .build();
-            (wasi, stderr)
-        });
-        WasiCtxView { ctx, table: &mut self.table }
+impl WasiState for CallState {
+    fn wasi(&mut self) -> &mut Wasi {
+        &mut self.wasi
     }
 }
 
@@ -164,17 +113,13 @@ pub(crate) fn store(making: Making<'_>) -> Store<CallState> {
         Caller::Automation(call, _) => (call.now.0.max(0) as u64, call.seed, call.replay.as_ref().map_or(0, Vec::len)),
         Caller::Describing => (0, 0, 0),
     };
-    let mut table = ResourceTable::new();
-    table.set_max_capacity(HANDLES);
     let state = CallState {
         memory: Memory { used: 0, limit: memory, refused: false, meter: meter.clone() },
-        wasi: None,
-        table,
+        wasi: Wasi::recorded(Duration::from_millis(now), seed),
         services: services.clone(),
         whose,
         caller,
         now: Duration::from_millis(now),
-        seed,
         random: Randomness::new(seed, 0),
         hosts: None,
         inputs: Vec::new(),

@@ -16,6 +16,7 @@ pub(crate) mod inspect;
 mod kept;
 pub(crate) mod loaded;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -47,10 +48,11 @@ use crate::cache::{Cache, digest};
 use crate::instances::Checkers;
 use crate::limits::{Limits, cut};
 use crate::options::{Embedded, Options};
+use crate::precompile::Origin;
 use crate::registry;
 use crate::state::{HostState, Services};
 use crate::telemetry::Whose;
-use crate::worlds;
+use crate::{precompile, wasi, worlds};
 
 /// Processor time and memory for a plugin to say who it is.
 const DESCRIBE_CPU: Duration = Duration::from_secs(2);
@@ -131,7 +133,6 @@ impl Plugins {
         let slices = Slices::start(&engine).map_err(|e| NotOpened::Engine(e.to_string()))?;
         let mut linker = Linker::new(&engine);
         Automation::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state).map_err(failed)?;
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(failed)?;
         let folder = |error| NotOpened::Folder(options.plugins_dir.clone(), error);
         let (kept, digests) = Kept::open(&options.plugins_dir).map_err(folder)?;
         let (own, theirs) = (cache.of(&engine), cache.of(connectors));
@@ -160,21 +161,39 @@ impl Plugins {
             embedded: Vec::new(),
             limits,
         };
-        let (mut embedded, mut others) = (Vec::new(), Vec::new());
-        for one in &options.embedded {
-            let component = Bytes::from_static(one.component);
-            let is_automation = walk::walk(&component).is_ok_and(|found| {
+        let (automations, others): (Vec<Embedded>, Vec<Embedded>) = options.embedded.iter().partition(|one| {
+            walk::walk(&Bytes::from_static(one.component)).is_ok_and(|found| {
                 world::kind(&found.imports, &found.exports).is_ok_and(|kind| kind == PluginKind::Automation)
-            });
-            if is_automation {
-                let inspected = plugins.inspect(component).await;
-                embedded.push(inspected.map_err(|why| NotOpened::Embedded(one.name.to_owned(), why.to_string()))?);
-            } else {
-                others.push(*one);
-            }
+            })
+        });
+        plugins.compile_for_start(options, &automations, &others).await;
+        for one in automations {
+            let inspected = plugins.inspect(Bytes::from_static(one.component)).await;
+            let inspected = inspected.map_err(|why| NotOpened::Embedded(one.name.to_owned(), why.to_string()))?;
+            plugins.embedded.push(inspected);
         }
-        plugins.embedded = embedded;
         Ok((plugins, others))
+    }
+
+    /// Fills the cache with the code of the binary's plugins and of the operator's.
+    async fn compile_for_start(&self, options: &Options, automations: &[Embedded], others: &[Embedded]) {
+        let files = options.plugin_dir.iter().flat_map(|dir| registry::components(dir));
+        let files: BTreeMap<String, PathBuf> =
+            files.filter_map(|file| Some((file.file_stem()?.to_str()?.to_owned(), file))).collect();
+        let job = |kind, name: &str, origin| {
+            let (engine, cache) = self.cache_of(kind);
+            precompile::Job { name: name.to_owned(), origin, engine: engine.clone(), cache: cache.clone() }
+        };
+        let mut jobs: Vec<_> = automations
+            .iter()
+            .map(|one| job(PluginKind::Automation, one.name, Origin::Carried(one.component)))
+            // One of the operator's with that name is used in its place.
+            .chain(others.iter().filter(|one| !files.contains_key(one.name)).map(|one| {
+                job(PluginKind::Connector, one.name, Origin::Carried(one.component))
+            }))
+            .collect();
+        jobs.extend(files.into_iter().map(|(name, file)| job(PluginKind::Connector, &name, Origin::File(file))));
+        precompile::all(jobs, &options.compiling).await;
     }
 
     /// What it is made of and for which world.
@@ -200,7 +219,7 @@ impl Plugins {
 
     /// Links compiled code and asks it who it is.
     async fn automation(&self, component: &Component, digest: &str) -> Result<Arc<Loaded>, String> {
-        let pre = self.linker.instantiate_pre(component).map_err(|error| {
+        let pre = wasi::instantiate_pre(&self.linker, component).map_err(|error| {
             format!("it imports what the engine does not offer: {}", cut(&format!("{error:#}"), 300))
         })?;
         let pre = AutomationPre::new(pre).map_err(|error| {
@@ -248,7 +267,7 @@ impl Plugins {
 
     async fn connector(&self, component: &Component, digest: &str, size: u64) -> Result<Inspected, String> {
         let Connectors { engine, linker, .. } = &self.connectors;
-        let pre = linker.instantiate_pre(component).map_err(|error| {
+        let pre = wasi::instantiate_pre(linker, component).map_err(|error| {
             format!("it imports what the engine does not offer: {}", cut(&format!("{error:#}"), 300))
         })?;
         let pre = ConnectorPre::new(pre).map_err(|error| {

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use pombo_domain::model::Attachment;
 use pombo_domain::ports::*;
 use pombo_domain::{ConnectorIndex, TenantIndex};
-use pombo_sandbox::{Embedded, Limits, Options, PluginKv, Ports, Sandbox};
+use pombo_sandbox::{Compiling, Embedded, Limits, Options, PluginKv, Ports, Sandbox};
 use pombo_testkit::{CountingEntropy, FolderMedia, LoopbackGuard, SystemClock};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -194,6 +194,7 @@ pub(crate) fn options(folder: &Path, wish: &Wish) -> Options {
         connect_to: BTreeMap::new(),
         limits: wish.limits.clone(),
         renderers: 2,
+        compiling: Compiling::default(),
     }
 }
 

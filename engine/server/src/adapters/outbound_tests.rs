@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::StatusCode;
 use poem::endpoint::{EndpointExt, make};
@@ -21,7 +21,7 @@ use super::outbound::{GuardedResolver, client};
 use super::webhooks::ReqwestWebhooks;
 use crate::config::Outbound;
 use crate::http::{Limits, Listener, TrustedProxies};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::HttpMetrics;
 
 fn settings() -> Outbound {
     let config = crate::config::load(None, [], &Default::default()).expect("defaults");
@@ -56,7 +56,7 @@ fn serve() -> SocketAddr {
     let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("bound");
     let address = listener.address();
     let config = crate::config::load(None, [], &Default::default()).expect("defaults");
-    let metrics = Metrics::new(Instant::now(), Vec::new()).http;
+    let metrics = HttpMetrics::default();
     let (limits, proxies, never) = (Limits::from(&config.http), TrustedProxies::default(), CancellationToken::new());
     tokio::spawn(listener.serve(make(answer).boxed(), limits, proxies, metrics, never, Duration::ZERO));
     address

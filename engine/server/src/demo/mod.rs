@@ -12,7 +12,7 @@ mod tests;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use pombo_domain::commands::Commands;
@@ -30,7 +30,7 @@ use crate::adapters::entropy::OsEntropy;
 use crate::adapters::keys::write_private;
 use crate::config::{Config, Demo as Settings};
 use crate::http::{Limits, Listener, TrustedProxies};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::HttpMetrics;
 use mailbox::Mailbox;
 
 /// The plugin of the demo's connector.
@@ -91,7 +91,7 @@ impl DemoMailbox {
         }
         tokio::spawn(smtp::serve(smtp_socket, Arc::clone(&mailbox), Arc::new(SystemClock)));
         let limits = Limits { max_connections: 256, ..Limits::from(&config.http) };
-        let metrics = Metrics::new(Instant::now(), Vec::new()).http;
+        let metrics = HttpMetrics::default();
         let never = CancellationToken::new();
         let endpoint = page::endpoint(mailbox);
         let serve = page_socket.serve(endpoint, limits, TrustedProxies::default(), metrics, never, Duration::ZERO);

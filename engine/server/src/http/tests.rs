@@ -1,7 +1,7 @@
 //! The listener over real sockets: limits, panics, drain.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use poem::endpoint::{BoxEndpoint, EndpointExt, make};
 use poem::{Request, Response};
@@ -11,7 +11,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{Limits, Listener, TrustedProxies};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::HttpMetrics;
 
 struct Server {
     address: std::net::SocketAddr,
@@ -69,7 +69,7 @@ fn start() -> Server {
     let token = draining.clone();
     let slow = Arc::new(Slow::default());
     let endpoint = endpoint(Arc::clone(&slow));
-    let metrics = Metrics::new(Instant::now(), Vec::new()).http;
+    let metrics = HttpMetrics::default();
     tokio::spawn(async move {
         let drain = Duration::from_secs(5);
         listener.serve(endpoint, limits(), TrustedProxies::default(), metrics, token, drain).await;

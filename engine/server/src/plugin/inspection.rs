@@ -29,6 +29,7 @@ pub(super) async fn engine(folder: &Path) -> anyhow::Result<Arc<dyn PluginEngine
         connect_to: std::collections::BTreeMap::new(),
         limits: Limits::default(),
         renderers: 1,
+        compiling: pombo_sandbox::Compiling::default(),
     };
     let ports = Ports::offline(Arc::new(SystemClock), Arc::new(OsEntropy));
     let sandbox = Sandbox::open(options, ports).await.context("the inspection cannot start")?;

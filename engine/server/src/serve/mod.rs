@@ -1,18 +1,20 @@
 //! `pombo serve`: wires the parts, runs them, and ends them in order.
 //!
 //! - [`parts`]: builds each part from the configuration. [`views`]: adapters between parts. [`samples`]: their metrics.
-//! - [`retention`]: deletes old events. [`signals`]: when to end.
+//! - [`starting`]: answers until all parts run. [`retention`]: deletes old events. [`signals`]: when to end.
 //!
-//! The order of the start: listen (so that a port in use is reported at once, and early clients wait), store, keys, sandbox,
-//! connectors, scheduler, requests. The end is the reverse: requests and scheduler together, within the time to
+//! The order of the start: listen (so that a port in use is reported at once; `/health` and `/ready` answer, other early requests wait),
+//! store, keys, sandbox, connectors, scheduler, requests. The end is the reverse: requests and scheduler together, within the time to
 //! drain, then the connectors, then their last events, then the store.
 
 mod parts;
 mod retention;
 mod samples;
 mod signals;
+mod starting;
 mod views;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,10 +23,13 @@ use poem::EndpointExt;
 use pombo_api::docs::Docs;
 use pombo_api::signals::EventSignals;
 use pombo_api::{ApiState, Services, application};
-use pombo_control::ControlDeps;
+use pombo_control::{ControlDeps, NotReady};
 use pombo_imports::ImportWorker;
+use pombo_sandbox::Compiling;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use self::starting::Starting;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::keys::RootKey;
 use crate::adapters::operator::OperatorToken;
@@ -33,7 +38,7 @@ use crate::config::{self, Config, Overrides};
 use crate::demo::DemoMailbox;
 use crate::http::{Limits, Listener, TrustedProxies};
 use crate::telemetry;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{HttpMetrics, Metrics};
 
 /// Loads the configuration, starts the runtime and serves until a signal.
 pub(crate) fn run(args: &ServeArgs, started: Instant) -> anyhow::Result<()> {
@@ -58,10 +63,22 @@ async fn serve(config: &Config, demo: bool, started: Instant) -> anyhow::Result<
     signals::watch(draining.clone()).context("signals")?;
     let listen = config.http.listen;
     let listener = Listener::bind(listen).with_context(|| format!("http.listen: cannot listen on {listen}"))?;
+    let address = listener.address();
+    let compiling = Compiling::default();
+    let starting = Starting::new({
+        let compiling = compiling.clone();
+        move || waits_for(&compiling)
+    });
+    let drain = Duration::from_secs(config.runtime.drain_seconds);
+    let (limits, proxies) = (Limits::from(&config.http), TrustedProxies::new(&config.http.trusted_proxies));
+    let http_metrics = HttpMetrics::default();
+    let endpoint = starting.clone().boxed();
+    let serving = listener.serve(endpoint, limits, proxies, http_metrics.clone(), draining.clone(), drain);
+    let http = Http { starting, compiling, serving: tokio::spawn(serving), metrics: http_metrics, address };
     parts::make_data_folder(config)?;
     let store = parts::store(config).await?;
     let opened = started.elapsed();
-    let outcome = with_store(config, demo, started, opened, listener, draining, Arc::clone(&store)).await;
+    let outcome = with_store(config, demo, started, opened, http, draining, Arc::clone(&store)).await;
     // Also after a start that failed: what was written so far must be on disk.
     let closed = tokio::task::spawn_blocking(move || store.close()).await?;
     outcome?;
@@ -70,12 +87,31 @@ async fn serve(config: &Config, demo: bool, started: Instant) -> anyhow::Result<
     Ok(())
 }
 
+/// The listener, which answers from the first moment on.
+struct Http {
+    starting: Starting,
+    compiling: Compiling,
+    serving: JoinHandle<()>,
+    metrics: HttpMetrics,
+    address: SocketAddr,
+}
+
+/// What stands between the process and its first answer.
+fn waits_for(compiling: &Compiling) -> Vec<NotReady> {
+    let names = compiling.names();
+    let (part, reason) = match names.as_slice() {
+        [] => ("engine", "it is starting".to_owned()),
+        names => ("plugins", format!("being compiled for this machine: {}", names.join(", "))),
+    };
+    vec![NotReady { part: part.to_owned(), reason }]
+}
+
 async fn with_store(
     config: &Config,
     demo: bool,
     started: Instant,
     opened: Duration,
-    listener: Listener,
+    http: Http,
     draining: CancellationToken,
     store: Arc<pombo_store::DiskStore>,
 ) -> anyhow::Result<()> {
@@ -87,7 +123,7 @@ async fn with_store(
     let mailbox = if demo { Some(DemoMailbox::start(config).await?) } else { None };
     let outside = parts::Outside::new(config, &root)?;
     let sessions = Arc::new(views::Sessions::default());
-    let plugins = parts::plugins(config, mailbox.as_ref(), &store, &outside, Arc::clone(&sessions)).await?;
+    let plugins = parts::plugins(config, mailbox.as_ref(), &store, &outside, Arc::clone(&sessions), http.compiling).await?;
     let commands = parts::commands(config, &store, &outside, &plugins);
     commands.install_embedded().await?;
     parts::use_active_versions(&store, &plugins).await?;
@@ -110,8 +146,7 @@ async fn with_store(
     }
 
     let sources = samples::all(&store, &scheduler, &plugins);
-    let metrics = Arc::new(Metrics::new(started, sources));
-    let http_metrics = metrics.http.clone();
+    let metrics = Arc::new(Metrics::new(started, &http.metrics, sources));
     let state = ApiState::new(commands, parts::api_options(config, &root, &operator));
     let events = Arc::new(EventSignals::new(draining.clone()));
     scheduler.add_observer(events.clone());
@@ -128,15 +163,9 @@ async fn with_store(
         control: pombo_control::control_service(state, control_deps),
         docs: Docs::new(vec![pombo_sendsync::sendsync_page(), pombo_control::control_page()]),
     };
-    let endpoint = application(services, &parts::sendsync_hosts(config)).boxed();
-
-    let drain = Duration::from_secs(config.runtime.drain_seconds);
-    let proxies = TrustedProxies::new(&config.http.trusted_proxies);
-    let address = listener.address();
-    let serving = listener.serve(endpoint, Limits::from(&config.http), proxies, http_metrics, draining.clone(), drain);
-    let serving = tokio::spawn(serving);
+    http.starting.open(application(services, &parts::sendsync_hosts(config)).boxed());
     tracing::info!(
-        %address,
+        address = %http.address,
         version = env!("CARGO_PKG_VERSION"),
         ready_ms = millis(started.elapsed()),
         store_ms = millis(opened),
@@ -145,8 +174,9 @@ async fn with_store(
     );
 
     draining.cancelled().await;
+    let drain = Duration::from_secs(config.runtime.drain_seconds);
     let by = tokio::time::Instant::now() + drain;
-    let (served, all_sent) = tokio::join!(serving, scheduler.drain(drain));
+    let (served, all_sent) = tokio::join!(http.serving, scheduler.drain(drain));
     served.context("the listener")?;
     if !all_sent {
         tracing::warn!(

@@ -106,6 +106,7 @@ pub(super) async fn plugins(
     store: &Arc<DiskStore>,
     outside: &Outside,
     sessions: Arc<Sessions>,
+    compiling: pombo_sandbox::Compiling,
 ) -> anyhow::Result<Arc<Sandbox>> {
     let settings = &config.sandbox;
     let mut private = settings.allow_private.clone();
@@ -148,6 +149,7 @@ pub(super) async fn plugins(
             ..pombo_sandbox::Limits::default()
         },
         renderers: settings.renderers,
+        compiling,
     };
     let ports = pombo_sandbox::Ports {
         clock: Arc::new(SystemClock),

@@ -48,18 +48,17 @@ pub(crate) type Source = Box<dyn Fn() -> Vec<Sample> + Send + Sync>;
 /// All metrics.
 pub(crate) struct Metrics {
     registry: Registry,
-    pub(crate) http: HttpMetrics,
 }
 
 impl Metrics {
     /// The metrics of HTTP and of the process, and those of `sources`.
-    pub(crate) fn new(started: Instant, sources: Vec<Source>) -> Self {
+    pub(crate) fn new(started: Instant, http: &HttpMetrics, sources: Vec<Source>) -> Self {
         let mut registry = Registry::with_prefix("pombo");
-        let http = HttpMetrics::register(&mut registry);
+        http.register(&mut registry);
         registry.register("build", "The running version", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
         registry.register_collector(Box::new(Sources(vec![Box::new(move || process(started))])));
         registry.register_collector(Box::new(Sources(sources)));
-        Self { registry, http }
+        Self { registry }
     }
 
     /// Prometheus' text format, version 0.0.4.
@@ -176,23 +175,23 @@ fn latency() -> Histogram {
     Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0])
 }
 
-impl HttpMetrics {
-    fn register(registry: &mut Registry) -> Self {
-        let new = Self {
+impl Default for HttpMetrics {
+    fn default() -> Self {
+        Self {
             requests: Family::default(),
             seconds: Family::new_with_constructor(latency as fn() -> Histogram),
             connections: Gauge::default(),
             accepted: Counter::default(),
-        };
-        registry.register("http_requests", "Requests answered", new.requests.clone());
-        registry.register(
-            "http_request_seconds",
-            "Seconds from a request's head to its response's head",
-            new.seconds.clone(),
-        );
-        registry.register("http_connections", "Open connections", new.connections.clone());
-        registry.register("http_connections_accepted", "Connections accepted", new.accepted.clone());
-        new
+        }
+    }
+}
+
+impl HttpMetrics {
+    fn register(&self, registry: &mut Registry) {
+        registry.register("http_requests", "Requests answered", self.requests.clone());
+        registry.register("http_request_seconds", "Seconds from a request's head to its response's head", self.seconds.clone());
+        registry.register("http_connections", "Open connections", self.connections.clone());
+        registry.register("http_connections_accepted", "Connections accepted", self.accepted.clone());
     }
 
     pub(crate) fn connection_opened(&self) {
@@ -226,8 +225,9 @@ mod tests {
                 })
                 .into()
         });
-        let metrics = Metrics::new(Instant::now(), vec![source]);
-        metrics.http.request("sendsync", StatusCode::CREATED, Duration::from_millis(2));
+        let http = HttpMetrics::default();
+        let metrics = Metrics::new(Instant::now(), &http, vec![source]);
+        http.request("sendsync", StatusCode::CREATED, Duration::from_millis(2));
         let text = metrics.text();
         for line in [
             "pombo_http_requests_total{facade=\"sendsync\",status=\"201\"} 1",

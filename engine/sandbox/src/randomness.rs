@@ -1,23 +1,19 @@
 //! The randomness of one call: SplitMix64, drawn from the call's seed, so that the same seed gives the same numbers in every engine.
 //! Not for secrets, and the world says so.
 
-use std::convert::Infallible;
-
-use rand_core::TryRng;
-
 /// The generator.
 #[derive(Debug, Clone)]
-pub(super) struct Randomness(u64);
+pub(crate) struct Randomness(u64);
 
 impl Randomness {
     /// Of a call; `stream` tells apart what draws from the same seed.
-    pub(super) fn new(seed: u64, stream: u64) -> Self {
+    pub(crate) fn new(seed: u64, stream: u64) -> Self {
         let mut start = Self(seed ^ stream.wrapping_mul(0xd134_2543_de82_ef95));
         start.number();
         start
     }
 
-    pub(super) fn number(&mut self) -> u64 {
+    pub(crate) fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -25,24 +21,10 @@ impl Randomness {
         z ^ z >> 31
     }
 
-    pub(super) fn bytes(&mut self, into: &mut [u8]) {
+    pub(crate) fn bytes(&mut self, into: &mut [u8]) {
         for piece in into.chunks_mut(8) {
             piece.copy_from_slice(&self.number().to_le_bytes()[..piece.len()]);
         }
-    }
-}
-
-impl TryRng for Randomness {
-    type Error = Infallible;
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok(self.number() as u32)
-    }
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(self.number())
-    }
-    fn try_fill_bytes(&mut self, into: &mut [u8]) -> Result<(), Infallible> {
-        self.bytes(into);
-        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build run test lint bench soak openapi clean
+.PHONY: help build demo run test lint bench soak openapi clean
 
 DATA ?= data
 LISTEN ?= 127.0.0.1:8080
@@ -14,21 +14,19 @@ help: ## show this list
 
 build: ## build the plugins and the engine (target/release/pombo), installing what the build needs
 	tests/setup.sh build
-	plugins/build.sh
+	plugins/build.sh --shipped
 	cargo build --release --locked --workspace --bin pombo
 
-run: build ## build, then start a demo on 127.0.0.1:8080 with its data in ./data (LISTEN= and DATA= change them) and a WhatsApp simulator
-	cargo build --release --locked --workspace --bin whatsapp-sim
+demo: ## build what `make run` starts: the engine, and the WhatsApp simulator with the plugin that talks to it
+	tests/setup.sh build
+	plugins/build.sh --demo
+	cargo build --release --locked --workspace --bin pombo --bin whatsapp-sim
+
+run: demo ## build, then start a demo on 127.0.0.1:8080 with its data in ./data (LISTEN= and DATA= change them) and a WhatsApp simulator
 	tests/run-demo.sh $(DATA) $(LISTEN)
 
-test: ## run every test: unit, plugins, and end to end over the built binary
-	tests/setup.sh build test
-	plugins/build.sh
-	cargo build --release --locked --workspace --bin pombo
-	CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-	  cargo test --release --locked --manifest-path plugins/Cargo.toml --workspace
-	sdk/test.sh
-	cargo test --release --locked --workspace --no-fail-fast
+test: ## run every test: unit, plugins, and end to end over the built binary; ends with a table of the seconds of each step
+	tests/all.sh
 
 lint: ## formatting, clippy with warnings as errors, licences and sources of every dependency
 	tests/setup.sh build lint

@@ -1,9 +1,10 @@
 #!/bin/sh
-# Builds every plugin into a component: target/plugins/NAME.wasm, and the hostile ones of the tests into target/hostile/CASE.wasm.
+# Builds plugins into components: target/plugins/NAME.wasm, and the hostile ones of the tests into target/hostile/CASE.wasm.
 # What talks to the WhatsApp simulator instead of WhatsApp is a component of its own: target/simulator/connector-whatsapp.wasm.
 #
 #   plugins/build.sh             all of them
-#   plugins/build.sh --no-tests  without the hostile ones
+#   plugins/build.sh --shipped   those that the binary carries
+#   plugins/build.sh --demo      the same, and the one that talks to the simulator
 #   plugins/build.sh NAME…       these alone
 #
 # Needs a Rust compiler for wasm32-unknown-unknown: rustup's target where it can be had, otherwise Debian's packages with the
@@ -17,15 +18,18 @@ out=${CARGO_TARGET_DIR:-$root/target}
 built=$out/wasm
 say() { echo "plugins: $*"; }
 
-connectors="connector-email connector-whatsapp noop pipe"
+connectors="connector-email connector-whatsapp"
 renderers="renderer"
-automations="integration-webhook integration-llm flow echo"
+automations="integration-webhook integration-llm flow"
 hostile=""
 hostile_automations=""
 simulator=connector-whatsapp
 case ${1:-} in
---no-tests) ;;
+--shipped) simulator="" ;;
+--demo) ;;
 "")
+    connectors="$connectors noop pipe"
+    automations="$automations echo"
     for folder in "$root"/tests/hostile/*/Cargo.toml; do
         case=$(basename "$(dirname "$folder")")
         case $case in
@@ -35,6 +39,8 @@ case ${1:-} in
     done
     ;;
 *)
+    connectors="$connectors noop pipe"
+    automations="$automations echo"
     # chosen ALL: those of ALL that were asked for.
     wanted=" $* "
     chosen() { for name in $1; do case $wanted in *" $name "*) echo "$name" ;; esac; done; }

@@ -4,7 +4,7 @@
 #   tests/setup.sh build   a C compiler (for the few dependencies with C or assembly in them)
 #   tests/setup.sh lint    rustfmt and clippy
 #   tests/setup.sh test    build's, postfix, curl, Node with npm, and a Python environment in target/venv (tests/requirements.txt)
-#   tests/setup.sh bench   redis, and the benchmark peer's npm packages (tests/peers/queue-bench)
+#   tests/setup.sh bench   redis, Node with npm, and the benchmark peer's npm packages (tests/peers/queue-bench)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -29,6 +29,16 @@ packages() {
   say "installing Debian packages: ${missing[*]}"
   as_root apt-get update -qq
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# Installs the npm packages that a folder's lock file names. Not by `npm ci`: npm 11 refuses with it every lock in which an optional
+# package names a platform that it was never published for. `npm install` takes the same versions from the same lock.
+npm_packages() {
+  local folder=$1
+  cmp -s "$folder/package-lock.json" "$folder/node_modules/lock.installed" && return
+  say "installing the npm packages of $folder"
+  (cd "$folder" && npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error)
+  cp "$folder/package-lock.json" "$folder/node_modules/lock.installed"
 }
 
 for_build() {
@@ -72,13 +82,8 @@ for_test() {
 
 for_bench() {
   command -v redis-server >/dev/null || packages redis-server
-  command -v npm >/dev/null || fail "Node and npm are missing"
-  local peer=tests/peers/queue-bench
-  if ! cmp -s "$peer/package-lock.json" "$peer/node_modules/lock.installed"; then
-    say "installing the npm packages of $peer"
-    npm ci --prefix "$peer" --ignore-scripts --silent
-    cp "$peer/package-lock.json" "$peer/node_modules/lock.installed"
-  fi
+  command -v npm >/dev/null || packages nodejs npm
+  npm_packages tests/peers/queue-bench
 }
 
 [ $# -gt 0 ] || fail "say what for: build, lint, test, bench"

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Every test, in steps; ends with a table of the seconds that each step took (`make test`).
+#
+#   tests/all.sh            all steps
+#   tests/all.sh STEP…      these alone; `tests/all.sh --list` names them
+#
+# The engine's own crates are compiled twice: at full optimisation for the binary, which the end-to-end tests run, and at a low level
+# for their own tests, over the same compiled dependencies.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# For the tests' programs. Dependencies keep the level that Cargo.toml gives them, so that none is compiled again.
+low() { env CARGO_PROFILE_RELEASE_OPT_LEVEL="${TEST_OPT_LEVEL:-1}" "$@"; }
+
+# The end-to-end suites are the only integration tests of this package.
+suites=$(sed -n '/^\[\[test\]\]/{n;s/^name = "\(.*\)"/\1/p}' tests/Cargo.toml)
+
+setup() { tests/setup.sh build test; }
+plugins() { plugins/build.sh; }
+binary() { cargo build --release --locked --workspace --bin pombo; }
+plugin-tests() { CARGO_PROFILE_DEV_DEBUG=false cargo test --locked --manifest-path plugins/Cargo.toml --workspace; }
+sdk-tests() { sdk/test.sh; }
+units() {
+  local suite chosen=(--lib --bins --examples)
+  for suite in engine/*/tests/*/main.rs; do
+    chosen+=(--test "$(basename "$(dirname "$suite")")")
+  done
+  low cargo test --release --locked --workspace --no-fail-fast "${chosen[@]}"
+}
+# end-to-end SUITE
+end-to-end() { low cargo test --release --locked --workspace --no-fail-fast --test "$1"; }
+
+steps=(setup plugins binary plugin-tests sdk-tests units)
+for suite in $suites; do steps+=("end-to-end:$suite"); done
+
+rows=()
+ended_well=no
+table() {
+  [ ${#rows[@]} -gt 0 ] || return 0
+  printf '\n%-26s %8s\n' step seconds
+  printf '%s\n' "${rows[@]}"
+  printf '%-26s %8d   %s\n' 'all' "$SECONDS" "$([ $ended_well = yes ] && echo 'all steps passed' || echo 'FAILED in the last step')"
+}
+trap table EXIT
+
+step() {
+  local began=$SECONDS name=$1
+  printf '\n== %s\n' "$name"
+  rows+=("$(printf '%-26s %8s' "$name" '?')")
+  if [[ $name == *:* ]]; then "${name%%:*}" "${name#*:}"; else "$name"; fi
+  rows[-1]=$(printf '%-26s %8d' "$name" $((SECONDS - began)))
+}
+
+if [ "${1:-}" = --list ]; then
+  printf '%s\n' "${steps[@]}"
+  exit
+fi
+for name in "${@:-${steps[@]}}"; do
+  [[ " ${steps[*]} " == *" $name "* ]] || { echo "all.sh: there is no step '$name'; there are: ${steps[*]}" >&2; exit 2; }
+done
+for name in "${@:-${steps[@]}}"; do step "$name"; done
+ended_well=yes

@@ -160,7 +160,7 @@ pub fn open_unsynced(
     entropy: Arc<dyn Entropy>,
 ) -> Result<Arc<DiskStore>, Error> {
     let folder = make_folder(path)?;
-    open_over(&options, path, Arc::new(fjall::Fjall::open_unsynced(&options, &folder)?), clock, entropy)
+    open_over(&options, path, Arc::new(fjall::Fjall::open_unsynced(&options.backend, &folder)?), clock, entropy)
 }
 
 /// Opens a store whose writes fail as `plan` says, for tests of what happens then.

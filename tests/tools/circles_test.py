@@ -76,7 +76,7 @@ class Circles(unittest.TestCase):
         self.assertEqual([], self.found(lib="mod a; mod b;", a=quiet, b="use crate::a::A; pub struct B; pub struct C;"))
 
     def test_the_list_may_only_shrink(self) -> None:
-        allowed = circles.read_allowed("# why\nengine/x: a.rs b.rs c.rs\n")
+        allowed, _ = circles.read_allowed("# why\nengine/x: a.rs b.rs c.rs\n")
         self.assertEqual([], circles.faults_of_circles([("engine/x", frozenset(("a.rs", "b.rs", "c.rs")))], allowed))
         (fault,) = circles.faults_of_circles([], allowed)
         self.assertIn("it is open now", fault)
@@ -105,11 +105,16 @@ class Facades(unittest.TestCase):
             "room__one": f"use super::Shared; use crate::wire::Page; {section}",
         }
         crate = Circles.crate(self, **files, room__two=section, contacts=section)
-        self.assertEqual([], circles.faults_of_sections(crate, crate.folder))
+        self.assertEqual([], circles.faults_of_sections(crate, "engine/x", set()))
         crate = Circles.crate(self, **files, room__two=f"use super::one::Wire; {section}", contacts=f"use crate::queue::rows::Row; {section}")
-        faults = circles.faults_of_sections(crate, crate.folder)
-        self.assertEqual(["src/contacts.rs:1", "src/room/two.rs:1"], sorted(fault.split(": ")[0] for fault in faults))
+        faults = circles.faults_of_sections(crate, "engine/x", set())
+        self.assertEqual(["engine/x/src/contacts.rs:1", "engine/x/src/room/two.rs:1"], sorted(fault.split(": ")[0] for fault in faults))
         self.assertIn("queue/rows.rs", "".join(faults))
+        listed = "engine/x: contacts.rs -> queue/rows.rs\nengine/x: room/two.rs -> room/one.rs\n"
+        self.assertEqual([], circles.faults_of_sections(crate, "engine/x", circles.read_allowed(listed)[1]))
+        _, allowed = circles.read_allowed(listed + "engine/x: queue.rs -> contacts.rs\nengine/y: a.rs b.rs\n")
+        (fault,) = circles.faults_of_sections(crate, "engine/x", allowed)
+        self.assertIn("queue.rs -> contacts.rs: it does not any more", fault)
 
     def test_a_facade_names_no_other_facade(self) -> None:
         root = Path(self.enterContext(tempfile.TemporaryDirectory()))

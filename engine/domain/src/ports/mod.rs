@@ -9,6 +9,7 @@ mod pace;
 mod platform;
 mod render;
 mod store;
+mod store_error;
 
 pub use automation::*;
 pub use automation_store::*;
@@ -19,3 +20,4 @@ pub use pace::*;
 pub use platform::*;
 pub use render::*;
 pub use store::*;
+pub use store_error::*;

@@ -8,46 +8,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{AutomationChange, AutomationStore, DueLane};
+use super::{AutomationChange, AutomationStore, DueLane, StoreResult};
 use crate::model::message::ReadyOrder;
 use crate::model::*;
 use crate::{AutomationIndex, ConnectorIndex, MessageKey, TenantIndex, Timestamp};
-
-/// A store's result.
-pub type StoreResult<T> = Result<T, StoreError>;
-
-/// Why the store did not do it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum StoreError {
-    /// A condition of the batch did not hold; nothing of the batch was stored.
-    #[error("conflict: {0:?}")]
-    Conflict(Conflict),
-    /// The store stopped acknowledging after a failed write or sync; nothing was acknowledged. See [`Store::health`].
-    #[error("the store does not accept writes: {0}")]
-    Unavailable(String),
-    /// What is stored can not be read.
-    #[error("stored data is damaged: {0}")]
-    Damaged(String),
-}
-
-/// Which condition of a batch did not hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Conflict {
-    /// The message is at another revision, or is not there.
-    Message(MessageKey),
-    /// This idempotency key is taken: read it again.
-    IdempotencyKey,
-    /// A user with this e-mail exists.
-    Email,
-    /// A contact with this type and identifier exists under another id.
-    Contact,
-    /// The work item is not there as it was read.
-    Work(WorkKey),
-    /// The package is at another revision.
-    Package(String),
-    /// What the change is about is not there.
-    Gone,
-}
 
 /// A queue entry as a lane holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use pombo_domain::MessageKey;
 use pombo_domain::model::{Message, Status};
 use pombo_domain::ports::{Batch, Change, Clock, Committed, Entropy, Store, StoreError, StoreResult};
-use pombo_store::{DiskStore, Options};
+use pombo_store::{DiskStore, FjallOptions, Options};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
@@ -103,7 +103,8 @@ impl TestStore {
     }
 
     fn at(folder: TempDir, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>, durable: bool, overlaps: bool) -> Self {
-        let options = Options { memtable_bytes: 1 << 20, ..Options::default() };
+        let backend = FjallOptions { memtable_bytes: 1 << 20, ..FjallOptions::default() };
+        let options = Options { backend, ..Options::default() };
         let open = if durable { pombo_store::open } else { pombo_store::open_unsynced };
         let disk = open(options, folder.path(), clock.clone(), entropy.clone()).expect("the store opens");
         Self {

@@ -1,4 +1,4 @@
-//! Section Deliveries.
+//! Section Deliveries: status changes on their way to a `webhookUrl`.
 
 use std::sync::Arc;
 
@@ -18,15 +18,15 @@ use pombo_api::options::ApiState;
 
 pub(crate) struct Deliveries;
 
-/// Where a delivery is in its life.
+/// State of a delivery.
 #[derive(Enum, Clone, Copy)]
 #[oai(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum DeliveryStatus {
-    /// Still to be delivered.
+    /// Not delivered yet.
     Pending,
     /// The receiver answered 2xx.
     Delivered,
-    /// The receiver answered 410, or the last retry failed.
+    /// The receiver answered 410, or the last attempt failed.
     Abandoned,
 }
 
@@ -50,19 +50,19 @@ impl From<DeliveryStatus> for model::DeliveryStatus {
     }
 }
 
-/// One try.
+/// An attempt to deliver.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct DeliveryAttempt {
-    /// When.
+    /// When it was made.
     at: Instant,
-    /// The receiver's status.
+    /// HTTP status of the receiver's answer; absent if there was no answer.
     #[oai(skip_serializing_if_is_none)]
     status: Option<u16>,
     /// Why it failed.
     #[oai(skip_serializing_if_is_none)]
     error: Option<String>,
-    /// How long it took, in milliseconds.
+    /// Duration in milliseconds.
     took_ms: u32,
 }
 
@@ -76,22 +76,22 @@ impl From<model::delivery::DeliveryAttempt> for DeliveryAttempt {
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct Delivery {
-    /// Its id, the same in every try (`webhook-id`).
+    /// Id of the delivery, the same in every attempt (`webhook-id`).
     id: Uuid,
-    /// Where it goes.
+    /// URL that it is posted to.
     url: String,
-    /// The body that is posted.
+    /// Body that is posted.
     body: Value,
-    /// Where it is in its life.
+    /// State of the delivery.
     status: DeliveryStatus,
-    /// When the next try is due, while it is PENDING.
+    /// When the next attempt is due, while it is PENDING.
     #[oai(skip_serializing_if_is_none)]
     next_at: Option<Instant>,
-    /// Tries since its creation or its last replay.
+    /// Number of attempts since its creation or its last replay.
     tries: u16,
-    /// The last tries, oldest first.
+    /// The last attempts, oldest first.
     attempts: Vec<DeliveryAttempt>,
-    /// The status change.
+    /// When the message changed its status.
     created_at: Instant,
 }
 
@@ -115,9 +115,9 @@ impl From<model::Delivery> for Delivery {
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct DeliveryPage {
-    /// Newest message first.
+    /// The deliveries, newest message first.
     data: Vec<Delivery>,
-    /// The page after this one; absent on the last.
+    /// Number of the next page; absent on the last one.
     #[oai(skip_serializing_if_is_none)]
     next_page: Option<u32>,
 }
@@ -137,15 +137,15 @@ impl Deliveries {
         &self,
         state: Data<&Arc<ApiState>>,
         acting: Acting,
-        /// Of this message.
+        /// Only deliveries of this message.
         #[oai(name = "messageId")]
         message_id: Query<Option<Uuid>>,
-        /// In this status.
+        /// Only deliveries in this state.
         status: Query<Option<DeliveryStatus>>,
-        /// The page, from 1.
+        /// Number of the page, from 1; 1 if omitted.
         #[oai(validator(minimum(value = "1")))]
         page: Query<Option<u32>>,
-        /// Rows of the page.
+        /// Maximum number of rows, from 1 to 250; 50 if omitted.
         #[oai(validator(minimum(value = "1"), maximum(value = "250")))]
         limit: Query<Option<u32>>,
     ) -> Result<Json<DeliveryPage>, Refused<READ>> {
@@ -159,7 +159,7 @@ impl Deliveries {
         Ok(Json(DeliveryPage { data: found.into_iter().map(Delivery::from).collect(), next_page }))
     }
 
-    /// Get a webhook delivery with its tries
+    /// Get a webhook delivery with its attempts
     #[oai(path = "/v1/webhook-deliveries/:id", method = "get", operation_id = "get_delivery")]
     async fn get_delivery(
         &self,
@@ -172,7 +172,7 @@ impl Deliveries {
 
     /// Post a webhook delivery again
     ///
-    /// From the first try on, under the same id. One that waits for its next try is due at once.
+    /// Starts again with the first attempt, under the same id. If the delivery waits for its next attempt, that is made at once.
     #[oai(path = "/v1/webhook-deliveries/:id/replay", method = "post", operation_id = "replay_delivery")]
     async fn replay_delivery(
         &self,

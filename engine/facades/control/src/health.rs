@@ -1,4 +1,4 @@
-//! Section Health. Open to everybody: a load balancer and Prometheus have no credential.
+//! Section Health. Needs no credential, because load balancers and Prometheus have none.
 
 use std::sync::Arc;
 
@@ -15,12 +15,12 @@ use pombo_api::error::status::BAD_REQUEST;
 
 pub(crate) struct Health;
 
-/// That the process answers.
+/// A sign of life.
 #[derive(Object)]
 pub(crate) struct Alive {
     /// Always `ok`.
     status: String,
-    /// The engine's version.
+    /// Version of the engine.
     version: String,
 }
 
@@ -30,31 +30,31 @@ impl Alive {
     }
 }
 
-/// Whether the engine takes traffic.
+/// Whether the engine is ready for traffic.
 #[derive(Enum, Clone, Copy)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum ReadyStatus {
-    /// It does.
+    /// It is ready.
     Ready,
-    /// It does not.
+    /// It is not ready.
     NotReady,
 }
 
-/// Whether the engine takes traffic, and what stands against it.
+/// Whether the engine is ready for traffic, and what prevents it.
 #[derive(Object)]
 pub(crate) struct Ready {
-    /// Whether it does.
+    /// Whether it is ready.
     status: ReadyStatus,
-    /// What stands against it; empty when ready.
+    /// What prevents it from being ready; empty when it is.
     problems: Vec<Obstacle>,
 }
 
-/// Something that stands against it.
+/// Something that prevents the engine from being ready.
 #[derive(Object)]
 pub(crate) struct Obstacle {
-    /// Which part: `store`, `plugins`, `draining` …
+    /// The part concerned: `store`, `plugins`, `draining` …
     part: String,
-    /// What is the matter.
+    /// What is wrong, for an operator.
     reason: String,
 }
 
@@ -64,18 +64,18 @@ impl From<NotReady> for Obstacle {
     }
 }
 
-/// The answer about readiness.
+/// Whether the engine is ready for traffic.
 #[derive(ApiResponse)]
 pub(crate) enum ReadyAnswer {
-    /// It takes traffic.
+    /// It is ready.
     #[oai(status = 200)]
     Yes(Json<Ready>),
-    /// It does not: send none.
+    /// It is not ready: send it no traffic.
     #[oai(status = 503)]
     No(Json<Ready>),
 }
 
-/// Prometheus' text form.
+/// Metrics in Prometheus' text format.
 pub(crate) struct MetricsText(PlainText<String>);
 
 impl Payload for MetricsText {
@@ -95,12 +95,12 @@ impl IntoResponse for MetricsText {
 /// The metrics.
 #[derive(ApiResponse)]
 pub(crate) enum MetricsAnswer {
-    /// The metrics.
+    /// The metrics in Prometheus' text format.
     #[oai(status = 200)]
     Text(MetricsText),
 }
 
-/// What this section answers while the engine starts and nothing else of it can be asked: that the process lives, and what it waits
+/// The answers of this section while the engine starts and answers no other requests: that the process is alive, and what it waits
 /// for. `None` for any other request.
 pub fn answer_while_starting(
     method: &Method,
@@ -119,13 +119,13 @@ pub fn answer_while_starting(
 
 #[OpenApi(tag = "Section::Health")]
 impl Health {
-    /// Whether the process answers
+    /// Check that the process answers
     #[oai(path = "/health", method = "get", operation_id = "health")]
     async fn health(&self) -> Result<Json<Alive>, Refused<BAD_REQUEST>> {
         Ok(Json(Alive::now()))
     }
 
-    /// Whether the engine takes traffic
+    /// Check whether the engine is ready for traffic
     #[oai(path = "/ready", method = "get", operation_id = "ready")]
     async fn ready(&self, parts: Data<&Arc<ControlDeps>>) -> Result<ReadyAnswer, Refused<BAD_REQUEST>> {
         let problems: Vec<Obstacle> = parts.readiness.problems().into_iter().map(Obstacle::from).collect();
@@ -136,7 +136,7 @@ impl Health {
         })
     }
 
-    /// All metrics, for Prometheus
+    /// Get all metrics, for Prometheus
     #[oai(path = "/metrics", method = "get", operation_id = "metrics")]
     async fn metrics(&self, parts: Data<&Arc<ControlDeps>>) -> Result<MetricsAnswer, Refused<BAD_REQUEST>> {
         Ok(MetricsAnswer::Text(MetricsText(PlainText((parts.metrics)()))))

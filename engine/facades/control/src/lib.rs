@@ -50,55 +50,55 @@ pub use deps::{ControlDeps, HealthView, NotReady, PaceView, PaceViews, Readiness
 #[derive(Tags)]
 #[oai(rename_all = "snake_case")]
 enum Section {
-    /// Companies. Everything else belongs to exactly one.
+    /// Companies. Everything else belongs to exactly one tenant.
     Tenants,
-    /// Who logs in with e-mail and password.
+    /// People who log in with e-mail and password.
     Users,
-    /// Permanent keys; each is shown once.
+    /// Permanent API keys. Each is shown only once.
     Keys,
-    /// What connectors and automations are made from.
+    /// The programs from which connectors and automations are created.
     Plugins,
-    /// What plugins write and use.
+    /// Logs and usage of plugins.
     PluginTelemetry,
-    /// A version tried on what another one was given.
+    /// Trying a version of a plugin on recorded calls.
     Replays,
-    /// Whose signatures on plugins are believed.
+    /// Public keys whose signatures on plugins are trusted.
     TrustRoots,
-    /// A plugin with a configuration.
+    /// A connector is a plugin with a configuration that connects a channel.
     Connectors,
-    /// What connects a connector to an account: a QR code, a code to type, logging out.
+    /// Connecting a connector to an account: a QR code, a code to type, logging out.
     Sessions,
-    /// How fast a connector may send, and how its account's health stands.
+    /// How fast a connector may send, and the health of its account.
     Pace,
-    /// One message at a time, and what is done about others: reactions, edits, deletions.
+    /// Sending one message, and reactions, edits and deletions of messages.
     Sending,
-    /// What is done in a conversation at once and not kept.
+    /// Requests about a conversation that are carried out at once and not stored.
     Chats,
     /// Groups of a connector's account.
     Groups,
-    /// A plugin with a configuration that answers a connector's conversations.
+    /// An automation is a plugin with a configuration that answers in a connector's conversations.
     Automations,
-    /// Events that an automation failed at.
+    /// Events that an automation failed to handle.
     Parked,
-    /// Where other programs call automations.
+    /// URLs through which other programs call automations.
     Hooks,
-    /// Who answers: an automation or a person.
+    /// Who answers a conversation: an automation or a person.
     Conversations,
-    /// What happened on the connectors: received messages, receipts, sessions, groups, health; and with automations and plugins.
+    /// The log of what happened: received messages, receipts, sessions, groups, health, automations and plugins.
     Events,
-    /// Messages, and what a person decides about them.
+    /// Messages, and a person's decisions about them.
     Messages,
-    /// Messages from a spreadsheet.
+    /// Creating messages from a spreadsheet.
     Imports,
-    /// What a template makes.
+    /// Trying out templates.
     Templates,
     /// Status changes on their way to a `webhookUrl`.
     Deliveries,
-    /// What webhooks are signed with.
+    /// The secret that webhooks are signed with.
     WebhookSecret,
     /// Files of messages.
     Media,
-    /// How the engine is.
+    /// The state of the engine.
     Health,
 }
 

@@ -28,19 +28,19 @@ const FALLBACK_TYPE: &str = "application/octet-stream";
 
 pub(crate) struct Media;
 
-/// A file that is here.
+/// A file that the engine has stored.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct UploadedFile {
-    /// Its id: goes with name and type into a message's `attachments`.
+    /// Id of the file, for a message's `attachments`.
     id: Uuid,
-    /// Its name, cleaned.
+    /// Name of the file, without characters that are not allowed.
     file_name: String,
-    /// Its MIME type, as it was given or guessed from the name.
+    /// MIME type of the file, as given or guessed from the name.
     content_type: String,
-    /// Its size in bytes.
+    /// Size in bytes.
     size: u64,
-    /// Opens it without another credential, for a while.
+    /// URL that opens the file without a credential, for a limited time.
     url: String,
 }
 
@@ -147,7 +147,7 @@ fn disposition(file_name: &str) -> String {
 impl Media {
     /// Upload a file
     ///
-    /// To be sent as an attachment of one or many messages.
+    /// The file can then be sent as an attachment of one or many messages.
     #[oai(path = "/v1/media", method = "post", operation_id = "upload_media")]
     async fn upload_media(
         &self,
@@ -167,7 +167,7 @@ impl Media {
 
     /// Download a file of a message
     ///
-    /// With the signed link that a message shows, or with credentials and the id alone.
+    /// With the signed link that a message shows, or with credentials and only the id.
     #[expect(clippy::too_many_arguments, reason = "each part of the link is a parameter of the document")]
     #[oai(path = "/v1/media/:id", method = "get", operation_id = "get_media")]
     async fn get_media(
@@ -175,16 +175,16 @@ impl Media {
         state: Data<&Arc<ApiState>>,
         acting: MaybeActing,
         id: Path<PathId>,
-        /// Of a signed link: when it ends.
+        /// Of a signed link: when it expires.
         exp: Query<Option<i64>>,
-        /// Of a signed link: whose file.
+        /// Of a signed link: whose file it is.
         t: Query<Option<u32>>,
-        /// Of a signed link: the file's type.
+        /// Of a signed link: MIME type of the file.
         #[oai(name = "type")]
         content_type: Query<Option<String>>,
-        /// Of a signed link: the file's name.
+        /// Of a signed link: name of the file.
         name: Query<Option<String>>,
-        /// Of a signed link: the signature.
+        /// Of a signed link: its signature.
         sig: Query<Option<String>>,
     ) -> Result<MediaFile, Refused<READ>> {
         let id = id.of("File")?;

@@ -40,52 +40,53 @@ pub(crate) const CONFLICT: u16 = status::CONFLICT;
 /// an engine that stops (503).
 pub(crate) const CHANNEL: u16 = status::CONFLICT | status::TOO_MANY | status::BAD_GATEWAY | status::UNAVAILABLE;
 
-/// What went wrong.
+/// The body of every error.
 #[derive(Debug, Clone, Object)]
 pub(crate) struct ErrorBody {
     /// The error.
     pub(crate) error: ErrorDetail,
 }
 
-/// An error, for a program and for a person.
+/// An error, for programs and for people.
 #[derive(Debug, Clone, Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct ErrorDetail {
     /// A stable word: `invalid`, `unauthenticated`, `forbidden`, `not_found`, `method_not_allowed`, `conflict`, `too_large`,
-    /// `unsupported_media_type`, `rate_limited`, `unavailable`, `internal`. Of operations that ask the channel besides:
-    /// `unsupported` (400: the connector's plugin does not offer it), `disconnected` (409: no session now, nothing was done),
-    /// `refused` (409: the channel refuses it), `unknown_outcome` (502: it may or may not have been done), `channel_failed` (502).
-    /// `AUTOMATION_ACTIVE` (409): an automation answers the conversation `conversationId`; pause it first.
+    /// `unsupported_media_type`, `rate_limited`, `unavailable`, `internal`. Operations that call the channel also have:
+    /// `unsupported` (400: the connector's plugin does not offer it), `disconnected` (409: there is no session now, nothing was
+    /// done), `refused` (409: the channel refuses it), `unknown_outcome` (502: it may or may not have been done),
+    /// `channel_failed` (502). `AUTOMATION_ACTIVE` (409): an automation is active in the conversation `conversationId`; pause it
+    /// first.
     pub(crate) code: String,
-    /// Says what to change.
+    /// What is wrong and what to change.
     pub(crate) message: String,
-    /// The fields that are wrong, where it is about fields.
+    /// The wrong fields, if the error concerns fields.
     pub(crate) fields: Vec<FieldError>,
-    /// Where a template is wrong.
+    /// Position of the mistake in a template.
     #[oai(skip_serializing_if_is_none)]
     pub(crate) position: Option<TextPosition>,
-    /// The conversation, where it is about one.
+    /// Id of the conversation, if the error concerns one.
     #[oai(skip_serializing_if_is_none)]
     pub(crate) conversation_id: Option<Uuid>,
-    /// The request's id, as in `X-Request-Id`; the log has it too.
+    /// Id of the request, as in `X-Request-Id` and in the log.
     pub(crate) request_id: String,
 }
 
-/// A field that is wrong.
+/// A wrong field.
 #[derive(Debug, Clone, Object)]
 pub(crate) struct FieldError {
-    /// Where: `name`, `config.host`.
+    /// Path of the field: `name`, `config.host`.
     pub(crate) field: String,
     /// What is wrong and what to change.
     pub(crate) message: String,
 }
 
-/// A place in a text.
+/// A position in a text.
 #[derive(Debug, Clone, Object)]
 pub(crate) struct TextPosition {
-    /// From 1.
+    /// Line, from 1.
     pub(crate) line: u32,
-    /// From 1, in characters.
+    /// Column in characters, from 1.
     pub(crate) column: u32,
 }
 
@@ -236,7 +237,7 @@ pub(crate) enum Created<T: ParseFromJSON + ToJSON> {
 pub(crate) struct Page<T: ParseFromJSON + ToJSON> {
     /// The rows.
     pub(crate) data: Vec<T>,
-    /// Give it as `after` for the next page; absent on the last one.
+    /// The `after` for the next page; absent on the last one.
     #[oai(skip_serializing_if_is_none)]
     pub(crate) next: Option<Uuid>,
 }

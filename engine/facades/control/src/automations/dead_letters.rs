@@ -1,4 +1,4 @@
-//! Section Parked: events that an automation failed at for the last time.
+//! Section Parked: events that an automation still failed to handle on the last attempt.
 
 use std::sync::Arc;
 
@@ -18,29 +18,29 @@ use pombo_api::options::ApiState;
 
 pub(crate) struct Parked;
 
-/// An event that was put aside.
+/// An event that was parked after the last attempt to handle it failed.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct ParkedEvent {
-    /// Its id here.
+    /// Id of the parked event, by which it is replayed or discarded.
     id: Uuid,
-    /// The automation that failed.
+    /// Id of the automation that failed.
     automation_id: Uuid,
-    /// The conversation.
+    /// Id of the conversation in which the event happened.
     conversation_id: Uuid,
-    /// The event's id.
+    /// Id of the event, as in the event log.
     event_id: Uuid,
-    /// What happened, such as `message-received`.
+    /// Kind of event, such as `message-received`.
     kind: String,
-    /// When it happened.
+    /// When the event happened.
     happened_at: Instant,
-    /// How often it was tried.
+    /// Number of attempts to handle it.
     tries: u32,
-    /// `trap`, `timeout`, `processor`, `memory`, `error`, `unfit`.
+    /// Why the last attempt failed, as a stable word: `trap`, `timeout`, `processor`, `memory`, `error` or `unfit`.
     code: String,
-    /// For a person; may quote the plugin.
+    /// Why the last attempt failed, for a person. May quote the plugin.
     reason: String,
-    /// When it was put aside.
+    /// When the event was parked.
     at: Instant,
 }
 
@@ -71,21 +71,21 @@ impl From<ParkedView> for ParkedEvent {
     )
 )]
 impl Parked {
-    /// List the events that were put aside
+    /// List the parked events
     ///
-    /// A page may have fewer rows than `limit` while there is a `next`.
+    /// A page may have fewer rows than `limit` although there is a `next`.
     #[oai(path = "/v1/automations/parked", method = "get", operation_id = "list_parked")]
     async fn list_parked(
         &self,
         state: Data<&Arc<ApiState>>,
         acting: Acting,
-        /// Of this automation.
+        /// Only events of this automation; of all automations if omitted.
         #[oai(name = "automationId")]
         automation_id: Query<Option<Uuid>>,
-        /// Rows of the page.
+        /// Maximum number of rows, from 1 to 250; 50 if omitted.
         #[oai(validator(minimum(value = "1"), maximum(value = "250")))]
         limit: Query<Option<u32>>,
-        /// The `next` of the page before.
+        /// The `next` of the previous page; the first page if omitted.
         after: Query<Option<Uuid>>,
     ) -> Result<Json<Page<ParkedEvent>>, Refused<READ>> {
         let limit = limit.0.unwrap_or(DEFAULT_LIMIT) as usize;
@@ -93,9 +93,9 @@ impl Parked {
         Ok(Json(Page { data: page.items.into_iter().map(ParkedEvent::from).collect(), next: page.next }))
     }
 
-    /// Have a parked event handled again
+    /// Handle a parked event again
     ///
-    /// It goes to the end of what waits in its conversation, as if it were new.
+    /// The event is appended to the events that wait in its conversation, as if it were new.
     #[oai(path = "/v1/automations/parked/:id/replay", method = "post", operation_id = "replay_parked")]
     async fn replay_parked(
         &self,
@@ -107,7 +107,9 @@ impl Parked {
         Ok(Done::Done)
     }
 
-    /// Forget a parked event
+    /// Discard a parked event
+    ///
+    /// The event is deleted and never handled again.
     #[oai(path = "/v1/automations/parked/:id", method = "delete", operation_id = "discard_parked")]
     async fn discard_parked(
         &self,

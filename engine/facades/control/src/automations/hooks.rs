@@ -1,4 +1,4 @@
-//! Section Hooks: other programs call automations. No credential but the URL itself.
+//! Section Hooks: other programs call automations. The URL itself is the only credential.
 
 use std::sync::Arc;
 
@@ -53,15 +53,15 @@ impl<'a> ApiExtractor<'a> for AnyBody {
 impl Hooks {
     /// Call an automation's webhook
     ///
-    /// Needs no credential. The plugin must listen to `webhook-called`. Where there is no conversation with the address yet, it is
-    /// opened.
+    /// Needs no other credential than the URL. The plugin must listen to `webhook-called`. If there is no conversation with the
+    /// address `to` yet, it is opened.
     #[oai(path = "/v1/hooks/:token", method = "post", operation_id = "call_hook")]
     async fn call_hook(
         &self,
         state: Data<&Arc<ApiState>>,
-        /// From the URL that the automation's hook has.
+        /// Token from the URL of the automation's webhook.
         token: Path<String>,
-        /// The conversation's address, as the connector's channel writes addresses.
+        /// Address of the conversation, in the form that the connector's channel uses.
         #[oai(validator(min_length = 1, max_length = 320))]
         to: Query<String>,
         body: AnyBody,

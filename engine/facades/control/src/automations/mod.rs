@@ -1,4 +1,4 @@
-//! Section Automations. No answer holds a secret: of those, only the names of the fields that are set.
+//! Section Automations. No answer contains a secret, only the names of the secret fields that are set.
 
 pub(crate) mod dead_letters;
 pub(crate) mod hooks;
@@ -26,59 +26,59 @@ use pombo_api::options::ApiState;
 
 pub(crate) struct Automations;
 
-/// What is wanted of an automation.
+/// Whether an automation is to be called.
 #[derive(Enum, Deserialize, Clone, Copy, PartialEq, Eq)]
 #[oai(rename_all = "SCREAMING_SNAKE_CASE")]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum AutomationStatus {
     /// It is called.
     Active,
-    /// It is not called; what would have been for it passes by.
+    /// It is not called. Events that happen in the meantime are not handled later.
     Paused,
 }
 
-/// An automation to be created.
+/// An automation to create.
 #[derive(Object, Deserialize)]
 #[oai(rename_all = "camelCase", deny_unknown_fields)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct CreateAutomation {
-    /// Display name.
+    /// Display name, from 1 to 120 characters.
     #[oai(validator(
         min_length = 1,
         max_length = 120,
         pattern = "^[^\\x00-\\x20\\x7f-\\xa0]([^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0])?$"
     ))]
     name: String,
-    /// The plugin's name; the list of plugins has it, with `kind` `automation`.
+    /// Name of the plugin, as in the list of plugins; its `kind` must be `automation`.
     plugin: String,
-    /// The connector whose conversations it answers.
+    /// Id of the connector in whose conversations it answers.
     connector_id: Uuid,
-    /// What the plugin's `configSchema` asks for, secrets included.
+    /// Configuration that the plugin's `configSchema` describes, including secrets; at most 64 KB of JSON.
     #[oai(default)]
     #[serde(default)]
     config: BTreeMap<String, Value>,
-    /// Its place among the connector's automations: they are asked in this order until one claims the event. Behind the others where
-    /// left out.
+    /// Position among the connector's automations, at most 1,000,000: they are asked in this order until one claims the event. If
+    /// omitted, it is asked last.
     #[oai(nullable, validator(maximum(value = "1000000")))]
     position: Option<u32>,
-    /// Whether it is asked in groups too.
+    /// Whether it is called in groups too.
     #[oai(default)]
     #[serde(default)]
     groups: bool,
-    /// Whether what it is given and answers is kept, sealed, for replays. True where left out.
+    /// Whether its calls are recorded (encrypted) for replays; true if omitted.
     #[oai(nullable)]
     record: Option<bool>,
-    /// ACTIVE where left out.
+    /// Whether it is called; ACTIVE if omitted.
     #[oai(nullable)]
     status: Option<AutomationStatus>,
 }
 
-/// A change of an automation; what is left out stays.
+/// A change of an automation. Omitted fields stay as they are.
 #[derive(Object, Deserialize)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdateAutomation {
-    /// New display name.
+    /// New display name, from 1 to 120 characters.
     #[oai(
         nullable,
         validator(
@@ -88,19 +88,20 @@ pub(crate) struct UpdateAutomation {
         )
     )]
     name: Option<String>,
-    /// New configuration, replaced as a whole; but a secret field that is left out stays, and one that is `null` is removed.
+    /// New configuration, which replaces the whole old one; however, an omitted secret field stays, and one that is `null` is
+    /// removed.
     #[oai(nullable)]
     config: Option<BTreeMap<String, Value>>,
-    /// New place.
+    /// New position among the connector's automations, at most 1,000,000.
     #[oai(nullable, validator(maximum(value = "1000000")))]
     position: Option<u32>,
-    /// Whether it is asked in groups too.
+    /// Whether it is called in groups too.
     #[oai(nullable)]
     groups: Option<bool>,
-    /// Whether its calls are kept for replays.
+    /// Whether its calls are recorded for replays.
     #[oai(nullable)]
     record: Option<bool>,
-    /// What is wanted of it.
+    /// Whether it is to be called.
     #[oai(nullable)]
     status: Option<AutomationStatus>,
 }
@@ -109,33 +110,33 @@ pub(crate) struct UpdateAutomation {
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct Automation {
-    /// Its id.
+    /// Id of the automation.
     id: Uuid,
     /// Display name.
     name: String,
-    /// Its plugin.
+    /// Name of its plugin.
     plugin: String,
-    /// Its connector.
+    /// Id of the connector in whose conversations it answers.
     connector_id: Uuid,
-    /// The configuration without the secret fields.
+    /// Configuration without the secret fields.
     config: BTreeMap<String, Value>,
-    /// The secret fields that are set.
+    /// Names of the secret fields that are set.
     secrets_set: Vec<String>,
-    /// Its place among the connector's automations.
+    /// Position among the connector's automations: they are asked in this order until one claims the event.
     position: u32,
-    /// It only watches: it gets every event whoever claims it.
+    /// Whether it only observes: it then gets every event, even one that another automation claims, and may not send.
     observer: bool,
-    /// What it is called for, such as `message-received`.
+    /// Kinds of event that it is called for, such as `message-received`.
     events: Vec<String>,
-    /// Whether it is asked in groups too.
+    /// Whether it is called in groups too.
     groups: bool,
-    /// Whether its calls are kept for replays.
+    /// Whether its calls are recorded (encrypted) for replays.
     record: bool,
-    /// What is wanted of it.
+    /// Whether it is to be called.
     status: AutomationStatus,
-    /// Creation.
+    /// When it was created.
     created_at: Instant,
-    /// Last change.
+    /// When it was last changed.
     updated_at: Instant,
 }
 
@@ -165,19 +166,19 @@ impl From<AutomationView> for Automation {
     }
 }
 
-/// In which conversation an automation is started.
+/// The conversation in which an automation is started, and its input.
 #[derive(Object, Deserialize)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StartAutomation {
-    /// The conversation's address, as the connector's channel writes addresses.
+    /// Address of the conversation, in the form that the connector's channel uses.
     #[oai(validator(min_length = 1, max_length = 320))]
     to: String,
-    /// What the automation gets: any JSON of at most 64 KB; `null` where left out.
+    /// Input for the automation: any JSON of at most 64 KB; `null` if omitted.
     #[oai(default)]
     #[serde(default)]
     input: Value,
-    /// Whether `to` is a group, where no conversation with it is known yet.
+    /// Whether `to` is a group. Needed only if there is no conversation with it yet.
     #[oai(default)]
     #[serde(default)]
     group: bool,
@@ -187,9 +188,9 @@ pub(crate) struct StartAutomation {
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct MadeEvent {
-    /// The event.
+    /// Id of the event.
     event_id: Uuid,
-    /// The conversation that it is in.
+    /// Id of the conversation in which it waits.
     #[oai(skip_serializing_if_is_none)]
     conversation_id: Option<Uuid>,
 }
@@ -200,18 +201,18 @@ impl From<Made> for MadeEvent {
     }
 }
 
-/// The answer to what is done later.
+/// The answer to a request that is carried out later.
 #[derive(ApiResponse)]
 pub(crate) enum Accepted {
-    /// Stored; it is handled in its turn.
+    /// Stored. The event is handled when its turn comes.
     #[oai(status = 202)]
     Taken(Json<MadeEvent>),
 }
 
-/// Where an automation's webhook is.
+/// The webhook of an automation.
 #[derive(Object)]
 pub(crate) struct AutomationHook {
-    /// Whoever knows it may call it: treat it as a secret.
+    /// URL to call. Treat it as a secret: anyone who knows it can call the automation.
     url: String,
 }
 
@@ -230,8 +231,8 @@ fn object(config: BTreeMap<String, Value>) -> Value {
 impl Automations {
     /// Put an automation on a connector
     ///
-    /// The configuration is checked against the plugin's `configSchema`; what does not fit is listed as `config.url` and so on. A
-    /// connector has at most 20.
+    /// The configuration is checked against the plugin's `configSchema`; fields that do not fit are listed as `config.url` and so
+    /// on. A connector has at most 20 automations.
     #[oai(path = "/v1/automations", method = "post", operation_id = "create_automation")]
     async fn create_automation(
         &self,
@@ -260,13 +261,13 @@ impl Automations {
         &self,
         state: Data<&Arc<ApiState>>,
         acting: Acting,
-        /// On this connector, in the order in which they are asked.
+        /// Only automations on this connector, in the order in which they are asked.
         #[oai(name = "connectorId")]
         connector_id: Query<Option<Uuid>>,
-        /// Rows of the page.
+        /// Maximum number of rows, from 1 to 250; 50 if omitted.
         #[oai(validator(minimum(value = "1"), maximum(value = "250")))]
         limit: Query<Option<u32>>,
-        /// The `next` of the page before.
+        /// The `next` of the previous page; the first page if omitted.
         after: Query<Option<Uuid>>,
     ) -> Result<Json<Page<Automation>>, Refused<READ>> {
         let views = state.commands.list_automations(acting.tenant, connector_id.0)?;
@@ -286,7 +287,7 @@ impl Automations {
 
     /// Change an automation
     ///
-    /// A change counts from the next event on.
+    /// The change takes effect with the next event.
     #[oai(path = "/v1/automations/:id", method = "patch", operation_id = "update_automation")]
     async fn update_automation(
         &self,
@@ -304,7 +305,7 @@ impl Automations {
 
     /// Delete an automation
     ///
-    /// Its secrets are forgotten. What it kept in its key/value store and in conversations is not reachable any more.
+    /// Its secrets are deleted. What it stored in its key/value store and in conversations can no longer be reached.
     #[oai(path = "/v1/automations/:id", method = "delete", operation_id = "delete_automation")]
     async fn delete_automation(
         &self,
@@ -318,7 +319,7 @@ impl Automations {
 
     /// Start an automation in a conversation
     ///
-    /// The plugin must listen to `started`. Where there is no conversation with the address yet, it is opened.
+    /// The plugin must listen to `started`. If there is no conversation with the address yet, it is opened.
     #[oai(path = "/v1/automations/:id/start", method = "post", operation_id = "start_automation")]
     async fn start_automation(
         &self,
@@ -333,7 +334,7 @@ impl Automations {
         Ok(Accepted::Taken(Json(made.into())))
     }
 
-    /// Get where an automation's webhook is
+    /// Get the URL of an automation's webhook
     #[oai(path = "/v1/automations/:id/hook", method = "get", operation_id = "get_automation_hook")]
     async fn get_automation_hook(
         &self,

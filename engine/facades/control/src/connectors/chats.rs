@@ -1,4 +1,4 @@
-//! Section Chats: what is done in a conversation at once and not kept: look-ups, read marks, typing.
+//! Section Chats: requests about a conversation that are carried out at once and not stored: look-ups, read marks, typing.
 
 use std::sync::Arc;
 
@@ -20,73 +20,73 @@ use pombo_api::options::ApiState;
 
 pub(crate) struct Chats;
 
-/// The channel has it.
+/// The answer to a request that the channel has carried out.
 #[derive(ApiResponse)]
 pub(crate) enum Done {
-    /// Done.
+    /// The channel has carried it out.
     #[oai(status = 204)]
     Done,
 }
 
-/// Messages that were read.
+/// Received messages to mark as read.
 #[derive(Object, Deserialize)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MarkRead {
-    /// The conversation: a contact's or a group's address. Needed unless the messages are named by `event`.
+    /// The conversation: address of a contact or group. Required unless the messages are named by `event`.
     #[oai(nullable, validator(min_length = 1, max_length = 320))]
     chat: Option<String>,
-    /// The messages, all of this conversation.
+    /// The messages, from 1 to 100, all of this conversation.
     #[oai(validator(min_items = 1, max_items = 100))]
     messages: Vec<MessageRef>,
 }
 
-/// What the other side is shown.
+/// The typing state to show.
 #[derive(Enum, Deserialize, Clone, Copy)]
 #[oai(rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum TypingState {
-    /// Writing.
+    /// Somebody is writing.
     Composing,
-    /// Recording a voice note.
+    /// Somebody is recording a voice note.
     Recording,
-    /// Neither.
+    /// Nobody is writing or recording.
     Paused,
 }
 
-/// That somebody writes.
+/// A typing state to show in a conversation.
 #[derive(Object, Deserialize)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ShowTyping {
-    /// The conversation: a contact's or a group's address.
+    /// The conversation: address of a contact or group.
     #[oai(validator(min_length = 1, max_length = 320))]
     chat: String,
-    /// What is shown.
+    /// The state that the contact or group is shown.
     state: TypingState,
 }
 
-/// Addresses to be looked up.
+/// Addresses to look up on the channel.
 #[derive(Object, Deserialize)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LookUp {
-    /// As a message's `to`.
+    /// From 1 to 50 addresses, in the form of a message's `to`.
     #[oai(validator(min_items = 1, max_items = 50))]
     addresses: Vec<String>,
 }
 
-/// Whether an address exists.
+/// The result for one address.
 #[derive(Object)]
 pub(crate) struct FoundAddress {
-    /// As asked.
+    /// The address as it was asked for.
     asked: String,
-    /// Whether the channel knows it.
+    /// Whether the address exists on the channel.
     exists: bool,
-    /// How the channel writes it.
+    /// The address in the channel's own form; absent if it does not exist.
     #[oai(skip_serializing_if_is_none)]
     address: Option<String>,
-    /// Other addresses of it.
+    /// Other addresses of the same contact.
     aliases: Vec<String>,
 }
 
@@ -96,10 +96,10 @@ impl From<LookupResult> for FoundAddress {
     }
 }
 
-/// What was found.
+/// The results of a look-up.
 #[derive(Object)]
 pub(crate) struct FoundAddresses {
-    /// In the order of the request.
+    /// One result for each address, in the order of the request.
     data: Vec<FoundAddress>,
 }
 
@@ -114,7 +114,7 @@ pub(crate) struct FoundAddresses {
 impl Chats {
     /// Mark received messages as read
     ///
-    /// For connectors whose plugin has the feature `read-receipts`.
+    /// Only for connectors whose plugin has the feature `read-receipts`.
     #[oai(path = "/v1/connectors/:id/read", method = "post", operation_id = "mark_read")]
     async fn mark_read(
         &self,
@@ -131,9 +131,9 @@ impl Chats {
         Ok(Done::Done)
     }
 
-    /// Show that somebody writes
+    /// Show a typing state
     ///
-    /// The channel forgets it after a while. For connectors whose plugin has the feature `typing`.
+    /// The channel drops the state after a while. Only for connectors whose plugin has the feature `typing`.
     #[oai(path = "/v1/connectors/:id/typing", method = "post", operation_id = "show_typing")]
     async fn show_typing(
         &self,
@@ -153,9 +153,10 @@ impl Chats {
         Ok(Done::Done)
     }
 
-    /// Ask the channel which addresses exist
+    /// Look up which addresses exist on the channel
     ///
-    /// For connectors whose plugin has the feature `lookup`. Channels count these questions: ask for what is to be sent to.
+    /// Only for connectors whose plugin has the feature `lookup`. Channels limit such look-ups, so ask only about addresses that
+    /// you want to send to.
     #[oai(path = "/v1/connectors/:id/lookup", method = "post", operation_id = "look_up")]
     async fn look_up(
         &self,

@@ -1,4 +1,4 @@
-//! Section Groups: groups of a connector's account, as the channel tells them now.
+//! Section Groups: the groups of a connector's account, as the channel reports them now.
 
 use std::sync::Arc;
 
@@ -41,13 +41,13 @@ impl ParamKind for GroupAddress {
 /// A member of a group.
 #[derive(Object)]
 pub(crate) struct Member {
-    /// Its address.
+    /// Address of the member.
     address: String,
-    /// Other addresses of it.
+    /// Other addresses of the same member.
     aliases: Vec<String>,
-    /// May change the group.
+    /// Whether the member may change the group.
     admin: bool,
-    /// Made the group.
+    /// Whether the member created the group.
     owner: bool,
 }
 
@@ -58,25 +58,25 @@ impl From<GroupMember> for Member {
     }
 }
 
-/// A group.
+/// A group of the connector's account.
 #[derive(Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct Group {
-    /// Its address: what messages to it have as `to`.
+    /// Address of the group: the `to` of messages to it.
     id: String,
-    /// Its subject.
+    /// Subject of the group.
     subject: String,
-    /// Its description.
+    /// Description of the group.
     description: Option<String>,
-    /// Who made it.
+    /// Address of the group's creator.
     owner: Option<String>,
-    /// When it was made.
+    /// When the group was created.
     created_at: Option<Instant>,
-    /// Only admins may write.
+    /// Whether only admins may write.
     announcement: bool,
-    /// Only admins may change it.
+    /// Whether only admins may change the group's subject and description.
     locked: bool,
-    /// Its members.
+    /// Members of the group.
     members: Vec<Member>,
 }
 
@@ -95,58 +95,58 @@ impl From<GroupInfo> for Group {
     }
 }
 
-/// The account's groups.
+/// The groups of the connector's account.
 #[derive(Object)]
 pub(crate) struct GroupList {
-    /// As the channel lists them.
+    /// The groups, in the channel's order.
     data: Vec<Group>,
 }
 
-/// A group to be made.
+/// A group to create.
 #[derive(Object, Deserialize)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateGroup {
-    /// Its subject.
+    /// Subject, from 1 to 100 characters.
     #[oai(validator(min_length = 1, max_length = 100))]
     subject: String,
-    /// Its description.
+    /// Description, at most 2048 characters.
     #[oai(nullable, validator(max_length = 2048))]
     description: Option<String>,
-    /// Addresses of members besides the account.
+    /// Addresses of the members, at most 256, in addition to the connector's own account.
     #[oai(default, validator(max_items = 256))]
     #[serde(default)]
     members: Vec<String>,
 }
 
-/// A change of a group; what is left out stays.
+/// A change of a group. Omitted fields stay as they are.
 #[derive(Object, Deserialize)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdateGroup {
-    /// New subject.
+    /// New subject, from 1 to 100 characters.
     #[oai(nullable, validator(min_length = 1, max_length = 100))]
     subject: Option<String>,
-    /// New description; an empty text takes it away.
+    /// New description, at most 2048 characters; an empty text removes it.
     #[oai(nullable, validator(max_length = 2048))]
     description: Option<String>,
 }
 
-/// A change of a group's members: exactly one of the four, with 1 to 256 addresses.
+/// A change of a group's members: exactly one of the four fields, with 1 to 256 addresses.
 #[derive(Object, Deserialize)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChangeMembers {
-    /// Into the group.
+    /// Addresses to add to the group.
     #[oai(nullable, validator(min_items = 1, max_items = 256))]
     add: Option<Vec<String>>,
-    /// Out of it.
+    /// Addresses to remove from the group.
     #[oai(nullable, validator(min_items = 1, max_items = 256))]
     remove: Option<Vec<String>>,
-    /// To admins.
+    /// Addresses of members to make admins.
     #[oai(nullable, validator(min_items = 1, max_items = 256))]
     promote: Option<Vec<String>>,
-    /// To plain members.
+    /// Addresses of admins to make plain members.
     #[oai(nullable, validator(min_items = 1, max_items = 256))]
     demote: Option<Vec<String>>,
 }
@@ -163,14 +163,14 @@ impl ChangeMembers {
     }
 }
 
-/// What became of one member in a change.
+/// The result of a change for one member.
 #[derive(Object)]
 pub(crate) struct MemberOutcome {
-    /// Who.
+    /// Address of the member.
     address: String,
-    /// Whether it was done.
+    /// Whether the change was made.
     done: bool,
-    /// Why it was not.
+    /// Why the change was not made.
     #[oai(skip_serializing_if_is_none)]
     problem: Option<String>,
 }
@@ -181,17 +181,17 @@ impl From<MemberResult> for MemberOutcome {
     }
 }
 
-/// What became of a change.
+/// The results of a change.
 #[derive(Object)]
 pub(crate) struct MemberOutcomes {
-    /// One for each member.
+    /// One result for each member.
     data: Vec<MemberOutcome>,
 }
 
 /// An invitation to a group.
 #[derive(Object)]
 pub(crate) struct GroupInvite {
-    /// Whoever opens it may join.
+    /// Link with which anyone can join the group.
     link: String,
 }
 
@@ -206,7 +206,7 @@ pub(crate) struct GroupInvite {
 impl Groups {
     /// List the account's groups
     ///
-    /// As all operations of this section: for connectors whose plugin has the feature `groups`.
+    /// Like all operations of this section, only for connectors whose plugin has the feature `groups`.
     #[oai(path = "/v1/connectors/:id/groups", method = "get", operation_id = "list_groups")]
     async fn list_groups(
         &self,
@@ -218,7 +218,7 @@ impl Groups {
         Ok(Json(GroupList { data: groups.into_iter().map(Group::from).collect() }))
     }
 
-    /// Make a group
+    /// Create a group
     #[oai(path = "/v1/connectors/:id/groups", method = "post", operation_id = "create_group")]
     async fn create_group(
         &self,
@@ -278,7 +278,7 @@ impl Groups {
 
     /// Add, remove, promote or demote members
     ///
-    /// 200 also when the channel refused some of them: the answer says what became of each.
+    /// The status is 200 even if the channel refused some of them: the answer has a result for each.
     #[oai(path = "/v1/connectors/:id/groups/:group/members", method = "post", operation_id = "change_members")]
     async fn change_members(
         &self,
@@ -309,7 +309,7 @@ impl Groups {
 
     /// Replace a group's invitation link
     ///
-    /// The old one opens nothing any more.
+    /// The old link no longer works.
     #[oai(
         path = "/v1/connectors/:id/groups/:group/invite/revoke",
         method = "post",

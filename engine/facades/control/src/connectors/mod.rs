@@ -1,4 +1,4 @@
-//! Section Connectors. No answer holds a secret: of those, only the names of the fields that are set.
+//! Section Connectors. No answer contains a secret, only the names of the secret fields that are set.
 
 pub(crate) mod chats;
 pub(crate) mod groups;
@@ -29,33 +29,33 @@ use pombo_api::options::ApiState;
 
 pub(crate) struct Connectors;
 
-/// A connector to be created.
+/// A connector to create.
 #[derive(Object, Deserialize)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateConnector {
-    /// Display name.
+    /// Display name, from 1 to 120 characters.
     #[oai(validator(
         min_length = 1,
         max_length = 120,
         pattern = "^[^\\x00-\\x20\\x7f-\\xa0]([^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0])?$"
     ))]
     name: String,
-    /// The plugin's name; the list of plugins has it.
+    /// Name of the plugin, as in the list of plugins; its `kind` must be `connector`.
     plugin: String,
-    /// What the plugin's `configSchema` asks for, secrets included.
+    /// Configuration that the plugin's `configSchema` describes, including secrets; at most 64 KB of JSON.
     config: BTreeMap<String, Value>,
-    /// How fast it may send; where left out, as the plugin says (see the list of plugins), else without limits.
+    /// How fast it may send. If omitted, the plugin's default (see the list of plugins); if that has none either, without limits.
     #[oai(nullable)]
     pace: Option<Pace>,
 }
 
-/// A change of a connector; what is left out stays.
+/// A change of a connector. Omitted fields stay as they are.
 #[derive(Object, Deserialize)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdateConnector {
-    /// New display name.
+    /// New display name, from 1 to 120 characters.
     #[oai(
         nullable,
         validator(
@@ -65,34 +65,35 @@ pub(crate) struct UpdateConnector {
         )
     )]
     name: Option<String>,
-    /// New configuration, replaced as a whole; but a secret field that is left out stays, and one that is `null` is removed.
+    /// New configuration, which replaces the whole old one; however, an omitted secret field stays, and one that is `null` is
+    /// removed.
     #[oai(nullable)]
     config: Option<BTreeMap<String, Value>>,
 }
 
-/// Why a connector is paused.
+/// The reason for pausing a connector.
 #[derive(Object, Deserialize, Default)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PauseConnector {
-    /// For people.
+    /// Reason for people to read, at most 500 characters.
     #[oai(nullable, validator(max_length = 500, pattern = "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$"))]
     reason: Option<String>,
 }
 
-/// What is wanted of a connector.
+/// Whether a connector is to send.
 #[derive(Enum, Clone, Copy)]
 #[oai(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum ConnectorStatus {
     /// It sends.
     Active,
-    /// It takes messages and keeps them.
+    /// It accepts and keeps messages, but does not send them.
     Paused,
-    /// It is gone.
+    /// It was deleted.
     Deleted,
 }
 
-/// How a session stands.
+/// The state of a connector's session.
 #[derive(Enum, Clone, Copy)]
 #[oai(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum SessionStatus {
@@ -110,16 +111,16 @@ pub(crate) enum SessionStatus {
     PairingCode,
     /// There is no session; somebody must open one.
     Unpaired,
-    /// The session was ended for good; somebody must open a new one.
+    /// The session was ended; somebody must open a new one.
     LoggedOut,
-    /// The plugin failed and restarts with backoff.
+    /// The plugin failed and is restarted after growing pauses.
     Failing,
 }
 
-/// A connector's session.
+/// The session of a connector.
 #[derive(Object)]
 pub(crate) struct Session {
-    /// How it stands.
+    /// State of the session.
     pub(crate) status: SessionStatus,
     /// Why it is not connected.
     #[oai(skip_serializing_if_is_none)]
@@ -148,30 +149,30 @@ impl From<SessionState> for Session {
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct Connector {
-    /// Its id (`connectorId`).
+    /// Id of the connector (`connectorId` in other operations).
     id: Uuid,
     /// Display name.
     name: String,
-    /// Its plugin.
+    /// Name of its plugin.
     plugin: String,
-    /// The plugin's channel.
+    /// Channel of its plugin, such as `email` or `whatsapp`.
     channel: String,
-    /// The configuration without the secret fields.
+    /// Configuration without the secret fields.
     config: BTreeMap<String, Value>,
-    /// The secret fields that are set.
+    /// Names of the secret fields that are set.
     secrets_set: Vec<String>,
-    /// What is wanted of it.
+    /// Whether it is to send.
     status: ConnectorStatus,
     /// Why it was paused.
     #[oai(skip_serializing_if_is_none)]
     status_reason: Option<String>,
-    /// How its session stands.
+    /// State of its session.
     session: Session,
     /// How fast it may send.
     pace: Pace,
-    /// Creation; the warm-up counts from the first message.
+    /// When it was created. The warm-up counts from its first message.
     created_at: Instant,
-    /// Last change.
+    /// When it was last changed.
     updated_at: Instant,
 }
 
@@ -234,7 +235,8 @@ fn under_pace(error: pombo_domain::Error) -> Failure {
 impl Connectors {
     /// Create a connector from a plugin
     ///
-    /// The configuration is checked against the plugin's `configSchema`; what does not fit is listed as `config.host` and so on.
+    /// The configuration is checked against the plugin's `configSchema`; fields that do not fit are listed as `config.host` and
+    /// so on.
     #[oai(path = "/v1/connectors", method = "post", operation_id = "create_connector")]
     async fn create_connector(
         &self,
@@ -255,10 +257,10 @@ impl Connectors {
         &self,
         state: Data<&Arc<ApiState>>,
         acting: Acting,
-        /// Rows of the page.
+        /// Maximum number of rows, from 1 to 250; 50 if omitted.
         #[oai(validator(minimum(value = "1"), maximum(value = "250")))]
         limit: Query<Option<u32>>,
-        /// The `next` of the page before.
+        /// The `next` of the previous page; the first page if omitted.
         after: Query<Option<Uuid>>,
     ) -> Result<Json<Page<Connector>>, Refused<READ>> {
         let connectors = state.commands.list_connectors(acting.tenant)?;
@@ -278,7 +280,8 @@ impl Connectors {
 
     /// Change a connector's name or configuration
     ///
-    /// A new configuration replaces the running instance: the old one drains, the new one takes all new sends.
+    /// With a new configuration a new instance replaces the running one: the old one finishes its sends, the new one gets all
+    /// further sends.
     #[oai(path = "/v1/connectors/:id", method = "patch", operation_id = "update_connector")]
     async fn update_connector(
         &self,
@@ -294,7 +297,7 @@ impl Connectors {
 
     /// Delete a connector
     ///
-    /// The automations on it are deleted with it, and the secrets of both forgotten. Its messages keep naming it.
+    /// Its automations are deleted too, as are the secrets of the connector and of its automations. Its messages are kept.
     #[oai(path = "/v1/connectors/:id", method = "delete", operation_id = "delete_connector")]
     async fn delete_connector(
         &self,
@@ -308,7 +311,7 @@ impl Connectors {
 
     /// Pause a connector
     ///
-    /// It keeps its session and goes on taking messages, and sends none of them.
+    /// It keeps its session and continues to accept messages, but sends none.
     #[oai(path = "/v1/connectors/:id/pause", method = "post", operation_id = "pause_connector")]
     async fn pause_connector(
         &self,

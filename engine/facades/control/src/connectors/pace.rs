@@ -1,4 +1,4 @@
-//! Section Pace: how fast a connector may send, how its account's health stands, and why its next message waits.
+//! Section Pace: how fast a connector may send, the health of its account, and why its next message waits.
 
 use std::sync::Arc;
 
@@ -25,59 +25,60 @@ pub(crate) struct PaceOfConnectors;
 pub(crate) const FIELDS: [&str; 8] =
     ["delayMinMs", "delayMaxMs", "dailyCap", "warmUp", "quietHours", "timeZone", "maxInFlight", "health"];
 
-/// How fast a connector may send. What is left out is no limit.
+/// How fast a connector may send. An omitted field sets no limit.
 #[derive(Object, Deserialize, Clone)]
 #[oai(rename_all = "camelCase", deny_unknown_fields)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Pace {
-    /// Shortest pause between two messages, in milliseconds.
+    /// Shortest pause between two messages, in milliseconds, at most one day.
     #[oai(default, validator(maximum(value = "86400000")))]
     #[serde(default)]
     delay_min_ms: u64,
-    /// Longest pause between two messages, in milliseconds; each pause is drawn between the two.
+    /// Longest pause between two messages, in milliseconds, at most one day; each pause is drawn at random between the two.
     #[oai(default, validator(maximum(value = "86400000")))]
     #[serde(default)]
     delay_max_ms: u64,
-    /// Messages a day, at most.
+    /// Maximum number of messages per day.
     #[oai(nullable, validator(minimum(value = "1")))]
     daily_cap: Option<u32>,
-    /// A growing cap for the first days.
+    /// A growing daily cap for the first days.
     #[oai(nullable)]
     warm_up: Option<WarmUp>,
-    /// Hours in which nothing is sent.
+    /// Hours of the day in which nothing is sent.
     #[oai(nullable)]
     quiet_hours: Option<QuietHours>,
-    /// IANA time zone of the days and the quiet hours; America/Sao_Paulo where left out.
+    /// IANA time zone of the days and the quiet hours; America/Sao_Paulo if omitted.
     #[oai(default = "default_time_zone")]
     #[serde(default = "default_time_zone")]
     time_zone: String,
-    /// Messages in flight at once, at most; the plugin may allow fewer.
+    /// Maximum number of messages in flight at the same time, from 1 to 1000; the plugin may allow fewer.
     #[oai(default = "default_max_in_flight", validator(minimum(value = "1"), maximum(value = "1000")))]
     #[serde(default = "default_max_in_flight")]
     max_in_flight: u16,
-    /// How the account's health slows and pauses it; left out, it does not.
+    /// How the account's health slows down and pauses the connector; if omitted, it does neither.
     #[oai(nullable)]
     health: Option<HealthRules>,
 }
 
-/// What the health score does. What is left out is as documented here.
+/// How the health score slows down and pauses a connector. Omitted fields have the documented defaults.
 #[derive(Object, Deserialize, Clone)]
 #[oai(rename_all = "camelCase", deny_unknown_fields)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct HealthRules {
-    /// How far back is counted, in hours.
+    /// Length of the period that counts for the score, in hours, from 1 to 720.
     #[oai(default = "default_window", validator(minimum(value = "1"), maximum(value = "720")))]
     #[serde(default = "default_window")]
     window_hours: u16,
-    /// Below this score (0 to 100) pauses grow and caps shrink in proportion.
+    /// Below this score (0 to 100) pauses grow and caps shrink in proportion; 0 turns this off.
     #[oai(default = "default_slow", validator(maximum(value = "100")))]
     #[serde(default = "default_slow")]
     slow_below: u8,
-    /// Below this score the connector is paused, and an event says so. Not above `slowBelow`.
+    /// Below this score (0 to 100) the connector is paused, and an event reports it. Not greater than `slowBelow`; 0 turns this
+    /// off.
     #[oai(default = "default_pause", validator(maximum(value = "100")))]
     #[serde(default = "default_pause")]
     pause_below: u8,
-    /// With fewer messages in the window the score stays at 100, blocks and restrictions apart.
+    /// With fewer messages than this in the period, the score stays at 100, except for blocks and restrictions.
     #[oai(default = "default_min_sent")]
     #[serde(default = "default_min_sent")]
     min_sent: u32,
@@ -107,20 +108,21 @@ fn default_max_in_flight() -> u16 {
     model::Pace::default().max_in_flight
 }
 
-/// A warm-up curve: caps for the first days, then growth by a percentage a day. The documented one where left out.
+/// A warm-up curve: daily caps for the first days, then growth by a percentage per day. Omitted fields have the documented
+/// defaults.
 #[derive(Object, Deserialize, Clone)]
 #[oai(rename_all = "camelCase", deny_unknown_fields)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct WarmUp {
-    /// Caps of day 1, 2, 3 …
+    /// Caps of day 1, 2, 3 …, in messages per day.
     #[oai(default = "default_days", validator(min_items = 1, max_items = 90))]
     #[serde(default = "default_days")]
     days: Vec<u32>,
-    /// Growth a day after those, in percent.
+    /// Growth of the cap per day after those days, in percent.
     #[oai(default = "default_growth", validator(minimum(value = "1"), maximum(value = "1000")))]
     #[serde(default = "default_growth")]
     growth_percent: u32,
-    /// The cap at which it is warm and only `dailyCap` counts.
+    /// The cap at which the warm-up ends; from then on only `dailyCap` counts.
     #[oai(default = "default_until", validator(minimum(value = "1")))]
     #[serde(default = "default_until")]
     until: u32,
@@ -138,15 +140,15 @@ fn default_until() -> u32 {
     connector::WarmUp::default().until
 }
 
-/// A daily window without sending. `from` later than `to` spans midnight.
+/// A daily period without sending. If `from` is later than `to`, it spans midnight.
 #[derive(Object, Deserialize, Clone)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct QuietHours {
-    /// When the quiet begins: `22:00`.
+    /// Time of day at which the period begins, such as `22:00`.
     #[oai(validator(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
     from: String,
-    /// When it ends: `08:00`.
+    /// Time of day at which the period ends, such as `08:00`.
     #[oai(validator(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
     to: String,
 }
@@ -228,61 +230,62 @@ fn time_of_day(minute: u16) -> String {
     format!("{:02}:{:02}", minute / 60, minute % 60)
 }
 
-/// How a connector's pace stands now.
+/// The present state of a connector's pace.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct PaceNow {
     /// Attempts begun today, in the pace's time zone.
     sent_today: u32,
-    /// How many today may have.
+    /// Maximum number of attempts today; absent without a limit.
     #[oai(skip_serializing_if_is_none)]
     cap_today: Option<u32>,
-    /// Which day of the warm-up it is.
+    /// Day of the warm-up, from 1; absent when there is none.
     #[oai(skip_serializing_if_is_none)]
     warm_up_day: Option<u32>,
     /// When the pause after the last message ends.
     #[oai(skip_serializing_if_is_none)]
     next_at: Option<Instant>,
-    /// Why the next message waits.
+    /// Why the next message waits, as a stable word; absent if nothing holds it back.
     #[oai(skip_serializing_if_is_none)]
     waiting_reason: Option<String>,
-    /// The reason as a sentence, with what to do where somebody must do something.
+    /// The reason as a sentence, and what to do if somebody must do something.
     #[oai(skip_serializing_if_is_none)]
     waiting_detail: Option<String>,
-    /// Until when it waits.
+    /// Until when the next message waits, if that is known.
     #[oai(skip_serializing_if_is_none)]
     waiting_until: Option<Instant>,
-    /// The shortest pause between two messages as it is now: longer than `delayMinMs` where the health slows it.
+    /// Shortest pause between two messages at present, in milliseconds: longer than the setting while poor health slows the
+    /// connector down.
     delay_min_ms: u64,
-    /// The longest one.
+    /// Longest pause between two messages at present, in milliseconds.
     delay_max_ms: u64,
-    /// How the account's health stands; absent where the pace has no health rules.
+    /// Health of the account; absent if the pace has no health rules.
     #[oai(skip_serializing_if_is_none)]
     health: Option<Health>,
 }
 
-/// How an account's health stands, and what it follows from.
+/// The health of an account, and the counts that it is computed from.
 #[derive(Object)]
 #[oai(rename = "AccountHealth", rename_all = "camelCase")]
 pub(crate) struct Health {
-    /// 0 to 100.
+    /// Health score, from 0 (worst) to 100 (best).
     score: u8,
-    /// `good`, `slowed`, `paused`.
+    /// Effect of the score: `good`, `slowed` or `paused`.
     level: String,
-    /// How far back is counted, in hours.
+    /// Length of the period that counts, in hours.
     window_hours: u16,
-    /// Counted from here, where that is later: a person resumed the connector after its health had paused it.
+    /// Beginning of the period, if it is shorter: when a person resumed the connector after its health had paused it.
     #[oai(skip_serializing_if_is_none)]
     since: Option<Instant>,
     /// Messages that the channel accepted.
     sent: u32,
-    /// Of them, with a report that they reached the recipient.
+    /// Accepted messages that were reported as delivered.
     delivered: u32,
-    /// Messages of people.
+    /// Messages received from people.
     replies: u32,
-    /// Messages that the channel refused for good.
+    /// Messages that the channel refused permanently.
     failures: u32,
-    /// Blocks and reports.
+    /// Blocks and reports by recipients.
     blocks: u32,
     /// Restrictions that the channel imposed.
     restrictions: u32,
@@ -322,12 +325,12 @@ impl From<PaceView> for PaceNow {
     }
 }
 
-/// A pace with how it stands.
+/// A pace and its present state.
 #[derive(Object)]
 pub(crate) struct PaceReport {
     /// The settings.
     pace: Pace,
-    /// How it stands now.
+    /// The present state.
     now: PaceNow,
 }
 

@@ -1,6 +1,6 @@
-//! Section Sessions: opening, seeing and ending the session of a connector whose plugin needs one.
+//! Section Sessions: opening, showing and ending the session of a connector whose plugin needs one.
 //!
-//! A QR or pairing code opens an account to whoever has it: only these operations give it out.
+//! A QR or pairing code gives anyone who has it access to the account, so only these operations return it.
 
 use std::sync::Arc;
 
@@ -23,27 +23,27 @@ use pombo_api::qr;
 
 pub(crate) struct Sessions;
 
-/// How a session is opened.
+/// How to open a session.
 #[derive(Object, Deserialize, Default)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OpenSession {
-    /// The account's own address: then it is opened by a code to type on its device (the feature `pairing-code`). Left out, by a
-    /// QR code.
+    /// The account's own address: the session is then opened by a code to type on the account's device (the feature
+    /// `pairing-code`). If omitted, by a QR code.
     #[oai(nullable, validator(min_length = 1, max_length = 320))]
     phone: Option<String>,
 }
 
-/// Whose session it is.
+/// The account of a session.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct SessionAccount {
-    /// Its address on the channel.
+    /// Address of the account on the channel.
     address: String,
-    /// The name it gave itself.
+    /// Name that the account goes by.
     #[oai(skip_serializing_if_is_none)]
     display_name: Option<String>,
-    /// Other addresses of it.
+    /// Other addresses of the account.
     aliases: Vec<String>,
 }
 
@@ -53,17 +53,17 @@ impl From<Account> for SessionAccount {
     }
 }
 
-/// A session, with what opens it.
+/// A session, with the codes that open it.
 #[derive(Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct SessionReport {
-    /// How it stands.
+    /// State of the session.
     status: SessionStatus,
     /// Why it is not connected.
     reason: Option<String>,
-    /// With QR_CODE: the text of the code to scan. It changes; ask again for the present one.
+    /// With QR_CODE: the text of the code to scan. The code changes, so ask again for the current one.
     qr_text: Option<String>,
-    /// The same as a picture: a PNG as a data URL.
+    /// With QR_CODE: the code as a picture, a PNG in a data URL.
     qr_code: Option<String>,
     /// With PAIRING_CODE: the code to type on the account's device.
     pairing_code: Option<String>,
@@ -98,8 +98,8 @@ impl SessionReport {
 impl Sessions {
     /// Open a connector's session
     ///
-    /// Waits, up to 20 seconds, until there is a code to show or the session is connected. A session that is connected stays as it
-    /// is. For connectors whose plugin has the feature `sessions`.
+    /// Waits, up to 20 seconds, until there is a code to show or the session is connected. A connected session stays as it is.
+    /// Only for connectors whose plugin has the feature `sessions`.
     #[oai(path = "/v1/connectors/:id/session", method = "post", operation_id = "open_session")]
     async fn open_session(
         &self,
@@ -125,9 +125,9 @@ impl Sessions {
         Ok(Json(SessionReport::of(view)?))
     }
 
-    /// Log out and forget a connector's session
+    /// Log out and delete a connector's session
     ///
-    /// Without a session it does nothing. The connector goes on taking messages and keeps them.
+    /// Does nothing if there is no session. The connector continues to accept messages, and keeps them.
     #[oai(path = "/v1/connectors/:id/session", method = "delete", operation_id = "close_session")]
     async fn close_session(
         &self,

@@ -25,65 +25,65 @@ use pombo_api::options::ApiState;
 
 pub(crate) struct Conversations;
 
-/// A change of a conversation; what is left out stays.
+/// A change of a conversation. Omitted fields stay as they are.
 #[derive(Object, Deserialize)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdateConversation {
-    /// All its tags; at most 50.
+    /// The new tags, which replace all old ones: at most 50, each of at most 64 characters.
     #[oai(nullable, validator(max_items = 50))]
     tags: Option<Vec<String>>,
-    /// Who is in charge of it; `null` for nobody.
+    /// Who the conversation is assigned to, at most 120 characters; `null` for nobody.
     #[oai(default, nullable, validator(max_length = 120))]
     #[serde(default)]
     assignee: MaybeUndefined<String>,
 }
 
-/// Why a conversation's automations are paused.
+/// The reason for pausing the automations in a conversation.
 #[derive(Object, Deserialize, Default)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PauseConversation {
-    /// For the person who takes over.
+    /// Reason for the person who takes over, at most 500 characters.
     #[oai(nullable, validator(max_length = 500, pattern = "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$"))]
     reason: Option<String>,
 }
 
-/// Which conversations' automations are paused: exactly one of `ids` and `connectorId`.
+/// The conversations in which to pause the automations: exactly one of `ids` and `connectorId`.
 #[derive(Object, Deserialize)]
 #[oai(rename_all = "camelCase", deny_unknown_fields)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct PauseConversations {
-    /// These.
+    /// From 1 to 1000 ids of conversations.
     #[oai(nullable, validator(min_items = 1, max_items = 1000))]
     ids: Option<Vec<Uuid>>,
-    /// All of this connector that there are now.
+    /// All present conversations of this connector.
     #[oai(nullable)]
     connector_id: Option<Uuid>,
-    /// For whoever takes over.
+    /// Reason for the person who takes over, at most 500 characters.
     #[oai(nullable, validator(max_length = 500, pattern = "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$"))]
     reason: Option<String>,
 }
 
-/// Which conversations' automations go on: exactly one of `ids` and `connectorId`.
+/// The conversations in which to resume the automations: exactly one of `ids` and `connectorId`.
 #[derive(Object, Deserialize)]
 #[oai(rename_all = "camelCase", deny_unknown_fields)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ResumeConversations {
-    /// These.
+    /// From 1 to 1000 ids of conversations.
     #[oai(nullable, validator(min_items = 1, max_items = 1000))]
     ids: Option<Vec<Uuid>>,
-    /// All of this connector that are paused now.
+    /// All conversations of this connector that are paused now.
     #[oai(nullable)]
     connector_id: Option<Uuid>,
 }
 
-/// What became of many conversations.
+/// The result of a change of many conversations.
 #[derive(Object)]
 pub(crate) struct ChangedConversations {
-    /// How many were changed; the others stood so already.
+    /// Number of conversations that were changed; the others were already in that state.
     changed: u64,
-    /// The ids that are no conversation's.
+    /// Ids that do not belong to any conversation.
     missing: Vec<Uuid>,
 }
 
@@ -116,28 +116,28 @@ async fn step(
 impl Conversations {
     /// List the conversations
     ///
-    /// A page may have fewer rows than `limit` while there is a `next`.
+    /// A page may have fewer rows than `limit` although there is a `next`.
     #[expect(clippy::too_many_arguments, reason = "each filter is a parameter of the document")]
     #[oai(path = "/v1/conversations", method = "get", operation_id = "list_conversations")]
     async fn list_conversations(
         &self,
         state: Data<&Arc<ApiState>>,
         acting: Acting,
-        /// On this connector.
+        /// Only conversations on this connector.
         #[oai(name = "connectorId")]
         connector_id: Query<Option<Uuid>>,
-        /// With automations paused, or not.
+        /// True: only conversations whose automations are paused; false: only the others.
         paused: Query<Option<bool>>,
-        /// With this tag.
+        /// Only conversations with this tag.
         #[oai(validator(min_length = 1, max_length = 64))]
         tag: Query<Option<String>>,
-        /// In this one's charge.
+        /// Only conversations assigned to this person.
         #[oai(validator(min_length = 1, max_length = 120))]
         assignee: Query<Option<String>>,
-        /// Rows of the page.
+        /// Maximum number of rows, from 1 to 250; 50 if omitted.
         #[oai(validator(minimum(value = "1"), maximum(value = "250")))]
         limit: Query<Option<u32>>,
-        /// The `next` of the page before.
+        /// The `next` of the previous page; the first page if omitted.
         after: Query<Option<Uuid>>,
     ) -> Result<Json<Page<Conversation>>, Refused<READ>> {
         let query = ConversationQuery { connector: connector_id.0, paused: paused.0, tag: tag.0, assignee: assignee.0 };
@@ -146,9 +146,9 @@ impl Conversations {
         Ok(Json(Page { data: page.items.into_iter().map(Conversation::from).collect(), next: page.next }))
     }
 
-    /// Pause the automations of many conversations
+    /// Pause the automations in many conversations
     ///
-    /// What comes meanwhile passes by the automations that answer; timers wait. Observers go on.
+    /// Automations that answer do not get the events that happen during the pause; timers wait. Observers continue.
     #[oai(path = "/v1/conversations/pause", method = "post", operation_id = "pause_conversations")]
     async fn pause_conversations(
         &self,
@@ -161,9 +161,9 @@ impl Conversations {
         Ok(step(&state, acting, selection(ids, connector_id)?, bulk).await?)
     }
 
-    /// Let the automations of many conversations go on
+    /// Resume the automations in many conversations
     ///
-    /// Timers that ran out meanwhile fire now.
+    /// Timers that came due during the pause fire now.
     #[oai(path = "/v1/conversations/resume", method = "post", operation_id = "resume_conversations")]
     async fn resume_conversations(
         &self,
@@ -175,7 +175,7 @@ impl Conversations {
         Ok(step(&state, acting, selection(ids, connector_id)?, Bulk::Resume).await?)
     }
 
-    /// Get a conversation, with its timers and what waits for its automations
+    /// Get a conversation, with its timers and the events that wait for its automations
     #[oai(path = "/v1/conversations/:id", method = "get", operation_id = "get_conversation")]
     async fn get_conversation(
         &self,
@@ -186,7 +186,7 @@ impl Conversations {
         Ok(Json(state.commands.look_into_conversation(acting.tenant, id.of("Conversation")?)?.into()))
     }
 
-    /// Change a conversation's tags, or who is in charge of it
+    /// Change a conversation's tags or assignee
     #[oai(path = "/v1/conversations/:id", method = "patch", operation_id = "update_conversation")]
     async fn update_conversation(
         &self,
@@ -206,9 +206,10 @@ impl Conversations {
         Ok(Json(state.commands.update_conversation(&acting.actor(), id, patch).await?.into()))
     }
 
-    /// Pause a conversation's automations
+    /// Pause the automations in a conversation
     ///
-    /// What comes meanwhile passes by the automations that answer; timers wait. Observers go on. A pause that stands stays as it is.
+    /// Automations that answer do not get the events that happen during the pause; timers wait. Observers continue. If the
+    /// conversation is already paused, nothing changes.
     #[oai(path = "/v1/conversations/:id/pause", method = "post", operation_id = "pause_conversation")]
     async fn pause_conversation(
         &self,
@@ -222,9 +223,9 @@ impl Conversations {
         Ok(Json(state.commands.pause_conversation(&acting.actor(), id, &reason).await?.into()))
     }
 
-    /// Let a conversation's automations go on
+    /// Resume the automations in a conversation
     ///
-    /// Timers that ran out meanwhile fire now.
+    /// Timers that came due during the pause fire now.
     #[oai(path = "/v1/conversations/:id/resume", method = "post", operation_id = "resume_conversation")]
     async fn resume_conversation(
         &self,
@@ -238,15 +239,15 @@ impl Conversations {
 
     /// Send a message by hand into a conversation
     ///
-    /// Like sending a message with the conversation's address as `to`. While an automation answers the conversation, it is refused
-    /// with the code `AUTOMATION_ACTIVE`.
+    /// Like sending a message with the conversation's address as `to`. While an automation is active in the conversation, the
+    /// request is refused with the code `AUTOMATION_ACTIVE`.
     #[oai(path = "/v1/conversations/:id/messages", method = "post", operation_id = "send_in_conversation")]
     async fn send_in_conversation(
         &self,
         state: Data<&Arc<ApiState>>,
         acting: Acting,
         id: Path<PathId>,
-        /// Makes a repeated request harmless.
+        /// Key of at most 255 characters that makes it safe to repeat the request.
         #[oai(name = "Idempotency-Key")]
         key: KeyHeader,
         json: JsonBytes<SendInConversation>,

@@ -1,4 +1,4 @@
-//! Conversations as they are answered, and a message into one as it is asked for.
+//! Wire types of conversations, and of a message into one.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,14 @@ use crate::messages::MessageType;
 use crate::messages::sending::{AttachedFile, MessageRef, SendMessage};
 use crate::wire::Instant;
 
-/// Who paused the automations of a conversation, when and why.
+/// Who paused the automations in a conversation, when and why.
 #[derive(Object)]
 pub(crate) struct Handover {
-    /// `user:…`, `key:…`, `operator` or `automation:…`.
+    /// Who paused them: `user:…`, `key:…`, `operator` or `automation:…`.
     by: String,
-    /// When.
+    /// When they were paused.
     at: Instant,
-    /// For the person who takes over.
+    /// The reason, for the person who takes over.
     reason: String,
 }
 
@@ -30,33 +30,33 @@ impl From<model::Handover> for Handover {
     }
 }
 
-/// A chat on a connector that an automation could take part in.
+/// A chat on a connector in which an automation could take part.
 #[derive(Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct Conversation {
-    /// Its id.
+    /// Id of the conversation.
     id: Uuid,
-    /// The connector.
+    /// Id of the connector.
     connector_id: Uuid,
-    /// The other side's address, or the group's.
+    /// Address of the contact, or of the group.
     chat: String,
     /// Whether it is a group.
     is_group: bool,
-    /// The other side's name, where it gave one.
+    /// Name that the contact goes by, if known.
     contact_name: Option<String>,
-    /// Its tags, sorted.
+    /// Tags, sorted.
     tags: Vec<String>,
-    /// Who is in charge of it.
+    /// Who the conversation is assigned to.
     assignee: Option<String>,
     /// Whether its automations are paused.
     paused: bool,
-    /// Who paused them.
+    /// Who paused the automations, when and why.
     handover: Option<Handover>,
-    /// Whether an automation answers it now: then messages by hand are refused.
+    /// Whether an automation is active in it now: messages by hand are then refused.
     automated: bool,
-    /// When its first event came.
+    /// When its first event happened.
     opened_at: Instant,
-    /// When its newest event came.
+    /// When its newest event happened.
     last_event_at: Instant,
 }
 
@@ -84,11 +84,11 @@ impl From<ConversationView> for Conversation {
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct ConversationTimer {
-    /// The automation.
+    /// Id of the automation.
     automation_id: Uuid,
-    /// What the automation calls it.
+    /// Name that the automation gave the timer.
     name: String,
-    /// When it runs out.
+    /// When it fires.
     due_at: Instant,
 }
 
@@ -98,21 +98,21 @@ impl From<(TimerKey, Uuid)> for ConversationTimer {
     }
 }
 
-/// An event that waits for its automations.
+/// An event that waits for the conversation's automations.
 #[derive(Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct WaitingEvent {
-    /// The event's id.
+    /// Id of the event.
     event_id: Uuid,
-    /// What happened, such as `message-received`.
+    /// Kind of event, such as `message-received`.
     kind: String,
-    /// When.
+    /// When it happened.
     at: Instant,
-    /// The observer that it waits for; absent where it waits for the automations that answer.
+    /// Id of the observer for which it waits; absent if it waits for the automations that answer.
     observer_id: Option<Uuid>,
-    /// Failed tries.
+    /// Number of failed attempts to handle it.
     failures: u32,
-    /// Not before.
+    /// When it is handled at the earliest.
     due_at: Instant,
 }
 
@@ -129,13 +129,13 @@ impl From<(Work, Option<Uuid>)> for WaitingEvent {
     }
 }
 
-/// A conversation with what is still to come in it.
+/// A conversation, with its timers and waiting events.
 #[derive(Object)]
 pub(crate) struct WholeConversation {
     /// The conversation.
     #[oai(flatten)]
     conversation: Conversation,
-    /// Its timers, the next first.
+    /// Its timers, the next to fire first.
     timers: Vec<ConversationTimer>,
     /// The first events that wait for automations.
     waiting: Vec<WaitingEvent>,
@@ -151,77 +151,77 @@ impl From<ConversationDetail> for WholeConversation {
     }
 }
 
-/// A message by hand into a conversation.
+/// A message to send by hand into a conversation.
 #[derive(Object, Deserialize)]
 #[oai(rename_all = "camelCase", deny_unknown_fields)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct SendInConversation {
-    /// The text, with the marks of messaging apps and templates. Needed unless there is a file.
+    /// Text of at most 64 KB, with the markup of messaging apps and templates. Required unless there is a file.
     #[oai(nullable)]
     text: Option<String>,
-    /// For channels that have one.
+    /// Subject of at most 500 characters, for channels that have one.
     #[oai(nullable, validator(max_length = 500))]
     subject: Option<String>,
-    /// The recipient's name; kept with the contact.
+    /// Name of the recipient, at most 255 characters; stored with the contact.
     #[oai(nullable, validator(max_length = 255))]
     contact_name: Option<String>,
-    /// Category; GERAL where left out.
+    /// Category; GERAL if omitted.
     #[oai(nullable)]
     message_type: Option<MessageType>,
-    /// Addresses that the text mentions as `@address`.
+    /// Addresses that the text mentions as `@address`; at most 100.
     #[oai(default, validator(max_items = 100))]
     #[serde(default)]
     mentions: Vec<String>,
-    /// The message that it answers.
+    /// The message to reply to.
     #[oai(nullable)]
     reply_to: Option<MessageRef>,
-    /// Sound goes as a voice note.
+    /// Whether audio is sent as a voice note.
     #[oai(default)]
     #[serde(default)]
     voice_note: bool,
-    /// Uploaded files.
+    /// Uploaded files, at most 10.
     #[oai(default, validator(max_items = 10))]
     #[serde(default)]
     attachments: Vec<AttachedFile>,
-    /// A file that the engine fetches once, before the first attempt.
+    /// URL of a file that the engine fetches once, before the first attempt; at most 2048 characters.
     #[oai(nullable, validator(max_length = 2048))]
     attachment_url: Option<String>,
-    /// 1 to 10; 10 goes first. 5 where left out.
+    /// Priority, from 1 to 10, where 10 goes first; 5 if omitted.
     #[oai(nullable, validator(minimum(value = "1"), maximum(value = "10")))]
     priority: Option<u8>,
-    /// Not before.
+    /// When to send it at the earliest, at most 366 days ahead; at once if omitted.
     #[oai(nullable)]
     scheduled_at: Option<Instant>,
-    /// Waits for approval.
+    /// Whether it waits for approval.
     #[oai(default)]
     #[serde(default)]
     requires_approval: bool,
-    /// Ahead of the queue and its pace.
+    /// Whether it goes ahead of the queue and bypasses the pace.
     #[oai(default)]
     #[serde(default)]
     force_direct: bool,
-    /// Internal remark, never sent.
+    /// Internal remark of at most 4000 characters, never sent.
     #[oai(nullable, validator(max_length = 4000))]
     notes: Option<String>,
-    /// Gets every status change.
+    /// URL that receives every status change of the message; at most 2048 characters.
     #[oai(nullable, validator(max_length = 2048))]
     webhook_url: Option<String>,
-    /// The caller's reference.
+    /// Your own reference, at most 255 characters.
     #[oai(nullable, validator(max_length = 255))]
     external_id: Option<String>,
-    /// Values for the template: texts, numbers, true and false.
+    /// Values for the template: texts, numbers, true and false; at most 64 KB of JSON.
     #[oai(default)]
     #[serde(default)]
     variables: BTreeMap<String, Value>,
-    /// Also while an automation answers the conversation. Otherwise that is refused with the code `AUTOMATION_ACTIVE`: pause it
-    /// first.
+    /// Whether to send it even while an automation is active in the conversation. Otherwise the request is then refused with the
+    /// code `AUTOMATION_ACTIVE`: pause the conversation first.
     #[oai(default)]
     #[serde(default)]
     during_automation: bool,
 }
 
 impl SendInConversation {
-    /// The same message by its address.
+    /// The same message, with the conversation's address.
     pub(crate) fn to(self, to: String) -> SendMessage {
         SendMessage {
             to,

@@ -1,66 +1,66 @@
-//! Events of automations, conversations and plugins as they are answered.
+//! Wire types of the events of automations, conversations and plugins.
 
 use poem_openapi::Object;
 use serde_json::Value;
 use uuid::Uuid;
 
-/// What an automation told.
+/// An event that an automation emitted.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct Emitted {
-    /// The automation.
+    /// Id of the automation.
     pub(crate) automation_id: Uuid,
-    /// The conversation.
+    /// Id of the conversation.
     pub(crate) conversation_id: Uuid,
-    /// What the automation calls it.
+    /// Kind that the automation gave the event.
     pub(crate) kind: String,
-    /// What it told.
+    /// Data of the event, any JSON.
     pub(crate) payload: Value,
 }
 
-/// Who answers a conversation.
+/// A change of who answers a conversation.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct ChangedConversation {
-    /// The conversation.
+    /// Id of the conversation.
     pub(crate) conversation_id: Uuid,
-    /// Its address.
+    /// Address of the conversation.
     pub(crate) chat: String,
-    /// `paused`, `resumed`, `assigned`.
+    /// What was done: `paused`, `resumed` or `assigned`.
     pub(crate) step: String,
-    /// `user:…`, `key:…`, `operator` or `automation:…`.
+    /// Who did it: `user:…`, `key:…`, `operator` or `automation:…`.
     pub(crate) by: String,
-    /// Why, or who is in charge now.
+    /// The reason, or the new assignee.
     pub(crate) detail: String,
 }
 
-/// An event that an automation failed at.
+/// An event that an automation failed to handle.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct Parked {
-    /// The automation.
+    /// Id of the automation.
     pub(crate) automation_id: Uuid,
-    /// The conversation.
+    /// Id of the conversation.
     pub(crate) conversation_id: Uuid,
-    /// What to replay or discard it by.
+    /// Id by which the parked event is replayed or discarded.
     pub(crate) parked_id: Uuid,
-    /// `trap`, `timeout`, `processor`, `memory`, `error`, `unfit`.
+    /// Why it failed, as a stable word: `trap`, `timeout`, `processor`, `memory`, `error` or `unfit`.
     pub(crate) code: String,
-    /// For a person.
+    /// Why it failed, for a person.
     pub(crate) reason: String,
 }
 
-/// A change of a plugin.
+/// A change of a plugin or its versions.
 #[derive(Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(crate) struct ChangedPlugin {
-    /// Its name.
+    /// Name of the plugin.
     pub(crate) plugin: String,
-    /// `uploaded`, `granted`, `canary`, `activated`, `promoted`, `rolled-back`, `deleted` …
+    /// What was done: `uploaded`, `granted`, `canary`, `activated`, `promoted`, `rolled-back`, `deleted` …
     pub(crate) step: String,
-    /// The version.
+    /// SHA-256 of the version's component.
     pub(crate) digest: Option<String>,
-    /// For a person.
+    /// Details, for a person.
     pub(crate) detail: String,
 }
 

@@ -1,4 +1,4 @@
-//! Section Events: a tenant's log of what happened on its connectors, read by cursor; whoever waits is woken by the commit.
+//! Section Events: a tenant's log of what happened on its connectors, read by cursor. Requests that wait are woken by the commit.
 
 pub(crate) mod automations;
 pub(crate) mod wire;
@@ -79,9 +79,9 @@ impl ParamKind for EventTypes {
 /// A page of events.
 #[derive(Object)]
 pub(crate) struct EventPage {
-    /// Oldest first.
+    /// The events, oldest first.
     data: Vec<Event>,
-    /// Give it as `after` for what follows; also when `data` is empty.
+    /// The `after` for the next page, even when `data` is empty.
     next: u64,
 }
 
@@ -131,9 +131,9 @@ async fn page(
 impl Events {
     /// List events, oldest first
     ///
-    /// Follow the log by giving each page's `next` as `after`. With `wait`, a page that would be empty is answered as soon as
-    /// something happens, or after that time. Each event is stored together with what it tells of: none is lost, and the same one
-    /// has the same `id` and `cursor` whenever it is read.
+    /// To follow the log, pass each page's `next` as `after`. With `wait`, a request for a page that would be empty is answered
+    /// as soon as something happens, or after that time. Each event is stored together with the change that it reports, so none
+    /// is lost, and an event has the same `id` and `cursor` whenever it is read.
     #[expect(clippy::too_many_arguments, reason = "each filter is a parameter of the document")]
     #[oai(path = "/v1/events", method = "get", operation_id = "list_events")]
     async fn list_events(
@@ -141,19 +141,19 @@ impl Events {
         state: Data<&Arc<ApiState>>,
         parts: Data<&Arc<ControlDeps>>,
         acting: Acting,
-        /// The `next` of the page before or an event's `cursor`; `latest` for what happens from now on. From the beginning where
-        /// left out.
+        /// The `next` of the previous page or the `cursor` of an event; `latest` for events from now on. From the beginning of
+        /// the log if omitted.
         after: Query<Option<Param<AfterCursor>>>,
-        /// Events of the page, at most. 100 where left out.
+        /// Maximum number of events, from 1 to 250; 100 if omitted.
         #[oai(validator(minimum(value = "1"), maximum(value = "250")))]
         limit: Query<Option<u32>>,
-        /// On this connector.
+        /// Only events on this connector.
         #[oai(name = "connectorId")]
         connector_id: Query<Option<Uuid>>,
-        /// Of these types: one or several, with commas.
+        /// Only events of these types: one or several, separated by commas.
         #[oai(name = "type")]
         kinds: Query<Option<Param<EventTypes>>>,
-        /// Seconds to wait for the first event. Not at all where left out.
+        /// Seconds to wait for the first event, at most 30; no wait if omitted.
         #[oai(validator(maximum(value = "30")))]
         wait: Query<Option<u32>>,
     ) -> Result<Json<EventPage>, Refused<{ READ | status::TOO_MANY }>> {

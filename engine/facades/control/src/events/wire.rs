@@ -1,4 +1,4 @@
-//! Events as they are answered: one form for each type.
+//! Wire types of events: one form for each type.
 
 use poem_openapi::types::{ParseFromJSON, ToJSON};
 use poem_openapi::{Enum, Object, Union};
@@ -12,24 +12,24 @@ use crate::events::automations::{ChangedConversation, ChangedPlugin, Emitted, Pa
 use crate::wire::Instant;
 use pombo_api::options::ApiState;
 
-/// What every event has.
+/// The fields that every event has.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct EventOf<T: ParseFromJSON + ToJSON> {
-    /// Its id: the same event has the same one whenever it is read.
+    /// Id of the event, the same whenever it is read.
     id: Uuid,
-    /// Its place in the log; give it as `after` for what follows.
+    /// Position in the log; pass it as `after` for the events that follow.
     cursor: u64,
-    /// When the engine took it.
+    /// When the engine stored it.
     at: Instant,
-    /// The connector it happened on; absent where it happened on none.
+    /// Id of the connector on which it happened; absent if it happened on none.
     #[oai(skip_serializing_if_is_none)]
     connector_id: Option<Uuid>,
-    /// What happened.
+    /// What happened; the form depends on `type`.
     data: T,
 }
 
-/// Something that happened; `type` says what its `data` is.
+/// Something that happened. `type` names the form of its `data`.
 #[derive(Union)]
 #[expect(clippy::large_enum_variant, reason = "most are messages, and each is written out at once")]
 #[oai(discriminator_name = "type", one_of = true)]
@@ -37,10 +37,10 @@ pub(crate) enum Event {
     /// A message was received.
     #[oai(mapping = "message.received")]
     Received(EventOf<ReceivedMessage>),
-    /// The file of an earlier received message is there, or cannot be had.
+    /// The file of an earlier received message is available, or cannot be fetched.
     #[oai(mapping = "message.media")]
     Media(EventOf<ReceivedMedia>),
-    /// The channel reported a step of a sent message.
+    /// The channel reported progress of a sent message.
     #[oai(mapping = "message.receipt")]
     Receipt(EventOf<ReceivedReceipt>),
     /// The session's state changed.
@@ -55,16 +55,16 @@ pub(crate) enum Event {
     /// The account's health changed.
     #[oai(mapping = "health.changed")]
     Health(EventOf<ChangedHealth>),
-    /// Something else that the connector told.
+    /// The connector reported something else.
     #[oai(mapping = "other")]
     Other(EventOf<Untyped>),
-    /// An automation told it.
+    /// An automation emitted it.
     #[oai(mapping = "automation.emitted")]
     Emitted(EventOf<Emitted>),
     /// Who answers a conversation changed.
     #[oai(mapping = "conversation.changed")]
     Conversation(EventOf<ChangedConversation>),
-    /// An event was put aside after an automation failed at it for the last time.
+    /// An event was parked after an automation failed to handle it on the last attempt.
     #[oai(mapping = "automation.parked")]
     Parked(EventOf<Parked>),
     /// A plugin or its versions changed.
@@ -72,23 +72,23 @@ pub(crate) enum Event {
     Plugin(EventOf<ChangedPlugin>),
 }
 
-/// What a received message is.
+/// Kind of content; it names the field of the message that has it.
 #[derive(Enum, Clone, Copy)]
 #[oai(rename_all = "lowercase")]
 pub(crate) enum ContentKind {
-    /// `text` is there.
+    /// The content is in `text`.
     Text,
-    /// `attachment` is there.
+    /// The content is in `attachment`.
     Attachment,
-    /// `location` is there.
+    /// The content is in `location`.
     Location,
-    /// `reaction` is there.
+    /// The content is in `reaction`.
     Reaction,
-    /// `edit` is there.
+    /// The content is in `edit`.
     Edit,
-    /// `revoked` is there.
+    /// The content is in `revoked`.
     Revoke,
-    /// `other` is there.
+    /// The content is in `other`.
     Other,
 }
 
@@ -96,27 +96,27 @@ pub(crate) enum ContentKind {
 #[derive(Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct ReceivedMessage {
-    /// The channel's id for it, unique within conversation and sender.
+    /// The channel's id of the message, unique within conversation and sender.
     provider_id: String,
-    /// The conversation: a contact's or a group's address. What an answer has as `to`.
+    /// The conversation: address of a contact or group. To reply, send to this address.
     chat: String,
-    /// Who wrote it.
+    /// Address of the sender.
     sender: String,
-    /// The name that the sender gave himself.
+    /// Name that the sender goes by.
     sender_name: Option<String>,
-    /// Written by the connector's own account.
+    /// Whether the connector's own account wrote it.
     from_me: bool,
     /// Whether `chat` is a group.
     is_group: bool,
-    /// The provider id of the message it answers.
+    /// Provider id of the message that it replies to.
     reply_to: Option<String>,
     /// Addresses mentioned in the text.
     mentions: Vec<String>,
-    /// When the sender sent it.
+    /// When it was sent.
     sent_at: Instant,
-    /// Which of the following there is.
+    /// Kind of content: which of the following fields is present.
     kind: ContentKind,
-    /// What it says.
+    /// The text.
     text: Option<String>,
     /// A file.
     attachment: Option<ReceivedFile>,
@@ -126,55 +126,55 @@ pub(crate) struct ReceivedMessage {
     reaction: Option<Reaction>,
     /// A new text for an earlier message.
     edit: Option<Edit>,
-    /// The provider id of a message that was deleted for everyone.
+    /// Provider id of a message that was deleted for everyone.
     revoked: Option<String>,
-    /// Something else.
+    /// Other content.
     other: Option<Untyped>,
 }
 
-/// What sort of file.
+/// Kind of file.
 #[derive(Enum, Clone, Copy)]
 #[oai(rename_all = "lowercase")]
 pub(crate) enum FileKind {
     /// A picture.
     Image,
-    /// A film.
+    /// A video.
     Video,
-    /// Sound.
+    /// An audio file.
     Audio,
     /// A voice note.
     Voice,
-    /// Any file.
+    /// Any other file.
     Document,
     /// A sticker.
     Sticker,
 }
 
-/// How far the bytes of a received file are.
+/// Whether the bytes of a received file are available.
 #[derive(Enum, Clone, Copy)]
 #[oai(rename_all = "lowercase")]
 pub(crate) enum FileState {
     /// They are being fetched; an event `message.media` follows.
     Pending,
-    /// They are here: `file` opens them.
+    /// They are available under the URL of `file`.
     Ready,
-    /// They cannot be had: `reason` says why.
+    /// They cannot be fetched; `reason` says why.
     Failed,
 }
 
-/// A file that is here.
+/// A file that the engine has stored.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct StoredFile {
-    /// Its id.
+    /// Id of the file.
     id: Uuid,
-    /// Its name.
+    /// Name of the file.
     file_name: String,
-    /// Its MIME type.
+    /// MIME type of the file.
     content_type: String,
-    /// Its size in bytes.
+    /// Size in bytes.
     size: u64,
-    /// Opens it without another credential, for a while.
+    /// URL that opens the file without a credential, for a limited time.
     url: String,
 }
 
@@ -182,21 +182,21 @@ pub(crate) struct StoredFile {
 #[derive(Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct ReceivedFile {
-    /// What sort.
+    /// Kind of file.
     kind: FileKind,
-    /// How far its bytes are.
+    /// Whether its bytes are available.
     state: FileState,
-    /// The file, when it is here.
+    /// The stored file, if it is available.
     file: Option<StoredFile>,
-    /// Why it cannot be had.
+    /// Why the file cannot be fetched.
     reason: Option<String>,
-    /// Its name, where the sender gave one.
+    /// Name of the file, if the sender gave one.
     file_name: Option<String>,
-    /// MIME type.
+    /// MIME type of the file.
     content_type: String,
-    /// Bytes, where the channel says.
+    /// Size in bytes, if the channel reports it.
     size: Option<u64>,
-    /// The text that came with it.
+    /// Text that came with the file.
     caption: Option<String>,
 }
 
@@ -207,35 +207,35 @@ pub(crate) struct Location {
     latitude: String,
     /// Degrees east, as the channel wrote them.
     longitude: String,
-    /// What it is called.
+    /// Name of the place.
     #[oai(skip_serializing_if_is_none)]
     name: Option<String>,
 }
 
-/// A reaction.
+/// A reaction to a message.
 #[derive(Object)]
 pub(crate) struct Reaction {
-    /// The provider id of the message.
+    /// Provider id of the message.
     to: String,
-    /// Empty: the reaction is taken back.
+    /// The emoji; empty if the reaction was removed.
     emoji: String,
 }
 
-/// A new text.
+/// A new text for a message.
 #[derive(Object)]
 pub(crate) struct Edit {
-    /// The provider id of the message.
+    /// Provider id of the message.
     of: String,
-    /// Its text now.
+    /// The new text.
     text: String,
 }
 
 /// Something that has no form of its own.
 #[derive(Object)]
 pub(crate) struct Untyped {
-    /// What the connector calls it.
+    /// Kind that the connector gave it.
     kind: String,
-    /// What it told.
+    /// Its data, any JSON.
     payload: Value,
 }
 
@@ -246,23 +246,23 @@ impl Untyped {
     }
 }
 
-/// How far the file of an earlier received message is.
+/// The state of the file of an earlier received message.
 #[derive(Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct ReceivedMedia {
-    /// The conversation.
+    /// The conversation: address of a contact or group.
     chat: String,
-    /// That message's provider id.
+    /// Provider id of that message.
     provider_id: String,
-    /// How far it is.
+    /// Whether the file's bytes are available.
     state: FileState,
-    /// The file, when it is here.
+    /// The stored file, if it is available.
     file: Option<StoredFile>,
-    /// Why it cannot be had.
+    /// Why the file cannot be fetched.
     reason: Option<String>,
 }
 
-/// A step of a sent message.
+/// Progress of a sent message.
 #[derive(Enum, Clone, Copy)]
 #[oai(rename_all = "lowercase")]
 pub(crate) enum ReceiptStep {
@@ -272,104 +272,104 @@ pub(crate) enum ReceiptStep {
     Delivered,
     /// It was shown to the recipient.
     Read,
-    /// A voice note or film was played.
+    /// The recipient played the voice note or video.
     Played,
-    /// The channel says that it could not be delivered.
+    /// The channel reports that it could not be delivered.
     Failed,
 }
 
-/// That the channel reported a step of a sent message.
+/// Progress of a sent message, as the channel reported it.
 #[derive(Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct ReceivedReceipt {
-    /// The message's id.
+    /// Id of the message.
     message_id: Uuid,
-    /// The channel's id for it.
+    /// The channel's id of the message.
     provider_id: String,
-    /// Whose step; in a group, the member.
+    /// Address of the recipient; in a group, of the member.
     recipient: Option<String>,
-    /// Which step.
+    /// The progress.
     kind: ReceiptStep,
-    /// When, as the channel says.
+    /// When it happened, according to the channel.
     reached_at: Instant,
-    /// For a failure.
+    /// Why it failed, with `failed`.
     reason: Option<String>,
 }
 
-/// How the session stands now.
+/// The new state of a session.
 #[derive(Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(crate) struct ChangedSession {
-    /// `connected`, `disconnected`, `logged-out`, `unpaired`.
+    /// The state: `connected`, `disconnected`, `logged-out` or `unpaired`.
     state: String,
-    /// The account's own address, where it is known.
+    /// Address of the account, if it is known.
     account: Option<String>,
-    /// Why.
+    /// Why the state changed.
     reason: Option<String>,
 }
 
-/// A contact.
+/// A contact whose name or addresses became known.
 #[derive(Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct ChangedContact {
-    /// How it is known here.
+    /// The contact's main address.
     address: String,
-    /// The name it gave itself.
+    /// Name that the contact goes by.
     display_name: Option<String>,
-    /// Other addresses.
+    /// Other addresses of the contact.
     aliases: Vec<String>,
 }
 
-/// A change of a group.
+/// Kind of change of a group.
 #[derive(Enum, Clone, Copy)]
 #[oai(rename_all = "lowercase")]
 pub(crate) enum GroupChange {
-    /// It was made, or the account joined it.
+    /// It was created, or the account joined it.
     Created,
     /// `text` is the new subject.
     Subject,
     /// `text` is the new description.
     Description,
-    /// `members` came.
+    /// `members` joined or were added.
     Added,
-    /// `members` went.
+    /// `members` left or were removed.
     Removed,
     /// `members` became admins.
     Promoted,
     /// `members` became plain members.
     Demoted,
-    /// `other` says what.
+    /// Another change, described by `other`.
     Other,
 }
 
-/// That a group changed.
+/// A change of a group.
 #[derive(Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct ChangedGroup {
-    /// Its address.
+    /// Address of the group.
     group: String,
-    /// Who did it.
+    /// Address of the person who made the change.
     actor: Option<String>,
-    /// When, as the channel says.
+    /// When it happened, according to the channel.
     changed_at: Instant,
-    /// What.
+    /// Kind of change.
     change: GroupChange,
     /// The new text.
     text: Option<String>,
-    /// The members that it is about.
+    /// Addresses of the members concerned.
     members: Option<Vec<String>>,
-    /// Something else.
+    /// Another change.
     other: Option<Untyped>,
 }
 
-/// How the account's health changed.
+/// A change of the account's health.
 #[derive(Object)]
 pub(crate) struct ChangedHealth {
-    /// `slowed`, `paused`, `restored`, `blocked`, `restricted`.
+    /// What happened: `slowed`, `paused`, `restored`, `blocked` or `restricted`.
     kind: String,
-    /// 0 to 100.
+    /// Health score, from 0 (worst) to 100 (best).
     score: u8,
-    /// For a person.
+    /// The reason, for a person.
     reason: String,
 }
 

@@ -29,7 +29,7 @@ use pombo_imports::worker::{Note, Place};
 
 pub(crate) struct Imports;
 
-/// How far an import is.
+/// State of an import.
 #[derive(Enum, Clone, Copy)]
 #[oai(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum ImportStatus {
@@ -51,30 +51,30 @@ impl From<model::import::ImportStatus> for ImportStatus {
     }
 }
 
-/// An import and how far it is.
+/// An import and its progress.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct Import {
-    /// Its id.
+    /// Id of the import.
     id: Uuid,
-    /// The file's name.
+    /// Name of the uploaded file.
     file_name: String,
-    /// How far it is.
+    /// State of the import.
     status: ImportStatus,
-    /// Rows with content, without the header; 0 until they are counted.
+    /// Number of rows with content, without the header; 0 until they are counted.
     rows_total: u32,
-    /// Rows read so far.
+    /// Number of rows read so far.
     rows_read: u32,
-    /// Messages made.
+    /// Number of messages created.
     accepted: u32,
-    /// Rows refused.
+    /// Number of rows refused.
     rejected: u32,
     /// Why it failed.
     #[oai(skip_serializing_if_is_none)]
     error: Option<String>,
-    /// Creation.
+    /// When the file was uploaded.
     created_at: Instant,
-    /// End.
+    /// When it ended.
     #[oai(skip_serializing_if_is_none)]
     finished_at: Option<Instant>,
 }
@@ -96,25 +96,25 @@ impl From<model::Import> for Import {
     }
 }
 
-/// What is wrong with a cell.
+/// A problem with a cell.
 #[derive(Object)]
 pub(crate) struct CellProblem {
-    /// The column's header; empty when it is about the whole row.
+    /// Header of the column; empty if the problem concerns the whole row.
     column: String,
     /// What is wrong and what to change.
     message: String,
 }
 
-/// What became of a row.
+/// The result for one row.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct RowReport {
-    /// Its number as the sheet shows it; the header is row 1.
+    /// Number of the row in the sheet; the header is row 1.
     row: u32,
-    /// The message that it made.
+    /// Id of the message created from it.
     #[oai(skip_serializing_if_is_none)]
     message_id: Option<Uuid>,
-    /// What is wrong with it; empty for a row that was taken.
+    /// What is wrong with it; empty for an accepted row.
     problems: Vec<CellProblem>,
 }
 
@@ -122,20 +122,20 @@ pub(crate) struct RowReport {
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct ReportPage {
-    /// By row number.
+    /// The rows, by row number.
     data: Vec<RowReport>,
-    /// The page after this one; absent on the last.
+    /// Number of the next page; absent on the last one.
     #[oai(skip_serializing_if_is_none)]
     next_page: Option<u32>,
 }
 
-/// Which rows of a report.
+/// The rows to show.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 #[oai(rename_all = "lowercase")]
 pub(crate) enum RowsWanted {
-    /// Those that made a message.
+    /// Rows from which a message was created.
     Accepted,
-    /// Those that did not.
+    /// Rows that were refused.
     Rejected,
 }
 
@@ -164,7 +164,7 @@ fn report(import: model::Import, wanted: Option<RowsWanted>) -> Vec<RowReport> {
 /// The answer to an upload.
 #[derive(ApiResponse)]
 pub(crate) enum Taken {
-    /// The file is here; its rows are being read.
+    /// The file was stored; its rows are being read.
     #[oai(status = 202)]
     Running(Json<Import>),
 }
@@ -364,7 +364,8 @@ impl<'a> ApiExtractor<'a> for Upload {
 impl Imports {
     /// Import messages from a workbook
     ///
-    /// Answers once the file is on disk; the rows are read afterwards. Good rows go in, bad rows are in the report.
+    /// Answers as soon as the file is on disk; the rows are read afterwards. A message is created for each good row, and the
+    /// report lists the bad ones.
     #[oai(path = "/v1/imports", method = "post", operation_id = "create_import")]
     async fn create_import(
         &self,
@@ -399,10 +400,10 @@ impl Imports {
         &self,
         state: Data<&Arc<ApiState>>,
         acting: Acting,
-        /// Rows of the page.
+        /// Maximum number of rows, from 1 to 250; 50 if omitted.
         #[oai(validator(minimum(value = "1"), maximum(value = "250")))]
         limit: Query<Option<u32>>,
-        /// The `next` of the page before.
+        /// The `next` of the previous page; the first page if omitted.
         after: Query<Option<Uuid>>,
     ) -> Result<Json<Page<Import>>, Refused<READ>> {
         let imports = state.commands.list_imports(acting.tenant)?;
@@ -422,19 +423,19 @@ impl Imports {
 
     /// Get an import's report, row by row
     ///
-    /// It grows while the import runs. Of very many refused rows it keeps the first.
+    /// It grows while the import runs. If very many rows are refused, it keeps only the first of them.
     #[oai(path = "/v1/imports/:id/rows", method = "get", operation_id = "get_import_rows")]
     async fn get_import_rows(
         &self,
         state: Data<&Arc<ApiState>>,
         acting: Acting,
         id: Path<PathId>,
-        /// Only those that made a message, or only those that did not.
+        /// Only accepted or only rejected rows; all if omitted.
         status: Query<Option<RowsWanted>>,
-        /// The page, from 1.
+        /// Number of the page, from 1; 1 if omitted.
         #[oai(validator(minimum(value = "1")))]
         page: Query<Option<u32>>,
-        /// Rows of the page.
+        /// Maximum number of rows, from 1 to 250; 50 if omitted.
         #[oai(validator(minimum(value = "1"), maximum(value = "250")))]
         limit: Query<Option<u32>>,
     ) -> Result<Json<ReportPage>, Refused<READ>> {

@@ -1,4 +1,4 @@
-//! Section Messages.
+//! Section Messages: lists, single messages, and a person's decisions about them.
 
 pub(crate) mod sending;
 pub(crate) mod templates;
@@ -32,15 +32,15 @@ use pombo_api::options::ApiState;
 
 pub(crate) struct Messages;
 
-/// Where a message is in its life.
+/// Status of a message.
 #[derive(Enum, Clone, Copy)]
 #[oai(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum MessageStatus {
     /// Ready in the queue.
     Pending,
-    /// Scheduled, backing off, or held by the connector's pace.
+    /// Scheduled, waiting for a retry, or held back by the connector's pace.
     Waiting,
-    /// The connector has it.
+    /// The connector is sending it.
     Processing,
     /// The channel accepted it.
     Sent,
@@ -84,12 +84,12 @@ impl From<MessageStatus> for model::Status {
     }
 }
 
-/// A message's category.
+/// Category of a message.
 #[derive(Enum, Deserialize, Clone, Copy)]
 #[oai(rename_all = "SCREAMING_SNAKE_CASE")]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum MessageType {
-    /// The default.
+    /// The default category.
     #[oai(rename = "GERAL")]
     #[serde(rename = "GERAL")]
     General,
@@ -150,12 +150,12 @@ impl ParamKind for SearchWords {
     }
 }
 
-/// Why a message is where it is.
+/// Why a message has its status.
 #[derive(Object)]
 pub(crate) struct MessageReason {
-    /// A stable word: `invalid_recipient`, `temporary`, `pace` …
+    /// The reason as a stable word: `invalid_recipient`, `temporary`, `pace` …
     code: String,
-    /// For a person.
+    /// The reason, for a person.
     detail: String,
 }
 
@@ -169,25 +169,25 @@ impl From<Reason> for MessageReason {
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct MessageFile {
-    /// Its id.
+    /// Id of the file.
     id: Uuid,
-    /// Its name.
+    /// Name of the file.
     file_name: String,
-    /// Its MIME type.
+    /// MIME type of the file.
     content_type: String,
-    /// Its size in bytes.
+    /// Size in bytes.
     size: u64,
-    /// Opens it without another credential, for a while.
+    /// URL that opens the file without a credential, for a limited time.
     url: String,
 }
 
-/// What the recipient gets.
+/// The text and subject that the recipient gets.
 #[derive(Object)]
 #[oai(rename = "RenderedMessage")]
 pub(crate) struct Rendered {
     /// The text.
     message: String,
-    /// The subject, where the message has its own.
+    /// The subject, if the message has its own.
     #[oai(skip_serializing_if_is_none)]
     subject: Option<String>,
 }
@@ -198,75 +198,75 @@ impl From<RenderedMessage> for Rendered {
     }
 }
 
-/// A message, as it was posted and as it stands.
+/// A message, as it was posted, with its present state.
 #[derive(Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct Message {
-    /// Its id.
+    /// Id of the message.
     id: Uuid,
-    /// The connector that sends it.
+    /// Id of the connector that sends it.
     connector_id: Uuid,
-    /// Recipient, normalised.
+    /// Address of the recipient, normalised.
     to: String,
     /// The text as posted.
     message: String,
     /// The subject as posted.
     subject: Option<String>,
-    /// What the recipient gets; when one message is asked for and its template renders.
+    /// What the recipient gets. Present only when a single message is requested and its template can be rendered.
     rendered: Option<Rendered>,
-    /// The contact's name.
+    /// Name of the contact.
     contact_name: Option<String>,
-    /// Category.
+    /// Category of the message.
     message_type: MessageType,
-    /// 1 to 10; 10 goes first.
+    /// Priority, from 1 to 10, where 10 goes first.
     priority: u8,
-    /// Not before.
+    /// When to send it at the earliest.
     scheduled_at: Option<Instant>,
-    /// Began as PENDING_APPROVAL.
+    /// Whether it had to be approved: its first status was then PENDING_APPROVAL.
     requires_approval: bool,
-    /// Ahead of the queue and its pace.
+    /// Whether it goes ahead of the queue and bypasses the pace.
     force_direct: bool,
-    /// Internal remark.
+    /// Internal remark, never sent.
     notes: Option<String>,
-    /// Gets every status change.
+    /// URL that receives every status change.
     webhook_url: Option<String>,
-    /// The caller's reference.
+    /// Your own reference.
     external_id: Option<String>,
-    /// Posted files.
+    /// Files that were posted with it.
     attachments: Vec<MessageFile>,
-    /// A file to be fetched.
+    /// URL of a file that the engine fetches before the first attempt.
     attachment_url: Option<String>,
-    /// What was fetched from it.
+    /// The file fetched from `attachmentUrl`.
     fetched_attachment: Option<MessageFile>,
     /// Template variables as posted.
     variables: Option<BTreeMap<String, Value>>,
-    /// What it does to another message; absent when it says something new.
+    /// What it does to another message; absent for a message with content of its own.
     act: Option<MessageAct>,
-    /// The message that it answers.
+    /// The message that it replies to.
     reply_to: Option<MessageTarget>,
     /// Addresses mentioned in the text.
     mentions: Option<Vec<String>>,
-    /// Sound goes as a voice note.
+    /// Whether audio is sent as a voice note.
     voice_note: Option<bool>,
-    /// What the channel reported since it was sent; when one message is asked for.
+    /// What the channel reported after it was sent. Present only when a single message is requested.
     receipts: Option<MessageReceipts>,
-    /// Where it is in its life.
+    /// Status of the message.
     status: MessageStatus,
-    /// Why.
+    /// Why it has this status.
     reason: Option<MessageReason>,
-    /// Counts the changes.
+    /// Number of changes so far.
     revision: u32,
-    /// Attempts begun.
+    /// Number of attempts begun.
     attempts: u16,
-    /// When it may be tried.
+    /// When the next attempt may be made at the earliest.
     due_at: Instant,
-    /// When the pace lets it go.
+    /// Until when the pace holds it back.
     held_until: Option<Instant>,
-    /// The provider's id for it.
+    /// The provider's id of the message.
     provider_id: Option<String>,
-    /// When it was accepted here.
+    /// When the engine accepted it.
     created_at: Instant,
-    /// Last change.
+    /// When it was last changed.
     updated_at: Instant,
     /// When the channel accepted it.
     sent_at: Option<Instant>,
@@ -333,54 +333,54 @@ impl Message {
 /// A page of messages.
 #[derive(Object)]
 pub(crate) struct MessagePage {
-    /// Newest first.
+    /// The messages, newest first.
     data: Vec<Message>,
-    /// Where the page stands.
+    /// Position of the page in the list.
     meta: PageMeta,
 }
 
-/// Where a page stands in its list.
+/// Position of a page in its list.
 #[derive(Object)]
 pub(crate) struct PageMeta {
-    /// All matches, exactly.
+    /// Exact number of all matching messages.
     total: u64,
-    /// This page, from 1.
+    /// Number of this page, from 1.
     page: u32,
-    /// Rows of a page.
+    /// Maximum number of rows per page.
     limit: u32,
-    /// How many pages there are.
+    /// Number of pages.
     pages: u64,
 }
 
-/// Why a message is rejected or canceled.
+/// The reason for rejecting or canceling a message.
 #[derive(Object, Deserialize, Default)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StopMessage {
-    /// For people.
+    /// Reason for people to read, at most 500 characters.
     #[oai(nullable, validator(max_length = 500, pattern = "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$"))]
     reason: Option<String>,
 }
 
-/// What became of an UNKNOWN message.
+/// What happened to an UNKNOWN message.
 #[derive(Enum, Deserialize, Clone, Copy)]
 #[oai(rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Outcome {
-    /// It did arrive.
+    /// It arrived.
     Sent,
-    /// It did not, and shall not be sent again.
+    /// It did not arrive and is not to be sent again.
     Failed,
-    /// It did not: send it again.
+    /// It did not arrive and is to be sent again.
     Retry,
 }
 
-/// A person's answer to an UNKNOWN message.
+/// A person's decision about an UNKNOWN message.
 #[derive(Object, Deserialize)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ResolveMessage {
-    /// What became of it.
+    /// What happened to it.
     outcome: Outcome,
 }
 
@@ -408,29 +408,30 @@ impl Messages {
         &self,
         state: Data<&Arc<ApiState>>,
         acting: Acting,
-        /// In this status.
+        /// Only messages with this status.
         status: Query<Option<MessageStatus>>,
-        /// Of this connector.
+        /// Only messages of this connector.
         #[oai(name = "connectorId")]
         connector_id: Query<Option<Uuid>>,
-        /// Of this category.
+        /// Only messages of this category.
         #[oai(name = "messageType")]
         message_type: Query<Option<MessageType>>,
-        /// With exactly this reference.
+        /// Only messages with exactly this reference.
         #[oai(name = "externalId")]
         external_id: Query<Option<String>>,
-        /// Every word must occur in recipient, contact name or text; case and accents do not count.
+        /// Only messages that contain every word in recipient, contact name or text; case and accents are ignored. At most 200
+        /// characters, with at least one word of 2 characters.
         search: Query<Option<Param<SearchWords>>>,
-        /// Created at or after.
+        /// Only messages created at this time or later.
         #[oai(name = "dateFrom")]
         date_from: Query<Option<Instant>>,
-        /// Created at or before.
+        /// Only messages created at this time or earlier.
         #[oai(name = "dateTo")]
         date_to: Query<Option<Instant>>,
-        /// The page, from 1.
+        /// Number of the page, from 1; 1 if omitted.
         #[oai(validator(minimum(value = "1")))]
         page: Query<Option<u32>>,
-        /// Rows of the page.
+        /// Maximum number of rows, from 1 to 250; 50 if omitted.
         #[oai(validator(minimum(value = "1"), maximum(value = "250")))]
         limit: Query<Option<u32>>,
     ) -> Result<Json<MessagePage>, Refused<READ>> {
@@ -452,7 +453,7 @@ impl Messages {
         Ok(Json(MessagePage { data: listing.rows.into_iter().map(row).collect(), meta }))
     }
 
-    /// Get a message, with what its recipient gets and what was reported since
+    /// Get a message, with what its recipient gets and what the channel reported
     #[oai(path = "/v1/messages/:id", method = "get", operation_id = "get_message")]
     async fn get_message(
         &self,
@@ -484,7 +485,7 @@ impl Messages {
         Ok(step(&state, acting, &id, Step::Reject(json.0.reason)).await?)
     }
 
-    /// Cancel a message that is not yet with its connector
+    /// Cancel a message that is not yet being sent
     #[oai(path = "/v1/messages/:id/cancel", method = "post", operation_id = "cancel_message")]
     async fn cancel_message(
         &self,
@@ -502,7 +503,7 @@ impl Messages {
         Ok(step(&state, acting, &id, Step::Retry).await?)
     }
 
-    /// Say what became of an UNKNOWN message
+    /// Decide what happened to an UNKNOWN message
     #[oai(path = "/v1/messages/:id/resolve", method = "post", operation_id = "resolve_message")]
     async fn resolve_message(
         &self,

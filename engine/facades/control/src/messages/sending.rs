@@ -1,5 +1,5 @@
-//! Section Sending: one message, and what is done about others (reactions, edits, deletions). Each is queued and stored like any
-//! message; the answer is that message.
+//! Section Sending: one message, and reactions, edits and deletions of messages. Each is queued and stored like any message, and
+//! the answer is that message.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -33,21 +33,21 @@ pub(crate) struct Sending;
 pub(crate) type Queued = Result<Created<Message>, Refused<{ READ | BODY | WRITE | CONFLICT }>>;
 pub(crate) type KeyHeader = Header<Option<Param<IdempotencyKey>>>;
 
-/// Names a message: by exactly one of `messageId`, `event` and `providerId`.
+/// Refers to a message by exactly one of `messageId`, `event` and `providerId`.
 #[derive(Object, Deserialize, Clone)]
 #[oai(rename_all = "camelCase", deny_unknown_fields)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct MessageRef {
-    /// One that was sent from here.
+    /// Id of a message that was sent with this API.
     #[oai(nullable)]
     message_id: Option<Uuid>,
-    /// A received one: the `cursor` of its `message.received` event.
+    /// For a received message: the `cursor` of its `message.received` event.
     #[oai(nullable, validator(minimum(value = "1")))]
     event: Option<u64>,
-    /// Any, by the channel's own id.
+    /// For any message: the channel's own id, at most 255 characters.
     #[oai(nullable, validator(min_length = 1, max_length = 255, pattern = "^[!-~]+$"))]
     provider_id: Option<String>,
-    /// With `providerId`: who wrote it. Left out, the connector's own account did.
+    /// With `providerId`: address of the message's author. If omitted, the connector's own account.
     #[oai(nullable, validator(min_length = 1, max_length = 320))]
     sender: Option<String>,
 }
@@ -73,141 +73,142 @@ impl MessageRef {
 #[oai(rename_all = "camelCase", deny_unknown_fields)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct AttachedFile {
-    /// The `id` that its upload answered.
+    /// The `id` that the upload returned.
     id: Uuid,
-    /// The name that the recipient sees.
+    /// Name that the recipient sees, from 1 to 255 characters; the uploaded name if omitted.
     #[oai(nullable, validator(min_length = 1, max_length = 255, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f/\\\\]+$"))]
     file_name: Option<String>,
-    /// Its MIME type: decides whether it goes as a picture, film, sound or document.
+    /// MIME type; it decides whether the file is sent as a picture, video, audio or document.
     #[oai(nullable, validator(max_length = 127, pattern = "^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$"))]
     content_type: Option<String>,
 }
 
-/// A message to be sent.
+/// A message to send.
 #[derive(Object, Deserialize)]
 #[oai(rename_all = "camelCase", deny_unknown_fields)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct SendMessage {
-    /// Recipient, as the connector's channel writes addresses; a group's `id` for a group.
+    /// Address of the recipient, in the form that the connector's channel uses; for a group, the group's `id`. At most 320
+    /// characters.
     #[oai(validator(min_length = 1, max_length = 320))]
     pub(crate) to: String,
-    /// The text, with the marks of messaging apps and templates. Needed unless there is a file.
+    /// Text of at most 64 KB, with the markup of messaging apps and templates. Required unless there is a file.
     #[oai(nullable)]
     pub(crate) text: Option<String>,
-    /// For channels that have one.
+    /// Subject of at most 500 characters, for channels that have one.
     #[oai(nullable, validator(max_length = 500))]
     pub(crate) subject: Option<String>,
-    /// The recipient's name; kept with the contact.
+    /// Name of the recipient, at most 255 characters; stored with the contact.
     #[oai(nullable, validator(max_length = 255))]
     pub(crate) contact_name: Option<String>,
-    /// Category; GERAL where left out.
+    /// Category; GERAL if omitted.
     #[oai(nullable)]
     pub(crate) message_type: Option<MessageType>,
-    /// Addresses that the text mentions as `@address`.
+    /// Addresses that the text mentions as `@address`; at most 100.
     #[oai(default, validator(max_items = 100))]
     #[serde(default)]
     pub(crate) mentions: Vec<String>,
-    /// The message that it answers.
+    /// The message to reply to.
     #[oai(nullable)]
     pub(crate) reply_to: Option<MessageRef>,
-    /// Sound goes as a voice note.
+    /// Whether audio is sent as a voice note.
     #[oai(default)]
     #[serde(default)]
     pub(crate) voice_note: bool,
-    /// Uploaded files.
+    /// Uploaded files, at most 10.
     #[oai(default, validator(max_items = 10))]
     #[serde(default)]
     pub(crate) attachments: Vec<AttachedFile>,
-    /// A file that the engine fetches once, before the first attempt.
+    /// URL of a file that the engine fetches once, before the first attempt; at most 2048 characters.
     #[oai(nullable, validator(max_length = 2048))]
     pub(crate) attachment_url: Option<String>,
-    /// 1 to 10; 10 goes first. 5 where left out.
+    /// Priority, from 1 to 10, where 10 goes first; 5 if omitted.
     #[oai(nullable, validator(minimum(value = "1"), maximum(value = "10")))]
     pub(crate) priority: Option<u8>,
-    /// Not before.
+    /// When to send it at the earliest, at most 366 days ahead; at once if omitted.
     #[oai(nullable)]
     pub(crate) scheduled_at: Option<Instant>,
-    /// Waits for approval.
+    /// Whether it waits for approval.
     #[oai(default)]
     #[serde(default)]
     pub(crate) requires_approval: bool,
-    /// Ahead of the queue and its pace.
+    /// Whether it goes ahead of the queue and bypasses the pace.
     #[oai(default)]
     #[serde(default)]
     pub(crate) force_direct: bool,
-    /// Internal remark, never sent.
+    /// Internal remark of at most 4000 characters, never sent.
     #[oai(nullable, validator(max_length = 4000))]
     pub(crate) notes: Option<String>,
-    /// Gets every status change.
+    /// URL that receives every status change of the message; at most 2048 characters.
     #[oai(nullable, validator(max_length = 2048))]
     pub(crate) webhook_url: Option<String>,
-    /// The caller's reference.
+    /// Your own reference, at most 255 characters.
     #[oai(nullable, validator(max_length = 255))]
     pub(crate) external_id: Option<String>,
-    /// Values for the template: texts, numbers, true and false.
+    /// Values for the template: texts, numbers, true and false; at most 64 KB of JSON.
     #[oai(default)]
     #[serde(default)]
     pub(crate) variables: BTreeMap<String, Value>,
-    /// Also while an automation answers the conversation. Otherwise that is refused with the code `AUTOMATION_ACTIVE`: pause it
-    /// first.
+    /// Whether to send it even while an automation is active in the conversation. Otherwise the request is then refused with the
+    /// code `AUTOMATION_ACTIVE`: pause the conversation first.
     #[oai(default)]
     #[serde(default)]
     pub(crate) during_automation: bool,
 }
 
-/// A reaction to a message that was sent from here.
+/// A reaction to a message that was sent with this API.
 #[derive(Object, Deserialize)]
 #[oai(rename_all = "camelCase", deny_unknown_fields)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct React {
-    /// One emoji; an empty text takes the reaction back.
+    /// One emoji; an empty text removes the reaction.
     #[oai(validator(max_length = 16))]
     emoji: String,
-    /// Ahead of the queue and its pace.
+    /// Whether it goes ahead of the queue and bypasses the pace.
     #[oai(default)]
     #[serde(default)]
     force_direct: bool,
-    /// Gets every status change.
+    /// URL that receives every status change of the reaction; at most 2048 characters.
     #[oai(nullable, validator(max_length = 2048))]
     webhook_url: Option<String>,
-    /// The caller's reference.
+    /// Your own reference, at most 255 characters.
     #[oai(nullable, validator(max_length = 255))]
     external_id: Option<String>,
 }
 
-/// A new text for a message that was sent from here.
+/// A new text for a message that was sent with this API.
 #[derive(Object, Deserialize)]
 #[oai(rename_all = "camelCase", deny_unknown_fields)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct EditMessage {
-    /// The text, with templates as any.
+    /// The new text, at most 64 KB; templates are allowed.
     #[oai(validator(min_length = 1))]
     text: String,
-    /// Ahead of the queue and its pace.
+    /// Whether it goes ahead of the queue and bypasses the pace.
     #[oai(default)]
     #[serde(default)]
     force_direct: bool,
-    /// Gets every status change.
+    /// URL that receives every status change of the edit; at most 2048 characters.
     #[oai(nullable, validator(max_length = 2048))]
     webhook_url: Option<String>,
-    /// The caller's reference.
+    /// Your own reference, at most 255 characters.
     #[oai(nullable, validator(max_length = 255))]
     external_id: Option<String>,
 }
 
-/// How a deletion is queued.
+/// Options of a deletion.
 #[derive(Object, Deserialize, Default)]
 #[oai(rename_all = "camelCase", deny_unknown_fields)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct RevokeMessage {
-    /// Ahead of the queue and its pace.
+    /// Whether it goes ahead of the queue and bypasses the pace.
     #[oai(default)]
     #[serde(default)]
     force_direct: bool,
-    /// Gets every status change.
+    /// URL that receives every status change of the deletion; at most 2048 characters.
     #[oai(nullable, validator(max_length = 2048))]
     webhook_url: Option<String>,
-    /// The caller's reference.
+    /// Your own reference, at most 255 characters.
     #[oai(nullable, validator(max_length = 255))]
     external_id: Option<String>,
 }
@@ -217,45 +218,45 @@ pub(crate) struct RevokeMessage {
 #[oai(rename_all = "camelCase", deny_unknown_fields)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ReactInChat {
-    /// One emoji; an empty text takes the reaction back.
+    /// One emoji; an empty text removes the reaction.
     #[oai(validator(max_length = 16))]
     emoji: String,
-    /// The message.
+    /// The message to react to.
     message: MessageRef,
-    /// Its conversation: a contact's or a group's address. Needed with `providerId`.
+    /// The message's conversation: address of a contact or group. Required with `providerId`.
     #[oai(nullable, validator(min_length = 1, max_length = 320))]
     chat: Option<String>,
-    /// Ahead of the queue and its pace.
+    /// Whether it goes ahead of the queue and bypasses the pace.
     #[oai(default)]
     #[serde(default)]
     force_direct: bool,
-    /// Gets every status change.
+    /// URL that receives every status change of the reaction; at most 2048 characters.
     #[oai(nullable, validator(max_length = 2048))]
     webhook_url: Option<String>,
-    /// The caller's reference.
+    /// Your own reference, at most 255 characters.
     #[oai(nullable, validator(max_length = 255))]
     external_id: Option<String>,
 }
 
-/// A deletion, for everyone, of any message of a conversation: another's in a group that the account administers, or one that the
-/// account sent from another device.
+/// A deletion, for everyone, of any message of a conversation: a message of another member in a group that the account
+/// administers, or one that the account sent from another device.
 #[derive(Object, Deserialize)]
 #[oai(rename_all = "camelCase", deny_unknown_fields)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct RevokeInChat {
-    /// The message.
+    /// The message to delete.
     message: MessageRef,
-    /// Its conversation: a contact's or a group's address. Needed with `providerId`.
+    /// The message's conversation: address of a contact or group. Required with `providerId`.
     #[oai(nullable, validator(min_length = 1, max_length = 320))]
     chat: Option<String>,
-    /// Ahead of the queue and its pace.
+    /// Whether it goes ahead of the queue and bypasses the pace.
     #[oai(default)]
     #[serde(default)]
     force_direct: bool,
-    /// Gets every status change.
+    /// URL that receives every status change of the deletion; at most 2048 characters.
     #[oai(nullable, validator(max_length = 2048))]
     webhook_url: Option<String>,
-    /// The caller's reference.
+    /// Your own reference, at most 255 characters.
     #[oai(nullable, validator(max_length = 255))]
     external_id: Option<String>,
 }
@@ -410,17 +411,17 @@ async fn act_on(
 impl Sending {
     /// Send a message
     ///
-    /// Answers when it is stored. What the connector's plugin does not declare among its features (`reply`, `mentions`,
-    /// `voice-notes`) is refused with the code `unsupported`; a message into a conversation that an automation answers, with the code
-    /// `AUTOMATION_ACTIVE` and its `conversationId`. With an `Idempotency-Key`, the same request answers the same message
-    /// for a day.
+    /// Answers as soon as the message is stored. Features that the connector's plugin does not declare (`reply`, `mentions`,
+    /// `voice-notes`) are refused with the code `unsupported`. A message into a conversation in which an automation is active is
+    /// refused with the code `AUTOMATION_ACTIVE` and its `conversationId`. With an `Idempotency-Key`, a repeated request returns
+    /// the same message for a day.
     #[oai(path = "/v1/connectors/:id/messages", method = "post", operation_id = "send_message")]
     async fn send_message(
         &self,
         state: Data<&Arc<ApiState>>,
         acting: Acting,
         id: Path<PathId>,
-        /// Makes a repeated request harmless.
+        /// Key of at most 255 characters that makes it safe to repeat the request.
         #[oai(name = "Idempotency-Key")]
         key: KeyHeader,
         json: JsonBytes<SendMessage>,
@@ -431,16 +432,16 @@ impl Sending {
         Ok(send_to(&state, acting.tenant, connector, request, key).await?)
     }
 
-    /// React to a message that was sent from here
+    /// React to a message that was sent with this API
     ///
-    /// The reaction is a message of its own, in the connector's queue.
+    /// The reaction is a separate message in the connector's queue.
     #[oai(path = "/v1/messages/:id/reactions", method = "post", operation_id = "react_to_message")]
     async fn react_to_message(
         &self,
         state: Data<&Arc<ApiState>>,
         acting: Acting,
         id: Path<PathId>,
-        /// Makes a repeated request harmless.
+        /// Key of at most 255 characters that makes it safe to repeat the request.
         #[oai(name = "Idempotency-Key")]
         key: KeyHeader,
         json: JsonBytes<React>,
@@ -452,16 +453,16 @@ impl Sending {
         Ok(act_on(&state, acting.tenant, id, Deed::React(emoji), request, key).await?)
     }
 
-    /// Give a message that was sent from here a new text
+    /// Edit a message that was sent with this API
     ///
-    /// The edit is a message of its own, in the connector's queue.
+    /// The edit is a separate message in the connector's queue.
     #[oai(path = "/v1/messages/:id/edit", method = "post", operation_id = "edit_message")]
     async fn edit_message(
         &self,
         state: Data<&Arc<ApiState>>,
         acting: Acting,
         id: Path<PathId>,
-        /// Makes a repeated request harmless.
+        /// Key of at most 255 characters that makes it safe to repeat the request.
         #[oai(name = "Idempotency-Key")]
         key: KeyHeader,
         json: JsonBytes<EditMessage>,
@@ -473,16 +474,16 @@ impl Sending {
         Ok(act_on(&state, acting.tenant, id, Deed::Edit(text), request, key).await?)
     }
 
-    /// Delete a message that was sent from here, for everyone
+    /// Delete a message that was sent with this API, for everyone
     ///
-    /// The deletion is a message of its own, in the connector's queue.
+    /// The deletion is a separate message in the connector's queue.
     #[oai(path = "/v1/messages/:id/revoke", method = "post", operation_id = "revoke_message")]
     async fn revoke_message(
         &self,
         state: Data<&Arc<ApiState>>,
         acting: Acting,
         id: Path<PathId>,
-        /// Makes a repeated request harmless.
+        /// Key of at most 255 characters that makes it safe to repeat the request.
         #[oai(name = "Idempotency-Key")]
         key: KeyHeader,
         json: OptionalBody<RevokeMessage>,
@@ -497,14 +498,14 @@ impl Sending {
 
     /// React to any message of a conversation
     ///
-    /// For received messages. The reaction is a message of its own, in the connector's queue.
+    /// For received messages. The reaction is a separate message in the connector's queue.
     #[oai(path = "/v1/connectors/:id/reactions", method = "post", operation_id = "react_in_chat")]
     async fn react_in_chat(
         &self,
         state: Data<&Arc<ApiState>>,
         acting: Acting,
         id: Path<PathId>,
-        /// Makes a repeated request harmless.
+        /// Key of at most 255 characters that makes it safe to repeat the request.
         #[oai(name = "Idempotency-Key")]
         key: KeyHeader,
         json: JsonBytes<ReactInChat>,
@@ -521,14 +522,14 @@ impl Sending {
 
     /// Delete any message of a conversation, for everyone
     ///
-    /// What may be deleted, the channel decides. The deletion is a message of its own, in the connector's queue.
+    /// The channel decides which messages may be deleted. The deletion is a separate message in the connector's queue.
     #[oai(path = "/v1/connectors/:id/revoke", method = "post", operation_id = "revoke_in_chat")]
     async fn revoke_in_chat(
         &self,
         state: Data<&Arc<ApiState>>,
         acting: Acting,
         id: Path<PathId>,
-        /// Makes a repeated request harmless.
+        /// Key of at most 255 characters that makes it safe to repeat the request.
         #[oai(name = "Idempotency-Key")]
         key: KeyHeader,
         json: JsonBytes<RevokeInChat>,

@@ -1,4 +1,4 @@
-//! Section Templates.
+//! Section Templates: trying out a template before anything is sent.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,19 +22,19 @@ use pombo_api::options::ApiState;
 
 pub(crate) struct Templates;
 
-/// A template to be shown.
+/// A template to try out.
 #[derive(Object, Deserialize)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RenderPreview {
-    /// Text with `{Olá|Oi}` and `{{ nome }}`.
+    /// Text of at most 64 KB with choices such as `{Olá|Oi}` and variables such as `{{ nome }}`.
     #[oai(validator(min_length = 1, max_length = 65536, pattern = "^[^\\x00]*$"))]
     template: String,
-    /// The variables' values.
+    /// Values of the variables, at most 64 KB of JSON.
     #[oai(default)]
     #[serde(default)]
     variables: BTreeMap<String, Value>,
-    /// How many texts to show.
+    /// Number of sample texts, from 1 to 50.
     #[oai(default = "default_samples", validator(minimum(value = "1"), maximum(value = "50")))]
     #[serde(default = "default_samples")]
     samples: u32,
@@ -44,17 +44,17 @@ fn default_samples() -> u32 {
     5
 }
 
-/// What a template makes.
+/// What a template produces.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct Rendered {
-    /// Texts, each with other choices.
+    /// Sample texts, each with different choices.
     samples: Vec<String>,
-    /// How many distinct texts the choices can make; at most 2^53.
+    /// Number of different texts that the choices can produce; at most 2^53.
     distinct_texts: u64,
-    /// How probable it is that two recipients with the same variables get the same text, 0 to 1.
+    /// Probability that two recipients with the same variables get the same text, from 0 to 1.
     collision_probability: f64,
-    /// The variables that the template names.
+    /// Names of the variables that the template uses.
     variables: Vec<String>,
 }
 
@@ -75,10 +75,10 @@ impl From<Preview> for Rendered {
 /// The answer to a preview.
 #[derive(ApiResponse)]
 pub(crate) enum PreviewAnswer {
-    /// What the template makes.
+    /// What the template produces.
     #[oai(status = 200)]
     Shown(Json<Rendered>),
-    /// The request or the template is wrong; of a template, `position` says where.
+    /// The request or the template is wrong; for a template, `position` says where.
     #[oai(status = 400)]
     Wrong(BadRequest),
 }
@@ -102,7 +102,7 @@ fn wrong(problem: TemplateProblem) -> BadRequest {
     )
 )]
 impl Templates {
-    /// Show what a template makes
+    /// Show what a template produces
     #[oai(path = "/v1/render/preview", method = "post", operation_id = "preview_template")]
     async fn preview_template(
         &self,

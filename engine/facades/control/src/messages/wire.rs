@@ -1,4 +1,5 @@
-//! The parts of a message that only some channels have: what it is about, and what was reported after it was sent.
+//! Wire types of the parts of a message that only some channels have: the message that it refers to, and what was reported after
+//! it was sent.
 
 use poem_openapi::{Enum, Object};
 use pombo_domain::model::message::{Act, Target};
@@ -10,7 +11,7 @@ use crate::wire::Instant;
 #[derive(Enum, Clone, Copy)]
 #[oai(rename_all = "lowercase")]
 pub(crate) enum ActKind {
-    /// Puts an emoji to it; an empty one takes it back.
+    /// Adds an emoji; an empty one removes the reaction.
     React,
     /// Gives it a new text.
     Edit,
@@ -18,13 +19,13 @@ pub(crate) enum ActKind {
     Revoke,
 }
 
-/// A message of the conversation, as the channel knows it.
+/// A message of the conversation, as the channel identifies it.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct MessageTarget {
-    /// The channel's id for it.
+    /// The channel's id of the message.
     provider_id: String,
-    /// Who wrote it; absent when the connector's own account did.
+    /// Address of its author; absent for the connector's own account.
     #[oai(skip_serializing_if_is_none)]
     sender: Option<String>,
 }
@@ -38,9 +39,9 @@ impl From<Target> for MessageTarget {
 /// What a message does to another one.
 #[derive(Object)]
 pub(crate) struct MessageAct {
-    /// What.
+    /// Kind of action.
     kind: ActKind,
-    /// To which.
+    /// The other message.
     message: MessageTarget,
 }
 
@@ -57,42 +58,42 @@ impl MessageAct {
     }
 }
 
-/// That the channel could not deliver it.
+/// A report that the channel could not deliver a message.
 #[derive(Object)]
 pub(crate) struct NotDelivered {
-    /// When the channel said so.
+    /// When the channel reported it.
     at: Instant,
-    /// Why.
+    /// Why it could not be delivered.
     reason: String,
 }
 
-/// What one member of a group reached.
+/// What was reported for one member of a group.
 #[derive(Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct MemberReceipt {
-    /// Who.
+    /// Address of the member.
     address: String,
-    /// Reached a device.
+    /// When it reached a device of the member.
     delivered_at: Option<Instant>,
-    /// Was shown.
+    /// When it was shown to the member.
     read_at: Option<Instant>,
-    /// Was played.
+    /// When the member played it.
     played_at: Option<Instant>,
 }
 
-/// What the channel reported of a message after it was sent.
+/// What the channel reported about a message after it was sent.
 #[derive(Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct MessageReceipts {
-    /// First reached a device of a recipient.
+    /// When it first reached a device of a recipient.
     delivered_at: Option<Instant>,
-    /// First shown to a recipient.
+    /// When it was first shown to a recipient.
     read_at: Option<Instant>,
-    /// First played.
+    /// When a recipient first played it.
     played_at: Option<Instant>,
-    /// The channel could not deliver it.
+    /// The report that it could not be delivered.
     failed: Option<NotDelivered>,
-    /// In a group, each member's own.
+    /// In a group, the reports for each member.
     members: Vec<MemberReceipt>,
 }
 

@@ -1,4 +1,4 @@
-//! Section Plugins: what there is, uploading a version, consenting to what it asks for, activating it and going back.
+//! Section Plugins: listing them, uploading a version, consenting to what it asks for, activating it and going back.
 
 pub(crate) mod replays;
 pub(crate) mod telemetry;
@@ -66,44 +66,44 @@ impl ParamKind for PluginName {
     }
 }
 
-/// The installed plugins.
+/// The plugins.
 #[derive(Object)]
 pub(crate) struct PluginList {
-    /// By name.
+    /// The plugins, by name.
     data: Vec<Plugin>,
 }
 
-/// What was done with a plugin.
+/// The audit trail of a plugin.
 #[derive(Object)]
 pub(crate) struct AuditTrail {
-    /// Newest first.
+    /// The entries, newest first.
     data: Vec<AuditEntry>,
 }
 
-/// What a plugin may use: exactly what is named, or what a version asks for.
+/// What a plugin may use: exactly what is listed, or what a version asks for.
 #[derive(Object, Deserialize)]
 #[oai(rename_all = "camelCase", deny_unknown_fields)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct GrantPlugin {
-    /// What the version with this digest asks for; goes alone.
+    /// Grants what the version with this digest asks for. Must be the only field.
     #[oai(nullable, validator(min_length = 64, max_length = 64, pattern = "^[0-9a-f]{64}$"))]
     digest: Option<String>,
-    /// Servers, as the plugin asks for them.
+    /// Servers that it may reach, in the plugin's own notation; at most 64.
     #[oai(nullable, validator(max_items = 64))]
     hosts: Option<Vec<String>>,
     /// Host interfaces, for connectors.
     #[oai(nullable, validator(max_items = 64))]
     capabilities: Option<Vec<String>>,
-    /// Bytes of key/value store.
+    /// Size of its key/value store, in bytes.
     #[oai(nullable, validator(maximum(value = "1073741824")))]
     kv_bytes: Option<u64>,
-    /// Processor time of one call, ms; 0 for the default.
+    /// Processor time of one call, in milliseconds; 0 for the default.
     #[oai(nullable, validator(maximum(value = "60000")))]
     cpu_ms: Option<u32>,
-    /// Memory of one call, bytes; 0 for the default.
+    /// Memory of one call, in bytes; 0 for the default.
     #[oai(nullable, validator(maximum(value = "1073741824")))]
     memory_bytes: Option<u64>,
-    /// Events a minute; 0 for the default.
+    /// Events per minute; 0 for the default.
     #[oai(nullable, validator(maximum(value = "10000000")))]
     events_per_minute: Option<u32>,
 }
@@ -133,21 +133,22 @@ impl GrantPlugin {
     }
 }
 
-/// Which version is to run.
+/// The version to run.
 #[derive(Object, Deserialize)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ActivatePlugin {
-    /// The version's digest.
+    /// Digest of the version.
     #[oai(validator(min_length = 64, max_length = 64, pattern = "^[0-9a-f]{64}$"))]
     digest: String,
-    /// How much of the work it gets at first, in percent. 100 where left out: it takes over at once, and is watched.
+    /// Percentage of the work that it gets at first, from 1 to 100. With 100, or if omitted, it takes over at once and is
+    /// watched.
     #[oai(nullable, validator(minimum(value = "1"), maximum(value = "100")))]
     share: Option<u8>,
-    /// Whether the engine compares it with the version before, and goes on or back by itself. True where left out.
+    /// Whether the engine compares it with the previous version, and promotes it or rolls it back by itself; true if omitted.
     #[oai(nullable)]
     automatic: Option<bool>,
-    /// Consents to what it asks for.
+    /// Whether to consent to what it asks for.
     #[oai(default)]
     #[serde(default)]
     grant: bool,
@@ -156,7 +157,7 @@ pub(crate) struct ActivatePlugin {
 /// The answer to an upload.
 #[derive(ApiResponse)]
 pub(crate) enum Uploads {
-    /// This very component was there already.
+    /// This component had already been uploaded.
     #[oai(status = 200)]
     Known(Json<UploadedPlugin>),
     /// A new version.
@@ -180,10 +181,10 @@ fn detail(state: &ApiState, actor: &Actor, name: &str) -> Result<Json<PluginDeta
 impl Plugins {
     /// Upload a version of a plugin
     ///
-    /// A tenant uploads automations, the operator connectors too. Checked in this order: the size, the signature, that it is a
-    /// component of a world and version that the engine knows and imports nothing beyond it, that it compiles, what it says of
-    /// itself, its name. Names are unique in the engine. The same component again answers 200 and `isNew` false. Nothing runs until
-    /// a version is activated.
+    /// A tenant uploads automations; the operator uploads connectors too. The component is checked in this order: its size, its
+    /// signature, whether it is a component of a known world and version without other imports, whether it compiles, its
+    /// description, its name. Names are unique in the engine. If the same component is uploaded again, the answer is 200 with
+    /// `isNew` false. Nothing runs until a version is activated.
     #[oai(path = "/v1/plugins", method = "post", operation_id = "upload_plugin")]
     async fn upload_plugin(
         &self,
@@ -209,7 +210,7 @@ impl Plugins {
 
     /// List the plugins
     ///
-    /// The engine's own, the operator's and the tenant's.
+    /// The list has the engine's own plugins, the operator's and the tenant's.
     #[oai(path = "/v1/plugins", method = "get", operation_id = "list_plugins")]
     async fn list_plugins(
         &self,
@@ -233,7 +234,7 @@ impl Plugins {
 
     /// Delete a plugin with all its versions
     ///
-    /// Refused while an automation or a connector uses it. Its name is free again.
+    /// Refused while an automation or a connector uses it. Its name becomes available again.
     #[oai(path = "/v1/plugins/:name", method = "delete", operation_id = "delete_plugin")]
     async fn delete_plugin(
         &self,
@@ -247,7 +248,7 @@ impl Plugins {
 
     /// Delete a version of a plugin
     ///
-    /// Refused while it is active or takes part in a rollout.
+    /// Refused while the version is active or takes part in a rollout.
     #[oai(path = "/v1/plugins/:name/versions/:digest", method = "delete", operation_id = "delete_plugin_version")]
     async fn delete_plugin_version(
         &self,
@@ -262,8 +263,8 @@ impl Plugins {
 
     /// Consent to what a plugin may use
     ///
-    /// Replaces what was granted before. Versions that are within it become `ready`, others wait for consent; the active one goes
-    /// on with what is left to it.
+    /// Replaces the previous grants. Versions that ask for no more become `ready`, others wait for consent; the active version
+    /// continues with what is still granted.
     #[oai(path = "/v1/plugins/:name/grants", method = "put", operation_id = "grant_plugin")]
     async fn grant_plugin(
         &self,
@@ -279,10 +280,10 @@ impl Plugins {
 
     /// Activate a version
     ///
-    /// The configurations of all automations on the plugin are checked against the version's schema first. A first version works at
-    /// once. Any other begins a rollout: with a `share` below 100 it works beside the version before, is compared with it and takes
-    /// over; with 100 it takes over at once. Either way it is watched for a while, and taken back when it does worse, unless
-    /// `automatic` is false.
+    /// First, the configurations of all automations on the plugin are checked against the version's schema. A first version runs
+    /// at once. Any other version begins a rollout: with a `share` below 100 it runs alongside the previous version, is compared
+    /// with it and takes over; with 100 it takes over at once. In both cases it is watched for a while, and rolled back if it
+    /// does worse, unless `automatic` is false.
     #[oai(path = "/v1/plugins/:name/activate", method = "post", operation_id = "activate_plugin")]
     async fn activate_plugin(
         &self,
@@ -298,9 +299,9 @@ impl Plugins {
         Ok(detail(&state, &owning.0, &name.0.0)?)
     }
 
-    /// Go back to the version before
+    /// Go back to the previous version
     ///
-    /// Ends a rollout, where one is under way.
+    /// Ends the rollout, if one is in progress.
     #[oai(path = "/v1/plugins/:name/rollback", method = "post", operation_id = "roll_back_plugin")]
     async fn roll_back_plugin(
         &self,
@@ -312,7 +313,7 @@ impl Plugins {
         Ok(detail(&state, &owning.0, &name.0.0)?)
     }
 
-    /// Let the version that has a share of the work take over now
+    /// Let the new version of a rollout take over now
     #[oai(path = "/v1/plugins/:name/promote", method = "post", operation_id = "promote_plugin")]
     async fn promote_plugin(
         &self,
@@ -326,14 +327,14 @@ impl Plugins {
 
     /// List what was done with a plugin, newest first
     ///
-    /// For whoever owns it.
+    /// Only for the plugin's owner.
     #[oai(path = "/v1/plugins/:name/audit", method = "get", operation_id = "get_plugin_audit")]
     async fn get_plugin_audit(
         &self,
         state: Data<&Arc<ApiState>>,
         owning: Owning,
         name: Path<Param<PluginName>>,
-        /// Entries, at most. 100 where left out.
+        /// Maximum number of entries, from 1 to 500; 100 if omitted.
         #[oai(validator(minimum(value = "1"), maximum(value = "500")))]
         limit: Query<Option<u32>>,
     ) -> Result<Json<AuditTrail>, Refused<{ READ | status::FORBIDDEN }>> {
@@ -342,11 +343,12 @@ impl Plugins {
         Ok(Json(AuditTrail { data: entries.into_iter().map(AuditEntry::from).collect() }))
     }
 
-    /// Read a connector plugin's component anew
+    /// Reload a connector plugin's component
     ///
-    /// For the operator, and for plugins that are read from a folder. Every connector on it goes to the new version: the old instance
-    /// ends its sends and stops, the new one starts on the same stored session, sends wait meanwhile. A component that does not load
-    /// or does not fit is refused with 409 and the present version goes on.
+    /// For the operator, and only for plugins that are read from a folder. Every connector on the plugin moves to the new
+    /// version: the old instance finishes its sends and stops, the new one starts with the same stored session, and sends wait
+    /// until then. If the component cannot be loaded or does not fit, the request is refused with 409 and the current version
+    /// continues.
     #[oai(path = "/v1/plugins/:name/reload", method = "post", operation_id = "reload_plugin")]
     async fn reload_plugin(
         &self,

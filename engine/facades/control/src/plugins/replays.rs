@@ -1,4 +1,4 @@
-//! Section Replays: trying a version of a plugin on what another one was given, before it goes live.
+//! Section Replays: trying a version of a plugin on recorded calls of another version, before it goes live.
 
 use std::sync::Arc;
 
@@ -29,58 +29,58 @@ const SHOWN_CHARS: usize = 2_000;
 /// The most actions of a difference.
 const SHOWN_ACTIONS: usize = 50;
 
-/// What is to be tried.
+/// The version to try.
 #[derive(Object, Deserialize)]
 #[oai(rename_all = "camelCase", deny_unknown_fields)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ReplayPlugin {
-    /// The version.
+    /// Digest of the version.
     #[oai(validator(min_length = 64, max_length = 64, pattern = "^[0-9a-f]{64}$"))]
     digest: String,
-    /// What was recorded of this automation; of all on the plugin where left out.
+    /// Only recordings of this automation; of all automations on the plugin if omitted.
     #[oai(nullable)]
     automation_id: Option<Uuid>,
-    /// Calls of each automation, the newest. 100 where left out.
+    /// Maximum number of calls of each automation, from 1 to 1000, newest first; 100 if omitted.
     #[oai(nullable, validator(minimum(value = "1"), maximum(value = "1000")))]
     limit: Option<u32>,
 }
 
-/// A call that was answered differently.
+/// A call that the version answers differently.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct ReplayDifference {
-    /// When it was recorded.
+    /// When the call was recorded.
     at: Instant,
-    /// What happened, such as `message-received`.
+    /// Kind of event, such as `message-received`.
     kind: String,
-    /// The event.
+    /// Id of the event.
     event_id: Uuid,
-    /// The automation.
+    /// Id of the automation.
     automation_id: Uuid,
-    /// The conversation.
+    /// Id of the conversation.
     conversation_id: Uuid,
-    /// What was answered then: `state`, `actions` and `claim`, or `failure` with its `code` and `reason`.
+    /// The recorded answer: `state`, `actions` and `claim`, or `failure` with its `code` and `reason`.
     was: Value,
-    /// What the version answers, in the same form.
+    /// The version's answer, in the same form.
     is: Value,
 }
 
-/// What a replay showed.
+/// The result of a replay.
 #[derive(Object)]
 pub(crate) struct ReplayReport {
-    /// Calls that were made.
+    /// Number of calls that were made.
     calls: u64,
-    /// Answered as then.
+    /// Number of calls that were answered as recorded.
     same: u64,
-    /// Answered differently.
+    /// Number of calls that were answered differently.
     different: u64,
-    /// Calls that the version failed in, whatever was then.
+    /// Number of calls in which the version failed, whatever was recorded.
     failed: u64,
-    /// Recordings that cannot be read any more.
+    /// Number of recordings that can no longer be read.
     unreadable: u64,
-    /// Whether all was tried within the time that a replay has.
+    /// Whether all recordings were tried within the time for a replay.
     complete: bool,
-    /// The first fifty differences.
+    /// The first 50 differences.
     differ: Vec<ReplayDifference>,
 }
 
@@ -177,10 +177,10 @@ fn cut(text: &str) -> String {
     )
 )]
 impl Replays {
-    /// Try a version on what was recorded
+    /// Try a version on recorded calls
     ///
-    /// Gives the version what the automations on the plugin were given, newest first, with what the host answered them then, and
-    /// compares what it answers. Nothing outside is asked, and nothing is stored or sent. For at most a minute.
+    /// Runs the version on the recorded calls of the automations on the plugin, newest first, with the host's recorded answers,
+    /// and compares its answers. No server is called, and nothing is stored or sent. Takes at most one minute.
     #[oai(path = "/v1/plugins/:name/replay", method = "post", operation_id = "replay_plugin")]
     async fn replay_plugin(
         &self,

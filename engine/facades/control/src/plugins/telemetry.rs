@@ -1,4 +1,4 @@
-//! Section PluginTelemetry: what plugins write and use. Kept in memory, bounded; it begins anew with the engine.
+//! Section PluginTelemetry: logs and usage of plugins. Kept in memory, bounded, and lost at a restart of the engine.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -51,21 +51,21 @@ impl Default for PluginTelemetry {
     }
 }
 
-/// A line that a plugin wrote.
+/// A line of a plugin's log.
 #[derive(Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct LogLine {
-    /// Counts up within the plugin; give it as `after` for what follows.
+    /// Number of the line, increasing within the plugin; pass it as `after` for the lines that follow.
     number: u64,
-    /// When.
+    /// When it was written.
     at: Instant,
-    /// The version.
+    /// Digest of the version that wrote it.
     digest: String,
-    /// `trace`, `debug`, `info`, `warn`, `error`.
+    /// Level of the line: `trace`, `debug`, `info`, `warn` or `error`.
     level: String,
-    /// The automation or the connector.
+    /// Id of the automation or connector.
     instance_id: Option<Uuid>,
-    /// What it said, cut where it was long.
+    /// The text, cut if it was too long.
     text: String,
 }
 
@@ -79,38 +79,38 @@ impl From<PluginLine> for LogLine {
 /// A page of a log.
 #[derive(Object)]
 pub(crate) struct LogPage {
-    /// Oldest first.
+    /// The lines, oldest first.
     data: Vec<LogLine>,
-    /// Give it as `after` for what follows; also when `data` is empty.
+    /// The `after` for the next page, even when `data` is empty.
     next: u64,
 }
 
-/// What one version did and used since the engine started.
+/// Calls and usage of one version since the engine started.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct UsedVersion {
-    /// Its digest.
+    /// Digest of the version.
     digest: String,
-    /// As the plugin says; absent for a version that is not kept any more.
+    /// Version in its description; absent if the version no longer exists.
     #[oai(skip_serializing_if_is_none)]
     version: Option<String>,
-    /// Calls that ended.
+    /// Number of finished calls.
     calls: u64,
-    /// Of them, traps and exceeded bounds.
+    /// Number of calls that trapped or exceeded a limit.
     traps: u64,
-    /// Of them, other failures that are the plugin's.
+    /// Number of calls that failed in another way because of the plugin.
     failures: u64,
-    /// Failures by their word: `trap`, `processor`, `memory`, `timeout`, `error`, `unfit` …
+    /// Failures by their code: `trap`, `processor`, `memory`, `timeout`, `error`, `unfit` …
     failures_by_code: BTreeMap<String, u64>,
-    /// Microseconds that half the calls took at most.
+    /// Median duration of a call, in microseconds.
     p50_us: u64,
-    /// Microseconds that 99 of 100 calls took at most.
+    /// Duration that 99 % of the calls did not exceed, in microseconds.
     p99_us: u64,
-    /// Processor time of all calls, µs.
+    /// Processor time of all calls, in microseconds.
     cpu_us: u64,
-    /// Most memory of one instance, bytes.
+    /// Highest memory use of one instance, in bytes.
     memory_peak: u64,
-    /// Log lines that were dropped.
+    /// Number of log lines that were dropped.
     dropped_lines: u64,
 }
 
@@ -133,10 +133,10 @@ impl From<VersionUse> for UsedVersion {
     }
 }
 
-/// What a plugin's versions did and used.
+/// Calls and usage of a plugin's versions.
 #[derive(Object)]
 pub(crate) struct PluginUsage {
-    /// By digest.
+    /// The versions, by digest.
     versions: Vec<UsedVersion>,
 }
 
@@ -230,17 +230,17 @@ fn piece(line: PluginLine) -> String {
 impl PluginTelemetry {
     /// List a plugin's log, oldest first
     ///
-    /// The newest lines are kept, in memory: numbers begin anew with the engine. On a plugin that is not its own, a tenant sees the
-    /// lines of its own automations and connectors.
+    /// Only the newest lines are kept, in memory; the numbers start again when the engine restarts. For a plugin that it does not
+    /// own, a tenant sees only the lines of its own automations and connectors.
     #[oai(path = "/v1/plugins/:name/logs", method = "get", operation_id = "list_plugin_logs")]
     async fn list_plugin_logs(
         &self,
         state: Data<&Arc<ApiState>>,
         owning: Owning,
         name: Path<Param<PluginName>>,
-        /// The `next` of the page before or a line's `number`; `latest` for what is written from now on.
+        /// The `next` of the previous page or the `number` of a line; `latest` for lines from now on.
         after: Query<Option<Param<AfterCursor>>>,
-        /// Lines, at most. 100 where left out.
+        /// Maximum number of lines, from 1 to 1000; 100 if omitted.
         #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         limit: Query<Option<u32>>,
     ) -> Result<Json<LogPage>, Refused<READ>> {
@@ -254,7 +254,7 @@ impl PluginTelemetry {
 
     /// Follow a plugin's log
     ///
-    /// Server-sent events, for as long as an hour; a client that comes again with `Last-Event-ID` misses nothing that is still kept.
+    /// Server-sent events, for at most one hour. A client that reconnects with `Last-Event-ID` misses no line that is still kept.
     #[oai(path = "/v1/plugins/:name/logs/stream", method = "get", operation_id = "follow_plugin_logs")]
     async fn follow_plugin_logs(
         &self,
@@ -262,9 +262,9 @@ impl PluginTelemetry {
         parts: Data<&Arc<ControlDeps>>,
         owning: Owning,
         name: Path<Param<PluginName>>,
-        /// Where to begin, as for the list; from the oldest kept line where left out.
+        /// Where to begin, as for the list; with the oldest kept line if omitted.
         after: Query<Option<Param<AfterCursor>>>,
-        /// The `id` of the last event that was seen; goes before `after`.
+        /// The `id` of the last event that the client received; takes precedence over `after`.
         #[oai(name = "Last-Event-ID")]
         last_event_id: Header<Option<Param<AfterCursor>>>,
     ) -> Result<LineStream, Refused<{ READ | status::TOO_MANY }>> {
@@ -300,9 +300,9 @@ impl PluginTelemetry {
         Ok(LineStream(response))
     }
 
-    /// What a plugin's versions did and used since the engine started
+    /// Get calls and usage of a plugin's versions since the engine started
     ///
-    /// For whoever owns it.
+    /// Only for the plugin's owner.
     #[oai(path = "/v1/plugins/:name/usage", method = "get", operation_id = "get_plugin_usage")]
     async fn get_plugin_usage(
         &self,

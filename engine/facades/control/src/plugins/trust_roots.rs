@@ -1,4 +1,4 @@
-//! Section TrustRoots: whose signatures on plugins are believed.
+//! Section TrustRoots: public keys whose signatures on plugins are trusted.
 
 use std::sync::Arc;
 
@@ -23,12 +23,12 @@ use pombo_api::options::ApiState;
 
 pub(crate) struct TrustRoots;
 
-/// A public key to be trusted.
+/// A public key to trust.
 #[derive(Object, Deserialize)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateTrustRoot {
-    /// Whose key it is.
+    /// Name of the key's owner or purpose, from 1 to 120 characters.
     #[oai(validator(
         min_length = 1,
         max_length = 120,
@@ -40,21 +40,21 @@ pub(crate) struct CreateTrustRoot {
     key: String,
 }
 
-/// A public key whose signatures are believed.
+/// A public key whose signatures are trusted.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct TrustRoot {
-    /// Its id.
+    /// Id of the trust root.
     id: Uuid,
-    /// Whose key it is.
+    /// Name of the key's owner or purpose.
     name: String,
-    /// Ed25519 public key, base64.
+    /// Ed25519 public key in base64.
     key: String,
-    /// Who trusts it: the operator (then it counts for every tenant) or the tenant.
+    /// Who trusts the key: the tenant, or the operator (for every tenant).
     owner: PluginOwner,
-    /// Creation.
+    /// When it was registered.
     created_at: Instant,
-    /// Since when it is believed no more.
+    /// When it was revoked; absent while it is trusted.
     #[oai(skip_serializing_if_is_none)]
     revoked_at: Option<Instant>,
 }
@@ -96,27 +96,27 @@ impl TrustRoots {
         Ok(Created::Made(Json(root.into())))
     }
 
-    /// List the trusted keys, revoked ones included
+    /// List the trusted keys, including revoked ones
     ///
-    /// The tenant's own and the operator's.
+    /// The list has the tenant's own keys and the operator's.
     #[oai(path = "/v1/trust-roots", method = "get", operation_id = "list_trust_roots")]
     async fn list_trust_roots(
         &self,
         state: Data<&Arc<ApiState>>,
         owning: Owning,
-        /// Rows of the page.
+        /// Maximum number of rows, from 1 to 250; 50 if omitted.
         #[oai(validator(minimum(value = "1"), maximum(value = "250")))]
         limit: Query<Option<u32>>,
-        /// The `next` of the page before.
+        /// The `next` of the previous page; the first page if omitted.
         after: Query<Option<Uuid>>,
     ) -> Result<Json<Page<TrustRoot>>, Refused<READ>> {
         let roots = state.commands.list_trust_roots(&owning.0)?;
         Ok(Json(page_of(roots, |root| root.id, after.0, limit.0, TrustRoot::from)?))
     }
 
-    /// Trust a key no more
+    /// Revoke a trusted key
     ///
-    /// It signs no further upload. What it signed before goes on working.
+    /// The key's signatures on further uploads are refused. Versions that it signed before continue to work.
     #[oai(path = "/v1/trust-roots/:id", method = "delete", operation_id = "revoke_trust_root")]
     async fn revoke_trust_root(
         &self,

@@ -1,4 +1,4 @@
-//! Plugins as they are answered: rows of the list, a plugin with its versions, what is asked for and granted.
+//! Wire types of plugins: rows of the list, a plugin with its versions, wants and grants.
 
 use poem_openapi::{Enum, Object};
 use pombo_domain::commands::plugins::packages::{Origin, PluginView};
@@ -11,13 +11,13 @@ use uuid::Uuid;
 use crate::connectors::pace::Pace;
 use crate::wire::Instant;
 
-/// What a plugin is.
+/// Kind of plugin.
 #[derive(Enum, Clone, Copy)]
 #[oai(rename_all = "lowercase")]
 pub(crate) enum PluginKind {
-    /// Decides what is answered in conversations.
+    /// Answers in conversations.
     Automation,
-    /// Talks to a channel.
+    /// Connects a channel.
     Connector,
 }
 
@@ -30,11 +30,11 @@ impl From<model::PluginKind> for PluginKind {
     }
 }
 
-/// Whose a plugin is.
+/// Owner of a plugin.
 #[derive(Enum, Clone, Copy)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum PluginOwner {
-    /// The engine's own.
+    /// It is built into the engine.
     Engine,
     /// The operator uploaded it, for every tenant.
     Operator,
@@ -52,43 +52,45 @@ impl From<Origin> for PluginOwner {
     }
 }
 
-/// A plugin: what connectors and automations are made from. Where no version is active, what only a version can say is absent.
+/// A plugin, from which connectors or automations are created. If no version is active, the fields that come from a version are
+/// absent.
 #[derive(Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct Plugin {
-    /// Its name, to be given when a connector or an automation is created.
+    /// Name of the plugin, to be given when a connector or an automation is created.
     name: String,
-    /// What it is.
+    /// Kind of plugin.
     kind: PluginKind,
-    /// Whose it is.
+    /// Owner of the plugin.
     owner: PluginOwner,
-    /// The active version.
+    /// Version number of the active version.
     version: Option<String>,
     /// SHA-256 of the active component.
     digest: Option<String>,
-    /// For people.
+    /// Name to show to people.
     display_name: Option<String>,
     /// JSON Schema of the `config` of a connector or an automation.
     config_schema: Option<Value>,
-    /// Fields of `config` that are sealed and never returned.
+    /// Fields of `config` that are stored encrypted and never returned.
     secret_fields: Vec<String>,
-    /// Of a connector: `email`, `whatsapp` …
+    /// Of a connector: its channel, such as `email` or `whatsapp`.
     channel: Option<String>,
     /// Of a connector: host interfaces that it is granted.
     capabilities: Option<Vec<String>>,
-    /// Of a connector: what else it can do: `groups`, `reactions` …
+    /// Of a connector: what it can do besides sending texts, such as `groups` or `reactions`.
     features: Option<Vec<String>>,
-    /// Of a connector: sending again with the same client id can not send twice, or is told apart by the receiver.
+    /// Of a connector: whether sending again with the same client id cannot produce a second message, or produces one that the
+    /// recipient's software recognises as the same.
     idempotent_resend: Option<bool>,
-    /// Of a connector: sends at once, at most.
+    /// Of a connector: maximum number of sends at the same time.
     max_in_flight: Option<u16>,
-    /// Of a connector: needs a session that somebody must open (a QR code).
+    /// Of a connector: whether it needs a session that somebody must open (with a QR code).
     needs_session: Option<bool>,
-    /// Of a connector: its pace when none is given; no limits where absent.
+    /// Of a connector: its default pace; absent for no limits.
     pace: Option<Pace>,
-    /// Of an automation: what it is called for, such as `message-received`.
+    /// Of an automation: kinds of event that it is called for, such as `message-received`.
     events: Option<Vec<String>>,
-    /// Of an automation: it only watches.
+    /// Of an automation: whether it only observes.
     observer: Option<bool>,
 }
 
@@ -156,13 +158,13 @@ pub(crate) struct PluginWants {
     hosts: Vec<String>,
     /// Host interfaces, for connectors.
     capabilities: Vec<String>,
-    /// Bytes of key/value store; 0 for none.
+    /// Size of its key/value store, in bytes; 0 for none.
     kv_bytes: u64,
-    /// Processor time of one call, ms; 0 for the default.
+    /// Processor time of one call, in milliseconds; 0 for the default.
     cpu_ms: u32,
-    /// Memory of one call, bytes; 0 for the default.
+    /// Memory of one call, in bytes; 0 for the default.
     memory_bytes: u64,
-    /// Events a minute; 0 for the default.
+    /// Events per minute; 0 for the default.
     events_per_minute: u32,
 }
 
@@ -179,14 +181,14 @@ impl From<&model::Wants> for PluginWants {
     }
 }
 
-/// What a plugin may use, and who said so.
+/// What a plugin may use, and who consented.
 #[derive(Object)]
 pub(crate) struct PluginGrants {
-    /// What.
+    /// What it may use.
     what: PluginWants,
-    /// Who: `user:…`, `key:…`, `operator` or `engine`.
+    /// Who consented: `user:…`, `key:…`, `operator` or `engine`.
     by: String,
-    /// When.
+    /// When that person consented.
     at: Instant,
 }
 
@@ -199,7 +201,7 @@ impl From<&model::Grants> for PluginGrants {
 /// Whether a version may run.
 #[derive(Enum, Clone, Copy)]
 pub(crate) enum VersionStatus {
-    /// It may.
+    /// It may run.
     #[oai(rename = "ready")]
     Ready,
     /// It asks for more than was granted.
@@ -220,17 +222,17 @@ impl From<&model::VersionStatus> for VersionStatus {
     }
 }
 
-/// An uploaded component.
+/// An uploaded version of a plugin.
 #[derive(Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct PluginVersion {
-    /// SHA-256 of the component: its identity.
+    /// SHA-256 of the component, which identifies the version.
     digest: String,
-    /// As the plugin says.
+    /// Version number in its description.
     version: String,
-    /// For people, as the plugin says.
+    /// Name to show to people, from its description.
     display_name: String,
-    /// Bytes.
+    /// Size of the component in bytes.
     size: u64,
     /// Whether it may run.
     status: VersionStatus,
@@ -240,11 +242,11 @@ pub(crate) struct PluginVersion {
     wants: PluginWants,
     /// Its whole description.
     description: Value,
-    /// The trust root whose signature it carries.
+    /// Id of the trust root that signed it.
     signed_by: Option<Uuid>,
     /// Who uploaded it.
     uploaded_by: String,
-    /// When.
+    /// When it was uploaded.
     uploaded_at: Instant,
 }
 
@@ -270,7 +272,7 @@ impl From<&model::PackageVersion> for PluginVersion {
     }
 }
 
-/// Where a rollout stands.
+/// Phase of a rollout.
 #[derive(Enum, Clone, Copy)]
 #[oai(rename_all = "lowercase")]
 pub(crate) enum RolloutStep {
@@ -280,23 +282,23 @@ pub(crate) enum RolloutStep {
     Watching,
 }
 
-/// A change of versions under way.
+/// A change of versions that is in progress.
 #[derive(Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(crate) struct PluginRollout {
-    /// The version before.
+    /// Digest of the previous version.
     from: Option<String>,
-    /// The new version.
+    /// Digest of the new version.
     to: String,
-    /// How much of the work the new one gets, in percent.
+    /// Percentage of the work that the new version gets.
     share: u8,
-    /// Where it stands.
+    /// Phase of the rollout.
     step: RolloutStep,
-    /// Whether it goes on and back by itself.
+    /// Whether the engine promotes it or rolls it back by itself.
     automatic: bool,
-    /// Since when it stands there.
+    /// When this phase began.
     since: Instant,
-    /// Who began it.
+    /// Who began the rollout.
     by: String,
 }
 
@@ -321,27 +323,27 @@ impl From<&model::Rollout> for PluginRollout {
 #[derive(Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct PluginDetail {
-    /// Its name.
+    /// Name of the plugin.
     name: String,
-    /// What it is.
+    /// Kind of plugin.
     kind: PluginKind,
-    /// Whose it is.
+    /// Owner of the plugin.
     owner: PluginOwner,
-    /// The digest of the version that runs.
+    /// Digest of the active version.
     active: Option<String>,
-    /// The digest of the one before: what a rollback goes to.
+    /// Digest of the previous version, to which a rollback goes.
     previous: Option<String>,
-    /// What it may use; absent until somebody consented.
+    /// What it may use; absent until somebody has consented.
     grants: Option<PluginGrants>,
-    /// A change of versions under way.
+    /// The change of versions that is in progress.
     rollout: Option<PluginRollout>,
-    /// Oldest first. Empty for a connector that is the engine's own: the list of plugins describes it.
+    /// The versions, oldest first. Empty for a connector that is built into the engine: the list of plugins describes it.
     versions: Vec<PluginVersion>,
-    /// As in the list of plugins.
+    /// The plugin as in the list of plugins.
     about: Plugin,
     /// When its first version was uploaded.
     created_at: Option<Instant>,
-    /// Last change.
+    /// When it was last changed.
     updated_at: Option<Instant>,
 }
 
@@ -366,31 +368,31 @@ impl From<PluginView> for PluginDetail {
     }
 }
 
-/// What an upload made.
+/// The result of an upload.
 #[derive(Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct UploadedPlugin {
-    /// The plugin's name, as the component says.
+    /// Name of the plugin, from the component's description.
     name: String,
-    /// What it is.
+    /// Kind of plugin.
     kind: PluginKind,
-    /// As the component says.
+    /// Version number, from the component's description.
     version: String,
-    /// For people, as the component says.
+    /// Name to show to people, from the component's description.
     display_name: String,
-    /// SHA-256 of the component: the version's identity.
+    /// SHA-256 of the component, which identifies the version.
     digest: String,
-    /// Bytes.
+    /// Size of the component in bytes.
     size: u64,
     /// Whether it may be activated without further consent.
     status: VersionStatus,
     /// What it asks for.
     wants: PluginWants,
-    /// What the plugin may use; absent until somebody consented.
+    /// What the plugin may use; absent until somebody has consented.
     granted: Option<PluginWants>,
-    /// The trust root whose signature it carries.
+    /// Id of the trust root that signed it.
     signed_by: Option<Uuid>,
-    /// Whether it was not there before.
+    /// Whether this component had not been uploaded before.
     is_new: bool,
 }
 
@@ -412,19 +414,20 @@ impl UploadedPlugin {
     }
 }
 
-/// One thing that was done with a plugin.
+/// An entry of a plugin's audit trail.
 #[derive(Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(crate) struct AuditEntry {
-    /// When.
+    /// When it was done.
     at: Instant,
-    /// Who: `user:…`, `key:…`, `operator` or `engine`.
+    /// Who did it: `user:…`, `key:…`, `operator` or `engine`.
     by: String,
-    /// `uploaded`, `signed`, `granted`, `canary`, `activated`, `promoted`, `rolled-back`, `version-deleted`, `deleted` …
+    /// What was done: `uploaded`, `signed`, `granted`, `canary`, `activated`, `promoted`, `rolled-back`, `version-deleted`,
+    /// `deleted` …
     action: String,
-    /// The version's digest.
+    /// Digest of the version.
     digest: Option<String>,
-    /// For a person.
+    /// Details, for a person.
     detail: String,
 }
 

@@ -1,4 +1,4 @@
-//! Section Keys. A key's text is in the answer that creates it and nowhere else.
+//! Section Keys. Only the answer that creates a key contains the key itself.
 
 use std::sync::Arc;
 
@@ -18,12 +18,12 @@ use pombo_api::options::ApiState;
 
 pub(crate) struct Keys;
 
-/// A key to be created.
+/// An API key to create.
 #[derive(Object, Deserialize)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateApiKey {
-    /// What it is for.
+    /// Purpose of the key, from 1 to 120 characters.
     #[oai(validator(
         min_length = 1,
         max_length = 120,
@@ -32,36 +32,36 @@ pub(crate) struct CreateApiKey {
     name: String,
 }
 
-/// A permanent key, without its text.
+/// A permanent API key, without the key itself.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct ApiKey {
-    /// Its id.
+    /// Id of the key.
     id: Uuid,
-    /// What it is for.
+    /// Purpose of the key.
     name: String,
-    /// Its first characters.
+    /// First characters of the key, to recognise it.
     prefix: String,
-    /// Creation.
+    /// When it was created.
     created_at: Instant,
-    /// When it was revoked.
+    /// When it was revoked; absent while it is valid.
     #[oai(skip_serializing_if_is_none)]
     revoked_at: Option<Instant>,
 }
 
-/// A key just made, with its text: keep it, it is not shown again.
+/// A new API key with the key itself, which is not shown again.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct CreatedApiKey {
-    /// Its id.
+    /// Id of the key.
     id: Uuid,
-    /// What it is for.
+    /// Purpose of the key.
     name: String,
-    /// The key itself, for the header `X-API-Key`.
+    /// The key itself, for the header `X-API-Key`. Store it now.
     key: String,
-    /// Its first characters, as the list shows them.
+    /// First characters of the key, as the list shows them.
     prefix: String,
-    /// Creation.
+    /// When it was created.
     created_at: Instant,
 }
 
@@ -100,16 +100,16 @@ impl Keys {
         Ok(Created::Made(Json(CreatedApiKey { id, name, key: created.key, prefix, created_at })))
     }
 
-    /// List the API keys, revoked ones included
+    /// List the API keys, including revoked ones
     #[oai(path = "/v1/keys", method = "get", operation_id = "list_keys")]
     async fn list_keys(
         &self,
         state: Data<&Arc<ApiState>>,
         acting: Acting,
-        /// Rows of the page.
+        /// Maximum number of rows, from 1 to 250; 50 if omitted.
         #[oai(validator(minimum(value = "1"), maximum(value = "250")))]
         limit: Query<Option<u32>>,
-        /// The `next` of the page before.
+        /// The `next` of the previous page; the first page if omitted.
         after: Query<Option<Uuid>>,
     ) -> Result<Json<Page<ApiKey>>, Refused<READ>> {
         let keys = state.commands.list_api_keys(acting.tenant)?;

@@ -22,12 +22,12 @@ use pombo_api::options::ApiState;
 
 pub(crate) struct Tenants;
 
-/// A tenant to be created.
+/// A tenant to create.
 #[derive(Object, Deserialize)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateTenant {
-    /// Display name.
+    /// Display name, from 1 to 120 characters.
     #[oai(validator(
         min_length = 1,
         max_length = 120,
@@ -40,11 +40,11 @@ pub(crate) struct CreateTenant {
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct Tenant {
-    /// Its id (`companyId` in SendSync).
+    /// Id of the tenant (`companyId` in SendSync).
     id: Uuid,
     /// Display name.
     name: String,
-    /// Creation.
+    /// When it was created.
     created_at: Instant,
 }
 
@@ -75,10 +75,10 @@ impl Tenants {
         &self,
         state: Data<&Arc<ApiState>>,
         _operator: Operator,
-        /// Rows of the page.
+        /// Maximum number of rows, from 1 to 250; 50 if omitted.
         #[oai(validator(minimum(value = "1"), maximum(value = "250")))]
         limit: Query<Option<u32>>,
-        /// The `next` of the page before.
+        /// The `next` of the previous page; the first page if omitted.
         after: Query<Option<Uuid>>,
     ) -> Result<Json<Page<Tenant>>, Refused<{ OPERATOR | NOT_FOUND }>> {
         let tenants = state.commands.list_tenants()?;

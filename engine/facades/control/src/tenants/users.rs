@@ -1,4 +1,4 @@
-//! Section Users.
+//! Section Users: people who log in with e-mail and password.
 
 use std::sync::Arc;
 
@@ -19,40 +19,40 @@ use pombo_api::options::ApiState;
 
 pub(crate) struct Users;
 
-/// A user to be created.
+/// A user to create.
 #[derive(Object, Deserialize)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateUser {
-    /// Login; unique in the whole engine.
+    /// E-mail address for the login, at most 254 characters; unique in the whole engine.
     #[oai(validator(
         max_length = 254,
         pattern = "^[^\\s@\\x00-\\x20\\x7f-\\xa0]{1,64}@([A-Za-z0-9-]+\\.)+[A-Za-z0-9-]+$"
     ))]
     email: String,
-    /// Display name.
+    /// Display name, from 1 to 120 characters.
     #[oai(validator(
         min_length = 1,
         max_length = 120,
         pattern = "^[^\\x00-\\x20\\x7f-\\xa0]([^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0])?$"
     ))]
     name: String,
-    /// At least 10 characters.
+    /// Password, from 10 to 128 characters.
     #[oai(validator(min_length = 10, max_length = 128, pattern = "^[^\\x00]*$"))]
     password: String,
 }
 
-/// Somebody who logs in with e-mail and password.
+/// A person who logs in with e-mail and password.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct User {
-    /// Its id.
+    /// Id of the user.
     id: Uuid,
-    /// Login.
+    /// E-mail address for the login.
     email: String,
     /// Display name.
     name: String,
-    /// Creation.
+    /// When the user was created.
     created_at: Instant,
 }
 
@@ -90,10 +90,10 @@ impl Users {
         &self,
         state: Data<&Arc<ApiState>>,
         acting: Acting,
-        /// Rows of the page.
+        /// Maximum number of rows, from 1 to 250; 50 if omitted.
         #[oai(validator(minimum(value = "1"), maximum(value = "250")))]
         limit: Query<Option<u32>>,
-        /// The `next` of the page before.
+        /// The `next` of the previous page; the first page if omitted.
         after: Query<Option<Uuid>>,
     ) -> Result<Json<Page<User>>, Refused<READ>> {
         let users = state.commands.list_users(acting.tenant)?;

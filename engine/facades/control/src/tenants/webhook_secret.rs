@@ -1,4 +1,4 @@
-//! Section WebhookSecret: what a receiver needs to know that a webhook is ours.
+//! Section WebhookSecret: the secret with which a receiver verifies webhooks.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use crate::wire::{READ, Refused};
 
 pub(crate) struct WebhookSecrets;
 
-/// What a tenant's webhooks are signed with.
+/// The secret that a tenant's webhooks are signed with.
 #[derive(Object)]
 pub(crate) struct WebhookSecret {
-    /// `whsec_` and the key in base64, as Standard Webhooks libraries take it.
+    /// `whsec_` and the key in base64, as libraries for Standard Webhooks expect it.
     secret: String,
 }
 
@@ -34,8 +34,8 @@ pub(crate) struct WebhookSecret {
 impl WebhookSecrets {
     /// Get the secret that webhooks are signed with
     ///
-    /// `webhook-signature` is `v1,` and the base64 HMAC-SHA256 of `{webhook-id}.{webhook-timestamp}.{body}` under the decoded
-    /// key; `x-pombo-signature` is the hex HMAC-SHA256 of the body alone.
+    /// `webhook-signature` is `v1,` and the HMAC-SHA256 of `{webhook-id}.{webhook-timestamp}.{body}` with the decoded key, in
+    /// base64. `x-pombo-signature` is the HMAC-SHA256 of only the body, in hexadecimal.
     #[oai(path = "/v1/webhook-secret", method = "get", operation_id = "get_webhook_secret")]
     async fn get_webhook_secret(
         &self,

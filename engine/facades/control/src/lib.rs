@@ -175,8 +175,8 @@ fn service() -> OpenApiService<Operations, ()> {
     );
     OpenApiService::new(operations, TITLE, env!("CARGO_PKG_VERSION"))
         .description(
-            "The engine's own API. A tenant acts on itself with a login token or an API key; the operator, with the \
-             operator token, acts for a tenant by naming it in `X-Pombo-Tenant`. Every error has the same body.",
+            "The engine's own API. A tenant uses it with a login token or an API key. The operator uses it with the \
+             operator token, and names the tenant to act for in `X-Pombo-Tenant`. All errors have the same body.",
         )
         .license(LicenseObject::new("MIT OR Apache-2.0"))
 }

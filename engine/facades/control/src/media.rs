@@ -141,7 +141,7 @@ fn disposition(file_name: &str) -> String {
     request_header(
         name = "X-Pombo-Tenant",
         ty = "Option<Uuid>",
-        description = "The tenant that the operator acts for."
+        description = "With the operator token: id of the tenant to act for."
     )
 )]
 impl Media {
@@ -200,7 +200,7 @@ impl Media {
                     sig: sig.0.unwrap_or_default(),
                 };
                 let link = state.media_links.open(id, query, ports.clock.now()).ok_or_else(|| {
-                    Failure::unauthorized("the link is not valid or is over; ask for the message again for a new one")
+                    Failure::unauthorized("the link is not valid or has expired; get the message again for a new link")
                 })?;
                 (link.tenant, link.content_type, link.file_name)
             }

@@ -36,11 +36,11 @@ impl Type for UploadForm {
     fn register(registry: &mut Registry) {
         registry.create_schema::<Self, _>("MediaUpload".to_owned(), |_| {
             let file = MetaSchema {
-                description: Some("The file, with its name and type, at most 50 MB."),
+                description: Some("The file with its name and type, at most 50 MB."),
                 ..MetaSchema::new_with_format("string", "binary")
             };
             MetaSchema {
-                description: Some("A file to be sent later."),
+                description: Some("A file to send later."),
                 required: vec!["file"],
                 properties: vec![("file", MetaSchemaRef::Inline(Box::new(file)))],
                 ..MetaSchema::new("object")

@@ -66,7 +66,7 @@ impl<E> Guarded<E> {
         for (name, _) in given {
             let message = if !operation.query.contains(&name) {
                 match operation.query.as_slice() {
-                    [] => "this operation takes no query".to_owned(),
+                    [] => "this operation takes no query parameters".to_owned(),
                     known => format!("is not known here; known are {}", known.join(", ")),
                 }
             } else if seen.contains(&name) {

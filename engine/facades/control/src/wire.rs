@@ -254,7 +254,7 @@ pub(crate) fn page_of<R, T: ParseFromJSON + ToJSON>(
         None => 0,
         Some(after) => match rows.iter().position(|row| id(row) == after) {
             Some(at) => at + 1,
-            None => return Err(Failure::new(StatusCode::NOT_FOUND, "after: names no row of this list")),
+            None => return Err(Failure::new(StatusCode::NOT_FOUND, "after: no row of this list has this id")),
         },
     };
     let limit = limit.unwrap_or(DEFAULT_LIMIT) as usize;
@@ -274,7 +274,7 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     match serde_path_to_error::deserialize(&mut reader) {
         Ok(value) => match reader.end() {
             Ok(()) => Ok(value),
-            Err(_) => Err(Failure::bad_request("the body goes on after its JSON value")),
+            Err(_) => Err(Failure::bad_request("the body continues after its JSON value")),
         },
         Err(error) if error.inner().is_data() => {
             let path = error.path().to_string();

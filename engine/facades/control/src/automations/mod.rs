@@ -225,7 +225,7 @@ fn object(config: BTreeMap<String, Value>) -> Value {
     request_header(
         name = "X-Pombo-Tenant",
         ty = "Option<Uuid>",
-        description = "The tenant that the operator acts for."
+        description = "With the operator token: id of the tenant to act for."
     )
 )]
 impl Automations {

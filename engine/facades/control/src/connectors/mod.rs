@@ -229,7 +229,7 @@ fn under_pace(error: pombo_domain::Error) -> Failure {
     request_header(
         name = "X-Pombo-Tenant",
         ty = "Option<Uuid>",
-        description = "The tenant that the operator acts for."
+        description = "With the operator token: id of the tenant to act for."
     )
 )]
 impl Connectors {

@@ -339,7 +339,7 @@ pub(crate) struct PaceReport {
     request_header(
         name = "X-Pombo-Tenant",
         ty = "Option<Uuid>",
-        description = "The tenant that the operator acts for."
+        description = "With the operator token: id of the tenant to act for."
     )
 )]
 impl PaceOfConnectors {

@@ -110,7 +110,7 @@ async fn step(
     request_header(
         name = "X-Pombo-Tenant",
         ty = "Option<Uuid>",
-        description = "The tenant that the operator acts for."
+        description = "With the operator token: id of the tenant to act for."
     )
 )]
 impl Conversations {

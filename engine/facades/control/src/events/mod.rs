@@ -52,7 +52,7 @@ impl ParamKind for AfterCursor {
         match text.parse() {
             Ok(cursor) if digits => Ok(After::Cursor(cursor)),
             _ if text == "latest" => Ok(After::Latest),
-            _ => Err("must be the next of a page before, the cursor of an event, or latest".to_owned()),
+            _ => Err("must be the next of an earlier page, the cursor of an event, or latest".to_owned()),
         }
     }
 }
@@ -71,7 +71,7 @@ impl ParamKind for EventTypes {
         let kinds: Vec<String> = text.split(',').map(str::to_owned).collect();
         match kinds.iter().all(|kind| EventBody::KINDS.contains(&kind.as_str())) {
             true => Ok(kinds),
-            false => Err(format!("must be one or several, with commas, of {}", EventBody::KINDS.join(", "))),
+            false => Err(format!("must be one or several, separated by commas, of {}", EventBody::KINDS.join(", "))),
         }
     }
 }
@@ -125,7 +125,7 @@ async fn page(
     request_header(
         name = "X-Pombo-Tenant",
         ty = "Option<Uuid>",
-        description = "The tenant that the operator acts for."
+        description = "With the operator token: id of the tenant to act for."
     )
 )]
 impl Events {

@@ -195,15 +195,15 @@ impl Type for UploadForm {
         registry.create_schema::<Self, _>("ImportUpload".to_owned(), |_| {
             let inline = |schema| MetaSchemaRef::Inline(Box::new(schema));
             let file = MetaSchema {
-                description: Some("The workbook (xlsx), at most 20 MB and 100,000 rows, as the template shows it."),
+                description: Some("The workbook (xlsx), at most 20 MB and 100,000 rows, in the form of the template."),
                 ..MetaSchema::new_with_format("string", "binary")
             };
             let connector = MetaSchema {
-                description: Some("The connector of rows whose connectorId is empty."),
+                description: Some("Id of the connector for rows whose connectorId is empty."),
                 ..MetaSchema::new_with_format("string", "uuid")
             };
             MetaSchema {
-                description: Some("A workbook to be imported."),
+                description: Some("A workbook to import."),
                 required: vec!["file"],
                 properties: vec![("file", inline(file)), ("connectorId", inline(connector))],
                 ..MetaSchema::new("object")
@@ -228,7 +228,7 @@ impl Upload {
             return Err(Failure::wrong_content_type(content_type, "multipart/form-data"));
         }
         let parts = request.data::<Arc<ControlDeps>>();
-        let worker = &parts.ok_or_else(|| Failure::internal("a handler runs outside of its facade"))?.imports;
+        let worker = &parts.ok_or_else(|| Failure::internal("a handler runs outside its facade"))?.imports;
         let place = worker.place().map_err(|full| Failure {
             retry_after_ms: Some(10_000),
             ..Failure::new(StatusCode::TOO_MANY_REQUESTS, full.to_string())
@@ -358,7 +358,7 @@ impl<'a> ApiExtractor<'a> for Upload {
     request_header(
         name = "X-Pombo-Tenant",
         ty = "Option<Uuid>",
-        description = "The tenant that the operator acts for."
+        description = "With the operator token: id of the tenant to act for."
     )
 )]
 impl Imports {

@@ -397,7 +397,7 @@ async fn step(state: &ApiState, acting: Acting, id: &PathId, step: Step) -> Resu
     request_header(
         name = "X-Pombo-Tenant",
         ty = "Option<Uuid>",
-        description = "The tenant that the operator acts for."
+        description = "With the operator token: id of the tenant to act for."
     )
 )]
 impl Messages {

@@ -57,13 +57,13 @@ impl MessageRef {
     pub(crate) fn named(self, field: &str) -> Result<TargetRef, Failure> {
         let Self { message_id, event, provider_id, sender } = self;
         if sender.is_some() && provider_id.is_none() {
-            return Err(Error::invalid(format!("{field}.sender"), "goes with providerId only").into());
+            return Err(Error::invalid(format!("{field}.sender"), "is allowed only together with providerId").into());
         }
         match (message_id, event, provider_id) {
             (Some(id), None, None) => Ok(TargetRef::Message(id)),
             (None, Some(cursor), None) => Ok(TargetRef::Event(cursor)),
             (None, None, Some(id)) => Ok(TargetRef::Provider { id, sender }),
-            _ => Err(Error::invalid(field, "name it by exactly one of messageId, event and providerId").into()),
+            _ => Err(Error::invalid(field, "must name the message by exactly one of messageId, event and providerId").into()),
         }
     }
 }
@@ -300,7 +300,7 @@ async fn attached(
         let file_name = file.file_name.unwrap_or_else(|| file.id.to_string());
         let bad = |c: char| c.is_control() || matches!(c, '/' | '\\');
         if file_name.is_empty() || file_name.chars().count() > 255 || file_name.contains(bad) {
-            problem("fileName", "must have 1 to 255 characters, none of them a control character or a slash");
+            problem("fileName", "must have 1 to 255 characters, without control characters and slashes");
         }
         let content_type = file.content_type.unwrap_or_else(|| "application/octet-stream".to_owned());
         if !is_mime(&content_type) {
@@ -311,7 +311,7 @@ async fn attached(
                 attachments.push(model::Attachment { id: file.id, file_name, content_type, size: found.len() })
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                problem("id", "is no file of this tenant; upload it first");
+                problem("id", "is not a file of this tenant; upload it first");
             }
             Err(error) => return Err(Failure::internal(format!("looking for a media file: {error}"))),
         }
@@ -405,7 +405,7 @@ async fn act_on(
     request_header(
         name = "X-Pombo-Tenant",
         ty = "Option<Uuid>",
-        description = "The tenant that the operator acts for."
+        description = "With the operator token: id of the tenant to act for."
     )
 )]
 impl Sending {

@@ -115,11 +115,11 @@ impl GrantPlugin {
         let numbers = kv_bytes.is_some() || memory_bytes.is_some() || cpu_ms.is_some() || events_per_minute.is_some();
         match digest {
             Some(_) if lists || numbers => {
-                Err(Error::invalid("digest", "goes alone: it says all that is granted").into())
+                Err(Error::invalid("digest", "must be the only field, because it stands for everything that the version asks for").into())
             }
             Some(digest) => Ok(Consent::ToVersion(digest)),
             None if !lists && !numbers => {
-                Err(Error::invalid("body", "say what is granted, or the digest of the version that asks for it").into())
+                Err(Error::invalid("body", "list what is granted, or give the digest of the version that asks for it").into())
             }
             None => Ok(Consent::To(model::Wants {
                 hosts: hosts.unwrap_or_default(),
@@ -175,7 +175,7 @@ fn detail(state: &ApiState, actor: &Actor, name: &str) -> Result<Json<PluginDeta
     request_header(
         name = "X-Pombo-Tenant",
         ty = "Option<Uuid>",
-        description = "The tenant that the operator acts for; left out, the operator acts for the engine itself."
+        description = "With the operator token: id of the tenant to act for; if omitted, the operator acts for the engine itself."
     )
 )]
 impl Plugins {

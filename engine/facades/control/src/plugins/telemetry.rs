@@ -158,7 +158,7 @@ impl ApiResponse for LineStream {
         let schema = MetaSchemaRef::Inline(Box::new(schema));
         MetaResponses {
             responses: vec![MetaResponse {
-                description: "Each event is a line: its `id` is the line's number, its `data` the line.",
+                description: "Each event is a line: its `id` is the number of the line, its `data` the line.",
                 status: Some(200),
                 status_range: None,
                 content: vec![MetaMediaType { content_type: "text/event-stream", schema }],
@@ -224,7 +224,7 @@ fn piece(line: PluginLine) -> String {
     request_header(
         name = "X-Pombo-Tenant",
         ty = "Option<Uuid>",
-        description = "The tenant that the operator acts for; left out, the operator acts for the engine itself."
+        description = "With the operator token: id of the tenant to act for; if omitted, the operator acts for the engine itself."
     )
 )]
 impl PluginTelemetry {
@@ -270,7 +270,7 @@ impl PluginTelemetry {
     ) -> Result<LineStream, Refused<{ READ | status::TOO_MANY }>> {
         let name = name.0.0;
         let Some(place) = self.followers.take(owning.0.tenant) else {
-            let failure = Failure::new(StatusCode::TOO_MANY_REQUESTS, "too many requests follow logs already; end one");
+            let failure = Failure::new(StatusCode::TOO_MANY_REQUESTS, "too many requests are already following logs; end one");
             return Err(Failure { retry_after_ms: Some(5_000), ..failure }.into());
         };
         // Followed before the log is read: what is written in between wakes too.

@@ -77,7 +77,7 @@ impl From<model::TrustRoot> for TrustRoot {
     request_header(
         name = "X-Pombo-Tenant",
         ty = "Option<Uuid>",
-        description = "The tenant that the operator acts for; left out, the operator acts for the engine itself."
+        description = "With the operator token: id of the tenant to act for; if omitted, the operator acts for the engine itself."
     )
 )]
 impl TrustRoots {

@@ -42,7 +42,7 @@ impl Type for ComponentForm {
     fn register(registry: &mut Registry) {
         registry.create_schema::<Self, _>(NAME.to_owned(), |_| {
             let component = MetaSchema {
-                description: Some("The compiled component, a file."),
+                description: Some("The compiled component, as a file."),
                 ..MetaSchema::new_with_format("string", "binary")
             };
             let signature = MetaSchema {

@@ -82,7 +82,7 @@ impl From<model::ApiKey> for ApiKey {
     request_header(
         name = "X-Pombo-Tenant",
         ty = "Option<Uuid>",
-        description = "The tenant that the operator acts for."
+        description = "With the operator token: id of the tenant to act for."
     )
 )]
 impl Keys {

@@ -163,21 +163,21 @@ pub mod status {
 
 const DECLARED: [(u16, u16, &str); 10] = [
     (status::BAD_REQUEST, 400, "The request is wrong; `message` says what to change. Nothing was stored."),
-    (status::UNAUTHORIZED, 401, "No credential, or one that is wrong, expired or revoked."),
+    (status::UNAUTHORIZED, 401, "There is no credential, or it is wrong, expired or revoked."),
     (status::FORBIDDEN, 403, "The credential does not allow this operation."),
-    (status::NOT_FOUND, 404, "Nothing by that id belongs to the credential's tenant."),
+    (status::NOT_FOUND, 404, "The credential's tenant has nothing with this id."),
     (
         status::CONFLICT,
         409,
-        "The present state does not allow it, or the Idempotency-Key was used for another request.",
+        "The current state does not allow the request, or the Idempotency-Key was used for another request.",
     ),
     (status::TOO_LARGE, 413, "The body or a file is larger than allowed. Nothing was stored."),
-    (status::CONTENT_TYPE, 415, "The Content-Type is not one of those the operation takes."),
-    (status::TOO_MANY, 429, "Too many attempts; Retry-After says when to come back."),
+    (status::CONTENT_TYPE, 415, "The operation does not accept this Content-Type."),
+    (status::TOO_MANY, 429, "Too many requests or attempts; Retry-After says when to try again."),
     (
         status::BAD_GATEWAY,
         502,
-        "The channel or the connector failed, or did not answer in time: then it may or may not have been done.",
+        "The channel or the connector failed, or did not answer in time; in that case the request may or may not have been carried out.",
     ),
     (
         status::UNAVAILABLE,

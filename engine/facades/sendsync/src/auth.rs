@@ -41,8 +41,8 @@ impl Declares for LoginRequest {
             description: Some("E-mail and password of a user."),
             required: vec!["email", "password"],
             properties: vec![
-                ("email", inline(text("The login."))),
-                ("password", inline(MetaSchema { format: Some("password"), ..text("The password.") })),
+                ("email", inline(text("E-mail address of the user."))),
+                ("password", inline(MetaSchema { format: Some("password"), ..text("Password of the user.") })),
             ],
             example: Some(json!({"email": "seu@email.com", "password": "sua_senha"})),
             ..MetaSchema::new("object")
@@ -50,33 +50,33 @@ impl Declares for LoginRequest {
     }
 }
 
-/// A login.
+/// The result of a login.
 #[derive(Debug, Serialize, Object)]
 pub(super) struct LoginResponse {
-    /// Goes into `Authorization: Bearer`.
+    /// Token for the header `Authorization: Bearer`.
     pub access_token: String,
     /// Always `Bearer`.
     pub token_type: String,
     /// Seconds until the token expires.
     pub expires_in: u64,
-    /// Who logged in.
+    /// The user who logged in.
     pub user: LoginUser,
 }
 
-/// The user of a login.
+/// The user who logged in.
 #[derive(Debug, Serialize, Object)]
 #[serde(rename_all = "camelCase")]
 #[oai(rename_all = "camelCase")]
 pub(super) struct LoginUser {
-    /// The user's id.
+    /// Id of the user.
     pub id: Uuid,
-    /// The login.
+    /// E-mail address of the user.
     pub email: String,
-    /// The user's name.
+    /// Name of the user.
     pub name: String,
-    /// The company that everything belongs to.
+    /// Id of the user's company, to which everything belongs.
     pub company_id: Uuid,
-    /// The company's name.
+    /// Name of the company.
     pub company_name: String,
 }
 
@@ -87,8 +87,8 @@ pub struct AuthApi;
 impl AuthApi {
     /// Log in
     ///
-    /// Answers a token that goes into `Authorization: Bearer` and expires. After several failures the same e-mail is refused for
-    /// a while.
+    /// Returns a token for the header `Authorization: Bearer`, which expires. After several failures, further attempts with the
+    /// same e-mail address are refused for a while.
     #[oai(path = "/auth/login", method = "post", operation_id = "login")]
     async fn login(
         &self,

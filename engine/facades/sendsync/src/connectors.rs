@@ -23,11 +23,11 @@ use pombo_api::options::ApiState;
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[oai(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum ConnectorState {
-    /// Sends.
+    /// It sends.
     Active,
-    /// Accepts messages and keeps them.
+    /// It accepts messages and keeps them.
     Paused,
-    /// Accepts messages and keeps them until its session stands again.
+    /// It accepts messages and keeps them until its session is connected again.
     Disconnected,
 }
 
@@ -36,17 +36,17 @@ pub(super) enum ConnectorState {
 #[serde(rename_all = "camelCase")]
 #[oai(rename = "Connector", rename_all = "camelCase")]
 pub(super) struct ConnectorBody {
-    /// Goes into `connectorId`.
+    /// Id of the connector, for `connectorId`.
     pub id: Uuid,
-    /// Its name.
+    /// Display name of the connector.
     pub name: String,
-    /// The channel: `WHATSAPP`, `EMAIL`, or what another plugin declares.
+    /// Channel: `WHATSAPP`, `EMAIL`, or the channel of another plugin.
     #[serde(rename = "type")]
     #[oai(rename = "type")]
     pub channel: String,
     /// Whether it sends.
     pub status: ConnectorState,
-    /// The company that it belongs to.
+    /// Id of the company that it belongs to.
     pub company_id: Uuid,
 }
 
@@ -74,7 +74,7 @@ pub struct ConnectorsApi;
 impl ConnectorsApi {
     /// List connectors
     ///
-    /// The company's connectors. Credentials and configuration are not returned.
+    /// Lists the company's connectors. Credentials and configuration are not returned.
     #[oai(path = "/connectors", method = "get", operation_id = "list_connectors")]
     async fn list_connectors(
         &self,

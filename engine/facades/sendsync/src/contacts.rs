@@ -32,7 +32,7 @@ use pombo_api::json::{JsonBytes, SerdeJson};
 use pombo_api::json_fields;
 use pombo_api::options::ApiState;
 
-/// The kind of a contact's identifier.
+/// Kind of a contact's identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
 #[oai(rename = "ContactType", rename_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum ContactKind {
@@ -49,25 +49,25 @@ pub(super) enum ContactKind {
 #[serde(rename_all = "camelCase")]
 #[oai(rename = "Contact", rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(super) struct ContactBody {
-    /// Its id.
+    /// Id of the contact.
     pub id: Uuid,
-    /// The phone number or e-mail address.
+    /// Phone number or e-mail address of the contact.
     pub identifier: String,
-    /// What the identifier is.
+    /// Kind of the identifier.
     #[serde(rename = "type")]
     #[oai(rename = "type")]
     pub kind: ContactKind,
-    /// The name, where one is known.
+    /// Name of the contact, if it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Nothing is sent to an inactive contact.
+    /// Whether messages may be sent to the contact.
     pub active: bool,
-    /// Why it was made active or inactive, where somebody said so.
+    /// Why it was activated or deactivated, if a reason was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Creation, ISO 8601.
+    /// When it was created, ISO 8601.
     pub created_at: String,
-    /// Last change, ISO 8601.
+    /// When it was last changed, ISO 8601.
     pub updated_at: String,
 }
 
@@ -142,7 +142,7 @@ impl ApiResponse for ContactArray {
             schema: Vec::<ContactBody>::schema_ref(),
         }];
         let response =
-            MetaResponse { description: "Done.", status: Some(200), status_range: None, content, headers: Vec::new() };
+            MetaResponse { description: "The request succeeded.", status: Some(200), status_range: None, content, headers: Vec::new() };
         MetaResponses { responses: vec![response] }
     }
     fn register(registry: &mut Registry) {
@@ -170,12 +170,12 @@ impl Declares for SaveContact {
             min_length: Some(1),
             max_length: Some(MAX_TO_BYTES),
             pattern: Some(FILLED_LINE_PATTERN.to_owned()),
-            ..text("Digits with country and area code, or an e-mail address.")
+            ..text("A phone number with country and area code, or an e-mail address.")
         };
         let name = MetaSchema {
             max_length: Some(MAX_NAME_CHARS),
             pattern: Some(LINE_PATTERN.to_owned()),
-            ..text("The name. Left out, a known contact keeps its own; empty, it loses it.")
+            ..text("Name of the contact. If omitted, an existing contact keeps its name; an empty text removes it.")
         };
         MetaSchema {
             description: Some("A contact to create or rename."),
@@ -206,9 +206,9 @@ impl Declares for ContactStatus {
 
     fn schema(_: &mut Registry) -> MetaSchema {
         let active =
-            MetaSchema { description: Some("False: nothing is sent to it any more."), ..MetaSchema::new("boolean") };
+            MetaSchema { description: Some("Whether messages may be sent to the contact."), ..MetaSchema::new("boolean") };
         let pattern = Some(LINES_PATTERN.to_owned());
-        let reason = MetaSchema { max_length: Some(500), pattern, ..text("Why.") };
+        let reason = MetaSchema { max_length: Some(500), pattern, ..text("The reason, at most 500 characters.") };
         MetaSchema {
             description: Some("Whether a contact receives messages."),
             required: vec!["active"],
@@ -219,13 +219,13 @@ impl Declares for ContactStatus {
     }
 }
 
-/// A contact that was saved.
+/// A saved contact.
 #[derive(ApiResponse)]
 pub(super) enum Saved {
-    /// It was known; it has the name now.
+    /// The contact existed and has the new name now.
     #[oai(status = 200)]
     Known(SerdeJson<ContactBody>),
-    /// It was created.
+    /// The contact was created.
     #[oai(status = 201)]
     Created(SerdeJson<ContactBody>),
 }
@@ -241,7 +241,7 @@ pub struct ContactsApi;
 impl ContactsApi {
     /// List contacts
     ///
-    /// All of the company's contacts.
+    /// Lists all contacts of the company.
     #[oai(path = "/contacts", method = "get", operation_id = "list_contacts")]
     async fn list_contacts(
         &self,
@@ -285,13 +285,13 @@ impl ContactsApi {
 
     /// Activate or deactivate a contact
     ///
-    /// Nothing is sent to an inactive contact: a send to it is refused.
+    /// A message to an inactive contact is refused.
     #[oai(path = "/contacts/:id/status", method = "patch", operation_id = "set_contact_status")]
     async fn set_contact_status(
         &self,
         caller: Caller,
         state: Data<&Arc<ApiState>>,
-        /// The contact's id.
+        /// Id of the contact.
         id: Path<Param<GivenId>>,
         body: JsonBytes<Declared<ContactStatus>>,
     ) -> Result<SerdeJson<ContactBody>, ChangeFails> {
@@ -310,13 +310,13 @@ impl ContactsApi {
 
     /// Remove a contact
     ///
-    /// Answers the contact as it was. The messages that were sent to it stay.
+    /// Returns the contact as it was. Messages that were sent to it are kept.
     #[oai(path = "/contacts/:id", method = "delete", operation_id = "delete_contact")]
     async fn delete_contact(
         &self,
         caller: Caller,
         state: Data<&Arc<ApiState>>,
-        /// The contact's id.
+        /// Id of the contact.
         id: Path<Param<GivenId>>,
     ) -> Result<SerdeJson<ContactBody>, RemoveFails> {
         let contact = state.commands.delete_contact(caller.0.tenant, contact_id(&id.0.0)?).await?;

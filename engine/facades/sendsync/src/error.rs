@@ -15,7 +15,7 @@ pub struct ApiError {
     pub status_code: u16,
     /// What is wrong and what to change; several problems are joined by `; `.
     pub message: String,
-    /// The status in words.
+    /// The name of the HTTP status.
     pub error: String,
 }
 

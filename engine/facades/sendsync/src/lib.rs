@@ -41,19 +41,19 @@ const DESCRIPTION: &str = "Queues messages and sends them through a company's co
 /// The documentation's sections.
 #[derive(Tags)]
 enum Section {
-    /// Login.
+    /// Logging in with e-mail and password.
     #[oai(rename = "auth")]
     Auth,
-    /// What messages are sent through.
+    /// The connectors through which messages are sent.
     #[oai(rename = "connectors")]
     Connectors,
-    /// Messages.
+    /// Sending and listing messages.
     #[oai(rename = "queue")]
     Queue,
     /// Sessions of WhatsApp connectors.
     #[oai(rename = "whatsapp")]
     WhatsApp,
-    /// Who messages go to.
+    /// The people to whom messages are sent.
     #[oai(rename = "contacts")]
     Contacts,
 }

@@ -20,7 +20,7 @@ use pombo_api::json::SerdeJson;
 use pombo_api::options::ApiState;
 use pombo_api::qr;
 
-/// How a session stands.
+/// State of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[oai(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -33,19 +33,19 @@ pub(super) enum WhatsappStatus {
     QrCode,
 }
 
-/// A session.
+/// The session of a WhatsApp connector.
 #[derive(Debug, Serialize, Object)]
 #[serde(rename_all = "camelCase")]
 #[oai(rename_all = "camelCase")]
 pub(super) struct WhatsappSession {
-    /// How it stands.
+    /// State of the session.
     pub status: WhatsappStatus,
-    /// With QR_CODE: the code as a PNG in a data URL, to be scanned on the account's phone. It changes; connect again for the
-    /// present one.
+    /// With QR_CODE: the code as a PNG in a data URL, to be scanned with the account's phone. The code changes; connect again for
+    /// the current one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[oai(skip_serializing_if_is_none)]
     pub qr_code: Option<String>,
-    /// With CONNECTED: the account's own number.
+    /// With CONNECTED: the account's own phone number.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[oai(skip_serializing_if_is_none)]
     pub phone: Option<String>,
@@ -86,16 +86,15 @@ pub struct WhatsAppApi;
 impl WhatsAppApi {
     /// Connect a WhatsApp session
     ///
-    /// Starts the connection of a WhatsApp connector and waits, up to 20 seconds, for the QR code to be scanned or for the
-    /// connection. DISCONNECTED: neither came yet; ask for the status or connect again. A connector of another channel is refused
-    /// with 400.
+    /// Opens the session of a WhatsApp connector and waits, up to 20 seconds, for a QR code or the connection. With DISCONNECTED
+    /// there is neither yet: ask for the status or connect again. A connector of another channel is refused with 400.
     #[oai(path = "/whatsapp/connect/:connectorId", method = "post", operation_id = "connect_whatsapp")]
     async fn connect_whatsapp(
         &self,
         caller: Caller,
         state: Data<&Arc<ApiState>>,
         request: &Request,
-        /// A connector's id, from `GET /connectors`.
+        /// Id of the connector, from `GET /connectors`.
         #[oai(name = "connectorId")]
         connector_id: Path<Param<GivenId>>,
     ) -> Result<SerdeJson<WhatsappSession>, SessionFails> {
@@ -104,16 +103,17 @@ impl WhatsAppApi {
         Ok(SerdeJson(WhatsappSession::with_code(&session)?))
     }
 
-    /// Status of a WhatsApp session
+    /// Get the status of a WhatsApp session
     ///
-    /// How a WhatsApp connector's session stands, with the account's number while it is connected. A connector of another channel is refused with 400.
+    /// Returns the state of a WhatsApp connector's session, with the account's phone number while it is connected. A connector of
+    /// another channel is refused with 400.
     #[oai(path = "/whatsapp/status/:connectorId", method = "get", operation_id = "whatsapp_status")]
     async fn whatsapp_status(
         &self,
         caller: Caller,
         state: Data<&Arc<ApiState>>,
         request: &Request,
-        /// A connector's id, from `GET /connectors`.
+        /// Id of the connector, from `GET /connectors`.
         #[oai(name = "connectorId")]
         connector_id: Path<Param<GivenId>>,
     ) -> Result<SerdeJson<WhatsappSession>, NamedFails> {
@@ -124,14 +124,15 @@ impl WhatsAppApi {
 
     /// Disconnect a WhatsApp session
     ///
-    /// Logs out, ends a WhatsApp connector's session and forgets it. Without a session it does nothing. A connector of another channel is refused with 400.
+    /// Logs out and deletes the session of a WhatsApp connector. Does nothing if there is no session. A connector of another
+    /// channel is refused with 400.
     #[oai(path = "/whatsapp/disconnect/:connectorId", method = "post", operation_id = "disconnect_whatsapp")]
     async fn disconnect_whatsapp(
         &self,
         caller: Caller,
         state: Data<&Arc<ApiState>>,
         request: &Request,
-        /// A connector's id, from `GET /connectors`.
+        /// Id of the connector, from `GET /connectors`.
         #[oai(name = "connectorId")]
         connector_id: Path<Param<GivenId>>,
     ) -> Result<SerdeJson<WhatsappSession>, SessionFails> {

@@ -149,14 +149,15 @@ pub struct QueueApi;
 impl QueueApi {
     /// Send a message
     ///
-    /// Puts a message into the queue. JSON, or multipart/form-data for files in the field `attachments` (50 MB each).
+    /// Puts a message into the queue. The body is JSON, or multipart/form-data with files in the field `attachments` (at most 50
+    /// MB each).
     #[oai(path = "/queue/send", method = "post", operation_id = "send_message")]
     async fn send_message(
         &self,
         caller: Caller,
         state: Data<&Arc<ApiState>>,
         request: &Request,
-        /// Ours: makes a repetition of this request safe for a day.
+        /// Extension: key of at most 255 characters that makes it safe to repeat this request within a day.
         #[oai(name = "Idempotency-Key")]
         key: KeyHeader,
         body: SendBody,
@@ -190,15 +191,15 @@ impl QueueApi {
 
     /// Send up to 1000 messages
     ///
-    /// Puts messages into the queue, all in one step on disk. A bad message refuses itself only: the answer says row by row what
-    /// happened. If no message is good, the answer is 400 with the same rows.
+    /// Puts messages into the queue, all in one step on disk. A wrong message does not affect the others: the answer has a result
+    /// for each row. If no message is accepted, the answer is 400 with the same rows.
     #[oai(path = "/queue/bulk", method = "post", operation_id = "send_bulk")]
     async fn send_bulk(
         &self,
         caller: Caller,
         state: Data<&Arc<ApiState>>,
         request: &Request,
-        /// Ours: makes a repetition of this request safe for a day.
+        /// Extension: key of at most 255 characters that makes it safe to repeat this request within a day.
         #[oai(name = "Idempotency-Key")]
         key: KeyHeader,
         body: JsonBytes<Declared<SendBulk>, Bulk>,
@@ -233,7 +234,8 @@ impl QueueApi {
 
     /// List messages
     ///
-    /// The company's messages, newest first, with the exact number of matches. Filters combine; an unknown one is refused.
+    /// Lists the company's messages, newest first, with the exact number of matches. Filters are combined; an unknown one is
+    /// refused.
     #[oai(path = "/queue/list", method = "get", operation_id = "list_messages")]
     #[allow(clippy::too_many_arguments, reason = "one argument for each documented parameter")]
     async fn list_messages(
@@ -241,28 +243,28 @@ impl QueueApi {
         caller: Caller,
         state: Data<&Arc<ApiState>>,
         request: &Request,
-        /// In this status. Leave it out for all.
+        /// Only messages with this status; all if omitted.
         status: Query<Option<Param<StatusName>>>,
-        /// The page, from 1.
+        /// Number of the page, from 1; 1 if omitted.
         page: Query<Option<Param<PageNumber>>>,
-        /// Messages of a page, at most 250.
+        /// Maximum number of messages per page, from 1 to 250; 250 if omitted.
         limit: Query<Option<Param<PageSize>>>,
-        /// With exactly this reference of yours.
+        /// Only messages with exactly this reference.
         #[oai(name = "externalId")]
         external_id: Query<Option<Param<ExternalId>>>,
-        /// Words that must all occur in the recipient, the contact's name or the text; case and accents do not count. At least one
-        /// has two characters or more.
+        /// Only messages that contain all of these words in the recipient, the contact's name or the text; case and accents are
+        /// ignored. At least one word must have two characters or more.
         search: Query<Option<Param<Search>>>,
-        /// Of this connector.
+        /// Only messages of this connector.
         #[oai(name = "connectorId")]
         connector_id: Query<Option<Param<GivenId>>>,
-        /// Of this category.
+        /// Only messages of this category.
         #[oai(name = "messageType")]
         message_type: Query<Option<Param<TypeName>>>,
-        /// Created at this instant or later, ISO 8601.
+        /// Only messages created at this instant or later, ISO 8601. A bare date stands for its beginning.
         #[oai(name = "dateFrom")]
         date_from: Query<Option<Param<DateFrom>>>,
-        /// Created at this instant or earlier, ISO 8601. A bare date means its whole day.
+        /// Only messages created at this instant or earlier, ISO 8601. A bare date stands for its end.
         #[oai(name = "dateTo")]
         date_to: Query<Option<Param<DateTo>>>,
     ) -> Result<SerdeJson<MessagePage>, super::error::NamedFails> {
@@ -293,7 +295,7 @@ impl QueueApi {
 
     /// Download the spreadsheet template
     ///
-    /// An empty spreadsheet (.xlsx) with the columns that an import of messages takes.
+    /// Returns an empty spreadsheet (.xlsx) with the columns for an import of messages.
     #[oai(path = "/queue/template", method = "get", operation_id = "download_template")]
     async fn download_template(&self, _caller: Caller, request: &Request) -> Result<Download, ReadFails> {
         static TEMPLATE: OnceLock<Bytes> = OnceLock::new();

@@ -70,10 +70,10 @@ fn properties() -> Vec<(&'static str, MetaSchemaRef)> {
     let message_type = MetaSchema {
         enum_items: MessageType::ALL.into_iter().map(|kind| kind.as_str().into()).collect(),
         default: Some(MessageType::General.as_str().into()),
-        ..text("Category.")
+        ..text("Category of the message; GERAL if omitted.")
     };
     let priority = MetaSchema {
-        description: Some("1 to 10; 10 goes first."),
+        description: Some("Priority, from 1 to 10, where 10 goes first; 5 if omitted."),
         minimum: Some(1.0),
         maximum: Some(10.0),
         default: Some(5.into()),
@@ -83,7 +83,7 @@ fn properties() -> Vec<(&'static str, MetaSchemaRef)> {
     let scheduled_at = MetaSchema {
         format: Some("date-time"),
         example: Some("2024-01-22T10:00:00Z".into()),
-        ..text("Not before this instant, ISO 8601; at most 366 days ahead. An instant in the past means at once.")
+        ..text("When to send it at the earliest, ISO 8601, at most 366 days ahead; a time in the past means at once.")
     };
     let scalar = MetaSchema {
         one_of: ["string", "number", "boolean"].map(|kind| inline(MetaSchema::new(kind))).into(),
@@ -93,8 +93,8 @@ fn properties() -> Vec<(&'static str, MetaSchemaRef)> {
     const { assert!(MAX_VARIABLES_BYTES == 64 * 1024, "the description below says so") };
     let variables = MetaSchema {
         description: Some(
-            "Ours: values for the template's `{{ name }}`; at most 64 KB. `nome`, `primeiro_nome`, `name` and `first_name` come from \
-             contactName where they are not given here.",
+            "Extension: values for the template's `{{ name }}`; at most 64 KB. `nome`, `primeiro_nome`, `name` and `first_name` are taken from \
+             contactName if they are not given here.",
         ),
         additional_properties: Some(Box::new(inline(scalar))),
         example: Some(json!({"pedido": 12345, "loja": "Centro"})),
@@ -103,12 +103,12 @@ fn properties() -> Vec<(&'static str, MetaSchemaRef)> {
     vec![
         (
             "connectorId",
-            inline(MetaSchema { min_length: Some(1), ..text("The connector that sends it, from `GET /connectors`.") }),
+            inline(MetaSchema { min_length: Some(1), ..text("Id of the connector that sends it, from `GET /connectors`.") }),
         ),
         (
             "to",
             filled(
-                "The recipient: for WhatsApp digits with country and area code, for e-mail an address.",
+                "The recipient: for WhatsApp, a phone number with country and area code; for e-mail, an address.",
                 MAX_TO_BYTES,
                 FILLED_LINE_PATTERN,
             ),
@@ -116,33 +116,33 @@ fn properties() -> Vec<(&'static str, MetaSchemaRef)> {
         (
             "message",
             filled(
-                "The text, at most 64 KB, with WhatsApp's marks (*bold*, _italic_ …). Spintax `{Olá|Oi}` and variables `{{ nome }}` \
-                 are filled in for each message; a text that is no valid template is refused.",
+                "The text, at most 64 KB, with WhatsApp's markup (*bold*, _italic_ …). Spintax `{Olá|Oi}` and variables `{{ nome }}` \
+                 are filled in for each message; a text that is not a valid template is refused.",
                 MAX_TEXT_BYTES,
                 TEXT_PATTERN,
             ),
         ),
-        ("contactName", line("The recipient's name; kept with the message, and in the contacts.", MAX_NAME_CHARS)),
+        ("contactName", line("Name of the recipient; stored with the message and in the contacts.", MAX_NAME_CHARS)),
         ("messageType", nullable(message_type)),
         ("priority", nullable(priority)),
         ("scheduledAt", nullable(scheduled_at)),
-        ("requiresApproval", flag("True: the message is PENDING_APPROVAL until somebody approves it.")),
-        ("forceDirect", flag("True: sent at once, ahead of the queue and its pace.")),
+        ("requiresApproval", flag("Whether the message is PENDING_APPROVAL until somebody approves it.")),
+        ("forceDirect", flag("Whether it goes ahead of the queue and bypasses the pace.")),
         (
             "notes",
             nullable(MetaSchema {
                 max_length: Some(MAX_NOTES_CHARS),
                 pattern: Some(r"^[^\u0000]*$".to_owned()),
-                ..text("Internal remark, not sent.")
+                ..text("Internal remark, never sent.")
             }),
         ),
-        ("webhookUrl", url("Called on every status change.", "https://exemplo.com/webhook")),
+        ("webhookUrl", url("URL that receives every status change.", "https://exemplo.com/webhook")),
         ("externalId", line("Your own reference.", MAX_EXTERNAL_ID_CHARS)),
         (
             "attachmentUrl",
-            url("A public URL of a file that is fetched and attached.", "https://exemplo.com/boleto.pdf"),
+            url("Public URL of a file that the engine fetches and attaches.", "https://exemplo.com/boleto.pdf"),
         ),
-        ("subject", line("Ours: the subject, for channels that have one. A template too.", MAX_SUBJECT_CHARS)),
+        ("subject", line("Extension: the subject, for channels that have one. It may be a template, like the text.", MAX_SUBJECT_CHARS)),
         ("variables", nullable(variables)),
     ]
 }
@@ -157,7 +157,7 @@ impl Declares for SendMessage {
 
     fn schema(_: &mut Registry) -> MetaSchema {
         MetaSchema {
-            description: Some("A message to be sent."),
+            description: Some("A message to send."),
             required: REQUIRED.into(),
             properties: properties(),
             example: Some(json!({
@@ -199,7 +199,7 @@ impl Declares for SendMessageForm {
         }
         properties.push(("attachments", inline(attachments)));
         MetaSchema {
-            description: Some("A message with files. Numbers and true/false are sent as text, variables as JSON."),
+            description: Some("A message with files. Numbers and true/false are given as text, variables as JSON."),
             required: REQUIRED.into(),
             properties,
             ..MetaSchema::new("object")
@@ -216,7 +216,7 @@ impl Declares for SendBulk {
     fn schema(registry: &mut Registry) -> MetaSchema {
         registry.create_schema::<SendMessage, _>(SendMessage::NAME.to_owned(), SendMessage::schema);
         let messages = MetaSchema {
-            description: Some("1 to 1000 messages. A bad one refuses itself only."),
+            description: Some("From 1 to 1000 messages. A wrong message does not affect the others."),
             items: Some(Box::new(MetaSchemaRef::Reference(SendMessage::NAME.to_owned()))),
             min_items: Some(1),
             max_items: Some(MAX_BULK),
@@ -224,7 +224,7 @@ impl Declares for SendBulk {
         };
         let row = |to, message| json!({"connectorId": "c1", "to": to, "message": message, "messageType": "MARKETING"});
         MetaSchema {
-            description: Some("Messages to be sent."),
+            description: Some("Messages to send."),
             required: vec!["messages"],
             properties: vec![("messages", inline(messages))],
             example: Some(json!({"messages": [row("5511999998888", "Msg 1"), row("5511988887777", "Msg 2")]})),

@@ -30,13 +30,13 @@ macro_rules! named_enum {
 }
 
 named_enum! {
-    /// Where a message is in its life.
+    /// Status of a message.
     MessageStatus of Status {
         /// Ready in the queue.
         Pending = Pending,
         /// Scheduled, to be tried again later, or held back by the connector's pace.
         Waiting = Waiting,
-        /// The connector has it.
+        /// The connector is sending it.
         Processing = Processing,
         /// The channel accepted it.
         Sent = Sent,
@@ -44,23 +44,23 @@ named_enum! {
         Failed = Failed,
         /// Canceled or rejected before it was sent.
         Canceled = Canceled,
-        /// Waits for somebody's approval.
+        /// Waits for approval.
         PendingApproval = PendingApproval,
-        /// Ours: it may or may not have been sent, and sending again could send it twice; somebody has to decide.
+        /// Extension: it may or may not have been sent, and sending it again could send it twice; a person has to decide.
         Unknown = Unknown,
     }
 }
 
 named_enum! {
-    /// A message's category.
+    /// Category of a message.
     MessageCategory of MessageType {
-        /// The default.
+        /// The default category.
         Geral = General,
         /// A notification.
         Notification = Notification,
         /// Marketing.
         Marketing = Marketing,
-        /// Part of a transaction.
+        /// About a transaction.
         Transactional = Transactional,
         /// Support.
         Support = Support,
@@ -74,20 +74,20 @@ named_enum! {
 #[serde(rename_all = "camelCase")]
 #[oai(rename_all = "camelCase")]
 pub(super) struct AttachmentBody {
-    /// Its id.
+    /// Id of the file.
     pub id: Uuid,
-    /// Where it can be fetched for a while, without a credential.
+    /// URL that opens the file without a credential, for a limited time.
     pub url: String,
-    /// The name it was posted with.
+    /// Name with which the file was posted.
     pub original_file_name: String,
 }
 
-/// Why a message is where it is.
+/// Why a message has its status.
 #[derive(Debug, Serialize, Object)]
 pub(super) struct StatusReason {
-    /// A stable word: `invalid_recipient`, `rejected`, `temporary`, `scheduled`, `pace` …
+    /// The reason as a stable word: `invalid_recipient`, `rejected`, `temporary`, `scheduled`, `pace` …
     pub code: String,
-    /// A sentence for people.
+    /// The reason, for a person.
     pub detail: String,
 }
 
@@ -96,21 +96,21 @@ pub(super) struct StatusReason {
 #[serde(rename_all = "camelCase")]
 #[oai(rename = "Message", rename_all = "camelCase", skip_serializing_if_is_none, example)]
 pub(super) struct MessageBody {
-    /// Its id.
+    /// Id of the message.
     pub id: Uuid,
-    /// Where it is in its life.
+    /// Status of the message.
     pub status: MessageStatus,
-    /// The recipient as the connector understood it.
+    /// Address of the recipient, normalised by the connector.
     pub to: String,
-    /// The text as it was posted.
+    /// The text as posted.
     pub message: String,
-    /// 1 to 10; 10 goes first.
+    /// Priority, from 1 to 10, where 10 goes first.
     pub priority: u8,
-    /// The connector that sends it.
+    /// Id of the connector that sends it.
     pub connector_id: Uuid,
-    /// Category.
+    /// Category of the message.
     pub message_type: MessageCategory,
-    /// When it was accepted, ISO 8601.
+    /// When the engine accepted it, ISO 8601.
     pub created_at: String,
     /// When the channel accepted it, ISO 8601.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,25 +118,25 @@ pub(super) struct MessageBody {
     /// Your own reference.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
-    /// The recipient's name.
+    /// Name of the recipient.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contact_name: Option<String>,
-    /// The subject as it was posted.
+    /// The subject as posted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// Not before this instant, ISO 8601.
+    /// When to send it at the earliest, ISO 8601.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scheduled_at: Option<String>,
-    /// Internal remark.
+    /// Internal remark, never sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notes: Option<String>,
-    /// Attempts begun, once there was one.
+    /// Number of attempts begun; absent before the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u16>,
-    /// Why it is where it is, where there is something to say.
+    /// Why it has this status, if there is something to say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<StatusReason>,
-    /// Its files. Left out by a send without files.
+    /// Files of the message. Absent in the answer to a send without files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attachments: Option<Vec<AttachmentBody>>,
 }
@@ -212,37 +212,37 @@ impl MessageBody {
 pub(super) struct MessagePage {
     /// The messages.
     pub data: Vec<MessageBody>,
-    /// Where the page lies.
+    /// Position of the page in the list.
     pub meta: PageMeta,
 }
 
-/// Where a page lies.
+/// Position of a page in its list.
 #[derive(Debug, Serialize, Object)]
 pub(super) struct PageMeta {
-    /// All messages that fit the filters, exactly.
+    /// Exact number of all messages that match the filters.
     pub total: u64,
-    /// This page, from 1.
+    /// Number of this page, from 1.
     pub page: u32,
-    /// Messages of a page.
+    /// Maximum number of messages per page.
     pub limit: u32,
-    /// How many pages there are.
+    /// Number of pages.
     pub pages: u64,
 }
 
-/// What became of one message of a bulk.
+/// The result for one message of a bulk.
 #[derive(Debug, Serialize, Object)]
 #[serde(rename_all = "camelCase")]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(super) struct BulkRow {
-    /// Its place in the request, from 0.
+    /// Position of the message in the request, from 0.
     pub index: u32,
-    /// The message's id, if it was accepted.
+    /// Id of the message, if it was accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<Uuid>,
-    /// Where it is in its life, if it was accepted.
+    /// Status of the message, if it was accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<MessageStatus>,
-    /// Your own reference, where the row has one.
+    /// Your own reference, if the row has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
     /// What to change, if it was not accepted.
@@ -250,24 +250,24 @@ pub(super) struct BulkRow {
     pub error: Option<String>,
 }
 
-/// What became of a bulk.
+/// The result of a bulk.
 #[derive(Debug, Serialize, Object)]
 #[serde(rename_all = "camelCase")]
 #[oai(rename_all = "camelCase")]
 pub(super) struct BulkResult {
-    /// True when every message was accepted.
+    /// Whether every message was accepted.
     pub success: bool,
-    /// Messages in the request.
+    /// Number of messages in the request.
     pub total: u32,
-    /// Accepted ones.
+    /// Number of accepted messages.
     pub accepted: u32,
-    /// Refused ones.
+    /// Number of refused messages.
     pub rejected: u32,
-    /// Each message in the request's order.
+    /// One result for each message, in the order of the request.
     pub results: Vec<BulkRow>,
 }
 
-/// A bulk of which nothing was accepted. The rows are there if it had any that could be read.
+/// A bulk of which no message was accepted. It has rows if there were any that could be read.
 #[derive(Debug, Serialize, Object)]
 #[serde(rename_all = "camelCase")]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
@@ -276,21 +276,21 @@ pub(super) struct BulkError {
     pub status_code: u16,
     /// What is wrong and what to change.
     pub message: String,
-    /// The status in words.
+    /// The name of the HTTP status.
     pub error: String,
     /// Always false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub success: Option<bool>,
-    /// Messages in the request.
+    /// Number of messages in the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total: Option<u32>,
     /// Always 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted: Option<u32>,
-    /// Refused ones: all.
+    /// Number of refused messages: all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rejected: Option<u32>,
-    /// Each message in the request's order.
+    /// One result for each message, in the order of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub results: Option<Vec<BulkRow>>,
 }
@@ -298,7 +298,7 @@ pub(super) struct BulkError {
 /// The answer to a send.
 #[derive(ApiResponse)]
 pub(super) enum Created {
-    /// The message is in the queue, and on disk.
+    /// The message is in the queue and stored on disk.
     #[oai(status = 201)]
     Message(SerdeJson<MessageBody>),
 }
@@ -306,7 +306,7 @@ pub(super) enum Created {
 /// The answer to a bulk.
 #[derive(ApiResponse)]
 pub(super) enum BulkAnswer {
-    /// The accepted messages are in the queue, and on disk; `results` says row by row what happened.
+    /// The accepted messages are in the queue and stored on disk; `results` has a result for each row.
     #[oai(status = 201)]
     Accepted(SerdeJson<BulkResult>),
     /// Nothing was accepted and nothing stored.

@@ -1,4 +1,4 @@
-//! All of HTTP in one endpoint: which facade a request is for, by its host or by its path.
+//! All of HTTP in one endpoint: it finds the facade for a request, by host or by path.
 
 use poem::endpoint::BoxEndpoint;
 use poem::http::{Uri, header};
@@ -6,29 +6,29 @@ use poem::{Endpoint, Request, Response};
 
 use crate::docs::Docs;
 
-/// Where the SendSync facade lives.
+/// Base path of the SendSync facade.
 pub const SENDSYNC_BASE: &str = "/sendsync/api";
-/// Where the documentation page lives.
+/// Base path of the documentation.
 pub const DOCS_BASE: &str = "/docs";
 
-/// The facades, each made ready.
+/// The facades, ready to serve.
 pub struct Services {
-    /// Paths as documented below the base URL: `/queue/send`.
+    /// The SendSync facade. Its paths are below its base: `/queue/send`.
     pub sendsync: BoxEndpoint<'static, Response>,
-    /// Everything else, by whole paths: `/v1/…`, `/health`, `/ready`, `/metrics`. Answers 404 itself.
+    /// All other paths, whole: `/v1/…`, `/health`, `/ready`, `/metrics`. Answers 404 for unknown ones.
     pub control: BoxEndpoint<'static, Response>,
-    /// The documentation page.
+    /// The documentation pages.
     pub docs: Docs,
 }
 
-/// The whole application. `sendsync_hosts` are host names (`*` for any characters but a dot) that the SendSync facade serves at the
-/// root, so that an integrator changes one DNS name and nothing else.
+/// Builds the whole application. `sendsync_hosts` are host names (`*` stands for any characters except a dot) on which the
+/// SendSync facade is served at the root, so that an integrator changes one DNS name and nothing else.
 pub fn application(services: Services, sendsync_hosts: &[String]) -> Application {
     let sendsync_hosts = sendsync_hosts.iter().map(|host| host.trim().to_ascii_lowercase()).collect();
     Application { services, sendsync_hosts }
 }
 
-/// See [`application`].
+/// All of HTTP; see [`application`].
 pub struct Application {
     services: Services,
     sendsync_hosts: Vec<String>,
@@ -62,7 +62,7 @@ impl Application {
     }
 }
 
-/// Whether `name` is what `pattern` says; `*` stands for one or more characters other than a dot.
+/// Whether `name` matches `pattern`, in which `*` stands for one or more characters other than a dot.
 fn host_matches(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
@@ -74,7 +74,7 @@ fn host_matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// Takes `base` off the path, if the path is it or lies below it.
+/// Removes `base` from the path if the path is `base` or below it; returns whether it is.
 fn strip(request: &mut Request, base: &str) -> bool {
     let uri = request.uri();
     let Some(rest) = uri.path().strip_prefix(base) else { return false };

@@ -1,5 +1,5 @@
-//! Credentials in a request: a login token (`Authorization: Bearer <JWT>`) or an API key (`X-API-Key`, or as a bearer, as the
-//! documentation shows both). Each facade that needs another place for its credential says so in its own module.
+//! Credentials in a request: a login token (`Authorization: Bearer <JWT>`) or an API key (in `X-API-Key` or as a bearer, because
+//! the documentation shows both). A facade that expects its credential elsewhere says so in its own module.
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -24,7 +24,7 @@ use crate::options::ApiState;
 const ISSUER: &str = "pombo";
 const AUDIENCE: &str = "pombo-api";
 
-/// The state that [`crate::facade::Facade`] put into the request.
+/// The state that [`crate::facade::Facade`] attached to the request.
 pub fn state_of(request: &Request) -> Result<&Arc<ApiState>, Failure> {
     request.data::<Arc<ApiState>>().ok_or_else(|| Failure::internal("a handler runs outside its facade"))
 }
@@ -42,7 +42,7 @@ struct Claims {
     exp: i64,
 }
 
-/// Makes and reads login tokens: JWT, HS256.
+/// Issues and verifies login tokens: JWT with HS256.
 pub struct Tokens {
     signing: EncodingKey,
     checking: DecodingKey,
@@ -67,7 +67,7 @@ impl Tokens {
         }
     }
 
-    /// The token of a login.
+    /// Issues the token of a login.
     pub fn issue(&self, login: &LoggedIn, now: Timestamp) -> Result<String, Failure> {
         let issued = now.0.div_euclid(1000);
         let claims = Claims {
@@ -95,18 +95,19 @@ pub fn bearer(request: &Request) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| value.trim())
 }
 
-/// Where a request comes from. The listener has looked through the proxies that it believes.
+/// The address that the request comes from. The listener has already looked through trusted proxies.
 pub fn client_address(request: &Request) -> Option<IpAddr> {
     request.remote_addr().as_socket_addr().map(|address| address.ip())
 }
 
-/// Who calls, as a tenant. Extracting it fails with 401; put it before the body, so that nothing is read for a stranger.
+/// The tenant's user or key that makes the request. Extracting it fails with 401. Put it before the body, so that nothing is read
+/// for a caller without credentials.
 #[derive(Debug, Clone, Copy)]
 pub struct Caller(pub Identity);
 
 impl Caller {
-    /// Whose credential the request carries. Both headers may be there, as in the documented samples: one valid credential
-    /// suffices, and two valid ones must be of the same tenant.
+    /// Identifies the caller by the request's credentials. Both headers may be present, as in the documented samples: one valid
+    /// credential is enough, and two valid ones must belong to the same tenant.
     pub fn of(request: &Request) -> Result<Self, Failure> {
         let state = state_of(request)?;
         let by_key = request
@@ -129,7 +130,7 @@ impl Caller {
         }
     }
 
-    /// Like [`Self::of`], but each credential that the request carries must be valid by itself.
+    /// Like [`Self::of`], but each credential in the request must be valid.
     pub fn of_all(request: &Request) -> Result<Self, Failure> {
         let caller = Self::of(request)?;
         let state = state_of(request)?;
@@ -146,7 +147,7 @@ impl Caller {
     }
 }
 
-/// `None` when the credential is wrong; an error when that can not be told.
+/// `None` for a wrong credential; an error if the credential could not be checked.
 fn only_unauthenticated(result: pombo_domain::Result<Identity>) -> Result<Option<Identity>, Failure> {
     match result {
         Ok(identity) => Ok(Some(identity)),

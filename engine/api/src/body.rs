@@ -1,5 +1,5 @@
-//! Request bodies within limits. What is over a limit is read on and thrown away for a while instead of cutting the connection:
-//! otherwise most clients report a broken pipe and never see the answer that says what to change.
+//! Request bodies within limits. A body over a limit is read and discarded for a while before the connection is closed: otherwise
+//! most clients report a broken pipe and never see the answer that says what to change.
 
 use std::io;
 use std::pin::Pin;
@@ -40,7 +40,7 @@ fn over(limit: u64) -> Failure {
     Failure::too_large(format!("the body is larger than {size}; split the request"))
 }
 
-/// The whole body, at most `limit` bytes of it in memory.
+/// Reads the whole body into memory, at most `limit` bytes.
 pub async fn read(request: &Request, body: &mut RequestBody, limit: usize) -> Result<Bytes, Failure> {
     let stream = body.take().map_err(|error| Failure::internal(error.to_string()))?.into_bytes_stream();
     let mut stream = std::pin::pin!(stream);
@@ -84,7 +84,7 @@ async fn discard(mut stream: Pin<&mut (impl Stream<Item = io::Result<Bytes>> + ?
     let _ = tokio::time::timeout(DISCARD_TIME, reading).await;
 }
 
-/// A multipart body being read piece by piece, with a limit of the whole.
+/// A multipart body that is read piece by piece, with a limit on its total size.
 pub struct LimitedMultipart {
     inner: Multipart,
     limit: u64,
@@ -92,7 +92,7 @@ pub struct LimitedMultipart {
 }
 
 impl LimitedMultipart {
-    /// Begins to read; the Content-Type must be `multipart/form-data` with a boundary.
+    /// Starts reading; the Content-Type must be `multipart/form-data` with a boundary.
     pub async fn open(request: &Request, body: &mut RequestBody, limit: u64) -> Result<Self, Failure> {
         let stream = body.take().map_err(|error| Failure::internal(error.to_string()))?.into_bytes_stream();
         if announced(request).is_some_and(|bytes| bytes > limit) {
@@ -140,7 +140,7 @@ impl LimitedMultipart {
     }
 }
 
-/// Ends a stream with an error once more than `left` bytes came, and notes it.
+/// Ends a stream with an error after more than `left` bytes, and records that.
 struct Counted {
     inner: Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>,
     left: u64,

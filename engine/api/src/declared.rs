@@ -1,5 +1,5 @@
-//! Shapes that are declared to the OpenAPI document by hand, where the framework's derive can not tell the truth: bodies parsed by
-//! serde_json into borrowing types, and parameters with rules of their own.
+//! Schemas that are declared to the OpenAPI document by hand, where the framework's derive cannot describe them correctly: bodies
+//! that serde_json parses into borrowing types, and parameters with rules of their own.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult, Type};
 
-/// A schema with a name of its own in the document.
+/// A type with a named schema in the document.
 pub trait Declares: Send + Sync + 'static {
     /// The schema's name.
     const NAME: &'static str;
@@ -15,7 +15,7 @@ pub trait Declares: Send + Sync + 'static {
     fn schema(registry: &mut Registry) -> MetaSchema;
 }
 
-/// Stands for `T` where the framework wants a type. Has no values.
+/// Stands for `T` where the framework requires a type. Has no values.
 pub struct Declared<T>(PhantomData<fn() -> T>);
 
 impl<T: Declares> Type for Declared<T> {
@@ -40,7 +40,7 @@ impl<T: Declares> Type for Declared<T> {
     }
 }
 
-/// A kind of parameter: what the document says of it and how it is read.
+/// A kind of parameter: its schema in the document and how it is parsed.
 pub trait ParamKind: Send + Sync + 'static {
     /// What it is read as.
     type Value: Send + Sync;

@@ -1,24 +1,24 @@
-//! The documentation page at `/docs`: an index, and a page per OpenAPI document that loads nothing from elsewhere, so it works
+//! The documentation at `/docs`: an index, and one page per OpenAPI document. The pages load nothing from elsewhere, so they work
 //! without a connection to the internet.
 
 use poem::http::{Method, StatusCode, header};
 use poem::{IntoResponse, Response};
 
-/// A document to be shown.
+/// A document to show.
 pub struct DocumentPage {
-    /// Its name in the path: `/docs/{name}` and `/docs/{name}.json`.
+    /// Name in the path: `/docs/{name}` and `/docs/{name}.json`.
     pub name: &'static str,
-    /// For people.
+    /// Title to show to people.
     pub title: &'static str,
-    /// Where its operations are served.
+    /// Base path of its operations.
     pub base: &'static str,
     /// The OpenAPI document.
     pub json: String,
-    /// The page that renders it, complete.
+    /// The complete page that renders it.
     pub html: String,
 }
 
-/// The pages, made once.
+/// The documentation pages, built once.
 pub struct Docs {
     index: bytes::Bytes,
     pages: Vec<(String, &'static str, bytes::Bytes)>,

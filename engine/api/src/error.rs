@@ -1,6 +1,6 @@
 //! Failures on their way to a caller. A handler fails with a [`Failure`] inside the type that declares which statuses the
 //! operation may answer; the facade's endpoint ([`crate::facade`]) writes the body in the facade's own form. The framework's own
-//! errors (no such path, a bad parameter …) become a [`Failure`] too.
+//! errors (unknown path, wrong parameter …) become a [`Failure`] too.
 
 use std::marker::PhantomData;
 
@@ -20,22 +20,22 @@ use crate::json::SerdeJson;
 pub struct Failure {
     /// The HTTP status.
     pub status: StatusCode,
-    /// Says what to change.
+    /// What is wrong and what to change.
     pub message: String,
-    /// The fields that are wrong, where it is about fields.
+    /// The wrong fields, if the failure concerns fields.
     pub fields: Vec<FieldProblem>,
-    /// When to try again.
+    /// After how many milliseconds to try again.
     pub retry_after_ms: Option<u64>,
-    /// What only the log may know.
+    /// Details for the log only.
     pub cause: Option<String>,
-    /// A stable word where the status alone does not tell enough.
+    /// A stable word, where the status is not specific enough.
     pub code: Option<&'static str>,
-    /// The conversation that it is about.
+    /// The conversation that the failure concerns.
     pub conversation_id: Option<uuid::Uuid>,
 }
 
 impl Failure {
-    /// A failure of `status`.
+    /// A failure with this status.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -47,23 +47,23 @@ impl Failure {
             conversation_id: None,
         }
     }
-    /// 400.
+    /// A failure with status 400.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
-    /// 401.
+    /// A failure with status 401.
     pub fn unauthorized(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, message)
     }
-    /// 404.
+    /// A failure with status 404: `what` was not found.
     pub fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, format!("{what} not found"))
     }
-    /// 413.
+    /// A failure with status 413.
     pub fn too_large(message: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
     }
-    /// 415.
+    /// A failure with status 415: the Content-Type is `got` and should be `wanted`.
     pub fn wrong_content_type(got: &str, wanted: &str) -> Self {
         let got: String = got.chars().take(100).filter(|c| !c.is_control()).collect();
         Self::new(
@@ -71,13 +71,13 @@ impl Failure {
             format!("Content-Type {got:?} is not accepted here; send {wanted}"),
         )
     }
-    /// 500; `cause` goes to the log only.
+    /// A failure with status 500; `cause` goes only to the log.
     pub fn internal(cause: impl Into<String>) -> Self {
         let message = "internal error; the log has the details under this answer's X-Request-Id";
         Self { cause: Some(cause.into()), ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, message) }
     }
 
-    /// From whatever the framework or a handler failed with.
+    /// Converts an error of the framework or of a handler.
     pub fn of(error: poem::Error) -> Self {
         if let Some(failure) = error.downcast_ref::<Self>() {
             return failure.clone();
@@ -131,7 +131,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// A failure whose word its status does not tell.
+/// A failure with a code that is more specific than its status.
 fn named(status: StatusCode, code: &'static str, error: Error) -> Failure {
     let retry_after_ms = error.retry_after_ms;
     Failure { code: Some(code), fields: error.fields, retry_after_ms, ..Failure::new(status, error.message) }
@@ -223,6 +223,7 @@ impl<B: Type + Send, const SET: u16> ApiResponse for Fails<B, SET> {
     }
 }
 
+/// The header `Retry-After` in the document.
 fn retry_after() -> MetaHeader {
     MetaHeader {
         name: "Retry-After".to_owned(),

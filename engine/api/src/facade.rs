@@ -1,5 +1,5 @@
-//! The endpoint around a facade: gives each request its id and the state, and turns every failure (a handler's, the framework's, a
-//! panic) into the facade's own JSON. One pass, no boxed layers: it stands in the way of every request.
+//! The endpoint around a facade: it gives each request its id and the state, and turns every failure (of a handler, of the
+//! framework, a panic) into the facade's own JSON. It is a single layer without boxing, because every request passes through it.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use poem_openapi::registry::MetaApi;
 use crate::error::Failure;
 use crate::options::ApiState;
 
-/// The request's id in the answer, and in the log lines about it.
+/// The header with the request's id, which is also in the log lines about the request.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Writes a failure's body.
+/// Writes the body of a failure in the facade's form.
 pub type WriteFailure = fn(&Failure) -> Response;
 
-/// A facade's routes with what surrounds them.
+/// A facade's routes with the endpoint around them.
 pub struct Facade<E> {
     inner: E,
     name: &'static str,

@@ -1,5 +1,5 @@
-//! Fields of a JSON object that do not fail when they are of a wrong kind but remember it, so that one answer names every wrong
-//! field, and one bad row of many refuses only itself. One pass, texts borrowed from the body.
+//! Fields of a JSON object that do not fail when they have the wrong type but remember it, so that one answer can name every
+//! wrong field, and one wrong row of many does not affect the others. One pass; texts are borrowed from the body.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,20 +8,20 @@ use std::marker::PhantomData;
 use pombo_domain::FieldProblem;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// A field as it came.
+/// A field as it was received.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Field<T> {
-    /// Not there, or null.
+    /// The field is absent or null.
     #[default]
     Missing,
-    /// Of the right kind.
+    /// The field has the right type.
     Value(T),
-    /// Of another kind: what must be there.
+    /// The field has another type; says what it must be.
     Wrong(Cow<'static, str>),
 }
 
 impl<T> Field<T> {
-    /// The value; what is wrong with it goes to `problems` under `name`.
+    /// The value; a problem with it is added to `problems` under `name`.
     pub fn take(self, name: &str, problems: &mut Vec<FieldProblem>) -> Option<T> {
         match self {
             Self::Missing => None,
@@ -34,7 +34,7 @@ impl<T> Field<T> {
     }
 }
 
-/// A field that must be there: notes its absence, unless something else is wrong with it already.
+/// Requires a field: adds its absence to `problems`, unless something else is already wrong with it.
 pub fn required<T>(name: &str, value: Option<T>, problems: &mut Vec<FieldProblem>) -> Option<T> {
     if value.is_none() && problems.iter().all(|problem| problem.field != name) {
         problems.push(FieldProblem { field: name.to_owned(), message: "is required".to_owned() });
@@ -42,7 +42,7 @@ pub fn required<T>(name: &str, value: Option<T>, problems: &mut Vec<FieldProblem
     value
 }
 
-/// A kind of value that a field wants.
+/// A type that a field may have.
 pub trait Wanted<'de>: Sized {
     /// In words: `a text`.
     const NAME: &'static str;

@@ -1,5 +1,5 @@
-//! The webhooks of automations: `{public_url}/v1/hooks/{token}`. The token names the automation and carries a signature over that:
-//! whoever has it may call this one webhook, and nothing else.
+//! URLs of automations' webhooks: `{public_url}/v1/hooks/{token}`. The token names the automation and is signed: anyone who has
+//! it may call this one webhook and nothing else.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,20 +11,20 @@ use uuid::Uuid;
 const NAMED_BYTES: usize = 4 + 16;
 const SIGNATURE_BYTES: usize = 16;
 
-/// Makes and reads tokens.
+/// Creates and verifies the tokens.
 pub struct HookLinks {
     key: Hmac<Sha256>,
     public_url: String,
 }
 
 impl HookLinks {
-    /// Tokens signed with a key of their own, derived from `secret`.
+    /// Tokens signed with a separate key, which is derived from `secret`.
     pub fn new(secret: &[u8], public_url: &str) -> Self {
         let derived = mac(secret).chain_update(b"pombo automation hooks").finalize().into_bytes();
         Self { key: mac(&derived), public_url: public_url.trim_end_matches('/').to_owned() }
     }
 
-    /// Where a tenant's automation is called.
+    /// The URL of an automation's webhook.
     pub fn url(&self, tenant: TenantIndex, automation: Uuid) -> String {
         let mut token = Vec::with_capacity(NAMED_BYTES + SIGNATURE_BYTES);
         token.extend(tenant.0.to_be_bytes());
@@ -34,7 +34,7 @@ impl HookLinks {
         format!("{}/v1/hooks/{}", self.public_url, URL_SAFE_NO_PAD.encode(token))
     }
 
-    /// Which automation a token is for; `None` when it is none of ours.
+    /// The automation that a token is for; `None` if the token is not valid.
     pub fn open(&self, token: &str) -> Option<(TenantIndex, Uuid)> {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
         if bytes.len() != NAMED_BYTES + SIGNATURE_BYTES {

@@ -1,5 +1,5 @@
-//! JSON in and out by serde_json straight from and to bytes, with the schema declared to the OpenAPI document. The framework's
-//! own `Json` goes through a tree of values, which costs more than all the rest of a large request.
+//! JSON requests and responses with serde_json directly from and to bytes, with the schema declared to the OpenAPI document. The
+//! framework's own `Json` builds a tree of values, which costs more than all the rest of a large request.
 
 use std::marker::PhantomData;
 
@@ -18,19 +18,19 @@ use crate::error::Failure;
 use crate::fields::{Field, Wanted};
 use crate::options::Limits;
 
-/// Whether a Content-Type is JSON, whatever its parameters. A request without one is taken as JSON.
+/// Whether a Content-Type is JSON, ignoring its parameters. A request without a Content-Type counts as JSON.
 pub fn is_json(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json")
 }
 
-/// Which of the configured limits holds for a body.
+/// Chooses one of the configured limits for a body.
 pub trait BodyLimit: Send + Sync + 'static {
     /// The limit in bytes.
     fn bytes(limits: &Limits) -> usize;
 }
 
-/// [`Limits::json_bytes`].
+/// The limit [`Limits::json_bytes`].
 pub struct Ordinary;
 
 impl BodyLimit for Ordinary {
@@ -39,7 +39,7 @@ impl BodyLimit for Ordinary {
     }
 }
 
-/// [`Limits::bulk_bytes`].
+/// The limit [`Limits::bulk_bytes`].
 pub struct Bulk;
 
 impl BodyLimit for Bulk {
@@ -48,7 +48,7 @@ impl BodyLimit for Bulk {
     }
 }
 
-/// A JSON request body, still as bytes: the handler parses it into types that borrow from it. `T` is what the document says.
+/// A JSON request body, still as bytes: the handler parses it into types that borrow from it. `T` is the type in the document.
 pub struct JsonBytes<T, L = Ordinary> {
     /// The body.
     pub bytes: Bytes,
@@ -71,7 +71,7 @@ pub fn object<'a, U: Wanted<'a>>(bytes: &'a [u8]) -> Result<U, Failure> {
     }
 }
 
-/// Parses a JSON body; the message says where it breaks, without quoting it.
+/// Parses a JSON body; the error says where it is wrong, without quoting it.
 pub fn parse<'a, U: Deserialize<'a>>(bytes: &'a [u8]) -> Result<U, Failure> {
     serde_json::from_slice(bytes).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
@@ -113,7 +113,7 @@ impl<'a, T: Type, L: BodyLimit> ApiExtractor<'a> for JsonBytes<T, L> {
     }
 }
 
-/// A JSON answer, written by serde. `T` declares the same shape to the document; a test of each facade compares the two.
+/// A JSON response, written by serde. `T` declares the same shape to the document; a test of each facade compares the two.
 pub struct SerdeJson<T>(pub T);
 
 impl<T: Type + Send> Payload for SerdeJson<T> {

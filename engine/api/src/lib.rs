@@ -1,4 +1,4 @@
-//! What the HTTP facades are made of. A facade is a crate of its own in `engine/facades`: it parses, calls one command and maps the
+//! What the HTTP facades are made of. Each facade is a separate crate in `engine/facades`: it parses, calls one command and maps the
 //! answer. This one holds what they share, and no path or wire type of any of them.
 //!
 //! Layout
@@ -9,8 +9,7 @@
 //!   webhooks. [`signals`]: wakes requests that wait for events. [`qr`]: a text as a picture to scan.
 //! - [`app`]: puts the facades together, by path and by host. [`docs`]: the documentation page.
 //!
-//! This crate must not know how anything is stored,
-//! sent or rendered. Everything here runs on the task of the request.
+//! This crate must not know how anything is stored, sent or rendered. Everything here runs on the task of the request.
 
 pub mod app;
 pub mod auth;

@@ -11,49 +11,49 @@ use pombo_domain::{TenantIndex, Timestamp};
 use sha2::Sha256;
 use uuid::Uuid;
 
-/// Makes and checks links.
+/// Creates and verifies links.
 pub struct MediaLinks {
     key: Hmac<Sha256>,
     public_url: String,
     lifetime: Duration,
 }
 
-/// What a valid link opens.
+/// The file that a valid link opens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaLink {
-    /// Whose file.
+    /// The tenant that the file belongs to.
     pub tenant: TenantIndex,
-    /// Which.
+    /// Id of the file.
     pub id: Uuid,
-    /// MIME type.
+    /// MIME type of the file.
     pub content_type: String,
-    /// The name it was posted with.
+    /// Name with which the file was posted.
     pub file_name: String,
 }
 
-/// The query of a link as it came, not yet checked.
+/// The query of a link as received, not yet verified.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LinkQuery {
-    /// Seconds since the epoch at which it ends.
+    /// When the link expires, in seconds since 1970.
     pub exp: i64,
-    /// The tenant's number.
+    /// Number of the tenant.
     pub t: u32,
-    /// MIME type.
+    /// MIME type of the file.
     pub content_type: String,
-    /// File name.
+    /// Name of the file.
     pub name: String,
-    /// The signature, base64url.
+    /// The signature in base64url.
     pub sig: String,
 }
 
 impl MediaLinks {
-    /// Links signed with a key of their own, derived from `secret`.
+    /// Links signed with a separate key, which is derived from `secret`.
     pub fn new(secret: &[u8], public_url: &str, lifetime: Duration) -> Self {
         let derived = mac(secret).chain_update(b"pombo media links").finalize().into_bytes();
         Self { key: mac(&derived), public_url: public_url.trim_end_matches('/').to_owned(), lifetime }
     }
 
-    /// The link of a tenant's file, valid from `now` on. Within an hour the same file has the same link.
+    /// The link to a tenant's file, valid from `now` on. Within an hour the same file has the same link.
     pub fn url(&self, tenant: TenantIndex, file: &Attachment, now: Timestamp) -> String {
         const HOUR: i64 = 3600;
         let from = now.0.div_euclid(1000 * HOUR) * HOUR + HOUR;
@@ -76,7 +76,7 @@ impl MediaLinks {
         )
     }
 
-    /// What the link opens; `None` when it is not ours or over.
+    /// The file that a link opens; `None` if the link is not valid or has expired.
     pub fn open(&self, id: Uuid, query: LinkQuery, now: Timestamp) -> Option<MediaLink> {
         let given = URL_SAFE_NO_PAD.decode(query.sig.as_bytes()).ok()?;
         self.signed(id, &query).verify_slice(&given).ok()?;
@@ -105,7 +105,7 @@ fn mac(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
 }
 
-/// Percent-encodes everything but unreserved characters.
+/// Percent-encodes everything except unreserved characters.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -1,4 +1,4 @@
-//! What the server decides for the facades, and what every handler stands on.
+//! The facades' settings, and the state that every handler uses.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,35 +9,35 @@ use crate::auth::Tokens;
 use crate::hook_links::HookLinks;
 use crate::media_links::MediaLinks;
 
-/// Settings of the HTTP side. No secret of it is ever printed.
+/// Settings of HTTP. Its secrets are never printed.
 #[derive(Clone)]
 pub struct ApiOptions {
-    /// How callers reach this engine, without a trailing slash: `http://127.0.0.1:8080`.
+    /// URL under which callers reach this engine, without a trailing slash: `http://127.0.0.1:8080`.
     pub public_url: String,
-    /// Signs login tokens and media links; at least 32 random bytes.
+    /// The key from which those for login tokens and links are derived; at least 32 random bytes.
     pub secret: Vec<u8>,
-    /// How long a login lasts.
+    /// Lifetime of a login token.
     pub token_lifetime: Duration,
-    /// How long a link to a file works.
+    /// Lifetime of a link to a file.
     pub media_link_lifetime: Duration,
-    /// SHA-256 of the operator's token; without one, nobody is the operator.
+    /// SHA-256 of the operator's token; without it nobody is the operator.
     pub operator_token_hash: Option<[u8; 32]>,
     /// Host names served by the SendSync facade at the root; `*` stands for any characters but a dot.
     pub sendsync_hosts: Vec<String>,
-    /// Sizes.
+    /// Limits of request bodies.
     pub limits: Limits,
 }
 
-/// The largest bodies that are read.
+/// The largest request bodies that are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// A JSON body, in bytes.
+    /// Size of a JSON body, in bytes.
     pub json_bytes: usize,
-    /// The JSON body of a bulk, in bytes.
+    /// Size of a bulk's JSON body, in bytes.
     pub bulk_bytes: usize,
-    /// A whole multipart body, in bytes.
+    /// Size of a whole multipart body, in bytes.
     pub multipart_bytes: u64,
-    /// Files of one message.
+    /// Number of files of one message.
     pub files: usize,
 }
 
@@ -52,7 +52,7 @@ impl Default for Limits {
     }
 }
 
-/// What every request carries: the commands and the settings made ready.
+/// What every request carries: the commands and the settings, ready for use.
 pub struct ApiState {
     /// The use cases.
     pub commands: Commands,
@@ -62,12 +62,12 @@ pub struct ApiState {
     pub tokens: Tokens,
     /// Links to files.
     pub media_links: MediaLinks,
-    /// Automations' webhooks.
+    /// URLs of automations' webhooks.
     pub hook_links: HookLinks,
 }
 
 impl ApiState {
-    /// Makes it.
+    /// Derives the keys and builds the state.
     pub fn new(commands: Commands, options: ApiOptions) -> Arc<Self> {
         let tokens = Tokens::new(&options.secret, options.token_lifetime);
         let media_links = MediaLinks::new(&options.secret, &options.public_url, options.media_link_lifetime);

@@ -1,4 +1,4 @@
-//! A text as a QR code in a PNG, as a data URL that a browser shows and a phone scans. Must not know what the text means.
+//! A text as a QR code: a PNG in a data URL that a browser shows and a phone scans. Must not know what the text means.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,12 +6,12 @@ use qrcode::{Color, EcLevel, QrCode};
 
 use crate::error::Failure;
 
-/// Pixels of a module's side.
+/// Side of a module in pixels.
 const MODULE: usize = 6;
-/// Modules of light around the code.
+/// Width of the light margin around the code, in modules.
 const QUIET: usize = 4;
 
-/// The picture. Fails for a text that is longer than a QR code can hold.
+/// Draws the code. Fails if the text is longer than a QR code can hold.
 pub fn png_data_url(text: &str) -> Result<String, Failure> {
     let picture = png(text).map_err(|cause| Failure::internal(format!("drawing a QR code: {cause}")))?;
     Ok(format!("data:image/png;base64,{}", STANDARD.encode(picture)))

@@ -1,5 +1,5 @@
-//! Wakes those who wait for a tenant's next event. Told of every commit on the store's committer thread: takes one short lock, and
-//! none of it when nobody waits.
+//! Wakes requests that wait for a tenant's next event. The store's committer thread reports every commit, which takes one short
+//! lock, and none if nobody waits.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,23 +9,23 @@ use pombo_domain::ports::{CommitObserver, Effect};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Requests of one tenant that wait at once, at most.
+/// Maximum number of requests of one tenant that wait at the same time.
 const MAX_WAITING: usize = 64;
 
-/// See the module.
+/// Wakes requests that wait for events, see the module.
 pub struct EventSignals {
-    /// For each tenant that somebody waits for: the number of its newest event since then.
+    /// For each tenant with a waiting request: the number of its newest event since then.
     newest: Mutex<HashMap<TenantIndex, watch::Sender<u64>>>,
     draining: CancellationToken,
 }
 
-/// Too many requests of the tenant wait already.
+/// Too many requests of the tenant are already waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{MAX_WAITING} requests wait for this tenant's events already; let one wait, or ask without wait")]
 pub struct TooManyWait;
 
 impl EventSignals {
-    /// Signals until `draining` is cancelled: then nobody waits any more.
+    /// Signals until `draining` is cancelled; then all waiting ends.
     pub fn new(draining: CancellationToken) -> Self {
         Self { newest: Mutex::default(), draining }
     }
@@ -41,7 +41,7 @@ impl EventSignals {
         Ok(Following { newest: sender.subscribe(), draining: self.draining.clone() })
     }
 
-    /// Cancelled when the engine stops: whoever streams ends then.
+    /// The token that is cancelled when the engine stops; streams end then.
     pub fn draining(&self) -> CancellationToken {
         self.draining.clone()
     }
@@ -70,14 +70,15 @@ impl CommitObserver for EventSignals {
     }
 }
 
-/// Somebody who waits.
+/// A waiting request.
 pub struct Following {
     newest: watch::Receiver<u64>,
     draining: CancellationToken,
 }
 
 impl Following {
-    /// Returns when an event was appended since this was last asked (or made): true, or when the engine stops: false.
+    /// Waits until an event was appended since the last call (or since it was created) and returns true; returns false when the
+    /// engine stops.
     pub async fn appended(&mut self) -> bool {
         tokio::select! {
             changed = self.newest.changed() => changed.is_ok(),

@@ -1,8 +1,8 @@
-//! Runs imports, one after the other, on a task of its own beside the requests.
+//! Runs imports one after the other, on a separate task.
 //!
-//! An uploaded workbook lies in the worker's folder as `{id}.xlsx`, with `{id}.json` beside it, until its import is over. So
-//! an import that a crash interrupted is begun again at the next start: its chunks are the same, and each is taken once (see
-//! the import commands). The workbook is read on a blocking thread that stays at most two chunks ahead.
+//! An uploaded workbook is in the worker's folder as `{id}.xlsx`, together with `{id}.json`, until its import has ended. So an
+//! import that a crash interrupted is started again at the next start: its chunks are the same, and each is accepted only once
+//! (see the import commands). The workbook is read on a blocking thread that is at most two chunks ahead.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -23,43 +23,44 @@ use uuid::Uuid;
 
 use crate::spreadsheet::{MessageRow, ReadRow, Sheet, SheetError};
 
-/// An interrupted import is not begun again once its chunks' keys may have been forgotten, which happens after a day.
+/// An interrupted import is not started again after this time, in milliseconds, because the keys of its chunks may be forgotten
+/// after a day.
 const REPEATABLE_MS: i64 = 20 * 3_600_000;
-/// How often a chunk that the engine can not take now is tried again, the pauses doubling from a second.
+/// Number of attempts for a chunk that the engine cannot accept at the moment; the pauses double, starting with one second.
 const TRIES: u32 = 6;
-/// An import is stored at least this often, in parts of its rows.
+/// Number of parts of an import's rows after each of which its progress is stored.
 const SAVES: u32 = 20;
 
-/// What the server decides.
+/// Settings of the worker.
 #[derive(Debug, Clone)]
 pub struct ImportWorkerOptions {
-    /// Where uploaded workbooks lie; made if missing.
+    /// Folder for uploaded workbooks; created if it does not exist.
     pub folder: PathBuf,
-    /// How many imports may wait for their turn.
+    /// Maximum number of imports that wait for their turn.
     pub waiting: usize,
 }
 
-/// Too many imports wait; try again later.
+/// Too many imports are waiting; try again later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many imports are waiting for their turn")]
 pub struct ImportsFull;
 
-/// The handle: takes imports. Cheap to clone.
+/// A handle of the worker, which accepts imports. Cheap to clone.
 #[derive(Clone)]
 pub struct ImportWorker {
     jobs: mpsc::Sender<Job>,
     folder: Arc<Path>,
 }
 
-/// A place in the queue, held from before the upload.
+/// A place in the queue, reserved before the upload.
 pub struct Place(mpsc::OwnedPermit<Job>);
 
-/// What must be known to begin an import again.
+/// What is needed to start an import again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
-    /// Whose import it is.
+    /// The tenant that the import belongs to.
     pub tenant: TenantIndex,
-    /// The connector of rows that name none.
+    /// Id of the connector for rows that name none.
     pub connector: Option<String>,
 }
 
@@ -69,8 +70,8 @@ struct Job {
 }
 
 impl ImportWorker {
-    /// Starts the worker: takes up the imports that were interrupted, then whatever comes, until `stop` is cancelled. The task
-    /// ends after the chunk at hand; an import that it leaves is taken up at the next start.
+    /// Starts the worker: it resumes interrupted imports and then handles new ones, until `stop` is cancelled. The task ends
+    /// after the current chunk; an import that it leaves is resumed at the next start.
     pub async fn start(
         commands: Commands,
         options: ImportWorkerOptions,
@@ -85,17 +86,17 @@ impl ImportWorker {
         Ok((Self { jobs, folder }, running))
     }
 
-    /// A place in the queue, before anything is read.
+    /// Reserves a place in the queue, before anything is read.
     pub fn place(&self) -> Result<Place, ImportsFull> {
         self.jobs.clone().try_reserve_owned().map(Place).map_err(|_| ImportsFull)
     }
 
-    /// Where an upload is written until it is whole.
+    /// The folder in which an upload is written.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Makes a whole upload an import's workbook, durably.
+    /// Makes a complete upload the workbook of an import, durably.
     pub async fn keep(&self, upload: tempfile::TempPath, id: Uuid, note: &Note) -> io::Result<()> {
         let (workbook, beside) = (workbook(&self.folder, id), beside(&self.folder, id));
         let note = serde_json::to_vec(note)?;
@@ -140,7 +141,7 @@ async fn forget(folder: &Path, id: Uuid) {
     }
 }
 
-/// What the reading thread hands over.
+/// What the reading thread passes on.
 enum Read {
     Total(u32),
     Chunk(Vec<ReadRow>),
@@ -149,7 +150,7 @@ enum Read {
 /// How an import ended.
 enum End {
     Over(Option<String>),
-    /// The engine stops, or takes no writes: it stays as it is until the next start.
+    /// The engine stops or accepts no writes; the import stays as it is until the next start.
     Later,
 }
 
@@ -160,7 +161,7 @@ struct Task {
 }
 
 impl Task {
-    /// The interrupted imports that can be begun again, oldest first. The others fail; files of no import go.
+    /// The interrupted imports that can be started again, oldest first. The others fail; files without an import are deleted.
     async fn take_up(&self) -> io::Result<VecDeque<Job>> {
         let running = self.commands.running_imports().map_err(io::Error::other)?;
         let mut entries = tokio::fs::read_dir(&*self.folder).await?;
@@ -305,7 +306,7 @@ fn may_pass(error: &Error) -> bool {
     matches!(error.code, ErrorCode::Unavailable | ErrorCode::Conflict)
 }
 
-/// Runs on a blocking thread. Ends early when nobody takes the rows any more.
+/// Reads a workbook on a blocking thread. Ends early if nobody receives the rows any longer.
 fn read_workbook(path: &Path, hand_over: &mpsc::Sender<Read>) -> Result<(), SheetError> {
     let mut sheet = Sheet::open(path)?;
     if hand_over.blocking_send(Read::Total(sheet.rows_total())).is_err() {

@@ -8,27 +8,27 @@ use std::io::{Read, Seek};
 
 use zip::ZipArchive;
 
-/// The most entries.
+/// Maximum number of entries.
 const MAX_ENTRIES: usize = 2_000;
-/// The most bytes of all parts together, decompressed.
+/// Maximum size of all parts together when decompressed, in bytes.
 const MAX_TOTAL_BYTES: u64 = 256 * 1024 * 1024;
-/// The most bytes of the shared strings, which are kept in memory whole.
+/// Maximum size of the shared strings, which are kept in memory, in bytes.
 const MAX_STRINGS_BYTES: u64 = 96 * 1024 * 1024;
-/// The most shared strings.
+/// Maximum number of shared strings.
 const MAX_STRINGS: u64 = 4_000_000;
-/// How much of a part must hold its XML declaration, or its first tag.
+/// Number of bytes in which a part must have its XML declaration or its first tag.
 const HEAD_BYTES: usize = 2048;
 
-/// Why a workbook is not opened.
+/// Why a workbook is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
-    /// Not a zip file, or a damaged one.
+    /// It is not a zip file, or a damaged one.
     #[error("the file is not an xlsx workbook")]
     NotAWorkbook,
-    /// It would take too much memory.
+    /// It would need too much memory.
     #[error("the workbook is too large when decompressed; split it into smaller ones")]
     TooLarge,
-    /// A part in an encoding that no spreadsheet program writes.
+    /// A part has an encoding that no spreadsheet program writes.
     #[error("a part of the workbook is not UTF-8; save it again as xlsx with a spreadsheet program")]
     Encoding,
 }
@@ -56,7 +56,7 @@ struct Scan {
 }
 
 impl Scan {
-    /// The part's size, at most a little over `limit`.
+    /// Returns the part's size, at most a little more than `limit`.
     fn run(&self, mut part: impl Read, limit: u64) -> Result<u64, ArchiveError> {
         let limit = if self.strings { limit.min(MAX_STRINGS_BYTES) } else { limit };
         let mut buffer = vec![0; 64 * 1024];
@@ -130,7 +130,7 @@ struct Claim {
 impl Claim {
     const NAME: &'static [u8] = b"uniqueCount";
 
-    /// False once a claim is above the limit.
+    /// Returns false as soon as a claim exceeds the limit.
     fn feed(&mut self, piece: &[u8]) -> bool {
         for byte in piece {
             if self.matched == Self::NAME.len() {

@@ -1,61 +1,61 @@
-//! The columns of a spreadsheet of messages. Their headers are the documented field names of a send.
+//! The columns of a spreadsheet of messages. Their headers are the field names in the documentation of a send.
 
 /// The sheet that holds the messages.
 pub const MESSAGES_SHEET: &str = "Mensagens";
 /// The sheet that explains the columns.
 pub const INSTRUCTIONS_SHEET: &str = "Instruções";
-/// A header that begins so gives a template variable: `var.cidade`.
+/// A header with this prefix is a template variable: `var.cidade`.
 pub const VARIABLE_HEADER: &str = "var.";
 
-/// A column.
+/// A column of the sheet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Column {
-    /// The connector; may be left out where the import names one.
+    /// Id of the connector; may be empty if the import names one.
     ConnectorId,
-    /// The recipient.
+    /// Address of the recipient.
     To,
-    /// The text.
+    /// Text of the message.
     Message,
-    /// The recipient's name.
+    /// Name of the recipient.
     ContactName,
-    /// The subject.
+    /// Subject of the message.
     Subject,
-    /// The category.
+    /// Category of the message.
     MessageType,
-    /// 1 to 10.
+    /// Priority, from 1 to 10.
     Priority,
-    /// Not before.
+    /// When to send it at the earliest.
     ScheduledAt,
-    /// Waits for approval.
+    /// Whether it waits for approval.
     RequiresApproval,
-    /// Ahead of the queue.
+    /// Whether it goes ahead of the queue.
     ForceDirect,
     /// The caller's reference.
     ExternalId,
     /// Internal remark.
     Notes,
-    /// Gets the status changes.
+    /// URL that receives the status changes.
     WebhookUrl,
-    /// A file to fetch.
+    /// URL of a file to fetch.
     AttachmentUrl,
-    /// Template variables, a JSON object.
+    /// Template variables as a JSON object.
     Variables,
 }
 
-/// How Excel shows and keeps a column.
+/// How Excel formats a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Text format: a phone number keeps its digits.
+    /// Text format, so that a phone number keeps its digits.
     Text,
     /// A whole number from 1 to 10.
     Priority,
     /// Date and time.
     DateTime,
-    /// One of these.
+    /// One of these values.
     List(&'static [&'static str]),
 }
 
-/// What the template tells of a column.
+/// What the template says about a column.
 pub(super) struct About {
     pub(super) header: &'static str,
     pub(super) required: bool,
@@ -92,7 +92,7 @@ impl Column {
         self.about().header
     }
 
-    /// The column of a header as somebody may have typed it: case, spaces, `_`, `-` and a `*` do not count.
+    /// The column with this header, as somebody may have typed it: case, spaces, `_`, `-` and `*` are ignored.
     pub(super) fn of_header(header: &str) -> Option<Self> {
         let folded: String =
             header.chars().filter(|c| !c.is_whitespace() && !"_-*".contains(*c)).flat_map(char::to_lowercase).collect();

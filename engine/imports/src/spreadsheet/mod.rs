@@ -17,9 +17,9 @@ pub use columns::{Column, MESSAGES_SHEET};
 pub use reader::{CellProblem, MessageRow, ReadRow, Sheet, SheetError};
 pub use template::template;
 
-/// The largest workbook that is taken, in bytes.
+/// Maximum size of a workbook, in bytes.
 pub const MAX_WORKBOOK_BYTES: u64 = 20 * 1024 * 1024;
-/// The most rows with content.
+/// Maximum number of rows with content.
 pub const MAX_ROWS: u32 = 100_000;
 
 #[cfg(test)]

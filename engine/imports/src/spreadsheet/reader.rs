@@ -15,33 +15,33 @@ use super::archive::{self, ArchiveError};
 use super::columns::{Column, MESSAGES_SHEET, VARIABLE_HEADER};
 use super::{MAX_ROWS, MAX_WORKBOOK_BYTES};
 
-/// Cells right of this column are not looked at.
+/// Cells to the right of this column are ignored.
 const MAX_COLUMNS: u32 = 200;
 /// The largest whole number that a cell keeps exactly: 2^53.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// Why a workbook is not read.
+/// Why a workbook cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SheetError {
-    /// The file itself.
+    /// The file itself is not acceptable.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
-    /// Larger than [`MAX_WORKBOOK_BYTES`].
+    /// It is larger than [`MAX_WORKBOOK_BYTES`].
     #[error("the file is larger than {} MB; split it", MAX_WORKBOOK_BYTES / 1024 / 1024)]
     TooLarge,
-    /// Not an xlsx workbook inside.
+    /// It does not contain an xlsx workbook.
     #[error("the file is not a readable xlsx workbook: {0}")]
     Workbook(String),
-    /// The header is not one that the template shows.
+    /// Its header is not the template's.
     #[error("{0}")]
     Header(String),
-    /// More than [`MAX_ROWS`].
+    /// It has more rows than [`MAX_ROWS`].
     #[error("the sheet has more than {MAX_ROWS} rows with content; split it")]
     TooManyRows,
-    /// Nothing below the header.
+    /// It has no rows below the header.
     #[error("the sheet has no rows below its header")]
     Empty,
-    /// The temporary file.
+    /// The temporary file cannot be read.
     #[error("the uploaded file could not be read: {0}")]
     Io(#[from] std::io::Error),
 }
@@ -52,7 +52,7 @@ impl From<XlsxError> for SheetError {
     }
 }
 
-/// A row of messages, cells read but nothing judged.
+/// A row with the fields of a message; its cells are read but not yet checked.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MessageRow {
     /// `connectorId`.
@@ -87,10 +87,10 @@ pub struct MessageRow {
     pub variables: Map<String, Value>,
 }
 
-/// A cell that can not be what its column asks for.
+/// A cell whose content does not fit its column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CellProblem {
-    /// The column's header.
+    /// Header of the column.
     pub column: String,
     /// What is wrong and what to change.
     pub message: String,
@@ -99,9 +99,9 @@ pub struct CellProblem {
 /// A row with content.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReadRow {
-    /// Its number as the sheet shows it.
+    /// Number of the row in the sheet.
     pub row: u32,
-    /// Its cells, or what is wrong with them.
+    /// The fields of the row, or what is wrong with its cells.
     pub message: Result<MessageRow, Vec<CellProblem>>,
 }
 
@@ -120,7 +120,7 @@ impl Target {
     }
 }
 
-/// An opened workbook whose header is understood.
+/// An open workbook whose header has been read.
 pub struct Sheet {
     workbook: Xlsx<BufReader<File>>,
     name: String,
@@ -138,7 +138,7 @@ enum Cell {
 }
 
 impl Sheet {
-    /// Opens a workbook: looks the archive over, reads the header, counts the rows.
+    /// Opens a workbook: checks the archive, reads the header, counts the rows.
     pub fn open(path: &Path) -> Result<Self, SheetError> {
         let mut file = File::open(path)?;
         if file.metadata()?.len() > MAX_WORKBOOK_BYTES {
@@ -156,17 +156,17 @@ impl Sheet {
         Ok(sheet)
     }
 
-    /// How many rows with content lie below the header.
+    /// The number of rows with content below the header.
     pub fn rows_total(&self) -> u32 {
         self.rows_total
     }
 
-    /// Whether there is a column for it.
+    /// Whether the sheet has this column.
     pub fn has(&self, column: Column) -> bool {
         self.columns.values().any(|target| *target == Target::Field(column))
     }
 
-    /// Hands out the rows with content in order, until `take` answers false.
+    /// Passes the rows with content to `take` in order, until `take` returns false.
     pub fn read(&mut self, mut take: impl FnMut(ReadRow) -> bool) -> Result<(), SheetError> {
         let (header_row, columns) = (self.header_row, self.columns.clone());
         let mut cells = Vec::new();
@@ -264,7 +264,7 @@ impl Sheet {
         Ok(())
     }
 
-    /// Cells with content, until `take` answers false.
+    /// Passes the cells with content to `take`, until it returns false.
     fn each_cell(&mut self, mut take: impl FnMut(u32, u32, Cell) -> bool) -> Result<(), SheetError> {
         let mut cells = self.workbook.worksheet_cells_reader(&self.name)?;
         while let Some(found) = cells.next_cell()? {
@@ -282,7 +282,7 @@ impl Sheet {
     }
 }
 
-/// A cell's content; `None` for an empty one or one with spaces only.
+/// The content of a cell; `None` if it is empty or has only spaces.
 fn content(value: &DataRef<'_>) -> Option<Cell> {
     let text = |text: &str| {
         let text = text.trim();
@@ -384,7 +384,7 @@ fn whole(number: f64) -> bool {
     number.fract() == 0.0 && number.abs() <= MAX_EXACT
 }
 
-/// A recipient: a number cell gives its digits, as long as it has kept them all.
+/// The recipient in a cell; a number cell gives its digits if it has kept all of them.
 fn recipient(cell: Cell) -> Result<String, String> {
     match cell {
         Cell::Number(number) if whole(number) && number > 0.0 => Ok(format!("{number:.0}")),

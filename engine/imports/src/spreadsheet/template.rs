@@ -1,4 +1,4 @@
-//! Writes the empty workbook that people fill. Its first sheet has headers and nothing else: an example row would be sent.
+//! Writes the empty workbook that people fill in. Its first sheet has only headers, because an example row would be sent.
 
 use rust_xlsxwriter::{
     DataValidation, DataValidationErrorStyle, DataValidationRule, Format, FormatAlign, FormatBorder, Note, Workbook,
@@ -13,7 +13,7 @@ pub fn template() -> Result<Vec<u8>, XlsxError> {
     workbook()?.save_to_buffer()
 }
 
-/// The template before it is saved; the tests fill it.
+/// The template before it is saved, for tests to fill in.
 pub(super) fn workbook() -> Result<Workbook, XlsxError> {
     let mut workbook = Workbook::new();
     write_messages(&mut workbook)?;

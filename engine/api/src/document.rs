@@ -1,4 +1,4 @@
-//! What is written beside a facade's OpenAPI document: the operation table.
+//! The operation table, which is written in addition to a facade's OpenAPI document.
 
 use poem_openapi::registry::MetaApi;
 

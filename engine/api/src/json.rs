@@ -132,7 +132,7 @@ impl<T: Serialize + Send> poem::IntoResponse for SerdeJson<T> {
     fn into_response(self) -> poem::Response {
         match serde_json::to_vec(&self.0) {
             Ok(bytes) => poem::Response::builder().content_type("application/json").body(bytes),
-            // Reached only by a map whose keys are no texts; none of the wire types has one.
+            // Reached only by a map whose keys are not texts; none of the wire types has one.
             Err(_) => poem::http::StatusCode::INTERNAL_SERVER_ERROR.into(),
         }
     }

@@ -1,4 +1,4 @@
-//! Whose request it is: the operator's, or a tenant's (or the operator's for a tenant).
+//! Identifies the caller: the operator, a tenant, or the operator acting for a tenant.
 
 use std::future::Future;
 
@@ -27,7 +27,7 @@ impl Operator {
         if bearer(request).is_some_and(|token| is_operator(state, token)) {
             return Ok(Self);
         }
-        // An API key in its own header is no credential of these operations.
+        // An API key in its own header is not a credential for these operations.
         if !request.headers().contains_key(AUTHORIZATION) {
             return Err(Failure::unauthorized("send Authorization: Bearer with the operator token"));
         }
@@ -43,7 +43,7 @@ impl Operator {
 
 /// The tenant that a request acts on: the credential's own, or the one that the operator names in `X-Pombo-Tenant`.
 pub(crate) struct Acting {
-    /// Which.
+    /// The tenant's number.
     pub(crate) tenant: TenantIndex,
     /// Who acts.
     by: String,
@@ -74,7 +74,7 @@ impl Acting {
     }
 }
 
-/// What an operator is called where it is noted who did something.
+/// The operator's name in records of who did something.
 const OPERATOR: &str = "operator";
 
 fn named_by(identity: &Identity) -> String {

@@ -1,18 +1,18 @@
-//! How many requests of a costly kind go on at once: in all, and of one tenant.
+//! Limits how many requests of an expensive kind run at the same time: in total, and of one tenant.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pombo_domain::TenantIndex;
 
-/// See the module.
+/// A limit, see the module.
 #[derive(Clone)]
 pub(crate) struct Places(Arc<Inner>);
 
 struct Inner {
     in_all: usize,
     of_one: usize,
-    /// The operator's own under `None`.
+    /// The number of places held by each tenant; by the operator under `None`.
     held: Mutex<HashMap<Option<TenantIndex>, usize>>,
 }
 
@@ -27,7 +27,7 @@ impl Places {
         Self(Arc::new(Inner { in_all, of_one, held: Mutex::default() }))
     }
 
-    /// A place; `None` when there is none.
+    /// Takes a place; `None` if all are taken.
     pub(crate) fn take(&self, owner: Option<TenantIndex>) -> Option<Place> {
         let mut held = self.held();
         let mine = held.get(&owner).copied().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What the server must give the control API besides the commands: views of things that the domain does not hold.
+//! What the control API needs from the server besides the commands: views of state that the domain does not have.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What the framework can not say of the document: bodies take no fields that are not declared, a field that may be null is
+//! Adds to the document what the framework cannot express: bodies accept only declared fields, a field that may be null is
 //! the type it names or null, and a whole number has the bounds of its format.
 
 use std::collections::BTreeSet;
@@ -60,7 +60,7 @@ fn references(value: &Value, into: &mut Vec<String>) {
     }
 }
 
-/// The framework repeats a field's own words beside its reference, inside `allOf`; there, `nullable` has no meaning.
+/// The framework repeats a field's own attributes next to its reference, inside `allOf`; there, `nullable` has no meaning.
 fn plain_nullable(value: &mut Value) {
     match value {
         Value::Object(map) => {
@@ -92,7 +92,7 @@ fn spelt(document: &mut Value) {
     }
 }
 
-/// `uint32` and its like are formats of the framework's own: whoever does not know them reads any number.
+/// `uint32` and similar formats exist only in this framework: a reader that does not know them accepts any number.
 fn bounded(value: &mut Value) {
     if let Some(format) = value.get("format").and_then(Value::as_str) {
         let bounds = match format {

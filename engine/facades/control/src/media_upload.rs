@@ -19,7 +19,7 @@ use pombo_api::options::ApiState;
 
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// What the document says of the multipart body.
+/// The multipart body in the document.
 struct UploadForm;
 
 impl Type for UploadForm {

@@ -1,4 +1,4 @@
-//! What surrounds the handlers: queries that an operation does not know are refused, the framework's complaints about parameters
+//! The layers around the handlers: unknown query parameters are refused, the framework's errors about parameters
 //! name the parameter, and each error body carries the request's id.
 
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use crate::wire::ErrorBody;
 use pombo_api::error::Failure;
 use pombo_api::facade::REQUEST_ID;
 
-/// The routes, with the control API's parts in each request.
+/// The routes, with the control API's dependencies attached to each request.
 pub(crate) struct Guarded<E> {
     inner: E,
     parts: Arc<ControlDeps>,
     operations: Vec<Operation>,
 }
 
-/// What an operation takes in its query, from the document itself.
+/// The query parameters of an operation, from the document itself.
 struct Operation {
     method: Method,
     segments: Vec<String>,
@@ -94,7 +94,7 @@ impl<E: Endpoint> Endpoint for Guarded<E> {
     }
 }
 
-/// A complaint about a parameter as a failure that names it.
+/// Converts an error about a parameter into a failure that names it.
 fn named(error: poem::Error) -> poem::Error {
     let (field, reason) = if let Some(error) = error.downcast_ref::<ParseParamError>() {
         (error.name, error.reason.clone())

@@ -20,24 +20,24 @@ use pombo_api::declared::ParamKind;
 use pombo_api::error::{Fails, Failure, status};
 use pombo_api::json::{JsonBytes, is_json};
 
-/// Rows of a page where the caller does not say.
+/// Number of rows per page if the caller does not say.
 pub(crate) const DEFAULT_LIMIT: u32 = 50;
 
 /// A failure of an operation of this API.
 pub(crate) type Refused<const SET: u16> = Fails<ErrorBody, SET>;
 
-/// What the operator's reads may answer.
+/// Statuses with which the operator's reads may fail.
 pub(crate) const OPERATOR: u16 = status::BAD_REQUEST | status::UNAUTHORIZED | status::FORBIDDEN;
 /// What a tenant's reads may answer: 404 also when the operator names a tenant that is not there.
 pub(crate) const READ: u16 = status::BAD_REQUEST | status::UNAUTHORIZED | status::NOT_FOUND;
-/// What a body adds.
+/// Statuses that a body adds.
 pub(crate) const BODY: u16 = status::TOO_LARGE | status::CONTENT_TYPE;
-/// What a write adds.
+/// Statuses that a write adds.
 pub(crate) const WRITE: u16 = status::UNAVAILABLE;
-/// What a state machine or a unique name adds.
+/// Statuses that a state machine or a unique name adds.
 pub(crate) const CONFLICT: u16 = status::CONFLICT;
-/// What asking the channel adds: no session or a refusal (409), a request to slow down (429), a failure or an unknown outcome (502),
-/// an engine that stops (503).
+/// What asking the channel adds: no session or a refusal (409), a request to slow down (429), a failure or an unknown outcome
+/// (502), an engine that stops (503).
 pub(crate) const CHANNEL: u16 = status::CONFLICT | status::TOO_MANY | status::BAD_GATEWAY | status::UNAVAILABLE;
 
 /// The body of every error.
@@ -124,11 +124,11 @@ impl ErrorBody {
     }
 }
 
-/// The id in a path. One that is no UUID is the id of nothing: not found.
+/// The id in a path. A text that is not a UUID is not found.
 pub(crate) struct PathId(Option<Uuid>);
 
 impl PathId {
-    /// The id, or that there is no `what` by it.
+    /// The id, or the failure that there is no `what` with this id.
     pub(crate) fn of(&self, what: &str) -> Result<Uuid, Failure> {
         self.0.ok_or_else(|| Failure::not_found(what))
     }
@@ -293,7 +293,7 @@ pub(crate) fn body<T: Type + DeserializeOwned>(json: &JsonBytes<T>) -> Result<T,
     parse(&json.bytes)
 }
 
-/// A JSON body that may be left out.
+/// A JSON body that may be omitted.
 pub(crate) struct OptionalBody<T>(pub(crate) T);
 
 impl<'a, T: Type + DeserializeOwned + Default> ApiExtractor<'a> for OptionalBody<T> {

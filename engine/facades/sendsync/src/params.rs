@@ -1,4 +1,4 @@
-//! The facade's parameters: how each is read, and that no other is given.
+//! The facade's parameters: how each is read, and the refusal of unknown ones.
 
 use poem::Request;
 use poem_openapi::registry::MetaSchema;
@@ -145,7 +145,7 @@ impl ParamKind for Search {
     }
 }
 
-/// An id as it was given; one that can not be is not found.
+/// An id as it was given; one that is not valid is not found.
 pub(super) struct GivenId;
 
 impl ParamKind for GivenId {

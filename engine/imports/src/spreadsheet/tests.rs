@@ -57,7 +57,7 @@ fn the_template_filled_is_read_as_it_was_filled() {
         .expect("writes");
     sheet.write_string(1, at(Column::RequiresApproval), "SIM").expect("writes");
     sheet.write_string(1, at(Column::Variables), r#"{"cidade":"Recife"}"#).expect("writes");
-    // Row 3 stays empty: it is no row, and the next keeps its number.
+    // Row 3 stays empty: it does not count as a row, and the next one keeps its number.
     sheet.write_number(3, at(Column::To), 5_511_999_998_888_f64).expect("writes");
     sheet.write_string(3, at(Column::Message), "oi").expect("writes");
     sheet.write_boolean(3, at(Column::ForceDirect), true).expect("writes");

@@ -27,7 +27,7 @@ use pombo_api::signals::{Following, TooManyWait};
 
 pub(crate) struct Events;
 
-/// Events of a page where the caller does not say.
+/// Number of events per page if the caller does not say.
 const DEFAULT_EVENTS: u32 = 100;
 
 /// Where a page begins.
@@ -85,7 +85,7 @@ pub(crate) struct EventPage {
     next: u64,
 }
 
-/// The first page with something on it; an empty one when nothing came in time.
+/// The first page with an event on it; an empty one if none came in time.
 async fn page(
     state: &ApiState,
     acting: &Acting,

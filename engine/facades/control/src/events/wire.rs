@@ -373,7 +373,7 @@ pub(crate) struct ChangedHealth {
     reason: String,
 }
 
-/// What the links to files are made with.
+/// Creates the links to files.
 struct Links<'a> {
     state: &'a ApiState,
     tenant: TenantIndex,
@@ -381,7 +381,7 @@ struct Links<'a> {
 }
 
 impl Links<'_> {
-    /// A file's state, the file and the reason why there is none.
+    /// The state of a file, the file, and the reason if there is none.
     fn media(&self, media: MediaState) -> (FileState, Option<StoredFile>, Option<String>) {
         match media {
             MediaState::Pending => (FileState::Pending, None, None),

@@ -177,7 +177,7 @@ pub(crate) struct Upload {
     connector: Option<String>,
 }
 
-/// What the document says of the multipart body.
+/// The multipart body in the document.
 struct UploadForm;
 
 impl Type for UploadForm {
@@ -218,7 +218,7 @@ impl Type for UploadForm {
     }
 }
 
-/// What the parts around the file may weigh.
+/// Maximum size of the form other than the file, in bytes.
 const FORM_BYTES: u64 = 64 * 1024;
 
 impl Upload {

@@ -53,7 +53,7 @@ pub(crate) struct MessageRef {
 }
 
 impl MessageRef {
-    /// Which message; `field` names this in a refusal.
+    /// The message that this refers to; `field` names it in a refusal.
     pub(crate) fn named(self, field: &str) -> Result<TargetRef, Failure> {
         let Self { message_id, event, provider_id, sender } = self;
         if sender.is_some() && provider_id.is_none() {
@@ -385,7 +385,7 @@ pub(crate) async fn send_to(
     Ok(queued(state, connector, stored))
 }
 
-/// Queues an act on a message that was sent from here.
+/// Queues an action on a message that was sent with this API.
 async fn act_on(
     state: &ApiState,
     tenant: TenantIndex,

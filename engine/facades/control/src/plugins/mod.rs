@@ -33,10 +33,10 @@ use pombo_api::error::{Failure, status};
 use pombo_api::json::JsonBytes;
 use pombo_api::options::ApiState;
 
-/// Components that are received and checked at once: each is held in memory.
+/// Maximum number of components that are received and inspected at the same time: each is in memory.
 const UPLOADS: usize = 8;
 const UPLOADS_OF_ONE: usize = 2;
-/// Entries of an audit trail where the caller does not say.
+/// Number of entries of an audit trail if the caller does not say.
 const DEFAULT_AUDIT: u32 = 100;
 
 pub(crate) struct Plugins {
@@ -49,10 +49,10 @@ impl Default for Plugins {
     }
 }
 
-/// What a change of a plugin may answer.
+/// The answer to a change of a plugin.
 type Changed = Result<Json<PluginDetail>, Refused<{ READ | BODY | WRITE | CONFLICT | status::FORBIDDEN }>>;
 
-/// A plugin's name. One that no plugin has is not found.
+/// A plugin's name in a path. If no plugin has it, it is not found.
 pub(crate) struct PluginName;
 
 impl ParamKind for PluginName {
@@ -165,7 +165,7 @@ pub(crate) enum Uploads {
     New(Json<UploadedPlugin>),
 }
 
-/// The plugin as it stands now.
+/// The present state of the plugin.
 fn detail(state: &ApiState, actor: &Actor, name: &str) -> Result<Json<PluginDetail>, Failure> {
     Ok(Json(state.commands.get_plugin(actor, name)?.into()))
 }

@@ -22,11 +22,11 @@ use pombo_api::options::ApiState;
 
 pub(crate) struct Replays;
 
-/// Calls of each automation where the caller does not say.
+/// Number of calls of each automation if the caller does not say.
 const DEFAULT_CALLS: u32 = 100;
-/// The longest text of a difference, in characters.
+/// Maximum length of a text in a difference, in characters.
 const SHOWN_CHARS: usize = 2_000;
-/// The most actions of a difference.
+/// Maximum number of actions in a difference.
 const SHOWN_ACTIONS: usize = 50;
 
 /// The version to try.
@@ -160,7 +160,7 @@ fn content(content: &SendContent) -> Value {
     }
 }
 
-/// The text, or its begin with a mark that there is more.
+/// The text, or its beginning with a mark that there is more.
 fn cut(text: &str) -> String {
     match text.char_indices().nth(SHOWN_CHARS) {
         None => text.to_owned(),

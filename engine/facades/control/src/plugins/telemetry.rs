@@ -31,14 +31,14 @@ use pombo_api::declared::Param;
 use pombo_api::error::{Failure, status};
 use pombo_api::options::ApiState;
 
-/// Requests that follow logs at once.
+/// Maximum number of requests that follow logs at the same time.
 const FOLLOWERS: usize = 256;
 const FOLLOWERS_OF_ONE: usize = 16;
-/// Lines of a page where the caller does not say.
+/// Number of lines per page if the caller does not say.
 const DEFAULT_LINES: u32 = 100;
-/// How long a stream says nothing at most, ms: a proxy would cut a silent connection.
+/// The longest silence of a stream, in milliseconds: a proxy would cut a silent connection.
 const HEARTBEAT_MS: i64 = 15_000;
-/// How long a stream lasts, ms: whoever follows comes again, and shows its credential again.
+/// How long a stream lasts, in milliseconds: the client then reconnects and presents its credential again.
 const STREAM_MS: i64 = 3_600_000;
 
 pub(crate) struct PluginTelemetry {
@@ -172,7 +172,7 @@ impl ApiResponse for LineStream {
     }
 }
 
-/// Somebody who follows a log.
+/// A request that follows a log.
 struct Follower {
     state: Arc<ApiState>,
     actor: Actor,
@@ -181,7 +181,7 @@ struct Follower {
     watch: Box<dyn LineWatch>,
     draining: CancellationToken,
     until: Timestamp,
-    /// What is to be written before anything is waited for.
+    /// Text to write before waiting for more.
     ready: VecDeque<String>,
     over: bool,
     _place: Place,
@@ -198,7 +198,7 @@ impl Follower {
             if self.over || clock.now() >= self.until {
                 return None;
             }
-            // The plugin may be gone meanwhile.
+            // The plugin may have been deleted in the meantime.
             let lines = self.state.commands.plugin_lines(&self.actor, &self.name, self.after, MAX_LINES).ok()?;
             if let Some(last) = lines.last() {
                 self.after = last.number;
@@ -315,7 +315,7 @@ impl PluginTelemetry {
     }
 }
 
-/// The number behind which a caller wants to read. A number that is not reached yet is of an engine that ran before.
+/// The number after which the caller wants to read. A number that is not reached yet comes from before a restart of the engine.
 fn begin(state: &ApiState, actor: &Actor, name: &str, after: Option<After>) -> Result<u64, Failure> {
     let kept = state.commands.plugin_lines(actor, name, 0, MAX_LINES)?;
     let newest = kept.last().map_or(0, |line| line.number);

@@ -1,4 +1,4 @@
-//! Receives an uploaded component into memory, within its limit, with the signature that may come beside it.
+//! Receives an uploaded component into memory, within its limit, with the optional signature.
 
 use std::borrow::Cow;
 
@@ -18,12 +18,12 @@ use pombo_api::body::LimitedMultipart;
 use pombo_api::error::Failure;
 
 const PIECE_BYTES: usize = 64 * 1024;
-/// What the form may have beside the component: its boundaries, headers and the signature.
+/// Maximum size of the form other than the component, in bytes: its boundaries, headers and the signature.
 const FORM_BYTES: u64 = 64 * 1024;
-/// The longest signature, in bytes of base64.
+/// Maximum length of the signature, in bytes of base64.
 const SIGNATURE_BYTES: usize = 1024;
 
-/// What the document says of the multipart body.
+/// The multipart body in the document.
 struct ComponentForm;
 
 const NAME: &str = "PluginUpload";
@@ -77,7 +77,7 @@ pub(crate) struct ComponentBody<'a> {
     body: RequestBody,
 }
 
-/// What was in it.
+/// The content of the form.
 pub(crate) struct Component {
     pub(crate) bytes: Bytes,
     pub(crate) signature: Option<Vec<u8>>,
@@ -111,7 +111,7 @@ impl<'a> ApiExtractor<'a> for ComponentBody<'a> {
 }
 
 impl ComponentBody<'_> {
-    /// Reads on to its end and throws it away, so that the caller sees the answer. For a request that is refused unread.
+    /// Reads to the end and discards it, so that the caller of a refused request sees the answer.
     pub(crate) async fn discard(mut self, limit: u64) {
         // Where it is no form at all, there is nothing to be read.
         if let Ok(form) = LimitedMultipart::open(self.request, &mut self.body, limit + FORM_BYTES).await {
@@ -119,7 +119,7 @@ impl ComponentBody<'_> {
         }
     }
 
-    /// Reads it, the component at most `limit` bytes of it.
+    /// Reads the form; the component has at most `limit` bytes.
     pub(crate) async fn receive(mut self, limit: u64) -> Result<Component, Failure> {
         let mut form = LimitedMultipart::open(self.request, &mut self.body, limit + FORM_BYTES).await?;
         match read_parts(&mut form, limit).await {

@@ -51,7 +51,7 @@ async fn an_automations_secrets_go_in_and_never_out() {
         let secrets = &*engine.state.commands.ports().secrets;
         pombo_domain::commands::automations::open_secrets(secrets, &automation).expect("opens").remove("token")
     };
-    assert_eq!(stored().as_deref(), Some("s3cret"), "whoever calls the plugin opens it");
+    assert_eq!(stored().as_deref(), Some("s3cret"), "a caller of the plugin can decrypt it");
     let body = json!({"name": "Novo", "config": {"hello": "olá"}, "position": 7, "groups": true, "record": false});
     let changed = patch(body).await.expect(200);
     assert_eq!((&changed["config"], &changed["secretsSet"]), (&json!({"hello": "olá"}), &json!(["token"])));

@@ -1,4 +1,4 @@
-//! Replays: a version beside what was recorded.
+//! Replays: a version compared with recorded calls.
 
 use pombo_domain::model::recording::context;
 use pombo_domain::model::{Recording, WorkBody};

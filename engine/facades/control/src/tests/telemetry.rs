@@ -33,7 +33,7 @@ async fn a_log_is_paged_and_a_tenant_sees_the_lines_of_its_own_instances() {
     assert_eq!(texts(&page("?after=1").await.expect(200)), ["2"]);
     let latest = page("?after=latest").await.expect(200);
     assert_eq!((texts(&latest), &latest["next"]), (vec![], &json!(3)));
-    // Numbers begin anew with the engine: a cursor from before does not hide what there is.
+    // Numbers start again with the engine: a cursor from before does not hide lines.
     assert_eq!(texts(&page("?after=900").await.expect(200)).len(), 2);
     assert_eq!(page("?limit=1001").await.error(400).1, ["limit"]);
     assert_eq!(page("?after=x").await.error(400).1, ["after"]);
@@ -110,7 +110,7 @@ async fn a_log_is_followed_live_and_taken_up_again_where_it_was_left() {
     latest.next().await;
     write(a, "three");
     assert!(latest.next().await.expect("a line").contains("\"three\""));
-    // An hour later whoever follows comes again, with a credential that holds then.
+    // An hour later the client reconnects, with a credential that is valid then.
     engine.fakes.clock.advance(3_600_000);
     assert_eq!(latest.next().await, None);
 }

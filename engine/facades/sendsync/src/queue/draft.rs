@@ -57,7 +57,7 @@ impl<'a> SendFields<'a> {
     }
 }
 
-/// The draft of a row that is any JSON: one that is no object has that as its only problem.
+/// The draft of a row of any JSON: a row that is not an object has only that problem.
 pub(super) fn draft_of(row: Field<SendFields<'_>>) -> Draft<'_> {
     let message = match row {
         Field::Value(fields) => return fields.into_draft(),

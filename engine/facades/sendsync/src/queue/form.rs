@@ -58,7 +58,7 @@ impl Uploaded {
 }
 
 impl Drop for Uploaded {
-    /// For a request whose connection broke: nobody is there any more to await the removal.
+    /// For a request whose connection broke: nobody is left to await the removal.
     fn drop(&mut self) {
         let files = std::mem::take(&mut self.files);
         if let (false, Ok(runtime)) = (files.is_empty(), tokio::runtime::Handle::try_current()) {

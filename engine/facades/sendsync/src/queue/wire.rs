@@ -348,7 +348,7 @@ impl BulkAnswer {
         }))
     }
 
-    /// A bulk that can not be read at all.
+    /// A bulk that cannot be read at all.
     pub(super) fn unreadable(message: String) -> Self {
         Self::Refused(SerdeJson(BulkError {
             status_code: 400,

@@ -174,7 +174,7 @@ impl AutomationStore for FakeStore {
         let all = self.held();
         Ok(all.conversations.values().find(|known| known.connector == connector && known.chat == chat).cloned())
     }
-    /// Looks at three at a time: whoever reads on must go on after a short page.
+    /// Looks at three at a time: a reader must continue after a short page.
     fn conversations(
         &self,
         tenant: TenantIndex,

@@ -96,7 +96,7 @@ impl PluginEngine for FakePlugins {
             return Err(refusal);
         }
         let read: Value =
-            serde_json::from_slice(&component).map_err(|_| Refusal::Unfit("this is no component".to_owned()))?;
+            serde_json::from_slice(&component).map_err(|_| Refusal::Unfit("this is not a component".to_owned()))?;
         let inspected = described(&read, &component);
         self.kept.lock().expect("no test panics in it").insert(inspected.digest.clone(), component);
         Ok(inspected)

@@ -139,25 +139,25 @@ fn named(status: StatusCode, code: &'static str, error: Error) -> Failure {
 
 /// The statuses that an operation may fail with, to be joined with `|` as the parameter of [`Fails`].
 pub mod status {
-    /// 400.
+    /// The status 400.
     pub const BAD_REQUEST: u16 = 1;
-    /// 401.
+    /// The status 401.
     pub const UNAUTHORIZED: u16 = 1 << 1;
-    /// 403.
+    /// The status 403.
     pub const FORBIDDEN: u16 = 1 << 2;
-    /// 404.
+    /// The status 404.
     pub const NOT_FOUND: u16 = 1 << 3;
-    /// 409.
+    /// The status 409.
     pub const CONFLICT: u16 = 1 << 4;
-    /// 413.
+    /// The status 413.
     pub const TOO_LARGE: u16 = 1 << 5;
-    /// 415.
+    /// The status 415.
     pub const CONTENT_TYPE: u16 = 1 << 6;
-    /// 429.
+    /// The status 429.
     pub const TOO_MANY: u16 = 1 << 7;
-    /// 503, which every operation that writes may answer.
+    /// The status 503, which every operation that writes may answer.
     pub const UNAVAILABLE: u16 = 1 << 8;
-    /// 502, which every operation may answer that asks the channel.
+    /// The status 502, which every operation may answer that asks the channel.
     pub const BAD_GATEWAY: u16 = 1 << 9;
 }
 

@@ -45,7 +45,7 @@ impl Operator {
 pub(crate) struct Acting {
     /// The tenant's number.
     pub(crate) tenant: TenantIndex,
-    /// Who acts.
+    /// Who acts: `user:…`, `key:…` or `operator`.
     by: String,
 }
 

@@ -227,7 +227,7 @@ impl ToJSON for Instant {
 /// The answer to something created.
 #[derive(ApiResponse)]
 pub(crate) enum Created<T: ParseFromJSON + ToJSON> {
-    /// Created.
+    /// It was created.
     #[oai(status = 201)]
     Made(Json<T>),
 }

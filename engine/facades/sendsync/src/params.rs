@@ -43,7 +43,7 @@ fn one_of(names: impl Iterator<Item = &'static str>) -> MetaSchema {
     MetaSchema { enum_items: names.map(Value::from).collect(), ..text_schema() }
 }
 
-/// `status`.
+/// The parameter `status`.
 pub(super) struct StatusName;
 
 impl ParamKind for StatusName {
@@ -56,7 +56,7 @@ impl ParamKind for StatusName {
     }
 }
 
-/// `messageType`.
+/// The parameter `messageType`.
 pub(super) struct TypeName;
 
 impl ParamKind for TypeName {
@@ -70,7 +70,7 @@ impl ParamKind for TypeName {
     }
 }
 
-/// `page`.
+/// The parameter `page`.
 pub(super) struct PageNumber;
 
 impl ParamKind for PageNumber {
@@ -89,7 +89,7 @@ impl ParamKind for PageNumber {
     }
 }
 
-/// `limit`.
+/// The parameter `limit`.
 pub(super) struct PageSize;
 
 impl ParamKind for PageSize {
@@ -115,7 +115,7 @@ fn whole_number(text: &str, most: u32) -> Result<u32, String> {
     }
 }
 
-/// `externalId`.
+/// The parameter `externalId`.
 pub(super) struct ExternalId;
 
 impl ParamKind for ExternalId {
@@ -131,7 +131,7 @@ impl ParamKind for ExternalId {
     }
 }
 
-/// `search`. The command knows the rules.
+/// The parameter `search`. The command knows the rules.
 pub(super) struct Search;
 
 impl ParamKind for Search {
@@ -158,7 +158,7 @@ impl ParamKind for GivenId {
     }
 }
 
-/// `dateFrom`: a bare date is its first moment.
+/// The parameter `dateFrom`: a bare date is its first moment.
 pub(super) struct DateFrom;
 
 impl ParamKind for DateFrom {
@@ -171,7 +171,7 @@ impl ParamKind for DateFrom {
     }
 }
 
-/// `dateTo`: a bare date is its last moment.
+/// The parameter `dateTo`: a bare date is its last moment.
 pub(super) struct DateTo;
 
 impl ParamKind for DateTo {
@@ -193,7 +193,7 @@ fn instant(text: &str) -> Result<Timestamp, String> {
         .ok_or_else(|| "must be ISO 8601, for example 2024-01-31T23:59:59Z".to_owned())
 }
 
-/// `Idempotency-Key`. Its rules are checked where it is used.
+/// The header `Idempotency-Key`. Its rules are checked where it is used.
 pub(super) struct IdempotencyKey;
 
 impl ParamKind for IdempotencyKey {

@@ -55,33 +55,33 @@ impl From<XlsxError> for SheetError {
 /// A row with the fields of a message; its cells are read but not yet checked.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MessageRow {
-    /// `connectorId`.
+    /// The field `connectorId`.
     pub connector_id: Option<String>,
-    /// `to`.
+    /// The field `to`.
     pub to: Option<String>,
-    /// `message`.
+    /// The field `message`.
     pub message: Option<String>,
-    /// `contactName`.
+    /// The field `contactName`.
     pub contact_name: Option<String>,
-    /// `subject`.
+    /// The field `subject`.
     pub subject: Option<String>,
     /// `messageType`, in upper case.
     pub message_type: Option<String>,
-    /// `priority`.
+    /// The field `priority`.
     pub priority: Option<u8>,
     /// `scheduledAt`: a text as it was written, or a date cell as `2030-01-22T10:00:00`, which has no zone.
     pub scheduled_at: Option<String>,
-    /// `requiresApproval`.
+    /// The field `requiresApproval`.
     pub requires_approval: Option<bool>,
-    /// `forceDirect`.
+    /// The field `forceDirect`.
     pub force_direct: Option<bool>,
-    /// `externalId`.
+    /// The field `externalId`.
     pub external_id: Option<String>,
-    /// `notes`.
+    /// The field `notes`.
     pub notes: Option<String>,
-    /// `webhookUrl`.
+    /// The field `webhookUrl`.
     pub webhook_url: Option<String>,
-    /// `attachmentUrl`.
+    /// The field `attachmentUrl`.
     pub attachment_url: Option<String>,
     /// `variables` and the `var.` columns together.
     pub variables: Map<String, Value>,

@@ -204,7 +204,7 @@ impl From<ConnectorView> for Connector {
 /// The answer to a deletion.
 #[derive(ApiResponse)]
 pub(crate) enum Deleted {
-    /// Deleted.
+    /// It was deleted.
     #[oai(status = 204)]
     Done,
 }

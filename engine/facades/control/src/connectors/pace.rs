@@ -328,7 +328,7 @@ impl From<PaceView> for PaceNow {
 /// A pace and its present state.
 #[derive(Object)]
 pub(crate) struct PaceReport {
-    /// The settings.
+    /// The settings of the pace.
     pace: Pace,
     /// The present state.
     now: PaceNow,

@@ -44,7 +44,7 @@ pub(crate) struct Conversation {
     is_group: bool,
     /// Name that the contact goes by, if known.
     contact_name: Option<String>,
-    /// Tags, sorted.
+    /// Tags of the conversation, sorted.
     tags: Vec<String>,
     /// Who the conversation is assigned to.
     assignee: Option<String>,

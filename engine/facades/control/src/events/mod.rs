@@ -38,7 +38,7 @@ pub(crate) enum After {
     Cursor(u64),
 }
 
-/// `after`.
+/// The parameter `after`.
 pub(crate) struct AfterCursor;
 
 impl ParamKind for AfterCursor {
@@ -57,7 +57,7 @@ impl ParamKind for AfterCursor {
     }
 }
 
-/// `type`: one or several, with commas.
+/// The parameter `type`: one or several types, separated by commas.
 pub(crate) struct EventTypes;
 
 impl ParamKind for EventTypes {

@@ -109,7 +109,7 @@ impl IntoResponse for Xlsx {
 /// The answer to a download.
 #[derive(ApiResponse)]
 enum Download {
-    /// The template.
+    /// The empty spreadsheet.
     #[oai(status = 200)]
     Template(Xlsx),
 }

@@ -141,8 +141,13 @@ impl<T: Serialize + Send> poem::IntoResponse for SerdeJson<T> {
 impl<T: Type + Send> ApiResponse for SerdeJson<T> {
     fn meta() -> MetaResponses {
         let content = vec![MetaMediaType { content_type: Self::CONTENT_TYPE, schema: T::schema_ref() }];
-        let response =
-            MetaResponse { description: "The request succeeded.", status: Some(200), status_range: None, content, headers: Vec::new() };
+        let response = MetaResponse {
+            description: "The request succeeded.",
+            status: Some(200),
+            status_range: None,
+            content,
+            headers: Vec::new(),
+        };
         MetaResponses { responses: vec![response] }
     }
 

@@ -141,8 +141,13 @@ impl ApiResponse for ContactArray {
             content_type: <SerdeJson<Vec<ContactBody>> as Payload>::CONTENT_TYPE,
             schema: Vec::<ContactBody>::schema_ref(),
         }];
-        let response =
-            MetaResponse { description: "The request succeeded.", status: Some(200), status_range: None, content, headers: Vec::new() };
+        let response = MetaResponse {
+            description: "The request succeeded.",
+            status: Some(200),
+            status_range: None,
+            content,
+            headers: Vec::new(),
+        };
         MetaResponses { responses: vec![response] }
     }
     fn register(registry: &mut Registry) {
@@ -205,8 +210,10 @@ impl Declares for ContactStatus {
     const NAME: &'static str = "ContactStatus";
 
     fn schema(_: &mut Registry) -> MetaSchema {
-        let active =
-            MetaSchema { description: Some("Whether messages may be sent to the contact."), ..MetaSchema::new("boolean") };
+        let active = MetaSchema {
+            description: Some("Whether messages may be sent to the contact."),
+            ..MetaSchema::new("boolean")
+        };
         let pattern = Some(LINES_PATTERN.to_owned());
         let reason = MetaSchema { max_length: Some(500), pattern, ..text("The reason, at most 500 characters.") };
         MetaSchema {

@@ -36,7 +36,11 @@ impl<'a> ApiExtractor<'a> for AnyBody {
     fn request_meta() -> Option<MetaRequest> {
         let schema = MetaSchemaRef::Inline(Box::new(MetaSchema::new("string")));
         let content = vec![MetaMediaType { content_type: "*/*", schema }];
-        Some(MetaRequest { description: Some("A text of at most 256 KB, such as JSON or a form."), content, required: false })
+        Some(MetaRequest {
+            description: Some("A text of at most 256 KB, such as JSON or a form."),
+            content,
+            required: false,
+        })
     }
 
     async fn from_request(

@@ -63,7 +63,10 @@ impl MessageRef {
             (Some(id), None, None) => Ok(TargetRef::Message(id)),
             (None, Some(cursor), None) => Ok(TargetRef::Event(cursor)),
             (None, None, Some(id)) => Ok(TargetRef::Provider { id, sender }),
-            _ => Err(Error::invalid(field, "must name the message by exactly one of messageId, event and providerId").into()),
+            _ => {
+                Err(Error::invalid(field, "must name the message by exactly one of messageId, event and providerId")
+                    .into())
+            }
         }
     }
 }

@@ -114,12 +114,15 @@ impl GrantPlugin {
         let lists = hosts.is_some() || capabilities.is_some();
         let numbers = kv_bytes.is_some() || memory_bytes.is_some() || cpu_ms.is_some() || events_per_minute.is_some();
         match digest {
-            Some(_) if lists || numbers => {
-                Err(Error::invalid("digest", "must be the only field, because it stands for everything that the version asks for").into())
-            }
+            Some(_) if lists || numbers => Err(Error::invalid(
+                "digest",
+                "must be the only field, because it stands for everything that the version asks for",
+            )
+            .into()),
             Some(digest) => Ok(Consent::ToVersion(digest)),
             None if !lists && !numbers => {
-                Err(Error::invalid("body", "list what is granted, or give the digest of the version that asks for it").into())
+                Err(Error::invalid("body", "list what is granted, or give the digest of the version that asks for it")
+                    .into())
             }
             None => Ok(Consent::To(model::Wants {
                 hosts: hosts.unwrap_or_default(),

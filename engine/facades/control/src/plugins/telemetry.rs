@@ -270,7 +270,8 @@ impl PluginTelemetry {
     ) -> Result<LineStream, Refused<{ READ | status::TOO_MANY }>> {
         let name = name.0.0;
         let Some(place) = self.followers.take(owning.0.tenant) else {
-            let failure = Failure::new(StatusCode::TOO_MANY_REQUESTS, "too many requests are already following logs; end one");
+            let failure =
+                Failure::new(StatusCode::TOO_MANY_REQUESTS, "too many requests are already following logs; end one");
             return Err(Failure { retry_after_ms: Some(5_000), ..failure }.into());
         };
         // Followed before the log is read: what is written in between wakes too.

@@ -103,7 +103,10 @@ fn properties() -> Vec<(&'static str, MetaSchemaRef)> {
     vec![
         (
             "connectorId",
-            inline(MetaSchema { min_length: Some(1), ..text("Id of the connector that sends it, from `GET /connectors`.") }),
+            inline(MetaSchema {
+                min_length: Some(1),
+                ..text("Id of the connector that sends it, from `GET /connectors`.")
+            }),
         ),
         (
             "to",
@@ -142,7 +145,13 @@ fn properties() -> Vec<(&'static str, MetaSchemaRef)> {
             "attachmentUrl",
             url("Public URL of a file that the engine fetches and attaches.", "https://exemplo.com/boleto.pdf"),
         ),
-        ("subject", line("Extension: the subject, for channels that have one. It may be a template, like the text.", MAX_SUBJECT_CHARS)),
+        (
+            "subject",
+            line(
+                "Extension: the subject, for channels that have one. It may be a template, like the text.",
+                MAX_SUBJECT_CHARS,
+            ),
+        ),
         ("variables", nullable(variables)),
     ]
 }

@@ -1,4 +1,4 @@
-//! Identities. Every public id is a UUID; inside, small integers keep keys and columns short.
+//! Identities. Every public id is a UUID; internally, small integers keep keys and columns short.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -16,7 +16,7 @@ pub struct TenantIndex(pub u32);
 pub struct ConnectorIndex(pub u32);
 
 impl ConnectorIndex {
-    /// Stands where an event has no connector. Never given to one.
+    /// Stands for no connector in an event. Never assigned to a connector.
     pub const NONE: Self = Self(0x00ff_ffff);
 }
 
@@ -27,26 +27,26 @@ impl ConnectorIndex {
 pub struct AutomationIndex(pub u32);
 
 impl AutomationIndex {
-    /// Under which its key/value store is kept.
+    /// The number under which its key/value store is kept.
     pub fn kv(self) -> ConnectorIndex {
         ConnectorIndex(self.0)
     }
 }
 
-/// Where a message lives: its tenant and its serial within the tenant (from 0, in the order of creation).
+/// The key of a message: its tenant and its serial within the tenant (from 0, in the order of creation).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct MessageKey {
-    /// The owner.
+    /// The tenant that owns it.
     pub tenant: TenantIndex,
-    /// Its number within the owner, below 2^40.
+    /// Its number within the tenant, below 2^40.
     pub serial: u64,
 }
 
 const SERIAL_BITS: u32 = 40;
 
-/// The public id of the message `serial` created at `at`: an RFC 9562 version 7 UUID whose counter bits are the serial, so
-/// that finding a message by its id needs no index. It is no secret: access is decided by the tenant of the credential, and
-/// the id stored with the message must match in full.
+/// The public id of the message `serial` created at `at`: an RFC 9562 version 7 UUID whose counter bits are the serial, so that
+/// finding a message by its id needs no index. The id is not a secret: access is decided by the tenant of the credential, and the
+/// whole stored id must match.
 pub fn message_id(at: Timestamp, serial: u64, entropy: u64) -> Uuid {
     let millis = (at.0.max(0) as u64) & ((1 << 48) - 1);
     let rand_a = (entropy >> 52) & 0xfff;
@@ -54,7 +54,7 @@ pub fn message_id(at: Timestamp, serial: u64, entropy: u64) -> Uuid {
     Uuid::from_u64_pair((millis << 16) | 0x7000 | rand_a, (0b10 << 62) | low)
 }
 
-/// The serial inside a message id; `None` when it is no version 7 UUID.
+/// The serial inside a message id; `None` if it is not a version 7 UUID.
 pub fn message_serial(id: Uuid) -> Option<u64> {
     if id.get_version_num() != 7 {
         return None;
@@ -63,7 +63,7 @@ pub fn message_serial(id: Uuid) -> Option<u64> {
     Some((low & ((1 << 62) - 1)) >> (62 - SERIAL_BITS))
 }
 
-/// The seed that a message's spintax choices are drawn from: a function of its id, so that a retry renders the same text.
+/// The seed from which a message's spintax choices are drawn: a function of its id, so that a retry renders the same text.
 pub fn render_seed(id: Uuid) -> u64 {
     let (high, low) = id.as_u64_pair();
     let mut x = high ^ low.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15;

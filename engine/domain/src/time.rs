@@ -1,4 +1,5 @@
-//! Instants as the engine stores and compares them. Knows no clock: the current time comes through [`crate::ports::Clock`].
+//! Instants as the engine stores and compares them. This module has no clock: the current time comes through
+//! [`crate::ports::Clock`].
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,7 @@ impl Timestamp {
     pub fn parse(text: &str) -> Option<Self> {
         Self::parse_any_year(text).filter(|at| at.0 >= 0)
     }
-    /// The same for years 0 to 9999: for what is only compared with.
+    /// The same for years 0 to 9999, for instants that are only compared with.
     pub fn parse_any_year(text: &str) -> Option<Self> {
         let text = text.trim();
         let ms = if let Ok(t) = text.parse::<jiff::Timestamp>() {
@@ -31,11 +32,11 @@ impl Timestamp {
             Err(_) => "1970-01-01T00:00:00.000Z".to_owned(),
         }
     }
-    /// This instant moved by `ms` milliseconds, saturating.
+    /// This instant plus `ms` milliseconds, saturating.
     pub fn plus_ms(self, ms: i64) -> Self {
         Self(self.0.saturating_add(ms))
     }
-    /// Milliseconds from `earlier` to this instant; negative when it lies before.
+    /// Milliseconds from `earlier` to this instant; negative if `earlier` is later.
     pub fn since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
     }

@@ -1,5 +1,5 @@
-//! A tenant's log of what happened on its connectors: received messages, receipts, sessions, groups, health. Written in the
-//! batch of what it tells of; read by cursor.
+//! A tenant's log of what happened on its connectors: received messages, receipts, sessions, groups, health. An event is written
+//! in the batch of the change that it reports; the log is read by cursor.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -8,23 +8,23 @@ use super::inbound::{Inbound, MediaState};
 use super::receipt::ReceiptKind;
 use crate::{ConnectorIndex, TenantIndex, Timestamp};
 
-/// Where an event lives: its owner and its number in the owner's log (from 1, without gaps at the time of writing).
+/// The key of an event: its owner and its number in the owner's log (from 1, without gaps at the time of writing).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventKey {
-    /// Owner.
+    /// The tenant that owns it.
     pub tenant: TenantIndex,
-    /// Number; the cursor of the list.
+    /// Number in the log, which is the cursor of the list.
     pub serial: u64,
 }
 
-/// An event as it is appended.
+/// An event before it is appended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewEvent {
-    /// Its public id.
+    /// Public id.
     pub id: Uuid,
-    /// The connector it happened on; [`ConnectorIndex::NONE`] where there is none.
+    /// The connector on which it happened; [`ConnectorIndex::NONE`] if it happened on none.
     pub connector: ConnectorIndex,
-    /// When the engine took it.
+    /// When the engine accepted it.
     pub at: Timestamp,
     /// What happened.
     pub body: EventBody,
@@ -33,150 +33,150 @@ pub struct NewEvent {
 /// An event of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// Where it lives.
+    /// The key under which it is stored.
     pub key: EventKey,
     /// The event.
     pub event: NewEvent,
 }
 
-/// What happened. Stored: variants are only ever added, at the end.
+/// What happened. It is stored: variants are only ever added, at the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::large_enum_variant, reason = "most events are messages: a box would cost each of them an allocation")]
 pub enum EventBody {
     /// A message was received.
     Message(Inbound),
-    /// The file of an earlier received message is there, or cannot be had.
+    /// The file of an earlier received message is available, or cannot be fetched.
     Media {
-        /// The conversation.
+        /// The conversation: address of a contact or group.
         chat: String,
-        /// That message's provider id.
+        /// Provider id of that message.
         provider_id: String,
-        /// How far the file is.
+        /// Whether the file's bytes are available.
         media: MediaState,
     },
-    /// The channel reported a step of a sent message.
+    /// The channel reported progress of a sent message.
     Receipt {
-        /// The message's public id.
+        /// Public id of the message.
         message: Uuid,
-        /// The channel's id for it.
+        /// The channel's id of the message.
         provider_id: String,
-        /// Whose step; in a group, the member.
+        /// Address of the recipient; in a group, of the member.
         recipient: Option<String>,
-        /// Which step.
+        /// The progress.
         kind: ReceiptKind,
-        /// When, as the channel says.
+        /// When it happened, according to the channel.
         reached_at: Timestamp,
-        /// For a failure.
+        /// Why it failed.
         reason: Option<String>,
     },
-    /// The session's state changed for good: connected, disconnected, logged out, unpaired.
+    /// The session entered a lasting state: connected, disconnected, logged out, unpaired.
     Session {
-        /// `connected`, `disconnected`, `logged-out`, `unpaired`.
+        /// The state: `connected`, `disconnected`, `logged-out` or `unpaired`.
         state: String,
-        /// The account's own address, where it is known.
+        /// Address of the account, if it is known.
         account: Option<String>,
-        /// Why.
+        /// Why the state changed.
         reason: Option<String>,
     },
     /// A contact's name or other addresses became known.
     Contact {
-        /// How the engine knows it.
+        /// The contact's main address.
         address: String,
-        /// The name it gave itself.
+        /// Name that the contact goes by.
         display_name: Option<String>,
-        /// Other addresses.
+        /// Other addresses of the contact.
         aliases: Vec<String>,
     },
     /// A group changed.
     Group {
-        /// Its address.
+        /// Address of the group.
         group: String,
-        /// Who did it.
+        /// Address of the person who made the change.
         actor: Option<String>,
-        /// When, as the channel says.
+        /// When it happened, according to the channel.
         changed_at: Timestamp,
-        /// What.
+        /// The change.
         step: GroupStep,
     },
-    /// The account's health changed in a way that matters: slowed, paused, restored, or a warning of the channel.
+    /// The account's health changed significantly (slowed, paused, restored), or the channel issued a warning.
     Health {
-        /// `slowed`, `paused`, `restored`, `blocked`, `restricted`.
+        /// What happened: `slowed`, `paused`, `restored`, `blocked` or `restricted`.
         kind: String,
-        /// 0 to 100.
+        /// Health score, from 0 (worst) to 100 (best).
         score: u8,
-        /// For a person.
+        /// The reason, for a person.
         reason: String,
     },
-    /// Something else that the connector told: a kind and JSON.
+    /// The connector reported something else: a kind and JSON.
     Other(String, String),
-    /// An automation told it.
+    /// An automation emitted it.
     Emitted {
-        /// The automation's public id.
+        /// Public id of the automation.
         automation: Uuid,
-        /// The conversation's public id.
+        /// Public id of the conversation.
         conversation: Uuid,
-        /// As the automation calls it.
+        /// Kind that the automation gave the event.
         kind: String,
-        /// JSON.
+        /// Data of the event, as JSON.
         json: String,
     },
-    /// Who answers a conversation changed: handed over to a person, or back; or somebody was put in charge.
+    /// Who answers a conversation changed: it was handed over to a person, given back, or assigned to somebody.
     Conversation {
-        /// The conversation's public id.
+        /// Public id of the conversation.
         conversation: Uuid,
-        /// Its address.
+        /// Address of the conversation.
         chat: String,
-        /// `paused`, `resumed`, `assigned`.
+        /// What was done: `paused`, `resumed` or `assigned`.
         step: String,
         /// Who did it.
         by: String,
-        /// Why, or who is in charge now.
+        /// The reason, or the new assignee.
         detail: String,
     },
-    /// An event of an automation was put aside after its last try.
+    /// An event of an automation was parked after the last attempt to handle it failed.
     Parked {
-        /// The automation's public id.
+        /// Public id of the automation.
         automation: Uuid,
-        /// The conversation's public id.
+        /// Public id of the conversation.
         conversation: Uuid,
-        /// Of the parked item.
+        /// Id of the parked item.
         parked: Uuid,
-        /// See [`crate::model::Parked::code`].
+        /// Why it failed, see [`crate::model::Parked::code`].
         code: String,
-        /// For a person.
+        /// Why it failed, for a person.
         reason: String,
     },
     /// A plugin's versions changed. Has no connector.
     Plugin {
-        /// Its name.
+        /// Name of the plugin.
         plugin: String,
-        /// As in [`crate::model::AuditEntry::action`].
+        /// What was done, see [`crate::model::AuditEntry::action`].
         step: String,
-        /// The version's digest.
+        /// Digest of the version.
         digest: Option<String>,
-        /// For a person.
+        /// Details, for a person.
         detail: String,
     },
 }
 
-/// A change of a group. Stored: variants are only ever added, at the end.
+/// A change of a group. It is stored: variants are only ever added, at the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GroupStep {
-    /// It was made, or the account joined it.
+    /// It was created, or the account joined it.
     Created,
     /// A new subject.
     Subject(String),
     /// A new description.
     Description(String),
-    /// Members came.
+    /// Members joined or were added.
     Added(Vec<String>),
-    /// Members went.
+    /// Members left or were removed.
     Removed(Vec<String>),
     /// Members became admins.
     Promoted(Vec<String>),
-    /// Admins became members.
+    /// Admins became plain members.
     Demoted(Vec<String>),
-    /// Something else: a kind and JSON.
+    /// Another change: a kind and JSON.
     Other(String, String),
 }
 
@@ -199,7 +199,7 @@ impl EventBody {
         }
     }
 
-    /// All that [`Self::kind`] answers.
+    /// All the types that [`Self::kind`] returns.
     pub const KINDS: [&'static str; 12] = [
         "message.received",
         "message.media",

@@ -1,4 +1,4 @@
-//! Uploaded plugins: packages with their versions, what they were granted, who is trusted to sign them, and what was done.
+//! Uploaded plugins: packages with their versions, their grants, the keys that are trusted to sign them, and the audit trail.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -6,12 +6,12 @@ use uuid::Uuid;
 use super::rollout::Rollout;
 use crate::{TenantIndex, Timestamp};
 
-/// What a plugin is.
+/// Kind of plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PluginKind {
-    /// Decides answers.
+    /// Answers in conversations.
     Automation,
-    /// Talks to a channel; the operator's only.
+    /// Connects a channel. Only the operator uploads these.
     Connector,
 }
 
@@ -25,99 +25,99 @@ impl PluginKind {
     }
 }
 
-/// A plugin with its versions. Invariant: one per name in the whole engine.
+/// A plugin with its versions. Invariant: there is one per name in the whole engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Package {
-    /// Its name.
+    /// Name of the plugin.
     pub name: String,
-    /// Whose it is; `None`: the operator's, for every tenant.
+    /// The tenant that owns it; `None` for the operator, whose plugins every tenant may use.
     pub owner: Option<TenantIndex>,
-    /// What it is.
+    /// Kind of plugin.
     pub kind: PluginKind,
-    /// Oldest first.
+    /// The versions, oldest first.
     pub versions: Vec<PackageVersion>,
-    /// The digest of the version that runs.
+    /// Digest of the active version.
     pub active: Option<String>,
-    /// The digest of the one before, for going back.
+    /// Digest of the previous version, for going back.
     pub previous: Option<String>,
-    /// What it may use; `None` until somebody granted it.
+    /// What it may use; `None` until somebody has consented.
     pub grants: Option<Grants>,
-    /// A change of versions under way.
+    /// The change of versions that is in progress.
     pub rollout: Option<Rollout>,
-    /// Counts changes: a change is refused when it is not the stored one plus one.
+    /// Number of changes so far. A change is refused unless its revision is the stored one plus one.
     pub revision: u64,
-    /// Creation.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// Last change.
+    /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
 impl Package {
-    /// A version by its digest.
+    /// The version with this digest.
     pub fn version(&self, digest: &str) -> Option<&PackageVersion> {
         self.versions.iter().find(|v| v.digest == digest)
     }
-    /// The version that runs.
+    /// The active version.
     pub fn active_version(&self) -> Option<&PackageVersion> {
         self.version(self.active.as_deref()?)
     }
 }
 
-/// An uploaded component.
+/// An uploaded version of a plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageVersion {
-    /// SHA-256 of the component, hex: its identity.
+    /// SHA-256 of the component in hexadecimal, which identifies the version.
     pub digest: String,
-    /// As the plugin says.
+    /// Version number in its description.
     pub version: String,
-    /// For people, as the plugin says.
+    /// Name to show to people, from its description.
     pub display_name: String,
-    /// Bytes.
+    /// Size of the component in bytes.
     pub size: u64,
     /// Whether it may run.
     pub status: VersionStatus,
     /// What it asks for.
     pub wants: Wants,
-    /// Its whole description, JSON, for whoever shows it.
+    /// Its whole description as JSON, to be shown.
     pub description: String,
-    /// The trust root whose signature it carries.
+    /// The trust root that signed it.
     pub signed_by: Option<Uuid>,
     /// Who uploaded it.
     pub uploaded_by: String,
-    /// When.
+    /// When it was uploaded.
     pub uploaded_at: Timestamp,
 }
 
 /// Whether a version may run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VersionStatus {
-    /// It may.
+    /// It may run.
     Ready,
-    /// It asks for more than was granted; to be activated once consented to.
+    /// It asks for more than was granted, and may be activated after somebody has consented.
     NeedsConsent,
-    /// It was rolled back; why. May be activated again by hand.
+    /// It was rolled back, for this reason. It may be activated again by hand.
     RolledBack(String),
 }
 
-/// What a plugin asks for.
+/// What a plugin asks for, or may use.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Wants {
-    /// As in the plugin's description.
+    /// Servers that it may reach, in the notation of its description.
     pub hosts: Vec<String>,
     /// Host interfaces, for connectors.
     pub capabilities: Vec<String>,
-    /// Bytes of key/value store.
+    /// Size of its key/value store, in bytes.
     pub kv_bytes: u64,
-    /// Processor time of a call, ms.
+    /// Processor time of one call, in milliseconds.
     pub cpu_ms: u32,
-    /// Memory, bytes.
+    /// Memory of one call, in bytes.
     pub memory_bytes: u64,
-    /// Events a minute.
+    /// Events per minute.
     pub events_per_minute: u32,
 }
 
 impl Wants {
-    /// Whether all of it is within `granted`.
+    /// Whether it asks for nothing beyond `granted`.
     pub fn within(&self, granted: &Self) -> bool {
         let all = |wanted: &[String], given: &[String]| wanted.iter().all(|w| given.contains(w));
         all(&self.hosts, &granted.hosts)
@@ -129,49 +129,49 @@ impl Wants {
     }
 }
 
-/// What a package may use, and who said so.
+/// What a package may use, and who consented.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grants {
-    /// What.
+    /// What it may use.
     pub what: Wants,
-    /// Who.
+    /// Who consented.
     pub by: String,
-    /// When.
+    /// When that person consented.
     pub at: Timestamp,
 }
 
-/// A public key whose signatures are believed.
+/// A public key whose signatures are trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrustRoot {
     /// Public id.
     pub id: Uuid,
-    /// Whose plugins it vouches for; `None`: the operator's, and with it everybody's.
+    /// The tenant for whose plugins it vouches; `None` for a key of the operator, which vouches for everybody's.
     pub owner: Option<TenantIndex>,
-    /// Whose key it is, for people.
+    /// Name of the key's owner or purpose, for people.
     pub name: String,
-    /// Ed25519.
+    /// The Ed25519 public key.
     pub key: [u8; 32],
-    /// Creation.
+    /// When it was registered.
     pub created_at: Timestamp,
-    /// Set once it is believed no more.
+    /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
 }
 
-/// One thing that was done with a package.
+/// An entry of a package's audit trail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEntry {
-    /// The package.
+    /// Name of the package.
     pub plugin: String,
-    /// Whose it is.
+    /// The tenant that owns the package; `None` for the operator.
     pub owner: Option<TenantIndex>,
-    /// When.
+    /// When it was done.
     pub at: Timestamp,
-    /// Who: `user:…`, `key:…`, `operator` or `engine`.
+    /// Who did it: `user:…`, `key:…`, `operator` or `engine`.
     pub by: String,
-    /// A stable word: `uploaded`, `refused`, `granted`, `canary`, `activated`, `rolled-back`, `deleted` …
+    /// What was done, as a stable word: `uploaded`, `refused`, `granted`, `canary`, `activated`, `rolled-back`, `deleted` …
     pub action: String,
-    /// The version's digest.
+    /// Digest of the version.
     pub digest: Option<String>,
-    /// For a person.
+    /// Details, for a person.
     pub detail: String,
 }

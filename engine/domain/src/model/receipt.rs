@@ -1,4 +1,4 @@
-//! What the channel reported of a sent message after it was accepted.
+//! What the channel reported about a message after it accepted it.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 
-/// A step that the channel reports. Ordered: a later one implies the earlier.
+/// Progress that the channel reports. Ordered: a later one implies the earlier ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ReceiptKind {
     /// The channel's server has it.
@@ -15,9 +15,9 @@ pub enum ReceiptKind {
     Delivered,
     /// It was shown to the recipient.
     Read,
-    /// A voice note or film was played.
+    /// The recipient played the voice note or video.
     Played,
-    /// The channel says that it could not be delivered.
+    /// The channel reports that it could not be delivered.
     Failed,
 }
 
@@ -34,14 +34,14 @@ impl ReceiptKind {
     }
 }
 
-/// The instants that one recipient reached.
+/// The progress for one recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Reached {
-    /// First delivered.
+    /// When it was first delivered.
     pub delivered_at: Option<Timestamp>,
-    /// First read.
+    /// When it was first read.
     pub read_at: Option<Timestamp>,
-    /// First played.
+    /// When it was first played.
     pub played_at: Option<Timestamp>,
 }
 
@@ -69,16 +69,16 @@ impl Reached {
     }
 }
 
-/// All that was reported of a message.
+/// All reports about a message.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Receipts {
-    /// The channel's id for the message: known from here where the outcome of its attempt was lost.
+    /// The channel's id of the message. If the outcome of the attempt was lost, it is known only from here.
     pub provider_id: Option<String>,
-    /// The first of each step by anyone.
+    /// The earliest of each kind, of any recipient.
     pub first: Reached,
-    /// In a group, each member's own.
+    /// In a group, the progress for each member.
     pub members: BTreeMap<String, Reached>,
-    /// When and why the channel said that it could not be delivered.
+    /// When and why the channel reported that it could not be delivered.
     pub failed: Option<(Timestamp, String)>,
 }
 
@@ -97,7 +97,7 @@ impl Receipts {
         new
     }
 
-    /// Whether anything proves that the channel has the message.
+    /// Whether any report proves that the channel has the message.
     pub fn prove_sent(&self) -> bool {
         self.first != Reached::default()
     }

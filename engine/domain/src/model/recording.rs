@@ -1,5 +1,5 @@
-//! What an automation was given in one call and what it answered: enough to ask another version the same, without asking anybody
-//! outside. Kept sealed, see [`context`]; this form is what is sealed.
+//! The inputs and the answer of one call of an automation: enough to call another version with the same inputs, without asking
+//! anybody outside. Recordings are stored sealed, see [`context`]; this module defines the form that is sealed.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -7,42 +7,43 @@ use uuid::Uuid;
 use crate::Timestamp;
 use crate::model::call::{CallEvent, CallFailure, HostAnswer, Outcome};
 
-/// The form of a recording: its first byte. Another one is of another engine, and is left out of replays.
+/// The version of the form, which is the first byte of a recording. Recordings of another form come from another version of the
+/// engine and are left out of replays.
 const FORM: u8 = 1;
 
-/// A call with everything that its answer depended on.
+/// A call with everything on which its answer depended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recording {
     /// The event with its conversation.
     pub event: CallEvent,
     /// The automation's configuration without secrets, a JSON object as text.
     pub config: String,
-    /// What the automation had left in the conversation.
+    /// The automation's state in the conversation before the call.
     pub state: Option<String>,
-    /// What its clock showed.
+    /// The time of its clock.
     pub now: Timestamp,
-    /// What its randomness was drawn from.
+    /// The seed of its random numbers.
     pub seed: u64,
-    /// The version that was called.
+    /// Digest of the version that was called.
     pub digest: String,
-    /// What the host answered it, in order.
+    /// The host's answers, in order.
     pub inputs: Vec<HostAnswer>,
     /// How the call ended.
     pub outcome: Result<Outcome, CallFailure>,
 }
 
-/// What is sealed cannot be read as a recording.
+/// The sealed bytes are not a recording that this engine can read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a recording that this engine can read")]
 pub struct NotARecording;
 
 impl Recording {
-    /// As bytes, to be sealed.
+    /// Encodes the recording, to be sealed.
     pub fn encode(&self) -> Vec<u8> {
         // Writing into memory fails only for a sequence of unknown length; there is none here.
         postcard::to_extend(self, vec![FORM]).unwrap_or_default()
     }
-    /// From bytes that were sealed.
+    /// Decodes a recording from bytes that were sealed.
     pub fn decode(bytes: &[u8]) -> Result<Self, NotARecording> {
         match bytes.split_first() {
             Some((&FORM, rest)) => postcard::from_bytes(rest).map_err(|_| NotARecording),
@@ -51,7 +52,7 @@ impl Recording {
     }
 }
 
-/// What a recording of this automation is sealed for.
+/// The context for which recordings of this automation are sealed.
 pub fn context(automation: Uuid) -> String {
     format!("recording:{automation}")
 }

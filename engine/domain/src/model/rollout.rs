@@ -1,30 +1,30 @@
-//! Changing a plugin's version while it works: a share of the work goes to the new one, both are compared, then it takes over or is
-//! taken back. The comparison is a pure function.
+//! Changing a plugin's version while it runs: the new version gets a share of the work and is compared with the old one; then it
+//! takes over or is rolled back. The comparison is a pure function.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 
-/// A change of versions under way.
+/// A change of versions that is in progress.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rollout {
-    /// The digest of the version that worked before; `None` for a first version.
+    /// Digest of the previous version; `None` for a first version.
     pub from: Option<String>,
-    /// The digest of the new one.
+    /// Digest of the new version.
     pub to: String,
-    /// How much of the work goes to the new one, in percent.
+    /// Percentage of the work that the new version gets.
     pub share: u8,
-    /// Where it stands.
+    /// Phase of the rollout.
     pub step: RolloutStep,
-    /// Whether it goes on and back by itself.
+    /// Whether the engine promotes it or rolls it back by itself.
     pub automatic: bool,
-    /// Since when it stands there.
+    /// When this phase began.
     pub since: Timestamp,
-    /// Who began it.
+    /// Who began the rollout.
     pub by: String,
 }
 
-/// Where a rollout stands.
+/// Phase of a rollout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RolloutStep {
     /// The new version gets its share.
@@ -36,34 +36,34 @@ pub enum RolloutStep {
 /// What one version did since some instant.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct VersionStats {
-    /// Calls that ended.
+    /// Number of finished calls.
     pub calls: u64,
-    /// Of them, traps, exhausted processor time or memory, deadlines.
+    /// Calls that trapped, exceeded their processor time or memory, or missed their deadline.
     pub traps: u64,
-    /// Of them, other failures that are the plugin's.
+    /// Calls that failed in another way because of the plugin.
     pub failures: u64,
-    /// Microseconds that 99 of 100 calls took at most.
+    /// Duration that 99 % of the calls did not exceed, in microseconds.
     pub p99_us: u64,
-    /// Microseconds that half the calls took at most.
+    /// Median duration of a call, in microseconds.
     pub p50_us: u64,
 }
 
-/// When a new version is believed.
+/// When a new version is accepted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RolloutRules {
-    /// Calls of the new version after which it is judged well.
+    /// Number of calls of the new version after which it can be judged.
     pub calls: u64,
-    /// How long the canary lasts, at most, ms: a quiet plugin takes over then with the calls it had.
+    /// Maximum duration of the canary phase, in milliseconds: after it, a plugin with few calls takes over.
     pub canary_ms: i64,
-    /// How long it is watched after it took over, ms.
+    /// How long the version is watched after it took over, in milliseconds.
     pub watch_ms: i64,
-    /// Traps beyond those that the old version's rate lets expect, that end it.
+    /// Number of traps, beyond those expected from the old version's rate, that end the rollout.
     pub traps: u64,
-    /// Percentage points by which its failures may exceed the old one's.
+    /// Percentage points by which its failure rate may exceed the old version's.
     pub failures_percent: u64,
-    /// How many times slower it may be, in percent of the old one's median.
+    /// How slow its median may be, in percent of the old version's median.
     pub slower_percent: u64,
-    /// Medians below this are never slow, µs.
+    /// Medians below this are never considered slow, in microseconds.
     pub slow_from_us: u64,
 }
 
@@ -81,21 +81,21 @@ impl Default for RolloutRules {
     }
 }
 
-/// What becomes of a rollout.
+/// What to do with a rollout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Not known yet.
+    /// It cannot be judged yet.
     Wait,
-    /// The next step: from canary to watching, from watching to done.
+    /// Go to the next phase: from canary to watching, from watching to the end.
     Advance,
-    /// Back to the old version; why, for a person.
+    /// Go back to the old version; with the reason, for a person.
     RollBack(String),
 }
 
-/// The fewest calls that a rate is taken from.
+/// Minimum number of calls from which a rate is computed.
 const SOME: u64 = 10;
 
-/// Judges a new version beside an old one. `old` counts what the old version did before or beside it.
+/// Compares a new version with an old one. `old` has the counts of the old version before or during the rollout.
 pub fn judge(rules: &RolloutRules, step: RolloutStep, old: VersionStats, new: VersionStats, for_ms: i64) -> Verdict {
     let rate = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
     let expected = rate(old.traps, old.calls) * new.calls as f64;

@@ -1,11 +1,11 @@
-//! Who owns things: tenants, their users and their API keys.
+//! Tenants, their users and their API keys.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{TenantIndex, Timestamp};
 
-/// A company. Everything else belongs to exactly one.
+/// A company. Everything else belongs to exactly one tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tenant {
     /// Public id (`companyId` in SendSync).
@@ -14,42 +14,42 @@ pub struct Tenant {
     pub index: TenantIndex,
     /// Display name.
     pub name: String,
-    /// Creation.
+    /// When it was created.
     pub created_at: Timestamp,
 }
 
-/// Somebody who logs in with e-mail and password.
+/// A person who logs in with e-mail and password.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     /// Public id.
     pub id: Uuid,
-    /// Owner.
+    /// The tenant that the user belongs to.
     pub tenant: TenantIndex,
-    /// Login, lower case; unique in the whole store.
+    /// E-mail address for the login, in lower case; unique in the whole store.
     pub email: String,
     /// Display name.
     pub name: String,
     /// PHC string of the argon2id hash.
     pub password_hash: String,
-    /// Creation.
+    /// When the user was created.
     pub created_at: Timestamp,
 }
 
-/// A permanent key. Only its SHA-256 is stored; the key itself is shown once.
+/// A permanent API key. Only its SHA-256 is stored; the key itself is shown once.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiKey {
     /// Public id.
     pub id: Uuid,
-    /// Owner.
+    /// The tenant that owns it.
     pub tenant: TenantIndex,
-    /// What it is for.
+    /// Purpose of the key.
     pub name: String,
     /// SHA-256 of the whole key text.
     pub hash: [u8; 32],
     /// The key's first characters (`sk_live_ab12`), to recognise it in a list.
     pub prefix: String,
-    /// Creation.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// Set once revoked; a revoked key never works again.
+    /// When it was revoked; a revoked key never works again.
     pub revoked_at: Option<Timestamp>,
 }

@@ -1,10 +1,10 @@
-//! The variables that a message's template sees.
+//! The variables that a message's template can use.
 
 use super::NewMessage;
 
 impl NewMessage {
     /// A JSON object as text: the contact's name (`nome`, `name`) and its first word (`primeiro_nome`, `first_name`), then the
-    /// caller's own variables, which win. Without a contact name those four are undefined.
+    /// caller's own variables, which take precedence. Without a contact name those four are undefined.
     pub fn template_variables(&self) -> String {
         let mut object = String::from("{");
         if let Some(name) = self.contact_name.as_deref() {

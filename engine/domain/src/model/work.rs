@@ -1,8 +1,8 @@
-//! What automations have to do: events of conversations, each handled in its turn and exactly once.
+//! The work of automations: events of conversations, each handled in order and exactly once.
 //!
-//! A conversation has lanes: lane 0 for the automations that answer, asked one after the other until one claims the event, and
-//! one for each observer, so that a failing observer holds up nobody. Within a lane the items go in order; within a conversation
-//! one runs at a time.
+//! A conversation has lanes: lane 0 for the automations that answer, which are asked one after the other until one claims the
+//! event, and one lane for each observer, so that a failing observer delays nobody else. The items of a lane are handled in
+//! order; of a conversation, only one item is handled at a time.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -11,15 +11,15 @@ use super::automation::EventKind;
 use super::inbound::Inbound;
 use crate::{AutomationIndex, TenantIndex, Timestamp};
 
-/// The lane of the automations that answer; an observer's lane is its own number.
+/// The lane of the automations that answer. An observer's lane is the observer's own number.
 pub const ANSWERING: u32 = 0;
 
-/// Where a work item lives.
+/// The key of a work item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct WorkKey {
     /// The conversation.
     pub conversation: Uuid,
-    /// See [`ANSWERING`].
+    /// The lane, see [`ANSWERING`].
     pub lane: u32,
     /// Its number in the conversation.
     pub number: u64,
@@ -28,25 +28,25 @@ pub struct WorkKey {
 /// An event that waits for its automations.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work {
-    /// Where it lives.
+    /// The key under which it is stored.
     pub key: WorkKey,
-    /// Owner.
+    /// The tenant that owns it.
     pub tenant: TenantIndex,
-    /// The event's id, the same in every lane and at every try.
+    /// Id of the event, the same in every lane and on every attempt.
     pub id: Uuid,
     /// When it happened.
     pub at: Timestamp,
     /// What happened.
     pub body: WorkBody,
-    /// Failed tries of the automation whose turn it is.
+    /// Failed attempts of the automation whose turn it is.
     pub failures: u32,
-    /// Not before.
+    /// When it is handled at the earliest.
     pub due_at: Timestamp,
-    /// The order of the last automation that has handled it (and did not claim it).
+    /// The order of the last automation that has handled it without claiming it.
     pub after: Option<(u32, u32)>,
 }
 
-/// What happened. Stored: variants are only ever added, at the end.
+/// What happened. It is stored: variants are only ever added, at the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::large_enum_variant, reason = "most are messages: a box would cost each of them an allocation")]
 pub enum WorkBody {
@@ -54,61 +54,61 @@ pub enum WorkBody {
     Message(Inbound),
     /// A reaction was received.
     Reaction {
-        /// The provider id of the message it is about.
+        /// Provider id of the message that the reaction is for.
         message: String,
-        /// Who.
+        /// Address of the person who reacted.
         sender: String,
-        /// Empty: it was taken back.
+        /// The emoji; empty if the reaction was removed.
         emoji: String,
     },
-    /// A message of an automation made a step.
+    /// A message that an automation sent changed its status.
     Status {
-        /// The message.
+        /// Id of the message.
         message: Uuid,
-        /// Who sent it.
+        /// The automation that sent it.
         automation: AutomationIndex,
-        /// As given when it was sent.
+        /// The label that the automation gave it.
         label: Option<String>,
-        /// The step.
+        /// The new status.
         status: WorkStatus,
-        /// Why.
+        /// Why it has this status.
         reason: Option<String>,
     },
-    /// The first event of the conversation follows.
+    /// A conversation opened; its first event follows.
     Opened,
-    /// A timer ran out.
+    /// A timer fired.
     Timer {
-        /// Who set it.
+        /// The automation that set it.
         automation: AutomationIndex,
-        /// Its name.
+        /// Name of the timer.
         name: String,
-        /// As given.
+        /// The payload that it was set with.
         payload: String,
-        /// When it was to run out.
+        /// When it was due.
         due_at: Timestamp,
     },
     /// Somebody started an automation.
     Started {
-        /// Which.
+        /// The automation.
         automation: AutomationIndex,
-        /// JSON.
+        /// The input, as JSON.
         input: String,
-        /// Who.
+        /// Who started it.
         by: String,
     },
     /// An automation's webhook was called.
     Webhook {
-        /// Which.
+        /// The automation.
         automation: AutomationIndex,
-        /// Of the body.
+        /// Content-Type of the body.
         content_type: String,
-        /// As it came.
+        /// The body as received.
         body: String,
     },
 }
 
 impl WorkBody {
-    /// What it is.
+    /// The kind of event.
     pub fn kind(&self) -> EventKind {
         match self {
             Self::Message(_) => EventKind::MessageReceived,
@@ -120,7 +120,7 @@ impl WorkBody {
             Self::Webhook { .. } => EventKind::WebhookCalled,
         }
     }
-    /// The one automation that it is for; `None`: for all that listen.
+    /// The only automation that gets it; `None` if all automations that listen to it do.
     pub fn addressee(&self) -> Option<AutomationIndex> {
         match self {
             Self::Message(_) | Self::Reaction { .. } | Self::Opened => None,
@@ -132,70 +132,70 @@ impl WorkBody {
     }
 }
 
-/// A step of a sent message, as an automation is told of it.
+/// A new status of a sent message, as automations see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WorkStatus {
     /// The channel accepted it.
     Sent,
-    /// It reached a device.
+    /// It reached a device of the recipient.
     Delivered,
-    /// It was shown.
+    /// It was shown to the recipient.
     Read,
-    /// It was played.
+    /// The recipient played it.
     Played,
-    /// Given up, or not deliverable.
+    /// It was given up, or could not be delivered.
     Failed,
-    /// Nobody knows.
+    /// It may or may not have been sent.
     Unknown,
     /// Canceled before it was sent.
     Canceled,
 }
 
-/// Which automation sent a message, and where.
+/// The automation and the conversation that a message came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// The conversation.
     pub conversation: Uuid,
     /// The automation.
     pub automation: AutomationIndex,
-    /// What the automation calls it.
+    /// The label that the automation gave the message.
     pub label: Option<String>,
 }
 
-/// A timer: its name is unique within conversation and automation.
+/// The key of a timer. Its name is unique within conversation and automation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TimerKey {
-    /// When it runs out.
+    /// When it fires.
     pub due_at: Timestamp,
     /// The conversation.
     pub conversation: Uuid,
-    /// Who set it.
+    /// The automation that set it.
     pub automation: AutomationIndex,
-    /// Its name.
+    /// Name of the timer.
     pub name: String,
 }
 
-/// A work item that was put aside after its last try, for a person.
+/// A work item that was parked after the last attempt to handle it failed, for a person to decide.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parked {
-    /// Public id: the event's id, made different for each lane.
+    /// Public id: the event's id, modified for each lane.
     pub id: Uuid,
-    /// The item.
+    /// The work item.
     pub work: Work,
     /// The automation that failed.
     pub automation: AutomationIndex,
-    /// How often it was tried.
+    /// Number of attempts to handle it.
     pub tries: u32,
-    /// A stable word: `trap`, `timeout`, `processor`, `memory`, `error`, `unfit`.
+    /// Why the last attempt failed, as a stable word: `trap`, `timeout`, `processor`, `memory`, `error`, `unfit`.
     pub code: String,
-    /// A sentence for a person; may quote the plugin.
+    /// Why the last attempt failed, for a person; may quote the plugin.
     pub reason: String,
-    /// When it was put aside.
+    /// When it was parked.
     pub at: Timestamp,
 }
 
 impl Parked {
-    /// The id under which an event is put aside in a lane.
+    /// The id under which an event is parked in a lane.
     pub fn id_of(event: Uuid, lane: u32) -> Uuid {
         Uuid::from_u128(event.as_u128() ^ u128::from(lane))
     }

@@ -14,23 +14,23 @@ pub struct CallEvent {
     pub id: Uuid,
     /// When it happened.
     pub at: Timestamp,
-    /// From 1.
+    /// Number of the attempt, from 1.
     pub attempt: u32,
     /// The conversation's id.
     pub conversation: Uuid,
     /// The connector's id.
     pub connector: Uuid,
-    /// Its channel.
+    /// Channel of the connector.
     pub channel: String,
-    /// The other side's address.
+    /// Address of the contact, or of the group.
     pub chat: String,
     /// Whether it is a group.
     pub is_group: bool,
-    /// The other side's name.
+    /// Name that the contact goes by.
     pub contact_name: Option<String>,
     /// The conversation's tags.
     pub tags: Vec<String>,
-    /// Who is in charge.
+    /// Who the conversation is assigned to.
     pub assignee: Option<String>,
     /// When the conversation was opened.
     pub opened_at: Timestamp,
@@ -38,65 +38,65 @@ pub struct CallEvent {
     pub body: WorkBody,
 }
 
-/// What the host answered to one question of a guest; in the order in which it asked.
+/// The host's answer to one request of a guest. They are recorded in the order of the requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HostAnswer {
     /// A value of its key/value store.
     KvGet {
-        /// What it asked for.
+        /// The key that was requested.
         key: String,
-        /// The answer; `Err` as it was told.
+        /// The value, or the error as the guest got it.
         value: Result<Option<String>, String>,
     },
-    /// A listing.
+    /// A listing of its key/value store.
     KvList {
-        /// What it asked for: prefix, after, limit.
+        /// The request: prefix, after, limit.
         asked: (String, Option<String>, u32),
-        /// The answer.
+        /// The entries, or the error as the guest got it.
         entries: Result<Vec<(String, String)>, String>,
     },
     /// An HTTP request.
     Http {
-        /// SHA-256 of method, URL, headers and body before secrets were put in.
+        /// SHA-256 of method, URL, headers and body, before secrets were inserted.
         request: [u8; 32],
         /// Method and URL, to be shown.
         shown: String,
-        /// The answer: status, headers, body; or the error's case and words.
+        /// The response: status, headers, body; or the case and text of the error.
         response: Result<(u16, Vec<(String, String)>, Vec<u8>), (String, String)>,
     },
 }
 
-/// What an automation answered: its new state, and what shall be done.
+/// The answer of an automation: its new state and its actions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// What it wants to find next time.
+    /// The state for the next event of the conversation.
     pub state: Option<String>,
-    /// In order.
+    /// Actions, in order.
     pub actions: Vec<Action>,
-    /// Whether the event is dealt with.
+    /// Whether the event is dealt with, so that later automations are not asked.
     pub claim: bool,
 }
 
-/// One thing that an automation wants done. As in `wit/automation`.
+/// One action of an automation, as in `wit/automation`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
-    /// Sends into the conversation.
+    /// Sends a message into the conversation.
     Send(SendAction),
-    /// Writes its key/value store; `None` deletes.
+    /// Writes to its key/value store; `None` deletes.
     WriteKv(String, Option<String>),
-    /// Sets a timer: name, delay in ms, payload.
+    /// Sets a timer: name, delay in milliseconds, payload.
     SetTimer(String, u64, String),
-    /// Takes a timer back.
+    /// Cancels a timer.
     CancelTimer(String),
     /// Adds a tag.
     AddTag(String),
-    /// Takes a tag away.
+    /// Removes a tag.
     RemoveTag(String),
-    /// The contact's name, and whether it may be sent to.
+    /// Changes the contact's name, and whether messages may be sent to it.
     UpdateContact(Option<String>, Option<bool>),
-    /// Pauses the conversation's automations; says why.
+    /// Pauses the automations in the conversation, for this reason.
     HandOver(String),
-    /// Puts somebody in charge.
+    /// Sets or clears the conversation's assignee.
     Assign(Option<String>),
     /// Appends to the event log: a kind and JSON.
     Emit(String, String),
@@ -104,56 +104,56 @@ pub enum Action {
     MarkRead,
 }
 
-/// A message that an automation wants sent.
+/// A message that an automation sends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SendAction {
-    /// What it says.
+    /// Content of the message.
     pub content: SendContent,
-    /// The channel's id of the message it answers.
+    /// The channel's id of the message to reply to.
     pub reply_to: Option<String>,
-    /// Not before this many ms.
+    /// Delay before it is sent, in milliseconds.
     pub delay_ms: u64,
-    /// Given back when its status changes.
+    /// Returned when its status changes.
     pub label: Option<String>,
 }
 
-/// What a sent message says.
+/// Content of a message that an automation sends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SendContent {
-    /// As it is.
+    /// A text that is sent literally.
     Text(String),
     /// A template and a JSON object of variables.
     Template(String, String),
     /// A file that the engine fetches.
     FileUrl {
-        /// From where.
+        /// URL of the file.
         url: String,
-        /// What is said with it.
+        /// Text that is sent with it.
         caption: Option<String>,
-        /// Audio goes as a voice note.
+        /// Whether audio is sent as a voice note.
         voice_note: bool,
     },
-    /// A file that the engine has.
+    /// A file that the engine has stored.
     File {
-        /// Which.
+        /// The file.
         file: Attachment,
-        /// What is said with it.
+        /// Text that is sent with it.
         caption: Option<String>,
-        /// Audio goes as a voice note.
+        /// Whether audio is sent as a voice note.
         voice_note: bool,
     },
-    /// A reaction.
+    /// A reaction to a message.
     Reaction {
         /// The channel's id of the message.
         message: String,
-        /// Who wrote that message; `None`: the account.
+        /// Address of the message's author; `None` for the account itself.
         sender: Option<String>,
-        /// Empty: takes it back.
+        /// The emoji; empty removes the reaction.
         emoji: String,
     },
 }
 
-/// Why a call gave no outcome.
+/// Why a call has no outcome.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum CallFailure {
     /// It trapped.
@@ -162,28 +162,28 @@ pub enum CallFailure {
     /// It used more processor time than granted.
     #[error("it used more processor time than it may")]
     Processor,
-    /// It wanted more memory than granted.
+    /// It needed more memory than granted.
     #[error("it wanted more memory than it may have")]
     Memory,
-    /// It waited too long.
+    /// It did not answer in time.
     #[error("it did not answer in time")]
     TimedOut,
-    /// It answered with an error.
+    /// It returned an error.
     #[error("{0}")]
     Said(String),
-    /// Its answer cannot be done; says why.
+    /// Its answer cannot be carried out; says why.
     #[error("its answer cannot be carried out: {0}")]
     Unfit(String),
-    /// In a replay, it asked what it was not asked to be told then.
+    /// In a replay, it asked for something that was not recorded.
     #[error("it asked for what was not recorded: {0}")]
     Diverged(String),
-    /// Not its fault: there was no room, or the version is not there.
+    /// The failure is not its fault: there was no room for an instance, or the version does not exist.
     #[error("it could not be called: {0}")]
     NotCalled(String),
 }
 
 impl CallFailure {
-    /// A stable word.
+    /// The failure as a stable word.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Trap(_) => "trap",
@@ -196,7 +196,7 @@ impl CallFailure {
             Self::NotCalled(_) => "not-called",
         }
     }
-    /// Whether it is the kind that a good plugin never has: a trap or an exceeded bound.
+    /// Whether it is a kind of failure that a good plugin never has: a trap or an exceeded limit.
     pub fn is_trap(&self) -> bool {
         matches!(self, Self::Trap(_) | Self::Processor | Self::Memory | Self::TimedOut)
     }

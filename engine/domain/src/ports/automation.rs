@@ -1,4 +1,4 @@
-//! Automations and uploaded components: the plugins that decide answers, and how any uploaded component is checked.
+//! Automations and uploaded components: the plugins that answer in conversations, and how every uploaded component is inspected.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,63 +16,64 @@ use crate::model::rollout::VersionStats;
 use crate::model::{EventKinds, PluginKind, Wants};
 use crate::{AutomationIndex, TenantIndex, Timestamp};
 
-/// What an automation plugin says of itself.
+/// The description of an automation plugin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AutomationDescription {
     /// Its name.
     pub name: String,
     /// Its version.
     pub version: String,
-    /// For people.
+    /// Name to show to people.
     pub display_name: String,
     /// JSON Schema of its configuration.
     pub config_schema: Value,
     /// Top-level configuration fields that are secret.
     pub secret_fields: Vec<String>,
-    /// What it is called for.
+    /// The events that it is called for.
     pub events: EventKinds,
-    /// Only watches: gets every event whoever claims it, and may not send, pause or assign.
+    /// Whether it only observes: it then gets every event, even one that another automation claims, and may not send, pause or
+    /// assign.
     pub observer: bool,
     /// What it asks for.
     pub wants: Wants,
 }
 
-/// A component that may be used.
+/// A component that has passed the inspection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inspected {
-    /// SHA-256, hex.
+    /// SHA-256 in hexadecimal.
     pub digest: String,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// What it is.
+    /// Kind of plugin.
     pub kind: PluginKind,
     /// Its name.
     pub name: String,
     /// Its version.
     pub version: String,
-    /// For people.
+    /// Name to show to people.
     pub display_name: String,
     /// What it asks for.
     pub wants: Wants,
-    /// Of an automation; a connector is described by [`super::Connectors::plugin`] once it runs.
+    /// The description of an automation; a connector is described by [`super::Connectors::plugin`] once it runs.
     pub automation: Option<AutomationDescription>,
-    /// The whole description as JSON, for whoever shows it.
+    /// The whole description as JSON, to be shown.
     pub description: Value,
 }
 
-/// Why a component is not used.
+/// Why a component is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Larger than the limit, in bytes.
+    /// It is larger than this limit, in bytes.
     #[error("the component is larger than {0} bytes; build it in release mode and leave out what it does not need")]
     TooLarge(u64),
-    /// It does not fit; says what to change.
+    /// It is not a valid plugin; says what to change.
     #[error("{0}")]
     Unfit(String),
     /// The engine is busy compiling others; try again.
     #[error("too many components are being checked; try again in a moment")]
     Busy,
-    /// It could not be kept; the engine's fault.
+    /// It could not be stored, which is the engine's fault.
     #[error("the component could not be stored: {0}")]
     Storage(String),
 }
@@ -80,113 +81,114 @@ pub enum Refusal {
 /// One call of an automation.
 #[derive(Clone)]
 pub struct AutomationCall {
-    /// Which version, by its digest.
+    /// Digest of the version.
     pub digest: Arc<str>,
-    /// Its plugin's name.
+    /// Name of the plugin.
     pub plugin: Arc<str>,
-    /// For whom.
+    /// The tenant that owns the automation.
     pub tenant: TenantIndex,
-    /// Which automation.
+    /// The automation.
     pub automation: AutomationIndex,
-    /// Its public id, for log lines.
+    /// Public id of the automation, for log lines.
     pub id: Uuid,
-    /// Its configuration, a JSON object as text, without secrets.
+    /// Configuration without secrets, a JSON object as text.
     pub config: Arc<str>,
-    /// The opened secrets; they stay in the host.
+    /// The decrypted secrets; they stay in the host.
     pub secrets: Arc<BTreeMap<String, String>>,
     /// What it may use.
     pub grants: Arc<Wants>,
     /// The event.
     pub event: Arc<CallEvent>,
-    /// What it left in this conversation.
+    /// The automation's state in this conversation.
     pub state: Option<String>,
-    /// What its clock shows.
+    /// The time of its clock.
     pub now: Timestamp,
-    /// What its randomness is drawn from.
+    /// The seed of its random numbers.
     pub seed: u64,
-    /// What the host answered when it was called the first time: with it, nothing outside is asked.
+    /// For a replay: the host's recorded answers. Nothing outside is asked then.
     pub replay: Option<Vec<HostAnswer>>,
 }
 
-/// How a call ended.
+/// The result of a call.
 #[derive(Debug, Clone)]
 pub struct CallResult {
-    /// What it answered.
+    /// The automation's answer, or why there is none.
     pub outcome: Result<Outcome, CallFailure>,
-    /// What the host answered it.
+    /// The host's answers to the guest.
     pub inputs: Vec<HostAnswer>,
-    /// Processor time.
+    /// Processor time of the call.
     pub cpu: Duration,
-    /// Most memory, bytes.
+    /// Highest memory use, in bytes.
     pub memory: u64,
 }
 
-/// Checks components and calls automations.
+/// Inspects components and calls automations.
 #[async_trait]
 pub trait PluginEngine: Send + Sync + 'static {
-    /// Checks a component within bounds of time and memory (its size, that it is one, its world, its imports, that it compiles, its
-    /// description), and keeps it, durably, under its digest.
+    /// Inspects a component within limits of time and memory (its size, whether it is a component, its world, its imports,
+    /// whether it compiles, its description), and stores it, durably, under its digest.
     async fn inspect(&self, component: Bytes) -> Result<Inspected, Refusal>;
-    /// The kept component.
+    /// The stored component.
     async fn component(&self, digest: &str) -> Option<Bytes>;
-    /// Forgets a component: its bytes and its compiled code.
+    /// Deletes a component: its bytes and its compiled code.
     async fn forget(&self, digest: &str);
-    /// Checks a whole configuration, secrets included, against an automation's schema.
+    /// Checks a whole configuration, including secrets, against an automation's schema.
     async fn check_config(&self, digest: &str, config: &Value) -> Result<(), Vec<FieldProblem>>;
     /// Calls an automation in a fresh instance.
     async fn call(&self, call: AutomationCall) -> CallResult;
-    /// The automations that the binary carries: their digests and descriptions, checked and kept.
+    /// The automations that the binary contains: their digests and descriptions, inspected and stored.
     fn embedded(&self) -> Vec<Inspected>;
 }
 
-/// A line that a plugin wrote.
+/// A line of a plugin's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PluginLine {
-    /// Counts up within the plugin; the cursor.
+    /// Number of the line, increasing within the plugin; the cursor.
     pub number: u64,
-    /// When.
+    /// When it was written.
     pub at: Timestamp,
-    /// The version's digest.
+    /// Digest of the version that wrote it.
     pub digest: String,
-    /// `trace`, `debug`, `info`, `warn`, `error`.
+    /// Level: `trace`, `debug`, `info`, `warn` or `error`.
     pub level: &'static str,
-    /// The automation or connector, public id.
+    /// Public id of the automation or connector.
     pub instance: Option<Uuid>,
-    /// What it said, cut.
+    /// The text, cut if it was too long.
     pub text: String,
 }
 
-/// What one version of a plugin used and did since the engine started.
+/// What one version of a plugin did and used since the engine started.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct PluginUse {
     /// Calls, traps, failures and latencies.
     pub stats: VersionStats,
-    /// Failures by [`CallFailure::code`] or the outcome's name.
+    /// Failures by [`CallFailure::code`], or by the name of the outcome.
     pub failures: BTreeMap<String, u64>,
-    /// Processor time, µs.
+    /// Processor time in microseconds.
     pub cpu_us: u64,
-    /// Most memory of one instance, bytes.
+    /// Highest memory use of one instance, in bytes.
     pub memory_peak: u64,
-    /// Log lines dropped.
+    /// Number of log lines that were dropped.
     pub dropped_lines: u64,
 }
 
-/// Logs and figures of plugins: bounded, in memory. `owner` sees only its own lines: a line of an instance belongs to the tenant that
-/// the instance serves.
+/// Logs and usage of plugins: bounded, in memory. `owner` sees only its own lines: a line belongs to the tenant that the instance
+/// serves.
 pub trait PluginTelemetry: Send + Sync + 'static {
-    /// Lines of a plugin after the number `after`, oldest first, at most `limit`; of one tenant's instances, or of all with `None`.
+    /// Lines of a plugin after the number `after`, oldest first, at most `limit`; those of one tenant's instances, or all with
+    /// `None`.
     fn lines(&self, plugin: &str, tenant: Option<TenantIndex>, after: u64, limit: usize) -> Vec<PluginLine>;
-    /// Told of each new line of any plugin (its name); a receiver that lags loses wake-ups, not lines.
+    /// Reports each new line of any plugin (by the plugin's name); a receiver that lags loses wake-ups, not lines.
     fn follow(&self) -> Box<dyn LineWatch>;
-    /// Each version's figures, by digest.
+    /// The usage of each version, by digest.
     fn usage(&self, plugin: &str) -> BTreeMap<String, PluginUse>;
-    /// A version's figures since the instant (monotone, ms since the engine's start) that [`Self::mark`] gave.
+    /// The usage of a version since [`Self::mark`] returned `mark`.
     fn since(&self, plugin: &str, digest: &str, mark: &UseMark) -> VersionStats;
-    /// Where a version's figures stand now.
+    /// The present counts of a version's usage.
     fn mark(&self, plugin: &str, digest: &str) -> UseMark;
 }
 
-/// See [`PluginTelemetry::mark`]: the counters and the histogram's buckets as they stood.
+/// Counters and histogram buckets at one moment, see [`PluginTelemetry::mark`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UseMark {
     /// Calls, traps, failures.
@@ -195,9 +197,9 @@ pub struct UseMark {
     pub buckets: Vec<u64>,
 }
 
-/// See [`PluginTelemetry::follow`].
+/// Waits for new lines, see [`PluginTelemetry::follow`].
 #[async_trait]
 pub trait LineWatch: Send {
-    /// Returns when a line of this plugin was written since the last return; false when there will be none any more.
+    /// Returns true when a line of this plugin was written since the last return; false when there will be no more.
     async fn written(&mut self, plugin: &str) -> bool;
 }

@@ -1,5 +1,4 @@
-//! The part of the store that automations and uploaded plugins live in: more changes for [`super::Store::commit`], and what can be
-//! read.
+//! The part of the store for automations and uploaded plugins: further changes for [`super::Store::commit`], and reads.
 
 use std::sync::Arc;
 
@@ -9,18 +8,18 @@ use super::{StoreError, StoreResult};
 use crate::model::*;
 use crate::{AutomationIndex, ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 
-/// An event for whichever automations listen.
+/// An event for all automations that listen to it.
 #[derive(Debug, Clone)]
 pub struct NewWork {
-    /// Owner.
+    /// The tenant that owns it.
     pub tenant: TenantIndex,
     /// The connector.
     pub connector: ConnectorIndex,
-    /// The conversation's address; the conversation is opened when there is none yet.
+    /// Address of the conversation, which is opened if it does not exist yet.
     pub chat: String,
     /// Whether it is a group.
     pub is_group: bool,
-    /// The other side's name, where it is known.
+    /// Name that the contact goes by, if known.
     pub contact_name: Option<String>,
     /// The event's id.
     pub id: Uuid,
@@ -28,32 +27,32 @@ pub struct NewWork {
     pub at: Timestamp,
     /// What happened.
     pub body: WorkBody,
-    /// Left out when the event of the batch before it ([`super::Change::Event`]) was left out as repeated.
+    /// Leave it out if the preceding event of the batch ([`super::Change::Event`]) was left out as a repetition.
     pub with_event: bool,
 }
 
-/// What becomes of a work item.
+/// What happens to a work item.
 #[derive(Debug, Clone)]
 pub enum WorkStep {
-    /// It is handled: the lane goes on.
+    /// It has been handled: the lane continues.
     Done,
-    /// This automation has handled it and did not claim it: the next one's turn.
+    /// This automation has handled it without claiming it: it is the next automation's turn.
     After((u32, u32)),
-    /// To be tried again.
+    /// It is tried again.
     Retry {
-        /// When.
+        /// When it is tried again.
         due_at: Timestamp,
     },
-    /// Put aside for a person: the lane goes on.
+    /// It is parked for a person to decide: the lane continues.
     Park {
         /// The automation that failed.
         automation: AutomationIndex,
-        /// See [`Parked::code`].
+        /// Why it failed, see [`Parked::code`].
         code: String,
-        /// See [`Parked::reason`].
+        /// Why it failed, see [`Parked::reason`].
         reason: String,
     },
-    /// Kept until the conversation's automations are resumed (a timer that ran out meanwhile): the lane rests.
+    /// It waits until the conversation's automations are resumed (a timer that came due during a pause): the lane rests.
     Hold,
 }
 
@@ -63,136 +62,136 @@ pub enum WorkStep {
 pub enum AutomationChange {
     /// Creates or replaces an automation.
     Put(Automation),
-    /// An event: one item in the answering lane if an active automation that is no observer listens to it, and one for each
-    /// observer that does. Without a listener nothing happens, and no conversation is opened. With [`WorkBody::addressee`], only that
-    /// one is asked.
+    /// An event: one item in the answering lane if an active automation that is not an observer listens to it, and one for each
+    /// observer that does. If nobody listens, nothing happens and no conversation is opened. With [`WorkBody::addressee`], only
+    /// that automation is asked.
     Event(NewWork),
-    /// A receipt of a sent message: an event for the automation that sent it, if it was one. See [`Origin`].
+    /// A report about a sent message: an event for the automation that sent it, if an automation did. See [`Origin`].
     Reported {
         /// The message.
         message: MessageKey,
-        /// The step.
+        /// The new status.
         status: WorkStatus,
-        /// Why.
+        /// Why it has this status.
         reason: Option<String>,
     },
-    /// Steps of a conversation, applied in order to what is stored then. [`super::Conflict::Gone`] when there is no such
-    /// conversation of the tenant.
+    /// Steps of a conversation, applied in order to its newest version. [`super::Conflict::Gone`] if the tenant has no such
+    /// conversation.
     Conversation(TenantIndex, Uuid, Vec<ConversationStep>),
-    /// Opens the conversation with this chat, if there is none.
+    /// Opens the conversation with this chat, unless it exists.
     Open {
-        /// Owner.
+        /// The tenant that owns it.
         tenant: TenantIndex,
         /// The connector.
         connector: ConnectorIndex,
-        /// Its address.
+        /// Address of the conversation.
         chat: String,
         /// Whether it is a group.
         is_group: bool,
     },
-    /// Ends a try of a work item. [`super::Conflict::Work`] unless the item is there with so many `failures` and this `after`.
+    /// Ends an attempt to handle a work item. [`super::Conflict::Work`] unless the stored item has this number of `failures` and
+    /// this `after`.
     Step {
         /// The item.
         key: WorkKey,
-        /// As it was read.
+        /// The value that was read.
         failures: u32,
-        /// As it was read.
+        /// The value that was read.
         after: Option<(u32, u32)>,
-        /// What becomes of it.
+        /// What happens to it.
         step: WorkStep,
     },
-    /// What an automation wants to find next time; `None` forgets it.
+    /// The automation's new state in a conversation; `None` deletes it.
     State(Uuid, AutomationIndex, Option<String>),
-    /// Sets a timer, in place of one of the same name.
+    /// Sets a timer, replacing one with the same name.
     SetTimer {
         /// The timer.
         key: TimerKey,
-        /// Given back.
+        /// Returned when it fires.
         payload: String,
     },
-    /// Takes a timer back; no such timer is no error.
+    /// Cancels a timer; it is not an error if there is none.
     CancelTimer {
         /// The conversation.
         conversation: Uuid,
-        /// Who set it.
+        /// The automation that set it.
         automation: AutomationIndex,
-        /// Its name.
+        /// Name of the timer.
         name: String,
     },
-    /// A timer ran out: takes it away and makes it an event with this id. Nothing when it is not there any more.
+    /// A timer came due: removes it and turns it into an event with this id. Does nothing if the timer no longer exists.
     FireTimer(TimerKey, Uuid),
-    /// Says which automation sent the message that was inserted last in this batch.
+    /// Names the automation that sent the message inserted last in this batch.
     Origin(Origin),
-    /// Keeps what an automation was given and answered, sealed; older ones beyond `keep` are forgotten.
+    /// Stores the inputs and the answer of an automation's call, sealed; older ones beyond `keep` are deleted.
     Record {
         /// The automation.
         automation: AutomationIndex,
-        /// Opaque.
+        /// The sealed recording.
         sealed: Vec<u8>,
-        /// How many are kept.
+        /// Number of recordings to keep.
         keep: u32,
     },
-    /// Puts a parked item back at the end of its lane, as if new, and forgets that it was parked. [`super::Conflict::Gone`] when it
-    /// is not parked.
+    /// Puts a parked item back at the end of its lane, as if it were new. [`super::Conflict::Gone`] if it is not parked.
     Unpark(TenantIndex, Uuid),
-    /// Forgets a parked item. [`super::Conflict::Gone`] when it is not parked.
+    /// Deletes a parked item. [`super::Conflict::Gone`] if it is not parked.
     Discard(TenantIndex, Uuid),
-    /// Creates or replaces a package; [`super::Conflict::Package`] unless its revision is the stored one plus one (0 plus one when
-    /// there is none).
+    /// Creates or replaces a package; [`super::Conflict::Package`] unless its revision is the stored one plus one (or 1 if there
+    /// is none).
     Package(Package),
-    /// Deletes a package; [`super::Conflict::Package`] unless this is its revision.
+    /// Deletes a package; [`super::Conflict::Package`] unless it has this revision.
     DeletePackage(String, u64),
-    /// Creates or replaces.
+    /// Creates or replaces a trust root.
     TrustRoot(TrustRoot),
-    /// Appends.
+    /// Appends an entry to an audit trail.
     Audit(AuditEntry),
 }
 
 /// A lane that has work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DueLane {
-    /// When its first item may be tried.
+    /// When its first item may be handled.
     pub due_at: Timestamp,
     /// The conversation.
     pub conversation: Uuid,
-    /// See [`work::ANSWERING`].
+    /// The lane, see [`work::ANSWERING`].
     pub lane: u32,
 }
 
-/// Filters of a conversation list, combined by AND.
+/// Filters of a list of conversations, combined by AND.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConversationFilter {
-    /// On this connector.
+    /// Only conversations on this connector.
     pub connector: Option<ConnectorIndex>,
-    /// With automations paused, or not.
+    /// Only conversations whose automations are (or are not) paused.
     pub paused: Option<bool>,
-    /// With this tag.
+    /// Only conversations with this tag.
     pub tag: Option<String>,
-    /// In this one's charge.
+    /// Only conversations assigned to this person.
     pub assignee: Option<String>,
 }
 
-/// What can be read. The defaults are those of a store that holds no automations.
+/// Reads of automations, conversations, work and packages. The defaults are those of a store without automations.
 #[expect(unused_variables, reason = "the defaults read nothing")]
 pub trait AutomationStore: Send + Sync + 'static {
-    /// An automation, deleted ones included. Cheap: from memory.
+    /// An automation, including deleted ones. Cheap: from memory.
     fn automation(&self, index: AutomationIndex) -> StoreResult<Option<Arc<Automation>>> {
         Ok(None)
     }
-    /// An automation by its public id, deleted ones included. Cheap: from memory.
+    /// An automation by its public id, including deleted ones. Cheap: from memory.
     fn automation_by_id(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Arc<Automation>>> {
         Ok(None)
     }
-    /// A connector's automations in their order, deleted ones left out. Cheap: from memory.
+    /// A connector's automations in their order, without deleted ones. Cheap: from memory.
     fn automations_on(&self, connector: ConnectorIndex) -> StoreResult<Arc<[Arc<Automation>]>> {
         Ok(Arc::default())
     }
-    /// A tenant's automations, deleted ones left out; all tenants' with `None`.
+    /// A tenant's automations, without deleted ones; with `None`, those of all tenants.
     fn automations(&self, tenant: Option<TenantIndex>) -> StoreResult<Vec<Arc<Automation>>> {
         Ok(Vec::new())
     }
 
-    /// A conversation, whoever owns it.
+    /// A conversation of any tenant.
     fn conversation(&self, id: Uuid) -> StoreResult<Option<Conversation>> {
         Ok(None)
     }
@@ -200,8 +199,8 @@ pub trait AutomationStore: Send + Sync + 'static {
     fn conversation_with(&self, connector: ConnectorIndex, chat: &str) -> StoreResult<Option<Conversation>> {
         Ok(None)
     }
-    /// A tenant's conversations after the id `after`, ordered by id, and the id up to which was looked, `None` at the end. Looks at
-    /// a bounded number.
+    /// A tenant's conversations after the id `after`, ordered by id, and the id up to which the store looked, `None` at the end.
+    /// Looks at a bounded number.
     fn conversations(
         &self,
         tenant: TenantIndex,
@@ -224,15 +223,15 @@ pub trait AutomationStore: Send + Sync + 'static {
     fn work(&self, conversation: Uuid, lane: u32, limit: usize) -> StoreResult<Vec<Work>> {
         Ok(Vec::new())
     }
-    /// What an automation left in a conversation.
+    /// The automation's state in a conversation.
     fn automation_state(&self, conversation: Uuid, automation: AutomationIndex) -> StoreResult<Option<String>> {
         Ok(None)
     }
-    /// Timers that ran out up to and including `until`, oldest first.
+    /// Timers that are due up to and including `until`, oldest first.
     fn timers_due(&self, until: Timestamp, limit: usize) -> StoreResult<Vec<TimerKey>> {
         Ok(Vec::new())
     }
-    /// When the next timer runs out.
+    /// When the next timer is due.
     fn next_timer(&self) -> StoreResult<Option<Timestamp>> {
         Ok(None)
     }
@@ -248,7 +247,7 @@ pub trait AutomationStore: Send + Sync + 'static {
     fn parked_by_id(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Parked>> {
         Ok(None)
     }
-    /// What was kept of an automation's calls, newest first, at most `limit`.
+    /// The recordings of an automation's calls, newest first, at most `limit`.
     fn recordings(&self, automation: AutomationIndex, limit: usize) -> StoreResult<Vec<Vec<u8>>> {
         Ok(Vec::new())
     }
@@ -261,7 +260,7 @@ pub trait AutomationStore: Send + Sync + 'static {
     fn packages(&self) -> StoreResult<Vec<Arc<Package>>> {
         Ok(Vec::new())
     }
-    /// All trust roots, revoked ones included.
+    /// All trust roots, including revoked ones.
     fn trust_roots(&self) -> StoreResult<Vec<TrustRoot>> {
         Ok(Vec::new())
     }
@@ -269,7 +268,7 @@ pub trait AutomationStore: Send + Sync + 'static {
     fn audit(&self, plugin: &str, limit: usize) -> StoreResult<Vec<AuditEntry>> {
         Ok(Vec::new())
     }
-    /// Writes a consistent summary, for tests and `pombo inspect`; `Err` names what does not fit together.
+    /// Checks that everything is consistent, for tests and `pombo inspect`; `Err` names what does not fit together.
     fn check_automations(&self) -> Result<(), StoreError> {
         Ok(())
     }

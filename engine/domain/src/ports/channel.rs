@@ -13,34 +13,35 @@ use crate::model::{Attachment, Inbound, MediaState, ReceiptKind};
 use crate::ports::{Answer, KvWrite, Operation, OperationError};
 use crate::{ConnectorIndex, TenantIndex, Timestamp};
 
-/// What a connector plugin says of itself.
+/// The description of a connector plugin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PluginDescription {
     /// Its name, e.g. `connector-email`.
     pub name: String,
     /// Its version.
     pub version: String,
-    /// SHA-256 of the component, hex.
+    /// SHA-256 of the component in hexadecimal.
     pub digest: String,
-    /// `email`, `whatsapp` …
+    /// Channel, such as `email` or `whatsapp`.
     pub channel: String,
-    /// For people.
+    /// Name to show to people.
     pub display_name: String,
     /// JSON Schema of its configuration.
     pub config_schema: Value,
     /// Top-level configuration fields that are secret: sealed at rest, never returned.
     pub secret_fields: Vec<String>,
-    /// Host interfaces it wants: `smtp`, `http`, `websocket`, `kv`, `media` …
+    /// Host interfaces that it wants: `smtp`, `http`, `websocket`, `kv`, `media` …
     pub capabilities: Vec<String>,
-    /// What else it can do: `groups`, `reactions`, `typing` …
+    /// What it can do besides sending texts: `groups`, `reactions`, `typing` …
     pub features: Vec<String>,
-    /// Sending again with the same client id can not send twice, or is told apart by the receiver.
+    /// Whether sending again with the same client id cannot produce a second message, or produces one that the recipient's
+    /// software recognises as the same.
     pub idempotent_resend: bool,
-    /// Sends at once on one instance, at most.
+    /// Maximum number of sends at the same time on one instance.
     pub max_in_flight: u16,
-    /// True when sends need a session that somebody must open (a QR code).
+    /// Whether sends need a session that somebody must open (with a QR code).
     pub needs_session: bool,
-    /// The pace of a new connector when nobody says otherwise.
+    /// Default pace of a new connector.
     pub pace: Option<Pace>,
 }
 
@@ -50,10 +51,10 @@ impl PluginDescription {
         self.features.iter().any(|f| f == feature)
     }
 
-    /// Sends at once on an instance with this configuration (a JSON object as text). A plugin that lets its user choose
-    /// declares a top-level integer `maxInFlight`: its value counts, then the schema's default, never more than
-    /// [`Self::max_in_flight`]. Without this, sends would wait inside the plugin, where neither a drain nor a deadline can
-    /// tell them from those under way.
+    /// Maximum number of sends at the same time on an instance with this configuration (a JSON object as text). A plugin that
+    /// lets its user choose declares a top-level integer `maxInFlight`: its value counts, then the schema's default, but never
+    /// more than [`Self::max_in_flight`]. Without this, sends would wait inside the plugin, where neither a drain nor a deadline
+    /// can tell them from sends in progress.
     pub fn max_in_flight_with(&self, config: &str) -> u16 {
         let chosen = serde_json::from_str::<Value>(config).ok().and_then(|config| config.get("maxInFlight")?.as_u64());
         let default = || self.config_schema.pointer("/properties/maxInFlight/default")?.as_u64();
@@ -65,26 +66,26 @@ impl PluginDescription {
 /// What the sandbox needs to run a connector.
 #[derive(Clone)]
 pub struct ConnectorSpec {
-    /// Which one.
+    /// The connector.
     pub index: ConnectorIndex,
     /// Its public id, for logs.
     pub id: uuid::Uuid,
-    /// Its owner.
+    /// The tenant that owns it.
     pub tenant: TenantIndex,
-    /// The plugin's name.
+    /// Name of the plugin.
     pub plugin: String,
     /// Configuration without secrets.
     pub config: Value,
-    /// The opened secrets; they stay in the host.
+    /// The decrypted secrets; they stay in the host.
     pub secrets: BTreeMap<String, String>,
 }
 
 /// A message for the channel.
 #[derive(Clone)]
 pub struct Outgoing {
-    /// Stable across retries; the plugin derives the channel's own id from it.
+    /// The same on every attempt; the plugin derives the channel's own id from it.
     pub client_id: uuid::Uuid,
-    /// Normalised recipient.
+    /// Address of the recipient, normalised.
     pub to: String,
     /// The contact's name.
     pub contact_name: Option<String>,
@@ -96,36 +97,36 @@ pub struct Outgoing {
     pub attachments: Vec<Attachment>,
     /// What it does.
     pub act: Act,
-    /// The message that it answers.
+    /// The message that it replies to.
     pub reply_to: Option<Target>,
     /// Addresses mentioned in the text.
     pub mentions: Vec<String>,
-    /// Audio goes as a voice note.
+    /// Whether audio is sent as a voice note.
     pub voice_note: bool,
-    /// Counts from 1.
+    /// Number of the attempt, from 1.
     pub attempt: u16,
 }
 
-/// What became of a send.
+/// The outcome of a send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendOutcome {
-    /// The channel has it.
+    /// The channel accepted it.
     Accepted {
-        /// The provider's id for it.
+        /// The provider's id of the message.
         provider_id: Option<String>,
     },
     /// The recipient does not exist: never try again.
     InvalidRecipient(String),
-    /// Refused for good for another reason.
+    /// Refused permanently for another reason.
     Rejected(String),
     /// The provider asks to slow down.
     Throttled {
-        /// How long, where it said so.
+        /// How long to wait, in milliseconds, if the provider said so.
         retry_after_ms: Option<u64>,
-        /// Its words.
+        /// The provider's reason.
         reason: String,
     },
-    /// Not now; nothing was sent.
+    /// It failed temporarily; nothing was sent.
     Temporary(String),
     /// No session or no connection; nothing was sent, and it is not the message's fault.
     Disconnected(String),
@@ -133,7 +134,7 @@ pub enum SendOutcome {
     Unknown(String),
 }
 
-/// How a connector's session stands.
+/// The state of a connector's session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionState {
     /// Not started, or stopped.
@@ -142,41 +143,41 @@ pub enum SessionState {
     Connecting,
     /// Ready to send.
     Connected,
-    /// Not connected; with the reason.
+    /// Not connected, for this reason.
     Disconnected(String),
-    /// Waits for somebody to scan this.
+    /// Waits for somebody to scan this code.
     QrCode(String),
-    /// Waits for somebody to type this on the account's device.
+    /// Waits for somebody to type this code on the account's device.
     PairingCode(String),
-    /// There is no session and nothing is tried until somebody opens one; with the reason.
+    /// There is no session, and the connector does not try to open one, for this reason: somebody must open one.
     Unpaired(String),
-    /// The session was ended for good; with the reason. Somebody must open a new one.
+    /// The session was ended, for this reason; somebody must open a new one.
     LoggedOut(String),
-    /// The plugin failed and restarts with backoff; with the reason.
+    /// The plugin failed, for this reason, and is restarted after growing pauses.
     Failing(String),
 }
 
-/// Why the sandbox could not do it.
+/// Why the sandbox could not carry out a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectorError {
-    /// No plugin by that name.
+    /// There is no plugin with this name.
     #[error("there is no plugin named {0:?}")]
     UnknownPlugin(String),
-    /// The plugin failed; may work again.
+    /// The plugin failed; it may work again.
     #[error("the connector's plugin failed: {0}")]
     Plugin(String),
 }
 
-/// The connectors port.
+/// Runs connectors and sends through them.
 #[async_trait]
 pub trait Connectors: Send + Sync + 'static {
-    /// The plugins that can be made into a connector.
+    /// The plugins from which connectors can be created.
     fn plugins(&self) -> Vec<PluginDescription>;
-    /// One of them.
+    /// One of these plugins.
     fn plugin(&self, name: &str) -> Option<PluginDescription> {
         self.plugins().into_iter().find(|p| p.name == name)
     }
-    /// Checks a whole configuration, secrets included, against the plugin's schema.
+    /// Checks a whole configuration, including secrets, against the plugin's schema.
     fn check_config(&self, plugin: &str, config: &Value) -> Result<(), Vec<FieldProblem>>;
     /// Normalises recipients, in order; an `Err` says what is wrong with that one. Needs no session.
     async fn check_recipients(
@@ -184,36 +185,36 @@ pub trait Connectors: Send + Sync + 'static {
         plugin: &str,
         recipients: Vec<String>,
     ) -> Result<Vec<Result<String, String>>, ConnectorError>;
-    /// Starts a connector, or replaces a running one by this specification: the old instance drains, the new one takes all
-    /// new sends.
+    /// Starts a connector, or replaces a running one: the old instance finishes its sends, the new one gets all further sends.
     async fn start(&self, spec: ConnectorSpec) -> Result<(), ConnectorError>;
-    /// Stops it: sends in flight may end within the sandbox's drain time.
+    /// Stops a connector: sends in progress may finish within the sandbox's drain time.
     async fn stop(&self, connector: ConnectorIndex);
-    /// Sends a message. Never fails otherwise than by its outcome: a trap or a deadline is [`SendOutcome::Unknown`], a
-    /// connector that is not running [`SendOutcome::Disconnected`].
+    /// Sends a message. Fails only through its outcome: a trap or a deadline is [`SendOutcome::Unknown`], a connector that is not
+    /// running [`SendOutcome::Disconnected`].
     async fn send(&self, connector: ConnectorIndex, message: Outgoing) -> SendOutcome;
-    /// Anything but sending. A connector that is not running answers [`OperationError::Disconnected`], a deadline or a trap
-    /// [`OperationError::Unknown`].
+    /// Does anything other than sending. A connector that is not running answers [`OperationError::Disconnected`], a deadline or
+    /// a trap [`OperationError::Unknown`].
     async fn operate(&self, connector: ConnectorIndex, operation: Operation) -> Result<Answer, OperationError>;
-    /// How its session stands.
+    /// The state of its session.
     fn session(&self, connector: ConnectorIndex) -> SessionState;
-    /// The account that its session belongs to, while it is connected.
+    /// The account of its session, while it is connected.
     fn account(&self, connector: ConnectorIndex) -> Option<Account>;
-    /// Returns when the session's state is no longer `seen`, with the new one.
+    /// Waits until the session's state differs from `seen`, and returns the new one.
     async fn session_after(&self, connector: ConnectorIndex, seen: &SessionState) -> SessionState;
-    /// Reads the plugin's component anew from where it was loaded and puts every connector on it onto the new version, each
-    /// by stopping the old instance (its sends end first) and starting the new one; sends wait meanwhile. An `Err` leaves the
-    /// old version running.
+    /// Reloads the plugin's component from where it was loaded, and moves every connector on it to the new version: the old
+    /// instance is stopped (its sends finish first) and a new one started; sends wait until then. After an `Err` the old version
+    /// is still running.
     async fn reload(&self, plugin: &str) -> Result<PluginDescription, ConnectorError>;
 
-    /// Brings a kept component (see [`super::PluginEngine::inspect`]) beside the running version of its plugin: `share` percent of the
-    /// sends go to it, drawn from the message's id, or, where the plugin needs sessions, `share` percent of the connectors (one at
-    /// least). With 100, all of it. A plugin that was not there before is there from now on. An `Err` leaves everything as it was.
+    /// Runs a stored component (see [`super::PluginEngine::inspect`]) alongside the running version of its plugin: `share`
+    /// percent of the sends go to it, chosen by the message's id, or, if the plugin needs sessions, `share` percent of the
+    /// connectors (at least one). With 100, all of the work. A plugin that did not exist before exists from then on. An `Err`
+    /// leaves everything as it was.
     async fn stage(&self, plugin: &str, digest: &str, share: u8) -> Result<(), ConnectorError> {
         let _ = (digest, share);
         Err(ConnectorError::UnknownPlugin(plugin.to_owned()))
     }
-    /// Gives all the work to the staged version; the old one ends its sends. It is kept, for [`Self::unstage`].
+    /// Gives all the work to the staged version; the old one finishes its sends. It stays loaded, for [`Self::unstage`].
     async fn promote(&self, plugin: &str) -> Result<PluginDescription, ConnectorError> {
         Err(ConnectorError::UnknownPlugin(plugin.to_owned()))
     }
@@ -221,7 +222,7 @@ pub trait Connectors: Send + Sync + 'static {
     async fn unstage(&self, plugin: &str) -> Result<(), ConnectorError> {
         Err(ConnectorError::UnknownPlugin(plugin.to_owned()))
     }
-    /// The change that was staged is over: the version before is not needed any more.
+    /// Ends the staged change: the previous version is no longer needed.
     async fn settle(&self, plugin: &str) {
         let _ = plugin;
     }
@@ -232,95 +233,95 @@ pub trait Connectors: Send + Sync + 'static {
 pub struct Account {
     /// Its address on the channel.
     pub address: String,
-    /// The name it gave itself.
+    /// Name that the account goes by.
     pub display_name: Option<String>,
-    /// Other addresses of it.
+    /// Other addresses of the account.
     pub aliases: Vec<String>,
 }
 
-/// What a connector tells of its channel.
+/// An event that a connector reports.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "most events are messages: a box would cost each of them an allocation")]
 pub enum ChannelEvent {
     /// A receipt of a message.
     Receipt {
-        /// The message's id, where the connector knows it.
+        /// Id of the message, if the connector knows it.
         client_id: Option<uuid::Uuid>,
-        /// The channel's id for it.
+        /// The channel's id of the message.
         provider_id: String,
-        /// In a group, the member.
+        /// In a group, address of the member.
         recipient: Option<String>,
-        /// Which step.
+        /// The progress.
         kind: ReceiptKind,
-        /// When, as the channel says.
+        /// When it happened, according to the channel.
         at: Timestamp,
-        /// For a failure.
+        /// Why it failed.
         reason: Option<String>,
     },
     /// A message was received.
     Message(Inbound),
-    /// The file of an earlier one.
+    /// The file of an earlier message is available, or cannot be fetched.
     Media {
-        /// The conversation.
+        /// The conversation: address of a contact or group.
         chat: String,
-        /// That message's provider id.
+        /// Provider id of that message.
         provider_id: String,
-        /// How far the file is.
+        /// Whether the file's bytes are available.
         media: MediaState,
     },
-    /// Somebody is online or writes. Not stored.
+    /// Somebody is online or typing. Not stored.
     Presence {
         /// The conversation.
         chat: String,
-        /// Who.
+        /// Address of that person.
         sender: String,
-        /// `online`, `offline`, `typing`, `recording`, `paused`.
+        /// What the person does: `online`, `offline`, `typing`, `recording`, `paused`.
         kind: &'static str,
     },
-    /// A contact's name or addresses.
+    /// A contact's name or addresses became known.
     Contact {
-        /// How the engine shall know it.
+        /// The contact's main address from now on.
         address: String,
-        /// The name it gave itself.
+        /// Name that the contact goes by.
         display_name: Option<String>,
-        /// Other addresses of it.
+        /// Other addresses of the contact.
         aliases: Vec<String>,
     },
     /// A group changed.
     Group {
-        /// Its address.
+        /// Address of the group.
         group: String,
-        /// Who did it.
+        /// Address of the person who made the change.
         actor: Option<String>,
-        /// When, as the channel says.
+        /// When it happened, according to the channel.
         at: Timestamp,
-        /// What.
+        /// The change.
         step: GroupStep,
     },
     /// A recipient blocked or reported the account.
     Blocked(String),
     /// The channel restricts the account; says how.
     Restricted(String),
-    /// Something else: a kind and JSON.
+    /// Another event: a kind and JSON.
     Other(String, String),
 }
 
-/// Why an event was not taken.
+/// Why an event was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IntakeError {
-    /// Not now; the connector shall tell it again.
+    /// It cannot be accepted now; the connector must emit it again.
     #[error("{0}")]
     Unavailable(String),
 }
 
-/// Told by the sandbox of what happens inside a connector.
+/// Gets the events that the sandbox reports from connectors.
 #[async_trait]
 pub trait ConnectorEvents: Send + Sync + 'static {
     /// The session's state changed. Must not block.
     fn session_changed(&self, connector: ConnectorIndex, state: SessionState, account: Option<Account>);
-    /// Takes events, and writes of the plugin's key/value store, in one batch: all are stored when it returns `Ok`, none
-    /// otherwise. A message that was taken before (same connector, chat, sender and provider id) is not taken again; the
-    /// writes are made all the same.
+    /// Accepts events, and writes of the plugin's key/value store, in one batch: all are stored when it returns `Ok`, none
+    /// otherwise. A message that was accepted before (same connector, chat, sender and provider id) is not stored again, but the
+    /// writes are.
     async fn take(
         &self,
         connector: ConnectorIndex,

@@ -3,12 +3,12 @@
 use crate::Timestamp;
 use crate::model::message::Target;
 
-/// What a connector can be asked for besides sending. Which of them it offers, its features say.
+/// A request to a connector other than sending. The connector's features say which it supports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
     /// Begins pairing; with the account's address, by a code to type.
     OpenSession(Option<String>),
-    /// Logs out and forgets the session.
+    /// Logs out and deletes the session.
     CloseSession,
     /// Asks the channel which of these addresses exist.
     Lookup(Vec<String>),
@@ -19,152 +19,152 @@ pub enum Operation {
         /// The messages.
         messages: Vec<Target>,
     },
-    /// Shows that somebody writes.
+    /// Shows a typing state.
     Typing {
         /// The conversation.
         chat: String,
-        /// What is shown.
+        /// The typing state.
         typing: Typing,
     },
     /// Lists the groups of the account.
     Groups,
-    /// One of them.
+    /// Gets one group.
     Group(String),
-    /// Makes a group.
+    /// Creates a group.
     CreateGroup {
-        /// Its subject.
+        /// Subject of the group.
         subject: String,
-        /// Its description.
+        /// Description of the group.
         description: Option<String>,
-        /// Members besides the account.
+        /// Addresses of the members, in addition to the account.
         members: Vec<String>,
     },
-    /// A new subject for a group.
+    /// Sets a group's subject.
     SetGroupSubject(String, String),
-    /// A new description for a group.
+    /// Sets a group's description.
     SetGroupDescription(String, String),
     /// Adds, removes, promotes or demotes members of a group.
     ChangeMembers {
         /// The group.
         group: String,
-        /// What to do.
+        /// The change.
         change: MemberChange,
-        /// With whom.
+        /// Addresses of the members.
         members: Vec<String>,
     },
     /// Leaves a group.
     LeaveGroup(String),
-    /// The group's invitation link.
+    /// Gets a group's invitation link.
     GroupInvite(String),
-    /// Makes the link invalid and gives a new one.
+    /// Invalidates a group's invitation link and returns a new one.
     RevokeGroupInvite(String),
 }
 
-/// What is done with members of a group.
+/// A change of a group's members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemberChange {
-    /// Into the group.
+    /// Adds them to the group.
     Add,
-    /// Out of it.
+    /// Removes them from the group.
     Remove,
-    /// To admins.
+    /// Makes them admins.
     Promote,
-    /// To plain members.
+    /// Makes them plain members.
     Demote,
 }
 
-/// What the other side is shown.
+/// The typing state that is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Typing {
-    /// Writing.
+    /// Somebody is writing.
     Composing,
-    /// Recording a voice note.
+    /// Somebody is recording a voice note.
     Recording,
-    /// Neither.
+    /// Nobody is writing or recording.
     Paused,
 }
 
 /// The answer to an [`Operation`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// It was done.
+    /// The operation was carried out.
     Done,
-    /// For [`Operation::Lookup`], in order.
+    /// The answer to [`Operation::Lookup`], in order.
     Lookup(Vec<LookupResult>),
-    /// For [`Operation::Groups`].
+    /// The answer to [`Operation::Groups`].
     Groups(Vec<GroupInfo>),
-    /// For [`Operation::Group`] and [`Operation::CreateGroup`].
+    /// The answer to [`Operation::Group`] and [`Operation::CreateGroup`].
     Group(GroupInfo),
-    /// For [`Operation::ChangeMembers`].
+    /// The answer to [`Operation::ChangeMembers`].
     Members(Vec<MemberResult>),
-    /// A link.
+    /// An invitation link.
     Invite(String),
 }
 
-/// Whether an address exists.
+/// The result for one address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LookupResult {
-    /// As asked.
+    /// The address as it was asked for.
     pub asked: String,
-    /// How the channel knows it; `None` when it does not exist.
+    /// The address in the channel's own form; `None` if it does not exist.
     pub address: Option<String>,
-    /// Other addresses of it.
+    /// Other addresses of the same contact.
     pub aliases: Vec<String>,
 }
 
-/// A group as the channel tells it.
+/// A group as the channel reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupInfo {
-    /// Its address.
+    /// Address of the group.
     pub id: String,
-    /// Its subject.
+    /// Subject of the group.
     pub subject: String,
-    /// Its description.
+    /// Description of the group.
     pub description: Option<String>,
-    /// Who made it.
+    /// Address of the group's creator.
     pub owner: Option<String>,
-    /// When.
+    /// When it was created.
     pub created_at: Option<Timestamp>,
-    /// Its members.
+    /// Members of the group.
     pub members: Vec<GroupMember>,
-    /// Only admins may write.
+    /// Whether only admins may write.
     pub announcement: bool,
-    /// Only admins may change it.
+    /// Whether only admins may change the group's subject and description.
     pub locked: bool,
 }
 
 /// A member of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupMember {
-    /// Its address.
+    /// Address of the member.
     pub address: String,
-    /// Other addresses of it.
+    /// Other addresses of the same member.
     pub aliases: Vec<String>,
-    /// May change the group.
+    /// Whether the member may change the group.
     pub admin: bool,
-    /// Made the group.
+    /// Whether the member created the group.
     pub owner: bool,
 }
 
-/// What became of one member in a change.
+/// The result of a change for one member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberResult {
-    /// Who.
+    /// Address of the member.
     pub address: String,
-    /// Why it was not done for him.
+    /// Why the change was not made.
     pub problem: Option<String>,
 }
 
-/// Why an operation was not done.
+/// Why an operation was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OperationError {
-    /// The connector's plugin does not offer it.
+    /// The connector's plugin does not support it.
     #[error("not offered by this connector: {0}")]
     Unsupported(String),
-    /// Malformed; says what to change.
+    /// The request is malformed; says what to change.
     #[error("{0}")]
     Invalid(String),
-    /// No such group or message.
+    /// There is no such group or message.
     #[error("{0}")]
     NotFound(String),
     /// The channel refuses it.
@@ -173,18 +173,18 @@ pub enum OperationError {
     /// The channel asks to slow down.
     #[error("{reason}")]
     Throttled {
-        /// How long, where it said so.
+        /// How long to wait, in milliseconds, if the channel said so.
         retry_after_ms: Option<u64>,
-        /// Its words.
+        /// The channel's reason.
         reason: String,
     },
-    /// No session.
+    /// There is no session.
     #[error("{0}")]
     Disconnected(String),
-    /// It may or may not have been done.
+    /// It may or may not have been carried out.
     #[error("{0}")]
     Unknown(String),
-    /// Something else.
+    /// Another failure.
     #[error("{0}")]
     Failed(String),
 }

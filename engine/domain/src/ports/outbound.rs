@@ -1,4 +1,4 @@
-//! Calls to addresses that a tenant can choose, and files on disk.
+//! Calls to URLs that a tenant can choose, and files on disk.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -13,16 +13,16 @@ use crate::model::Attachment;
 /// Why an outbound target is refused or a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutboundError {
-    /// The URL is not http(s), has credentials or is no URL.
+    /// The URL is not a valid http(s) URL, or it contains credentials.
     #[error("{0}")]
     BadUrl(String),
-    /// The target is private, loopback, link-local or otherwise not allowed.
+    /// The target is private, loopback, link-local or not allowed for another reason.
     #[error("the target address is not allowed")]
     Forbidden,
-    /// No answer: resolution, connection, TLS or time.
+    /// There was no answer: name resolution, connection or TLS failed, or the time ran out.
     #[error("{0}")]
     Unreachable(String),
-    /// An answer other than success, or larger than allowed.
+    /// The answer is not a success, or is larger than allowed.
     #[error("{0}")]
     BadAnswer(String),
 }
@@ -34,18 +34,18 @@ impl OutboundError {
     }
 }
 
-/// Decides which targets may be called. Asked with the URL before, and with every resolved address at connect time.
+/// Decides which targets may be called. Called with the URL first, and with every resolved address when connecting.
 pub trait OutboundGuard: Send + Sync + 'static {
-    /// Checks scheme, credentials, port and, where the host is an address, the address. Resolves nothing.
+    /// Checks scheme, credentials, port and, if the host is an address, the address. Resolves no names.
     fn check_url(&self, url: &str) -> Result<(), OutboundError>;
     /// Whether this address may be connected to.
     fn check_address(&self, address: IpAddr) -> bool;
 }
 
-/// Posts webhooks, guarded, redirects not followed.
+/// Posts webhooks, with guarded targets, without following redirects.
 #[async_trait]
 pub trait WebhookClient: Send + Sync + 'static {
-    /// Posts `body`; the answer's status.
+    /// Posts `body`; returns the HTTP status of the answer.
     async fn post(
         &self,
         url: &str,
@@ -55,37 +55,37 @@ pub trait WebhookClient: Send + Sync + 'static {
     ) -> Result<u16, OutboundError>;
 }
 
-/// Fetches a file from a URL that a tenant gave, guarded, redirects checked again, straight to the media store.
+/// Fetches a file from a URL that a tenant gave into the media store, with guarded targets; redirects are checked again.
 #[async_trait]
 pub trait AttachmentFetcher: Send + Sync + 'static {
-    /// Fetches it into the tenant's media.
+    /// Fetches the file into the tenant's media.
     async fn fetch(&self, tenant: TenantIndex, url: &str) -> Result<Attachment, OutboundError>;
 }
 
 /// Why media could not be stored or read.
 #[derive(Debug, thiserror::Error)]
 pub enum MediaError {
-    /// Over [`crate::model::attachment::MAX_FILE_BYTES`].
+    /// The file is larger than [`crate::model::attachment::MAX_FILE_BYTES`].
     #[error("the file is larger than {} MB", crate::model::attachment::MAX_FILE_BYTES / 1024 / 1024)]
     TooLarge,
-    /// Not there.
+    /// The file does not exist.
     #[error("no such file")]
     NotFound,
-    /// Disk.
+    /// The disk failed.
     #[error("media storage: {0}")]
     Io(#[from] std::io::Error),
 }
 
-/// A file being received. Dropped without [`MediaWriter::finish`], it leaves nothing behind.
+/// A file that is being received. If it is dropped without [`MediaWriter::finish`], it leaves nothing behind.
 #[async_trait]
 pub trait MediaWriter: Send {
-    /// Appends; refuses past the size limit.
+    /// Appends a chunk; refuses to exceed the size limit.
     async fn write(&mut self, chunk: &[u8]) -> Result<(), MediaError>;
-    /// Syncs and names it.
+    /// Syncs the file and makes it available.
     async fn finish(self: Box<Self>) -> Result<Attachment, MediaError>;
 }
 
-/// Files of tenants on disk.
+/// Stores files of tenants on disk.
 #[async_trait]
 pub trait MediaStore: Send + Sync + 'static {
     /// Begins a file. The name is reduced to its last component and cleaned; an unknown content type is guessed from it.
@@ -95,8 +95,8 @@ pub trait MediaStore: Send + Sync + 'static {
         file_name: &str,
         content_type: Option<&str>,
     ) -> Result<Box<dyn MediaWriter>, MediaError>;
-    /// Where its bytes are, for reading in pieces.
+    /// The path of its bytes, to read them in pieces.
     fn path(&self, tenant: TenantIndex, id: Uuid) -> PathBuf;
-    /// Removes it; removing what is not there is no error.
+    /// Deletes a file; it is not an error if it does not exist.
     async fn delete(&self, tenant: TenantIndex, id: Uuid) -> Result<(), MediaError>;
 }

@@ -8,13 +8,13 @@ use crate::Timestamp;
 /// The current time, and waiting for a later one. Tests use a manual one.
 #[async_trait]
 pub trait Clock: Send + Sync + 'static {
-    /// Now. May step back with the system's clock; whoever needs monotony keeps the last value.
+    /// The current time. It may step back with the system's clock; a caller that needs monotony keeps the last value.
     fn now(&self) -> Timestamp;
-    /// Returns at `at` or soon after.
+    /// Waits until `at` or shortly after.
     async fn sleep_until(&self, at: Timestamp);
 }
 
-/// Randomness.
+/// A source of random numbers.
 pub trait Entropy: Send + Sync + 'static {
     /// Fills `bytes` from a cryptographic source.
     fn fill(&self, bytes: &mut [u8]);
@@ -35,10 +35,10 @@ pub trait Entropy: Send + Sync + 'static {
 /// Password hashing (argon2id). Slow by design: implementations run it off the async threads and bound how many run at once.
 #[async_trait]
 pub trait PasswordHasher: Send + Sync + 'static {
-    /// The PHC string of `password`.
+    /// Hashes `password` into a PHC string.
     async fn hash(&self, password: String) -> Result<String, crate::Error>;
-    /// Whether `password` matches. With `phc` `None` it does the same work and answers false, so that an unknown login takes
-    /// as long as a wrong password.
+    /// Whether `password` matches. With `phc` `None` it does the same work and returns false, so that an unknown login takes as
+    /// long as a wrong password.
     async fn verify(&self, password: String, phc: Option<String>) -> Result<bool, crate::Error>;
 }
 
@@ -46,11 +46,11 @@ pub trait PasswordHasher: Send + Sync + 'static {
 pub trait SecretBox: Send + Sync + 'static {
     /// Seals `plain`, bound to `context` (e.g. the connector's id and the field's name).
     fn seal(&self, context: &str, plain: &[u8]) -> Vec<u8>;
-    /// Opens what [`Self::seal`] made with the same context.
+    /// Decrypts what [`Self::seal`] returned for the same context.
     fn open(&self, context: &str, sealed: &[u8]) -> Result<Vec<u8>, SecretError>;
 }
 
-/// A sealed secret does not open: another key, or altered bytes.
+/// A sealed secret cannot be decrypted: the key is different, or the bytes were changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a stored secret cannot be decrypted with the configured key")]
 pub struct SecretError;

@@ -1,7 +1,7 @@
-//! The store port: records, queues, outbox and documents, and the one way to change them, [`Store::commit`].
+//! The store: records, queues, outbox and documents, and the only way to change them, [`Store::commit`].
 //!
-//! Reads are short and synchronous (microseconds from cache). Writes go through one committer that gathers concurrent batches
-//! and syncs once: when `commit` returns, the batch is on disk.
+//! Reads are short and synchronous (microseconds from cache). Writes go through one committer that gathers concurrent batches and
+//! syncs once: when `commit` returns, the batch is on disk.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ use crate::model::message::ReadyOrder;
 use crate::model::*;
 use crate::{AutomationIndex, ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 
-/// A queue entry as a lane holds it.
+/// An entry of a ready queue, as a lane holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReadyEntry {
-    /// Its place.
+    /// Position in the queue.
     pub order: ReadyOrder,
-    /// The message (its serial stands in `order` too).
+    /// The message (its serial is also in `order`).
     pub key: MessageKey,
 }
 
@@ -33,131 +33,131 @@ pub struct ScheduledEntry {
     pub key: MessageKey,
 }
 
-/// The filters of a list, all optional, combined by AND.
+/// Filters of a list of messages, all optional, combined by AND.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MessageFilter {
-    /// This status.
+    /// Only messages with this status.
     pub status: Option<Status>,
-    /// This connector.
+    /// Only messages of this connector.
     pub connector: Option<ConnectorIndex>,
-    /// This category.
+    /// Only messages of this category.
     pub message_type: Option<MessageType>,
-    /// Exactly this external id.
+    /// Only messages with exactly this external id.
     pub external_id: Option<String>,
-    /// Every word must occur in recipient, contact name or text; case and accents do not count.
+    /// Only messages that contain every word in recipient, contact name or text; case and accents are ignored.
     pub search: Option<String>,
-    /// Created at or after.
+    /// Only messages created at this time or later.
     pub from: Option<Timestamp>,
-    /// Created at or before.
+    /// Only messages created at this time or earlier.
     pub to: Option<Timestamp>,
 }
 
 /// A page of a list, newest first, with the exact number of matches.
 pub struct MessagePage {
-    /// The page's rows.
+    /// The rows of the page.
     pub rows: Vec<StoredMessage>,
-    /// All matches.
+    /// Number of all matches.
     pub total: u64,
 }
 
-/// An idempotency key with what it answered.
+/// An idempotency key with the result of its request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyRecord {
     /// SHA-256 of the request that used it first.
     pub request: [u8; 32],
-    /// When.
+    /// When it was used first.
     pub at: Timestamp,
-    /// Serials of the messages it made: first and count.
+    /// Serials of the messages that the request created: first and count.
     pub messages: (u64, u32),
-    /// What the facade wants to remember besides (e.g. the refused rows), opaque.
+    /// Further data that the facade wants to remember (e.g. the refused rows), opaque to the store.
     pub extra: Vec<u8>,
 }
 
-/// A key to be stored with the messages it makes.
+/// An idempotency key to be stored with the messages that it creates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewIdempotency {
     /// SHA-256 of the caller's key (and the operation).
     pub key: [u8; 32],
     /// SHA-256 of the request.
     pub request: [u8; 32],
-    /// See [`IdempotencyRecord::extra`].
+    /// Further data, see [`IdempotencyRecord::extra`].
     pub extra: Vec<u8>,
 }
 
 /// Messages to insert together: they get consecutive serials in order.
 #[derive(Clone)]
 pub struct Insert {
-    /// Owner.
+    /// The tenant that owns them.
     pub tenant: TenantIndex,
     /// The messages.
     pub messages: Vec<NewMessage>,
-    /// Stored in the same batch; [`Conflict::IdempotencyKey`] when taken (and not older than a day).
+    /// Stored in the same batch; [`Conflict::IdempotencyKey`] if the key is taken (and not older than a day).
     pub idempotency: Option<NewIdempotency>,
 }
 
-/// A message's next state.
+/// The next state of a message.
 #[derive(Clone)]
 pub struct Update {
-    /// Which.
+    /// The message.
     pub key: MessageKey,
     /// The new state; its revision must be the stored one plus one.
     pub state: MessageState,
-    /// The webhook delivery of this change, where the message has a `webhookUrl`.
+    /// The webhook delivery of this change, if the message has a `webhookUrl`.
     pub delivery: Option<Delivery>,
 }
 
 /// A write into a plugin's own key space.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KvWrite {
-    /// Key, at most 512 bytes.
+    /// The key, at most 512 bytes.
     pub key: String,
-    /// `None` deletes.
+    /// The value; `None` deletes the key.
     pub value: Option<Vec<u8>>,
 }
 
 /// One change of a batch.
 #[derive(Clone)]
 pub enum Change {
-    /// New messages, with their initial state, queue entries and, where they have a `webhookUrl`, a first delivery made by
+    /// New messages, with their initial state, queue entries and, if they have a `webhookUrl`, a first delivery made by
     /// [`crate::model::delivery::Delivery::of`].
     Insert(Insert),
-    /// A message's step.
+    /// A new state of a message.
     Update(Update),
-    /// A delivery after a try: replaces it, and queues the message's next one when this one is over.
+    /// A delivery after an attempt: replaces it, and queues the message's next one when this one has ended.
     Delivery(Delivery),
-    /// Creates or replaces.
+    /// Creates or replaces a tenant.
     Tenant(Tenant),
-    /// Creates or replaces; the e-mail is unique.
+    /// Creates or replaces a user; the e-mail is unique.
     User(User),
-    /// Creates or replaces.
+    /// Creates or replaces an API key.
     ApiKey(ApiKey),
-    /// Creates or replaces.
+    /// Creates or replaces a connector.
     Connector(Connector),
     /// Replaces a connector's pace state.
     Pace(ConnectorIndex, PaceState),
-    /// Creates or replaces; (type, identifier) is unique per tenant.
+    /// Creates or replaces a contact; (type, identifier) is unique per tenant.
     Contact(Contact),
-    /// Deletes by id.
+    /// Deletes a contact by its id.
     DeleteContact(TenantIndex, Uuid),
-    /// Creates or replaces.
+    /// Creates or replaces an import.
     Import(Import),
     /// Writes of one plugin instance, atomically.
     Kv(ConnectorIndex, Vec<KvWrite>),
     /// Appends to a tenant's event log.
     Event(AppendEvent),
-    /// Replaces what was reported of a message.
+    /// Replaces the reports about a message.
     Receipts(MessageKey, Receipts),
     /// Replaces a connector's health counts.
     Health(ConnectorIndex, HealthState),
-    /// Makes `alias` another address of the contact that is known as `identifier`; an alias of another contact moves.
+    /// Makes `alias` another address of the contact that is known as `identifier`; an alias of another contact moves to this one.
     ContactAlias {
-        /// Owner.
+        /// The tenant that owns the contact.
         tenant: TenantIndex,
-        /// Kind of address.
+        /// Kind of the address.
         kind: ContactType,
         /// The other address.
         alias: String,
-        /// What the contact is known by.
+        /// The identifier of the contact.
         identifier: String,
     },
     /// A change of automations, conversations, work or packages.
@@ -167,44 +167,44 @@ pub enum Change {
 /// An event to append.
 #[derive(Clone)]
 pub struct AppendEvent {
-    /// Owner.
+    /// The tenant that owns it.
     pub tenant: TenantIndex,
     /// The event.
     pub event: NewEvent,
-    /// Appended only if no event with this mark was: the mark is kept with the event, and forgotten with it after
-    /// [`Store::forget_events`]. 16 bytes of a hash.
+    /// Mark of 16 bytes of a hash: the event is appended only if no event with the same mark was. The mark is deleted together
+    /// with the event, by [`Store::forget_events`].
     pub once: Option<[u8; 16]>,
 }
 
 /// Changes that are stored together or not at all.
 #[derive(Clone, Default)]
 pub struct Batch {
-    /// In order.
+    /// The changes, in order.
     pub changes: Vec<Change>,
-    /// With it, an [`Update`] whose revision is stale is left out and reported in [`Committed::stale`] instead of failing the
-    /// whole batch.
+    /// If true, an [`Update`] with a stale revision is left out and reported in [`Committed::stale`], and the rest of the batch
+    /// is stored.
     pub skip_stale: bool,
 }
 
 impl Batch {
-    /// A strict batch.
+    /// A batch that fails as a whole if one condition does not hold.
     pub fn of(changes: Vec<Change>) -> Self {
         Self { changes, skip_stale: false }
     }
 }
 
-/// What a commit did.
+/// The result of a commit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Committed {
-    /// The inserted messages in order: key, id and creation.
+    /// The inserted messages in order: key, id and time of creation.
     pub inserted: Vec<(MessageKey, Uuid, Timestamp)>,
     /// Updates left out, see [`Batch::skip_stale`].
     pub stale: Vec<MessageKey>,
-    /// Events left out because their mark was there, see [`AppendEvent::once`]: their places among the batch's events.
+    /// Events left out because their mark already existed, see [`AppendEvent::once`]: their positions among the batch's events.
     pub repeated: Vec<usize>,
 }
 
-/// What a commit means for whoever waits for work. Sent after the sync, in the order of commits.
+/// The effect of a commit, for those who wait for work. Sent after the sync, in the order of commits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// An entry joined a ready queue.
@@ -217,7 +217,7 @@ pub enum Effect {
     DeliveryDue(Timestamp),
     /// A connector was created or changed.
     Connector(ConnectorIndex),
-    /// An event was appended to this tenant's log; its number.
+    /// An event with this number was appended to this tenant's log.
     Event(TenantIndex, u64),
     /// A lane of a conversation has work.
     Work(DueLane),
@@ -229,36 +229,36 @@ pub enum Effect {
     Package(String),
 }
 
-/// Told of every commit, on the committer's thread: must only note and wake, never block or commit.
+/// Gets the effects of every commit, on the committer's thread: it may only record and wake, never block or commit.
 pub trait CommitObserver: Send + Sync + 'static {
-    /// What a commit (or several) changed.
+    /// Reports what one or several commits changed.
     fn committed(&self, effects: &[Effect]);
 }
 
-/// Filters of a delivery list.
+/// Filters of a list of deliveries.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeliveryFilter {
-    /// Of this message.
+    /// Only deliveries of this message.
     pub message: Option<MessageKey>,
-    /// In this status.
+    /// Only deliveries in this state.
     pub status: Option<DeliveryStatus>,
 }
 
-/// Filters of an event list, combined by AND.
+/// Filters of a list of events, combined by AND.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EventFilter {
-    /// On this connector.
+    /// Only events on this connector.
     pub connector: Option<ConnectorIndex>,
-    /// Of one of these [`EventBody::kind`]s; empty for all.
+    /// Only events of these [`EventBody::kind`]s; empty for all.
     pub kinds: Vec<String>,
 }
 
-/// Whether the store takes writes.
+/// Whether the store accepts writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreHealth {
-    /// It does.
+    /// It accepts writes.
     Good,
-    /// It does not, and why; only a restart (after the cause is gone) helps.
+    /// It does not, for this reason; only a restart (after the cause is removed) helps.
     Failed(String),
 }
 
@@ -269,18 +269,18 @@ pub enum StoreHealth {
 pub trait Store: AutomationStore {
     /// Applies a batch; returns when it is on disk.
     async fn commit(&self, batch: Batch) -> StoreResult<Committed>;
-    /// Registers the one observer. Called once, before traffic.
+    /// Registers the only observer. Called once, before traffic.
     fn observe(&self, observer: Arc<dyn CommitObserver>);
-    /// Whether it takes writes.
+    /// Whether the store accepts writes.
     fn health(&self) -> StoreHealth;
 
     /// A message by its key.
     fn message(&self, key: MessageKey) -> StoreResult<Option<StoredMessage>>;
-    /// Several, in order.
+    /// Several messages, in order.
     fn messages(&self, keys: &[MessageKey]) -> StoreResult<Vec<Option<StoredMessage>>>;
-    /// A message by its public id; `None` also when it belongs to another tenant.
+    /// A message by its public id; `None` also if it belongs to another tenant.
     fn message_by_id(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<StoredMessage>>;
-    /// A page of matches, newest first: skips `offset`, takes `limit`.
+    /// A page of matches, newest first: skips `offset` and returns `limit`.
     async fn list_messages(
         &self,
         tenant: TenantIndex,
@@ -288,7 +288,7 @@ pub trait Store: AutomationStore {
         offset: u64,
         limit: u32,
     ) -> StoreResult<MessagePage>;
-    /// How many messages of a tenant are in each status, by [`Status`] number.
+    /// Number of a tenant's messages in each status, by [`Status`] number.
     fn status_counts(&self, tenant: TenantIndex) -> [u64; 8];
     /// A fresh idempotency record (younger than a day).
     fn idempotency(&self, tenant: TenantIndex, key: &[u8; 32]) -> StoreResult<Option<IdempotencyRecord>>;
@@ -305,7 +305,7 @@ pub trait Store: AutomationStore {
     ) -> StoreResult<Vec<ScheduledEntry>>;
     /// When the first scheduled entry is due.
     fn next_scheduled(&self) -> StoreResult<Option<Timestamp>>;
-    /// Messages that were with a connector, after `after`; after a crash these need a decision.
+    /// Messages that were being sent, after `after`; after a crash it must be decided what happens to them.
     fn in_flight(&self, after: Option<MessageKey>, limit: usize) -> StoreResult<Vec<MessageKey>>;
 
     /// Deliveries due up to and including `until`, oldest first.
@@ -331,26 +331,26 @@ pub trait Store: AutomationStore {
     fn tenant_by_id(&self, id: Uuid) -> StoreResult<Option<Tenant>>;
     /// A tenant by its number.
     fn tenant(&self, index: TenantIndex) -> StoreResult<Option<Tenant>>;
-    /// A number for a new tenant; never given twice, even when unused.
+    /// A number for a new tenant; never returned twice, even if it is not used.
     async fn next_tenant_index(&self) -> StoreResult<TenantIndex>;
     /// A user by e-mail (lower case).
     fn user_by_email(&self, email: &str) -> StoreResult<Option<User>>;
     /// A tenant's users.
     fn users(&self, tenant: TenantIndex) -> StoreResult<Vec<User>>;
-    /// A key by its hash, revoked ones included.
+    /// A key by its hash, including revoked ones.
     fn api_key_by_hash(&self, hash: &[u8; 32]) -> StoreResult<Option<ApiKey>>;
-    /// A tenant's keys, revoked ones included.
+    /// A tenant's keys, including revoked ones.
     fn api_keys(&self, tenant: TenantIndex) -> StoreResult<Vec<ApiKey>>;
 
-    /// A number for a new connector; never given twice.
+    /// A number for a new connector; never returned twice.
     async fn next_connector_index(&self) -> StoreResult<ConnectorIndex>;
-    /// A connector by its number, deleted ones included. Cheap: from memory.
+    /// A connector by its number, including deleted ones. Cheap: from memory.
     fn connector(&self, index: ConnectorIndex) -> StoreResult<Option<Arc<Connector>>>;
-    /// A connector by its public id, deleted ones included. Cheap: from memory.
+    /// A connector by its public id, including deleted ones. Cheap: from memory.
     fn connector_by_id(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Arc<Connector>>>;
-    /// A tenant's connectors, deleted ones left out; all tenants' with `None`.
+    /// A tenant's connectors, without deleted ones; with `None`, those of all tenants.
     fn connectors(&self, tenant: Option<TenantIndex>) -> StoreResult<Vec<Arc<Connector>>>;
-    /// A connector's pace state; the default when none was stored.
+    /// A connector's pace state; the default if none is stored.
     fn pace_state(&self, connector: ConnectorIndex) -> StoreResult<PaceState>;
 
     /// A contact by its address.
@@ -363,8 +363,8 @@ pub trait Store: AutomationStore {
     /// The other addresses of the contact that is known as `identifier`. [`Store::contact`] finds it by any of them.
     fn contact_aliases(&self, tenant: TenantIndex, kind: ContactType, identifier: &str) -> StoreResult<Vec<String>>;
 
-    /// A tenant's events after the number `after`, oldest first, at most `limit`, and the number up to which was looked (the
-    /// next `after`, whether anything matched or not).
+    /// A tenant's events after the number `after`, oldest first, at most `limit`, and the number up to which the store looked
+    /// (the next `after`, even if nothing matched).
     fn events(
         &self,
         tenant: TenantIndex,
@@ -372,13 +372,13 @@ pub trait Store: AutomationStore {
         after: u64,
         limit: usize,
     ) -> StoreResult<(Vec<Event>, u64)>;
-    /// The number of the tenant's newest event; 0 when there is none.
+    /// The number of the tenant's newest event; 0 if there is none.
     fn last_event(&self, tenant: TenantIndex) -> StoreResult<u64>;
-    /// Forgets events, with their marks, that are older than `before`; at most `limit`; how many.
+    /// Deletes events older than `before`, with their marks; at most `limit`. Returns how many.
     async fn forget_events(&self, before: Timestamp, limit: usize) -> StoreResult<usize>;
-    /// What was reported of a message; the default when nothing was.
+    /// The reports about a message; the default if there are none.
     fn receipts(&self, key: MessageKey) -> StoreResult<Receipts>;
-    /// A connector's health counts; the default when there are none.
+    /// A connector's health counts; the default if there are none.
     fn health_state(&self, connector: ConnectorIndex) -> StoreResult<HealthState>;
 
     /// An import.
@@ -396,6 +396,6 @@ pub trait Store: AutomationStore {
         after: Option<&str>,
         limit: usize,
     ) -> StoreResult<Vec<(String, Vec<u8>)>>;
-    /// Bytes held by a plugin instance: keys and values.
+    /// Size of a plugin instance's key/value store in bytes: keys and values.
     fn kv_bytes(&self, connector: ConnectorIndex) -> StoreResult<u64>;
 }

@@ -6,24 +6,25 @@ use crate::model::WorkKey;
 /// A store's result.
 pub type StoreResult<T> = Result<T, StoreError>;
 
-/// Why the store did not do it.
+/// Why the store refused or failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// A condition of the batch did not hold; nothing of the batch was stored.
     #[error("conflict: {0:?}")]
     Conflict(Conflict),
-    /// The store stopped acknowledging after a failed write or sync; nothing was acknowledged. See [`super::Store::health`].
+    /// The store no longer acknowledges writes after a failed write or sync; this batch was not acknowledged. See
+    /// [`Store::health`].
     #[error("the store does not accept writes: {0}")]
     Unavailable(String),
-    /// What is stored cannot be read.
+    /// Stored data cannot be read.
     #[error("stored data is damaged: {0}")]
     Damaged(String),
 }
 
-/// Which condition of a batch did not hold.
+/// The condition of a batch that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Conflict {
-    /// The message is at another revision, or is not there.
+    /// The message has another revision, or does not exist.
     Message(MessageKey),
     /// This idempotency key is taken: read it again.
     IdempotencyKey,
@@ -31,10 +32,10 @@ pub enum Conflict {
     Email,
     /// A contact with this type and identifier exists under another id.
     Contact,
-    /// The work item is not there as it was read.
+    /// The work item is not in the state in which it was read.
     Work(WorkKey),
-    /// The package is at another revision.
+    /// The package has another revision.
     Package(String),
-    /// What the change is about is not there.
+    /// The thing to change does not exist.
     Gone,
 }

@@ -1,7 +1,7 @@
-//! Who is asking: login with e-mail and password, API keys, and whether what a token says still holds.
+//! Authentication: logins with e-mail and password, API keys, and whether the user in a token still exists.
 //!
-//! Failed logins are counted in memory, per (e-mail, address) and per address, in a bounded table: a restart forgets them,
-//! which costs an attacker nothing worth having, since each attempt pays for an argon2 hash anyway.
+//! Failed logins are counted in memory, per (e-mail, address) and per address, in a bounded table. A restart forgets them, which
+//! does not help an attacker, because each attempt costs an argon2 hash anyway.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -14,28 +14,28 @@ use crate::commands::access::tenants::{MAX_PASSWORD_CHARS, hash_api_key};
 use crate::model::{Tenant, User};
 use crate::{Error, ErrorCode, Result, TenantIndex, Timestamp};
 
-/// Whose credential it was.
+/// The owner of a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
-    /// The tenant that everything is looked up in.
+    /// The tenant in which everything is looked up.
     pub tenant: TenantIndex,
-    /// Its public id.
+    /// Public id of the tenant.
     pub tenant_id: Uuid,
-    /// The user, when it was a login; `None` for an API key.
+    /// The user of a login; `None` for an API key.
     pub user: Option<Uuid>,
-    /// The API key, when it was one.
+    /// The API key, if it was one.
     pub key: Option<Uuid>,
 }
 
-/// A login that succeeded.
+/// A successful login.
 pub struct LoggedIn {
-    /// Who.
+    /// The user.
     pub user: User,
-    /// Of which tenant.
+    /// The user's tenant.
     pub tenant: Tenant,
 }
 
-/// How many failed logins are borne.
+/// How many failed logins are tolerated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoginLimits {
     /// Failures of one e-mail from one address within the window.
@@ -53,13 +53,13 @@ impl Default for LoginLimits {
 }
 
 impl Commands {
-    /// These commands with other limits of failed logins.
+    /// These commands with different limits for failed logins.
     pub fn with_login_limits(mut self, limits: LoginLimits) -> Self {
         self.login_attempts = Arc::new(LoginAttempts::new(limits));
         self
     }
 
-    /// Checks an e-mail and a password. `from` is the caller's address, where known.
+    /// Checks an e-mail and a password. `from` is the caller's address, if it is known.
     pub async fn login(&self, email: &str, password: String, from: Option<IpAddr>) -> Result<LoggedIn> {
         let email = email.trim().to_lowercase();
         let wrong = || Error::new(ErrorCode::Unauthenticated, "the e-mail or the password is wrong");
@@ -89,7 +89,7 @@ impl Commands {
         Ok(Identity { tenant: tenant.index, tenant_id: tenant.id, user: None, key: Some(record.id) })
     }
 
-    /// Whether the user and the tenant that a signed token names still are there.
+    /// Whether the user and the tenant in a signed token still exist.
     pub fn identify_user(&self, tenant: Uuid, user: Uuid, email: &str) -> Result<Identity> {
         let tenant = self.ports().store.tenant_by_id(tenant)?.ok_or_else(gone)?;
         let known = self.ports().store.user_by_email(email)?;
@@ -106,7 +106,7 @@ fn gone() -> Error {
     Error::new(ErrorCode::Unauthenticated, "the credential's owner no longer exists; log in again")
 }
 
-/// How many counters are kept. Past it the oldest window is forgotten.
+/// Number of counters that are kept. Beyond it the oldest window is dropped.
 const MAX_COUNTERS: usize = 20_000;
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -121,7 +121,7 @@ struct Counter {
     failures: u32,
 }
 
-/// An attempt that was counted as failed before it was tried, so that parallel attempts can not slip by.
+/// An attempt that is counted as failed before the password is checked, so that parallel attempts cannot evade the limit.
 struct Attempt {
     keys: [CounterKey; 2],
 }
@@ -178,7 +178,7 @@ impl LoginAttempts {
         Ok(Attempt { keys })
     }
 
-    /// It was no failure: forgets the e-mail's failures and takes this attempt back from the address.
+    /// The attempt was successful: deletes the e-mail's failures and uncounts this attempt for the address.
     fn succeeded(&self, attempt: Attempt) {
         let [with_email, address] = attempt.keys;
         let mut counters = self.counters();

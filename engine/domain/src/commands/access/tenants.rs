@@ -1,4 +1,4 @@
-//! Tenants, their users and their API keys. Passwords and keys pass through here once and are never kept: only the hash is.
+//! Tenants, their users and their API keys. Passwords and keys pass through here once and are never stored, only their hashes.
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -10,30 +10,30 @@ use crate::model::{ApiKey, Tenant, User};
 use crate::ports::{Batch, Change};
 use crate::{Error, ErrorCode, Result, TenantIndex};
 
-/// The shortest password that is taken, in characters.
+/// Minimum length of a password, in characters.
 pub const MIN_PASSWORD_CHARS: usize = 10;
-/// The longest, in characters: hashing must not become a way to keep the machine busy.
+/// Maximum length of a password, in characters, so that hashing cannot be used to keep the machine busy.
 pub const MAX_PASSWORD_CHARS: usize = 128;
-/// What an API key begins with.
+/// Prefix of every API key.
 pub const API_KEY_START: &str = "sk_live_";
 
 const API_KEY_RANDOM_CHARS: usize = 40;
 const API_KEY_SHOWN_CHARS: usize = 4;
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// A user to be created.
+/// A user to create.
 pub struct UserRequest {
-    /// Login.
+    /// E-mail address for the login.
     pub email: String,
     /// Display name.
     pub name: String,
-    /// 10 to 128 characters.
+    /// Password, from 10 to 128 characters.
     pub password: String,
 }
 
-/// A key just made: the only moment at which its text is known.
+/// A new API key, at the only moment at which its text is known.
 pub struct CreatedApiKey {
-    /// What is stored.
+    /// The stored record.
     pub record: ApiKey,
     /// The key itself.
     pub key: String,
@@ -105,7 +105,7 @@ impl Commands {
         Ok(users)
     }
 
-    /// Makes an API key. Its text is in the answer and nowhere else.
+    /// Creates an API key. Only the result contains its text.
     pub async fn create_api_key(&self, tenant: TenantIndex, name: &str) -> Result<CreatedApiKey> {
         let name = text::checked(Field { name: "name", max_chars: 120, lines: false }, name)?;
         let key = self.random_api_key();
@@ -122,14 +122,14 @@ impl Commands {
         Ok(CreatedApiKey { record, key })
     }
 
-    /// A tenant's keys, revoked ones included, oldest first.
+    /// A tenant's keys, including revoked ones, oldest first.
     pub fn list_api_keys(&self, tenant: TenantIndex) -> Result<Vec<ApiKey>> {
         let mut keys = self.ports().store.api_keys(tenant)?;
         keys.sort_by_key(|k| (k.created_at, k.id));
         Ok(keys)
     }
 
-    /// Revokes a key for ever. Revoking it again changes nothing.
+    /// Revokes a key permanently. Revoking it again changes nothing.
     pub async fn revoke_api_key(&self, tenant: TenantIndex, id: Uuid) -> Result<ApiKey> {
         let found = self.ports().store.api_keys(tenant)?.into_iter().find(|k| k.id == id);
         let mut key = found.ok_or_else(|| Error::not_found("API key"))?;
@@ -153,13 +153,13 @@ impl Commands {
     }
 }
 
-/// SHA-256 of a whole key text: what is stored and looked up. A key has over 200 random bits, so no slow hash is needed.
+/// SHA-256 of a whole key, which is stored and looked up. A key has more than 200 random bits, so no slow hash is needed.
 pub fn hash_api_key(key: &str) -> [u8; 32] {
     Sha256::digest(key.as_bytes()).into()
 }
 
-/// A login as it is stored: trimmed and in lower case. One `@`, something before it, a domain name with a dot after it, no
-/// spaces.
+/// An e-mail address as it is stored: trimmed and in lower case. It has one `@`, something before it, a domain name with a dot
+/// after it, and no spaces.
 fn checked_email(email: &str) -> Result<String, String> {
     let email = email.trim().to_lowercase();
     let shape = match email.split_once('@') {
@@ -197,7 +197,7 @@ fn check_password(password: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The error of whoever needs the operator.
+/// The error for a caller who is not the operator.
 pub fn operator_only() -> Error {
     Error::new(ErrorCode::Forbidden, "this operation needs the operator token")
 }

@@ -4,15 +4,15 @@ use crate::{Error, Result};
 
 /// A text field and its limits.
 pub(crate) struct Field {
-    /// As the caller wrote it.
+    /// Name of the field, as the caller wrote it.
     pub(crate) name: &'static str,
-    /// The longest, in characters.
+    /// Maximum length, in characters.
     pub(crate) max_chars: usize,
     /// Whether line breaks and tabs are allowed.
     pub(crate) lines: bool,
 }
 
-/// The trimmed text, if it keeps the rules.
+/// The trimmed text, if it follows the rules.
 pub(crate) fn checked(field: Field, value: &str) -> Result<String> {
     let value = value.trim();
     let allowed = |c: char| !c.is_control() || (field.lines && matches!(c, '\n' | '\r' | '\t'));
@@ -28,7 +28,7 @@ pub(crate) fn checked(field: Field, value: &str) -> Result<String> {
     Ok(value.to_owned())
 }
 
-/// The same for a text that may be left out; an empty one counts as left out.
+/// The same for an optional text; an empty one counts as omitted.
 pub(crate) fn checked_optional(field: Field, value: Option<&str>) -> Result<Option<String>> {
     match value.map(str::trim) {
         None | Some("") => Ok(None),

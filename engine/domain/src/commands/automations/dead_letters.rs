@@ -1,4 +1,4 @@
-//! Events that were put aside after their last try: a person looks, and has them tried again or forgets them.
+//! Events that were parked after the last attempt to handle them failed: a person inspects them, and replays or discards them.
 
 use uuid::Uuid;
 
@@ -8,14 +8,14 @@ use crate::model::Parked;
 use crate::ports::{AutomationChange, Batch};
 use crate::{AutomationIndex, Error, Result, TenantIndex};
 
-/// Items looked at to fill one page of one automation's.
+/// Number of items to look at to fill one page with the items of one automation.
 const LOOKED_AT: usize = 5_000;
 
 /// A parked item with the public id of its automation.
 pub struct ParkedView {
-    /// What is stored.
+    /// The stored item.
     pub parked: Parked,
-    /// The automation's public id.
+    /// Public id of the automation.
     pub automation: Uuid,
 }
 
@@ -23,12 +23,12 @@ pub struct ParkedView {
 pub struct ParkedPage {
     /// The items, ordered by id.
     pub items: Vec<ParkedView>,
-    /// The `after` of the next page, while there may be more.
+    /// The `after` of the next page, if there may be more.
     pub next: Option<Uuid>,
 }
 
 impl Commands {
-    /// A tenant's parked items, of one automation or of all. A page may have fewer than `limit` while there are more.
+    /// A tenant's parked items, of one automation or of all. A page may have fewer than `limit` items although there are more.
     pub fn list_parked(
         &self,
         tenant: TenantIndex,
@@ -77,7 +77,7 @@ impl Commands {
         self.end_parking(tenant, id, AutomationChange::Unpark(tenant, id)).await
     }
 
-    /// Forgets a parked item.
+    /// Deletes a parked item.
     pub async fn discard_parked(&self, tenant: TenantIndex, id: Uuid) -> Result<()> {
         self.end_parking(tenant, id, AutomationChange::Discard(tenant, id)).await
     }

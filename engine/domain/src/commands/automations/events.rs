@@ -1,4 +1,4 @@
-//! Events that a person or another program makes for one automation: starting it in a conversation, calling its webhook.
+//! Events that a person or another program causes for one automation: starting it in a conversation, calling its webhook.
 
 use uuid::Uuid;
 
@@ -10,24 +10,24 @@ use crate::model::{Automation, AutomationStatus, EventKind, WorkBody};
 use crate::ports::{AutomationChange, Batch, NewWork};
 use crate::{Error, Result, TenantIndex};
 
-/// The largest input of a start, in bytes of JSON.
+/// Maximum size of the input of a start, in bytes of JSON.
 pub const MAX_INPUT_BYTES: usize = 64 * 1024;
-/// The largest body of a webhook's call, in bytes.
+/// Maximum size of the body of a webhook call, in bytes.
 pub const MAX_HOOK_BYTES: usize = 256 * 1024;
-/// The longest Content-Type that is kept.
+/// Maximum length of the Content-Type that is kept.
 const MAX_CONTENT_TYPE_BYTES: usize = 255;
 
-/// An event that was made.
+/// An event that was created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Made {
-    /// The event's id.
+    /// Id of the event.
     pub event: Uuid,
-    /// The conversation it is in.
+    /// The conversation in which it happens.
     pub conversation: Option<Uuid>,
 }
 
 impl Commands {
-    /// Starts an automation in the conversation with `to`; opens the conversation where there is none.
+    /// Starts an automation in the conversation with `to`, which is opened if it does not exist.
     pub async fn start_automation(
         &self,
         actor: &Actor,
@@ -93,7 +93,7 @@ impl Commands {
     }
 }
 
-/// Refuses an event that the automation would not be called for.
+/// Refuses an event for which the automation would not be called.
 fn takes(automation: &Automation, kind: EventKind) -> Result<()> {
     if automation.status != AutomationStatus::Active {
         return Err(Error::conflict("this automation is paused; set its status to ACTIVE first"));

@@ -1,7 +1,7 @@
-//! Automations: a plugin of that kind with a checked configuration, put on a connector.
+//! Automations: plugins of that kind with a checked configuration, put on a connector.
 //!
-//! A secret field of the configuration is sealed before it is stored, opened only to check a configuration or to call the plugin,
-//! and never returned. What a deleted automation kept in its key/value store stays there, unreachable.
+//! A secret field of the configuration is sealed before it is stored, decrypted only to check a configuration or to call the
+//! plugin, and never returned. What a deleted automation stored in its key/value store remains there, unreachable.
 
 pub mod dead_letters;
 pub mod events;
@@ -21,44 +21,43 @@ use crate::model::{Automation, AutomationStatus, EventKind, PluginKind, RolloutS
 use crate::ports::{AutomationChange, AutomationDescription, Batch, Change, SecretBox};
 use crate::{AutomationIndex, ConnectorIndex, Error, Result, TenantIndex};
 
-/// The most automations of one connector.
+/// Maximum number of automations on one connector.
 pub const MAX_ON_CONNECTOR: usize = 20;
-/// The last position.
+/// Maximum position.
 pub const MAX_POSITION: u32 = 1_000_000;
 
-/// An automation to be created.
+/// An automation to create.
 pub struct AutomationRequest {
     /// Display name.
     pub name: String,
-    /// The plugin's name.
+    /// Name of the plugin.
     pub plugin: String,
-    /// The connector.
+    /// Public id of the connector.
     pub connector: Uuid,
-    /// The whole configuration, secrets included: a JSON object.
+    /// The whole configuration, including secrets: a JSON object.
     pub config: Value,
-    /// Its place; behind the others where left out.
+    /// Its position; after all others if omitted.
     pub position: Option<u32>,
-    /// Whether it is asked in groups too.
+    /// Whether it is called in groups too.
     pub groups: bool,
-    /// Whether its calls are kept for replays.
+    /// Whether its calls are recorded for replays.
     pub record: bool,
-    /// Whether it begins paused.
+    /// Whether it starts paused.
     pub paused: bool,
 }
 
-/// A change of an automation; what is left out stays.
+/// A change of an automation. Omitted fields stay as they are.
 #[derive(Default)]
 pub struct AutomationPatch {
     /// New display name.
     pub name: Option<String>,
-    /// New configuration. A secret field that is left out stays as it is, one that is `null` is removed; every other field is
-    /// replaced as a whole.
+    /// New configuration. An omitted secret field stays as it is, one that is `null` is removed; all other fields are replaced.
     pub config: Option<Value>,
-    /// New place.
+    /// New position.
     pub position: Option<u32>,
-    /// Whether it is asked in groups too.
+    /// Whether it is called in groups too.
     pub groups: Option<bool>,
-    /// Whether its calls are kept for replays.
+    /// Whether its calls are recorded for replays.
     pub record: Option<bool>,
     /// Whether it is paused.
     pub paused: Option<bool>,
@@ -66,18 +65,18 @@ pub struct AutomationPatch {
 
 /// An automation with the public id of its connector.
 pub struct AutomationView {
-    /// What is stored.
+    /// The stored automation.
     pub automation: Arc<Automation>,
     /// The connector's public id.
     pub connector: Uuid,
 }
 
-/// What a secret field of an automation's configuration is sealed for.
+/// The context for which a secret field of an automation's configuration is sealed.
 pub fn secret_context(automation: Uuid, field: &str) -> String {
     format!("automation:{automation}:{field}")
 }
 
-/// The opened secrets of an automation, by field; for whoever calls its plugin.
+/// The decrypted secrets of an automation, by field, for calling its plugin.
 pub fn open_secrets(secret_box: &dyn SecretBox, automation: &Automation) -> Result<BTreeMap<String, String>> {
     let mut opened = BTreeMap::new();
     for (field, sealed) in &automation.secrets {
@@ -145,7 +144,7 @@ impl Commands {
         Ok(AutomationView { automation: Arc::new(automation), connector: connector.id })
     }
 
-    /// A tenant's automations, in the order of their connectors and places, without the deleted ones.
+    /// A tenant's automations, in the order of their connectors and positions, without deleted ones.
     pub fn list_automations(&self, tenant: TenantIndex, connector: Option<Uuid>) -> Result<Vec<AutomationView>> {
         let on = connector.map(|id| self.live_connector(tenant, id)).transpose()?;
         let mut automations = self.ports().store.automations(Some(tenant))?;
@@ -159,7 +158,7 @@ impl Commands {
         self.automation_view(self.live_automation(tenant, id)?)
     }
 
-    /// Changes an automation. A new configuration counts from the next event on.
+    /// Changes an automation. A new configuration takes effect with the next event.
     pub async fn update_automation(&self, actor: &Actor, id: Uuid, patch: AutomationPatch) -> Result<AutomationView> {
         let tenant = actor.tenant()?;
         let name = patch.name.as_deref().map(checked_name).transpose()?;
@@ -196,7 +195,7 @@ impl Commands {
         self.put_automation(automation).await
     }
 
-    /// Deletes an automation: its secrets are forgotten, and it is called no more.
+    /// Deletes an automation: its secrets are deleted, and it is no longer called.
     pub async fn delete_automation(&self, tenant: TenantIndex, id: Uuid) -> Result<()> {
         let found = self.live_automation(tenant, id)?;
         let _plugin_turn = self.package_writes.of(&found.plugin).await;
@@ -206,7 +205,7 @@ impl Commands {
         Ok(())
     }
 
-    /// The changes that delete the automations on a connector, to be committed with its own deletion.
+    /// The changes that delete the automations on a connector, to be committed together with the connector's own deletion.
     pub(crate) fn deleted_automations(&self, connector: ConnectorIndex) -> Result<Vec<Change>> {
         let now = self.ports().clock.now();
         let on = self.ports().store.automations_on(connector)?;
@@ -237,7 +236,7 @@ impl Commands {
         Ok(found.ok_or_else(|| Error::internal("something names a connector that is not stored"))?.id)
     }
 
-    /// A plugin that an automation can be made from, with what its active version says.
+    /// A plugin from which an automation can be created, with the description of its active version.
     fn usable_automation(&self, actor: &Actor, plugin: &str) -> Result<(Arc<Package>, AutomationDescription)> {
         let unknown = || Error::invalid("plugin", "no automation plugin has this name; see the list of plugins");
         let package = self.get_plugin(actor, plugin).ok().and_then(|view| view.package).ok_or_else(unknown)?;
@@ -251,7 +250,7 @@ impl Commands {
         Ok((package, description))
     }
 
-    /// The digests of the versions that an automation on this plugin is called with now.
+    /// The digests of the versions with which an automation on this plugin is called at present.
     fn running_versions(package: &Package) -> impl Iterator<Item = &str> {
         let canary = package.rollout.as_ref().filter(|rollout| rollout.step == RolloutStep::Canary);
         package.active.as_deref().into_iter().chain(canary.map(|rollout| rollout.to.as_str()))
@@ -278,7 +277,7 @@ impl Commands {
         Ok(())
     }
 
-    /// An automation's configuration with its opened secrets.
+    /// An automation's configuration with its decrypted secrets.
     pub(crate) fn whole_config(&self, automation: &Automation) -> Result<Map<String, Value>> {
         let open = serde_json::from_str(&automation.config)
             .map_err(|_| Error::internal("an automation's stored configuration is damaged"))?;

@@ -1,4 +1,4 @@
-//! Groups of a connector's account, asked of the channel each time: the engine keeps no copy that could be wrong.
+//! Groups of a connector's account. The channel is asked each time; the engine keeps no copy that could be wrong.
 
 use uuid::Uuid;
 
@@ -7,22 +7,22 @@ use crate::commands::connectors::offering::{checked_address, done, unexpected};
 use crate::ports::{Answer, GroupInfo, MemberChange, MemberResult, Operation};
 use crate::{Error, ErrorCode, Result, TenantIndex};
 
-/// The longest subject of a group, in characters.
+/// Maximum length of a group's subject, in characters.
 pub const MAX_GROUP_SUBJECT_CHARS: usize = 100;
-/// The longest description of a group, in characters.
+/// Maximum length of a group's description, in characters.
 pub const MAX_GROUP_DESCRIPTION_CHARS: usize = 2048;
-/// The most members that are named at once.
+/// Maximum number of members in one request.
 pub const MAX_GROUP_MEMBERS: usize = 256;
 
 const FEATURE: &str = "groups";
 
-/// A group to be made.
+/// A group to create.
 pub struct GroupRequest {
     /// Its subject.
     pub subject: String,
     /// Its description.
     pub description: Option<String>,
-    /// Members besides the account.
+    /// Addresses of the members, in addition to the account.
     pub members: Vec<String>,
 }
 
@@ -35,7 +35,7 @@ impl Commands {
         }
     }
 
-    /// One of them.
+    /// One group.
     pub async fn get_group(&self, tenant: TenantIndex, id: Uuid, group: &str) -> Result<GroupInfo> {
         let offering = self.offering(tenant, id)?;
         offering.must(FEATURE)?;
@@ -45,7 +45,7 @@ impl Commands {
         }
     }
 
-    /// Makes a group.
+    /// Creates a group.
     pub async fn create_group(&self, tenant: TenantIndex, id: Uuid, request: GroupRequest) -> Result<GroupInfo> {
         let offering = self.offering(tenant, id)?;
         offering.must(FEATURE)?;
@@ -98,7 +98,7 @@ impl Commands {
         Ok(())
     }
 
-    /// Adds, removes, promotes or demotes members; says of each what became of it.
+    /// Adds, removes, promotes or demotes members; returns a result for each.
     pub async fn change_members(
         &self,
         tenant: TenantIndex,
@@ -136,7 +136,7 @@ impl Commands {
         self.invite(tenant, id, group, Operation::GroupInvite).await
     }
 
-    /// Makes the link invalid; the new one.
+    /// Invalidates the link and returns a new one.
     pub async fn revoke_group_invite(&self, tenant: TenantIndex, id: Uuid, group: &str) -> Result<String> {
         self.invite(tenant, id, group, Operation::RevokeGroupInvite).await
     }
@@ -151,7 +151,7 @@ impl Commands {
     }
 }
 
-/// An address in a path: one that can not be is the address of nothing.
+/// An address in a path: one that is not valid is not found.
 fn group_address(group: &str) -> Result<String> {
     checked_address("group", group).map_err(|_| Error::new(ErrorCode::NotFound, "Group not found"))
 }

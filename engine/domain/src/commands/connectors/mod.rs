@@ -1,6 +1,6 @@
-//! Connectors: made from a plugin with a checked configuration, paced, paused, resumed, deleted.
+//! Connectors: created from a plugin with a checked configuration, paced, paused, resumed, deleted.
 //!
-//! A secret field of the configuration is sealed before it is stored and opened only to check a changed configuration or to
+//! A secret field of the configuration is sealed before it is stored, and decrypted only to check a changed configuration or to
 //! start the plugin; no command returns it. The plugin is started and stopped here, after the commit.
 
 pub mod groups;
@@ -24,64 +24,63 @@ use crate::model::{Connector, ConnectorStatus, Pace};
 use crate::ports::{Batch, Change, ConnectorError, ConnectorSpec, PluginDescription, SecretBox, SessionState};
 use crate::{ConnectorIndex, Error, ErrorCode, Result, TenantIndex};
 
-/// The largest configuration, in bytes of JSON.
+/// Maximum size of a configuration, in bytes of JSON.
 pub const MAX_CONFIG_BYTES: usize = 64 * 1024;
 
-/// Changes of one connector happen one after the other, so that none is lost between its read and its write, and the plugin
-/// runs the configuration that was stored last. Striped: the locks' number stays bounded.
+/// Changes of one connector happen one after the other, so that none is lost between its read and its write, and the plugin runs
+/// the configuration that was stored last. The locks are striped, so their number is bounded.
 #[derive(Clone, Default)]
 pub struct WriteLocks(Arc<[futures::lock::Mutex<()>; 32]>);
 
 impl WriteLocks {
-    /// The turn to read, change and write `connector`.
+    /// The lock to read, change and write `connector`.
     pub async fn of(&self, connector: ConnectorIndex) -> futures::lock::MutexGuard<'_, ()> {
         self.0[connector.0 as usize % self.0.len()].lock().await
     }
 }
 
-/// A connector to be created.
+/// A connector to create.
 pub struct ConnectorRequest {
     /// Display name.
     pub name: String,
-    /// The plugin's name.
+    /// Name of the plugin.
     pub plugin: String,
-    /// The whole configuration, secrets included: a JSON object.
+    /// The whole configuration, including secrets: a JSON object.
     pub config: Value,
-    /// How fast it may send; the plugin's own where left out, else the default.
+    /// How fast it may send. If omitted, the plugin's default pace, or else no limits.
     pub pace: Option<Pace>,
 }
 
-/// A change of a connector; what is left out stays.
+/// A change of a connector. Omitted fields stay as they are.
 #[derive(Default)]
 pub struct ConnectorChange {
     /// New display name.
     pub name: Option<String>,
-    /// New configuration. A secret field that is left out stays as it is, one that is `null` is removed; every other field
-    /// is replaced as a whole.
+    /// New configuration. An omitted secret field stays as it is, one that is `null` is removed; all other fields are replaced.
     pub config: Option<Value>,
 }
 
-/// A connector with how its session stands.
+/// A connector with the state of its session.
 pub struct ConnectorView {
-    /// What is stored.
+    /// The stored connector.
     pub connector: Arc<Connector>,
-    /// The session.
+    /// The state of its session.
     pub session: SessionState,
 }
 
 /// A connector that did not start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartFailure {
-    /// Which.
+    /// Public id of the connector.
     pub id: Uuid,
-    /// Its plugin.
+    /// Name of its plugin.
     pub plugin: String,
-    /// Why, without secrets.
+    /// Why it did not start, without secrets.
     pub reason: String,
 }
 
 impl Commands {
-    /// The plugins that a connector can be made from.
+    /// The plugins from which a connector can be created.
     pub fn list_plugins(&self) -> Vec<PluginDescription> {
         let mut plugins = self.ports().connectors.plugins();
         plugins.sort_by(|a, b| a.name.cmp(&b.name));
@@ -131,7 +130,7 @@ impl Commands {
         Ok(ConnectorView { connector, session })
     }
 
-    /// A tenant's connectors, oldest first, without the deleted ones.
+    /// A tenant's connectors, oldest first, without deleted ones.
     pub fn list_connectors(&self, tenant: TenantIndex) -> Result<Vec<ConnectorView>> {
         let mut connectors = self.ports().store.connectors(Some(tenant))?;
         connectors.sort_by_key(|c| c.index);
@@ -184,7 +183,7 @@ impl Commands {
         self.change_connector(tenant, id, |connector| connector.pace = pace).await
     }
 
-    /// Holds a connector's messages back; it keeps accepting them and keeps its session.
+    /// Holds a connector's messages back; it continues to accept messages and keeps its session.
     pub async fn pause_connector(&self, tenant: TenantIndex, id: Uuid, reason: Option<&str>) -> Result<ConnectorView> {
         let reason = text::checked_optional(Field { name: "reason", max_chars: 500, lines: true }, reason)?;
         let connector = self
@@ -197,8 +196,8 @@ impl Commands {
         Ok(ConnectorView { connector, session })
     }
 
-    /// Lets a connector send again, and starts it where it does not run. After a pause by its health the account is observed
-    /// anew, see [`crate::model::HealthState::since`]: the scheduler, which counts, sees the change.
+    /// Lets a connector send again, and starts it if it is not running. After a pause by its health, the account is observed from
+    /// scratch, see [`crate::model::HealthState::since`]: the scheduler, which counts, sees the change.
     pub async fn resume_connector(&self, tenant: TenantIndex, id: Uuid) -> Result<ConnectorView> {
         let connector = self
             .change_connector(tenant, id, |connector| {
@@ -212,7 +211,7 @@ impl Commands {
         }
     }
 
-    /// Reads a plugin's component anew and puts its connectors onto it; an error leaves the old version running.
+    /// Reloads a plugin's component and moves its connectors to it; after an error the old version is still running.
     pub async fn reload_plugin(&self, name: &str) -> Result<PluginDescription> {
         if self.ports().connectors.plugin(name).is_none() {
             return Err(Error::not_found("Plugin"));
@@ -225,8 +224,7 @@ impl Commands {
         })
     }
 
-    /// Deletes a connector with the automations on it: their secrets are forgotten and its plugin stops. Its messages keep naming
-    /// it.
+    /// Deletes a connector and its automations: their secrets are deleted and its plugin stops. Its messages still refer to it.
     pub async fn delete_connector(&self, tenant: TenantIndex, id: Uuid) -> Result<()> {
         let _turn = self.connector_writes.of(self.live_connector(tenant, id)?.index).await;
         let mut connector = Connector::clone(self.live_connector(tenant, id)?.as_ref());
@@ -242,7 +240,7 @@ impl Commands {
         Ok(())
     }
 
-    /// Starts every connector that is not deleted; for the server, at boot. One that fails is in the answer, the rest start.
+    /// Starts every connector that is not deleted; for the server, at boot. The result lists those that failed; the others run.
     pub async fn start_connectors(&self) -> Result<Vec<StartFailure>> {
         let mut failures = Vec::new();
         for connector in self.ports().store.connectors(None)? {
@@ -314,7 +312,7 @@ impl Commands {
         })
     }
 
-    /// Starts a connector that is stopped, and waits for its turn among other changes of it.
+    /// Starts a connector that is stopped; waits for other changes of the connector.
     pub(crate) async fn start_stopped(&self, tenant: TenantIndex, id: Uuid) -> Result<ConnectorView> {
         let _turn = self.connector_writes.of(self.live_connector(tenant, id)?.index).await;
         let connector = self.live_connector(tenant, id)?;
@@ -324,7 +322,7 @@ impl Commands {
         }
     }
 
-    /// Starts it; that it did not start is seen in the view, for it is stored all the same.
+    /// Starts it. If it does not start, the view shows that, because it is stored anyway.
     async fn started(&self, connector: Arc<Connector>) -> ConnectorView {
         let session = match self.start(&connector).await {
             Ok(()) => self.ports().connectors.session(connector.index),
@@ -358,7 +356,7 @@ pub(crate) fn under_config(problem: FieldProblem) -> FieldProblem {
 /// Secret fields by name; `None` for one that the caller sets to null.
 pub(crate) type GivenSecrets = BTreeMap<String, Option<String>>;
 
-/// Takes the secret fields out of a configuration.
+/// Separates the secret fields from a configuration.
 pub(crate) fn split_secrets(config: Value, secret_fields: &[String]) -> Result<(Map<String, Value>, GivenSecrets)> {
     let Value::Object(mut open) = config else {
         return Err(Error::invalid("config", "must be a JSON object"));
@@ -383,7 +381,7 @@ pub(crate) fn split_secrets(config: Value, secret_fields: &[String]) -> Result<(
     if problems.is_empty() { Ok((open, secrets)) } else { Err(Error::invalid_fields(problems)) }
 }
 
-/// What a sealed secret is bound to: it opens as this field of this connector only.
+/// The context of a sealed secret: it can be decrypted only as this field of this connector.
 fn seal_context(connector: Uuid, field: &str) -> String {
     format!("{connector}/{field}")
 }

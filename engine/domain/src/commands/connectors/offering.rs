@@ -1,7 +1,7 @@
-//! What a connector offers: itself with what its plugin declares, how it is asked, how a plugin's refusal of any operation becomes
-//! an error of a use case, and how a caller names an address or a message of its channel.
+//! A connector and what its plugin declares, calls to it, the conversion of a plugin's refusals into errors of a use case, and
+//! how a caller names an address or a message of its channel.
 //!
-//! Nothing here knows a channel: whether a connector can do something, the features say that its plugin declares.
+//! Nothing here knows a channel: the features that the plugin declares say what a connector can do.
 
 use std::sync::Arc;
 
@@ -14,23 +14,23 @@ use crate::model::{Connector, MessageOptions};
 use crate::ports::{Answer, ConnectorError, Operation, OperationError, PluginDescription};
 use crate::{Error, ErrorCode, Result, TenantIndex};
 
-/// The longest address, in bytes.
+/// Maximum length of an address, in bytes.
 pub const MAX_ADDRESS_BYTES: usize = 320;
 
-/// A connector that is not deleted, with what its plugin says of itself.
+/// A connector that is not deleted, with the description of its plugin.
 pub(crate) struct Offering {
     pub(crate) connector: Arc<Connector>,
     pub(crate) plugin: PluginDescription,
 }
 
 impl Offering {
-    /// Refuses what the plugin does not declare.
+    /// Refuses a feature that the plugin does not declare.
     pub(crate) fn must(&self, feature: &str) -> Result<()> {
         offers(&self.plugin, feature)
     }
 }
 
-/// Refuses what a plugin does not declare.
+/// Refuses a feature that a plugin does not declare.
 pub(crate) fn offers(plugin: &PluginDescription, feature: &str) -> Result<()> {
     if plugin.offers(feature) {
         return Ok(());
@@ -72,7 +72,7 @@ impl From<OperationError> for Error {
     }
 }
 
-/// Refuses options that a plugin does not declare.
+/// Refuses options that a plugin does not support.
 pub(crate) fn check_offered(plugin: &PluginDescription, options: &MessageOptions) -> Result<()> {
     match options.act {
         Act::Say => {}
@@ -95,15 +95,15 @@ pub(crate) fn check_offered(plugin: &PluginDescription, options: &MessageOptions
 /// How a caller names a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TargetRef {
-    /// One that was sent from here.
+    /// A message that was sent with the engine, by its id.
     Message(Uuid),
-    /// A received one, by the cursor of its event.
+    /// A received message, by the cursor of its event.
     Event(u64),
-    /// Any, by the channel's id.
+    /// Any message, by the channel's id.
     Provider {
-        /// That id.
+        /// The channel's id of the message.
         id: String,
-        /// Who wrote it; `None`: the connector's own account.
+        /// Address of its author; `None` for the connector's own account.
         sender: Option<String>,
     },
 }
@@ -115,13 +115,13 @@ impl Commands {
         Ok(Offering { connector, plugin })
     }
 
-    /// Asks the connector, if its plugin offers `feature`.
+    /// Calls the connector, if its plugin supports `feature`.
     pub(crate) async fn operate(&self, offering: &Offering, feature: &str, operation: Operation) -> Result<Answer> {
         offering.must(feature)?;
         Ok(self.ports().connectors.operate(offering.connector.index, operation).await?)
     }
 
-    /// The addresses as the plugin writes them, in order; `field` names them in a refusal.
+    /// The addresses as the plugin normalises them, in order; `field` names them in a refusal.
     pub(crate) async fn addresses(&self, offering: &Offering, field: &str, given: Vec<String>) -> Result<Vec<String>> {
         let mut problems = Vec::new();
         for (i, address) in given.iter().enumerate() {
@@ -155,7 +155,7 @@ impl Commands {
     }
 }
 
-/// A single address has no place in a list.
+/// Removes the index from the field of an error, for a single address.
 pub(crate) fn unindexed(mut error: Error, field: &str) -> Error {
     for problem in &mut error.fields {
         field.clone_into(&mut problem.field);
@@ -175,7 +175,7 @@ fn bad_address(address: &str) -> Option<&'static str> {
     }
 }
 
-/// An address that only the channel can judge.
+/// Checks an address that only the channel can judge.
 pub(crate) fn checked_address(field: &str, address: &str) -> Result<String> {
     match bad_address(address) {
         None => Ok(address.trim().to_owned()),
@@ -183,7 +183,7 @@ pub(crate) fn checked_address(field: &str, address: &str) -> Result<String> {
     }
 }
 
-/// The answer must be that it was done.
+/// Requires the answer that the operation was carried out.
 pub(crate) fn done(answer: Answer) -> Result<()> {
     match answer {
         Answer::Done => Ok(()),
@@ -191,7 +191,7 @@ pub(crate) fn done(answer: Answer) -> Result<()> {
     }
 }
 
-/// A plugin that breaks its interface.
+/// The error for a plugin that violates its interface.
 pub(crate) fn unexpected() -> Error {
     Error::new(ErrorCode::ChannelFailed, "the connector's plugin answered something else than was asked")
 }

@@ -1,6 +1,7 @@
-//! What a connector is asked for at once, without a queue: look addresses up, mark as read, show that somebody writes.
+//! Requests to a connector that are carried out at once, without a queue: looking up addresses, marking as read, showing that
+//! somebody is typing.
 //!
-//! Nothing here knows a channel: whether a connector can do something, the features say that its plugin declares.
+//! Nothing here knows a channel: the features that the plugin declares say what a connector can do.
 
 use uuid::Uuid;
 
@@ -10,13 +11,13 @@ use crate::model::message::Target;
 use crate::ports::{Answer, LookupResult, Operation, Typing};
 use crate::{Error, Result, TenantIndex};
 
-/// The most addresses of one look-up.
+/// Maximum number of addresses in one look-up.
 pub const MAX_LOOKUP: usize = 50;
-/// The most messages that are marked as read at once.
+/// Maximum number of messages that are marked as read at once.
 pub const MAX_READ: usize = 100;
 
 impl Commands {
-    /// Which of these addresses exist on the channel, in order.
+    /// Looks up which of these addresses exist on the channel, in order.
     pub async fn look_up(&self, tenant: TenantIndex, id: Uuid, given: Vec<String>) -> Result<Vec<LookupResult>> {
         let offering = self.offering(tenant, id)?;
         offering.must("lookup")?;
@@ -32,7 +33,7 @@ impl Commands {
         }
     }
 
-    /// Marks received messages of one conversation as read. The conversation may be left out where every message is named by its
+    /// Marks received messages of one conversation as read. The conversation may be omitted if every message is named by its
     /// event.
     pub async fn mark_read(
         &self,
@@ -64,7 +65,7 @@ impl Commands {
         done(self.operate(&offering, "read-receipts", Operation::Read { chat, messages: targets }).await?)
     }
 
-    /// Shows the other side that somebody writes, or not any more.
+    /// Shows the other side that somebody is typing, or has stopped.
     pub async fn show_typing(&self, tenant: TenantIndex, id: Uuid, chat: &str, typing: Typing) -> Result<()> {
         let offering = self.offering(tenant, id)?;
         offering.must("typing")?;

@@ -1,14 +1,14 @@
-//! What a pace may be. The rules by which it is kept are the scheduler's.
+//! The limits of a pace. The scheduler has the rules by which a pace is kept.
 
 use crate::error::FieldProblem;
 use crate::model::Pace;
 use crate::model::connector::{HealthRules, QuietHours, WarmUp};
 use crate::{Error, Result};
 
-/// The longest pause between two messages that may be asked for.
+/// Maximum pause between two messages, in milliseconds.
 pub const MAX_DELAY_MS: u64 = 24 * 3_600_000;
 
-/// The longest window that health may be counted over.
+/// Maximum length of the period that counts for the health, in hours.
 pub const MAX_WINDOW_HOURS: u16 = 30 * 24;
 
 /// Checks a pace as a whole.

@@ -1,6 +1,6 @@
-//! Sessions: how a connector's stands, opening one (by a QR code or a code to type), ending it.
+//! Sessions of connectors: their state, opening one (by a QR code or a code to type), ending it.
 //!
-//! Opening waits on the session's own changes, within a bound; nothing is asked again and again.
+//! Opening waits for changes of the session, for a bounded time; there is no polling.
 
 use futures::future::{Either, select};
 use uuid::Uuid;
@@ -10,28 +10,28 @@ use crate::commands::connectors::offering::{checked_address, done, unindexed};
 use crate::ports::{Account, Operation, SessionState};
 use crate::{Error, Result, TenantIndex};
 
-/// How long an opening is waited for, in milliseconds. What comes later is seen when the session is asked for again.
+/// How long an opening waits, in milliseconds. A code that comes later is seen at the next request for the session.
 pub const OPENING_MS: i64 = 20_000;
 
-/// How a session stands, and whose it is.
+/// The state of a session, and its account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionView {
-    /// How it stands.
+    /// The state.
     pub state: SessionState,
     /// The account, while it is connected.
     pub account: Option<Account>,
 }
 
 impl Commands {
-    /// How a connector's session stands.
+    /// The state of a connector's session.
     pub fn get_session(&self, tenant: TenantIndex, id: Uuid) -> Result<SessionView> {
         let connector = self.live_connector(tenant, id)?;
         let state = self.ports().connectors.session(connector.index);
         Ok(SessionView { account: self.ports().connectors.account(connector.index), state })
     }
 
-    /// Opens a session where there is none, and waits until there is something to show or it is connected. With the address of
-    /// the account, it is opened by a code to type on the account's device.
+    /// Opens a session if there is none, and waits until there is a code to show or it is connected. With the address of the
+    /// account, it is opened by a code to type on the account's device.
     pub async fn open_session(&self, tenant: TenantIndex, id: Uuid, address: Option<&str>) -> Result<SessionView> {
         let offering = self.offering(tenant, id)?;
         offering.must("sessions")?;
@@ -85,7 +85,7 @@ impl Commands {
         Ok(SessionView { account: connectors.account(index), state: seen })
     }
 
-    /// Logs out and forgets the session; without one, nothing happens.
+    /// Logs out and deletes the session; does nothing if there is none.
     pub async fn close_session(&self, tenant: TenantIndex, id: Uuid) -> Result<SessionView> {
         let offering = self.offering(tenant, id)?;
         offering.must("sessions")?;
@@ -102,7 +102,7 @@ impl Commands {
     }
 }
 
-/// Whether there is what an opening waits for: a session, or the code that begins one.
+/// Whether the state is one that an opening waits for: a session, or the code that begins one.
 fn shows(state: &SessionState, by_typing: bool) -> bool {
     match state {
         SessionState::Connected => true,
@@ -112,7 +112,7 @@ fn shows(state: &SessionState, by_typing: bool) -> bool {
     }
 }
 
-/// Whether nothing goes on by itself. A connector that starts, connects or restarts goes on: it is asked when it waits.
+/// Whether nothing happens until a person acts. A connector that starts, connects or restarts does not wait for a person.
 fn waits_for_a_person(state: &SessionState) -> bool {
     matches!(
         state,
@@ -124,7 +124,7 @@ fn waits_for_a_person(state: &SessionState) -> bool {
     )
 }
 
-/// The connector's id in a path of a facade that takes any text: one that is no id is the id of nothing.
+/// The connector's id in a path of a facade that accepts any text: one that is not an id is not found.
 pub(crate) fn given_id(id: &str) -> Result<Uuid> {
     Uuid::parse_str(id.trim()).map_err(|_| Error::not_found("Connector"))
 }

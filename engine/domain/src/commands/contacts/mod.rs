@@ -1,4 +1,4 @@
-//! The contacts that messages go to. One per (type, identifier); an inactive one (opt-out) is not sent to.
+//! The contacts to whom messages are sent. There is one per (type, identifier); an inactive one (opt-out) gets no messages.
 
 use uuid::Uuid;
 
@@ -11,14 +11,14 @@ use crate::{Error, ErrorCode, Result, TenantIndex};
 
 const RETRIES: usize = 8;
 
-/// A contact to be created or renamed.
+/// A contact to create or rename.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContactRequest {
     /// The address as the caller wrote it.
     pub identifier: String,
     /// Its kind.
     pub kind: ContactType,
-    /// `None` leaves a known contact's name as it is; an empty one takes it away.
+    /// `None` leaves an existing contact's name as it is; an empty name removes it.
     pub name: Option<String>,
 }
 
@@ -28,7 +28,7 @@ impl Commands {
         Ok(self.ports().store.contacts(tenant, after, limit)?)
     }
 
-    /// Creates the contact, or renames the one with this type and identifier. True when it was created.
+    /// Creates the contact, or renames the one with this type and identifier. Returns true if it was created.
     pub async fn put_contact(&self, tenant: TenantIndex, request: ContactRequest) -> Result<(Contact, bool)> {
         let address = self.contact_identifier(request.kind, &request.identifier).await?;
         let identifier = request.kind.identifier(&address).into_owned();
@@ -65,7 +65,7 @@ impl Commands {
         Err(StoreError::Conflict(Conflict::Contact).into())
     }
 
-    /// Lets a contact receive messages, or not any more.
+    /// Activates or deactivates a contact.
     pub async fn set_contact_active(
         &self,
         tenant: TenantIndex,
@@ -80,7 +80,7 @@ impl Commands {
         Ok(contact)
     }
 
-    /// Removes a contact; what was sent to it stays. Returns it as it was.
+    /// Removes a contact and returns it as it was; messages that were sent to it are kept.
     pub async fn delete_contact(&self, tenant: TenantIndex, id: Uuid) -> Result<Contact> {
         let contact = self.contact(tenant, id)?;
         self.ports().store.commit(Batch::of(vec![Change::DeleteContact(tenant, id)])).await?;
@@ -91,7 +91,8 @@ impl Commands {
         self.ports().store.contact_by_id(tenant, id)?.ok_or_else(|| Error::not_found("Contact"))
     }
 
-    /// The address as a message to it would have it: normalised by a plugin of its channel, so that both find the same contact.
+    /// The identifier in the form that a message to it would have: normalised by a plugin of its channel, so that both find the
+    /// same contact.
     async fn contact_identifier(&self, kind: ContactType, given: &str) -> Result<String> {
         let given = checked(Field { name: "identifier", max_chars: MAX_TO_BYTES, lines: false }, given)?;
         let channel = match kind {

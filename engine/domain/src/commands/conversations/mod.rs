@@ -1,5 +1,5 @@
-//! Conversations: who answers them. A person looks, tags, assigns, pauses the automations and lets them go on, one by one or
-//! many at once; each pause says who, when and why.
+//! Conversations: who answers them. A person reads, tags, assigns, pauses the automations and resumes them, one by one or many at
+//! once; each pause records who paused, when and why.
 
 use std::collections::BTreeSet;
 
@@ -16,49 +16,49 @@ use crate::model::{Conversation, ConversationStep, EventBody, Handover, TimerKey
 use crate::ports::{AutomationChange, Batch, Change, ConversationFilter};
 use crate::{AutomationIndex, ConnectorIndex, Error, Result, TenantIndex};
 
-/// The most conversations that are named at once.
+/// Maximum number of conversations in one request.
 pub const MAX_NAMED: usize = 1000;
-/// The longest tag, in characters.
+/// Maximum length of a tag, in characters.
 pub const MAX_TAG_CHARS: usize = 64;
-/// The longest name of who is in charge, in characters.
+/// Maximum length of an assignee's name, in characters.
 pub const MAX_ASSIGNEE_CHARS: usize = 120;
-/// Conversations of one batch.
+/// Number of conversations in one batch.
 const BATCH: usize = 200;
-/// Waiting items that are shown of each lane.
+/// Number of waiting items that are shown for each lane.
 const SHOWN_WORK: usize = 50;
-/// How often the store is asked on to fill a page.
+/// Maximum number of reads of the store to fill one page.
 const LOOKS: usize = 20;
 
 /// A conversation with the public id of its connector.
 pub struct ConversationView {
-    /// What is stored.
+    /// The stored conversation.
     pub conversation: Conversation,
     /// The connector's public id.
     pub connector: Uuid,
-    /// Whether an automation answers it now.
+    /// Whether an automation is active in it now.
     pub automated: bool,
 }
 
-/// A conversation with what is still to come in it.
+/// A conversation with its timers and waiting events.
 pub struct ConversationDetail {
     /// The conversation.
     pub view: ConversationView,
     /// Its timers, each with the public id of its automation.
     pub timers: Vec<(TimerKey, Uuid)>,
-    /// What waits for its automations; of an observer's lane with the observer's public id.
+    /// Events that wait for its automations; those in an observer's lane with the observer's public id.
     pub waiting: Vec<(Work, Option<Uuid>)>,
 }
 
-/// Which conversations are asked for.
+/// Filters of a list of conversations.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConversationQuery {
-    /// On this connector.
+    /// Only conversations on this connector.
     pub connector: Option<Uuid>,
-    /// With automations paused, or not.
+    /// Only conversations whose automations are (or are not) paused.
     pub paused: Option<bool>,
-    /// With this tag.
+    /// Only conversations with this tag.
     pub tag: Option<String>,
-    /// In this one's charge.
+    /// Only conversations assigned to this person.
     pub assignee: Option<String>,
 }
 
@@ -66,48 +66,48 @@ pub struct ConversationQuery {
 pub struct ConversationPage {
     /// The conversations, ordered by id.
     pub items: Vec<ConversationView>,
-    /// The `after` of the next page, while there may be more.
+    /// The `after` of the next page, if there may be more.
     pub next: Option<Uuid>,
 }
 
-/// A change of a conversation; what is left out stays.
+/// A change of a conversation. Omitted fields stay as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConversationPatch {
-    /// All its tags.
+    /// The new tags, which replace all old ones.
     pub tags: Option<Vec<String>>,
-    /// Who is in charge; `Some(None)`: nobody.
+    /// The new assignee; `Some(None)` for nobody.
     pub assignee: Option<Option<String>>,
 }
 
-/// Many conversations.
+/// The conversations of a bulk change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selection {
-    /// These.
+    /// The conversations with these ids.
     Ids(Vec<Uuid>),
-    /// All of this connector that there are now.
+    /// All present conversations of this connector.
     Connector(Uuid),
 }
 
-/// What is done with many conversations.
+/// A change of many conversations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bulk {
-    /// Pauses their automations; why.
+    /// Pauses their automations, for this reason.
     Pause(String),
-    /// Lets them go on.
+    /// Resumes their automations.
     Resume,
 }
 
-/// What became of many conversations.
+/// The result of a change of many conversations.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BulkDone {
-    /// How many were changed; the others stood so already.
+    /// Number of conversations that were changed; the others were already in that state.
     pub changed: u64,
-    /// The ids that are none of the tenant's conversations.
+    /// Ids that do not belong to any conversation of the tenant.
     pub missing: Vec<Uuid>,
 }
 
 impl Commands {
-    /// A page of a tenant's conversations. It may have fewer than `limit` while there are more.
+    /// A page of a tenant's conversations. It may have fewer than `limit` although there are more.
     pub fn list_conversations(
         &self,
         tenant: TenantIndex,
@@ -140,7 +140,7 @@ impl Commands {
         self.conversation_view(self.own_conversation(tenant, id)?)
     }
 
-    /// A conversation with its timers and what waits in it.
+    /// A conversation with its timers and waiting events.
     pub fn look_into_conversation(&self, tenant: TenantIndex, id: Uuid) -> Result<ConversationDetail> {
         let view = self.get_conversation(tenant, id)?;
         let store = &self.ports().store;
@@ -163,7 +163,7 @@ impl Commands {
         Ok(ConversationDetail { view, timers, waiting })
     }
 
-    /// Replaces tags, or puts somebody in charge.
+    /// Replaces tags, or changes the assignee.
     pub async fn update_conversation(
         &self,
         actor: &Actor,
@@ -198,12 +198,12 @@ impl Commands {
         self.get_conversation(tenant, id)
     }
 
-    /// Pauses a conversation's automations; a pause that stands stays as it is.
+    /// Pauses a conversation's automations; if they are already paused, nothing changes.
     pub async fn pause_conversation(&self, actor: &Actor, id: Uuid, reason: &str) -> Result<ConversationView> {
         self.step_conversation(actor, id, &Bulk::Pause(checked_reason(reason)?)).await
     }
 
-    /// Lets a conversation's automations go on.
+    /// Resumes a conversation's automations.
     pub async fn resume_conversation(&self, actor: &Actor, id: Uuid) -> Result<ConversationView> {
         self.step_conversation(actor, id, &Bulk::Resume).await
     }
@@ -218,7 +218,7 @@ impl Commands {
         self.get_conversation(tenant, id)
     }
 
-    /// Pauses or resumes many conversations; in several batches, each whole.
+    /// Pauses or resumes many conversations, in several batches, each of which is complete.
     pub async fn step_conversations(&self, actor: &Actor, selection: Selection, step: Bulk) -> Result<BulkDone> {
         let tenant = actor.tenant()?;
         let step = match step {
@@ -275,7 +275,7 @@ impl Commands {
         Ok(changed)
     }
 
-    /// What a step stores; nothing where the conversation stands so already.
+    /// The changes of a step; none if the conversation is already in that state.
     fn conversation_changes(&self, actor: &Actor, conversation: &Conversation, step: &Bulk) -> Vec<Change> {
         let (done, word, detail) = match step {
             Bulk::Pause(reason) if conversation.handover.is_none() => {
@@ -323,7 +323,7 @@ impl Commands {
         }))
     }
 
-    /// Refuses a message by hand into a conversation that an automation answers.
+    /// Refuses a message by hand into a conversation in which an automation is active.
     pub(crate) fn must_not_be_automated(&self, connector: ConnectorIndex, chat: &str) -> Result<()> {
         let Some(conversation) = self.ports().store.conversation_with(connector, chat)? else { return Ok(()) };
         if !self.is_automated(&conversation)? {

@@ -1,4 +1,4 @@
-//! Webhook deliveries as people see them: listed, looked at, replayed. Posting them is the scheduler's.
+//! Webhook deliveries for people: listed, shown, replayed. The scheduler posts them.
 
 use uuid::Uuid;
 
@@ -10,15 +10,15 @@ use crate::{Error, Result, TenantIndex};
 /// The filters of a list of deliveries.
 #[derive(Debug, Clone, Default)]
 pub struct DeliveryQuery {
-    /// Of this message.
+    /// Only deliveries of this message.
     pub message: Option<Uuid>,
-    /// In this status.
+    /// Only deliveries in this state.
     pub status: Option<DeliveryStatus>,
 }
 
 impl Commands {
-    /// A tenant's deliveries, newest message first: skips `offset`, takes `limit`. Those of a message that is not the
-    /// tenant's are an empty list.
+    /// A tenant's deliveries, newest message first: skips `offset` and returns `limit`. For a message of another tenant the list
+    /// is empty.
     pub fn list_deliveries(
         &self,
         tenant: TenantIndex,
@@ -37,13 +37,13 @@ impl Commands {
         Ok(self.ports().store.deliveries(tenant, &filter, offset, limit)?)
     }
 
-    /// A delivery with what was tried.
+    /// A delivery with its attempts.
     pub fn get_delivery(&self, tenant: TenantIndex, id: Uuid) -> Result<Delivery> {
         self.ports().store.delivery_by_id(tenant, id)?.ok_or_else(|| Error::not_found("Delivery"))
     }
 
-    /// Posts a delivery again, from the first try on, under the same id. One that still waits for its next try is due at
-    /// once. What was tried stays on record.
+    /// Posts a delivery again, starting with the first attempt, under the same id. If it still waits for its next attempt, that
+    /// is due at once. Its attempts stay on record.
     pub async fn replay_delivery(&self, tenant: TenantIndex, id: Uuid) -> Result<Delivery> {
         let found = self.get_delivery(tenant, id)?;
         let now = self.ports().clock.now();

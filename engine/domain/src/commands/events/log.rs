@@ -1,4 +1,4 @@
-//! A tenant's event log, read by cursor, oldest first. Waiting for more is the facade's: it is told by the commits.
+//! A tenant's event log, read by cursor, oldest first. The facade does the waiting for further events: it is woken by commits.
 
 use std::collections::HashMap;
 
@@ -9,32 +9,32 @@ use crate::model::{Event, EventBody};
 use crate::ports::EventFilter;
 use crate::{ConnectorIndex, Error, Result, TenantIndex};
 
-/// The most events of one page.
+/// Maximum number of events of one page.
 pub const MAX_EVENTS: usize = 250;
 
-/// Which events are asked for.
+/// The events to read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EventQuery {
-    /// Those after this cursor.
+    /// Only events after this cursor.
     pub after: u64,
-    /// At most so many.
+    /// Maximum number of events.
     pub limit: usize,
-    /// On this connector.
+    /// Only events on this connector.
     pub connector: Option<Uuid>,
-    /// Of one of these types; empty for all.
+    /// Only events of one of these types; empty for all.
     pub kinds: Vec<String>,
 }
 
 /// A page of events.
 pub struct EventPage {
-    /// The events, oldest first, each with its connector's public id where it has a connector.
+    /// The events, oldest first, each with the public id of its connector, if it has one.
     pub events: Vec<(Event, Option<Uuid>)>,
-    /// Where the next page begins, whether anything matched or not.
+    /// Where the next page begins, even if nothing matched.
     pub next: u64,
 }
 
 impl Commands {
-    /// The cursor of a tenant's newest event; 0 when there is none.
+    /// The cursor of a tenant's newest event; 0 if there is none.
     pub fn last_event(&self, tenant: TenantIndex) -> Result<u64> {
         Ok(self.ports().store.last_event(tenant)?)
     }

@@ -1,4 +1,4 @@
-//! What happened: the event log that callers read, and the deliveries to webhooks.
+//! What happened: the event log for callers, and the deliveries to webhooks.
 
 pub mod deliveries;
 pub mod log;

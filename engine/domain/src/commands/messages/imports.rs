@@ -1,8 +1,8 @@
-//! Imports: messages from a spreadsheet, taken in chunks through the same door as a bulk.
+//! Imports: messages from a spreadsheet, taken in chunks through the same code as a bulk.
 //!
-//! Each chunk has an Idempotency-Key of its own, made of the import's id and the chunk's number: after a crash the same file
-//! is read again from its beginning, and the chunks that were already taken answer what they answered then. Reading the file
-//! is the caller's; here is what happens with its rows.
+//! Each chunk has an Idempotency-Key of its own, made of the import's id and the chunk's number: after a crash the same file is
+//! read again from its beginning, and the chunks that were already accepted give the same result as before. The caller reads the
+//! file; this module handles its rows.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -17,17 +17,17 @@ use crate::model::import::{ImportStatus, RowProblem};
 use crate::ports::{Batch, Change};
 use crate::{Error, ErrorCode, Result, TenantIndex, Timestamp};
 
-/// How many rows one chunk has, but for the last. Part of what makes an import repeatable: it must not change between the
-/// two readings of one file.
+/// Number of rows of a chunk, except the last. Imports can be repeated only if it does not change between two readings of one
+/// file.
 pub const CHUNK_ROWS: usize = 500;
-/// How many imports a list shows, the newest.
+/// Maximum number of imports that a list shows, newest first.
 pub const MAX_LISTED: usize = 250;
 
 /// A row as it was read.
 pub struct ImportRow {
-    /// Its number as the sheet shows it.
+    /// Number of the row in the sheet.
     pub row: u32,
-    /// What it asks for, or what is wrong with its cells: (column, message).
+    /// The message of the row, or what is wrong with its cells: (column, message).
     pub draft: Result<Draft<'static>, Vec<(String, String)>>,
 }
 
@@ -42,7 +42,7 @@ impl Commands {
         Ok(self.ports().store.imports(tenant, MAX_LISTED)?)
     }
 
-    /// All tenants' imports that are not over: after a start, those that were interrupted.
+    /// All tenants' imports that have not ended: after a start, those that were interrupted.
     pub fn running_imports(&self) -> Result<Vec<Import>> {
         let mut running = Vec::new();
         for tenant in self.ports().store.tenants()? {
@@ -54,7 +54,7 @@ impl Commands {
         Ok(running)
     }
 
-    /// Checks that an import may name this connector as the one of rows without one.
+    /// Checks whether an import may use this connector for rows that name none.
     pub fn check_import_connector(&self, tenant: TenantIndex, connector: &str) -> Result<()> {
         let unknown = || Error::invalid("connectorId", "no such connector; use the id of one of your connectors");
         let id = Uuid::parse_str(connector).map_err(|_| unknown())?;
@@ -88,7 +88,7 @@ impl Commands {
         Ok(import)
     }
 
-    /// Stores how far an import is.
+    /// Stores the progress of an import.
     pub async fn save_import(&self, import: &Import) -> Result<()> {
         self.ports().store.commit(Batch::of(vec![Change::Import(import.clone())])).await?;
         Ok(())
@@ -102,8 +102,8 @@ impl Commands {
         self.save_import(import).await
     }
 
-    /// Takes chunk number `chunk` of an import and notes in it what became of each row. `connector` is the one of rows that
-    /// name none. Does not store the import; when it fails, nothing of the chunk is noted and it may be repeated.
+    /// Handles chunk number `chunk` of an import and records the result of each row in it. `connector` is used for rows that name
+    /// none. Does not store the import; if it fails, nothing of the chunk is recorded and it may be repeated.
     pub async fn import_chunk(
         &self,
         import: &mut Import,
@@ -167,7 +167,7 @@ impl Commands {
         Ok(())
     }
 
-    /// A schedule without an offset is in the connector's time zone: a spreadsheet's dates have none.
+    /// A schedule without an offset is in the connector's time zone, because a spreadsheet's dates have no zone.
     fn localise(
         &self,
         tenant: TenantIndex,
@@ -196,7 +196,7 @@ impl Commands {
     }
 }
 
-/// The instant of a civil time in a zone; `None` for a text that has its own offset, or is no time.
+/// The instant of a civil time in a zone; `None` for a text that has its own offset or is not a time.
 fn in_zone(text: &str, zone: jiff::tz::TimeZone) -> Option<Timestamp> {
     if text.trim().parse::<jiff::Timestamp>().is_ok() {
         return None;
@@ -205,7 +205,7 @@ fn in_zone(text: &str, zone: jiff::tz::TimeZone) -> Option<Timestamp> {
     Some(Timestamp(civil.to_zoned(zone).ok()?.timestamp().as_millisecond()))
 }
 
-/// A refused row's problems by column: the fields of a message are the columns' headers.
+/// The problems of a refused row by column: the fields of a message are the headers of the columns.
 fn row_problems(row: u32, error: Error) -> Vec<RowProblem> {
     if error.fields.is_empty() {
         // An error about the connector names it at the beginning of its sentence.

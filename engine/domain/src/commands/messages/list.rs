@@ -10,33 +10,33 @@ use crate::model::{MessageType, Status, StoredMessage};
 use crate::ports::MessageFilter;
 use crate::{ConnectorIndex, Error, ErrorCode, Result, TenantIndex, Timestamp};
 
-/// The most messages of one page.
+/// Maximum number of messages of one page.
 pub const MAX_PAGE: u32 = 250;
-/// The longest search, in characters.
+/// Maximum length of a search, in characters.
 pub const MAX_SEARCH_CHARS: usize = 200;
-/// The fewest characters of a search's longest word: a single letter matches nearly everything and tells nothing.
+/// Minimum length of a search's longest word, in characters: a single letter matches nearly everything.
 pub const MIN_SEARCH_CHARS: usize = 2;
 
-/// What to list. All filters are optional and combined by AND.
+/// The messages to list. All filters are optional and combined by AND.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MessageQuery {
-    /// In this status.
+    /// Only messages with this status.
     pub status: Option<Status>,
-    /// Of this connector, by public id as the caller wrote it.
+    /// Only messages of this connector, by its public id as the caller wrote it.
     pub connector: Option<String>,
-    /// Of this category.
+    /// Only messages of this category.
     pub message_type: Option<MessageType>,
-    /// With exactly this external id.
+    /// Only messages with exactly this external id.
     pub external_id: Option<String>,
-    /// Whose recipient, contact name or text holds each of these words.
+    /// Only messages whose recipient, contact name or text contains each of these words.
     pub search: Option<String>,
-    /// Created at or after.
+    /// Only messages created at this time or later.
     pub from: Option<Timestamp>,
-    /// Created at or before.
+    /// Only messages created at this time or earlier.
     pub to: Option<Timestamp>,
-    /// The page, from 1.
+    /// Number of the page, from 1.
     pub page: u32,
-    /// Messages of a page, 1 to [`MAX_PAGE`].
+    /// Maximum number of messages per page, from 1 to [`MAX_PAGE`].
     pub limit: u32,
 }
 
@@ -44,9 +44,9 @@ pub struct MessageQuery {
 pub struct MessageListing {
     /// The messages, each with its connector's public id.
     pub rows: Vec<(StoredMessage, Uuid)>,
-    /// All matches.
+    /// Number of all matches.
     pub total: u64,
-    /// How many pages they fill.
+    /// Number of pages.
     pub pages: u64,
 }
 

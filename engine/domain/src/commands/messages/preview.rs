@@ -1,4 +1,4 @@
-//! Shows what a template makes before anything is sent.
+//! Shows what a template produces before anything is sent.
 
 use serde_json::Value;
 
@@ -8,22 +8,22 @@ use crate::model::message::MAX_TEXT_BYTES;
 use crate::ports::{Preview, RenderError, TemplateProblem};
 use crate::{Error, ErrorCode, Result};
 
-/// The most samples of one preview.
+/// Maximum number of samples of one preview.
 pub const MAX_SAMPLES: u32 = 50;
-/// The largest variables, in bytes of JSON.
+/// Maximum size of the variables, in bytes of JSON.
 pub const MAX_VARIABLES_BYTES: usize = 64 * 1024;
 
-/// What a preview came to.
+/// The result of a preview.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PreviewOutcome {
-    /// The template renders.
+    /// What the template produces.
     Shown(Preview),
-    /// It does not, and where.
+    /// The template cannot be rendered, and why.
     Problem(TemplateProblem),
 }
 
 impl Commands {
-    /// Renders `samples` texts of a template, each with another seed.
+    /// Renders `samples` texts of a template, each with a different seed.
     pub async fn preview_template(&self, template: &str, variables: &Value, samples: u32) -> Result<PreviewOutcome> {
         let mut problems = Vec::new();
         let mut problem = |field: &str, message: String| {

@@ -1,4 +1,4 @@
-//! Consent: what a plugin may use. A version that asks for more than was granted is not activated until somebody grants it.
+//! Consent: what a plugin may use. A version that asks for more than was granted is not activated until somebody consents.
 
 use std::sync::Arc;
 
@@ -10,17 +10,17 @@ use crate::model::plugin::Package;
 use crate::model::{Grants, VersionStatus, Wants};
 use crate::{Error, Result};
 
-/// The most hosts of a grant.
+/// Maximum number of hosts in a grant.
 pub const MAX_HOSTS: usize = 64;
-/// The longest of them, in bytes.
+/// Maximum length of a host in a grant, in bytes.
 pub const MAX_HOST_BYTES: usize = 255;
-/// The most key/value bytes that are granted.
+/// Maximum size of a key/value store that is granted, in bytes.
 pub const MAX_KV_BYTES: u64 = 1024 * 1024 * 1024;
-/// The most processor time of a call that is granted, ms.
+/// Maximum processor time of a call that is granted, in milliseconds.
 pub const MAX_CPU_MS: u32 = 60_000;
-/// The most memory of a call that is granted, bytes.
+/// Maximum memory of a call that is granted, in bytes.
 pub const MAX_MEMORY_BYTES: u64 = 1024 * 1024 * 1024;
-/// The most events a minute that are granted.
+/// Maximum number of events per minute that is granted.
 pub const MAX_EVENTS_PER_MINUTE: u32 = 10_000_000;
 
 /// What is granted.
@@ -32,8 +32,8 @@ pub enum Consent {
 }
 
 impl Commands {
-    /// Replaces what a plugin may use. Versions that now are within it become ready, others wait for consent; the active one goes
-    /// on with what is left to it.
+    /// Replaces what a plugin may use. Versions that ask for no more become ready, others wait for consent; the active one
+    /// continues with what is still granted.
     pub async fn grant_plugin(&self, actor: &Actor, name: &str, consent: Consent) -> Result<Arc<Package>> {
         if let Consent::To(wants) = &consent {
             check(wants)?;
@@ -56,7 +56,7 @@ impl Commands {
         .await
     }
 
-    /// Puts grants into a package and sorts its versions by them.
+    /// Sets a package's grants and updates the status of its versions.
     pub(crate) fn put_grants(&self, actor: &Actor, package: &mut Package, what: Wants) {
         let active = package.active.clone();
         for version in &mut package.versions {
@@ -73,7 +73,7 @@ impl Commands {
     }
 }
 
-/// What both ask for: two versions work beside each other under one grant.
+/// The union of two wants: two versions run alongside each other under one grant.
 pub(crate) fn joined(one: &Wants, other: &Wants) -> Wants {
     let both = |a: &[String], b: &[String]| {
         let mut all = [a, b].concat();
@@ -91,7 +91,7 @@ pub(crate) fn joined(one: &Wants, other: &Wants) -> Wants {
     }
 }
 
-/// Refuses what no plugin gets.
+/// Refuses wants that no plugin can be granted.
 pub(crate) fn check(wants: &Wants) -> Result<()> {
     let mut problems = Vec::new();
     let mut problem = |field: &str, message: String| {

@@ -1,5 +1,4 @@
-//! Uploaded plugins: what is uploaded and by whom it is signed, its versions, what it was granted, what was done to it, what it
-//! used, and how another version would have answered.
+//! Uploaded plugins: uploads and their signatures, versions, grants, the audit trail, usage, and replays on another version.
 
 pub mod grants;
 pub mod packages;

@@ -1,8 +1,8 @@
-//! Packages: who sees which, what they are, deleting them and their versions. Each change is decided on the stored revision and
-//! commits with an entry of the audit trail and, for a tenant's package, an event of the tenant's log.
+//! Packages: who sees which, their details, deleting them and their versions. Each change is decided on the stored revision and
+//! committed together with an entry of the audit trail and, for a tenant's package, an event of the tenant's log.
 //!
-//! A tenant sees its own packages and the operator's; it changes its own. Of another tenant's it learns nothing but that a name
-//! is taken.
+//! A tenant sees its own packages and the operator's, and changes only its own. Of another tenant's packages it learns only that
+//! a name is taken.
 
 use std::sync::Arc;
 
@@ -20,27 +20,28 @@ use crate::ports::{
 };
 use crate::{ConnectorIndex, Error, Result, TenantIndex};
 
-/// How often a change is decided anew after another was quicker.
+/// Maximum number of times that a change is decided again because another change was faster.
 const DECISIONS: usize = 6;
 
-/// Changes of one plugin and of the automations on it happen one after the other. Striped: the locks' number stays bounded.
+/// Changes of one plugin and of the automations on it happen one after the other. The locks are striped, so their number is
+/// bounded.
 #[derive(Clone, Default)]
 pub(crate) struct Turns(Arc<[futures::lock::Mutex<()>; 32]>);
 
 impl Turns {
-    /// The turn to change the plugin called `name`.
+    /// The lock to change the plugin called `name`.
     pub(crate) async fn of(&self, name: &str) -> futures::lock::MutexGuard<'_, ()> {
         let sum = name.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
         self.0[sum % self.0.len()].lock().await
     }
 }
 
-/// Whose a plugin is, as its caller sees it.
+/// The owner of a plugin, as its caller sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// The binary carries it.
+    /// It is built into the engine.
     BuiltIn,
-    /// The operator uploaded it, for everybody.
+    /// The operator uploaded it, for every tenant.
     Operator,
     /// The tenant uploaded it.
     Tenant,
@@ -48,18 +49,18 @@ pub enum Origin {
 
 /// A plugin that a caller sees.
 pub struct PluginView {
-    /// Whose it is.
+    /// The owner.
     pub origin: Origin,
-    /// What is stored of it; `None` for a connector that the binary carries.
+    /// The stored package; `None` for a built-in connector.
     pub package: Option<Arc<Package>>,
-    /// Of a connector, while it is loaded.
+    /// The description of a connector, while it is loaded.
     pub connector: Option<PluginDescription>,
-    /// Of an automation that has an active version.
+    /// The description of an automation that has an active version.
     pub automation: Option<AutomationDescription>,
 }
 
 impl PluginView {
-    /// Its name.
+    /// Name of the plugin.
     pub fn name(&self) -> &str {
         match (&self.package, &self.connector) {
             (Some(package), _) => &package.name,
@@ -69,14 +70,14 @@ impl PluginView {
     }
 }
 
-/// What an automation's version says of itself.
+/// The description of an automation's version.
 pub(crate) fn described(version: &PackageVersion) -> Option<AutomationDescription> {
     serde_json::from_str(&version.description).ok()
 }
 
-/// The changes that make the automations on a plugin follow a version: what they are called for, and whether they only watch. With
-/// `beside`, another version does a share of the work, and they are called for what either listens to. For whoever changes a
-/// package's active version or rollout, to be committed with it.
+/// The changes that make the automations on a plugin follow a version: the events that they are called for, and whether they only
+/// observe. With `beside`, another version gets a share of the work, and they are called for the events that either listens to.
+/// To be committed together with a change of a package's active version or rollout.
 pub fn following(
     store: &dyn Store,
     package: &Package,
@@ -104,11 +105,11 @@ pub(crate) fn automation_change(change: AutomationChange) -> Change {
 
 /// What a change of a package did, for the audit trail.
 pub(crate) struct Done {
-    /// See [`AuditEntry::action`].
+    /// What was done, see [`AuditEntry::action`].
     pub(crate) action: &'static str,
-    /// The version.
+    /// Digest of the version.
     pub(crate) digest: Option<String>,
-    /// For a person.
+    /// Details, for a person.
     pub(crate) detail: String,
 }
 
@@ -180,8 +181,8 @@ impl Commands {
         }
     }
 
-    /// Changes a package that the actor may change: decided on what is stored, again when somebody else was quicker. `decide`
-    /// answers what else is to be stored, and what was done; `None` when nothing changes.
+    /// Changes a package that the actor may change. The change is decided on the stored package, and again if another change was
+    /// faster. `decide` returns further changes to store, and what was done; `None` if nothing changes.
     pub(crate) async fn change_package(
         &self,
         actor: &Actor,
@@ -205,7 +206,7 @@ impl Commands {
         Err(StoreError::Conflict(Conflict::Package(name.to_owned())).into())
     }
 
-    /// Adds what was done to the audit trail and the owner's log.
+    /// Adds what was done to the audit trail and to the owner's log.
     pub(crate) fn account(&self, actor: &Actor, package: &Package, done: Vec<Done>, changes: &mut Vec<Change>) {
         let at = self.ports().clock.now();
         for Done { action, digest, detail } in done {
@@ -236,14 +237,14 @@ impl Commands {
         Change::Event(AppendEvent { tenant, event, once: None })
     }
 
-    /// The automations on a plugin, of whichever tenant.
+    /// The automations on a plugin, of all tenants.
     pub(crate) fn automations_of(&self, plugin: &str) -> Result<Vec<Arc<Automation>>> {
         let mut automations = self.ports().store.automations(None)?;
         automations.retain(|automation| automation.plugin == plugin);
         Ok(automations)
     }
 
-    /// Deletes a package that nothing uses; its name is free again.
+    /// Deletes a package that nothing uses; its name becomes available again.
     pub async fn delete_package(&self, actor: &Actor, name: &str) -> Result<()> {
         let _turn = self.package_writes.of(name).await;
         let package = self.own_package(actor, name)?;
@@ -268,7 +269,7 @@ impl Commands {
         Ok(())
     }
 
-    /// Deletes a version that does not run.
+    /// Deletes a version that is not running.
     pub async fn delete_package_version(&self, actor: &Actor, name: &str, digest: &str) -> Result<()> {
         let _turn = self.package_writes.of(name).await;
         self.change_package(actor, name, |package| {
@@ -291,7 +292,8 @@ impl Commands {
         Ok(())
     }
 
-    /// Makes packages of the automations that the binary carries, and activates their present versions; for the server, at boot.
+    /// Creates packages for the automations that are built into the engine, and activates their current versions; for the server,
+    /// at boot.
     pub async fn install_embedded(&self) -> Result<()> {
         for carried in self.ports().plugins.embedded() {
             self.install(carried).await?;
@@ -302,7 +304,8 @@ impl Commands {
         Ok(())
     }
 
-    /// Where a package runs the version of a connector that came with the engine, and another one came with it this time: that one.
+    /// If a package runs the version of a connector that came with the engine, and the engine now comes with another one,
+    /// switches to that.
     async fn renew_own_version(&self, package: &Package) -> Result<()> {
         let own = package.active_version().filter(|version| version.uploaded_by == Actor::engine().by);
         let running = self.ports().connectors.plugin(&package.name);
@@ -356,7 +359,8 @@ impl Commands {
     }
 }
 
-/// The version of a connector that came with the engine, or from the operator's folder: its component is not among the uploaded ones.
+/// The version of a connector that came with the engine or from the operator's folder: its component is not among the uploaded
+/// ones.
 pub(crate) fn own_version(running: &PluginDescription, now: crate::Timestamp) -> PackageVersion {
     PackageVersion {
         digest: running.digest.clone(),
@@ -372,7 +376,7 @@ pub(crate) fn own_version(running: &PluginDescription, now: crate::Timestamp) ->
     }
 }
 
-/// A package without versions, for the first of them.
+/// A package without versions.
 pub(crate) fn new_package(inspected: &Inspected, owner: Option<TenantIndex>, now: crate::Timestamp) -> Package {
     Package {
         name: inspected.name.clone(),
@@ -389,7 +393,7 @@ pub(crate) fn new_package(inspected: &Inspected, owner: Option<TenantIndex>, now
     }
 }
 
-/// Takes the oldest versions that nothing needs out of a package that has more than `keep`; their digests.
+/// Removes the oldest versions that nothing needs from a package that has more than `keep`, and returns their digests.
 pub(crate) fn trimmed(package: &mut Package, keep: usize) -> Vec<String> {
     let newest = package.versions.last().map(|version| version.digest.clone());
     let rollout = package.rollout.clone();

@@ -1,6 +1,6 @@
-//! What is known of a plugin's work: its audit trail, its log, its figures.
+//! Records of a plugin's work: its audit trail, its log, its usage.
 //!
-//! Who owns a plugin sees all of it; a tenant on the operator's plugin sees the lines of its own instances and nothing else.
+//! The owner of a plugin sees all of it; a tenant that uses the operator's plugin sees only the lines of its own instances.
 
 use std::collections::BTreeMap;
 
@@ -12,23 +12,23 @@ use crate::commands::plugins::packages::PluginView;
 use crate::model::AuditEntry;
 use crate::ports::{PluginLine, PluginUse};
 
-/// The most lines of one page.
+/// Maximum number of lines of one page.
 pub const MAX_LINES: usize = 1000;
-/// The most entries of an audit trail that are shown.
+/// Maximum number of entries of an audit trail that are shown.
 pub const MAX_AUDIT: usize = 500;
 
-/// What one version used and did.
+/// The usage of one version.
 pub struct VersionUse {
-    /// Its digest.
+    /// Digest of the version.
     pub digest: String,
-    /// As the plugin says, while the version is kept.
+    /// Version number in its description, while the version is kept.
     pub version: Option<String>,
-    /// Its figures.
+    /// Its calls and usage.
     pub used: PluginUse,
 }
 
 impl Commands {
-    /// What was done with a plugin, newest first.
+    /// The audit trail of a plugin, newest first.
     pub fn plugin_audit(&self, actor: &Actor, name: &str, limit: usize) -> Result<Vec<AuditEntry>> {
         self.owned(actor, name)?;
         let mut entries = self.ports().store.audit(name, limit.min(MAX_AUDIT))?;
@@ -43,7 +43,7 @@ impl Commands {
         Ok(self.ports().telemetry.lines(name, actor.tenant, after, limit.clamp(1, MAX_LINES)))
     }
 
-    /// The figures of a plugin's versions since the engine started.
+    /// The usage of a plugin's versions since the engine started.
     pub fn plugin_usage(&self, actor: &Actor, name: &str) -> Result<Vec<VersionUse>> {
         let view = self.owned(actor, name)?;
         let usage: BTreeMap<String, PluginUse> = self.ports().telemetry.usage(name);

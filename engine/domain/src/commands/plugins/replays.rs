@@ -1,5 +1,5 @@
-//! Replays: a version of a plugin is given what another one was given, and what it answers is compared. Nothing outside is asked
-//! and nothing is stored: what the host answered then, it answers again.
+//! Replays: a version of a plugin gets the recorded inputs of another one, and its answers are compared. Nothing outside is
+//! called and nothing is stored: the host gives its recorded answers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,64 +15,64 @@ use crate::model::{Automation, EventKind, PluginKind};
 use crate::ports::{AutomationCall, CallFailure, Outcome};
 use crate::{Error, ErrorCode, Result, Timestamp};
 
-/// The most calls of one replay.
+/// Maximum number of calls of one replay.
 pub const MAX_CALLS: usize = 1000;
-/// The most differences that are told.
+/// Maximum number of differences in the result.
 pub const MAX_DIFFERENCES: usize = 50;
-/// How long a replay goes on, in milliseconds.
+/// Maximum duration of a replay, in milliseconds.
 pub const REPLAY_MS: i64 = 60_000;
 
-/// What is to be replayed.
+/// A replay to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplayRequest {
-    /// The version.
+    /// Digest of the version.
     pub digest: String,
-    /// Recordings of this automation; of all of the tenant's on the plugin where left out.
+    /// Only recordings of this automation; of all the tenant's automations on the plugin if omitted.
     pub automation: Option<Uuid>,
-    /// At most so many calls of each automation, the newest.
+    /// Maximum number of calls of each automation, newest first.
     pub limit: usize,
 }
 
-/// A call that was answered differently.
+/// A call that the version answers differently.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
-    /// The automation's public id.
+    /// Public id of the automation.
     pub automation: Uuid,
     /// The event's id.
     pub event: Uuid,
     /// The conversation's public id.
     pub conversation: Uuid,
-    /// What happened.
+    /// Kind of event.
     pub kind: EventKind,
     /// When the call was recorded.
     pub at: Timestamp,
-    /// What was answered then.
+    /// The recorded answer.
     pub was: Result<Outcome, CallFailure>,
-    /// What the version answers.
+    /// The version's answer.
     pub is: Result<Outcome, CallFailure>,
 }
 
-/// What a replay showed.
+/// The result of a replay.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Replay {
-    /// Calls that were made.
+    /// Number of calls that were made.
     pub calls: u64,
-    /// Answered as then.
+    /// Number of calls that were answered as recorded.
     pub same: u64,
-    /// Answered differently.
+    /// Number of calls that were answered differently.
     pub different: u64,
-    /// Calls that the version failed in, whatever was then.
+    /// Number of calls in which the version failed, whatever was recorded.
     pub failed: u64,
-    /// Recordings that cannot be read any more.
+    /// Number of recordings that can no longer be read.
     pub unreadable: u64,
-    /// Whether all was replayed, within the time that a replay has.
+    /// Whether all recordings were tried within the time for a replay.
     pub complete: bool,
     /// The first differences.
     pub differ: Vec<Difference>,
 }
 
 impl Commands {
-    /// Gives a version what was recorded of the tenant's automations on its plugin.
+    /// Runs a version on the recordings of the tenant's automations on its plugin.
     pub async fn replay_plugin(&self, actor: &Actor, name: &str, request: &ReplayRequest) -> Result<Replay> {
         let tenant = actor.tenant()?;
         if !(1..=MAX_CALLS).contains(&request.limit) {
@@ -159,7 +159,8 @@ impl Replay {
     }
 }
 
-/// Whether two answers are the same. Of traps, the words hold addresses of the code: they differ with every build.
+/// Whether two answers are the same. The texts of traps are ignored, because they contain code addresses, which differ with every
+/// build.
 fn alike(was: &Result<Outcome, CallFailure>, is: &Result<Outcome, CallFailure>) -> bool {
     match (was, is) {
         (Err(CallFailure::Trap(_)), Err(CallFailure::Trap(_))) => true,

@@ -1,11 +1,11 @@
-//! Whether a component was signed by somebody who is trusted. Pure: knows bytes and keys, no store.
+//! Verifies signatures of components. Pure: it knows bytes and keys, but no store.
 
 use ed25519_dalek::{Signature, VerifyingKey};
 use uuid::Uuid;
 
 use crate::model::TrustRoot;
 
-/// What a signature is made over: this, then the 64 hexadecimal characters of the component's SHA-256.
+/// Prefix of the signed bytes; the 64 hexadecimal characters of the component's SHA-256 follow.
 pub const SIGNED_PREFIX: &[u8] = b"pombo-plugin-v1\n";
 
 /// The bytes that are signed for a component with this digest.
@@ -13,7 +13,7 @@ pub fn signed_bytes(digest: &str) -> Vec<u8> {
     [SIGNED_PREFIX, digest.as_bytes()].concat()
 }
 
-/// Which of the roots made the signature; the revoked ones are not asked.
+/// The root that made the signature, among those that are not revoked.
 pub fn signer<'a>(roots: impl IntoIterator<Item = &'a TrustRoot>, digest: &str, signature: &[u8; 64]) -> Option<Uuid> {
     let (signed, signature) = (signed_bytes(digest), Signature::from_bytes(signature));
     let made_it = |root: &&TrustRoot| {
@@ -23,7 +23,8 @@ pub fn signer<'a>(roots: impl IntoIterator<Item = &'a TrustRoot>, digest: &str, 
     roots.into_iter().filter(|root| root.revoked_at.is_none()).find(made_it).map(|root| root.id)
 }
 
-/// Whether these are the bytes of a key that can be trusted: a point of the curve, and none of the few that anybody can sign for.
+/// Whether these are the bytes of a key that can be trusted: a point of the curve that is not one of the few for which anybody
+/// can sign.
 pub fn is_key(key: &[u8; 32]) -> bool {
     VerifyingKey::from_bytes(key).is_ok_and(|key| !key.is_weak())
 }

@@ -1,4 +1,4 @@
-//! Trust roots: the public keys whose signatures on components are believed, a tenant's own and the operator's.
+//! Trust roots: the public keys whose signatures on components are trusted, a tenant's own and the operator's.
 
 use uuid::Uuid;
 
@@ -11,7 +11,7 @@ use crate::model::TrustRoot;
 use crate::ports::{AutomationChange, Batch, Change};
 use crate::{Error, Result};
 
-/// The most roots of one owner that are not revoked.
+/// Maximum number of roots of one owner that are not revoked.
 pub const MAX_ROOTS: usize = 50;
 
 impl Commands {
@@ -41,7 +41,7 @@ impl Commands {
         Ok(root)
     }
 
-    /// The keys whose signatures count for the actor, revoked ones included, oldest first.
+    /// The keys whose signatures count for the actor, including revoked ones, oldest first.
     pub fn list_trust_roots(&self, actor: &Actor) -> Result<Vec<TrustRoot>> {
         let mut roots = self.ports().store.trust_roots()?;
         roots.retain(|root| root.owner.is_none() || root.owner == actor.tenant);
@@ -49,8 +49,8 @@ impl Commands {
         Ok(roots)
     }
 
-    /// Trusts a key no more: it signs no further upload. What it signed before goes on, but is not activated again where the
-    /// policy asks for a signature.
+    /// Revokes a key: its signatures on further uploads are refused. Versions that it signed before continue, but cannot be
+    /// activated again if the policy requires a signature.
     pub async fn revoke_trust_root(&self, actor: &Actor, id: Uuid) -> Result<()> {
         let found = self.list_trust_roots(actor)?.into_iter().find(|root| root.id == id);
         let mut root = found.ok_or_else(|| Error::not_found("Trust root"))?;

@@ -1,5 +1,5 @@
-//! Uploading a component: its size, then its signature, then all that the engine checks of it, then its name. The digest is its
-//! identity: the same component again is the same version.
+//! Uploading a component: its size is checked first, then its signature, then everything that the engine inspects, then its name.
+//! The digest identifies it: the same component again is the same version.
 
 use std::sync::Arc;
 
@@ -17,24 +17,24 @@ use crate::model::{PackageVersion, PluginKind, VersionStatus};
 use crate::ports::{AutomationChange, Batch, Conflict, Inspected, Refusal, StoreError};
 use crate::{Error, ErrorCode, Result};
 
-/// How often a commit is tried again after another upload of the same name was quicker.
+/// Maximum number of attempts to commit when other uploads of the same name are faster.
 const TRIES: usize = 6;
 
-/// When to come back while others are being checked.
+/// When to try again while other components are being inspected, in milliseconds.
 const BUSY_MS: u64 = 2_000;
 
-/// A component that is there now.
+/// The result of an upload.
 pub struct Uploaded {
     /// Its package.
     pub package: Arc<Package>,
-    /// The version's digest.
+    /// Digest of the version.
     pub digest: String,
-    /// Whether it was not there before.
+    /// Whether it had not been uploaded before.
     pub is_new: bool,
 }
 
 impl Commands {
-    /// Takes a component in. `signature` is the one that came with it.
+    /// Accepts a component. `signature` is the one that came with it.
     pub async fn upload_plugin(&self, actor: &Actor, component: Bytes, signature: Option<&[u8]>) -> Result<Uploaded> {
         let policy = self.ports().plugin_policy;
         if component.len() as u64 > policy.max_bytes {
@@ -96,7 +96,7 @@ impl Commands {
         }
     }
 
-    /// The version that has this digest already; a signature that it did not have yet is kept with it.
+    /// The version that already has this digest; a signature that it did not have yet is stored with it.
     async fn known_upload(&self, actor: &Actor, digest: &str, signed_by: Option<Uuid>) -> Result<Option<Uploaded>> {
         let packages = self.ports().store.packages()?;
         let mine = |package: &&Arc<Package>| package.owner == actor.tenant && package.version(digest).is_some();

@@ -1,7 +1,7 @@
 //! Which version of a plugin runs: activating one (at once, or with a share of the work first), letting it take over, going back.
 //!
-//! What is decided here is stored in the package; whoever does the work reads it there. A rollout goes on and back by itself, see
-//! [`crate::model::rollout`]; these are the steps by hand.
+//! The decision is stored in the package, where the sandbox and the scheduler read it. A rollout advances and goes back by
+//! itself, see [`crate::model::rollout`]; this module has the steps by hand.
 
 use std::sync::Arc;
 
@@ -19,18 +19,18 @@ use crate::{Error, ErrorCode, Result};
 /// How a version is activated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Activation {
-    /// Which.
+    /// Digest of the version.
     pub digest: String,
-    /// How much of the work it gets at first, in percent; with 100 it takes over at once, and is watched.
+    /// Percentage of the work that it gets at first; with 100 it takes over at once and is watched.
     pub share: u8,
-    /// Whether it goes on and back by itself.
+    /// Whether the engine promotes it or rolls it back by itself.
     pub automatic: bool,
-    /// Whether it is granted what it asks for.
+    /// Whether to consent to what it asks for.
     pub grant: bool,
 }
 
 impl Commands {
-    /// Activates a version. A plugin's first one works at once; any other begins a rollout.
+    /// Activates a version. A plugin's first version runs at once; any other begins a rollout.
     pub async fn activate_plugin(&self, actor: &Actor, name: &str, activation: &Activation) -> Result<Arc<Package>> {
         if !(1..=100).contains(&activation.share) {
             return Err(Error::invalid("share", "must be 1 to 100 percent"));
@@ -119,7 +119,7 @@ impl Commands {
         Ok(Some((changes, done)))
     }
 
-    /// Lets the version that has a share of the work take over now. It is watched from then on.
+    /// Lets the new version of a rollout take over now. It is watched from then on.
     pub async fn promote_plugin(&self, actor: &Actor, name: &str) -> Result<Arc<Package>> {
         let _turn = self.package_writes.of(name).await;
         self.change_package(actor, name, |package| {
@@ -137,7 +137,7 @@ impl Commands {
         .await
     }
 
-    /// Goes back: ends a rollout, or else activates the version before the active one.
+    /// Goes back: ends the rollout, or else activates the previous version.
     pub async fn roll_back_plugin(&self, actor: &Actor, name: &str) -> Result<Arc<Package>> {
         let _turn = self.package_writes.of(name).await;
         self.change_package(actor, name, |package| {
@@ -161,7 +161,7 @@ impl Commands {
         .await
     }
 
-    /// Where the policy asks for signatures, who signed it must be trusted still.
+    /// If the policy requires signatures, the version's signer must still be trusted.
     fn must_be_trusted(&self, actor: &Actor, version: &PackageVersion) -> Result<()> {
         if self.ports().plugin_policy.unsigned == Unsigned::All || self.may_be_unsigned(actor) {
             return Ok(());

@@ -1,4 +1,5 @@
-//! One room per subject and one file per use case: the only door for the facades. A facade parses, calls one command, maps the answer.
+//! One folder per subject and one file per use case: the only entry point for the facades. A facade parses, calls one command, and
+//! maps the answer.
 //!
 //! A command takes the tenant of the credential first and never answers with another tenant's data: another tenant's id is
 //! not found. It runs on the caller's task.
@@ -21,29 +22,29 @@ mod text;
 use access::authenticate::LoginAttempts;
 use plugins::packages::Turns;
 
-/// What the commands stand on.
+/// The ports that the commands use.
 pub struct Ports {
-    /// The truth.
+    /// The store.
     pub store: Arc<dyn Store>,
-    /// Time.
+    /// The current time.
     pub clock: Arc<dyn Clock>,
-    /// Randomness.
+    /// Random numbers.
     pub entropy: Arc<dyn Entropy>,
     /// Password hashing.
     pub passwords: Arc<dyn PasswordHasher>,
     /// Encryption of connector secrets.
     pub secrets: Arc<dyn SecretBox>,
-    /// Templates.
+    /// Renders templates.
     pub renderer: Arc<dyn Renderer>,
-    /// Connector plugins.
+    /// Runs connector plugins.
     pub connectors: Arc<dyn Connectors>,
     /// Which outbound targets are allowed.
     pub guard: Arc<dyn OutboundGuard>,
-    /// Files.
+    /// Stores files.
     pub media: Arc<dyn MediaStore>,
     /// Uploaded components, and automations.
     pub plugins: Arc<dyn PluginEngine>,
-    /// What plugins log and use.
+    /// Logs and usage of plugins.
     pub telemetry: Arc<dyn PluginTelemetry>,
     /// What may be uploaded, and by whom.
     pub plugin_policy: PluginPolicy,
@@ -52,24 +53,24 @@ pub struct Ports {
 /// What may be uploaded, and by whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PluginPolicy {
-    /// Who may run code that nobody signed.
+    /// Whose unsigned components may run.
     pub unsigned: Unsigned,
-    /// The largest component, in bytes.
+    /// Maximum size of a component, in bytes.
     pub max_bytes: u64,
-    /// Versions kept of a package: of more, the oldest that is not needed is forgotten.
+    /// Number of versions kept of a package; beyond it, the oldest one that is not needed is deleted.
     pub versions: usize,
-    /// Packages of one tenant.
+    /// Maximum number of packages of one tenant.
     pub packages: usize,
 }
 
-/// Who may run code that nobody signed.
+/// Whose unsigned components may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unsigned {
-    /// Everybody.
+    /// Everybody's.
     All,
-    /// The operator.
+    /// Only the operator's.
     Operator,
-    /// Nobody.
+    /// Nobody's.
     Nobody,
 }
 
@@ -89,7 +90,7 @@ pub struct Commands {
 }
 
 impl Commands {
-    /// Makes them over `ports`.
+    /// The use cases with these ports.
     pub fn new(ports: Ports) -> Self {
         Self {
             ports: Arc::new(ports),
@@ -98,7 +99,7 @@ impl Commands {
             login_attempts: Arc::default(),
         }
     }
-    /// The turns in which connectors are changed, for whoever changes one beside the commands.
+    /// The locks for changing connectors, for code other than the commands that changes one.
     pub fn connector_writes(&self) -> connectors::WriteLocks {
         self.connector_writes.clone()
     }

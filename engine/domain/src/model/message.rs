@@ -284,14 +284,14 @@ impl ReadyOrder {
     }
 }
 
-/// Where a message stands.
+/// The position of a message in the queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Position {
     /// In its connector's ready queue.
     Ready(ReadyOrder),
-    /// Among the scheduled, until `due_at`.
+    /// Among the scheduled messages, until `due_at`.
     Scheduled(Timestamp),
-    /// With the connector.
+    /// Being sent by the connector.
     InFlight,
     /// In no queue.
     None,
@@ -303,7 +303,7 @@ impl Message {
         if self.content.force_direct { 0 } else { 11 - self.content.priority.clamp(1, 10) }
     }
 
-    /// The state that a message is born with.
+    /// The state of a message at its creation.
     pub fn initial_state(&self) -> MessageState {
         let now = self.created_at;
         let due_at = self.content.scheduled_at.filter(|at| *at > now).unwrap_or(now);
@@ -328,29 +328,29 @@ impl Message {
     }
 }
 
-/// A step that the present status does not allow.
+/// A step that the current status does not allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a message that is {} cannot be {step}", .from.as_str())]
 pub struct NotAllowed {
-    /// The present status.
+    /// The current status.
     pub from: Status,
-    /// What was asked, as a participle: `canceled`, `approved` …
+    /// The step, as a participle: `canceled`, `approved` …
     pub step: &'static str,
 }
 
-/// A person's answer to an UNKNOWN message.
+/// A person's decision about an UNKNOWN message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resolution {
-    /// It did arrive.
+    /// It arrived.
     Sent,
-    /// It did not, and shall not be sent again.
+    /// It did not arrive and is not to be sent again.
     Failed,
-    /// It did not: send it again.
+    /// It did not arrive and is to be sent again.
     Retry,
 }
 
 impl MessageState {
-    /// Where a message in this state stands. Invariant: the store keeps the queues equal to this.
+    /// The position of a message in this state. Invariant: the store keeps the queues equal to this.
     pub fn position(&self, message: &Message) -> Position {
         match self.status {
             Status::Pending => Position::Ready(self.ready_order(message)),
@@ -387,7 +387,7 @@ impl MessageState {
         Ok(Self { reason: Some(reason), ..self.next(Status::Canceled, now) })
     }
 
-    /// It shall not be sent. Not once an attempt runs: that could lie.
+    /// A person cancels it. Not allowed once an attempt is running, because the message may already have been sent.
     pub fn cancel(&self, why: Option<&str>, now: Timestamp) -> Result<Self, NotAllowed> {
         self.allow(&[Status::Pending, Status::Waiting, Status::PendingApproval], "canceled")?;
         let reason = Reason::new("canceled", why.unwrap_or("canceled"));
@@ -400,7 +400,7 @@ impl MessageState {
         Ok(Self { attempts: 0, due_at: now, reason: None, ..self.next(Status::Pending, now) })
     }
 
-    /// A person says what became of an UNKNOWN one.
+    /// A person decides what happened to an UNKNOWN message.
     pub fn resolve(&self, resolution: Resolution, now: Timestamp) -> Result<Self, NotAllowed> {
         self.allow(&[Status::Unknown], "resolved")?;
         Ok(match resolution {
@@ -410,13 +410,13 @@ impl MessageState {
         })
     }
 
-    /// Its time has come: from the scheduled to the ready queue. `due_at` stays, so earlier ones go first.
+    /// It became due: it moves from the scheduled to the ready queue. `due_at` stays, so earlier ones go first.
     pub fn due(&self, now: Timestamp) -> Result<Self, NotAllowed> {
         self.allow(&[Status::Waiting], "made ready")?;
         Ok(Self { reason: None, ..self.next(Status::Pending, now) })
     }
 
-    /// The pace holds it at the head of the queue until `until`.
+    /// The pace holds it back at the head of the queue until `until`.
     pub fn hold(&self, reason: Reason, until: Timestamp, now: Timestamp) -> Result<Self, NotAllowed> {
         self.allow(&[Status::Pending, Status::Waiting], "held")?;
         Ok(Self { held: true, hold_until: Some(until), reason: Some(reason), ..self.next(Status::Waiting, now) })
@@ -434,13 +434,14 @@ impl MessageState {
         Ok(Self { sent_at: Some(now), provider_id, reason: None, ..self.next(Status::Sent, now) })
     }
 
-    /// Given up.
+    /// It was given up.
     pub fn failed(&self, reason: Reason, now: Timestamp) -> Result<Self, NotAllowed> {
         self.allow(&[Status::Processing, Status::Pending, Status::Waiting], "failed")?;
         Ok(Self { reason: Some(reason), ..self.next(Status::Failed, now) })
     }
 
-    /// To be tried again at `due_at`. With `free`, the attempt does not count (throttled, disconnected: not its fault).
+    /// It will be tried again at `due_at`. With `free`, the attempt does not count, because it was not the message's fault
+    /// (throttled, disconnected).
     pub fn retry_later(
         &self,
         reason: Reason,
@@ -454,7 +455,7 @@ impl MessageState {
         Ok(Self { attempts, due_at, reason: Some(reason), ..self.next(status, now) })
     }
 
-    /// Nobody can tell whether it was sent, and sending again could send twice.
+    /// Nobody can tell whether it was sent, and sending it again could send it twice.
     pub fn unknown(&self, reason: Reason, now: Timestamp) -> Result<Self, NotAllowed> {
         self.allow(&[Status::Processing], "unknown")?;
         Ok(Self { reason: Some(reason), ..self.next(Status::Unknown, now) })

@@ -86,8 +86,8 @@ pub fn open_secrets(secret_box: &dyn SecretBox, automation: &Automation) -> Resu
             .and_then(|plain| String::from_utf8(plain).ok())
             .ok_or_else(|| {
                 Error::conflict(
-                    "the stored secrets do not open with the engine's present key; start it with the key they were \
-                     sealed with, or give the automation its secrets anew",
+                    "the stored secrets cannot be decrypted with the engine's current key; start it with the key they were \
+                     encrypted with, or enter the automation's secrets again",
                 )
             })?;
         opened.insert(field.clone(), plain);
@@ -103,7 +103,7 @@ impl Commands {
         let connector = self
             .live_connector(tenant, request.connector)
             .map_err(|_| Error::invalid("connectorId", "no such connector; use the id of one of your connectors"))?;
-        // Like the turn of whoever activates another version: an automation is checked against the one that it will be called with.
+        // The same lock as for activating another version: an automation is checked against the version that it will be called with.
         let _plugin_turn = self.package_writes.of(&request.plugin).await;
         let (package, description) = self.usable_automation(actor, &request.plugin)?;
         let (open, secrets) = split_secrets(request.config, &description.secret_fields)?;

@@ -402,8 +402,8 @@ fn open_secrets(secret_box: &dyn SecretBox, connector: &Connector) -> Result<BTr
             .and_then(|plain| String::from_utf8(plain).ok())
             .ok_or_else(|| {
                 Error::conflict(
-                    "the stored secrets do not open with the engine's present key; start it with the key they were \
-                     sealed with, or delete the connector and create it anew",
+                    "the stored secrets cannot be decrypted with the engine's current key; start it with the key they were \
+                     encrypted with, or delete the connector and create it again",
                 )
             })?;
         opened.insert(field.clone(), plain);

@@ -1,10 +1,10 @@
 //! What a person does with a message: look at it, approve, reject, cancel, retry, resolve.
 //!
 //! The text that a message is sent with is not stored: it is rendered from the template with a seed that follows from the
-//! message's id, so whoever looks sees what the recipient gets.
+//! message's id, so a person sees what the recipient gets.
 //!
 //! A step is decided by the message's state machine on the state it reads, and stored on the condition that this state is
-//! still the stored one. The scheduler writes the same messages: when it was quicker, the step is decided anew.
+//! still the stored one. The scheduler writes the same messages: if it was faster, the step is decided again.
 
 use std::sync::Arc;
 
@@ -18,21 +18,21 @@ use crate::model::{Delivery, MessageState, Receipts, StoredMessage};
 use crate::ports::{Batch, Change, Conflict, RenderJob, StoreError, Update};
 use crate::{Error, Result, TenantIndex, Timestamp};
 
-/// How often a step is decided anew after the scheduler was quicker.
+/// Maximum number of times that a step is decided again because the scheduler was faster.
 const DECISIONS: usize = 6;
 
-/// A step that a person asks for.
+/// A step that a person requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Let a PENDING_APPROVAL message into the queue.
+    /// Approves a PENDING_APPROVAL message: it joins the queue.
     Approve,
-    /// Do not; with a reason.
+    /// Rejects a PENDING_APPROVAL message, for this reason.
     Reject(Option<String>),
-    /// Do not send it; with a reason.
+    /// Cancels a message, for this reason.
     Cancel(Option<String>),
-    /// Try a FAILED or CANCELED one again.
+    /// Tries a FAILED or CANCELED message again.
     Retry,
-    /// Say what became of an UNKNOWN one.
+    /// Decides what happened to an UNKNOWN message.
     Resolve(Resolution),
 }
 
@@ -63,16 +63,16 @@ impl Step {
 pub struct MessageView {
     /// The message with its state.
     pub stored: StoredMessage,
-    /// Its connector's public id.
+    /// Public id of its connector.
     pub connector_id: Uuid,
 }
 
-/// What the recipient gets.
+/// The text and subject that the recipient gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenderedMessage {
     /// The text.
     pub text: String,
-    /// The subject, where the message has one of its own.
+    /// The subject, if the message has its own.
     pub subject: Option<String>,
 }
 
@@ -82,12 +82,12 @@ impl Commands {
         self.message_view(self.stored_message(tenant, id)?)
     }
 
-    /// What the channel reported of a message after it was sent.
+    /// What the channel reported about a message after it was sent.
     pub fn message_receipts(&self, stored: &StoredMessage) -> Result<Receipts> {
         Ok(self.ports().store.receipts(stored.message.key)?)
     }
 
-    /// What a message's recipient gets; `None` while the template does not render.
+    /// The text and subject that a message's recipient gets; `None` if the template cannot be rendered.
     pub async fn render_message(&self, stored: &StoredMessage) -> Option<RenderedMessage> {
         let content = &stored.message.content;
         let variables: Arc<str> = content.template_variables().into();
@@ -116,7 +116,7 @@ impl Commands {
         Ok(MessageView { connector_id: connector.ok_or_else(missing)?.id, stored })
     }
 
-    /// Takes a step, with its webhook delivery in the same batch; the message after it.
+    /// Carries out a step, with its webhook delivery in the same batch; returns the message after it.
     pub async fn step_message(&self, tenant: TenantIndex, id: Uuid, step: Step) -> Result<MessageView> {
         let step = step.checked()?;
         let mut stale = None;

@@ -79,7 +79,7 @@ pub struct Draft<'a> {
 }
 
 impl Draft<'_> {
-    /// The field of a problem with the row as a whole, e.g. that it is no object: then its fields are not looked at.
+    /// The field of a problem with the row as a whole, e.g. that it is not an object: then its fields are not checked.
     pub const WHOLE: &'static str = "row";
 
     /// Whether it says nothing without a text.

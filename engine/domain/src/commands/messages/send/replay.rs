@@ -1,5 +1,5 @@
-//! What an Idempotency-Key answers the second time: the first result. The messages are read from the store; the rows that were
-//! refused are kept beside the key.
+//! The result of a repeated Idempotency-Key: that of the first request. The messages are read from the store; the rows that were
+//! refused are stored with the key.
 
 use serde::{Deserialize, Serialize};
 

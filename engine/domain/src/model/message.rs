@@ -224,7 +224,7 @@ pub struct Reason {
 }
 
 impl Reason {
-    /// Makes one.
+    /// A reason with this code and detail.
     pub fn new(code: &str, detail: impl Into<String>) -> Self {
         Self { code: code.to_owned(), detail: detail.into() }
     }

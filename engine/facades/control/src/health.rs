@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use poem::IntoResponse;
 use poem::http::Method;
 use poem::web::Data;
-use poem::IntoResponse;
 use poem_openapi::payload::{Json, Payload, PlainText};
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 

@@ -43,8 +43,8 @@ use pombo_api::document::operation_table;
 use pombo_api::facade::Facade;
 use pombo_api::options::ApiState;
 
-pub use health::answer_while_starting;
 pub use deps::{ControlDeps, HealthView, NotReady, PaceView, PaceViews, Readiness};
+pub use health::answer_while_starting;
 
 /// The sections of the document, each named as the file of its handlers.
 #[derive(Tags)]

@@ -188,9 +188,12 @@ impl Plugins {
             .iter()
             .map(|one| job(PluginKind::Automation, one.name, Origin::Carried(one.component)))
             // One of the operator's with that name is used in its place.
-            .chain(others.iter().filter(|one| !files.contains_key(one.name)).map(|one| {
-                job(PluginKind::Connector, one.name, Origin::Carried(one.component))
-            }))
+            .chain(
+                others
+                    .iter()
+                    .filter(|one| !files.contains_key(one.name))
+                    .map(|one| job(PluginKind::Connector, one.name, Origin::Carried(one.component))),
+            )
             .collect();
         jobs.extend(files.into_iter().map(|(name, file)| job(PluginKind::Connector, &name, Origin::File(file))));
         precompile::all(jobs, &options.compiling).await;

@@ -42,7 +42,8 @@ impl Endpoint for Starting {
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let inner = &self.0;
         if inner.started.get().is_none() {
-            let early = pombo_control::answer_while_starting(request.method(), request.uri().path(), || (inner.waits_for)());
+            let early =
+                pombo_control::answer_while_starting(request.method(), request.uri().path(), || (inner.waits_for)());
             if let Some(answer) = early {
                 return Ok(answer);
             }

@@ -189,7 +189,11 @@ impl Default for HttpMetrics {
 impl HttpMetrics {
     fn register(&self, registry: &mut Registry) {
         registry.register("http_requests", "Requests answered", self.requests.clone());
-        registry.register("http_request_seconds", "Seconds from a request's head to its response's head", self.seconds.clone());
+        registry.register(
+            "http_request_seconds",
+            "Seconds from a request's head to its response's head",
+            self.seconds.clone(),
+        );
         registry.register("http_connections", "Open connections", self.connections.clone());
         registry.register("http_connections_accepted", "Connections accepted", self.accepted.clone());
     }

@@ -6,9 +6,10 @@ use super::health::HealthLevel;
 use crate::Timestamp;
 
 /// The circuit breaker of a connector's connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BreakerView {
     /// The connection works, as far as is known.
+    #[default]
     Closed,
     /// The connection failed, and nothing is sent for now.
     Open {
@@ -25,7 +26,7 @@ pub enum BreakerView {
 }
 
 /// An account's health at one instant: the score and the counts that it follows from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct HealthView {
     /// The score, from 0 (worst) to 100.
     pub score: u8,
@@ -50,7 +51,7 @@ pub struct HealthView {
 }
 
 /// A connector's pace at one instant, with what its next message waits for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PaceView {
     /// The limits as they are set.
     pub limits: Pace,

@@ -43,7 +43,7 @@ use pombo_api::document::operation_table;
 use pombo_api::facade::Facade;
 use pombo_api::options::ApiState;
 
-pub use deps::{ControlDeps, HealthView, NotReady, PaceView, PaceViews, Readiness};
+pub use deps::{ControlDeps, NotReady, Readiness};
 pub use health::answer_while_starting;
 
 /// The sections of the document, each named as the file of its handlers.

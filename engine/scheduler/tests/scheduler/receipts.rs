@@ -142,6 +142,20 @@ async fn a_report_that_comes_before_the_retry_spares_it() {
 }
 
 #[tokio::test]
+async fn while_reports_cannot_be_read_a_message_in_doubt_is_not_sent_again() {
+    let mut world = World::two_way(free());
+    let (key, id) = unknown(&mut world).await;
+    world.tell(vec![report(id, ReceiptKind::Delivered)]).await.expect("taken");
+    world.store.fail_reads(|method| (method == "receipts").then(unavailable));
+    world.clock.advance(600_000).await;
+    let sent = world.connectors.texts().len();
+    assert_eq!((world.shown(key).as_str(), sent), ("WAITING unknown_outcome", 1), "back in its queue");
+    world.store.no_read_plan();
+    world.clock.advance(60_000).await;
+    assert_eq!((world.shown(key).as_str(), world.connectors.texts().len()), ("SENT", 1));
+}
+
+#[tokio::test]
 async fn a_crash_in_flight_is_settled_by_a_report() {
     for idempotent in [true, false] {
         let mut world = World::two_way(free());

@@ -152,7 +152,7 @@ async fn with_store(
     let events = Arc::new(EventSignals::new(draining.clone()));
     scheduler.add_observer(events.clone());
     let control_deps = ControlDeps {
-        pace: Arc::new(views::Paces(scheduler.clone())),
+        pace: Arc::new(scheduler.clone()),
         readiness: Arc::new(views::Ready { store: store.clone(), draining: draining.clone() }),
         metrics: Arc::new(move || metrics.text()),
         webhook_secret: parts::webhook_secret(&root),

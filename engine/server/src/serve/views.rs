@@ -1,9 +1,9 @@
-//! Small adapters between parts that must not know each other: readiness, paces, sessions, signing secrets.
+//! Small adapters between parts that must not know each other: readiness, sessions, signing secrets.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pombo_control::{HealthView, NotReady, PaceView, PaceViews, Readiness};
+use pombo_control::{NotReady, Readiness};
 use pombo_domain::ports::{
     Account, ChannelEvent, ConnectorEvents, IntakeError, KvWrite, SessionState, Store, StoreHealth, StoreResult,
 };
@@ -30,45 +30,6 @@ impl Readiness for Ready {
             problems.push(NotReady { part: "draining".to_owned(), reason: "the engine is stopping".to_owned() });
         }
         problems
-    }
-}
-
-/// Shows the scheduler's view of a connector's pace to the API.
-pub(super) struct Paces(pub(super) pombo_scheduler::Handle);
-
-#[async_trait]
-impl PaceViews for Paces {
-    async fn pace_view(&self, connector: ConnectorIndex) -> Option<PaceView> {
-        let view = match self.0.pace(connector) {
-            Ok(view) => view?,
-            Err(error) => {
-                tracing::error!(%error, "a connector's pace cannot be read");
-                return None;
-            }
-        };
-        let waits = view.reason.is_some();
-        Some(PaceView {
-            sent_today: view.sent_today,
-            cap_today: view.cap_today,
-            warm_up_day: view.warm_up_day,
-            next_at: view.next_at,
-            waiting_reason: view.reason.map(str::to_owned),
-            waiting_detail: view.detail,
-            waiting_until: view.next_at.filter(|_| waits),
-            delay_ms: view.delay_ms,
-            health: view.health.map(|health| HealthView {
-                score: health.score,
-                level: health.level.as_str().to_owned(),
-                window_hours: health.window_hours,
-                since: health.since,
-                sent: health.sent,
-                delivered: health.delivered,
-                replies: health.replies,
-                failures: health.failures,
-                blocks: health.blocks,
-                restrictions: health.restrictions,
-            }),
-        })
     }
 }
 

@@ -8,13 +8,14 @@ use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 use pombo_domain::model;
 use pombo_domain::model::connector;
+use pombo_domain::model::pace::{HealthView, PaceView};
 use pombo_domain::{Error, FieldProblem};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Acting;
-use crate::deps::{ControlDeps, HealthView, PaceView};
+use crate::deps::ControlDeps;
 use crate::wire::{BODY, Instant, PathId, READ, Refused, WRITE, body};
 use pombo_api::json::JsonBytes;
 use pombo_api::options::ApiState;
@@ -231,7 +232,7 @@ fn time_of_day(minute: u16) -> String {
 }
 
 /// The present state of a connector's pace.
-#[derive(Object)]
+#[derive(Object, Default)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct PaceNow {
     /// Attempts begun today, in the pace's time zone.
@@ -295,7 +296,7 @@ impl From<HealthView> for Health {
     fn from(view: HealthView) -> Self {
         Self {
             score: view.score,
-            level: view.level,
+            level: view.level.as_str().to_owned(),
             window_hours: view.window_hours,
             since: view.since.map(Instant),
             sent: view.sent,
@@ -315,9 +316,9 @@ impl From<PaceView> for PaceNow {
             cap_today: view.cap_today,
             warm_up_day: view.warm_up_day,
             next_at: view.next_at.map(Instant),
-            waiting_reason: view.waiting_reason,
-            waiting_detail: view.waiting_detail,
-            waiting_until: view.waiting_until.map(Instant),
+            waiting_until: view.next_at.filter(|_| view.reason.is_some()).map(Instant),
+            waiting_reason: view.reason.map(str::to_owned),
+            waiting_detail: view.detail,
             delay_min_ms: view.delay_ms.0,
             delay_max_ms: view.delay_ms.1,
             health: view.health.map(Health::from),
@@ -353,7 +354,7 @@ impl PaceOfConnectors {
         id: Path<PathId>,
     ) -> Result<Json<PaceReport>, Refused<READ>> {
         let view = state.commands.get_connector(acting.tenant, id.of("Connector")?)?;
-        Ok(Json(report(&parts, &view.connector).await))
+        Ok(Json(report(&parts, &view.connector)))
     }
 
     /// Replace a connector's pace
@@ -369,13 +370,17 @@ impl PaceOfConnectors {
         let id = id.of("Connector")?;
         let pace = body(&json)?.into_domain()?;
         let connector = state.commands.set_connector_pace(acting.tenant, id, pace).await?;
-        Ok(Json(report(&parts, &connector).await))
+        Ok(Json(report(&parts, &connector)))
     }
 }
 
-async fn report(parts: &ControlDeps, connector: &model::Connector) -> PaceReport {
-    let now = parts.pace.pace_view(connector.index).await.unwrap_or_default();
-    PaceReport { pace: (&connector.pace).into(), now: now.into() }
+/// The pace as it is set and as it is now. A view that cannot be read is logged and shown as empty.
+fn report(deps: &ControlDeps, connector: &model::Connector) -> PaceReport {
+    let view = deps.pace.pace(connector.index).unwrap_or_else(|error| {
+        tracing::error!(connector = %connector.id, %error, "a connector's pace cannot be read");
+        None
+    });
+    PaceReport { pace: (&connector.pace).into(), now: view.map(PaceNow::from).unwrap_or_default() }
 }
 
 #[cfg(test)]

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use poem::endpoint::BoxEndpoint;
 use poem::http::{HeaderMap, StatusCode};
 use poem::{Body, Endpoint, Request, Response};
 use pombo_domain::commands::PluginPolicy;
 use pombo_domain::commands::access::tenants::hash_api_key;
-use pombo_domain::model::{EventBody, NewEvent, Tenant};
-use pombo_domain::ports::{AppendEvent, Batch, Change, Store};
+use pombo_domain::model::pace::{HealthView, PaceView};
+use pombo_domain::model::{EventBody, HealthLevel, NewEvent, Tenant};
+use pombo_domain::ports::{AppendEvent, Batch, Change, PaceViews, Store, StoreResult};
 use pombo_domain::{ConnectorIndex, Timestamp};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -37,20 +37,19 @@ pub(super) struct Fixed {
     pub(super) problems: Mutex<Vec<NotReady>>,
 }
 
-#[async_trait]
 impl PaceViews for Fixed {
-    async fn pace_view(&self, _connector: ConnectorIndex) -> Option<PaceView> {
-        Some(PaceView {
+    fn pace(&self, _connector: ConnectorIndex) -> StoreResult<Option<PaceView>> {
+        Ok(Some(PaceView {
             sent_today: 3,
             cap_today: Some(50),
             warm_up_day: Some(1),
-            next_at: None,
-            waiting_reason: Some("quiet_hours".to_owned()),
-            waiting_detail: Some("it is night".to_owned()),
-            waiting_until: Some(Timestamp(1_893_456_000_000)),
+            next_at: Some(Timestamp(1_893_456_000_000)),
+            reason: Some("quiet_hours"),
+            detail: Some("it is night".to_owned()),
             delay_ms: (2_000, 5_000),
-            health: Some(HealthView { score: 61, level: "slowed".to_owned(), sent: 40, ..HealthView::default() }),
-        })
+            health: Some(HealthView { score: 61, level: HealthLevel::Slowed, sent: 40, ..HealthView::default() }),
+            ..PaceView::default()
+        }))
     }
 }
 

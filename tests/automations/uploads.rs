@@ -84,7 +84,7 @@ fn cases() -> Result<Vec<(&'static str, Vec<u8>)>> {
         ("an empty component", component_of(&[])),
         ("truncated", echo[..echo.len() / 2].to_vec()),
         ("half a header", echo[..6].to_vec()),
-        ("another world", component("renderer")?),
+        ("a different world", component("renderer")?),
         ("a forbidden import", hostile("forbidden-import")?),
         ("a million functions", functions(&million)),
         ("a huge function", functions(&[huge])),

@@ -88,8 +88,8 @@ async fn run(plugin: PathBuf, calls: u32, hostile: Option<PathBuf>) -> Result<()
     let compiler = std::env::current_exe()?.with_file_name("compile");
     let options = Options {
         cache_dir: folder.join("cache"),
-        plugin_dir: None,
-        plugins_dir: folder.join("uploads"),
+        operator_dir: None,
+        uploads_dir: folder.join("uploads"),
         compile_command: compiler.exists().then(|| vec![compiler.into()]),
         embedded: vec![Embedded {
             name: "renderer",

@@ -39,8 +39,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let renderer = PathBuf::from(&plugin).with_file_name("renderer.wasm");
     let options = Options {
         cache_dir: folder.join("cache"),
-        plugin_dir: Some(folder.join("plugins")),
-        plugins_dir: folder.join("uploads"),
+        operator_dir: Some(folder.join("plugins")),
+        uploads_dir: folder.join("uploads"),
         compile_command: None,
         embedded: vec![Embedded { name: "renderer", component: Vec::leak(std::fs::read(renderer)?) }],
         grants: BTreeMap::new(),

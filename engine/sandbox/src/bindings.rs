@@ -9,9 +9,9 @@ pub(crate) mod connector {
         world: "pombo:connector/connector",
         exports: { default: async },
         with: {
-            "pombo:host/http.exchange": crate::host::http::exchange::Exchange,
-            "pombo:host/websocket.connection": crate::host::websocket::Connection,
-            "pombo:host/media.upload": crate::host::media::Upload,
+            "pombo:host/http.exchange": crate::host::resources::Exchange,
+            "pombo:host/websocket.connection": crate::host::resources::Connection,
+            "pombo:host/media.upload": crate::host::resources::Upload,
         },
     });
 }

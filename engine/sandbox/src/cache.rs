@@ -92,7 +92,7 @@ impl Cache {
         }
     }
 
-    /// The compiled component, where it is there, or why it is of no use.
+    /// The compiled component, where it is there, or why it cannot be used.
     pub(crate) fn read(&self, engine: &Engine, digest: &str) -> Option<wasmtime::Result<Component>> {
         let path = self.path(digest);
         if !is_ours(&path) {
@@ -147,7 +147,7 @@ fn compatibility(engine: &Engine) -> Arc<str> {
     hex::encode(&hasher.0.finalize()[..8]).into()
 }
 
-/// Whether the file is there, is a file, belongs to who owns its folder, and nobody else may write it.
+/// Whether it is a regular file that belongs to the owner of its folder and that no other user may write.
 fn is_ours(path: &Path) -> bool {
     let Ok(file) = fs::symlink_metadata(path) else { return false };
     let owner = path.parent().and_then(|p| fs::metadata(p).ok()).map(|m| m.uid());

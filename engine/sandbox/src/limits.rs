@@ -7,33 +7,33 @@ use std::time::Duration;
 pub struct Limits {
     /// Linear memory of an instance, bytes.
     pub memory_bytes: usize,
-    /// Processor time in one go, without giving way to the host.
+    /// Processor time that an instance may use without giving way to the host.
     pub cpu: Duration,
-    /// One call into the host, where the call has no deadline of its own.
+    /// How long one call into the host may take, where the call has no deadline of its own.
     pub host_call: Duration,
-    /// One send, from the moment the instance has it.
+    /// How long one send may take, from the moment the instance has it.
     pub send: Duration,
-    /// One operation, from the moment the instance has it.
+    /// How long one operation may take, from the moment the instance has it.
     pub operation: Duration,
     /// How long a stopped or replaced connector's sends may go on.
     pub drain: Duration,
     /// How long messages wait for a session that broke a moment ago and is being opened again.
     pub session_wait: Duration,
-    /// Connectors that open their session at once; the others wait for their turn.
+    /// How many connectors open their session at once; the others wait for their turn.
     pub starts_at_once: usize,
-    /// Instances at once, renderers and short-lived ones included.
+    /// How many instances there may be at once, renderers and short-lived ones included.
     pub instances: u32,
-    /// Keys and values that one connector may store, bytes.
+    /// What one connector may store in keys and values, bytes.
     pub kv_bytes: u64,
-    /// Log lines a second of one instance, with a burst of four times as many.
+    /// How many log lines one instance may write per second, with a burst of four times as many.
     pub log_lines_per_second: u32,
-    /// Events a second that one connector may tell; what it did not use in a minute it may use at once.
+    /// How many events one connector may report per second; what it did not use in a minute it may use at once.
     pub events_per_second: u32,
-    /// Bytes of those events a second, with the same burst: 256 KiB are at most 22 GB a day.
+    /// Bytes of those events per second, with the same burst: 256 KiB are at most 22 GB a day.
     pub event_bytes_per_second: u64,
-    /// First pause before a failed connector is started again; doubles up to `restart_max`.
+    /// The first pause before a failed connector is started again; it doubles up to `restart_max`.
     pub restart_first: Duration,
-    /// Longest such pause.
+    /// The longest such pause.
     pub restart_max: Duration,
     /// Bounds on uploaded components.
     pub uploads: UploadLimits,
@@ -44,17 +44,17 @@ pub struct Limits {
 /// Bounds on what is uploaded.
 #[derive(Debug, Clone)]
 pub struct UploadLimits {
-    /// A component, bytes.
+    /// The size of a component, bytes.
     pub component_bytes: u64,
-    /// Components that are compiled at once.
+    /// How many components are compiled at once.
     pub compiles_at_once: usize,
-    /// Components that wait for that; more are refused.
+    /// How many components may wait for that; more are refused.
     pub compiles_waiting: usize,
-    /// How long compiling may take.
+    /// How long compiling one component may take.
     pub compile_time: Duration,
-    /// Processor time that compiling may take.
+    /// Processor time that compiling one component may take.
     pub compile_cpu: Duration,
-    /// Memory that compiling may take, bytes.
+    /// Memory that compiling one component may take, bytes.
     pub compile_memory: u64,
 }
 
@@ -74,31 +74,31 @@ impl Default for UploadLimits {
 /// Bounds on automations: on one call, and on all those of one tenant.
 #[derive(Debug, Clone)]
 pub struct AutomationLimits {
-    /// Calls at once, of all tenants.
+    /// How many calls run at once, of all tenants.
     pub instances: u32,
-    /// Calls at once of one tenant; more wait.
+    /// How many calls of one tenant run at once; more wait.
     pub instances_per_tenant: usize,
-    /// Processor time of a call that was granted none in particular.
+    /// Processor time of a call whose plugin was not granted an amount.
     pub cpu: Duration,
-    /// Most processor time that a call can be granted.
+    /// The most processor time that a call can be granted.
     pub cpu_most: Duration,
-    /// Memory of a call that was granted none in particular, bytes.
+    /// Memory of a call whose plugin was not granted an amount, bytes.
     pub memory_bytes: u64,
-    /// Most memory that a call can be granted, bytes.
+    /// The most memory that a call can be granted, bytes.
     pub memory_most: u64,
-    /// A whole call, its waiting for others included.
+    /// How long a whole call may take, its waiting for others included.
     pub call: Duration,
-    /// One HTTP request.
+    /// How long one HTTP request may take.
     pub http: Duration,
-    /// HTTP requests at once of one tenant; more wait.
+    /// How many HTTP requests of one tenant run at once; more wait.
     pub http_per_tenant: usize,
-    /// Processor time that one tenant's calls may take while others want some too, in thousandths of a core.
+    /// Processor time that one tenant's calls may take while other tenants want some as well, in thousandths of a core.
     pub tenant_cpu_permille: u32,
-    /// How much of it may be used ahead.
+    /// How much of it a tenant may use in advance.
     pub tenant_cpu_burst: Duration,
-    /// Plugins that are held ready; others are loaded when they are called.
+    /// How many plugins are held ready; others are loaded when they are called.
     pub loaded: usize,
-    /// Log lines that are kept, for each plugin.
+    /// How many log lines are kept for each plugin and tenant.
     pub log_lines: usize,
 }
 
@@ -162,47 +162,47 @@ pub(crate) const AUTOMATION_MEMORIES: u32 = 4;
 pub(crate) const AUTOMATION_TABLE_ELEMENTS: usize = 60_000;
 /// Entries in one table of a connector or renderer.
 pub(crate) const TABLE_ELEMENTS: usize = 20_000;
-/// What a guest may make the host allocate in one transfer: the lists and strings of one call or answer.
+/// Bytes that a guest may make the host allocate in one transfer: the lists and strings of one call or answer.
 pub(crate) const TRANSFER_BYTES: usize = 8 << 20;
-/// One log line.
+/// Bytes of one log line; more are cut.
 pub(crate) const LOG_LINE_BYTES: usize = 2 << 10;
-/// A reason that a guest gives, as it is stored.
+/// Bytes of a reason that a guest gives, as it is stored; more are cut.
 pub(crate) const REASON_BYTES: usize = 500;
-/// A key of the key/value store.
+/// Bytes of a key in the key/value store.
 pub(crate) const KV_KEY_BYTES: usize = 512;
-/// A value of the key/value store.
+/// Bytes of a value in the key/value store.
 pub(crate) const KV_VALUE_BYTES: usize = 1 << 20;
-/// Entries that one listing gives.
+/// Entries that one listing of the key/value store gives.
 pub(crate) const KV_LIST: u32 = 1024;
-/// A body that the host's HTTP client takes in.
+/// Bytes of a response's body that the host's HTTP client reads as a whole.
 pub(crate) const HTTP_BODY_BYTES: usize = 4 << 20;
-/// A WebSocket message.
+/// Bytes of a WebSocket message.
 pub(crate) const WEBSOCKET_MESSAGE_BYTES: usize = 4 << 20;
-/// Connectors at once that are put onto a new version of their plugin.
+/// How many connectors move to another version of their plugin at once.
 pub(crate) const SWAPS_AT_ONCE: usize = 8;
-/// Operations at once in one instance.
+/// How many operations run in one instance at once.
 pub(crate) const OPERATIONS_AT_ONCE: usize = 16;
-/// Operations that wait for their turn; more are refused.
+/// How many operations of one connector may wait for their turn; more are refused.
 pub(crate) const OPERATIONS_WAITING: usize = 64;
-/// Messages of one connector that wait for its session to come back; more are refused.
+/// How many messages of one connector may wait for its session to come back; more are refused.
 pub(crate) const SENDS_WAITING: usize = 1024;
-/// A text in an event.
+/// Bytes of a text in an event.
 pub(crate) const EVENT_TEXT_BYTES: usize = 64 << 10;
 /// Entries of a list in an event.
 pub(crate) const EVENT_LIST: usize = 2048;
-/// Events that are stored together.
+/// How many events one call may report.
 pub(crate) const EVENTS_AT_ONCE: usize = 256;
-/// Connections, exchanges and uploads that one instance holds at once.
+/// How many connections, exchanges and uploads one instance may hold at once.
 pub(crate) const HANDLES: usize = 256;
-/// One piece of a file that goes through a guest.
+/// Bytes of one piece of a file that goes through a guest.
 pub(crate) const PIECE_BYTES: usize = 1 << 20;
-/// A streamed body, each way.
+/// Bytes of a streamed body, each way.
 pub(crate) const EXCHANGE_BYTES: u64 = 256 << 20;
-/// One read of media.
+/// Bytes of one read from a file.
 pub(crate) const MEDIA_READ_BYTES: u32 = 1 << 20;
-/// Attachments that are read at once; above it they are streamed by a thread.
+/// Bytes of attachments up to which a mail is read into memory; a larger one is streamed by a thread.
 pub(crate) const SMTP_SMALL_BYTES: u64 = 1 << 20;
-/// Streamed messages at once.
+/// How many streamed mails are sent at once.
 pub(crate) const SMTP_LARGE_AT_ONCE: usize = 4;
 
 /// `text` cut to at most `limit` bytes on a character border, without control characters.

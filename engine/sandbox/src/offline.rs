@@ -12,7 +12,7 @@ use pombo_domain::ports::{
 use pombo_domain::{ConnectorIndex, TenantIndex};
 use uuid::Uuid;
 
-use crate::{PluginKv, Ports};
+use crate::options::{PluginKv, Ports};
 
 impl Ports {
     /// Ports that keep nothing, reach nothing and tell nobody: a plugin that uses one is refused.

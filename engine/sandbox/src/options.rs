@@ -6,19 +6,23 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pombo_domain::ports::{Clock, ConnectorEvents, Entropy, MediaStore, OutboundGuard};
+use async_trait::async_trait;
+use pombo_domain::ConnectorIndex;
+use pombo_domain::ports::{Clock, ConnectorEvents, Entropy, KvWrite, MediaStore, OutboundGuard, StoreError};
 
 use crate::grants::Capability;
-use crate::host::kv::PluginKv;
 use crate::limits::Limits;
 use crate::precompile::Compiling;
+
+/// Servers, by lower-case name, that are reached at another address. The guard still decides, and TLS still checks the name.
+pub type ConnectTo = BTreeMap<String, SocketAddr>;
 
 /// A plugin that the binary carries.
 #[derive(Debug, Clone, Copy)]
 pub struct Embedded {
-    /// For messages about it.
+    /// The plugin's name, for messages about it.
     pub name: &'static str,
-    /// The component.
+    /// The component's bytes.
     pub component: &'static [u8],
 }
 
@@ -27,44 +31,63 @@ pub struct Embedded {
 pub struct Options {
     /// The folder for compiled code; made when missing, with access for the owner only.
     pub cache_dir: PathBuf,
-    /// The operator's plugins: every `*.wasm` in it.
-    pub plugin_dir: Option<PathBuf>,
+    /// The folder of the operator's plugins: every `*.wasm` in it. `None` for no such plugins.
+    pub operator_dir: Option<PathBuf>,
     /// The folder for uploaded components, each under its digest; made when missing.
-    pub plugins_dir: PathBuf,
+    pub uploads_dir: PathBuf,
     /// The program, with its first arguments, that compiles uploaded components: one that calls [`crate::compile_component`] with the
     /// arguments that follow. With none, they are compiled by this process, where nothing bounds the compiler's memory.
     pub compile_command: Option<Vec<OsString>>,
     /// The plugins that the binary carries; one of them must be a renderer.
     pub embedded: Vec<Embedded>,
-    /// What an operator's plugin gets, by its name; one that is not named gets what it wants.
+    /// What an operator's plugin is granted, by its name; one that is not named is granted all that it wants.
     pub grants: BTreeMap<String, Vec<Capability>>,
-    /// SMTP servers (`host` or `host:port`) beside loopback that may be used without TLS.
+    /// SMTP servers (`host` or `host:port`) other than loopback that may be used without TLS.
     pub smtp_plain_hosts: Vec<String>,
-    /// Certificate authorities that connections of plugins trust beside the public ones, DER.
+    /// Certificate authorities, DER, that connections of plugins trust in addition to the public ones.
     pub authorities: Vec<Vec<u8>>,
-    /// Servers (lower-case names) that are reached at another address. The guard still decides, and TLS still checks the name.
-    pub connect_to: BTreeMap<String, SocketAddr>,
+    /// Servers that are reached at another address.
+    pub connect_to: ConnectTo,
     /// Bounds on every instance.
     pub limits: Limits,
-    /// Renderer instances; 0 for one a core.
+    /// How many renderer instances there are at most; 0 for one per core.
     pub renderers: usize,
     /// Names the plugins that the start compiles, while it does.
     pub compiling: Compiling,
 }
 
-/// What the sandbox asks of the outside.
+/// What the sandbox needs from outside.
 #[derive(Clone)]
 pub struct Ports {
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
-    /// Randomness.
+    /// The source of randomness.
     pub entropy: Arc<dyn Entropy>,
     /// The plugins' key/value store.
     pub kv: Arc<dyn PluginKv>,
-    /// Files of messages.
+    /// The files of messages.
     pub media: Arc<dyn MediaStore>,
     /// Which addresses a plugin may reach.
     pub guard: Arc<dyn OutboundGuard>,
-    /// Told of sessions.
+    /// What connectors report: sessions, receipts and messages.
     pub events: Arc<dyn ConnectorEvents>,
+}
+
+/// Where connectors keep their keys and values: each connector sees its own only.
+#[async_trait]
+pub trait PluginKv: Send + Sync + 'static {
+    /// The value of a key; `None` when there is none.
+    async fn get(&self, connector: ConnectorIndex, key: String) -> Result<Option<Vec<u8>>, StoreError>;
+    /// At most `limit` entries whose key starts with `prefix`, in the order of the keys, after the key `after`.
+    async fn list(
+        &self,
+        connector: ConnectorIndex,
+        prefix: String,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>, StoreError>;
+    /// Applies all of the writes or none.
+    async fn write(&self, connector: ConnectorIndex, writes: Vec<KvWrite>) -> Result<(), StoreError>;
+    /// How many bytes all keys and values of a connector have.
+    async fn bytes(&self, connector: ConnectorIndex) -> Result<u64, StoreError>;
 }

@@ -1,12 +1,12 @@
 //! The randomness of one call: SplitMix64, drawn from the call's seed, so that the same seed gives the same numbers in every engine.
 //! Not for secrets, and the world says so.
 
-/// The generator.
+/// A generator whose numbers follow from its seed.
 #[derive(Debug, Clone)]
 pub(crate) struct Randomness(u64);
 
 impl Randomness {
-    /// Of a call; `stream` tells apart what draws from the same seed.
+    /// A generator for a call with this seed; each `stream` of a seed has other numbers.
     pub(crate) fn new(seed: u64, stream: u64) -> Self {
         let mut start = Self(seed ^ stream.wrapping_mul(0xd134_2543_de82_ef95));
         start.number();

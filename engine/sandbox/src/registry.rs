@@ -1,4 +1,4 @@
-//! Which plugins there are: those of the binary and those of the operator's folder, compiled, checked, and asked who they are.
+//! Which plugins there are: those of the binary and those of the operator's folder, compiled, checked, and described.
 //!
 //! A plugin of the operator's that does not fit is refused with a reason and left out; one of the binary's is a broken build.
 
@@ -12,16 +12,17 @@ use pombo_domain::error::FieldProblem;
 use pombo_domain::ports::PluginDescription;
 use serde_json::Value;
 use wasmtime::Engine;
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::Linker;
 
-use crate::bindings::connector::{Connector, ConnectorPre};
+use crate::bindings::connector::ConnectorPre;
 use crate::bindings::renderer::RendererPre;
 use crate::cache::{Cache, digest};
 use crate::grants::{Capability, Grants};
-use crate::instances::Checkers;
+use crate::instances::StatelessPool;
 use crate::options::Options;
 use crate::state::{HostState, Services};
-use crate::{wasi, worlds};
+use crate::wasi;
+use crate::worlds::{self, accepted};
 
 /// A plugin file that was left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub struct Refused {
 /// Where a component was loaded from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// The binary.
+    /// The engine's binary.
     Own,
     /// The operator's folder.
     File(PathBuf),
@@ -49,11 +50,11 @@ pub(crate) struct ConnectorPlugin {
     pub(crate) description: PluginDescription,
     /// As in the description.
     pub(crate) digest: Arc<str>,
-    /// See [`crate::grants::Hosts`].
+    /// The servers that it wants, as [`crate::grants::Hosts::new`] reads them.
     pub(crate) hosts: Vec<String>,
     pub(crate) grants: Grants,
     pub(crate) pre: ConnectorPre<HostState>,
-    pub(crate) checkers: Checkers,
+    pub(crate) stateless: StatelessPool,
     pub(crate) source: Source,
     schema: jsonschema::Validator,
 }
@@ -101,7 +102,7 @@ pub(crate) fn field_problem(error: &jsonschema::ValidationError<'_>) -> FieldPro
     FieldProblem { field: path.join("."), message }
 }
 
-/// All plugins.
+/// The plugins that are loaded, and the loader of further versions.
 pub(crate) struct Registry {
     pub(crate) connectors: RwLock<BTreeMap<String, Arc<ConnectorPlugin>>>,
     pub(crate) renderer: Option<(Arc<str>, RendererPre<HostState>)>,
@@ -130,12 +131,12 @@ impl Registry {
             linker,
             services: services.clone(),
             cache,
-            folder: options.plugin_dir.clone(),
-            kept: options.plugins_dir.clone(),
+            folder: options.operator_dir.clone(),
+            kept: options.uploads_dir.clone(),
             grants: options.grants.clone(),
         };
         let (mut connectors, mut renderer, mut refused) = (BTreeMap::new(), None, Vec::new());
-        for file in options.plugin_dir.iter().flat_map(|dir| components(dir)) {
+        for file in options.operator_dir.iter().flat_map(|dir| components(dir)) {
             let reason = match loader.load_file(&file).await {
                 Ok(Loaded::Connector(plugin)) => add(&mut connectors, *plugin).err(),
                 // The binary always carries one, and messages must not depend on which is found first.
@@ -199,12 +200,12 @@ impl Registry {
         Ok(plugin)
     }
 
-    /// Uses no version of a plugin any more.
+    /// Stops using any version of a plugin.
     pub(crate) fn take_away(&self, name: &str) {
         self.connectors.write().remove(name);
     }
 
-    /// Uses a plugin from now on.
+    /// Uses this version of its plugin from now on.
     pub(crate) fn put(&self, plugin: Arc<ConnectorPlugin>) {
         self.connectors.write().insert(plugin.name.to_string(), plugin);
     }
@@ -237,7 +238,7 @@ fn no_file(plugin: &ConnectorPlugin, file: Option<&Path>) -> String {
 fn add(connectors: &mut BTreeMap<String, Arc<ConnectorPlugin>>, plugin: ConnectorPlugin) -> Result<(), String> {
     let name = plugin.name.to_string();
     if connectors.contains_key(&name) {
-        return Err(format!("a plugin named {name:?} is there already"));
+        return Err(format!("there is already a plugin named {name:?}"));
     }
     tracing::info!(
         plugin = name,
@@ -265,22 +266,9 @@ pub(crate) fn components(dir: &Path) -> Vec<PathBuf> {
 
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
     let mut linker = Linker::new(engine);
-    Connector::add_to_linker::<_, HasSelf<HostState>>(&mut linker, |state| state)?;
+    accepted::CONNECTORS.link(&mut linker)?;
+    accepted::RENDERERS.link(&mut linker)?;
     Ok(linker)
-}
-
-/// What may be imported: our host interfaces, and WASI's, which lead nowhere.
-fn offered(import: &str) -> bool {
-    const OURS: [&str; 9] = ["log", "clock", "random", "kv", "http", "websocket", "smtp", "media", "events"];
-    const WASI: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
-    let (package, rest) = import.split_once('/').unwrap_or((import, ""));
-    let interface = rest.split('@').next().unwrap_or_default();
-    match package {
-        "pombo:host" => OURS.contains(&interface),
-        // Types only.
-        "pombo:connector" | "pombo:renderer" => interface == "types",
-        _ => package.strip_prefix("wasi:").is_some_and(|p| WASI.contains(&p)),
-    }
 }
 
 struct Loader {
@@ -312,21 +300,37 @@ impl Loader {
         let (component, digest) = tokio::task::spawn_blocking(compile)
             .await
             .map_err(|_| "its compilation was broken off".to_owned())?
-            .map_err(|e| format!("is no component that this engine can run: {e:#}"))?;
-        let kind = component.component_type();
-        let unknown: Vec<_> =
-            kind.imports(&self.engine).map(|(name, _)| name.to_owned()).filter(|name| !offered(name)).collect();
+            .map_err(|e| format!("is not a component that this engine can run: {e:#}"))?;
+        let of = component.component_type();
+        let imports: Vec<_> = of.imports(&self.engine).map(|(name, _)| name.to_owned()).collect();
+        let names = imports.iter().map(String::as_str);
+        let renders = of.get_export(&self.engine, "render-batch").is_some();
+        let (version, accepted) = match renders {
+            true => (accepted::RENDERERS.unknown_version(names.clone()), accepted::RENDERERS.accepted()),
+            false => (accepted::CONNECTORS.unknown_version(names.clone()), accepted::CONNECTORS.accepted()),
+        };
+        if let Some((package, version)) = version {
+            return Err(format!("was built for {package}@{version}; this engine runs {accepted}"));
+        }
+        let offered = |import: &&str| match renders {
+            true => accepted::RENDERERS.version_of(names.clone()).offers(import),
+            false => accepted::CONNECTORS.version_of(names.clone()).offers(import),
+        };
+        let unknown: Vec<_> = names.clone().filter(|i| !offered(i) && !accepted::is_wasi(i)).collect();
         if !unknown.is_empty() {
             return Err(format!("imports what the engine does not offer: {}", unknown.join(", ")));
         }
         let pre = wasi::instantiate_pre(&self.linker, &component)
             .map_err(|e| format!("imports what the engine does not offer: {e:#}"))?;
-        if kind.get_export(&self.engine, "render-batch").is_some() {
-            return RendererPre::new(pre).map(Loaded::Renderer).map_err(|e| format!("is no renderer: {e:#}"));
+        if renders {
+            let pre = accepted::RENDERERS.adapt(&self.engine, pre);
+            return pre.map(Loaded::Renderer).map_err(|e| format!("is not a renderer: {e:#}"));
         }
-        let pre = ConnectorPre::new(pre).map_err(|e| format!("is neither a connector nor a renderer: {e:#}"))?;
-        let checkers = Checkers::new(&self.engine, label.into(), pre.clone(), self.services.clone());
-        let said = checkers.describe().await.map_err(|e| format!("does not say who it is: {e}"))?;
+        let pre = accepted::CONNECTORS
+            .adapt(&self.engine, pre)
+            .map_err(|e| format!("is neither a connector nor a renderer: {e:#}"))?;
+        let stateless = StatelessPool::new(&self.engine, label.into(), pre.clone(), self.services.clone());
+        let said = stateless.describe().await.map_err(|e| format!("does not describe itself: {e}"))?;
         let hosts = said.hosts.clone();
         let wanted: Vec<Capability> = said.capabilities.iter().map(|c| Capability::from(*c)).collect();
         let description = worlds::connector::description(said, &digest)?;
@@ -343,7 +347,7 @@ impl Loader {
             description,
             hosts,
             pre,
-            checkers,
+            stateless,
             source,
             schema,
         })))

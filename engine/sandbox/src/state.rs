@@ -10,17 +10,16 @@ use uuid::Uuid;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
 
-use crate::connector::session::Session;
+use crate::connector::session::SessionHandle;
 use crate::grants::{Grants, Hosts};
-use crate::host::kv::PluginKv;
-use crate::host::log::LogGate;
-use crate::host::media::Handed;
-use crate::host::network::ConnectTo;
-use crate::host::smtp::SmtpState;
+use crate::host::attachment_grants::AttachmentGrants;
+use crate::host::log_gate::LogGate;
+use crate::host::smtp::pool::Pool;
 use crate::limits::{HANDLES, Limits, TRANSFER_BYTES};
-use crate::telemetry::{Telemetry, Whose};
+use crate::options::{ConnectTo, PluginKv};
+use crate::telemetry::{MetricLabels, Telemetry};
 use crate::wasi::{Wasi, WasiState};
-use crate::watchdog::Pulse;
+use crate::watchdog::CpuWatchdog;
 
 /// What all instances share.
 pub(crate) struct Services {
@@ -33,16 +32,16 @@ pub(crate) struct Services {
     pub(crate) http: reqwest::Client,
     pub(crate) tls: Arc<rustls::ClientConfig>,
     pub(crate) connect_to: Arc<ConnectTo>,
-    /// In front of streamed messages.
+    /// Permits for mails that are streamed by a thread.
     pub(crate) large_sends: Arc<Semaphore>,
-    /// In front of sessions that are being opened.
+    /// Permits for sessions that are being opened.
     pub(crate) starts: Arc<Semaphore>,
     pub(crate) smtp_plain_hosts: Vec<String>,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) limits: Limits,
 }
 
-/// What one configured connector has beyond that. Lives as long as its specification, across restarts of its instance.
+/// What one configured connector has in addition. It lives as long as its specification, across restarts of its instance.
 pub(crate) struct Context {
     pub(crate) index: ConnectorIndex,
     pub(crate) id: Uuid,
@@ -50,10 +49,11 @@ pub(crate) struct Context {
     pub(crate) grants: Grants,
     pub(crate) hosts: Hosts,
     secrets: std::collections::BTreeMap<String, String>,
-    pub(crate) smtp: SmtpState,
-    pub(crate) session: Session,
-    /// In logs and figures.
-    pub(crate) whose: Whose,
+    /// Mail connections kept open between submissions.
+    pub(crate) smtp: Arc<Pool>,
+    pub(crate) session: SessionHandle,
+    /// The labels of its log lines and figures.
+    pub(crate) labels: MetricLabels,
 }
 
 impl Context {
@@ -65,18 +65,18 @@ impl Context {
         grants: Grants,
         hosts: Hosts,
         secrets: std::collections::BTreeMap<String, String>,
-        session: Session,
-        whose: Whose,
+        session: SessionHandle,
+        labels: MetricLabels,
     ) -> Self {
-        Self { index, id, tenant, grants, hosts, secrets, smtp: SmtpState::default(), session, whose }
+        Self { index, id, tenant, grants, hosts, secrets, smtp: Arc::default(), session, labels }
     }
 
     /// The files of the messages that it is sending.
-    pub(crate) fn media(&self) -> &Handed {
-        &self.session.line.media
+    pub(crate) fn media(&self) -> &AttachmentGrants {
+        &self.session.slot.media
     }
 
-    /// The secret fields, for its successor.
+    /// The secret fields, for the next assignment.
     pub(crate) fn secrets(&self) -> &std::collections::BTreeMap<String, String> {
         &self.secrets
     }
@@ -114,18 +114,15 @@ impl WasiState for HostState {
     }
 }
 
-/// Interfaces that hold types only.
-impl crate::bindings::types::Host for HostState {}
-
-/// A store for one instance of `plugin`, with its pulse.
+/// A store for one instance of `plugin`, with its watchdog.
 pub(crate) fn store(
     engine: &Engine,
     plugin: Arc<str>,
     services: &Arc<Services>,
     context: Option<Arc<Context>>,
-) -> (Store<HostState>, Arc<Pulse>) {
+) -> (Store<HostState>, Arc<CpuWatchdog>) {
     let limits = &services.limits;
-    let pulse = Pulse::new(limits.cpu);
+    let watchdog = CpuWatchdog::new(limits.cpu);
     let mut table = ResourceTable::new();
     table.set_max_capacity(HANDLES);
     let state = HostState {
@@ -147,10 +144,10 @@ pub(crate) fn store(
     store.limiter(|state| &mut state.limits);
     store.set_hostcall_fuel(TRANSFER_BYTES);
     store.set_epoch_deadline(1);
-    let counted = pulse.clone();
+    let counted = watchdog.clone();
     store.epoch_deadline_callback(move |_| {
         counted.tick();
         Ok(UpdateDeadline::Yield(1))
     });
-    (store, pulse)
+    (store, watchdog)
 }

@@ -1,8 +1,8 @@
-//! The watchdog's evidence: how long a guest has run without giving way to the host.
+//! Ends a guest that runs for too long without giving way to the host.
 //!
 //! The epoch's callback counts a tick whenever a guest is found running; the host's own part of the store's event loop sets
 //! the count back whenever it gets its turn. A guest that spins starves that part, timers included, so the verdict is taken
-//! outside: by whoever polls the future that drives the store.
+//! outside: by the task that polls the future that drives the store.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -13,29 +13,29 @@ use std::time::Duration;
 
 use crate::limits::TICK;
 
-/// One store's count.
+/// How many ticks the guest of one store has run without giving way.
 #[derive(Debug)]
-pub(crate) struct Pulse {
+pub(crate) struct CpuWatchdog {
     ticks: AtomicU32,
     limit: u32,
 }
 
 /// The guest ran longer than it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Starved;
+pub(crate) struct CpuExceeded;
 
-impl Pulse {
+impl CpuWatchdog {
     pub(crate) fn new(cpu: Duration) -> Arc<Self> {
         let limit = (cpu.as_millis() / TICK.as_millis()).clamp(1, 1 << 20) as u32;
         Arc::new(Self { ticks: AtomicU32::new(0), limit })
     }
 
-    /// The guest was found running at a tick.
+    /// Counts a tick at which the guest was found running.
     pub(crate) fn tick(&self) {
         self.ticks.fetch_add(1, Relaxed);
     }
 
-    /// The host has its turn.
+    /// Sets the count back: the host has its turn.
     pub(crate) fn reset(&self) {
         self.ticks.store(0, Relaxed);
     }
@@ -56,12 +56,12 @@ impl Pulse {
 
     /// Polls the future that drives the store, and gives up on it when the guest does not give way. The caller must then drop
     /// the store: nothing else ends the guest.
-    pub(crate) async fn outside<F: Future>(&self, store: F) -> Result<F::Output, Starved> {
+    pub(crate) async fn outside<F: Future>(&self, store: F) -> Result<F::Output, CpuExceeded> {
         let mut store = pin!(store);
         self.reset();
         poll_fn(|cx| match store.as_mut().poll(cx) {
             Poll::Ready(done) => Poll::Ready(Ok(done)),
-            Poll::Pending if self.exhausted() => Poll::Ready(Err(Starved)),
+            Poll::Pending if self.exhausted() => Poll::Ready(Err(CpuExceeded)),
             Poll::Pending => Poll::Pending,
         })
         .await

@@ -3,21 +3,31 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pombo_domain::ports::{Action, AutomationCall, CallFailure, CallResult, Outcome};
+use pombo_domain::ports::{Action, AutomationCall, AutomationDescription, CallFailure, CallResult, Outcome};
 use wasmtime::{Engine, PoolConcurrencyLimitError};
 
 use super::fairness::Fairness;
 use super::slices::{Exhausted, Meter, Slices};
 use super::state::{CallState, Caller, Making, store};
+use crate::bindings::automation::AutomationPre;
 use crate::bindings::automation::pombo::automation::types as wit;
 use crate::limits::cut;
 use crate::state::Services;
-use crate::telemetry::{Ended, Whose};
-use crate::uploads::loaded::Loaded;
+use crate::telemetry::{Ended, MetricLabels};
 use crate::worlds::automation as world;
 
-/// What a guest says of its own error.
+/// Bytes of the error message that a guest gives.
 const SAID_BYTES: usize = 2000;
+
+/// Processor time and time that an automation has to describe itself.
+const DESCRIBE_CPU: Duration = Duration::from_secs(2);
+const DESCRIBE_TIME: Duration = Duration::from_secs(10);
+
+/// An automation plugin, ready to be instantiated.
+pub(crate) struct Callable {
+    pub(crate) pre: AutomationPre<CallState>,
+    pub(crate) description: AutomationDescription,
+}
 
 /// What calls need of the engine.
 pub(crate) struct Calls {
@@ -32,8 +42,8 @@ fn not_called(why: impl Into<String>) -> CallResult {
     CallResult { outcome: Err(failure), inputs: Vec::new(), cpu: Duration::ZERO, memory: 0 }
 }
 
-/// Why a guest ended.
-pub(crate) fn failure(state: &mut CallState, error: &wasmtime::Error) -> CallFailure {
+/// Why a guest ended, from the error of its call.
+fn failure(state: &mut CallState, error: &wasmtime::Error) -> CallFailure {
     if let Some(failure) = state.failure.take() {
         return failure;
     }
@@ -57,14 +67,45 @@ pub(crate) fn failure(state: &mut CallState, error: &wasmtime::Error) -> CallFai
 }
 
 impl Calls {
+    /// Asks a plugin to describe itself.
+    pub(crate) async fn describe(
+        &self,
+        pre: &AutomationPre<CallState>,
+        digest: &str,
+    ) -> Result<wit::Description, CallFailure> {
+        let meter = Arc::new(Meter::default());
+        let labels = MetricLabels { plugin: "".into(), digest: digest.into(), tenant: None, instance: None };
+        let mut store = store(Making {
+            engine: &self.engine,
+            services: &self.services,
+            labels: Arc::new(labels),
+            caller: Caller::Describing,
+            memory: self.services.limits.automations.memory_bytes,
+            meter: meter.clone(),
+        });
+        let pre = pre.clone();
+        let asking = async move {
+            let said = tokio::time::timeout(DESCRIBE_TIME, async {
+                let instance = pre.instantiate_async(&mut store).await?;
+                instance.call_describe(&mut store).await
+            });
+            match said.await {
+                Ok(Ok(said)) => Ok(said),
+                Ok(Err(trap)) => Err(failure(store.data_mut(), &trap)),
+                Err(_) => Err(CallFailure::TimedOut),
+            }
+        };
+        self.slices.run(meter, DESCRIBE_CPU, asking).await.unwrap_or(Err(CallFailure::Processor))
+    }
+
     /// Calls an automation, when it is its tenant's turn.
-    pub(crate) async fn call(&self, loaded: &Arc<Loaded>, call: AutomationCall) -> CallResult {
+    pub(crate) async fn call(&self, plugin: &Arc<Callable>, call: AutomationCall) -> CallResult {
         let limits = &self.services.limits.automations;
         let deadline = Instant::now() + limits.call;
         let Ok(place) = tokio::time::timeout(limits.call, self.fairness.enter(call.tenant)).await else {
             return not_called("too many of the tenant's automations are at work");
         };
-        let whose = Arc::new(Whose {
+        let labels = Arc::new(MetricLabels {
             plugin: call.plugin.clone(),
             digest: call.digest.clone(),
             tenant: Some(call.tenant),
@@ -84,19 +125,19 @@ impl Calls {
         let store = store(Making {
             engine: &self.engine,
             services: &self.services,
-            whose: whose.clone(),
+            labels: labels.clone(),
             caller: Caller::Automation(call.clone(), place.tenant.clone()),
             memory,
             meter: meter.clone(),
         });
         let begun = Instant::now();
         let guest = {
-            let (loaded, call) = (loaded.clone(), call.clone());
+            let (plugin, call) = (plugin.clone(), call.clone());
             async move {
                 let mut store = store;
                 let left = deadline.saturating_duration_since(Instant::now());
                 let answer = tokio::time::timeout(left, async {
-                    let instance = loaded.pre.instantiate_async(&mut store).await?;
+                    let instance = plugin.pre.instantiate_async(&mut store).await?;
                     instance.call_handle(&mut store, &world::event(&call), call.state.as_deref()).await
                 });
                 let answer = answer.await;
@@ -117,10 +158,10 @@ impl Calls {
         let (duration, spent) = (begun.elapsed(), meter.cpu());
         place.used(spent);
         let outcome = match answer {
-            Ok(said) => self.accepted(loaded, &call, said).await,
+            Ok(said) => self.accepted(plugin, &call, said).await,
             Err(failure) => Err(failure),
         };
-        // What a replay does is no use of the plugin.
+        // A replay does not count as a use of the plugin.
         if call.replay.is_none() {
             let ended = match &outcome {
                 Ok(_) => Some(Ended::Well),
@@ -129,7 +170,7 @@ impl Calls {
                 Err(failure) => Some(Ended::Failed(failure.code())),
             };
             if let Some(ended) = ended {
-                self.services.telemetry.ended(&whose, ended, duration, spent, meter.memory());
+                self.services.telemetry.ended(&labels, ended, duration, spent, meter.memory());
             }
         }
         CallResult { outcome, inputs, cpu: spent, memory: meter.memory() }
@@ -138,11 +179,11 @@ impl Calls {
     /// The answer, if it can be carried out.
     async fn accepted(
         &self,
-        loaded: &Loaded,
+        plugin: &Callable,
         call: &AutomationCall,
         said: wit::Outcome,
     ) -> Result<Outcome, CallFailure> {
-        let outcome = world::outcome(said, loaded.description.observer).map_err(CallFailure::Unfit)?;
+        let outcome = world::outcome(said, plugin.description.observer).map_err(CallFailure::Unfit)?;
         let added = outcome.actions.iter().filter_map(|action| match action {
             Action::WriteKv(key, Some(value)) => Some((key.len() + value.len()) as u64),
             _ => None,

@@ -14,17 +14,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::limits::AutomationLimits;
 
-/// How often a tenant that waits looks whether it is alone by now.
+/// How often a waiting tenant checks whether the others are idle now.
 const LOOK: Duration = Duration::from_millis(5);
 /// Tenants beyond this many are forgotten when they have been idle.
 const TENANTS: usize = 10_000;
 
-/// All tenants that called lately.
+/// The tenants that called recently.
 pub(crate) struct Fairness {
     tenants: Mutex<HashMap<TenantIndex, Arc<Tenant>>>,
     /// Calls that run or wait, of all tenants.
     calls: Arc<AtomicUsize>,
-    /// In front of the engine's pool.
+    /// Permits for the engine's instances.
     slots: Arc<Semaphore>,
     limits: AutomationLimits,
 }
@@ -121,7 +121,7 @@ impl Fairness {
             Err(_) => place.tenant.instances.clone().acquire_owned().await.ok(),
         };
         self.within_budget(&place.tenant).await;
-        // Last, so that nobody who waits for something of its own keeps a slot from others.
+        // Last, so that a call that waits for its own tenant keeps no slot from others.
         place._slot = match self.slots.clone().try_acquire_owned() {
             Ok(permit) => Some(permit),
             Err(_) => self.slots.clone().acquire_owned().await.ok(),

@@ -17,20 +17,20 @@ use crate::grants::Hosts;
 use crate::limits::{HTTP_BODY_BYTES, cut};
 use crate::state::Services;
 
-/// What the host says itself: left out when the guest says it too.
+/// Headers that the host sets itself: left out when the guest sets them too.
 const OURS: [HeaderName; 2] = [CONTENT_LENGTH, CONNECTION];
-/// What could make one request two, or another server's.
+/// Headers that could split a request in two or direct it to another server.
 const FORBIDDEN: [HeaderName; 2] = [TRANSFER_ENCODING, HOST];
-/// Headers of one request.
+/// How many headers one request may have.
 const HEADERS: usize = 64;
-/// How a header's value is filled in that proves that its sender knows a secret.
+/// The placeholder for a value that proves that the sender knows a secret.
 const SIGNATURE: &str = "{{hmac-sha256:";
 const SECRET: &str = "{{secret:";
 
-/// As it is recorded: status, headers, body.
+/// A response as it is recorded: status, headers, body.
 type Answer = (u16, Vec<(String, String)>, Vec<u8>);
 
-/// What tells a request from another one, without its secrets.
+/// What distinguishes a request from others, without its secrets.
 pub(super) fn digest(request: &http::Request) -> [u8; 32] {
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {
@@ -48,7 +48,7 @@ pub(super) fn digest(request: &http::Request) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// For a person: method and URL.
+/// Method and URL, for people.
 pub(super) fn shown(request: &http::Request) -> String {
     cut(&format!("{} {}", request.method, request.url), 300)
 }
@@ -131,7 +131,7 @@ fn prepared(
     let mut builder = services.http.request(method, url);
     for header in &request.headers {
         let name = HeaderName::try_from(&header.name)
-            .map_err(|_| http::Error::Invalid(format!("{:?} is no header's name", cut(&header.name, 64))))?;
+            .map_err(|_| http::Error::Invalid(format!("{:?} is not a header's name", cut(&header.name, 64))))?;
         if FORBIDDEN.contains(&name) {
             return Err(http::Error::Invalid(format!("{name} is the host's to set")));
         }
@@ -213,7 +213,7 @@ pub(super) fn recorded(error: &http::Error) -> (String, String) {
     (case.to_owned(), said)
 }
 
-/// And back.
+/// A recorded error as the guest gets it.
 pub(super) fn error(case: &str, said: &str) -> http::Error {
     match case {
         "refused" => http::Error::Refused(said.to_owned()),

@@ -12,9 +12,9 @@ use crate::limits::KV_KEY_BYTES;
 use crate::state::Services;
 use crate::worlds::automation as world;
 
-/// Questions to the outside in one call.
+/// How many questions one call may ask the outside.
 const QUESTIONS: u32 = 1000;
-/// Entries of one listing.
+/// How many entries one listing gives.
 const LIST: u32 = 256;
 /// Entries that are read at once, and bytes after which no more are.
 const LIST_PART: usize = 16;
@@ -47,18 +47,18 @@ impl random::Host for CallState {
     }
 }
 
-/// Whom to ask.
+/// Where the answer to a guest's question comes from.
 enum Asked {
-    /// Nobody: this was the answer.
+    /// From the recording that is replayed.
     Recorded(HostAnswer),
-    /// The outside.
+    /// From outside, for this call of this tenant.
     Outside(Arc<AutomationCall>, Arc<Tenant>),
-    /// Nobody: this is why.
+    /// There is none, for this reason.
     No(&'static str),
 }
 
 impl CallState {
-    /// Whom to ask a question whose recorded answer `fits`. `Err` ends the guest.
+    /// Where to get the answer to a question whose recorded answer `fits`. `Err` ends the guest.
     fn ask(
         &mut self,
         shown: impl FnOnce() -> String,
@@ -111,7 +111,7 @@ async fn listed(
 
 const REFUSED: &str = "refused: ";
 
-/// As it was recorded.
+/// The entries as they were recorded.
 fn kv_error(said: &str) -> kv::Error {
     match said.strip_prefix(REFUSED) {
         Some(why) => kv::Error::Refused(why.to_owned()),

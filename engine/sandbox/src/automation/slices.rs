@@ -36,15 +36,15 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// The guest has this much memory now.
+    /// Notes how much memory the guest has now, in bytes.
     pub(crate) fn has(&self, memory: u64) {
         self.memory.fetch_max(memory, Relaxed);
     }
-    /// Most memory that it had.
+    /// The most memory that the guest had, in bytes.
     pub(crate) fn memory(&self) -> u64 {
         self.memory.load(Relaxed)
     }
-    /// The guest was made to give way.
+    /// Notes that the guest was made to give way.
     pub(crate) fn gave_way(&self) {
         self.slices.fetch_add(1, Relaxed);
     }
@@ -53,7 +53,7 @@ impl Meter {
     }
 }
 
-/// It used more than it may.
+/// The call used more processor time than it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Exhausted;
 
@@ -86,7 +86,7 @@ impl<F: Future> Future for Metered<F> {
     }
 }
 
-/// A task that ends when nobody waits for it any more.
+/// A task that is aborted when its result is no longer wanted.
 struct Wanted<T>(tokio::task::JoinHandle<T>);
 
 impl<T> Drop for Wanted<T> {
@@ -182,7 +182,7 @@ impl Ticking {
                 idle = if seen.running.load(SeqCst) == 0 { idle + 1 } else { 0 };
                 if idle > IDLE {
                     seen.resting.store(true, SeqCst);
-                    // Whoever begins after this look sees that it rests, and wakes it.
+                    // A call that begins after this look sees that the thread rests, and wakes it.
                     if seen.running.load(SeqCst) == 0 && !seen.stop.load(SeqCst) {
                         std::thread::park();
                     }
@@ -191,7 +191,7 @@ impl Ticking {
                 } else {
                     let begun = Instant::now();
                     std::thread::park_timeout(TICK);
-                    // Woken by a call that began a moment ago: that is no tick.
+                    // Woken by a call that began a moment ago, and not by the time.
                     if begun.elapsed() < TICK / 2 {
                         continue;
                     }

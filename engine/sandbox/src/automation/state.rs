@@ -12,14 +12,14 @@ use crate::grants::Hosts;
 use crate::limits::{AUTOMATION_TABLE_ELEMENTS, TRANSFER_BYTES};
 use crate::randomness::Randomness;
 use crate::state::Services;
-use crate::telemetry::Whose;
+use crate::telemetry::MetricLabels;
 use crate::wasi::{Wasi, WasiState};
 
-/// For whom a call is.
+/// What a call is made for.
 pub(crate) enum Caller {
-    /// Nobody: it only says who it is.
+    /// No automation: the plugin only describes itself.
     Describing,
-    /// An automation.
+    /// An automation of this tenant.
     Automation(Arc<AutomationCall>, Arc<Tenant>),
 }
 
@@ -28,22 +28,22 @@ pub(crate) struct CallState {
     memory: Memory,
     wasi: Wasi,
     pub(crate) services: Arc<Services>,
-    whose: Arc<Whose>,
+    labels: Arc<MetricLabels>,
     pub(crate) caller: Caller,
     now: Duration,
     pub(super) random: Randomness,
     /// What its configuration names; made when it is first asked for.
     pub(crate) hosts: Option<Hosts>,
-    /// What it was answered.
+    /// The answers that the host gave.
     pub(crate) inputs: Vec<HostAnswer>,
     /// In a replay, which of the recorded answers were given.
     pub(crate) given: Vec<bool>,
     pub(crate) questions: u32,
-    /// Why the host ended it.
+    /// Why the host ended the call.
     pub(crate) failure: Option<CallFailure>,
 }
 
-/// Memory of all instances of one call, and what it may have.
+/// The memory that all instances of one call have, and may have.
 #[derive(Debug)]
 struct Memory {
     used: u64,
@@ -69,17 +69,17 @@ impl ResourceLimiter for Memory {
 }
 
 impl CallState {
-    /// A line for its author. A replay says nothing a second time, and a description is asked for by nobody who would read it.
+    /// Keeps a line for the plugin's author. Replays and descriptions write none.
     pub(crate) fn line(&self, level: &'static str, text: &str) {
         if matches!(&self.caller, Caller::Automation(call, _) if call.replay.is_none()) {
-            self.services.telemetry.line(&self.whose, level, text);
+            self.services.telemetry.line(&self.labels, level, text);
         }
     }
-    /// Whether it wanted more memory than it may have.
+    /// Whether the guest was refused memory.
     pub(crate) fn out_of_memory(&self) -> bool {
         self.memory.refused
     }
-    /// What it wrote to its standard error, as interpreters do when they give up.
+    /// What the guest wrote to its standard error, as interpreters do when they give up.
     pub(crate) fn last_words(&self) -> Option<String> {
         let text = String::from_utf8_lossy(self.wasi.stderr());
         let text = text.trim();
@@ -96,11 +96,11 @@ impl WasiState for CallState {
     }
 }
 
-/// What a new store needs to know.
+/// What a store is made of.
 pub(crate) struct Making<'m> {
     pub(crate) engine: &'m Engine,
     pub(crate) services: &'m Arc<Services>,
-    pub(crate) whose: Arc<Whose>,
+    pub(crate) labels: Arc<MetricLabels>,
     pub(crate) caller: Caller,
     pub(crate) memory: u64,
     pub(crate) meter: Arc<Meter>,
@@ -108,7 +108,7 @@ pub(crate) struct Making<'m> {
 
 /// A store for one call.
 pub(crate) fn store(making: Making<'_>) -> Store<CallState> {
-    let Making { engine, services, whose, caller, memory, meter } = making;
+    let Making { engine, services, labels, caller, memory, meter } = making;
     let (now, seed, recorded) = match &caller {
         Caller::Automation(call, _) => (call.now.0.max(0) as u64, call.seed, call.replay.as_ref().map_or(0, Vec::len)),
         Caller::Describing => (0, 0, 0),
@@ -117,7 +117,7 @@ pub(crate) fn store(making: Making<'_>) -> Store<CallState> {
         memory: Memory { used: 0, limit: memory, refused: false, meter: meter.clone() },
         wasi: Wasi::recorded(Duration::from_millis(now), seed),
         services: services.clone(),
-        whose,
+        labels,
         caller,
         now: Duration::from_millis(now),
         random: Randomness::new(seed, 0),

@@ -1,5 +1,5 @@
 //! One life of a connector's instance: the supervisor's task drives its store here. It runs `run`, hands messages and
-//! operations to the instance beside it, and ends when it is told to give way, when the queues close and the last call is
+//! operations to the instance at the same time, and ends when it is told to give way, when the queues close and the last call is
 //! done, when `run` returns, or when the guest fails.
 
 use std::future::Future;
@@ -15,11 +15,11 @@ use tokio::time::Instant;
 use crate::bindings::types::{self, RunError};
 use crate::connector::assignment::{Assignment, Control};
 use crate::connector::jobs::{self, Queues};
-use crate::connector::metrics::{Sending, Tally};
+use crate::connector::metrics::{SendInProgress, SendMetrics};
 use crate::instances::{CallError, made, root};
 use crate::limits::{FAREWELL, OPERATIONS_AT_ONCE, REASON_BYTES, cut};
 use crate::state::store;
-use crate::watchdog::Starved;
+use crate::watchdog::CpuExceeded;
 use crate::worlds;
 
 /// So many times its deadline an operation may go on inside the instance before the instance is given up.
@@ -63,14 +63,14 @@ pub(crate) async fn serve(
     mut control: watch::Receiver<Control>,
 ) -> Ended {
     let Assignment { engine, plugin, services, context, .. } = assignment;
-    let (mut store, pulse) = store(engine, plugin.name.clone(), services, Some(context.clone()));
-    let tally = Tally::new(&services.telemetry, context);
+    let (mut store, watchdog) = store(engine, plugin.name.clone(), services, Some(context.clone()));
+    let metrics = SendMetrics::new(&services.telemetry, context);
     let making = plugin.pre.instantiate_async(&mut store);
-    let instance = match made(&pulse, services.limits.host_call, making).await {
+    let instance = match made(&watchdog, services.limits.host_call, making).await {
         Ok(instance) => instance,
         Err(error) => {
             if !matches!(error, CallError::NoInstance(_)) {
-                tally.failed("not-running");
+                metrics.failed("not-running");
             }
             return Ended::Failed(error.to_string());
         }
@@ -78,18 +78,18 @@ pub(crate) async fn serve(
     let most = usize::from(plugin.description.max_in_flight);
     let needs_session = plugin.description.needs_session;
     let limits = &services.limits;
-    let line = &context.session.line;
-    let inside = pulse.clone();
+    let slot = &context.session.slot;
+    let inside = watchdog.clone();
 
     let life = store.run_concurrent(async |accessor| {
         let host = async {
             let mut run = pin!(instance.call_run(accessor, assignment.config.clone()));
-            // The guest gets to read its configuration before anybody is told that it can send.
+            // The guest gets to read its configuration before it is reported as able to send.
             for _ in 0..3 {
                 tokio::select! {
                     biased;
                     end = &mut run => {
-                        tally.run_ended(&end, needs_session);
+                        metrics.run_ended(&end, needs_session);
                         return Ended::from(end);
                     }
                     () = tokio::task::yield_now() => {}
@@ -98,7 +98,7 @@ pub(crate) async fn serve(
             if !needs_session {
                 context.session.set(SessionState::Connected, None);
             }
-            let mut standing = line.subscribe();
+            let mut status = slot.subscribe();
             let mut sends: FuturesUnordered<Call<'_>> = FuturesUnordered::new();
             let mut operations: FuturesUnordered<Call<'_>> = FuturesUnordered::new();
             let (mut sends_open, mut operations_open, mut overdue) = (true, true, None);
@@ -108,12 +108,12 @@ pub(crate) async fn serve(
                 if !(taking && (sends_open || operations_open)) && sends.is_empty() && operations.is_empty() {
                     break;
                 }
-                standing.borrow_and_update();
-                // A message for a session that broke a moment ago stays in the queue, unless nobody will open it again.
-                let waiting = line.waits_until().filter(|_| needs_session && !orders.stop);
+                status.borrow_and_update();
+                // A message for a session that broke a moment ago stays in the queue, unless it will not be opened again.
+                let waiting = slot.waits_until().filter(|_| needs_session && !orders.stop);
                 tokio::select! {
                     end = &mut run => {
-                        tally.run_ended(&end, needs_session);
+                        metrics.run_ended(&end, needs_session);
                         return Ended::from(end);
                     }
                     Some(in_time) = sends.next(), if !sends.is_empty() => {
@@ -123,21 +123,21 @@ pub(crate) async fn serve(
                     }
                     Some(in_time) = operations.next(), if !operations.is_empty() => {
                         if !in_time {
-                            tally.failed("timeout");
+                            metrics.failed("timeout");
                             overdue = Some("an operation did not end");
                         }
                     }
                     changed = control.changed(), if !orders.give_way => if changed.is_err() {
-                        // Nobody commands any more: the queues will close.
+                        // The sender is gone: the queues will close.
                         return Ended::Drained;
                     },
-                    () = moved(&mut standing, waiting), if waiting.is_some() => {}
+                    () = moved(&mut status, waiting), if waiting.is_some() => {}
                     job = queues.sends.recv(), if taking && sends_open && waiting.is_none() && sends.len() < most => match job {
                         None => sends_open = false,
-                        Some(job) if needs_session && !line.is_connected() => job.refuse("no session"),
+                        Some(job) if needs_session && !slot.is_connected() => job.refuse("no session"),
                         Some(job) => if let Some((message, reply)) = job.hand_over() {
                             let call = instance.call_send(accessor, message);
-                            sends.push(Box::pin(send(limits.send, call, tally.begin(), reply)));
+                            sends.push(Box::pin(send(limits.send, call, metrics.begin(), reply)));
                         },
                     },
                     job = queues.operations.recv(), if taking && operations_open && operations.len() < OPERATIONS_AT_ONCE => match job {
@@ -154,7 +154,7 @@ pub(crate) async fn serve(
             }
             let farewell = async {
                 if instance.call_stop(accessor).await.is_ok() {
-                    // However it ends: nothing depends on it any more.
+                    // Nothing depends on how it ends.
                     let _ = run.await;
                 }
             };
@@ -165,24 +165,24 @@ pub(crate) async fn serve(
         };
         inside.inside(host).await
     });
-    match pulse.outside(life).await {
+    match watchdog.outside(life).await {
         Ok(Ok(ended)) => ended,
         Ok(Err(trap)) => {
-            tally.failed("trap");
+            metrics.failed("trap");
             Ended::Failed(root(&trap))
         }
-        Err(Starved) => {
-            tally.failed("processor");
+        Err(CpuExceeded) => {
+            metrics.failed("processor");
             Ended::Failed("used more processor time in one go than it may".to_owned())
         }
     }
 }
 
 /// Returns at a change of the session, or when the wait for it is over.
-async fn moved<S>(standing: &mut watch::Receiver<S>, until: Option<Instant>) {
+async fn moved<S>(status: &mut watch::Receiver<S>, until: Option<Instant>) {
     if let Some(until) = until {
         // The line holds the sender.
-        let _ = tokio::time::timeout_at(until, standing.changed()).await;
+        let _ = tokio::time::timeout_at(until, status.changed()).await;
     }
 }
 
@@ -190,7 +190,7 @@ async fn moved<S>(standing: &mut watch::Receiver<S>, until: Option<Instant>) {
 async fn send(
     limit: Duration,
     call: impl Future<Output = wasmtime::Result<types::Outcome>>,
-    sending: Sending<'_, '_>,
+    sending: SendInProgress<'_, '_>,
     reply: oneshot::Sender<jobs::Ended<types::Outgoing, SendOutcome>>,
 ) -> bool {
     let (outcome, in_time) = match tokio::time::timeout(limit, call).await {
@@ -208,7 +208,7 @@ async fn send(
             (SendOutcome::Unknown("the plugin did not answer in time".to_owned()), false)
         }
     };
-    // Nobody may be waiting any more.
+    // The caller may be gone.
     let _ = reply.send(Ok(outcome));
     in_time
 }
@@ -227,7 +227,7 @@ async fn operate(
                 Ok(said) => worlds::operation::answer(said),
                 Err(trap) => Err(OperationError::Unknown(format!("the plugin failed: {}", root(&trap)))),
             };
-            // Nobody may be waiting any more.
+            // The caller may be gone.
             let _ = reply.send(Ok(answer));
             true
         }

@@ -10,22 +10,22 @@ use wasmtime::Engine;
 use crate::registry::ConnectorPlugin;
 use crate::state::{Context, Services};
 
-/// A plugin with a specification: what an instance is made of.
+/// A version of a plugin with a connector's specification: what an instance is made of.
 pub(crate) struct Assignment {
     pub(crate) engine: Engine,
     pub(crate) plugin: Arc<ConnectorPlugin>,
     pub(crate) services: Arc<Services>,
     pub(crate) context: Arc<Context>,
-    /// As the plugin gets it.
+    /// The configuration as the plugin gets it, JSON.
     pub(crate) config: String,
-    /// Without its secrets, which the context holds: to make the next assignment of.
+    /// The specification, without its secrets, which the context holds: the next assignment is made of it.
     pub(crate) spec: ConnectorSpec,
     /// Dropped when the assignment before is gone, or when this one will never begin.
     pub(crate) before: Mutex<Option<oneshot::Sender<()>>>,
 }
 
 impl Assignment {
-    /// Its specification, whole again.
+    /// The specification with its secrets.
     pub(crate) fn whole_spec(&self) -> ConnectorSpec {
         ConnectorSpec { secrets: self.context.secrets().clone(), ..self.spec.clone() }
     }
@@ -35,14 +35,14 @@ impl Assignment {
 pub(crate) struct Control {
     pub(super) assignment: Arc<Assignment>,
     pub(super) stop: bool,
-    /// Nothing more is taken, not even what is in the queues.
+    /// Nothing more is begun, not even what is in the queues.
     pub(super) halt: bool,
 }
 
-/// What that means for one assignment's instance.
+/// What a [`Control`] means for one assignment's instance.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Orders {
-    /// Another one takes its place, or somebody else its work.
+    /// Another assignment takes its place, or another instance its work.
     pub(crate) give_way: bool,
     /// The connector is stopped: what is in the queue is the last.
     pub(crate) stop: bool,

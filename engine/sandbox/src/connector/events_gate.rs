@@ -6,12 +6,12 @@ use tokio::time::{Duration, Instant};
 
 use crate::limits::Limits;
 
-/// What was not used in so many seconds may be used at once: a session that comes back has its offline messages to tell.
+/// What was not used in so many seconds may be used at once: a session that comes back reports the messages that it missed.
 const BURST_SECONDS: f64 = 60.0;
 
 /// One connector's gate.
 #[derive(Debug)]
-pub(crate) struct Intake {
+pub(crate) struct EventsGate {
     turn: Mutex<Spent>,
     events: Rate,
     bytes: Rate,
@@ -37,7 +37,7 @@ pub(crate) struct Turn<'g> {
     _turn: MutexGuard<'g, Spent>,
 }
 
-impl Intake {
+impl EventsGate {
     pub(crate) fn new(limits: &Limits) -> Self {
         let rate = |per_second: f64| Rate { per_second, burst: per_second * BURST_SECONDS };
         let (events, bytes) =
@@ -76,12 +76,12 @@ impl Intake {
 mod tests {
     use super::*;
 
-    fn gate() -> Intake {
-        Intake::new(&Limits { events_per_second: 10, event_bytes_per_second: 1000, ..Limits::default() })
+    fn gate() -> EventsGate {
+        EventsGate::new(&Limits { events_per_second: 10, event_bytes_per_second: 1000, ..Limits::default() })
     }
 
     /// How long `count` calls of `bytes` each are made to wait in all, one after another.
-    fn waited(gate: &Intake, left: &mut Spent, count: usize, bytes: f64) -> f64 {
+    fn waited(gate: &EventsGate, left: &mut Spent, count: usize, bytes: f64) -> f64 {
         let start = left.at;
         let mut now = start;
         for _ in 0..count {

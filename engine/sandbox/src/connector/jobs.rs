@@ -1,19 +1,19 @@
-//! What waits for an instance: messages and operations, each with who waits for its result.
+//! What waits for an instance: messages and operations, each with the channel for its result.
 //!
-//! Invariant: a job that no instance got goes back to who waits for it, whoever drops it.
+//! Invariant: a job that no instance took goes back to its caller, even when it is dropped.
 
 use pombo_domain::ports::{Answer, OperationError, SendOutcome};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::bindings::types;
 
-/// A request that no instance got, and why.
+/// A request that no instance took, and why.
 pub(crate) struct Untaken<Q> {
     pub(crate) request: Q,
     pub(crate) why: String,
 }
 
-/// What comes of a request.
+/// The result of a request.
 pub(crate) type Ended<Q, R> = Result<R, Untaken<Q>>;
 
 /// A request for an instance.
@@ -22,9 +22,9 @@ pub(crate) struct Job<Q, R> {
     reply: Option<oneshot::Sender<Ended<Q, R>>>,
 }
 
-/// A message.
+/// A message to send.
 pub(crate) type Send = Job<types::Outgoing, SendOutcome>;
-/// An operation.
+/// An operation to do.
 pub(crate) type Operate = Job<types::Operation, Result<Answer, OperationError>>;
 
 impl<Q, R> Job<Q, R> {
@@ -40,12 +40,12 @@ impl<Q, R> Job<Q, R> {
 
     fn give_back(&mut self, why: &str) {
         if let Some((request, reply)) = self.request.take().zip(self.reply.take()) {
-            // Nobody may be waiting any more.
+            // The caller may be gone.
             let _ = reply.send(Err(Untaken { request, why: why.to_owned() }));
         }
     }
 
-    /// From here on, no answer means that the outcome is unknown.
+    /// Takes it out for an instance. From here on, no answer means that the outcome is unknown.
     pub(crate) fn hand_over(mut self) -> Option<(Q, oneshot::Sender<Ended<Q, R>>)> {
         self.request.take().zip(self.reply.take())
     }
@@ -64,7 +64,7 @@ pub(crate) struct Queues {
 }
 
 impl Queues {
-    /// Answers what comes; returns when nobody can send any more.
+    /// Refuses what arrives; returns when all senders are gone.
     pub(crate) async fn refuse(&mut self, why: &str) {
         let sends = async {
             while let Some(job) = self.sends.recv().await {

@@ -12,8 +12,8 @@ use crate::bindings::types::RunError;
 use crate::state::Context;
 use crate::telemetry::{self, Telemetry};
 
-/// One life's count.
-pub(crate) struct Tally<'l> {
+/// The count of one instance's life.
+pub(crate) struct SendMetrics<'l> {
     telemetry: &'l Telemetry,
     context: &'l Context,
     broken: Mutex<Broken>,
@@ -21,34 +21,34 @@ pub(crate) struct Tally<'l> {
 
 #[derive(Default)]
 struct Broken {
-    /// How long the sends had taken that were dropped.
+    /// How long the dropped sends had taken until then.
     cut: Vec<Duration>,
     /// A failure of the instance was counted.
     counted: bool,
 }
 
 /// A send under way.
-pub(crate) struct Sending<'t, 'l> {
-    tally: &'t Tally<'l>,
+pub(crate) struct SendInProgress<'t, 'l> {
+    metrics: &'t SendMetrics<'l>,
     begun: Instant,
     ended: bool,
 }
 
-impl<'l> Tally<'l> {
+impl<'l> SendMetrics<'l> {
     pub(crate) fn new(telemetry: &'l Telemetry, context: &'l Context) -> Self {
         Self { telemetry, context, broken: Mutex::default() }
     }
 
-    /// A send begins.
-    pub(crate) fn begin(&self) -> Sending<'_, 'l> {
-        Sending { tally: self, begun: Instant::now(), ended: false }
+    /// Begins to count a send.
+    pub(crate) fn begin(&self) -> SendInProgress<'_, 'l> {
+        SendInProgress { metrics: self, begun: Instant::now(), ended: false }
     }
 
     fn add(&self, ended: telemetry::Ended, after: Duration) {
-        self.telemetry.ended(&self.context.whose, ended, after, Duration::ZERO, 0);
+        self.telemetry.ended(&self.context.labels, ended, after, Duration::ZERO, 0);
     }
 
-    /// The instance failed for a reason of its own, which is counted once.
+    /// Counts, once, that the instance failed for a reason of its own.
     pub(crate) fn failed(&self, name: &'static str) {
         let cut = {
             let mut broken = self.broken.lock();
@@ -63,8 +63,8 @@ impl<'l> Tally<'l> {
         cut.into_iter().for_each(|after| self.add(telemetry::Ended::Trapped(name), after));
     }
 
-    /// `run` returned though nobody asked it to. A plugin that holds a session may lose that without a fault of its own, once it
-    /// has got as far as to have said anything of it; everything else is the version's.
+    /// Counts that `run` returned without being asked to. A plugin that holds a session may lose it through no fault of its own, once
+    /// it has reported anything about it; everything else is the version's fault.
     pub(crate) fn run_ended(&self, end: &wasmtime::Result<Result<(), RunError>>, needs_session: bool) {
         match end {
             Err(_) => {}
@@ -78,15 +78,15 @@ impl<'l> Tally<'l> {
     }
 }
 
-impl Drop for Tally<'_> {
+impl Drop for SendMetrics<'_> {
     fn drop(&mut self) {
         let cut = std::mem::take(&mut self.broken.lock().cut);
         cut.into_iter().for_each(|after| self.add(telemetry::Ended::Outside("cut-off"), after));
     }
 }
 
-impl Sending<'_, '_> {
-    /// It has an outcome of the plugin's.
+impl SendInProgress<'_, '_> {
+    /// Counts the outcome that the plugin gave.
     pub(crate) fn ended(self, outcome: &SendOutcome) {
         use telemetry::Ended::{Failed, Outside, Well};
         let ended = match outcome {
@@ -101,22 +101,22 @@ impl Sending<'_, '_> {
         self.add(ended);
     }
 
-    /// It trapped, or passed its deadline.
+    /// Counts a trap, or a deadline that passed.
     pub(crate) fn failed(self, name: &'static str) {
-        self.tally.broken.lock().counted = true;
+        self.metrics.broken.lock().counted = true;
         self.add(telemetry::Ended::Trapped(name));
     }
 
     fn add(mut self, ended: telemetry::Ended) {
         self.ended = true;
-        self.tally.add(ended, self.begun.elapsed());
+        self.metrics.add(ended, self.begun.elapsed());
     }
 }
 
-impl Drop for Sending<'_, '_> {
+impl Drop for SendInProgress<'_, '_> {
     fn drop(&mut self) {
         if !self.ended {
-            self.tally.broken.lock().cut.push(self.begun.elapsed());
+            self.metrics.broken.lock().cut.push(self.begun.elapsed());
         }
     }
 }

@@ -12,10 +12,10 @@
 
 mod actor;
 pub(crate) mod assignment;
-mod backoff;
 mod events_gate;
 pub(crate) mod jobs;
 mod metrics;
+mod restarts;
 mod sending;
 pub(crate) mod session;
 pub(crate) mod supervisor;

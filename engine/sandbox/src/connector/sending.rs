@@ -14,43 +14,43 @@ use uuid::Uuid;
 use crate::bindings::types;
 use crate::connector::assignment::Assignment;
 use crate::connector::jobs;
-use crate::connector::session::Line;
+use crate::connector::session::SessionSlot;
 use crate::connector::supervisor::Running;
-use crate::sandbox::Sandbox;
+use crate::fleet::Fleet;
 use crate::worlds;
 
-/// So many instances may give a message back before it is left to its caller to try again.
+/// How many instances may give a message back before its caller must try again.
 const WAYS: usize = 8;
 
 /// An instance that may send a message.
 type Way = (mpsc::Sender<jobs::Send>, Arc<Assignment>);
 
 /// The files of a message stay readable to its plugin while this lives.
-struct Handing(Arc<Line>, Vec<Attachment>);
+struct GrantGuard(Arc<SessionSlot>, Vec<Attachment>);
 
-impl Drop for Handing {
+impl Drop for GrantGuard {
     fn drop(&mut self) {
-        self.0.media.take_back(&self.1);
+        self.0.media.revoke(&self.1);
     }
 }
 
-impl Sandbox {
+impl Fleet {
     /// See [`pombo_domain::ports::Connectors::send`].
-    pub(crate) async fn send_message(&self, connector: ConnectorIndex, message: Outgoing) -> SendOutcome {
+    pub(crate) async fn send(&self, connector: ConnectorIndex, message: Outgoing) -> SendOutcome {
         let (id, files) = (message.client_id, message.attachments.clone());
         let Some((mut sends, mut to)) = self.way(connector, id, None) else {
             return SendOutcome::Disconnected("the connector is not running".to_owned());
         };
-        let line = to.context.session.line.clone();
-        line.media.hand(&files);
-        let _handing = Handing(line, files);
+        let slot = to.context.session.slot.clone();
+        slot.media.grant(&files);
+        let _granted = GrantGuard(slot, files);
         let mut request = worlds::connector::outgoing(message);
         for _ in 0..WAYS {
             let given_back = match one_try(sends, &to, request).await {
                 Ok(outcome) => return outcome,
                 Err(given_back) => given_back,
             };
-            // Nobody had it: where another instance has the work now, that one gets it.
+            // No instance had it: if another one has the work now, that one gets it.
             match self.way(connector, id, Some(&to)) {
                 Some(other) => (sends, to) = other,
                 None => return SendOutcome::Disconnected(given_back.why),
@@ -60,12 +60,12 @@ impl Sandbox {
         SendOutcome::Disconnected("the connector's plugin is being replaced".to_owned())
     }
 
-    /// Where a message goes; with `tried`, where else it may go after that one did not take it.
+    /// The instance that a message goes to; with `tried`, another one, after that one did not take it.
     fn way(&self, connector: ConnectorIndex, message: Uuid, tried: Option<&Arc<Assignment>>) -> Option<Way> {
         let running = self.running.read();
-        let pair = running.get(&connector)?;
+        let versions = running.get(&connector)?;
         let other = |running: &&Running| tried.is_none_or(|tried| !Arc::ptr_eq(tried, &running.assignment));
-        let chosen = Some(pair.choose(message)).filter(other).or_else(|| Some(&pair.own).filter(other))?;
+        let chosen = Some(versions.choose(message)).filter(other).or_else(|| Some(&versions.stable).filter(other))?;
         Some((chosen.sends.clone(), chosen.assignment.clone()))
     }
 }
@@ -76,18 +76,18 @@ async fn one_try(
     to: &Assignment,
     request: types::Outgoing,
 ) -> jobs::Ended<types::Outgoing, SendOutcome> {
-    let line = &to.context.session.line;
-    let waiting = to.plugin.description.needs_session && !line.is_connected();
-    if waiting && line.waits_until().is_none() {
+    let slot = &to.context.session.slot;
+    let waiting = to.plugin.description.needs_session && !slot.is_connected();
+    if waiting && slot.waits_until().is_none() {
         return Ok(SendOutcome::Disconnected("no session".to_owned()));
     }
     let (job, outcome) = jobs::Send::new(request);
-    match if waiting { line.queue(sends.send(job)).await } else { Some(sends.send(job).await) } {
+    match if waiting { slot.queue(sends.send(job)).await } else { Some(sends.send(job).await) } {
         Some(Ok(())) => {}
         Some(Err(refused)) => refused.0.refuse("the connector was stopped"),
         None => return Ok(SendOutcome::Disconnected("too many messages wait for the session".to_owned())),
     }
-    // Held on, it would keep a connector that is being stopped from ending.
+    // Held any longer, it would keep a connector that is being stopped from ending.
     drop(sends);
     outcome.await.unwrap_or_else(|_| Ok(SendOutcome::Unknown("the plugin failed while it was sending".to_owned())))
 }

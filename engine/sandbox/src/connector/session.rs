@@ -1,9 +1,9 @@
-//! A connector's line: what outlives its instances and its specifications. How its session stands and who is told, the files
-//! of its messages, and the gate in front of its events.
+//! A connector's session slot: what outlives its instances and its specifications. It holds the session's status, the files of the
+//! messages in flight, and the gate in front of the connector's events.
 //!
-//! An instance speaks through a [`Session`]. Invariant: only the newest one of a line is heard, so that an instance that is
-//! being replaced cannot contradict its successor. An instance that runs beside the connector's own, to be tried, speaks aside:
-//! what it says is kept with it until it is told to speak up.
+//! Each instance has a [`SessionHandle`]. Invariant: only the newest primary handle changes the slot, so that an instance that is
+//! being replaced cannot contradict its successor. An instance that is being tried has a standby handle: what it reports stays with
+//! the handle until it is promoted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -15,80 +15,89 @@ use pombo_domain::ports::{Account, ConnectorEvents, SessionState};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
-use crate::connector::events_gate::Intake;
-use crate::host::media::Handed;
+use crate::connector::events_gate::EventsGate;
+use crate::host::attachment_grants::AttachmentGrants;
 use crate::limits::{Limits, SENDS_WAITING};
 
-/// How a session stands, and whose it is while it is connected.
+/// The state of a session, and its account while it is connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub(crate) struct SessionStatus {
     pub(crate) state: SessionState,
     pub(crate) account: Option<Account>,
 }
 
-/// One connector's line.
-pub(crate) struct Line {
+/// See the module.
+pub(crate) struct SessionSlot {
     connector: ConnectorIndex,
     events: Arc<dyn ConnectorEvents>,
     held: Mutex<Held>,
-    standing: watch::Sender<Standing>,
+    status: watch::Sender<SessionStatus>,
     /// How long after the end of a session sends wait for the next one.
     patience: Duration,
     /// Messages that wait for a session.
     waiting: Semaphore,
     /// The files of the messages that it is sending.
-    pub(crate) media: Handed,
-    pub(crate) intake: Intake,
+    pub(crate) media: AttachmentGrants,
+    pub(crate) events_gate: EventsGate,
 }
 
-/// The number of a speaker that nobody hears.
-const ASIDE: u64 = 0;
+/// Which part a new instance plays for its connector's session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Its session is the connector's; those before no longer are.
+    Primary,
+    /// Its session is not the connector's, until it is promoted.
+    Standby,
+}
+
+/// The number of handles on standby.
+const STANDBY: u64 = 0;
 
 struct Held {
-    /// Who is heard; more than [`ASIDE`] once somebody spoke.
-    speaker: u64,
+    /// The number of the primary handle; more than [`STANDBY`] once there was one.
+    primary: u64,
     /// When the session was last seen connected.
     connected: Option<Instant>,
 }
 
-impl Line {
+impl SessionSlot {
     pub(crate) fn new(connector: ConnectorIndex, events: Arc<dyn ConnectorEvents>, limits: &Limits) -> Arc<Self> {
-        let standing = Standing { state: SessionState::Stopped, account: None };
+        let status = SessionStatus { state: SessionState::Stopped, account: None };
         Arc::new(Self {
             connector,
             events,
-            held: Mutex::new(Held { speaker: 0, connected: None }),
-            standing: watch::channel(standing).0,
+            held: Mutex::new(Held { primary: STANDBY, connected: None }),
+            status: watch::channel(status).0,
             patience: limits.session_wait,
             waiting: Semaphore::new(SENDS_WAITING),
-            media: Handed::default(),
-            intake: Intake::new(limits),
+            media: AttachmentGrants::default(),
+            events_gate: EventsGate::new(limits),
         })
     }
 
-    /// A new speaker; those before are no longer heard.
-    pub(crate) fn speak(self: &Arc<Self>) -> Session {
-        let mut held = self.held.lock();
-        held.speaker += 1;
-        Session::new(self, held.speaker)
+    /// A handle for a new instance.
+    pub(crate) fn attach(self: &Arc<Self>, role: Role) -> SessionHandle {
+        match role {
+            Role::Primary => {
+                let mut held = self.held.lock();
+                held.primary += 1;
+                SessionHandle::new(self, held.primary)
+            }
+            Role::Standby => SessionHandle::new(self, STANDBY),
+        }
     }
 
-    /// A speaker that nobody hears, beside the one that is heard.
-    pub(crate) fn aside(self: &Arc<Self>) -> Session {
-        Session::new(self, ASIDE)
-    }
-
-    pub(crate) fn standing(&self) -> Standing {
-        self.standing.borrow().clone()
+    pub(crate) fn status(&self) -> SessionStatus {
+        self.status.borrow().clone()
     }
 
     /// To wait for changes.
-    pub(crate) fn subscribe(&self) -> watch::Receiver<Standing> {
-        self.standing.subscribe()
+    pub(crate) fn subscribe(&self) -> watch::Receiver<SessionStatus> {
+        self.status.subscribe()
     }
 
     pub(crate) fn is_connected(&self) -> bool {
-        self.standing.borrow().state == SessionState::Connected
+        self.status.borrow().state == SessionState::Connected
     }
 
     /// Waits for a place in the queue as one of a bounded number; `None` when too many wait already.
@@ -103,16 +112,16 @@ impl Line {
         self.waits_until_at(Instant::now())
     }
 
-    fn change(&self, held: &mut Held, next: Standing, tell: bool) {
-        let before = self.standing.borrow().clone();
+    fn change(&self, held: &mut Held, next: SessionStatus, tell: bool) {
+        let before = self.status.borrow().clone();
         if before == next {
             return;
         }
         if before.state == SessionState::Connected || next.state == SessionState::Connected {
             held.connected = Some(Instant::now());
         }
-        // First, so that who is told and looks sees it.
-        self.standing.send_replace(next.clone());
+        // First, so that an observer that looks here sees the new status.
+        self.status.send_replace(next.clone());
         if tell {
             self.events.session_changed(self.connector, next.state, next.account);
         }
@@ -120,80 +129,80 @@ impl Line {
 
     fn waits_until_at(&self, now: Instant) -> Option<Instant> {
         let held = self.held.lock();
-        let again = matches!(self.standing.borrow().state, SessionState::Connecting | SessionState::Failing(_));
+        let again = matches!(self.status.borrow().state, SessionState::Connecting | SessionState::Failing(_));
         held.connected.filter(|_| again).map(|at| at + self.patience).filter(|until| *until > now)
     }
 }
 
-/// An instance's voice on its connector's line.
-pub(crate) struct Session {
-    pub(crate) line: Arc<Line>,
-    /// Its number among the line's speakers. Changed under the lock of what the line holds.
-    speaker: AtomicU64,
-    /// How it stands by itself, heard or not.
-    own: watch::Sender<Standing>,
+/// The session of one instance.
+pub(crate) struct SessionHandle {
+    pub(crate) slot: Arc<SessionSlot>,
+    /// Its number among the slot's primary handles. Changed under the slot's lock.
+    number: AtomicU64,
+    /// Its own status, whether or not it is the connector's.
+    own: watch::Sender<SessionStatus>,
 }
 
-impl Session {
-    fn new(line: &Arc<Line>, speaker: u64) -> Self {
-        let own = Standing { state: SessionState::Connecting, account: None };
-        Self { line: line.clone(), speaker: AtomicU64::new(speaker), own: watch::channel(own).0 }
+impl SessionHandle {
+    fn new(slot: &Arc<SessionSlot>, number: u64) -> Self {
+        let own = SessionStatus { state: SessionState::Connecting, account: None };
+        Self { slot: slot.clone(), number: AtomicU64::new(number), own: watch::channel(own).0 }
     }
 
-    /// Tells of a change; the same standing again is none. The observer is called under the lock, so that it hears the
-    /// changes in their order: it must not block, as its contract says.
+    /// Reports the session's status; the same status again changes nothing. The observer is called under the lock, so that it
+    /// sees the changes in their order: it must not block, as its contract says.
     pub(crate) fn set(&self, state: SessionState, account: Option<Account>) {
         let account = account.filter(|_| state == SessionState::Connected);
-        self.change(Standing { state, account }, true);
+        self.change(SessionStatus { state, account }, true);
     }
 
-    /// From now on it is heard and nobody else is, beginning with how it stands.
-    pub(crate) fn speak_up(&self) {
-        let mut held = self.line.held.lock();
-        held.speaker += 1;
-        self.speaker.store(held.speaker, Relaxed);
+    /// Makes this handle the primary one, and its own status the connector's.
+    pub(crate) fn promote(&self) {
+        let mut held = self.slot.held.lock();
+        held.primary += 1;
+        self.number.store(held.primary, Relaxed);
         let own = self.own.borrow().clone();
-        self.line.change(&mut held, own, true);
+        self.slot.change(&mut held, own, true);
     }
 
-    /// It ended and nobody will open it again by himself: messages must not wait for it.
+    /// Reports the end of a session that is not opened again without a person: messages must not wait for it.
     pub(crate) fn end(&self, state: SessionState) {
-        self.change(Standing { state, account: None }, true);
-        let mut held = self.line.held.lock();
-        if self.is_heard(&held) {
+        self.change(SessionStatus { state, account: None }, true);
+        let mut held = self.slot.held.lock();
+        if self.is_primary(&held) {
             held.connected = None;
         }
     }
 
-    /// It ended with the whole engine: nobody is told.
+    /// Ends the session with the whole engine, without telling the observer.
     pub(crate) fn end_silently(&self) {
-        self.change(Standing { state: SessionState::Stopped, account: None }, false);
+        self.change(SessionStatus { state: SessionState::Stopped, account: None }, false);
     }
 
-    fn is_heard(&self, held: &Held) -> bool {
-        let speaker = self.speaker.load(Relaxed);
-        speaker != ASIDE && speaker == held.speaker
+    fn is_primary(&self, held: &Held) -> bool {
+        let number = self.number.load(Relaxed);
+        number != STANDBY && number == held.primary
     }
 
-    fn change(&self, next: Standing, tell: bool) {
-        let mut held = self.line.held.lock();
+    fn change(&self, next: SessionStatus, tell: bool) {
+        let mut held = self.slot.held.lock();
         self.own.send_replace(next.clone());
-        if self.is_heard(&held) {
-            self.line.change(&mut held, next, tell);
+        if self.is_primary(&held) {
+            self.slot.change(&mut held, next, tell);
         }
     }
 
-    /// How it stands by itself.
+    /// The state of this instance's own session.
     pub(crate) fn state(&self) -> SessionState {
         self.own.borrow().state.clone()
     }
 
-    /// Whether it can send, as far as it knows.
+    /// Whether its session is connected.
     pub(crate) fn is_up(&self) -> bool {
         self.own.borrow().state == SessionState::Connected
     }
 
-    /// Returns when it is no longer connecting.
+    /// Waits until its session is no longer connecting.
     pub(crate) async fn opened(&self) {
         let mut own = self.own.subscribe();
         // The sender is our own.
@@ -219,9 +228,9 @@ mod tests {
         }
     }
 
-    fn line() -> (Arc<Line>, Arc<Heard>) {
+    fn slot() -> (Arc<SessionSlot>, Arc<Heard>) {
         let heard = Arc::new(Heard::default());
-        (Line::new(ConnectorIndex(1), heard.clone(), &Limits::default()), heard)
+        (SessionSlot::new(ConnectorIndex(1), heard.clone(), &Limits::default()), heard)
     }
 
     fn account() -> Option<Account> {
@@ -229,60 +238,60 @@ mod tests {
     }
 
     #[test]
-    fn only_the_newest_speaker_is_heard_and_a_repetition_is_none() {
-        let (line, heard) = line();
-        let first = line.speak();
+    fn only_the_newest_primary_changes_the_slot_and_a_repetition_changes_nothing() {
+        let (slot, heard) = slot();
+        let first = slot.attach(Role::Primary);
         first.set(SessionState::Connecting, None);
         first.set(SessionState::Connected, account());
         first.set(SessionState::Connected, account());
-        let second = line.speak();
+        let second = slot.attach(Role::Primary);
         first.set(SessionState::Disconnected("old".into()), None);
-        assert_eq!(line.standing().account, account());
+        assert_eq!(slot.status().account, account());
         second.set(SessionState::Connecting, account());
-        assert_eq!(line.standing(), Standing { state: SessionState::Connecting, account: None });
+        assert_eq!(slot.status(), SessionStatus { state: SessionState::Connecting, account: None });
         assert_eq!(
             *heard.0.lock(),
             [SessionState::Connecting, SessionState::Connected, SessionState::Connecting],
-            "one line, one story"
+            "one connector, one story"
         );
     }
 
     #[test]
-    fn who_speaks_aside_is_heard_once_he_speaks_up() {
-        let (line, heard) = line();
-        let tried = line.aside();
+    fn a_standby_changes_the_slot_once_it_is_promoted() {
+        let (slot, heard) = slot();
+        let tried = slot.attach(Role::Standby);
         tried.set(SessionState::Failing("nobody was there before".into()), None);
-        let old = line.speak();
+        let old = slot.attach(Role::Primary);
         old.set(SessionState::Connected, None);
         tried.set(SessionState::Connected, account());
         assert!(tried.is_up());
-        assert_eq!(line.standing().account, None, "the old one's");
-        tried.speak_up();
+        assert_eq!(slot.status().account, None, "the old one's");
+        tried.promote();
         old.set(SessionState::Stopped, None);
-        assert_eq!(line.standing().account, account());
+        assert_eq!(slot.status().account, account());
         assert!(!old.is_up(), "it knows of itself");
         assert_eq!(*heard.0.lock(), [SessionState::Connected, SessionState::Connected], "never anything else");
     }
 
     #[test]
     fn messages_wait_for_a_session_that_was_there_a_moment_ago() {
-        let (line, _) = line();
-        let session = line.speak();
+        let (slot, _) = slot();
+        let session = slot.attach(Role::Primary);
         session.set(SessionState::Connecting, None);
-        assert_eq!(line.waits_until(), None, "it never was connected");
+        assert_eq!(slot.waits_until(), None, "it never was connected");
         session.set(SessionState::Connected, account());
         let before = Instant::now();
         session.set(SessionState::Connecting, None);
         let patience = Limits::default().session_wait;
-        let until = line.waits_until().expect("it was connected until now");
+        let until = slot.waits_until().expect("it was connected until now");
         assert!(until >= before + patience, "counted from the end of the session and not from its beginning");
         session.set(SessionState::QrCode("x".into()), None);
-        assert_eq!(line.waits_until(), None, "a person must do something");
+        assert_eq!(slot.waits_until(), None, "a person must do something");
         session.set(SessionState::Failing("trap".into()), None);
-        assert_eq!(line.waits_until(), Some(until));
-        assert_eq!(line.waits_until_at(until), None, "not for ever");
+        assert_eq!(slot.waits_until(), Some(until));
+        assert_eq!(slot.waits_until_at(until), None, "not forever");
         session.set(SessionState::Connected, account());
         session.end(SessionState::Failing("configuration".into()));
-        assert_eq!(line.waits_until(), None, "a person must do something");
+        assert_eq!(slot.waits_until(), None, "a person must do something");
     }
 }

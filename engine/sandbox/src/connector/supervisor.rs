@@ -1,5 +1,5 @@
 //! Keeps a connector running: starts its instance again after a failure with a growing pause, puts the next assignment in the
-//! place of the one before, and answers what comes meanwhile.
+//! place of the one before, and answers what arrives while none runs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use tokio::time::Instant;
 
 use crate::connector::actor::{Ended, serve};
 use crate::connector::assignment::{Assignment, Control};
-use crate::connector::backoff::Backoff;
 use crate::connector::jobs::{Operate, Queues, Send};
-use crate::connector::session::Session;
+use crate::connector::restarts::Restarts;
+use crate::connector::session::SessionHandle;
 use crate::limits::{FAREWELL, OPERATIONS_WAITING, TURN};
 use crate::registry::ConnectorPlugin;
 
-/// A connector that runs, or is about to again.
+/// A connector that runs, or will again after its pause.
 pub(crate) struct Running {
     pub(crate) sends: mpsc::Sender<Send>,
     pub(crate) operations: mpsc::Sender<Operate>,
@@ -29,7 +29,7 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn start(assignment: Assignment) -> Self {
         let assignment = Arc::new(assignment);
-        // As many as may run: a caller beyond that waits, and whoever is slow is so to its own callers only.
+        // As many as may run: a caller beyond that waits, so that a slow connector is slow for its own callers only.
         let (sends, send_queue) = mpsc::channel(usize::from(assignment.plugin.description.max_in_flight));
         let (operations, operation_queue) = mpsc::channel(OPERATIONS_WAITING);
         let (control, orders) = watch::channel(Control { assignment: assignment.clone(), stop: false, halt: false });
@@ -38,8 +38,8 @@ impl Running {
         Self { sends, operations, assignment, control, task }
     }
 
-    /// Another assignment in the place of this one, whose instance is gone before the other's is made. What is in the queues
-    /// waits meanwhile.
+    /// Puts another assignment in the place of this one, whose instance is gone before the other's is made. The queues wait
+    /// until then.
     pub(crate) fn replace(&mut self, assignment: Assignment) {
         self.assignment = Arc::new(assignment);
         self.control.send_replace(Control { assignment: self.assignment.clone(), stop: false, halt: false });
@@ -50,8 +50,8 @@ impl Running {
         &self.assignment.plugin
     }
 
-    /// How its instance stands by itself.
-    pub(crate) fn session(&self) -> &Session {
+    /// The session of its own instance.
+    pub(crate) fn session(&self) -> &SessionHandle {
         &self.assignment.context.session
     }
 
@@ -60,7 +60,7 @@ impl Running {
         self.finish(drain, false)
     }
 
-    /// Like [`Self::retire`], but what it has not begun goes back to who waits for it.
+    /// Like [`Self::retire`], but what it has not begun goes back to its caller.
     pub(crate) fn halt(self, drain: Duration) -> JoinHandle<()> {
         self.finish(drain, true)
     }
@@ -94,7 +94,7 @@ impl Supervisor {
     async fn run(mut self) {
         loop {
             let assignment = self.control.borrow_and_update().assignment.clone();
-            // Whoever waits for it is told by the drop.
+            // Dropping it tells the task that waits for this moment.
             drop(assignment.before.lock().take());
             match self.keep(&assignment).await {
                 Over::Replaced if !self.control.borrow().halt => {}
@@ -109,7 +109,7 @@ impl Supervisor {
     async fn keep(&mut self, assignment: &Assignment) -> Over {
         let limits = &assignment.services.limits;
         let context = &assignment.context;
-        let mut backoff = Backoff::new(limits.restart_first, limits.restart_max);
+        let mut restarts = Restarts::new(limits.restart_first, limits.restart_max);
         loop {
             context.session.set(SessionState::Connecting, None);
             let born = Instant::now();
@@ -125,7 +125,7 @@ impl Supervisor {
                     None
                 }
                 Ended::Failed(why) => {
-                    let pause = backoff.next(born.elapsed(), assignment.services.entropy.u64());
+                    let pause = restarts.next(born.elapsed(), assignment.services.entropy.u64());
                     tracing::warn!(
                         plugin = &*assignment.plugin.name,
                         connector = %context.id,
@@ -153,7 +153,7 @@ impl Supervisor {
             turn = turn => turn,
         };
         let hold = async {
-            // However it goes, the others are not to wait for long.
+            // Whatever comes of it, the others must not wait for long.
             let _ = tokio::time::timeout(TURN, assignment.context.session.opened()).await;
             drop(turn);
             std::future::pending().await
@@ -169,11 +169,11 @@ impl Supervisor {
         }
     }
 
-    /// Waits for the pause (for ever without one), and answers what comes unless it may wait too. `Some`: the assignment's
+    /// Waits for the pause (forever without one), and answers what arrives unless that may wait too. `Some` when the assignment's
     /// time is over.
     async fn rest(&mut self, assignment: &Assignment, pause: Option<Duration>) -> Option<Over> {
         let mut control = self.control.clone();
-        let line = &assignment.context.session.line;
+        let slot = &assignment.context.session.slot;
         let over = async {
             match pause {
                 Some(pause) => tokio::time::sleep(pause).await,
@@ -181,7 +181,7 @@ impl Supervisor {
             }
         };
         let refusing = async {
-            if let Some(until) = line.waits_until().filter(|_| assignment.plugin.description.needs_session) {
+            if let Some(until) = slot.waits_until().filter(|_| assignment.plugin.description.needs_session) {
                 tokio::select! {
                     () = tokio::time::sleep_until(until) => {}
                     () = stopped(&mut self.control) => {}
@@ -201,13 +201,13 @@ impl Supervisor {
 /// Returns when another assignment is to take the place of this one.
 async fn given_way(control: &mut watch::Receiver<Control>, assignment: &Assignment) {
     if control.wait_for(|now| now.orders(assignment).give_way).await.is_err() {
-        // Nobody commands any more.
+        // The sender is gone: no more orders will come.
         std::future::pending().await
     }
 }
 
 /// Returns when the connector is stopped.
 async fn stopped(control: &mut watch::Receiver<Control>) {
-    // Without a commander it is stopped too.
+    // Without a sender it is stopped too.
     let _ = control.wait_for(|now| now.stop).await;
 }

@@ -1,7 +1,7 @@
-//! What runs for one connector: its own instance, and, while another version of its plugin is tried or takes over, one of that
-//! version beside it. Owns the choice between the two; knows nothing of why there are two. Changed under the sandbox's lock.
+//! What runs for one connector: its stable instance, and, while another version of its plugin is tried or takes over, an instance
+//! of that version as well. Owns the choice between the two; must not know why there are two. Changed under the fleet's lock.
 //!
-//! Invariant: only plugins without a session have an instance beside their connector's own one.
+//! Invariant: only plugins without a session have two instances for one connector.
 
 use std::sync::Arc;
 
@@ -11,47 +11,48 @@ use uuid::Uuid;
 use crate::connector::supervisor::Running;
 use crate::registry::ConnectorPlugin;
 
-/// See the module.
-pub(crate) struct Pair {
-    /// The connector's own.
-    pub(crate) own: Running,
-    pub(crate) beside: Option<Beside>,
+/// The instances of one connector.
+pub(crate) struct Versions {
+    /// The one that counts: its session is the connector's.
+    pub(crate) stable: Running,
+    /// The one of another version, if there is one.
+    pub(crate) canary: Option<Canary>,
 }
 
-/// An instance of another version. It speaks aside until it is the connector's own.
-pub(crate) struct Beside {
+/// An instance of another version. Its session is on standby until it is the stable one.
+pub(crate) struct Canary {
     pub(crate) running: Running,
     /// How many of a hundred messages go to it.
     pub(crate) share: u8,
 }
 
-impl Pair {
-    pub(crate) fn new(own: Running) -> Self {
-        Self { own, beside: None }
+impl Versions {
+    pub(crate) fn new(stable: Running) -> Self {
+        Self { stable, canary: None }
     }
 
-    /// Who gets a message: drawn by its id, so that it goes the same way each time it is tried; but never to one of the two
+    /// The instance that gets a message: drawn by the message's id, so that it goes the same way each time it is tried; but never to one of the two
     /// that is down while the other is up.
     pub(crate) fn choose(&self, message: Uuid) -> &Running {
-        match &self.beside {
-            Some(beside) if beside.running.session().is_up() => {
-                let down = !matches!(self.own.session().state(), SessionState::Connected | SessionState::Connecting);
-                if down || drawn(message.as_u128(), beside.share) { &beside.running } else { &self.own }
+        match &self.canary {
+            Some(canary) if canary.running.session().is_up() => {
+                let down = !matches!(self.stable.session().state(), SessionState::Connected | SessionState::Connecting);
+                if down || drawn(message.as_u128(), canary.share) { &canary.running } else { &self.stable }
             }
-            _ => &self.own,
+            _ => &self.stable,
         }
     }
 
-    /// Whether the instance beside it is of this version.
+    /// Whether the canary is of this version.
     pub(crate) fn tries(&self, plugin: &Arc<ConnectorPlugin>) -> bool {
-        self.beside.as_ref().is_some_and(|beside| Arc::ptr_eq(beside.running.plugin(), plugin))
+        self.canary.as_ref().is_some_and(|canary| Arc::ptr_eq(canary.running.plugin(), plugin))
     }
 
-    /// Makes another instance the connector's own, heard from now on; gives the one before.
+    /// Makes another instance the stable one, whose session is the connector's from now on; gives the one before.
     #[must_use = "the one before must be ended"]
-    pub(crate) fn hand_to(&mut self, new: Running) -> Running {
-        new.session().speak_up();
-        std::mem::replace(&mut self.own, new)
+    pub(crate) fn promote(&mut self, new: Running) -> Running {
+        new.session().promote();
+        std::mem::replace(&mut self.stable, new)
     }
 }
 

@@ -6,28 +6,28 @@
 /// A host interface that needs a grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Capability {
-    /// The key/value store.
+    /// Using the connector's key/value store.
     Kv,
-    /// HTTP requests.
+    /// Making HTTP requests.
     Http,
-    /// WebSocket connections.
+    /// Opening WebSocket connections.
     Websocket,
-    /// Mail submission.
+    /// Submitting mail by SMTP.
     Smtp,
     /// Reading the files of its own messages.
     MediaRead,
     /// Storing files that its channel brought.
     MediaWrite,
-    /// Telling the engine of sessions, receipts and messages.
+    /// Reporting sessions, receipts and messages to the engine.
     Events,
 }
 
 impl Capability {
-    /// All of them.
+    /// Every capability.
     pub const ALL: [Self; 7] =
         [Self::Kv, Self::Http, Self::Websocket, Self::Smtp, Self::MediaRead, Self::MediaWrite, Self::Events];
 
-    /// Its name in configuration and descriptions.
+    /// The name that configurations and descriptions use.
     pub fn name(self) -> &'static str {
         match self {
             Self::Kv => "kv",
@@ -40,7 +40,7 @@ impl Capability {
         }
     }
 
-    /// By its name.
+    /// The capability with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|c| c.name() == name)
     }
@@ -57,7 +57,7 @@ impl Grants {
         Self(given.fold(0, |bits, c| bits | 1 << *c as u8))
     }
 
-    /// `Err` holds what to tell the plugin.
+    /// Whether the capability was granted. `Err` holds what to tell the plugin.
     pub(crate) fn check(self, capability: Capability) -> Result<(), String> {
         if self.0 & 1 << capability as u8 != 0 {
             return Ok(());

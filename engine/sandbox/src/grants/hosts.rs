@@ -28,7 +28,7 @@ impl Allowed {
 
 impl Hosts {
     /// `declared` as in the plugin's description: `=host`, `=*.suffix` for every host below it, or the path of a
-    /// configuration field that holds a `host`, a `host:port` or a URL. A field's value is never a pattern: who writes it is not who wrote the plugin.
+    /// configuration field that holds a `host`, a `host:port` or a URL. A field's value is never a pattern: the plugin's author does not write it.
     pub(crate) fn new(declared: &[String], config: &Value) -> Self {
         let named = declared.iter().filter_map(|entry| {
             let fixed = entry.strip_prefix('=');
@@ -55,7 +55,7 @@ impl Hosts {
         Self(named.collect())
     }
 
-    /// `Err` holds what to tell the plugin.
+    /// Whether a connection to this server is allowed. `Err` holds what to tell the plugin.
     pub(crate) fn check(&self, host: &str, port: u16) -> Result<(), String> {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
         if self.0.iter().any(|allowed| allowed.fits(&host, port)) {
@@ -111,7 +111,7 @@ mod tests {
             ("whatsapp.net.evil.example", 443, false),
             ("a.files.example", 8443, true),
             ("a.files.example", 443, false),
-            // A whole top-level domain is no suffix, and a configured value no pattern.
+            // A whole top-level domain is not a suffix, and a configured value is not a pattern.
             ("other.net", 443, false),
             ("a.evil.example", 443, false),
         ] {

@@ -7,7 +7,7 @@ use wasmtime::component::{Accessor, HasSelf};
 use crate::bindings::host::clock;
 use crate::state::HostState;
 
-/// A longer sleep is cut to this; who wants more sleeps again.
+/// A longer sleep is cut to this; a plugin that wants more sleeps again.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 3600);
 
 impl clock::Host for HostState {

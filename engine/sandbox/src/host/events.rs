@@ -15,7 +15,7 @@ use crate::worlds::event::{Told, event, file, weight};
 /// What a change of the session weighs.
 const STATE_BYTES: usize = 1024;
 
-/// The files that events point to must be there: nobody may be told of a file that he cannot have.
+/// Checks that the files that events point to are there: no event may name a file that cannot be fetched.
 async fn check_files(context: &Context, services: &Services, events: &[ChannelEvent]) -> Result<(), Error> {
     for file in events.iter().filter_map(file) {
         let path = services.media.path(context.tenant, file.id);
@@ -44,14 +44,14 @@ async fn take(
 }
 
 async fn emit_state(context: &Context, state: SessionState, account: Option<Account>) {
-    let _turn = context.session.line.intake.enter(1, STATE_BYTES).await;
+    let _turn = context.session.slot.events_gate.enter(1, STATE_BYTES).await;
     context.session.set(state, account);
 }
 
 async fn emit_event(context: &Context, services: &Services, event: ChannelEvent) -> Result<(), Error> {
     let events = vec![event];
     check_files(context, services, &events).await?;
-    let _turn = context.session.line.intake.enter(1, weight(&events[0])).await;
+    let _turn = context.session.slot.events_gate.enter(1, weight(&events[0])).await;
     take(context, services, events, Vec::new()).await
 }
 
@@ -63,7 +63,7 @@ async fn commit(
 ) -> Result<(), Error> {
     check_files(context, services, &events).await?;
     let bytes = events.iter().map(weight).sum();
-    let _turn = context.session.line.intake.enter(events.len(), bytes).await;
+    let _turn = context.session.slot.events_gate.enter(events.len(), bytes).await;
     let writes = kv::checked(context, services, changes).await.map_err(|error| match error {
         kv_types::Error::Refused(why) => Error::Refused(why),
         kv_types::Error::Quota(why) => Error::Quota(why),

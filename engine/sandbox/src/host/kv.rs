@@ -1,10 +1,6 @@
 //! `kv`: a connector's own key/value store.
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
-use pombo_domain::ConnectorIndex;
-use pombo_domain::ports::{Batch, Change, KvWrite, Store, StoreError};
+use pombo_domain::ports::{KvWrite, StoreError};
 use wasmtime::component::{Accessor, HasSelf};
 
 use super::granted;
@@ -12,55 +8,6 @@ use crate::bindings::host::kv;
 use crate::grants::Capability;
 use crate::limits::{KV_KEY_BYTES, KV_LIST, KV_VALUE_BYTES};
 use crate::state::{Context, HostState, Services};
-
-/// What the plugins' key/value store needs of the engine's.
-#[async_trait]
-pub trait PluginKv: Send + Sync + 'static {
-    /// A value.
-    async fn get(&self, connector: ConnectorIndex, key: String) -> Result<Option<Vec<u8>>, StoreError>;
-    /// Entries whose key starts with `prefix`, ordered, after `after`.
-    async fn list(
-        &self,
-        connector: ConnectorIndex,
-        prefix: String,
-        after: Option<String>,
-        limit: usize,
-    ) -> Result<Vec<(String, Vec<u8>)>, StoreError>;
-    /// All of the writes or none.
-    async fn write(&self, connector: ConnectorIndex, writes: Vec<KvWrite>) -> Result<(), StoreError>;
-    /// Bytes of keys and values.
-    async fn bytes(&self, connector: ConnectorIndex) -> Result<u64, StoreError>;
-}
-
-/// [`PluginKv`] over the engine's store.
-#[derive(Clone)]
-pub struct StoreKv(pub Arc<dyn Store>);
-
-#[async_trait]
-impl PluginKv for StoreKv {
-    async fn get(&self, connector: ConnectorIndex, key: String) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0.kv_get(connector, &key)
-    }
-
-    async fn list(
-        &self,
-        connector: ConnectorIndex,
-        prefix: String,
-        after: Option<String>,
-        limit: usize,
-    ) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        self.0.kv_list(connector, &prefix, after.as_deref(), limit)
-    }
-
-    async fn write(&self, connector: ConnectorIndex, writes: Vec<KvWrite>) -> Result<(), StoreError> {
-        let batch = Batch { changes: vec![Change::Kv(connector, writes)], ..Batch::default() };
-        self.0.commit(batch).await.map(|_| ())
-    }
-
-    async fn bytes(&self, connector: ConnectorIndex) -> Result<u64, StoreError> {
-        self.0.kv_bytes(connector)
-    }
-}
 
 fn unavailable(error: &StoreError) -> kv::Error {
     tracing::warn!(%error, "a plugin's key/value call failed");

@@ -1,88 +1,10 @@
-//! `log`: needs no grant; bounded in rate and length. Every line says that a guest wrote it.
+//! `log`: needs no grant.
 
-use std::sync::Arc;
-use std::time::Instant;
-
-use uuid::Uuid;
-
+use super::log_gate::kept;
 use crate::bindings::host::log;
-use crate::limits::{LOG_LINE_BYTES, cut};
 use crate::state::HostState;
 
-/// One instance's way into the log.
-#[derive(Debug)]
-pub(crate) struct LogGate {
-    plugin: Arc<str>,
-    connector: Option<Uuid>,
-    per_second: f64,
-    burst: f64,
-    /// Lines that may go now.
-    tokens: f64,
-    refilled: Instant,
-    dropped: u64,
-}
-
-impl LogGate {
-    pub(crate) fn new(plugin: Arc<str>, connector: Option<Uuid>, per_second: u32) -> Self {
-        let burst = f64::from(per_second) * 4.0;
-        Self {
-            plugin,
-            connector,
-            per_second: f64::from(per_second),
-            burst,
-            tokens: burst,
-            refilled: Instant::now(),
-            dropped: 0,
-        }
-    }
-
-    /// Whether a line may go at `now`, and how many were dropped before it.
-    fn admit(&mut self, now: Instant) -> Option<u64> {
-        let passed = now.saturating_duration_since(self.refilled).as_secs_f64();
-        self.refilled = now;
-        self.tokens = (self.tokens + passed * self.per_second).min(self.burst);
-        if self.tokens < 1.0 {
-            self.dropped += 1;
-            return None;
-        }
-        self.tokens -= 1.0;
-        Some(std::mem::take(&mut self.dropped))
-    }
-
-    fn write(&mut self, level: log::Level, target: &str, text: &str) {
-        // First, so that lines that nobody wants take no place of those that somebody does.
-        if !kept(level) {
-            return;
-        }
-        let Some(dropped) = self.admit(Instant::now()) else { return };
-        let (plugin, connector) = (&*self.plugin, self.connector.map(tracing::field::display));
-        let (part, text) = (cut(target, 100), cut(text, LOG_LINE_BYTES));
-        macro_rules! line {
-            ($level:ident) => {
-                tracing::$level!(target: "pombo::guest", guest = true, plugin, connector, part, dropped, "{text}")
-            };
-        }
-        match level {
-            log::Level::Trace => line!(trace),
-            log::Level::Debug => line!(debug),
-            log::Level::Info => line!(info),
-            // A guest's error is not the engine's: it stays below what an operator is woken for.
-            log::Level::Warn | log::Level::Error => line!(warn),
-        }
-    }
-}
-
-/// Whether a guest's line at this level is written anywhere.
-fn kept(level: log::Level) -> bool {
-    match level {
-        log::Level::Trace => tracing::enabled!(target: "pombo::guest", tracing::Level::TRACE),
-        log::Level::Debug => tracing::enabled!(target: "pombo::guest", tracing::Level::DEBUG),
-        log::Level::Info => tracing::enabled!(target: "pombo::guest", tracing::Level::INFO),
-        log::Level::Warn | log::Level::Error => tracing::enabled!(target: "pombo::guest", tracing::Level::WARN),
-    }
-}
-
-/// The name of a level whose lines are kept for whoever looks after the plugin; the engine's own log has its own mind.
+/// The name of a level whose lines are kept for the plugin's owner; the levels of the engine's own log are its operator's choice.
 fn shown(level: log::Level) -> Option<&'static str> {
     match level {
         log::Level::Trace | log::Level::Debug => None,
@@ -92,19 +14,10 @@ fn shown(level: log::Level) -> Option<&'static str> {
     }
 }
 
-impl Drop for LogGate {
-    fn drop(&mut self) {
-        if self.dropped > 0 {
-            let connector = self.connector.map(tracing::field::display);
-            tracing::warn!(target: "pombo::guest", plugin = &*self.plugin, connector, dropped = self.dropped, "lines of a plugin were dropped");
-        }
-    }
-}
-
 impl log::Host for HostState {
     fn log(&mut self, level: log::Level, target: String, text: String) {
         if let (Some(context), Some(name)) = (&self.context, shown(level)) {
-            self.services.telemetry.line(&context.whose, name, &text);
+            self.services.telemetry.line(&context.labels, name, &text);
         }
         self.log.write(level, &target, &text);
     }
@@ -113,23 +26,5 @@ impl log::Host for HostState {
         use log::Level::{Debug, Error, Info, Trace, Warn};
         let kept = |level: &log::Level| kept(*level) || shown(*level).is_some();
         [Trace, Debug, Info, Warn].into_iter().find(kept).unwrap_or(Error)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn lines_beyond_the_rate_are_counted_and_the_count_is_told_once() {
-        let mut gate = LogGate::new("p".into(), None, 10);
-        let start = Instant::now();
-        let passed = (0..1000).filter(|_| gate.admit(start).is_some()).count();
-        assert_eq!(passed, 40);
-        assert_eq!(gate.admit(start + Duration::from_millis(100)), Some(960));
-        assert_eq!(gate.admit(start + Duration::from_millis(100)), None);
-        assert_eq!(gate.admit(start + Duration::from_secs(60)), Some(1));
-        gate.dropped = 0;
     }
 }

@@ -1,54 +1,22 @@
 //! `media`: the files of the messages that a connector is sending, and files that its channel brought.
 
-use std::collections::HashMap;
 use std::io::SeekFrom;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use pombo_domain::model::Attachment;
-use pombo_domain::ports::{MediaError, MediaWriter};
+use pombo_domain::ports::MediaError;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
-use uuid::Uuid;
 use wasmtime::component::{Accessor, HasSelf, Resource};
 
 use super::granted;
+use super::resources::{Upload, Writing};
 use crate::bindings::host::media;
 use crate::grants::Capability;
 use crate::limits::MEDIA_READ_BYTES;
 use crate::state::{Context, HostState, Services};
 
-/// The files of messages in flight, each with how many of them have it. Invariant: a plugin reads no other file.
-#[derive(Debug, Default)]
-pub(crate) struct Handed(Mutex<HashMap<Uuid, (Attachment, usize)>>);
-
-impl Handed {
-    pub(crate) fn hand(&self, files: &[Attachment]) {
-        let mut all = self.0.lock();
-        for file in files {
-            all.entry(file.id).or_insert_with(|| (file.clone(), 0)).1 += 1;
-        }
-    }
-
-    pub(crate) fn take_back(&self, files: &[Attachment]) {
-        let mut all = self.0.lock();
-        for file in files {
-            if let Some((_, count)) = all.get_mut(&file.id) {
-                *count -= 1;
-                if *count == 0 {
-                    all.remove(&file.id);
-                }
-            }
-        }
-    }
-
-    pub(crate) fn find(&self, id: &str) -> Option<Attachment> {
-        let id = Uuid::parse_str(id).ok()?;
-        self.0.lock().get(&id).map(|(file, _)| file.clone())
-    }
-}
-
-/// Where a handed file lies.
+/// Where the file of a message in flight lies.
 pub(crate) fn path_of(context: &Context, services: &Services, id: &str) -> Option<(PathBuf, Attachment)> {
     let file = context.media().find(id)?;
     Some((services.media.path(context.tenant, file.id), file))
@@ -68,13 +36,6 @@ fn failed(error: MediaError) -> media::Error {
         }
     }
 }
-
-/// Taken out by the call that finishes it.
-type Writing = Arc<tokio::sync::Mutex<Option<Box<dyn MediaWriter>>>>;
-
-/// A file that a guest is writing.
-#[allow(unreachable_pub, reason = "the generated bindings re-export it")]
-pub struct Upload(Writing);
 
 impl media::Host for HostState {}
 
@@ -114,7 +75,7 @@ fn writer<T: Send + 'static>(
 ) -> Result<(Writing, Arc<Services>), media::Error> {
     accessor.with(|mut access| {
         let state = access.get();
-        let writer = state.table.get(upload).map_err(|_| media::Error::NotFound)?.0.clone();
+        let writer = state.table.get(upload).map_err(|_| media::Error::NotFound)?.writing();
         Ok((writer, state.services.clone()))
     })
 }
@@ -132,7 +93,7 @@ impl<T: Send + 'static> media::HostUploadWithStore<T> for HasSelf<HostState> {
             Ok(writer) => writer.map_err(failed)?,
             Err(_) => return Err(media::Error::TimedOut),
         };
-        let upload = Upload(Arc::new(tokio::sync::Mutex::new(Some(writer))));
+        let upload = Upload::new(writer);
         accessor
             .with(|mut access| access.get().table.push(upload))
             .map_err(|_| media::Error::Refused("this instance holds too many uploads".to_owned()))

@@ -1,18 +1,21 @@
-//! The host's side of what plugins import: one file per interface.
+//! The host's side of what connectors and renderers import: one file per interface; `resources/` what a guest holds handles to.
 //!
 //! Each call asks the instance's grant first, and ends by a deadline. What a guest says is data: cut before it is kept, and
 //! never a format, a path or a query.
 
-pub(crate) mod clock;
-pub(crate) mod events;
-pub(crate) mod http;
-pub(crate) mod kv;
-pub(crate) mod log;
-pub(crate) mod media;
+pub(crate) mod attachment_grants;
+mod clock;
+mod events;
+mod http;
+mod kv;
+mod log;
+pub(crate) mod log_gate;
+mod media;
 pub(crate) mod network;
-pub(crate) mod random;
+mod random;
+pub(crate) mod resources;
 pub(crate) mod smtp;
-pub(crate) mod websocket;
+mod websocket;
 
 use std::sync::Arc;
 
@@ -20,6 +23,9 @@ use wasmtime::component::{Accessor, HasSelf};
 
 use crate::grants::Capability;
 use crate::state::{Context, HostState, Services};
+
+/// The interface that holds types only.
+impl crate::bindings::types::Host for HostState {}
 
 /// The connector that a call is for, if it may make it, and the host's services.
 fn granted<T: Send + 'static>(

@@ -1,6 +1,5 @@
 //! Names to addresses, and connections to those that the guard allows. Shared by the interfaces that reach out.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -11,10 +10,8 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 
+use crate::options::ConnectTo;
 use crate::state::Services;
-
-/// Servers, by lower-case name, that are reached at another address.
-pub(crate) type ConnectTo = BTreeMap<String, SocketAddr>;
 
 /// Why there is no connection.
 #[derive(Debug)]

@@ -1,22 +1,19 @@
 //! `websocket`: client connections to the hosts that a connector's configuration names.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Mutex;
+use tokio_tungstenite::client_async_with_config;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
-use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use wasmtime::component::{Accessor, HasSelf, Resource};
 
 use super::granted;
 use super::http::{checked_url, with_secrets};
 use super::network::{self, Unreachable};
+use super::resources::{Connection, Halves, Socket, Stream};
 use crate::bindings::host::http::Error as HttpError;
 use crate::bindings::host::websocket::{self, Error, Frame, Header};
 use crate::grants::Capability;
@@ -25,20 +22,6 @@ use crate::state::{Context, HostState, Services};
 
 /// What is read from the network at once.
 const READ_BUFFER_BYTES: usize = 8 << 10;
-
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
-type Socket = WebSocketStream<Box<dyn Stream>>;
-
-/// A guest's connection: its halves are used by different calls at once.
-#[allow(unreachable_pub, reason = "the generated bindings re-export it")]
-pub struct Connection(Arc<Halves>);
-
-struct Halves {
-    sink: Mutex<SplitSink<Socket, Message>>,
-    stream: Mutex<SplitStream<Socket>>,
-    limit: Duration,
-}
 
 fn closed(error: &WsError) -> Error {
     Error::Closed(match error {
@@ -59,7 +42,7 @@ async fn connect(context: &Context, services: &Services, url: &str, headers: &[H
     let mut request = url.as_str().into_client_request().map_err(|e| Error::Invalid(cut(&e.to_string(), 200)))?;
     for header in headers {
         let name = HeaderName::try_from(&header.name)
-            .map_err(|_| Error::Invalid(format!("{:?} is no header's name", header.name)))?;
+            .map_err(|_| Error::Invalid(format!("{:?} is not a header's name", header.name)))?;
         let value = with_secrets(context, &header.value, encrypted).map_err(Error::Refused)?;
         let value = HeaderValue::try_from(value)
             .map_err(|_| Error::Invalid(format!("the value of {name} cannot stand in a header")))?;
@@ -73,7 +56,7 @@ async fn connect(context: &Context, services: &Services, url: &str, headers: &[H
     let tcp = network::connect(&addresses, services.limits.host_call).await.map_err(unreachable)?;
     let stream: Box<dyn Stream> = if encrypted {
         let name = rustls::pki_types::ServerName::try_from(host)
-            .map_err(|_| Error::Invalid("the host is no name for TLS".to_owned()))?;
+            .map_err(|_| Error::Invalid("the host's name cannot be used with TLS".to_owned()))?;
         let tls = tokio_rustls::TlsConnector::from(services.tls.clone()).connect(name, tcp).await;
         Box::new(tls.map_err(|e| Error::NotConnected(format!("TLS: {}", cut(&e.to_string(), 200))))?)
     } else {
@@ -98,7 +81,7 @@ fn halves<T: Send + 'static>(
     connection: &Resource<Connection>,
 ) -> Result<Arc<Halves>, Error> {
     accessor.with(|mut access| match access.get().table.get(connection) {
-        Ok(connection) => Ok(connection.0.clone()),
+        Ok(connection) => Ok(connection.halves()),
         Err(_) => Err(Error::Closed("this connection is gone".to_owned())),
     })
 }
@@ -123,10 +106,8 @@ impl<T: Send + 'static> websocket::HostConnectionWithStore<T> for HasSelf<HostSt
         let socket = tokio::time::timeout(limit, connect(&context, &services, &url, &headers))
             .await
             .map_err(|_| Error::TimedOut)??;
-        let (sink, stream) = socket.split();
-        let halves = Halves { sink: Mutex::new(sink), stream: Mutex::new(stream), limit };
         accessor
-            .with(|mut access| access.get().table.push(Connection(Arc::new(halves))))
+            .with(|mut access| access.get().table.push(Connection::new(socket, limit)))
             .map_err(|_| Error::Refused("this instance holds too many connections".to_owned()))
     }
 

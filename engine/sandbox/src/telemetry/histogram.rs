@@ -26,7 +26,7 @@ fn edge(bucket: usize) -> u64 {
     }
 }
 
-/// The buckets.
+/// The counts of all buckets.
 #[derive(Debug)]
 pub(super) struct Histogram([AtomicU64; BUCKETS]);
 

@@ -1,6 +1,6 @@
 //! What plugins log and use: lines in rings, figures for each version. All in memory, all bounded; gone with the process.
 //!
-//! Written by whoever runs a plugin, on its own task; nothing here waits, and no lock is held while anybody is told.
+//! Written on the task that runs the plugin; nothing here waits, and no lock is held while an observer is called.
 //!
 //! Invariant: a line is only ever shown to the tenant whose instance wrote it, or to the operator.
 
@@ -32,24 +32,24 @@ const VERSIONS: usize = 64;
 /// How a use of a plugin ended, as far as figures go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// As it should.
+    /// It succeeded.
     Well,
-    /// Not the plugin's fault, under this name; counted as a call that went well.
+    /// It failed through no fault of the plugin's, under this name; counted as a success.
     Outside(&'static str),
-    /// It failed: by what name.
+    /// It failed, under this name.
     Failed(&'static str),
-    /// It trapped or exceeded a bound: by what name.
+    /// It trapped or exceeded a bound, under this name.
     Trapped(&'static str),
 }
 
-/// Which instance of which version for whom.
+/// What a figure or a line belongs to: an instance of a version of a plugin, and its tenant.
 #[derive(Debug, Clone)]
-pub(crate) struct Whose {
+pub(crate) struct MetricLabels {
     pub(crate) plugin: Arc<str>,
     pub(crate) digest: Arc<str>,
-    /// `None`: an instance that serves nobody in particular.
+    /// `None`: an instance that serves no tenant.
     pub(crate) tenant: Option<TenantIndex>,
-    /// The automation or connector.
+    /// The automation's or connector's id.
     pub(crate) instance: Option<Uuid>,
 }
 
@@ -134,9 +134,9 @@ impl Telemetry {
         version
     }
 
-    /// A call or a send ended.
-    pub(crate) fn ended(&self, whose: &Whose, ended: Ended, duration: Duration, cpu: Duration, memory: u64) {
-        let version = self.version(&whose.plugin, &whose.digest);
+    /// Counts a call or a send that ended.
+    pub(crate) fn ended(&self, labels: &MetricLabels, ended: Ended, duration: Duration, cpu: Duration, memory: u64) {
+        let version = self.version(&labels.plugin, &labels.digest);
         let name = match ended {
             Ended::Well => None,
             Ended::Outside(name) => Some(name),
@@ -155,19 +155,19 @@ impl Telemetry {
         version.cpu_us.fetch_add(cpu.as_micros() as u64, Relaxed);
         version.memory_peak.fetch_max(memory, Relaxed);
         version.latency.add(duration);
-        // Last: whoever reads sees no call without its outcome.
+        // Last, so that a reader sees no call without its outcome.
         version.calls.fetch_add(1, Release);
     }
 
-    /// A plugin wrote a line. False: there were too many, and it was dropped.
-    pub(crate) fn line(&self, whose: &Whose, level: &'static str, text: &str) -> bool {
-        let version = self.version(&whose.plugin, &whose.digest);
-        let Some(plugin) = self.plugin(&whose.plugin) else { return false };
+    /// Keeps a line that a plugin wrote; false when there were too many and it was dropped.
+    pub(crate) fn line(&self, labels: &MetricLabels, level: &'static str, text: &str) -> bool {
+        let version = self.version(&labels.plugin, &labels.digest);
+        let Some(plugin) = self.plugin(&labels.plugin) else { return false };
         let now = Instant::now();
         {
             let mut log = plugin.log.lock();
             let mut added = false;
-            let ring = log.rings.entry(whose.tenant).or_insert_with(|| {
+            let ring = log.rings.entry(labels.tenant).or_insert_with(|| {
                 added = true;
                 Lines::new(self.most, now)
             });
@@ -181,12 +181,12 @@ impl Telemetry {
             let line = PluginLine {
                 number: log.number,
                 at: self.clock.now(),
-                digest: whose.digest.to_string(),
+                digest: labels.digest.to_string(),
                 level,
-                instance: whose.instance,
+                instance: labels.instance,
                 text: cut(text, LOG_LINE_BYTES),
             };
-            if let Some(ring) = log.rings.get_mut(&whose.tenant) {
+            if let Some(ring) = log.rings.get_mut(&labels.tenant) {
                 ring.push(line, now);
             }
             if added {
@@ -201,7 +201,7 @@ impl Telemetry {
         true
     }
 
-    /// Forgets the ring that was quiet for the longest time.
+    /// Drops the ring that was quiet for the longest time.
     fn make_room(&self) {
         let plugins: Vec<_> = self.plugins.read().values().cloned().collect();
         let oldest = plugins.iter().filter_map(|plugin| {
@@ -217,7 +217,7 @@ impl Telemetry {
         }
     }
 
-    /// Forgets a version that is gone.
+    /// Drops the figures of a version that was deleted.
     pub(crate) fn forget(&self, digest: &str) {
         for plugin in self.plugins.read().values() {
             plugin.versions.write().retain(|(known, _)| &**known != digest);
@@ -318,15 +318,15 @@ mod tests {
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
-    fn whose(plugin: &str, digest: &str, tenant: u32) -> Whose {
-        Whose { plugin: plugin.into(), digest: digest.into(), tenant: Some(TenantIndex(tenant)), instance: None }
+    fn labels(plugin: &str, digest: &str, tenant: u32) -> MetricLabels {
+        MetricLabels { plugin: plugin.into(), digest: digest.into(), tenant: Some(TenantIndex(tenant)), instance: None }
     }
 
     #[test]
     fn a_tenant_sees_its_own_lines_and_the_operator_all_in_order() {
         let telemetry = Telemetry::new(Arc::new(ManualClock::new(Timestamp(7))), 3);
         for (tenant, text) in [(1, "a"), (2, "b"), (1, "c"), (1, "d"), (1, "e")] {
-            assert!(telemetry.line(&whose("p", "x", tenant), "info", text));
+            assert!(telemetry.line(&labels("p", "x", tenant), "info", text));
         }
         let texts = |tenant: Option<u32>, after, limit| -> String {
             telemetry.lines("p", tenant.map(TenantIndex), after, limit).into_iter().map(|line| line.text).collect()
@@ -342,16 +342,16 @@ mod tests {
     #[test]
     fn a_flood_is_dropped_and_counted() {
         let telemetry = Telemetry::new(Arc::new(ManualClock::new(Timestamp(7))), 1000);
-        let kept = (0..5000).filter(|_| telemetry.line(&whose("p", "x", 1), "info", "x")).count();
+        let kept = (0..5000).filter(|_| telemetry.line(&labels("p", "x", 1), "info", "x")).count();
         assert!((200..1000).contains(&kept), "{kept}");
         assert_eq!(telemetry.usage("p")["x"].dropped_lines, 5000 - kept as u64);
-        assert!(telemetry.line(&whose("p", "x", 2), "info", "another tenant has its own"));
+        assert!(telemetry.line(&labels("p", "x", 2), "info", "another tenant has its own"));
     }
 
     #[test]
     fn figures_are_kept_by_version_and_counted_since_a_mark() {
         let telemetry = Telemetry::new(Arc::new(ManualClock::new(Timestamp(7))), 10);
-        let (old, new) = (whose("p", "old", 1), whose("p", "new", 1));
+        let (old, new) = (labels("p", "old", 1), labels("p", "new", 1));
         let ms = Duration::from_millis;
         telemetry.ended(&old, Ended::Well, ms(1), ms(1), 100);
         telemetry.ended(&new, Ended::Trapped("trap"), ms(9), ms(2), 300);
@@ -374,15 +374,15 @@ mod tests {
     #[test]
     fn a_follower_is_woken_by_its_plugin_only_and_told_of_the_end() {
         let telemetry = Telemetry::new(Arc::new(ManualClock::new(Timestamp(7))), 10);
-        telemetry.line(&whose("p", "x", 1), "info", "before it follows");
+        telemetry.line(&labels("p", "x", 1), "info", "before it follows");
         let mut follower = telemetry.follow();
         let mut cx = Context::from_waker(Waker::noop());
         let mut poll = |follower: &mut Box<dyn LineWatch>| pin!(follower.written("p")).poll(&mut cx);
         assert_eq!(poll(&mut follower), Poll::Pending);
-        telemetry.line(&whose("q", "x", 1), "info", "another's");
+        telemetry.line(&labels("q", "x", 1), "info", "another's");
         assert_eq!(poll(&mut follower), Poll::Pending);
-        telemetry.line(&whose("p", "x", 1), "info", "one");
-        telemetry.line(&whose("p", "x", 1), "info", "two");
+        telemetry.line(&labels("p", "x", 1), "info", "one");
+        telemetry.line(&labels("p", "x", 1), "info", "two");
         assert_eq!(poll(&mut follower), Poll::Ready(true));
         assert_eq!(poll(&mut follower), Poll::Pending);
         drop(telemetry);

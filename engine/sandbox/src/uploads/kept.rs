@@ -12,7 +12,7 @@ use bytes::Bytes;
 const EXTENSION: &str = "wasm";
 const UNFINISHED: &str = "checking";
 
-/// The folder.
+/// The folder of kept components.
 #[derive(Debug)]
 pub(super) struct Kept {
     folder: PathBuf,

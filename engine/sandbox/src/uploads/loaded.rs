@@ -8,39 +8,40 @@ use jsonschema::Validator;
 use parking_lot::Mutex;
 use pombo_domain::ports::AutomationDescription;
 
+use crate::automation::call::Callable;
 use crate::automation::state::CallState;
 use crate::bindings::automation::AutomationPre;
 
-/// A plugin, ready to be instantiated.
-pub(crate) struct Loaded {
-    pub(crate) pre: AutomationPre<CallState>,
-    pub(crate) description: AutomationDescription,
-    pub(crate) schema: Validator,
+/// A plugin that is ready, and what checks its configurations.
+pub(super) struct Loaded {
+    pub(super) plugin: Arc<Callable>,
+    pub(super) schema: Validator,
+    /// When it was used last, in uses of all plugins.
     used: AtomicU64,
 }
 
 impl Loaded {
-    pub(crate) fn new(
+    pub(super) fn new(
         pre: AutomationPre<CallState>,
         description: AutomationDescription,
         schema: Validator,
     ) -> Arc<Self> {
-        Arc::new(Self { pre, description, schema, used: AtomicU64::new(0) })
+        Arc::new(Self { plugin: Arc::new(Callable { pre, description }), schema, used: AtomicU64::new(0) })
     }
 }
 
 /// Those that are ready, by their digests.
-pub(crate) struct Ready {
+pub(super) struct Ready {
     loaded: Mutex<HashMap<Arc<str>, Arc<Loaded>>>,
     most: usize,
-    /// Counts uses.
+    /// How many uses there were of all plugins.
     clock: AtomicU64,
-    /// Held by whoever loads one.
-    pub(crate) loading: tokio::sync::Mutex<()>,
+    /// Held while one is loaded.
+    pub(super) loading: tokio::sync::Mutex<()>,
 }
 
 impl Ready {
-    pub(crate) fn new(most: usize) -> Self {
+    pub(super) fn new(most: usize) -> Self {
         Self {
             loaded: Mutex::default(),
             most: most.max(1),
@@ -49,13 +50,13 @@ impl Ready {
         }
     }
 
-    pub(crate) fn get(&self, digest: &str) -> Option<Arc<Loaded>> {
+    pub(super) fn get(&self, digest: &str) -> Option<Arc<Loaded>> {
         let found = self.loaded.lock().get(digest).cloned()?;
         found.used.store(self.clock.fetch_add(1, Relaxed), Relaxed);
         Some(found)
     }
 
-    pub(crate) fn put(&self, digest: &str, plugin: Arc<Loaded>) {
+    pub(super) fn put(&self, digest: &str, plugin: Arc<Loaded>) {
         plugin.used.store(self.clock.fetch_add(1, Relaxed), Relaxed);
         let mut loaded = self.loaded.lock();
         loaded.insert(digest.into(), plugin);
@@ -67,7 +68,7 @@ impl Ready {
         }
     }
 
-    pub(crate) fn remove(&self, digest: &str) {
+    pub(super) fn remove(&self, digest: &str) {
         self.loaded.lock().remove(digest);
     }
 }

@@ -26,37 +26,30 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use pombo_domain::error::FieldProblem;
 use pombo_domain::model::{PluginKind, Wants};
-use pombo_domain::ports::{
-    AutomationCall, AutomationDescription, CallFailure, CallResult, Inspected, PluginEngine, Refusal,
-};
+use pombo_domain::ports::{AutomationCall, CallFailure, CallResult, Inspected, PluginEngine, Refusal};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{Component, Linker};
 
 use self::inspect::compile::{Compiler, Failed, Work};
 use self::inspect::{schema, walk, world};
 use self::kept::Kept;
 use self::loaded::{Loaded, Ready};
-use crate::automation::call::{self, Calls};
+use crate::automation::call::Calls;
 use crate::automation::fairness::Fairness;
-use crate::automation::slices::{Exhausted, Meter, Slices};
-use crate::automation::state::{self, CallState, Caller, Making};
-use crate::bindings::automation::{Automation, AutomationPre};
-use crate::bindings::connector::ConnectorPre;
+use crate::automation::slices::Slices;
+use crate::automation::state::CallState;
 use crate::cache::{Cache, digest};
-use crate::instances::Checkers;
+use crate::instances::StatelessPool;
 use crate::limits::{Limits, cut};
 use crate::options::{Embedded, Options};
 use crate::precompile::Origin;
 use crate::registry;
 use crate::state::{HostState, Services};
-use crate::telemetry::Whose;
-use crate::{precompile, wasi, worlds};
+use crate::worlds::{self, accepted};
+use crate::{precompile, wasi};
 
-/// Processor time and memory for a plugin to say who it is.
-const DESCRIBE_CPU: Duration = Duration::from_secs(2);
-const DESCRIBE_TIME: Duration = Duration::from_secs(10);
 /// Components that are looked at at once.
 const WALKS: usize = 2;
 /// Configurations that are checked at once, and how long one may take.
@@ -92,11 +85,11 @@ struct Connectors {
 /// Why the plugins cannot be opened.
 #[derive(Debug)]
 pub(crate) enum NotOpened {
-    /// The engine.
+    /// The WebAssembly engine.
     Engine(String),
-    /// The folder of uploads.
+    /// The folder of uploads, and why it cannot be used.
     Folder(PathBuf, std::io::Error),
-    /// A plugin of the binary's: which, and why.
+    /// A plugin of the binary: its name, and why.
     Embedded(String, String),
 }
 
@@ -120,7 +113,7 @@ fn unfit(why: impl Into<String>) -> Refusal {
 }
 
 impl Plugins {
-    /// Opens the folder, and checks the automations among the binary's own plugins; gives back the plugins that are none.
+    /// Opens the folder, and checks the automations among the binary's own plugins; gives back the plugins that are not automations.
     pub(crate) async fn open(
         options: &Options,
         services: &Arc<Services>,
@@ -132,9 +125,9 @@ impl Plugins {
         let engine = crate::engine::automations(&limits).map_err(failed)?;
         let slices = Slices::start(&engine).map_err(|e| NotOpened::Engine(e.to_string()))?;
         let mut linker = Linker::new(&engine);
-        Automation::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state).map_err(failed)?;
-        let folder = |error| NotOpened::Folder(options.plugins_dir.clone(), error);
-        let (kept, digests) = Kept::open(&options.plugins_dir).map_err(folder)?;
+        accepted::AUTOMATIONS.link(&mut linker).map_err(failed)?;
+        let folder = |error| NotOpened::Folder(options.uploads_dir.clone(), error);
+        let (kept, digests) = Kept::open(&options.uploads_dir).map_err(folder)?;
         let (own, theirs) = (cache.of(&engine), cache.of(connectors));
         for digest in &digests {
             // Either may have its code; neither is pruned.
@@ -177,7 +170,7 @@ impl Plugins {
 
     /// Fills the cache with the code of the binary's plugins and of the operator's.
     async fn compile_for_start(&self, options: &Options, automations: &[Embedded], others: &[Embedded]) {
-        let files = options.plugin_dir.iter().flat_map(|dir| registry::components(dir));
+        let files = options.operator_dir.iter().flat_map(|dir| registry::components(dir));
         let files: BTreeMap<String, PathBuf> =
             files.filter_map(|file| Some((file.file_stem()?.to_str()?.to_owned(), file))).collect();
         let job = |kind, name: &str, origin| {
@@ -199,7 +192,7 @@ impl Plugins {
         precompile::all(jobs, &options.compiling).await;
     }
 
-    /// What it is made of and for which world.
+    /// Looks at what a component is made of, and which kind of plugin it is.
     async fn looked_at(&self, component: &Bytes) -> Result<PluginKind, Refusal> {
         // Never closed.
         let Ok(_turn) = self.walks.acquire().await else { return Err(Refusal::Busy) };
@@ -220,52 +213,23 @@ impl Plugins {
         Ok(kind)
     }
 
-    /// Links compiled code and asks it who it is.
+    /// Links compiled code and has it describe itself.
     async fn automation(&self, component: &Component, digest: &str) -> Result<Arc<Loaded>, String> {
         let pre = wasi::instantiate_pre(&self.linker, component).map_err(|error| {
             format!("it imports what the engine does not offer: {}", cut(&format!("{error:#}"), 300))
         })?;
-        let pre = AutomationPre::new(pre).map_err(|error| {
+        let pre = accepted::AUTOMATIONS.adapt(&self.calls.engine, pre).map_err(|error| {
             format!(
-                "its exports have other types than pombo:automation/automation@0.1.0: {}; build it with the SDK of that version",
+                "its exports have other types than {}: {}; build it with the SDK of that version",
+                accepted::AUTOMATIONS.accepted(),
                 cut(&format!("{error:#}"), 300)
             )
         })?;
-        let description = self.described(&pre, digest).await?;
+        let said = self.calls.describe(&pre, digest).await;
+        let said = said.map_err(|why| format!("`describe` does not answer: {why}; it must work without any import"))?;
+        let description = worlds::automation::description(said, &self.limits.automations)?;
         let schema = schema::compile(&description.config_schema)?;
         Ok(Loaded::new(pre, description, schema))
-    }
-
-    async fn described(&self, pre: &AutomationPre<CallState>, digest: &str) -> Result<AutomationDescription, String> {
-        let meter = Arc::new(Meter::default());
-        let whose = Whose { plugin: "".into(), digest: digest.into(), tenant: None, instance: None };
-        let store = state::store(Making {
-            engine: &self.calls.engine,
-            services: &self.calls.services,
-            whose: Arc::new(whose),
-            caller: Caller::Describing,
-            memory: self.limits.automations.memory_bytes,
-            meter: meter.clone(),
-        });
-        let pre = pre.clone();
-        let asking = async move {
-            let mut store = store;
-            let said = tokio::time::timeout(DESCRIBE_TIME, async {
-                let instance = pre.instantiate_async(&mut store).await?;
-                instance.call_describe(&mut store).await
-            });
-            match said.await {
-                Ok(Ok(said)) => Ok(said),
-                Ok(Err(trap)) => Err(call::failure(store.data_mut(), &trap)),
-                Err(_) => Err(CallFailure::TimedOut),
-            }
-        };
-        let said = match self.calls.slices.run(meter, DESCRIBE_CPU, asking).await {
-            Ok(said) => said,
-            Err(Exhausted) => Err(CallFailure::Processor),
-        };
-        let said = said.map_err(|why| format!("`describe` does not answer: {why}; it must work without any import"))?;
-        worlds::automation::description(said, &self.limits.automations)
     }
 
     async fn connector(&self, component: &Component, digest: &str, size: u64) -> Result<Inspected, String> {
@@ -273,14 +237,15 @@ impl Plugins {
         let pre = wasi::instantiate_pre(linker, component).map_err(|error| {
             format!("it imports what the engine does not offer: {}", cut(&format!("{error:#}"), 300))
         })?;
-        let pre = ConnectorPre::new(pre).map_err(|error| {
+        let pre = accepted::CONNECTORS.adapt(engine, pre).map_err(|error| {
             format!(
-                "its exports have other types than pombo:connector/connector@0.1.0: {}; build it with the SDK of that version",
+                "its exports have other types than {}: {}; build it with the SDK of that version",
+                accepted::CONNECTORS.accepted(),
                 cut(&format!("{error:#}"), 300)
             )
         })?;
-        let checkers = Checkers::new(engine, digest.into(), pre, self.calls.services.clone());
-        let said = checkers.describe().await.map_err(|e| format!("`describe` does not answer: {e}"))?;
+        let stateless = StatelessPool::new(engine, digest.into(), pre, self.calls.services.clone());
+        let said = stateless.describe().await.map_err(|e| format!("`describe` does not answer: {e}"))?;
         let hosts = said.hosts.clone();
         let described = worlds::connector::description(said, digest)?;
         if !worlds::automation::is_name(&described.name) {
@@ -289,7 +254,7 @@ impl Plugins {
             );
         }
         if semver::Version::parse(&described.version).is_err() {
-            return Err(format!("its version {:?} is no semantic version such as 1.2.3", described.version));
+            return Err(format!("its version {:?} is not a semantic version such as 1.2.3", described.version));
         }
         schema::compile(&described.config_schema)?;
         let wants = Wants { hosts, capabilities: described.capabilities.clone(), ..Wants::default() };
@@ -380,7 +345,7 @@ impl Plugins {
 }
 
 fn inspected(loaded: &Loaded, digest: &str, size: u64) -> Inspected {
-    let description = &loaded.description;
+    let description = &loaded.plugin.description;
     Inspected {
         digest: digest.to_owned(),
         size,
@@ -482,7 +447,7 @@ impl PluginEngine for Plugins {
 
     async fn call(&self, call: AutomationCall) -> CallResult {
         match self.loaded(&call.digest).await {
-            Ok(loaded) => self.calls.call(&loaded, call).await,
+            Ok(loaded) => self.calls.call(&loaded.plugin, call).await,
             Err(why) => CallResult {
                 outcome: Err(CallFailure::NotCalled(why)),
                 inputs: Vec::new(),

@@ -76,10 +76,10 @@ fn check_host(entry: &str) -> Result<(), String> {
         _ => (rest, None),
     };
     if port.is_some_and(|port| port.parse::<u16>().map_or(true, |port| port == 0)) {
-        return wrong("has a port that is none");
+        return wrong("has a port that is not a number from 1 to 65535");
     }
     if below && !host.contains('.') {
-        return wrong("stands for a whole top-level domain; name at least one label more");
+        return wrong("stands for a whole top-level domain; name at least one more label");
     }
     let numeric = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok();
     let is_label =
@@ -87,7 +87,7 @@ fn check_host(entry: &str) -> Result<(), String> {
     if numeric && !below || host.split('.').all(is_label) { Ok(()) } else { wrong("is not a host's name") }
 }
 
-/// A description, checked. `Err` says what to change.
+/// Checks an automation's description. `Err` says what to change.
 pub(crate) fn description(said: wit::Description, limits: &AutomationLimits) -> Result<AutomationDescription, String> {
     if !is_name(&said.name) {
         return Err(format!(
@@ -96,7 +96,7 @@ pub(crate) fn description(said: wit::Description, limits: &AutomationLimits) -> 
         ));
     }
     if said.version.len() > 64 || semver::Version::parse(&said.version).is_err() {
-        return Err(format!("its version {:?} is no semantic version such as 1.2.3", cut(&said.version, 64)));
+        return Err(format!("its version {:?} is not a semantic version such as 1.2.3", cut(&said.version, 64)));
     }
     if said.config_schema.len() > schema::SCHEMA_BYTES {
         return Err(format!("its configuration's schema is longer than {} bytes", schema::SCHEMA_BYTES));
@@ -153,7 +153,7 @@ pub(crate) fn description(said: wit::Description, limits: &AutomationLimits) -> 
     })
 }
 
-/// A description as whoever shows it gets it.
+/// A description in the form in which it is shown to people.
 pub(crate) fn shown(description: &AutomationDescription) -> Value {
     serde_json::json!({
         "name": description.name,
@@ -399,7 +399,7 @@ fn action(action: wit::Action) -> Result<Action, String> {
     })
 }
 
-/// An answer, checked. `Err` says what is wrong with it.
+/// Checks an automation's answer. `Err` says what is wrong with it.
 pub(crate) fn outcome(said: wit::Outcome, observer: bool) -> Result<Outcome, String> {
     if said.actions.len() > ACTIONS {
         return Err(format!("it wants {} things done; one call may want {ACTIONS}", said.actions.len()));

@@ -22,7 +22,7 @@ impl From<wit::Capability> for Capability {
     }
 }
 
-/// The longest id that a provider gives.
+/// Bytes of the longest id that a provider gives.
 const PROVIDER_ID_BYTES: usize = 256;
 
 /// A message as the plugin gets it.
@@ -61,7 +61,7 @@ pub(super) fn target(target: Target) -> wit::Target {
     wit::Target { provider_id: target.provider_id, sender: target.sender, text: target.text }
 }
 
-/// What the plugin says became of it.
+/// The outcome that the plugin gave, with its texts cut to their bounds.
 pub(crate) fn outcome(outcome: wit::Outcome) -> SendOutcome {
     let reason = |text: String| cut(&text, REASON_BYTES);
     match outcome {
@@ -125,7 +125,7 @@ fn pace(said: wit::Pace, max_in_flight: u16) -> Result<Pace, String> {
     })
 }
 
-/// A description, checked. `Err` says what is wrong with it.
+/// Checks a connector's description. `Err` says what is wrong with it.
 pub(crate) fn description(said: wit::Description, digest: &str) -> Result<PluginDescription, String> {
     let is_name = |n: &str| {
         (1..=64).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')

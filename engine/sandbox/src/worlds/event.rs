@@ -9,29 +9,29 @@ use uuid::Uuid;
 use crate::bindings::host::events as wit;
 use crate::limits::{EVENT_LIST, EVENT_TEXT_BYTES, REASON_BYTES, cut};
 
-/// An id or an address.
+/// Bytes of an id or an address.
 const ID_BYTES: usize = 256;
-/// A name that somebody gave himself or a file; a longer one is cut.
+/// Bytes of a person's or a file's name; a longer one is cut.
 const NAME_BYTES: usize = 512;
-/// A kind of an event without a case of its own.
+/// Bytes of the kind of an event without a case of its own.
 const KIND_BYTES: usize = 64;
-/// Addresses of one contact or account.
+/// How many addresses one contact or account may have.
 const ALIASES: usize = 16;
-/// What a QR code can hold is less.
+/// Bytes of a QR code's content; what a code can hold is less.
 const CODE_BYTES: usize = 4096;
 /// The last millisecond of the year 9999.
 const LAST_MILLIS: u64 = 253_402_300_799_999;
 
-/// An event, checked.
+/// What a plugin reported, checked.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
     reason = "most are what the engine is to take: a box would cost each of them an allocation"
 )]
 pub(crate) enum Told {
-    /// How the session stands.
+    /// The state of the session, and its account while it is connected.
     State(SessionState, Option<Account>),
-    /// What the engine is to take.
+    /// An event for the engine.
     Event(ChannelEvent),
 }
 
@@ -87,7 +87,7 @@ fn other((kind, json): (String, String)) -> Checked<(String, String)> {
     let json = text("other", json)?;
     match serde_json::from_str::<serde::de::IgnoredAny>(&json) {
         Ok(_) => Ok((kind, json)),
-        Err(error) => Err(format!("other: is no JSON: {error}")),
+        Err(error) => Err(format!("other: is not JSON: {error}")),
     }
 }
 
@@ -126,7 +126,7 @@ fn state(said: wit::State) -> Checked<Told> {
 fn receipt(said: wit::Receipt) -> Checked<ChannelEvent> {
     let client_id = match said.client_id {
         Some(client_id) => {
-            Some(Uuid::parse_str(&client_id).map_err(|_| "client-id: is no id that the engine gave".to_owned())?)
+            Some(Uuid::parse_str(&client_id).map_err(|_| "client-id: is not an id that the engine gave".to_owned())?)
         }
         None => None,
     };
@@ -151,7 +151,7 @@ fn media(said: wit::MediaState) -> Checked<MediaState> {
         wit::MediaState::Pending => MediaState::Pending,
         wit::MediaState::Failed(why) => MediaState::Failed(reason(&why)),
         wit::MediaState::Ready(file) => MediaState::Ready(Attachment {
-            id: Uuid::parse_str(&file.id).map_err(|_| "media.id: is no id of a file".to_owned())?,
+            id: Uuid::parse_str(&file.id).map_err(|_| "media.id: is not the id of a file".to_owned())?,
             file_name: cut(&file.filename, NAME_BYTES),
             content_type: cut(&file.content_type, NAME_BYTES),
             size: file.size,
@@ -243,7 +243,7 @@ fn group_step(said: wit::GroupStep) -> Checked<GroupStep> {
     })
 }
 
-/// An event of a plugin's. `Err` says what is wrong with it.
+/// Checks an event that a plugin reported. `Err` says what is wrong with it.
 pub(crate) fn event(said: wit::Event) -> Checked<Told> {
     Ok(Told::Event(match said {
         wit::Event::State(said) => return state(said),
@@ -365,7 +365,7 @@ mod tests {
             (wit::Inbound { content: wit::InboundContent::Location(place(f64::NAN)), ..inbound() }, "latitude:"),
             (wit::Inbound { content: wit::InboundContent::Location(place(91.0)), ..inbound() }, "latitude:"),
             (wit::Inbound { content: other("a b", "{}"), ..inbound() }, "other: the kind"),
-            (wit::Inbound { content: other("poll", "{"), ..inbound() }, "other: is no JSON"),
+            (wit::Inbound { content: other("poll", "{"), ..inbound() }, "other: is not JSON"),
         ];
         for (said, expected) in cases {
             let refused = event(wit::Event::Message(said)).expect_err(expected);

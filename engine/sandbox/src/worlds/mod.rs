@@ -1,5 +1,6 @@
 //! Between the domain's types and the plugins': one file per subject. Nothing else in this crate converts.
 
+pub(crate) mod accepted;
 pub(crate) mod automation;
 pub(crate) mod connector;
 pub(crate) mod event;

@@ -9,9 +9,9 @@ use super::connector::target;
 use crate::bindings::types as wit;
 use crate::limits::{REASON_BYTES, cut};
 
-/// An address, an id, a link or a name in an answer.
+/// Bytes of an address, an id, a link or a name in an answer.
 const FIELD_BYTES: usize = 1024;
-/// A group's description.
+/// Bytes of a group's description.
 const DESCRIPTION_BYTES: usize = 8 << 10;
 
 /// An operation as the plugin gets it.
@@ -83,7 +83,7 @@ fn group(said: wit::GroupInfo) -> GroupInfo {
     }
 }
 
-/// What the plugin answered.
+/// The plugin's answer, with its texts cut to their bounds.
 pub(crate) fn answer(said: Result<wit::Answer, wit::OperationError>) -> Result<Answer, OperationError> {
     Ok(match said.map_err(error)? {
         wit::Answer::Done => Answer::Done,

@@ -30,7 +30,7 @@ pub(crate) fn batch(jobs: &[RenderJob]) -> (Vec<String>, Vec<wit::Job>) {
     (templates, jobs)
 }
 
-/// A problem as the domain knows it.
+/// A template's problem in the domain's terms, with its message cut to its bound.
 pub(crate) fn problem(problem: wit::Problem) -> TemplateProblem {
     TemplateProblem { message: crate::limits::cut(&problem.message, 500), line: problem.line, column: problem.column }
 }

@@ -170,10 +170,10 @@ impl Default for Wish {
 }
 
 pub(crate) fn options(folder: &Path, wish: &Wish) -> Options {
-    let plugin_dir = folder.join("plugins");
-    std::fs::create_dir_all(&plugin_dir).expect("a folder");
+    let operator_dir = folder.join("plugins");
+    std::fs::create_dir_all(&operator_dir).expect("a folder");
     for (name, component) in &wish.plugins {
-        std::fs::write(plugin_dir.join(name), component).expect("written");
+        std::fs::write(operator_dir.join(name), component).expect("written");
     }
     let mut grants = BTreeMap::new();
     if !wish.granted {
@@ -184,8 +184,8 @@ pub(crate) fn options(folder: &Path, wish: &Wish) -> Options {
     let cache_dir = std::env::temp_dir().join(format!("pombo-sandbox-tests-{}", std::process::id()));
     Options {
         cache_dir,
-        plugin_dir: Some(plugin_dir),
-        plugins_dir: folder.join("uploads"),
+        operator_dir: Some(operator_dir),
+        uploads_dir: folder.join("uploads"),
         compile_command: None,
         embedded: vec![embedded("renderer"), embedded("connector-email")],
         grants,

@@ -1,11 +1,12 @@
-//! The domain's ports that need the operating system: time, random numbers, passwords, secrets, files and guarded outbound calls.
-//! Each file implements one port; none knows the store, a plugin or a facade.
+//! The domain's ports that need the operating system: time, random numbers, passwords, secrets, files and guarded outbound calls; and
+//! the plugins' key/value store over the engine's. Each file implements one port; none knows a plugin or a facade.
 
 pub(crate) mod clock;
 pub(crate) mod entropy;
 pub(crate) mod fetcher;
 pub(crate) mod guard;
 pub(crate) mod keys;
+pub(crate) mod kv;
 pub(crate) mod media;
 pub(crate) mod media_types;
 pub(crate) mod operator;

@@ -1,5 +1,4 @@
-//! The engine's inspection of components, without an engine: only the sandbox, with its default limits and nothing behind its
-//! ports.
+//! The engine's inspection of components, without an engine: only the sandbox, with its default limits.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,8 +17,8 @@ const RENDERER: Embedded = Embedded { name: "renderer", component: include_bytes
 pub(super) async fn engine(folder: &Path) -> anyhow::Result<Arc<dyn PluginEngine>> {
     let options = Options {
         cache_dir: cache(folder),
-        plugin_dir: None,
-        plugins_dir: folder.join("plugins"),
+        operator_dir: None,
+        uploads_dir: folder.join("plugins"),
         // The author's own component, on the author's own machine: its compilation needs no bound.
         compile_command: None,
         embedded: vec![RENDERER],

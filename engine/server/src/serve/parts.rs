@@ -16,7 +16,7 @@ use pombo_domain::model::PluginKind;
 use pombo_domain::model::rollout::RolloutRules;
 use pombo_domain::ports::{AutomationStore, MediaStore, Store, StoreHealth};
 use pombo_imports::ImportWorkerOptions;
-use pombo_sandbox::{Capability, Embedded, Sandbox, StoreKv};
+use pombo_sandbox::{Capability, Embedded, Sandbox};
 use pombo_scheduler::rules::retry::RetryPolicy;
 use pombo_store::DiskStore;
 use rustls::pki_types::CertificateDer;
@@ -28,6 +28,7 @@ use crate::adapters::entropy::OsEntropy;
 use crate::adapters::fetcher::GuardedFetcher;
 use crate::adapters::guard::Guard;
 use crate::adapters::keys::RootKey;
+use crate::adapters::kv::StoreKv;
 use crate::adapters::media::DiskMedia;
 use crate::adapters::operator::OperatorToken;
 use crate::adapters::outbound;
@@ -121,8 +122,8 @@ pub(super) async fn plugins(
             "" => config.in_data("cache").join("plugins"),
             dir => dir.into(),
         },
-        plugin_dir: Some(settings.plugin_dir.as_str()).filter(|dir| !dir.is_empty()).map(Into::into),
-        plugins_dir: config.in_data("plugins"),
+        operator_dir: Some(settings.plugin_dir.as_str()).filter(|dir| !dir.is_empty()).map(Into::into),
+        uploads_dir: config.in_data("plugins"),
         compile_command: compile_command(),
         embedded: EMBEDDED.into(),
         grants: grants(&settings.grants)?,

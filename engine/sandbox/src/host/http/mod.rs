@@ -1,20 +1,21 @@
 //! `http`: requests to the hosts that a connector's configuration names; `exchange` those in pieces.
 
-pub(crate) mod exchange;
+mod exchange;
 
 use std::time::Duration;
 
-use reqwest::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use reqwest::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use url::Url;
 use wasmtime::component::{Accessor, HasSelf};
 
 use super::granted;
+use super::resources::{BROKEN, ExchangeError};
 use crate::bindings::host::http;
 use crate::grants::Capability;
 use crate::limits::HTTP_BODY_BYTES;
 use crate::state::{Context, HostState, Services};
 
-/// What the host says itself: left out when the guest says it too.
+/// Headers that the host sets itself: left out when the guest sets them too.
 const OURS: [HeaderName; 2] = [CONTENT_LENGTH, CONNECTION];
 /// What could make one request two, or another server's.
 const FORBIDDEN: [HeaderName; 2] = [TRANSFER_ENCODING, HOST];
@@ -73,7 +74,7 @@ fn prepared(
     let mut builder = services.http.request(method, url);
     for header in headers {
         let name = HeaderName::try_from(&header.name)
-            .map_err(|_| http::Error::Invalid(format!("{:?} is no header's name", header.name)))?;
+            .map_err(|_| http::Error::Invalid(format!("{:?} is not a header's name", header.name)))?;
         if FORBIDDEN.contains(&name) {
             return Err(http::Error::Invalid(format!("{name} is the host's to set")));
         }
@@ -90,26 +91,26 @@ fn prepared(
 }
 
 /// Why there is no response.
-fn not_sent(error: &reqwest::Error) -> http::Error {
+fn not_sent(error: &reqwest::Error) -> ExchangeError {
     if error.is_connect() {
-        http::Error::NotConnected("no connection to the server".to_owned())
+        ExchangeError::NotConnected("no connection to the server".to_owned())
     } else if error.is_builder() {
-        http::Error::Invalid("the request cannot be made".to_owned())
+        ExchangeError::Invalid("the request cannot be made".to_owned())
     } else {
-        http::Error::Interrupted("the connection broke".to_owned())
+        ExchangeError::Interrupted("the connection broke".to_owned())
     }
 }
 
 fn broken() -> http::Error {
-    http::Error::Interrupted("the connection broke in the answer".to_owned())
+    http::Error::Interrupted(BROKEN.to_owned())
 }
 
-fn headers_of(response: &reqwest::Response) -> Vec<http::Header> {
+fn headers_of(headers: &HeaderMap) -> Vec<http::Header> {
     let header = |(name, value): (&HeaderName, &HeaderValue)| http::Header {
         name: name.to_string(),
         value: String::from_utf8_lossy(value.as_bytes()).into_owned(),
     };
-    response.headers().iter().map(header).collect()
+    headers.iter().map(header).collect()
 }
 
 async fn send(context: &Context, services: &Services, request: http::Request) -> Result<http::Response, http::Error> {
@@ -122,7 +123,7 @@ async fn send(context: &Context, services: &Services, request: http::Request) ->
         return Err(http::Error::TooLarge(size));
     }
     let status = response.status().as_u16();
-    let headers = headers_of(&response);
+    let headers = headers_of(response.headers());
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|_| broken())? {
         if body.len() + chunk.len() > HTTP_BODY_BYTES {

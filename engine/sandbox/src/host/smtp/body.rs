@@ -8,7 +8,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::dialogue::Progress;
+use super::progress::Progress;
 
 /// Bytes of a file in one line of base64, and in one piece.
 const LINE: usize = 57;
@@ -17,7 +17,7 @@ const PIECE: usize = LINE * 1024;
 /// A part of a message.
 #[derive(Debug)]
 pub(super) enum Part {
-    /// As they are.
+    /// Sent as they are.
     Bytes(Vec<u8>),
     /// Read and encoded when its turn comes.
     File(PathBuf),
@@ -38,7 +38,7 @@ fn encode(bytes: &[u8], first: bool, out: &mut Vec<u8>) {
     }
 }
 
-/// Small files as encoded bytes.
+/// Reads and encodes the files among the parts, and joins everything into one part.
 pub(super) async fn read_small(parts: Vec<Part>) -> io::Result<Vec<Part>> {
     let mut ready = Vec::with_capacity(parts.len());
     for part in parts {

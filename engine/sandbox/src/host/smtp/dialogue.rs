@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
@@ -22,77 +22,21 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::body::{Part, Pieces};
 use super::pool::{Key, Pool, Pooled};
+use super::progress::Progress;
+use super::target::Target;
 use crate::bindings::host::smtp::{Reply, Security, Stage};
 use crate::host::network::{self, Unreachable};
 use crate::limits::{REASON_BYTES, cut};
 
-/// A login, held by the host alone: has no `Debug`.
-pub(super) struct Login {
-    pub(super) username: String,
-    pub(super) password: String,
-}
-
-/// A server to speak with.
-pub(super) struct Target {
-    pub(super) host: String,
-    pub(super) port: u16,
-    pub(super) addresses: Vec<SocketAddr>,
-    pub(super) security: Security,
-    pub(super) login: Option<Login>,
-    pub(super) extra_ca: Option<String>,
-    /// For the connection, each command, and each piece of the content.
-    pub(super) step: Duration,
-}
-
 /// Why a submission ended without an acceptance.
 #[derive(Debug)]
 pub(super) enum Failed {
-    /// The server said no.
+    /// The server refused the message.
     Rejected(Reply),
     /// The request cannot be carried out as it is.
     Invalid(String),
     /// The connection broke or time ran out; [`Progress`] says where.
     Broke(String),
-}
-
-/// How far a submission came. Shared with whoever must judge after the dialogue was dropped.
-#[derive(Debug, Default)]
-pub(super) struct Progress {
-    stage: AtomicU8,
-    pieces: AtomicU64,
-    ended: AtomicBool,
-    spoiled: Arc<AtomicBool>,
-}
-
-const STAGES: [Stage; 7] =
-    [Stage::Connect, Stage::Tls, Stage::Login, Stage::Sender, Stage::Recipient, Stage::Data, Stage::Content];
-
-impl Progress {
-    fn enter(&self, stage: Stage) {
-        self.stage.store(STAGES.iter().position(|s| *s == stage).unwrap_or_default() as u8, SeqCst);
-    }
-    pub(super) fn stage(&self) -> Stage {
-        STAGES.get(usize::from(self.stage.load(SeqCst))).copied().unwrap_or(Stage::Content)
-    }
-    pub(super) fn advanced(&self) {
-        self.pieces.fetch_add(1, SeqCst);
-    }
-    /// All of the content was given; what is written next is its end.
-    pub(super) fn ending(&self) {
-        self.ended.store(true, SeqCst);
-    }
-    /// Nothing more may be written.
-    pub(super) fn spoil(&self) {
-        self.spoiled.store(true, SeqCst);
-    }
-    #[cfg(test)]
-    pub(super) fn is_spoiled(&self) -> bool {
-        self.spoiled.load(SeqCst)
-    }
-    /// Whether the server may have the whole message.
-    pub(super) fn may_be_accepted(&self) -> bool {
-        self.ended.load(SeqCst)
-    }
 }
 
 /// Everything that one submission needs.
@@ -105,7 +49,7 @@ pub(super) struct Submission {
 }
 
 impl Submission {
-    /// Submits, by a kept connection where there is one.
+    /// Submits the message, by a kept connection if there is one.
     pub(super) async fn run(self, pool: &Pool, total: Duration) -> Result<Reply, Failed> {
         let progress = self.progress.clone();
         let result = tokio::time::timeout(total, self.dialogue(pool)).await;
@@ -126,7 +70,7 @@ impl Submission {
                     pool.give_back(key, pooled);
                     return Ok(reply);
                 }
-                // A kept connection may have been ended by the server meanwhile: that is no answer to this message.
+                // A kept connection may have been ended by the server in the meantime: that is not an answer to this message.
                 Err(failed) if reused && self.progress.stage() == Stage::Sender && is_goodbye(&failed) => continue,
                 Err(Failed::Rejected(reply)) => {
                     let reset = tokio::time::timeout(self.target.step, pooled.connection.command(Rset)).await;
@@ -170,7 +114,7 @@ impl Submission {
         progress.enter(Stage::Content);
         let pieces = Pieces::new(std::mem::take(&mut self.parts), progress.clone());
         // The stream under this connection looks here before it writes.
-        let watched = Spoiling { from: progress.spoiled.clone(), to: spoiled.clone() };
+        let watched = Spoiling { from: progress.spoiled(), to: spoiled.clone() };
         let content = connection.message_iter(pieces);
         let response = unless_stalled(step, &progress, watched.during(content)).await?;
         Ok(reply(Stage::Content, &response))
@@ -187,7 +131,7 @@ impl Spoiling {
     async fn during<F: Future>(self, content: F) -> F::Output {
         *self.to.lock() = Some(self.from.clone());
         let output = content.await;
-        // A connection that was spoiled is never given back, so a mark left behind by a drop harms nobody.
+        // A connection that was spoiled is never given back, so a mark left behind by a drop does no harm.
         *self.to.lock() = None;
         output
     }
@@ -256,19 +200,19 @@ async fn answer<R>(
     }
 }
 
-/// Like [`answer`], but as long as pieces go out, time begins anew.
+/// Like [`answer`], but as long as pieces go out, the time begins again.
 async fn unless_stalled(
     step: Duration,
     progress: &Progress,
     content: impl Future<Output = Result<Response, lettre::transport::smtp::Error>>,
 ) -> Result<Response, Failed> {
     let mut content = pin!(content);
-    let mut seen = progress.pieces.load(SeqCst);
+    let mut seen = progress.pieces();
     loop {
         match tokio::time::timeout(step, &mut content).await {
             Ok(result) => return result.map_err(|e| failed(Stage::Content, &e)),
             Err(_) => {
-                let now = progress.pieces.load(SeqCst);
+                let now = progress.pieces();
                 if now == seen {
                     return Err(Failed::Broke("no answer in time (the message)".to_owned()));
                 }
@@ -412,18 +356,5 @@ mod tests {
         ] {
             assert_eq!(enhanced(text), (code.map(str::to_owned), rest), "{text}");
         }
-    }
-
-    #[test]
-    fn progress_remembers_the_stage_and_the_end() {
-        let progress = Progress::default();
-        assert_eq!(progress.stage(), Stage::Connect);
-        for stage in STAGES {
-            progress.enter(stage);
-            assert_eq!(progress.stage(), stage);
-        }
-        assert!(!progress.may_be_accepted());
-        progress.ending();
-        assert!(progress.may_be_accepted());
     }
 }

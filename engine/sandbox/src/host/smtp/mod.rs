@@ -6,7 +6,9 @@
 
 mod body;
 mod dialogue;
-mod pool;
+pub(crate) mod pool;
+mod progress;
+mod target;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +17,9 @@ use lettre::Address;
 use wasmtime::component::{Accessor, HasSelf};
 
 use self::body::Part;
-use self::dialogue::{Failed, Login, Progress, Submission, Target};
+use self::dialogue::{Failed, Submission};
+use self::progress::Progress;
+use self::target::{Login, Target};
 use super::network::{self, Unreachable};
 use super::{granted, media};
 use crate::bindings::host::smtp::{self, Envelope, Error, Failure, Security, Segment, Server, Stage};
@@ -23,17 +27,11 @@ use crate::grants::Capability;
 use crate::limits::{REASON_BYTES, SMTP_SMALL_BYTES, cut};
 use crate::state::{Context, HostState, Services};
 
-/// What a connector keeps between submissions.
-#[derive(Default)]
-pub(crate) struct SmtpState {
-    pool: Arc<pool::Pool>,
-}
-
 fn not_sent(stage: Stage, reason: impl Into<String>) -> Error {
     Error::NotSent(Failure { stage, reason: reason.into() })
 }
 
-/// Whether a server beside loopback may be used without TLS.
+/// Whether the operator allows this server, other than loopback, without TLS.
 fn plain_allowed(services: &Services, host: &str, port: u16) -> bool {
     let with_port = format!("{host}:{port}");
     services
@@ -79,7 +77,8 @@ async fn target(context: &Context, services: &Services, server: Server) -> Resul
 
 fn addresses(envelope: &Envelope) -> Result<(Option<Address>, Vec<Address>), Error> {
     let parse = |text: &String| {
-        text.parse::<Address>().map_err(|_| Error::Invalid("the envelope holds what is no address".to_owned()))
+        text.parse::<Address>()
+            .map_err(|_| Error::Invalid("the envelope holds something that is not an address".to_owned()))
     };
     let recipients = envelope.recipients.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
     if recipients.is_empty() {
@@ -116,10 +115,10 @@ async fn submit(
     let (sender, recipients) = addresses(&envelope)?;
     let (parts, files) = parts(context, services, message)?;
     let target = target(context, services, server).await?;
-    // The send's own deadline comes after this one, so that the plugin gets to say what it means.
+    // The send's own deadline comes after this one, so that the plugin can say what the result means.
     let total = services.limits.send.saturating_sub(Duration::from_secs(2)).max(services.limits.send / 2);
     let progress = Arc::new(Progress::default());
-    let pool = context.smtp.pool.clone();
+    let pool = context.smtp.clone();
     let result = if files <= SMTP_SMALL_BYTES {
         let parts = body::read_small(parts).await.map_err(|e| {
             tracing::warn!(error = %e, connector = %context.id, "an attachment cannot be read");

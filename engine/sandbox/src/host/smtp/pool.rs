@@ -8,13 +8,13 @@ use lettre::transport::smtp::client::AsyncSmtpConnection;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
-use super::dialogue::Target;
+use super::target::Target;
 
-/// Servers end idle connections after some minutes; ours are given up well before.
+/// How long a connection may be idle. Servers end idle connections after some minutes; ours are closed well before.
 const IDLE: Duration = Duration::from_secs(20);
-/// Some servers refuse more messages than this in one connection.
+/// How many messages go through one connection: some servers refuse more.
 const USES: u32 = 100;
-/// Idle connections at once.
+/// How many idle connections are kept.
 const KEPT: usize = 32;
 
 /// Which server and login a connection is for.
@@ -38,7 +38,7 @@ impl Key {
 /// A connection that has greeted and logged in.
 pub(super) struct Pooled {
     pub(super) connection: AsyncSmtpConnection,
-    /// Looked at by its stream; see `dialogue`.
+    /// The mark of a spoiled message, which the connection's stream checks; see `dialogue`.
     pub(super) spoiled: Arc<Mutex<Option<Arc<AtomicBool>>>>,
     uses: u32,
 }
@@ -49,12 +49,12 @@ impl Pooled {
     }
 }
 
-/// The idle ones.
+/// The idle connections of one connector.
 #[derive(Default)]
 pub(crate) struct Pool(Mutex<Vec<(Key, Instant, Pooled)>>);
 
 impl Pool {
-    /// The most recently used one, so that the others get to age out.
+    /// Takes the most recently used connection, so that the others can expire.
     pub(super) fn take(&self, key: &Key) -> Option<Pooled> {
         let mut idle = self.0.lock();
         idle.retain(|(_, since, _)| since.elapsed() < IDLE);

@@ -19,7 +19,7 @@ use crate::cache;
 use crate::engine::compiling;
 use crate::limits::{UploadLimits, cut};
 
-/// How the child says that the component is at fault; what it is stands on its standard error.
+/// The child's exit code when the component is at fault; its standard error says why.
 const UNFIT: u8 = 3;
 /// How much nicer than the engine the child is.
 const NICE: i32 = 10;
@@ -29,9 +29,9 @@ const LOOK: Duration = Duration::from_millis(10);
 /// Why there is no compiled code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Failed {
-    /// The component's fault; says what to change.
+    /// The component is at fault; says what to change.
     Unfit(String),
-    /// The engine's.
+    /// The engine is at fault; says why.
     Engine(String),
 }
 
@@ -95,7 +95,7 @@ fn compiled(kind: PluginKind, from: &Path, to: &Path) -> Result<(), Failed> {
     let component = std::fs::read(from).map_err(|error| Failed::Engine(error.to_string()))?;
     let engine = compiling(kind).map_err(|error| Failed::Engine(format!("{error:#}")))?;
     let native = engine.precompile_component(&component).map_err(|error| {
-        Failed::Unfit(format!("it is no component that this engine can run: {}", cut(&format!("{error:#}"), 500)))
+        Failed::Unfit(format!("it is not a component that this engine can run: {}", cut(&format!("{error:#}"), 500)))
     })?;
     cache::write(to, &native).map_err(|error| Failed::Engine(error.to_string()))
 }
@@ -153,7 +153,7 @@ fn by_child(
     discard(&partial);
     let mut said = String::new();
     if let Some(stderr) = child.0.stderr.take() {
-        // What it wrote before it ended; less is no harm.
+        // What it wrote before it ended; an incomplete text does no harm.
         let _ = stderr.take(4096).read_to_string(&mut said);
     }
     match status.code() {

@@ -156,7 +156,7 @@ mod tests {
         let schema = compile(&schema).expect("is one");
         assert!(schema.is_valid(&json!({"when": {"all": ["aa", {"all": []}]}})));
         assert!(!schema.is_valid(&json!({"when": {"all": ["b"]}})));
-        // A backtracking engine would be at this for ever.
+        // A backtracking engine would take forever.
         assert!(!schema.is_valid(&json!({"when": format!("{}b", "a".repeat(60))})));
     }
 }

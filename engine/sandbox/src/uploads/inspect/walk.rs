@@ -65,7 +65,7 @@ pub(crate) fn walk(component: &bytes::Bytes) -> Result<Found, String> {
         }
         false => {
             return Err(
-                "this is no WebAssembly component: upload the file that the SDK's build command makes".to_owned()
+                "this is not a WebAssembly component: upload the file that the SDK's build command makes".to_owned()
             );
         }
     }
@@ -218,7 +218,7 @@ impl Walk {
                 count(&mut self.imports, section.count().into(), IMPORTS, "imports")?;
                 for import in section.into_iter().take_while(|_| top) {
                     let import = import.map_err(malformed)?;
-                    // A type that the world uses from an interface is nothing that anybody offers.
+                    // A type that the world uses from an interface is not an interface that the engine must offer.
                     if !matches!(import.ty, ComponentTypeRef::Type(TypeBounds::Eq(_))) {
                         self.found.imports.push(import.name.name.to_owned());
                     }

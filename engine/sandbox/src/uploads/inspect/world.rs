@@ -2,19 +2,7 @@
 
 use pombo_domain::model::PluginKind;
 
-/// The version of each world that this engine runs.
-const AUTOMATION: &str = "0.1.0";
-const CONNECTOR: &str = "0.1.0";
-const AUTOMATION_INTERFACES: [&str; 6] = ["log", "clock", "random", "kv", "http", "types"];
-const HOST_INTERFACES: [&str; 9] = ["log", "clock", "random", "kv", "http", "websocket", "smtp", "media", "events"];
-const WASI: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
-
-/// `pombo:automation/kv@0.1.0` in its parts.
-fn parts(name: &str) -> Option<(&str, &str, &str)> {
-    let (package, rest) = name.split_once('/')?;
-    let (interface, version) = rest.split_once('@').unwrap_or((rest, ""));
-    Some((package, interface, version))
-}
+use crate::worlds::accepted::{self, AUTOMATIONS, CONNECTORS, World};
 
 fn listed(names: &[&str]) -> String {
     let mut shown: Vec<String> = names.iter().take(5).map(|name| crate::limits::cut(name, 100)).collect();
@@ -27,8 +15,6 @@ fn listed(names: &[&str]) -> String {
 /// The kind of plugin. `Err` says what to change.
 pub(crate) fn kind(imports: &[String], exports: &[String]) -> Result<PluginKind, String> {
     let exported = |name: &str| exports.iter().any(|e| e == name);
-    let known =
-        format!("this engine runs pombo:automation/automation@{AUTOMATION} and pombo:connector/connector@{CONNECTOR}");
     let kind = match (exported("describe"), exported("handle"), exported("run") && exported("send")) {
         (true, true, false) => PluginKind::Automation,
         (true, false, true) => PluginKind::Connector,
@@ -36,53 +22,39 @@ pub(crate) fn kind(imports: &[String], exports: &[String]) -> Result<PluginKind,
             let names: Vec<_> = exports.iter().map(String::as_str).collect();
             let what = if names.is_empty() { "nothing".to_owned() } else { listed(&names) };
             return Err(format!(
-                "it is of another world: an automation exports `describe` and `handle`, a connector `describe`, `run` and `send`, and \
-                 this one exports {what}; {known}"
+                "it was built for a different world: an automation exports `describe` and `handle`, a connector `describe`, `run` and \
+                 `send`, and this component exports {what}; {}",
+                accepted::uploadable()
             ));
         }
     };
-    let (own, version) = match kind {
-        PluginKind::Automation => (["pombo:automation", "pombo:automation"], AUTOMATION),
-        PluginKind::Connector => (["pombo:connector", "pombo:host"], CONNECTOR),
-    };
-    let mut beyond: Vec<&str> = Vec::new();
-    let mut typed = false;
-    for import in imports {
-        let Some((package, interface, built_for)) = parts(import) else {
-            beyond.push(import);
-            continue;
-        };
-        if own.contains(&package) && built_for != version && !built_for.is_empty() {
-            return Err(format!(
-                "it was built for {package}@{built_for}; {known}: build it with the SDK of that version"
-            ));
-        }
-        typed |= package == own[0] && interface == "types";
-        let offered = match kind {
-            PluginKind::Automation => package == own[0] && AUTOMATION_INTERFACES.contains(&interface),
-            PluginKind::Connector => {
-                package == own[0] && interface == "types" || package == own[1] && HOST_INTERFACES.contains(&interface)
-            }
-        };
-        let stubbed = package.strip_prefix("wasi:").is_some_and(|p| WASI.contains(&p)) && built_for.starts_with("0.2.");
-        if !offered && !stubbed {
-            beyond.push(import);
-        }
+    match kind {
+        PluginKind::Automation => check(&AUTOMATIONS, imports)?,
+        PluginKind::Connector => check(&CONNECTORS, imports)?,
     }
+    Ok(kind)
+}
+
+/// Whether an accepted version of the world offers all that is imported.
+fn check<T, P>(world: &World<T, P>, imports: &[String]) -> Result<(), String> {
+    let sdk = || format!("{}: build it with the SDK of that version", accepted::uploadable());
+    if let Some((package, version)) = world.unknown_version(imports.iter().map(String::as_str)) {
+        return Err(format!("it was built for {package}@{version}; {}", sdk()));
+    }
+    let version = world.version_of(imports.iter().map(String::as_str));
+    let offered = |import: &str| version.offers(import) || accepted::is_wasi(import);
+    let beyond: Vec<&str> = imports.iter().map(String::as_str).filter(|import| !offered(import)).collect();
     if !beyond.is_empty() {
         return Err(format!(
             "it imports what the {} world does not offer: {}; leave out the code or the dependency that needs it",
-            kind.as_str(),
+            world.name,
             listed(&beyond)
         ));
     }
-    if !typed {
-        return Err(format!(
-            "its exports have other types than the {} world's; {known}: build it with the SDK of that version",
-            kind.as_str()
-        ));
+    if !imports.iter().any(|import| version.is_types(import)) {
+        return Err(format!("its exports have other types than the {} world's; {}", world.name, sdk()));
     }
-    Ok(kind)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -105,7 +77,7 @@ mod tests {
             Ok(PluginKind::Connector)
         );
         for (imports, exports, why) in [
-            (vec![TYPES], vec!["describe"], "another world"),
+            (vec![TYPES], vec!["describe"], "a different world"),
             (vec![TYPES], vec![], "exports nothing"),
             (vec![], vec!["compile", "render-batch", "preview"], "render-batch"),
             (vec!["pombo:automation/types@0.2.0"], automation.to_vec(), "built for pombo:automation@0.2.0"),

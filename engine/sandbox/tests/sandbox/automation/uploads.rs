@@ -87,8 +87,8 @@ async fn what_is_no_plugin_is_refused_and_says_what_to_change() {
     let probe = bench.probe().await;
     let component = built("hostile/automation-probe.wasm");
     let mut cases: Vec<(Vec<u8>, &str)> = vec![
-        (Vec::new(), "no WebAssembly component"),
-        (b"PK\x03\x04 a zip file".to_vec(), "no WebAssembly component"),
+        (Vec::new(), "not a WebAssembly component"),
+        (b"PK\x03\x04 a zip file".to_vec(), "not a WebAssembly component"),
         (b"\0asm\x09\0\x01\0".to_vec(), "version that the engine does not know"),
         (made::module(&[]), "core WebAssembly module"),
         (made::component(&[]), "exports nothing"),

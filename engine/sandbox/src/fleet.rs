@@ -28,12 +28,12 @@ use crate::state::{Context, Services};
 use crate::telemetry::MetricLabels;
 use crate::worlds;
 
-/// See the module.
+/// What runs, and which versions it runs on.
 pub(crate) struct Fleet {
     engine: Engine,
     pub(crate) registry: Registry,
     pub(crate) services: Arc<Services>,
-    /// Of every connector that was ever asked for.
+    /// The session slot of every connector that was ever asked for.
     slots: Mutex<HashMap<ConnectorIndex, Arc<SessionSlot>>>,
     /// Held while one plugin's version is put in the place of another.
     pub(crate) reloading: tokio::sync::Mutex<()>,
@@ -111,6 +111,7 @@ impl Fleet {
         }
     }
 
+    /// A connector's session slot, made when it is first asked for.
     pub(crate) fn slot(&self, connector: ConnectorIndex) -> Arc<SessionSlot> {
         let new = || SessionSlot::new(connector, self.services.events.clone(), &self.services.limits);
         self.slots.lock().entry(connector).or_insert_with(new).clone()

@@ -9,11 +9,12 @@
 //! - `engine.rs` the wasmtime engines, one for connectors and one for automations, and the thread that ticks the first one's epoch;
 //!   `bindings.rs` the only `bindgen!` site; `state.rs` what one store holds; `limits.rs` every bound there is; `options.rs` what the
 //!   server gives to the sandbox.
-//! - `registry.rs` which plugins are known; `cache.rs` native code kept on disk, which `precompile.rs` fills at a start; `grants/` what a
-//!   plugin may ask for.
+//! - `registry.rs` which plugins are known; `cache.rs` native code kept on disk, which `precompile.rs` fills at a start; `grants/`
+//!   what a plugin may ask for.
 //! - `instances.rs` short calls on pooled instances that serve no connector; `watchdog.rs` ends a guest that does not give way.
 //! - `host/` one file per interface that plugins import; `wasi.rs` what there is of WASI; `offline.rs` ports that refuse everything;
-//!   `worlds/` conversions between the domain's types and the plugins', and the versions of the worlds that are accepted (`accepted.rs`).
+//!   `worlds/` conversions between the domain's types and the plugins', and the versions of the worlds that are accepted
+//!   (`accepted.rs`).
 //!
 //! # Who runs where
 //! Each running connector has one tokio task that owns its store; no other task touches it. Renderer and stateless instances are

@@ -26,7 +26,7 @@ pub(crate) struct SessionStatus {
     pub(crate) account: Option<Account>,
 }
 
-/// See the module.
+/// What one connector keeps across its instances.
 pub(crate) struct SessionSlot {
     connector: ConnectorIndex,
     events: Arc<dyn ConnectorEvents>,
@@ -34,7 +34,7 @@ pub(crate) struct SessionSlot {
     status: watch::Sender<SessionStatus>,
     /// How long after the end of a session sends wait for the next one.
     patience: Duration,
-    /// Messages that wait for a session.
+    /// Permits for messages that wait for a session.
     waiting: Semaphore,
     /// The files of the messages that it is sending.
     pub(crate) media: AttachmentGrants,
@@ -91,7 +91,7 @@ impl SessionSlot {
         self.status.borrow().clone()
     }
 
-    /// To wait for changes.
+    /// A receiver of the status, to wait for its changes.
     pub(crate) fn subscribe(&self) -> watch::Receiver<SessionStatus> {
         self.status.subscribe()
     }

@@ -31,7 +31,7 @@ impl Versions {
         Self { stable, canary: None }
     }
 
-    /// The instance that gets a message: drawn by the message's id, so that it goes the same way each time it is tried; but never to one of the two
+    /// The instance that gets a message: drawn by the message's id, so that it goes the same way each time it is tried; but never one
     /// that is down while the other is up.
     pub(crate) fn choose(&self, message: Uuid) -> &Running {
         match &self.canary {

@@ -28,7 +28,8 @@ impl Allowed {
 
 impl Hosts {
     /// `declared` as in the plugin's description: `=host`, `=*.suffix` for every host below it, or the path of a
-    /// configuration field that holds a `host`, a `host:port` or a URL. A field's value is never a pattern: the plugin's author does not write it.
+    /// configuration field that holds a `host`, a `host:port` or a URL. A field's value is never a pattern: the plugin's author does
+    /// not write it.
     pub(crate) fn new(declared: &[String], config: &Value) -> Self {
         let named = declared.iter().filter_map(|entry| {
             let fixed = entry.strip_prefix('=');

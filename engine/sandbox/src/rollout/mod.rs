@@ -1,5 +1,6 @@
 //! Another version of a connector's plugin: tried next to the running one, given all the work, or rolled back. The steps are here;
-//! `plan.rs` knows which version a connector runs meanwhile. Why a change goes on or back is decided outside. Runs on the calling task, one change at a time.
+//! `plan.rs` knows which version a connector runs until the change is over. Why a change goes on or back is decided outside. Runs on
+//! the calling task, one change at a time.
 //!
 //! A plugin without sessions has both versions' instances side by side. All connectors switch under one lock, to instances that
 //! are ready already: a send finds either version, never none. What the losing instance has begun ends in it; what it has not

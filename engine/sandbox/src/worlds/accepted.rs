@@ -97,7 +97,7 @@ pub(crate) static RENDERERS: World<HostState, RendererPre<HostState>> = World {
 };
 
 /// `pombo:automation/kv@0.1.0` in its parts; the version is empty when there is none.
-pub(crate) fn parts(name: &str) -> Option<(&str, &str, &str)> {
+fn parts(name: &str) -> Option<(&str, &str, &str)> {
     let (package, rest) = name.split_once('/')?;
     let (interface, version) = rest.split_once('@').unwrap_or((rest, ""));
     Some((package, interface, version))

@@ -1,4 +1,4 @@
-//! Hostile plugins (`tests/hostile/`, a folder each), each beside a good one that must serve on meanwhile.
+//! Hostile plugins (`tests/hostile/`, a folder each), each next to a good one that must keep serving.
 
 use std::time::{Duration, Instant};
 

@@ -74,5 +74,5 @@ async fn the_second_start_compiles_nothing_and_old_code_goes() {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(&code[0], std::fs::Permissions::from_mode(0o666)).expect("set");
     open().await;
-    assert_eq!(std::fs::metadata(&code[0]).expect("is there").mode() & 0o777, 0o600, "was made anew");
+    assert_eq!(std::fs::metadata(&code[0]).expect("is there").mode() & 0o777, 0o600, "was made again");
 }

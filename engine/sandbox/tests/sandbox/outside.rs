@@ -48,7 +48,7 @@ async fn requests_that_must_not_be_made_are_not() {
         refused(&world, task(&hello, json!({"Host": "other"})), ["Invalid", "the host's to set"]).await;
         refused(&world, task(&hello, json!({"a": "{{secret:password}}"})), ["Refused", "TLS only"]).await;
     }
-    // Below a suffix of the plugin's it is tried, and there is no such name.
+    // Below one of the plugin's suffixes the request is made, but no such name exists.
     refused(&world, json!({"do": "http", "url": "http://a.wild.test/"}), ["NotConnected", ""]).await;
 }
 
@@ -159,7 +159,7 @@ async fn sockets_that_end_say_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_lines_that_nobody_wants_costs_no_line_that_somebody_does() {
+async fn a_flood_of_unwanted_lines_costs_no_wanted_line() {
     let world = probe(Wish::default()).await;
     world.told_to(1, json!({"do": "log", "count": 100_000})).await.expect("goes on");
     world.sandbox.start(spec(1, "hostile-probe", config(json!({})))).await.expect("starts");

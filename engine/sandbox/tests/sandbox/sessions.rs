@@ -107,7 +107,10 @@ async fn operations_are_answered_beside_sends_and_may_change_the_session() {
     assert_eq!(world.sandbox.session(ONE), SessionState::PairingCode("ABCD-EFGH".into()));
     assert_eq!(operate(Operation::CloseSession).await, Ok(Answer::Done));
     assert_eq!(world.sandbox.session(ONE), SessionState::LoggedOut("by the user".into()));
-    assert!(matches!(world.send(1, "x").await, SendOutcome::Disconnected(_)), "nobody waits for a logged-out session");
+    assert!(
+        matches!(world.send(1, "x").await, SendOutcome::Disconnected(_)),
+        "messages do not wait for a logged-out session"
+    );
     let nowhere = world.sandbox.operate(ConnectorIndex(7), Operation::Groups).await;
     assert!(matches!(nowhere, Err(OperationError::Disconnected(_))), "{nowhere:?}");
 }

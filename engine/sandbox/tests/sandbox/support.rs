@@ -110,7 +110,7 @@ impl ConnectorEvents for Told {
             Taking::Refusing => return Err(IntakeError::Unavailable("full".to_owned())),
             Taking::Hanging => std::future::pending().await,
         }
-        // Later than whoever comes next, if the calls were not kept in order.
+        // Later than the next call, if the calls were not kept in order.
         for _ in 0..events.len() % 3 {
             tokio::task::yield_now().await;
         }
@@ -220,7 +220,7 @@ pub(crate) fn ports(folder: &Path, loopback: bool) -> (Ports, Told) {
 pub(crate) async fn world(wish: Wish) -> World {
     let folder = tempfile::tempdir().expect("a folder");
     let (ports, told) = ports(folder.path(), wish.loopback);
-    // Compiling once: whoever comes second finds the first one's code.
+    // Compiled once: the second test finds the first one's code.
     static OPENING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let _one = OPENING.lock().await;
     let sandbox = Sandbox::open(options(folder.path(), &wish), ports).await.expect("opens");
@@ -258,7 +258,7 @@ impl World {
         self.sandbox.send(ConnectorIndex(index), message("ana@exemplo.com", text)).await
     }
 
-    /// Sends by the no-op connector 99, which every hostile test keeps beside the hostile one.
+    /// Sends by the no-op connector 99, which every hostile test runs next to the hostile one.
     pub(crate) async fn good_one_serves(&self) {
         let sent = tokio::time::timeout(Duration::from_secs(5), self.send(99, "x")).await.expect("in time");
         assert!(matches!(sent, SendOutcome::Accepted { .. }), "{sent:?}");

@@ -99,7 +99,7 @@ async fn the_key_value_store_is_read_here_and_written_by_an_action() {
     assert_eq!(said(other), "Ok(None)");
     let outcome = bench.told(&probe, "put a=b").await.expect("may");
     assert_eq!(outcome.actions, [Action::WriteKv("a".to_owned(), Some("b".to_owned()))]);
-    assert_eq!(bench.says(&probe, "get a").await, "Ok(None)", "whoever commits it writes it");
+    assert_eq!(bench.says(&probe, "get a").await, "Ok(None)", "it is written by the commit of the answer");
 
     let without = |task| granted(call(&probe, 1, task), |grants| grants.kv_bytes = 0);
     let outcome = bench.plugins.call(without("get k1")).await.outcome.expect("answers");
@@ -114,7 +114,7 @@ async fn the_key_value_store_is_read_here_and_written_by_an_action() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replay_is_answered_from_the_recording_and_asks_nobody() {
+async fn a_replay_is_answered_from_the_recording_and_asks_no_one() {
     let bench = bench(|_| {}).await;
     let probe = bench.probe().await;
     let index = AutomationIndex(1).kv();
@@ -133,7 +133,7 @@ async fn a_replay_is_answered_from_the_recording_and_asks_nobody() {
     assert!(matches!(&other, Err(CallFailure::Diverged(what)) if what.contains("another")), "{other:?}");
     let silent = AutomationCall { replay: Some(Vec::new()), ..call(&probe, 1, "log 3") };
     bench.plugins.call(silent).await.outcome.expect("answers");
-    assert_eq!(calls(), before, "replays are no use of the plugin");
+    assert_eq!(calls(), before, "a replay does not count as a use of the plugin");
     assert!(bench.sandbox.telemetry().lines(&probe.name, None, 0, 10).is_empty());
 }
 

@@ -1,4 +1,4 @@
-//! One tenant's endless loops beside other tenants' calls.
+//! One tenant's endless loops next to other tenants' calls.
 
 use futures::FutureExt;
 use futures::future::join_all;

@@ -1,4 +1,4 @@
-//! Other versions of connector plugins: tried, promoted, taken back. `tests/hostile/relay*` are the versions without sessions; a
+//! Other versions of connector plugins: tried, promoted, rolled back. `tests/hostile/relay*` are the versions without sessions; a
 //! server counts what each of them hands over.
 
 mod refusals;
@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::support::{Wish, World, built, message, world};
 
-/// The plugin that all the versions are of.
+/// The plugin whose versions these are.
 const RELAY: &str = "hostile-relay";
 
 /// The good version under another name.

@@ -24,7 +24,7 @@ struct Stream {
 }
 
 impl Stream {
-    /// Sends one message as the scheduler does: again when nothing was sent, never when nobody knows.
+    /// Sends one message as the scheduler does: again when nothing was sent, never when the outcome is unknown.
     async fn one(&self, world: &World, id: u128) {
         loop {
             match world.send_id(1, id).await {

@@ -157,7 +157,7 @@ async fn what_a_slow_version_has_begun_ends_in_it_when_it_is_taken_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connector_that_starts_meanwhile_has_both_versions() {
+async fn a_connector_that_starts_during_a_change_has_both_versions() {
     let counter = Counter::start().await;
     let world = relaying(Wish::default()).await;
     let new = keep(&world, &good('b'));
@@ -244,7 +244,7 @@ async fn the_stored_choice_is_used_before_connectors_start() {
     world.start(1, RELAY, counter.config()).await;
     world.accepted(1, 0..10).await;
     assert_eq!(world.stats(RELAY, &new).calls, 10);
-    world.sandbox.unstage(RELAY).await.expect_err("it is no change under way");
+    world.sandbox.unstage(RELAY).await.expect_err("no change is under way");
     let newer = keep(&world, &good('c'));
     world.sandbox.use_version(RELAY, &newer).await.expect("is good");
     world.accepted(1, 10..20).await;

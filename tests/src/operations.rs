@@ -89,7 +89,7 @@ pub fn answered(method: &str, path: &str, status: u16) -> Result<()> {
     let Some(name) = named(documented, method, path) else { return Ok(()) };
     if KEPT.lock().unwrap_or_else(PoisonError::into_inner).insert(name) {
         create_dir_all(target())?;
-        // Whole lines, so that test processes that run beside each other do not write into each other's.
+        // Whole lines, so that test processes that run at the same time do not write into each other's lines.
         File::options().create(true).append(true).open(kept())?.write_all(format!("{name}\n").as_bytes())?;
     }
     Ok(())

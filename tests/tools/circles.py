@@ -319,7 +319,7 @@ def faults_of_sections(crate: Crate, folder: str, allowed: set[tuple[str, str, s
     found = {(folder, crate.shown(start), crate.shown(end)): line for (start, end), line in crossings(crate).items()}
     new = [f"{folder}/src/{start}:{line}: a section imports from another one, {end}: put what both use above them"
            for (_, start, end), line in found.items() if (folder, start, end) not in allowed]
-    done = [f"circles.allowed: {folder}: {start} -> {end}: it does not any more; run with --write"
+    done = [f"circles.allowed: {folder}: {start} -> {end}: this import is gone; run with --write"
             for where, start, end in sorted(allowed) if where == folder and (where, start, end) not in found]
     return new + done
 

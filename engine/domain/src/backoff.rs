@@ -1,7 +1,7 @@
-//! The pause before something that failed is tried again: exponential, bounded, and spread by jitter. Pure: whoever waits counts
-//! its failures and brings the randomness.
+//! The pause before something that failed is tried again: exponential, bounded, and spread by jitter. Pure: the caller counts
+//! its failures and passes in the randomness.
 
-/// How a computed pause is spread, so that many who failed together do not come back together.
+/// How a computed pause is spread, so that many callers that failed together do not try again together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Jitter {
     /// Anything from 0 to the whole pause.

@@ -22,7 +22,7 @@ struct State {
 }
 
 impl State {
-    /// Wakes whoever is due by now.
+    /// Wakes every sleeper that is due.
     fn wake(&mut self) {
         while let Some(first) = self.sleepers.first_entry()
             && first.key().0 <= self.now
@@ -50,26 +50,27 @@ impl ManualClock {
         clock
     }
 
-    /// From now on only the test moves it.
+    /// From now on only the test moves the clock.
     pub fn stand(&self) {
         self.0.lock().skips = false;
     }
 
-    /// How many sleep.
+    /// How many tasks sleep on this clock.
     pub fn sleepers(&self) -> usize {
         let mut state = self.0.lock();
         state.sleepers.retain(|_, sleeper| !sleeper.is_closed());
         state.sleepers.len()
     }
 
-    /// Moves by `ms` milliseconds at once, also backwards, and wakes every sleeper that is due then. Nobody runs meanwhile.
+    /// Moves the clock by `ms` milliseconds at once (also backwards) and wakes every sleeper that is then due. No task runs in
+    /// between.
     pub fn jump(&self, ms: i64) {
         let mut state = self.0.lock();
         state.now = state.now.plus_ms(ms);
         state.wake();
     }
 
-    /// Moves to `to`, stopping at the end of each sleep on the way: who sleeps is woken in order, and runs until nothing is
+    /// Moves the clock to `to`, stopping at the end of each sleep on the way: sleepers are woken in order, and run until nothing is
     /// left to do ([`settle`]).
     pub async fn advance_to(&self, to: Timestamp) {
         self.advance_settling(to, settle).await;

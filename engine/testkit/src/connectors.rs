@@ -1,4 +1,4 @@
-//! Connectors without a plugin behind them: what they do is a function that the test gives.
+//! Connectors without a plugin: a function from the test decides what they do.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::ManualClock;
 /// A send as the connector saw it.
 #[derive(Clone, Debug)]
 pub struct Sent {
-    /// By which connector.
+    /// The connector that sent it.
     pub connector: ConnectorIndex,
     /// The message's id.
     pub client_id: uuid::Uuid,
@@ -29,9 +29,9 @@ pub struct Sent {
     pub attachments: usize,
     /// Which attempt this is, from 1.
     pub attempt: u16,
-    /// What it asks for besides.
+    /// The message's other options.
     pub options: MessageOptions,
-    /// When.
+    /// When the send was requested.
     pub at: Timestamp,
 }
 
@@ -47,18 +47,18 @@ pub enum Does {
     Panic,
 }
 
-/// The channel took it.
+/// The channel accepted the message.
 pub fn accepted() -> SendOutcome {
     SendOutcome::Accepted { provider_id: None }
 }
 
-/// Which version of its plugin a connector runs, as somebody asked for it.
+/// Which version of its plugin a connector runs, as requested.
 #[derive(Default)]
 pub struct Versions {
-    /// The digest of the running one.
+    /// The digest of the running version.
     pub running: String,
     before: Option<String>,
-    /// What was asked, in order.
+    /// The requests, in order.
     pub asked: Vec<String>,
     /// A version that cannot be staged.
     pub broken: Option<String>,
@@ -68,30 +68,30 @@ type Script = Arc<dyn Fn(&Sent) -> Does + Send + Sync>;
 
 /// Connectors of the plugins that a test describes.
 ///
-/// A plugin of the channel `email` wants the text `host` in its configuration and takes addresses with an `@`, whose domain it
-/// lowers; any other takes digits of a number, with or without `+`, and groups that end in `@g.us`.
+/// A plugin of the channel `email` requires the text `host` in its configuration and accepts addresses with an `@`, whose domain it
+/// puts into lower case. Any other plugin accepts the digits of a number, with or without `+`, and groups that end in `@g.us`.
 pub struct ScriptedConnectors {
     clock: ManualClock,
     plugins: Mutex<Vec<PluginDescription>>,
     script: Mutex<Option<Script>>,
-    /// Whether a connector that was never started is connected all the same.
+    /// Whether a connector that was never started still counts as connected.
     always_started: bool,
     sessions: watch::Sender<BTreeMap<ConnectorIndex, SessionState>>,
-    /// Whose a connected session is.
+    /// The account of a connected session.
     pub account: Mutex<Option<Account>>,
-    /// What was sent, in order.
+    /// The sends, in order.
     pub sent: Mutex<Vec<Sent>>,
-    /// Sends under way now, and the most there ever were.
+    /// How many sends are in progress now, and the highest number so far.
     pub running: Mutex<(usize, usize)>,
-    /// What is started, as it was started.
+    /// The started connectors, as they were started.
     pub started: Mutex<BTreeMap<ConnectorIndex, ConnectorSpec>>,
-    /// What starting fails with.
+    /// The error that starting a connector fails with.
     pub fails_to_start: Mutex<Option<String>>,
-    /// What a reload fails with.
+    /// The error that a reload fails with.
     pub fails_to_reload: Mutex<Option<String>>,
-    /// What was asked of connectors besides sending, in order.
+    /// The operations other than sending that were requested, in order.
     pub operations: Mutex<Vec<Operation>>,
-    /// Something was asked.
+    /// Notified when an operation is requested.
     pub was_asked: Notify,
     answers: Mutex<VecDeque<Result<Answer, OperationError>>>,
     openings: Mutex<Vec<SessionState>>,
@@ -142,7 +142,7 @@ impl ScriptedConnectors {
         self.sent.lock().iter().map(|sent| sent.text.clone()).collect()
     }
 
-    /// The session stands so from now on.
+    /// Sets the state of a connector's session from now on.
     pub fn set_session(&self, connector: ConnectorIndex, state: SessionState) {
         self.sessions.send_modify(|sessions| drop(sessions.insert(connector, state)));
     }
@@ -152,12 +152,12 @@ impl ScriptedConnectors {
         *self.openings.lock() = states;
     }
 
-    /// The operation after those that already have an answer is answered so; without an answer, an operation is done.
+    /// Sets the answer to the next operation that has none yet. An operation without a set answer succeeds.
     pub fn answer(&self, answer: Result<Answer, OperationError>) {
         self.answers.lock().push_back(answer);
     }
 
-    /// What was asked since this was last called.
+    /// The operations that were requested since the last call of this function.
     pub fn asked(&self) -> Vec<Operation> {
         std::mem::take(&mut *self.operations.lock())
     }

@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use pombo_domain::ports::Entropy;
 
-/// Other bytes at each call, the same in each run. Two with the same seed give the same bytes.
+/// Different bytes at each call, but the same in each run. Two values with the same seed give the same bytes.
 pub struct CountingEntropy(AtomicU64);
 
 impl CountingEntropy {
-    /// One that begins at `seed`.
+    /// Bytes that begin at `seed`.
     pub fn new(seed: u64) -> Self {
         Self(AtomicU64::new(seed))
     }
@@ -33,7 +33,7 @@ impl Entropy for CountingEntropy {
     }
 }
 
-/// This byte, always: for jitter that a test computes with.
+/// Always this byte: for jitter that a test can compute.
 pub struct ConstantEntropy(pub u8);
 
 impl Entropy for ConstantEntropy {

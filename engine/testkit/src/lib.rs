@@ -1,14 +1,14 @@
-//! The test doubles of the engine, each once: for tests and examples of every crate, never for production.
+//! The engine's test doubles, each defined once: for tests and examples of every crate, never for production.
 //!
 //! - [`clock`], [`entropy`], [`secrets`]: time that a test moves, randomness that repeats, passwords and secrets that can be
 //!   read.
-//! - [`connectors`], [`plugins`], [`renderer`]: plugins that do what a test says. [`outbound`], [`media`]: what lies outside.
+//! - [`connectors`], [`plugins`], [`renderer`]: plugins that do what a test says. [`outbound`], [`media`]: the outside world.
 //! - [`store`]: the real store in a folder of its own, behind a decorator that fails as planned. There is no other store in
 //!   tests.
-//! - [`samples`]: messages, connectors, packages and other nouns, to be changed by `..`.
+//! - [`samples`]: messages, connectors, packages and other values; a test changes fields with `..`.
 //!
-//! Nothing is shared between two values of a double: tests run side by side. The kit knows the domain and the store alone; what
-//! needs a facade, a sandbox or a scheduler stands in that crate's own tests.
+//! Two values of a double share nothing, because tests run in parallel. The kit knows only the domain and the store; a double that
+//! needs a facade, a sandbox or a scheduler belongs in that crate's own tests.
 
 pub mod clock;
 pub mod connectors;

@@ -10,7 +10,7 @@ use pombo_domain::model::attachment::MAX_FILE_BYTES;
 use pombo_domain::ports::{MediaError, MediaStore, MediaWriter};
 use uuid::Uuid;
 
-/// Files in one folder, each named by its tenant and id. A file that was not finished leaves nothing behind.
+/// Files in one folder, each named after its tenant and id. An unfinished file leaves nothing behind.
 pub struct FolderMedia {
     folder: PathBuf,
     limit: u64,
@@ -18,7 +18,7 @@ pub struct FolderMedia {
 }
 
 impl FolderMedia {
-    /// Files in `folder`, which must exist, of the size that the engine allows.
+    /// Files in `folder`, which must exist, with the engine's limit of size.
     pub fn new(folder: &Path) -> Self {
         Self::with_limit(folder, MAX_FILE_BYTES)
     }
@@ -63,7 +63,7 @@ fn partial(path: &Path) -> PathBuf {
     path.with_extension("partial")
 }
 
-/// Appends to a file that gets its name at the end.
+/// Appends to a file that gets its name when it is finished.
 struct FolderWriter {
     path: PathBuf,
     limit: u64,

@@ -1,4 +1,4 @@
-//! What lies outside: addresses, receivers of webhooks, servers of attachments.
+//! The outside world: addresses, receivers of webhooks, servers of attachments.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -47,7 +47,7 @@ impl OutboundGuard for LoopbackGuard {
 /// A webhook as its receiver saw it.
 #[derive(Clone, Debug)]
 pub struct Hook {
-    /// Where it went.
+    /// The URL that it was sent to.
     pub url: String,
     /// Its headers, in order.
     pub headers: Vec<(&'static str, String)>,
@@ -59,7 +59,7 @@ pub struct Hook {
 pub enum HookAct {
     /// Answers with this status.
     Answer(u16),
-    /// Fails so.
+    /// Fails with this error.
     Fail(OutboundError),
     /// Answers only when the sender's patience is over.
     TimeOut,
@@ -81,7 +81,7 @@ impl ScriptedWebhooks {
         Self { clock, receiver: Mutex::new(None), hooks: Mutex::default() }
     }
 
-    /// From now on they do this.
+    /// Sets what the receivers do from now on.
     pub fn act(&self, receiver: impl Fn(&Hook) -> HookAct + Send + Sync + 'static) {
         *self.receiver.lock() = Some(Arc::new(receiver));
     }
@@ -121,14 +121,14 @@ impl WebhookClient for ScriptedWebhooks {
     }
 }
 
-/// Fetches attachments: fails as told, one time after the other, then succeeds with a file.
+/// Fetches attachments: fails with the given errors, one after the other, then succeeds with a file.
 pub struct ScriptedFetcher {
     clock: ManualClock,
-    /// How the next fetches fail.
+    /// The errors of the next fetches.
     pub answers: Mutex<VecDeque<OutboundError>>,
     /// How long a fetch takes, in milliseconds.
     pub took_ms: i64,
-    /// How many fetches ended.
+    /// How many fetches have ended.
     pub fetched: Mutex<usize>,
 }
 

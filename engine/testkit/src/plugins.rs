@@ -1,4 +1,4 @@
-//! Uploaded plugins that are not compiled: a component is a JSON object, or what it answers is a function that the test gives.
+//! Uploaded plugins that are not compiled: a component is a JSON object, or a function from the test gives its answers.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -26,21 +26,21 @@ pub enum Says {
     Now(Result<Outcome, CallFailure>),
     /// Answers after so many milliseconds.
     After(i64, Result<Outcome, CallFailure>),
-    /// Panics, as the sandbox would by a mistake of its own.
+    /// Panics, as a bug in the sandbox would.
     Panic,
 }
 
-/// An answer: the next state, whether the event is claimed, and what is to be done.
+/// An answer: the next state, whether the event is claimed, and the effects.
 pub fn says(state: Option<&str>, claim: bool, actions: Vec<Action>) -> Says {
     Says::Now(Ok(Outcome { state: state.map(str::to_owned), actions, claim }))
 }
 
-/// Nothing to say to this event.
+/// An answer without effects.
 pub fn nothing(call: &AutomationCall) -> Says {
     says(call.state.as_deref(), false, Vec::new())
 }
 
-/// The call fails so.
+/// A call that fails with this error.
 pub fn fails(failure: CallFailure) -> Says {
     Says::Now(Err(failure))
 }
@@ -52,33 +52,33 @@ pub fn digest_of(component: &[u8]) -> String {
 
 type Script = Arc<dyn Fn(&AutomationCall) -> Says + Send + Sync>;
 
-/// Plugins as a test describes them.
+/// Plugins that a test describes.
 ///
-/// A component is a JSON object that says what a real one would: `name`, `version`, `kind`, `hosts`, `cpuMs`, `events`,
+/// A component is a JSON object that states what a real component would: `name`, `version`, `kind`, `hosts`, `cpuMs`, `events`,
 /// `observer`, `requires` (a field that its configuration must have) and `answer` (what it says to every event; `trap` and
-/// `absent` fail). A script, where one is given, answers instead. Two calls at once in one conversation are a test's failure.
+/// `absent` fail). If there is a script, the script answers instead. Two concurrent calls in one conversation fail the test.
 pub struct FakePluginEngine {
     clock: ManualClock,
     script: Mutex<Option<Script>>,
     components: Mutex<HashMap<String, Bytes>>,
-    /// Digests that are kept besides those of inspected components; all there are, with `None`.
+    /// Digests of components that are kept in addition to the inspected ones; `None`: every component is kept.
     pub kept: Mutex<Option<HashSet<String>>>,
     /// How many components were inspected.
     pub inspected: Mutex<usize>,
-    /// What the next inspection fails with.
+    /// The error that the next inspection fails with.
     pub refuses: Mutex<Option<Refusal>>,
-    /// What the binary carries.
+    /// The components in the binary.
     pub carried: Mutex<Vec<Value>>,
-    /// What was called, in order.
+    /// The calls, in order.
     pub calls: Mutex<Vec<AutomationCall>>,
     forgets_calls: AtomicBool,
     busy: Mutex<HashSet<Uuid>>,
-    /// Calls under way now, and the most there ever were.
+    /// How many calls are in progress now, and the highest number so far.
     pub running: Mutex<(usize, usize)>,
 }
 
 impl FakePluginEngine {
-    /// It keeps what it inspected.
+    /// An engine that keeps the components that it inspected.
     pub fn new(clock: ManualClock) -> Self {
         Self {
             clock,
@@ -95,22 +95,22 @@ impl FakePluginEngine {
         }
     }
 
-    /// It keeps every component that is asked for, until `kept` says otherwise.
+    /// An engine that keeps every component, until `kept` says otherwise.
     pub fn keeping_all(clock: ManualClock) -> Self {
         Self { kept: Mutex::default(), ..Self::new(clock) }
     }
 
-    /// What every automation does from now on.
+    /// Sets what every automation does from now on.
     pub fn act(&self, script: impl Fn(&AutomationCall) -> Says + Send + Sync + 'static) {
         *self.script.lock() = Some(Arc::new(script));
     }
 
-    /// Whether calls are kept to be looked at; for measuring, they are not.
+    /// Whether calls are recorded for the test to look at; not for measuring.
     pub fn keep_calls(&self, keep: bool) {
         self.forgets_calls.store(!keep, Ordering::Relaxed);
     }
 
-    /// Ends the calls that were under way when their caller was ended.
+    /// Removes the calls whose caller was dropped while they were in progress.
     pub fn forget_running(&self) {
         self.busy.lock().clear();
         self.running.lock().0 = 0;
@@ -249,7 +249,7 @@ impl PluginEngine for FakePluginEngine {
     }
 }
 
-/// What plugins wrote and used, as a test says.
+/// The log lines and usage of plugins, as a test sets them.
 #[derive(Default)]
 pub struct FakeTelemetry {
     lines: Mutex<Vec<(String, Option<TenantIndex>, PluginLine)>>,

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use pombo_domain::ports::{Preview, RenderError, RenderJob, Renderer, TemplateProblem};
 use serde_json::Value;
 
-/// Puts a variable where `{{ name }}` stands, and all of them as JSON where `{{ * }}` stands. A name that is not among the
+/// Replaces `{{ name }}` with that variable, and `{{ * }}` with all variables as JSON. A name that is not among the
 /// variables, and a tag that is not closed, are template errors at their place.
 #[derive(Default)]
 pub struct BraceRenderer {

@@ -1,4 +1,4 @@
-//! Nouns that tests need in every shape: each with usual values, to be changed by `..`.
+//! Values of the domain that many tests need, with usual contents; a test changes fields with `..`.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ pub fn message(connector: ConnectorIndex, to: &str, text: &str) -> NewMessage {
     }
 }
 
-/// A message as a plugin is given it.
+/// A message as a plugin receives it.
 pub fn outgoing(to: &str, text: &str) -> Outgoing {
     Outgoing {
         client_id: Uuid::from_u128(0xabc),
@@ -51,7 +51,7 @@ pub fn outgoing(to: &str, text: &str) -> Outgoing {
     }
 }
 
-/// A text of somebody, in a conversation of the two.
+/// An inbound text in a one-to-one conversation.
 pub fn inbound(sender: &str, provider_id: &str) -> Inbound {
     Inbound {
         provider_id: provider_id.to_owned(),
@@ -67,7 +67,7 @@ pub fn inbound(sender: &str, provider_id: &str) -> Inbound {
     }
 }
 
-/// What the channel reports of the message `client_id`.
+/// A receipt from the channel for the message `client_id`.
 pub fn report(client_id: Uuid, kind: ReceiptKind) -> ChannelEvent {
     ChannelEvent::Receipt {
         client_id: Some(client_id),
@@ -89,7 +89,7 @@ pub fn attachment() -> Attachment {
     }
 }
 
-/// A contact that takes messages.
+/// A contact that accepts messages.
 pub fn contact(tenant: TenantIndex, kind: ContactType, identifier: &str) -> Contact {
     Contact {
         id: Uuid::from_u128(identifier.bytes().fold(7, |id, byte| id * 131 + u128::from(byte))),
@@ -128,7 +128,7 @@ pub fn connector(index: ConnectorIndex, tenant: TenantIndex, channel: &str) -> C
     }
 }
 
-/// A connector plugin of this channel that offers nothing besides sending.
+/// A connector plugin of this channel that only sends.
 pub fn plugin(name: &str, channel: &str) -> PluginDescription {
     PluginDescription {
         name: name.to_owned(),
@@ -147,7 +147,7 @@ pub fn plugin(name: &str, channel: &str) -> PluginDescription {
     }
 }
 
-/// An automation on `connector` that hears messages and timers; its id and its position are its index.
+/// An automation on `connector` that is called for messages and timers; its id and its position are its index.
 pub fn automation(index: u32, tenant: TenantIndex, connector: ConnectorIndex, plugin: &str) -> Automation {
     Automation {
         id: Uuid::from_u128(u128::from(index)),
@@ -169,7 +169,7 @@ pub fn automation(index: u32, tenant: TenantIndex, connector: ConnectorIndex, pl
     }
 }
 
-/// A tenant's package with one version, active, granted everything that it could want.
+/// A tenant's package with one active version, which is granted everything that it could ask for.
 pub fn package(name: &str, kind: PluginKind, tenant: TenantIndex, digest: &str) -> Package {
     let wants = Wants { kv_bytes: 1 << 20, events_per_minute: 1_000_000, ..Wants::default() };
     Package {
@@ -187,7 +187,7 @@ pub fn package(name: &str, kind: PluginKind, tenant: TenantIndex, digest: &str) 
     }
 }
 
-/// A version of the package `name`, ready, of an automation that hears messages and timers.
+/// A ready version of the package `name`: an automation that is called for messages and timers.
 pub fn version(name: &str, digest: &str, observer: bool) -> PackageVersion {
     let description = AutomationDescription {
         name: name.to_owned(),
@@ -218,18 +218,18 @@ pub fn inserts(tenant: TenantIndex, messages: Vec<NewMessage>) -> Batch {
     Batch::of(vec![Change::Insert(Insert { tenant, messages, idempotency: None })])
 }
 
-/// A message's step, with the delivery that belongs to it.
+/// A change of a message's state, with the webhook delivery that belongs to it.
 pub fn update(message: &StoredMessage, state: MessageState) -> Update {
     let delivery = Delivery::of(&message.message, Some(message.state.status), &state);
     Update { key: message.message.key, state, delivery }
 }
 
-/// An automation that says this.
+/// An action that sends this text.
 pub fn say(text: &str) -> Action {
     labelled(text, None)
 }
 
-/// An automation that says this under a label.
+/// An action that sends this text with an optional label.
 pub fn labelled(text: &str, label: Option<&str>) -> Action {
     Action::Send(SendAction {
         content: SendContent::Text(text.to_owned()),

@@ -17,7 +17,7 @@ impl PasswordHasher for PlainPasswords {
     }
 }
 
-/// Reverses what it seals and appends the context: not secret, but not the plain text either, and it opens only in its own
+/// Reverses what it seals and appends the context: not secret, but not the plain text either, and it can only be opened in its own
 /// context.
 pub struct ReversingBox;
 

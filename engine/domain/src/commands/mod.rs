@@ -53,7 +53,7 @@ pub struct Ports {
 /// What may be uploaded, and by whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PluginPolicy {
-    /// Whose unsigned components may run.
+    /// Whose unsigned components are accepted.
     pub unsigned: Unsigned,
     /// Maximum size of a component, in bytes.
     pub max_bytes: u64,
@@ -63,14 +63,14 @@ pub struct PluginPolicy {
     pub packages: usize,
 }
 
-/// Whose unsigned components may run.
+/// Whose unsigned components are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unsigned {
-    /// Everybody's.
+    /// Those of the operator and of every tenant.
     All,
-    /// Only the operator's.
+    /// Only those of the operator.
     Operator,
-    /// Nobody's.
+    /// None.
     Nobody,
 }
 

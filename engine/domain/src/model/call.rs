@@ -156,13 +156,13 @@ pub enum SendContent {
 /// Why a call has no outcome.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum CallFailure {
-    /// It trapped.
+    /// The call trapped.
     #[error("it failed: {0}")]
     Trap(String),
-    /// It used more processor time than granted.
+    /// The call used more processor time than is granted.
     #[error("it used more processor time than it may")]
     Processor,
-    /// It needed more memory than granted.
+    /// The call needed more memory than is granted.
     #[error("it wanted more memory than it may have")]
     Memory,
     /// It did not answer in time.

@@ -57,7 +57,7 @@ pub enum HealthSignal {
 /// What follows from an account's health score. Ordered from good to bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum HealthLevel {
-    /// Nothing changes.
+    /// The connector sends at its configured pace.
     #[default]
     Good,
     /// Pauses are longer and the day's cap is lower, in proportion.

@@ -341,11 +341,11 @@ pub struct NotAllowed {
 /// A person's decision about an UNKNOWN message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resolution {
-    /// It arrived.
+    /// The message arrived.
     Sent,
-    /// It did not arrive and is not to be sent again.
+    /// The message did not arrive and is not to be sent again.
     Failed,
-    /// It did not arrive and is to be sent again.
+    /// The message did not arrive and is to be sent again.
     Retry,
 }
 

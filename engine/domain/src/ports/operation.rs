@@ -181,10 +181,10 @@ pub enum OperationError {
     /// There is no session.
     #[error("{0}")]
     Disconnected(String),
-    /// It may or may not have been carried out.
+    /// Whether the operation was carried out is unknown.
     #[error("{0}")]
     Unknown(String),
-    /// Another failure.
+    /// Any other failure.
     #[error("{0}")]
     Failed(String),
 }

@@ -1,4 +1,4 @@
-//! What the control API needs from the server besides the commands.
+//! What the control API needs from the server in addition to the commands.
 
 use std::sync::Arc;
 
@@ -12,28 +12,28 @@ use pombo_imports::ImportWorker;
 pub struct NotReady {
     /// Which part: `store`, `plugins`, `draining` …
     pub part: String,
-    /// What is the matter, for an operator. No secrets: anyone may ask.
+    /// What is wrong, for an operator. It must not contain secrets, because anyone can ask.
     pub reason: String,
 }
 
-/// Tells whether the engine is ready for traffic.
+/// Says whether the engine is ready for traffic.
 pub trait Readiness: Send + Sync + 'static {
-    /// What stands against it; empty when ready.
+    /// The problems that keep the engine from being ready; empty when it is ready.
     fn problems(&self) -> Vec<NotReady>;
 }
 
-/// What the server gives.
+/// What the server passes to the control API.
 pub struct ControlDeps {
-    /// Shows the paces of connectors.
+    /// Gives the present paces of connectors.
     pub pace: Arc<dyn PaceViews>,
-    /// Whether the engine is ready.
+    /// Says whether the engine is ready.
     pub readiness: Arc<dyn Readiness>,
-    /// All metrics in Prometheus' text form.
+    /// Gives all metrics in Prometheus' text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
-    /// What a tenant's webhooks are signed with.
+    /// Gives the secret that a tenant's webhooks are signed with.
     pub webhook_secret: Arc<dyn Fn(TenantIndex) -> Vec<u8> + Send + Sync>,
-    /// Takes the uploaded workbooks.
+    /// Stores and reads uploaded workbooks.
     pub imports: ImportWorker,
-    /// Wakes who waits for events; told of the store's commits.
+    /// Wakes requests that wait for events; it learns of the store's commits.
     pub events: Arc<EventSignals>,
 }

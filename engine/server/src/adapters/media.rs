@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
         assert!(!media.path(TenantIndex(4), attachment.id).exists());
         media.delete(TENANT, attachment.id).await.expect("deleted");
-        media.delete(TENANT, attachment.id).await.expect("deleting twice is no error");
+        media.delete(TENANT, attachment.id).await.expect("deleting twice is not an error");
         assert_eq!(files_below(folder.path()), 0);
     }
 

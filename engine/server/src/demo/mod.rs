@@ -181,7 +181,7 @@ impl DemoMailbox {
         let change = ConnectorChange { config: Some(self.connector_config()), ..ConnectorChange::default() };
         match commands.update_connector(tenant, connector.id, change).await {
             Ok(_) => tracing::info!("the demo's mailbox moved to another port; its connector was updated"),
-            // Deleted meanwhile: the user's own decision.
+            // The user may have deleted the connector in the meantime; that is not an error.
             Err(error) => {
                 tracing::warn!(code = ?error.code, "the demo's connector could not be updated to its mailbox's port")
             }

@@ -19,13 +19,13 @@ use tokio::sync::Notify;
 
 use crate::CountingEntropy;
 
-/// What becomes of a commit.
+/// What happens to a commit.
 pub enum Fate {
-    /// It is stored.
+    /// The commit is stored.
     Passes,
-    /// Nothing is stored, and who asked is told this.
+    /// Nothing is stored, and the caller gets this error.
     Refused(StoreError),
-    /// It is stored, and who asked is told this.
+    /// The commit is stored, and yet the caller gets this error.
     StoredBut(StoreError),
 }
 
@@ -35,11 +35,11 @@ pub fn unavailable() -> StoreError {
 }
 
 impl Fate {
-    /// Nothing is stored, and who asked is told that the store is not available.
+    /// Nothing is stored, and the caller is told that the store is not available.
     pub fn refused() -> Self {
         Self::Refused(unavailable())
     }
-    /// It is stored, and who asked is told that the store is not available.
+    /// The commit is stored, and yet the caller is told that the store is not available.
     pub fn lost() -> Self {
         Self::StoredBut(unavailable())
     }
@@ -48,7 +48,7 @@ impl Fate {
 type Plan = Box<dyn FnMut(usize, &Batch) -> Fate + Send>;
 type ReadPlan = Box<dyn FnMut(&str) -> Option<StoreError> + Send>;
 
-/// The store of a test, in a folder that goes with it.
+/// The store of a test, in a folder that is removed with it.
 ///
 /// A commit is one step of its task: it lets the others run once, and then ends without them. So a test on a runtime of one
 /// thread runs the same way each time, and [`crate::settle`] is enough to let everything happen. Where commits are to overlap,
@@ -80,13 +80,13 @@ impl Drop for UnderWay<'_> {
 }
 
 impl TestStore {
-    /// An empty store. What it stores is read back by [`Self::reopened`], but it survives no crash of the machine: nothing is
-    /// synced.
+    /// An empty store. [`Self::reopened`] reads back what it stored, but its data does not survive a crash of the machine:
+    /// nothing is synced.
     pub fn open(clock: impl Clock) -> Arc<Self> {
         Arc::new(Self::made(clock, false, false))
     }
 
-    /// An empty store whose commits run beside their callers, as in production; [`Self::settle`] waits for them.
+    /// An empty store whose commits run concurrently with their callers, as in production; [`Self::settle`] waits for them.
     pub fn overlapping(clock: impl Clock) -> Arc<Self> {
         Arc::new(Self::made(clock, false, true))
     }
@@ -125,7 +125,7 @@ impl TestStore {
         }
     }
 
-    /// Closes the store, and opens what it left in its folder. Nobody else may hold it any more. Plans are forgotten.
+    /// Closes the store and opens its folder again. Nobody else may still hold the store. Plans are forgotten.
     pub fn reopened(self: Arc<Self>) -> Arc<Self> {
         self.disk.close().expect("it closes");
         let closed = Arc::try_unwrap(self)
@@ -135,28 +135,28 @@ impl TestStore {
         Arc::new(Self::at(folder, clock, entropy, durable, overlaps))
     }
 
-    /// The store itself, without plans: for a test's own commits and looks.
+    /// The store itself, without plans: for the test's own commits and reads.
     pub fn disk(&self) -> &Arc<DiskStore> {
         &self.disk
     }
 
-    /// Where it lies.
+    /// The store's folder.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Decides what becomes of each commit from now on. It is given the commit's number, from 0: how many there were before,
-    /// those that were refused included.
+    /// Decides what happens to each commit from now on. The function gets the commit's number, from 0: how many came before it,
+    /// including those that were refused.
     pub fn plan(&self, plan: impl FnMut(usize, &Batch) -> Fate + Send + 'static) {
         *self.plan.lock() = Some(Box::new(plan));
     }
 
-    /// Refuses, from now on, each commit for which this gives an error. See [`Self::plan`].
+    /// From now on, refuses each commit for which the function gives an error. See [`Self::plan`].
     pub fn refuse(&self, mut refuse: impl FnMut(usize, &Batch) -> Option<StoreError> + Send + 'static) {
         self.plan(move |number, batch| refuse(number, batch).map_or(Fate::Passes, Fate::Refused));
     }
 
-    /// Refuses the next commit so, and no other.
+    /// Refuses only the next commit, with this error.
     pub fn refuse_next(&self, error: StoreError) {
         let mut error = Some(error);
         self.refuse(move |_, _| error.take());
@@ -167,7 +167,7 @@ impl TestStore {
         *self.plan.lock() = None;
     }
 
-    /// Fails, from now on, each read for which this gives an error. It is given the name of the port's method.
+    /// From now on, fails each read for which the function gives an error. The function gets the name of the port's method.
     pub fn fail_reads(&self, plan: impl FnMut(&str) -> Option<StoreError> + Send + 'static) {
         *self.read_plan.lock() = Some(Box::new(plan));
         self.has_read_plan.store(true, Ordering::SeqCst);
@@ -179,17 +179,17 @@ impl TestStore {
         *self.read_plan.lock() = None;
     }
 
-    /// How many commits were asked for, those that were refused included, [`Self::write`] not.
+    /// How many commits were requested, including those that were refused, but not those of [`Self::write`].
     pub fn commits(&self) -> usize {
         self.commits.load(Ordering::SeqCst)
     }
 
-    /// Each commit takes so many real milliseconds longer: for measuring.
+    /// Makes each commit take this many real milliseconds longer: for measuring.
     pub fn delay_commits(&self, ms: u64) {
         self.delay_ms.store(ms, Ordering::SeqCst);
     }
 
-    /// The statuses that a message has had, in order: what somebody who reads it all the time would have seen.
+    /// The statuses that a message has had, in order: what a constant reader would have seen.
     pub fn history(&self, key: MessageKey) -> Vec<Status> {
         self.history.lock().iter().filter(|(of, _)| *of == key).map(|(_, status)| *status).collect()
     }
@@ -273,7 +273,7 @@ fn folder() -> std::io::Result<TempDir> {
     TempDir::new_in("/dev/shm").or_else(|_| TempDir::new())
 }
 
-/// What a batch says of messages' statuses; not kept where commits overlap, since then their order is not known.
+/// The message statuses that a batch sets; not kept where commits overlap, because their order is then unknown.
 struct Told {
     inserted: Vec<pombo_domain::model::NewMessage>,
     updated: Vec<(MessageKey, Status)>,

@@ -1,4 +1,4 @@
-//! The port through the decorator: each read may fail as planned, each commit goes by its plan.
+//! The port of the decorated store: each read can fail as planned, and each commit follows the plan.
 
 use std::sync::Arc;
 

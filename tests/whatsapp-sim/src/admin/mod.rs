@@ -1,5 +1,5 @@
-//! The admin: HTTP with JSON for tests, and one page for people. It owns nothing: every route calls one function of the
-//! [`World`] or of a module beside it, in the task of its connection.
+//! The admin interface: HTTP with JSON for tests, and one page for people. It owns nothing: every route calls one function of the
+//! [`World`] or of a neighbouring module, in the task of its connection.
 //!
 //! # Layout
 //! - this file: reading requests and writing answers; `accounts`: accounts and phones; `sending`: what a phone sends;

@@ -23,9 +23,9 @@ pub const MAX_MEMORY_BYTES: u64 = 1024 * 1024 * 1024;
 /// Maximum number of events per minute that is granted.
 pub const MAX_EVENTS_PER_MINUTE: u32 = 10_000_000;
 
-/// What is granted.
+/// What a person grants to a plugin.
 pub enum Consent {
-    /// Exactly this.
+    /// Exactly these wants.
     To(Wants),
     /// Exactly what the version with this digest asks for.
     ToVersion(String),

@@ -49,7 +49,7 @@ pub enum Origin {
 
 /// A plugin that a caller sees.
 pub struct PluginView {
-    /// The owner.
+    /// Who owns the plugin.
     pub origin: Origin,
     /// The stored package; `None` for a built-in connector.
     pub package: Option<Arc<Package>>,
@@ -75,9 +75,9 @@ pub(crate) fn described(version: &PackageVersion) -> Option<AutomationDescriptio
     serde_json::from_str(&version.description).ok()
 }
 
-/// The changes that make the automations on a plugin follow a version: the events that they are called for, and whether they only
-/// observe. With `beside`, another version gets a share of the work, and they are called for the events that either listens to.
-/// To be committed together with a change of a package's active version or rollout.
+/// The changes that adapt a plugin's automations to a version: the events that they are called for, and whether they only
+/// observe. `beside` is another version that gets a share of the work; then they are called for the events of both versions.
+/// The caller commits them together with the change of the package's active version or rollout.
 pub fn following(
     store: &dyn Store,
     package: &Package,

@@ -25,7 +25,7 @@ const BUSY_MS: u64 = 2_000;
 
 /// The result of an upload.
 pub struct Uploaded {
-    /// Its package.
+    /// The package that the version belongs to.
     pub package: Arc<Package>,
     /// Digest of the version.
     pub digest: String,

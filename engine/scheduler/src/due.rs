@@ -17,6 +17,8 @@ use crate::metrics::Metrics;
 pub(crate) trait Work {
     /// What could not be done when the store failed, for the log: `timers not fired`.
     const FAILED: &'static str;
+    /// Whether a wake ends the pause after a failure: so where it comes from a commit, which shows that the store works again.
+    const WAKE_ENDS_PAUSE: bool = true;
 
     /// Whether the task ends. Asked before each look.
     fn is_over(&self, context: &Context) -> bool {
@@ -60,10 +62,16 @@ pub(crate) async fn run<W: Work>(context: &Context, wake: &Notify, work: &mut W)
             tokio::task::yield_now().await;
             continue;
         }
-        tokio::select! {
-            () = wake.notified() => {}
-            () = work.own_wake() => {}
-            () = sleep_until(context, next) => {}
+        let pauses = !W::WAKE_ENDS_PAUSE && retries.are_under_way();
+        loop {
+            tokio::select! {
+                () = wake.notified() => {}
+                () = work.own_wake() => {}
+                () = sleep_until(context, next) => break,
+            }
+            if !pauses || work.is_over(context) {
+                break;
+            }
         }
     }
 }
@@ -86,6 +94,11 @@ impl StoreRetries {
     /// None so far; `what` could not be done, for the log.
     pub(crate) fn new(what: &'static str) -> Self {
         Self { what, failures: 0 }
+    }
+
+    /// Whether the store failed last.
+    fn are_under_way(&self) -> bool {
+        self.failures > 0
     }
 
     /// The store answered: the next failure is the first of a row.

@@ -46,6 +46,8 @@ struct Monitor {
 
 impl due::Work for Monitor {
     const FAILED: &'static str = "changes of accounts not stored";
+    /// Lanes and sessions wake it, whether the store works or not.
+    const WAKE_ENDS_PAUSE: bool = false;
 
     fn is_over(&self, context: &Context) -> bool {
         context.signals.accounts.is_over()

@@ -149,7 +149,7 @@ async fn while_reports_cannot_be_read_a_message_in_doubt_is_not_sent_again() {
     world.store.fail_reads(|method| (method == "receipts").then(unavailable));
     world.clock.advance(600_000).await;
     let sent = world.connectors.texts().len();
-    assert_eq!((world.shown(key).as_str(), sent), ("WAITING unknown_outcome", 1), "back in its queue");
+    assert_eq!((world.shown(key).as_str(), sent), ("PENDING", 1), "back in its queue");
     world.store.no_read_plan();
     world.clock.advance(60_000).await;
     assert_eq!((world.shown(key).as_str(), world.connectors.texts().len()), ("SENT", 1));

@@ -1,4 +1,4 @@
-//! A message comes in, the automation answers; order, state, timers, webhooks and starts by hand.
+//! A message arrives and the automation answers: order, state, timers, webhooks and manual starts.
 
 use std::time::Duration;
 

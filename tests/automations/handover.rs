@@ -1,4 +1,4 @@
-//! A person takes over, and gives back.
+//! A person takes over a conversation and gives it back.
 
 use anyhow::{Result, ensure};
 use pombo_tests::automation::{automate, conversation};

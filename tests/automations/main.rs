@@ -1,5 +1,5 @@
-//! Automations and the plugin platform, end to end over the built binary. The channel is `pipe` (an HTTP server that counts), or the
-//! WhatsApp simulator where its rules matter.
+//! End-to-end tests of automations and the plugin platform with the built binary. The channel is `pipe` (an HTTP server that
+//! counts), or the WhatsApp simulator where its rules matter.
 
 mod answers;
 mod crash;

@@ -1,4 +1,4 @@
-//! A plugin's life as its owner sees it: uploaded, agreed to, activated, replaced, taken back, deleted; and who may not touch it.
+//! A plugin's life for its owner: uploaded, consented to, activated, replaced, taken back, deleted; and who may not touch it.
 
 use anyhow::{Context, Result, ensure};
 use pombo_tests::automation::{activate, automate, component, conversation, install, upload, variant};

@@ -1,4 +1,4 @@
-//! Calls are recorded, and a candidate is tried on them.
+//! Calls are recorded, and a candidate version is replayed on them.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A server that answers by a function and keeps what it was asked.
+//! An HTTP server that answers with a function and keeps the requests.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

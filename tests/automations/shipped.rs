@@ -1,4 +1,4 @@
-//! The automations that the engine brings, each over WhatsApp.
+//! The automations that are shipped with the engine, each over WhatsApp.
 
 use anyhow::{Result, ensure};
 use pombo_tests::automation::automate;

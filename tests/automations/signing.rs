@@ -1,4 +1,4 @@
-//! Signed plugins, with the command line: an engine that runs nothing that nobody vouches for.
+//! Signed plugins, with the command line: an engine that runs only plugins that are signed with a trusted key.
 
 use std::path::Path;
 use std::process::{Command, Output};

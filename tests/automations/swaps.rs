@@ -1,4 +1,4 @@
-//! Versions change while two hundred messages a second go out: thirty swaps, a third of them to versions that trap, crawl or refuse.
+//! Versions change while 200 messages per second go out: 30 swaps, a third of them to versions that trap, are slow or refuse.
 
 use std::collections::HashSet;
 use std::sync::Arc;

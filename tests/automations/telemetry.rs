@@ -1,4 +1,4 @@
-//! What a plugin's author sees of it while it works: its log, live, and what it used.
+//! What an author sees of a working plugin: its live log, and its usage.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! Several automations on a connector, what else calls them, and what is told of all that.
+//! Several automations on one connector, the other events that call them, and what the API shows of this.
 
 use anyhow::{Context, Result, ensure};
 use pombo_tests::automation::{automate, automate_with, conversation, install, variant};

@@ -1,4 +1,4 @@
-//! Hostile uploads: each is refused with a sentence, in bounded memory, while the engine serves on.
+//! Hostile uploads: each is refused with a clear message, in bounded memory, while the engine continues to serve.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! `--demo`: what a newcomer gets.
+//! `--demo`: what a new user gets.
 
 use std::os::unix::fs::PermissionsExt;
 

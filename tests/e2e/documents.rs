@@ -1,4 +1,4 @@
-//! The OpenAPI documents: what is committed is what the binary says, and it names every documented operation.
+//! The OpenAPI documents: the committed ones equal those of the binary, and they contain every documented operation.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: the same request again answers the first result, a different one is refused.
+//! `Idempotency-Key`: the same request again gets the first result; a different request is refused.
 
 use anyhow::Result;
 use pombo_tests::http::{Form, Reply};

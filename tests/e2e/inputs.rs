@@ -1,4 +1,4 @@
-//! Bad input: a clear 4xx that names what to change, and nothing stored.
+//! Bad input: the answer is a clear 4xx that names what to change, and nothing is stored.
 
 use anyhow::Result;
 use pombo_tests::http::Form;

@@ -1,5 +1,5 @@
-//! Tenants do not see each other: every operation of both documents that names something answers 404 to another tenant's id, and
-//! every one that lists shows nothing of it.
+//! Tenants do not see each other: every operation of both documents that takes an id answers 404 to another tenant's id, and
+//! every operation that lists shows nothing of another tenant.
 
 use std::collections::BTreeSet;
 use std::process::Command;

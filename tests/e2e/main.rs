@@ -1,7 +1,7 @@
-//! End-to-end tests: the built binary as its users meet it, one module a subject.
+//! End-to-end tests of the built binary, one module per subject.
 //!
-//! Most tests share one server and one scripted mail server, each with tenants of its own; those that kill, stop or configure the
-//! engine start one for themselves.
+//! Most tests share one server and one scripted mail server, each test with its own tenants; tests that kill, stop or configure the
+//! engine start their own.
 
 mod config;
 mod contacts;

@@ -1,6 +1,6 @@
 //! Every curl sample of the documentation, run by curl itself.
 //!
-//! Adapted in each: the base URL, the token and the key, the connector's id, and what names something of the reader's own (the
+//! Adapted in each sample: the base URL, the token and the key, the connector's id, and what is the reader's own (the
 //! login, the path of a file, the URL of a file). Two more changes, both because of what is documented elsewhere:
 //! - the samples address WhatsApp numbers; on an e-mail connector, the only channel so far, the recipient is an address;
 //! - the e-mail sample has a stray quotation mark in a header (`"Content-Type": application/json"`), with which no shell runs it.

@@ -1,8 +1,8 @@
 //! schemathesis against the running server, with both documents: every answer must be one that the document declares.
 //!
-//! One expectation of it is widened, for a reason that no schema can say: a request that fits the document may be refused
-//! with 400. Whether a recipient is an address or a number is its connector's business, whether a text is a template the
-//! renderer's, whether an id is there the store's, and whether a file is a workbook its content's.
+//! One of its expectations is widened, for a reason that a schema cannot state: a request that fits the document may be refused
+//! with 400. The connector decides whether a recipient must be an address or a number, the renderer whether a text is a valid
+//! template, the store whether an id exists, and the content of a file whether it is a workbook.
 
 use std::fmt::Write;
 use std::fs;

@@ -1,4 +1,4 @@
-//! What a tenant may not aim the engine at: private, loopback and link-local addresses, in whatever disguise.
+//! Addresses that a tenant must not make the engine call: private, loopback and link-local ones, however they are written.
 
 use anyhow::Result;
 use pombo_tests::server::{Options, Server};

@@ -1,4 +1,4 @@
-//! SIGTERM drains: what was accepted is done or kept, sends in flight end, the exit status is 0.
+//! SIGTERM drains: accepted messages are sent or kept, sends in progress end, and the exit status is 0.
 
 use std::time::Duration;
 

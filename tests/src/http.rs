@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 client: one connection a request, everything in memory, nothing hidden. It can also send what a proper
+//! A small HTTP/1.1 client: one connection per request, everything in memory. It can also send what a correct
 //! client refuses to send.
 
 use std::fmt;
@@ -18,7 +18,7 @@ pub struct Client {
     headers: Vec<(String, String)>,
 }
 
-/// A request being put together.
+/// A request that is being built.
 #[derive(Debug)]
 pub struct Request {
     address: SocketAddr,
@@ -29,14 +29,14 @@ pub struct Request {
     timeout: Duration,
 }
 
-/// What came back.
+/// An answer.
 #[derive(Clone)]
 pub struct Reply {
     /// Status code.
     pub status: u16,
-    /// Names in lower case, in the order they came.
+    /// Headers in the order of arrival, with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The body as bytes, chunks joined.
+    /// The body, with its chunks joined.
     pub body: Vec<u8>,
     request: String,
 }
@@ -47,24 +47,24 @@ impl Client {
         Self { address, headers: Vec::new() }
     }
 
-    /// The same with one more header.
+    /// This client with one more header.
     pub fn with(&self, name: &str, value: &str) -> Self {
         let mut headers = self.headers.clone();
         headers.push((name.to_owned(), value.to_owned()));
         Self { address: self.address, headers }
     }
 
-    /// The same with `Authorization: Bearer`.
+    /// This client with `Authorization: Bearer`.
     pub fn bearer(&self, token: &str) -> Self {
         self.with("Authorization", &format!("Bearer {token}"))
     }
 
-    /// The same with `X-API-Key`.
+    /// This client with `X-API-Key`.
     pub fn key(&self, key: &str) -> Self {
         self.with("X-API-Key", key)
     }
 
-    /// A request to put together.
+    /// A request to build.
     pub fn request(&self, method: &str, path: &str) -> Request {
         Request {
             address: self.address,
@@ -76,27 +76,27 @@ impl Client {
         }
     }
 
-    /// GET.
+    /// Sends a GET request.
     pub fn get(&self, path: &str) -> Result<Reply> {
         self.request("GET", path).send()
     }
 
-    /// POST with a JSON body.
+    /// Sends a POST request with a JSON body.
     pub fn post(&self, path: &str, body: &Value) -> Result<Reply> {
         self.request("POST", path).json(body).send()
     }
 
-    /// PATCH with a JSON body.
+    /// Sends a PATCH request with a JSON body.
     pub fn patch(&self, path: &str, body: &Value) -> Result<Reply> {
         self.request("PATCH", path).json(body).send()
     }
 
-    /// PUT with a JSON body.
+    /// Sends a PUT request with a JSON body.
     pub fn put(&self, path: &str, body: &Value) -> Result<Reply> {
         self.request("PUT", path).json(body).send()
     }
 
-    /// DELETE.
+    /// Sends a DELETE request.
     pub fn delete(&self, path: &str) -> Result<Reply> {
         self.request("DELETE", path).send()
     }
@@ -120,13 +120,13 @@ impl Request {
         self.header("Content-Type", content_type)
     }
 
-    /// Bounds the wait for each part of the answer.
+    /// Limits the wait for each part of the answer.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Sends it and reads the whole answer.
+    /// Sends the request and reads the whole answer.
     pub fn send(self) -> Result<Reply> {
         let described = format!("{} {}", self.method, self.path);
         self.exchange().with_context(|| described)
@@ -180,7 +180,7 @@ impl Reply {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// Itself if it has this status; otherwise an error that shows it.
+    /// The reply itself if it has this status; otherwise an error that shows the reply.
     pub fn expect(self, status: u16) -> Result<Self> {
         if self.status != status {
             bail!("expected {status}: {self:?}");
@@ -251,7 +251,7 @@ impl Form {
         self
     }
 
-    /// Puts it into a request.
+    /// Sets the form as the body of a request.
     pub fn into_request(mut self, request: Request) -> Request {
         self.body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
         request.body(&format!("multipart/form-data; boundary={BOUNDARY}"), self.body)
@@ -272,7 +272,7 @@ impl Default for Form {
     }
 }
 
-/// Names in lower case, with their values.
+/// Headers: names in lower case, with their values.
 pub(crate) type Headers = Vec<(String, String)>;
 
 /// The first line and the headers of a message; `None` at the end of the stream.
@@ -289,7 +289,7 @@ pub(crate) fn read_head(reader: &mut impl BufRead) -> Result<Option<(String, Hea
     }
 }
 
-/// The body that belongs to these headers. `to_end`: without a length it lasts until the connection closes.
+/// The body that belongs to these headers. `to_end`: a body without a length lasts until the connection closes.
 pub(crate) fn read_body(reader: &mut impl BufRead, headers: &[(String, String)], to_end: bool) -> Result<Vec<u8>> {
     let header = |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
     let mut body = Vec::new();

@@ -1,9 +1,9 @@
-//! What the end-to-end tests and the benchmarks stand on: starting the built binary, talking HTTP to it, and the servers
-//! that it talks to itself (mail, webhooks).
+//! The base of the end-to-end tests and the benchmarks: starting the built binary, talking HTTP to it, and the servers
+//! that the binary itself talks to (mail, webhooks).
 //!
-//! Knows of the engine only what a user knows: the command line, the configuration file, and the documented APIs. Nothing here is
-//! asynchronous but the WhatsApp simulator, which is hidden behind blocking calls. Whatever runs alongside a test is a thread or
-//! a process, and a process ends with the test at the latest.
+//! It knows only what a user knows about the engine: the command line, the configuration file, and the documented APIs. Nothing
+//! here is asynchronous except the WhatsApp simulator, which is hidden behind blocking calls. What runs in parallel with a test
+//! is a thread or a process, and a process ends with the test at the latest.
 
 pub mod automation;
 pub mod files;

@@ -1,5 +1,5 @@
-//! The load generator: threads that send prepared requests over connections of their own, one after the other. It costs a few
-//! microseconds a request, the same for whichever server is measured.
+//! The load generator: threads that each send prepared requests over their own connection, one after the other. It costs a few
+//! microseconds per request, whichever server is measured.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// A connection that is kept.
+/// A connection that is kept open.
 #[derive(Debug)]
 pub struct Connection {
     reader: BufReader<TcpStream>,
@@ -17,7 +17,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Opens one.
+    /// Opens a connection.
     pub fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
@@ -95,24 +95,24 @@ pub fn prepare(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) 
     request
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Rate {
-    /// Requests answered as wanted.
+    /// How many requests got the wanted status.
     pub requests: u64,
-    /// From the start until the last answer.
+    /// Time from the start until the last answer.
     pub elapsed: Duration,
 }
 
 impl Rate {
-    /// Requests a second, times `each`.
+    /// Requests per second, times `each`.
     pub fn per_second(&self, each: u64) -> f64 {
         (self.requests * each) as f64 / self.elapsed.as_secs_f64()
     }
 }
 
-/// Sends `request(n)` for n = 0, 1, 2 … over `connections` connections until `limit` says it is enough (given the number and the time
-/// since the start). Every answer must have the status `wanted`.
+/// Sends `request(n)` for n = 0, 1, 2 … over `connections` connections until `limit` says it is enough (given the number and the
+/// time since the start). Every answer must have the status `wanted`.
 pub fn run(
     address: SocketAddr,
     connections: usize,

@@ -1,4 +1,4 @@
-//! The mail servers of the tests, both in `tests/tools`: one with scripted faults, and a private postfix.
+//! The tests' mail servers, both in `tests/tools`: one with scripted faults, and a private postfix.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::process::{Tool, root, target};
 use crate::wait::until;
 
-/// `tests/tools/faulty_smtp.py`; what a recipient's address can ask of it stands there.
+/// `tests/tools/faulty_smtp.py`, which documents the faults that a recipient's address can ask for.
 #[derive(Debug)]
 pub struct FaultySmtp {
     ports: Value,
@@ -25,7 +25,7 @@ pub struct FaultySmtp {
 pub struct Mail(pub Value);
 
 impl FaultySmtp {
-    /// Starts it.
+    /// Starts the server.
     pub fn start() -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("pombo-smtp-").tempdir()?;
         let mut command = Command::new(target().join("venv/bin/python"));
@@ -46,7 +46,7 @@ impl FaultySmtp {
         Ok(std::fs::read_to_string(self.folder.path().join("ca.pem"))?)
     }
 
-    /// All mails that it kept, oldest first.
+    /// All mails that the server kept, oldest first.
     pub fn mails(&self) -> Result<Vec<Mail>> {
         Ok(lines(self.folder.path().join("mails.jsonl"))?.into_iter().map(Mail).collect())
     }
@@ -61,7 +61,7 @@ impl FaultySmtp {
         until(&format!("a mail to {recipient}"), Duration::from_secs(60), || Ok(self.mails_to(recipient)?.pop()))
     }
 
-    /// What was tried for one recipient and how it was answered: (`rcpt` or `data`, answer).
+    /// The attempts for one recipient and the answers to them: (`rcpt` or `data`, answer).
     pub fn attempts(&self, recipient: &str) -> Result<Vec<(String, String)>> {
         let all = lines(self.folder.path().join("attempts.jsonl"))?;
         let of = |line: &Value, key: &str| line[key].as_str().unwrap_or_default().to_owned();
@@ -70,12 +70,12 @@ impl FaultySmtp {
 }
 
 impl Mail {
-    /// The one recipient.
+    /// The mail's only recipient.
     pub fn recipient(&self) -> &str {
         self.0["recipients"][0].as_str().unwrap_or_default()
     }
 
-    /// The Message-ID, empty when it has none.
+    /// The Message-ID; empty when the mail has none.
     pub fn message_id(&self) -> &str {
         self.0["message_id"].as_str().unwrap_or_default()
     }
@@ -85,7 +85,7 @@ impl Mail {
         self.0["subject"].as_str().unwrap_or_default()
     }
 
-    /// A header, empty when it is not there.
+    /// A header; empty when the mail does not have it.
     pub fn header(&self, name: &str) -> &str {
         let headers = self.0["headers"].as_object();
         headers
@@ -94,7 +94,7 @@ impl Mail {
             .unwrap_or_default()
     }
 
-    /// The text of the first part of this content type, with plain line ends.
+    /// The text of the first part of this content type, with `\n` as line ends.
     pub fn text(&self, content_type: &str) -> String {
         let part = self
             .parts()
@@ -130,17 +130,17 @@ fn lines(path: PathBuf) -> Result<Vec<Value>> {
         .collect()
 }
 
-/// `tests/tools/postfix.py`: takes mail for `inbox-ANYTHING@pombo.test`.
+/// `tests/tools/postfix.py`, which accepts mail for `inbox-ANYTHING@pombo.test`.
 #[derive(Debug)]
 pub struct Postfix {
-    /// Where it listens on 127.0.0.1.
+    /// The port that it listens on, at 127.0.0.1.
     pub port: u16,
     _tool: Tool,
     folder: TempDir,
 }
 
 impl Postfix {
-    /// Starts it. Needs root.
+    /// Starts the server. Needs root.
     pub fn start() -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("pombo-postfix-").tempdir()?;
         let mut command = Command::new("python3");

@@ -1,6 +1,6 @@
-//! Which operations of the documents in `openapi/` succeeded when a test called them: kept in a file, so that after all suites
-//! `tests/tools/operation_coverage.py` can name those that none did. Knows paths and methods alone; a failure to write is a failure
-//! of the test that noticed.
+//! Records in a file which operations of the documents in `openapi/` succeeded when a test called them, so that after all suites
+//! `tests/tools/operation_coverage.py` can name those that no test called. It knows only paths and methods. If it cannot write, the
+//! test that called it fails.
 
 use std::collections::BTreeSet;
 use std::fs::{File, create_dir_all, read_dir, read_to_string};
@@ -28,7 +28,7 @@ struct Operation {
 }
 
 impl Operation {
-    /// How many segments fit by their word, or nothing when the path is another.
+    /// How many segments match literally; `None` when the path does not match.
     fn fits(&self, method: &str, path: &[&str]) -> Option<usize> {
         let same = |(own, asked): (&Option<String>, &&str)| own.as_ref().is_none_or(|own| own == asked);
         let fits =
@@ -78,7 +78,7 @@ fn documented() -> Result<Vec<Operation>> {
     Ok(all)
 }
 
-/// Keeps that a request was answered, when it succeeded. For those who do not use [`crate::http`].
+/// Records a request that succeeded. For tests that do not use [`crate::http`].
 pub fn answered(method: &str, path: &str, status: u16) -> Result<()> {
     static DOCUMENTED: LazyLock<Result<Vec<Operation>>> = LazyLock::new(documented);
     static KEPT: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());

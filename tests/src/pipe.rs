@@ -1,5 +1,5 @@
-//! The other end of the connector `pipe`: an HTTP server that is a whole channel. It hands out what people write and keeps what is sent
-//! to them.
+//! The other end of the connector `pipe`: an HTTP server that acts as a channel. It hands out what people write and keeps what is
+//! sent to them.
 
 use std::collections::HashMap;
 use std::io::{BufReader, Write};
@@ -14,31 +14,31 @@ use serde_json::{Value, json};
 use crate::http::{read_body, read_head};
 use crate::process::target;
 
-/// Messages handed out with one answer.
+/// How many messages one answer can hand out.
 const BATCH: usize = 128;
-/// How long a question for messages waits.
+/// How long a request for messages waits.
 const WAIT: Duration = Duration::from_secs(20);
 
 /// A message that was sent to somebody.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
-    /// The engine's id for it; the same when it was sent again.
+    /// The engine's id of the message; the same when it was sent again.
     pub id: String,
-    /// To whom.
+    /// The recipient.
     pub to: String,
-    /// What it says.
+    /// The text.
     pub text: String,
 }
 
 #[derive(Debug, Default)]
 struct State {
     written: Vec<Value>,
-    /// In the order of their first arrival.
+    /// Messages in the order of their first arrival.
     sent: Vec<Sent>,
     ids: HashMap<String, usize>,
-    /// Arrivals of an id that had arrived before.
+    /// How many messages arrived whose id had arrived before.
     repeated: usize,
-    /// When each arrived first.
+    /// When each message first arrived.
     arrived: Vec<Instant>,
     down: bool,
 }
@@ -50,12 +50,12 @@ pub struct Pipe {
     state: Arc<(Mutex<State>, Condvar)>,
 }
 
-/// A folder that holds only the connector `pipe`, for `sandbox.plugin_dir`.
+/// A folder that contains only the connector `pipe`, for `sandbox.plugin_dir`.
 pub fn plugins() -> Result<PathBuf> {
     folder_of(&["pipe"])
 }
 
-/// A folder that holds only these built plugins.
+/// A folder that contains only these built plugins.
 pub fn folder_of(names: &[&str]) -> Result<PathBuf> {
     let folder = target().join("test-plugins").join(names.join("+"));
     std::fs::create_dir_all(&folder)?;
@@ -67,7 +67,7 @@ pub fn folder_of(names: &[&str]) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Writes a file at once, unless it is the same: another test may be reading it.
+/// Writes a file atomically, unless it already has this content: another test may be reading it.
 fn put(path: &Path, bytes: &[u8]) -> Result<()> {
     if std::fs::read(path).is_ok_and(|old| old == bytes) {
         return Ok(());
@@ -79,7 +79,7 @@ fn put(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 impl Pipe {
-    /// Starts one on a free port.
+    /// Starts a server on a free port.
     pub fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let pipe = Self { address: listener.local_addr()?, state: Arc::default() };
@@ -93,17 +93,17 @@ impl Pipe {
         Ok(pipe)
     }
 
-    /// The configuration of a connector that talks to it.
+    /// The configuration of a connector that talks to this server.
     pub fn config(&self) -> Value {
         json!({"server": self.address.to_string()})
     }
 
-    /// Somebody writes.
+    /// A person writes a message in a conversation; returns the channel's id of the message.
     pub fn write(&self, chat: &str, text: &str) -> String {
         self.write_all([(chat.to_owned(), text.to_owned())]).pop().unwrap_or_default()
     }
 
-    /// Many write; the channel's ids of their messages.
+    /// Many people write; returns the channel's ids of their messages.
     pub fn write_all(&self, messages: impl IntoIterator<Item = (String, String)>) -> Vec<String> {
         let mut state = self.lock();
         let mut ids = Vec::new();
@@ -118,12 +118,12 @@ impl Pipe {
         ids
     }
 
-    /// What was sent, in the order of its first arrival.
+    /// The messages that were sent, in the order of their first arrival.
     pub fn sent(&self) -> Vec<Sent> {
         self.lock().sent.clone()
     }
 
-    /// What was sent to one.
+    /// The messages that were sent to one recipient.
     pub fn sent_to(&self, chat: &str) -> Vec<String> {
         self.lock().sent.iter().filter(|sent| sent.to == chat).map(|sent| sent.text.clone()).collect()
     }
@@ -146,12 +146,12 @@ impl Pipe {
         *state = State { written, ..State::default() };
     }
 
-    /// While it is down, it refuses whatever is sent.
+    /// Sets whether the channel is down: then it refuses everything that is sent.
     pub fn set_down(&self, down: bool) {
         self.lock().down = down;
     }
 
-    /// Waits until what was sent satisfies `enough`.
+    /// Waits until the sent messages satisfy `enough`.
     pub fn wait(&self, what: &str, patience: Duration, enough: impl Fn(&[Sent]) -> bool) -> Result<Vec<Sent>> {
         let end = Instant::now() + patience;
         let mut state = self.lock();
@@ -172,7 +172,7 @@ impl Pipe {
         }
     }
 
-    /// Waits until so many different messages were sent to this one; their texts.
+    /// Waits until this many different messages were sent to one recipient; returns their texts.
     pub fn answers(&self, chat: &str, count: usize) -> Result<Vec<String>> {
         let to = |sent: &[Sent]| sent.iter().filter(|s| s.to == chat).count() >= count;
         self.wait(&format!("{count} messages to {chat}"), crate::wait::PATIENCE, to)?;

@@ -1,4 +1,4 @@
-//! Processes that a test starts. They end with the test: by their handle's drop, and also when the test process dies.
+//! Processes that a test starts. They end with the test: when their handle is dropped, and also when the test process dies.
 
 use std::ffi::OsStr;
 use std::io::Read;
@@ -16,7 +16,7 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests' crate stands in the repository")
 }
 
-/// Where cargo builds to.
+/// Cargo's target folder.
 pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
@@ -35,7 +35,7 @@ pub fn signal(pid: u32, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// A tool of the tests: it serves until its standard input ends, and so ends when the test process does.
+/// A tool of the tests. It runs until its standard input ends, and so ends when the test process does.
 #[derive(Debug)]
 pub struct Tool {
     name: String,
@@ -44,7 +44,7 @@ pub struct Tool {
 }
 
 impl Tool {
-    /// Starts it.
+    /// Starts the process.
     pub fn start(name: &str, command: &mut Command) -> Result<Self> {
         let mut child = command
             .stdin(Stdio::piped())
@@ -54,7 +54,7 @@ impl Tool {
         Ok(Self { name: name.to_owned(), child, stdin })
     }
 
-    /// Fails if it has ended.
+    /// Fails if the process has ended.
     pub fn check(&mut self) -> Result<()> {
         match self.child.try_wait()? {
             Some(status) => bail!("{} ended: {status}", self.name),
@@ -62,7 +62,7 @@ impl Tool {
         }
     }
 
-    /// Waits for a file that it writes whole when it is ready, and reads it.
+    /// Waits for a file that the process writes (in one step) when it is ready, and reads it.
     pub fn ready_file(&mut self, path: &Path) -> Result<String> {
         let what = format!("{} to write {}", self.name, path.display());
         until(&what, Duration::from_secs(60), || {
@@ -102,7 +102,7 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// Starts it.
+    /// Starts the process.
     pub fn start(command: &mut Command) -> Result<Self> {
         let program = command.get_program().to_owned();
         let mut child =
@@ -128,19 +128,19 @@ impl Watched {
         self.child.id()
     }
 
-    /// The status with which it ended, if it has.
+    /// The exit status, if the process has ended.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
     }
 
-    /// Kills it (-9) and waits until it is gone.
+    /// Kills the process (-9) and waits until it is gone.
     pub fn kill(&mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
     }
 
-    /// Asks it to end (TERM) and waits for its status.
+    /// Asks the process to end (TERM) and waits for its exit status.
     pub fn terminate(&mut self, patience: Duration) -> Result<ExitStatus> {
         signal(self.id(), "TERM")?;
         until("the process to end after SIGTERM", patience, || self.ended())

@@ -1,4 +1,4 @@
-//! The engine under test: the built binary on a data folder of its own.
+//! The engine under test: the built binary with its own data folder.
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use crate::http::Client;
 use crate::process::{Watched, free_port, memory, signal, target};
 use crate::wait::until;
 
-/// The configuration that most tests want: the loopback is open to connectors and webhooks, retries come soon.
+/// The configuration that most tests use: connectors and webhooks may reach the loopback, and retries come soon.
 pub const OPEN: &str = r#"
 [http]
 max_body_mb = 256
@@ -38,16 +38,16 @@ allow_private = ["127.0.0.1", "localhost"]
 smtp_plain_hosts = ["127.0.0.1", "localhost"]
 "#;
 
-/// How to start one.
+/// How to start an engine.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The configuration file's text.
     pub config: String,
-    /// With `--demo`.
+    /// Whether to start with `--demo`.
     pub demo: bool,
-    /// Further variables.
+    /// Additional environment variables.
     pub variables: Vec<(String, String)>,
-    /// Where its folder lies, instead of a temporary one: emptied at the start and left at the end.
+    /// The folder to use instead of a temporary one: emptied at the start and left at the end.
     pub folder: Option<PathBuf>,
 }
 
@@ -58,19 +58,19 @@ impl Default for Options {
 }
 
 impl Options {
-    /// [`OPEN`] with further lines; a key in both is replaced by the later one.
+    /// [`OPEN`] with additional lines, which replace the same keys of [`OPEN`].
     pub fn with(lines: &str) -> Self {
         let config = merge(OPEN, lines);
         Self { config, ..Self::default() }
     }
 
-    /// Only these lines, nothing opened.
+    /// Only these lines, without [`OPEN`].
     pub fn only(lines: &str) -> Self {
         Self { config: lines.to_owned(), ..Self::default() }
     }
 }
 
-/// A running (or killed, or stopped) engine. Its data folder goes with it.
+/// A running (or killed, or stopped) engine. Its data folder is removed with it.
 #[derive(Debug)]
 pub struct Server {
     folder: PathBuf,
@@ -82,20 +82,20 @@ pub struct Server {
     pub started_in: Duration,
 }
 
-/// The binary.
+/// The path of the built binary.
 pub fn binary() -> PathBuf {
     target().join("release/pombo")
 }
 
 impl Server {
-    /// Starts one on an empty data folder and waits until it is ready.
+    /// Starts an engine with an empty data folder and waits until it is ready.
     pub fn start(options: Options) -> Result<Self> {
         let mut server = Self::prepare(options)?;
         server.launch()?;
         Ok(server)
     }
 
-    /// The same, not started yet.
+    /// An engine with an empty data folder that is not started yet.
     pub fn prepare(options: Options) -> Result<Self> {
         ensure!(binary().is_file(), "{} is not built: run `make build`", binary().display());
         let (folder, temporary) = match &options.folder {
@@ -122,7 +122,7 @@ impl Server {
         })
     }
 
-    /// Starts it (again) on its data and waits until it is ready.
+    /// Starts the engine (again) with its data and waits until it is ready.
     pub fn launch(&mut self) -> Result<()> {
         ensure!(self.process.is_none(), "it runs already");
         let start = Instant::now();
@@ -141,7 +141,7 @@ impl Server {
         Ok(())
     }
 
-    /// The command that starts it, its log going to a file.
+    /// The command that starts the engine with its log in a file.
     pub fn command(&self) -> Result<Command> {
         let log = File::options().create(true).append(true).open(self.log_path())?;
         let mut command = Command::new(binary());
@@ -162,7 +162,7 @@ impl Server {
         Ok(command)
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.port))
     }
@@ -177,7 +177,7 @@ impl Server {
         self.folder.join("data")
     }
 
-    /// The folder that holds its data, configuration and log.
+    /// The folder with its data, configuration and log.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -192,12 +192,12 @@ impl Server {
         memory(self.id()?, field)
     }
 
-    /// Kills it with -9. [`Self::launch`] starts it again.
+    /// Kills the engine with -9. [`Self::launch`] starts it again.
     pub fn kill(&mut self) -> Result<()> {
         self.process.take().context("it does not run")?.kill()
     }
 
-    /// Asks it to end and waits for its status.
+    /// Asks the engine to end and waits for its exit status.
     pub fn terminate(&mut self, patience: Duration) -> Result<ExitStatus> {
         self.process.take().context("it does not run")?.terminate(patience)
     }
@@ -213,7 +213,7 @@ impl Server {
         until("the engine to end", patience, || process.ended())
     }
 
-    /// What `--demo` made: DATA/demo.json.
+    /// What `--demo` wrote to DATA/demo.json.
     pub fn demo(&self) -> Result<Value> {
         let path = self.data().join("demo.json");
         let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
@@ -230,12 +230,12 @@ impl Server {
         Ok(self.client().bearer(&token))
     }
 
-    /// Where its log and its standard output go.
+    /// The file of its log and its standard output.
     pub fn log_path(&self) -> PathBuf {
         self.folder.join("pombo.log")
     }
 
-    /// All that it logged.
+    /// Everything that it logged.
     pub fn log(&self) -> Result<String> {
         Ok(String::from_utf8_lossy(&std::fs::read(self.log_path())?).into_owned())
     }
@@ -247,7 +247,7 @@ impl Server {
         lines[lines.len().saturating_sub(40)..].join("\n")
     }
 
-    /// The store as text, with the engine's own verification (`pombo inspect`). The server must not be running.
+    /// The store as text, from `pombo inspect`, which also verifies it. The server must not be running.
     pub fn inspect(&self) -> Result<String> {
         ensure!(self.process.is_none(), "stop it first");
         let output = Command::new(binary()).arg("inspect").arg("--data").arg(self.data()).output()?;
@@ -266,7 +266,7 @@ impl Server {
     }
 }
 
-/// Joins two configurations by section; of a key in both, the second's line stays. Good for values on one line.
+/// Joins two configurations by section. If a key is in both, the second line counts. Only for values on one line.
 fn merge(first: &str, second: &str) -> String {
     let mut sections: Vec<(String, Vec<String>)> = vec![(String::new(), Vec::new())];
     let mut current = 0;

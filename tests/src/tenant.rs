@@ -1,4 +1,4 @@
-//! A tenant of a test: its key, its connectors, and the calls that most tests make. Each test makes tenants of its own, so tests
+//! A test's tenant: its key, its connectors, and the calls that most tests make. Each test creates its own tenants, so tests
 //! share a server without seeing each other.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use crate::mail::FaultySmtp;
 use crate::server::Server;
 use crate::wait::{PATIENCE, until};
 
-/// Where the SendSync facade lives.
+/// The base path of the SendSync facade.
 pub const SENDSYNC: &str = "/sendsync/api";
 
 /// A tenant with an API key and a user.
@@ -22,7 +22,7 @@ pub struct Tenant {
     pub id: String,
     /// A client with its API key.
     pub client: Client,
-    /// The key.
+    /// The API key.
     pub key: String,
     /// Its user's login.
     pub email: String,
@@ -30,19 +30,19 @@ pub struct Tenant {
     pub password: String,
 }
 
-/// A number that no other call got in this process.
+/// A number that is unique in this process.
 pub fn unique() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Text of an id-like field.
+/// A field of `value` as text; an error when it is absent or not text.
 pub fn text_of(value: &Value, field: &str) -> Result<String> {
     value[field].as_str().map(str::to_owned).with_context(|| format!("no {field} in {value}"))
 }
 
 impl Tenant {
-    /// Creates one, with a user and a key.
+    /// Creates a tenant with a user and a key.
     pub fn create(server: &Server) -> Result<Self> {
         let operator = server.operator()?;
         let number = unique();
@@ -57,7 +57,7 @@ impl Tenant {
         Ok(Self { id, client: server.client().key(&key), key, email, password })
     }
 
-    /// The tenant that `--demo` made.
+    /// The tenant that `--demo` created.
     pub fn demo(server: &Server) -> Result<Self> {
         let demo = server.demo()?;
         let key = text_of(&demo, "api_key")?;
@@ -70,7 +70,7 @@ impl Tenant {
         })
     }
 
-    /// Creates a connector; its id.
+    /// Creates a connector and returns its id.
     pub fn connector(&self, plugin: &str, config: &Value) -> Result<String> {
         let request = json!({"name": format!("{plugin} {}", unique()), "plugin": plugin, "config": config});
         text_of(&self.client.post("/v1/connectors", &request)?.expect_json(201)?, "id")
@@ -83,27 +83,27 @@ impl Tenant {
         self.connector("connector-email", &config)
     }
 
-    /// Sends and returns what was answered, whatever it is.
+    /// Sends a message and returns the answer, whatever its status.
     pub fn try_send(&self, body: &Value) -> Result<Reply> {
         self.client.post(&format!("{SENDSYNC}/queue/send"), body)
     }
 
-    /// Sends; the accepted message.
+    /// Sends a message and returns it; fails if it was not accepted.
     pub fn send(&self, body: &Value) -> Result<Value> {
         self.try_send(body)?.expect_json(201)
     }
 
-    /// Sends one message of three fields; its id.
+    /// Sends one message of three fields and returns its id.
     pub fn send_text(&self, connector: &str, to: &str, message: &str) -> Result<String> {
         text_of(&self.send(&json!({"connectorId": connector, "to": to, "message": message}))?, "id")
     }
 
-    /// Sends a bulk; what was answered, whatever it is.
+    /// Sends a bulk and returns the answer, whatever its status.
     pub fn try_bulk(&self, messages: &[Value]) -> Result<Reply> {
         self.client.post(&format!("{SENDSYNC}/queue/bulk"), &json!({"messages": messages}))
     }
 
-    /// The list with these filters.
+    /// The list of messages with these filters.
     pub fn list(&self, filters: &[(&str, &str)]) -> Result<Value> {
         self.client.get(&query(&format!("{SENDSYNC}/queue/list"), filters))?.expect_json(200)
     }
@@ -116,7 +116,7 @@ impl Tenant {
         list["meta"]["total"].as_u64().with_context(|| format!("no total in {list}"))
     }
 
-    /// A message by the control API.
+    /// A message, read with the control API.
     pub fn message(&self, id: &str) -> Result<Value> {
         self.client.get(&format!("/v1/messages/{id}"))?.expect_json(200)
     }
@@ -126,7 +126,7 @@ impl Tenant {
         self.wait_status_for(id, wanted, PATIENCE)
     }
 
-    /// The same with a patience of its own.
+    /// Like [`Self::wait_status`], with a given time limit.
     pub fn wait_status_for(&self, id: &str, wanted: &[&str], patience: Duration) -> Result<Value> {
         let mut last = Value::Null;
         let found = until(&format!("message {id} to be {wanted:?}"), patience, || {
@@ -162,7 +162,7 @@ impl Tenant {
         Ok(())
     }
 
-    /// Logs in; a client with the JWT.
+    /// Logs in and returns a client with the JWT.
     pub fn login(&self, server: &Server) -> Result<Client> {
         let login = json!({"email": self.email, "password": self.password});
         let answer = server.client().post(&format!("{SENDSYNC}/auth/login"), &login)?;
@@ -180,7 +180,7 @@ pub fn email_config(port: u16) -> Value {
     })
 }
 
-/// Sets the fields of `further` in `config`; null removes one.
+/// Sets the fields of `further` in `config`; null removes a field.
 pub fn merge(config: &mut Value, further: &Value) {
     let (Some(config), Some(further)) = (config.as_object_mut(), further.as_object()) else { return };
     for (name, value) in further {

@@ -1,4 +1,4 @@
-//! A receiver of webhooks: records every request and answers as scripted by its path.
+//! A receiver of webhooks: it records every request and answers as the path says.
 //!
 //! A path is `/ANYTHING` (200), or begins with a script: `/fail/N/…` answers 500 to the first N requests of that path, `/gone/…`
 //! answers 410, `/hang/N/…` does not answer the first N, `/redirect/…` answers 302 to the URL in the query (`?to=`),
@@ -16,30 +16,30 @@ use serde_json::Value;
 use crate::http::{read_body, read_head};
 use crate::wait::until;
 
-/// A request that came in.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Received {
-    /// When.
+    /// When it arrived.
     pub at: Instant,
     /// GET, POST …
     pub method: String,
     /// Path with query.
     pub path: String,
-    /// Names in lower case.
+    /// Headers, with names in lower case.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
-    /// What was answered; 0 for nothing.
+    /// The status of the answer; 0 when there was none.
     pub answered: u16,
 }
 
 impl Received {
-    /// A header, empty when it is not there.
+    /// A header; empty when the request does not have it.
     pub fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value.as_str())
     }
 
-    /// The body as JSON, null when it is none.
+    /// The body as JSON; null when it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
@@ -59,12 +59,12 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Starts one on a free port of 127.0.0.1.
+    /// Starts a receiver on a free port of 127.0.0.1.
     pub fn start() -> Result<Self> {
         Self::start_at("127.0.0.1")
     }
 
-    /// The same on another address of this machine.
+    /// Starts a receiver on another address of this machine.
     pub fn start_at(address: &str) -> Result<Self> {
         let listener = TcpListener::bind((address, 0))?;
         let receiver = Self { address: listener.local_addr()?, state: Arc::default() };
@@ -78,27 +78,27 @@ impl Receiver {
         Ok(receiver)
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// A URL of it.
+    /// The receiver's URL for a path.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    /// What came to one path, in order.
+    /// The requests to one path, in order.
     pub fn received(&self, path: &str) -> Vec<Received> {
         self.lock().received.iter().filter(|r| r.path == path).cloned().collect()
     }
 
-    /// How many requests came in all.
+    /// How many requests arrived in total.
     pub fn count(&self) -> usize {
         self.lock().received.len()
     }
 
-    /// Waits until `count` requests came to a path.
+    /// Waits until `count` requests to a path have arrived.
     pub fn wait_for(&self, path: &str, count: usize) -> Result<Vec<Received>> {
         let what = format!("{count} requests to {path}");
         until(&what, Duration::from_secs(60), || Ok(Some(self.received(path)).filter(|r| r.len() >= count)))
@@ -120,7 +120,7 @@ impl Receiver {
         }
     }
 
-    /// False when the connection is done with.
+    /// Answers one request; false when the connection is to be closed.
     fn answer(
         &self,
         mut stream: &TcpStream,

@@ -94,9 +94,9 @@ pub enum Error {
     /// A port could not be bound.
     #[error("cannot listen on {address}: {source}")]
     Listen {
-        /// Where.
+        /// The address that was to be bound.
         address: String,
-        /// Why.
+        /// The error of the system.
         source: std::io::Error,
     },
 }

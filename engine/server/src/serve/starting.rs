@@ -1,6 +1,6 @@
-//! Answers requests while the engine starts: what the health section says at once, everything else when the engine has started.
+//! Answers requests while the engine starts: requests of the health section at once, all others when the engine has started.
 //!
-//! Runs on the tasks of the requests. This module must not know what the engine waits for: it is told by a function.
+//! It runs on the tasks of the requests. This module must not know what the engine waits for: a function tells it.
 
 use std::sync::{Arc, OnceLock};
 
@@ -9,10 +9,10 @@ use poem::{Endpoint, Request, Response};
 use pombo_control::NotReady;
 use tokio::sync::watch;
 
-/// Says what the start waits for.
+/// Gives the reasons why the engine is not started yet.
 type WaitsFor = dyn Fn() -> Vec<NotReady> + Send + Sync;
 
-/// The endpoint of the listener from the first moment on. Clones are the same one.
+/// The endpoint that the listener has from the first moment. Clones share it.
 #[derive(Clone)]
 pub(super) struct Starting(Arc<Inner>);
 
@@ -28,7 +28,7 @@ impl Starting {
         Self(Arc::new(Inner { started: OnceLock::new(), opened, waits_for: Box::new(waits_for) }))
     }
 
-    /// The engine has started: `endpoint` answers from now on, also what waited.
+    /// To be called when the engine has started: from now on `endpoint` answers, also the requests that waited.
     pub(super) fn open(&self, endpoint: BoxEndpoint<'static, Response>) {
         if self.0.started.set(endpoint).is_ok() {
             self.0.opened.send_replace(true);

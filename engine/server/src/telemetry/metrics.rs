@@ -27,7 +27,7 @@ pub(crate) struct Sample {
 /// Kind of number.
 #[derive(Clone, Copy)]
 pub(crate) enum Value {
-    /// Only increases.
+    /// A value that only increases.
     Counter(u64),
     /// Goes up and down.
     Gauge(f64),

@@ -18,18 +18,18 @@ const KNOWN: &str = "known/";
 pub(crate) enum Refusal {
     /// There is no connection: nothing was asked.
     Disconnected(String),
-    /// No answer came: it may have been done.
+    /// No answer came; the request may have been carried out.
     NoAnswer(String),
-    /// The server said no.
+    /// The server refused the request.
     Server {
-        /// Like HTTP's.
+        /// The error code, with the meaning of HTTP's status codes.
         code: u16,
-        /// Its words.
+        /// The server's text.
         text: String,
-        /// When it wants to be asked again.
+        /// After how many seconds the server wants the next request.
         backoff_secs: Option<u32>,
     },
-    /// Anything else.
+    /// Any other failure.
     Other(String),
 }
 

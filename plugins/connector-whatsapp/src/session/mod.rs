@@ -45,9 +45,9 @@ enum Wish {
     Close(oneshot::Sender<()>),
 }
 
-/// Where the session stands.
+/// The phase of the session.
 enum Phase {
-    /// There is none, or it is not connected; says why.
+    /// There is no session, or it is not connected; the text says why.
     Away(String),
     /// Logged in.
     Here(Live),

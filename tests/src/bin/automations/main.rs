@@ -1,13 +1,13 @@
-//! What automations cost, measured through the built binary. Writes its figures into target/bench.json.
+//! Measures what automations cost, with the built binary. Writes its figures to target/bench.json.
 //!
-//! `automations rate [rust|js|python|none]…` counts events a second through a Rust, a JavaScript and a Python automation, each
-//! event with its durable commit: EVENTS messages are written to connectors at once, and the time until the last answer stands in
-//! the queue is taken. So the figure holds receiving and storing them as well; the baseline is the same stream without an
-//! automation. The engine's processor time for an event is given too: it says more than the time does if other programs run on
+//! `automations rate [rust|js|python|none]…` counts events per second through a Rust, a JavaScript and a Python automation, each
+//! event with its durable commit: EVENTS messages are written to connectors at once, and the time is taken until the last answer
+//! is in the queue. So the figure includes receiving and storing the messages; the baseline is the same stream without an
+//! automation. The engine's processor time per event is given too: it says more than the elapsed time if other programs run on
 //! the machine.
 //!
-//! `automations swaps` changes the version of a stateless connector SWAPS times while messages go out, and takes the longest pause
-//! between two messages around each change; the baseline is the same stream without a change.
+//! `automations swaps` changes the version of a stateless connector SWAPS times while messages go out, and measures the longest
+//! pause between two messages around each change; the baseline is the same stream without a change.
 //!
 //! `automations fairness` lets one tenant's automation spin forever among 50 ordinary tenants and reports how long these wait for
 //! their answers, with and without it.

@@ -1,4 +1,4 @@
-//! Events a second through an automation.
+//! Events per second through an automation.
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,8 @@ fn last_event(tenant: &Tenant) -> Result<u64> {
     tenant.client.get("/v1/events?after=latest&limit=1")?.expect_json(200)?["next"].as_u64().context("no next")
 }
 
-/// The time that `count` events take, from the first that is written until the last is stored or, with a plugin, the last answer is.
+/// The time that `count` events take, from the first that is written until the last is stored or, with a plugin, the last answer
+/// is.
 fn run(name: &str, plugin: Option<Vec<u8>>, count: usize) -> Result<Value> {
     let server = Server::start(options(ALONE)?)?;
     let tenant = Tenant::create(&server)?;

@@ -1,4 +1,4 @@
-//! (f): the sandbox's own example measures both sides in one program; here its lines are read.
+//! Rendering: the sandbox's own example measures both sides in one program; this module reads its output.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! What was measured, as a table for people and as target/bench.json.
+//! The results, as a table for people and as target/bench.json.
 
 use anyhow::Result;
 use pombo_tests::process::target;

@@ -1,11 +1,11 @@
-//! Many WhatsApp sessions in one engine, with the simulator in this process. Writes its figures into target/bench.json.
+//! Measures many WhatsApp sessions in one engine, with the simulator in this process. Writes its figures to target/bench.json.
 //!
-//! `sessions fleet` pairs SESSIONS (500) numbers of ten tenants, each a connector of the engine, and measures: memory a session
-//! (resident memory over what the engine has without sessions), processor time idle and at MESSAGES_A_SECOND (50), each message
+//! `sessions fleet` pairs SESSIONS (500) numbers of ten tenants, each a connector of the engine, and measures: memory per session
+//! (resident memory beyond that of an engine without sessions), processor time idle and at MESSAGES_A_SECOND (50), each message
 //! sent by one session and received by the next, and how all of them come back after the simulator restarts.
 //!
 //! `sessions soak` keeps SESSIONS (50) of them busy for SOAK_MINUTES (20) while sockets are cut all the time, and accounts for
-//! every message at both ends; memory is sampled, and its growth over the last three quarters is told.
+//! every message at both ends; memory is sampled, and its growth over the last three quarters is reported.
 
 mod fleet;
 mod meter;

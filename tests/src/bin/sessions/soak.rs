@@ -1,4 +1,4 @@
-//! A long run with sockets that break, in which every message is accounted for at both ends.
+//! A long run with broken sockets, in which every message is accounted for at both ends.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::report;
 
 const RATE: f64 = 10.0;
 
-/// Runs it.
+/// Runs `count` sessions for this many minutes and reports the result.
 pub(crate) fn run(count: usize, minutes: u64) -> Result<()> {
     let fleet = Fleet::pair(count)?;
     let time = Duration::from_secs(minutes * 60);

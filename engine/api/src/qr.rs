@@ -51,24 +51,9 @@ fn png(text: &str) -> Result<Vec<u8>, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use pombo_testkit::qr::decoded;
 
-    /// What a decoder that shares no code with this one reads in the picture.
-    fn decoded(data_url: &str) -> String {
-        let picture = data_url.strip_prefix("data:image/png;base64,").expect("a PNG as a data URL");
-        let picture = STANDARD.decode(picture).expect("base64");
-        let mut decoder = png::Decoder::new(std::io::Cursor::new(picture));
-        decoder.set_transformations(png::Transformations::EXPAND);
-        let mut reader = decoder.read_info().expect("a PNG");
-        let mut pixels = vec![0; reader.output_buffer_size().expect("fits")];
-        let info = reader.next_frame(&mut pixels).expect("a picture");
-        assert_eq!((info.color_type, info.bit_depth), (png::ColorType::Grayscale, png::BitDepth::Eight));
-        let (width, height) = (info.width as usize, info.height as usize);
-        let mut image = rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| pixels[y * width + x]);
-        let grids = image.detect_grids();
-        assert_eq!(grids.len(), 1, "one code in the picture");
-        grids[0].decode().expect("it reads").1
-    }
+    use super::*;
 
     #[test]
     fn a_decoder_reads_the_same_text_back() {

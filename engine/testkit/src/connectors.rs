@@ -64,6 +64,7 @@ pub struct Versions {
     pub broken: Option<String>,
 }
 
+type Rule = Arc<dyn Fn(String) -> Result<String, String> + Send + Sync>;
 type Script = Arc<dyn Fn(&Sent) -> Does + Send + Sync>;
 
 /// Connectors of the plugins that a test describes.
@@ -74,6 +75,7 @@ pub struct ScriptedConnectors {
     clock: ManualClock,
     plugins: Mutex<Vec<PluginDescription>>,
     script: Mutex<Option<Script>>,
+    number_rule: Mutex<Option<Rule>>,
     /// Whether a connector that was never started still counts as connected.
     always_started: bool,
     sessions: watch::Sender<BTreeMap<ConnectorIndex, SessionState>>,
@@ -106,6 +108,7 @@ impl ScriptedConnectors {
             clock,
             plugins: Mutex::new(plugins),
             script: Mutex::default(),
+            number_rule: Mutex::default(),
             always_started: false,
             sessions: watch::Sender::default(),
             account: Mutex::default(),
@@ -130,6 +133,11 @@ impl ScriptedConnectors {
     /// What a connector does with each send from now on.
     pub fn act(&self, script: impl Fn(&Sent) -> Does + Send + Sync + 'static) {
         *self.script.lock() = Some(Arc::new(script));
+    }
+
+    /// Another rule for the recipients of plugins other than those of e-mail: the address as it is sent to, or what is wrong.
+    pub fn take_numbers(&self, rule: impl Fn(String) -> Result<String, String> + Send + Sync + 'static) {
+        *self.number_rule.lock() = Some(Arc::new(rule));
     }
 
     /// Changes how the first plugin describes itself.
@@ -195,9 +203,11 @@ impl Connectors for ScriptedConnectors {
             group if group.ends_with("@g.us") => Ok(group.to_owned()),
             _ => Err("must be digits with country and area code, for example 5511999998888".to_owned()),
         };
-        Ok(match plugin.channel.as_str() {
-            "email" => recipients.into_iter().map(email).collect(),
-            _ => recipients.into_iter().map(number).collect(),
+        let rule = self.number_rule.lock().clone();
+        Ok(match (plugin.channel.as_str(), rule) {
+            ("email", _) => recipients.into_iter().map(email).collect(),
+            (_, Some(rule)) => recipients.into_iter().map(|to| rule(to)).collect(),
+            (_, None) => recipients.into_iter().map(number).collect(),
         })
     }
     async fn start(&self, spec: ConnectorSpec) -> Result<(), ConnectorError> {

@@ -5,6 +5,8 @@
 //! - [`connectors`], [`plugins`], [`renderer`]: plugins that do what a test says. [`outbound`], [`media`]: the outside world.
 //! - [`store`]: the real store in a folder of its own, behind a decorator that fails as planned. There is no other store in
 //!   tests.
+//! - [`world`]: the commands over all of these. `http` (a feature): asks a facade and reads its answers; `qr` (the same): reads
+//!   the pictures in them.
 //! - [`samples`]: messages, connectors, packages and other values; a test changes fields with `..`.
 //!
 //! Two values of a double share nothing, because tests run in parallel. The kit knows only the domain and the store; a double that
@@ -13,13 +15,18 @@
 pub mod clock;
 pub mod connectors;
 pub mod entropy;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod media;
 pub mod outbound;
 pub mod plugins;
+#[cfg(feature = "http")]
+pub mod qr;
 pub mod renderer;
 pub mod samples;
 pub mod secrets;
 pub mod store;
+pub mod world;
 
 pub use clock::{ManualClock, NOON, SystemClock, settle};
 pub use connectors::{Does, ScriptedConnectors, Sent, Versions, accepted};
@@ -30,3 +37,4 @@ pub use plugins::{FakePluginEngine, FakeTelemetry, Says, digest_of, fails, nothi
 pub use renderer::BraceRenderer;
 pub use secrets::{PlainPasswords, ReversingBox};
 pub use store::{Fate, TestStore};
+pub use world::{Caller, World, WorldOptions};

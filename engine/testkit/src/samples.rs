@@ -147,6 +147,55 @@ pub fn plugin(name: &str, channel: &str) -> PluginDescription {
     }
 }
 
+/// The plugin `connector-email`: it wants a `host`, and has the secret `password`.
+pub fn email_plugin() -> PluginDescription {
+    PluginDescription {
+        digest: "00".repeat(32),
+        display_name: "E-mail (SMTP)".to_owned(),
+        config_schema: json!({"type": "object", "properties": {"host": {"type": "string"}}, "required": ["host"]}),
+        secret_fields: vec!["password".to_owned()],
+        capabilities: vec!["smtp".to_owned()],
+        max_in_flight: 10,
+        ..plugin("connector-email", "email")
+    }
+}
+
+/// The plugin `connector-chat` of the channel `whatsapp`: it has every feature, and needs a session.
+pub fn chat_plugin() -> PluginDescription {
+    let features = [
+        "attachments",
+        "groups",
+        "reactions",
+        "edit",
+        "revoke",
+        "reply",
+        "mentions",
+        "voice-notes",
+        "typing",
+        "read-receipts",
+        "sessions",
+        "pairing-code",
+        "lookup",
+    ];
+    PluginDescription {
+        digest: "00".repeat(32),
+        display_name: "Chat".to_owned(),
+        config_schema: json!({"type": "object"}),
+        capabilities: vec!["websocket".to_owned()],
+        features: features.map(str::to_owned).to_vec(),
+        max_in_flight: 10,
+        needs_session: true,
+        pace: Some(Pace {
+            delay_min_ms: 2_000,
+            delay_max_ms: 9_000,
+            warm_up: Some(connector::WarmUp::default()),
+            health: Some(connector::HealthRules::default()),
+            ..Pace::default()
+        }),
+        ..plugin("connector-chat", "whatsapp")
+    }
+}
+
 /// An automation on `connector` that is called for messages and timers; its id and its position are its index.
 pub fn automation(index: u32, tenant: TenantIndex, connector: ConnectorIndex, plugin: &str) -> Automation {
     Automation {

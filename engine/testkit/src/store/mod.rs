@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use pombo_domain::MessageKey;
-use pombo_domain::model::{Message, Status};
-use pombo_domain::ports::{Batch, Change, Clock, Committed, Entropy, Store, StoreError, StoreResult};
+use pombo_domain::model::{Message, MessageState, Status};
+use pombo_domain::ports::{Batch, Change, Clock, Committed, Entropy, Store, StoreError, StoreResult, Update};
 use pombo_store::{DiskStore, FjallOptions, Options};
 use tempfile::TempDir;
 use tokio::sync::Notify;
@@ -64,6 +64,7 @@ pub struct TestStore {
     read_plan: Mutex<Option<ReadPlan>>,
     has_read_plan: AtomicBool,
     commits: AtomicUsize,
+    page_rows: AtomicUsize,
     delay_ms: AtomicU64,
     history: Mutex<Vec<(MessageKey, Status)>>,
     under_way: AtomicUsize,
@@ -118,6 +119,7 @@ impl TestStore {
             read_plan: Mutex::default(),
             has_read_plan: AtomicBool::new(false),
             commits: AtomicUsize::new(0),
+            page_rows: AtomicUsize::new(0),
             delay_ms: AtomicU64::new(0),
             history: Mutex::default(),
             under_way: AtomicUsize::new(0),
@@ -200,6 +202,33 @@ impl TestStore {
         let committed = block_on(self.disk.commit(batch))?;
         told.keep(&committed, self);
         Ok(committed)
+    }
+
+    /// From now on a page of conversations is read from at most `rows` rows, whether they match or not: a reader must continue
+    /// after a short page, and after an empty one.
+    pub fn short_pages(&self, rows: usize) {
+        self.page_rows.store(rows, Ordering::SeqCst);
+    }
+
+    /// How many messages there are, of all tenants.
+    pub fn message_count(&self) -> u64 {
+        let tenants = self.disk.tenants().expect("readable");
+        tenants.iter().flat_map(|tenant| self.disk.status_counts(tenant.index)).sum()
+    }
+
+    /// A message's step with its delivery, as the scheduler would make it.
+    pub fn step(&self, key: MessageKey, step: impl FnOnce(&MessageState) -> MessageState) {
+        let stored = self.disk.message(key).expect("readable").expect("it is stored");
+        let state = step(&stored.state);
+        self.write(Batch::of(vec![Change::Update(crate::samples::update(&stored, state))])).expect("stored");
+    }
+
+    /// Gives a message a state that no step leads to. Nobody is told.
+    pub fn force(&self, key: MessageKey, change: impl FnOnce(&mut MessageState)) {
+        let mut state = self.disk.message(key).expect("readable").expect("it is stored").state;
+        change(&mut state);
+        state.revision += 1;
+        self.write(Batch::of(vec![Change::Update(Update { key, state, delivery: None })])).expect("stored");
     }
 
     /// Lets every task run until none has anything left to do but wait for the clock, and no commit is under way.

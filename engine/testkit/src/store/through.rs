@@ -1,6 +1,7 @@
 //! The port of the decorated store: each read can fail as planned, and each commit follows the plan.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use pombo_domain::model::message::ReadyOrder;
@@ -51,7 +52,15 @@ impl AutomationStore for TestStore {
         limit: usize,
     ) -> StoreResult<(Vec<Conversation>, Option<Uuid>)> {
         self.reading("conversations")?;
-        self.disk.conversations(tenant, filter, after, limit)
+        let found = self.disk.conversations(tenant, filter, after, limit)?;
+        let rows = self.page_rows.load(Ordering::SeqCst);
+        if rows == 0 {
+            return Ok(found);
+        }
+        let all = ConversationFilter::default();
+        let (read, next) = self.disk.conversations(tenant, &all, after, rows.min(limit))?;
+        let inside = |one: &Conversation| read.iter().any(|conversation| conversation.id == one.id);
+        Ok((found.0.into_iter().filter(inside).collect(), next))
     }
     fn check_automations(&self) -> Result<(), StoreError> {
         self.disk.check_automations()

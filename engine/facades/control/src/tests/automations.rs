@@ -1,14 +1,14 @@
 //! Automations: put on connectors, started, called by webhook; what was parked.
 
-use pombo_domain::AutomationIndex;
+use pombo_domain::Timestamp;
 use pombo_domain::model::work::ANSWERING;
-use pombo_domain::model::{Work, WorkBody, WorkKey};
-use pombo_domain::ports::AutomationStore;
-use pombo_domain::{TenantIndex, Timestamp};
+use pombo_domain::model::{Parked, WorkBody};
+use pombo_domain::ports::{AutomationChange, AutomationStore, Batch, Change, NewWork, WorkStep};
+use pombo_testkit::samples;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::support::{Caller, Engine};
+use super::support::{Caller, Engine, Refused};
 
 fn bot() -> Value {
     json!({"name": "acme-bot", "events": ["message-received", "started", "webhook-called"]})
@@ -21,11 +21,6 @@ async fn answering() -> (Engine, String, String) {
     let (connector, _) = engine.chat(&engine.a).await;
     let automation = engine.automation(&engine.a, "acme-bot", &connector).await;
     (engine, connector, automation)
-}
-
-fn index_of(engine: &Engine, caller: &Caller, id: &str) -> AutomationIndex {
-    let found = engine.fakes.store.automation_by_id(caller.tenant.index, id.parse().expect("a UUID"));
-    found.expect("reads").expect("it is there").index
 }
 
 #[tokio::test]
@@ -46,7 +41,7 @@ async fn an_automations_secrets_go_in_and_never_out() {
     let patch = |body| engine.ask("PATCH", &path, &key, Some(body));
     let stored = || {
         let id = made["id"].as_str().expect("an id").parse().expect("a UUID");
-        let found = engine.fakes.store.automation_by_id(engine.a.tenant.index, id);
+        let found = engine.world.store.automation_by_id(engine.a.tenant.index, id);
         let automation = found.expect("reads").expect("stored");
         let secrets = &*engine.state.commands.ports().secrets;
         pombo_domain::commands::automations::open_secrets(secrets, &automation).expect("opens").remove("token")
@@ -171,7 +166,7 @@ async fn a_start_is_an_event_of_the_conversation_with_the_normalised_address() {
     assert_eq!((&whole["chat"], &whole["connectorId"]), (&json!("5511"), &json!(connector)));
     let waiting = &whole["waiting"][0];
     assert_eq!((&waiting["eventId"], &waiting["kind"]), (&made["eventId"], &json!("started")));
-    let work = engine.fakes.store.work(conversation.parse().expect("a UUID"), ANSWERING, 9).expect("reads");
+    let work = engine.world.store.work(conversation.parse().expect("a UUID"), ANSWERING, 9).expect("reads");
     let WorkBody::Started { input, by, .. } = &work[0].body else { panic!("not a start: {:?}", work[0].body) };
     assert_eq!(input, r#"{"order":7}"#);
     assert!(by.starts_with("key:"), "{by}");
@@ -213,7 +208,7 @@ async fn a_webhook_needs_its_url_and_nothing_else() {
     };
     let made = call("?to=%2B5511", "application/x-www-form-urlencoded", b"a=1".to_vec()).await.expect(202);
     let conversation = made["conversationId"].as_str().expect("opened").parse().expect("a UUID");
-    let work = engine.fakes.store.work(conversation, ANSWERING, 9).expect("reads");
+    let work = engine.world.store.work(conversation, ANSWERING, 9).expect("reads");
     let WorkBody::Webhook { content_type, body, .. } = &work[0].body else { panic!("{:?}", work[0].body) };
     assert_eq!((content_type.as_str(), body.as_str()), ("application/x-www-form-urlencoded", "a=1"));
 
@@ -231,33 +226,48 @@ async fn a_webhook_needs_its_url_and_nothing_else() {
     assert_eq!(call("?to=5511", "text/plain", Vec::new()).await.error(404).0, "not_found");
 }
 
-fn item(tenant: TenantIndex, number: u64) -> Work {
-    Work {
-        key: WorkKey { conversation: Uuid::from_u128(1), lane: ANSWERING, number },
-        tenant,
-        id: Uuid::from_u128(100 + u128::from(number)),
-        at: Timestamp(0),
-        body: WorkBody::Opened,
-        failures: 5,
-        due_at: Timestamp(0),
-        after: None,
-    }
+/// The event that is put aside as `id`.
+fn event_of(id: Uuid) -> Uuid {
+    Parked::id_of(id, ANSWERING)
 }
 
-/// Puts an event of `caller`'s automation aside.
-pub(super) fn park(engine: &Engine, caller: &Caller, automation: &str, id: Uuid) {
-    engine.fakes.store.park(id, index_of(engine, caller, automation), item(caller.tenant.index, 1));
+/// Puts an event of the conversation with `5511` aside as `id`, as a runner would after the last try of `automation`; the
+/// conversation's id.
+pub(super) async fn park(engine: &Engine, caller: &Caller, automation: &str, id: Uuid) -> Uuid {
+    let store = &engine.world.store;
+    let found = store.automation_by_id(caller.tenant.index, automation.parse().expect("a UUID")).expect("reads");
+    let automation = found.expect("it is there");
+    let write = |change| store.write(Batch::of(vec![Change::Automation(Box::new(change))])).expect("it is stored");
+    write(AutomationChange::Event(NewWork {
+        tenant: caller.tenant.index,
+        connector: automation.connector,
+        chat: "5511".to_owned(),
+        is_group: false,
+        contact_name: None,
+        id: event_of(id),
+        at: Timestamp(0),
+        body: WorkBody::Message(samples::inbound("5511", &id.to_string())),
+        with_event: false,
+    }));
+    let conversation = store.conversation_with(automation.connector, "5511").expect("reads").expect("it is open").id;
+    let key = store.work(conversation, ANSWERING, 1).expect("reads")[0].key;
+    let step = |failures, step| write(AutomationChange::Step { key, failures, after: None, step });
+    for failures in 0..4 {
+        step(failures, WorkStep::Retry { due_at: Timestamp(0) });
+    }
+    let (code, reason) = ("trap".to_owned(), "it failed".to_owned());
+    step(4, WorkStep::Park { automation: automation.index, code, reason });
+    conversation
 }
 
 #[tokio::test]
 async fn what_was_parked_is_looked_at_tried_again_or_forgotten() {
     let (engine, connector, first) = answering().await;
     let second = engine.automation(&engine.a, "acme-bot", &connector).await;
-    let (one, two) = (index_of(&engine, &engine.a, &first), index_of(&engine, &engine.a, &second));
-    let store = &engine.fakes.store;
+    let mut conversation = Uuid::nil();
     for n in 1..=5 {
-        let of = if n % 2 == 0 { two } else { one };
-        store.park(Uuid::from_u128(u128::from(n)), of, item(engine.a.tenant.index, n));
+        let of = if n % 2 == 0 { &second } else { &first };
+        conversation = park(&engine, &engine.a, of, Uuid::from_u128(n)).await;
     }
     let list = |query: &str| {
         let (engine, path) = (&engine, format!("/v1/automations/parked{query}"));
@@ -270,9 +280,9 @@ async fn what_was_parked_is_looked_at_tried_again_or_forgotten() {
     let all = list("").await.expect(200);
     assert_eq!((ids(&all), all.get("next")), (vec![1, 2, 3, 4, 5], None));
     let expected = json!({
-        "id": Uuid::from_u128(1), "automationId": first, "conversationId": Uuid::from_u128(1),
-        "eventId": Uuid::from_u128(101), "kind": "conversation-opened", "happenedAt": "1970-01-01T00:00:00.000Z",
-        "tries": 5, "code": "trap", "reason": "it failed", "at": "1970-01-01T00:00:00.007Z"
+        "id": Uuid::from_u128(1), "automationId": first, "conversationId": conversation,
+        "eventId": event_of(Uuid::from_u128(1)), "kind": "message-received", "happenedAt": "1970-01-01T00:00:00.000Z",
+        "tries": 5, "code": "trap", "reason": "it failed", "at": "2030-01-01T00:00:00.000Z"
     });
     assert_eq!(all["data"][0], expected);
     let page = list("?limit=2").await.expect(200);
@@ -292,6 +302,7 @@ async fn what_was_parked_is_looked_at_tried_again_or_forgotten() {
     engine.ask("POST", &path(1, "/replay"), &a, None).await.expect(204);
     engine.ask("DELETE", &path(2, ""), &a, None).await.expect(204);
     assert_eq!(ids(&list("").await.expect(200)), [3, 4, 5]);
-    let work = store.work(Uuid::from_u128(1), ANSWERING, 9).expect("reads");
-    assert_eq!(work.iter().map(|work| (work.key.number, work.failures)).collect::<Vec<_>>(), [(1, 0)]);
+    let work = engine.world.store.work(conversation, ANSWERING, 9).expect("reads");
+    let tried: Vec<_> = work.iter().map(|work| (work.id, work.failures)).collect();
+    assert_eq!(tried, [(event_of(Uuid::from_u128(1)), 0)]);
 }

@@ -6,25 +6,16 @@ use pombo_domain::model::{EventBody, Inbound, InboundContent};
 use pombo_domain::ports::{
     Answer, GroupInfo, GroupMember, LookupResult, MemberChange, MemberResult, Operation, OperationError, Typing,
 };
+use pombo_testkit::samples;
 use serde_json::{Value, json};
 
-use super::support::Engine;
+use super::support::{Engine, Refused};
 
 const GROUP: &str = "120363000000000000@g.us";
 
 fn received(chat: &str, provider_id: &str) -> EventBody {
-    EventBody::Message(Inbound {
-        provider_id: provider_id.to_owned(),
-        chat: chat.to_owned(),
-        sender: "5511988887777".to_owned(),
-        sender_name: None,
-        from_me: false,
-        is_group: false,
-        reply_to: None,
-        mentions: Vec::new(),
-        sent_at: Timestamp(1),
-        content: InboundContent::Text("oi".to_owned()),
-    })
+    let (chat, content) = (chat.to_owned(), InboundContent::Text("oi".to_owned()));
+    EventBody::Message(Inbound { chat, content, ..samples::inbound("5511988887777", provider_id) })
 }
 
 #[tokio::test]
@@ -37,14 +28,14 @@ async fn addresses_are_looked_up_in_order() {
         address: address.map(str::to_owned),
         aliases: Vec::new(),
     };
-    engine.fakes.connectors.answer(Ok(Answer::Lookup(vec![found("55", Some("551")), found("56", None)])));
+    engine.world.connectors.answer(Ok(Answer::Lookup(vec![found("55", Some("551")), found("56", None)])));
     let answer = engine.post(&engine.a, &path, json!({"addresses": ["+55", "56"]})).await.expect(200);
     let expected = json!([
         {"asked": "+55", "exists": true, "address": "551", "aliases": []},
         {"asked": "56", "exists": false, "aliases": []}
     ]);
     assert_eq!(answer["data"], expected);
-    assert_eq!(engine.fakes.connectors.asked(), [Operation::Lookup(vec!["55".to_owned(), "56".to_owned()])]);
+    assert_eq!(engine.world.connectors.asked(), [Operation::Lookup(vec!["55".to_owned(), "56".to_owned()])]);
     for (body, field) in [
         (json!({"addresses": []}), "addresses"),
         (json!({"addresses": vec!["1"; 51]}), "addresses"),
@@ -55,7 +46,7 @@ async fn addresses_are_looked_up_in_order() {
         let answer = engine.post(&engine.a, &path, body).await.error(400);
         assert!(answer.1 == [field] || answer.1 == ["body"], "{answer:?}");
     }
-    engine.fakes.connectors.answer(Ok(Answer::Done));
+    engine.world.connectors.answer(Ok(Answer::Done));
     let broken = engine.post(&engine.a, &path, json!({"addresses": ["1"]})).await;
     assert_eq!(broken.error(502).0, "channel_failed");
 }
@@ -76,7 +67,7 @@ async fn read_marks_are_of_one_conversation() {
         text: Some("oi".to_owned()),
     };
     let expected = Operation::Read { chat: "55".to_owned(), messages: vec![of("R1"), of("R2")] };
-    assert_eq!(engine.fakes.connectors.asked(), [expected]);
+    assert_eq!(engine.world.connectors.asked(), [expected]);
     read(json!({"chat": "55", "messages": [{"providerId": "R7", "sender": "5511988887777"}]})).await.expect(204);
     assert_eq!(read(json!({"messages": [{"event": 1}, {"event": 3}]})).await.error(400).1, ["messages[1]"]);
     assert_eq!(read(json!({"messages": [{"providerId": "R7"}]})).await.error(400).1, ["chat"]);
@@ -94,7 +85,7 @@ async fn typing_is_shown() {
     {
         engine.post(&engine.a, &path, json!({"chat": "+5511", "state": word})).await.expect(204);
         let expected = Operation::Typing { chat: "5511".to_owned(), typing };
-        assert_eq!(engine.fakes.connectors.asked(), [expected]);
+        assert_eq!(engine.world.connectors.asked(), [expected]);
     }
     assert_eq!(engine.post(&engine.a, &path, json!({"chat": "1", "state": "x"})).await.error(400).1, ["state"]);
     assert_eq!(engine.post(&engine.a, &path, json!({"chat": "ana", "state": "paused"})).await.error(400).1, ["chat"]);
@@ -125,7 +116,7 @@ async fn groups_are_listed_shown_made_changed_and_left() {
     let (id, _) = engine.chat(&engine.a).await;
     let groups = format!("/v1/connectors/{id}/groups");
     let one = format!("{groups}/120363000000000000%40g.us");
-    let connectors = &engine.fakes.connectors;
+    let connectors = &engine.world.connectors;
     let key = [("x-api-key", engine.a.key.as_str())];
     let owned = str::to_owned;
 
@@ -196,13 +187,13 @@ async fn each_member_of_a_change_has_its_own_outcome() {
             address: address.to_owned(),
             problem: problem.map(str::to_owned),
         };
-        engine.fakes.connectors.answer(Ok(Answer::Members(vec![outcome("551", None), outcome("552", Some("403"))])));
+        engine.world.connectors.answer(Ok(Answer::Members(vec![outcome("551", None), outcome("552", Some("403"))])));
         let answer = engine.post(&engine.a, &path, json!({word: ["+551", "552"]})).await.expect(200);
         let expected = json!([{"address": "551", "done": true}, {"address": "552", "done": false, "problem": "403"}]);
         assert_eq!(answer["data"], expected, "{word}");
         let members = vec!["551".to_owned(), "552".to_owned()];
         let expected = Operation::ChangeMembers { group: GROUP.to_owned(), change, members };
-        assert_eq!(engine.fakes.connectors.asked(), [expected]);
+        assert_eq!(engine.world.connectors.asked(), [expected]);
     }
     let post = |body: Value| engine.post(&engine.a, &path, body);
     assert_eq!(post(json!({})).await.error(400).1, ["body"]);

@@ -6,7 +6,7 @@ use pombo_domain::ports::{AutomationChange, AutomationStore, Batch, Change, Stor
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::support::{Caller, Engine};
+use super::support::{Caller, Engine, Refused};
 
 /// Opens a conversation of `caller`; its id.
 pub(super) async fn opened(engine: &Engine, caller: &Caller, connector: &str, chat: &str) -> String {
@@ -15,8 +15,8 @@ pub(super) async fn opened(engine: &Engine, caller: &Caller, connector: &str, ch
     let (tenant, is_group) = (caller.tenant.index, chat.ends_with("@g.us"));
     let open = AutomationChange::Open { tenant, connector, chat: chat.to_owned(), is_group };
     let batch = Batch::of(vec![Change::Automation(Box::new(open))]);
-    engine.fakes.store.commit(batch).await.expect("commits");
-    let found = engine.fakes.store.conversation_with(connector, chat).expect("reads");
+    engine.world.store.commit(batch).await.expect("commits");
+    let found = engine.world.store.conversation_with(connector, chat).expect("reads");
     found.expect("it was opened").id.to_string()
 }
 
@@ -57,7 +57,7 @@ async fn a_conversation_is_paused_and_resumed_with_who_when_and_why() {
     assert_eq!(told, [event("paused", "a reclamação é minha"), event("resumed", "")], "each once");
     assert_eq!(step("pause", Some(json!({"reason": "x".repeat(501)}))).await.error(400).1, ["reason"]);
 
-    let index = engine.fakes.store.automation_by_id(engine.a.tenant.index, automation.parse().expect("a UUID"));
+    let index = engine.world.store.automation_by_id(engine.a.tenant.index, automation.parse().expect("a UUID"));
     let automation_index = index.expect("reads").expect("stored").index;
     for (name, due) in [("later", 9), ("soon", 7)] {
         let conversation = id.parse().expect("a UUID");
@@ -65,7 +65,7 @@ async fn a_conversation_is_paused_and_resumed_with_who_when_and_why() {
             TimerKey { due_at: Timestamp(due), conversation, automation: automation_index, name: name.to_owned() };
         let set = AutomationChange::SetTimer { key, payload: String::new() };
         let batch = Batch::of(vec![Change::Automation(Box::new(set))]);
-        engine.fakes.store.commit(batch).await.expect("commits");
+        engine.world.store.commit(batch).await.expect("commits");
     }
     let shown = engine.get(&engine.a, &path).await.expect(200);
     let soon = json!({"automationId": automation, "name": "soon", "dueAt": "1970-01-01T00:00:00.007Z"});
@@ -110,6 +110,8 @@ async fn conversations_are_filtered_and_pages_go_on_after_short_reads() {
     let (other, _) = engine.chat(&engine.a).await;
     let mut ids = Vec::new();
     for n in 0..9 {
+        // Their order is that of their ids, which have the time in milliseconds.
+        engine.world.clock.jump(1);
         let on = if n == 8 { &other } else { &connector };
         ids.push(opened(&engine, &engine.a, on, &format!("55{n}")).await);
     }

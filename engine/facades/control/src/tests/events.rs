@@ -5,23 +5,20 @@ use pombo_domain::model::event::GroupStep;
 use pombo_domain::model::{
     Attachment, EventBody, Inbound, InboundAttachment, InboundContent, MediaKind, MediaState, ReceiptKind,
 };
+use pombo_testkit::samples;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::support::Engine;
+use super::support::{Engine, Refused};
 
 fn inbound(content: InboundContent) -> EventBody {
     EventBody::Message(Inbound {
-        provider_id: "R1".to_owned(),
-        chat: "5511988887777".to_owned(),
-        sender: "5511988887777".to_owned(),
         sender_name: Some("Ana".to_owned()),
-        from_me: false,
-        is_group: false,
         reply_to: Some("3EB0".to_owned()),
         mentions: vec!["551".to_owned()],
         sent_at: Timestamp(0),
         content,
+        ..samples::inbound("5511988887777", "R1")
     })
 }
 
@@ -257,10 +254,10 @@ async fn who_waits_is_woken_by_the_next_event_that_matches_or_when_the_time_is_o
     let engine = Engine::new().await;
     let (_, index) = engine.chat(&engine.a).await;
     engine.append(&engine.a, index, other(1)).await;
-    engine.fakes.clock.stand();
+    engine.world.clock.stand();
     let (page, ()) =
         tokio::join!(engine.get(&engine.a, "/v1/events?after=latest&type=message.received&wait=30"), async {
-            while engine.fakes.clock.sleepers() == 0 {
+            while engine.world.clock.sleepers() == 0 {
                 tokio::task::yield_now().await;
             }
             engine.append(&engine.a, index, other(2)).await;
@@ -272,10 +269,10 @@ async fn who_waits_is_woken_by_the_next_event_that_matches_or_when_the_time_is_o
     let at_once = engine.get(&engine.a, "/v1/events?after=2&wait=30").await.expect(200);
     assert_eq!(at_once["data"][0]["cursor"], 3, "what is there is not waited for");
     let (over, ()) = tokio::join!(engine.get(&engine.a, "/v1/events?after=3&wait=30"), async {
-        while engine.fakes.clock.sleepers() == 0 {
+        while engine.world.clock.sleepers() == 0 {
             tokio::task::yield_now().await;
         }
-        engine.fakes.clock.advance(30_000);
+        engine.world.clock.jump(30_000);
     });
     assert_eq!(over.expect(200), json!({"data": [], "next": 3}));
 }

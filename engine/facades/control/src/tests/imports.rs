@@ -5,7 +5,7 @@ use pombo_domain::ports::{Change, StoreError};
 use rust_xlsxwriter::Workbook;
 use serde_json::{Value, json};
 
-use super::support::{Answer, Caller, Engine};
+use super::support::{Answer, Caller, Engine, Refused};
 
 /// A workbook with these (to, message) rows.
 pub(super) fn workbook(rows: &[(&str, &str)]) -> Vec<u8> {
@@ -101,14 +101,14 @@ async fn an_interrupted_import_is_taken_up_and_takes_each_row_once() {
     let rows: Vec<(&str, &str)> = (0..1200).map(|_| ("ana@loja.com", "oi")).collect();
     // The second chunk of messages is refused, and all that follow, as when the disk fails.
     let mut inserts = 0;
-    engine.fakes.store.fault(move |batch| {
+    engine.world.store.refuse(move |_, batch| {
         inserts += usize::from(batch.changes.iter().any(|change| matches!(change, Change::Insert(_))));
         (inserts > 1).then(|| StoreError::Unavailable("the disk is gone".to_owned()))
     });
     let taken = upload(&engine, &engine.a, workbook(&rows), Some(&connector)).await.expect(202);
     engine.finish().await;
-    engine.fakes.store.fault(|_| None);
-    assert_eq!(engine.fakes.commands.running_imports().map(|running| running.len()), Ok(1));
+    engine.world.store.no_plan();
+    assert_eq!(engine.world.commands.running_imports().map(|running| running.len()), Ok(1));
     engine.start().await;
     assert_eq!(external_ids(&engine, &engine.a).await.len(), 500, "the first chunk had gone in");
     engine.finish().await;
@@ -124,7 +124,7 @@ async fn an_interrupted_import_whose_file_is_gone_fails_and_says_so() {
     let mut engine = Engine::new().await;
     let tenant = engine.a.tenant.index;
     let id = uuid::Uuid::from_u128(77);
-    engine.fakes.commands.begin_import(tenant, id, "x.xlsx").await.expect("begins");
+    engine.world.commands.begin_import(tenant, id, "x.xlsx").await.expect("begins");
     engine.finish().await;
     std::fs::write(engine.imports().join("upload-abc"), "left behind").expect("writes");
     engine.start().await;

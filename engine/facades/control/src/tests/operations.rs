@@ -7,7 +7,7 @@ use pombo_domain::{MessageKey, ids};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::support::{Caller, Engine, OPERATOR};
+use super::support::{Caller, Engine, Refused, OPERATOR};
 use crate::{NotReady, control_document, control_operations};
 
 const OPERATOR_HEADER: (&str, &str) = ("authorization", const_bearer());
@@ -143,7 +143,7 @@ async fn a_connectors_secrets_go_in_and_never_out() {
     let shown = engine.get(&engine.a, &path).await.expect(200);
     assert_eq!((&shown["config"], &shown["secretsSet"]), (&json!({"host": "smtp.loja.com"}), &json!(["password"])));
     assert!(!shown.to_string().contains("s3cret"));
-    let running = || engine.fakes.connectors.running.lock().expect("no panic").values().next().cloned();
+    let running = || engine.world.connectors.started.lock().values().next().cloned();
     let secret = || running().and_then(|spec| spec.secrets.get("password").cloned());
     assert_eq!(secret().as_deref(), Some("s3cret"), "the plugin got it");
 
@@ -167,13 +167,13 @@ async fn a_connectors_secrets_go_in_and_never_out() {
 #[tokio::test]
 async fn a_connector_that_does_not_start_is_kept_and_says_why() {
     let engine = Engine::new().await;
-    *engine.fakes.connectors.fails_to_start.lock().expect("no panic") = Some("no such host".to_owned());
+    *engine.world.connectors.fails_to_start.lock() = Some("no such host".to_owned());
     let body = json!({"name": "L", "plugin": "connector-email", "config": {"host": "h"}});
     let made = engine.post(&engine.a, "/v1/connectors", body).await.expect(201);
     assert_eq!(made["session"], json!({"status": "FAILING", "reason": "no such host"}));
-    let failures = engine.fakes.commands.start_connectors().await.expect("the store reads");
+    let failures = engine.world.commands.start_connectors().await.expect("the store reads");
     assert_eq!(failures.len(), 1);
-    *engine.fakes.connectors.fails_to_start.lock().expect("no panic") = None;
+    *engine.world.connectors.fails_to_start.lock() = None;
     let path = format!("/v1/connectors/{}/resume", made["id"].as_str().expect("an id"));
     let resumed = engine.ask("POST", &path, &[("x-api-key", &engine.a.key)], None).await.expect(200);
     assert_eq!(resumed["session"]["status"], "CONNECTED");
@@ -236,7 +236,7 @@ async fn a_message_is_approved_canceled_retried_and_resolved_and_its_webhook_tol
     assert_eq!((&canceled["status"], &canceled["reason"]["detail"]), (&json!("CANCELED"), &json!("engano")));
     assert_eq!(step("retry", None).await.expect(200)["status"], "PENDING");
     assert_eq!(step("resolve", Some(json!({"outcome": "sent"}))).await.error(409).0, "conflict");
-    engine.fakes.store.force(key_of(&engine.a, &id), |state| state.status = Status::Unknown);
+    engine.world.store.force(key_of(&engine.a, &id), |state| state.status = Status::Unknown);
     assert_eq!(step("resolve", Some(json!({"outcome": "maybe"}))).await.error(400).1, ["outcome"]);
     assert_eq!(step("resolve", Some(json!({"outcome": "sent"}))).await.expect(200)["status"], "SENT");
 
@@ -254,7 +254,7 @@ async fn a_step_is_decided_anew_when_the_scheduler_was_quicker_and_gives_up_in_t
     let path = format!("/v1/messages/{id}/cancel");
     let stale = |times: usize| {
         let mut left = times;
-        move |batch: &pombo_domain::ports::Batch| match batch.changes.first() {
+        move |_: usize, batch: &pombo_domain::ports::Batch| match batch.changes.first() {
             Some(Change::Update(update)) if left > 0 => {
                 left -= 1;
                 Some(StoreError::Conflict(Conflict::Message(update.key)))
@@ -262,9 +262,9 @@ async fn a_step_is_decided_anew_when_the_scheduler_was_quicker_and_gives_up_in_t
             _ => None,
         }
     };
-    engine.fakes.store.fault(stale(usize::MAX));
+    engine.world.store.refuse(stale(usize::MAX));
     assert_eq!(engine.ask("POST", &path, &[("x-api-key", &engine.a.key)], None).await.error(409).0, "conflict");
-    engine.fakes.store.fault(stale(3));
+    engine.world.store.refuse(stale(3));
     assert_eq!(
         engine.ask("POST", &path, &[("x-api-key", &engine.a.key)], None).await.expect(200)["status"],
         "CANCELED"
@@ -323,7 +323,7 @@ async fn another_tenants_id_is_not_found_in_every_operation() {
     let automation = engine.automation(&engine.a, "acme-bot", &chat).await;
     let conversation = super::conversations::opened(&engine, &engine.a, &chat, "5511").await;
     let parked = Uuid::from_u128(9);
-    super::automations::park(&engine, &engine.a, &automation, parked);
+    super::automations::park(&engine, &engine.a, &automation, parked).await;
     let root = super::trust::trusted(&engine, &engine.a).await;
     let owned = [
         ("/v1/keys/", id(&keys["data"][0])),
@@ -394,7 +394,7 @@ async fn deliveries_are_listed_shown_and_replayed() {
     let path = format!("/v1/webhook-deliveries/{}", listed["data"][0]["id"].as_str().expect("an id"));
     let first = engine.get(&engine.a, &path).await.expect(200);
     assert_eq!((&first["status"], &first["tries"], first.get("nextPage")), (&json!("PENDING"), &json!(0), None));
-    engine.fakes.clock.advance(60_000);
+    engine.world.clock.jump(60_000);
     let replayed =
         engine.ask("POST", &format!("{path}/replay"), &[("x-api-key", &engine.a.key)], None).await.expect(200);
     assert_eq!((&replayed["id"], &replayed["nextAt"]), (&first["id"], &json!("2030-01-01T00:01:00.000Z")));

@@ -3,7 +3,7 @@
 use pombo_domain::ports::{AutomationChange, Change, Conflict, StoreError};
 use serde_json::{Value, json};
 
-use super::support::Engine;
+use super::support::{Engine, Refused};
 
 fn bot(version: &str) -> Value {
     json!({"name": "acme-bot", "version": version})
@@ -129,16 +129,16 @@ async fn a_step_is_decided_anew_when_somebody_else_was_quicker_and_gives_up_in_t
     let second = uploaded(&engine, bot("1.1.0")).await;
     let quicker = |times: usize| {
         let mut left = times;
-        move |batch: &pombo_domain::ports::Batch| {
+        move |_: usize, batch: &pombo_domain::ports::Batch| {
             let package = |change: &Change| matches!(change, Change::Automation(change) if matches!(**change, AutomationChange::Package(_)));
             left = left.checked_sub(usize::from(batch.changes.iter().any(package)))?;
             Some(StoreError::Conflict(Conflict::Package("acme-bot".to_owned())))
         }
     };
-    engine.fakes.store.fault(quicker(100));
+    engine.world.store.refuse(quicker(100));
     let body = || Some(json!({"digest": second}));
     assert_eq!(step(&engine, "activate", body()).await.error(409).0, "conflict");
-    engine.fakes.store.fault(quicker(2));
+    engine.world.store.refuse(quicker(2));
     let shown = step(&engine, "activate", body()).await.expect(200);
     assert_eq!((&shown["active"], &shown["previous"]), (&json!(second), &json!(first)));
 }

@@ -3,10 +3,10 @@
 use futures::{FutureExt, StreamExt};
 use pombo_domain::commands::{PluginPolicy, Unsigned};
 use pombo_domain::ports::{Refusal, StoreError};
+use pombo_testkit::digest_of;
 use serde_json::{Value, json};
 
-use super::fakes::digest_of;
-use super::support::{Engine, OPERATOR};
+use super::support::{Engine, Refused, OPERATOR};
 
 fn bot(version: &str) -> Value {
     json!({"name": "acme-bot", "version": version, "hosts": ["=api.acme.com"], "cpuMs": 50, "answer": version})
@@ -27,11 +27,11 @@ async fn an_upload_is_a_version_and_the_same_component_again_is_the_same_version
     assert_eq!(made, expected);
     let again = engine.upload(&engine.a, bot("1.0.0")).await.expect(200);
     assert_eq!((&again["isNew"], &again["digest"]), (&json!(false), &json!(digest)));
-    assert_eq!(*engine.fakes.plugins.inspected.lock().expect("no panic"), 1, "it was known by its digest");
+    assert_eq!(*engine.world.plugins.inspected.lock(), 1, "it was known by its digest");
 
     engine.state.commands.ports().plugins.forget(&digest).await;
     engine.upload(&engine.a, bot("1.0.0")).await.expect(200);
-    assert!(engine.fakes.plugins.keeps(&digest), "a lost component is brought back");
+    assert!(engine.world.plugins.keeps(&digest), "a lost component is brought back");
 
     engine.upload(&engine.a, bot("1.1.0")).await.expect(201);
     let shown = engine.get(&engine.a, "/v1/plugins/acme-bot").await.expect(200);
@@ -110,7 +110,7 @@ async fn a_tenant_sees_its_own_plugins_and_the_engines_and_changes_its_own() {
 #[tokio::test]
 async fn names_are_unique_in_the_engine_and_a_squatter_leaves_nothing_behind() {
     let engine = Engine::new().await;
-    engine.fakes.plugins.carried.lock().expect("no panic").push(json!({"name": "flow"}));
+    engine.world.plugins.carried.lock().push(json!({"name": "flow"}));
     engine.upload(&engine.a, bot("1.0.0")).await.expect(201);
     let operator = format!("Bearer {OPERATOR}");
     let operator = [("authorization", operator.as_str())];
@@ -121,13 +121,13 @@ async fn names_are_unique_in_the_engine_and_a_squatter_leaves_nothing_behind() {
     ] {
         let digest = digest_of(component.to_string().as_bytes());
         assert_eq!(engine.upload(&engine.b, component.clone()).await.error(409).0, "conflict", "{whose}");
-        assert!(!engine.fakes.plugins.keeps(&digest), "{whose}");
+        assert!(!engine.world.plugins.keeps(&digest), "{whose}");
         let answer = engine.upload_as(&operator, component.to_string().as_bytes(), None).await;
         assert_eq!(answer.error(409).0, "conflict", "{whose}");
     }
     // Not even the very bytes of the owner make it another's.
     assert_eq!(engine.upload(&engine.b, bot("1.0.0")).await.error(409).0, "conflict");
-    assert!(engine.fakes.plugins.keeps(&digest_of(bot("1.0.0").to_string().as_bytes())), "its owner's component stays");
+    assert!(engine.world.plugins.keeps(&digest_of(bot("1.0.0").to_string().as_bytes())), "its owner's component stays");
     engine.ask("DELETE", "/v1/plugins/acme-bot", &[("x-api-key", &engine.a.key)], None).await.expect(204);
     engine.upload(&engine.b, bot("1.0.0")).await.expect(201);
     let trail = engine.get(&engine.b, "/v1/plugins/acme-bot/audit").await.expect(200);
@@ -139,7 +139,7 @@ async fn connectors_are_the_operators_to_upload_and_every_tenant_sees_what_it_up
     let engine = Engine::new().await;
     let connector = json!({"name": "connector-sms", "kind": "connector"});
     assert_eq!(engine.upload(&engine.a, connector.clone()).await.error(403).0, "forbidden");
-    assert!(!engine.fakes.plugins.keeps(&digest_of(connector.to_string().as_bytes())));
+    assert!(!engine.world.plugins.keeps(&digest_of(connector.to_string().as_bytes())));
     let operator = format!("Bearer {OPERATOR}");
     let operator = [("authorization", operator.as_str())];
     let made = engine.upload_as(&operator, connector.to_string().as_bytes(), None).await.expect(201);
@@ -166,12 +166,12 @@ async fn each_refusal_of_an_upload_has_its_status_and_says_what_to_change() {
     assert_eq!(upload(b"").await.error(400).1, ["component"]);
     let much = json!({"name": "greedy", "cpuMs": 3_600_000}).to_string();
     assert_eq!(engine.upload_as(&key, much.as_bytes(), None).await.error(400).1, ["component"]);
-    assert!(!engine.fakes.plugins.keeps(&digest_of(much.as_bytes())));
+    assert!(!engine.world.plugins.keeps(&digest_of(much.as_bytes())));
     for size in [100_001, 300_000] {
         let large = vec![b' '; size];
         assert_eq!(engine.upload_as(&key, &large, None).await.error(413).0, "too_large");
     }
-    let inspected = || *engine.fakes.plugins.inspected.lock().expect("no panic");
+    let inspected = || *engine.world.plugins.inspected.lock();
     let before = inspected();
     assert_eq!(engine.upload_as(&key, b"{}", Some("no base64!")).await.error(400).1, ["signature"]);
     assert_eq!(engine.upload_as(&key, b"{}", Some("AAAA")).await.error(400).1, ["signature"]);
@@ -181,15 +181,15 @@ async fn each_refusal_of_an_upload_has_its_status_and_says_what_to_change() {
         (Refusal::TooLarge(7), 413, "too_large"),
         (Refusal::Storage("disk".to_owned()), 500, "internal"),
     ] {
-        *engine.fakes.plugins.refuses.lock().expect("no panic") = Some(refusal.clone());
+        *engine.world.plugins.refuses.lock() = Some(refusal.clone());
         let answer = engine.upload(&engine.a, bot("1.0.0")).await;
         assert_eq!(answer.headers.contains_key("retry-after"), status == 503);
         assert_eq!(answer.error(status).0, code, "{refusal:?}");
     }
-    engine.fakes.store.fault(|_| Some(StoreError::Unavailable("disk".to_owned())));
+    engine.world.store.refuse(|_, _| Some(StoreError::Unavailable("disk".to_owned())));
     assert_eq!(engine.upload(&engine.a, bot("1.0.0")).await.error(503).0, "unavailable");
     assert!(
-        !engine.fakes.plugins.keeps(&digest_of(bot("1.0.0").to_string().as_bytes())),
+        !engine.world.plugins.keeps(&digest_of(bot("1.0.0").to_string().as_bytes())),
         "what is not stored is not kept"
     );
 
@@ -245,9 +245,9 @@ async fn a_tenant_has_a_bounded_number_of_plugins_and_a_plugin_of_versions() {
     let versions: Vec<_> =
         shown["versions"].as_array().expect("a list").iter().map(|v| v["version"].as_str()).collect();
     assert_eq!(versions, [Some("1.0.1"), Some("1.0.3"), Some("1.0.4")], "the active one stays");
-    assert!(engine.fakes.plugins.keeps(&first));
+    assert!(engine.world.plugins.keeps(&first));
     let gone = json!({"name": "one", "version": "1.0.2"}).to_string();
-    assert!(!engine.fakes.plugins.keeps(&digest_of(gone.as_bytes())));
+    assert!(!engine.world.plugins.keeps(&digest_of(gone.as_bytes())));
 }
 
 #[tokio::test]
@@ -304,11 +304,11 @@ async fn what_is_used_or_active_is_not_deleted() {
     assert_eq!(delete(version(&first)).await.error(409).0, "conflict");
     delete(version(&second)).await.expect(204);
     assert_eq!(delete(version(&second)).await.error(404).0, "not_found");
-    assert!(!engine.fakes.plugins.keeps(&second) && engine.fakes.plugins.keeps(&first));
+    assert!(!engine.world.plugins.keeps(&second) && engine.world.plugins.keeps(&first));
     assert_eq!(delete("/v1/plugins/acme-bot".to_owned()).await.error(409).0, "conflict");
     delete(format!("/v1/automations/{automation}")).await.expect(204);
     delete("/v1/plugins/acme-bot".to_owned()).await.expect(204);
-    assert!(!engine.fakes.plugins.keeps(&first));
+    assert!(!engine.world.plugins.keeps(&first));
     engine.get(&engine.a, "/v1/plugins/acme-bot").await.error(404);
     let steps: Vec<_> = engine.told(&engine.a, "plugin.changed").await.iter().map(|e| e["step"].to_string()).collect();
     let expected = ["uploaded", "granted", "activated", "uploaded", "version-deleted", "deleted"];
@@ -320,16 +320,16 @@ async fn what_the_binary_carries_is_there_after_a_start_and_follows_the_binary()
     let engine = Engine::new().await;
     let carried =
         |version: &str| json!({"name": "flow", "version": version, "events": ["message-received", "started"]});
-    engine.fakes.plugins.carried.lock().expect("no panic").push(carried("1.0.0"));
-    engine.fakes.commands.install_embedded().await.expect("stores");
-    engine.fakes.commands.install_embedded().await.expect("changes nothing");
+    engine.world.plugins.carried.lock().push(carried("1.0.0"));
+    engine.world.commands.install_embedded().await.expect("stores");
+    engine.world.commands.install_embedded().await.expect("changes nothing");
     let shown = engine.get(&engine.a, "/v1/plugins/flow").await.expect(200);
     assert_eq!((&shown["owner"], &shown["about"]["version"]), (&json!("engine"), &json!("1.0.0")));
     assert_eq!(shown["versions"].as_array().map(Vec::len), Some(1));
     let (connector, _) = engine.chat(&engine.a).await;
     let id = engine.automation(&engine.a, "flow", &connector).await;
-    *engine.fakes.plugins.carried.lock().expect("no panic") = vec![json!({"name": "flow", "version": "1.1.0"})];
-    engine.fakes.commands.install_embedded().await.expect("stores");
+    *engine.world.plugins.carried.lock() = vec![json!({"name": "flow", "version": "1.1.0"})];
+    engine.world.commands.install_embedded().await.expect("stores");
     let shown = engine.get(&engine.a, "/v1/plugins/flow").await.expect(200);
     assert_eq!((&shown["about"]["version"], &shown["previous"]), (&json!("1.1.0"), &shown["versions"][0]["digest"]));
     let automation = engine.get(&engine.a, &format!("/v1/automations/{id}")).await.expect(200);

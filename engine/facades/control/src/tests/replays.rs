@@ -10,7 +10,7 @@ use pombo_domain::{AutomationIndex, Timestamp};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::support::{Caller, Engine};
+use super::support::{Caller, Engine, Refused};
 
 fn says(text: &str) -> Result<Outcome, CallFailure> {
     let send = SendAction { content: SendContent::Text(text.to_owned()), reply_to: None, delay_ms: 0, label: None };
@@ -51,11 +51,11 @@ async fn recording() -> (Engine, String, [String; 2]) {
 
 async fn keep(engine: &Engine, id: &str, plain: Vec<u8>) -> AutomationIndex {
     let id: Uuid = id.parse().expect("a UUID");
-    let found = engine.fakes.store.automation_by_id(engine.a.tenant.index, id).expect("reads");
+    let found = engine.world.store.automation_by_id(engine.a.tenant.index, id).expect("reads");
     let automation = found.expect("stored").index;
     let sealed = engine.state.commands.ports().secrets.seal(&context(id), &plain);
     let record = AutomationChange::Record { automation, sealed, keep: 100 };
-    engine.fakes.store.commit(Batch::of(vec![Change::Automation(Box::new(record))])).await.expect("commits");
+    engine.world.store.commit(Batch::of(vec![Change::Automation(Box::new(record))])).await.expect("commits");
     automation
 }
 
@@ -91,7 +91,7 @@ async fn a_version_is_given_what_was_recorded_and_its_answers_are_compared() {
     let was = json!({"failure": {"code": "trap", "reason": "it failed: at 0x1234"}});
     assert_eq!(report["differ"][0]["was"], was);
 
-    let calls = engine.fakes.plugins.calls.lock().expect("no panic");
+    let calls = engine.world.plugins.calls.lock();
     let call = calls.last().expect("it was called");
     assert_eq!((&*call.digest, call.automation, call.seed), (second.as_str(), index, 9));
     assert_eq!((&*call.config, call.state.as_deref(), call.now), ("{\"then\":1}", Some("left"), Timestamp(2)));

@@ -9,29 +9,20 @@ use pombo_domain::model::{
 };
 use pombo_domain::ports::{Batch, Change, Store};
 use pombo_domain::{MessageKey, Timestamp, ids};
+use pombo_testkit::samples;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::support::{Caller, Engine};
+use super::support::{Caller, Engine, Refused};
 
 fn received(provider_id: &str, content: InboundContent) -> EventBody {
-    EventBody::Message(Inbound {
-        provider_id: provider_id.to_owned(),
-        chat: "120363000000000000@g.us".to_owned(),
-        sender: "5511988887777".to_owned(),
-        sender_name: None,
-        from_me: false,
-        is_group: true,
-        reply_to: None,
-        mentions: Vec::new(),
-        sent_at: Timestamp(1),
-        content,
-    })
+    let chat = "120363000000000000@g.us".to_owned();
+    EventBody::Message(Inbound { chat, is_group: true, content, ..samples::inbound("5511988887777", provider_id) })
 }
 
 fn stored(engine: &Engine, caller: &Caller, answer: &Value) -> StoredMessage {
     let id: Uuid = answer["id"].as_str().expect("an id").parse().expect("a UUID");
-    engine.fakes.store.message_by_id(caller.tenant.index, id).expect("reads").expect("it was stored")
+    engine.world.store.message_by_id(caller.tenant.index, id).expect("reads").expect("it was stored")
 }
 
 fn key_of(caller: &Caller, answer: &Value) -> MessageKey {
@@ -41,7 +32,7 @@ fn key_of(caller: &Caller, answer: &Value) -> MessageKey {
 
 /// The channel has it.
 fn sent(engine: &Engine, caller: &Caller, answer: &Value, provider_id: &str) {
-    engine.fakes.store.force(key_of(caller, answer), |state| {
+    engine.world.store.force(key_of(caller, answer), |state| {
         state.status = Status::Sent;
         state.provider_id = Some(provider_id.to_owned());
     });
@@ -243,7 +234,7 @@ async fn what_a_plugin_does_not_declare_is_refused_before_anything_is_stored() {
     ] {
         assert_eq!(engine.post(&engine.a, &path, body).await.error(400).0, "unsupported", "{path}");
     }
-    assert_eq!(engine.fakes.connectors.asked(), []);
+    assert_eq!(engine.world.connectors.asked(), []);
     assert_eq!(engine.get(&engine.a, "/v1/messages").await.expect(200)["meta"]["total"], 1);
     let plain = json!({"to": "a@b.com", "text": "x", "subject": "S"});
     engine.post(&engine.a, &format!("{connector}/messages"), plain).await.expect(201);
@@ -265,7 +256,7 @@ async fn a_message_shows_what_the_channel_reported() {
         failed: Some((Timestamp(2000), "463".to_owned())),
     };
     let change = Change::Receipts(key_of(&engine.a, &made), receipts);
-    engine.fakes.store.commit(Batch::of(vec![change])).await.expect("commits");
+    engine.world.store.commit(Batch::of(vec![change])).await.expect("commits");
     let (delivered, read) = ("1970-01-01T00:00:00.000Z", "1970-01-01T00:00:01.000Z");
     let expected = json!({
         "deliveredAt": delivered, "readAt": read,
@@ -281,20 +272,8 @@ async fn who_opted_out_under_any_address_gets_nothing() {
     let (id, _) = engine.chat(&engine.a).await;
     let tenant = engine.a.tenant.index;
     let contact = |id: u128, identifier: &str, active: bool| {
-        let (kind, at) = (ContactType::WhatsApp, Timestamp(0));
-        let identifier = identifier.to_owned();
-        let id = Uuid::from_u128(id);
-        Change::Contact(Contact {
-            id,
-            tenant,
-            kind,
-            identifier,
-            name: None,
-            active,
-            reason: None,
-            created_at: at,
-            updated_at: at,
-        })
+        let contact = samples::contact(tenant, ContactType::WhatsApp, identifier);
+        Change::Contact(Contact { id: Uuid::from_u128(id), active, ..contact })
     };
     let alias = |alias: &str, identifier: &str| Change::ContactAlias {
         tenant,
@@ -304,7 +283,7 @@ async fn who_opted_out_under_any_address_gets_nothing() {
     };
     let known =
         vec![contact(1, "5511988887777", false), alias("551188887777", "5511988887777"), contact(2, "5521", true)];
-    engine.fakes.store.commit(Batch::of(known)).await.expect("commits");
+    engine.world.store.commit(Batch::of(known)).await.expect("commits");
     let path = format!("/v1/connectors/{id}/messages");
     let send = |to: &str| engine.post(&engine.a, &path, json!({"to": to, "text": "x"}));
     for to in ["5511988887777", "551188887777"] {
@@ -353,8 +332,5 @@ async fn a_file_is_uploaded_opened_by_its_link_and_by_nobody_else() {
     let cut = post_form(&engine, &engine.a, part("file", named)).await;
     assert_eq!(cut.error(400).0, "invalid");
     assert_eq!(engine.post(&engine.a, "/v1/media", json!({})).await.error(415).0, "unsupported_media_type");
-    let files = std::fs::read_dir(engine.fakes.folder.path()).expect("a folder");
-    let kept =
-        files.filter(|file| file.as_ref().is_ok_and(|file| file.file_name().to_string_lossy().starts_with("media-")));
-    assert_eq!(kept.count(), 1, "what was refused is gone");
+    assert_eq!(engine.world.files(), 1, "what was refused is gone");
 }

@@ -2,10 +2,10 @@
 
 use pombo_domain::model::ConnectorStatus;
 use pombo_domain::ports::{Operation, OperationError, SessionState};
+use pombo_testkit::qr;
 use serde_json::json;
 
-use super::qr;
-use super::support::Engine;
+use super::support::{Engine, Refused};
 
 const CODE: &str = "2@aGVsbG8gd29ybGQ,b25l,dHdv,dGhyZWU=";
 
@@ -13,9 +13,9 @@ const CODE: &str = "2@aGVsbG8gd29ybGQ,b25l,dHdv,dGhyZWU=";
 async fn a_session_is_opened_by_a_code_to_scan_that_a_decoder_reads() {
     let engine = Engine::new().await;
     let (id, index) = engine.chat(&engine.a).await;
-    let connectors = &engine.fakes.connectors;
+    let connectors = &engine.world.connectors;
     connectors.set_session(index, SessionState::Unpaired("nobody opened one".to_owned()));
-    engine.fakes.clock.stand();
+    engine.world.clock.stand();
     let path = format!("/v1/connectors/{id}/session");
     let before = engine.get(&engine.a, &path).await.expect(200);
     assert_eq!(before, json!({"status": "UNPAIRED", "reason": "nobody opened one"}));
@@ -49,7 +49,7 @@ async fn a_session_is_opened_by_a_code_to_scan_that_a_decoder_reads() {
 async fn a_session_is_opened_by_a_code_to_type_and_the_wait_for_it_ends() {
     let engine = Engine::new().await;
     let (id, index) = engine.chat(&engine.a).await;
-    let connectors = &engine.fakes.connectors;
+    let connectors = &engine.world.connectors;
     connectors.set_session(index, SessionState::LoggedOut("by the phone".to_owned()));
     let path = format!("/v1/connectors/{id}/session");
     let late = engine.post(&engine.a, &path, json!({"phone": "+5511900000001"})).await.expect(200);
@@ -57,7 +57,7 @@ async fn a_session_is_opened_by_a_code_to_type_and_the_wait_for_it_ends() {
     assert_eq!(connectors.asked(), [Operation::OpenSession(Some("5511900000001".to_owned()))]);
     connectors.was_asked.notified().await;
 
-    engine.fakes.clock.stand();
+    engine.world.clock.stand();
     let (opened, ()) = tokio::join!(engine.post(&engine.a, &path, json!({"phone": "5511900000001"})), async {
         connectors.was_asked.notified().await;
         connectors.set_session(index, SessionState::PairingCode("ABCD-1234".to_owned()));
@@ -72,12 +72,12 @@ async fn a_session_is_opened_by_a_code_to_type_and_the_wait_for_it_ends() {
 async fn a_connector_that_still_starts_is_asked_when_it_waits_for_a_person() {
     let engine = Engine::new().await;
     let (id, index) = engine.chat(&engine.a).await;
-    let connectors = &engine.fakes.connectors;
+    let connectors = &engine.world.connectors;
     connectors.set_session(index, SessionState::Connecting);
-    engine.fakes.clock.stand();
+    engine.world.clock.stand();
     let path = format!("/v1/connectors/{id}/session");
     let (opened, ()) = tokio::join!(engine.post(&engine.a, &path, json!({})), async {
-        while engine.fakes.clock.sleepers() == 0 {
+        while engine.world.clock.sleepers() == 0 {
             tokio::task::yield_now().await;
         }
         assert_eq!(connectors.asked(), []);
@@ -97,10 +97,10 @@ async fn a_session_is_closed_once_and_again_and_a_connector_without_sessions_has
     let key = [("x-api-key", engine.a.key.as_str())];
     let close = || engine.ask("DELETE", &path, &key, None);
     close().await.expect(200);
-    assert_eq!(engine.fakes.connectors.asked(), [Operation::CloseSession]);
-    engine.fakes.connectors.set_session(index, SessionState::Unpaired("closed".to_owned()));
+    assert_eq!(engine.world.connectors.asked(), [Operation::CloseSession]);
+    engine.world.connectors.set_session(index, SessionState::Unpaired("closed".to_owned()));
     assert_eq!(close().await.expect(200)["status"], "UNPAIRED");
-    assert_eq!(engine.fakes.connectors.asked(), []);
+    assert_eq!(engine.world.connectors.asked(), []);
 
     let email = format!("/v1/connectors/{}/session", engine.connector(&engine.a).await);
     assert_eq!(engine.post(&engine.a, &email, json!({})).await.error(400).0, "unsupported");
@@ -123,7 +123,7 @@ async fn each_refusal_of_a_plugin_has_its_own_answer() {
         (OperationError::Unknown(why()), 502, "unknown_outcome"),
         (OperationError::Failed(why()), 502, "channel_failed"),
     ] {
-        engine.fakes.connectors.answer(Err(refusal));
+        engine.world.connectors.answer(Err(refusal));
         let answer = engine.get(&engine.a, &format!("/v1/connectors/{id}/groups")).await;
         let retry_after = answer.headers.get("retry-after").map(|value| value.to_str().expect("ASCII").to_owned());
         assert_eq!(retry_after.as_deref(), (status == 429).then_some("8"));
@@ -157,7 +157,7 @@ async fn a_plugin_is_reloaded_by_the_operator_alone() {
     let done = engine.ask("POST", &reload("connector-chat"), &operator, None).await.expect(200);
     assert_eq!((&done["name"], &done["version"]), (&json!("connector-chat"), &json!("0.2.0")));
     assert_eq!(engine.ask("POST", &reload("nothing"), &operator, None).await.error(404).0, "not_found");
-    *engine.fakes.connectors.fails_to_reload.lock().expect("no panic") = Some("no component".to_owned());
+    *engine.world.connectors.fails_to_reload.lock() = Some("no component".to_owned());
     let refused = engine.ask("POST", &reload("connector-chat"), &operator, None).await;
     assert!(refused.json()["error"]["message"].as_str().is_some_and(|message| message.contains("no component")));
     assert_eq!(refused.error(409).0, "conflict");

@@ -5,19 +5,20 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use poem::endpoint::BoxEndpoint;
-use poem::http::{HeaderMap, StatusCode};
 use poem::{Body, Endpoint, Request, Response};
 use pombo_domain::commands::PluginPolicy;
 use pombo_domain::commands::access::tenants::hash_api_key;
 use pombo_domain::model::pace::{HealthView, PaceView};
-use pombo_domain::model::{EventBody, HealthLevel, NewEvent, Tenant};
+use pombo_domain::model::{EventBody, HealthLevel, NewEvent};
 use pombo_domain::ports::{AppendEvent, Batch, Change, PaceViews, Store, StoreResult};
 use pombo_domain::{ConnectorIndex, Timestamp};
+pub(super) use pombo_testkit::Caller;
+pub(super) use pombo_testkit::http::Answer;
+use pombo_testkit::{ManualClock, World, WorldOptions};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::fakes::Fakes;
 use crate::*;
 use pombo_api::options::{ApiOptions, ApiState, Limits};
 use pombo_api::signals::EventSignals;
@@ -25,11 +26,8 @@ use pombo_imports::{ImportWorker, ImportWorkerOptions};
 
 pub(super) const OPERATOR: &str = "op_the_operator_of_the_tests";
 
-/// A tenant with an API key.
-pub(super) struct Caller {
-    pub(super) tenant: Tenant,
-    pub(super) key: String,
-}
+/// Where the tests' clock starts: 2030-01-01T00:00:00Z. It does not let anybody wait, unless a test lets it stand.
+const START: Timestamp = Timestamp(1_893_456_000_000);
 
 /// What the pace view and the readiness answer.
 #[derive(Default)]
@@ -60,7 +58,7 @@ impl Readiness for Fixed {
 }
 
 pub(super) struct Engine {
-    pub(super) fakes: Fakes,
+    pub(super) world: World,
     pub(super) state: Arc<ApiState>,
     pub(super) fixed: Arc<Fixed>,
     pub(super) signals: Arc<EventSignals>,
@@ -72,30 +70,19 @@ pub(super) struct Engine {
     worker: Option<JoinHandle<()>>,
 }
 
-/// An answer.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
+/// The refusals of this facade.
+pub(super) trait Refused {
+    /// The code and the fields of an error with this status.
+    fn error(&self, status: u16) -> (String, Vec<String>);
 }
 
-impl Answer {
-    pub(super) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|_| panic!("no JSON: {}", String::from_utf8_lossy(&self.body)))
-    }
-    /// The JSON of an answer that must have this status.
-    pub(super) fn expect(self, status: u16) -> Value {
-        assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.body));
-        if self.body.is_empty() { Value::Null } else { self.json() }
-    }
-    /// The code and the fields of an error with this status.
-    pub(super) fn error(self, status: u16) -> (String, Vec<String>) {
-        let id = self.headers.get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+impl Refused for Answer {
+    #[track_caller]
+    fn error(&self, status: u16) -> (String, Vec<String>) {
+        let id = self.headers.get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
         let body = self.expect(status);
         let error = &body["error"];
-        assert_eq!(error["requestId"], id.as_str(), "{body}");
+        assert_eq!(error["requestId"], id, "{body}");
         assert!(!id.is_empty() && error["message"].as_str().is_some_and(|text| !text.is_empty()), "{body}");
         let fields = error["fields"].as_array().expect("always there").iter();
         let fields = fields.map(|field| field["field"].as_str().unwrap_or_default().to_owned()).collect();
@@ -109,7 +96,8 @@ impl Engine {
     }
 
     pub(super) async fn with_policy(policy: PluginPolicy) -> Self {
-        let fakes = Fakes::new(policy);
+        let clock = ManualClock::skipping(START);
+        let world = World::new(WorldOptions { clock, policy, ..WorldOptions::default() });
         let options = ApiOptions {
             public_url: "http://127.0.0.1:8080".to_owned(),
             secret: b"a secret of the tests, long enough".to_vec(),
@@ -119,25 +107,26 @@ impl Engine {
             sendsync_hosts: Vec::new(),
             limits: Limits::default(),
         };
-        let state = ApiState::new(fakes.commands.clone(), options);
-        let (a, b) = (caller(&fakes, "A").await, caller(&fakes, "B").await);
+        let state = ApiState::new(world.commands.clone(), options);
+        let (a, b) = (world.caller("A").await, world.caller("B").await);
         let draining = CancellationToken::new();
         let signals = Arc::new(EventSignals::new(draining.clone()));
-        fakes.store.observe(signals.clone());
+        world.store.observe(signals.clone());
+        world.store.short_pages(3);
         let fixed = Arc::default();
-        let mut engine = Self { fakes, state, fixed, signals, draining, a, b, service: None, worker: None };
+        let mut engine = Self { world, state, fixed, signals, draining, a, b, service: None, worker: None };
         engine.start().await;
         engine
     }
 
     pub(super) fn imports(&self) -> PathBuf {
-        self.fakes.folder.path().join("imports")
+        self.world.media.path().join("imports")
     }
 
     /// Starts the facade and its import worker, as after a restart of the process.
     pub(super) async fn start(&mut self) {
         let options = ImportWorkerOptions { folder: self.imports(), waiting: 4 };
-        let started = ImportWorker::start(self.fakes.commands.clone(), options, CancellationToken::new());
+        let started = ImportWorker::start(self.world.commands.clone(), options, CancellationToken::new());
         let (imports, worker) = started.await.expect("the folder can be made");
         let parts = ControlDeps {
             pace: self.fixed.clone(),
@@ -166,10 +155,7 @@ impl Engine {
     }
 
     pub(super) async fn call(&self, request: Request) -> Answer {
-        let mut response = self.respond(request).await;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.take_body().into_vec().await.expect("in memory");
-        Answer { status, headers, body }
+        Answer::of(self.respond(request).await).await
     }
 
     /// Asks with these headers and an optional JSON body.
@@ -284,7 +270,7 @@ impl Engine {
         let id = self.state.commands.ports().entropy.uuid();
         let event = NewEvent { id, connector, at: self.state.commands.ports().clock.now(), body };
         let append = Change::Event(AppendEvent { tenant: caller.tenant.index, event, once: None });
-        self.fakes.store.commit(Batch::of(vec![append])).await.expect("commits");
+        self.world.store.commit(Batch::of(vec![append])).await.expect("commits");
     }
 
     /// A message of `caller`; its id.
@@ -298,13 +284,7 @@ impl Engine {
             requires_approval: approval,
             ..Default::default()
         };
-        let sent = self.fakes.commands.send(caller.tenant.index, &draft, None).await.expect("a good draft");
+        let sent = self.world.commands.send(caller.tenant.index, &draft, None).await.expect("a good draft");
         sent.message.id.to_string()
     }
-}
-
-async fn caller(fakes: &Fakes, name: &str) -> Caller {
-    let tenant = fakes.commands.create_tenant(name).await.expect("a good name");
-    let key = fakes.commands.create_api_key(tenant.index, "tests").await.expect("a good name").key;
-    Caller { tenant, key }
 }

@@ -5,14 +5,14 @@ use poem::Request;
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use super::support::{Caller, Engine};
+use super::support::{Caller, Engine, Refused};
 
 #[tokio::test]
 async fn a_log_is_paged_and_a_tenant_sees_the_lines_of_its_own_instances() {
     let engine = Engine::new().await;
     let (a, b) = (engine.a.tenant.index, engine.b.tenant.index);
     for n in 0..4 {
-        engine.fakes.telemetry.write("connector-chat", if n % 2 == 0 { a } else { b }, &n.to_string());
+        engine.world.telemetry.write("connector-chat", if n % 2 == 0 { a } else { b }, &n.to_string());
     }
     let page = |query: &str| {
         let (engine, path) = (&engine, format!("/v1/plugins/connector-chat/logs{query}"));
@@ -78,9 +78,9 @@ async fn pieces(engine: &Engine, request: Request) -> impl futures::Stream<Item 
 #[tokio::test]
 async fn a_log_is_followed_live_and_taken_up_again_where_it_was_left() {
     let engine = Engine::new().await;
-    engine.fakes.clock.stand();
+    engine.world.clock.stand();
     let (a, b) = (engine.a.tenant.index, engine.b.tenant.index);
-    let write = |tenant, text: &str| engine.fakes.telemetry.write("connector-chat", tenant, text);
+    let write = |tenant, text: &str| engine.world.telemetry.write("connector-chat", tenant, text);
     write(a, "one");
     let mut stream = pieces(&engine, follow(&engine.a, "", None)).await;
     assert_eq!(stream.next().await.as_deref(), Some("retry: 2000\n\n"), "at once");
@@ -94,10 +94,10 @@ async fn a_log_is_followed_live_and_taken_up_again_where_it_was_left() {
 
     // Nothing is written for a while.
     let beat = async {
-        while engine.fakes.clock.sleepers() == 0 {
+        while engine.world.clock.sleepers() == 0 {
             tokio::task::yield_now().await;
         }
-        engine.fakes.clock.advance(15_000);
+        engine.world.clock.jump(15_000);
     };
     let (beaten, ()) = tokio::join!(stream.next(), beat);
     assert_eq!(beaten.as_deref(), Some(":\n\n"));
@@ -111,19 +111,19 @@ async fn a_log_is_followed_live_and_taken_up_again_where_it_was_left() {
     write(a, "three");
     assert!(latest.next().await.expect("a line").contains("\"three\""));
     // An hour later the client reconnects, with a credential that is valid then.
-    engine.fakes.clock.advance(3_600_000);
+    engine.world.clock.jump(3_600_000);
     assert_eq!(latest.next().await, None);
 }
 
 #[tokio::test]
 async fn who_follows_is_bounded_and_ends_when_the_engine_does() {
     let engine = Engine::new().await;
-    engine.fakes.clock.stand();
+    engine.world.clock.stand();
     let mut streams = Vec::new();
     for _ in 0..16 {
         streams.push(pieces(&engine, follow(&engine.a, "", None)).await);
     }
-    assert_eq!(engine.fakes.telemetry.followers(), 16);
+    assert_eq!(engine.world.telemetry.followers(), 16);
     let refused = engine.call(follow(&engine.a, "", None)).await;
     assert!(refused.headers.contains_key("retry-after"));
     assert_eq!(refused.error(429).0, "rate_limited");

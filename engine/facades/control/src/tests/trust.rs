@@ -5,10 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer, SigningKey};
 use pombo_domain::commands::plugins::signatures::signed_bytes;
 use pombo_domain::commands::{PluginPolicy, Unsigned};
+use pombo_testkit::digest_of;
 use serde_json::{Value, json};
 
-use super::fakes::digest_of;
-use super::support::{Caller, Engine, OPERATOR};
+use super::support::{Caller, Engine, Refused, OPERATOR};
 
 fn key(n: u8) -> SigningKey {
     SigningKey::from_bytes(&[n; 32])
@@ -87,7 +87,7 @@ async fn where_nobody_runs_unsigned_code_a_trusted_signature_opens_and_nothing_e
     assert_eq!(upload(Some(signed(&operators, &component))).await.error(400).1, ["signature"]);
     assert_eq!(upload(Some(signed(&mine, &json!({"name": "other"})))).await.error(400).1, ["signature"]);
     assert_eq!(
-        *engine.fakes.plugins.inspected.lock().expect("no panic"),
+        *engine.world.plugins.inspected.lock(),
         0,
         "nothing is compiled before it is trusted"
     );

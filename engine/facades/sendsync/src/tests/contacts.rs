@@ -102,8 +102,8 @@ async fn a_send_with_a_name_keeps_the_contact_up_to_date() {
 async fn a_contact_that_somebody_creates_at_the_same_moment_is_no_error() {
     use pombo_domain::ports::{Conflict, StoreError};
     let site = Site::new().await;
-    site.world.store.fail_next(StoreError::Conflict(Conflict::Contact));
+    site.world.store.refuse_next(StoreError::Conflict(Conflict::Contact));
     assert_eq!(site.post("/queue/send", site.message_with(json!({"contactName": "Ana"}))).await.status, 201);
-    site.world.store.fail_next(StoreError::Conflict(Conflict::Contact));
+    site.world.store.refuse_next(StoreError::Conflict(Conflict::Contact));
     assert_eq!(site.post("/contacts", json!({"identifier": "z@x.com", "type": "EMAIL"})).await.status, 201);
 }

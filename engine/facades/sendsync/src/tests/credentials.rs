@@ -1,8 +1,5 @@
 //! Login, tokens and keys.
 
-use std::sync::atomic::Ordering;
-
-use super::world::{NOW, PASSWORD};
 use super::*;
 
 async fn login(site: &Site, email: &str, password: &str) -> Answer {
@@ -24,7 +21,7 @@ async fn a_login_gives_a_token_that_works_until_it_expires() {
     assert_eq!(body["user"]["companyId"], json!(site.loja.tenant.id));
     let bearer = format!("Bearer {}", body["access_token"].as_str().expect("a token"));
     assert_eq!(connectors_with(&site, &[("authorization", &bearer)]).await.status, 200);
-    site.world.clock.0.store(NOW + 3_601_000, Ordering::Relaxed);
+    site.world.clock.jump(3_601_000);
     connectors_with(&site, &[("authorization", &bearer)]).await.error(401);
 }
 
@@ -56,7 +53,7 @@ async fn after_ten_failures_an_email_waits() {
     refused.error(429);
     assert_eq!(refused.headers["retry-after"], "900");
     assert_eq!(login(&site, "other@example.com", PASSWORD).await.status, 200);
-    site.world.clock.0.store(NOW + 900_000, Ordering::Relaxed);
+    site.world.clock.jump(900_000);
     assert_eq!(login(&site, "loja@example.com", PASSWORD).await.status, 200);
 }
 
@@ -92,7 +89,7 @@ async fn one_valid_credential_suffices_and_two_must_be_of_one_tenant() {
 async fn a_revoked_key_stops_working() {
     let site = Site::new().await;
     assert_eq!(site.get("/connectors").await.status, 200);
-    let commands = &site.world.state.commands;
+    let commands = &site.world.commands;
     let key = commands.list_api_keys(site.loja.tenant.index).expect("lists")[0].id;
     commands.revoke_api_key(site.loja.tenant.index, key).await.expect("revokes");
     site.get("/connectors").await.error(401);

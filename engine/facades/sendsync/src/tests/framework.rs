@@ -73,7 +73,7 @@ async fn connectors_are_listed_as_documented() {
         json!([{"id": connector.id, "name": "E-mail", "type": "EMAIL", "status": status, "companyId": company}])
     };
     assert_eq!(site.get("/connectors").await.ok(), listed("ACTIVE"));
-    let commands = &site.world.state.commands;
+    let commands = &site.world.commands;
     commands.pause_connector(site.loja.tenant.index, connector.id, None).await.expect("pauses");
     assert_eq!(site.get("/connectors").await.ok(), listed("PAUSED"));
     commands.delete_connector(site.loja.tenant.index, connector.id).await.expect("deletes");

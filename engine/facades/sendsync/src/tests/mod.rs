@@ -1,89 +1,124 @@
-//! The facade as a caller sees it, over ports in memory.
+//! The facade as a caller sees it, over the real commands, the real store and the test kit.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use poem::endpoint::BoxEndpoint;
-use poem::http::{HeaderMap, Method, StatusCode};
-use poem::{Body, Endpoint, EndpointExt, Request, Response};
-use serde_json::{Value, json};
-
-use self::world::{TestTenant, World};
-use super::sendsync_service;
+use poem::http::{Method, StatusCode};
+use poem::{Body, EndpointExt, Response};
 use pombo_api::app::{Services, application};
 use pombo_api::docs::Docs;
+use pombo_api::options::{ApiOptions, ApiState, Limits};
+use pombo_domain::Timestamp;
+use pombo_domain::commands::access::tenants::UserRequest;
+use pombo_domain::model::{Connector, Tenant};
+use pombo_domain::ports::SessionState;
+use pombo_testkit::http::{Answer, ask};
+use pombo_testkit::{Caller, ManualClock, World, WorldOptions};
+use serde_json::{Value, json};
+
+use super::sendsync_service;
 
 mod contacts;
 mod credentials;
 mod document;
 mod framework;
 mod list;
-mod qr;
 mod send;
 mod whatsapp;
-mod world;
 
-/// An answer, read whole.
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Vec<u8>,
+/// 2026-01-02T03:04:05.678Z.
+const NOW: Timestamp = Timestamp(1_767_323_045_678);
+const PASSWORD: &str = "correct horse";
+
+/// The refusals of this facade.
+trait Refused {
+    /// The message of an error, after checking that its body has the documented shape.
+    fn error(&self, status: u16) -> String;
 }
 
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).expect("every answer is JSON")
-    }
-    #[track_caller]
-    fn ok(self) -> Value {
-        assert!(self.status.is_success(), "{}: {}", self.status, String::from_utf8_lossy(&self.body));
-        self.json()
-    }
-    /// The message of an error, after checking that its body has the documented shape.
+impl Refused for Answer {
     #[track_caller]
     fn error(&self, status: u16) -> String {
-        let text = String::from_utf8_lossy(&self.body);
-        assert_eq!(self.status.as_u16(), status, "{text}");
+        let body = self.expect(status);
         assert_eq!(self.headers["content-type"], "application/json");
-        let body = self.json();
-        assert_eq!(body["statusCode"], status, "{text}");
-        assert_eq!(body["error"], self.status.canonical_reason().expect("a known status"), "{text}");
+        assert_eq!(body["statusCode"], status, "{body}");
+        assert_eq!(body["error"], self.status.canonical_reason().expect("a known status"), "{body}");
         body["message"].as_str().expect("a message").to_owned()
     }
+}
+
+/// A tenant with what it needs to call.
+struct Company {
+    tenant: Tenant,
+    api_key: String,
+    connector: Arc<Connector>,
 }
 
 /// The application with two tenants.
 struct Site {
     world: World,
     app: BoxEndpoint<'static, Response>,
-    loja: TestTenant,
-    other: TestTenant,
+    loja: Company,
+    other: Company,
+}
+
+/// A tenant with a user, a key and an e-mail connector.
+async fn company(world: &World, name: &str) -> Company {
+    let Caller { tenant, key } = world.caller(name).await;
+    let user =
+        UserRequest { email: format!("{name}@example.com"), name: name.to_owned(), password: PASSWORD.to_owned() };
+    world.commands.create_user(tenant.index, user).await.expect("a good user");
+    let config = json!({"host": "mail.example.com"});
+    let connector = world.connector(tenant.index, "E-mail", "connector-email", config).await;
+    Company { tenant, api_key: key, connector }
+}
+
+/// A number as this facade's callers must write it.
+fn number(to: String) -> Result<String, String> {
+    match to.bytes().all(|b| b.is_ascii_digit()) && (8..=15).contains(&to.len()) {
+        true => Ok(to),
+        false => Err("must be digits with country and area code, for example 5511999998888".to_owned()),
+    }
 }
 
 impl Site {
     async fn new() -> Self {
-        Self::over(World::new()).await
+        Self::with_limits(Limits::default()).await
     }
 
-    async fn over(world: World) -> Self {
-        let loja = world.tenant("loja").await;
-        let other = world.tenant("other").await;
+    async fn with_limits(limits: Limits) -> Self {
+        let world = World::new(WorldOptions { clock: ManualClock::new(NOW), ..WorldOptions::default() });
+        world.connectors.take_numbers(number);
+        let options = ApiOptions {
+            public_url: "http://127.0.0.1:8080".to_owned(),
+            secret: b"a secret of at least 32 bytes, for tests".to_vec(),
+            token_lifetime: Duration::from_secs(3600),
+            media_link_lifetime: Duration::from_secs(3600),
+            operator_token_hash: None,
+            sendsync_hosts: vec!["sendsync.example.com".to_owned()],
+            limits,
+        };
+        let hosts = options.sendsync_hosts.clone();
         let services = Services {
-            sendsync: sendsync_service(Arc::clone(&world.state)),
+            sendsync: sendsync_service(ApiState::new(world.commands.clone(), options)),
             control: poem::endpoint::make_sync(|_| StatusCode::NOT_FOUND).map_to_response().boxed(),
             docs: Docs::new(Vec::new()),
         };
-        let hosts = world.state.options.sendsync_hosts.clone();
-        Self { app: application(services, &hosts).boxed(), world, loja, other }
+        let app = application(services, &hosts).boxed();
+        let (loja, other) = (company(&world, "loja").await, company(&world, "other").await);
+        Self { app, world, loja, other }
+    }
+
+    /// A WhatsApp connector of `loja`, whose session stands so.
+    async fn whatsapp(&self, session: SessionState) -> Arc<Connector> {
+        let made = self.world.connector(self.loja.tenant.index, "WhatsApp", "connector-chat", json!({})).await;
+        self.world.connectors.set_session(made.index, session);
+        made
     }
 
     async fn call(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
-        let mut request = Request::builder().method(method).uri(path.parse().expect("a URI"));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let response = self.app.call(request.body(body.into())).await.expect("failures are answers");
-        let (parts, body) = response.into_parts();
-        Answer { status: parts.status, headers: parts.headers, body: body.into_vec().await.expect("a body") }
+        ask(&self.app, method.as_str(), path, headers, body).await
     }
 
     /// As the tenant `loja`, with its key.

@@ -4,7 +4,6 @@ use bytes::Bytes;
 use pombo_domain::ports::StoreError;
 
 use super::*;
-use pombo_api::options::Limits;
 
 #[tokio::test]
 async fn the_answer_is_the_documented_object() {
@@ -103,7 +102,7 @@ async fn templates_are_tried_with_the_contacts_name_and_the_callers_variables() 
 #[tokio::test]
 async fn a_body_over_its_limit_is_413() {
     let limits = Limits { json_bytes: 1000, bulk_bytes: 2000, ..Limits::default() };
-    let site = Site::over(World::with_limits(limits)).await;
+    let site = Site::with_limits(limits).await;
     let big = |n| json!({"messages": [], "message": "x".repeat(n)}).to_string();
     for (path, n) in [("/queue/send", 1000), ("/queue/bulk", 2000), ("/contacts", 1000)] {
         site.send_text(Method::POST, path, "application/json", big(n)).await.error(413);
@@ -208,11 +207,11 @@ async fn the_same_key_answers_the_first_result_and_no_other_request() {
 #[tokio::test]
 async fn a_store_that_takes_no_writes_is_503() {
     let site = Site::new().await;
-    site.world.store.fail_next(StoreError::Unavailable("disk".to_owned()));
+    site.world.store.refuse_next(StoreError::Unavailable("disk".to_owned()));
     let refused = site.post("/queue/send", site.message()).await;
     refused.error(503);
     assert_eq!(refused.headers["retry-after"], "5");
-    site.world.store.fail_next(StoreError::Damaged("a secret detail".to_owned()));
+    site.world.store.refuse_next(StoreError::Damaged("a secret detail".to_owned()));
     let failed = site.post("/queue/send", site.message()).await.error(500);
     assert!(!failed.contains("secret"), "{failed}");
 }
@@ -298,7 +297,7 @@ async fn a_refused_form_says_why_and_leaves_no_file() {
 #[tokio::test]
 async fn a_form_over_the_limit_of_the_whole_is_413_and_leaves_no_file() {
     let limits = Limits { multipart_bytes: 10_000, ..Limits::default() };
-    let site = Site::over(World::with_limits(limits)).await;
+    let site = Site::with_limits(limits).await;
     let half = "x".repeat(6_000);
     let parts = [("attachments", Some("a.pdf"), half.as_str()), ("attachments", Some("b.pdf"), half.as_str())];
     site.post_form(&parts).await.error(413);

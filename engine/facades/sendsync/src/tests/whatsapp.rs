@@ -2,9 +2,9 @@
 
 use poem_openapi::types::ToJSON;
 use pombo_domain::model::ContactType;
-use pombo_domain::ports::{Batch, Change, Operation, OperationError, SessionState, Store};
+use pombo_domain::ports::{Batch, Change, Operation, OperationError, Store};
+use pombo_testkit::qr;
 
-use super::qr;
 use super::*;
 
 const CODE: &str = "2@aGVsbG8gd29ybGQ,b25l,dHdv,dGhyZWU=";
@@ -16,22 +16,22 @@ fn unpaired() -> SessionState {
 #[tokio::test]
 async fn connecting_answers_a_code_that_a_decoder_reads_and_then_the_phone() {
     let site = Site::new().await;
-    let plugins = &site.world.plugins;
-    let connector = site.world.whatsapp(site.loja.tenant.index, unpaired()).await;
+    let connectors = &site.world.connectors;
+    let connector = site.whatsapp(unpaired()).await;
     let path = |action: &str| format!("/whatsapp/{action}/{}", connector.id);
     assert_eq!(site.get(&path("status")).await.ok(), json!({"status": "DISCONNECTED"}));
 
-    plugins.opens_with(vec![SessionState::Connecting, SessionState::QrCode(CODE.to_owned())]);
+    connectors.opens_with(vec![SessionState::Connecting, SessionState::QrCode(CODE.to_owned())]);
     let shown = site.post(&path("connect"), json!({})).await.ok();
     assert_eq!(shown["status"], "QR_CODE");
     assert_eq!(qr::decoded(shown["qrCode"].as_str().expect("a data URL")), CODE);
     assert_eq!(site.get(&path("status")).await.ok(), json!({"status": "QR_CODE"}));
-    plugins.set_session(connector.index, SessionState::QrCode("2@later".to_owned()));
+    connectors.set_session(connector.index, SessionState::QrCode("2@later".to_owned()));
     let later = site.post(&path("connect"), json!({})).await.ok();
     assert_eq!(qr::decoded(later["qrCode"].as_str().expect("a data URL")), "2@later");
-    assert_eq!(plugins.asked(), [Operation::OpenSession(None)], "asked once");
+    assert_eq!(connectors.asked(), [Operation::OpenSession(None)], "asked once");
 
-    plugins.set_session(connector.index, SessionState::Connected);
+    connectors.set_session(connector.index, SessionState::Connected);
     let connected = json!({"status": "CONNECTED", "phone": "5511900000001"});
     assert_eq!(site.get(&path("status")).await.ok(), connected);
     assert_eq!(site.post(&path("connect"), json!({})).await.ok(), connected);
@@ -39,7 +39,7 @@ async fn connecting_answers_a_code_that_a_decoder_reads_and_then_the_phone() {
     for _ in 0..2 {
         assert_eq!(site.post(&path("disconnect"), json!({})).await.ok(), json!({"status": "DISCONNECTED"}));
     }
-    assert_eq!(plugins.asked(), [Operation::CloseSession], "the second one has nothing to do");
+    assert_eq!(connectors.asked(), [Operation::CloseSession], "the second one has nothing to do");
     assert_eq!(site.get(&path("status")).await.ok(), json!({"status": "DISCONNECTED"}));
 }
 
@@ -47,10 +47,10 @@ async fn connecting_answers_a_code_that_a_decoder_reads_and_then_the_phone() {
 async fn a_code_to_type_gives_way_to_one_to_scan() {
     let site = Site::new().await;
     let state = SessionState::PairingCode("ABCD-1234".to_owned());
-    let connector = site.world.whatsapp(site.loja.tenant.index, state).await;
+    let connector = site.whatsapp(state).await;
     let status = format!("/whatsapp/status/{}", connector.id);
     assert_eq!(site.get(&status).await.ok(), json!({"status": "DISCONNECTED"}));
-    site.world.plugins.opens_with(vec![SessionState::QrCode(CODE.to_owned())]);
+    site.world.connectors.opens_with(vec![SessionState::QrCode(CODE.to_owned())]);
     let shown = site.post(&format!("/whatsapp/connect/{}", connector.id), json!({})).await.ok();
     assert_eq!(shown["status"], "QR_CODE");
 }
@@ -58,7 +58,7 @@ async fn a_code_to_type_gives_way_to_one_to_scan() {
 #[tokio::test]
 async fn a_connector_that_can_not_say_what_became_of_it_says_so() {
     let site = Site::new().await;
-    let connector = site.world.whatsapp(site.loja.tenant.index, unpaired()).await;
+    let connector = site.whatsapp(unpaired()).await;
     for (error, status) in [
         (OperationError::Unknown("no answer".to_owned()), 502),
         (OperationError::Disconnected("no network".to_owned()), 409),
@@ -67,8 +67,8 @@ async fn a_connector_that_can_not_say_what_became_of_it_says_so() {
         for action in ["connect", "disconnect"] {
             // A session that is there is one that can be closed.
             let state = if action == "connect" { unpaired() } else { SessionState::Connected };
-            site.world.plugins.set_session(connector.index, state);
-            site.world.plugins.fail_next(error.clone());
+            site.world.connectors.set_session(connector.index, state);
+            site.world.connectors.answer(Err(error.clone()));
             site.post(&format!("/whatsapp/{action}/{}", connector.id), json!({})).await.error(status);
         }
     }
@@ -77,7 +77,7 @@ async fn a_connector_that_can_not_say_what_became_of_it_says_so() {
 #[tokio::test]
 async fn the_list_of_connectors_shows_how_the_session_stands() {
     let site = Site::new().await;
-    let connector = site.world.whatsapp(site.loja.tenant.index, unpaired()).await;
+    let connector = site.whatsapp(unpaired()).await;
     for (state, status) in [
         (unpaired(), "DISCONNECTED"),
         (SessionState::Connecting, "DISCONNECTED"),
@@ -85,18 +85,18 @@ async fn the_list_of_connectors_shows_how_the_session_stands() {
         (SessionState::LoggedOut("by the phone".to_owned()), "DISCONNECTED"),
         (SessionState::Connected, "ACTIVE"),
     ] {
-        site.world.plugins.set_session(connector.index, state);
+        site.world.connectors.set_session(connector.index, state);
         let listed = site.get("/connectors").await.ok();
         assert_eq!((&listed[1]["type"], &listed[1]["status"]), (&json!("WHATSAPP"), &json!(status)));
     }
-    site.world.state.commands.pause_connector(site.loja.tenant.index, connector.id, None).await.expect("pauses");
+    site.world.commands.pause_connector(site.loja.tenant.index, connector.id, None).await.expect("pauses");
     assert_eq!(site.get("/connectors").await.ok()[1]["status"], "PAUSED");
 }
 
 #[tokio::test]
 async fn messages_to_phones_are_checked_queued_and_listed_whatever_the_session() {
     let site = Site::new().await;
-    let connector = site.world.whatsapp(site.loja.tenant.index, unpaired()).await;
+    let connector = site.whatsapp(unpaired()).await;
     let message = |to: &str| json!({"connectorId": connector.id, "to": to, "message": "Olá *Cliente*"});
     let sent = site.post("/queue/send", message("5511999998888")).await;
     assert_eq!(sent.status, 201);
@@ -124,7 +124,7 @@ async fn messages_to_phones_are_checked_queued_and_listed_whatever_the_session()
 #[tokio::test]
 async fn a_contact_is_found_by_any_of_its_addresses() {
     let site = Site::new().await;
-    let connector = site.world.whatsapp(site.loja.tenant.index, SessionState::Connected).await;
+    let connector = site.whatsapp(SessionState::Connected).await;
     let save = |identifier: &str, name: &str| {
         site.post("/contacts", json!({"identifier": identifier, "type": "WHATSAPP", "name": name}))
     };

@@ -16,6 +16,11 @@ low() { env CARGO_PROFILE_RELEASE_OPT_LEVEL="${TEST_OPT_LEVEL:-1}" "$@"; }
 suites=$(sed -n '/^\[\[test\]\]/{n;s/^name = "\(.*\)"/\1/p}' tests/Cargo.toml)
 
 setup() { tests/setup.sh build test; }
+# What can be checked without compiling: circles of imports, paths that documents name, and the programs that check.
+structure() {
+  python3 -m unittest discover -q -s tests/tools -p '*_test.py'
+  python3 tests/tools/circles.py
+}
 plugins() { plugins/build.sh; }
 binary() { cargo build --release --locked --workspace --bin pombo; }
 plugin-tests() { CARGO_PROFILE_DEV_DEBUG=false cargo test --locked --manifest-path plugins/Cargo.toml --workspace; }
@@ -30,8 +35,13 @@ units() {
 # end-to-end SUITE
 end-to-end() { low cargo test --release --locked --workspace --no-fail-fast --test "$1"; }
 
-steps=(setup plugins binary plugin-tests sdk-tests units)
+# Whether each documented operation succeeded in some test since `forget-operations`.
+forget-operations() { python3 tests/tools/operation_coverage.py --begin; }
+operations() { python3 tests/tools/operation_coverage.py; }
+
+steps=(setup structure plugins binary plugin-tests sdk-tests units forget-operations)
 for suite in $suites; do steps+=("end-to-end:$suite"); done
+steps+=(operations)
 
 rows=()
 ended_well=no

@@ -6,7 +6,7 @@ use lettre::Address;
 const MAX_LOCAL: usize = 64;
 const MAX_ADDRESS: usize = 254;
 
-/// The address trimmed, its domain in lower-case ASCII. What stands before the @ is the receiving server's business and stays.
+/// The address, trimmed, with its domain in lower-case ASCII. The part before the @ is up to the receiving server and stays.
 pub(crate) fn normalise(recipient: &str) -> Result<String, String> {
     let recipient = recipient.trim();
     if recipient.is_empty() {

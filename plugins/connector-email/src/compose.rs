@@ -90,7 +90,7 @@ fn cut(message: Vec<u8>, marks: &[String], files: &[Attachment]) -> Option<Vec<S
     Some(segments)
 }
 
-/// What stands for an attachment's bytes: 190 random bits, so that no text holds it by chance. A sender who guessed it could
+/// The placeholder of an attachment's bytes: 190 random bits, so that no text contains it by chance. A sender who guessed it could
 /// only misplace an attachment of that one message.
 fn mark() -> String {
     let random: String = std::iter::repeat_with(fastrand::alphanumeric).take(32).collect();

@@ -1,4 +1,4 @@
-//! How long to wait before the next attempt to connect. Pure: the caller brings the randomness.
+//! How long to wait before the next attempt to connect. Pure: the caller passes in the randomness.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ impl Backoff {
         self.failures = 0;
     }
 
-    /// The pause before the next attempt: doubled with every failure up to the bound, and drawn from its upper three quarters, so that
-    /// many connectors that lost one server do not come back at once. `draw` is uniform.
+    /// The pause before the next attempt: doubled with every failure up to the bound, and drawn from its upper three quarters, so
+    /// that many connectors that lost one server do not come back at once. `draw` is uniform.
     pub(crate) fn next(&mut self, bounds: &Reconnect, draw: u64) -> Duration {
         let least = u64::from(bounds.min_millis);
         let most = u64::from(bounds.max_seconds) * 1_000;
@@ -27,7 +27,7 @@ impl Backoff {
         Duration::from_millis(least + draw % (whole - least + 1))
     }
 
-    /// Whether so many attempts failed that somebody should see it.
+    /// Whether enough attempts failed to warn the operator.
     pub(crate) fn is_visible(&self, bounds: &Reconnect) -> bool {
         self.failures >= bounds.visible_after
     }

@@ -1,4 +1,4 @@
-//! What an operator may set on a connector. Pure. It must not know the library.
+//! A connector's configuration. Pure. It must not know the library.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub(crate) const SCHEMA: &str = if cfg!(feature = "simulator") {
     include_str!("config.schema.json")
 };
 
-/// The protocol version that a connector claims when nobody says otherwise: `2.3000.x`.
+/// The protocol version that a connector claims by default: `2.3000.x`.
 const PROTOCOL: (u32, u32, u32) = (2, 3000, 1_042_742_319);
 
 /// What the linked device claims to be.
@@ -76,7 +76,7 @@ impl Default for Typing {
 }
 
 impl Typing {
-    /// How long to type a text of so many characters. `None`: not at all.
+    /// How long to type a text of this many characters. `None`: not at all.
     pub(crate) fn time(&self, characters: usize) -> Option<Duration> {
         if !self.enabled || characters == 0 {
             return None;
@@ -107,13 +107,13 @@ impl Pairing {
         Duration::from_secs(u64::from(self.timeout_seconds))
     }
 
-    /// How often new codes are asked for before somebody must begin again.
+    /// How often new codes are requested before a person must start the pairing again.
     pub(crate) fn attempts(&self) -> u32 {
         self.attempts
     }
 }
 
-/// How a lost connection is sought again.
+/// How a lost connection is made again.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Reconnect {
@@ -140,7 +140,7 @@ pub(crate) struct Config {
     pub(crate) mark_read: bool,
     pub(crate) pairing: Pairing,
     pub(crate) reconnect: Reconnect,
-    /// `host:port` of the simulator. That of its files is only for the engine, which lets nobody go anywhere else.
+    /// `host:port` of the simulator. The host of its files is only for the engine, which allows no other hosts.
     #[cfg(feature = "simulator")]
     pub(crate) server_host: String,
 }

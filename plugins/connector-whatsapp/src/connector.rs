@@ -1,4 +1,4 @@
-//! The plugin: what it says of itself, and where its calls go.
+//! The plugin: its description, and which module handles each call.
 
 use std::rc::Rc;
 

@@ -1,4 +1,4 @@
-//! Every operation but those on the session: groups, reading, typing, and asking which numbers exist. Runs in the call of
+//! Every operation except those on the session: groups, reading, typing, and checking which numbers exist. Runs in the call of
 //! `operate`.
 
 use std::collections::BTreeMap;
@@ -152,7 +152,7 @@ fn info(group: GroupMetadata) -> GroupInfo {
     }
 }
 
-/// Who is meant: each address with what the server is to be told, or why it cannot be.
+/// The people in a request: each address with its jid for the server, or why it has none.
 async fn people(live: &Live, addresses: &[String], by_lid: bool) -> Result<(Vec<(String, Jid)>, Vec<MemberResult>)> {
     let each = addresses.iter().map(|text| async move {
         let problem = |problem: &str| Err(MemberResult { address: text.clone(), problem: Some(problem.to_owned()) });

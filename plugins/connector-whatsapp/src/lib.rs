@@ -4,7 +4,7 @@
 //! - [`config`]: what the operator may set. [`outcome`], [`message_id`], [`backoff`]: pure rules.
 //! - `glue`: what the library asks of a platform, over the host's imports: clock, log, executor, socket, HTTP.
 //! - `store`: the library's storage over the host's key/value store, and [`store::codec`], the encodings.
-//! - `session`: pairing, login, reconnecting, logging out, and the states the engine is told.
+//! - `session`: pairing, login, reconnecting, logging out, and the states that are reported to the engine.
 //! - `live`: what the parts below need of a client that exists: [`Live`](live::Live).
 //! - `send`: from a message of the engine's to an outcome after the server's acknowledgement. `ledger`: which of our messages an id
 //!   belongs to.

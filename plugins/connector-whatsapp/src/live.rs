@@ -1,4 +1,4 @@
-//! What the parts of the connector need of a client that exists: handed to each of them, never stored by them.
+//! What the parts of the connector need while there is a client: it is passed to each of them, and they never store it.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,22 +17,22 @@ use crate::send::Acks;
 pub(crate) struct Live {
     /// The library's client. It may be between two connections.
     pub(crate) client: Arc<Client>,
-    /// What outlives the client.
+    /// The state that outlives the client.
     pub(crate) shared: Rc<Shared>,
 }
 
-/// What one instance of the connector keeps in memory, whichever client it has.
+/// What one instance of the connector keeps in memory, independently of its present client.
 pub(crate) struct Shared {
     pub(crate) config: Config,
     /// Which client-id an id on the channel belongs to.
     pub(crate) ledger: Ledger,
-    /// Who waits for the server's acknowledgement of a message.
+    /// The sends that wait for the server's acknowledgement.
     pub(crate) acks: Acks,
     /// Which numbers exist.
     pub(crate) directory: Directory,
-    /// Whom the engine was told about.
+    /// Which contacts were reported to the engine.
     pub(crate) acquaintances: Acquaintances,
-    /// Files that are on their way out, and in.
+    /// Files that are being uploaded and downloaded.
     pub(crate) uploads: Uploads,
     pub(crate) downloads: Downloads,
 }

@@ -2,9 +2,9 @@
 
 use pombo_plugin::connector::{Outcome, Throttle};
 
-/// How long to leave the account alone after a refusal that asks for patience.
+/// How long the account sends nothing after a refusal that asks for a pause.
 const PAUSE_MILLIS: u64 = 15 * 60_000;
-/// The same for a server that is only busy.
+/// How long the account sends nothing when the server is only busy.
 const BUSY_MILLIS: u64 = 60_000;
 
 /// How a send that reached the socket ended.

@@ -1,4 +1,4 @@
-//! Takes out of a line what a log must not hold. Pure.
+//! Removes from a line what must not be in a log. Pure.
 
 /// The longest run of digits that cannot be a phone number or a part of a jid.
 const DIGITS: usize = 4;

@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long to ask nothing when the server wants fewer questions and does not say for how long.
 const PAUSE_MILLIS: u64 = 60_000;
 
-/// A recording without a text counts as a text of so many characters.
+/// A recording without a text counts as a text of this many characters.
 const SPOKEN: usize = 50;
 
 /// Who waits for which acknowledgement.
@@ -54,7 +54,7 @@ impl Acks {
         self.0.borrow_mut().remove(id);
     }
 
-    /// The server answered. An answer to something else than a message is nobody's here.
+    /// The server answered. An answer to something other than a message is ignored.
     pub(crate) fn answered(&self, ack: &ServerAck) {
         if ack.class.as_deref().is_some_and(|class| class != "message") {
             return;

@@ -1,7 +1,7 @@
 //! An automation that answers each message with its text and counts them in its state. The engine does not embed it: tests and
 //! benchmarks upload it.
 //!
-//! How this version behaves stands in [`VARIANT`], which tests overwrite in the built component: many versions from one build.
+//! [`VARIANT`] says how this version behaves. Tests overwrite it in the built component, and so get many versions from one build.
 
 use pombo_plugin::automation::*;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug)]
 pub struct Echo;
 
-/// After a colon and before spaces; what stands behind it makes one version differ from another. One of:
+/// The word after the colon (padded with spaces) makes one version differ from another. One of:
 ///
 /// - `good`, `count` (the count is part of the answer), `trap`, `fail`, `spin` (forever), `slow` (some milliseconds of work);
 /// - `greedy`: good, and asks for a server and a store;
@@ -32,10 +32,10 @@ fn work(rounds: u64) {
     }
 }
 
-/// What it keeps of a conversation.
+/// The state that it keeps per conversation.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {
-    /// Messages answered.
+    /// How many messages it has answered.
     pub count: u64,
 }
 

@@ -47,7 +47,7 @@ pub fn problems(flow: &Flow) -> Vec<String> {
     problems
 }
 
-/// Whether somebody is there. Without any weekday, always.
+/// Whether people are available. Without any weekday, they always are.
 pub fn open(flow: &Flow, now_ms: u64) -> bool {
     let hours = &flow.business_hours;
     let Some(now) = zoned(flow, now_ms) else { return false };

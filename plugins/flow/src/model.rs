@@ -26,7 +26,7 @@ pub struct Flow {
     /// IANA name; decides business hours and dates.
     #[serde(default = "default_zone")]
     pub time_zone: String,
-    /// When somebody is there.
+    /// When people are available.
     #[serde(default)]
     pub business_hours: BusinessHours,
     /// Values that every conversation begins with.
@@ -50,10 +50,10 @@ pub struct Trigger {
     /// Only the first message of a conversation.
     #[serde(default)]
     pub only_first: bool,
-    /// Never by a message: only when somebody starts it.
+    /// Never by a message: only when a person starts it.
     #[serde(default)]
     pub only_started: bool,
-    /// After the flow has ended, a message does not begin it again for so many hours.
+    /// For this many hours after the flow has ended, a message does not begin it again.
     #[serde(default)]
     pub rest_hours: u32,
 }
@@ -94,7 +94,7 @@ pub enum Step {
         /// The answers that fit.
         #[serde(default)]
         answer: AnswerRule,
-        /// How often it is asked, and what happens then.
+        /// How often the question is asked, and what happens then.
         #[serde(flatten)]
         asking: Asking,
         /// The next step; absent: the flow ends.
@@ -110,7 +110,7 @@ pub enum Step {
         variable: Option<String>,
         /// The options.
         options: Vec<ChoiceOption>,
-        /// How often it is asked, and what happens then.
+        /// How often the question is asked, and what happens then.
         #[serde(flatten)]
         asking: Asking,
     },

@@ -75,7 +75,7 @@ pub trait Host {
     fn tag(&mut self, tag: &str);
     /// Takes a tag away.
     fn untag(&mut self, tag: &str);
-    /// Puts somebody in charge.
+    /// Assigns the conversation to a person.
     fn assign(&mut self, who: &str);
     /// A person takes over.
     fn hand_over(&mut self, reason: &str);
@@ -410,7 +410,7 @@ fn chosen<'a>(options: &'a [ChoiceOption], text: &str) -> Option<&'a ChoiceOptio
     })
 }
 
-/// A path whose variables cannot leave their place in it.
+/// A path in which a variable cannot reach beyond its segment.
 fn fill_path(path: &str, variables: &BTreeMap<String, Value>) -> String {
     let encoded = variables.iter().map(|(name, value)| {
         let bytes = shown(value).into_bytes();
@@ -434,7 +434,7 @@ mod tests {
 
     use super::*;
 
-    /// Notes what is done, and answers calls as told.
+    /// Records actions, and answers calls as the test says.
     #[derive(Default)]
     struct Notes {
         now: u64,

@@ -74,7 +74,7 @@ pub fn plain(text: &str) -> String {
     folded.chars().map(letter).collect()
 }
 
-/// Whether one of `words` is the text, or stands in it as a word of its own.
+/// Whether one of `words` is the text, or a whole word in it.
 pub fn has_word(text: &str, words: &[String]) -> bool {
     let text = plain(text);
     words.iter().map(|word| plain(word)).filter(|word| !word.is_empty()).any(|word| {

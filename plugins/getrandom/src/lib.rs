@@ -1,7 +1,7 @@
 //! The interface of `getrandom` 0.4 over the engine's generator: a guest has no operating system to ask, and the published crate
 //! knows only the browser's on this target. Compiled for the host it reads the system's generator, so that tests run there.
 //!
-//! Owns nothing; any task may call it. It must not know who asks.
+//! It owns nothing; any task may call it. It must not know its callers.
 
 use core::fmt;
 use core::mem::MaybeUninit;
@@ -22,7 +22,7 @@ impl Error {
     pub const UNSUPPORTED: Self = Self::internal(0);
     /// The system's error had no usable code.
     pub const ERRNO_NOT_POSITIVE: Self = Self::internal(1);
-    /// The generator gave something other than what it was asked for.
+    /// The generator gave a different number of bytes than requested.
     pub const UNEXPECTED: Self = Self::internal(2);
 
     const fn internal(n: u16) -> Self {

@@ -110,7 +110,7 @@ pub struct Fallback {
     pub text: Option<String>,
     /// Whether a person takes over.
     pub hand_over: bool,
-    /// How many times a failing service is asked in total.
+    /// How many times a failing service is called in total.
     pub attempts: u32,
 }
 

@@ -5,7 +5,7 @@
 //! told to the engine together with the new N. `POST /out` takes `{"id", "to", "text", "attempt"}`, with the same `id` when it is
 //! sent again. Without a `server` it takes everything and receives nothing.
 //!
-//! How this version behaves stands in [`VARIANT`], which tests overwrite in the built component: many versions from one build.
+//! [`VARIANT`] says how this version behaves. Tests overwrite it in the built component, and so get many versions from one build.
 //! All of it speaks to the engine: there is nothing to compile natively.
 #![cfg(target_arch = "wasm32")]
 

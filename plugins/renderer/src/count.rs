@@ -18,7 +18,7 @@ impl Figures {
         Self { distinct: self.distinct.saturating_mul(other.distinct), collision: self.collision * other.collision }
     }
 
-    /// Either of two branches, by a condition that is the same for both recipients: the worse chance stands.
+    /// Either of two branches, by a condition that is the same for both recipients: the worse chance counts.
     fn or(self, other: Self) -> Self {
         Self { distinct: self.distinct.saturating_add(other.distinct), collision: self.collision.max(other.collision) }
     }

@@ -47,7 +47,7 @@ pub(crate) fn environment() -> Environment<'static> {
 struct Run {
     out: usize,
     source: usize,
-    /// Copied as it was, so that offsets inside it are the same; otherwise made up for what stands at `source`.
+    /// Copied unchanged, so that offsets inside it are the same; otherwise generated for the text at `source`.
     copied: bool,
 }
 
@@ -119,7 +119,7 @@ impl Translated {
         }
     }
 
-    /// The problem that a minijinja error stands for.
+    /// The problem that a minijinja error means.
     pub(crate) fn problem(&self, source: &str, context: &Value, error: &minijinja::Error) -> Problem {
         // An error inside a macro or a filter's callback carries its cause.
         let range = error.range().unwrap_or(0..0);

@@ -1,5 +1,5 @@
-//! Where the tasks live that outlast the call in which they were spawned: a task of a guest belongs to the export that made it, so
-//! they are queued here and all driven by `run`.
+//! Keeps the tasks that outlast the call in which they were spawned: a guest's task belongs to the export that spawned it, so
+//! these tasks are queued here and all driven by `run`.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -15,7 +15,7 @@ pub(crate) type Task = Pin<Box<dyn Future<Output = ()>>>;
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Task>,
-    /// Of the `run` that drains this; absent before it begins and after it ended.
+    /// The waker of the `run` that drains the queue; absent before it begins and after it has ended.
     drainer: Option<Waker>,
 }
 
@@ -28,7 +28,7 @@ pub(crate) fn spawn(task: impl Future<Output = ()> + 'static) {
     spawn_boxed(Box::pin(task));
 }
 
-/// The same for a task that is boxed already.
+/// [`spawn`] for a task that is already boxed.
 pub(crate) fn spawn_boxed(task: Task) {
     let drainer = QUEUE.with_borrow_mut(|queue| {
         queue.waiting.push_back(task);
@@ -39,7 +39,7 @@ pub(crate) fn spawn_boxed(task: Task) {
     }
 }
 
-/// Drives `root` and, until it ends, every task that was spawned. Tasks that are left then are dropped.
+/// Drives `root` and, until it ends, every spawned task. Then the remaining tasks are dropped.
 pub(crate) async fn drain<T>(root: impl Future<Output = T>) -> T {
     let mut root = pin!(root);
     let mut tasks: FuturesUnordered<Task> = FuturesUnordered::new();

@@ -1,4 +1,4 @@
-//! The library's HTTP client over the engine's. For small exchanges; files go through `media`, in pieces.
+//! The library's HTTP client, on top of the engine's. For small exchanges; files go through `media`, in pieces.
 
 use pombo_plugin::connector::http::{self, Error, Header, Request};
 use whatsapp_rust::anyhow::{self, anyhow};
@@ -36,13 +36,13 @@ pub(crate) fn words(error: &Error) -> String {
     }
 }
 
-/// Where a URL of the channel's files really leads: to itself. Everything that opens one must ask.
+/// The URL to open for a URL of the channel's files: the same one. Everything that opens such a URL must call this.
 #[cfg(not(feature = "simulator"))]
 pub(crate) fn address(url: &str) -> String {
     url.to_owned()
 }
 
-/// The simulator has no certificates: what the protocol says is `https` is plain there.
+/// The simulator has no certificates, so `https` URLs of the protocol are opened as plain HTTP there.
 #[cfg(feature = "simulator")]
 pub(crate) fn address(url: &str) -> String {
     match url.strip_prefix("https://") {

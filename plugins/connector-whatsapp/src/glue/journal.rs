@@ -1,5 +1,5 @@
-//! The library's log, in the engine's. It writes jids, ids and stanzas at every level, so whatever its level was, a line of it is a
-//! debug line here, without any run of digits long enough to be a number, and cut short.
+//! Writes the library's log to the engine's. The library logs jids, ids and stanzas at every level, so each of its lines becomes a
+//! debug line here, shortened and without any run of digits long enough to be a phone number.
 
 use log::{LevelFilter, Log, Metadata, Record};
 
@@ -19,7 +19,7 @@ impl Log for Journal {
     fn flush(&self) {}
 }
 
-/// Makes it the program's. What would be dropped is never formatted.
+/// Makes this the program's logger. Lines that would be dropped are never formatted.
 pub(super) fn install() {
     // Fails only when there is a logger already; then that one stays.
     if log::set_logger(&Journal).is_ok() {

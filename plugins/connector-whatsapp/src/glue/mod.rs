@@ -1,4 +1,4 @@
-//! What the library asks of a platform, over the engine's imports. It must not know sessions or messages.
+//! What the library needs from a platform, on top of the engine's imports. It must not know sessions or messages.
 //!
 //! Nothing here runs by itself: [`executor::drain`] is polled by `run`, and drives everything that was spawned.
 
@@ -29,7 +29,8 @@ impl MonotonicProvider for Clock {
     }
 }
 
-/// Gives the library its clock and its log. Before anything else of it is called: without a clock it panics on this target.
+/// Gives the library its clock and its log. To be called before anything else of the library: without a clock it panics on this
+/// target.
 pub(crate) fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -40,7 +41,7 @@ pub(crate) fn install() {
     });
 }
 
-/// Eight random bytes of the engine's.
+/// Eight random bytes from the engine.
 pub(crate) fn draw() -> u64 {
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&pombo_plugin::random::bytes(8));

@@ -1,4 +1,4 @@
-//! The library's idea of a runtime, over the executor and the engine's clock.
+//! The library's runtime, on top of the executor and the engine's clock.
 
 use std::future::{Future, poll_fn, ready};
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use whatsapp_rust::wacore::runtime::{AbortHandle, Runtime};
 
 use super::executor;
 
-/// The one runtime there is.
+/// The only runtime.
 pub(crate) struct Guest;
 
 impl Runtime for Guest {

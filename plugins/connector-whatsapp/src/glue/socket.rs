@@ -1,4 +1,4 @@
-//! The library's transport over the engine's websocket: one reader task per connection, and a handle that writes.
+//! The library's transport on top of the engine's websocket: one reader task per connection, and a handle that writes.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,16 +13,16 @@ use whatsapp_rust::wacore::net::{DisconnectReason, Transport, TransportEvent, Tr
 
 use super::executor;
 
-/// How many frames may wait for the library: what is beyond waits in the host.
+/// How many frames may wait for the library; further frames wait in the host.
 const QUEUED: usize = 16;
 
-/// Who watches the connections come and go.
+/// Is told when connections begin and end.
 pub(crate) trait Watcher {
-    /// An attempt begins; answers its number.
+    /// An attempt begins; returns its number.
     fn connecting(&self) -> u64;
-    /// It came to nothing; says why.
+    /// The attempt failed, for this reason.
     fn refused(&self, why: &str);
-    /// The connection ended: whatever waited for an answer on it will get none.
+    /// The connection ended: requests that wait for an answer on it will not get one.
     fn ended(&self, connection: u64);
 }
 

@@ -63,7 +63,7 @@ impl Address {
         }
     }
 
-    /// Where the library sends to.
+    /// The jid that the library sends to.
     pub fn jid(&self) -> Jid {
         match self {
             Self::Number(digits) => Jid::pn(digits.as_str()),

@@ -1,5 +1,5 @@
 //! Which numbers are on WhatsApp: asks the server before the first message to a number, both forms of a Brazilian one at once,
-//! remembers the answer, and never asks the same twice at the same time.
+//! remembers the answer, and never has two questions about the same number in progress.
 //!
 //! Runs inside the sends and operations that ask. While one of them has a question out, the others queue up; the next round
 //! takes all of the waiting (up to [`ROUND`]) in one question, so the number of questions does not grow with the number of
@@ -16,20 +16,20 @@ use super::pace::Bucket;
 
 /// The most numbers of one question.
 pub const ROUND: usize = 32;
-/// How long an answer "is there" holds.
+/// How long the answer that a number is registered stays valid.
 const POSITIVE_MILLIS: u64 = 30 * 24 * 60 * 60 * 1_000;
-/// How long an answer "is not there" holds: people do join.
+/// How long the answer that a number is not registered stays valid: people join later.
 const NEGATIVE_MILLIS: u64 = 60 * 60 * 1_000;
-/// How long to keep quiet when the server asks for it without a time.
+/// How long to ask nothing when the server refuses with "too many" and gives no time.
 const COOL_DOWN_MILLIS: u64 = 60_000;
 
 /// A number the server knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
-    /// The digits it is registered under.
+    /// The digits under which it is registered.
     #[serde(rename = "n")]
     pub number: String,
-    /// Its hidden id, without `@lid`, where the server told.
+    /// Its hidden id, without `@lid`; absent when the server did not give it.
     #[serde(rename = "l", skip_serializing_if = "Option::is_none", default)]
     pub lid: Option<String>,
 }
@@ -40,7 +40,7 @@ pub struct Record {
     /// Absent: not on WhatsApp.
     #[serde(rename = "k")]
     pub known: Option<Known>,
-    /// When the server said so.
+    /// When the server answered.
     #[serde(rename = "t")]
     pub at_millis: u64,
 }
@@ -59,10 +59,10 @@ pub enum Error {
     Disconnected(String),
     /// The server wants fewer questions.
     Throttled {
-        /// When to come back.
+        /// When to ask again.
         retry_after_millis: u64,
     },
-    /// Anything else; trying again may help.
+    /// Any other failure; another attempt may help.
     Failed(String),
 }
 
@@ -76,16 +76,16 @@ impl std::fmt::Display for Error {
     }
 }
 
-/// What the directory needs from outside. One value serves one call.
+/// What the directory needs from its environment. One value serves one call.
 #[allow(async_fn_in_trait, reason = "guests are single-threaded: no Send bound is wanted")]
 pub trait Port {
     /// Milliseconds since the epoch.
     fn now_millis(&self) -> u64;
-    /// Parks the caller.
+    /// Lets the caller wait.
     async fn sleep(&self, millis: u64);
     /// Asks the server about these digits; answers those that are registered, under the digits they are registered with.
     async fn ask(&self, numbers: &[String]) -> Result<Vec<Known>, Error>;
-    /// What the session learned by itself, e.g. from a message of that number.
+    /// What the session already knows, e.g. from a message of that number.
     async fn learned(&self, number: &str) -> Option<Known>;
     /// A remembered answer.
     async fn recall(&self, number: &str) -> Result<Option<Record>, Error>;
@@ -96,9 +96,9 @@ pub trait Port {
 /// How often the server may be asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Rate {
-    /// Questions at once after a quiet time.
+    /// Maximum number of questions at once after a quiet time.
     pub burst: u32,
-    /// Questions a minute in the long run.
+    /// Maximum number of questions per minute in the long run.
     pub per_minute: u32,
 }
 
@@ -112,7 +112,7 @@ type Answer = Result<Option<Known>, Error>;
 
 enum Turn {
     Answer(Answer),
-    /// Take over asking for all that wait.
+    /// Ask for all that wait.
     Lead,
 }
 
@@ -148,7 +148,7 @@ impl Default for Directory {
 }
 
 impl Directory {
-    /// With nothing asked yet.
+    /// A directory that has asked nothing yet.
     pub fn new(rate: Rate) -> Self {
         Self { rate, state: RefCell::default() }
     }
@@ -204,7 +204,7 @@ impl Directory {
         rx
     }
 
-    /// Asks once for all that wait by then, answers them, and hands the lead on.
+    /// Asks once for all that wait at that moment, answers them, and lets the next caller ask.
     async fn round(&self, port: &impl Port) {
         loop {
             let now = port.now_millis();

@@ -1,4 +1,4 @@
-//! Identity over a client that exists: the library's mappings, the server's answers, and what is kept of them.
+//! Identity with a connected client: the library's mappings, the server's answers, and what is stored of them.
 
 use pombo_plugin::connector::{LookupResult, events, kv};
 use wacore_binary::Jid;

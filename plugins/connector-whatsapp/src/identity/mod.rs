@@ -1,9 +1,9 @@
-//! Who is who: the addresses the engine knows people and groups by, against the phone numbers and hidden ids (LIDs) of the
+//! Identities: maps the engine's addresses of people and groups to the phone numbers and hidden ids (LIDs) of the
 //! channel.
 //!
 //! A person is the phone number where it is known and `…@lid` otherwise; a group is `…@g.us`. [`address`] has the forms,
-//! [`brazil`] the ninth digit, [`mentions`] names in a text, [`person`] finds the other name of a jid, [`directory`] asks the server which numbers exist.
-//! Knows nothing of messages. Runs in the calls that ask.
+//! [`brazil`] the ninth digit, [`mentions`] names in a text, [`person`] finds the other name of a jid, [`directory`] asks the
+//! server which numbers exist. It must not know messages. Runs in the calls that use it.
 
 #![cfg_attr(
     not(target_arch = "wasm32"),

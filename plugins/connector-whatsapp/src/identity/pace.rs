@@ -1,4 +1,4 @@
-//! A token bucket for questions to the server about numbers. Pure: the caller brings the time.
+//! A token bucket for questions to the server about numbers. Pure: the caller passes in the time.
 
 /// Holds at most `burst` tokens and gains `per_minute` of them each minute.
 #[derive(Debug)]
@@ -10,7 +10,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// Full at the start. Both bounds are at least one.
+    /// A full bucket. Both bounds are at least one.
     pub fn new(burst: u32, per_minute: u32, now_millis: u64) -> Self {
         let burst = f64::from(burst.max(1));
         Self { burst, per_milli: f64::from(per_minute.max(1)) / 60_000.0, tokens: burst, at_millis: now_millis }
@@ -29,7 +29,7 @@ impl Bucket {
         Err((((1.0 - self.tokens) / self.per_milli).ceil() as u64).max(1))
     }
 
-    /// Takes every token: the server asked for less.
+    /// Takes every token, because the server asked for fewer questions.
     pub fn drain(&mut self) {
         self.tokens = 0.0;
     }

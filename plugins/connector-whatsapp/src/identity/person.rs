@@ -17,9 +17,9 @@ pub trait Names {
 /// A person as the channel names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
-    /// What the engine calls it.
+    /// The person's address in the engine.
     pub address: String,
-    /// Its other names.
+    /// The person's other names.
     pub aliases: Vec<String>,
 }
 
@@ -64,7 +64,7 @@ pub async fn jid_in(names: &impl Names, address: &Address, by_lid: bool) -> Jid 
     }
 }
 
-/// Names by hand, for tests of what uses them.
+/// Names that a test sets.
 #[cfg(test)]
 pub(crate) struct Pairs(pub(crate) Vec<(&'static str, &'static str)>);
 

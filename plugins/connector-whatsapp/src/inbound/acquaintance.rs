@@ -1,5 +1,5 @@
-//! Which contacts the engine was told about lately, so that not every message says it again. In memory: after a restart the engine is
-//! told once more, which changes nothing.
+//! Which contacts were reported to the engine recently, so that not every message reports them again. In memory: after a restart
+//! each contact is reported once more, which changes nothing.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use pombo_plugin::connector::events::ContactUpdate;
 
-/// How many are remembered before it starts over.
+/// How many contacts are remembered before the memory is cleared.
 const MOST: usize = 2_048;
 
 /// See the module.
@@ -17,7 +17,7 @@ pub(crate) struct Acquaintances {
 }
 
 impl Acquaintances {
-    /// Whether this says something that was not said before. Says it then.
+    /// Whether this report is new. If so, remembers it.
     pub(crate) fn is_news(&self, contact: &ContactUpdate) -> bool {
         if contact.display_name.is_none() && contact.aliases.is_empty() {
             return false;
@@ -32,7 +32,7 @@ impl Acquaintances {
         told.insert(who, what) != Some(what)
     }
 
-    /// It could not be said after all.
+    /// Forgets a report that did not reach the engine.
     pub(crate) fn forget(&self, contact: &ContactUpdate) {
         let who = BuildHasherDefault::<DefaultHasher>::default().hash_one(&contact.address);
         self.told.borrow_mut().remove(&who);

@@ -7,7 +7,7 @@ use waproto::whatsapp::{self as wa, message};
 
 use crate::media::Reference;
 
-/// What is said.
+/// The content of a message.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Body {
     Text(String),
@@ -15,7 +15,7 @@ pub(crate) enum Body {
     Location(Location),
     Reaction(Reaction),
     Edit(Edit),
-    /// The message with this id is gone.
+    /// The message with this id was deleted.
     Revoke(String),
     /// A kind and JSON.
     Other(&'static str, String),

@@ -21,10 +21,11 @@ use crate::store;
 const BATCH: usize = 64;
 /// The most events in one; a message may bring two.
 const EVENTS: usize = 2 * BATCH;
-/// How long to wait before the engine is asked to take a batch again. After the last the server is left to deliver it again.
+/// How long to wait before each further attempt to give the engine a batch. After the last one, the server delivers the batch
+/// again.
 const PAUSES_MILLIS: [u64; 5] = [100, 500, 2_000, 5_000, 10_000];
 
-/// How long to leave the engine alone before what it did not take is asked for again.
+/// How long to wait before the server is asked to deliver again what the engine did not accept.
 const ANEW: Duration = Duration::from_secs(5);
 
 /// What [`handle`] does something about.
@@ -91,7 +92,7 @@ async fn commit_all(live: &Live, batch: &[InboundMessage]) -> Result<(), String>
     Ok(())
 }
 
-/// One message: what the engine is told, and what changes in the store with it.
+/// One message: the events for the engine, and the changes in the store that belong to it.
 struct One {
     events: Vec<Told>,
     changes: Vec<Change>,
@@ -141,7 +142,7 @@ async fn alone(one: &One) -> Result<(), String> {
     }
 }
 
-/// Commits; what may pass is tried again. The engine knows what it has already taken.
+/// Commits, and tries again after temporary failures. The engine recognises events that it has already accepted.
 async fn patiently(events: Vec<Told>, changes: Vec<Change>) -> Result<(), Error> {
     for pause in PAUSES_MILLIS {
         match events::commit(events.clone(), changes.clone()).await {

@@ -13,7 +13,7 @@ const TEXT_BYTES: usize = 64 << 10;
 /// The same for a reaction.
 const EMOJI_BYTES: usize = 64;
 
-/// What the engine is told of one message.
+/// The events that the engine gets for one message.
 #[derive(Debug)]
 pub(crate) struct Told {
     pub(crate) message: Inbound,
@@ -117,7 +117,7 @@ pub(crate) fn contact(person: &Person, display_name: Option<String>) -> ContactU
     ContactUpdate { address: person.address.clone(), display_name, aliases }
 }
 
-/// At most so many bytes, and whole characters.
+/// The beginning of a text: at most this many bytes, in whole characters.
 fn cut(mut text: String, bytes: usize) -> String {
     text.truncate(text.floor_char_boundary(bytes));
     text

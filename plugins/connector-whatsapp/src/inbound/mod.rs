@@ -1,14 +1,14 @@
 //! The engine's events from the library's.
 //!
 //! - [`content`]: what a message of the protocol says, whatever it is wrapped in. Pure.
-//! - [`message`]: the event of a message: who, where, when. Pure but for names.
+//! - [`message`]: the event of a message: who, where, when. Pure except for names.
 //! - [`notice`]: receipts, presence, changes of groups and contacts. Pure but for names.
-//! - [`acquaintance`]: which contacts the engine was told about lately. Pure.
+//! - [`acquaintance`]: which contacts were reported to the engine recently. Pure.
 //! - `commit`: a batch of messages and everything that belongs to it, in one piece; and the other events, one after the other.
 //!
 //! Messages come through the library's durability hook: the library acknowledges them to the server only when [`commit`] has put
-//! their events into the engine, in the same batch in which the library's own note of them is deleted. So each is taken once, however
-//! often the connection breaks.
+//! their events into the engine, in the same batch in which the library's own note of them is deleted. So each is taken once,
+//! however often the connection breaks.
 
 #![cfg_attr(
     not(target_arch = "wasm32"),

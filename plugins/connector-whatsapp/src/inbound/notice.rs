@@ -72,7 +72,7 @@ pub(crate) async fn number_changed(names: &impl Names, change: &ContactNumberCha
     update
 }
 
-/// What changed about a group, and the contacts of whom it names.
+/// The change of a group, and the contacts that it names.
 pub(crate) async fn group(names: &impl Names, update: &GroupUpdate) -> (GroupChange, Vec<ContactUpdate>) {
     let mut contacts = Vec::new();
     let actor = match &update.participant {

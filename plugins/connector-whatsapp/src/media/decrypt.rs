@@ -1,4 +1,5 @@
-//! Decrypts a file as it comes. The counterpart of the library's `MediaEncryptor`, which has none for a stream that is awaited.
+//! Decrypts a file while it arrives. The counterpart of the library's `MediaEncryptor`; the library has none for asynchronous
+//! streams.
 //!
 //! The format: AES-256-CBC with PKCS#7 padding, then ten bytes of HMAC-SHA256 over the initialisation vector and the ciphertext.
 //! Data that is returned before [`Decryptor::finish`] is not verified yet, so whatever writes it must be able to discard it.
@@ -11,18 +12,18 @@ use wacore::libsignal::crypto::{CryptographicHash, CryptographicMac};
 const BLOCK: usize = 16;
 const MAC: usize = 10;
 
-/// Why a file is not what its message promised.
+/// Why a file does not match its message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Corrupt {
     /// The key in the message cannot be used.
     Key,
-    /// It ended too early or has no whole number of blocks.
+    /// The file ended too early or is not a whole number of blocks.
     Length,
-    /// It was changed on the way.
+    /// The file was changed on the way.
     Mac,
-    /// Its padding is not one.
+    /// The padding is not valid.
     Padding,
-    /// It is another file.
+    /// It is a different file.
     Hash,
 }
 
@@ -68,7 +69,7 @@ impl Decryptor {
         })
     }
 
-    /// Takes what came and appends to `out` what it decrypts to so far.
+    /// Takes the next piece and appends the data that can be decrypted so far to `out`.
     pub(crate) fn update(&mut self, piece: &[u8], out: &mut Vec<u8>) {
         self.encrypted.update(piece);
         self.tail.extend_from_slice(piece);
@@ -85,8 +86,8 @@ impl Decryptor {
         self.plain.update(&out[from..]);
     }
 
-    /// Verifies the whole and appends the rest to `out`. `sha256` and `encrypted_sha256` are what the message says of the file,
-    /// where it does.
+    /// Verifies the whole file and appends the rest to `out`. `sha256` and `encrypted_sha256` are the hashes in the message,
+    /// if it has them.
     pub(crate) fn finish(mut self, sha256: &[u8], encrypted_sha256: &[u8], out: &mut Vec<u8>) -> Result<(), Corrupt> {
         let Some(end) = self.tail.len().checked_sub(MAC) else { return Err(Corrupt::Length) };
         if end == 0 || !end.is_multiple_of(BLOCK) {

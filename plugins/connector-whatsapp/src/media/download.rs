@@ -1,5 +1,5 @@
-//! One file from a media host into the engine's store, decrypted on the way and kept only when it is what its message promised. A
-//! file that the hosts no longer have is asked back from the sender's device, once.
+//! Downloads one file from a media host into the engine's store. It is decrypted on the way and kept only if it matches its
+//! message. A file that the hosts no longer have is requested once from the sender's device.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,4 +1,4 @@
-//! Files over the engine's imports and a client that exists, and the tasks that fetch what is pending.
+//! Files with the engine's imports and a connected client, and the tasks that fetch pending files.
 //!
 //! Each download is a task of the executor; a few run at once, the rest wait as keys of the store. A task ends with its download:
 //! none outlives the client by more than that. What fails for want of a session stays in the store until the next login.
@@ -22,9 +22,9 @@ use crate::glue::{executor, http as glue_http};
 use crate::identity::Refusal;
 use crate::live::Live;
 
-/// Downloads at once.
+/// Maximum number of downloads at once.
 const AT_ONCE: usize = 3;
-/// How long to wait after the first, second… failure that may pass; after the last the file is given up.
+/// How long to wait after the first, second… temporary failure; after the last one the file is given up.
 const PAUSES_SECS: [u64; 4] = [2, 15, 60, 300];
 
 fn of_http(error: &http::Error) -> Trouble {
@@ -154,7 +154,7 @@ impl Hosts for Guest<'_> {
     }
 }
 
-/// Uploads a file of the engine's, or takes an earlier upload of it.
+/// Uploads one of the engine's files, or uses an earlier upload of it.
 pub(crate) async fn upload(live: &Live, id: &str, media_type: MediaType) -> Result<Rc<Uploaded>, Trouble> {
     let now = clock::now_millis();
     let now_secs = i64::try_from(now / 1_000).unwrap_or(0);
@@ -162,7 +162,7 @@ pub(crate) async fn upload(live: &Live, id: &str, media_type: MediaType) -> Resu
     live.shared.uploads.get(id, media_type, now, work).await
 }
 
-/// How long an audio file of the engine's plays, where its format says.
+/// How long one of the engine's audio files plays; `None` when its format does not say.
 pub(crate) async fn seconds_of(id: &str, size: u64) -> Option<u32> {
     let first = media::read(id.to_owned(), 0, 4 * 1024).await.ok()?;
     // The last page of an Ogg file is at most 64 KiB.
@@ -179,7 +179,7 @@ struct State {
     failures: HashMap<String, usize>,
 }
 
-/// Which files are being fetched. What is to be fetched is in the store.
+/// Which files are being fetched. The list of files to fetch is in the store.
 #[derive(Default)]
 pub(crate) struct Downloads {
     state: RefCell<State>,
@@ -196,7 +196,7 @@ impl Downloads {
         self.go_on(live);
     }
 
-    /// Takes up whatever the store says is still to be fetched.
+    /// Fetches every file that is pending in the store.
     pub(crate) async fn resume(&self, live: &Live) {
         let mut after = None;
         loop {
@@ -253,7 +253,7 @@ impl Downloads {
         }
     }
 
-    /// Counts a failure that may pass: how long to wait, or nothing when it is enough.
+    /// Counts a temporary failure: returns how long to wait, or `None` when there have been too many.
     fn failed(&self, key: &str) -> Option<u64> {
         let mut state = self.state.borrow_mut();
         let count = state.failures.entry(key.to_owned()).or_default();

@@ -1,5 +1,5 @@
 //! Files: streamed between the engine's media store and WhatsApp's media hosts, encrypted and decrypted on the way, piece by
-//! piece. A file never stands in the guest's memory as a whole.
+//! piece. A file is never in the guest's memory as a whole.
 //!
 //! - [`kind`]: which kind of message a file becomes, and how long an audio file plays. Pure.
 //! - [`decrypt`]: the counterpart of the library's encryptor. Pure.

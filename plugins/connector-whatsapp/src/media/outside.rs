@@ -1,14 +1,14 @@
-//! What the streams need of the engine ([`Files`]) and of the session ([`Hosts`]). The engine's answers are told apart only by what
-//! a stream does about them.
+//! What the streams need from the engine ([`Files`]) and from the session ([`Hosts`]). The engine's failures are distinguished
+//! only by what a stream does about them.
 
 /// Why a step failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// It may work later.
+    /// Temporary: another attempt may succeed.
     Temporary(String),
-    /// It will not.
+    /// Permanent: another attempt would fail too.
     Final(String),
-    /// There is no session at the moment.
+    /// There is no session now.
     Disconnected(String),
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct Opened {
     pub(crate) status: u16,
 }
 
-/// A request in the making, then its response.
+/// A request that is being sent, then its response.
 #[allow(async_fn_in_trait, reason = "guests are single-threaded: no Send bound is wanted")]
 pub(crate) trait Exchange {
     async fn write(&mut self, bytes: Vec<u8>) -> Result<(), Trouble>;
@@ -43,7 +43,7 @@ pub(crate) trait Exchange {
     async fn read(&mut self, len: u32) -> Result<Vec<u8>, Trouble>;
 }
 
-/// A file on its way into the engine's store. Dropped before its end, it is gone.
+/// A file that is being written to the engine's store. If it is dropped before its end, nothing is stored.
 #[allow(async_fn_in_trait, reason = "guests are single-threaded: no Send bound is wanted")]
 pub(crate) trait Sink {
     async fn write(&mut self, bytes: Vec<u8>) -> Result<(), Trouble>;
@@ -59,17 +59,17 @@ pub(crate) trait Files {
     /// At most `len` bytes from `offset`; empty at the end.
     async fn read(&self, id: &str, offset: u64, len: u32) -> Result<Vec<u8>, Trouble>;
     async fn store(&self, filename: &str, content_type: &str) -> Result<Self::Sink, Trouble>;
-    /// Lets everything else of the instance go on. To be awaited for every piece: a stream whose steps never have to wait would
-    /// otherwise hold the processor for as long as the whole file takes, which the engine allows nobody.
+    /// Lets the instance's other tasks run. To be awaited for every piece: a stream whose steps never have to wait would
+    /// otherwise hold the processor for the whole file, which the engine does not allow.
     async fn give_way(&self);
 }
 
-/// Where files are kept by the channel.
+/// The channel's hosts of files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Route {
     /// `https://host`, the best first.
     pub(crate) bases: Vec<String>,
-    /// What lets a session in.
+    /// The session's credential for the hosts.
     pub(crate) auth: String,
 }
 

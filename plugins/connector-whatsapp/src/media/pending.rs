@@ -1,5 +1,5 @@
-//! A file that is still to be fetched: what is kept of it in the store, written with the event of its message and removed with the
-//! event of its file, so that neither a crash nor a restart loses or doubles it.
+//! A file that is still to be fetched: its record in the store, which is written with the event of its message and removed with the
+//! event of its file, so that neither a crash nor a restart loses or duplicates it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;

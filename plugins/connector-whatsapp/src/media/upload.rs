@@ -30,7 +30,7 @@ struct Answer {
     direct_path: String,
 }
 
-/// The most of a host's answer that is read.
+/// Maximum number of bytes of a host's answer that are read.
 const ANSWER: usize = 64 * 1024;
 
 /// Uploads the file `id`.

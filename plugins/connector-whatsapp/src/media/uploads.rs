@@ -1,4 +1,4 @@
-//! What was uploaded lately, so that a file that goes to many people goes to the host once. Those who want a file while it is being
+//! Recent uploads, so that a file that goes to many people is uploaded once. Sends that need a file while it is being
 //! uploaded wait for that upload; of different files only a few go at once, since each has its pieces in memory.
 
 use std::cell::RefCell;
@@ -12,11 +12,11 @@ use wacore::download::MediaType;
 use super::outside::Trouble;
 use super::upload::Uploaded;
 
-/// How long an upload is used again. Hosts keep a file for weeks.
+/// For how long an upload can be used again. Hosts keep a file for weeks.
 const MILLIS: u64 = 6 * 60 * 60 * 1_000;
-/// The most files remembered.
+/// Maximum number of files that are remembered.
 const MOST: usize = 64;
-/// Uploads at once.
+/// Maximum number of uploads at once.
 const AT_ONCE: usize = 2;
 
 type Key = (String, &'static str);
@@ -40,7 +40,7 @@ struct Turns {
     waiting: VecDeque<oneshot::Sender<()>>,
 }
 
-/// One of the uploads that may go. Dropped, it lets the next one go.
+/// The permission for one upload. Dropping it lets the next upload start.
 struct Turn<'a>(&'a Uploads);
 
 impl Drop for Turn<'_> {

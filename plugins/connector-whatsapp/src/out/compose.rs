@@ -1,4 +1,4 @@
-//! The protocol's message of each piece. Everything it says about people is given: no address is looked up here.
+//! Builds the protocol's message for each piece. Addresses are passed in; none is looked up here.
 
 use wacore::proto_helpers::build_reaction_message;
 use wacore_binary::Jid;
@@ -176,7 +176,7 @@ pub(crate) fn edit(key: Key, text: wa::Message, now_millis: i64) -> wa::Message 
     })
 }
 
-/// The end of a message, for everyone.
+/// The deletion of a message, for everyone.
 pub(crate) fn revoke(key: Key) -> wa::Message {
     protocol(message::ProtocolMessage {
         key: MessageField::some(key.proto()),

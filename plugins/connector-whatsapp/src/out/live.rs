@@ -1,4 +1,5 @@
-//! Builds what is sent for one message of the engine's, with a client that exists: finds out who is meant and uploads the files.
+//! Builds the channel's messages for one of the engine's messages, with a connected client: resolves the people and uploads the
+//! files.
 
 use pombo_plugin::clock;
 use pombo_plugin::connector::{Outcome, Outgoing, Target, Throttle};
@@ -14,13 +15,13 @@ use crate::media::{self, Kind, Trouble};
 
 /// What one message of the engine's becomes.
 pub(crate) struct Parcel {
-    /// Whom the messages go to.
+    /// The chat that the messages go to.
     pub(crate) to: Jid,
     /// The messages in their order, each with its id. The first has the id that was asked for.
     pub(crate) messages: Vec<(String, wa::Message)>,
-    /// How many characters somebody would have typed.
+    /// How many characters a person would have typed.
     pub(crate) typed: usize,
-    /// Whether somebody would have spoken instead.
+    /// Whether a person would have recorded a voice message instead.
     pub(crate) spoken: bool,
 }
 
@@ -32,7 +33,8 @@ struct Chat {
     by_lid: bool,
 }
 
-/// Builds the messages, or says what becomes of the engine's message instead. Nothing has reached the recipient then.
+/// Builds the messages, or gives the outcome of the engine's message if they cannot be built. Then nothing has reached the
+/// recipient.
 pub(crate) async fn build(live: &Live, message: &Outgoing, id: &str) -> Result<Parcel, Outcome> {
     let pieces = plan::pieces(message).map_err(Outcome::Rejected)?;
     let chat = chat(live, &message.to).await?;

@@ -1,4 +1,4 @@
-//! The protocol's messages from the engine's: what is said to whom, in how many messages, under which ids.
+//! Turns the engine's messages into the protocol's: the recipient, the number of messages, and their ids.
 //!
 //! - [`plan`]: which messages one of the engine's becomes. Pure.
 //! - [`compose`]: the protocol's message of each. Pure.

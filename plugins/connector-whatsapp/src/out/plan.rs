@@ -1,5 +1,5 @@
-//! Which messages of the channel one message of the engine's becomes: one for its text, one for each file; the text is the caption of
-//! the first file that takes one.
+//! Which messages of the channel one message of the engine's becomes: one for its text, one for each file; the text is the
+//! caption of the first file that takes one.
 
 use pombo_plugin::connector::{Attachment, Content, Edit, Outgoing, Reaction, Target};
 
@@ -16,7 +16,7 @@ pub(crate) enum Piece<'a> {
 }
 
 impl Piece<'_> {
-    /// The text that somebody would have typed.
+    /// The text that a person would have typed.
     pub(crate) fn typed(&self) -> usize {
         match self {
             Self::Text(text) | Self::File { caption: Some(text), .. } => text.chars().count(),

@@ -41,7 +41,7 @@ pub(super) enum Happening {
     Library(Arc<Event>),
     /// No connection was made; says why.
     Refused(String),
-    /// The connection is gone.
+    /// The connection ended.
     Lost,
     /// The client tries no more by itself.
     Ended,
@@ -148,7 +148,7 @@ impl Link {
         self.live.shared.acks.connection_lost();
     }
 
-    /// Tells the server that this device is no more, when it can be told, and ends the connection.
+    /// Unlinks this device at the server, if the server can be reached, and ends the connection.
     pub(super) async fn log_out(&self, grace: Duration) {
         let mut logout = pin!(self.live.client.logout());
         let mut end = pin!(clock::sleep(grace));

@@ -1,4 +1,4 @@
-//! The session: pairing, login, reconnecting and logging out, and what the engine is told of them.
+//! The session: pairing, login, reconnecting and logging out, and how they are reported to the engine.
 //!
 //! One task, the root of `run`, decides; the library's events, the wishes of `operate` and the clock come to it as [`Step`]s. A
 //! [`Link`](link::Link) holds one client. [`verdict`] says what the library's news mean. It must not know messages.
@@ -32,7 +32,7 @@ use verdict::Verdict;
 
 /// A connection that held for so long was a good one: the next pause is the shortest again.
 const HELD: Duration = Duration::from_secs(30);
-/// How long a client may take to put its things in order when it is told to end.
+/// How long a client may take to end.
 const GRACE: Duration = Duration::from_secs(8);
 /// How long a stop waits for messages that are on their way.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -101,7 +101,7 @@ struct Outside {
 pub(crate) struct Session {
     shared: Rc<Shared>,
     phase: RefCell<Phase>,
-    /// What the engine was told last.
+    /// The last state that was reported to the engine.
     told: RefCell<Option<State>>,
     wishes: mpsc::UnboundedSender<Wish>,
     inbox: RefCell<Option<mpsc::UnboundedReceiver<Wish>>>,
@@ -368,7 +368,7 @@ impl Session {
         }
     }
 
-    /// Tells the engine, unless that is what it was told last.
+    /// Reports a state to the engine, unless it was the last one reported.
     async fn tell(&self, state: State) {
         if self.told.borrow().as_ref() == Some(&state) {
             return;

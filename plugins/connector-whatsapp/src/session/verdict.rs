@@ -1,4 +1,4 @@
-//! What the library's news mean for the session: gone for good, or to be tried again and when. It must not know clients.
+//! What the library's events mean for the session: ended for good, or to be connected again and when. It must not know clients.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const AFTER_OUTDATED: Duration = Duration::from_secs(30 * 60);
 pub(super) enum Verdict {
     /// The server ended the session.
     LoggedOut(String),
-    /// The session stands; the next attempt comes after this time at least.
+    /// The session continues; the next attempt comes after at least this time.
     Wait { at_least: Duration, why: String },
 }
 

@@ -1,5 +1,5 @@
 //! Tables whose rows expire: each row has a mark under the hour from which it may be deleted, so that a sweep reads only what is
-//! due, never the whole table. A row whose time was prolonged leaves its old mark behind; the row itself says the last word.
+//! due, never the whole table. A row whose time was extended leaves its old mark behind; the time in the row itself counts.
 
 use pombo_plugin::connector::kv::Change;
 use whatsapp_rust::wacore::store::error::Result;
@@ -53,7 +53,7 @@ impl Aged {
         }
     }
 
-    /// Deletes the rows whose time is at or before `cutoff`. Answers how many.
+    /// Deletes the rows whose time is at or before `cutoff`. Returns how many.
     pub(super) async fn sweep(&self, cutoff: i64) -> Result<u32> {
         let prefix = format!("w/A/{}/", self.table);
         let end = self.mark(cutoff, "\u{10ffff}");

@@ -1,4 +1,4 @@
-//! The device: who this is. JSON, because the library adds fields to it from version to version.
+//! The device: the identity of this session. JSON, because the library adds fields to it from version to version.
 
 use std::sync::Arc;
 

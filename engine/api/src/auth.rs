@@ -170,7 +170,7 @@ fn identify_bearer(state: &ApiState, token: &str) -> Result<Option<Identity>, Fa
     if token.len() > 4096 {
         return Ok(None);
     }
-    match state.tokens.read(token, state.commands.ports().clock.now()) {
+    match state.tokens.read(token, state.commands.now()) {
         Some(claims) => only_unauthenticated(state.commands.identify_user(claims.tenant, claims.sub, &claims.email)),
         None => Ok(None),
     }

@@ -10,6 +10,8 @@ use poem_openapi::error::ParseParamError;
 use poem_openapi::payload::Payload;
 use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::Type;
+use pombo_domain::error::written;
+use pombo_domain::field::Names;
 use pombo_domain::{Error, ErrorCode, FieldProblem};
 
 use crate::json::SerdeJson;
@@ -20,7 +22,7 @@ use crate::json::SerdeJson;
 pub struct Failure {
     /// The HTTP status.
     pub status: StatusCode,
-    /// What is wrong and what to change.
+    /// What is wrong and what to change. With fields, they say the same: see [`Self::written`].
     pub message: String,
     /// The wrong fields, if the failure concerns fields.
     pub fields: Vec<FieldProblem>,
@@ -75,6 +77,14 @@ impl Failure {
     pub fn internal(cause: impl Into<String>) -> Self {
         let message = "internal error; the log has the details under this answer's X-Request-Id";
         Self { cause: Some(cause.into()), ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, message) }
+    }
+
+    /// The message for a caller who knows the fields by these names.
+    pub fn written(&self, names: Names) -> String {
+        match self.fields.as_slice() {
+            [] => self.message.clone(),
+            fields => written(fields, names),
+        }
     }
 
     /// Converts an error of the framework or of a handler.

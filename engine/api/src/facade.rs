@@ -53,7 +53,7 @@ impl<E> Facade<E> {
                 None => paths.push(PathMethods { segments, methods: methods.collect() }),
             }
         }
-        let ids = AtomicU64::new(state.commands.ports().entropy.u64());
+        let ids = AtomicU64::new(state.commands.new_id().as_u64_pair().0);
         Self { inner, name, state, write, paths, ids }
     }
 

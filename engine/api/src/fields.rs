@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use pombo_domain::FieldProblem;
+use pombo_domain::{FieldPath, FieldProblem};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// A field as it was received.
@@ -22,12 +22,12 @@ pub enum Field<T> {
 
 impl<T> Field<T> {
     /// The value; a problem with it is added to `problems` under `name`.
-    pub fn take(self, name: &str, problems: &mut Vec<FieldProblem>) -> Option<T> {
+    pub fn take(self, name: impl Into<FieldPath>, problems: &mut Vec<FieldProblem>) -> Option<T> {
         match self {
             Self::Missing => None,
             Self::Value(value) => Some(value),
             Self::Wrong(message) => {
-                problems.push(FieldProblem { field: name.to_owned(), message: message.into_owned() });
+                problems.push(FieldProblem::new(name, message));
                 None
             }
         }
@@ -35,9 +35,10 @@ impl<T> Field<T> {
 }
 
 /// Requires a field: adds its absence to `problems`, unless something else is already wrong with it.
-pub fn required<T>(name: &str, value: Option<T>, problems: &mut Vec<FieldProblem>) -> Option<T> {
+pub fn required<T>(name: impl Into<FieldPath>, value: Option<T>, problems: &mut Vec<FieldProblem>) -> Option<T> {
+    let name = name.into();
     if value.is_none() && problems.iter().all(|problem| problem.field != name) {
-        problems.push(FieldProblem { field: name.to_owned(), message: "is required".to_owned() });
+        problems.push(FieldProblem::new(name, "is required"));
     }
     value
 }

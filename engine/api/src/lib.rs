@@ -23,6 +23,7 @@ pub mod fields;
 pub mod hook_links;
 pub mod json;
 pub mod media_links;
+pub mod names;
 pub mod options;
 pub mod qr;
 pub mod signals;

@@ -1,9 +1,12 @@
 //! The closed set of errors that a use case may return. Facades map the code to their documented body; the message is written for
 //! the caller and says what to change. Never put a secret, a message body or an address into an error that is logged.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use uuid::Uuid;
+
+use crate::field::{Field, FieldPath, Names};
 
 /// A use case's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -44,12 +47,52 @@ pub enum ErrorCode {
 }
 
 /// A wrong field and what to change.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldProblem {
-    /// Path of the field, as the caller wrote it: `to`, `messages[3].priority`, `config.host`.
-    pub field: String,
+    /// Path of the field.
+    pub field: FieldPath,
     /// What is wrong and what to change.
     pub message: String,
+    /// What ends the sentence and is written in the facade's names.
+    pub end: Option<SentenceEnd>,
+}
+
+/// The end of a problem's sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SentenceEnd {
+    /// The name of another field: `must not be after` that one.
+    Field(Field),
+    /// Problems inside what the field holds.
+    Problems(Vec<FieldProblem>),
+}
+
+impl FieldProblem {
+    /// What is wrong in one field.
+    pub fn new(field: impl Into<FieldPath>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into(), end: None }
+    }
+    /// What is wrong in one field by comparison with another: the sentence ends with the other's name.
+    pub fn against(field: impl Into<FieldPath>, message: impl Into<String>, other: Field) -> Self {
+        Self { end: Some(SentenceEnd::Field(other)), ..Self::new(field, message) }
+    }
+    /// What is wrong in one field because of what it holds: the sentence ends with those problems.
+    pub fn because(field: impl Into<FieldPath>, message: impl Into<String>, problems: Vec<Self>) -> Self {
+        Self { end: Some(SentenceEnd::Problems(problems)), ..Self::new(field, message) }
+    }
+    /// What is wrong, without the field itself, in a facade's names.
+    pub fn sentence(&self, names: Names) -> Cow<'_, str> {
+        match &self.end {
+            None => Cow::Borrowed(&self.message),
+            Some(SentenceEnd::Field(other)) => Cow::Owned(format!("{} {}", self.message, names(*other))),
+            Some(SentenceEnd::Problems(inner)) => Cow::Owned(format!("{} {}", self.message, written(inner, names))),
+        }
+    }
+}
+
+/// Problems as one text, in a facade's names.
+pub fn written(problems: &[FieldProblem], names: Names) -> String {
+    let one = |problem: &FieldProblem| format!("{}: {}", problem.field.written(names), problem.sentence(names));
+    problems.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 /// An error with its code, a message for the caller and, for wrong input, the fields.
@@ -57,7 +100,7 @@ pub struct FieldProblem {
 pub struct Error {
     /// Kind of error.
     pub code: ErrorCode,
-    /// One sentence that tells the caller what to change.
+    /// One sentence that tells the caller what to change. Where there are fields, they say the same: see [`Self::written`].
     pub message: String,
     /// The wrong fields; empty unless `code` is [`ErrorCode::Invalid`].
     pub fields: Vec<FieldProblem>,
@@ -73,13 +116,23 @@ impl Error {
         Self { code, message: message.into(), fields: Vec::new(), retry_after_ms: None, conversation: None }
     }
     /// Wrong input in one field.
-    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::invalid_fields(vec![FieldProblem { field: field.into(), message: message.into() }])
+    pub fn invalid(field: impl Into<FieldPath>, message: impl Into<String>) -> Self {
+        Self::invalid_fields(vec![FieldProblem::new(field, message)])
     }
     /// Wrong input in several fields; the message joins them.
     pub fn invalid_fields(fields: Vec<FieldProblem>) -> Self {
-        let message = fields.iter().map(|f| format!("{}: {}", f.field, f.message)).collect::<Vec<_>>().join("; ");
-        Self { fields, ..Self::new(ErrorCode::Invalid, message) }
+        Self { message: written(&fields, Field::word), fields, ..Self::new(ErrorCode::Invalid, "") }
+    }
+    /// A field names what is not there, or is another tenant's.
+    pub fn unknown(field: Field, message: impl Into<String>) -> Self {
+        Self { code: ErrorCode::NotFound, ..Self::invalid(field, message) }
+    }
+    /// The sentence for a caller who knows the fields by these names.
+    pub fn written(&self, names: Names) -> Cow<'_, str> {
+        match self.fields.as_slice() {
+            [] => Cow::Borrowed(&self.message),
+            fields => Cow::Owned(written(fields, names)),
+        }
     }
     /// There is nothing with this id, e.g. `not_found("Connector")`.
     pub fn not_found(what: &str) -> Self {

@@ -42,9 +42,40 @@ impl Timestamp {
     }
 }
 
+/// A date and time of day without an offset: an instant only within a time zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocalTime(jiff::civil::DateTime);
+
+impl LocalTime {
+    /// Parses an ISO 8601 date, or a date and time, without an offset; `None` for a text that has one, or is no time.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if text.parse::<jiff::Timestamp>().is_ok() {
+            return None;
+        }
+        text.parse().ok().filter(|local: &jiff::civil::DateTime| local.year() >= 0).map(Self)
+    }
+    /// The instant in a zone; of a time that the zone's clocks skip or show twice, as the zone's rules resolve it.
+    pub(crate) fn within(self, zone: jiff::tz::TimeZone) -> Timestamp {
+        // Only a time at the very ends of the calendar is no instant.
+        Timestamp(self.0.to_zoned(zone).map_or(i64::MAX, |zoned| zoned.timestamp().as_millisecond()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Timestamp;
+    use super::{LocalTime, Timestamp};
+
+    #[test]
+    fn a_date_without_an_offset_is_an_instant_of_its_zone() {
+        let zone = || jiff::tz::TimeZone::get("America/Sao_Paulo").expect("bundled");
+        let iso = |text| LocalTime::parse(text).map(|local| local.within(zone()).to_iso());
+        assert_eq!(iso("2030-01-22T10:00:00").as_deref(), Some("2030-01-22T13:00:00.000Z"));
+        assert_eq!(iso("2030-01-22 10:00").as_deref(), Some("2030-01-22T13:00:00.000Z"));
+        assert_eq!(iso("2030-01-22").as_deref(), Some("2030-01-22T03:00:00.000Z"));
+        assert_eq!(iso("2030-01-22T10:00:00Z"), None, "it has its own");
+        assert_eq!(iso("amanhã"), None);
+    }
 
     #[test]
     fn parses_the_documented_forms_and_prints_milliseconds() {

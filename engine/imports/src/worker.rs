@@ -13,15 +13,16 @@ use std::sync::Arc;
 use pombo_domain::commands::Commands;
 use pombo_domain::commands::messages::imports::{CHUNK_ROWS, ImportRow};
 use pombo_domain::commands::messages::send::Draft;
-use pombo_domain::model::Import;
-use pombo_domain::{Error, ErrorCode, TenantIndex};
+use pombo_domain::model::{Import, MessageType, Variables};
+use pombo_domain::time::LocalTime;
+use pombo_domain::{Error, ErrorCode, Field, FieldProblem, TenantIndex, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::spreadsheet::{MessageRow, ReadRow, Sheet, SheetError};
+use crate::spreadsheet::{category, column_of, MessageRow, ReadRow, Sheet, SheetError};
 
 /// An interrupted import is not started again after this time, in milliseconds, because the keys of its chunks may be forgotten
 /// after a day.
@@ -61,12 +62,12 @@ pub struct Note {
     /// The tenant that the import belongs to.
     pub tenant: TenantIndex,
     /// Id of the connector for rows that name none.
-    pub connector: Option<String>,
+    pub connector: Option<Uuid>,
 }
 
 struct Job {
     import: Import,
-    connector: Option<String>,
+    connector: Option<Uuid>,
 }
 
 impl ImportWorker {
@@ -118,7 +119,7 @@ impl ImportWorker {
 
 impl Place {
     /// Puts an import into the queue.
-    pub fn fill(self, import: Import, connector: Option<String>) {
+    pub fn fill(self, import: Import, connector: Option<Uuid>) {
         self.0.send(Job { import, connector });
     }
 }
@@ -172,7 +173,7 @@ impl Task {
                 tokio::fs::remove_file(path).await?;
             }
         }
-        let now = self.commands.ports().clock.now();
+        let now = self.commands.now();
         let mut jobs = Vec::new();
         for mut import in running {
             let note = tokio::fs::read(beside(&self.folder, import.id)).await.ok();
@@ -221,7 +222,7 @@ impl Task {
         (import.rows_total, import.rows_read, import.accepted, import.rejected) = (0, 0, 0, 0);
         import.problems.clear();
         import.messages.clear();
-        let end = self.rows(&mut import, connector.as_deref()).await;
+        let end = self.rows(&mut import, connector).await;
         if let End::Over(error) = &end {
             if let Err(error) = self.commands.finish_import(&mut import, error.clone()).await {
                 tracing::error!(import = %id, %error, "an import's end could not be stored");
@@ -232,7 +233,7 @@ impl Task {
         end
     }
 
-    async fn rows(&self, import: &mut Import, connector: Option<&str>) -> End {
+    async fn rows(&self, import: &mut Import, connector: Option<Uuid>) -> End {
         let (hand_over, mut read) = mpsc::channel(2);
         let path = workbook(&self.folder, import.id);
         let reading = tokio::task::spawn_blocking(move || read_workbook(&path, &hand_over));
@@ -276,13 +277,13 @@ impl Task {
         &self,
         import: &mut Import,
         number: u32,
-        connector: Option<&str>,
+        connector: Option<Uuid>,
         rows: Vec<ReadRow>,
     ) -> Result<(), End> {
         let rows: Vec<ImportRow> = rows.into_iter().map(import_row).collect();
         let mut pause_ms = 1000;
         for attempt in 1.. {
-            match self.commands.import_chunk(import, number, connector, &rows).await {
+            match self.commands.import_chunk(import, number, connector, &rows, column_of).await {
                 Ok(()) => return Ok(()),
                 Err(error) if !may_pass(&error) => {
                     let id = import.id;
@@ -292,7 +293,7 @@ impl Task {
                 Err(_) if attempt == TRIES => return Err(End::Later),
                 Err(_) => {}
             }
-            let clock = &self.commands.ports().clock;
+            let clock = self.commands.clock();
             tokio::select! {
                 () = self.stop.cancelled() => return Err(End::Later),
                 () = clock.sleep_until(clock.now().plus_ms(pause_ms)) => pause_ms *= 2,
@@ -329,23 +330,45 @@ fn read_workbook(path: &Path, hand_over: &mpsc::Sender<Read>) -> Result<(), Shee
 }
 
 fn import_row(ReadRow { row, message }: ReadRow) -> ImportRow {
-    let draft = message.map(draft_of);
-    ImportRow { row, draft: draft.map_err(|problems| problems.into_iter().map(|p| (p.column, p.message)).collect()) }
+    let mut local_time = None;
+    let draft = message.map(|message| {
+        local_time = message.scheduled_at.as_deref().and_then(LocalTime::parse);
+        draft_of(message)
+    });
+    let draft = draft.map_err(|problems| problems.into_iter().map(|p| (p.column, p.message)).collect());
+    ImportRow { row, draft, local_time }
 }
 
 fn draft_of(row: MessageRow) -> Draft<'static> {
-    let variables = (!row.variables.is_empty()).then(|| serde_json::Value::Object(row.variables).to_string());
     let owned = |text: Option<String>| text.map(Cow::Owned);
+    let mut problems = Vec::new();
+    let message_type = match row.message_type.as_deref().map(category) {
+        None => MessageType::default(),
+        Some(Ok(category)) => category,
+        Some(Err(message)) => {
+            problems.push(FieldProblem::new(Field::MessageType, message));
+            MessageType::default()
+        }
+    };
+    let scheduled_at = row.scheduled_at.as_deref().and_then(|text| {
+        let at = Timestamp::parse_any_year(text);
+        if at.is_none() {
+            let message = "must be ISO 8601, for example 2030-01-22T10:00:00Z";
+            problems.push(FieldProblem::new(Field::ScheduledAt, message));
+        }
+        at
+    });
     Draft {
-        connector_id: owned(row.connector_id),
+        // A text that is not an id names a connector that does not exist.
+        connector: row.connector_id.map(|text| Uuid::parse_str(text.trim()).unwrap_or_default()),
         to: owned(row.to),
-        message: owned(row.message),
+        text: owned(row.message),
         wordless: false,
         subject: owned(row.subject),
         contact_name: owned(row.contact_name),
-        message_type: owned(row.message_type),
-        priority: row.priority.map(f64::from),
-        scheduled_at: owned(row.scheduled_at),
+        message_type,
+        priority: row.priority,
+        scheduled_at,
         requires_approval: row.requires_approval.unwrap_or(false),
         force_direct: row.force_direct.unwrap_or(false),
         notes: owned(row.notes),
@@ -353,9 +376,9 @@ fn draft_of(row: MessageRow) -> Draft<'static> {
         external_id: owned(row.external_id),
         attachments: Vec::new(),
         attachment_url: owned(row.attachment_url),
-        variables: owned(variables),
+        variables: Variables::of(row.variables),
         options: Default::default(),
         manual: false,
-        problems: Vec::new(),
+        problems,
     }
 }

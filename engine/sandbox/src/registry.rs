@@ -99,7 +99,7 @@ pub(crate) fn field_problem(error: &jsonschema::ValidationError<'_>) -> FieldPro
         Kind::MinProperties { limit } => format!("must have at least {limit} fields"),
         _ => "does not fit this plugin's configuration".to_owned(),
     };
-    FieldProblem { field: path.join("."), message }
+    FieldProblem::new(path.join("."), message)
 }
 
 /// The plugins that are loaded, and the loader of further versions.

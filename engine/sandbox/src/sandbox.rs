@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pombo_domain::ConnectorIndex;
-use pombo_domain::error::FieldProblem;
+use pombo_domain::{Field, FieldProblem};
 use pombo_domain::ports::{
     Account, Answer, ConnectorError, ConnectorSpec, Connectors, Operation, OperationError, Outgoing, PluginDescription,
     SendOutcome, SessionState,
@@ -158,10 +158,10 @@ impl Connectors for Sandbox {
     fn check_config(&self, plugin: &str, config: &Value) -> Result<(), Vec<FieldProblem>> {
         match self.fleet.registry.find(plugin) {
             Some(plugin) => plugin.check_config(config),
-            None => Err(vec![FieldProblem {
-                field: "plugin".to_owned(),
-                message: format!("there is no plugin {:?}", crate::limits::cut(plugin, 64)),
-            }]),
+            None => Err(vec![FieldProblem::new(
+                Field::Plugin,
+                format!("there is no plugin {:?}", crate::limits::cut(plugin, 64)),
+            )]),
         }
     }
 

@@ -186,7 +186,7 @@ impl Connectors for ScriptedConnectors {
         if !wants_host || config["host"].is_string() {
             return Ok(());
         }
-        Err(vec![FieldProblem { field: "host".to_owned(), message: "must be a text".to_owned() }])
+        Err(vec![FieldProblem::new("host", "must be a text")])
     }
     async fn check_recipients(
         &self,

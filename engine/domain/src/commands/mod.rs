@@ -6,8 +6,10 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::ports::*;
-use crate::{Error, ErrorCode};
+use crate::{Error, ErrorCode, Timestamp};
 
 pub mod access;
 pub mod automations;
@@ -103,9 +105,33 @@ impl Commands {
     pub fn connector_writes(&self) -> connectors::WriteLocks {
         self.connector_writes.clone()
     }
-    /// The ports, for a facade's own streaming (media) and readiness.
+    /// The ports, for the commands and for tests that look behind them.
     pub fn ports(&self) -> &Ports {
         &self.ports
+    }
+    /// The current time.
+    pub fn now(&self) -> Timestamp {
+        self.ports.clock.now()
+    }
+    /// The clock, for a facade that waits.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.ports.clock
+    }
+    /// The tenants' files, for a facade's own streaming.
+    pub fn media(&self) -> &Arc<dyn MediaStore> {
+        &self.ports.media
+    }
+    /// A new random id, for what a facade prepares before a command.
+    pub fn new_id(&self) -> Uuid {
+        self.ports.entropy.uuid()
+    }
+    /// What plugins log and use, for a facade that follows it.
+    pub fn telemetry(&self) -> &Arc<dyn PluginTelemetry> {
+        &self.ports.telemetry
+    }
+    /// What may be uploaded, and by whom.
+    pub fn plugin_policy(&self) -> PluginPolicy {
+        self.ports.plugin_policy
     }
 }
 
@@ -116,7 +142,7 @@ impl From<StoreError> for Error {
                 Self::conflict("the message was changed in the meantime; read it again and repeat the request")
             }
             StoreError::Conflict(Conflict::IdempotencyKey) => {
-                Self::conflict("another request with this Idempotency-Key is being processed; repeat the request")
+                Self::conflict("another request with this key is being processed; repeat the request")
             }
             StoreError::Conflict(Conflict::Email) => Self::conflict("a user with this e-mail already exists"),
             StoreError::Conflict(Conflict::Contact) => {

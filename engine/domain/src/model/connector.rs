@@ -21,7 +21,7 @@ pub enum ConnectorStatus {
 /// A configured connector.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connector {
-    /// Public id (`connectorId`).
+    /// Public id.
     pub id: Uuid,
     /// Its number in this store.
     pub index: ConnectorIndex,

@@ -17,16 +17,12 @@ pub enum ContactType {
 }
 
 impl ContactType {
-    /// The documented name: `WHATSAPP` or `EMAIL`.
+    /// A word for it, for people.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::WhatsApp => "WHATSAPP",
-            Self::Email => "EMAIL",
+            Self::WhatsApp => "whatsapp",
+            Self::Email => "email",
         }
-    }
-    /// The reverse of [`Self::as_str`].
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::WhatsApp, Self::Email].into_iter().find(|t| t.as_str() == text)
     }
     /// The kind of address that contacts of a channel have: `email`, and all channels whose name begins with `whatsapp`. `None` for a
     /// channel of which no contacts are kept.
@@ -73,6 +69,17 @@ pub struct Contact {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_channel_of_a_network_reaches_its_contacts() {
+        for channel in ["whatsapp", "whatsapp-cloud"] {
+            assert_eq!(ContactType::of_channel(channel), Some(ContactType::WhatsApp));
+        }
+        assert_eq!(ContactType::of_channel("email"), Some(ContactType::Email));
+        for channel in ["", "sms", "email-like", "telegram"] {
+            assert_eq!(ContactType::of_channel(channel), None, "{channel}");
+        }
+    }
 
     #[test]
     fn a_mail_contact_is_known_whatever_its_case() {

@@ -1,4 +1,4 @@
-//! A webhook delivery: one status change on its way to the message's `webhookUrl`.
+//! A webhook delivery: one status change on its way to the message's webhook URL.
 //!
 //! Invariant: of one message, at most one delivery is in the due queue: the oldest one that is neither delivered nor given up.
 //! This keeps the deliveries in order.
@@ -106,7 +106,7 @@ struct StatusEvent<'a> {
 }
 
 impl Delivery {
-    /// The delivery of a message's change to `state` (from `previous`; `None` at its creation), if the message has a `webhookUrl`
+    /// The delivery of a message's change to `state` (from `previous`; `None` at its creation), if the message has a webhook URL
     /// and its status did change. Deterministic: the delivery's id is derived from the message's id and the revision.
     pub fn of(message: &super::Message, previous: Option<super::Status>, state: &super::MessageState) -> Option<Self> {
         let url = message.content.webhook_url.as_deref()?;

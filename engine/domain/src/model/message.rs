@@ -21,21 +21,22 @@ use crate::{ConnectorIndex, MessageKey, Timestamp};
 /// Maximum length of a text, in bytes of UTF-8.
 pub const MAX_TEXT_BYTES: usize = 64 * 1024;
 
-/// The documented categories.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The category of a message. The numbers are stored: never reuse one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum MessageType {
-    /// `GERAL`, the default.
+    /// None of the others.
+    #[default]
     General = 0,
-    /// `NOTIFICATION`.
+    /// Tells of something that happened.
     Notification = 1,
-    /// `MARKETING`.
+    /// Advertises.
     Marketing = 2,
-    /// `TRANSACTIONAL`.
+    /// Belongs to a purchase or another process of the recipient.
     Transactional = 3,
-    /// `SUPPORT`.
+    /// Answers a request for help.
     Support = 4,
-    /// `REMINDER`.
+    /// Reminds of something agreed on.
     Reminder = 5,
 }
 
@@ -43,21 +44,6 @@ impl MessageType {
     /// All, in the order of their numbers.
     pub const ALL: [Self; 6] =
         [Self::General, Self::Notification, Self::Marketing, Self::Transactional, Self::Support, Self::Reminder];
-    /// The documented name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::General => "GERAL",
-            Self::Notification => "NOTIFICATION",
-            Self::Marketing => "MARKETING",
-            Self::Transactional => "TRANSACTIONAL",
-            Self::Support => "SUPPORT",
-            Self::Reminder => "REMINDER",
-        }
-    }
-    /// The reverse of [`Self::as_str`].
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|t| t.as_str() == text)
-    }
 }
 
 /// Status of a message. The numbers are stored: never reuse one.
@@ -269,7 +255,7 @@ pub struct StoredMessage {
 /// The order within a connector's ready queue: rank, then due time, then arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReadyOrder {
-    /// 0 for forceDirect, else 11 − priority (1 to 10).
+    /// 0 for a message ahead of the queue, else 11 − priority (1 to 10).
     pub rank: u8,
     /// [`MessageState::due_at`].
     pub due_at: Timestamp,
@@ -278,7 +264,7 @@ pub struct ReadyOrder {
 }
 
 impl ReadyOrder {
-    /// True for a forceDirect message.
+    /// True for a message ahead of the queue.
     pub fn is_direct(&self) -> bool {
         self.rank == 0
     }
@@ -585,7 +571,6 @@ mod tests {
             assert_eq!(Status::ALL[status as usize], status);
         }
         for kind in MessageType::ALL {
-            assert_eq!(MessageType::parse(kind.as_str()), Some(kind));
             assert_eq!(MessageType::ALL[kind as usize], kind);
         }
     }

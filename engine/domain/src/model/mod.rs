@@ -37,4 +37,5 @@ pub use receipt::{Reached, ReceiptKind, Receipts};
 pub use recording::Recording;
 pub use rollout::{Rollout, RolloutStep};
 pub use tenant::{ApiKey, Tenant, User};
+pub use variables::Variables;
 pub use work::{Origin, Parked, TimerKey, Work, WorkBody, WorkKey, WorkStatus};

@@ -8,7 +8,7 @@ use crate::{TenantIndex, Timestamp};
 /// A company. Everything else belongs to exactly one tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tenant {
-    /// Public id (`companyId` in SendSync).
+    /// Public id.
     pub id: Uuid,
     /// Its number in this store.
     pub index: TenantIndex,

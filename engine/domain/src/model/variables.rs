@@ -1,6 +1,28 @@
 //! The variables that a message's template can use.
 
+use serde_json::{Map, Value};
+
 use super::NewMessage;
+
+/// The caller's own variables: a JSON object of scalars, kept as compact text from the request to the renderer, so that no message
+/// pays for a map that nobody reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variables(String);
+
+impl Variables {
+    /// From a JSON object of scalars that the caller wrote as text itself.
+    pub fn from_compact(json: String) -> Self {
+        Self(json)
+    }
+    /// From an object; `None` when it is empty.
+    pub fn of(object: Map<String, Value>) -> Option<Self> {
+        (!object.is_empty()).then(|| Self(Value::Object(object).to_string()))
+    }
+    /// The JSON text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 impl NewMessage {
     /// A JSON object as text: the contact's name (`nome`, `name`) and its first word (`primeiro_nome`, `first_name`), then the

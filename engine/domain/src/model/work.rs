@@ -100,7 +100,7 @@ pub enum WorkBody {
     Webhook {
         /// The automation.
         automation: AutomationIndex,
-        /// Content-Type of the body.
+        /// media type of the body.
         content_type: String,
         /// The body as received.
         body: String,

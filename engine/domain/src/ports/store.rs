@@ -102,7 +102,7 @@ pub struct Update {
     pub key: MessageKey,
     /// The new state; its revision must be the stored one plus one.
     pub state: MessageState,
-    /// The webhook delivery of this change, if the message has a `webhookUrl`.
+    /// The webhook delivery of this change, if the message has a webhook URL.
     pub delivery: Option<Delivery>,
 }
 
@@ -118,7 +118,7 @@ pub struct KvWrite {
 /// One change of a batch.
 #[derive(Clone)]
 pub enum Change {
-    /// New messages, with their initial state, queue entries and, if they have a `webhookUrl`, a first delivery made by
+    /// New messages, with their initial state, queue entries and, if they have a webhook URL, a first delivery made by
     /// [`crate::model::delivery::Delivery::of`].
     Insert(Insert),
     /// A new state of a message.

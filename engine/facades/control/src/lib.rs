@@ -26,6 +26,7 @@ mod media;
 mod media_upload;
 mod messages;
 mod middleware;
+mod names;
 mod plugins;
 mod tenants;
 #[cfg(test)]

@@ -157,7 +157,7 @@ impl Media {
     ) -> Result<Created<UploadedFile>, Refused<{ READ | BODY | WRITE }>> {
         let file = file.receive(&state, acting.tenant).await?;
         Ok(Created::Made(Json(UploadedFile {
-            url: state.media_links.url(acting.tenant, &file, state.commands.ports().clock.now()),
+            url: state.media_links.url(acting.tenant, &file, state.commands.now()),
             id: file.id,
             file_name: file.file_name,
             content_type: file.content_type,
@@ -188,7 +188,7 @@ impl Media {
         sig: Query<Option<String>>,
     ) -> Result<MediaFile, Refused<READ>> {
         let id = id.of("File")?;
-        let ports = state.commands.ports();
+        let commands = &state.commands;
         let (tenant, content_type, file_name) = match acting.0 {
             Some(tenant) => (tenant, FALLBACK_TYPE.to_owned(), id.to_string()),
             None => {
@@ -199,14 +199,14 @@ impl Media {
                     name: name.0.unwrap_or_default(),
                     sig: sig.0.unwrap_or_default(),
                 };
-                let link = state.media_links.open(id, query, ports.clock.now()).ok_or_else(|| {
+                let link = state.media_links.open(id, query, commands.now()).ok_or_else(|| {
                     Failure::unauthorized("the link is not valid or has expired; get the message again for a new link")
                 })?;
                 (link.tenant, link.content_type, link.file_name)
             }
         };
         let opened = async {
-            let file = tokio::fs::File::open(ports.media.path(tenant, id)).await?;
+            let file = tokio::fs::File::open(commands.media().path(tenant, id)).await?;
             let size = file.metadata().await?.len();
             Ok::<_, std::io::Error>((file, size))
         };

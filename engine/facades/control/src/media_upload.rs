@@ -100,7 +100,7 @@ impl FileBody<'_> {
             (Ok(()), None) => Err(Error::invalid("file", "send the file as this part, with a file name").into()),
             (Err(failure), received) => {
                 if let Some(file) = received
-                    && let Err(error) = state.commands.ports().media.delete(tenant, file.id).await
+                    && let Err(error) = state.commands.media().delete(tenant, file.id).await
                 {
                     tracing::warn!(%error, "a file of a refused upload stays");
                 }
@@ -142,7 +142,7 @@ async fn store(
 ) -> Result<Attachment, Failure> {
     let file_name = part.file_name().unwrap_or_default().to_owned();
     let content_type = part.content_type().map(str::to_owned);
-    let media = &state.commands.ports().media;
+    let media = state.commands.media();
     let mut writer = media.create(tenant, &file_name, content_type.as_deref()).await.map_err(refused)?;
     let mut reader = std::pin::pin!(part.into_async_read());
     let mut piece = vec![0; PIECE_BYTES];

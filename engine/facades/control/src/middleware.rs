@@ -75,7 +75,7 @@ impl<E> Guarded<E> {
                 seen.push(name);
                 continue;
             };
-            problems.push(FieldProblem { field: name, message });
+            problems.push(FieldProblem::new(name, message));
         }
         if problems.is_empty() { Ok(()) } else { Err(pombo_domain::Error::invalid_fields(problems).into()) }
     }

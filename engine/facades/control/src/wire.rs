@@ -19,6 +19,7 @@ use pombo_api::auth::state_of;
 use pombo_api::declared::ParamKind;
 use pombo_api::error::{Fails, Failure, status};
 use pombo_api::json::{JsonBytes, is_json};
+use crate::names::field_name;
 
 /// Number of rows per page if the caller does not say.
 pub(crate) const DEFAULT_LIMIT: u32 = 50;
@@ -106,11 +107,17 @@ impl ErrorBody {
             _ => "internal",
         };
         let code = failure.code.unwrap_or(code);
-        let field =
-            |problem: &FieldProblem| FieldError { field: problem.field.clone(), message: problem.message.clone() };
+        let field = |problem: &FieldProblem| FieldError {
+            field: problem.field.written(field_name),
+            message: problem.sentence(field_name).into_owned(),
+        };
+        let mut message = failure.written(field_name);
+        if let (Some("AUTOMATION_ACTIVE"), Some(id)) = (failure.code, failure.conversation_id) {
+            message.push_str(&format!(" (POST /v1/conversations/{id}/pause), or send with duringAutomation true"));
+        }
         let error = ErrorDetail {
             code: code.to_owned(),
-            message: failure.message.clone(),
+            message,
             fields: failure.fields.iter().map(field).collect(),
             position: None,
             conversation_id: failure.conversation_id,
@@ -367,7 +374,7 @@ mod tests {
     #[test]
     fn a_body_that_does_not_fit_is_named_by_its_path() {
         let field =
-            |json: &str| parse::<Sample>(json.as_bytes()).expect_err(json).fields.first().map(|f| f.field.clone());
+            |json: &str| parse::<Sample>(json.as_bytes()).expect_err(json).fields.first().map(|f| f.field.to_string());
         assert_eq!(field(r#"{"days":[1,"x"]}"#).as_deref(), Some("days[1]"));
         assert_eq!(field(r#"{"day":[]}"#).as_deref(), Some("day"));
         assert_eq!(field("[]").as_deref(), Some("body"));

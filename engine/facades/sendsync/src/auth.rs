@@ -105,7 +105,7 @@ impl AuthApi {
             return Err(Error::invalid_fields(problems).into());
         };
         let login = state.commands.login(&email, password.into_owned(), client_address(request)).await?;
-        let access_token = state.tokens.issue(&login, state.commands.ports().clock.now())?;
+        let access_token = state.tokens.issue(&login, state.commands.now())?;
         Ok(SerdeJson(LoginResponse {
             access_token,
             token_type: "Bearer".to_owned(),

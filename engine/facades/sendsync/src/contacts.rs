@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use super::Section;
 use super::error::{ChangeFails, ReadFails, RemoveFails, SaveFails};
+use super::names::contact_type;
 use super::params::{GivenId, only_parameters};
 use super::queue::schema::{FILLED_LINE_PATTERN, LINE_PATTERN, LINES_PATTERN, inline, nullable, text};
 use pombo_api::auth::Caller;
@@ -275,10 +276,10 @@ impl ContactsApi {
         let identifier = fields.identifier.take("identifier", &mut problems);
         let identifier = required("identifier", identifier, &mut problems);
         let kind = fields.kind.take("type", &mut problems);
-        let kind = required("type", kind, &mut problems).map(|name| ContactType::parse(&name));
+        let kind = required("type", kind, &mut problems).map(|name| contact_type(&name));
         if let Some(None) = kind {
             let message = "must be WHATSAPP or EMAIL".to_owned();
-            problems.push(FieldProblem { field: "type".to_owned(), message });
+            problems.push(FieldProblem::new("type", message));
         }
         let name = fields.name.take("name", &mut problems).map(Cow::into_owned);
         let (Some(identifier), Some(Some(kind)), true) = (identifier, kind, problems.is_empty()) else {

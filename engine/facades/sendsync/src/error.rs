@@ -5,6 +5,7 @@ use poem_openapi::Object;
 use serde::Serialize;
 
 use pombo_api::error::{Fails, Failure, status};
+use crate::names::field_name;
 
 /// An error.
 #[derive(Debug, Serialize, Object)]
@@ -24,7 +25,7 @@ impl ApiError {
     pub fn of(failure: &Failure) -> Self {
         Self {
             status_code: failure.status.as_u16(),
-            message: failure.message.clone(),
+            message: failure.written(field_name),
             error: failure.status.canonical_reason().unwrap_or("Error").to_owned(),
         }
     }

@@ -23,6 +23,7 @@ pub mod auth;
 pub mod connectors;
 pub mod contacts;
 pub mod error;
+mod names;
 mod params;
 pub mod queue;
 pub mod whatsapp;

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use pombo_api::declared::ParamKind;
 use pombo_api::error::Failure;
+use crate::names::{category, category_name};
 
 /// Refuses a query with a parameter that is not among `known`, or with one given twice: a filter that is silently ignored
 /// answers another question than was asked.
@@ -62,11 +63,10 @@ pub(super) struct TypeName;
 impl ParamKind for TypeName {
     type Value = MessageType;
     fn schema() -> MetaSchema {
-        one_of(MessageType::ALL.into_iter().map(MessageType::as_str))
+        one_of(MessageType::ALL.into_iter().map(category_name))
     }
     fn parse(text: &str) -> Result<MessageType, String> {
-        let known = || format!("must be one of {}", MessageType::ALL.map(MessageType::as_str).join(", "));
-        MessageType::parse(text).ok_or_else(known)
+        category(text)
     }
 }
 

@@ -6,9 +6,12 @@ use poem::Request;
 use poem::web::Data;
 use poem_openapi::param::Path;
 use poem_openapi::{Enum, Object, OpenApi};
+use pombo_domain::commands::Commands;
 use pombo_domain::commands::connectors::sessions::SessionView;
 use pombo_domain::ports::SessionState;
+use pombo_domain::{Error, ErrorCode, TenantIndex};
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::Section;
 use super::error::{NamedFails, SessionFails};
@@ -79,6 +82,28 @@ impl WhatsappSession {
     }
 }
 
+/// The connector of an id in a path, which must be one of WhatsApp. A text that is not an id names a connector that does not exist.
+fn whatsapp_connector(commands: &Commands, tenant: TenantIndex, id: &str) -> Result<Uuid, Error> {
+    let id = Uuid::parse_str(id.trim()).map_err(|_| Error::not_found("Connector"))?;
+    let connector = commands.get_connector(tenant, id)?.connector;
+    if connector.channel != "whatsapp" {
+        let channel = connector.channel.to_uppercase();
+        let message = format!("this connector is of type {channel}; only connectors of type WHATSAPP have sessions");
+        return Err(Error::new(ErrorCode::Unsupported, message));
+    }
+    Ok(connector.id)
+}
+
+/// Ends a session. It may still be on its way out; it is over for the caller.
+async fn disconnect(commands: &Commands, tenant: TenantIndex, id: Uuid) -> Result<SessionView, Error> {
+    let view = commands.close_session(tenant, id).await?;
+    let state = match view.state {
+        SessionState::Connected | SessionState::QrCode(_) | SessionState::PairingCode(_) => SessionState::Stopped,
+        state => state,
+    };
+    Ok(SessionView { state, account: None })
+}
+
 /// Handlers of the section.
 pub struct WhatsAppApi;
 
@@ -99,7 +124,9 @@ impl WhatsAppApi {
         connector_id: Path<Param<GivenId>>,
     ) -> Result<SerdeJson<WhatsappSession>, SessionFails> {
         only_parameters(request, &[])?;
-        let session = state.commands.connect_whatsapp(caller.0.tenant, &connector_id.0.0).await?;
+        let tenant = caller.0.tenant;
+        let id = whatsapp_connector(&state.commands, tenant, &connector_id.0.0)?;
+        let session = state.commands.open_session(tenant, id, None).await?;
         Ok(SerdeJson(WhatsappSession::with_code(&session)?))
     }
 
@@ -118,7 +145,9 @@ impl WhatsAppApi {
         connector_id: Path<Param<GivenId>>,
     ) -> Result<SerdeJson<WhatsappSession>, NamedFails> {
         only_parameters(request, &[])?;
-        let session = state.commands.whatsapp_session(caller.0.tenant, &connector_id.0.0)?;
+        let tenant = caller.0.tenant;
+        let id = whatsapp_connector(&state.commands, tenant, &connector_id.0.0)?;
+        let session = state.commands.get_session(tenant, id)?;
         Ok(SerdeJson(WhatsappSession::of(&session)))
     }
 
@@ -137,7 +166,9 @@ impl WhatsAppApi {
         connector_id: Path<Param<GivenId>>,
     ) -> Result<SerdeJson<WhatsappSession>, SessionFails> {
         only_parameters(request, &[])?;
-        let session = state.commands.disconnect_whatsapp(caller.0.tenant, &connector_id.0.0).await?;
+        let tenant = caller.0.tenant;
+        let id = whatsapp_connector(&state.commands, tenant, &connector_id.0.0)?;
+        let session = disconnect(&state.commands, tenant, id).await?;
         Ok(SerdeJson(WhatsappSession::of(&session)))
     }
 }

@@ -1,5 +1,10 @@
 //! The columns of a spreadsheet of messages. Their headers are the field names in the documentation of a send.
 
+use std::borrow::Cow;
+
+use pombo_domain::Field;
+use pombo_domain::model::MessageType;
+
 /// The sheet that holds the messages.
 pub const MESSAGES_SHEET: &str = "Mensagens";
 /// The sheet that explains the columns.
@@ -63,6 +68,25 @@ pub(super) struct About {
     pub(super) width: f64,
     pub(super) explanation: &'static str,
     pub(super) example: &'static str,
+}
+
+/// The words for a message's category, in the order of [`MessageType::ALL`].
+const CATEGORIES: [&str; 6] = ["GERAL", "NOTIFICATION", "MARKETING", "TRANSACTIONAL", "SUPPORT", "REMINDER"];
+
+/// The category of a word; otherwise what is wrong with it.
+pub fn category(word: &str) -> Result<MessageType, String> {
+    let found = CATEGORIES.iter().zip(MessageType::ALL).find(|(known, _)| **known == word);
+    found.map(|(_, category)| category).ok_or_else(|| format!("must be one of {}", CATEGORIES.join(", ")))
+}
+
+/// The header of the column that a field of a message stands in.
+pub fn column_of(field: Field) -> Cow<'static, str> {
+    let column = match field {
+        Field::Connector => Some(Column::ConnectorId),
+        Field::Text => Some(Column::Message),
+        other => Column::of_header(other.as_str()),
+    };
+    Cow::Borrowed(column.map_or(field.as_str(), Column::header))
 }
 
 const TRUTH: &[&str] = &["SIM", "NÃO"];
@@ -142,7 +166,7 @@ impl Column {
             ),
             Self::MessageType => about(
                 "messageType",
-                Kind::List(&["GERAL", "NOTIFICATION", "MARKETING", "TRANSACTIONAL", "SUPPORT", "REMINDER"]),
+                Kind::List(&CATEGORIES),
                 18.0,
                 "Categoria. Em branco: GERAL.",
                 "TRANSACTIONAL",

@@ -13,7 +13,7 @@ pub mod columns;
 pub mod reader;
 pub mod template;
 
-pub use columns::{Column, MESSAGES_SHEET};
+pub use columns::{Column, MESSAGES_SHEET, category, column_of};
 pub use reader::{CellProblem, MessageRow, ReadRow, Sheet, SheetError};
 pub use template::template;
 

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use pombo_domain::error::FieldProblem;
+use pombo_domain::{Field, FieldProblem};
 use pombo_domain::model::{PluginKind, Wants};
 use pombo_domain::ports::{AutomationCall, CallFailure, CallResult, Inspected, PluginEngine, Refusal};
 use serde_json::Value;
@@ -421,7 +421,7 @@ impl PluginEngine for Plugins {
     }
 
     async fn check_config(&self, digest: &str, config: &Value) -> Result<(), Vec<FieldProblem>> {
-        let problem = |message: String| vec![FieldProblem { field: "config".to_owned(), message }];
+        let problem = |message: String| vec![FieldProblem::new(Field::Config, message)];
         let loaded = self.loaded(digest).await.map_err(|why| problem(format!("the plugin cannot be asked: {why}")))?;
         if schema::depth(config) > CONFIG_DEPTH {
             return Err(problem(format!("must not be nested more than {CONFIG_DEPTH} deep")));

@@ -181,11 +181,11 @@ impl Claim<'_> {
                 (_, _, Some(Err(error))) => {
                     Metrics::add(&context.metrics.attachment_failed, 1);
                     if !error.is_temporary() {
-                        let reason = Reason::new("attachment", format!("attachmentUrl: {error}"));
+                        let reason = Reason::new("attachment", format!("the file could not be fetched: {error}"));
                         self.fail(&stored, reason, now);
                         continue;
                     }
-                    unreachable = Some(format!("attachmentUrl: {error}"));
+                    unreachable = Some(format!("the file could not be fetched: {error}"));
                 }
             }
             let has_subject = content.subject.is_some();

@@ -236,7 +236,7 @@ fn document(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
                 "contact {}/{} {} active={} row={}",
                 contact.tenant.0,
                 contact.id,
-                contact.kind.as_str(),
+                contact.kind.as_str().to_uppercase(),
                 contact.active,
                 veiled(value)
             )
@@ -247,7 +247,7 @@ fn document(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
             format!(
                 "contact-alias {} {} {} of {}",
                 tenant.0,
-                kind.as_str(),
+                kind.as_str().to_uppercase(),
                 veiled(alias.as_bytes()),
                 veiled(identifier.as_bytes())
             )

@@ -1,7 +1,7 @@
 //! Who does something to plugins, and for whom: a person or a key of a tenant, the operator for a tenant, or the operator for the
 //! engine itself.
 
-use crate::{Error, Result, TenantIndex};
+use crate::{Error, Field, Result, TenantIndex};
 
 /// Who acts, and for whom; see the module.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,6 @@ impl Actor {
 
     /// The tenant, for things that only a tenant has.
     pub(crate) fn tenant(&self) -> Result<TenantIndex> {
-        self.tenant.ok_or_else(|| Error::invalid("X-Pombo-Tenant", "name the tenant that you act for"))
+        self.tenant.ok_or_else(|| Error::invalid(Field::Tenant, "name the tenant that you act for"))
     }
 }

@@ -4,11 +4,10 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::commands::Commands;
-use crate::commands::text::{self, Field};
-use crate::error::FieldProblem;
+use crate::commands::text::{self, Rule};
 use crate::model::{ApiKey, Tenant, User};
 use crate::ports::{Batch, Change};
-use crate::{Error, ErrorCode, Result, TenantIndex};
+use crate::{Error, ErrorCode, Field, FieldProblem, Result, TenantIndex};
 
 /// Minimum length of a password, in characters.
 pub const MIN_PASSWORD_CHARS: usize = 10;
@@ -42,7 +41,7 @@ pub struct CreatedApiKey {
 impl Commands {
     /// Creates a tenant.
     pub async fn create_tenant(&self, name: &str) -> Result<Tenant> {
-        let name = text::checked(Field { name: "name", max_chars: 120, lines: false }, name)?;
+        let name = text::checked(Rule { field: Field::Name, max_chars: 120, lines: false }, name)?;
         let index = self.ports().store.next_tenant_index().await?;
         let tenant = Tenant { id: self.ports().entropy.uuid(), index, name, created_at: self.ports().clock.now() };
         self.ports().store.commit(Batch::of(vec![Change::Tenant(tenant.clone())])).await?;
@@ -65,10 +64,10 @@ impl Commands {
     pub async fn create_user(&self, tenant: TenantIndex, request: UserRequest) -> Result<User> {
         let mut problems = Vec::new();
         let email = checked_email(&request.email).unwrap_or_else(|message| {
-            problems.push(FieldProblem { field: "email".to_owned(), message });
+            problems.push(FieldProblem::new(Field::Email, message));
             String::new()
         });
-        let name = match text::checked(Field { name: "name", max_chars: 120, lines: false }, &request.name) {
+        let name = match text::checked(Rule { field: Field::Name, max_chars: 120, lines: false }, &request.name) {
             Ok(name) => name,
             Err(error) => {
                 problems.extend(error.fields);
@@ -76,7 +75,7 @@ impl Commands {
             }
         };
         if let Err(message) = check_password(&request.password) {
-            problems.push(FieldProblem { field: "password".to_owned(), message });
+            problems.push(FieldProblem::new(Field::Password, message));
         }
         if !problems.is_empty() {
             return Err(Error::invalid_fields(problems));
@@ -107,7 +106,7 @@ impl Commands {
 
     /// Creates an API key. Only the result contains its text.
     pub async fn create_api_key(&self, tenant: TenantIndex, name: &str) -> Result<CreatedApiKey> {
-        let name = text::checked(Field { name: "name", max_chars: 120, lines: false }, name)?;
+        let name = text::checked(Rule { field: Field::Name, max_chars: 120, lines: false }, name)?;
         let key = self.random_api_key();
         let record = ApiKey {
             id: self.ports().entropy.uuid(),

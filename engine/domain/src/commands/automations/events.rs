@@ -8,13 +8,13 @@ use crate::commands::connectors::offering::{checked_address, unindexed};
 use crate::commands::plugins::packages::automation_change;
 use crate::model::{Automation, AutomationStatus, EventKind, WorkBody};
 use crate::ports::{AutomationChange, Batch, NewWork};
-use crate::{Error, Result, TenantIndex};
+use crate::{Error, Field, Result, TenantIndex};
 
 /// Maximum size of the input of a start, in bytes of JSON.
 pub const MAX_INPUT_BYTES: usize = 64 * 1024;
 /// Maximum size of the body of a webhook call, in bytes.
 pub const MAX_HOOK_BYTES: usize = 256 * 1024;
-/// Maximum length of the Content-Type that is kept.
+/// Maximum length of the media type that is kept.
 const MAX_CONTENT_TYPE_BYTES: usize = 255;
 
 /// An event that was created.
@@ -37,7 +37,7 @@ impl Commands {
         input: String,
     ) -> Result<Made> {
         if input.len() > MAX_INPUT_BYTES {
-            return Err(Error::invalid("input", format!("must be at most {} KB of JSON", MAX_INPUT_BYTES / 1024)));
+            return Err(Error::invalid(Field::Input, format!("must be at most {} KB of JSON", MAX_INPUT_BYTES / 1024)));
         }
         let automation = self.live_automation(actor.tenant()?, id)?;
         takes(&automation, EventKind::Started)?;
@@ -64,8 +64,8 @@ impl Commands {
 
     async fn make_event(&self, automation: &Automation, to: &str, is_group: bool, body: WorkBody) -> Result<Made> {
         let offering = self.offering(automation.tenant, self.connector_id(automation.connector)?)?;
-        let to = checked_address("to", to)?;
-        let chat = self.addresses(&offering, "to", vec![to]).await.map_err(|error| unindexed(error, "to"))?;
+        let to = checked_address(Field::To, to)?;
+        let chat = self.addresses(&offering, Field::To, vec![to]).await.map_err(|error| unindexed(error, Field::To))?;
         let chat = chat.into_iter().next().unwrap_or_default();
         let store = &self.ports().store;
         let connector = offering.connector.index;

@@ -19,7 +19,7 @@ use crate::commands::plugins::packages::{automation_change, described};
 use crate::model::plugin::Package;
 use crate::model::{Automation, AutomationStatus, EventKind, PluginKind, RolloutStep};
 use crate::ports::{AutomationChange, AutomationDescription, Batch, Change, SecretBox};
-use crate::{AutomationIndex, ConnectorIndex, Error, Result, TenantIndex};
+use crate::{AutomationIndex, ConnectorIndex, Error, Field, Result, TenantIndex};
 
 /// Maximum number of automations on one connector.
 pub const MAX_ON_CONNECTOR: usize = 20;
@@ -102,7 +102,7 @@ impl Commands {
         let name = checked_name(&request.name)?;
         let connector = self
             .live_connector(tenant, request.connector)
-            .map_err(|_| Error::invalid("connectorId", "no such connector; use the id of one of your connectors"))?;
+            .map_err(|_| Error::invalid(Field::Connector, "no such connector; use the id of one of your connectors"))?;
         // The same lock as for activating another version: an automation is checked against the version that it will be called with.
         let _plugin_turn = self.package_writes.of(&request.plugin).await;
         let (package, description) = self.usable_automation(actor, &request.plugin)?;
@@ -238,7 +238,7 @@ impl Commands {
 
     /// A plugin from which an automation can be created, with the description of its active version.
     fn usable_automation(&self, actor: &Actor, plugin: &str) -> Result<(Arc<Package>, AutomationDescription)> {
-        let unknown = || Error::invalid("plugin", "no automation plugin has this name; see the list of plugins");
+        let unknown = || Error::invalid(Field::Plugin, "no automation plugin has this name; see the list of plugins");
         let package = self.get_plugin(actor, plugin).ok().and_then(|view| view.package).ok_or_else(unknown)?;
         if package.kind != PluginKind::Automation {
             return Err(unknown());
@@ -246,7 +246,7 @@ impl Commands {
         let description = package
             .active_version()
             .and_then(described)
-            .ok_or_else(|| Error::invalid("plugin", "this plugin has no active version; activate one first"))?;
+            .ok_or_else(|| Error::invalid(Field::Plugin, "this plugin has no active version; activate one first"))?;
         Ok((package, description))
     }
 
@@ -304,7 +304,7 @@ fn whole(mut open: Map<String, Value>, secrets: &BTreeMap<String, String>) -> Ma
 fn checked_position(position: Option<u32>) -> Result<Option<u32>> {
     match position {
         Some(position) if position > MAX_POSITION => {
-            Err(Error::invalid("position", format!("must be at most {MAX_POSITION}")))
+            Err(Error::invalid(Field::Position, format!("must be at most {MAX_POSITION}")))
         }
         position => Ok(position),
     }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::commands::Commands;
 use crate::commands::connectors::offering::{checked_address, done, unexpected};
 use crate::ports::{Answer, GroupInfo, MemberChange, MemberResult, Operation};
-use crate::{Error, ErrorCode, Result, TenantIndex};
+use crate::{Error, ErrorCode, Field, Result, TenantIndex};
 
 /// Maximum length of a group's subject, in characters.
 pub const MAX_GROUP_SUBJECT_CHARS: usize = 100;
@@ -52,10 +52,10 @@ impl Commands {
         let subject = checked_subject(&request.subject)?;
         let description = request.description.as_deref().map(checked_description).transpose()?;
         let description = description.filter(|text| !text.is_empty());
-        check_members("members", &request.members, 0)?;
+        check_members(Field::Members, &request.members, 0)?;
         let members = match request.members.is_empty() {
             true => Vec::new(),
-            false => self.addresses(&offering, "members", request.members).await?,
+            false => self.addresses(&offering, Field::Members, request.members).await?,
         };
         match self.operate(&offering, FEATURE, Operation::CreateGroup { subject, description, members }).await? {
             Answer::Group(group) => Ok(group),
@@ -78,7 +78,7 @@ impl Commands {
         let subject = subject.map(checked_subject).transpose()?;
         let description = description.map(checked_description).transpose()?;
         if subject.is_none() && description.is_none() {
-            return Err(Error::invalid("body", "name a subject, a description or both"));
+            return Err(Error::invalid(Field::Request, "name a subject, a description or both"));
         }
         let changed = subject.is_some();
         if let Some(subject) = subject {
@@ -111,10 +111,10 @@ impl Commands {
         offering.must(FEATURE)?;
         let group = group_address(group)?;
         let field = match change {
-            MemberChange::Add => "add",
-            MemberChange::Remove => "remove",
-            MemberChange::Promote => "promote",
-            MemberChange::Demote => "demote",
+            MemberChange::Add => Field::Add,
+            MemberChange::Remove => Field::Remove,
+            MemberChange::Promote => Field::Promote,
+            MemberChange::Demote => Field::Demote,
         };
         check_members(field, &members, 1)?;
         let members = self.addresses(&offering, field, members).await?;
@@ -153,10 +153,10 @@ impl Commands {
 
 /// An address in a path: one that is not valid is not found.
 fn group_address(group: &str) -> Result<String> {
-    checked_address("group", group).map_err(|_| Error::new(ErrorCode::NotFound, "Group not found"))
+    checked_address(Field::Group, group).map_err(|_| Error::new(ErrorCode::NotFound, "Group not found"))
 }
 
-fn check_members(field: &str, members: &[String], least: usize) -> Result<()> {
+fn check_members(field: Field, members: &[String], least: usize) -> Result<()> {
     if members.len() < least || members.len() > MAX_GROUP_MEMBERS {
         return Err(Error::invalid(field, format!("must be {least} to {MAX_GROUP_MEMBERS} addresses")));
     }
@@ -166,10 +166,10 @@ fn check_members(field: &str, members: &[String], least: usize) -> Result<()> {
 fn checked_subject(subject: &str) -> Result<String> {
     let subject = subject.trim();
     if subject.is_empty() || subject.chars().count() > MAX_GROUP_SUBJECT_CHARS {
-        return Err(Error::invalid("subject", format!("must have 1 to {MAX_GROUP_SUBJECT_CHARS} characters")));
+        return Err(Error::invalid(Field::Subject, format!("must have 1 to {MAX_GROUP_SUBJECT_CHARS} characters")));
     }
     if subject.chars().any(char::is_control) {
-        return Err(Error::invalid("subject", "must not contain line breaks or other control characters"));
+        return Err(Error::invalid(Field::Subject, "must not contain line breaks or other control characters"));
     }
     Ok(subject.to_owned())
 }
@@ -177,13 +177,12 @@ fn checked_subject(subject: &str) -> Result<String> {
 fn checked_description(description: &str) -> Result<String> {
     let description = description.trim();
     if description.chars().count() > MAX_GROUP_DESCRIPTION_CHARS {
-        return Err(Error::invalid(
-            "description",
+        return Err(Error::invalid(Field::Description,
             format!("must have at most {MAX_GROUP_DESCRIPTION_CHARS} characters"),
         ));
     }
     if description.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
-        return Err(Error::invalid("description", "must not contain control characters other than line breaks"));
+        return Err(Error::invalid(Field::Description, "must not contain control characters other than line breaks"));
     }
     Ok(description.to_owned())
 }

@@ -8,7 +8,6 @@ pub mod offering;
 pub mod operations;
 pub mod pace;
 pub mod sessions;
-pub mod whatsapp;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,11 +17,10 @@ use uuid::Uuid;
 
 use crate::commands::Commands;
 use crate::commands::connectors::pace::check_pace;
-use crate::commands::text::{self, Field};
-use crate::error::FieldProblem;
+use crate::commands::text::{self, Rule};
 use crate::model::{Connector, ConnectorStatus, Pace};
 use crate::ports::{Batch, Change, ConnectorError, ConnectorSpec, PluginDescription, SecretBox, SessionState};
-use crate::{ConnectorIndex, Error, ErrorCode, Result, TenantIndex};
+use crate::{ConnectorIndex, Error, ErrorCode, Field, FieldProblem, Result, TenantIndex};
 
 /// Maximum size of a configuration, in bytes of JSON.
 pub const MAX_CONFIG_BYTES: usize = 64 * 1024;
@@ -92,7 +90,7 @@ impl Commands {
         let name = checked_name(&request.name)?;
         let plugin =
             self.ports().connectors.plugin(&request.plugin).ok_or_else(|| {
-                Error::invalid("plugin", "no installed plugin has this name; see the list of plugins")
+                Error::invalid(Field::Plugin, "no installed plugin has this name; see the list of plugins")
             })?;
         let pace = request.pace.or_else(|| plugin.pace.clone()).unwrap_or_default();
         check_pace(&pace)?;
@@ -185,7 +183,7 @@ impl Commands {
 
     /// Holds a connector's messages back; it continues to accept messages and keeps its session.
     pub async fn pause_connector(&self, tenant: TenantIndex, id: Uuid, reason: Option<&str>) -> Result<ConnectorView> {
-        let reason = text::checked_optional(Field { name: "reason", max_chars: 500, lines: true }, reason)?;
+        let reason = text::checked_optional(Rule { field: Field::Reason, max_chars: 500, lines: true }, reason)?;
         let connector = self
             .change_connector(tenant, id, |connector| {
                 connector.status = ConnectorStatus::Paused;
@@ -332,24 +330,31 @@ impl Commands {
     }
 }
 
+/// The error of a connector that is not there, is deleted or is another tenant's.
+pub(crate) fn unknown_connector() -> Error {
+    Error::unknown(Field::Connector, "no such connector; use the id of one of your connectors")
+}
+
 pub(crate) fn checked_name(name: &str) -> Result<String> {
-    text::checked(Field { name: "name", max_chars: 120, lines: false }, name)
+    text::checked(Rule { field: Field::Name, max_chars: 120, lines: false }, name)
 }
 
 pub(crate) fn config_text(open: Map<String, Value>) -> Result<String> {
     let text = Value::Object(open).to_string();
     if text.len() > MAX_CONFIG_BYTES {
-        return Err(Error::invalid("config", format!("must be at most {} KB of JSON", MAX_CONFIG_BYTES / 1024)));
+        return Err(Error::invalid(Field::Config, format!("must be at most {} KB of JSON", MAX_CONFIG_BYTES / 1024)));
     }
     Ok(text)
 }
 
 pub(crate) fn under_config(problem: FieldProblem) -> FieldProblem {
-    let field = match problem.field.as_str() {
-        "" | "config" => "config".to_owned(),
-        field if field.starts_with("config.") || field.starts_with("config[") => field.to_owned(),
-        field => format!("config.{}", field.trim_start_matches(['/', '.'])),
+    let written = problem.field.to_string();
+    let inside = match written.strip_prefix(Field::Config.as_str()) {
+        Some(inside) if inside.is_empty() || inside.starts_with(['.', '[']) => inside,
+        _ => written.as_str(),
     };
+    let inside = inside.trim_start_matches(['/', '.']);
+    let field = if inside.is_empty() { Field::Config.into() } else { Field::Config.named(inside) };
     FieldProblem { field, ..problem }
 }
 
@@ -359,7 +364,7 @@ pub(crate) type GivenSecrets = BTreeMap<String, Option<String>>;
 /// Separates the secret fields from a configuration.
 pub(crate) fn split_secrets(config: Value, secret_fields: &[String]) -> Result<(Map<String, Value>, GivenSecrets)> {
     let Value::Object(mut open) = config else {
-        return Err(Error::invalid("config", "must be a JSON object"));
+        return Err(Error::invalid(Field::Config, "must be a JSON object"));
     };
     let mut secrets = BTreeMap::new();
     let mut problems = Vec::new();
@@ -372,10 +377,10 @@ pub(crate) fn split_secrets(config: Value, secret_fields: &[String]) -> Result<(
             Some(Value::String(value)) if value.len() <= MAX_CONFIG_BYTES => {
                 secrets.insert(field.clone(), Some(value));
             }
-            Some(_) => problems.push(FieldProblem {
-                field: format!("config.{field}"),
-                message: format!("must be a text of at most {} KB", MAX_CONFIG_BYTES / 1024),
-            }),
+            Some(_) => problems.push(FieldProblem::new(
+                Field::Config.named(field),
+                format!("must be a text of at most {} KB", MAX_CONFIG_BYTES / 1024),
+            )),
         }
     }
     if problems.is_empty() { Ok((open, secrets)) } else { Err(Error::invalid_fields(problems)) }
@@ -451,7 +456,7 @@ mod tests {
     #[test]
     fn a_secret_that_is_no_text_or_a_configuration_that_is_no_object_is_refused() {
         let error = split_secrets(json!({"password": 5}), &secret_fields()).expect_err("a number");
-        assert_eq!(error.fields[0].field, "config.password");
+        assert_eq!(error.fields[0].field, Field::Config.named("password"));
         assert!(!error.message.contains('5'));
         assert!(split_secrets(json!([1]), &secret_fields()).is_err());
     }
@@ -488,11 +493,13 @@ mod tests {
             ("config", "config"),
             ("host", "config.host"),
             ("config.host", "config.host"),
+            ("config[0]", "config[0]"),
+            ("configured", "config.configured"),
             ("/smtp", "config.smtp"),
         ];
         for (given, expected) in cases {
-            let problem = under_config(FieldProblem { field: given.to_owned(), message: "m".to_owned() });
-            assert_eq!(problem.field, expected);
+            let problem = under_config(FieldProblem::new(given, "m"));
+            assert_eq!(problem.field.to_string(), expected);
         }
     }
 }

@@ -8,11 +8,10 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::commands::Commands;
-use crate::error::FieldProblem;
 use crate::model::message::Act;
 use crate::model::{Connector, MessageOptions};
 use crate::ports::{Answer, ConnectorError, Operation, OperationError, PluginDescription};
-use crate::{Error, ErrorCode, Result, TenantIndex};
+use crate::{Error, ErrorCode, Field, FieldPath, FieldProblem, Result, TenantIndex};
 
 /// Maximum length of an address, in bytes.
 pub const MAX_ADDRESS_BYTES: usize = 320;
@@ -122,11 +121,11 @@ impl Commands {
     }
 
     /// The addresses as the plugin normalises them, in order; `field` names them in a refusal.
-    pub(crate) async fn addresses(&self, offering: &Offering, field: &str, given: Vec<String>) -> Result<Vec<String>> {
+    pub(crate) async fn addresses(&self, offering: &Offering, field: Field, given: Vec<String>) -> Result<Vec<String>> {
         let mut problems = Vec::new();
         for (i, address) in given.iter().enumerate() {
             if let Some(message) = bad_address(address) {
-                problems.push(FieldProblem { field: format!("{field}[{i}]"), message: message.to_owned() });
+                problems.push(FieldProblem::new(field.at(i), message));
             }
         }
         if !problems.is_empty() {
@@ -148,7 +147,7 @@ impl Commands {
         for (i, checked) in checked.into_iter().enumerate() {
             match checked {
                 Ok(address) => addresses.push(address),
-                Err(message) => problems.push(FieldProblem { field: format!("{field}[{i}]"), message }),
+                Err(message) => problems.push(FieldProblem::new(field.at(i), message)),
             }
         }
         if problems.is_empty() { Ok(addresses) } else { Err(Error::invalid_fields(problems)) }
@@ -156,9 +155,9 @@ impl Commands {
 }
 
 /// Removes the index from the field of an error, for a single address.
-pub(crate) fn unindexed(mut error: Error, field: &str) -> Error {
+pub(crate) fn unindexed(mut error: Error, field: Field) -> Error {
     for problem in &mut error.fields {
-        field.clone_into(&mut problem.field);
+        problem.field = field.into();
     }
     if error.code == ErrorCode::Invalid { Error::invalid_fields(error.fields) } else { error }
 }
@@ -176,7 +175,7 @@ fn bad_address(address: &str) -> Option<&'static str> {
 }
 
 /// Checks an address that only the channel can judge.
-pub(crate) fn checked_address(field: &str, address: &str) -> Result<String> {
+pub(crate) fn checked_address(field: impl Into<FieldPath>, address: &str) -> Result<String> {
     match bad_address(address) {
         None => Ok(address.trim().to_owned()),
         Some(message) => Err(Error::invalid(field, message)),

@@ -9,7 +9,7 @@ use crate::commands::Commands;
 use crate::commands::connectors::offering::{TargetRef, checked_address, done, unexpected, unindexed};
 use crate::model::message::Target;
 use crate::ports::{Answer, LookupResult, Operation, Typing};
-use crate::{Error, Result, TenantIndex};
+use crate::{Error, Field, Result, TenantIndex};
 
 /// Maximum number of addresses in one look-up.
 pub const MAX_LOOKUP: usize = 50;
@@ -22,9 +22,9 @@ impl Commands {
         let offering = self.offering(tenant, id)?;
         offering.must("lookup")?;
         if given.is_empty() || given.len() > MAX_LOOKUP {
-            return Err(Error::invalid("addresses", format!("must be 1 to {MAX_LOOKUP} addresses")));
+            return Err(Error::invalid(Field::Addresses, format!("must be 1 to {MAX_LOOKUP} addresses")));
         }
-        let addresses = self.addresses(&offering, "addresses", given.clone()).await?;
+        let addresses = self.addresses(&offering, Field::Addresses, given.clone()).await?;
         match self.operate(&offering, "lookup", Operation::Lookup(addresses)).await? {
             Answer::Lookup(found) if found.len() == given.len() => {
                 Ok(found.into_iter().zip(given).map(|(result, asked)| LookupResult { asked, ..result }).collect())
@@ -45,13 +45,13 @@ impl Commands {
         let offering = self.offering(tenant, id)?;
         offering.must("read-receipts")?;
         if messages.is_empty() || messages.len() > MAX_READ {
-            return Err(Error::invalid("messages", format!("must be 1 to {MAX_READ} messages")));
+            return Err(Error::invalid(Field::Messages, format!("must be 1 to {MAX_READ} messages")));
         }
-        let mut chat = chat.map(|chat| checked_address("chat", &chat)).transpose()?;
+        let mut chat = chat.map(|chat| checked_address(Field::Chat, &chat)).transpose()?;
         let mut targets: Vec<Target> = Vec::with_capacity(messages.len());
         for (i, message) in messages.into_iter().enumerate() {
-            let field = format!("messages[{i}]");
-            let found = self.target(tenant, &offering.connector, &field, message).await?;
+            let field = Field::Messages.at(i);
+            let found = self.target(tenant, &offering.connector, field.clone(), message).await?;
             match (&chat, found.chat) {
                 (Some(one), Some(other)) if *one != other => {
                     return Err(Error::invalid(field, "is of another conversation; send one request for each"));
@@ -61,7 +61,7 @@ impl Commands {
             }
             targets.push(found.target);
         }
-        let chat = chat.ok_or_else(|| Error::invalid("chat", "is required unless the messages are named by event"))?;
+        let chat = chat.ok_or_else(|| Error::invalid(Field::Chat, "is required unless the messages are named by event"))?;
         done(self.operate(&offering, "read-receipts", Operation::Read { chat, messages: targets }).await?)
     }
 
@@ -69,8 +69,8 @@ impl Commands {
     pub async fn show_typing(&self, tenant: TenantIndex, id: Uuid, chat: &str, typing: Typing) -> Result<()> {
         let offering = self.offering(tenant, id)?;
         offering.must("typing")?;
-        let chat = checked_address("chat", chat)?;
-        let chat = self.addresses(&offering, "chat", vec![chat]).await.map_err(|error| unindexed(error, "chat"))?;
+        let chat = checked_address(Field::Chat, chat)?;
+        let chat = self.addresses(&offering, Field::Chat, vec![chat]).await.map_err(|error| unindexed(error, Field::Chat))?;
         let chat = chat.into_iter().next().unwrap_or_default();
         done(self.operate(&offering, "typing", Operation::Typing { chat, typing }).await?)
     }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::commands::Commands;
 use crate::commands::connectors::offering::{checked_address, done, unindexed};
 use crate::ports::{Account, Operation, SessionState};
-use crate::{Error, Result, TenantIndex};
+use crate::{Field, Result, TenantIndex};
 
 /// How long an opening waits, in milliseconds. A code that comes later is seen at the next request for the session.
 pub const OPENING_MS: i64 = 20_000;
@@ -39,9 +39,9 @@ impl Commands {
             None => None,
             Some(address) => {
                 offering.must("pairing-code")?;
-                let address = checked_address("phone", address)?;
-                let checked = self.addresses(&offering, "phone", vec![address]).await;
-                checked.map_err(|error| unindexed(error, "phone"))?.into_iter().next()
+                let address = checked_address(Field::Phone, address)?;
+                let checked = self.addresses(&offering, Field::Phone, vec![address]).await;
+                checked.map_err(|error| unindexed(error, Field::Phone))?.into_iter().next()
             }
         };
         let connectors = &self.ports().connectors;
@@ -122,9 +122,4 @@ fn waits_for_a_person(state: &SessionState) -> bool {
             | SessionState::QrCode(_)
             | SessionState::PairingCode(_)
     )
-}
-
-/// The connector's id in a path of a facade that accepts any text: one that is not an id is not found.
-pub(crate) fn given_id(id: &str) -> Result<Uuid> {
-    Uuid::parse_str(id.trim()).map_err(|_| Error::not_found("Connector"))
 }

@@ -4,10 +4,10 @@ use uuid::Uuid;
 
 use crate::commands::Commands;
 use crate::commands::messages::send::MAX_TO_BYTES;
-use crate::commands::text::{Field, checked, checked_optional};
+use crate::commands::text::{Rule, checked, checked_optional};
 use crate::model::{Contact, ContactType};
-use crate::ports::{Batch, Change, Conflict, StoreError};
-use crate::{Error, ErrorCode, Result, TenantIndex};
+use crate::ports::{Batch, Change, Conflict, PluginDescription, StoreError};
+use crate::{Error, ErrorCode, Field, Result, TenantIndex};
 
 const RETRIES: usize = 8;
 
@@ -34,7 +34,7 @@ impl Commands {
         let identifier = request.kind.identifier(&address).into_owned();
         let name = match &request.name {
             None => None,
-            Some(name) => Some(checked_optional(Field { name: "name", max_chars: 255, lines: false }, Some(name))?),
+            Some(name) => Some(checked_optional(Rule { field: Field::Name, max_chars: 255, lines: false }, Some(name))?),
         };
         for _ in 0..RETRIES {
             let now = self.ports().clock.now();
@@ -73,7 +73,7 @@ impl Commands {
         active: bool,
         reason: Option<&str>,
     ) -> Result<Contact> {
-        let reason = checked_optional(Field { name: "reason", max_chars: 500, lines: true }, reason)?;
+        let reason = checked_optional(Rule { field: Field::Reason, max_chars: 500, lines: true }, reason)?;
         let known = self.contact(tenant, id)?;
         let contact = Contact { active, reason, updated_at: self.ports().clock.now(), ..known };
         self.ports().store.commit(Batch::of(vec![Change::Contact(contact.clone())])).await?;
@@ -94,20 +94,16 @@ impl Commands {
     /// The identifier in the form that a message to it would have: normalised by a plugin of its channel, so that both find the
     /// same contact.
     async fn contact_identifier(&self, kind: ContactType, given: &str) -> Result<String> {
-        let given = checked(Field { name: "identifier", max_chars: MAX_TO_BYTES, lines: false }, given)?;
-        let channel = match kind {
-            ContactType::WhatsApp => "whatsapp",
-            ContactType::Email => "email",
-        };
-        let Some(plugin) = self.ports().connectors.plugins().into_iter().find(|plugin| plugin.channel == channel)
-        else {
+        let given = checked(Rule { field: Field::Identifier, max_chars: MAX_TO_BYTES, lines: false }, given)?;
+        let serves = |plugin: &PluginDescription| ContactType::of_channel(&plugin.channel) == Some(kind);
+        let Some(plugin) = self.ports().connectors.plugins().into_iter().find(serves) else {
             return plain_identifier(kind, given);
         };
         let answers = self.ports().connectors.check_recipients(&plugin.name, vec![given]).await;
         let answers = answers.map_err(|error| Error::new(ErrorCode::Unavailable, error.to_string()))?;
         match answers.into_iter().next() {
             Some(Ok(identifier)) => Ok(identifier),
-            Some(Err(reason)) => Err(Error::invalid("identifier", reason)),
+            Some(Err(reason)) => Err(Error::invalid(Field::Identifier, reason)),
             None => Err(Error::internal("a plugin answered for no recipient")),
         }
     }
@@ -119,15 +115,14 @@ fn plain_identifier(kind: ContactType, given: String) -> Result<String> {
         ContactType::WhatsApp if (8..=15).contains(&given.len()) && given.bytes().all(|b| b.is_ascii_digit()) => {
             Ok(given)
         }
-        ContactType::WhatsApp => Err(Error::invalid(
-            "identifier",
+        ContactType::WhatsApp => Err(Error::invalid(Field::Identifier,
             "must be a phone number of 8 to 15 digits with country and area code, for example 5511999998888",
         )),
         ContactType::Email => match given.split_once('@') {
             Some((local, domain)) if !local.is_empty() && domain.contains('.') && !domain.contains('@') => {
                 Ok(format!("{local}@{}", domain.to_lowercase()))
             }
-            _ => Err(Error::invalid("identifier", "must be an e-mail address such as name@example.com")),
+            _ => Err(Error::invalid(Field::Identifier, "must be an e-mail address such as name@example.com")),
         },
     }
 }

@@ -8,13 +8,13 @@ use uuid::Uuid;
 use crate::commands::Commands;
 use crate::commands::access::actor::Actor;
 use crate::commands::plugins::packages::automation_change;
-use crate::commands::text::{self, Field};
+use crate::commands::text::{self, Rule};
 use crate::error::ErrorCode;
 use crate::model::conversation::MAX_TAGS;
 use crate::model::work::ANSWERING;
 use crate::model::{Conversation, ConversationStep, EventBody, Handover, TimerKey, Work};
 use crate::ports::{AutomationChange, Batch, Change, ConversationFilter};
-use crate::{AutomationIndex, ConnectorIndex, Error, Result, TenantIndex};
+use crate::{AutomationIndex, ConnectorIndex, Error, Field, Result, TenantIndex};
 
 /// Maximum number of conversations in one request.
 pub const MAX_NAMED: usize = 1000;
@@ -183,8 +183,8 @@ impl Commands {
         }
         let mut changes = Vec::new();
         if let Some(assignee) = patch.assignee {
-            let field = Field { name: "assignee", max_chars: MAX_ASSIGNEE_CHARS, lines: false };
-            let assignee = text::checked_optional(field, assignee.as_deref())?;
+            let rule = Rule { field: Field::Assignee, max_chars: MAX_ASSIGNEE_CHARS, lines: false };
+            let assignee = text::checked_optional(rule, assignee.as_deref())?;
             if assignee != conversation.assignee {
                 let detail = assignee.clone().unwrap_or_default();
                 changes.push(self.conversation_event(actor, &conversation, "assigned", detail));
@@ -229,7 +229,7 @@ impl Commands {
         match selection {
             Selection::Ids(ids) => {
                 if ids.is_empty() || ids.len() > MAX_NAMED {
-                    return Err(Error::invalid("ids", format!("must be 1 to {MAX_NAMED} ids of conversations")));
+                    return Err(Error::invalid(Field::Ids, format!("must be 1 to {MAX_NAMED} ids of conversations")));
                 }
                 let ids: BTreeSet<Uuid> = ids.into_iter().collect();
                 let mut found = Vec::new();
@@ -329,33 +329,29 @@ impl Commands {
         if !self.is_automated(&conversation)? {
             return Ok(());
         }
-        let message = format!(
-            "an automation answers this conversation; pause it first (POST /v1/conversations/{}/pause), or send with \
-             duringAutomation true",
-            conversation.id
-        );
+        let message = "an automation answers this conversation; pause it first";
         Err(Error { conversation: Some(conversation.id), ..Error::new(ErrorCode::AutomationActive, message) })
     }
 }
 
 fn checked_reason(reason: &str) -> Result<String> {
-    let field = Field { name: "reason", max_chars: 500, lines: true };
-    Ok(text::checked_optional(field, Some(reason))?.unwrap_or_default())
+    let rule = Rule { field: Field::Reason, max_chars: 500, lines: true };
+    Ok(text::checked_optional(rule, Some(reason))?.unwrap_or_default())
 }
 
 fn checked_tags(tags: Vec<String>) -> Result<Vec<String>> {
     let mut checked = Vec::with_capacity(tags.len());
     for (i, tag) in tags.iter().enumerate() {
-        let field = Field { name: "tags", max_chars: MAX_TAG_CHARS, lines: false };
-        checked.push(text::checked(field, tag).map_err(|error| {
+        let rule = Rule { field: Field::Tags, max_chars: MAX_TAG_CHARS, lines: false };
+        checked.push(text::checked(rule, tag).map_err(|error| {
             let why = error.fields.into_iter().next().map(|problem| problem.message).unwrap_or_default();
-            Error::invalid(format!("tags[{i}]"), why)
+            Error::invalid(Field::Tags.at(i), why)
         })?);
     }
     checked.sort();
     checked.dedup();
     if checked.len() > MAX_TAGS {
-        return Err(Error::invalid("tags", format!("must be at most {MAX_TAGS}")));
+        return Err(Error::invalid(Field::Tags, format!("must be at most {MAX_TAGS}")));
     }
     Ok(checked)
 }

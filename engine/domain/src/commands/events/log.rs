@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::commands::Commands;
 use crate::model::{Event, EventBody};
 use crate::ports::EventFilter;
-use crate::{ConnectorIndex, Error, Result, TenantIndex};
+use crate::{ConnectorIndex, Error, Field, Result, TenantIndex};
 
 /// Maximum number of events of one page.
 pub const MAX_EVENTS: usize = 250;
@@ -44,7 +44,7 @@ impl Commands {
         if let Some(unknown) = query.kinds.iter().find(|kind| !EventBody::KINDS.contains(&kind.as_str())) {
             let unknown: String = unknown.chars().filter(|c| !c.is_control()).take(40).collect();
             let known = EventBody::KINDS.join(", ");
-            return Err(Error::invalid("type", format!("{unknown:?} is not a type of event; the types are {known}")));
+            return Err(Error::invalid(Field::Type, format!("{unknown:?} is not a type of event; the types are {known}")));
         }
         let store = &self.ports().store;
         let connector = match query.connector {

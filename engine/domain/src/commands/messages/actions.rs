@@ -14,7 +14,7 @@ use crate::commands::messages::send::{Draft, Idempotency};
 use crate::model::message::{Act, Target};
 use crate::model::{Connector, EventBody, InboundContent, MessageOptions, Status, StoredMessage};
 use crate::ports::EventFilter;
-use crate::{Error, Result, TenantIndex};
+use crate::{Error, Field, FieldPath, Result, TenantIndex};
 
 /// The longest id of a channel, in bytes.
 pub const MAX_PROVIDER_ID_BYTES: usize = 255;
@@ -24,7 +24,7 @@ pub const MAX_EMOJI_BYTES: usize = 64;
 pub const MAX_MENTIONS: usize = 100;
 
 /// The priority of an act where the caller says none: it is about what was said already.
-const PRIORITY: f64 = 10.0;
+const PRIORITY: u8 = 10;
 
 /// A message that was named, as the channel knows it.
 pub(crate) struct Found {
@@ -88,13 +88,13 @@ impl Commands {
     ) -> Result<StoredMessage> {
         let offering = self.offering(tenant, connector)?;
         offers(&offering.plugin, deed.feature())?;
-        let found = self.target(tenant, &offering.connector, "message", target).await?;
+        let found = self.target(tenant, &offering.connector, Field::Message.into(), target).await?;
         let chat = match (chat, found.chat) {
             (Some(given), Some(known)) if given.trim() != known => {
-                return Err(Error::invalid("chat", "is not the conversation of that message; leave it out"));
+                return Err(Error::invalid(Field::Chat, "is not the conversation of that message; leave it out"));
             }
             (Some(chat), _) | (None, Some(chat)) => chat,
-            (None, None) => return Err(Error::invalid("chat", "is required unless the message is named by event")),
+            (None, None) => return Err(Error::invalid(Field::Chat, "is required unless the message is named by event")),
         };
         self.queue_act(tenant, connector, &chat, deed.act(found.target)?, request, idempotency).await
     }
@@ -109,9 +109,9 @@ impl Commands {
         idempotency: Option<Idempotency>,
     ) -> Result<StoredMessage> {
         let draft = Draft {
-            connector_id: Some(Cow::Owned(connector.to_string())),
+            connector: Some(connector),
             to: Some(Cow::Borrowed(to)),
-            message: Some(Cow::Owned(text)),
+            text: Some(Cow::Owned(text)),
             priority: Some(PRIORITY),
             force_direct: request.force_direct,
             webhook_url: request.webhook_url.map(Cow::Owned),
@@ -127,7 +127,7 @@ impl Commands {
         &self,
         tenant: TenantIndex,
         connector: &Connector,
-        field: &str,
+        field: FieldPath,
         named: TargetRef,
     ) -> Result<Found> {
         match named {
@@ -144,15 +144,15 @@ impl Commands {
                 let visible = id.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
                 if id.is_empty() || id.len() > MAX_PROVIDER_ID_BYTES || !visible {
                     let message = format!("must be 1 to {MAX_PROVIDER_ID_BYTES} visible ASCII characters");
-                    return Err(Error::invalid(format!("{field}.providerId"), message));
+                    return Err(Error::invalid(field.field(Field::ProviderId), message));
                 }
-                let sender = sender.map(|sender| checked_address(&format!("{field}.sender"), &sender)).transpose()?;
+                let sender = sender.map(|sender| checked_address(field.field(Field::Sender), &sender)).transpose()?;
                 Ok(Found { target: Target { provider_id: id, sender, text: None }, chat: None })
             }
         }
     }
 
-    fn received_target(&self, tenant: TenantIndex, connector: &Connector, field: &str, cursor: u64) -> Result<Found> {
+    fn received_target(&self, tenant: TenantIndex, connector: &Connector, field: FieldPath, cursor: u64) -> Result<Found> {
         let missing = || Error::not_found("Event");
         let before = cursor.checked_sub(1).ok_or_else(missing)?;
         let (events, _) = self.ports().store.events(tenant, &EventFilter::default(), before, 1)?;
@@ -204,17 +204,17 @@ impl Commands {
             None => None,
             Some(named) => {
                 offering.must("reply")?;
-                Some(self.target(tenant, &offering.connector, "replyTo", named).await?.target)
+                Some(self.target(tenant, &offering.connector, Field::ReplyTo.into(), named).await?.target)
             }
         };
         if mentions.len() > MAX_MENTIONS {
-            return Err(Error::invalid("mentions", format!("must be at most {MAX_MENTIONS} addresses")));
+            return Err(Error::invalid(Field::Mentions, format!("must be at most {MAX_MENTIONS} addresses")));
         }
         let options = MessageOptions { act: Act::Say, reply_to, mentions, voice_note };
         check_offered(&offering.plugin, &options)?;
         let mentions = match options.mentions.is_empty() {
             true => Vec::new(),
-            false => self.addresses(&offering, "mentions", options.mentions.clone()).await?,
+            false => self.addresses(&offering, Field::Mentions, options.mentions.clone()).await?,
         };
         Ok(MessageOptions { mentions, ..options })
     }
@@ -236,13 +236,13 @@ impl Deed {
             Self::React(emoji) => {
                 let emoji = emoji.trim();
                 if emoji.len() > MAX_EMOJI_BYTES || emoji.chars().any(|c| c.is_control() || matches!(c, '{' | '}')) {
-                    return Err(Error::invalid("emoji", "must be one emoji; an empty text removes the reaction"));
+                    return Err(Error::invalid(Field::Emoji, "must be one emoji; an empty text removes the reaction"));
                 }
                 Ok((Act::React(target), emoji.to_owned()))
             }
             Self::Edit(text) => {
                 if text.trim().is_empty() {
-                    return Err(Error::invalid("text", "must not be empty; revoke the message to delete it"));
+                    return Err(Error::invalid(Field::Text, "must not be empty; revoke the message to delete it"));
                 }
                 Ok((Act::Edit(target), text))
             }

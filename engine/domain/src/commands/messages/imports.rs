@@ -1,21 +1,22 @@
 //! Imports: messages from a spreadsheet, taken in chunks through the same code as a bulk.
 //!
-//! Each chunk has an Idempotency-Key of its own, made of the import's id and the chunk's number: after a crash the same file is
+//! Each chunk has an idempotency key of its own, made of the import's id and the chunk's number: after a crash the same file is
 //! read again from its beginning, and the chunks that were already accepted give the same result as before. The caller reads the
 //! file; this module handles its rows.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use uuid::Uuid;
 
 use crate::commands::Commands;
 use crate::commands::messages::send::{Draft, Idempotency};
-use crate::commands::text::{self, Field};
+use crate::commands::text::{self, Rule};
 use crate::model::Import;
 use crate::model::import::{ImportStatus, RowProblem};
 use crate::ports::{Batch, Change};
-use crate::{Error, ErrorCode, Result, TenantIndex, Timestamp};
+use crate::field::Names;
+use crate::time::LocalTime;
+use crate::{Error, ErrorCode, Field, FieldProblem, Result, TenantIndex};
 
 /// Number of rows of a chunk, except the last. Imports can be repeated only if it does not change between two readings of one
 /// file.
@@ -29,6 +30,9 @@ pub struct ImportRow {
     pub row: u32,
     /// The message of the row, or what is wrong with its cells: (column, message).
     pub draft: Result<Draft<'static>, Vec<(String, String)>>,
+    /// The time that it is scheduled for where the cell says no offset, as a spreadsheet's dates do: it is in the connector's
+    /// time zone. Counts in place of the draft's instant.
+    pub local_time: Option<LocalTime>,
 }
 
 impl Commands {
@@ -55,10 +59,9 @@ impl Commands {
     }
 
     /// Checks whether an import may use this connector for rows that name none.
-    pub fn check_import_connector(&self, tenant: TenantIndex, connector: &str) -> Result<()> {
-        let unknown = || Error::invalid("connectorId", "no such connector; use the id of one of your connectors");
-        let id = Uuid::parse_str(connector).map_err(|_| unknown())?;
-        match self.get_connector(tenant, id) {
+    pub fn check_import_connector(&self, tenant: TenantIndex, connector: Uuid) -> Result<()> {
+        let unknown = || Error::invalid(Field::Connector, "no such connector; use the id of one of your connectors");
+        match self.get_connector(tenant, connector) {
             Ok(_) => Ok(()),
             Err(error) if error.code == ErrorCode::NotFound => Err(unknown()),
             Err(error) => Err(error),
@@ -68,7 +71,7 @@ impl Commands {
     /// Stores a new import; its rows follow.
     pub async fn begin_import(&self, tenant: TenantIndex, id: Uuid, file_name: &str) -> Result<Import> {
         let cleaned: String = file_name.chars().filter(|c| !c.is_control()).take(255).collect();
-        let named = text::checked_optional(Field { name: "file", max_chars: 255, lines: false }, Some(&cleaned))?;
+        let named = text::checked_optional(Rule { field: Field::File, max_chars: 255, lines: false }, Some(&cleaned))?;
         let import = Import {
             id,
             tenant,
@@ -108,8 +111,9 @@ impl Commands {
         &self,
         import: &mut Import,
         chunk: u32,
-        connector: Option<&str>,
+        connector: Option<Uuid>,
         rows: &[ImportRow],
+        columns: Names,
     ) -> Result<()> {
         let read = rows.len();
         let mut numbers = Vec::with_capacity(read);
@@ -117,14 +121,15 @@ impl Commands {
         let mut problems = Vec::new();
         let mut zones = HashMap::new();
         let mut refused = 0;
-        for ImportRow { row, draft } in rows {
+        for ImportRow { row, draft, local_time } in rows {
             match draft {
                 Ok(draft) => {
                     let mut draft = draft.clone();
-                    if draft.connector_id.is_none() {
-                        draft.connector_id = connector.map(|id| Cow::Owned(id.to_owned()));
+                    draft.connector = draft.connector.or(connector);
+                    if let Some(local) = local_time {
+                        let zone = self.zone_of(import.tenant, draft.connector, &mut zones)?;
+                        draft.scheduled_at = Some(local.within(zone));
                     }
-                    self.localise(import.tenant, &mut draft, &mut zones)?;
                     numbers.push(*row);
                     drafts.push(draft);
                 }
@@ -155,7 +160,7 @@ impl Commands {
                 }
                 Err(error) => {
                     refused += 1;
-                    problems.extend(row_problems(row, error));
+                    problems.extend(row_problems(row, &error, columns));
                 }
             }
         }
@@ -168,78 +173,48 @@ impl Commands {
     }
 
     /// A schedule without an offset is in the connector's time zone, because a spreadsheet's dates have no zone.
-    fn localise(
+    fn zone_of(
         &self,
         tenant: TenantIndex,
-        draft: &mut Draft<'static>,
-        zones: &mut HashMap<String, Option<jiff::tz::TimeZone>>,
-    ) -> Result<()> {
-        let (Some(at), Some(id)) = (draft.scheduled_at.as_deref(), draft.connector_id.as_deref()) else {
-            return Ok(());
-        };
-        let zone = match zones.get(id) {
-            Some(zone) => zone.clone(),
-            None => {
-                let connector = match Uuid::parse_str(id) {
-                    Ok(id) => self.ports().store.connector_by_id(tenant, id)?,
-                    Err(_) => None,
-                };
-                let zone = connector.and_then(|found| jiff::tz::TimeZone::get(&found.pace.time_zone).ok());
-                zones.insert(id.to_owned(), zone.clone());
-                zone
-            }
-        };
-        if let Some(instant) = zone.and_then(|zone| in_zone(at, zone)) {
-            draft.scheduled_at = Some(Cow::Owned(instant.to_iso()));
+        connector: Option<Uuid>,
+        zones: &mut HashMap<Uuid, jiff::tz::TimeZone>,
+    ) -> Result<jiff::tz::TimeZone> {
+        let Some(id) = connector else { return Ok(jiff::tz::TimeZone::UTC) };
+        if let Some(zone) = zones.get(&id) {
+            return Ok(zone.clone());
         }
-        Ok(())
+        let connector = self.ports().store.connector_by_id(tenant, id)?;
+        let zone = connector.and_then(|found| jiff::tz::TimeZone::get(&found.pace.time_zone).ok());
+        let zone = zone.unwrap_or(jiff::tz::TimeZone::UTC);
+        zones.insert(id, zone.clone());
+        Ok(zone)
     }
 }
 
 /// The instant of a civil time in a zone; `None` for a text that has its own offset or is not a time.
-fn in_zone(text: &str, zone: jiff::tz::TimeZone) -> Option<Timestamp> {
-    if text.trim().parse::<jiff::Timestamp>().is_ok() {
-        return None;
-    }
-    let civil: jiff::civil::DateTime = text.trim().parse().ok()?;
-    Some(Timestamp(civil.to_zoned(zone).ok()?.timestamp().as_millisecond()))
-}
-
-/// The problems of a refused row by column: the fields of a message are the headers of the columns.
-fn row_problems(row: u32, error: Error) -> Vec<RowProblem> {
+fn row_problems(row: u32, error: &Error, columns: Names) -> Vec<RowProblem> {
     if error.fields.is_empty() {
-        // An error about the connector names it at the beginning of its sentence.
-        let (column, message) = match error.message.split_once(": ") {
-            Some((column, message)) if column.chars().all(|c| c.is_ascii_alphanumeric()) => (column, message),
-            _ => ("", error.message.as_str()),
-        };
-        return vec![RowProblem { row, column: column.to_owned(), message: message.to_owned() }];
+        return vec![RowProblem { row, column: String::new(), message: error.message.clone() }];
     }
-    let problem = |field: crate::FieldProblem| RowProblem { row, column: field.field, message: field.message };
-    error.fields.into_iter().map(problem).collect()
+    let problem = |problem: &FieldProblem| RowProblem {
+        row,
+        column: problem.field.written(columns),
+        message: problem.sentence(columns).into_owned(),
+    };
+    error.fields.iter().map(problem).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_date_without_an_offset_is_in_the_connectors_zone() {
-        let zone = || jiff::tz::TimeZone::get("America/Sao_Paulo").expect("bundled");
-        let iso = |text| in_zone(text, zone()).map(Timestamp::to_iso);
-        assert_eq!(iso("2030-01-22T10:00:00").as_deref(), Some("2030-01-22T13:00:00.000Z"));
-        assert_eq!(iso("2030-01-22 10:00").as_deref(), Some("2030-01-22T13:00:00.000Z"));
-        assert_eq!(iso("2030-01-22").as_deref(), Some("2030-01-22T03:00:00.000Z"));
-        assert_eq!(iso("2030-01-22T10:00:00Z"), None, "it has its own");
-        assert_eq!(iso("amanhã"), None);
-    }
+    use crate::commands::connectors::unknown_connector;
 
     #[test]
     fn a_refused_row_names_its_columns() {
-        let columns = |error| row_problems(7, error).into_iter().map(|p| (p.row, p.column)).collect::<Vec<_>>();
-        assert_eq!(columns(Error::invalid("to", "bad")), [(7, "to".to_owned())]);
-        let unknown = Error::new(ErrorCode::NotFound, "connectorId: no such connector");
-        assert_eq!(columns(unknown), [(7, "connectorId".to_owned())]);
+        let columns =
+            |error| row_problems(7, &error, Field::word).into_iter().map(|p| (p.row, p.column)).collect::<Vec<_>>();
+        assert_eq!(columns(Error::invalid(Field::To, "bad")), [(7, "to".to_owned())]);
+        assert_eq!(columns(unknown_connector()), [(7, "connector".to_owned())]);
         assert_eq!(columns(Error::conflict("try again")), [(7, String::new())]);
     }
 }

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use crate::commands::Commands;
-use crate::error::FieldProblem;
+use crate::commands::connectors::unknown_connector;
 use crate::model::{MessageType, Status, StoredMessage};
 use crate::ports::MessageFilter;
-use crate::{ConnectorIndex, Error, ErrorCode, Result, TenantIndex, Timestamp};
+use crate::{ConnectorIndex, Error, Field, FieldProblem, Result, TenantIndex, Timestamp};
 
 /// Maximum number of messages of one page.
 pub const MAX_PAGE: u32 = 250;
@@ -22,8 +22,8 @@ pub const MIN_SEARCH_CHARS: usize = 2;
 pub struct MessageQuery {
     /// Only messages with this status.
     pub status: Option<Status>,
-    /// Only messages of this connector, by its public id as the caller wrote it.
-    pub connector: Option<String>,
+    /// Only messages of this connector, by its public id.
+    pub connector: Option<Uuid>,
     /// Only messages of this category.
     pub message_type: Option<MessageType>,
     /// Only messages with exactly this external id.
@@ -58,10 +58,9 @@ impl Commands {
             return Err(Error::invalid_fields(problems));
         }
         let store = &self.ports().store;
-        let connector = match query.connector.as_deref().map(Uuid::parse_str) {
+        let connector = match query.connector {
             None => None,
-            Some(Ok(id)) => Some(store.connector_by_id(tenant, id)?.ok_or_else(unknown_connector)?.index),
-            Some(Err(_)) => return Err(unknown_connector()),
+            Some(id) => Some(store.connector_by_id(tenant, id)?.ok_or_else(unknown_connector)?.index),
         };
         let filter = MessageFilter {
             status: query.status,
@@ -93,30 +92,25 @@ impl Commands {
     }
 }
 
-fn unknown_connector() -> Error {
-    Error::new(ErrorCode::NotFound, "connectorId: no such connector; use the id of one of your connectors")
-}
-
 fn problems_of(query: &MessageQuery) -> Vec<FieldProblem> {
     let mut problems = Vec::new();
-    let mut add = |field: &str, message: String| problems.push(FieldProblem { field: field.to_owned(), message });
     if query.page == 0 {
-        add("page", "must be 1 or more".to_owned());
+        problems.push(FieldProblem::new(Field::Page, "must be 1 or more"));
     }
     if !(1..=MAX_PAGE).contains(&query.limit) {
-        add("limit", format!("must be from 1 to {MAX_PAGE}"));
+        problems.push(FieldProblem::new(Field::Limit, format!("must be from 1 to {MAX_PAGE}")));
     }
     if let (Some(from), Some(to)) = (query.from, query.to)
         && from > to
     {
-        add("dateFrom", "must not be after dateTo".to_owned());
+        problems.push(FieldProblem::against(Field::Since, "must not be after", Field::UpTo));
     }
     if let Some(search) = query.search.as_deref() {
         let longest = search.split_whitespace().map(|word| word.chars().count()).max().unwrap_or(0);
         if search.chars().count() > MAX_SEARCH_CHARS {
-            add("search", format!("must have at most {MAX_SEARCH_CHARS} characters"));
+            problems.push(FieldProblem::new(Field::Search, format!("must have at most {MAX_SEARCH_CHARS} characters")));
         } else if longest < MIN_SEARCH_CHARS {
-            add("search", format!("needs a word of at least {MIN_SEARCH_CHARS} characters"));
+            problems.push(FieldProblem::new(Field::Search, format!("needs a word of at least {MIN_SEARCH_CHARS} characters")));
         }
     }
     problems
@@ -126,24 +120,24 @@ fn problems_of(query: &MessageQuery) -> Vec<FieldProblem> {
 mod tests {
     use super::*;
 
-    fn fields(query: MessageQuery) -> Vec<String> {
-        problems_of(&query).into_iter().map(|problem| problem.field).collect()
+    fn fields(query: MessageQuery) -> Vec<Field> {
+        problems_of(&query).iter().filter_map(|problem| problem.field.only()).collect()
     }
 
     #[test]
     fn limits_pages_dates_and_searches_out_of_range_are_named() {
         let good = || MessageQuery { page: 1, limit: 250, ..MessageQuery::default() };
-        assert_eq!(fields(good()), [""; 0]);
-        assert_eq!(fields(MessageQuery { page: 0, ..good() }), ["page"]);
+        assert_eq!(fields(good()), []);
+        assert_eq!(fields(MessageQuery { page: 0, ..good() }), [Field::Page]);
         for limit in [0, 251] {
-            assert_eq!(fields(MessageQuery { limit, ..good() }), ["limit"]);
+            assert_eq!(fields(MessageQuery { limit, ..good() }), [Field::Limit]);
         }
         let later = MessageQuery { from: Some(Timestamp(2)), to: Some(Timestamp(1)), ..good() };
-        assert_eq!(fields(later), ["dateFrom"]);
+        assert_eq!(fields(later), [Field::Since]);
         for (search, refused) in [("a", true), ("  ", true), ("a b", true), ("plano b", false), ("ção", false)] {
             let query = MessageQuery { search: Some(search.to_owned()), ..good() };
             assert_eq!(!fields(query).is_empty(), refused, "{search:?}");
         }
-        assert_eq!(fields(MessageQuery { search: Some("x".repeat(201)), ..good() }), ["search"]);
+        assert_eq!(fields(MessageQuery { search: Some("x".repeat(201)), ..good() }), [Field::Search]);
     }
 }

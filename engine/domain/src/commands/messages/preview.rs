@@ -3,10 +3,9 @@
 use serde_json::Value;
 
 use crate::commands::Commands;
-use crate::error::FieldProblem;
 use crate::model::message::MAX_TEXT_BYTES;
 use crate::ports::{Preview, RenderError, TemplateProblem};
-use crate::{Error, ErrorCode, Result};
+use crate::{Error, ErrorCode, Field, FieldProblem, Result};
 
 /// Maximum number of samples of one preview.
 pub const MAX_SAMPLES: u32 = 50;
@@ -26,27 +25,24 @@ impl Commands {
     /// Renders `samples` texts of a template, each with a different seed.
     pub async fn preview_template(&self, template: &str, variables: &Value, samples: u32) -> Result<PreviewOutcome> {
         let mut problems = Vec::new();
-        let mut problem = |field: &str, message: String| {
-            problems.push(FieldProblem { field: field.to_owned(), message });
-        };
-        if template.is_empty() {
-            problem("template", "must not be empty".to_owned());
+            if template.is_empty() {
+            problems.push(FieldProblem::new(Field::Template, "must not be empty"));
         }
         if template.len() > MAX_TEXT_BYTES {
-            problem("template", format!("must be at most {} KB", MAX_TEXT_BYTES / 1024));
+            problems.push(FieldProblem::new(Field::Template, format!("must be at most {} KB", MAX_TEXT_BYTES / 1024)));
         }
         if template.contains('\0') {
-            problem("template", "must not contain the NUL character".to_owned());
+            problems.push(FieldProblem::new(Field::Template, "must not contain the NUL character"));
         }
         let variables_text = variables.to_string();
         if !variables.is_object() {
-            problem("variables", "must be a JSON object".to_owned());
+            problems.push(FieldProblem::new(Field::Variables, "must be a JSON object"));
         }
         if variables_text.len() > MAX_VARIABLES_BYTES {
-            problem("variables", format!("must be at most {} KB of JSON", MAX_VARIABLES_BYTES / 1024));
+            problems.push(FieldProblem::new(Field::Variables, format!("must be at most {} KB of JSON", MAX_VARIABLES_BYTES / 1024)));
         }
         if !(1..=MAX_SAMPLES).contains(&samples) {
-            problem("samples", format!("must be 1 to {MAX_SAMPLES}"));
+            problems.push(FieldProblem::new(Field::Samples, format!("must be 1 to {MAX_SAMPLES}")));
         }
         if !problems.is_empty() {
             return Err(Error::invalid_fields(problems));

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::commands::Commands;
-use crate::commands::text::{self, Field};
+use crate::commands::text::{self, Rule};
 use crate::ids::render_seed;
 use crate::model::message::{NotAllowed, Resolution};
 use crate::model::{Delivery, MessageState, Receipts, StoredMessage};
 use crate::ports::{Batch, Change, Conflict, RenderJob, StoreError, Update};
-use crate::{Error, Result, TenantIndex, Timestamp};
+use crate::{Error, Field, Result, TenantIndex, Timestamp};
 
 /// Maximum number of times that a step is decided again because the scheduler was faster.
 const DECISIONS: usize = 6;
@@ -39,7 +39,7 @@ pub enum Step {
 impl Step {
     fn checked(self) -> Result<Self> {
         let reason = |given: Option<String>| {
-            text::checked_optional(Field { name: "reason", max_chars: 500, lines: true }, given.as_deref())
+            text::checked_optional(Rule { field: Field::Reason, max_chars: 500, lines: true }, given.as_deref())
         };
         Ok(match self {
             Self::Reject(given) => Self::Reject(reason(given)?),

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use crate::commands::Commands;
 use crate::commands::access::actor::Actor;
 use crate::commands::plugins::packages::Done;
-use crate::error::FieldProblem;
 use crate::model::plugin::Package;
 use crate::model::{Grants, VersionStatus, Wants};
-use crate::{Error, Result};
+use crate::{Error, Field, FieldProblem, Result};
 
 /// Maximum number of hosts in a grant.
 pub const MAX_HOSTS: usize = 64;
@@ -94,30 +93,27 @@ pub(crate) fn joined(one: &Wants, other: &Wants) -> Wants {
 /// Refuses wants that no plugin can be granted.
 pub(crate) fn check(wants: &Wants) -> Result<()> {
     let mut problems = Vec::new();
-    let mut problem = |field: &str, message: String| {
-        problems.push(FieldProblem { field: field.to_owned(), message });
-    };
     let listed = |list: &[String]| {
         list.len() <= MAX_HOSTS
             && list.iter().all(|text| {
                 !text.is_empty() && text.len() <= MAX_HOST_BYTES && text.bytes().all(|b| (0x21..=0x7e).contains(&b))
             })
     };
-    for (field, list) in [("hosts", &wants.hosts), ("capabilities", &wants.capabilities)] {
+    for (field, list) in [(Field::Hosts, &wants.hosts), (Field::Capabilities, &wants.capabilities)] {
         if !listed(list) {
             let message =
                 format!("must be at most {MAX_HOSTS} texts of visible ASCII, each of at most {MAX_HOST_BYTES}");
-            problem(field, message);
+            problems.push(FieldProblem::new(field, message));
         }
     }
     for (field, asked, most) in [
-        ("kvBytes", wants.kv_bytes, MAX_KV_BYTES),
-        ("cpuMs", u64::from(wants.cpu_ms), u64::from(MAX_CPU_MS)),
-        ("memoryBytes", wants.memory_bytes, MAX_MEMORY_BYTES),
-        ("eventsPerMinute", u64::from(wants.events_per_minute), u64::from(MAX_EVENTS_PER_MINUTE)),
+        (Field::KvBytes, wants.kv_bytes, MAX_KV_BYTES),
+        (Field::CpuMs, u64::from(wants.cpu_ms), u64::from(MAX_CPU_MS)),
+        (Field::MemoryBytes, wants.memory_bytes, MAX_MEMORY_BYTES),
+        (Field::EventsPerMinute, u64::from(wants.events_per_minute), u64::from(MAX_EVENTS_PER_MINUTE)),
     ] {
         if asked > most {
-            problem(field, format!("must be at most {most}; this engine grants more to no plugin"));
+            problems.push(FieldProblem::new(field, format!("must be at most {most}; this engine grants more to no plugin")));
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(Error::invalid_fields(problems)) }
@@ -148,15 +144,15 @@ mod tests {
     fn what_is_beyond_the_engines_bounds_is_named() {
         let good = Wants { hosts: vec!["=api.loja.com".to_owned()], cpu_ms: MAX_CPU_MS, ..Wants::default() };
         assert_eq!(check(&good), Ok(()));
-        let fields = |wants: Wants| -> Vec<String> {
-            check(&wants).expect_err("too much").fields.into_iter().map(|problem| problem.field).collect()
+        let fields = |wants: Wants| -> Vec<Field> {
+            check(&wants).expect_err("too much").fields.iter().filter_map(|problem| problem.field.only()).collect()
         };
         let hosts = |hosts: Vec<String>| Wants { hosts, ..Wants::default() };
-        assert_eq!(fields(hosts(vec![String::new()])), ["hosts"]);
-        assert_eq!(fields(hosts(vec!["=a b".to_owned()])), ["hosts"]);
-        assert_eq!(fields(hosts(vec!["=a".to_owned(); MAX_HOSTS + 1])), ["hosts"]);
+        assert_eq!(fields(hosts(vec![String::new()])), [Field::Hosts]);
+        assert_eq!(fields(hosts(vec!["=a b".to_owned()])), [Field::Hosts]);
+        assert_eq!(fields(hosts(vec!["=a".to_owned(); MAX_HOSTS + 1])), [Field::Hosts]);
         let much = Wants { cpu_ms: MAX_CPU_MS + 1, memory_bytes: u64::MAX, ..Wants::default() };
-        assert_eq!(fields(much), ["cpuMs", "memoryBytes"]);
+        assert_eq!(fields(much), [Field::CpuMs, Field::MemoryBytes]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::commands::plugins::grants::joined;
 use crate::model::recording::{Recording, context};
 use crate::model::{Automation, EventKind, PluginKind};
 use crate::ports::{AutomationCall, CallFailure, Outcome};
-use crate::{Error, ErrorCode, Result, Timestamp};
+use crate::{Error, ErrorCode, Field, Result, Timestamp};
 
 /// Maximum number of calls of one replay.
 pub const MAX_CALLS: usize = 1000;
@@ -76,7 +76,7 @@ impl Commands {
     pub async fn replay_plugin(&self, actor: &Actor, name: &str, request: &ReplayRequest) -> Result<Replay> {
         let tenant = actor.tenant()?;
         if !(1..=MAX_CALLS).contains(&request.limit) {
-            return Err(Error::invalid("limit", format!("must be 1 to {MAX_CALLS}")));
+            return Err(Error::invalid(Field::Limit, format!("must be 1 to {MAX_CALLS}")));
         }
         let package = self.get_plugin(actor, name)?.package.filter(|package| package.kind == PluginKind::Automation);
         let package = package.ok_or_else(|| Error::conflict("only automations are recorded and replayed"))?;

@@ -6,10 +6,10 @@ use crate::commands::Commands;
 use crate::commands::access::actor::Actor;
 use crate::commands::access::tenants::operator_only;
 use crate::commands::plugins::signatures::is_key;
-use crate::commands::text::{self, Field};
+use crate::commands::text::{self, Rule};
 use crate::model::TrustRoot;
 use crate::ports::{AutomationChange, Batch, Change};
-use crate::{Error, Result};
+use crate::{Error, Field, Result};
 
 /// Maximum number of roots of one owner that are not revoked.
 pub const MAX_ROOTS: usize = 50;
@@ -17,9 +17,9 @@ pub const MAX_ROOTS: usize = 50;
 impl Commands {
     /// Trusts a key from now on.
     pub async fn create_trust_root(&self, actor: &Actor, name: &str, key: [u8; 32]) -> Result<TrustRoot> {
-        let name = text::checked(Field { name: "name", max_chars: 120, lines: false }, name)?;
+        let name = text::checked(Rule { field: Field::Name, max_chars: 120, lines: false }, name)?;
         if !is_key(&key) {
-            return Err(Error::invalid("key", "must be an Ed25519 public key: 32 bytes in base64"));
+            return Err(Error::invalid(Field::Key, "must be an Ed25519 public key: 32 bytes in base64"));
         }
         let roots = self.ports().store.trust_roots()?;
         let mine = || roots.iter().filter(|root| root.owner == actor.tenant && root.revoked_at.is_none());

@@ -15,7 +15,7 @@ use crate::commands::{Commands, Unsigned};
 use crate::model::plugin::Package;
 use crate::model::{PackageVersion, PluginKind, VersionStatus};
 use crate::ports::{AutomationChange, Batch, Conflict, Inspected, Refusal, StoreError};
-use crate::{Error, ErrorCode, Result};
+use crate::{Error, ErrorCode, Field, FieldProblem, Result};
 
 /// Maximum number of attempts to commit when other uploads of the same name are faster.
 const TRIES: usize = 6;
@@ -41,7 +41,7 @@ impl Commands {
             return Err(Refusal::TooLarge(policy.max_bytes).into());
         }
         if component.is_empty() {
-            return Err(Error::invalid("component", "is empty; send the compiled component"));
+            return Err(Error::invalid(Field::Component, "is empty; send the compiled component"));
         }
         let digest = hex(&Sha256::digest(&component));
         let signed_by = self.checked_signature(actor, &digest, signature)?;
@@ -76,11 +76,10 @@ impl Commands {
         };
         let signature: &[u8; 64] = signature
             .try_into()
-            .map_err(|_| Error::invalid("signature", "must be an Ed25519 signature: 64 bytes in base64"))?;
+            .map_err(|_| Error::invalid(Field::Signature, "must be an Ed25519 signature: 64 bytes in base64"))?;
         let roots = self.list_trust_roots(actor)?;
         let made_by = signer(&roots, digest, signature).ok_or_else(|| {
-            Error::invalid(
-                "signature",
+            Error::invalid(Field::Signature,
                 "is of none of the trust roots for this component; sign the digest of exactly this file, and add the \
                  public key to the trust roots",
             )
@@ -124,8 +123,8 @@ impl Commands {
             ));
         }
         if let Err(error) = grants::check(&inspected.wants) {
-            let message = format!("asks for more than this engine grants to any plugin: {}", error.message);
-            return Err(Error::invalid("component", message));
+            let message = "asks for more than this engine grants to any plugin:";
+            return Err(Error::invalid_fields(vec![FieldProblem::because(Field::Component, message, error.fields)]));
         }
         let policy = self.ports().plugin_policy;
         let _turn = self.package_writes.of(&inspected.name).await;

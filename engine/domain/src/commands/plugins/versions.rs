@@ -14,7 +14,7 @@ use crate::commands::{Commands, Unsigned};
 use crate::model::plugin::Package;
 use crate::model::{PackageVersion, PluginKind, Rollout, RolloutStep, VersionStatus, Wants};
 use crate::ports::Change;
-use crate::{Error, ErrorCode, Result};
+use crate::{Error, ErrorCode, Field, Result};
 
 /// How a version is activated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Commands {
     /// Activates a version. A plugin's first version runs at once; any other begins a rollout.
     pub async fn activate_plugin(&self, actor: &Actor, name: &str, activation: &Activation) -> Result<Arc<Package>> {
         if !(1..=100).contains(&activation.share) {
-            return Err(Error::invalid("share", "must be 1 to 100 percent"));
+            return Err(Error::invalid(Field::Share, "must be 1 to 100 percent"));
         }
         let _turn = self.package_writes.of(name).await;
         let package = self.own_package(actor, name)?;
@@ -101,7 +101,7 @@ impl Commands {
                 if watches(old) != watches(&version) {
                     let message = "an observer and an automation that answers cannot share the work; activate it with \
                                    share 100";
-                    return Err(Error::invalid("share", message));
+                    return Err(Error::invalid(Field::Share, message));
                 }
                 let changes = following(store, package, old, Some(&version))?;
                 package.rollout = Some(rollout(RolloutStep::Canary, activation.share));

@@ -13,6 +13,7 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use pombo_domain::commands::connectors::{ConnectorChange, ConnectorRequest, ConnectorView};
+use pombo_domain::Field;
 use pombo_domain::model;
 use pombo_domain::ports::SessionState;
 use serde::Deserialize;
@@ -217,8 +218,8 @@ fn object(config: BTreeMap<String, Value>) -> Value {
 fn under_pace(error: pombo_domain::Error) -> Failure {
     let mut failure = Failure::from(error);
     for problem in &mut failure.fields {
-        if crate::connectors::pace::FIELDS.iter().any(|field| problem.field.starts_with(field)) {
-            problem.field = format!("pace.{}", problem.field);
+        if problem.field.root().is_some_and(|field| crate::connectors::pace::FIELDS.contains(&field)) {
+            problem.field = problem.field.clone().inside(Field::Pace);
         }
     }
     failure

@@ -9,7 +9,7 @@ use poem_openapi::{Object, OpenApi};
 use pombo_domain::model;
 use pombo_domain::model::connector;
 use pombo_domain::model::pace::{HealthView, PaceView};
-use pombo_domain::{Error, FieldProblem};
+use pombo_domain::{Error, Field, FieldProblem};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -23,8 +23,16 @@ use pombo_api::options::ApiState;
 pub(crate) struct PaceOfConnectors;
 
 /// The fields of a pace, so that a problem of one can be told from others.
-pub(crate) const FIELDS: [&str; 8] =
-    ["delayMinMs", "delayMaxMs", "dailyCap", "warmUp", "quietHours", "timeZone", "maxInFlight", "health"];
+pub(crate) const FIELDS: [Field; 8] = [
+    Field::DelayMinMs,
+    Field::DelayMaxMs,
+    Field::DailyCap,
+    Field::WarmUp,
+    Field::QuietHours,
+    Field::TimeZone,
+    Field::MaxInFlight,
+    Field::Health,
+];
 
 /// How fast a connector may send. An omitted field sets no limit.
 #[derive(Object, Deserialize, Clone)]
@@ -158,9 +166,9 @@ impl Pace {
     pub(crate) fn into_domain(self) -> Result<model::Pace, Error> {
         let quiet_hours = self.quiet_hours.map(|quiet| {
             let minute = |field: &str, text: &str| {
-                minute_of_day(text).ok_or_else(|| FieldProblem {
-                    field: format!("quietHours.{field}"),
-                    message: "must be a time of day from 00:00 to 23:59, such as 22:00".to_owned(),
+                minute_of_day(text).ok_or_else(|| {
+                    let message = "must be a time of day from 00:00 to 23:59, such as 22:00";
+                    FieldProblem::new(Field::QuietHours.named(field), message)
                 })
             };
             match (minute("from", &quiet.from), minute("to", &quiet.to)) {
@@ -386,6 +394,7 @@ fn report(deps: &ControlDeps, connector: &model::Connector) -> PaceReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::field_name;
 
     #[test]
     fn a_time_of_day_is_two_digits_each_and_in_range() {
@@ -403,7 +412,7 @@ mod tests {
         let parse = |json: &str| serde_json::from_str::<Pace>(json).expect("fits").into_domain();
         assert_eq!(parse("{}").expect("defaults"), model::Pace::default());
         let error = parse(r#"{"quietHours":{"from":"25:00","to":"x"}}"#).expect_err("two bad times");
-        let fields: Vec<_> = error.fields.iter().map(|problem| problem.field.as_str()).collect();
+        let fields: Vec<_> = error.fields.iter().map(|problem| problem.field.written(field_name)).collect();
         assert_eq!(fields, ["quietHours.from", "quietHours.to"]);
         let night = parse(r#"{"quietHours":{"from":"22:00","to":"08:00"},"warmUp":{}}"#).expect("fits");
         assert_eq!(night.quiet_hours, Some(connector::QuietHours { from_minute: 1320, to_minute: 480 }));

@@ -93,7 +93,7 @@ async fn page(
     waiting: Option<(Following, i64)>,
 ) -> Result<EventPage, Failure> {
     let commands = &state.commands;
-    let clock = &commands.ports().clock;
+    let clock = commands.clock();
     let (mut following, deadline) = match waiting {
         None => (None, clock.now()),
         Some((following, ms)) => (Some(following), clock.now().plus_ms(ms)),

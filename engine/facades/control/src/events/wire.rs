@@ -485,7 +485,7 @@ impl Event {
     /// An event of the log, with links to its files.
     pub(crate) fn of(event: model::Event, connector_id: Option<Uuid>, state: &ApiState) -> Self {
         let model::Event { key, event: model::NewEvent { id, at, body, .. } } = event;
-        let links = Links { state, tenant: key.tenant, now: state.commands.ports().clock.now() };
+        let links = Links { state, tenant: key.tenant, now: state.commands.now() };
         let (cursor, at) = (key.serial, Instant(at));
         match body {
             EventBody::Message(inbound) => {

@@ -375,11 +375,13 @@ impl Imports {
         upload: Upload,
     ) -> Result<Taken, Refused<{ READ | BODY | WRITE | status::TOO_MANY }>> {
         let Upload { place, workbook, file_name, connector } = upload;
-        if let Some(connector) = &connector {
+        // A text that is not an id names a connector that does not exist.
+        let connector = connector.map(|text| Uuid::parse_str(&text).unwrap_or_default());
+        if let Some(connector) = connector {
             state.commands.check_import_connector(acting.tenant, connector)?;
         }
-        let id = state.commands.ports().entropy.uuid();
-        let note = Note { tenant: acting.tenant, connector: connector.clone() };
+        let id = state.commands.new_id();
+        let note = Note { tenant: acting.tenant, connector };
         let kept = parts.imports.keep(workbook, id, &note).await;
         kept.map_err(|error| Failure::internal(format!("keeping an upload: {error}")))?;
         match state.commands.begin_import(acting.tenant, id, &file_name).await {

@@ -280,7 +280,7 @@ impl Message {
         state: &ApiState,
     ) -> Self {
         let MessageView { stored: model::StoredMessage { message, state: now }, connector_id } = view;
-        let at = state.commands.ports().clock.now();
+        let at = state.commands.now();
         let file = |file: model::Attachment| MessageFile {
             url: state.media_links.url(message.key.tenant, &file, at),
             id: file.id,
@@ -438,7 +438,7 @@ impl Messages {
         let (page, limit) = (page.unwrap_or(1), limit.unwrap_or(DEFAULT_LIMIT));
         let query = MessageQuery {
             status: status.0.map(model::Status::from),
-            connector: connector_id.0.map(|id| id.to_string()),
+            connector: connector_id.0,
             message_type: message_type.0.map(model::MessageType::from),
             external_id: external_id.0,
             search: search.0.map(|words| words.0),

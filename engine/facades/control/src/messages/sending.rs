@@ -13,7 +13,7 @@ use pombo_domain::commands::connectors::offering::TargetRef;
 use pombo_domain::commands::messages::actions::{ActRequest, Deed};
 use pombo_domain::commands::messages::send::{Draft, Idempotency};
 use pombo_domain::commands::messages::transitions::MessageView;
-use pombo_domain::{Error, FieldProblem, TenantIndex, model};
+use pombo_domain::{Error, Field, FieldProblem, TenantIndex, model};
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -276,18 +276,6 @@ pub(crate) fn idempotency(
     Ok(Some(Idempotency::new(operation, &key, request)?))
 }
 
-/// The commands' word for the text is the facades' oldest one.
-fn text_field(error: Error) -> Failure {
-    let mut failure = Failure::from(error);
-    for problem in failure.fields.iter_mut().filter(|problem| problem.field == "message") {
-        "text".clone_into(&mut problem.field);
-    }
-    if let Some(rest) = failure.message.strip_prefix("message: ") {
-        failure.message = format!("text: {rest}");
-    }
-    failure
-}
-
 /// The uploaded files, each with its size on disk.
 async fn attached(
     state: &ApiState,
@@ -298,7 +286,7 @@ async fn attached(
     let mut problems = Vec::new();
     for (i, file) in files.into_iter().enumerate() {
         let mut problem = |part: &str, message: &str| {
-            problems.push(FieldProblem { field: format!("attachments[{i}].{part}"), message: message.to_owned() });
+            problems.push(FieldProblem::new(Field::Attachments.at(i).named(part), message));
         };
         let file_name = file.file_name.unwrap_or_else(|| file.id.to_string());
         let bad = |c: char| c.is_control() || matches!(c, '/' | '\\');
@@ -309,7 +297,7 @@ async fn attached(
         if !is_mime(&content_type) {
             problem("contentType", "must be a MIME type such as image/png");
         }
-        match tokio::fs::metadata(state.commands.ports().media.path(tenant, file.id)).await {
+        match tokio::fs::metadata(state.commands.media().path(tenant, file.id)).await {
             Ok(found) => {
                 attachments.push(model::Attachment { id: file.id, file_name, content_type, size: found.len() })
             }
@@ -333,9 +321,9 @@ fn scalars(variables: &BTreeMap<String, Value>) -> Result<(), Failure> {
     let problems: Vec<FieldProblem> = variables
         .iter()
         .filter(|(_, value)| value.is_array() || value.is_object() || value.is_null())
-        .map(|(name, _)| FieldProblem {
-            field: format!("variables.{}", name.chars().take(60).collect::<String>()),
-            message: "must be a text, a number, true or false".to_owned(),
+        .map(|(name, _)| {
+            let name: String = name.chars().take(60).collect();
+            FieldProblem::new(Field::Variables.named(name), "must be a text, a number, true or false")
         })
         .collect();
     if problems.is_empty() { Ok(()) } else { Err(Error::invalid_fields(problems).into()) }
@@ -358,20 +346,16 @@ pub(crate) async fn send_to(
     let reply_to = request.reply_to.map(|reference| reference.named("replyTo")).transpose()?;
     let commands = &state.commands;
     let options = commands.message_options(tenant, connector, reply_to, request.mentions, request.voice_note).await?;
-    let variables = match request.variables.is_empty() {
-        true => None,
-        false => Some(Value::Object(request.variables.into_iter().collect()).to_string()),
-    };
     let draft = Draft {
-        connector_id: Some(Cow::Owned(connector.to_string())),
+        connector: Some(connector),
         to: Some(Cow::Owned(request.to)),
-        message: request.text.map(Cow::Owned),
+        text: request.text.map(Cow::Owned),
         wordless: true,
         subject: request.subject.map(Cow::Owned),
         contact_name: request.contact_name.map(Cow::Owned),
-        message_type: request.message_type.map(|kind| Cow::Borrowed(model::MessageType::from(kind).as_str())),
-        priority: request.priority.map(f64::from),
-        scheduled_at: request.scheduled_at.map(|at| Cow::Owned(at.0.to_iso())),
+        message_type: request.message_type.map(model::MessageType::from).unwrap_or_default(),
+        priority: request.priority,
+        scheduled_at: request.scheduled_at.map(|at| at.0),
         requires_approval: request.requires_approval,
         force_direct: request.force_direct,
         notes: request.notes.map(Cow::Owned),
@@ -379,12 +363,12 @@ pub(crate) async fn send_to(
         external_id: request.external_id.map(Cow::Owned),
         attachments,
         attachment_url: request.attachment_url.map(Cow::Owned),
-        variables: variables.map(Cow::Owned),
+        variables: model::Variables::of(request.variables.into_iter().collect()),
         options,
         manual: !request.during_automation,
         problems: Vec::new(),
     };
-    let stored = commands.send(tenant, &draft, key).await.map_err(text_field)?;
+    let stored = commands.send(tenant, &draft, key).await?;
     Ok(queued(state, connector, stored))
 }
 
@@ -398,7 +382,7 @@ async fn act_on(
     key: Option<Idempotency>,
 ) -> Result<Created<Message>, Failure> {
     let commands = &state.commands;
-    let stored = commands.act_on_message(tenant, id, deed, request, key).await.map_err(text_field)?;
+    let stored = commands.act_on_message(tenant, id, deed, request, key).await?;
     let connector_id = commands.get_message(tenant, id)?.connector_id;
     Ok(queued(state, connector_id, stored))
 }

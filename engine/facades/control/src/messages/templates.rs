@@ -8,7 +8,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use pombo_domain::commands::messages::preview::PreviewOutcome;
 use pombo_domain::ports::{Preview, TemplateProblem};
-use pombo_domain::{Error, FieldProblem};
+use pombo_domain::{Error, Field};
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -85,10 +85,8 @@ pub(crate) enum PreviewAnswer {
 
 fn wrong(problem: TemplateProblem) -> BadRequest {
     let TemplateProblem { message, line, column } = problem;
-    let fields = vec![FieldProblem { field: "template".to_owned(), message }];
-    let mut failure = Failure::from(Error::invalid_fields(fields));
-    failure.message.push_str(&format!(" (line {line}, column {column})"));
-    let mut body = ErrorBody::of(&failure);
+    let mut body = ErrorBody::of(&Failure::from(Error::invalid(Field::Template, message)));
+    body.error.message.push_str(&format!(" (line {line}, column {column})"));
     body.error.position = Some(TextPosition { line, column });
     BadRequest(body)
 }

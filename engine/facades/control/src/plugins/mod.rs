@@ -195,7 +195,7 @@ impl Plugins {
         owning: Owning,
         component: ComponentBody<'_>,
     ) -> Result<Uploads, Refused<{ READ | BODY | WRITE | CONFLICT | status::FORBIDDEN }>> {
-        let limit = state.commands.ports().plugin_policy.max_bytes;
+        let limit = state.commands.plugin_policy().max_bytes;
         let Some(_place) = self.uploads.take(owning.0.tenant) else {
             component.discard(limit).await;
             let message = "too many components are being uploaded; try again in a moment";

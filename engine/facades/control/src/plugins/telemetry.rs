@@ -194,7 +194,7 @@ impl Follower {
             if let Some(piece) = self.ready.pop_front() {
                 return Some(piece);
             }
-            let clock = self.state.commands.ports().clock.clone();
+            let clock = self.state.commands.clock().clone();
             if self.over || clock.now() >= self.until {
                 return None;
             }
@@ -275,10 +275,10 @@ impl PluginTelemetry {
             return Err(Failure { retry_after_ms: Some(5_000), ..failure }.into());
         };
         // Followed before the log is read: what is written in between wakes too.
-        let watch = state.commands.ports().telemetry.follow();
+        let watch = state.commands.telemetry().follow();
         let after = begin(&state, &owning.0, &name, last_event_id.0.or(after.0).map(|after| after.0))?;
         let follower = Follower {
-            until: state.commands.ports().clock.now().plus_ms(STREAM_MS),
+            until: state.commands.now().plus_ms(STREAM_MS),
             state: state.0.clone(),
             actor: owning.0,
             name,

@@ -9,7 +9,7 @@ use poem::{Body, Endpoint, Request, Response};
 use pombo_domain::commands::PluginPolicy;
 use pombo_domain::commands::access::tenants::hash_api_key;
 use pombo_domain::model::pace::{HealthView, PaceView};
-use pombo_domain::model::{EventBody, HealthLevel, NewEvent};
+use pombo_domain::model::{EventBody, HealthLevel, NewEvent, Variables};
 use pombo_domain::ports::{AppendEvent, Batch, Change, PaceViews, Store, StoreResult};
 use pombo_domain::{ConnectorIndex, Timestamp};
 pub(super) use pombo_testkit::Caller;
@@ -276,11 +276,11 @@ impl Engine {
     /// A message of `caller`; its id.
     pub(super) async fn message(&self, caller: &Caller, connector: &str, approval: bool) -> String {
         let draft = pombo_domain::commands::messages::send::Draft {
-            connector_id: Some(connector.into()),
+            connector: connector.parse().ok(),
             to: Some("ana@loja.com".into()),
-            message: Some("Oi {{ nome }}".into()),
+            text: Some("Oi {{ nome }}".into()),
             webhook_url: Some("http://loja.com/hook".into()),
-            variables: Some(r#"{"nome":"Ana"}"#.into()),
+            variables: Some(Variables::from_compact(r#"{"nome":"Ana"}"#.to_owned())),
             requires_approval: approval,
             ..Default::default()
         };

@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 
-use pombo_domain::FieldProblem;
 use pombo_domain::commands::messages::send::{Draft, MAX_BULK};
+use pombo_domain::model::Variables;
+use pombo_domain::{Field, FieldProblem, Timestamp};
 use serde::de::{IgnoredAny, SeqAccess};
+use uuid::Uuid;
 
-use pombo_api::fields::{Field, Scalars, Wanted};
+use crate::names::category;
+use pombo_api::fields::{self, Scalars, Wanted};
 use pombo_api::json_fields;
 
 json_fields! {
@@ -31,41 +34,86 @@ json_fields! {
 }
 
 impl<'a> SendFields<'a> {
-    /// The draft; fields of a wrong kind are among its problems.
+    /// The draft; fields of a wrong kind, and texts that cannot be read, are among its problems.
     pub(super) fn into_draft(self) -> Draft<'a> {
         let mut problems = Vec::new();
+        let connector = self.connector_id.take(Field::Connector, &mut problems);
+        let to = self.to.take(Field::To, &mut problems);
+        let text = self.message.take(Field::Text, &mut problems);
+        let contact_name = self.contact_name.take(Field::ContactName, &mut problems);
+        let message_type = self.message_type.take(Field::MessageType, &mut problems);
+        let priority = self.priority.take(Field::Priority, &mut problems);
+        let scheduled_at = self.scheduled_at.take(Field::ScheduledAt, &mut problems);
         let mut draft = Draft {
-            connector_id: self.connector_id.take("connectorId", &mut problems),
-            to: self.to.take("to", &mut problems),
-            message: self.message.take("message", &mut problems),
-            contact_name: self.contact_name.take("contactName", &mut problems),
-            message_type: self.message_type.take("messageType", &mut problems),
-            priority: self.priority.take("priority", &mut problems),
-            scheduled_at: self.scheduled_at.take("scheduledAt", &mut problems),
-            requires_approval: self.requires_approval.take("requiresApproval", &mut problems).unwrap_or_default(),
-            force_direct: self.force_direct.take("forceDirect", &mut problems).unwrap_or_default(),
-            notes: self.notes.take("notes", &mut problems),
-            webhook_url: self.webhook_url.take("webhookUrl", &mut problems),
-            external_id: self.external_id.take("externalId", &mut problems),
-            attachment_url: self.attachment_url.take("attachmentUrl", &mut problems),
-            subject: self.subject.take("subject", &mut problems),
-            variables: self.variables.take("variables", &mut problems).map(|Scalars(json)| Cow::Owned(json)),
+            to,
+            text,
+            contact_name,
+            priority: priority.map(whole),
+            requires_approval: self.requires_approval.take(Field::RequiresApproval, &mut problems).unwrap_or_default(),
+            force_direct: self.force_direct.take(Field::ForceDirect, &mut problems).unwrap_or_default(),
+            notes: self.notes.take(Field::Notes, &mut problems),
+            webhook_url: self.webhook_url.take(Field::WebhookUrl, &mut problems),
+            external_id: self.external_id.take(Field::ExternalId, &mut problems),
+            attachment_url: self.attachment_url.take(Field::AttachmentUrl, &mut problems),
+            subject: self.subject.take(Field::Subject, &mut problems),
+            variables: self.variables.take(Field::Variables, &mut problems).map(|Scalars(json)| Variables::from_compact(json)),
             ..Draft::default()
         };
         draft.problems = problems;
+        if let Some(text) = connector {
+            set_connector(&mut draft, &text);
+        }
+        if let Some(text) = message_type {
+            set_category(&mut draft, &text);
+        }
+        if let Some(text) = scheduled_at {
+            set_schedule(&mut draft, &text);
+        }
         draft
     }
 }
 
+/// Sets the connector from a text. A text that is not an id names a connector that does not exist.
+pub(super) fn set_connector(draft: &mut Draft<'_>, text: &str) {
+    match text.trim() {
+        "" => draft.problems.push(FieldProblem::new(Field::Connector, "must not be empty")),
+        text => draft.connector = Some(Uuid::parse_str(text).unwrap_or_default()),
+    }
+}
+
+/// Sets the category from its documented name.
+pub(super) fn set_category(draft: &mut Draft<'_>, text: &str) {
+    match category(text) {
+        Ok(category) => draft.message_type = category,
+        Err(message) => draft.problems.push(FieldProblem::new(Field::MessageType, message)),
+    }
+}
+
+/// Sets the schedule from a date and time.
+pub(super) fn set_schedule(draft: &mut Draft<'_>, text: &str) {
+    match Timestamp::parse_any_year(text) {
+        Some(at) => draft.scheduled_at = Some(at),
+        None => {
+            let message = "must be ISO 8601, for example 2030-01-22T10:00:00Z";
+            draft.problems.push(FieldProblem::new(Field::ScheduledAt, message));
+        }
+    }
+}
+
+/// A priority as JSON has it. 0, which the command refuses, stands for a number that is not whole.
+pub(super) fn whole(number: f64) -> u8 {
+    // Exact: each of the 256 values is a float.
+    if number.fract() == 0.0 && (0.0..=255.0).contains(&number) { number as u8 } else { 0 }
+}
+
 /// The draft of a row of any JSON: a row that is not an object has only that problem.
-pub(super) fn draft_of(row: Field<SendFields<'_>>) -> Draft<'_> {
+pub(super) fn draft_of(row: fields::Field<SendFields<'_>>) -> Draft<'_> {
     let message = match row {
-        Field::Value(fields) => return fields.into_draft(),
-        Field::Missing => "must be an object, not null".into(),
-        Field::Wrong(message) => message,
+        fields::Field::Value(fields) => return fields.into_draft(),
+        fields::Field::Missing => "must be an object, not null".into(),
+        fields::Field::Wrong(message) => message,
     };
-    let problem = FieldProblem { field: Draft::WHOLE.to_owned(), message: message.into_owned() };
-    Draft { problems: vec![problem], ..Draft::default() }
+    Draft { problems: vec![FieldProblem::new(Field::Row, message)], ..Draft::default() }
 }
 
 json_fields! {
@@ -78,14 +126,14 @@ json_fields! {
 /// The rows of a bulk. Past the limit they are counted and not kept.
 #[derive(Debug, Default)]
 pub(super) struct Rows<'a> {
-    pub(super) rows: Vec<Field<SendFields<'a>>>,
+    pub(super) rows: Vec<fields::Field<SendFields<'a>>>,
     pub(super) count: usize,
 }
 
 impl<'de> Wanted<'de> for Rows<'de> {
     const NAME: &'static str = "an array of messages";
 
-    fn array<A: SeqAccess<'de>>(mut seq: A) -> Result<Field<Self>, A::Error> {
+    fn array<A: SeqAccess<'de>>(mut seq: A) -> Result<fields::Field<Self>, A::Error> {
         let mut rows = Rows::default();
         while rows.rows.len() < MAX_BULK {
             let Some(row) = seq.next_element()? else { break };
@@ -95,7 +143,7 @@ impl<'de> Wanted<'de> for Rows<'de> {
         while rows.count >= MAX_BULK && seq.next_element::<IgnoredAny>()?.is_some() {
             rows.count += 1;
         }
-        Ok(Field::Value(rows))
+        Ok(fields::Field::Value(rows))
     }
 }
 
@@ -104,8 +152,8 @@ mod tests {
     use super::*;
 
     fn rows(json: &str) -> Rows<'_> {
-        match serde_json::from_str::<Field<BulkFields<'_>>>(json) {
-            Ok(Field::Value(BulkFields { messages: Field::Value(rows), .. })) => rows,
+        match serde_json::from_str::<fields::Field<BulkFields<'_>>>(json) {
+            Ok(fields::Field::Value(BulkFields { messages: fields::Field::Value(rows), .. })) => rows,
             other => panic!("{other:?}"),
         }
     }
@@ -125,7 +173,7 @@ mod tests {
         assert_eq!(problems[1], ["row: must be an object, not a number"]);
         assert_eq!(problems[2], ["row: must be an object, not null"]);
         assert_eq!(problems[3], ["priority: must be a number, not a text"]);
-        assert_eq!(drafts[3].variables.as_deref(), Some(r#"{"n":1}"#));
+        assert_eq!(drafts[3].variables.as_ref().map(Variables::as_str), Some(r#"{"n":1}"#));
         assert!(matches!(drafts[3].to, Some(Cow::Borrowed("a@x.com"))));
     }
 

@@ -4,13 +4,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use poem::web::Field;
+use poem::web;
 use poem::{Request, RequestBody};
 use pombo_domain::commands::messages::send::Draft;
-use pombo_domain::model::Attachment;
+use pombo_domain::model::{Attachment, Variables};
 use pombo_domain::model::message::MAX_TEXT_BYTES;
 use pombo_domain::ports::MediaError;
-use pombo_domain::{FieldProblem, TenantIndex};
+use pombo_domain::{Field, FieldProblem, TenantIndex};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 
@@ -18,6 +18,7 @@ use pombo_api::body::LimitedMultipart;
 use pombo_api::error::Failure;
 use pombo_api::fields::{self, Scalars};
 use pombo_api::options::ApiState;
+use super::draft::{set_category, set_connector, set_schedule, whole};
 
 /// The longest text field. The message is the longest of them; a little more is read, so that the command can say what is too long.
 const MAX_FIELD_BYTES: usize = 2 * MAX_TEXT_BYTES;
@@ -50,7 +51,7 @@ impl Uploaded {
     /// Removes them all.
     pub(super) async fn remove(mut self) {
         while let Some(file) = self.files.pop() {
-            if let Err(error) = self.state.commands.ports().media.delete(self.tenant, file.id).await {
+            if let Err(error) = self.state.commands.media().delete(self.tenant, file.id).await {
                 tracing::warn!(%error, "a file of a refused request stays");
             }
         }
@@ -130,7 +131,7 @@ impl Reading {
     }
 
     fn problem(&mut self, field: &str, message: &str) {
-        self.problems.push(FieldProblem { field: field.to_owned(), message: message.to_owned() });
+        self.problems.push(FieldProblem::new(field, message));
     }
 
     fn digest_name(&mut self, name: &str) {
@@ -138,7 +139,7 @@ impl Reading {
         self.digest.update(name.as_bytes());
     }
 
-    async fn read_text(&mut self, name: &str, part: Field, parts: &LimitedMultipart) -> Result<String, Failure> {
+    async fn read_text(&mut self, name: &str, part: web::Field, parts: &LimitedMultipart) -> Result<String, Failure> {
         let mut reader = std::pin::pin!(part.into_async_read());
         let mut bytes = Vec::new();
         let mut piece = [0; 4096];
@@ -158,7 +159,7 @@ impl Reading {
         String::from_utf8(bytes).map_err(|_| Failure::bad_request(format!("{name}: must be UTF-8 text")))
     }
 
-    async fn read_file(&mut self, part: Field, parts: &LimitedMultipart) -> Result<(), Failure> {
+    async fn read_file(&mut self, part: web::Field, parts: &LimitedMultipart) -> Result<(), Failure> {
         let file_name = part.file_name().unwrap_or_default().to_owned();
         let content_type = part.content_type().map(str::to_owned);
         let mut reader = std::pin::pin!(part.into_async_read());
@@ -175,7 +176,7 @@ impl Reading {
         self.digest_name("attachments");
         self.digest_name(&file_name);
         let state = self.files.state.clone();
-        let media = &state.commands.ports().media;
+        let media = state.commands.media();
         let mut writer = media.create(self.files.tenant, &file_name, content_type.as_deref()).await.map_err(refused)?;
         let mut content = Sha256::new();
         while read > 0 {
@@ -190,54 +191,55 @@ impl Reading {
     }
 
     fn finish(mut self) -> Form {
-        let mut draft = Draft { attachments: self.files.files.clone(), ..Draft::default() };
-        let problems = &mut self.problems;
+        let problems = std::mem::take(&mut self.problems);
+        let mut draft = Draft { attachments: self.files.files.clone(), problems, ..Draft::default() };
         for (name, text) in self.texts {
             // A form has no other way to leave a field out once it is shown.
             if text.is_empty() && !matches!(name, "connectorId" | "to" | "message") {
                 continue;
             }
-            set(&mut draft, name, text, problems);
+            set(&mut draft, name, text);
         }
-        draft.problems = self.problems;
         Form { draft, files: self.files, digest: self.digest.finalize().into() }
     }
 }
 
-fn set(draft: &mut Draft<'static>, name: &str, text: String, problems: &mut Vec<FieldProblem>) {
-    let mut problem = |message: String| problems.push(FieldProblem { field: name.to_owned(), message });
+/// Puts a field's text into the draft.
+fn set(draft: &mut Draft<'static>, name: &str, text: String) {
+    let problems = &mut draft.problems;
+    let mut problem = |field: Field, message: String| problems.push(FieldProblem::new(field, message));
     let truth = |text: &str| match text.trim().to_ascii_lowercase().as_str() {
         "true" | "1" => Some(true),
         "false" | "0" => Some(false),
         _ => None,
     };
-    let mut flag = |text: &str| {
+    let mut flag = |field: Field, text: &str| {
         truth(text).unwrap_or_else(|| {
-            problem("must be true or false".to_owned());
+            problem(field, "must be true or false".to_owned());
             false
         })
     };
     match name {
-        "requiresApproval" => draft.requires_approval = flag(&text),
-        "forceDirect" => draft.force_direct = flag(&text),
+        "requiresApproval" => draft.requires_approval = flag(Field::RequiresApproval, &text),
+        "forceDirect" => draft.force_direct = flag(Field::ForceDirect, &text),
         "priority" => match text.trim().parse::<f64>() {
-            Ok(number) => draft.priority = Some(number),
-            Err(_) => problem("must be a number".to_owned()),
+            Ok(number) => draft.priority = Some(whole(number)),
+            Err(_) => problem(Field::Priority, "must be a number".to_owned()),
         },
         "variables" => match serde_json::from_str::<fields::Field<Scalars>>(&text) {
-            Ok(fields::Field::Value(Scalars(json))) => draft.variables = Some(Cow::Owned(json)),
+            Ok(fields::Field::Value(Scalars(json))) => draft.variables = Some(Variables::from_compact(json)),
             Ok(fields::Field::Missing) => {}
-            Ok(fields::Field::Wrong(message)) => problem(message.into_owned()),
-            Err(_) => problem("must be a JSON object".to_owned()),
+            Ok(fields::Field::Wrong(message)) => problem(Field::Variables, message.into_owned()),
+            Err(_) => problem(Field::Variables, "must be a JSON object".to_owned()),
         },
+        "connectorId" => set_connector(draft, &text),
+        "messageType" => set_category(draft, &text),
+        "scheduledAt" => set_schedule(draft, &text),
         _ => {
             let slot = match name {
-                "connectorId" => &mut draft.connector_id,
                 "to" => &mut draft.to,
-                "message" => &mut draft.message,
+                "message" => &mut draft.text,
                 "contactName" => &mut draft.contact_name,
-                "messageType" => &mut draft.message_type,
-                "scheduledAt" => &mut draft.scheduled_at,
                 "notes" => &mut draft.notes,
                 "webhookUrl" => &mut draft.webhook_url,
                 "externalId" => &mut draft.external_id,

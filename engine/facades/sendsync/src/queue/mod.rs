@@ -26,6 +26,7 @@ use self::schema::{SendBulk, SendMessage, SendMessageForm};
 use self::wire::{BulkAnswer, Created, Links, MessageBody, MessagePage, PageMeta};
 use super::Section;
 use super::error::{BulkFails, ReadFails, SendFails};
+use super::names::field_name;
 use super::params::{
     DateFrom, DateTo, ExternalId, GivenId, IdempotencyKey, PageNumber, PageSize, Search, StatusName, TypeName,
     only_parameters,
@@ -135,8 +136,7 @@ async fn send_draft(
     let files = sent.message.content.attachments.clone();
     let links = Links { links: &state.media_links, tenant, now: sent.message.created_at };
     // As it was found by.
-    let connector = draft.connector_id.as_deref().and_then(|id| Uuid::parse_str(id.trim()).ok()).unwrap_or_default();
-    let mut body = MessageBody::of(sent, connector, &links);
+    let mut body = MessageBody::of(sent, draft.connector.unwrap_or_default(), &links);
     // The documented answer has none; a message without files has nothing to show.
     body.attachments = body.attachments.filter(|files| !files.is_empty());
     Ok((body, files))
@@ -204,7 +204,7 @@ impl QueueApi {
         key: KeyHeader,
         body: JsonBytes<Declared<SendBulk>, Bulk>,
     ) -> Result<BulkAnswer, BulkFails> {
-        let unreadable = |failure: Failure| Ok(BulkAnswer::unreadable(failure.message));
+        let unreadable = |failure: Failure| Ok(BulkAnswer::unreadable(failure.written(field_name)));
         if let Err(failure) = only_parameters(request, &[]) {
             return unreadable(failure);
         }
@@ -226,7 +226,9 @@ impl QueueApi {
         let drafts: Vec<Draft<'_>> = rows.into_iter().map(draft_of).collect();
         let rows = match state.commands.send_bulk(caller.0.tenant, &drafts, idempotency).await {
             Ok(rows) => rows,
-            Err(error) if error.code == ErrorCode::Invalid => return Ok(BulkAnswer::unreadable(error.message)),
+            Err(error) if error.code == ErrorCode::Invalid => {
+                return Ok(BulkAnswer::unreadable(error.written(field_name).into_owned()));
+            }
             Err(error) => return Err(error.into()),
         };
         Ok(BulkAnswer::of(rows, drafts.iter().map(|draft| draft.external_id.as_deref())))
@@ -275,7 +277,7 @@ impl QueueApi {
         let limit = limit.0.map_or(MAX_PAGE, |limit| limit.0);
         let query = MessageQuery {
             status: status.0.map(|status| status.0),
-            connector: connector_id.0.map(|id| id.0),
+            connector: connector_id.0.map(|id| Uuid::parse_str(&id.0).unwrap_or_default()),
             message_type: message_type.0.map(|kind| kind.0),
             external_id: external_id.0.map(|id| id.0),
             search: search.0.map(|search| search.0),
@@ -286,7 +288,7 @@ impl QueueApi {
         };
         let tenant = caller.0.tenant;
         let listing = state.commands.list_messages(tenant, query).await?;
-        let links = Links { links: &state.media_links, tenant, now: state.commands.ports().clock.now() };
+        let links = Links { links: &state.media_links, tenant, now: state.commands.now() };
         let data =
             listing.rows.into_iter().map(|(message, connector)| MessageBody::of(message, connector, &links)).collect();
         let meta = PageMeta { total: listing.total, page, limit, pages: listing.pages };

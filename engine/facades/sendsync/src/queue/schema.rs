@@ -12,6 +12,7 @@ use pombo_domain::model::message::MAX_TEXT_BYTES;
 use serde_json::{Value, json};
 
 use pombo_api::declared::Declares;
+use crate::names::category_name;
 
 /// Something other than white space, and no NUL.
 const TEXT_PATTERN: &str = r"^[^\u0000]*[^\u0000\s][^\u0000]*$";
@@ -68,8 +69,8 @@ fn properties() -> Vec<(&'static str, MetaSchemaRef)> {
         })
     };
     let message_type = MetaSchema {
-        enum_items: MessageType::ALL.into_iter().map(|kind| kind.as_str().into()).collect(),
-        default: Some(MessageType::General.as_str().into()),
+        enum_items: MessageType::ALL.into_iter().map(|kind| category_name(kind).into()).collect(),
+        default: Some(category_name(MessageType::General).into()),
         ..text("Category of the message; GERAL if omitted.")
     };
     let priority = MetaSchema {

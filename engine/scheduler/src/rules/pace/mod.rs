@@ -260,7 +260,7 @@ impl PaceRules {
         Decision::Go { room: if probe || self.has_delay() { 1 } else { room }, probe }
     }
 
-    /// Whether a forceDirect message may go: only the connection and the provider hold it.
+    /// Whether a message ahead of the queue may go: only the connection and the provider hold it.
     pub fn decide_direct(&self, state: &PaceState, now: Timestamp) -> Decision {
         let held = |at| Self::connection_hold(state, now, at);
         if let Some(wait) = settle(now, held) {

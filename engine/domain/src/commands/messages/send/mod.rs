@@ -1,6 +1,6 @@
 //! Takes messages in, one or a thousand through the same code: check every row, have the connector's plugin normalise the
 //! recipients and the renderer try the templates (one call each for all rows), then commit the good rows together with their
-//! contacts and the Idempotency-Key. A bad row refuses itself only.
+//! contacts and the idempotency key. A bad row refuses itself only.
 //!
 //! Nothing here waits per row: the two calls into plugins and the commit are the only awaits.
 
@@ -14,16 +14,17 @@ use uuid::Uuid;
 use crate::commands::Commands;
 use crate::model::message::Act;
 use crate::model::{
-    Attachment, Connector, Contact, ContactType, Message, MessageOptions, NewMessage, Status, StoredMessage,
+    Attachment, Connector, Contact, ContactType, Message, MessageOptions, MessageType, NewMessage, Status, StoredMessage,
+    Variables,
 };
 use crate::ports::{Batch, Change, Conflict, Insert, NewIdempotency, RenderError, RenderJob, StoreError};
-use crate::{Error, ErrorCode, FieldProblem, MessageKey, Result, TenantIndex, Timestamp};
+use crate::{Error, ErrorCode, Field, FieldProblem, MessageKey, Result, TenantIndex, Timestamp};
 
 mod checks;
 mod replay;
 
 pub use checks::{
-    MAX_DAYS_AHEAD, MAX_EXTERNAL_ID_CHARS, MAX_FILES, MAX_NAME_CHARS, MAX_NOTES_CHARS, MAX_SUBJECT_CHARS,
+    DEFAULT_PRIORITY, MAX_DAYS_AHEAD, MAX_EXTERNAL_ID_CHARS, MAX_FILES, MAX_NAME_CHARS, MAX_NOTES_CHARS, MAX_SUBJECT_CHARS,
 };
 pub use checks::{MAX_TO_BYTES, MAX_URL_BYTES};
 
@@ -33,55 +34,54 @@ pub const MAX_BULK: usize = 1000;
 /// How often a contact that somebody else creates at the same moment is looked up again.
 const CONTACT_RETRIES: usize = 8;
 
-/// A message as a caller asks for it, not yet checked. Empty by default.
+/// A message as a caller asks for it, its values typed and not yet checked. Empty by default. A facade parses what its callers
+/// write (ids, dates, names of categories) and notes in [`Self::problems`] what it cannot read.
 #[derive(Clone, Default)]
 pub struct Draft<'a> {
-    /// `connectorId`, required.
-    pub connector_id: Option<Cow<'a, str>>,
-    /// `to`, required.
+    /// The connector's public id, required. An id of nothing is not found.
+    pub connector: Option<Uuid>,
+    /// The recipient as the caller wrote it, required.
     pub to: Option<Cow<'a, str>>,
-    /// `message`, required unless [`Self::wordless`] or an act say otherwise.
-    pub message: Option<Cow<'a, str>>,
+    /// The text or template, required unless [`Self::wordless`] or an act say otherwise.
+    pub text: Option<Cow<'a, str>>,
     /// A file without words is a message too.
     pub wordless: bool,
-    /// `subject`.
+    /// The subject, a template, for channels that have one.
     pub subject: Option<Cow<'a, str>>,
-    /// `contactName`.
+    /// The recipient's name, kept with the contact.
     pub contact_name: Option<Cow<'a, str>>,
-    /// `messageType`.
-    pub message_type: Option<Cow<'a, str>>,
-    /// `priority`, as JSON has it.
-    pub priority: Option<f64>,
-    /// `scheduledAt`.
-    pub scheduled_at: Option<Cow<'a, str>>,
-    /// `requiresApproval`.
+    /// The category.
+    pub message_type: MessageType,
+    /// 1 to 10, 10 goes first; [`DEFAULT_PRIORITY`] where left out. Any other number is refused.
+    pub priority: Option<u8>,
+    /// Not before this instant. Any instant in the past means at once.
+    pub scheduled_at: Option<Timestamp>,
+    /// Waits until a person approves it.
     pub requires_approval: bool,
-    /// `forceDirect`.
+    /// Ahead of the queue and its pace.
     pub force_direct: bool,
-    /// `notes`.
+    /// Internal remarks, never sent.
     pub notes: Option<Cow<'a, str>>,
-    /// `webhookUrl`.
+    /// Is told of each change of status.
     pub webhook_url: Option<Cow<'a, str>>,
-    /// `externalId`.
+    /// The caller's reference.
     pub external_id: Option<Cow<'a, str>>,
     /// Files already in the tenant's media.
     pub attachments: Vec<Attachment>,
-    /// `attachmentUrl`.
+    /// A file that the engine fetches once, before the first attempt.
     pub attachment_url: Option<Cow<'a, str>>,
-    /// `variables`: a JSON object of scalars, as text.
-    pub variables: Option<Cow<'a, str>>,
+    /// Values for the template.
+    pub variables: Option<Variables>,
     /// What only some channels can do.
     pub options: MessageOptions,
     /// A person sends it: refused into a conversation that an automation answers.
     pub manual: bool,
-    /// What the facade found wrong while parsing; joined with what is found here.
+    /// What the facade found wrong while parsing; joined with what is found here. With one of [`Field::Row`], nothing else of the
+    /// row is looked at.
     pub problems: Vec<FieldProblem>,
 }
 
 impl Draft<'_> {
-    /// The field of a problem with the row as a whole, e.g. that it is not an object: then its fields are not checked.
-    pub const WHOLE: &'static str = "row";
-
     /// Whether it says nothing without a text.
     fn needs_text(&self) -> bool {
         match self.options.act {
@@ -106,7 +106,7 @@ pub struct Accepted {
 /// What became of a row. The fields of an error are the row's own: `to`, not `messages[3].to`.
 pub type Row = Result<Accepted>;
 
-/// An `Idempotency-Key` with what it was sent for.
+/// An idempotency key with what it was sent for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idempotency {
     key: [u8; 32],
@@ -121,8 +121,7 @@ impl Idempotency {
     pub fn new(operation: &str, key: &str, request: [u8; 32]) -> Result<Self> {
         let visible = key.bytes().all(|b| (0x21..=0x7e).contains(&b));
         if key.is_empty() || key.len() > Self::MAX_CHARS || !visible {
-            return Err(Error::invalid(
-                "Idempotency-Key",
+            return Err(Error::invalid(Field::IdempotencyKey,
                 format!("must be 1 to {} visible ASCII characters without spaces", Self::MAX_CHARS),
             ));
         }
@@ -174,12 +173,12 @@ impl Commands {
         idempotency: Option<Idempotency>,
     ) -> Result<Vec<Row>> {
         if drafts.is_empty() {
-            return Err(Error::invalid("messages", "must contain at least one message"));
+            return Err(Error::invalid(Field::Messages, "must contain at least one message"));
         }
         if drafts.len() > MAX_BULK {
             let message =
                 format!("must contain at most {MAX_BULK} messages; split {} into several requests", drafts.len());
-            return Err(Error::invalid("messages", message));
+            return Err(Error::invalid(Field::Messages, message));
         }
         let (rows, _) = self.take(tenant, drafts, idempotency, false).await?;
         // Nothing is wrong with the request then: the same may be taken later.
@@ -237,7 +236,7 @@ impl Commands {
             let kept = committed.inserted.iter().zip(copies).map(newborn).collect();
             return Ok((joined(rows, accepted), kept));
         }
-        Err(Error::conflict("the contact or Idempotency-Key is being changed by other requests; repeat the request"))
+        Err(Error::conflict("the contact or idempotency key is being changed by other requests; repeat the request"))
     }
 
     async fn checked(&self, tenant: TenantIndex, drafts: &[Draft<'_>]) -> Result<Checked> {
@@ -276,7 +275,7 @@ impl Commands {
             for (i, answer) in of_plugin.into_iter().zip(answers) {
                 match answer {
                     Ok(to) => checked.good[i].content.to = to,
-                    Err(reason) => refused.push((checked.good[i].row, Error::invalid("to", reason))),
+                    Err(reason) => refused.push((checked.good[i].row, Error::invalid(Field::To, reason))),
                 }
             }
         }
@@ -306,7 +305,7 @@ impl Commands {
             let Some((contact, active)) = self.addressee(tenant, kind, &candidate.content.to)? else { continue };
             if !active {
                 let message = "this contact is inactive (opted out); activate it before sending to it";
-                refused.push((candidate.row, Error::invalid("to", message)));
+                refused.push((candidate.row, Error::invalid(Field::To, message)));
             } else if candidate.content.contact_name.is_none() {
                 candidate.content.contact_name = contact.name.clone();
             }
@@ -337,7 +336,7 @@ impl Commands {
         let mut last: Option<Arc<str>> = None;
         for candidate in &checked.good {
             let content = &candidate.content;
-            let texts = [("message", Some(content.text.as_str())), ("subject", content.subject.as_deref())];
+            let texts = [(Field::Text, Some(content.text.as_str())), (Field::Subject, content.subject.as_deref())];
             let templates = texts.into_iter().filter_map(|(field, text)| Some((field, text?)));
             let mut variables: Option<Arc<str>> = None;
             for (field, text) in templates.filter(|(_, text)| text.as_bytes().contains(&b'{')) {
@@ -359,7 +358,7 @@ impl Commands {
         let mut refused = Vec::new();
         for ((row, field), outcome) in places.into_iter().zip(rendered) {
             match outcome {
-                Ok(text) if field == "message" && text.trim().is_empty() => {
+                Ok(text) if field == Field::Text && text.trim().is_empty() => {
                     refused.push((row, Error::invalid(field, "the template renders to an empty text")));
                 }
                 Ok(_) => {}

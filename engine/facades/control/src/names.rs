@@ -1,0 +1,21 @@
+//! Fields as this API names them.
+
+use std::borrow::Cow;
+
+use pombo_domain::Field;
+
+use crate::access::TENANT_HEADER;
+use pombo_api::names::camel_case;
+
+/// A field's name in bodies, queries and headers.
+pub(crate) fn field_name(field: Field) -> Cow<'static, str> {
+    Cow::Borrowed(match field {
+        Field::Connector => "connectorId",
+        Field::Since => "dateFrom",
+        Field::UpTo => "dateTo",
+        Field::Request => "body",
+        Field::Tenant => TENANT_HEADER,
+        Field::IdempotencyKey => "Idempotency-Key",
+        other => return camel_case(other),
+    })
+}

@@ -299,7 +299,7 @@ impl Loader {
         };
         let (component, digest) = tokio::task::spawn_blocking(compile)
             .await
-            .map_err(|_| "its compilation was broken off".to_owned())?
+            .map_err(|_| "its compilation was interrupted".to_owned())?
             .map_err(|e| format!("is not a component that this engine can run: {e:#}"))?;
         let of = component.component_type();
         let imports: Vec<_> = of.imports(&self.engine).map(|(name, _)| name.to_owned()).collect();

@@ -66,7 +66,7 @@ fn with_secrets(call: &AutomationCall, value: &str, encrypted: bool) -> Result<S
         let after = &rest[start + SECRET.len()..];
         let end = after.find("}}").ok_or("a secret's name is not closed by }}")?;
         if !encrypted {
-            return Err("secrets go over TLS only".to_owned());
+            return Err("secrets may be sent only over TLS".to_owned());
         }
         out.push_str(&rest[..start]);
         out.push_str(secret(call, &after[..end])?);
@@ -131,7 +131,7 @@ fn prepared(
     let mut builder = services.http.request(method, url);
     for header in &request.headers {
         let name = HeaderName::try_from(&header.name)
-            .map_err(|_| http::Error::Invalid(format!("{:?} is not a header's name", cut(&header.name, 64))))?;
+            .map_err(|_| http::Error::Invalid(format!("{:?} is not a header name", cut(&header.name, 64))))?;
         if FORBIDDEN.contains(&name) {
             return Err(http::Error::Invalid(format!("{name} is the host's to set")));
         }
@@ -143,7 +143,7 @@ fn prepared(
             .and_then(|value| with_secrets(call, &value, encrypted))
             .map_err(http::Error::Refused)?;
         let mut value = HeaderValue::try_from(value)
-            .map_err(|_| http::Error::Invalid(format!("the value of {name} cannot stand in a header")))?;
+            .map_err(|_| http::Error::Invalid(format!("the value of {name} is not allowed in a header")))?;
         value.set_sensitive(true);
         builder = builder.header(name, value);
     }
@@ -193,7 +193,7 @@ pub(super) async fn send(
     let builder = prepared(services, call, hosts, request)?;
     // Never closed.
     let Ok(Ok(_turn)) = tokio::time::timeout(limit, tenant.http.acquire()).await else {
-        return Err(http::Error::NotConnected("too many requests of this tenant are under way".to_owned()));
+        return Err(http::Error::NotConnected("this tenant makes too many requests at once".to_owned()));
     };
     match tokio::time::timeout(limit, exchange(builder)).await {
         Ok(result) => result,

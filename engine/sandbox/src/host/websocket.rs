@@ -42,10 +42,10 @@ async fn connect(context: &Context, services: &Services, url: &str, headers: &[H
     let mut request = url.as_str().into_client_request().map_err(|e| Error::Invalid(cut(&e.to_string(), 200)))?;
     for header in headers {
         let name = HeaderName::try_from(&header.name)
-            .map_err(|_| Error::Invalid(format!("{:?} is not a header's name", header.name)))?;
+            .map_err(|_| Error::Invalid(format!("{:?} is not a header name", header.name)))?;
         let value = with_secrets(context, &header.value, encrypted).map_err(Error::Refused)?;
         let value = HeaderValue::try_from(value)
-            .map_err(|_| Error::Invalid(format!("the value of {name} cannot stand in a header")))?;
+            .map_err(|_| Error::Invalid(format!("the value of {name} is not allowed in a header")))?;
         request.headers_mut().insert(name, value);
     }
     let unreachable = |e| match e {

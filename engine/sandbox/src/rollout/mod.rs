@@ -241,7 +241,7 @@ impl Fleet {
     pub(crate) async fn unstage(&self, plugin: &str) -> Result<(), ConnectorError> {
         let _one = self.reloading.lock().await;
         let rollout = self.rollout(plugin).ok_or_else(|| no_change(plugin))?;
-        tracing::info!(plugin, version = rollout.to.description.version, "a version of a plugin is taken back");
+        tracing::info!(plugin, version = rollout.to.description.version, "a version of a plugin is rolled back");
         let Some(from) = rollout.from.clone() else {
             self.strand(&rollout.to).await;
             return Ok(());

@@ -70,6 +70,6 @@ pub(super) fn fits(plugin: &ConnectorPlugin, spec: &ConnectorSpec) -> Result<(),
     plugin.check_config(&config).map_err(|problems| {
         let problem = problems.first().map(|p| format!("{} {}", p.field, p.message)).unwrap_or_default();
         let (version, connector) = (&plugin.description.version, spec.id);
-        format!("version {version} does not take the configuration of the connector {connector}: {problem}")
+        format!("version {version} does not accept the configuration of the connector {connector}: {problem}")
     })
 }

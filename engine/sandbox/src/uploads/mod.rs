@@ -378,7 +378,8 @@ impl PluginEngine for Plugins {
         let storage = |error: std::io::Error| Refusal::Storage(error.to_string());
         let (kept, bytes) = (self.kept.clone(), component.clone());
         let written = tokio::task::spawn_blocking(move || kept.write(&bytes)).await;
-        let checked = written.map_err(|_| Refusal::Storage("the write was broken off".to_owned()))?.map_err(storage)?;
+        let checked =
+            written.map_err(|_| Refusal::Storage("writing it was interrupted".to_owned()))?.map_err(storage)?;
         let result = match self.code(kind, checked.path().to_owned(), &digest).await {
             Ok(code) => self.found(kind, &code, &digest, size).await,
             Err(refusal) => Err(refusal),

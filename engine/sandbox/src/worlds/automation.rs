@@ -121,7 +121,7 @@ pub(crate) fn description(said: wit::Description, limits: &AutomationLimits) -> 
     let most = limits.cpu_most.as_millis();
     if u128::from(wants.cpu_millis) > most {
         return Err(format!(
-            "it asks for {} ms of processor time a call; this engine gives at most {most}",
+            "it asks for {} ms of processor time per call; this engine gives at most {most}",
             wants.cpu_millis
         ));
     }
@@ -402,7 +402,7 @@ fn action(action: wit::Action) -> Result<Action, String> {
 /// Checks an automation's answer. `Err` says what is wrong with it.
 pub(crate) fn outcome(said: wit::Outcome, observer: bool) -> Result<Outcome, String> {
     if said.actions.len() > ACTIONS {
-        return Err(format!("it wants {} things done; one call may want {ACTIONS}", said.actions.len()));
+        return Err(format!("it asks for {} actions; one call may ask for at most {ACTIONS}", said.actions.len()));
     }
     let state = optional("the state", said.state, STATE_BYTES)?;
     let mut actions = Vec::with_capacity(said.actions.len());

@@ -104,10 +104,10 @@ fn feature(feature: wit::Feature) -> &'static str {
 fn pace(said: wit::Pace, max_in_flight: u16) -> Result<Pace, String> {
     const LONGEST_DELAY_MS: u64 = 24 * 3_600_000;
     if said.delay_min_millis > said.delay_max_millis || said.delay_max_millis > LONGEST_DELAY_MS {
-        return Err("its pace must have a shortest delay up to the longest, and that one up to a day".to_owned());
+        return Err("its pace's shortest delay must be at most its longest one, which must be at most a day".to_owned());
     }
     if said.warm_up_days.len() > 365 || said.warm_up_growth > 1000 {
-        return Err("its pace's warm-up must have at most 365 days and grow by at most 1000 % a day".to_owned());
+        return Err("its pace's warm-up must have at most 365 days and grow by at most 1000 % per day".to_owned());
     }
     let warm_up = (!said.warm_up_days.is_empty()).then_some(WarmUp {
         days: said.warm_up_days,

@@ -82,7 +82,7 @@ fn other((kind, json): (String, String)) -> Checked<(String, String)> {
     let is_kind = (1..=KIND_BYTES).contains(&kind.len())
         && kind.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     if !is_kind {
-        return Err(format!("other: the kind must be 1 to {KIND_BYTES} letters, digits, dashes, dots and underlines"));
+        return Err(format!("other: the kind must be 1 to {KIND_BYTES} letters, digits, dashes, dots and underscores"));
     }
     let json = text("other", json)?;
     match serde_json::from_str::<serde::de::IgnoredAny>(&json) {

@@ -28,7 +28,7 @@ pub(crate) fn with_secrets(context: &Context, value: &str, encrypted: bool) -> R
         let after = &rest[start + "{{secret:".len()..];
         let end = after.find("}}").ok_or("a secret's name is not closed by }}")?;
         if !encrypted {
-            return Err("secrets go over TLS only".to_owned());
+            return Err("secrets may be sent only over TLS".to_owned());
         }
         out.push_str(&rest[..start]);
         out.push_str(context.secret(&after[..end])?);
@@ -74,7 +74,7 @@ fn prepared(
     let mut builder = services.http.request(method, url);
     for header in headers {
         let name = HeaderName::try_from(&header.name)
-            .map_err(|_| http::Error::Invalid(format!("{:?} is not a header's name", header.name)))?;
+            .map_err(|_| http::Error::Invalid(format!("{:?} is not a header name", header.name)))?;
         if FORBIDDEN.contains(&name) {
             return Err(http::Error::Invalid(format!("{name} is the host's to set")));
         }
@@ -83,7 +83,7 @@ fn prepared(
         }
         let value = with_secrets(context, &header.value, encrypted).map_err(http::Error::Refused)?;
         let mut value = HeaderValue::try_from(value)
-            .map_err(|_| http::Error::Invalid(format!("the value of {name} cannot stand in a header")))?;
+            .map_err(|_| http::Error::Invalid(format!("the value of {name} is not allowed in a header")))?;
         value.set_sensitive(true);
         builder = builder.header(name, value);
     }

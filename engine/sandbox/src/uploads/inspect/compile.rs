@@ -71,7 +71,7 @@ impl Compiler {
         });
         match tokio::time::timeout(deadline + Duration::from_secs(5), compiling).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Failed::Engine("its compilation was broken off".to_owned())),
+            Ok(Err(_)) => Err(Failed::Engine("its compilation was interrupted".to_owned())),
             Err(_) => Err(too_long(deadline)),
         }
     }

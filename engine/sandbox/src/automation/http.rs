@@ -66,7 +66,7 @@ fn with_secrets(call: &AutomationCall, value: &str, encrypted: bool) -> Result<S
         let after = &rest[start + SECRET.len()..];
         let end = after.find("}}").ok_or("a secret's name is not closed by }}")?;
         if !encrypted {
-            return Err("secrets may be sent only over TLS".to_owned());
+            return Err("secrets are sent over TLS only".to_owned());
         }
         out.push_str(&rest[..start]);
         out.push_str(secret(call, &after[..end])?);

@@ -28,7 +28,7 @@ pub(crate) fn with_secrets(context: &Context, value: &str, encrypted: bool) -> R
         let after = &rest[start + "{{secret:".len()..];
         let end = after.find("}}").ok_or("a secret's name is not closed by }}")?;
         if !encrypted {
-            return Err("secrets may be sent only over TLS".to_owned());
+            return Err("secrets are sent over TLS only".to_owned());
         }
         out.push_str(&rest[..start]);
         out.push_str(context.secret(&after[..end])?);

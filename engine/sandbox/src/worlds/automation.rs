@@ -445,7 +445,7 @@ mod tests {
         let emit =
             |kind: &str, json: &str| wit::Action::Emit(wit::Emitted { kind: kind.to_owned(), json: json.to_owned() });
         for (actions, why) in [
-            (vec![wit::Action::MarkRead; 101], "101 things"),
+            (vec![wit::Action::MarkRead; 101], "101 actions"),
             (vec![text(&"x".repeat(TEXT_BYTES + 1))], "action 1: a text to send is longer"),
             (vec![text("ok"), text(" ")], "action 2: a text to send is empty"),
             (vec![timer(999)], "shorter than a second"),

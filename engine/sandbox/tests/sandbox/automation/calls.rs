@@ -52,7 +52,7 @@ async fn every_way_to_fail_has_its_word_and_leaves_the_engine_serving() {
         ("trap", "trap", "unreachable"),
         ("memory", "memory", "memory"),
         ("error sold out", "error", "sold out"),
-        ("many", "unfit", "101 things"),
+        ("many", "unfit", "101 actions"),
         ("state", "unfit", "the state is longer"),
         ("huge", "trap", ""),
         ("nothing", "error", "no such task"),

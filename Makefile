@@ -25,10 +25,10 @@ demo: ## build what `make run` starts: the engine, and the WhatsApp simulator wi
 run: demo ## build, then start a demo on 127.0.0.1:8080 with its data in ./data (LISTEN= and DATA= change them) and a WhatsApp simulator
 	tests/run-demo.sh $(DATA) $(LISTEN)
 
-test: ## run every test: unit, plugins, and end to end over the built binary; ends with a table of the seconds of each step
+test: ## run every test: unit, plugins, and end to end with the built binary; ends with a table of each step's seconds
 	tests/all.sh
 
-lint: ## formatting, clippy with warnings as errors, licences and sources of every dependency
+lint: ## check formatting, clippy (warnings are errors), and the licence and source of every dependency
 	tests/setup.sh build lint
 	cargo fmt --all --check
 	cargo fmt --all --check --manifest-path plugins/Cargo.toml
@@ -37,7 +37,7 @@ lint: ## formatting, clippy with warnings as errors, licences and sources of eve
 	cargo clippy --release --locked --manifest-path plugins/Cargo.toml --workspace --all-targets -- -D warnings
 	python3 tests/tools/licences.py Cargo.toml plugins/Cargo.toml
 
-bench: ## measure beside the service Pombo replaces, on this machine: prints a table, writes target/bench.json
+bench: ## measure Pombo and the service that it replaces on this machine; prints a table and writes target/bench.json
 	tests/setup.sh build bench
 	plugins/build.sh
 	cargo build --release --locked --workspace --bin pombo
@@ -49,19 +49,19 @@ bench: ## measure beside the service Pombo replaces, on this machine: prints a t
 	cargo run --release --locked --bin automations -- swaps
 	cargo run --release --locked --bin automations -- fairness
 
-soak: ## twenty minutes of WhatsApp sessions whose sockets break all the time; every message accounted for
+soak: ## run WhatsApp sessions with breaking sockets for 20 minutes, and account for every message
 	tests/setup.sh build
 	plugins/build.sh
 	cargo build --release --locked --workspace --bin pombo
 	cargo run --release --locked --bin sessions -- soak
 
-openapi: build ## write the documents and their operation tables in openapi/ anew
+openapi: build ## regenerate the OpenAPI documents and their operation tables in openapi/
 	for facade in sendsync control; do \
 	  target/release/pombo openapi --facade $$facade > openapi/$$facade.json && \
 	  target/release/pombo openapi --facade $$facade --table > openapi/$$facade.md || exit 1; \
 	done
 
-clean: ## remove what was built; ./data stays
+clean: ## remove everything that was built; ./data stays
 	cargo clean
 	cargo clean --manifest-path plugins/Cargo.toml
 	rm -rf tests/peers/*/node_modules

@@ -7,7 +7,7 @@ use pombo_whatsapp_sim::world::NewAccount;
 use pombo_whatsapp_sim::{Error, Options, Ports, Simulator};
 use tracing_subscriber::EnvFilter;
 
-/// A WhatsApp server of our own, for tests and for trying the product without a phone.
+/// A simulated WhatsApp server, for tests and for trying the product without a phone.
 #[derive(Debug, Parser)]
 #[command(name = "whatsapp-sim", version)]
 struct Args {

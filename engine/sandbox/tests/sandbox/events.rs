@@ -53,7 +53,7 @@ async fn a_malformed_event_is_refused_by_its_field_and_not_taken() {
         (json!({"kind": "text", "id": ""}), "provider-id: must have 1 to"),
         (json!({"kind": "text", "id": "m", "size": (64 << 10) + 1}), "text: must have at most"),
         (json!({"kind": "receipt", "id": "p", "client": "7"}), "client-id:"),
-        (json!({"kind": "poll", "json": "{"}), "no JSON"),
+        (json!({"kind": "poll", "json": "{"}), "not JSON"),
         (json!({"kind": "media", "id": "m", "file": "x"}), "media.id: is not the id"),
         (json!({"kind": "media", "id": "m", "file": "0190c2a0-0000-7000-8000-000000000001"}), "no such file"),
     ] {

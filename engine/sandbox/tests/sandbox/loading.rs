@@ -34,7 +34,7 @@ async fn what_does_not_fit_is_refused_with_a_reason_and_the_rest_loads() {
         refused.iter().map(|(f, _)| *f).collect::<Vec<_>>(),
         ["a-text.wasm", "b-forbidden.wasm", "d-noop-again.wasm", "e-renderer.wasm"]
     );
-    assert!(refused[0].1.contains("no component"), "{refused:?}");
+    assert!(refused[0].1.contains("not a component"), "{refused:?}");
     assert!(refused[1].1.contains("evil:machine/shell@1.0.0"), "{refused:?}");
     assert!(refused[2].1.contains("already a plugin named"), "{refused:?}");
     assert!(refused[3].1.contains("renderer already"), "{refused:?}");

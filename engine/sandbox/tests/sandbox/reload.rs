@@ -89,7 +89,7 @@ async fn a_bad_component_leaves_everything_as_it_was() {
     let before = world.sandbox.plugin("hostile-probe");
     let stricter = replaced(&version("c"), r#""required":["host"]"#, r#""required":["hose"]"#);
     for (component, expected) in [
-        (b"not wasm".to_vec(), "no component"),
+        (b"not wasm".to_vec(), "not a component"),
         (built("hostile/forbidden-import.wasm"), "does not offer"),
         (built("plugins/noop.wasm"), "holds the plugin \"noop\""),
         (built("plugins/renderer.wasm"), "holds a renderer"),

@@ -21,7 +21,7 @@ async fn what_does_not_fit_is_refused_with_its_reason() {
         ("f".repeat(64), "upload it again"),
         ("../plugins/relay".to_owned(), "64 hexadecimal digits"),
         (damaged, "is damaged"),
-        (keep(&world, b"not wasm"), "no component"),
+        (keep(&world, b"not wasm"), "not a component"),
         (keep(&world, &built("hostile/forbidden-import.wasm")), "does not offer"),
         (keep(&world, &built("plugins/noop.wasm")), "holds the plugin \"noop\""),
         (keep(&world, &built("plugins/renderer.wasm")), "holds a renderer"),

@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::spreadsheet::{category, column_of, MessageRow, ReadRow, Sheet, SheetError};
+use crate::spreadsheet::{MessageRow, ReadRow, Sheet, SheetError, category, column_of};
 
 /// An interrupted import is not started again after this time, in milliseconds, because the keys of its chunks may be forgotten
 /// after a day.

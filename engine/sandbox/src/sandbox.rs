@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pombo_domain::ConnectorIndex;
-use pombo_domain::{Field, FieldProblem};
 use pombo_domain::ports::{
     Account, Answer, ConnectorError, ConnectorSpec, Connectors, Operation, OperationError, Outgoing, PluginDescription,
     SendOutcome, SessionState,
 };
+use pombo_domain::{Field, FieldProblem};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 

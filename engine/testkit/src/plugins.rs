@@ -203,9 +203,7 @@ impl PluginEngine for FakePluginEngine {
     }
     async fn check_config(&self, digest: &str, config: &Value) -> Result<(), Vec<FieldProblem>> {
         match self.read(digest).as_ref().and_then(|component| component["requires"].as_str()) {
-            Some(field) if config.get(field).is_none() => {
-                Err(vec![FieldProblem::new(field, "is required")])
-            }
+            Some(field) if config.get(field).is_none() => Err(vec![FieldProblem::new(field, "is required")]),
             _ => Ok(()),
         }
     }

@@ -15,11 +15,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::names::field_name;
 use pombo_api::auth::state_of;
 use pombo_api::declared::ParamKind;
 use pombo_api::error::{Fails, Failure, status};
 use pombo_api::json::{JsonBytes, is_json};
-use crate::names::field_name;
 
 /// Number of rows per page if the caller does not say.
 pub(crate) const DEFAULT_LIMIT: u32 = 50;

@@ -4,8 +4,8 @@ use poem::Response;
 use poem_openapi::Object;
 use serde::Serialize;
 
-use pombo_api::error::{Fails, Failure, status};
 use crate::names::field_name;
+use pombo_api::error::{Fails, Failure, status};
 
 /// An error.
 #[derive(Debug, Serialize, Object)]

@@ -8,9 +8,9 @@ use pombo_domain::commands::messages::send::{Idempotency, MAX_EXTERNAL_ID_CHARS}
 use pombo_domain::model::{MessageType, Status};
 use serde_json::Value;
 
+use crate::names::{category, category_name};
 use pombo_api::declared::ParamKind;
 use pombo_api::error::Failure;
-use crate::names::{category, category_name};
 
 /// Refuses a query with a parameter that is not among `known`, or with one given twice: a filter that is silently ignored
 /// answers another question than was asked.

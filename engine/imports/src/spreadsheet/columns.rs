@@ -164,13 +164,9 @@ impl Column {
                 "Assunto, para e-mail. Em branco: o assunto configurado no conector.",
                 "Seu pedido",
             ),
-            Self::MessageType => about(
-                "messageType",
-                Kind::List(&CATEGORIES),
-                18.0,
-                "Categoria. Em branco: GERAL.",
-                "TRANSACTIONAL",
-            ),
+            Self::MessageType => {
+                about("messageType", Kind::List(&CATEGORIES), 18.0, "Categoria. Em branco: GERAL.", "TRANSACTIONAL")
+            }
             Self::Priority => about("priority", Kind::Priority, 10.0, "De 1 a 10 (10 = mais alta). Em branco: 5.", "5"),
             Self::ScheduledAt => about(
                 "scheduledAt",

@@ -24,9 +24,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use pombo_domain::{Field, FieldProblem};
 use pombo_domain::model::{PluginKind, Wants};
 use pombo_domain::ports::{AutomationCall, CallFailure, CallResult, Inspected, PluginEngine, Refusal};
+use pombo_domain::{Field, FieldProblem};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use wasmtime::Engine;

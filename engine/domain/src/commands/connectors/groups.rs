@@ -177,7 +177,8 @@ fn checked_subject(subject: &str) -> Result<String> {
 fn checked_description(description: &str) -> Result<String> {
     let description = description.trim();
     if description.chars().count() > MAX_GROUP_DESCRIPTION_CHARS {
-        return Err(Error::invalid(Field::Description,
+        return Err(Error::invalid(
+            Field::Description,
             format!("must have at most {MAX_GROUP_DESCRIPTION_CHARS} characters"),
         ));
     }

@@ -88,10 +88,9 @@ impl Commands {
     /// Creates a connector and starts it.
     pub async fn create_connector(&self, tenant: TenantIndex, request: ConnectorRequest) -> Result<ConnectorView> {
         let name = checked_name(&request.name)?;
-        let plugin =
-            self.ports().connectors.plugin(&request.plugin).ok_or_else(|| {
-                Error::invalid(Field::Plugin, "no installed plugin has this name; see the list of plugins")
-            })?;
+        let plugin = self.ports().connectors.plugin(&request.plugin).ok_or_else(|| {
+            Error::invalid(Field::Plugin, "no installed plugin has this name; see the list of plugins")
+        })?;
         let pace = request.pace.or_else(|| plugin.pace.clone()).unwrap_or_default();
         check_pace(&pace)?;
         let (open, secrets) = split_secrets(request.config, &plugin.secret_fields)?;

@@ -61,7 +61,8 @@ impl Commands {
             }
             targets.push(found.target);
         }
-        let chat = chat.ok_or_else(|| Error::invalid(Field::Chat, "is required unless the messages are named by event"))?;
+        let chat =
+            chat.ok_or_else(|| Error::invalid(Field::Chat, "is required unless the messages are named by event"))?;
         done(self.operate(&offering, "read-receipts", Operation::Read { chat, messages: targets }).await?)
     }
 
@@ -70,7 +71,8 @@ impl Commands {
         let offering = self.offering(tenant, id)?;
         offering.must("typing")?;
         let chat = checked_address(Field::Chat, chat)?;
-        let chat = self.addresses(&offering, Field::Chat, vec![chat]).await.map_err(|error| unindexed(error, Field::Chat))?;
+        let chat =
+            self.addresses(&offering, Field::Chat, vec![chat]).await.map_err(|error| unindexed(error, Field::Chat))?;
         let chat = chat.into_iter().next().unwrap_or_default();
         done(self.operate(&offering, "typing", Operation::Typing { chat, typing }).await?)
     }

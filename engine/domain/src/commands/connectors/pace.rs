@@ -20,7 +20,10 @@ pub fn check_pace(pace: &Pace) -> Result<()> {
         problems.push(FieldProblem::against(Field::DelayMinMs, "must not be greater than", Field::DelayMaxMs));
     }
     if pace.daily_cap == Some(0) {
-        problems.push(FieldProblem::new(Field::DailyCap, "must be at least 1; leave it out for no limit, or pause the connector to send nothing at all"));
+        problems.push(FieldProblem::new(
+            Field::DailyCap,
+            "must be at least 1; leave it out for no limit, or pause the connector to send nothing at all",
+        ));
     }
     if let Some(WarmUp { days, growth_percent, until }) = &pace.warm_up {
         if days.is_empty() || days.len() > 90 || days.contains(&0) {
@@ -37,7 +40,10 @@ pub fn check_pace(pace: &Pace) -> Result<()> {
         if *from_minute >= 1440 || *to_minute >= 1440 {
             problems.push(FieldProblem::new(Field::QuietHours, "must be times of day from 00:00 to 23:59"));
         } else if from_minute == to_minute {
-            problems.push(FieldProblem::new(Field::QuietHours, "from and to must differ; pause the connector to send nothing at all"));
+            problems.push(FieldProblem::new(
+                Field::QuietHours,
+                "from and to must differ; pause the connector to send nothing at all",
+            ));
         }
     }
     if jiff::tz::TimeZone::get(&pace.time_zone).is_err() {
@@ -45,13 +51,22 @@ pub fn check_pace(pace: &Pace) -> Result<()> {
     }
     if let Some(HealthRules { window_hours, slow_below, pause_below, min_sent }) = &pace.health {
         if !(1..=MAX_WINDOW_HOURS).contains(window_hours) {
-            problems.push(FieldProblem::new(Field::Health.field(Field::WindowHours), format!("must be 1 to {MAX_WINDOW_HOURS} (30 days)")));
+            problems.push(FieldProblem::new(
+                Field::Health.field(Field::WindowHours),
+                format!("must be 1 to {MAX_WINDOW_HOURS} (30 days)"),
+            ));
         }
         if *slow_below > 100 {
-            problems.push(FieldProblem::new(Field::Health.field(Field::SlowBelow), "must be 0 to 100; with 0 the connector is never slowed down"));
+            problems.push(FieldProblem::new(
+                Field::Health.field(Field::SlowBelow),
+                "must be 0 to 100; with 0 the connector is never slowed down",
+            ));
         }
         if *pause_below > 100 {
-            problems.push(FieldProblem::new(Field::Health.field(Field::PauseBelow), "must be 0 to 100; with 0 the connector is never paused"));
+            problems.push(FieldProblem::new(
+                Field::Health.field(Field::PauseBelow),
+                "must be 0 to 100; with 0 the connector is never paused",
+            ));
         } else if pause_below > slow_below {
             problems.push(FieldProblem::against(
                 Field::Health.field(Field::PauseBelow),
@@ -87,7 +102,9 @@ mod tests {
             (Field::DelayMinMs.into(), |p| p.delay_min_ms = 5),
             (Field::DailyCap.into(), |p| p.daily_cap = Some(0)),
             (Field::WarmUp.field(Field::Days), |p| p.warm_up = Some(WarmUp { days: vec![], ..WarmUp::default() })),
-            (Field::WarmUp.field(Field::GrowthPercent), |p| p.warm_up = Some(WarmUp { growth_percent: 0, ..WarmUp::default() })),
+            (Field::WarmUp.field(Field::GrowthPercent), |p| {
+                p.warm_up = Some(WarmUp { growth_percent: 0, ..WarmUp::default() })
+            }),
             (Field::QuietHours.into(), |p| p.quiet_hours = Some(QuietHours { from_minute: 60, to_minute: 60 })),
             (Field::QuietHours.into(), |p| p.quiet_hours = Some(QuietHours { from_minute: 1440, to_minute: 60 })),
             (Field::TimeZone.into(), |p| p.time_zone = "Brasilia".to_owned()),

@@ -34,7 +34,9 @@ impl Commands {
         let identifier = request.kind.identifier(&address).into_owned();
         let name = match &request.name {
             None => None,
-            Some(name) => Some(checked_optional(Rule { field: Field::Name, max_chars: 255, lines: false }, Some(name))?),
+            Some(name) => {
+                Some(checked_optional(Rule { field: Field::Name, max_chars: 255, lines: false }, Some(name))?)
+            }
         };
         for _ in 0..RETRIES {
             let now = self.ports().clock.now();
@@ -115,7 +117,8 @@ fn plain_identifier(kind: ContactType, given: String) -> Result<String> {
         ContactType::WhatsApp if (8..=15).contains(&given.len()) && given.bytes().all(|b| b.is_ascii_digit()) => {
             Ok(given)
         }
-        ContactType::WhatsApp => Err(Error::invalid(Field::Identifier,
+        ContactType::WhatsApp => Err(Error::invalid(
+            Field::Identifier,
             "must be a phone number of 8 to 15 digits with country and area code, for example 5511999998888",
         )),
         ContactType::Email => match given.split_once('@') {

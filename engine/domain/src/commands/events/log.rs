@@ -44,7 +44,10 @@ impl Commands {
         if let Some(unknown) = query.kinds.iter().find(|kind| !EventBody::KINDS.contains(&kind.as_str())) {
             let unknown: String = unknown.chars().filter(|c| !c.is_control()).take(40).collect();
             let known = EventBody::KINDS.join(", ");
-            return Err(Error::invalid(Field::Type, format!("{unknown:?} is not a type of event; the types are {known}")));
+            return Err(Error::invalid(
+                Field::Type,
+                format!("{unknown:?} is not a type of event; the types are {known}"),
+            ));
         }
         let store = &self.ports().store;
         let connector = match query.connector {

@@ -94,7 +94,9 @@ impl Commands {
                 return Err(Error::invalid(Field::Chat, "is not the conversation of that message; leave it out"));
             }
             (Some(chat), _) | (None, Some(chat)) => chat,
-            (None, None) => return Err(Error::invalid(Field::Chat, "is required unless the message is named by event")),
+            (None, None) => {
+                return Err(Error::invalid(Field::Chat, "is required unless the message is named by event"));
+            }
         };
         self.queue_act(tenant, connector, &chat, deed.act(found.target)?, request, idempotency).await
     }
@@ -152,7 +154,13 @@ impl Commands {
         }
     }
 
-    fn received_target(&self, tenant: TenantIndex, connector: &Connector, field: FieldPath, cursor: u64) -> Result<Found> {
+    fn received_target(
+        &self,
+        tenant: TenantIndex,
+        connector: &Connector,
+        field: FieldPath,
+        cursor: u64,
+    ) -> Result<Found> {
         let missing = || Error::not_found("Event");
         let before = cursor.checked_sub(1).ok_or_else(missing)?;
         let (events, _) = self.ports().store.events(tenant, &EventFilter::default(), before, 1)?;

@@ -11,10 +11,10 @@ use uuid::Uuid;
 use crate::commands::Commands;
 use crate::commands::messages::send::{Draft, Idempotency};
 use crate::commands::text::{self, Rule};
+use crate::field::Names;
 use crate::model::Import;
 use crate::model::import::{ImportStatus, RowProblem};
 use crate::ports::{Batch, Change};
-use crate::field::Names;
 use crate::time::LocalTime;
 use crate::{Error, ErrorCode, Field, FieldProblem, Result, TenantIndex};
 

@@ -110,7 +110,10 @@ fn problems_of(query: &MessageQuery) -> Vec<FieldProblem> {
         if search.chars().count() > MAX_SEARCH_CHARS {
             problems.push(FieldProblem::new(Field::Search, format!("must have at most {MAX_SEARCH_CHARS} characters")));
         } else if longest < MIN_SEARCH_CHARS {
-            problems.push(FieldProblem::new(Field::Search, format!("needs a word of at least {MIN_SEARCH_CHARS} characters")));
+            problems.push(FieldProblem::new(
+                Field::Search,
+                format!("needs a word of at least {MIN_SEARCH_CHARS} characters"),
+            ));
         }
     }
     problems

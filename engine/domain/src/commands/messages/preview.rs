@@ -25,7 +25,7 @@ impl Commands {
     /// Renders `samples` texts of a template, each with a different seed.
     pub async fn preview_template(&self, template: &str, variables: &Value, samples: u32) -> Result<PreviewOutcome> {
         let mut problems = Vec::new();
-            if template.is_empty() {
+        if template.is_empty() {
             problems.push(FieldProblem::new(Field::Template, "must not be empty"));
         }
         if template.len() > MAX_TEXT_BYTES {
@@ -39,7 +39,10 @@ impl Commands {
             problems.push(FieldProblem::new(Field::Variables, "must be a JSON object"));
         }
         if variables_text.len() > MAX_VARIABLES_BYTES {
-            problems.push(FieldProblem::new(Field::Variables, format!("must be at most {} KB of JSON", MAX_VARIABLES_BYTES / 1024)));
+            problems.push(FieldProblem::new(
+                Field::Variables,
+                format!("must be at most {} KB of JSON", MAX_VARIABLES_BYTES / 1024),
+            ));
         }
         if !(1..=MAX_SAMPLES).contains(&samples) {
             problems.push(FieldProblem::new(Field::Samples, format!("must be 1 to {MAX_SAMPLES}")));

@@ -113,7 +113,10 @@ pub(crate) fn check(wants: &Wants) -> Result<()> {
         (Field::EventsPerMinute, u64::from(wants.events_per_minute), u64::from(MAX_EVENTS_PER_MINUTE)),
     ] {
         if asked > most {
-            problems.push(FieldProblem::new(field, format!("must be at most {most}; this engine grants more to no plugin")));
+            problems.push(FieldProblem::new(
+                field,
+                format!("must be at most {most}; this engine grants more to no plugin"),
+            ));
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(Error::invalid_fields(problems)) }

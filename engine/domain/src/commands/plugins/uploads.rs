@@ -79,7 +79,8 @@ impl Commands {
             .map_err(|_| Error::invalid(Field::Signature, "must be an Ed25519 signature: 64 bytes in base64"))?;
         let roots = self.list_trust_roots(actor)?;
         let made_by = signer(&roots, digest, signature).ok_or_else(|| {
-            Error::invalid(Field::Signature,
+            Error::invalid(
+                Field::Signature,
                 "is of none of the trust roots for this component; sign the digest of exactly this file, and add the \
                  public key to the trust roots",
             )

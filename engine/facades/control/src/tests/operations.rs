@@ -7,7 +7,7 @@ use pombo_domain::{MessageKey, ids};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::support::{Caller, Engine, Refused, OPERATOR};
+use super::support::{Caller, Engine, OPERATOR, Refused};
 use crate::{NotReady, control_document, control_operations};
 
 const OPERATOR_HEADER: (&str, &str) = ("authorization", const_bearer());

@@ -6,7 +6,7 @@ use pombo_domain::ports::{Refusal, StoreError};
 use pombo_testkit::digest_of;
 use serde_json::{Value, json};
 
-use super::support::{Engine, Refused, OPERATOR};
+use super::support::{Engine, OPERATOR, Refused};
 
 fn bot(version: &str) -> Value {
     json!({"name": "acme-bot", "version": version, "hosts": ["=api.acme.com"], "cpuMs": 50, "answer": version})

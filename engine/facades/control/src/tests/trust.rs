@@ -8,7 +8,7 @@ use pombo_domain::commands::{PluginPolicy, Unsigned};
 use pombo_testkit::digest_of;
 use serde_json::{Value, json};
 
-use super::support::{Caller, Engine, Refused, OPERATOR};
+use super::support::{Caller, Engine, OPERATOR, Refused};
 
 fn key(n: u8) -> SigningKey {
     SigningKey::from_bytes(&[n; 32])
@@ -86,11 +86,7 @@ async fn where_nobody_runs_unsigned_code_a_trusted_signature_opens_and_nothing_e
     assert_eq!(upload(Some(signed(&theirs, &component))).await.error(400).1, ["signature"]);
     assert_eq!(upload(Some(signed(&operators, &component))).await.error(400).1, ["signature"]);
     assert_eq!(upload(Some(signed(&mine, &json!({"name": "other"})))).await.error(400).1, ["signature"]);
-    assert_eq!(
-        *engine.world.plugins.inspected.lock(),
-        0,
-        "nothing is compiled before it is trusted"
-    );
+    assert_eq!(*engine.world.plugins.inspected.lock(), 0, "nothing is compiled before it is trusted");
 
     let made = upload(Some(signed(&mine, &component))).await.expect(201);
     assert_eq!(made["signedBy"], root["id"]);

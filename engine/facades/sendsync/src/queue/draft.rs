@@ -56,7 +56,10 @@ impl<'a> SendFields<'a> {
             external_id: self.external_id.take(Field::ExternalId, &mut problems),
             attachment_url: self.attachment_url.take(Field::AttachmentUrl, &mut problems),
             subject: self.subject.take(Field::Subject, &mut problems),
-            variables: self.variables.take(Field::Variables, &mut problems).map(|Scalars(json)| Variables::from_compact(json)),
+            variables: self
+                .variables
+                .take(Field::Variables, &mut problems)
+                .map(|Scalars(json)| Variables::from_compact(json)),
             ..Draft::default()
         };
         draft.problems = problems;

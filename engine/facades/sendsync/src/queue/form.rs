@@ -7,18 +7,18 @@ use std::sync::Arc;
 use poem::web;
 use poem::{Request, RequestBody};
 use pombo_domain::commands::messages::send::Draft;
-use pombo_domain::model::{Attachment, Variables};
 use pombo_domain::model::message::MAX_TEXT_BYTES;
+use pombo_domain::model::{Attachment, Variables};
 use pombo_domain::ports::MediaError;
 use pombo_domain::{Field, FieldProblem, TenantIndex};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 
+use super::draft::{set_category, set_connector, set_schedule, whole};
 use pombo_api::body::LimitedMultipart;
 use pombo_api::error::Failure;
 use pombo_api::fields::{self, Scalars};
 use pombo_api::options::ApiState;
-use super::draft::{set_category, set_connector, set_schedule, whole};
 
 /// The longest text field. The message is the longest of them; a little more is read, so that the command can say what is too long.
 const MAX_FIELD_BYTES: usize = 2 * MAX_TEXT_BYTES;

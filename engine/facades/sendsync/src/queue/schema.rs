@@ -11,8 +11,8 @@ use pombo_domain::model::MessageType;
 use pombo_domain::model::message::MAX_TEXT_BYTES;
 use serde_json::{Value, json};
 
-use pombo_api::declared::Declares;
 use crate::names::category_name;
+use pombo_api::declared::Declares;
 
 /// Something other than white space, and no NUL.
 const TEXT_PATTERN: &str = r"^[^\u0000]*[^\u0000\s][^\u0000]*$";

@@ -10,9 +10,9 @@ use pombo_domain::model::{Attachment, MessageType, Status, StoredMessage};
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::names::field_name;
 use pombo_api::json::SerdeJson;
 use pombo_api::media_links::MediaLinks;
-use crate::names::field_name;
 
 macro_rules! named_enum {
     ($(#[$doc:meta])* $name:ident of $domain:ident { $($(#[$item:meta])* $variant:ident = $from:ident,)+ }) => {
@@ -328,7 +328,13 @@ impl BulkAnswer {
                     let status = Some(taken.status.into());
                     BulkRow { index, id: Some(taken.id), status, external_id, error: None }
                 }
-                Err(error) => BulkRow { index, id: None, status: None, external_id, error: Some(error.written(field_name).into_owned()) },
+                Err(error) => BulkRow {
+                    index,
+                    id: None,
+                    status: None,
+                    external_id,
+                    error: Some(error.written(field_name).into_owned()),
+                },
             }
         };
         let results: Vec<BulkRow> = rows.into_iter().zip(external_ids).enumerate().map(row).collect();

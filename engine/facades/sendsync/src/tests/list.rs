@@ -83,7 +83,8 @@ async fn a_listed_message_has_the_documented_fields_and_says_why_it_failed() {
     let site = Site::new().await;
     let sent = site.post("/queue/send", site.message_with(json!({"externalId": "PEDIDO-1"}))).await.ok();
     let id = sent["id"].as_str().and_then(|id| id.parse().ok()).expect("a UUID");
-    let key = site.world.store.message_by_id(site.loja.tenant.index, id).expect("readable").expect("stored").message.key;
+    let key =
+        site.world.store.message_by_id(site.loja.tenant.index, id).expect("readable").expect("stored").message.key;
     let reason = Reason::new("invalid_recipient", "550 no such user");
     site.world.step(key, |state, now| state.failed(reason, now).expect("it may fail"));
     let page = site.get("/queue/list").await.ok();

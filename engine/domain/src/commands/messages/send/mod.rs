@@ -14,8 +14,8 @@ use uuid::Uuid;
 use crate::commands::Commands;
 use crate::model::message::Act;
 use crate::model::{
-    Attachment, Connector, Contact, ContactType, Message, MessageOptions, MessageType, NewMessage, Status, StoredMessage,
-    Variables,
+    Attachment, Connector, Contact, ContactType, Message, MessageOptions, MessageType, NewMessage, Status,
+    StoredMessage, Variables,
 };
 use crate::ports::{Batch, Change, Conflict, Insert, NewIdempotency, RenderError, RenderJob, StoreError};
 use crate::{Error, ErrorCode, Field, FieldProblem, MessageKey, Result, TenantIndex, Timestamp};
@@ -24,7 +24,8 @@ mod checks;
 mod replay;
 
 pub use checks::{
-    DEFAULT_PRIORITY, MAX_DAYS_AHEAD, MAX_EXTERNAL_ID_CHARS, MAX_FILES, MAX_NAME_CHARS, MAX_NOTES_CHARS, MAX_SUBJECT_CHARS,
+    DEFAULT_PRIORITY, MAX_DAYS_AHEAD, MAX_EXTERNAL_ID_CHARS, MAX_FILES, MAX_NAME_CHARS, MAX_NOTES_CHARS,
+    MAX_SUBJECT_CHARS,
 };
 pub use checks::{MAX_TO_BYTES, MAX_URL_BYTES};
 
@@ -121,7 +122,8 @@ impl Idempotency {
     pub fn new(operation: &str, key: &str, request: [u8; 32]) -> Result<Self> {
         let visible = key.bytes().all(|b| (0x21..=0x7e).contains(&b));
         if key.is_empty() || key.len() > Self::MAX_CHARS || !visible {
-            return Err(Error::invalid(Field::IdempotencyKey,
+            return Err(Error::invalid(
+                Field::IdempotencyKey,
                 format!("must be 1 to {} visible ASCII characters without spaces", Self::MAX_CHARS),
             ));
         }

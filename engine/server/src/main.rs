@@ -18,6 +18,7 @@ mod memory;
 mod openapi;
 mod plugin;
 mod serve;
+mod shipped;
 mod telemetry;
 
 use std::process::ExitCode;

@@ -5,13 +5,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use pombo_domain::ports::PluginEngine;
-use pombo_sandbox::{Embedded, Limits, Options, Ports, Sandbox};
+use pombo_sandbox::{Limits, Options, Ports, Sandbox};
 
 use crate::adapters::clock::SystemClock;
 use crate::adapters::entropy::OsEntropy;
-
-/// The sandbox opens only with a renderer.
-const RENDERER: Embedded = Embedded { name: "renderer", component: include_bytes!(env!("POMBO_PLUGIN_RENDERER")) };
+use crate::shipped;
 
 /// An engine that inspects, and stores what it inspected in a folder.
 pub(super) async fn engine(folder: &Path) -> anyhow::Result<Arc<dyn PluginEngine>> {
@@ -21,7 +19,7 @@ pub(super) async fn engine(folder: &Path) -> anyhow::Result<Arc<dyn PluginEngine
         uploads_dir: folder.join("plugins"),
         // The author's own component, on the author's own machine: its compilation needs no bound.
         compile_command: None,
-        embedded: vec![RENDERER],
+        embedded: vec![shipped::renderer()],
         grants: std::collections::BTreeMap::new(),
         smtp_plain_hosts: Vec::new(),
         authorities: Vec::new(),

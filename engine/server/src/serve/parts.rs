@@ -16,7 +16,7 @@ use pombo_domain::model::PluginKind;
 use pombo_domain::model::rollout::RolloutRules;
 use pombo_domain::ports::{AutomationStore, MediaStore, Store, StoreHealth};
 use pombo_imports::ImportWorkerOptions;
-use pombo_sandbox::{Capability, Embedded, Sandbox};
+use pombo_sandbox::{Capability, Sandbox};
 use pombo_scheduler::rules::retry::RetryPolicy;
 use pombo_store::DiskStore;
 use rustls::pki_types::CertificateDer;
@@ -38,18 +38,9 @@ use crate::adapters::webhooks::ReqwestWebhooks;
 use crate::cli::COMPILE_COMPONENT;
 use crate::config::{self, Config};
 use crate::demo::DemoMailbox;
+use crate::shipped;
 
 const MEBIBYTE: u64 = 1 << 20;
-
-/// The plugins that the binary carries.
-const EMBEDDED: [Embedded; 6] = [
-    Embedded { name: "renderer", component: include_bytes!(env!("POMBO_PLUGIN_RENDERER")) },
-    Embedded { name: "connector-email", component: include_bytes!(env!("POMBO_PLUGIN_CONNECTOR_EMAIL")) },
-    Embedded { name: "connector-whatsapp", component: include_bytes!(env!("POMBO_PLUGIN_CONNECTOR_WHATSAPP")) },
-    Embedded { name: "flow", component: include_bytes!(env!("POMBO_PLUGIN_FLOW")) },
-    Embedded { name: "integration-webhook", component: include_bytes!(env!("POMBO_PLUGIN_INTEGRATION_WEBHOOK")) },
-    Embedded { name: "integration-llm", component: include_bytes!(env!("POMBO_PLUGIN_INTEGRATION_LLM")) },
-];
 
 /// Makes the data folder, for its owner only.
 pub(super) fn make_data_folder(config: &Config) -> anyhow::Result<()> {
@@ -125,7 +116,7 @@ pub(super) async fn plugins(
         operator_dir: Some(settings.plugin_dir.as_str()).filter(|dir| !dir.is_empty()).map(Into::into),
         uploads_dir: config.in_data("plugins"),
         compile_command: compile_command(),
-        embedded: EMBEDDED.into(),
+        embedded: shipped::PLUGINS.to_vec(),
         grants: grants(&settings.grants)?,
         smtp_plain_hosts: plain,
         authorities: authorities(&settings.extra_ca)?,

@@ -1,8 +1,8 @@
-"""Shows what changed in the documents of openapi/ besides their descriptions.
+"""Shows what changed in the documents of openapi/ besides their texts: descriptions and summaries.
 
     python3 tests/tools/openapi_shape.py REVISION   against the documents of that commit; ends with 1 when something else changed
 
-Descriptions are texts for people; everything else is what clients are generated from.
+Texts are for people; everything else is what clients are generated from.
 """
 
 import difflib
@@ -12,12 +12,14 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+TEXTS = ("description", "summary")
 
 
 def shape(document):
-    """The document without its texts. A schema's own field may be called `description`: only strings are texts."""
+    """The document without its texts. A schema's own field may have such a name: only strings are texts."""
     if isinstance(document, dict):
-        return {key: shape(value) for key, value in document.items() if not (key == "description" and isinstance(value, str))}
+        texts = {key for key in TEXTS if isinstance(document.get(key), str)}
+        return {key: shape(value) for key, value in document.items() if key not in texts}
     if isinstance(document, list):
         return [shape(item) for item in document]
     return document
@@ -39,7 +41,7 @@ def main() -> int:
             print(f"{name} is new")
             continue
         difference = list(difflib.unified_diff(lines(before.stdout), lines(file.read_text()), name, name, lineterm="", n=3))
-        print("\n".join(difference) if difference else f"{name}: only descriptions changed")
+        print("\n".join(difference) if difference else f"{name}: only texts changed")
         changed = changed or bool(difference)
     return 1 if changed else 0
 

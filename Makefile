@@ -56,7 +56,7 @@ soak: ## run WhatsApp sessions with breaking sockets for 20 minutes, and account
 	cargo run --release --locked --bin sessions -- soak
 
 openapi: build ## regenerate the OpenAPI documents and their operation tables in openapi/
-	for facade in sendsync control; do \
+	for facade in $$(target/release/pombo openapi --list); do \
 	  target/release/pombo openapi --facade $$facade > openapi/$$facade.json && \
 	  target/release/pombo openapi --facade $$facade --table > openapi/$$facade.md || exit 1; \
 	done

@@ -4,8 +4,10 @@
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
+use poem_openapi::param::Header;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult, Type};
+use pombo_domain::commands::messages::send::Idempotency;
 
 /// A type with a named schema in the document.
 pub trait Declares: Send + Sync + 'static {
@@ -77,3 +79,25 @@ impl<K: ParamKind> ParseFromParameter for Param<K> {
         K::parse(text).map(Param).map_err(ParseError::custom)
     }
 }
+
+/// The header `Idempotency-Key`. Its rules are checked where it is used.
+pub struct IdempotencyKey;
+
+impl ParamKind for IdempotencyKey {
+    type Value = String;
+
+    fn schema() -> MetaSchema {
+        MetaSchema {
+            min_length: Some(1),
+            max_length: Some(Idempotency::MAX_CHARS),
+            pattern: Some("^[!-~]+$".to_owned()),
+            ..MetaSchema::new("string")
+        }
+    }
+    fn parse(text: &str) -> Result<String, String> {
+        Ok(text.to_owned())
+    }
+}
+
+/// How a handler takes the `Idempotency-Key`.
+pub type KeyHeader = Header<Option<Param<IdempotencyKey>>>;

@@ -61,11 +61,7 @@ impl Docs {
         }
         match self.pages.iter().find(|(known, ..)| known == path) {
             Some((_, content_type, body)) => Response::builder().content_type(content_type).body(body.clone()),
-            None => {
-                let body =
-                    r#"{"statusCode":404,"message":"no documentation has this path; see /docs","error":"Not Found"}"#;
-                (StatusCode::NOT_FOUND, body).with_content_type("application/json").into_response()
-            }
+            None => (StatusCode::NOT_FOUND, "no documentation has this path; see /docs\n").into_response(),
         }
     }
 }

@@ -1,20 +1,17 @@
 //! Failures on their way to a caller. A handler fails with a [`Failure`] inside the type that declares which statuses the
-//! operation may answer; the facade's endpoint ([`crate::facade`]) writes the body in the facade's own form. The framework's own
+//! operation may answer; the facade's endpoint ([`crate::endpoint`]) writes the body in the facade's own form. The framework's own
 //! errors (unknown path, wrong parameter …) become a [`Failure`] too.
 
 use std::marker::PhantomData;
 
 use poem::http::StatusCode;
 use poem_openapi::ApiResponse;
-use poem_openapi::error::ParseParamError;
-use poem_openapi::payload::Payload;
+use poem_openapi::error::{ParseParamError, ParsePathError};
 use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::Type;
 use pombo_domain::error::written;
 use pombo_domain::field::Names;
 use pombo_domain::{Error, ErrorCode, FieldProblem};
-
-use crate::json::SerdeJson;
 
 /// What went wrong, for the caller.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -34,6 +31,8 @@ pub struct Failure {
     pub code: Option<&'static str>,
     /// The conversation that the failure concerns.
     pub conversation_id: Option<uuid::Uuid>,
+    /// Where a text is wrong: line and column, both from 1, the column in characters.
+    pub position: Option<(u32, u32)>,
 }
 
 impl Failure {
@@ -47,6 +46,7 @@ impl Failure {
             cause: None,
             code: None,
             conversation_id: None,
+            position: None,
         }
     }
     /// A failure with status 400.
@@ -93,11 +93,10 @@ impl Failure {
             return failure.clone();
         }
         if let Some(ParseParamError { name, reason }) = error.downcast_ref::<ParseParamError>() {
-            // The framework says which types of ours did not parse; the caller only needs why.
-            let reason = reason.strip_prefix("failed to parse \"").and_then(|rest| rest.split_once("\": "));
-            let Some((_, reason)) = reason else { return Self::bad_request(error.to_string()) };
-            let reason = reason.split(" (occurred while parsing \"").next().unwrap_or(reason);
-            return Self::bad_request(format!("{name}: {reason}"));
+            return Error::invalid(*name, plain(reason)).into();
+        }
+        if let Some(ParsePathError { name, reason }) = error.downcast_ref::<ParsePathError>() {
+            return Error::invalid(*name, plain(reason)).into();
         }
         let status = error.status();
         match status {
@@ -106,6 +105,15 @@ impl Failure {
             status if status.is_client_error() => Self::new(status, error.to_string()),
             _ => Self::internal(error.to_string()),
         }
+    }
+}
+
+/// The framework's reason without the names of its types.
+fn plain(reason: &str) -> &str {
+    let reason = reason.split(" (occurred while parsing").next().unwrap_or(reason);
+    match reason.strip_prefix("failed to parse \"").and_then(|rest| rest.split_once("\": ")) {
+        Some((_, reason)) => reason,
+        None => reason,
     }
 }
 
@@ -219,10 +227,7 @@ impl<B: Type + Send, const SET: u16> ApiResponse for Fails<B, SET> {
             description,
             status: Some(status),
             status_range: None,
-            content: vec![MetaMediaType {
-                content_type: <SerdeJson<B> as Payload>::CONTENT_TYPE,
-                schema: B::schema_ref(),
-            }],
+            content: vec![MetaMediaType { content_type: "application/json", schema: B::schema_ref() }],
             headers: if matches!(status, 429 | 503) { vec![retry_after()] } else { Vec::new() },
         };
         MetaResponses { responses: declared.chain([internal]).map(response).collect() }
@@ -241,5 +246,18 @@ fn retry_after() -> MetaHeader {
         required: false,
         deprecated: false,
         schema: u32::schema_ref(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn a_reason_loses_the_names_of_types() {
+        let given =
+            "failed to parse \"integer(uint32)\": invalid digit found in string (occurred while parsing \"optional\")";
+        assert_eq!(plain(given), "invalid digit found in string");
+        assert_eq!(plain("verification failed. maximum(250)"), "verification failed. maximum(250)");
     }
 }

@@ -1,145 +1,89 @@
-//! The endpoint around a facade: it gives each request its id and the state, and turns every failure (of a handler, of the
-//! framework, a panic) into the facade's own JSON. It is a single layer without boxing, because every request passes through it.
+//! A facade as a value: everything that the server, the command line, the configuration and the documentation page must know of
+//! one. The server lists these values once; nothing else names a facade.
 
-use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use poem::Response;
+use poem::endpoint::BoxEndpoint;
 
-use futures::FutureExt;
-use poem::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use poem::{Endpoint, IntoResponse, Request, Response};
-use poem_openapi::registry::MetaApi;
-
+use crate::docs::DocumentPage;
+use crate::document;
 use crate::error::Failure;
-use crate::options::ApiState;
+use crate::sections::Operations;
 
-/// The header with the request's id, which is also in the log lines about the request.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// Writes the body of a failure in the facade's form.
-pub type WriteFailure = fn(&Failure) -> Response;
-
-/// A facade's routes with the endpoint around them.
-pub struct Facade<E> {
-    inner: E,
-    name: &'static str,
-    state: Arc<ApiState>,
-    write: WriteFailure,
-    paths: Vec<PathMethods>,
-    ids: AtomicU64,
+/// An API over the commands, with paths, wire types and a document of its own.
+pub struct Facade {
+    /// One word in lower case. It names the facade in `pombo openapi --facade`, `http.hosts`, `/docs/{name}`, log lines and metrics.
+    pub name: &'static str,
+    /// The document's title.
+    pub title: &'static str,
+    /// Half a sentence for the command line's help.
+    pub summary: &'static str,
+    /// The path that its operations lie below, without a trailing slash. One facade may have the empty base: it gets whole paths,
+    /// and every request that no other facade is for.
+    pub base: &'static str,
+    /// Further paths that serve the same operations.
+    pub aliases: &'static [&'static str],
+    /// Where most of its operations are, for people and for the metrics: the base, unless that is empty.
+    pub home: &'static str,
+    /// Whether host names can be mapped to it in `http.hosts`. At such a host it is served at the root, and this path may stand
+    /// before its operations as well.
+    pub host_base: Option<&'static str>,
+    /// The handlers, by paths below the base.
+    pub routes: fn() -> BoxEndpoint<'static, Response>,
+    /// The OpenAPI document, as it is kept in `openapi/{name}.json`.
+    pub document: fn() -> String,
+    /// The page that shows the document.
+    pub page: fn() -> String,
+    /// What the document says of each operation, with the file that has the handler.
+    pub operations: fn() -> Vec<Operations>,
+    /// Writes the body of a failure.
+    pub write_failure: WriteFailure,
+    /// What becomes of query parameters that an operation does not have.
+    pub unknown_parameters: UnknownParameters,
 }
 
-/// The methods of a path, for the Allow header.
-struct PathMethods {
-    segments: Vec<String>,
-    methods: Vec<Method>,
+/// Writes a failure's body, with its content type. The second argument is the request's id; the status and the headers that belong
+/// to it are set afterwards.
+pub type WriteFailure = fn(&Failure, &str) -> Response;
+
+/// What a facade does about query parameters that an operation does not have, or that are given twice.
+#[derive(Clone, Copy)]
+pub enum UnknownParameters {
+    /// They are passed over.
+    Ignored,
+    /// The request is refused before its handler sees it. A facade that answers an operation's errors in another form than its
+    /// others returns that answer itself.
+    Refused(fn(&WrongQuery<'_>) -> Result<Response, Failure>),
 }
 
-impl<E> Facade<E> {
-    /// Around `inner`, whose operations are `operations`.
-    pub fn new(
-        name: &'static str,
-        state: Arc<ApiState>,
-        write: WriteFailure,
-        operations: Vec<MetaApi>,
-        inner: E,
-    ) -> Self {
-        let mut paths: Vec<PathMethods> = Vec::new();
-        for path in operations.into_iter().flat_map(|api| api.paths) {
-            let segments: Vec<String> = segments(&path.path).map(str::to_owned).collect();
-            let methods = path.operations.into_iter().map(|operation| operation.method);
-            match paths.iter_mut().find(|known| known.segments == segments) {
-                Some(known) => known.methods.extend(methods),
-                None => paths.push(PathMethods { segments, methods: methods.collect() }),
-            }
-        }
-        let ids = AtomicU64::new(state.commands.new_id().as_u64_pair().0);
-        Self { inner, name, state, write, paths, ids }
-    }
-
-    fn request_id(&self, request: &Request) -> HeaderValue {
-        let given = request.headers().get(&REQUEST_ID).filter(|value| {
-            let bytes = value.as_bytes();
-            let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-            (1..=64).contains(&bytes.len()) && bytes.iter().all(plain)
-        });
-        given.cloned().unwrap_or_else(|| {
-            // A counter through a bijective mix: unique for the process's life, and cheap.
-            let mut x = self.ids.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-            x = (x ^ (x >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
-            x ^= x >> 32;
-            HeaderValue::from_str(&format!("{x:016x}")).unwrap_or_else(|_| HeaderValue::from_static("0"))
-        })
-    }
-
-    fn allow(&self, path: &str) -> Option<HeaderValue> {
-        let fits = |known: &&PathMethods| {
-            known.segments.len() == segments(path).count()
-                && known.segments.iter().zip(segments(path)).all(|(a, b)| a.starts_with('{') || a == b)
-        };
-        // A path without parameters wins, as in the router.
-        let found = self.paths.iter().filter(fits).min_by_key(|p| p.segments.iter().any(|s| s.starts_with('{')))?;
-        let names: Vec<&str> = found.methods.iter().map(Method::as_str).collect();
-        HeaderValue::from_str(&names.join(", ")).ok()
-    }
-
-    fn failed(&self, failure: &Failure, id: &HeaderValue, path: &str) -> Response {
-        if failure.status.is_server_error() {
-            let id = id.to_str().unwrap_or_default();
-            let cause = failure.cause.as_deref().unwrap_or(&failure.message);
-            tracing::error!(
-                facade = self.name,
-                request_id = id,
-                status = failure.status.as_u16(),
-                cause,
-                "request failed"
-            );
-        }
-        let mut response = (self.write)(failure);
-        response.set_status(failure.status);
-        let headers = response.headers_mut();
-        match failure.status {
-            StatusCode::METHOD_NOT_ALLOWED => {
-                if let Some(methods) = self.allow(path) {
-                    headers.insert(header::ALLOW, methods);
-                }
-            }
-            StatusCode::UNAUTHORIZED => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            _ => {}
-        }
-        if let Some(ms) = failure.retry_after_ms {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(ms.div_ceil(1000)));
-        }
-        response
-    }
+/// A query that is refused.
+pub struct WrongQuery<'a> {
+    /// The operation's id.
+    pub operation: &'a str,
+    /// The parameters that the operation has, in the document's order.
+    pub known: &'a [String],
+    /// What is wrong, in the query's order; never empty.
+    pub problems: Vec<WrongParameter>,
 }
 
-fn segments(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter(|segment| !segment.is_empty())
+/// What is wrong with a query parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WrongParameter {
+    /// The operation has none of this name.
+    Unknown(String),
+    /// It was given more than once.
+    Repeated(String),
 }
 
-impl<E: Endpoint> Endpoint for Facade<E> {
-    type Output = Response;
+impl Facade {
+    /// The table of its operations, as it is kept in `openapi/{name}.md`.
+    pub fn table(&self) -> String {
+        let base = if self.base.is_empty() { "/" } else { self.base };
+        document::operation_table(self.title, base, (self.operations)())
+    }
 
-    async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        let id = self.request_id(&request);
-        let uri = request.uri().clone();
-        request.extensions_mut().insert(self.state.clone());
-        let mut response = match AssertUnwindSafe(self.inner.call(request)).catch_unwind().await {
-            Ok(Ok(output)) => output.into_response(),
-            Ok(Err(error)) => self.failed(&Failure::of(error), &id, uri.path()),
-            // The panic's text may quote a message's content: it stays out of the log.
-            Err(_) => self.failed(&Failure::internal("a handler panicked"), &id, uri.path()),
-        };
-        tracing::debug!(
-            facade = self.name,
-            request_id = id.to_str().unwrap_or_default(),
-            status = response.status().as_u16(),
-            "answered"
-        );
-        response.headers_mut().insert(REQUEST_ID, id);
-        Ok(response)
+    /// Its page of the documentation.
+    pub fn document_page(&self) -> DocumentPage {
+        let (json, html) = ((self.document)(), (self.page)());
+        DocumentPage { name: self.name, title: self.title, base: self.home, json, html }
     }
 }

@@ -2,31 +2,41 @@
 //! answer. This one holds what they share, and no path or wire type of any of them.
 //!
 //! Layout
-//! - [`auth`]: credentials in a request → whose they are. [`error`]: failures, and the statuses an operation declares.
-//!   [`facade`]: the endpoint around each facade (request id, JSON for every error, panics). [`body`]: bodies within limits.
-//!   [`json`]: JSON in and out by serde_json. [`fields`]: JSON fields that remember what is wrong with them. [`declared`],
-//!   [`document`]: what the OpenAPI documents say. [`media_links`]: signed links to files. [`hook_links`]: automations'
-//!   webhooks. [`signals`]: wakes requests that wait for events. [`qr`]: a text as a picture to scan.
-//! - [`app`]: puts the facades together, by path and by host. [`docs`]: the documentation page.
+//! - [`facade`]: a facade as a value. [`sections`]: the handlers of its document. [`endpoint`]: what surrounds a facade's handlers (request id, state, unknown
+//!   query parameters, failures, panics). [`mount`]: which facade a request is for, by host and by path. [`docs`]: the page with
+//!   the documents.
+//! - [`auth`]: credentials in a request → whose they are. [`tokens`]: login tokens. [`error`]: failures, and the statuses that an
+//!   operation declares.
+//! - [`body`], [`multipart`]: bodies within limits. [`json`]: JSON in and out by serde_json. [`fields`]: JSON fields that remember
+//!   what is wrong with them. [`declared`], [`document`]: what the OpenAPI documents say.
+//! - [`media_links`]: signed links to files. [`hook_links`]: automations' webhooks. [`signals`]: wakes requests that wait for events.
+//!   [`qr`]: a text as a picture to scan. [`options`]: settings, and the state that every handler stands on.
 //!
 //! This crate must not know how anything is stored, sent or rendered. Everything here runs on the task of the request.
 
-pub mod app;
 pub mod auth;
 pub mod body;
 pub mod declared;
 pub mod docs;
 pub mod document;
+pub mod endpoint;
 pub mod error;
 pub mod facade;
 pub mod fields;
 pub mod hook_links;
 pub mod json;
 pub mod media_links;
+pub mod mount;
+pub mod multipart;
 pub mod names;
 pub mod options;
 pub mod qr;
+pub mod sections;
 pub mod signals;
+pub mod tokens;
 
-pub use app::{Services, application};
+pub use endpoint::Served;
+pub use facade::{Facade, UnknownParameters, WrongParameter, WrongQuery};
+pub use mount::application;
 pub use options::{ApiOptions, ApiState, Limits};
+pub use sections::{Operations, Section, Sections};

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use pombo_domain::commands::Commands;
 
-use crate::auth::Tokens;
 use crate::hook_links::HookLinks;
 use crate::media_links::MediaLinks;
+use crate::tokens::Tokens;
 
 /// Settings of HTTP. Its secrets are never printed.
 #[derive(Clone)]
@@ -22,8 +22,6 @@ pub struct ApiOptions {
     pub media_link_lifetime: Duration,
     /// SHA-256 of the operator's token; without it nobody is the operator.
     pub operator_token_hash: Option<[u8; 32]>,
-    /// Host names served by the SendSync facade at the root; `*` stands for any characters but a dot.
-    pub sendsync_hosts: Vec<String>,
     /// Limits of request bodies.
     pub limits: Limits,
 }

@@ -3,12 +3,15 @@
 //!
 //! Layout
 //! - [`spreadsheet`]: the template and its reader. Blocking and without state.
-//! - [`worker`]: the queue of uploaded workbooks, on a separate task.
+//! - `upload`: a workbook on its way in. `job`: an import in the queue, and its files. [`worker`]: the queue of uploaded
+//!   workbooks, on a separate task.
 //!
 //! Must not know HTTP, nor how anything is stored or sent: rows reach the engine only through the commands.
 
+mod job;
 pub mod spreadsheet;
+mod upload;
 pub mod worker;
 
 pub use spreadsheet::{MAX_ROWS, MAX_WORKBOOK_BYTES, template};
-pub use worker::{ImportWorker, ImportWorkerOptions, ImportsFull};
+pub use worker::{ImportWorker, ImportWorkerOptions};

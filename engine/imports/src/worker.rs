@@ -14,15 +14,17 @@ use pombo_domain::commands::Commands;
 use pombo_domain::commands::messages::imports::{CHUNK_ROWS, ImportRow};
 use pombo_domain::commands::messages::send::Draft;
 use pombo_domain::model::{Import, MessageType, Variables};
+use pombo_domain::ports::{WorkbookUpload, Workbooks};
 use pombo_domain::time::LocalTime;
-use pombo_domain::{Error, ErrorCode, Field, FieldProblem, TenantIndex, Timestamp};
-use serde::{Deserialize, Serialize};
+use pombo_domain::{Error, ErrorCode, Field, FieldProblem, Timestamp};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::job::{Job, Note, beside, forget, workbook};
 use crate::spreadsheet::{MessageRow, ReadRow, Sheet, SheetError, category, column_of};
+use crate::upload::Upload;
 
 /// An interrupted import is not started again after this time, in milliseconds, because the keys of its chunks may be forgotten
 /// after a day.
@@ -31,6 +33,8 @@ const REPEATABLE_MS: i64 = 20 * 3_600_000;
 const TRIES: u32 = 6;
 /// Number of parts of an import's rows after each of which its progress is stored.
 const SAVES: u32 = 20;
+/// When to try again while too many imports wait, in milliseconds.
+const RETRY_MS: u64 = 10_000;
 
 /// Settings of the worker.
 #[derive(Debug, Clone)]
@@ -41,33 +45,12 @@ pub struct ImportWorkerOptions {
     pub waiting: usize,
 }
 
-/// Too many imports are waiting; try again later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too many imports are waiting for their turn")]
-pub struct ImportsFull;
-
 /// A handle of the worker, which accepts imports. Cheap to clone.
 #[derive(Clone)]
 pub struct ImportWorker {
+    commands: Commands,
     jobs: mpsc::Sender<Job>,
     folder: Arc<Path>,
-}
-
-/// A place in the queue, reserved before the upload.
-pub struct Place(mpsc::OwnedPermit<Job>);
-
-/// What is needed to start an import again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Note {
-    /// The tenant that the import belongs to.
-    pub tenant: TenantIndex,
-    /// Id of the connector for rows that name none.
-    pub connector: Option<Uuid>,
-}
-
-struct Job {
-    import: Import,
-    connector: Option<Uuid>,
 }
 
 impl ImportWorker {
@@ -81,63 +64,21 @@ impl ImportWorker {
         tokio::fs::create_dir_all(&options.folder).await?;
         let folder: Arc<Path> = options.folder.into();
         let (jobs, waiting) = mpsc::channel(options.waiting.max(1));
-        let task = Task { commands, folder: folder.clone(), stop };
+        let task = Task { commands: commands.clone(), folder: folder.clone(), stop };
         let interrupted = task.take_up().await?;
         let running = tokio::spawn(task.run(interrupted, waiting));
-        Ok((Self { jobs, folder }, running))
-    }
-
-    /// Reserves a place in the queue, before anything is read.
-    pub fn place(&self) -> Result<Place, ImportsFull> {
-        self.jobs.clone().try_reserve_owned().map(Place).map_err(|_| ImportsFull)
-    }
-
-    /// The folder in which an upload is written.
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// Makes a complete upload the workbook of an import, durably.
-    pub async fn keep(&self, upload: tempfile::TempPath, id: Uuid, note: &Note) -> io::Result<()> {
-        let (workbook, beside) = (workbook(&self.folder, id), beside(&self.folder, id));
-        let note = serde_json::to_vec(note)?;
-        let folder = self.folder.clone();
-        let kept = tokio::task::spawn_blocking(move || {
-            std::fs::write(&beside, note)?;
-            std::fs::File::open(&beside)?.sync_all()?;
-            upload.persist(&workbook).map_err(|error| error.error)?;
-            std::fs::File::open(&*folder)?.sync_all()
-        });
-        kept.await.map_err(io::Error::other)?
-    }
-
-    /// Forgets an import's files.
-    pub async fn forget(&self, id: Uuid) {
-        forget(&self.folder, id).await;
+        Ok((Self { commands, jobs, folder }, running))
     }
 }
 
-impl Place {
-    /// Puts an import into the queue.
-    pub fn fill(self, import: Import, connector: Option<Uuid>) {
-        self.0.send(Job { import, connector });
-    }
-}
-
-fn workbook(folder: &Path, id: Uuid) -> PathBuf {
-    folder.join(format!("{id}.xlsx"))
-}
-
-fn beside(folder: &Path, id: Uuid) -> PathBuf {
-    folder.join(format!("{id}.json"))
-}
-
-async fn forget(folder: &Path, id: Uuid) {
-    for path in [workbook(folder, id), beside(folder, id)] {
-        match tokio::fs::remove_file(path).await {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => tracing::warn!(import = %id, %error, "an import's file could not be removed"),
+impl Workbooks for ImportWorker {
+    fn reserve(&self) -> pombo_domain::Result<Box<dyn WorkbookUpload>> {
+        match self.jobs.clone().try_reserve_owned() {
+            Ok(place) => Ok(Box::new(Upload::new(self.commands.clone(), self.folder.clone(), place))),
+            Err(_) => Err(Error {
+                retry_after_ms: Some(RETRY_MS),
+                ..Error::new(ErrorCode::RateLimited, "too many imports are waiting for their turn")
+            }),
         }
     }
 }

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
+use crate::facades;
 use crate::plugin::args::PluginArgs;
 
 const EXAMPLES: &str = "\
@@ -78,23 +79,17 @@ pub(crate) struct ServeArgs {
     pub(crate) demo: bool,
 }
 
-/// An API with a document of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Facade {
-    /// The queue API, under /sendsync/api
-    Sendsync,
-    /// The engine's own API, under /v1
-    Control,
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct OpenapiArgs {
     /// The API
-    #[arg(long, value_enum, default_value = "sendsync")]
-    pub(crate) facade: Facade,
+    #[arg(long, value_name = "NAME", value_parser = facades::names(), default_value = facades::default_name())]
+    pub(crate) facade: String,
     /// Print a table of its operations (Markdown) instead
     #[arg(long)]
     pub(crate) table: bool,
+    /// Print the names of the APIs, one a line, instead
+    #[arg(long, conflicts_with_all = ["facade", "table"])]
+    pub(crate) list: bool,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 //!
 //! Layout
 //! - [`cli`], [`config`]: the command line and the configuration.
+//! - [`facades`]: the APIs, each named once.
 //! - [`serve`]: wires the parts, runs them and ends them in order. [`inspect`], [`openapi`]: other commands.
 //! - [`plugin`]: the commands for a plugin's author; a client of a running engine like any other.
 //! - [`adapters`]: the domain's ports that need the operating system.
@@ -12,6 +13,7 @@ mod adapters;
 mod cli;
 mod config;
 mod demo;
+mod facades;
 mod http;
 mod inspect;
 mod memory;

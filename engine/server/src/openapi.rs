@@ -2,17 +2,22 @@
 
 use std::io::Write;
 
-use crate::cli::{Facade, OpenapiArgs};
+use anyhow::Context;
+
+use crate::cli::OpenapiArgs;
+use crate::facades;
 
 /// Prints to standard output. Needs no data, no configuration and no plugins.
 pub(crate) fn run(args: &OpenapiArgs) -> anyhow::Result<()> {
-    let document = match (args.facade, args.table) {
-        (Facade::Sendsync, false) => pombo_sendsync::sendsync_document(),
-        (Facade::Sendsync, true) => pombo_sendsync::sendsync_operations(),
-        (Facade::Control, false) => pombo_control::control_document(),
-        (Facade::Control, true) => pombo_control::control_operations(),
-    };
     let mut out = std::io::stdout().lock();
+    if args.list {
+        for entry in &facades::ALL {
+            writeln!(out, "{}", entry.facade.name)?;
+        }
+        return Ok(());
+    }
+    let facade = facades::named(&args.facade).with_context(|| format!("--facade: there is no {:?}", args.facade))?;
+    let document = if args.table { facade.table() } else { (facade.document)() };
     out.write_all(document.trim_end().as_bytes())?;
     out.write_all(b"\n")?;
     Ok(())

@@ -10,6 +10,7 @@ mod platform;
 mod render;
 mod store;
 mod store_error;
+mod workbooks;
 
 pub use automation::*;
 pub use automation_store::*;
@@ -21,3 +22,4 @@ pub use platform::*;
 pub use render::*;
 pub use store::*;
 pub use store_error::*;
+pub use workbooks::*;

@@ -7,22 +7,22 @@ use pombo_domain::TenantIndex;
 
 /// A limit, see the module.
 #[derive(Clone)]
-pub(crate) struct Places(Arc<Inner>);
+pub(crate) struct ConcurrencyLimit(Arc<Inner>);
 
 struct Inner {
     in_all: usize,
     of_one: usize,
-    /// The number of places held by each tenant; by the operator under `None`.
+    /// The number of limit held by each tenant; by the operator under `None`.
     held: Mutex<HashMap<Option<TenantIndex>, usize>>,
 }
 
 /// A place that is held until it is dropped.
 pub(crate) struct Place {
-    places: Places,
+    limit: ConcurrencyLimit,
     owner: Option<TenantIndex>,
 }
 
-impl Places {
+impl ConcurrencyLimit {
     pub(crate) fn new(in_all: usize, of_one: usize) -> Self {
         Self(Arc::new(Inner { in_all, of_one, held: Mutex::default() }))
     }
@@ -35,7 +35,7 @@ impl Places {
             return None;
         }
         held.insert(owner, mine + 1);
-        Some(Place { places: self.clone(), owner })
+        Some(Place { limit: self.clone(), owner })
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<Option<TenantIndex>, usize>> {
@@ -45,7 +45,7 @@ impl Places {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut held = self.places.held();
+        let mut held = self.limit.held();
         if let Some(mine) = held.get_mut(&self.owner) {
             *mine -= 1;
             if *mine == 0 {
@@ -61,15 +61,15 @@ mod tests {
 
     #[test]
     fn one_tenant_cannot_take_all_places_and_they_come_back() {
-        let places = Places::new(3, 2);
+        let limit = ConcurrencyLimit::new(3, 2);
         let (one, two) = (Some(TenantIndex(1)), Some(TenantIndex(2)));
-        let held = [places.take(one), places.take(one)];
-        assert!(held.iter().all(Option::is_some) && places.take(one).is_none());
-        let other = places.take(two);
-        assert!(other.is_some() && places.take(None).is_none(), "full");
+        let held = [limit.take(one), limit.take(one)];
+        assert!(held.iter().all(Option::is_some) && limit.take(one).is_none());
+        let other = limit.take(two);
+        assert!(other.is_some() && limit.take(None).is_none(), "full");
         drop(held);
-        assert!(places.take(None).is_some() && places.take(one).is_some());
+        assert!(limit.take(None).is_some() && limit.take(one).is_some());
         drop(other);
-        assert!(places.0.held.lock().expect("not poisoned").is_empty());
+        assert!(limit.0.held.lock().expect("not poisoned").is_empty());
     }
 }

@@ -16,7 +16,12 @@ use crate::access::Acting;
 use crate::wire::{DEFAULT_LIMIT, Instant, PathId, READ, Refused, WRITE};
 use pombo_api::options::ApiState;
 
+#[derive(Default)]
 pub(crate) struct Deliveries;
+
+impl pombo_api::Section for Deliveries {
+    const FILE: &'static str = file!();
+}
 
 /// State of a delivery.
 #[derive(Enum, Clone, Copy)]
@@ -122,14 +127,7 @@ pub(crate) struct DeliveryPage {
     next_page: Option<u32>,
 }
 
-#[OpenApi(
-    tag = "Section::Deliveries",
-    request_header(
-        name = "X-Pombo-Tenant",
-        ty = "Option<Uuid>",
-        description = "With the operator token: id of the tenant to act for."
-    )
-)]
+#[OpenApi(tag = "Section::Deliveries")]
 impl Deliveries {
     /// List webhook deliveries, newest message first
     #[oai(path = "/v1/webhook-deliveries", method = "get", operation_id = "list_deliveries")]

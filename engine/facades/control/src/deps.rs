@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use pombo_api::signals::EventSignals;
 use pombo_domain::TenantIndex;
-use pombo_domain::ports::PaceViews;
-use pombo_imports::ImportWorker;
+use pombo_domain::ports::{PaceViews, Workbooks};
 
 /// Something that keeps the engine from being ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +31,8 @@ pub struct ControlDeps {
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Gives the secret that a tenant's webhooks are signed with.
     pub webhook_secret: Arc<dyn Fn(TenantIndex) -> Vec<u8> + Send + Sync>,
-    /// Stores and reads uploaded workbooks.
-    pub imports: ImportWorker,
+    /// Takes uploaded workbooks.
+    pub imports: Arc<dyn Workbooks>,
     /// Wakes requests that wait for events; it learns of the store's commits.
     pub events: Arc<EventSignals>,
 }

@@ -1,4 +1,4 @@
-//! Adds to the document what the framework cannot express: bodies accept only declared fields, a field that may be null is
+//! Adds to the document what the framework cannot express: operations of a tenant take the operator's header, bodies accept only declared fields, a field that may be null is
 //! the type it names or null, and a whole number has the bounds of its format.
 
 use std::collections::BTreeSet;
@@ -14,6 +14,7 @@ pub(crate) fn complete(document: &str) -> String {
     let Ok(mut document) = serde_json::from_str::<Value>(document) else {
         return document.to_owned();
     };
+    name_the_tenant(&mut document);
     plain_nullable(&mut document);
     bounded(&mut document);
     spelt(&mut document);
@@ -57,6 +58,36 @@ fn references(value: &Value, into: &mut Vec<String>) {
         }
         Value::Array(list) => list.iter().for_each(|value| references(value, into)),
         _ => {}
+    }
+}
+
+/// Whatever a tenant may do, the operator may do for it: those operations take the header that names the tenant.
+fn name_the_tenant(document: &mut Value) {
+    let header = json!({
+        "name": TENANT_HEADER,
+        "schema": {"type": "string", "format": "uuid"},
+        "in": "header",
+        "description": "With the operator token: id of the tenant to act for. Where plugins and trust roots are concerned it may be \
+                        omitted: then the operator acts for the engine itself.",
+        "required": false,
+        "deprecated": false,
+        "explode": true
+    });
+    let items = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
+    for operation in items.filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
+        let may = |scheme: &str| {
+            let schemes = operation["security"].as_array().into_iter().flatten();
+            schemes.filter_map(Value::as_object).any(|named| named.contains_key(scheme))
+        };
+        if !(may("operator") && may("bearer")) {
+            continue;
+        }
+        if let Some(operation) = operation.as_object_mut() {
+            let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
+            if let Some(parameters) = parameters.as_array_mut() {
+                parameters.insert(0, header.clone());
+            }
+        }
     }
 }
 

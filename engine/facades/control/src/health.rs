@@ -13,7 +13,12 @@ use crate::deps::{ControlDeps, NotReady};
 use crate::wire::Refused;
 use pombo_api::error::status::BAD_REQUEST;
 
+#[derive(Default)]
 pub(crate) struct Health;
+
+impl pombo_api::Section for Health {
+    const FILE: &'static str = file!();
+}
 
 /// A sign of life.
 #[derive(Object)]
@@ -127,8 +132,8 @@ impl Health {
 
     /// Check whether the engine is ready for traffic
     #[oai(path = "/ready", method = "get", operation_id = "ready")]
-    async fn ready(&self, parts: Data<&Arc<ControlDeps>>) -> Result<ReadyAnswer, Refused<BAD_REQUEST>> {
-        let problems: Vec<Obstacle> = parts.readiness.problems().into_iter().map(Obstacle::from).collect();
+    async fn ready(&self, deps: Data<&Arc<ControlDeps>>) -> Result<ReadyAnswer, Refused<BAD_REQUEST>> {
+        let problems: Vec<Obstacle> = deps.readiness.problems().into_iter().map(Obstacle::from).collect();
         Ok(if problems.is_empty() {
             ReadyAnswer::Yes(Json(Ready { status: ReadyStatus::Ready, problems }))
         } else {
@@ -138,7 +143,7 @@ impl Health {
 
     /// Get all metrics, for Prometheus
     #[oai(path = "/metrics", method = "get", operation_id = "metrics")]
-    async fn metrics(&self, parts: Data<&Arc<ControlDeps>>) -> Result<MetricsAnswer, Refused<BAD_REQUEST>> {
-        Ok(MetricsAnswer::Text(MetricsText(PlainText((parts.metrics)()))))
+    async fn metrics(&self, deps: Data<&Arc<ControlDeps>>) -> Result<MetricsAnswer, Refused<BAD_REQUEST>> {
+        Ok(MetricsAnswer::Text(MetricsText(PlainText((deps.metrics)()))))
     }
 }

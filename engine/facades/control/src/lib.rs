@@ -5,8 +5,8 @@
 //! Layout
 //! - One folder for sections that belong together and one file for each section in it, with handlers and wire types together;
 //!   a folder's `wire` and `upload` hold the larger ones. [`media_upload`] receives files. [`concurrency`] bounds what is costly.
-//! - [`access`]: the operator, and a tenant acting on itself. [`middleware`]: queries that an operation does not know, and
-//!   the request's id in each error. [`wire`]: the few forms that every section shares.
+//! - [`access`]: the operator, and a tenant acting on itself. [`errors`]: the error body. [`wire`]: the few forms that several
+//!   sections share.
 //! - [`document`]: the OpenAPI document, completed. [`deps`]: what the server must give besides the commands.
 //!
 //! Must not know the other facades: they share behaviour through the commands alone.
@@ -19,13 +19,13 @@ mod conversations;
 mod deliveries;
 mod deps;
 mod document;
+mod errors;
 mod events;
 mod health;
 mod imports;
 mod media;
 mod media_upload;
 mod messages;
-mod middleware;
 mod names;
 mod plugins;
 mod tenants;
@@ -33,21 +33,16 @@ mod tenants;
 mod tests;
 mod wire;
 
-use std::sync::Arc;
-
 use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, IntoEndpoint, Response};
-use poem_openapi::{LicenseObject, OpenApi, OpenApiService, Tags};
+use poem_openapi::{LicenseObject, OpenApiService, Tags};
 
-use pombo_api::docs::DocumentPage;
-use pombo_api::document::operation_table;
-use pombo_api::facade::Facade;
-use pombo_api::options::ApiState;
+use pombo_api::{Facade, Sections, UnknownParameters};
 
 pub use deps::{ControlDeps, NotReady, Readiness};
 pub use health::answer_while_starting;
 
-/// The sections of the document, each named as the file of its handlers.
+/// The sections of the document. as the file of its handlers.
 #[derive(Tags)]
 #[oai(rename_all = "snake_case")]
 enum Section {
@@ -103,78 +98,67 @@ enum Section {
     Health,
 }
 
-/// In three parts: the framework takes at most sixteen at once.
-type Operations = (
-    (
-        tenants::Tenants,
-        tenants::users::Users,
-        tenants::keys::Keys,
-        tenants::webhook_secret::WebhookSecrets,
-        plugins::Plugins,
-        connectors::Connectors,
-        connectors::sessions::Sessions,
-        connectors::pace::PaceOfConnectors,
-    ),
-    (
-        plugins::telemetry::PluginTelemetry,
-        plugins::replays::Replays,
-        plugins::trust_roots::TrustRoots,
-        automations::Automations,
-        automations::dead_letters::Parked,
-        automations::hooks::Hooks,
-        conversations::Conversations,
-    ),
-    (
-        messages::sending::Sending,
-        connectors::chats::Chats,
-        connectors::groups::Groups,
-        events::Events,
-        messages::Messages,
-        imports::Imports,
-        messages::templates::Templates,
-        deliveries::Deliveries,
-        media::Media,
-        health::Health,
-    ),
+/// In three parts: the framework takes at most sixteen sections at once.
+type Operations = (Tenancy, Answering, Messaging);
+
+type Tenancy = (
+    tenants::Tenants,
+    tenants::users::Users,
+    tenants::keys::Keys,
+    tenants::webhook_secret::WebhookSecrets,
+    plugins::Plugins,
+    connectors::Connectors,
+    connectors::sessions::Sessions,
+    connectors::pace::PaceOfConnectors,
+);
+
+type Answering = (
+    plugins::telemetry::PluginTelemetry,
+    plugins::replays::Replays,
+    plugins::trust_roots::TrustRoots,
+    automations::Automations,
+    automations::dead_letters::Parked,
+    automations::hooks::Hooks,
+    conversations::Conversations,
+);
+
+type Messaging = (
+    messages::sending::Sending,
+    connectors::chats::Chats,
+    connectors::groups::Groups,
+    events::Events,
+    messages::Messages,
+    imports::Imports,
+    messages::templates::Templates,
+    deliveries::Deliveries,
+    media::Media,
+    health::Health,
 );
 
 const TITLE: &str = "Pombo control API";
 
+/// The facade. Its handlers need [`ControlDeps`]; it serves whole paths (`/v1/…`, `/health`, `/ready` and `/metrics`) and answers 404
+/// for any other.
+pub static FACADE: Facade = Facade {
+    name: "control",
+    title: TITLE,
+    summary: "The engine's own API, under /v1",
+    base: "",
+    aliases: &[],
+    home: "/v1",
+    host_base: None,
+    routes,
+    document: || document::complete(&service().spec()),
+    page: || service().swagger_ui_html(),
+    operations: || {
+        [Tenancy::operations(), Answering::operations(), Messaging::operations()].into_iter().flatten().collect()
+    },
+    write_failure: errors::write_failure,
+    unknown_parameters: UnknownParameters::Refused(errors::refuse_query),
+};
+
 fn service() -> OpenApiService<Operations, ()> {
-    let operations = (
-        (
-            tenants::Tenants,
-            tenants::users::Users,
-            tenants::keys::Keys,
-            tenants::webhook_secret::WebhookSecrets,
-            plugins::Plugins::default(),
-            connectors::Connectors,
-            connectors::sessions::Sessions,
-            connectors::pace::PaceOfConnectors,
-        ),
-        (
-            plugins::telemetry::PluginTelemetry::default(),
-            plugins::replays::Replays,
-            plugins::trust_roots::TrustRoots,
-            automations::Automations,
-            automations::dead_letters::Parked,
-            automations::hooks::Hooks,
-            conversations::Conversations,
-        ),
-        (
-            messages::sending::Sending,
-            connectors::chats::Chats,
-            connectors::groups::Groups,
-            events::Events,
-            messages::Messages,
-            imports::Imports,
-            messages::templates::Templates,
-            deliveries::Deliveries,
-            media::Media,
-            health::Health,
-        ),
-    );
-    OpenApiService::new(operations, TITLE, env!("CARGO_PKG_VERSION"))
+    OpenApiService::new(Operations::default(), TITLE, env!("CARGO_PKG_VERSION"))
         .description(
             "The engine's own API. A tenant uses it with a login token or an API key. The operator uses it with the \
              operator token, and names the tenant to act for in `X-Pombo-Tenant`. All errors have the same body.",
@@ -182,25 +166,6 @@ fn service() -> OpenApiService<Operations, ()> {
         .license(LicenseObject::new("MIT OR Apache-2.0"))
 }
 
-/// The facade's endpoint, by whole paths: `/v1/…`, `/health`, `/ready` and `/metrics`. Answers 404 for any other itself.
-pub fn control_service(state: Arc<ApiState>, parts: ControlDeps) -> BoxEndpoint<'static, Response> {
-    let guarded = middleware::Guarded::new(service().into_endpoint(), Arc::new(parts), Operations::meta());
-    let facade = Facade::new("control", state, middleware::write_failure, Operations::meta(), guarded);
-    middleware::WithRequestId(facade).boxed()
-}
-
-/// The facade's OpenAPI document, as it is kept in `openapi/control.json`.
-pub fn control_document() -> String {
-    document::complete(&service().spec())
-}
-
-/// The table of its operations, as it is kept in `openapi/control.md`.
-pub fn control_operations() -> String {
-    operation_table("Control API operations", "/", "engine/facades/control/src", Operations::meta())
-}
-
-/// Its page of the documentation.
-pub fn control_page() -> DocumentPage {
-    let html = service().swagger_ui_html();
-    DocumentPage { name: "control", title: TITLE, base: "/v1", json: control_document(), html }
+fn routes() -> BoxEndpoint<'static, Response> {
+    service().into_endpoint().map_to_response().boxed()
 }

@@ -18,15 +18,21 @@ use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Acting;
-use crate::media_upload::FileBody;
+use crate::media_upload::{MediaForm, receive};
 use crate::wire::{BODY, Created, PathId, READ, Refused, WRITE};
 use pombo_api::error::Failure;
 use pombo_api::media_links::LinkQuery;
+use pombo_api::multipart::Multipart;
 use pombo_api::options::ApiState;
 
 const FALLBACK_TYPE: &str = "application/octet-stream";
 
+#[derive(Default)]
 pub(crate) struct Media;
+
+impl pombo_api::Section for Media {
+    const FILE: &'static str = file!();
+}
 
 /// A file that the engine has stored.
 #[derive(Object)]
@@ -136,14 +142,7 @@ fn disposition(file_name: &str) -> String {
     format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}")
 }
 
-#[OpenApi(
-    tag = "Section::Media",
-    request_header(
-        name = "X-Pombo-Tenant",
-        ty = "Option<Uuid>",
-        description = "With the operator token: id of the tenant to act for."
-    )
-)]
+#[OpenApi(tag = "Section::Media")]
 impl Media {
     /// Upload a file
     ///
@@ -153,9 +152,9 @@ impl Media {
         &self,
         state: Data<&Arc<ApiState>>,
         acting: Acting,
-        file: FileBody<'_>,
+        form: Multipart<'_, MediaForm>,
     ) -> Result<Created<UploadedFile>, Refused<{ READ | BODY | WRITE }>> {
-        let file = file.receive(&state, acting.tenant).await?;
+        let file = receive(form, &state, acting.tenant).await?;
         Ok(Created::Made(Json(UploadedFile {
             url: state.media_links.url(acting.tenant, &file, state.commands.now()),
             id: file.id,

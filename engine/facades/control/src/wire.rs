@@ -1,20 +1,22 @@
-//! The few forms that every section shares: the error body, ids in paths, instants, JSON bodies that say where they break,
-//! pages.
+//! The few forms that several sections share: ids in paths, instants, cursors, JSON bodies that say where they break, pages,
+//! answers without a body.
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use poem::http::{StatusCode, header};
-use poem::{IntoResponse, Request, RequestBody, Response};
-use poem_openapi::payload::{Json, Payload};
+use poem::{Request, RequestBody};
+use poem_openapi::payload::Json;
 use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
-use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, Object};
-use pombo_domain::commands::messages::send::Idempotency;
-use pombo_domain::{Error, FieldProblem, Timestamp};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, Enum, ExtractParamOptions, Object};
+use pombo_domain::{Error, Timestamp, model};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::errors::ErrorBody;
 use crate::names::field_name;
 use pombo_api::auth::state_of;
 use pombo_api::declared::ParamKind;
@@ -41,96 +43,6 @@ pub(crate) const CONFLICT: u16 = status::CONFLICT;
 /// (502), an engine that stops (503).
 pub(crate) const CHANNEL: u16 = status::CONFLICT | status::TOO_MANY | status::BAD_GATEWAY | status::UNAVAILABLE;
 
-/// The body of every error.
-#[derive(Debug, Clone, Object)]
-pub(crate) struct ErrorBody {
-    /// The error.
-    pub(crate) error: ErrorDetail,
-}
-
-/// An error, for programs and for people.
-#[derive(Debug, Clone, Object)]
-#[oai(rename_all = "camelCase")]
-pub(crate) struct ErrorDetail {
-    /// A stable word: `invalid`, `unauthenticated`, `forbidden`, `not_found`, `method_not_allowed`, `conflict`, `too_large`,
-    /// `unsupported_media_type`, `rate_limited`, `unavailable`, `internal`. Operations that call the channel also have:
-    /// `unsupported` (400: the connector's plugin does not offer it), `disconnected` (409: there is no session now, nothing was
-    /// done), `refused` (409: the channel refuses it), `unknown_outcome` (502: it may or may not have been done),
-    /// `channel_failed` (502). `AUTOMATION_ACTIVE` (409): an automation is active in the conversation `conversationId`; pause it
-    /// first.
-    pub(crate) code: String,
-    /// What is wrong and what to change.
-    pub(crate) message: String,
-    /// The wrong fields, if the error concerns fields.
-    pub(crate) fields: Vec<FieldError>,
-    /// Position of the mistake in a template.
-    #[oai(skip_serializing_if_is_none)]
-    pub(crate) position: Option<TextPosition>,
-    /// Id of the conversation, if the error concerns one.
-    #[oai(skip_serializing_if_is_none)]
-    pub(crate) conversation_id: Option<Uuid>,
-    /// Id of the request, as in `X-Request-Id` and in the log.
-    pub(crate) request_id: String,
-}
-
-/// A wrong field.
-#[derive(Debug, Clone, Object)]
-pub(crate) struct FieldError {
-    /// Path of the field: `name`, `config.host`.
-    pub(crate) field: String,
-    /// What is wrong and what to change.
-    pub(crate) message: String,
-}
-
-/// A position in a text.
-#[derive(Debug, Clone, Object)]
-pub(crate) struct TextPosition {
-    /// Line, from 1.
-    pub(crate) line: u32,
-    /// Column in characters, from 1.
-    pub(crate) column: u32,
-}
-
-impl ErrorBody {
-    pub(crate) fn of(failure: &Failure) -> Self {
-        let code = match failure.status {
-            StatusCode::UNAUTHORIZED => "unauthenticated",
-            StatusCode::FORBIDDEN => "forbidden",
-            StatusCode::NOT_FOUND => "not_found",
-            StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
-            StatusCode::CONFLICT => "conflict",
-            StatusCode::PAYLOAD_TOO_LARGE => "too_large",
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => "unsupported_media_type",
-            StatusCode::TOO_MANY_REQUESTS => "rate_limited",
-            StatusCode::SERVICE_UNAVAILABLE => "unavailable",
-            status if status.is_client_error() => "invalid",
-            _ => "internal",
-        };
-        let code = failure.code.unwrap_or(code);
-        let field = |problem: &FieldProblem| FieldError {
-            field: problem.field.written(field_name),
-            message: problem.sentence(field_name).into_owned(),
-        };
-        let mut message = failure.written(field_name);
-        if let (Some("AUTOMATION_ACTIVE"), Some(id)) = (failure.code, failure.conversation_id) {
-            message.push_str(&format!(" (POST /v1/conversations/{id}/pause), or send with duringAutomation true"));
-        }
-        let error = ErrorDetail {
-            code: code.to_owned(),
-            message,
-            fields: failure.fields.iter().map(field).collect(),
-            position: None,
-            conversation_id: failure.conversation_id,
-            request_id: String::new(),
-        };
-        Self { error }
-    }
-
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        self.to_json_string().into_bytes()
-    }
-}
-
 /// The id in a path. A text that is not a UUID is not found.
 pub(crate) struct PathId(Option<Uuid>);
 
@@ -153,22 +65,30 @@ impl<'de> serde::Deserialize<'de> for Instant {
     }
 }
 
-/// The header `Idempotency-Key`.
-pub(crate) struct IdempotencyKey;
+/// Where a page begins.
+pub(crate) enum After {
+    /// At the end of the log.
+    Latest,
+    /// Behind this cursor.
+    Cursor(u64),
+}
 
-impl ParamKind for IdempotencyKey {
-    type Value = String;
+/// The parameter `after`.
+pub(crate) struct AfterCursor;
+
+impl ParamKind for AfterCursor {
+    type Value = After;
 
     fn schema() -> MetaSchema {
-        MetaSchema {
-            min_length: Some(1),
-            max_length: Some(Idempotency::MAX_CHARS),
-            pattern: Some("^[!-~]+$".to_owned()),
-            ..MetaSchema::new("string")
-        }
+        MetaSchema { pattern: Some("^(latest|[0-9]{1,18})$".to_owned()), ..MetaSchema::new("string") }
     }
-    fn parse(text: &str) -> Result<String, String> {
-        Ok(text.to_owned())
+    fn parse(text: &str) -> Result<After, String> {
+        let digits = (1..=18).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        match text.parse() {
+            Ok(cursor) if digits => Ok(After::Cursor(cursor)),
+            _ if text == "latest" => Ok(After::Latest),
+            _ => Err("must be the next of an earlier page, the cursor of an event, or latest".to_owned()),
+        }
     }
 }
 
@@ -231,12 +151,75 @@ impl ToJSON for Instant {
     }
 }
 
+/// Category of a message.
+#[derive(Enum, Deserialize, Clone, Copy)]
+#[oai(rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum MessageType {
+    /// The default category.
+    #[oai(rename = "GERAL")]
+    #[serde(rename = "GERAL")]
+    General,
+    /// A notification.
+    Notification,
+    /// Marketing.
+    Marketing,
+    /// About a transaction.
+    Transactional,
+    /// Support.
+    Support,
+    /// A reminder.
+    Reminder,
+}
+
+impl From<model::MessageType> for MessageType {
+    fn from(message_type: model::MessageType) -> Self {
+        match message_type {
+            model::MessageType::General => Self::General,
+            model::MessageType::Notification => Self::Notification,
+            model::MessageType::Marketing => Self::Marketing,
+            model::MessageType::Transactional => Self::Transactional,
+            model::MessageType::Support => Self::Support,
+            model::MessageType::Reminder => Self::Reminder,
+        }
+    }
+}
+
+impl From<MessageType> for model::MessageType {
+    fn from(message_type: MessageType) -> Self {
+        match message_type {
+            MessageType::General => Self::General,
+            MessageType::Notification => Self::Notification,
+            MessageType::Marketing => Self::Marketing,
+            MessageType::Transactional => Self::Transactional,
+            MessageType::Support => Self::Support,
+            MessageType::Reminder => Self::Reminder,
+        }
+    }
+}
+
 /// The answer to something created.
 #[derive(ApiResponse)]
 pub(crate) enum Created<T: ParseFromJSON + ToJSON> {
     /// It was created.
     #[oai(status = 201)]
     Made(Json<T>),
+}
+
+/// The answer to a deletion.
+#[derive(ApiResponse)]
+pub(crate) enum Deleted {
+    /// It was deleted.
+    #[oai(status = 204)]
+    Done,
+}
+
+/// The answer to a request that the channel has carried out.
+#[derive(ApiResponse)]
+pub(crate) enum Done {
+    /// The channel has carried it out.
+    #[oai(status = 204)]
+    Done,
 }
 
 /// A page of a list in a fixed order.
@@ -301,7 +284,12 @@ pub(crate) fn body<T: Type + DeserializeOwned>(json: &JsonBytes<T>) -> Result<T,
 }
 
 /// A JSON body that may be omitted.
-pub(crate) struct OptionalBody<T>(pub(crate) T);
+pub(crate) struct OptionalBody<T> {
+    /// The value; the default if there is no body.
+    pub(crate) value: T,
+    /// The body as it came.
+    pub(crate) bytes: Bytes,
+}
 
 impl<'a, T: Type + DeserializeOwned + Default> ApiExtractor<'a> for OptionalBody<T> {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
@@ -325,38 +313,14 @@ impl<'a, T: Type + DeserializeOwned + Default> ApiExtractor<'a> for OptionalBody
         let limit = state_of(request)?.options.limits.json_bytes;
         let bytes = pombo_api::body::read(request, body, limit).await?;
         if bytes.is_empty() {
-            return Ok(Self(T::default()));
+            return Ok(Self { value: T::default(), bytes });
         }
         if let Some(given) = request.header(header::CONTENT_TYPE)
             && !is_json(given)
         {
             return Err(Failure::wrong_content_type(given, "application/json").into());
         }
-        Ok(Self(parse(&bytes)?))
-    }
-}
-
-/// A 400 whose body a handler wrote itself.
-pub(crate) struct BadRequest(pub(crate) ErrorBody);
-
-impl IntoResponse for BadRequest {
-    fn into_response(self) -> Response {
-        let mut response = Response::default();
-        response.set_status(StatusCode::BAD_REQUEST);
-        response.set_data(self.0);
-        response
-    }
-}
-
-impl Payload for BadRequest {
-    const CONTENT_TYPE: &'static str = "application/json";
-
-    fn schema_ref() -> MetaSchemaRef {
-        ErrorBody::schema_ref()
-    }
-
-    fn register(registry: &mut Registry) {
-        ErrorBody::register(registry);
+        Ok(Self { value: parse(&bytes)?, bytes })
     }
 }
 

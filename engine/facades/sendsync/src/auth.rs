@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::Section;
 use super::error::LoginFails;
-use super::queue::schema::inline;
+use super::schema::inline;
 use pombo_api::auth::client_address;
 use pombo_api::declared::{Declared, Declares};
 use pombo_api::fields::required;
@@ -81,7 +81,12 @@ pub(super) struct LoginUser {
 }
 
 /// Handlers of the section.
+#[derive(Default)]
 pub struct AuthApi;
+
+impl pombo_api::Section for AuthApi {
+    const FILE: &'static str = file!();
+}
 
 #[OpenApi(tag = "Section::Auth")]
 impl AuthApi {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use poem::Request;
 use poem::web::Data;
 use poem_openapi::{Enum, Object, OpenApi};
 use pombo_domain::commands::connectors::ConnectorView;
@@ -13,7 +12,6 @@ use uuid::Uuid;
 
 use super::Section;
 use super::error::ReadFails;
-use super::params::only_parameters;
 use pombo_api::auth::Caller;
 use pombo_api::json::SerdeJson;
 use pombo_api::options::ApiState;
@@ -68,7 +66,12 @@ impl ConnectorBody {
 }
 
 /// Handlers of the section.
+#[derive(Default)]
 pub struct ConnectorsApi;
+
+impl pombo_api::Section for ConnectorsApi {
+    const FILE: &'static str = file!();
+}
 
 #[OpenApi(tag = "Section::Connectors")]
 impl ConnectorsApi {
@@ -80,9 +83,7 @@ impl ConnectorsApi {
         &self,
         caller: Caller,
         state: Data<&Arc<ApiState>>,
-        request: &Request,
     ) -> Result<SerdeJson<Vec<ConnectorBody>>, ReadFails> {
-        only_parameters(request, &[])?;
         let views = state.commands.list_connectors(caller.0.tenant)?;
         let plugins = state.commands.list_plugins();
         let needs_session = |name: &str| plugins.iter().any(|plugin| plugin.name == name && plugin.needs_session);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::StreamExt;
 use futures::stream;
 use poem::web::Data;
-use poem::{Body, IntoResponse, Request, Response};
+use poem::{Body, IntoResponse, Response};
 use poem_openapi::param::Path;
 use poem_openapi::payload::Payload;
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, Registry};
@@ -23,8 +23,8 @@ use uuid::Uuid;
 use super::Section;
 use super::error::{ChangeFails, ReadFails, RemoveFails, SaveFails};
 use super::names::contact_type;
-use super::params::{GivenId, only_parameters};
-use super::queue::schema::{FILLED_LINE_PATTERN, LINE_PATTERN, LINES_PATTERN, inline, nullable, text};
+use super::params::GivenId;
+use super::schema::{FILLED_LINE_PATTERN, LINE_PATTERN, LINES_PATTERN, inline, nullable, text};
 use pombo_api::auth::Caller;
 use pombo_api::declared::{Declared, Declares, Param};
 use pombo_api::error::Failure;
@@ -243,7 +243,12 @@ fn contact_id(text: &str) -> Result<Uuid, Failure> {
 }
 
 /// Handlers of the section.
+#[derive(Default)]
 pub struct ContactsApi;
+
+impl pombo_api::Section for ContactsApi {
+    const FILE: &'static str = file!();
+}
 
 #[OpenApi(tag = "Section::Contacts")]
 impl ContactsApi {
@@ -251,13 +256,7 @@ impl ContactsApi {
     ///
     /// Lists all contacts of the company.
     #[oai(path = "/contacts", method = "get", operation_id = "list_contacts")]
-    async fn list_contacts(
-        &self,
-        caller: Caller,
-        state: Data<&Arc<ApiState>>,
-        request: &Request,
-    ) -> Result<ContactArray, ReadFails> {
-        only_parameters(request, &[])?;
+    async fn list_contacts(&self, caller: Caller, state: Data<&Arc<ApiState>>) -> Result<ContactArray, ReadFails> {
         Ok(ContactArray::begin(Arc::clone(&state), caller)?)
     }
 

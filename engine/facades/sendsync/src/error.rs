@@ -32,7 +32,7 @@ impl ApiError {
 }
 
 /// Writes a failure as the facade does.
-pub fn write_failure(failure: &Failure) -> Response {
+pub fn write_failure(failure: &Failure, _request_id: &str) -> Response {
     let body = serde_json::to_vec(&ApiError::of(failure)).unwrap_or_default();
     Response::builder().content_type("application/json").body(body)
 }

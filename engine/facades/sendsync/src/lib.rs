@@ -7,17 +7,11 @@
 //! - [`whatsapp`]: `POST /whatsapp/connect/{connectorId}`, `GET /whatsapp/status/…`, `POST /whatsapp/disconnect/…`
 //! - [`contacts`]: `GET /contacts`, `POST /contacts`, `PATCH /contacts/{id}/status`, `DELETE /contacts/{id}`
 
-use std::sync::Arc;
-
 use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, IntoEndpoint, Response};
-use poem_openapi::{OpenApi, OpenApiService, Tags};
+use poem_openapi::{OpenApiService, Tags};
 
-use pombo_api::app::SENDSYNC_BASE;
-use pombo_api::docs::DocumentPage;
-use pombo_api::document;
-use pombo_api::facade::Facade;
-use pombo_api::options::ApiState;
+use pombo_api::{Facade, Sections, UnknownParameters};
 
 pub mod auth;
 pub mod connectors;
@@ -25,7 +19,9 @@ pub mod contacts;
 pub mod error;
 mod names;
 mod params;
+mod query;
 pub mod queue;
+mod schema;
 pub mod whatsapp;
 
 #[cfg(test)]
@@ -36,8 +32,8 @@ const DESCRIPTION: &str = "Queues messages and sends them through a company's co
     Authenticate with `Authorization: Bearer` (the `access_token` of a login, or an API key) or with `X-API-Key`. Errors are JSON: \
     `{\"statusCode\":400,\"message\":\"…\",\"error\":\"Bad Request\"}`; `message` says what to change, and a refused request stored \
     nothing. Fields that a request has and this document has not are ignored; an optional field may be null, which is the same as \
-    leaving it out. `Idempotency-Key` on send and bulk makes a repetition safe: the same key with the same request answers the \
-    first result for a day.";
+    leaving it out. A query parameter that the operation does not have, or that is given twice, is refused with 400. \
+    `Idempotency-Key` on send and bulk makes a repetition safe: the same key with the same request answers the first result for a day.";
 
 /// The documentation's sections.
 #[derive(Tags)]
@@ -61,38 +57,43 @@ enum Section {
 
 type Groups = (auth::AuthApi, connectors::ConnectorsApi, queue::QueueApi, whatsapp::WhatsAppApi, contacts::ContactsApi);
 
+/// Where the facade lives.
+const BASE: &str = "/sendsync/api";
+
+/// The facade. Its handlers need [`SendsyncDeps`].
+pub static FACADE: Facade = Facade {
+    name: "sendsync",
+    title: TITLE,
+    summary: "The queue API, under /sendsync/api",
+    base: BASE,
+    aliases: &[],
+    home: BASE,
+    // Documented as https://sendsync.com.br/api.
+    host_base: Some("/api"),
+    routes,
+    document,
+    page: || service().swagger_ui_html(),
+    operations: Groups::operations,
+    write_failure: error::write_failure,
+    unknown_parameters: UnknownParameters::Refused(query::refuse),
+};
+
+/// What the server must give besides the commands.
+pub struct SendsyncDeps {
+    /// Makes the empty workbook (xlsx) that people fill with messages; fails with the reason, for the log.
+    pub template: fn() -> Result<Vec<u8>, String>,
+}
+
 fn service() -> OpenApiService<Groups, ()> {
-    let groups =
-        (auth::AuthApi, connectors::ConnectorsApi, queue::QueueApi, whatsapp::WhatsAppApi, contacts::ContactsApi);
-    OpenApiService::new(groups, TITLE, env!("CARGO_PKG_VERSION")).description(DESCRIPTION).server(SENDSYNC_BASE)
+    OpenApiService::new(Groups::default(), TITLE, env!("CARGO_PKG_VERSION")).description(DESCRIPTION).server(BASE)
 }
 
-/// The facade's endpoint; paths are below its base.
-pub fn sendsync_service(state: Arc<ApiState>) -> BoxEndpoint<'static, Response> {
-    let routes = service().into_endpoint();
-    Facade::new("sendsync", state, error::write_failure, Groups::meta(), routes).boxed()
+fn routes() -> BoxEndpoint<'static, Response> {
+    service().into_endpoint().map_to_response().boxed()
 }
 
-/// The facade's OpenAPI document, as it is kept in `openapi/sendsync.json`.
-pub fn sendsync_document() -> String {
+fn document() -> String {
     let mut document = service().spec();
     document.push('\n');
     document
-}
-
-/// The table of its operations, as it is kept in `openapi/sendsync.md`.
-pub fn sendsync_operations() -> String {
-    let handlers = "engine/facades/sendsync/src";
-    document::operation_table("SendSync operations", SENDSYNC_BASE, handlers, Groups::meta())
-}
-
-/// Its page of the documentation.
-pub fn sendsync_page() -> DocumentPage {
-    DocumentPage {
-        name: "sendsync",
-        title: TITLE,
-        base: SENDSYNC_BASE,
-        json: sendsync_document(),
-        html: service().swagger_ui_html(),
-    }
 }

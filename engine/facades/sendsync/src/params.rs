@@ -1,40 +1,14 @@
-//! The facade's parameters: how each is read, and the refusal of unknown ones.
+//! The facade's parameters: how each is read.
 
-use poem::Request;
 use poem_openapi::registry::MetaSchema;
 use pombo_domain::Timestamp;
 use pombo_domain::commands::messages::list::{MAX_PAGE, MAX_SEARCH_CHARS, MIN_SEARCH_CHARS};
-use pombo_domain::commands::messages::send::{Idempotency, MAX_EXTERNAL_ID_CHARS};
+use pombo_domain::commands::messages::send::MAX_EXTERNAL_ID_CHARS;
 use pombo_domain::model::{MessageType, Status};
 use serde_json::Value;
 
 use crate::names::{category, category_name};
 use pombo_api::declared::ParamKind;
-use pombo_api::error::Failure;
-
-/// Refuses a query with a parameter that is not among `known`, or with one given twice: a filter that is silently ignored
-/// answers another question than was asked.
-pub(super) fn only_parameters(request: &Request, known: &[&str]) -> Result<(), Failure> {
-    let Some(query) = request.uri().query() else { return Ok(()) };
-    let mut seen: Vec<&str> = Vec::new();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        // The known names have nothing that would need escapes.
-        let name = pair.split('=').next().unwrap_or_default();
-        let Some(name) = known.iter().find(|known| **known == name) else {
-            let name: String = name.chars().take(60).collect();
-            let message = match known {
-                [] => format!("unknown parameter {name:?}; this operation takes none"),
-                known => format!("unknown parameter {name:?}; the parameters are {}", known.join(", ")),
-            };
-            return Err(Failure::bad_request(message));
-        };
-        if seen.contains(name) {
-            return Err(Failure::bad_request(format!("{name}: given more than once")));
-        }
-        seen.push(name);
-    }
-    Ok(())
-}
 
 fn text_schema() -> MetaSchema {
     MetaSchema::new("string")
@@ -193,38 +167,9 @@ fn instant(text: &str) -> Result<Timestamp, String> {
         .ok_or_else(|| "must be ISO 8601, for example 2024-01-31T23:59:59Z".to_owned())
 }
 
-/// The header `Idempotency-Key`. Its rules are checked where it is used.
-pub(super) struct IdempotencyKey;
-
-impl ParamKind for IdempotencyKey {
-    type Value = String;
-    fn schema() -> MetaSchema {
-        let pattern = Some("^[!-~]+$".to_owned());
-        MetaSchema { min_length: Some(1), max_length: Some(Idempotency::MAX_CHARS), pattern, ..text_schema() }
-    }
-    fn parse(text: &str) -> Result<String, String> {
-        Ok(text.to_owned())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn request(uri: &str) -> Request {
-        Request::builder().uri(uri.parse().expect("a URI")).finish()
-    }
-
-    #[test]
-    fn unknown_and_repeated_parameters_are_named() {
-        let known = ["status", "page"];
-        assert!(only_parameters(&request("/list"), &known).is_ok());
-        assert!(only_parameters(&request("/list?status=SENT&page=1"), &known).is_ok());
-        let unknown = only_parameters(&request("/list?stauts=SENT"), &known).expect_err("misspelt");
-        assert_eq!(unknown.message, "unknown parameter \"stauts\"; the parameters are status, page");
-        let twice = only_parameters(&request("/list?page=1&page=2"), &known).expect_err("repeated");
-        assert_eq!(twice.message, "page: given more than once");
-    }
 
     #[test]
     fn numbers_and_dates_are_read_strictly_but_for_a_lost_plus() {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use poem::Request;
 use poem::web::Data;
 use poem_openapi::param::Path;
 use poem_openapi::{Enum, Object, OpenApi};
@@ -15,7 +14,7 @@ use uuid::Uuid;
 
 use super::Section;
 use super::error::{NamedFails, SessionFails};
-use super::params::{GivenId, only_parameters};
+use super::params::GivenId;
 use pombo_api::auth::Caller;
 use pombo_api::declared::Param;
 use pombo_api::error::Failure;
@@ -105,7 +104,12 @@ async fn disconnect(commands: &Commands, tenant: TenantIndex, id: Uuid) -> Resul
 }
 
 /// Handlers of the section.
+#[derive(Default)]
 pub struct WhatsAppApi;
+
+impl pombo_api::Section for WhatsAppApi {
+    const FILE: &'static str = file!();
+}
 
 #[OpenApi(tag = "Section::WhatsApp")]
 impl WhatsAppApi {
@@ -118,12 +122,10 @@ impl WhatsAppApi {
         &self,
         caller: Caller,
         state: Data<&Arc<ApiState>>,
-        request: &Request,
         /// Id of the connector, from `GET /connectors`.
         #[oai(name = "connectorId")]
         connector_id: Path<Param<GivenId>>,
     ) -> Result<SerdeJson<WhatsappSession>, SessionFails> {
-        only_parameters(request, &[])?;
         let tenant = caller.0.tenant;
         let id = whatsapp_connector(&state.commands, tenant, &connector_id.0.0)?;
         let session = state.commands.open_session(tenant, id, None).await?;
@@ -139,12 +141,10 @@ impl WhatsAppApi {
         &self,
         caller: Caller,
         state: Data<&Arc<ApiState>>,
-        request: &Request,
         /// Id of the connector, from `GET /connectors`.
         #[oai(name = "connectorId")]
         connector_id: Path<Param<GivenId>>,
     ) -> Result<SerdeJson<WhatsappSession>, NamedFails> {
-        only_parameters(request, &[])?;
         let tenant = caller.0.tenant;
         let id = whatsapp_connector(&state.commands, tenant, &connector_id.0.0)?;
         let session = state.commands.get_session(tenant, id)?;
@@ -160,12 +160,10 @@ impl WhatsAppApi {
         &self,
         caller: Caller,
         state: Data<&Arc<ApiState>>,
-        request: &Request,
         /// Id of the connector, from `GET /connectors`.
         #[oai(name = "connectorId")]
         connector_id: Path<Param<GivenId>>,
     ) -> Result<SerdeJson<WhatsappSession>, SessionFails> {
-        only_parameters(request, &[])?;
         let tenant = caller.0.tenant;
         let id = whatsapp_connector(&state.commands, tenant, &connector_id.0.0)?;
         let session = disconnect(&state.commands, tenant, id).await?;

@@ -14,11 +14,10 @@ pub mod reader;
 pub mod template;
 
 pub use columns::{Column, MESSAGES_SHEET, category, column_of};
+pub use pombo_domain::ports::MAX_WORKBOOK_BYTES;
 pub use reader::{CellProblem, MessageRow, ReadRow, Sheet, SheetError};
 pub use template::template;
 
-/// Maximum size of a workbook, in bytes.
-pub const MAX_WORKBOOK_BYTES: u64 = 20 * 1024 * 1024;
 /// Maximum number of rows with content.
 pub const MAX_ROWS: u32 = 100_000;
 

@@ -1,9 +1,7 @@
 //! Checks a configuration's values beyond their types. Pure.
 
 use super::{Config, parse_network};
-
-/// The APIs that a host name can be mapped to.
-const APIS: [&str; 1] = ["sendsync"];
+use crate::facades;
 
 /// One sentence for each problem, which names the key.
 pub(super) fn problems(config: &Config) -> Vec<String> {
@@ -22,9 +20,9 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     );
     for (host, api) in &http.hosts {
         require(
-            APIS.contains(&api.as_str()),
+            facades::mappable().any(|name| name == api),
             &format!("http.hosts.{host:?}"),
-            &format!("must name an API: {}", APIS.join(" or ")),
+            &format!("must name an API: {}", facades::mappable().collect::<Vec<_>>().join(" or ")),
         );
         let plain = host.replace('*', "x");
         let ok = !plain.is_empty()

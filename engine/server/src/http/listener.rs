@@ -185,7 +185,7 @@ impl Service {
         local: SocketAddr,
     ) -> Response {
         let began = Instant::now();
-        let facade = facade(request.uri().path());
+        let facade = label(request.uri().path());
         let length = request.body().size_hint().exact();
         let client = self.proxies.client(peer, request.headers());
         let mut request: Request =
@@ -231,16 +231,13 @@ impl Service {
     }
 }
 
-/// The API that a path belongs to, for the metrics.
-fn facade(path: &str) -> &'static str {
-    let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-    match first {
-        "sendsync" => "sendsync",
-        "v1" => "control",
-        "docs" => "docs",
-        "health" | "ready" | "metrics" => "operations",
+/// What a path is counted as in the metrics: a facade, or something that no facade has.
+fn label(path: &str) -> &'static str {
+    crate::facades::at_path(path).unwrap_or_else(|| match path.trim_start_matches('/').split('/').next() {
+        Some("docs") => "docs",
+        Some("health" | "ready" | "metrics") => "operations",
         _ => "other",
-    }
+    })
 }
 
 /// The documented body of errors, for failures that no facade saw.

@@ -20,12 +20,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use poem::EndpointExt;
-use pombo_api::docs::Docs;
 use pombo_api::signals::EventSignals;
-use pombo_api::{ApiState, Services, application};
+use pombo_api::{ApiState, application};
 use pombo_control::{ControlDeps, NotReady};
 use pombo_imports::ImportWorker;
 use pombo_sandbox::Compiling;
+use pombo_sendsync::SendsyncDeps;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +36,7 @@ use crate::adapters::operator::OperatorToken;
 use crate::cli::ServeArgs;
 use crate::config::{self, Config, Overrides};
 use crate::demo::DemoMailbox;
+use crate::facades::{self, Given};
 use crate::http::{Limits, Listener, TrustedProxies};
 use crate::telemetry;
 use crate::telemetry::metrics::{HttpMetrics, Metrics};
@@ -156,15 +157,13 @@ async fn with_store(
         readiness: Arc::new(views::Ready { store: store.clone(), draining: draining.clone() }),
         metrics: Arc::new(move || metrics.text()),
         webhook_secret: parts::webhook_secret(&root),
-        imports,
+        imports: Arc::new(imports),
         events,
     };
-    let services = Services {
-        sendsync: pombo_sendsync::sendsync_service(Arc::clone(&state)),
-        control: pombo_control::control_service(state, control_deps),
-        docs: Docs::new(vec![pombo_sendsync::sendsync_page(), pombo_control::control_page()]),
-    };
-    http.starting.open(application(services, &parts::sendsync_hosts(config)).boxed());
+    let template = || pombo_imports::template().map_err(|error| error.to_string());
+    let given = Given { state, sendsync: Arc::new(SendsyncDeps { template }), control: Arc::new(control_deps) };
+    let facades = facades::ALL.iter().map(|entry| (entry.serve)(&given)).collect();
+    http.starting.open(application(facades, &parts::hosts(config)).boxed());
     tracing::info!(
         address = %http.address,
         version = env!("CARGO_PKG_VERSION"),

@@ -370,7 +370,6 @@ pub(super) fn api_options(config: &Config, root: &RootKey, operator: &OperatorTo
         token_lifetime: Duration::from_secs(config.security.jwt_expiry_minutes * 60),
         media_link_lifetime: Duration::from_secs(config.security.media_link_hours * 3600),
         operator_token_hash: Some(operator.hash()),
-        sendsync_hosts: sendsync_hosts(config),
         limits: pombo_api::Limits {
             json_bytes: limits.json_mb << 20,
             bulk_bytes: limits.bulk_mb << 20,
@@ -380,9 +379,9 @@ pub(super) fn api_options(config: &Config, root: &RootKey, operator: &OperatorTo
     }
 }
 
-/// The host names that the SendSync facade is served at the root of.
-pub(super) fn sendsync_hosts(config: &Config) -> Vec<String> {
-    config.http.hosts.iter().filter(|(_, api)| *api == "sendsync").map(|(host, _)| host.clone()).collect()
+/// Host names and the facades that are served at their roots.
+pub(super) fn hosts(config: &Config) -> Vec<(String, String)> {
+    config.http.hosts.iter().map(|(host, facade)| (host.clone(), facade.clone())).collect()
 }
 
 /// Where uploaded workbooks wait.

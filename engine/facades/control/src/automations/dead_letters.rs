@@ -11,12 +11,15 @@ use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Acting;
-use crate::connectors::Deleted;
-use crate::connectors::chats::Done;
-use crate::wire::{DEFAULT_LIMIT, Instant, Page, PathId, READ, Refused, WRITE};
+use crate::wire::{DEFAULT_LIMIT, Deleted, Done, Instant, Page, PathId, READ, Refused, WRITE};
 use pombo_api::options::ApiState;
 
+#[derive(Default)]
 pub(crate) struct Parked;
+
+impl pombo_api::Section for Parked {
+    const FILE: &'static str = file!();
+}
 
 /// An event that was parked after the last attempt to handle it failed.
 #[derive(Object)]
@@ -62,14 +65,7 @@ impl From<ParkedView> for ParkedEvent {
     }
 }
 
-#[OpenApi(
-    tag = "Section::Parked",
-    request_header(
-        name = "X-Pombo-Tenant",
-        ty = "Option<Uuid>",
-        description = "With the operator token: id of the tenant to act for."
-    )
-)]
+#[OpenApi(tag = "Section::Parked")]
 impl Parked {
     /// List the parked events
     ///

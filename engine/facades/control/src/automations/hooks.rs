@@ -18,7 +18,12 @@ use crate::wire::{BODY, CHANNEL, Refused};
 use pombo_api::error::{Failure, status};
 use pombo_api::options::ApiState;
 
+#[derive(Default)]
 pub(crate) struct Hooks;
+
+impl pombo_api::Section for Hooks {
+    const FILE: &'static str = file!();
+}
 
 /// A body of any type.
 pub(crate) struct AnyBody {

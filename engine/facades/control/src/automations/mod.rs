@@ -19,12 +19,18 @@ use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Acting;
-use crate::connectors::Deleted;
-use crate::wire::{BODY, CHANNEL, CONFLICT, Created, Instant, Page, PathId, READ, Refused, WRITE, body, page_of};
+use crate::wire::{
+    BODY, CHANNEL, CONFLICT, Created, Deleted, Instant, Page, PathId, READ, Refused, WRITE, body, page_of,
+};
 use pombo_api::json::JsonBytes;
 use pombo_api::options::ApiState;
 
+#[derive(Default)]
 pub(crate) struct Automations;
+
+impl pombo_api::Section for Automations {
+    const FILE: &'static str = file!();
+}
 
 /// Whether an automation is to be called.
 #[derive(Enum, Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -220,14 +226,7 @@ fn object(config: BTreeMap<String, Value>) -> Value {
     Value::Object(config.into_iter().collect())
 }
 
-#[OpenApi(
-    tag = "Section::Automations",
-    request_header(
-        name = "X-Pombo-Tenant",
-        ty = "Option<Uuid>",
-        description = "With the operator token: id of the tenant to act for."
-    )
-)]
+#[OpenApi(tag = "Section::Automations")]
 impl Automations {
     /// Put an automation on a connector
     ///

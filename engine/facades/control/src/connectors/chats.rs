@@ -5,27 +5,23 @@ use std::sync::Arc;
 use poem::web::Data;
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
-use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
+use poem_openapi::{Enum, Object, OpenApi};
 use pombo_domain::ports::{LookupResult, Typing};
 use serde::Deserialize;
-use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Acting;
 use crate::messages::sending::MessageRef;
-use crate::wire::{BODY, CHANNEL, PathId, READ, Refused, body};
+use crate::wire::{BODY, CHANNEL, Done, PathId, READ, Refused, body};
 use pombo_api::error::Failure;
 use pombo_api::json::JsonBytes;
 use pombo_api::options::ApiState;
 
+#[derive(Default)]
 pub(crate) struct Chats;
 
-/// The answer to a request that the channel has carried out.
-#[derive(ApiResponse)]
-pub(crate) enum Done {
-    /// The channel has carried it out.
-    #[oai(status = 204)]
-    Done,
+impl pombo_api::Section for Chats {
+    const FILE: &'static str = file!();
 }
 
 /// Received messages to mark as read.
@@ -103,14 +99,7 @@ pub(crate) struct FoundAddresses {
     data: Vec<FoundAddress>,
 }
 
-#[OpenApi(
-    tag = "Section::Chats",
-    request_header(
-        name = "X-Pombo-Tenant",
-        ty = "Option<Uuid>",
-        description = "With the operator token: id of the tenant to act for."
-    )
-)]
+#[OpenApi(tag = "Section::Chats")]
 impl Chats {
     /// Mark received messages as read
     ///

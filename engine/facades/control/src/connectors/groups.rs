@@ -11,18 +11,21 @@ use pombo_domain::Error;
 use pombo_domain::commands::connectors::groups::GroupRequest;
 use pombo_domain::ports::{GroupInfo, GroupMember, MemberChange, MemberResult};
 use serde::Deserialize;
-use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Acting;
-use crate::connectors::chats::Done;
-use crate::wire::{BODY, CHANNEL, Created, Instant, PathId, READ, Refused, body};
+use crate::wire::{BODY, CHANNEL, Created, Done, Instant, PathId, READ, Refused, body};
 use pombo_api::declared::{Param, ParamKind};
 use pombo_api::error::Failure;
 use pombo_api::json::JsonBytes;
 use pombo_api::options::ApiState;
 
+#[derive(Default)]
 pub(crate) struct Groups;
+
+impl pombo_api::Section for Groups {
+    const FILE: &'static str = file!();
+}
 
 /// A group's address, as lists of groups and received messages have it.
 pub(crate) struct GroupAddress;
@@ -195,14 +198,7 @@ pub(crate) struct GroupInvite {
     link: String,
 }
 
-#[OpenApi(
-    tag = "Section::Groups",
-    request_header(
-        name = "X-Pombo-Tenant",
-        ty = "Option<Uuid>",
-        description = "With the operator token: id of the tenant to act for."
-    )
-)]
+#[OpenApi(tag = "Section::Groups")]
 impl Groups {
     /// List the account's groups
     ///

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
-use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
+use poem_openapi::{Enum, Object, OpenApi};
 use pombo_domain::Field;
 use pombo_domain::commands::connectors::{ConnectorChange, ConnectorRequest, ConnectorView};
 use pombo_domain::model;
@@ -23,12 +23,19 @@ use uuid::Uuid;
 use crate::Section;
 use crate::access::Acting;
 use crate::connectors::pace::Pace;
-use crate::wire::{BODY, CONFLICT, Created, Instant, OptionalBody, Page, PathId, READ, Refused, WRITE, body, page_of};
+use crate::wire::{
+    BODY, CONFLICT, Created, Deleted, Instant, OptionalBody, Page, PathId, READ, Refused, WRITE, body, page_of,
+};
 use pombo_api::error::Failure;
 use pombo_api::json::JsonBytes;
 use pombo_api::options::ApiState;
 
+#[derive(Default)]
 pub(crate) struct Connectors;
+
+impl pombo_api::Section for Connectors {
+    const FILE: &'static str = file!();
+}
 
 /// A connector to create.
 #[derive(Object, Deserialize)]
@@ -202,14 +209,6 @@ impl From<ConnectorView> for Connector {
     }
 }
 
-/// The answer to a deletion.
-#[derive(ApiResponse)]
-pub(crate) enum Deleted {
-    /// It was deleted.
-    #[oai(status = 204)]
-    Done,
-}
-
 fn object(config: BTreeMap<String, Value>) -> Value {
     Value::Object(config.into_iter().collect())
 }
@@ -225,14 +224,7 @@ fn under_pace(error: pombo_domain::Error) -> Failure {
     failure
 }
 
-#[OpenApi(
-    tag = "Section::Connectors",
-    request_header(
-        name = "X-Pombo-Tenant",
-        ty = "Option<Uuid>",
-        description = "With the operator token: id of the tenant to act for."
-    )
-)]
+#[OpenApi(tag = "Section::Connectors")]
 impl Connectors {
     /// Create a connector from a plugin
     ///
@@ -321,7 +313,7 @@ impl Connectors {
         id: Path<PathId>,
         json: OptionalBody<PauseConnector>,
     ) -> Result<Json<Connector>, Refused<{ READ | BODY | WRITE }>> {
-        let reason = json.0.reason.as_deref();
+        let reason = json.value.reason.as_deref();
         Ok(Json(state.commands.pause_connector(acting.tenant, id.of("Connector")?, reason).await?.into()))
     }
 

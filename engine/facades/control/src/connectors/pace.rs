@@ -11,7 +11,6 @@ use pombo_domain::model::connector;
 use pombo_domain::model::pace::{HealthView, PaceView};
 use pombo_domain::{Error, Field, FieldProblem};
 use serde::Deserialize;
-use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Acting;
@@ -20,7 +19,12 @@ use crate::wire::{BODY, Instant, PathId, READ, Refused, WRITE, body};
 use pombo_api::json::JsonBytes;
 use pombo_api::options::ApiState;
 
+#[derive(Default)]
 pub(crate) struct PaceOfConnectors;
+
+impl pombo_api::Section for PaceOfConnectors {
+    const FILE: &'static str = file!();
+}
 
 /// The fields of a pace, so that a problem of one can be told from others.
 pub(crate) const FIELDS: [Field; 8] = [
@@ -343,26 +347,19 @@ pub(crate) struct PaceReport {
     now: PaceNow,
 }
 
-#[OpenApi(
-    tag = "Section::Pace",
-    request_header(
-        name = "X-Pombo-Tenant",
-        ty = "Option<Uuid>",
-        description = "With the operator token: id of the tenant to act for."
-    )
-)]
+#[OpenApi(tag = "Section::Pace")]
 impl PaceOfConnectors {
     /// Get a connector's pace, and why its next message waits
     #[oai(path = "/v1/connectors/:id/pace", method = "get", operation_id = "get_pace")]
     async fn get_pace(
         &self,
         state: Data<&Arc<ApiState>>,
-        parts: Data<&Arc<ControlDeps>>,
+        deps: Data<&Arc<ControlDeps>>,
         acting: Acting,
         id: Path<PathId>,
     ) -> Result<Json<PaceReport>, Refused<READ>> {
         let view = state.commands.get_connector(acting.tenant, id.of("Connector")?)?;
-        Ok(Json(report(&parts, &view.connector)))
+        Ok(Json(report(&deps, &view.connector)))
     }
 
     /// Replace a connector's pace
@@ -370,7 +367,7 @@ impl PaceOfConnectors {
     async fn set_pace(
         &self,
         state: Data<&Arc<ApiState>>,
-        parts: Data<&Arc<ControlDeps>>,
+        deps: Data<&Arc<ControlDeps>>,
         acting: Acting,
         id: Path<PathId>,
         json: JsonBytes<Pace>,
@@ -378,7 +375,7 @@ impl PaceOfConnectors {
         let id = id.of("Connector")?;
         let pace = body(&json)?.into_domain()?;
         let connector = state.commands.set_connector_pace(acting.tenant, id, pace).await?;
-        Ok(Json(report(&parts, &connector)))
+        Ok(Json(report(&deps, &connector)))
     }
 }
 

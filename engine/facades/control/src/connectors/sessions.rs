@@ -11,7 +11,6 @@ use poem_openapi::{Object, OpenApi};
 use pombo_domain::commands::connectors::sessions::SessionView;
 use pombo_domain::ports::{Account, SessionState};
 use serde::Deserialize;
-use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Acting;
@@ -21,7 +20,12 @@ use pombo_api::error::Failure;
 use pombo_api::options::ApiState;
 use pombo_api::qr;
 
+#[derive(Default)]
 pub(crate) struct Sessions;
+
+impl pombo_api::Section for Sessions {
+    const FILE: &'static str = file!();
+}
 
 /// How to open a session.
 #[derive(Object, Deserialize, Default)]
@@ -87,14 +91,7 @@ impl SessionReport {
     }
 }
 
-#[OpenApi(
-    tag = "Section::Sessions",
-    request_header(
-        name = "X-Pombo-Tenant",
-        ty = "Option<Uuid>",
-        description = "With the operator token: id of the tenant to act for."
-    )
-)]
+#[OpenApi(tag = "Section::Sessions")]
 impl Sessions {
     /// Open a connector's session
     ///
@@ -108,7 +105,7 @@ impl Sessions {
         id: Path<PathId>,
         json: OptionalBody<OpenSession>,
     ) -> Result<Json<SessionReport>, Refused<{ READ | BODY | CHANNEL }>> {
-        let phone = json.0.phone.as_deref();
+        let phone = json.value.phone.as_deref();
         let view = state.commands.open_session(acting.tenant, id.of("Connector")?, phone).await?;
         Ok(Json(SessionReport::of(view)?))
     }

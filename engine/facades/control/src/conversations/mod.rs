@@ -17,13 +17,19 @@ use uuid::Uuid;
 use crate::Section;
 use crate::access::Acting;
 use crate::conversations::wire::{Conversation, SendInConversation, WholeConversation};
-use crate::messages::sending::{KeyHeader, Queued, idempotency, send_to};
+use crate::messages::sending::{Queued, idempotency, send_to};
 use crate::wire::{BODY, DEFAULT_LIMIT, OptionalBody, Page, PathId, READ, Refused, WRITE, body};
+use pombo_api::declared::KeyHeader;
 use pombo_api::error::Failure;
 use pombo_api::json::JsonBytes;
 use pombo_api::options::ApiState;
 
+#[derive(Default)]
 pub(crate) struct Conversations;
+
+impl pombo_api::Section for Conversations {
+    const FILE: &'static str = file!();
+}
 
 /// A change of a conversation. Omitted fields stay as they are.
 #[derive(Object, Deserialize)]
@@ -105,14 +111,7 @@ async fn step(
     Ok(Json(ChangedConversations { changed: done.changed, missing: done.missing }))
 }
 
-#[OpenApi(
-    tag = "Section::Conversations",
-    request_header(
-        name = "X-Pombo-Tenant",
-        ty = "Option<Uuid>",
-        description = "With the operator token: id of the tenant to act for."
-    )
-)]
+#[OpenApi(tag = "Section::Conversations")]
 impl Conversations {
     /// List the conversations
     ///
@@ -218,7 +217,7 @@ impl Conversations {
         id: Path<PathId>,
         json: OptionalBody<PauseConversation>,
     ) -> Result<Json<Conversation>, Refused<{ READ | BODY | WRITE }>> {
-        let reason = json.0.reason.unwrap_or_default();
+        let reason = json.value.reason.unwrap_or_default();
         let id = id.of("Conversation")?;
         Ok(Json(state.commands.pause_conversation(&acting.actor(), id, &reason).await?.into()))
     }

@@ -9,9 +9,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::messages::MessageType;
 use crate::messages::sending::{AttachedFile, MessageRef, SendMessage};
-use crate::wire::Instant;
+use crate::wire::{Instant, MessageType};
 
 /// Who paused the automations in a conversation, when and why.
 #[derive(Object)]

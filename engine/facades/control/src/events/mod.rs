@@ -19,43 +19,21 @@ use crate::Section;
 use crate::access::Acting;
 use crate::deps::ControlDeps;
 use crate::events::wire::Event;
-use crate::wire::{READ, Refused};
+use crate::wire::{After, AfterCursor, READ, Refused};
 use pombo_api::declared::{Param, ParamKind};
 use pombo_api::error::{Failure, status};
 use pombo_api::options::ApiState;
 use pombo_api::signals::{Following, TooManyWait};
 
+#[derive(Default)]
 pub(crate) struct Events;
+
+impl pombo_api::Section for Events {
+    const FILE: &'static str = file!();
+}
 
 /// Number of events per page if the caller does not say.
 const DEFAULT_EVENTS: u32 = 100;
-
-/// Where a page begins.
-pub(crate) enum After {
-    /// At the end of the log.
-    Latest,
-    /// Behind this cursor.
-    Cursor(u64),
-}
-
-/// The parameter `after`.
-pub(crate) struct AfterCursor;
-
-impl ParamKind for AfterCursor {
-    type Value = After;
-
-    fn schema() -> MetaSchema {
-        MetaSchema { pattern: Some("^(latest|[0-9]{1,18})$".to_owned()), ..MetaSchema::new("string") }
-    }
-    fn parse(text: &str) -> Result<After, String> {
-        let digits = (1..=18).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-        match text.parse() {
-            Ok(cursor) if digits => Ok(After::Cursor(cursor)),
-            _ if text == "latest" => Ok(After::Latest),
-            _ => Err("must be the next of an earlier page, the cursor of an event, or latest".to_owned()),
-        }
-    }
-}
 
 /// The parameter `type`: one or several types, separated by commas.
 pub(crate) struct EventTypes;
@@ -120,14 +98,7 @@ async fn page(
     }
 }
 
-#[OpenApi(
-    tag = "Section::Events",
-    request_header(
-        name = "X-Pombo-Tenant",
-        ty = "Option<Uuid>",
-        description = "With the operator token: id of the tenant to act for."
-    )
-)]
+#[OpenApi(tag = "Section::Events")]
 impl Events {
     /// List events, oldest first
     ///
@@ -139,7 +110,7 @@ impl Events {
     async fn list_events(
         &self,
         state: Data<&Arc<ApiState>>,
-        parts: Data<&Arc<ControlDeps>>,
+        deps: Data<&Arc<ControlDeps>>,
         acting: Acting,
         /// The `next` of the previous page or the `cursor` of an event; `latest` for events from now on. From the beginning of
         /// the log if omitted.
@@ -161,7 +132,7 @@ impl Events {
         // Followed before the log is read: what is appended in between wakes too.
         let waiting = match wait {
             0 => None,
-            _ => Some((parts.events.follow(acting.tenant).map_err(too_many)?, i64::from(wait) * 1000)),
+            _ => Some((deps.events.follow(acting.tenant).map_err(too_many)?, i64::from(wait) * 1000)),
         };
         let after = match after.0 {
             None => 0,

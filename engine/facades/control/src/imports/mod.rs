@@ -1,33 +1,32 @@
-//! Section Imports. The workbook is streamed to disk; [`pombo_imports`] reads it.
+//! Section Imports: workbooks of messages. They are read after the answer, by what takes them in.
 
-use std::borrow::Cow;
+pub(crate) mod upload;
+
 use std::sync::Arc;
 
-use poem::http::{StatusCode, header};
-use poem::web::{Data, Field};
-use poem::{Request, RequestBody};
+use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
-use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef, Registry};
-use poem_openapi::types::Type;
-use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, Enum, ExtractParamOptions, Object, OpenApi};
-use pombo_domain::Error;
+use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 use pombo_domain::model;
 use pombo_domain::model::import::RowProblem;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Acting;
 use crate::deps::ControlDeps;
+use crate::imports::upload::{ImportForm, Received, receive};
 use crate::wire::{BODY, DEFAULT_LIMIT, Instant, Page, PathId, READ, Refused, WRITE, page_of};
-use pombo_api::body::LimitedMultipart;
-use pombo_api::error::{Failure, status};
+use pombo_api::error::status;
+use pombo_api::multipart::Multipart;
 use pombo_api::options::ApiState;
-use pombo_imports::MAX_WORKBOOK_BYTES;
-use pombo_imports::worker::{Note, Place};
 
+#[derive(Default)]
 pub(crate) struct Imports;
+
+impl pombo_api::Section for Imports {
+    const FILE: &'static str = file!();
+}
 
 /// State of an import.
 #[derive(Enum, Clone, Copy)]
@@ -169,198 +168,7 @@ pub(crate) enum Taken {
     Running(Json<Import>),
 }
 
-/// An uploaded workbook, on disk. Removed unless it is kept.
-pub(crate) struct Upload {
-    place: Place,
-    workbook: tempfile::TempPath,
-    file_name: String,
-    connector: Option<String>,
-}
-
-/// The multipart body in the document.
-struct UploadForm;
-
-impl Type for UploadForm {
-    const IS_REQUIRED: bool = true;
-    type RawValueType = Self;
-    type RawElementValueType = Self;
-
-    fn name() -> Cow<'static, str> {
-        "ImportUpload".into()
-    }
-    fn schema_ref() -> MetaSchemaRef {
-        MetaSchemaRef::Reference("ImportUpload".to_owned())
-    }
-    fn register(registry: &mut Registry) {
-        registry.create_schema::<Self, _>("ImportUpload".to_owned(), |_| {
-            let inline = |schema| MetaSchemaRef::Inline(Box::new(schema));
-            let file = MetaSchema {
-                description: Some("The workbook (xlsx), at most 20 MB and 100,000 rows, in the form of the template."),
-                ..MetaSchema::new_with_format("string", "binary")
-            };
-            let connector = MetaSchema {
-                description: Some("Id of the connector for rows whose connectorId is empty."),
-                ..MetaSchema::new_with_format("string", "uuid")
-            };
-            MetaSchema {
-                description: Some("A workbook to import."),
-                required: vec!["file"],
-                properties: vec![("file", inline(file)), ("connectorId", inline(connector))],
-                ..MetaSchema::new("object")
-            }
-        });
-    }
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-        Box::new(std::iter::once(self))
-    }
-}
-
-/// Maximum size of the form other than the file, in bytes.
-const FORM_BYTES: u64 = 64 * 1024;
-
-impl Upload {
-    async fn receive(request: &Request, body: &mut RequestBody) -> Result<Self, Failure> {
-        let content_type = request.header(header::CONTENT_TYPE).unwrap_or_default();
-        if !content_type.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
-            return Err(Failure::wrong_content_type(content_type, "multipart/form-data"));
-        }
-        let parts = request.data::<Arc<ControlDeps>>();
-        let worker = &parts.ok_or_else(|| Failure::internal("a handler runs outside its facade"))?.imports;
-        let place = worker.place().map_err(|full| Failure {
-            retry_after_ms: Some(10_000),
-            ..Failure::new(StatusCode::TOO_MANY_REQUESTS, full.to_string())
-        })?;
-        let mut form = LimitedMultipart::open(request, body, MAX_WORKBOOK_BYTES + FORM_BYTES).await?;
-        let mut received = Received { file: None, connector: None };
-        loop {
-            let field = match form.next().await {
-                Ok(Some(field)) => field,
-                Ok(None) => break,
-                Err(failure) => return Err(failure),
-            };
-            match received.take(field, worker.folder()).await {
-                Ok(()) => {}
-                Err(Stopped::Refused(failure)) => {
-                    form.discard().await;
-                    return Err(failure);
-                }
-                Err(Stopped::Broken) => return Err(form.broken()),
-            }
-        }
-        let Received { file, connector } = received;
-        let (workbook, file_name) = file.ok_or_else(|| Error::invalid("file", "send the workbook as this part"))?;
-        Ok(Self { place, workbook, file_name, connector })
-    }
-}
-
-struct Received {
-    file: Option<(tempfile::TempPath, String)>,
-    connector: Option<String>,
-}
-
-enum Stopped {
-    Refused(Failure),
-    Broken,
-}
-
-impl Stopped {
-    fn invalid(field: &str, message: &str) -> Self {
-        Self::Refused(Error::invalid(field, message).into())
-    }
-    fn disk(error: std::io::Error) -> Self {
-        Self::Refused(Failure::internal(format!("writing an upload: {error}")))
-    }
-}
-
-impl Received {
-    async fn take(&mut self, field: Field, folder: &std::path::Path) -> Result<(), Stopped> {
-        let name = field.name().unwrap_or_default().to_owned();
-        match name.as_str() {
-            "file" if self.file.is_some() => Err(Stopped::invalid("file", "send one workbook at a time")),
-            "file" => {
-                let file_name = field.file_name().unwrap_or_default().to_owned();
-                self.file = Some((store(field, folder).await?, file_name));
-                Ok(())
-            }
-            "connectorId" if self.connector.is_some() => Err(Stopped::invalid("connectorId", "was given twice")),
-            "connectorId" => {
-                let text = field.text().await.map_err(|_| Stopped::Broken)?;
-                self.connector = Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-                Ok(())
-            }
-            other => {
-                let shown: String = other.chars().filter(|c| !c.is_control()).take(60).collect();
-                Err(Stopped::invalid(&shown, "is not known here; known are file and connectorId"))
-            }
-        }
-    }
-}
-
-/// Streams a workbook to disk.
-async fn store(field: Field, folder: &std::path::Path) -> Result<tempfile::TempPath, Stopped> {
-    let upload = tempfile::Builder::new().prefix("upload-").tempfile_in(folder).map_err(Stopped::disk)?;
-    let (file, path) = upload.into_parts();
-    let mut file = tokio::fs::File::from_std(file);
-    let mut reader = std::pin::pin!(field.into_async_read());
-    let mut start = [0; 4];
-    let mut size = 0;
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let read = reader.read(&mut buffer).await.map_err(|_| Stopped::Broken)?;
-        if read == 0 {
-            break;
-        }
-        let known = (size as usize).min(start.len());
-        let head = read.min(start.len() - known);
-        start[known..known + head].copy_from_slice(&buffer[..head]);
-        size += read as u64;
-        if size > MAX_WORKBOOK_BYTES {
-            let message = format!("file: is larger than {} MB; split it", MAX_WORKBOOK_BYTES / 1024 / 1024);
-            return Err(Stopped::Refused(Failure::too_large(message)));
-        }
-        file.write_all(&buffer[..read]).await.map_err(Stopped::disk)?;
-    }
-    if start != *b"PK\x03\x04" {
-        return Err(Stopped::invalid("file", "is not an xlsx workbook; save it as xlsx with a spreadsheet program"));
-    }
-    file.sync_all().await.map_err(Stopped::disk)?;
-    Ok(path)
-}
-
-impl<'a> ApiExtractor<'a> for Upload {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
-    type ParamType = ();
-    type ParamRawType = ();
-
-    fn register(registry: &mut Registry) {
-        UploadForm::register(registry);
-    }
-
-    fn request_meta() -> Option<MetaRequest> {
-        let content = vec![MetaMediaType { content_type: "multipart/form-data", schema: UploadForm::schema_ref() }];
-        Some(MetaRequest { description: None, content, required: true })
-    }
-
-    async fn from_request(
-        request: &'a Request,
-        body: &mut RequestBody,
-        _options: ExtractParamOptions<()>,
-    ) -> poem::Result<Self> {
-        Ok(Self::receive(request, body).await?)
-    }
-}
-
-#[OpenApi(
-    tag = "Section::Imports",
-    request_header(
-        name = "X-Pombo-Tenant",
-        ty = "Option<Uuid>",
-        description = "With the operator token: id of the tenant to act for."
-    )
-)]
+#[OpenApi(tag = "Section::Imports")]
 impl Imports {
     /// Import messages from a workbook
     ///
@@ -369,31 +177,13 @@ impl Imports {
     #[oai(path = "/v1/imports", method = "post", operation_id = "create_import")]
     async fn create_import(
         &self,
-        state: Data<&Arc<ApiState>>,
-        parts: Data<&Arc<ControlDeps>>,
+        deps: Data<&Arc<ControlDeps>>,
         acting: Acting,
-        upload: Upload,
+        form: Multipart<'_, ImportForm>,
     ) -> Result<Taken, Refused<{ READ | BODY | WRITE | status::TOO_MANY }>> {
-        let Upload { place, workbook, file_name, connector } = upload;
-        // A text that is not an id names a connector that does not exist.
-        let connector = connector.map(|text| Uuid::parse_str(&text).unwrap_or_default());
-        if let Some(connector) = connector {
-            state.commands.check_import_connector(acting.tenant, connector)?;
-        }
-        let id = state.commands.new_id();
-        let note = Note { tenant: acting.tenant, connector };
-        let kept = parts.imports.keep(workbook, id, &note).await;
-        kept.map_err(|error| Failure::internal(format!("keeping an upload: {error}")))?;
-        match state.commands.begin_import(acting.tenant, id, &file_name).await {
-            Ok(import) => {
-                place.fill(import.clone(), connector);
-                Ok(Taken::Running(Json(import.into())))
-            }
-            Err(error) => {
-                parts.imports.forget(id).await;
-                Err(error.into())
-            }
-        }
+        let Received { workbook, file_name, connector } = receive(form, &*deps.imports).await?;
+        let import = workbook.submit(acting.tenant, &file_name, connector).await?;
+        Ok(Taken::Running(Json(import.into())))
     }
 
     /// List imports, newest first

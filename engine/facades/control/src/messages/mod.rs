@@ -24,13 +24,20 @@ use uuid::Uuid;
 use crate::Section;
 use crate::access::Acting;
 use crate::messages::wire::{MessageAct, MessageReceipts, MessageTarget};
-use crate::wire::{BODY, CONFLICT, DEFAULT_LIMIT, Instant, OptionalBody, PathId, READ, Refused, WRITE, body};
+use crate::wire::{
+    BODY, CONFLICT, DEFAULT_LIMIT, Instant, MessageType, OptionalBody, PathId, READ, Refused, WRITE, body,
+};
 use pombo_api::declared::{Param, ParamKind};
 use pombo_api::error::Failure;
 use pombo_api::json::JsonBytes;
 use pombo_api::options::ApiState;
 
+#[derive(Default)]
 pub(crate) struct Messages;
+
+impl pombo_api::Section for Messages {
+    const FILE: &'static str = file!();
+}
 
 /// Status of a message.
 #[derive(Enum, Clone, Copy)]
@@ -80,53 +87,6 @@ impl From<MessageStatus> for model::Status {
             MessageStatus::Canceled => Self::Canceled,
             MessageStatus::PendingApproval => Self::PendingApproval,
             MessageStatus::Unknown => Self::Unknown,
-        }
-    }
-}
-
-/// Category of a message.
-#[derive(Enum, Deserialize, Clone, Copy)]
-#[oai(rename_all = "SCREAMING_SNAKE_CASE")]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(crate) enum MessageType {
-    /// The default category.
-    #[oai(rename = "GERAL")]
-    #[serde(rename = "GERAL")]
-    General,
-    /// A notification.
-    Notification,
-    /// Marketing.
-    Marketing,
-    /// About a transaction.
-    Transactional,
-    /// Support.
-    Support,
-    /// A reminder.
-    Reminder,
-}
-
-impl From<model::MessageType> for MessageType {
-    fn from(message_type: model::MessageType) -> Self {
-        match message_type {
-            model::MessageType::General => Self::General,
-            model::MessageType::Notification => Self::Notification,
-            model::MessageType::Marketing => Self::Marketing,
-            model::MessageType::Transactional => Self::Transactional,
-            model::MessageType::Support => Self::Support,
-            model::MessageType::Reminder => Self::Reminder,
-        }
-    }
-}
-
-impl From<MessageType> for model::MessageType {
-    fn from(message_type: MessageType) -> Self {
-        match message_type {
-            MessageType::General => Self::General,
-            MessageType::Notification => Self::Notification,
-            MessageType::Marketing => Self::Marketing,
-            MessageType::Transactional => Self::Transactional,
-            MessageType::Support => Self::Support,
-            MessageType::Reminder => Self::Reminder,
         }
     }
 }
@@ -392,14 +352,7 @@ async fn step(state: &ApiState, acting: Acting, id: &PathId, step: Step) -> Resu
     Ok(Json(Message::of(view, None, None, state)))
 }
 
-#[OpenApi(
-    tag = "Section::Messages",
-    request_header(
-        name = "X-Pombo-Tenant",
-        ty = "Option<Uuid>",
-        description = "With the operator token: id of the tenant to act for."
-    )
-)]
+#[OpenApi(tag = "Section::Messages")]
 impl Messages {
     /// List messages, newest first
     #[expect(clippy::too_many_arguments, reason = "each filter is a parameter of the document")]
@@ -482,7 +435,7 @@ impl Messages {
         id: Path<PathId>,
         json: OptionalBody<StopMessage>,
     ) -> SteppedWithBody {
-        Ok(step(&state, acting, &id, Step::Reject(json.0.reason)).await?)
+        Ok(step(&state, acting, &id, Step::Reject(json.value.reason)).await?)
     }
 
     /// Cancel a message that is not yet being sent
@@ -494,7 +447,7 @@ impl Messages {
         id: Path<PathId>,
         json: OptionalBody<StopMessage>,
     ) -> SteppedWithBody {
-        Ok(step(&state, acting, &id, Step::Cancel(json.0.reason)).await?)
+        Ok(step(&state, acting, &id, Step::Cancel(json.value.reason)).await?)
     }
 
     /// Try a FAILED or CANCELED message again

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use poem::web::Data;
-use poem_openapi::param::{Header, Path};
+use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 use pombo_domain::commands::connectors::offering::TargetRef;
@@ -21,17 +21,21 @@ use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Acting;
-use crate::messages::{Message, MessageType};
-use crate::wire::{BODY, CONFLICT, Created, IdempotencyKey, Instant, OptionalBody, PathId, READ, Refused, WRITE, body};
-use pombo_api::declared::Param;
+use crate::messages::Message;
+use crate::wire::{BODY, CONFLICT, Created, Instant, MessageType, OptionalBody, PathId, READ, Refused, WRITE, body};
+use pombo_api::declared::{KeyHeader, Param};
 use pombo_api::error::Failure;
 use pombo_api::json::JsonBytes;
 use pombo_api::options::ApiState;
 
+#[derive(Default)]
 pub(crate) struct Sending;
 
+impl pombo_api::Section for Sending {
+    const FILE: &'static str = file!();
+}
+
 pub(crate) type Queued = Result<Created<Message>, Refused<{ READ | BODY | WRITE | CONFLICT }>>;
-pub(crate) type KeyHeader = Header<Option<Param<IdempotencyKey>>>;
 
 /// Refers to a message by exactly one of `messageId`, `event` and `providerId`.
 #[derive(Object, Deserialize, Clone)]
@@ -387,14 +391,7 @@ async fn act_on(
     Ok(queued(state, connector_id, stored))
 }
 
-#[OpenApi(
-    tag = "Section::Sending",
-    request_header(
-        name = "X-Pombo-Tenant",
-        ty = "Option<Uuid>",
-        description = "With the operator token: id of the tenant to act for."
-    )
-)]
+#[OpenApi(tag = "Section::Sending")]
 impl Sending {
     /// Send a message
     ///
@@ -476,9 +473,8 @@ impl Sending {
         json: OptionalBody<RevokeMessage>,
     ) -> Queued {
         let id = id.of("Message")?;
-        let RevokeMessage { force_direct, webhook_url, external_id } = json.0;
-        let said = format!("{force_direct} {webhook_url:?} {external_id:?}");
-        let key = idempotency("control.revoke_message", key, id, said.as_bytes())?;
+        let RevokeMessage { force_direct, webhook_url, external_id } = json.value;
+        let key = idempotency("control.revoke_message", key, id, &json.bytes)?;
         let request = ActRequest { force_direct, webhook_url, external_id };
         Ok(act_on(&state, acting.tenant, id, Deed::Revoke, request, key).await?)
     }

@@ -11,16 +11,20 @@ use pombo_domain::ports::{Preview, TemplateProblem};
 use pombo_domain::{Error, Field};
 use serde::Deserialize;
 use serde_json::Value;
-use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Acting;
-use crate::wire::{BODY, BadRequest, ErrorBody, READ, Refused, TextPosition, WRITE, body};
-use pombo_api::error::{Failure, status};
+use crate::wire::{BODY, READ, Refused, WRITE, body};
+use pombo_api::error::Failure;
 use pombo_api::json::JsonBytes;
 use pombo_api::options::ApiState;
 
+#[derive(Default)]
 pub(crate) struct Templates;
+
+impl pombo_api::Section for Templates {
+    const FILE: &'static str = file!();
+}
 
 /// A template to try out.
 #[derive(Object, Deserialize)]
@@ -78,27 +82,16 @@ pub(crate) enum PreviewAnswer {
     /// What the template produces.
     #[oai(status = 200)]
     Shown(Json<Rendered>),
-    /// The request or the template is wrong; for a template, `position` says where.
-    #[oai(status = 400)]
-    Wrong(BadRequest),
 }
 
-fn wrong(problem: TemplateProblem) -> BadRequest {
+fn wrong(problem: TemplateProblem) -> Failure {
     let TemplateProblem { message, line, column } = problem;
-    let mut body = ErrorBody::of(&Failure::from(Error::invalid(Field::Template, message)));
-    body.error.message.push_str(&format!(" (line {line}, column {column})"));
-    body.error.position = Some(TextPosition { line, column });
-    BadRequest(body)
+    let mut failure = Failure::from(Error::invalid(Field::Template, message));
+    failure.position = Some((line, column));
+    failure
 }
 
-#[OpenApi(
-    tag = "Section::Templates",
-    request_header(
-        name = "X-Pombo-Tenant",
-        ty = "Option<Uuid>",
-        description = "With the operator token: id of the tenant to act for."
-    )
-)]
+#[OpenApi(tag = "Section::Templates")]
 impl Templates {
     /// Show what a template produces
     #[oai(path = "/v1/render/preview", method = "post", operation_id = "preview_template")]
@@ -107,12 +100,12 @@ impl Templates {
         state: Data<&Arc<ApiState>>,
         _acting: Acting,
         json: JsonBytes<RenderPreview>,
-    ) -> Result<PreviewAnswer, Refused<{ (READ | BODY | WRITE) & !status::BAD_REQUEST }>> {
+    ) -> Result<PreviewAnswer, Refused<{ READ | BODY | WRITE }>> {
         let RenderPreview { template, variables, samples } = body(&json)?;
         let variables = Value::Object(variables.into_iter().collect());
-        Ok(match state.commands.preview_template(&template, &variables, samples).await? {
-            PreviewOutcome::Shown(preview) => PreviewAnswer::Shown(Json(preview.into())),
-            PreviewOutcome::Problem(problem) => PreviewAnswer::Wrong(wrong(problem)),
-        })
+        match state.commands.preview_template(&template, &variables, samples).await? {
+            PreviewOutcome::Shown(preview) => Ok(PreviewAnswer::Shown(Json(preview.into()))),
+            PreviewOutcome::Problem(problem) => Err(wrong(problem).into()),
+        }
     }
 }

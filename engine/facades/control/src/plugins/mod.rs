@@ -23,14 +23,14 @@ use uuid::Uuid;
 
 use crate::Section;
 use crate::access::{Operator, Owning};
-use crate::concurrency::Places;
-use crate::connectors::Deleted;
-use crate::plugins::upload::ComponentBody;
+use crate::concurrency::ConcurrencyLimit;
+use crate::plugins::upload::{ComponentForm, form_limit, receive};
 use crate::plugins::wire::{AuditEntry, Plugin, PluginDetail, UploadedPlugin};
-use crate::wire::{BODY, CONFLICT, OPERATOR, READ, Refused, WRITE, body};
+use crate::wire::{BODY, CONFLICT, Deleted, OPERATOR, READ, Refused, WRITE, body};
 use pombo_api::declared::{Param, ParamKind};
 use pombo_api::error::{Failure, status};
 use pombo_api::json::JsonBytes;
+use pombo_api::multipart::Multipart;
 use pombo_api::options::ApiState;
 
 /// Maximum number of components that are received and inspected at the same time: each is in memory.
@@ -40,12 +40,12 @@ const UPLOADS_OF_ONE: usize = 2;
 const DEFAULT_AUDIT: u32 = 100;
 
 pub(crate) struct Plugins {
-    uploads: Places,
+    uploads: ConcurrencyLimit,
 }
 
 impl Default for Plugins {
     fn default() -> Self {
-        Self { uploads: Places::new(UPLOADS, UPLOADS_OF_ONE) }
+        Self { uploads: ConcurrencyLimit::new(UPLOADS, UPLOADS_OF_ONE) }
     }
 }
 
@@ -173,14 +173,11 @@ fn detail(state: &ApiState, actor: &Actor, name: &str) -> Result<Json<PluginDeta
     Ok(Json(state.commands.get_plugin(actor, name)?.into()))
 }
 
-#[OpenApi(
-    tag = "Section::Plugins",
-    request_header(
-        name = "X-Pombo-Tenant",
-        ty = "Option<Uuid>",
-        description = "With the operator token: id of the tenant to act for; if omitted, the operator acts for the engine itself."
-    )
-)]
+impl pombo_api::Section for Plugins {
+    const FILE: &'static str = file!();
+}
+
+#[OpenApi(tag = "Section::Plugins")]
 impl Plugins {
     /// Upload a version of a plugin
     ///
@@ -193,16 +190,16 @@ impl Plugins {
         &self,
         state: Data<&Arc<ApiState>>,
         owning: Owning,
-        component: ComponentBody<'_>,
+        form: Multipart<'_, ComponentForm>,
     ) -> Result<Uploads, Refused<{ READ | BODY | WRITE | CONFLICT | status::FORBIDDEN }>> {
         let limit = state.commands.plugin_policy().max_bytes;
         let Some(_place) = self.uploads.take(owning.0.tenant) else {
-            component.discard(limit).await;
+            form.discard(form_limit(limit)).await;
             let message = "too many components are being uploaded; try again in a moment";
             let failure = Failure::new(StatusCode::SERVICE_UNAVAILABLE, message);
             return Err(Failure { retry_after_ms: Some(2_000), ..failure }.into());
         };
-        let received = component.receive(limit).await?;
+        let received = receive(form, limit).await?;
         let signature = received.signature.as_deref();
         let uploaded = state.commands.upload_plugin(&owning.0, received.bytes, signature).await?;
         let version = uploaded.package.version(&uploaded.digest);
@@ -352,7 +349,16 @@ impl Plugins {
     /// version: the old instance finishes its sends and stops, the new one starts with the same stored session, and sends wait
     /// until then. If the component cannot be loaded or does not fit, the request is refused with 409 and the current version
     /// continues.
-    #[oai(path = "/v1/plugins/:name/reload", method = "post", operation_id = "reload_plugin")]
+    #[oai(
+        path = "/v1/plugins/:name/reload",
+        method = "post",
+        operation_id = "reload_plugin",
+        request_header(
+            name = "X-Pombo-Tenant",
+            ty = "Option<Uuid>",
+            description = "Without effect: only the operator reloads."
+        )
+    )]
     async fn reload_plugin(
         &self,
         state: Data<&Arc<ApiState>>,

@@ -20,7 +20,12 @@ use pombo_api::declared::Param;
 use pombo_api::json::JsonBytes;
 use pombo_api::options::ApiState;
 
+#[derive(Default)]
 pub(crate) struct Replays;
+
+impl pombo_api::Section for Replays {
+    const FILE: &'static str = file!();
+}
 
 /// Number of calls of each automation if the caller does not say.
 const DEFAULT_CALLS: u32 = 100;
@@ -168,14 +173,7 @@ fn cut(text: &str) -> String {
     }
 }
 
-#[OpenApi(
-    tag = "Section::Replays",
-    request_header(
-        name = "X-Pombo-Tenant",
-        ty = "Option<Uuid>",
-        description = "With the operator token: id of the tenant to act for."
-    )
-)]
+#[OpenApi(tag = "Section::Replays")]
 impl Replays {
     /// Try a version on recorded calls
     ///

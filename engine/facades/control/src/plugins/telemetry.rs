@@ -22,11 +22,10 @@ use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Owning;
-use crate::concurrency::{Place, Places};
+use crate::concurrency::{ConcurrencyLimit, Place};
 use crate::deps::ControlDeps;
-use crate::events::{After, AfterCursor};
 use crate::plugins::PluginName;
-use crate::wire::{Instant, READ, Refused};
+use crate::wire::{After, AfterCursor, Instant, READ, Refused};
 use pombo_api::declared::Param;
 use pombo_api::error::{Failure, status};
 use pombo_api::options::ApiState;
@@ -42,12 +41,12 @@ const HEARTBEAT_MS: i64 = 15_000;
 const STREAM_MS: i64 = 3_600_000;
 
 pub(crate) struct PluginTelemetry {
-    followers: Places,
+    followers: ConcurrencyLimit,
 }
 
 impl Default for PluginTelemetry {
     fn default() -> Self {
-        Self { followers: Places::new(FOLLOWERS, FOLLOWERS_OF_ONE) }
+        Self { followers: ConcurrencyLimit::new(FOLLOWERS, FOLLOWERS_OF_ONE) }
     }
 }
 
@@ -219,14 +218,11 @@ fn piece(line: PluginLine) -> String {
     format!("id: {number}\nevent: line\ndata: {}\n\n", LogLine::from(line).to_json_string())
 }
 
-#[OpenApi(
-    tag = "Section::PluginTelemetry",
-    request_header(
-        name = "X-Pombo-Tenant",
-        ty = "Option<Uuid>",
-        description = "With the operator token: id of the tenant to act for; if omitted, the operator acts for the engine itself."
-    )
-)]
+impl pombo_api::Section for PluginTelemetry {
+    const FILE: &'static str = file!();
+}
+
+#[OpenApi(tag = "Section::PluginTelemetry")]
 impl PluginTelemetry {
     /// List a plugin's log, oldest first
     ///
@@ -259,7 +255,7 @@ impl PluginTelemetry {
     async fn follow_plugin_logs(
         &self,
         state: Data<&Arc<ApiState>>,
-        parts: Data<&Arc<ControlDeps>>,
+        deps: Data<&Arc<ControlDeps>>,
         owning: Owning,
         name: Path<Param<PluginName>>,
         /// Where to begin, as for the list; with the oldest kept line if omitted.
@@ -284,7 +280,7 @@ impl PluginTelemetry {
             name,
             after,
             watch,
-            draining: parts.events.draining(),
+            draining: deps.events.draining(),
             // At once, so that the client knows that it follows.
             ready: VecDeque::from(["retry: 2000\n\n".to_owned()]),
             over: false,

@@ -14,14 +14,18 @@ use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Owning;
-use crate::connectors::Deleted;
 use crate::plugins::wire::PluginOwner;
-use crate::wire::{BODY, CONFLICT, Created, Instant, Page, PathId, READ, Refused, WRITE, body, page_of};
+use crate::wire::{BODY, CONFLICT, Created, Deleted, Instant, Page, PathId, READ, Refused, WRITE, body, page_of};
 use pombo_api::error::status;
 use pombo_api::json::JsonBytes;
 use pombo_api::options::ApiState;
 
+#[derive(Default)]
 pub(crate) struct TrustRoots;
+
+impl pombo_api::Section for TrustRoots {
+    const FILE: &'static str = file!();
+}
 
 /// A public key to trust.
 #[derive(Object, Deserialize)]
@@ -72,14 +76,7 @@ impl From<model::TrustRoot> for TrustRoot {
     }
 }
 
-#[OpenApi(
-    tag = "Section::TrustRoots",
-    request_header(
-        name = "X-Pombo-Tenant",
-        ty = "Option<Uuid>",
-        description = "With the operator token: id of the tenant to act for; if omitted, the operator acts for the engine itself."
-    )
-)]
+#[OpenApi(tag = "Section::TrustRoots")]
 impl TrustRoots {
     /// Trust a key
     #[oai(path = "/v1/trust-roots", method = "post", operation_id = "create_trust_root")]

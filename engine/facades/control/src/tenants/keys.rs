@@ -16,7 +16,12 @@ use crate::wire::{BODY, Created, Instant, Page, PathId, READ, Refused, WRITE, bo
 use pombo_api::json::JsonBytes;
 use pombo_api::options::ApiState;
 
+#[derive(Default)]
 pub(crate) struct Keys;
+
+impl pombo_api::Section for Keys {
+    const FILE: &'static str = file!();
+}
 
 /// An API key to create.
 #[derive(Object, Deserialize)]
@@ -77,14 +82,7 @@ impl From<model::ApiKey> for ApiKey {
     }
 }
 
-#[OpenApi(
-    tag = "Section::Keys",
-    request_header(
-        name = "X-Pombo-Tenant",
-        ty = "Option<Uuid>",
-        description = "With the operator token: id of the tenant to act for."
-    )
-)]
+#[OpenApi(tag = "Section::Keys")]
 impl Keys {
     /// Create an API key
     #[oai(path = "/v1/keys", method = "post", operation_id = "create_key")]

@@ -20,7 +20,12 @@ use pombo_api::error::status::NOT_FOUND;
 use pombo_api::json::JsonBytes;
 use pombo_api::options::ApiState;
 
+#[derive(Default)]
 pub(crate) struct Tenants;
+
+impl pombo_api::Section for Tenants {
+    const FILE: &'static str = file!();
+}
 
 /// A tenant to create.
 #[derive(Object, Deserialize)]

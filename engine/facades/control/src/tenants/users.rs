@@ -17,7 +17,12 @@ use crate::wire::{BODY, CONFLICT, Created, Instant, Page, READ, Refused, WRITE, 
 use pombo_api::json::JsonBytes;
 use pombo_api::options::ApiState;
 
+#[derive(Default)]
 pub(crate) struct Users;
+
+impl pombo_api::Section for Users {
+    const FILE: &'static str = file!();
+}
 
 /// A user to create.
 #[derive(Object, Deserialize)]
@@ -62,14 +67,7 @@ impl From<model::User> for User {
     }
 }
 
-#[OpenApi(
-    tag = "Section::Users",
-    request_header(
-        name = "X-Pombo-Tenant",
-        ty = "Option<Uuid>",
-        description = "With the operator token: id of the tenant to act for."
-    )
-)]
+#[OpenApi(tag = "Section::Users")]
 impl Users {
     /// Create a user
     #[oai(path = "/v1/users", method = "post", operation_id = "create_user")]

@@ -7,14 +7,18 @@ use base64::engine::general_purpose::STANDARD;
 use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
-use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Acting;
 use crate::deps::ControlDeps;
 use crate::wire::{READ, Refused};
 
+#[derive(Default)]
 pub(crate) struct WebhookSecrets;
+
+impl pombo_api::Section for WebhookSecrets {
+    const FILE: &'static str = file!();
+}
 
 /// The secret that a tenant's webhooks are signed with.
 #[derive(Object)]
@@ -23,14 +27,7 @@ pub(crate) struct WebhookSecret {
     secret: String,
 }
 
-#[OpenApi(
-    tag = "Section::WebhookSecret",
-    request_header(
-        name = "X-Pombo-Tenant",
-        ty = "Option<Uuid>",
-        description = "With the operator token: id of the tenant to act for."
-    )
-)]
+#[OpenApi(tag = "Section::WebhookSecret")]
 impl WebhookSecrets {
     /// Get the secret that webhooks are signed with
     ///
@@ -39,10 +36,10 @@ impl WebhookSecrets {
     #[oai(path = "/v1/webhook-secret", method = "get", operation_id = "get_webhook_secret")]
     async fn get_webhook_secret(
         &self,
-        parts: Data<&Arc<ControlDeps>>,
+        deps: Data<&Arc<ControlDeps>>,
         acting: Acting,
     ) -> Result<Json<WebhookSecret>, Refused<READ>> {
-        let key = (parts.webhook_secret)(acting.tenant);
+        let key = (deps.webhook_secret)(acting.tenant);
         Ok(Json(WebhookSecret { secret: format!("whsec_{}", STANDARD.encode(key)) }))
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::support::{Caller, Engine, OPERATOR, Refused};
-use crate::{NotReady, control_document, control_operations};
+use crate::{FACADE, NotReady};
 
 const OPERATOR_HEADER: (&str, &str) = ("authorization", const_bearer());
 
@@ -25,7 +25,7 @@ fn the_operators_header_is_its_token() {
 #[test]
 fn the_document_and_its_table_are_as_they_are_kept() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../openapi");
-    for (name, current) in [("control.json", control_document()), ("control.md", control_operations())] {
+    for (name, current) in [("control.json", (FACADE.document)()), ("control.md", FACADE.table())] {
         let path = folder.join(name);
         if std::env::var_os("POMBO_WRITE_OPENAPI").is_some() {
             std::fs::write(&path, &current).expect("writes");
@@ -355,7 +355,7 @@ async fn another_tenants_id_is_not_found_in_every_operation() {
         ("/groups/{group}", json!({"subject": "x"})),
         ("/members", json!({"add": ["1"]})),
     ];
-    let document: Value = serde_json::from_str(&control_document()).expect("JSON");
+    let document: Value = serde_json::from_str(&(FACADE.document)()).expect("JSON");
     let mut asked = 0;
     for (path, item) in document["paths"].as_object().expect("an object") {
         if !path.contains("{id}") || path.starts_with("/v1/tenants/") {

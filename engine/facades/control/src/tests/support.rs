@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use poem::endpoint::BoxEndpoint;
-use poem::{Body, Endpoint, Request, Response};
+use poem::{Body, Endpoint, EndpointExt, Request, Response};
 use pombo_domain::commands::PluginPolicy;
 use pombo_domain::commands::access::tenants::hash_api_key;
 use pombo_domain::model::pace::{HealthView, PaceView};
@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::*;
+use pombo_api::application;
 use pombo_api::options::{ApiOptions, ApiState, Limits};
 use pombo_api::signals::EventSignals;
 use pombo_imports::{ImportWorker, ImportWorkerOptions};
@@ -104,7 +105,6 @@ impl Engine {
             token_lifetime: Duration::from_secs(3600),
             media_link_lifetime: Duration::from_secs(3600),
             operator_token_hash: Some(hash_api_key(OPERATOR)),
-            sendsync_hosts: Vec::new(),
             limits: Limits::default(),
         };
         let state = ApiState::new(world.commands.clone(), options);
@@ -128,15 +128,15 @@ impl Engine {
         let options = ImportWorkerOptions { folder: self.imports(), waiting: 4 };
         let started = ImportWorker::start(self.world.commands.clone(), options, CancellationToken::new());
         let (imports, worker) = started.await.expect("the folder can be made");
-        let parts = ControlDeps {
+        let deps = ControlDeps {
             pace: self.fixed.clone(),
             readiness: self.fixed.clone(),
             metrics: Arc::new(|| "pombo_up 1\n".to_owned()),
             webhook_secret: Arc::new(|tenant| vec![tenant.0 as u8; 3]),
-            imports,
+            imports: Arc::new(imports),
             events: self.signals.clone(),
         };
-        self.service = Some(control_service(self.state.clone(), parts));
+        self.service = Some(application(vec![FACADE.serve_with(self.state.clone(), Arc::new(deps))], &[]).boxed());
         self.worker = Some(worker);
     }
 

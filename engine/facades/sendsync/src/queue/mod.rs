@@ -9,7 +9,7 @@ use bytes::Bytes;
 use poem::http::header;
 use poem::web::Data;
 use poem::{IntoResponse, Request, RequestBody, Response};
-use poem_openapi::param::{Header, Query};
+use poem_openapi::param::Query;
 use poem_openapi::payload::Payload;
 use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::Type;
@@ -24,16 +24,14 @@ use uuid::Uuid;
 use self::draft::{BulkFields, Rows, SendFields, draft_of};
 use self::schema::{SendBulk, SendMessage, SendMessageForm};
 use self::wire::{BulkAnswer, Created, Links, MessageBody, MessagePage, PageMeta};
-use super::Section;
 use super::error::{BulkFails, ReadFails, SendFails};
 use super::names::field_name;
-use super::params::{
-    DateFrom, DateTo, ExternalId, GivenId, IdempotencyKey, PageNumber, PageSize, Search, StatusName, TypeName,
-    only_parameters,
-};
+use super::params::{DateFrom, DateTo, ExternalId, GivenId, PageNumber, PageSize, Search, StatusName, TypeName};
+use super::schema::inline;
+use super::{Section, SendsyncDeps};
 use pombo_api::auth::Caller;
 use pombo_api::body;
-use pombo_api::declared::{Declared, Param};
+use pombo_api::declared::{Declared, KeyHeader, Param};
 use pombo_api::error::Failure;
 use pombo_api::fields::Field;
 use pombo_api::json::{self, Bulk, JsonBytes, SerdeJson};
@@ -42,7 +40,10 @@ use pombo_api::options::ApiState;
 pub(super) mod draft;
 mod form;
 pub(super) mod schema;
-mod wire;
+pub(super) mod wire;
+
+/// The id of the operation whose 400 has a form of its own.
+pub(super) const SEND_BULK: &str = "send_bulk";
 
 /// The body of a send, not yet read: JSON, or a form whose files are streamed.
 pub(super) struct SendBody {
@@ -94,7 +95,7 @@ impl Payload for Xlsx {
     const CONTENT_TYPE: &'static str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
     fn schema_ref() -> MetaSchemaRef {
-        schema::inline(MetaSchema::new_with_format("string", "binary"))
+        inline(MetaSchema::new_with_format("string", "binary"))
     }
 }
 
@@ -114,8 +115,6 @@ enum Download {
     #[oai(status = 200)]
     Template(Xlsx),
 }
-
-type KeyHeader = Header<Option<Param<IdempotencyKey>>>;
 
 fn idempotency(
     operation: &str,
@@ -143,7 +142,12 @@ async fn send_draft(
 }
 
 /// Handlers of the section.
+#[derive(Default)]
 pub struct QueueApi;
+
+impl pombo_api::Section for QueueApi {
+    const FILE: &'static str = file!();
+}
 
 #[OpenApi(tag = "Section::Queue")]
 impl QueueApi {
@@ -162,7 +166,6 @@ impl QueueApi {
         key: KeyHeader,
         body: SendBody,
     ) -> Result<Created, SendFails> {
-        only_parameters(request, &[])?;
         let tenant = caller.0.tenant;
         let SendBody { mut body, is_form } = body;
         if is_form {
@@ -198,16 +201,12 @@ impl QueueApi {
         &self,
         caller: Caller,
         state: Data<&Arc<ApiState>>,
-        request: &Request,
         /// Extension: key of at most 255 characters that makes it safe to repeat this request within a day.
         #[oai(name = "Idempotency-Key")]
         key: KeyHeader,
         body: JsonBytes<Declared<SendBulk>, Bulk>,
     ) -> Result<BulkAnswer, BulkFails> {
         let unreadable = |failure: Failure| Ok(BulkAnswer::unreadable(failure.written(field_name)));
-        if let Err(failure) = only_parameters(request, &[]) {
-            return unreadable(failure);
-        }
         let rows = match body.object::<BulkFields<'_>>().map(|body| body.messages) {
             Ok(Field::Value(rows)) => rows,
             Ok(Field::Wrong(message)) => return Ok(BulkAnswer::unreadable(format!("messages: {message}"))),
@@ -244,7 +243,6 @@ impl QueueApi {
         &self,
         caller: Caller,
         state: Data<&Arc<ApiState>>,
-        request: &Request,
         /// Only messages with this status; all if omitted.
         status: Query<Option<Param<StatusName>>>,
         /// Number of the page, from 1; 1 if omitted.
@@ -270,9 +268,6 @@ impl QueueApi {
         #[oai(name = "dateTo")]
         date_to: Query<Option<Param<DateTo>>>,
     ) -> Result<SerdeJson<MessagePage>, super::error::NamedFails> {
-        const KNOWN: [&str; 9] =
-            ["status", "page", "limit", "externalId", "search", "connectorId", "messageType", "dateFrom", "dateTo"];
-        only_parameters(request, &KNOWN)?;
         let page = page.0.map_or(1, |page| page.0);
         let limit = limit.0.map_or(MAX_PAGE, |limit| limit.0);
         let query = MessageQuery {
@@ -299,13 +294,12 @@ impl QueueApi {
     ///
     /// Returns an empty spreadsheet (.xlsx) with the columns for an import of messages.
     #[oai(path = "/queue/template", method = "get", operation_id = "download_template")]
-    async fn download_template(&self, _caller: Caller, request: &Request) -> Result<Download, ReadFails> {
+    async fn download_template(&self, _caller: Caller, deps: Data<&Arc<SendsyncDeps>>) -> Result<Download, ReadFails> {
         static TEMPLATE: OnceLock<Bytes> = OnceLock::new();
-        only_parameters(request, &[])?;
         if let Some(template) = TEMPLATE.get() {
             return Ok(Download::Template(Xlsx(template.clone())));
         }
-        let made = pombo_imports::template().map_err(|error| Failure::internal(error.to_string()))?;
+        let made = (deps.template)().map_err(Failure::internal)?;
         Ok(Download::Template(Xlsx(TEMPLATE.get_or_init(|| made.into()).clone())))
     }
 }

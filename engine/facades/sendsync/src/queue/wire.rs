@@ -20,7 +20,7 @@ macro_rules! named_enum {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
         #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
         #[oai(rename_all = "SCREAMING_SNAKE_CASE")]
-        pub(super) enum $name { $($(#[$item])* $variant,)+ }
+        pub(crate) enum $name { $($(#[$item])* $variant,)+ }
 
         impl From<$domain> for $name {
             fn from(value: $domain) -> Self {
@@ -234,7 +234,7 @@ pub(super) struct PageMeta {
 #[derive(Debug, Serialize, Object)]
 #[serde(rename_all = "camelCase")]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
-pub(super) struct BulkRow {
+pub(crate) struct BulkRow {
     /// Position of the message in the request, from 0.
     pub index: u32,
     /// Id of the message, if it was accepted.
@@ -255,7 +255,7 @@ pub(super) struct BulkRow {
 #[derive(Debug, Serialize, Object)]
 #[serde(rename_all = "camelCase")]
 #[oai(rename_all = "camelCase")]
-pub(super) struct BulkResult {
+pub(crate) struct BulkResult {
     /// Whether every message was accepted.
     pub success: bool,
     /// Number of messages in the request.
@@ -272,7 +272,7 @@ pub(super) struct BulkResult {
 #[derive(Debug, Serialize, Object)]
 #[serde(rename_all = "camelCase")]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
-pub(super) struct BulkError {
+pub(crate) struct BulkError {
     /// The HTTP status.
     pub status_code: u16,
     /// What is wrong and what to change.
@@ -306,7 +306,7 @@ pub(super) enum Created {
 
 /// The answer to a bulk.
 #[derive(ApiResponse)]
-pub(super) enum BulkAnswer {
+pub(crate) enum BulkAnswer {
     /// The accepted messages are in the queue and stored on disk; `results` has a result for each row.
     #[oai(status = 201)]
     Accepted(SerdeJson<BulkResult>),
@@ -356,7 +356,7 @@ impl BulkAnswer {
     }
 
     /// A bulk that cannot be read at all.
-    pub(super) fn unreadable(message: String) -> Self {
+    pub(crate) fn unreadable(message: String) -> Self {
         Self::Refused(SerdeJson(BulkError {
             status_code: 400,
             message,

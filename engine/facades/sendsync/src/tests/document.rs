@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use poem_openapi::types::ToJSON;
 
-use super::super::{sendsync_document, sendsync_operations};
 use super::*;
 
 /// The thirteen operations, as this project reads the documentation.
@@ -30,7 +29,7 @@ fn kept(name: &str) -> PathBuf {
 
 #[test]
 fn the_kept_document_and_table_are_those_that_are_generated() {
-    for (name, generated) in [("sendsync.json", sendsync_document()), ("sendsync.md", sendsync_operations())] {
+    for (name, generated) in [("sendsync.json", (FACADE.document)()), ("sendsync.md", FACADE.table())] {
         if std::env::var_os("POMBO_UPDATE").is_some() {
             std::fs::write(kept(name), &generated).expect("openapi/ can be written");
         }
@@ -44,7 +43,7 @@ fn the_kept_document_and_table_are_those_that_are_generated() {
 
 #[test]
 fn the_document_has_the_documented_operations_and_no_other() {
-    let document: Value = serde_json::from_str(&sendsync_document()).expect("JSON");
+    let document: Value = serde_json::from_str(&(FACADE.document)()).expect("JSON");
     let paths = document["paths"].as_object().expect("paths");
     let count: usize = paths.values().map(|item| item.as_object().expect("operations").len()).sum();
     assert_eq!(count, DOCUMENTED.len());
@@ -63,7 +62,7 @@ fn the_document_has_the_documented_operations_and_no_other() {
 #[tokio::test]
 async fn the_documents_examples_are_accepted() {
     let site = Site::new().await;
-    let document: Value = serde_json::from_str(&sendsync_document()).expect("JSON");
+    let document: Value = serde_json::from_str(&(FACADE.document)()).expect("JSON");
     let example = |name: &str| document["components"]["schemas"][name]["example"].clone();
     let mut send = example("SendMessage");
     (send["connectorId"], send["to"]) = (json!(site.loja.connector.id), json!("a@exemplo.com"));

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poem::endpoint::BoxEndpoint;
-use poem::http::{Method, StatusCode};
+use poem::http::Method;
 use poem::{Body, EndpointExt, Response};
-use pombo_api::app::{Services, application};
-use pombo_api::docs::Docs;
+use pombo_api::application;
 use pombo_api::options::{ApiOptions, ApiState, Limits};
 use pombo_domain::Timestamp;
 use pombo_domain::commands::access::tenants::UserRequest;
@@ -17,8 +16,9 @@ use pombo_testkit::http::{Answer, ask};
 use pombo_testkit::{Caller, ManualClock, World, WorldOptions};
 use serde_json::{Value, json};
 
-use super::sendsync_service;
+use super::{FACADE, SendsyncDeps};
 
+mod another_facade;
 mod contacts;
 mod credentials;
 mod document;
@@ -58,6 +58,7 @@ struct Company {
 /// The application with two tenants.
 struct Site {
     world: World,
+    state: Arc<ApiState>,
     app: BoxEndpoint<'static, Response>,
     loja: Company,
     other: Company,
@@ -96,18 +97,15 @@ impl Site {
             token_lifetime: Duration::from_secs(3600),
             media_link_lifetime: Duration::from_secs(3600),
             operator_token_hash: None,
-            sendsync_hosts: vec!["sendsync.example.com".to_owned()],
             limits,
         };
-        let hosts = options.sendsync_hosts.clone();
-        let services = Services {
-            sendsync: sendsync_service(ApiState::new(world.commands.clone(), options)),
-            control: poem::endpoint::make_sync(|_| StatusCode::NOT_FOUND).map_to_response().boxed(),
-            docs: Docs::new(Vec::new()),
-        };
-        let app = application(services, &hosts).boxed();
+        let template = || pombo_imports::template().map_err(|error| error.to_string());
+        let state = ApiState::new(world.commands.clone(), options);
+        let facade = FACADE.serve_with(Arc::clone(&state), Arc::new(SendsyncDeps { template }));
+        let hosts = [("sendsync.example.com".to_owned(), FACADE.name.to_owned())];
+        let app = application(vec![facade], &hosts).boxed();
         let (loja, other) = (company(&world, "loja").await, company(&world, "other").await);
-        Self { app, world, loja, other }
+        Self { app, state, world, loja, other }
     }
 
     /// A WhatsApp connector of `loja`, whose session stands so.

@@ -1,64 +1,80 @@
-//! All of HTTP in one endpoint: it finds the facade for a request, by host or by path.
+//! All of HTTP in one endpoint: which facade a request is for, by its host, then by the longest base of its path.
 
-use poem::endpoint::BoxEndpoint;
-use poem::http::{Uri, header};
+use poem::http::{StatusCode, Uri, header};
 use poem::{Endpoint, Request, Response};
 
 use crate::docs::Docs;
+use crate::endpoint::Served;
 
-/// Base path of the SendSync facade.
-pub const SENDSYNC_BASE: &str = "/sendsync/api";
 /// Base path of the documentation.
 pub const DOCS_BASE: &str = "/docs";
 
-/// The facades, ready to serve.
-pub struct Services {
-    /// The SendSync facade. Its paths are below its base: `/queue/send`.
-    pub sendsync: BoxEndpoint<'static, Response>,
-    /// All other paths, whole: `/v1/…`, `/health`, `/ready`, `/metrics`. Answers 404 for unknown ones.
-    pub control: BoxEndpoint<'static, Response>,
-    /// The documentation pages.
-    pub docs: Docs,
-}
-
-/// Builds the whole application. `sendsync_hosts` are host names (`*` stands for any characters except a dot) on which the
-/// SendSync facade is served at the root, so that an integrator changes one DNS name and nothing else.
-pub fn application(services: Services, sendsync_hosts: &[String]) -> Application {
-    let sendsync_hosts = sendsync_hosts.iter().map(|host| host.trim().to_ascii_lowercase()).collect();
-    Application { services, sendsync_hosts }
+/// Builds the whole application: the facades, and the page with their documents. `hosts` maps host names (`*` for any characters except a dot)
+/// to facades by their names: such a host serves its facade at the root, so that an integrator changes one DNS name and nothing else.
+pub fn application(facades: Vec<Served>, hosts: &[(String, String)]) -> Application {
+    let mut bases: Vec<(&'static str, Target)> = vec![(DOCS_BASE, Target::Docs)];
+    for (at, served) in facades.iter().enumerate() {
+        let below = std::iter::once(served.facade.base).chain(served.facade.aliases.iter().copied());
+        bases.extend(below.map(|base| (base, Target::Facade(at))));
+    }
+    bases.sort_by_key(|(base, _)| std::cmp::Reverse(base.len()));
+    let mapped = |(host, name): &(String, String)| {
+        let at = facades.iter().position(|served| served.facade.name == name && served.facade.host_base.is_some())?;
+        Some((host.trim().to_ascii_lowercase(), at))
+    };
+    let hosts = hosts.iter().filter_map(mapped).collect();
+    let docs = Docs::new(facades.iter().map(|served| served.facade.document_page()).collect());
+    Application { facades, bases, hosts, docs }
 }
 
 /// All of HTTP; see [`application`].
 pub struct Application {
-    services: Services,
-    sendsync_hosts: Vec<String>,
+    facades: Vec<Served>,
+    /// Paths and what is below them, the longest first.
+    bases: Vec<(&'static str, Target)>,
+    /// Patterns of host names and the facades at their roots.
+    hosts: Vec<(String, usize)>,
+    docs: Docs,
+}
+
+#[derive(Clone, Copy)]
+enum Target {
+    Facade(usize),
+    Docs,
 }
 
 impl Endpoint for Application {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        if strip(&mut request, SENDSYNC_BASE) {
-            return self.services.sendsync.call(request).await;
+        if let Some(served) = self.at_host(&request) {
+            let facade = served.facade;
+            // The longest of its own prefixes; without any, the path is an operation's already.
+            let mut prefixes: Vec<&str> = facade.aliases.to_vec();
+            prefixes.extend([facade.base, facade.host_base.unwrap_or_default()]);
+            prefixes.sort_by_key(|prefix| std::cmp::Reverse(prefix.len()));
+            prefixes.iter().any(|prefix| strip(&mut request, prefix));
+            return served.endpoint.call(request).await;
         }
-        if !self.sendsync_hosts.is_empty() && self.is_sendsync_host(&request) {
-            // Documented as https://sendsync.com.br/api: with and without the prefix.
-            strip(&mut request, "/api");
-            return self.services.sendsync.call(request).await;
+        let target = self.bases.iter().find(|(base, _)| strip(&mut request, base)).map(|(_, target)| *target);
+        match target {
+            Some(Target::Facade(at)) => self.facades[at].endpoint.call(request).await,
+            Some(Target::Docs) => Ok(self.docs.answer(request.method(), request.uri().path())),
+            None => Ok(StatusCode::NOT_FOUND.into()),
         }
-        if strip(&mut request, DOCS_BASE) {
-            return Ok(self.services.docs.answer(request.method(), request.uri().path()));
-        }
-        self.services.control.call(request).await
     }
 }
 
 impl Application {
-    fn is_sendsync_host(&self, request: &Request) -> bool {
+    /// The facade that the request's host name is mapped to.
+    fn at_host(&self, request: &Request) -> Option<&Served> {
+        if self.hosts.is_empty() {
+            return None;
+        }
         let host = request.header(header::HOST).or_else(|| request.uri().host()).unwrap_or_default();
         // An IPv6 address has colons of its own; it is never a mapped name.
         let name = host.rsplit_once(':').map_or(host, |(name, _port)| name).trim_end_matches('.').to_ascii_lowercase();
-        self.sendsync_hosts.iter().any(|pattern| host_matches(pattern, &name))
+        self.hosts.iter().find(|(pattern, _)| host_matches(pattern, &name)).map(|(_, at)| &self.facades[*at])
     }
 }
 
@@ -76,6 +92,9 @@ fn host_matches(pattern: &str, name: &str) -> bool {
 
 /// Removes `base` from the path if the path is `base` or below it; returns whether it is.
 fn strip(request: &mut Request, base: &str) -> bool {
+    if base.is_empty() {
+        return true;
+    }
     let uri = request.uri();
     let Some(rest) = uri.path().strip_prefix(base) else { return false };
     if !rest.is_empty() && !rest.starts_with('/') {
@@ -125,7 +144,7 @@ mod tests {
             ("/v1/tenants", None),
         ] {
             let mut request = Request::builder().uri(path.parse().expect("a URI")).finish();
-            let done = strip(&mut request, SENDSYNC_BASE);
+            let done = strip(&mut request, "/sendsync/api");
             assert_eq!(done.then(|| request.uri().to_string()).as_deref(), stripped, "{path}");
         }
     }

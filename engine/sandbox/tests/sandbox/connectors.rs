@@ -95,7 +95,7 @@ async fn a_plugin_describes_itself_and_its_schema_is_enforced() {
         (json!([]), "config"),
     ] {
         let problems = check(config.clone()).expect_err("is wrong");
-        assert!(problems.iter().any(|p| p.field == field), "{config}: {problems:?}");
+        assert!(problems.iter().any(|p| p.field.to_string() == field), "{config}: {problems:?}");
     }
     let secret = check(json!({"host": "h", "from": {"email": "a@b.co"}, "password": 31337})).expect_err("is no text");
     assert!(!secret[0].message.contains("31337"), "a secret is not repeated");

@@ -187,7 +187,7 @@ async fn a_configuration_is_checked_against_its_schema() {
     let probe = bench.probe().await;
     let problems = async |config| match bench.plugins.check_config(&probe.digest, &config).await {
         Ok(()) => Vec::new(),
-        Err(problems) => problems.into_iter().map(|p| p.field).collect::<Vec<_>>(),
+        Err(problems) => problems.into_iter().map(|p| p.field.to_string()).collect(),
     };
     assert_eq!(problems(json!({"greeting": "olá", "password": "x"})).await, Vec::<String>::new());
     assert_eq!(problems(json!({})).await, ["config.greeting"]);

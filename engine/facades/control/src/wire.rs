@@ -17,7 +17,6 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::errors::ErrorBody;
-use crate::names::field_name;
 use pombo_api::auth::state_of;
 use pombo_api::declared::ParamKind;
 use pombo_api::error::{Fails, Failure, status};

@@ -25,11 +25,14 @@ plugins() { plugins/build.sh; }
 binary() { cargo build --release --locked --workspace --bin pombo; }
 plugin-tests() { CARGO_PROFILE_DEV_DEBUG=false cargo test --locked --manifest-path plugins/Cargo.toml --workspace; }
 sdk-tests() { sdk/test.sh; }
+# The unit tests of all crates, and the integration tests of the engine's. The sandbox's tests start an example.
 units() {
-  local suite chosen=(--lib --bins --examples)
-  for suite in engine/*/tests/*/main.rs; do
-    chosen+=(--test "$(basename "$(dirname "$suite")")")
-  done
+  local file chosen=(--lib --bins)
+  shopt -s nullglob
+  for file in engine/*/tests/*.rs engine/facades/*/tests/*.rs; do chosen+=(--test "$(basename "$file" .rs)"); done
+  for file in engine/*/tests/*/main.rs engine/facades/*/tests/*/main.rs; do chosen+=(--test "$(basename "$(dirname "$file")")"); done
+  shopt -u nullglob
+  low cargo build --release --locked --workspace --examples
   low cargo test --release --locked --workspace --no-fail-fast "${chosen[@]}"
 }
 # end-to-end SUITE

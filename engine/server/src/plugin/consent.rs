@@ -48,7 +48,7 @@ pub(super) fn table(wants: &Wants, granted: Option<&Wants>) -> String {
         }
     };
     amount("key/value store", wants.kv_bytes, before.kv_bytes, &bytes_text);
-    amount("processor time per call", wants.cpu_ms.into(), before.cpu_ms.into(), &|n| format!("{n} ms"));
+    amount("CPU time per call", wants.cpu_ms.into(), before.cpu_ms.into(), &|n| format!("{n} ms"));
     amount("memory per call", wants.memory_bytes, before.memory_bytes, &bytes_text);
     amount("events per minute", wants.events_per_minute.into(), before.events_per_minute.into(), &|n| n.to_string());
 
@@ -57,8 +57,8 @@ pub(super) fn table(wants: &Wants, granted: Option<&Wants>) -> String {
     for (what, value, mark) in rows {
         let line = match mark {
             // Without an earlier grant everything is new, and saying so tells nothing.
-            Some(mark) if granted.is_some() => format!("  {what:<23} {value:<width$}  ({mark})"),
-            _ => format!("  {what:<23} {value}"),
+            Some(mark) if granted.is_some() => format!("  {what:<22} {value:<width$}  ({mark})"),
+            _ => format!("  {what:<22} {value}"),
         };
         // A string takes it.
         let _ = writeln!(text, "{line}");
@@ -125,11 +125,11 @@ mod tests {
     #[test]
     fn a_first_version_shows_everything_without_marks() {
         let shown = table(&wants(), None);
-        let expected = "  connections to          api.acme.test\n  \
-                          connections to          any server below cdn.test\n  \
-                          connections to          the server in the configuration's orders.url\n  \
-                          key/value store         1 MiB\n  \
-                          processor time per call 50 ms\n";
+        let expected = "  connections to         api.acme.test\n  \
+                          connections to         any server below cdn.test\n  \
+                          connections to         the server in the configuration's orders.url\n  \
+                          key/value store        1 MiB\n  \
+                          CPU time per call      50 ms\n";
         assert_eq!(shown, expected);
     }
 

@@ -23,7 +23,9 @@ structure() {
 }
 plugins() { plugins/build.sh; }
 binary() { cargo build --release --locked --workspace --bin pombo; }
-plugin-tests() { CARGO_PROFILE_DEV_DEBUG=false cargo test --locked --manifest-path plugins/Cargo.toml --workspace; }
+plugin-tests() {
+  CARGO_PROFILE_DEV_DEBUG=false cargo test --locked --manifest-path plugins/Cargo.toml --workspace --no-fail-fast
+}
 sdk-tests() { sdk/test.sh; }
 # The unit tests of all crates, and the integration tests of the engine's. The sandbox's tests start an example.
 units() {

@@ -298,7 +298,7 @@ fn a_service_that_recovers_answers() {
 #[test]
 fn what_will_not_pass_is_given_up_at_once_and_never_quoted() {
     for (status, said) in [
-        (400, "does not take the request (400, invalid_request_error)"),
+        (400, "refuses the request (400, invalid_request_error)"),
         (401, "change `apiKey`"),
         (403, "change `apiKey`"),
         (404, "change `model` or `baseUrl`"),

@@ -4,7 +4,7 @@
 #
 #   plugins/build.sh             all of them
 #   plugins/build.sh --shipped   those that the binary carries
-#   plugins/build.sh --demo      the same, and the one that talks to the simulator
+#   plugins/build.sh --simulator the one that talks to the simulator
 #   plugins/build.sh NAME…       these alone
 #
 # Needs a Rust compiler for wasm32-unknown-unknown: rustup's target where it can be had, otherwise Debian's packages with the
@@ -26,7 +26,7 @@ hostile_automations=""
 simulator=connector-whatsapp
 case ${1:-} in
 --shipped) simulator="" ;;
---demo) ;;
+--simulator) connectors="" renderers="" automations="" ;;
 "")
     connectors="$connectors noop pipe"
     automations="$automations echo"
@@ -123,7 +123,10 @@ of_world $hostile_automations
 for plugin in $automations; do
     automation "$plugin"
 done
-(cd "$root" && cargo build --quiet --locked --release --workspace --bin pombo-componentize)
+# `--simulator` may run beside a build of the engine, whose lock this would wait for: it takes the tool that is there.
+if [ "${1:-}" != --simulator ] || [ ! -x "$out/release/pombo-componentize" ]; then
+    (cd "$root" && cargo build --quiet --locked --release --workspace --bin pombo-componentize)
+fi
 
 for plugin in $connectors $renderers $automations; do
     componentize "$plugin" "$out/plugins/$plugin.wasm"

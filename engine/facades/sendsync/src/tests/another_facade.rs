@@ -87,10 +87,9 @@ async fn a_facade_is_added_by_its_value_alone() {
     }
     // Its failures have its own form, the framework's too.
     let id = ("x-request-id", "r-1");
-    for (path, status, body) in [
-        ("/notes/of/7", 404, "Note 7 not found (r-1)"),
-        ("/notes/older", 404, "no operation has this path (r-1)"),
-    ] {
+    for (path, status, body) in
+        [("/notes/of/7", 404, "Note 7 not found (r-1)"), ("/notes/older", 404, "no operation has this path (r-1)")]
+    {
         let answer = site.call(Method::GET, path, &[id], ()).await;
         assert_eq!((answer.status.as_u16(), String::from_utf8_lossy(&answer.body).as_ref()), (status, body), "{path}");
     }

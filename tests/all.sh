@@ -9,8 +9,16 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# For the tests' programs. Dependencies keep the level that Cargo.toml gives them, so that none is compiled again.
-low() { env CARGO_PROFILE_RELEASE_OPT_LEVEL="${TEST_OPT_LEVEL:-1}" "$@"; }
+# low CARGO-ARGUMENTS: cargo for the tests' programs. Only the workspace's own crates get the low level, so that no dependency is
+# compiled again.
+low() {
+  local crate levels=()
+  for crate in $(cargo metadata --locked --no-deps --format-version 1 |
+    python3 -c 'import json, sys; print(*(package["name"] for package in json.load(sys.stdin)["packages"]))'); do
+    levels+=(--config "profile.release.package.$crate.opt-level=${TEST_OPT_LEVEL:-1}")
+  done
+  cargo "$@" "${levels[@]}"
+}
 
 # The end-to-end suites are the only integration tests of this package.
 suites=$(sed -n '/^\[\[test\]\]/{n;s/^name = "\(.*\)"/\1/p}' tests/Cargo.toml)
@@ -34,11 +42,11 @@ units() {
   for file in engine/*/tests/*.rs engine/facades/*/tests/*.rs; do chosen+=(--test "$(basename "$file" .rs)"); done
   for file in engine/*/tests/*/main.rs engine/facades/*/tests/*/main.rs; do chosen+=(--test "$(basename "$(dirname "$file")")"); done
   shopt -u nullglob
-  low cargo build --release --locked --workspace --examples
-  low cargo test --release --locked --workspace --no-fail-fast "${chosen[@]}"
+  low build --release --locked --workspace --examples
+  low test --release --locked --workspace --no-fail-fast "${chosen[@]}"
 }
 # end-to-end SUITE
-end-to-end() { low cargo test --release --locked --workspace --no-fail-fast --test "$1"; }
+end-to-end() { low test --release --locked --workspace --no-fail-fast --test "$1"; }
 
 # Whether each documented operation succeeded in some test since `forget-operations`.
 forget-operations() { python3 tests/tools/operation_coverage.py --begin; }

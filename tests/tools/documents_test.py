@@ -36,6 +36,23 @@ class Documents(unittest.TestCase):
             missing += [f"{name}: {link}" for link in sorted(links(text)) if not (file.parent / link).exists()]
         self.assertEqual([], missing)
 
+    def test_paths_are_whole(self) -> None:
+        """A path that begins inside a crate would not be looked for."""
+        crates = sorted(folder.name for folder in (ROOT / "engine").iterdir() if folder.is_dir())
+        short = re.compile(rf"`(?:{'|'.join([*crates, 'commands', 'model', 'ports'])})/[^`\s]+`")
+        found = []
+        for file in [ROOT / "ARCHITECTURE.md", ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]:
+            found += [f"{file.relative_to(ROOT)}: {path}" for path in short.findall(file.read_text())]
+        self.assertEqual([], found)
+
+    def test_each_kind_of_event_is_in_the_tables_for_authors(self) -> None:
+        world = (ROOT / "wit/automation/automation.wit").read_text()
+        kinds = [kind.strip() for kind in re.search(r"enum event-kind \{([^}]*)\}", world)[1].split(",") if kind.strip()]
+        self.assertIn("message-received", kinds)
+        for document in ("docs/automations/integration-webhook.md",):
+            text = (ROOT / document).read_text()
+            self.assertEqual([], [kind for kind in kinds if f"| `{kind}` |" not in text], document)
+
     def test_a_path_is_recognised(self) -> None:
         text = "`engine/a/{b,c}.rs`, `engine/<facade>/x.rs`, `GET /v1`, `tests/x*`, `target/docs/x` [here](../x.md#y) [there](https://a.b)"
         self.assertEqual({"engine/a/b.rs", "engine/a/c.rs"}, paths(text))

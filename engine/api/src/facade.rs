@@ -1,5 +1,5 @@
 //! A facade as a value: everything that the server, the command line, the configuration and the documentation page must know of
-//! one. The server lists these values once; nothing else names a facade.
+//! one. The server lists these values once; no other code of the engine names a facade.
 
 use poem::Response;
 use poem::endpoint::BoxEndpoint;

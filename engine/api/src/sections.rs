@@ -47,3 +47,7 @@ sections!(A B C D E F G H I);
 sections!(A B C D E F G H I J);
 sections!(A B C D E F G H I J K);
 sections!(A B C D E F G H I J K L);
+sections!(A B C D E F G H I J K L M);
+sections!(A B C D E F G H I J K L M N);
+sections!(A B C D E F G H I J K L M N O);
+sections!(A B C D E F G H I J K L M N O P);

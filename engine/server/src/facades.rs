@@ -24,7 +24,7 @@ pub(crate) struct Given {
 }
 
 /// Every facade.
-pub(crate) static ALL: [Entry; 2] = [
+pub(crate) static ALL: &[Entry] = &[
     entry(&pombo_sendsync::FACADE, |given| {
         pombo_sendsync::FACADE.serve_with(given.state.clone(), given.sendsync.clone())
     }),

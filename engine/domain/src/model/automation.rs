@@ -140,3 +140,18 @@ impl FromIterator<EventKind> for EventKinds {
         Self(kinds.into_iter().fold(0, |bits, kind| bits | 1 << kind as u8))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kinds_are_those_of_the_world_in_its_order() {
+        let world = include_str!("../../../../wit/automation/automation.wit");
+        let (_, rest) = world.split_once("enum event-kind {").expect("the world declares them");
+        let (body, _) = rest.split_once('}').expect("it ends");
+        let declared: Vec<&str> = body.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+        assert_eq!(EventKind::ALL.map(EventKind::as_str).to_vec(), declared);
+        assert!(EventKind::ALL.iter().enumerate().all(|(number, kind)| *kind as usize == number));
+    }
+}

@@ -42,7 +42,7 @@ use pombo_api::{Facade, Sections, UnknownParameters};
 pub use deps::{ControlDeps, NotReady, Readiness};
 pub use health::answer_while_starting;
 
-/// The sections of the document. as the file of its handlers.
+/// The sections of the document.
 #[derive(Tags)]
 #[oai(rename_all = "snake_case")]
 enum Section {

@@ -10,6 +10,9 @@ use pombo_domain::ports::SendOutcome;
 pub struct RetryPolicy {
     /// Attempts that count, at most.
     pub max_attempts: u16,
+    /// Attempts after which a message that was in flight when the process or its lane ended is not tried again. It is higher than
+    /// `max_attempts`, because the message seldom is the reason; but if it is, it must not hold up its queue for ever.
+    pub max_interrupted: u16,
     /// Pauses after the channel said "not now".
     pub temporary: Backoff,
     /// Pauses where it is not known whether the message was sent, and sending it again is safe.
@@ -29,6 +32,7 @@ impl Default for RetryPolicy {
         let jitter = Jitter::Equal;
         Self {
             max_attempts: 5,
+            max_interrupted: 50,
             temporary: Backoff { base_ms: 5_000, max_ms: 900_000, jitter },
             unknown: Backoff { base_ms: 5_000, max_ms: 900_000, jitter },
             render: Backoff { base_ms: 1_000, max_ms: 60_000, jitter: Jitter::Full },
@@ -133,9 +137,13 @@ pub fn verdict(policy: &RetryPolicy, ending: Ending, attempt: Attempt, now: Time
         Ending::RenderUnavailable(why) => counted("render", why, &policy.render),
         Ending::AttachmentUnreachable(why) => counted("attachment", why, &policy.attachment),
         Ending::NotCalled(why) => keep_place("not_called", why.to_owned(), true),
-        Ending::Crash if attempt.idempotent => {
+        Ending::Crash if attempt.idempotent && attempt.attempts < policy.max_interrupted => {
             keep_place("crash", "the engine stopped during the attempt; it is tried again".to_owned(), false)
         }
+        Ending::Crash if attempt.idempotent => Verdict::Unknown(Reason::new(
+            "crash",
+            format!("the engine stopped during each of {} attempts; the message may have been sent", attempt.attempts),
+        )),
         Ending::Crash => Verdict::Unknown(Reason::new(
             "crash",
             "the engine stopped during the attempt and this connector cannot tell whether it was sent",

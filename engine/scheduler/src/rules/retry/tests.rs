@@ -71,6 +71,8 @@ fn each_ending_has_its_rule() {
         ("unknown", 5, true, "unknown unknown_outcome"),
         ("crash", 1, true, "again crash -5000..-5000"),
         ("crash", 5, true, "again crash -5000..-5000"),
+        ("crash", 49, true, "again crash -5000..-5000"),
+        ("crash", 50, true, "unknown crash"),
         ("crash", 1, false, "unknown crash"),
     ] {
         assert_eq!(told(kind, attempts, idempotent), expected, "{kind}, attempt {attempts}, idempotent {idempotent}");

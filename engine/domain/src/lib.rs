@@ -7,6 +7,7 @@
 //! - [`backoff`]: the pause before another try, the same for the whole engine.
 //! - [`error`]: the one closed set of error codes that every facade maps to its own body.
 //! - [`field`]: the keys by which problems name the fields of an input; every facade has its own names for them.
+//! - [`words`]: what a stable word is, and how records keep it.
 //!
 //! This crate must not know HTTP, WebAssembly, a database or an async runtime: it only says what is true and what follows.
 
@@ -18,9 +19,10 @@ pub mod ids;
 pub mod model;
 pub mod ports;
 pub mod time;
-mod words;
+pub mod words;
 
 pub use error::{Error, ErrorCode, FieldProblem, Result};
 pub use field::{Field, FieldPath};
 pub use ids::{AutomationIndex, ConnectorIndex, MessageKey, TenantIndex};
 pub use time::Timestamp;
+pub use words::{StableWord, Word};

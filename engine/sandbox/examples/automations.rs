@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use pombo_domain::model::{Inbound, InboundContent, Wants, WorkBody};
+use pombo_domain::model::{Inbound, InboundContent, TaskBody, Wants};
 use pombo_domain::ports::*;
 use pombo_domain::{AutomationIndex, TenantIndex, Timestamp};
 use pombo_sandbox::{Compiling, Embedded, Limits, Options, Plugins, Ports, Sandbox};
@@ -40,7 +40,7 @@ fn call(plugin: &Inspected, tenant: u32, text: &str, cpu_ms: u32) -> AutomationC
             tags: vec!["new".to_owned()],
             assignee: None,
             opened_at: Timestamp(0),
-            body: WorkBody::Message(message),
+            body: TaskBody::Message(message),
         }),
         state: None,
         now: Timestamp(1),

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pombo_domain::model::{Inbound, InboundContent, PluginKind, WorkBody};
-use pombo_domain::ports::{AutomationChange, Batch, Change, NewWork};
+use pombo_domain::model::{Inbound, InboundContent, PluginKind, TaskBody};
+use pombo_domain::ports::{AutomationChange, Batch, Change, NewTask};
 use pombo_domain::{ConnectorIndex, TenantIndex};
 use pombo_scheduler::{Options, Ports, Scheduler, SigningSecrets};
 use pombo_testkit::{
@@ -46,13 +46,13 @@ async fn main() {
     let answers = std::env::args().nth(3).is_some();
     let clock = ManualClock::new(NOON);
     let store = TestStore::durable(clock.clone());
-    let mut package = samples::package("answers", PluginKind::Automation, TENANT, "v1");
-    if let Some(grants) = &mut package.grants {
+    let mut plugin = samples::uploaded_plugin("answers", PluginKind::Automation, TENANT, "v1");
+    if let Some(grants) = &mut plugin.grants {
         grants.what.events_per_minute = u32::MAX;
     }
     let set_up = vec![
         Change::Connector(samples::connector(CONNECTOR, TENANT, "whatsapp")),
-        change(AutomationChange::Package(package)),
+        change(AutomationChange::Plugin(plugin)),
         change(AutomationChange::Put(samples::automation(10, TENANT, CONNECTOR, "answers"))),
     ];
     store.write(Batch::of(set_up)).expect("the store takes it");
@@ -67,7 +67,7 @@ async fn main() {
         let event = |n: usize| {
             let chat = format!("55{:09}", n % conversations);
             let message = Inbound { content: content.clone(), ..samples::inbound(&chat, &n.to_string()) };
-            change(AutomationChange::Event(NewWork {
+            change(AutomationChange::Event(NewTask {
                 tenant: TENANT,
                 connector: CONNECTOR,
                 chat,
@@ -75,7 +75,7 @@ async fn main() {
                 contact_name: None,
                 id: uuid::Uuid::from_u128(n as u128 + 1),
                 at: NOON,
-                body: WorkBody::Message(message),
+                body: TaskBody::Message(message),
                 with_event: false,
             }))
         };

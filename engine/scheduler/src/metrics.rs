@@ -98,7 +98,7 @@ counters! {
     automation_calls,
     /// Calls that failed because of the plugin.
     automation_failures,
-    /// Events parked after their last try.
+    /// Events that became dead letters after their last try.
     automation_parked,
     /// Looks at events whose automation could not be called then.
     automation_waits,

@@ -159,9 +159,7 @@ impl CommitObserver for WorkSignals {
                     1
                 }
                 // Noted with the automations' signals, or no work for the scheduler.
-                Effect::Work(_) | Effect::Timer(_) | Effect::Automation(_) | Effect::Package(_) | Effect::Event(..) => {
-                    1
-                }
+                Effect::Work(_) | Effect::Timer(_) | Effect::Automation(_) | Effect::Plugin(_) | Effect::Event(..) => 1,
             };
             rest = &rest[taken..];
         }

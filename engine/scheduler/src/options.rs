@@ -152,7 +152,7 @@ pub struct AutomationOptions {
     pub in_flight_per_tenant: usize,
     /// Lanes with work that are held in memory for one tenant; the others are read once there is room.
     pub queued_per_tenant: usize,
-    /// Pauses after the first, second … failed try, ms; when none is left the event is parked for a person.
+    /// Pauses after the first, second … failed try, ms; when none is left the event becomes a dead letter.
     pub retry_ms: Vec<u64>,
     /// Events a minute of an automation that was not granted another number; further events wait.
     pub events_per_minute: u32,

@@ -3,7 +3,7 @@
 use pombo_domain::Timestamp;
 use pombo_domain::model::connector::{Connector, ConnectorStatus, PaceState};
 use pombo_domain::model::health::HealthState;
-use pombo_domain::model::pace::{BreakerView, HealthView, PaceView};
+use pombo_domain::model::pace::{BreakerView, HealthView, PaceView, WaitReason};
 use pombo_domain::ports::SessionState;
 
 use crate::account::marks::TOLD_PAUSED;
@@ -45,22 +45,24 @@ impl Situation<'_> {
         self.connector.status == ConnectorStatus::Paused && self.health.told == TOLD_PAUSED
     }
 
-    /// What holds everything back, however long: a stable word and a sentence.
-    fn stopped(&self, level: HealthLevel) -> Option<(&'static str, String)> {
+    /// What holds everything back, however long: the reason and a sentence.
+    fn stopped(&self, level: HealthLevel) -> Option<(WaitReason, String)> {
         let why = |otherwise: &str| self.connector.status_reason.clone().unwrap_or_else(|| otherwise.to_owned());
         match self.connector.status {
-            ConnectorStatus::Deleted => return Some(("deleted", "the connector was deleted".to_owned())),
+            ConnectorStatus::Deleted => return Some((WaitReason::Deleted, "the connector was deleted".to_owned())),
             ConnectorStatus::Paused if self.paused_by_health() => {
-                return Some(("health", why("paused by its health; see to the cause, then resume it")));
+                return Some((WaitReason::Health, why("paused by its health; see to the cause, then resume it")));
             }
-            ConnectorStatus::Paused => return Some(("paused", why("the connector is paused; resume it to send"))),
+            ConnectorStatus::Paused => {
+                return Some((WaitReason::Paused, why("the connector is paused; resume it to send")));
+            }
             ConnectorStatus::Active if level == HealthLevel::Paused => {
-                return Some(("health", "the connector is being paused by its health".to_owned()));
+                return Some((WaitReason::Health, "the connector is being paused by its health".to_owned()));
             }
             ConnectorStatus::Active => {}
         }
         let wait = session::wait_of(self.session.as_ref()?)?;
-        Some(("no_session", wait.sentence))
+        Some((WaitReason::NoSession, wait.sentence))
     }
 }
 
@@ -72,9 +74,9 @@ pub(crate) fn pace_view(rules: &PaceRules, situation: &Situation<'_>, state: &Pa
     let today = rules.today(state, now);
     let level = health.map_or(HealthLevel::Good, |health| health.level);
     let (next_at, reason, detail) = match (situation.stopped(level), rules.decide(state, now)) {
-        (Some((word, sentence)), _) => (None, Some(word), Some(sentence)),
+        (Some((reason, sentence)), _) => (None, Some(reason), Some(sentence)),
         (None, Decision::Go { .. }) => (Some(now), None, None),
-        (None, Decision::Wait { until, hold }) => (Some(until), Some(hold.as_str()), Some(hold.describe().to_owned())),
+        (None, Decision::Wait { until, hold }) => (Some(until), Some(hold.reason()), Some(hold.describe().to_owned())),
     };
     let breaker = match state.failures {
         0 => BreakerView::Closed,

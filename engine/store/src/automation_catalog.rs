@@ -1,10 +1,10 @@
-//! Automations, packages and trust roots in memory, and where the automations' recordings and the packages' audit trails end.
+//! Automations, plugins and trust roots in memory, and where the automations' recordings and the plugins' audit trails end.
 //! Part of [`crate::catalog`]: the rows on disk are the truth, and the committer changes this after a commit.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use pombo_domain::model::{Automation, AutomationStatus, EventKind, Package, TrustRoot};
+use pombo_domain::model::{Automation, AutomationStatus, EventKind, Plugin, TrustRoot};
 use pombo_domain::ports::StoreResult;
 use pombo_domain::{AutomationIndex, ConnectorIndex, TenantIndex};
 use uuid::Uuid;
@@ -14,12 +14,12 @@ use crate::codec::bad_key;
 use crate::keys;
 use crate::space::Space;
 use crate::tables::events::Extent;
-use crate::tables::{automations, packages, recordings};
+use crate::tables::{automations, plugins, recordings};
 
 /// A connector's automations in their order.
 pub(crate) type Listed = Arc<[Arc<Automation>]>;
 
-/// Something whose entries are numbered: an automation's recordings, a package's audit trail.
+/// Something whose entries are numbered: an automation's recordings, a plugin's audit trail.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Numbered {
     Recordings(AutomationIndex),
@@ -30,13 +30,13 @@ pub(crate) enum Numbered {
 #[derive(Clone)]
 pub(crate) enum AutomationCatalogChange {
     Automation(Arc<Automation>),
-    Package(Arc<Package>),
-    NoPackage(String),
+    Plugin(Arc<Plugin>),
+    NoPlugin(String),
     TrustRoot(TrustRoot),
     Numbers(Numbered, Extent),
 }
 
-/// The automations, packages and trust roots; see the module.
+/// The automations, plugins and trust roots; see the module.
 #[derive(Default)]
 pub(crate) struct AutomationCatalog {
     pub(crate) automations: BTreeMap<AutomationIndex, Arc<Automation>>,
@@ -45,7 +45,7 @@ pub(crate) struct AutomationCatalog {
     lists: HashMap<ConnectorIndex, Listed>,
     /// Tenants with an active automation that listens to status changes of messages.
     hear_steps: HashSet<TenantIndex>,
-    pub(crate) packages: BTreeMap<String, Arc<Package>>,
+    pub(crate) plugins: BTreeMap<String, Arc<Plugin>>,
     pub(crate) trust_roots: BTreeMap<Uuid, TrustRoot>,
     numbers: HashMap<Numbered, Extent>,
 }
@@ -72,13 +72,13 @@ impl AutomationCatalog {
             catalog.apply(AutomationCatalogChange::Numbers(Numbered::Recordings(automation.index), ring));
             catalog.apply(AutomationCatalogChange::Automation(automation));
         }
-        for row in rows(keys::PACKAGE) {
-            catalog.apply(AutomationCatalogChange::Package(Arc::new(packages::parse(&row?.1)?)));
+        for row in rows(keys::PLUGIN) {
+            catalog.apply(AutomationCatalogChange::Plugin(Arc::new(plugins::parse(&row?.1)?)));
         }
         for row in rows(keys::TRUST_ROOT) {
-            catalog.apply(AutomationCatalogChange::TrustRoot(packages::parse_trust_root(&row?.1)?));
+            catalog.apply(AutomationCatalogChange::TrustRoot(plugins::parse_trust_root(&row?.1)?));
         }
-        // A trail outlives its package.
+        // A trail outlives its plugin.
         for row in rows(keys::AUDIT) {
             let (key, _) = row?;
             let (name, number) = keys::parse_audit(&key).ok_or_else(|| bad_key("audit trails"))?;
@@ -107,11 +107,11 @@ impl AutomationCatalog {
                     }
                 }
             }
-            AutomationCatalogChange::Package(package) => {
-                self.packages.insert(package.name.clone(), package);
+            AutomationCatalogChange::Plugin(plugin) => {
+                self.plugins.insert(plugin.name.clone(), plugin);
             }
-            AutomationCatalogChange::NoPackage(name) => {
-                self.packages.remove(&name);
+            AutomationCatalogChange::NoPlugin(name) => {
+                self.plugins.remove(&name);
             }
             AutomationCatalogChange::TrustRoot(root) => {
                 self.trust_roots.insert(root.id, root);

@@ -1,4 +1,4 @@
-//! The [`AutomationStore`] port: reads of automations, conversations, work and packages. Reads that
+//! The [`AutomationStore`] port: reads of automations, conversations, event tasks and plugins. Reads that
 //! are made for each event are answered from memory where possible.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::automation_catalog::Numbered;
 use crate::codec::damaged;
 use crate::keys;
 use crate::tables::conversations::{self, Stored};
-use crate::tables::{packages, recordings, timers, work};
+use crate::tables::{plugins, recordings, tasks, timers};
 
 impl DiskStore {
     fn stored(&self, id: Uuid) -> StoreResult<Option<Arc<Stored>>> {
@@ -75,16 +75,16 @@ impl AutomationStore for DiskStore {
         Ok(self.shared.lanes.next())
     }
 
-    fn work(&self, conversation: Uuid, lane: u32, limit: usize) -> StoreResult<Vec<Work>> {
+    fn tasks(&self, conversation: Uuid, lane: u32, limit: usize) -> StoreResult<Vec<EventTask>> {
         let stored = self.stored(conversation)?;
         let Some(lane) = stored.as_ref().and_then(|stored| stored.lane(lane)) else { return Ok(Vec::new()) };
         if limit == 1 {
-            let first = WorkKey { conversation, lane: lane.lane, number: lane.first };
-            if let Some(row) = self.shared.rows.get(&keys::work(first)) {
-                return Ok(vec![work::parse(first, &row)?]);
+            let first = TaskKey { conversation, lane: lane.lane, number: lane.first };
+            if let Some(row) = self.shared.rows.get(&keys::task(first)) {
+                return Ok(vec![tasks::parse(first, &row)?]);
             }
         }
-        work::list(&*self.shared.backend, conversation, lane, limit)
+        tasks::list(&*self.shared.backend, conversation, lane, limit)
     }
 
     fn automation_state(&self, conversation: Uuid, automation: AutomationIndex) -> StoreResult<Option<String>> {
@@ -106,12 +106,12 @@ impl AutomationStore for DiskStore {
         timers::of_conversation(&*self.shared.backend, conversation)
     }
 
-    fn parked(&self, tenant: TenantIndex, after: Option<Uuid>, limit: usize) -> StoreResult<Vec<Parked>> {
-        work::list_parked(&*self.shared.backend, tenant, after, limit)
+    fn dead_letters(&self, tenant: TenantIndex, after: Option<Uuid>, limit: usize) -> StoreResult<Vec<DeadLetter>> {
+        tasks::list_dead_letters(&*self.shared.backend, tenant, after, limit)
     }
 
-    fn parked_by_id(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Parked>> {
-        work::parked(&*self.shared.backend, tenant, id)
+    fn dead_letter(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<DeadLetter>> {
+        tasks::dead_letter(&*self.shared.backend, tenant, id)
     }
 
     fn recordings(&self, automation: AutomationIndex, limit: usize) -> StoreResult<Vec<Vec<u8>>> {
@@ -119,12 +119,12 @@ impl AutomationStore for DiskStore {
         recordings::list(&*self.shared.backend, automation, ring, limit)
     }
 
-    fn package(&self, name: &str) -> StoreResult<Option<Arc<Package>>> {
-        Ok(self.shared.catalog.read().automations.packages.get(name).cloned())
+    fn plugin(&self, name: &str) -> StoreResult<Option<Arc<Plugin>>> {
+        Ok(self.shared.catalog.read().automations.plugins.get(name).cloned())
     }
 
-    fn packages(&self) -> StoreResult<Vec<Arc<Package>>> {
-        Ok(self.shared.catalog.read().automations.packages.values().cloned().collect())
+    fn plugins(&self) -> StoreResult<Vec<Arc<Plugin>>> {
+        Ok(self.shared.catalog.read().automations.plugins.values().cloned().collect())
     }
 
     fn trust_roots(&self) -> StoreResult<Vec<TrustRoot>> {
@@ -132,7 +132,7 @@ impl AutomationStore for DiskStore {
     }
 
     fn audit(&self, plugin: &str, limit: usize) -> StoreResult<Vec<AuditEntry>> {
-        packages::audit(&*self.shared.backend, plugin, limit)
+        plugins::audit(&*self.shared.backend, plugin, limit)
     }
 
     fn check_automations(&self) -> StoreResult<()> {

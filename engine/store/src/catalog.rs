@@ -1,5 +1,5 @@
 //! The few things that are read all the time, in memory: tenants, users, API keys, connectors, pace states and how much each
-//! connector keeps; with [`crate::automation_catalog`], also automations and packages. Their rows on disk are the truth; the committer
+//! connector keeps; with [`crate::automation_catalog`], also automations and plugins. Their rows on disk are the truth; the committer
 //! changes this after a commit. It knows no messages.
 
 use std::collections::{BTreeMap, HashMap};

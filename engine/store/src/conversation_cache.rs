@@ -56,7 +56,7 @@ mod tests {
     use pombo_domain::model::Conversation;
     use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
 
-    fn stored(id: u128, next_work: u64) -> Arc<Stored> {
+    fn stored(id: u128, next_task: u64) -> Arc<Stored> {
         let conversation = Conversation {
             id: Uuid::from_u128(id),
             tenant: TenantIndex(1),
@@ -69,7 +69,7 @@ mod tests {
             tags: Vec::new(),
             assignee: None,
             handover: None,
-            next_work,
+            next_task,
         };
         Arc::new(Stored { conversation, lanes: Vec::new() })
     }

@@ -25,7 +25,7 @@ use crate::shared::Shared;
 use crate::space::Space;
 use crate::tables::meta::Counter;
 use crate::tables::{
-    contacts, deliveries, events, health, idempotency, imports, kv, messages, queues, receipts, states, work,
+    contacts, deliveries, events, health, idempotency, imports, kv, messages, queues, receipts, states, tasks,
 };
 
 /// Events forgotten by one commit, at most, since other commits wait for it.
@@ -92,7 +92,7 @@ impl DiskStore {
             }
             Change::Automation(change) => {
                 let row = match &*change {
-                    AutomationChange::Event(new) => Some(work::prepare(new.tenant, new.id, new.at, &new.body)),
+                    AutomationChange::Event(new) => Some(tasks::prepare(new.tenant, new.id, new.at, &new.body)),
                     _ => None,
                 };
                 PreparedChange::Automation(change, row)

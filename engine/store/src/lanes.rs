@@ -17,7 +17,7 @@ use crate::codec::bad_key;
 use crate::keys;
 use crate::space::Space;
 use crate::tables::conversations::Stored;
-use crate::tables::work;
+use crate::tables::tasks;
 
 /// The due lanes.
 #[derive(Default)]
@@ -35,12 +35,12 @@ impl Lanes {
     pub(crate) fn open(backend: &dyn Backend) -> StoreResult<Self> {
         let mut lanes = BTreeSet::new();
         let mut last = None;
-        for row in backend.scan(Space::Work, KeyRange::prefix(&[keys::WORK]), Order::Forward) {
+        for row in backend.scan(Space::Work, KeyRange::prefix(&[keys::TASK]), Order::Forward) {
             let (key, row) = row?;
-            let key = keys::parse_work(&key).ok_or_else(|| bad_key("work"))?;
+            let key = keys::parse_task(&key).ok_or_else(|| bad_key("work"))?;
             let (conversation, lane) = (key.conversation, key.lane);
             if last.replace((conversation, lane)) != Some((conversation, lane)) {
-                let head = work::head(&row)?;
+                let head = tasks::head(&row)?;
                 lanes.extend((!head.held).then_some(DueLane { due_at: head.due_at, conversation, lane }));
             }
         }

@@ -5,7 +5,7 @@
 //! - [`committer`]: the one thread that writes; [`group`]: what it does with a batch; [`staged`]: the writes of a group.
 //! - [`columns`]: packed columns that answer lists and exact totals; [`search`]: the words of messages.
 //! - [`shared`]: what the committer and the readers share. [`catalog`]: the few tables that are held in memory as a whole, with
-//!   [`automation_catalog`], those of automations and packages. [`birth_cache`], [`in_flight`], [`conversation_cache`] and [`row_cache`]:
+//!   [`automation_catalog`], those of automations and plugins. [`birth_cache`], [`in_flight`], [`conversation_cache`] and [`row_cache`]:
 //!   rows that were used recently and will be needed again soon. [`frontier`]: where the live part of a queue begins; [`lanes`]: which
 //!   conversations have work.
 //! - [`backend`]: what is asked of a key space, with [`space`] and [`bytes`]; [`fjall`]: the one that is used; [`faults`]: one that fails

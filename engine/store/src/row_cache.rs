@@ -34,7 +34,7 @@ pub(crate) type Change = (Bytes, Option<Bytes>);
 /// Whether the rows under this key are kept here. Keys of both spaces differ in their first byte.
 fn is_kept(space: Space, key: &[u8]) -> bool {
     match space {
-        Space::Work => key.first() == Some(&keys::WORK),
+        Space::Work => key.first() == Some(&keys::TASK),
         Space::Conversations => key.first() == Some(&keys::AUTOMATION_STATE),
         _ => false,
     }
@@ -124,10 +124,10 @@ mod tests {
         let write = |space, key: Bytes| Write { space, key, value: row("x") };
         let id = Uuid::from_u128(1);
         let state = keys::automation_state(id, AutomationIndex(3)).bytes();
-        let item = keys::work(pombo_domain::model::WorkKey { conversation: id, lane: 0, number: 7 }).bytes();
+        let item = keys::task(pombo_domain::model::TaskKey { conversation: id, lane: 0, number: 7 }).bytes();
         let others = [
             write(Space::Conversations, keys::conversation(id).bytes()),
-            write(Space::Messages, Bytes::from(&[keys::WORK][..])),
+            write(Space::Messages, Bytes::from(&[keys::TASK][..])),
             write(Space::Conversations, state.clone()),
             write(Space::Work, item.clone()),
         ];

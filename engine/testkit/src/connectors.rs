@@ -229,7 +229,7 @@ impl Connectors for ScriptedConnectors {
             attachments: message.attachments.len(),
             attempt: message.attempt,
             options: MessageOptions {
-                act: message.act,
+                action: message.action,
                 reply_to: message.reply_to,
                 mentions: message.mentions,
                 voice_note: message.voice_note,

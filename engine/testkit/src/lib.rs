@@ -7,7 +7,7 @@
 //!   tests.
 //! - [`world`]: the commands over all of these. `http` (a feature): asks a facade and reads its answers; `qr` (the same): reads
 //!   the pictures in them.
-//! - [`samples`]: messages, connectors, packages and other values; a test changes fields with `..`.
+//! - [`samples`]: messages, connectors, plugins and other values; a test changes fields with `..`.
 //!
 //! Two values of a double share nothing, because tests run in parallel. The kit knows only the domain and the store; a double that
 //! needs a facade, a sandbox or a scheduler belongs in that crate's own tests.

@@ -43,7 +43,7 @@ pub fn outgoing(to: &str, text: &str) -> Outgoing {
         text: text.to_owned(),
         subject: None,
         attachments: Vec::new(),
-        act: message::Act::Say,
+        action: message::MessageAction::Say,
         reply_to: None,
         mentions: Vec::new(),
         voice_note: false,
@@ -218,10 +218,10 @@ pub fn automation(index: u32, tenant: TenantIndex, connector: ConnectorIndex, pl
     }
 }
 
-/// A tenant's package with one active version, which is granted everything that it could ask for.
-pub fn package(name: &str, kind: PluginKind, tenant: TenantIndex, digest: &str) -> Package {
+/// A tenant's plugin with one active version, which is granted everything that it could ask for.
+pub fn uploaded_plugin(name: &str, kind: PluginKind, tenant: TenantIndex, digest: &str) -> Plugin {
     let wants = Wants { kv_bytes: 1 << 20, events_per_minute: 1_000_000, ..Wants::default() };
-    Package {
+    Plugin {
         name: name.to_owned(),
         owner: Some(tenant),
         kind,
@@ -236,8 +236,8 @@ pub fn package(name: &str, kind: PluginKind, tenant: TenantIndex, digest: &str) 
     }
 }
 
-/// A ready version of the package `name`: an automation that is called for messages and timers.
-pub fn version(name: &str, digest: &str, observer: bool) -> PackageVersion {
+/// A ready version of the plugin `name`: an automation that is called for messages and timers.
+pub fn version(name: &str, digest: &str, observer: bool) -> PluginVersion {
     let description = AutomationDescription {
         name: name.to_owned(),
         version: format!("1.0.0-{digest}"),
@@ -248,7 +248,7 @@ pub fn version(name: &str, digest: &str, observer: bool) -> PackageVersion {
         observer,
         wants: Wants::default(),
     };
-    PackageVersion {
+    PluginVersion {
         digest: digest.to_owned(),
         version: description.version.clone(),
         display_name: description.display_name.clone(),

@@ -22,7 +22,7 @@ pub mod plugins;
 mod text;
 
 use access::authenticate::LoginAttempts;
-use plugins::packages::Turns;
+use plugins::catalog::Turns;
 
 /// The ports that the commands use.
 pub struct Ports {
@@ -59,10 +59,10 @@ pub struct PluginPolicy {
     pub unsigned: Unsigned,
     /// Maximum size of a component, in bytes.
     pub max_bytes: u64,
-    /// Number of versions kept of a package; beyond it, the oldest one that is not needed is deleted.
+    /// Number of versions kept of a plugin; beyond it, the oldest one that is not needed is deleted.
     pub versions: usize,
-    /// Maximum number of packages of one tenant.
-    pub packages: usize,
+    /// Maximum number of plugins of one tenant.
+    pub per_tenant: usize,
 }
 
 /// Whose unsigned components are accepted.
@@ -78,7 +78,7 @@ pub enum Unsigned {
 
 impl Default for PluginPolicy {
     fn default() -> Self {
-        Self { unsigned: Unsigned::All, max_bytes: 32 * 1024 * 1024, versions: 20, packages: 50 }
+        Self { unsigned: Unsigned::All, max_bytes: 32 * 1024 * 1024, versions: 20, per_tenant: 50 }
     }
 }
 
@@ -87,7 +87,7 @@ impl Default for PluginPolicy {
 pub struct Commands {
     ports: Arc<Ports>,
     connector_writes: connectors::WriteLocks,
-    package_writes: Turns,
+    plugin_writes: Turns,
     login_attempts: Arc<LoginAttempts>,
 }
 
@@ -97,7 +97,7 @@ impl Commands {
         Self {
             ports: Arc::new(ports),
             connector_writes: connectors::WriteLocks::default(),
-            package_writes: Turns::default(),
+            plugin_writes: Turns::default(),
             login_attempts: Arc::default(),
         }
     }
@@ -148,10 +148,10 @@ impl From<StoreError> for Error {
             StoreError::Conflict(Conflict::Contact) => {
                 Self::conflict("a contact with this type and identifier already exists")
             }
-            StoreError::Conflict(Conflict::Work(_)) => {
+            StoreError::Conflict(Conflict::Task(_)) => {
                 Self::conflict("the event was handled in the meantime; read it again and repeat the request")
             }
-            StoreError::Conflict(Conflict::Package(name)) => Self::conflict(format!(
+            StoreError::Conflict(Conflict::Plugin(name)) => Self::conflict(format!(
                 "the plugin {name} was changed in the meantime; read it again and repeat the request"
             )),
             StoreError::Conflict(Conflict::Gone) => Self::new(ErrorCode::NotFound, "it no longer exists"),

@@ -4,8 +4,9 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Attachment, WorkBody};
+use super::{Attachment, TaskBody};
 use crate::Timestamp;
+use crate::words::words;
 
 /// The event of a call, with its conversation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,7 +36,7 @@ pub struct CallEvent {
     /// When the conversation was opened.
     pub opened_at: Timestamp,
     /// What happened.
-    pub body: WorkBody,
+    pub body: TaskBody,
 }
 
 /// The host's answer to one request of a guest. They are recorded in the order of the requests.
@@ -153,6 +154,28 @@ pub enum SendContent {
     },
 }
 
+words! {
+    /// Why an automation failed to handle an event.
+    pub enum FailureCode {
+        /// It trapped.
+        Trap = "trap",
+        /// It did not answer in time.
+        Timeout = "timeout",
+        /// It used more processor time than is granted.
+        Processor = "processor",
+        /// It needed more memory than is granted.
+        Memory = "memory",
+        /// It returned an error.
+        Error = "error",
+        /// Its answer cannot be carried out.
+        Unfit = "unfit",
+        /// In a replay, it asked for something that was not recorded.
+        Diverged = "diverged",
+        /// In a replay, it could not be called, through no fault of its own.
+        NotCalled = "not-called",
+    }
+}
+
 /// Why a call has no outcome.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum CallFailure {
@@ -184,16 +207,16 @@ pub enum CallFailure {
 
 impl CallFailure {
     /// The failure as a stable word.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> FailureCode {
         match self {
-            Self::Trap(_) => "trap",
-            Self::Processor => "processor",
-            Self::Memory => "memory",
-            Self::TimedOut => "timeout",
-            Self::Said(_) => "error",
-            Self::Unfit(_) => "unfit",
-            Self::Diverged(_) => "diverged",
-            Self::NotCalled(_) => "not-called",
+            Self::Trap(_) => FailureCode::Trap,
+            Self::Processor => FailureCode::Processor,
+            Self::Memory => FailureCode::Memory,
+            Self::TimedOut => FailureCode::Timeout,
+            Self::Said(_) => FailureCode::Error,
+            Self::Unfit(_) => FailureCode::Unfit,
+            Self::Diverged(_) => FailureCode::Diverged,
+            Self::NotCalled(_) => FailureCode::NotCalled,
         }
     }
     /// Whether it is a kind of failure that a good plugin never has: a trap or an exceeded limit.

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::words::words;
 use crate::{ConnectorIndex, TenantIndex, Timestamp};
 
 /// Maximum number of tags of a conversation; a further one is refused.
@@ -34,8 +35,8 @@ pub struct Conversation {
     pub assignee: Option<String>,
     /// Present while the automations are paused in it.
     pub handover: Option<Handover>,
-    /// Number of its next work item.
-    pub next_work: u64,
+    /// Number of its next event task.
+    pub next_task: u64,
 }
 
 /// Who paused the automations in a conversation, when and why.
@@ -47,6 +48,18 @@ pub struct Handover {
     pub at: Timestamp,
     /// The reason, for the person who takes over.
     pub reason: String,
+}
+
+words! {
+    /// What was done with a conversation.
+    pub enum ConversationAction {
+        /// Its automations were paused: a person took it over, or an automation handed it over.
+        Paused = "paused",
+        /// Its automations were resumed.
+        Resumed = "resumed",
+        /// It was assigned to somebody, or to nobody.
+        Assigned = "assigned",
+    }
 }
 
 /// One change of a conversation.

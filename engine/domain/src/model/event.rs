@@ -4,8 +4,13 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::call::FailureCode;
+use super::conversation::ConversationAction;
+use super::health::HealthChange;
 use super::inbound::{Inbound, MediaState};
+use super::plugin::AuditAction;
 use super::receipt::ReceiptKind;
+use crate::words::{Word, words};
 use crate::{ConnectorIndex, TenantIndex, Timestamp};
 
 /// The key of an event: its owner and its number in the owner's log (from 1, without gaps at the time of writing).
@@ -71,8 +76,8 @@ pub enum EventBody {
     },
     /// The session entered a lasting state: connected, disconnected, logged out, unpaired.
     Session {
-        /// The state: `connected`, `disconnected`, `logged-out` or `unpaired`.
-        state: String,
+        /// The state.
+        state: Word<SessionChange>,
         /// Address of the account, if it is known.
         account: Option<String>,
         /// Why the state changed.
@@ -100,8 +105,8 @@ pub enum EventBody {
     },
     /// The account's health changed significantly (slowed, paused, restored), or the channel issued a warning.
     Health {
-        /// What happened: `slowed`, `paused`, `restored`, `blocked` or `restricted`.
-        kind: String,
+        /// What happened.
+        kind: Word<HealthChange>,
         /// Health score, from 0 (worst) to 100 (best).
         score: u8,
         /// The reason, for a person.
@@ -126,23 +131,23 @@ pub enum EventBody {
         conversation: Uuid,
         /// Address of the conversation.
         chat: String,
-        /// What was done: `paused`, `resumed` or `assigned`.
-        step: String,
+        /// What was done.
+        step: Word<ConversationAction>,
         /// Who did it.
         by: String,
         /// The reason, or the new assignee.
         detail: String,
     },
-    /// An event of an automation was parked after the last attempt to handle it failed.
-    Parked {
+    /// An event became a dead letter after the last attempt of an automation to handle it failed.
+    DeadLetter {
         /// Public id of the automation.
         automation: Uuid,
         /// Public id of the conversation.
         conversation: Uuid,
-        /// Id of the parked item.
-        parked: Uuid,
-        /// Why it failed, see [`crate::model::Parked::code`].
-        code: String,
+        /// Id of the dead letter.
+        dead_letter: Uuid,
+        /// Why it failed, as a stable word.
+        code: Word<FailureCode>,
         /// Why it failed, for a person.
         reason: String,
     },
@@ -150,13 +155,27 @@ pub enum EventBody {
     Plugin {
         /// Name of the plugin.
         plugin: String,
-        /// What was done, see [`crate::model::AuditEntry::action`].
-        step: String,
+        /// What was done.
+        step: Word<AuditAction>,
         /// Digest of the version.
         digest: Option<String>,
         /// Details, for a person.
         detail: String,
     },
+}
+
+words! {
+    /// The lasting state of a connector's session.
+    pub enum SessionChange {
+        /// The account is connected to its channel.
+        Connected = "connected",
+        /// The connection was lost; it is opened again.
+        Disconnected = "disconnected",
+        /// The channel ended the session, or a person logged the account out.
+        LoggedOut = "logged-out",
+        /// No account is paired.
+        Unpaired = "unpaired",
+    }
 }
 
 /// A change of a group. It is stored: variants are only ever added, at the end.
@@ -194,7 +213,7 @@ impl EventBody {
             Self::Other(..) => "other",
             Self::Emitted { .. } => "automation.emitted",
             Self::Conversation { .. } => "conversation.changed",
-            Self::Parked { .. } => "automation.parked",
+            Self::DeadLetter { .. } => "automation.parked",
             Self::Plugin { .. } => "plugin.changed",
         }
     }

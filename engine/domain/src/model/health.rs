@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
+use crate::words::words;
 
 /// The counts of one hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -54,25 +55,32 @@ pub enum HealthSignal {
     Restricted,
 }
 
-/// What follows from an account's health score. Ordered from good to bad.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum HealthLevel {
-    /// The connector sends at its configured pace.
-    #[default]
-    Good,
-    /// Pauses are longer and the day's cap is lower, in proportion.
-    Slowed,
-    /// The connector is paused until a person resumes it.
-    Paused,
+words! {
+    /// Effect of an account's health score, from good to bad.
+    #[derive(Default)]
+    pub enum HealthLevel {
+        /// The connector sends at its configured pace.
+        #[default]
+        Good = "good",
+        /// Pauses are longer and the day's cap is lower, in proportion.
+        Slowed = "slowed",
+        /// The connector is paused until a person resumes it.
+        Paused = "paused",
+    }
 }
 
-impl HealthLevel {
-    /// The stable word for it: `good`, `slowed`, `paused`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Good => "good",
-            Self::Slowed => "slowed",
-            Self::Paused => "paused",
-        }
+words! {
+    /// What happened to an account's health.
+    pub enum HealthChange {
+        /// The score fell: pauses are longer and the day's cap is lower.
+        Slowed = "slowed",
+        /// The score fell so low that the connector was paused until a person resumes it.
+        Paused = "paused",
+        /// The connector sends at its configured pace again, or the counts began again.
+        Restored = "restored",
+        /// A recipient blocked or reported the account.
+        Blocked = "blocked",
+        /// The channel restricted the account.
+        Restricted = "restricted",
     }
 }

@@ -9,13 +9,14 @@
 //!    CANCELED ◄────── WAITING (scheduled, or backing off, or head of the queue held by the pace)
 //! ```
 //!
-//! A message has two parts: [`Message`], written once, and [`MessageState`], rewritten on every step. Where a message stands
+//! A message has two parts: [`Message`], written once, and [`MessageState`], rewritten on every transition. Where a message stands
 //! in a queue follows from its state alone: see [`MessageState::position`].
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Attachment;
+use crate::words::{Word, words};
 use crate::{ConnectorIndex, MessageKey, Timestamp};
 
 /// Maximum length of a text, in bytes of UTF-8.
@@ -152,7 +153,7 @@ pub struct NewMessage {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct MessageOptions {
     /// What it does.
-    pub act: Act,
+    pub action: MessageAction,
     /// The message that it replies to.
     pub reply_to: Option<Target>,
     /// Addresses mentioned in the text.
@@ -163,7 +164,7 @@ pub struct MessageOptions {
 
 /// What a message does. It is stored: variants are only ever added, at the end.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Act {
+pub enum MessageAction {
     /// Has content of its own.
     #[default]
     Say,
@@ -199,20 +200,57 @@ pub struct Message {
     pub content: NewMessage,
 }
 
+words! {
+    /// Why a message has its status.
+    pub enum ReasonCode {
+        /// It is scheduled for later.
+        Scheduled = "scheduled",
+        /// The connector's pace holds it back.
+        Pace = "pace",
+        /// The channel asked to slow down.
+        Throttled = "throttled",
+        /// The connector has no connection to its channel.
+        Disconnected = "disconnected",
+        /// The channel could not take it at that moment.
+        Temporary = "temporary",
+        /// The attempt ended before the connector was called, because the connector was paused or stopped.
+        NotCalled = "not_called",
+        /// Its text could not be made from the template.
+        Render = "render",
+        /// A file could not be fetched.
+        Attachment = "attachment",
+        /// The contact does not want messages.
+        InactiveContact = "inactive_contact",
+        /// The channel does not know the recipient.
+        InvalidRecipient = "invalid_recipient",
+        /// The channel refused it.
+        Rejected = "rejected",
+        /// It may or may not have been sent: the connection broke before the channel answered.
+        UnknownOutcome = "unknown_outcome",
+        /// The engine stopped during the attempt.
+        Crash = "crash",
+        /// A person canceled it.
+        Canceled = "canceled",
+        /// A person rejected it.
+        RejectedByPerson = "rejected_by_person",
+        /// The connector was deleted before it was sent.
+        ConnectorDeleted = "connector_deleted",
+    }
+}
+
 /// Why a message has its status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
-    /// A stable word: `invalid_recipient`, `rejected`, `temporary`, `throttled`, `disconnected`, `unknown_outcome`,
-    /// `render`, `attachment`, `inactive_contact`, `canceled`, `rejected_by_person`, `crash`, `pace`, `scheduled` …
-    pub code: String,
+    /// The reason, as a stable word.
+    pub code: Word<ReasonCode>,
     /// The reason, for a person. May quote the provider, but never the message's own text.
     pub detail: String,
 }
 
 impl Reason {
     /// A reason with this code and detail.
-    pub fn new(code: &str, detail: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), detail: detail.into() }
+    pub fn new(code: ReasonCode, detail: impl Into<String>) -> Self {
+        Self { code: code.into(), detail: detail.into() }
     }
 }
 
@@ -308,20 +346,20 @@ impl Message {
         };
         state.status = Status::at_birth(self.content.requires_approval, self.content.scheduled_at, now);
         if state.status == Status::Waiting {
-            state.reason = Some(Reason::new("scheduled", format!("scheduled for {}", due_at.to_iso())));
+            state.reason = Some(Reason::new(ReasonCode::Scheduled, format!("scheduled for {}", due_at.to_iso())));
         }
         state
     }
 }
 
-/// A step that the current status does not allow.
+/// A transition that the current status does not allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a message that is {} cannot be {step}", .from.as_str())]
+#[error("a message that is {} cannot be {transition}", .from.as_str())]
 pub struct NotAllowed {
     /// The current status.
     pub from: Status,
-    /// The step, as a participle: `canceled`, `approved` …
-    pub step: &'static str,
+    /// The transition, as a participle: `canceled`, `approved` …
+    pub transition: &'static str,
 }
 
 /// A person's decision about an UNKNOWN message.
@@ -355,8 +393,8 @@ impl MessageState {
         Self { status, revision: self.revision + 1, updated_at: now, held: false, hold_until: None, ..self.clone() }
     }
 
-    fn allow(&self, from: &[Status], step: &'static str) -> Result<(), NotAllowed> {
-        if from.contains(&self.status) { Ok(()) } else { Err(NotAllowed { from: self.status, step }) }
+    fn allow(&self, from: &[Status], transition: &'static str) -> Result<(), NotAllowed> {
+        if from.contains(&self.status) { Ok(()) } else { Err(NotAllowed { from: self.status, transition }) }
     }
 
     /// A person approves it: it joins the queue, or waits for its schedule.
@@ -369,14 +407,14 @@ impl MessageState {
     /// A person rejects it.
     pub fn reject(&self, why: Option<&str>, now: Timestamp) -> Result<Self, NotAllowed> {
         self.allow(&[Status::PendingApproval], "rejected")?;
-        let reason = Reason::new("rejected_by_person", why.unwrap_or("rejected"));
+        let reason = Reason::new(ReasonCode::RejectedByPerson, why.unwrap_or("rejected"));
         Ok(Self { reason: Some(reason), ..self.next(Status::Canceled, now) })
     }
 
     /// A person cancels it. Not allowed once an attempt is running, because the message may already have been sent.
     pub fn cancel(&self, why: Option<&str>, now: Timestamp) -> Result<Self, NotAllowed> {
         self.allow(&[Status::Pending, Status::Waiting, Status::PendingApproval], "canceled")?;
-        let reason = Reason::new("canceled", why.unwrap_or("canceled"));
+        let reason = Reason::new(ReasonCode::Canceled, why.unwrap_or("canceled"));
         Ok(Self { reason: Some(reason), ..self.next(Status::Canceled, now) })
     }
 
@@ -510,7 +548,7 @@ mod tests {
     fn a_held_message_keeps_its_place_and_can_still_be_claimed_or_canceled() {
         let m = message(|_| ());
         let born = m.initial_state();
-        let held = born.hold(Reason::new("pace", "daily cap"), NOW.plus_ms(5_000), NOW).expect("allowed");
+        let held = born.hold(Reason::new(ReasonCode::Pace, "daily cap"), NOW.plus_ms(5_000), NOW).expect("allowed");
         assert_eq!(held.status, Status::Waiting);
         assert_eq!(held.position(&m), born.position(&m));
         assert_eq!(held.claim(NOW).expect("allowed").status, Status::Processing);
@@ -522,7 +560,7 @@ mod tests {
         let m = message(|_| ());
         let running = m.initial_state().claim(NOW).expect("allowed");
         assert_eq!(running.attempts, 1);
-        let reason = Reason::new("throttled", "slow down");
+        let reason = Reason::new(ReasonCode::Throttled, "slow down");
         let back = running.retry_later(reason.clone(), NOW.plus_ms(1_000), true, NOW).expect("allowed");
         assert_eq!((back.attempts, back.status), (0, Status::Waiting));
         assert_eq!(back.position(&m), Position::Scheduled(NOW.plus_ms(1_000)));
@@ -530,11 +568,11 @@ mod tests {
         assert_eq!((counted.attempts, counted.status), (1, Status::Pending));
     }
 
-    /// Every step from every status: exactly the drawn arrows are allowed, each makes the next revision.
+    /// Every transition from every status: exactly the drawn arrows are allowed, each makes the next revision.
     #[test]
     fn only_the_drawn_arrows_exist() {
-        type Step = fn(&MessageState) -> Result<MessageState, NotAllowed>;
-        let steps: [(&str, Step, &[Status]); 11] = [
+        type Transition = fn(&MessageState) -> Result<MessageState, NotAllowed>;
+        let transitions: [(&str, Transition, &[Status]); 11] = [
             ("approve", |s| s.approve(NOW), &[Status::PendingApproval]),
             ("reject", |s| s.reject(None, NOW), &[Status::PendingApproval]),
             ("cancel", |s| s.cancel(None, NOW), &[Status::Pending, Status::Waiting, Status::PendingApproval]),
@@ -545,17 +583,21 @@ mod tests {
             ("sent", |s| s.sent(None, NOW), &[Status::Processing, Status::Unknown]),
             (
                 "failed",
-                |s| s.failed(Reason::new("x", "y"), NOW),
+                |s| s.failed(Reason::new(ReasonCode::Rejected, "y"), NOW),
                 &[Status::Processing, Status::Pending, Status::Waiting],
             ),
-            ("retry_later", |s| s.retry_later(Reason::new("x", "y"), NOW, false, NOW), &[Status::Processing]),
-            ("unknown", |s| s.unknown(Reason::new("x", "y"), NOW), &[Status::Processing]),
+            (
+                "retry_later",
+                |s| s.retry_later(Reason::new(ReasonCode::Rejected, "y"), NOW, false, NOW),
+                &[Status::Processing],
+            ),
+            ("unknown", |s| s.unknown(Reason::new(ReasonCode::Rejected, "y"), NOW), &[Status::Processing]),
         ];
         let m = message(|_| ());
         for status in Status::ALL {
             let state = MessageState { status, revision: 4, ..m.initial_state() };
-            for (name, step, from) in &steps {
-                let next = step(&state);
+            for (name, transition, from) in &transitions {
+                let next = transition(&state);
                 assert_eq!(next.is_ok(), from.contains(&status), "{name} from {}", status.as_str());
                 if let Ok(next) = next {
                     assert_eq!(next.revision, 5, "{name}");

@@ -4,6 +4,31 @@
 use super::connector::Pace;
 use super::health::HealthLevel;
 use crate::Timestamp;
+use crate::words::words;
+
+words! {
+    /// Why a connector's next message waits.
+    pub enum WaitReason {
+        /// The connector is paused; a person has to resume it.
+        Paused = "paused",
+        /// The connector is paused by its health.
+        Health = "health",
+        /// The connector has no session; a person may have to pair the account.
+        NoSession = "no_session",
+        /// The pause between two messages.
+        Delay = "delay",
+        /// The cap of the day is reached.
+        DailyCap = "daily_cap",
+        /// These are the connector's quiet hours.
+        QuietHours = "quiet_hours",
+        /// The channel asked to slow down.
+        Throttled = "throttled",
+        /// The connection to the channel failed; it is tried again later.
+        Disconnected = "disconnected",
+        /// The connector was deleted.
+        Deleted = "deleted",
+    }
+}
 
 /// The circuit breaker of a connector's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -69,9 +94,8 @@ pub struct PaceView {
     /// When the next message may go; now or earlier when nothing holds it. `None` where no instant is known: paused, or
     /// without a session.
     pub next_at: Option<Timestamp>,
-    /// Why it waits: `paused`, `health` (paused by its health), `no_session`, `delay`, `daily_cap`, `quiet_hours`, `throttled`,
-    /// `disconnected`, `deleted`; `None` when it does not.
-    pub reason: Option<&'static str>,
+    /// Why it waits; `None` when it does not.
+    pub reason: Option<WaitReason>,
     /// The reason as a sentence for a person, with what to do where somebody must do something.
     pub detail: Option<String>,
     /// Whether quiet hours hold messages back now.

@@ -1,9 +1,10 @@
-//! Uploaded plugins: packages with their versions, their grants, the keys that are trusted to sign them, and the audit trail.
+//! Uploaded plugins: their versions, their grants, the keys that are trusted to sign them, and the audit trail.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::rollout::Rollout;
+use crate::words::{Word, words};
 use crate::{TenantIndex, Timestamp};
 
 /// Kind of plugin.
@@ -27,7 +28,7 @@ impl PluginKind {
 
 /// A plugin with its versions. Invariant: there is one per name in the whole engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Package {
+pub struct Plugin {
     /// Name of the plugin.
     pub name: String,
     /// The tenant that owns it; `None` for the operator, whose plugins every tenant may use.
@@ -35,7 +36,7 @@ pub struct Package {
     /// Kind of plugin.
     pub kind: PluginKind,
     /// The versions, oldest first.
-    pub versions: Vec<PackageVersion>,
+    pub versions: Vec<PluginVersion>,
     /// Digest of the active version.
     pub active: Option<String>,
     /// Digest of the previous version, for going back.
@@ -52,20 +53,20 @@ pub struct Package {
     pub updated_at: Timestamp,
 }
 
-impl Package {
+impl Plugin {
     /// The version with this digest.
-    pub fn version(&self, digest: &str) -> Option<&PackageVersion> {
+    pub fn version(&self, digest: &str) -> Option<&PluginVersion> {
         self.versions.iter().find(|v| v.digest == digest)
     }
     /// The active version.
-    pub fn active_version(&self) -> Option<&PackageVersion> {
+    pub fn active_version(&self) -> Option<&PluginVersion> {
         self.version(self.active.as_deref()?)
     }
 }
 
 /// An uploaded version of a plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PackageVersion {
+pub struct PluginVersion {
     /// SHA-256 of the component in hexadecimal, which identifies the version.
     pub digest: String,
     /// Version number in its description.
@@ -129,7 +130,7 @@ impl Wants {
     }
 }
 
-/// What a package may use, and who consented.
+/// What a plugin may use, and who consented.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grants {
     /// What it may use.
@@ -157,19 +158,47 @@ pub struct TrustRoot {
     pub revoked_at: Option<Timestamp>,
 }
 
-/// An entry of a package's audit trail.
+words! {
+    /// What was done with a plugin.
+    pub enum AuditAction {
+        /// A version was uploaded.
+        Uploaded = "uploaded",
+        /// A version that was uploaded before got a signature.
+        Signed = "signed",
+        /// Somebody consented to what it may use.
+        Granted = "granted",
+        /// A new version got a share of the work, and is compared with the previous one.
+        Canary = "canary",
+        /// A version became active at once.
+        Activated = "activated",
+        /// The new version took over all the work, and is still watched.
+        Promoted = "promoted",
+        /// The new version did well, and is no longer watched.
+        Settled = "settled",
+        /// The new version was taken back, and the previous one became active again.
+        RolledBack = "rolled-back",
+        /// A version did badly and stays active, because there is no previous one.
+        Kept = "kept",
+        /// A version was deleted.
+        VersionDeleted = "version-deleted",
+        /// The plugin was deleted with all its versions.
+        Deleted = "deleted",
+    }
+}
+
+/// An entry of a plugin's audit trail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEntry {
-    /// Name of the package.
+    /// Name of the plugin.
     pub plugin: String,
-    /// The tenant that owns the package; `None` for the operator.
+    /// The tenant that owns the plugin; `None` for the operator.
     pub owner: Option<TenantIndex>,
     /// When it was done.
     pub at: Timestamp,
     /// Who did it: `user:…`, `key:…`, `operator` or `engine`.
     pub by: String,
-    /// What was done, as a stable word: `uploaded`, `refused`, `granted`, `canary`, `activated`, `rolled-back`, `deleted` …
-    pub action: String,
+    /// What was done, as a stable word.
+    pub action: Word<AuditAction>,
     /// Digest of the version.
     pub digest: Option<String>,
     /// Details, for a person.

@@ -60,7 +60,7 @@ pub fn context(automation: Uuid) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::WorkBody;
+    use crate::model::TaskBody;
     use crate::model::call::{Action, SendAction, SendContent};
 
     fn recording() -> Recording {
@@ -77,7 +77,7 @@ mod tests {
             tags: vec!["vip".to_owned()],
             assignee: None,
             opened_at: Timestamp(4),
-            body: WorkBody::Opened,
+            body: TaskBody::Opened,
         };
         let send = SendAction {
             content: SendContent::Text("oi".to_owned()),

@@ -6,11 +6,11 @@ use uuid::Uuid;
 
 use super::{StoreError, StoreResult};
 use crate::model::*;
-use crate::{AutomationIndex, ConnectorIndex, MessageKey, TenantIndex, Timestamp};
+use crate::{AutomationIndex, ConnectorIndex, MessageKey, TenantIndex, Timestamp, Word};
 
 /// An event for all automations that listen to it.
 #[derive(Debug, Clone)]
-pub struct NewWork {
+pub struct NewTask {
     /// The tenant that owns it.
     pub tenant: TenantIndex,
     /// The connector.
@@ -26,14 +26,14 @@ pub struct NewWork {
     /// When it happened.
     pub at: Timestamp,
     /// What happened.
-    pub body: WorkBody,
+    pub body: TaskBody,
     /// Leave it out if the preceding event of the batch ([`super::Change::Event`]) was left out as a repetition.
     pub with_event: bool,
 }
 
-/// What happens to a work item.
+/// What happens to an event task.
 #[derive(Debug, Clone)]
-pub enum WorkStep {
+pub enum TaskStep {
     /// It has been handled: the lane continues.
     Done,
     /// This automation has handled it without claiming it: it is the next automation's turn.
@@ -43,35 +43,35 @@ pub enum WorkStep {
         /// When it is tried again.
         due_at: Timestamp,
     },
-    /// It is parked for a person to decide: the lane continues.
-    Park {
+    /// It becomes a dead letter, for a person to decide: the lane continues.
+    DeadLetter {
         /// The automation that failed.
         automation: AutomationIndex,
-        /// Why it failed, see [`Parked::code`].
-        code: String,
-        /// Why it failed, see [`Parked::reason`].
+        /// Why it failed, see [`DeadLetter::code`].
+        code: Word<FailureCode>,
+        /// Why it failed, see [`DeadLetter::reason`].
         reason: String,
     },
     /// It waits until the conversation's automations are resumed (a timer that came due during a pause): the lane rests.
     Hold,
 }
 
-/// One change of automations, conversations, work or packages.
+/// One change of automations, conversations, event tasks or plugins.
 #[derive(Debug, Clone)]
 #[expect(clippy::large_enum_variant, reason = "boxed as a whole in a batch")]
 pub enum AutomationChange {
     /// Creates or replaces an automation.
     Put(Automation),
     /// An event: one item in the answering lane if an active automation that is not an observer listens to it, and one for each
-    /// observer that does. If nobody listens, nothing happens and no conversation is opened. With [`WorkBody::addressee`], only
+    /// observer that does. If nobody listens, nothing happens and no conversation is opened. With [`TaskBody::addressee`], only
     /// that automation is asked.
-    Event(NewWork),
+    Event(NewTask),
     /// A report about a sent message: an event for the automation that sent it, if an automation did. See [`Origin`].
     Reported {
         /// The message.
         message: MessageKey,
         /// The new status.
-        status: WorkStatus,
+        status: ReportedStatus,
         /// Why it has this status.
         reason: Option<String>,
     },
@@ -89,17 +89,17 @@ pub enum AutomationChange {
         /// Whether it is a group.
         is_group: bool,
     },
-    /// Ends an attempt to handle a work item. [`super::Conflict::Work`] unless the stored item has this number of `failures` and
+    /// Ends an attempt to handle an event task. [`super::Conflict::Task`] unless the stored item has this number of `failures` and
     /// this `after`.
     Step {
         /// The item.
-        key: WorkKey,
+        key: TaskKey,
         /// The value that was read.
         failures: u32,
         /// The value that was read.
         after: Option<(u32, u32)>,
         /// What happens to it.
-        step: WorkStep,
+        step: TaskStep,
     },
     /// The automation's new state in a conversation; `None` deletes it.
     State(Uuid, AutomationIndex, Option<String>),
@@ -132,15 +132,15 @@ pub enum AutomationChange {
         /// Number of recordings to keep.
         keep: u32,
     },
-    /// Puts a parked item back at the end of its lane, as if it were new. [`super::Conflict::Gone`] if it is not parked.
-    Unpark(TenantIndex, Uuid),
-    /// Deletes a parked item. [`super::Conflict::Gone`] if it is not parked.
+    /// Puts a dead letter back at the end of its lane, as if it were new. [`super::Conflict::Gone`] if there is none.
+    Requeue(TenantIndex, Uuid),
+    /// Deletes a dead letter. [`super::Conflict::Gone`] if there is none.
     Discard(TenantIndex, Uuid),
-    /// Creates or replaces a package; [`super::Conflict::Package`] unless its revision is the stored one plus one (or 1 if there
+    /// Creates or replaces a plugin; [`super::Conflict::Plugin`] unless its revision is the stored one plus one (or 1 if there
     /// is none).
-    Package(Package),
-    /// Deletes a package; [`super::Conflict::Package`] unless it has this revision.
-    DeletePackage(String, u64),
+    Plugin(Plugin),
+    /// Deletes a plugin; [`super::Conflict::Plugin`] unless it has this revision.
+    DeletePlugin(String, u64),
     /// Creates or replaces a trust root.
     TrustRoot(TrustRoot),
     /// Appends an entry to an audit trail.
@@ -154,7 +154,7 @@ pub struct DueLane {
     pub due_at: Timestamp,
     /// The conversation.
     pub conversation: Uuid,
-    /// The lane, see [`work::ANSWERING`].
+    /// The lane, see [`event_task::ANSWERING`].
     pub lane: u32,
 }
 
@@ -171,7 +171,7 @@ pub struct ConversationFilter {
     pub assignee: Option<String>,
 }
 
-/// Reads of automations, conversations, work and packages. The defaults are those of a store without automations.
+/// Reads of automations, conversations, event tasks and plugins. The defaults are those of a store without automations.
 #[expect(unused_variables, reason = "the defaults read nothing")]
 pub trait AutomationStore: Send + Sync + 'static {
     /// An automation, including deleted ones. Cheap: from memory.
@@ -220,7 +220,7 @@ pub trait AutomationStore: Send + Sync + 'static {
         Ok(None)
     }
     /// A lane's items in order.
-    fn work(&self, conversation: Uuid, lane: u32, limit: usize) -> StoreResult<Vec<Work>> {
+    fn tasks(&self, conversation: Uuid, lane: u32, limit: usize) -> StoreResult<Vec<EventTask>> {
         Ok(Vec::new())
     }
     /// The automation's state in a conversation.
@@ -239,12 +239,12 @@ pub trait AutomationStore: Send + Sync + 'static {
     fn timers_of(&self, conversation: Uuid) -> StoreResult<Vec<TimerKey>> {
         Ok(Vec::new())
     }
-    /// A tenant's parked items after the id `after`, ordered by id.
-    fn parked(&self, tenant: TenantIndex, after: Option<Uuid>, limit: usize) -> StoreResult<Vec<Parked>> {
+    /// A tenant's dead letters after the id `after`, ordered by id.
+    fn dead_letters(&self, tenant: TenantIndex, after: Option<Uuid>, limit: usize) -> StoreResult<Vec<DeadLetter>> {
         Ok(Vec::new())
     }
-    /// A parked item.
-    fn parked_by_id(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Parked>> {
+    /// A dead letter.
+    fn dead_letter(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<DeadLetter>> {
         Ok(None)
     }
     /// The recordings of an automation's calls, newest first, at most `limit`.
@@ -252,19 +252,19 @@ pub trait AutomationStore: Send + Sync + 'static {
         Ok(Vec::new())
     }
 
-    /// A package by its name. Cheap: from memory.
-    fn package(&self, name: &str) -> StoreResult<Option<Arc<Package>>> {
+    /// A plugin by its name. Cheap: from memory.
+    fn plugin(&self, name: &str) -> StoreResult<Option<Arc<Plugin>>> {
         Ok(None)
     }
-    /// All packages, by name. Cheap: from memory.
-    fn packages(&self) -> StoreResult<Vec<Arc<Package>>> {
+    /// All plugins, by name. Cheap: from memory.
+    fn plugins(&self) -> StoreResult<Vec<Arc<Plugin>>> {
         Ok(Vec::new())
     }
     /// All trust roots, including revoked ones.
     fn trust_roots(&self) -> StoreResult<Vec<TrustRoot>> {
         Ok(Vec::new())
     }
-    /// A package's audit trail, newest first.
+    /// A plugin's audit trail, newest first.
     fn audit(&self, plugin: &str, limit: usize) -> StoreResult<Vec<AuditEntry>> {
         Ok(Vec::new())
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::error::FieldProblem;
 use crate::model::connector::Pace;
 use crate::model::event::GroupStep;
-use crate::model::message::{Act, Target};
+use crate::model::message::{MessageAction, Target};
 use crate::model::{Attachment, Inbound, MediaState, ReceiptKind};
 use crate::ports::{Answer, KvWrite, Operation, OperationError};
 use crate::{ConnectorIndex, TenantIndex, Timestamp};
@@ -96,7 +96,7 @@ pub struct Outgoing {
     /// Files, in order.
     pub attachments: Vec<Attachment>,
     /// What it does.
-    pub act: Act,
+    pub action: MessageAction,
     /// The message that it replies to.
     pub reply_to: Option<Target>,
     /// Addresses mentioned in the text.

@@ -160,7 +160,7 @@ pub enum Change {
         /// The identifier of the contact.
         identifier: String,
     },
-    /// A change of automations, conversations, work or packages.
+    /// A change of automations, conversations, event tasks or plugins.
     Automation(Box<AutomationChange>),
 }
 
@@ -225,8 +225,8 @@ pub enum Effect {
     Timer(Timestamp),
     /// An automation was created or changed.
     Automation(AutomationIndex),
-    /// A package was changed.
-    Package(String),
+    /// A plugin was changed.
+    Plugin(String),
 }
 
 /// Gets the effects of every commit, on the committer's thread: it may only record and wake, never block or commit.

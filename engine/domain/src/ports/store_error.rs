@@ -1,7 +1,7 @@
 //! What the store's ports answer when they cannot do what they were asked.
 
 use crate::MessageKey;
-use crate::model::WorkKey;
+use crate::model::TaskKey;
 
 /// A store's result.
 pub type StoreResult<T> = Result<T, StoreError>;
@@ -32,10 +32,10 @@ pub enum Conflict {
     Email,
     /// A contact with this type and identifier exists under another id.
     Contact,
-    /// The work item is not in the state in which it was read.
-    Work(WorkKey),
-    /// The package has another revision.
-    Package(String),
+    /// The event task is not in the state in which it was read.
+    Task(TaskKey),
+    /// The plugin has another revision.
+    Plugin(String),
     /// The thing to change does not exist.
     Gone,
 }

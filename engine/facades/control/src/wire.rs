@@ -10,7 +10,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, Enum, ExtractParamOptions, Object};
-use pombo_domain::{Error, Timestamp, model};
+use pombo_domain::{Error, StableWord, Timestamp, Word, model};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -147,6 +147,57 @@ impl ParseFromJSON for Instant {
 impl ToJSON for Instant {
     fn to_json(&self) -> Option<Value> {
         Some(Value::String(self.0.to_iso()))
+    }
+}
+
+/// A stable word in an answer. Its description in the document lists the words of the set with their meanings, so a field of this
+/// type has no description of its own.
+pub(crate) struct WordOf<W>(Word<W>);
+
+impl<W> WordOf<W> {
+    /// A word that is not stored, so it is always in the set.
+    pub(crate) fn known(word: W) -> Self {
+        Self(Word::Known(word))
+    }
+}
+
+impl<W> From<Word<W>> for WordOf<W> {
+    fn from(word: Word<W>) -> Self {
+        Self(word)
+    }
+}
+
+impl<W: StableWord> Type for WordOf<W> {
+    const IS_REQUIRED: bool = true;
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        "string".into()
+    }
+    fn schema_ref() -> MetaSchemaRef {
+        MetaSchemaRef::Inline(Box::new(MetaSchema { description: Some(W::DESCRIPTION), ..MetaSchema::new("string") }))
+    }
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(std::iter::once(self))
+    }
+}
+
+impl<W: StableWord> ParseFromJSON for WordOf<W> {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        match value {
+            Some(Value::String(text)) => Ok(Self(text.into())),
+            other => Err(ParseError::expected_type(other.unwrap_or_default())),
+        }
+    }
+}
+
+impl<W: StableWord> ToJSON for WordOf<W> {
+    fn to_json(&self) -> Option<Value> {
+        Some(Value::String(self.0.to_string()))
     }
 }
 

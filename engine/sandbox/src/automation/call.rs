@@ -166,8 +166,8 @@ impl Calls {
             let ended = match &outcome {
                 Ok(_) => Some(Ended::Well),
                 Err(CallFailure::NotCalled(_)) => None,
-                Err(failure) if failure.is_trap() => Some(Ended::Trapped(failure.code())),
-                Err(failure) => Some(Ended::Failed(failure.code())),
+                Err(failure) if failure.is_trap() => Some(Ended::Trapped(failure.code().as_str())),
+                Err(failure) => Some(Ended::Failed(failure.code().as_str())),
             };
             if let Some(ended) = ended {
                 self.services.telemetry.ended(&labels, ended, duration, spent, meter.memory());

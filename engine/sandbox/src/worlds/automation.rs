@@ -2,7 +2,7 @@
 //! does not fit is refused whole, with words for its author.
 
 use pombo_domain::model::inbound::{Inbound, InboundAttachment, InboundContent, MediaState};
-use pombo_domain::model::{Attachment, EventKind, EventKinds, Wants, WorkBody, WorkStatus};
+use pombo_domain::model::{Attachment, EventKind, EventKinds, ReportedStatus, TaskBody, Wants};
 use pombo_domain::ports::{Action, AutomationCall, AutomationDescription, CallEvent, Outcome, SendAction, SendContent};
 use serde_json::Value;
 use uuid::Uuid;
@@ -226,40 +226,40 @@ fn message(message: &Inbound) -> wit::Message {
     }
 }
 
-fn body(body: &WorkBody) -> wit::EventBody {
+fn body(body: &TaskBody) -> wit::EventBody {
     match body {
-        WorkBody::Message(received) => wit::EventBody::MessageReceived(message(received)),
-        WorkBody::Reaction { message, sender, emoji } => wit::EventBody::Reaction(wit::ReceivedReaction {
+        TaskBody::Message(received) => wit::EventBody::MessageReceived(message(received)),
+        TaskBody::Reaction { message, sender, emoji } => wit::EventBody::Reaction(wit::ReceivedReaction {
             message: message.clone(),
             sender: sender.clone(),
             emoji: emoji.clone(),
         }),
-        WorkBody::Status { message, automation: _, label, status, reason } => {
+        TaskBody::Status { message, automation: _, label, status, reason } => {
             wit::EventBody::StatusChanged(wit::StatusChange {
                 message: message.to_string(),
                 label: label.clone(),
                 status: match status {
-                    WorkStatus::Sent => wit::Status::Sent,
-                    WorkStatus::Delivered => wit::Status::Delivered,
-                    WorkStatus::Read => wit::Status::Read,
-                    WorkStatus::Played => wit::Status::Played,
-                    WorkStatus::Failed => wit::Status::Failed,
-                    WorkStatus::Unknown => wit::Status::Unknown,
-                    WorkStatus::Canceled => wit::Status::Canceled,
+                    ReportedStatus::Sent => wit::Status::Sent,
+                    ReportedStatus::Delivered => wit::Status::Delivered,
+                    ReportedStatus::Read => wit::Status::Read,
+                    ReportedStatus::Played => wit::Status::Played,
+                    ReportedStatus::Failed => wit::Status::Failed,
+                    ReportedStatus::Unknown => wit::Status::Unknown,
+                    ReportedStatus::Canceled => wit::Status::Canceled,
                 },
                 reason: reason.clone(),
             })
         }
-        WorkBody::Opened => wit::EventBody::ConversationOpened,
-        WorkBody::Timer { automation: _, name, payload, due_at } => wit::EventBody::TimerFired(wit::Timer {
+        TaskBody::Opened => wit::EventBody::ConversationOpened,
+        TaskBody::Timer { automation: _, name, payload, due_at } => wit::EventBody::TimerFired(wit::Timer {
             name: name.clone(),
             payload: payload.clone(),
             due_at_millis: millis(*due_at),
         }),
-        WorkBody::Started { automation: _, input, by } => {
+        TaskBody::Started { automation: _, input, by } => {
             wit::EventBody::Started(wit::Start { input: input.clone(), by: by.clone() })
         }
-        WorkBody::Webhook { automation: _, content_type, body } => {
+        TaskBody::Webhook { automation: _, content_type, body } => {
             wit::EventBody::WebhookCalled(wit::Webhook { content_type: content_type.clone(), body: body.clone() })
         }
     }

@@ -1,7 +1,7 @@
 //! Messages and outcomes, and a plugin's description of itself.
 
 use pombo_domain::model::connector::{HealthRules, Pace, WarmUp};
-use pombo_domain::model::message::{Act, Target};
+use pombo_domain::model::message::{MessageAction, Target};
 use pombo_domain::ports::{Outgoing, PluginDescription, SendOutcome};
 
 use crate::bindings::types as wit;
@@ -33,15 +33,15 @@ pub(crate) fn outgoing(message: Outgoing) -> wit::Outgoing {
         content_type: file.content_type,
         size: file.size,
     });
-    let content = match message.act {
-        Act::Say => wit::Content::Text(wit::TextContent {
+    let content = match message.action {
+        MessageAction::Say => wit::Content::Text(wit::TextContent {
             text: message.text,
             subject: message.subject,
             attachments: attachments.collect(),
         }),
-        Act::React(to) => wit::Content::Reaction(wit::Reaction { to: target(to), emoji: message.text }),
-        Act::Edit(of) => wit::Content::Edit(wit::Edit { of: target(of), text: message.text }),
-        Act::Revoke(of) => wit::Content::Revoke(target(of)),
+        MessageAction::React(to) => wit::Content::Reaction(wit::Reaction { to: target(to), emoji: message.text }),
+        MessageAction::Edit(of) => wit::Content::Edit(wit::Edit { of: target(of), text: message.text }),
+        MessageAction::Revoke(of) => wit::Content::Revoke(target(of)),
     };
     wit::Outgoing {
         client_id: message.client_id.to_string(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use pombo_domain::ConnectorIndex;
-use pombo_domain::model::message::{Act, Target};
+use pombo_domain::model::message::{MessageAction, Target};
 use pombo_domain::ports::*;
 use pombo_sandbox::Limits;
 use serde_json::{Value, json};
@@ -67,8 +67,8 @@ async fn a_session_is_told_with_its_account_and_can_be_waited_for() {
 async fn the_kinds_of_messages_reach_the_plugin_as_they_are() {
     let world = connected(Wish::default(), json!({})).await;
     let target = || Target { provider_id: "P1".into(), sender: Some("ana".into()), text: None };
-    let said = async |act, text: &str| {
-        let outgoing = Outgoing { act, ..message("a", text) };
+    let said = async |action, text: &str| {
+        let outgoing = Outgoing { action, ..message("a", text) };
         match world.sandbox.send(ONE, outgoing).await {
             SendOutcome::Accepted { provider_id: Some(said) } => said,
             other => panic!("{other:?}"),
@@ -76,9 +76,9 @@ async fn the_kinds_of_messages_reach_the_plugin_as_they_are() {
     };
     let target_text = "Target { provider-id: \"P1\", sender: Some(\"ana\"), text: None }";
     let shown = |said: String| said.replace('_', "-");
-    assert_eq!(shown(said(Act::React(target()), "👍").await), format!("react {target_text} 👍"));
-    assert_eq!(shown(said(Act::Edit(target()), "novo").await), format!("edit {target_text} novo"));
-    assert_eq!(shown(said(Act::Revoke(target()), "").await), format!("revoke {target_text} "));
+    assert_eq!(shown(said(MessageAction::React(target()), "👍").await), format!("react {target_text} 👍"));
+    assert_eq!(shown(said(MessageAction::Edit(target()), "novo").await), format!("edit {target_text} novo"));
+    assert_eq!(shown(said(MessageAction::Revoke(target()), "").await), format!("revoke {target_text} "));
     let outgoing = Outgoing {
         reply_to: Some(target()),
         mentions: vec!["55".into()],

@@ -2,7 +2,7 @@
 
 use pombo_domain::model::connector::Connector;
 use pombo_domain::model::event::{EventBody, NewEvent};
-use pombo_domain::model::health::{HealthSignal, HealthState};
+use pombo_domain::model::health::{HealthChange, HealthSignal, HealthState};
 use pombo_domain::model::{ConnectorStatus, connector::HealthRules};
 use pombo_domain::ports::{AppendEvent, Change, Entropy};
 use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
@@ -31,8 +31,8 @@ impl EventSource<'_> {
     }
 
     /// An event about the account's health.
-    pub(crate) fn health(&self, kind: &str, score: u8, reason: String) -> Change {
-        self.event(EventBody::Health { kind: kind.to_owned(), score, reason }, None)
+    pub(crate) fn health(&self, kind: HealthChange, score: u8, reason: String) -> Change {
+        self.event(EventBody::Health { kind: kind.into(), score, reason }, None)
     }
 }
 
@@ -75,12 +75,12 @@ pub(crate) fn mark(
         (TOLD_GOOD, HealthLevel::Slowed) => {
             after.told = TOLD_SLOWED;
             let reason = format!("pauses are longer and the day's cap is lower: {}", describe(&after));
-            changes.push(source.health("slowed", score, reason));
+            changes.push(source.health(HealthChange::Slowed, score, reason));
         }
         (TOLD_SLOWED, HealthLevel::Good) => {
             after.told = TOLD_GOOD;
             changes.push(source.health(
-                "restored",
+                HealthChange::Restored,
                 score,
                 format!("the pace is as it is set again: {}", describe(&after)),
             ));

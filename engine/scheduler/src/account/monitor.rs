@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use pombo_domain::model::connector::{Connector, ConnectorStatus, PaceState};
 use pombo_domain::model::event::EventBody;
-use pombo_domain::model::health::HealthState;
+use pombo_domain::model::health::{HealthChange, HealthState};
 use pombo_domain::ports::{Batch, Change, StoreResult};
 use pombo_domain::{ConnectorIndex, Timestamp};
 
@@ -108,7 +108,7 @@ async fn store_session(context: &Context, index: ConnectorIndex, lasting: &Lasti
                 health.told = TOLD_PAUSED;
             } else if before.told != TOLD_GOOD {
                 let reason = "another account was paired; its health is counted from now on".to_owned();
-                changes.push(source.health("restored", 100, reason));
+                changes.push(source.health(HealthChange::Restored, 100, reason));
             }
             let mut pace = match context.signals.lane(index) {
                 Some(lane) => lane.pace.lock().clone(),
@@ -123,7 +123,7 @@ async fn store_session(context: &Context, index: ConnectorIndex, lasting: &Lasti
         changes.push(Change::Health(index, health.clone()));
     }
     let account = lasting.account.as_ref().map(|account| account.address.clone()).or_else(|| health.account.clone());
-    let body = EventBody::Session { state: lasting.word.to_owned(), account, reason: lasting.reason.clone() };
+    let body = EventBody::Session { state: lasting.word.into(), account, reason: lasting.reason.clone() };
     changes.push(source.event(body, None));
     store.commit(Batch::of(changes)).await?;
     account_health.publish(health);
@@ -166,7 +166,7 @@ async fn assess(context: &Context, index: ConnectorIndex) -> StoreResult<()> {
         health::restart(&mut health, source.now);
         let reason = "the connector was resumed; its health is counted from now on".to_owned();
         let (score, _) = health::assess(&health, &judge, source.now);
-        (health.clone(), vec![Change::Health(index, health), source.health("restored", score, reason)])
+        (health.clone(), vec![Change::Health(index, health), source.health(HealthChange::Restored, score, reason)])
     } else if let (score, HealthLevel::Paused) = health::assess(&before, &judge, source.now) {
         let health = HealthState { told: TOLD_PAUSED, ..before.clone() };
         let rules = judge.rules.clone().unwrap_or_default();
@@ -177,7 +177,7 @@ async fn assess(context: &Context, index: ConnectorIndex) -> StoreResult<()> {
         paused.updated_at = source.now;
         Metrics::add(&context.metrics.health_pauses, 1);
         tracing::warn!(connector = %connector.id, score, "paused by its health");
-        let told = source.health("paused", score, format!("the connector is paused: {why}"));
+        let told = source.health(HealthChange::Paused, score, format!("the connector is paused: {why}"));
         (health.clone(), vec![Change::Connector(paused), Change::Health(index, health), told])
     } else {
         let marked = marks::mark(source, &connector, &judge, &before, &[]);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use pombo_domain::ConnectorIndex;
+use pombo_domain::model::event::SessionChange;
 use pombo_domain::ports::{Account, SessionState};
 use tokio::sync::Notify;
 
@@ -15,8 +16,7 @@ const WAITING: usize = 4_096;
 /// A state of a session that lasts, and is therefore stored as an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Lasting {
-    /// `connected`, `disconnected`, `logged-out`, `unpaired`.
-    pub(super) word: &'static str,
+    pub(super) word: SessionChange,
     pub(super) account: Option<Account>,
     pub(super) reason: Option<String>,
     /// It was never seen connected: this is only news where the connector once had an account.
@@ -24,7 +24,7 @@ pub(super) struct Lasting {
 }
 
 struct Last {
-    word: &'static str,
+    word: SessionChange,
     address: Option<String>,
     stood: bool,
 }
@@ -69,16 +69,16 @@ impl AccountQueue {
     fn note(waiting: &mut Waiting, connector: ConnectorIndex, state: SessionState, account: Option<Account>) {
         let before = waiting.last.get(&connector);
         let (word, reason) = match state {
-            SessionState::Connected => ("connected", None),
+            SessionState::Connected => (SessionChange::Connected, None),
             SessionState::Disconnected(why) | SessionState::Failing(why) => {
                 // Only the end of an open session is news: a plugin that tries again and again is not.
-                if before.is_some_and(|last| last.word != "connected") {
+                if before.is_some_and(|last| last.word != SessionChange::Connected) {
                     return;
                 }
-                ("disconnected", Some(why))
+                (SessionChange::Disconnected, Some(why))
             }
-            SessionState::LoggedOut(why) => ("logged-out", Some(why)),
-            SessionState::Unpaired(why) => ("unpaired", Some(why)),
+            SessionState::LoggedOut(why) => (SessionChange::LoggedOut, Some(why)),
+            SessionState::Unpaired(why) => (SessionChange::Unpaired, Some(why)),
             SessionState::Stopped
             | SessionState::Connecting
             | SessionState::QrCode(_)
@@ -88,7 +88,7 @@ impl AccountQueue {
         if before.is_some_and(|last| last.word == word && last.address == address) {
             return;
         }
-        let never_stood = !before.is_some_and(|last| last.stood) && word != "connected";
+        let never_stood = !before.is_some_and(|last| last.stood) && word != SessionChange::Connected;
         waiting.last.insert(connector, Last { word, address, stood: !never_stood });
         if waiting.sessions.len() >= WAITING {
             waiting.sessions.pop_front();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
-use pombo_domain::model::{Automation, AutomationStatus, EventKind, EventKinds, Package, RolloutStep, Wants};
+use pombo_domain::model::{Automation, AutomationStatus, EventKind, EventKinds, Plugin, RolloutStep, Wants};
 use pombo_domain::ports::{AutomationDescription, SecretBox, Store, StoreResult};
 use pombo_domain::{AutomationIndex, Timestamp};
 use uuid::Uuid;
@@ -24,9 +24,9 @@ pub(super) struct Version {
 }
 
 impl Version {
-    fn of(package: &Package, digest: &str) -> Self {
-        let shared = package.rollout.as_ref().is_some_and(|rollout| rollout.step == RolloutStep::Canary);
-        let described = || serde_json::from_str::<AutomationDescription>(&package.version(digest)?.description).ok();
+    fn of(plugin: &Plugin, digest: &str) -> Self {
+        let shared = plugin.rollout.as_ref().is_some_and(|rollout| rollout.step == RolloutStep::Canary);
+        let described = || serde_json::from_str::<AutomationDescription>(&plugin.version(digest)?.description).ok();
         let events = if shared { described().map(|description| description.events) } else { None };
         Self { digest: digest.into(), events }
     }
@@ -39,8 +39,8 @@ impl Version {
 /// An automation, ready to be called.
 pub(super) struct Prepared {
     automation: Arc<Automation>,
-    package: Arc<Package>,
-    pub(super) plugin: Arc<str>,
+    plugin: Arc<Plugin>,
+    pub(super) plugin_name: Arc<str>,
     pub(super) config: Arc<str>,
     pub(super) secrets: Arc<BTreeMap<String, String>>,
     pub(super) grants: Arc<Wants>,
@@ -52,7 +52,7 @@ pub(super) struct Prepared {
 impl Prepared {
     /// The version that handles this conversation.
     pub(super) fn version(&self, conversation: Uuid) -> Option<&Version> {
-        let digest = rules::version(&self.package, conversation)?;
+        let digest = rules::version(&self.plugin, conversation)?;
         [&self.canary, &self.active].into_iter().flatten().find(|known| *known.digest == *digest)
     }
 
@@ -78,17 +78,17 @@ impl Preparations {
         options: &AutomationOptions,
         automation: &Arc<Automation>,
     ) -> StoreResult<Result<Arc<Prepared>, String>> {
-        let Some(package) = ports.store.package(&automation.plugin)? else {
+        let Some(plugin) = ports.store.plugin(&automation.plugin)? else {
             return Ok(Err("its plugin is not there; upload it".to_owned()));
         };
         let known = self.known.read().get(&automation.index).cloned();
         if let Some(known) = &known
             && Arc::ptr_eq(&known.automation, automation)
-            && Arc::ptr_eq(&known.package, &package)
+            && Arc::ptr_eq(&known.plugin, &plugin)
         {
             return Ok(Ok(known.clone()));
         }
-        let Some(grants) = &package.grants else {
+        let Some(grants) = &plugin.grants else {
             return Ok(Err("its plugin was granted nothing; grant it what it asks for".to_owned()));
         };
         let secrets = match open(&*ports.seals, automation) {
@@ -106,17 +106,17 @@ impl Preparations {
             }
             None => Arc::new(Mutex::new(Allowance::new(per_minute))),
         };
-        let canary = package.rollout.as_ref().filter(|rollout| rollout.step == RolloutStep::Canary);
+        let canary = plugin.rollout.as_ref().filter(|rollout| rollout.step == RolloutStep::Canary);
         let prepared = Arc::new(Prepared {
             automation: automation.clone(),
-            plugin: package.name.as_str().into(),
+            plugin_name: plugin.name.as_str().into(),
             config: automation.config.as_str().into(),
             secrets: Arc::new(secrets),
             grants: Arc::new(grants.what.clone()),
-            active: package.active.as_deref().map(|digest| Version::of(&package, digest)),
-            canary: canary.map(|rollout| Version::of(&package, &rollout.to)),
+            active: plugin.active.as_deref().map(|digest| Version::of(&plugin, digest)),
+            canary: canary.map(|rollout| Version::of(&plugin, &rollout.to)),
             allowance,
-            package,
+            plugin,
         });
         self.known.write().insert(automation.index, prepared.clone());
         Ok(Ok(prepared))
@@ -127,7 +127,7 @@ impl Preparations {
         self.told.lock().insert(automation)
     }
 
-    /// Automations or packages changed: forgets the automations that are gone.
+    /// Automations or plugins changed: forgets the automations that are gone.
     pub(super) fn changed(&self, store: &dyn Store) {
         self.told.lock().clear();
         self.known.write().retain(|index, _| {

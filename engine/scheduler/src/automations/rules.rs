@@ -2,36 +2,36 @@
 
 use std::sync::Arc;
 
-use pombo_domain::model::work::ANSWERING;
-use pombo_domain::model::{Automation, Package, RolloutStep, Work};
+use pombo_domain::model::event_task::ANSWERING;
+use pombo_domain::model::{Automation, EventTask, Plugin, RolloutStep};
 use uuid::Uuid;
 
 use crate::rules::draw::{Draw, between};
 
 /// The automations that an item goes to, in order: those of the connector that listen to it, come after the one that handled it last,
 /// and are its addressees. In the answering lane these are the automations that answer; in an observer's lane, that observer alone.
-pub fn asked(on: &[Arc<Automation>], work: &Work, in_group: bool) -> Vec<Arc<Automation>> {
-    let kind = work.body.kind();
-    let addressee = work.body.addressee();
-    let here = |automation: &Automation| match work.key.lane {
+pub fn asked(on: &[Arc<Automation>], task: &EventTask, in_group: bool) -> Vec<Arc<Automation>> {
+    let kind = task.body.kind();
+    let addressee = task.body.addressee();
+    let here = |automation: &Automation| match task.key.lane {
         ANSWERING => !automation.observer,
         lane => automation.index.0 == lane,
     };
     on.iter()
         .filter(|automation| here(automation) && automation.listens_to(kind, in_group))
         .filter(|automation| addressee.is_none_or(|index| index == automation.index))
-        .filter(|automation| work.after.is_none_or(|after| automation.order() > after))
+        .filter(|automation| task.after.is_none_or(|after| automation.order() > after))
         .cloned()
         .collect()
 }
 
 /// The digest of the version that handles a conversation: during a rollout, a share of them, always the same, goes to the new one.
-pub fn version(package: &Package, conversation: Uuid) -> Option<&str> {
-    match &package.rollout {
+pub fn version(plugin: &Plugin, conversation: Uuid) -> Option<&str> {
+    match &plugin.rollout {
         Some(rollout) if rollout.step == RolloutStep::Canary && draws_new(conversation, rollout.share) => {
             Some(&rollout.to)
         }
-        _ => package.active.as_deref(),
+        _ => plugin.active.as_deref(),
     }
 }
 
@@ -84,10 +84,10 @@ mod tests {
         Arc::new(automation)
     }
 
-    fn work(lane: u32, body: WorkBody, after: Option<(u32, u32)>) -> Work {
-        let key = WorkKey { conversation: Uuid::nil(), lane, number: 0 };
+    fn task(lane: u32, body: TaskBody, after: Option<(u32, u32)>) -> EventTask {
+        let key = TaskKey { conversation: Uuid::nil(), lane, number: 0 };
         let (tenant, at) = (TenantIndex(1), Timestamp(0));
-        Work { key, tenant, id: Uuid::nil(), at, body, failures: 0, due_at: at, after }
+        EventTask { key, tenant, id: Uuid::nil(), at, body, failures: 0, due_at: at, after }
     }
 
     #[test]
@@ -99,13 +99,13 @@ mod tests {
             automation(4, 2, |a| a.status = AutomationStatus::Paused),
             automation(6, 3, |a| a.events = [EventKind::TimerFired].into_iter().collect()),
         ];
-        let timer = |index| WorkBody::Timer {
+        let timer = |index| TaskBody::Timer {
             automation: AutomationIndex(index),
             name: String::new(),
             payload: String::new(),
             due_at: Timestamp(0),
         };
-        let opened = || WorkBody::Opened;
+        let opened = || TaskBody::Opened;
         for (lane, body, after, in_group, expected) in [
             (0, opened(), None, false, &[5, 3][..]),
             (0, opened(), None, true, &[3]),
@@ -119,7 +119,7 @@ mod tests {
             (2, opened(), None, true, &[]),
             (9, opened(), None, false, &[]),
         ] {
-            let found = asked(&on, &work(lane, body.clone(), after), in_group);
+            let found = asked(&on, &task(lane, body.clone(), after), in_group);
             let found: Vec<u32> = found.iter().map(|automation| automation.index.0).collect();
             assert_eq!(found, expected, "lane {lane}, {body:?}, after {after:?}, group {in_group}");
         }
@@ -136,7 +136,7 @@ mod tests {
             since: Timestamp(0),
             by: String::new(),
         };
-        let mut package = Package {
+        let mut plugin = Plugin {
             name: "p".to_owned(),
             owner: None,
             kind: PluginKind::Automation,
@@ -150,20 +150,20 @@ mod tests {
             updated_at: Timestamp(0),
         };
         let conversations: Vec<Uuid> = (0..2_000).map(|n| Uuid::from_u128(n * 0x9e37_79b9_7f4a_7c15)).collect();
-        let new = |package: &Package| {
-            conversations.iter().filter(|id| version(package, **id) == Some("new")).copied().collect::<Vec<_>>()
+        let new = |plugin: &Plugin| {
+            conversations.iter().filter(|id| version(plugin, **id) == Some("new")).copied().collect::<Vec<_>>()
         };
-        assert_eq!(new(&package).len(), 0);
-        package.rollout = Some(rollout(10, RolloutStep::Canary));
-        let canary = new(&package);
+        assert_eq!(new(&plugin).len(), 0);
+        plugin.rollout = Some(rollout(10, RolloutStep::Canary));
+        let canary = new(&plugin);
         assert!((120..280).contains(&canary.len()), "{}", canary.len());
-        assert_eq!(new(&package), canary);
-        package.rollout = Some(rollout(20, RolloutStep::Canary));
-        assert!(canary.iter().all(|id| version(&package, *id) == Some("new")), "a larger share keeps them");
-        package.rollout = Some(rollout(100, RolloutStep::Canary));
-        assert_eq!(new(&package).len(), conversations.len());
-        package.rollout = Some(rollout(0, RolloutStep::Watching));
-        assert_eq!(new(&package).len(), 0, "the active one does all the work");
+        assert_eq!(new(&plugin), canary);
+        plugin.rollout = Some(rollout(20, RolloutStep::Canary));
+        assert!(canary.iter().all(|id| version(&plugin, *id) == Some("new")), "a larger share keeps them");
+        plugin.rollout = Some(rollout(100, RolloutStep::Canary));
+        assert_eq!(new(&plugin).len(), conversations.len());
+        plugin.rollout = Some(rollout(0, RolloutStep::Watching));
+        assert_eq!(new(&plugin).len(), 0, "the active one does all the work");
     }
 
     #[test]

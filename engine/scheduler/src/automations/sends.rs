@@ -1,6 +1,6 @@
 //! Messages that an answer sends: what [`super::outcome`] does with [`Action::Send`](pombo_domain::ports::Action::Send). Pure.
 
-use pombo_domain::model::message::{Act, MAX_TEXT_BYTES, Target};
+use pombo_domain::model::message::{MAX_TEXT_BYTES, MessageAction, Target};
 use pombo_domain::model::*;
 use pombo_domain::ports::{AutomationChange, Change, Insert, SendAction, SendContent};
 use serde_json::{Map, Value};
@@ -109,7 +109,7 @@ impl Making<'_> {
                 named("a message's id", to, MAX_NAME_BYTES)?;
                 bounded("an emoji", emoji, MAX_EMOJI_BYTES)?;
                 let target = Target { provider_id: to.clone(), sender: sender.clone(), text: None };
-                message.options = MessageOptions { act: Act::React(target), ..MessageOptions::default() };
+                message.options = MessageOptions { action: MessageAction::React(target), ..MessageOptions::default() };
                 message.text.clone_from(emoji);
             }
         }
@@ -123,7 +123,7 @@ impl Making<'_> {
             return Ok(None);
         }
         let own = match self.context.body {
-            WorkBody::Message(inbound) if inbound.provider_id == id => Some(inbound),
+            TaskBody::Message(inbound) if inbound.provider_id == id => Some(inbound),
             _ => None,
         };
         let target = |sender: &str, text| Target { provider_id: id.to_owned(), sender: Some(sender.to_owned()), text };

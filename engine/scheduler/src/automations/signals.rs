@@ -17,7 +17,7 @@ pub(crate) struct Pending {
     pub(crate) lanes: Vec<DueLane>,
     /// There were too many lanes: all that is due must be read from the store.
     pub(crate) lost: bool,
-    /// Automations or packages changed.
+    /// Automations or plugins changed.
     pub(crate) changed: bool,
 }
 
@@ -29,8 +29,8 @@ pub(crate) struct WakeSignals {
     /// The earliest timer that was set since the last look.
     timer: Mutex<Option<Timestamp>>,
     pub(crate) timers_wake: Notify,
-    packages: Mutex<BTreeSet<String>>,
-    pub(crate) packages_wake: Notify,
+    plugins: Mutex<BTreeSet<String>>,
+    pub(crate) plugins_wake: Notify,
 }
 
 impl WakeSignals {
@@ -42,21 +42,21 @@ impl WakeSignals {
     pub(crate) fn timer(&self) -> Option<Timestamp> {
         self.timer.lock().take()
     }
-    /// The packages that changed since the last call.
-    pub(crate) fn packages(&self) -> BTreeSet<String> {
-        std::mem::take(&mut *self.packages.lock())
+    /// The plugins that changed since the last call.
+    pub(crate) fn plugins(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.plugins.lock())
     }
 
     /// Wakes all tasks, to see that it is over.
     pub(crate) fn drain(&self) {
         self.wake.notify_one();
         self.timers_wake.notify_one();
-        self.packages_wake.notify_one();
+        self.plugins_wake.notify_one();
     }
 
     /// Notes what concerns automations.
     pub(crate) fn note(&self, effects: &[Effect]) {
-        let (mut lanes, mut timers, mut packages) = (false, false, false);
+        let (mut lanes, mut timers, mut plugins) = (false, false, false);
         for effect in effects {
             match effect {
                 Effect::Work(due) => {
@@ -77,11 +77,11 @@ impl WakeSignals {
                     self.pending.lock().changed = true;
                     lanes = true;
                 }
-                Effect::Package(name) => {
+                Effect::Plugin(name) => {
                     self.pending.lock().changed = true;
-                    self.packages.lock().insert(name.clone());
+                    self.plugins.lock().insert(name.clone());
                     lanes = true;
-                    packages = true;
+                    plugins = true;
                 }
                 _ => {}
             }
@@ -92,8 +92,8 @@ impl WakeSignals {
         if timers {
             self.timers_wake.notify_one();
         }
-        if packages {
-            self.packages_wake.notify_one();
+        if plugins {
+            self.plugins_wake.notify_one();
         }
     }
 }

@@ -9,12 +9,12 @@ use pombo_domain::model::connector::Connector;
 use pombo_domain::model::contact::{Contact, ContactType};
 use pombo_domain::model::delivery::Delivery;
 use pombo_domain::model::event::EventBody;
-use pombo_domain::model::health::{HealthSignal, HealthState};
+use pombo_domain::model::health::{HealthChange, HealthSignal, HealthState};
 use pombo_domain::model::inbound::{Inbound, InboundContent};
-use pombo_domain::model::message::{Act, MessageState, Status, StoredMessage};
+use pombo_domain::model::message::{MessageAction, MessageState, Status, StoredMessage};
 use pombo_domain::model::receipt::{ReceiptKind, Receipts};
-use pombo_domain::model::{WorkBody, work::WorkStatus};
-use pombo_domain::ports::{AutomationChange, Change, ChannelEvent, KvWrite, NewWork, StoreError, StoreResult, Update};
+use pombo_domain::model::{ReportedStatus, TaskBody};
+use pombo_domain::ports::{AutomationChange, Change, ChannelEvent, KvWrite, NewTask, StoreError, StoreResult, Update};
 use pombo_domain::{MessageKey, TenantIndex, Timestamp};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -62,7 +62,7 @@ pub(super) struct BatchBuilder<'a> {
     contacts: HashMap<String, Option<Contact>>,
     signals: Vec<HealthSignal>,
     /// Kind and text of warnings: what the channel holds against the account.
-    warnings: Vec<(&'static str, String)>,
+    warnings: Vec<(HealthChange, String)>,
     heard: HashSet<u64>,
     /// Whether the connector has automations.
     automated: bool,
@@ -168,12 +168,12 @@ impl<'a> BatchBuilder<'a> {
             ChannelEvent::Blocked(mut who) => {
                 bounds::cut(&mut who, bounds::ID);
                 self.signals.push(HealthSignal::Blocked);
-                self.warnings.push(("blocked", who));
+                self.warnings.push((HealthChange::Blocked, who));
             }
             ChannelEvent::Restricted(mut how) => {
                 bounds::cut(&mut how, bounds::NAME);
                 self.signals.push(HealthSignal::Restricted);
-                self.warnings.push(("restricted", how));
+                self.warnings.push((HealthChange::Restricted, how));
             }
             ChannelEvent::Other(mut kind, mut json) => {
                 bounds::other(&mut kind, &mut json);
@@ -219,9 +219,9 @@ impl<'a> BatchBuilder<'a> {
         let contact_name = inbound.sender_name.as_deref().filter(|_| !is_group).and_then(bounds::name);
         let body = match &inbound.content {
             InboundContent::Reaction { to, emoji } => {
-                WorkBody::Reaction { message: to.clone(), sender: inbound.sender.clone(), emoji: emoji.clone() }
+                TaskBody::Reaction { message: to.clone(), sender: inbound.sender.clone(), emoji: emoji.clone() }
             }
-            _ => WorkBody::Message(inbound.clone()),
+            _ => TaskBody::Message(inbound.clone()),
         };
         let event = self.source.event(EventBody::Message(inbound), Some(mark));
         // The same id in the log and for automations.
@@ -232,8 +232,8 @@ impl<'a> BatchBuilder<'a> {
         self.changes.push(event);
         // Directly after its event: where that one is left out as a repetition, so is this.
         let (tenant, connector, at) = (self.tenant, self.connector.index, self.now);
-        let work = NewWork { tenant, connector, chat, is_group, contact_name, id, at, body, with_event: true };
-        self.changes.push(Change::Automation(Box::new(AutomationChange::Event(work))));
+        let task = NewTask { tenant, connector, chat, is_group, contact_name, id, at, body, with_event: true };
+        self.changes.push(Change::Automation(Box::new(AutomationChange::Event(task))));
         Ok(())
     }
 
@@ -379,7 +379,7 @@ impl<'a> BatchBuilder<'a> {
             receipts.provider_id = Some(provider_id.clone());
         }
         reported.changed |= new;
-        let says = reported.stored.message.content.options.act == Act::Say;
+        let says = reported.stored.message.content.options.action == MessageAction::Say;
         let state = reported.state.as_ref().unwrap_or(&reported.stored.state);
         let counts = says && state.sent_at.is_none_or(|sent| self.account_health.counts_from() <= sent);
         if counts && !reached && receipts.first.delivered_at.is_some() {
@@ -413,10 +413,10 @@ impl<'a> BatchBuilder<'a> {
         // Only what is news about the message, not about one more member of a group.
         let first = &reported.receipts.first;
         let status = match kind {
-            ReceiptKind::Delivered if before.delivered_at != first.delivered_at => Some(WorkStatus::Delivered),
-            ReceiptKind::Read if before.read_at != first.read_at => Some(WorkStatus::Read),
-            ReceiptKind::Played if before.played_at != first.played_at => Some(WorkStatus::Played),
-            ReceiptKind::Failed if !failed => Some(WorkStatus::Failed),
+            ReceiptKind::Delivered if before.delivered_at != first.delivered_at => Some(ReportedStatus::Delivered),
+            ReceiptKind::Read if before.read_at != first.read_at => Some(ReportedStatus::Read),
+            ReceiptKind::Played if before.played_at != first.played_at => Some(ReportedStatus::Played),
+            ReceiptKind::Failed if !failed => Some(ReportedStatus::Failed),
             _ => None,
         };
         if let Some(status) = status.filter(|_| self.automated) {

@@ -10,7 +10,7 @@ use pombo_domain::model::attachment::Attachment;
 use pombo_domain::model::contact::ContactType;
 use pombo_domain::model::delivery::Delivery;
 use pombo_domain::model::message::{
-    Act, Message, MessageOptions, MessageState, NewMessage, Position, Reason, StoredMessage,
+    Message, MessageAction, MessageOptions, MessageState, NewMessage, Position, Reason, ReasonCode, StoredMessage,
 };
 use pombo_domain::ports::{
     Batch, Change, OutboundError, Outgoing, ReadyEntry, RenderError, RenderJob, SendOutcome, StoreError, StoreResult,
@@ -155,7 +155,7 @@ impl Claim<'_> {
                 }
             }
             let content = &stored.message.content;
-            let act = Acting::of(&content.options.act);
+            let acting = Acting::of(&content.options.action);
             let contact_of = |kind: ContactType| store.contact(tenant, kind, &kind.identifier(&content.to));
             let contact = match config.contact_kind.map(contact_of) {
                 None => None,
@@ -165,14 +165,14 @@ impl Claim<'_> {
                     continue;
                 }
             };
-            if let Some(contact) = contact.as_ref().filter(|contact| !contact.active && act.reaches()) {
+            if let Some(contact) = contact.as_ref().filter(|contact| !contact.active && acting.reaches()) {
                 let why = contact.reason.as_deref().unwrap_or("the contact does not want messages");
-                self.fail(&stored, Reason::new("inactive_contact", why), now);
+                self.fail(&stored, Reason::new(ReasonCode::InactiveContact, why), now);
                 continue;
             }
             let mut unreachable = None;
             match (&content.attachment_url, &stored.state.fetched, &candidate.fetched) {
-                _ if !act.carries_files() => {}
+                _ if !acting.carries_files() => {}
                 (None, _, _) | (_, Some(_), _) | (_, _, Some(Ok(_))) => {}
                 (Some(url), None, None) => {
                     self.done.fetch.push((candidate.entry, url.clone()));
@@ -181,7 +181,8 @@ impl Claim<'_> {
                 (_, _, Some(Err(error))) => {
                     Metrics::add(&context.metrics.attachment_failed, 1);
                     if !error.is_temporary() {
-                        let reason = Reason::new("attachment", format!("the file could not be fetched: {error}"));
+                        let reason =
+                            Reason::new(ReasonCode::Attachment, format!("the file could not be fetched: {error}"));
                         self.fail(&stored, reason, now);
                         continue;
                     }
@@ -189,7 +190,7 @@ impl Claim<'_> {
                 }
             }
             let has_subject = content.subject.is_some();
-            if unreachable.is_none() && act.is_rendered() {
+            if unreachable.is_none() && acting.is_rendered() {
                 let (seed, variables) = (render_seed(stored.message.id), templates.variables(content));
                 if let Some(subject) = &content.subject {
                     let template = Arc::from(subject.as_str());
@@ -213,7 +214,7 @@ impl Claim<'_> {
         for Checked { mut candidate, stored, has_subject, unreachable, proven } in checked {
             let rendered = match unreachable {
                 _ if let Some(outcome) = proven => Err(Ending::Outcome(outcome)),
-                None if !Acting::of(&stored.message.content.options.act).is_rendered() => {
+                None if !Acting::of(&stored.message.content.options.action).is_rendered() => {
                     Ok((stored.message.content.text.clone(), None))
                 }
                 Some(why) => Err(Ending::AttachmentUnreachable(why)),
@@ -225,7 +226,7 @@ impl Claim<'_> {
                     }
                     Err(error @ RenderError::Template(_)) => {
                         Metrics::add(&context.metrics.render_failed, 1);
-                        self.fail(&stored, Reason::new("render", error.to_string()), now);
+                        self.fail(&stored, Reason::new(ReasonCode::Render, error.to_string()), now);
                         continue;
                     }
                 },
@@ -324,12 +325,12 @@ enum Acting {
 }
 
 impl Acting {
-    fn of(act: &Act) -> Self {
-        match act {
-            Act::Say => Self::Says,
-            Act::React(_) => Self::Reacts,
-            Act::Edit(_) => Self::Edits,
-            Act::Revoke(_) => Self::Revokes,
+    fn of(action: &MessageAction) -> Self {
+        match action {
+            MessageAction::Say => Self::Says,
+            MessageAction::React(_) => Self::Reacts,
+            MessageAction::Edit(_) => Self::Edits,
+            MessageAction::Revoke(_) => Self::Revokes,
         }
     }
 
@@ -390,12 +391,12 @@ fn claimed(mut message: Message, state: MessageState, text: String, subject: Opt
     };
     let mut attachments = std::mem::take(&mut message.content.attachments);
     attachments.extend(state.fetched.clone());
-    if !Acting::of(&message.content.options.act).carries_files() {
+    if !Acting::of(&message.content.options.action).carries_files() {
         attachments.clear();
     }
     let (client_id, attempt) = (message.id, state.attempts);
     let contact_name = message.content.contact_name.take();
-    let MessageOptions { act, reply_to, mentions, voice_note } = std::mem::take(&mut message.content.options);
+    let MessageOptions { action, reply_to, mentions, voice_note } = std::mem::take(&mut message.content.options);
     let outgoing = Outgoing {
         client_id,
         to,
@@ -403,7 +404,7 @@ fn claimed(mut message: Message, state: MessageState, text: String, subject: Opt
         text,
         subject,
         attachments,
-        act,
+        action,
         reply_to,
         mentions,
         voice_note,

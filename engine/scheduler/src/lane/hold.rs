@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pombo_domain::Timestamp;
 use pombo_domain::model::delivery::Delivery;
-use pombo_domain::model::message::{Position, Reason};
+use pombo_domain::model::message::{Position, Reason, ReasonCode};
 use pombo_domain::ports::{Batch, Change, ReadyEntry, StoreError, Update};
 
 use crate::context::Context;
@@ -18,7 +18,7 @@ use crate::rules::session::SessionWait;
 pub(super) struct Held {
     pub(super) entry: ReadyEntry,
     /// The reason's code.
-    code: &'static str,
+    code: ReasonCode,
     /// A word by which waits with the same code differ.
     word: &'static str,
     sentence: Cow<'static, str>,
@@ -29,15 +29,15 @@ pub(super) struct Held {
 impl Held {
     pub(super) fn by_pace(entry: ReadyEntry, hold: Hold, until: Timestamp) -> Self {
         let code = match hold {
-            Hold::Delay | Hold::DailyCap | Hold::QuietHours => "pace",
-            Hold::Throttled => "throttled",
-            Hold::Disconnected => "disconnected",
+            Hold::Delay | Hold::DailyCap | Hold::QuietHours => ReasonCode::Pace,
+            Hold::Throttled => ReasonCode::Throttled,
+            Hold::Disconnected => ReasonCode::Disconnected,
         };
-        Self { entry, code, word: hold.as_str(), sentence: hold.describe().into(), until: Some(until) }
+        Self { entry, code, word: hold.reason().as_str(), sentence: hold.describe().into(), until: Some(until) }
     }
 
     pub(super) fn by_session(entry: ReadyEntry, wait: SessionWait) -> Self {
-        Self { entry, code: "disconnected", word: wait.word, sentence: wait.sentence.into(), until: None }
+        Self { entry, code: ReasonCode::Disconnected, word: wait.word, sentence: wait.sentence.into(), until: None }
     }
 
     /// Whether showing `other` would tell the reader nothing new.

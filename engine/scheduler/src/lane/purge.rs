@@ -1,7 +1,7 @@
 //! Fails the queued messages of a deleted connector, in bounded batches.
 
 use pombo_domain::model::delivery::Delivery;
-use pombo_domain::model::message::{Position, Reason, StoredMessage};
+use pombo_domain::model::message::{Position, Reason, ReasonCode, StoredMessage};
 use pombo_domain::ports::{Batch, Change, StoreResult, Update};
 use pombo_domain::{ConnectorIndex, MessageKey, Timestamp};
 
@@ -55,7 +55,8 @@ async fn fail(context: &Context, keys: &[MessageKey]) -> StoreResult<()> {
         .flatten()
         .filter(waiting)
         .filter_map(|stored| {
-            let reason = Reason::new("connector_deleted", "the connector was deleted before the message was sent");
+            let reason =
+                Reason::new(ReasonCode::ConnectorDeleted, "the connector was deleted before the message was sent");
             let state = stored.state.failed(reason, now).ok()?;
             let delivery = Delivery::of(&stored.message, Some(stored.state.status), &state);
             Some(Change::Update(Update { key: stored.message.key, state, delivery }))

@@ -1,10 +1,10 @@
 //! Changes of plugins' versions: compares the new version with the old one, and promotes it or rolls it back. One task, which also
 //! polls the moves of connectors to another version.
 //!
-//! - [`steps`]: what a verdict makes of a package, and which versions a package wants to run. Pure, as is the verdict itself
+//! - [`steps`]: what a verdict makes of a plugin, and which versions a plugin wants to run. Pure, as is the verdict itself
 //!   ([`pombo_domain::model::rollout::judge`]).
 //!
-//! The package in the store says which versions are to run, whether a person or this task wrote it. Automations are called by it;
+//! The plugin in the store says which versions are to run, whether a person or this task wrote it. Automations are called by it;
 //! connectors are moved to it here, again and again where that fails. So a rollout continues after a restart, with figures and a step
 //! time that start again.
 
@@ -17,10 +17,11 @@ use futures::FutureExt;
 use futures::future::{self, BoxFuture};
 use futures::stream::{FuturesUnordered, StreamExt};
 use pombo_domain::backoff::{Backoff, Jitter};
-use pombo_domain::commands::plugins::packages::following;
+use pombo_domain::commands::plugins::catalog::following;
 use pombo_domain::model::event::{EventBody, NewEvent};
+use pombo_domain::model::plugin::AuditAction;
 use pombo_domain::model::rollout::{Verdict, judge};
-use pombo_domain::model::{AuditEntry, Package, PluginKind, RolloutStep};
+use pombo_domain::model::{AuditEntry, Plugin, PluginKind, RolloutStep};
 use pombo_domain::ports::{
     AppendEvent, AutomationChange, Batch, Change, Conflict, ConnectorError, StoreError, StoreResult, UseMark,
 };
@@ -60,7 +61,7 @@ struct Moved {
 
 /// How a move ended.
 struct Ended {
-    plugin: String,
+    name: String,
     wanted: RolloutState,
     result: Result<(), ConnectorError>,
 }
@@ -72,7 +73,7 @@ struct Rollouts {
     moving: FuturesUnordered<BoxFuture<'static, Ended>>,
     /// Moves that ended since the last look.
     ended: Vec<Ended>,
-    /// All packages are to be looked at, not only those that changed.
+    /// All plugins are to be looked at, not only those that changed.
     all: bool,
 }
 
@@ -86,7 +87,7 @@ pub(crate) async fn run(context: Arc<Context>) {
         ended: Vec::new(),
         all: true,
     };
-    due::run(&context, &context.signals.automations.packages_wake, &mut rollouts).await;
+    due::run(&context, &context.signals.automations.plugins_wake, &mut rollouts).await;
 }
 
 impl due::Work for Rollouts {
@@ -97,7 +98,7 @@ impl due::Work for Rollouts {
             self.ended(ended).await;
         }
         let all = std::mem::replace(&mut self.all, true);
-        self.look_at_packages(all).await?;
+        self.look_at_plugins(all).await?;
         self.all = false;
         Ok(self.next(self.context.ports.clock.now()))
     }
@@ -119,53 +120,53 @@ impl Rollouts {
         [tick, again].into_iter().flatten().min()
     }
 
-    /// Looks at packages that changed (at all of them with `all`), at those under watch, and at those whose connectors are to be moved
+    /// Looks at plugins that changed (at all of them with `all`), at those under watch, and at those whose connectors are to be moved
     /// again.
-    async fn look_at_packages(&mut self, all: bool) -> StoreResult<()> {
+    async fn look_at_plugins(&mut self, all: bool) -> StoreResult<()> {
         let store = self.context.ports.store.clone();
-        let mut names: BTreeSet<String> = self.context.signals.automations.packages();
+        let mut names: BTreeSet<String> = self.context.signals.automations.plugins();
         names.extend(self.watches.keys().cloned());
         names.extend(self.moved.iter().filter(|(_, moved)| moved.again_at.is_some()).map(|(name, _)| name.clone()));
         if all {
-            names.extend(store.packages()?.iter().map(|package| package.name.clone()));
+            names.extend(store.plugins()?.iter().map(|plugin| plugin.name.clone()));
         }
         for name in names {
-            let Some(package) = store.package(&name)? else {
+            let Some(plugin) = store.plugin(&name)? else {
                 self.watches.remove(&name);
                 self.moved.remove(&name);
                 continue;
             };
-            self.watch(&package).await?;
+            self.watch(&plugin).await?;
             // As the verdict left it.
-            if package.kind == PluginKind::Connector
-                && let Some(package) = store.package(&name)?
+            if plugin.kind == PluginKind::Connector
+                && let Some(plugin) = store.plugin(&name)?
             {
-                self.move_connectors(&package);
+                self.move_connectors(&plugin);
             }
         }
         Ok(())
     }
 
     /// Judges a rollout, and carries out the verdict.
-    async fn watch(&mut self, package: &Package) -> StoreResult<()> {
+    async fn watch(&mut self, plugin: &Plugin) -> StoreResult<()> {
         let now = self.context.ports.clock.now();
         let telemetry = &self.context.ports.telemetry;
-        let Some(rollout) = &package.rollout else {
-            self.watches.remove(&package.name);
+        let Some(rollout) = &plugin.rollout else {
+            self.watches.remove(&plugin.name);
             return Ok(());
         };
-        let known = self.watches.get_mut(&package.name).filter(|watch| watch.to == rollout.to);
+        let known = self.watches.get_mut(&plugin.name).filter(|watch| watch.to == rollout.to);
         let watch = match known {
             Some(watch) => watch,
             None => {
-                let mark = telemetry.mark(&package.name, &rollout.to);
+                let mark = telemetry.mark(&plugin.name, &rollout.to);
                 let watch = Watch { to: rollout.to.clone(), mark, step: rollout.step, since: now };
-                self.watches.insert(package.name.clone(), watch);
-                if package.kind == PluginKind::Automation
+                self.watches.insert(plugin.name.clone(), watch);
+                if plugin.kind == PluginKind::Automation
                     && self.context.ports.plugins.component(&rollout.to).await.is_none()
                 {
                     let why = "the engine does not have its component; upload it again".to_owned();
-                    return self.carry_out(package, Verdict::RollBack(why), now).await;
+                    return self.carry_out(plugin, Verdict::RollBack(why), now).await;
                 }
                 return Ok(());
             }
@@ -177,16 +178,16 @@ impl Rollouts {
             return Ok(());
         }
         let all = UseMark::default();
-        let old = rollout.from.as_deref().map(|from| telemetry.since(&package.name, from, &all)).unwrap_or_default();
-        let new = telemetry.since(&package.name, &rollout.to, &watch.mark);
+        let old = rollout.from.as_deref().map(|from| telemetry.since(&plugin.name, from, &all)).unwrap_or_default();
+        let new = telemetry.since(&plugin.name, &rollout.to, &watch.mark);
         let rules = &self.context.options.rollouts.rules;
         let verdict = judge(rules, rollout.step, old, new, now.since(watch.since));
-        self.carry_out(package, verdict, now).await
+        self.carry_out(plugin, verdict, now).await
     }
 
-    /// Stores what follows from a verdict: the package, the automations on it, the audit trail and an event, in one batch.
-    async fn carry_out(&mut self, package: &Package, verdict: Verdict, now: Timestamp) -> StoreResult<()> {
-        let Some(Decided { package: next, action, digest, detail }) = decided(package, verdict, now) else {
+    /// Stores what follows from a verdict: the plugin, the automations on it, the audit trail and an event, in one batch.
+    async fn carry_out(&mut self, plugin: &Plugin, verdict: Verdict, now: Timestamp) -> StoreResult<()> {
+        let Some(Decided { plugin: next, action, digest, detail }) = decided(plugin, verdict, now) else {
             return Ok(());
         };
         let ports = &self.context.ports;
@@ -197,7 +198,7 @@ impl Rollouts {
         if let Some(tenant) = next.owner {
             let body = EventBody::Plugin {
                 plugin: next.name.clone(),
-                step: action.to_owned(),
+                step: action.into(),
                 digest: Some(digest.clone()),
                 detail: detail.clone(),
             };
@@ -209,34 +210,34 @@ impl Rollouts {
             owner: next.owner,
             at: now,
             by: BY.to_owned(),
-            action: action.to_owned(),
+            action: action.into(),
             digest: Some(digest.clone()),
             detail: detail.clone(),
         };
         changes.push(Change::Automation(Box::new(AutomationChange::Audit(audit))));
         let name = next.name.clone();
-        changes.push(Change::Automation(Box::new(AutomationChange::Package(next))));
+        changes.push(Change::Automation(Box::new(AutomationChange::Plugin(next))));
         match ports.store.commit(Batch::of(changes)).await {
             Ok(_) => {
-                if action == "rolled-back" {
+                if action == AuditAction::RolledBack {
                     Metrics::add(&self.context.metrics.rollbacks, 1);
                     tracing::warn!(plugin = name, digest, detail, "a version of a plugin was rolled back");
                 } else {
-                    tracing::info!(plugin = name, digest, action, "a rollout of a plugin's version goes on");
+                    tracing::info!(plugin = name, digest, %action, "a rollout of a plugin's version goes on");
                 }
                 Ok(())
             }
             // Somebody else was quicker; that commit wakes this task again.
-            Err(StoreError::Conflict(Conflict::Package(_))) => Ok(()),
+            Err(StoreError::Conflict(Conflict::Plugin(_))) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
-    /// Begins to move a plugin's connectors to the versions that the package wants, unless they run them or are on their way.
-    fn move_connectors(&mut self, package: &Package) {
+    /// Begins to move a plugin's connectors to the versions that the plugin wants, unless they run them or are on their way.
+    fn move_connectors(&mut self, plugin: &Plugin) {
         let now = self.context.ports.clock.now();
-        let moved = self.moved.entry(package.name.clone()).or_default();
-        let Some(wanted) = wanted_state(package).filter(|wanted| moved.state.as_ref() != Some(wanted)) else {
+        let moved = self.moved.entry(plugin.name.clone()).or_default();
+        let Some(wanted) = wanted_state(plugin).filter(|wanted| moved.state.as_ref() != Some(wanted)) else {
             moved.again_at = None;
             return;
         };
@@ -247,11 +248,11 @@ impl Rollouts {
             return;
         }
         moved.moving = true;
-        let (context, before, plugin) = (self.context.clone(), moved.state.clone(), package.name.clone());
+        let (context, before, name) = (self.context.clone(), moved.state.clone(), plugin.name.clone());
         self.moving.push(
             async move {
-                let result = bring(&context, &plugin, before.as_ref(), &wanted).await;
-                Ended { plugin, wanted, result }
+                let result = bring(&context, &name, before.as_ref(), &wanted).await;
+                Ended { name, wanted, result }
             }
             .boxed(),
         );
@@ -259,18 +260,18 @@ impl Rollouts {
 
     /// Notes how a move ended. A version that cannot be started is rolled back.
     async fn ended(&mut self, ended: Ended) {
-        let Ended { plugin, wanted, result } = ended;
+        let Ended { name, wanted, result } = ended;
         let now = self.context.ports.clock.now();
-        let moved = self.moved.entry(plugin.clone()).or_default();
+        let moved = self.moved.entry(name.clone()).or_default();
         moved.moving = false;
-        // The package may have changed during the move: look at it again.
+        // The plugin may have changed during the move: look at it again.
         moved.again_at = Some(now);
         let error = match result {
             Ok(()) => {
                 (moved.failures, moved.state) = (0, Some(wanted));
                 let store = &self.context.ports.store;
-                let package = store.package(&plugin).ok().flatten();
-                if package.is_none_or(|package| wanted_state(&package) == moved.state) {
+                let plugin = store.plugin(&name).ok().flatten();
+                if plugin.is_none_or(|plugin| wanted_state(&plugin) == moved.state) {
                     moved.again_at = None;
                 }
                 return;
@@ -279,18 +280,18 @@ impl Rollouts {
         };
         moved.failures += 1;
         if moved.failures == 1 {
-            tracing::error!(plugin, %error, "connectors were not moved to another version of their plugin; trying again");
+            tracing::error!(plugin = name, %error, "connectors were not moved to another version of their plugin; trying again");
         }
         let pause = AGAIN.delay_ms(moved.failures, self.context.ports.entropy.u64());
         moved.again_at = Some(now.plus_ms(pause.max(1)));
-        if let (RolloutState::Shared(digest, _) | RolloutState::Watched(digest), Ok(Some(package))) =
-            (&wanted, self.context.ports.store.package(&plugin))
-            && package.rollout.as_ref().is_some_and(|rollout| rollout.to == *digest)
+        if let (RolloutState::Shared(digest, _) | RolloutState::Watched(digest), Ok(Some(plugin))) =
+            (&wanted, self.context.ports.store.plugin(&name))
+            && plugin.rollout.as_ref().is_some_and(|rollout| rollout.to == *digest)
         {
             let verdict = Verdict::RollBack(format!("it could not be started: {error}"));
-            if let Err(error) = self.carry_out(&package, verdict, now).await {
-                tracing::error!(plugin, %error, "a version that does not start was not rolled back; trying again");
-            } else if let Some(moved) = self.moved.get_mut(&plugin) {
+            if let Err(error) = self.carry_out(&plugin, verdict, now).await {
+                tracing::error!(plugin = name, %error, "a version that does not start was not rolled back; trying again");
+            } else if let Some(moved) = self.moved.get_mut(&name) {
                 moved.again_at = Some(now);
             }
         }

@@ -1,16 +1,17 @@
-//! What a verdict makes of a package, and which versions a package wants its connectors to run. Pure.
+//! What a verdict makes of a plugin, and which versions a plugin wants its connectors to run. Pure.
 
 use pombo_domain::Timestamp;
+use pombo_domain::model::plugin::AuditAction;
 use pombo_domain::model::rollout::Verdict;
-use pombo_domain::model::{Package, RolloutStep, VersionStatus};
+use pombo_domain::model::{Plugin, RolloutStep, VersionStatus};
 
-/// A package after a verdict, and what is to be reported about it.
+/// A plugin after a verdict, and what is to be reported about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decided {
     /// Its next revision.
-    pub package: Package,
-    /// See [`pombo_domain::model::AuditEntry::action`].
-    pub action: &'static str,
+    pub plugin: Plugin,
+    /// What was done.
+    pub action: AuditAction,
     /// The version that it is about.
     pub digest: String,
     /// A sentence for a person.
@@ -18,21 +19,21 @@ pub struct Decided {
 }
 
 /// What follows from a verdict; `None` where nothing follows yet, or there is no rollout.
-pub fn decided(package: &Package, verdict: Verdict, now: Timestamp) -> Option<Decided> {
-    let mut next = Package { revision: package.revision + 1, updated_at: now, ..package.clone() };
+pub fn decided(plugin: &Plugin, verdict: Verdict, now: Timestamp) -> Option<Decided> {
+    let mut next = Plugin { revision: plugin.revision + 1, updated_at: now, ..plugin.clone() };
     let rollout = next.rollout.as_mut()?;
     let to = rollout.to.clone();
-    let shown = |digest: &str| package.version(digest).map_or_else(|| digest.to_owned(), |v| v.version.clone());
+    let shown = |digest: &str| plugin.version(digest).map_or_else(|| digest.to_owned(), |v| v.version.clone());
     let (action, detail) = match (verdict, rollout.step) {
         (Verdict::Wait, _) => return None,
         (Verdict::Advance, RolloutStep::Canary) => {
             (rollout.step, rollout.share, rollout.since) = (RolloutStep::Watching, 100, now);
             next.previous = next.active.replace(to.clone());
-            ("promoted", format!("{} did its share of the work well and takes over", shown(&to)))
+            (AuditAction::Promoted, format!("{} did its share of the work well and takes over", shown(&to)))
         }
         (Verdict::Advance, RolloutStep::Watching) => {
             next.rollout = None;
-            ("settled", format!("{} has taken over and did well", shown(&to)))
+            (AuditAction::Settled, format!("{} has taken over and did well", shown(&to)))
         }
         (Verdict::RollBack(why), _) => {
             let from = rollout.from.clone();
@@ -45,14 +46,14 @@ pub fn decided(package: &Package, verdict: Verdict, now: Timestamp) -> Option<De
                     for version in next.versions.iter_mut().filter(|version| version.digest == to) {
                         version.status = VersionStatus::RolledBack(why.clone());
                     }
-                    ("rolled-back", detail)
+                    (AuditAction::RolledBack, detail)
                 }
                 // Better a bad version than none.
-                None => ("kept", format!("{} stays, as there is none to go back to: {why}", shown(&to))),
+                None => (AuditAction::Kept, format!("{} stays, as there is none to go back to: {why}", shown(&to))),
             }
         }
     };
-    Some(Decided { package: next, action, digest: to, detail })
+    Some(Decided { plugin: next, action, digest: to, detail })
 }
 
 /// Which versions of a plugin its connectors run.
@@ -66,14 +67,14 @@ pub enum RolloutState {
     Alone(String),
 }
 
-/// The state that a package asks for; `None` where no version is to run.
-pub fn wanted_state(package: &Package) -> Option<RolloutState> {
-    match &package.rollout {
+/// The state that a plugin asks for; `None` where no version is to run.
+pub fn wanted_state(plugin: &Plugin) -> Option<RolloutState> {
+    match &plugin.rollout {
         Some(rollout) if rollout.step == RolloutStep::Canary => {
             Some(RolloutState::Shared(rollout.to.clone(), rollout.share))
         }
         Some(rollout) => Some(RolloutState::Watched(rollout.to.clone())),
-        None => package.active.clone().map(RolloutState::Alone),
+        None => plugin.active.clone().map(RolloutState::Alone),
     }
 }
 
@@ -126,12 +127,12 @@ pub fn moves(before: Option<&RolloutState>, wanted: &RolloutState, running: Opti
 
 #[cfg(test)]
 mod tests {
-    use pombo_domain::model::{PackageVersion, PluginKind, Rollout, Wants};
+    use pombo_domain::model::{PluginKind, PluginVersion, Rollout, Wants};
 
     use super::*;
 
-    fn package(active: &str, rollout: Option<(Option<&str>, &str, RolloutStep)>) -> Package {
-        let version = |digest: &str| PackageVersion {
+    fn uploaded_plugin(active: &str, rollout: Option<(Option<&str>, &str, RolloutStep)>) -> Plugin {
+        let version = |digest: &str| PluginVersion {
             digest: digest.to_owned(),
             version: format!("1.{digest}"),
             display_name: String::new(),
@@ -143,7 +144,7 @@ mod tests {
             uploaded_by: String::new(),
             uploaded_at: Timestamp(0),
         };
-        Package {
+        Plugin {
             name: "p".to_owned(),
             owner: None,
             kind: PluginKind::Automation,
@@ -169,33 +170,40 @@ mod tests {
     #[test]
     fn a_good_version_takes_over_and_is_watched_until_it_is_settled() {
         let now = Timestamp(50);
-        let canary = package("a", Some((Some("a"), "b", RolloutStep::Canary)));
+        let canary = uploaded_plugin("a", Some((Some("a"), "b", RolloutStep::Canary)));
         assert_eq!(decided(&canary, Verdict::Wait, now), None);
         let promoted = decided(&canary, Verdict::Advance, now).expect("it goes on");
-        let Package { active, previous, rollout, revision, .. } = promoted.package.clone();
-        assert_eq!((promoted.action, active.as_deref(), previous.as_deref()), ("promoted", Some("b"), Some("a")));
+        let Plugin { active, previous, rollout, revision, .. } = promoted.plugin.clone();
+        assert_eq!(
+            (promoted.action, active.as_deref(), previous.as_deref()),
+            (AuditAction::Promoted, Some("b"), Some("a"))
+        );
         let rollout = rollout.expect("it is watched");
         assert_eq!((rollout.step, rollout.share, rollout.since, revision), (RolloutStep::Watching, 100, now, 8));
-        let settled = decided(&promoted.package, Verdict::Advance, now).expect("it goes on");
-        assert_eq!((settled.action, &settled.package.rollout), ("settled", &None));
-        assert_eq!(settled.package.previous.as_deref(), Some("a"), "by hand one can still go back");
-        assert_eq!(decided(&settled.package, Verdict::Advance, now), None);
+        let settled = decided(&promoted.plugin, Verdict::Advance, now).expect("it goes on");
+        assert_eq!((settled.action, &settled.plugin.rollout), (AuditAction::Settled, &None));
+        assert_eq!(settled.plugin.previous.as_deref(), Some("a"), "by hand one can still go back");
+        assert_eq!(decided(&settled.plugin, Verdict::Advance, now), None);
     }
 
     #[test]
     fn a_bad_version_is_taken_back_from_either_step() {
         let why = || Verdict::RollBack("it trapped".to_owned());
         for (active, step) in [("a", RolloutStep::Canary), ("b", RolloutStep::Watching)] {
-            let back = decided(&package(active, Some((Some("a"), "b", step))), why(), Timestamp(5)).expect("decided");
-            assert_eq!((back.action, back.digest.as_str()), ("rolled-back", "b"));
+            let back =
+                decided(&uploaded_plugin(active, Some((Some("a"), "b", step))), why(), Timestamp(5)).expect("decided");
+            assert_eq!((back.action, back.digest.as_str()), (AuditAction::RolledBack, "b"));
             assert_eq!(back.detail, "from 1.b to 1.a: it trapped");
-            assert_eq!((back.package.active.as_deref(), &back.package.rollout), (Some("a"), &None));
-            assert_eq!(back.package.versions[1].status, VersionStatus::RolledBack("it trapped".to_owned()));
-            assert_eq!(back.package.versions[0].status, VersionStatus::Ready);
+            assert_eq!((back.plugin.active.as_deref(), &back.plugin.rollout), (Some("a"), &None));
+            assert_eq!(back.plugin.versions[1].status, VersionStatus::RolledBack("it trapped".to_owned()));
+            assert_eq!(back.plugin.versions[0].status, VersionStatus::Ready);
         }
-        let only = package("b", Some((None, "b", RolloutStep::Watching)));
+        let only = uploaded_plugin("b", Some((None, "b", RolloutStep::Watching)));
         let kept = decided(&only, why(), Timestamp(5)).expect("decided");
-        assert_eq!((kept.action, kept.package.active.as_deref(), kept.package.rollout), ("kept", Some("b"), None));
+        assert_eq!(
+            (kept.action, kept.plugin.active.as_deref(), kept.plugin.rollout),
+            (AuditAction::Kept, Some("b"), None)
+        );
     }
 
     #[test]

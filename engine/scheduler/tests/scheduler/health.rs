@@ -3,6 +3,7 @@
 use pombo_domain::MessageKey;
 use pombo_domain::model::connector::{ConnectorStatus, HealthRules, Pace};
 use pombo_domain::model::message::{NewMessage, Status};
+use pombo_domain::model::pace::WaitReason;
 use pombo_domain::model::receipt::ReceiptKind;
 use pombo_domain::ports::{Change, ChannelEvent, SendOutcome};
 use pombo_scheduler::rules::health::HealthLevel;
@@ -75,7 +76,7 @@ async fn a_low_score_stretches_pauses_and_shrinks_the_cap_in_proportion() {
     // With more messages the block is a smaller part of them: at 35 the score is 71, and 71 of 80 of 40 is 35.
     assert_eq!(at.len(), 35, "the smaller cap");
     assert!(at.windows(2).all(|pair| (11_000..=13_333).contains(&(pair[1] - pair[0]))), "{at:?}");
-    assert_eq!(world.view().reason, Some("daily_cap"));
+    assert_eq!(world.view().reason, Some(WaitReason::DailyCap));
     world.post(NewMessage { force_direct: true, ..text("direct") });
     settle().await;
     assert_eq!(world.connectors.texts().len(), 36, "nor does the cap hold a direct one now");
@@ -101,7 +102,7 @@ async fn under_the_threshold_the_connector_is_paused_until_a_person_resumes_it()
     world.clock.advance(10 * 24 * 3_600_000).await;
     assert_eq!(waiting.map(|key| world.shown(key)), ["PENDING", "PENDING"], "a pause holds direct ones too");
     let view = world.view();
-    assert_eq!((view.reason, view.next_at, view.detail), (Some("health"), None, reason));
+    assert_eq!((view.reason, view.next_at, view.detail), (Some(WaitReason::Health), None, reason));
     assert_eq!(view.health.expect("it has rules").level, HealthLevel::Paused, "also once the window is empty");
     assert_eq!(world.handle().health_levels().expect("the store answers")[2], (HealthLevel::Paused, 1));
     // Over a restart too.

@@ -1,11 +1,11 @@
 //! The scheduler over fakes, on a manual clock: what a user would see of it.
 
-mod acts;
 mod automations;
 mod bounds;
 mod faults;
 mod health;
 mod intake;
+mod message_actions;
 mod outcomes;
 mod pacing;
 mod queue;

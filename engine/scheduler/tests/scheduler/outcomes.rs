@@ -1,5 +1,6 @@
 //! What becomes of a message after each outcome, and of its lane.
 
+use pombo_domain::model::pace::WaitReason;
 use pombo_domain::ports::SendOutcome;
 
 use crate::support::*;
@@ -83,7 +84,7 @@ async fn while_disconnected_the_lane_parks_and_no_attempt_is_burned() {
     assert!((60..250).contains(&sends), "it probes about once a minute, it does not spin: {sends}");
     assert!(keys.iter().all(|key| world.state(*key).attempts == 0));
     let view = world.handle().pace(pombo_domain::ConnectorIndex(1)).expect("the store answers").expect("it exists");
-    assert_eq!((view.reason, view.sent_today, view.queued), (Some("disconnected"), 0, 300));
+    assert_eq!((view.reason, view.sent_today, view.queued), (Some(WaitReason::Disconnected), 0, 300));
     let head = keys.iter().filter(|key| world.shown(**key) == "WAITING disconnected").count();
     assert!(head >= 1, "the head of the queue says why it waits");
 

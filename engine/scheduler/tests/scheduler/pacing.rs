@@ -2,6 +2,7 @@
 
 use pombo_domain::model::connector::{Pace, QuietHours, WarmUp};
 use pombo_domain::model::message::NewMessage;
+use pombo_domain::model::pace::WaitReason;
 use pombo_domain::{MessageKey, Timestamp};
 use pombo_scheduler::BreakerView;
 
@@ -83,7 +84,7 @@ async fn the_days_cap_holds_until_midnight_even_over_a_restart() {
     world.start().await;
     assert_eq!(world.connectors.texts().len(), 5, "the count is stored with the claims");
     let view = world.handle().pace(LANE).expect("the store answers").expect("it exists");
-    assert_eq!((view.sent_today, view.cap_today, view.reason), (5, Some(5), Some("daily_cap")));
+    assert_eq!((view.sent_today, view.cap_today, view.reason), (5, Some(5), Some(WaitReason::DailyCap)));
     assert_eq!(view.next_at, Timestamp::parse("2024-05-02"));
     assert_eq!((view.breaker, view.quiet, view.more_queued), (BreakerView::Closed, false, false));
     world.clock.advance(12 * 3_600_000 - 1).await;
@@ -127,7 +128,7 @@ async fn quiet_hours_hold_all_but_direct_messages() {
     world.clock.advance(1).await;
     assert_eq!(world.connectors.texts(), ["direct", "0"], "the direct one counted for the day");
     let view = world.handle().pace(LANE).expect("the store answers").expect("it exists");
-    assert_eq!((view.sent_today, view.reason), (2, Some("daily_cap")));
+    assert_eq!((view.sent_today, view.reason), (2, Some(WaitReason::DailyCap)));
     for name in ["direct 2", "direct 3"] {
         world.post(NewMessage { force_direct: true, ..text(name) });
     }

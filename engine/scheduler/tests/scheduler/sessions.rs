@@ -2,6 +2,7 @@
 
 use pombo_domain::model::connector::{ConnectorStatus, Pace, WarmUp};
 use pombo_domain::model::message::NewMessage;
+use pombo_domain::model::pace::WaitReason;
 use pombo_domain::ports::{SendOutcome, SessionState};
 
 use crate::support::*;
@@ -33,7 +34,7 @@ async fn without_a_session_the_head_says_what_to_do_and_opening_lets_it_go_at_on
         assert!(shown.reason.expect("a reason").detail.contains(detail));
         assert_eq!(world.history(direct), ["PENDING", "WAITING"], "shown once");
         let view = world.view();
-        assert_eq!((view.reason, view.next_at), (Some("no_session"), None));
+        assert_eq!((view.reason, view.next_at), (Some(WaitReason::NoSession), None));
         assert!(view.detail.expect("a sentence").contains(detail));
         assert_eq!(view.breaker, pombo_scheduler::BreakerView::Closed, "nothing was tried");
         world.session(SessionState::Connected, Some("5500")).await;
@@ -270,5 +271,5 @@ async fn a_paused_connector_waits_with_its_session_and_without() {
     assert_eq!((world.shown(key).as_str(), world.view().reason), ("PENDING", Some("paused")));
     world.change_connector(|connector| connector.status = ConnectorStatus::Active);
     world.clock.advance(60_000).await;
-    assert_eq!((world.shown(key).as_str(), world.view().reason), ("WAITING disconnected", Some("no_session")));
+    assert_eq!((world.shown(key).as_str(), world.view().reason), ("WAITING disconnected", Some(WaitReason::NoSession)));
 }

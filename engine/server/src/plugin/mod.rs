@@ -5,7 +5,7 @@
 //! - [`output`]: writes results. [`toolchain`]: each language's own tools. [`check`], [`inspection`]: the engine's inspection on
 //!   this machine.
 //! - [`engine`]: a running engine's control API, with [`wire`], [`multipart`] and [`sse`] for its forms.
-//! - [`publish`], [`consent`], [`signature`], [`dev`], [`logs`], [`replay`] with [`diff`], [`packages`]: the commands that talk
+//! - [`publish`], [`consent`], [`signature`], [`dev`], [`logs`], [`replay`] with [`diff`], [`versions`]: the commands that talk
 //!   to it.
 //!
 //! Must not know the store, the scheduler or how the server is wired: of the engine only its HTTP API is used, and the sandbox to
@@ -23,7 +23,6 @@ mod logs;
 mod multipart;
 mod names;
 mod output;
-mod packages;
 mod project;
 mod publish;
 mod replay;
@@ -32,6 +31,7 @@ mod sources;
 mod sse;
 mod template;
 mod toolchain;
+mod versions;
 mod wire;
 
 use std::process::ExitCode;
@@ -64,9 +64,9 @@ fn command(command: &PluginCommand) -> anyhow::Result<ExitCode> {
         PluginCommand::Publish(args) => wait_for(publish::run(args)),
         PluginCommand::Logs(args) => wait_for(logs::run(args)),
         PluginCommand::Replay(args) => wait_for(replay::run(args)),
-        PluginCommand::List(args) => wait_for(packages::list(args)),
-        PluginCommand::Rollback(args) => wait_for(packages::rollback(args)),
-        PluginCommand::Promote(args) => wait_for(packages::promote(args)),
+        PluginCommand::List(args) => wait_for(versions::list(args)),
+        PluginCommand::Rollback(args) => wait_for(versions::rollback(args)),
+        PluginCommand::Promote(args) => wait_for(versions::promote(args)),
     }
 }
 

@@ -208,17 +208,17 @@ fn plugin_policy(config: &Config) -> PluginPolicy {
         },
         max_bytes: config.plugins.component_max_mb * MEBIBYTE,
         versions: config.plugins.versions_kept,
-        packages: config.plugins.per_tenant,
+        per_tenant: config.plugins.per_tenant,
     }
 }
 
 /// Makes the versions of connectors that were uploaded and activated the ones that run.
 pub(super) async fn use_active_versions(store: &DiskStore, sandbox: &Sandbox) -> anyhow::Result<()> {
-    for package in store.packages()?.iter().filter(|package| package.kind == PluginKind::Connector) {
-        let Some(digest) = &package.active else { continue };
-        // The one that the binary brings goes on instead; the package says what should run.
-        if let Err(error) = sandbox.use_version(&package.name, digest).await {
-            tracing::error!(plugin = package.name, digest, %error, "an active version cannot be loaded");
+    for plugin in store.plugins()?.iter().filter(|plugin| plugin.kind == PluginKind::Connector) {
+        let Some(digest) = &plugin.active else { continue };
+        // The one that the binary brings goes on instead; the plugin says what should run.
+        if let Err(error) = sandbox.use_version(&plugin.name, digest).await {
+            tracing::error!(plugin = plugin.name, digest, %error, "an active version cannot be loaded");
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What a group does to automations, packages, conversations and timers, change by change. What becomes of events is in `work`,
+//! What a group does to automations, plugins, conversations and timers, change by change. What becomes of events is in `tasks`,
 //! what is held until the group is written in `pending`.
 
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use crate::codec::damaged;
 use crate::tables::conversations;
 use crate::tables::events::Extent;
 use crate::tables::queues::Queue;
-use crate::tables::{automations, packages, recordings, timers};
+use crate::tables::{automations, plugins, recordings, timers};
 
 pub(super) fn gone() -> StoreError {
     StoreError::Conflict(Conflict::Gone)
 }
 
 impl Group<'_> {
-    /// `row` is an event's, as [`work::prepare`] made it.
+    /// `row` is an event's, as [`tasks::prepare`] made it.
     pub(super) fn automation(
         &mut self,
         change: AutomationChange,
@@ -71,29 +71,29 @@ impl Group<'_> {
                 let ring = recordings::put(&mut self.staged, automation, ring, sealed, keep);
                 self.set_numbers(what, ring);
             }
-            AutomationChange::Unpark(tenant, id) => return self.unpark(tenant, id),
-            AutomationChange::Discard(tenant, id) => drop(self.take_parked(tenant, id)?),
-            AutomationChange::Package(package) => {
-                check_key(&package.name)?;
-                packages::put(&mut self.staged, &package)?;
-                self.outcome.effects.push(Effect::Package(package.name.clone()));
-                self.enrol(AutomationCatalogChange::Package(Arc::new(package)));
+            AutomationChange::Requeue(tenant, id) => return self.requeue(tenant, id),
+            AutomationChange::Discard(tenant, id) => drop(self.take_dead_letter(tenant, id)?),
+            AutomationChange::Plugin(plugin) => {
+                check_key(&plugin.name)?;
+                plugins::put(&mut self.staged, &plugin)?;
+                self.outcome.effects.push(Effect::Plugin(plugin.name.clone()));
+                self.enrol(AutomationCatalogChange::Plugin(Arc::new(plugin)));
             }
-            AutomationChange::DeletePackage(name, revision) => {
+            AutomationChange::DeletePlugin(name, revision) => {
                 check_key(&name)?;
-                packages::delete(&mut self.staged, &name, revision)?;
-                self.outcome.effects.push(Effect::Package(name.clone()));
-                self.enrol(AutomationCatalogChange::NoPackage(name));
+                plugins::delete(&mut self.staged, &name, revision)?;
+                self.outcome.effects.push(Effect::Plugin(name.clone()));
+                self.enrol(AutomationCatalogChange::NoPlugin(name));
             }
             AutomationChange::TrustRoot(root) => {
-                packages::put_trust_root(&mut self.staged, &root);
+                plugins::put_trust_root(&mut self.staged, &root);
                 self.enrol(AutomationCatalogChange::TrustRoot(root));
             }
             AutomationChange::Audit(entry) => {
                 check_key(&entry.plugin)?;
                 let what = Numbered::Audit(entry.plugin.clone());
                 let Extent { first, next } = self.numbers(&what);
-                packages::put_audit(&mut self.staged, next, &entry);
+                plugins::put_audit(&mut self.staged, next, &entry);
                 self.set_numbers(what, Extent { first, next: next + 1 });
             }
         }

@@ -2,11 +2,11 @@
 //! and gathers the writes, the columns' delta, the effects and what becomes visible in memory afterwards.
 //!
 //! A batch that fails leaves no trace. Runs on the committer's thread only. What concerns automations is in `automations`,
-//! `work` and `pending`.
+//! `tasks` and `pending`.
 
 mod automations;
 mod pending;
-mod work;
+mod tasks;
 
 use std::collections::HashMap;
 use std::sync::Arc;

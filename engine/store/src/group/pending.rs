@@ -137,7 +137,7 @@ impl Group<'_> {
             tags: Vec::new(),
             assignee: None,
             handover: None,
-            next_work: 0,
+            next_task: 0,
         };
         conversations::put_keys(&mut self.staged, &conversation);
         let chat = conversations::chat_key(&conversation);

@@ -1,6 +1,6 @@
-//! Keys of automations, packages, conversations and work.
+//! Keys of automations, plugins, conversations and event tasks.
 
-use pombo_domain::model::{TimerKey, WorkKey};
+use pombo_domain::model::{TaskKey, TimerKey};
 use pombo_domain::{AutomationIndex, ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 use uuid::Uuid;
 
@@ -8,7 +8,7 @@ use super::{Key, Parts};
 use crate::backend::Bytes;
 
 pub(crate) const AUTOMATION: u8 = 0x20;
-pub(crate) const PACKAGE: u8 = 0x21;
+pub(crate) const PLUGIN: u8 = 0x21;
 pub(crate) const TRUST_ROOT: u8 = 0x22;
 pub(crate) const AUDIT: u8 = 0x23;
 
@@ -17,10 +17,10 @@ pub(crate) const CHAT: u8 = 0x02;
 pub(crate) const CONVERSATION_OF: u8 = 0x03;
 pub(crate) const AUTOMATION_STATE: u8 = 0x04;
 pub(crate) const ORIGIN: u8 = 0x05;
-pub(crate) const PARKED: u8 = 0x06;
+pub(crate) const DEAD_LETTER: u8 = 0x06;
 pub(crate) const TIMER: u8 = 0x07;
 
-pub(crate) const WORK: u8 = 0x01;
+pub(crate) const TASK: u8 = 0x01;
 pub(crate) const TIMER_DUE: u8 = 0x02;
 pub(crate) const RECORDING: u8 = 0x03;
 
@@ -28,15 +28,15 @@ pub(crate) fn automation(index: AutomationIndex) -> Key {
     Key::tag(AUTOMATION).u32(index.0)
 }
 
-pub(crate) fn package(name: &str) -> Bytes {
-    super::long(PACKAGE, &[], name.as_bytes())
+pub(crate) fn plugin(name: &str) -> Bytes {
+    super::long(PLUGIN, &[], name.as_bytes())
 }
 
 pub(crate) fn trust_root(id: Uuid) -> Key {
     Key::tag(TRUST_ROOT).uuid(id)
 }
 
-/// What all audit entries of a package start with; the length keeps one name from being the beginning of another.
+/// What all audit entries of a plugin start with; the length keeps one name from being the beginning of another.
 pub(crate) fn audit_of(name: &str) -> Vec<u8> {
     let mut key = Vec::with_capacity(3 + name.len() + 8);
     key.push(AUDIT);
@@ -74,7 +74,7 @@ pub(crate) fn chat(connector: ConnectorIndex, chat: &str) -> Bytes {
     super::long(CHAT, &connector.0.to_be_bytes(), chat.as_bytes())
 }
 
-/// Key of what has a tenant and an id: [`CONVERSATION_OF`], [`PARKED`].
+/// Key of what has a tenant and an id: [`CONVERSATION_OF`], [`DEAD_LETTER`].
 pub(crate) fn of_tenant(tag: u8, tenant: TenantIndex) -> Key {
     Key::tag(tag).u32(tenant.0)
 }
@@ -143,17 +143,17 @@ pub(crate) fn parse_timer_due(key: &[u8]) -> Option<TimerKey> {
 
 /// What all items of a lane start with.
 pub(crate) fn lane(conversation: Uuid, lane: u32) -> Key {
-    Key::tag(WORK).uuid(conversation).u32(lane)
+    Key::tag(TASK).uuid(conversation).u32(lane)
 }
 
-pub(crate) fn work(key: WorkKey) -> Key {
+pub(crate) fn task(key: TaskKey) -> Key {
     lane(key.conversation, key.lane).u64(key.number)
 }
 
-pub(crate) fn parse_work(key: &[u8]) -> Option<WorkKey> {
+pub(crate) fn parse_task(key: &[u8]) -> Option<TaskKey> {
     let mut parts = Parts(key);
     parts.u8()?;
-    Some(WorkKey { conversation: parts.uuid()?, lane: parts.u32()?, number: parts.u64()? })
+    Some(TaskKey { conversation: parts.uuid()?, lane: parts.u32()?, number: parts.u64()? })
 }
 
 pub(crate) fn recordings_of(automation: AutomationIndex) -> Key {
@@ -191,11 +191,11 @@ mod tests {
             let by_name = super::timer(id, key.automation, &key.name);
             assert_eq!(parse_timer(&by_name), Some((id, key.automation, key.name.as_str())));
         }
-        let item = |lane, number| WorkKey { conversation: id, lane, number };
+        let item = |lane, number| TaskKey { conversation: id, lane, number };
         let ascending = [item(0, 2), item(0, 300), item(1, 0), item(256, 1)];
-        let rows: Vec<_> = ascending.iter().map(|key| work(*key).bytes()).collect();
+        let rows: Vec<_> = ascending.iter().map(|key| task(*key).bytes()).collect();
         assert!(rows.is_sorted());
-        assert!(rows.iter().zip(ascending).all(|(row, key)| parse_work(row) == Some(key)));
+        assert!(rows.iter().zip(ascending).all(|(row, key)| parse_task(row) == Some(key)));
         assert_eq!(parse_audit(&audit("a", 3)), Some(("a", 3)));
         assert!(!audit("ab", 1).starts_with(&audit_of("a")), "one name is not the beginning of another");
     }

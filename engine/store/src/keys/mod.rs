@@ -33,9 +33,9 @@
 //!             1e tenant:4 kind:1 alias                                   → identifier    (another address of a contact)
 //!             1f tenant:4 kind:1 length:2 identifier alias               → nothing       (the aliases of an identifier)
 //!             20 automation:4                                            → automation
-//!             21 name                                                    → package
+//!             21 name                                                    → plugin
 //!             22 id:16                                                   → trust root
-//!             23 length:2 name number:8                                  → audit entry   (of a package; numbers from 1)
+//!             23 length:2 name number:8                                  → audit entry   (of a plugin; numbers from 1)
 //! kv          connector:4 key                                            → value
 //! events      01 tenant:4 number:8                                       → event         (written once; numbers from 1)
 //!             02 tenant:4 mark:16                                        → number:8      (goes with its event)
@@ -47,9 +47,9 @@
 //!             03 tenant:4 id:16                                          → nothing       (a tenant's conversations)
 //!             04 conversation:16 automation:4                            → an automation's state
 //!             05 tenant:4 serial:5                                       → origin of a message
-//!             06 tenant:4 id:16                                          → parked item
+//!             06 tenant:4 id:16                                          → dead letter
 //!             07 conversation:16 automation:4 name                       → timer         (its due time and payload)
-//! work        01 conversation:16 lane:4 number:8                         → work item
+//! work        01 conversation:16 lane:4 number:8                         → event task
 //!             02 due:8 conversation:16 automation:4 name                 → nothing       (timers by due time)
 //!             03 automation:4 number:8                                   → recording     (a ring; numbers from 1)
 //! ```

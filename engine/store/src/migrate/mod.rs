@@ -5,7 +5,7 @@
 //! - 1: the first.
 //! - 2: event logs, receipts, health counts, contact aliases; records of format 2 (options), connectors of format 2 (health
 //!   rules in the pace). Rows of format 1 stay as they are and are read.
-//! - 3: automations, packages, conversations, work; four more kinds of events. What is there stays as it is.
+//! - 3: automations, plugins, conversations, work; four more kinds of events. What is there stays as it is.
 
 #[cfg(test)]
 mod fixture;

@@ -1,4 +1,4 @@
-//! Automations, packages, conversations and work as text.
+//! Automations, plugins, conversations and event tasks as text.
 
 use pombo_domain::ports::StoreResult;
 
@@ -6,7 +6,7 @@ use super::veiled;
 use crate::backend::Bytes;
 use crate::codec::bad_key;
 use crate::keys;
-use crate::tables::{automations, conversations, packages, recordings, timers, work};
+use crate::tables::{automations, conversations, plugins, recordings, tasks, timers};
 
 /// A line of a document of the catalog; `None` for other documents.
 pub(super) fn document(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
@@ -26,25 +26,25 @@ pub(super) fn document(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>
                 veiled(value)
             )
         }
-        keys::PACKAGE => {
-            let package = packages::parse(value)?;
+        keys::PLUGIN => {
+            let plugin = plugins::parse(value)?;
             format!(
                 "package {} {} revision={} versions={} active={} row={}",
-                package.name,
-                package.kind.as_str(),
-                package.revision,
-                package.versions.len(),
-                package.active.as_deref().unwrap_or("-"),
+                plugin.name,
+                plugin.kind.as_str(),
+                plugin.revision,
+                plugin.versions.len(),
+                plugin.active.as_deref().unwrap_or("-"),
                 veiled(value)
             )
         }
         keys::TRUST_ROOT => {
-            let root = packages::parse_trust_root(value)?;
+            let root = plugins::parse_trust_root(value)?;
             format!("trust-root {} revoked={} row={}", root.id, root.revoked_at.is_some(), veiled(value))
         }
         keys::AUDIT => {
             let (name, number) = keys::parse_audit(key).ok_or_else(|| bad_key("audit trails"))?;
-            let entry = packages::parse_audit(value)?;
+            let entry = plugins::parse_audit(value)?;
             format!("audit {name}/{number} at={} {} row={}", entry.at.to_iso(), entry.action, veiled(value))
         }
         _ => return Ok(None),
@@ -73,7 +73,7 @@ pub(super) fn conversation_row(key: &Bytes, value: &Bytes) -> StoreResult<Option
                 veiled(conversation.chat.as_bytes()),
                 conversation.handover.is_some(),
                 conversation.tags.len(),
-                conversation.next_work,
+                conversation.next_task,
                 lanes.join(" "),
                 veiled(value)
             )
@@ -95,17 +95,17 @@ pub(super) fn conversation_row(key: &Bytes, value: &Bytes) -> StoreResult<Option
                 veiled(value)
             )
         }
-        keys::PARKED => {
-            let parked = work::parse_parked(value)?;
+        keys::DEAD_LETTER => {
+            let dead_letter = tasks::parse_dead_letter(value)?;
             format!(
                 "parked {}/{} conversation={} lane={} automation={} tries={} code={} row={}",
-                parked.work.tenant.0,
-                parked.id,
-                parked.work.key.conversation,
-                parked.work.key.lane,
-                parked.automation.0,
-                parked.tries,
-                parked.code,
+                dead_letter.task.tenant.0,
+                dead_letter.id,
+                dead_letter.task.key.conversation,
+                dead_letter.task.key.lane,
+                dead_letter.automation.0,
+                dead_letter.tries,
+                dead_letter.code,
                 veiled(value)
             )
         }
@@ -125,12 +125,12 @@ pub(super) fn conversation_row(key: &Bytes, value: &Bytes) -> StoreResult<Option
 }
 
 /// A line of the work; `None` for timers by due time, which follow from the timers.
-pub(super) fn work_row(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
+pub(super) fn task_row(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
     Ok(Some(match key[0] {
-        keys::WORK => {
-            let key = keys::parse_work(key).ok_or_else(|| bad_key("work"))?;
-            let item = work::parse(key, value)?;
-            let head = work::head(value)?;
+        keys::TASK => {
+            let key = keys::parse_task(key).ok_or_else(|| bad_key("work"))?;
+            let item = tasks::parse(key, value)?;
+            let head = tasks::head(value)?;
             format!(
                 "work {} lane={} number={} id={} {} failures={} due={} held={} after={:?} row={}",
                 key.conversation,

@@ -109,7 +109,7 @@ impl DiskStore {
         }
         for row in self.rows(Space::Work) {
             let (key, value) = row.map_err(other)?;
-            if let Some(line) = automations::work_row(&key, &value).map_err(other)? {
+            if let Some(line) = automations::task_row(&key, &value).map_err(other)? {
                 writeln!(out, "{line}")?;
             }
         }

@@ -59,7 +59,7 @@ fn kind(body: &EventBody) -> u8 {
         EventBody::Other(..) => 7,
         EventBody::Emitted { .. } => 8,
         EventBody::Conversation { .. } => 9,
-        EventBody::Parked { .. } => 10,
+        EventBody::DeadLetter { .. } => 10,
         EventBody::Plugin { .. } => 11,
     }
 }

@@ -1,4 +1,4 @@
-//! The invariants of automations, conversations and work.
+//! The invariants of automations, conversations and event tasks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::codec::bad_key;
 use crate::keys;
 use crate::space::Space;
 use crate::tables::conversations::{self, Stored};
-use crate::tables::{automations, packages, recordings, timers, work};
+use crate::tables::{automations, plugins, recordings, tasks, timers};
 
 /// The rows under a tag.
 fn rows(backend: &dyn Backend, space: Space, tag: u8) -> impl Iterator<Item = StoreResult<(Bytes, Bytes)>> {
@@ -32,7 +32,7 @@ impl DiskStore {
 
     pub(super) fn verify_automations(&self, problems: &mut Problems) -> StoreResult<()> {
         let conversations = self.verify_conversations(problems)?;
-        self.verify_work(&conversations, problems)?;
+        self.verify_tasks(&conversations, problems)?;
         self.verify_timers(&conversations, problems)?;
         self.verify_what_names_conversations(&conversations, problems)?;
         self.verify_roster(problems)
@@ -72,17 +72,17 @@ impl DiskStore {
         Ok(all)
     }
 
-    fn verify_work(&self, conversations: &BTreeMap<Uuid, Stored>, problems: &mut Problems) -> StoreResult<()> {
+    fn verify_tasks(&self, conversations: &BTreeMap<Uuid, Stored>, problems: &mut Problems) -> StoreResult<()> {
         // First and last item of each lane, and the state of the first one.
-        let mut found: BTreeMap<(Uuid, u32), (u64, u64, work::Head)> = BTreeMap::new();
-        for row in rows(&*self.shared.backend, Space::Work, keys::WORK) {
+        let mut found: BTreeMap<(Uuid, u32), (u64, u64, tasks::Head)> = BTreeMap::new();
+        for row in rows(&*self.shared.backend, Space::Work, keys::TASK) {
             let (key, row) = row?;
-            let key = keys::parse_work(&key).ok_or_else(|| bad_key("work"))?;
-            let item = work::parse(key, &row)?;
+            let key = keys::parse_task(&key).ok_or_else(|| bad_key("work"))?;
+            let item = tasks::parse(key, &row)?;
             match conversations.get(&key.conversation) {
                 None => problems.add(|| format!("{key:?}: work of no conversation")),
                 Some(stored) => {
-                    if key.number >= stored.conversation.next_work {
+                    if key.number >= stored.conversation.next_task {
                         problems.add(|| format!("{key:?}: a number that was not given yet"));
                     }
                     if item.tenant != stored.conversation.tenant {
@@ -90,7 +90,7 @@ impl DiskStore {
                     }
                 }
             }
-            let head = work::head(&row)?;
+            let head = tasks::head(&row)?;
             found
                 .entry((key.conversation, key.lane))
                 .and_modify(|(_, last, _)| *last = key.number)
@@ -176,15 +176,15 @@ impl DiskStore {
                 problems.add(|| format!("{key:?}: the origin of another message, or of none"));
             }
         }
-        for row in rows(backend, Space::Conversations, keys::PARKED) {
+        for row in rows(backend, Space::Conversations, keys::DEAD_LETTER) {
             let (key, row) = row?;
-            let named = keys::parse_of_tenant(&key).ok_or_else(|| bad_key("parked work"))?;
-            let parked = work::parse_parked(&row)?;
-            if named != (parked.work.tenant, parked.id) {
-                problems.add(|| format!("parked item {}: under another's key", parked.id));
+            let named = keys::parse_of_tenant(&key).ok_or_else(|| bad_key("dead letters"))?;
+            let dead_letter = tasks::parse_dead_letter(&row)?;
+            if named != (dead_letter.task.tenant, dead_letter.id) {
+                problems.add(|| format!("dead letter {}: under another's key", dead_letter.id));
             }
-            if !conversations.contains_key(&parked.work.key.conversation) {
-                problems.add(|| format!("parked item {}: of no conversation", parked.id));
+            if !conversations.contains_key(&dead_letter.task.key.conversation) {
+                problems.add(|| format!("dead letter {}: of no conversation", dead_letter.id));
             }
         }
         Ok(())
@@ -202,42 +202,42 @@ impl DiskStore {
                 problems.add(|| format!("automation {}: memory has another version", automation.index.0));
             }
         }
-        for row in rows(backend, Space::Documents, keys::PACKAGE) {
-            let package = packages::parse(&row?.1)?;
+        for row in rows(backend, Space::Documents, keys::PLUGIN) {
+            let plugin = plugins::parse(&row?.1)?;
             counted[1] += 1;
-            if automations.packages.get(&package.name).is_none_or(|known| **known != package) {
-                problems.add(|| format!("package {}: memory has another version", package.name));
+            if automations.plugins.get(&plugin.name).is_none_or(|known| **known != plugin) {
+                problems.add(|| format!("plugin {}: memory has another version", plugin.name));
             }
-            for digest in [&package.active, &package.previous].into_iter().flatten() {
-                if package.version(digest).is_none() {
-                    problems.add(|| format!("package {}: it names a version that it has not", package.name));
+            for digest in [&plugin.active, &plugin.previous].into_iter().flatten() {
+                if plugin.version(digest).is_none() {
+                    problems.add(|| format!("plugin {}: it names a version that it has not", plugin.name));
                 }
             }
         }
         for row in rows(backend, Space::Documents, keys::TRUST_ROOT) {
-            let root = packages::parse_trust_root(&row?.1)?;
+            let root = plugins::parse_trust_root(&row?.1)?;
             counted[2] += 1;
             if automations.trust_roots.get(&root.id) != Some(&root) {
                 problems.add(|| format!("trust root {}: memory has another version", root.id));
             }
         }
-        if counted != [automations.automations.len(), automations.packages.len(), automations.trust_roots.len()] {
-            problems.add(|| "memory has automations, packages or trust roots that are not stored".to_owned());
+        if counted != [automations.automations.len(), automations.plugins.len(), automations.trust_roots.len()] {
+            problems.add(|| "memory has automations, plugins or trust roots that are not stored".to_owned());
         }
         let mut next: BTreeMap<String, u64> = BTreeMap::new();
         for row in rows(backend, Space::Documents, keys::AUDIT) {
             let (key, row) = row?;
             let (name, number) = keys::parse_audit(&key).ok_or_else(|| bad_key("audit trails"))?;
-            packages::parse_audit(&row)?;
+            plugins::parse_audit(&row)?;
             let expected = next.entry(name.to_owned()).or_insert(1);
             if number != *expected {
-                problems.add(|| format!("package {name}: audit entry {number} follows {}", *expected - 1));
+                problems.add(|| format!("plugin {name}: audit entry {number} follows {}", *expected - 1));
             }
             *expected = number + 1;
         }
         for (name, next) in next {
             if automations.numbers(&Numbered::Audit(name.clone())).next != next {
-                problems.add(|| format!("package {name}: its audit trail does not end at {next}"));
+                problems.add(|| format!("plugin {name}: its audit trail does not end at {next}"));
             }
         }
         let mut next = BTreeMap::new();

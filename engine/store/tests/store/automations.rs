@@ -1,10 +1,10 @@
-//! Events of conversations: who is asked, in which order, exactly once; timers, pauses, parked ones.
+//! Events of conversations: who is asked, in which order, exactly once; timers, pauses, dead letters.
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use pombo_domain::model::message::Reason;
-use pombo_domain::model::work::ANSWERING;
+use pombo_domain::model::event_task::ANSWERING;
+use pombo_domain::model::message::{Reason, ReasonCode};
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
 use pombo_domain::{AutomationIndex, ConnectorIndex, Timestamp};
@@ -34,8 +34,8 @@ pub async fn apply(store: &DiskStore, changes: Vec<AutomationChange>) -> StoreRe
     store.commit(Batch::of(changes.into_iter().map(one).collect())).await
 }
 
-pub fn new_work(chat: &str, id: u128, body: WorkBody) -> NewWork {
-    NewWork {
+pub fn new_work(chat: &str, id: u128, body: TaskBody) -> NewTask {
+    NewTask {
         tenant: A,
         connector: C,
         chat: chat.to_owned(),
@@ -50,24 +50,24 @@ pub fn new_work(chat: &str, id: u128, body: WorkBody) -> NewWork {
 
 pub fn said(chat: &str, id: u128) -> AutomationChange {
     let message = samples::inbound(chat, &format!("3EB{id}"));
-    AutomationChange::Event(new_work(chat, id, WorkBody::Message(message)))
+    AutomationChange::Event(new_work(chat, id, TaskBody::Message(message)))
 }
 
-pub fn step_of(work: &Work, step: WorkStep) -> AutomationChange {
-    AutomationChange::Step { key: work.key, failures: work.failures, after: work.after, step }
+pub fn step_of(task: &EventTask, step: TaskStep) -> AutomationChange {
+    AutomationChange::Step { key: task.key, failures: task.failures, after: task.after, step }
 }
 
 fn conversation(store: &DiskStore, chat: &str) -> Conversation {
     store.conversation_with(C, chat).unwrap().unwrap()
 }
 
-fn first(store: &DiskStore, chat: &str, lane: u32) -> Work {
-    store.work(conversation(store, chat).id, lane, 1).unwrap().remove(0)
+fn first(store: &DiskStore, chat: &str, lane: u32) -> EventTask {
+    store.tasks(conversation(store, chat).id, lane, 1).unwrap().remove(0)
 }
 
 fn ids(store: &DiskStore, chat: &str, lane: u32) -> Vec<u128> {
-    let items = store.work(conversation(store, chat).id, lane, 99).unwrap();
-    items.iter().map(|work| work.id.as_u128()).collect()
+    let items = store.tasks(conversation(store, chat).id, lane, 99).unwrap();
+    items.iter().map(|task| task.id.as_u128()).collect()
 }
 
 fn due(store: &DiskStore, at: Timestamp) -> Vec<u32> {
@@ -116,22 +116,22 @@ async fn an_event_goes_to_those_that_listen_and_opens_its_conversation() {
     assert!(store.automation_by_id(B, Uuid::from_u128(1005)).unwrap().is_none());
     assert!(store.automation_by_id(A, Uuid::from_u128(1009)).unwrap().is_some());
 
-    let mut new = new_work("a", 2, WorkBody::Opened);
+    let mut new = new_work("a", 2, TaskBody::Opened);
     let AutomationChange::Event(message) = said("a", 2) else { unreachable!() };
     (new.contact_name, new.body) = (Some("Ana".to_owned()), message.body);
     apply(&store, vec![AutomationChange::Event(new)]).await.unwrap();
     assert_eq!(told.lanes(), [7, 0]);
     let there = conversation(&store, "a");
-    assert_eq!((there.contact_name.as_deref(), there.next_work, there.tenant), (Some("Ana"), 2, A));
+    assert_eq!((there.contact_name.as_deref(), there.next_task, there.tenant), (Some("Ana"), 2, A));
     assert_eq!(store.conversation(there.id).unwrap().as_ref(), Some(&there));
-    let observed = store.work(there.id, 7, 9).unwrap();
-    assert_eq!(observed[0].body, WorkBody::Opened, "goes first");
+    let observed = store.tasks(there.id, 7, 9).unwrap();
+    assert_eq!(observed[0].body, TaskBody::Opened, "goes first");
     assert_eq!((observed[1].id, observed[1].key.number), (Uuid::from_u128(2), 1));
     assert_ne!(observed[0].id, observed[1].id);
     assert_eq!(ids(&store, "a", ANSWERING), [2]);
 
     // Only the addressee is asked; in groups, only who wants to be.
-    let started = WorkBody::Started { automation: AutomationIndex(5), input: "1".into(), by: "user:1".into() };
+    let started = TaskBody::Started { automation: AutomationIndex(5), input: "1".into(), by: "user:1".into() };
     let mut of_group = new_work("g", 4, started.clone());
     of_group.is_group = true;
     apply(&store, vec![AutomationChange::Event(new_work("a", 3, started)), AutomationChange::Event(of_group)])
@@ -154,7 +154,7 @@ async fn the_work_of_a_repeated_event_is_left_out() {
     apply(&store, vec![AutomationChange::Put(automation(5, 0, false))]).await.unwrap();
     let with = |id| {
         let AutomationChange::Event(new) = said("a", id) else { unreachable!() };
-        one(AutomationChange::Event(NewWork { with_event: true, ..new }))
+        one(AutomationChange::Event(NewTask { with_event: true, ..new }))
     };
     let logged = |mark| event(A, 1, Timestamp(1), EventBody::Other("k".into(), "{}".into()), Some(mark));
     let batch = || Batch::of(vec![logged(1), with(1), logged(2), with(2)]);
@@ -171,19 +171,19 @@ async fn a_try_ends_once_and_with_everything_else_of_its_batch() {
     let clock = clock();
     let store = open(folder.path(), &clock);
     apply(&store, vec![AutomationChange::Put(automation(5, 0, false)), said("a", 1), said("a", 2)]).await.unwrap();
-    let work = first(&store, "a", ANSWERING);
-    let id = work.key.conversation;
+    let task = first(&store, "a", ANSWERING);
+    let id = task.key.conversation;
     let answer = || {
         Batch::of(vec![
             Change::Insert(Insert { tenant: A, messages: vec![message(1, "a", "resposta")], idempotency: None }),
             one(AutomationChange::Origin(Origin { conversation: id, automation: AutomationIndex(5), label: None })),
             one(AutomationChange::State(id, AutomationIndex(5), Some("1".into()))),
-            one(step_of(&work, WorkStep::Done)),
+            one(step_of(&task, TaskStep::Done)),
         ])
     };
     let (won, lost) = tokio::join!(store.commit(answer()), store.commit(answer()));
     assert!(won.is_ok());
-    assert_eq!(lost, Err(StoreError::Conflict(Conflict::Work(work.key))));
+    assert_eq!(lost, Err(StoreError::Conflict(Conflict::Task(task.key))));
     assert_eq!(store.status_counts(A).iter().sum::<u64>(), 1, "sent once");
     assert_eq!(store.automation_state(id, AutomationIndex(5)).unwrap().as_deref(), Some("1"));
     assert_eq!(ids(&store, "a", ANSWERING), [2]);
@@ -192,7 +192,7 @@ async fn a_try_ends_once_and_with_everything_else_of_its_batch() {
     let second = first(&store, "a", ANSWERING);
     let before = snapshot(&store);
     let mut failing = Batch::of(vec![
-        one(step_of(&second, WorkStep::Done)),
+        one(step_of(&second, TaskStep::Done)),
         one(said("a", 3)),
         one(said("b", 4)),
         one(AutomationChange::Put(automation(6, 0, true))),
@@ -200,9 +200,9 @@ async fn a_try_ends_once_and_with_everything_else_of_its_batch() {
         one(AutomationChange::Conversation(A, id, vec![ConversationStep::Tag("x".into())])),
         one(AutomationChange::State(id, AutomationIndex(5), None)),
     ]);
-    failing.changes.push(one(step_of(&work, WorkStep::Done)));
+    failing.changes.push(one(step_of(&task, TaskStep::Done)));
     let (failed, fine) = tokio::join!(store.commit(failing), apply(&store, vec![said("c", 5)]));
-    assert_eq!(failed, Err(StoreError::Conflict(Conflict::Work(work.key))));
+    assert_eq!(failed, Err(StoreError::Conflict(Conflict::Task(task.key))));
     fine.unwrap();
     let after = snapshot(&store);
     let kept = |text: &str, of: &str| text.lines().filter(|l| l.contains(of)).map(str::to_owned).collect::<Vec<_>>();
@@ -227,42 +227,43 @@ async fn tries_are_counted_put_off_and_put_aside() {
     store.observe(told.clone());
 
     let after = Some((0, 5));
-    apply(&store, vec![step_of(&first(&store, "a", 0), WorkStep::After((0, 5)))]).await.unwrap();
+    apply(&store, vec![step_of(&first(&store, "a", 0), TaskStep::After((0, 5)))]).await.unwrap();
     assert_eq!(told.lanes(), [0]);
     let later = now.plus_ms(1000);
-    apply(&store, vec![step_of(&first(&store, "a", 0), WorkStep::Retry { due_at: later })]).await.unwrap();
-    let work = first(&store, "a", 0);
-    assert_eq!((work.failures, work.after, work.due_at), (1, after, later));
+    apply(&store, vec![step_of(&first(&store, "a", 0), TaskStep::Retry { due_at: later })]).await.unwrap();
+    let task = first(&store, "a", 0);
+    assert_eq!((task.failures, task.after, task.due_at), (1, after, later));
     assert_eq!((due(&store, now), due(&store, later)), (vec![7], vec![7, 0]));
     assert_eq!(store.next_due_lane().unwrap(), Some(now));
-    let stale = AutomationChange::Step { key: work.key, failures: 0, after, step: WorkStep::Done };
-    assert_eq!(apply(&store, vec![stale]).await, Err(StoreError::Conflict(Conflict::Work(work.key))));
-    let second = store.work(work.key.conversation, 0, 9).unwrap().remove(1);
-    let early = apply(&store, vec![step_of(&second, WorkStep::Done)]).await;
-    assert_eq!(early, Err(StoreError::Conflict(Conflict::Work(second.key))), "not its turn");
+    let stale = AutomationChange::Step { key: task.key, failures: 0, after, step: TaskStep::Done };
+    assert_eq!(apply(&store, vec![stale]).await, Err(StoreError::Conflict(Conflict::Task(task.key))));
+    let second = store.tasks(task.key.conversation, 0, 9).unwrap().remove(1);
+    let early = apply(&store, vec![step_of(&second, TaskStep::Done)]).await;
+    assert_eq!(early, Err(StoreError::Conflict(Conflict::Task(second.key))), "not its turn");
 
     // The failing event is put aside, the lane goes on; the observer never waited.
     told.lanes();
-    let park = WorkStep::Park { automation: AutomationIndex(6), code: "trap".into(), reason: "it trapped".into() };
-    apply(&store, vec![step_of(&work, park)]).await.unwrap();
+    let last =
+        TaskStep::DeadLetter { automation: AutomationIndex(6), code: "trap".into(), reason: "it trapped".into() };
+    apply(&store, vec![step_of(&task, last)]).await.unwrap();
     assert_eq!((told.lanes(), ids(&store, "a", 0), ids(&store, "a", 7)), (vec![0], vec![2], vec![1, 2]));
-    let parked = store.parked(A, None, 9).unwrap().remove(0);
-    assert_eq!((parked.tries, parked.automation, &*parked.code), (2, AutomationIndex(6), "trap"));
-    assert_eq!((&parked.work, parked.id), (&work, Parked::id_of(work.id, 0)));
-    assert_eq!(store.parked_by_id(A, parked.id).unwrap().as_ref(), Some(&parked));
-    assert_eq!(store.parked_by_id(B, parked.id).unwrap(), None);
-    assert!(store.parked(A, Some(parked.id), 9).unwrap().is_empty());
-    let foreign = apply(&store, vec![AutomationChange::Unpark(B, parked.id)]).await;
+    let dead_letter = store.dead_letters(A, None, 9).unwrap().remove(0);
+    assert_eq!((dead_letter.tries, dead_letter.automation, dead_letter.code.as_str()), (2, AutomationIndex(6), "trap"));
+    assert_eq!((&dead_letter.task, dead_letter.id), (&task, DeadLetter::id_of(task.id, 0)));
+    assert_eq!(store.dead_letter(A, dead_letter.id).unwrap().as_ref(), Some(&dead_letter));
+    assert_eq!(store.dead_letter(B, dead_letter.id).unwrap(), None);
+    assert!(store.dead_letters(A, Some(dead_letter.id), 9).unwrap().is_empty());
+    let foreign = apply(&store, vec![AutomationChange::Requeue(B, dead_letter.id)]).await;
     assert_eq!(foreign, Err(StoreError::Conflict(Conflict::Gone)));
 
     // Again, behind what came meanwhile; only the one that had not handled it is asked.
-    apply(&store, vec![AutomationChange::Unpark(A, parked.id)]).await.unwrap();
+    apply(&store, vec![AutomationChange::Requeue(A, dead_letter.id)]).await.unwrap();
     assert_eq!(ids(&store, "a", 0), [2, 1]);
-    apply(&store, vec![step_of(&first(&store, "a", 0), WorkStep::Done)]).await.unwrap();
+    apply(&store, vec![step_of(&first(&store, "a", 0), TaskStep::Done)]).await.unwrap();
     let again = first(&store, "a", 0);
-    assert_eq!((again.id, again.failures, again.after, again.due_at), (work.id, 0, after, now));
-    assert_eq!(again.body, work.body);
-    let twice = apply(&store, vec![AutomationChange::Discard(A, parked.id)]).await;
+    assert_eq!((again.id, again.failures, again.after, again.due_at), (task.id, 0, after, now));
+    assert_eq!(again.body, task.body);
+    let twice = apply(&store, vec![AutomationChange::Discard(A, dead_letter.id)]).await;
     assert_eq!(twice, Err(StoreError::Conflict(Conflict::Gone)));
     assert_sound(&store);
 }
@@ -276,16 +277,16 @@ async fn lanes_skip_the_numbers_of_what_was_not_for_them() {
     let automations = [automation(5, 0, false), observer];
     apply(&store, automations.map(AutomationChange::Put).into()).await.unwrap();
     let start = |id| {
-        let by = WorkBody::Started { automation: AutomationIndex(7), input: "1".into(), by: "user:1".into() };
+        let by = TaskBody::Started { automation: AutomationIndex(7), input: "1".into(), by: "user:1".into() };
         AutomationChange::Event(new_work("a", id, by))
     };
     apply(&store, vec![start(1), said("a", 2), said("a", 3), start(4), said("a", 5), start(6)]).await.unwrap();
     for (lane, expected) in [(7, [1, 4, 6]), (ANSWERING, [2, 3, 5])] {
         let mut seen = Vec::new();
         for _ in 0..3 {
-            let work = first(&store, "a", lane);
-            seen.push(work.id.as_u128());
-            apply(&store, vec![step_of(&work, WorkStep::Done)]).await.unwrap();
+            let task = first(&store, "a", lane);
+            seen.push(task.id.as_u128());
+            apply(&store, vec![step_of(&task, TaskStep::Done)]).await.unwrap();
             assert_sound(&store);
         }
         assert_eq!(seen, expected);
@@ -336,9 +337,9 @@ async fn timers_are_replaced_taken_back_and_fire_once() {
     let fire = |ms, event| AutomationChange::FireTimer(key("a", ms), Uuid::from_u128(event));
     let (one, two) = tokio::join!(apply(&store, vec![fire(20, 71)]), apply(&store, vec![fire(20, 72), fire(90, 73)]));
     (one.unwrap(), two.unwrap());
-    let items = store.work(id, ANSWERING, 9).unwrap();
+    let items = store.tasks(id, ANSWERING, 9).unwrap();
     assert_eq!(items.len(), 2);
-    let body = WorkBody::Timer {
+    let body = TaskBody::Timer {
         automation: AutomationIndex(5),
         name: "a".into(),
         payload: "a20".into(),
@@ -369,12 +370,12 @@ async fn a_pause_holds_timers_until_the_conversation_is_resumed() {
     let pauses = [handover("user:1"), handover("user:2")].map(ConversationStep::Pause);
     apply(&store, vec![steps(pauses.into())]).await.unwrap();
     assert_eq!(conversation(&store, "a").handover, Some(handover("user:1")), "the first stands");
-    apply(&store, vec![step_of(&first(&store, "a", 0), WorkStep::Done)]).await.unwrap();
+    apply(&store, vec![step_of(&first(&store, "a", 0), TaskStep::Done)]).await.unwrap();
 
     let key = TimerKey { due_at: now, conversation: id, automation: AutomationIndex(5), name: "t".into() };
     let set = AutomationChange::SetTimer { key: key.clone(), payload: "p".into() };
     apply(&store, vec![set, AutomationChange::FireTimer(key, Uuid::from_u128(50))]).await.unwrap();
-    apply(&store, vec![step_of(&first(&store, "a", 0), WorkStep::Hold)]).await.unwrap();
+    apply(&store, vec![step_of(&first(&store, "a", 0), TaskStep::Hold)]).await.unwrap();
     assert_eq!(due(&store, Timestamp(i64::MAX)), [7], "the answering lane rests");
     // What is said to the person meanwhile is not for the automation, later either.
     apply(&store, vec![said("a", 2)]).await.unwrap();
@@ -391,7 +392,7 @@ async fn a_pause_holds_timers_until_the_conversation_is_resumed() {
     assert_eq!((told.lanes(), due(&store, clock.now())), (vec![0], vec![7, 0]));
     assert_eq!(first(&store, "a", 0).due_at, clock.now());
     // Resumed between the runner's look and its step: the lane does not rest for nobody.
-    apply(&store, vec![step_of(&first(&store, "a", 0), WorkStep::Hold)]).await.unwrap();
+    apply(&store, vec![step_of(&first(&store, "a", 0), TaskStep::Hold)]).await.unwrap();
     assert_eq!(told.lanes(), [0]);
     assert_sound(&store);
 }
@@ -403,11 +404,11 @@ async fn the_steps_of_a_sent_message_come_back_to_its_automation() {
     let store = open(folder.path(), &clock);
     let deaf = Automation { events: [EventKind::MessageReceived].into_iter().collect(), ..automation(5, 0, false) };
     apply(&store, vec![AutomationChange::Put(deaf), said("a", 1)]).await.unwrap();
-    let work = first(&store, "a", ANSWERING);
-    let id = work.key.conversation;
+    let task = first(&store, "a", ANSWERING);
+    let id = task.key.conversation;
     let origin = Origin { conversation: id, automation: AutomationIndex(5), label: Some("hi".into()) };
     let sends = Change::Insert(Insert { tenant: A, messages: vec![message(1, "a", "x")], idempotency: None });
-    let changes = vec![sends, one(AutomationChange::Origin(origin)), one(step_of(&work, WorkStep::Done))];
+    let changes = vec![sends, one(AutomationChange::Origin(origin)), one(step_of(&task, TaskStep::Done))];
     let (key, public, _) = store.commit(Batch::of(changes)).await.unwrap().inserted[0];
     let orphan = apply(
         &store,
@@ -416,38 +417,38 @@ async fn the_steps_of_a_sent_message_come_back_to_its_automation() {
     .await;
     assert_eq!(orphan, Err(StoreError::Conflict(Conflict::Gone)), "nothing was inserted");
     let reported = |status| AutomationChange::Reported { message: key, status, reason: None };
-    apply(&store, vec![reported(WorkStatus::Read)]).await.unwrap();
+    apply(&store, vec![reported(ReportedStatus::Read)]).await.unwrap();
     assert!(ids(&store, "a", ANSWERING).is_empty(), "it does not want to know");
 
     apply(&store, vec![AutomationChange::Put(automation(5, 0, false))]).await.unwrap();
     let now = clock.now();
     step(&store, key, |s| s.claim(now).unwrap()).await;
     step(&store, key, |s| s.sent(None, now).unwrap()).await;
-    apply(&store, vec![reported(WorkStatus::Delivered)]).await.unwrap();
+    apply(&store, vec![reported(ReportedStatus::Delivered)]).await.unwrap();
     let other = insert(&store, A, vec![message(1, "a", "by hand"), message(1, "a", "x")]).await;
     step(&store, other[0], |s| s.cancel(None, now).unwrap()).await;
-    let seen: Vec<WorkBody> = store.work(id, ANSWERING, 9).unwrap().into_iter().map(|work| work.body).collect();
-    let body = |status, reason: Option<&str>| WorkBody::Status {
+    let seen: Vec<TaskBody> = store.tasks(id, ANSWERING, 9).unwrap().into_iter().map(|task| task.body).collect();
+    let body = |status, reason: Option<&str>| TaskBody::Status {
         message: public,
         automation: AutomationIndex(5),
         label: Some("hi".into()),
         status,
         reason: reason.map(str::to_owned),
     };
-    assert_eq!(seen, [body(WorkStatus::Sent, None), body(WorkStatus::Delivered, None)]);
+    assert_eq!(seen, [body(ReportedStatus::Sent, None), body(ReportedStatus::Delivered, None)]);
     assert_sound(&store);
 
     // Given up: with the reason.
-    let work = first(&store, "a", ANSWERING);
+    let task = first(&store, "a", ANSWERING);
     let origin = Origin { conversation: id, automation: AutomationIndex(5), label: Some("hi".into()) };
     let sends = Change::Insert(Insert { tenant: A, messages: vec![message(1, "a", "x")], idempotency: None });
-    let changes = vec![sends, one(AutomationChange::Origin(origin)), one(step_of(&work, WorkStep::Done))];
+    let changes = vec![sends, one(AutomationChange::Origin(origin)), one(step_of(&task, TaskStep::Done))];
     let (failing, ..) = store.commit(Batch::of(changes)).await.unwrap().inserted[0];
     step(&store, failing, |s| s.claim(now).unwrap()).await;
-    step(&store, failing, |s| s.failed(Reason::new("rejected", "no such number"), now).unwrap()).await;
-    let last = store.work(id, ANSWERING, 9).unwrap().pop().unwrap();
-    let WorkBody::Status { status, reason, .. } = last.body else { panic!("another event") };
-    assert_eq!((status, reason.as_deref()), (WorkStatus::Failed, Some("no such number")));
+    step(&store, failing, |s| s.failed(Reason::new(ReasonCode::Rejected, "no such number"), now).unwrap()).await;
+    let last = store.tasks(id, ANSWERING, 9).unwrap().pop().unwrap();
+    let TaskBody::Status { status, reason, .. } = last.body else { panic!("another event") };
+    assert_eq!((status, reason.as_deref()), (ReportedStatus::Failed, Some("no such number")));
     assert_sound(&store);
 }
 
@@ -510,8 +511,8 @@ async fn the_first_event_greets_even_where_a_person_was_first() {
     assert!(ids(&store, "a", ANSWERING).is_empty());
     apply(&store, vec![said("a", 1), said("a", 2), said("b", 3)]).await.unwrap();
     for chat in ["a", "b"] {
-        let items = store.work(conversation(&store, chat).id, ANSWERING, 9).unwrap();
-        assert_eq!(items.iter().map(|work| &work.body).collect::<Vec<_>>(), [&WorkBody::Opened], "once");
+        let items = store.tasks(conversation(&store, chat).id, ANSWERING, 9).unwrap();
+        assert_eq!(items.iter().map(|task| &task.body).collect::<Vec<_>>(), [&TaskBody::Opened], "once");
     }
     assert_sound(&store);
 }

@@ -32,14 +32,21 @@ async fn each_step_tells_what_it_means_for_the_queues() {
     let entry = store.ready(ConnectorIndex(1), None, 1).unwrap()[0];
     assert_eq!(told(), vec![Effect::Ready(ConnectorIndex(1), entry)]);
     // Held at the head: the same entry.
-    step(&store, key, |s| s.hold(pombo_domain::model::message::Reason::new("pace", "p"), now.plus_ms(9), now).unwrap())
-        .await;
+    step(&store, key, |s| {
+        s.hold(pombo_domain::model::message::Reason::new(ReasonCode::Pace, "p"), now.plus_ms(9), now).unwrap()
+    })
+    .await;
     assert_eq!(told(), vec![]);
     step(&store, key, |s| s.claim(now).unwrap()).await;
     assert_eq!(told(), vec![], "a claim is the scheduler's own");
     step(&store, key, |s| {
-        s.retry_later(pombo_domain::model::message::Reason::new("temporary", "t"), now.plus_ms(1000), false, now)
-            .unwrap()
+        s.retry_later(
+            pombo_domain::model::message::Reason::new(ReasonCode::Temporary, "t"),
+            now.plus_ms(1000),
+            false,
+            now,
+        )
+        .unwrap()
     })
     .await;
     let scheduled = ScheduledEntry { due_at: now.plus_ms(1000), connector: ConnectorIndex(1), key };

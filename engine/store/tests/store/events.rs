@@ -16,7 +16,7 @@ fn text(from: &str) -> EventBody {
 }
 
 fn session() -> EventBody {
-    EventBody::Session { state: "connected".to_owned(), account: None, reason: None }
+    EventBody::Session { state: "connected".into(), account: None, reason: None }
 }
 
 async fn append(store: &DiskStore, events: Vec<Change>) -> Committed {

@@ -3,7 +3,7 @@
 //! - `support`: a manual clock, seeded randomness, builders.
 //! - `model`: the store as a naive program, to compare with.
 //! - `random`: random operations against the model, with reopening.
-//! - `lists`, `queues`, `documents`, `contacts`, `events`, `effects`, `automations`, `packages`: one subject
+//! - `lists`, `queues`, `documents`, `contacts`, `events`, `effects`, `automations`, `plugins`: one subject
 //!   each.
 //! - `crash`: a child process that is killed at random moments. `faults`: failing writes.
 
@@ -18,7 +18,7 @@ mod events;
 mod faults;
 mod lists;
 mod model;
-mod packages;
+mod plugins;
 mod queues;
 mod random;
 mod support;

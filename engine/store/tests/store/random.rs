@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use pombo_domain::model::message::{Reason, Resolution};
+use pombo_domain::model::message::{Reason, ReasonCode, Resolution};
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
@@ -195,12 +195,12 @@ fn body(other: bool) -> EventBody {
     if other {
         return EventBody::Other("k".to_owned(), "{}".to_owned());
     }
-    EventBody::Session { state: "connected".to_owned(), account: None, reason: None }
+    EventBody::Session { state: "connected".into(), account: None, reason: None }
 }
 
 /// A step by number, where the state allows it.
 fn transition(state: &MessageState, which: u8, now: Timestamp) -> Option<MessageState> {
-    let reason = || Reason::new("temporary", "later");
+    let reason = || Reason::new(ReasonCode::Temporary, "later");
     match which {
         0 => state.approve(now).ok(),
         1 => state.reject(None, now).ok(),

@@ -31,16 +31,16 @@ impl AutomationStore for TestStore {
         fn conversation_with(connector: ConnectorIndex, chat: &str) -> StoreResult<Option<Conversation>>;
         fn due_lanes(until: Timestamp, after: Option<DueLane>, limit: usize) -> StoreResult<Vec<DueLane>>;
         fn next_due_lane() -> StoreResult<Option<Timestamp>>;
-        fn work(conversation: Uuid, lane: u32, limit: usize) -> StoreResult<Vec<Work>>;
+        fn tasks(conversation: Uuid, lane: u32, limit: usize) -> StoreResult<Vec<EventTask>>;
         fn automation_state(conversation: Uuid, automation: AutomationIndex) -> StoreResult<Option<String>>;
         fn timers_due(until: Timestamp, limit: usize) -> StoreResult<Vec<TimerKey>>;
         fn next_timer() -> StoreResult<Option<Timestamp>>;
         fn timers_of(conversation: Uuid) -> StoreResult<Vec<TimerKey>>;
-        fn parked(tenant: TenantIndex, after: Option<Uuid>, limit: usize) -> StoreResult<Vec<Parked>>;
-        fn parked_by_id(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Parked>>;
+        fn dead_letters(tenant: TenantIndex, after: Option<Uuid>, limit: usize) -> StoreResult<Vec<DeadLetter>>;
+        fn dead_letter(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<DeadLetter>>;
         fn recordings(automation: AutomationIndex, limit: usize) -> StoreResult<Vec<Vec<u8>>>;
-        fn package(name: &str) -> StoreResult<Option<Arc<Package>>>;
-        fn packages() -> StoreResult<Vec<Arc<Package>>>;
+        fn plugin(name: &str) -> StoreResult<Option<Arc<Plugin>>>;
+        fn plugins() -> StoreResult<Vec<Arc<Plugin>>>;
         fn trust_roots() -> StoreResult<Vec<TrustRoot>>;
         fn audit(plugin: &str, limit: usize) -> StoreResult<Vec<AuditEntry>>;
     }

@@ -1,41 +1,42 @@
-//! Events that were parked after the last attempt to handle them failed: a person inspects them, and replays or discards them.
+//! Dead letters: events that an automation still failed to handle on the last attempt. A person inspects them, and requeues or
+//! discards them. The APIs call such an event parked.
 
 use uuid::Uuid;
 
 use crate::commands::Commands;
-use crate::commands::plugins::packages::automation_change;
-use crate::model::Parked;
+use crate::commands::plugins::catalog::automation_change;
+use crate::model::DeadLetter;
 use crate::ports::{AutomationChange, Batch};
 use crate::{AutomationIndex, Error, Result, TenantIndex};
 
 /// Number of items to look at to fill one page with the items of one automation.
 const LOOKED_AT: usize = 5_000;
 
-/// A parked item with the public id of its automation.
-pub struct ParkedView {
+/// A dead letter with the public id of its automation.
+pub struct DeadLetterView {
     /// The stored item.
-    pub parked: Parked,
+    pub dead_letter: DeadLetter,
     /// Public id of the automation.
     pub automation: Uuid,
 }
 
-/// A page of parked items.
-pub struct ParkedPage {
+/// A page of dead letters.
+pub struct DeadLetterPage {
     /// The items, ordered by id.
-    pub items: Vec<ParkedView>,
+    pub items: Vec<DeadLetterView>,
     /// The `after` of the next page, if there may be more.
     pub next: Option<Uuid>,
 }
 
 impl Commands {
-    /// A tenant's parked items, of one automation or of all. A page may have fewer than `limit` items although there are more.
-    pub fn list_parked(
+    /// A tenant's dead letters, of one automation or of all. A page may have fewer than `limit` items although there are more.
+    pub fn list_dead_letters(
         &self,
         tenant: TenantIndex,
         automation: Option<Uuid>,
         after: Option<Uuid>,
         limit: usize,
-    ) -> Result<ParkedPage> {
+    ) -> Result<DeadLetterPage> {
         let store = &self.ports().store;
         let of: Option<AutomationIndex> = match automation {
             None => None,
@@ -45,45 +46,45 @@ impl Commands {
         let (mut items, mut next, mut looked) = (Vec::new(), after, 0);
         loop {
             let wanted = if of.is_some() { 500 } else { limit - items.len() };
-            let page = store.parked(tenant, next, wanted)?;
+            let page = store.dead_letters(tenant, next, wanted)?;
             let more = page.len() == wanted;
             looked += page.len();
-            for parked in page {
-                next = Some(parked.id);
-                if of.is_none_or(|of| of == parked.automation) {
-                    items.push(self.parked_view(parked)?);
+            for dead_letter in page {
+                next = Some(dead_letter.id);
+                if of.is_none_or(|of| of == dead_letter.automation) {
+                    items.push(self.dead_letter_view(dead_letter)?);
                 }
                 if items.len() == limit {
-                    return Ok(ParkedPage { items, next });
+                    return Ok(DeadLetterPage { items, next });
                 }
             }
             if !more {
-                return Ok(ParkedPage { items, next: None });
+                return Ok(DeadLetterPage { items, next: None });
             }
             if looked >= LOOKED_AT {
-                return Ok(ParkedPage { items, next });
+                return Ok(DeadLetterPage { items, next });
             }
         }
     }
 
-    fn parked_view(&self, parked: Parked) -> Result<ParkedView> {
-        let found = self.ports().store.automation(parked.automation)?;
+    fn dead_letter_view(&self, dead_letter: DeadLetter) -> Result<DeadLetterView> {
+        let found = self.ports().store.automation(dead_letter.automation)?;
         let automation = found.ok_or_else(|| Error::internal("a parked item names no stored automation"))?.id;
-        Ok(ParkedView { parked, automation })
+        Ok(DeadLetterView { dead_letter, automation })
     }
 
-    /// Puts a parked item back at the end of its lane, as if it were new.
-    pub async fn replay_parked(&self, tenant: TenantIndex, id: Uuid) -> Result<()> {
-        self.end_parking(tenant, id, AutomationChange::Unpark(tenant, id)).await
+    /// Puts a dead letter back at the end of its lane, as if it were new.
+    pub async fn requeue_dead_letter(&self, tenant: TenantIndex, id: Uuid) -> Result<()> {
+        self.end_dead_letter(tenant, id, AutomationChange::Requeue(tenant, id)).await
     }
 
-    /// Deletes a parked item.
-    pub async fn discard_parked(&self, tenant: TenantIndex, id: Uuid) -> Result<()> {
-        self.end_parking(tenant, id, AutomationChange::Discard(tenant, id)).await
+    /// Deletes a dead letter.
+    pub async fn discard_dead_letter(&self, tenant: TenantIndex, id: Uuid) -> Result<()> {
+        self.end_dead_letter(tenant, id, AutomationChange::Discard(tenant, id)).await
     }
 
-    async fn end_parking(&self, tenant: TenantIndex, id: Uuid, change: AutomationChange) -> Result<()> {
-        self.ports().store.parked_by_id(tenant, id)?.ok_or_else(|| Error::not_found("Parked event"))?;
+    async fn end_dead_letter(&self, tenant: TenantIndex, id: Uuid, change: AutomationChange) -> Result<()> {
+        self.ports().store.dead_letter(tenant, id)?.ok_or_else(|| Error::not_found("Parked event"))?;
         self.ports().store.commit(Batch::of(vec![automation_change(change)])).await?;
         Ok(())
     }

@@ -5,9 +5,9 @@ use uuid::Uuid;
 use crate::commands::Commands;
 use crate::commands::access::actor::Actor;
 use crate::commands::connectors::offering::{checked_address, unindexed};
-use crate::commands::plugins::packages::automation_change;
-use crate::model::{Automation, AutomationStatus, EventKind, WorkBody};
-use crate::ports::{AutomationChange, Batch, NewWork};
+use crate::commands::plugins::catalog::automation_change;
+use crate::model::{Automation, AutomationStatus, EventKind, TaskBody};
+use crate::ports::{AutomationChange, Batch, NewTask};
 use crate::{Error, Field, Result, TenantIndex};
 
 /// Maximum size of the input of a start, in bytes of JSON.
@@ -41,7 +41,7 @@ impl Commands {
         }
         let automation = self.live_automation(actor.tenant()?, id)?;
         takes(&automation, EventKind::Started)?;
-        let body = WorkBody::Started { automation: automation.index, input, by: actor.by.clone() };
+        let body = TaskBody::Started { automation: automation.index, input, by: actor.by.clone() };
         self.make_event(&automation, to, is_group, body).await
     }
 
@@ -58,11 +58,11 @@ impl Commands {
         takes(&automation, EventKind::WebhookCalled)?;
         let content_type: String =
             content_type.chars().filter(|c| !c.is_control()).take(MAX_CONTENT_TYPE_BYTES).collect();
-        let body = WorkBody::Webhook { automation: automation.index, content_type, body };
+        let body = TaskBody::Webhook { automation: automation.index, content_type, body };
         self.make_event(&automation, to, false, body).await
     }
 
-    async fn make_event(&self, automation: &Automation, to: &str, is_group: bool, body: WorkBody) -> Result<Made> {
+    async fn make_event(&self, automation: &Automation, to: &str, is_group: bool, body: TaskBody) -> Result<Made> {
         let offering = self.offering(automation.tenant, self.connector_id(automation.connector)?)?;
         let to = checked_address(Field::To, to)?;
         let chat = self.addresses(&offering, Field::To, vec![to]).await.map_err(|error| unindexed(error, Field::To))?;
@@ -75,7 +75,7 @@ impl Commands {
             return Err(Error::conflict("this automation does not work in groups; see its field groups"));
         }
         let id = self.ports().entropy.uuid();
-        let work = NewWork {
+        let task = NewTask {
             tenant: automation.tenant,
             connector,
             chat: chat.clone(),
@@ -86,7 +86,7 @@ impl Commands {
             body,
             with_event: false,
         };
-        let change = automation_change(AutomationChange::Event(work));
+        let change = automation_change(AutomationChange::Event(task));
         store.commit(Batch::of(vec![change])).await?;
         let conversation = store.conversation_with(connector, &chat)?.map(|conversation| conversation.id);
         Ok(Made { event: id, conversation })

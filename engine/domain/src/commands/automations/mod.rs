@@ -15,8 +15,8 @@ use uuid::Uuid;
 use crate::commands::Commands;
 use crate::commands::access::actor::Actor;
 use crate::commands::connectors::{checked_name, config_text, split_secrets, under_config};
-use crate::commands::plugins::packages::{automation_change, described};
-use crate::model::plugin::Package;
+use crate::commands::plugins::catalog::{automation_change, described};
+use crate::model::plugin::Plugin;
 use crate::model::{Automation, AutomationStatus, EventKind, PluginKind, RolloutStep};
 use crate::ports::{AutomationChange, AutomationDescription, Batch, Change, SecretBox};
 use crate::{AutomationIndex, ConnectorIndex, Error, Field, Result, TenantIndex};
@@ -104,12 +104,12 @@ impl Commands {
             .live_connector(tenant, request.connector)
             .map_err(|_| Error::invalid(Field::Connector, "no such connector; use the id of one of your connectors"))?;
         // The same lock as for activating another version: an automation is checked against the version that it will be called with.
-        let _plugin_turn = self.package_writes.of(&request.plugin).await;
-        let (package, description) = self.usable_automation(actor, &request.plugin)?;
+        let _plugin_turn = self.plugin_writes.of(&request.plugin).await;
+        let (plugin, description) = self.usable_automation(actor, &request.plugin)?;
         let (open, secrets) = split_secrets(request.config, &description.secret_fields)?;
         let secrets: BTreeMap<String, String> =
             secrets.into_iter().filter_map(|(field, value)| Some((field, value?))).collect();
-        self.check_automation_config(&package, &open, &secrets).await?;
+        self.check_automation_config(&plugin, &open, &secrets).await?;
 
         let index = AutomationIndex(self.ports().store.next_connector_index().await?.0);
         let _turn = self.connector_writes.of(connector.index).await;
@@ -127,12 +127,12 @@ impl Commands {
             tenant,
             connector: connector.index,
             name,
-            plugin: package.name.clone(),
+            plugin: plugin.name.clone(),
             config: config_text(open)?,
             secrets: self.sealed(id, &secrets),
             position: checked_position(request.position)?.unwrap_or(last.min(MAX_POSITION)),
             observer: description.observer,
-            events: self.called_for(&package, &description),
+            events: self.called_for(&plugin, &description),
             status: if request.paused { AutomationStatus::Paused } else { AutomationStatus::Active },
             groups: request.groups,
             record: request.record,
@@ -164,14 +164,14 @@ impl Commands {
         let name = patch.name.as_deref().map(checked_name).transpose()?;
         let position = checked_position(patch.position)?;
         let found = self.live_automation(tenant, id)?;
-        let _plugin_turn = self.package_writes.of(&found.plugin).await;
+        let _plugin_turn = self.plugin_writes.of(&found.plugin).await;
         let _turn = self.connector_writes.of(found.connector).await;
         let mut automation = Automation::clone(self.live_automation(tenant, id)?.as_ref());
         if let Some(name) = name {
             automation.name = name;
         }
         if let Some(config) = patch.config {
-            let (package, description) = self.usable_automation(actor, &automation.plugin)?;
+            let (plugin, description) = self.usable_automation(actor, &automation.plugin)?;
             let (open, given) = split_secrets(config, &description.secret_fields)?;
             let mut secrets = open_secrets(self.ports().secrets.as_ref(), &automation)?;
             for (field, value) in given {
@@ -180,7 +180,7 @@ impl Commands {
                     None => secrets.remove(&field),
                 };
             }
-            self.check_automation_config(&package, &open, &secrets).await?;
+            self.check_automation_config(&plugin, &open, &secrets).await?;
             automation.config = config_text(open)?;
             automation.secrets = self.sealed(automation.id, &secrets);
         }
@@ -198,7 +198,7 @@ impl Commands {
     /// Deletes an automation: its secrets are deleted, and it is no longer called.
     pub async fn delete_automation(&self, tenant: TenantIndex, id: Uuid) -> Result<()> {
         let found = self.live_automation(tenant, id)?;
-        let _plugin_turn = self.package_writes.of(&found.plugin).await;
+        let _plugin_turn = self.plugin_writes.of(&found.plugin).await;
         let _turn = self.connector_writes.of(found.connector).await;
         let automation = self.live_automation(tenant, id)?;
         self.put_automation(deleted(&automation)).await?;
@@ -237,27 +237,27 @@ impl Commands {
     }
 
     /// A plugin from which an automation can be created, with the description of its active version.
-    fn usable_automation(&self, actor: &Actor, plugin: &str) -> Result<(Arc<Package>, AutomationDescription)> {
+    fn usable_automation(&self, actor: &Actor, name: &str) -> Result<(Arc<Plugin>, AutomationDescription)> {
         let unknown = || Error::invalid(Field::Plugin, "no automation plugin has this name; see the list of plugins");
-        let package = self.get_plugin(actor, plugin).ok().and_then(|view| view.package).ok_or_else(unknown)?;
-        if package.kind != PluginKind::Automation {
+        let plugin = self.get_plugin(actor, name).ok().and_then(|view| view.plugin).ok_or_else(unknown)?;
+        if plugin.kind != PluginKind::Automation {
             return Err(unknown());
         }
-        let description = package
+        let description = plugin
             .active_version()
             .and_then(described)
             .ok_or_else(|| Error::invalid(Field::Plugin, "this plugin has no active version; activate one first"))?;
-        Ok((package, description))
+        Ok((plugin, description))
     }
 
     /// The digests of the versions with which an automation on this plugin is called at present.
-    fn running_versions(package: &Package) -> impl Iterator<Item = &str> {
-        let canary = package.rollout.as_ref().filter(|rollout| rollout.step == RolloutStep::Canary);
-        package.active.as_deref().into_iter().chain(canary.map(|rollout| rollout.to.as_str()))
+    fn running_versions(plugin: &Plugin) -> impl Iterator<Item = &str> {
+        let canary = plugin.rollout.as_ref().filter(|rollout| rollout.step == RolloutStep::Canary);
+        plugin.active.as_deref().into_iter().chain(canary.map(|rollout| rollout.to.as_str()))
     }
 
-    fn called_for(&self, package: &Package, description: &AutomationDescription) -> crate::model::EventKinds {
-        let versions = Self::running_versions(package).filter_map(|digest| package.version(digest));
+    fn called_for(&self, plugin: &Plugin, description: &AutomationDescription) -> crate::model::EventKinds {
+        let versions = Self::running_versions(plugin).filter_map(|digest| plugin.version(digest));
         let all: Vec<_> = versions.filter_map(described).map(|says| says.events).collect();
         let either = |kind: &EventKind| description.events.has(*kind) || all.iter().any(|events| events.has(*kind));
         EventKind::ALL.into_iter().filter(either).collect()
@@ -265,12 +265,12 @@ impl Commands {
 
     async fn check_automation_config(
         &self,
-        package: &Package,
+        plugin: &Plugin,
         open: &Map<String, Value>,
         secrets: &BTreeMap<String, String>,
     ) -> Result<()> {
         let whole = Value::Object(whole(open.clone(), secrets));
-        for digest in Self::running_versions(package) {
+        for digest in Self::running_versions(plugin) {
             let checked = self.ports().plugins.check_config(digest, &whole).await;
             checked.map_err(|problems| Error::invalid_fields(problems.into_iter().map(under_config).collect()))?;
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::commands::Commands;
-use crate::model::message::Act;
+use crate::model::message::MessageAction;
 use crate::model::{Connector, MessageOptions};
 use crate::ports::{Answer, ConnectorError, Operation, OperationError, PluginDescription};
 use crate::{Error, ErrorCode, Field, FieldPath, FieldProblem, Result, TenantIndex};
@@ -73,11 +73,11 @@ impl From<OperationError> for Error {
 
 /// Refuses options that a plugin does not support.
 pub(crate) fn check_offered(plugin: &PluginDescription, options: &MessageOptions) -> Result<()> {
-    match options.act {
-        Act::Say => {}
-        Act::React(_) => offers(plugin, "reactions")?,
-        Act::Edit(_) => offers(plugin, "edit")?,
-        Act::Revoke(_) => offers(plugin, "revoke")?,
+    match options.action {
+        MessageAction::Say => {}
+        MessageAction::React(_) => offers(plugin, "reactions")?,
+        MessageAction::Edit(_) => offers(plugin, "edit")?,
+        MessageAction::Revoke(_) => offers(plugin, "revoke")?,
     }
     if options.reply_to.is_some() {
         offers(plugin, "reply")?;

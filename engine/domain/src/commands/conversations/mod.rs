@@ -7,12 +7,12 @@ use uuid::Uuid;
 
 use crate::commands::Commands;
 use crate::commands::access::actor::Actor;
-use crate::commands::plugins::packages::automation_change;
+use crate::commands::plugins::catalog::automation_change;
 use crate::commands::text::{self, Rule};
 use crate::error::ErrorCode;
 use crate::model::conversation::MAX_TAGS;
-use crate::model::work::ANSWERING;
-use crate::model::{Conversation, ConversationStep, EventBody, Handover, TimerKey, Work};
+use crate::model::event_task::ANSWERING;
+use crate::model::{Conversation, ConversationAction, ConversationStep, EventBody, EventTask, Handover, TimerKey};
 use crate::ports::{AutomationChange, Batch, Change, ConversationFilter};
 use crate::{AutomationIndex, ConnectorIndex, Error, Field, Result, TenantIndex};
 
@@ -25,7 +25,7 @@ pub const MAX_ASSIGNEE_CHARS: usize = 120;
 /// Number of conversations in one batch.
 const BATCH: usize = 200;
 /// Number of waiting items that are shown for each lane.
-const SHOWN_WORK: usize = 50;
+const SHOWN_TASKS: usize = 50;
 /// Maximum number of reads of the store to fill one page.
 const LOOKS: usize = 20;
 
@@ -46,7 +46,7 @@ pub struct ConversationDetail {
     /// Its timers, each with the public id of its automation.
     pub timers: Vec<(TimerKey, Uuid)>,
     /// Events that wait for its automations; those in an observer's lane with the observer's public id.
-    pub waiting: Vec<(Work, Option<Uuid>)>,
+    pub waiting: Vec<(EventTask, Option<Uuid>)>,
 }
 
 /// Filters of a list of conversations.
@@ -155,10 +155,10 @@ impl Commands {
         }
         timers.sort();
         let mut waiting = Vec::new();
-        waiting.extend(store.work(id, ANSWERING, SHOWN_WORK)?.into_iter().map(|work| (work, None)));
+        waiting.extend(store.tasks(id, ANSWERING, SHOWN_TASKS)?.into_iter().map(|task| (task, None)));
         for automation in store.automations_on(view.conversation.connector)?.iter().filter(|one| one.observer) {
-            let lane = store.work(id, automation.index.0, SHOWN_WORK)?;
-            waiting.extend(lane.into_iter().map(|work| (work, Some(automation.id))));
+            let lane = store.tasks(id, automation.index.0, SHOWN_TASKS)?;
+            waiting.extend(lane.into_iter().map(|task| (task, Some(automation.id))));
         }
         Ok(ConversationDetail { view, timers, waiting })
     }
@@ -187,7 +187,7 @@ impl Commands {
             let assignee = text::checked_optional(rule, assignee.as_deref())?;
             if assignee != conversation.assignee {
                 let detail = assignee.clone().unwrap_or_default();
-                changes.push(self.conversation_event(actor, &conversation, "assigned", detail));
+                changes.push(self.conversation_event(actor, &conversation, ConversationAction::Assigned, detail));
                 steps.push(ConversationStep::Assign(assignee));
             }
         }
@@ -281,20 +281,28 @@ impl Commands {
             Bulk::Pause(reason) if conversation.handover.is_none() => {
                 let at = self.ports().clock.now();
                 let handover = Handover { by: actor.by.clone(), at, reason: reason.clone() };
-                (ConversationStep::Pause(handover), "paused", reason.clone())
+                (ConversationStep::Pause(handover), ConversationAction::Paused, reason.clone())
             }
-            Bulk::Resume if conversation.handover.is_some() => (ConversationStep::Resume, "resumed", String::new()),
+            Bulk::Resume if conversation.handover.is_some() => {
+                (ConversationStep::Resume, ConversationAction::Resumed, String::new())
+            }
             _ => return Vec::new(),
         };
         let change = AutomationChange::Conversation(conversation.tenant, conversation.id, vec![done]);
         vec![automation_change(change), self.conversation_event(actor, conversation, word, detail)]
     }
 
-    fn conversation_event(&self, actor: &Actor, conversation: &Conversation, step: &str, detail: String) -> Change {
+    fn conversation_event(
+        &self,
+        actor: &Actor,
+        conversation: &Conversation,
+        step: ConversationAction,
+        detail: String,
+    ) -> Change {
         let body = EventBody::Conversation {
             conversation: conversation.id,
             chat: conversation.chat.clone(),
-            step: step.to_owned(),
+            step: step.into(),
             by: actor.by.clone(),
             detail,
         };

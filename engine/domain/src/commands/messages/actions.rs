@@ -1,5 +1,5 @@
-//! Messages about other messages: reactions, edits, deletions, replies. Each is a message of its own in the connector's queue, with
-//! the same durability, order and retries as any other; what it is about is looked up here.
+//! Messages about other messages: reactions, edits and deletions, which are actions, and replies. Each is a separate message in the
+//! connector's queue, with the same durability, order and retries as any other. The message that it refers to is looked up here.
 //!
 //! A message is named in one of three ways: one that was sent from here by its id, a received one by the cursor of its event, any
 //! by the channel's own id with its sender.
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::commands::Commands;
 use crate::commands::connectors::offering::{TargetRef, check_offered, checked_address, offers};
 use crate::commands::messages::send::{Draft, Idempotency};
-use crate::model::message::{Act, Target};
+use crate::model::message::{MessageAction, Target};
 use crate::model::{Connector, EventBody, InboundContent, MessageOptions, Status, StoredMessage};
 use crate::ports::EventFilter;
 use crate::{Error, Field, FieldPath, Result, TenantIndex};
@@ -23,7 +23,7 @@ pub const MAX_EMOJI_BYTES: usize = 64;
 /// The most mentions of one message.
 pub const MAX_MENTIONS: usize = 100;
 
-/// The priority of an act where the caller says none: it is about what was said already.
+/// The priority of an action: it is about what was said already.
 const PRIORITY: u8 = 10;
 
 /// A message that was named, as the channel knows it.
@@ -33,10 +33,10 @@ pub(crate) struct Found {
     pub(crate) chat: Option<String>,
 }
 
-/// What is done about a message.
+/// What a caller wants to do about a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Deed {
-    /// Puts an emoji to it; an empty one takes it back.
+pub enum ActionRequest {
+    /// Adds an emoji to it as a reaction; an empty one removes the reaction.
     React(String),
     /// Gives it a new text.
     Edit(String),
@@ -44,36 +44,36 @@ pub enum Deed {
     Revoke,
 }
 
-/// How an act is to be queued.
+/// How an action is queued.
 #[derive(Debug, Clone, Default)]
-pub struct ActRequest {
-    /// Ahead of the queue and its pace.
+pub struct ActionOptions {
+    /// Whether it goes ahead of the queue and bypasses the pace.
     pub force_direct: bool,
-    /// Gets every status change.
+    /// URL that receives every status change.
     pub webhook_url: Option<String>,
-    /// The caller's reference.
+    /// The caller's own reference.
     pub external_id: Option<String>,
 }
 
 impl Commands {
-    /// Queues something about a message that was sent from here.
+    /// Queues an action on a message that was sent from here.
     pub async fn act_on_message(
         &self,
         tenant: TenantIndex,
         id: Uuid,
-        deed: Deed,
-        request: ActRequest,
+        request: ActionRequest,
+        options: ActionOptions,
         idempotency: Option<Idempotency>,
     ) -> Result<StoredMessage> {
         let view = self.get_message(tenant, id)?;
         let offering = self.offering(tenant, view.connector_id)?;
-        offers(&offering.plugin, deed.feature())?;
+        offers(&offering.plugin, request.feature())?;
         let target = self.sent_target(&view.stored).await?;
         let to = view.stored.message.content.to;
-        self.queue_act(tenant, view.connector_id, &to, deed.act(target)?, request, idempotency).await
+        self.queue_action(tenant, view.connector_id, &to, request.action(target)?, options, idempotency).await
     }
 
-    /// Queues something about any message of a conversation. The conversation may be left out where the message is named by its
+    /// Queues an action on any message of a conversation. The conversation may be left out where the message is named by its
     /// event.
     #[expect(clippy::too_many_arguments, reason = "who, what, about which message, and how it is queued")]
     pub async fn act_in_chat(
@@ -82,12 +82,12 @@ impl Commands {
         connector: Uuid,
         chat: Option<String>,
         target: TargetRef,
-        deed: Deed,
-        request: ActRequest,
+        request: ActionRequest,
+        options: ActionOptions,
         idempotency: Option<Idempotency>,
     ) -> Result<StoredMessage> {
         let offering = self.offering(tenant, connector)?;
-        offers(&offering.plugin, deed.feature())?;
+        offers(&offering.plugin, request.feature())?;
         let found = self.target(tenant, &offering.connector, Field::Message.into(), target).await?;
         let chat = match (chat, found.chat) {
             (Some(given), Some(known)) if given.trim() != known => {
@@ -98,16 +98,16 @@ impl Commands {
                 return Err(Error::invalid(Field::Chat, "is required unless the message is named by event"));
             }
         };
-        self.queue_act(tenant, connector, &chat, deed.act(found.target)?, request, idempotency).await
+        self.queue_action(tenant, connector, &chat, request.action(found.target)?, options, idempotency).await
     }
 
-    async fn queue_act(
+    async fn queue_action(
         &self,
         tenant: TenantIndex,
         connector: Uuid,
         to: &str,
-        (act, text): (Act, String),
-        request: ActRequest,
+        (action, text): (MessageAction, String),
+        options: ActionOptions,
         idempotency: Option<Idempotency>,
     ) -> Result<StoredMessage> {
         let draft = Draft {
@@ -115,10 +115,10 @@ impl Commands {
             to: Some(Cow::Borrowed(to)),
             text: Some(Cow::Owned(text)),
             priority: Some(PRIORITY),
-            force_direct: request.force_direct,
-            webhook_url: request.webhook_url.map(Cow::Owned),
-            external_id: request.external_id.map(Cow::Owned),
-            options: MessageOptions { act, ..MessageOptions::default() },
+            force_direct: options.force_direct,
+            webhook_url: options.webhook_url.map(Cow::Owned),
+            external_id: options.external_id.map(Cow::Owned),
+            options: MessageOptions { action, ..MessageOptions::default() },
             ..Draft::default()
         };
         self.send(tenant, &draft, idempotency).await
@@ -191,7 +191,7 @@ impl Commands {
             let status = stored.state.status.as_str();
             return Err(Error::conflict(format!("the message is {status}; it must be SENT first")));
         };
-        if stored.message.content.options.act != Act::Say {
+        if stored.message.content.options.action != MessageAction::Say {
             return Err(Error::conflict("the message itself refers to another message; name that one"));
         }
         let text = self.render_message(stored).await.map(|rendered| rendered.text);
@@ -218,7 +218,7 @@ impl Commands {
         if mentions.len() > MAX_MENTIONS {
             return Err(Error::invalid(Field::Mentions, format!("must be at most {MAX_MENTIONS} addresses")));
         }
-        let options = MessageOptions { act: Act::Say, reply_to, mentions, voice_note };
+        let options = MessageOptions { action: MessageAction::Say, reply_to, mentions, voice_note };
         check_offered(&offering.plugin, &options)?;
         let mentions = match options.mentions.is_empty() {
             true => Vec::new(),
@@ -228,7 +228,7 @@ impl Commands {
     }
 }
 
-impl Deed {
+impl ActionRequest {
     /// The feature that a plugin declares for it.
     fn feature(&self) -> &'static str {
         match self {
@@ -238,23 +238,23 @@ impl Deed {
         }
     }
 
-    /// The act with its text.
-    fn act(self, target: Target) -> Result<(Act, String)> {
+    /// The action with its text.
+    fn action(self, target: Target) -> Result<(MessageAction, String)> {
         match self {
             Self::React(emoji) => {
                 let emoji = emoji.trim();
                 if emoji.len() > MAX_EMOJI_BYTES || emoji.chars().any(|c| c.is_control() || matches!(c, '{' | '}')) {
                     return Err(Error::invalid(Field::Emoji, "must be one emoji; an empty text removes the reaction"));
                 }
-                Ok((Act::React(target), emoji.to_owned()))
+                Ok((MessageAction::React(target), emoji.to_owned()))
             }
             Self::Edit(text) => {
                 if text.trim().is_empty() {
                     return Err(Error::invalid(Field::Text, "must not be empty; revoke the message to delete it"));
                 }
-                Ok((Act::Edit(target), text))
+                Ok((MessageAction::Edit(target), text))
             }
-            Self::Revoke => Ok((Act::Revoke(target), String::new())),
+            Self::Revoke => Ok((MessageAction::Revoke(target), String::new())),
         }
     }
 }

@@ -3,8 +3,8 @@
 //! The text that a message is sent with is not stored: it is rendered from the template with a seed that follows from the
 //! message's id, so a person sees what the recipient gets.
 //!
-//! A step is decided by the message's state machine on the state it reads, and stored on the condition that this state is
-//! still the stored one. The scheduler writes the same messages: if it was faster, the step is decided again.
+//! A transition is decided by the message's state machine on the state it reads, and stored on the condition that this state is
+//! still the stored one. The scheduler writes the same messages: if it was faster, the transition is decided again.
 
 use std::sync::Arc;
 
@@ -18,12 +18,12 @@ use crate::model::{Delivery, MessageState, Receipts, StoredMessage};
 use crate::ports::{Batch, Change, Conflict, RenderJob, StoreError, Update};
 use crate::{Error, Field, Result, TenantIndex, Timestamp};
 
-/// Maximum number of times that a step is decided again because the scheduler was faster.
+/// Maximum number of times that a transition is decided again because the scheduler was faster.
 const DECISIONS: usize = 6;
 
-/// A step that a person requests.
+/// A change of status that a person requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum Transition {
     /// Approves a PENDING_APPROVAL message: it joins the queue.
     Approve,
     /// Rejects a PENDING_APPROVAL message, for this reason.
@@ -36,7 +36,7 @@ pub enum Step {
     Resolve(Resolution),
 }
 
-impl Step {
+impl Transition {
     fn checked(self) -> Result<Self> {
         let reason = |given: Option<String>| {
             text::checked_optional(Rule { field: Field::Reason, max_chars: 500, lines: true }, given.as_deref())
@@ -116,15 +116,20 @@ impl Commands {
         Ok(MessageView { connector_id: connector.ok_or_else(missing)?.id, stored })
     }
 
-    /// Carries out a step, with its webhook delivery in the same batch; returns the message after it.
-    pub async fn step_message(&self, tenant: TenantIndex, id: Uuid, step: Step) -> Result<MessageView> {
-        let step = step.checked()?;
+    /// Carries out a transition, with its webhook delivery in the same batch; returns the message after it.
+    pub async fn change_message_status(
+        &self,
+        tenant: TenantIndex,
+        id: Uuid,
+        transition: Transition,
+    ) -> Result<MessageView> {
+        let transition = transition.checked()?;
         let mut stale = None;
         for _ in 0..DECISIONS {
             let StoredMessage { message, state } = self.stored_message(tenant, id)?;
             // The clock may step back; a message's own times do not.
             let now = self.ports().clock.now().max(state.updated_at);
-            let next = step.next(&state, now)?;
+            let next = transition.next(&state, now)?;
             let delivery = Delivery::of(&message, Some(state.status), &next);
             let update = Change::Update(Update { key: message.key, state: next.clone(), delivery });
             match self.ports().store.commit(Batch::of(vec![update])).await {
@@ -133,6 +138,6 @@ impl Commands {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(stale.map_or_else(|| Error::internal("a step was never decided"), Error::from))
+        Err(stale.map_or_else(|| Error::internal("a transition was never decided"), Error::from))
     }
 }

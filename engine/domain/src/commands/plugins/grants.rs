@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::commands::Commands;
 use crate::commands::access::actor::Actor;
-use crate::commands::plugins::packages::Done;
-use crate::model::plugin::Package;
-use crate::model::{Grants, VersionStatus, Wants};
+use crate::commands::plugins::catalog::Done;
+use crate::model::plugin::Plugin;
+use crate::model::{AuditAction, Grants, VersionStatus, Wants};
 use crate::{Error, Field, FieldProblem, Result};
 
 /// Maximum number of hosts in a grant.
@@ -33,32 +33,32 @@ pub enum Consent {
 impl Commands {
     /// Replaces what a plugin may use. Versions that ask for no more become ready, others wait for consent; the active one
     /// continues with what is still granted.
-    pub async fn grant_plugin(&self, actor: &Actor, name: &str, consent: Consent) -> Result<Arc<Package>> {
+    pub async fn grant_plugin(&self, actor: &Actor, name: &str, consent: Consent) -> Result<Arc<Plugin>> {
         if let Consent::To(wants) = &consent {
             check(wants)?;
         }
-        let _turn = self.package_writes.of(name).await;
-        self.change_package(actor, name, |package| {
+        let _turn = self.plugin_writes.of(name).await;
+        self.change_plugin(actor, name, |plugin| {
             let (what, digest) = match &consent {
                 Consent::To(wants) => (wants.clone(), None),
                 Consent::ToVersion(digest) => {
-                    let version = package.version(digest);
+                    let version = plugin.version(digest);
                     let wants = version.ok_or_else(|| Error::not_found("Version"))?.wants.clone();
                     check(&wants)?;
                     (wants, Some(digest.as_str()))
                 }
             };
-            let done = Done::new("granted", digest, shown(&what));
-            self.put_grants(actor, package, what);
+            let done = Done::new(AuditAction::Granted, digest, shown(&what));
+            self.put_grants(actor, plugin, what);
             Ok(Some((Vec::new(), vec![done])))
         })
         .await
     }
 
-    /// Sets a package's grants and updates the status of its versions.
-    pub(crate) fn put_grants(&self, actor: &Actor, package: &mut Package, what: Wants) {
-        let active = package.active.clone();
-        for version in &mut package.versions {
+    /// Sets a plugin's grants and updates the status of its versions.
+    pub(crate) fn put_grants(&self, actor: &Actor, plugin: &mut Plugin, what: Wants) {
+        let active = plugin.active.clone();
+        for version in &mut plugin.versions {
             let fits = version.wants.within(&what);
             match version.status {
                 VersionStatus::NeedsConsent if fits => version.status = VersionStatus::Ready,
@@ -68,7 +68,7 @@ impl Commands {
                 _ => {}
             }
         }
-        package.grants = Some(Grants { what, by: actor.by.clone(), at: self.ports().clock.now() });
+        plugin.grants = Some(Grants { what, by: actor.by.clone(), at: self.ports().clock.now() });
     }
 }
 

@@ -1,7 +1,7 @@
 //! Uploaded plugins: uploads and their signatures, versions, grants, the audit trail, usage, and replays on another version.
 
+pub mod catalog;
 pub mod grants;
-pub mod packages;
 pub mod records;
 pub mod replays;
 pub mod signatures;

@@ -8,7 +8,7 @@ use crate::Result;
 use crate::commands::Commands;
 use crate::commands::access::actor::Actor;
 use crate::commands::access::tenants::operator_only;
-use crate::commands::plugins::packages::PluginView;
+use crate::commands::plugins::catalog::PluginView;
 use crate::model::AuditEntry;
 use crate::ports::{PluginLine, PluginUse};
 
@@ -47,8 +47,8 @@ impl Commands {
     pub fn plugin_usage(&self, actor: &Actor, name: &str) -> Result<Vec<VersionUse>> {
         let view = self.owned(actor, name)?;
         let usage: BTreeMap<String, PluginUse> = self.ports().telemetry.usage(name);
-        let label = |digest: &str| match (&view.package, &view.connector) {
-            (Some(package), _) => package.version(digest).map(|version| version.version.clone()),
+        let label = |digest: &str| match (&view.plugin, &view.connector) {
+            (Some(plugin), _) => plugin.version(digest).map(|version| version.version.clone()),
             (None, Some(connector)) if connector.digest == digest => Some(connector.version.clone()),
             _ => None,
         };
@@ -57,7 +57,7 @@ impl Commands {
 
     fn owned(&self, actor: &Actor, name: &str) -> Result<PluginView> {
         let view = self.get_plugin(actor, name)?;
-        let owner = view.package.as_ref().and_then(|package| package.owner);
+        let owner = view.plugin.as_ref().and_then(|plugin| plugin.owner);
         if owner == actor.tenant { Ok(view) } else { Err(operator_only()) }
     }
 }

@@ -78,9 +78,9 @@ impl Commands {
         if !(1..=MAX_CALLS).contains(&request.limit) {
             return Err(Error::invalid(Field::Limit, format!("must be 1 to {MAX_CALLS}")));
         }
-        let package = self.get_plugin(actor, name)?.package.filter(|package| package.kind == PluginKind::Automation);
-        let package = package.ok_or_else(|| Error::conflict("only automations are recorded and replayed"))?;
-        let version = package.version(&request.digest).ok_or_else(|| Error::not_found("Version"))?;
+        let plugin = self.get_plugin(actor, name)?.plugin.filter(|plugin| plugin.kind == PluginKind::Automation);
+        let plugin = plugin.ok_or_else(|| Error::conflict("only automations are recorded and replayed"))?;
+        let version = plugin.version(&request.digest).ok_or_else(|| Error::not_found("Version"))?;
         let mut automations = self.automations_of(name)?;
         automations.retain(|automation| automation.tenant == tenant);
         if let Some(id) = request.automation {
@@ -89,11 +89,11 @@ impl Commands {
                 return Err(Error::not_found("Automation"));
             }
         }
-        let granted = package.grants.as_ref().map(|grants| grants.what.clone()).unwrap_or_default();
+        let granted = plugin.grants.as_ref().map(|grants| grants.what.clone()).unwrap_or_default();
         let call_like =
             |recording: &Recording, automation: &Automation, secrets: &Arc<BTreeMap<_, _>>| AutomationCall {
                 digest: version.digest.as_str().into(),
-                plugin: package.name.as_str().into(),
+                plugin: plugin.name.as_str().into(),
                 tenant,
                 automation: automation.index,
                 id: automation.id,

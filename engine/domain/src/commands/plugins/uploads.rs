@@ -8,12 +8,12 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::commands::access::actor::Actor;
+use crate::commands::plugins::catalog::{Done, automation_change, new_plugin, own_version, trimmed};
 use crate::commands::plugins::grants;
-use crate::commands::plugins::packages::{Done, automation_change, new_package, own_version, trimmed};
 use crate::commands::plugins::signatures::signer;
 use crate::commands::{Commands, Unsigned};
-use crate::model::plugin::Package;
-use crate::model::{PackageVersion, PluginKind, VersionStatus};
+use crate::model::plugin::Plugin;
+use crate::model::{AuditAction, PluginKind, PluginVersion, VersionStatus};
 use crate::ports::{AutomationChange, Batch, Conflict, Inspected, Refusal, StoreError};
 use crate::{Error, ErrorCode, Field, FieldProblem, Result};
 
@@ -25,8 +25,8 @@ const BUSY_MS: u64 = 2_000;
 
 /// The result of an upload.
 pub struct Uploaded {
-    /// The package that the version belongs to.
-    pub package: Arc<Package>,
+    /// The plugin that the version belongs to.
+    pub plugin: Arc<Plugin>,
     /// Digest of the version.
     pub digest: String,
     /// Whether it had not been uploaded before.
@@ -98,22 +98,22 @@ impl Commands {
 
     /// The version that already has this digest; a signature that it did not have yet is stored with it.
     async fn known_upload(&self, actor: &Actor, digest: &str, signed_by: Option<Uuid>) -> Result<Option<Uploaded>> {
-        let packages = self.ports().store.packages()?;
-        let mine = |package: &&Arc<Package>| package.owner == actor.tenant && package.version(digest).is_some();
-        let Some(package) = packages.iter().find(mine) else { return Ok(None) };
-        let _turn = self.package_writes.of(&package.name).await;
-        let sign = |package: &mut Package| {
-            let Some(version) = package.versions.iter_mut().find(|version| version.digest == digest) else {
+        let plugins = self.ports().store.plugins()?;
+        let mine = |plugin: &&Arc<Plugin>| plugin.owner == actor.tenant && plugin.version(digest).is_some();
+        let Some(plugin) = plugins.iter().find(mine) else { return Ok(None) };
+        let _turn = self.plugin_writes.of(&plugin.name).await;
+        let sign = |plugin: &mut Plugin| {
+            let Some(version) = plugin.versions.iter_mut().find(|version| version.digest == digest) else {
                 return Err(Error::conflict("this version was deleted in the meantime; repeat the upload"));
             };
             if signed_by.is_none() || version.signed_by.is_some() {
                 return Ok(None);
             }
             version.signed_by = signed_by;
-            Ok(Some((Vec::new(), vec![Done::new("signed", Some(digest), version.version.clone())])))
+            Ok(Some((Vec::new(), vec![Done::new(AuditAction::Signed, Some(digest), version.version.clone())])))
         };
-        let package = self.change_package(actor, &package.name, sign).await?;
-        Ok(Some(Uploaded { package, digest: digest.to_owned(), is_new: false }))
+        let plugin = self.change_plugin(actor, &plugin.name, sign).await?;
+        Ok(Some(Uploaded { plugin, digest: digest.to_owned(), is_new: false }))
     }
 
     async fn store_version(&self, actor: &Actor, inspected: &Inspected, signed_by: Option<Uuid>) -> Result<Uploaded> {
@@ -128,31 +128,31 @@ impl Commands {
             return Err(Error::invalid_fields(vec![FieldProblem::because(Field::Component, message, error.fields)]));
         }
         let policy = self.ports().plugin_policy;
-        let _turn = self.package_writes.of(&inspected.name).await;
+        let _turn = self.plugin_writes.of(&inspected.name).await;
         for _ in 0..TRIES {
-            let stored = self.ports().store.package(&inspected.name)?;
+            let stored = self.ports().store.plugin(&inspected.name)?;
             let running = self.ports().connectors.plugin(&inspected.name).filter(|_| stored.is_none());
             let another = running.is_some() && inspected.kind != PluginKind::Connector;
             if self.is_embedded(&inspected.name) || another {
                 return Err(taken(&inspected.name, "a built-in plugin has it"));
             }
-            let mut package = match &stored {
+            let mut plugin = match &stored {
                 None => {
-                    let all = self.ports().store.packages()?;
+                    let all = self.ports().store.plugins()?;
                     if actor.tenant.is_some()
-                        && all.iter().filter(|package| package.owner == actor.tenant).count() >= policy.packages
+                        && all.iter().filter(|plugin| plugin.owner == actor.tenant).count() >= policy.per_tenant
                     {
-                        let message = format!("there are already {} plugins; delete one first", policy.packages);
+                        let message = format!("there are already {} plugins; delete one first", policy.per_tenant);
                         return Err(Error::conflict(message));
                     }
                     let now = self.ports().clock.now();
-                    let mut package = new_package(inspected, actor.tenant, now);
+                    let mut plugin = new_plugin(inspected, actor.tenant, now);
                     if let Some(running) = running.filter(|running| running.digest != inspected.digest) {
                         // The engine's own: to go on from, and back to.
-                        package.active = Some(running.digest.clone());
-                        package.versions.push(own_version(&running, now));
+                        plugin.active = Some(running.digest.clone());
+                        plugin.versions.push(own_version(&running, now));
                     }
-                    package
+                    plugin
                 }
                 Some(known) if known.owner != actor.tenant => {
                     return Err(taken(&inspected.name, "somebody else's plugin has it"));
@@ -161,32 +161,32 @@ impl Commands {
                     return Err(taken(&inspected.name, "a plugin of another kind has it"));
                 }
                 Some(known) if known.version(&inspected.digest).is_some() => {
-                    let (package, digest) = (known.clone(), inspected.digest.clone());
-                    return Ok(Uploaded { package, digest, is_new: false });
+                    let (plugin, digest) = (known.clone(), inspected.digest.clone());
+                    return Ok(Uploaded { plugin, digest, is_new: false });
                 }
-                Some(known) => Package::clone(known),
+                Some(known) => Plugin::clone(known),
             };
-            let granted = package.grants.as_ref().is_some_and(|grants| inspected.wants.within(&grants.what));
+            let granted = plugin.grants.as_ref().is_some_and(|grants| inspected.wants.within(&grants.what));
             let status = if granted { VersionStatus::Ready } else { VersionStatus::NeedsConsent };
-            package.versions.push(self.version_of(inspected, &actor.by, signed_by, status)?);
-            let forgotten = trimmed(&mut package, policy.versions);
-            package.revision += 1;
-            package.updated_at = self.ports().clock.now();
-            let mut changes = vec![automation_change(AutomationChange::Package(package.clone()))];
-            let done = Done::new("uploaded", Some(&inspected.digest), inspected.version.clone());
-            self.account(actor, &package, vec![done], &mut changes);
+            plugin.versions.push(self.version_of(inspected, &actor.by, signed_by, status)?);
+            let forgotten = trimmed(&mut plugin, policy.versions);
+            plugin.revision += 1;
+            plugin.updated_at = self.ports().clock.now();
+            let mut changes = vec![automation_change(AutomationChange::Plugin(plugin.clone()))];
+            let done = Done::new(AuditAction::Uploaded, Some(&inspected.digest), inspected.version.clone());
+            self.account(actor, &plugin, vec![done], &mut changes);
             match self.ports().store.commit(Batch::of(changes)).await {
                 Ok(_) => {}
-                Err(StoreError::Conflict(Conflict::Package(_))) => continue,
+                Err(StoreError::Conflict(Conflict::Plugin(_))) => continue,
                 Err(error) => return Err(error.into()),
             }
             for digest in forgotten {
                 self.ports().plugins.forget(&digest).await;
             }
             let digest = inspected.digest.clone();
-            return Ok(Uploaded { package: Arc::new(package), digest, is_new: true });
+            return Ok(Uploaded { plugin: Arc::new(plugin), digest, is_new: true });
         }
-        Err(StoreError::Conflict(Conflict::Package(inspected.name.clone())).into())
+        Err(StoreError::Conflict(Conflict::Plugin(inspected.name.clone())).into())
     }
 
     /// A version as it is stored.
@@ -196,14 +196,14 @@ impl Commands {
         by: &str,
         signed_by: Option<Uuid>,
         status: VersionStatus,
-    ) -> Result<PackageVersion> {
+    ) -> Result<PluginVersion> {
         // Of an automation, in the form that the commands read back.
         let description = match &inspected.automation {
             Some(automation) => serde_json::to_string(automation)
                 .map_err(|error| Error::internal(format!("a description cannot be written: {error}")))?,
             None => inspected.description.to_string(),
         };
-        Ok(PackageVersion {
+        Ok(PluginVersion {
             digest: inspected.digest.clone(),
             version: inspected.version.clone(),
             display_name: inspected.display_name.clone(),
@@ -217,10 +217,10 @@ impl Commands {
         })
     }
 
-    /// Whether some package has this component.
+    /// Whether some plugin has this component.
     fn is_kept(&self, digest: &str) -> Result<bool> {
         let carried = self.ports().plugins.embedded().iter().any(|carried| carried.digest == digest);
-        Ok(carried || self.ports().store.packages()?.iter().any(|package| package.version(digest).is_some()))
+        Ok(carried || self.ports().store.plugins()?.iter().any(|plugin| plugin.version(digest).is_some()))
     }
 }
 

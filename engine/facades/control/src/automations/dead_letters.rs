@@ -6,12 +6,13 @@ use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
-use pombo_domain::commands::automations::dead_letters::ParkedView;
+use pombo_domain::commands::automations::dead_letters::DeadLetterView;
+use pombo_domain::model::call::FailureCode;
 use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Acting;
-use crate::wire::{DEFAULT_LIMIT, Deleted, Done, Instant, Page, PathId, READ, Refused, WRITE};
+use crate::wire::{DEFAULT_LIMIT, Deleted, Done, Instant, Page, PathId, READ, Refused, WRITE, WordOf};
 use pombo_api::options::ApiState;
 
 #[derive(Default)]
@@ -39,28 +40,27 @@ pub(crate) struct ParkedEvent {
     happened_at: Instant,
     /// Number of attempts to handle it.
     tries: u32,
-    /// Why the last attempt failed, as a stable word: `trap`, `timeout`, `processor`, `memory`, `error` or `unfit`.
-    code: String,
+    code: WordOf<FailureCode>,
     /// Why the last attempt failed, for a person. May quote the plugin.
     reason: String,
-    /// When the event was parked.
+    /// When the event was dead_letter.
     at: Instant,
 }
 
-impl From<ParkedView> for ParkedEvent {
-    fn from(view: ParkedView) -> Self {
-        let parked = view.parked;
+impl From<DeadLetterView> for ParkedEvent {
+    fn from(view: DeadLetterView) -> Self {
+        let dead_letter = view.dead_letter;
         Self {
-            id: parked.id,
+            id: dead_letter.id,
             automation_id: view.automation,
-            conversation_id: parked.work.key.conversation,
-            event_id: parked.work.id,
-            kind: parked.work.body.kind().as_str().to_owned(),
-            happened_at: Instant(parked.work.at),
-            tries: parked.tries,
-            code: parked.code,
-            reason: parked.reason,
-            at: Instant(parked.at),
+            conversation_id: dead_letter.task.key.conversation,
+            event_id: dead_letter.task.id,
+            kind: dead_letter.task.body.kind().as_str().to_owned(),
+            happened_at: Instant(dead_letter.task.at),
+            tries: dead_letter.tries,
+            code: dead_letter.code.into(),
+            reason: dead_letter.reason,
+            at: Instant(dead_letter.at),
         }
     }
 }
@@ -85,7 +85,7 @@ impl Parked {
         after: Query<Option<Uuid>>,
     ) -> Result<Json<Page<ParkedEvent>>, Refused<READ>> {
         let limit = limit.0.unwrap_or(DEFAULT_LIMIT) as usize;
-        let page = state.commands.list_parked(acting.tenant, automation_id.0, after.0, limit)?;
+        let page = state.commands.list_dead_letters(acting.tenant, automation_id.0, after.0, limit)?;
         Ok(Json(Page { data: page.items.into_iter().map(ParkedEvent::from).collect(), next: page.next }))
     }
 
@@ -99,7 +99,7 @@ impl Parked {
         acting: Acting,
         id: Path<PathId>,
     ) -> Result<Done, Refused<{ READ | WRITE }>> {
-        state.commands.replay_parked(acting.tenant, id.of("Parked event")?).await?;
+        state.commands.requeue_dead_letter(acting.tenant, id.of("Parked event")?).await?;
         Ok(Done::Done)
     }
 
@@ -113,7 +113,7 @@ impl Parked {
         acting: Acting,
         id: Path<PathId>,
     ) -> Result<Deleted, Refused<{ READ | WRITE }>> {
-        state.commands.discard_parked(acting.tenant, id.of("Parked event")?).await?;
+        state.commands.discard_dead_letter(acting.tenant, id.of("Parked event")?).await?;
         Ok(Deleted::Done)
     }
 }

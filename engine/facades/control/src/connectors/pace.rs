@@ -8,14 +8,15 @@ use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 use pombo_domain::model;
 use pombo_domain::model::connector;
-use pombo_domain::model::pace::{HealthView, PaceView};
+use pombo_domain::model::health::HealthLevel;
+use pombo_domain::model::pace::{HealthView, PaceView, WaitReason};
 use pombo_domain::{Error, Field, FieldProblem};
 use serde::Deserialize;
 
 use crate::Section;
 use crate::access::Acting;
 use crate::deps::ControlDeps;
-use crate::wire::{BODY, Instant, PathId, READ, Refused, WRITE, body};
+use crate::wire::{BODY, Instant, PathId, READ, Refused, WRITE, WordOf, body};
 use pombo_api::json::JsonBytes;
 use pombo_api::options::ApiState;
 
@@ -258,9 +259,8 @@ pub(crate) struct PaceNow {
     /// When the pause after the last message ends.
     #[oai(skip_serializing_if_is_none)]
     next_at: Option<Instant>,
-    /// Why the next message waits, as a stable word; absent if nothing holds it back.
     #[oai(skip_serializing_if_is_none)]
-    waiting_reason: Option<String>,
+    waiting_reason: Option<WordOf<WaitReason>>,
     /// The reason as a sentence, and what to do if somebody must do something.
     #[oai(skip_serializing_if_is_none)]
     waiting_detail: Option<String>,
@@ -283,8 +283,7 @@ pub(crate) struct PaceNow {
 pub(crate) struct Health {
     /// Health score, from 0 (worst) to 100 (best).
     score: u8,
-    /// Effect of the score: `good`, `slowed` or `paused`.
-    level: String,
+    level: WordOf<HealthLevel>,
     /// Length of the period that counts, in hours.
     window_hours: u16,
     /// Beginning of the period, if it is shorter: when a person resumed the connector after its health had paused it.
@@ -308,7 +307,7 @@ impl From<HealthView> for Health {
     fn from(view: HealthView) -> Self {
         Self {
             score: view.score,
-            level: view.level.as_str().to_owned(),
+            level: WordOf::known(view.level),
             window_hours: view.window_hours,
             since: view.since.map(Instant),
             sent: view.sent,
@@ -329,7 +328,7 @@ impl From<PaceView> for PaceNow {
             warm_up_day: view.warm_up_day,
             next_at: view.next_at.map(Instant),
             waiting_until: view.next_at.filter(|_| view.reason.is_some()).map(Instant),
-            waiting_reason: view.reason.map(str::to_owned),
+            waiting_reason: view.reason.map(WordOf::known),
             waiting_detail: view.detail,
             delay_min_ms: view.delay_ms.0,
             delay_max_ms: view.delay_ms.1,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use poem_openapi::Object;
 use pombo_domain::commands::conversations::{ConversationDetail, ConversationView};
-use pombo_domain::model::{self, TimerKey, Work};
+use pombo_domain::model::{self, EventTask, TimerKey};
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -115,15 +115,15 @@ pub(crate) struct WaitingEvent {
     due_at: Instant,
 }
 
-impl From<(Work, Option<Uuid>)> for WaitingEvent {
-    fn from((work, observer_id): (Work, Option<Uuid>)) -> Self {
+impl From<(EventTask, Option<Uuid>)> for WaitingEvent {
+    fn from((task, observer_id): (EventTask, Option<Uuid>)) -> Self {
         Self {
-            event_id: work.id,
-            kind: work.body.kind().as_str().to_owned(),
-            at: Instant(work.at),
+            event_id: task.id,
+            kind: task.body.kind().as_str().to_owned(),
+            at: Instant(task.at),
             observer_id,
-            failures: work.failures,
-            due_at: Instant(work.due_at),
+            failures: task.failures,
+            due_at: Instant(task.due_at),
         }
     }
 }

@@ -1,8 +1,13 @@
 //! Wire types of the events of automations, conversations and plugins.
 
 use poem_openapi::Object;
+use pombo_domain::model::call::FailureCode;
+use pombo_domain::model::conversation::ConversationAction;
+use pombo_domain::model::plugin::AuditAction;
 use serde_json::Value;
 use uuid::Uuid;
+
+use crate::wire::WordOf;
 
 /// An event that an automation emitted.
 #[derive(Object)]
@@ -26,8 +31,7 @@ pub(crate) struct ChangedConversation {
     pub(crate) conversation_id: Uuid,
     /// Address of the conversation.
     pub(crate) chat: String,
-    /// What was done: `paused`, `resumed` or `assigned`.
-    pub(crate) step: String,
+    pub(crate) step: WordOf<ConversationAction>,
     /// Who did it: `user:…`, `key:…`, `operator` or `automation:…`.
     pub(crate) by: String,
     /// The reason, or the new assignee.
@@ -44,8 +48,7 @@ pub(crate) struct Parked {
     pub(crate) conversation_id: Uuid,
     /// Id by which the parked event is replayed or discarded.
     pub(crate) parked_id: Uuid,
-    /// Why it failed, as a stable word: `trap`, `timeout`, `processor`, `memory`, `error` or `unfit`.
-    pub(crate) code: String,
+    pub(crate) code: WordOf<FailureCode>,
     /// Why it failed, for a person.
     pub(crate) reason: String,
 }
@@ -56,8 +59,7 @@ pub(crate) struct Parked {
 pub(crate) struct ChangedPlugin {
     /// Name of the plugin.
     pub(crate) plugin: String,
-    /// What was done: `uploaded`, `granted`, `canary`, `activated`, `promoted`, `rolled-back`, `deleted` …
-    pub(crate) step: String,
+    pub(crate) step: WordOf<AuditAction>,
     /// SHA-256 of the version's component.
     pub(crate) digest: Option<String>,
     /// Details, for a person.

@@ -2,14 +2,15 @@
 
 use poem_openapi::types::{ParseFromJSON, ToJSON};
 use poem_openapi::{Enum, Object, Union};
-use pombo_domain::model::event::GroupStep;
+use pombo_domain::model::event::{GroupStep, SessionChange};
+use pombo_domain::model::health::HealthChange;
 use pombo_domain::model::{self, EventBody, Inbound, InboundContent, MediaState};
 use pombo_domain::{TenantIndex, Timestamp};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::events::automations::{ChangedConversation, ChangedPlugin, Emitted, Parked};
-use crate::wire::Instant;
+use crate::wire::{Instant, WordOf};
 use pombo_api::options::ApiState;
 
 /// The fields that every event has.
@@ -300,8 +301,7 @@ pub(crate) struct ReceivedReceipt {
 #[derive(Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(crate) struct ChangedSession {
-    /// The state: `connected`, `disconnected`, `logged-out` or `unpaired`.
-    state: String,
+    state: WordOf<SessionChange>,
     /// Address of the account, if it is known.
     account: Option<String>,
     /// Why the state changed.
@@ -365,8 +365,7 @@ pub(crate) struct ChangedGroup {
 /// A change of the account's health.
 #[derive(Object)]
 pub(crate) struct ChangedHealth {
-    /// What happened: `slowed`, `paused`, `restored`, `blocked` or `restricted`.
-    kind: String,
+    kind: WordOf<HealthChange>,
     /// Health score, from 0 (worst) to 100 (best).
     score: u8,
     /// The reason, for a person.
@@ -509,7 +508,8 @@ impl Event {
                 Self::Receipt(EventOf { id, cursor, at, connector_id, data })
             }
             EventBody::Session { state, account, reason } => {
-                Self::Session(EventOf { id, cursor, at, connector_id, data: ChangedSession { state, account, reason } })
+                let data = ChangedSession { state: state.into(), account, reason };
+                Self::Session(EventOf { id, cursor, at, connector_id, data })
             }
             EventBody::Contact { address, display_name, aliases } => {
                 let data = ChangedContact { address, display_name, aliases };
@@ -520,7 +520,8 @@ impl Event {
                 Self::Group(EventOf { id, cursor, at, connector_id, data })
             }
             EventBody::Health { kind, score, reason } => {
-                Self::Health(EventOf { id, cursor, at, connector_id, data: ChangedHealth { kind, score, reason } })
+                let data = ChangedHealth { kind: kind.into(), score, reason };
+                Self::Health(EventOf { id, cursor, at, connector_id, data })
             }
             EventBody::Other(kind, json) => {
                 Self::Other(EventOf { id, cursor, at, connector_id, data: Untyped::of(kind, json) })
@@ -530,16 +531,16 @@ impl Event {
                 Self::Emitted(EventOf { id, cursor, at, connector_id, data })
             }
             EventBody::Conversation { conversation, chat, step, by, detail } => {
-                let data = ChangedConversation { conversation_id: conversation, chat, step, by, detail };
+                let data = ChangedConversation { conversation_id: conversation, chat, step: step.into(), by, detail };
                 Self::Conversation(EventOf { id, cursor, at, connector_id, data })
             }
-            EventBody::Parked { automation, conversation, parked, code, reason } => {
-                let (automation_id, conversation_id, parked_id) = (automation, conversation, parked);
-                let data = Parked { automation_id, conversation_id, parked_id, code, reason };
+            EventBody::DeadLetter { automation, conversation, dead_letter, code, reason } => {
+                let (automation_id, conversation_id, parked_id) = (automation, conversation, dead_letter);
+                let data = Parked { automation_id, conversation_id, parked_id, code: code.into(), reason };
                 Self::Parked(EventOf { id, cursor, at, connector_id, data })
             }
             EventBody::Plugin { plugin, step, digest, detail } => {
-                let data = ChangedPlugin { plugin, step, digest, detail };
+                let data = ChangedPlugin { plugin, step: step.into(), digest, detail };
                 Self::Plugin(EventOf { id, cursor, at, connector_id, data })
             }
         }

@@ -13,9 +13,9 @@ use poem_openapi::payload::Json;
 use poem_openapi::registry::MetaSchema;
 use poem_openapi::{Enum, Object, OpenApi};
 use pombo_domain::commands::messages::list::{MAX_SEARCH_CHARS, MessageQuery};
-use pombo_domain::commands::messages::transitions::{MessageView, RenderedMessage, Step};
+use pombo_domain::commands::messages::transitions::{MessageView, RenderedMessage, Transition};
 use pombo_domain::model;
-use pombo_domain::model::message::{Reason, Resolution};
+use pombo_domain::model::message::{Reason, ReasonCode, Resolution};
 use pombo_domain::model::{MessageOptions, Receipts};
 use serde::Deserialize;
 use serde_json::Value;
@@ -25,7 +25,7 @@ use crate::Section;
 use crate::access::Acting;
 use crate::messages::wire::{MessageAct, MessageReceipts, MessageTarget};
 use crate::wire::{
-    BODY, CONFLICT, DEFAULT_LIMIT, Instant, MessageType, OptionalBody, PathId, READ, Refused, WRITE, body,
+    BODY, CONFLICT, DEFAULT_LIMIT, Instant, MessageType, OptionalBody, PathId, READ, Refused, WRITE, WordOf, body,
 };
 use pombo_api::declared::{Param, ParamKind};
 use pombo_api::error::Failure;
@@ -113,15 +113,14 @@ impl ParamKind for SearchWords {
 /// Why a message has its status.
 #[derive(Object)]
 pub(crate) struct MessageReason {
-    /// The reason as a stable word: `invalid_recipient`, `temporary`, `pace` …
-    code: String,
+    code: WordOf<ReasonCode>,
     /// The reason, for a person.
     detail: String,
 }
 
 impl From<Reason> for MessageReason {
     fn from(reason: Reason) -> Self {
-        Self { code: reason.code, detail: reason.detail }
+        Self { code: reason.code.into(), detail: reason.detail }
     }
 }
 
@@ -249,7 +248,7 @@ impl Message {
             size: file.size,
         };
         let content = message.content;
-        let MessageOptions { act, reply_to, mentions, voice_note } = content.options;
+        let MessageOptions { action, reply_to, mentions, voice_note } = content.options;
         Self {
             id: message.id,
             connector_id,
@@ -271,7 +270,7 @@ impl Message {
             fetched_attachment: now.fetched.map(file),
             // Checked to be an object when it was posted.
             variables: content.variables.and_then(|variables| serde_json::from_str(&variables).ok()),
-            act: MessageAct::of(act),
+            act: MessageAct::of(action),
             reply_to: reply_to.map(MessageTarget::from),
             mentions: Some(mentions).filter(|mentions| !mentions.is_empty()),
             voice_note: voice_note.then_some(true),
@@ -344,11 +343,16 @@ pub(crate) struct ResolveMessage {
     outcome: Outcome,
 }
 
-type Stepped = Result<Json<Message>, Refused<{ READ | WRITE | CONFLICT }>>;
-type SteppedWithBody = Result<Json<Message>, Refused<{ READ | BODY | WRITE | CONFLICT }>>;
+type Changed = Result<Json<Message>, Refused<{ READ | WRITE | CONFLICT }>>;
+type ChangedWithBody = Result<Json<Message>, Refused<{ READ | BODY | WRITE | CONFLICT }>>;
 
-async fn step(state: &ApiState, acting: Acting, id: &PathId, step: Step) -> Result<Json<Message>, Failure> {
-    let view = state.commands.step_message(acting.tenant, id.of("Message")?, step).await?;
+async fn change(
+    state: &ApiState,
+    acting: Acting,
+    id: &PathId,
+    transition: Transition,
+) -> Result<Json<Message>, Failure> {
+    let view = state.commands.change_message_status(acting.tenant, id.of("Message")?, transition).await?;
     Ok(Json(Message::of(view, None, None, state)))
 }
 
@@ -422,8 +426,8 @@ impl Messages {
 
     /// Approve a PENDING_APPROVAL message
     #[oai(path = "/v1/messages/:id/approve", method = "post", operation_id = "approve_message")]
-    async fn approve_message(&self, state: Data<&Arc<ApiState>>, acting: Acting, id: Path<PathId>) -> Stepped {
-        Ok(step(&state, acting, &id, Step::Approve).await?)
+    async fn approve_message(&self, state: Data<&Arc<ApiState>>, acting: Acting, id: Path<PathId>) -> Changed {
+        Ok(change(&state, acting, &id, Transition::Approve).await?)
     }
 
     /// Reject a PENDING_APPROVAL message
@@ -434,8 +438,8 @@ impl Messages {
         acting: Acting,
         id: Path<PathId>,
         json: OptionalBody<StopMessage>,
-    ) -> SteppedWithBody {
-        Ok(step(&state, acting, &id, Step::Reject(json.value.reason)).await?)
+    ) -> ChangedWithBody {
+        Ok(change(&state, acting, &id, Transition::Reject(json.value.reason)).await?)
     }
 
     /// Cancel a message that is not yet being sent
@@ -446,14 +450,14 @@ impl Messages {
         acting: Acting,
         id: Path<PathId>,
         json: OptionalBody<StopMessage>,
-    ) -> SteppedWithBody {
-        Ok(step(&state, acting, &id, Step::Cancel(json.value.reason)).await?)
+    ) -> ChangedWithBody {
+        Ok(change(&state, acting, &id, Transition::Cancel(json.value.reason)).await?)
     }
 
     /// Try a FAILED or CANCELED message again
     #[oai(path = "/v1/messages/:id/retry", method = "post", operation_id = "retry_message")]
-    async fn retry_message(&self, state: Data<&Arc<ApiState>>, acting: Acting, id: Path<PathId>) -> Stepped {
-        Ok(step(&state, acting, &id, Step::Retry).await?)
+    async fn retry_message(&self, state: Data<&Arc<ApiState>>, acting: Acting, id: Path<PathId>) -> Changed {
+        Ok(change(&state, acting, &id, Transition::Retry).await?)
     }
 
     /// Decide what happened to an UNKNOWN message
@@ -464,12 +468,12 @@ impl Messages {
         acting: Acting,
         id: Path<PathId>,
         json: JsonBytes<ResolveMessage>,
-    ) -> SteppedWithBody {
+    ) -> ChangedWithBody {
         let resolution = match body(&json)?.outcome {
             Outcome::Sent => Resolution::Sent,
             Outcome::Failed => Resolution::Failed,
             Outcome::Retry => Resolution::Retry,
         };
-        Ok(step(&state, acting, &id, Step::Resolve(resolution)).await?)
+        Ok(change(&state, acting, &id, Transition::Resolve(resolution)).await?)
     }
 }

@@ -10,7 +10,7 @@ use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 use pombo_domain::commands::connectors::offering::TargetRef;
-use pombo_domain::commands::messages::actions::{ActRequest, Deed};
+use pombo_domain::commands::messages::actions::{ActionOptions, ActionRequest};
 use pombo_domain::commands::messages::send::{Draft, Idempotency};
 use pombo_domain::commands::messages::transitions::MessageView;
 use pombo_domain::{Error, Field, FieldProblem, TenantIndex, model};
@@ -381,12 +381,12 @@ async fn act_on(
     state: &ApiState,
     tenant: TenantIndex,
     id: Uuid,
-    deed: Deed,
-    request: ActRequest,
+    request: ActionRequest,
+    options: ActionOptions,
     key: Option<Idempotency>,
 ) -> Result<Created<Message>, Failure> {
     let commands = &state.commands;
-    let stored = commands.act_on_message(tenant, id, deed, request, key).await?;
+    let stored = commands.act_on_message(tenant, id, request, options, key).await?;
     let connector_id = commands.get_message(tenant, id)?.connector_id;
     Ok(queued(state, connector_id, stored))
 }
@@ -433,8 +433,8 @@ impl Sending {
         let id = id.of("Message")?;
         let React { emoji, force_direct, webhook_url, external_id } = body(&json)?;
         let key = idempotency("control.react_to_message", key, id, &json.bytes)?;
-        let request = ActRequest { force_direct, webhook_url, external_id };
-        Ok(act_on(&state, acting.tenant, id, Deed::React(emoji), request, key).await?)
+        let options = ActionOptions { force_direct, webhook_url, external_id };
+        Ok(act_on(&state, acting.tenant, id, ActionRequest::React(emoji), options, key).await?)
     }
 
     /// Edit a message that was sent with this API
@@ -454,8 +454,8 @@ impl Sending {
         let id = id.of("Message")?;
         let EditMessage { text, force_direct, webhook_url, external_id } = body(&json)?;
         let key = idempotency("control.edit_message", key, id, &json.bytes)?;
-        let request = ActRequest { force_direct, webhook_url, external_id };
-        Ok(act_on(&state, acting.tenant, id, Deed::Edit(text), request, key).await?)
+        let options = ActionOptions { force_direct, webhook_url, external_id };
+        Ok(act_on(&state, acting.tenant, id, ActionRequest::Edit(text), options, key).await?)
     }
 
     /// Delete a message that was sent with this API, for everyone
@@ -475,8 +475,8 @@ impl Sending {
         let id = id.of("Message")?;
         let RevokeMessage { force_direct, webhook_url, external_id } = json.value;
         let key = idempotency("control.revoke_message", key, id, &json.bytes)?;
-        let request = ActRequest { force_direct, webhook_url, external_id };
-        Ok(act_on(&state, acting.tenant, id, Deed::Revoke, request, key).await?)
+        let options = ActionOptions { force_direct, webhook_url, external_id };
+        Ok(act_on(&state, acting.tenant, id, ActionRequest::Revoke, options, key).await?)
     }
 
     /// React to any message of a conversation
@@ -496,10 +496,10 @@ impl Sending {
         let connector = id.of("Connector")?;
         let ReactInChat { emoji, message, chat, force_direct, webhook_url, external_id } = body(&json)?;
         let key = idempotency("control.react_in_chat", key, connector, &json.bytes)?;
-        let request = ActRequest { force_direct, webhook_url, external_id };
+        let options = ActionOptions { force_direct, webhook_url, external_id };
         let target = message.named("message")?;
-        let deed = Deed::React(emoji);
-        let stored = state.commands.act_in_chat(acting.tenant, connector, chat, target, deed, request, key).await?;
+        let request = ActionRequest::React(emoji);
+        let stored = state.commands.act_in_chat(acting.tenant, connector, chat, target, request, options, key).await?;
         Ok(queued(&state, connector, stored))
     }
 
@@ -520,10 +520,11 @@ impl Sending {
         let connector = id.of("Connector")?;
         let RevokeInChat { message, chat, force_direct, webhook_url, external_id } = body(&json)?;
         let key = idempotency("control.revoke_in_chat", key, connector, &json.bytes)?;
-        let request = ActRequest { force_direct, webhook_url, external_id };
+        let options = ActionOptions { force_direct, webhook_url, external_id };
         let target = message.named("message")?;
         let commands = &state.commands;
-        let stored = commands.act_in_chat(acting.tenant, connector, chat, target, Deed::Revoke, request, key).await?;
+        let stored =
+            commands.act_in_chat(acting.tenant, connector, chat, target, ActionRequest::Revoke, options, key).await?;
         Ok(queued(&state, connector, stored))
     }
 }

@@ -2,7 +2,7 @@
 //! it was sent.
 
 use poem_openapi::{Enum, Object};
-use pombo_domain::model::message::{Act, Target};
+use pombo_domain::model::message::{MessageAction, Target};
 use pombo_domain::model::{Reached, Receipts};
 
 use crate::wire::Instant;
@@ -47,12 +47,12 @@ pub(crate) struct MessageAct {
 
 impl MessageAct {
     /// `None` for a message that says something new.
-    pub(crate) fn of(act: Act) -> Option<Self> {
-        let (kind, target) = match act {
-            Act::Say => return None,
-            Act::React(target) => (ActKind::React, target),
-            Act::Edit(target) => (ActKind::Edit, target),
-            Act::Revoke(target) => (ActKind::Revoke, target),
+    pub(crate) fn of(action: MessageAction) -> Option<Self> {
+        let (kind, target) = match action {
+            MessageAction::Say => return None,
+            MessageAction::React(target) => (ActKind::React, target),
+            MessageAction::Edit(target) => (ActKind::Edit, target),
+            MessageAction::Revoke(target) => (ActKind::Revoke, target),
         };
         Some(Self { kind, message: target.into() })
     }

@@ -202,9 +202,10 @@ impl Plugins {
         let received = receive(form, limit).await?;
         let signature = received.signature.as_deref();
         let uploaded = state.commands.upload_plugin(&owning.0, received.bytes, signature).await?;
-        let version = uploaded.package.version(&uploaded.digest);
-        let version = version.ok_or_else(|| Failure::internal("an uploaded version is not in its package"))?;
-        let json = Json(UploadedPlugin::of(&uploaded.package, version, uploaded.is_new));
+        let version = uploaded.plugin.version(&uploaded.digest);
+        let version =
+            version.ok_or_else(|| Failure::internal("an uploaded version is not among its plugin's versions"))?;
+        let json = Json(UploadedPlugin::of(&uploaded.plugin, version, uploaded.is_new));
         Ok(if uploaded.is_new { Uploads::New(json) } else { Uploads::Known(json) })
     }
 
@@ -242,7 +243,7 @@ impl Plugins {
         owning: Owning,
         name: Path<Param<PluginName>>,
     ) -> Result<Deleted, Refused<{ READ | WRITE | CONFLICT | status::FORBIDDEN }>> {
-        state.commands.delete_package(&owning.0, &name.0.0).await?;
+        state.commands.delete_plugin(&owning.0, &name.0.0).await?;
         Ok(Deleted::Done)
     }
 
@@ -257,7 +258,7 @@ impl Plugins {
         name: Path<Param<PluginName>>,
         digest: Path<String>,
     ) -> Result<Deleted, Refused<{ READ | WRITE | CONFLICT | status::FORBIDDEN }>> {
-        state.commands.delete_package_version(&owning.0, &name.0.0, &digest.0).await?;
+        state.commands.delete_plugin_version(&owning.0, &name.0.0, &digest.0).await?;
         Ok(Deleted::Done)
     }
 

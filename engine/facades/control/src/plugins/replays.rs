@@ -113,7 +113,7 @@ impl From<Replay> for ReplayReport {
 
 fn answer(answer: &Result<Outcome, CallFailure>) -> Value {
     match answer {
-        Err(failure) => json!({"failure": {"code": failure.code(), "reason": cut(&failure.to_string())}}),
+        Err(failure) => json!({"failure": {"code": failure.code().as_str(), "reason": cut(&failure.to_string())}}),
         Ok(outcome) => {
             let mut actions: Vec<Value> = outcome.actions.iter().take(SHOWN_ACTIONS).map(action).collect();
             if outcome.actions.len() > SHOWN_ACTIONS {

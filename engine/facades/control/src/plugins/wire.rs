@@ -1,15 +1,15 @@
 //! Wire types of plugins: rows of the list, a plugin with its versions, wants and grants.
 
 use poem_openapi::{Enum, Object};
-use pombo_domain::commands::plugins::packages::{Origin, PluginView};
+use pombo_domain::commands::plugins::catalog::{Origin, PluginView};
 use pombo_domain::model;
-use pombo_domain::model::plugin::Package;
+use pombo_domain::model::plugin::AuditAction;
 use pombo_domain::ports::PluginDescription;
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::connectors::pace::Pace;
-use crate::wire::Instant;
+use crate::wire::{Instant, WordOf};
 
 /// Kind of plugin.
 #[derive(Enum, Clone, Copy)]
@@ -125,9 +125,9 @@ impl From<PluginView> for Plugin {
         if let Some(connector) = view.connector {
             return Self { owner, ..connector.into() };
         }
-        let package = view.package.as_deref();
-        let active = package.and_then(Package::active_version);
-        let (kind, automation) = (package.map(|package| package.kind), view.automation);
+        let plugin = view.plugin.as_deref();
+        let active = plugin.and_then(model::Plugin::active_version);
+        let (kind, automation) = (plugin.map(|plugin| plugin.kind), view.automation);
         Self {
             name,
             kind: kind.unwrap_or(model::PluginKind::Connector).into(),
@@ -250,8 +250,8 @@ pub(crate) struct PluginVersion {
     uploaded_at: Instant,
 }
 
-impl From<&model::PackageVersion> for PluginVersion {
-    fn from(version: &model::PackageVersion) -> Self {
+impl From<&model::PluginVersion> for PluginVersion {
+    fn from(version: &model::PluginVersion) -> Self {
         let reason = match &version.status {
             model::VersionStatus::RolledBack(reason) => Some(reason.clone()),
             _ => None,
@@ -349,20 +349,20 @@ pub(crate) struct PluginDetail {
 
 impl From<PluginView> for PluginDetail {
     fn from(view: PluginView) -> Self {
-        let package = view.package.clone();
-        let package = package.as_deref();
+        let plugin = view.plugin.clone();
+        let plugin = plugin.as_deref();
         let about = Plugin::from(view);
         Self {
             name: about.name.clone(),
             kind: about.kind,
             owner: about.owner,
-            active: package.map_or_else(|| about.digest.clone(), |package| package.active.clone()),
-            previous: package.and_then(|package| package.previous.clone()),
-            grants: package.and_then(|package| package.grants.as_ref()).map(PluginGrants::from),
-            rollout: package.and_then(|package| package.rollout.as_ref()).map(PluginRollout::from),
-            versions: package.map(|package| package.versions.iter().map(Into::into).collect()).unwrap_or_default(),
-            created_at: package.map(|package| Instant(package.created_at)),
-            updated_at: package.map(|package| Instant(package.updated_at)),
+            active: plugin.map_or_else(|| about.digest.clone(), |plugin| plugin.active.clone()),
+            previous: plugin.and_then(|plugin| plugin.previous.clone()),
+            grants: plugin.and_then(|plugin| plugin.grants.as_ref()).map(PluginGrants::from),
+            rollout: plugin.and_then(|plugin| plugin.rollout.as_ref()).map(PluginRollout::from),
+            versions: plugin.map(|plugin| plugin.versions.iter().map(Into::into).collect()).unwrap_or_default(),
+            created_at: plugin.map(|plugin| Instant(plugin.created_at)),
+            updated_at: plugin.map(|plugin| Instant(plugin.updated_at)),
             about,
         }
     }
@@ -397,17 +397,17 @@ pub(crate) struct UploadedPlugin {
 }
 
 impl UploadedPlugin {
-    pub(crate) fn of(package: &Package, version: &model::PackageVersion, is_new: bool) -> Self {
+    pub(crate) fn of(plugin: &model::Plugin, version: &model::PluginVersion, is_new: bool) -> Self {
         Self {
-            name: package.name.clone(),
-            kind: package.kind.into(),
+            name: plugin.name.clone(),
+            kind: plugin.kind.into(),
             version: version.version.clone(),
             display_name: version.display_name.clone(),
             digest: version.digest.clone(),
             size: version.size,
             status: (&version.status).into(),
             wants: (&version.wants).into(),
-            granted: package.grants.as_ref().map(|grants| (&grants.what).into()),
+            granted: plugin.grants.as_ref().map(|grants| (&grants.what).into()),
             signed_by: version.signed_by,
             is_new,
         }
@@ -422,9 +422,7 @@ pub(crate) struct AuditEntry {
     at: Instant,
     /// Who did it: `user:…`, `key:…`, `operator` or `engine`.
     by: String,
-    /// What was done: `uploaded`, `signed`, `granted`, `canary`, `activated`, `promoted`, `rolled-back`, `version-deleted`,
-    /// `deleted` …
-    action: String,
+    action: WordOf<AuditAction>,
     /// Digest of the version.
     digest: Option<String>,
     /// Details, for a person.
@@ -434,6 +432,6 @@ pub(crate) struct AuditEntry {
 impl From<model::AuditEntry> for AuditEntry {
     fn from(entry: model::AuditEntry) -> Self {
         let model::AuditEntry { at, by, action, digest, detail, .. } = entry;
-        Self { at: Instant(at), by, action, digest, detail }
+        Self { at: Instant(at), by, action: action.into(), digest, detail }
     }
 }

@@ -1,9 +1,9 @@
 //! Automations: put on connectors, started, called by webhook; what was parked.
 
 use pombo_domain::Timestamp;
-use pombo_domain::model::work::ANSWERING;
-use pombo_domain::model::{Parked, WorkBody};
-use pombo_domain::ports::{AutomationChange, AutomationStore, Batch, Change, NewWork, WorkStep};
+use pombo_domain::model::event_task::ANSWERING;
+use pombo_domain::model::{DeadLetter, FailureCode, TaskBody};
+use pombo_domain::ports::{AutomationChange, AutomationStore, Batch, Change, NewTask, TaskStep};
 use pombo_testkit::samples;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -166,8 +166,8 @@ async fn a_start_is_an_event_of_the_conversation_with_the_normalised_address() {
     assert_eq!((&whole["chat"], &whole["connectorId"]), (&json!("5511"), &json!(connector)));
     let waiting = &whole["waiting"][0];
     assert_eq!((&waiting["eventId"], &waiting["kind"]), (&made["eventId"], &json!("started")));
-    let work = engine.world.store.work(conversation.parse().expect("a UUID"), ANSWERING, 9).expect("reads");
-    let WorkBody::Started { input, by, .. } = &work[0].body else { panic!("not a start: {:?}", work[0].body) };
+    let task = engine.world.store.tasks(conversation.parse().expect("a UUID"), ANSWERING, 9).expect("reads");
+    let TaskBody::Started { input, by, .. } = &task[0].body else { panic!("not a start: {:?}", task[0].body) };
     assert_eq!(input, r#"{"order":7}"#);
     assert!(by.starts_with("key:"), "{by}");
     let again = start(json!({"to": "5511"})).await.expect(202);
@@ -208,8 +208,8 @@ async fn a_webhook_needs_its_url_and_nothing_else() {
     };
     let made = call("?to=%2B5511", "application/x-www-form-urlencoded", b"a=1".to_vec()).await.expect(202);
     let conversation = made["conversationId"].as_str().expect("opened").parse().expect("a UUID");
-    let work = engine.world.store.work(conversation, ANSWERING, 9).expect("reads");
-    let WorkBody::Webhook { content_type, body, .. } = &work[0].body else { panic!("{:?}", work[0].body) };
+    let task = engine.world.store.tasks(conversation, ANSWERING, 9).expect("reads");
+    let TaskBody::Webhook { content_type, body, .. } = &task[0].body else { panic!("{:?}", task[0].body) };
     assert_eq!((content_type.as_str(), body.as_str()), ("application/x-www-form-urlencoded", "a=1"));
 
     assert_eq!(call("", "text/plain", Vec::new()).await.error(400).1, ["to"]);
@@ -228,7 +228,7 @@ async fn a_webhook_needs_its_url_and_nothing_else() {
 
 /// The event that is put aside as `id`.
 fn event_of(id: Uuid) -> Uuid {
-    Parked::id_of(id, ANSWERING)
+    DeadLetter::id_of(id, ANSWERING)
 }
 
 /// Puts an event of the conversation with `5511` aside as `id`, as a runner would after the last try of `automation`; the
@@ -238,7 +238,7 @@ pub(super) async fn park(engine: &Engine, caller: &Caller, automation: &str, id:
     let found = store.automation_by_id(caller.tenant.index, automation.parse().expect("a UUID")).expect("reads");
     let automation = found.expect("it is there");
     let write = |change| store.write(Batch::of(vec![Change::Automation(Box::new(change))])).expect("it is stored");
-    write(AutomationChange::Event(NewWork {
+    write(AutomationChange::Event(NewTask {
         tenant: caller.tenant.index,
         connector: automation.connector,
         chat: "5511".to_owned(),
@@ -246,17 +246,17 @@ pub(super) async fn park(engine: &Engine, caller: &Caller, automation: &str, id:
         contact_name: None,
         id: event_of(id),
         at: Timestamp(0),
-        body: WorkBody::Message(samples::inbound("5511", &id.to_string())),
+        body: TaskBody::Message(samples::inbound("5511", &id.to_string())),
         with_event: false,
     }));
     let conversation = store.conversation_with(automation.connector, "5511").expect("reads").expect("it is open").id;
-    let key = store.work(conversation, ANSWERING, 1).expect("reads")[0].key;
+    let key = store.tasks(conversation, ANSWERING, 1).expect("reads")[0].key;
     let step = |failures, step| write(AutomationChange::Step { key, failures, after: None, step });
     for failures in 0..4 {
-        step(failures, WorkStep::Retry { due_at: Timestamp(0) });
+        step(failures, TaskStep::Retry { due_at: Timestamp(0) });
     }
-    let (code, reason) = ("trap".to_owned(), "it failed".to_owned());
-    step(4, WorkStep::Park { automation: automation.index, code, reason });
+    let (code, reason) = (FailureCode::Trap.into(), "it failed".to_owned());
+    step(4, TaskStep::DeadLetter { automation: automation.index, code, reason });
     conversation
 }
 
@@ -302,7 +302,7 @@ async fn what_was_parked_is_looked_at_tried_again_or_forgotten() {
     engine.ask("POST", &path(1, "/replay"), &a, None).await.expect(204);
     engine.ask("DELETE", &path(2, ""), &a, None).await.expect(204);
     assert_eq!(ids(&list("").await.expect(200)), [3, 4, 5]);
-    let work = engine.world.store.work(conversation, ANSWERING, 9).expect("reads");
-    let tried: Vec<_> = work.iter().map(|work| (work.id, work.failures)).collect();
+    let task = engine.world.store.tasks(conversation, ANSWERING, 9).expect("reads");
+    let tried: Vec<_> = task.iter().map(|task| (task.id, task.failures)).collect();
     assert_eq!(tried, [(event_of(Uuid::from_u128(1)), 0)]);
 }

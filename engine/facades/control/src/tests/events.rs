@@ -117,7 +117,7 @@ async fn every_kind_of_event_has_its_documented_form() {
             json!({"messageId": message, "providerId": "3EB0", "recipient": "55", "kind": "read", "reachedAt": epoch}),
         ),
         (
-            EventBody::Session { state: own("connected"), account: Some(own("551")), reason: None },
+            EventBody::Session { state: "connected".into(), account: Some(own("551")), reason: None },
             "session.changed",
             json!({"state": "connected", "account": "551"}),
         ),
@@ -137,7 +137,7 @@ async fn every_kind_of_event_has_its_documented_form() {
             json!({"group": "1@g.us", "changedAt": epoch, "change": "added", "members": ["55"]}),
         ),
         (
-            EventBody::Health { kind: own("slowed"), score: 61, reason: own("few replies") },
+            EventBody::Health { kind: "slowed".into(), score: 61, reason: own("few replies") },
             "health.changed",
             json!({"kind": "slowed", "score": 61, "reason": "few replies"}),
         ),
@@ -151,7 +151,7 @@ async fn every_kind_of_event_has_its_documented_form() {
             EventBody::Conversation {
                 conversation: message,
                 chat: own("55"),
-                step: own("paused"),
+                step: "paused".into(),
                 by: own("automation:x"),
                 detail: own("asked for a person"),
             },
@@ -162,11 +162,11 @@ async fn every_kind_of_event_has_its_documented_form() {
             }),
         ),
         (
-            EventBody::Parked {
+            EventBody::DeadLetter {
                 automation: message,
                 conversation: file.id,
-                parked: Uuid::from_u128(8),
-                code: own("trap"),
+                dead_letter: Uuid::from_u128(8),
+                code: "trap".into(),
                 reason: own("it failed"),
             },
             "automation.parked",
@@ -195,7 +195,7 @@ async fn every_kind_of_event_has_its_documented_form() {
 #[tokio::test]
 async fn an_event_that_happened_on_no_connector_has_none() {
     let engine = Engine::new().await;
-    let step = "rolled-back".to_owned();
+    let step = "rolled-back".into();
     let body = EventBody::Plugin { plugin: "p".to_owned(), step, digest: None, detail: "d".to_owned() };
     engine.append(&engine.a, pombo_domain::ConnectorIndex::NONE, body).await;
     let page = engine.get(&engine.a, "/v1/events").await.expect(200);

@@ -130,9 +130,9 @@ async fn a_step_is_decided_anew_when_somebody_else_was_quicker_and_gives_up_in_t
     let quicker = |times: usize| {
         let mut left = times;
         move |_: usize, batch: &pombo_domain::ports::Batch| {
-            let package = |change: &Change| matches!(change, Change::Automation(change) if matches!(**change, AutomationChange::Package(_)));
-            left = left.checked_sub(usize::from(batch.changes.iter().any(package)))?;
-            Some(StoreError::Conflict(Conflict::Package("acme-bot".to_owned())))
+            let plugin = |change: &Change| matches!(change, Change::Automation(change) if matches!(**change, AutomationChange::Plugin(_)));
+            left = left.checked_sub(usize::from(batch.changes.iter().any(plugin)))?;
+            Some(StoreError::Conflict(Conflict::Plugin("acme-bot".to_owned())))
         }
     };
     engine.world.store.refuse(quicker(100));

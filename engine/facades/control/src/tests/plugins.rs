@@ -231,7 +231,7 @@ async fn a_tenant_uploads_two_at_once_and_the_third_is_told_to_come_back() {
 
 #[tokio::test]
 async fn a_tenant_has_a_bounded_number_of_plugins_and_a_plugin_of_versions() {
-    let policy = PluginPolicy { packages: 2, versions: 3, unsigned: Unsigned::All, ..PluginPolicy::default() };
+    let policy = PluginPolicy { per_tenant: 2, versions: 3, unsigned: Unsigned::All, ..PluginPolicy::default() };
     let engine = Engine::with_policy(policy).await;
     engine.upload(&engine.a, json!({"name": "one"})).await.expect(201);
     engine.upload(&engine.a, json!({"name": "two"})).await.expect(201);

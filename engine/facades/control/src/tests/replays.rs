@@ -1,7 +1,7 @@
 //! Replays: a version compared with recorded calls.
 
 use pombo_domain::model::recording::context;
-use pombo_domain::model::{Recording, WorkBody};
+use pombo_domain::model::{Recording, TaskBody};
 use pombo_domain::ports::{
     Action, AutomationChange, AutomationStore, Batch, CallEvent, CallFailure, Change, HostAnswer, Outcome, SendAction,
     SendContent, Store,
@@ -31,7 +31,7 @@ fn recorded(n: u128, outcome: Result<Outcome, CallFailure>) -> Recording {
         tags: Vec::new(),
         assignee: None,
         opened_at: Timestamp(0),
-        body: WorkBody::Opened,
+        body: TaskBody::Opened,
     };
     let inputs = vec![HostAnswer::KvGet { key: "k".to_owned(), value: Ok(None) }];
     let (config, state, digest) = ("{\"then\":1}".to_owned(), Some("left".to_owned()), "00".repeat(32));

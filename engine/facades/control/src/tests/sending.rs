@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use poem::Request;
-use pombo_domain::model::message::{Act, Target};
+use pombo_domain::model::message::{MessageAction, Target};
 use pombo_domain::model::{
     Contact, ContactType, EventBody, Inbound, InboundContent, MessageOptions, Reached, Receipts, Status, StoredMessage,
 };
@@ -66,7 +66,7 @@ async fn a_message_goes_into_the_queue_with_all_that_it_asks_for() {
     assert_eq!((content.to.as_str(), content.priority, content.force_direct), ("5511988887777", 9, true));
     let reply_to = Some(target("R1", Some("5511988887777"), Some("quanto custa?")));
     let mentions = vec!["5511977776666".to_owned()];
-    assert_eq!(content.options, MessageOptions { act: Act::Say, reply_to, mentions, voice_note: true });
+    assert_eq!(content.options, MessageOptions { action: MessageAction::Say, reply_to, mentions, voice_note: true });
     assert_eq!(content.attachments[0].file_name, "voz.ogg");
 
     let wordless = json!({"to": "5511988887777", "attachments": [{"id": file["id"]}]});
@@ -155,15 +155,15 @@ async fn a_sent_message_is_reacted_to_edited_and_deleted_by_messages_of_their_ow
     sent(&engine, &engine.a, &first, "3EB0");
 
     let quoted = || target("3EB0", None, Some("Oi Ana"));
-    for (step, body, act, text) in [
-        ("reactions", json!({"emoji": "👍"}), Act::React(quoted()), "👍"),
-        ("reactions", json!({"emoji": ""}), Act::React(quoted()), ""),
-        ("edit", json!({"text": "Olá"}), Act::Edit(quoted()), "Olá"),
-        ("revoke", json!({"externalId": "E"}), Act::Revoke(quoted()), ""),
+    for (step, body, action, text) in [
+        ("reactions", json!({"emoji": "👍"}), MessageAction::React(quoted()), "👍"),
+        ("reactions", json!({"emoji": ""}), MessageAction::React(quoted()), ""),
+        ("edit", json!({"text": "Olá"}), MessageAction::Edit(quoted()), "Olá"),
+        ("revoke", json!({"externalId": "E"}), MessageAction::Revoke(quoted()), ""),
     ] {
         let made = engine.post(&engine.a, &format!("{path}/{step}"), body).await.expect(201);
         let content = stored(&engine, &engine.a, &made).message.content;
-        assert_eq!((content.options.act, content.text.as_str()), (act, text), "{step}");
+        assert_eq!((content.options.action, content.text.as_str()), (action, text), "{step}");
         assert_eq!((content.to.as_str(), content.priority), ("5511988887777", 10));
         assert_eq!(made["act"]["message"], json!({"providerId": "3EB0"}));
     }
@@ -191,14 +191,14 @@ async fn a_received_message_is_named_by_its_event_or_by_the_channels_id() {
     let by_event = engine.post(&engine.a, &react, json!({"emoji": "❤️", "message": {"event": 1}})).await.expect(201);
     let content = stored(&engine, &engine.a, &by_event).message.content;
     assert_eq!(content.to, "120363000000000000@g.us");
-    assert_eq!(content.options.act, Act::React(target("R1", Some("5511988887777"), Some("oi"))));
+    assert_eq!(content.options.action, MessageAction::React(target("R1", Some("5511988887777"), Some("oi"))));
 
     let named = json!({"providerId": "R9", "sender": "5511988887777"});
     let revoke = format!("/v1/connectors/{id}/revoke");
     let body = json!({"message": named, "chat": "120363000000000000@g.us"});
     let revoked = engine.post(&engine.a, &revoke, body).await.expect(201);
     let content = stored(&engine, &engine.a, &revoked).message.content;
-    assert_eq!(content.options.act, Act::Revoke(target("R9", Some("5511988887777"), None)));
+    assert_eq!(content.options.action, MessageAction::Revoke(target("R9", Some("5511988887777"), None)));
 
     let no_chat = engine.post(&engine.a, &revoke, json!({"message": named})).await;
     assert_eq!(no_chat.error(400).1, ["chat"]);

@@ -8,7 +8,7 @@ use poem::endpoint::BoxEndpoint;
 use poem::{Body, Endpoint, EndpointExt, Request, Response};
 use pombo_domain::commands::PluginPolicy;
 use pombo_domain::commands::access::tenants::hash_api_key;
-use pombo_domain::model::pace::{HealthView, PaceView};
+use pombo_domain::model::pace::{HealthView, PaceView, WaitReason};
 use pombo_domain::model::{EventBody, HealthLevel, NewEvent, Variables};
 use pombo_domain::ports::{AppendEvent, Batch, Change, PaceViews, Store, StoreResult};
 use pombo_domain::{ConnectorIndex, Timestamp};
@@ -43,7 +43,7 @@ impl PaceViews for Fixed {
             cap_today: Some(50),
             warm_up_day: Some(1),
             next_at: Some(Timestamp(1_893_456_000_000)),
-            reason: Some("quiet_hours"),
+            reason: Some(WaitReason::QuietHours),
             detail: Some("it is night".to_owned()),
             delay_ms: (2_000, 5_000),
             health: Some(HealthView { score: 61, level: HealthLevel::Slowed, sent: 40, ..HealthView::default() }),

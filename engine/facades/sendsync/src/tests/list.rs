@@ -1,6 +1,6 @@
 //! The list and its filters.
 
-use pombo_domain::model::message::Reason;
+use pombo_domain::model::message::{Reason, ReasonCode};
 use pombo_domain::ports::Store;
 
 use super::*;
@@ -85,7 +85,7 @@ async fn a_listed_message_has_the_documented_fields_and_says_why_it_failed() {
     let id = sent["id"].as_str().and_then(|id| id.parse().ok()).expect("a UUID");
     let key =
         site.world.store.message_by_id(site.loja.tenant.index, id).expect("readable").expect("stored").message.key;
-    let reason = Reason::new("invalid_recipient", "550 no such user");
+    let reason = Reason::new(ReasonCode::InvalidRecipient, "550 no such user");
     site.world.step(key, |state, now| state.failed(reason, now).expect("it may fail"));
     let page = site.get("/queue/list").await.ok();
     assert_eq!(

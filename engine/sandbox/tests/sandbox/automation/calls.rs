@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pombo_domain::TenantIndex;
-use pombo_domain::model::WorkBody;
+use pombo_domain::model::TaskBody;
 use pombo_domain::ports::{Action, CallFailure, HostAnswer, KvWrite, PluginEngine, PluginTelemetry};
 use pombo_domain::{AutomationIndex, ports::AutomationCall};
 
@@ -26,7 +26,7 @@ async fn an_event_and_a_state_go_in_and_actions_and_a_state_come_out() {
         assert_eq!(said(outcome), "olá");
     }
     assert_eq!(bench.says(&probe, "config").await, "{\"greeting\":\"olá\"}");
-    let body = WorkBody::Reaction { message: "m".to_owned(), sender: "s".to_owned(), emoji: "👍".to_owned() };
+    let body = TaskBody::Reaction { message: "m".to_owned(), sender: "s".to_owned(), emoji: "👍".to_owned() };
     let outcome = bench.plugins.call(with_body(&probe, 1, body)).await.outcome.expect("answers");
     assert_eq!((outcome.actions, outcome.claim), (vec![Action::AddTag("other".to_owned())], false));
 }
@@ -58,7 +58,7 @@ async fn every_way_to_fail_has_its_word_and_leaves_the_engine_serving() {
         ("nothing", "error", "no such task"),
     ] {
         let failure = bench.told(&probe, task).await.expect_err(task);
-        assert_eq!(failure.code(), code, "{task}: {failure:?}");
+        assert_eq!(failure.code().as_str(), code, "{task}: {failure:?}");
         assert!(failure.to_string().contains(why), "{task}: {failure}");
         assert_eq!(bench.says(&probe, "echo on").await, "on", "after {task}");
     }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pombo_domain::model::{Inbound, InboundContent, Wants, WorkBody};
+use pombo_domain::model::{Inbound, InboundContent, TaskBody, Wants};
 use pombo_domain::ports::{
     Action, AutomationCall, CallEvent, CallFailure, Inspected, Outcome, PluginEngine, SendContent,
 };
@@ -106,7 +106,7 @@ pub(crate) fn said(outcome: Outcome) -> String {
 }
 
 pub(crate) fn call(plugin: &Inspected, tenant: u32, text: &str) -> AutomationCall {
-    with_body(plugin, tenant, WorkBody::Message(message(text)))
+    with_body(plugin, tenant, TaskBody::Message(message(text)))
 }
 
 pub(crate) fn message(text: &str) -> Inbound {
@@ -114,7 +114,7 @@ pub(crate) fn message(text: &str) -> Inbound {
     Inbound { sent_at, content, ..pombo_testkit::samples::inbound("5511999990000", "3EB0") }
 }
 
-pub(crate) fn with_body(plugin: &Inspected, tenant: u32, body: WorkBody) -> AutomationCall {
+pub(crate) fn with_body(plugin: &Inspected, tenant: u32, body: TaskBody) -> AutomationCall {
     AutomationCall {
         digest: plugin.digest.as_str().into(),
         plugin: plugin.name.as_str().into(),

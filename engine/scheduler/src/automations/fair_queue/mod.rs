@@ -21,7 +21,7 @@ const STORING: usize = 16;
 pub struct LaneKey {
     /// The conversation that it belongs to.
     pub conversation: Uuid,
-    /// Its lane: [`pombo_domain::model::work::ANSWERING`], or the one of an observer.
+    /// Its lane: [`pombo_domain::model::event_task::ANSWERING`], or the one of an observer.
     pub lane: u32,
 }
 
@@ -306,7 +306,7 @@ impl FairQueue {
         None
     }
 
-    /// Automations or packages changed: lanes that wait for anything other than their allowance are looked at again.
+    /// Automations or plugins changed: lanes that wait for anything other than their allowance are looked at again.
     pub fn reconsider(&mut self) {
         let waiting: Vec<(Timestamp, LaneKey)> = self.later.iter().copied().collect();
         for (at, key) in waiting {

@@ -61,7 +61,7 @@ pub struct EventContext<'a> {
     /// What its plugin was granted.
     pub grants: &'a Wants,
     /// The event itself.
-    pub body: &'a WorkBody,
+    pub body: &'a TaskBody,
     /// The state it was given.
     pub state: Option<&'a str>,
     /// The instant of the call.
@@ -73,7 +73,7 @@ pub struct EventContext<'a> {
 /// What an answer becomes.
 #[derive(Default)]
 pub struct Plan {
-    /// All changes except the step of the work item.
+    /// All changes except the step of the event task.
     pub changes: Vec<Change>,
     /// The conversation is to be marked as read.
     pub mark_read: bool,
@@ -186,11 +186,11 @@ impl Making<'_> {
         self.plan.changes.push(Change::Event(AppendEvent { tenant, event, once: None }));
     }
 
-    fn told(&mut self, step: &str, detail: &str) {
+    fn told(&mut self, step: ConversationAction, detail: &str) {
         let body = EventBody::Conversation {
             conversation: self.conversation(),
             chat: self.context.conversation.chat.clone(),
-            step: step.to_owned(),
+            step: step.into(),
             by: self.by(),
             detail: detail.to_owned(),
         };
@@ -234,7 +234,7 @@ impl Making<'_> {
                 if !already && self.context.conversation.handover.is_none() {
                     let handover = Handover { by: self.by(), at: self.context.now, reason: reason.clone() };
                     self.steps.push(ConversationStep::Pause(handover));
-                    self.told("paused", reason);
+                    self.told(ConversationAction::Paused, reason);
                 }
                 Ok(())
             }
@@ -249,7 +249,7 @@ impl Making<'_> {
                 });
                 if earlier.unwrap_or(&self.context.conversation.assignee) != who {
                     self.steps.push(ConversationStep::Assign(who.clone()));
-                    self.told("assigned", who.as_deref().unwrap_or_default());
+                    self.told(ConversationAction::Assigned, who.as_deref().unwrap_or_default());
                 }
                 Ok(())
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pombo_domain::model::message::{Act, Target};
+use pombo_domain::model::message::{MessageAction, Target};
 use pombo_domain::model::*;
 use pombo_domain::ports::{Action, AutomationChange, Change, Outcome, SendAction, SendContent, StoreResult};
 use pombo_domain::{AutomationIndex, ConnectorIndex, TenantIndex, Timestamp};
@@ -44,7 +44,7 @@ struct Case {
     conversation: Conversation,
     automation: Automation,
     grants: Wants,
-    body: WorkBody,
+    body: TaskBody,
     state: Option<&'static str>,
     stored: Stored,
 }
@@ -65,11 +65,11 @@ fn case(change: impl FnOnce(&mut Case)) -> Case {
             tags: Vec::new(),
             assignee: Some("rui".to_owned()),
             handover: None,
-            next_work: 1,
+            next_task: 1,
         },
         automation: Automation { groups: true, ..samples::automation(3, TenantIndex(1), ConnectorIndex(1), "p") },
         grants: Wants { kv_bytes: 100, ..Wants::default() },
-        body: WorkBody::Message(Inbound { sent_at: NOW, content, ..samples::inbound("5511", "m1") }),
+        body: TaskBody::Message(Inbound { sent_at: NOW, content, ..samples::inbound("5511", "m1") }),
         state: Some("before"),
         stored: Stored { contact: None, kv: BTreeMap::new(), features: &["reactions", "reply", "voice-notes"] },
     };
@@ -175,7 +175,11 @@ fn messages_go_into_the_conversation_as_they_are() {
     let react = SendContent::Reaction { message: "m0".to_owned(), sender: None, emoji: "{".to_owned() };
     let react = case.message(react);
     let target = Target { provider_id: "m0".to_owned(), sender: None, text: None };
-    assert_eq!((react.options.act, react.text.as_str()), (Act::React(target), "{"), "an emoji is not a template");
+    assert_eq!(
+        (react.options.action, react.text.as_str()),
+        (MessageAction::React(target), "{"),
+        "an emoji is not a template"
+    );
     let later = SendAction { content: SendContent::Text("x".to_owned()), reply_to: None, delay_ms: 1_500, label: None };
     assert_eq!(message_of(case.changes(Action::Send(later))).scheduled_at, Some(NOW.plus_ms(1_500)));
 }
@@ -192,7 +196,7 @@ fn answers_name_who_wrote_what_they_answer() {
     assert_eq!((earlier.provider_id.as_str(), earlier.sender.as_deref()), ("m0", Some("5511")));
     let group = case(|c| {
         (c.conversation.is_group, c.conversation.chat) = (true, "g".to_owned());
-        if let WorkBody::Message(inbound) = &mut c.body {
+        if let TaskBody::Message(inbound) = &mut c.body {
             inbound.sender = "5533".to_owned();
         }
     });

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use pombo_domain::backoff::{Backoff, Jitter};
 use pombo_domain::model::event::{EventBody, NewEvent};
+use pombo_domain::model::event_task::ANSWERING;
 use pombo_domain::model::inbound::Inbound;
 use pombo_domain::model::message::Target;
 use pombo_domain::model::recording::{self, Recording};
-use pombo_domain::model::work::ANSWERING;
 use pombo_domain::model::*;
 use pombo_domain::ports::{
     AppendEvent, AutomationCall, AutomationChange, Batch, CallEvent, CallFailure, CallResult, Change, Conflict,
-    Operation, Outcome, StoreError, StoreResult, WorkStep,
+    Operation, Outcome, StoreError, StoreResult, TaskStep,
 };
 use pombo_domain::{AutomationIndex, Timestamp};
 use uuid::Uuid;
@@ -67,7 +67,7 @@ struct Item<'a> {
     lane_state: LaneState,
     conversation: Arc<Conversation>,
     connector: Arc<Connector>,
-    key: WorkKey,
+    key: TaskKey,
     /// Failed tries, as the store has them now.
     failures: u32,
     after: Option<(u32, u32)>,
@@ -94,21 +94,21 @@ impl<'a> Item<'a> {
         let store = &lease.context.ports.store;
         let rest = Ok(Read::Nothing(Ending::Rest));
         let Some(conversation) = store.conversation(lease.key.conversation)? else { return rest };
-        let Some(work) = store.work(lease.key.conversation, lease.key.lane, 1)?.pop() else { return rest };
-        if work.due_at > lease.context.ports.clock.now() {
-            return Ok(Read::Nothing(Ending::Later(work.due_at, None)));
+        let Some(task) = store.tasks(lease.key.conversation, lease.key.lane, 1)?.pop() else { return rest };
+        if task.due_at > lease.context.ports.clock.now() {
+            return Ok(Read::Nothing(Ending::Later(task.due_at, None)));
         }
         let connector = store.connector(conversation.connector)?;
         let Some(connector) = connector else { return rest };
         let asked = if connector.status == ConnectorStatus::Deleted {
             Vec::new()
         } else {
-            rules::asked(&store.automations_on(connector.index)?, &work, conversation.is_group)
+            rules::asked(&store.automations_on(connector.index)?, &task, conversation.is_group)
         };
         let event = CallEvent {
-            id: work.id,
-            at: work.at,
-            attempt: work.failures.saturating_add(1),
+            id: task.id,
+            at: task.at,
+            attempt: task.failures.saturating_add(1),
             conversation: conversation.id,
             connector: connector.id,
             channel: connector.channel.clone(),
@@ -118,16 +118,16 @@ impl<'a> Item<'a> {
             tags: conversation.tags.clone(),
             assignee: conversation.assignee.clone(),
             opened_at: conversation.opened_at,
-            body: work.body,
+            body: task.body,
         };
         Ok(Read::Item(Item {
             lease,
             lane_state,
             conversation: Arc::new(conversation),
             connector,
-            key: work.key,
-            failures: work.failures,
-            after: work.after,
+            key: task.key,
+            failures: task.failures,
+            after: task.after,
             event: Arc::new(event),
             asked,
             records: Vec::new(),
@@ -146,8 +146,8 @@ impl<'a> Item<'a> {
     async fn handle(mut self) -> Ending {
         if self.key.lane == ANSWERING && self.conversation.handover.is_some() {
             // A person answers. A timer waits until the automations are resumed; other events pass by.
-            let timer = matches!(self.event.body, WorkBody::Timer { .. });
-            return self.finish(if timer { WorkStep::Hold } else { WorkStep::Done }).await;
+            let timer = matches!(self.event.body, TaskBody::Timer { .. });
+            return self.finish(if timer { TaskStep::Hold } else { TaskStep::Done }).await;
         }
         let asked = std::mem::take(&mut self.asked);
         for (n, automation) in asked.iter().enumerate() {
@@ -155,7 +155,7 @@ impl<'a> Item<'a> {
                 return ending;
             }
         }
-        self.finish(WorkStep::Done).await
+        self.finish(TaskStep::Done).await
     }
 
     /// Calls one automation; `last` says whether it is the last of those that are asked. `None` where it did not claim the event and had
@@ -199,7 +199,7 @@ impl<'a> Item<'a> {
             .plugins
             .call(AutomationCall {
                 digest: digest.clone(),
-                plugin: prepared.plugin.clone(),
+                plugin: prepared.plugin_name.clone(),
                 tenant: automation.tenant,
                 automation: automation.index,
                 id: automation.id,
@@ -272,7 +272,7 @@ impl<'a> Item<'a> {
             return None;
         }
         let done = claims || last;
-        let step = if done { WorkStep::Done } else { WorkStep::After(automation.order()) };
+        let step = if done { TaskStep::Done } else { TaskStep::After(automation.order()) };
         let mut mark_read = false;
         let stored = {
             let (connector, conversation, event) =
@@ -314,8 +314,8 @@ impl<'a> Item<'a> {
     }
 
     /// No automation is left to be asked, or none may be asked.
-    async fn finish(mut self, step: WorkStep) -> Ending {
-        let done = matches!(step, WorkStep::Done);
+    async fn finish(mut self, step: TaskStep) -> Ending {
+        let done = matches!(step, TaskStep::Done);
         let stored = self.store(&step, &mut || Ok(Ok(Vec::new()))).await;
         if done && matches!(stored, Stored::Yes) {
             Metrics::add(&self.context().metrics.automation_events, 1);
@@ -330,7 +330,7 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// A try failed: it is tried again later, or parked after the last.
+    /// A try failed: it is tried again later, or becomes a dead letter after the last.
     async fn failed(&mut self, automation: &Automation, failure: &CallFailure) -> Ending {
         let context = self.context();
         Metrics::add(&context.metrics.automation_failures, 1);
@@ -343,19 +343,19 @@ impl<'a> Item<'a> {
         let (event, conversation, tries) = (self.event.id, self.conversation.id, self.failures.saturating_add(1));
         let stored = match pause {
             Some(pause) => {
-                tracing::debug!(automation = %automation.id, %conversation, %event, code, tries, "an automation failed");
-                let step = WorkStep::Retry { due_at: now.plus_ms(pause) };
+                tracing::debug!(automation = %automation.id, %conversation, %event, %code, tries, "an automation failed");
+                let step = TaskStep::Retry { due_at: now.plus_ms(pause) };
                 self.store(&step, &mut || Ok(Ok(Vec::new()))).await
             }
             None => {
                 let reason = failure.to_string();
                 let step =
-                    WorkStep::Park { automation: automation.index, code: code.to_owned(), reason: reason.clone() };
-                let body = EventBody::Parked {
+                    TaskStep::DeadLetter { automation: automation.index, code: code.into(), reason: reason.clone() };
+                let body = EventBody::DeadLetter {
                     automation: automation.id,
                     conversation,
-                    parked: Parked::id_of(event, self.key.lane),
-                    code: code.to_owned(),
+                    dead_letter: DeadLetter::id_of(event, self.key.lane),
+                    code: code.into(),
                     reason,
                 };
                 let (tenant, connector) = (automation.tenant, self.connector.index);
@@ -367,7 +367,7 @@ impl<'a> Item<'a> {
                 let stored = self.store(&step, &mut make).await;
                 if matches!(stored, Stored::Yes) {
                     Metrics::add(&context.metrics.automation_parked, 1);
-                    tracing::warn!(automation = %automation.id, %conversation, %event, code, tries, "an event was parked");
+                    tracing::warn!(automation = %automation.id, %conversation, %event, %code, tries, "an event was parked");
                 }
                 stored
             }
@@ -389,7 +389,7 @@ impl<'a> Item<'a> {
     /// Stores that an earlier automation has handled the item, so that it is not called again. `Some` where the store failed.
     async fn keep_passed(&mut self) -> Option<Ending> {
         let passed = self.passed?;
-        let stored = self.store(&WorkStep::After(passed), &mut || Ok(Ok(Vec::new()))).await;
+        let stored = self.store(&TaskStep::After(passed), &mut || Ok(Ok(Vec::new()))).await;
         match stored {
             Stored::Yes => {
                 (self.passed, self.after, self.failures) = (None, Some(passed), 0);
@@ -402,7 +402,7 @@ impl<'a> Item<'a> {
     /// Commits a step of the item with the changes that `make` builds; they are built again where something has changed.
     async fn store(
         &mut self,
-        step: &WorkStep,
+        step: &TaskStep,
         make: &mut (dyn FnMut() -> StoreResult<Result<Vec<Change>, String>> + Send),
     ) -> Stored {
         self.lease.called();
@@ -433,7 +433,7 @@ impl<'a> Item<'a> {
                     self.records.clear();
                     return Stored::Yes;
                 }
-                Err(StoreError::Conflict(Conflict::Work(_))) => return Stored::Gone,
+                Err(StoreError::Conflict(Conflict::Task(_))) => return Stored::Gone,
                 Err(StoreError::Conflict(_)) if conflicts < CONFLICTS => conflicts += 1,
                 // Its answer is kept and stored once the store takes writes again.
                 Err(error @ StoreError::Unavailable(_)) => {
@@ -447,7 +447,7 @@ impl<'a> Item<'a> {
 
     /// Marks the conversation as read up to this message, in the background.
     fn mark_read(&self) {
-        let WorkBody::Message(Inbound { provider_id, sender, .. }) = &self.event.body else { return };
+        let TaskBody::Message(Inbound { provider_id, sender, .. }) = &self.event.body else { return };
         let context = self.context().clone();
         let Ok(permit) = context.automations.reading.clone().try_acquire_owned() else { return };
         let message = Target { provider_id: provider_id.clone(), sender: Some(sender.clone()), text: None };

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use pombo_domain::Timestamp;
 use pombo_domain::commands::connectors::pace::MAX_DELAY_MS;
 use pombo_domain::model::connector::{Pace, PaceState, WarmUp};
+use pombo_domain::model::pace::WaitReason;
 
 use crate::rules::draw::between;
 
@@ -28,14 +29,14 @@ pub enum Hold {
 }
 
 impl Hold {
-    /// A stable word for the API.
-    pub fn as_str(self) -> &'static str {
+    /// The reason as the API shows it.
+    pub fn reason(self) -> WaitReason {
         match self {
-            Self::Delay => "delay",
-            Self::DailyCap => "daily_cap",
-            Self::QuietHours => "quiet_hours",
-            Self::Throttled => "throttled",
-            Self::Disconnected => "disconnected",
+            Self::Delay => WaitReason::Delay,
+            Self::DailyCap => WaitReason::DailyCap,
+            Self::QuietHours => WaitReason::QuietHours,
+            Self::Throttled => WaitReason::Throttled,
+            Self::Disconnected => WaitReason::Disconnected,
         }
     }
     /// The beginning of a sentence, for the message's reason.

@@ -2,7 +2,7 @@
 
 use pombo_domain::Timestamp;
 use pombo_domain::backoff::{Backoff, Jitter, between};
-use pombo_domain::model::message::Reason;
+use pombo_domain::model::message::{Reason, ReasonCode};
 use pombo_domain::ports::SendOutcome;
 
 /// When an attempt is repeated, and when the message is given up.
@@ -94,39 +94,41 @@ pub enum Verdict {
 /// Decides what becomes of a message after an attempt.
 pub fn verdict(policy: &RetryPolicy, ending: Ending, attempt: Attempt, now: Timestamp, seed: u64) -> Verdict {
     let n = u32::from(attempt.attempts.max(1));
-    let counted = |code: &str, detail: String, backoff: &Backoff| {
+    let counted = |code: ReasonCode, detail: String, backoff: &Backoff| {
         let reason = Reason::new(code, detail);
         if attempt.attempts >= policy.max_attempts {
             return Verdict::Failed(reason);
         }
         Verdict::Again { reason, due_at: now.plus_ms(backoff.delay_ms(n, seed).max(1)), free: false }
     };
-    let keep_place = |code: &str, detail: String, free| Verdict::Again {
+    let keep_place = |code: ReasonCode, detail: String, free| Verdict::Again {
         reason: Reason::new(code, detail),
         due_at: attempt.due_at.min(now),
         free,
     };
     match ending {
         Ending::Outcome(SendOutcome::Accepted { provider_id }) => Verdict::Sent(provider_id),
-        Ending::Outcome(SendOutcome::InvalidRecipient(why)) => Verdict::Failed(Reason::new("invalid_recipient", why)),
-        Ending::Outcome(SendOutcome::Rejected(why)) => Verdict::Failed(Reason::new("rejected", why)),
-        Ending::Outcome(SendOutcome::Temporary(why)) => counted("temporary", why, &policy.temporary),
-        Ending::Outcome(SendOutcome::Disconnected(why)) => keep_place("disconnected", why, true),
+        Ending::Outcome(SendOutcome::InvalidRecipient(why)) => {
+            Verdict::Failed(Reason::new(ReasonCode::InvalidRecipient, why))
+        }
+        Ending::Outcome(SendOutcome::Rejected(why)) => Verdict::Failed(Reason::new(ReasonCode::Rejected, why)),
+        Ending::Outcome(SendOutcome::Temporary(why)) => counted(ReasonCode::Temporary, why, &policy.temporary),
+        Ending::Outcome(SendOutcome::Disconnected(why)) => keep_place(ReasonCode::Disconnected, why, true),
         Ending::Outcome(SendOutcome::Throttled { retry_after_ms, reason }) => {
             let age = u64::try_from(now.since(attempt.first_due)).unwrap_or(0);
             let free = age < policy.throttled_free_ms;
             if !free && attempt.attempts >= policy.max_attempts {
-                return Verdict::Failed(Reason::new("throttled", reason));
+                return Verdict::Failed(Reason::new(ReasonCode::Throttled, reason));
             }
-            // A pause that grows with the age: a recipient that is always "throttled" must not be the next one forever.
+            // A pause that grows with the age: a recipient that is always ReasonCode::Throttled must not be the next one forever.
             let own = (age / 4).clamp(policy.throttled_min_ms, 900_000);
             let pause = retry_after_ms.unwrap_or(0).clamp(own, 3_600_000.max(own));
             let spread = between(seed, pause, pause + pause / 10);
             let due_at = now.plus_ms(i64::try_from(spread).unwrap_or(i64::MAX));
-            Verdict::Again { reason: Reason::new("throttled", reason), due_at, free }
+            Verdict::Again { reason: Reason::new(ReasonCode::Throttled, reason), due_at, free }
         }
         Ending::Outcome(SendOutcome::Unknown(why)) => {
-            let reason = Reason::new("unknown_outcome", why);
+            let reason = Reason::new(ReasonCode::UnknownOutcome, why);
             // After the last attempt it still may have been sent: FAILED would be a guess.
             if !attempt.idempotent || attempt.attempts >= policy.max_attempts {
                 return Verdict::Unknown(reason);
@@ -134,18 +136,18 @@ pub fn verdict(policy: &RetryPolicy, ending: Ending, attempt: Attempt, now: Time
             let due_at = now.plus_ms(policy.unknown.delay_ms(n, seed).max(1));
             Verdict::Again { reason, due_at, free: false }
         }
-        Ending::RenderUnavailable(why) => counted("render", why, &policy.render),
-        Ending::AttachmentUnreachable(why) => counted("attachment", why, &policy.attachment),
-        Ending::NotCalled(why) => keep_place("not_called", why.to_owned(), true),
+        Ending::RenderUnavailable(why) => counted(ReasonCode::Render, why, &policy.render),
+        Ending::AttachmentUnreachable(why) => counted(ReasonCode::Attachment, why, &policy.attachment),
+        Ending::NotCalled(why) => keep_place(ReasonCode::NotCalled, why.to_owned(), true),
         Ending::Crash if attempt.idempotent && attempt.attempts < policy.max_interrupted => {
-            keep_place("crash", "the engine stopped during the attempt; it is tried again".to_owned(), false)
+            keep_place(ReasonCode::Crash, "the engine stopped during the attempt; it is tried again".to_owned(), false)
         }
         Ending::Crash if attempt.idempotent => Verdict::Unknown(Reason::new(
-            "crash",
+            ReasonCode::Crash,
             format!("the engine stopped during each of {} attempts; the message may have been sent", attempt.attempts),
         )),
         Ending::Crash => Verdict::Unknown(Reason::new(
-            "crash",
+            ReasonCode::Crash,
             "the engine stopped during the attempt and this connector cannot tell whether it was sent",
         )),
     }

@@ -86,6 +86,6 @@ fn throttling_is_free_for_a_day_and_then_counts() {
     assert!(matches!(verdict(&policy, outcome("throttled"), old, NOW, 0), Verdict::Again { free: false, .. }));
     let last = Attempt { attempts: 5, ..old };
     assert!(
-        matches!(verdict(&policy, outcome("throttled"), last, NOW, 0), Verdict::Failed(reason) if reason.code == "throttled")
+        matches!(verdict(&policy, outcome("throttled"), last, NOW, 0), Verdict::Failed(reason) if reason.code == ReasonCode::Throttled)
     );
 }

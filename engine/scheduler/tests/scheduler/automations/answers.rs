@@ -1,7 +1,7 @@
 //! What becomes of an answer: messages, timers, tags, contacts, hand-over, recordings.
 
 use pombo_domain::AutomationIndex;
-use pombo_domain::model::message::{Act, Target};
+use pombo_domain::model::message::{MessageAction, Target};
 use pombo_domain::model::recording::Recording;
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
@@ -20,7 +20,7 @@ async fn everything_that_an_answer_can_hold_is_done_together() {
     let mut office = Office::new().await;
     office.automation(10, |_| ()).await;
     office.plugins.act(|call| {
-        let WorkBody::Message(inbound) = &call.event.body else { return nothing(call) };
+        let TaskBody::Message(inbound) = &call.event.body else { return nothing(call) };
         let reply = SendAction {
             content: SendContent::Template("Olá, {{ n }}".to_owned(), r#"{"n":1}"#.to_owned()),
             reply_to: Some(inbound.provider_id.clone()),
@@ -66,7 +66,7 @@ async fn everything_that_an_answer_can_hold_is_done_together() {
     let sent = office.connectors.sent.lock().clone();
     let of = |text: &str| sent.iter().find(|sent| sent.text == text).expect("sent").options.clone();
     let target = Target { provider_id: "in-1".to_owned(), sender: Some("5511".to_owned()), text: None };
-    assert_eq!(of("👍").act, Act::React(target.clone()));
+    assert_eq!(of("👍").action, MessageAction::React(target.clone()));
     assert_eq!(of("Olá, 1").reply_to, Some(Target { text: Some("oi".to_owned()), ..target.clone() }));
     let conversation = office.conversation("5511");
     assert_eq!(
@@ -91,7 +91,7 @@ async fn timers_fire_after_months_and_restarts_and_can_be_replaced_and_canceled(
     office.automation(10, |_| ()).await;
     let set = |name: &str, ms: i64| Action::SetTimer(name.to_owned(), ms.unsigned_abs(), format!("of {name}"));
     office.plugins.act(move |call| match (&call.event.body, text_of(&call.event).as_str()) {
-        (WorkBody::Timer { name, payload, .. }, _) => says(None, true, vec![say(&format!("{name} {payload}"))]),
+        (TaskBody::Timer { name, payload, .. }, _) => says(None, true, vec![say(&format!("{name} {payload}"))]),
         (_, "begin") => {
             says(None, true, vec![set("soon", 2_000), set("months", 90 * DAY), set("never", DAY), set("moved", DAY)])
         }
@@ -231,20 +231,20 @@ async fn a_failing_automation_is_tried_again_then_put_aside_and_can_be_replayed(
     let attempts: Vec<u32> = office.plugins.calls.lock().iter().map(|call| call.event.attempt).collect();
     assert_eq!(attempts, [1, 2, 3, 4, 5, 6, 1]);
     assert_eq!(office.messages().await, ["behind it"], "then the lane goes on");
-    let parked = office.parked();
-    assert_eq!((parked.len(), parked[0].code.as_str(), parked[0].tries), (1, "trap", 6));
-    assert_eq!(parked[0].reason, "it failed: unreachable");
+    let dead_letters = office.dead_letters();
+    assert_eq!((dead_letters.len(), dead_letters[0].code.as_str(), dead_letters[0].tries), (1, "trap", 6));
+    assert_eq!(dead_letters[0].reason, "it failed: unreachable");
     assert_eq!(office.log(), ["parked trap"]);
     let (events, _) = office.store().events(TENANT, &EventFilter::default(), 0, 100).expect("readable");
     let told = events.iter().find_map(|event| match &event.event.body {
-        EventBody::Parked { parked, .. } => Some(*parked),
+        EventBody::DeadLetter { dead_letter, .. } => Some(*dead_letter),
         _ => None,
     });
-    assert_eq!(told, Some(parked[0].id), "the event names what a person finds");
+    assert_eq!(told, Some(dead_letters[0].id), "the event names what a person finds");
     office.plugins.act(|call| says(None, true, vec![say(&format!("now {}", text_of(&call.event)))]));
-    office.write(vec![change(AutomationChange::Unpark(TENANT, parked[0].id))]).await;
+    office.write(vec![change(AutomationChange::Requeue(TENANT, dead_letters[0].id))]).await;
     assert_eq!(office.messages().await[1..], ["now bad"]);
-    assert_eq!((office.parked().len(), office.handle().metrics().automation_parked), (0, 1));
+    assert_eq!((office.dead_letters().len(), office.handle().metrics().automation_parked), (0, 1));
     office.assert_done();
 }
 
@@ -276,7 +276,7 @@ async fn an_answer_that_cannot_be_carried_out_leaves_nothing_behind() {
     office.advance(3_600_000).await;
     assert_eq!(office.messages().await, [""; 0]);
     let state = office.store().automation_state(office.conversation("5511").id, AutomationIndex(10)).expect("readable");
-    assert_eq!((state, office.parked()[0].code.as_str()), (None, "unfit"));
+    assert_eq!((state, office.dead_letters()[0].code.as_str()), (None, "unfit"));
     office.assert_done();
 }
 

@@ -36,7 +36,7 @@ async fn whichever_commit_is_refused_the_answer_is_stored_once() {
         office.hears("5511", "two").await;
         office.advance(60_000).await;
         assert_eq!(office.messages().await, ["one", "two"], "commit {nth}, stored {lost}");
-        assert_eq!(office.parked(), []);
+        assert_eq!(office.dead_letters(), []);
         office.store().no_plan();
         office.assert_done();
     }
@@ -187,31 +187,32 @@ async fn chaos_answers_each_event_once_and_in_order() {
         office.store().no_plan();
         office.advance(600_000).await;
         let texts = office.messages().await;
-        let parked: Vec<String> = office.parked().iter().filter(|p| p.automation.0 != 20).map(parked_text).collect();
+        let dead_letters: Vec<String> =
+            office.dead_letters().iter().filter(|p| p.automation.0 != 20).map(dead_letter_text).collect();
         let mut answers: HashMap<&str, usize> = HashMap::new();
         for text in &texts {
             *answers.entry(text).or_default() += 1;
         }
         assert!(answers.values().all(|count| *count == 1), "seed {seed}: {answers:?}");
         let heard = |text: &&String| !text.starts_with("timer");
-        let parked_heard = parked.iter().filter(heard).count();
-        assert_eq!(texts.iter().filter(heard).count() + parked_heard, 60, "seed {seed}: {parked:?}");
+        let dead_letters_heard = dead_letters.iter().filter(heard).count();
+        assert_eq!(texts.iter().filter(heard).count() + dead_letters_heard, 60, "seed {seed}: {dead_letters:?}");
         for chat in chats {
             let own: Vec<&String> = texts.iter().filter(|text| text.starts_with(&format!("{chat}-"))).collect();
             assert!(own.is_sorted(), "seed {seed}: {own:?}");
         }
         // Each timer that was set with an answer has fired, and its answer is there once.
-        let timers = texts.iter().chain(&parked).filter(|text| text.starts_with("timer")).count();
+        let timers = texts.iter().chain(&dead_letters).filter(|text| text.starts_with("timer")).count();
         let set = office.store().check_automations();
         assert!(set.is_ok() && timers > 0, "seed {seed}");
         office.assert_done();
     }
 }
 
-fn parked_text(parked: &Parked) -> String {
-    match &parked.work.body {
-        WorkBody::Message(Inbound { content: inbound::InboundContent::Text(text), .. }) => text.clone(),
-        WorkBody::Timer { name, .. } => format!("timer {name}"),
+fn dead_letter_text(dead_letter: &DeadLetter) -> String {
+    match &dead_letter.task.body {
+        TaskBody::Message(Inbound { content: inbound::InboundContent::Text(text), .. }) => text.clone(),
+        TaskBody::Timer { name, .. } => format!("timer {name}"),
         other => other.kind().as_str().to_owned(),
     }
 }

@@ -142,9 +142,12 @@ async fn an_observer_that_fails_holds_up_nobody_and_may_not_answer() {
     office.hears("5511", "two").await;
     assert_eq!(office.messages().await, ["one", "two"]);
     office.advance(3_600_000).await;
-    let parked = office.parked();
-    assert!(parked.iter().all(|p| p.code == "unfit" && p.automation.0 == 20 && p.tries == 6), "{parked:?}");
-    assert_eq!((parked.len(), office.messages().await.len()), (2, 2));
+    let dead_letters = office.dead_letters();
+    assert!(
+        dead_letters.iter().all(|p| p.code == FailureCode::Unfit && p.automation.0 == 20 && p.tries == 6),
+        "{dead_letters:?}"
+    );
+    assert_eq!((dead_letters.len(), office.messages().await.len()), (2, 2));
     office.assert_done();
 }
 
@@ -197,12 +200,12 @@ async fn more_conversations_than_fit_in_memory_are_read_from_disk() {
 #[tokio::test]
 async fn more_events_than_allowed_wait_and_none_fails() {
     let mut office = Office::new().await;
-    let mut limited = package(PluginKind::Automation, "v1");
+    let mut limited = uploaded_plugin(PluginKind::Automation, "v1");
     limited.revision = 2;
     if let Some(grants) = &mut limited.grants {
         grants.what.events_per_minute = 6;
     }
-    office.write(vec![change(AutomationChange::Package(limited))]).await;
+    office.write(vec![change(AutomationChange::Plugin(limited))]).await;
     office.automation(10, |_| ()).await;
     office.plugins.act(|_| says(None, true, Vec::new()));
     office.start().await;
@@ -242,15 +245,15 @@ async fn automations_that_are_paused_or_gone_are_not_asked_and_hold_up_nothing()
 #[tokio::test]
 async fn what_cannot_be_called_waits_without_a_failure_until_it_can() {
     let mut office = Office::new().await;
-    let none = Package { active: None, revision: 2, ..package(PluginKind::Automation, "v1") };
-    office.write(vec![change(AutomationChange::Package(none))]).await;
+    let none = Plugin { active: None, revision: 2, ..uploaded_plugin(PluginKind::Automation, "v1") };
+    office.write(vec![change(AutomationChange::Plugin(none))]).await;
     office.automation(10, |_| ()).await;
     office.start().await;
     office.hears("5511", "anybody?").await;
     office.advance(3_600_000).await;
-    assert_eq!((office.calls(), office.parked().len()), (Vec::<String>::new(), 0));
-    let there = Package { revision: 3, ..package(PluginKind::Automation, "v1") };
-    office.write(vec![change(AutomationChange::Package(there))]).await;
+    assert_eq!((office.calls(), office.dead_letters().len()), (Vec::<String>::new(), 0));
+    let there = Plugin { revision: 3, ..uploaded_plugin(PluginKind::Automation, "v1") };
+    office.write(vec![change(AutomationChange::Plugin(there))]).await;
     assert_eq!(office.calls(), ["10: anybody?"], "at once");
     // No room is nobody's fault either.
     let tries = std::sync::atomic::AtomicUsize::new(0);
@@ -260,7 +263,7 @@ async fn what_cannot_be_called_waits_without_a_failure_until_it_can() {
     });
     office.hears("5511", "still there?").await;
     office.advance(600_000).await;
-    assert_eq!((office.messages().await, office.parked().len()), (vec!["at last".to_owned()], 0));
+    assert_eq!((office.messages().await, office.dead_letters().len()), (vec!["at last".to_owned()], 0));
     assert!(office.plugins.calls.lock().iter().all(|call| call.event.attempt == 1));
     office.assert_done();
 }

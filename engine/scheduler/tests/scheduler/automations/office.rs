@@ -27,11 +27,11 @@ pub struct Office {
     inbound: u32,
 }
 
-pub fn package(kind: PluginKind, digest: &str) -> Package {
-    samples::package(PLUGIN, kind, TENANT, digest)
+pub fn uploaded_plugin(kind: PluginKind, digest: &str) -> Plugin {
+    samples::uploaded_plugin(PLUGIN, kind, TENANT, digest)
 }
 
-pub fn version(digest: &str, observer: bool) -> PackageVersion {
+pub fn version(digest: &str, observer: bool) -> PluginVersion {
     samples::version(PLUGIN, digest, observer)
 }
 
@@ -42,16 +42,16 @@ pub fn change(change: AutomationChange) -> Change {
 /// The text of the message that a call is about.
 pub fn text_of(event: &CallEvent) -> String {
     match &event.body {
-        WorkBody::Message(Inbound { content: inbound::InboundContent::Text(text), .. }) => text.clone(),
-        WorkBody::Timer { name, .. } => format!("timer {name}"),
-        WorkBody::Status { status, label, .. } => format!("{status:?} {}", label.as_deref().unwrap_or("-")),
-        WorkBody::Reaction { emoji, .. } => format!("reaction {emoji}"),
+        TaskBody::Message(Inbound { content: inbound::InboundContent::Text(text), .. }) => text.clone(),
+        TaskBody::Timer { name, .. } => format!("timer {name}"),
+        TaskBody::Status { status, label, .. } => format!("{status:?} {}", label.as_deref().unwrap_or("-")),
+        TaskBody::Reaction { emoji, .. } => format!("reaction {emoji}"),
         other => other.kind().as_str().to_owned(),
     }
 }
 
 impl Office {
-    /// A connector of a two-way channel, a package with one version, no automation; not started.
+    /// A connector of a two-way channel, a plugin with one version, no automation; not started.
     pub async fn new() -> Self {
         let clock = ManualClock::new(NOON);
         let mut plugin = samples::plugin("fake", "email");
@@ -68,7 +68,7 @@ impl Office {
             clock,
         };
         office.connector(LANE, TENANT).await;
-        office.write(vec![change(AutomationChange::Package(package(PluginKind::Automation, "v1")))]).await;
+        office.write(vec![change(AutomationChange::Plugin(uploaded_plugin(PluginKind::Automation, "v1")))]).await;
         office
     }
 
@@ -180,8 +180,8 @@ impl Office {
         page.rows.iter().rev().map(|row| row.message.content.text.clone()).collect()
     }
 
-    pub fn parked(&self) -> Vec<Parked> {
-        self.store().parked(TENANT, None, 100).expect("readable")
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.store().dead_letters(TENANT, None, 100).expect("readable")
     }
 
     /// The event log, as text: all but what was received.
@@ -190,7 +190,7 @@ impl Office {
         let said = |event: &Event| match &event.event.body {
             EventBody::Emitted { kind, json, .. } => Some(format!("emitted {kind} {json}")),
             EventBody::Conversation { chat, step, by, detail, .. } => Some(format!("{chat} {step} by {by}: {detail}")),
-            EventBody::Parked { code, .. } => Some(format!("parked {code}")),
+            EventBody::DeadLetter { code, .. } => Some(format!("parked {code}")),
             EventBody::Plugin { step, digest, .. } => {
                 Some(format!("plugin {step} {}", digest.as_deref().unwrap_or("-")))
             }

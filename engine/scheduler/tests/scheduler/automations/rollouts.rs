@@ -10,14 +10,14 @@ use crate::support::*;
 
 /// Begins a rollout of `v2`, as a person would.
 async fn roll_out(office: &Office, kind: PluginKind, share: u8, automatic: bool) {
-    let stored = office.store().package(PLUGIN).expect("readable").expect("there");
-    let mut package = Package { kind, revision: stored.revision + 1, ..Package::clone(&stored) };
-    if package.version("v2").is_none() {
-        package.versions.push(version("v2", false));
+    let stored = office.store().plugin(PLUGIN).expect("readable").expect("there");
+    let mut plugin = Plugin { kind, revision: stored.revision + 1, ..Plugin::clone(&stored) };
+    if plugin.version("v2").is_none() {
+        plugin.versions.push(version("v2", false));
     }
     let step = if share < 100 { RolloutStep::Canary } else { RolloutStep::Watching };
-    package.rollout = Some(Rollout {
-        from: package.active.clone(),
+    plugin.rollout = Some(Rollout {
+        from: plugin.active.clone(),
         to: "v2".to_owned(),
         share,
         step,
@@ -26,18 +26,18 @@ async fn roll_out(office: &Office, kind: PluginKind, share: u8, automatic: bool)
         by: "user:1".to_owned(),
     });
     if step == RolloutStep::Watching {
-        package.previous = package.active.replace("v2".to_owned());
+        plugin.previous = plugin.active.replace("v2".to_owned());
     }
-    office.write(vec![change(AutomationChange::Package(package))]).await;
+    office.write(vec![change(AutomationChange::Plugin(plugin))]).await;
 }
 
-fn stored(office: &Office) -> Package {
-    Package::clone(&office.store().package(PLUGIN).expect("readable").expect("there"))
+fn stored(office: &Office) -> Plugin {
+    Plugin::clone(&office.store().plugin(PLUGIN).expect("readable").expect("there"))
 }
 
 fn stands(office: &Office) -> (Option<String>, Option<RolloutStep>) {
-    let package = stored(office);
-    (package.active, package.rollout.map(|rollout| rollout.step))
+    let plugin = stored(office);
+    (plugin.active, plugin.rollout.map(|rollout| rollout.step))
 }
 
 fn audit(office: &Office) -> Vec<String> {
@@ -124,7 +124,7 @@ async fn the_events_of_a_bad_version_are_handled_by_the_good_one() {
     let mut texts = office.messages().await;
     texts.sort();
     assert_eq!(texts, (0..10).map(|n| n.to_string()).collect::<Vec<_>>());
-    assert_eq!(office.parked(), []);
+    assert_eq!(office.dead_letters(), []);
     office.assert_done();
 }
 
@@ -157,13 +157,13 @@ async fn by_hand_nothing_happens_by_itself_and_a_person_may_be_quicker() {
     office.advance(600_000).await;
     assert_eq!(stands(&office), (v("v1"), Some(RolloutStep::Canary)));
     // Promoted by hand, and watched by nobody.
-    let mut package = stored(&office);
-    package.revision += 1;
-    package.previous = package.active.replace("v2".to_owned());
-    if let Some(rollout) = &mut package.rollout {
+    let mut plugin = stored(&office);
+    plugin.revision += 1;
+    plugin.previous = plugin.active.replace("v2".to_owned());
+    if let Some(rollout) = &mut plugin.rollout {
         (rollout.step, rollout.share) = (RolloutStep::Watching, 100);
     }
-    office.write(vec![change(AutomationChange::Package(package))]).await;
+    office.write(vec![change(AutomationChange::Plugin(plugin))]).await;
     office.advance(600_000).await;
     assert_eq!((stands(&office), audit(&office)), ((v("v2"), Some(RolloutStep::Watching)), Vec::new()));
 }
@@ -193,10 +193,10 @@ async fn a_version_without_its_component_is_taken_back_at_once() {
 }
 
 #[tokio::test]
-async fn connectors_are_moved_as_the_package_says() {
+async fn connectors_are_moved_as_the_plugin_says() {
     let mut office = Office::new().await;
-    let connector = Package { revision: 2, ..package(PluginKind::Connector, "v1") };
-    office.write(vec![change(AutomationChange::Package(connector))]).await;
+    let connector = Plugin { revision: 2, ..uploaded_plugin(PluginKind::Connector, "v1") };
+    office.write(vec![change(AutomationChange::Plugin(connector))]).await;
     // Its connectors may run another version at the start.
     office.connectors.describe(|plugin| plugin.name = PLUGIN.to_owned());
     office.start().await;
@@ -233,8 +233,8 @@ async fn a_connector_version_that_does_not_start_is_taken_back() {
     office.connectors.describe(|plugin| plugin.name = PLUGIN.to_owned());
     office.connectors.versions.lock().running = "v1".to_owned();
     office.connectors.versions.lock().broken = Some("v2".to_owned());
-    let connector = Package { revision: 2, ..package(PluginKind::Connector, "v1") };
-    office.write(vec![change(AutomationChange::Package(connector))]).await;
+    let connector = Plugin { revision: 2, ..uploaded_plugin(PluginKind::Connector, "v1") };
+    office.write(vec![change(AutomationChange::Plugin(connector))]).await;
     office.start().await;
     roll_out(&office, PluginKind::Connector, 10, false).await;
     office.advance(100).await;

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::commands::Commands;
-use crate::model::message::Act;
+use crate::model::message::MessageAction;
 use crate::model::{
     Attachment, Connector, Contact, ContactType, Message, MessageOptions, MessageType, NewMessage, Status,
     StoredMessage, Variables,
@@ -43,7 +43,7 @@ pub struct Draft<'a> {
     pub connector: Option<Uuid>,
     /// The recipient as the caller wrote it, required.
     pub to: Option<Cow<'a, str>>,
-    /// The text or template, required unless [`Self::wordless`] or an act say otherwise.
+    /// The text or template, required unless [`Self::wordless`] or the action say otherwise.
     pub text: Option<Cow<'a, str>>,
     /// A file without words is a message too.
     pub wordless: bool,
@@ -85,10 +85,10 @@ pub struct Draft<'a> {
 impl Draft<'_> {
     /// Whether it says nothing without a text.
     fn needs_text(&self) -> bool {
-        match self.options.act {
-            Act::React(_) | Act::Revoke(_) => false,
-            Act::Edit(_) => true,
-            Act::Say => !(self.wordless && (!self.attachments.is_empty() || self.attachment_url.is_some())),
+        match self.options.action {
+            MessageAction::React(_) | MessageAction::Revoke(_) => false,
+            MessageAction::Edit(_) => true,
+            MessageAction::Say => !(self.wordless && (!self.attachments.is_empty() || self.attachment_url.is_some())),
         }
     }
 }

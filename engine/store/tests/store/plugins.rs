@@ -1,4 +1,4 @@
-//! Packages, trust roots and audit trails.
+//! Plugins, trust roots and audit trails.
 
 use pombo_domain::Timestamp;
 use pombo_domain::model::*;
@@ -8,13 +8,13 @@ use uuid::Uuid;
 use crate::automations::apply;
 use crate::support::*;
 
-fn package(name: &str, revision: u64) -> Package {
-    Package {
+fn uploaded_plugin(name: &str, revision: u64) -> Plugin {
+    Plugin {
         versions: Vec::new(),
         active: None,
         grants: None,
         revision,
-        ..samples::package(name, PluginKind::Automation, A, "")
+        ..samples::uploaded_plugin(name, PluginKind::Automation, A, "")
     }
 }
 
@@ -24,19 +24,19 @@ fn entry(plugin: &str, detail: &str) -> AuditEntry {
         owner: None,
         at: Timestamp(1),
         by: "operator".to_owned(),
-        action: "uploaded".to_owned(),
+        action: "uploaded".into(),
         digest: None,
         detail: detail.to_owned(),
     }
 }
 
 #[tokio::test]
-async fn a_package_is_changed_from_the_revision_that_was_read() {
+async fn a_plugin_is_changed_from_the_revision_that_was_read() {
     let folder = tempfile::tempdir().unwrap();
     let clock = clock();
     let store = open(folder.path(), &clock);
-    let put = |name: &str, revision| apply(&store, vec![AutomationChange::Package(package(name, revision))]);
-    let lost = |name: &str| Err(StoreError::Conflict(Conflict::Package(name.to_owned())));
+    let put = |name: &str, revision| apply(&store, vec![AutomationChange::Plugin(uploaded_plugin(name, revision))]);
+    let lost = |name: &str| Err(StoreError::Conflict(Conflict::Plugin(name.to_owned())));
     assert_eq!(put("flow", 2).await, lost("flow"), "there is none yet");
     let (one, two) = tokio::join!(put("flow", 1), put("flow", 1));
     assert!(one.is_ok());
@@ -44,21 +44,24 @@ async fn a_package_is_changed_from_the_revision_that_was_read() {
     put("flow", 2).await.unwrap();
     put("alpha", 1).await.unwrap();
     assert_eq!(put("flow", 2).await, lost("flow"));
-    assert_eq!(store.packages().unwrap().iter().map(|p| &*p.name).collect::<Vec<_>>(), ["alpha", "flow"]);
-    let delete = |revision| apply(&store, vec![AutomationChange::DeletePackage("flow".to_owned(), revision)]);
+    assert_eq!(store.plugins().unwrap().iter().map(|p| &*p.name).collect::<Vec<_>>(), ["alpha", "flow"]);
+    let delete = |revision| apply(&store, vec![AutomationChange::DeletePlugin("flow".to_owned(), revision)]);
     assert_eq!(delete(1).await, lost("flow"));
     // A batch that fails does not move the revision.
-    let twice = vec![AutomationChange::Package(package("alpha", 2)), AutomationChange::Package(package("alpha", 2))];
+    let twice = vec![
+        AutomationChange::Plugin(uploaded_plugin("alpha", 2)),
+        AutomationChange::Plugin(uploaded_plugin("alpha", 2)),
+    ];
     assert_eq!(apply(&store, twice).await, lost("alpha"));
-    assert_eq!(store.package("alpha").unwrap().unwrap().revision, 1);
+    assert_eq!(store.plugin("alpha").unwrap().unwrap().revision, 1);
     delete(2).await.unwrap();
-    assert!(store.package("flow").unwrap().is_none());
+    assert!(store.plugin("flow").unwrap().is_none());
     assert_eq!(delete(2).await, lost("flow"));
     put("flow", 1).await.unwrap();
     assert_sound(&store);
     drop(store);
     let store = open(folder.path(), &clock);
-    assert_eq!(*store.package("flow").unwrap().unwrap(), package("flow", 1));
+    assert_eq!(*store.plugin("flow").unwrap().unwrap(), uploaded_plugin("flow", 1));
     assert_sound(&store);
 }
 
@@ -69,7 +72,7 @@ async fn trails_go_on_after_restarts_and_do_not_mix() {
     let store = open(folder.path(), &clock);
     let audit = |plugin: &str, detail: &str| AutomationChange::Audit(entry(plugin, detail));
     apply(&store, vec![audit("a", "1"), audit("ab", "x"), audit("a", "2")]).await.unwrap();
-    let failing = vec![audit("a", "never"), AutomationChange::Package(package("p", 9))];
+    let failing = vec![audit("a", "never"), AutomationChange::Plugin(uploaded_plugin("p", 9))];
     assert!(apply(&store, failing).await.is_err());
     drop(store);
     let store = open(folder.path(), &clock);

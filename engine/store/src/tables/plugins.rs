@@ -1,8 +1,8 @@
-//! Packages, trust roots and audit trails: their rows. Packages and trust roots are read from the catalog in memory.
+//! Plugins, trust roots and audit trails: their rows. Plugins and trust roots are read from the catalog in memory.
 //!
-//! A package's row is `format:1 revision:8` and the package as postcard: a change looks at the revision only.
+//! A plugin's row is `format:1 revision:8` and the plugin as postcard: a change looks at the revision only.
 
-use pombo_domain::model::{AuditEntry, Package, TrustRoot};
+use pombo_domain::model::{AuditEntry, Plugin, TrustRoot};
 use pombo_domain::ports::{Conflict, StoreError, StoreResult};
 
 use crate::backend::{Backend, KeyRange, Order};
@@ -13,40 +13,40 @@ use crate::staged::Staged;
 
 const HEADER: usize = 1 + 8;
 
-fn encode_package(package: &Package) -> Vec<u8> {
+fn encode_plugin(plugin: &Plugin) -> Vec<u8> {
     let mut row = Vec::with_capacity(HEADER + 1024);
     row.push(FORMAT);
-    row.extend_from_slice(&package.revision.to_be_bytes());
-    append(row, package)
+    row.extend_from_slice(&plugin.revision.to_be_bytes());
+    append(row, plugin)
 }
 
 fn revision(row: &[u8]) -> StoreResult<u64> {
     let number = row.strip_prefix(&[FORMAT]).and_then(|row| Parts(row).u64());
-    number.ok_or_else(|| damaged("packages: an unknown row format"))
+    number.ok_or_else(|| damaged("plugins: an unknown row format"))
 }
 
-pub(crate) fn parse(row: &[u8]) -> StoreResult<Package> {
+pub(crate) fn parse(row: &[u8]) -> StoreResult<Plugin> {
     revision(row)?;
-    body_of(&row[HEADER..], "packages")
+    body_of(&row[HEADER..], "plugins")
 }
 
-/// Stores a package, if its revision follows the stored one.
-pub(crate) fn put(staged: &mut Staged<'_>, package: &Package) -> StoreResult<()> {
-    let key = keys::package(&package.name);
+/// Stores a plugin, if its revision follows the stored one.
+pub(crate) fn put(staged: &mut Staged<'_>, plugin: &Plugin) -> StoreResult<()> {
+    let key = keys::plugin(&plugin.name);
     let stored = staged.get(Space::Documents, &key)?.map_or(Ok(0), |row| revision(&row))?;
-    if stored.checked_add(1) != Some(package.revision) {
-        return Err(StoreError::Conflict(Conflict::Package(package.name.clone())));
+    if stored.checked_add(1) != Some(plugin.revision) {
+        return Err(StoreError::Conflict(Conflict::Plugin(plugin.name.clone())));
     }
-    staged.put(Space::Documents, key, encode_package(package));
+    staged.put(Space::Documents, key, encode_plugin(plugin));
     Ok(())
 }
 
-/// Deletes a package, if it is at this revision.
+/// Deletes a plugin, if it is at this revision.
 pub(crate) fn delete(staged: &mut Staged<'_>, name: &str, expected: u64) -> StoreResult<()> {
-    let key = keys::package(name);
+    let key = keys::plugin(name);
     let stored = staged.get(Space::Documents, &key)?.map(|row| revision(&row)).transpose()?;
     if stored != Some(expected) {
-        return Err(StoreError::Conflict(Conflict::Package(name.to_owned())));
+        return Err(StoreError::Conflict(Conflict::Plugin(name.to_owned())));
     }
     staged.delete(Space::Documents, key);
     Ok(())

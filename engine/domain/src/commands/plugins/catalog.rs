@@ -1,7 +1,7 @@
-//! Packages: who sees which, their details, deleting them and their versions. Each change is decided on the stored revision and
-//! committed together with an entry of the audit trail and, for a tenant's package, an event of the tenant's log.
+//! The catalog of plugins: who sees which, their details, deleting them and their versions. Each change is decided on the stored
+//! revision and committed together with an entry of the audit trail and, for a tenant's plugin, an event of the tenant's log.
 //!
-//! A tenant sees its own packages and the operator's, and changes only its own. Of another tenant's packages it learns only that
+//! A tenant sees its own plugins and the operator's, and changes only its own. Of another tenant's plugins it learns only that
 //! a name is taken.
 
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use std::sync::Arc;
 use crate::commands::Commands;
 use crate::commands::access::actor::Actor;
 use crate::commands::access::tenants::operator_only;
-use crate::model::plugin::Package;
+use crate::model::plugin::{AuditAction, Plugin};
 use crate::model::{
-    AuditEntry, Automation, EventBody, EventKind, EventKinds, Grants, NewEvent, PackageVersion, PluginKind,
+    AuditEntry, Automation, EventBody, EventKind, EventKinds, Grants, NewEvent, PluginKind, PluginVersion,
     VersionStatus, Wants,
 };
 use crate::ports::{
@@ -51,8 +51,8 @@ pub enum Origin {
 pub struct PluginView {
     /// Who owns the plugin.
     pub origin: Origin,
-    /// The stored package; `None` for a built-in connector.
-    pub package: Option<Arc<Package>>,
+    /// The plugin as it is stored; `None` for a built-in connector.
+    pub plugin: Option<Arc<Plugin>>,
     /// The description of a connector, while it is loaded.
     pub connector: Option<PluginDescription>,
     /// The description of an automation that has an active version.
@@ -62,8 +62,8 @@ pub struct PluginView {
 impl PluginView {
     /// Name of the plugin.
     pub fn name(&self) -> &str {
-        match (&self.package, &self.connector) {
-            (Some(package), _) => &package.name,
+        match (&self.plugin, &self.connector) {
+            (Some(plugin), _) => &plugin.name,
             (None, Some(connector)) => &connector.name,
             (None, None) => "",
         }
@@ -71,18 +71,18 @@ impl PluginView {
 }
 
 /// The description of an automation's version.
-pub(crate) fn described(version: &PackageVersion) -> Option<AutomationDescription> {
+pub(crate) fn described(version: &PluginVersion) -> Option<AutomationDescription> {
     serde_json::from_str(&version.description).ok()
 }
 
 /// The changes that adapt a plugin's automations to a version: the events that they are called for, and whether they only
 /// observe. `beside` is another version that gets a share of the work; then they are called for the events of both versions.
-/// The caller commits them together with the change of the package's active version or rollout.
+/// The caller commits them together with the change of the plugin's active version or rollout.
 pub fn following(
     store: &dyn Store,
-    package: &Package,
-    version: &PackageVersion,
-    beside: Option<&PackageVersion>,
+    plugin: &Plugin,
+    version: &PluginVersion,
+    beside: Option<&PluginVersion>,
 ) -> StoreResult<Vec<Change>> {
     let Some(description) = described(version) else { return Ok(Vec::new()) };
     let beside = beside.and_then(described).map(|other| other.events).unwrap_or_default();
@@ -91,7 +91,7 @@ pub fn following(
     let mut changes = Vec::new();
     for automation in store.automations(None)? {
         let differs = automation.events != events || automation.observer != description.observer;
-        if automation.plugin == package.name && differs {
+        if automation.plugin == plugin.name && differs {
             let next = Automation { events, observer: description.observer, ..Automation::clone(&automation) };
             changes.push(automation_change(AutomationChange::Put(next)));
         }
@@ -103,10 +103,10 @@ pub(crate) fn automation_change(change: AutomationChange) -> Change {
     Change::Automation(Box::new(change))
 }
 
-/// What a change of a package did, for the audit trail.
+/// What a change of a plugin did, for the audit trail.
 pub(crate) struct Done {
-    /// What was done, see [`AuditEntry::action`].
-    pub(crate) action: &'static str,
+    /// What was done.
+    pub(crate) action: AuditAction,
     /// Digest of the version.
     pub(crate) digest: Option<String>,
     /// Details, for a person.
@@ -114,7 +114,7 @@ pub(crate) struct Done {
 }
 
 impl Done {
-    pub(crate) fn new(action: &'static str, digest: Option<&str>, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(action: AuditAction, digest: Option<&str>, detail: impl Into<String>) -> Self {
         Self { action, digest: digest.map(str::to_owned), detail: detail.into() }
     }
 }
@@ -123,16 +123,16 @@ impl Commands {
     /// The plugins that the actor sees, by name.
     pub fn list_all_plugins(&self, actor: &Actor) -> Result<Vec<PluginView>> {
         let mut views = Vec::new();
-        let packages = self.ports().store.packages()?;
+        let plugins = self.ports().store.plugins()?;
         for connector in self.ports().connectors.plugins() {
-            if !packages.iter().any(|package| package.name == connector.name) {
+            if !plugins.iter().any(|plugin| plugin.name == connector.name) {
                 let connector = Some(connector);
-                views.push(PluginView { origin: Origin::BuiltIn, package: None, connector, automation: None });
+                views.push(PluginView { origin: Origin::BuiltIn, plugin: None, connector, automation: None });
             }
         }
-        for package in packages {
-            if self.is_visible(actor, &package) {
-                views.push(self.view(package));
+        for plugin in plugins {
+            if self.is_visible(actor, &plugin) {
+                views.push(self.view(plugin));
             }
         }
         views.sort_by(|a, b| a.name().cmp(b.name()));
@@ -141,90 +141,90 @@ impl Commands {
 
     /// A plugin that the actor sees.
     pub fn get_plugin(&self, actor: &Actor, name: &str) -> Result<PluginView> {
-        if let Some(package) = self.ports().store.package(name)? {
-            let seen = self.is_visible(actor, &package);
-            return seen.then(|| self.view(package)).ok_or_else(|| Error::not_found("Plugin"));
+        if let Some(plugin) = self.ports().store.plugin(name)? {
+            let seen = self.is_visible(actor, &plugin);
+            return seen.then(|| self.view(plugin)).ok_or_else(|| Error::not_found("Plugin"));
         }
         let connector = self.ports().connectors.plugin(name).ok_or_else(|| Error::not_found("Plugin"))?;
-        Ok(PluginView { origin: Origin::BuiltIn, package: None, connector: Some(connector), automation: None })
+        Ok(PluginView { origin: Origin::BuiltIn, plugin: None, connector: Some(connector), automation: None })
     }
 
-    fn view(&self, package: Arc<Package>) -> PluginView {
-        let origin = match package.owner {
+    fn view(&self, plugin: Arc<Plugin>) -> PluginView {
+        let origin = match plugin.owner {
             Some(_) => Origin::Tenant,
-            None if self.is_embedded(&package.name) => Origin::BuiltIn,
+            None if self.is_embedded(&plugin.name) => Origin::BuiltIn,
             None => Origin::Operator,
         };
-        let connector = match package.kind {
-            PluginKind::Connector => self.ports().connectors.plugin(&package.name),
+        let connector = match plugin.kind {
+            PluginKind::Connector => self.ports().connectors.plugin(&plugin.name),
             PluginKind::Automation => None,
         };
-        let automation = package.active_version().and_then(described);
-        PluginView { origin, package: Some(package), connector, automation }
+        let automation = plugin.active_version().and_then(described);
+        PluginView { origin, plugin: Some(plugin), connector, automation }
     }
 
-    fn is_visible(&self, actor: &Actor, package: &Package) -> bool {
-        package.owner.is_none() || package.owner == actor.tenant
+    fn is_visible(&self, actor: &Actor, plugin: &Plugin) -> bool {
+        plugin.owner.is_none() || plugin.owner == actor.tenant
     }
 
     pub(crate) fn is_embedded(&self, name: &str) -> bool {
         self.ports().plugins.embedded().iter().any(|carried| carried.name == name)
     }
 
-    /// A package that the actor may change.
-    pub(crate) fn own_package(&self, actor: &Actor, name: &str) -> Result<Arc<Package>> {
-        match self.get_plugin(actor, name)?.package {
-            Some(package) if package.owner == actor.tenant => Ok(package),
+    /// A plugin that the actor may change.
+    pub(crate) fn own_plugin(&self, actor: &Actor, name: &str) -> Result<Arc<Plugin>> {
+        match self.get_plugin(actor, name)?.plugin {
+            Some(plugin) if plugin.owner == actor.tenant => Ok(plugin),
             Some(_) => Err(operator_only()),
             None if actor.tenant.is_some() => Err(operator_only()),
             None => Err(Error::conflict("this plugin is built into the engine and changes only with the engine")),
         }
     }
 
-    /// Changes a package that the actor may change. The change is decided on the stored package, and again if another change was
+    /// Changes a plugin that the actor may change. The change is decided on the stored plugin, and again if another change was
     /// faster. `decide` returns further changes to store, and what was done; `None` if nothing changes.
-    pub(crate) async fn change_package(
+    pub(crate) async fn change_plugin(
         &self,
         actor: &Actor,
         name: &str,
-        mut decide: impl FnMut(&mut Package) -> Result<Option<(Vec<Change>, Vec<Done>)>> + Send,
-    ) -> Result<Arc<Package>> {
+        mut decide: impl FnMut(&mut Plugin) -> Result<Option<(Vec<Change>, Vec<Done>)>> + Send,
+    ) -> Result<Arc<Plugin>> {
         for _ in 0..DECISIONS {
-            let stored = self.own_package(actor, name)?;
-            let mut package = Package::clone(&stored);
-            let Some((mut changes, done)) = decide(&mut package)? else { return Ok(stored) };
-            package.revision += 1;
-            package.updated_at = self.ports().clock.now();
-            changes.push(automation_change(AutomationChange::Package(package.clone())));
-            self.account(actor, &package, done, &mut changes);
+            let stored = self.own_plugin(actor, name)?;
+            let mut plugin = Plugin::clone(&stored);
+            let Some((mut changes, done)) = decide(&mut plugin)? else { return Ok(stored) };
+            plugin.revision += 1;
+            plugin.updated_at = self.ports().clock.now();
+            changes.push(automation_change(AutomationChange::Plugin(plugin.clone())));
+            self.account(actor, &plugin, done, &mut changes);
             match self.ports().store.commit(Batch::of(changes)).await {
-                Ok(_) => return Ok(Arc::new(package)),
-                Err(StoreError::Conflict(Conflict::Package(_))) => continue,
+                Ok(_) => return Ok(Arc::new(plugin)),
+                Err(StoreError::Conflict(Conflict::Plugin(_))) => continue,
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(StoreError::Conflict(Conflict::Package(name.to_owned())).into())
+        Err(StoreError::Conflict(Conflict::Plugin(name.to_owned())).into())
     }
 
     /// Adds what was done to the audit trail and to the owner's log.
-    pub(crate) fn account(&self, actor: &Actor, package: &Package, done: Vec<Done>, changes: &mut Vec<Change>) {
+    pub(crate) fn account(&self, actor: &Actor, plugin: &Plugin, done: Vec<Done>, changes: &mut Vec<Change>) {
         let at = self.ports().clock.now();
         for Done { action, digest, detail } in done {
-            if let Some(tenant) = package.owner {
+            if let Some(tenant) = plugin.owner {
                 let body = EventBody::Plugin {
-                    plugin: package.name.clone(),
-                    step: action.to_owned(),
+                    plugin: plugin.name.clone(),
+                    step: action.into(),
                     digest: digest.clone(),
                     detail: detail.clone(),
                 };
                 changes.push(self.event(tenant, ConnectorIndex::NONE, body));
             }
             changes.push(automation_change(AutomationChange::Audit(AuditEntry {
-                plugin: package.name.clone(),
-                owner: package.owner,
+                plugin: plugin.name.clone(),
+                owner: plugin.owner,
                 at,
                 by: actor.by.clone(),
-                action: action.to_owned(),
+                action: action.into(),
                 digest,
                 detail,
             })));
@@ -244,10 +244,10 @@ impl Commands {
         Ok(automations)
     }
 
-    /// Deletes a package that nothing uses; its name becomes available again.
-    pub async fn delete_package(&self, actor: &Actor, name: &str) -> Result<()> {
-        let _turn = self.package_writes.of(name).await;
-        let package = self.own_package(actor, name)?;
+    /// Deletes a plugin that nothing uses; its name becomes available again.
+    pub async fn delete_plugin(&self, actor: &Actor, name: &str) -> Result<()> {
+        let _turn = self.plugin_writes.of(name).await;
+        let plugin = self.own_plugin(actor, name)?;
         if self.is_embedded(name) {
             return Err(Error::conflict("this plugin is built into the engine and cannot be deleted"));
         }
@@ -259,61 +259,66 @@ impl Commands {
         if connectors > 0 {
             return Err(Error::conflict(format!("{connectors} connectors use this plugin; delete them first")));
         }
-        let delete = AutomationChange::DeletePackage(name.to_owned(), package.revision);
+        let delete = AutomationChange::DeletePlugin(name.to_owned(), plugin.revision);
         let mut changes = vec![automation_change(delete)];
-        self.account(actor, &package, vec![Done::new("deleted", None, "with all its versions")], &mut changes);
+        self.account(
+            actor,
+            &plugin,
+            vec![Done::new(AuditAction::Deleted, None, "with all its versions")],
+            &mut changes,
+        );
         self.ports().store.commit(Batch::of(changes)).await?;
-        for version in &package.versions {
+        for version in &plugin.versions {
             self.ports().plugins.forget(&version.digest).await;
         }
         Ok(())
     }
 
     /// Deletes a version that is not running.
-    pub async fn delete_package_version(&self, actor: &Actor, name: &str, digest: &str) -> Result<()> {
-        let _turn = self.package_writes.of(name).await;
-        self.change_package(actor, name, |package| {
-            let version = package.version(digest).ok_or_else(|| Error::not_found("Version"))?;
+    pub async fn delete_plugin_version(&self, actor: &Actor, name: &str, digest: &str) -> Result<()> {
+        let _turn = self.plugin_writes.of(name).await;
+        self.change_plugin(actor, name, |plugin| {
+            let version = plugin.version(digest).ok_or_else(|| Error::not_found("Version"))?;
             let (digest, shown) = (version.digest.clone(), version.version.clone());
-            if package.active.as_ref() == Some(&digest) {
+            if plugin.active.as_ref() == Some(&digest) {
                 return Err(Error::conflict("this version is active; activate another one first"));
             }
             let rolls =
                 |rollout: &crate::model::Rollout| rollout.to == digest || rollout.from.as_ref() == Some(&digest);
-            if package.rollout.as_ref().is_some_and(rolls) {
+            if plugin.rollout.as_ref().is_some_and(rolls) {
                 return Err(Error::conflict("this version takes part in a rollout; wait for its end, or roll back"));
             }
-            package.versions.retain(|version| version.digest != digest);
-            package.previous.take_if(|previous| *previous == digest);
-            Ok(Some((Vec::new(), vec![Done::new("version-deleted", Some(&digest), shown)])))
+            plugin.versions.retain(|version| version.digest != digest);
+            plugin.previous.take_if(|previous| *previous == digest);
+            Ok(Some((Vec::new(), vec![Done::new(AuditAction::VersionDeleted, Some(&digest), shown)])))
         })
         .await?;
         self.ports().plugins.forget(digest).await;
         Ok(())
     }
 
-    /// Creates packages for the automations that are built into the engine, and activates their current versions; for the server,
+    /// Creates plugins for the automations that are built into the engine, and activates their current versions; for the server,
     /// at boot.
     pub async fn install_embedded(&self) -> Result<()> {
         for carried in self.ports().plugins.embedded() {
             self.install(carried).await?;
         }
-        for package in self.ports().store.packages()? {
-            self.renew_own_version(&package).await?;
+        for plugin in self.ports().store.plugins()? {
+            self.renew_own_version(&plugin).await?;
         }
         Ok(())
     }
 
-    /// If a package runs the version of a connector that came with the engine, and the engine now comes with another one,
+    /// If a plugin runs the version of a connector that came with the engine, and the engine now comes with another one,
     /// switches to that.
-    async fn renew_own_version(&self, package: &Package) -> Result<()> {
-        let own = package.active_version().filter(|version| version.uploaded_by == Actor::engine().by);
-        let running = self.ports().connectors.plugin(&package.name);
-        let (PluginKind::Connector, Some(own), Some(running)) = (package.kind, own, running) else { return Ok(()) };
+    async fn renew_own_version(&self, plugin: &Plugin) -> Result<()> {
+        let own = plugin.active_version().filter(|version| version.uploaded_by == Actor::engine().by);
+        let running = self.ports().connectors.plugin(&plugin.name);
+        let (PluginKind::Connector, Some(own), Some(running)) = (plugin.kind, own, running) else { return Ok(()) };
         if own.digest == running.digest {
             return Ok(());
         }
-        let mut renewed = package.clone();
+        let mut renewed = plugin.clone();
         let version = own_version(&running, self.ports().clock.now());
         let places = renewed.versions.iter_mut().filter(|known| known.digest == own.digest);
         places.for_each(|known| *known = version.clone());
@@ -321,36 +326,37 @@ impl Commands {
         (renewed.rollout, renewed.previous) = (None, None);
         renewed.revision += 1;
         renewed.updated_at = self.ports().clock.now();
-        self.ports().store.commit(Batch::of(vec![automation_change(AutomationChange::Package(renewed))])).await?;
+        self.ports().store.commit(Batch::of(vec![automation_change(AutomationChange::Plugin(renewed))])).await?;
         Ok(())
     }
 
     async fn install(&self, carried: Inspected) -> Result<()> {
-        let _turn = self.package_writes.of(&carried.name).await;
+        let _turn = self.plugin_writes.of(&carried.name).await;
         let now = self.ports().clock.now();
         let actor = Actor::engine();
         let grants = Grants { what: carried.wants.clone(), by: actor.by.clone(), at: now };
         let version = self.version_of(&carried, &actor.by, None, VersionStatus::Ready)?;
-        let mut package = match self.ports().store.package(&carried.name)? {
-            None => new_package(&carried, None, now),
+        let mut plugin = match self.ports().store.plugin(&carried.name)? {
+            None => new_plugin(&carried, None, now),
             Some(stored) if stored.owner.is_some() => {
-                // A tenant was first, before the binary carried one of this name: its package stays.
+                // A tenant was first, before the binary carried one of this name: its plugin stays.
                 return Ok(());
             }
             Some(stored) if stored.version(&carried.digest).is_some() => return Ok(()),
-            Some(stored) => Package::clone(&stored),
+            Some(stored) => Plugin::clone(&stored),
         };
-        package.previous = package.active.replace(carried.digest.clone());
-        package.rollout = None;
-        package.grants = Some(grants);
-        package.versions.push(version.clone());
-        let forgotten = trimmed(&mut package, self.ports().plugin_policy.versions);
-        package.revision += 1;
-        package.updated_at = now;
-        let mut changes = following(self.ports().store.as_ref(), &package, &version, None)?;
-        let done = Done::new("activated", Some(&carried.digest), format!("{} of the engine", version.version));
-        self.account(&actor, &package, vec![done], &mut changes);
-        changes.push(automation_change(AutomationChange::Package(package)));
+        plugin.previous = plugin.active.replace(carried.digest.clone());
+        plugin.rollout = None;
+        plugin.grants = Some(grants);
+        plugin.versions.push(version.clone());
+        let forgotten = trimmed(&mut plugin, self.ports().plugin_policy.versions);
+        plugin.revision += 1;
+        plugin.updated_at = now;
+        let mut changes = following(self.ports().store.as_ref(), &plugin, &version, None)?;
+        let done =
+            Done::new(AuditAction::Activated, Some(&carried.digest), format!("{} of the engine", version.version));
+        self.account(&actor, &plugin, vec![done], &mut changes);
+        changes.push(automation_change(AutomationChange::Plugin(plugin)));
         self.ports().store.commit(Batch::of(changes)).await?;
         for digest in forgotten {
             self.ports().plugins.forget(&digest).await;
@@ -361,8 +367,8 @@ impl Commands {
 
 /// The version of a connector that came with the engine or from the operator's folder: its component is not among the uploaded
 /// ones.
-pub(crate) fn own_version(running: &PluginDescription, now: crate::Timestamp) -> PackageVersion {
-    PackageVersion {
+pub(crate) fn own_version(running: &PluginDescription, now: crate::Timestamp) -> PluginVersion {
+    PluginVersion {
         digest: running.digest.clone(),
         version: running.version.clone(),
         display_name: running.display_name.clone(),
@@ -376,9 +382,9 @@ pub(crate) fn own_version(running: &PluginDescription, now: crate::Timestamp) ->
     }
 }
 
-/// A package without versions.
-pub(crate) fn new_package(inspected: &Inspected, owner: Option<TenantIndex>, now: crate::Timestamp) -> Package {
-    Package {
+/// A plugin without versions.
+pub(crate) fn new_plugin(inspected: &Inspected, owner: Option<TenantIndex>, now: crate::Timestamp) -> Plugin {
+    Plugin {
         name: inspected.name.clone(),
         owner,
         kind: inspected.kind,
@@ -393,18 +399,18 @@ pub(crate) fn new_package(inspected: &Inspected, owner: Option<TenantIndex>, now
     }
 }
 
-/// Removes the oldest versions that nothing needs from a package that has more than `keep`, and returns their digests.
-pub(crate) fn trimmed(package: &mut Package, keep: usize) -> Vec<String> {
-    let newest = package.versions.last().map(|version| version.digest.clone());
-    let rollout = package.rollout.clone();
+/// Removes the oldest versions that nothing needs from a plugin that has more than `keep`, and returns their digests.
+pub(crate) fn trimmed(plugin: &mut Plugin, keep: usize) -> Vec<String> {
+    let newest = plugin.versions.last().map(|version| version.digest.clone());
+    let rollout = plugin.rollout.clone();
     let needed = |digest: &String| {
-        [&package.active, &package.previous, &newest].iter().any(|kept| kept.as_ref() == Some(digest))
+        [&plugin.active, &plugin.previous, &newest].iter().any(|kept| kept.as_ref() == Some(digest))
             || rollout.as_ref().is_some_and(|rollout| rollout.to == *digest || rollout.from.as_ref() == Some(digest))
     };
-    let surplus = package.versions.len().saturating_sub(keep.max(1));
-    let digests = package.versions.iter().map(|version| version.digest.clone());
+    let surplus = plugin.versions.len().saturating_sub(keep.max(1));
+    let digests = plugin.versions.iter().map(|version| version.digest.clone());
     let forgotten: Vec<String> = digests.filter(|digest| !needed(digest)).take(surplus).collect();
-    package.versions.retain(|version| !forgotten.contains(&version.digest));
+    plugin.versions.retain(|version| !forgotten.contains(&version.digest));
     forgotten
 }
 
@@ -414,8 +420,8 @@ mod tests {
     use crate::Timestamp;
     use crate::model::Wants;
 
-    fn package(versions: usize) -> Package {
-        let version = |n: usize| PackageVersion {
+    fn plugin(versions: usize) -> Plugin {
+        let version = |n: usize| PluginVersion {
             digest: n.to_string(),
             version: format!("1.0.{n}"),
             display_name: String::new(),
@@ -427,7 +433,7 @@ mod tests {
             uploaded_by: String::new(),
             uploaded_at: Timestamp(0),
         };
-        Package {
+        Plugin {
             name: "p".to_owned(),
             owner: None,
             kind: PluginKind::Automation,
@@ -444,11 +450,11 @@ mod tests {
 
     #[test]
     fn the_oldest_versions_that_nothing_needs_are_forgotten() {
-        let mut many = package(7);
+        let mut many = plugin(7);
         assert_eq!(trimmed(&mut many, 4), ["1", "3", "4"]);
         let left: Vec<&str> = many.versions.iter().map(|version| version.digest.as_str()).collect();
         assert_eq!(left, ["0", "2", "5", "6"]);
-        assert_eq!(trimmed(&mut package(3), 1), ["1"], "the active, the one before and the newest stay");
-        assert!(trimmed(&mut package(4), 4).is_empty());
+        assert_eq!(trimmed(&mut plugin(3), 1), ["1"], "the active, the one before and the newest stay");
+        assert!(trimmed(&mut plugin(4), 4).is_empty());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pombo_domain::model::work::ANSWERING;
+use pombo_domain::model::event_task::ANSWERING;
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
 use pombo_domain::{AutomationIndex, MessageKey, TenantIndex, Timestamp};
@@ -16,8 +16,8 @@ use crate::codec::damaged;
 use crate::keys;
 use crate::space::Space;
 use crate::tables::conversations::{self, Lane, Stored};
+use crate::tables::tasks::{self, Head};
 use crate::tables::timers;
-use crate::tables::work::{self, Head};
 
 /// An event on its way into the lanes of a conversation.
 struct Arrival {
@@ -50,8 +50,8 @@ fn lanes_of(automations: &Listed, kind: EventKind, addressee: Option<AutomationI
 }
 
 impl Group<'_> {
-    pub(super) fn event_of_chat(&mut self, new: NewWork, row: Vec<u8>) -> StoreResult<()> {
-        let NewWork { tenant, connector, chat, is_group, contact_name, id: _, at, body, with_event } = new;
+    pub(super) fn event_of_chat(&mut self, new: NewTask, row: Vec<u8>) -> StoreResult<()> {
+        let NewTask { tenant, connector, chat, is_group, contact_name, id: _, at, body, with_event } = new;
         let automations = self.automations_on(connector);
         if automations.is_empty() || with_event && self.left_out {
             return Ok(());
@@ -67,7 +67,7 @@ impl Group<'_> {
         let stored = match self.conversation_with(connector, &chat)? {
             Some(stored) => {
                 // The first event is the one before which nothing ever came; the conversation itself may be older.
-                if stored.conversation.next_work > 0 {
+                if stored.conversation.next_task > 0 {
                     arrival.greeted.clear();
                 }
                 stored
@@ -79,13 +79,13 @@ impl Group<'_> {
     }
 
     /// Adds an event that comes from inside the engine: from a message that was sent, or from a timer.
-    fn event_within(&mut self, stored: &Stored, id: Uuid, body: &WorkBody) {
+    fn event_within(&mut self, stored: &Stored, id: Uuid, body: &TaskBody) {
         let conversation = &stored.conversation;
         let automations = self.automations_on(conversation.connector);
         let kind = body.kind();
         let lanes = lanes_of(&automations, kind, body.addressee(), conversation.is_group);
         let at = self.now;
-        let row = work::prepare(conversation.tenant, id, at, body);
+        let row = tasks::prepare(conversation.tenant, id, at, body);
         self.arrive(stored.clone(), Arrival { at, contact_name: None, kind, lanes, greeted: Vec::new(), row });
     }
 
@@ -102,7 +102,7 @@ impl Group<'_> {
         let head = Head::new(self.now);
         if !greeted.is_empty() {
             // A conversation is opened once, so its own id is an id for that event.
-            let opened = work::prepare(conversation.tenant, conversation.id, at, &WorkBody::Opened);
+            let opened = tasks::prepare(conversation.tenant, conversation.id, at, &TaskBody::Opened);
             self.enqueue(&mut stored, &greeted, opened, head, false);
         }
         self.enqueue(&mut stored, &lanes, row, head, kind == EventKind::TimerFired);
@@ -113,8 +113,8 @@ impl Group<'_> {
     /// events that come while automations are paused are passed over, since they would otherwise be answered after the resume.
     fn enqueue(&mut self, stored: &mut Stored, lanes: &[u32], mut row: Vec<u8>, head: Head, waits: bool) {
         let conversation = stored.conversation.id;
-        let number = stored.conversation.next_work;
-        work::set_head(&mut row, &head);
+        let number = stored.conversation.next_task;
+        tasks::set_head(&mut row, &head);
         let mut added = false;
         for (place, lane) in lanes.iter().enumerate() {
             match stored.lanes.binary_search_by_key(lane, |l| l.lane) {
@@ -129,33 +129,34 @@ impl Group<'_> {
             }
             let last = place + 1 == lanes.len();
             let row = if last { std::mem::take(&mut row) } else { row.clone() };
-            let key = WorkKey { conversation, lane: *lane, number };
-            self.staged.put(Space::Work, keys::work(key).bytes(), row);
+            let key = TaskKey { conversation, lane: *lane, number };
+            self.staged.put(Space::Work, keys::task(key).bytes(), row);
             added = true;
         }
-        stored.conversation.next_work += u64::from(added);
+        stored.conversation.next_task += u64::from(added);
     }
 
     /// A message's status changed: adds an event for the automation that sent it, if one did.
     pub(super) fn message_stepped(&mut self, key: MessageKey, old: Status, state: &MessageState) -> StoreResult<()> {
         let status = match state.status {
-            Status::Sent => WorkStatus::Sent,
-            Status::Failed => WorkStatus::Failed,
-            Status::Unknown => WorkStatus::Unknown,
-            Status::Canceled => WorkStatus::Canceled,
+            Status::Sent => ReportedStatus::Sent,
+            Status::Failed => ReportedStatus::Failed,
+            Status::Unknown => ReportedStatus::Unknown,
+            Status::Canceled => ReportedStatus::Canceled,
             Status::Pending | Status::Waiting | Status::Processing | Status::PendingApproval => return Ok(()),
         };
         if state.status == old {
             return Ok(());
         }
-        let reason = state.reason.as_ref().filter(|_| status != WorkStatus::Sent).map(|reason| reason.detail.clone());
+        let reason =
+            state.reason.as_ref().filter(|_| status != ReportedStatus::Sent).map(|reason| reason.detail.clone());
         self.reported(key, status, reason)
     }
 
     pub(super) fn reported(
         &mut self,
         message: MessageKey,
-        status: WorkStatus,
+        status: ReportedStatus,
         reason: Option<String>,
     ) -> StoreResult<()> {
         if !self.hears_steps(message.tenant) {
@@ -167,7 +168,7 @@ impl Group<'_> {
         let mut randomness = [0; 10];
         self.entropy.fill(&mut randomness);
         let event = uuid::Builder::from_unix_timestamp_millis(self.now.0.max(0) as u64, &randomness).into_uuid();
-        self.event_within(&stored, event, &WorkBody::Status { message: id, automation, label, status, reason });
+        self.event_within(&stored, event, &TaskBody::Status { message: id, automation, label, status, reason });
         Ok(())
     }
 
@@ -176,7 +177,7 @@ impl Group<'_> {
         let Some(payload) = timers::fire(&mut self.staged, &key)? else { return Ok(()) };
         let Some(stored) = self.conversation(key.conversation)? else { return Ok(()) };
         let TimerKey { due_at, automation, name, .. } = key;
-        self.event_within(&stored, id, &WorkBody::Timer { automation, name, payload, due_at });
+        self.event_within(&stored, id, &TaskBody::Timer { automation, name, payload, due_at });
         Ok(())
     }
 
@@ -206,23 +207,23 @@ impl Group<'_> {
         for place in 0..stored.lanes.len() {
             let Lane { lane, first, due_at, held, .. } = stored.lanes[place];
             if held || lane == ANSWERING && due_at > self.now {
-                let key = WorkKey { conversation, lane, number: first };
+                let key = TaskKey { conversation, lane, number: first };
                 let (_, row) = self.item(key)?;
-                let head = Head { due_at: self.now, held: false, ..work::head(&row)? };
+                let head = Head { due_at: self.now, held: false, ..tasks::head(&row)? };
                 self.set_first(stored, place, row.to_vec(), head);
             }
         }
         Ok(())
     }
 
-    fn item(&self, key: WorkKey) -> StoreResult<(Bytes, Bytes)> {
-        let row_key = keys::work(key).bytes();
-        let row = self.work_row(&row_key)?.ok_or_else(|| damaged("work: an item is missing"))?;
+    fn item(&self, key: TaskKey) -> StoreResult<(Bytes, Bytes)> {
+        let row_key = keys::task(key).bytes();
+        let row = self.task_row(&row_key)?.ok_or_else(|| damaged("work: an item is missing"))?;
         Ok((row_key, row))
     }
 
     /// A row of [`Space::Work`], from the nearest place that has it.
-    fn work_row(&self, key: &[u8]) -> StoreResult<Option<Bytes>> {
+    fn task_row(&self, key: &[u8]) -> StoreResult<Option<Bytes>> {
         if let Some(row) = self.staged.staged(Space::Work, key) {
             return Ok(row.clone());
         }
@@ -238,8 +239,8 @@ impl Group<'_> {
         let lane = &mut stored.lanes[place];
         (lane.due_at, lane.held) = (head.due_at, head.held);
         let (lane, number) = (lane.lane, lane.first);
-        work::set_head(&mut row, &head);
-        self.staged.put(Space::Work, keys::work(WorkKey { conversation, lane, number }).bytes(), row);
+        tasks::set_head(&mut row, &head);
+        self.staged.put(Space::Work, keys::task(TaskKey { conversation, lane, number }).bytes(), row);
         if !head.held {
             self.outcome.effects.push(Effect::Work(DueLane { due_at: head.due_at, conversation, lane }));
         }
@@ -247,41 +248,41 @@ impl Group<'_> {
 
     pub(super) fn step(
         &mut self,
-        key: WorkKey,
+        key: TaskKey,
         failures: u32,
         after: Option<(u32, u32)>,
-        step: WorkStep,
+        step: TaskStep,
     ) -> StoreResult<()> {
-        let conflict = || StoreError::Conflict(Conflict::Work(key));
+        let conflict = || StoreError::Conflict(Conflict::Task(key));
         let stored = self.conversation(key.conversation)?.ok_or_else(conflict)?;
         // Only the first item of a lane is ever tried.
         let place = stored.lanes.iter().position(|l| (l.lane, l.first) == (key.lane, key.number));
         let place = place.ok_or_else(conflict)?;
         let (row_key, row) = self.item(key)?;
-        let head = work::head(&row)?;
+        let head = tasks::head(&row)?;
         if (head.failures, head.after) != (failures, after) {
             return Err(conflict());
         }
         let mut stored = (*stored).clone();
         let free = Head { held: false, ..head };
         let next = match step {
-            WorkStep::Done => {
+            TaskStep::Done => {
                 self.leave(&mut stored, place, row_key)?;
                 None
             }
-            WorkStep::Park { automation, code, reason } => {
-                let work = work::parse(key, &row)?;
-                let (id, tries) = (Parked::id_of(work.id, key.lane), head.failures.saturating_add(1));
-                let parked = Parked { id, work, automation, tries, code, reason, at: self.now };
-                work::put_parked(&mut self.staged, &parked);
+            TaskStep::DeadLetter { automation, code, reason } => {
+                let task = tasks::parse(key, &row)?;
+                let (id, tries) = (DeadLetter::id_of(task.id, key.lane), head.failures.saturating_add(1));
+                let dead_letter = DeadLetter { id, task, automation, tries, code, reason, at: self.now };
+                tasks::put_dead_letter(&mut self.staged, &dead_letter);
                 self.leave(&mut stored, place, row_key)?;
                 None
             }
-            WorkStep::After(order) => Some(Head { failures: 0, after: Some(order), ..free }),
-            WorkStep::Retry { due_at } => Some(Head { failures: head.failures.saturating_add(1), due_at, ..free }),
+            TaskStep::After(order) => Some(Head { failures: 0, after: Some(order), ..free }),
+            TaskStep::Retry { due_at } => Some(Head { failures: head.failures.saturating_add(1), due_at, ..free }),
             // The automations were resumed between the runner's look and this: nothing else would wake the lane.
-            WorkStep::Hold if stored.conversation.handover.is_none() => Some(Head { due_at: self.now, ..free }),
-            WorkStep::Hold => Some(Head { held: true, ..head }),
+            TaskStep::Hold if stored.conversation.handover.is_none() => Some(Head { due_at: self.now, ..free }),
+            TaskStep::Hold => Some(Head { held: true, ..head }),
         };
         if let Some(head) = next {
             self.set_first(&mut stored, place, row.to_vec(), head);
@@ -300,9 +301,9 @@ impl Group<'_> {
             return Ok(());
         }
         // Lanes share their numbers, so the next one of this lane may lie further on.
-        let near = WorkKey { conversation, lane, number: first + 1 };
-        let near_key = keys::work(near);
-        let (number, row) = match self.work_row(&near_key)? {
+        let near = TaskKey { conversation, lane, number: first + 1 };
+        let near_key = keys::task(near);
+        let (number, row) = match self.task_row(&near_key)? {
             Some(row) => {
                 self.outcome.firsts.push((near_key.bytes(), row.clone()));
                 (near.number, row)
@@ -310,31 +311,31 @@ impl Group<'_> {
             None => {
                 let next = self.staged.first_after(Space::Work, &keys::lane(conversation, lane), &row_key)?;
                 let (next_key, row) = next.ok_or_else(|| damaged("work: an item is missing"))?;
-                (keys::parse_work(&next_key).ok_or_else(|| damaged("work: a malformed key"))?.number, row)
+                (keys::parse_task(&next_key).ok_or_else(|| damaged("work: a malformed key"))?.number, row)
             }
         };
         self.staged.delete(Space::Work, row_key);
-        let due_at = work::head(&row)?.due_at;
+        let due_at = tasks::head(&row)?.due_at;
         stored.lanes[place] = Lane { lane, first: number, last, due_at, held: false };
         self.outcome.effects.push(Effect::Work(DueLane { due_at, conversation, lane }));
         Ok(())
     }
 
-    pub(super) fn take_parked(&mut self, tenant: TenantIndex, id: Uuid) -> StoreResult<Parked> {
-        let key = keys::of_tenant(keys::PARKED, tenant).uuid(id).bytes();
+    pub(super) fn take_dead_letter(&mut self, tenant: TenantIndex, id: Uuid) -> StoreResult<DeadLetter> {
+        let key = keys::of_tenant(keys::DEAD_LETTER, tenant).uuid(id).bytes();
         let row = self.staged.get(Space::Conversations, &key)?.ok_or_else(gone)?;
         self.staged.delete(Space::Conversations, key);
-        work::parse_parked(&row)
+        tasks::parse_dead_letter(&row)
     }
 
-    /// Puts a parked item at the end of its lane, not tried yet; automations that had handled it before are not asked again.
-    pub(super) fn unpark(&mut self, tenant: TenantIndex, id: Uuid) -> StoreResult<()> {
-        let Parked { work, .. } = self.take_parked(tenant, id)?;
-        let stored = self.conversation(work.key.conversation)?.ok_or_else(gone)?;
+    /// Puts a dead letter at the end of its lane, not tried yet; automations that had handled it before are not asked again.
+    pub(super) fn requeue(&mut self, tenant: TenantIndex, id: Uuid) -> StoreResult<()> {
+        let DeadLetter { task, .. } = self.take_dead_letter(tenant, id)?;
+        let stored = self.conversation(task.key.conversation)?.ok_or_else(gone)?;
         let mut stored = (*stored).clone();
-        let row = work::prepare(work.tenant, work.id, work.at, &work.body);
-        let head = Head { after: work.after, ..Head::new(self.now) };
-        self.enqueue(&mut stored, &[work.key.lane], row, head, true);
+        let row = tasks::prepare(task.tenant, task.id, task.at, &task.body);
+        let head = Head { after: task.after, ..Head::new(self.now) };
+        self.enqueue(&mut stored, &[task.key.lane], row, head, true);
         self.save(stored);
         Ok(())
     }

@@ -1,9 +1,9 @@
-//! Work items, and those that were parked.
+//! Event tasks and dead letters.
 //!
 //! A row is `format:1 failures:4 due_at:8 held:1 after:1 position:4 automation:4` and (tenant, id, at, body) as postcard: a try
 //! that ends changes the head only. The body is encoded once for all lanes, for a received message on the caller's task.
 
-use pombo_domain::model::{Parked, Work, WorkBody, WorkKey};
+use pombo_domain::model::{DeadLetter, EventTask, TaskBody, TaskKey};
 use pombo_domain::ports::StoreResult;
 use pombo_domain::{TenantIndex, Timestamp};
 use uuid::Uuid;
@@ -37,7 +37,7 @@ impl Head {
 }
 
 /// A row whose head is not filled in.
-pub(crate) fn prepare(tenant: TenantIndex, id: Uuid, at: Timestamp, body: &WorkBody) -> Vec<u8> {
+pub(crate) fn prepare(tenant: TenantIndex, id: Uuid, at: Timestamp, body: &TaskBody) -> Vec<u8> {
     let mut row = Vec::with_capacity(HEADER + 192);
     row.push(FORMAT);
     row.resize(HEADER, 0);
@@ -70,58 +70,63 @@ pub(crate) fn head(row: &[u8]) -> StoreResult<Head> {
     read().ok_or_else(|| damaged("work: an unknown row format"))
 }
 
-pub(crate) fn parse(key: WorkKey, row: &[u8]) -> StoreResult<Work> {
+pub(crate) fn parse(key: TaskKey, row: &[u8]) -> StoreResult<EventTask> {
     let Head { failures, due_at, after, .. } = head(row)?;
     let (tenant, id, at, body) = body_of(&row[HEADER..], WHAT)?;
-    Ok(Work { key, tenant, id, at, body, failures, due_at, after })
+    Ok(EventTask { key, tenant, id, at, body, failures, due_at, after })
 }
 
 /// Up to `limit` items of a lane that begins at `first`.
-pub(crate) fn list(backend: &dyn Backend, conversation: Uuid, lane: &Lane, limit: usize) -> StoreResult<Vec<Work>> {
-    let first = WorkKey { conversation, lane: lane.lane, number: lane.first };
+pub(crate) fn list(
+    backend: &dyn Backend,
+    conversation: Uuid,
+    lane: &Lane,
+    limit: usize,
+) -> StoreResult<Vec<EventTask>> {
+    let first = TaskKey { conversation, lane: lane.lane, number: lane.first };
     if limit == 0 {
         return Ok(Vec::new());
     }
     if (limit == 1 || lane.first == lane.last)
-        && let Some(row) = backend.get(Space::Work, &keys::work(first))?
+        && let Some(row) = backend.get(Space::Work, &keys::task(first))?
     {
         return Ok(vec![parse(first, &row)?]);
     }
     // From the first on: before it lie only the remains of what was handled.
-    let range = KeyRange::prefix(&keys::lane(conversation, lane.lane)).from(&keys::work(first));
+    let range = KeyRange::prefix(&keys::lane(conversation, lane.lane)).from(&keys::task(first));
     let items = backend.scan(Space::Work, range, Order::Forward).take(limit).map(|row| {
         let (key, row) = row?;
-        parse(keys::parse_work(&key).ok_or_else(|| bad_key(WHAT))?, &row)
+        parse(keys::parse_task(&key).ok_or_else(|| bad_key(WHAT))?, &row)
     });
     items.collect()
 }
 
-pub(crate) fn put_parked(staged: &mut Staged<'_>, parked: &Parked) {
-    let key = keys::of_tenant(keys::PARKED, parked.work.tenant).uuid(parked.id).bytes();
-    staged.put(Space::Conversations, key, encode(parked));
+pub(crate) fn put_dead_letter(staged: &mut Staged<'_>, dead_letter: &DeadLetter) {
+    let key = keys::of_tenant(keys::DEAD_LETTER, dead_letter.task.tenant).uuid(dead_letter.id).bytes();
+    staged.put(Space::Conversations, key, encode(dead_letter));
 }
 
-pub(crate) fn parse_parked(row: &[u8]) -> StoreResult<Parked> {
-    decode(row, "parked work")
+pub(crate) fn parse_dead_letter(row: &[u8]) -> StoreResult<DeadLetter> {
+    decode(row, "dead letters")
 }
 
-pub(crate) fn parked(backend: &dyn Backend, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Parked>> {
-    let row = backend.get(Space::Conversations, &keys::of_tenant(keys::PARKED, tenant).uuid(id))?;
-    row.map(|row| parse_parked(&row)).transpose()
+pub(crate) fn dead_letter(backend: &dyn Backend, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<DeadLetter>> {
+    let row = backend.get(Space::Conversations, &keys::of_tenant(keys::DEAD_LETTER, tenant).uuid(id))?;
+    row.map(|row| parse_dead_letter(&row)).transpose()
 }
 
-/// A tenant's parked items by id, after `after`.
-pub(crate) fn list_parked(
+/// A tenant's dead letters by id, after `after`.
+pub(crate) fn list_dead_letters(
     backend: &dyn Backend,
     tenant: TenantIndex,
     after: Option<Uuid>,
     limit: usize,
-) -> StoreResult<Vec<Parked>> {
-    let prefix = || keys::of_tenant(keys::PARKED, tenant);
+) -> StoreResult<Vec<DeadLetter>> {
+    let prefix = || keys::of_tenant(keys::DEAD_LETTER, tenant);
     let all = KeyRange::prefix(&prefix());
     let range = after.map_or(all.clone(), |after| all.after(&prefix().uuid(after)));
     let rows = backend.scan(Space::Conversations, range, Order::Forward).take(limit);
-    rows.map(|row| parse_parked(&row?.1)).collect()
+    rows.map(|row| parse_dead_letter(&row?.1)).collect()
 }
 
 #[cfg(test)]
@@ -130,8 +135,8 @@ mod tests {
 
     #[test]
     fn a_head_changes_and_the_rest_stays() {
-        let key = WorkKey { conversation: Uuid::from_u128(1), lane: 3, number: 9 };
-        let mut row = prepare(TenantIndex(4), Uuid::from_u128(2), Timestamp(-5), &WorkBody::Opened);
+        let key = TaskKey { conversation: Uuid::from_u128(1), lane: 3, number: 9 };
+        let mut row = prepare(TenantIndex(4), Uuid::from_u128(2), Timestamp(-5), &TaskBody::Opened);
         for head in [
             Head::new(Timestamp(7)),
             Head { failures: 3, due_at: Timestamp(-1), held: true, after: Some((0, u32::MAX)) },
@@ -139,9 +144,9 @@ mod tests {
         ] {
             set_head(&mut row, &head);
             assert_eq!(super::head(&row).expect("readable"), head);
-            let work = parse(key, &row).expect("readable");
-            assert_eq!((work.tenant, work.id, work.at), (TenantIndex(4), Uuid::from_u128(2), Timestamp(-5)));
-            assert_eq!((work.failures, work.due_at, work.after), (head.failures, head.due_at, head.after));
+            let task = parse(key, &row).expect("readable");
+            assert_eq!((task.tenant, task.id, task.at), (TenantIndex(4), Uuid::from_u128(2), Timestamp(-5)));
+            assert_eq!((task.failures, task.due_at, task.after), (head.failures, head.due_at, head.after));
         }
         assert!(parse(key, &row[..row.len() - 1]).is_err(), "torn");
         assert!(super::head(&row[..HEADER - 1]).is_err(), "torn");

@@ -1,22 +1,24 @@
-//! The work of automations: events of conversations, each handled in order and exactly once.
+//! Event tasks: events of conversations that automations handle, each in order and exactly once. An event that an automation still
+//! fails to handle on the last attempt becomes a dead letter.
 //!
 //! A conversation has lanes: lane 0 for the automations that answer, which are asked one after the other until one claims the
-//! event, and one lane for each observer, so that a failing observer delays nobody else. The items of a lane are handled in
-//! order; of a conversation, only one item is handled at a time.
+//! event, and one lane for each observer, so that a failing observer delays nobody else. The tasks of a lane are handled in
+//! order; of a conversation, only one task is handled at a time.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::automation::EventKind;
+use super::call::FailureCode;
 use super::inbound::Inbound;
-use crate::{AutomationIndex, TenantIndex, Timestamp};
+use crate::{AutomationIndex, TenantIndex, Timestamp, Word};
 
 /// The lane of the automations that answer. An observer's lane is the observer's own number.
 pub const ANSWERING: u32 = 0;
 
-/// The key of a work item.
+/// The key of an event task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct WorkKey {
+pub struct TaskKey {
     /// The conversation.
     pub conversation: Uuid,
     /// The lane, see [`ANSWERING`].
@@ -27,9 +29,9 @@ pub struct WorkKey {
 
 /// An event that waits for its automations.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Work {
+pub struct EventTask {
     /// The key under which it is stored.
-    pub key: WorkKey,
+    pub key: TaskKey,
     /// The tenant that owns it.
     pub tenant: TenantIndex,
     /// Id of the event, the same in every lane and on every attempt.
@@ -37,7 +39,7 @@ pub struct Work {
     /// When it happened.
     pub at: Timestamp,
     /// What happened.
-    pub body: WorkBody,
+    pub body: TaskBody,
     /// Failed attempts of the automation whose turn it is.
     pub failures: u32,
     /// When it is handled at the earliest.
@@ -49,7 +51,7 @@ pub struct Work {
 /// What happened. It is stored: variants are only ever added, at the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::large_enum_variant, reason = "most are messages: a box would cost each of them an allocation")]
-pub enum WorkBody {
+pub enum TaskBody {
     /// A message was received (never a reaction, never one of the account's own).
     Message(Inbound),
     /// A reaction was received.
@@ -70,7 +72,7 @@ pub enum WorkBody {
         /// The label that the automation gave it.
         label: Option<String>,
         /// The new status.
-        status: WorkStatus,
+        status: ReportedStatus,
         /// Why it has this status.
         reason: Option<String>,
     },
@@ -107,7 +109,7 @@ pub enum WorkBody {
     },
 }
 
-impl WorkBody {
+impl TaskBody {
     /// The kind of event.
     pub fn kind(&self) -> EventKind {
         match self {
@@ -134,7 +136,7 @@ impl WorkBody {
 
 /// A new status of a sent message, as automations see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum WorkStatus {
+pub enum ReportedStatus {
     /// The channel accepted it.
     Sent,
     /// It reached a device of the recipient.
@@ -175,27 +177,27 @@ pub struct TimerKey {
     pub name: String,
 }
 
-/// A work item that was parked after the last attempt to handle it failed, for a person to decide.
+/// An event task that was set aside after the last attempt to handle it failed, for a person to decide.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Parked {
+pub struct DeadLetter {
     /// Public id: the event's id, modified for each lane.
     pub id: Uuid,
-    /// The work item.
-    pub work: Work,
+    /// The event task.
+    pub task: EventTask,
     /// The automation that failed.
     pub automation: AutomationIndex,
     /// Number of attempts to handle it.
     pub tries: u32,
-    /// Why the last attempt failed, as a stable word: `trap`, `timeout`, `processor`, `memory`, `error`, `unfit`.
-    pub code: String,
+    /// Why the last attempt failed, as a stable word.
+    pub code: Word<FailureCode>,
     /// Why the last attempt failed, for a person; may quote the plugin.
     pub reason: String,
-    /// When it was parked.
+    /// When it was set aside.
     pub at: Timestamp,
 }
 
-impl Parked {
-    /// The id under which an event is parked in a lane.
+impl DeadLetter {
+    /// The id of the dead letter that an event becomes in a lane.
     pub fn id_of(event: Uuid, lane: u32) -> Uuid {
         Uuid::from_u128(event.as_u128() ^ u128::from(lane))
     }

@@ -1,6 +1,6 @@
 //! Reactions, edits, deletions and the rest that only some channels can do, on their way to the connector.
 
-use pombo_domain::model::message::{Act, MessageOptions, NewMessage, Target};
+use pombo_domain::model::message::{MessageAction, MessageOptions, NewMessage, Target};
 
 use crate::support::*;
 
@@ -8,16 +8,20 @@ fn target() -> Target {
     Target { provider_id: "3EB0".to_owned(), sender: Some("5511".to_owned()), text: Some("Oi".to_owned()) }
 }
 
-fn acting(act: Act, written: &str) -> NewMessage {
-    NewMessage { options: MessageOptions { act, ..MessageOptions::default() }, ..text(written) }
+fn acting(action: MessageAction, written: &str) -> NewMessage {
+    NewMessage { options: MessageOptions { action, ..MessageOptions::default() }, ..text(written) }
 }
 
 #[tokio::test]
 async fn what_a_message_asks_for_reaches_the_connector() {
     let mut world = World::new(free());
     world.start().await;
-    let options =
-        MessageOptions { act: Act::Say, reply_to: Some(target()), mentions: vec!["5511".to_owned()], voice_note: true };
+    let options = MessageOptions {
+        action: MessageAction::Say,
+        reply_to: Some(target()),
+        mentions: vec!["5511".to_owned()],
+        voice_note: true,
+    };
     world.post(NewMessage { options: options.clone(), ..text("x") });
     settle().await;
     assert_eq!(world.connectors.sent.lock()[0].options, options);
@@ -25,27 +29,27 @@ async fn what_a_message_asks_for_reaches_the_connector() {
 
 #[tokio::test]
 async fn an_emoji_and_a_deletion_are_no_templates_but_an_edit_is() {
-    for (act, written, sent, rendered) in [
-        (Act::React(target()), "{{ bad }}", "{{ bad }}", 0),
-        (Act::React(target()), "", "", 0),
-        (Act::Revoke(target()), "", "", 0),
-        (Act::Edit(target()), "new{{ * }}", "new{}", 1),
+    for (action, written, sent, rendered) in [
+        (MessageAction::React(target()), "{{ bad }}", "{{ bad }}", 0),
+        (MessageAction::React(target()), "", "", 0),
+        (MessageAction::Revoke(target()), "", "", 0),
+        (MessageAction::Edit(target()), "new{{ * }}", "new{}", 1),
     ] {
         let mut world = World::new(free());
         world.start().await;
         let attachment_url = Some("https://example.org/a.pdf".to_owned());
-        let key = world.post(NewMessage { attachment_url, ..acting(act.clone(), written) });
+        let key = world.post(NewMessage { attachment_url, ..acting(action.clone(), written) });
         world.clock.advance(1_000).await;
-        assert_eq!(world.shown(key), "SENT", "{act:?}");
+        assert_eq!(world.shown(key), "SENT", "{action:?}");
         let seen = world.connectors.sent.lock()[0].clone();
-        assert_eq!((seen.text.as_str(), seen.attachments, &seen.options.act), (sent, 0, &act));
+        assert_eq!((seen.text.as_str(), seen.attachments, &seen.options.action), (sent, 0, &action));
         assert_eq!(*world.fetcher.fetched.lock(), 0, "only what is newly said carries files");
         assert_eq!(world.renderer.seeds.lock().len(), rendered);
     }
 }
 
 #[tokio::test]
-async fn acts_among_texts_keep_their_own_text() {
+async fn actions_among_texts_keep_their_own_text() {
     let mut world = World::new(free());
     world.change_connector(|connector| connector.status = pombo_domain::model::connector::ConnectorStatus::Paused);
     world.start().await;
@@ -53,9 +57,9 @@ async fn acts_among_texts_keep_their_own_text() {
         TENANT,
         vec![
             text("a"),
-            acting(Act::React(target()), "👍"),
+            acting(MessageAction::React(target()), "👍"),
             text("b{{ * }}"),
-            acting(Act::Revoke(target()), ""),
+            acting(MessageAction::Revoke(target()), ""),
             text("c"),
         ],
     );
@@ -71,9 +75,9 @@ async fn who_does_not_want_messages_may_see_one_taken_back() {
     world.inactive_contact("ana@example.org");
     world.start().await;
     let keys = [
-        world.post(acting(Act::Edit(target()), "x")),
-        world.post(acting(Act::React(target()), "👍")),
-        world.post(acting(Act::Revoke(target()), "")),
+        world.post(acting(MessageAction::Edit(target()), "x")),
+        world.post(acting(MessageAction::React(target()), "👍")),
+        world.post(acting(MessageAction::Revoke(target()), "")),
     ];
     settle().await;
     assert_eq!(keys.map(|key| world.shown(key)), ["FAILED inactive_contact", "FAILED inactive_contact", "SENT"]);

@@ -2,6 +2,7 @@
 //! handler's, the framework's, a panic) into the facade's own form. One pass, no boxed layers: it stands in the way of every
 //! request.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +14,7 @@ use poem::{Endpoint, Request, Response};
 use poem_openapi::registry::MetaParamIn;
 
 use crate::error::Failure;
-use crate::facade::{Facade, UnknownParameters, WrongParameter, WrongQuery};
+use crate::facade::{Facade, Security, UnknownParameters, WrongParameter, WrongQuery};
 use crate::options::ApiState;
 
 /// The request's id in the answer, and in the log lines about it.
@@ -36,11 +37,12 @@ struct Operation {
     segments: Vec<String>,
     /// Names of its query parameters.
     query: Vec<String>,
+    security: Security,
 }
 
 /// A facade that is ready to be mounted.
 pub struct Served {
-    /// Which.
+    /// The facade, as the server lists it.
     pub facade: &'static Facade,
     pub(crate) endpoint: FacadeEndpoint,
 }
@@ -71,11 +73,16 @@ impl FacadeEndpoint {
         for path in (facade.operations)().into_iter().flat_map(|section| section.api.paths) {
             for operation in path.operations {
                 let query = operation.params.into_iter().filter(|param| param.in_type == MetaParamIn::Query);
+                let security = Security {
+                    schemes: operation.security.iter().flat_map(HashMap::keys).copied().collect(),
+                    is_optional: operation.security.iter().any(HashMap::is_empty),
+                };
                 operations.push(Operation {
                     id: operation.operation_id.unwrap_or_default().to_owned(),
                     method: operation.method,
                     segments: path.path.split('/').map(str::to_owned).collect(),
                     query: query.map(|param| param.name).collect(),
+                    security,
                 });
             }
         }
@@ -110,9 +117,10 @@ impl FacadeEndpoint {
         self.operations.iter().filter(same)
     }
 
-    /// The answer to a request whose query its operation does not take; `Ok(None)` when there is nothing to say against it.
+    /// The answer to a request whose query its operation does not take; `Ok(None)` when there is nothing to say against it. A request
+    /// that lacks the credential fails for that instead.
     fn check_query(&self, request: &Request) -> Result<Option<Response>, Failure> {
-        let UnknownParameters::Refused(refuse) = self.facade.unknown_parameters else { return Ok(None) };
+        let UnknownParameters::Refused { identify, refuse } = self.facade.unknown_parameters else { return Ok(None) };
         if request.uri().query().is_none_or(str::is_empty) {
             return Ok(None);
         }
@@ -121,8 +129,10 @@ impl FacadeEndpoint {
         let Some(operation) = operations.find(|operation| operation.method == request.method()) else {
             return Ok(None);
         };
-        let given: Vec<(String, String)> =
-            request.params().map_err(|_| Failure::bad_request("the query is not well formed"))?;
+        let Ok(given) = request.params::<Vec<(String, String)>>() else {
+            identify(request, &operation.security)?;
+            return Err(Failure::bad_request("the query is not well formed"));
+        };
         let (mut problems, mut seen) = (Vec::new(), Vec::new());
         for (name, _) in given {
             if !operation.query.contains(&name) {
@@ -136,14 +146,15 @@ impl FacadeEndpoint {
         if problems.is_empty() {
             return Ok(None);
         }
+        identify(request, &operation.security)?;
         refuse(&WrongQuery { operation: &operation.id, known: &operation.query, problems }).map(Some)
     }
 
     async fn answer(&self, mut request: Request) -> Result<Response, Failure> {
+        request.extensions_mut().insert(self.state.clone());
         if let Some(refused) = self.check_query(&request)? {
             return Ok(refused);
         }
-        request.extensions_mut().insert(self.state.clone());
         (self.provide)(&mut request);
         match AssertUnwindSafe(self.routes.call(request)).catch_unwind().await {
             Ok(Ok(response)) => Ok(response),

@@ -1,8 +1,8 @@
 //! A facade as a value: everything that the server, the command line, the configuration and the documentation page must know of
 //! one. The server lists these values once; no other code of the engine names a facade.
 
-use poem::Response;
 use poem::endpoint::BoxEndpoint;
+use poem::{Request, Response};
 
 use crate::docs::DocumentPage;
 use crate::document;
@@ -50,9 +50,23 @@ pub type WriteFailure = fn(&Failure, &str) -> Response;
 pub enum UnknownParameters {
     /// They are passed over.
     Ignored,
-    /// The request is refused before its handler sees it. A facade that answers an operation's errors in another form than its
-    /// others returns that answer itself.
-    Refused(fn(&WrongQuery<'_>) -> Result<Response, Failure>),
+    /// The request is refused before its handler sees it.
+    Refused {
+        /// Whether the request has the credential that its operation needs. Asked first, so that a caller without one learns nothing
+        /// of the operation.
+        identify: fn(&Request, &Security) -> Result<(), Failure>,
+        /// The refusal. A facade that answers an operation's errors in another form than its others returns that answer itself.
+        refuse: fn(&WrongQuery<'_>) -> Result<Response, Failure>,
+    },
+}
+
+/// Which credentials an operation takes, as its document says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Security {
+    /// The names of the security schemes; one of them is enough. Without any, everybody may ask.
+    pub schemes: Vec<&'static str>,
+    /// Whether the operation also answers without a credential, such as to a signed link.
+    pub is_optional: bool,
 }
 
 /// A query that is refused.

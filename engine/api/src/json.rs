@@ -50,7 +50,7 @@ impl BodyLimit for Bulk {
 
 /// A JSON request body, still as bytes: the handler parses it into types that borrow from it. `T` is the type in the document.
 pub struct JsonBytes<T, L = Ordinary> {
-    /// The body.
+    /// The body as it came, of at most the limit's size.
     pub bytes: Bytes,
     declared: PhantomData<fn() -> (T, L)>,
 }

@@ -36,7 +36,7 @@ pub mod signals;
 pub mod tokens;
 
 pub use endpoint::Served;
-pub use facade::{Facade, UnknownParameters, WrongParameter, WrongQuery};
+pub use facade::{Facade, Security, UnknownParameters, WrongParameter, WrongQuery};
 pub use mount::application;
 pub use options::{ApiOptions, ApiState, Limits};
 pub use sections::{Operations, Section, Sections};

@@ -54,9 +54,9 @@ impl Default for Limits {
 pub struct ApiState {
     /// The use cases.
     pub commands: Commands,
-    /// The settings.
+    /// The settings that the operator gave, the same for every facade.
     pub options: ApiOptions,
-    /// Login tokens.
+    /// Makes and reads the tokens that a login gives.
     pub tokens: Tokens,
     /// Links to files.
     pub media_links: MediaLinks,

@@ -13,13 +13,13 @@ pub struct Operations {
 
 /// The handlers of one section of a document. A section has a file of its own; it never imports another section.
 pub trait Section: OpenApi + Default {
-    /// `file!()`.
+    /// The file that the handlers stand in: always `file!()`.
     const FILE: &'static str;
 }
 
 /// Several sections, in the document's order.
 pub trait Sections {
-    /// Their operations.
+    /// What the document says of their operations, section by section.
     fn operations() -> Vec<Operations>;
 }
 

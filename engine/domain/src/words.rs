@@ -138,7 +138,10 @@ macro_rules! words {
 
         impl $crate::words::StableWord for $name {
             const DESCRIPTION: &'static str =
-                concat!($($about),+, "\n", $("\n- `", $word, "`:", $($meaning),+),+).trim_ascii_start();
+                concat!(
+                    $($about),+, "\n", $("\n- `", $word, "`:", $($meaning),+),+, "\n\nFurther words may be added."
+                )
+                .trim_ascii_start();
 
             fn all() -> &'static [Self] {
                 &Self::ALL
@@ -174,7 +177,7 @@ mod tests {
 
     use super::*;
     use crate::Field;
-    use crate::model::call::FailureCode;
+    use crate::model::FailureCode;
     use crate::model::conversation::ConversationAction;
     use crate::model::event::SessionChange;
     use crate::model::health::{HealthChange, HealthLevel};
@@ -259,7 +262,7 @@ mod tests {
     fn a_description_has_the_sets_meaning_and_its_words() {
         let expected = "What was done with a conversation.\n\n- `paused`: Its automations were paused: a person took it over, \
                         or an automation handed it over.\n- `resumed`: Its automations were resumed.\n- `assigned`: It was \
-                        assigned to somebody, or to nobody.";
+                        assigned to somebody, or to nobody.\n\nFurther words may be added.";
         assert_eq!(ConversationAction::DESCRIPTION, expected);
     }
 }

@@ -4,20 +4,24 @@
 //! Both sides get the variables as JSON text, as the queue holds them. Spintax is unknown to minijinja: there the native side
 //! draws by a function, in the same template otherwise.
 
-#[allow(dead_code, reason = "shared with the tests")]
-#[path = "../tests/sandbox/support.rs"]
-mod support;
-
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use minijinja::{Environment, UndefinedBehavior};
-use pombo_domain::ports::{RenderJob, Renderer, SendOutcome};
+use pombo_domain::ports::{ConnectorSpec, Connectors, RenderJob, Renderer, SendOutcome, SessionState};
+use pombo_domain::{ConnectorIndex, TenantIndex};
+use pombo_sandbox::{Compiling, Embedded, Limits, Options, Ports, Sandbox};
+use pombo_testkit::{CountingEntropy, SystemClock, built, samples};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 const BATCH: usize = 100;
 const FOR: Duration = Duration::from_secs(1);
+/// The no-op connector.
+const NOOP: ConnectorIndex = ConnectorIndex(1);
 
 /// The best of several rounds: what the code costs, not what the machine was doing besides.
 fn best(mut micros: Vec<f64>) -> f64 {
@@ -62,11 +66,51 @@ async fn sandboxed(renderer: &dyn Renderer, template: &str, variables: &[Arc<str
     best(rounds)
 }
 
+/// A sandbox with the renderer and the no-op connector's plugin. Neither needs anything of an engine.
+async fn opened(folder: &Path) -> Sandbox {
+    let operator_dir = folder.join("plugins");
+    std::fs::create_dir_all(&operator_dir).expect("a folder");
+    std::fs::write(operator_dir.join("noop.wasm"), built("plugins/noop.wasm")).expect("written");
+    let options = Options {
+        cache_dir: folder.join("cache"),
+        operator_dir: Some(operator_dir),
+        uploads_dir: folder.join("uploads"),
+        compile_command: None,
+        embedded: vec![Embedded { name: "renderer", component: Vec::leak(built("plugins/renderer.wasm")) }],
+        grants: BTreeMap::new(),
+        smtp_plain_hosts: Vec::new(),
+        authorities: Vec::new(),
+        connect_to: BTreeMap::new(),
+        limits: Limits::default(),
+        renderers: 2,
+        compiling: Compiling::default(),
+    };
+    let ports = Ports::offline(Arc::new(SystemClock), Arc::new(CountingEntropy::new(42)));
+    Sandbox::open(options, ports).await.expect("opens")
+}
+
+/// Starts the no-op connector and waits until it can send.
+async fn start_noop(sandbox: &Sandbox) {
+    let spec = ConnectorSpec {
+        index: NOOP,
+        id: Uuid::from_u128(1),
+        tenant: TenantIndex(1),
+        plugin: "noop".to_owned(),
+        config: json!({}),
+        secrets: BTreeMap::new(),
+    };
+    sandbox.start(spec).await.expect("starts");
+    let mut state = sandbox.session(NOOP);
+    while state != SessionState::Connected {
+        state = sandbox.session_after(NOOP, &state).await;
+    }
+}
+
 #[tokio::main]
 async fn main() {
-    let noop = support::built("plugins/noop.wasm");
-    let world = support::world(support::Wish { plugins: vec![("noop.wasm", noop)], ..Default::default() }).await;
-    let renderer = world.sandbox.renderers();
+    let folder = tempfile::tempdir().expect("a folder");
+    let sandbox = opened(folder.path()).await;
+    let renderer = sandbox.renderers();
     let variables: Vec<Arc<str>> = (0..BATCH)
         .map(|i| json!({"nome": format!("Maria da Silva {i}"), "pedido": 4000 + i, "cidade": "São Paulo", "vip": i % 2 == 0}))
         .map(|v: Value| v.to_string().into())
@@ -93,12 +137,13 @@ async fn main() {
         );
     }
 
-    world.start(1, "noop", json!({})).await;
+    start_noop(&sandbox).await;
+    let message = samples::outgoing("ana@exemplo.com", "x");
     let mut rounds = Vec::new();
     let start = Instant::now();
     while start.elapsed() < FOR {
         let round = Instant::now();
-        let outcomes = join_all((0..1000).map(|_| world.send(1, "x"))).await;
+        let outcomes = join_all((0..1000).map(|_| sandbox.send(NOOP, message.clone()))).await;
         rounds.push(round.elapsed().as_secs_f64() * 1e6 / outcomes.len() as f64);
         assert!(outcomes.iter().all(|o| matches!(o, SendOutcome::Accepted { .. })));
     }

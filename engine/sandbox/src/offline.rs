@@ -54,6 +54,9 @@ impl MediaStore for Nothing {
     async fn create(&self, _: TenantIndex, _: &str, _: Option<&str>) -> Result<Box<dyn MediaWriter>, MediaError> {
         Err(MediaError::Io(std::io::Error::other(REASON)))
     }
+    async fn stat(&self, _: TenantIndex, _: Uuid) -> Result<Option<u64>, MediaError> {
+        Ok(None)
+    }
     fn path(&self, _: TenantIndex, _: Uuid) -> PathBuf {
         PathBuf::new()
     }

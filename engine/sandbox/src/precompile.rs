@@ -28,9 +28,9 @@ impl Compiling {
 
 /// Where a component comes from.
 pub(crate) enum Origin {
-    /// The binary.
+    /// It is in the binary, which carries these bytes.
     Carried(&'static [u8]),
-    /// The operator's folder.
+    /// It is a file in the operator's folder.
     File(PathBuf),
 }
 

@@ -41,7 +41,7 @@ pub enum Error {
     /// A plugin of the binary does not load.
     #[error("the plugin {name} does not load: {reason}")]
     Plugin {
-        /// Its name.
+        /// Name under which the binary carries the plugin.
         name: String,
         /// Why, for the operator.
         reason: String,

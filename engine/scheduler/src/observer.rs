@@ -1,5 +1,5 @@
 //! Turns commits into signals for the tasks that wait for work. Runs on the store's committer thread: takes short locks, wakes tasks,
-//! and never blocks or commits. Memory is bounded by the number of connectors and their windows.
+//! and never blocks or commits. Memory is bounded by the number of connectors and their windows, and by [`NOTED`].
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,13 +8,24 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::{Mutex, RwLock};
 use pombo_domain::ConnectorIndex;
 use pombo_domain::model::connector::PaceState;
-use pombo_domain::ports::{CommitObserver, Effect, ScheduledEntry};
+use pombo_domain::ports::{CommitObserver, DueDelivery, Effect, ScheduledEntry};
 use tokio::sync::Notify;
 
 use crate::account::AccountHealth;
 use crate::account::queue::AccountQueue;
 use crate::automations::signals::WakeSignals;
 use crate::rules::window::Window;
+
+/// Due deliveries noted between two looks of the webhooks' task.
+const NOTED: usize = 16_384;
+
+/// The deliveries that joined the due queue since the webhooks' task last asked.
+#[derive(Default)]
+pub(crate) struct NotedDeliveries {
+    pub(crate) entries: Vec<DueDelivery>,
+    /// There were too many: the due queue must be read from its beginning.
+    pub(crate) lost: bool,
+}
 
 /// What a lane shares with the observer and the handle.
 pub(crate) struct LaneShared {
@@ -64,6 +75,7 @@ pub(crate) struct WorkSignals {
     /// The earliest entry that joined the scheduled queue since it was last swept.
     pub(crate) scheduled: Mutex<Option<ScheduledEntry>>,
     pub(crate) scheduled_wake: Notify,
+    deliveries: Mutex<NotedDeliveries>,
     pub(crate) deliveries_wake: Notify,
     /// A further observer: the store itself tells only one.
     pub(crate) further: OnceLock<Arc<dyn CommitObserver>>,
@@ -94,6 +106,27 @@ impl WorkSignals {
         self.scheduled_wake.notify_one();
         self.deliveries_wake.notify_one();
         self.automations.drain();
+    }
+
+    /// The deliveries that joined the due queue since the last call.
+    pub(crate) fn take_deliveries(&self) -> NotedDeliveries {
+        std::mem::take(&mut *self.deliveries.lock())
+    }
+
+    /// Notes a run of effects that begins with a due delivery. Returns how many it took.
+    fn note_deliveries(&self, effects: &[Effect]) -> usize {
+        let mut noted = self.deliveries.lock();
+        let mut taken = 0;
+        for effect in effects {
+            let Effect::DeliveryDue(due) = effect else { break };
+            if noted.entries.len() < NOTED {
+                noted.entries.push(*due);
+            } else {
+                noted.lost = true;
+            }
+            taken += 1;
+        }
+        taken
     }
 
     /// Notes a run of effects that begins with an entry of `connector`. Returns how many it took.
@@ -147,7 +180,7 @@ impl CommitObserver for WorkSignals {
                 }
                 Effect::DeliveryDue(_) => {
                     deliveries = true;
-                    1
+                    self.note_deliveries(rest)
                 }
                 Effect::Connector(connector) => {
                     if let Some(lane) = self.lane(*connector) {
@@ -172,5 +205,30 @@ impl CommitObserver for WorkSignals {
         if deliveries {
             self.deliveries_wake.notify_one();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pombo_domain::model::delivery::DeliveryKey;
+    use pombo_domain::{MessageKey, TenantIndex, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn due_deliveries_are_noted_until_there_are_too_many() {
+        let signals = WorkSignals::default();
+        let due = |serial| {
+            let message = MessageKey { tenant: TenantIndex(1), serial };
+            DueDelivery { due_at: Timestamp(0), key: DeliveryKey { message, revision: 0 } }
+        };
+        signals.committed(&[Effect::DeliveryDue(due(1)), Effect::Plugin("x".to_owned()), Effect::DeliveryDue(due(2))]);
+        let noted = signals.take_deliveries();
+        assert_eq!((noted.entries, noted.lost), (vec![due(1), due(2)], false));
+        let many: Vec<_> = (0..=NOTED as u64).map(|serial| Effect::DeliveryDue(due(serial))).collect();
+        signals.committed(&many);
+        let noted = signals.take_deliveries();
+        assert_eq!((noted.entries.len(), noted.lost), (NOTED, true));
+        assert!(!signals.take_deliveries().lost);
     }
 }

@@ -19,7 +19,7 @@ use crate::rules::retry::RetryPolicy;
 pub struct Ports {
     /// Where everything is stored.
     pub store: Arc<dyn Store>,
-    /// Renders templates.
+    /// Renders the texts of messages that are templates.
     pub renderer: Arc<dyn Renderer>,
     /// Runs connector plugins: sends, sessions, versions.
     pub connectors: Arc<dyn Connectors>,

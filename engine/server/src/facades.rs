@@ -10,7 +10,6 @@ use pombo_sendsync::SendsyncDeps;
 
 /// A facade, and how it is made ready.
 pub(crate) struct Entry {
-    /// The facade.
     pub(crate) facade: &'static Facade,
     /// Makes it ready with what it needs.
     pub(crate) serve: fn(&Given) -> Served,
@@ -23,7 +22,7 @@ pub(crate) struct Given {
     pub(crate) control: Arc<ControlDeps>,
 }
 
-/// Every facade.
+/// The facades that the binary serves; nothing else lists them.
 pub(crate) static ALL: &[Entry] = &[
     entry(&pombo_sendsync::FACADE, |given| {
         pombo_sendsync::FACADE.serve_with(given.state.clone(), given.sendsync.clone())

@@ -11,7 +11,7 @@ use crate::facades;
 pub(crate) fn run(args: &OpenapiArgs) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     if args.list {
-        for entry in &facades::ALL {
+        for entry in facades::ALL {
             writeln!(out, "{}", entry.facade.name)?;
         }
         return Ok(());

@@ -282,14 +282,13 @@ impl Store for DiskStore {
         Ok(found)
     }
 
-    fn due_deliveries(&self, until: Timestamp, limit: usize) -> StoreResult<Vec<DeliveryKey>> {
-        let due = deliveries::due(&*self.shared.backend, &self.shared.frontiers, until, limit)?;
-        Ok(due.into_iter().map(|(_, key)| key).collect())
-    }
-
-    fn next_delivery(&self) -> StoreResult<Option<Timestamp>> {
-        let due = deliveries::due(&*self.shared.backend, &self.shared.frontiers, Timestamp(i64::MAX), 1)?;
-        Ok(due.first().map(|(at, _)| *at))
+    fn due_deliveries(
+        &self,
+        until: Timestamp,
+        after: Option<DueDelivery>,
+        limit: usize,
+    ) -> StoreResult<Vec<DueDelivery>> {
+        deliveries::due(&*self.shared.backend, &self.shared.frontiers, until, after, limit)
     }
 
     fn delivery(&self, key: DeliveryKey) -> StoreResult<Option<Delivery>> {

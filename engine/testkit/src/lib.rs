@@ -2,7 +2,7 @@
 //!
 //! - [`clock`], [`entropy`], [`secrets`]: time that a test moves, randomness that repeats, passwords and secrets that can be
 //!   read.
-//! - [`connectors`], [`plugins`], [`renderer`]: plugins that do what a test says. [`outbound`], [`media`]: the outside world.
+//! - [`connectors`], [`plugins`], [`renderer`]: plugins that do what a test says; [`built`]: real ones, as they were built. [`outbound`], [`media`]: the outside world.
 //! - [`store`]: the real store in a folder of its own, behind a decorator that fails as planned. There is no other store in
 //!   tests.
 //! - [`world`]: the commands over all of these. `http` (a feature): asks a facade and reads its answers; `qr` (the same): reads
@@ -12,6 +12,7 @@
 //! Two values of a double share nothing, because tests run in parallel. The kit knows only the domain and the store; a double that
 //! needs a facade, a sandbox or a scheduler belongs in that crate's own tests.
 
+pub mod built;
 pub mod clock;
 pub mod connectors;
 pub mod entropy;
@@ -28,6 +29,7 @@ pub mod secrets;
 pub mod store;
 pub mod world;
 
+pub use built::built;
 pub use clock::{ManualClock, NOON, SystemClock, settle};
 pub use connectors::{Does, ScriptedConnectors, Sent, Versions, accepted};
 pub use entropy::{ConstantEntropy, CountingEntropy};

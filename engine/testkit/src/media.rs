@@ -48,6 +48,13 @@ impl MediaStore for FolderMedia {
         std::fs::write(partial(&path), b"")?;
         Ok(Box::new(FolderWriter { path, limit: self.limit, file }))
     }
+    async fn stat(&self, tenant: TenantIndex, id: Uuid) -> Result<Option<u64>, MediaError> {
+        match std::fs::metadata(self.path(tenant, id)) {
+            Ok(found) => Ok(Some(found.len())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
     fn path(&self, tenant: TenantIndex, id: Uuid) -> PathBuf {
         self.folder.join(format!("{}-{id}", tenant.0))
     }

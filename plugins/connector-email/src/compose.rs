@@ -97,7 +97,7 @@ fn mark() -> String {
     format!("=pombo-media-{random}=")
 }
 
-/// FNV-1a.
+/// A number that is the same for the same client id (FNV-1a).
 fn seed_of(client_id: &str) -> u64 {
     client_id.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
 }

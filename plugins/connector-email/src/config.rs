@@ -52,7 +52,7 @@ struct RawMailbox {
 pub(crate) struct Unsubscribe {
     /// An https URL that takes the one-click POST of RFC 8058.
     pub(crate) url: Option<String>,
-    /// An address.
+    /// An address to which a message asking for it is sent.
     pub(crate) mailto: Option<String>,
 }
 

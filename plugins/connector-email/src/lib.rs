@@ -16,7 +16,7 @@ mod outcome;
 
 use pombo_plugin::connector::*;
 
-/// The plugin.
+/// The connector: its configuration, and the gate that every send passes.
 #[derive(Debug)]
 pub struct Email {
     config: config::Config,

@@ -6,7 +6,7 @@
 use pombo_plugin::automation::*;
 use serde::{Deserialize, Serialize};
 
-/// The plugin.
+/// The automation, which keeps nothing outside its state.
 #[derive(Debug)]
 pub struct Echo;
 

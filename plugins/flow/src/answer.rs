@@ -3,7 +3,8 @@
 use jiff::civil::Date;
 use serde_json::Value;
 
-use crate::model::AnswerRule;
+use crate::model::{AnswerRule, ChoiceOption};
+use crate::text::{has_word, plain};
 
 /// What came in.
 #[derive(Debug, Clone, Copy)]
@@ -144,6 +145,22 @@ fn cpf(digits: &str) -> bool {
         }
     };
     check(9) == numbers[9] && check(10) == numbers[10]
+}
+
+/// The option with this number, label or word.
+pub fn chosen<'a>(options: &'a [ChoiceOption], text: &str) -> Option<&'a ChoiceOption> {
+    let text = plain(text);
+    if let Ok(number) = text.parse::<usize>() {
+        return options.get(number.checked_sub(1)?);
+    }
+    let exact = |o: &&ChoiceOption| plain(&o.label) == text || o.words.iter().any(|word| plain(word) == text);
+    let mut within =
+        options.iter().filter(|o| has_word(&text, &o.words) || has_word(&text, std::slice::from_ref(&o.label)));
+    options.iter().find(exact).or_else(|| {
+        let one = within.next();
+        // Two that fit are none.
+        one.filter(|_| within.next().is_none())
+    })
 }
 
 #[cfg(test)]

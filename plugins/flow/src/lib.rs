@@ -2,11 +2,14 @@
 //! `examples/`.
 //!
 //! Layout
-//! - [`model`]: the flow as its author writes it. [`run`]: the interpreter, which knows no plugin interface.
-//! - [`answer`], [`hours`], [`text`]: what it asks and says, as pure functions.
+//! - [`model`]: the flow as its author writes it. [`run`]: the interpreter, which knows no plugin interface; its actions go
+//!   through [`host`].
+//! - [`answer`], [`condition`], [`hours`], [`text`]: what it asks, decides and says, as pure functions.
 //! - This file: the automation around it.
 
 pub mod answer;
+pub mod condition;
+pub mod host;
 pub mod hours;
 pub mod model;
 pub mod run;
@@ -19,18 +22,19 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use answer::Answer;
+use host::{Call, Host, TIMER};
 use model::Flow as Definition;
-use run::{Call, Host, Input, Ran, State, TIMER};
+use run::{Input, Ran, State};
 
-/// The plugin.
+/// The automation that runs the configured flow.
 #[derive(Debug)]
 pub struct Flow;
 
-/// A configuration.
+/// What the tenant configures.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Config {
-    /// The flow.
+    /// The flow, as its author writes it.
     pub flow: Definition,
     /// The server that `http` steps call.
     #[serde(default)]

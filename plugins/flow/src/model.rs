@@ -76,7 +76,7 @@ pub struct BusinessHours {
 pub enum Step {
     /// Sends a message and continues.
     Message {
-        /// The text.
+        /// The text to send; it may contain variables.
         text: String,
         /// A file that is sent with it.
         #[serde(default)]
@@ -87,7 +87,7 @@ pub enum Step {
     },
     /// Asks a question and waits for an answer that fits.
     Question {
-        /// The question.
+        /// The question to send; it may contain variables.
         text: String,
         /// The variable for the answer.
         variable: String,
@@ -108,7 +108,7 @@ pub enum Step {
         /// The variable for the chosen value.
         #[serde(default)]
         variable: Option<String>,
-        /// The options.
+        /// The options, in the order of their numbers.
         options: Vec<ChoiceOption>,
         /// How often the question is asked, and what happens then.
         #[serde(flatten)]
@@ -122,7 +122,7 @@ pub enum Step {
         #[serde(rename = "else")]
         otherwise: StepName,
     },
-    /// Sets variables.
+    /// Sets variables and continues.
     Set {
         /// The values by name; texts may contain variables.
         values: BTreeMap<String, Value>,
@@ -250,10 +250,10 @@ pub enum AnswerRule {
     },
     /// A number; `1.234,5` and `1234.5` are both read.
     Number {
-        /// Smallest number.
+        /// The smallest number that fits; absent for no bound.
         #[serde(default)]
         min: Option<f64>,
-        /// Largest number.
+        /// The largest number that fits; absent for no bound.
         #[serde(default)]
         max: Option<f64>,
         /// Whether it must be a whole number.
@@ -303,7 +303,7 @@ pub struct ChoiceOption {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
-    /// The tests.
+    /// The tests, all of which must hold.
     pub when: Vec<Test>,
     /// The step if the case holds.
     pub next: StepName,
@@ -326,23 +326,23 @@ pub struct Test {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Relation {
-    /// The same.
+    /// The variable is the same as the value.
     Equal,
-    /// Not the same.
+    /// It is not the same.
     NotEqual,
-    /// Less.
+    /// It is less.
     Less,
-    /// Less or the same.
+    /// It is less or the same.
     AtMost,
-    /// More.
+    /// It is more.
     More,
-    /// More or the same.
+    /// It is more or the same.
     AtLeast,
-    /// Holds the value as a part.
+    /// It contains the value: a text as a part, a list as an item.
     Contains,
-    /// Is set and not empty.
+    /// It is set and not empty.
     Set,
-    /// Is not set, or empty.
+    /// It is not set, or empty.
     Unset,
 }
 

@@ -83,6 +83,24 @@ pub fn has_word(text: &str, words: &[String]) -> bool {
     })
 }
 
+/// A path in which a variable cannot reach beyond its segment.
+pub fn fill_path(path: &str, variables: &BTreeMap<String, Value>) -> String {
+    let encoded = variables.iter().map(|(name, value)| {
+        let bytes = shown(value).into_bytes();
+        let text: String = bytes
+            .iter()
+            .map(|byte| match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(*byte).to_string(),
+                other => format!("%{other:02X}"),
+            })
+            .collect();
+        // Would name the folder itself or the one above.
+        let text = if matches!(text.as_str(), "." | "..") { String::new() } else { text };
+        (name.clone(), Value::String(text))
+    });
+    fill(path, &encoded.collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

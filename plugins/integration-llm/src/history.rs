@@ -8,18 +8,18 @@ use crate::config::HistoryLimits;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// The contact.
+    /// The person whom the automation answers.
     User,
-    /// The model.
+    /// The model, in the automation's name.
     Assistant,
 }
 
 /// One message, in the form of the service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
-    /// The author.
+    /// Who wrote it.
     pub role: Role,
-    /// The text.
+    /// The whole text, as it was written.
     pub content: String,
 }
 

@@ -19,7 +19,7 @@ use completion::{Completion, Problem};
 use config::Config;
 use history::{History, Role};
 
-/// The plugin.
+/// The automation, which has a language model answer.
 #[derive(Debug)]
 pub struct Llm;
 

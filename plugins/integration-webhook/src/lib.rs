@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use config::Config;
 
-/// The plugin.
+/// The automation, which has a tenant's own server answer.
 #[derive(Debug)]
 pub struct Webhook;
 

@@ -2,7 +2,7 @@
 
 use pombo_plugin::connector::*;
 
-/// The plugin.
+/// The connector, which has nothing to keep.
 #[derive(Debug)]
 pub struct Noop;
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 use pombo_plugin::connector::*;
 use serde::{Deserialize, Serialize};
 
-/// The plugin.
+/// The connector, with the server that it receives from, if any.
 #[derive(Debug)]
 pub struct Pipe {
     server: Option<String>,
@@ -87,7 +87,7 @@ fn received(message: &Written) -> events::Event {
     })
 }
 
-/// Receives forever.
+/// Receives from a server until that fails, and says why.
 async fn receive(server: &str) -> RunError {
     let stored = kv::get(CURSOR.to_owned()).await;
     let mut after: u64 = match stored {

@@ -46,7 +46,7 @@ use pombo_plugin::renderer::{Job, Preview, Problem, Renderer, TemplateInfo};
 #[global_allocator]
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
-/// The plugin.
+/// The renderer of templates and spintax.
 #[derive(Debug)]
 pub struct Templates;
 

@@ -13,7 +13,7 @@ pub enum Level {
     Info,
     /// Something is wrong, but the plugin continues.
     Warn,
-    /// Something failed.
+    /// Something failed, and what was asked for is not done.
     Error,
 }
 

@@ -105,8 +105,8 @@ impl Commands {
     pub fn connector_writes(&self) -> connectors::WriteLocks {
         self.connector_writes.clone()
     }
-    /// The ports, for the commands and for tests that look behind them.
-    pub fn ports(&self) -> &Ports {
+    /// The ports that these were made with.
+    pub(crate) fn ports(&self) -> &Ports {
         &self.ports
     }
     /// The current time.

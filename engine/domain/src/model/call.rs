@@ -4,9 +4,8 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Attachment, TaskBody};
+use super::{Attachment, FailureCode, TaskBody};
 use crate::Timestamp;
-use crate::words::words;
 
 /// The event of a call, with its conversation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -152,28 +151,6 @@ pub enum SendContent {
         /// The emoji; empty removes the reaction.
         emoji: String,
     },
-}
-
-words! {
-    /// Why an automation failed to handle an event.
-    pub enum FailureCode {
-        /// It trapped.
-        Trap = "trap",
-        /// It did not answer in time.
-        Timeout = "timeout",
-        /// It used more processor time than is granted.
-        Processor = "processor",
-        /// It needed more memory than is granted.
-        Memory = "memory",
-        /// It returned an error.
-        Error = "error",
-        /// Its answer cannot be carried out.
-        Unfit = "unfit",
-        /// In a replay, it asked for something that was not recorded.
-        Diverged = "diverged",
-        /// In a replay, it could not be called, through no fault of its own.
-        NotCalled = "not-called",
-    }
 }
 
 /// Why a call has no outcome.

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::call::FailureCode;
 use super::conversation::ConversationAction;
+use super::failure_code::FailureCode;
 use super::health::HealthChange;
 use super::inbound::{Inbound, MediaState};
 use super::plugin::AuditAction;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::automation::EventKind;
-use super::call::FailureCode;
+use super::failure_code::FailureCode;
 use super::inbound::Inbound;
 use crate::{AutomationIndex, TenantIndex, Timestamp, Word};
 

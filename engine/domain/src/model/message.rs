@@ -213,7 +213,7 @@ words! {
         Disconnected = "disconnected",
         /// The channel could not take it at that moment.
         Temporary = "temporary",
-        /// The attempt ended before the connector was called, because the connector was paused or stopped.
+        /// The attempt ended before the connector was called: the connector was paused or disconnected, or the engine stopped.
         NotCalled = "not_called",
         /// Its text could not be made from the template.
         Render = "render",

@@ -7,7 +7,7 @@ use crate::Timestamp;
 use crate::words::words;
 
 words! {
-    /// Why a connector's next message waits.
+    /// Why a connector's next message waits; absent if nothing holds it back.
     pub enum WaitReason {
         /// The connector is paused; a person has to resume it.
         Paused = "paused",

@@ -95,6 +95,8 @@ pub trait MediaStore: Send + Sync + 'static {
         file_name: &str,
         content_type: Option<&str>,
     ) -> Result<Box<dyn MediaWriter>, MediaError>;
+    /// Size of a file in bytes; `None` if it does not exist.
+    async fn stat(&self, tenant: TenantIndex, id: Uuid) -> Result<Option<u64>, MediaError>;
     /// The path of its bytes, to read them in pieces.
     fn path(&self, tenant: TenantIndex, id: Uuid) -> PathBuf;
     /// Deletes a file; it is not an error if it does not exist.

@@ -33,6 +33,15 @@ pub struct ScheduledEntry {
     pub key: MessageKey,
 }
 
+/// An entry of the queue of due webhook deliveries, ordered by due time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DueDelivery {
+    /// When the delivery's next attempt is due.
+    pub due_at: Timestamp,
+    /// The delivery.
+    pub key: DeliveryKey,
+}
+
 /// Filters of a list of messages, all optional, combined by AND.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MessageFilter {
@@ -214,7 +223,7 @@ pub enum Effect {
     /// An entry joined the scheduled queue.
     Scheduled(ScheduledEntry),
     /// A delivery joined the due queue.
-    DeliveryDue(Timestamp),
+    DeliveryDue(DueDelivery),
     /// A connector was created or changed.
     Connector(ConnectorIndex),
     /// An event with this number was appended to this tenant's log.
@@ -308,10 +317,13 @@ pub trait Store: AutomationStore {
     /// Messages that were being sent, after `after`; after a crash it must be decided what happens to them.
     fn in_flight(&self, after: Option<MessageKey>, limit: usize) -> StoreResult<Vec<MessageKey>>;
 
-    /// Deliveries due up to and including `until`, oldest first.
-    fn due_deliveries(&self, until: Timestamp, limit: usize) -> StoreResult<Vec<DeliveryKey>>;
-    /// When the next delivery is due.
-    fn next_delivery(&self) -> StoreResult<Option<Timestamp>>;
+    /// The queue of due deliveries up to and including `until`, after the entry `after`, oldest first.
+    fn due_deliveries(
+        &self,
+        until: Timestamp,
+        after: Option<DueDelivery>,
+        limit: usize,
+    ) -> StoreResult<Vec<DueDelivery>>;
     /// A delivery.
     fn delivery(&self, key: DeliveryKey) -> StoreResult<Option<Delivery>>;
     /// A delivery by its public id.

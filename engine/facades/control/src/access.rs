@@ -12,6 +12,7 @@ use pombo_domain::commands::access::tenants::operator_only;
 use pombo_domain::{Error, TenantIndex};
 use uuid::Uuid;
 
+use pombo_api::Security;
 use pombo_api::auth::{Caller, bearer, is_operator, state_of};
 use pombo_api::error::Failure;
 
@@ -52,16 +53,17 @@ pub(crate) struct Acting {
 impl Acting {
     pub(crate) fn of(request: &Request) -> Result<Self, Failure> {
         let state = state_of(request)?;
-        let named = named_tenant(request)?;
+        // A header that is wrong is no business of a caller without a credential.
+        let named = named_tenant(request);
         if bearer(request).is_some_and(|token| is_operator(state, token)) {
             if request.headers().contains_key("x-api-key") {
                 return Err(Failure::unauthorized("send the operator token or X-API-Key, not both"));
             }
-            let id = named.ok_or_else(|| Error::invalid(TENANT_HEADER, "name the tenant that you act for"))?;
+            let id = named?.ok_or_else(|| Error::invalid(TENANT_HEADER, "name the tenant that you act for"))?;
             return Ok(Self { tenant: state.commands.get_tenant(id)?.index, by: OPERATOR.to_owned() });
         }
         let Caller(identity) = Caller::of_all(request)?;
-        match named {
+        match named? {
             // A tenant may name itself; of any other it learns nothing.
             Some(id) if id != identity.tenant_id => Err(Failure::not_found("Tenant")),
             _ => Ok(Self { tenant: identity.tenant, by: named_by(&identity) }),
@@ -74,6 +76,24 @@ impl Acting {
     }
 }
 
+/// Whether a request has a credential for an operation with this security.
+pub(crate) fn identify(request: &Request, security: &Security) -> Result<(), Failure> {
+    match security.schemes.as_slice() {
+        [] => Ok(()),
+        [OPERATOR_SCHEME] => Operator::of(request).map(drop),
+        _ if security.is_optional && is_signed(request) => Ok(()),
+        // Whose tenant it is for is said by the operation itself.
+        _ => Owning::of(request).map(drop),
+    }
+}
+
+/// Whether a request claims to be a signed link; whether it is one shows when the link is opened.
+pub(crate) fn is_signed(request: &Request) -> bool {
+    request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair.starts_with("sig=")))
+}
+
+/// The operator's scheme in the document.
+const OPERATOR_SCHEME: &str = "operator";
 /// The operator's name in records of who did something.
 const OPERATOR: &str = "operator";
 
@@ -92,7 +112,7 @@ pub(crate) struct Owning(pub(crate) Actor);
 impl Owning {
     fn of(request: &Request) -> Result<Self, Failure> {
         let state = state_of(request)?;
-        if named_tenant(request)?.is_none() && bearer(request).is_some_and(|token| is_operator(state, token)) {
+        if bearer(request).is_some_and(|token| is_operator(state, token)) && named_tenant(request)?.is_none() {
             if request.headers().contains_key("x-api-key") {
                 return Err(Failure::unauthorized("send the operator token or X-API-Key, not both"));
             }
@@ -110,7 +130,7 @@ fn named_tenant(request: &Request) -> Result<Option<Uuid>, Failure> {
 
 fn register_operator(registry: &mut Registry) {
     registry.create_security_scheme(
-        "operator",
+        OPERATOR_SCHEME,
         MetaSecurityScheme {
             ty: "http",
             description: Some("The operator token (`op_…`)."),
@@ -134,7 +154,7 @@ impl<'a> ApiExtractor<'a> for Operator {
     }
 
     fn security_schemes() -> Vec<&'static str> {
-        vec!["operator"]
+        vec![OPERATOR_SCHEME]
     }
 
     fn from_request(
@@ -158,7 +178,7 @@ impl<'a> ApiExtractor<'a> for Acting {
 
     fn security_schemes() -> Vec<&'static str> {
         let mut schemes = Caller::security_schemes();
-        schemes.push("operator");
+        schemes.push(OPERATOR_SCHEME);
         schemes
     }
 

@@ -6,7 +6,7 @@
 //! - One folder for sections that belong together and one file for each section in it, with handlers and wire types together;
 //!   a folder's `wire` and `upload` hold the larger ones. [`media_upload`] receives files. [`concurrency`] bounds what is costly.
 //! - [`access`]: the operator, and a tenant acting on itself. [`errors`]: the error body. [`wire`]: the few forms that several
-//!   sections share.
+//!   sections share. [`queueing`]: how each of them queues a message.
 //! - [`document`]: the OpenAPI document, completed. [`deps`]: what the server must give besides the commands.
 //!
 //! Must not know the other facades: they share behaviour through the commands alone.
@@ -28,6 +28,7 @@ mod media_upload;
 mod messages;
 mod names;
 mod plugins;
+mod queueing;
 mod tenants;
 #[cfg(test)]
 mod tests;
@@ -154,7 +155,7 @@ pub static FACADE: Facade = Facade {
         [Tenancy::operations(), Answering::operations(), Messaging::operations()].into_iter().flatten().collect()
     },
     write_failure: errors::write_failure,
-    unknown_parameters: UnknownParameters::Refused(errors::refuse_query),
+    unknown_parameters: UnknownParameters::Refused { identify: access::identify, refuse: errors::refuse_query },
 };
 
 fn service() -> OpenApiService<Operations, ()> {

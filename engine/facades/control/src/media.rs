@@ -17,7 +17,7 @@ use pombo_domain::TenantIndex;
 use uuid::Uuid;
 
 use crate::Section;
-use crate::access::Acting;
+use crate::access::{Acting, is_signed};
 use crate::media_upload::{MediaForm, receive};
 use crate::wire::{BODY, Created, PathId, READ, Refused, WRITE};
 use pombo_api::error::Failure;
@@ -75,8 +75,7 @@ impl<'a> ApiExtractor<'a> for MaybeActing {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> impl Future<Output = poem::Result<Self>> + Send {
-        let signed = request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair.starts_with("sig=")));
-        let acting = if signed { Ok(None) } else { Acting::of(request).map(|acting| Some(acting.tenant)) };
+        let acting = if is_signed(request) { Ok(None) } else { Acting::of(request).map(|acting| Some(acting.tenant)) };
         std::future::ready(acting.map(Self).map_err(Into::into))
     }
 }
@@ -204,20 +203,15 @@ impl Media {
                 (link.tenant, link.content_type, link.file_name)
             }
         };
-        let opened = async {
-            let file = tokio::fs::File::open(commands.media().path(tenant, id)).await?;
-            let size = file.metadata().await?.len();
-            Ok::<_, std::io::Error>((file, size))
+        let unreadable = |cause: String| Failure {
+            cause: Some(format!("opening a media file: {cause}")),
+            ..Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "the file could not be read")
         };
-        match opened.await {
-            Ok((file, size)) => Ok(MediaFile { file, size, content_type, file_name }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Failure::not_found("File").into()),
-            Err(error) => Err(Failure {
-                cause: Some(format!("opening a media file: {error}")),
-                ..Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "the file could not be read")
-            }
-            .into()),
-        }
+        let size = commands.media().stat(tenant, id).await.map_err(|error| unreadable(error.to_string()))?;
+        let size = size.ok_or_else(|| Failure::not_found("File"))?;
+        let file = tokio::fs::File::open(commands.media().path(tenant, id)).await;
+        let file = file.map_err(|error| unreadable(error.to_string()))?;
+        Ok(MediaFile { file, size, content_type, file_name })
     }
 }
 

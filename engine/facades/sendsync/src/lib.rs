@@ -75,7 +75,7 @@ pub static FACADE: Facade = Facade {
     page: || service().swagger_ui_html(),
     operations: Groups::operations,
     write_failure: error::write_failure,
-    unknown_parameters: UnknownParameters::Refused(query::refuse),
+    unknown_parameters: UnknownParameters::Refused { identify: query::identify, refuse: query::refuse },
 };
 
 /// What the server must give besides the commands.

@@ -1,11 +1,17 @@
 //! The refusal of query parameters that an operation does not have.
 
-use poem::{IntoResponse, Response};
+use poem::{IntoResponse, Request, Response};
+use pombo_api::auth::Caller;
 use pombo_api::error::Failure;
-use pombo_api::{WrongParameter, WrongQuery};
+use pombo_api::{Security, WrongParameter, WrongQuery};
 
 use crate::queue::SEND_BULK;
 use crate::queue::wire::BulkAnswer;
+
+/// Whether a request has a credential for an operation with this security.
+pub(super) fn identify(request: &Request, security: &Security) -> Result<(), Failure> {
+    if security.schemes.is_empty() { Ok(()) } else { Caller::of(request).map(drop) }
+}
 
 /// Refuses a query with a parameter that the operation has not, or with one given twice: a filter that is silently ignored
 /// answers another question than was asked.

@@ -37,7 +37,7 @@ pub enum Column {
     ForceDirect,
     /// The caller's reference.
     ExternalId,
-    /// Internal remark.
+    /// Internal remark, which is stored and never sent.
     Notes,
     /// URL that receives the status changes.
     WebhookUrl,

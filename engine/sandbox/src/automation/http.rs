@@ -233,7 +233,7 @@ pub(super) fn response((status, headers, body): Answer) -> http::Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pombo_domain::model::{Wants, WorkBody};
+    use pombo_domain::model::{TaskBody, Wants};
     use pombo_domain::ports::CallEvent;
     use pombo_domain::{AutomationIndex, TenantIndex, Timestamp};
     use uuid::Uuid;
@@ -262,7 +262,7 @@ mod tests {
                 tags: Vec::new(),
                 assignee: None,
                 opened_at: Timestamp(0),
-                body: WorkBody::Opened,
+                body: TaskBody::Opened,
             }),
             state: None,
             now: Timestamp(0),

@@ -23,7 +23,7 @@ pub enum Capability {
 }
 
 impl Capability {
-    /// Every capability.
+    /// All that there are, in the order in which they are shown.
     pub const ALL: [Self; 7] =
         [Self::Kv, Self::Http, Self::Websocket, Self::Smtp, Self::MediaRead, Self::MediaWrite, Self::Events];
 

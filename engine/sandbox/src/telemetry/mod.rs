@@ -32,7 +32,7 @@ const VERSIONS: usize = 64;
 /// How a use of a plugin ended, as far as figures go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// It succeeded.
+    /// The plugin did what it was asked to do.
     Well,
     /// It failed through no fault of the plugin's, under this name; counted as a success.
     Outside(&'static str),

@@ -19,17 +19,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+pub(crate) use pombo_testkit::built;
 pub(crate) use pombo_testkit::samples::outgoing as message;
 
 /// Whose connectors are.
 const TENANT: TenantIndex = TenantIndex(1);
-
-pub(crate) fn built(path: &str) -> Vec<u8> {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), PathBuf::from);
-    let file = target.join(path);
-    std::fs::read(&file).unwrap_or_else(|e| panic!("{}: {e}; run plugins/build.sh", file.display()))
-}
 
 fn embedded(name: &'static str) -> Embedded {
     Embedded { name, component: Vec::leak(built(&format!("plugins/{name}.wasm"))) }
@@ -74,9 +68,9 @@ impl PluginKv for MemoryKv {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Taking {
     Well,
-    /// Not now.
+    /// It says that it cannot take them now.
     Refusing,
-    /// Never answers.
+    /// It never answers, and takes nothing.
     Hanging,
 }
 

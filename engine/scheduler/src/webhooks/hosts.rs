@@ -20,7 +20,8 @@ const REMEMBERED: usize = 4_096;
 
 #[derive(Default)]
 struct Host {
-    running: usize,
+    /// When the posts under way began.
+    running: Vec<Timestamp>,
     queued: VecDeque<Delivery>,
     failures: u32,
     /// Smoothed time of a post.
@@ -35,6 +36,11 @@ impl Host {
     }
     fn allowed(&self, options: &WebhookOptions) -> usize {
         if self.is_suspect() { 1 } else { options.running_per_host.max(1) }
+    }
+    /// How long a post takes: as long as one that is still under way has taken already, at least.
+    fn post_ms(&self, now: Timestamp) -> f64 {
+        let so_far = self.running.iter().min().map_or(0, |began| now.since(*began));
+        self.took_ms.max(so_far as f64).max(1.0)
     }
 }
 
@@ -69,6 +75,7 @@ pub(super) enum Placed {
 pub(super) struct Post {
     pub(super) delivery: Delivery,
     pub(super) host: String,
+    began: Timestamp,
     /// Its receiver was suspect when the post began.
     suspect: bool,
 }
@@ -76,12 +83,13 @@ pub(super) struct Post {
 /// What [`Hosts::finished`] needs to know about a [`Post`].
 pub(super) struct Ticket {
     pub(super) host: String,
+    began: Timestamp,
     suspect: bool,
 }
 
 impl Post {
     pub(super) fn split(self) -> (Delivery, Ticket) {
-        (self.delivery, Ticket { host: self.host, suspect: self.suspect })
+        (self.delivery, Ticket { host: self.host, began: self.began, suspect: self.suspect })
     }
 }
 
@@ -100,7 +108,7 @@ impl Hosts {
             host.queued.push_back(delivery);
             return Placed::Queued;
         }
-        let each = host.took_ms.max(1.0) / host.allowed(options) as f64;
+        let each = host.post_ms(now) / host.allowed(options) as f64;
         let ahead = (host.queued.len() as f64 * each) as i64;
         let from = now.plus_ms(ahead.max(1_000));
         host.spread_to = host.spread_to.max(from).plus_ms(each.ceil() as i64);
@@ -112,7 +120,7 @@ impl Hosts {
     }
 
     /// The next post, taking turns; `None` when nothing may start.
-    pub(super) fn next(&mut self, options: &WebhookOptions) -> Option<Post> {
+    pub(super) fn next(&mut self, now: Timestamp, options: &WebhookOptions) -> Option<Post> {
         for _ in 0..self.turns.len() {
             if self.running >= options.running.max(1) {
                 return None;
@@ -122,19 +130,19 @@ impl Hosts {
             let suspect = host.is_suspect();
             // Receivers that fail share half of the places, so that the others always find one.
             let place = !suspect || self.running_suspect < options.running.div_ceil(2);
-            if host.running >= host.allowed(options) || !place {
+            if host.running.len() >= host.allowed(options) || !place {
                 self.turns.push_back(name);
                 continue;
             }
             let Some(delivery) = host.queued.pop_front() else { continue };
-            host.running += 1;
+            host.running.push(now);
             self.queued -= 1;
             self.running += 1;
             self.running_suspect += usize::from(suspect);
             if !host.queued.is_empty() {
                 self.turns.push_back(name.clone());
             }
-            return Some(Post { delivery, host: name, suspect });
+            return Some(Post { delivery, host: name, began: now, suspect });
         }
         None
     }
@@ -144,11 +152,13 @@ impl Hosts {
         self.running = self.running.saturating_sub(1);
         self.running_suspect = self.running_suspect.saturating_sub(usize::from(ticket.suspect));
         let Some(host) = self.by_name.get_mut(&ticket.host) else { return };
-        host.running = host.running.saturating_sub(1);
+        if let Some(i) = host.running.iter().position(|began| *began == ticket.began) {
+            host.running.swap_remove(i);
+        }
         host.failures = if answered { 0 } else { host.failures.saturating_add(1) };
         host.took_ms =
             if host.took_ms == 0.0 { f64::from(took_ms) } else { host.took_ms * 0.8 + f64::from(took_ms) * 0.2 };
-        let idle = host.running == 0 && host.queued.is_empty();
+        let idle = host.running.is_empty() && host.queued.is_empty();
         if idle && (host.failures == 0 || self.by_name.len() > REMEMBERED) {
             self.by_name.remove(&ticket.host);
         }
@@ -207,10 +217,31 @@ mod tests {
         assert_eq!(deferred.len(), 9_996);
         assert!(deferred.iter().all(|ms| (1_000..=LONGEST_DEFERRAL_MS).contains(ms)));
         assert!(matches!(hosts.place(delivery(10_001, "https://other/x"), now, &options), Placed::Queued));
-        let mut started: Vec<_> = std::iter::from_fn(|| hosts.next(&options)).collect();
+        let mut started: Vec<_> = std::iter::from_fn(|| hosts.next(now, &options)).collect();
         started.sort_by_key(|post| post.host.clone());
         let names: Vec<_> = started.iter().map(|post| post.host.as_str()).collect();
         assert_eq!(names, ["other", "slow", "slow"]);
+    }
+
+    #[test]
+    fn a_receiver_that_has_not_answered_yet_is_as_slow_as_it_has_been_so_far() {
+        let options =
+            WebhookOptions { queued_per_host: 4, running_per_host: 2, running: 4, ..WebhookOptions::default() };
+        let mut hosts = Hosts::default();
+        let began = Timestamp(0);
+        for serial in 0..4 {
+            hosts.place(delivery(serial, "https://slow/x"), began, &options);
+        }
+        while hosts.next(began, &options).is_some() {}
+        let now = began.plus_ms(10_000);
+        let deferred: Vec<_> = (4..10)
+            .filter_map(|serial| match hosts.place(delivery(serial, "https://slow/x"), now, &options) {
+                Placed::Queued => None,
+                Placed::Deferred(delivery) => Some(delivery.next_at.since(now)),
+            })
+            .collect();
+        // Four wait, and each takes its ten seconds, two at a time.
+        assert_eq!(deferred, [25_000, 30_000, 35_000, 40_000]);
     }
 
     #[test]
@@ -221,7 +252,7 @@ mod tests {
         for h in 0..10 {
             for n in 0..SUSPECT {
                 hosts.place(delivery(u64::from(n), &format!("https://dead{h}/")), now, &options);
-                let (_, ticket) = hosts.next(&options).expect("free").split();
+                let (_, ticket) = hosts.next(now, &options).expect("free").split();
                 hosts.finished(&ticket, false, 15_000);
             }
         }
@@ -229,7 +260,7 @@ mod tests {
             hosts.place(delivery(50, &format!("https://dead{h}/")), now, &options);
         }
         hosts.place(delivery(60, "https://alive/"), now, &options);
-        let started: Vec<_> = std::iter::from_fn(|| hosts.next(&options)).map(|post| post.host).collect();
+        let started: Vec<_> = std::iter::from_fn(|| hosts.next(now, &options)).map(|post| post.host).collect();
         assert_eq!(started.len(), 3, "{started:?}");
         assert!(started.contains(&"alive".to_owned()));
     }

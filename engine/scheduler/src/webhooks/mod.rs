@@ -2,11 +2,14 @@
 //!
 //! In order per message (the store has only the oldest open delivery of a message in its due queue), at least once, each try
 //! recorded. A crash between the receiver's answer and the commit repeats the try under the same `webhook-id`.
+//!
+//! The due queue is read by cursor ([`cursor`]): a look costs what is new, however much waits in memory for slow receivers.
 
+mod cursor;
 mod hosts;
 pub mod sign;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,16 +18,17 @@ use futures::future::{self, BoxFuture};
 use futures::stream::{FuturesUnordered, StreamExt};
 use pombo_domain::Timestamp;
 use pombo_domain::model::delivery::{Delivery, DeliveryAttempt, DeliveryKey, DeliveryStatus};
-use pombo_domain::ports::{Batch, Change, DeliveryFilter, OutboundError, StoreResult};
+use pombo_domain::ports::{Batch, Change, DeliveryFilter, DueDelivery, OutboundError, StoreResult};
 
 use crate::context::Context;
 use crate::due::{self, StoreRetries};
 use crate::metrics::Metrics;
 use crate::options::WebhookOptions;
 use crate::rules::draw::{Draw, between};
+use cursor::Cursor;
 use hosts::{Hosts, Placed, Ticket};
 
-/// New deliveries read at once.
+/// Entries of the due queue taken at once.
 const PAGE: usize = 256;
 /// Deliveries of one message that are looked at for an earlier 410.
 const SIBLINGS: u32 = 200;
@@ -91,15 +95,17 @@ struct Webhooks {
     context: Arc<Context>,
     draw: Draw,
     hosts: Hosts,
-    /// Deliveries in memory: from being read until their outcome is stored.
-    in_process: HashSet<DeliveryKey>,
+    cursor: Cursor,
+    /// Deliveries in memory: from being read until their outcome is stored. With each, its place in the due queue if it was met
+    /// there again meanwhile: somebody replays it, or it is due again before this task has heard that its outcome is stored.
+    in_process: HashMap<DeliveryKey, Option<DueDelivery>>,
     posts: FuturesUnordered<BoxFuture<'static, Posted>>,
     /// Deliveries whose changes are to be stored.
     changed: Vec<Delivery>,
-    committing: Option<BoxFuture<'static, Vec<DeliveryKey>>>,
+    committing: Option<BoxFuture<'static, Vec<Delivery>>>,
     /// The due queue may have changed since it was read.
     look: bool,
-    /// When the next delivery that is not in memory is due.
+    /// When the next delivery is due that was not taken in yet.
     look_at: Option<Timestamp>,
     retries: StoreRetries,
 }
@@ -111,7 +117,8 @@ pub(crate) async fn run(context: Arc<Context>) {
         context,
         draw,
         hosts: Hosts::default(),
-        in_process: HashSet::new(),
+        cursor: Cursor::default(),
+        in_process: HashMap::new(),
         posts: FuturesUnordered::new(),
         changed: Vec::new(),
         committing: None,
@@ -131,7 +138,8 @@ impl Webhooks {
                 while self.look {
                     self.look();
                 }
-                while let Some(post) = self.hosts.next(&self.context.options.webhooks) {
+                let now = self.context.ports.clock.now();
+                while let Some(post) = self.hosts.next(now, &self.context.options.webhooks) {
                     self.posts.push(self.post(post).boxed());
                 }
             }
@@ -154,11 +162,11 @@ impl Webhooks {
         };
         tokio::select! {
             biased;
-            keys = committing => {
+            stored = committing => {
                 self.committing = None;
                 self.look = true;
-                for key in keys {
-                    self.in_process.remove(&key);
+                for delivery in &stored {
+                    self.leave(delivery);
                 }
             }
             Some(posted) = self.posts.next() => {
@@ -184,48 +192,65 @@ impl Webhooks {
         };
     }
 
-    /// Reads deliveries that are due and not in memory yet. Returns when the next one is due.
+    /// A delivery's outcome is stored; if it is in the due queue again, it is taken in again.
+    fn leave(&mut self, stored: &Delivery) {
+        let met = self.in_process.remove(&stored.key).flatten();
+        // No commit tells of it if its time is the same as before.
+        let again = (stored.status == DeliveryStatus::Pending)
+            .then_some(DueDelivery { due_at: stored.next_at, key: stored.key });
+        for due in [met, again].into_iter().flatten() {
+            self.cursor.note(due);
+        }
+    }
+
+    /// Takes in a page of the deliveries that are due. Returns when the next one is due.
     fn sweep(&mut self) -> StoreResult<Option<Timestamp>> {
-        let options = &self.context.options.webhooks;
-        let store = &self.context.ports.store;
-        let now = self.context.ports.clock.now();
+        let context = self.context.clone();
+        let now = context.ports.clock.now();
+        let noted = context.signals.take_deliveries();
+        if noted.lost {
+            self.cursor.begin_again();
+        }
+        for due in noted.entries {
+            self.cursor.note(due);
+        }
         if self.changed.len() >= PAGE {
             // The store is behind. Its commit is followed by another look.
             return Ok(None);
         }
-        let due = store.due_deliveries(now, self.in_process.len() + PAGE)?;
-        let new: Vec<DeliveryKey> = due.into_iter().filter(|key| !self.in_process.contains(key)).take(PAGE).collect();
-        let full = new.len() == PAGE;
-        let before = self.in_process.len();
-        for key in new {
-            let Some(mut delivery) = store.delivery(key)? else { continue };
-            if delivery.status != DeliveryStatus::Pending {
-                continue;
-            }
-            let gone = self.receiver_is_gone(&delivery)?;
-            self.in_process.insert(key);
-            if gone {
-                abandon(&mut delivery, "the receiver answered 410 to an earlier delivery of this message", now);
-                Metrics::add(&self.context.metrics.webhooks_abandoned, 1);
-                self.changed.push(delivery);
-                continue;
-            }
-            if let Placed::Deferred(delivery) = self.hosts.place(delivery, now, options) {
-                Metrics::add(&self.context.metrics.webhooks_deferred, 1);
-                self.changed.push(delivery);
-            }
+        let page = self.cursor.page(&*context.ports.store, now, PAGE)?;
+        for due in &page {
+            self.take_in(*due, now)?;
+            // Only now: what the store failed to give is in the next page again.
+            self.cursor.passed(*due);
         }
-        if full {
-            // More may be due: read on, until all is taken in or the store has a page to write.
-            self.look = self.in_process.len() > before;
-            return Ok(Some(now.plus_ms(1_000)));
+        // A full page may not be all: read on, until the store has a page to write.
+        self.look = page.len() == PAGE;
+        self.cursor.next_due(&*context.ports.store)
+    }
+
+    /// Gives a delivery that is due to its receiver, or puts it off.
+    fn take_in(&mut self, due: DueDelivery, now: Timestamp) -> StoreResult<()> {
+        if let Some(met) = self.in_process.get_mut(&due.key) {
+            *met = Some(due);
+            return Ok(());
         }
-        // The next one that is not in process; the due queue begins with those that are.
-        let ahead = store.due_deliveries(Timestamp(crate::FAR), self.in_process.len() + 1)?;
-        match ahead.into_iter().find(|key| !self.in_process.contains(key)) {
-            Some(key) => Ok(store.delivery(key)?.map(|delivery| delivery.next_at)),
-            None => Ok(None),
+        let Some(mut delivery) = self.context.ports.store.delivery(due.key)? else { return Ok(()) };
+        // An entry that was noted may be gone from the queue by now.
+        if delivery.status != DeliveryStatus::Pending || delivery.next_at != due.due_at {
+            return Ok(());
         }
+        let gone = self.receiver_is_gone(&delivery)?;
+        self.in_process.insert(due.key, None);
+        if gone {
+            abandon(&mut delivery, "the receiver answered 410 to an earlier delivery of this message", now);
+            Metrics::add(&self.context.metrics.webhooks_abandoned, 1);
+            self.changed.push(delivery);
+        } else if let Placed::Deferred(delivery) = self.hosts.place(delivery, now, &self.context.options.webhooks) {
+            Metrics::add(&self.context.metrics.webhooks_deferred, 1);
+            self.changed.push(delivery);
+        }
+        Ok(())
     }
 
     /// Whether the receiver answered 410 to an earlier delivery of the message. A delivery that somebody replays (it has been tried,
@@ -279,13 +304,13 @@ impl Webhooks {
     }
 }
 
-/// Stores deliveries, repeating until the store takes them. Returns their keys.
-async fn store_deliveries(context: Arc<Context>, changed: Vec<Delivery>) -> Vec<DeliveryKey> {
+/// Stores deliveries, repeating until the store takes them. Returns them.
+async fn store_deliveries(context: Arc<Context>, changed: Vec<Delivery>) -> Vec<Delivery> {
     let mut retries = StoreRetries::new("webhook tries not stored");
     loop {
         let changes = changed.iter().cloned().map(Change::Delivery).collect();
         match context.ports.store.commit(Batch::of(changes)).await {
-            Ok(_) => return changed.iter().map(|delivery| delivery.key).collect(),
+            Ok(_) => return changed,
             Err(error) => {
                 let again_at = retries.failed(&context, &error);
                 context.ports.clock.sleep_until(again_at).await;

@@ -222,7 +222,7 @@ async fn a_persons_pause_is_left_alone() {
     world.start().await;
     world.tell(vec![blocked(), blocked()]).await.expect("taken");
     assert_eq!(status(&world), (ConnectorStatus::Paused, Some("holidays".to_owned())));
-    assert_eq!((world.view().reason, world.view().detail.as_deref()), (Some("paused"), Some("holidays")));
+    assert_eq!((world.view().reason, world.view().detail.as_deref()), (Some(WaitReason::Paused), Some("holidays")));
     assert_eq!(world.events(), ["health blocked 33", "health blocked 33"]);
 }
 

@@ -268,7 +268,7 @@ async fn a_paused_connector_waits_with_its_session_and_without() {
     let key = world.post(text("x"));
     world.session(gone(), None).await;
     world.clock.advance(60_000).await;
-    assert_eq!((world.shown(key).as_str(), world.view().reason), ("PENDING", Some("paused")));
+    assert_eq!((world.shown(key).as_str(), world.view().reason), ("PENDING", Some(WaitReason::Paused)));
     world.change_connector(|connector| connector.status = ConnectorStatus::Active);
     world.clock.advance(60_000).await;
     assert_eq!((world.shown(key).as_str(), world.view().reason), ("WAITING disconnected", Some(WaitReason::NoSession)));

@@ -152,6 +152,39 @@ async fn slow_receivers_hold_up_nobody_else() {
 }
 
 #[tokio::test]
+async fn what_waits_in_memory_is_not_read_again() {
+    let mut world = World::new(free());
+    (world.options.webhooks.queued, world.options.webhooks.queued_per_host) = (4_000, 1_000);
+    world.webhooks.act(|hook| if hook.url.contains("slow") { HookAct::TimeOut } else { HookAct::Answer(200) });
+    world.start().await;
+    let slow = |_| NewMessage { webhook_url: Some("https://slow/x".to_owned()), ..text("slow") };
+    world.post_all(TENANT, (0..1_000).map(slow).collect());
+    world.clock.advance(5_000).await;
+    let before = world.store.due_deliveries_read();
+    for _ in 0..50 {
+        told(&world, "good", URL);
+        world.clock.advance(20).await;
+    }
+    assert_eq!(world.webhooks.told(URL).len(), 150);
+    // Each of the 150 when it is due, and at each look the one that is due next.
+    let read = world.store.due_deliveries_read() - before;
+    assert!(read <= 150 * 5, "{read}");
+    assert_eq!(world.handle().metrics().webhooks_deferred, 0, "all the slow one's waited in memory");
+}
+
+#[tokio::test]
+async fn a_try_that_is_due_again_in_the_same_instant_is_made() {
+    let mut world = World::new(free());
+    world.options.webhooks.schedule_ms = vec![0, 0];
+    world.webhooks.act(|_| HookAct::Answer(500));
+    world.start().await;
+    told(&world, "x", URL);
+    world.clock.advance(1_000).await;
+    let found: Vec<_> = deliveries(&world).iter().map(|delivery| (delivery.status, delivery.tries)).collect();
+    assert_eq!(found, [(DeliveryStatus::Abandoned, 3); 3]);
+}
+
+#[tokio::test]
 async fn a_long_backlog_of_one_fast_receiver_arrives_completely() {
     let mut world = World::new(free());
     world.start().await;

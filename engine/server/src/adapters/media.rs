@@ -59,6 +59,14 @@ impl MediaStore for DiskMedia {
         Ok(Box::new(Receiving { file: Some(file), temporary, target, attachment, named: false }))
     }
 
+    async fn stat(&self, tenant: TenantIndex, id: Uuid) -> Result<Option<u64>, MediaError> {
+        match fs::metadata(self.path(tenant, id)).await {
+            Ok(found) => Ok(Some(found.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn path(&self, tenant: TenantIndex, id: Uuid) -> PathBuf {
         let id = id.to_string();
         self.root.join(tenant.0.to_string()).join(&id[..2]).join(id)
@@ -147,7 +155,8 @@ mod tests {
         let path = media.path(TENANT, attachment.id);
         assert_eq!(std::fs::read(&path).expect("there"), b"abcdef");
         assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
-        assert!(!media.path(TenantIndex(4), attachment.id).exists());
+        assert_eq!(media.stat(TENANT, attachment.id).await.expect("read"), Some(6));
+        assert_eq!(media.stat(TenantIndex(4), attachment.id).await.expect("read"), None);
         media.delete(TENANT, attachment.id).await.expect("deleted");
         media.delete(TENANT, attachment.id).await.expect("deleting twice is not an error");
         assert_eq!(files_below(folder.path()), 0);

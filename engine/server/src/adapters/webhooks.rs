@@ -12,7 +12,7 @@ use super::outbound::describe;
 /// Number of bytes of an answer's body that are read, so that the connection can be reused.
 const READ_AT_MOST: usize = 16 * 1024;
 
-/// Posts webhooks.
+/// Posts webhooks to their receivers, through the guard that refuses private addresses.
 pub(crate) struct ReqwestWebhooks {
     client: reqwest::Client,
     guard: Guard,

@@ -10,7 +10,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 
 use super::{Config, check};
 
-/// `config.default.toml`.
+/// The default of every setting, as `config.default.toml` has it.
 pub(crate) const DEFAULTS: &str = include_str!("../../config.default.toml");
 
 /// Tables whose keys the operator chooses.
@@ -188,7 +188,7 @@ fn unknown(key: &str, origin: &str, known: &[String]) -> ConfigError {
     ConfigError::UnknownKey { key: key.to_owned(), origin: origin.to_owned(), hint }
 }
 
-/// Levenshtein's distance.
+/// How many characters must be added, removed or replaced to make one text the other (Levenshtein).
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

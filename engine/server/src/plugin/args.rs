@@ -24,7 +24,7 @@ The engine is http://127.0.0.1:8080, or POMBO_URL, or --engine; the credential i
 Exits with 0 on success, with 1 when the answer is no (a refused component, failed tests, a difference), and with 2 when the
 command could not run.";
 
-/// `pombo plugin`.
+/// The arguments of `pombo plugin`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct PluginArgs {

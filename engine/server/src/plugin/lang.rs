@@ -11,14 +11,14 @@ use sha2::{Digest, Sha256};
 pub(super) struct CarriedFile {
     /// Its path below the folder that it is written into, with `/`.
     pub(super) path: &'static str,
-    /// Its content.
+    /// The content, byte by byte as it is written.
     pub(super) bytes: &'static [u8],
 }
 
 // RUST_SDK, RUST_TEMPLATE, JS_SDK … : made by the build script of the files in `sdk/`.
 include!(concat!(env!("OUT_DIR"), "/carried.rs"));
 
-/// A language.
+/// A language that plugins can be written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Lang {

@@ -45,7 +45,7 @@ pub(crate) enum ProjectError {
     Io { what: &'static str, path: PathBuf, error: io::Error },
 }
 
-/// A project.
+/// A plugin's project, as its `pombo.toml` describes it.
 #[derive(Debug, Clone)]
 pub(super) struct Project {
     /// The project's folder, absolute.

@@ -51,7 +51,7 @@ pub(super) struct Uploaded {
     pub(super) is_new: bool,
 }
 
-/// A plugin.
+/// A plugin, as far as the commands show it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Plugin {
@@ -166,7 +166,7 @@ pub(super) struct ErrorBody {
     pub(super) error: ErrorDetail,
 }
 
-/// An error.
+/// Why the engine refused a request.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct ErrorDetail {

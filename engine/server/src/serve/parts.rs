@@ -401,7 +401,7 @@ fn authorities(file: &str) -> anyhow::Result<Vec<Vec<u8>>> {
     Ok(found.into_iter().map(|authority| authority.to_vec()).collect())
 }
 
-/// Entries `name=address:port`.
+/// Where the hosts of `sandbox.connect_to` really are: each entry is `name=address:port`.
 fn connect_to(entries: &[String]) -> anyhow::Result<BTreeMap<String, SocketAddr>> {
     let read = |entry: &String| {
         let (name, address) = entry.split_once('=')?;

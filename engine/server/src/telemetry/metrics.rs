@@ -45,7 +45,7 @@ impl Value {
 /// Gets the numbers of a part of the engine.
 pub(crate) type Source = Box<dyn Fn() -> Vec<Sample> + Send + Sync>;
 
-/// All metrics.
+/// What `/metrics` shows.
 pub(crate) struct Metrics {
     registry: Registry,
 }

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use pombo_domain::ids::message_id;
 use pombo_domain::model::{Delivery, EventKey, Message, MessageState, NewMessage, Status};
 use pombo_domain::ports::{
-    AutomationChange, Change, Committed, Conflict, Effect, Entropy, NewIdempotency, StoreError, StoreResult, Update,
+    AutomationChange, Change, Committed, Conflict, DueDelivery, Effect, Entropy, NewIdempotency, StoreError,
+    StoreResult, Update,
 };
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 
@@ -291,8 +292,8 @@ impl<'a> Group<'a> {
             }
             if let Some(delivery) = Delivery::of(&message, None, &state) {
                 deliveries::insert(&mut self.staged, &delivery, &mut self.outcome.effects);
-                let due = keys::delivery_due(delivery.next_at, delivery.key).bytes();
-                self.outcome.queued.push((Queue::Deliveries, due));
+                let due = DueDelivery { due_at: delivery.next_at, key: delivery.key };
+                self.outcome.queued.push((Queue::Deliveries, keys::delivery_due(due).bytes()));
             }
             let word = word::pack(state.status, message.content.message_type, connector);
             self.outcome.delta.0.push(Step::Row(key, Row { word, at: created_at, print }));

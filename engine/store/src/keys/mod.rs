@@ -62,7 +62,7 @@ mod automations;
 pub(crate) use automations::*;
 use pombo_domain::model::message::ReadyOrder;
 use pombo_domain::model::{ContactType, DeliveryKey, DeliveryStatus, EventKey};
-use pombo_domain::ports::ScheduledEntry;
+use pombo_domain::ports::{DueDelivery, ScheduledEntry};
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 use uuid::Uuid;
 
@@ -245,14 +245,16 @@ pub(crate) fn delivery_due_until(at: Timestamp) -> Key {
     Key::tag(DELIVERY_DUE).time(at)
 }
 
-pub(crate) fn delivery_due(at: Timestamp, key: DeliveryKey) -> Key {
-    delivery_due_until(at).u32(key.message.tenant.0).serial(key.message.serial).u32(key.revision)
+pub(crate) fn delivery_due(due: DueDelivery) -> Key {
+    let DeliveryKey { message, revision } = due.key;
+    delivery_due_until(due.due_at).u32(message.tenant.0).serial(message.serial).u32(revision)
 }
 
-pub(crate) fn parse_delivery_due(key: &[u8]) -> Option<(Timestamp, DeliveryKey)> {
+pub(crate) fn parse_delivery_due(key: &[u8]) -> Option<DueDelivery> {
     let mut parts = Parts(key);
     parts.u8()?;
-    Some((parts.time()?, DeliveryKey { message: parts.message()?, revision: parts.u32()? }))
+    let due_at = parts.time()?;
+    Some(DueDelivery { due_at, key: DeliveryKey { message: parts.message()?, revision: parts.u32()? } })
 }
 
 pub(crate) fn deliveries_open(tenant: TenantIndex, status: DeliveryStatus) -> Key {

@@ -73,14 +73,14 @@ impl DiskStore {
                     )?;
                 }
                 keys::DELIVERY_DUE => {
-                    let (at, key) = keys::parse_delivery_due(&key).ok_or_else(|| other(bad_key("deliveries")))?;
+                    let due = keys::parse_delivery_due(&key).ok_or_else(|| other(bad_key("deliveries")))?;
                     writeln!(
                         out,
                         "delivery-due at={} {}/{} revision={}",
-                        at.to_iso(),
-                        key.message.tenant.0,
-                        key.message.serial,
-                        key.revision
+                        due.due_at.to_iso(),
+                        due.key.message.tenant.0,
+                        due.key.message.serial,
+                        due.key.revision
                     )?;
                 }
                 _ => {}

@@ -4,7 +4,7 @@
 //! decoding bodies. Invariant: of one message, exactly its oldest pending delivery is in the due queue.
 
 use pombo_domain::model::{Delivery, DeliveryKey, DeliveryStatus};
-use pombo_domain::ports::{DeliveryFilter, Effect, StoreResult};
+use pombo_domain::ports::{DeliveryFilter, DueDelivery, Effect, StoreResult};
 use pombo_domain::{MessageKey, TenantIndex, Timestamp};
 
 use super::queues::{Frontiers, Queue, is_empty};
@@ -39,12 +39,12 @@ fn head(row: &[u8]) -> StoreResult<(u8, Timestamp)> {
 }
 
 /// The oldest pending delivery among rows in key order.
-fn oldest_pending(rows: &[(Bytes, Bytes)]) -> StoreResult<Option<(Timestamp, DeliveryKey)>> {
+fn oldest_pending(rows: &[(Bytes, Bytes)]) -> StoreResult<Option<DueDelivery>> {
     for (key, row) in rows {
-        let (status, next_at) = head(row)?;
+        let (status, due_at) = head(row)?;
         if status == DeliveryStatus::Pending as u8 {
             let key = keys::parse_delivery(key).ok_or_else(|| bad_key("deliveries"))?;
-            return Ok(Some((next_at, key)));
+            return Ok(Some(DueDelivery { due_at, key }));
         }
     }
     Ok(None)
@@ -55,8 +55,9 @@ pub(crate) fn insert(staged: &mut Staged<'_>, delivery: &Delivery, effects: &mut
     let key = delivery.key;
     staged.fresh(Space::Deliveries, keys::delivery(key).bytes(), encode(delivery));
     staged.fresh(Space::Deliveries, keys::delivery_open(delivery.status, key).bytes(), Vec::new());
-    staged.fresh(Space::Deliveries, keys::delivery_due(delivery.next_at, key).bytes(), Vec::new());
-    effects.push(Effect::DeliveryDue(delivery.next_at));
+    let due = DueDelivery { due_at: delivery.next_at, key };
+    staged.fresh(Space::Deliveries, keys::delivery_due(due).bytes(), Vec::new());
+    effects.push(Effect::DeliveryDue(due));
 }
 
 /// Stores or replaces a delivery, and updates the message's place in the due queue and the index. Returns the due queue's new key,
@@ -96,29 +97,34 @@ pub(crate) fn put(
     }
     staged.put(Space::Deliveries, row_key, row);
     if before != after {
-        if let Some((at, key)) = before {
-            staged.delete(Space::Deliveries, keys::delivery_due(at, key).bytes());
+        if let Some(due) = before {
+            staged.delete(Space::Deliveries, keys::delivery_due(due).bytes());
         }
-        if let Some((at, key)) = after {
-            let due = keys::delivery_due(at, key).bytes();
-            staged.put(Space::Deliveries, due.clone(), Vec::new());
-            effects.push(Effect::DeliveryDue(at));
-            return Ok(Some(due));
+        if let Some(due) = after {
+            let key = keys::delivery_due(due).bytes();
+            staged.put(Space::Deliveries, key.clone(), Vec::new());
+            effects.push(Effect::DeliveryDue(due));
+            return Ok(Some(key));
         }
     }
     Ok(None)
 }
 
-/// The due queue up to `until`.
+/// The due queue up to `until`, after the entry `after`.
 pub(crate) fn due(
     backend: &dyn Backend,
     frontiers: &Frontiers,
     until: Timestamp,
+    after: Option<DueDelivery>,
     limit: usize,
-) -> StoreResult<Vec<(Timestamp, DeliveryKey)>> {
+) -> StoreResult<Vec<DueDelivery>> {
     let seen = frontiers.seen(Queue::Deliveries);
     let all = KeyRange::prefix(&[keys::DELIVERY_DUE]).through(&keys::delivery_due_until(until));
-    let range = if seen.from.is_empty() { all } else { all.from(&seen.from) };
+    let range = match after {
+        Some(entry) => all.after(&keys::delivery_due(entry)),
+        None if seen.from.is_empty() => all,
+        None => all.from(&seen.from),
+    };
     let mut due = Vec::new();
     if is_empty(&range) {
         return Ok(due);
@@ -128,7 +134,7 @@ pub(crate) fn due(
         && let Some(row) = rows.next()
     {
         let (key, _) = row?;
-        if due.is_empty() {
+        if after.is_none() && due.is_empty() {
             seen.found(&key);
         }
         due.push(keys::parse_delivery_due(&key).ok_or_else(|| bad_key("deliveries"))?);

@@ -5,7 +5,7 @@ mod automations;
 use std::collections::{BTreeMap, BTreeSet};
 
 use pombo_domain::model::{DeliveryStatus, Status};
-use pombo_domain::ports::StoreResult;
+use pombo_domain::ports::{DueDelivery, StoreResult};
 use pombo_domain::{MessageKey, TenantIndex};
 
 use crate::DiskStore;
@@ -143,7 +143,7 @@ impl DiskStore {
             }
             if delivery.status == DeliveryStatus::Pending && queued != Some(key.message) {
                 queued = Some(key.message);
-                due.insert(keys::delivery_due(delivery.next_at, key).bytes());
+                due.insert(keys::delivery_due(DueDelivery { due_at: delivery.next_at, key }).bytes());
             }
         }
         for (tag, mut expected) in [(keys::DELIVERY_DUE, due), (keys::DELIVERY_OPEN, open)] {

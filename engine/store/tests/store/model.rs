@@ -150,10 +150,10 @@ impl Model {
     }
 
     /// The oldest pending delivery of each message, by time.
-    pub fn due(&self) -> Vec<(Timestamp, DeliveryKey)> {
-        let mut heads: BTreeMap<MessageKey, (Timestamp, DeliveryKey)> = BTreeMap::new();
+    pub fn due(&self) -> Vec<DueDelivery> {
+        let mut heads: BTreeMap<MessageKey, DueDelivery> = BTreeMap::new();
         for delivery in self.deliveries.values().filter(|d| d.status == DeliveryStatus::Pending) {
-            heads.entry(delivery.key.message).or_insert((delivery.next_at, delivery.key));
+            heads.entry(delivery.key.message).or_insert(DueDelivery { due_at: delivery.next_at, key: delivery.key });
         }
         heads.into_values().collect::<BTreeSet<_>>().into_iter().collect()
     }

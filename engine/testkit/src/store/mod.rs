@@ -64,6 +64,7 @@ pub struct TestStore {
     read_plan: Mutex<Option<ReadPlan>>,
     has_read_plan: AtomicBool,
     commits: AtomicUsize,
+    due_deliveries_read: AtomicUsize,
     page_rows: AtomicUsize,
     delay_ms: AtomicU64,
     history: Mutex<Vec<(MessageKey, Status)>>,
@@ -119,6 +120,7 @@ impl TestStore {
             read_plan: Mutex::default(),
             has_read_plan: AtomicBool::new(false),
             commits: AtomicUsize::new(0),
+            due_deliveries_read: AtomicUsize::new(0),
             page_rows: AtomicUsize::new(0),
             delay_ms: AtomicU64::new(0),
             history: Mutex::default(),
@@ -184,6 +186,11 @@ impl TestStore {
     /// How many commits were requested, including those that were refused, but not those of [`Self::write`].
     pub fn commits(&self) -> usize {
         self.commits.load(Ordering::SeqCst)
+    }
+
+    /// How many entries of the queue of due deliveries were read, an entry that was read twice counted twice.
+    pub fn due_deliveries_read(&self) -> usize {
+        self.due_deliveries_read.load(Ordering::SeqCst)
     }
 
     /// Makes each commit take this many real milliseconds longer: for measuring.

@@ -90,8 +90,6 @@ impl Store for TestStore {
         fn scheduled(until: Timestamp, after: Option<ScheduledEntry>, limit: usize) -> StoreResult<Vec<ScheduledEntry>>;
         fn next_scheduled() -> StoreResult<Option<Timestamp>>;
         fn in_flight(after: Option<MessageKey>, limit: usize) -> StoreResult<Vec<MessageKey>>;
-        fn due_deliveries(until: Timestamp, limit: usize) -> StoreResult<Vec<DeliveryKey>>;
-        fn next_delivery() -> StoreResult<Option<Timestamp>>;
         fn delivery(key: DeliveryKey) -> StoreResult<Option<Delivery>>;
         fn delivery_by_id(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Delivery>>;
         fn tenants() -> StoreResult<Vec<Tenant>>;
@@ -116,6 +114,17 @@ impl Store for TestStore {
         fn imports(tenant: TenantIndex, limit: usize) -> StoreResult<Vec<Import>>;
         fn kv_get(connector: ConnectorIndex, key: &str) -> StoreResult<Option<Vec<u8>>>;
         fn kv_bytes(connector: ConnectorIndex) -> StoreResult<u64>;
+    }
+    fn due_deliveries(
+        &self,
+        until: Timestamp,
+        after: Option<DueDelivery>,
+        limit: usize,
+    ) -> StoreResult<Vec<DueDelivery>> {
+        self.reading("due_deliveries")?;
+        let due = self.disk.due_deliveries(until, after, limit)?;
+        self.due_deliveries_read.fetch_add(due.len(), Ordering::SeqCst);
+        Ok(due)
     }
     fn deliveries(
         &self,

@@ -63,7 +63,7 @@ impl Key {
     }
 }
 
-/// A text.
+/// A message of text alone; with a context (a reply, mentions) it needs the longer form.
 pub(crate) fn text(text: String, context: &Context) -> wa::Message {
     let info = context.info();
     if info.is_unset() {

@@ -47,7 +47,7 @@ pub(super) enum Happening {
     Ended,
 }
 
-/// One client.
+/// One client of the protocol library, from its making to its end.
 pub(super) struct Link {
     live: Live,
     happenings: UnboundedReceiver<Happening>,

@@ -49,7 +49,7 @@ enum Wish {
 enum Phase {
     /// There is no session, or it is not connected; the text says why.
     Away(String),
-    /// Logged in.
+    /// The account is logged in, over this connection.
     Here(Live),
 }
 

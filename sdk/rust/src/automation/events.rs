@@ -21,7 +21,7 @@ macro_rules! events {
         }
 
         impl EventBody {
-            /// Its kind.
+            /// The kind of event that this is the body of.
             pub const fn kind(&self) -> EventKind {
                 match self {
                     $(Self::$case { .. } => EventKind::$case,)*

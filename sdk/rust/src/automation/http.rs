@@ -74,7 +74,7 @@ pub struct HttpResponse {
     pub status: u16,
     /// The headers: names and values.
     pub headers: Vec<(String, String)>,
-    /// The body.
+    /// The body, whole and as it came; empty if there was none.
     pub body: Vec<u8>,
 }
 

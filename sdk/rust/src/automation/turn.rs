@@ -20,7 +20,7 @@ use super::{
 pub struct Turn<'e, A: Automation> {
     /// The state that the previous event left in this conversation. The next event gets what this one leaves here.
     pub state: A::State,
-    /// The configuration.
+    /// What the tenant configured, without the secret fields.
     pub config: A::Config,
     event: &'e Event,
     actions: Vec<Action>,

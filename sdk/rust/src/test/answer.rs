@@ -71,7 +71,7 @@ pub struct Sent {
     pub id: String,
     /// When it is sent.
     pub at: SystemTime,
-    /// Its content.
+    /// What is sent: a text, a template, a file or a reaction.
     pub content: Outgoing,
     /// The channel's id of the message that it replies to.
     pub reply_to: Option<String>,

@@ -7,7 +7,7 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 use pombo_domain::commands::automations::dead_letters::DeadLetterView;
-use pombo_domain::model::call::FailureCode;
+use pombo_domain::model::FailureCode;
 use uuid::Uuid;
 
 use crate::Section;
@@ -43,7 +43,7 @@ pub(crate) struct ParkedEvent {
     code: WordOf<FailureCode>,
     /// Why the last attempt failed, for a person. May quote the plugin.
     reason: String,
-    /// When the event was dead_letter.
+    /// When the event was parked.
     at: Instant,
 }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::Section;
 use crate::access::Acting;
-use crate::messages::sending::MessageRef;
+use crate::wire::send::MessageRef;
 use crate::wire::{BODY, CHANNEL, Done, PathId, READ, Refused, body};
 use pombo_api::error::Failure;
 use pombo_api::json::JsonBytes;

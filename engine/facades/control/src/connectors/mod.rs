@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Acting;
-use crate::connectors::pace::Pace;
+use crate::wire::pace::Pace;
 use crate::wire::{
     BODY, CONFLICT, Created, Deleted, Instant, OptionalBody, Page, PathId, READ, Refused, WRITE, body, page_of,
 };
@@ -217,7 +217,7 @@ fn object(config: BTreeMap<String, Value>) -> Value {
 fn under_pace(error: pombo_domain::Error) -> Failure {
     let mut failure = Failure::from(error);
     for problem in &mut failure.fields {
-        if problem.field.root().is_some_and(|field| crate::connectors::pace::FIELDS.contains(&field)) {
+        if problem.field.root().is_some_and(|field| crate::wire::pace::FIELDS.contains(&field)) {
             problem.field = problem.field.clone().inside(Field::Pace);
         }
     }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::Section;
 use crate::access::Acting;
 use crate::conversations::wire::{Conversation, SendInConversation, WholeConversation};
-use crate::messages::sending::{Queued, idempotency, send_to};
+use crate::queueing::{Queued, idempotency, send_to};
 use crate::wire::{BODY, DEFAULT_LIMIT, OptionalBody, Page, PathId, READ, Refused, WRITE, body};
 use pombo_api::declared::KeyHeader;
 use pombo_api::error::Failure;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::messages::sending::{AttachedFile, MessageRef, SendMessage};
+use crate::wire::send::{AttachedFile, MessageRef, SendMessage};
 use crate::wire::{Instant, MessageType};
 
 /// Who paused the automations in a conversation, when and why.

@@ -1,7 +1,7 @@
 //! Wire types of the events of automations, conversations and plugins.
 
 use poem_openapi::Object;
-use pombo_domain::model::call::FailureCode;
+use pombo_domain::model::FailureCode;
 use pombo_domain::model::conversation::ConversationAction;
 use pombo_domain::model::plugin::AuditAction;
 use serde_json::Value;

@@ -2,9 +2,7 @@
 
 pub(crate) mod sending;
 pub(crate) mod templates;
-pub(crate) mod wire;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use poem::web::Data;
@@ -13,19 +11,17 @@ use poem_openapi::payload::Json;
 use poem_openapi::registry::MetaSchema;
 use poem_openapi::{Enum, Object, OpenApi};
 use pombo_domain::commands::messages::list::{MAX_SEARCH_CHARS, MessageQuery};
-use pombo_domain::commands::messages::transitions::{MessageView, RenderedMessage, Transition};
+use pombo_domain::commands::messages::transitions::{MessageView, Transition};
 use pombo_domain::model;
-use pombo_domain::model::message::{Reason, ReasonCode, Resolution};
-use pombo_domain::model::{MessageOptions, Receipts};
+use pombo_domain::model::message::Resolution;
 use serde::Deserialize;
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Acting;
-use crate::messages::wire::{MessageAct, MessageReceipts, MessageTarget};
+use crate::wire::message::{Message, MessageStatus};
 use crate::wire::{
-    BODY, CONFLICT, DEFAULT_LIMIT, Instant, MessageType, OptionalBody, PathId, READ, Refused, WRITE, WordOf, body,
+    BODY, CONFLICT, DEFAULT_LIMIT, Instant, MessageType, OptionalBody, PathId, READ, Refused, WRITE, body,
 };
 use pombo_api::declared::{Param, ParamKind};
 use pombo_api::error::Failure;
@@ -37,58 +33,6 @@ pub(crate) struct Messages;
 
 impl pombo_api::Section for Messages {
     const FILE: &'static str = file!();
-}
-
-/// Status of a message.
-#[derive(Enum, Clone, Copy)]
-#[oai(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(crate) enum MessageStatus {
-    /// Ready in the queue.
-    Pending,
-    /// Scheduled, waiting for a retry, or held back by the connector's pace.
-    Waiting,
-    /// The connector is sending it.
-    Processing,
-    /// The channel accepted it.
-    Sent,
-    /// Given up.
-    Failed,
-    /// Canceled or rejected.
-    Canceled,
-    /// Waits for approval.
-    PendingApproval,
-    /// It may or may not have been sent: a person decides.
-    Unknown,
-}
-
-impl From<model::Status> for MessageStatus {
-    fn from(status: model::Status) -> Self {
-        match status {
-            model::Status::Pending => Self::Pending,
-            model::Status::Waiting => Self::Waiting,
-            model::Status::Processing => Self::Processing,
-            model::Status::Sent => Self::Sent,
-            model::Status::Failed => Self::Failed,
-            model::Status::Canceled => Self::Canceled,
-            model::Status::PendingApproval => Self::PendingApproval,
-            model::Status::Unknown => Self::Unknown,
-        }
-    }
-}
-
-impl From<MessageStatus> for model::Status {
-    fn from(status: MessageStatus) -> Self {
-        match status {
-            MessageStatus::Pending => Self::Pending,
-            MessageStatus::Waiting => Self::Waiting,
-            MessageStatus::Processing => Self::Processing,
-            MessageStatus::Sent => Self::Sent,
-            MessageStatus::Failed => Self::Failed,
-            MessageStatus::Canceled => Self::Canceled,
-            MessageStatus::PendingApproval => Self::PendingApproval,
-            MessageStatus::Unknown => Self::Unknown,
-        }
-    }
 }
 
 /// The words of a search, as the list command takes them.
@@ -107,185 +51,6 @@ impl ParamKind for SearchWords {
     }
     fn parse(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
-    }
-}
-
-/// Why a message has its status.
-#[derive(Object)]
-pub(crate) struct MessageReason {
-    code: WordOf<ReasonCode>,
-    /// The reason, for a person.
-    detail: String,
-}
-
-impl From<Reason> for MessageReason {
-    fn from(reason: Reason) -> Self {
-        Self { code: reason.code.into(), detail: reason.detail }
-    }
-}
-
-/// A file of a message.
-#[derive(Object)]
-#[oai(rename_all = "camelCase")]
-pub(crate) struct MessageFile {
-    /// Id of the file.
-    id: Uuid,
-    /// Name of the file.
-    file_name: String,
-    /// MIME type of the file.
-    content_type: String,
-    /// Size in bytes.
-    size: u64,
-    /// URL that opens the file without a credential, for a limited time.
-    url: String,
-}
-
-/// The text and subject that the recipient gets.
-#[derive(Object)]
-#[oai(rename = "RenderedMessage")]
-pub(crate) struct Rendered {
-    /// The text.
-    message: String,
-    /// The subject, if the message has its own.
-    #[oai(skip_serializing_if_is_none)]
-    subject: Option<String>,
-}
-
-impl From<RenderedMessage> for Rendered {
-    fn from(rendered: RenderedMessage) -> Self {
-        Self { message: rendered.text, subject: rendered.subject }
-    }
-}
-
-/// A message, as it was posted, with its present state.
-#[derive(Object)]
-#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
-pub(crate) struct Message {
-    /// Id of the message.
-    id: Uuid,
-    /// Id of the connector that sends it.
-    connector_id: Uuid,
-    /// Address of the recipient, normalised.
-    to: String,
-    /// The text as posted.
-    message: String,
-    /// The subject as posted.
-    subject: Option<String>,
-    /// What the recipient gets. Present only when a single message is requested and its template can be rendered.
-    rendered: Option<Rendered>,
-    /// Name of the contact.
-    contact_name: Option<String>,
-    /// Category of the message.
-    message_type: MessageType,
-    /// Priority, from 1 to 10, where 10 goes first.
-    priority: u8,
-    /// When to send it at the earliest.
-    scheduled_at: Option<Instant>,
-    /// Whether it had to be approved: its first status was then PENDING_APPROVAL.
-    requires_approval: bool,
-    /// Whether it goes ahead of the queue and bypasses the pace.
-    force_direct: bool,
-    /// Internal remark, never sent.
-    notes: Option<String>,
-    /// URL that receives every status change.
-    webhook_url: Option<String>,
-    /// Your own reference.
-    external_id: Option<String>,
-    /// Files that were posted with it.
-    attachments: Vec<MessageFile>,
-    /// URL of a file that the engine fetches before the first attempt.
-    attachment_url: Option<String>,
-    /// The file fetched from `attachmentUrl`.
-    fetched_attachment: Option<MessageFile>,
-    /// Template variables as posted.
-    variables: Option<BTreeMap<String, Value>>,
-    /// What it does to another message; absent for a message with content of its own.
-    act: Option<MessageAct>,
-    /// The message that it replies to.
-    reply_to: Option<MessageTarget>,
-    /// Addresses mentioned in the text.
-    mentions: Option<Vec<String>>,
-    /// Whether audio is sent as a voice note.
-    voice_note: Option<bool>,
-    /// What the channel reported after it was sent. Present only when a single message is requested.
-    receipts: Option<MessageReceipts>,
-    /// Status of the message.
-    status: MessageStatus,
-    /// Why it has this status.
-    reason: Option<MessageReason>,
-    /// Number of changes so far.
-    revision: u32,
-    /// Number of attempts begun.
-    attempts: u16,
-    /// When the next attempt may be made at the earliest.
-    due_at: Instant,
-    /// Until when the pace holds it back.
-    held_until: Option<Instant>,
-    /// The provider's id of the message.
-    provider_id: Option<String>,
-    /// When the engine accepted it.
-    created_at: Instant,
-    /// When it was last changed.
-    updated_at: Instant,
-    /// When the channel accepted it.
-    sent_at: Option<Instant>,
-}
-
-impl Message {
-    pub(crate) fn of(
-        view: MessageView,
-        rendered: Option<RenderedMessage>,
-        receipts: Option<Receipts>,
-        state: &ApiState,
-    ) -> Self {
-        let MessageView { stored: model::StoredMessage { message, state: now }, connector_id } = view;
-        let at = state.commands.now();
-        let file = |file: model::Attachment| MessageFile {
-            url: state.media_links.url(message.key.tenant, &file, at),
-            id: file.id,
-            file_name: file.file_name,
-            content_type: file.content_type,
-            size: file.size,
-        };
-        let content = message.content;
-        let MessageOptions { action, reply_to, mentions, voice_note } = content.options;
-        Self {
-            id: message.id,
-            connector_id,
-            to: content.to,
-            message: content.text,
-            subject: content.subject,
-            rendered: rendered.map(Rendered::from),
-            contact_name: content.contact_name,
-            message_type: content.message_type.into(),
-            priority: content.priority,
-            scheduled_at: content.scheduled_at.map(Instant),
-            requires_approval: content.requires_approval,
-            force_direct: content.force_direct,
-            notes: content.notes,
-            webhook_url: content.webhook_url,
-            external_id: content.external_id,
-            attachments: content.attachments.into_iter().map(file).collect(),
-            attachment_url: content.attachment_url,
-            fetched_attachment: now.fetched.map(file),
-            // Checked to be an object when it was posted.
-            variables: content.variables.and_then(|variables| serde_json::from_str(&variables).ok()),
-            act: MessageAct::of(action),
-            reply_to: reply_to.map(MessageTarget::from),
-            mentions: Some(mentions).filter(|mentions| !mentions.is_empty()),
-            voice_note: voice_note.then_some(true),
-            receipts: receipts.map(MessageReceipts::from),
-            status: now.status.into(),
-            reason: now.reason.map(MessageReason::from),
-            revision: now.revision,
-            attempts: now.attempts,
-            due_at: Instant(now.due_at),
-            held_until: now.hold_until.map(Instant),
-            provider_id: now.provider_id,
-            created_at: Instant(message.created_at),
-            updated_at: Instant(now.updated_at),
-            sent_at: now.sent_at.map(Instant),
-        }
     }
 }
 

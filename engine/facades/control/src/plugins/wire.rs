@@ -8,7 +8,7 @@ use pombo_domain::ports::PluginDescription;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::connectors::pace::Pace;
+use crate::wire::pace::Pace;
 use crate::wire::{Instant, WordOf};
 
 /// Kind of plugin.

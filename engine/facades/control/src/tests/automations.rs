@@ -4,7 +4,7 @@ use pombo_domain::Timestamp;
 use pombo_domain::model::event_task::ANSWERING;
 use pombo_domain::model::{DeadLetter, FailureCode, TaskBody};
 use pombo_domain::ports::{AutomationChange, AutomationStore, Batch, Change, NewTask, TaskStep};
-use pombo_testkit::samples;
+use pombo_testkit::{ReversingBox, samples};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -43,8 +43,7 @@ async fn an_automations_secrets_go_in_and_never_out() {
         let id = made["id"].as_str().expect("an id").parse().expect("a UUID");
         let found = engine.world.store.automation_by_id(engine.a.tenant.index, id);
         let automation = found.expect("reads").expect("stored");
-        let secrets = &*engine.state.commands.ports().secrets;
-        pombo_domain::commands::automations::open_secrets(secrets, &automation).expect("opens").remove("token")
+        pombo_domain::commands::automations::open_secrets(&ReversingBox, &automation).expect("opens").remove("token")
     };
     assert_eq!(stored().as_deref(), Some("s3cret"), "a caller of the plugin can decrypt it");
     let body = json!({"name": "Novo", "config": {"hello": "olá"}, "position": 7, "groups": true, "record": false});
@@ -166,8 +165,8 @@ async fn a_start_is_an_event_of_the_conversation_with_the_normalised_address() {
     assert_eq!((&whole["chat"], &whole["connectorId"]), (&json!("5511"), &json!(connector)));
     let waiting = &whole["waiting"][0];
     assert_eq!((&waiting["eventId"], &waiting["kind"]), (&made["eventId"], &json!("started")));
-    let task = engine.world.store.tasks(conversation.parse().expect("a UUID"), ANSWERING, 9).expect("reads");
-    let TaskBody::Started { input, by, .. } = &task[0].body else { panic!("not a start: {:?}", task[0].body) };
+    let tasks = engine.world.store.tasks(conversation.parse().expect("a UUID"), ANSWERING, 9).expect("reads");
+    let TaskBody::Started { input, by, .. } = &tasks[0].body else { panic!("not a start: {:?}", tasks[0].body) };
     assert_eq!(input, r#"{"order":7}"#);
     assert!(by.starts_with("key:"), "{by}");
     let again = start(json!({"to": "5511"})).await.expect(202);
@@ -208,8 +207,8 @@ async fn a_webhook_needs_its_url_and_nothing_else() {
     };
     let made = call("?to=%2B5511", "application/x-www-form-urlencoded", b"a=1".to_vec()).await.expect(202);
     let conversation = made["conversationId"].as_str().expect("opened").parse().expect("a UUID");
-    let task = engine.world.store.tasks(conversation, ANSWERING, 9).expect("reads");
-    let TaskBody::Webhook { content_type, body, .. } = &task[0].body else { panic!("{:?}", task[0].body) };
+    let tasks = engine.world.store.tasks(conversation, ANSWERING, 9).expect("reads");
+    let TaskBody::Webhook { content_type, body, .. } = &tasks[0].body else { panic!("{:?}", tasks[0].body) };
     assert_eq!((content_type.as_str(), body.as_str()), ("application/x-www-form-urlencoded", "a=1"));
 
     assert_eq!(call("", "text/plain", Vec::new()).await.error(400).1, ["to"]);
@@ -302,7 +301,7 @@ async fn what_was_parked_is_looked_at_tried_again_or_forgotten() {
     engine.ask("POST", &path(1, "/replay"), &a, None).await.expect(204);
     engine.ask("DELETE", &path(2, ""), &a, None).await.expect(204);
     assert_eq!(ids(&list("").await.expect(200)), [3, 4, 5]);
-    let task = engine.world.store.tasks(conversation, ANSWERING, 9).expect("reads");
-    let tried: Vec<_> = task.iter().map(|task| (task.id, task.failures)).collect();
+    let tasks = engine.world.store.tasks(conversation, ANSWERING, 9).expect("reads");
+    let tried: Vec<_> = tasks.iter().map(|task| (task.id, task.failures)).collect();
     assert_eq!(tried, [(event_of(Uuid::from_u128(1)), 0)]);
 }

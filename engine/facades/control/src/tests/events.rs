@@ -31,7 +31,7 @@ async fn every_kind_of_event_has_its_documented_form() {
     let engine = Engine::new().await;
     let (id, index) = engine.chat(&engine.a).await;
     let own = str::to_owned;
-    let media = engine.state.commands.ports().media.clone();
+    let media = engine.state.commands.media();
     let mut writer = media.create(engine.a.tenant.index, "foto.jpg", Some("image/jpeg")).await.expect("creates");
     writer.write(b"JPEG").await.expect("writes");
     let file = writer.finish().await.expect("finishes");
@@ -58,7 +58,7 @@ async fn every_kind_of_event_has_its_documented_form() {
     };
     let epoch = "1970-01-01T00:00:00.000Z";
     let location = InboundContent::Location { latitude: own("-23.5"), longitude: own("-46.6"), name: Some(own("Sé")) };
-    let link = engine.state.media_links.url(engine.a.tenant.index, &file, engine.state.commands.ports().clock.now());
+    let link = engine.state.media_links.url(engine.a.tenant.index, &file, engine.state.commands.now());
     let stored = json!({"id": file.id, "fileName": "foto.jpg", "contentType": "image/jpeg", "size": 4, "url": link});
     let cases = [
         (inbound(InboundContent::Text(own("oi"))), "message.received", with(json!({"kind": "text", "text": "oi"}))),

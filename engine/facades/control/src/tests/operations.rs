@@ -316,7 +316,7 @@ async fn another_tenants_id_is_not_found_in_every_operation() {
     engine.start().await;
     let id = |value: &Value| value["id"].as_str().expect("an id").to_owned();
     let media = Uuid::from_u128(5);
-    let path = engine.state.commands.ports().media.path(engine.a.tenant.index, media);
+    let path = engine.state.commands.media().path(engine.a.tenant.index, media);
     std::fs::write(path, "x").expect("writes");
     engine.install(&engine.a, json!({"name": "acme-bot"})).await;
     let (chat, _) = engine.chat(&engine.a).await;
@@ -427,12 +427,12 @@ async fn a_preview_shows_texts_or_where_the_template_is_wrong() {
 #[tokio::test]
 async fn a_file_is_a_download_by_signed_link_or_by_credential() {
     let engine = Engine::new().await;
-    let media = engine.state.commands.ports().media.clone();
+    let media = engine.state.commands.media();
     let tenant = engine.a.tenant.index;
     let mut writer = media.create(tenant, "página.html", Some("text/html")).await.expect("creates");
     writer.write(b"<script>").await.expect("writes");
     let file = writer.finish().await.expect("finishes");
-    let now = engine.state.commands.ports().clock.now();
+    let now = engine.state.commands.now();
     let link = engine.state.media_links.url(tenant, &file, now).replace("http://127.0.0.1:8080", "");
     let answer = engine.ask("GET", &link, &[], None).await;
     let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -483,4 +483,32 @@ async fn the_frameworks_own_errors_have_the_same_body() {
     assert_eq!(engine.call(request("application/json", "{\"email\":")).await.error(400).0, "invalid");
     assert_eq!(engine.call(request("application/json", "")).await.error(400).0, "invalid");
     assert_eq!(engine.ask("GET", "/health?x=1", &[], None).await.error(400).1, ["x"]);
+}
+
+#[tokio::test]
+async fn whoever_has_no_credential_is_told_that_before_what_is_wrong_with_the_query() {
+    let engine = Engine::new().await;
+    let tenant = engine.a.tenant.id.to_string();
+    let operator = [OPERATOR_HEADER, ("x-pombo-tenant", tenant.as_str())];
+    let document: Value = serde_json::from_str(&(FACADE.document)()).expect("JSON");
+    let mut protected = 0;
+    for (path, item) in document["paths"].as_object().expect("an object") {
+        for (method, operation) in item.as_object().expect("an object") {
+            let path = path.split('/').map(|part| if part.starts_with('{') { "x" } else { part });
+            let path = format!("{}?nonsense=1", path.collect::<Vec<_>>().join("/"));
+            let method = method.to_uppercase();
+            if operation["security"].as_array().is_some_and(|schemes| !schemes.is_empty()) {
+                engine.ask(&method, &path, &[], None).await.error(401);
+                engine.ask(&method, &path, &[("x-api-key", "sk_live_wrong")], None).await.error(401);
+                engine.ask(&method, &path, &[("x-pombo-tenant", "no UUID")], None).await.error(401);
+                protected += 1;
+            }
+            assert_eq!(engine.ask(&method, &path, &operator, None).await.error(400).1, ["nonsense"], "{method} {path}");
+        }
+    }
+    assert!(protected >= 90, "{protected}");
+    // A signature stands for a credential, where there are signed links.
+    assert_eq!(engine.ask("GET", "/v1/media/x?sig=1&nonsense=1", &[], None).await.error(400).1, ["nonsense"]);
+    engine.ask("GET", "/v1/messages?sig=1&nonsense=1", &[], None).await.error(401);
+    engine.ask("GET", "/v1/messages?%FF=%", &[], None).await.error(401);
 }

@@ -2,7 +2,7 @@
 
 use futures::{FutureExt, StreamExt};
 use pombo_domain::commands::{PluginPolicy, Unsigned};
-use pombo_domain::ports::{Refusal, StoreError};
+use pombo_domain::ports::{PluginEngine, Refusal, StoreError};
 use pombo_testkit::digest_of;
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ async fn an_upload_is_a_version_and_the_same_component_again_is_the_same_version
     assert_eq!((&again["isNew"], &again["digest"]), (&json!(false), &json!(digest)));
     assert_eq!(*engine.world.plugins.inspected.lock(), 1, "it was known by its digest");
 
-    engine.state.commands.ports().plugins.forget(&digest).await;
+    engine.world.plugins.forget(&digest).await;
     engine.upload(&engine.a, bot("1.0.0")).await.expect(200);
     assert!(engine.world.plugins.keeps(&digest), "a lost component is brought back");
 

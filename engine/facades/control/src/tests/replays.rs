@@ -3,10 +3,11 @@
 use pombo_domain::model::recording::context;
 use pombo_domain::model::{Recording, TaskBody};
 use pombo_domain::ports::{
-    Action, AutomationChange, AutomationStore, Batch, CallEvent, CallFailure, Change, HostAnswer, Outcome, SendAction,
-    SendContent, Store,
+    Action, AutomationChange, AutomationStore, Batch, CallEvent, CallFailure, Change, HostAnswer, Outcome, SecretBox,
+    SendAction, SendContent, Store,
 };
 use pombo_domain::{AutomationIndex, Timestamp};
+use pombo_testkit::ReversingBox;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -53,7 +54,7 @@ async fn keep(engine: &Engine, id: &str, plain: Vec<u8>) -> AutomationIndex {
     let id: Uuid = id.parse().expect("a UUID");
     let found = engine.world.store.automation_by_id(engine.a.tenant.index, id).expect("reads");
     let automation = found.expect("stored").index;
-    let sealed = engine.state.commands.ports().secrets.seal(&context(id), &plain);
+    let sealed = ReversingBox.seal(&context(id), &plain);
     let record = AutomationChange::Record { automation, sealed, keep: 100 };
     engine.world.store.commit(Batch::of(vec![Change::Automation(Box::new(record))])).await.expect("commits");
     automation

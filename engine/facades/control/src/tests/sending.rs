@@ -144,6 +144,22 @@ async fn a_repeated_request_makes_one_message() {
 }
 
 #[tokio::test]
+async fn a_deletion_without_a_body_is_the_same_request_as_one_with_an_empty_object() {
+    let engine = Engine::new().await;
+    let (id, _) = engine.chat(&engine.a).await;
+    let body = json!({"to": "5511988887777", "text": "Oi"});
+    let first = engine.post(&engine.a, &format!("/v1/connectors/{id}/messages"), body).await.expect(201);
+    sent(&engine, &engine.a, &first, "3EB0");
+    let path = format!("/v1/messages/{}/revoke", first["id"].as_str().expect("an id"));
+    let headers = [("x-api-key", engine.a.key.as_str()), ("idempotency-key", "k1")];
+    let made = engine.ask("POST", &path, &headers, None).await.expect(201);
+    assert_eq!(engine.ask("POST", &path, &headers, Some(json!({}))).await.expect(201)["id"], made["id"]);
+    assert_eq!(engine.ask("POST", &path, &headers, None).await.expect(201)["id"], made["id"]);
+    let other = engine.ask("POST", &path, &headers, Some(json!({"forceDirect": true}))).await;
+    assert_eq!(other.error(409).0, "conflict");
+}
+
+#[tokio::test]
 async fn a_sent_message_is_reacted_to_edited_and_deleted_by_messages_of_their_own() {
     let engine = Engine::new().await;
     let (id, _) = engine.chat(&engine.a).await;

@@ -267,8 +267,8 @@ impl Engine {
 
     /// Appends an event to a tenant's log, as a connector's intake would.
     pub(super) async fn append(&self, caller: &Caller, connector: ConnectorIndex, body: EventBody) {
-        let id = self.state.commands.ports().entropy.uuid();
-        let event = NewEvent { id, connector, at: self.state.commands.ports().clock.now(), body };
+        let id = self.state.commands.new_id();
+        let event = NewEvent { id, connector, at: self.state.commands.now(), body };
         let append = Change::Event(AppendEvent { tenant: caller.tenant.index, event, once: None });
         self.world.store.commit(Batch::of(vec![append])).await.expect("commits");
     }

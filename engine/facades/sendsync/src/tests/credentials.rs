@@ -148,3 +148,25 @@ async fn another_tenants_ids_are_not_found_by_any_operation() {
     let still = site.call(Method::GET, "/sendsync/api/contacts", &key, ()).await.ok();
     assert_eq!((&still[0]["id"], &still[0]["active"]), (&json!(contact), &json!(true)));
 }
+
+#[tokio::test]
+async fn whoever_has_no_credential_is_told_that_before_what_is_wrong_with_the_query() {
+    let site = Site::new().await;
+    let key = [("x-api-key", site.loja.api_key.as_str())];
+    let document: Value = serde_json::from_str(&(FACADE.document)()).expect("JSON");
+    let mut protected = 0;
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let path = path.replace("{connectorId}", "x").replace("{id}", "x");
+            let method: Method = method.to_uppercase().parse().expect("a method");
+            let path = format!("/sendsync/api{path}?nonsense=1");
+            if operation["security"].as_array().is_some_and(|schemes| !schemes.is_empty()) {
+                site.call(method.clone(), &path, &[], ()).await.error(401);
+                site.call(method.clone(), &path, &[("x-api-key", "sk_live_wrong")], ()).await.error(401);
+                protected += 1;
+            }
+            assert_eq!(site.call(method.clone(), &path, &key, ()).await.status, 400, "{method} {path}");
+        }
+    }
+    assert_eq!(protected, 12);
+}

@@ -120,7 +120,7 @@ pub fn verdict(policy: &RetryPolicy, ending: Ending, attempt: Attempt, now: Time
             if !free && attempt.attempts >= policy.max_attempts {
                 return Verdict::Failed(Reason::new(ReasonCode::Throttled, reason));
             }
-            // A pause that grows with the age: a recipient that is always ReasonCode::Throttled must not be the next one forever.
+            // A pause that grows with the age: a recipient that is always "throttled" must not be the next one forever.
             let own = (age / 4).clamp(policy.throttled_min_ms, 900_000);
             let pause = retry_after_ms.unwrap_or(0).clamp(own, 3_600_000.max(own));
             let spread = between(seed, pause, pause + pause / 10);

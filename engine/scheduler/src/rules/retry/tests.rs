@@ -85,7 +85,6 @@ fn throttling_is_free_for_a_day_and_then_counts() {
     let old = Attempt { first_due: NOW.plus_ms(-86_400_000), ..attempt(4, true) };
     assert!(matches!(verdict(&policy, outcome("throttled"), old, NOW, 0), Verdict::Again { free: false, .. }));
     let last = Attempt { attempts: 5, ..old };
-    assert!(
-        matches!(verdict(&policy, outcome("throttled"), last, NOW, 0), Verdict::Failed(reason) if reason.code == ReasonCode::Throttled)
-    );
+    let given_up = verdict(&policy, outcome("throttled"), last, NOW, 0);
+    assert!(matches!(given_up, Verdict::Failed(reason) if reason.code == ReasonCode::Throttled));
 }

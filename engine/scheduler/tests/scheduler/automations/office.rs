@@ -141,7 +141,7 @@ impl Office {
         self.store = self.store.take().map(TestStore::reopened);
     }
 
-    /// Somebody writes.
+    /// Somebody writes this text in a chat, and all that follows from it happens.
     pub async fn hears(&mut self, chat: &str, text: &str) {
         self.inbound += 1;
         let content = inbound::InboundContent::Text(text.to_owned());

@@ -1,5 +1,9 @@
 //! The few forms that several sections share: ids in paths, instants, cursors, JSON bodies that say where they break, pages,
-//! answers without a body.
+//! answers without a body; and the wire types that do: [`message`], [`send`], [`pace`].
+
+pub(crate) mod message;
+pub(crate) mod pace;
+pub(crate) mod send;
 
 use std::borrow::Cow;
 
@@ -337,7 +341,7 @@ pub(crate) fn body<T: Type + DeserializeOwned>(json: &JsonBytes<T>) -> Result<T,
 pub(crate) struct OptionalBody<T> {
     /// The value; the default if there is no body.
     pub(crate) value: T,
-    /// The body as it came.
+    /// The body as it came; `{}` if there is none, which asks for the same.
     pub(crate) bytes: Bytes,
 }
 
@@ -363,7 +367,7 @@ impl<'a, T: Type + DeserializeOwned + Default> ApiExtractor<'a> for OptionalBody
         let limit = state_of(request)?.options.limits.json_bytes;
         let bytes = pombo_api::body::read(request, body, limit).await?;
         if bytes.is_empty() {
-            return Ok(Self { value: T::default(), bytes });
+            return Ok(Self { value: T::default(), bytes: Bytes::from_static(b"{}") });
         }
         if let Some(given) = request.header(header::CONTENT_TYPE)
             && !is_json(given)

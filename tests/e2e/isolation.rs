@@ -21,6 +21,7 @@ struct Owned {
     message: String,
     contact: String,
     key: String,
+    user: String,
     delivery: String,
     import: String,
     media: String,
@@ -35,6 +36,7 @@ impl Owned {
             p if p.contains("/messages/") => &self.message,
             p if p.contains("/contacts/") => &self.contact,
             p if p.contains("/keys/") => &self.key,
+            p if p.contains("/users/") => &self.user,
             p if p.contains("/webhook-deliveries/") => &self.delivery,
             p if p.contains("/imports/") => &self.import,
             p if p.contains("/media/") => &self.media,
@@ -75,6 +77,7 @@ fn owned(tenant: &Tenant, connector: &str) -> Result<Owned> {
     )?;
     let contact = text_of(&contact.expect_json(201)?, "id")?;
     let keys = tenant.client.get("/v1/keys")?.expect_json(200)?;
+    let users = tenant.client.get("/v1/users")?.expect_json(200)?;
     let deliveries =
         tenant.client.get(&query("/v1/webhook-deliveries", &[("messageId", &message)]))?.expect_json(200)?;
     let media = tenant.message(&message)?["attachments"][0]["id"].as_str().context("no attachment")?.to_owned();
@@ -92,6 +95,7 @@ fn owned(tenant: &Tenant, connector: &str) -> Result<Owned> {
         message,
         contact,
         key: text_of(&keys["data"][0], "id")?,
+        user: text_of(&users["data"][0], "id")?,
         delivery: text_of(&deliveries["data"][0], "id")?,
         import: text_of(&import.json()?, "id")?,
         media,
@@ -151,6 +155,7 @@ fn body_for(path: &str) -> Value {
         p if p.ends_with("/resolve") => json!({"outcome": "sent"}),
         p if p.ends_with("/pace") => json!({"delayMinMs": 1, "delayMaxMs": 2}),
         p if p.ends_with("/connectors/{id}") => json!({"name": "stolen"}),
+        p if p.ends_with("/users/{id}") => json!({"name": "stolen", "role": "viewer"}),
         p if p.ends_with("/groups") => json!({"subject": "stolen", "members": [SOMEBODY]}),
         p if p.ends_with("/{group}") => json!({"subject": "stolen"}),
         p if p.ends_with("/members") => json!({"add": [SOMEBODY]}),
@@ -227,6 +232,8 @@ fn another_tenants_id_is_not_found_in_any_operation() -> Result<()> {
     assert_ne!(shown["name"], "stolen");
     let automation = victim.client.get(&format!("/v1/automations/{}", mine.automated.automation))?.expect_json(200)?;
     assert_eq!(automation["name"], "private");
+    let users = victim.client.get("/v1/users")?.expect_json(200)?;
+    assert_eq!((&users["data"][0]["name"], &users["data"][0]["role"]), (&json!("User"), &json!("owner")));
     let path = format!("/v1/conversations/{}", mine.automated.conversation);
     assert_eq!(victim.client.get(&path)?.expect_json(200)?["tags"], json!([]));
     intruder.send_text(&own_connector, "a@customers.test", "mine")?;
@@ -260,6 +267,7 @@ fn lists_show_nothing_of_another_tenant() -> Result<()> {
         &mine.message,
         &mine.contact,
         &mine.key,
+        &mine.user,
         &mine.delivery,
         &mine.import,
         &mine.media,
@@ -274,7 +282,8 @@ fn lists_show_nothing_of_another_tenant() -> Result<()> {
     for facade in facades()? {
         let base = &base(&facade)?;
         for (method, path) in operations(&facade)? {
-            if method != "GET" || path.contains('{') || path == "/metrics" {
+            // A stream has no end.
+            if method != "GET" || path.contains('{') || path == "/metrics" || path.ends_with("/stream") {
                 continue;
             }
             let reply = intruder.client.get(&absolute(base, &path))?;
@@ -286,6 +295,46 @@ fn lists_show_nothing_of_another_tenant() -> Result<()> {
     assert!(seen >= 8, "only {seen} lists were read");
     let filtered = intruder.client.get(&query("/v1/webhook-deliveries", &[("messageId", &mine.message)]))?;
     assert!(filtered.status == 404 || filtered.json()?["data"] == json!([]), "{filtered:?}");
+    Ok(())
+}
+
+#[test]
+fn a_key_of_one_connector_is_nobodys_tenant_key() -> Result<()> {
+    let (tenant, connector) = queueing_tenant()?;
+    let made = tenant.client.post("/v1/keys", &json!({"name": "one", "connectorId": connector}))?.expect_json(201)?;
+    let key = text_of(&made, "key")?;
+    let bound = [server()?.client().key(&key), server()?.client().bearer(&key)];
+    let mut tried = 0;
+    for facade in ["sendsync", "control"] {
+        let document = document(facade)?;
+        let base = &base(facade)?;
+        for (method, path) in operations(facade)? {
+            let operation = &document["paths"][&path][method.to_lowercase()];
+            let schemes = operation["security"].as_array().cloned().unwrap_or_default();
+            if schemes.is_empty() {
+                continue;
+            }
+            let is_operators = schemes.iter().all(|scheme| scheme.get("operator").is_some());
+            let target: Vec<_> =
+                path.split('/').map(|part| if part.starts_with('{') { connector.as_str() } else { part }).collect();
+            let target = absolute(base, &target.join("/"));
+            for client in &bound[usize::from(is_operators)..] {
+                let request = client.request(&method, &target);
+                let request =
+                    if method == "GET" || method == "DELETE" { request } else { request.json(&body_for(&path)) };
+                let reply = request.send()?;
+                ensure!(reply.status == 403, "{method} {target}: {reply:?}");
+                ensure!(reply.text().contains("may only be used with"), "{method} {target}: {reply:?}");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried >= 150, "only {tried} calls were tried");
+    // It was valid until its connector was deleted.
+    tenant.client.delete(&format!("/v1/connectors/{connector}"))?.expect(204)?;
+    for client in &bound {
+        client.get("/v1/connectors")?.expect(401)?;
+    }
     Ok(())
 }
 

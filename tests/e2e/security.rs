@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use pombo_tests::server::{Options, Server};
+use pombo_tests::sse::Follower;
 use pombo_tests::tenant::{SENDSYNC, Tenant, text_of};
 use serde_json::json;
 
@@ -139,5 +140,48 @@ fn no_address_or_text_of_a_message_is_in_the_log() -> Result<()> {
         let line = log.lines().find(|line| line.contains(hidden));
         assert!(line.is_none(), "{}", line.context("no line")?);
     }
+    Ok(())
+}
+
+#[test]
+fn people_have_roles_and_leave_with_everything_that_they_were_logged_in_with() -> Result<()> {
+    let (tenant, _) = queueing_tenant()?;
+    let own = tenant.client.get("/v1/users")?.expect_json(200)?["data"][0].clone();
+    assert_eq!(own["role"], "owner");
+    let path = format!("/v1/users/{}", text_of(&own, "id")?);
+    tenant.client.patch(&path, &json!({"role": "viewer"}))?.expect(409)?;
+    tenant.client.delete(&path)?.expect(409)?;
+    let email = format!("second-{}", tenant.email);
+    let made = json!({"email": email, "name": "Second", "password": tenant.password, "role": "agent"});
+    let second = tenant.client.post("/v1/users", &made)?.expect_json(201)?;
+    assert!(second["number"].as_u64() > own["number"].as_u64(), "{second}");
+    let second_path = format!("/v1/users/{}", text_of(&second, "id")?);
+    let promoted = tenant.client.patch(&second_path, &json!({"role": "owner"}))?.expect_json(200)?;
+    assert_eq!(promoted["role"], "owner");
+    // A new password and a deletion end the logins that there are.
+    let login = tenant.login(server()?)?;
+    login.get("/v1/users")?.expect(200)?;
+    tenant.client.patch(&path, &json!({"password": "another long password"}))?.expect(200)?;
+    login.get("/v1/users")?.expect(401)?;
+    let changed = Tenant { email, ..tenant.clone() };
+    let login = changed.login(server()?)?;
+    login.get("/v1/users")?.expect(200)?;
+    tenant.client.delete(&second_path)?.expect(204)?;
+    login.get("/v1/users")?.expect(401)?;
+    Ok(())
+}
+
+#[test]
+fn events_are_followed_as_long_as_the_key_holds() -> Result<()> {
+    let (tenant, connector) = queueing_tenant()?;
+    let made = tenant.client.post("/v1/keys", &json!({"name": "panel"}))?.expect_json(201)?;
+    let (key, id) = (text_of(&made, "key")?, text_of(&made, "id")?);
+    let mut stream = Follower::start(server()?, &key, "/v1/events/stream?cursor=0&type=plugin.changed", None)?;
+    let _all = Follower::start(server()?, &key, &format!("/v1/events/stream?connectorId={connector}"), Some(0))?;
+    tenant.client.post(&format!("/v1/keys/{id}/revoke"), &json!({}))?.expect(200)?;
+    // Nothing comes but, within the time between two heartbeats, the end.
+    let end = stream.next().err().context("an event came")?;
+    assert!(end.to_string().contains("the stream ended"), "{end:?}");
+    server()?.client().key(&key).get("/v1/events/stream")?.expect(401)?;
     Ok(())
 }

@@ -14,6 +14,7 @@ pub mod operations;
 pub mod pipe;
 pub mod process;
 pub mod server;
+pub mod sse;
 pub mod tenant;
 pub mod wait;
 pub mod webhook;

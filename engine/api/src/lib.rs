@@ -10,7 +10,7 @@
 //! - [`body`], [`multipart`]: bodies within limits. [`json`]: JSON in and out by serde_json. [`fields`]: JSON fields that remember
 //!   what is wrong with them. [`declared`], [`document`]: what the OpenAPI documents say.
 //! - [`media_links`]: signed links to files. [`hook_links`]: automations' webhooks. [`signals`]: wakes requests that wait for events.
-//!   [`qr`]: a text as a picture to scan. [`options`]: settings, and the state that every handler stands on.
+//!   [`sse`]: server-sent events. [`qr`]: a text as a picture to scan. [`options`]: settings, and the state that every handler stands on.
 //!
 //! This crate must not know how anything is stored, sent or rendered. Everything here runs on the task of the request.
 
@@ -33,6 +33,7 @@ pub mod options;
 pub mod qr;
 pub mod sections;
 pub mod signals;
+pub mod sse;
 pub mod tokens;
 
 pub use endpoint::Served;

@@ -24,6 +24,9 @@ pub(crate) struct Claims {
     pub(crate) tenant: Uuid,
     /// The user's e-mail address at the time of the login.
     pub(crate) email: String,
+    /// The user's `login_epoch` at the time of the login; absent in tokens that older engines gave.
+    #[serde(default)]
+    pub(crate) epoch: u32,
     iat: i64,
     exp: i64,
 }
@@ -62,6 +65,7 @@ impl Tokens {
             sub: login.user.id,
             tenant: login.tenant.id,
             email: login.user.email.clone(),
+            epoch: login.user.login_epoch,
             iat: issued,
             exp: issued.saturating_add_unsigned(self.lifetime.as_secs()),
         };
@@ -79,7 +83,7 @@ impl Tokens {
 #[cfg(test)]
 mod tests {
     use pombo_domain::TenantIndex;
-    use pombo_domain::model::{Tenant, User};
+    use pombo_domain::model::{Role, Tenant, User};
 
     use super::*;
 
@@ -88,10 +92,13 @@ mod tests {
             Tenant { id: Uuid::from_u128(1), index: TenantIndex(1), name: "Loja".to_owned(), created_at: Timestamp(0) };
         let user = User {
             id: Uuid::from_u128(2),
+            number: 1,
             tenant: tenant.index,
             email: "ana@loja.com".to_owned(),
             name: "Ana".to_owned(),
+            role: Role::Owner.into(),
             password_hash: String::new(),
+            login_epoch: 0,
             created_at: Timestamp(0),
         };
         LoggedIn { user, tenant }
@@ -118,6 +125,7 @@ mod tests {
             sub: Uuid::nil(),
             tenant: Uuid::nil(),
             email: String::new(),
+            epoch: 0,
             iat: 0,
             exp: i64::MAX / 1000,
         };

@@ -50,6 +50,8 @@ words! {
         Demote = "demote",
         /// A group's description.
         Description = "description",
+        /// The name of the device that logs in.
+        Device = "device",
         /// An e-mail address to sign in with.
         Email = "email",
         /// A reaction.

@@ -184,6 +184,7 @@ mod tests {
     use crate::model::message::ReasonCode;
     use crate::model::pace::WaitReason;
     use crate::model::plugin::AuditAction;
+    use crate::model::role::Role;
 
     /// A set round-trips as a text, in JSON and in the stored form, which is that of a plain text.
     fn is_sound<W: StableWord>() {
@@ -224,6 +225,7 @@ mod tests {
         is_sound::<HealthChange>();
         is_sound::<HealthLevel>();
         is_sound::<ReasonCode>();
+        is_sound::<Role>();
         is_sound::<SessionChange>();
         is_sound::<WaitReason>();
     }
@@ -251,6 +253,7 @@ mod tests {
             "connected disconnected logged-out unpaired"
         );
         assert_eq!(spelled(&HealthChange::ALL.map(HealthChange::as_str)), "slowed paused restored blocked restricted");
+        assert_eq!(spelled(&Role::ALL.map(Role::as_str)), "owner manager agent viewer");
         assert_eq!(spelled(&HealthLevel::ALL.map(HealthLevel::as_str)), "good slowed paused");
         assert_eq!(
             spelled(&WaitReason::ALL.map(WaitReason::as_str)),

@@ -1,11 +1,11 @@
-//! The few things that are read all the time, in memory: tenants, users, API keys, connectors, pace states and how much each
+//! The few things that are read all the time, in memory: tenants, users, API keys, access tokens, connectors, pace states and how much each
 //! connector keeps; with [`crate::automation_catalog`], also automations and plugins. Their rows on disk are the truth; the committer
 //! changes this after a commit. It knows no messages.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use pombo_domain::model::{ApiKey, Connector, PaceState, Tenant, User};
+use pombo_domain::model::{AccessToken, ApiKey, Connector, PaceState, Tenant, User};
 use pombo_domain::ports::StoreResult;
 use pombo_domain::{ConnectorIndex, TenantIndex};
 use uuid::Uuid;
@@ -15,14 +15,17 @@ use crate::backend::{Backend, KeyRange, Order};
 use crate::codec::{bad_key, decode};
 use crate::keys::{self, Parts};
 use crate::space::Space;
-use crate::tables::people;
+use crate::tables::{access_tokens, people};
 
 /// A change of the catalog that a commit made.
 #[derive(Clone)]
 pub(crate) enum CatalogChange {
     Tenant(Tenant),
     User(User),
+    NoUser(TenantIndex, Uuid),
     ApiKey(ApiKey),
+    AccessToken(AccessToken),
+    NoAccessToken(u64),
     Connector(Arc<Connector>),
     Pace(ConnectorIndex, PaceState),
     KvBytes(ConnectorIndex, u64),
@@ -38,6 +41,9 @@ pub(crate) struct Catalog {
     emails: HashMap<String, (TenantIndex, Uuid)>,
     pub(crate) api_keys: BTreeMap<(TenantIndex, Uuid), ApiKey>,
     hashes: HashMap<[u8; 32], (TenantIndex, Uuid)>,
+    pub(crate) access_tokens: BTreeMap<u64, AccessToken>,
+    /// The numbers of each user's access tokens.
+    tokens_of: HashMap<Uuid, BTreeSet<u64>>,
     pub(crate) connectors: BTreeMap<ConnectorIndex, Arc<Connector>>,
     connector_ids: HashMap<Uuid, ConnectorIndex>,
     pub(crate) pace: HashMap<ConnectorIndex, PaceState>,
@@ -54,10 +60,13 @@ impl Catalog {
             catalog.apply(CatalogChange::Tenant(decode(&row?.1, "tenants")?));
         }
         for row in rows(keys::USER) {
-            catalog.apply(CatalogChange::User(decode(&row?.1, "users")?));
+            catalog.apply(CatalogChange::User(people::parse_user(&row?.1)?));
         }
         for row in rows(keys::API_KEY) {
-            catalog.apply(CatalogChange::ApiKey(decode(&row?.1, "API keys")?));
+            catalog.apply(CatalogChange::ApiKey(people::parse_api_key(&row?.1)?));
+        }
+        for row in rows(keys::ACCESS_TOKEN) {
+            catalog.apply(CatalogChange::AccessToken(access_tokens::parse(&row?.1)?));
         }
         for row in rows(keys::CONNECTOR) {
             catalog.apply(CatalogChange::Connector(Arc::new(people::parse_connector(&row?.1)?)));
@@ -91,6 +100,25 @@ impl Catalog {
                     self.emails.remove(&old.email);
                 }
             }
+            CatalogChange::NoUser(tenant, id) => {
+                if let Some(old) = self.users.remove(&(tenant, id)) {
+                    self.emails.remove(&old.email);
+                }
+            }
+            CatalogChange::AccessToken(token) => {
+                self.tokens_of.entry(token.user).or_default().insert(token.number);
+                self.access_tokens.insert(token.number, token);
+            }
+            CatalogChange::NoAccessToken(number) => {
+                if let Some(old) = self.access_tokens.remove(&number)
+                    && let Some(numbers) = self.tokens_of.get_mut(&old.user)
+                {
+                    numbers.remove(&number);
+                    if numbers.is_empty() {
+                        self.tokens_of.remove(&old.user);
+                    }
+                }
+            }
             CatalogChange::ApiKey(api_key) => {
                 let key = (api_key.tenant, api_key.id);
                 self.hashes.insert(api_key.hash, key);
@@ -121,6 +149,12 @@ impl Catalog {
 
     pub(crate) fn user_by_email(&self, email: &str) -> Option<&User> {
         self.users.get(self.emails.get(email)?)
+    }
+
+    /// A user's access tokens, oldest first.
+    pub(crate) fn access_tokens_of(&self, user: Uuid) -> Vec<AccessToken> {
+        let numbers = self.tokens_of.get(&user).into_iter().flatten();
+        numbers.filter_map(|number| self.access_tokens.get(number).cloned()).collect()
     }
 
     pub(crate) fn api_key_by_hash(&self, hash: &[u8; 32]) -> Option<&ApiKey> {

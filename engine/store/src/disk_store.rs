@@ -331,6 +331,14 @@ impl Store for DiskStore {
         Ok(self.shared.catalog.read().user_by_email(email).cloned())
     }
 
+    async fn next_user_number(&self) -> StoreResult<u32> {
+        self.ask(|asker| Request::Count(Counter::User, asker)).await
+    }
+
+    fn user(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<User>> {
+        Ok(self.shared.catalog.read().users.get(&(tenant, id)).cloned())
+    }
+
     fn users(&self, tenant: TenantIndex) -> StoreResult<Vec<User>> {
         Ok(Catalog::owned(&self.shared.catalog.read().users, tenant))
     }
@@ -339,8 +347,30 @@ impl Store for DiskStore {
         Ok(self.shared.catalog.read().api_key_by_hash(hash).cloned())
     }
 
+    fn api_key(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<ApiKey>> {
+        Ok(self.shared.catalog.read().api_keys.get(&(tenant, id)).cloned())
+    }
+
     fn api_keys(&self, tenant: TenantIndex) -> StoreResult<Vec<ApiKey>> {
         Ok(Catalog::owned(&self.shared.catalog.read().api_keys, tenant))
+    }
+
+    async fn next_access_token_number(&self) -> StoreResult<u64> {
+        self.ask(|asker| Request::Count(Counter::AccessToken, asker)).await.map(u64::from)
+    }
+
+    fn access_token(&self, number: u64) -> StoreResult<Option<AccessToken>> {
+        Ok(self.shared.catalog.read().access_tokens.get(&number).cloned())
+    }
+
+    fn access_tokens(&self, user: Uuid) -> StoreResult<Vec<AccessToken>> {
+        Ok(self.shared.catalog.read().access_tokens_of(user))
+    }
+
+    fn access_tokens_unused_since(&self, day: i32, limit: usize) -> StoreResult<Vec<u64>> {
+        let catalog = self.shared.catalog.read();
+        let unused = catalog.access_tokens.values().filter(|token| token.last_used_day < day);
+        Ok(unused.map(|token| token.number).take(limit).collect())
     }
 
     async fn next_connector_index(&self) -> StoreResult<ConnectorIndex> {
@@ -391,6 +421,10 @@ impl Store for DiskStore {
         limit: usize,
     ) -> StoreResult<(Vec<Event>, u64)> {
         events::list(&*self.shared.backend, self.shared.events.of(tenant), tenant, filter, after, limit)
+    }
+
+    fn first_event(&self, tenant: TenantIndex) -> StoreResult<u64> {
+        Ok(self.shared.events.of(tenant).first)
     }
 
     fn last_event(&self, tenant: TenantIndex) -> StoreResult<u64> {

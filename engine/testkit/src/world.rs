@@ -91,7 +91,7 @@ impl World {
     /// A new tenant with a key.
     pub async fn caller(&self, name: &str) -> Caller {
         let tenant = self.commands.create_tenant(name).await.expect("a good name");
-        let key = self.commands.create_api_key(tenant.index, "tests").await.expect("a good name").key;
+        let key = self.commands.create_api_key(tenant.index, "tests", None).await.expect("a good name").key;
         Caller { tenant, key }
     }
 

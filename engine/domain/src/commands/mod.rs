@@ -22,6 +22,7 @@ pub mod plugins;
 mod text;
 
 use access::authenticate::LoginAttempts;
+use access::users::UserLocks;
 use plugins::catalog::Turns;
 
 /// The ports that the commands use.
@@ -88,6 +89,7 @@ pub struct Commands {
     ports: Arc<Ports>,
     connector_writes: connectors::WriteLocks,
     plugin_writes: Turns,
+    user_writes: UserLocks,
     login_attempts: Arc<LoginAttempts>,
 }
 
@@ -98,6 +100,7 @@ impl Commands {
             ports: Arc::new(ports),
             connector_writes: connectors::WriteLocks::default(),
             plugin_writes: Turns::default(),
+            user_writes: UserLocks::default(),
             login_attempts: Arc::default(),
         }
     }

@@ -1,9 +1,11 @@
-//! Tenants, their users and their API keys.
+//! Tenants, their users, their API keys and their users' access tokens.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{TenantIndex, Timestamp};
+use super::role::{Right, Role};
+use crate::words::Word;
+use crate::{ConnectorIndex, TenantIndex, Timestamp};
 
 /// A company. Everything else belongs to exactly one tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,19 +25,40 @@ pub struct Tenant {
 pub struct User {
     /// Public id.
     pub id: Uuid,
+    /// The user's number in this store, from 1; never given to another user. Some APIs name users by it.
+    pub number: u32,
     /// The tenant that the user belongs to.
     pub tenant: TenantIndex,
     /// E-mail address for the login, in lower case; unique in the whole store.
     pub email: String,
     /// Display name.
     pub name: String,
+    /// What the user may do.
+    pub role: Word<Role>,
     /// PHC string of the argon2id hash.
     pub password_hash: String,
+    /// Number of password changes. A login token carries it, so that it ends with the password that it was given for.
+    pub login_epoch: u32,
     /// When the user was created.
     pub created_at: Timestamp,
 }
 
-/// A permanent API key. Only its SHA-256 is stored; the key itself is shown once.
+impl User {
+    /// The user's role; `None` for one that this engine does not know, which has no rights.
+    pub fn known_role(&self) -> Option<Role> {
+        match self.role {
+            Word::Known(role) => Some(role),
+            Word::Other(_) => None,
+        }
+    }
+
+    /// Whether the user has the right.
+    pub fn may(&self, right: Right) -> bool {
+        self.known_role().is_some_and(|role| role.may(right))
+    }
+}
+
+/// A permanent API key, of the whole tenant or of one connector. Only its SHA-256 is stored; the key itself is shown once.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiKey {
     /// Public id.
@@ -48,8 +71,30 @@ pub struct ApiKey {
     pub hash: [u8; 32],
     /// The key's first characters (`sk_live_ab12`), to recognise it in a list.
     pub prefix: String,
+    /// The connector that the key is bound to; `None` for a key of the whole tenant. A bound key is revoked together with its
+    /// connector.
+    pub connector: Option<ConnectorIndex>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was revoked; a revoked key never works again.
     pub revoked_at: Option<Timestamp>,
+}
+
+/// What a user's device logs in with; its text is `number|secret`. Only the secret's SHA-256 is stored. A token that is revoked is deleted.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessToken {
+    /// Its number in this store, from 1; never given to another token.
+    pub number: u64,
+    /// The tenant of its user.
+    pub tenant: TenantIndex,
+    /// The user who logged in.
+    pub user: Uuid,
+    /// Name that the device or program gave itself.
+    pub device: String,
+    /// SHA-256 of the secret.
+    pub hash: [u8; 32],
+    /// When it was given.
+    pub created_at: Timestamp,
+    /// The day on which it was last used, in days from 1970-01-01 in UTC.
+    pub last_used_day: i32,
 }

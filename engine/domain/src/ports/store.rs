@@ -138,6 +138,14 @@ pub enum Change {
     Tenant(Tenant),
     /// Creates or replaces a user; the e-mail is unique.
     User(User),
+    /// Deletes a user by its id. Its access tokens are revoked in the same batch by changes of their own.
+    DeleteUser(TenantIndex, Uuid),
+    /// Creates an access token; [`Conflict::Gone`] if its user does not exist.
+    AccessToken(AccessToken),
+    /// Sets the day on which an access token was last used; nothing if the token is gone.
+    AccessTokenUsed(u64, i32),
+    /// Deletes an access token by its number, if it is there.
+    RevokeAccessToken(u64),
     /// Creates or replaces an API key.
     ApiKey(ApiKey),
     /// Creates or replaces a connector.
@@ -347,12 +355,27 @@ pub trait Store: AutomationStore {
     async fn next_tenant_index(&self) -> StoreResult<TenantIndex>;
     /// A user by e-mail (lower case).
     fn user_by_email(&self, email: &str) -> StoreResult<Option<User>>;
+    /// A number for a new user; never returned twice, even if it is not used.
+    async fn next_user_number(&self) -> StoreResult<u32>;
+    /// A user by its public id.
+    fn user(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<User>>;
     /// A tenant's users.
     fn users(&self, tenant: TenantIndex) -> StoreResult<Vec<User>>;
     /// A key by its hash, including revoked ones.
     fn api_key_by_hash(&self, hash: &[u8; 32]) -> StoreResult<Option<ApiKey>>;
+    /// A key by its public id, including revoked ones.
+    fn api_key(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<ApiKey>>;
     /// A tenant's keys, including revoked ones.
     fn api_keys(&self, tenant: TenantIndex) -> StoreResult<Vec<ApiKey>>;
+
+    /// A number for a new access token; never returned twice, even if it is not used.
+    async fn next_access_token_number(&self) -> StoreResult<u64>;
+    /// An access token by its number. Cheap: from memory.
+    fn access_token(&self, number: u64) -> StoreResult<Option<AccessToken>>;
+    /// A user's access tokens, oldest first.
+    fn access_tokens(&self, user: Uuid) -> StoreResult<Vec<AccessToken>>;
+    /// Numbers of access tokens that were last used before this day, at most `limit`.
+    fn access_tokens_unused_since(&self, day: i32, limit: usize) -> StoreResult<Vec<u64>>;
 
     /// A number for a new connector; never returned twice.
     async fn next_connector_index(&self) -> StoreResult<ConnectorIndex>;
@@ -384,6 +407,8 @@ pub trait Store: AutomationStore {
         after: u64,
         limit: usize,
     ) -> StoreResult<(Vec<Event>, u64)>;
+    /// The number of the tenant's oldest event that is not deleted; that of the next event if there is none.
+    fn first_event(&self, tenant: TenantIndex) -> StoreResult<u64>;
     /// The number of the tenant's newest event; 0 if there is none.
     fn last_event(&self, tenant: TenantIndex) -> StoreResult<u64>;
     /// Deletes events older than `before`, with their marks; at most `limit`. Returns how many.

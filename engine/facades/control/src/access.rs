@@ -15,6 +15,7 @@ use uuid::Uuid;
 use pombo_api::Security;
 use pombo_api::auth::{Caller, bearer, is_operator, state_of};
 use pombo_api::error::Failure;
+use pombo_api::options::ApiState;
 
 /// Names the tenant that the operator acts for.
 pub(crate) const TENANT_HEADER: &str = "X-Pombo-Tenant";
@@ -48,6 +49,8 @@ pub(crate) struct Acting {
     pub(crate) tenant: TenantIndex,
     /// Who acts: `user:…`, `key:…` or `operator`.
     by: String,
+    /// The tenant's credential; `None` for the operator's, which holds as long as the process runs.
+    identity: Option<Identity>,
 }
 
 impl Acting {
@@ -60,20 +63,33 @@ impl Acting {
                 return Err(Failure::unauthorized("send the operator token or X-API-Key, not both"));
             }
             let id = named?.ok_or_else(|| Error::invalid(TENANT_HEADER, "name the tenant that you act for"))?;
-            return Ok(Self { tenant: state.commands.get_tenant(id)?.index, by: OPERATOR.to_owned() });
+            return Ok(Self { tenant: state.commands.get_tenant(id)?.index, by: OPERATOR.to_owned(), identity: None });
         }
         let Caller(identity) = Caller::of_all(request)?;
         match named? {
             // A tenant may name itself; of any other it learns nothing.
             Some(id) if id != identity.tenant_id => Err(Failure::not_found("Tenant")),
-            _ => Ok(Self { tenant: identity.tenant, by: named_by(&identity) }),
+            _ => Ok(Self { tenant: identity.tenant, by: named_by(&identity), identity: Some(identity) }),
         }
+    }
+
+    /// Whether the credential still holds, for a request that lasts.
+    pub(crate) fn holds(&self, state: &ApiState) -> Result<bool, Failure> {
+        holds(self.identity.as_ref(), state)
     }
 
     /// Who acts, and for whom.
     pub(crate) fn actor(self) -> Actor {
         Actor { tenant: Some(self.tenant), by: self.by }
     }
+}
+
+/// Whether a tenant's credential still holds. The operator's does, as long as the process runs.
+fn holds(identity: Option<&Identity>, state: &ApiState) -> Result<bool, Failure> {
+    Ok(match identity {
+        Some(identity) => state.commands.still_holds(identity)?,
+        None => true,
+    })
 }
 
 /// Whether a request has a credential for an operation with this security.
@@ -107,7 +123,7 @@ fn named_by(identity: &Identity) -> String {
 
 /// Who a request acts for: the credential's own tenant, the one that the operator names in `X-Pombo-Tenant`, or, where the operator
 /// names none, the engine itself.
-pub(crate) struct Owning(pub(crate) Actor);
+pub(crate) struct Owning(pub(crate) Actor, Option<Identity>);
 
 impl Owning {
     fn of(request: &Request) -> Result<Self, Failure> {
@@ -116,9 +132,16 @@ impl Owning {
             if request.headers().contains_key("x-api-key") {
                 return Err(Failure::unauthorized("send the operator token or X-API-Key, not both"));
             }
-            return Ok(Self(Actor { tenant: None, by: OPERATOR.to_owned() }));
+            return Ok(Self(Actor { tenant: None, by: OPERATOR.to_owned() }, None));
         }
-        Ok(Self(Acting::of(request)?.actor()))
+        let acting = Acting::of(request)?;
+        let identity = acting.identity;
+        Ok(Self(acting.actor(), identity))
+    }
+
+    /// Whether the credential still holds, for a request that lasts.
+    pub(crate) fn holds(&self, state: &ApiState) -> Result<bool, Failure> {
+        holds(self.1.as_ref(), state)
     }
 }
 

@@ -37,7 +37,8 @@ pub fn write_failure(failure: &Failure, _request_id: &str) -> Response {
     Response::builder().content_type("application/json").body(body)
 }
 
-const EVERY: u16 = status::BAD_REQUEST | status::UNAUTHORIZED;
+/// Of every operation with a credential: 403 to a key that is bound to one connector.
+const EVERY: u16 = status::BAD_REQUEST | status::UNAUTHORIZED | status::FORBIDDEN;
 const BODY: u16 = status::TOO_LARGE | status::CONTENT_TYPE;
 
 /// Of an operation that lists or reads without naming one thing.
@@ -45,11 +46,13 @@ pub type ReadFails = Fails<ApiError, EVERY>;
 /// Of an operation that names a connector or contact.
 pub type NamedFails = Fails<ApiError, { EVERY | status::NOT_FOUND }>;
 /// Of the login.
-pub type LoginFails = Fails<ApiError, { EVERY | BODY | status::TOO_MANY | status::UNAVAILABLE }>;
+pub type LoginFails =
+    Fails<ApiError, { status::BAD_REQUEST | status::UNAUTHORIZED | BODY | status::TOO_MANY | status::UNAVAILABLE }>;
 /// Of a send.
 pub type SendFails = Fails<ApiError, { EVERY | BODY | status::NOT_FOUND | status::CONFLICT | status::UNAVAILABLE }>;
 /// Of a bulk, whose 400 has a form of its own.
-pub type BulkFails = Fails<ApiError, { status::UNAUTHORIZED | BODY | status::CONFLICT | status::UNAVAILABLE }>;
+pub type BulkFails =
+    Fails<ApiError, { status::UNAUTHORIZED | status::FORBIDDEN | BODY | status::CONFLICT | status::UNAVAILABLE }>;
 /// Of an operation that makes a contact.
 pub type SaveFails = Fails<ApiError, { EVERY | BODY | status::CONFLICT | status::UNAVAILABLE }>;
 /// Of an operation that changes a named thing.

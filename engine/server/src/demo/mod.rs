@@ -16,8 +16,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use pombo_domain::commands::Commands;
-use pombo_domain::commands::access::tenants::UserRequest;
+use pombo_domain::commands::access::users::UserRequest;
 use pombo_domain::commands::connectors::{ConnectorChange, ConnectorRequest};
+use pombo_domain::model::Role;
 use pombo_domain::ports::Entropy;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -137,9 +138,14 @@ impl DemoMailbox {
         let mut random = [0; 12];
         OsEntropy.fill(&mut random);
         let password = hex::encode(random);
-        let user = UserRequest { email: EMAIL.to_owned(), name: "Demo".to_owned(), password: password.clone() };
+        let user = UserRequest {
+            email: EMAIL.to_owned(),
+            name: "Demo".to_owned(),
+            password: password.clone(),
+            role: Role::Owner,
+        };
         commands.create_user(tenant.index, user).await?;
-        let key = commands.create_api_key(tenant.index, "demo").await?;
+        let key = commands.create_api_key(tenant.index, "demo", None).await?;
         let request = ConnectorRequest {
             name: "Demo e-mail".to_owned(),
             plugin: EMAIL_PLUGIN.to_owned(),

@@ -140,6 +140,7 @@ async fn with_store(
     let forgetting =
         retention::run(store.clone(), Arc::new(SystemClock), config.events.retention_days, draining.clone());
     let forgetting = tokio::spawn(forgetting);
+    let forgetting_tokens = tokio::spawn(retention::forget_tokens(commands.clone(), draining.clone()));
     let (imports, importing) = ImportWorker::start(commands.clone(), parts::import_options(config), draining.clone())
         .await
         .context("imports")?;
@@ -188,6 +189,7 @@ async fn with_store(
         tracing::warn!("an import was still running when the drain time ended; it continues at the next start");
     }
     forgetting.await.context("the retention of events")?;
+    forgetting_tokens.await.context("the retention of access tokens")?;
     plugins.shutdown(left()).await;
     // Last: connectors tell until they have stopped.
     if !scheduler.intake().drain(left()).await {

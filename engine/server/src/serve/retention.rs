@@ -1,10 +1,11 @@
-//! Deletes events that are older than `events.retention_days`, in a separate task from start to drain. Knows nothing of the
-//! events' contents.
+//! Deletes what is too old, in separate tasks from start to drain: events that are older than `events.retention_days`, and access
+//! tokens that nobody uses. Knows nothing of their contents.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use pombo_domain::Timestamp;
+use pombo_domain::commands::Commands;
 use pombo_domain::ports::{Clock, Store, StoreResult};
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +27,21 @@ pub(super) async fn run(store: Arc<dyn Store>, clock: Arc<dyn Clock>, days: u32,
             Some(Ok(events)) => tracing::info!(events, "old events were deleted"),
             // The store says so in its health, too; the next look may find it repaired.
             Some(Err(error)) => tracing::warn!(%error, "old events could not be deleted"),
+            None => return,
+        }
+        if draining.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Deletes unused access tokens now and every hour, until `draining`.
+pub(super) async fn forget_tokens(commands: Commands, draining: CancellationToken) {
+    loop {
+        match draining.run_until_cancelled(commands.forget_unused_tokens()).await {
+            Some(Ok(0)) => {}
+            Some(Ok(tokens)) => tracing::info!(tokens, "unused access tokens were deleted"),
+            Some(Err(error)) => tracing::warn!(%error, "unused access tokens could not be deleted"),
             None => return,
         }
         if draining.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {

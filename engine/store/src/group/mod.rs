@@ -35,7 +35,8 @@ use crate::tables::events::{Forgotten, Mark};
 use crate::tables::queues::Queue;
 use crate::tables::states::Place;
 use crate::tables::{
-    contacts, conversations, deliveries, health, idempotency, imports, kv, messages, people, queues, receipts, states,
+    access_tokens, contacts, conversations, deliveries, health, idempotency, imports, kv, messages, people, queues,
+    receipts, states,
 };
 
 /// The longest variable part of a key.
@@ -213,6 +214,22 @@ impl<'a> Group<'a> {
                 check_key(&user.email)?;
                 people::put_user(&mut self.staged, &user)?;
                 catalog.push(CatalogChange::User(user));
+            }
+            Change::DeleteUser(tenant, id) => {
+                people::delete_user(&mut self.staged, tenant, id)?;
+                catalog.push(CatalogChange::NoUser(tenant, id));
+            }
+            Change::AccessToken(token) => {
+                access_tokens::put(&mut self.staged, &token)?;
+                catalog.push(CatalogChange::AccessToken(token));
+            }
+            Change::AccessTokenUsed(number, day) => {
+                let token = access_tokens::used(&mut self.staged, number, day)?;
+                catalog.extend(token.map(CatalogChange::AccessToken));
+            }
+            Change::RevokeAccessToken(number) => {
+                access_tokens::delete(&mut self.staged, number);
+                catalog.push(CatalogChange::NoAccessToken(number));
             }
             Change::ApiKey(key) => {
                 people::put_api_key(&mut self.staged, &key);

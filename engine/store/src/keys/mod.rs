@@ -36,6 +36,7 @@
 //!             21 name                                                    → plugin
 //!             22 id:16                                                   → trust root
 //!             23 length:2 name number:8                                  → audit entry   (of a plugin; numbers from 1)
+//!             27 number:8                                                → access token
 //! kv          connector:4 key                                            → value
 //! events      01 tenant:4 number:8                                       → event         (written once; numbers from 1)
 //!             02 tenant:4 mark:16                                        → number:8      (goes with its event)
@@ -96,6 +97,7 @@ pub(crate) const KV_BYTES: u8 = 0x1c;
 pub(crate) const HEALTH: u8 = 0x1d;
 pub(crate) const CONTACT_ALIAS: u8 = 0x1e;
 pub(crate) const CONTACT_ALIASES: u8 = 0x1f;
+pub(crate) const ACCESS_TOKEN: u8 = 0x27;
 
 pub(crate) const EVENT: u8 = 0x01;
 pub(crate) const EVENT_MARK: u8 = 0x02;
@@ -293,6 +295,10 @@ pub(crate) fn tenant(index: TenantIndex) -> Key {
 /// Key of a document that has a tenant and an id: [`USER`], [`API_KEY`], [`CONTACT_ID`], [`IMPORT`].
 pub(crate) fn owned(tag: u8, tenant: TenantIndex, id: Uuid) -> Key {
     Key::tag(tag).u32(tenant.0).uuid(id)
+}
+
+pub(crate) fn access_token(number: u64) -> Key {
+    Key::tag(ACCESS_TOKEN).u64(number)
 }
 
 pub(crate) fn user_email(email: &str) -> Bytes {

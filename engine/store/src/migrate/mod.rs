@@ -6,9 +6,12 @@
 //! - 2: event logs, receipts, health counts, contact aliases; records of format 2 (options), connectors of format 2 (health
 //!   rules in the pace). Rows of format 1 stay as they are and are read.
 //! - 3: automations, plugins, conversations, work; four more kinds of events. What is there stays as it is.
+//! - 4: API keys of format 2 (the connector that a key is bound to); keys of format 1 stay as they are and are read. Users of format 2
+//!   (number, role): all users are rewritten. Access tokens.
 
 #[cfg(test)]
 mod fixture;
+mod to_4;
 
 use crate::Error;
 use crate::backend::{Backend, Bytes, KeyRange, Order, Write};
@@ -17,7 +20,7 @@ use crate::space::Space;
 use crate::tables::meta;
 
 /// The version that this engine reads and writes.
-pub(crate) const SCHEMA: u64 = 3;
+pub(crate) const SCHEMA: u64 = 4;
 
 /// A step from `from` to the next version. It must be safe to run again after a crash.
 pub(crate) struct Migration {
@@ -26,8 +29,11 @@ pub(crate) struct Migration {
 }
 
 /// The steps, oldest first.
-pub(crate) const MIGRATIONS: &[Migration] =
-    &[Migration { from: 1, run: |_| Ok(()) }, Migration { from: 2, run: |_| Ok(()) }];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration { from: 1, run: |_| Ok(()) },
+    Migration { from: 2, run: |_| Ok(()) },
+    Migration { from: 3, run: to_4::run },
+];
 
 /// Brings the data to `schema`, or says why that is not possible. A new store gets its version at once.
 pub(crate) fn bring_to(backend: &dyn Backend, schema: u64, migrations: &[Migration]) -> Result<(), Error> {

@@ -6,7 +6,7 @@ mod automations;
 use std::io::{self, Write};
 
 use pombo_domain::model::message::Position;
-use pombo_domain::model::{ApiKey, Contact, Import, Tenant, User};
+use pombo_domain::model::{Contact, Import, Role, Tenant};
 use pombo_domain::ports::StoreResult;
 
 use crate::DiskStore;
@@ -14,7 +14,7 @@ use crate::backend::{Bytes, KeyRange, Order};
 use crate::codec::{bad_key, decode};
 use crate::keys::{self, Parts};
 use crate::space::Space;
-use crate::tables::{contacts, deliveries, events, messages, people, states};
+use crate::tables::{access_tokens, contacts, deliveries, events, messages, people, states};
 
 /// Something that must not be shown, still comparable.
 fn veiled(bytes: &[u8]) -> String {
@@ -209,13 +209,27 @@ fn document(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
             format!("tenant {} id={} name={}", tenant.index.0, tenant.id, veiled(tenant.name.as_bytes()))
         }
         keys::USER => {
-            let user: User = decode(value, "users")?;
-            format!("user {}/{} email={} row={}", user.tenant.0, user.id, veiled(user.email.as_bytes()), veiled(value))
+            let user = people::parse_user(value)?;
+            format!(
+                "user {}/{} number={} role={} email={} row={}",
+                user.tenant.0,
+                user.id,
+                user.number,
+                user.known_role().map_or("?", Role::as_str),
+                veiled(user.email.as_bytes()),
+                veiled(value)
+            )
+        }
+        keys::ACCESS_TOKEN => {
+            let token = access_tokens::parse(value)?;
+            let (tenant, user, day) = (token.tenant.0, token.user, token.last_used_day);
+            format!("access-token {} user={tenant}/{user} used={day} row={}", token.number, veiled(value))
         }
         keys::API_KEY => {
-            let api_key: ApiKey = decode(value, "API keys")?;
+            let api_key = people::parse_api_key(value)?;
             let revoked = api_key.revoked_at.is_some();
-            format!("api-key {}/{} revoked={revoked} row={}", api_key.tenant.0, api_key.id, veiled(value))
+            let connector = api_key.connector.map_or_else(String::new, |index| format!(" connector={}", index.0));
+            format!("api-key {}/{}{connector} revoked={revoked} row={}", api_key.tenant.0, api_key.id, veiled(value))
         }
         keys::CONNECTOR => {
             let connector = people::parse_connector(value)?;

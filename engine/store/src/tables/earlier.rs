@@ -112,3 +112,63 @@ impl From<Connector1> for Connector {
         }
     }
 }
+
+/// An API key of format 1: every key was the whole tenant's.
+#[derive(Deserialize)]
+pub(crate) struct ApiKey1 {
+    id: Uuid,
+    tenant: TenantIndex,
+    name: String,
+    hash: [u8; 32],
+    prefix: String,
+    created_at: Timestamp,
+    revoked_at: Option<Timestamp>,
+}
+
+impl From<ApiKey1> for ApiKey {
+    fn from(old: ApiKey1) -> Self {
+        Self {
+            id: old.id,
+            tenant: old.tenant,
+            name: old.name,
+            hash: old.hash,
+            prefix: old.prefix,
+            connector: None,
+            created_at: old.created_at,
+            revoked_at: old.revoked_at,
+        }
+    }
+}
+
+/// A user of format 1: without number, role and epoch.
+#[derive(Deserialize)]
+pub(crate) struct User1 {
+    id: Uuid,
+    tenant: TenantIndex,
+    email: String,
+    name: String,
+    password_hash: String,
+    created_at: Timestamp,
+}
+
+impl User1 {
+    /// By this, users get their numbers.
+    pub(crate) fn age(&self) -> (Timestamp, TenantIndex, Uuid) {
+        (self.created_at, self.tenant, self.id)
+    }
+
+    /// The same user with a number. Every user could do everything.
+    pub(crate) fn numbered(self, number: u32) -> User {
+        User {
+            id: self.id,
+            number,
+            tenant: self.tenant,
+            email: self.email,
+            name: self.name,
+            role: Role::Owner.into(),
+            password_hash: self.password_hash,
+            login_epoch: 0,
+            created_at: self.created_at,
+        }
+    }
+}

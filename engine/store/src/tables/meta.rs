@@ -19,13 +19,18 @@ pub(crate) const SEED: &str = "fingerprint-seed";
 pub(crate) enum Counter {
     Tenant,
     Connector,
+    User,
+    AccessToken,
 }
 
 impl Counter {
-    fn name(self) -> &'static str {
+    /// The name of its row.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Tenant => "next-tenant",
             Self::Connector => "next-connector",
+            Self::User => "next-user",
+            Self::AccessToken => "next-access-token",
         }
     }
 }
@@ -45,7 +50,7 @@ impl Counter {
     /// The last number it can give.
     fn last(self) -> u64 {
         match self {
-            Self::Tenant => u64::from(u32::MAX),
+            Self::Tenant | Self::User | Self::AccessToken => u64::from(u32::MAX),
             // The columns keep a connector in 24 bits, and the last of them means none.
             Self::Connector => u64::from(ConnectorIndex::NONE.0) - 1,
         }

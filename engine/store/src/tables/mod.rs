@@ -1,5 +1,6 @@
 //! One file per table: how its rows are encoded, read and staged. A table knows its keys and the backend, not the committer.
 
+pub(crate) mod access_tokens;
 pub(crate) mod automations;
 pub(crate) mod contacts;
 pub(crate) mod conversations;

@@ -5,12 +5,16 @@ use pombo_domain::ports::{Conflict, StoreError, StoreResult};
 use pombo_domain::{ConnectorIndex, TenantIndex};
 use uuid::Uuid;
 
-use super::earlier::Connector1;
-use crate::codec::{append, body_of, damaged, decode, encode, format_of, unknown_format};
+use super::earlier::{ApiKey1, Connector1, User1};
+use crate::codec::{append, body_of, damaged, encode, format_of, unknown_format};
 use crate::keys::{self, Parts};
 use crate::space::Space;
 use crate::staged::Staged;
 
+/// Format 2 has number, role and epoch. The step to schema 4 leaves no row of format 1.
+const USER_FORMAT: u8 = 2;
+/// Format 2 has the connector that a key is bound to.
+const API_KEY_FORMAT: u8 = 2;
 /// Format 2 has the rules of the health in the pace.
 const CONNECTOR_FORMAT: u8 = 2;
 
@@ -29,14 +33,48 @@ pub(crate) fn put_user(staged: &mut Staged<'_>, user: &User) -> StoreResult<()> 
     }
     let key = keys::owned(keys::USER, user.tenant, user.id).bytes();
     if let Some(row) = staged.get(Space::Documents, &key)? {
-        let old: User = decode(&row, "users")?;
+        let old = parse_user(&row)?;
         if old.email != user.email {
             staged.delete(Space::Documents, keys::user_email(&old.email));
         }
     }
     staged.put(Space::Documents, email, owner.to_vec());
-    staged.put(Space::Documents, key, encode(user));
+    staged.put(Space::Documents, key, user_row(user));
     Ok(())
+}
+
+/// Deletes a user and the row of its e-mail address; that there is none is no failure.
+pub(crate) fn delete_user(staged: &mut Staged<'_>, tenant: TenantIndex, id: Uuid) -> StoreResult<()> {
+    let key = keys::owned(keys::USER, tenant, id);
+    if let Some(row) = staged.get(Space::Documents, &key)? {
+        staged.delete(Space::Documents, keys::user_email(&parse_user(&row)?.email));
+        staged.delete(Space::Documents, key.bytes());
+    }
+    Ok(())
+}
+
+/// A user's row.
+pub(crate) fn user_row(user: &User) -> Vec<u8> {
+    append(vec![USER_FORMAT], user)
+}
+
+/// A user, from a row of the present format.
+pub(crate) fn parse_user(row: &[u8]) -> StoreResult<User> {
+    let what = "users";
+    match format_of(row, what)? {
+        (USER_FORMAT, body) => body_of(body, what),
+        (format, _) => Err(unknown_format(format, what)),
+    }
+}
+
+/// A user as schema 3 had it; `None` for a row of the present format.
+pub(crate) fn parse_user_1(row: &[u8]) -> StoreResult<Option<User1>> {
+    let what = "users";
+    match format_of(row, what)? {
+        (1, body) => body_of(body, what).map(Some),
+        (USER_FORMAT, _) => Ok(None),
+        (format, _) => Err(unknown_format(format, what)),
+    }
 }
 
 /// The user that an e-mail address belongs to, from its row.
@@ -47,7 +85,18 @@ pub(crate) fn parse_owner(row: &[u8]) -> StoreResult<(TenantIndex, Uuid)> {
 }
 
 pub(crate) fn put_api_key(staged: &mut Staged<'_>, key: &ApiKey) {
-    staged.put(Space::Documents, keys::owned(keys::API_KEY, key.tenant, key.id).bytes(), encode(key));
+    let row = append(vec![API_KEY_FORMAT], key);
+    staged.put(Space::Documents, keys::owned(keys::API_KEY, key.tenant, key.id).bytes(), row);
+}
+
+/// An API key's row, of any format.
+pub(crate) fn parse_api_key(row: &[u8]) -> StoreResult<ApiKey> {
+    let what = "API keys";
+    match format_of(row, what)? {
+        (API_KEY_FORMAT, body) => body_of(body, what),
+        (1, body) => Ok(body_of::<ApiKey1>(body, what)?.into()),
+        (format, _) => Err(unknown_format(format, what)),
+    }
 }
 
 pub(crate) fn put_connector(staged: &mut Staged<'_>, connector: &Connector) {

@@ -4,7 +4,7 @@ mod automations;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pombo_domain::model::{DeliveryStatus, Status};
+use pombo_domain::model::{ConnectorStatus, DeliveryStatus, Status};
 use pombo_domain::ports::{DueDelivery, StoreResult};
 use pombo_domain::{MessageKey, TenantIndex};
 
@@ -15,6 +15,7 @@ use crate::columns::block::Row;
 use crate::columns::word;
 use crate::keys;
 use crate::space::Space;
+use crate::tables::meta::{self, Counter};
 use crate::tables::{contacts, deliveries, events, health, messages, people, queues, receipts, states};
 
 /// More problems than this are only counted.
@@ -169,6 +170,33 @@ impl DiskStore {
             let user = catalog.users.get(&owner);
             if user.is_none_or(|user| keys::user_email(&user.email) != key) {
                 problems.add(|| format!("an e-mail row names a user that has another: {owner:?}"));
+            }
+        }
+        let (mut numbers, last) = (BTreeSet::new(), meta::number(backend, Counter::User.name())?.unwrap_or(0));
+        for user in catalog.users.values() {
+            if !numbers.insert(user.number) || u64::from(user.number) > last || user.number == 0 {
+                problems.add(|| format!("user {} has the number {}, of {last} that were given", user.id, user.number));
+            }
+        }
+        let last = meta::number(backend, Counter::AccessToken.name())?.unwrap_or(0);
+        for token in catalog.access_tokens.values() {
+            if !catalog.users.contains_key(&(token.tenant, token.user)) {
+                problems.add(|| format!("access token {} has no user", token.number));
+            }
+            if token.number > last || token.number == 0 {
+                problems.add(|| format!("access token {} of {last} that were given", token.number));
+            }
+        }
+        for key in catalog.api_keys.values() {
+            let Some(index) = key.connector else { continue };
+            match catalog.connectors.get(&index).filter(|connector| connector.tenant == key.tenant) {
+                None => {
+                    problems.add(|| format!("API key {} is bound to connector {}, which is not there", key.id, index.0))
+                }
+                Some(connector) if connector.status == ConnectorStatus::Deleted && key.revoked_at.is_none() => {
+                    problems.add(|| format!("API key {} outlived its connector", key.id));
+                }
+                Some(_) => {}
             }
         }
         let mut bytes: BTreeMap<u32, u64> = BTreeMap::new();

@@ -10,10 +10,13 @@ use crate::support::*;
 fn user(id: u128, email: &str) -> User {
     User {
         id: Uuid::from_u128(id),
+        number: id as u32,
         tenant: A,
         email: email.to_owned(),
         name: "N".to_owned(),
+        role: Role::Owner.into(),
         password_hash: "$argon2id$".to_owned(),
+        login_epoch: 0,
         created_at: Timestamp(1),
     }
 }
@@ -33,6 +36,9 @@ fn connector(index: ConnectorIndex, status: ConnectorStatus) -> Connector {
 async fn an_email_is_one_users_and_free_once_he_has_another() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path(), &clock());
+    for number in 1..=2 {
+        assert_eq!(store.next_user_number().await, Ok(number));
+    }
     let put = |user: User| store.commit(Batch::of(vec![Change::User(user)]));
     let (one, two) = tokio::join!(put(user(1, "a@x")), put(user(2, "a@x")));
     assert!(one.is_ok());
@@ -77,6 +83,7 @@ async fn documents_survive_a_restart() {
         name: "k".to_owned(),
         hash: [hash; 32],
         prefix: "sk_live_ab12".to_owned(),
+        connector: None,
         created_at: Timestamp(1),
         revoked_at: None,
     };
@@ -144,4 +151,70 @@ async fn a_folder_in_use_is_refused_with_the_reason() {
     assert!(error.to_string().contains("in use by another process"), "{error}");
     drop(store);
     open(folder.path(), &clock);
+}
+
+fn token(number: u64, user: u128, day: i32) -> AccessToken {
+    AccessToken {
+        number,
+        tenant: A,
+        user: Uuid::from_u128(user),
+        device: "phone".to_owned(),
+        hash: [number as u8; 32],
+        created_at: Timestamp(1),
+        last_used_day: day,
+    }
+}
+
+#[tokio::test]
+async fn access_tokens_belong_to_a_user_and_survive_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let store = open(folder.path(), &clock);
+    let numbers = |tokens: Vec<AccessToken>| tokens.iter().map(|token| token.number).collect::<Vec<_>>();
+    let id = Uuid::from_u128(1);
+    for number in 1..=4 {
+        assert_eq!(store.next_access_token_number().await, Ok(number));
+    }
+    store.next_user_number().await.unwrap();
+    let commit = |changes| store.commit(Batch::of(changes));
+    let orphan = commit(vec![Change::AccessToken(token(1, 1, 10))]).await;
+    assert_eq!(orphan, Err(StoreError::Conflict(Conflict::Gone)));
+    commit(vec![Change::User(user(1, "a@x")), Change::AccessToken(token(1, 1, 10))]).await.unwrap();
+    commit(vec![Change::AccessToken(token(2, 1, 20)), Change::AccessToken(token(3, 1, 30))]).await.unwrap();
+    // A day that is noted after the end of a token does not bring it back.
+    commit(vec![
+        Change::RevokeAccessToken(2),
+        Change::AccessTokenUsed(2, 40),
+        Change::AccessTokenUsed(1, 15),
+        Change::RevokeAccessToken(77),
+    ])
+    .await
+    .unwrap();
+    // Nothing of a batch that fails stays: neither the end of the old token nor the new one.
+    let failed = commit(vec![Change::RevokeAccessToken(1), Change::AccessToken(token(4, 9, 1))]).await;
+    assert_eq!(failed, Err(StoreError::Conflict(Conflict::Gone)));
+    assert_eq!(numbers(store.access_tokens(id).unwrap()), [1, 3]);
+    assert_sound(&store);
+    drop(store);
+    let store = open(folder.path(), &clock);
+    assert_eq!(numbers(store.access_tokens(id).unwrap()), [1, 3]);
+    assert_eq!(store.access_token(1).unwrap().map(|token| token.last_used_day), Some(15));
+    assert!(store.access_token(2).unwrap().is_none());
+    assert_eq!(store.access_tokens_unused_since(30, 9).unwrap(), [1]);
+    assert_eq!(store.access_tokens_unused_since(31, 1).unwrap(), [1], "a limit");
+    assert_eq!(store.next_access_token_number().await, Ok(5), "numbers are not given again");
+    assert_sound(&store);
+
+    let gone = vec![Change::RevokeAccessToken(1), Change::RevokeAccessToken(3), Change::DeleteUser(A, id)];
+    store.commit(Batch::of(gone)).await.unwrap();
+    assert!(store.user(A, id).unwrap().is_none() && store.user_by_email("a@x").unwrap().is_none());
+    assert!(store.access_tokens(id).unwrap().is_empty());
+    // The address is free again, and the number is not.
+    assert_eq!(store.next_user_number().await, Ok(2));
+    store.commit(Batch::of(vec![Change::User(user(2, "a@x"))])).await.unwrap();
+    assert_sound(&store);
+    drop(store);
+    let store = open(folder.path(), &clock);
+    assert_eq!(store.users(A).unwrap().len(), 1);
+    assert_sound(&store);
 }

@@ -96,9 +96,14 @@ impl Store for TestStore {
         fn tenant_by_id(id: Uuid) -> StoreResult<Option<Tenant>>;
         fn tenant(index: TenantIndex) -> StoreResult<Option<Tenant>>;
         fn user_by_email(email: &str) -> StoreResult<Option<User>>;
+        fn user(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<User>>;
         fn users(tenant: TenantIndex) -> StoreResult<Vec<User>>;
         fn api_key_by_hash(hash: &[u8; 32]) -> StoreResult<Option<ApiKey>>;
+        fn api_key(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<ApiKey>>;
         fn api_keys(tenant: TenantIndex) -> StoreResult<Vec<ApiKey>>;
+        fn access_token(number: u64) -> StoreResult<Option<AccessToken>>;
+        fn access_tokens(user: Uuid) -> StoreResult<Vec<AccessToken>>;
+        fn access_tokens_unused_since(day: i32, limit: usize) -> StoreResult<Vec<u64>>;
         fn connector(index: ConnectorIndex) -> StoreResult<Option<Arc<Connector>>>;
         fn connector_by_id(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Arc<Connector>>>;
         fn connectors(tenant: Option<TenantIndex>) -> StoreResult<Vec<Arc<Connector>>>;
@@ -107,6 +112,7 @@ impl Store for TestStore {
         fn contact_by_id(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Contact>>;
         fn contacts(tenant: TenantIndex, after: Option<Uuid>, limit: usize) -> StoreResult<Vec<Contact>>;
         fn contact_aliases(tenant: TenantIndex, kind: ContactType, identifier: &str) -> StoreResult<Vec<String>>;
+        fn first_event(tenant: TenantIndex) -> StoreResult<u64>;
         fn last_event(tenant: TenantIndex) -> StoreResult<u64>;
         fn receipts(key: MessageKey) -> StoreResult<Receipts>;
         fn health_state(connector: ConnectorIndex) -> StoreResult<HealthState>;
@@ -171,6 +177,12 @@ impl Store for TestStore {
     }
     async fn next_tenant_index(&self) -> StoreResult<TenantIndex> {
         self.disk.next_tenant_index().await
+    }
+    async fn next_user_number(&self) -> StoreResult<u32> {
+        self.disk.next_user_number().await
+    }
+    async fn next_access_token_number(&self) -> StoreResult<u64> {
+        self.disk.next_access_token_number().await
     }
     async fn next_connector_index(&self) -> StoreResult<ConnectorIndex> {
         self.disk.next_connector_index().await

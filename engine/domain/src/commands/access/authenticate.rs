@@ -1,4 +1,5 @@
-//! Authentication: logins with e-mail and password, API keys, and whether the user in a token still exists.
+//! Authentication: logins with e-mail and password, API keys, and whether the user in a signed token still exists. (Access tokens:
+//! [`super::tokens`].)
 //!
 //! Failed logins are counted in memory, per (e-mail, address) and per address, in a bounded table. A restart forgets them, which
 //! does not help an attacker, because each attempt costs an argon2 hash anyway.
@@ -10,9 +11,10 @@ use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
 use crate::commands::Commands;
-use crate::commands::access::tenants::{MAX_PASSWORD_CHARS, hash_api_key};
-use crate::model::{Tenant, User};
-use crate::{Error, ErrorCode, Result, TenantIndex, Timestamp};
+use crate::commands::access::keys::{TENANT_KEY_PREFIX, hash_api_key};
+use crate::commands::access::users::MAX_PASSWORD_CHARS;
+use crate::model::{Right, Role, Tenant, User};
+use crate::{ConnectorIndex, Error, ErrorCode, Result, TenantIndex, Timestamp};
 
 /// The owner of a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +25,57 @@ pub struct Identity {
     pub tenant_id: Uuid,
     /// The user of a login; `None` for an API key.
     pub user: Option<Uuid>,
+    /// The user's role at this moment; `None` for an API key, and for a role that this engine does not know.
+    pub role: Option<Role>,
+    /// The user's [`login_epoch`](User::login_epoch) at this moment; 0 for an API key.
+    pub login_epoch: u32,
+    /// The number of the access token, if it was one.
+    pub token: Option<u64>,
     /// The API key, if it was one.
     pub key: Option<Uuid>,
+    /// The connector that the API key is bound to. Whoever serves such a caller must keep to this connector.
+    pub connector: Option<ConnectorIndex>,
+}
+
+impl Identity {
+    /// The identity of a user, however the user logged in.
+    pub(super) fn of_user(tenant: &Tenant, user: &User) -> Self {
+        Self {
+            tenant: tenant.index,
+            tenant_id: tenant.id,
+            user: Some(user.id),
+            role: user.known_role(),
+            login_epoch: user.login_epoch,
+            token: None,
+            key: None,
+            connector: None,
+        }
+    }
+
+    /// Fails unless the caller has the right: a user by role, an API key always. For facades that enforce roles.
+    pub fn check(&self, right: Right) -> Result<()> {
+        if self.user.is_none() || self.role.is_some_and(|role| role.may(right)) {
+            return Ok(());
+        }
+        let role = self.role.map_or("unknown", Role::as_str);
+        let may = Role::that_may(right);
+        Err(Error::new(ErrorCode::Forbidden, format!("your role ({role}) does not allow this; roles that may: {may}")))
+    }
+
+    /// The identity, unless its key is bound to one connector. Every API calls this that serves whole tenants: what it shows and
+    /// changes goes beyond one connector.
+    pub fn of_the_whole_tenant(self) -> Result<Self> {
+        if self.connector.is_none() {
+            return Ok(self);
+        }
+        Err(Error::new(
+            ErrorCode::Forbidden,
+            format!(
+                "this API key is bound to one connector: it may only be used with the operations of an API that serves that \
+                 connector alone, and this is not one; use a key of the whole tenant ({TENANT_KEY_PREFIX}…) or log in"
+            ),
+        ))
+    }
 }
 
 /// A successful login.
@@ -79,31 +130,63 @@ impl Commands {
         Ok(LoggedIn { user, tenant })
     }
 
-    /// The tenant of an API key. The key is found by its SHA-256, so no comparison depends on its characters.
+    /// The tenant of an API key, and the connector if the key is bound to one. The key is found by its SHA-256, so no comparison
+    /// depends on its characters.
     pub fn identify_api_key(&self, key: &str) -> Result<Identity> {
         let found = self.ports().store.api_key_by_hash(&hash_api_key(key))?;
         let Some(record) = found.filter(|record| record.revoked_at.is_none()) else {
             return Err(Error::new(ErrorCode::Unauthenticated, "the API key is unknown or revoked"));
         };
         let tenant = self.ports().store.tenant(record.tenant)?.ok_or_else(gone)?;
-        Ok(Identity { tenant: tenant.index, tenant_id: tenant.id, user: None, key: Some(record.id) })
+        Ok(Identity {
+            tenant: tenant.index,
+            tenant_id: tenant.id,
+            user: None,
+            role: None,
+            login_epoch: 0,
+            token: None,
+            key: Some(record.id),
+            connector: record.connector,
+        })
     }
 
-    /// Whether the user and the tenant in a signed token still exist.
-    pub fn identify_user(&self, tenant: Uuid, user: Uuid, email: &str) -> Result<Identity> {
+    /// Whether a credential that was good still is: for a request that lasts, such as a stream.
+    pub fn still_holds(&self, identity: &Identity) -> Result<bool> {
+        let store = &self.ports().store;
+        if let Some(key) = identity.key {
+            return Ok(store.api_key(identity.tenant, key)?.is_some_and(|key| key.revoked_at.is_none()));
+        }
+        let Some(user) = identity.user else { return Ok(false) };
+        let user = store.user(identity.tenant, user)?;
+        if user.is_none_or(|user| user.login_epoch != identity.login_epoch) {
+            return Ok(false);
+        }
+        match identity.token {
+            Some(number) => Ok(store.access_token(number)?.is_some()),
+            None => Ok(true),
+        }
+    }
+
+    /// Whether the user and the tenant in a signed token still exist, and the password has not been changed since: `epoch` is the user's
+    /// [`login_epoch`](User::login_epoch) at the time of the login.
+    pub fn identify_user(&self, tenant: Uuid, user: Uuid, email: &str, epoch: u32) -> Result<Identity> {
         let tenant = self.ports().store.tenant_by_id(tenant)?.ok_or_else(gone)?;
         let known = self.ports().store.user_by_email(email)?;
         match known {
-            Some(known) if known.id == user && known.tenant == tenant.index => {
-                Ok(Identity { tenant: tenant.index, tenant_id: tenant.id, user: Some(user), key: None })
+            Some(known) if known.id == user && known.tenant == tenant.index && known.login_epoch == epoch => {
+                Ok(Identity::of_user(&tenant, &known))
             }
             _ => Err(gone()),
         }
     }
 }
 
-fn gone() -> Error {
-    Error::new(ErrorCode::Unauthenticated, "the credential's owner no longer exists; log in again")
+/// The owner of a credential is no longer there, or has another password.
+pub(super) fn gone() -> Error {
+    Error::new(
+        ErrorCode::Unauthenticated,
+        "the credential's owner no longer exists or has a new password; log in again",
+    )
 }
 
 /// Number of counters that are kept. Beyond it the oldest window is dropped.

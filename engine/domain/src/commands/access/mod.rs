@@ -1,5 +1,9 @@
-//! Access: tenants with their users and keys, how a credential is checked, and for whom something is done.
+//! Access: tenants with their users, keys and access tokens, how a credential is checked, and for whom something is done.
 
 pub mod actor;
 pub mod authenticate;
+pub mod keys;
+mod secret;
 pub mod tenants;
+pub mod tokens;
+pub mod users;

@@ -231,6 +231,7 @@ impl Commands {
         connector.updated_at = self.ports().clock.now();
         let index = connector.index;
         let mut changes = self.deleted_automations(index)?;
+        changes.extend(self.revoked_api_keys(tenant, index)?);
         changes.push(Change::Connector(connector));
         self.ports().store.commit(Batch::of(changes)).await?;
         self.ports().connectors.stop(index).await;

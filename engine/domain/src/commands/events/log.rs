@@ -1,6 +1,7 @@
 //! A tenant's event log, read by cursor, oldest first. The facade does the waiting for further events: it is woken by commits.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use uuid::Uuid;
 
@@ -37,6 +38,14 @@ impl Commands {
     /// The cursor of a tenant's newest event; 0 if there is none.
     pub fn last_event(&self, tenant: TenantIndex) -> Result<u64> {
         Ok(self.ports().store.last_event(tenant)?)
+    }
+
+    /// The cursors of a tenant's events that are kept: from the oldest one's to the next one's. What was before it was deleted.
+    pub fn kept_events(&self, tenant: TenantIndex) -> Result<Range<u64>> {
+        // In this order: an event that is appended in between may be missing at the end, which is harmless.
+        let next = self.last_event(tenant)? + 1;
+        let first = self.ports().store.first_event(tenant)?;
+        Ok(first..next.max(first))
     }
 
     /// A page of a tenant's events.

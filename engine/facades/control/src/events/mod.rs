@@ -1,13 +1,16 @@
-//! Section Events: a tenant's log of what happened on its connectors, read by cursor. Requests that wait are woken by the commit.
+//! Section Events: a tenant's log of what happened on its connectors, read by cursor or followed as a stream. Requests that wait are
+//! woken by the commit.
 
 pub(crate) mod automations;
+mod stream;
 pub(crate) mod wire;
 
 use std::sync::Arc;
 
+use futures::stream::unfold;
 use poem::http::StatusCode;
 use poem::web::Data;
-use poem_openapi::param::Query;
+use poem_openapi::param::{Header, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::registry::MetaSchema;
 use poem_openapi::{Object, OpenApi};
@@ -17,16 +20,30 @@ use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Acting;
+use crate::concurrency::ConcurrencyLimit;
 use crate::deps::ControlDeps;
+use crate::events::stream::Follower;
 use crate::events::wire::Event;
 use crate::wire::{After, AfterCursor, READ, Refused};
 use pombo_api::declared::{Param, ParamKind};
 use pombo_api::error::{Failure, status};
 use pombo_api::options::ApiState;
 use pombo_api::signals::{Following, TooManyWait};
+use pombo_api::sse::EventStream;
 
-#[derive(Default)]
-pub(crate) struct Events;
+/// Maximum number of streams at the same time.
+const STREAMS: usize = 512;
+const STREAMS_OF_ONE: usize = 32;
+
+pub(crate) struct Events {
+    streams: ConcurrencyLimit,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self { streams: ConcurrencyLimit::new(STREAMS, STREAMS_OF_ONE) }
+    }
+}
 
 impl pombo_api::Section for Events {
     const FILE: &'static str = file!();
@@ -143,6 +160,54 @@ impl Events {
         let kinds = kinds.0.map(|Param(kinds)| kinds).unwrap_or_default();
         let query = EventQuery { after, limit, connector: connector_id.0, kinds };
         Ok(Json(page(&state, &acting, query, waiting).await?))
+    }
+
+    /// Follow the events
+    ///
+    /// Server-sent events, for at most one hour, and only as long as the credential holds. A client that reconnects with
+    /// `Last-Event-ID` misses no event that is still kept; one that stayed away too long is told by an event `resync`. A comment is
+    /// sent at least every 15 seconds.
+    #[expect(clippy::too_many_arguments, reason = "each filter is a parameter of the document")]
+    #[oai(path = "/v1/events/stream", method = "get", operation_id = "follow_events")]
+    async fn follow_events(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        deps: Data<&Arc<ControlDeps>>,
+        acting: Acting,
+        /// Where to begin: behind the `cursor` of an event; `latest`, and if omitted, with the events from now on.
+        cursor: Query<Option<Param<AfterCursor>>>,
+        /// The `id` of the last event that the client received; takes precedence over `cursor`.
+        #[oai(name = "Last-Event-ID")]
+        last_event_id: Header<Option<Param<AfterCursor>>>,
+        /// Only events on this connector.
+        #[oai(name = "connectorId")]
+        connector_id: Query<Option<Uuid>>,
+        /// Only events of these types: one or several, separated by commas.
+        #[oai(name = "type")]
+        kinds: Query<Option<Param<EventTypes>>>,
+    ) -> Result<EventStream<Event>, Refused<{ READ | status::TOO_MANY }>> {
+        let Some(place) = self.streams.take(Some(acting.tenant)) else {
+            let failure = Failure::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too many streams of events are open already; end one, or let several readers share one",
+            );
+            return Err(Failure { retry_after_ms: Some(5_000), ..failure }.into());
+        };
+        // Followed before the log is read: what is appended in between wakes too.
+        let following = deps.events.follow(acting.tenant).map_err(too_many)?;
+        let after = match last_event_id.0.or(cursor.0) {
+            Some(Param(After::Cursor(cursor))) => cursor,
+            Some(Param(After::Latest)) | None => state.commands.last_event(acting.tenant)?,
+        };
+        let kinds = kinds.0.map(|Param(kinds)| kinds).unwrap_or_default();
+        let query = EventQuery { after, limit: 1, connector: connector_id.0, kinds };
+        // A connector that is not there is said in the answer, not by a stream that ends.
+        state.commands.list_events(acting.tenant, &query)?;
+        let follower = Follower::new(state.0.clone(), acting, query, following, place);
+        Ok(EventStream::of(unfold(follower, |mut follower| async move {
+            let piece = follower.next().await?;
+            Some((piece, follower))
+        })))
     }
 }
 

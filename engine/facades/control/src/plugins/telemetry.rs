@@ -3,16 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::stream;
-use poem::http::{StatusCode, header};
+use poem::http::StatusCode;
 use poem::web::Data;
-use poem::{Body, IntoResponse, Response};
 use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
-use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry};
-use poem_openapi::types::{ToJSON, Type};
-use poem_openapi::{ApiResponse, Object, OpenApi};
+use poem_openapi::types::ToJSON;
+use poem_openapi::{Object, OpenApi};
 use pombo_domain::Timestamp;
 use pombo_domain::commands::access::actor::Actor;
 use pombo_domain::commands::plugins::records::{MAX_LINES, VersionUse};
@@ -29,17 +26,13 @@ use crate::wire::{After, AfterCursor, Instant, READ, Refused};
 use pombo_api::declared::Param;
 use pombo_api::error::{Failure, status};
 use pombo_api::options::ApiState;
+use pombo_api::sse::{EventStream, HEARTBEAT, HEARTBEAT_MS, RETRY, STREAM_MS, Streamed, event};
 
 /// Maximum number of requests that follow logs at the same time.
 const FOLLOWERS: usize = 256;
 const FOLLOWERS_OF_ONE: usize = 16;
 /// Number of lines per page if the caller does not say.
 const DEFAULT_LINES: u32 = 100;
-/// The longest silence of a stream, in milliseconds: a proxy would cut a silent connection.
-const HEARTBEAT_MS: i64 = 15_000;
-/// How long a stream lasts, in milliseconds: the client then reconnects and presents its credential again.
-const STREAM_MS: i64 = 3_600_000;
-
 pub(crate) struct PluginTelemetry {
     followers: ConcurrencyLimit,
 }
@@ -139,42 +132,14 @@ pub(crate) struct PluginUsage {
     versions: Vec<UsedVersion>,
 }
 
-/// Lines as server-sent events.
-pub(crate) struct LineStream(Response);
-
-impl IntoResponse for LineStream {
-    fn into_response(self) -> Response {
-        self.0
-    }
-}
-
-impl ApiResponse for LineStream {
-    fn meta() -> MetaResponses {
-        let schema = MetaSchema {
-            items: Some(Box::new(LogLine::schema_ref())),
-            ..MetaSchema::new_with_format("array", "event-stream")
-        };
-        let schema = MetaSchemaRef::Inline(Box::new(schema));
-        MetaResponses {
-            responses: vec![MetaResponse {
-                description: "Each event is a line: its `id` is the number of the line, its `data` the line.",
-                status: Some(200),
-                status_range: None,
-                content: vec![MetaMediaType { content_type: "text/event-stream", schema }],
-                headers: Vec::new(),
-            }],
-        }
-    }
-
-    fn register(registry: &mut Registry) {
-        LogLine::register(registry);
-    }
+impl Streamed for LogLine {
+    const DESCRIPTION: &'static str = "Each event is a line: its `id` is the number of the line, its `data` the line.";
 }
 
 /// A request that follows a log.
 struct Follower {
     state: Arc<ApiState>,
-    actor: Actor,
+    owning: Owning,
     name: String,
     after: u64,
     watch: Box<dyn LineWatch>,
@@ -194,11 +159,12 @@ impl Follower {
                 return Some(piece);
             }
             let clock = self.state.commands.clock().clone();
-            if self.over || clock.now() >= self.until {
+            // A credential that no longer holds ends the stream before anything else is written.
+            if self.over || clock.now() >= self.until || !self.owning.holds(&self.state).ok()? {
                 return None;
             }
             // The plugin may have been deleted in the meantime.
-            let lines = self.state.commands.plugin_lines(&self.actor, &self.name, self.after, MAX_LINES).ok()?;
+            let lines = self.state.commands.plugin_lines(&self.owning.0, &self.name, self.after, MAX_LINES).ok()?;
             if let Some(last) = lines.last() {
                 self.after = last.number;
                 self.ready.extend(lines.into_iter().map(piece));
@@ -206,7 +172,7 @@ impl Follower {
             }
             tokio::select! {
                 more = self.watch.written(&self.name) => self.over = !more,
-                () = clock.sleep_until(clock.now().plus_ms(HEARTBEAT_MS)) => return Some(":\n\n".to_owned()),
+                () = clock.sleep_until(clock.now().plus_ms(HEARTBEAT_MS)) => return Some(HEARTBEAT.to_owned()),
                 () = self.draining.cancelled() => self.over = true,
             }
         }
@@ -215,7 +181,7 @@ impl Follower {
 
 fn piece(line: PluginLine) -> String {
     let number = line.number;
-    format!("id: {number}\nevent: line\ndata: {}\n\n", LogLine::from(line).to_json_string())
+    event(number, "line", &LogLine::from(line).to_json_string())
 }
 
 impl pombo_api::Section for PluginTelemetry {
@@ -263,7 +229,7 @@ impl PluginTelemetry {
         /// The `id` of the last event that the client received; takes precedence over `after`.
         #[oai(name = "Last-Event-ID")]
         last_event_id: Header<Option<Param<AfterCursor>>>,
-    ) -> Result<LineStream, Refused<{ READ | status::TOO_MANY }>> {
+    ) -> Result<EventStream<LogLine>, Refused<{ READ | status::TOO_MANY }>> {
         let name = name.0.0;
         let Some(place) = self.followers.take(owning.0.tenant) else {
             let failure =
@@ -276,25 +242,20 @@ impl PluginTelemetry {
         let follower = Follower {
             until: state.commands.now().plus_ms(STREAM_MS),
             state: state.0.clone(),
-            actor: owning.0,
+            owning,
             name,
             after,
             watch,
             draining: deps.events.draining(),
             // At once, so that the client knows that it follows.
-            ready: VecDeque::from(["retry: 2000\n\n".to_owned()]),
+            ready: VecDeque::from([RETRY.to_owned()]),
             over: false,
             _place: place,
         };
-        let pieces = stream::unfold(follower, |mut follower| async move {
+        Ok(EventStream::of(stream::unfold(follower, |mut follower| async move {
             let piece = follower.next().await?;
-            Some((Ok::<_, std::io::Error>(Bytes::from(piece)), follower))
-        });
-        let response = Response::builder()
-            .content_type("text/event-stream")
-            .header(header::CACHE_CONTROL, "no-cache")
-            .body(Body::from_bytes_stream(pieces));
-        Ok(LineStream(response))
+            Some((piece, follower))
+        })))
     }
 
     /// Get calls and usage of a plugin's versions since the engine started

@@ -6,7 +6,7 @@ use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
-use pombo_domain::model;
+use pombo_domain::commands::access::keys::ApiKeyView;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -25,8 +25,8 @@ impl pombo_api::Section for Keys {
 
 /// An API key to create.
 #[derive(Object, Deserialize)]
-#[oai(deny_unknown_fields)]
-#[serde(deny_unknown_fields)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct CreateApiKey {
     /// Purpose of the key, from 1 to 120 characters.
     #[oai(validator(
@@ -35,6 +35,9 @@ pub(crate) struct CreateApiKey {
         pattern = "^[^\\x00-\\x20\\x7f-\\xa0]([^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0])?$"
     ))]
     name: String,
+    /// Id of the connector that the key is bound to; a key of the whole tenant if omitted. A bound key works only with the APIs
+    /// that serve single connectors: this one refuses it. It is revoked when its connector is deleted.
+    connector_id: Option<Uuid>,
 }
 
 /// A permanent API key, without the key itself.
@@ -47,6 +50,9 @@ pub(crate) struct ApiKey {
     name: String,
     /// First characters of the key, to recognise it.
     prefix: String,
+    /// Id of the connector that the key is bound to; absent for a key of the whole tenant.
+    #[oai(skip_serializing_if_is_none)]
+    connector_id: Option<Uuid>,
     /// When it was created.
     created_at: Instant,
     /// When it was revoked; absent while it is valid.
@@ -66,16 +72,20 @@ pub(crate) struct CreatedApiKey {
     key: String,
     /// First characters of the key, as the list shows them.
     prefix: String,
+    /// Id of the connector that the key is bound to; absent for a key of the whole tenant.
+    #[oai(skip_serializing_if_is_none)]
+    connector_id: Option<Uuid>,
     /// When it was created.
     created_at: Instant,
 }
 
-impl From<model::ApiKey> for ApiKey {
-    fn from(key: model::ApiKey) -> Self {
+impl From<ApiKeyView> for ApiKey {
+    fn from(ApiKeyView { record: key, connector }: ApiKeyView) -> Self {
         Self {
             id: key.id,
             name: key.name,
             prefix: key.prefix,
+            connector_id: connector,
             created_at: Instant(key.created_at),
             revoked_at: key.revoked_at.map(Instant),
         }
@@ -93,9 +103,9 @@ impl Keys {
         json: JsonBytes<CreateApiKey>,
     ) -> Result<Created<CreatedApiKey>, Refused<{ READ | BODY | WRITE }>> {
         let request = body(&json)?;
-        let created = state.commands.create_api_key(acting.tenant, &request.name).await?;
-        let ApiKey { id, name, prefix, created_at, .. } = created.record.into();
-        Ok(Created::Made(Json(CreatedApiKey { id, name, key: created.key, prefix, created_at })))
+        let created = state.commands.create_api_key(acting.tenant, &request.name, request.connector_id).await?;
+        let ApiKey { id, name, prefix, connector_id, created_at, .. } = created.shown.into();
+        Ok(Created::Made(Json(CreatedApiKey { id, name, key: created.key, prefix, connector_id, created_at })))
     }
 
     /// List the API keys, including revoked ones
@@ -111,7 +121,7 @@ impl Keys {
         after: Query<Option<Uuid>>,
     ) -> Result<Json<Page<ApiKey>>, Refused<READ>> {
         let keys = state.commands.list_api_keys(acting.tenant)?;
-        Ok(Json(page_of(keys, |key| key.id, after.0, limit.0, ApiKey::from)?))
+        Ok(Json(page_of(keys, |key| key.record.id, after.0, limit.0, ApiKey::from)?))
     }
 
     /// Revoke an API key

@@ -1,8 +1,10 @@
 //! The control API over the real commands, the real store and the test kit, asked as a caller would.
 
+mod access;
 mod automations;
 mod chats;
 mod conversations;
+mod event_stream;
 mod events;
 mod imports;
 mod operations;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use poem::endpoint::BoxEndpoint;
 use poem::{Body, Endpoint, EndpointExt, Request, Response};
 use pombo_domain::commands::PluginPolicy;
-use pombo_domain::commands::access::tenants::hash_api_key;
+use pombo_domain::commands::access::keys::hash_api_key;
 use pombo_domain::model::pace::{HealthView, PaceView, WaitReason};
 use pombo_domain::model::{EventBody, HealthLevel, NewEvent, Variables};
 use pombo_domain::ports::{AppendEvent, Batch, Change, PaceViews, Store, StoreResult};

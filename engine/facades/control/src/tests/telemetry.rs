@@ -116,6 +116,22 @@ async fn a_log_is_followed_live_and_taken_up_again_where_it_was_left() {
 }
 
 #[tokio::test]
+async fn a_log_is_not_followed_with_a_revoked_key() {
+    let engine = Engine::new().await;
+    engine.world.clock.stand();
+    let write = |text: &str| engine.world.telemetry.write("connector-chat", engine.a.tenant.index, text);
+    let mut stream = pieces(&engine, follow(&engine.a, "", None)).await;
+    stream.next().await;
+    write("one");
+    assert!(stream.next().await.expect("a line").contains("\"one\""));
+    let tenant = engine.a.tenant.index;
+    let key = engine.world.commands.identify_api_key(&engine.a.key).expect("valid").key.expect("a key");
+    engine.world.commands.revoke_api_key(tenant, key).await.expect("revoked");
+    write("two");
+    assert_eq!(stream.next().await, None);
+}
+
+#[tokio::test]
 async fn who_follows_is_bounded_and_ends_when_the_engine_does() {
     let engine = Engine::new().await;
     engine.world.clock.stand();

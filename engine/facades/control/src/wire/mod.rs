@@ -34,8 +34,9 @@ pub(crate) type Refused<const SET: u16> = Fails<ErrorBody, SET>;
 
 /// Statuses with which the operator's reads may fail.
 pub(crate) const OPERATOR: u16 = status::BAD_REQUEST | status::UNAUTHORIZED | status::FORBIDDEN;
-/// What a tenant's reads may answer: 404 also when the operator names a tenant that is not there.
-pub(crate) const READ: u16 = status::BAD_REQUEST | status::UNAUTHORIZED | status::NOT_FOUND;
+/// What a tenant's reads may answer: 403 to a key that is bound to one connector, 404 also when the operator names a tenant that is
+/// not there.
+pub(crate) const READ: u16 = status::BAD_REQUEST | status::UNAUTHORIZED | status::FORBIDDEN | status::NOT_FOUND;
 /// Statuses that a body adds.
 pub(crate) const BODY: u16 = status::TOO_LARGE | status::CONTENT_TYPE;
 /// Statuses that a write adds.

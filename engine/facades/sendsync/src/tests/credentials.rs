@@ -90,7 +90,7 @@ async fn a_revoked_key_stops_working() {
     let site = Site::new().await;
     assert_eq!(site.get("/connectors").await.status, 200);
     let commands = &site.world.commands;
-    let key = commands.list_api_keys(site.loja.tenant.index).expect("lists")[0].id;
+    let key = commands.list_api_keys(site.loja.tenant.index).expect("lists")[0].record.id;
     commands.revoke_api_key(site.loja.tenant.index, key).await.expect("revokes");
     site.get("/connectors").await.error(401);
 }
@@ -169,4 +169,38 @@ async fn whoever_has_no_credential_is_told_that_before_what_is_wrong_with_the_qu
         }
     }
     assert_eq!(protected, 12);
+}
+
+#[tokio::test]
+async fn a_key_that_is_bound_to_a_connector_is_refused_by_every_operation() {
+    let site = Site::new().await;
+    let (tenant, connector) = (site.loja.tenant.index, site.loja.connector.id);
+    let bound =
+        site.world.commands.create_api_key(tenant, "its own", Some(connector)).await.expect("a live connector").key;
+    let bearer = format!("Bearer {bound}");
+    let both = [("x-api-key", bound.as_str()), ("authorization", bearer.as_str())];
+    let beside_a_good_one = [("x-api-key", site.loja.api_key.as_str()), ("authorization", bearer.as_str())];
+    let document: Value = serde_json::from_str(&(FACADE.document)()).expect("JSON");
+    let mut refused = 0;
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            if operation["security"].as_array().is_none_or(Vec::is_empty) {
+                continue;
+            }
+            assert!(operation["responses"].get("403").is_some(), "{method} {path} does not declare it");
+            let method: Method = method.to_uppercase().parse().expect("a method");
+            let id = connector.to_string();
+            let path = format!("/sendsync/api{}", path.replace("{connectorId}", &id).replace("{id}", &id));
+            for headers in [&both[..1], &both[1..], &both[..], &beside_a_good_one[..]] {
+                for query in ["", "?nonsense=1"] {
+                    let answer = site.call(method.clone(), &format!("{path}{query}"), headers, "not JSON").await;
+                    let message = answer.error(403);
+                    assert!(message.contains("may only be used with"), "{method} {path}: {message}");
+                }
+            }
+            refused += 1;
+        }
+    }
+    assert_eq!(refused, 12);
+    assert_eq!(site.get("/queue/list").await.ok()["meta"]["total"], 0, "nothing was done");
 }

@@ -9,8 +9,8 @@ use poem::{Body, EndpointExt, Response};
 use pombo_api::application;
 use pombo_api::options::{ApiOptions, ApiState, Limits};
 use pombo_domain::Timestamp;
-use pombo_domain::commands::access::tenants::UserRequest;
-use pombo_domain::model::{Connector, Tenant};
+use pombo_domain::commands::access::users::UserRequest;
+use pombo_domain::model::{Connector, Role, Tenant};
 use pombo_domain::ports::SessionState;
 use pombo_testkit::http::{Answer, ask};
 use pombo_testkit::{Caller, ManualClock, World, WorldOptions};
@@ -67,8 +67,8 @@ struct Site {
 /// A tenant with a user, a key and an e-mail connector.
 async fn company(world: &World, name: &str) -> Company {
     let Caller { tenant, key } = world.caller(name).await;
-    let user =
-        UserRequest { email: format!("{name}@example.com"), name: name.to_owned(), password: PASSWORD.to_owned() };
+    let (email, password) = (format!("{name}@example.com"), PASSWORD.to_owned());
+    let user = UserRequest { email, name: name.to_owned(), password, role: Role::Owner };
     world.commands.create_user(tenant.index, user).await.expect("a good user");
     let config = json!({"host": "mail.example.com"});
     let connector = world.connector(tenant.index, "E-mail", "connector-email", config).await;

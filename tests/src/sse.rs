@@ -1,0 +1,56 @@
+//! A client of server-sent events, which reads a stream line by line as it comes.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::operations;
+use crate::server::Server;
+use crate::wait::PATIENCE;
+
+/// Somebody who follows a stream.
+pub struct Follower {
+    lines: BufReader<TcpStream>,
+}
+
+impl Follower {
+    /// Asks for the stream at `path`, with the id of the last event if it is taken up again. Returns once the stream has begun.
+    pub fn start(server: &Server, key: &str, path: &str, last: Option<u64>) -> Result<Self> {
+        let mut stream = TcpStream::connect(server.address())?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let last = last.map(|id| format!("Last-Event-ID: {id}\r\n")).unwrap_or_default();
+        let address = server.address();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\nX-API-Key: {key}\r\nConnection: close\r\nAccept: text/event-stream\r\n{last}\r\n"
+        )?;
+        let mut follower = Self { lines: BufReader::new(stream) };
+        let status = follower.line()?;
+        ensure!(status.contains(" 200 "), "{status}");
+        operations::answered("GET", path, 200)?;
+        // The first thing that is said: from here on it follows.
+        while !follower.line()?.starts_with("retry:") {}
+        Ok(follower)
+    }
+
+    fn line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        ensure!(self.lines.read_line(&mut line)? > 0, "the stream ended");
+        Ok(line.trim_end().to_owned())
+    }
+
+    /// The next event: its id and its data.
+    pub fn next(&mut self) -> Result<(u64, Value)> {
+        let mut id = None;
+        loop {
+            let line = self.line()?;
+            if let Some(number) = line.strip_prefix("id: ") {
+                id = Some(number.parse()?);
+            } else if let Some(data) = line.strip_prefix("data: ") {
+                return Ok((id.context("no id before the data")?, serde_json::from_str(data)?));
+            }
+        }
+    }
+}

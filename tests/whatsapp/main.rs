@@ -14,3 +14,4 @@ mod shared;
 mod shipped;
 mod storms;
 mod swap;
+mod zapini;

@@ -1,6 +1,6 @@
 //! The endpoint around a facade's handlers: gives each request its id and the state, checks its query, and turns every failure (a
-//! handler's, the framework's, a panic) into the facade's own form. One pass, no boxed layers: it stands in the way of every
-//! request.
+//! handler's, the framework's, a panic) into the facade's own form. Before that the request passes the facade's gate, if it has
+//! one. One pass, no boxed layers: it stands in the way of every request.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -15,6 +15,7 @@ use poem_openapi::registry::MetaParamIn;
 
 use crate::error::Failure;
 use crate::facade::{Facade, Security, UnknownParameters, WrongParameter, WrongQuery};
+use crate::gate::{Entry, Gate};
 use crate::options::ApiState;
 
 /// The request's id in the answer, and in the log lines about it.
@@ -26,6 +27,7 @@ pub(crate) struct FacadeEndpoint {
     routes: BoxEndpoint<'static, Response>,
     state: Arc<ApiState>,
     provide: Box<dyn Fn(&mut Request) + Send + Sync>,
+    gate: Option<Box<dyn Gate>>,
     operations: Vec<Operation>,
     ids: AtomicU64,
 }
@@ -45,6 +47,15 @@ pub struct Served {
     /// The facade, as the server lists it.
     pub facade: &'static Facade,
     pub(crate) endpoint: FacadeEndpoint,
+}
+
+impl Served {
+    /// The same, behind a gate.
+    #[must_use]
+    pub fn behind(mut self, gate: impl Gate) -> Self {
+        self.endpoint.gate = Some(Box::new(gate));
+        self
+    }
 }
 
 impl Facade {
@@ -87,7 +98,7 @@ impl FacadeEndpoint {
             }
         }
         let ids = AtomicU64::new(state.commands.new_id().as_u64_pair().0);
-        Self { facade, routes: (facade.routes)(), state, provide: Box::new(provide), operations, ids }
+        Self { facade, routes: (facade.routes)(), state, provide: Box::new(provide), gate: None, operations, ids }
     }
 
     fn request_id(&self, request: &Request) -> HeaderValue {
@@ -151,7 +162,6 @@ impl FacadeEndpoint {
     }
 
     async fn answer(&self, mut request: Request) -> Result<Response, Failure> {
-        request.extensions_mut().insert(self.state.clone());
         if let Some(refused) = self.check_query(&request)? {
             return Ok(refused);
         }
@@ -166,15 +176,16 @@ impl FacadeEndpoint {
 
     fn failed(&self, failure: &Failure, id: &HeaderValue, path: &str) -> Response {
         let id = id.to_str().unwrap_or_default();
-        if failure.status.is_server_error() {
+        let status = (self.facade.failure_status)(failure);
+        if status.is_server_error() {
             let cause = failure.cause.as_deref().unwrap_or(&failure.message);
-            let status = failure.status.as_u16();
+            let status = status.as_u16();
             tracing::error!(facade = self.facade.name, request_id = id, status, cause, "request failed");
         }
         let mut response = (self.facade.write_failure)(failure, id);
-        response.set_status(failure.status);
+        response.set_status(status);
         let headers = response.headers_mut();
-        match failure.status {
+        match status {
             StatusCode::METHOD_NOT_ALLOWED => {
                 let methods: Vec<&str> = self.at_path(path).map(|operation| operation.method.as_str()).collect();
                 if let (false, Ok(methods)) = (methods.is_empty(), HeaderValue::from_str(&methods.join(", "))) {
@@ -196,10 +207,16 @@ impl FacadeEndpoint {
 impl Endpoint for FacadeEndpoint {
     type Output = Response;
 
-    async fn call(&self, request: Request) -> poem::Result<Response> {
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
         let id = self.request_id(&request);
+        request.extensions_mut().insert(self.state.clone());
+        let Entry { headers, answer } = self.gate.as_ref().map(|gate| gate.enter(&mut request)).unwrap_or_default();
         let uri = request.uri().clone();
-        let mut response = match self.answer(request).await {
+        let answered = match answer {
+            Some(answer) => answer,
+            None => self.answer(request).await,
+        };
+        let mut response = match answered {
             Ok(response) => response,
             Err(failure) => self.failed(&failure, &id, uri.path()),
         };
@@ -209,6 +226,7 @@ impl Endpoint for FacadeEndpoint {
             status = response.status().as_u16(),
             "answered"
         );
+        response.headers_mut().extend(headers);
         response.headers_mut().insert(REQUEST_ID, id);
         Ok(response)
     }

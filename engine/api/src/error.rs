@@ -79,6 +79,11 @@ impl Failure {
         Self { cause: Some(cause.into()), ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, message) }
     }
 
+    /// The status that it was made with, for facades that document no others.
+    pub fn own_status(&self) -> StatusCode {
+        self.status
+    }
+
     /// The message for a caller who knows the fields by these names.
     pub fn written(&self, names: Names) -> String {
         match self.fields.as_slice() {
@@ -177,9 +182,11 @@ pub mod status {
     pub const UNAVAILABLE: u16 = 1 << 8;
     /// The status 502, which every operation may answer that asks the channel.
     pub const BAD_GATEWAY: u16 = 1 << 9;
+    /// The status 422, of a facade that tells wrong values from a request that cannot be read.
+    pub const UNPROCESSABLE: u16 = 1 << 10;
 }
 
-const DECLARED: [(u16, u16, &str); 10] = [
+const DECLARED: [(u16, u16, &str); 11] = [
     (status::BAD_REQUEST, 400, "The request is wrong; `message` says what to change. Nothing was stored."),
     (status::UNAUTHORIZED, 401, "There is no credential, or it is wrong, expired or revoked."),
     (status::FORBIDDEN, 403, "The credential does not allow this operation."),
@@ -191,6 +198,11 @@ const DECLARED: [(u16, u16, &str); 10] = [
     ),
     (status::TOO_LARGE, 413, "The body or a file is larger than allowed. Nothing was stored."),
     (status::CONTENT_TYPE, 415, "The operation does not accept this Content-Type."),
+    (
+        status::UNPROCESSABLE,
+        422,
+        "A value is wrong, or the present state does not allow the request; `message` says what to change.",
+    ),
     (status::TOO_MANY, 429, "Too many requests or attempts; Retry-After says when to try again."),
     (
         status::BAD_GATEWAY,

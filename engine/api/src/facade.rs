@@ -2,6 +2,7 @@
 //! one. The server lists these values once; no other code of the engine names a facade.
 
 use poem::endpoint::BoxEndpoint;
+use poem::http::StatusCode;
 use poem::{Request, Response};
 
 use crate::docs::DocumentPage;
@@ -35,14 +36,16 @@ pub struct Facade {
     pub page: fn() -> String,
     /// What the document says of each operation, with the file that has the handler.
     pub operations: fn() -> Vec<Operations>,
+    /// The status that a failure is answered with: its own ([`Failure::own_status`]), unless the facade documents others.
+    pub failure_status: fn(&Failure) -> StatusCode,
     /// Writes the body of a failure.
     pub write_failure: WriteFailure,
     /// What becomes of query parameters that an operation does not have.
     pub unknown_parameters: UnknownParameters,
 }
 
-/// Writes a failure's body, with its content type. The second argument is the request's id; the status and the headers that belong
-/// to it are set afterwards.
+/// Writes a failure's body, with its content type. The second argument is the request's id; the status
+/// ([`Facade::failure_status`]) and the headers that belong to it are set afterwards.
 pub type WriteFailure = fn(&Failure, &str) -> Response;
 
 /// What a facade does about query parameters that an operation does not have, or that are given twice.

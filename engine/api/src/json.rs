@@ -113,6 +113,50 @@ impl<'a, T: Type, L: BodyLimit> ApiExtractor<'a> for JsonBytes<T, L> {
     }
 }
 
+/// A JSON request body that may be left out: some clients send a Content-Type without a body, or drop the body of a DELETE. `T` is
+/// the type in the document.
+pub struct OptionalJsonBytes<T> {
+    /// The body as it came, of at most [`Limits::json_bytes`]; empty where there is none.
+    pub bytes: Bytes,
+    declared: PhantomData<fn() -> T>,
+}
+
+impl<T> OptionalJsonBytes<T> {
+    /// Parses it as an object of fields; without a body, none of them is given.
+    pub fn object<'a, U: Wanted<'a> + Default>(&'a self) -> Result<U, Failure> {
+        if self.bytes.trim_ascii().is_empty() { Ok(U::default()) } else { object(&self.bytes) }
+    }
+}
+
+impl<'a, T: Type> ApiExtractor<'a> for OptionalJsonBytes<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        let content = vec![MetaMediaType { content_type: "application/json", schema: T::schema_ref() }];
+        Some(MetaRequest { description: None, content, required: false })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        let bytes = body::read(request, body, state_of(request)?.options.limits.json_bytes).await?;
+        match request.header(header::CONTENT_TYPE) {
+            Some(given) if !bytes.is_empty() && !is_json(given) => {
+                Err(Failure::wrong_content_type(given, "application/json").into())
+            }
+            _ => Ok(Self { bytes, declared: PhantomData }),
+        }
+    }
+}
+
 /// A JSON response, written by serde. `T` declares the same shape to the document; a test of each facade compares the two.
 pub struct SerdeJson<T>(pub T);
 

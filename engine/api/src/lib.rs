@@ -3,7 +3,7 @@
 //!
 //! Layout
 //! - [`facade`]: a facade as a value. [`sections`]: the handlers of its document. [`endpoint`]: what surrounds a facade's handlers (request id, state, unknown
-//!   query parameters, failures, panics). [`mount`]: which facade a request is for, by host and by path. [`docs`]: the page with
+//!   query parameters, failures, panics). [`gate`]: what a facade does before that. [`mount`]: which facade a request is for, by host and by path. [`docs`]: the page with
 //!   the documents.
 //! - [`auth`]: credentials in a request → whose they are. [`tokens`]: login tokens. [`error`]: failures, and the statuses that an
 //!   operation declares.
@@ -23,6 +23,7 @@ pub mod endpoint;
 pub mod error;
 pub mod facade;
 pub mod fields;
+pub mod gate;
 pub mod hook_links;
 pub mod json;
 pub mod media_links;
@@ -38,6 +39,7 @@ pub mod tokens;
 
 pub use endpoint::Served;
 pub use facade::{Facade, Security, UnknownParameters, WrongParameter, WrongQuery};
+pub use gate::{Entry, Gate, HostPart};
 pub use mount::application;
 pub use options::{ApiOptions, ApiState, Limits};
 pub use sections::{Operations, Section, Sections};

@@ -5,6 +5,7 @@ use poem::{Endpoint, Request, Response};
 
 use crate::docs::Docs;
 use crate::endpoint::Served;
+use crate::gate::HostPart;
 
 /// Base path of the documentation.
 pub const DOCS_BASE: &str = "/docs";
@@ -47,8 +48,11 @@ impl Endpoint for Application {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        if let Some(served) = self.at_host(&request) {
+        if let Some((served, part)) = self.at_host(&request) {
             let facade = served.facade;
+            if !part.0.is_empty() {
+                request.extensions_mut().insert(part);
+            }
             // The longest of its own prefixes; without any, the path is an operation's already.
             let mut prefixes: Vec<&str> = facade.aliases.to_vec();
             prefixes.extend([facade.base, facade.host_base.unwrap_or_default()]);
@@ -66,26 +70,29 @@ impl Endpoint for Application {
 }
 
 impl Application {
-    /// The facade that the request's host name is mapped to.
-    fn at_host(&self, request: &Request) -> Option<&Served> {
+    /// The facade that the request's host name is mapped to, and what the pattern's `*` stands for (nothing without one).
+    fn at_host(&self, request: &Request) -> Option<(&Served, HostPart)> {
         if self.hosts.is_empty() {
             return None;
         }
         let host = request.header(header::HOST).or_else(|| request.uri().host()).unwrap_or_default();
         // An IPv6 address has colons of its own; it is never a mapped name.
         let name = host.rsplit_once(':').map_or(host, |(name, _port)| name).trim_end_matches('.').to_ascii_lowercase();
-        self.hosts.iter().find(|(pattern, _)| host_matches(pattern, &name)).map(|(_, at)| &self.facades[*at])
+        self.hosts.iter().find_map(|(pattern, at)| {
+            host_matches(pattern, &name).map(|part| (&self.facades[*at], HostPart(part.to_owned())))
+        })
     }
 }
 
-/// Whether `name` matches `pattern`, in which `*` stands for one or more characters other than a dot.
-fn host_matches(pattern: &str, name: &str) -> bool {
+/// Whether `name` fits `pattern`, in which `*` stands for one or more characters other than a dot: what the first one stands for.
+fn host_matches<'n>(pattern: &str, name: &'n str) -> Option<&'n str> {
     match pattern.split_once('*') {
-        None => pattern == name,
+        None => (pattern == name).then_some(""),
         Some((before, after)) => {
-            let Some(rest) = name.strip_prefix(before) else { return false };
+            let rest = name.strip_prefix(before)?;
             let reach = rest.find('.').unwrap_or(rest.len());
-            (1..=reach).any(|end| rest.is_char_boundary(end) && host_matches(after, &rest[end..]))
+            let fits = |end: &usize| rest.is_char_boundary(*end) && host_matches(after, &rest[*end..]).is_some();
+            (1..=reach).find(fits).map(|end| &rest[..end])
         }
     }
 }
@@ -121,17 +128,17 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_one_label_or_a_part_of_it() {
-        for (pattern, name, fits) in [
-            ("sendsync.example.com", "sendsync.example.com", true),
-            ("sendsync.example.com", "x.sendsync.example.com", false),
-            ("*.example.com", "a.example.com", true),
-            ("*.example.com", "a.b.example.com", false),
-            ("*.example.com", ".example.com", false),
-            ("instance-*.example.com", "instance-42.example.com", true),
-            ("instance-*.example.com", "instance-.example.com", false),
-            ("a*b*c", "a1b2c", true),
+        for (pattern, name, part) in [
+            ("sendsync.example.com", "sendsync.example.com", Some("")),
+            ("sendsync.example.com", "x.sendsync.example.com", None),
+            ("*.example.com", "a.example.com", Some("a")),
+            ("*.example.com", "a.b.example.com", None),
+            ("*.example.com", ".example.com", None),
+            ("instance-*.example.com", "instance-42.example.com", Some("42")),
+            ("instance-*.example.com", "instance-.example.com", None),
+            ("a*b*c", "a1b2c", Some("1")),
         ] {
-            assert_eq!(host_matches(pattern, name), fits, "{pattern} {name}");
+            assert_eq!(host_matches(pattern, name), part, "{pattern} {name}");
         }
     }
 

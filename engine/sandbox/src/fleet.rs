@@ -113,7 +113,8 @@ impl Fleet {
 
     /// A connector's session slot, made when it is first asked for.
     pub(crate) fn slot(&self, connector: ConnectorIndex) -> Arc<SessionSlot> {
-        let new = || SessionSlot::new(connector, self.services.events.clone(), &self.services.limits);
+        let services = &self.services;
+        let new = || SessionSlot::new(connector, services.events.clone(), services.clock.clone(), &services.limits);
         self.slots.lock().entry(connector).or_insert_with(new).clone()
     }
 

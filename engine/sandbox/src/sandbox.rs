@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pombo_domain::ConnectorIndex;
+
 use pombo_domain::ports::{
     Account, Answer, ConnectorError, ConnectorSpec, Connectors, Operation, OperationError, Outgoing, PluginDescription,
     SendOutcome, SessionState,
 };
-use pombo_domain::{Field, FieldProblem};
+use pombo_domain::{ConnectorIndex, Field, FieldProblem, Timestamp};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
@@ -197,6 +197,10 @@ impl Connectors for Sandbox {
 
     fn account(&self, connector: ConnectorIndex) -> Option<Account> {
         self.fleet.slot(connector).status().account
+    }
+
+    fn session_since(&self, connector: ConnectorIndex) -> Option<Timestamp> {
+        self.fleet.slot(connector).since()
     }
 
     async fn session_after(&self, connector: ConnectorIndex, seen: &SessionState) -> SessionState {

@@ -7,6 +7,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use pombo_api::{ApiState, Facade, Served};
 use pombo_control::ControlDeps;
 use pombo_sendsync::SendsyncDeps;
+use pombo_zapini::{ZapiniDeps, ZapiniOptions};
 
 /// A facade, and how it is made ready.
 pub(crate) struct Entry {
@@ -19,6 +20,8 @@ pub(crate) struct Entry {
 pub(crate) struct Given {
     pub(crate) state: Arc<ApiState>,
     pub(crate) sendsync: Arc<SendsyncDeps>,
+    pub(crate) zapini: Arc<ZapiniDeps>,
+    pub(crate) zapini_options: ZapiniOptions,
     pub(crate) control: Arc<ControlDeps>,
 }
 
@@ -26,6 +29,9 @@ pub(crate) struct Given {
 pub(crate) static ALL: &[Entry] = &[
     entry(&pombo_sendsync::FACADE, |given| {
         pombo_sendsync::FACADE.serve_with(given.state.clone(), given.sendsync.clone())
+    }),
+    entry(&pombo_zapini::FACADE, |given| {
+        pombo_zapini::serve(given.state.clone(), given.zapini.clone(), &given.zapini_options)
     }),
     entry(&pombo_control::FACADE, |given| pombo_control::FACADE.serve_with(given.state.clone(), given.control.clone())),
 ];
@@ -87,6 +93,7 @@ mod tests {
     #[test]
     fn a_path_is_counted_for_the_facade_that_has_it() {
         assert_eq!(at_path("/sendsync/api/queue/send"), Some("sendsync"));
+        assert_eq!(at_path("/zapini/api/v1/instances"), Some("zapini"));
         assert_eq!(at_path("/v1/tenants"), Some("control"));
         assert_eq!(at_path("/v10"), None);
     }

@@ -78,7 +78,7 @@ pub struct ScriptedConnectors {
     number_rule: Mutex<Option<Rule>>,
     /// Whether a connector that was never started still counts as connected.
     always_started: bool,
-    sessions: watch::Sender<BTreeMap<ConnectorIndex, SessionState>>,
+    sessions: watch::Sender<BTreeMap<ConnectorIndex, (SessionState, Timestamp)>>,
     /// The account of a connected session.
     pub account: Mutex<Option<Account>>,
     /// The sends, in order.
@@ -152,7 +152,8 @@ impl ScriptedConnectors {
 
     /// Sets the state of a connector's session from now on.
     pub fn set_session(&self, connector: ConnectorIndex, state: SessionState) {
-        self.sessions.send_modify(|sessions| drop(sessions.insert(connector, state)));
+        let now = self.clock.now();
+        self.sessions.send_modify(|sessions| drop(sessions.insert(connector, (state, now))));
     }
 
     /// The next opening of a session takes it through these states.
@@ -267,10 +268,12 @@ impl Connectors for ScriptedConnectors {
         match operation {
             Operation::OpenSession(_) => {
                 let (states, sessions) = (std::mem::take(&mut *self.openings.lock()), self.sessions.clone());
+                let clock = self.clock.clone();
                 tokio::spawn(async move {
                     for state in states {
                         tokio::task::yield_now().await;
-                        sessions.send_modify(|sessions| drop(sessions.insert(connector, state)));
+                        let now = clock.now();
+                        sessions.send_modify(|sessions| drop(sessions.insert(connector, (state, now))));
                     }
                 });
             }
@@ -307,7 +310,7 @@ impl Connectors for ScriptedConnectors {
         versions.before = None;
     }
     fn session(&self, connector: ConnectorIndex) -> SessionState {
-        if let Some(state) = self.sessions.borrow().get(&connector) {
+        if let Some((state, _)) = self.sessions.borrow().get(&connector) {
             return state.clone();
         }
         match self.always_started || self.started.lock().contains_key(&connector) {
@@ -318,6 +321,9 @@ impl Connectors for ScriptedConnectors {
     fn account(&self, connector: ConnectorIndex) -> Option<Account> {
         let account = self.account.lock().clone();
         account.filter(|_| self.session(connector) == SessionState::Connected)
+    }
+    fn session_since(&self, connector: ConnectorIndex) -> Option<Timestamp> {
+        self.sessions.borrow().get(&connector).map(|(_, since)| *since)
     }
     async fn session_after(&self, connector: ConnectorIndex, seen: &SessionState) -> SessionState {
         let mut sessions = self.sessions.subscribe();

@@ -199,6 +199,9 @@ pub trait Connectors: Send + Sync + 'static {
     fn session(&self, connector: ConnectorIndex) -> SessionState;
     /// The account of its session, while it is connected.
     fn account(&self, connector: ConnectorIndex) -> Option<Account>;
+    /// Since when the session has been in its state; `None` where it has not changed since the engine started. A new code to scan is
+    /// a new state.
+    fn session_since(&self, connector: ConnectorIndex) -> Option<Timestamp>;
     /// Waits until the session's state differs from `seen`, and returns the new one.
     async fn session_after(&self, connector: ConnectorIndex, seen: &SessionState) -> SessionState;
     /// Reloads the plugin's component from where it was loaded, and moves every connector on it to the new version: the old

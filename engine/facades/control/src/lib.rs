@@ -38,6 +38,7 @@ use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, IntoEndpoint, Response};
 use poem_openapi::{LicenseObject, OpenApiService, Tags};
 
+use pombo_api::error::Failure;
 use pombo_api::{Facade, Sections, UnknownParameters};
 
 pub use deps::{ControlDeps, NotReady, Readiness};
@@ -154,6 +155,7 @@ pub static FACADE: Facade = Facade {
     operations: || {
         [Tenancy::operations(), Answering::operations(), Messaging::operations()].into_iter().flatten().collect()
     },
+    failure_status: Failure::own_status,
     write_failure: errors::write_failure,
     unknown_parameters: UnknownParameters::Refused { identify: access::identify, refuse: errors::refuse_query },
 };

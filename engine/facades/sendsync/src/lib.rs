@@ -11,6 +11,7 @@ use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, IntoEndpoint, Response};
 use poem_openapi::{OpenApiService, Tags};
 
+use pombo_api::error::Failure;
 use pombo_api::{Facade, Sections, UnknownParameters};
 
 pub mod auth;
@@ -74,6 +75,7 @@ pub static FACADE: Facade = Facade {
     document,
     page: || service().swagger_ui_html(),
     operations: Groups::operations,
+    failure_status: Failure::own_status,
     write_failure: error::write_failure,
     unknown_parameters: UnknownParameters::Refused { identify: query::identify, refuse: query::refuse },
 };

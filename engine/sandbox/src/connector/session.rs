@@ -6,12 +6,12 @@
 //! the handle until it is promoted.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use pombo_domain::ConnectorIndex;
-use pombo_domain::ports::{Account, ConnectorEvents, SessionState};
+use pombo_domain::ports::{Account, Clock, ConnectorEvents, SessionState};
+use pombo_domain::{ConnectorIndex, Timestamp};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
@@ -30,7 +30,11 @@ pub(crate) struct SessionStatus {
 pub(crate) struct SessionSlot {
     connector: ConnectorIndex,
     events: Arc<dyn ConnectorEvents>,
+    clock: Arc<dyn Clock>,
     held: Mutex<Held>,
+    /// When the state last changed, in milliseconds since 1970; [`NEVER`] before its first change. Beside the lock, because an observer
+    /// that is called under it may ask.
+    since: AtomicI64,
     status: watch::Sender<SessionStatus>,
     /// How long after the end of a session sends wait for the next one.
     patience: Duration,
@@ -53,6 +57,9 @@ pub(crate) enum Role {
 /// The number of handles on standby.
 const STANDBY: u64 = 0;
 
+/// The instant of a change that did not happen.
+const NEVER: i64 = i64::MIN;
+
 struct Held {
     /// The number of the primary handle; more than [`STANDBY`] once there was one.
     primary: u64,
@@ -61,12 +68,19 @@ struct Held {
 }
 
 impl SessionSlot {
-    pub(crate) fn new(connector: ConnectorIndex, events: Arc<dyn ConnectorEvents>, limits: &Limits) -> Arc<Self> {
+    pub(crate) fn new(
+        connector: ConnectorIndex,
+        events: Arc<dyn ConnectorEvents>,
+        clock: Arc<dyn Clock>,
+        limits: &Limits,
+    ) -> Arc<Self> {
         let status = SessionStatus { state: SessionState::Stopped, account: None };
         Arc::new(Self {
             connector,
             events,
+            clock,
             held: Mutex::new(Held { primary: STANDBY, connected: None }),
+            since: AtomicI64::new(NEVER),
             status: watch::channel(status).0,
             patience: limits.session_wait,
             waiting: Semaphore::new(SENDS_WAITING),
@@ -96,6 +110,11 @@ impl SessionSlot {
         self.status.subscribe()
     }
 
+    /// When the state last changed; `None` before its first change.
+    pub(crate) fn since(&self) -> Option<Timestamp> {
+        Some(self.since.load(Relaxed)).filter(|at| *at != NEVER).map(Timestamp)
+    }
+
     pub(crate) fn is_connected(&self) -> bool {
         self.status.borrow().state == SessionState::Connected
     }
@@ -119,6 +138,9 @@ impl SessionSlot {
         }
         if before.state == SessionState::Connected || next.state == SessionState::Connected {
             held.connected = Some(Instant::now());
+        }
+        if before.state != next.state {
+            self.since.store(self.clock.now().0, Relaxed);
         }
         // First, so that an observer that looks here sees the new status.
         self.status.send_replace(next.clone());
@@ -215,6 +237,7 @@ mod tests {
     use super::*;
     use async_trait::async_trait;
     use pombo_domain::ports::{ChannelEvent, IntakeError, KvWrite};
+    use pombo_testkit::{ManualClock, NOON};
 
     #[derive(Default)]
     struct Heard(Mutex<Vec<SessionState>>);
@@ -228,9 +251,34 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_state_is_dated_when_it_begins_and_an_account_changes_nothing_of_that() {
+        let clock = ManualClock::new(NOON);
+        let slot = SessionSlot::new(
+            ConnectorIndex(1),
+            Arc::new(Heard::default()),
+            Arc::new(clock.clone()),
+            &Limits::default(),
+        );
+        assert_eq!(slot.since(), None);
+        let session = slot.attach(Role::Primary);
+        session.set(SessionState::QrCode("a".to_owned()), None);
+        assert_eq!(slot.since(), Some(NOON));
+        clock.jump(20_000);
+        session.set(SessionState::QrCode("a".to_owned()), None);
+        assert_eq!(slot.since(), Some(NOON), "the same code");
+        session.set(SessionState::QrCode("b".to_owned()), None);
+        assert_eq!(slot.since(), Some(NOON.plus_ms(20_000)));
+        session.set(SessionState::Connected, None);
+        clock.jump(5_000);
+        session.set(SessionState::Connected, account());
+        assert_eq!(slot.since(), Some(NOON.plus_ms(20_000)), "only its account became known");
+    }
+
     fn slot() -> (Arc<SessionSlot>, Arc<Heard>) {
         let heard = Arc::new(Heard::default());
-        (SessionSlot::new(ConnectorIndex(1), heard.clone(), &Limits::default()), heard)
+        let clock = Arc::new(ManualClock::new(NOON));
+        (SessionSlot::new(ConnectorIndex(1), heard.clone(), clock, &Limits::default()), heard)
     }
 
     fn account() -> Option<Account> {

@@ -119,6 +119,13 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     require((1..=100).contains(&limits.files), "limits.files", "must be from 1 to 100");
     require(limits.multipart_mb <= http.max_body_mb, "limits.multipart_mb", "must not be above http.max_body_mb");
 
+    let zapini = &config.zapini;
+    require((1..=1440).contains(&zapini.rate_window_minutes), "zapini.rate_window_minutes", "must be from 1 to 1440");
+    for origin in &zapini.cors_origins {
+        let problem = format!("has {origin:?}, which is not an origin such as https://app.example.com, or *");
+        require(origin_ok(origin), "zapini.cors_origins", &problem);
+    }
+
     let sandbox = &config.sandbox;
     require((4..=4096).contains(&sandbox.memory_mb), "sandbox.memory_mb", "must be from 4 to 4096");
     require((10..=60_000).contains(&sandbox.cpu_deadline_ms), "sandbox.cpu_deadline_ms", "must be from 10 to 60000");
@@ -210,6 +217,11 @@ fn public_url_ok(text: &str) -> bool {
             && url.fragment().is_none()
             && url.username().is_empty()
     })
+}
+
+/// Whether it is the origin of web pages, or `*` for every one.
+fn origin_ok(text: &str) -> bool {
+    text == "*" || (!text.is_empty() && public_url_ok(text))
 }
 
 /// Whether it is an address, a network, a host name or `*.domain`.

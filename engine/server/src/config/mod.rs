@@ -28,6 +28,7 @@ pub(crate) struct Config {
     pub(crate) outbound: Outbound,
     pub(crate) webhooks: Webhooks,
     pub(crate) limits: Limits,
+    pub(crate) zapini: Zapini,
     pub(crate) store: Store,
     pub(crate) events: Events,
     pub(crate) scheduler: Scheduler,
@@ -120,6 +121,14 @@ pub(crate) struct Limits {
     pub(crate) bulk_mb: usize,
     pub(crate) multipart_mb: u64,
     pub(crate) files: usize,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Zapini {
+    pub(crate) rate_limit: u32,
+    pub(crate) rate_window_minutes: u32,
+    pub(crate) cors_origins: Vec<String>,
 }
 
 #[derive(Clone, Deserialize)]

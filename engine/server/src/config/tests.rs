@@ -79,6 +79,12 @@ fn a_wrong_value_names_its_key_and_source_and_never_shows_the_value() {
     let text = message(with_file("[outbound]\nallow = [\"10.0.0.0/99\"]\n", &[], &Overrides::default()));
     assert!(text.contains("outbound.allow"), "{text}");
 
+    for bad in ["app.example.com", "https://app.example.com/path", ""] {
+        let file = format!("[zapini]\ncors_origins = [\"https://app.example.com\", \"*\", \"{bad}\"]\n");
+        let text = message(with_file(&file, &[], &Overrides::default()));
+        assert!(text.contains("zapini.cors_origins"), "{text}");
+    }
+
     let text = message(with_file("[log]\nformat = \"xml\"\n", &[], &Overrides::default()));
     assert!(text.contains("log.format") && text.contains("json"), "{text}");
 }

@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use poem::endpoint::BoxEndpoint;
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Endpoint, Request, Response};
+use pombo_api::error::Failure;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -193,11 +194,8 @@ impl Service {
 
         let response = if length.is_some_and(|length| length > self.limits.max_body_bytes) {
             let most = self.limits.max_body_bytes / 1024 / 1024;
-            let mut response = failure(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "Payload Too Large",
-                &format!("the request's body is larger than {most} MB"),
-            );
+            let message = format!("the request's body is larger than {most} MB");
+            let mut response = failed(facade, StatusCode::PAYLOAD_TOO_LARGE, message);
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             response
         } else {
@@ -205,27 +203,23 @@ impl Service {
                 let body = request.take_body();
                 request.set_body(limited(body, self.limits.body_idle_timeout, self.limits.max_body_bytes));
             }
-            RunToEnd::new(Arc::clone(&self).run(request)).await
+            RunToEnd::new(Arc::clone(&self).run(facade, request)).await
         };
         self.metrics.request(facade, response.status(), began.elapsed());
         response
     }
 
-    async fn run(self: Arc<Self>, request: Request) -> Response {
+    async fn run(self: Arc<Self>, facade: &'static str, request: Request) -> Response {
         let answered = AssertUnwindSafe(self.endpoint.get_response(request)).catch_unwind();
         match tokio::time::timeout(self.limits.request_timeout, answered).await {
             Ok(Ok(response)) => response,
             Ok(Err(_panic)) => {
                 tracing::error!("a request's handler panicked");
-                failure(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "Internal Server Error",
-                    "internal error; the log has the details",
-                )
+                failed(facade, StatusCode::INTERNAL_SERVER_ERROR, "internal error; the log has the details")
             }
             Err(_) => {
                 tracing::warn!("a request took too long and was aborted");
-                failure(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable", "the request took too long; try again")
+                failed(facade, StatusCode::SERVICE_UNAVAILABLE, "the request took too long; try again")
             }
         }
     }
@@ -240,8 +234,17 @@ fn label(path: &str) -> &'static str {
     })
 }
 
-/// The documented body of errors, for failures that no facade saw.
-fn failure(status: StatusCode, error: &str, message: &str) -> Response {
-    let body = serde_json::json!({ "statusCode": status.as_u16(), "message": message, "error": error });
-    Response::builder().status(status).content_type("application/json").body(body.to_string())
+/// The answer to a request that no facade saw to its end: in the form of the facade that its path is for.
+fn failed(facade: &str, status: StatusCode, message: impl Into<String>) -> Response {
+    let failure = Failure::new(status, message);
+    let mut response = match crate::facades::named(facade) {
+        Some(facade) => (facade.write_failure)(&failure, ""),
+        None => {
+            let error = status.canonical_reason().unwrap_or("Error");
+            let body = serde_json::json!({ "statusCode": status.as_u16(), "message": failure.message, "error": error });
+            Response::builder().content_type("application/json").body(body.to_string())
+        }
+    };
+    response.set_status(status);
+    response
 }

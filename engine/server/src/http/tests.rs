@@ -44,7 +44,7 @@ fn endpoint(slow: Arc<Slow>) -> BoxEndpoint<'static, Response> {
         let slow = Arc::clone(&slow);
         async move {
             match request.uri().path() {
-                "/panic" => panic!("on purpose"),
+                "/panic" | "/zapini/panic" => panic!("on purpose"),
                 "/slow" => {
                     slow.entered.notify_one();
                     slow.release.notified().await;
@@ -99,6 +99,19 @@ async fn answers_and_turns_a_panic_into_json() {
     assert!(answer.starts_with("HTTP/1.1 500") && answer.contains("\"statusCode\":500"), "{answer}");
     let answer = exchange(&server, "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "serves on: {answer}");
+}
+
+#[tokio::test]
+async fn what_no_facade_saw_to_its_end_has_the_form_of_the_facade_that_it_was_for() {
+    let server = start();
+    for (request, status, code) in [
+        ("GET /zapini/panic HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", 500, "INTERNAL_ERROR"),
+        ("POST /zapini/api/v1/x HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n", 413, "PAYLOAD_TOO_LARGE"),
+    ] {
+        let answer = exchange(&server, request).await;
+        let form = format!("{{\"success\":false,\"error\":{{\"code\":\"{code}\"");
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(&form), "{answer}");
+    }
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ use pombo_control::{ControlDeps, NotReady};
 use pombo_imports::ImportWorker;
 use pombo_sandbox::Compiling;
 use pombo_sendsync::SendsyncDeps;
+use pombo_zapini::ZapiniDeps;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -162,7 +163,13 @@ async fn with_store(
         events,
     };
     let template = || pombo_imports::template().map_err(|error| error.to_string());
-    let given = Given { state, sendsync: Arc::new(SendsyncDeps { template }), control: Arc::new(control_deps) };
+    let given = Given {
+        zapini: Arc::new(ZapiniDeps { pace: Arc::new(scheduler.clone()), started: state.commands.now() }),
+        zapini_options: parts::zapini_options(config),
+        sendsync: Arc::new(SendsyncDeps { template }),
+        control: Arc::new(control_deps),
+        state,
+    };
     let facades = facades::ALL.iter().map(|entry| (entry.serve)(&given)).collect();
     http.starting.open(application(facades, &parts::hosts(config)).boxed());
     tracing::info!(

@@ -19,6 +19,7 @@ use pombo_imports::ImportWorkerOptions;
 use pombo_sandbox::{Capability, Sandbox};
 use pombo_scheduler::rules::retry::RetryPolicy;
 use pombo_store::DiskStore;
+use pombo_zapini::ZapiniOptions;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
@@ -376,6 +377,16 @@ pub(super) fn api_options(config: &Config, root: &RootKey, operator: &OperatorTo
             multipart_bytes: limits.multipart_mb * MEBIBYTE,
             files: limits.files,
         },
+    }
+}
+
+/// The settings of the Zapini API.
+pub(super) fn zapini_options(config: &Config) -> ZapiniOptions {
+    let zapini = &config.zapini;
+    ZapiniOptions {
+        rate_limit: zapini.rate_limit,
+        rate_window: Duration::from_secs(u64::from(zapini.rate_window_minutes) * 60),
+        cors_origins: zapini.cors_origins.clone(),
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod groups;
 pub mod offering;
 pub mod operations;
+pub mod overview;
 pub mod pace;
 pub mod sessions;
 
@@ -321,7 +322,7 @@ impl Commands {
     }
 
     /// Starts it. If it does not start, the view shows that, because it is stored anyway.
-    async fn started(&self, connector: Arc<Connector>) -> ConnectorView {
+    pub(crate) async fn started(&self, connector: Arc<Connector>) -> ConnectorView {
         let session = match self.start(&connector).await {
             Ok(()) => self.ports().connectors.session(connector.index),
             Err(reason) => SessionState::Failing(reason),

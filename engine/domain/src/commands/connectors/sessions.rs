@@ -1,4 +1,4 @@
-//! Sessions of connectors: their state, opening one (by a QR code or a code to type), ending it.
+//! Sessions of connectors: their state, opening one (by a QR code or a code to type), connecting one again, ending it.
 //!
 //! Opening waits for changes of the session, for a bounded time; there is no polling.
 
@@ -83,6 +83,31 @@ impl Commands {
             deadline = rest;
         }
         Ok(SessionView { account: connectors.account(index), state: seen })
+    }
+
+    /// Connects a session that is there but broken, or opens one if there is none. A session that is connected, is being connected
+    /// or waits for a person with a code stays as it is.
+    pub async fn reconnect_session(&self, tenant: TenantIndex, id: Uuid) -> Result<SessionView> {
+        let offering = self.offering(tenant, id)?;
+        offering.must("sessions")?;
+        let (connectors, index) = (&self.ports().connectors, offering.connector.index);
+        match connectors.session(index) {
+            SessionState::Unpaired(_) | SessionState::LoggedOut(_) => return self.open_session(tenant, id, None).await,
+            SessionState::Stopped | SessionState::Disconnected(_) | SessionState::Failing(_) => {
+                let _turn = self.connector_writes.of(index).await;
+                let connector = self.live_connector(tenant, id)?;
+                // Another request may have done it meanwhile.
+                if matches!(
+                    connectors.session(index),
+                    SessionState::Stopped | SessionState::Disconnected(_) | SessionState::Failing(_)
+                ) {
+                    let state = self.started(connector).await.session;
+                    return Ok(SessionView { account: connectors.account(index), state });
+                }
+            }
+            _ => {}
+        }
+        Ok(SessionView { account: connectors.account(index), state: connectors.session(index) })
     }
 
     /// Logs out and deletes the session; does nothing if there is none.

@@ -37,6 +37,7 @@ pub(crate) struct CreateApiKey {
     name: String,
     /// Id of the connector that the key is bound to; a key of the whole tenant if omitted. A bound key works only with the APIs
     /// that serve single connectors: this one refuses it. It is revoked when its connector is deleted.
+    #[oai(nullable)]
     connector_id: Option<Uuid>,
 }
 

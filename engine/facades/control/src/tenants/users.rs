@@ -74,25 +74,30 @@ pub(crate) struct CreateUser {
     #[oai(validator(min_length = 10, max_length = 128, pattern = "^[^\\x00]*$"))]
     password: String,
     /// What the user may do; `owner` if omitted.
+    #[oai(nullable)]
     role: Option<UserRole>,
 }
 
-/// Changes of a user. Omitted fields stay as they are.
+/// Changes of a user. Fields that are omitted or null stay as they are.
 #[derive(Object, Deserialize)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdateUser {
     /// Display name, from 1 to 120 characters.
-    #[oai(validator(
-        min_length = 1,
-        max_length = 120,
-        pattern = "^[^\\x00-\\x20\\x7f-\\xa0]([^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0])?$"
-    ))]
+    #[oai(
+        nullable,
+        validator(
+            min_length = 1,
+            max_length = 120,
+            pattern = "^[^\\x00-\\x20\\x7f-\\xa0]([^\\x00-\\x1f\\x7f-\\x9f]*[^\\x00-\\x20\\x7f-\\xa0])?$"
+        )
+    )]
     name: Option<String>,
     /// What the user may do.
+    #[oai(nullable)]
     role: Option<UserRole>,
     /// New password, from 10 to 128 characters. It ends every login of the user.
-    #[oai(validator(min_length = 10, max_length = 128, pattern = "^[^\\x00]*$"))]
+    #[oai(nullable, validator(min_length = 10, max_length = 128, pattern = "^[^\\x00]*$"))]
     password: Option<String>,
 }
 

@@ -325,8 +325,11 @@ async fn another_tenants_id_is_not_found_in_every_operation() {
     let parked = Uuid::from_u128(9);
     super::automations::park(&engine, &engine.a, &automation, parked).await;
     let root = super::trust::trusted(&engine, &engine.a).await;
+    let user = json!({"email": "ana@loja.com", "name": "Ana", "password": "uma senha boa"});
+    let user = engine.post(&engine.a, "/v1/users", user).await.expect(201);
     let owned = [
         ("/v1/keys/", id(&keys["data"][0])),
+        ("/v1/users/", id(&user)),
         ("/v1/trust-roots/", root),
         ("/v1/automations/parked/", parked.to_string()),
         ("/v1/automations/", automation),
@@ -379,7 +382,7 @@ async fn another_tenants_id_is_not_found_in_every_operation() {
     assert!(asked >= 80, "{asked}");
     // They were asked about things that are there: their owner gets them.
     for (start, id) in &owned {
-        if !["/v1/keys/", "/v1/trust-roots/", "/v1/automations/parked/"].contains(start) {
+        if !["/v1/keys/", "/v1/users/", "/v1/trust-roots/", "/v1/automations/parked/"].contains(start) {
             assert_eq!(engine.get(&engine.a, &format!("{start}{id}")).await.status, 200, "{start}");
         }
     }

@@ -38,7 +38,7 @@ async fn an_upload_is_a_version_and_the_same_component_again_is_the_same_version
     let versions: Vec<_> = shown["versions"].as_array().expect("a list").iter().map(|v| &v["version"]).collect();
     assert_eq!(versions, ["1.0.0", "1.1.0"]);
     assert_eq!((shown.get("active"), shown.get("grants"), &shown["owner"]), (None, None, &json!("tenant")));
-    let key = engine.state.commands.list_api_keys(engine.a.tenant.index).expect("reads")[0].id;
+    let key = engine.state.commands.list_api_keys(engine.a.tenant.index).expect("reads")[0].record.id;
     assert_eq!(shown["versions"][0]["uploadedBy"], format!("key:{key}"));
 
     let trail = engine.get(&engine.a, "/v1/plugins/acme-bot/audit").await.expect(200);

@@ -24,6 +24,7 @@ static NOTES: Facade = Facade {
     document: || service().spec(),
     page: || service().swagger_ui_html(),
     operations: <(Notes,)>::operations,
+    failure_status: Failure::own_status,
     write_failure: |failure, id| Response::builder().body(format!("{} ({id})", failure.message)),
     unknown_parameters: UnknownParameters::Ignored,
 };

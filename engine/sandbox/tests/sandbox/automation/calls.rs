@@ -44,7 +44,8 @@ async fn clock_and_randomness_are_the_calls() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_way_to_fail_has_its_word_and_leaves_the_engine_serving() {
-    let bench = bench(|options| options.limits.automations.cpu = Duration::from_millis(100)).await;
+    // Long enough to fill the memory also where each new page is slow.
+    let bench = bench(|options| options.limits.automations.cpu = Duration::from_millis(1_000)).await;
     let probe = bench.probe().await;
     for (task, code, why) in [
         ("spin", "processor", "processor time"),

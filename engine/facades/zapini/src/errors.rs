@@ -1,0 +1,173 @@
+//! The error body, and which status and code each failure has. The documentation shows one form for every error, so the framework's
+//! own errors (an unknown path, a method, a body that is too large) have it too.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use poem::Response;
+use poem::http::StatusCode;
+use poem_openapi::Object;
+use pombo_api::error::{Fails, Failure, status};
+use pombo_domain::Field;
+use serde::Serialize;
+
+/// The body of every error.
+#[derive(Debug, Serialize, Object)]
+pub struct ErrorBody {
+    /// Always `false`.
+    pub success: bool,
+    /// The error.
+    pub error: ErrorDetail,
+}
+
+/// An error, for programs and for people.
+#[derive(Debug, Serialize, Object)]
+pub struct ErrorDetail {
+    /// A stable word: `BAD_REQUEST` (400: the request cannot be read), `VALIDATION_ERROR` (422: values are wrong, see `details`),
+    /// `UNAUTHENTICATED`, `FORBIDDEN`, `NOT_FOUND`, `METHOD_NOT_ALLOWED`, `CONFLICT` (422), `PAYLOAD_TOO_LARGE`,
+    /// `UNSUPPORTED_MEDIA_TYPE`, `RATE_LIMITED`, `UNAVAILABLE`, `INTERNAL_ERROR`. Operations that ask WhatsApp also have:
+    /// `UNSUPPORTED` (422: the instance cannot do it), `INSTANCE_DISCONNECTED` (422: nothing was done), `REFUSED` (422: WhatsApp
+    /// refuses it), `OUTCOME_UNKNOWN` (502: it may or may not have been done), `CHANNEL_FAILED` (502). `QR_NOT_AVAILABLE` (400): the
+    /// instance does not wait for a scan.
+    pub code: String,
+    /// What is wrong and what to change.
+    pub message: String,
+    /// What is wrong with each field; empty where the error concerns none.
+    pub details: BTreeMap<String, Vec<String>>,
+}
+
+impl ErrorBody {
+    /// The body of a failure.
+    pub fn of(failure: &Failure) -> Self {
+        let mut details: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for problem in &failure.fields {
+            let sentence = problem.sentence(field_name).into_owned();
+            details.entry(problem.field.written(field_name)).or_default().push(sentence);
+        }
+        let error = ErrorDetail { code: code(failure).to_owned(), message: failure.written(field_name), details };
+        Self { success: false, error }
+    }
+}
+
+/// Writes a failure's body.
+pub fn write_failure(failure: &Failure, _request_id: &str) -> Response {
+    let body = serde_json::to_vec(&ErrorBody::of(failure)).unwrap_or_default();
+    Response::builder().content_type("application/json").body(body)
+}
+
+/// The status of a failure, one of the documented table where that has one: values that are wrong are 422, a request that cannot be
+/// read is 400; what the present state does not allow is 422 too, because the table has no 409.
+pub fn failure_status(failure: &Failure) -> StatusCode {
+    match (failure.status, failure.code) {
+        (StatusCode::CONFLICT, Some("AUTOMATION_ACTIVE")) => StatusCode::FORBIDDEN,
+        (StatusCode::CONFLICT, _) | (StatusCode::BAD_REQUEST, Some("unsupported")) => StatusCode::UNPROCESSABLE_ENTITY,
+        (StatusCode::BAD_REQUEST, _) if !failure.fields.is_empty() => StatusCode::UNPROCESSABLE_ENTITY,
+        (status, _) => status,
+    }
+}
+
+fn code(failure: &Failure) -> &'static str {
+    if let Some(code) = failure.code {
+        return match code {
+            "unsupported" => "UNSUPPORTED",
+            "disconnected" => "INSTANCE_DISCONNECTED",
+            "refused" => "REFUSED",
+            "unknown_outcome" => "OUTCOME_UNKNOWN",
+            "channel_failed" => "CHANNEL_FAILED",
+            own => own,
+        };
+    }
+    match failure_status(failure) {
+        StatusCode::UNAUTHORIZED => "UNAUTHENTICATED",
+        StatusCode::FORBIDDEN => "FORBIDDEN",
+        StatusCode::NOT_FOUND => "NOT_FOUND",
+        StatusCode::METHOD_NOT_ALLOWED => "METHOD_NOT_ALLOWED",
+        StatusCode::PAYLOAD_TOO_LARGE => "PAYLOAD_TOO_LARGE",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "UNSUPPORTED_MEDIA_TYPE",
+        StatusCode::UNPROCESSABLE_ENTITY if failure.fields.is_empty() => "CONFLICT",
+        StatusCode::UNPROCESSABLE_ENTITY => "VALIDATION_ERROR",
+        StatusCode::TOO_MANY_REQUESTS => "RATE_LIMITED",
+        StatusCode::SERVICE_UNAVAILABLE => "UNAVAILABLE",
+        status if status.is_client_error() => "BAD_REQUEST",
+        _ => "INTERNAL_ERROR",
+    }
+}
+
+/// A field's documented name.
+pub(crate) fn field_name(field: Field) -> Cow<'static, str> {
+    Cow::Borrowed(match field {
+        Field::Connector => "instance_id",
+        Field::Device => "device_name",
+        Field::Text => "message",
+        Field::To => "recipient",
+        Field::Members | Field::Add | Field::Remove | Field::Promote | Field::Demote => "participants",
+        Field::Ids => "conversation_ids",
+        Field::Identifier | Field::Phone => "phone_number",
+        other => return other.word(),
+    })
+}
+
+/// What every operation with a credential may answer.
+pub(crate) const EVERY: u16 = status::UNAUTHORIZED | status::FORBIDDEN | status::TOO_MANY;
+/// What naming an instance, a group or a conversation adds.
+pub(crate) const NAMED: u16 = EVERY | status::NOT_FOUND;
+/// What values add: a request that cannot be read, and values that are wrong.
+pub(crate) const VALUES: u16 = status::BAD_REQUEST | status::UNPROCESSABLE;
+/// What a body adds.
+pub(crate) const BODY: u16 = VALUES | status::TOO_LARGE | status::CONTENT_TYPE;
+/// What a write adds.
+pub(crate) const WRITE: u16 = status::UNAVAILABLE;
+/// What asking WhatsApp adds.
+pub(crate) const CHANNEL: u16 = status::UNPROCESSABLE | status::BAD_GATEWAY | status::UNAVAILABLE;
+
+/// A failure of an operation of this API.
+pub(crate) type Refused<const SET: u16> = Fails<ErrorBody, SET>;
+
+#[cfg(test)]
+mod tests {
+    use pombo_domain::{Error, ErrorCode};
+
+    use super::*;
+
+    fn answered(error: Error) -> (u16, String) {
+        let failure = Failure::from(error);
+        (failure_status(&failure).as_u16(), ErrorBody::of(&failure).error.code)
+    }
+
+    #[test]
+    fn each_error_has_a_documented_status_and_a_code_of_its_own() {
+        let of = |code| answered(Error::new(code, "m"));
+        for (error, status, code) in [
+            (of(ErrorCode::Unauthenticated), 401, "UNAUTHENTICATED"),
+            (of(ErrorCode::Forbidden), 403, "FORBIDDEN"),
+            (of(ErrorCode::NotFound), 404, "NOT_FOUND"),
+            (of(ErrorCode::Conflict), 422, "CONFLICT"),
+            (of(ErrorCode::TooLarge), 413, "PAYLOAD_TOO_LARGE"),
+            (of(ErrorCode::RateLimited), 429, "RATE_LIMITED"),
+            (of(ErrorCode::AutomationActive), 403, "AUTOMATION_ACTIVE"),
+            (of(ErrorCode::Unsupported), 422, "UNSUPPORTED"),
+            (of(ErrorCode::Disconnected), 422, "INSTANCE_DISCONNECTED"),
+            (of(ErrorCode::Refused), 422, "REFUSED"),
+            (of(ErrorCode::OutcomeUnknown), 502, "OUTCOME_UNKNOWN"),
+            (of(ErrorCode::ChannelFailed), 502, "CHANNEL_FAILED"),
+            (of(ErrorCode::Unavailable), 503, "UNAVAILABLE"),
+            (of(ErrorCode::Internal), 500, "INTERNAL_ERROR"),
+            (answered(Error::invalid(Field::Text, "is required")), 422, "VALIDATION_ERROR"),
+            (answered(Error::unknown(Field::Connector, "no such instance")), 404, "NOT_FOUND"),
+        ] {
+            assert_eq!((error.0, error.1.as_str()), (status, code));
+        }
+    }
+
+    #[test]
+    fn details_name_the_fields_as_they_are_documented() {
+        let error = Error::invalid_fields(vec![
+            pombo_domain::FieldProblem::new(Field::Add.at(1), "must be digits"),
+            pombo_domain::FieldProblem::new(Field::Connector, "is required"),
+        ]);
+        let body = serde_json::to_value(ErrorBody::of(&Failure::from(error))).expect("JSON");
+        let details = serde_json::json!({"instance_id": ["is required"], "participants[1]": ["must be digits"]});
+        assert_eq!(body["error"]["details"], details);
+        assert_eq!(body["error"]["message"], "participants[1]: must be digits; instance_id: is required");
+    }
+}

@@ -1,0 +1,134 @@
+//! The Zapini facade: the documented WhatsApp API, below `/zapini` and `/zapini/api/v1`, and at the hosts of its instances. Its
+//! sections stand here in the documentation's order, one file each. What is documented and not in [`FACADE`]'s document is not
+//! built yet.
+//!
+//! - [`auth`] … [`groups`], [`chat`]: the sections. An instance is a connector of a WhatsApp plugin.
+//! - [`gate`]: what every request passes first: [`paths`] (where an operation may be reached), [`cors`], [`credentials`], [`rate`].
+//! - [`envelope`], [`errors`], [`times`]: the forms of answers. [`params`], [`refs`]: how what callers write is read.
+//! - [`instance`]: an instance as it is shown.
+//!
+//! Must not know the other facades: they share behaviour through the commands alone.
+
+use std::sync::Arc;
+
+use poem::endpoint::BoxEndpoint;
+use poem::{EndpointExt, IntoEndpoint, Response};
+use poem_openapi::{OpenApiService, Tags};
+use pombo_api::options::ApiState;
+use pombo_api::{Facade, Sections, Served, UnknownParameters};
+use pombo_domain::Timestamp;
+use pombo_domain::ports::PaceViews;
+
+mod auth;
+mod automation;
+mod chat;
+mod cors;
+mod credentials;
+pub mod envelope;
+pub mod errors;
+mod gate;
+mod groups;
+mod instance;
+mod instance_api;
+mod instances;
+pub mod params;
+mod paths;
+mod pauses;
+mod rate;
+mod refs;
+#[cfg(test)]
+mod tests;
+pub mod times;
+
+pub use gate::ZapiniOptions;
+
+const TITLE: &str = "Zapini";
+const DESCRIPTION: &str = "WhatsApp instances, their groups and conversations.\n\n\
+    Authenticate with `Authorization: Bearer` and a token. Every operation answers under `/zapini` and under `/zapini/api/v1`, and at \
+    a host name of an instance (`instance-{id}.…`) where the operator has mapped one; `{id}` is the instance's UUID or its number. \
+    Without such a host name, `/zapini/instance-{id}/…` names the instance.\n\n\
+    Answers are `{\"success\":true,\"message\"?,\"data\"}`, those of the instance API are flat. Errors are \
+    `{\"success\":false,\"error\":{\"code\",\"message\",\"details\"}}`. Fields and parameters that an operation does not have are \
+    ignored; an optional field may be null, which is the same as leaving it out. `X-RateLimit-Limit`, `X-RateLimit-Remaining` and \
+    `X-RateLimit-Reset` say how many requests the token has left.";
+
+/// The documentation's sections.
+#[derive(Tags)]
+enum Section {
+    /// Logging in with e-mail and password, and the token that a login gives.
+    #[oai(rename = "auth")]
+    Auth,
+    /// WhatsApp accounts, and connecting them.
+    #[oai(rename = "instances")]
+    Instances,
+    /// The API of one instance.
+    #[oai(rename = "instance-api")]
+    InstanceApi,
+    /// Who answers a conversation: an automation or a person.
+    #[oai(rename = "automation")]
+    Automation,
+    /// Groups of an instance's account.
+    #[oai(rename = "groups")]
+    Groups,
+    /// What user interfaces of chats need.
+    #[oai(rename = "chat")]
+    Chat,
+}
+
+type Operations = (
+    auth::AuthApi,
+    instances::InstancesApi,
+    instance_api::InstanceApi,
+    automation::AutomationApi,
+    groups::GroupsApi,
+    chat::ChatApi,
+);
+
+/// Where the facade lives.
+const BASE: &str = "/zapini";
+
+/// The facade. It is served by [`serve`].
+pub static FACADE: Facade = Facade {
+    name: "zapini",
+    title: TITLE,
+    summary: "The WhatsApp API, under /zapini",
+    base: BASE,
+    // The second base, /zapini/api/v1, is the gate's matter: a few operations answer otherwise below it.
+    aliases: &[],
+    home: BASE,
+    host_base: Some(""),
+    routes,
+    document,
+    page: || service().swagger_ui_html(),
+    operations: Operations::operations,
+    failure_status: errors::failure_status,
+    write_failure: errors::write_failure,
+    unknown_parameters: UnknownParameters::Ignored,
+};
+
+/// What the server must give besides the commands.
+pub struct ZapiniDeps {
+    /// Gives the present paces of connectors.
+    pub pace: Arc<dyn PaceViews>,
+    /// When the engine started.
+    pub started: Timestamp,
+}
+
+/// The facade behind its gate, ready to be mounted.
+pub fn serve(state: Arc<ApiState>, deps: Arc<ZapiniDeps>, options: &ZapiniOptions) -> Served {
+    FACADE.serve_with(state, deps).behind(gate::Gate::new(options))
+}
+
+fn service() -> OpenApiService<Operations, ()> {
+    OpenApiService::new(Operations::default(), TITLE, env!("CARGO_PKG_VERSION")).description(DESCRIPTION).server(BASE)
+}
+
+fn routes() -> BoxEndpoint<'static, Response> {
+    service().into_endpoint().map_to_response().boxed()
+}
+
+fn document() -> String {
+    let mut document = service().spec();
+    document.push('\n');
+    document
+}

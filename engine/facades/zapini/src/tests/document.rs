@@ -1,0 +1,85 @@
+//! The document: only documented operations, with what each may answer.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+/// The operations that are built, as the documentation has them; whether they need a token.
+const BUILT: &[(&str, &str, bool)] = &[
+    ("post", "/auth/login", false),
+    ("get", "/auth/me", true),
+    ("post", "/auth/logout", true),
+    ("post", "/auth/refresh", true),
+    ("get", "/instances", true),
+    ("get", "/instances/{uuid}", true),
+    ("get", "/instances/{uuid}/qr", true),
+    ("get", "/instances/{uuid}/status", true),
+    ("post", "/instances/{uuid}/disconnect", true),
+    ("post", "/instances/{uuid}/reconnect", true),
+    ("get", "/status", true),
+    ("get", "/qr", true),
+    ("get", "/health", false),
+    ("get", "/conversations/{uuid}/automation", true),
+    ("post", "/conversations/{uuid}/automation/pause", true),
+    ("post", "/conversations/automation/bulk-pause", true),
+    ("post", "/conversations/automation/bulk-resume", true),
+    ("post", "/api/v1/conversations/automation/bulk-pause", true),
+    ("post", "/api/v1/conversations/automation/bulk-resume", true),
+    ("get", "/instances/{uuid}/groups", true),
+    ("post", "/instances/{uuid}/groups", true),
+    ("get", "/instances/{uuid}/groups/{jid}", true),
+    ("patch", "/instances/{uuid}/groups/{jid}", true),
+    ("post", "/instances/{uuid}/groups/{jid}/participants", true),
+    ("delete", "/instances/{uuid}/groups/{jid}/participants", true),
+    ("post", "/instances/{uuid}/groups/{jid}/admins", true),
+    ("delete", "/instances/{uuid}/groups/{jid}/admins", true),
+    ("post", "/instances/{uuid}/groups/{jid}/leave", true),
+    ("get", "/instances/{uuid}/groups/{jid}/invite", true),
+    ("delete", "/instances/{uuid}/groups/{jid}/invite", true),
+    ("post", "/api/v1/chat/conversations/{uuid}/pause-automation", true),
+    ("post", "/api/v1/chat/conversations/{uuid}/resume-automation", true),
+];
+
+#[test]
+fn the_kept_document_and_table_are_those_that_are_generated() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../openapi");
+    for (name, generated) in [("zapini.json", (FACADE.document)()), ("zapini.md", FACADE.table())] {
+        if std::env::var_os("POMBO_UPDATE").is_some() {
+            std::fs::write(folder.join(name), &generated).expect("openapi/ can be written");
+        }
+        let kept = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+        assert!(
+            kept.trim_end() == generated.trim_end(),
+            "openapi/{name} is not what the code says; run `make openapi`"
+        );
+    }
+}
+
+#[test]
+fn the_document_has_the_built_operations_at_their_documented_paths_and_no_other() {
+    let document: Value = serde_json::from_str(&(FACADE.document)()).expect("JSON");
+    let mut found = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let protected = operation["security"].as_array().is_some_and(|schemes| !schemes.is_empty());
+            found.insert((method.clone(), path.clone(), protected));
+            let responses = operation["responses"].as_object().expect("responses");
+            let needs = if protected { vec!["401", "403", "429", "500"] } else { vec!["200"] };
+            assert!(needs.iter().all(|status| responses.contains_key(*status)), "{method} {path}");
+        }
+    }
+    let built: BTreeSet<_> =
+        BUILT.iter().map(|(method, path, token)| ((*method).to_owned(), (*path).to_owned(), *token)).collect();
+    assert_eq!(found, built);
+}
+
+#[test]
+fn operations_have_ids_of_their_own() {
+    let document: Value = serde_json::from_str(&(FACADE.document)()).expect("JSON");
+    let items = document["paths"].as_object().expect("paths").values();
+    let ids: Vec<&str> = items
+        .flat_map(|item| item.as_object().expect("operations").values())
+        .map(|operation| operation["operationId"].as_str().expect("an id"))
+        .collect();
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
+}

@@ -1,4 +1,4 @@
-//! Contacts, and the WhatsApp operations, which are for the next channel.
+//! Contacts and tags, and the WhatsApp operations, which are for the next channel.
 
 use anyhow::{Context, Result};
 use pombo_tests::tenant::{SENDSYNC, text_of, unique};
@@ -42,6 +42,53 @@ fn a_contact_is_made_renamed_switched_off_and_removed() -> Result<()> {
     tenant.client.delete(&format!("{path}/{id}"))?.expect(404)?;
     let left = tenant.client.get(&path)?.expect_json(200)?;
     assert_eq!(left.as_array().map(Vec::len), Some(1), "{left}");
+    Ok(())
+}
+
+#[test]
+fn contacts_are_imported_searched_exported_and_an_opt_out_stays() -> Result<()> {
+    let (tenant, connector) = mailing_tenant()?;
+    let v1 = &tenant.client;
+    let to = format!("gone{}@customers.test", unique());
+    let save = || v1.post("/v1/contacts", &json!({"type": "EMAIL", "identifier": to, "connectorIds": [connector]}));
+    let made = save()?.expect_json(201)?;
+    assert_eq!((&made["number"], &made["connectorIds"]), (&json!(1), &json!([connector])));
+    assert_eq!(v1.get("/v1/contacts/1")?.expect_json(200)?, made);
+    let rows = json!({"contacts": [
+        {"type": "EMAIL", "identifier": "nova@customers.test", "name": "=1+1", "company": "Ação"},
+        {"type": "EMAIL", "identifier": "nobody"}
+    ]});
+    let done = v1.post("/v1/contacts/import", &rows)?.expect_json(200)?;
+    assert_eq!((&done["created"], &done["refused"][0]["row"]), (&json!(1), &json!(1)), "{done}");
+    let found = v1.get("/v1/contacts?search=acao")?.expect_json(200)?;
+    assert_eq!((&found["total"], &found["data"][0]["identifier"]), (&json!(1), &json!("nova@customers.test")));
+    let csv = v1.get("/v1/contacts/export?format=csv")?.expect(200)?.text();
+    assert!(csv.contains("nova@customers.test,\"'=1+1\""), "{csv}");
+    assert_eq!(v1.get("/v1/contacts/export")?.expect_json(200)?.as_array().map(Vec::len), Some(2));
+
+    let path = format!("/v1/contacts/{}", text_of(&made, "id")?);
+    v1.patch(&path, &json!({"active": false, "reason": "asked to"}))?.expect(200)?;
+    v1.delete(&path)?.expect(204)?;
+    v1.get(&path)?.expect(404)?;
+    tenant.try_send(&json!({"connectorId": connector, "to": to, "message": "x"}))?.expect(400)?;
+    let again = save()?.expect_json(201)?;
+    assert_eq!((&again["active"], &again["reason"], &again["number"]), (&json!(false), &json!("asked to"), &json!(3)));
+    Ok(())
+}
+
+#[test]
+fn tags_are_made_changed_and_deleted() -> Result<()> {
+    let (tenant, _) = queueing_tenant()?;
+    let v1 = &tenant.client;
+    let made = v1.post("/v1/tags", &json!({"name": "VIP", "color": "#FF0000"}))?.expect_json(201)?;
+    v1.post("/v1/tags", &json!({"name": "vip"}))?.expect(409)?;
+    let path = format!("/v1/tags/{}", text_of(&made, "id")?);
+    let changed = v1.patch(&path, &json!({"name": "Ouro"}))?.expect_json(200)?;
+    assert_eq!((&changed["name"], &changed["color"]), (&json!("Ouro"), &json!("#ff0000")));
+    assert_eq!(v1.get(&path)?.expect_json(200)?, changed);
+    assert_eq!(v1.get("/v1/tags")?.expect_json(200)?, json!({"data": [changed]}));
+    v1.delete(&path)?.expect(204)?;
+    assert_eq!(v1.get("/v1/tags")?.expect_json(200)?, json!({"data": []}));
     Ok(())
 }
 

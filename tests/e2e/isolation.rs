@@ -25,6 +25,7 @@ struct Owned {
     delivery: String,
     import: String,
     media: String,
+    tag: String,
     automated: Automated,
 }
 
@@ -40,6 +41,7 @@ impl Owned {
             p if p.contains("/webhook-deliveries/") => &self.delivery,
             p if p.contains("/imports/") => &self.import,
             p if p.contains("/media/") => &self.media,
+            p if p.contains("/tags/") => &self.tag,
             p if p.contains("/parked/") => &self.automated.parked,
             p if p.contains("/automations/") => &self.automated.automation,
             p if p.contains("/conversations/") => &self.automated.conversation,
@@ -90,6 +92,7 @@ fn owned(tenant: &Tenant, connector: &str) -> Result<Owned> {
         .into_request(tenant.client.request("POST", "/v1/imports"))
         .send()?;
     ensure!(import.status == 201 || import.status == 202, "{import:?}");
+    let tag = tenant.client.post("/v1/tags", &json!({"name": "private"}))?.expect_json(201)?;
     Ok(Owned {
         connector: connector.to_owned(),
         message,
@@ -99,6 +102,7 @@ fn owned(tenant: &Tenant, connector: &str) -> Result<Owned> {
         delivery: text_of(&deliveries["data"][0], "id")?,
         import: text_of(&import.json()?, "id")?,
         media,
+        tag: text_of(&tag, "id")?,
         automated: automated(tenant, connector)?,
     })
 }
@@ -248,6 +252,8 @@ fn another_tenants_id_is_not_found_in_any_operation() -> Result<()> {
     assert_eq!(automation["name"], "private");
     let users = victim.client.get("/v1/users")?.expect_json(200)?;
     assert_eq!((&users["data"][0]["name"], &users["data"][0]["role"]), (&json!("User"), &json!("owner")));
+    let tag = victim.client.get(&format!("/v1/tags/{}", mine.tag))?.expect_json(200)?;
+    assert_eq!(tag["name"], "private");
     let path = format!("/v1/conversations/{}", mine.automated.conversation);
     assert_eq!(victim.client.get(&path)?.expect_json(200)?["tags"], json!([]));
     intruder.send_text(&own_connector, "a@customers.test", "mine")?;
@@ -285,6 +291,7 @@ fn lists_show_nothing_of_another_tenant() -> Result<()> {
         &mine.delivery,
         &mine.import,
         &mine.media,
+        &mine.tag,
         &mine.automated.automation,
         &mine.automated.conversation,
         &mine.automated.parked,

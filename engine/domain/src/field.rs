@@ -19,6 +19,8 @@ words! {
         Addresses = "addresses",
         /// The person a conversation is assigned to.
         Assignee = "assignee",
+        /// The user a conversation is assigned to.
+        AssigneeId = "assignee_id",
         /// A file that the engine fetches.
         AttachmentUrl = "attachment_url",
         /// Files of a message.
@@ -27,6 +29,10 @@ words! {
         Capabilities = "capabilities",
         /// A conversation's address.
         Chat = "chat",
+        /// A colour.
+        Color = "color",
+        /// The company of a contact.
+        Company = "company",
         /// A component's bytes.
         Component = "component",
         /// A plugin's configuration.
@@ -34,8 +40,12 @@ words! {
         /// A connector, by its public id.
         #[serde(rename = "connectorId")]
         Connector = "connector",
+        /// Connectors, by their public ids.
+        Connectors = "connector_ids",
         /// A contact's display name.
         ContactName = "contact_name",
+        /// Several contacts.
+        Contacts = "contacts",
         /// Processor time of a call, in milliseconds.
         CpuMs = "cpu_ms",
         /// Messages of a day.
@@ -52,7 +62,7 @@ words! {
         Description = "description",
         /// The name of the device that logs in.
         Device = "device",
-        /// An e-mail address to sign in with.
+        /// An e-mail address.
         Email = "email",
         /// A reaction.
         Emoji = "emoji",
@@ -131,6 +141,8 @@ words! {
         QuietHours = "quiet_hours",
         /// Why something is done.
         Reason = "reason",
+        /// For how many days received messages are kept.
+        ReceivedDays = "received_days",
         /// Members of a group to take out.
         Remove = "remove",
         /// The message that is answered.

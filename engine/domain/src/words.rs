@@ -247,7 +247,10 @@ mod tests {
             spelled(&FailureCode::ALL.map(FailureCode::as_str)),
             "trap timeout processor memory error unfit diverged not-called"
         );
-        assert_eq!(spelled(&ConversationAction::ALL.map(ConversationAction::as_str)), "paused resumed assigned");
+        assert_eq!(
+            spelled(&ConversationAction::ALL.map(ConversationAction::as_str)),
+            "paused resumed assigned read unread archived restored deleted"
+        );
         assert_eq!(
             spelled(&SessionChange::ALL.map(SessionChange::as_str)),
             "connected disconnected logged-out unpaired"
@@ -265,7 +268,9 @@ mod tests {
     fn a_description_has_the_sets_meaning_and_its_words() {
         let expected = "What was done with a conversation.\n\n- `paused`: Its automations were paused: a person took it over, \
                         or an automation handed it over.\n- `resumed`: Its automations were resumed.\n- `assigned`: It was \
-                        assigned to somebody, or to nobody.\n\nFurther words may be added.";
+                        assigned to somebody, or to nobody.\n- `read`: What had been received in it was marked as read.\n- \
+                        `unread`: It was marked as unread.\n- `archived`: It was archived.\n- `restored`: It was taken back from the archive.\n- `deleted`: It \
+                        was deleted, with its history.\n\nFurther words may be added.";
         assert_eq!(ConversationAction::DESCRIPTION, expected);
     }
 }

@@ -320,6 +320,7 @@ fn draft_of(row: MessageRow) -> Draft<'static> {
         variables: Variables::of(row.variables),
         options: Default::default(),
         manual: false,
+        author: None,
         problems,
     }
 }

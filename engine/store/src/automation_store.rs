@@ -13,7 +13,7 @@ use crate::automation_catalog::Numbered;
 use crate::codec::damaged;
 use crate::keys;
 use crate::tables::conversations::{self, Stored};
-use crate::tables::{plugins, recordings, tasks, timers};
+use crate::tables::{plugins, recordings, tags, tasks, timers};
 
 impl DiskStore {
     fn stored(&self, id: Uuid) -> StoreResult<Option<Arc<Stored>>> {
@@ -21,6 +21,12 @@ impl DiskStore {
             Some(stored) => Ok(Some(stored)),
             None => Ok(conversations::read(&*self.shared.backend, id)?.map(Arc::new)),
         }
+    }
+
+    /// A conversation with the names of its tags; its row has references.
+    fn named(&self, mut conversation: Conversation) -> Conversation {
+        self.shared.catalog.read().tags.name(&mut conversation);
+        conversation
     }
 }
 
@@ -46,7 +52,7 @@ impl AutomationStore for DiskStore {
     }
 
     fn conversation(&self, id: Uuid) -> StoreResult<Option<Conversation>> {
-        Ok(self.stored(id)?.map(|stored| stored.conversation.clone()))
+        Ok(self.stored(id)?.map(|stored| self.named(stored.conversation.clone())))
     }
 
     fn conversation_with(&self, connector: ConnectorIndex, chat: &str) -> StoreResult<Option<Conversation>> {
@@ -64,7 +70,18 @@ impl AutomationStore for DiskStore {
         after: Option<Uuid>,
         limit: usize,
     ) -> StoreResult<(Vec<Conversation>, Option<Uuid>)> {
-        conversations::list(&*self.shared.backend, tenant, filter, after, limit)
+        // The tags of a filter as they are written: case and accents do not count.
+        let mut filter = filter.clone();
+        {
+            let catalog = self.shared.catalog.read();
+            for name in filter.tag.iter_mut().chain(&mut filter.tags) {
+                if let Some(tag) = catalog.tags.named(tenant, &tags::folded(name)) {
+                    name.clone_from(&tag.name);
+                }
+            }
+        }
+        let named = |conversation| self.named(conversation);
+        conversations::list(&*self.shared.backend, tenant, &filter, named, (after, limit))
     }
 
     fn due_lanes(&self, until: Timestamp, after: Option<DueLane>, limit: usize) -> StoreResult<Vec<DueLane>> {

@@ -1,11 +1,11 @@
 //! The few things that are read all the time, in memory: tenants, users, API keys, access tokens, connectors, pace states and how much each
-//! connector keeps; with [`crate::automation_catalog`], also automations and plugins. Their rows on disk are the truth; the committer
+//! connector keeps; with [`crate::automation_catalog`] and [`crate::tag_catalog`], also automations, plugins and tags. Their rows on disk are the truth; the committer
 //! changes this after a commit. It knows no messages.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use pombo_domain::model::{AccessToken, ApiKey, Connector, PaceState, Tenant, User};
+use pombo_domain::model::{AccessToken, ApiKey, Connector, PaceState, Tenant, TenantSettings, User};
 use pombo_domain::ports::StoreResult;
 use pombo_domain::{ConnectorIndex, TenantIndex};
 use uuid::Uuid;
@@ -16,11 +16,13 @@ use crate::codec::{bad_key, decode};
 use crate::keys::{self, Parts};
 use crate::space::Space;
 use crate::tables::{access_tokens, people};
+use crate::tag_catalog::{TagCatalog, TagCatalogChange};
 
 /// A change of the catalog that a commit made.
 #[derive(Clone)]
 pub(crate) enum CatalogChange {
     Tenant(Tenant),
+    Settings(TenantIndex, TenantSettings),
     User(User),
     NoUser(TenantIndex, Uuid),
     ApiKey(ApiKey),
@@ -30,6 +32,7 @@ pub(crate) enum CatalogChange {
     Pace(ConnectorIndex, PaceState),
     KvBytes(ConnectorIndex, u64),
     AutomationCatalog(AutomationCatalogChange),
+    Tag(TagCatalogChange),
 }
 
 /// The catalog; see the module.
@@ -37,6 +40,7 @@ pub(crate) enum CatalogChange {
 pub(crate) struct Catalog {
     pub(crate) tenants: BTreeMap<TenantIndex, Tenant>,
     tenant_ids: HashMap<Uuid, TenantIndex>,
+    pub(crate) settings: HashMap<TenantIndex, TenantSettings>,
     pub(crate) users: BTreeMap<(TenantIndex, Uuid), User>,
     emails: HashMap<String, (TenantIndex, Uuid)>,
     pub(crate) api_keys: BTreeMap<(TenantIndex, Uuid), ApiKey>,
@@ -49,15 +53,22 @@ pub(crate) struct Catalog {
     pub(crate) pace: HashMap<ConnectorIndex, PaceState>,
     pub(crate) kv_bytes: HashMap<ConnectorIndex, u64>,
     pub(crate) automations: AutomationCatalog,
+    pub(crate) tags: TagCatalog,
 }
 
 impl Catalog {
     /// Reads it from the store.
     pub(crate) fn open(backend: &dyn Backend) -> StoreResult<Self> {
-        let mut catalog = Self { automations: AutomationCatalog::open(backend)?, ..Self::default() };
+        let (automations, tags) = (AutomationCatalog::open(backend)?, TagCatalog::open(backend)?);
+        let mut catalog = Self { automations, tags, ..Self::default() };
         let rows = |tag: u8| backend.scan(Space::Documents, KeyRange::prefix(&[tag]), Order::Forward);
         for row in rows(keys::TENANT) {
             catalog.apply(CatalogChange::Tenant(decode(&row?.1, "tenants")?));
+        }
+        for row in rows(keys::SETTINGS) {
+            let (key, value) = row?;
+            let tenant = keys::parse_tenant(&key).ok_or_else(|| bad_key("settings"))?;
+            catalog.apply(CatalogChange::Settings(tenant, decode(&value, "settings")?));
         }
         for row in rows(keys::USER) {
             catalog.apply(CatalogChange::User(people::parse_user(&row?.1)?));
@@ -90,6 +101,9 @@ impl Catalog {
             CatalogChange::Tenant(tenant) => {
                 self.tenant_ids.insert(tenant.id, tenant.index);
                 self.tenants.insert(tenant.index, tenant);
+            }
+            CatalogChange::Settings(tenant, settings) => {
+                self.settings.insert(tenant, settings);
             }
             CatalogChange::User(user) => {
                 let key = (user.tenant, user.id);
@@ -140,6 +154,7 @@ impl Catalog {
                 self.kv_bytes.insert(connector, bytes);
             }
             CatalogChange::AutomationCatalog(change) => self.automations.apply(change),
+            CatalogChange::Tag(change) => self.tags.apply(change),
         }
     }
 

@@ -8,15 +8,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pombo_domain::Timestamp;
-use pombo_domain::ports::{Clock, Committed, Entropy, StoreError, StoreHealth, StoreResult};
+use pombo_domain::ports::{Clock, Committed, Entropy, Purge, Purged, StoreError, StoreHealth, StoreResult};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::backend::Write;
-use crate::group::{Group, Outcome, Prepared, PreparedChange};
+use crate::directory::contacts::Row;
+use crate::directory::tags::tags_of;
+use crate::group::{Group, Outcome, Prepared, PreparedChange, Touched};
 use crate::in_flight::InFlight;
 use crate::row_cache;
 use crate::search::Search;
 use crate::shared::Shared;
+use crate::tables::contacts;
 use crate::tables::events::Forgotten;
 use crate::tables::idempotency;
 use crate::tables::meta::{self, Counter};
@@ -26,6 +29,7 @@ pub(crate) enum Request {
     Commit(Prepared, oneshot::Sender<StoreResult<Committed>>),
     Count(Counter, oneshot::Sender<StoreResult<u32>>),
     Forget(Forgotten, oneshot::Sender<StoreResult<usize>>),
+    Purge(Purge, oneshot::Sender<StoreResult<()>>),
     Close,
 }
 
@@ -34,6 +38,7 @@ enum Answer {
     Committed(oneshot::Sender<StoreResult<Committed>>, Committed),
     Counted(oneshot::Sender<StoreResult<u32>>, u32),
     Forgot(oneshot::Sender<StoreResult<usize>>, usize),
+    Purged(oneshot::Sender<StoreResult<()>>),
 }
 
 impl Answer {
@@ -43,6 +48,7 @@ impl Answer {
             Self::Committed(asker, committed) => drop(asker.send(result.clone().map(|()| committed))),
             Self::Counted(asker, number) => drop(asker.send(result.clone().map(|()| number))),
             Self::Forgot(asker, count) => drop(asker.send(result.clone().map(|()| count))),
+            Self::Purged(asker) => drop(asker.send(result.clone())),
         }
     }
 }
@@ -119,6 +125,10 @@ impl Committer {
                         Err(error) => drop(asker.send(Err(error))),
                     },
                     Request::Forget(front, asker) => answers.push(Answer::Forgot(asker, group.forget(front))),
+                    Request::Purge(purge, asker) => match group.purge(purge, self.clock.now()) {
+                        Ok(()) => answers.push(Answer::Purged(asker)),
+                        Err(error) => drop(asker.send(Err(error))),
+                    },
                     Request::Close => closing = true,
                 }
                 let room = batches < self.bounds.batches
@@ -166,7 +176,9 @@ impl Committer {
             event_ends,
             event_edges,
             conversations,
+            chat_numbers,
             firsts,
+            contacts,
         } = outcome;
         {
             let _whole = self.shared.whole.lock();
@@ -191,10 +203,30 @@ impl Committer {
             if !rows.is_empty() {
                 self.shared.rows.changed(rows);
             }
-            if !conversations.is_empty() {
-                self.shared.conversations.changed(conversations.iter().map(|touched| touched.now.clone()));
-                self.shared.lanes.changed(conversations.iter().map(|t| (t.before.as_deref(), &*t.now)));
+            for contacts::Changed { tenant, number, contact } in contacts {
+                self.shared.directory.contacts.changed(tenant, || (number, contact.as_ref().map(Row::of)));
             }
+            for Touched { before, now, is_gone } in &conversations {
+                let (old, now) = (before.as_deref().map(|old| &old.conversation), &now.conversation);
+                let old = old.map_or(&[][..], |old| old.tags.as_slice());
+                let new = if *is_gone { &[][..] } else { now.tags.as_slice() };
+                if old != new {
+                    let tags = || if *is_gone { Box::<[u32]>::default() } else { tags_of(now) };
+                    self.shared.directory.tags.changed(now.tenant, || (now.id, tags()));
+                }
+            }
+            if !conversations.is_empty() {
+                let now = |touched: &Touched| (!touched.is_gone).then(|| touched.now.clone());
+                self.shared.conversations.changed(conversations.iter().map(|t| (t.before.clone(), now(t))));
+                let lanes = conversations.iter().map(|t| (t.before.as_deref(), (!t.is_gone).then_some(&*t.now)));
+                self.shared.lanes.changed(lanes);
+                self.shared
+                    .directory
+                    .conversations
+                    .changed(conversations.iter().map(|t| (&t.now.conversation, t.is_gone)));
+            }
+            let opened = conversations.iter().filter(|touched| touched.before.is_none());
+            self.shared.chats.changed(chat_numbers, opened.map(|touched| touched.now.conversation.connector));
             if !catalog.is_empty() {
                 let mut known = self.shared.catalog.write();
                 catalog.into_iter().for_each(|change| known.apply(change));
@@ -229,6 +261,7 @@ impl Committer {
                 Request::Commit(_, asker) => drop(asker.send(Err(error.clone()))),
                 Request::Count(_, asker) => drop(asker.send(Err(error.clone()))),
                 Request::Forget(_, asker) => drop(asker.send(Err(error.clone()))),
+                Request::Purge(_, asker) => drop(asker.send(Err(error.clone()))),
                 Request::Close => return,
             }
         }
@@ -243,10 +276,17 @@ fn weight(request: &Request) -> usize {
             .iter()
             .map(|change| match change {
                 PreparedChange::Insert(insert) => insert.messages.len(),
-                PreparedChange::Event(_) | PreparedChange::Automation(..) | PreparedChange::Other(_) => 1,
+                PreparedChange::Event(_)
+                | PreparedChange::Automation(..)
+                | PreparedChange::Chat(..)
+                | PreparedChange::Other(_) => 1,
             })
             .sum(),
         Request::Forget(front, _) => (front.upto - front.first) as usize,
+        Request::Purge(purge, _) => match &purge.what {
+            Purged::Conversation { items, .. } => items.len(),
+            Purged::Outdated { items, .. } => items.len(),
+        },
         Request::Count(..) | Request::Close => 1,
     }
 }

@@ -33,10 +33,21 @@ impl ConversationCache {
         self.0.lock().iter().find_map(|half| half.chats.get(chat)).copied()
     }
 
-    /// What a commit did is on disk.
-    pub(crate) fn changed(&self, conversations: impl Iterator<Item = Arc<Stored>>) {
+    /// What a commit did is on disk: conversations as they were before it and as they are now; `None` where they were not there, or are
+    /// gone.
+    pub(crate) fn changed(&self, conversations: impl Iterator<Item = (Option<Arc<Stored>>, Option<Arc<Stored>>)>) {
         let mut halves = self.0.lock();
-        for stored in conversations {
+        for (before, now) in conversations {
+            if let Some(before) =
+                before.filter(|before| now.as_ref().is_none_or(|now| now.conversation.chat != before.conversation.chat))
+            {
+                let chat = chat_key(&before.conversation);
+                for half in halves.iter_mut() {
+                    half.chats.remove(&chat);
+                    half.conversations.remove(&before.conversation.id);
+                }
+            }
+            let Some(stored) = now else { continue };
             if halves[0].conversations.len() >= MOST {
                 halves.swap(0, 1);
                 halves[0] = Half::default();
@@ -57,34 +68,41 @@ mod tests {
     use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
 
     fn stored(id: u128, next_task: u64) -> Arc<Stored> {
-        let conversation = Conversation {
-            id: Uuid::from_u128(id),
-            tenant: TenantIndex(1),
-            connector: ConnectorIndex(2),
-            chat: id.to_string(),
-            is_group: false,
-            contact_name: None,
-            opened_at: Timestamp(0),
-            last_event_at: Timestamp(0),
-            tags: Vec::new(),
-            assignee: None,
-            handover: None,
-            next_task,
-        };
-        Arc::new(Stored { conversation, lanes: Vec::new() })
+        let (tenant, connector) = (TenantIndex(1), ConnectorIndex(2));
+        let new = Conversation::new(Uuid::from_u128(id), tenant, connector, id.to_string(), false, Timestamp(0));
+        Arc::new(Stored { conversation: Conversation { next_task, ..new }, lanes: Vec::new() })
+    }
+
+    fn new(id: u128) -> (Option<Arc<Stored>>, Option<Arc<Stored>>) {
+        (None, Some(stored(id, 0)))
     }
 
     #[test]
     fn the_newest_version_is_found_and_old_ones_are_let_go() {
         let cache = ConversationCache::default();
         let most = MOST as u128;
-        cache.changed((0..most).map(|id| stored(id, 0)));
-        cache.changed([stored(0, 7), stored(most, 0)].into_iter());
+        cache.changed((0..most).map(new));
+        cache.changed([(Some(stored(0, 0)), Some(stored(0, 7))), new(most)].into_iter());
         assert_eq!(cache.get(Uuid::from_u128(0)), Some(stored(0, 7)), "the older half has another");
         assert_eq!(cache.with(&crate::keys::chat(ConnectorIndex(2), "5")), Some(Uuid::from_u128(5)));
-        cache.changed((most..3 * most).map(|id| stored(id, 0)));
+        cache.changed((most..3 * most).map(new));
         assert_eq!(cache.get(Uuid::from_u128(0)), None);
         assert_eq!(cache.with(&crate::keys::chat(ConnectorIndex(2), "5")), None);
         assert!(cache.get(Uuid::from_u128(3 * most - 1)).is_some());
+    }
+
+    #[test]
+    fn a_conversation_that_is_gone_or_has_another_address_is_not_found_by_the_old_one() {
+        let cache = ConversationCache::default();
+        let key = |chat: &str| crate::keys::chat(ConnectorIndex(2), chat);
+        cache.changed([new(1), new(2)].into_iter());
+        let renamed = |stored: &Stored| {
+            let conversation = Conversation { chat: "new".to_owned(), ..stored.conversation.clone() };
+            Arc::new(Stored { conversation, lanes: Vec::new() })
+        };
+        let now = renamed(&stored(1, 0));
+        cache.changed([(Some(stored(1, 0)), Some(now)), (Some(stored(2, 0)), None)].into_iter());
+        assert_eq!((cache.with(&key("1")), cache.with(&key("new"))), (None, Some(Uuid::from_u128(1))));
+        assert_eq!((cache.with(&key("2")), cache.get(Uuid::from_u128(2))), (None, None));
     }
 }

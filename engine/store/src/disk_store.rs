@@ -25,7 +25,7 @@ use crate::shared::Shared;
 use crate::space::Space;
 use crate::tables::meta::Counter;
 use crate::tables::{
-    contacts, deliveries, events, health, idempotency, imports, kv, messages, queues, receipts, states, tasks,
+    contacts, deliveries, events, health, idempotency, imports, kv, messages, queues, receipts, states, tasks, timeline,
 };
 
 /// Events forgotten by one commit, at most, since other commits wait for it.
@@ -64,7 +64,10 @@ impl DiskStore {
         }
     }
 
-    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<StoreResult<T>>) -> Request) -> StoreResult<T> {
+    pub(crate) async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<StoreResult<T>>) -> Request,
+    ) -> StoreResult<T> {
         let closed = || match self.health() {
             StoreHealth::Failed(why) => StoreError::Unavailable(why),
             StoreHealth::Good => StoreError::Unavailable("the store is closed".to_owned()),
@@ -96,6 +99,16 @@ impl DiskStore {
                     _ => None,
                 };
                 PreparedChange::Automation(change, row)
+            }
+            Change::Chat(change) => {
+                let row = match &*change {
+                    ChatChange::Received(message) | ChatChange::Attempted(_, _, message) => match &message.act {
+                        TimelineAct::Say(entry) => Some(timeline::prepare(entry)),
+                        _ => None,
+                    },
+                    _ => None,
+                };
+                PreparedChange::Chat(change, row)
             }
             other => PreparedChange::Other(other),
         };

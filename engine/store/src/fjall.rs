@@ -75,6 +75,7 @@ impl Fjall {
             keyspace(Space::ALL[7])?,
             keyspace(Space::ALL[8])?,
             keyspace(Space::ALL[9])?,
+            keyspace(Space::ALL[10])?,
         ];
         Ok(Self { database, spaces, durability })
     }
@@ -95,7 +96,8 @@ fn settings(options: &FjallOptions, space: Space) -> KeyspaceCreateOptions {
         | Space::Kv
         | Space::Events
         | Space::Conversations
-        | Space::Work => options.memtable_bytes / 2,
+        | Space::Work
+        | Space::Timeline => options.memtable_bytes / 2,
         Space::Documents => options.memtable_bytes / 4,
     };
     KeyspaceCreateOptions::default()

@@ -16,7 +16,7 @@ use crate::backend::{Backend, KeyRange, Order};
 use crate::codec::bad_key;
 use crate::keys;
 use crate::space::Space;
-use crate::tables::conversations::Stored;
+use crate::tables::conversations::{self, Stored};
 use crate::tables::tasks;
 
 /// The due lanes.
@@ -33,13 +33,18 @@ fn due_of(stored: &Stored) -> impl Iterator<Item = DueLane> {
 impl Lanes {
     /// Finds the lanes from the first item of each.
     pub(crate) fn open(backend: &dyn Backend) -> StoreResult<Self> {
+        // What a deleted conversation left is never handled.
+        let mut deleted = BTreeSet::new();
+        for row in backend.scan(Space::Timeline, KeyRange::prefix(&[keys::DELETED]), Order::Forward) {
+            deleted.insert(conversations::parse_id(&row?.1)?);
+        }
         let mut lanes = BTreeSet::new();
         let mut last = None;
         for row in backend.scan(Space::Work, KeyRange::prefix(&[keys::TASK]), Order::Forward) {
             let (key, row) = row?;
             let key = keys::parse_task(&key).ok_or_else(|| bad_key("work"))?;
             let (conversation, lane) = (key.conversation, key.lane);
-            if last.replace((conversation, lane)) != Some((conversation, lane)) {
+            if last.replace((conversation, lane)) != Some((conversation, lane)) && !deleted.contains(&conversation) {
                 let head = tasks::head(&row)?;
                 lanes.extend((!head.held).then_some(DueLane { due_at: head.due_at, conversation, lane }));
             }
@@ -47,14 +52,14 @@ impl Lanes {
         Ok(Self(RwLock::new(lanes)))
     }
 
-    /// What a commit did to conversations is on disk.
-    pub(crate) fn changed<'a>(&self, changes: impl Iterator<Item = (Option<&'a Stored>, &'a Stored)>) {
+    /// What a commit did to conversations is on disk; `None` where they were not there before, or are gone.
+    pub(crate) fn changed<'a>(&self, changes: impl Iterator<Item = (Option<&'a Stored>, Option<&'a Stored>)>) {
         let mut lanes = self.0.write();
         for (before, after) in changes {
             for due in before.into_iter().flat_map(due_of) {
                 lanes.remove(&due);
             }
-            lanes.extend(due_of(after));
+            lanes.extend(after.into_iter().flat_map(due_of));
         }
     }
 

@@ -5,7 +5,9 @@
 //! - [`committer`]: the one thread that writes; [`group`]: what it does with a batch; [`staged`]: the writes of a group.
 //! - [`columns`]: packed columns that answer lists and exact totals; [`search`]: the words of messages.
 //! - [`shared`]: what the committer and the readers share. [`catalog`]: the few tables that are held in memory as a whole, with
-//!   [`automation_catalog`], those of automations and plugins. [`birth_cache`], [`in_flight`], [`conversation_cache`] and [`row_cache`]:
+//!   [`automation_catalog`], those of automations and plugins, and [`tag_catalog`], tags. [`directory`]: what lists of contacts
+//!   and conversations and the counts of tags are answered from, kept of the tenants that ask. [`chats`]: the next numbers of
+//!   conversations and entries. [`birth_cache`], [`in_flight`], [`conversation_cache`] and [`row_cache`]:
 //!   rows that were used recently and will be needed again soon. [`frontier`]: where the live part of a queue begins; [`lanes`]: which
 //!   conversations have work.
 //! - [`backend`]: what is asked of a key space, with [`space`] and [`bytes`]; [`fjall`]: the one that is used; [`faults`]: one that fails
@@ -21,10 +23,14 @@ mod backend;
 mod birth_cache;
 mod bytes;
 mod catalog;
+mod chat_store;
+mod chats;
 mod codec;
 mod columns;
 mod committer;
+mod contact_store;
 mod conversation_cache;
+mod directory;
 mod disk_store;
 pub mod faults;
 mod fjall;
@@ -43,6 +49,7 @@ mod snapshot;
 mod space;
 mod staged;
 mod tables;
+mod tag_catalog;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -64,6 +71,8 @@ pub struct Options {
     pub search_bytes: u64,
     /// Size in bytes of a search dictionary above which it is sealed before its 65,536 messages are full.
     pub search_segment_bytes: usize,
+    /// Lists of conversations held in memory, in bytes: those that were asked for last. One that is larger is held alone.
+    pub directory_bytes: u64,
     /// The log of column changes, in bytes, above which a block is written again as a whole.
     pub column_log_bytes: u64,
     /// Batches that may wait for the committer before `commit` itself waits.
@@ -82,6 +91,7 @@ impl Default for Options {
             backend: FjallOptions::default(),
             search_bytes: 32 << 20,
             search_segment_bytes: 16 << 20,
+            directory_bytes: 64 << 20,
             column_log_bytes: 4 << 20,
             waiting_batches: 1024,
             group_batches: 1024,
@@ -204,6 +214,7 @@ fn open_over(
     let catalog = catalog::Catalog::open(&*backend)?;
     let events = tables::events::Logs::open(&*backend)?;
     let lanes = lanes::Lanes::open(&*backend)?;
+    let chats = chats::Chats::open(&*backend)?;
     let limits = search::Limits { memory: options.search_bytes, segment: options.search_segment_bytes };
     let search = search::Search::start(path.join("search"), limits, backend.clone(), columns.clone());
     let search = Arc::new(search.map_err(io)?);
@@ -214,6 +225,8 @@ fn open_over(
         frontiers: tables::queues::Frontiers::default(),
         events,
         conversations: conversation_cache::ConversationCache::default(),
+        chats,
+        directory: directory::Directory::new(options.directory_bytes),
         rows: row_cache::RowCache::default(),
         lanes,
         health: RwLock::new(StoreHealth::Good),

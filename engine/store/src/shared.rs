@@ -9,8 +9,10 @@ use pombo_domain::ports::{CommitObserver, StoreHealth};
 use crate::backend::Backend;
 use crate::birth_cache::BirthCache;
 use crate::catalog::Catalog;
+use crate::chats::Chats;
 use crate::columns::Columns;
 use crate::conversation_cache::ConversationCache;
+use crate::directory::Directory;
 use crate::lanes::Lanes;
 use crate::row_cache::RowCache;
 use crate::tables::events::Logs;
@@ -24,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) frontiers: Frontiers,
     pub(crate) events: Logs,
     pub(crate) conversations: ConversationCache,
+    pub(crate) chats: Chats,
+    pub(crate) directory: Directory,
     pub(crate) rows: RowCache,
     pub(crate) lanes: Lanes,
     pub(crate) health: RwLock<StoreHealth>,

@@ -14,10 +14,11 @@ pub(crate) enum Space {
     Events = 7,
     Conversations = 8,
     Work = 9,
+    Timeline = 10,
 }
 
 impl Space {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Messages,
         Self::States,
         Self::Queues,
@@ -28,6 +29,7 @@ impl Space {
         Self::Events,
         Self::Conversations,
         Self::Work,
+        Self::Timeline,
     ];
     /// Its stored name.
     pub(crate) fn name(self) -> &'static str {
@@ -42,6 +44,7 @@ impl Space {
             Self::Events => "events",
             Self::Conversations => "conversations",
             Self::Work => "work",
+            Self::Timeline => "timeline",
         }
     }
 }

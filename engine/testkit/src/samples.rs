@@ -91,17 +91,8 @@ pub fn attachment() -> Attachment {
 
 /// A contact that accepts messages.
 pub fn contact(tenant: TenantIndex, kind: ContactType, identifier: &str) -> Contact {
-    Contact {
-        id: Uuid::from_u128(identifier.bytes().fold(7, |id, byte| id * 131 + u128::from(byte))),
-        tenant,
-        kind,
-        identifier: identifier.to_owned(),
-        name: None,
-        active: true,
-        reason: None,
-        created_at: NOON,
-        updated_at: NOON,
-    }
+    let id = Uuid::from_u128(identifier.bytes().fold(7, |id, byte| id * 131 + u128::from(byte)));
+    Contact::new(id, tenant, kind, identifier, NOON)
 }
 
 /// A pace without any limit, in UTC.
@@ -176,6 +167,7 @@ pub fn chat_plugin() -> PluginDescription {
         "sessions",
         "pairing-code",
         "lookup",
+        "inbound",
     ];
     PluginDescription {
         digest: "00".repeat(32),

@@ -19,6 +19,7 @@ pub mod conversations;
 pub mod events;
 pub mod messages;
 pub mod plugins;
+pub mod tags;
 mod text;
 
 use access::authenticate::LoginAttempts;
@@ -151,6 +152,13 @@ impl From<StoreError> for Error {
             StoreError::Conflict(Conflict::Contact) => {
                 Self::conflict("a contact with this type and identifier already exists")
             }
+            StoreError::Conflict(Conflict::TagName) => {
+                Self::conflict("a tag with this name already exists; case and accents do not count")
+            }
+            StoreError::Conflict(Conflict::TooManyTags) => Self::conflict(format!(
+                "there are already {} tags; delete one that is not used",
+                crate::model::tag::MAX_TAGS_OF_TENANT
+            )),
             StoreError::Conflict(Conflict::Task(_)) => {
                 Self::conflict("the event was handled in the meantime; read it again and repeat the request")
             }

@@ -20,6 +20,17 @@ pub struct Tenant {
     pub created_at: Timestamp,
 }
 
+/// Maximum number of days for which received messages can be kept.
+pub const MAX_RECEIVED_DAYS: u32 = 36_500;
+
+/// What a tenant sets for itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TenantSettings {
+    /// Days after which received messages are deleted from the conversations, with their files; `None`: they are kept as long as their
+    /// conversation. From 1 to [`MAX_RECEIVED_DAYS`].
+    pub received_days: Option<u32>,
+}
+
 /// A person who logs in with e-mail and password.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {

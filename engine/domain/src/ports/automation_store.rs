@@ -64,7 +64,7 @@ pub enum AutomationChange {
     Put(Automation),
     /// An event: one item in the answering lane if an active automation that is not an observer listens to it, and one for each
     /// observer that does. If nobody listens, nothing happens and no conversation is opened. With [`TaskBody::addressee`], only
-    /// that automation is asked.
+    /// that automation is asked. The conversation is engaged from then on, see [`Conversation::engaged`].
     Event(NewTask),
     /// A report about a sent message: an event for the automation that sent it, if an automation did. See [`Origin`].
     Reported {
@@ -78,7 +78,7 @@ pub enum AutomationChange {
     /// Steps of a conversation, applied in order to its newest version. [`super::Conflict::Gone`] if the tenant has no such
     /// conversation.
     Conversation(TenantIndex, Uuid, Vec<ConversationStep>),
-    /// Opens the conversation with this chat, unless it exists.
+    /// Opens the conversation with this chat, unless it exists, for an automation: it is engaged from then on.
     Open {
         /// The tenant that owns it.
         tenant: TenantIndex,
@@ -169,6 +169,23 @@ pub struct ConversationFilter {
     pub tag: Option<String>,
     /// Only conversations assigned to this person.
     pub assignee: Option<String>,
+    /// Only conversations assigned to this user.
+    pub assigned_user: Option<Uuid>,
+    /// Only conversations that are (or are not) assigned to anybody.
+    pub assigned: Option<bool>,
+    /// Only conversations that are (or are not) archived.
+    pub archived: Option<bool>,
+    /// Only conversations with (or without) unread messages.
+    pub unread: Option<bool>,
+    /// Only groups, or only conversations with one person.
+    pub is_group: Option<bool>,
+    /// Only conversations with one of these tags; empty for all.
+    pub tags: Vec<String>,
+    /// Only conversations with (or without) any tag.
+    pub tagged: Option<bool>,
+    /// Only conversations of which name, address and the beginning of the newest message together contain every word; case and accents
+    /// are ignored.
+    pub search: Option<String>,
 }
 
 /// Reads of automations, conversations, event tasks and plugins. The defaults are those of a store without automations.

@@ -3,6 +3,8 @@
 mod automation;
 mod automation_store;
 mod channel;
+mod chat_store;
+mod contact_store;
 mod operation;
 mod outbound;
 mod pace;
@@ -15,6 +17,8 @@ mod workbooks;
 pub use automation::*;
 pub use automation_store::*;
 pub use channel::*;
+pub use chat_store::*;
+pub use contact_store::*;
 pub use operation::*;
 pub use outbound::*;
 pub use pace::*;

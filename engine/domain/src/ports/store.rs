@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{AutomationChange, AutomationStore, DueLane, StoreResult};
+use super::{AutomationChange, AutomationStore, ChatChange, ChatStore, ContactStore, DueLane, StoreResult, TagChange};
 use crate::model::message::ReadyOrder;
 use crate::model::*;
 use crate::{AutomationIndex, ConnectorIndex, MessageKey, TenantIndex, Timestamp};
@@ -152,10 +152,26 @@ pub enum Change {
     Connector(Connector),
     /// Replaces a connector's pace state.
     Pace(ConnectorIndex, PaceState),
-    /// Creates or replaces a contact; (type, identifier) is unique per tenant.
+    /// Creates or replaces a contact; (type, identifier) is unique per tenant. A new one gets its number; one that is there keeps its
+    /// number, and stays on the connectors that it is known on. A new one whose address opted out becomes inactive.
     Contact(Contact),
-    /// Deletes a contact by its id.
+    /// Changes a contact in steps, see [`ContactStep`].
+    ContactSteps {
+        /// The tenant that owns it.
+        tenant: TenantIndex,
+        /// Its public id.
+        id: Uuid,
+        /// When.
+        at: Timestamp,
+        /// The steps, in order.
+        steps: Vec<ContactStep>,
+        /// If it does not exist: true for [`Conflict::Contact`], false for doing nothing.
+        must_exist: bool,
+    },
+    /// Deletes a contact by its id. If it is inactive, its opt-out stays, see [`ContactStore::opt_out`].
     DeleteContact(TenantIndex, Uuid),
+    /// A change of a tenant's tags.
+    Tag(TagChange),
     /// Creates or replaces an import.
     Import(Import),
     /// Writes of one plugin instance, atomically.
@@ -179,6 +195,8 @@ pub enum Change {
     },
     /// A change of automations, conversations, event tasks or plugins.
     Automation(Box<AutomationChange>),
+    /// A change of conversations and their timelines.
+    Chat(Box<ChatChange>),
 }
 
 /// An event to append.
@@ -283,7 +301,7 @@ pub enum StoreHealth {
 ///
 /// Invariant: a message's record, state, columns, queue entry and deliveries change in one batch.
 #[async_trait]
-pub trait Store: AutomationStore {
+pub trait Store: AutomationStore + ChatStore + ContactStore {
     /// Applies a batch; returns when it is on disk.
     async fn commit(&self, batch: Batch) -> StoreResult<Committed>;
     /// Registers the only observer. Called once, before traffic.

@@ -30,8 +30,12 @@ pub enum Conflict {
     IdempotencyKey,
     /// A user with this e-mail exists.
     Email,
-    /// A contact with this type and identifier exists under another id.
+    /// A contact with this type and identifier exists under another id, or the contact to change does not exist.
     Contact,
+    /// A tag of the tenant has this name.
+    TagName,
+    /// The tenant has as many tags as it may have.
+    TooManyTags,
     /// The event task is not in the state in which it was read.
     Task(TaskKey),
     /// The plugin has another revision.

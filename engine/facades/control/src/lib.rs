@@ -1,5 +1,5 @@
 //! The engine's own API, in the order of its document: who there is (tenants, users, keys), what sends (plugins, connectors,
-//! sessions, pace), what answers (automations, conversations), what is sent (messages, chats, groups), what happened (events), what
+//! sessions, pace), what answers (automations, conversations, contacts, tags), what is sent (messages, chats, groups), what happened (events), what
 //! else there is about messages (imports, templates, webhook deliveries, files), and how the engine is.
 //!
 //! Layout
@@ -15,6 +15,7 @@ mod access;
 mod automations;
 mod concurrency;
 mod connectors;
+mod contacts;
 mod conversations;
 mod deliveries;
 mod deps;
@@ -29,6 +30,7 @@ mod messages;
 mod names;
 mod plugins;
 mod queueing;
+mod tags;
 mod tenants;
 #[cfg(test)]
 mod tests;
@@ -82,6 +84,10 @@ enum Section {
     Hooks,
     /// Who answers a conversation: an automation or a person.
     Conversations,
+    /// To whom messages are sent, and who opted out.
+    Contacts,
+    /// Words on conversations.
+    Tags,
     /// The log of what happened: received messages, receipts, sessions, groups, health, automations and plugins.
     Events,
     /// Messages, and a person's decisions about them.
@@ -92,6 +98,8 @@ enum Section {
     Templates,
     /// Status changes on their way to a `webhookUrl`.
     Deliveries,
+    /// What a tenant sets for itself.
+    Settings,
     /// The secret that webhooks are signed with.
     WebhookSecret,
     /// Files of messages.
@@ -107,6 +115,7 @@ type Tenancy = (
     tenants::Tenants,
     tenants::users::Users,
     tenants::keys::Keys,
+    tenants::settings::TenantSettings,
     tenants::webhook_secret::WebhookSecrets,
     plugins::Plugins,
     connectors::Connectors,
@@ -122,6 +131,9 @@ type Answering = (
     automations::dead_letters::Parked,
     automations::hooks::Hooks,
     conversations::Conversations,
+    conversations::history::ConversationHistory,
+    contacts::Contacts,
+    tags::Tags,
 );
 
 type Messaging = (

@@ -88,13 +88,14 @@ pub(crate) fn queued(state: &ApiState, connector_id: Uuid, stored: model::Stored
     Created::Made(Json(Message::of(MessageView { stored, connector_id }, None, None, state)))
 }
 
-/// Queues a message.
+/// Queues a message; `by` sends it, see [`Draft::author`].
 pub(crate) async fn send_to(
     state: &ApiState,
     tenant: TenantIndex,
     connector: Uuid,
     request: SendMessage,
     key: Option<Idempotency>,
+    by: Option<String>,
 ) -> Result<Created<Message>, Failure> {
     scalars(&request.variables)?;
     let attachments = attached(state, tenant, request.attachments).await?;
@@ -121,6 +122,7 @@ pub(crate) async fn send_to(
         variables: model::Variables::of(request.variables.into_iter().collect()),
         options,
         manual: !request.during_automation,
+        author: by.map(Cow::Owned),
         problems: Vec::new(),
     };
     let stored = commands.send(tenant, &draft, key).await?;

@@ -12,7 +12,7 @@ use poem_openapi::payload::Payload;
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, Registry};
 use poem_openapi::types::Type;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
-use pombo_domain::commands::contacts::ContactRequest;
+use pombo_domain::commands::contacts::{ContactRef, ContactRequest};
 use pombo_domain::commands::messages::send::{MAX_NAME_CHARS, MAX_TO_BYTES};
 use pombo_domain::model::{Contact, ContactType};
 use pombo_domain::{Error, FieldProblem};
@@ -74,6 +74,7 @@ pub(super) struct ContactBody {
 
 impl From<Contact> for ContactBody {
     fn from(contact: Contact) -> Self {
+        let name = contact.display_name().map(str::to_owned);
         Self {
             id: contact.id,
             identifier: contact.identifier,
@@ -81,7 +82,7 @@ impl From<Contact> for ContactBody {
                 ContactType::WhatsApp => ContactKind::Whatsapp,
                 ContactType::Email => ContactKind::Email,
             },
-            name: contact.name,
+            name,
             active: contact.active,
             reason: contact.reason,
             created_at: contact.created_at.to_iso(),
@@ -326,7 +327,7 @@ impl ContactsApi {
         /// Id of the contact.
         id: Path<Param<GivenId>>,
     ) -> Result<SerdeJson<ContactBody>, RemoveFails> {
-        let contact = state.commands.delete_contact(caller.0.tenant, contact_id(&id.0.0)?).await?;
+        let contact = state.commands.delete_contact(caller.0.tenant, ContactRef::Id(contact_id(&id.0.0)?)).await?;
         Ok(SerdeJson(contact.into()))
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! - [`AccountHealth`]: one connector's health counts in memory, and the turn in which they (and its receipts) are changed.
 //! - [`marks`]: what signals do to the counts, with the events that follow. [`monitor`]: the task that pauses and
-//!   resumes connectors and stores changes of sessions; [`queue`]: what waits for it.
+//!   resumes connectors and stores changes of sessions; [`queue`]: what waits for it. [`read_told`]: tells a channel that is connected
+//!   again what was read meanwhile.
 //!
 //! Invariant: health counts and receipts of a connector are read, changed and committed within its turn, so that nobody's
 //! count is lost and what is in memory is what was stored last. A task that needs a connector's write lock takes it before the
@@ -11,6 +12,7 @@
 pub(crate) mod marks;
 pub(crate) mod monitor;
 pub(crate) mod queue;
+pub(crate) mod read_told;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

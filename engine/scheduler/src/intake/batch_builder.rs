@@ -6,15 +6,17 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use pombo_domain::model::connector::Connector;
-use pombo_domain::model::contact::{Contact, ContactType};
+use pombo_domain::model::contact::{Contact, ContactStep, ContactType};
 use pombo_domain::model::delivery::Delivery;
-use pombo_domain::model::event::EventBody;
+use pombo_domain::model::event::{EventBody, GroupStep};
 use pombo_domain::model::health::{HealthChange, HealthSignal, HealthState};
 use pombo_domain::model::inbound::{Inbound, InboundContent};
 use pombo_domain::model::message::{MessageAction, MessageState, Status, StoredMessage};
 use pombo_domain::model::receipt::{ReceiptKind, Receipts};
-use pombo_domain::model::{ReportedStatus, TaskBody};
-use pombo_domain::ports::{AutomationChange, Change, ChannelEvent, KvWrite, NewTask, StoreError, StoreResult, Update};
+use pombo_domain::model::{ReportedStatus, TaskBody, TimelineAct};
+use pombo_domain::ports::{
+    AutomationChange, Change, ChannelEvent, ChatChange, ChatMessage, KvWrite, NewTask, StoreError, StoreResult, Update,
+};
 use pombo_domain::{MessageKey, TenantIndex, Timestamp};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -34,6 +36,17 @@ struct Reported {
     state: Option<MessageState>,
     receipts: Receipts,
     changed: bool,
+}
+
+/// What an event says of a contact.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// It wrote to the account: it becomes a contact.
+    WroteHere,
+    /// Somebody wrote to it on the account's phone.
+    WrittenTo,
+    /// Only its name.
+    Named,
 }
 
 /// What is to be done in memory once the batch is stored.
@@ -145,7 +158,15 @@ impl<'a> BatchBuilder<'a> {
                 bounds::media(&mut media);
                 let told = format!("{media:?}");
                 let mark = self.mark("media", &[&chat, &provider_id, &told]);
+                let (connector, known_as) = (self.connector.index, self.chat_of(&chat, false)?);
+                let changed = ChatChange::Media {
+                    connector,
+                    chat: known_as,
+                    provider_id: provider_id.clone(),
+                    media: media.clone(),
+                };
                 self.append(EventBody::Media { chat, provider_id, media }, Some(mark));
+                self.changes.push(Change::Chat(Box::new(changed)));
             }
             ChannelEvent::Presence { .. } => {}
             ChannelEvent::Contact { address, display_name, aliases } => {
@@ -163,6 +184,12 @@ impl<'a> BatchBuilder<'a> {
                 bounds::group_step(&mut step);
                 let told = (at.0.to_string(), format!("{step:?}"));
                 let mark = self.mark("group", &[&group, actor.as_deref().unwrap_or_default(), &told.0, &told.1]);
+                if let GroupStep::Subject(name) = &step
+                    && let Some(name) = bounds::name(name)
+                {
+                    let named = ChatChange::GroupName { connector: self.connector.index, chat: group.clone(), name };
+                    self.changes.push(Change::Chat(Box::new(named)));
+                }
                 self.append(EventBody::Group { group, actor, changed_at: at, step }, Some(mark));
             }
             ChannelEvent::Blocked(mut who) => {
@@ -199,7 +226,10 @@ impl<'a> BatchBuilder<'a> {
     fn message(&mut self, inbound: Inbound) -> StoreResult<()> {
         let wrote_to_us = !inbound.from_me && !inbound.is_group;
         if !inbound.from_me {
-            self.known_as(&inbound.sender, inbound.sender_name.as_deref(), wrote_to_us)?;
+            let known = if wrote_to_us { Known::WroteHere } else { Known::Named };
+            self.known_as(&inbound.sender, inbound.sender_name.as_deref(), known)?;
+        } else if !inbound.is_group {
+            self.known_as(&inbound.chat, None, Known::WrittenTo)?;
         }
         // A deletion does not say anything to the account.
         if wrote_to_us && !matches!(inbound.content, InboundContent::Revoke(_)) {
@@ -211,12 +241,26 @@ impl<'a> BatchBuilder<'a> {
         }
         self.messages += 1;
         let mark = self.mark("message", &[&inbound.chat, &inbound.sender, &inbound.provider_id]);
+        let is_group = inbound.is_group;
+        let chat = self.chat_of(&inbound.chat, is_group)?;
+        let contact_name =
+            inbound.sender_name.as_deref().filter(|_| !is_group && !inbound.from_me).and_then(bounds::name);
+        let (tenant, connector) = (self.tenant, self.connector.index);
+        let message = ChatMessage {
+            tenant,
+            connector,
+            chat: chat.clone(),
+            is_group: Some(is_group),
+            contact_name: contact_name.clone(),
+            act: TimelineAct::of(&inbound),
+        };
+        let received = Change::Chat(Box::new(ChatChange::Received(message)));
+        // Directly after its event: where that one is left out as a repetition, so is this.
         if !self.automated || inbound.from_me {
             self.append(EventBody::Message(inbound), Some(mark));
+            self.changes.push(received);
             return Ok(());
         }
-        let (chat, is_group) = (inbound.chat.clone(), inbound.is_group);
-        let contact_name = inbound.sender_name.as_deref().filter(|_| !is_group).and_then(bounds::name);
         let body = match &inbound.content {
             InboundContent::Reaction { to, emoji } => {
                 TaskBody::Reaction { message: to.clone(), sender: inbound.sender.clone(), emoji: emoji.clone() }
@@ -230,11 +274,18 @@ impl<'a> BatchBuilder<'a> {
             _ => self.context.ports.entropy.uuid(),
         };
         self.changes.push(event);
-        // Directly after its event: where that one is left out as a repetition, so is this.
-        let (tenant, connector, at) = (self.tenant, self.connector.index, self.now);
+        self.changes.push(received);
+        let at = self.now;
         let task = NewTask { tenant, connector, chat, is_group, contact_name, id, at, body, with_event: true };
         self.changes.push(Change::Automation(Box::new(AutomationChange::Event(task))));
         Ok(())
+    }
+
+    /// The address of a conversation: of one with a person, the one that the contact is known by, whichever the channel names.
+    fn chat_of(&mut self, chat: &str, is_group: bool) -> StoreResult<String> {
+        let Some(kind) = self.kind.filter(|_| !is_group) else { return Ok(chat.to_owned()) };
+        let identifier = kind.identifier(chat).into_owned();
+        Ok(self.find(kind, &identifier)?.map_or(identifier, |contact| contact.identifier))
     }
 
     /// The contact of an identifier, as this batch leaves it.
@@ -253,33 +304,35 @@ impl<'a> BatchBuilder<'a> {
         self.changes.push(Change::Contact(contact));
     }
 
-    /// Gives the contact its name where it has none (a name that the tenant chose stays); makes one with `create`.
-    fn known_as(&mut self, address: &str, name: Option<&str>, create: bool) -> StoreResult<()> {
+    /// Notes what the channel says of a contact: its name, and that it is known here. A name that the tenant chose stays.
+    fn known_as(&mut self, address: &str, name: Option<&str>, known: Known) -> StoreResult<()> {
         let Some(kind) = self.kind else { return Ok(()) };
         let identifier = kind.identifier(address).into_owned();
-        let name = name.and_then(bounds::name);
+        let mut steps: Vec<ContactStep> = name.and_then(bounds::name).map(ContactStep::PushName).into_iter().collect();
+        if known != Known::Named {
+            steps.push(ContactStep::Join(self.connector.index));
+        }
         match self.find(kind, &identifier)? {
-            Some(contact) if contact.name.is_none() && name.is_some() => {
-                self.put(&identifier, Contact { name, updated_at: self.now, ..contact });
-            }
-            Some(_) => {}
-            None if create => {
-                let contact = Contact {
-                    id: self.context.ports.entropy.uuid(),
-                    tenant: self.tenant,
-                    kind,
-                    identifier: identifier.clone(),
-                    name,
-                    active: true,
-                    reason: None,
-                    created_at: self.now,
-                    updated_at: self.now,
-                };
+            Some(contact) => self.step(&identifier, contact, steps),
+            None if known == Known::WroteHere => {
+                let id = self.context.ports.entropy.uuid();
+                let mut contact = Contact::new(id, self.tenant, kind, identifier.clone(), self.now);
+                contact.apply(&steps, self.now);
                 self.put(&identifier, contact);
             }
             None => {}
         }
         Ok(())
+    }
+
+    /// Changes a contact that is there, unless all of it is so already.
+    fn step(&mut self, asked: &str, mut contact: Contact, steps: Vec<ContactStep>) {
+        if contact.apply(&steps, self.now) {
+            let (tenant, id, at) = (self.tenant, contact.id, self.now);
+            self.changes.push(Change::ContactSteps { tenant, id, at, steps, must_exist: true });
+            self.contacts.insert(asked.to_owned(), Some(contact.clone()));
+            self.contacts.insert(contact.identifier.clone(), Some(contact));
+        }
     }
 
     /// Name and other addresses of a contact. Aliases are kept before there is a contact, so that it is found by them once
@@ -291,7 +344,7 @@ impl<'a> BatchBuilder<'a> {
         aliases.sort();
         aliases.dedup();
         aliases.truncate(bounds::ALIASES);
-        self.known_as(address, name.as_deref(), false)?;
+        self.known_as(address, name.as_deref(), Known::Named)?;
         if let Some(kind) = self.kind {
             let identifier = kind.identifier(address).into_owned();
             for alias in &aliases {
@@ -320,8 +373,7 @@ impl<'a> BatchBuilder<'a> {
                 // The address may itself be an alias of the contact: an alias names an identifier, never another alias.
                 known_as.clone_from(&own.identifier);
                 if let Some(other) = other.filter(|other| own.active && !other.active) {
-                    let joined = Contact { active: false, reason: other.reason, updated_at: self.now, ..own };
-                    self.put(identifier, joined);
+                    self.step(identifier, own, vec![ContactStep::Active(false, other.reason)]);
                 }
             }
             (None, _) => {}

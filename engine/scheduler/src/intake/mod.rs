@@ -25,7 +25,7 @@ use pombo_domain::ports::{
 };
 use tokio::sync::watch;
 
-use crate::account::monitor;
+use crate::account::{monitor, read_told};
 use crate::context::Context;
 use crate::metrics::Metrics;
 use batch_builder::BatchBuilder;
@@ -55,6 +55,12 @@ impl Drop for Running {
 impl Intake {
     pub(crate) fn new(context: Arc<Context>, kept: watch::Receiver<bool>) -> Self {
         Self { context, running: watch::channel(0).0, kept }
+    }
+
+    /// Counts a call from now on.
+    fn running(&self) -> Running {
+        self.running.send_modify(|running| *running += 1);
+        Running(self.running.clone())
     }
 
     /// Reads the state of all sessions, to make up for changes that nobody was listening to.
@@ -96,6 +102,13 @@ impl ConnectorEvents for Intake {
             }
             lane.wake.notify_one();
         }
+        if connected {
+            let (running, context) = (self.running(), self.context.clone());
+            tokio::spawn(async move {
+                let _running = running;
+                read_told::tell_all(&context, connector).await;
+            });
+        }
     }
 
     async fn take(
@@ -104,8 +117,7 @@ impl ConnectorEvents for Intake {
         events: Vec<ChannelEvent>,
         writes: Vec<KvWrite>,
     ) -> Result<(), IntakeError> {
-        self.running.send_modify(|running| *running += 1);
-        let running = Running(self.running.clone());
+        let running = self.running();
         let context = self.context.clone();
         // A task of its own: a caller that goes away must not leave memory in disagreement with what was stored.
         let task = tokio::spawn(async move {

@@ -1,20 +1,22 @@
 //! From queue entries to claimed messages, see [`claim`]. Runs inside the lane's task, as a future among its sends, and holds a turn
 //! of the gate as long as it runs.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use pombo_domain::MessageKey;
 use pombo_domain::Timestamp;
 use pombo_domain::ids::render_seed;
 use pombo_domain::model::attachment::Attachment;
-use pombo_domain::model::contact::ContactType;
+use pombo_domain::model::contact::{ContactStep, ContactType};
 use pombo_domain::model::delivery::Delivery;
 use pombo_domain::model::message::{
     Message, MessageAction, MessageOptions, MessageState, NewMessage, Position, Reason, ReasonCode, StoredMessage,
 };
+use pombo_domain::model::{EntryContent, TimelineAct, TimelineEntry};
 use pombo_domain::ports::{
-    Batch, Change, OutboundError, Outgoing, ReadyEntry, RenderError, RenderJob, SendOutcome, StoreError, StoreResult,
-    Update,
+    Batch, Change, ChatChange, ChatMessage, OutboundError, Outgoing, ReadyEntry, RenderError, RenderJob, SendOutcome,
+    StoreError, StoreResult, Update,
 };
 
 use super::{Ended, InFlight, LaneConfig};
@@ -57,6 +59,8 @@ struct Checked {
     stored: StoredMessage,
     has_subject: bool,
     unreachable: Option<String>,
+    /// Address of its conversation, where the channel has conversations: the one that the contact is known by.
+    chat: Option<String>,
     /// Receipts show that the channel has it: an earlier attempt reached it after all.
     proven: Option<SendOutcome>,
 }
@@ -69,6 +73,10 @@ struct Claim<'a> {
     done: ClaimDone,
     /// What is to be stored: attempts, and messages that fail without one.
     updates: Vec<Update>,
+    /// What attempts add to timelines, the store takes the first of each message; each belongs behind the update of its message.
+    chats: HashMap<MessageKey, ChatChange>,
+    /// Contacts that get their first message of this connector: they become known on it.
+    joined: Vec<Change>,
     /// The entries of the attempts, with what was fetched for them: they go back where the store refuses.
     entries: Vec<(ReadyEntry, Option<Result<Attachment, OutboundError>>)>,
     /// Attempts that count against the pace, and those that go past it.
@@ -103,6 +111,8 @@ pub(super) async fn claim(
         shared: &shared,
         done,
         updates: Vec::with_capacity(keys.len()),
+        chats: HashMap::new(),
+        joined: Vec::new(),
         entries: Vec::new(),
         normal: 0,
         direct: 0,
@@ -144,7 +154,14 @@ impl Claim<'_> {
             match receipts {
                 Ok(Some(receipts)) if receipts.prove_sent() => {
                     let proven = Some(SendOutcome::Accepted { provider_id: receipts.provider_id });
-                    checked.push(Checked { candidate, stored, has_subject: false, unreachable: None, proven });
+                    checked.push(Checked {
+                        candidate,
+                        stored,
+                        has_subject: false,
+                        unreachable: None,
+                        chat: None,
+                        proven,
+                    });
                     continue;
                 }
                 Ok(_) => {}
@@ -165,10 +182,25 @@ impl Claim<'_> {
                     continue;
                 }
             };
-            if let Some(contact) = contact.as_ref().filter(|contact| !contact.active && acting.reaches()) {
-                let why = contact.reason.as_deref().unwrap_or("the contact does not want messages");
-                self.fail(&stored, Reason::new(ReasonCode::InactiveContact, why), now);
-                continue;
+            let refusal = match (&contact, config.contact_kind) {
+                (Some(contact), _) => Ok((!contact.active).then(|| contact.reason.clone())),
+                (None, Some(kind)) => {
+                    let opt_out = store.opt_out(tenant, kind, &kind.identifier(&content.to));
+                    opt_out.map(|opt_out| opt_out.map(|opt_out| opt_out.reason))
+                }
+                (None, None) => Ok(None),
+            };
+            match refusal {
+                Ok(Some(reason)) if acting.reaches() => {
+                    let why = reason.as_deref().unwrap_or("the contact does not want messages");
+                    self.fail(&stored, Reason::new(ReasonCode::InactiveContact, why), now);
+                    continue;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    self.put_back(candidate, error);
+                    continue;
+                }
             }
             let mut unreachable = None;
             match (&content.attachment_url, &stored.state.fetched, &candidate.fetched) {
@@ -189,6 +221,11 @@ impl Claim<'_> {
                     unreachable = Some(format!("the file could not be fetched: {error}"));
                 }
             }
+            let chat = config.converses.then(|| match (&contact, config.contact_kind) {
+                (Some(contact), _) => contact.identifier.clone(),
+                (None, Some(kind)) => kind.identifier(&content.to).into_owned(),
+                (None, None) => content.to.clone(),
+            });
             let has_subject = content.subject.is_some();
             if unreachable.is_none() && acting.is_rendered() {
                 let (seed, variables) = (render_seed(stored.message.id), templates.variables(content));
@@ -198,7 +235,12 @@ impl Claim<'_> {
                 }
                 jobs.push(RenderJob { template: templates.text(&content.text), seed, variables });
             }
-            checked.push(Checked { candidate, stored, has_subject, unreachable, proven: None });
+            if let Some(contact) = contact.filter(|contact| !contact.is_on(config.connector.index)) {
+                let steps = vec![ContactStep::Join(config.connector.index)];
+                let id = contact.id;
+                self.joined.push(Change::ContactSteps { tenant, id, at: now, steps, must_exist: false });
+            }
+            checked.push(Checked { candidate, stored, has_subject, unreachable, chat, proven: None });
         }
         (checked, jobs)
     }
@@ -211,7 +253,7 @@ impl Claim<'_> {
         let mut texts = if jobs.is_empty() { Vec::new() } else { renderer.render(jobs).await }.into_iter();
         let now = context.ports.clock.now();
         self.entries.reserve(checked.len());
-        for Checked { mut candidate, stored, has_subject, unreachable, proven } in checked {
+        for Checked { mut candidate, stored, has_subject, unreachable, chat, proven } in checked {
             let rendered = match unreachable {
                 _ if let Some(outcome) = proven => Err(Ending::Outcome(outcome)),
                 None if !Acting::of(&stored.message.content.options.action).is_rendered() => {
@@ -246,6 +288,10 @@ impl Claim<'_> {
             let is_direct = candidate.entry.order.is_direct();
             match rendered {
                 Ok((text, subject)) => {
+                    if let Some(chat) = chat {
+                        let chat = attempted(&message, &state, chat, &text, subject.as_deref());
+                        self.chats.insert(message.key, chat);
+                    }
                     if is_direct {
                         self.direct += 1
                     } else {
@@ -268,7 +314,14 @@ impl Claim<'_> {
         if self.updates.is_empty() {
             return self.done;
         }
-        let mut changes: Vec<Change> = self.updates.into_iter().map(Change::Update).collect();
+        let room = self.updates.len() + self.chats.len() + self.joined.len() + 1;
+        let mut changes: Vec<Change> = Vec::with_capacity(room);
+        for update in self.updates {
+            let chat = if self.chats.is_empty() { None } else { self.chats.remove(&update.key) };
+            changes.push(Change::Update(update));
+            changes.extend(chat.map(|chat| Change::Chat(Box::new(chat))));
+        }
+        changes.append(&mut self.joined);
         if self.normal + self.direct > 0 {
             let (score, _) = shared.account_health.assess(&config.judge, now);
             let slowed = health::slowed_to(score, &config.judge);
@@ -348,6 +401,39 @@ impl Acting {
     fn reaches(self) -> bool {
         self != Self::Revokes
     }
+}
+
+/// What the first attempt of a message adds to the timeline of its conversation.
+fn attempted(message: &Message, state: &MessageState, chat: String, text: &str, subject: Option<&str>) -> ChatChange {
+    let content = &message.content;
+    let by = None;
+    let act = match &content.options.action {
+        MessageAction::Say => {
+            let mut attachments = content.attachments.clone();
+            attachments.extend(state.fetched.clone());
+            TimelineAct::Say(TimelineEntry {
+                reply_to: content.options.reply_to.as_ref().map(|target| target.provider_id.clone()),
+                mentions: content.options.mentions.clone(),
+                content: EntryContent::Sent {
+                    text: Some(text.to_owned()),
+                    subject: subject.map(str::to_owned),
+                    attachments,
+                    voice_note: content.options.voice_note,
+                },
+                ..TimelineEntry::sent(message.key, state.updated_at)
+            })
+        }
+        MessageAction::React(to) => TimelineAct::React { to: to.provider_id.clone(), by, emoji: text.to_owned() },
+        MessageAction::Edit(of) => TimelineAct::Edit { of: of.provider_id.clone(), by, text: text.to_owned() },
+        MessageAction::Revoke(of) => TimelineAct::Revoke { of: of.provider_id.clone(), by },
+    };
+    let (tenant, connector) = (message.key.tenant, content.connector);
+    let contact_name = content.contact_name.clone();
+    ChatChange::Attempted(
+        message.key,
+        message.id,
+        ChatMessage { tenant, connector, chat, is_group: None, contact_name, act },
+    )
 }
 
 /// Messages by key; one that cannot be read is left out and logged, so that it blocks no other.

@@ -29,7 +29,8 @@ fn aliases(world: &World, identifier: &str) -> Vec<String> {
 }
 
 fn contact_named(world: &World, identifier: &str) -> Option<Option<String>> {
-    contacts(world).into_iter().find(|contact| contact.identifier == identifier).map(|contact| contact.name)
+    let found = contacts(world).into_iter().find(|contact| contact.identifier == identifier);
+    found.map(|contact| contact.display_name().map(str::to_owned))
 }
 
 fn stored_contact(world: &World, identifier: &str, name: Option<&str>, active: bool) {
@@ -91,6 +92,43 @@ async fn only_who_wrote_to_us_becomes_a_contact_and_a_chosen_name_stays() {
     let before = contacts(&world).len();
     world.tell(told(Inbound { provider_id: "2".to_owned(), ..named("77@lid") })).await.expect("taken");
     assert_eq!(contacts(&world).len(), before);
+}
+
+#[tokio::test]
+async fn a_contact_becomes_known_where_messages_go_and_come() {
+    let mut world = World::two_way(free());
+    let other = ConnectorIndex(2);
+    world.write(vec![pombo_domain::ports::Change::Connector(samples::connector(other, TENANT, "whatsapp"))]);
+    stored_contact(&world, "5533", None, true);
+    stored_contact(&world, "5544", None, true);
+    world.start().await;
+    let on = |identifier: &str| {
+        let found = contacts(&world).into_iter().find(|contact| contact.identifier == identifier);
+        found.expect("there").connectors
+    };
+    world.tell(told(Inbound { is_group: true, chat: "g".to_owned(), ..from("5533", "1") })).await.expect("taken");
+    assert!(on("5533").is_empty(), "a group is not a message to the contact");
+    world.tell(told(from("5533", "2"))).await.expect("taken");
+    world.tell(told(from("5500", "3"))).await.expect("taken");
+    // Written on the account's own phone.
+    let own = Inbound { from_me: true, chat: "5544".to_owned(), ..from("5599", "4") };
+    world.tell(told(own)).await.expect("taken");
+    assert_eq!([on("5533"), on("5500"), on("5544")], [[LANE], [LANE], [LANE]]);
+    world.handle().intake().take(other, told(from("5533", "5")), Vec::new()).await.expect("taken");
+    assert_eq!(on("5533"), [LANE, other]);
+    assert_eq!(contacts(&world).len(), 3);
+}
+
+#[tokio::test]
+async fn who_opted_out_and_writes_again_is_still_opted_out() {
+    let mut world = World::two_way(free());
+    stored_contact(&world, "5511", Some("Ana"), false);
+    world.start().await;
+    let id = contacts(&world)[0].id;
+    world.write(vec![pombo_domain::ports::Change::DeleteContact(TENANT, id)]);
+    world.tell(told(from("5511", "1"))).await.expect("taken");
+    let contact = contacts(&world).remove(0);
+    assert_eq!((contact.active, contact.reason.as_deref(), contact.id == id), (false, Some("asked to stop"), false));
 }
 
 #[tokio::test]

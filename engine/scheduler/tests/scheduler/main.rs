@@ -2,6 +2,7 @@
 
 mod automations;
 mod bounds;
+mod conversations;
 mod faults;
 mod health;
 mod intake;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use pombo_domain::model::connector::{ConnectorStatus, Pace};
+use pombo_domain::model::contact::ContactType;
 use pombo_domain::model::message::*;
-use pombo_domain::ports::{OutboundError, SendOutcome};
+use pombo_domain::ports::{Change, OutboundError, SendOutcome, Store};
 
 use crate::support::*;
 
@@ -131,6 +132,45 @@ async fn a_new_connector_gets_its_lane() {
     settle().await;
     assert_eq!(world.status(key), Status::Sent);
     assert_eq!(world.handle().lanes(), 2);
+}
+
+#[tokio::test]
+async fn an_opt_out_counts_after_its_contact_was_deleted() {
+    let mut world = World::new(one_at_a_time());
+    world.connectors.act(|_| Does::After(1_000, accepted()));
+    world.options.claim_ahead = 0;
+    world.start().await;
+    let first = world.post(text("first"));
+    let opted_out = world.post(NewMessage { to: "Bob@example.org".to_owned(), ..text("opted out") });
+    settle().await;
+    world.inactive_contact("bob@example.org");
+    let bob = world.store.contact(TENANT, ContactType::Email, "bob@example.org").expect("readable").expect("there");
+    world.write(vec![Change::DeleteContact(TENANT, bob.id)]);
+    world.clock.advance(5_000).await;
+    assert_eq!((world.status(first), world.shown(opted_out)), (Status::Sent, "FAILED inactive_contact".to_owned()));
+    assert_eq!(world.state(opted_out).reason.expect("a reason").detail, "asked to stop");
+}
+
+#[tokio::test]
+async fn a_contact_becomes_known_on_the_connector_of_its_first_message() {
+    let mut world = World::new(free());
+    world.start().await;
+    world.write(vec![Change::Contact(samples::contact(TENANT, ContactType::Email, "ana@example.org"))]);
+    let contact =
+        || world.store.contact(TENANT, ContactType::Email, "ana@example.org").expect("readable").expect("there");
+    let before = contact();
+    assert!(before.connectors.is_empty());
+    let key = world.post(text("first"));
+    settle().await;
+    assert_eq!((world.status(key), contact().connectors), (Status::Sent, vec![LANE]));
+    assert_eq!(contact().updated_at, before.updated_at, "it is no change of the contact");
+    world.post(text("second"));
+    settle().await;
+    assert_eq!(contact().connectors, [LANE]);
+    let unknown = world.post(NewMessage { to: "new@example.org".to_owned(), ..text("x") });
+    settle().await;
+    assert_eq!(world.status(unknown), Status::Sent);
+    assert!(world.store.contact(TENANT, ContactType::Email, "new@example.org").expect("readable").is_none());
 }
 
 #[tokio::test]

@@ -92,6 +92,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     require((1..=65_536).contains(&store.cache_mb), "store.cache_mb", "must be from 1 to 65536");
     require((1..=4096).contains(&store.write_buffer_mb), "store.write_buffer_mb", "must be from 1 to 4096");
     require((1..=65_536).contains(&store.search_mb), "store.search_mb", "must be from 1 to 65536");
+    require((1..=65_536).contains(&store.directory_mb), "store.directory_mb", "must be from 1 to 65536");
     require((64..=4096).contains(&store.journal_mb), "store.journal_mb", "must be from 64 to 4096");
     require((1..=64).contains(&store.workers), "store.workers", "must be from 1 to 64");
 

@@ -137,6 +137,7 @@ pub(crate) struct Store {
     pub(crate) cache_mb: u64,
     pub(crate) write_buffer_mb: u64,
     pub(crate) search_mb: u64,
+    pub(crate) directory_mb: u64,
     pub(crate) journal_mb: u64,
     pub(crate) workers: usize,
 }

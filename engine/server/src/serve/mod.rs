@@ -1,13 +1,15 @@
 //! `pombo serve`: wires the parts, runs them, and ends them in order.
 //!
 //! - [`parts`]: builds each part from the configuration. [`views`]: adapters between parts. [`samples`]: their metrics.
-//! - [`starting`]: answers until all parts run. [`retention`]: deletes old events. [`signals`]: when to end.
+//! - [`starting`]: answers until all parts run. [`retention`]: deletes old events. [`purge`]: deletes old messages and
+//!   what deleted conversations left. [`signals`]: when to end.
 //!
 //! The order of the start: listen (so that a port in use is reported at once; `/health` and `/ready` answer, other early requests wait),
 //! store, keys, sandbox, connectors, scheduler, requests. The end is the reverse: requests and scheduler together, within the time to
 //! drain, then the connectors, then their last events, then the store.
 
 mod parts;
+mod purge;
 mod retention;
 mod samples;
 mod signals;
@@ -142,6 +144,8 @@ async fn with_store(
         retention::run(store.clone(), Arc::new(SystemClock), config.events.retention_days, draining.clone());
     let forgetting = tokio::spawn(forgetting);
     let forgetting_tokens = tokio::spawn(retention::forget_tokens(commands.clone(), draining.clone()));
+    let purging = purge::run(store.clone(), commands.media().clone(), Arc::new(SystemClock), draining.clone());
+    let purging = tokio::spawn(purging);
     let (imports, importing) = ImportWorker::start(commands.clone(), parts::import_options(config), draining.clone())
         .await
         .context("imports")?;
@@ -197,6 +201,7 @@ async fn with_store(
     }
     forgetting.await.context("the retention of events")?;
     forgetting_tokens.await.context("the retention of access tokens")?;
+    purging.await.context("the purge of conversations")?;
     plugins.shutdown(left()).await;
     // Last: connectors tell until they have stopped.
     if !scheduler.intake().drain(left()).await {

@@ -64,6 +64,7 @@ pub(super) async fn store(config: &Config) -> anyhow::Result<Arc<DiskStore>> {
             workers: settings.workers,
         },
         search_bytes: settings.search_mb * MEBIBYTE,
+        directory_bytes: settings.directory_mb * MEBIBYTE,
         ..pombo_store::Options::default()
     };
     let path = config.data.dir.clone();

@@ -39,8 +39,11 @@ impl Group<'_> {
             AutomationChange::Conversation(tenant, id, steps) => return self.step_conversation(tenant, id, &steps),
             AutomationChange::Open { tenant, connector, chat, is_group } => {
                 check_key(&chat)?;
-                if self.conversation_with(connector, &chat)?.is_none() {
-                    self.open(tenant, connector, chat, is_group)?;
+                let stored = self.chat_of(tenant, connector, chat, Some(is_group))?;
+                if !stored.conversation.engaged {
+                    let mut next = (*stored).clone();
+                    next.conversation.engaged = true;
+                    self.save(next);
                 }
             }
             AutomationChange::Step { key, failures, after, step } => return self.step(key, failures, after, step),

@@ -2,10 +2,13 @@
 //! and gathers the writes, the columns' delta, the effects and what becomes visible in memory afterwards.
 //!
 //! A batch that fails leaves no trace. Runs on the committer's thread only. What concerns automations is in `automations`,
-//! `tasks` and `pending`.
+//! `tasks` and `pending`, what concerns timelines in `chat`, people in `contacts`, and conversations' tags in `tags`.
 
 mod automations;
+mod chat;
+mod contacts;
 mod pending;
+mod tags;
 mod tasks;
 
 use std::collections::HashMap;
@@ -14,12 +17,13 @@ use std::sync::Arc;
 use pombo_domain::ids::message_id;
 use pombo_domain::model::{Delivery, EventKey, Message, MessageState, NewMessage, Status};
 use pombo_domain::ports::{
-    AutomationChange, Change, Committed, Conflict, DueDelivery, Effect, Entropy, NewIdempotency, StoreError,
-    StoreResult, Update,
+    AutomationChange, Change, ChatChange, Committed, Conflict, DueDelivery, Effect, Entropy, NewIdempotency,
+    StoreError, StoreResult, Update,
 };
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 
-use self::pending::{Pending, Touched};
+use self::pending::Pending;
+pub(crate) use self::pending::Touched;
 use crate::backend::{Bytes, Write};
 use crate::catalog::CatalogChange;
 use crate::codec::damaged;
@@ -31,12 +35,14 @@ use crate::keys;
 use crate::shared::Shared;
 use crate::space::Space;
 use crate::staged::Staged;
+use crate::tables::contacts::Changed;
 use crate::tables::events::{Forgotten, Mark};
 use crate::tables::queues::Queue;
 use crate::tables::states::Place;
+use crate::tables::timeline::{self, Numbers};
 use crate::tables::{
-    access_tokens, contacts, conversations, deliveries, health, idempotency, imports, kv, messages, people, queues,
-    receipts, states,
+    access_tokens, conversations, deliveries, health, idempotency, imports, kv, messages, people, queues, receipts,
+    states,
 };
 
 /// The longest variable part of a key.
@@ -54,6 +60,8 @@ pub(crate) enum PreparedChange {
     Event(PreparedEvent),
     /// A change of automations, with the encoded row where it is an event.
     Automation(Box<AutomationChange>, Option<Vec<u8>>),
+    /// A change of timelines, with the encoded row where it adds an entry.
+    Chat(Box<ChatChange>, Option<Vec<u8>>),
     Other(Change),
 }
 
@@ -106,8 +114,12 @@ pub(crate) struct Outcome {
     pub(crate) event_edges: HashMap<TenantIndex, u64>,
     /// The conversations that were changed.
     pub(crate) conversations: Vec<Touched>,
+    /// The next numbers of each tenant that was given some.
+    pub(crate) chat_numbers: HashMap<TenantIndex, Numbers>,
     /// Items that became the first of their lane, with their rows: they are read next.
     pub(crate) firsts: Vec<(Bytes, Bytes)>,
+    /// Contacts that were changed or deleted, for the directory.
+    pub(crate) contacts: Vec<Changed>,
 }
 
 /// Lengths to cut back to when a batch fails.
@@ -119,6 +131,7 @@ struct Marks {
     queued: usize,
     stepped: usize,
     firsts: usize,
+    contacts: usize,
     tails: HashMap<TenantIndex, (u64, Timestamp)>,
     kv_bytes: HashMap<ConnectorIndex, u64>,
 }
@@ -153,6 +166,7 @@ impl<'a> Group<'a> {
             queued: self.outcome.queued.len(),
             stepped: self.outcome.stepped.len(),
             firsts: self.outcome.firsts.len(),
+            contacts: self.outcome.contacts.len(),
             tails: self.tails.clone(),
             kv_bytes: self.kv_bytes.clone(),
         };
@@ -173,6 +187,7 @@ impl<'a> Group<'a> {
                 self.outcome.queued.truncate(marks.queued);
                 self.outcome.stepped.truncate(marks.stepped);
                 self.outcome.firsts.truncate(marks.firsts);
+                self.outcome.contacts.truncate(marks.contacts);
                 self.tails = marks.tails;
                 self.kv_bytes = marks.kv_bytes;
                 return Err(error);
@@ -185,9 +200,16 @@ impl<'a> Group<'a> {
 
     /// Ends the group: returns all writes, and what else is to be done.
     pub(crate) fn finish(mut self) -> (Vec<Write>, Outcome) {
-        self.outcome.conversations = self.pending.into_changed();
+        self.outcome.conversations = self.pending.take_changed();
         for touched in &self.outcome.conversations {
-            conversations::put(&mut self.staged, &touched.now);
+            // The row of one that is gone was deleted with its keys.
+            if !touched.is_gone {
+                conversations::put(&mut self.staged, &touched.now);
+            }
+        }
+        self.outcome.chat_numbers = std::mem::take(&mut self.pending.chat_numbers);
+        for (tenant, numbers) in &self.outcome.chat_numbers {
+            timeline::put_numbers(&mut self.staged, *tenant, *numbers);
         }
         (self.staged.into_writes(), self.outcome)
     }
@@ -197,11 +219,12 @@ impl<'a> Group<'a> {
             PreparedChange::Insert(insert) => return self.insert(insert, committed),
             PreparedChange::Event(event) => return self.event(event, committed),
             PreparedChange::Automation(change, row) => return self.automation(*change, row, committed),
+            PreparedChange::Chat(change, row) => return self.chat(*change, row, committed),
             PreparedChange::Other(change) => change,
         };
         let catalog = &mut self.outcome.catalog;
         match change {
-            Change::Insert(_) | Change::Event(_) | Change::Automation(_) => {
+            Change::Insert(_) | Change::Event(_) | Change::Automation(_) | Change::Chat(_) => {
                 return Err(damaged("a change that was not prepared"));
             }
             Change::Update(update) => return self.update(update, skip_stale, committed),
@@ -244,11 +267,12 @@ impl<'a> Group<'a> {
                 people::put_pace(&mut self.staged, connector, &state);
                 catalog.push(CatalogChange::Pace(connector, state));
             }
-            Change::Contact(contact) => {
-                check_key(&contact.identifier)?;
-                contacts::put(&mut self.staged, &contact)?;
+            Change::Contact(contact) => return self.put_contact(contact),
+            Change::ContactSteps { tenant, id, at, steps, must_exist } => {
+                return self.step_contact(tenant, id, at, &steps, must_exist);
             }
-            Change::DeleteContact(tenant, id) => contacts::delete(&mut self.staged, tenant, id)?,
+            Change::DeleteContact(tenant, id) => return self.delete_contact(tenant, id),
+            Change::Tag(change) => return self.tag(change),
             Change::Import(import) => imports::put(&mut self.staged, &import)?,
             Change::Kv(connector, writes) => {
                 writes.iter().try_for_each(|w| check_key(&w.key))?;
@@ -268,9 +292,7 @@ impl<'a> Group<'a> {
             }
             Change::Health(connector, state) => health::put(&mut self.staged, connector, &state),
             Change::ContactAlias { tenant, kind, alias, identifier } => {
-                check_key(&alias)?;
-                check_key(&identifier)?;
-                contacts::put_alias(&mut self.staged, tenant, kind, &alias, &identifier)?;
+                return self.alias(tenant, kind, &alias, &identifier);
             }
         }
         Ok(())
@@ -357,6 +379,9 @@ impl<'a> Group<'a> {
         }
         self.staged.put(Space::States, row_key.bytes(), states::encode(rank, &state));
         self.outcome.delta.0.push(Step::Word(key, word::stepped(old_word, state.status)));
+        if state.status == Status::Sent && self.shared.chats.converses(connector) {
+            self.entry_sent(key, state.provider_id.as_deref())?;
+        }
         self.message_stepped(key, old.status, &state)?;
         self.outcome.stepped.push((key, rank, state));
         match delivery {

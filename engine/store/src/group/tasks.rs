@@ -64,16 +64,11 @@ impl Group<'_> {
         if arrival.concerns_nobody() {
             return Ok(());
         }
-        let stored = match self.conversation_with(connector, &chat)? {
-            Some(stored) => {
-                // The first event is the one before which nothing ever came; the conversation itself may be older.
-                if stored.conversation.next_task > 0 {
-                    arrival.greeted.clear();
-                }
-                stored
-            }
-            None => self.open(tenant, connector, chat, is_group)?,
-        };
+        let stored = self.chat_of(tenant, connector, chat, Some(is_group))?;
+        // The first event is the one before which nothing ever came; the conversation itself may be older.
+        if stored.conversation.next_task > 0 {
+            arrival.greeted.clear();
+        }
         self.arrive((*stored).clone(), arrival);
         Ok(())
     }
@@ -96,6 +91,7 @@ impl Group<'_> {
         let Arrival { at, contact_name, kind, lanes, greeted, row } = arrival;
         let conversation = &mut stored.conversation;
         conversation.last_event_at = conversation.last_event_at.max(at);
+        conversation.engaged = true;
         if contact_name.is_some() {
             conversation.contact_name = contact_name;
         }
@@ -189,12 +185,18 @@ impl Group<'_> {
     ) -> StoreResult<()> {
         let stored = self.conversation(id)?.filter(|s| s.conversation.tenant == tenant).ok_or_else(gone)?;
         let mut next = (*stored).clone();
+        let was_untold = next.conversation.is_untold();
         for step in steps {
-            next.conversation.apply(step);
-            if *step == ConversationStep::Resume {
-                self.resume(&mut next)?;
+            if let Some(step) = self.by_reference(&mut next.conversation, step)? {
+                next.conversation.apply(&step);
+            }
+            match *step {
+                ConversationStep::Resume => self.resume(&mut next)?,
+                ConversationStep::Read { up_to, tell } => self.read(&mut next, up_to, tell)?,
+                _ => {}
             }
         }
+        self.put_untold(was_untold, &next.conversation);
         if next != *stored {
             self.save(next);
         }

@@ -97,6 +97,16 @@ pub(crate) fn parse_automation_state(key: &[u8]) -> Option<(Uuid, AutomationInde
     Some((parts.uuid()?, AutomationIndex(parts.u32()?)))
 }
 
+/// What the states that automations left in a conversation begin with.
+pub(crate) fn automation_states_of(conversation: Uuid) -> Key {
+    Key::tag(AUTOMATION_STATE).uuid(conversation)
+}
+
+/// What the event tasks of a conversation begin with.
+pub(crate) fn tasks_of(conversation: Uuid) -> Key {
+    Key::tag(TASK).uuid(conversation)
+}
+
 pub(crate) fn origin(message: MessageKey) -> Key {
     Key::tag(ORIGIN).u32(message.tenant.0).serial(message.serial)
 }

@@ -36,7 +36,12 @@
 //!             21 name                                                    → plugin
 //!             22 id:16                                                   → trust root
 //!             23 length:2 name number:8                                  → audit entry   (of a plugin; numbers from 1)
+//!             24 tenant:4 series:1                                       → number:8      (the last one given, of a series of numbers)
+//!             25 tenant:4 number:5                                       → kind:1 identifier  (contacts by number)
+//!             26 tenant:4 number:4                                       → tag
 //!             27 number:8                                                → access token
+//!             28 tenant:4                                                → what a tenant set for itself
+//!             2c tenant:4 kind:1 identifier                              → opt-out       (where a contact was deleted)
 //! kv          connector:4 key                                            → value
 //! events      01 tenant:4 number:8                                       → event         (written once; numbers from 1)
 //!             02 tenant:4 mark:16                                        → number:8      (goes with its event)
@@ -50,19 +55,32 @@
 //!             05 tenant:4 serial:5                                       → origin of a message
 //!             06 tenant:4 id:16                                          → dead letter
 //!             07 conversation:16 automation:4 name                       → timer         (its due time and payload)
+//!             08 tenant:4 number:5                                       → id:16         (a conversation by its number)
 //! work        01 conversation:16 lane:4 number:8                         → event task
 //!             02 due:8 conversation:16 automation:4 name                 → nothing       (timers by due time)
 //!             03 automation:4 number:8                                   → recording     (a ring; numbers from 1)
+//! timeline    01 tenant:4 conversation:5 item:5                          → entry         (of a conversation's timeline)
+//!             02 tenant:4 item:5                                         → conversation:5
+//!             03 tenant:4 conversation:5 provider-id                     → item:5        (the first one with this id)
+//!             04 tenant:4 serial:5                                       → entry of a sent message, or what the message does to one
+//!             05 tenant:4 conversation:5                                 → id:16         (deleted, its rows are to be purged)
+//!             06 tenant:4                                                → conversation:8 item:8 looked:8 (the next numbers; see tables/timeline)
+//!             07 tenant:4 serial:5                                       → who sent a message
+//!             08 connector:4 conversation:16                             → nothing       (read, and the channel is still to be told)
 //! ```
 //!
 //! Messages with a connector need no key of their own: the packed columns are that index (status PROCESSING). Nor do lanes that
 //! are due: they are held in memory, and found again from the first item of each lane.
 
 mod automations;
+mod chats;
+mod contacts;
 
 pub(crate) use automations::*;
+pub(crate) use chats::*;
+pub(crate) use contacts::*;
 use pombo_domain::model::message::ReadyOrder;
-use pombo_domain::model::{ContactType, DeliveryKey, DeliveryStatus, EventKey};
+use pombo_domain::model::{DeliveryKey, DeliveryStatus, EventKey};
 use pombo_domain::ports::{DueDelivery, ScheduledEntry};
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 use uuid::Uuid;
@@ -87,16 +105,12 @@ pub(crate) const USER_EMAIL: u8 = 0x12;
 pub(crate) const API_KEY: u8 = 0x13;
 pub(crate) const CONNECTOR: u8 = 0x14;
 pub(crate) const PACE: u8 = 0x15;
-pub(crate) const CONTACT: u8 = 0x16;
-pub(crate) const CONTACT_ID: u8 = 0x17;
 pub(crate) const IMPORT: u8 = 0x18;
 pub(crate) const IMPORT_TIME: u8 = 0x19;
 pub(crate) const IDEMPOTENCY: u8 = 0x1a;
 pub(crate) const IDEMPOTENCY_TIME: u8 = 0x1b;
 pub(crate) const KV_BYTES: u8 = 0x1c;
 pub(crate) const HEALTH: u8 = 0x1d;
-pub(crate) const CONTACT_ALIAS: u8 = 0x1e;
-pub(crate) const CONTACT_ALIASES: u8 = 0x1f;
 pub(crate) const ACCESS_TOKEN: u8 = 0x27;
 
 pub(crate) const EVENT: u8 = 0x01;
@@ -310,38 +324,6 @@ pub(crate) fn of_connector(tag: u8, connector: ConnectorIndex) -> Key {
     Key::tag(tag).u32(connector.0)
 }
 
-pub(crate) fn contact(tenant: TenantIndex, kind: ContactType, identifier: &str) -> Bytes {
-    long(CONTACT, &Key::new().u32(tenant.0).u8(contact_kind(kind)), identifier.as_bytes())
-}
-
-pub(crate) fn contact_alias(tenant: TenantIndex, kind: ContactType, alias: &str) -> Bytes {
-    long(CONTACT_ALIAS, &Key::new().u32(tenant.0).u8(contact_kind(kind)), alias.as_bytes())
-}
-
-/// What all aliases of an identifier start with; the length keeps `ab` + `c` apart from `a` + `bc`.
-pub(crate) fn contact_aliases(tenant: TenantIndex, kind: ContactType, identifier: &str) -> Vec<u8> {
-    let fixed = Key::tag(CONTACT_ALIASES).u32(tenant.0).u8(contact_kind(kind));
-    let mut key = fixed.to_vec();
-    key.extend_from_slice(&(identifier.len() as u16).to_be_bytes());
-    key.extend_from_slice(identifier.as_bytes());
-    key
-}
-
-pub(crate) fn contact_alias_of(tenant: TenantIndex, kind: ContactType, identifier: &str, alias: &str) -> Bytes {
-    let mut key = contact_aliases(tenant, kind, identifier);
-    key.extend_from_slice(alias.as_bytes());
-    Bytes::from(key)
-}
-
-/// Tenant, kind and alias of a [`CONTACT_ALIAS`] key.
-pub(crate) fn parse_contact_alias(key: &[u8]) -> Option<(TenantIndex, ContactType, &str)> {
-    let mut parts = Parts(key);
-    parts.u8()?;
-    let tenant = TenantIndex(parts.u32()?);
-    let kind = parse_contact_kind(parts.u8()?)?;
-    Some((tenant, kind, std::str::from_utf8(parts.0).ok()?))
-}
-
 pub(crate) fn events_of(tenant: TenantIndex) -> Key {
     Key::tag(EVENT).u32(tenant.0)
 }
@@ -372,22 +354,6 @@ pub(crate) fn parse_receipts(key: &[u8]) -> Option<MessageKey> {
     let mut parts = Parts(key);
     parts.u8()?;
     parts.message()
-}
-
-/// The stored number of a contact type.
-pub(crate) fn contact_kind(kind: ContactType) -> u8 {
-    match kind {
-        ContactType::WhatsApp => 0,
-        ContactType::Email => 1,
-    }
-}
-
-pub(crate) fn parse_contact_kind(kind: u8) -> Option<ContactType> {
-    match kind {
-        0 => Some(ContactType::WhatsApp),
-        1 => Some(ContactType::Email),
-        _ => None,
-    }
 }
 
 pub(crate) fn import_time(tenant: TenantIndex, created_at: Timestamp, id: Uuid) -> Key {

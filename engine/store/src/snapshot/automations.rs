@@ -66,11 +66,16 @@ pub(super) fn conversation_row(key: &Bytes, value: &Bytes) -> StoreResult<Option
                 })
                 .collect();
             format!(
-                "conversation {} tenant={} connector={} chat={} paused={} tags={} next={} lanes=[{}] row={}",
+                "conversation {} number={} tenant={} connector={} chat={} received={} read={} archived={} engaged={} paused={} tags={} next={} lanes=[{}] row={}",
                 conversation.id,
+                conversation.number,
                 conversation.tenant.0,
                 conversation.connector.0,
                 veiled(conversation.chat.as_bytes()),
+                conversation.received,
+                conversation.read,
+                conversation.archived_at.is_some(),
+                conversation.engaged,
                 conversation.handover.is_some(),
                 conversation.tags.len(),
                 conversation.next_task,

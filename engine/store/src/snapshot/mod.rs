@@ -2,11 +2,13 @@
 //! Contents that must not be shown (texts, addresses, secrets, hashes) appear as a length and a fingerprint.
 
 mod automations;
+mod chats;
+mod contacts;
 
 use std::io::{self, Write};
 
 use pombo_domain::model::message::Position;
-use pombo_domain::model::{Contact, Import, Role, Tenant};
+use pombo_domain::model::{Import, Role, Tenant};
 use pombo_domain::ports::StoreResult;
 
 use crate::DiskStore;
@@ -14,7 +16,7 @@ use crate::backend::{Bytes, KeyRange, Order};
 use crate::codec::{bad_key, decode};
 use crate::keys::{self, Parts};
 use crate::space::Space;
-use crate::tables::{access_tokens, contacts, deliveries, events, messages, people, states};
+use crate::tables::{access_tokens, deliveries, events, messages, people, states};
 
 /// Something that must not be shown, still comparable.
 fn veiled(bytes: &[u8]) -> String {
@@ -113,6 +115,12 @@ impl DiskStore {
                 writeln!(out, "{line}")?;
             }
         }
+        for row in self.rows(Space::Timeline) {
+            let (key, value) = row.map_err(other)?;
+            if let Some(line) = chats::row(&key, &value).map_err(other)? {
+                writeln!(out, "{line}")?;
+            }
+        }
         Ok(())
     }
 
@@ -204,6 +212,7 @@ fn document(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
             let shown = if secret { veiled(value) } else { Parts(value).u64().unwrap_or_default().to_string() };
             format!("meta {name}={shown}")
         }
+        keys::SETTINGS => format!("settings {} {}", number()?, veiled(value)),
         keys::TENANT => {
             let tenant: Tenant = decode(value, "tenants")?;
             format!("tenant {} id={} name={}", tenant.index.0, tenant.id, veiled(tenant.name.as_bytes()))
@@ -244,28 +253,6 @@ fn document(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
             )
         }
         keys::PACE => format!("pace connector={} row={}", number()?, veiled(value)),
-        keys::CONTACT => {
-            let contact: Contact = decode(value, "contacts")?;
-            format!(
-                "contact {}/{} {} active={} row={}",
-                contact.tenant.0,
-                contact.id,
-                contact.kind.as_str().to_uppercase(),
-                contact.active,
-                veiled(value)
-            )
-        }
-        keys::CONTACT_ALIAS => {
-            let (tenant, kind, alias) = keys::parse_contact_alias(key).ok_or_else(|| bad_key("contacts"))?;
-            let identifier = contacts::parse_identifier(value)?;
-            format!(
-                "contact-alias {} {} {} of {}",
-                tenant.0,
-                kind.as_str().to_uppercase(),
-                veiled(alias.as_bytes()),
-                veiled(identifier.as_bytes())
-            )
-        }
         keys::HEALTH => format!("health connector={} row={}", number()?, veiled(value)),
         keys::IMPORT => {
             let import: Import = decode(value, "imports")?;
@@ -284,6 +271,9 @@ fn document(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
             format!("idempotency tenant={} key={} row={}", number()?, veiled(&key[5..]), veiled(value))
         }
         keys::KV_BYTES => format!("kv-bytes connector={} {}", number()?, Parts(value).u64().unwrap_or_default()),
-        _ => return automations::document(key, value),
+        _ => match contacts::document(key, value)? {
+            Some(line) => line,
+            None => return automations::document(key, value),
+        },
     }))
 }

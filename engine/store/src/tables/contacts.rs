@@ -1,70 +1,199 @@
-//! Contacts by address, with a second key by id, and their other addresses. On disk only.
+//! Contacts by address, with a second key by id and a third by number, and their other addresses. On disk only.
 //!
 //! An alias names an identifier, whether a contact has that identifier or not yet. It belongs to the address, not to the
 //! contact: a contact that gets another identifier leaves the aliases of the old one behind. Invariant: each alias is stored under its
 //! identifier, and only there.
 
-use pombo_domain::TenantIndex;
-use pombo_domain::model::{Contact, ContactType};
+use pombo_domain::model::{Contact, ContactStep, ContactType, OptOut};
 use pombo_domain::ports::{Conflict, StoreError, StoreResult};
+use pombo_domain::{TenantIndex, Timestamp};
 use uuid::Uuid;
 
 use crate::backend::{Backend, KeyRange, Order};
-use crate::codec::{bad_key, damaged, decode, encode};
+use crate::codec::{FORMAT, append, bad_key, body_of, damaged, format_of, unknown_format};
 use crate::keys::{self, Key, Parts};
 use crate::space::Space;
 use crate::staged::Staged;
+use crate::tables::earlier::Contact1;
+use crate::tables::numbers::{self, Series};
+use crate::tables::opt_outs;
 
 const WHAT: &str = "contacts";
 
-/// The row by id: kind and identifier.
-fn address(kind: ContactType, identifier: &str) -> Vec<u8> {
+/// The row format that this engine writes: with number, push name, details and connectors.
+const FORMAT_2: u8 = 2;
+
+/// The row by id and by number: kind and identifier.
+pub(crate) fn address(kind: ContactType, identifier: &str) -> Vec<u8> {
     let mut row = vec![keys::contact_kind(kind)];
     row.extend_from_slice(identifier.as_bytes());
     row
 }
 
-fn parse_address(row: &[u8]) -> StoreResult<(ContactType, &str)> {
+pub(crate) fn parse_address(row: &[u8]) -> StoreResult<(ContactType, &str)> {
     let parsed = row
         .split_first()
         .and_then(|(kind, identifier)| Some((keys::parse_contact_kind(*kind)?, std::str::from_utf8(identifier).ok()?)));
     parsed.ok_or_else(|| damaged("contacts: a malformed address"))
 }
 
-/// Stores or replaces a contact; no other may have its address.
-pub(crate) fn put(staged: &mut Staged<'_>, contact: &Contact) -> StoreResult<()> {
-    let key = keys::contact(contact.tenant, contact.kind, &contact.identifier);
-    if let Some(row) = staged.get(Space::Documents, &key)? {
-        let there: Contact = decode(&row, WHAT)?;
-        if there.id != contact.id {
-            return Err(StoreError::Conflict(Conflict::Contact));
-        }
-    }
-    let id_key = keys::owned(keys::CONTACT_ID, contact.tenant, contact.id).bytes();
-    if let Some(row) = staged.get(Space::Documents, &id_key)? {
-        let (kind, identifier) = parse_address(&row)?;
-        let old = keys::contact(contact.tenant, kind, identifier);
-        if old != key {
-            staged.delete(Space::Documents, old);
-        }
-    }
-    staged.put(Space::Documents, id_key, address(contact.kind, &contact.identifier));
-    staged.put(Space::Documents, key, encode(contact));
-    Ok(())
+/// A contact that a group changed, for the lists in memory; `None` where it was deleted.
+pub(crate) struct Changed {
+    pub(crate) tenant: TenantIndex,
+    pub(crate) number: u64,
+    pub(crate) contact: Option<Contact>,
 }
 
-/// Deletes a contact by id, with its aliases, if it is there.
-pub(crate) fn delete(staged: &mut Staged<'_>, tenant: TenantIndex, id: Uuid) -> StoreResult<()> {
-    let id_key = keys::owned(keys::CONTACT_ID, tenant, id).bytes();
-    if let Some(row) = staged.get(Space::Documents, &id_key)? {
-        let (kind, identifier) = parse_address(&row)?;
-        for (row_key, _) in staged.prefix(Space::Documents, &keys::contact_aliases(tenant, kind, identifier))? {
-            let alias = parse_alias(&row_key, identifier)?;
+impl Changed {
+    fn now(contact: Contact) -> Self {
+        Self { tenant: contact.tenant, number: contact.number, contact: Some(contact) }
+    }
+}
+
+pub(crate) fn encode(contact: &Contact) -> Vec<u8> {
+    append(vec![FORMAT_2], contact)
+}
+
+pub(crate) fn parse(row: &[u8]) -> StoreResult<Contact> {
+    match format_of(row, WHAT)? {
+        (FORMAT_2, body) => body_of(body, WHAT),
+        (FORMAT, body) => body_of::<Contact1>(body, WHAT).map(Contact::from),
+        (format, _) => Err(unknown_format(format, WHAT)),
+    }
+}
+
+/// Whether a row has the present format.
+pub(crate) fn is_present(row: &[u8]) -> bool {
+    row.first() == Some(&FORMAT_2)
+}
+
+/// A contact as the group leaves it, by identifier only.
+fn staged_at(
+    staged: &Staged<'_>,
+    tenant: TenantIndex,
+    kind: ContactType,
+    identifier: &str,
+) -> StoreResult<Option<Contact>> {
+    let row = staged.get(Space::Documents, &keys::contact(tenant, kind, identifier))?;
+    row.map(|row| parse(&row)).transpose()
+}
+
+/// A contact as the group leaves it.
+pub(crate) fn staged_by_id(staged: &Staged<'_>, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Contact>> {
+    match staged.get(Space::Documents, &keys::owned(keys::CONTACT_ID, tenant, id))? {
+        Some(row) => {
+            let (kind, identifier) = parse_address(&row)?;
+            staged_at(staged, tenant, kind, identifier)
+        }
+        None => Ok(None),
+    }
+}
+
+/// Stores or replaces a contact; no other may have its address. A new one gets a number. One that is there keeps its number, and
+/// stays on its connectors. An opt-out at an address that was nobody's makes it inactive.
+pub(crate) fn put(staged: &mut Staged<'_>, mut contact: Contact) -> StoreResult<Changed> {
+    let (tenant, kind) = (contact.tenant, contact.kind);
+    let key = keys::contact(tenant, kind, &contact.identifier);
+    let there = staged_at(staged, tenant, kind, &contact.identifier)?;
+    if there.as_ref().is_some_and(|there| there.id != contact.id) {
+        return Err(StoreError::Conflict(Conflict::Contact));
+    }
+    let is_here = there.is_some();
+    let old = if is_here { there } else { staged_by_id(staged, tenant, contact.id)? };
+    match &old {
+        Some(old) => {
+            contact.number = old.number;
+            let joins: Vec<_> = old.connectors.iter().copied().map(ContactStep::Join).collect();
+            contact.apply(&joins, contact.updated_at);
+            if !is_here {
+                staged.delete(Space::Documents, keys::contact(tenant, old.kind, &old.identifier));
+            }
+        }
+        None => contact.number = numbers::next(staged, tenant, Series::Contacts)?,
+    }
+    if !is_here {
+        let left = match opt_outs::take(staged, tenant, kind, &contact.identifier)? {
+            Some(left) => Some(left),
+            None => match staged.get(Space::Documents, &keys::contact_alias(tenant, kind, &contact.identifier))? {
+                Some(row) => opt_outs::staged(staged, tenant, kind, parse_identifier(&row)?)?,
+                None => None,
+            },
+        };
+        if let Some(OptOut { reason, .. }) = left.filter(|_| contact.active) {
+            (contact.active, contact.reason) = (false, reason);
+        }
+        let address = address(kind, &contact.identifier);
+        let id_key = keys::owned(keys::CONTACT_ID, tenant, contact.id).bytes();
+        staged.put(Space::Documents, id_key, address.clone());
+        staged.put(Space::Documents, keys::contact_number(tenant, contact.number).bytes(), address);
+    }
+    staged.put(Space::Documents, key, encode(&contact));
+    Ok(Changed::now(contact))
+}
+
+/// Changes a contact that is there.
+pub(crate) fn step(
+    staged: &mut Staged<'_>,
+    mut contact: Contact,
+    steps: &[ContactStep],
+    at: Timestamp,
+) -> Option<Changed> {
+    if !contact.apply(steps, at) {
+        return None;
+    }
+    let key = keys::contact(contact.tenant, contact.kind, &contact.identifier);
+    staged.put(Space::Documents, key, encode(&contact));
+    Some(Changed::now(contact))
+}
+
+/// Deletes a contact by id, if it is there. An active one takes its aliases with it; one that opted out leaves them, and its opt-out,
+/// so that it is found under each of its addresses.
+pub(crate) fn delete(
+    staged: &mut Staged<'_>,
+    tenant: TenantIndex,
+    id: Uuid,
+    now: Timestamp,
+    changed: &mut Vec<Changed>,
+) -> StoreResult<()> {
+    let Some(contact) = staged_by_id(staged, tenant, id)? else { return Ok(()) };
+    let Contact { kind, identifier, number, .. } = contact;
+    staged.delete(Space::Documents, keys::contact(tenant, kind, &identifier));
+    staged.delete(Space::Documents, keys::contact_number(tenant, number).bytes());
+    staged.delete(Space::Documents, keys::owned(keys::CONTACT_ID, tenant, id).bytes());
+    changed.push(Changed { tenant, number, contact: None });
+    if contact.active {
+        for (row_key, _) in staged.prefix(Space::Documents, &keys::contact_aliases(tenant, kind, &identifier))? {
+            let alias = parse_alias(&row_key, &identifier)?;
             staged.delete(Space::Documents, keys::contact_alias(tenant, kind, alias));
             staged.delete(Space::Documents, row_key);
         }
-        staged.delete(Space::Documents, keys::contact(tenant, kind, identifier));
-        staged.delete(Space::Documents, id_key);
+        return Ok(());
+    }
+    let named = staged.get(Space::Documents, &keys::contact_alias(tenant, kind, &identifier))?;
+    let known_as = match &named {
+        Some(row) => parse_identifier(row)?,
+        None => identifier.as_str(),
+    };
+    let opt_out = OptOut { reason: contact.reason, at: now };
+    leave_opt_out(staged, tenant, kind, known_as, opt_out, changed)
+}
+
+/// Makes an opt-out count for an identifier: for the contact that has it, or for whoever will.
+fn leave_opt_out(
+    staged: &mut Staged<'_>,
+    tenant: TenantIndex,
+    kind: ContactType,
+    identifier: &str,
+    opt_out: OptOut,
+    changed: &mut Vec<Changed>,
+) -> StoreResult<()> {
+    match staged_at(staged, tenant, kind, identifier)? {
+        Some(contact) if contact.active => {
+            let steps = [ContactStep::Active(false, opt_out.reason)];
+            changed.extend(step(staged, contact, &steps, opt_out.at));
+        }
+        Some(_) => {}
+        None => opt_outs::put(staged, tenant, kind, identifier, &opt_out),
     }
     Ok(())
 }
@@ -80,13 +209,14 @@ pub(crate) fn parse_identifier(row: &[u8]) -> StoreResult<&str> {
     std::str::from_utf8(row).map_err(|_| damaged("contacts: a malformed alias"))
 }
 
-/// Makes `alias` another address of `identifier`, and of no other. An address is not its own alias.
+/// Makes `alias` another address of `identifier`, and of no other. An address is not its own alias. Its opt-out moves along.
 pub(crate) fn put_alias(
     staged: &mut Staged<'_>,
     tenant: TenantIndex,
     kind: ContactType,
     alias: &str,
     identifier: &str,
+    changed: &mut Vec<Changed>,
 ) -> StoreResult<()> {
     if alias == identifier {
         return Ok(());
@@ -101,7 +231,10 @@ pub(crate) fn put_alias(
     }
     staged.put(Space::Documents, key, identifier.as_bytes().to_vec());
     staged.put(Space::Documents, keys::contact_alias_of(tenant, kind, identifier, alias), Vec::new());
-    Ok(())
+    match opt_outs::take(staged, tenant, kind, alias)? {
+        Some(opt_out) => leave_opt_out(staged, tenant, kind, identifier, opt_out, changed),
+        None => Ok(()),
+    }
 }
 
 /// The aliases of an identifier, without those that are another contact's identifier.
@@ -151,7 +284,61 @@ fn known_as(
     identifier: &str,
 ) -> StoreResult<Option<Contact>> {
     let row = backend.get(Space::Documents, &keys::contact(tenant, kind, identifier))?;
-    row.map(|row| decode(&row, WHAT)).transpose()
+    row.map(|row| parse(&row)).transpose()
+}
+
+/// The identifier that an address leads to: itself where a contact has it, or nobody is known by it.
+pub(crate) fn identifier_of(
+    backend: &dyn Backend,
+    tenant: TenantIndex,
+    kind: ContactType,
+    address: &str,
+) -> StoreResult<String> {
+    if backend.get(Space::Documents, &keys::contact(tenant, kind, address))?.is_none()
+        && let Some(row) = backend.get(Space::Documents, &keys::contact_alias(tenant, kind, address))?
+    {
+        return Ok(parse_identifier(&row)?.to_owned());
+    }
+    Ok(address.to_owned())
+}
+
+/// The opt-out at an address, or at the identifier that it is an alias of.
+pub(crate) fn opt_out(
+    backend: &dyn Backend,
+    tenant: TenantIndex,
+    kind: ContactType,
+    address: &str,
+) -> StoreResult<Option<OptOut>> {
+    if let Some(found) = opt_outs::read(backend, tenant, kind, address)? {
+        return Ok(Some(found));
+    }
+    match backend.get(Space::Documents, &keys::contact_alias(tenant, kind, address))? {
+        Some(row) => opt_outs::read(backend, tenant, kind, parse_identifier(&row)?),
+        None => Ok(None),
+    }
+}
+
+pub(crate) fn by_number(backend: &dyn Backend, tenant: TenantIndex, number: u64) -> StoreResult<Option<Contact>> {
+    // A larger one has no key.
+    if number >= 1 << 40 {
+        return Ok(None);
+    }
+    match backend.get(Space::Documents, &keys::contact_number(tenant, number))? {
+        Some(row) => {
+            let (kind, identifier) = parse_address(&row)?;
+            known_as(backend, tenant, kind, identifier)
+        }
+        None => Ok(None),
+    }
+}
+
+/// All contacts of a tenant, in the order of their addresses.
+pub(crate) fn all(backend: &dyn Backend, tenant: TenantIndex, mut take: impl FnMut(Contact)) -> StoreResult<()> {
+    let range = KeyRange::prefix(&Key::tag(keys::CONTACT).u32(tenant.0));
+    for row in backend.scan(Space::Documents, range, Order::Forward) {
+        take(parse(&row?.1)?);
+    }
+    Ok(())
 }
 
 pub(crate) fn by_id(backend: &dyn Backend, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Contact>> {

@@ -10,13 +10,20 @@ use pombo_domain::{AutomationIndex, ConnectorIndex, MessageKey, TenantIndex, Tim
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::earlier::Conversation1;
 use crate::backend::{Backend, Bytes, KeyRange, Order};
-use crate::codec::{FORMAT, bad_key, damaged, decode, encode as encode_row};
+use crate::codec::{
+    FORMAT, append, bad_key, body_of, damaged, decode, encode as encode_row, format_of, unknown_format,
+};
 use crate::keys::{self, Parts};
+use crate::search::fold;
 use crate::space::Space;
 use crate::staged::Staged;
 
 const WHAT: &str = "conversations";
+
+/// Format 2 has number, timeline and archive; rows of format 1 are read, never written.
+const CONVERSATION_FORMAT: u8 = 2;
 
 /// Conversations that one list looks at, at most, when its filter matches rarely.
 const LOOK: usize = 2_000;
@@ -49,24 +56,54 @@ impl Stored {
 }
 
 pub(crate) fn encode(stored: &Stored) -> Vec<u8> {
-    encode_row(&(&stored.conversation, &stored.lanes))
+    append(vec![CONVERSATION_FORMAT], &(&stored.conversation, &stored.lanes))
 }
 
+/// A row of any format. One of format 1 has no number yet.
 pub(crate) fn parse(row: &[u8]) -> StoreResult<Stored> {
-    decode(row, WHAT)
+    match format_of(row, WHAT)? {
+        (CONVERSATION_FORMAT, body) => body_of(body, WHAT),
+        (1, body) => {
+            let (conversation, lanes): (Conversation1, Vec<Lane>) = body_of(body, WHAT)?;
+            Ok(Stored { conversation: conversation.into(), lanes })
+        }
+        (format, _) => Err(unknown_format(format, WHAT)),
+    }
 }
 
 pub(crate) fn put(staged: &mut Staged<'_>, stored: &Stored) {
     staged.put(Space::Conversations, keys::conversation(stored.conversation.id).bytes(), encode(stored));
 }
 
-/// The keys by which a conversation is found. They never change.
+/// The keys by which a conversation is found. Only its chat ever changes: when its contact becomes known by another address.
 pub(crate) fn put_keys(staged: &mut Staged<'_>, conversation: &Conversation) {
     let Conversation { id, tenant, connector, .. } = *conversation;
     let chat = keys::chat(connector, &conversation.chat);
     staged.put(Space::Conversations, chat, id.as_bytes().to_vec());
     let listed = keys::of_tenant(keys::CONVERSATION_OF, tenant).uuid(id).bytes();
     staged.put(Space::Conversations, listed, Vec::new());
+    put_number(staged, conversation);
+}
+
+/// The key by which a conversation is found by its number.
+pub(crate) fn put_number(staged: &mut Staged<'_>, conversation: &Conversation) {
+    let key = keys::numbered(keys::CONVERSATION_NUMBER, conversation.tenant, conversation.number).bytes();
+    staged.put(Space::Conversations, key, conversation.id.as_bytes().to_vec());
+}
+
+/// Deletes the row and the keys of a conversation.
+pub(crate) fn delete(staged: &mut Staged<'_>, conversation: &Conversation) {
+    let Conversation { id, tenant, connector, number, .. } = *conversation;
+    staged.delete(Space::Conversations, keys::chat(connector, &conversation.chat));
+    staged.delete(Space::Conversations, keys::of_tenant(keys::CONVERSATION_OF, tenant).uuid(id).bytes());
+    staged.delete(Space::Conversations, keys::numbered(keys::CONVERSATION_NUMBER, tenant, number).bytes());
+    staged.delete(Space::Conversations, keys::conversation(id).bytes());
+}
+
+/// The id of the conversation with a number.
+pub(crate) fn id_by_number(backend: &dyn Backend, tenant: TenantIndex, number: u64) -> StoreResult<Option<Uuid>> {
+    let row = backend.get(Space::Conversations, &keys::numbered(keys::CONVERSATION_NUMBER, tenant, number))?;
+    row.map(|row| parse_id(&row)).transpose()
 }
 
 pub(crate) fn read(backend: &dyn Backend, id: Uuid) -> StoreResult<Option<Stored>> {
@@ -83,20 +120,61 @@ pub(crate) fn id_of(backend: &dyn Backend, connector: ConnectorIndex, chat: &str
     row.map(|row| parse_id(&row)).transpose()
 }
 
-fn matches(conversation: &Conversation, filter: &ConversationFilter) -> bool {
-    filter.connector.is_none_or(|connector| conversation.connector == connector)
-        && filter.paused.is_none_or(|paused| conversation.handover.is_some() == paused)
-        && filter.tag.as_ref().is_none_or(|tag| conversation.tags.binary_search(tag).is_ok())
-        && filter.assignee.as_ref().is_none_or(|who| conversation.assignee.as_ref() == Some(who))
+/// What is looked through for a search: name, address and the beginning of the newest message, folded.
+pub(crate) fn searched(conversation: &Conversation) -> String {
+    let mut text = String::new();
+    for part in [
+        conversation.contact_name.as_deref(),
+        Some(conversation.chat.as_str()),
+        conversation.last.as_ref().map(|last| last.preview.as_str()),
+    ] {
+        fold::fold_into(part.unwrap_or_default(), &mut text);
+        text.push('\n');
+    }
+    text
 }
 
-/// A tenant's conversations after `after`, and how far it looked; `None` at the end.
+/// The words of a search. A number may be written with its plus, and in groups of digits joined by signs.
+pub(crate) fn search_words(search: &str) -> Vec<String> {
+    let mut words = fold::query_words(search);
+    for word in &mut words {
+        let is_number = word.bytes().any(|b| b.is_ascii_digit())
+            && word.bytes().all(|b| b.is_ascii_digit() || b"+-().".contains(&b));
+        if is_number {
+            word.retain(|c| c.is_ascii_digit());
+        }
+    }
+    words
+}
+
+fn matches(conversation: &Conversation, filter: &ConversationFilter) -> bool {
+    let tagged = |tag: &String| conversation.tags.binary_search(tag).is_ok();
+    let is_assigned = conversation.assignee.is_some() || conversation.assigned_user.is_some();
+    filter.connector.is_none_or(|connector| conversation.connector == connector)
+        && filter.paused.is_none_or(|paused| conversation.handover.is_some() == paused)
+        && filter.tag.as_ref().is_none_or(tagged)
+        && (filter.tags.is_empty() || filter.tags.iter().any(tagged))
+        && filter.tagged.is_none_or(|any| conversation.tags.is_empty() != any)
+        && filter.archived.is_none_or(|archived| conversation.archived_at.is_some() == archived)
+        && filter.unread.is_none_or(|unread| (conversation.unread() > 0) == unread)
+        && filter.is_group.is_none_or(|is_group| conversation.is_group == is_group)
+        && filter.assigned.is_none_or(|assigned| is_assigned == assigned)
+        && filter.assigned_user.is_none_or(|user| conversation.assigned_user == Some(user))
+        && filter.assignee.as_ref().is_none_or(|who| conversation.assignee.as_ref() == Some(who))
+        && filter.search.as_ref().is_none_or(|search| {
+            let text = searched(conversation);
+            search_words(search).iter().all(|word| text.contains(word.as_str()))
+        })
+}
+
+/// A tenant's conversations after `after`, and how far it looked; `None` at the end. `named` puts the names of tags into a conversation,
+/// by which the filter asks.
 pub(crate) fn list(
     backend: &dyn Backend,
     tenant: TenantIndex,
     filter: &ConversationFilter,
-    after: Option<Uuid>,
-    limit: usize,
+    named: impl Fn(Conversation) -> Conversation,
+    (after, limit): (Option<Uuid>, usize),
 ) -> StoreResult<(Vec<Conversation>, Option<Uuid>)> {
     let prefix = || keys::of_tenant(keys::CONVERSATION_OF, tenant);
     let all = KeyRange::prefix(&prefix());
@@ -107,13 +185,32 @@ pub(crate) fn list(
             return Ok((found, at));
         }
         let (_, id) = keys::parse_of_tenant(&row?.0).ok_or_else(|| bad_key(WHAT))?;
-        let stored = read(backend, id)?.ok_or_else(|| damaged("conversations: a row is missing"))?;
         (looked, at) = (looked + 1, Some(id));
-        if matches(&stored.conversation, filter) {
-            found.push(stored.conversation);
+        // One that was deleted since the scan began has no row.
+        let Some(stored) = read(backend, id)? else { continue };
+        let conversation = named(stored.conversation);
+        if matches(&conversation, filter) {
+            found.push(conversation);
         }
     }
     Ok((found, None))
+}
+
+/// All conversations of a tenant.
+pub(crate) fn all_of(
+    backend: &dyn Backend,
+    tenant: TenantIndex,
+    mut take: impl FnMut(Conversation),
+) -> StoreResult<()> {
+    let range = KeyRange::prefix(&keys::of_tenant(keys::CONVERSATION_OF, tenant));
+    for row in backend.scan(Space::Conversations, range, Order::Forward) {
+        let (_, id) = keys::parse_of_tenant(&row?.0).ok_or_else(|| bad_key(WHAT))?;
+        // One that was deleted since the scan began has no row.
+        if let Some(stored) = read(backend, id)? {
+            take(stored.conversation);
+        }
+    }
+    Ok(())
 }
 
 /// Stores the state that an automation left in a conversation.

@@ -54,6 +54,38 @@ impl From<NewMessage1> for NewMessage {
     }
 }
 
+/// A conversation of format 1: there were only those in which an automation took part, and they had no timeline.
+#[derive(Deserialize)]
+pub(crate) struct Conversation1 {
+    id: Uuid,
+    tenant: TenantIndex,
+    connector: ConnectorIndex,
+    chat: String,
+    is_group: bool,
+    contact_name: Option<String>,
+    opened_at: Timestamp,
+    last_event_at: Timestamp,
+    tags: Vec<String>,
+    assignee: Option<String>,
+    handover: Option<Handover>,
+    next_task: u64,
+}
+
+impl From<Conversation1> for Conversation {
+    fn from(old: Conversation1) -> Self {
+        Self {
+            contact_name: old.contact_name,
+            last_event_at: old.last_event_at,
+            tags: old.tags,
+            assignee: old.assignee,
+            handover: old.handover,
+            engaged: true,
+            next_task: old.next_task,
+            ..Self::new(old.id, old.tenant, old.connector, old.chat, old.is_group, old.opened_at)
+        }
+    }
+}
+
 /// A connector of format 1: its pace has no health rules.
 #[derive(Deserialize)]
 pub(crate) struct Connector1 {
@@ -169,6 +201,32 @@ impl User1 {
             password_hash: self.password_hash,
             login_epoch: 0,
             created_at: self.created_at,
+        }
+    }
+}
+
+/// A contact of format 1: without a number, and with one name, which the tenant may have chosen or the channel reported.
+#[derive(Deserialize)]
+pub(crate) struct Contact1 {
+    id: Uuid,
+    tenant: TenantIndex,
+    kind: ContactType,
+    identifier: String,
+    name: Option<String>,
+    active: bool,
+    reason: Option<String>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl From<Contact1> for Contact {
+    fn from(old: Contact1) -> Self {
+        Self {
+            name: old.name,
+            active: old.active,
+            reason: old.reason,
+            updated_at: old.updated_at,
+            ..Self::new(old.id, old.tenant, old.kind, old.identifier, old.created_at)
         }
     }
 }

@@ -117,6 +117,7 @@ impl Head {
     }
 }
 
+/// An event of any kind.
 pub(crate) fn parse(key: EventKey, row: &[u8]) -> StoreResult<Event> {
     let (head, body) = head(row)?;
     if KINDS.get(usize::from(head.kind)).is_none() {

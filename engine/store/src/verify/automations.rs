@@ -17,7 +17,7 @@ use crate::tables::conversations::{self, Stored};
 use crate::tables::{automations, plugins, recordings, tasks, timers};
 
 /// The rows under a tag.
-fn rows(backend: &dyn Backend, space: Space, tag: u8) -> impl Iterator<Item = StoreResult<(Bytes, Bytes)>> {
+pub(super) fn rows(backend: &dyn Backend, space: Space, tag: u8) -> impl Iterator<Item = StoreResult<(Bytes, Bytes)>> {
     backend.scan(space, KeyRange::prefix(&[tag]), Order::Forward)
 }
 
@@ -32,9 +32,12 @@ impl DiskStore {
 
     pub(super) fn verify_automations(&self, problems: &mut Problems) -> StoreResult<()> {
         let conversations = self.verify_conversations(problems)?;
-        self.verify_tasks(&conversations, problems)?;
-        self.verify_timers(&conversations, problems)?;
-        self.verify_what_names_conversations(&conversations, problems)?;
+        self.verify_chats(&conversations, problems)?;
+        // What a deleted conversation left is there until it is purged.
+        let deleted = self.deleted_conversations()?;
+        self.verify_tasks(&conversations, &deleted, problems)?;
+        self.verify_timers(&conversations, &deleted, problems)?;
+        self.verify_what_names_conversations(&conversations, &deleted, problems)?;
         self.verify_roster(problems)
     }
 
@@ -72,13 +75,21 @@ impl DiskStore {
         Ok(all)
     }
 
-    fn verify_tasks(&self, conversations: &BTreeMap<Uuid, Stored>, problems: &mut Problems) -> StoreResult<()> {
+    fn verify_tasks(
+        &self,
+        conversations: &BTreeMap<Uuid, Stored>,
+        deleted: &BTreeSet<Uuid>,
+        problems: &mut Problems,
+    ) -> StoreResult<()> {
         // First and last item of each lane, and the state of the first one.
         let mut found: BTreeMap<(Uuid, u32), (u64, u64, tasks::Head)> = BTreeMap::new();
         for row in rows(&*self.shared.backend, Space::Work, keys::TASK) {
             let (key, row) = row?;
             let key = keys::parse_task(&key).ok_or_else(|| bad_key("work"))?;
             let item = tasks::parse(key, &row)?;
+            if deleted.contains(&key.conversation) {
+                continue;
+            }
             match conversations.get(&key.conversation) {
                 None => problems.add(|| format!("{key:?}: work of no conversation")),
                 Some(stored) => {
@@ -125,13 +136,18 @@ impl DiskStore {
         Ok(())
     }
 
-    fn verify_timers(&self, conversations: &BTreeMap<Uuid, Stored>, problems: &mut Problems) -> StoreResult<()> {
+    fn verify_timers(
+        &self,
+        conversations: &BTreeMap<Uuid, Stored>,
+        deleted: &BTreeSet<Uuid>,
+        problems: &mut Problems,
+    ) -> StoreResult<()> {
         let backend = &*self.shared.backend;
         let mut expected = BTreeSet::new();
         for row in rows(backend, Space::Conversations, keys::TIMER) {
             let (key, row) = row?;
             let (conversation, automation, name) = keys::parse_timer(&key).ok_or_else(|| bad_key("timers"))?;
-            if !conversations.contains_key(&conversation) {
+            if !conversations.contains_key(&conversation) && !deleted.contains(&conversation) {
                 problems.add(|| format!("conversation {conversation}: a timer of none"));
             }
             let (due_at, _) = timers::parse(&row)?;
@@ -154,6 +170,7 @@ impl DiskStore {
     fn verify_what_names_conversations(
         &self,
         conversations: &BTreeMap<Uuid, Stored>,
+        deleted: &BTreeSet<Uuid>,
         problems: &mut Problems,
     ) -> StoreResult<()> {
         let backend = &*self.shared.backend;
@@ -161,17 +178,15 @@ impl DiskStore {
             let (key, row) = row?;
             let (id, _) = keys::parse_automation_state(&key).ok_or_else(|| bad_key("automation states"))?;
             conversations::parse_state(&row)?;
-            if !conversations.contains_key(&id) {
+            if !conversations.contains_key(&id) && !deleted.contains(&id) {
                 problems.add(|| format!("conversation {id}: an automation's state in none"));
             }
         }
         for row in rows(backend, Space::Conversations, keys::ORIGIN) {
             let (key, row) = row?;
             let key = keys::parse_origin(&key).ok_or_else(|| bad_key("origins"))?;
-            let (id, origin) = conversations::parse_origin(&row)?;
-            if !conversations.contains_key(&origin.conversation) {
-                problems.add(|| format!("{key:?}: sent in no conversation"));
-            }
+            // Messages and dead letters outlive the conversation that they name: it may have been deleted.
+            let (id, _) = conversations::parse_origin(&row)?;
             if self.shared.columns.word(key).is_none() || pombo_domain::ids::message_serial(id) != Some(key.serial) {
                 problems.add(|| format!("{key:?}: the origin of another message, or of none"));
             }
@@ -182,9 +197,6 @@ impl DiskStore {
             let dead_letter = tasks::parse_dead_letter(&row)?;
             if named != (dead_letter.task.tenant, dead_letter.id) {
                 problems.add(|| format!("dead letter {}: under another's key", dead_letter.id));
-            }
-            if !conversations.contains_key(&dead_letter.task.key.conversation) {
-                problems.add(|| format!("dead letter {}: of no conversation", dead_letter.id));
             }
         }
         Ok(())

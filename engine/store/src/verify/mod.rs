@@ -1,6 +1,8 @@
 //! Whether what is stored agrees with itself: each invariant of the tables, checked over all data. Commits wait until it is done.
 
 mod automations;
+mod chats;
+mod contacts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +18,7 @@ use crate::columns::word;
 use crate::keys;
 use crate::space::Space;
 use crate::tables::meta::{self, Counter};
-use crate::tables::{contacts, deliveries, events, health, messages, people, queues, receipts, states};
+use crate::tables::{deliveries, events, health, messages, people, queues, receipts, states};
 
 /// More problems than this are only counted.
 const MOST: usize = 100;
@@ -41,7 +43,7 @@ impl DiskStore {
         self.verify_messages(&mut problems)?;
         self.verify_deliveries(&mut problems)?;
         self.verify_documents(&mut problems)?;
-        self.verify_aliases(&mut problems)?;
+        self.verify_contacts(&mut problems)?;
         self.verify_events(&mut problems)?;
         self.verify_automations(&mut problems)?;
         if problems.more > 0 {
@@ -212,26 +214,6 @@ impl DiskStore {
         }
         for row in backend.scan(Space::Documents, KeyRange::prefix(&[keys::HEALTH]), Order::Forward) {
             health::parse(&row?.1)?;
-        }
-        Ok(())
-    }
-
-    fn verify_aliases(&self, problems: &mut Problems) -> StoreResult<()> {
-        let backend = &*self.shared.backend;
-        let mut expected = BTreeSet::new();
-        for row in backend.scan(Space::Documents, KeyRange::prefix(&[keys::CONTACT_ALIAS]), Order::Forward) {
-            let (key, identifier) = row?;
-            let (tenant, kind, alias) = keys::parse_contact_alias(&key).ok_or_else(|| bad_key("contacts"))?;
-            expected.insert(keys::contact_alias_of(tenant, kind, contacts::parse_identifier(&identifier)?, alias));
-        }
-        for row in backend.scan(Space::Documents, KeyRange::prefix(&[keys::CONTACT_ALIASES]), Order::Forward) {
-            let (key, _) = row?;
-            if !expected.remove(&key) {
-                problems.add(|| format!("a contact's alias ({} bytes) names another identifier", key.len()));
-            }
-        }
-        if !expected.is_empty() {
-            problems.add(|| format!("{} aliases are not listed with their identifier", expected.len()));
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
 //! A child process that writes as fast as it can, killed at random moments: the store opens, is sound, and has all that the
-//! child was acknowledged: messages with their steps, and each marked event once.
+//! child was acknowledged: messages with their steps, each marked event once, and entries of timelines.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Write};
@@ -12,6 +12,7 @@ use pombo_domain::ports::*;
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 use pombo_store::DiskStore;
 
+use crate::chats::{change, in_chat, inbound, received_by, say as say_in_chat, text};
 use crate::support::*;
 
 const FOLDER: &str = "POMBO_STORE_TEST_FOLDER";
@@ -24,7 +25,8 @@ fn random(state: &mut u64) -> u64 {
     *state
 }
 
-/// Writes until it is killed, and prints what was acknowledged: serial and revision of messages, `+` and number of events.
+/// Writes until it is killed, and prints what was acknowledged: serial and revision of messages, `+` and number of events, `@`
+/// and the channel's id of entries.
 async fn write_for_ever(folder: &Path, seed: u64) {
     let clock = clock();
     let store = open(folder, &clock);
@@ -72,6 +74,7 @@ async fn write_for_ever(folder: &Path, seed: u64) {
         tasks.spawn(append_for_ever(store.clone(), clock.clone(), seed.wrapping_mul(writer + 11) | 1));
     }
     tasks.spawn(forget_for_ever(store.clone(), clock.clone()));
+    tasks.spawn(chat_for_ever(store.clone(), clock.clone(), seed.wrapping_mul(17) | 1));
     while tasks.join_next().await.is_some() {}
 }
 
@@ -108,6 +111,40 @@ async fn forget_for_ever(store: Arc<DiskStore>, clock: Arc<ManualClock>) {
         let now = clock.now();
         store.commit(Batch::of((number..number + 20).map(|n| numbered(B, n % 500, now)).collect())).await.unwrap();
         store.forget_events(now, 15).await.unwrap();
+    }
+}
+
+/// Receives, answers, reads and deletes in conversations of another tenant. What is acknowledged in the first one, which is never
+/// deleted, is said: `@` and the channel's id.
+async fn chat_for_ever(store: Arc<DiskStore>, clock: Arc<ManualClock>, mut seed: u64) {
+    loop {
+        let r = random(&mut seed);
+        let chat = format!("chat{}", r % 4);
+        let ids: Vec<String> = (0..r % 5 + 1).map(|n| format!("{r:x}-{n}")).collect();
+        let one = |id: &String| received_by(B, &inbound(&chat, id, text("texto")));
+        let mut changes: Vec<Change> = ids.iter().map(one).collect();
+        let reaction = InboundContent::Reaction { to: ids[0].clone(), emoji: "x".to_owned() };
+        changes.push(received_by(B, &inbound(&chat, "r", reaction)));
+        let sent = insert(&store, B, vec![message(1, &chat, "y")]).await;
+        let stored = store.message(sent[0]).unwrap().unwrap();
+        changes.push(Change::Update(update(&stored, stored.state.claim(clock.now()).unwrap())));
+        let attempted = ChatChange::Attempted(sent[0], stored.message.id, in_chat(B, &chat, say_in_chat(sent[0], "y")));
+        changes.push(change(attempted));
+        store.commit(Batch::of(changes)).await.unwrap();
+        if chat == "chat0" {
+            say_line(ids.iter().map(|id| format!("@{id} ")).collect());
+        }
+        let id = store.conversation_with(ConnectorIndex(1), &chat).unwrap().unwrap().id;
+        let then = if r.is_multiple_of(7) && chat != "chat0" {
+            change(ChatChange::Delete(B, id))
+        } else {
+            let read = ConversationStep::Read { up_to: u64::MAX, tell: true };
+            Change::Automation(Box::new(AutomationChange::Conversation(B, id, vec![read])))
+        };
+        store.commit(Batch::of(vec![then])).await.unwrap();
+        if let Some(purge) = store.purgeable(3).unwrap() {
+            store.purge(purge).await.unwrap();
+        }
     }
 }
 
@@ -155,6 +192,7 @@ fn killed_at_random_moments_it_keeps_what_it_acknowledged() {
     let mut seed = 0x5eed_1234_u64;
     let mut acknowledged: HashMap<u64, u32> = HashMap::new();
     let mut appended: HashSet<u64> = HashSet::new();
+    let mut entered: HashSet<String> = HashSet::new();
     for round in 0..20u64 {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "crash::child", "--ignored", "--nocapture"])
@@ -172,6 +210,7 @@ fn killed_at_random_moments_it_keeps_what_it_acknowledged() {
             // The last line may be torn: only pairs followed by a space count.
             let mut pairs: Vec<&str> = line.split(' ').collect();
             pairs.pop();
+            entered.extend(pairs.iter().filter_map(|pair| pair.strip_prefix('@').map(str::to_owned)));
             appended.extend(pairs.iter().filter_map(|pair| pair.strip_prefix('+')?.parse::<u64>().ok()));
             let parsed = pairs.iter().filter_map(|pair| {
                 let (serial, revision) = pair.split_once(':')?;
@@ -215,6 +254,12 @@ fn killed_at_random_moments_it_keeps_what_it_acknowledged() {
         let lost: Vec<_> = appended.difference(&events).collect();
         assert!(lost.is_empty(), "round {round}: acknowledged events are lost: {lost:?}");
         event_numbers(&store, B);
+        if !entered.is_empty() {
+            let number = store.conversation_with(ConnectorIndex(1), "chat0").unwrap().unwrap().number;
+            let is_lost = |id: &&String| store.timeline_item_of(B, number, id).unwrap().is_none();
+            let lost: Vec<_> = entered.iter().filter(is_lost).collect();
+            assert!(lost.is_empty(), "round {round}: acknowledged entries are lost: {lost:?}");
+        }
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let everything = MessageFilter { search: Some("texto".to_owned()), ..MessageFilter::default() };
         let total = runtime.block_on(store.list_messages(A, everything, 0, 1)).unwrap().total;
@@ -222,4 +267,5 @@ fn killed_at_random_moments_it_keeps_what_it_acknowledged() {
     }
     assert!(acknowledged.len() > 1000, "the children did write");
     assert!(appended.len() > 1000, "the children did append");
+    assert!(entered.len() > 20, "the children did receive: {}", entered.len());
 }

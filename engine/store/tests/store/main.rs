@@ -3,13 +3,14 @@
 //! - `support`: a manual clock, seeded randomness, builders.
 //! - `model`: the store as a naive program, to compare with.
 //! - `random`: random operations against the model, with reopening.
-//! - `lists`, `queues`, `documents`, `contacts`, `events`, `effects`, `automations`, `plugins`: one subject
+//! - `lists`, `queues`, `documents`, `contacts`, `tags`, `events`, `effects`, `automations`, `chats`, `plugins`: one subject
 //!   each.
 //! - `crash`: a child process that is killed at random moments. `faults`: failing writes.
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 mod automations;
+mod chats;
 mod contacts;
 mod crash;
 mod documents;
@@ -22,3 +23,4 @@ mod plugins;
 mod queues;
 mod random;
 mod support;
+mod tags;

@@ -15,6 +15,10 @@ pub struct Model {
     pub kv: BTreeMap<String, Vec<u8>>,
     /// What each alias of tenant A names.
     pub aliases: BTreeMap<String, String>,
+    /// The opt-outs that deleted contacts of tenant A left, by address.
+    pub opt_outs: BTreeMap<String, OptOut>,
+    /// How many contacts tenant A ever had.
+    pub contacts_ever: u64,
     pub logs: BTreeMap<TenantIndex, Log>,
     pub receipts: BTreeMap<MessageKey, Receipts>,
     pub health: BTreeMap<ConnectorIndex, HealthState>,
@@ -99,6 +103,78 @@ impl Model {
             forgotten += count;
         }
         forgotten
+    }
+
+    fn contact_by_id(&self, id: uuid::Uuid) -> Option<Contact> {
+        self.contacts.values().find(|contact| contact.id == id).cloned()
+    }
+
+    /// False if another contact has the address.
+    pub fn contact_put(&mut self, mut contact: Contact) -> bool {
+        let place = (contact.kind, contact.identifier.clone());
+        if self.contacts.get(&place).is_some_and(|other| other.id != contact.id) {
+            return false;
+        }
+        let old = self.contact_by_id(contact.id);
+        let moved = old.as_ref().is_none_or(|old| old.identifier != contact.identifier);
+        match old {
+            Some(old) => {
+                contact.number = old.number;
+                contact.connectors.extend(old.connectors);
+                contact.connectors.sort_unstable();
+                contact.connectors.dedup();
+            }
+            None => {
+                self.contacts_ever += 1;
+                contact.number = self.contacts_ever;
+            }
+        }
+        if moved {
+            let own = self.opt_outs.remove(&contact.identifier);
+            let left = own.or_else(|| self.opt_outs.get(self.aliases.get(&contact.identifier)?).cloned());
+            if let (Some(left), true) = (left, contact.active) {
+                (contact.active, contact.reason) = (false, left.reason);
+            }
+        }
+        self.contacts.retain(|_, other| other.id != contact.id);
+        self.contacts.insert(place, contact);
+        true
+    }
+
+    pub fn contact_deleted(&mut self, id: uuid::Uuid, now: Timestamp) {
+        let Some(contact) = self.contact_by_id(id) else { return };
+        self.contacts.retain(|_, other| other.id != id);
+        if contact.active {
+            self.aliases.retain(|_, identifier| *identifier != contact.identifier);
+        } else {
+            let known_as = self.aliases.get(&contact.identifier).unwrap_or(&contact.identifier).clone();
+            self.opt_out_left(contact.kind, &known_as, OptOut { reason: contact.reason, at: now });
+        }
+    }
+
+    fn opt_out_left(&mut self, kind: ContactType, identifier: &str, opt_out: OptOut) {
+        match self.contacts.get_mut(&(kind, identifier.to_owned())) {
+            Some(contact) if contact.active => {
+                (contact.active, contact.reason, contact.updated_at) = (false, opt_out.reason, opt_out.at);
+            }
+            Some(_) => {}
+            None => drop(self.opt_outs.insert(identifier.to_owned(), opt_out)),
+        }
+    }
+
+    pub fn aliased(&mut self, kind: ContactType, alias: &str, identifier: &str) {
+        if alias == identifier || self.aliases.get(alias).is_some_and(|old| old == identifier) {
+            return;
+        }
+        self.aliases.insert(alias.to_owned(), identifier.to_owned());
+        if let Some(opt_out) = self.opt_outs.remove(alias) {
+            self.opt_out_left(kind, identifier, opt_out);
+        }
+    }
+
+    pub fn opt_out(&self, address: &str) -> Option<OptOut> {
+        let direct = self.opt_outs.get(address);
+        direct.or_else(|| self.opt_outs.get(self.aliases.get(address)?)).cloned()
     }
 
     pub fn contact_at(&self, kind: ContactType, address: &str) -> Option<&Contact> {

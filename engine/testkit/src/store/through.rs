@@ -1,5 +1,6 @@
 //! The port of the decorated store: each read can fail as planned, and each commit follows the plan.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -64,6 +65,81 @@ impl AutomationStore for TestStore {
     }
     fn check_automations(&self) -> Result<(), StoreError> {
         self.disk.check_automations()
+    }
+}
+
+#[async_trait]
+impl ChatStore for TestStore {
+    through! {
+        fn conversation_by_number(tenant: TenantIndex, number: u64) -> StoreResult<Option<Conversation>>;
+        fn timeline_item(tenant: TenantIndex, number: u64) -> StoreResult<Option<TimelineItem>>;
+        fn timeline_item_by_id(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<TimelineItem>>;
+        fn timeline_item_of(
+            tenant: TenantIndex,
+            conversation: u64,
+            provider_id: &str
+        ) -> StoreResult<Option<TimelineItem>>;
+        fn timeline(
+            tenant: TenantIndex,
+            conversation: u64,
+            range: &TimelineRange,
+            limit: usize
+        ) -> StoreResult<TimelinePage>;
+        fn message_author(key: MessageKey) -> StoreResult<Option<String>>;
+        fn message_origin(key: MessageKey) -> StoreResult<Option<Origin>>;
+        fn read_untold(conversation: &Conversation, limit: usize) -> StoreResult<Vec<TimelineItem>>;
+        fn untold_conversations(
+            connector: ConnectorIndex,
+            after: Option<Uuid>,
+            limit: usize
+        ) -> StoreResult<Vec<Uuid>>;
+        fn tenant_settings(tenant: TenantIndex) -> StoreResult<TenantSettings>;
+        fn purgeable(limit: usize) -> StoreResult<Option<Purge>>;
+        fn outdated(tenant: TenantIndex, before: Timestamp, limit: usize) -> StoreResult<Option<Purge>>;
+    }
+    async fn find_conversations(
+        &self,
+        tenant: TenantIndex,
+        filter: ConversationFilter,
+        order: ConversationOrder,
+        limit: usize,
+    ) -> StoreResult<FoundConversations> {
+        self.reading("find_conversations")?;
+        self.disk.find_conversations(tenant, filter, order, limit).await
+    }
+    async fn count_conversations(&self, tenant: TenantIndex, user: Option<Uuid>) -> StoreResult<ConversationCounts> {
+        self.reading("count_conversations")?;
+        self.disk.count_conversations(tenant, user).await
+    }
+    async fn purge(&self, purge: Purge) -> StoreResult<()> {
+        self.disk.purge(purge).await
+    }
+}
+
+#[async_trait]
+impl ContactStore for TestStore {
+    through! {
+        fn contact_by_number(tenant: TenantIndex, number: u64) -> StoreResult<Option<Contact>>;
+        fn contact_identifier(tenant: TenantIndex, kind: ContactType, address: &str) -> StoreResult<String>;
+        fn opt_out(tenant: TenantIndex, kind: ContactType, address: &str) -> StoreResult<Option<OptOut>>;
+        fn tags(tenant: TenantIndex) -> StoreResult<Vec<Arc<Tag>>>;
+        fn tag_by_id(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Arc<Tag>>>;
+        fn tag_by_name(tenant: TenantIndex, name: &str) -> StoreResult<Option<Arc<Tag>>>;
+    }
+    async fn list_contacts(
+        &self,
+        tenant: TenantIndex,
+        filter: ContactFilter,
+        after: u64,
+        skip: u64,
+        limit: usize,
+    ) -> StoreResult<ContactPage> {
+        self.reading("list_contacts")?;
+        self.disk.list_contacts(tenant, filter, after, skip, limit).await
+    }
+    async fn tag_counts(&self, tenant: TenantIndex) -> StoreResult<BTreeMap<u32, u64>> {
+        self.reading("tag_counts")?;
+        self.disk.tag_counts(tenant).await
     }
 }
 

@@ -4,6 +4,7 @@ pub mod actor;
 pub mod authenticate;
 pub mod keys;
 mod secret;
+pub mod settings;
 pub mod tenants;
 pub mod tokens;
 pub mod users;

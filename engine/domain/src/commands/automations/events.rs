@@ -66,10 +66,10 @@ impl Commands {
         let offering = self.offering(automation.tenant, self.connector_id(automation.connector)?)?;
         let to = checked_address(Field::To, to)?;
         let chat = self.addresses(&offering, Field::To, vec![to]).await.map_err(|error| unindexed(error, Field::To))?;
-        let chat = chat.into_iter().next().unwrap_or_default();
+        let chat = self.chat_of(&offering.connector, &chat.into_iter().next().unwrap_or_default())?;
         let store = &self.ports().store;
         let connector = offering.connector.index;
-        let known = store.conversation_with(connector, &chat)?;
+        let known = self.conversation_of(&offering.connector, &chat)?;
         let is_group = known.as_ref().map_or(is_group, |conversation| conversation.is_group);
         if is_group && !automation.groups {
             return Err(Error::conflict("this automation does not work in groups; see its field groups"));

@@ -1,5 +1,19 @@
-//! Conversations: who answers them. A person reads, tags, assigns, pauses the automations and resumes them, one by one or many at
-//! once; each pause records who paused, when and why.
+//! Conversations: who answers them. A person tags, assigns, pauses the automations and resumes them, one by one or many at once; each
+//! pause records who paused, when and why.
+//!
+//! - `keeping`: opening, archiving, restoring, deleting. `lists`: finding and counting. `reading`: marking as read, and telling the
+//!   channel. `timelines`: what was said.
+
+mod keeping;
+mod lists;
+mod reading;
+mod timelines;
+
+pub use lists::{
+    ConversationOverview, ConversationPage, ConversationPlace, ConversationQuery, MAX_SEARCH_CHARS, MAX_TAGS_ASKED,
+};
+pub use reading::tell_read;
+pub use timelines::{EntryView, MAX_ENTRIES, TimelineView};
 
 use std::collections::BTreeSet;
 
@@ -8,17 +22,22 @@ use uuid::Uuid;
 use crate::commands::Commands;
 use crate::commands::access::actor::Actor;
 use crate::commands::plugins::catalog::automation_change;
+use crate::commands::tags;
 use crate::commands::text::{self, Rule};
 use crate::error::ErrorCode;
 use crate::model::conversation::MAX_TAGS;
 use crate::model::event_task::ANSWERING;
-use crate::model::{Conversation, ConversationAction, ConversationStep, EventBody, EventTask, Handover, TimerKey};
+use crate::model::tag::MAX_TAGS_OF_TENANT;
+use crate::model::{
+    Connector, ContactType, Conversation, ConversationAction, ConversationStep, EventBody, EventTask, Handover,
+    TimerKey,
+};
 use crate::ports::{AutomationChange, Batch, Change, ConversationFilter};
 use crate::{AutomationIndex, ConnectorIndex, Error, Field, Result, TenantIndex};
 
 /// Maximum number of conversations in one request.
 pub const MAX_NAMED: usize = 1000;
-/// Maximum length of a tag, in characters.
+/// Maximum length of a tag that is put on a conversation, in characters. New ones are shorter, see [`tags::MAX_NAME_CHARS`].
 pub const MAX_TAG_CHARS: usize = 64;
 /// Maximum length of an assignee's name, in characters.
 pub const MAX_ASSIGNEE_CHARS: usize = 120;
@@ -26,8 +45,8 @@ pub const MAX_ASSIGNEE_CHARS: usize = 120;
 const BATCH: usize = 200;
 /// Number of waiting items that are shown for each lane.
 const SHOWN_TASKS: usize = 50;
-/// Maximum number of reads of the store to fill one page.
-const LOOKS: usize = 20;
+/// Maximum number of other addresses of a contact under which a conversation is looked for.
+const ALIASES: usize = 64;
 
 /// A conversation with the public id of its connector.
 pub struct ConversationView {
@@ -49,27 +68,6 @@ pub struct ConversationDetail {
     pub waiting: Vec<(EventTask, Option<Uuid>)>,
 }
 
-/// Filters of a list of conversations.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ConversationQuery {
-    /// Only conversations on this connector.
-    pub connector: Option<Uuid>,
-    /// Only conversations whose automations are (or are not) paused.
-    pub paused: Option<bool>,
-    /// Only conversations with this tag.
-    pub tag: Option<String>,
-    /// Only conversations assigned to this person.
-    pub assignee: Option<String>,
-}
-
-/// A page of conversations.
-pub struct ConversationPage {
-    /// The conversations, ordered by id.
-    pub items: Vec<ConversationView>,
-    /// The `after` of the next page, if there may be more.
-    pub next: Option<Uuid>,
-}
-
 /// A change of a conversation. Omitted fields stay as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConversationPatch {
@@ -77,6 +75,8 @@ pub struct ConversationPatch {
     pub tags: Option<Vec<String>>,
     /// The new assignee; `Some(None)` for nobody.
     pub assignee: Option<Option<String>>,
+    /// The user that it is assigned to; `Some(None)` for none.
+    pub assigned_user: Option<Option<Uuid>>,
 }
 
 /// The conversations of a bulk change.
@@ -107,34 +107,6 @@ pub struct BulkDone {
 }
 
 impl Commands {
-    /// A page of a tenant's conversations. It may have fewer than `limit` although there are more.
-    pub fn list_conversations(
-        &self,
-        tenant: TenantIndex,
-        query: ConversationQuery,
-        after: Option<Uuid>,
-        limit: usize,
-    ) -> Result<ConversationPage> {
-        let store = &self.ports().store;
-        let connector = match query.connector {
-            None => None,
-            Some(id) => Some(store.connector_by_id(tenant, id)?.ok_or_else(|| Error::not_found("Connector"))?.index),
-        };
-        let filter = ConversationFilter { connector, paused: query.paused, tag: query.tag, assignee: query.assignee };
-        let (mut items, mut next) = (Vec::new(), after);
-        for _ in 0..LOOKS {
-            let (found, looked) = store.conversations(tenant, &filter, next, limit - items.len())?;
-            for conversation in found {
-                items.push(self.conversation_view(conversation)?);
-            }
-            next = looked;
-            if next.is_none() || items.len() >= limit {
-                break;
-            }
-        }
-        Ok(ConversationPage { items, next })
-    }
-
     /// A conversation.
     pub fn get_conversation(&self, tenant: TenantIndex, id: Uuid) -> Result<ConversationView> {
         self.conversation_view(self.own_conversation(tenant, id)?)
@@ -178,8 +150,9 @@ impl Commands {
             let gone = conversation.tags.iter().filter(|tag| !wanted.contains(*tag));
             // Taken away first: there is a bound to how many there may be.
             steps.extend(gone.cloned().map(ConversationStep::Untag));
-            let new = wanted.iter().filter(|tag| !conversation.tags.contains(tag));
-            steps.extend(new.cloned().map(ConversationStep::Tag));
+            let new: Vec<&String> = wanted.iter().filter(|tag| !conversation.tags.contains(tag)).collect();
+            self.may_be_made(tenant, &new)?;
+            steps.extend(new.into_iter().cloned().map(ConversationStep::Tag));
         }
         let mut changes = Vec::new();
         if let Some(assignee) = patch.assignee {
@@ -191,11 +164,40 @@ impl Commands {
                 steps.push(ConversationStep::Assign(assignee));
             }
         }
+        if let Some(user) = patch.assigned_user.filter(|user| *user != conversation.assigned_user) {
+            let name = match user {
+                Some(id) => self.assignee_name(tenant, id)?,
+                None => String::new(),
+            };
+            changes.push(self.conversation_event(actor, &conversation, ConversationAction::Assigned, name));
+            steps.push(ConversationStep::AssignUser(user));
+        }
         if !steps.is_empty() {
             changes.push(automation_change(AutomationChange::Conversation(tenant, id, steps)));
             self.ports().store.commit(Batch::of(changes)).await?;
         }
         self.get_conversation(tenant, id)
+    }
+
+    /// Whether those of the names that are not tags of the tenant yet may become tags.
+    fn may_be_made(&self, tenant: TenantIndex, names: &[&String]) -> Result<()> {
+        let store = &self.ports().store;
+        let mut made = 0;
+        for name in names {
+            if store.tag_by_name(tenant, name)?.is_none() {
+                made += 1;
+                if name.chars().count() > tags::MAX_NAME_CHARS {
+                    let message = format!("a new tag must have at most {} characters", tags::MAX_NAME_CHARS);
+                    return Err(Error::invalid(Field::Tags, message));
+                }
+            }
+        }
+        if made > 0 && store.tags(tenant)?.len() + made > MAX_TAGS_OF_TENANT {
+            let message =
+                format!("there can be at most {MAX_TAGS_OF_TENANT} different tags; delete one that is not used");
+            return Err(Error::invalid(Field::Tags, message));
+        }
+        Ok(())
     }
 
     /// Pauses a conversation's automations; if they are already paused, nothing changes.
@@ -320,25 +322,56 @@ impl Commands {
         Ok(ConversationView { conversation, connector, automated })
     }
 
+    /// Whether an automation answers it now. One in which none ever took part is nobody's but the people's, whatever listens on its
+    /// connector: see [`Conversation::engaged`].
     fn is_automated(&self, conversation: &Conversation) -> Result<bool> {
-        if conversation.handover.is_some() {
+        if conversation.handover.is_some() || !conversation.engaged {
             return Ok(false);
         }
-        let automations = self.ports().store.automations_on(conversation.connector)?;
+        self.is_answered(conversation.connector, conversation.is_group)
+    }
+
+    /// Whether an active automation of a connector answers in groups, or in conversations with one person.
+    fn is_answered(&self, connector: ConnectorIndex, is_group: bool) -> Result<bool> {
+        let automations = self.ports().store.automations_on(connector)?;
         Ok(automations.iter().any(|automation| {
-            !automation.observer
-                && automation.events.iter().any(|kind| automation.listens_to(kind, conversation.is_group))
+            !automation.observer && automation.events.iter().any(|kind| automation.listens_to(kind, is_group))
         }))
     }
 
     /// Refuses a message by hand into a conversation in which an automation is active.
-    pub(crate) fn must_not_be_automated(&self, connector: ConnectorIndex, chat: &str) -> Result<()> {
-        let Some(conversation) = self.ports().store.conversation_with(connector, chat)? else { return Ok(()) };
+    pub(crate) fn must_not_be_automated(&self, connector: &Connector, to: &str) -> Result<()> {
+        let Some(conversation) = self.conversation_of(connector, to)? else { return Ok(()) };
         if !self.is_automated(&conversation)? {
             return Ok(());
         }
         let message = "an automation answers this conversation; pause it first";
         Err(Error { conversation: Some(conversation.id), ..Error::new(ErrorCode::AutomationActive, message) })
+    }
+
+    /// The address of the conversation with an address: of a person, the one that the contact is known by.
+    pub(crate) fn chat_of(&self, connector: &Connector, address: &str) -> Result<String> {
+        let Some(kind) = ContactType::of_channel(&connector.channel) else { return Ok(address.to_owned()) };
+        let identifier = kind.identifier(address);
+        let contact = self.ports().store.contact(connector.tenant, kind, &identifier)?;
+        Ok(contact.map_or_else(|| identifier.into_owned(), |contact| contact.identifier))
+    }
+
+    /// The conversation with a person or group, whichever of their addresses is given.
+    pub(crate) fn conversation_of(&self, connector: &Connector, address: &str) -> Result<Option<Conversation>> {
+        let store = &self.ports().store;
+        let chat = self.chat_of(connector, address)?;
+        if let Some(found) = store.conversation_with(connector.index, &chat)? {
+            return Ok(Some(found));
+        }
+        let Some(kind) = ContactType::of_channel(&connector.channel) else { return Ok(None) };
+        // It may have been opened under another address, before both were known to be the same person's.
+        for alias in store.contact_aliases(connector.tenant, kind, &chat)?.iter().take(ALIASES) {
+            if let Some(found) = store.conversation_with(connector.index, alias)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 }
 

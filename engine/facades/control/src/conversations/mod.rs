@@ -1,5 +1,7 @@
-//! Section Conversations: who answers them, an automation or a person.
+//! Section Conversations: who answers them, an automation or a person. What was said in them is in [`history`].
 
+mod entries;
+pub(crate) mod history;
 pub(crate) mod wire;
 
 use std::sync::Arc;
@@ -8,9 +10,10 @@ use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::types::MaybeUndefined;
-use poem_openapi::{Object, OpenApi};
+use poem_openapi::{Enum, Object, OpenApi};
 use pombo_domain::Error;
-use pombo_domain::commands::conversations::{Bulk, ConversationPatch, ConversationQuery, Selection};
+use pombo_domain::commands::conversations::{Bulk, ConversationPatch, ConversationPlace, ConversationQuery, Selection};
+use pombo_domain::ports::ConversationFilter;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -18,7 +21,7 @@ use crate::Section;
 use crate::access::Acting;
 use crate::conversations::wire::{Conversation, SendInConversation, WholeConversation};
 use crate::queueing::{Queued, idempotency, send_to};
-use crate::wire::{BODY, DEFAULT_LIMIT, OptionalBody, Page, PathId, READ, Refused, WRITE, body};
+use crate::wire::{BODY, DEFAULT_LIMIT, OptionalBody, PathId, READ, Refused, WRITE, body};
 use pombo_api::declared::KeyHeader;
 use pombo_api::error::Failure;
 use pombo_api::json::JsonBytes;
@@ -33,16 +36,21 @@ impl pombo_api::Section for Conversations {
 
 /// A change of a conversation. Omitted fields stay as they are.
 #[derive(Object, Deserialize)]
-#[oai(deny_unknown_fields)]
-#[serde(deny_unknown_fields)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct UpdateConversation {
-    /// The new tags, which replace all old ones: at most 50, each of at most 64 characters.
+    /// The new tags, which replace all old ones: at most 50, each of at most 64 characters. One that is not there yet is created; it
+    /// has at most 50 characters. Case and accents do not count.
     #[oai(nullable, validator(max_items = 50))]
     tags: Option<Vec<String>>,
     /// Who the conversation is assigned to, at most 120 characters; `null` for nobody.
     #[oai(default, nullable, validator(max_length = 120))]
     #[serde(default)]
     assignee: MaybeUndefined<String>,
+    /// Id of the user that the conversation is assigned to; `null` for none.
+    #[oai(default, nullable)]
+    #[serde(default)]
+    assignee_id: MaybeUndefined<Uuid>,
 }
 
 /// The reason for pausing the automations in a conversation.
@@ -93,6 +101,44 @@ pub(crate) struct ChangedConversations {
     missing: Vec<Uuid>,
 }
 
+/// A value, `null`, or nothing at all.
+fn given<T>(value: MaybeUndefined<T>) -> Option<Option<T>> {
+    match value {
+        MaybeUndefined::Undefined => None,
+        MaybeUndefined::Null => Some(None),
+        MaybeUndefined::Value(value) => Some(Some(value)),
+    }
+}
+
+/// The order of a list of conversations.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ListOrder {
+    /// By id, which is about the order of their opening; pages are linked by `next` and `after`.
+    #[oai(rename = "id")]
+    Id,
+    /// The last active first; pages are taken with `offset`.
+    #[oai(rename = "-lastActivity")]
+    Activity,
+}
+
+/// A page of conversations.
+#[derive(Object)]
+#[oai(skip_serializing_if_is_none)]
+pub(crate) struct ConversationList {
+    /// The rows.
+    data: Vec<Conversation>,
+    /// The `after` for the next page of the order `id`; absent on the last one.
+    next: Option<Uuid>,
+    /// Number of all conversations that match, on all pages.
+    total: u64,
+}
+
+/// Tags as they stand in a query: separated by commas.
+fn tags_of(query: Option<String>) -> Vec<String> {
+    let query = query.unwrap_or_default();
+    query.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect()
+}
+
 fn selection(ids: Option<Vec<Uuid>>, connector: Option<Uuid>) -> Result<Selection, Failure> {
     match (ids, connector) {
         (Some(ids), None) => Ok(Selection::Ids(ids)),
@@ -114,8 +160,6 @@ async fn step(
 #[OpenApi(tag = "Section::Conversations")]
 impl Conversations {
     /// List the conversations
-    ///
-    /// A page may have fewer rows than `limit` although there is a `next`.
     #[expect(clippy::too_many_arguments, reason = "each filter is a parameter of the document")]
     #[oai(path = "/v1/conversations", method = "get", operation_id = "list_conversations")]
     async fn list_conversations(
@@ -136,13 +180,65 @@ impl Conversations {
         /// Maximum number of rows, from 1 to 250; 50 if omitted.
         #[oai(validator(minimum(value = "1"), maximum(value = "250")))]
         limit: Query<Option<u32>>,
-        /// The `next` of the previous page; the first page if omitted.
+        /// In the order `id`: the `next` of the previous page; the first page if omitted.
         after: Query<Option<Uuid>>,
-    ) -> Result<Json<Page<Conversation>>, Refused<READ>> {
-        let query = ConversationQuery { connector: connector_id.0, paused: paused.0, tag: tag.0, assignee: assignee.0 };
+        /// The order: `id` if omitted, or `-lastActivity`.
+        order: Query<Option<ListOrder>>,
+        /// In the order `-lastActivity`: number of conversations to skip; none if omitted.
+        offset: Query<Option<u64>>,
+        /// Only conversations with one of these tags: one or several, separated by commas.
+        #[oai(validator(min_length = 1, max_length = 3250))]
+        tags: Query<Option<String>>,
+        /// True: only conversations with a tag; false: only those without any.
+        tagged: Query<Option<bool>>,
+        /// True: only conversations that are assigned to somebody; false: only the others.
+        assigned: Query<Option<bool>>,
+        /// Only conversations assigned to this user.
+        #[oai(name = "assigneeId")]
+        assignee_id: Query<Option<Uuid>>,
+        /// True: only archived conversations; false: only the others.
+        archived: Query<Option<bool>>,
+        /// True: only conversations with unread messages; false: only the others.
+        unread: Query<Option<bool>>,
+        /// True: only groups; false: only conversations with one person.
+        #[oai(name = "isGroup")]
+        is_group: Query<Option<bool>>,
+        /// Only conversations of which the name, the address and the preview of the newest message together contain every word of
+        /// this text; case and accents are ignored. At most 200 characters.
+        #[oai(validator(min_length = 1, max_length = 200))]
+        search: Query<Option<String>>,
+    ) -> Result<Json<ConversationList>, Refused<{ READ | WRITE }>> {
+        let filter = ConversationFilter {
+            connector: None,
+            paused: paused.0,
+            tag: tag.0,
+            assignee: assignee.0,
+            assigned_user: assignee_id.0,
+            assigned: assigned.0,
+            archived: archived.0,
+            unread: unread.0,
+            is_group: is_group.0,
+            tags: tags_of(tags.0),
+            tagged: tagged.0,
+            search: search.0,
+        };
+        let place = match (order.0, after.0, offset.0) {
+            (Some(ListOrder::Activity), None, offset) => ConversationPlace::Activity { offset: offset.unwrap_or(0) },
+            (Some(ListOrder::Activity), Some(_), _) => {
+                return Err(Failure::from(Error::invalid("after", "goes with the order id; use offset")).into());
+            }
+            (_, _, Some(_)) => {
+                return Err(
+                    Failure::from(Error::invalid("offset", "goes with the order -lastActivity; use after")).into()
+                );
+            }
+            (_, after, None) => ConversationPlace::Id { after },
+        };
+        let query = ConversationQuery { connector: connector_id.0, filter };
         let limit = limit.0.unwrap_or(DEFAULT_LIMIT) as usize;
-        let page = state.commands.list_conversations(acting.tenant, query, after.0, limit)?;
-        Ok(Json(Page { data: page.items.into_iter().map(Conversation::from).collect(), next: page.next }))
+        let page = state.commands.list_conversations(acting.tenant, query, place, limit).await?;
+        let data = page.items.into_iter().map(Conversation::from).collect();
+        Ok(Json(ConversationList { data, next: page.next, total: page.total }))
     }
 
     /// Pause the automations in many conversations
@@ -194,13 +290,8 @@ impl Conversations {
         id: Path<PathId>,
         json: JsonBytes<UpdateConversation>,
     ) -> Result<Json<Conversation>, Refused<{ READ | BODY | WRITE }>> {
-        let UpdateConversation { tags, assignee } = body(&json)?;
-        let assignee = match assignee {
-            MaybeUndefined::Undefined => None,
-            MaybeUndefined::Null => Some(None),
-            MaybeUndefined::Value(assignee) => Some(Some(assignee)),
-        };
-        let patch = ConversationPatch { tags, assignee };
+        let UpdateConversation { tags, assignee, assignee_id } = body(&json)?;
+        let patch = ConversationPatch { tags, assignee: given(assignee), assigned_user: given(assignee_id) };
         let id = id.of("Conversation")?;
         Ok(Json(state.commands.update_conversation(&acting.actor(), id, patch).await?.into()))
     }
@@ -256,6 +347,7 @@ impl Conversations {
         let request: SendInConversation = body(&json)?;
         let key = idempotency("control.send_in_conversation", key, id, &json.bytes)?;
         let request = request.to(view.conversation.chat);
-        Ok(send_to(&state, acting.tenant, view.connector, request, key).await?)
+        let tenant = acting.tenant;
+        Ok(send_to(&state, tenant, view.connector, request, key, Some(acting.actor().by)).await?)
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use poem_openapi::Object;
+use poem_openapi::{Enum, Object};
 use pombo_domain::commands::conversations::{ConversationDetail, ConversationView};
-use pombo_domain::model::{self, EventTask, TimerKey};
+use pombo_domain::model::{self, EntryKind, EventTask, TimerKey};
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -29,7 +29,7 @@ impl From<model::Handover> for Handover {
     }
 }
 
-/// A chat on a connector in which an automation could take part.
+/// A chat on a connector, with whatever was received and sent in it.
 #[derive(Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct Conversation {
@@ -47,6 +47,18 @@ pub(crate) struct Conversation {
     tags: Vec<String>,
     /// Who the conversation is assigned to.
     assignee: Option<String>,
+    /// Id of the user that the conversation is assigned to.
+    assignee_id: Option<Uuid>,
+    /// Number of the conversation: counted from 1 for each tenant, never given again.
+    number: u64,
+    /// Number of messages of the other side that nobody has read.
+    unread: u64,
+    /// The newest message.
+    last_message: Option<LastMessage>,
+    /// When the other side last wrote.
+    last_received_at: Option<Instant>,
+    /// When it was archived; absent if it is not.
+    archived_at: Option<Instant>,
     /// Whether its automations are paused.
     paused: bool,
     /// Who paused the automations, when and why.
@@ -62,6 +74,7 @@ pub(crate) struct Conversation {
 impl From<ConversationView> for Conversation {
     fn from(view: ConversationView) -> Self {
         let conversation = view.conversation;
+        let unread = conversation.unread();
         Self {
             id: conversation.id,
             connector_id: view.connector,
@@ -70,11 +83,103 @@ impl From<ConversationView> for Conversation {
             contact_name: conversation.contact_name,
             tags: conversation.tags,
             assignee: conversation.assignee,
+            assignee_id: conversation.assigned_user,
+            number: conversation.number,
+            unread,
+            last_message: conversation.last.map(LastMessage::from),
+            last_received_at: conversation.last_received_at.map(Instant),
+            archived_at: conversation.archived_at.map(Instant),
             paused: conversation.handover.is_some(),
             handover: conversation.handover.map(Handover::from),
             automated: view.automated,
             opened_at: Instant(conversation.opened_at),
             last_event_at: Instant(conversation.last_event_at),
+        }
+    }
+}
+
+/// Who wrote a message.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[oai(rename_all = "lowercase")]
+pub(crate) enum Direction {
+    /// The other side.
+    In,
+    /// The connector's own account, with the engine or from another of its devices.
+    Out,
+}
+
+impl Direction {
+    pub(crate) fn of(from_me: bool) -> Self {
+        if from_me { Self::Out } else { Self::In }
+    }
+}
+
+/// Kind of content of a message.
+#[derive(Enum, Clone, Copy)]
+#[oai(rename_all = "lowercase", rename = "MessageKind")]
+pub(crate) enum Kind {
+    /// A text.
+    Text,
+    /// A picture.
+    Image,
+    /// A video.
+    Video,
+    /// An audio file.
+    Audio,
+    /// A voice note.
+    Voice,
+    /// Any other file.
+    Document,
+    /// A sticker.
+    Sticker,
+    /// A place.
+    Location,
+    /// Anything else.
+    Other,
+    /// Nothing any longer: it was deleted for everyone.
+    Revoked,
+}
+
+impl From<EntryKind> for Kind {
+    fn from(kind: EntryKind) -> Self {
+        match kind {
+            EntryKind::Text => Self::Text,
+            EntryKind::Image => Self::Image,
+            EntryKind::Video => Self::Video,
+            EntryKind::Audio => Self::Audio,
+            EntryKind::Voice => Self::Voice,
+            EntryKind::Document => Self::Document,
+            EntryKind::Sticker => Self::Sticker,
+            EntryKind::Location => Self::Location,
+            EntryKind::Other => Self::Other,
+            EntryKind::Revoked => Self::Revoked,
+        }
+    }
+}
+
+/// The newest message of a conversation.
+#[derive(Object)]
+pub(crate) struct LastMessage {
+    /// Number of the message, as in the list of the conversation's messages.
+    number: u64,
+    /// When the engine took it.
+    at: Instant,
+    /// Who wrote it.
+    direction: Direction,
+    /// Kind of content.
+    kind: Kind,
+    /// How its text begins, on one line of at most 200 characters; for a file without text, its name.
+    preview: String,
+}
+
+impl From<model::LastMessage> for LastMessage {
+    fn from(last: model::LastMessage) -> Self {
+        Self {
+            number: last.item,
+            at: Instant(last.at),
+            direction: Direction::of(last.from_me),
+            kind: last.kind.into(),
+            preview: last.preview,
         }
     }
 }

@@ -2,14 +2,14 @@
 
 use poem_openapi::types::{ParseFromJSON, ToJSON};
 use poem_openapi::{Enum, Object, Union};
+use pombo_domain::Timestamp;
 use pombo_domain::model::event::{GroupStep, SessionChange};
 use pombo_domain::model::health::HealthChange;
-use pombo_domain::model::{self, EventBody, Inbound, InboundContent, MediaState};
-use pombo_domain::{TenantIndex, Timestamp};
-use serde_json::Value;
+use pombo_domain::model::{self, EventBody, Inbound, InboundContent};
 use uuid::Uuid;
 
 use crate::events::automations::{ChangedConversation, ChangedPlugin, Emitted, Parked};
+use crate::wire::content::{FileState, Links, Location, ReceivedFile, StoredFile, Untyped};
 use crate::wire::{Instant, WordOf};
 use pombo_api::options::ApiState;
 
@@ -133,86 +133,6 @@ pub(crate) struct ReceivedMessage {
     other: Option<Untyped>,
 }
 
-/// Kind of file.
-#[derive(Enum, Clone, Copy)]
-#[oai(rename_all = "lowercase")]
-pub(crate) enum FileKind {
-    /// A picture.
-    Image,
-    /// A video.
-    Video,
-    /// An audio file.
-    Audio,
-    /// A voice note.
-    Voice,
-    /// Any other file.
-    Document,
-    /// A sticker.
-    Sticker,
-}
-
-/// Whether the bytes of a received file are available.
-#[derive(Enum, Clone, Copy)]
-#[oai(rename_all = "lowercase")]
-pub(crate) enum FileState {
-    /// They are being fetched; an event `message.media` follows.
-    Pending,
-    /// They are available under the URL of `file`.
-    Ready,
-    /// They cannot be fetched; `reason` says why.
-    Failed,
-}
-
-/// A file that the engine has stored.
-#[derive(Object)]
-#[oai(rename_all = "camelCase")]
-pub(crate) struct StoredFile {
-    /// Id of the file.
-    id: Uuid,
-    /// Name of the file.
-    file_name: String,
-    /// MIME type of the file.
-    content_type: String,
-    /// Size in bytes.
-    size: u64,
-    /// URL that opens the file without a credential, for a limited time.
-    url: String,
-}
-
-/// A received file.
-#[derive(Object)]
-#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
-pub(crate) struct ReceivedFile {
-    /// Kind of file.
-    kind: FileKind,
-    /// Whether its bytes are available.
-    state: FileState,
-    /// The stored file, if it is available.
-    file: Option<StoredFile>,
-    /// Why the file cannot be fetched.
-    reason: Option<String>,
-    /// Name of the file, if the sender gave one.
-    file_name: Option<String>,
-    /// MIME type of the file.
-    content_type: String,
-    /// Size in bytes, if the channel reports it.
-    size: Option<u64>,
-    /// Text that came with the file.
-    caption: Option<String>,
-}
-
-/// A place.
-#[derive(Object)]
-pub(crate) struct Location {
-    /// Degrees north, as the channel wrote them.
-    latitude: String,
-    /// Degrees east, as the channel wrote them.
-    longitude: String,
-    /// Name of the place.
-    #[oai(skip_serializing_if_is_none)]
-    name: Option<String>,
-}
-
 /// A reaction to a message.
 #[derive(Object)]
 pub(crate) struct Reaction {
@@ -229,22 +149,6 @@ pub(crate) struct Edit {
     of: String,
     /// The new text.
     text: String,
-}
-
-/// Something that has no form of its own.
-#[derive(Object)]
-pub(crate) struct Untyped {
-    /// Kind that the connector gave it.
-    kind: String,
-    /// Its data, any JSON.
-    payload: Value,
-}
-
-impl Untyped {
-    fn of(kind: String, json: String) -> Self {
-        let payload = serde_json::from_str(&json).unwrap_or(Value::String(json));
-        Self { kind, payload }
-    }
 }
 
 /// The state of the file of an earlier received message.
@@ -372,32 +276,7 @@ pub(crate) struct ChangedHealth {
     reason: String,
 }
 
-/// Creates the links to files.
-struct Links<'a> {
-    state: &'a ApiState,
-    tenant: TenantIndex,
-    now: Timestamp,
-}
-
 impl Links<'_> {
-    /// The state of a file, the file, and the reason if there is none.
-    fn media(&self, media: MediaState) -> (FileState, Option<StoredFile>, Option<String>) {
-        match media {
-            MediaState::Pending => (FileState::Pending, None, None),
-            MediaState::Failed(reason) => (FileState::Failed, None, Some(reason)),
-            MediaState::Ready(file) => {
-                let stored = StoredFile {
-                    url: self.state.media_links.url(self.tenant, &file, self.now),
-                    id: file.id,
-                    file_name: file.file_name,
-                    content_type: file.content_type,
-                    size: file.size,
-                };
-                (FileState::Ready, Some(stored), None)
-            }
-        }
-    }
-
     fn received(&self, inbound: Inbound) -> ReceivedMessage {
         let mut message = ReceivedMessage {
             provider_id: inbound.provider_id,
@@ -421,25 +300,8 @@ impl Links<'_> {
         match inbound.content {
             InboundContent::Text(text) => message.text = Some(text),
             InboundContent::Attachment(file) => {
-                let (state, stored, reason) = self.media(file.media);
                 message.kind = ContentKind::Attachment;
-                message.attachment = Some(ReceivedFile {
-                    kind: match file.kind {
-                        model::MediaKind::Image => FileKind::Image,
-                        model::MediaKind::Video => FileKind::Video,
-                        model::MediaKind::Audio => FileKind::Audio,
-                        model::MediaKind::Voice => FileKind::Voice,
-                        model::MediaKind::Document => FileKind::Document,
-                        model::MediaKind::Sticker => FileKind::Sticker,
-                    },
-                    state,
-                    file: stored,
-                    reason,
-                    file_name: file.file_name,
-                    content_type: file.content_type,
-                    size: file.size,
-                    caption: file.caption,
-                });
+                message.attachment = Some(self.received_file(file));
             }
             InboundContent::Location { latitude, longitude, name } => {
                 message.kind = ContentKind::Location;
@@ -484,7 +346,7 @@ impl Event {
     /// An event of the log, with links to its files.
     pub(crate) fn of(event: model::Event, connector_id: Option<Uuid>, state: &ApiState) -> Self {
         let model::Event { key, event: model::NewEvent { id, at, body, .. } } = event;
-        let links = Links { state, tenant: key.tenant, now: state.commands.now() };
+        let links = Links::new(state, key.tenant);
         let (cursor, at) = (key.serial, Instant(at));
         match body {
             EventBody::Message(inbound) => {

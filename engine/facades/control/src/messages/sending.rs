@@ -172,7 +172,8 @@ impl Sending {
         let connector = id.of("Connector")?;
         let request: SendMessage = body(&json)?;
         let key = idempotency("control.send_message", key, connector, &json.bytes)?;
-        Ok(send_to(&state, acting.tenant, connector, request, key).await?)
+        let tenant = acting.tenant;
+        Ok(send_to(&state, tenant, connector, request, key, Some(acting.actor().by)).await?)
     }
 
     /// React to a message that was sent with this API

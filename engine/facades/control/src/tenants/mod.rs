@@ -1,6 +1,7 @@
 //! Section Tenants. The operator's alone.
 
 pub(crate) mod keys;
+pub(crate) mod settings;
 pub(crate) mod users;
 pub(crate) mod webhook_secret;
 

@@ -3,9 +3,11 @@
 mod access;
 mod automations;
 mod chats;
+mod contacts;
 mod conversations;
 mod event_stream;
 mod events;
+mod history;
 mod imports;
 mod operations;
 mod plugin_versions;
@@ -14,5 +16,6 @@ mod replays;
 mod sending;
 mod sessions;
 mod support;
+mod tags;
 mod telemetry;
 mod trust;

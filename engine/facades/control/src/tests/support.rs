@@ -180,6 +180,11 @@ impl Engine {
         self.ask("POST", path, &[("x-api-key", &caller.key)], Some(body)).await
     }
 
+    /// Posts as A to a path that was made for it.
+    pub(super) async fn post_owned(&self, path: String, body: Value) -> Answer {
+        self.post(&self.a, &path, body).await
+    }
+
     /// A connector of `caller`; its id.
     pub(super) async fn connector(&self, caller: &Caller) -> String {
         let body = json!({

@@ -35,6 +35,31 @@ async fn a_contact_is_created_renamed_deactivated_and_removed() {
 }
 
 #[tokio::test]
+async fn who_opted_out_gets_nothing_after_the_contact_was_removed_and_added_again() {
+    let site = Site::new().await;
+    let save = || site.post("/contacts", json!({"identifier": "Ana@exemplo.com", "type": "EMAIL", "name": "Ana"}));
+    let id = save().await.json()["id"].as_str().expect("an id").to_owned();
+    let off = json!({"active": false, "reason": "pediu"});
+    site.send_json(Method::PATCH, &format!("/contacts/{id}/status"), off).await.ok();
+    site.send_json(Method::DELETE, &format!("/contacts/{id}"), json!({})).await.ok();
+    assert_eq!(site.get("/contacts").await.ok(), json!([]));
+    // Mail goes to the address as it is written; the person is the same.
+    for to in ["Ana@exemplo.com", "ana@exemplo.com"] {
+        let refused = site.post("/queue/send", site.message_with(json!({"to": to}))).await.error(400);
+        assert!(refused.starts_with("to: ") && refused.contains("opted out"), "{refused}");
+    }
+    let again = save().await;
+    assert_eq!(again.status, 201);
+    let again = again.json();
+    assert_eq!((&again["active"], &again["reason"], &again["name"]), (&json!(false), &json!("pediu"), &json!("Ana")));
+    assert_ne!(again["id"], json!(id));
+    site.post("/queue/send", site.message_with(json!({"to": "ana@exemplo.com"}))).await.error(400);
+    let path = format!("/contacts/{}/status", again["id"].as_str().expect("an id"));
+    site.send_json(Method::PATCH, &path, json!({"active": true})).await.ok();
+    site.post("/queue/send", site.message_with(json!({"to": "ana@exemplo.com"}))).await.ok();
+}
+
+#[tokio::test]
 async fn bad_contacts_say_what_to_change_and_store_nothing() {
     let site = Site::new().await;
     for (body, problem) in [

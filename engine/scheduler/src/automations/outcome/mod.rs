@@ -104,6 +104,14 @@ pub fn plan(context: &EventContext<'_>, outcome: &Outcome) -> StoreResult<Result
     Ok(Ok(making.plan))
 }
 
+/// A contact that an answer makes or changes.
+struct TouchedContact {
+    /// As it was read, or will be made; active or not as this answer leaves it.
+    contact: Contact,
+    is_new: bool,
+    steps: Vec<ContactStep>,
+}
+
 pub(super) enum Stop {
     Unfit(Unfit),
     Store(pombo_domain::ports::StoreError),
@@ -143,8 +151,8 @@ pub(super) struct Making<'a> {
     pub(super) plan: Plan,
     steps: Vec<ConversationStep>,
     writes: Vec<KvWrite>,
-    /// The contact as this answer leaves it.
-    contact: Option<Contact>,
+    /// The contact that this answer changes.
+    contact: Option<TouchedContact>,
 }
 
 impl Making<'_> {
@@ -310,35 +318,31 @@ impl Making<'_> {
         if let Some(name) = name {
             named("a contact's name", name, MAX_NAME_BYTES)?;
         }
-        let mut contact = match self.contact.take() {
-            Some(contact) => contact,
+        let mut touched = match self.contact.take() {
+            Some(touched) => touched,
             None => {
                 let identifier = kind.identifier(&context.conversation.chat);
-                let new = || Contact {
-                    id: context.reads.id(),
-                    tenant: context.automation.tenant,
-                    kind,
-                    identifier: identifier.clone().into_owned(),
-                    name: None,
-                    active: true,
-                    reason: None,
-                    created_at: context.now,
-                    updated_at: context.now,
-                };
-                context.reads.contact(kind, &identifier)?.unwrap_or_else(new)
+                match context.reads.contact(kind, &identifier)? {
+                    Some(contact) => TouchedContact { contact, is_new: false, steps: Vec::new() },
+                    None => {
+                        let (id, tenant) = (context.reads.id(), context.automation.tenant);
+                        let contact = Contact::new(id, tenant, kind, identifier, context.now);
+                        TouchedContact { contact, is_new: true, steps: Vec::new() }
+                    }
+                }
             }
         };
         if let Some(name) = name {
-            contact.name = Some(name.trim().to_owned());
+            touched.steps.push(ContactStep::Name(Some(name.trim().to_owned())));
         }
         if let Some(active) = active
-            && active != contact.active
+            && active != touched.contact.active
         {
-            contact.active = active;
-            contact.reason = (!active).then(|| format!("opted out, says the automation {}", context.automation.name));
+            touched.contact.active = active;
+            let reason = (!active).then(|| format!("opted out, says the automation {}", context.automation.name));
+            touched.steps.push(ContactStep::Active(active, reason));
         }
-        contact.updated_at = context.now;
-        self.contact = Some(contact);
+        self.contact = Some(touched);
         Ok(())
     }
 
@@ -347,8 +351,15 @@ impl Making<'_> {
             let (tenant, steps) = (self.context.automation.tenant, std::mem::take(&mut self.steps));
             self.change(AutomationChange::Conversation(tenant, self.conversation(), steps));
         }
-        if let Some(contact) = self.contact.take() {
-            self.plan.changes.push(Change::Contact(contact));
+        if let Some(TouchedContact { mut contact, is_new, steps }) = self.contact.take() {
+            let (tenant, id, at) = (contact.tenant, contact.id, self.context.now);
+            if is_new {
+                contact.apply(&steps, at);
+                self.plan.changes.push(Change::Contact(contact));
+            } else {
+                // Where it was replaced meanwhile, the answer is made again: an opt-out must not get lost.
+                self.plan.changes.push(Change::ContactSteps { tenant, id, at, steps, must_exist: true });
+            }
         }
         if !self.writes.is_empty() {
             self.within_grant()?;

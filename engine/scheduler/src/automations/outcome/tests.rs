@@ -54,18 +54,12 @@ fn case(change: impl FnOnce(&mut Case)) -> Case {
     let mut case = Case {
         connector: samples::connector(ConnectorIndex(1), TenantIndex(1), "whatsapp"),
         conversation: Conversation {
-            id: Uuid::from_u128(2),
-            tenant: TenantIndex(1),
-            connector: ConnectorIndex(1),
-            chat: "5511".to_owned(),
-            is_group: false,
+            number: 1,
             contact_name: Some("Ana Sá".to_owned()),
-            opened_at: NOW,
-            last_event_at: NOW,
-            tags: Vec::new(),
             assignee: Some("rui".to_owned()),
-            handover: None,
+            engaged: true,
             next_task: 1,
+            ..Conversation::new(Uuid::from_u128(2), TenantIndex(1), ConnectorIndex(1), "5511".to_owned(), false, NOW)
         },
         automation: Automation { groups: true, ..samples::automation(3, TenantIndex(1), ConnectorIndex(1), "p") },
         grants: Wants { kv_bytes: 100, ..Wants::default() },
@@ -269,11 +263,14 @@ fn a_contact_is_made_or_changed_once() {
     assert_eq!((made.identifier.as_str(), made.name.as_deref(), made.active), ("5511", Some("Ana"), false));
     let known = Contact { id: Uuid::from_u128(5), identifier: "other".to_owned(), ..made.clone() };
     let known = case(|c| c.stored.contact = Some(known));
-    let again = contact(known.changes(Action::UpdateContact(None, Some(true))));
-    assert_eq!(
-        (again.id, again.identifier.as_str(), again.active, again.reason),
-        (Uuid::from_u128(5), "other", true, None)
-    );
+    let both = vec![Action::UpdateContact(None, Some(true)), Action::UpdateContact(Some("Ana".to_owned()), Some(true))];
+    let changes = known.plan(known.state, both).expect("fit").changes;
+    let [Change::ContactSteps { tenant, id, at, steps, must_exist: true }] = &changes[..] else {
+        panic!("the steps of one contact")
+    };
+    assert_eq!((*tenant, *id, *at), (made.tenant, Uuid::from_u128(5), NOW));
+    let expected = [ContactStep::Active(true, None), ContactStep::Name(Some("Ana".to_owned()))];
+    assert_eq!(steps[..], expected, "in steps, so that what else changed meanwhile stays");
 }
 
 #[test]

@@ -91,18 +91,20 @@ async fn a_contact_that_somebody_makes_meanwhile_is_changed_not_doubled() {
     let store = office.store().disk().clone();
     let made = Arc::new(Mutex::new(false));
     let by_other = made.clone();
-    // Between the look and the write somebody makes the same contact under another id.
+    // Between the look and the write somebody replaces the contact by one with another id.
     office.store().plan(move |_, batch| {
         let ours = batch.changes.iter().find_map(|change| match change {
-            Change::Contact(contact) if contact.name.is_some() => Some(contact.clone()),
+            Change::ContactSteps { id, steps, .. } if steps.iter().any(|s| matches!(s, ContactStep::Name(_))) => {
+                Some(*id)
+            }
             _ => None,
         });
         if let Some(ours) = ours
             && !std::mem::replace(&mut *by_other.lock(), true)
         {
-            let other = Contact { id: uuid::Uuid::from_u128(99), name: None, active: true, reason: None, ..ours };
-            let commit =
-                store.commit(Batch::of(vec![Change::DeleteContact(TENANT, ours_id(batch)), Change::Contact(other)]));
+            let other = samples::contact(TENANT, ContactType::WhatsApp, "5511");
+            let other = Contact { id: uuid::Uuid::from_u128(99), ..other };
+            let commit = store.commit(Batch::of(vec![Change::DeleteContact(TENANT, ours), Change::Contact(other)]));
             let done = || {
                 let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
                 runtime.block_on(commit)
@@ -118,14 +120,6 @@ async fn a_contact_that_somebody_makes_meanwhile_is_changed_not_doubled() {
     assert_eq!(office.calls().len(), 1);
     office.store().no_plan();
     office.assert_done();
-}
-
-fn ours_id(batch: &Batch) -> uuid::Uuid {
-    let id = batch.changes.iter().find_map(|change| match change {
-        Change::Contact(contact) => Some(contact.id),
-        _ => None,
-    });
-    id.expect("the batch has a contact")
 }
 
 /// Random answers, failures, timers, refused commits, lost answers and restarts. Every event that was not put aside is answered once,

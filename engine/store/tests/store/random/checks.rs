@@ -59,9 +59,12 @@ impl World {
         for contact in &contacts {
             assert!(store.contact_by_id(A, contact.id).unwrap().as_ref() == Some(contact));
             assert!(store.contact(A, contact.kind, &contact.identifier).unwrap().as_ref() == Some(contact));
+            assert!(store.contact_by_number(A, contact.number).unwrap().as_ref() == Some(contact));
+            assert!(store.contact_by_number(B, contact.number).unwrap().is_none());
         }
         self.check_addresses();
         self.check_events();
+        self.check_chats();
         for message in self.model.all() {
             let expected = self.model.receipts.get(&message.message.key).cloned().unwrap_or_default();
             assert_eq!(store.receipts(message.message.key).unwrap(), expected);
@@ -95,6 +98,30 @@ impl World {
         let expected: Vec<_> =
             expected.into_iter().skip(filter.offset as usize).take(filter.limit as usize).cloned().collect();
         assert!(page.rows == expected, "{wanted:?}");
+        self.list_contacts(filter.connector, filter.kind).await;
+    }
+
+    async fn list_contacts(&self, connector: Option<u32>, active: Option<usize>) {
+        let filter = ContactFilter {
+            connector: connector.map(ConnectorIndex),
+            active: active.map(|n| n % 2 == 0),
+            ..ContactFilter::default()
+        };
+        let matches = |contact: &&Contact| {
+            filter.connector.is_none_or(|connector| contact.is_on(connector))
+                && filter.active.is_none_or(|active| contact.active == active)
+        };
+        let mut expected: Vec<_> = self.model.contacts.values().filter(matches).cloned().collect();
+        expected.sort_by_key(|contact| contact.number);
+        let (mut found, mut after) = (Vec::new(), 0);
+        loop {
+            let page = self.store.list_contacts(A, filter.clone(), after, 0, 2).await.unwrap();
+            assert_eq!(page.total, expected.len() as u64);
+            found.extend(page.rows);
+            let Some(next) = page.next else { break };
+            after = next;
+        }
+        assert!(found == expected, "{filter:?}");
     }
 
     fn check_events(&self) {
@@ -133,6 +160,7 @@ impl World {
             let expected = self.model.contact_at(ContactType::Email, &address);
             assert!(self.store.contact(A, ContactType::Email, &address).unwrap().as_ref() == expected);
             assert!(self.store.contact(B, ContactType::Email, &address).unwrap().is_none());
+            assert_eq!(self.store.opt_out(A, ContactType::Email, &address).unwrap(), self.model.opt_out(&address));
             let known = |alias: &String| self.model.contacts.contains_key(&(ContactType::Email, alias.clone()));
             let of = self.model.aliases.iter().filter(|(alias, of)| **of == address && !known(alias));
             let expected: Vec<String> = of.map(|(alias, _)| alias.clone()).collect();

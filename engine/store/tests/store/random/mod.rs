@@ -1,8 +1,10 @@
 //! Random operations on the store and on the model; what either shows must be equal. The store is closed and opened between
 //! some of them.
 //!
-//! - `operations`: what there is to do, and how it is drawn. `checks`: what must be equal. Here: how each operation is done.
+//! - `operations`: what there is to do, and how it is drawn. `checks`: what must be equal. `chats`: conversations, with their model.
+//!   Here: how each other operation is done.
 
+mod chats;
 mod checks;
 mod operations;
 
@@ -47,6 +49,7 @@ impl CommitObserver for Mirror {
 struct World {
     store: Arc<DiskStore>,
     model: Model,
+    chats: chats::Chats,
     mirror: Arc<Mirror>,
     clock: Arc<ManualClock>,
     start: Timestamp,
@@ -167,35 +170,40 @@ impl World {
             }
             Op::Contact(id, address, put) => {
                 let id = uuid::Uuid::from_u128(u128::from(id) + 1);
-                if !put {
+                let Some(active) = put else {
                     self.store.commit(Batch::of(vec![Change::DeleteContact(A, id)])).await.unwrap();
-                    let deleted: Vec<String> =
-                        self.model.contacts.values().filter(|c| c.id == id).map(|c| c.identifier.clone()).collect();
-                    self.model.aliases.retain(|_, identifier| !deleted.contains(identifier));
-                    self.model.contacts.retain(|_, contact| contact.id != id);
+                    self.model.contact_deleted(id, now);
                     return;
-                }
-                let contact = Contact {
-                    id,
-                    tenant: A,
-                    kind: ContactType::Email,
-                    identifier: format!("{address}@x"),
-                    name: None,
-                    active: true,
-                    reason: None,
-                    created_at: now,
-                    updated_at: now,
                 };
-                let place = (contact.kind, contact.identifier.clone());
-                let taken = self.model.contacts.get(&place).is_some_and(|other| other.id != id);
+                let contact = Contact {
+                    active,
+                    reason: (!active).then(|| format!("r{address}")),
+                    connectors: vec![ConnectorIndex(u32::from(address))],
+                    ..Contact::new(id, A, ContactType::Email, format!("{address}@x"), now)
+                };
                 let result = self.store.commit(Batch::of(vec![Change::Contact(contact.clone())])).await;
-                if taken {
-                    assert_eq!(result, Err(StoreError::Conflict(Conflict::Contact)));
-                } else {
+                if self.model.contact_put(contact) {
                     result.unwrap();
-                    self.model.contacts.retain(|_, contact| contact.id != id);
-                    self.model.contacts.insert(place, contact);
+                } else {
+                    assert_eq!(result, Err(StoreError::Conflict(Conflict::Contact)));
                 }
+            }
+            Op::ContactStep(id, name, connector) => {
+                let id = uuid::Uuid::from_u128(u128::from(id) + 1);
+                let steps =
+                    vec![ContactStep::PushName(format!("n{name}")), ContactStep::Join(ConnectorIndex(connector))];
+                let change = |must_exist| {
+                    let steps = steps.clone();
+                    Batch::of(vec![Change::ContactSteps { tenant: A, id, at: now, steps, must_exist }])
+                };
+                match self.model.contacts.values_mut().find(|contact| contact.id == id) {
+                    Some(contact) => drop(contact.apply(&steps, now)),
+                    None => {
+                        let missing = self.store.commit(change(true)).await;
+                        assert_eq!(missing, Err(StoreError::Conflict(Conflict::Contact)));
+                    }
+                }
+                self.store.commit(change(false)).await.unwrap();
             }
             Op::Kv(writes) => {
                 let write = |(key, value): &(u8, Option<u8>)| KvWrite {
@@ -220,9 +228,7 @@ impl World {
                     identifier: identifier.clone(),
                 };
                 self.store.commit(Batch::of(vec![change])).await.unwrap();
-                if alias != identifier {
-                    self.model.aliases.insert(alias, identifier);
-                }
+                self.model.aliased(ContactType::Email, &alias, &identifier);
             }
             Op::Events(events, fails) => self.append(events, fails).await,
             Op::EventRace(mark) => {
@@ -251,6 +257,14 @@ impl World {
                 self.store.commit(Batch::of(vec![Change::Health(connector, state.clone())])).await.unwrap();
                 self.model.health.insert(connector, state);
             }
+            Op::Receive(..)
+            | Op::Attempt(..)
+            | Op::Read(..)
+            | Op::Archive(..)
+            | Op::DeleteChat(_)
+            | Op::Purge(_)
+            | Op::Outdated(..)
+            | Op::Chats(..) => self.run_in_chats(op).await,
             Op::Advance(ms) => self.clock.jump(ms),
             Op::List(filter) => self.list(filter).await,
             Op::Check => self.check(),
@@ -303,7 +317,7 @@ proptest! {
             let mirror = Arc::new(Mirror::default());
             let store = open(folder.path(), &clock);
             store.observe(mirror.clone());
-            let mut world = World { store, model: Model::default(), mirror, start: clock.now(), clock };
+            let mut world = World { store, model: Model::default(), chats: chats::Chats::default(), mirror, start: clock.now(), clock };
             for op in ops {
                 world.run(op, folder.path()).await;
             }

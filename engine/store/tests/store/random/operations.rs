@@ -40,7 +40,10 @@ pub(super) enum Op {
     Race(usize),
     Stale(usize, bool),
     Delivery(usize, u8),
-    Contact(u8, u8, bool),
+    /// Id, address, whether it accepts messages; `None` deletes it.
+    Contact(u8, u8, Option<bool>),
+    /// A step of a contact: id, push name, connector.
+    ContactStep(u8, u8, u32),
     Kv(Vec<(u8, Option<u8>)>),
     Alias(u8, u8),
     /// Events of one batch: second tenant, connector, kind, mark; and whether the batch fails.
@@ -50,10 +53,30 @@ pub(super) enum Op {
     Forget(i64, usize),
     Receipts(usize, bool),
     Health(u32, u8),
+    /// A message of the other side, or of the phone: chat, id, what it says or does; and whether the batch fails.
+    Receive(u8, u8, Act, bool, bool),
+    /// The first attempt of a message, in a chat.
+    Attempt(usize, u8),
+    /// Up to the entry at this place, or all.
+    Read(u8, Option<usize>, bool),
+    Archive(u8, bool),
+    DeleteChat(u8),
+    Purge(usize),
+    Outdated(i64, usize),
+    Chats(Option<bool>, Option<bool>, Option<u8>, u64),
     Advance(i64),
     List(Filter),
     Check,
     Reopen,
+}
+
+/// What a received message does: a text, or something to the message with an id.
+#[derive(Debug, Clone)]
+pub(super) enum Act {
+    Say(u8),
+    React(u8, bool),
+    Edit(u8, u8),
+    Revoke(u8),
 }
 
 #[derive(Debug, Clone)]
@@ -121,6 +144,15 @@ fn filter() -> impl Strategy<Value = Filter> {
     )
 }
 
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        5 => (0..9u8).prop_map(Act::Say),
+        1 => (0..12u8, any::<bool>()).prop_map(|(to, back)| Act::React(to, back)),
+        1 => (0..12u8, 0..9u8).prop_map(|(of, text)| Act::Edit(of, text)),
+        1 => (0..12u8).prop_map(Act::Revoke),
+    ]
+}
+
 fn appended() -> impl Strategy<Value = (bool, u32, bool, Option<u8>)> {
     (any::<bool>(), 0..3u32, any::<bool>(), proptest::option::weighted(0.6, 0..9u8))
 }
@@ -132,7 +164,9 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
         1 => any::<usize>().prop_map(Op::Race),
         2 => (any::<usize>(), any::<bool>()).prop_map(|(pick, skip)| Op::Stale(pick, skip)),
         5 => (any::<usize>(), 0..4u8).prop_map(|(pick, outcome)| Op::Delivery(pick, outcome)),
-        2 => (0..5u8, 0..4u8, any::<bool>()).prop_map(|(id, address, put)| Op::Contact(id, address, put)),
+        4 => (0..5u8, 0..4u8, proptest::option::of(proptest::bool::weighted(0.6)))
+            .prop_map(|(id, address, put)| Op::Contact(id, address, put)),
+        1 => (0..5u8, 0..3u8, 0..3u32).prop_map(|(id, name, connector)| Op::ContactStep(id, name, connector)),
         1 => proptest::collection::vec((0..5u8, proptest::option::of(0..40u8)), 0..6).prop_map(Op::Kv),
         2 => (0..7u8, 0..4u8).prop_map(|(alias, address)| Op::Alias(alias, address)),
         4 => (proptest::collection::vec(appended(), 0..6), proptest::bool::weighted(0.2))
@@ -141,6 +175,17 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
         1 => (-100..1000i64, 0..9usize).prop_map(|(age, limit)| Op::Forget(age, limit)),
         2 => (any::<usize>(), any::<bool>()).prop_map(|(pick, read)| Op::Receipts(pick, read)),
         1 => (0..3u32, 0..3u8).prop_map(|(connector, told)| Op::Health(connector, told)),
+        6 => (0..4u8, 0..12u8, act(), proptest::bool::weighted(0.2), proptest::bool::weighted(0.1))
+            .prop_map(|(chat, id, act, from_me, fails)| Op::Receive(chat, id, act, from_me, fails)),
+        4 => (any::<usize>(), 0..4u8).prop_map(|(pick, chat)| Op::Attempt(pick, chat)),
+        2 => (0..4u8, proptest::option::of(0..20usize), any::<bool>())
+            .prop_map(|(chat, place, tell)| Op::Read(chat, place, tell)),
+        1 => (0..4u8, any::<bool>()).prop_map(|(chat, archive)| Op::Archive(chat, archive)),
+        1 => (0..4u8).prop_map(Op::DeleteChat),
+        1 => (1..5usize).prop_map(Op::Purge),
+        1 => (-100..2000i64, 1..9usize).prop_map(|(age, limit)| Op::Outdated(age, limit)),
+        2 => (proptest::option::of(any::<bool>()), proptest::option::of(any::<bool>()), proptest::option::of(0..9u8), 0..3u64)
+            .prop_map(|(archived, unread, text, offset)| Op::Chats(archived, unread, text, offset)),
         3 => (-40..400i64).prop_map(Op::Advance),
         6 => filter().prop_map(Op::List),
         2 => Just(Op::Check),

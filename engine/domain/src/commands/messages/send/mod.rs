@@ -17,7 +17,7 @@ use crate::model::{
     Attachment, Connector, Contact, ContactType, Message, MessageOptions, MessageType, NewMessage, Status,
     StoredMessage, Variables,
 };
-use crate::ports::{Batch, Change, Conflict, Insert, NewIdempotency, RenderError, RenderJob, StoreError};
+use crate::ports::{Batch, Change, ChatChange, Conflict, Insert, NewIdempotency, RenderError, RenderJob, StoreError};
 use crate::{Error, ErrorCode, Field, FieldProblem, MessageKey, Result, TenantIndex, Timestamp};
 
 mod checks;
@@ -77,6 +77,9 @@ pub struct Draft<'a> {
     pub options: MessageOptions,
     /// A person sends it: refused into a conversation that an automation answers.
     pub manual: bool,
+    /// Who sends it, as [`crate::commands::access::actor::Actor::by`]: kept with the message, for the timeline of its conversation. Only
+    /// of a message that is sent alone.
+    pub author: Option<Cow<'a, str>>,
     /// What the facade found wrong while parsing; joined with what is found here. With one of [`Field::Row`], nothing else of the
     /// row is looked at.
     pub problems: Vec<FieldProblem>,
@@ -219,6 +222,9 @@ impl Commands {
                 extra: replay::refused_rows(&rows),
             });
             changes.push(Change::Insert(Insert { tenant, messages, idempotency }));
+            if let [Draft { author: Some(by), .. }] = drafts {
+                changes.push(Change::Chat(Box::new(ChatChange::Author(by.clone().into_owned()))));
+            }
             let committed = match store.commit(Batch::of(changes)).await {
                 Ok(committed) => committed,
                 // Somebody else was faster: look again.
@@ -289,7 +295,7 @@ impl Commands {
     fn check_automations(&self, checked: &mut Checked) -> Result<()> {
         let mut refused = Vec::new();
         for candidate in checked.good.iter().filter(|candidate| candidate.manual) {
-            match self.must_not_be_automated(candidate.connector.index, &candidate.content.to) {
+            match self.must_not_be_automated(&candidate.connector, &candidate.content.to) {
                 Ok(()) => {}
                 Err(error) if error.code == ErrorCode::AutomationActive => refused.push((candidate.row, error)),
                 Err(error) => return Err(error),
@@ -304,12 +310,19 @@ impl Commands {
         let mut refused = Vec::new();
         for candidate in &mut checked.good {
             let Some(kind) = candidate.kind else { continue };
-            let Some((contact, active)) = self.addressee(tenant, kind, &candidate.content.to)? else { continue };
+            let Some((contact, active)) = self.addressee(tenant, kind, &candidate.content.to)? else {
+                let address = kind.identifier(&candidate.content.to);
+                if self.ports().store.opt_out(tenant, kind, &address)?.is_some() {
+                    let message = "this address opted out; add it as a contact and activate that before sending to it";
+                    refused.push((candidate.row, Error::invalid(Field::To, message)));
+                }
+                continue;
+            };
             if !active {
                 let message = "this contact is inactive (opted out); activate it before sending to it";
                 refused.push((candidate.row, Error::invalid(Field::To, message)));
             } else if candidate.content.contact_name.is_none() {
-                candidate.content.contact_name = contact.name.clone();
+                candidate.content.contact_name = contact.display_name().map(str::to_owned);
             }
             candidate.contact = Some(contact);
         }
@@ -397,17 +410,8 @@ impl Commands {
                     changed.insert((kind, identifier), Contact { name, updated_at: now, ..known.clone() });
                 }
                 None => {
-                    let contact = Contact {
-                        id: self.ports().entropy.uuid(),
-                        tenant,
-                        kind,
-                        identifier: identifier.clone().into_owned(),
-                        name,
-                        active: true,
-                        reason: None,
-                        created_at: now,
-                        updated_at: now,
-                    };
+                    let id = self.ports().entropy.uuid();
+                    let contact = Contact { name, ..Contact::new(id, tenant, kind, identifier.clone(), now) };
                     changed.insert((kind, identifier), contact);
                 }
             }

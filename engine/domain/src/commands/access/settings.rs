@@ -1,0 +1,40 @@
+//! What a tenant sets for itself.
+
+use crate::commands::Commands;
+use crate::commands::access::actor::Actor;
+use crate::model::TenantSettings;
+use crate::model::tenant::MAX_RECEIVED_DAYS;
+use crate::ports::{Batch, Change, ChatChange};
+use crate::{Error, Field, Result, TenantIndex};
+
+/// A change of a tenant's settings. Omitted fields stay as they are.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SettingsPatch {
+    /// For how many days received messages are kept; `Some(None)`: as long as their conversation.
+    pub received_days: Option<Option<u32>>,
+}
+
+impl Commands {
+    /// What a tenant has set for itself.
+    pub fn tenant_settings(&self, tenant: TenantIndex) -> Result<TenantSettings> {
+        Ok(self.ports().store.tenant_settings(tenant)?)
+    }
+
+    /// Changes what the actor's tenant has set for itself.
+    pub async fn update_settings(&self, actor: &Actor, patch: SettingsPatch) -> Result<TenantSettings> {
+        let tenant = actor.tenant()?;
+        let mut settings = self.ports().store.tenant_settings(tenant)?;
+        if let Some(days) = patch.received_days {
+            if days.is_some_and(|days| !(1..=MAX_RECEIVED_DAYS).contains(&days)) {
+                return Err(Error::invalid(
+                    Field::ReceivedDays,
+                    format!("must be from 1 to {MAX_RECEIVED_DAYS}, or null"),
+                ));
+            }
+            settings.received_days = days;
+        }
+        let change = ChatChange::Settings(tenant, settings.clone());
+        self.ports().store.commit(Batch::of(vec![Change::Chat(Box::new(change))])).await?;
+        Ok(settings)
+    }
+}

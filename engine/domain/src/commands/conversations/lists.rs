@@ -1,0 +1,129 @@
+//! Lists and counts of conversations, and who they can be assigned to.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::ConversationView;
+use crate::commands::Commands;
+use crate::commands::access::actor::Actor;
+use crate::model::User;
+use crate::ports::{ConversationFilter, ConversationOrder};
+use crate::{Error, Field, Result, TenantIndex};
+
+/// Maximum length of a search, in characters.
+pub const MAX_SEARCH_CHARS: usize = 200;
+/// Maximum number of tags of which a conversation may have one.
+pub const MAX_TAGS_ASKED: usize = 50;
+
+/// Filters of a list of conversations, combined by AND.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConversationQuery {
+    /// Only conversations on this connector.
+    pub connector: Option<Uuid>,
+    /// All other filters; the connector of this one is not used.
+    pub filter: ConversationFilter,
+}
+
+/// Order of a list, and where its page begins.
+pub type ConversationPlace = ConversationOrder;
+
+/// A page of conversations.
+pub struct ConversationPage {
+    /// The conversations, in the order that was asked for.
+    pub items: Vec<ConversationView>,
+    /// Number of all matches.
+    pub total: u64,
+    /// The `after` of the next page of a list by id, if there are more.
+    pub next: Option<Uuid>,
+}
+
+/// How many conversations there are, by what they are. All but `archived` are of those that are not archived.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConversationOverview {
+    /// Those that are not archived.
+    pub open: u64,
+    /// Those that are.
+    pub archived: u64,
+    /// Those with unread messages.
+    pub unread: u64,
+    /// Those that are assigned to nobody.
+    pub unassigned: u64,
+    /// Those that are assigned to the user who asks.
+    pub mine: u64,
+    /// Those in which the automations are paused.
+    pub paused: u64,
+    /// Those that an automation answers.
+    pub automated: u64,
+    /// By public id of the connector.
+    pub by_connector: BTreeMap<Uuid, u64>,
+    /// By tag; the most frequent ones.
+    pub by_tag: BTreeMap<String, u64>,
+}
+
+impl Commands {
+    /// A page of a tenant's conversations, with the exact number of matches.
+    pub async fn list_conversations(
+        &self,
+        tenant: TenantIndex,
+        query: ConversationQuery,
+        place: ConversationPlace,
+        limit: usize,
+    ) -> Result<ConversationPage> {
+        let store = &self.ports().store;
+        let connector = match query.connector {
+            None => None,
+            Some(id) => Some(store.connector_by_id(tenant, id)?.ok_or_else(|| Error::not_found("Connector"))?.index),
+        };
+        let filter = ConversationFilter { connector, ..query.filter };
+        if filter.search.as_ref().is_some_and(|search| search.chars().count() > MAX_SEARCH_CHARS) {
+            return Err(Error::invalid(Field::Search, format!("must have at most {MAX_SEARCH_CHARS} characters")));
+        }
+        if filter.tags.len() > MAX_TAGS_ASKED {
+            return Err(Error::invalid(Field::Tags, format!("must be at most {MAX_TAGS_ASKED}")));
+        }
+        let found = store.find_conversations(tenant, filter, place, limit).await?;
+        let mut items = Vec::with_capacity(found.rows.len());
+        for conversation in found.rows {
+            items.push(self.conversation_view(conversation)?);
+        }
+        let is_by_id = matches!(place, ConversationOrder::Id { .. });
+        let next = items.last().map(|view| view.conversation.id).filter(|_| is_by_id && found.more);
+        Ok(ConversationPage { items, total: found.total, next })
+    }
+
+    /// Counts the conversations of the actor's tenant.
+    pub async fn count_conversations(&self, actor: &Actor) -> Result<ConversationOverview> {
+        let tenant = actor.tenant()?;
+        let user = actor.by.strip_prefix("user:").and_then(|id| Uuid::try_parse(id).ok());
+        let counts = self.ports().store.count_conversations(tenant, user).await?;
+        let mut overview = ConversationOverview {
+            open: counts.open,
+            archived: counts.archived,
+            unread: counts.unread,
+            unassigned: counts.unassigned,
+            mine: counts.mine,
+            paused: counts.paused,
+            by_tag: counts.by_tag.into_iter().collect(),
+            ..ConversationOverview::default()
+        };
+        for (connector, is_group, count) in counts.engaged {
+            overview.automated += if self.is_answered(connector, is_group)? { count } else { 0 };
+        }
+        for (connector, count) in counts.by_connector {
+            overview.by_connector.insert(self.connector_id(connector)?, count);
+        }
+        Ok(overview)
+    }
+
+    /// The users that a conversation can be assigned to, oldest first.
+    pub fn list_assignees(&self, tenant: TenantIndex) -> Result<Vec<User>> {
+        self.list_users(tenant)
+    }
+
+    /// The name of a user that a conversation is to be assigned to.
+    pub(super) fn assignee_name(&self, tenant: TenantIndex, id: Uuid) -> Result<String> {
+        let found = self.ports().store.users(tenant)?.into_iter().find(|user| user.id == id);
+        found.map(|user| user.name).ok_or_else(|| Error::invalid(Field::AssigneeId, "is not a user of this tenant"))
+    }
+}

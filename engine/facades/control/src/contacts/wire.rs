@@ -1,0 +1,328 @@
+//! Wire types of contacts.
+
+use poem_openapi::registry::MetaSchema;
+use poem_openapi::types::MaybeUndefined;
+use poem_openapi::{Enum, Object};
+use pombo_domain::Error;
+use pombo_domain::commands::contacts::imports::ImportedContacts;
+use pombo_domain::commands::contacts::{ContactDraft, ContactPatch, ContactRef};
+use pombo_domain::model;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::names::field_name;
+use crate::wire::Instant;
+use pombo_api::declared::ParamKind;
+
+/// Kind of a contact's address.
+#[derive(Enum, Deserialize, Clone, Copy, PartialEq, Eq)]
+#[oai(rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum ContactType {
+    /// A phone number, digits only.
+    Whatsapp,
+    /// An e-mail address.
+    Email,
+}
+
+impl ContactType {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Whatsapp => "WHATSAPP",
+            Self::Email => "EMAIL",
+        }
+    }
+}
+
+impl From<model::ContactType> for ContactType {
+    fn from(kind: model::ContactType) -> Self {
+        match kind {
+            model::ContactType::WhatsApp => Self::Whatsapp,
+            model::ContactType::Email => Self::Email,
+        }
+    }
+}
+
+impl From<ContactType> for model::ContactType {
+    fn from(kind: ContactType) -> Self {
+        match kind {
+            ContactType::Whatsapp => Self::WhatsApp,
+            ContactType::Email => Self::Email,
+        }
+    }
+}
+
+/// What a path names a contact by: its id or its number. Any other text is not found.
+pub(crate) struct ContactKey;
+
+impl ParamKind for ContactKey {
+    type Value = Option<ContactRef>;
+
+    fn schema() -> MetaSchema {
+        MetaSchema { pattern: Some("^[0-9A-Za-z-]{1,36}$".to_owned()), ..MetaSchema::new("string") }
+    }
+    fn parse(text: &str) -> Result<Self::Value, String> {
+        if (1..=15).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Ok(text.parse().ok().map(ContactRef::Number));
+        }
+        // The hyphenated form only: one id has one spelling.
+        Ok(Uuid::try_parse(text).ok().filter(|_| text.len() == 36).map(ContactRef::Id))
+    }
+}
+
+/// A person or company to whom messages are sent. There is one for each type and identifier, whichever connectors it is known on.
+#[derive(Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct Contact {
+    /// Id of the contact.
+    pub(super) id: Uuid,
+    /// The tenant's number for the contact: from 1, never given twice.
+    pub(super) number: u64,
+    /// Kind of the address.
+    #[oai(rename = "type")]
+    pub(super) kind: ContactType,
+    /// Phone number or e-mail address that messages are sent to.
+    pub(super) identifier: String,
+    /// The name to show: `name`, otherwise `pushName`.
+    pub(super) display_name: Option<String>,
+    /// The name that the tenant chose.
+    pub(super) name: Option<String>,
+    /// The name that the channel reported last.
+    pub(super) push_name: Option<String>,
+    /// An e-mail address, for people to read.
+    pub(super) email: Option<String>,
+    /// The company that the contact belongs to.
+    pub(super) company: Option<String>,
+    /// Remarks about the contact.
+    pub(super) notes: Option<String>,
+    /// Whether the contact is marked as a business.
+    pub(super) business: bool,
+    /// Ids of the connectors on which the contact is known: it was put there, or a message went to it or came from it.
+    pub(super) connector_ids: Vec<Uuid>,
+    /// False after an opt-out: messages to the contact are refused.
+    pub(super) active: bool,
+    /// Why the contact was activated or deactivated, if a reason was given.
+    pub(super) reason: Option<String>,
+    /// When it was created.
+    pub(super) created_at: Instant,
+    /// When it was last changed.
+    pub(super) updated_at: Instant,
+}
+
+impl Contact {
+    pub(super) fn new(contact: model::Contact, connector_ids: Vec<Uuid>) -> Self {
+        Self {
+            display_name: contact.display_name().map(str::to_owned),
+            id: contact.id,
+            number: contact.number,
+            kind: contact.kind.into(),
+            identifier: contact.identifier,
+            name: contact.name,
+            push_name: contact.push_name,
+            email: contact.email,
+            company: contact.company,
+            notes: contact.notes,
+            business: contact.business,
+            connector_ids,
+            active: contact.active,
+            reason: contact.reason,
+            created_at: Instant(contact.created_at),
+            updated_at: Instant(contact.updated_at),
+        }
+    }
+}
+
+/// A page of contacts, ordered by number.
+#[derive(Object)]
+#[oai(skip_serializing_if_is_none)]
+pub(crate) struct ContactPage {
+    /// The contacts of the page.
+    pub(super) data: Vec<Contact>,
+    /// Number of all contacts that match, on all pages.
+    pub(super) total: u64,
+    /// The `after` for the next page; absent on the last one.
+    pub(super) next: Option<u64>,
+}
+
+/// A contact to create, or to update where there is one with this type and identifier. Of a contact that is there, omitted fields stay
+/// as they are and `null` clears a field.
+#[derive(Object, Deserialize)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct SaveContact {
+    /// Kind of the address.
+    #[oai(rename = "type")]
+    #[serde(rename = "type")]
+    kind: ContactType,
+    /// A phone number with country and area code, or an e-mail address.
+    #[oai(validator(min_length = 1, max_length = 320))]
+    identifier: String,
+    /// Ids of connectors on which the contact becomes known, at most 50; it stays on those on which it is known already.
+    #[oai(nullable, validator(max_items = 50))]
+    connector_ids: Option<Vec<Uuid>>,
+    /// The name that the tenant chooses, at most 255 characters.
+    #[oai(default, nullable, validator(max_length = 255, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$"))]
+    #[serde(default)]
+    name: MaybeUndefined<String>,
+    /// An e-mail address, for people to read; at most 255 characters.
+    #[oai(
+        default,
+        nullable,
+        validator(
+            max_length = 255,
+            pattern = "^[^@\\s\\x00-\\x1f\\x7f-\\x9f]+@[^@\\s\\x00-\\x1f\\x7f-\\x9f]*\\.[^@\\s\\x00-\\x1f\\x7f-\\x9f]*$"
+        )
+    )]
+    #[serde(default)]
+    email: MaybeUndefined<String>,
+    /// The company that the contact belongs to, at most 255 characters.
+    #[oai(default, nullable, validator(max_length = 255, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$"))]
+    #[serde(default)]
+    company: MaybeUndefined<String>,
+    /// Remarks about the contact, at most 4000 characters.
+    #[oai(
+        default,
+        nullable,
+        validator(max_length = 4000, pattern = "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$")
+    )]
+    #[serde(default)]
+    notes: MaybeUndefined<String>,
+    /// Whether the contact is a business.
+    #[oai(nullable)]
+    business: Option<bool>,
+}
+
+impl From<SaveContact> for ContactDraft {
+    fn from(save: SaveContact) -> Self {
+        Self {
+            kind: save.kind.into(),
+            identifier: save.identifier,
+            connectors: save.connector_ids.unwrap_or_default(),
+            patch: ContactPatch {
+                name: cleared(save.name),
+                email: cleared(save.email),
+                company: cleared(save.company),
+                notes: cleared(save.notes),
+                business: save.business,
+                active: None,
+                reason: None,
+            },
+        }
+    }
+}
+
+/// A change of a contact. Omitted fields stay as they are, and `null` clears a field. The address cannot change.
+#[derive(Object, Deserialize)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct UpdateContact {
+    /// The name that the tenant chooses, at most 255 characters.
+    #[oai(default, nullable, validator(max_length = 255, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$"))]
+    #[serde(default)]
+    name: MaybeUndefined<String>,
+    /// An e-mail address, for people to read; at most 255 characters.
+    #[oai(
+        default,
+        nullable,
+        validator(
+            max_length = 255,
+            pattern = "^[^@\\s\\x00-\\x1f\\x7f-\\x9f]+@[^@\\s\\x00-\\x1f\\x7f-\\x9f]*\\.[^@\\s\\x00-\\x1f\\x7f-\\x9f]*$"
+        )
+    )]
+    #[serde(default)]
+    email: MaybeUndefined<String>,
+    /// The company that the contact belongs to, at most 255 characters.
+    #[oai(default, nullable, validator(max_length = 255, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$"))]
+    #[serde(default)]
+    company: MaybeUndefined<String>,
+    /// Remarks about the contact, at most 4000 characters.
+    #[oai(
+        default,
+        nullable,
+        validator(max_length = 4000, pattern = "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$")
+    )]
+    #[serde(default)]
+    notes: MaybeUndefined<String>,
+    /// Whether the contact is a business.
+    #[oai(nullable)]
+    business: Option<bool>,
+    /// Whether messages may be sent to the contact: false is an opt-out.
+    #[oai(nullable)]
+    active: Option<bool>,
+    /// The reason for `active`, at most 500 characters; only together with it.
+    #[oai(nullable, validator(max_length = 500, pattern = "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$"))]
+    reason: Option<String>,
+}
+
+impl From<UpdateContact> for ContactPatch {
+    fn from(update: UpdateContact) -> Self {
+        Self {
+            name: cleared(update.name),
+            email: cleared(update.email),
+            company: cleared(update.company),
+            notes: cleared(update.notes),
+            business: update.business,
+            active: update.active,
+            reason: update.reason,
+        }
+    }
+}
+
+/// A field of a patch: `None` where it is omitted, `Some(None)` for `null`.
+fn cleared(value: MaybeUndefined<String>) -> Option<Option<String>> {
+    match value {
+        MaybeUndefined::Undefined => None,
+        MaybeUndefined::Null => Some(None),
+        MaybeUndefined::Value(value) => Some(Some(value)),
+    }
+}
+
+/// Contacts to create or to update.
+#[derive(Object, Deserialize)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ImportContacts {
+    /// Ids of connectors on which all of the contacts become known, at most 50.
+    #[oai(nullable, validator(max_items = 50))]
+    pub(super) connector_ids: Option<Vec<Uuid>>,
+    /// From 1 to 1000 contacts.
+    #[oai(validator(min_items = 1, max_items = 1000))]
+    pub(super) contacts: Vec<SaveContact>,
+}
+
+/// A row that was refused.
+#[derive(Object)]
+pub(crate) struct RefusedContact {
+    /// Number of the row in `contacts`, from 0.
+    row: u32,
+    /// What is wrong and what to change.
+    message: String,
+}
+
+/// What became of an import.
+#[derive(Object)]
+pub(crate) struct ImportedContactRows {
+    /// Number of rows that created a contact.
+    created: u64,
+    /// Number of rows that changed a contact.
+    updated: u64,
+    /// Number of rows that said nothing new.
+    unchanged: u64,
+    /// The rows that were refused; the others were taken.
+    refused: Vec<RefusedContact>,
+}
+
+impl From<ImportedContacts> for ImportedContactRows {
+    fn from(done: ImportedContacts) -> Self {
+        let refused = |(row, error): (usize, Error)| RefusedContact {
+            row: u32::try_from(row).unwrap_or(u32::MAX),
+            message: error.written(field_name).into_owned(),
+        };
+        Self {
+            created: done.created,
+            updated: done.updated,
+            unchanged: done.unchanged,
+            refused: done.refused.into_iter().map(refused).collect(),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Conversations for all traffic: what is received and what is sent is in one timeline, in the batch of its event or attempt.
+
+use pombo_domain::model::contact::ContactType;
+use pombo_domain::model::inbound::{Inbound, InboundContent, MediaState};
+use pombo_domain::model::message::{MessageAction, MessageOptions, NewMessage, Target};
+use pombo_domain::model::{Conversation, ConversationStep, InboundAttachment, MediaKind, TimelineItem};
+use pombo_domain::ports::*;
+
+use crate::support::*;
+
+fn conversation(world: &World, chat: &str) -> Option<Conversation> {
+    world.store.conversation_with(LANE, chat).expect("readable")
+}
+
+fn items(world: &World, chat: &str) -> Vec<TimelineItem> {
+    let Some(conversation) = conversation(world, chat) else { return Vec::new() };
+    let range = TimelineRange::default();
+    world.store.timeline(TENANT, conversation.number, &range, 100).expect("readable").items
+}
+
+fn said(world: &World, chat: &str) -> Vec<String> {
+    let said = |item: &TimelineItem| {
+        let who = if item.entry.from_me { ">" } else { "<" };
+        format!("{who} {}", item.entry.text().unwrap_or(item.entry.kind().as_str()))
+    };
+    items(world, chat).iter().map(said).collect()
+}
+
+/// Everything is accepted, under this id of the channel.
+fn accepts_as(world: &World, id: &'static str) {
+    let outcome = move || SendOutcome::Accepted { provider_id: Some(id.to_owned()) };
+    world.connectors.act(move |_| Does::Answer(outcome()));
+}
+
+fn to(chat: &str, message: NewMessage) -> NewMessage {
+    NewMessage { to: chat.to_owned(), ..message }
+}
+
+#[tokio::test]
+async fn both_sides_are_in_one_timeline_without_a_commit_of_its_own() {
+    let mut world = World::two_way(free());
+    accepts_as(&world, "P1");
+    world.start().await;
+    let before = world.store.commits();
+    let named = Inbound { sender_name: Some("Ana".to_owned()), ..from("5511", "A1") };
+    world.tell(vec![ChannelEvent::Message(named.clone())]).await.expect("taken");
+    assert_eq!(world.store.commits() - before, 1, "one batch holds the event and the entry");
+    world.tell(vec![ChannelEvent::Message(named)]).await.expect("taken");
+    let key = world.post(to("5511", text("Olá {nome}")));
+    let before = world.store.commits();
+    settle().await;
+    assert_eq!(world.store.commits() - before, 2, "the attempt and its outcome");
+    assert_eq!(world.shown(key), "SENT");
+    assert_eq!(said(&world, "5511").len(), 2, "what is told again is there once");
+    let ana = conversation(&world, "5511").expect("opened");
+    assert_eq!((ana.contact_name.as_deref(), ana.unread(), ana.engaged), (Some("Ana"), 1, false));
+    let own = &items(&world, "5511")[1];
+    assert_eq!((own.id, own.entry.message), (world.id(key), Some(key.serial)));
+    // The text is the one that was sent.
+    assert_eq!(own.entry.text(), world.connectors.texts().last().map(String::as_str));
+    // A reaction names it by the channel's id, which came with the outcome.
+    let reaction = InboundContent::Reaction { to: "P1".to_owned(), emoji: "x".to_owned() };
+    world.tell(vec![ChannelEvent::Message(Inbound { content: reaction, ..from("5511", "A2") })]).await.expect("taken");
+    assert_eq!(items(&world, "5511")[1].entry.reactions.len(), 1);
+    world.store.check_automations().expect("it is sound");
+}
+
+#[tokio::test]
+async fn a_channel_without_conversations_has_no_timeline() {
+    let mut world = World::new(free());
+    world.start().await;
+    world.post(text("x"));
+    settle().await;
+    assert_eq!(conversation(&world, "ana@example.org"), None);
+}
+
+#[tokio::test]
+async fn a_refused_attempt_leaves_nothing_and_a_retry_adds_no_second_entry() {
+    let mut world = World::two_way(free());
+    let tries = std::sync::atomic::AtomicUsize::new(0);
+    world.connectors.act(move |_| match tries.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+        0 => Does::Answer(SendOutcome::Temporary("later".to_owned())),
+        _ => Does::Answer(accepted()),
+    });
+    world.start().await;
+    world.store.refuse_next(unavailable());
+    let key = world.post(to("5511", text("x")));
+    settle().await;
+    assert!(said(&world, "5511").is_empty(), "nothing was stored");
+    world.clock.advance(3_600_000).await;
+    settle().await;
+    assert_eq!((world.shown(key).as_str(), world.state(key).attempts), ("SENT", 2));
+    assert_eq!(said(&world, "5511"), ["> x"]);
+}
+
+#[tokio::test]
+async fn whichever_address_is_used_it_is_one_conversation() {
+    let mut world = World::two_way(free());
+    world.start().await;
+    world.tell(vec![ChannelEvent::Message(from("77@lid", "A1"))]).await.expect("taken");
+    let contact =
+        ChannelEvent::Contact { address: "5511".to_owned(), display_name: None, aliases: vec!["77@lid".to_owned()] };
+    world.tell(vec![contact]).await.expect("taken");
+    world.tell(vec![ChannelEvent::Message(from("77@lid", "A2"))]).await.expect("taken");
+    world.post(to("77@lid", text("x")));
+    world.post(to("5511", text("y")));
+    settle().await;
+    assert_eq!(said(&world, "5511"), ["< Oi", "< Oi", "> x", "> y"]);
+    assert_eq!(conversation(&world, "77@lid"), None);
+    let contact = world.store.contact(TENANT, ContactType::WhatsApp, "77@lid").expect("readable");
+    assert_eq!(contact.expect("one").identifier, "5511");
+}
+
+#[tokio::test]
+async fn own_acts_change_their_entry_once_the_channel_has_them() {
+    let mut world = World::two_way(free());
+    accepts_as(&world, "P1");
+    world.start().await;
+    world.tell(vec![ChannelEvent::Message(from("5511", "A1"))]).await.expect("taken");
+    let act = |action: MessageAction, said: &str| {
+        let options = MessageOptions { action, ..MessageOptions::default() };
+        NewMessage { options, ..to("5511", text(said)) }
+    };
+    let received = Target { provider_id: "A1".to_owned(), sender: Some("5511".to_owned()), text: None };
+    world.post(act(MessageAction::React(received), "x"));
+    world.post(to("5511", text("errado")));
+    settle().await;
+    let own = || Target { provider_id: "P1".to_owned(), sender: None, text: None };
+    world.post(act(MessageAction::Edit(own()), "certo"));
+    settle().await;
+    assert_eq!(said(&world, "5511"), ["< Oi", "> certo"]);
+    assert_eq!(items(&world, "5511")[0].entry.reactions[0].by, None);
+    world.post(act(MessageAction::Revoke(own()), ""));
+    settle().await;
+    assert_eq!(said(&world, "5511"), ["< Oi", "> revoked"]);
+}
+
+#[tokio::test]
+async fn the_file_of_a_received_message_comes_later() {
+    let mut world = World::two_way(free());
+    world.start().await;
+    let file = InboundAttachment {
+        kind: MediaKind::Image,
+        media: MediaState::Pending,
+        file_name: None,
+        content_type: "image/png".to_owned(),
+        size: None,
+        caption: None,
+    };
+    let content = InboundContent::Attachment(file);
+    world.tell(vec![ChannelEvent::Message(Inbound { content, ..from("5511", "A1") })]).await.expect("taken");
+    assert_eq!(items(&world, "5511")[0].entry.received_file(), None);
+    let media = MediaState::Ready(samples::attachment());
+    let told = ChannelEvent::Media { chat: "5511".to_owned(), provider_id: "A1".to_owned(), media };
+    world.tell(vec![told]).await.expect("taken");
+    assert_eq!(items(&world, "5511")[0].entry.received_file(), Some(&samples::attachment()));
+}
+
+#[tokio::test]
+async fn what_was_read_without_a_connection_is_told_at_the_next_one() {
+    let mut world = World::two_way(free());
+    world.start().await;
+    let told = |ids: &[&str]| ids.iter().map(|id| ChannelEvent::Message(from("5511", id))).collect();
+    world.tell(told(&["A1", "A2"])).await.expect("taken");
+    let id = conversation(&world, "5511").expect("opened").id;
+    let read = ConversationStep::Read { up_to: u64::MAX, tell: true };
+    world.write(vec![Change::Automation(Box::new(AutomationChange::Conversation(TENANT, id, vec![read])))]);
+    world.connectors.answer(Err(OperationError::Disconnected("gone".to_owned())));
+    world.session(SessionState::Connected, Some("5599")).await;
+    assert!(conversation(&world, "5511").expect("there").is_untold(), "it was not told");
+    world.connectors.answer(Ok(Answer::Done));
+    world.session(SessionState::Disconnected("gone".to_owned()), Some("5599")).await;
+    world.session(SessionState::Connected, Some("5599")).await;
+    let asked = world.connectors.asked();
+    assert_eq!(asked.len(), 2, "the one that failed, and the next");
+    let Some(Operation::Read { chat, messages }) = asked.last() else { panic!("{asked:?}") };
+    let ids: Vec<&str> = messages.iter().map(|message| message.provider_id.as_str()).collect();
+    assert_eq!((chat.as_str(), ids), ("5511", vec!["A1", "A2"]));
+    assert!(!conversation(&world, "5511").expect("there").is_untold());
+    world.session(SessionState::Disconnected("gone".to_owned()), Some("5599")).await;
+    world.session(SessionState::Connected, Some("5599")).await;
+    assert!(world.connectors.asked().is_empty(), "it is told once");
+}

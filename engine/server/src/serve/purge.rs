@@ -1,0 +1,178 @@
+//! Deletes what deleted conversations left, and received messages that are older than their tenant keeps them, with their files; in a
+//! separate task from start to drain. The files go first: the rows are all that names them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pombo_domain::Timestamp;
+use pombo_domain::ports::{Clock, MediaStore, Purge, Purged, Store, StoreResult};
+use tokio_util::sync::CancellationToken;
+
+/// How often it looks for deleted conversations.
+const EVERY: Duration = Duration::from_secs(30);
+/// How often it looks for old messages, in looks for deleted conversations.
+const OLD: u32 = 120;
+
+/// Maximum number of entries deleted in one step, with a pause after it, so that writers are not slowed down.
+const STEP: usize = 1_000;
+const REST: Duration = Duration::from_millis(50);
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// Deletes now and from time to time, until `draining`.
+pub(super) async fn run(
+    store: Arc<dyn Store>,
+    media: Arc<dyn MediaStore>,
+    clock: Arc<dyn Clock>,
+    draining: CancellationToken,
+) {
+    let mut looks = 0;
+    loop {
+        let old = (looks % OLD == 0).then(|| clock.now());
+        looks = looks.wrapping_add(1);
+        match draining.run_until_cancelled(purge(&*store, &*media, old, REST)).await {
+            Some(Ok(0)) => {}
+            Some(Ok(entries)) => tracing::info!(entries, "entries of conversations were purged"),
+            // The store says so in its health, too; the next look may find it repaired.
+            Some(Err(error)) => tracing::warn!(%error, "conversations could not be purged"),
+            None => return,
+        }
+        if draining.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Deletes all that is to be deleted, with messages that are too old at `old`; returns how many entries it looked at.
+async fn purge(
+    store: &dyn Store,
+    media: &dyn MediaStore,
+    old: Option<Timestamp>,
+    rest: Duration,
+) -> StoreResult<usize> {
+    let mut all = 0;
+    while let Some(step) = store.purgeable(STEP)? {
+        all += carry_out(store, media, step).await?;
+        tokio::time::sleep(rest).await;
+    }
+    let Some(now) = old else { return Ok(all) };
+    for tenant in store.tenants()? {
+        let Some(days) = store.tenant_settings(tenant.index)?.received_days else { continue };
+        let before = now.plus_ms(-i64::from(days) * DAY_MS);
+        while let Some(step) = store.outdated(tenant.index, before, STEP)? {
+            all += carry_out(store, media, step).await?;
+            tokio::time::sleep(rest).await;
+        }
+    }
+    Ok(all)
+}
+
+async fn carry_out(store: &dyn Store, media: &dyn MediaStore, step: Purge) -> StoreResult<usize> {
+    for file in &step.files {
+        if let Err(error) = media.delete(step.tenant, *file).await {
+            // Its entry goes all the same: a file that cannot be deleted must not keep a message.
+            tracing::warn!(tenant = step.tenant.0, file = %file, %error, "a file of a purged message was not deleted");
+        }
+    }
+    let count = match &step.what {
+        Purged::Conversation { items, .. } => items.len(),
+        Purged::Outdated { items, .. } => items.len(),
+    };
+    store.purge(step).await?;
+    Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::clock::SystemClock;
+    use crate::adapters::entropy::OsEntropy;
+    use crate::adapters::media::DiskMedia;
+    use pombo_domain::model::*;
+    use pombo_domain::ports::{Batch, Change, ChatChange, ChatMessage, TimelineRange};
+    use pombo_domain::{ConnectorIndex, TenantIndex};
+    use uuid::Uuid;
+
+    const T: TenantIndex = TenantIndex(1);
+    const C: ConnectorIndex = ConnectorIndex(1);
+
+    fn received(n: usize, chat: &str, content: InboundContent) -> Change {
+        let inbound = Inbound {
+            provider_id: format!("p{n}"),
+            chat: chat.to_owned(),
+            sender: chat.to_owned(),
+            sender_name: None,
+            from_me: false,
+            is_group: false,
+            reply_to: None,
+            mentions: Vec::new(),
+            sent_at: Timestamp(0),
+            content,
+        };
+        let act = TimelineAct::of(&inbound);
+        let message = ChatMessage {
+            tenant: T,
+            connector: C,
+            chat: chat.to_owned(),
+            is_group: Some(false),
+            contact_name: None,
+            act,
+        };
+        Change::Chat(Box::new(ChatChange::Received(message)))
+    }
+
+    async fn file(media: &dyn MediaStore) -> Attachment {
+        let mut writer = media.create(T, "a.txt", Some("text/plain")).await.expect("begun");
+        writer.write(b"abc").await.expect("written");
+        writer.finish().await.expect("kept")
+    }
+
+    fn with_file(file: &Attachment) -> InboundContent {
+        InboundContent::Attachment(InboundAttachment {
+            kind: MediaKind::Document,
+            media: MediaState::Ready(file.clone()),
+            file_name: None,
+            content_type: "text/plain".to_owned(),
+            size: None,
+            caption: None,
+        })
+    }
+
+    #[tokio::test]
+    async fn what_was_deleted_or_is_too_old_goes_with_its_files_and_the_rest_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let media: Arc<dyn MediaStore> =
+            Arc::new(DiskMedia::open(folder.path().join("media"), Arc::new(OsEntropy)).expect("opens"));
+        let path = folder.path().join("store");
+        let store = pombo_store::open(Default::default(), &path, Arc::new(SystemClock), Arc::new(OsEntropy));
+        let store: Arc<dyn Store> = store.expect("opens");
+        let (gone, kept) = (file(&*media).await, file(&*media).await);
+        let mut changes = vec![
+            Change::Tenant(Tenant { id: Uuid::from_u128(1), index: T, name: "T".to_owned(), created_at: Timestamp(0) }),
+            received(0, "a", with_file(&gone)),
+            received(1, "b", with_file(&kept)),
+        ];
+        changes.extend((2..STEP + 9).map(|n| received(n, "a", InboundContent::Text("oi".to_owned()))));
+        store.commit(Batch::of(changes)).await.expect("stored");
+        let a = store.conversation_with(C, "a").expect("readable").expect("there");
+        let delete = Change::Chat(Box::new(ChatChange::Delete(T, a.id)));
+        store.commit(Batch::of(vec![delete])).await.expect("deleted");
+        assert_eq!(purge(&*store, &*media, None, Duration::ZERO).await, Ok(STEP + 8), "in several steps");
+        assert_eq!(store.purgeable(STEP), Ok(None));
+        let there = |file: &Attachment| media.stat(T, file.id);
+        assert_eq!((there(&gone).await.ok(), there(&kept).await.ok()), (Some(None), Some(Some(3))));
+
+        let b = store.conversation_with(C, "b").expect("readable").expect("there");
+        let items = |number| store.timeline(T, number, &TimelineRange::default(), 9).expect("readable").items.len();
+        let later = SystemClock.now().plus_ms(8 * DAY_MS);
+        assert_eq!(purge(&*store, &*media, Some(later), Duration::ZERO).await, Ok(0), "nothing was set: all is kept");
+        let set = ChatChange::Settings(T, TenantSettings { received_days: Some(7) });
+        store.commit(Batch::of(vec![Change::Chat(Box::new(set))])).await.expect("set");
+        assert_eq!(purge(&*store, &*media, Some(later.plus_ms(-2 * DAY_MS)), Duration::ZERO).await, Ok(0), "not yet");
+        assert_eq!((items(a.number), items(b.number)), (0, 1));
+        assert_eq!(purge(&*store, &*media, Some(later), Duration::ZERO).await, Ok(1));
+        assert_eq!((items(b.number), there(&kept).await.ok()), (0, Some(None)));
+        let b = store.conversation(b.id).expect("readable").expect("the conversation itself stays");
+        assert_eq!((b.last, b.received, b.read), (None, 1, 1));
+    }
+}

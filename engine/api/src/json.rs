@@ -122,9 +122,17 @@ pub struct OptionalJsonBytes<T> {
 }
 
 impl<T> OptionalJsonBytes<T> {
+    /// Whether there is no body, or only blanks.
+    pub fn is_absent(&self) -> bool {
+        self.bytes.trim_ascii().is_empty()
+    }
+    /// The body as it came; `{}` if there is none, which asks for the same.
+    pub fn bytes_or_empty_object(&self) -> &[u8] {
+        if self.is_absent() { b"{}" } else { &self.bytes }
+    }
     /// Parses it as an object of fields; without a body, none of them is given.
     pub fn object<'a, U: Wanted<'a> + Default>(&'a self) -> Result<U, Failure> {
-        if self.bytes.trim_ascii().is_empty() { Ok(U::default()) } else { object(&self.bytes) }
+        if self.is_absent() { Ok(U::default()) } else { object(&self.bytes) }
     }
 }
 

@@ -181,9 +181,9 @@ mod tests {
     use crate::model::conversation::ConversationAction;
     use crate::model::event::SessionChange;
     use crate::model::health::{HealthChange, HealthLevel};
-    use crate::model::message::ReasonCode;
     use crate::model::pace::WaitReason;
     use crate::model::plugin::AuditAction;
+    use crate::model::reason::ReasonCode;
     use crate::model::role::Role;
 
     /// A set round-trips as a text, in JSON and in the stored form, which is that of a plain text.

@@ -7,6 +7,7 @@
 //!   tests.
 //! - [`world`]: the commands over all of these. `http` (a feature): asks a facade and reads its answers; `qr` (the same): reads
 //!   the pictures in them.
+//! - [`documents`]: whether the kept OpenAPI documents are those that the code generates.
 //! - [`samples`]: messages, connectors, plugins and other values; a test changes fields with `..`.
 //!
 //! Two values of a double share nothing, because tests run in parallel. The kit knows only the domain and the store; a double that
@@ -15,6 +16,7 @@
 pub mod built;
 pub mod clock;
 pub mod connectors;
+pub mod documents;
 pub mod entropy;
 #[cfg(feature = "http")]
 pub mod http;

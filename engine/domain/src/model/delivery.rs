@@ -95,7 +95,7 @@ struct StatusEvent<'a> {
     previous_status: Option<&'static str>,
     attempts: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a super::message::Reason>,
+    reason: Option<&'a super::reason::Reason>,
     #[serde(skip_serializing_if = "Option::is_none")]
     provider_id: Option<&'a str>,
     created_at: String,

@@ -16,6 +16,7 @@ pub mod inbound;
 pub mod message;
 pub mod pace;
 pub mod plugin;
+pub mod reason;
 pub mod receipt;
 pub mod recording;
 pub mod role;
@@ -37,11 +38,10 @@ pub use failure_code::FailureCode;
 pub use health::{HealthChange, HealthHour, HealthLevel, HealthSignal, HealthState};
 pub use import::Import;
 pub use inbound::{Inbound, InboundAttachment, InboundContent, MediaKind, MediaState};
-pub use message::{
-    Message, MessageOptions, MessageState, MessageType, NewMessage, ReasonCode, Status, StoredMessage, Target,
-};
+pub use message::{Message, MessageOptions, MessageState, MessageType, NewMessage, Status, StoredMessage, Target};
 pub use pace::WaitReason;
 pub use plugin::{AuditAction, AuditEntry, Grants, Plugin, PluginKind, PluginVersion, TrustRoot, VersionStatus, Wants};
+pub use reason::{Reason, ReasonCode};
 pub use receipt::{Reached, ReceiptKind, Receipts};
 pub use recording::Recording;
 pub use role::{Right, Role};

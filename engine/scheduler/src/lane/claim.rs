@@ -11,8 +11,9 @@ use pombo_domain::model::attachment::Attachment;
 use pombo_domain::model::contact::{ContactStep, ContactType};
 use pombo_domain::model::delivery::Delivery;
 use pombo_domain::model::message::{
-    Message, MessageAction, MessageOptions, MessageState, NewMessage, Position, Reason, ReasonCode, StoredMessage,
+    Message, MessageAction, MessageOptions, MessageState, NewMessage, Position, StoredMessage,
 };
+use pombo_domain::model::reason::{Reason, ReasonCode};
 use pombo_domain::model::{EntryContent, TimelineAct, TimelineEntry};
 use pombo_domain::ports::{
     Batch, Change, ChatChange, ChatMessage, OutboundError, Outgoing, ReadyEntry, RenderError, RenderJob, SendOutcome,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use pombo_domain::Timestamp;
 use pombo_domain::model::delivery::Delivery;
-use pombo_domain::model::message::{Position, Reason, ReasonCode};
+use pombo_domain::model::message::Position;
+use pombo_domain::model::reason::{Reason, ReasonCode};
 use pombo_domain::ports::{Batch, Change, ReadyEntry, StoreError, Update};
 
 use crate::context::Context;

@@ -1,7 +1,8 @@
 //! Fails the queued messages of a deleted connector, in bounded batches.
 
 use pombo_domain::model::delivery::Delivery;
-use pombo_domain::model::message::{Position, Reason, ReasonCode, StoredMessage};
+use pombo_domain::model::message::{Position, StoredMessage};
+use pombo_domain::model::reason::{Reason, ReasonCode};
 use pombo_domain::ports::{Batch, Change, StoreResult, Update};
 use pombo_domain::{ConnectorIndex, MessageKey, Timestamp};
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use pombo_domain::model::event_task::ANSWERING;
-use pombo_domain::model::message::{Reason, ReasonCode};
+use pombo_domain::model::reason::{Reason, ReasonCode};
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
 use pombo_domain::{AutomationIndex, ConnectorIndex, Timestamp};

@@ -1,6 +1,6 @@
 //! Conversations and their timelines: what opens them, what is counted, who may change what, and what is left after a deletion.
 
-use pombo_domain::model::message::{Reason, ReasonCode};
+use pombo_domain::model::reason::{Reason, ReasonCode};
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};

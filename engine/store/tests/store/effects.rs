@@ -33,7 +33,7 @@ async fn each_step_tells_what_it_means_for_the_queues() {
     assert_eq!(told(), vec![Effect::Ready(ConnectorIndex(1), entry)]);
     // Held at the head: the same entry.
     step(&store, key, |s| {
-        s.hold(pombo_domain::model::message::Reason::new(ReasonCode::Pace, "p"), now.plus_ms(9), now).unwrap()
+        s.hold(pombo_domain::model::reason::Reason::new(ReasonCode::Pace, "p"), now.plus_ms(9), now).unwrap()
     })
     .await;
     assert_eq!(told(), vec![]);
@@ -41,7 +41,7 @@ async fn each_step_tells_what_it_means_for_the_queues() {
     assert_eq!(told(), vec![], "a claim is the scheduler's own");
     step(&store, key, |s| {
         s.retry_later(
-            pombo_domain::model::message::Reason::new(ReasonCode::Temporary, "t"),
+            pombo_domain::model::reason::Reason::new(ReasonCode::Temporary, "t"),
             now.plus_ms(1000),
             false,
             now,

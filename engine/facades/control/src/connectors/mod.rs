@@ -24,10 +24,10 @@ use crate::Section;
 use crate::access::Acting;
 use crate::wire::pace::Pace;
 use crate::wire::{
-    BODY, CONFLICT, Created, Deleted, Instant, OptionalBody, Page, PathId, READ, Refused, WRITE, body, page_of,
+    BODY, CONFLICT, Created, Deleted, Instant, Page, PathId, READ, Refused, WRITE, body, optional, page_of,
 };
 use pombo_api::error::Failure;
-use pombo_api::json::JsonBytes;
+use pombo_api::json::{JsonBytes, OptionalJsonBytes};
 use pombo_api::options::ApiState;
 
 #[derive(Default)]
@@ -311,9 +311,10 @@ impl Connectors {
         state: Data<&Arc<ApiState>>,
         acting: Acting,
         id: Path<PathId>,
-        json: OptionalBody<PauseConnector>,
+        json: OptionalJsonBytes<PauseConnector>,
     ) -> Result<Json<Connector>, Refused<{ READ | BODY | WRITE }>> {
-        let reason = json.value.reason.as_deref();
+        let asked = optional(&json)?;
+        let reason = asked.reason.as_deref();
         Ok(Json(state.commands.pause_connector(acting.tenant, id.of("Connector")?, reason).await?.into()))
     }
 

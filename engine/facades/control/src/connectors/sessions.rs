@@ -15,8 +15,9 @@ use serde::Deserialize;
 use crate::Section;
 use crate::access::Acting;
 use crate::connectors::{Session, SessionStatus};
-use crate::wire::{BODY, CHANNEL, OptionalBody, PathId, READ, Refused};
+use crate::wire::{BODY, CHANNEL, PathId, READ, Refused, optional};
 use pombo_api::error::Failure;
+use pombo_api::json::OptionalJsonBytes;
 use pombo_api::options::ApiState;
 use pombo_api::qr;
 
@@ -103,9 +104,10 @@ impl Sessions {
         state: Data<&Arc<ApiState>>,
         acting: Acting,
         id: Path<PathId>,
-        json: OptionalBody<OpenSession>,
+        json: OptionalJsonBytes<OpenSession>,
     ) -> Result<Json<SessionReport>, Refused<{ READ | BODY | CHANNEL }>> {
-        let phone = json.value.phone.as_deref();
+        let asked = optional(&json)?;
+        let phone = asked.phone.as_deref();
         let view = state.commands.open_session(acting.tenant, id.of("Connector")?, phone).await?;
         Ok(Json(SessionReport::of(view)?))
     }

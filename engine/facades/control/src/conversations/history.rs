@@ -18,8 +18,8 @@ use crate::access::Acting;
 use crate::conversations::entries::Entry;
 use crate::conversations::wire::Conversation;
 use crate::wire::content::Links;
-use crate::wire::{BODY, Created, DEFAULT_LIMIT, Deleted, Instant, OptionalBody, PathId, READ, Refused, WRITE, body};
-use pombo_api::json::JsonBytes;
+use crate::wire::{BODY, Created, DEFAULT_LIMIT, Deleted, Instant, PathId, READ, Refused, WRITE, body, optional};
+use pombo_api::json::{JsonBytes, OptionalJsonBytes};
 use pombo_api::options::ApiState;
 
 #[derive(Default)]
@@ -235,9 +235,9 @@ impl ConversationHistory {
         state: Data<&Arc<ApiState>>,
         acting: Acting,
         id: Path<PathId>,
-        json: OptionalBody<ReadConversation>,
+        json: OptionalJsonBytes<ReadConversation>,
     ) -> Result<Json<Conversation>, Refused<{ READ | BODY | WRITE }>> {
-        let ReadConversation { up_to, tell_channel } = json.value;
+        let ReadConversation { up_to, tell_channel } = optional(&json)?;
         let (id, tell) = (id.of("Conversation")?, tell_channel.unwrap_or(true));
         Ok(Json(state.commands.read_conversation(&acting.actor(), id, up_to, tell).await?.into()))
     }

@@ -21,10 +21,10 @@ use crate::Section;
 use crate::access::Acting;
 use crate::conversations::wire::{Conversation, SendInConversation, WholeConversation};
 use crate::queueing::{Queued, idempotency, send_to};
-use crate::wire::{BODY, DEFAULT_LIMIT, OptionalBody, PathId, READ, Refused, WRITE, body};
+use crate::wire::{BODY, DEFAULT_LIMIT, PathId, READ, Refused, WRITE, body, optional};
 use pombo_api::declared::KeyHeader;
 use pombo_api::error::Failure;
-use pombo_api::json::JsonBytes;
+use pombo_api::json::{JsonBytes, OptionalJsonBytes};
 use pombo_api::options::ApiState;
 
 #[derive(Default)]
@@ -306,9 +306,9 @@ impl Conversations {
         state: Data<&Arc<ApiState>>,
         acting: Acting,
         id: Path<PathId>,
-        json: OptionalBody<PauseConversation>,
+        json: OptionalJsonBytes<PauseConversation>,
     ) -> Result<Json<Conversation>, Refused<{ READ | BODY | WRITE }>> {
-        let reason = json.value.reason.unwrap_or_default();
+        let reason = optional(&json)?.reason.unwrap_or_default();
         let id = id.of("Conversation")?;
         Ok(Json(state.commands.pause_conversation(&acting.actor(), id, &reason).await?.into()))
     }

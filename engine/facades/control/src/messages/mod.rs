@@ -20,12 +20,10 @@ use uuid::Uuid;
 use crate::Section;
 use crate::access::Acting;
 use crate::wire::message::{Message, MessageStatus};
-use crate::wire::{
-    BODY, CONFLICT, DEFAULT_LIMIT, Instant, MessageType, OptionalBody, PathId, READ, Refused, WRITE, body,
-};
+use crate::wire::{BODY, CONFLICT, DEFAULT_LIMIT, Instant, MessageType, PathId, READ, Refused, WRITE, body, optional};
 use pombo_api::declared::{Param, ParamKind};
 use pombo_api::error::Failure;
-use pombo_api::json::JsonBytes;
+use pombo_api::json::{JsonBytes, OptionalJsonBytes};
 use pombo_api::options::ApiState;
 
 #[derive(Default)]
@@ -202,9 +200,9 @@ impl Messages {
         state: Data<&Arc<ApiState>>,
         acting: Acting,
         id: Path<PathId>,
-        json: OptionalBody<StopMessage>,
+        json: OptionalJsonBytes<StopMessage>,
     ) -> ChangedWithBody {
-        Ok(change(&state, acting, &id, Transition::Reject(json.value.reason)).await?)
+        Ok(change(&state, acting, &id, Transition::Reject(optional(&json)?.reason)).await?)
     }
 
     /// Cancel a message that is not yet being sent
@@ -214,9 +212,9 @@ impl Messages {
         state: Data<&Arc<ApiState>>,
         acting: Acting,
         id: Path<PathId>,
-        json: OptionalBody<StopMessage>,
+        json: OptionalJsonBytes<StopMessage>,
     ) -> ChangedWithBody {
-        Ok(change(&state, acting, &id, Transition::Cancel(json.value.reason)).await?)
+        Ok(change(&state, acting, &id, Transition::Cancel(optional(&json)?.reason)).await?)
     }
 
     /// Try a FAILED or CANCELED message again

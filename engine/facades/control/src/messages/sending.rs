@@ -17,10 +17,10 @@ use crate::access::Acting;
 use crate::queueing::{Queued, idempotency, queued, send_to};
 use crate::wire::message::Message;
 use crate::wire::send::{MessageRef, SendMessage};
-use crate::wire::{Created, OptionalBody, PathId, body};
+use crate::wire::{Created, PathId, body, optional};
 use pombo_api::declared::KeyHeader;
 use pombo_api::error::Failure;
-use pombo_api::json::JsonBytes;
+use pombo_api::json::{JsonBytes, OptionalJsonBytes};
 use pombo_api::options::ApiState;
 
 #[derive(Default)]
@@ -230,11 +230,11 @@ impl Sending {
         /// Key of at most 255 characters that makes it safe to repeat the request.
         #[oai(name = "Idempotency-Key")]
         key: KeyHeader,
-        json: OptionalBody<RevokeMessage>,
+        json: OptionalJsonBytes<RevokeMessage>,
     ) -> Queued {
         let id = id.of("Message")?;
-        let RevokeMessage { force_direct, webhook_url, external_id } = json.value;
-        let key = idempotency("control.revoke_message", key, id, &json.bytes)?;
+        let RevokeMessage { force_direct, webhook_url, external_id } = optional(&json)?;
+        let key = idempotency("control.revoke_message", key, id, json.bytes_or_empty_object())?;
         let options = ActionOptions { force_direct, webhook_url, external_id };
         Ok(act_on(&state, acting.tenant, id, ActionRequest::Revoke, options, key).await?)
     }

@@ -21,18 +21,9 @@ fn the_operators_header_is_its_token() {
     assert_eq!(OPERATOR_HEADER.1.strip_prefix("Bearer "), Some(OPERATOR));
 }
 
-/// With `POMBO_WRITE_OPENAPI` set it writes them instead.
 #[test]
-fn the_document_and_its_table_are_as_they_are_kept() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../openapi");
-    for (name, current) in [("control.json", (FACADE.document)()), ("control.md", FACADE.table())] {
-        let path = folder.join(name);
-        if std::env::var_os("POMBO_WRITE_OPENAPI").is_some() {
-            std::fs::write(&path, &current).expect("writes");
-        }
-        let kept = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(kept == current, "openapi/{name} is not what the code says; run `make openapi`");
-    }
+fn the_kept_document_and_table_are_those_that_are_generated() {
+    pombo_testkit::documents::assert_kept(FACADE.name, &(FACADE.document)(), &FACADE.table());
 }
 
 #[tokio::test]

@@ -8,13 +8,11 @@ pub(crate) mod send;
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
 use poem::http::{StatusCode, header};
-use poem::{Request, RequestBody};
 use poem_openapi::payload::Json;
-use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef, Registry};
+use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
-use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, Enum, ExtractParamOptions, Object};
+use poem_openapi::{ApiResponse, Enum, Object};
 use pombo_domain::{Error, StableWord, Timestamp, Word, model};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -22,10 +20,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::errors::ErrorBody;
-use pombo_api::auth::state_of;
 use pombo_api::declared::ParamKind;
 use pombo_api::error::{Fails, Failure, status};
-use pombo_api::json::{JsonBytes, is_json};
+use pombo_api::json::{JsonBytes, OptionalJsonBytes};
 
 /// Number of rows per page if the caller does not say.
 pub(crate) const DEFAULT_LIMIT: u32 = 50;
@@ -339,45 +336,9 @@ pub(crate) fn body<T: Type + DeserializeOwned>(json: &JsonBytes<T>) -> Result<T,
     parse(&json.bytes)
 }
 
-/// A JSON body that may be omitted.
-pub(crate) struct OptionalBody<T> {
-    /// The value; the default if there is no body.
-    pub(crate) value: T,
-    /// The body as it came; `{}` if there is none, which asks for the same.
-    pub(crate) bytes: Bytes,
-}
-
-impl<'a, T: Type + DeserializeOwned + Default> ApiExtractor<'a> for OptionalBody<T> {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
-    type ParamType = ();
-    type ParamRawType = ();
-
-    fn register(registry: &mut Registry) {
-        T::register(registry);
-    }
-
-    fn request_meta() -> Option<MetaRequest> {
-        let content = vec![MetaMediaType { content_type: "application/json", schema: T::schema_ref() }];
-        Some(MetaRequest { description: None, content, required: false })
-    }
-
-    async fn from_request(
-        request: &'a Request,
-        body: &mut RequestBody,
-        _options: ExtractParamOptions<()>,
-    ) -> poem::Result<Self> {
-        let limit = state_of(request)?.options.limits.json_bytes;
-        let bytes = pombo_api::body::read(request, body, limit).await?;
-        if bytes.is_empty() {
-            return Ok(Self { value: T::default(), bytes: Bytes::from_static(b"{}") });
-        }
-        if let Some(given) = request.header(header::CONTENT_TYPE)
-            && !is_json(given)
-        {
-            return Err(Failure::wrong_content_type(given, "application/json").into());
-        }
-        Ok(Self { value: parse(&bytes)?, bytes })
-    }
+/// Parses a body that may be left out; without one, it is the default.
+pub(crate) fn optional<T: Type + DeserializeOwned + Default>(json: &OptionalJsonBytes<T>) -> Result<T, Failure> {
+    if json.is_absent() { Ok(T::default()) } else { parse(&json.bytes) }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use poem_openapi::{ApiResponse, Enum, Object};
 use pombo_domain::TenantIndex;
 use pombo_domain::Timestamp;
 use pombo_domain::commands::messages::send::Row;
-use pombo_domain::model::message::Reason;
+use pombo_domain::model::reason::Reason;
 use pombo_domain::model::{Attachment, MessageType, Status, StoredMessage};
 use serde::Serialize;
 use uuid::Uuid;

@@ -1,7 +1,5 @@
 //! The document, its table, and that the answers are what it says.
 
-use std::path::PathBuf;
-
 use poem_openapi::types::ToJSON;
 
 use super::*;
@@ -23,22 +21,9 @@ const DOCUMENTED: [(&str, &str, bool); 13] = [
     ("delete", "/contacts/{id}", true),
 ];
 
-fn kept(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../openapi").join(name)
-}
-
 #[test]
 fn the_kept_document_and_table_are_those_that_are_generated() {
-    for (name, generated) in [("sendsync.json", (FACADE.document)()), ("sendsync.md", FACADE.table())] {
-        if std::env::var_os("POMBO_UPDATE").is_some() {
-            std::fs::write(kept(name), &generated).expect("openapi/ can be written");
-        }
-        let kept = std::fs::read_to_string(kept(name)).unwrap_or_default();
-        assert!(
-            kept.trim_end() == generated.trim_end(),
-            "openapi/{name} is not what the code says; run `make openapi`"
-        );
-    }
+    pombo_testkit::documents::assert_kept(FACADE.name, &(FACADE.document)(), &FACADE.table());
 }
 
 #[test]

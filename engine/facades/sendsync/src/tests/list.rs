@@ -1,6 +1,6 @@
 //! The list and its filters.
 
-use pombo_domain::model::message::{Reason, ReasonCode};
+use pombo_domain::model::reason::{Reason, ReasonCode};
 use pombo_domain::ports::Store;
 
 use super::*;

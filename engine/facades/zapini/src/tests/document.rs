@@ -42,17 +42,7 @@ const BUILT: &[(&str, &str, bool)] = &[
 
 #[test]
 fn the_kept_document_and_table_are_those_that_are_generated() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../openapi");
-    for (name, generated) in [("zapini.json", (FACADE.document)()), ("zapini.md", FACADE.table())] {
-        if std::env::var_os("POMBO_UPDATE").is_some() {
-            std::fs::write(folder.join(name), &generated).expect("openapi/ can be written");
-        }
-        let kept = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
-        assert!(
-            kept.trim_end() == generated.trim_end(),
-            "openapi/{name} is not what the code says; run `make openapi`"
-        );
-    }
+    pombo_testkit::documents::assert_kept(FACADE.name, &(FACADE.document)(), &FACADE.table());
 }
 
 #[test]

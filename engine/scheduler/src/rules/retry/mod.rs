@@ -2,7 +2,7 @@
 
 use pombo_domain::Timestamp;
 use pombo_domain::backoff::{Backoff, Jitter, between};
-use pombo_domain::model::message::{Reason, ReasonCode};
+use pombo_domain::model::reason::{Reason, ReasonCode};
 use pombo_domain::ports::SendOutcome;
 
 /// When an attempt is repeated, and when the message is given up.

@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use pombo_domain::model::message::{Reason, ReasonCode, Resolution};
+use pombo_domain::model::message::Resolution;
+use pombo_domain::model::reason::{Reason, ReasonCode};
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};

@@ -1,0 +1,59 @@
+//! Why a message has its status: a stable word, and a sentence for a person.
+
+use serde::{Deserialize, Serialize};
+
+use crate::words::{Word, words};
+
+words! {
+    /// Why a message has its status.
+    pub enum ReasonCode {
+        /// It is scheduled for later.
+        Scheduled = "scheduled",
+        /// The connector's pace holds it back.
+        Pace = "pace",
+        /// The channel asked to slow down.
+        Throttled = "throttled",
+        /// The connector has no connection to its channel.
+        Disconnected = "disconnected",
+        /// The channel could not take it at that moment.
+        Temporary = "temporary",
+        /// The attempt ended before the connector was called: the connector was paused or disconnected, or the engine stopped.
+        NotCalled = "not_called",
+        /// Its text could not be made from the template.
+        Render = "render",
+        /// A file could not be fetched.
+        Attachment = "attachment",
+        /// The contact does not want messages.
+        InactiveContact = "inactive_contact",
+        /// The channel does not know the recipient.
+        InvalidRecipient = "invalid_recipient",
+        /// The channel refused it.
+        Rejected = "rejected",
+        /// It may or may not have been sent: the connection broke before the channel answered.
+        UnknownOutcome = "unknown_outcome",
+        /// The engine stopped during the attempt.
+        Crash = "crash",
+        /// A person canceled it.
+        Canceled = "canceled",
+        /// A person rejected it.
+        RejectedByPerson = "rejected_by_person",
+        /// The connector was deleted before it was sent.
+        ConnectorDeleted = "connector_deleted",
+    }
+}
+
+/// Why a message has its status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// The reason, as a stable word.
+    pub code: Word<ReasonCode>,
+    /// The reason, for a person. May quote the provider, but never the message's own text.
+    pub detail: String,
+}
+
+impl Reason {
+    /// A reason with this code and detail.
+    pub fn new(code: ReasonCode, detail: impl Into<String>) -> Self {
+        Self { code: code.into(), detail: detail.into() }
+    }
+}

@@ -11,7 +11,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 /// A field as it was received.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Field<T> {
-    /// The field is absent or null.
+    /// The field is absent, or null where [`Wanted::null`] gives nothing.
     #[default]
     Missing,
     /// The field has the right type.
@@ -47,6 +47,10 @@ pub fn required<T>(name: impl Into<FieldPath>, value: Option<T>, problems: &mut 
 pub trait Wanted<'de>: Sized {
     /// In words: `a text`.
     const NAME: &'static str;
+    /// From `null`, where that says something else than an absent field.
+    fn null() -> Option<Self> {
+        None
+    }
     /// From a JSON string.
     fn text(_: Cow<'de, str>) -> Option<Self> {
         None
@@ -79,6 +83,20 @@ impl<'de> Wanted<'de> for Cow<'de, str> {
     const NAME: &'static str = "a text";
     fn text(text: Cow<'de, str>) -> Option<Self> {
         Some(text)
+    }
+}
+
+/// A text that `null` clears, where an absent field leaves it as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clearable<'a>(pub Option<Cow<'a, str>>);
+
+impl<'de> Wanted<'de> for Clearable<'de> {
+    const NAME: &'static str = "a text or null";
+    fn null() -> Option<Self> {
+        Some(Self(None))
+    }
+    fn text(text: Cow<'de, str>) -> Option<Self> {
+        Some(Self(Some(text)))
     }
 }
 
@@ -186,7 +204,7 @@ impl<'de, T: Wanted<'de>> Visitor<'de> for FieldVisitor<T> {
         f.write_str(T::NAME)
     }
     fn visit_unit<E>(self) -> Result<Field<T>, E> {
-        Ok(Field::Missing)
+        Ok(T::null().map_or(Field::Missing, Field::Value))
     }
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Field<T>, E> {
         Ok(T::text(Cow::Borrowed(text)).map_or_else(|| wrong("a text"), Field::Value))
@@ -316,6 +334,14 @@ mod tests {
         );
         let row: Field<Sample<'_>> = serde_json::from_str("5").expect("JSON");
         assert!(matches!(row, Field::Wrong(message) if message == "must be an object, not a number"));
+    }
+
+    #[test]
+    fn null_clears_where_it_says_something_else_than_nothing() {
+        let read = |json| serde_json::from_str::<Field<Clearable<'_>>>(json).expect("JSON");
+        assert_eq!(read("null"), Field::Value(Clearable(None)));
+        assert_eq!(read(r#""a""#), Field::Value(Clearable(Some("a".into()))));
+        assert_eq!(read("5"), Field::Wrong("must be a text or null, not a number".into()));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::commands::Commands;
 use crate::commands::text::{Rule, checked};
+use crate::model::conversation::MAX_TAGS;
 use crate::model::{Color, Tag};
 use crate::ports::{Batch, Change, TagChange};
 use crate::{Error, Field, Result, TenantIndex};
@@ -44,6 +45,25 @@ impl Commands {
         let mut views: Vec<TagView> = tags.map(view).collect();
         views.sort_by_cached_key(|view| (view.tag.name.to_lowercase(), view.tag.number));
         Ok(views)
+    }
+
+    /// A tenant's tags without their use, ordered by number. Cheap.
+    pub fn plain_tags(&self, tenant: TenantIndex) -> Result<Vec<Arc<Tag>>> {
+        Ok(self.ports().store.tags(tenant)?)
+    }
+
+    /// The tags with these public ids, in the same order; an id that is not a tag's is named by its place. At most
+    /// [`MAX_TAGS`], as many as a conversation can have.
+    pub fn tags_with_ids(&self, tenant: TenantIndex, ids: &[Uuid]) -> Result<Vec<Arc<Tag>>> {
+        if ids.len() > MAX_TAGS {
+            return Err(Error::invalid(Field::Tags, format!("must be at most {MAX_TAGS}")));
+        }
+        let mut tags = Vec::with_capacity(ids.len());
+        for (at, id) in ids.iter().enumerate() {
+            let found = self.ports().store.tag_by_id(tenant, *id)?;
+            tags.push(found.ok_or_else(|| Error::invalid(Field::Tags.at(at), "is not the id of a tag"))?);
+        }
+        Ok(tags)
     }
 
     /// A tag.

@@ -1,5 +1,6 @@
 //! The part of the store for automations and uploaded plugins: further changes for [`super::Store::commit`], and reads.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -163,6 +164,8 @@ pub struct DueLane {
 pub struct ConversationFilter {
     /// Only conversations on this connector.
     pub connector: Option<ConnectorIndex>,
+    /// Only conversations on one of these connectors; none for an empty list.
+    pub connectors: Option<Vec<ConnectorIndex>>,
     /// Only conversations whose automations are (or are not) paused.
     pub paused: Option<bool>,
     /// Only conversations with this tag.
@@ -186,6 +189,10 @@ pub struct ConversationFilter {
     /// Only conversations of which name, address and the beginning of the newest message together contain every word; case and accents
     /// are ignored.
     pub search: Option<String>,
+    /// The same, of name and address alone.
+    pub search_who: Option<String>,
+    /// Addresses that `search_who` finds too, whatever the conversations with them are called.
+    pub search_chats: BTreeSet<String>,
 }
 
 /// Reads of automations, conversations, event tasks and plugins. The defaults are those of a store without automations.

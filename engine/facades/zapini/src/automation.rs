@@ -1,10 +1,13 @@
 //! Section "Controle de Automação": who answers a conversation, an automation or a person. The bulk operations answer otherwise below
 //! `/api/v1`, as documented.
 
+use poem::http::StatusCode;
 use poem_openapi::param::Path;
 use poem_openapi::{Enum, Object, OpenApi};
 use pombo_api::declared::{Declared, Param};
+use pombo_api::error::Failure;
 use pombo_api::json::{JsonBytes, OptionalJsonBytes};
+use pombo_domain::ErrorCode;
 use pombo_domain::commands::conversations::ConversationView;
 use pombo_domain::model::Right;
 use serde::Serialize;
@@ -17,13 +20,14 @@ use crate::errors::{BODY, EVERY, NAMED, Refused, VALUES, WRITE};
 use crate::gate::State;
 use crate::params::Text;
 use crate::pauses::{self, BulkCount, BulkPause, BulkResume, Pause};
+use crate::refs::conversation;
 use crate::times::seconds;
 
 /// Who answers a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
 #[serde(rename_all = "lowercase")]
 #[oai(rename_all = "lowercase")]
-enum AutomationStatus {
+pub(crate) enum AutomationStatus {
     /// An automation does.
     Active,
     /// A person does: the automations are paused.
@@ -33,7 +37,7 @@ enum AutomationStatus {
 }
 
 impl AutomationStatus {
-    fn of(view: &ConversationView) -> Self {
+    pub(crate) fn of(view: &ConversationView) -> Self {
         match (&view.conversation.handover, view.automated) {
             (Some(_), _) => Self::Paused,
             (None, true) => Self::Active,
@@ -77,6 +81,13 @@ struct Paused {
     paused_by: Option<String>,
 }
 
+/// The answer to a resumption.
+#[derive(Debug, Serialize, Object)]
+struct Resumed {
+    /// Who answers the conversation now.
+    automation_status: AutomationStatus,
+}
+
 /// What became of the conversations of a bulk pause.
 #[derive(Debug, Serialize, Object)]
 struct BulkPaused {
@@ -115,11 +126,11 @@ impl AutomationApi {
         &self,
         caller: Caller,
         state: State<'_>,
-        /// Id of the conversation.
+        /// UUID or number of the conversation.
         uuid: Path<Param<Text>>,
     ) -> Result<Success<AutomationState>, Refused<{ NAMED | VALUES }>> {
         caller.must(Right::Read)?;
-        let view = pauses::conversation(&state, &caller, &uuid.0.0)?;
+        let view = conversation(&state, &caller, &uuid.0.0)?;
         let status = AutomationStatus::of(&view);
         let paused_by = pauses::paused_by(&state, &caller, &view)?;
         let handover = view.conversation.handover;
@@ -142,7 +153,7 @@ impl AutomationApi {
         &self,
         caller: Caller,
         state: State<'_>,
-        /// Id of the conversation.
+        /// UUID or number of the conversation.
         uuid: Path<Param<Text>>,
         body: OptionalJsonBytes<Declared<Pause>>,
     ) -> Result<Success<Paused>, Refused<{ NAMED | BODY | WRITE }>> {
@@ -152,6 +163,32 @@ impl AutomationApi {
         let paused_at = view.conversation.handover.as_ref().map(|handover| seconds(handover.at));
         let paused = Paused { automation_status: AutomationStatus::Paused, paused_at, paused_by };
         Ok(Success::saying("Automation paused. You can now send messages manually.", paused))
+    }
+
+    /// Resume the automations of a conversation
+    ///
+    /// Only of an archived one, so that the work of the person who took it over is done: otherwise 422 with
+    /// `CONVERSATION_NOT_ARCHIVED`. It is taken back from the archive in the same step.
+    #[oai(path = "/conversations/:uuid/automation/resume", method = "post", operation_id = "resume_automation")]
+    async fn resume_automation(
+        &self,
+        caller: Caller,
+        state: State<'_>,
+        /// UUID or number of the conversation.
+        uuid: Path<Param<Text>>,
+    ) -> Result<Success<Resumed>, Refused<{ NAMED | VALUES | WRITE }>> {
+        caller.must(Right::Converse)?;
+        let id = conversation(&state, &caller, &uuid.0.0)?.conversation.id;
+        let handed = state.commands.hand_back_conversation(&caller.actor(), id).await;
+        let view = handed.map_err(|error| match error.code {
+            ErrorCode::Conflict => Failure {
+                code: Some("CONVERSATION_NOT_ARCHIVED"),
+                ..Failure::new(StatusCode::UNPROCESSABLE_ENTITY, error.message)
+            },
+            _ => error.into(),
+        })?;
+        let resumed = Resumed { automation_status: AutomationStatus::of(&view) };
+        Ok(Success::saying("Automation resumed. AI will handle this conversation.", resumed))
     }
 
     /// Pause the automations of many conversations

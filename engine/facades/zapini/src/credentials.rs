@@ -65,6 +65,16 @@ impl Caller {
         Ok(self.identity.check(right)?)
     }
 
+    /// Fails with 403 for a token of one instance: what is to be changed is the whole tenant's.
+    pub(crate) fn must_be_for_all(&self) -> Result<(), Failure> {
+        if self.identity.connector.is_none() {
+            return Ok(());
+        }
+        let message =
+            "this token is for one instance, and this belongs to all of them; log in, or use a key of the tenant";
+        Err(Failure::new(StatusCode::FORBIDDEN, message))
+    }
+
     /// Whether the token is for this instance: for all of the tenant's, or for this one.
     pub(crate) fn is_for(&self, instance: ConnectorIndex) -> bool {
         self.identity.connector.is_none_or(|own| own == instance)

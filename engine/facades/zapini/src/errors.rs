@@ -28,7 +28,8 @@ pub struct ErrorDetail {
     /// `UNSUPPORTED_MEDIA_TYPE`, `RATE_LIMITED`, `UNAVAILABLE`, `INTERNAL_ERROR`. Operations that ask WhatsApp also have:
     /// `UNSUPPORTED` (422: the instance cannot do it), `INSTANCE_DISCONNECTED` (422: nothing was done), `REFUSED` (422: WhatsApp
     /// refuses it), `OUTCOME_UNKNOWN` (502: it may or may not have been done), `CHANNEL_FAILED` (502). `QR_NOT_AVAILABLE` (400): the
-    /// instance does not wait for a scan.
+    /// instance does not wait for a scan. `CONVERSATION_NOT_ARCHIVED` (422): archive the conversation before its automations are
+    /// resumed.
     pub code: String,
     /// What is wrong and what to change.
     pub message: String,
@@ -103,6 +104,7 @@ pub(crate) fn field_name(field: Field) -> Cow<'static, str> {
         Field::Members | Field::Add | Field::Remove | Field::Promote | Field::Demote => "participants",
         Field::Ids => "conversation_ids",
         Field::Identifier | Field::Phone => "phone_number",
+        Field::Tags => "tag_ids",
         other => return other.word(),
     })
 }

@@ -93,7 +93,7 @@ impl InstanceBody {
         let pace = pace_of(view, paces)?;
         let status = InstanceStatus::of(&view.session);
         let connected = status == InstanceStatus::Connected;
-        let remaining_quota = pace.cap_today.map(|cap| cap.saturating_sub(pace.sent_today));
+        let remaining_quota = remaining_quota(&pace);
         let is_healthy = pace.health.is_none_or(|health| health.level != HealthLevel::Paused);
         let is_active = connector.status == ConnectorStatus::Active;
         Ok(Self {
@@ -117,7 +117,13 @@ pub(crate) fn phone_number(view: &ConnectorOverview) -> Option<String> {
     Some(address.split('@').next().unwrap_or_default().trim_start_matches('+').to_owned())
 }
 
-fn pace_of(view: &ConnectorOverview, paces: &dyn PaceViews) -> Result<PaceView, Failure> {
+/// What may still be sent today; `None` for no limit.
+pub(crate) fn remaining_quota(pace: &PaceView) -> Option<u32> {
+    pace.cap_today.map(|cap| cap.saturating_sub(pace.sent_today))
+}
+
+/// The pace of an instance now.
+pub(crate) fn pace_of(view: &ConnectorOverview, paces: &dyn PaceViews) -> Result<PaceView, Failure> {
     let found = paces.pace(view.connector.index).map_err(pombo_domain::Error::from)?;
     // It was deleted since it was looked up.
     found.ok_or_else(|| Failure::not_found("Instance"))

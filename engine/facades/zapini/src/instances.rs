@@ -19,7 +19,7 @@ use crate::credentials::Caller;
 use crate::envelope::Success;
 use crate::errors::{CHANNEL, EVERY, NAMED, Refused, VALUES, WRITE};
 use crate::gate::State;
-use crate::instance::{InstanceBody, InstanceStatus, phone_number};
+use crate::instance::{InstanceBody, InstanceStatus, pace_of, phone_number, remaining_quota};
 use crate::params::{Flag, Text};
 use crate::refs::{instance, instances};
 use crate::times::seconds;
@@ -72,6 +72,29 @@ struct QrCode {
     qr_expired: bool,
     /// What to do, for people.
     message: String,
+}
+
+/// How much an instance does. Days, weeks (from Monday) and months are those of its time zone.
+#[derive(Debug, Serialize, Object)]
+struct InstanceStats {
+    /// Messages that were begun to be sent today.
+    messages_sent_today: u32,
+    /// Messages that may still be sent today; null for no limit.
+    #[oai(nullable)]
+    remaining_quota: Option<u32>,
+    /// Messages that may be sent in all of today; null for no limit.
+    #[oai(nullable)]
+    daily_limit: Option<u32>,
+    /// Messages that were created this week and sent.
+    messages_this_week: u64,
+    /// Messages that were created this month and sent.
+    messages_this_month: u64,
+    /// Messages that were received today, without those of deleted conversations.
+    messages_received_today: u64,
+    /// Conversations, archived ones included.
+    conversations_count: u64,
+    /// Contacts that are known on the instance.
+    contacts_count: u64,
 }
 
 /// The state of an instance's connection.
@@ -207,6 +230,32 @@ impl InstancesApi {
         caller.must(Right::Read)?;
         let id = instance(&state, &caller, &uuid.0.0)?.connector.id;
         Ok(Success::of(Self::connection(&state, &caller, id)?))
+    }
+
+    /// Get how much an instance does
+    #[oai(path = "/instances/:uuid/stats", method = "get", operation_id = "get_instance_stats")]
+    async fn get_instance_stats(
+        &self,
+        caller: Caller,
+        state: State<'_>,
+        deps: Data<&Arc<ZapiniDeps>>,
+        /// UUID or number of the instance.
+        uuid: Path<Param<Text>>,
+    ) -> Result<Success<InstanceStats>, Refused<{ NAMED | VALUES | WRITE }>> {
+        caller.must(Right::Read)?;
+        let view = instance(&state, &caller, &uuid.0.0)?;
+        let pace = pace_of(&view, deps.pace.as_ref())?;
+        let activity = state.commands.connector_activity(caller.tenant, view.connector.id).await?;
+        Ok(Success::of(InstanceStats {
+            messages_sent_today: pace.sent_today,
+            remaining_quota: remaining_quota(&pace),
+            daily_limit: pace.cap_today,
+            messages_this_week: activity.sent_this_week,
+            messages_this_month: activity.sent_this_month,
+            messages_received_today: activity.received_today,
+            conversations_count: activity.conversations,
+            contacts_count: activity.contacts,
+        }))
     }
 
     /// Disconnect an instance

@@ -4,8 +4,9 @@
 //!
 //! - [`auth`] … [`groups`], [`chat`]: the sections. An instance is a connector of a WhatsApp plugin.
 //! - [`gate`]: what every request passes first: [`paths`] (where an operation may be reached), [`cors`], [`credentials`], [`rate`].
-//! - [`envelope`], [`errors`], [`times`]: the forms of answers. [`params`], [`refs`]: how what callers write is read.
-//! - [`instance`]: an instance as it is shown.
+//! - [`envelope`], [`errors`], [`times`]: the forms of answers. [`params`], [`refs`]: how what callers write is read. [`schemas`]:
+//!   how bodies are declared.
+//! - [`instance`], [`conversations`]: an instance and a conversation as they are shown.
 //!
 //! Must not know the other facades: they share behaviour through the commands alone.
 
@@ -22,6 +23,8 @@ use pombo_domain::ports::PaceViews;
 mod auth;
 mod automation;
 mod chat;
+mod contacts;
+mod conversations;
 mod cors;
 mod credentials;
 pub mod envelope;
@@ -36,6 +39,8 @@ mod paths;
 mod pauses;
 mod rate;
 mod refs;
+mod schemas;
+mod tags;
 #[cfg(test)]
 mod tests;
 pub mod times;
@@ -43,14 +48,14 @@ pub mod times;
 pub use gate::ZapiniOptions;
 
 const TITLE: &str = "Zapini";
-const DESCRIPTION: &str = "WhatsApp instances, their groups and conversations.\n\n\
+const DESCRIPTION: &str = "WhatsApp instances, their groups, conversations and contacts.\n\n\
     Authenticate with `Authorization: Bearer` and a token. Every operation answers under `/zapini` and under `/zapini/api/v1`, and at \
     a host name of an instance (`instance-{id}.…`) where the operator has mapped one; `{id}` is the instance's UUID or its number. \
     Without such a host name, `/zapini/instance-{id}/…` names the instance.\n\n\
     Answers are `{\"success\":true,\"message\"?,\"data\"}`, those of the instance API are flat. Errors are \
     `{\"success\":false,\"error\":{\"code\",\"message\",\"details\"}}`. Fields and parameters that an operation does not have are \
-    ignored; an optional field may be null, which is the same as leaving it out. `X-RateLimit-Limit`, `X-RateLimit-Remaining` and \
-    `X-RateLimit-Reset` say how many requests the token has left.";
+    ignored; an optional field may be null, which is the same as leaving it out, except where a contact is changed: there it clears. \
+    `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` say how many requests the token has left.";
 
 /// The documentation's sections.
 #[derive(Tags)]
@@ -64,12 +69,21 @@ enum Section {
     /// The API of one instance.
     #[oai(rename = "instance-api")]
     InstanceApi,
+    /// Conversations, and what was said in them.
+    #[oai(rename = "conversations")]
+    Conversations,
     /// Who answers a conversation: an automation or a person.
     #[oai(rename = "automation")]
     Automation,
+    /// People to whom messages are sent.
+    #[oai(rename = "contacts")]
+    Contacts,
     /// Groups of an instance's account.
     #[oai(rename = "groups")]
     Groups,
+    /// Words that are put on conversations.
+    #[oai(rename = "tags")]
+    Tags,
     /// What user interfaces of chats need.
     #[oai(rename = "chat")]
     Chat,
@@ -79,8 +93,11 @@ type Operations = (
     auth::AuthApi,
     instances::InstancesApi,
     instance_api::InstanceApi,
+    conversations::api::ConversationsApi,
     automation::AutomationApi,
+    contacts::ContactsApi,
     groups::GroupsApi,
+    tags::TagsApi,
     chat::ChatApi,
 );
 

@@ -4,8 +4,9 @@
 use std::borrow::Cow;
 
 use poem::Request;
+use poem_openapi::param::Query;
 use poem_openapi::registry::MetaSchema;
-use pombo_api::declared::ParamKind;
+use pombo_api::declared::{Param, ParamKind};
 use pombo_api::error::Failure;
 use pombo_api::fields::{Field, Wanted};
 use pombo_domain::{Error, Timestamp};
@@ -14,6 +15,10 @@ use uuid::Uuid;
 
 /// Rows per page, if the caller does not say.
 pub const DEFAULT_PER_PAGE: u32 = 15;
+/// Messages of a conversation, if the caller does not say how many.
+pub const DEFAULT_MESSAGES: u32 = 50;
+/// Maximum number of digits of a number that is looked up.
+const MAX_NUMBER_DIGITS: usize = 16;
 /// Maximum number of rows per page.
 pub const MAX_PER_PAGE: u32 = 100;
 /// Maximum number of tags in one filter.
@@ -82,6 +87,46 @@ fn whole_number(text: &str, most: u32) -> Result<u32, String> {
         Ok(number) if digits && (1..=most).contains(&number) => Ok(number),
         _ => Err(format!("must be a whole number from 1 to {most}")),
     }
+}
+
+/// The parameters `before_id` and `after_id`: the number of a message.
+pub struct MessageNumber;
+
+impl ParamKind for MessageNumber {
+    type Value = u64;
+
+    fn schema() -> MetaSchema {
+        MetaSchema { minimum: Some(0.0), maximum: Some(MAX_EXACT), ..MetaSchema::new_with_format("integer", "int64") }
+    }
+    fn parse(text: &str) -> Result<u64, String> {
+        let text = text.trim();
+        let is_number = (1..=MAX_NUMBER_DIGITS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|_| is_number).ok_or_else(|| "must be the id of a message, a whole number".to_owned())
+    }
+}
+
+/// The parameter `limit` of a list of messages.
+pub struct MessageLimit;
+
+impl ParamKind for MessageLimit {
+    type Value = u32;
+
+    fn schema() -> MetaSchema {
+        MetaSchema {
+            minimum: Some(1.0),
+            maximum: Some(f64::from(MAX_PER_PAGE)),
+            default: Some(DEFAULT_MESSAGES.into()),
+            ..MetaSchema::new("integer")
+        }
+    }
+    fn parse(text: &str) -> Result<u32, String> {
+        whole_number(text, MAX_PER_PAGE)
+    }
+}
+
+/// The value of an optional parameter.
+pub(crate) fn given<K: ParamKind>(parameter: Query<Option<Param<K>>>) -> Option<K::Value> {
+    parameter.0.map(|parameter| parameter.0)
 }
 
 /// A boolean: `true`, `1`, `yes`, `on`, the bare name, and their opposites.
@@ -230,6 +275,10 @@ mod tests {
             assert!(PerPage::parse(bad).is_err(), "{bad}");
         }
         assert!(PageNumber::parse("2147483648").is_err());
+        assert_eq!((MessageNumber::parse("456"), MessageNumber::parse("0")), (Ok(456), Ok(0)));
+        for bad in ["-1", "+1", "x", "", "10000000000000000"] {
+            assert!(MessageNumber::parse(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -1,5 +1,4 @@
-//! Pausing and resuming the automations of conversations, as several sections offer it in forms of their own. A conversation is named
-//! by its UUID; another tenant's is not found.
+//! Pausing and resuming the automations of conversations, as several sections offer it in forms of their own.
 
 use std::borrow::Cow;
 
@@ -10,13 +9,12 @@ use pombo_api::fields::{Field as Given, required};
 use pombo_api::json_fields;
 use pombo_api::options::ApiState;
 use pombo_domain::commands::conversations::{Bulk, ConversationView, Selection};
-use pombo_domain::{Error, ErrorCode, Field, FieldProblem};
+use pombo_domain::{Error, Field, FieldProblem};
 use serde_json::json;
-use uuid::Uuid;
 
 use crate::credentials::Caller;
-use crate::params::{Texts, bounded};
-use crate::refs::instance;
+use crate::params::Texts;
+use crate::refs::conversation;
 
 /// Maximum number of conversations in one request.
 const MAX_CONVERSATIONS: usize = 100;
@@ -112,23 +110,6 @@ pub(crate) struct BulkCount {
     pub(crate) skipped: u64,
     /// Ids that name no conversation that the caller may change.
     pub(crate) errors: u64,
-}
-
-/// The conversation that a text names.
-pub(crate) fn conversation(state: &ApiState, caller: &Caller, given: &str) -> Result<ConversationView, Failure> {
-    bounded("conversation_id", given)?;
-    let unknown = || Failure::not_found("Conversation");
-    let id = Uuid::try_parse(given.trim()).map_err(|_| unknown())?;
-    let view = state.commands.get_conversation(caller.tenant, id).map_err(|error| match error.code {
-        ErrorCode::NotFound => unknown(),
-        _ => error.into(),
-    })?;
-    // One of another channel, or of an instance that is gone, is not shown here.
-    match instance(state, caller, &view.connector.to_string()) {
-        Ok(_) => Ok(view),
-        Err(failure) if failure.status == poem::http::StatusCode::NOT_FOUND => Err(unknown()),
-        Err(failure) => Err(failure),
-    }
 }
 
 /// Who paused the automations, for people.

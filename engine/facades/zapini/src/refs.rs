@@ -1,13 +1,15 @@
-//! How a caller names an instance: by its UUID or its number, in a path, a query, a host name or a body; and the addresses of people
-//! and groups as WhatsApp's own programs write them. Here is decided whether the caller may see what is named: another tenant's is
-//! not found, another instance than the token's own is forbidden.
+//! How a caller names an instance or a conversation: by its UUID or its number, in a path, a query, a host name or a body; and the
+//! addresses of people and groups as WhatsApp's own programs write them. Here is decided whether the caller may see what is named:
+//! another tenant's is not found, another instance than the token's own is forbidden.
 
 use std::sync::Arc;
 
 use poem::Request;
+use poem::http::StatusCode;
 use pombo_api::error::Failure;
 use pombo_api::options::ApiState;
 use pombo_domain::commands::connectors::overview::ConnectorOverview;
+use pombo_domain::commands::conversations::ConversationView;
 use pombo_domain::{Error, ErrorCode, Field, FieldProblem};
 use uuid::Uuid;
 
@@ -55,6 +57,40 @@ pub(crate) fn instance(state: &ApiState, caller: &Caller, given: &str) -> Result
     Ok(found)
 }
 
+/// The conversation that a text names: by its UUID or its number. One of another channel, or of an instance that is gone, is not
+/// found.
+pub(crate) fn conversation(state: &ApiState, caller: &Caller, given: &str) -> Result<ConversationView, Failure> {
+    let given = given.trim();
+    let unknown = || Failure::not_found("Conversation");
+    bounded("conversation_id", given)?;
+    let found = match (Uuid::try_parse(given), given.parse::<u64>()) {
+        (Ok(id), _) => state.commands.get_conversation(caller.tenant, id),
+        (Err(_), Ok(number)) => state.commands.get_conversation_numbered(caller.tenant, number),
+        (Err(_), Err(_)) => return Err(unknown()),
+    };
+    let view = found.map_err(|error| match error.code {
+        ErrorCode::NotFound => unknown(),
+        _ => error.into(),
+    })?;
+    match instance(state, caller, &view.connector.to_string()) {
+        Ok(_) => Ok(view),
+        Err(failure) if failure.status == StatusCode::NOT_FOUND => Err(unknown()),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// The instance that a list is limited to: the one that is named, else the one that the token is for; `None` for all of the tenant's.
+pub(crate) fn limited_to(state: &ApiState, caller: &Caller, given: Option<&str>) -> Result<Option<Uuid>, Failure> {
+    if let Some(given) = given.filter(|given| !given.trim().is_empty()) {
+        return Ok(Some(instance(state, caller, given)?.connector.id));
+    }
+    if caller.identity().connector.is_none() {
+        return Ok(None);
+    }
+    let own = instances(state, caller)?.pop().ok_or_else(|| Failure::not_found("Instance"))?;
+    Ok(Some(own.connector.id))
+}
+
 /// The instance that serves a request of the instance API: the one that its host name or path names, else the one in `instance_id`,
 /// else the token's own, else the tenant's only one.
 pub(crate) fn serving(
@@ -88,11 +124,21 @@ pub(crate) fn jid(address: &str) -> String {
     if address.contains('@') { address.to_owned() } else { format!("{address}{PERSON}") }
 }
 
+/// The phone number of an address, digits; `None` for an address that does not tell it.
+pub(crate) fn number(address: &str) -> Option<&str> {
+    Some(address).filter(|address| !address.contains('@'))
+}
+
 /// The address of a person, who may be given as a number or as a JID.
 pub(crate) fn person(given: &str) -> String {
     let given = given.trim();
     let known = [PERSON, "@c.us"].iter().find_map(|end| given.strip_suffix(end));
     known.unwrap_or(given).to_owned()
+}
+
+/// Whether an address is a group's.
+pub(crate) fn is_group(address: &str) -> bool {
+    address.to_ascii_lowercase().ends_with(GROUP)
 }
 
 /// The address of a group, whose JID may be given without its end.
@@ -117,5 +163,6 @@ mod tests {
         assert_eq!(group("120363001234567890"), "120363001234567890@g.us");
         assert_eq!(group("5511987654321-1400000000@g.us"), "5511987654321-1400000000@g.us");
         assert_eq!(group("x"), "x");
+        assert!(is_group("120363001234567890@G.us") && !is_group("5511987654321") && !is_group("123@lid"));
     }
 }

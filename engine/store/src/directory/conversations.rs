@@ -95,6 +95,8 @@ struct Wanted<'f> {
     set: u8,
     unset: u8,
     words: Vec<String>,
+    /// Words of name and address alone.
+    who: Vec<String>,
 }
 
 impl<'f> Wanted<'f> {
@@ -113,8 +115,9 @@ impl<'f> Wanted<'f> {
                 None => {}
             }
         }
-        let words = filter.search.as_deref().map(conversations::search_words).unwrap_or_default();
-        Self { filter, tags, set, unset, words }
+        let words_of = |search: &Option<String>| search.as_deref().map(conversations::search_words).unwrap_or_default();
+        let (words, who) = (words_of(&filter.search), words_of(&filter.search_who));
+        Self { filter, tags, set, unset, words, who }
     }
 
     fn matches(&self, row: &Row) -> bool {
@@ -122,12 +125,19 @@ impl<'f> Wanted<'f> {
         row.flags & self.set == self.set
             && row.flags & self.unset == 0
             && filter.connector.is_none_or(|connector| row.connector == connector)
+            && filter.connectors.as_ref().is_none_or(|some| some.contains(&row.connector))
             && tags.tag.is_none_or(|tag| row.tags.contains(&tag))
             && (tags.any_of.is_empty() || tags.any_of.iter().any(|tag| row.tags.contains(tag)))
             && filter.tagged.is_none_or(|any| row.tags.iter().any(|tag| tags.all.contains_key(tag)) == any)
             && filter.assignee.as_ref().is_none_or(|who| row.assignee.as_deref() == Some(who.as_str()))
             && filter.assigned_user.is_none_or(|user| row.assigned_user == Some(user))
             && self.words.iter().all(|word| row.text.contains(word.as_str()))
+            && (self.who.is_empty() || self.is_with(conversations::who(&row.text)))
+    }
+
+    fn is_with(&self, who: &str) -> bool {
+        let chat = who.rsplit('\n').next().unwrap_or_default();
+        self.filter.search_chats.contains(chat) || self.who.iter().all(|word| who.contains(word.as_str()))
     }
 }
 

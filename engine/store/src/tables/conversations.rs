@@ -134,6 +134,12 @@ pub(crate) fn searched(conversation: &Conversation) -> String {
     text
 }
 
+/// The part of [`searched`] that says with whom it is: name and address.
+pub(crate) fn who(text: &str) -> &str {
+    let end = text.match_indices('\n').nth(1).map_or(text.len(), |(at, _)| at);
+    &text[..end]
+}
+
 /// The words of a search. A number may be written with its plus, and in groups of digits joined by signs.
 pub(crate) fn search_words(search: &str) -> Vec<String> {
     let mut words = fold::query_words(search);
@@ -151,6 +157,7 @@ fn matches(conversation: &Conversation, filter: &ConversationFilter) -> bool {
     let tagged = |tag: &String| conversation.tags.binary_search(tag).is_ok();
     let is_assigned = conversation.assignee.is_some() || conversation.assigned_user.is_some();
     filter.connector.is_none_or(|connector| conversation.connector == connector)
+        && filter.connectors.as_ref().is_none_or(|some| some.contains(&conversation.connector))
         && filter.paused.is_none_or(|paused| conversation.handover.is_some() == paused)
         && filter.tag.as_ref().is_none_or(tagged)
         && (filter.tags.is_empty() || filter.tags.iter().any(tagged))
@@ -164,6 +171,11 @@ fn matches(conversation: &Conversation, filter: &ConversationFilter) -> bool {
         && filter.search.as_ref().is_none_or(|search| {
             let text = searched(conversation);
             search_words(search).iter().all(|word| text.contains(word.as_str()))
+        })
+        && filter.search_who.as_ref().is_none_or(|search| {
+            let text = searched(conversation);
+            filter.search_chats.contains(&conversation.chat)
+                || search_words(search).iter().all(|word| who(&text).contains(word.as_str()))
         })
 }
 

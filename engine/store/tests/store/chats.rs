@@ -431,6 +431,13 @@ async fn lists_and_counts_follow_what_is_committed() {
     commit(&store, vec![received(&inbound("a", "2", text("Até amanhã")))]).await;
     assert_eq!(find(all()).await, (names(&["a", "c"]), 3));
     assert_eq!(find(ConversationFilter { search: Some("AMANHA".into()), ..all() }).await, (names(&["a"]), 1));
+    let who = |search: &str| ConversationFilter { search_who: Some(search.into()), ..all() };
+    assert_eq!(find(who("amanha")).await.1, 0, "it was said, and is nobody's name");
+    assert_eq!(find(who("B")).await, (names(&["b"]), 1));
+    let also = ConversationFilter { search_chats: ["c".to_owned()].into(), ..who("b") };
+    assert_eq!(find(also).await, (names(&["c", "b"]), 2));
+    assert_eq!(find(ConversationFilter { connectors: Some(vec![C]), ..all() }).await.1, 3);
+    assert_eq!(find(ConversationFilter { connectors: Some(Vec::new()), ..all() }).await, (vec![], 0));
     read(&store, "b", u64::MAX, false).await;
     assert_eq!(find(ConversationFilter { unread: Some(false), ..all() }).await, (names(&["b"]), 1));
     let b = conversation(&store, "b").id;

@@ -3,6 +3,7 @@
 //! A secret field of the configuration is sealed before it is stored, and decrypted only to check a changed configuration or to
 //! start the plugin; no command returns it. The plugin is started and stopped here, after the commit.
 
+pub mod activity;
 pub mod groups;
 pub mod offering;
 pub mod operations;

@@ -3,6 +3,9 @@
 
 mod addresses;
 pub mod imports;
+mod names;
+
+pub use names::KnownContact;
 
 use uuid::Uuid;
 
@@ -216,6 +219,25 @@ impl Commands {
     pub async fn delete_contact(&self, tenant: TenantIndex, contact: ContactRef) -> Result<Contact> {
         let contact = self.get_contact(tenant, contact)?;
         self.ports().store.commit(Batch::of(vec![Change::DeleteContact(tenant, contact.id)])).await?;
+        Ok(contact)
+    }
+
+    /// Takes a contact off one connector, and returns it as it was. One that is then known on no other is deleted, as
+    /// [`Self::delete_contact`] does.
+    pub async fn leave_connector(
+        &self,
+        tenant: TenantIndex,
+        contact: ContactRef,
+        connector: ConnectorIndex,
+    ) -> Result<Contact> {
+        let contact = self.get_contact(tenant, contact)?;
+        let (at, steps) = (self.ports().clock.now(), vec![ContactStep::Leave(connector)]);
+        let mut left = contact.clone();
+        left.apply(&steps, at);
+        if self.connectors_of_contact(&left)?.is_empty() {
+            return self.delete_contact(tenant, ContactRef::Id(contact.id)).await;
+        }
+        self.ports().store.commit(Batch::of(vec![steps_of(tenant, contact.id, at, steps)])).await?;
         Ok(contact)
     }
 

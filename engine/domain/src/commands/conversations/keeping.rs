@@ -9,7 +9,7 @@ use crate::commands::connectors::offering::{checked_address, unindexed};
 use crate::commands::plugins::catalog::automation_change;
 use crate::model::{ConversationAction, ConversationStep};
 use crate::ports::{AutomationChange, Batch, Change, ChatChange};
-use crate::{Error, Field, Result};
+use crate::{Error, ErrorCode, Field, Result};
 
 impl Commands {
     /// The conversation with an address, which is opened if there is none. Refused where the connector's channel has no conversations.
@@ -46,6 +46,27 @@ impl Commands {
     /// Takes a conversation back from the archive. One that is not archived stays as it is.
     pub async fn restore_conversation(&self, actor: &Actor, id: Uuid) -> Result<ConversationView> {
         self.keep_conversation(actor, id, true, ConversationStep::Restore, ConversationAction::Restored).await
+    }
+
+    /// Hands an archived conversation back to its automations: takes it back from the archive and resumes them, in one batch.
+    /// [`ErrorCode::Conflict`] where it is not archived.
+    pub async fn hand_back_conversation(&self, actor: &Actor, id: Uuid) -> Result<ConversationView> {
+        let tenant = actor.tenant()?;
+        let conversation = self.own_conversation(tenant, id)?;
+        if conversation.archived_at.is_none() {
+            return Err(Error::new(ErrorCode::Conflict, "the conversation is not archived; archive it first"));
+        }
+        let mut steps = vec![ConversationStep::Restore];
+        let mut events =
+            vec![self.conversation_event(actor, &conversation, ConversationAction::Restored, String::new())];
+        if conversation.handover.is_some() {
+            steps.push(ConversationStep::Resume);
+            events.push(self.conversation_event(actor, &conversation, ConversationAction::Resumed, String::new()));
+        }
+        let mut changes = vec![automation_change(AutomationChange::Conversation(tenant, id, steps))];
+        changes.append(&mut events);
+        self.ports().store.commit(Batch::of(changes)).await?;
+        self.get_conversation(tenant, id)
     }
 
     /// Does a step in a conversation that is archived, or is not; in any other nothing is to be done.

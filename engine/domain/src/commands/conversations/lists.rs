@@ -1,6 +1,6 @@
 //! Lists and counts of conversations, and who they can be assigned to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
@@ -8,11 +8,13 @@ use super::ConversationView;
 use crate::commands::Commands;
 use crate::commands::access::actor::Actor;
 use crate::model::User;
-use crate::ports::{ConversationFilter, ConversationOrder};
+use crate::ports::{ContactFilter, ConversationFilter, ConversationOrder};
 use crate::{Error, Field, Result, TenantIndex};
 
 /// Maximum length of a search, in characters.
 pub const MAX_SEARCH_CHARS: usize = 200;
+/// Maximum number of contacts whose chosen names a search looks at.
+const MAX_NAMED_FOUND: usize = 1_000;
 /// Maximum number of tags of which a conversation may have one.
 pub const MAX_TAGS_ASKED: usize = 50;
 
@@ -75,12 +77,16 @@ impl Commands {
             None => None,
             Some(id) => Some(store.connector_by_id(tenant, id)?.ok_or_else(|| Error::not_found("Connector"))?.index),
         };
-        let filter = ConversationFilter { connector, ..query.filter };
-        if filter.search.as_ref().is_some_and(|search| search.chars().count() > MAX_SEARCH_CHARS) {
+        let mut filter = ConversationFilter { connector, ..query.filter };
+        let searches = [&filter.search, &filter.search_who];
+        if searches.into_iter().flatten().any(|search| search.chars().count() > MAX_SEARCH_CHARS) {
             return Err(Error::invalid(Field::Search, format!("must have at most {MAX_SEARCH_CHARS} characters")));
         }
         if filter.tags.len() > MAX_TAGS_ASKED {
             return Err(Error::invalid(Field::Tags, format!("must be at most {MAX_TAGS_ASKED}")));
+        }
+        if let Some(search) = &filter.search_who {
+            filter.search_chats = self.named_addresses(tenant, search).await?;
         }
         let found = store.find_conversations(tenant, filter, place, limit).await?;
         let mut items = Vec::with_capacity(found.rows.len());
@@ -90,6 +96,19 @@ impl Commands {
         let is_by_id = matches!(place, ConversationOrder::Id { .. });
         let next = items.last().map(|view| view.conversation.id).filter(|_| is_by_id && found.more);
         Ok(ConversationPage { items, total: found.total, next })
+    }
+
+    /// Addresses of contacts to whom the tenant gave a name that a search finds: their conversations know only the name that the contacts
+    /// give themselves. At most [`MAX_NAMED_FOUND`].
+    async fn named_addresses(&self, tenant: TenantIndex, search: &str) -> Result<BTreeSet<String>> {
+        // A number is found by the address itself.
+        if !search.chars().any(char::is_alphabetic) {
+            return Ok(BTreeSet::new());
+        }
+        let filter = ContactFilter { search: Some(search.to_owned()), ..ContactFilter::default() };
+        let found = self.ports().store.list_contacts(tenant, filter, 0, 0, MAX_NAMED_FOUND).await?;
+        let named = found.rows.into_iter().filter(|contact| contact.name.is_some());
+        Ok(named.map(|contact| contact.identifier).collect())
     }
 
     /// Counts the conversations of the actor's tenant.

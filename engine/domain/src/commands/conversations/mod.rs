@@ -112,6 +112,12 @@ impl Commands {
         self.conversation_view(self.own_conversation(tenant, id)?)
     }
 
+    /// A conversation by the tenant's number for it.
+    pub fn get_conversation_numbered(&self, tenant: TenantIndex, number: u64) -> Result<ConversationView> {
+        let found = self.ports().store.conversation_by_number(tenant, number)?;
+        self.conversation_view(found.ok_or_else(|| Error::not_found("Conversation"))?)
+    }
+
     /// A conversation with its timers and waiting events.
     pub fn look_into_conversation(&self, tenant: TenantIndex, id: Uuid) -> Result<ConversationDetail> {
         let view = self.get_conversation(tenant, id)?;

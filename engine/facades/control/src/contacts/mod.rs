@@ -15,13 +15,14 @@ use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Acting;
-use crate::contacts::export::{ContactFile, ExportFormat};
+use crate::contacts::export::ContactExport;
 use crate::contacts::wire::{
     Contact, ContactKey, ContactPage, ContactType, ImportContacts, ImportedContactRows, SaveContact, UpdateContact,
 };
 use crate::wire::{BODY, CONFLICT, DEFAULT_LIMIT, Deleted, READ, Refused, WRITE, body};
 use pombo_api::declared::Param;
 use pombo_api::error::Failure;
+use pombo_api::export::{Download, ExportFormat};
 use pombo_api::json::JsonBytes;
 use pombo_api::options::ApiState;
 
@@ -150,10 +151,10 @@ impl Contacts {
         /// As in the list of contacts.
         #[oai(validator(max_length = 200))]
         search: Query<Option<String>>,
-    ) -> Result<ContactFile, Refused<READ>> {
+    ) -> Result<Download<ContactExport>, Refused<READ>> {
         let query = query(kind, active, connector_id, search);
-        let format = format.0.unwrap_or(ExportFormat::Json);
-        Ok(ContactFile::begin(&state.commands, acting.tenant, query, format).await?)
+        let export = ContactExport::of(&state.commands, acting.tenant, query);
+        Ok(Download::begin(export, format.0.unwrap_or(ExportFormat::Json)).await?)
     }
 
     /// Get a contact

@@ -221,6 +221,7 @@ impl Conversations {
             tags: tags_of(tags.0),
             tagged: tagged.0,
             search: search.0,
+            ..ConversationFilter::default()
         };
         let place = match (order.0, after.0, offset.0) {
             (Some(ListOrder::Activity), None, offset) => ConversationPlace::Activity { offset: offset.unwrap_or(0) },

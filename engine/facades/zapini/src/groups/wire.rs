@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::params::Texts;
 use crate::refs::jid;
+use crate::schemas::text;
 
 json_fields! {
     pub(super) struct GroupFields<'a> {
@@ -28,15 +29,6 @@ json_fields! {
     pub(super) struct ParticipantFields<'a> {
         participants: "participants" as Texts,
     }
-}
-
-fn text(description: &'static str, least: Option<usize>, most: usize) -> MetaSchemaRef {
-    MetaSchemaRef::Inline(Box::new(MetaSchema {
-        description: Some(description),
-        min_length: least,
-        max_length: Some(most),
-        ..MetaSchema::new("string")
-    }))
 }
 
 fn participants() -> MetaSchemaRef {

@@ -9,7 +9,7 @@ use super::shape::like;
 use super::*;
 
 /// Opens a conversation on a connector; its id.
-async fn opened(site: &Site, tenant: TenantIndex, connector: ConnectorIndex, chat: &str) -> Uuid {
+pub(super) async fn opened(site: &Site, tenant: TenantIndex, connector: ConnectorIndex, chat: &str) -> Uuid {
     let open = AutomationChange::Open { tenant, connector, chat: chat.to_owned(), is_group: false };
     site.world.store.commit(Batch::of(vec![Change::Automation(Box::new(open))])).await.expect("commits");
     site.world.store.conversation_with(connector, chat).expect("reads").expect("it was opened").id

@@ -6,6 +6,7 @@ use pombo_domain::model::pace::HealthView;
 use pombo_domain::ports::{Batch, Change, Operation, OperationError, Store};
 use pombo_testkit::qr::decoded;
 
+use super::said::{contact, receive, says, send};
 use super::shape::like;
 use super::*;
 
@@ -217,4 +218,48 @@ async fn the_instance_api_answers_flat_as_documented() {
     assert_eq!(health, json!({"status": "ok", "uptime": 123456, "timestamp": "2025-01-15T10:30:00.000Z"}));
     // A tenant without an instance has none to answer for.
     assert_eq!(site.ask(&site.other, "GET", "/status", None).await.error(404), "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn an_instance_counts_what_it_does() {
+    let site = Site::new().await;
+    let second = site.another(&site.loja).await;
+    // A Wednesday; the day behind it is of the same week.
+    receive(&site, &site.instance, says("5511999999999", "R0", "oi")).await;
+    receive(&site, &site.instance, says("5511988888888", "R1", "oi")).await;
+    send(&site, &site.instance, "key:1", "5511999999999", "Bom dia", "3EB0").await;
+    site.world.clock.jump(24 * 3_600_000);
+    for id in ["R2", "R3"] {
+        receive(&site, &site.instance, says("5511999999999", id, "oi")).await;
+    }
+    receive(&site, &site.instance, says("5511977777777", "R4", "oi")).await;
+    send(&site, &site.instance, "key:1", "5511999999999", "Boa tarde", "3EB1").await;
+    receive(&site, &second, says("5511999999999", "R5", "oi")).await;
+    contact(&site, "5511966666666", "Ana").await;
+    let example = json!({
+        "success": true,
+        "data": {
+            "messages_sent_today": 50,
+            "remaining_quota": 450,
+            "daily_limit": 500,
+            "messages_this_week": 200,
+            "messages_this_month": 800,
+            "messages_received_today": 30,
+            "conversations_count": 150,
+            "contacts_count": 500
+        }
+    });
+    let stats = site.get(&site.at("/stats")).await.expect(200);
+    like(&stats, &example, &[], &[]);
+    assert_eq!(
+        stats["data"],
+        json!({
+            "messages_sent_today": 50, "remaining_quota": 450, "daily_limit": 500, "messages_this_week": 2,
+            "messages_this_month": 2, "messages_received_today": 3, "conversations_count": 3, "contacts_count": 0
+        })
+    );
+    site.pace.change(|pace| pace.cap_today = None);
+    let stats = site.get(&site.at("/stats")).await.expect(200)["data"].clone();
+    assert_eq!((&stats["remaining_quota"], &stats["daily_limit"]), (&json!(null), &json!(null)));
+    assert_eq!(site.ask(&site.other, "GET", &site.at("/stats"), None).await.error(404), "NOT_FOUND");
 }

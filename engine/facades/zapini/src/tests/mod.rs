@@ -9,8 +9,8 @@ use poem::{Body, EndpointExt, Response};
 use pombo_api::application;
 use pombo_api::options::{ApiOptions, ApiState, Limits};
 use pombo_domain::ConnectorIndex;
-use pombo_domain::model::Connector;
 use pombo_domain::model::pace::PaceView;
+use pombo_domain::model::{Connector, Role};
 use pombo_domain::ports::{PaceViews, SessionState, StoreResult};
 use pombo_testkit::http::{Answer, ask};
 use pombo_testkit::{Caller, ManualClock, World, WorldOptions};
@@ -20,12 +20,17 @@ use crate::{FACADE, ZapiniDeps, ZapiniOptions, serve};
 
 mod auth;
 mod automation;
+mod chat;
+mod contacts;
+mod conversations;
 mod document;
 mod entrance;
 mod framework;
 mod groups;
 mod instances;
+mod said;
 mod shape;
+mod tags;
 
 /// 2025-01-15T10:30:00Z.
 const NOW: pombo_domain::Timestamp = pombo_domain::Timestamp(1_736_937_000_000);
@@ -108,6 +113,18 @@ impl Site {
     /// Another instance of `caller`.
     async fn another(&self, caller: &Caller) -> Arc<Connector> {
         self.world.connector(caller.tenant.index, "Outra", "connector-chat", json!({})).await
+    }
+
+    /// The first tenant with a key of its instance.
+    async fn bound(&self) -> Caller {
+        let made = self.world.commands.create_api_key(self.loja.tenant.index, "bot", Some(self.instance.id)).await;
+        Caller { tenant: self.loja.tenant.clone(), key: made.expect("a good name").key }
+    }
+
+    /// The first tenant with the token of a user who has this role.
+    async fn acting_as(&self, role: Role) -> Caller {
+        auth::user(self, role.as_str(), role).await;
+        Caller { tenant: self.loja.tenant.clone(), key: auth::token(self, role.as_str()).await }
     }
 
     fn session(&self, state: SessionState) {

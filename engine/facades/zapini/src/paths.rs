@@ -11,7 +11,7 @@ const INSTANCE: &str = "instance-";
 const ONLY_VERSIONED: [&str; 3] =
     ["/chat", "/conversations/automation/bulk-pause", "/conversations/automation/bulk-resume"];
 /// Operations that PATCH and PUT name alike; `*` stands for one segment.
-const PATCHED: [&str; 1] = ["/instances/*/groups/*"];
+const PATCHED: [&str; 2] = ["/instances/*/groups/*", "/api/v1/chat/messages/*"];
 
 /// Where a request goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,6 +115,7 @@ mod tests {
     #[test]
     fn put_is_patch_where_the_documentation_patches() {
         assert_eq!(method(&Method::PUT, "/instances/18/groups/1@g.us"), Method::PATCH);
+        assert_eq!(method(&Method::PUT, "/api/v1/chat/messages/456"), Method::PATCH);
         assert_eq!(method(&Method::PUT, "/instances/18/groups"), Method::PUT);
         assert_eq!(method(&Method::POST, "/instances/18/groups/1@g.us"), Method::POST);
     }

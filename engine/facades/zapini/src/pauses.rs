@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::credentials::Caller;
 use crate::params::{Texts, bounded};
-use crate::refs::instance;
+use crate::refs::instance_of;
 
 /// Maximum number of conversations in one request.
 const MAX_CONVERSATIONS: usize = 100;
@@ -123,12 +123,8 @@ pub(crate) fn conversation(state: &ApiState, caller: &Caller, given: &str) -> Re
         ErrorCode::NotFound => unknown(),
         _ => error.into(),
     })?;
-    // One of another channel, or of an instance that is gone, is not shown here.
-    match instance(state, caller, &view.connector.to_string()) {
-        Ok(_) => Ok(view),
-        Err(failure) if failure.status == poem::http::StatusCode::NOT_FOUND => Err(unknown()),
-        Err(failure) => Err(failure),
-    }
+    instance_of(state, caller, view.connector, "Conversation")?;
+    Ok(view)
 }
 
 /// Who paused the automations, for people.

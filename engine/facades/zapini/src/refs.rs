@@ -5,9 +5,11 @@
 use std::sync::Arc;
 
 use poem::Request;
+use poem::http::StatusCode;
 use pombo_api::error::Failure;
 use pombo_api::options::ApiState;
 use pombo_domain::commands::connectors::overview::ConnectorOverview;
+use pombo_domain::commands::messages::now::{EntryRef, FoundEntry};
 use pombo_domain::{Error, ErrorCode, Field, FieldProblem};
 use uuid::Uuid;
 
@@ -80,6 +82,34 @@ pub(crate) fn serving(
     }
 }
 
+/// The instance of a thing that was found. A thing of another channel, or of an instance that is gone, is not shown: `what` is not
+/// found.
+pub(crate) fn instance_of(
+    state: &ApiState,
+    caller: &Caller,
+    connector: Uuid,
+    what: &str,
+) -> Result<ConnectorOverview, Failure> {
+    instance(state, caller, &connector.to_string()).map_err(|failure| match failure.status {
+        StatusCode::NOT_FOUND => Failure::not_found(what),
+        _ => failure,
+    })
+}
+
+/// The entry of a timeline that a text names: by its UUID or its number.
+pub(crate) fn entry(state: &ApiState, caller: &Caller, given: &str) -> Result<FoundEntry, Failure> {
+    bounded("uuid", given)?;
+    let given = given.trim();
+    let named = match (Uuid::try_parse(given), given.parse()) {
+        (Ok(id), _) => EntryRef::Id(id),
+        (Err(_), Ok(number)) => EntryRef::Number(number),
+        (Err(_), Err(_)) => return Err(Failure::not_found("Message")),
+    };
+    let found = state.commands.find_entry(caller.tenant, named)?;
+    instance_of(state, caller, found.connector, "Message")?;
+    Ok(found)
+}
+
 const PERSON: &str = "@s.whatsapp.net";
 const GROUP: &str = "@g.us";
 
@@ -93,6 +123,11 @@ pub(crate) fn person(given: &str) -> String {
     let given = given.trim();
     let known = [PERSON, "@c.us"].iter().find_map(|end| given.strip_suffix(end));
     known.unwrap_or(given).to_owned()
+}
+
+/// Whether an address is a group's.
+pub(crate) fn is_group(address: &str) -> bool {
+    address.ends_with(GROUP)
 }
 
 /// The address of a group, whose JID may be given without its end.
@@ -117,5 +152,6 @@ mod tests {
         assert_eq!(group("120363001234567890"), "120363001234567890@g.us");
         assert_eq!(group("5511987654321-1400000000@g.us"), "5511987654321-1400000000@g.us");
         assert_eq!(group("x"), "x");
+        assert!(is_group("120363001234567890@g.us") && !is_group("5511987654321"));
     }
 }

@@ -18,6 +18,8 @@ const BUILT: &[(&str, &str, bool)] = &[
     ("post", "/instances/{uuid}/reconnect", true),
     ("get", "/status", true),
     ("get", "/qr", true),
+    ("post", "/send-message", true),
+    ("post", "/send-reaction", true),
     ("get", "/health", false),
     ("get", "/conversations/{uuid}/automation", true),
     ("post", "/conversations/{uuid}/automation/pause", true),
@@ -38,6 +40,11 @@ const BUILT: &[(&str, &str, bool)] = &[
     ("delete", "/instances/{uuid}/groups/{jid}/invite", true),
     ("post", "/api/v1/chat/conversations/{uuid}/pause-automation", true),
     ("post", "/api/v1/chat/conversations/{uuid}/resume-automation", true),
+    ("post", "/api/v1/chat/send", true),
+    ("patch", "/api/v1/chat/messages/{uuid}", true),
+    ("delete", "/api/v1/chat/messages/{uuid}", true),
+    ("post", "/api/v1/chat/messages/{uuid}/reaction", true),
+    ("delete", "/api/v1/chat/messages/{uuid}/reaction", true),
 ];
 
 #[test]

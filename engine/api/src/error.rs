@@ -31,6 +31,10 @@ pub struct Failure {
     pub code: Option<&'static str>,
     /// The conversation that the failure concerns.
     pub conversation_id: Option<uuid::Uuid>,
+    /// The number of that conversation.
+    pub conversation_number: Option<u64>,
+    /// The message that the failure concerns.
+    pub message_id: Option<uuid::Uuid>,
     /// Where a text is wrong: line and column, both from 1, the column in characters.
     pub position: Option<(u32, u32)>,
 }
@@ -46,6 +50,8 @@ impl Failure {
             cause: None,
             code: None,
             conversation_id: None,
+            conversation_number: None,
+            message_id: None,
             position: None,
         }
     }
@@ -135,8 +141,12 @@ impl From<Error> for Failure {
             ErrorCode::Unsupported => return named(StatusCode::BAD_REQUEST, "unsupported", error),
             ErrorCode::Disconnected => return named(StatusCode::CONFLICT, "disconnected", error),
             ErrorCode::AutomationActive => {
-                let conversation_id = error.conversation;
-                return Self { conversation_id, ..named(StatusCode::CONFLICT, "AUTOMATION_ACTIVE", error) };
+                let (conversation_id, conversation_number) = (error.conversation, error.conversation_number);
+                return Self {
+                    conversation_id,
+                    conversation_number,
+                    ..named(StatusCode::CONFLICT, "AUTOMATION_ACTIVE", error)
+                };
             }
             ErrorCode::Refused => return named(StatusCode::CONFLICT, "refused", error),
             ErrorCode::OutcomeUnknown => return named(StatusCode::BAD_GATEWAY, "unknown_outcome", error),

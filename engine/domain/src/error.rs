@@ -108,12 +108,21 @@ pub struct Error {
     pub retry_after_ms: Option<u64>,
     /// For [`ErrorCode::AutomationActive`]: public id of the conversation.
     pub conversation: Option<Uuid>,
+    /// For [`ErrorCode::AutomationActive`]: number of the conversation.
+    pub conversation_number: Option<u64>,
 }
 
 impl Error {
     /// An error with this code and message.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), fields: Vec::new(), retry_after_ms: None, conversation: None }
+        Self {
+            code,
+            message: message.into(),
+            fields: Vec::new(),
+            retry_after_ms: None,
+            conversation: None,
+            conversation_number: None,
+        }
     }
     /// Wrong input in one field.
     pub fn invalid(field: impl Into<FieldPath>, message: impl Into<String>) -> Self {

@@ -180,7 +180,7 @@ impl Committer {
             firsts,
             contacts,
         } = outcome;
-        {
+        let watched = {
             let _whole = self.shared.whole.lock();
             let kept = (!delta.0.is_empty()).then(|| self.shared.columns.keep(&delta, &mut writes));
             // What was written goes last: it is newer than what was read.
@@ -195,6 +195,8 @@ impl Committer {
             if let Some(kept) = kept {
                 self.shared.columns.kept(&delta, &kept)?;
             }
+            // Whoever begins to wait from here on reads the new states.
+            let watched = self.shared.watches.take(&stepped);
             stepped.into_iter().for_each(|(key, rank, state)| self.in_flight.stepped(key, rank, state));
             for (queue, key) in &queued {
                 self.shared.frontiers.queued(queue, key);
@@ -231,8 +233,13 @@ impl Committer {
                 let mut known = self.shared.catalog.write();
                 catalog.into_iter().for_each(|change| known.apply(change));
             }
-        }
+            watched
+        };
         self.search.inserted(inserted);
+        for watch in watched {
+            // An error means that nobody waits any longer.
+            let _ = watch.send(());
+        }
         if !effects.is_empty()
             && let Some(observer) = &*self.shared.observer.read()
         {

@@ -212,6 +212,18 @@ impl Store for DiskStore {
         }
     }
 
+    async fn message_after(&self, key: MessageKey, revision: u32) -> StoreResult<Option<MessageState>> {
+        loop {
+            // First this, then the read: a step in between is told.
+            let watch = self.shared.watches.watch(key);
+            let Some(stored) = self.message(key)? else { return Ok(None) };
+            if stored.state.revision > revision {
+                return Ok(Some(stored.state));
+            }
+            watch.stepped().await;
+        }
+    }
+
     async fn list_messages(
         &self,
         tenant: TenantIndex,

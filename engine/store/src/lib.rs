@@ -8,7 +8,7 @@
 //!   [`automation_catalog`], those of automations and plugins, and [`tag_catalog`], tags. [`directory`]: what lists of contacts
 //!   and conversations and the counts of tags are answered from, kept of the tenants that ask. [`chats`]: the next numbers of
 //!   conversations and entries. [`birth_cache`], [`in_flight`], [`conversation_cache`] and [`row_cache`]:
-//!   rows that were used recently and will be needed again soon. [`frontier`]: where the live part of a queue begins; [`lanes`]: which
+//!   rows that were used recently and will be needed again soon. [`watches`]: who waits for a message's next state. [`frontier`]: where the live part of a queue begins; [`lanes`]: which
 //!   conversations have work.
 //! - [`backend`]: what is asked of a key space, with [`space`] and [`bytes`]; [`fjall`]: the one that is used; [`faults`]: one that fails
 //!   on purpose.
@@ -51,6 +51,7 @@ mod staged;
 mod tables;
 mod tag_catalog;
 mod verify;
+mod watches;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -234,6 +235,7 @@ fn open_over(
         whole: Mutex::new(()),
         births: birth_cache::BirthCache::default(),
         writing_since: Mutex::new(None),
+        watches: watches::Watches::default(),
     });
     let (requests, waiting) = mpsc::channel(options.waiting_batches.max(1));
     let committer = committer::Committer {

@@ -17,6 +17,7 @@ use crate::lanes::Lanes;
 use crate::row_cache::RowCache;
 use crate::tables::events::Logs;
 use crate::tables::queues::Frontiers;
+use crate::watches::Watches;
 
 /// The shared part of a store.
 pub(crate) struct Shared {
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) births: BirthCache,
     /// When the write of the present group began, by the machine's clock; `None` while nothing is written.
     pub(crate) writing_since: Mutex<Option<Instant>>,
+    pub(crate) watches: Watches,
 }
 
 /// A write that takes longer than this is reported as a failure.

@@ -24,6 +24,7 @@ mod text;
 
 use access::authenticate::LoginAttempts;
 use access::users::UserLocks;
+use messages::now::Reservations;
 use plugins::catalog::Turns;
 
 /// The ports that the commands use.
@@ -92,6 +93,7 @@ pub struct Commands {
     plugin_writes: Turns,
     user_writes: UserLocks,
     login_attempts: Arc<LoginAttempts>,
+    reserved_sends: Reservations,
 }
 
 impl Commands {
@@ -103,6 +105,7 @@ impl Commands {
             plugin_writes: Turns::default(),
             user_writes: UserLocks::default(),
             login_attempts: Arc::default(),
+            reserved_sends: Reservations::default(),
         }
     }
     /// The locks for changing connectors, for code other than the commands that changes one.

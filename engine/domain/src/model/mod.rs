@@ -24,7 +24,7 @@ pub mod rollout;
 pub mod tag;
 pub mod tenant;
 pub mod timeline;
-mod variables;
+pub mod variables;
 
 pub use attachment::Attachment;
 pub use automation::{Automation, AutomationStatus, EventKind, EventKinds};

@@ -1,4 +1,4 @@
-//! The variables that a message's template can use.
+//! The variables that a message's template can use, and texts that are not templates.
 
 use serde_json::{Map, Value};
 
@@ -43,6 +43,19 @@ impl NewMessage {
         object.push_str(own);
         object
     }
+}
+
+/// A template that is rendered to this very text: what stands for something in a template is escaped.
+pub fn escaped(text: &str) -> String {
+    let special = |c: char| matches!(c, '{' | '|' | '}' | '\\');
+    let mut escaped = String::with_capacity(text.len() + text.matches(special).count());
+    for c in text.chars() {
+        if special(c) {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
 }
 
 fn quoted(text: &str) -> String {

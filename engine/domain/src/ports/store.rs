@@ -315,6 +315,9 @@ pub trait Store: AutomationStore + ChatStore + ContactStore {
     fn messages(&self, keys: &[MessageKey]) -> StoreResult<Vec<Option<StoredMessage>>>;
     /// A message by its public id; `None` also if it belongs to another tenant.
     fn message_by_id(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<StoredMessage>>;
+    /// Waits until a message has changed more often than `revision` says, and returns its state then; `None` if there is no such
+    /// message. It waits without an end of its own: race it with the clock, and drop it.
+    async fn message_after(&self, key: MessageKey, revision: u32) -> StoreResult<Option<MessageState>>;
     /// A page of matches, newest first: skips `offset` and returns `limit`.
     async fn list_messages(
         &self,

@@ -31,6 +31,14 @@ impl<T, const STATUS: u16> Success<T, STATUS> {
     }
 }
 
+/// What was asked of WhatsApp: done, or still under way when the time was over. Both have the same form.
+pub enum Settled<T> {
+    /// It is done: 200.
+    Done(T),
+    /// Its outcome is still to come: 202.
+    UnderWay(T),
+}
+
 /// A success that has only something to say.
 pub struct Said(pub Cow<'static, str>);
 
@@ -152,6 +160,34 @@ impl<T: Type + Send, const STATUS: u16> ApiResponse for Success<T, STATUS> {
     }
 }
 
+impl<T: IntoResponse> IntoResponse for Settled<T> {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Done(answer) => answer.into_response(),
+            Self::UnderWay(answer) => {
+                let mut response = answer.into_response();
+                response.set_status(StatusCode::ACCEPTED);
+                response
+            }
+        }
+    }
+}
+
+impl<T: ApiResponse> ApiResponse for Settled<T> {
+    fn meta() -> MetaResponses {
+        let mut responses = T::meta().responses;
+        responses.extend(T::meta().responses.into_iter().map(|response| MetaResponse {
+            description: "WhatsApp may have it; its outcome was not known in time. Do not repeat the request.",
+            status: Some(202),
+            ..response
+        }));
+        MetaResponses { responses }
+    }
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
 impl ApiResponse for Said {
     fn meta() -> MetaResponses {
         enveloped(200, None, true, false)
@@ -190,6 +226,16 @@ mod tests {
         assert_eq!(listed(0).meta.pagination.last_page, 1);
         assert_eq!(listed(15).meta.pagination.last_page, 1);
         assert_eq!(listed(16).meta.pagination.last_page, 2);
+    }
+
+    #[tokio::test]
+    async fn what_is_under_way_has_the_same_body_and_another_status() {
+        let of = || Success::<u8>::of(5);
+        let (done, later) = (Settled::Done(of()).into_response(), Settled::UnderWay(of()).into_response());
+        assert_eq!((done.status().as_u16(), later.status().as_u16()), (200, 202));
+        assert_eq!(body(done).await, body(later).await);
+        let statuses: Vec<_> = <Settled<Success<u8>>>::meta().responses.iter().map(|one| one.status).collect();
+        assert_eq!(statuses, [Some(200), Some(202)]);
     }
 
     #[tokio::test]

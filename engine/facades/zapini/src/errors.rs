@@ -11,6 +11,11 @@ use pombo_api::error::{Fails, Failure, status};
 use pombo_domain::Field;
 use serde::Serialize;
 
+const AUTOMATION_ACTIVE: &str = "AUTOMATION_ACTIVE";
+/// The documented sentence.
+const WHILE_AUTOMATED: &str = "Cannot send messages. This conversation has active automation. Pause the automation first to send \
+    messages manually.";
+
 /// The body of every error.
 #[derive(Debug, Serialize, Object)]
 pub struct ErrorBody {
@@ -29,12 +34,20 @@ pub struct ErrorDetail {
     /// `UNSUPPORTED` (422: the instance cannot do it), `INSTANCE_DISCONNECTED` (422: nothing was done), `REFUSED` (422: WhatsApp
     /// refuses it), `OUTCOME_UNKNOWN` (502: it may or may not have been done), `CHANNEL_FAILED` (502). `QR_NOT_AVAILABLE` (400): the
     /// instance does not wait for a scan. `CONVERSATION_NOT_ARCHIVED` (422): archive the conversation before its automations are
-    /// resumed.
+    /// resumed. Operations that send also have: `AUTOMATION_ACTIVE` (403: pause the conversation's automation first),
+    /// `INVALID_RECIPIENT` (422: WhatsApp does not know the recipient), `THROTTLED` (429: WhatsApp asks to slow down),
+    /// `DAILY_LIMIT_REACHED` (429), `NOT_SENT` (503: it was not sent in time, and will not be). With `OUTCOME_UNKNOWN`, look whether
+    /// the message arrived before you send it again.
     pub code: String,
     /// What is wrong and what to change.
     pub message: String,
-    /// What is wrong with each field; empty where the error concerns none.
+    /// What is wrong with each field; empty where the error concerns none. Of a message whose outcome is unknown, `message_uuid` has
+    /// its id.
     pub details: BTreeMap<String, Vec<String>>,
+    /// With `AUTOMATION_ACTIVE`: number of the conversation.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conversation_id: Option<u64>,
 }
 
 impl ErrorBody {
@@ -45,7 +58,16 @@ impl ErrorBody {
             let sentence = problem.sentence(field_name).into_owned();
             details.entry(problem.field.written(field_name)).or_default().push(sentence);
         }
-        let error = ErrorDetail { code: code(failure).to_owned(), message: failure.written(field_name), details };
+        if let Some(id) = failure.message_id {
+            details.insert("message_uuid".to_owned(), vec![id.to_string()]);
+        }
+        let code = code(failure);
+        let message = match code {
+            AUTOMATION_ACTIVE => WHILE_AUTOMATED.to_owned(),
+            _ => failure.written(field_name),
+        };
+        let conversation_id = failure.conversation_number;
+        let error = ErrorDetail { code: code.to_owned(), message, details, conversation_id };
         Self { success: false, error }
     }
 }
@@ -60,7 +82,7 @@ pub fn write_failure(failure: &Failure, _request_id: &str) -> Response {
 /// read is 400; what the present state does not allow is 422 too, because the table has no 409.
 pub fn failure_status(failure: &Failure) -> StatusCode {
     match (failure.status, failure.code) {
-        (StatusCode::CONFLICT, Some("AUTOMATION_ACTIVE")) => StatusCode::FORBIDDEN,
+        (StatusCode::CONFLICT, Some(AUTOMATION_ACTIVE)) => StatusCode::FORBIDDEN,
         (StatusCode::CONFLICT, _) | (StatusCode::BAD_REQUEST, Some("unsupported")) => StatusCode::UNPROCESSABLE_ENTITY,
         (StatusCode::BAD_REQUEST, _) if !failure.fields.is_empty() => StatusCode::UNPROCESSABLE_ENTITY,
         (status, _) => status,
@@ -100,6 +122,7 @@ pub(crate) fn field_name(field: Field) -> Cow<'static, str> {
         Field::Connector => "instance_id",
         Field::Device => "device_name",
         Field::Text => "message",
+        Field::Message => "messageId",
         Field::To => "recipient",
         Field::Members | Field::Add | Field::Remove | Field::Promote | Field::Demote => "participants",
         Field::Ids => "conversation_ids",

@@ -1,4 +1,4 @@
-//! Section "API da Instância": what one instance answers about itself. Its answers are flat.
+//! Section "API da Instância": what one instance answers about itself, and sends. Its answers are flat.
 
 use std::sync::Arc;
 
@@ -7,22 +7,29 @@ use poem::http::StatusCode;
 use poem::web::Data;
 use poem_openapi::param::Query;
 use poem_openapi::{Object, OpenApi};
-use pombo_api::declared::Param;
+use pombo_api::declared::{Declared, Param};
 use pombo_api::error::Failure;
-use pombo_api::json::SerdeJson;
+use pombo_api::json::{JsonBytes, SerdeJson};
 use pombo_api::qr;
+use pombo_domain::Timestamp;
 use pombo_domain::model::Right;
 use pombo_domain::ports::SessionState;
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::credentials::Caller;
-use crate::errors::{NAMED, Refused, VALUES};
+use crate::envelope::Settled;
+use crate::errors::{BODY, CHANNEL, NAMED, Refused, VALUES};
 use crate::gate::State;
 use crate::instance::{InstanceStatus, phone_number};
 use crate::params::Text;
 use crate::refs::serving;
+use crate::sending::{ChatReactionFields, Reached, SendMessage, SendReaction, TextFields, react_in_chat, send_text};
 use crate::times::millis;
 use crate::{Section, ZapiniDeps};
+
+/// What is said of a send whose outcome is still to come.
+const UNDER_WAY: &str = "WhatsApp may have it; its outcome is not known yet";
 
 /// The state of the instance's connection.
 #[derive(Debug, Serialize, Object)]
@@ -55,6 +62,47 @@ struct OwnQrCode {
     status: InstanceStatus,
 }
 
+/// What became of a send.
+#[derive(Debug, Serialize, Object)]
+struct OwnSent {
+    /// Always `true`.
+    success: bool,
+    /// What was done, for people.
+    message: String,
+    /// WhatsApp's id of the message; null while it is not known.
+    #[oai(nullable)]
+    message_id: Option<String>,
+    /// When WhatsApp accepted it; with status 202, the present time.
+    timestamp: String,
+    /// With status 202: the message's UUID.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_uuid: Option<Uuid>,
+    /// With status 202: always `pending`.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<String>,
+}
+
+impl OwnSent {
+    /// `None` for what needed nothing to be sent.
+    fn of(done: Option<Reached>, said: &str, now: Timestamp) -> Settled<SerdeJson<Self>> {
+        let (id, provider_id, at) = match done {
+            Some(Reached { id, provider_id, at }) => (Some(id), provider_id, at),
+            None => (None, None, Some(now)),
+        };
+        let sent = |message: &str, message_uuid, status| {
+            let timestamp = millis(at.unwrap_or(now));
+            let message = message.to_owned();
+            SerdeJson(Self { success: true, message, message_id: provider_id, timestamp, message_uuid, status })
+        };
+        match at {
+            Some(_) => Settled::Done(sent(said, None, None)),
+            None => Settled::UnderWay(sent(UNDER_WAY, id, Some("pending".to_owned()))),
+        }
+    }
+}
+
 /// How the server is.
 #[derive(Debug, Serialize, Object)]
 struct Health {
@@ -76,6 +124,52 @@ impl pombo_api::Section for InstanceApi {
 
 #[OpenApi(tag = "Section::InstanceApi")]
 impl InstanceApi {
+    /// Send a text message
+    ///
+    /// Goes ahead of everything that is queued, and answers when WhatsApp has accepted it. The text arrives as it is written. What cannot
+    /// be sent in time is not sent at all (503), so it may be sent again; 202 means that WhatsApp may have it, so it must not.
+    #[oai(path = "/send-message", method = "post", operation_id = "send_own_message")]
+    async fn send_own_message(
+        &self,
+        caller: Caller,
+        state: State<'_>,
+        deps: Data<&Arc<ZapiniDeps>>,
+        request: &Request,
+        /// UUID or number of the instance, where the host name does not name it.
+        instance_id: Query<Option<Param<Text>>>,
+        body: JsonBytes<Declared<SendMessage>>,
+    ) -> Result<Settled<SerdeJson<OwnSent>>, Refused<{ NAMED | BODY | CHANNEL }>> {
+        caller.must(Right::Converse)?;
+        let message = body.object::<TextFields<'_>>()?.checked()?;
+        let given = instance_id.0.map(|given| given.0).or_else(|| message.instance.clone());
+        let view = serving(&state, &caller, request, given.as_deref())?;
+        let sent = send_text(&state, &caller, &deps, &view, message).await?;
+        Ok(OwnSent::of(Some(sent), "Message sent successfully", state.commands.now()))
+    }
+
+    /// React to a message
+    ///
+    /// As for sending a message. An empty emoji removes the reaction. Of a message that the instance does not know, WhatsApp's id is
+    /// enough in a chat with one person, who then counts as its author; in a group it is not found.
+    #[oai(path = "/send-reaction", method = "post", operation_id = "send_own_reaction")]
+    async fn send_own_reaction(
+        &self,
+        caller: Caller,
+        state: State<'_>,
+        deps: Data<&Arc<ZapiniDeps>>,
+        request: &Request,
+        /// UUID or number of the instance, where the host name does not name it.
+        instance_id: Query<Option<Param<Text>>>,
+        body: JsonBytes<Declared<SendReaction>>,
+    ) -> Result<Settled<SerdeJson<OwnSent>>, Refused<{ NAMED | BODY | CHANNEL }>> {
+        caller.must(Right::Converse)?;
+        let reaction = body.object::<ChatReactionFields<'_>>()?.checked()?;
+        let given = instance_id.0.map(|given| given.0).or_else(|| reaction.instance.clone());
+        let view = serving(&state, &caller, request, given.as_deref())?;
+        let sent = react_in_chat(&state, &caller, &deps, &view, reaction).await?;
+        Ok(OwnSent::of(sent, "Reaction sent successfully", state.commands.now()))
+    }
+
     /// Get the instance's status
     ///
     /// Of the instance that the host name names, or `instance_id`, or the only one that the token may use.

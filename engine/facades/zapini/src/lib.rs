@@ -2,7 +2,8 @@
 //! sections stand here in the documentation's order, one file each. What is documented and not in [`FACADE`]'s document is not
 //! built yet.
 //!
-//! - [`auth`] … [`groups`], [`chat`]: the sections. An instance is a connector of a WhatsApp plugin.
+//! - [`auth`] … [`groups`], [`chat`], [`chat_sends`]: the sections. An instance is a connector of a WhatsApp plugin.
+//! - [`sending`]: what all operations that send share.
 //! - [`gate`]: what every request passes first: [`paths`] (where an operation may be reached), [`cors`], [`credentials`], [`rate`].
 //! - [`envelope`], [`errors`], [`times`]: the forms of answers. [`params`], [`refs`]: how what callers write is read. [`schemas`]:
 //!   how bodies are declared.
@@ -11,6 +12,7 @@
 //! Must not know the other facades: they share behaviour through the commands alone.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, IntoEndpoint, Response};
@@ -23,10 +25,12 @@ use pombo_domain::ports::PaceViews;
 mod auth;
 mod automation;
 mod chat;
+mod chat_sends;
 mod contacts;
 mod conversations;
 mod cors;
 mod credentials;
+mod emoji;
 pub mod envelope;
 pub mod errors;
 mod gate;
@@ -40,6 +44,7 @@ mod pauses;
 mod rate;
 mod refs;
 mod schemas;
+mod sending;
 mod tags;
 #[cfg(test)]
 mod tests;
@@ -99,6 +104,7 @@ type Operations = (
     groups::GroupsApi,
     tags::TagsApi,
     chat::ChatApi,
+    chat_sends::ChatSendsApi,
 );
 
 /// Where the facade lives.
@@ -129,6 +135,8 @@ pub struct ZapiniDeps {
     pub pace: Arc<dyn PaceViews>,
     /// When the engine started.
     pub started: Timestamp,
+    /// How long a request that sends waits for its outcome.
+    pub send_wait: Duration,
 }
 
 /// The facade behind its gate, ready to be mounted.

@@ -11,7 +11,7 @@ const INSTANCE: &str = "instance-";
 const ONLY_VERSIONED: [&str; 3] =
     ["/chat", "/conversations/automation/bulk-pause", "/conversations/automation/bulk-resume"];
 /// Operations that PATCH and PUT name alike; `*` stands for one segment.
-const PATCHED: [&str; 3] = ["/contacts/*", "/instances/*/groups/*", "/tags/*"];
+const PATCHED: [&str; 4] = ["/api/v1/chat/messages/*", "/contacts/*", "/instances/*/groups/*", "/tags/*"];
 
 /// Where a request goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn put_is_patch_where_the_documentation_patches() {
-        for path in ["/instances/18/groups/1@g.us", "/contacts/5", "/tags/550e8400-e29b-41d4-a716-446655440001"] {
+        for path in ["/instances/18/groups/1@g.us", "/contacts/5", "/tags/550e8400-e29b-41d4-a716-446655440001", "/api/v1/chat/messages/456"] {
             assert_eq!(method(&Method::PUT, path), Method::PATCH, "{path}");
         }
         assert_eq!(method(&Method::PUT, "/conversations/5/tags"), Method::PUT);

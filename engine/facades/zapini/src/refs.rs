@@ -10,6 +10,7 @@ use pombo_api::error::Failure;
 use pombo_api::options::ApiState;
 use pombo_domain::commands::connectors::overview::ConnectorOverview;
 use pombo_domain::commands::conversations::ConversationView;
+use pombo_domain::commands::messages::now::{EntryRef, FoundEntry};
 use pombo_domain::{Error, ErrorCode, Field, FieldProblem};
 use uuid::Uuid;
 
@@ -114,6 +115,34 @@ pub(crate) fn serving(
             Err(Error::invalid_fields(vec![FieldProblem::new(Field::Connector, message)]).into())
         }
     }
+}
+
+/// The instance of a thing that was found. A thing of another channel, or of an instance that is gone, is not shown: `what` is not
+/// found.
+pub(crate) fn instance_of(
+    state: &ApiState,
+    caller: &Caller,
+    connector: Uuid,
+    what: &str,
+) -> Result<ConnectorOverview, Failure> {
+    instance(state, caller, &connector.to_string()).map_err(|failure| match failure.status {
+        StatusCode::NOT_FOUND => Failure::not_found(what),
+        _ => failure,
+    })
+}
+
+/// The entry of a timeline that a text names: by its UUID or its number.
+pub(crate) fn entry(state: &ApiState, caller: &Caller, given: &str) -> Result<FoundEntry, Failure> {
+    bounded("uuid", given)?;
+    let given = given.trim();
+    let named = match (Uuid::try_parse(given), given.parse()) {
+        (Ok(id), _) => EntryRef::Id(id),
+        (Err(_), Ok(number)) => EntryRef::Number(number),
+        (Err(_), Err(_)) => return Err(Failure::not_found("Message")),
+    };
+    let found = state.commands.find_entry(caller.tenant, named)?;
+    instance_of(state, caller, found.connector, "Message")?;
+    Ok(found)
 }
 
 const PERSON: &str = "@s.whatsapp.net";

@@ -1,13 +1,12 @@
 //! Messages that an answer sends: what [`super::outcome`] does with [`Action::Send`](pombo_domain::ports::Action::Send). Pure.
 
 use pombo_domain::model::message::{MAX_TEXT_BYTES, MessageAction, Target};
+use pombo_domain::model::variables::escaped;
 use pombo_domain::model::*;
 use pombo_domain::ports::{AutomationChange, Change, Insert, SendAction, SendContent};
 use serde_json::{Map, Value};
 
-use super::outcome::{
-    MAX_NAME_BYTES, MAX_PAYLOAD_BYTES, MAX_SEND_MS, Making, Step, Stop, bounded, escaped, named, unfit,
-};
+use super::outcome::{MAX_NAME_BYTES, MAX_PAYLOAD_BYTES, MAX_SEND_MS, Making, Step, Stop, bounded, named, unfit};
 
 const MAX_URL_BYTES: usize = 2_048;
 const MAX_EMOJI_BYTES: usize = 64;

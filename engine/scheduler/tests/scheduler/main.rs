@@ -12,6 +12,7 @@ mod pacing;
 mod queue;
 mod receipts;
 mod rules;
+mod sends;
 mod sessions;
 mod support;
 mod webhooks;

@@ -122,6 +122,12 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
 
     let zapini = &config.zapini;
     require((1..=1440).contains(&zapini.rate_window_minutes), "zapini.rate_window_minutes", "must be from 1 to 1440");
+    require((1..=120).contains(&zapini.send_wait_seconds), "zapini.send_wait_seconds", "must be from 1 to 120");
+    require(
+        zapini.send_wait_seconds < http.request_timeout_seconds,
+        "zapini.send_wait_seconds",
+        "must be below http.request_timeout_seconds",
+    );
     for origin in &zapini.cors_origins {
         let problem = format!("has {origin:?}, which is not an origin such as https://app.example.com, or *");
         require(origin_ok(origin), "zapini.cors_origins", &problem);

@@ -129,6 +129,7 @@ pub(crate) struct Zapini {
     pub(crate) rate_limit: u32,
     pub(crate) rate_window_minutes: u32,
     pub(crate) cors_origins: Vec<String>,
+    pub(crate) send_wait_seconds: u64,
 }
 
 #[derive(Clone, Deserialize)]

@@ -168,7 +168,11 @@ async fn with_store(
     };
     let template = || pombo_imports::template().map_err(|error| error.to_string());
     let given = Given {
-        zapini: Arc::new(ZapiniDeps { pace: Arc::new(scheduler.clone()), started: state.commands.now() }),
+        zapini: Arc::new(ZapiniDeps {
+            pace: Arc::new(scheduler.clone()),
+            started: state.commands.now(),
+            send_wait: Duration::from_secs(config.zapini.send_wait_seconds),
+        }),
         zapini_options: parts::zapini_options(config),
         sendsync: Arc::new(SendsyncDeps { template }),
         control: Arc::new(control_deps),

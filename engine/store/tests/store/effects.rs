@@ -72,3 +72,26 @@ async fn each_step_tells_what_it_means_for_the_queues() {
     assert_eq!(store.due_deliveries(now, Some(due(1)), 10).unwrap(), vec![]);
     assert_sound(&store);
 }
+
+#[tokio::test]
+async fn whoever_waits_for_a_message_reads_its_next_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let store = open(folder.path(), &clock);
+    let now = clock.now();
+    let keys = insert(&store, A, vec![message(1, "a", "x"), message(1, "b", "y")]).await;
+    let waiting = tokio::spawn({
+        let (store, key) = (store.clone(), keys[0]);
+        async move { store.message_after(key, 0).await }
+    });
+    tokio::task::yield_now().await;
+    step(&store, keys[1], |s| s.claim(now).unwrap()).await;
+    assert!(!waiting.is_finished(), "another message does not count");
+    step(&store, keys[0], |s| s.claim(now).unwrap()).await;
+    let state = waiting.await.unwrap().unwrap().unwrap();
+    assert_eq!((state.status, state.revision), (Status::Processing, 1));
+    // What has happened already is not waited for.
+    assert_eq!(store.message_after(keys[0], 0).await.unwrap(), Some(state));
+    let unknown = pombo_domain::MessageKey { serial: 1_000, ..keys[0] };
+    assert_eq!(store.message_after(unknown, 0).await.unwrap(), None);
+}

@@ -238,6 +238,10 @@ impl Store for TestStore {
         self.reading("kv_list")?;
         self.disk.kv_list(connector, prefix, after, limit)
     }
+    async fn message_after(&self, key: MessageKey, revision: u32) -> StoreResult<Option<MessageState>> {
+        self.reading("message_after")?;
+        self.disk.message_after(key, revision).await
+    }
     async fn list_messages(
         &self,
         tenant: TenantIndex,

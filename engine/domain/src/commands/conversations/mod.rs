@@ -352,7 +352,11 @@ impl Commands {
             return Ok(());
         }
         let message = "an automation answers this conversation; pause it first";
-        Err(Error { conversation: Some(conversation.id), ..Error::new(ErrorCode::AutomationActive, message) })
+        Err(Error {
+            conversation: Some(conversation.id),
+            conversation_number: Some(conversation.number),
+            ..Error::new(ErrorCode::AutomationActive, message)
+        })
     }
 
     /// The address of the conversation with an address: of a person, the one that the contact is known by.

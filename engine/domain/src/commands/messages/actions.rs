@@ -111,15 +111,10 @@ impl Commands {
         idempotency: Option<Idempotency>,
     ) -> Result<StoredMessage> {
         let draft = Draft {
-            connector: Some(connector),
-            to: Some(Cow::Borrowed(to)),
-            text: Some(Cow::Owned(text)),
-            priority: Some(PRIORITY),
             force_direct: options.force_direct,
             webhook_url: options.webhook_url.map(Cow::Owned),
             external_id: options.external_id.map(Cow::Owned),
-            options: MessageOptions { action, ..MessageOptions::default() },
-            ..Draft::default()
+            ..action_draft(connector, to, action, text)
         };
         self.send(tenant, &draft, idempotency).await
     }
@@ -143,11 +138,7 @@ impl Commands {
             }
             TargetRef::Event(cursor) => self.received_target(tenant, connector, field, cursor),
             TargetRef::Provider { id, sender } => {
-                let visible = id.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
-                if id.is_empty() || id.len() > MAX_PROVIDER_ID_BYTES || !visible {
-                    let message = format!("must be 1 to {MAX_PROVIDER_ID_BYTES} visible ASCII characters");
-                    return Err(Error::invalid(field.field(Field::ProviderId), message));
-                }
+                check_provider_id(field.clone().field(Field::ProviderId), &id)?;
                 let sender = sender.map(|sender| checked_address(field.field(Field::Sender), &sender)).transpose()?;
                 Ok(Found { target: Target { provider_id: id, sender, text: None }, chat: None })
             }
@@ -187,10 +178,7 @@ impl Commands {
 
     /// A message that was sent from here, as the channel knows it.
     async fn sent_target(&self, stored: &StoredMessage) -> Result<Target> {
-        let Some(provider_id) = stored.state.provider_id.clone().filter(|_| stored.state.status == Status::Sent) else {
-            let status = stored.state.status.as_str();
-            return Err(Error::conflict(format!("the message is {status}; it must be SENT first")));
-        };
+        let provider_id = sent_provider_id(stored)?;
         if stored.message.content.options.action != MessageAction::Say {
             return Err(Error::conflict("the message itself refers to another message; name that one"));
         }
@@ -228,9 +216,38 @@ impl Commands {
     }
 }
 
+/// What acts on a message, before it is decided how it is queued.
+pub(super) fn action_draft(connector: Uuid, to: &str, action: MessageAction, text: String) -> Draft<'_> {
+    Draft {
+        connector: Some(connector),
+        to: Some(Cow::Borrowed(to)),
+        text: Some(Cow::Owned(text)),
+        priority: Some(PRIORITY),
+        options: MessageOptions { action, ..MessageOptions::default() },
+        ..Draft::default()
+    }
+}
+
+/// Refuses what cannot be a channel's id of a message.
+pub(super) fn check_provider_id(field: impl Into<FieldPath>, id: &str) -> Result<()> {
+    let visible = id.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
+    if id.is_empty() || id.len() > MAX_PROVIDER_ID_BYTES || !visible {
+        return Err(Error::invalid(field, format!("must be 1 to {MAX_PROVIDER_ID_BYTES} visible ASCII characters")));
+    }
+    Ok(())
+}
+
+/// The channel's id of a message that was sent from here.
+pub(super) fn sent_provider_id(stored: &StoredMessage) -> Result<String> {
+    stored.state.provider_id.clone().filter(|_| stored.state.status == Status::Sent).ok_or_else(|| {
+        let status = stored.state.status.as_str();
+        Error::conflict(format!("the message is {status}; it must be SENT first"))
+    })
+}
+
 impl ActionRequest {
     /// The feature that a plugin declares for it.
-    fn feature(&self) -> &'static str {
+    pub(super) fn feature(&self) -> &'static str {
         match self {
             Self::React(_) => "reactions",
             Self::Edit(_) => "edit",
@@ -239,7 +256,7 @@ impl ActionRequest {
     }
 
     /// The action with its text.
-    fn action(self, target: Target) -> Result<(MessageAction, String)> {
+    pub(super) fn action(self, target: Target) -> Result<(MessageAction, String)> {
         match self {
             Self::React(emoji) => {
                 let emoji = emoji.trim();

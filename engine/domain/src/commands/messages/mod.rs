@@ -1,8 +1,9 @@
-//! Messages: taken in, listed, shown, decided on, and acted upon once they are sent; and the files that bring many at once.
+//! Messages: taken in, sent at once, listed, shown, decided on, and acted upon once they are sent; and the files that bring many at once.
 
 pub mod actions;
 pub mod imports;
 pub mod list;
+pub mod now;
 pub mod preview;
 pub mod send;
 pub mod transitions;

@@ -16,7 +16,7 @@ pub(super) async fn opened(site: &Site, tenant: TenantIndex, connector: Connecto
 }
 
 /// A site whose instance has an automation, with a conversation.
-async fn answering() -> (Site, Uuid) {
+pub(super) async fn answering() -> (Site, Uuid) {
     let site = Site::new().await;
     let (tenant, connector) = (site.loja.tenant.index, site.instance.index);
     let automation = AutomationChange::Put(samples::automation(1, tenant, connector, "acme-bot"));

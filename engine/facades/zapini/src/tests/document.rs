@@ -19,6 +19,8 @@ const BUILT: &[(&str, &str, bool)] = &[
     ("post", "/instances/{uuid}/reconnect", true),
     ("get", "/status", true),
     ("get", "/qr", true),
+    ("post", "/send-message", true),
+    ("post", "/send-reaction", true),
     ("get", "/health", false),
     ("get", "/conversations", true),
     ("get", "/conversations/archived", true),
@@ -67,6 +69,11 @@ const BUILT: &[(&str, &str, bool)] = &[
     ("delete", "/api/v1/chat/conversations/{uuid}/archive", true),
     ("post", "/api/v1/chat/conversations/{uuid}/pause-automation", true),
     ("post", "/api/v1/chat/conversations/{uuid}/resume-automation", true),
+    ("post", "/api/v1/chat/send", true),
+    ("patch", "/api/v1/chat/messages/{uuid}", true),
+    ("delete", "/api/v1/chat/messages/{uuid}", true),
+    ("post", "/api/v1/chat/messages/{uuid}/reaction", true),
+    ("delete", "/api/v1/chat/messages/{uuid}/reaction", true),
 ];
 
 #[test]

@@ -29,6 +29,7 @@ mod framework;
 mod groups;
 mod instances;
 mod said;
+mod sends;
 mod shape;
 mod tags;
 
@@ -101,7 +102,8 @@ impl Site {
         let state = ApiState::new(world.commands.clone(), api);
         let view = PaceView { sent_today: 50, cap_today: Some(500), ..PaceView::default() };
         let pace = Arc::new(Fixed(Mutex::new(Some(view))));
-        let deps = ZapiniDeps { pace: pace.clone(), started: NOW.plus_ms(-123_456_789) };
+        let send_wait = Duration::from_secs(25);
+        let deps = ZapiniDeps { pace: pace.clone(), started: NOW.plus_ms(-123_456_789), send_wait };
         let facade = serve(state, Arc::new(deps), &options);
         let hosts = [("instance-*.zapini.example.com".to_owned(), FACADE.name.to_owned())];
         let app = application(vec![facade], &hosts).boxed();

@@ -79,19 +79,6 @@ pub struct Plan {
     pub mark_read: bool,
 }
 
-/// Text that the renderer gives back as it is.
-pub fn escaped(text: &str) -> String {
-    let special = |c: char| matches!(c, '{' | '|' | '}' | '\\');
-    let mut escaped = String::with_capacity(text.len() + text.matches(special).count());
-    for c in text.chars() {
-        if special(c) {
-            escaped.push('\\');
-        }
-        escaped.push(c);
-    }
-    escaped
-}
-
 /// What `outcome` becomes.
 pub fn plan(context: &EventContext<'_>, outcome: &Outcome) -> StoreResult<Result<Plan, Unfit>> {
     let mut making = Making { context, plan: Plan::default(), steps: Vec::new(), writes: Vec::new(), contact: None };

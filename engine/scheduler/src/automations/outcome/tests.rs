@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use pombo_domain::model::message::{MessageAction, Target};
+use pombo_domain::model::variables::escaped;
 use pombo_domain::model::*;
 use pombo_domain::ports::{Action, AutomationChange, Change, Outcome, SendAction, SendContent, StoreResult};
 use pombo_domain::{AutomationIndex, ConnectorIndex, TenantIndex, Timestamp};

@@ -1,0 +1,285 @@
+//! Sends that wait for their outcome: a message goes ahead of the queue, and the answer says what became of it.
+//!
+//! What is not sent within the time is taken back, so that a caller who is told "not sent" may send it again. Only what the channel
+//! already has cannot be taken back: then the outcome is still to come. `quota`: who may send at all now. `acts`: reactions, edits and
+//! deletions, and how messages of a conversation are named.
+
+mod acts;
+mod quota;
+
+use std::borrow::Cow;
+
+use futures::future::{Either, select};
+use uuid::Uuid;
+
+pub use self::acts::{EntryRef, FoundEntry};
+pub(crate) use self::quota::Reservations;
+use self::quota::Reserved;
+use crate::commands::Commands;
+use crate::commands::messages::send::Draft;
+use crate::commands::messages::transitions::Transition;
+use crate::model::message::Reason;
+use crate::model::variables::escaped;
+use crate::model::{Message, MessageState, ReasonCode, Status, StoredMessage};
+use crate::ports::PaceViews;
+use crate::{Error, Field, Result, TenantIndex, Timestamp, Word};
+
+/// How long an outcome is waited for where nobody says otherwise, in milliseconds.
+pub const WAIT_MS: i64 = 25_000;
+
+/// Maximum number of times that it is decided again how a message stands that could not be taken back.
+const DECISIONS: usize = 6;
+
+/// How an outcome is waited for.
+#[derive(Clone, Copy)]
+pub struct Waiting<'a> {
+    /// The connectors' paces: they have the cap of the day.
+    pub paces: &'a dyn PaceViews,
+    /// How long it is waited for, in milliseconds; see [`WAIT_MS`].
+    pub wait_ms: i64,
+}
+
+/// What became of a message that was to be sent at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SentNow {
+    /// The channel accepted it.
+    Sent {
+        /// The message's id.
+        id: Uuid,
+        /// The channel's id of it, if the channel gave one.
+        provider_id: Option<String>,
+        /// When it was accepted.
+        at: Timestamp,
+    },
+    /// It cannot be sent: the channel refused it, or it is not fit for sending. It will not be sent.
+    Refused {
+        /// The message's id.
+        id: Uuid,
+        /// Why.
+        reason: Reason,
+    },
+    /// The channel asks to slow down. It will not be sent.
+    Throttled {
+        /// When to try again, in milliseconds from now.
+        retry_after_ms: u64,
+    },
+    /// The cap of the day is reached. Nothing was stored.
+    CapReached {
+        /// How long the day lasts, in milliseconds from now.
+        retry_after_ms: u64,
+    },
+    /// It was not sent in time, or somebody canceled it. It will not be sent.
+    NotSent {
+        /// The message's id.
+        id: Uuid,
+        /// Why it waited or was given up, if that is known.
+        reason: Option<Reason>,
+    },
+    /// The time is over while it may be with the channel. Its outcome is still to come.
+    Pending {
+        /// The message's id.
+        id: Uuid,
+    },
+    /// Nobody can tell whether it was sent.
+    Unknown {
+        /// The message's id.
+        id: Uuid,
+        /// Why.
+        reason: Option<Reason>,
+    },
+}
+
+impl Commands {
+    /// Sends a message at once and waits for its outcome. Its text is not a template: it arrives as it is written here. The pause
+    /// between two messages and quiet hours do not hold it; the cap of the day, health and the channel's own limits do.
+    ///
+    /// Fails, with nothing stored, for a draft that [`Commands::send`] would refuse, and with [`crate::ErrorCode::Disconnected`] where
+    /// the connector has no session, [`crate::ErrorCode::Conflict`] where it is paused, [`crate::ErrorCode::AutomationActive`] where an
+    /// automation answers the conversation.
+    pub async fn send_now(&self, tenant: TenantIndex, draft: Draft<'_>, waiting: Waiting<'_>) -> Result<SentNow> {
+        let text = draft.text.map(|text| Cow::Owned(escaped(&text)));
+        self.send_draft_now(tenant, Draft { text, ..draft }, waiting).await
+    }
+
+    /// The same for a draft whose text is already what is to be rendered.
+    async fn send_draft_now(&self, tenant: TenantIndex, draft: Draft<'_>, waiting: Waiting<'_>) -> Result<SentNow> {
+        let Some(id) = draft.connector else { return Err(Error::invalid(Field::Connector, "is required")) };
+        let connector = self.live_connector(tenant, id)?;
+        let reserved = match self.reserve(&connector, waiting)? {
+            Ok(reserved) => reserved,
+            Err(refused) => return Ok(refused),
+        };
+        let draft = Draft { force_direct: true, manual: true, scheduled_at: None, requires_approval: false, ..draft };
+        let stored = self.send(tenant, &draft, None).await?;
+        Ok(self.outcome(stored, reserved, waiting).await)
+    }
+
+    /// Waits until a message has ended, or its time is over. It never fails: by now the message is stored, and a caller must not be
+    /// told otherwise.
+    async fn outcome(&self, stored: StoredMessage, reserved: Reserved, waiting: Waiting<'_>) -> SentNow {
+        let StoredMessage { message, mut state } = stored;
+        let (store, clock) = (&self.ports().store, &self.ports().clock);
+        let deadline = clock.now().plus_ms(waiting.wait_ms.max(0));
+        let mut alarm = clock.sleep_until(deadline);
+        let mut reserved = Some(reserved);
+        loop {
+            if state.attempts > 0 {
+                // From here on the pace itself counts it.
+                drop(reserved.take());
+            }
+            if let Some(ended) = ended(message.id, &state) {
+                return ended;
+            }
+            if waits_beyond(&state, deadline) {
+                break;
+            }
+            match select(store.message_after(message.key, state.revision), alarm).await {
+                Either::Left((Ok(Some(next)), rest)) => {
+                    state = next;
+                    alarm = rest;
+                }
+                // Nobody can tell how it stands: it is taken back, if it can be.
+                Either::Left((Ok(None) | Err(_), _)) | Either::Right(_) => break,
+            }
+        }
+        self.taken_back(&message, state).await
+    }
+
+    /// Takes back a message whose time is over. `state` is the one that was seen last.
+    async fn taken_back(&self, message: &Message, mut state: MessageState) -> SentNow {
+        let (tenant, id) = (message.key.tenant, message.id);
+        for _ in 0..DECISIONS {
+            let cancel = Transition::Cancel(Some("not sent in time".to_owned()));
+            if self.change_message_status(tenant, id, cancel).await.is_ok() {
+                return self.not_sent(id, state);
+            }
+            // The lane was faster, or the store does not take it.
+            let Ok(Some(now)) = self.ports().store.message(message.key) else { break };
+            state = now.state;
+            if let Some(ended) = ended(id, &state) {
+                return ended;
+            }
+            if state.status == Status::Processing {
+                break;
+            }
+        }
+        SentNow::Pending { id }
+    }
+
+    /// What to say of a message that was taken back in this state.
+    fn not_sent(&self, id: Uuid, state: MessageState) -> SentNow {
+        let throttled = |reason: &Reason| reason.code == Word::Known(ReasonCode::Throttled);
+        if state.reason.as_ref().is_some_and(throttled) {
+            let wait = state.due_at.since(self.ports().clock.now());
+            return SentNow::Throttled { retry_after_ms: u64::try_from(wait).unwrap_or(0).max(1_000) };
+        }
+        SentNow::NotSent { id, reason: state.reason }
+    }
+}
+
+/// What became of a message in this state; `None` while that is open.
+fn ended(id: Uuid, state: &MessageState) -> Option<SentNow> {
+    let reason = state.reason.clone();
+    match state.status {
+        Status::Pending | Status::Waiting | Status::Processing | Status::PendingApproval => None,
+        Status::Sent => {
+            let at = state.sent_at.unwrap_or(state.updated_at);
+            Some(SentNow::Sent { id, provider_id: state.provider_id.clone(), at })
+        }
+        Status::Failed => Some(match reason {
+            Some(reason) if is_refusal(&reason) => SentNow::Refused { id, reason },
+            reason => SentNow::NotSent { id, reason },
+        }),
+        Status::Canceled => Some(SentNow::NotSent { id, reason }),
+        Status::Unknown => Some(SentNow::Unknown { id, reason }),
+    }
+}
+
+/// Whether sending the same again would fail again.
+fn is_refusal(reason: &Reason) -> bool {
+    matches!(
+        reason.code,
+        Word::Known(
+            ReasonCode::InvalidRecipient
+                | ReasonCode::Rejected
+                | ReasonCode::InactiveContact
+                | ReasonCode::Attachment
+                | ReasonCode::Render
+        )
+    )
+}
+
+/// Whether nothing will be tried before `deadline`.
+fn waits_beyond(state: &MessageState, deadline: Timestamp) -> bool {
+    let until = if state.held { state.hold_until } else { Some(state.due_at) };
+    state.status == Status::Waiting && until.is_some_and(|until| until > deadline)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::message::{MessageOptions, MessageType, NewMessage};
+    use crate::{ConnectorIndex, MessageKey, ids};
+
+    const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+    fn message() -> Message {
+        let content = NewMessage {
+            connector: ConnectorIndex(1),
+            to: "5511".to_owned(),
+            text: "Oi".to_owned(),
+            subject: None,
+            contact_name: None,
+            message_type: MessageType::General,
+            priority: 5,
+            scheduled_at: None,
+            requires_approval: false,
+            force_direct: true,
+            notes: None,
+            webhook_url: None,
+            external_id: None,
+            attachments: Vec::new(),
+            attachment_url: None,
+            variables: None,
+            options: MessageOptions::default(),
+        };
+        let key = MessageKey { tenant: TenantIndex(1), serial: 9 };
+        Message { id: ids::message_id(NOW, 9, 7), key, created_at: NOW, content }
+    }
+
+    #[test]
+    fn only_what_would_fail_again_is_a_refusal() {
+        let message = message();
+        let running = message.initial_state().claim(NOW).expect("it is ready");
+        for (code, is_refused) in [
+            (ReasonCode::InvalidRecipient, true),
+            (ReasonCode::Rejected, true),
+            (ReasonCode::InactiveContact, true),
+            (ReasonCode::Temporary, false),
+            (ReasonCode::ConnectorDeleted, false),
+        ] {
+            let failed = running.failed(Reason::new(code, "why"), NOW).expect("it runs");
+            let ended = ended(message.id, &failed).expect("it has ended");
+            assert_eq!(matches!(ended, SentNow::Refused { .. }), is_refused, "{code}");
+            assert_eq!(matches!(ended, SentNow::NotSent { .. }), !is_refused, "{code}");
+        }
+        assert_eq!(ended(message.id, &running), None);
+    }
+
+    #[test]
+    fn a_retry_after_the_deadline_need_not_be_waited_for() {
+        let running = message().initial_state().claim(NOW).expect("it is ready");
+        let later = |ms| {
+            let reason = Reason::new(ReasonCode::Temporary, "why");
+            running.retry_later(reason, NOW.plus_ms(ms), false, NOW).expect("it runs")
+        };
+        let deadline = NOW.plus_ms(1_000);
+        assert!(waits_beyond(&later(1_001), deadline) && !waits_beyond(&later(1_000), deadline));
+        assert!(!waits_beyond(&running, deadline));
+        let hold = |ms| {
+            let reason = Reason::new(ReasonCode::Disconnected, "why");
+            message().initial_state().hold(reason, NOW.plus_ms(ms), NOW).expect("it is ready")
+        };
+        assert!(waits_beyond(&hold(1_001), deadline) && !waits_beyond(&hold(999), deadline));
+    }
+}

@@ -1,0 +1,346 @@
+//! Section "Chat API": sending a text, changing what was sent, and reacting. Every answer waits for WhatsApp.
+
+use std::sync::Arc;
+
+use poem::Request;
+use poem::web::Data;
+use poem_openapi::param::Path;
+use poem_openapi::{Enum, Object, OpenApi};
+use pombo_api::declared::{Declared, Param};
+use pombo_api::error::Failure;
+use pombo_api::json::JsonBytes;
+use pombo_api::options::ApiState;
+use pombo_domain::commands::connectors::overview::ConnectorOverview;
+use pombo_domain::commands::messages::actions::ActionRequest;
+use pombo_domain::commands::messages::now::{EntryRef, FoundEntry};
+use pombo_domain::model::Right;
+use pombo_domain::{Error, ErrorCode};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::credentials::Caller;
+use crate::envelope::{Settled, Success};
+use crate::errors::{BODY, CHANNEL, NAMED, Refused, VALUES};
+use crate::gate::State;
+use crate::params::Text;
+use crate::refs::{entry, instance, serving};
+use crate::sending::{
+    ChatSend, EditFields, EditMessage, Reached, Reaction, ReactionFields, TextFields, new_text, reached, reaction,
+    send_text, waiting,
+};
+use crate::times::seconds;
+use crate::{Section, ZapiniDeps};
+
+/// How far a send came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
+#[serde(rename_all = "lowercase")]
+#[oai(rename_all = "lowercase")]
+enum SendStatus {
+    /// WhatsApp has accepted it.
+    Sent,
+    /// WhatsApp may have it; its outcome is still to come.
+    Pending,
+}
+
+impl SendStatus {
+    /// `None` for what needed nothing to be sent.
+    fn of(done: Option<&Reached>) -> Self {
+        match done {
+            Some(Reached { at: None, .. }) => Self::Pending,
+            _ => Self::Sent,
+        }
+    }
+}
+
+/// Equal reactions to a message.
+#[derive(Debug, Serialize, Object)]
+struct SentMessageReactions {
+    /// The emoji.
+    emoji: String,
+    /// How many people reacted with it.
+    count: u32,
+    /// Whether the instance's account is one of them.
+    has_my_reaction: bool,
+    /// Their phone numbers.
+    reactors: Vec<String>,
+    /// Their names.
+    reactor_names: Vec<String>,
+}
+
+/// A message that was sent, as chats show it.
+#[derive(Debug, Serialize, Object)]
+struct SentChatMessage {
+    /// Its number; null where it is not in a conversation yet.
+    #[oai(nullable)]
+    id: Option<u64>,
+    /// Its UUID.
+    unique_id: Uuid,
+    /// WhatsApp's id of it; null while it is not known.
+    #[oai(nullable)]
+    whatsapp_message_id: Option<String>,
+    /// Always `outgoing`.
+    direction: String,
+    /// Always `true`.
+    is_from_me: bool,
+    /// Its text.
+    message_body: String,
+    /// Its text as HTML.
+    formatted_body: String,
+    /// JIDs of those whom the text mentions; empty.
+    mentioned_jids: Vec<String>,
+    /// Name that the instance's account goes by; null where it has none.
+    #[oai(nullable)]
+    sender_name: Option<String>,
+    /// How far it came.
+    status: SendStatus,
+    /// Reactions to it; empty.
+    grouped_reactions: Vec<SentMessageReactions>,
+    /// When it was sent.
+    created_at: String,
+}
+
+/// The answer to a send.
+#[derive(Debug, Serialize, Object)]
+struct ChatSent {
+    /// The message.
+    message: SentChatMessage,
+}
+
+/// A message with a new text.
+#[derive(Debug, Serialize, Object)]
+struct EditedMessage {
+    /// Its number.
+    id: u64,
+    /// Its UUID.
+    unique_id: Uuid,
+    /// The new text.
+    message_body: String,
+    /// How far the change came.
+    status: SendStatus,
+}
+
+/// A message that was deleted.
+#[derive(Debug, Serialize, Object)]
+struct DeletedMessage {
+    /// Its number.
+    id: u64,
+    /// Its UUID.
+    unique_id: Uuid,
+    /// How far the deletion came.
+    status: SendStatus,
+}
+
+/// A message with the account's reaction.
+#[derive(Debug, Serialize, Object)]
+struct ReactedMessage {
+    /// Its number.
+    id: u64,
+    /// Its UUID.
+    unique_id: Uuid,
+    /// The account's reaction; null where it was removed.
+    #[oai(nullable)]
+    emoji: Option<String>,
+    /// How far the reaction came.
+    status: SendStatus,
+}
+
+/// A text as HTML that shows it.
+fn html(text: &str) -> String {
+    let mut html = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            '\'' => html.push_str("&#39;"),
+            c => html.push(c),
+        }
+    }
+    html
+}
+
+/// 200 for what is done, 202 for what is still under way.
+fn settled<T>(done: SendStatus, answer: Success<T>) -> Settled<Success<T>> {
+    match done {
+        SendStatus::Sent => Settled::Done(answer),
+        SendStatus::Pending => Settled::UnderWay(answer),
+    }
+}
+
+/// The message that was sent, as its conversation has it.
+fn shown(
+    state: &ApiState,
+    caller: &Caller,
+    instance: &ConnectorOverview,
+    sent: Reached,
+    text: String,
+) -> Result<SentChatMessage, Failure> {
+    let found = match state.commands.find_entry(caller.tenant, EntryRef::Id(sent.id)) {
+        Ok(found) => Some(found.item),
+        Err(Error { code: ErrorCode::NotFound, .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let at = found.as_ref().map(|item| item.at).or(sent.at).unwrap_or_else(|| state.commands.now());
+    Ok(SentChatMessage {
+        id: found.map(|item| item.number),
+        unique_id: sent.id,
+        status: SendStatus::of(Some(&sent)),
+        whatsapp_message_id: sent.provider_id,
+        direction: "outgoing".to_owned(),
+        is_from_me: true,
+        formatted_body: html(&text),
+        message_body: text,
+        mentioned_jids: Vec::new(),
+        sender_name: instance.account.as_ref().and_then(|account| account.display_name.clone()),
+        grouped_reactions: Vec::new(),
+        created_at: seconds(at),
+    })
+}
+
+/// Does something about a message of any conversation of the caller's, and waits for the outcome.
+async fn act(
+    state: &ApiState,
+    caller: &Caller,
+    deps: &ZapiniDeps,
+    given: &str,
+    request: ActionRequest,
+) -> Result<(FoundEntry, SendStatus), Failure> {
+    let found = entry(state, caller, given)?;
+    let by = caller.actor().by;
+    let done = state.commands.act_on_entry_now(caller.tenant, &found, request, &by, waiting(deps)).await?;
+    let done = done.map(reached).transpose()?;
+    Ok((found, SendStatus::of(done.as_ref())))
+}
+
+/// Sets or removes the account's reaction to a message.
+async fn react(
+    state: &ApiState,
+    caller: &Caller,
+    deps: &ZapiniDeps,
+    given: &str,
+    emoji: String,
+) -> Result<Settled<Success<ReactedMessage>>, Failure> {
+    let said = if emoji.is_empty() { "Reaction removed successfully" } else { "Reaction added successfully" };
+    let (found, status) = act(state, caller, deps, given, ActionRequest::React(emoji.clone())).await?;
+    let emoji = Some(emoji).filter(|emoji| !emoji.is_empty());
+    let reacted = ReactedMessage { id: found.item.number, unique_id: found.item.id, emoji, status };
+    Ok(settled(status, Success::saying(said, reacted)))
+}
+
+/// Handlers of the section.
+#[derive(Default)]
+pub(crate) struct ChatSendsApi;
+
+impl pombo_api::Section for ChatSendsApi {
+    const FILE: &'static str = file!();
+}
+
+#[OpenApi(tag = "Section::Chat")]
+impl ChatSendsApi {
+    /// Send a text message
+    ///
+    /// As `POST /send-message`; the answer is the message as chats show it.
+    #[oai(path = "/api/v1/chat/send", method = "post", operation_id = "send_chat_message")]
+    async fn send_chat_message(
+        &self,
+        caller: Caller,
+        state: State<'_>,
+        deps: Data<&Arc<ZapiniDeps>>,
+        request: &Request,
+        body: JsonBytes<Declared<ChatSend>>,
+    ) -> Result<Settled<Success<ChatSent>>, Refused<{ NAMED | BODY | CHANNEL }>> {
+        caller.must(Right::Converse)?;
+        let message = body.object::<TextFields<'_>>()?.checked()?;
+        let view = match &message.instance {
+            Some(given) => instance(&state, &caller, given)?,
+            None => serving(&state, &caller, request, None)?,
+        };
+        let text = message.text().to_owned();
+        let sent = send_text(&state, &caller, &deps, &view, message).await?;
+        let message = shown(&state, &caller, &view, sent, text)?;
+        Ok(settled(message.status, Success::saying("Message sent successfully", ChatSent { message })))
+    }
+
+    /// Change the text of a message
+    ///
+    /// Only of a message that the instance's account wrote (otherwise 403), for as long as WhatsApp allows it.
+    #[oai(path = "/api/v1/chat/messages/:uuid", method = "patch", operation_id = "edit_chat_message")]
+    async fn edit_chat_message(
+        &self,
+        caller: Caller,
+        state: State<'_>,
+        deps: Data<&Arc<ZapiniDeps>>,
+        /// UUID or number of the message.
+        uuid: Path<Param<Text>>,
+        body: JsonBytes<Declared<EditMessage>>,
+    ) -> Result<Settled<Success<EditedMessage>>, Refused<{ NAMED | BODY | CHANNEL }>> {
+        caller.must(Right::Converse)?;
+        let text = new_text(body.object::<EditFields<'_>>()?)?;
+        let (found, status) = act(&state, &caller, &deps, &uuid.0.0, ActionRequest::Edit(text.clone())).await?;
+        let edited = EditedMessage { id: found.item.number, unique_id: found.item.id, message_body: text, status };
+        Ok(settled(status, Success::saying("Message updated successfully", edited)))
+    }
+
+    /// Delete a message for everyone
+    ///
+    /// Only one that the instance's account wrote (otherwise 403). If it is deleted already, nothing changes.
+    #[oai(path = "/api/v1/chat/messages/:uuid", method = "delete", operation_id = "delete_chat_message")]
+    async fn delete_chat_message(
+        &self,
+        caller: Caller,
+        state: State<'_>,
+        deps: Data<&Arc<ZapiniDeps>>,
+        /// UUID or number of the message.
+        uuid: Path<Param<Text>>,
+    ) -> Result<Settled<Success<DeletedMessage>>, Refused<{ NAMED | VALUES | CHANNEL }>> {
+        caller.must(Right::Converse)?;
+        let (found, status) = act(&state, &caller, &deps, &uuid.0.0, ActionRequest::Revoke).await?;
+        let deleted = DeletedMessage { id: found.item.number, unique_id: found.item.id, status };
+        Ok(settled(status, Success::saying("Message deleted successfully", deleted)))
+    }
+
+    /// React to a message
+    ///
+    /// The account has one reaction to a message: a new one replaces it, an empty one removes it.
+    #[oai(path = "/api/v1/chat/messages/:uuid/reaction", method = "post", operation_id = "add_chat_reaction")]
+    async fn add_chat_reaction(
+        &self,
+        caller: Caller,
+        state: State<'_>,
+        deps: Data<&Arc<ZapiniDeps>>,
+        /// UUID or number of the message.
+        uuid: Path<Param<Text>>,
+        body: JsonBytes<Declared<Reaction>>,
+    ) -> Result<Settled<Success<ReactedMessage>>, Refused<{ NAMED | BODY | CHANNEL }>> {
+        caller.must(Right::Converse)?;
+        let emoji = reaction(body.object::<ReactionFields<'_>>()?)?;
+        Ok(react(&state, &caller, &deps, &uuid.0.0, emoji).await?)
+    }
+
+    /// Remove the reaction to a message
+    ///
+    /// If the account has none, nothing changes.
+    #[oai(path = "/api/v1/chat/messages/:uuid/reaction", method = "delete", operation_id = "remove_chat_reaction")]
+    async fn remove_chat_reaction(
+        &self,
+        caller: Caller,
+        state: State<'_>,
+        deps: Data<&Arc<ZapiniDeps>>,
+        /// UUID or number of the message.
+        uuid: Path<Param<Text>>,
+    ) -> Result<Settled<Success<ReactedMessage>>, Refused<{ NAMED | VALUES | CHANNEL }>> {
+        caller.must(Right::Converse)?;
+        Ok(react(&state, &caller, &deps, &uuid.0.0, String::new()).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::html;
+
+    #[test]
+    fn a_text_cannot_become_markup() {
+        assert_eq!(html(r#"<b> & "it's"</b>"#), "&lt;b&gt; &amp; &quot;it&#39;s&quot;&lt;/b&gt;");
+    }
+}

@@ -18,6 +18,7 @@ use pombo_domain::{Error, ErrorCode};
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::conversations::{GroupedReaction, formatted};
 use crate::credentials::Caller;
 use crate::envelope::{Settled, Success};
 use crate::errors::{BODY, CHANNEL, NAMED, Refused, VALUES};
@@ -52,21 +53,6 @@ impl SendStatus {
     }
 }
 
-/// Equal reactions to a message.
-#[derive(Debug, Serialize, Object)]
-struct SentMessageReactions {
-    /// The emoji.
-    emoji: String,
-    /// How many people reacted with it.
-    count: u32,
-    /// Whether the instance's account is one of them.
-    has_my_reaction: bool,
-    /// Their phone numbers.
-    reactors: Vec<String>,
-    /// Their names.
-    reactor_names: Vec<String>,
-}
-
 /// A message that was sent, as chats show it.
 #[derive(Debug, Serialize, Object)]
 struct SentChatMessage {
@@ -94,7 +80,7 @@ struct SentChatMessage {
     /// How far it came.
     status: SendStatus,
     /// Reactions to it; empty.
-    grouped_reactions: Vec<SentMessageReactions>,
+    grouped_reactions: Vec<GroupedReaction>,
     /// When it was sent.
     created_at: String,
 }
@@ -144,22 +130,6 @@ struct ReactedMessage {
     status: SendStatus,
 }
 
-/// A text as HTML that shows it.
-fn html(text: &str) -> String {
-    let mut html = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            c => html.push(c),
-        }
-    }
-    html
-}
-
 /// 200 for what is done, 202 for what is still under way.
 fn settled<T>(done: SendStatus, answer: Success<T>) -> Settled<Success<T>> {
     match done {
@@ -189,7 +159,7 @@ fn shown(
         whatsapp_message_id: sent.provider_id,
         direction: "outgoing".to_owned(),
         is_from_me: true,
-        formatted_body: html(&text),
+        formatted_body: formatted(&text, &[]),
         message_body: text,
         mentioned_jids: Vec::new(),
         sender_name: instance.account.as_ref().and_then(|account| account.display_name.clone()),

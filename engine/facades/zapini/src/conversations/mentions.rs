@@ -3,7 +3,7 @@
 
 /// Somebody whom a text may mention.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Mention {
+pub(crate) struct Mention {
     /// What stands behind the `@` in the text.
     pub(super) written: String,
     /// The phone number, digits; where it is not known, what stands in the text.
@@ -21,7 +21,7 @@ impl Mention {
 }
 
 /// The text as HTML, each mention a span with the person's name.
-pub(super) fn formatted(text: &str, mentions: &[Mention]) -> String {
+pub(crate) fn formatted(text: &str, mentions: &[Mention]) -> String {
     let mut html = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('@') {

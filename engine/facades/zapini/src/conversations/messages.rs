@@ -85,7 +85,7 @@ impl MediaType {
 
 /// The reactions to a message with one emoji.
 #[derive(Debug, Serialize, Object)]
-struct GroupedReaction {
+pub(crate) struct GroupedReaction {
     /// The emoji.
     emoji: String,
     /// Number of people who reacted with it, the instance's own account included.

@@ -45,6 +45,7 @@ bench: ## measure Pombo and the service that it replaces on this machine; prints
 	cargo build --release --locked --workspace --bin pombo
 	cargo build --release --locked --workspace --example render
 	cargo run --release --locked --bin bench
+	tests/tools/settle_protocol.sh $${CARGO_TARGET_DIR:-target}
 	cargo run --release --locked --bin sessions -- fleet
 	tests/guests/build.sh
 	cargo run --release --locked --bin automations -- rate

@@ -118,6 +118,7 @@ componentize() {
 
 say "compiling with the $compiler compiler"
 of_world $connectors $hostile
+"$root/tests/tools/settle_protocol.sh" "$built"
 of_world $renderers
 of_world $hostile_automations
 for plugin in $automations; do

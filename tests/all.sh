@@ -43,6 +43,7 @@ units() {
   for file in engine/*/tests/*/main.rs engine/facades/*/tests/*/main.rs; do chosen+=(--test "$(basename "$(dirname "$file")")"); done
   shopt -u nullglob
   low build --release --locked --workspace --examples
+  tests/tools/settle_protocol.sh "${CARGO_TARGET_DIR:-target}/release"
   low test --release --locked --workspace --no-fail-fast "${chosen[@]}"
 }
 # end-to-end SUITE

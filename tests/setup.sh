@@ -50,6 +50,9 @@ for_build() {
     fail "Rust $want or newer is needed and $have is active: run 'rustup update stable && rustup default stable'"
   fi
   command -v cc >/dev/null || packages gcc libc6-dev
+  # What an earlier command compiled is not to be compiled again.
+  local built=${CARGO_TARGET_DIR:-target}
+  [ ! -d "$built" ] || tests/tools/settle_protocol.sh "$built"
 }
 
 for_lint() {

@@ -12,7 +12,7 @@ use pombo_api::options::ApiState;
 use pombo_domain::commands::connectors::overview::ConnectorOverview;
 use pombo_domain::commands::messages::now::{SentNow, Waiting};
 use pombo_domain::commands::messages::send::{Draft, MAX_TO_BYTES};
-use pombo_domain::model::message::Reason;
+use pombo_domain::model::reason::Reason;
 use pombo_domain::model::{MessageOptions, ReasonCode};
 use pombo_domain::{Error, Field, FieldProblem, Timestamp, Word};
 use serde_json::json;

@@ -8,9 +8,9 @@ pub(crate) mod send;
 
 use std::borrow::Cow;
 
-use poem::http::{StatusCode, header};
+use poem::http::StatusCode;
 use poem_openapi::payload::Json;
-use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
+use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
 use poem_openapi::{ApiResponse, Enum, Object};
 use pombo_domain::{Error, StableWord, Timestamp, Word, model};

@@ -1,6 +1,7 @@
 //! Sends that wait, of the instance API and of the chat API. No scheduler runs here: each test plays the lane.
 
-use pombo_domain::model::message::{MessageAction, Reason, Target};
+use pombo_domain::model::message::{MessageAction, Target};
+use pombo_domain::model::reason::Reason;
 use pombo_domain::model::{
     ConnectorStatus, EntryContent, InboundContent, MessageState, ReasonCode, Role, StoredMessage, TimelineAct,
     TimelineEntry,

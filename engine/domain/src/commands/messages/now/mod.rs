@@ -18,7 +18,7 @@ use self::quota::Reserved;
 use crate::commands::Commands;
 use crate::commands::messages::send::Draft;
 use crate::commands::messages::transitions::Transition;
-use crate::model::message::Reason;
+use crate::model::reason::Reason;
 use crate::model::variables::escaped;
 use crate::model::{Message, MessageState, ReasonCode, Status, StoredMessage};
 use crate::ports::PaceViews;

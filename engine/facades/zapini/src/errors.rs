@@ -98,6 +98,10 @@ pub(crate) fn field_name(field: Field) -> Cow<'static, str> {
     Cow::Borrowed(match field {
         Field::Connector => "instance_id",
         Field::Device => "device_name",
+        Field::AttachmentUrl => "media_url",
+        Field::FileId => "media_id",
+        Field::FileKind => "media_type",
+        Field::FileName => "filename",
         Field::Text => "message",
         Field::To => "recipient",
         Field::Members | Field::Add | Field::Remove | Field::Promote | Field::Demote => "participants",

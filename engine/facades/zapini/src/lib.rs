@@ -31,6 +31,7 @@ mod groups;
 mod instance;
 mod instance_api;
 mod instances;
+mod media;
 pub mod params;
 mod paths;
 mod pauses;
@@ -67,6 +68,9 @@ enum Section {
     /// Who answers a conversation: an automation or a person.
     #[oai(rename = "automation")]
     Automation,
+    /// Files that are uploaded for later messages, and those of received messages.
+    #[oai(rename = "media")]
+    Media,
     /// Groups of an instance's account.
     #[oai(rename = "groups")]
     Groups,
@@ -80,6 +84,7 @@ type Operations = (
     instances::InstancesApi,
     instance_api::InstanceApi,
     automation::AutomationApi,
+    media::MediaApi,
     groups::GroupsApi,
     chat::ChatApi,
 );

@@ -9,7 +9,7 @@ use super::*;
 
 const PASSWORD: &str = "correct horse";
 
-async fn user(site: &Site, name: &str, role: Role) -> User {
+pub(super) async fn user(site: &Site, name: &str, role: Role) -> User {
     let request = UserRequest {
         email: format!("{name}@example.com"),
         name: name.to_owned(),
@@ -24,12 +24,12 @@ async fn login(site: &Site, body: Value) -> Answer {
 }
 
 /// The token of a login.
-async fn token(site: &Site, name: &str) -> String {
+pub(super) async fn token(site: &Site, name: &str) -> String {
     let body = json!({"email": format!("{name}@example.com"), "password": PASSWORD});
     login(site, body).await.expect(200)["data"]["token"].as_str().expect("a token").to_owned()
 }
 
-async fn with(site: &Site, token: &str, method: &str, path: &str, body: Option<Value>) -> Answer {
+pub(super) async fn with(site: &Site, token: &str, method: &str, path: &str, body: Option<Value>) -> Answer {
     let bearer = format!("Bearer {token}");
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
     let body = body.map(|body| body.to_string()).unwrap_or_default();

@@ -15,3 +15,4 @@ mod shipped;
 mod storms;
 mod swap;
 mod zapini;
+mod zapini_media;

@@ -9,8 +9,9 @@
 //!   operation declares.
 //! - [`body`], [`multipart`]: bodies within limits. [`json`]: JSON in and out by serde_json. [`fields`]: JSON fields that remember
 //!   what is wrong with them. [`declared`], [`document`]: what the OpenAPI documents say.
-//! - [`media_links`]: signed links to files. [`hook_links`]: automations' webhooks. [`signals`]: wakes requests that wait for events.
-//!   [`sse`]: server-sent events. [`export`], [`csv`]: lists as files. [`qr`]: a text as a picture to scan. [`options`]: settings, and the state that every handler stands on.
+//! - [`download`]: a file as an answer. [`media_links`]: signed links to files. [`hook_links`]: automations' webhooks. [`signals`]: wakes
+//!   requests that wait for events. [`sse`]: server-sent events. [`export`], [`csv`]: lists as files. [`qr`]: a text as a picture to
+//!   scan. [`options`]: settings, and the state that every handler stands on.
 //!
 //! This crate must not know how anything is stored, sent or rendered. Everything here runs on the task of the request.
 
@@ -20,6 +21,7 @@ pub mod csv;
 pub mod declared;
 pub mod docs;
 pub mod document;
+pub mod download;
 pub mod endpoint;
 pub mod error;
 pub mod export;

@@ -57,8 +57,18 @@ impl MediaLinks {
     pub fn url(&self, tenant: TenantIndex, file: &Attachment, now: Timestamp) -> String {
         const HOUR: i64 = 3600;
         let from = now.0.div_euclid(1000 * HOUR) * HOUR + HOUR;
+        self.ending_at(tenant, file, from.saturating_add_unsigned(self.lifetime.as_secs()))
+    }
+
+    /// The link to a tenant's file, valid until `until`, or a part of a second less. The same file always has the same link.
+    pub fn url_until(&self, tenant: TenantIndex, file: &Attachment, until: Timestamp) -> String {
+        self.ending_at(tenant, file, until.0.div_euclid(1000))
+    }
+
+    /// The link that is valid until this second since 1970.
+    fn ending_at(&self, tenant: TenantIndex, file: &Attachment, exp: i64) -> String {
         let link = LinkQuery {
-            exp: from.saturating_add_unsigned(self.lifetime.as_secs()),
+            exp,
             t: tenant.0,
             content_type: file.content_type.clone(),
             name: file.file_name.clone(),
@@ -161,5 +171,20 @@ mod tests {
         assert!(links.open(file.id, query.clone(), now.plus_ms(3 * 3_600_000)).is_none(), "over");
         let others = MediaLinks::new(b"another", "http://127.0.0.1:8080", Duration::from_secs(3600));
         assert!(others.open(file.id, query, now).is_none(), "another secret");
+    }
+
+    #[test]
+    fn a_link_may_end_at_a_given_time() {
+        let links = MediaLinks::new(b"secret", "http://127.0.0.1:8080/", Duration::from_secs(1));
+        let file = Attachment {
+            id: Uuid::from_u128(9),
+            file_name: "a.pdf".to_owned(),
+            content_type: "application/pdf".to_owned(),
+            size: 3,
+        };
+        let until = Timestamp(1_700_000_000_000);
+        let query = query_of(&links.url_until(TenantIndex(4), &file, until));
+        assert!(links.open(file.id, query.clone(), until.plus_ms(-1)).is_some());
+        assert!(links.open(file.id, query, until).is_none());
     }
 }

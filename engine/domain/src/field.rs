@@ -72,6 +72,12 @@ words! {
         ExternalId = "external_id",
         /// An uploaded file's name.
         File = "file",
+        /// A stored file, by its id.
+        FileId = "file_id",
+        /// What a file is sent as.
+        FileKind = "file_kind",
+        /// Name with which a file is sent.
+        FileName = "file_name",
         /// Ahead of the queue and its pace.
         ForceDirect = "force_direct",
         /// A group's address.

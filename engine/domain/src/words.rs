@@ -177,7 +177,6 @@ mod tests {
 
     use super::*;
     use crate::Field;
-    use crate::model::FailureCode;
     use crate::model::conversation::ConversationAction;
     use crate::model::event::SessionChange;
     use crate::model::health::{HealthChange, HealthLevel};
@@ -185,6 +184,7 @@ mod tests {
     use crate::model::plugin::AuditAction;
     use crate::model::reason::ReasonCode;
     use crate::model::role::Role;
+    use crate::model::{FailureCode, FileKind};
 
     /// A set round-trips as a text, in JSON and in the stored form, which is that of a plain text.
     fn is_sound<W: StableWord>() {
@@ -222,6 +222,7 @@ mod tests {
         is_sound::<ConversationAction>();
         is_sound::<FailureCode>();
         is_sound::<Field>();
+        is_sound::<FileKind>();
         is_sound::<HealthChange>();
         is_sound::<HealthLevel>();
         is_sound::<ReasonCode>();
@@ -257,6 +258,7 @@ mod tests {
         );
         assert_eq!(spelled(&HealthChange::ALL.map(HealthChange::as_str)), "slowed paused restored blocked restricted");
         assert_eq!(spelled(&Role::ALL.map(Role::as_str)), "owner manager agent viewer");
+        assert_eq!(spelled(&FileKind::ALL.map(FileKind::as_str)), "image video audio document");
         assert_eq!(spelled(&HealthLevel::ALL.map(HealthLevel::as_str)), "good slowed paused");
         assert_eq!(
             spelled(&WaitReason::ALL.map(WaitReason::as_str)),

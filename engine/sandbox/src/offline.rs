@@ -51,7 +51,13 @@ impl PluginKv for Nothing {
 
 #[async_trait]
 impl MediaStore for Nothing {
-    async fn create(&self, _: TenantIndex, _: &str, _: Option<&str>) -> Result<Box<dyn MediaWriter>, MediaError> {
+    async fn create(
+        &self,
+        _: TenantIndex,
+        _: &str,
+        _: Option<&str>,
+        _: u64,
+    ) -> Result<Box<dyn MediaWriter>, MediaError> {
         Err(MediaError::Io(std::io::Error::other(REASON)))
     }
     async fn stat(&self, _: TenantIndex, _: Uuid) -> Result<Option<u64>, MediaError> {

@@ -25,7 +25,8 @@ use crate::shared::Shared;
 use crate::space::Space;
 use crate::tables::meta::Counter;
 use crate::tables::{
-    contacts, deliveries, events, health, idempotency, imports, kv, messages, queues, receipts, states, tasks, timeline,
+    contacts, deliveries, events, health, idempotency, imports, kv, media_files, messages, queues, receipts, states,
+    tasks, timeline,
 };
 
 /// Events forgotten by one commit, at most, since other commits wait for it.
@@ -172,6 +173,20 @@ impl Drop for DiskStore {
         if let Err(error) = self.close() {
             tracing::error!(%error, "the store did not close cleanly");
         }
+    }
+}
+
+impl FileStore for DiskStore {
+    fn media_file(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<MediaFile>> {
+        media_files::read(&*self.shared.backend, tenant, id)
+    }
+
+    fn media_file_use(&self, tenant: TenantIndex) -> StoreResult<FileUse> {
+        media_files::read_use(&*self.shared.backend, tenant)
+    }
+
+    fn expired_media_files(&self, until: Timestamp, limit: usize) -> StoreResult<Vec<MediaFile>> {
+        media_files::expired(&*self.shared.backend, until, limit)
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use pombo_domain::TenantIndex;
 use pombo_domain::model::Attachment;
-use pombo_domain::model::attachment::MAX_FILE_BYTES;
-use pombo_domain::ports::{MediaError, MediaStore, MediaWriter};
+use pombo_domain::model::attachment::MAX_STORED_BYTES;
+use pombo_domain::ports::{HEAD_BYTES, MediaError, MediaStore, MediaWriter};
 use uuid::Uuid;
 
 /// Files in one folder, each named after its tenant and id. An unfinished file leaves nothing behind.
@@ -20,10 +20,10 @@ pub struct FolderMedia {
 impl FolderMedia {
     /// Files in `folder`, which must exist, with the engine's limit of size.
     pub fn new(folder: &Path) -> Self {
-        Self::with_limit(folder, MAX_FILE_BYTES)
+        Self::with_limit(folder, MAX_STORED_BYTES)
     }
 
-    /// The same, for files of at most `limit` bytes.
+    /// The same, for files of at most `limit` bytes, also where a caller allows more.
     pub fn with_limit(folder: &Path, limit: u64) -> Self {
         Self { folder: folder.to_owned(), limit, made: AtomicU64::new(1) }
     }
@@ -36,6 +36,7 @@ impl MediaStore for FolderMedia {
         tenant: TenantIndex,
         file_name: &str,
         content_type: Option<&str>,
+        most: u64,
     ) -> Result<Box<dyn MediaWriter>, MediaError> {
         let id = Uuid::from_u128(u128::from(self.made.fetch_add(1, Ordering::Relaxed)));
         let file = Attachment {
@@ -46,7 +47,7 @@ impl MediaStore for FolderMedia {
         };
         let path = self.path(tenant, id);
         std::fs::write(partial(&path), b"")?;
-        Ok(Box::new(FolderWriter { path, limit: self.limit, file }))
+        Ok(Box::new(FolderWriter { path, limit: self.limit.min(most), file, head: Vec::new() }))
     }
     async fn stat(&self, tenant: TenantIndex, id: Uuid) -> Result<Option<u64>, MediaError> {
         match std::fs::metadata(self.path(tenant, id)) {
@@ -75,6 +76,7 @@ struct FolderWriter {
     path: PathBuf,
     limit: u64,
     file: Attachment,
+    head: Vec<u8>,
 }
 
 #[async_trait]
@@ -83,10 +85,21 @@ impl MediaWriter for FolderWriter {
         use std::io::Write;
         self.file.size += chunk.len() as u64;
         if self.file.size > self.limit {
-            return Err(MediaError::TooLarge);
+            return Err(MediaError::TooLarge(self.limit));
         }
+        let rest = HEAD_BYTES - self.head.len();
+        self.head.extend_from_slice(&chunk[..rest.min(chunk.len())]);
         std::fs::OpenOptions::new().append(true).open(partial(&self.path))?.write_all(chunk)?;
         Ok(())
+    }
+    fn file(&self) -> &Attachment {
+        &self.file
+    }
+    fn head(&self) -> &[u8] {
+        &self.head
+    }
+    fn set_content_type(&mut self, content_type: &str) {
+        content_type.clone_into(&mut self.file.content_type);
     }
     async fn finish(self: Box<Self>) -> Result<Attachment, MediaError> {
         std::fs::rename(partial(&self.path), &self.path)?;

@@ -1,6 +1,6 @@
 //! The outside world: addresses, receivers of webhooks, servers of attachments.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use pombo_domain::TenantIndex;
 use pombo_domain::model::Attachment;
-use pombo_domain::ports::{AttachmentFetcher, Clock, OutboundError, OutboundGuard, WebhookClient};
+use pombo_domain::ports::{
+    AttachmentFetcher, Clock, MediaStore, MediaWriter, OutboundError, OutboundGuard, WebhookClient,
+};
 use serde_json::Value;
 
 use crate::ManualClock;
@@ -141,12 +143,44 @@ impl ScriptedFetcher {
 
 #[async_trait]
 impl AttachmentFetcher for ScriptedFetcher {
-    async fn fetch(&self, _: TenantIndex, _: &str) -> Result<Attachment, OutboundError> {
+    async fn receive(&self, _: TenantIndex, _: &str, _: u64) -> Result<Box<dyn MediaWriter>, OutboundError> {
+        Err(OutboundError::BadAnswer("this double has no bytes; see ServingFetcher".to_owned()))
+    }
+    async fn fetch(&self, _: TenantIndex, _: &str, _: u64) -> Result<Attachment, OutboundError> {
         self.clock.sleep_until(self.clock.now().plus_ms(self.took_ms)).await;
         *self.fetched.lock() += 1;
         match self.answers.lock().pop_front() {
             Some(error) => Err(error),
             None => Ok(crate::samples::attachment()),
         }
+    }
+}
+
+/// Receives the files that a test put under their URLs, with their bytes. Any other URL is answered with 404.
+pub struct ServingFetcher {
+    media: Arc<dyn MediaStore>,
+    files: Mutex<BTreeMap<String, (String, Vec<u8>)>>,
+}
+
+impl ServingFetcher {
+    /// A fetcher into this store, with no files.
+    pub fn new(media: Arc<dyn MediaStore>) -> Self {
+        Self { media, files: Mutex::default() }
+    }
+
+    /// Puts a file with this name under `url`.
+    pub fn put(&self, url: &str, file_name: &str, bytes: &[u8]) {
+        self.files.lock().insert(url.to_owned(), (file_name.to_owned(), bytes.to_vec()));
+    }
+}
+
+#[async_trait]
+impl AttachmentFetcher for ServingFetcher {
+    async fn receive(&self, tenant: TenantIndex, url: &str, most: u64) -> Result<Box<dyn MediaWriter>, OutboundError> {
+        let found = self.files.lock().get(url).cloned();
+        let (name, bytes) = found.ok_or_else(|| OutboundError::BadAnswer("the server answered 404".to_owned()))?;
+        let mut writer = self.media.create(tenant, &name, None, most).await?;
+        writer.write(&bytes).await?;
+        Ok(writer)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pombo_domain::commands::media_files::FilePolicy;
 use pombo_domain::commands::{Commands, PluginPolicy, Ports};
 use pombo_domain::model::message::MessageState;
 use pombo_domain::model::{Connector, Tenant};
@@ -20,6 +21,8 @@ pub struct WorldOptions {
     pub plugins: Vec<PluginDescription>,
     /// Who may upload plugins, and how many.
     pub policy: PluginPolicy,
+    /// How large stored files may be, and how many there may be.
+    pub files: FilePolicy,
 }
 
 impl Default for WorldOptions {
@@ -28,6 +31,7 @@ impl Default for WorldOptions {
             clock: ManualClock::new(NOON),
             plugins: vec![samples::email_plugin(), samples::chat_plugin()],
             policy: PluginPolicy::default(),
+            files: FilePolicy::default(),
         }
     }
 }
@@ -48,6 +52,8 @@ pub struct World {
     pub telemetry: Arc<FakeTelemetry>,
     /// The tenants' files; removed with the test.
     pub media: TempDir,
+    /// What is behind URLs.
+    pub fetcher: Arc<ServingFetcher>,
 }
 
 /// A tenant with an API key.
@@ -61,7 +67,7 @@ pub struct Caller {
 impl World {
     /// A world without a tenant.
     pub fn new(options: WorldOptions) -> Self {
-        let WorldOptions { clock, plugins, policy } = options;
+        let WorldOptions { clock, plugins, policy, files } = options;
         let store = TestStore::open(clock.clone());
         let connectors = Arc::new(ScriptedConnectors::new(clock.clone(), plugins));
         *connectors.account.lock() = Some(Account {
@@ -71,6 +77,8 @@ impl World {
         });
         let (plugins, telemetry) = (Arc::new(FakePluginEngine::new(clock.clone())), Arc::new(FakeTelemetry::default()));
         let media = TempDir::new().expect("a temporary folder");
+        let folder = Arc::new(FolderMedia::new(media.path()));
+        let fetcher = Arc::new(ServingFetcher::new(folder.clone()));
         let commands = Commands::new(Ports {
             store: store.clone(),
             clock: Arc::new(clock.clone()),
@@ -80,12 +88,14 @@ impl World {
             renderer: Arc::new(BraceRenderer::default()),
             connectors: connectors.clone(),
             guard: Arc::new(OpenGuard),
-            media: Arc::new(FolderMedia::new(media.path())),
+            media: folder,
+            attachments: fetcher.clone(),
+            file_policy: files,
             plugins: plugins.clone(),
             telemetry: telemetry.clone(),
             plugin_policy: policy,
         });
-        Self { commands, store, connectors, clock, plugins, telemetry, media }
+        Self { commands, store, connectors, clock, plugins, telemetry, media, fetcher }
     }
 
     /// A new tenant with a key.

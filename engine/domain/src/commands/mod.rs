@@ -17,6 +17,7 @@ pub mod connectors;
 pub mod contacts;
 pub mod conversations;
 pub mod events;
+pub mod media_files;
 pub mod messages;
 pub mod plugins;
 pub mod tags;
@@ -24,6 +25,7 @@ mod text;
 
 use access::authenticate::LoginAttempts;
 use access::users::UserLocks;
+use media_files::FilePolicy;
 use messages::now::Reservations;
 use plugins::catalog::Turns;
 
@@ -47,6 +49,10 @@ pub struct Ports {
     pub guard: Arc<dyn OutboundGuard>,
     /// Stores files.
     pub media: Arc<dyn MediaStore>,
+    /// Fetches files from URLs.
+    pub attachments: Arc<dyn AttachmentFetcher>,
+    /// How large stored files may be, how many there may be, and how long they wait.
+    pub file_policy: FilePolicy,
     /// Uploaded components, and automations.
     pub plugins: Arc<dyn PluginEngine>,
     /// Logs and usage of plugins.
@@ -162,6 +168,7 @@ impl From<StoreError> for Error {
                 "there are already {} tags; delete one that is not used",
                 crate::model::tag::MAX_TAGS_OF_TENANT
             )),
+            StoreError::Conflict(Conflict::TooManyFiles) => media_files::too_many_files(),
             StoreError::Conflict(Conflict::Task(_)) => {
                 Self::conflict("the event was handled in the meantime; read it again and repeat the request")
             }

@@ -58,16 +58,33 @@ pub trait WebhookClient: Send + Sync + 'static {
 /// Fetches a file from a URL that a tenant gave into the media store, with guarded targets; redirects are checked again.
 #[async_trait]
 pub trait AttachmentFetcher: Send + Sync + 'static {
-    /// Fetches the file into the tenant's media.
-    async fn fetch(&self, tenant: TenantIndex, url: &str) -> Result<Attachment, OutboundError>;
+    /// Receives the file whole, at most `most` bytes. It is in the tenant's media once the caller finishes it.
+    async fn receive(&self, tenant: TenantIndex, url: &str, most: u64) -> Result<Box<dyn MediaWriter>, OutboundError>;
+
+    /// Fetches the file, at most `most` bytes, into the tenant's media.
+    async fn fetch(&self, tenant: TenantIndex, url: &str, most: u64) -> Result<Attachment, OutboundError> {
+        Ok(self.receive(tenant, url, most).await?.finish().await?)
+    }
+}
+
+/// How many of a file's first bytes tell what it is.
+pub const HEAD_BYTES: usize = 8 * 1024;
+
+/// A size as it is told to people: `16 MB`, or `12 bytes` where it is not a whole number of megabytes.
+pub fn size_text(bytes: u64) -> String {
+    const MEBIBYTE: u64 = 1024 * 1024;
+    match bytes % MEBIBYTE {
+        0 if bytes > 0 => format!("{} MB", bytes / MEBIBYTE),
+        _ => format!("{bytes} bytes"),
+    }
 }
 
 /// Why media could not be stored or read.
 #[derive(Debug, thiserror::Error)]
 pub enum MediaError {
-    /// The file is larger than [`crate::model::attachment::MAX_FILE_BYTES`].
-    #[error("the file is larger than {} MB", crate::model::attachment::MAX_FILE_BYTES / 1024 / 1024)]
-    TooLarge,
+    /// The file is larger than this number of bytes.
+    #[error("the file is larger than {}", size_text(*.0))]
+    TooLarge(u64),
     /// The file does not exist.
     #[error("no such file")]
     NotFound,
@@ -76,11 +93,27 @@ pub enum MediaError {
     Io(#[from] std::io::Error),
 }
 
+impl From<MediaError> for OutboundError {
+    /// A full disk may have room later; a file that is too large stays too large.
+    fn from(error: MediaError) -> Self {
+        match error {
+            MediaError::TooLarge(_) => Self::BadAnswer(error.to_string()),
+            MediaError::NotFound | MediaError::Io(_) => Self::Unreachable(error.to_string()),
+        }
+    }
+}
+
 /// A file that is being received. If it is dropped without [`MediaWriter::finish`], it leaves nothing behind.
 #[async_trait]
 pub trait MediaWriter: Send {
     /// Appends a chunk; refuses to exceed the size limit.
     async fn write(&mut self, chunk: &[u8]) -> Result<(), MediaError>;
+    /// The file with its id, as far as it was received.
+    fn file(&self) -> &Attachment;
+    /// Its first bytes, at most [`HEAD_BYTES`].
+    fn head(&self) -> &[u8];
+    /// Replaces the type with the one that the content shows.
+    fn set_content_type(&mut self, content_type: &str);
     /// Syncs the file and makes it available.
     async fn finish(self: Box<Self>) -> Result<Attachment, MediaError>;
 }
@@ -88,12 +121,14 @@ pub trait MediaWriter: Send {
 /// Stores files of tenants on disk.
 #[async_trait]
 pub trait MediaStore: Send + Sync + 'static {
-    /// Begins a file. The name is reduced to its last component and cleaned; an unknown content type is guessed from it.
+    /// Begins a file of at most `most` bytes. The name is reduced to its last component and cleaned; an unknown content type is
+    /// guessed from it.
     async fn create(
         &self,
         tenant: TenantIndex,
         file_name: &str,
         content_type: Option<&str>,
+        most: u64,
     ) -> Result<Box<dyn MediaWriter>, MediaError>;
     /// Size of a file in bytes; `None` if it does not exist.
     async fn stat(&self, tenant: TenantIndex, id: Uuid) -> Result<Option<u64>, MediaError>;

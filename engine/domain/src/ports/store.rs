@@ -8,7 +8,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{AutomationChange, AutomationStore, ChatChange, ChatStore, ContactStore, DueLane, StoreResult, TagChange};
+use super::{
+    AutomationChange, AutomationStore, ChatChange, ChatStore, ContactStore, DueLane, FileChange, FileStore,
+    StoreResult, TagChange,
+};
 use crate::model::message::ReadyOrder;
 use crate::model::*;
 use crate::{AutomationIndex, ConnectorIndex, MessageKey, TenantIndex, Timestamp};
@@ -128,7 +131,7 @@ pub struct KvWrite {
 #[derive(Clone)]
 pub enum Change {
     /// New messages, with their initial state, queue entries and, if they have a webhook URL, a first delivery made by
-    /// [`crate::model::delivery::Delivery::of`].
+    /// [`crate::model::delivery::Delivery::of`]. Stored files that they carry are used from then on, see [`FileChange`].
     Insert(Insert),
     /// A new state of a message.
     Update(Update),
@@ -172,6 +175,8 @@ pub enum Change {
     DeleteContact(TenantIndex, Uuid),
     /// A change of a tenant's tags.
     Tag(TagChange),
+    /// A change of a tenant's stored files.
+    File(FileChange),
     /// Creates or replaces an import.
     Import(Import),
     /// Writes of one plugin instance, atomically.
@@ -301,7 +306,7 @@ pub enum StoreHealth {
 ///
 /// Invariant: a message's record, state, columns, queue entry and deliveries change in one batch.
 #[async_trait]
-pub trait Store: AutomationStore + ChatStore + ContactStore {
+pub trait Store: AutomationStore + ChatStore + ContactStore + FileStore {
     /// Applies a batch; returns when it is on disk.
     async fn commit(&self, batch: Batch) -> StoreResult<Committed>;
     /// Registers the only observer. Called once, before traffic.

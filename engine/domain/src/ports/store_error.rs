@@ -36,6 +36,8 @@ pub enum Conflict {
     TagName,
     /// The tenant has as many tags as it may have.
     TooManyTags,
+    /// The tenant has as many files as it may have that no message uses.
+    TooManyFiles,
     /// The event task is not in the state in which it was read.
     Task(TaskKey),
     /// The plugin has another revision.

@@ -1,18 +1,14 @@
 //! Section Media: files of messages: uploaded for a later message; opened by a signed link or with credentials, streamed from disk.
-//!
-//! What a tenant uploaded is never shown as a page of this origin: it is always a download, its type is not guessed, and
-//! nothing in it may run.
 
 use std::future::Future;
 use std::sync::Arc;
 
-use poem::http::{HeaderValue, StatusCode, header};
 use poem::web::Data;
-use poem::{Body, IntoResponse, Request, RequestBody, Response};
+use poem::{Request, RequestBody};
 use poem_openapi::param::{Path, Query};
-use poem_openapi::payload::{Binary, Json, Payload};
-use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
-use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, Object, OpenApi};
+use poem_openapi::payload::Json;
+use poem_openapi::registry::Registry;
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions, Object, OpenApi};
 use pombo_domain::TenantIndex;
 use uuid::Uuid;
 
@@ -20,12 +16,11 @@ use crate::Section;
 use crate::access::{Acting, is_signed};
 use crate::media_upload::{MediaForm, receive};
 use crate::wire::{BODY, Created, PathId, READ, Refused, WRITE};
+use pombo_api::download::{Download, FALLBACK_TYPE};
 use pombo_api::error::Failure;
 use pombo_api::media_links::LinkQuery;
 use pombo_api::multipart::Multipart;
 use pombo_api::options::ApiState;
-
-const FALLBACK_TYPE: &str = "application/octet-stream";
 
 #[derive(Default)]
 pub(crate) struct Media;
@@ -80,67 +75,6 @@ impl<'a> ApiExtractor<'a> for MaybeActing {
     }
 }
 
-/// A file's bytes.
-pub(crate) struct MediaFile {
-    file: tokio::fs::File,
-    size: u64,
-    content_type: String,
-    file_name: String,
-}
-
-impl IntoResponse for MediaFile {
-    fn into_response(self) -> Response {
-        let mut response = Response::builder().body(Body::from_async_read(self.file));
-        let headers = response.headers_mut();
-        let fixed = [
-            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            (header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
-            (header::CACHE_CONTROL, "private, max-age=3600"),
-        ];
-        for (name, value) in fixed {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-        let content_type = HeaderValue::from_str(&self.content_type);
-        headers.insert(header::CONTENT_TYPE, content_type.unwrap_or(HeaderValue::from_static(FALLBACK_TYPE)));
-        if let Ok(disposition) = HeaderValue::from_str(&disposition(&self.file_name)) {
-            headers.insert(header::CONTENT_DISPOSITION, disposition);
-        }
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(self.size));
-        response
-    }
-}
-
-impl ApiResponse for MediaFile {
-    fn meta() -> MetaResponses {
-        let content = vec![MetaMediaType { content_type: "*/*", schema: Binary::<Body>::schema_ref() }];
-        let response = MetaResponse {
-            description: "The file, as a download.",
-            status: Some(200),
-            status_range: None,
-            content,
-            headers: Vec::new(),
-        };
-        MetaResponses { responses: vec![response] }
-    }
-
-    fn register(_registry: &mut Registry) {}
-}
-
-/// A download's name: plain ASCII for old readers, and all of it percent-encoded (RFC 6266).
-fn disposition(file_name: &str) -> String {
-    let plain: String =
-        file_name.chars().map(|c| if c.is_ascii_alphanumeric() || "._- ".contains(c) { c } else { '_' }).collect();
-    let mut encoded = String::with_capacity(file_name.len());
-    for byte in file_name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"._-".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}")
-}
-
 #[OpenApi(tag = "Section::Media")]
 impl Media {
     /// Upload a file
@@ -184,7 +118,7 @@ impl Media {
         name: Query<Option<String>>,
         /// Of a signed link: its signature.
         sig: Query<Option<String>>,
-    ) -> Result<MediaFile, Refused<READ>> {
+    ) -> Result<Download, Refused<READ>> {
         let id = id.of("File")?;
         let commands = &state.commands;
         let (tenant, content_type, file_name) = match acting.0 {
@@ -203,27 +137,6 @@ impl Media {
                 (link.tenant, link.content_type, link.file_name)
             }
         };
-        let unreadable = |cause: String| Failure {
-            cause: Some(format!("opening a media file: {cause}")),
-            ..Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "the file could not be read")
-        };
-        let size = commands.media().stat(tenant, id).await.map_err(|error| unreadable(error.to_string()))?;
-        let size = size.ok_or_else(|| Failure::not_found("File"))?;
-        let file = tokio::fs::File::open(commands.media().path(tenant, id)).await;
-        let file = file.map_err(|error| unreadable(error.to_string()))?;
-        Ok(MediaFile { file, size, content_type, file_name })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::disposition;
-
-    #[test]
-    fn a_file_name_can_not_leave_its_header() {
-        assert_eq!(disposition("a b.pdf"), "attachment; filename=\"a b.pdf\"; filename*=UTF-8''a%20b.pdf");
-        let hostile = disposition("x\"; filename=evil.html\r\nX-A: 1é");
-        assert!(!hostile.contains(['\r', '\n']) && hostile.is_ascii());
-        assert_eq!(hostile.matches('"').count(), 2);
+        Ok(Download::open(commands, tenant, id, content_type, file_name).await?)
     }
 }

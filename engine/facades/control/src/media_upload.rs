@@ -3,6 +3,7 @@
 use poem::web::Field;
 use poem_openapi::registry::MetaSchema;
 use pombo_domain::model::Attachment;
+use pombo_domain::model::attachment::MAX_FILE_BYTES;
 use pombo_domain::ports::MediaError;
 use pombo_domain::{Error, TenantIndex};
 
@@ -86,7 +87,8 @@ async fn store(
     let file_name = part.file_name().unwrap_or_default().to_owned();
     let content_type = part.content_type().map(str::to_owned);
     let media = state.commands.media();
-    let mut writer = media.create(tenant, &file_name, content_type.as_deref()).await.map_err(refused)?;
+    let mut writer =
+        media.create(tenant, &file_name, content_type.as_deref(), MAX_FILE_BYTES).await.map_err(refused)?;
     let mut pieces = Pieces::of(part);
     while let Some(piece) = pieces.next(form).await? {
         writer.write(piece).await.map_err(refused)?;
@@ -96,7 +98,7 @@ async fn store(
 
 fn refused(error: MediaError) -> Failure {
     match error {
-        MediaError::TooLarge => Failure::too_large(format!("file: {error}")),
+        MediaError::TooLarge(_) => Failure::too_large(format!("file: {error}")),
         MediaError::NotFound | MediaError::Io(_) => Failure::internal(error.to_string()),
     }
 }

@@ -121,6 +121,10 @@ pub(crate) fn field_name(field: Field) -> Cow<'static, str> {
     Cow::Borrowed(match field {
         Field::Connector => "instance_id",
         Field::Device => "device_name",
+        Field::AttachmentUrl => "media_url",
+        Field::FileId => "media_id",
+        Field::FileKind => "media_type",
+        Field::FileName => "filename",
         Field::Text => "message",
         Field::Message => "messageId",
         Field::To => "recipient",

@@ -38,6 +38,7 @@ mod groups;
 mod instance;
 mod instance_api;
 mod instances;
+mod media;
 pub mod params;
 mod paths;
 mod pauses;
@@ -83,6 +84,9 @@ enum Section {
     /// People to whom messages are sent.
     #[oai(rename = "contacts")]
     Contacts,
+    /// Files that are uploaded for later messages, and those of received messages.
+    #[oai(rename = "media")]
+    Media,
     /// Groups of an instance's account.
     #[oai(rename = "groups")]
     Groups,
@@ -101,6 +105,7 @@ type Operations = (
     conversations::api::ConversationsApi,
     automation::AutomationApi,
     contacts::ContactsApi,
+    media::MediaApi,
     groups::GroupsApi,
     tags::TagsApi,
     chat::ChatApi,

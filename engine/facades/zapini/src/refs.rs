@@ -1,6 +1,6 @@
-//! How a caller names an instance or a conversation: by its UUID or its number, in a path, a query, a host name or a body; and the
-//! addresses of people and groups as WhatsApp's own programs write them. Here is decided whether the caller may see what is named:
-//! another tenant's is not found, another instance than the token's own is forbidden.
+//! How a caller names an instance, a conversation, a message or an uploaded file: by its UUID or its number, in a path, a query, a host
+//! name or a body; and the addresses of people and groups as WhatsApp's own programs write them. Here is decided whether the caller may
+//! see what is named: another tenant's is not found, another instance than the token's own is forbidden.
 
 use std::sync::Arc;
 
@@ -145,6 +145,20 @@ pub(crate) fn entry(state: &ApiState, caller: &Caller, given: &str) -> Result<Fo
     Ok(found)
 }
 
+/// What the id of an uploaded file begins with.
+const MEDIA: &str = "media_";
+
+/// An uploaded file's id as callers see it.
+pub(crate) fn media_text(id: Uuid) -> String {
+    format!("{MEDIA}{}", id.simple())
+}
+
+/// The uploaded file that a text names, as [`media_text`] writes it or by its plain UUID; `None` for a text that can name none.
+pub(crate) fn media(given: &str) -> Option<Uuid> {
+    let given = given.trim();
+    Uuid::try_parse(given.strip_prefix(MEDIA).unwrap_or(given)).ok()
+}
+
 const PERSON: &str = "@s.whatsapp.net";
 const GROUP: &str = "@g.us";
 
@@ -180,6 +194,16 @@ pub(crate) fn group(given: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_files_id_is_read_as_it_is_written_and_as_a_uuid() {
+        let id = Uuid::from_u128(0x1234);
+        assert_eq!(media_text(id), "media_00000000000000000000000000001234");
+        for given in [media_text(id), id.to_string(), format!(" {} ", media_text(id))] {
+            assert_eq!(media(&given), Some(id), "{given}");
+        }
+        assert_eq!((media("media_abc123xyz"), media("")), (None, None));
+    }
 
     #[test]
     fn addresses_are_read_and_written_as_jids() {

@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use futures::{FutureExt, future};
-use pombo_domain::model::attachment::Attachment;
+use pombo_domain::model::attachment::{Attachment, MAX_FILE_BYTES};
 use pombo_domain::model::connector::{Connector, ConnectorStatus, PaceState};
 use pombo_domain::model::contact::ContactType;
 use pombo_domain::model::message::{Message, MessageAction, MessageState, Position};
@@ -445,7 +445,7 @@ impl Lane {
         while self.fetches.len() < self.context.options.fetches.max(1) {
             let Some((entry, url)) = self.fetch_queue.pop_front() else { return };
             let (fetcher, tenant) = (self.context.ports.attachments.clone(), self.config.connector.tenant);
-            self.fetches.push(async move { (entry, fetcher.fetch(tenant, &url).await) }.boxed());
+            self.fetches.push(async move { (entry, fetcher.fetch(tenant, &url, MAX_FILE_BYTES).await) }.boxed());
         }
     }
 

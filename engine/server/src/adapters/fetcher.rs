@@ -1,4 +1,4 @@
-//! Fetches `attachmentUrl`: the guard checks each hop; the file is streamed to the media store, bounded in size and time.
+//! Fetches a file from a tenant's URL: the guard checks each hop; the file is streamed to the media store, bounded in size and time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,9 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::header;
 use pombo_domain::TenantIndex;
-use pombo_domain::model::Attachment;
-use pombo_domain::model::attachment::MAX_FILE_BYTES;
-use pombo_domain::ports::{AttachmentFetcher, MediaError, MediaStore, OutboundError};
+use pombo_domain::ports::{AttachmentFetcher, MediaError, MediaStore, MediaWriter, OutboundError};
 use url::Url;
 
 use super::guard::Guard;
@@ -64,10 +62,15 @@ impl GuardedFetcher {
         Err(OutboundError::BadAnswer(format!("the server redirected more than {} times", self.max_redirects)))
     }
 
-    async fn fetch_now(&self, tenant: TenantIndex, url: &str) -> Result<Attachment, OutboundError> {
+    async fn receive_now(
+        &self,
+        tenant: TenantIndex,
+        url: &str,
+        most: u64,
+    ) -> Result<Box<dyn MediaWriter>, OutboundError> {
         let (url, mut answer) = self.follow(url).await?;
-        if answer.content_length().is_some_and(|length| length > MAX_FILE_BYTES) {
-            return Err(OutboundError::BadAnswer(MediaError::TooLarge.to_string()));
+        if answer.content_length().is_some_and(|length| length > most) {
+            return Err(MediaError::TooLarge(most).into());
         }
         let header = |name| answer.headers().get(name).and_then(|v: &http::HeaderValue| v.to_str().ok());
         let content_type = header(header::CONTENT_TYPE).map(str::to_owned);
@@ -76,26 +79,18 @@ impl GuardedFetcher {
             .or_else(|| url_name(&url))
             .unwrap_or_else(|| "attachment".to_owned());
         let name = media_types::with_extension(name, content_type.as_deref());
-        let mut writer = self.media.create(tenant, &name, content_type.as_deref()).await.map_err(storage)?;
+        let mut writer = self.media.create(tenant, &name, content_type.as_deref(), most).await?;
         while let Some(chunk) = answer.chunk().await.map_err(|e| describe(&e))? {
-            writer.write(&chunk).await.map_err(storage)?;
+            writer.write(&chunk).await?;
         }
-        writer.finish().await.map_err(storage)
-    }
-}
-
-/// A full disk may have room later; a file that is too large stays too large.
-fn storage(error: MediaError) -> OutboundError {
-    match error {
-        MediaError::TooLarge => OutboundError::BadAnswer(error.to_string()),
-        MediaError::NotFound | MediaError::Io(_) => OutboundError::Unreachable(error.to_string()),
+        Ok(writer)
     }
 }
 
 #[async_trait]
 impl AttachmentFetcher for GuardedFetcher {
-    async fn fetch(&self, tenant: TenantIndex, url: &str) -> Result<Attachment, OutboundError> {
-        match tokio::time::timeout(self.timeout, self.fetch_now(tenant, url)).await {
+    async fn receive(&self, tenant: TenantIndex, url: &str, most: u64) -> Result<Box<dyn MediaWriter>, OutboundError> {
+        match tokio::time::timeout(self.timeout, self.receive_now(tenant, url, most)).await {
             Ok(result) => result,
             Err(_) => {
                 Err(OutboundError::Unreachable(format!("the file was not fetched within {} s", self.timeout.as_secs())))

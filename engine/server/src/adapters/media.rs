@@ -10,8 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use pombo_domain::TenantIndex;
 use pombo_domain::model::Attachment;
-use pombo_domain::model::attachment::MAX_FILE_BYTES;
-use pombo_domain::ports::{Entropy, MediaError, MediaStore, MediaWriter};
+use pombo_domain::ports::{Entropy, HEAD_BYTES, MediaError, MediaStore, MediaWriter};
 use tokio::fs::{self, File};
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
@@ -48,6 +47,7 @@ impl MediaStore for DiskMedia {
         tenant: TenantIndex,
         file_name: &str,
         said_type: Option<&str>,
+        most: u64,
     ) -> Result<Box<dyn MediaWriter>, MediaError> {
         let id = self.entropy.uuid();
         let file_name = clean_name(file_name);
@@ -56,7 +56,8 @@ impl MediaStore for DiskMedia {
         let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).await?;
         let attachment = Attachment { id, file_name, content_type, size: 0 };
         let target = self.path(tenant, id);
-        Ok(Box::new(Receiving { file: Some(file), temporary, target, attachment, named: false }))
+        let file = Some(file);
+        Ok(Box::new(Receiving { file, temporary, target, attachment, head: Vec::new(), most, named: false }))
     }
 
     async fn stat(&self, tenant: TenantIndex, id: Uuid) -> Result<Option<u64>, MediaError> {
@@ -85,6 +86,8 @@ struct Receiving {
     temporary: PathBuf,
     target: PathBuf,
     attachment: Attachment,
+    head: Vec<u8>,
+    most: u64,
     named: bool,
 }
 
@@ -92,13 +95,27 @@ struct Receiving {
 impl MediaWriter for Receiving {
     async fn write(&mut self, chunk: &[u8]) -> Result<(), MediaError> {
         let size = self.attachment.size + chunk.len() as u64;
-        if size > MAX_FILE_BYTES {
-            return Err(MediaError::TooLarge);
+        if size > self.most {
+            return Err(MediaError::TooLarge(self.most));
         }
         let file = self.file.as_mut().ok_or(MediaError::NotFound)?;
         file.write_all(chunk).await?;
+        let rest = HEAD_BYTES - self.head.len();
+        self.head.extend_from_slice(&chunk[..rest.min(chunk.len())]);
         self.attachment.size = size;
         Ok(())
+    }
+
+    fn file(&self) -> &Attachment {
+        &self.attachment
+    }
+
+    fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    fn set_content_type(&mut self, content_type: &str) {
+        content_type.clone_into(&mut self.attachment.content_type);
     }
 
     async fn finish(mut self: Box<Self>) -> Result<Attachment, MediaError> {
@@ -136,6 +153,7 @@ mod tests {
     use super::*;
 
     const TENANT: TenantIndex = TenantIndex(3);
+    const MOST: u64 = 50 * 1024 * 1024;
 
     fn files_below(path: &Path) -> usize {
         let entries = std::fs::read_dir(path).expect("folder");
@@ -146,7 +164,7 @@ mod tests {
     async fn a_finished_file_is_whole_private_and_can_be_deleted() {
         let folder = tempfile::tempdir().expect("folder");
         let media = DiskMedia::open(folder.path().join("media"), Arc::new(OsEntropy)).expect("opened");
-        let mut writer = media.create(TENANT, "../x/nota.pdf", None).await.expect("created");
+        let mut writer = media.create(TENANT, "../x/nota.pdf", None, MOST).await.expect("created");
         writer.write(b"abc").await.expect("written");
         writer.write(b"def").await.expect("written");
         let attachment = writer.finish().await.expect("finished");
@@ -163,18 +181,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_file_shows_how_it_begins_and_takes_the_type_of_its_content() {
+        let folder = tempfile::tempdir().expect("folder");
+        let media = DiskMedia::open(folder.path().to_owned(), Arc::new(OsEntropy)).expect("opened");
+        let mut writer = media.create(TENANT, "a.bin", None, MOST).await.expect("created");
+        for piece in [vec![1_u8; HEAD_BYTES - 1], vec![2; 5], vec![3; 5]] {
+            writer.write(&piece).await.expect("written");
+        }
+        assert_eq!((writer.head().len(), writer.head().last()), (HEAD_BYTES, Some(&2)));
+        assert_eq!(writer.file().size, HEAD_BYTES as u64 + 9);
+        writer.set_content_type("image/png");
+        let (id, kept) = (writer.file().id, writer.finish().await.expect("finished"));
+        assert_eq!((kept.id, kept.content_type.as_str()), (id, "image/png"));
+    }
+
+    #[tokio::test]
     async fn what_is_not_finished_or_too_large_leaves_nothing() {
         let folder = tempfile::tempdir().expect("folder");
         let media = DiskMedia::open(folder.path().to_owned(), Arc::new(OsEntropy)).expect("opened");
-        let mut writer = media.create(TENANT, "a", None).await.expect("created");
+        let mut writer = media.create(TENANT, "a", None, MOST).await.expect("created");
         writer.write(b"abc").await.expect("written");
         drop(writer);
-        let mut writer = media.create(TENANT, "a", None).await.expect("created");
+        let mut writer = media.create(TENANT, "a", None, MOST).await.expect("created");
         let megabyte = vec![0; 1024 * 1024];
         for _ in 0..50 {
             writer.write(&megabyte).await.expect("within the limit");
         }
-        assert!(matches!(writer.write(b"x").await, Err(MediaError::TooLarge)));
+        assert!(matches!(writer.write(b"x").await, Err(MediaError::TooLarge(MOST))));
         drop(writer);
         assert_eq!(files_below(folder.path()), 0);
         std::fs::write(folder.path().join("incoming/left-by-a-crash"), b"x").expect("written");

@@ -81,12 +81,13 @@ fn fixture() -> Fixture {
 }
 
 const TENANT: TenantIndex = TenantIndex(1);
+const MOST: u64 = 50 * 1024 * 1024;
 
 #[tokio::test]
 async fn a_file_is_fetched_also_over_a_redirect_and_named_by_its_header() {
     let f = fixture();
     for path in ["/file", "/relative"] {
-        let attachment = f.fetcher.fetch(TENANT, &format!("http://{}{path}", f.server)).await.expect("fetched");
+        let attachment = f.fetcher.fetch(TENANT, &format!("http://{}{path}", f.server), MOST).await.expect("fetched");
         assert_eq!((attachment.file_name.as_str(), attachment.size), ("boleto.pdf", 4));
         assert_eq!(std::fs::read(f.media.path(TENANT, attachment.id)).expect("stored"), b"%PDF");
     }
@@ -95,13 +96,13 @@ async fn a_file_is_fetched_also_over_a_redirect_and_named_by_its_header() {
 #[tokio::test]
 async fn targets_inside_are_refused_before_and_after_redirects() {
     let f = fixture();
-    let fetch = |path: &'static str| f.fetcher.fetch(TENANT, path);
+    let fetch = |path: &'static str| f.fetcher.fetch(TENANT, path, MOST);
     assert_eq!(fetch("http://127.0.0.2/").await, Err(OutboundError::Forbidden));
     assert_eq!(fetch("http://[::1]/").await, Err(OutboundError::Forbidden));
     let at = |path: &str| format!("http://{}{path}", f.server);
-    assert_eq!(f.fetcher.fetch(TENANT, &at("/inside")).await, Err(OutboundError::Forbidden));
-    assert!(matches!(f.fetcher.fetch(TENANT, &at("/scheme")).await, Err(OutboundError::BadUrl(_))));
-    assert!(matches!(f.fetcher.fetch(TENANT, &at("/loop")).await, Err(OutboundError::BadAnswer(_))));
+    assert_eq!(f.fetcher.fetch(TENANT, &at("/inside"), MOST).await, Err(OutboundError::Forbidden));
+    assert!(matches!(f.fetcher.fetch(TENANT, &at("/scheme"), MOST).await, Err(OutboundError::BadUrl(_))));
+    assert!(matches!(f.fetcher.fetch(TENANT, &at("/loop"), MOST).await, Err(OutboundError::BadAnswer(_))));
 }
 
 #[tokio::test]
@@ -120,7 +121,7 @@ async fn answers_are_bounded_in_size_and_time_and_failures_say_whether_to_try_ag
     let f = fixture();
     let at = |path: &str| format!("http://{}{path}", f.server);
     for (path, temporary) in [("/huge", false), ("/gone", false), ("/busy", true), ("/hang", true)] {
-        let error = f.fetcher.fetch(TENANT, &at(path)).await.expect_err(path);
+        let error = f.fetcher.fetch(TENANT, &at(path), MOST).await.expect_err(path);
         assert_eq!(error.is_temporary(), temporary, "{path}: {error}");
     }
     let left =

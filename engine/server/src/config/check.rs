@@ -118,6 +118,12 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     require((1..=64).contains(&limits.json_mb), "limits.json_mb", "must be from 1 to 64");
     require((1..=256).contains(&limits.bulk_mb), "limits.bulk_mb", "must be from 1 to 256");
     require((1..=100).contains(&limits.files), "limits.files", "must be from 1 to 100");
+    require((1..=1_000_000).contains(&limits.waiting_files), "limits.waiting_files", "must be from 1 to 1000000");
+    require(
+        (1..=10_000_000).contains(&limits.waiting_files_mb),
+        "limits.waiting_files_mb",
+        "must be from 1 to 10000000",
+    );
     require(limits.multipart_mb <= http.max_body_mb, "limits.multipart_mb", "must not be above http.max_body_mb");
 
     let zapini = &config.zapini;

@@ -121,6 +121,8 @@ pub(crate) struct Limits {
     pub(crate) bulk_mb: usize,
     pub(crate) multipart_mb: u64,
     pub(crate) files: usize,
+    pub(crate) waiting_files: u64,
+    pub(crate) waiting_files_mb: u64,
 }
 
 #[derive(Clone, Deserialize)]

@@ -1,8 +1,8 @@
 //! `pombo serve`: wires the parts, runs them, and ends them in order.
 //!
 //! - [`parts`]: builds each part from the configuration. [`views`]: adapters between parts. [`samples`]: their metrics.
-//! - [`starting`]: answers until all parts run. [`retention`]: deletes old events. [`purge`]: deletes old messages and
-//!   what deleted conversations left. [`signals`]: when to end.
+//! - [`starting`]: answers until all parts run. [`retention`]: deletes old events. [`purge`]: deletes old messages,
+//!   what deleted conversations left, and stored files that expired. [`signals`]: when to end.
 //!
 //! The order of the start: listen (so that a port in use is reported at once; `/health` and `/ready` answer, other early requests wait),
 //! store, keys, sandbox, connectors, scheduler, requests. The end is the reverse: requests and scheduler together, within the time to

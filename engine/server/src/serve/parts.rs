@@ -11,10 +11,11 @@ use anyhow::{Context, bail};
 use pombo_api::ApiOptions;
 use pombo_domain::backoff::{Backoff, Jitter};
 use pombo_domain::commands::access::authenticate::LoginLimits;
+use pombo_domain::commands::media_files::FilePolicy;
 use pombo_domain::commands::{Commands, PluginPolicy, Ports, Unsigned};
-use pombo_domain::model::PluginKind;
 use pombo_domain::model::rollout::RolloutRules;
-use pombo_domain::ports::{AutomationStore, MediaStore, Store, StoreHealth};
+use pombo_domain::model::{FileUse, PluginKind};
+use pombo_domain::ports::{AttachmentFetcher, AutomationStore, Store, StoreHealth};
 use pombo_imports::ImportWorkerOptions;
 use pombo_sandbox::{Capability, Sandbox};
 use pombo_scheduler::rules::retry::RetryPolicy;
@@ -81,6 +82,7 @@ pub(super) struct Outside {
     client: reqwest::Client,
     guard: Guard,
     media: Arc<DiskMedia>,
+    attachments: Arc<dyn AttachmentFetcher>,
     secrets: Arc<SealedSecrets>,
 }
 
@@ -89,7 +91,10 @@ impl Outside {
         let guard = Guard::new(&config.outbound.allow);
         let client = outbound::client(&config.outbound, &guard)?;
         let media = DiskMedia::open(config.in_data("media"), Arc::new(OsEntropy)).context("the media folder")?;
-        Ok(Self { client, guard, media: Arc::new(media), secrets: Arc::new(SealedSecrets::new(root)) })
+        let media = Arc::new(media);
+        let fetcher = GuardedFetcher::new(client.clone(), guard.clone(), media.clone(), &config.outbound);
+        let secrets = Arc::new(SealedSecrets::new(root));
+        Ok(Self { client, guard, media, attachments: Arc::new(fetcher), secrets })
     }
 }
 
@@ -201,6 +206,12 @@ fn automation_limits(config: &Config) -> pombo_sandbox::AutomationLimits {
     }
 }
 
+fn file_policy(config: &Config) -> FilePolicy {
+    let limits = &config.limits;
+    let share = FileUse { files: limits.waiting_files, bytes: limits.waiting_files_mb * MEBIBYTE };
+    FilePolicy { share, ..FilePolicy::default() }
+}
+
 fn plugin_policy(config: &Config) -> PluginPolicy {
     PluginPolicy {
         unsigned: match config.plugins.unsigned {
@@ -263,6 +274,8 @@ pub(super) fn commands(config: &Config, store: &Arc<DiskStore>, outside: &Outsid
         connectors: sandbox.clone(),
         guard: Arc::new(outside.guard.clone()),
         media: outside.media.clone(),
+        attachments: outside.attachments.clone(),
+        file_policy: file_policy(config),
         plugins: sandbox.plugins(),
         telemetry: sandbox.telemetry(),
         plugin_policy: plugin_policy(config),
@@ -279,7 +292,6 @@ pub(super) async fn scheduler(
     sandbox: &Arc<Sandbox>,
     commands: &Commands,
 ) -> anyhow::Result<pombo_scheduler::Handle> {
-    let media: Arc<dyn MediaStore> = outside.media.clone();
     let (client, guard) = (outside.client.clone(), outside.guard.clone());
     let ports = pombo_scheduler::Ports {
         store: store.clone(),
@@ -287,8 +299,8 @@ pub(super) async fn scheduler(
         connectors: sandbox.clone(),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(OsEntropy),
-        webhooks: Arc::new(ReqwestWebhooks::new(client.clone(), guard.clone())),
-        attachments: Arc::new(GuardedFetcher::new(client, guard, media, &config.outbound)),
+        webhooks: Arc::new(ReqwestWebhooks::new(client, guard)),
+        attachments: outside.attachments.clone(),
         plugins: sandbox.plugins(),
         telemetry: sandbox.telemetry(),
         seals: outside.secrets.clone(),

@@ -1,16 +1,16 @@
-//! Deletes what deleted conversations left, and received messages that are older than their tenant keeps them, with their files; in a
-//! separate task from start to drain. The files go first: the rows are all that names them.
+//! Deletes what deleted conversations left, received messages that are older than their tenant keeps them, and stored files that no
+//! message came to use, with their bytes; in a separate task from start to drain. The bytes go first: the rows are all that names them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use pombo_domain::Timestamp;
-use pombo_domain::ports::{Clock, MediaStore, Purge, Purged, Store, StoreResult};
+use pombo_domain::ports::{Batch, Change, Clock, FileChange, MediaStore, Purge, Purged, Store, StoreResult};
 use tokio_util::sync::CancellationToken;
 
 /// How often it looks for deleted conversations.
 const EVERY: Duration = Duration::from_secs(30);
-/// How often it looks for old messages, in looks for deleted conversations.
+/// How often it looks for old messages and stored files, in looks for deleted conversations.
 const OLD: u32 = 120;
 
 /// Maximum number of entries deleted in one step, with a pause after it, so that writers are not slowed down.
@@ -18,6 +18,8 @@ const STEP: usize = 1_000;
 const REST: Duration = Duration::from_millis(50);
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// How long a stored file stays after it expired, so that a message that was given it just before is stored meanwhile.
+const GRACE_MS: i64 = 60 * 60 * 1000;
 
 /// Deletes now and from time to time, until `draining`.
 pub(super) async fn run(
@@ -36,6 +38,14 @@ pub(super) async fn run(
             // The store says so in its health, too; the next look may find it repaired.
             Some(Err(error)) => tracing::warn!(%error, "conversations could not be purged"),
             None => return,
+        }
+        if let Some(now) = old {
+            match draining.run_until_cancelled(expire(&*store, &*media, now, REST)).await {
+                Some(Ok(0)) => {}
+                Some(Ok(files)) => tracing::info!(files, "stored files have expired"),
+                Some(Err(error)) => tracing::warn!(%error, "expired files could not be deleted"),
+                None => return,
+            }
         }
         if draining.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
             return;
@@ -67,6 +77,33 @@ async fn purge(
     Ok(all)
 }
 
+/// Deletes stored files that expired a while before `now`; the bytes of used ones stay. Returns how many it deleted.
+async fn expire(store: &dyn Store, media: &dyn MediaStore, now: Timestamp, rest: Duration) -> StoreResult<usize> {
+    let mut all = 0;
+    loop {
+        let expired = store.expired_media_files(now.plus_ms(-GRACE_MS), STEP)?;
+        let mut gone = Vec::new();
+        for file in &expired {
+            let (tenant, id) = (file.tenant, file.attachment.id);
+            let deleted = if file.used { Ok(()) } else { media.delete(tenant, id).await };
+            match deleted {
+                Ok(()) => gone.push(Change::File(FileChange::Delete(tenant, id))),
+                // Its record stays, so that the next look tries again.
+                Err(error) => tracing::warn!(tenant = tenant.0, file = %id, %error, "an expired file was not deleted"),
+            }
+        }
+        let deleted = gone.len();
+        if deleted > 0 {
+            store.commit(Batch::of(gone)).await?;
+        }
+        all += deleted;
+        if deleted < STEP {
+            return Ok(all);
+        }
+        tokio::time::sleep(rest).await;
+    }
+}
+
 async fn carry_out(store: &dyn Store, media: &dyn MediaStore, step: Purge) -> StoreResult<usize> {
     for file in &step.files {
         if let Err(error) = media.delete(step.tenant, *file).await {
@@ -89,7 +126,7 @@ mod tests {
     use crate::adapters::entropy::OsEntropy;
     use crate::adapters::media::DiskMedia;
     use pombo_domain::model::*;
-    use pombo_domain::ports::{Batch, Change, ChatChange, ChatMessage, TimelineRange};
+    use pombo_domain::ports::{ChatChange, ChatMessage, TimelineRange};
     use pombo_domain::{ConnectorIndex, TenantIndex};
     use uuid::Uuid;
 
@@ -122,7 +159,7 @@ mod tests {
     }
 
     async fn file(media: &dyn MediaStore) -> Attachment {
-        let mut writer = media.create(T, "a.txt", Some("text/plain")).await.expect("begun");
+        let mut writer = media.create(T, "a.txt", Some("text/plain"), 9).await.expect("begun");
         writer.write(b"abc").await.expect("written");
         writer.finish().await.expect("kept")
     }
@@ -174,5 +211,42 @@ mod tests {
         assert_eq!((items(b.number), there(&kept).await.ok()), (0, Some(None)));
         let b = store.conversation(b.id).expect("readable").expect("the conversation itself stays");
         assert_eq!((b.last, b.received, b.read), (None, 1, 1));
+    }
+
+    fn stored(file: &Attachment, expires_at: Timestamp, used: bool) -> Change {
+        let (attachment, kind, created_at) = (file.clone(), FileKind::Document, Timestamp(0));
+        let file = MediaFile { tenant: T, attachment, kind, created_at, expires_at, used };
+        Change::File(FileChange::Add { file, most: FileUse { files: 9, bytes: 99 } })
+    }
+
+    #[tokio::test]
+    async fn a_stored_file_goes_an_hour_after_it_expired_unless_a_message_has_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let media: Arc<dyn MediaStore> =
+            Arc::new(DiskMedia::open(folder.path().join("media"), Arc::new(OsEntropy)).expect("opens"));
+        let path = folder.path().join("store");
+        let store = pombo_store::open(Default::default(), &path, Arc::new(SystemClock), Arc::new(OsEntropy));
+        let store: Arc<dyn Store> = store.expect("opens");
+        let (unused, used, later) = (file(&*media).await, file(&*media).await, file(&*media).await);
+        let at = Timestamp(1_000);
+        // A record without bytes, as a crash leaves it.
+        let without = Attachment { id: Uuid::from_u128(5), ..unused.clone() };
+        let changes = vec![
+            stored(&unused, at, false),
+            stored(&used, at, true),
+            stored(&later, at.plus_ms(1), false),
+            stored(&without, at, false),
+        ];
+        store.commit(Batch::of(changes)).await.expect("stored");
+        let expire = |now: Timestamp| expire(&*store, &*media, now, Duration::ZERO);
+        assert_eq!(expire(at.plus_ms(GRACE_MS - 1)).await, Ok(0), "not yet");
+        assert_eq!(expire(at.plus_ms(GRACE_MS)).await, Ok(3));
+        assert_eq!(expire(at.plus_ms(GRACE_MS)).await, Ok(0));
+        let there = |file: &Attachment| media.stat(T, file.id);
+        assert_eq!((there(&unused).await.ok(), there(&used).await.ok()), (Some(None), Some(Some(3))));
+        assert_eq!(there(&later).await.ok(), Some(Some(3)));
+        let record = |file: &Attachment| store.media_file(T, file.id).expect("readable").is_some();
+        assert_eq!((record(&unused), record(&used), record(&later)), (false, false, true));
+        assert_eq!(store.media_file_use(T), Ok(FileUse { files: 1, bytes: 3 }));
     }
 }

@@ -17,8 +17,8 @@ use std::sync::Arc;
 use pombo_domain::ids::message_id;
 use pombo_domain::model::{Delivery, EventKey, Message, MessageState, NewMessage, Status};
 use pombo_domain::ports::{
-    AutomationChange, Change, ChatChange, Committed, Conflict, DueDelivery, Effect, Entropy, NewIdempotency,
-    StoreError, StoreResult, Update,
+    AutomationChange, Change, ChatChange, Committed, Conflict, DueDelivery, Effect, Entropy, FileChange,
+    NewIdempotency, StoreError, StoreResult, Update,
 };
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 
@@ -41,8 +41,8 @@ use crate::tables::queues::Queue;
 use crate::tables::states::Place;
 use crate::tables::timeline::{self, Numbers};
 use crate::tables::{
-    access_tokens, conversations, deliveries, health, idempotency, imports, kv, messages, people, queues, receipts,
-    states,
+    access_tokens, conversations, deliveries, health, idempotency, imports, kv, media_files, messages, people, queues,
+    receipts, states,
 };
 
 /// The longest variable part of a key.
@@ -273,6 +273,8 @@ impl<'a> Group<'a> {
             }
             Change::DeleteContact(tenant, id) => return self.delete_contact(tenant, id),
             Change::Tag(change) => return self.tag(change),
+            Change::File(FileChange::Add { file, most }) => media_files::add(&mut self.staged, &file, most)?,
+            Change::File(FileChange::Delete(tenant, id)) => media_files::delete(&mut self.staged, tenant, id)?,
             Change::Import(import) => imports::put(&mut self.staged, &import)?,
             Change::Kv(connector, writes) => {
                 writes.iter().try_for_each(|w| check_key(&w.key))?;
@@ -323,6 +325,9 @@ impl<'a> Group<'a> {
             let message = Message { id, key, created_at, content };
             let state = message.initial_state();
             let connector = message.content.connector;
+            for file in &message.content.attachments {
+                media_files::note_use(&mut self.staged, tenant, file.id)?;
+            }
             self.staged.fresh(Space::Messages, keys::message(key).bytes(), row);
             if let Some(entry) = queues::entry(connector, key, state.position(&message)) {
                 self.outcome.queued.push((entry.queue, entry.key.clone()));

@@ -19,7 +19,7 @@ pub(crate) const CHAT_NUMBERS: u8 = 0x06;
 pub(crate) const AUTHOR: u8 = 0x07;
 pub(crate) const UNTOLD: u8 = 0x08;
 
-/// Key of what a tenant has one of: [`SETTINGS`], [`CHAT_NUMBERS`].
+/// Key of what a tenant has one of: [`SETTINGS`], [`CHAT_NUMBERS`], [`super::MEDIA_USE`].
 pub(crate) fn one_of_tenant(tag: u8, tenant: TenantIndex) -> Key {
     Key::tag(tag).u32(tenant.0)
 }

@@ -41,7 +41,10 @@
 //!             26 tenant:4 number:4                                       → tag
 //!             27 number:8                                                → access token
 //!             28 tenant:4                                                → what a tenant set for itself
+//!             29 tenant:4 id:16                                          → stored file   (ahead of its message)
 //!             2c tenant:4 kind:1 identifier                              → opt-out       (where a contact was deleted)
+//!             2d expires:8 tenant:4 id:16                                → nothing       (stored files by expiry)
+//!             2e tenant:4                                                → files:8 bytes:8  (stored files that no message uses)
 //! kv          connector:4 key                                            → value
 //! events      01 tenant:4 number:8                                       → event         (written once; numbers from 1)
 //!             02 tenant:4 mark:16                                        → number:8      (goes with its event)
@@ -75,10 +78,12 @@
 mod automations;
 mod chats;
 mod contacts;
+mod files;
 
 pub(crate) use automations::*;
 pub(crate) use chats::*;
 pub(crate) use contacts::*;
+pub(crate) use files::*;
 use pombo_domain::model::message::ReadyOrder;
 use pombo_domain::model::{DeliveryKey, DeliveryStatus, EventKey};
 use pombo_domain::ports::{DueDelivery, ScheduledEntry};
@@ -306,7 +311,7 @@ pub(crate) fn tenant(index: TenantIndex) -> Key {
     Key::tag(TENANT).u32(index.0)
 }
 
-/// Key of a document that has a tenant and an id: [`USER`], [`API_KEY`], [`CONTACT_ID`], [`IMPORT`].
+/// Key of a document that has a tenant and an id: [`USER`], [`API_KEY`], [`CONTACT_ID`], [`IMPORT`], [`MEDIA_FILE`].
 pub(crate) fn owned(tag: u8, tenant: TenantIndex, id: Uuid) -> Key {
     Key::tag(tag).u32(tenant.0).uuid(id)
 }

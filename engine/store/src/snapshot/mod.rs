@@ -16,7 +16,7 @@ use crate::backend::{Bytes, KeyRange, Order};
 use crate::codec::{bad_key, decode};
 use crate::keys::{self, Parts};
 use crate::space::Space;
-use crate::tables::{access_tokens, deliveries, events, messages, people, states};
+use crate::tables::{access_tokens, deliveries, events, media_files, messages, people, states};
 
 /// Something that must not be shown, still comparable.
 fn veiled(bytes: &[u8]) -> String {
@@ -265,6 +265,19 @@ fn document(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
                 import.rows_total,
                 import.accepted,
                 import.rejected
+            )
+        }
+        keys::MEDIA_FILE => {
+            let file = media_files::parse(value)?;
+            format!(
+                "stored-file {}/{} {} size={} expires={} used={} row={}",
+                file.tenant.0,
+                file.attachment.id,
+                file.kind,
+                file.attachment.size,
+                file.expires_at.to_iso(),
+                file.used,
+                veiled(value)
             )
         }
         keys::IDEMPOTENCY => {

@@ -11,6 +11,7 @@ pub(crate) mod health;
 pub(crate) mod idempotency;
 pub(crate) mod imports;
 pub(crate) mod kv;
+pub(crate) mod media_files;
 pub(crate) mod messages;
 pub(crate) mod meta;
 pub(crate) mod numbers;

@@ -26,7 +26,7 @@ impl DiskStore {
         self.verify_directory(problems)
     }
 
-    fn documents(&self, tag: u8) -> impl Iterator<Item = StoreResult<(Bytes, Bytes)>> {
+    pub(super) fn documents(&self, tag: u8) -> impl Iterator<Item = StoreResult<(Bytes, Bytes)>> {
         self.shared.backend.scan(Space::Documents, KeyRange::prefix(&[tag]), Order::Forward)
     }
 

@@ -3,6 +3,7 @@
 mod automations;
 mod chats;
 mod contacts;
+mod files;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,6 +45,7 @@ impl DiskStore {
         self.verify_deliveries(&mut problems)?;
         self.verify_documents(&mut problems)?;
         self.verify_contacts(&mut problems)?;
+        self.verify_files(&mut problems)?;
         self.verify_events(&mut problems)?;
         self.verify_automations(&mut problems)?;
         if problems.more > 0 {

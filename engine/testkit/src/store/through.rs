@@ -143,6 +143,14 @@ impl ContactStore for TestStore {
     }
 }
 
+impl FileStore for TestStore {
+    through! {
+        fn media_file(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<MediaFile>>;
+        fn media_file_use(tenant: TenantIndex) -> StoreResult<FileUse>;
+        fn expired_media_files(until: Timestamp, limit: usize) -> StoreResult<Vec<MediaFile>>;
+    }
+}
+
 #[async_trait]
 impl Store for TestStore {
     async fn commit(&self, batch: Batch) -> StoreResult<Committed> {

@@ -32,7 +32,8 @@ async fn every_kind_of_event_has_its_documented_form() {
     let (id, index) = engine.chat(&engine.a).await;
     let own = str::to_owned;
     let media = engine.state.commands.media();
-    let mut writer = media.create(engine.a.tenant.index, "foto.jpg", Some("image/jpeg")).await.expect("creates");
+    let created = media.create(engine.a.tenant.index, "foto.jpg", Some("image/jpeg"), 9).await;
+    let mut writer = created.expect("creates");
     writer.write(b"JPEG").await.expect("writes");
     let file = writer.finish().await.expect("finishes");
     let picture = |media: MediaState| {

@@ -423,7 +423,7 @@ async fn a_file_is_a_download_by_signed_link_or_by_credential() {
     let engine = Engine::new().await;
     let media = engine.state.commands.media();
     let tenant = engine.a.tenant.index;
-    let mut writer = media.create(tenant, "página.html", Some("text/html")).await.expect("creates");
+    let mut writer = media.create(tenant, "página.html", Some("text/html"), 99).await.expect("creates");
     writer.write(b"<script>").await.expect("writes");
     let file = writer.finish().await.expect("finishes");
     let now = engine.state.commands.now();

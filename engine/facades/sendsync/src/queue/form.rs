@@ -7,6 +7,7 @@ use std::sync::Arc;
 use poem::web;
 use poem::{Request, RequestBody};
 use pombo_domain::commands::messages::send::Draft;
+use pombo_domain::model::attachment::MAX_FILE_BYTES;
 use pombo_domain::model::message::MAX_TEXT_BYTES;
 use pombo_domain::model::{Attachment, Variables};
 use pombo_domain::ports::MediaError;
@@ -177,7 +178,8 @@ impl Reading {
         self.digest_name(&file_name);
         let state = self.files.state.clone();
         let media = state.commands.media();
-        let mut writer = media.create(self.files.tenant, &file_name, content_type.as_deref()).await.map_err(refused)?;
+        let created = media.create(self.files.tenant, &file_name, content_type.as_deref(), MAX_FILE_BYTES).await;
+        let mut writer = created.map_err(refused)?;
         let mut content = Sha256::new();
         while read > 0 {
             content.update(&piece[..read]);
@@ -254,7 +256,7 @@ fn set(draft: &mut Draft<'static>, name: &str, text: String) {
 
 fn refused(error: MediaError) -> Failure {
     match error {
-        MediaError::TooLarge => Failure::too_large(format!("attachments: {error}")),
+        MediaError::TooLarge(_) => Failure::too_large(format!("attachments: {error}")),
         MediaError::NotFound | MediaError::Io(_) => Failure::internal(error.to_string()),
     }
 }

@@ -9,6 +9,7 @@ use poem::{Body, EndpointExt, Response};
 use pombo_api::application;
 use pombo_api::options::{ApiOptions, ApiState, Limits};
 use pombo_domain::ConnectorIndex;
+use pombo_domain::commands::media_files::FilePolicy;
 use pombo_domain::model::pace::PaceView;
 use pombo_domain::model::{Connector, Role};
 use pombo_domain::ports::{PaceViews, SessionState, StoreResult};
@@ -28,6 +29,8 @@ mod entrance;
 mod framework;
 mod groups;
 mod instances;
+mod media;
+mod message_media;
 mod said;
 mod sends;
 mod shape;
@@ -90,7 +93,17 @@ impl Site {
     }
 
     async fn with(options: ZapiniOptions) -> Self {
-        let world = World::new(WorldOptions { clock: ManualClock::new(NOW), ..WorldOptions::default() });
+        Self::made(options, WorldOptions::default()).await
+    }
+
+    /// A site without a limit of requests, with these limits of files.
+    async fn with_files(files: FilePolicy) -> Self {
+        let options = ZapiniOptions { rate_limit: 0, ..ZapiniOptions::default() };
+        Self::made(options, WorldOptions { files, ..WorldOptions::default() }).await
+    }
+
+    async fn made(options: ZapiniOptions, world: WorldOptions) -> Self {
+        let world = World::new(WorldOptions { clock: ManualClock::new(NOW), ..world });
         let api = ApiOptions {
             public_url: "http://127.0.0.1:8080".to_owned(),
             secret: b"a secret of at least 32 bytes, for tests".to_vec(),

@@ -1,0 +1,218 @@
+//! Section "Mídia": files that are uploaded for later messages, and the files of received messages. A file is the tenant's, not one
+//! instance's: every token of the tenant finds it by its id.
+
+mod upload;
+
+use poem::http::StatusCode;
+use poem_openapi::param::Path;
+use poem_openapi::{Enum, Object, OpenApi};
+use pombo_api::declared::Param;
+use pombo_api::download::Download;
+use pombo_api::error::Failure;
+use pombo_api::multipart::Multipart;
+use pombo_api::options::ApiState;
+use pombo_domain::model::{Attachment, FileKind, MediaFile, MediaState, Right};
+use serde::Serialize;
+use uuid::Uuid;
+
+use self::upload::MediaForm;
+use crate::credentials::Caller;
+use crate::envelope::{Created, Said, Success};
+use crate::errors::{BODY, EVERY, NAMED, Refused, VALUES, WRITE};
+use crate::gate::State;
+use crate::params::Text;
+use crate::times::seconds;
+use crate::{Section, refs};
+
+/// When to ask again for a file that is still being fetched, in milliseconds.
+const PENDING_MS: u64 = 5_000;
+
+/// What a file is sent as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
+#[serde(rename_all = "snake_case")]
+#[oai(rename_all = "snake_case")]
+pub(crate) enum MediaType {
+    /// A picture.
+    Image,
+    /// A video.
+    Video,
+    /// An audio file.
+    Audio,
+    /// Any other file, to be saved.
+    Document,
+}
+
+impl From<FileKind> for MediaType {
+    fn from(kind: FileKind) -> Self {
+        match kind {
+            FileKind::Image => Self::Image,
+            FileKind::Video => Self::Video,
+            FileKind::Audio => Self::Audio,
+            FileKind::Document => Self::Document,
+        }
+    }
+}
+
+/// A file that was just uploaded.
+#[derive(Debug, Serialize, Object)]
+struct UploadedMedia {
+    /// Id of the file, for `media_id`.
+    id: String,
+    /// URL that opens the file without a token until `expires_at`.
+    url: String,
+    /// What the file is sent as.
+    #[serde(rename = "type")]
+    #[oai(rename = "type")]
+    media_type: MediaType,
+    /// MIME type, as the file's content shows it.
+    mime_type: String,
+    /// Size in bytes.
+    size: u64,
+    /// Name of the file, without any path.
+    filename: String,
+    /// When the file expires: 7 days after its upload. A message that was sent with it keeps it.
+    expires_at: String,
+}
+
+/// A file that was uploaded.
+#[derive(Debug, Serialize, Object)]
+struct StoredMedia {
+    /// Id of the file, for `media_id`.
+    id: String,
+    /// URL that opens the file without a token until `expires_at`.
+    url: String,
+    /// What the file is sent as.
+    #[serde(rename = "type")]
+    #[oai(rename = "type")]
+    media_type: MediaType,
+    /// MIME type, as the file's content shows it.
+    mime_type: String,
+    /// Size in bytes.
+    size: u64,
+    /// Name of the file, without any path.
+    filename: String,
+    /// When the file was uploaded.
+    created_at: String,
+    /// When the file expires: 7 days after its upload. A message that was sent with it keeps it.
+    expires_at: String,
+}
+
+impl StoredMedia {
+    fn of(state: &ApiState, file: MediaFile) -> Self {
+        Self {
+            url: state.media_links.url_until(file.tenant, &file.attachment, file.expires_at),
+            id: refs::media_text(file.attachment.id),
+            media_type: file.kind.into(),
+            mime_type: file.attachment.content_type,
+            size: file.attachment.size,
+            filename: file.attachment.file_name,
+            created_at: seconds(file.created_at),
+            expires_at: seconds(file.expires_at),
+        }
+    }
+}
+
+impl From<StoredMedia> for UploadedMedia {
+    fn from(media: StoredMedia) -> Self {
+        let StoredMedia { id, url, media_type, mime_type, size, filename, created_at: _, expires_at } = media;
+        Self { id, url, media_type, mime_type, size, filename, expires_at }
+    }
+}
+
+/// The file that a path names.
+fn named(given: &str) -> Result<Uuid, Failure> {
+    refs::media(given).ok_or_else(|| Failure::not_found("File"))
+}
+
+/// Handlers of the section.
+#[derive(Default)]
+pub(crate) struct MediaApi;
+
+impl pombo_api::Section for MediaApi {
+    const FILE: &'static str = file!();
+}
+
+#[OpenApi(tag = "Section::Media")]
+impl MediaApi {
+    /// Upload a file
+    ///
+    /// For later messages. What it is follows from its content: an image (jpg, png, gif, webp; at most 16 MB), a video (mp4, 3gp, mov,
+    /// avi, mkv; 64 MB), audio (mp3, ogg, wav, opus, aac, m4a; 16 MB) or a document (pdf, doc, docx, xls, xlsx, ppt, pptx, txt, zip;
+    /// 100 MB); 422 for anything else, and where there are too many files that no message uses. WhatsApp shows gif, wav, avi and mkv as
+    /// files to be saved.
+    #[oai(path = "/media/upload", method = "post", operation_id = "upload_media")]
+    async fn upload_media(
+        &self,
+        caller: Caller,
+        state: State<'_>,
+        form: Multipart<'_, MediaForm>,
+    ) -> Result<Created<UploadedMedia>, Refused<{ EVERY | BODY | WRITE }>> {
+        let file = upload::receive(form, &state, &caller).await?;
+        Ok(Created::of(StoredMedia::of(&state, file).into()))
+    }
+
+    /// Get an uploaded file's data
+    ///
+    /// 404 once it has expired.
+    #[oai(path = "/media/:id", method = "get", operation_id = "get_media")]
+    async fn get_media(
+        &self,
+        caller: Caller,
+        state: State<'_>,
+        /// Id of the file.
+        id: Path<Param<Text>>,
+    ) -> Result<Success<StoredMedia>, Refused<{ NAMED | VALUES }>> {
+        caller.must(Right::Read)?;
+        let file = state.commands.media_file(caller.tenant, named(&id.0.0)?)?;
+        Ok(Success::of(StoredMedia::of(&state, file)))
+    }
+
+    /// Delete an uploaded file
+    ///
+    /// Messages that were sent with it keep it.
+    #[oai(path = "/media/:id", method = "delete", operation_id = "delete_media")]
+    async fn delete_media(
+        &self,
+        caller: Caller,
+        state: State<'_>,
+        /// Id of the file.
+        id: Path<Param<Text>>,
+    ) -> Result<Said, Refused<{ NAMED | VALUES | WRITE }>> {
+        caller.must(Right::DeleteRecords)?;
+        state.commands.delete_media_file(caller.tenant, named(&id.0.0)?).await?;
+        Ok(Said("Media deleted successfully".into()))
+    }
+
+    /// Download a message's file
+    ///
+    /// 404 with `Retry-After` while it is still being fetched from WhatsApp, and 404 with the reason if it cannot be fetched.
+    #[oai(path = "/messages/:uuid/media", method = "get", operation_id = "get_message_media")]
+    async fn get_message_media(
+        &self,
+        caller: Caller,
+        state: State<'_>,
+        /// UUID of the message.
+        uuid: Path<Param<Text>>,
+    ) -> Result<Download, Refused<{ NAMED | VALUES }>> {
+        caller.must(Right::Read)?;
+        let id = Uuid::try_parse(uuid.0.0.trim()).map_err(|_| Failure::not_found("Message"))?;
+        let found = state.commands.message_file(caller.tenant, id)?;
+        caller.within(found.connector)?;
+        let file = ready(found.media)?;
+        Ok(Download::open(&state.commands, caller.tenant, file.id, file.content_type, file.file_name).await?)
+    }
+}
+
+/// The file, if its bytes are there.
+fn ready(media: MediaState) -> Result<Attachment, Failure> {
+    match media {
+        MediaState::Ready(file) => Ok(file),
+        MediaState::Pending => {
+            let failure = Failure::new(StatusCode::NOT_FOUND, "the file is still being fetched; try again in a moment");
+            Err(Failure { retry_after_ms: Some(PENDING_MS), ..failure })
+        }
+        MediaState::Failed(reason) => {
+            Err(Failure::new(StatusCode::NOT_FOUND, format!("the file cannot be fetched: {reason}")))
+        }
+    }
+}

@@ -14,4 +14,5 @@ mod shared;
 mod shipped;
 mod storms;
 mod swap;
+mod told;
 mod zapini;

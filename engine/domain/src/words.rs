@@ -183,8 +183,10 @@ mod tests {
     use crate::model::health::{HealthChange, HealthLevel};
     use crate::model::pace::WaitReason;
     use crate::model::plugin::AuditAction;
+    use crate::model::progress::Progress;
     use crate::model::reason::ReasonCode;
     use crate::model::role::Role;
+    use crate::model::webhook::HookKind;
 
     /// A set round-trips as a text, in JSON and in the stored form, which is that of a plain text.
     fn is_sound<W: StableWord>() {
@@ -224,6 +226,8 @@ mod tests {
         is_sound::<Field>();
         is_sound::<HealthChange>();
         is_sound::<HealthLevel>();
+        is_sound::<HookKind>();
+        is_sound::<Progress>();
         is_sound::<ReasonCode>();
         is_sound::<Role>();
         is_sound::<SessionChange>();

@@ -51,6 +51,7 @@ mod staged;
 mod tables;
 mod tag_catalog;
 mod verify;
+mod webhook_store;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -92,6 +92,8 @@ pub struct Commands {
     plugin_writes: Turns,
     user_writes: UserLocks,
     login_attempts: Arc<LoginAttempts>,
+    /// Whether connectors' webhooks may be posted to over plain HTTP.
+    plain_webhooks: bool,
 }
 
 impl Commands {
@@ -103,6 +105,7 @@ impl Commands {
             plugin_writes: Turns::default(),
             user_writes: UserLocks::default(),
             login_attempts: Arc::default(),
+            plain_webhooks: false,
         }
     }
     /// The locks for changing connectors, for code other than the commands that changes one.

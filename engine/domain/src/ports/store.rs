@@ -8,7 +8,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{AutomationChange, AutomationStore, ChatChange, ChatStore, ContactStore, DueLane, StoreResult, TagChange};
+use super::{
+    AutomationChange, AutomationStore, ChatChange, ChatStore, ContactStore, DueEventDelivery, DueLane, StoreResult,
+    TagChange, WebhookChange, WebhookStore,
+};
 use crate::model::message::ReadyOrder;
 use crate::model::*;
 use crate::{AutomationIndex, ConnectorIndex, MessageKey, TenantIndex, Timestamp};
@@ -130,7 +133,8 @@ pub enum Change {
     /// New messages, with their initial state, queue entries and, if they have a webhook URL, a first delivery made by
     /// [`crate::model::delivery::Delivery::of`].
     Insert(Insert),
-    /// A new state of a message.
+    /// A new state of a message. Of one with an entry in a timeline, the store appends an event when it becomes SENT, FAILED or UNKNOWN;
+    /// of one that becomes FAILED without an entry, only if the webhook of its connector wants it.
     Update(Update),
     /// A delivery after an attempt: replaces it, and queues the message's next one when this one has ended.
     Delivery(Delivery),
@@ -176,7 +180,8 @@ pub enum Change {
     Import(Import),
     /// Writes of one plugin instance, atomically.
     Kv(ConnectorIndex, Vec<KvWrite>),
-    /// Appends to a tenant's event log.
+    /// Appends to a tenant's event log. If the active webhook of its connector wants it, a delivery is made in the same batch; that of a
+    /// message once [`ChatChange::Received`] behind it adds an entry.
     Event(AppendEvent),
     /// Replaces the reports about a message.
     Receipts(MessageKey, Receipts),
@@ -197,6 +202,8 @@ pub enum Change {
     Automation(Box<AutomationChange>),
     /// A change of conversations and their timelines.
     Chat(Box<ChatChange>),
+    /// A change of connectors' webhooks, or of a delivery to one.
+    Webhook(Box<WebhookChange>),
 }
 
 /// An event to append.
@@ -250,6 +257,8 @@ pub enum Effect {
     Scheduled(ScheduledEntry),
     /// A delivery joined the due queue.
     DeliveryDue(DueDelivery),
+    /// A delivery of an event joined the due queue.
+    EventDeliveryDue(DueEventDelivery),
     /// A connector was created or changed.
     Connector(ConnectorIndex),
     /// An event with this number was appended to this tenant's log.
@@ -301,7 +310,7 @@ pub enum StoreHealth {
 ///
 /// Invariant: a message's record, state, columns, queue entry and deliveries change in one batch.
 #[async_trait]
-pub trait Store: AutomationStore + ChatStore + ContactStore {
+pub trait Store: AutomationStore + ChatStore + ContactStore + WebhookStore {
     /// Applies a batch; returns when it is on disk.
     async fn commit(&self, batch: Batch) -> StoreResult<Committed>;
     /// Registers the only observer. Called once, before traffic.

@@ -141,6 +141,26 @@ fn disposition(file_name: &str) -> String {
     format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}")
 }
 
+/// A stored file, ready to be answered.
+async fn opened(
+    state: &ApiState,
+    tenant: TenantIndex,
+    id: Uuid,
+    content_type: String,
+    file_name: String,
+) -> Result<MediaFile, Failure> {
+    let unreadable = |cause: String| Failure {
+        cause: Some(format!("opening a media file: {cause}")),
+        ..Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "the file could not be read")
+    };
+    let media = state.commands.media();
+    let size = media.stat(tenant, id).await.map_err(|error| unreadable(error.to_string()))?;
+    let size = size.ok_or_else(|| Failure::not_found("File"))?;
+    let file = tokio::fs::File::open(media.path(tenant, id)).await;
+    let file = file.map_err(|error| unreadable(error.to_string()))?;
+    Ok(MediaFile { file, size, content_type, file_name })
+}
+
 #[OpenApi(tag = "Section::Media")]
 impl Media {
     /// Upload a file
@@ -203,15 +223,38 @@ impl Media {
                 (link.tenant, link.content_type, link.file_name)
             }
         };
-        let unreadable = |cause: String| Failure {
-            cause: Some(format!("opening a media file: {cause}")),
-            ..Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "the file could not be read")
+        Ok(opened(&state, tenant, id, content_type, file_name).await?)
+    }
+
+    /// Download the file of a received message
+    ///
+    /// With the signed link that a webhook was told, or with credentials and only the id. While the file is still being fetched from the
+    /// channel, the answer is 503 with `Retry-After`.
+    #[oai(path = "/v1/media/messages/:id", method = "get", operation_id = "get_message_media")]
+    async fn get_message_media(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: MaybeActing,
+        /// Id of the message in its conversation.
+        id: Path<PathId>,
+        /// Of a signed link: when it expires.
+        exp: Query<Option<i64>>,
+        /// Of a signed link: whose message it is.
+        t: Query<Option<u32>>,
+        /// Of a signed link: its signature.
+        sig: Query<Option<String>>,
+    ) -> Result<MediaFile, Refused<{ READ | WRITE }>> {
+        let id = id.of("File")?;
+        let tenant = match acting.0 {
+            Some(tenant) => tenant,
+            None => {
+                let (exp, t, sig) = (exp.0.unwrap_or_default(), t.0.unwrap_or_default(), sig.0.unwrap_or_default());
+                let opened = state.media_links.open_message(id, exp, t, &sig, state.commands.now());
+                opened.ok_or_else(|| Failure::unauthorized("the link is not valid or has expired"))?
+            }
         };
-        let size = commands.media().stat(tenant, id).await.map_err(|error| unreadable(error.to_string()))?;
-        let size = size.ok_or_else(|| Failure::not_found("File"))?;
-        let file = tokio::fs::File::open(commands.media().path(tenant, id)).await;
-        let file = file.map_err(|error| unreadable(error.to_string()))?;
-        Ok(MediaFile { file, size, content_type, file_name })
+        let file = state.commands.received_file(tenant, id)?;
+        Ok(opened(&state, tenant, file.id, file.content_type, file.file_name).await?)
     }
 }
 

@@ -103,6 +103,8 @@ pub(crate) fn field_name(field: Field) -> Cow<'static, str> {
         Field::Members | Field::Add | Field::Remove | Field::Promote | Field::Demote => "participants",
         Field::Ids => "conversation_ids",
         Field::Identifier | Field::Phone => "phone_number",
+        Field::Active => "is_active",
+        Field::Secret => "webhook_secret",
         other => return other.word(),
     })
 }

@@ -9,6 +9,7 @@ use pombo_domain::ports::{PaceViews, SessionState};
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::refs::number;
 use crate::times::seconds;
 
 /// Whether an instance is connected to WhatsApp.
@@ -113,8 +114,7 @@ impl InstanceBody {
 
 /// The account's number: digits, the last one known while it is not connected.
 pub(crate) fn phone_number(view: &ConnectorOverview) -> Option<String> {
-    let address = view.last_account.as_ref()?;
-    Some(address.split('@').next().unwrap_or_default().trim_start_matches('+').to_owned())
+    view.last_account.as_deref().map(|address| number(address).to_owned())
 }
 
 fn pace_of(view: &ConnectorOverview, paces: &dyn PaceViews) -> Result<PaceView, Failure> {

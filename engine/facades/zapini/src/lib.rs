@@ -5,7 +5,7 @@
 //! - [`auth`] … [`groups`], [`chat`]: the sections. An instance is a connector of a WhatsApp plugin.
 //! - [`gate`]: what every request passes first: [`paths`] (where an operation may be reached), [`cors`], [`credentials`], [`rate`].
 //! - [`envelope`], [`errors`], [`times`]: the forms of answers. [`params`], [`refs`]: how what callers write is read.
-//! - [`instance`]: an instance as it is shown.
+//! - [`instance`]: an instance as it is shown. [`webhook_bodies`]: what is posted to its webhook.
 //!
 //! Must not know the other facades: they share behaviour through the commands alone.
 
@@ -39,8 +39,11 @@ mod refs;
 #[cfg(test)]
 mod tests;
 pub mod times;
+mod webhook;
+mod webhook_bodies;
 
 pub use gate::ZapiniOptions;
+pub use webhook_bodies::WebhookBodies;
 
 const TITLE: &str = "Zapini";
 const DESCRIPTION: &str = "WhatsApp instances, their groups and conversations.\n\n\
@@ -67,6 +70,9 @@ enum Section {
     /// Who answers a conversation: an automation or a person.
     #[oai(rename = "automation")]
     Automation,
+    /// Being told what happens on an instance.
+    #[oai(rename = "webhooks")]
+    Webhooks,
     /// Groups of an instance's account.
     #[oai(rename = "groups")]
     Groups,
@@ -80,6 +86,7 @@ type Operations = (
     instances::InstancesApi,
     instance_api::InstanceApi,
     automation::AutomationApi,
+    webhook::WebhookApi,
     groups::GroupsApi,
     chat::ChatApi,
 );

@@ -88,6 +88,14 @@ pub(crate) fn jid(address: &str) -> String {
     if address.contains('@') { address.to_owned() } else { format!("{address}{PERSON}") }
 }
 
+/// The phone number in an address, digits with country code; of a group, its whole JID.
+pub(crate) fn number(address: &str) -> &str {
+    if address.ends_with(GROUP) {
+        return address;
+    }
+    address.split('@').next().unwrap_or_default().trim_start_matches('+')
+}
+
 /// The address of a person, who may be given as a number or as a JID.
 pub(crate) fn person(given: &str) -> String {
     let given = given.trim();

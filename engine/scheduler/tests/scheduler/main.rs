@@ -14,4 +14,5 @@ mod receipts;
 mod rules;
 mod sessions;
 mod support;
+mod told;
 mod webhooks;

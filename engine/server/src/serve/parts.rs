@@ -14,7 +14,7 @@ use pombo_domain::commands::access::authenticate::LoginLimits;
 use pombo_domain::commands::{Commands, PluginPolicy, Ports, Unsigned};
 use pombo_domain::model::PluginKind;
 use pombo_domain::model::rollout::RolloutRules;
-use pombo_domain::ports::{AutomationStore, MediaStore, Store, StoreHealth};
+use pombo_domain::ports::{AutomationStore, HookForm, MediaStore, Store, StoreHealth};
 use pombo_imports::ImportWorkerOptions;
 use pombo_sandbox::{Capability, Sandbox};
 use pombo_scheduler::rules::retry::RetryPolicy;
@@ -243,7 +243,13 @@ fn grants(settings: &BTreeMap<String, Vec<String>>) -> anyhow::Result<BTreeMap<S
 }
 
 /// The use cases over all ports.
-pub(super) fn commands(config: &Config, store: &Arc<DiskStore>, outside: &Outside, sandbox: &Arc<Sandbox>) -> Commands {
+pub(super) fn commands(
+    config: &Config,
+    demo: bool,
+    store: &Arc<DiskStore>,
+    outside: &Outside,
+    sandbox: &Arc<Sandbox>,
+) -> Commands {
     let parallel = match config.security.password_hash_parallel {
         0 => std::thread::available_parallelism().map_or(2, usize::from),
         n => n,
@@ -268,6 +274,7 @@ pub(super) fn commands(config: &Config, store: &Arc<DiskStore>, outside: &Outsid
         plugin_policy: plugin_policy(config),
     })
     .with_login_limits(limits)
+    .with_plain_webhooks(demo || config.webhooks.plain_http)
 }
 
 /// Starts the scheduler.
@@ -278,6 +285,7 @@ pub(super) async fn scheduler(
     outside: &Outside,
     sandbox: &Arc<Sandbox>,
     commands: &Commands,
+    hook_form: Arc<dyn HookForm>,
 ) -> anyhow::Result<pombo_scheduler::Handle> {
     let media: Arc<dyn MediaStore> = outside.media.clone();
     let (client, guard) = (outside.client.clone(), outside.guard.clone());
@@ -288,6 +296,7 @@ pub(super) async fn scheduler(
         clock: Arc::new(SystemClock),
         entropy: Arc::new(OsEntropy),
         webhooks: Arc::new(ReqwestWebhooks::new(client.clone(), guard.clone())),
+        hook_form,
         attachments: Arc::new(GuardedFetcher::new(client, guard, media, &config.outbound)),
         plugins: sandbox.plugins(),
         telemetry: sandbox.telemetry(),

@@ -3,6 +3,7 @@
 mod automations;
 mod chats;
 mod contacts;
+mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,6 +46,7 @@ impl DiskStore {
         self.verify_documents(&mut problems)?;
         self.verify_contacts(&mut problems)?;
         self.verify_events(&mut problems)?;
+        self.verify_webhooks(&mut problems)?;
         self.verify_automations(&mut problems)?;
         if problems.more > 0 {
             problems.found.push(format!("and {} more", problems.more));

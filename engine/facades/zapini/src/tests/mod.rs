@@ -26,6 +26,7 @@ mod framework;
 mod groups;
 mod instances;
 mod shape;
+mod webhooks;
 
 /// 2025-01-15T10:30:00Z.
 const NOW: pombo_domain::Timestamp = pombo_domain::Timestamp(1_736_937_000_000);

@@ -27,6 +27,7 @@ connect_timeout_seconds = 2
 [webhooks]
 timeout_seconds = 2
 retry_seconds = [1, 1, 1, 2]
+plain_http = true
 [scheduler]
 max_attempts = 4
 backoff_first_ms = 1000

@@ -14,5 +14,6 @@ mod shared;
 mod shipped;
 mod storms;
 mod swap;
+mod told;
 mod zapini;
 mod zapini_media;

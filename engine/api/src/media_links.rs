@@ -1,5 +1,6 @@
 //! Signed links to the files of messages: `{public_url}/v1/media/{id}?exp=…&t=…&type=…&name=…&sig=…`. The signature covers
-//! everything else, so a link opens one file of one tenant until it expires and needs no other credential.
+//! everything else, so a link opens one file of one tenant until it expires and needs no other credential. A received file that is still
+//! being fetched has no id yet: the link to it is that of its message, `{public_url}/v1/media/messages/{id}?exp=…&t=…&sig=…`.
 
 use std::time::Duration;
 
@@ -55,9 +56,7 @@ impl MediaLinks {
 
     /// The link to a tenant's file, valid from `now` on. Within an hour the same file has the same link.
     pub fn url(&self, tenant: TenantIndex, file: &Attachment, now: Timestamp) -> String {
-        const HOUR: i64 = 3600;
-        let from = now.0.div_euclid(1000 * HOUR) * HOUR + HOUR;
-        self.ending_at(tenant, file, from.saturating_add_unsigned(self.lifetime.as_secs()))
+        self.ending_at(tenant, file, self.expires(now))
     }
 
     /// The link to a tenant's file, valid until `until`, or a part of a second less. The same file always has the same link.
@@ -84,6 +83,34 @@ impl MediaLinks {
             escaped(&link.content_type),
             escaped(&link.name),
         )
+    }
+
+    /// The link to the file of a tenant's received message, by the id of its entry in the timeline, valid from `now` on. Within an hour
+    /// the same message has the same link.
+    pub fn message_url(&self, tenant: TenantIndex, message: Uuid, now: Timestamp) -> String {
+        let exp = self.expires(now);
+        let sig = URL_SAFE_NO_PAD.encode(self.signed_message(message, exp, tenant.0).finalize().into_bytes());
+        format!("{}/v1/media/messages/{message}?exp={exp}&t={}&sig={sig}", self.public_url, tenant.0)
+    }
+
+    /// The tenant whose message a link names; `None` if the link is not valid or has expired.
+    pub fn open_message(&self, message: Uuid, exp: i64, t: u32, sig: &str, now: Timestamp) -> Option<TenantIndex> {
+        let given = URL_SAFE_NO_PAD.decode(sig.as_bytes()).ok()?;
+        self.signed_message(message, exp, t).verify_slice(&given).ok()?;
+        (now.0.div_euclid(1000) < exp).then_some(TenantIndex(t))
+    }
+
+    /// When a link that is made now expires, in seconds since 1970: the same for all that are made within an hour.
+    fn expires(&self, now: Timestamp) -> i64 {
+        const HOUR: i64 = 3600;
+        let from = now.0.div_euclid(1000 * HOUR) * HOUR + HOUR;
+        from.saturating_add_unsigned(self.lifetime.as_secs())
+    }
+
+    fn signed_message(&self, message: Uuid, exp: i64, t: u32) -> Hmac<Sha256> {
+        // A file's link has no such beginning.
+        let of = self.key.clone().chain_update(b"message").chain_update(message.as_bytes());
+        of.chain_update(exp.to_be_bytes()).chain_update(t.to_be_bytes())
     }
 
     /// The file that a link opens; `None` if the link is not valid or has expired.
@@ -147,6 +174,21 @@ mod tests {
             }
         }
         link
+    }
+
+    #[test]
+    fn a_link_of_a_message_opens_that_message_until_it_ends() {
+        let links = MediaLinks::new(b"secret", "http://127.0.0.1:8080", Duration::from_secs(3600));
+        let (id, now) = (Uuid::from_u128(9), Timestamp(1_700_000_000_000));
+        let url = links.message_url(TenantIndex(4), id, now);
+        assert!(url.starts_with("http://127.0.0.1:8080/v1/media/messages/00000000-0000-0000-0000-000000000009?exp="));
+        let LinkQuery { exp, t, sig, .. } = query_of(&url);
+        assert_eq!(links.open_message(id, exp, t, &sig, now), Some(TenantIndex(4)));
+        assert_eq!(links.open_message(Uuid::from_u128(8), exp, t, &sig, now), None, "another message");
+        assert_eq!(links.open_message(id, exp, 5, &sig, now), None, "another tenant");
+        assert_eq!(links.open_message(id, exp + 1, t, &sig, now), None, "longer");
+        assert_eq!(links.open_message(id, exp, t, &sig, now.plus_ms(3 * 3_600_000)), None, "over");
+        assert!(links.open(id, query_of(&url), now).is_none(), "not a file's");
     }
 
     #[test]

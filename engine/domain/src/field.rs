@@ -13,6 +13,8 @@ words! {
     #[derive(Serialize, Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub enum Field {
+        /// Whether something is switched on.
+        Active = "active",
         /// Members to add to a group.
         Add = "add",
         /// Addresses to look up.
@@ -66,6 +68,8 @@ words! {
         Email = "email",
         /// A reaction.
         Emoji = "emoji",
+        /// Kinds of events.
+        Events = "events",
         /// Events of a minute.
         EventsPerMinute = "events_per_minute",
         /// The caller's reference.
@@ -165,6 +169,8 @@ words! {
         ScheduledAt = "scheduled_at",
         /// Words to search for.
         Search = "search",
+        /// What posts are signed with.
+        Secret = "secret",
         /// Who wrote a message.
         Sender = "sender",
         /// The percentage of the work that a version gets.

@@ -182,8 +182,10 @@ mod tests {
     use crate::model::health::{HealthChange, HealthLevel};
     use crate::model::pace::WaitReason;
     use crate::model::plugin::AuditAction;
+    use crate::model::progress::Progress;
     use crate::model::reason::ReasonCode;
     use crate::model::role::Role;
+    use crate::model::webhook::HookKind;
     use crate::model::{FailureCode, FileKind};
 
     /// A set round-trips as a text, in JSON and in the stored form, which is that of a plain text.
@@ -225,6 +227,8 @@ mod tests {
         is_sound::<FileKind>();
         is_sound::<HealthChange>();
         is_sound::<HealthLevel>();
+        is_sound::<HookKind>();
+        is_sound::<Progress>();
         is_sound::<ReasonCode>();
         is_sound::<Role>();
         is_sound::<SessionChange>();

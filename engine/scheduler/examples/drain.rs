@@ -9,7 +9,7 @@ use pombo_domain::ports::{Batch, Change};
 use pombo_domain::{ConnectorIndex, TenantIndex};
 use pombo_scheduler::{Options, Ports, Scheduler, SigningSecrets};
 use pombo_testkit::{
-    BraceRenderer, CountingEntropy, FakePluginEngine, FakeTelemetry, ManualClock, NOON, ReversingBox,
+    BraceRenderer, CountingEntropy, FakePluginEngine, FakeTelemetry, ManualClock, NOON, PlainForm, ReversingBox,
     ScriptedConnectors, ScriptedFetcher, ScriptedWebhooks, TestStore, samples,
 };
 
@@ -49,6 +49,7 @@ async fn main() {
         clock: Arc::new(clock.clone()),
         entropy: Arc::new(CountingEntropy::default()),
         webhooks: Arc::new(ScriptedWebhooks::new(clock.clone())),
+        hook_form: Arc::new(PlainForm),
         attachments: Arc::new(ScriptedFetcher::new(clock.clone())),
         plugins: Arc::new(FakePluginEngine::new(clock)),
         telemetry: Arc::new(FakeTelemetry::default()),

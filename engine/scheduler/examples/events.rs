@@ -10,7 +10,7 @@ use pombo_domain::ports::{AutomationChange, Batch, Change, NewTask};
 use pombo_domain::{ConnectorIndex, TenantIndex};
 use pombo_scheduler::{Options, Ports, Scheduler, SigningSecrets};
 use pombo_testkit::{
-    BraceRenderer, CountingEntropy, FakePluginEngine, FakeTelemetry, ManualClock, NOON, ReversingBox,
+    BraceRenderer, CountingEntropy, FakePluginEngine, FakeTelemetry, ManualClock, NOON, PlainForm, ReversingBox,
     ScriptedConnectors, ScriptedFetcher, ScriptedWebhooks, TestStore, samples, says,
 };
 
@@ -89,6 +89,7 @@ async fn main() {
         clock: Arc::new(clock.clone()),
         entropy: Arc::new(CountingEntropy::default()),
         webhooks: Arc::new(ScriptedWebhooks::new(clock.clone())),
+        hook_form: Arc::new(PlainForm),
         attachments: Arc::new(ScriptedFetcher::new(clock)),
         plugins,
         telemetry: Arc::new(FakeTelemetry::default()),

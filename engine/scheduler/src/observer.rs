@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::{Mutex, RwLock};
 use pombo_domain::ConnectorIndex;
 use pombo_domain::model::connector::PaceState;
-use pombo_domain::ports::{CommitObserver, DueDelivery, Effect, ScheduledEntry};
+use pombo_domain::ports::{CommitObserver, DueDelivery, DueEventDelivery, Effect, ScheduledEntry};
 use tokio::sync::Notify;
 
 use crate::account::AccountHealth;
@@ -19,11 +19,13 @@ use crate::rules::window::Window;
 /// Due deliveries noted between two looks of the webhooks' task.
 const NOTED: usize = 16_384;
 
-/// The deliveries that joined the due queue since the webhooks' task last asked.
+/// The deliveries that joined the due queues since the webhooks' task last asked.
 #[derive(Default)]
 pub(crate) struct NotedDeliveries {
     pub(crate) entries: Vec<DueDelivery>,
-    /// There were too many: the due queue must be read from its beginning.
+    /// Those of events.
+    pub(crate) events: Vec<DueEventDelivery>,
+    /// There were too many: the due queues must be read from their beginnings.
     pub(crate) lost: bool,
 }
 
@@ -108,7 +110,7 @@ impl WorkSignals {
         self.automations.drain();
     }
 
-    /// The deliveries that joined the due queue since the last call.
+    /// The deliveries that joined the due queues since the last call.
     pub(crate) fn take_deliveries(&self) -> NotedDeliveries {
         std::mem::take(&mut *self.deliveries.lock())
     }
@@ -118,11 +120,12 @@ impl WorkSignals {
         let mut noted = self.deliveries.lock();
         let mut taken = 0;
         for effect in effects {
-            let Effect::DeliveryDue(due) = effect else { break };
-            if noted.entries.len() < NOTED {
-                noted.entries.push(*due);
-            } else {
-                noted.lost = true;
+            let has_room = noted.entries.len() + noted.events.len() < NOTED;
+            match effect {
+                Effect::DeliveryDue(due) if has_room => noted.entries.push(*due),
+                Effect::EventDeliveryDue(due) if has_room => noted.events.push(*due),
+                Effect::DeliveryDue(_) | Effect::EventDeliveryDue(_) => noted.lost = true,
+                _ => break,
             }
             taken += 1;
         }
@@ -178,7 +181,7 @@ impl CommitObserver for WorkSignals {
                     scheduled = Some(scheduled.map_or(*entry, |least| least.min(*entry)));
                     1
                 }
-                Effect::DeliveryDue(_) => {
+                Effect::DeliveryDue(_) | Effect::EventDeliveryDue(_) => {
                     deliveries = true;
                     self.note_deliveries(rest)
                 }

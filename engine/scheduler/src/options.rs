@@ -7,7 +7,7 @@ use pombo_domain::backoff::{Backoff, Jitter};
 use pombo_domain::commands::connectors::WriteLocks;
 use pombo_domain::model::rollout::RolloutRules;
 use pombo_domain::ports::{
-    AttachmentFetcher, Clock, Connectors, Entropy, PluginEngine, PluginTelemetry, Renderer, SecretBox, Store,
+    AttachmentFetcher, Clock, Connectors, Entropy, HookForm, PluginEngine, PluginTelemetry, Renderer, SecretBox, Store,
     WebhookClient,
 };
 
@@ -29,13 +29,15 @@ pub struct Ports {
     pub entropy: Arc<dyn Entropy>,
     /// Posts webhooks to their receivers.
     pub webhooks: Arc<dyn WebhookClient>,
+    /// Writes what is posted to connectors' webhooks.
+    pub hook_form: Arc<dyn HookForm>,
     /// Fetches attachments that a message names by address.
     pub attachments: Arc<dyn AttachmentFetcher>,
     /// Calls automation plugins.
     pub plugins: Arc<dyn PluginEngine>,
     /// How calls of plugins end, for rollouts.
     pub telemetry: Arc<dyn PluginTelemetry>,
-    /// Opens the secrets of automations, and seals what is recorded of them.
+    /// Opens the secrets of automations and of connectors' webhooks, and seals what is recorded of automations.
     pub seals: Arc<dyn SecretBox>,
     /// The secrets that webhooks are signed with.
     pub secrets: Arc<dyn SigningSecrets>,

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
-use pombo_api::{ApiState, Facade, Served};
+use pombo_api::{ApiOptions, ApiState, Facade, Served};
 use pombo_control::ControlDeps;
+use pombo_domain::ports::HookForm;
 use pombo_sendsync::SendsyncDeps;
-use pombo_zapini::{ZapiniDeps, ZapiniOptions};
+use pombo_zapini::{WebhookBodies, ZapiniDeps, ZapiniOptions};
 
 /// A facade, and how it is made ready.
 pub(crate) struct Entry {
@@ -38,6 +39,11 @@ pub(crate) static ALL: &[Entry] = &[
 
 const fn entry(facade: &'static Facade, serve: fn(&Given) -> Served) -> Entry {
     Entry { facade, serve }
+}
+
+/// What posts to connectors' webhooks look like: the form that a facade documents.
+pub(crate) fn hook_form(options: &ApiOptions) -> Arc<dyn HookForm> {
+    Arc::new(WebhookBodies::new(options))
 }
 
 /// The facade of this name.

@@ -1,11 +1,11 @@
-//! The few things that are read all the time, in memory: tenants, users, API keys, access tokens, connectors, pace states and how much each
-//! connector keeps; with [`crate::automation_catalog`] and [`crate::tag_catalog`], also automations, plugins and tags. Their rows on disk are the truth; the committer
+//! The few things that are read all the time, in memory: tenants, users, API keys, access tokens, connectors with their webhooks, pace
+//! states and how much each connector keeps; with [`crate::automation_catalog`] and [`crate::tag_catalog`], also automations, plugins and tags. Their rows on disk are the truth; the committer
 //! changes this after a commit. It knows no messages.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use pombo_domain::model::{AccessToken, ApiKey, Connector, PaceState, Tenant, TenantSettings, User};
+use pombo_domain::model::{AccessToken, ApiKey, Connector, ConnectorWebhook, PaceState, Tenant, TenantSettings, User};
 use pombo_domain::ports::StoreResult;
 use pombo_domain::{ConnectorIndex, TenantIndex};
 use uuid::Uuid;
@@ -15,7 +15,7 @@ use crate::backend::{Backend, KeyRange, Order};
 use crate::codec::{bad_key, decode};
 use crate::keys::{self, Parts};
 use crate::space::Space;
-use crate::tables::{access_tokens, people};
+use crate::tables::{access_tokens, people, webhooks};
 use crate::tag_catalog::{TagCatalog, TagCatalogChange};
 
 /// A change of the catalog that a commit made.
@@ -33,6 +33,8 @@ pub(crate) enum CatalogChange {
     KvBytes(ConnectorIndex, u64),
     AutomationCatalog(AutomationCatalogChange),
     Tag(TagCatalogChange),
+    /// `None`: it was removed.
+    Webhook(ConnectorIndex, Option<Arc<ConnectorWebhook>>),
 }
 
 /// The catalog; see the module.
@@ -52,6 +54,7 @@ pub(crate) struct Catalog {
     connector_ids: HashMap<Uuid, ConnectorIndex>,
     pub(crate) pace: HashMap<ConnectorIndex, PaceState>,
     pub(crate) kv_bytes: HashMap<ConnectorIndex, u64>,
+    pub(crate) webhooks: HashMap<ConnectorIndex, Arc<ConnectorWebhook>>,
     pub(crate) automations: AutomationCatalog,
     pub(crate) tags: TagCatalog,
 }
@@ -81,6 +84,10 @@ impl Catalog {
         }
         for row in rows(keys::CONNECTOR) {
             catalog.apply(CatalogChange::Connector(Arc::new(people::parse_connector(&row?.1)?)));
+        }
+        for row in rows(keys::WEBHOOK) {
+            let webhook = webhooks::parse_webhook(&row?.1)?;
+            catalog.apply(CatalogChange::Webhook(webhook.connector, Some(Arc::new(webhook))));
         }
         for row in rows(keys::PACE) {
             let (key, value) = row?;
@@ -155,6 +162,12 @@ impl Catalog {
             }
             CatalogChange::AutomationCatalog(change) => self.automations.apply(change),
             CatalogChange::Tag(change) => self.tags.apply(change),
+            CatalogChange::Webhook(connector, Some(webhook)) => {
+                self.webhooks.insert(connector, webhook);
+            }
+            CatalogChange::Webhook(connector, None) => {
+                self.webhooks.remove(&connector);
+            }
         }
     }
 

@@ -124,7 +124,10 @@ impl Committer {
                         }
                         Err(error) => drop(asker.send(Err(error))),
                     },
-                    Request::Forget(front, asker) => answers.push(Answer::Forgot(asker, group.forget(front))),
+                    Request::Forget(front, asker) => match group.forget(front) {
+                        Ok(count) => answers.push(Answer::Forgot(asker, count)),
+                        Err(error) => drop(asker.send(Err(error))),
+                    },
                     Request::Purge(purge, asker) => match group.purge(purge, self.clock.now()) {
                         Ok(()) => answers.push(Answer::Purged(asker)),
                         Err(error) => drop(asker.send(Err(error))),

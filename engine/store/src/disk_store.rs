@@ -18,7 +18,7 @@ use crate::codec::{bad_key, damaged};
 use crate::columns::tenant::Wanted;
 use crate::columns::word::{self, Pattern};
 use crate::committer::Request;
-use crate::group::{Prepared, PreparedChange, PreparedEvent, PreparedInsert};
+use crate::group::{Prepared, PreparedChange, PreparedEvent, PreparedInsert, numbered};
 use crate::keys;
 use crate::search::{Search, fold};
 use crate::shared::Shared;
@@ -92,7 +92,9 @@ impl DiskStore {
                 PreparedChange::Insert(PreparedInsert { tenant, messages, rows, idempotency })
             }
             Change::Event(AppendEvent { tenant, event, once }) => {
-                PreparedChange::Event(PreparedEvent { tenant, row: events::encode(&event, once.as_ref()), once })
+                let (connector, row) = (event.connector, events::encode(&event, once.as_ref()));
+                let (kinds, conversation) = (HookKind::of(&event.body), numbered(&event.body));
+                PreparedChange::Event(PreparedEvent { tenant, connector, row, once, kinds, conversation })
             }
             Change::Automation(change) => {
                 let row = match &*change {

@@ -52,6 +52,7 @@ mod tables;
 mod tag_catalog;
 mod verify;
 mod watches;
+mod webhook_store;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

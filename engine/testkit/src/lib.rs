@@ -36,7 +36,9 @@ pub use clock::{ManualClock, NOON, SystemClock, settle};
 pub use connectors::{Does, ScriptedConnectors, Sent, Versions, accepted};
 pub use entropy::{ConstantEntropy, CountingEntropy};
 pub use media::FolderMedia;
-pub use outbound::{Hook, HookAct, LoopbackGuard, OpenGuard, ScriptedFetcher, ScriptedWebhooks, ServingFetcher};
+pub use outbound::{
+    Hook, HookAct, LoopbackGuard, OpenGuard, PlainForm, ScriptedFetcher, ScriptedWebhooks, ServingFetcher,
+};
 pub use plugins::{FakePluginEngine, FakeTelemetry, Says, digest_of, fails, nothing, says};
 pub use renderer::BraceRenderer;
 pub use secrets::{PlainPasswords, ReversingBox};

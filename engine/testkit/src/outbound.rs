@@ -10,9 +10,9 @@ use parking_lot::Mutex;
 use pombo_domain::TenantIndex;
 use pombo_domain::model::Attachment;
 use pombo_domain::ports::{
-    AttachmentFetcher, Clock, MediaStore, MediaWriter, OutboundError, OutboundGuard, WebhookClient,
+    AttachmentFetcher, Clock, HookForm, MediaStore, MediaWriter, OutboundError, OutboundGuard, ToldEvent, WebhookClient,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::ManualClock;
 
@@ -120,6 +120,22 @@ impl WebhookClient for ScriptedWebhooks {
                 Err(OutboundError::Unreachable("no answer in time".to_owned()))
             }
         }
+    }
+}
+
+/// Tells of an event its `kind`, its number (`event`), its `text`, where it has one, and the kind of the session's event `before`; the
+/// headers are `x-kind` and the `x-digest`.
+pub struct PlainForm;
+
+impl HookForm for PlainForm {
+    fn body(&self, told: &ToldEvent<'_>) -> Option<String> {
+        let text = told.item.and_then(|item| item.entry.text());
+        let before = told.before.map(|before| before.event.body.kind());
+        let number = told.event.key.serial;
+        Some(json!({"kind": told.kind.as_str(), "event": number, "text": text, "before": before}).to_string())
+    }
+    fn headers(&self, told: &ToldEvent<'_>, digest: &str) -> Vec<(&'static str, String)> {
+        vec![("x-kind", told.kind.to_string()), ("x-digest", digest.to_owned())]
     }
 }
 

@@ -100,6 +100,8 @@ pub struct Commands {
     user_writes: UserLocks,
     login_attempts: Arc<LoginAttempts>,
     reserved_sends: Reservations,
+    /// Whether connectors' webhooks may be posted to over plain HTTP.
+    plain_webhooks: bool,
 }
 
 impl Commands {
@@ -112,6 +114,7 @@ impl Commands {
             user_writes: UserLocks::default(),
             login_attempts: Arc::default(),
             reserved_sends: Reservations::default(),
+            plain_webhooks: false,
         }
     }
     /// The locks for changing connectors, for code other than the commands that changes one.

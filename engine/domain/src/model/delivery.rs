@@ -1,4 +1,5 @@
-//! A webhook delivery: one status change on its way to the message's webhook URL.
+//! A webhook delivery: one status change on its way to the message's webhook URL. How far a delivery is, [`DeliveryState`], is the same for
+//! those of [`super::webhook`].
 //!
 //! Invariant: of one message, at most one delivery is in the due queue: the oldest one that is neither delivered nor given up.
 //! This keeps the deliveries in order.
@@ -53,6 +54,44 @@ pub struct DeliveryAttempt {
     pub took_ms: u32,
 }
 
+/// How far a delivery is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryState {
+    /// State of the delivery.
+    pub status: DeliveryStatus,
+    /// When the next attempt is due.
+    pub next_at: Timestamp,
+    /// The attempts, oldest first, at most the last [`Delivery::KEPT_ATTEMPTS`].
+    pub attempts: Vec<DeliveryAttempt>,
+    /// Number of attempts since its creation or its last replay.
+    pub tries: u16,
+}
+
+impl DeliveryState {
+    /// Of a new delivery, due at once.
+    pub fn new(now: Timestamp) -> Self {
+        Self { status: DeliveryStatus::Pending, next_at: now, attempts: Vec::new(), tries: 0 }
+    }
+
+    /// The same delivery to be posted again, starting with the first attempt. Its attempts stay on record.
+    pub fn replayed(self, now: Timestamp) -> Self {
+        Self { status: DeliveryStatus::Pending, next_at: now, tries: 0, ..self }
+    }
+
+    /// Records an attempt; the oldest is forgotten beyond [`Delivery::KEPT_ATTEMPTS`].
+    pub fn record(&mut self, attempt: DeliveryAttempt) {
+        let surplus = (self.attempts.len() + 1).saturating_sub(Delivery::KEPT_ATTEMPTS);
+        self.attempts.drain(..surplus);
+        self.attempts.push(attempt);
+    }
+
+    /// Gives it up without another attempt, for this reason.
+    pub fn abandon(&mut self, why: &str, at: Timestamp) {
+        self.record(DeliveryAttempt { at, status: None, error: Some(why.to_owned()), took_ms: 0 });
+        self.status = DeliveryStatus::Abandoned;
+    }
+}
+
 /// A delivery with its attempts.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
@@ -79,6 +118,18 @@ pub struct Delivery {
 impl Delivery {
     /// Number of attempts that are kept.
     pub const KEPT_ATTEMPTS: usize = 20;
+
+    /// How far it is.
+    pub fn state(&self) -> DeliveryState {
+        let Self { status, next_at, attempts, tries, .. } = self;
+        DeliveryState { status: *status, next_at: *next_at, attempts: attempts.clone(), tries: *tries }
+    }
+
+    /// The same delivery, so far.
+    pub fn with_state(self, state: DeliveryState) -> Self {
+        let DeliveryState { status, next_at, attempts, tries } = state;
+        Self { status, next_at, attempts, tries, ..self }
+    }
 }
 
 /// The event that a webhook receives. The field names are those of the queue API's message.

@@ -9,6 +9,7 @@ use super::failure_code::FailureCode;
 use super::health::HealthChange;
 use super::inbound::{Inbound, MediaState};
 use super::plugin::AuditAction;
+use super::progress::Progress;
 use super::receipt::ReceiptKind;
 use crate::words::{Word, words};
 use crate::{ConnectorIndex, TenantIndex, Timestamp};
@@ -162,6 +163,44 @@ pub enum EventBody {
         /// Details, for a person.
         detail: String,
     },
+    /// The channel accepted a message that was sent with the engine in a conversation.
+    Sent {
+        /// Public id of the message.
+        message: Uuid,
+        /// Number of the conversation.
+        conversation: u64,
+        /// Number of its entry in the timeline.
+        item: u64,
+        /// Address of the conversation.
+        chat: String,
+        /// The channel's id of the message, if it is known.
+        provider_id: Option<String>,
+        /// How far it was before.
+        previous: Word<Progress>,
+    },
+    /// An own message came further after it was sent, or failed.
+    Status {
+        /// Public id of the message.
+        message: Uuid,
+        /// Number of the conversation; `None` for a message that was given up before its first attempt, of which it is only told where
+        /// the connector's webhook wants it.
+        conversation: Option<u64>,
+        /// Address of the conversation.
+        chat: String,
+        /// The channel's id of the message, if it is known.
+        provider_id: Option<String>,
+        /// How far it was before.
+        previous: Word<Progress>,
+        /// How far it is.
+        now: Word<Progress>,
+        /// When it came there: according to the channel, for what that reports.
+        reached_at: Timestamp,
+    },
+    /// There is a new code to scan. Written only where the connector's webhook wants it.
+    Code {
+        /// The code, as a text.
+        text: String,
+    },
 }
 
 words! {
@@ -215,11 +254,14 @@ impl EventBody {
             Self::Conversation { .. } => "conversation.changed",
             Self::DeadLetter { .. } => "automation.parked",
             Self::Plugin { .. } => "plugin.changed",
+            Self::Sent { .. } => "message.sent",
+            Self::Status { .. } => "message.status",
+            Self::Code { .. } => "session.code",
         }
     }
 
     /// All the types that [`Self::kind`] returns.
-    pub const KINDS: [&'static str; 12] = [
+    pub const KINDS: [&'static str; 15] = [
         "message.received",
         "message.media",
         "message.receipt",
@@ -232,5 +274,8 @@ impl EventBody {
         "conversation.changed",
         "automation.parked",
         "plugin.changed",
+        "message.sent",
+        "message.status",
+        "session.code",
     ];
 }

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{
-    AutomationChange, AutomationStore, ChatChange, ChatStore, ContactStore, DueLane, FileChange, FileStore,
-    StoreResult, TagChange,
+    AutomationChange, AutomationStore, ChatChange, ChatStore, ContactStore, DueEventDelivery, DueLane, EventFilter,
+    FileChange, FileStore, StoreResult, TagChange, WebhookChange, WebhookStore,
 };
 use crate::model::message::ReadyOrder;
 use crate::model::*;
@@ -133,7 +133,8 @@ pub enum Change {
     /// New messages, with their initial state, queue entries and, if they have a webhook URL, a first delivery made by
     /// [`crate::model::delivery::Delivery::of`]. Stored files that they carry are used from then on, see [`FileChange`].
     Insert(Insert),
-    /// A new state of a message.
+    /// A new state of a message. Of one with an entry in a timeline, the store appends an event when it becomes SENT, FAILED or UNKNOWN;
+    /// of one that becomes FAILED without an entry, only if the webhook of its connector wants it.
     Update(Update),
     /// A delivery after an attempt: replaces it, and queues the message's next one when this one has ended.
     Delivery(Delivery),
@@ -181,7 +182,8 @@ pub enum Change {
     Import(Import),
     /// Writes of one plugin instance, atomically.
     Kv(ConnectorIndex, Vec<KvWrite>),
-    /// Appends to a tenant's event log.
+    /// Appends to a tenant's event log. If the active webhook of its connector wants it, a delivery is made in the same batch; that of a
+    /// message once [`ChatChange::Received`] behind it adds an entry.
     Event(AppendEvent),
     /// Replaces the reports about a message.
     Receipts(MessageKey, Receipts),
@@ -202,6 +204,8 @@ pub enum Change {
     Automation(Box<AutomationChange>),
     /// A change of conversations and their timelines.
     Chat(Box<ChatChange>),
+    /// A change of connectors' webhooks, or of a delivery to one.
+    Webhook(Box<WebhookChange>),
 }
 
 /// An event to append.
@@ -255,6 +259,8 @@ pub enum Effect {
     Scheduled(ScheduledEntry),
     /// A delivery joined the due queue.
     DeliveryDue(DueDelivery),
+    /// A delivery of an event joined the due queue.
+    EventDeliveryDue(DueEventDelivery),
     /// A connector was created or changed.
     Connector(ConnectorIndex),
     /// An event with this number was appended to this tenant's log.
@@ -284,15 +290,6 @@ pub struct DeliveryFilter {
     pub status: Option<DeliveryStatus>,
 }
 
-/// Filters of a list of events, combined by AND.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct EventFilter {
-    /// Only events on this connector.
-    pub connector: Option<ConnectorIndex>,
-    /// Only events of these [`EventBody::kind`]s; empty for all.
-    pub kinds: Vec<String>,
-}
-
 /// Whether the store accepts writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreHealth {
@@ -306,7 +303,7 @@ pub enum StoreHealth {
 ///
 /// Invariant: a message's record, state, columns, queue entry and deliveries change in one batch.
 #[async_trait]
-pub trait Store: AutomationStore + ChatStore + ContactStore + FileStore {
+pub trait Store: AutomationStore + ChatStore + ContactStore + FileStore + WebhookStore {
     /// Applies a batch; returns when it is on disk.
     async fn commit(&self, batch: Batch) -> StoreResult<Committed>;
     /// Registers the only observer. Called once, before traffic.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
-use poem_openapi::{Enum, Object, OpenApi};
+use poem_openapi::{Object, OpenApi};
 use pombo_domain::commands::events::deliveries::DeliveryQuery;
 use pombo_domain::model;
 use serde_json::Value;
@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Acting;
+use crate::wire::delivery::{DeliveryAttempt, DeliveryStatus};
 use crate::wire::{DEFAULT_LIMIT, Instant, PathId, READ, Refused, WRITE};
 use pombo_api::options::ApiState;
 
@@ -21,60 +22,6 @@ pub(crate) struct Deliveries;
 
 impl pombo_api::Section for Deliveries {
     const FILE: &'static str = file!();
-}
-
-/// State of a delivery.
-#[derive(Enum, Clone, Copy)]
-#[oai(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(crate) enum DeliveryStatus {
-    /// Not delivered yet.
-    Pending,
-    /// The receiver answered 2xx.
-    Delivered,
-    /// The receiver answered 410, or the last attempt failed.
-    Abandoned,
-}
-
-impl From<model::DeliveryStatus> for DeliveryStatus {
-    fn from(status: model::DeliveryStatus) -> Self {
-        match status {
-            model::DeliveryStatus::Pending => Self::Pending,
-            model::DeliveryStatus::Delivered => Self::Delivered,
-            model::DeliveryStatus::Abandoned => Self::Abandoned,
-        }
-    }
-}
-
-impl From<DeliveryStatus> for model::DeliveryStatus {
-    fn from(status: DeliveryStatus) -> Self {
-        match status {
-            DeliveryStatus::Pending => Self::Pending,
-            DeliveryStatus::Delivered => Self::Delivered,
-            DeliveryStatus::Abandoned => Self::Abandoned,
-        }
-    }
-}
-
-/// An attempt to deliver.
-#[derive(Object)]
-#[oai(rename_all = "camelCase")]
-pub(crate) struct DeliveryAttempt {
-    /// When it was made.
-    at: Instant,
-    /// HTTP status of the receiver's answer; absent if there was no answer.
-    #[oai(skip_serializing_if_is_none)]
-    status: Option<u16>,
-    /// Why it failed.
-    #[oai(skip_serializing_if_is_none)]
-    error: Option<String>,
-    /// Duration in milliseconds.
-    took_ms: u32,
-}
-
-impl From<model::delivery::DeliveryAttempt> for DeliveryAttempt {
-    fn from(attempt: model::delivery::DeliveryAttempt) -> Self {
-        Self { at: Instant(attempt.at), status: attempt.status, error: attempt.error, took_ms: attempt.took_ms }
-    }
 }
 
 /// A status change on its way to a `webhookUrl`.

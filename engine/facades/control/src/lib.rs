@@ -68,6 +68,8 @@ enum Section {
     Connectors,
     /// Connecting a connector to an account: a QR code, a code to type, logging out.
     Sessions,
+    /// Being told what happens on a connector.
+    Webhooks,
     /// How fast a connector may send, and the health of its account.
     Pace,
     /// Sending one message, and reactions, edits and deletions of messages.
@@ -121,6 +123,7 @@ type Tenancy = (
     connectors::Connectors,
     connectors::sessions::Sessions,
     connectors::pace::PaceOfConnectors,
+    connectors::webhooks::Webhooks,
 );
 
 type Answering = (

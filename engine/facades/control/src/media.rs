@@ -139,4 +139,35 @@ impl Media {
         };
         Ok(Download::open(commands, tenant, id, content_type, file_name).await?)
     }
+
+    /// Download the file of a received message
+    ///
+    /// With the signed link that a webhook was told, or with credentials and only the id. While the file is still being fetched from the
+    /// channel, the answer is 503 with `Retry-After`.
+    #[oai(path = "/v1/media/messages/:id", method = "get", operation_id = "get_message_media")]
+    async fn get_message_media(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: MaybeActing,
+        /// Id of the message in its conversation.
+        id: Path<PathId>,
+        /// Of a signed link: when it expires.
+        exp: Query<Option<i64>>,
+        /// Of a signed link: whose message it is.
+        t: Query<Option<u32>>,
+        /// Of a signed link: its signature.
+        sig: Query<Option<String>>,
+    ) -> Result<Download, Refused<{ READ | WRITE }>> {
+        let id = id.of("File")?;
+        let tenant = match acting.0 {
+            Some(tenant) => tenant,
+            None => {
+                let (exp, t, sig) = (exp.0.unwrap_or_default(), t.0.unwrap_or_default(), sig.0.unwrap_or_default());
+                let opened = state.media_links.open_message(id, exp, t, &sig, state.commands.now());
+                opened.ok_or_else(|| Failure::unauthorized("the link is not valid or has expired"))?
+            }
+        };
+        let file = state.commands.received_file(tenant, id)?;
+        Ok(Download::open(&state.commands, tenant, file.id, file.content_type, file.file_name).await?)
+    }
 }

@@ -132,6 +132,8 @@ pub(crate) fn field_name(field: Field) -> Cow<'static, str> {
         Field::Ids => "conversation_ids",
         Field::Identifier | Field::Phone => "phone_number",
         Field::Tags => "tag_ids",
+        Field::Active => "is_active",
+        Field::Secret => "webhook_secret",
         other => return other.word(),
     })
 }

@@ -9,6 +9,7 @@ use pombo_domain::ports::{PaceViews, SessionState};
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::refs::number_or_jid;
 use crate::times::seconds;
 
 /// Whether an instance is connected to WhatsApp.
@@ -113,8 +114,7 @@ impl InstanceBody {
 
 /// The account's number: digits, the last one known while it is not connected.
 pub(crate) fn phone_number(view: &ConnectorOverview) -> Option<String> {
-    let address = view.last_account.as_ref()?;
-    Some(address.split('@').next().unwrap_or_default().trim_start_matches('+').to_owned())
+    view.last_account.as_deref().map(|address| number_or_jid(address).to_owned())
 }
 
 /// What may still be sent today; `None` for no limit.

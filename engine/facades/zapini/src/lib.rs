@@ -7,7 +7,8 @@
 //! - [`gate`]: what every request passes first: [`paths`] (where an operation may be reached), [`cors`], [`credentials`], [`rate`].
 //! - [`envelope`], [`errors`], [`times`]: the forms of answers. [`params`], [`refs`]: how what callers write is read. [`schemas`]:
 //!   how bodies are declared.
-//! - [`instance`], [`conversations`]: an instance and a conversation as they are shown.
+//! - [`instance`], [`conversations`]: an instance and a conversation as they are shown. [`webhook_bodies`]: what is posted to an
+//!   instance's webhook.
 //!
 //! Must not know the other facades: they share behaviour through the commands alone.
 
@@ -50,8 +51,11 @@ mod tags;
 #[cfg(test)]
 mod tests;
 pub mod times;
+mod webhook;
+mod webhook_bodies;
 
 pub use gate::ZapiniOptions;
+pub use webhook_bodies::WebhookBodies;
 
 const TITLE: &str = "Zapini";
 const DESCRIPTION: &str = "WhatsApp instances, their groups, conversations and contacts.\n\n\
@@ -87,6 +91,9 @@ enum Section {
     /// Files that are uploaded for later messages, and those of received messages.
     #[oai(rename = "media")]
     Media,
+    /// Being told what happens on an instance.
+    #[oai(rename = "webhooks")]
+    Webhooks,
     /// Groups of an instance's account.
     #[oai(rename = "groups")]
     Groups,
@@ -106,6 +113,7 @@ type Operations = (
     automation::AutomationApi,
     contacts::ContactsApi,
     media::MediaApi,
+    webhook::WebhookApi,
     groups::GroupsApi,
     tags::TagsApi,
     chat::ChatApi,

@@ -172,6 +172,14 @@ pub(crate) fn number(address: &str) -> Option<&str> {
     Some(address).filter(|address| !address.contains('@'))
 }
 
+/// The phone number in an address, digits with country code; of a group, its whole JID.
+pub(crate) fn number_or_jid(address: &str) -> &str {
+    if address.ends_with(GROUP) {
+        return address;
+    }
+    address.split('@').next().unwrap_or_default().trim_start_matches('+')
+}
+
 /// The address of a person, who may be given as a number or as a JID.
 pub(crate) fn person(given: &str) -> String {
     let given = given.trim();

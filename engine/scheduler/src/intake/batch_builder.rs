@@ -13,7 +13,7 @@ use pombo_domain::model::health::{HealthChange, HealthSignal, HealthState};
 use pombo_domain::model::inbound::{Inbound, InboundContent};
 use pombo_domain::model::message::{MessageAction, MessageState, Status, StoredMessage};
 use pombo_domain::model::receipt::{ReceiptKind, Receipts};
-use pombo_domain::model::{ReportedStatus, TaskBody, TimelineAct};
+use pombo_domain::model::{Progress, ReportedStatus, TaskBody, TimelineAct};
 use pombo_domain::ports::{
     AutomationChange, Change, ChannelEvent, ChatChange, ChatMessage, KvWrite, NewTask, StoreError, StoreResult, Update,
 };
@@ -457,6 +457,7 @@ impl<'a> BatchBuilder<'a> {
             }),
             _ => None,
         };
+        let status_now = next.as_ref().map_or(state.status, |next| next.status);
         if let Some(next) = next {
             let delivery = Delivery::of(&reported.stored.message, Some(state.status), &next);
             self.changes.push(Change::Update(Update { key, state: next.clone(), delivery }));
@@ -471,14 +472,46 @@ impl<'a> BatchBuilder<'a> {
             ReceiptKind::Failed if !failed => Some(ReportedStatus::Failed),
             _ => None,
         };
+        let recipient_of = status.and(says.then(|| reported.stored.message.content.to.clone()));
+        let previous = Progress::of(status_now, &before, failed);
+        let now = Progress::of(status_now, first, reported.receipts.failed.is_some());
         if let Some(status) = status.filter(|_| self.automated) {
             let told = AutomationChange::Reported { message: key, status, reason: reason.clone() };
             self.changes.push(Change::Automation(Box::new(told)));
         }
         if new {
+            let provider_id = provider_id.clone();
             let body = EventBody::Receipt { message: id, provider_id, recipient, kind, reached_at: at, reason };
             self.append(body, None);
         }
+        match recipient_of {
+            Some(to) if now != previous => self.progressed(id, to, provider_id, (previous, now), at),
+            _ => Ok(()),
+        }
+    }
+
+    /// An own message of a conversation came further.
+    fn progressed(
+        &mut self,
+        message: Uuid,
+        to: String,
+        provider_id: String,
+        (previous, now): (Progress, Progress),
+        reached_at: Timestamp,
+    ) -> StoreResult<()> {
+        let store = &self.context.ports.store;
+        let Some(item) = store.timeline_item_by_id(self.tenant, message)? else { return Ok(()) };
+        let conversation = store.conversation_by_number(self.tenant, item.conversation)?;
+        let body = EventBody::Status {
+            message,
+            conversation: Some(item.conversation),
+            chat: conversation.map_or(to, |conversation| conversation.chat),
+            provider_id: Some(provider_id),
+            previous: previous.into(),
+            now: now.into(),
+            reached_at,
+        };
+        self.append(body, None);
         Ok(())
     }
 

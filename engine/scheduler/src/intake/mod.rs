@@ -1,7 +1,7 @@
 //! Stores what connectors report about their channels: each call becomes one batch, committed on a task of its own.
 //!
 //! - [`Intake`]: the port's implementation. `batch_builder`: from events to changes; it only reads the store. `bounds`: how much is
-//!   kept.
+//!   kept. `codes`: codes to scan, for webhooks that want them.
 //!
 //! Calls for one connector happen one after the other, within its [`crate::account::AccountHealth`]'s turn: two receipts of the
 //! same message cannot lose each other. A call that was begun is finished even if its caller gives up. An `Err` means that
@@ -13,6 +13,7 @@
 
 mod batch_builder;
 mod bounds;
+mod codes;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,6 +94,15 @@ impl Intake {
 impl ConnectorEvents for Intake {
     fn session_changed(&self, connector: ConnectorIndex, state: SessionState, account: Option<Account>) {
         let connected = state == SessionState::Connected;
+        if let SessionState::QrCode(code) = &state
+            && codes::are_wanted(&self.context, connector)
+        {
+            let (running, context, code) = (self.running(), self.context.clone(), code.clone());
+            tokio::spawn(async move {
+                let _running = running;
+                codes::tell(&context, connector, code).await;
+            });
+        }
         self.context.signals.accounts.session(connector, state, account);
         if let Some(lane) = self.context.signals.lane(connector) {
             if connected {

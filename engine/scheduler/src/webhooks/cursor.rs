@@ -6,22 +6,53 @@
 use std::collections::BTreeSet;
 
 use pombo_domain::Timestamp;
-use pombo_domain::ports::{DueDelivery, Store, StoreResult};
+use pombo_domain::ports::{DueDelivery, DueEventDelivery, Store, StoreResult};
 
 /// Entries noted behind the cursor; past this the queue is read from its beginning instead.
 const MOST: usize = 65_536;
 
-#[derive(Default)]
-pub(super) struct Cursor {
-    /// Everything up to here was taken in; `None` at the queue's beginning.
-    read_to: Option<DueDelivery>,
-    /// What joined behind, to be taken in.
-    behind: BTreeSet<DueDelivery>,
+/// An entry of a due queue.
+pub(super) trait Entry: Copy + Ord {
+    /// When it is due.
+    fn due_at(&self) -> Timestamp;
+    /// The queue up to `until`, after an entry.
+    fn read(store: &dyn Store, until: Timestamp, after: Option<Self>, limit: usize) -> StoreResult<Vec<Self>>;
 }
 
-impl Cursor {
+impl Entry for DueDelivery {
+    fn due_at(&self) -> Timestamp {
+        self.due_at
+    }
+    fn read(store: &dyn Store, until: Timestamp, after: Option<Self>, limit: usize) -> StoreResult<Vec<Self>> {
+        store.due_deliveries(until, after, limit)
+    }
+}
+
+impl Entry for DueEventDelivery {
+    fn due_at(&self) -> Timestamp {
+        self.due_at
+    }
+    fn read(store: &dyn Store, until: Timestamp, after: Option<Self>, limit: usize) -> StoreResult<Vec<Self>> {
+        store.due_event_deliveries(until, after, limit)
+    }
+}
+
+pub(super) struct Cursor<E> {
+    /// Everything up to here was taken in; `None` at the queue's beginning.
+    read_to: Option<E>,
+    /// What joined behind, to be taken in.
+    behind: BTreeSet<E>,
+}
+
+impl<E: Entry> Default for Cursor<E> {
+    fn default() -> Self {
+        Self { read_to: None, behind: BTreeSet::new() }
+    }
+}
+
+impl<E: Entry> Cursor<E> {
     /// An entry is in the queue that may have joined behind the cursor.
-    pub(super) fn note(&mut self, due: DueDelivery) {
+    pub(super) fn note(&mut self, due: E) {
         if self.read_to.is_none_or(|read_to| due > read_to) {
             return;
         }
@@ -37,16 +68,17 @@ impl Cursor {
     }
 
     /// Up to `limit` entries that are due until `until`, oldest first. Entries that were noted may be gone from the queue.
-    pub(super) fn page(&self, store: &dyn Store, until: Timestamp, limit: usize) -> StoreResult<Vec<DueDelivery>> {
-        let mut page: Vec<_> = self.behind.iter().copied().take_while(|due| due.due_at <= until).take(limit).collect();
+    pub(super) fn page(&self, store: &dyn Store, until: Timestamp, limit: usize) -> StoreResult<Vec<E>> {
+        let mut page: Vec<_> =
+            self.behind.iter().copied().take_while(|due| due.due_at() <= until).take(limit).collect();
         if page.len() < limit {
-            page.extend(store.due_deliveries(until, self.read_to, limit - page.len())?);
+            page.extend(E::read(store, until, self.read_to, limit - page.len())?);
         }
         Ok(page)
     }
 
     /// An entry of a page was taken in.
-    pub(super) fn passed(&mut self, due: DueDelivery) {
+    pub(super) fn passed(&mut self, due: E) {
         if !self.behind.remove(&due) {
             self.read_to = self.read_to.max(Some(due));
         }
@@ -54,8 +86,8 @@ impl Cursor {
 
     /// When the first entry is due that was not taken in yet.
     pub(super) fn next_due(&self, store: &dyn Store) -> StoreResult<Option<Timestamp>> {
-        let ahead = store.due_deliveries(Timestamp(crate::FAR), self.read_to, 1)?;
-        Ok(self.behind.iter().chain(&ahead).map(|due| due.due_at).min())
+        let ahead = E::read(store, Timestamp(crate::FAR), self.read_to, 1)?;
+        Ok(self.behind.iter().chain(&ahead).map(E::due_at).min())
     }
 }
 

@@ -7,8 +7,8 @@
 use std::collections::{HashMap, VecDeque};
 
 use pombo_domain::Timestamp;
-use pombo_domain::model::delivery::Delivery;
 
+use super::item::Item;
 use crate::options::WebhookOptions;
 
 /// The longest deferral: a receiver that comes back is noticed soon.
@@ -22,7 +22,7 @@ const REMEMBERED: usize = 4_096;
 struct Host {
     /// When the posts under way began.
     running: Vec<Timestamp>,
-    queued: VecDeque<Delivery>,
+    queued: VecDeque<Item>,
     failures: u32,
     /// Smoothed time of a post.
     took_ms: f64,
@@ -68,12 +68,12 @@ pub(super) enum Placed {
     /// It waits in memory for its turn.
     Queued,
     /// Its receiver is busy; the delivery is due again later.
-    Deferred(Delivery),
+    Deferred(Item),
 }
 
 /// A post to be made.
 pub(super) struct Post {
-    pub(super) delivery: Delivery,
+    pub(super) item: Item,
     pub(super) host: String,
     began: Timestamp,
     /// Its receiver was suspect when the post began.
@@ -88,15 +88,15 @@ pub(super) struct Ticket {
 }
 
 impl Post {
-    pub(super) fn split(self) -> (Delivery, Ticket) {
-        (self.delivery, Ticket { host: self.host, began: self.began, suspect: self.suspect })
+    pub(super) fn split(self) -> (Item, Ticket) {
+        (self.item, Ticket { host: self.host, began: self.began, suspect: self.suspect })
     }
 }
 
 impl Hosts {
     /// Takes a due delivery in, or puts it off.
-    pub(super) fn place(&mut self, mut delivery: Delivery, now: Timestamp, options: &WebhookOptions) -> Placed {
-        let name = name(&delivery.url);
+    pub(super) fn place(&mut self, item: Item, now: Timestamp, options: &WebhookOptions) -> Placed {
+        let name = name(item.url());
         let host = self.by_name.entry(name.clone()).or_default();
         // A share of what is free, so that however many receivers are slow, a new one finds a place.
         let share = options.queued.saturating_sub(self.queued) / 2;
@@ -105,18 +105,18 @@ impl Hosts {
             if host.queued.is_empty() {
                 self.turns.push_back(name);
             }
-            host.queued.push_back(delivery);
+            host.queued.push_back(item);
             return Placed::Queued;
         }
         let each = host.post_ms(now) / host.allowed(options) as f64;
         let ahead = (host.queued.len() as f64 * each) as i64;
         let from = now.plus_ms(ahead.max(1_000));
         host.spread_to = host.spread_to.max(from).plus_ms(each.ceil() as i64);
-        delivery.next_at = host.spread_to.min(now.plus_ms(LONGEST_DEFERRAL_MS));
+        let next_at = host.spread_to.min(now.plus_ms(LONGEST_DEFERRAL_MS));
         if host.spread_to.since(now) > LONGEST_DEFERRAL_MS {
             host.spread_to = from;
         }
-        Placed::Deferred(delivery)
+        Placed::Deferred(item.deferred(next_at))
     }
 
     /// The next post, taking turns; `None` when nothing may start.
@@ -134,7 +134,7 @@ impl Hosts {
                 self.turns.push_back(name);
                 continue;
             }
-            let Some(delivery) = host.queued.pop_front() else { continue };
+            let Some(item) = host.queued.pop_front() else { continue };
             host.running.push(now);
             self.queued -= 1;
             self.running += 1;
@@ -142,7 +142,7 @@ impl Hosts {
             if !host.queued.is_empty() {
                 self.turns.push_back(name.clone());
             }
-            return Some(Post { delivery, host: name, began: now, suspect });
+            return Some(Post { item, host: name, began: now, suspect });
         }
         None
     }
@@ -173,11 +173,11 @@ impl Hosts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pombo_domain::model::delivery::{DeliveryKey, DeliveryStatus};
+    use pombo_domain::model::delivery::{Delivery, DeliveryKey, DeliveryStatus};
     use pombo_domain::{MessageKey, TenantIndex};
 
-    fn delivery(serial: u64, url: &str) -> Delivery {
-        Delivery {
+    fn delivery(serial: u64, url: &str) -> Item {
+        Item::from(Delivery {
             id: uuid::Uuid::from_u128(u128::from(serial)),
             key: DeliveryKey { message: MessageKey { tenant: TenantIndex(1), serial }, revision: 0 },
             url: url.to_owned(),
@@ -187,7 +187,7 @@ mod tests {
             attempts: Vec::new(),
             tries: 0,
             created_at: Timestamp(0),
-        }
+        })
     }
 
     #[test]
@@ -211,7 +211,7 @@ mod tests {
         for serial in 0..10_000 {
             match hosts.place(delivery(serial, "https://slow/x"), now, &options) {
                 Placed::Queued => assert!(serial < 4),
-                Placed::Deferred(delivery) => deferred.push(delivery.next_at.since(now)),
+                Placed::Deferred(item) => deferred.push(item.state().next_at.since(now)),
             }
         }
         assert_eq!(deferred.len(), 9_996);
@@ -237,7 +237,7 @@ mod tests {
         let deferred: Vec<_> = (4..10)
             .filter_map(|serial| match hosts.place(delivery(serial, "https://slow/x"), now, &options) {
                 Placed::Queued => None,
-                Placed::Deferred(delivery) => Some(delivery.next_at.since(now)),
+                Placed::Deferred(item) => Some(item.state().next_at.since(now)),
             })
             .collect();
         // Four wait, and each takes its ten seconds, two at a time.

@@ -15,6 +15,11 @@ fn digest(secret: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
+/// The HMAC-SHA256 of a body, in lower-case hexadecimal.
+pub(super) fn of_body(secret: &[u8], body: &[u8]) -> String {
+    hex::encode(digest(secret, &[body]))
+}
+
 /// The headers of one try at `now`: `webhook-id`, `webhook-timestamp` (seconds), `webhook-signature` (`v1,` and the base64
 /// HMAC-SHA256 of `id.timestamp.body`), and `x-pombo-signature` (the hex HMAC-SHA256 of the body alone).
 pub fn headers(delivery: &Delivery, secret: &[u8], now: Timestamp) -> Vec<(&'static str, String)> {
@@ -27,7 +32,7 @@ pub fn headers(delivery: &Delivery, secret: &[u8], now: Timestamp) -> Vec<(&'sta
         ("webhook-id", id),
         ("webhook-timestamp", seconds),
         ("webhook-signature", format!("v1,{}", STANDARD.encode(signature))),
-        ("x-pombo-signature", hex::encode(digest(secret, &[body]))),
+        ("x-pombo-signature", of_body(secret, body)),
     ]
 }
 

@@ -15,4 +15,5 @@ mod rules;
 mod sends;
 mod sessions;
 mod support;
+mod told;
 mod webhooks;

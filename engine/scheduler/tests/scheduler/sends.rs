@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pombo_domain::commands::media_files::FilePolicy;
 use pombo_domain::commands::messages::actions::ActionRequest;
 use pombo_domain::commands::messages::now::{EntryRef, FoundEntry, SentNow, WAIT_MS, Waiting};
 use pombo_domain::commands::messages::send::Draft;
@@ -45,6 +46,8 @@ fn commands(world: &World) -> Commands {
         connectors: world.connectors.clone(),
         guard: Arc::new(OpenGuard),
         media: Arc::new(FolderMedia::new(world.store.path())),
+        attachments: world.fetcher.clone(),
+        file_policy: FilePolicy::default(),
         plugins: Arc::new(FakePluginEngine::keeping_all(world.clock.clone())),
         telemetry: Arc::new(FakeTelemetry::default()),
         plugin_policy: PluginPolicy::default(),

@@ -112,6 +112,7 @@ pub(crate) struct Webhooks {
     pub(crate) max_in_flight: usize,
     pub(crate) max_in_flight_per_host: usize,
     pub(crate) retry_seconds: Vec<u64>,
+    pub(crate) plain_http: bool,
 }
 
 #[derive(Clone, Deserialize)]

@@ -129,7 +129,7 @@ async fn with_store(
     let sessions = Arc::new(views::Sessions::default());
     let plugins =
         parts::plugins(config, mailbox.as_ref(), &store, &outside, Arc::clone(&sessions), http.compiling).await?;
-    let commands = parts::commands(config, &store, &outside, &plugins);
+    let commands = parts::commands(config, demo, &store, &outside, &plugins);
     commands.install_embedded().await?;
     parts::use_active_versions(&store, &plugins).await?;
     let loaded = started.elapsed();
@@ -138,7 +138,9 @@ async fn with_store(
         let (id, plugin, reason) = (failure.id, failure.plugin, failure.reason);
         tracing::warn!(connector = %id, plugin, reason, "a connector did not start");
     }
-    let scheduler = parts::scheduler(config, &root, &store, &outside, &plugins, &commands).await?;
+    let api_options = parts::api_options(config, &root, &operator);
+    let hook_form = facades::hook_form(&api_options);
+    let scheduler = parts::scheduler(config, &root, &store, &outside, &plugins, &commands, hook_form).await?;
     sessions.open(scheduler.intake())?;
     let forgetting =
         retention::run(store.clone(), Arc::new(SystemClock), config.events.retention_days, draining.clone());
@@ -155,7 +157,7 @@ async fn with_store(
 
     let sources = samples::all(&store, &scheduler, &plugins);
     let metrics = Arc::new(Metrics::new(started, &http.metrics, sources));
-    let state = ApiState::new(commands, parts::api_options(config, &root, &operator));
+    let state = ApiState::new(commands, api_options);
     let events = Arc::new(EventSignals::new(draining.clone()));
     scheduler.add_observer(events.clone());
     let control_deps = ControlDeps {

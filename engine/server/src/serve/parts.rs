@@ -15,7 +15,7 @@ use pombo_domain::commands::media_files::FilePolicy;
 use pombo_domain::commands::{Commands, PluginPolicy, Ports, Unsigned};
 use pombo_domain::model::rollout::RolloutRules;
 use pombo_domain::model::{FileUse, PluginKind};
-use pombo_domain::ports::{AttachmentFetcher, AutomationStore, Store, StoreHealth};
+use pombo_domain::ports::{AttachmentFetcher, AutomationStore, HookForm, Store, StoreHealth};
 use pombo_imports::ImportWorkerOptions;
 use pombo_sandbox::{Capability, Sandbox};
 use pombo_scheduler::rules::retry::RetryPolicy;
@@ -254,7 +254,13 @@ fn grants(settings: &BTreeMap<String, Vec<String>>) -> anyhow::Result<BTreeMap<S
 }
 
 /// The use cases over all ports.
-pub(super) fn commands(config: &Config, store: &Arc<DiskStore>, outside: &Outside, sandbox: &Arc<Sandbox>) -> Commands {
+pub(super) fn commands(
+    config: &Config,
+    demo: bool,
+    store: &Arc<DiskStore>,
+    outside: &Outside,
+    sandbox: &Arc<Sandbox>,
+) -> Commands {
     let parallel = match config.security.password_hash_parallel {
         0 => std::thread::available_parallelism().map_or(2, usize::from),
         n => n,
@@ -281,6 +287,7 @@ pub(super) fn commands(config: &Config, store: &Arc<DiskStore>, outside: &Outsid
         plugin_policy: plugin_policy(config),
     })
     .with_login_limits(limits)
+    .with_plain_webhooks(demo || config.webhooks.plain_http)
 }
 
 /// Starts the scheduler.
@@ -291,6 +298,7 @@ pub(super) async fn scheduler(
     outside: &Outside,
     sandbox: &Arc<Sandbox>,
     commands: &Commands,
+    hook_form: Arc<dyn HookForm>,
 ) -> anyhow::Result<pombo_scheduler::Handle> {
     let (client, guard) = (outside.client.clone(), outside.guard.clone());
     let ports = pombo_scheduler::Ports {
@@ -300,6 +308,7 @@ pub(super) async fn scheduler(
         clock: Arc::new(SystemClock),
         entropy: Arc::new(OsEntropy),
         webhooks: Arc::new(ReqwestWebhooks::new(client, guard)),
+        hook_form,
         attachments: outside.attachments.clone(),
         plugins: sandbox.plugins(),
         telemetry: sandbox.telemetry(),

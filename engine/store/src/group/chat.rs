@@ -92,6 +92,9 @@ impl Group<'_> {
                     is_group,
                     contact_name,
                 )?;
+                if let Some((event, kinds)) = self.heard.take() {
+                    self.hook(event, connector, next.conversation.number, kinds)?;
+                }
                 self.save(next);
             }
             act => {

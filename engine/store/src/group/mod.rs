@@ -2,7 +2,8 @@
 //! and gathers the writes, the columns' delta, the effects and what becomes visible in memory afterwards.
 //!
 //! A batch that fails leaves no trace. Runs on the committer's thread only. What concerns automations is in `automations`,
-//! `tasks` and `pending`, what concerns timelines in `chat`, people in `contacts`, and conversations' tags in `tags`.
+//! `tasks` and `pending`, what concerns timelines in `chat`, people in `contacts`, conversations' tags in `tags`, and connectors' webhooks
+//! in `webhooks`.
 
 mod automations;
 mod chat;
@@ -10,12 +11,13 @@ mod contacts;
 mod pending;
 mod tags;
 mod tasks;
+mod webhooks;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use pombo_domain::ids::message_id;
-use pombo_domain::model::{Delivery, EventKey, Message, MessageState, NewMessage, Status};
+use pombo_domain::model::{Delivery, EventKey, HookKind, Message, MessageState, NewMessage, Status};
 use pombo_domain::ports::{
     AutomationChange, Change, ChatChange, Committed, Conflict, DueDelivery, Effect, Entropy, FileChange,
     NewIdempotency, StoreError, StoreResult, Update,
@@ -24,6 +26,7 @@ use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 
 use self::pending::Pending;
 pub(crate) use self::pending::Touched;
+pub(crate) use self::webhooks::numbered;
 use crate::backend::{Bytes, Write};
 use crate::catalog::CatalogChange;
 use crate::codec::damaged;
@@ -35,6 +38,7 @@ use crate::keys;
 use crate::shared::Shared;
 use crate::space::Space;
 use crate::staged::Staged;
+use crate::tables;
 use crate::tables::contacts::Changed;
 use crate::tables::events::{Forgotten, Mark};
 use crate::tables::queues::Queue;
@@ -75,8 +79,13 @@ pub(crate) struct PreparedInsert {
 
 pub(crate) struct PreparedEvent {
     pub(crate) tenant: TenantIndex,
+    pub(crate) connector: ConnectorIndex,
     pub(crate) row: Vec<u8>,
     pub(crate) once: Option<Mark>,
+    /// What a webhook can be told of it.
+    pub(crate) kinds: &'static [HookKind],
+    /// Number of its conversation, see [`numbered`].
+    pub(crate) conversation: Option<u64>,
 }
 
 /// The group; see the module.
@@ -92,6 +101,8 @@ pub(crate) struct Group<'a> {
     events: usize,
     /// Whether the last one of them was left out as repeated.
     left_out: bool,
+    /// The last one of them and what a webhook can be told of it, if it is a message whose conversation is still to be found.
+    heard: Option<(EventKey, &'static [HookKind])>,
     pending: Pending,
     pub(crate) outcome: Outcome,
 }
@@ -148,6 +159,7 @@ impl<'a> Group<'a> {
             kv_bytes: HashMap::new(),
             events: 0,
             left_out: false,
+            heard: None,
             pending: Pending::default(),
             outcome: Outcome::default(),
         }
@@ -158,6 +170,7 @@ impl<'a> Group<'a> {
         self.now = now;
         self.events = 0;
         self.left_out = false;
+        self.heard = None;
         let marks = Marks {
             delta: self.outcome.delta.0.len(),
             effects: self.outcome.effects.len(),
@@ -275,6 +288,7 @@ impl<'a> Group<'a> {
             Change::Tag(change) => return self.tag(change),
             Change::File(FileChange::Add { file, most }) => media_files::add(&mut self.staged, &file, most)?,
             Change::File(FileChange::Delete(tenant, id)) => media_files::delete(&mut self.staged, tenant, id)?,
+            Change::Webhook(change) => return self.webhook(*change),
             Change::Import(import) => imports::put(&mut self.staged, &import)?,
             Change::Kv(connector, writes) => {
                 writes.iter().try_for_each(|w| check_key(&w.key))?;
@@ -384,6 +398,7 @@ impl<'a> Group<'a> {
         }
         self.staged.put(Space::States, row_key.bytes(), states::encode(rank, &state));
         self.outcome.delta.0.push(Step::Word(key, word::stepped(old_word, state.status)));
+        self.progressed(key, connector, old.status, &state)?;
         if state.status == Status::Sent && self.shared.chats.converses(connector) {
             self.entry_sent(key, state.provider_id.as_deref())?;
         }
@@ -396,14 +411,12 @@ impl<'a> Group<'a> {
     }
 
     fn event(&mut self, event: PreparedEvent, committed: &mut Committed) -> StoreResult<()> {
-        let PreparedEvent { tenant, row, once } = event;
+        let PreparedEvent { tenant, connector, row, once, kinds, conversation } = event;
         let place = self.events;
         self.events += 1;
         self.left_out = false;
-        let serial = match self.outcome.event_ends.get(&tenant) {
-            Some(next) => *next,
-            None => self.shared.events.of(tenant).next,
-        };
+        self.heard = None;
+        let serial = self.next_event(tenant);
         if let Some(mark) = once {
             let mark = keys::event_mark(tenant, &mark).bytes();
             if self.staged.get(Space::Events, &mark)?.is_some() {
@@ -413,18 +426,52 @@ impl<'a> Group<'a> {
             }
             self.staged.put(Space::Events, mark, serial.to_be_bytes().to_vec());
         }
-        self.staged.fresh(Space::Events, keys::event(EventKey { tenant, serial }).bytes(), row);
-        self.outcome.event_ends.insert(tenant, serial + 1);
-        self.outcome.effects.push(Effect::Event(tenant, serial));
-        Ok(())
+        let key = self.append(tenant, row);
+        match conversation {
+            Some(conversation) => self.hook(key, connector, conversation, kinds),
+            None => {
+                self.heard = Some((key, kinds));
+                Ok(())
+            }
+        }
     }
 
-    /// Forgets the front of a log, unless some of it was forgotten since it was looked at. Returns how many events were forgotten.
-    pub(crate) fn forget(&mut self, front: Forgotten) -> usize {
-        let Forgotten { tenant, first, upto, marks } = front;
+    /// The number of the next event of a log.
+    fn next_event(&self, tenant: TenantIndex) -> u64 {
+        match self.outcome.event_ends.get(&tenant) {
+            Some(next) => *next,
+            None => self.shared.events.of(tenant).next,
+        }
+    }
+
+    /// Appends the row of an event.
+    fn append(&mut self, tenant: TenantIndex, row: Vec<u8>) -> EventKey {
+        let key = EventKey { tenant, serial: self.next_event(tenant) };
+        self.staged.fresh(Space::Events, keys::event(key).bytes(), row);
+        self.outcome.event_ends.insert(tenant, key.serial + 1);
+        self.outcome.effects.push(Effect::Event(tenant, key.serial));
+        key
+    }
+
+    /// Forgets the front of a log, unless some of it was forgotten since it was looked at. Returns how many events were forgotten. On an
+    /// error the group is as it was before.
+    pub(crate) fn forget(&mut self, front: Forgotten) -> StoreResult<usize> {
+        let Forgotten { tenant, first, upto, marks, deliveries } = front;
         let edge = self.outcome.event_edges.get(&tenant).copied().unwrap_or(self.shared.events.of(tenant).first);
         if edge != first {
-            return 0;
+            return Ok(0);
+        }
+        let (effects, queued) = (self.outcome.effects.len(), self.outcome.queued.len());
+        for key in deliveries {
+            match tables::webhooks::forget(&mut self.staged, key, &mut self.outcome.effects) {
+                Ok(due) => self.outcome.queued.extend(due.map(|key| (Queue::EventDeliveries, key))),
+                Err(error) => {
+                    self.staged.take_back();
+                    self.outcome.effects.truncate(effects);
+                    self.outcome.queued.truncate(queued);
+                    return Err(error);
+                }
+            }
         }
         for serial in first..upto {
             self.staged.delete(Space::Events, keys::event(EventKey { tenant, serial }).bytes());
@@ -435,7 +482,7 @@ impl<'a> Group<'a> {
         self.staged.put(Space::Events, keys::event_edge(tenant).bytes(), upto.to_be_bytes().to_vec());
         self.outcome.event_edges.insert(tenant, upto);
         self.staged.keep();
-        (upto - first) as usize
+        Ok((upto - first) as usize)
     }
 
     /// A message's rank and present state, from the nearest place that knows it.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use pombo_domain::model::{Automation, Conversation, Tag};
+use pombo_domain::model::{Automation, ConnectorWebhook, Conversation, Tag};
 use pombo_domain::ports::StoreResult;
 use pombo_domain::{AutomationIndex, ConnectorIndex, TenantIndex};
 use uuid::Uuid;
@@ -34,6 +34,8 @@ pub(super) struct Pending {
     pub(super) numbers: HashMap<Numbered, Extent>,
     /// Tags that the group made, changed or (`None`) deleted.
     pub(super) tags: BTreeMap<TagKey, Option<Arc<Tag>>>,
+    /// Webhooks that the group set or (`None`) removed.
+    pub(super) webhooks: HashMap<ConnectorIndex, Option<Arc<ConnectorWebhook>>>,
     /// What the present batch replaced.
     pub(super) undo: Vec<Undo>,
 }
@@ -63,6 +65,7 @@ pub(super) enum Undo {
     Automation(AutomationIndex, Option<Arc<Automation>>),
     Numbers(Numbered, Option<Extent>),
     Tag(TagKey, Option<Option<Arc<Tag>>>),
+    Webhook(ConnectorIndex, Option<Option<Arc<ConnectorWebhook>>>),
 }
 
 impl Pending {
@@ -96,6 +99,8 @@ impl Pending {
                 Undo::Numbers(what, None) => drop(self.numbers.remove(&what)),
                 Undo::Tag(key, Some(tag)) => drop(self.tags.insert(key, tag)),
                 Undo::Tag(key, None) => drop(self.tags.remove(&key)),
+                Undo::Webhook(connector, Some(webhook)) => drop(self.webhooks.insert(connector, webhook)),
+                Undo::Webhook(connector, None) => drop(self.webhooks.remove(&connector)),
             }
         }
     }

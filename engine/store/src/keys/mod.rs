@@ -12,6 +12,9 @@
 //! deliveries  01 tenant:4 serial:5 revision:4                            → delivery
 //!             02 next:8 tenant:4 serial:5 revision:4                     → nothing       (the due queue)
 //!             03 tenant:4 status:1 serial:5 revision:4                   → nothing       (all that are not delivered)
+//!             04 tenant:4 number:8 kind:1                                → delivery of an event, by the event's number
+//!             05 next:8 tenant:4 number:8 kind:1                         → nothing       (the due queue of these)
+//!             06 tenant:4 connector:4 conversation:5 number:8 kind:1     → nothing       (those that wait, a queue for each conversation)
 //! columns     01 tenant:4 block:4                                        → image of 65,536 serials
 //!             02 sequence:8                                              → delta of one group commit
 //!             03                                                         → the first delta that still counts
@@ -42,6 +45,7 @@
 //!             27 number:8                                                → access token
 //!             28 tenant:4                                                → what a tenant set for itself
 //!             29 tenant:4 id:16                                          → stored file   (ahead of its message)
+//!             2a connector:4                                             → webhook
 //!             2c tenant:4 kind:1 identifier                              → opt-out       (where a contact was deleted)
 //!             2d expires:8 tenant:4 id:16                                → nothing       (stored files by expiry)
 //!             2e tenant:4                                                → files:8 bytes:8  (stored files that no message uses)
@@ -79,6 +83,7 @@ mod automations;
 mod chats;
 mod contacts;
 mod files;
+mod webhooks;
 
 pub(crate) use automations::*;
 pub(crate) use chats::*;
@@ -89,6 +94,7 @@ use pombo_domain::model::{DeliveryKey, DeliveryStatus, EventKey};
 use pombo_domain::ports::{DueDelivery, ScheduledEntry};
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 use uuid::Uuid;
+pub(crate) use webhooks::*;
 
 use crate::backend::Bytes;
 
@@ -324,7 +330,7 @@ pub(crate) fn user_email(email: &str) -> Bytes {
     long(USER_EMAIL, &[], email.as_bytes())
 }
 
-/// Key of a document that has a connector's number: [`CONNECTOR`], [`PACE`], [`KV_BYTES`], [`HEALTH`].
+/// Key of a document that has a connector's number: [`CONNECTOR`], [`PACE`], [`KV_BYTES`], [`HEALTH`], [`WEBHOOK`].
 pub(crate) fn of_connector(tag: u8, connector: ConnectorIndex) -> Key {
     Key::tag(tag).u32(connector.0)
 }

@@ -8,7 +8,8 @@
 //! - 3: automations, plugins, conversations, work; four more kinds of events. What is there stays as it is.
 //! - 4: API keys of format 2 (the connector that a key is bound to); keys of format 1 stay as they are and are read. Users of format 2
 //!   (number, role): all users are rewritten. Access tokens. Contacts of format 2, with numbers; tags, which the rows of conversations
-//!   refer to; stored files; conversations for all messages, of format 2, with numbers and timelines: what is there is rewritten. See [`to_4`].
+//!   refer to; stored files; conversations for all messages, of format 2, with numbers and timelines: what is there is rewritten. See
+//!   [`to_4`]. Three more kinds of events; webhooks of connectors with their deliveries, of which there are none at first.
 
 #[cfg(test)]
 mod fixture;

@@ -4,11 +4,12 @@
 mod automations;
 mod chats;
 mod contacts;
+mod webhooks;
 
 use std::io::{self, Write};
 
 use pombo_domain::model::message::Position;
-use pombo_domain::model::{Import, Role, Tenant};
+use pombo_domain::model::{HookKind, Import, Role, Tenant};
 use pombo_domain::ports::StoreResult;
 
 use crate::DiskStore;
@@ -16,6 +17,7 @@ use crate::backend::{Bytes, KeyRange, Order};
 use crate::codec::{bad_key, decode};
 use crate::keys::{self, Parts};
 use crate::space::Space;
+use crate::tables::webhooks::parse_webhook;
 use crate::tables::{access_tokens, deliveries, events, media_files, messages, people, states};
 
 /// Something that must not be shown, still comparable.
@@ -85,7 +87,11 @@ impl DiskStore {
                         due.key.revision
                     )?;
                 }
-                _ => {}
+                _ => {
+                    if let Some(line) = webhooks::row(&key, &value).map_err(other)? {
+                        writeln!(out, "{line}")?;
+                    }
+                }
             }
         }
         for row in self.rows(Space::Documents) {
@@ -253,6 +259,12 @@ fn document(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
             )
         }
         keys::PACE => format!("pace connector={} row={}", number()?, veiled(value)),
+        keys::WEBHOOK => {
+            let webhook = parse_webhook(value)?;
+            let kinds: Vec<&str> = webhook.kinds.iter().map(HookKind::as_str).collect();
+            let (connector, active) = (webhook.connector.0, webhook.active);
+            format!("webhook connector={connector} active={active} {} row={}", kinds.join(","), veiled(value))
+        }
         keys::HEALTH => format!("health connector={} row={}", number()?, veiled(value)),
         keys::IMPORT => {
             let import: Import = decode(value, "imports")?;

@@ -9,11 +9,12 @@
 use std::collections::HashMap;
 
 use parking_lot::RwLock;
-use pombo_domain::model::{Event, EventBody, EventKey, NewEvent};
+use pombo_domain::model::{Event, EventBody, EventDeliveryKey, EventKey, NewEvent};
 use pombo_domain::ports::{EventFilter, StoreResult};
 use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
 use uuid::Uuid;
 
+use super::webhooks;
 use crate::backend::{Backend, KeyRange, Order};
 use crate::codec::{FORMAT, append, bad_key, body_of, damaged};
 use crate::keys::{self, Parts};
@@ -31,7 +32,7 @@ const HEADER: usize = 1 + 8 + 4 + 1 + 16 + 1;
 pub(crate) type Mark = [u8; 16];
 
 /// The kinds by their stored numbers. Append only.
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 15] = [
     "message.received",
     "message.media",
     "message.receipt",
@@ -44,6 +45,9 @@ const KINDS: [&str; 12] = [
     "conversation.changed",
     "automation.parked",
     "plugin.changed",
+    "message.sent",
+    "message.status",
+    "session.code",
 ];
 
 /// The stored number of an event's kind.
@@ -61,6 +65,9 @@ fn kind(body: &EventBody) -> u8 {
         EventBody::Conversation { .. } => 9,
         EventBody::DeadLetter { .. } => 10,
         EventBody::Plugin { .. } => 11,
+        EventBody::Sent { .. } => 12,
+        EventBody::Status { .. } => 13,
+        EventBody::Code { .. } => 14,
     }
 }
 
@@ -109,6 +116,11 @@ impl Head {
     /// The name of its kind.
     pub(crate) fn kind(&self) -> &'static str {
         KINDS.get(usize::from(self.kind)).copied().unwrap_or("?")
+    }
+
+    fn matches(&self, filter: &EventFilter) -> bool {
+        filter.connector.is_none_or(|connector| connector == self.connector)
+            && (filter.kinds.is_empty() || filter.kinds.iter().any(|kind| kind == self.kind()))
     }
 
     fn with(self, key: EventKey, body: &[u8]) -> StoreResult<Event> {
@@ -228,9 +240,7 @@ pub(crate) fn list(
         let key = keys::parse_event(&key).ok_or_else(|| bad_key("events"))?;
         let (head, body) = head(&row)?;
         looked = key.serial;
-        if filter.connector.is_none_or(|connector| connector == head.connector)
-            && (filter.kinds.is_empty() || filter.kinds.iter().any(|kind| kind == head.kind()))
-        {
+        if head.matches(filter) {
             found.push(head.with(key, body)?);
             if found.len() >= limit {
                 break;
@@ -240,12 +250,36 @@ pub(crate) fn list(
     Ok((found, looked))
 }
 
-/// The front of a log that is to be forgotten: events from `first` to before `upto`, and their marks.
+/// The newest event before `key` that matches.
+pub(crate) fn before(
+    backend: &dyn Backend,
+    log: Extent,
+    key: EventKey,
+    filter: &EventFilter,
+) -> StoreResult<Option<Event>> {
+    let tenant = key.tenant;
+    let Some(last) = key.serial.checked_sub(1).filter(|last| *last >= log.first) else { return Ok(None) };
+    let range = KeyRange::prefix(&keys::events_of(tenant))
+        .from(&keys::event(EventKey { tenant, serial: log.first }))
+        .through(&keys::event(EventKey { tenant, serial: last }));
+    for row in backend.scan(Space::Events, range, Order::Reverse).take(LOOK) {
+        let (key, row) = row?;
+        let key = keys::parse_event(&key).ok_or_else(|| bad_key("events"))?;
+        let (head, body) = head(&row)?;
+        if head.matches(filter) {
+            return head.with(key, body).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// The front of a log that is to be forgotten: events from `first` to before `upto`, with their marks and deliveries.
 pub(crate) struct Forgotten {
     pub(crate) tenant: TenantIndex,
     pub(crate) first: u64,
     pub(crate) upto: u64,
     pub(crate) marks: Vec<Mark>,
+    pub(crate) deliveries: Vec<EventDeliveryKey>,
 }
 
 /// Events at the front of a log that are older than `before`, at most `limit`. A younger one among them (clocks are set
@@ -280,7 +314,9 @@ pub(crate) fn forgettable(
         return Ok(None);
     }
     let marks = marks.into_iter().filter(|(serial, _)| *serial < upto).map(|(_, mark)| mark).collect();
-    Ok(Some(Forgotten { tenant, first: log.first, upto, marks }))
+    // No other will be made: an event's deliveries are made with it.
+    let deliveries = webhooks::of_events(backend, tenant, log.first, upto)?;
+    Ok(Some(Forgotten { tenant, first: log.first, upto, marks, deliveries }))
 }
 
 #[cfg(test)]

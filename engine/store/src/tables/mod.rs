@@ -26,3 +26,4 @@ pub(crate) mod tags;
 pub(crate) mod tasks;
 pub(crate) mod timeline;
 pub(crate) mod timers;
+pub(crate) mod webhooks;

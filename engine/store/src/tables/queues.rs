@@ -45,6 +45,7 @@ pub(crate) enum Queue {
     Ready(ConnectorIndex),
     Scheduled,
     Deliveries,
+    EventDeliveries,
     Timers,
 }
 

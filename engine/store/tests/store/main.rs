@@ -3,7 +3,7 @@
 //! - `support`: a manual clock, seeded randomness, builders.
 //! - `model`: the store as a naive program, to compare with.
 //! - `random`: random operations against the model, with reopening.
-//! - `lists`, `queues`, `documents`, `contacts`, `tags`, `files`, `events`, `effects`, `automations`, `chats`, `plugins`: one
+//! - `lists`, `queues`, `documents`, `contacts`, `tags`, `files`, `events`, `effects`, `automations`, `chats`, `plugins`, `webhooks`: one
 //!   subject each.
 //! - `crash`: a child process that is killed at random moments. `faults`: failing writes.
 
@@ -25,3 +25,4 @@ mod queues;
 mod random;
 mod support;
 mod tags;
+mod webhooks;

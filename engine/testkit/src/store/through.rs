@@ -151,6 +151,26 @@ impl FileStore for TestStore {
     }
 }
 
+impl WebhookStore for TestStore {
+    through! {
+        fn connector_webhook(connector: ConnectorIndex) -> StoreResult<Option<Arc<ConnectorWebhook>>>;
+        fn due_event_deliveries(
+            until: Timestamp,
+            after: Option<DueEventDelivery>,
+            limit: usize
+        ) -> StoreResult<Vec<DueEventDelivery>>;
+        fn event_delivery(key: EventDeliveryKey) -> StoreResult<Option<EventDelivery>>;
+        fn event_delivery_by_id(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<EventDelivery>>;
+        fn event_deliveries(
+            tenant: TenantIndex,
+            filter: &EventDeliveryFilter,
+            before: Option<u64>,
+            limit: usize
+        ) -> StoreResult<EventDeliveryPage>;
+        fn event_before(key: EventKey, filter: &EventFilter) -> StoreResult<Option<Event>>;
+    }
+}
+
 #[async_trait]
 impl Store for TestStore {
     async fn commit(&self, batch: Batch) -> StoreResult<Committed> {

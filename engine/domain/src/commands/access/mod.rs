@@ -3,7 +3,7 @@
 pub mod actor;
 pub mod authenticate;
 pub mod keys;
-mod secret;
+pub(crate) mod secret;
 pub mod settings;
 pub mod tenants;
 pub mod tokens;

@@ -5,12 +5,12 @@ use sha2::{Digest, Sha256};
 use crate::ports::Entropy;
 
 /// Number of characters of a secret: 238 random bits.
-pub(super) const CHARS: usize = 40;
+pub(crate) const CHARS: usize = 40;
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// A new secret of [`CHARS`] letters and digits.
-pub(super) fn random(entropy: &dyn Entropy) -> String {
+pub(crate) fn random(entropy: &dyn Entropy) -> String {
     let mut secret = String::with_capacity(CHARS);
     let mut bytes = [0; 64];
     while secret.len() < CHARS {

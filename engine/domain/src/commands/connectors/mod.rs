@@ -10,6 +10,7 @@ pub mod operations;
 pub mod overview;
 pub mod pace;
 pub mod sessions;
+pub mod webhooks;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +22,9 @@ use crate::commands::Commands;
 use crate::commands::connectors::pace::check_pace;
 use crate::commands::text::{self, Rule};
 use crate::model::{Connector, ConnectorStatus, Pace};
-use crate::ports::{Batch, Change, ConnectorError, ConnectorSpec, PluginDescription, SecretBox, SessionState};
+use crate::ports::{
+    Batch, Change, ConnectorError, ConnectorSpec, PluginDescription, SecretBox, SessionState, WebhookChange,
+};
 use crate::{ConnectorIndex, Error, ErrorCode, Field, FieldProblem, Result, TenantIndex};
 
 /// Maximum size of a configuration, in bytes of JSON.
@@ -234,6 +237,7 @@ impl Commands {
         let index = connector.index;
         let mut changes = self.deleted_automations(index)?;
         changes.extend(self.revoked_api_keys(tenant, index)?);
+        changes.push(Change::Webhook(Box::new(WebhookChange::Remove(index))));
         changes.push(Change::Connector(connector));
         self.ports().store.commit(Batch::of(changes)).await?;
         self.ports().connectors.stop(index).await;

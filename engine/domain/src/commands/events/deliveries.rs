@@ -46,8 +46,8 @@ impl Commands {
     /// is due at once. Its attempts stay on record.
     pub async fn replay_delivery(&self, tenant: TenantIndex, id: Uuid) -> Result<Delivery> {
         let found = self.get_delivery(tenant, id)?;
-        let now = self.ports().clock.now();
-        let replayed = Delivery { status: DeliveryStatus::Pending, next_at: now, tries: 0, ..found };
+        let state = found.state().replayed(self.ports().clock.now());
+        let replayed = found.with_state(state);
         self.ports().store.commit(Batch::of(vec![Change::Delivery(replayed.clone())])).await?;
         Ok(replayed)
     }

@@ -4,6 +4,7 @@ pub(crate) mod chats;
 pub(crate) mod groups;
 pub(crate) mod pace;
 pub(crate) mod sessions;
+pub(crate) mod webhooks;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use poem_openapi::{Enum, Object, Union};
 use pombo_domain::Timestamp;
 use pombo_domain::model::event::{GroupStep, SessionChange};
 use pombo_domain::model::health::HealthChange;
-use pombo_domain::model::{self, EventBody, Inbound, InboundContent};
+use pombo_domain::model::{self, EventBody, Inbound, InboundContent, Progress};
 use uuid::Uuid;
 
 use crate::events::automations::{ChangedConversation, ChangedPlugin, Emitted, Parked};
@@ -71,6 +71,15 @@ pub(crate) enum Event {
     /// A plugin or its versions changed.
     #[oai(mapping = "plugin.changed")]
     Plugin(EventOf<ChangedPlugin>),
+    /// The channel accepted a message that was sent in a conversation.
+    #[oai(mapping = "message.sent")]
+    Sent(EventOf<SentMessage>),
+    /// An own message came further after it was sent, or failed.
+    #[oai(mapping = "message.status")]
+    Status(EventOf<MessageProgress>),
+    /// There is a new code to scan. Only where the connector's webhook wants it.
+    #[oai(mapping = "session.code")]
+    Code(EventOf<SessionCode>),
 }
 
 /// Kind of content; it names the field of the message that has it.
@@ -276,6 +285,48 @@ pub(crate) struct ChangedHealth {
     reason: String,
 }
 
+/// A message that was sent in a conversation.
+#[derive(Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct SentMessage {
+    /// Id of the message.
+    message_id: Uuid,
+    /// Number of the conversation.
+    conversation: u64,
+    /// Number of its entry in the conversation's messages.
+    item: u64,
+    /// Address of the conversation.
+    chat: String,
+    /// The channel's id of the message, if it is known.
+    provider_id: Option<String>,
+    previous: WordOf<Progress>,
+}
+
+/// How far an own message came.
+#[derive(Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct MessageProgress {
+    /// Id of the message.
+    message_id: Uuid,
+    /// Number of the conversation; absent if the message was given up before its first attempt.
+    conversation: Option<u64>,
+    /// Address of the conversation.
+    chat: String,
+    /// The channel's id of the message, if it is known.
+    provider_id: Option<String>,
+    previous: WordOf<Progress>,
+    now: WordOf<Progress>,
+    /// When it came there: according to the channel, for what that reports.
+    reached_at: Instant,
+}
+
+/// A code to scan.
+#[derive(Object)]
+pub(crate) struct SessionCode {
+    /// The code, to be shown as a QR code.
+    text: String,
+}
+
 impl Links<'_> {
     fn received(&self, inbound: Inbound) -> ReceivedMessage {
         let mut message = ReceivedMessage {
@@ -404,6 +455,20 @@ impl Event {
             EventBody::Plugin { plugin, step, digest, detail } => {
                 let data = ChangedPlugin { plugin, step: step.into(), digest, detail };
                 Self::Plugin(EventOf { id, cursor, at, connector_id, data })
+            }
+            EventBody::Sent { message, conversation, item, chat, provider_id, previous } => {
+                let previous = previous.into();
+                let data = SentMessage { message_id: message, conversation, item, chat, provider_id, previous };
+                Self::Sent(EventOf { id, cursor, at, connector_id, data })
+            }
+            EventBody::Status { message, conversation, chat, provider_id, previous, now, reached_at } => {
+                let (previous, now, reached_at) = (previous.into(), now.into(), Instant(reached_at));
+                let data =
+                    MessageProgress { message_id: message, conversation, chat, provider_id, previous, now, reached_at };
+                Self::Status(EventOf { id, cursor, at, connector_id, data })
+            }
+            EventBody::Code { text } => {
+                Self::Code(EventOf { id, cursor, at, connector_id, data: SessionCode { text } })
             }
         }
     }

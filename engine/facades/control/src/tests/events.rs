@@ -176,6 +176,34 @@ async fn every_kind_of_event_has_its_documented_form() {
                 "reason": "it failed"
             }),
         ),
+        (
+            EventBody::Sent {
+                message,
+                conversation: 3,
+                item: 9,
+                chat: own("55"),
+                provider_id: Some(own("3EB0")),
+                previous: "pending".into(),
+            },
+            "message.sent",
+            json!({
+                "messageId": message, "conversation": 3, "item": 9, "chat": "55", "providerId": "3EB0", "previous": "pending"
+            }),
+        ),
+        (
+            EventBody::Status {
+                message,
+                conversation: None,
+                chat: own("55"),
+                provider_id: None,
+                previous: "sent".into(),
+                now: "read".into(),
+                reached_at: Timestamp(0),
+            },
+            "message.status",
+            json!({"messageId": message, "chat": "55", "previous": "sent", "now": "read", "reachedAt": epoch}),
+        ),
+        (EventBody::Code { text: own("2@a") }, "session.code", json!({"text": "2@a"})),
     ];
     for (body, ..) in &cases {
         engine.append(&engine.a, index, body.clone()).await;

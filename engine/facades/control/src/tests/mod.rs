@@ -19,3 +19,4 @@ mod support;
 mod tags;
 mod telemetry;
 mod trust;
+mod webhooks;

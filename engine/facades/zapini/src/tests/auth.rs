@@ -209,6 +209,7 @@ async fn each_role_may_do_what_it_is_for() {
             ("POST", format!("{groups}/leave"), None, manages),
             ("PATCH", groups, Some(json!({"subject": "S"})), manages),
             ("POST", site.at("/reconnect"), None, manages),
+            ("PUT", site.at("/webhook"), Some(json!({"webhook_url": "https://example.com/"})), manages),
         ] {
             let answer = with(&site, &token, method, &path, body).await;
             assert_eq!(answer.status == 403, !allowed, "{name} {method} {path}: {}", answer.text());

@@ -17,6 +17,7 @@ const BUILT: &[(&str, &str, bool)] = &[
     ("get", "/instances/{uuid}/stats", true),
     ("post", "/instances/{uuid}/disconnect", true),
     ("post", "/instances/{uuid}/reconnect", true),
+    ("put", "/instances/{uuid}/webhook", true),
     ("get", "/status", true),
     ("get", "/qr", true),
     ("post", "/send-message", true),

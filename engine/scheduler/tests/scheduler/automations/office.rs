@@ -105,6 +105,7 @@ impl Office {
                 clock: Arc::new(self.clock.clone()),
                 entropy: self.entropy.clone(),
                 webhooks: Arc::new(ScriptedWebhooks::new(self.clock.clone())),
+                hook_form: Arc::new(PlainForm),
                 attachments: Arc::new(ScriptedFetcher::new(self.clock.clone())),
                 plugins: self.plugins.clone(),
                 telemetry: self.telemetry.clone(),

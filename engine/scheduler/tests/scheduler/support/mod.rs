@@ -120,6 +120,7 @@ impl World {
             clock: Arc::new(self.clock.clone()),
             entropy: Arc::new(ConstantEntropy(0x5a)),
             webhooks: self.webhooks.clone(),
+            hook_form: Arc::new(PlainForm),
             attachments: self.fetcher.clone(),
             plugins: Arc::new(FakePluginEngine::keeping_all(self.clock.clone())),
             telemetry: Arc::new(FakeTelemetry::default()),
@@ -235,9 +236,16 @@ impl World {
         settle().await;
     }
 
-    /// The event log without the sessions', as text.
+    /// The event log without the sessions' and those of own messages, as text.
     pub fn events(&self) -> Vec<String> {
-        self.log().into_iter().filter(|event| !event.starts_with("session ")).collect()
+        let others = |event: &String| !["session ", "own "].iter().any(|start| event.starts_with(start));
+        self.log().into_iter().filter(others).collect()
+    }
+
+    /// How far own messages came, as the event log tells it: from, to, and the conversation.
+    pub fn progress(&self) -> Vec<String> {
+        let events = self.log().into_iter();
+        events.filter_map(|event| event.strip_prefix("own ").map(str::to_owned)).collect()
     }
 
     /// The sessions' events, as text.
@@ -262,6 +270,8 @@ impl World {
             EventBody::Group { group, .. } => format!("group {group}"),
             EventBody::Media { provider_id, .. } => format!("media {provider_id}"),
             EventBody::Other(kind, _) => format!("other {kind}"),
+            EventBody::Sent { chat, previous, .. } => format!("own {previous} sent {chat}"),
+            EventBody::Status { chat, previous, now, .. } => format!("own {previous} {now} {chat}"),
             other => other.kind().to_owned(),
         };
         let tenants = [TENANT, TenantIndex(2)];

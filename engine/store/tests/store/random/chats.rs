@@ -90,6 +90,13 @@ impl World {
         self.store.conversation_with(C, chat).unwrap()
     }
 
+    /// Whether a message has an entry in a conversation that is not deleted.
+    pub(super) fn has_entry(&self, message: &Message) -> bool {
+        let ours = message.key.tenant == A && message.content.connector == C;
+        let number = self.chats.attempted.get(&message.key.serial).filter(|_| ours);
+        number.is_some_and(|number| self.chats.chats.values().any(|chat| chat.number == *number))
+    }
+
     async fn step(&self, chat: &str, step: ConversationStep) {
         let id = self.conversation(chat).unwrap().id;
         let change = AutomationChange::Conversation(A, id, vec![step]);

@@ -97,7 +97,58 @@ impl World {
         }
         let update = update(message, state);
         self.store.commit(Batch::of(vec![Change::Update(update.clone())])).await.unwrap();
+        self.follow_own(message, &update);
         self.model.updated(update);
+    }
+
+    /// A webhook that is told of sessions and of sent messages of the first tenant's connector 1. What it is told is checked by the store.
+    async fn hook(&self) {
+        let connector = samples::connector(ConnectorIndex(1), A, "whatsapp");
+        let webhook = ConnectorWebhook {
+            tenant: A,
+            connector: connector.index,
+            url: "https://example.com/told".to_owned(),
+            secret: vec![7],
+            kinds: [HookKind::Sent, HookKind::Connected].into_iter().collect(),
+            active: true,
+            gone_at: None,
+            updated_at: self.start,
+        };
+        let webhook = Change::Webhook(Box::new(WebhookChange::Put(webhook)));
+        self.store.commit(Batch::of(vec![Change::Connector(connector), webhook])).await.unwrap();
+    }
+
+    /// The delivery of an event that is due first arrives, or is tried again later.
+    async fn deliver_first(&self, arrives: bool) {
+        let due = self.store.due_event_deliveries(self.clock.now(), None, 1).unwrap();
+        let Some(due) = due.first() else { return };
+        let mut delivery = self.store.event_delivery(due.key).unwrap().unwrap();
+        delivery.state.tries += 1;
+        match arrives {
+            true => delivery.state.status = DeliveryStatus::Delivered,
+            false => delivery.state.next_at = self.clock.now().plus_ms(40),
+        }
+        let change = Change::Webhook(Box::new(WebhookChange::Delivery(delivery)));
+        self.store.commit(Batch::of(vec![change])).await.unwrap();
+    }
+
+    /// Takes over the event that the store itself appended for a message in a conversation, if it did.
+    fn follow_own(&mut self, message: &StoredMessage, update: &Update) {
+        let tenant = update.key.tenant;
+        let last = self.model.logs.get(&tenant).map_or(0, |log| log.last);
+        let (own, _) = self.store.events(tenant, &EventFilter::default(), last, 9).unwrap();
+        let status = update.state.status;
+        for event in &own {
+            match &event.event.body {
+                EventBody::Sent { .. } => assert_eq!(status, Status::Sent),
+                EventBody::Status { .. } => assert!(matches!(status, Status::Failed | Status::Unknown)),
+                other => panic!("{other:?} is not about an own message"),
+            }
+        }
+        let tells = matches!(status, Status::Sent | Status::Failed | Status::Unknown) && status != message.state.status;
+        assert_eq!(own.len(), usize::from(tells && self.has_entry(&message.message)), "{:?}", update.key);
+        let append = |event: Event| AppendEvent { tenant, event: event.event, once: None };
+        self.model.appended(own.into_iter().map(append).collect());
     }
 
     async fn run(&mut self, op: Op, path: &std::path::Path) {
@@ -266,7 +317,10 @@ impl World {
             | Op::Purge(_)
             | Op::Outdated(..)
             | Op::Chats(..) => self.run_in_chats(op).await,
-            Op::Advance(ms) => self.clock.jump(ms),
+            Op::Advance(ms) => {
+                self.clock.jump(ms);
+                self.deliver_first(ms % 2 == 0).await;
+            }
             Op::List(filter) => self.list(filter).await,
             Op::Check => self.check(),
             Op::Reopen => {
@@ -319,6 +373,7 @@ proptest! {
             let store = open(folder.path(), &clock);
             store.observe(mirror.clone());
             let mut world = World { store, model: Model::default(), chats: chats::Chats::default(), mirror, start: clock.now(), clock };
+            world.hook().await;
             for op in ops {
                 world.run(op, folder.path()).await;
             }

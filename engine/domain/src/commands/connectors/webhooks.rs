@@ -1,0 +1,158 @@
+//! The webhook of a connector: set, shown, removed; and its deliveries, listed and posted again. The store makes them, and the scheduler
+//! posts them.
+//!
+//! The secret is sealed before it is stored. It is returned only once: by the command that made it.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::commands::Commands;
+use crate::commands::access::secret;
+use crate::commands::messages::send::MAX_URL_BYTES;
+use crate::commands::text::{Rule, checked};
+use crate::model::{ConnectorWebhook, DeliveryStatus, EventDelivery, HookKinds};
+use crate::ports::{Batch, Change, EventDeliveryFilter, EventDeliveryPage, WebhookChange};
+use crate::{Error, Field, Result, TenantIndex};
+
+/// Maximum length of a secret, in characters.
+pub const MAX_SECRET_CHARS: usize = 256;
+
+/// What a connector's webhook is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookRequest {
+    /// URL that is posted to, at most [`MAX_URL_BYTES`]; https, unless the operator allows http.
+    pub url: String,
+    /// The secret that posts are signed with, at most [`MAX_SECRET_CHARS`]. `None` keeps the stored one, or makes one.
+    pub secret: Option<String>,
+    /// What it is told.
+    pub kinds: HookKinds,
+    /// Whether it is told anything.
+    pub active: bool,
+}
+
+/// A webhook that was set.
+pub struct WebhookSet {
+    /// The stored webhook.
+    pub webhook: ConnectorWebhook,
+    /// The secret, if it was made now. It is not shown again.
+    pub made_secret: Option<String>,
+}
+
+impl Commands {
+    /// These commands, with connectors' webhooks over plain HTTP allowed or not; by default they are not.
+    pub fn with_plain_webhooks(mut self, allowed: bool) -> Self {
+        self.plain_webhooks = allowed;
+        self
+    }
+
+    /// The webhook of a connector.
+    pub fn get_connector_webhook(&self, tenant: TenantIndex, id: Uuid) -> Result<Arc<ConnectorWebhook>> {
+        let index = self.live_connector(tenant, id)?.index;
+        self.ports().store.connector_webhook(index)?.ok_or_else(|| Error::not_found("Webhook"))
+    }
+
+    /// Creates or replaces the webhook of a connector. One that its receiver ended with 410 is told again from now on.
+    pub async fn set_connector_webhook(
+        &self,
+        tenant: TenantIndex,
+        id: Uuid,
+        request: WebhookRequest,
+    ) -> Result<WebhookSet> {
+        let index = self.live_connector(tenant, id)?.index;
+        let WebhookRequest { url, secret, kinds, active } = request;
+        let rule = Rule { field: Field::Secret, max_chars: MAX_SECRET_CHARS, lines: false };
+        let mut problems = Vec::new();
+        let url = self.webhook_url(&url).map_err(|error| problems.extend(error.fields));
+        let secret = secret.map(|text| checked(rule, &text)).transpose().map_err(|error| problems.extend(error.fields));
+        let (Ok(url), Ok(secret)) = (url, secret) else { return Err(Error::invalid_fields(problems)) };
+
+        let _turn = self.connector_writes.of(index).await;
+        // It may have been deleted meanwhile.
+        self.live_connector(tenant, id)?;
+        let ports = self.ports();
+        let seal = |plain: &str| ports.secrets.seal(&ConnectorWebhook::secret_context(id), plain.as_bytes());
+        let (sealed, made_secret) = match (secret, ports.store.connector_webhook(index)?) {
+            (Some(given), _) => (seal(&given), None),
+            (None, Some(stored)) => (stored.secret.clone(), None),
+            (None, None) => {
+                let made = secret::random(ports.entropy.as_ref());
+                (seal(&made), Some(made))
+            }
+        };
+        let now = ports.clock.now();
+        let webhook = ConnectorWebhook {
+            tenant,
+            connector: index,
+            url,
+            secret: sealed,
+            kinds,
+            active,
+            gone_at: None,
+            updated_at: now,
+        };
+        self.commit_webhook(WebhookChange::Put(webhook.clone())).await?;
+        Ok(WebhookSet { webhook, made_secret })
+    }
+
+    /// Removes the webhook of a connector. What was still to be posted to it is given up.
+    pub async fn remove_connector_webhook(&self, tenant: TenantIndex, id: Uuid) -> Result<()> {
+        let index = self.live_connector(tenant, id)?.index;
+        let _turn = self.connector_writes.of(index).await;
+        self.get_connector_webhook(tenant, id)?;
+        self.commit_webhook(WebhookChange::Remove(index)).await
+    }
+
+    /// A page of the deliveries to a connector's webhook, newest event first; see [`EventDeliveryPage`].
+    pub fn list_event_deliveries(
+        &self,
+        tenant: TenantIndex,
+        connector: Uuid,
+        status: Option<DeliveryStatus>,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<EventDeliveryPage> {
+        let connector = Some(self.live_connector(tenant, connector)?.index);
+        let filter = EventDeliveryFilter { connector, status };
+        Ok(self.ports().store.event_deliveries(tenant, &filter, before, limit.max(1))?)
+    }
+
+    /// Posts a delivery again, starting with the first attempt, under the same id: to the webhook as it is set now, also when that is
+    /// switched off.
+    pub async fn replay_event_delivery(&self, tenant: TenantIndex, connector: Uuid, id: Uuid) -> Result<EventDelivery> {
+        let connector = self.live_connector(tenant, connector)?.index;
+        let found = self.ports().store.event_delivery_by_id(tenant, id)?;
+        let found = found.filter(|found| found.connector == connector).ok_or_else(|| Error::not_found("Delivery"))?;
+        if self.ports().store.connector_webhook(connector)?.is_none() {
+            return Err(Error::conflict("the connector has no webhook now; set one, then repeat the request"));
+        }
+        let state = found.state.replayed(self.ports().clock.now());
+        let replayed = EventDelivery { state, ..found };
+        self.commit_webhook(WebhookChange::Delivery(replayed.clone())).await?;
+        Ok(replayed)
+    }
+
+    async fn commit_webhook(&self, change: WebhookChange) -> Result<()> {
+        self.ports().store.commit(Batch::of(vec![Change::Webhook(Box::new(change))])).await?;
+        Ok(())
+    }
+
+    fn webhook_url(&self, given: &str) -> Result<String> {
+        let url = given.trim();
+        let wrong = |message: String| Err(Error::invalid(Field::WebhookUrl, message));
+        if url.is_empty() {
+            return wrong("must not be empty".to_owned());
+        }
+        if url.len() > MAX_URL_BYTES {
+            return wrong(format!("must have at most {MAX_URL_BYTES} characters"));
+        }
+        if let Err(error) = self.ports().guard.check_url(url) {
+            return wrong(error.to_string());
+        }
+        let is_plain = url.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("http://"));
+        if is_plain && !self.plain_webhooks {
+            return wrong("must be https; the operator can allow http with plain_http in [webhooks]".to_owned());
+        }
+        Ok(url.to_owned())
+    }
+}

@@ -304,13 +304,3 @@ impl ChatSendsApi {
         Ok(react(&state, &caller, &deps, &uuid.0.0, String::new()).await?)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::html;
-
-    #[test]
-    fn a_text_cannot_become_markup() {
-        assert_eq!(html(r#"<b> & "it's"</b>"#), "&lt;b&gt; &amp; &quot;it&#39;s&quot;&lt;/b&gt;");
-    }
-}

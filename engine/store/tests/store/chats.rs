@@ -131,7 +131,6 @@ async fn an_own_message_is_there_from_its_first_attempt_and_known_once_it_is_sen
         state.retry_later(Reason::new(ReasonCode::Temporary, "x"), Timestamp(9), false, Timestamp(9)).unwrap()
     };
     step(&store, keys[0], later).await;
-    step(&store, keys[0], |state| state.due(Timestamp(9)).unwrap_or_else(|_| state.clone())).await;
     attempt(&store, keys[0], "a", say(keys[0], "outra vez")).await;
     assert_eq!(texts(&store, "a"), ["Olá Ana"], "one entry, whatever the number of attempts");
 

@@ -190,7 +190,7 @@ impl World {
                 let here: Vec<u64> =
                     self.chats.attempted.iter().filter(|(_, of)| **of == number).map(|(serial, _)| *serial).collect();
                 let left: Vec<u64> = here.into_iter().filter(gone).collect();
-                left.iter().for_each(|serial| drop(self.chats.attempted.remove(serial)));
+                self.chats.attempted.retain(|serial, _| !left.contains(serial));
             }
             Op::Outdated(age, limit) => {
                 let before = now.plus_ms(-age);

@@ -318,7 +318,7 @@ async fn another_tenants_id_is_not_found_in_every_operation() {
     let root = super::trust::trusted(&engine, &engine.a).await;
     let user = json!({"email": "ana@loja.com", "name": "Ana", "password": "uma senha boa"});
     let user = engine.post(&engine.a, "/v1/users", user).await.expect(201);
-    let contact = json!({"channel": "whatsapp", "address": "5511912345678"});
+    let contact = json!({"type": "WHATSAPP", "identifier": "5511912345678"});
     let contact = engine.post(&engine.a, "/v1/contacts", contact).await.expect(201);
     let tag = engine.post(&engine.a, "/v1/tags", json!({"name": "vip"})).await.expect(201);
     let owned = [

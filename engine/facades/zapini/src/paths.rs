@@ -114,7 +114,12 @@ mod tests {
 
     #[test]
     fn put_is_patch_where_the_documentation_patches() {
-        for path in ["/instances/18/groups/1@g.us", "/contacts/5", "/tags/550e8400-e29b-41d4-a716-446655440001", "/api/v1/chat/messages/456"] {
+        for path in [
+            "/instances/18/groups/1@g.us",
+            "/contacts/5",
+            "/tags/550e8400-e29b-41d4-a716-446655440001",
+            "/api/v1/chat/messages/456",
+        ] {
             assert_eq!(method(&Method::PUT, path), Method::PATCH, "{path}");
         }
         assert_eq!(method(&Method::PUT, "/conversations/5/tags"), Method::PUT);

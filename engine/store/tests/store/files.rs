@@ -74,9 +74,13 @@ async fn a_message_makes_its_file_used_in_its_own_batch() {
     let store = open(folder.path(), &clock());
     let one = file(A, 1, 10, 50);
     store.commit(Batch::of(vec![add(one.clone()), add(file(A, 2, 5, 50))])).await.unwrap();
-    let with = |attachment: &Attachment| NewMessage { attachments: vec![attachment.clone()], ..message(1, "a", "t") };
+    let on = |connector, attachment: &Attachment| NewMessage {
+        attachments: vec![attachment.clone()],
+        ..message(connector, "a", "t")
+    };
+    let with = |attachment: &Attachment| on(1, attachment);
     // Another tenant's message with this id, and a file that was never stored ahead, change nothing.
-    insert(&store, B, vec![with(&one.attachment)]).await;
+    insert(&store, B, vec![on(2, &one.attachment)]).await;
     insert(&store, A, vec![with(&Attachment { id: Uuid::from_u128(9), ..one.attachment.clone() })]).await;
     assert_eq!(store.media_file_use(A).unwrap(), FileUse { files: 2, bytes: 15 });
     insert(&store, A, vec![with(&one.attachment), with(&one.attachment)]).await;

@@ -146,12 +146,12 @@ impl Commands {
         if url.len() > MAX_URL_BYTES {
             return wrong(format!("must have at most {MAX_URL_BYTES} characters"));
         }
-        if let Err(error) = self.ports().guard.check_url(url) {
-            return wrong(error.to_string());
-        }
         let is_plain = url.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("http://"));
         if is_plain && !self.plain_webhooks {
             return wrong("must be https; the operator can allow http with plain_http in [webhooks]".to_owned());
+        }
+        if let Err(error) = self.ports().guard.check_url(url) {
+            return wrong(error.to_string());
         }
         Ok(url.to_owned())
     }

@@ -353,6 +353,7 @@ async fn another_tenants_id_is_not_found_in_every_operation() {
         ("/groups", json!({"subject": "x"})),
         ("/groups/{group}", json!({"subject": "x"})),
         ("/members", json!({"add": ["1"]})),
+        ("/webhook", json!({"webhookUrl": "https://hooks.example.com/"})),
     ];
     let document: Value = serde_json::from_str(&(FACADE.document)()).expect("JSON");
     let mut asked = 0;

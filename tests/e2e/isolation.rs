@@ -178,6 +178,11 @@ fn body_for(path: &str) -> Value {
             json!({"emoji": "👍", "chat": SOMEBODY, "message": {"providerId": "3EB0"}})
         }
         p if p.ends_with("/connectors/{id}/revoke") => json!({"chat": SOMEBODY, "message": {"providerId": "3EB0"}}),
+        p if p.ends_with("/connectors/{id}/webhook") => json!({"webhookUrl": "https://hooks.example.com/"}),
+        p if p.ends_with("/instances/{uuid}/webhook") => json!({"webhook_url": "https://hooks.example.com/"}),
+        p if p.ends_with("/chat/messages/{uuid}") => json!({"message": "stolen"}),
+        p if p.ends_with("/chat/messages/{uuid}/reaction") => json!({"emoji": "👍"}),
+        p if p.ends_with("/conversations/{uuid}/tags") => json!({"tag_ids": []}),
         p if p.ends_with("/reactions") => json!({"emoji": "👍"}),
         p if p.ends_with("/edit") => json!({"text": "stolen"}),
         p if p.ends_with("/read") => json!({"chat": SOMEBODY, "messages": [{"providerId": "3EB0"}]}),

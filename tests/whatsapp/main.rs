@@ -16,4 +16,5 @@ mod storms;
 mod swap;
 mod told;
 mod zapini;
+mod zapini_day;
 mod zapini_media;

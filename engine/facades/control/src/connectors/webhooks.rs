@@ -257,6 +257,7 @@ impl Webhooks {
         /// Only deliveries in this state.
         status: Query<Option<DeliveryStatus>>,
         /// The `next` of the previous page.
+        #[oai(validator(maximum(value = "9007199254740991")))]
         before: Query<Option<u64>>,
         /// Number of rows, from 1 to 250; 50 if omitted. A page has all deliveries of its last event, so it may have a few more.
         #[oai(validator(minimum(value = "1"), maximum(value = "250")))]

@@ -89,6 +89,7 @@ impl Contacts {
         #[oai(validator(minimum(value = "1"), maximum(value = "250")))]
         limit: Query<Option<u32>>,
         /// The `next` of the previous page; the first page if omitted.
+        #[oai(validator(maximum(value = "9007199254740991")))]
         after: Query<Option<u64>>,
     ) -> Result<Json<ContactPage>, Refused<READ>> {
         let query = query(kind, active, connector_id, search);

@@ -287,7 +287,50 @@ pub(crate) struct ImportContacts {
     pub(super) connector_ids: Option<Vec<Uuid>>,
     /// From 1 to 1000 contacts.
     #[oai(validator(min_items = 1, max_items = 1000))]
-    pub(super) contacts: Vec<SaveContact>,
+    pub(super) contacts: Vec<ImportedContact>,
+}
+
+/// A contact to create or to update, with the fields and bounds of a contact that is saved alone. One that breaks a bound is refused,
+/// and spoils no other.
+#[derive(Object, Deserialize)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ImportedContact {
+    /// Kind of the address.
+    #[oai(rename = "type")]
+    #[serde(rename = "type")]
+    kind: ContactType,
+    /// A phone number with country and area code, or an e-mail address.
+    identifier: String,
+    /// Ids of connectors on which the contact becomes known, besides those of all contacts.
+    #[oai(nullable)]
+    connector_ids: Option<Vec<Uuid>>,
+    /// The name that the tenant chooses, at most 255 characters.
+    #[oai(default, nullable)]
+    #[serde(default)]
+    name: MaybeUndefined<String>,
+    /// An e-mail address, for people to read; at most 255 characters.
+    #[oai(default, nullable)]
+    #[serde(default)]
+    email: MaybeUndefined<String>,
+    /// The company that the contact belongs to, at most 255 characters.
+    #[oai(default, nullable)]
+    #[serde(default)]
+    company: MaybeUndefined<String>,
+    /// Remarks about the contact, at most 4000 characters.
+    #[oai(default, nullable)]
+    #[serde(default)]
+    notes: MaybeUndefined<String>,
+    /// Whether the contact is a business.
+    #[oai(nullable)]
+    business: Option<bool>,
+}
+
+impl From<ImportedContact> for ContactDraft {
+    fn from(row: ImportedContact) -> Self {
+        let ImportedContact { kind, identifier, connector_ids, name, email, company, notes, business } = row;
+        SaveContact { kind, identifier, connector_ids, name, email, company, notes, business }.into()
+    }
 }
 
 /// A row that was refused.

@@ -1,4 +1,4 @@
-//! Section Conversations, what was said in them: their messages, what of them is read, the archive, counts.
+//! Section Conversations, what was said in them: their messages, a message by hand, what is read, the archive, counts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,9 +16,11 @@ use uuid::Uuid;
 use crate::Section;
 use crate::access::Acting;
 use crate::conversations::entries::Entry;
-use crate::conversations::wire::Conversation;
+use crate::conversations::wire::{Conversation, SendInConversation};
+use crate::queueing::{Queued, idempotency, send_to};
 use crate::wire::content::Links;
-use crate::wire::{BODY, Created, DEFAULT_LIMIT, Deleted, Instant, PathId, READ, Refused, WRITE, body, optional};
+use crate::wire::{BODY, DEFAULT_LIMIT, Instant, PathId, READ, Refused, WRITE, body, optional};
+use pombo_api::declared::KeyHeader;
 use pombo_api::json::{JsonBytes, OptionalJsonBytes};
 use pombo_api::options::ApiState;
 
@@ -120,22 +122,6 @@ pub(crate) struct Assignees {
     data: Vec<Assignee>,
 }
 
-/// A conversation to open.
-#[derive(Object, Deserialize)]
-#[oai(rename_all = "camelCase", deny_unknown_fields)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct OpenConversation {
-    /// Id of the connector.
-    connector_id: Uuid,
-    /// Address of the contact or group, in the form of a message's `to`.
-    #[oai(validator(min_length = 1, max_length = 320))]
-    to: String,
-    /// Whether it is a group.
-    #[oai(default)]
-    #[serde(default)]
-    is_group: bool,
-}
-
 /// How far a conversation was read.
 #[derive(Object, Deserialize)]
 #[oai(rename_all = "camelCase", deny_unknown_fields)]
@@ -158,21 +144,6 @@ impl Default for ReadConversation {
 
 #[OpenApi(tag = "Section::Conversations")]
 impl ConversationHistory {
-    /// Open the conversation with an address
-    ///
-    /// If there is one, it is answered as it is. Only for connectors whose plugin has the feature `inbound`.
-    #[oai(path = "/v1/conversations", method = "post", operation_id = "open_conversation")]
-    async fn open_conversation(
-        &self,
-        state: Data<&Arc<ApiState>>,
-        acting: Acting,
-        json: JsonBytes<OpenConversation>,
-    ) -> Result<Created<Conversation>, Refused<{ READ | BODY | WRITE }>> {
-        let OpenConversation { connector_id, to, is_group } = body(&json)?;
-        let view = state.commands.open_conversation(&acting.actor(), connector_id, &to, is_group).await?;
-        Ok(Created::Made(Json(view.into())))
-    }
-
     /// Count the conversations
     #[oai(path = "/v1/conversations/counts", method = "get", operation_id = "count_conversations")]
     async fn count_conversations(
@@ -207,8 +178,10 @@ impl ConversationHistory {
         acting: Acting,
         id: Path<PathId>,
         /// Only messages with a lower number: the newest of them.
+        #[oai(validator(maximum(value = "9007199254740991")))]
         before: Query<Option<u64>>,
         /// Only messages with a higher number: the oldest of them, unless `before` is given too.
+        #[oai(validator(maximum(value = "9007199254740991")))]
         after: Query<Option<u64>>,
         /// Only messages that the engine took at this time or later.
         from: Query<Option<Instant>>,
@@ -224,6 +197,30 @@ impl ConversationHistory {
         let id = id.of("Conversation")?;
         let view = state.commands.conversation_timeline(acting.tenant, id, &range, limit).await?;
         Ok(Json(ConversationMessages::of(view, &Links::new(&state, acting.tenant))))
+    }
+
+    /// Send a message by hand into a conversation
+    ///
+    /// Like sending a message with the conversation's address as `to`. While an automation is active in the conversation, the
+    /// request is refused with the code `AUTOMATION_ACTIVE`.
+    #[oai(path = "/v1/conversations/:id/messages", method = "post", operation_id = "send_in_conversation")]
+    async fn send_in_conversation(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+        /// Key of at most 255 characters that makes it safe to repeat the request.
+        #[oai(name = "Idempotency-Key")]
+        key: KeyHeader,
+        json: JsonBytes<SendInConversation>,
+    ) -> Queued {
+        let id = id.of("Conversation")?;
+        let view = state.commands.get_conversation(acting.tenant, id)?;
+        let request: SendInConversation = body(&json)?;
+        let key = idempotency("control.send_in_conversation", key, id, &json.bytes)?;
+        let request = request.to(view.conversation.chat);
+        let tenant = acting.tenant;
+        Ok(send_to(&state, tenant, view.connector, request, key, Some(acting.actor().by)).await?)
     }
 
     /// Mark a conversation as read
@@ -282,20 +279,5 @@ impl ConversationHistory {
     ) -> Result<Json<Conversation>, Refused<{ READ | WRITE }>> {
         let id = id.of("Conversation")?;
         Ok(Json(state.commands.restore_conversation(&acting.actor(), id).await?.into()))
-    }
-
-    /// Delete a conversation with its history
-    ///
-    /// Received files are deleted too. The sent messages stay in the list of messages. The next message from or to the address opens a
-    /// new conversation.
-    #[oai(path = "/v1/conversations/:id", method = "delete", operation_id = "delete_conversation")]
-    async fn delete_conversation(
-        &self,
-        state: Data<&Arc<ApiState>>,
-        acting: Acting,
-        id: Path<PathId>,
-    ) -> Result<Deleted, Refused<{ READ | WRITE }>> {
-        state.commands.delete_conversation(&acting.actor(), id.of("Conversation")?).await?;
-        Ok(Deleted::Done)
     }
 }

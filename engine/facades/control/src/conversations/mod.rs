@@ -1,4 +1,5 @@
-//! Section Conversations: who answers them, an automation or a person. What was said in them is in [`history`].
+//! Section Conversations: listed, opened, changed and deleted, and who answers them, an automation or a person. What was said in them
+//! is in [`history`]. Operations of one path are in one file, because the document can show a path only once.
 
 mod entries;
 pub(crate) mod history;
@@ -19,10 +20,8 @@ use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Acting;
-use crate::conversations::wire::{Conversation, SendInConversation, WholeConversation};
-use crate::queueing::{Queued, idempotency, send_to};
-use crate::wire::{BODY, DEFAULT_LIMIT, PathId, READ, Refused, WRITE, body, optional};
-use pombo_api::declared::KeyHeader;
+use crate::conversations::wire::{Conversation, WholeConversation};
+use crate::wire::{BODY, Created, DEFAULT_LIMIT, Deleted, PathId, READ, Refused, WRITE, body, optional};
 use pombo_api::error::Failure;
 use pombo_api::json::{JsonBytes, OptionalJsonBytes};
 use pombo_api::options::ApiState;
@@ -51,6 +50,22 @@ pub(crate) struct UpdateConversation {
     #[oai(default, nullable)]
     #[serde(default)]
     assignee_id: MaybeUndefined<Uuid>,
+}
+
+/// A conversation to open.
+#[derive(Object, Deserialize)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct OpenConversation {
+    /// Id of the connector.
+    connector_id: Uuid,
+    /// Address of the contact or group, in the form of a message's `to`.
+    #[oai(validator(min_length = 1, max_length = 320))]
+    to: String,
+    /// Whether it is a group.
+    #[oai(default)]
+    #[serde(default)]
+    is_group: bool,
 }
 
 /// The reason for pausing the automations in a conversation.
@@ -185,6 +200,7 @@ impl Conversations {
         /// The order: `id` if omitted, or `-lastActivity`.
         order: Query<Option<ListOrder>>,
         /// In the order `-lastActivity`: number of conversations to skip; none if omitted.
+        #[oai(validator(maximum(value = "9007199254740991")))]
         offset: Query<Option<u64>>,
         /// Only conversations with one of these tags: one or several, separated by commas.
         #[oai(validator(min_length = 1, max_length = 3250))]
@@ -242,6 +258,21 @@ impl Conversations {
         Ok(Json(ConversationList { data, next: page.next, total: page.total }))
     }
 
+    /// Open the conversation with an address
+    ///
+    /// If there is one, it is answered as it is. Only for connectors whose plugin has the feature `inbound`.
+    #[oai(path = "/v1/conversations", method = "post", operation_id = "open_conversation")]
+    async fn open_conversation(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        json: JsonBytes<OpenConversation>,
+    ) -> Result<Created<Conversation>, Refused<{ READ | BODY | WRITE }>> {
+        let OpenConversation { connector_id, to, is_group } = body(&json)?;
+        let view = state.commands.open_conversation(&acting.actor(), connector_id, &to, is_group).await?;
+        Ok(Created::Made(Json(view.into())))
+    }
+
     /// Pause the automations in many conversations
     ///
     /// Automations that answer do not get the events that happen during the pause; timers wait. Observers continue.
@@ -297,6 +328,21 @@ impl Conversations {
         Ok(Json(state.commands.update_conversation(&acting.actor(), id, patch).await?.into()))
     }
 
+    /// Delete a conversation with its history
+    ///
+    /// Received files are deleted too. The sent messages stay in the list of messages. The next message from or to the address opens a
+    /// new conversation.
+    #[oai(path = "/v1/conversations/:id", method = "delete", operation_id = "delete_conversation")]
+    async fn delete_conversation(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+    ) -> Result<Deleted, Refused<{ READ | WRITE }>> {
+        state.commands.delete_conversation(&acting.actor(), id.of("Conversation")?).await?;
+        Ok(Deleted::Done)
+    }
+
     /// Pause the automations in a conversation
     ///
     /// Automations that answer do not get the events that happen during the pause; timers wait. Observers continue. If the
@@ -326,29 +372,5 @@ impl Conversations {
     ) -> Result<Json<Conversation>, Refused<{ READ | WRITE }>> {
         let id = id.of("Conversation")?;
         Ok(Json(state.commands.resume_conversation(&acting.actor(), id).await?.into()))
-    }
-
-    /// Send a message by hand into a conversation
-    ///
-    /// Like sending a message with the conversation's address as `to`. While an automation is active in the conversation, the
-    /// request is refused with the code `AUTOMATION_ACTIVE`.
-    #[oai(path = "/v1/conversations/:id/messages", method = "post", operation_id = "send_in_conversation")]
-    async fn send_in_conversation(
-        &self,
-        state: Data<&Arc<ApiState>>,
-        acting: Acting,
-        id: Path<PathId>,
-        /// Key of at most 255 characters that makes it safe to repeat the request.
-        #[oai(name = "Idempotency-Key")]
-        key: KeyHeader,
-        json: JsonBytes<SendInConversation>,
-    ) -> Queued {
-        let id = id.of("Conversation")?;
-        let view = state.commands.get_conversation(acting.tenant, id)?;
-        let request: SendInConversation = body(&json)?;
-        let key = idempotency("control.send_in_conversation", key, id, &json.bytes)?;
-        let request = request.to(view.conversation.chat);
-        let tenant = acting.tenant;
-        Ok(send_to(&state, tenant, view.connector, request, key, Some(acting.actor().by)).await?)
     }
 }

@@ -17,3 +17,4 @@ mod swap;
 mod told;
 mod zapini;
 mod zapini_media;
+mod zapini_media_sends;

@@ -2,7 +2,7 @@
 //!
 //! A path is `/ANYTHING` (200), or begins with a script: `/fail/N/…` answers 500 to the first N requests of that path, `/gone/…`
 //! answers 410, `/hang/N/…` does not answer the first N, `/redirect/…` answers 302 to the URL in the query (`?to=`),
-//! `/file/BYTES/…` answers with a PDF of so many bytes, `/endless/…` never stops sending.
+//! `/file/BYTES/…` answers with a PDF of so many bytes, `/image/BYTES/…` with a JPEG, `/endless/…` never stops sending.
 
 use std::collections::HashMap;
 use std::io::{BufReader, Write};
@@ -157,13 +157,8 @@ impl Receiver {
                 let to = path.split_once("to=").map(|(_, to)| to).unwrap_or_default();
                 format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n").into_bytes()
             }
-            "file" => {
-                let mut reply =
-                    format!("HTTP/1.1 200 OK\r\nContent-Type: application/pdf\r\nContent-Length: {number}\r\n\r\n")
-                        .into_bytes();
-                reply.extend(pdf(number));
-                reply
-            }
+            "file" => file("application/pdf", &pdf(number)),
+            "image" => file("image/jpeg", &jpeg(number)),
             "endless" => {
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/pdf\r\nConnection: close\r\n\r\n%PDF-1.7\n".to_vec()
             }
@@ -181,9 +176,27 @@ impl Receiver {
     }
 }
 
+/// The answer with a file.
+fn file(content_type: &str, content: &[u8]) -> Vec<u8> {
+    let length = content.len();
+    let mut reply =
+        format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n").into_bytes();
+    reply.extend(content);
+    reply
+}
+
 /// Bytes that begin like a PDF; the same for the same size.
 pub fn pdf(size: usize) -> Vec<u8> {
-    let mut bytes = b"%PDF-1.7\n".to_vec();
+    beginning(b"%PDF-1.7\n", size)
+}
+
+/// Bytes that begin like a JPEG; the same for the same size.
+pub fn jpeg(size: usize) -> Vec<u8> {
+    beginning(b"\xff\xd8\xff\xe0\0\x10JFIF\0", size)
+}
+
+fn beginning(head: &[u8], size: usize) -> Vec<u8> {
+    let mut bytes = head.to_vec();
     bytes.extend((0..size).map(|i| (i.wrapping_mul(2_654_435_761) >> 16) as u8));
     bytes.truncate(size);
     bytes

@@ -18,3 +18,4 @@ mod told;
 mod zapini;
 mod zapini_day;
 mod zapini_media;
+mod zapini_media_sends;

@@ -31,6 +31,8 @@ pub struct Sent {
     pub attempt: u16,
     /// The message's other options.
     pub options: MessageOptions,
+    /// Whether it goes ahead of the queue.
+    pub direct: bool,
     /// When the send was requested.
     pub at: Timestamp,
 }
@@ -234,7 +236,9 @@ impl Connectors for ScriptedConnectors {
                 reply_to: message.reply_to,
                 mentions: message.mentions,
                 voice_note: message.voice_note,
+                file_kind: message.file_kind,
             },
+            direct: message.direct,
             at: self.clock.now(),
         };
         {

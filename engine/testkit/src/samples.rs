@@ -47,6 +47,8 @@ pub fn outgoing(to: &str, text: &str) -> Outgoing {
         reply_to: None,
         mentions: Vec::new(),
         voice_note: false,
+        file_kind: None,
+        direct: false,
         attempt: 1,
     }
 }

@@ -90,7 +90,10 @@ pub(crate) async fn send(live: &Live, message: &Outgoing) -> Outcome {
             return Outcome::Temporary(error_words(&error));
         }
     }
-    show_typing(live, &parcel).await;
+    // Where somebody waits, a message is not held for the sake of appearance.
+    if out::metadata(message, "direct") != Some("1") {
+        show_typing(live, &parcel).await;
+    }
     for (id, message) in parcel.messages {
         match one(live, &parcel.to, id, message).await {
             Outcome::Accepted(_) => {}

@@ -15,8 +15,8 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Attachment;
 use super::reason::{Reason, ReasonCode};
+use super::{Attachment, FileKind};
 use crate::{ConnectorIndex, MessageKey, Timestamp};
 
 /// Maximum length of a text, in bytes of UTF-8.
@@ -160,6 +160,8 @@ pub struct MessageOptions {
     pub mentions: Vec<String>,
     /// Whether audio is sent as a voice note.
     pub voice_note: bool,
+    /// What its files are shown as; `None`: whatever their types say.
+    pub file_kind: Option<FileKind>,
 }
 
 /// What a message does. It is stored: variants are only ever added, at the end.

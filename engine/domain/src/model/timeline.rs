@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Attachment;
 use super::inbound::{Inbound, InboundAttachment, InboundContent, MediaKind, MediaState};
+use super::{Attachment, FileKind};
 use crate::{MessageKey, Timestamp};
 
 /// Maximum length of a preview, in characters.
@@ -76,6 +76,8 @@ pub enum EntryContent {
         attachments: Vec<Attachment>,
         /// Whether audio was sent as a voice note.
         voice_note: bool,
+        /// What the files were to be shown as; `None`: whatever their types say.
+        file_kind: Option<FileKind>,
     },
     /// None any longer: the sender deleted it for everyone.
     Gone,
@@ -141,6 +143,17 @@ impl EntryKind {
             "video" => Self::Video,
             "audio" => Self::Audio,
             _ => Self::Document,
+        }
+    }
+}
+
+impl From<FileKind> for EntryKind {
+    fn from(kind: FileKind) -> Self {
+        match kind {
+            FileKind::Image => Self::Image,
+            FileKind::Video => Self::Video,
+            FileKind::Audio => Self::Audio,
+            FileKind::Document => Self::Document,
         }
     }
 }
@@ -221,7 +234,13 @@ impl TimelineAct {
 impl TimelineEntry {
     /// An own message at its first attempt, which begins at `now`. Its text is still to be filled in.
     pub fn sent(message: MessageKey, now: Timestamp) -> Self {
-        let content = EntryContent::Sent { text: None, subject: None, attachments: Vec::new(), voice_note: false };
+        let content = EntryContent::Sent {
+            text: None,
+            subject: None,
+            attachments: Vec::new(),
+            voice_note: false,
+            file_kind: None,
+        };
         Self {
             from_me: true,
             sender: None,
@@ -254,9 +273,9 @@ impl TimelineEntry {
             EntryContent::Received(InboundContent::Location { .. }) => EntryKind::Location,
             EntryContent::Received(InboundContent::Text(_)) => EntryKind::Text,
             EntryContent::Received(_) => EntryKind::Other,
-            EntryContent::Sent { attachments, voice_note, .. } => match attachments.first() {
+            EntryContent::Sent { attachments, voice_note, file_kind, .. } => match attachments.first() {
                 Some(_) if *voice_note => EntryKind::Voice,
-                Some(file) => EntryKind::of_content_type(&file.content_type),
+                Some(file) => file_kind.map_or_else(|| EntryKind::of_content_type(&file.content_type), EntryKind::from),
                 None => EntryKind::Text,
             },
         }

@@ -9,7 +9,7 @@ use crate::error::FieldProblem;
 use crate::model::connector::Pace;
 use crate::model::event::GroupStep;
 use crate::model::message::{MessageAction, Target};
-use crate::model::{Attachment, Inbound, MediaState, ReceiptKind};
+use crate::model::{Attachment, FileKind, Inbound, MediaState, ReceiptKind};
 use crate::ports::{Answer, KvWrite, Operation, OperationError};
 use crate::{ConnectorIndex, TenantIndex, Timestamp};
 
@@ -103,6 +103,10 @@ pub struct Outgoing {
     pub mentions: Vec<String>,
     /// Whether audio is sent as a voice note.
     pub voice_note: bool,
+    /// What the files are shown as; `None`: whatever their types say.
+    pub file_kind: Option<FileKind>,
+    /// Whether it goes ahead of the queue and its pace: then the plugin, too, must not let it wait without need.
+    pub direct: bool,
     /// Number of the attempt, from 1.
     pub attempt: u16,
 }

@@ -1,11 +1,11 @@
-//! Section "Chat API": sending a text, changing what was sent, and reacting. Every answer waits for WhatsApp.
+//! Section "Chat API": sending a text or a file, changing what was sent, and reacting. Every answer waits for WhatsApp.
 
 use std::sync::Arc;
 
 use poem::Request;
 use poem::web::Data;
 use poem_openapi::param::Path;
-use poem_openapi::{Enum, Object, OpenApi};
+use poem_openapi::{Object, OpenApi};
 use pombo_api::declared::{Declared, Param};
 use pombo_api::error::Failure;
 use pombo_api::json::JsonBytes;
@@ -13,45 +13,25 @@ use pombo_api::options::ApiState;
 use pombo_domain::commands::connectors::overview::ConnectorOverview;
 use pombo_domain::commands::messages::actions::ActionRequest;
 use pombo_domain::commands::messages::now::{EntryRef, FoundEntry};
-use pombo_domain::model::Right;
+use pombo_domain::model::{FileKind, Right};
 use pombo_domain::{Error, ErrorCode};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::conversations::{GroupedReaction, formatted};
+use crate::conversations::{GroupedReaction, file_of, formatted};
 use crate::credentials::Caller;
 use crate::envelope::{Settled, Success};
 use crate::errors::{BODY, CHANNEL, NAMED, Refused, VALUES};
 use crate::gate::State;
+use crate::media_message::{MediaFields, MediaType, SENT, SendMedia, send_media};
 use crate::params::Text;
-use crate::refs::{entry, instance, serving};
+use crate::refs::{entry, named_or_serving};
 use crate::sending::{
-    ChatSend, EditFields, EditMessage, Reached, Reaction, ReactionFields, TextFields, new_text, reached, reaction,
-    send_text, waiting,
+    ChatSend, EditFields, EditMessage, Reached, Reaction, ReactionFields, SendStatus, TextFields, new_text, reached,
+    reaction, send_text, settled, waiting,
 };
 use crate::times::seconds;
 use crate::{Section, ZapiniDeps};
-
-/// How far a send came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
-#[serde(rename_all = "lowercase")]
-#[oai(rename_all = "lowercase")]
-enum SendStatus {
-    /// WhatsApp has accepted it.
-    Sent,
-    /// WhatsApp may have it; its outcome is still to come.
-    Pending,
-}
-
-impl SendStatus {
-    /// `None` for what needed nothing to be sent.
-    fn of(done: Option<&Reached>) -> Self {
-        match done {
-            Some(Reached { at: None, .. }) => Self::Pending,
-            _ => Self::Sent,
-        }
-    }
-}
 
 /// A message that was sent, as chats show it.
 #[derive(Debug, Serialize, Object)]
@@ -68,12 +48,20 @@ struct SentChatMessage {
     direction: String,
     /// Always `true`.
     is_from_me: bool,
-    /// Its text.
+    /// Its text; of a file its caption, empty where it has none.
     message_body: String,
     /// Its text as HTML.
     formatted_body: String,
     /// JIDs of those whom the text mentions; empty.
     mentioned_jids: Vec<String>,
+    /// What its file was sent as; left out without one.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    media_type: Option<MediaType>,
+    /// URL that opens its file without a token, for a limited time; left out without a file.
+    #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    media_url: Option<String>,
     /// Name that the instance's account goes by; null where it has none.
     #[oai(nullable)]
     sender_name: Option<String>,
@@ -130,14 +118,6 @@ struct ReactedMessage {
     status: SendStatus,
 }
 
-/// 200 for what is done, 202 for what is still under way.
-fn settled<T>(done: SendStatus, answer: Success<T>) -> Settled<Success<T>> {
-    match done {
-        SendStatus::Sent => Settled::Done(answer),
-        SendStatus::Pending => Settled::UnderWay(answer),
-    }
-}
-
 /// The message that was sent, as its conversation has it.
 fn shown(
     state: &ApiState,
@@ -145,13 +125,17 @@ fn shown(
     instance: &ConnectorOverview,
     sent: Reached,
     text: String,
+    kind: Option<FileKind>,
 ) -> Result<SentChatMessage, Failure> {
     let found = match state.commands.find_entry(caller.tenant, EntryRef::Id(sent.id)) {
         Ok(found) => Some(found.item),
         Err(Error { code: ErrorCode::NotFound, .. }) => None,
         Err(error) => return Err(error.into()),
     };
-    let at = found.as_ref().map(|item| item.at).or(sent.at).unwrap_or_else(|| state.commands.now());
+    let now = state.commands.now();
+    let at = found.as_ref().map(|item| item.at).or(sent.at).unwrap_or(now);
+    let file = found.as_ref().and_then(|item| file_of(&item.entry));
+    let media_url = file.map(|file| state.media_links.url(caller.tenant, file, now));
     Ok(SentChatMessage {
         id: found.map(|item| item.number),
         unique_id: sent.id,
@@ -162,6 +146,8 @@ fn shown(
         formatted_body: formatted(&text, &[]),
         message_body: text,
         mentioned_jids: Vec::new(),
+        media_type: kind.map(MediaType::from),
+        media_url,
         sender_name: instance.account.as_ref().and_then(|account| account.display_name.clone()),
         grouped_reactions: Vec::new(),
         created_at: seconds(at),
@@ -222,14 +208,32 @@ impl ChatSendsApi {
     ) -> Result<Settled<Success<ChatSent>>, Refused<{ NAMED | BODY | CHANNEL }>> {
         caller.must(Right::Converse)?;
         let message = body.object::<TextFields<'_>>()?.checked()?;
-        let view = match &message.instance {
-            Some(given) => instance(&state, &caller, given)?,
-            None => serving(&state, &caller, request, None)?,
-        };
+        let view = named_or_serving(&state, &caller, request, message.instance.as_deref())?;
         let text = message.text().to_owned();
         let sent = send_text(&state, &caller, &deps, &view, message).await?;
-        let message = shown(&state, &caller, &view, sent, text)?;
+        let message = shown(&state, &caller, &view, sent, text, None)?;
         Ok(settled(message.status, Success::saying("Message sent successfully", ChatSent { message })))
+    }
+
+    /// Send a file
+    ///
+    /// As `POST /send-media`; the answer is the message as chats show it.
+    #[oai(path = "/api/v1/chat/send-media", method = "post", operation_id = "send_chat_media")]
+    async fn send_chat_media(
+        &self,
+        caller: Caller,
+        state: State<'_>,
+        deps: Data<&Arc<ZapiniDeps>>,
+        request: &Request,
+        body: JsonBytes<Declared<SendMedia>>,
+    ) -> Result<Settled<Success<ChatSent>>, Refused<{ NAMED | BODY | CHANNEL }>> {
+        caller.must(Right::Converse)?;
+        let message = body.object::<MediaFields<'_>>()?.checked()?;
+        let view = named_or_serving(&state, &caller, request, message.instance.as_deref())?;
+        let (caption, kind) = (message.caption().to_owned(), message.kind);
+        let sent = send_media(&state, &caller, &deps, &view, message).await?;
+        let message = shown(&state, &caller, &view, sent, caption, Some(kind))?;
+        Ok(settled(message.status, Success::saying(SENT, ChatSent { message })))
     }
 
     /// Change the text of a message

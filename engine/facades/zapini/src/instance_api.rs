@@ -10,8 +10,10 @@ use poem_openapi::{Object, OpenApi};
 use pombo_api::declared::{Declared, Param};
 use pombo_api::error::Failure;
 use pombo_api::json::{JsonBytes, SerdeJson};
+use pombo_api::options::ApiState;
 use pombo_api::qr;
 use pombo_domain::Timestamp;
+use pombo_domain::commands::connectors::overview::ConnectorOverview;
 use pombo_domain::model::Right;
 use pombo_domain::ports::SessionState;
 use serde::Serialize;
@@ -22,7 +24,8 @@ use crate::envelope::Settled;
 use crate::errors::{BODY, CHANNEL, NAMED, Refused, VALUES};
 use crate::gate::State;
 use crate::instance::{InstanceStatus, phone_number};
-use crate::params::Text;
+use crate::media_message::{MediaFields, SENT, SendMedia, send_media};
+use crate::params::{self, Text};
 use crate::refs::serving;
 use crate::sending::{ChatReactionFields, Reached, SendMessage, SendReaction, TextFields, react_in_chat, send_text};
 use crate::times::millis;
@@ -103,6 +106,18 @@ impl OwnSent {
     }
 }
 
+/// The instance that serves a send: the one of its host name, else of its query, else of its body.
+fn sending_instance(
+    state: &Arc<ApiState>,
+    caller: &Caller,
+    request: &Request,
+    query: Query<Option<Param<Text>>>,
+    body: Option<&str>,
+) -> Result<ConnectorOverview, Failure> {
+    let given = params::given(query);
+    serving(state, caller, request, given.as_deref().or(body))
+}
+
 /// How the server is.
 #[derive(Debug, Serialize, Object)]
 struct Health {
@@ -141,10 +156,32 @@ impl InstanceApi {
     ) -> Result<Settled<SerdeJson<OwnSent>>, Refused<{ NAMED | BODY | CHANNEL }>> {
         caller.must(Right::Converse)?;
         let message = body.object::<TextFields<'_>>()?.checked()?;
-        let given = instance_id.0.map(|given| given.0).or_else(|| message.instance.clone());
-        let view = serving(&state, &caller, request, given.as_deref())?;
+        let view = sending_instance(&state, &caller, request, instance_id, message.instance.as_deref())?;
         let sent = send_text(&state, &caller, &deps, &view, message).await?;
         Ok(OwnSent::of(Some(sent), "Message sent successfully", state.commands.now()))
+    }
+
+    /// Send a file
+    ///
+    /// As for sending a message. The file is uploaded before (`media_id`), or fetched from `media_url` while the request waits: at most
+    /// 16 MB for an image or audio, 64 MB for a video, 100 MB for a document, in the formats of `POST /media/upload`. It must be what
+    /// `media_type` says, or is sent as a document. WhatsApp has no captions for audio: there the caption is a message of its own.
+    #[oai(path = "/send-media", method = "post", operation_id = "send_own_media")]
+    async fn send_own_media(
+        &self,
+        caller: Caller,
+        state: State<'_>,
+        deps: Data<&Arc<ZapiniDeps>>,
+        request: &Request,
+        /// UUID or number of the instance, where the host name does not name it.
+        instance_id: Query<Option<Param<Text>>>,
+        body: JsonBytes<Declared<SendMedia>>,
+    ) -> Result<Settled<SerdeJson<OwnSent>>, Refused<{ NAMED | BODY | CHANNEL }>> {
+        caller.must(Right::Converse)?;
+        let message = body.object::<MediaFields<'_>>()?.checked()?;
+        let view = sending_instance(&state, &caller, request, instance_id, message.instance.as_deref())?;
+        let sent = send_media(&state, &caller, &deps, &view, message).await?;
+        Ok(OwnSent::of(Some(sent), SENT, state.commands.now()))
     }
 
     /// React to a message
@@ -164,8 +201,7 @@ impl InstanceApi {
     ) -> Result<Settled<SerdeJson<OwnSent>>, Refused<{ NAMED | BODY | CHANNEL }>> {
         caller.must(Right::Converse)?;
         let reaction = body.object::<ChatReactionFields<'_>>()?.checked()?;
-        let given = instance_id.0.map(|given| given.0).or_else(|| reaction.instance.clone());
-        let view = serving(&state, &caller, request, given.as_deref())?;
+        let view = sending_instance(&state, &caller, request, instance_id, reaction.instance.as_deref())?;
         let sent = react_in_chat(&state, &caller, &deps, &view, reaction).await?;
         Ok(OwnSent::of(sent, "Reaction sent successfully", state.commands.now()))
     }

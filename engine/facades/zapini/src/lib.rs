@@ -40,6 +40,7 @@ mod instance;
 mod instance_api;
 mod instances;
 mod media;
+mod media_message;
 pub mod params;
 mod paths;
 mod pauses;

@@ -117,6 +117,19 @@ pub(crate) fn serving(
     }
 }
 
+/// The instance that a body names; where it names none, as for [`serving`].
+pub(crate) fn named_or_serving(
+    state: &Arc<ApiState>,
+    caller: &Caller,
+    request: &Request,
+    given: Option<&str>,
+) -> Result<ConnectorOverview, Failure> {
+    match given {
+        Some(given) => instance(state, caller, given),
+        None => serving(state, caller, request, None),
+    }
+}
+
 /// The instance of a thing that was found. A thing of another channel, or of an instance that is gone, is not shown: `what` is not
 /// found.
 pub(crate) fn instance_of(

@@ -17,6 +17,7 @@ pub(crate) fn nullable_text(description: &'static str, most: usize) -> MetaSchem
     inline(MetaSchema { max_length: Some(most), nullable: true, ..described(description) })
 }
 
-fn described(description: &'static str) -> MetaSchema {
+/// A text with a description.
+pub(crate) fn described(description: &'static str) -> MetaSchema {
     MetaSchema { description: Some(description), ..MetaSchema::new("string") }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use poem::http::StatusCode;
+use poem_openapi::Enum;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use pombo_api::declared::Declares;
 use pombo_api::error::Failure;
@@ -15,12 +16,14 @@ use pombo_domain::commands::messages::send::{Draft, MAX_TO_BYTES};
 use pombo_domain::model::reason::Reason;
 use pombo_domain::model::{MessageOptions, ReasonCode};
 use pombo_domain::{Error, Field, FieldProblem, Timestamp, Word};
+use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::ZapiniDeps;
 use crate::credentials::Caller;
 use crate::emoji;
+use crate::envelope::{Settled, Success};
 use crate::params::{NumberOrText, bounded};
 use crate::refs::{is_group, person};
 
@@ -93,7 +96,7 @@ impl<'a> TextFields<'a> {
         let (Some(to), Some(text), true) = (to, text, problems.is_empty()) else {
             return Err(Error::invalid_fields(problems).into());
         };
-        Ok(TextMessage { instance, to, text, reply_to: named("reply_to", reply_to)? })
+        Ok(TextMessage { instance, to, text, reply_to: named("reply_to", reply_to.map(|given| given.0))? })
     }
 }
 
@@ -147,22 +150,22 @@ fn checked_emoji(given: fields::Field<Cow<'_, str>>, problems: &mut Vec<FieldPro
 }
 
 /// The first value that is given under one of the names of a field.
-fn first<const N: usize>(
-    given: [fields::Field<NumberOrText>; N],
+pub(crate) fn first<T, const N: usize>(
+    given: [fields::Field<T>; N],
     field: Field,
     problems: &mut Vec<FieldProblem>,
-) -> Option<String> {
+) -> Option<T> {
     let mut found = None;
     for one in given {
         found = found.or(one.take(field, problems));
     }
-    found.map(|found| found.0)
+    found
 }
 
 /// Who gets it: a number, or a JID of a person or a group; required.
-fn recipient(given: [fields::Field<NumberOrText>; 3], problems: &mut Vec<FieldProblem>) -> Option<String> {
-    let given = first(given, Field::To, problems).filter(|to| !to.trim().is_empty());
-    required(Field::To, given, problems).map(|to| person(&to))
+pub(crate) fn recipient(given: [fields::Field<NumberOrText>; 3], problems: &mut Vec<FieldProblem>) -> Option<String> {
+    let given = first(given, Field::To, problems).filter(|to| !to.0.trim().is_empty());
+    required(Field::To, given, problems).map(|to| person(&to.0))
 }
 
 /// What names a message; an empty text names none.
@@ -183,6 +186,35 @@ pub(crate) struct Reached {
     pub(crate) provider_id: Option<String>,
     /// When WhatsApp accepted it; `None` while that is still to come.
     pub(crate) at: Option<Timestamp>,
+}
+
+/// How far a send came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
+#[serde(rename_all = "lowercase")]
+#[oai(rename_all = "lowercase")]
+pub(crate) enum SendStatus {
+    /// WhatsApp has accepted it.
+    Sent,
+    /// WhatsApp may have it; its outcome is still to come.
+    Pending,
+}
+
+impl SendStatus {
+    /// `None` for what needed nothing to be sent.
+    pub(crate) fn of(done: Option<&Reached>) -> Self {
+        match done {
+            Some(Reached { at: None, .. }) => Self::Pending,
+            _ => Self::Sent,
+        }
+    }
+}
+
+/// 200 for what is done, 202 for what is still under way.
+pub(crate) fn settled<T>(done: SendStatus, answer: Success<T>) -> Settled<Success<T>> {
+    match done {
+        SendStatus::Sent => Settled::Done(answer),
+        SendStatus::Pending => Settled::UnderWay(answer),
+    }
 }
 
 /// What is answered for an outcome: a success, also while it is still to come; or why it was not sent.
@@ -231,6 +263,22 @@ pub(crate) fn waiting(deps: &ZapiniDeps) -> Waiting<'_> {
     Waiting { paces: &*deps.pace, wait_ms: i64::try_from(deps.send_wait.as_millis()).unwrap_or(i64::MAX) }
 }
 
+/// A message of an instance, by a caller.
+pub(crate) fn draft<'a>(
+    caller: &Caller,
+    instance: &ConnectorOverview,
+    to: String,
+    text: Option<Cow<'a, str>>,
+) -> Draft<'a> {
+    Draft {
+        connector: Some(instance.connector.id),
+        to: Some(Cow::Owned(to)),
+        text,
+        author: Some(Cow::Owned(caller.actor().by)),
+        ..Draft::default()
+    }
+}
+
 /// Sends a text by an instance, and waits for its outcome.
 pub(crate) async fn send_text(
     state: &ApiState,
@@ -249,14 +297,8 @@ pub(crate) async fn send_text(
             Some(commands.answered_in_chat(caller.tenant, connector, &chat, &named, author)?)
         }
     };
-    let draft = Draft {
-        connector: Some(connector),
-        to: Some(Cow::Owned(to)),
-        text: Some(text),
-        options: MessageOptions { reply_to, ..MessageOptions::default() },
-        author: Some(Cow::Owned(caller.actor().by)),
-        ..Draft::default()
-    };
+    let options = MessageOptions { reply_to, ..MessageOptions::default() };
+    let draft = Draft { options, ..draft(caller, instance, to, Some(text)) };
     reached(commands.send_now(caller.tenant, draft, waiting(deps)).await?)
 }
 
@@ -297,7 +339,7 @@ fn optional_schema(description: &'static str, most: usize) -> MetaSchemaRef {
     MetaSchemaRef::Inline(Box::new(MetaSchema { nullable: true, max_length: Some(most), ..schema }))
 }
 
-fn recipient_schema() -> MetaSchemaRef {
+pub(crate) fn recipient_schema() -> MetaSchemaRef {
     let description = "Phone number, digits with country code, or JID of a person or a group. May be a JSON number. `number` and `to` \
         are other names of this field.";
     text_schema(description, Some(1), Some(MAX_TO_BYTES))
@@ -307,7 +349,7 @@ fn message_schema() -> MetaSchemaRef {
     text_schema("The text, at most 64 KB. It arrives as it is written here.", Some(1), None)
 }
 
-fn instance_schema(description: &'static str) -> MetaSchemaRef {
+pub(crate) fn instance_schema(description: &'static str) -> MetaSchemaRef {
     optional_schema(description, 200)
 }
 

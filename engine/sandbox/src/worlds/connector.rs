@@ -25,8 +25,26 @@ impl From<wit::Capability> for Capability {
 /// Bytes of the longest id that a provider gives.
 const PROVIDER_ID_BYTES: usize = 256;
 
+/// Key of the metadata of a message that goes ahead of the queue; its value is `1`.
+const DIRECT: &str = "direct";
+/// Key of the metadata of a message whose files are shown as what its value says.
+const MEDIA_KIND: &str = "media-kind";
+
+/// What a message asks for that only some plugins know.
+fn metadata(message: &Outgoing) -> Vec<(String, String)> {
+    let mut metadata = Vec::new();
+    if message.direct {
+        metadata.push((DIRECT.to_owned(), "1".to_owned()));
+    }
+    if let Some(kind) = message.file_kind {
+        metadata.push((MEDIA_KIND.to_owned(), kind.as_str().to_owned()));
+    }
+    metadata
+}
+
 /// A message as the plugin gets it.
 pub(crate) fn outgoing(message: Outgoing) -> wit::Outgoing {
+    let metadata = metadata(&message);
     let attachments = message.attachments.into_iter().map(|file| wit::Attachment {
         media: file.id.to_string(),
         filename: file.file_name,
@@ -52,7 +70,7 @@ pub(crate) fn outgoing(message: Outgoing) -> wit::Outgoing {
         mentions: message.mentions,
         voice_note: message.voice_note,
         attempt: u32::from(message.attempt),
-        metadata: Vec::new(),
+        metadata,
     }
 }
 
@@ -155,4 +173,21 @@ pub(crate) fn description(said: wit::Description, digest: &str) -> Result<Plugin
         needs_session: said.needs_session,
         pace,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use pombo_domain::model::FileKind;
+    use pombo_testkit::samples;
+
+    use super::*;
+
+    #[test]
+    fn what_only_some_plugins_know_is_in_the_metadata() {
+        let plain = samples::outgoing("ana", "Oi");
+        assert!(outgoing(plain.clone()).metadata.is_empty());
+        let of = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let asking = Outgoing { direct: true, file_kind: Some(FileKind::Document), ..plain };
+        assert_eq!(outgoing(asking).metadata, [of("direct", "1"), of("media-kind", "document")]);
+    }
 }

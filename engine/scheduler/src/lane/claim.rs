@@ -420,6 +420,7 @@ fn attempted(message: &Message, state: &MessageState, chat: String, text: &str, 
                     subject: subject.map(str::to_owned),
                     attachments,
                     voice_note: content.options.voice_note,
+                    file_kind: content.options.file_kind,
                 },
                 ..TimelineEntry::sent(message.key, state.updated_at)
             })
@@ -483,7 +484,8 @@ fn claimed(mut message: Message, state: MessageState, text: String, subject: Opt
     }
     let (client_id, attempt) = (message.id, state.attempts);
     let contact_name = message.content.contact_name.take();
-    let MessageOptions { action, reply_to, mentions, voice_note } = std::mem::take(&mut message.content.options);
+    let MessageOptions { action, reply_to, mentions, voice_note, file_kind } =
+        std::mem::take(&mut message.content.options);
     let outgoing = Outgoing {
         client_id,
         to,
@@ -495,6 +497,8 @@ fn claimed(mut message: Message, state: MessageState, text: String, subject: Opt
         reply_to,
         mentions,
         voice_note,
+        file_kind,
+        direct,
         attempt,
     };
     Claimed { in_flight: InFlight::new(message, state, direct), outgoing }

@@ -1,5 +1,6 @@
 //! Reactions, edits, deletions and the rest that only some channels can do, on their way to the connector.
 
+use pombo_domain::model::FileKind;
 use pombo_domain::model::message::{MessageAction, MessageOptions, NewMessage, Target};
 
 use crate::support::*;
@@ -21,10 +22,14 @@ async fn what_a_message_asks_for_reaches_the_connector() {
         reply_to: Some(target()),
         mentions: vec!["5511".to_owned()],
         voice_note: true,
+        file_kind: Some(FileKind::Document),
     };
     world.post(NewMessage { options: options.clone(), ..text("x") });
     settle().await;
-    assert_eq!(world.connectors.sent.lock()[0].options, options);
+    world.post(NewMessage { force_direct: true, ..text("y") });
+    settle().await;
+    let sent = world.connectors.sent.lock().clone();
+    assert_eq!((&sent[0].options, sent[0].direct, sent[1].direct), (&options, false, true));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use pombo_domain::model::connector::{QuietHours, WarmUp};
+use pombo_domain::model::message::MessageAction;
 use pombo_domain::model::*;
 use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
 use serde::Deserialize;
@@ -51,6 +52,30 @@ impl From<NewMessage1> for NewMessage {
             variables: old.variables,
             options: MessageOptions::default(),
         }
+    }
+}
+
+/// A record of format 2: its options do not say what its files are shown as. On disk, what follows the content of format 1 are the
+/// options.
+#[derive(Deserialize)]
+pub(crate) struct NewMessage2 {
+    content: NewMessage1,
+    options: MessageOptions2,
+}
+
+#[derive(Deserialize)]
+struct MessageOptions2 {
+    action: MessageAction,
+    reply_to: Option<Target>,
+    mentions: Vec<String>,
+    voice_note: bool,
+}
+
+impl From<NewMessage2> for NewMessage {
+    fn from(old: NewMessage2) -> Self {
+        let MessageOptions2 { action, reply_to, mentions, voice_note } = old.options;
+        let options = MessageOptions { action, reply_to, mentions, voice_note, file_kind: None };
+        Self { options, ..old.content.into() }
     }
 }
 

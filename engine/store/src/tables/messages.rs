@@ -1,20 +1,21 @@
 //! Records: what was accepted, written once.
 //!
 //! A row is `format:1 id:16 created_at:8` and the content as postcard. The content is encoded on the caller's task; the
-//! committer only fills in the header. Format 2 has the message's options; rows of format 1 are read, never written.
+//! committer only fills in the header. Format 2 brought the message's options, format 3 what its files are shown as; rows of earlier
+//! formats are read, never written.
 
 use pombo_domain::model::{Message, NewMessage};
 use pombo_domain::ports::StoreResult;
 use pombo_domain::{MessageKey, Timestamp};
 use uuid::Uuid;
 
-use super::earlier::NewMessage1;
+use super::earlier::{NewMessage1, NewMessage2};
 use crate::backend::{Backend, Bytes};
 use crate::codec::{append, body_of, damaged, unknown_format};
 use crate::keys;
 use crate::space::Space;
 
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 
 const HEADER: usize = 1 + 16 + 8;
 
@@ -38,6 +39,7 @@ pub(crate) fn parse(key: MessageKey, row: &[u8]) -> StoreResult<Message> {
     let (id, created_at, body) = header(row)?;
     let content = match row[0] {
         FORMAT => body_of(body, WHAT)?,
+        2 => body_of::<NewMessage2>(body, WHAT)?.into(),
         1 => body_of::<NewMessage1>(body, WHAT)?.into(),
         format => return Err(unknown_format(format, WHAT)),
     };

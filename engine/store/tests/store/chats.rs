@@ -41,8 +41,13 @@ pub fn received_by(tenant: TenantIndex, inbound: &Inbound) -> Change {
 }
 
 pub fn say(key: MessageKey, text: &str) -> TimelineAct {
-    let content =
-        EntryContent::Sent { text: Some(text.to_owned()), subject: None, attachments: Vec::new(), voice_note: false };
+    let content = EntryContent::Sent {
+        text: Some(text.to_owned()),
+        subject: None,
+        attachments: Vec::new(),
+        voice_note: false,
+        file_kind: None,
+    };
     TimelineAct::Say(TimelineEntry { content, ..TimelineEntry::sent(key, Timestamp(7)) })
 }
 

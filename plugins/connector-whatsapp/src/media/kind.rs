@@ -35,8 +35,12 @@ impl Kind {
     }
 }
 
-/// What apps play or show in a chat goes as that; anything else as a document.
-pub(crate) fn kind_of(content_type: &str, voice_note: bool) -> Kind {
+/// What apps play or show in a chat goes as that; anything else as a document, and so does what is `wanted` as one (`media-kind` of the
+/// message). No other wish makes apps show what they cannot.
+pub(crate) fn kind_of(content_type: &str, voice_note: bool, wanted: Option<&str>) -> Kind {
+    if wanted == Some("document") {
+        return Kind::Document;
+    }
     match essence(content_type).as_str() {
         "image/jpeg" | "image/jpg" | "image/png" | "image/webp" => Kind::Image,
         "video/mp4" | "video/3gpp" | "video/quicktime" => Kind::Video,
@@ -132,8 +136,17 @@ mod tests {
             ("application/pdf", true, Kind::Document),
             ("", false, Kind::Document),
         ] {
-            assert_eq!(kind_of(content_type, voice), kind, "{content_type}");
+            assert_eq!(kind_of(content_type, voice, None), kind, "{content_type}");
+            assert_eq!(kind_of(content_type, voice, Some("document")), Kind::Document, "{content_type}");
         }
+    }
+
+    #[test]
+    fn a_wish_does_not_make_apps_show_what_they_cannot() {
+        assert_eq!(kind_of("image/png", false, Some("image")), Kind::Image);
+        assert_eq!(kind_of("image/gif", false, Some("image")), Kind::Document);
+        assert_eq!(kind_of("audio/ogg", false, Some("audio")), Kind::Audio);
+        assert_eq!(kind_of("image/png", false, Some("hologram")), Kind::Image);
     }
 
     /// A first page with an Opus header that skips 312 samples, and a last page at `position`.

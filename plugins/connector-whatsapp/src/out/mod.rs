@@ -19,3 +19,4 @@ mod live;
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) use live::{Parcel, build};
+pub(crate) use plan::metadata;

@@ -25,13 +25,19 @@ impl Piece<'_> {
     }
 }
 
+/// The value of a key of the message's metadata.
+pub(crate) fn metadata<'a>(message: &'a Outgoing, key: &str) -> Option<&'a str> {
+    message.metadata.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
+}
+
 /// The messages, in the order in which they are sent. An error says why there can be none.
 pub(crate) fn pieces(message: &Outgoing) -> Result<Vec<Piece<'_>>, String> {
     Ok(match &message.content {
         Content::Text(content) => {
             let text = Some(content.text.as_str()).filter(|text| !text.trim().is_empty());
+            let wanted = metadata(message, "media-kind");
             let kinds: Vec<Kind> =
-                content.attachments.iter().map(|a| kind_of(&a.content_type, message.voice_note)).collect();
+                content.attachments.iter().map(|a| kind_of(&a.content_type, message.voice_note, wanted)).collect();
             let captioned = text.and_then(|_| kinds.iter().position(|kind| kind.takes_caption()));
             let mut pieces = Vec::with_capacity(content.attachments.len() + 1);
             if captioned.is_none() {
@@ -121,6 +127,14 @@ pub(crate) mod tests {
         let mut voice = with("hi", &["audio/ogg"]);
         voice.voice_note = true;
         assert_eq!(shape(&voice), [(None, Some("hi")), (Some(Kind::Voice), None)]);
+    }
+
+    #[test]
+    fn a_picture_goes_as_a_document_where_that_is_asked_for() {
+        let mut picture = with("hi", &["image/png"]);
+        picture.metadata = vec![("direct".into(), "1".into()), ("media-kind".into(), "document".into())];
+        assert_eq!(shape(&picture), [(Some(Kind::Document), Some("hi"))]);
+        assert_eq!((metadata(&picture, "direct"), metadata(&picture, "other")), (Some("1"), None));
     }
 
     #[test]

@@ -206,7 +206,7 @@ impl Commands {
         if mentions.len() > MAX_MENTIONS {
             return Err(Error::invalid(Field::Mentions, format!("must be at most {MAX_MENTIONS} addresses")));
         }
-        let options = MessageOptions { action: MessageAction::Say, reply_to, mentions, voice_note };
+        let options = MessageOptions { reply_to, mentions, voice_note, ..MessageOptions::default() };
         check_offered(&offering.plugin, &options)?;
         let mentions = match options.mentions.is_empty() {
             true => Vec::new(),

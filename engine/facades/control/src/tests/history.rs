@@ -43,6 +43,7 @@ async fn attempt(engine: &Engine, caller: &Caller, connector: ConnectorIndex, id
         subject: None,
         attachments: stored.message.content.attachments.clone(),
         voice_note: false,
+        file_kind: None,
     };
     let entry = TimelineEntry { content, ..TimelineEntry::sent(stored.message.key, now) };
     let (chat, act) = (stored.message.content.to.clone(), TimelineAct::Say(entry));

@@ -66,7 +66,8 @@ async fn a_message_goes_into_the_queue_with_all_that_it_asks_for() {
     assert_eq!((content.to.as_str(), content.priority, content.force_direct), ("5511988887777", 9, true));
     let reply_to = Some(target("R1", Some("5511988887777"), Some("quanto custa?")));
     let mentions = vec!["5511977776666".to_owned()];
-    assert_eq!(content.options, MessageOptions { action: MessageAction::Say, reply_to, mentions, voice_note: true });
+    let options = MessageOptions { reply_to, mentions, voice_note: true, ..MessageOptions::default() };
+    assert_eq!(content.options, options);
     assert_eq!(content.attachments[0].file_name, "voz.ogg");
 
     let wordless = json!({"to": "5511988887777", "attachments": [{"id": file["id"]}]});

@@ -280,7 +280,7 @@ fn text_of(entry: &TimelineEntry) -> String {
 }
 
 /// Its file, if it is stored; of several the first.
-fn file_of(entry: &TimelineEntry) -> Option<&Attachment> {
+pub(crate) fn file_of(entry: &TimelineEntry) -> Option<&Attachment> {
     match &entry.content {
         EntryContent::Received(InboundContent::Attachment(file)) => match &file.media {
             MediaState::Ready(stored) => Some(stored),

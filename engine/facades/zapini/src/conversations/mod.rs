@@ -13,7 +13,7 @@ use pombo_domain::model::Right;
 
 pub(crate) use self::listing::{ChatFormat, Filters, listed};
 pub(crate) use self::mentions::formatted;
-pub(crate) use self::messages::{GroupedReaction, MessagePage, messages};
+pub(crate) use self::messages::{GroupedReaction, MessagePage, file_of, messages};
 pub(crate) use self::wire::{
     ArchivedConversation, ConversationBody, ConversationDetail, Form, ReadConversation, RestoredConversation, ShownTag,
     detailed,

@@ -1,57 +1,38 @@
-//! Section "Mídia": files that are uploaded for later messages, and the files of received messages. A file is the tenant's, not one
-//! instance's: every token of the tenant finds it by its id.
+//! Section "Mídia": files that are uploaded for later messages, messages with a file, and the files of messages. A file is the tenant's,
+//! not one instance's: every token of the tenant finds it by its id.
 
 mod upload;
 
+use std::sync::Arc;
+
+use poem::Request;
 use poem::http::StatusCode;
+use poem::web::Data;
 use poem_openapi::param::Path;
-use poem_openapi::{Enum, Object, OpenApi};
-use pombo_api::declared::Param;
+use poem_openapi::{Object, OpenApi};
+use pombo_api::declared::{Declared, Param};
 use pombo_api::download::Download;
 use pombo_api::error::Failure;
+use pombo_api::json::JsonBytes;
 use pombo_api::multipart::Multipart;
 use pombo_api::options::ApiState;
-use pombo_domain::model::{Attachment, FileKind, MediaFile, MediaState, Right};
+use pombo_domain::model::{Attachment, MediaFile, MediaState, Right};
 use serde::Serialize;
 use uuid::Uuid;
 
 use self::upload::MediaForm;
 use crate::credentials::Caller;
-use crate::envelope::{Created, Said, Success};
-use crate::errors::{BODY, EVERY, NAMED, Refused, VALUES, WRITE};
+use crate::envelope::{Created, Said, Settled, Success};
+use crate::errors::{BODY, CHANNEL, EVERY, NAMED, Refused, VALUES, WRITE};
 use crate::gate::State;
+use crate::media_message::{MediaFields, MediaType, SENT, SendMedia, send_media};
 use crate::params::Text;
-use crate::times::seconds;
-use crate::{Section, refs};
+use crate::sending::{SendStatus, settled};
+use crate::times::{millis, seconds};
+use crate::{Section, ZapiniDeps, refs};
 
 /// When to ask again for a file that is still being fetched, in milliseconds.
 const PENDING_MS: u64 = 5_000;
-
-/// What a file is sent as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
-#[serde(rename_all = "snake_case")]
-#[oai(rename_all = "snake_case")]
-pub(crate) enum MediaType {
-    /// A picture.
-    Image,
-    /// A video.
-    Video,
-    /// An audio file.
-    Audio,
-    /// Any other file, to be saved.
-    Document,
-}
-
-impl From<FileKind> for MediaType {
-    fn from(kind: FileKind) -> Self {
-        match kind {
-            FileKind::Image => Self::Image,
-            FileKind::Video => Self::Video,
-            FileKind::Audio => Self::Audio,
-            FileKind::Document => Self::Document,
-        }
-    }
-}
 
 /// A file that was just uploaded.
 #[derive(Debug, Serialize, Object)]
@@ -119,6 +100,22 @@ impl From<StoredMedia> for UploadedMedia {
     }
 }
 
+/// A message with a file that was sent.
+#[derive(Debug, Serialize, Object)]
+struct SentMedia {
+    /// WhatsApp's id of the message; null while it is not known.
+    #[oai(nullable)]
+    message_id: Option<String>,
+    /// UUID of the message.
+    message_uuid: Uuid,
+    /// What the file was sent as.
+    media_type: MediaType,
+    /// How far it came.
+    status: SendStatus,
+    /// When WhatsApp accepted it; with status 202, the present time.
+    timestamp: String,
+}
+
 /// The file that a path names.
 fn named(given: &str) -> Result<Uuid, Failure> {
     refs::media(given).ok_or_else(|| Failure::not_found("File"))
@@ -181,6 +178,29 @@ impl MediaApi {
         caller.must(Right::DeleteRecords)?;
         state.commands.delete_media_file(caller.tenant, named(&id.0.0)?).await?;
         Ok(Said("Media deleted successfully".into()))
+    }
+
+    /// Send a file
+    ///
+    /// As `POST /send-media`, with `media_url` or the `media_id` of an upload.
+    #[oai(path = "/messages/send-media", method = "post", operation_id = "send_media_message")]
+    async fn send_media_message(
+        &self,
+        caller: Caller,
+        state: State<'_>,
+        deps: Data<&Arc<ZapiniDeps>>,
+        request: &Request,
+        body: JsonBytes<Declared<SendMedia>>,
+    ) -> Result<Settled<Success<SentMedia>>, Refused<{ NAMED | BODY | CHANNEL }>> {
+        caller.must(Right::Converse)?;
+        let message = body.object::<MediaFields<'_>>()?.checked()?;
+        let view = refs::named_or_serving(&state, &caller, request, message.instance.as_deref())?;
+        let media_type = message.kind.into();
+        let sent = send_media(&state, &caller, &deps, &view, message).await?;
+        let status = SendStatus::of(Some(&sent));
+        let timestamp = millis(sent.at.unwrap_or_else(|| state.commands.now()));
+        let sent = SentMedia { message_id: sent.provider_id, message_uuid: sent.id, media_type, status, timestamp };
+        Ok(settled(status, Success::saying(SENT, sent)))
     }
 
     /// Download a message's file

@@ -13,6 +13,7 @@ use pombo_domain::{Error, Field, TenantIndex};
 use serde_json::Value;
 
 use crate::credentials::Caller;
+use crate::media_message::{KINDS, kind_of};
 
 /// Maximum number of parts, with those that are not ours.
 const MAX_PARTS: usize = 100;
@@ -112,7 +113,7 @@ async fn read_file(
 
 /// What the caller says that the file is; an empty text says nothing.
 async fn read_kind(part: Part, form: &LimitedMultipart) -> Result<Option<FileKind>, Failure> {
-    let wrong = || problem(Field::Type, "must be image, video, audio or document");
+    let wrong = || problem(Field::Type, KINDS);
     let (mut pieces, mut bytes) = (Pieces::of(part), Vec::new());
     while let Some(piece) = pieces.next(form).await? {
         if bytes.len() + piece.len() > MAX_TEXT_BYTES {
@@ -120,11 +121,11 @@ async fn read_kind(part: Part, form: &LimitedMultipart) -> Result<Option<FileKin
         }
         bytes.extend_from_slice(piece);
     }
-    let text = String::from_utf8_lossy(&bytes).trim().to_ascii_lowercase();
-    if text.is_empty() {
+    let text = String::from_utf8_lossy(&bytes);
+    if text.trim().is_empty() {
         return Ok(None);
     }
-    FileKind::parse(&text).map(Some).ok_or_else(wrong)
+    kind_of(&text).map(Some).ok_or_else(wrong)
 }
 
 fn problem(field: Field, message: &str) -> Failure {

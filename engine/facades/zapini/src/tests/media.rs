@@ -12,7 +12,7 @@ use super::auth::{token, user, with};
 use super::shape::like;
 use super::*;
 
-const JPEG: &[u8] = b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01";
+pub(super) const JPEG: &[u8] = b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01";
 const WEEK_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// A part of a form: its name, its file's name if it is a file, and its content.
@@ -47,7 +47,7 @@ async fn upload(site: &Site, name: &str, content: &[u8]) -> Answer {
 }
 
 /// The id of a file that was uploaded.
-async fn uploaded(site: &Site, name: &str, content: &[u8]) -> String {
+pub(super) async fn uploaded(site: &Site, name: &str, content: &[u8]) -> String {
     upload(site, name, content).await.expect(201)["data"]["id"].as_str().expect("an id").to_owned()
 }
 
@@ -56,7 +56,7 @@ fn uuid_of(id: &str) -> Uuid {
 }
 
 #[track_caller]
-fn refused(answer: &Answer, field: &str, part: &str) {
+pub(super) fn refused(answer: &Answer, field: &str, part: &str) {
     assert_eq!(answer.error(422), "VALIDATION_ERROR");
     let told = answer.json()["error"]["details"][field][0].as_str().unwrap_or_default().to_owned();
     assert!(told.contains(part), "{field}: {told:?} does not say {part:?}: {}", answer.text());

@@ -30,6 +30,7 @@ mod framework;
 mod groups;
 mod instances;
 mod media;
+mod media_sends;
 mod message_media;
 mod said;
 mod sends;

@@ -55,8 +55,13 @@ pub(super) async fn send(
     let (key, id, now) = store.commit(batch).await.expect("commits").inserted[0];
     let stored = store.message(key).expect("reads").expect("it is stored");
     let claimed = stored.state.claim(now).expect("it waits");
-    let content =
-        EntryContent::Sent { text: Some(text.to_owned()), subject: None, attachments: Vec::new(), voice_note: false };
+    let content = EntryContent::Sent {
+        text: Some(text.to_owned()),
+        subject: None,
+        attachments: Vec::new(),
+        voice_note: false,
+        file_kind: None,
+    };
     let entry = TimelineEntry { content, ..TimelineEntry::sent(key, now) };
     let message = ChatMessage {
         tenant: instance.tenant,

@@ -16,11 +16,11 @@ use super::automation::answering;
 use super::shape::like;
 use super::*;
 
-const ANA: &str = "5511999999999";
+pub(super) const ANA: &str = "5511999999999";
 const ANAS_JID: &str = "5511999999999@s.whatsapp.net";
 const GROUP: &str = "120363001234567890@g.us";
 /// How long the site waits, in milliseconds.
-const WAIT_MS: i64 = 25_000;
+pub(super) const WAIT_MS: i64 = 25_000;
 
 fn text() -> Value {
     json!({"recipient": ANA, "message": "Olá! Esta é uma mensagem de teste."})
@@ -46,8 +46,9 @@ fn act_of(stored: &StoredMessage) -> TimelineAct {
             let said = EntryContent::Sent {
                 text: Some(content.text.clone()),
                 subject: None,
-                attachments: Vec::new(),
+                attachments: content.attachments.clone(),
                 voice_note: false,
+                file_kind: content.options.file_kind,
             };
             TimelineAct::Say(TimelineEntry { content: said, ..TimelineEntry::sent(stored.message.key, NOW) })
         }
@@ -62,7 +63,7 @@ fn act_of(stored: &StoredMessage) -> TimelineAct {
 }
 
 /// Plays the lane for one message: its attempt begins, and ends as `end` says. Returns the message as it was queued.
-async fn lane(site: &Site, end: impl FnOnce(&MessageState) -> Option<MessageState>) -> StoredMessage {
+pub(super) async fn lane(site: &Site, end: impl FnOnce(&MessageState) -> Option<MessageState>) -> StoredMessage {
     let stored = queued(site).await;
     let (message, connector) = (&stored.message, site.instance.index);
     let claimed = stored.state.claim(NOW).expect("it is queued");
@@ -80,7 +81,7 @@ async fn lane(site: &Site, end: impl FnOnce(&MessageState) -> Option<MessageStat
 }
 
 /// WhatsApp accepts the next message under this id.
-async fn accept(site: &Site, provider_id: &str) -> StoredMessage {
+pub(super) async fn accept(site: &Site, provider_id: &str) -> StoredMessage {
     let sent = |state: &MessageState| state.sent(Some(provider_id.to_owned()), NOW).ok();
     lane(site, sent).await
 }
@@ -105,7 +106,7 @@ fn receive(site: &Site, chat: &str, sender: &str, provider_id: &str) {
     site.world.store.write(Batch::of(vec![change])).expect("stored");
 }
 
-fn messages(site: &Site) -> u64 {
+pub(super) fn messages(site: &Site) -> u64 {
     site.world.store.message_count()
 }
 

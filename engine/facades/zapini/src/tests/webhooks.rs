@@ -276,6 +276,7 @@ fn sent() -> (Event, (Conversation, TimelineItem)) {
         subject: None,
         attachments: Vec::new(),
         voice_note: false,
+        file_kind: None,
     };
     let body = EventBody::Sent {
         message: Uuid::from_u128(0xf4),

@@ -282,6 +282,7 @@ impl<'a> History<'a> {
                         subject: content.subject.clone(),
                         attachments,
                         voice_note: options.voice_note,
+                        file_kind: options.file_kind,
                     },
                     ..TimelineEntry::sent(key, at)
                 })

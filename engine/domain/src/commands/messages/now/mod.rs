@@ -16,11 +16,12 @@ pub use self::acts::{EntryRef, FoundEntry};
 pub(crate) use self::quota::Reservations;
 use self::quota::Reserved;
 use crate::commands::Commands;
+use crate::commands::media_files::{FileRequest, FileSource};
 use crate::commands::messages::send::Draft;
 use crate::commands::messages::transitions::Transition;
 use crate::model::reason::Reason;
 use crate::model::variables::escaped;
-use crate::model::{Message, MessageState, ReasonCode, Status, StoredMessage};
+use crate::model::{Message, MessageOptions, MessageState, ReasonCode, Status, StoredMessage};
 use crate::ports::PaceViews;
 use crate::{Error, Field, Result, TenantIndex, Timestamp, Word};
 
@@ -101,14 +102,59 @@ impl Commands {
         self.send_draft_now(tenant, Draft { text, ..draft }, waiting).await
     }
 
-    /// The same for a draft whose text is already what is to be rendered.
-    async fn send_draft_now(&self, tenant: TenantIndex, draft: Draft<'_>, waiting: Waiting<'_>) -> Result<SentNow> {
-        let Some(id) = draft.connector else { return Err(Error::invalid(Field::Connector, "is required")) };
-        let connector = self.live_connector(tenant, id)?;
-        let reserved = match self.reserve(&connector, waiting)? {
+    /// The same for a message with a file, which needs no text. The draft itself has no files.
+    ///
+    /// Session, limits and the draft are looked at first, so that nothing is fetched for a message that would be refused; what stands
+    /// against the file then fails as in [`Commands::file_to_send`]. A file that was fetched in vain expires.
+    pub async fn send_file_now(
+        &self,
+        tenant: TenantIndex,
+        draft: Draft<'_>,
+        request: FileRequest<'_>,
+        waiting: Waiting<'_>,
+    ) -> Result<SentNow> {
+        let reserved = match self.reserve_for(tenant, &draft, waiting)? {
             Ok(reserved) => reserved,
             Err(refused) => return Ok(refused),
         };
+        let text = draft.text.as_deref().map(|text| Cow::Owned(escaped(text)));
+        let options = MessageOptions { file_kind: Some(request.kind), ..draft.options.clone() };
+        let draft = Draft { text, options, wordless: true, manual: true, ..draft };
+        if let FileSource::Url(url) = request.source {
+            let announced = Draft { attachment_url: Some(Cow::Borrowed(url)), ..draft.clone() };
+            self.check_draft(tenant, &announced).await?;
+        }
+        let file = self.file_to_send(tenant, request).await?;
+        self.send_reserved(tenant, Draft { attachments: vec![file], ..draft }, reserved, waiting).await
+    }
+
+    /// Sends a draft whose text is already what is to be rendered.
+    async fn send_draft_now(&self, tenant: TenantIndex, draft: Draft<'_>, waiting: Waiting<'_>) -> Result<SentNow> {
+        match self.reserve_for(tenant, &draft, waiting)? {
+            Ok(reserved) => self.send_reserved(tenant, draft, reserved, waiting).await,
+            Err(refused) => Ok(refused),
+        }
+    }
+
+    /// A place for the draft among the day's sends of its connector; see [`Commands::reserve`].
+    fn reserve_for(
+        &self,
+        tenant: TenantIndex,
+        draft: &Draft<'_>,
+        waiting: Waiting<'_>,
+    ) -> Result<Result<Reserved, SentNow>> {
+        let Some(id) = draft.connector else { return Err(Error::invalid(Field::Connector, "is required")) };
+        let connector = self.live_connector(tenant, id)?;
+        self.reserve(&connector, waiting)
+    }
+
+    async fn send_reserved(
+        &self,
+        tenant: TenantIndex,
+        draft: Draft<'_>,
+        reserved: Reserved,
+        waiting: Waiting<'_>,
+    ) -> Result<SentNow> {
         let draft = Draft { force_direct: true, manual: true, scheduled_at: None, requires_approval: false, ..draft };
         let stored = self.send(tenant, &draft, None).await?;
         Ok(self.outcome(stored, reserved, waiting).await)

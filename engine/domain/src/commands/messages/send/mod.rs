@@ -247,6 +247,12 @@ impl Commands {
         Err(Error::conflict("the contact or idempotency key is being changed by other requests; repeat the request"))
     }
 
+    /// Whether a message would be taken now. Stores nothing.
+    pub(super) async fn check_draft(&self, tenant: TenantIndex, draft: &Draft<'_>) -> Result<()> {
+        let checked = self.checked(tenant, std::slice::from_ref(draft)).await?;
+        checked.rows.into_iter().flatten().next().map_or(Ok(()), Err)
+    }
+
     async fn checked(&self, tenant: TenantIndex, drafts: &[Draft<'_>]) -> Result<Checked> {
         let mut checked = self.check_rows(tenant, drafts)?;
         self.check_recipients(&mut checked).await?;

@@ -2,6 +2,7 @@
 //! counts), or the WhatsApp simulator where its rules matter.
 
 mod answers;
+mod conversations;
 mod crash;
 mod handover;
 mod platform;

@@ -101,7 +101,8 @@ impl ParamKind for MessageNumber {
     fn parse(text: &str) -> Result<u64, String> {
         let text = text.trim();
         let is_number = (1..=MAX_NUMBER_DIGITS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse().ok().filter(|_| is_number).ok_or_else(|| "must be the id of a message, a whole number".to_owned())
+        let number = text.parse().ok().filter(|number| is_number && *number <= MAX_EXACT as u64);
+        number.ok_or_else(|| "must be the id of a message, a whole number".to_owned())
     }
 }
 

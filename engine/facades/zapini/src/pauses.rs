@@ -43,9 +43,10 @@ fn reason_schema() -> MetaSchemaRef {
 }
 
 fn ids_schema() -> MetaSchemaRef {
-    let id = MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", "uuid")));
+    // Not declared as a UUID: numbers are taken, and what names no conversation is counted.
+    let id = MetaSchemaRef::Inline(Box::new(MetaSchema::new("string")));
     MetaSchemaRef::Inline(Box::new(MetaSchema {
-        description: Some("Ids of conversations."),
+        description: Some("Ids or numbers of conversations."),
         items: Some(Box::new(id)),
         min_items: Some(1),
         max_items: Some(MAX_CONVERSATIONS),
@@ -149,6 +150,10 @@ pub(crate) async fn pause_many(
 ) -> Result<BulkCount, Failure> {
     let mut problems = Vec::new();
     let reason = fields.reason.take(Field::Reason, &mut problems);
+    // The command would not look at it where no id names a conversation.
+    if reason.as_ref().is_some_and(|reason| reason.chars().count() > MAX_REASON_CHARS) {
+        problems.push(FieldProblem::new(Field::Reason, format!("must have at most {MAX_REASON_CHARS} characters")));
+    }
     let ids = named(fields.conversation_ids, problems)?;
     let step = Bulk::Pause(reason.map(Cow::into_owned).unwrap_or_default());
     many(state, caller, ids, step, |view| view.automated).await

@@ -28,7 +28,7 @@ use crate::errors::{BODY, EVERY, NAMED, Refused, VALUES, WRITE};
 use crate::gate::State;
 use crate::params::{Text, Texts, bounded};
 use crate::refs::conversation;
-use crate::schemas::{inline, text};
+use crate::schemas::{described, inline, text};
 use crate::times::seconds;
 
 json_fields! {
@@ -83,12 +83,11 @@ impl Declares for UpdateTag {
     const NAME: &'static str = "UpdateTag";
 
     fn schema(_: &mut Registry) -> MetaSchema {
+        let name = described("New name; conversations keep the tag.");
+        let name = MetaSchema { min_length: Some(1), max_length: Some(MAX_NAME_CHARS), nullable: true, ..name };
         MetaSchema {
             description: Some("A change of a tag. Omitted fields stay as they are."),
-            properties: vec![
-                ("name", text("New name; conversations keep the tag.", Some(1), MAX_NAME_CHARS)),
-                ("color", color("New colour: `#` and six hexadecimal digits.")),
-            ],
+            properties: vec![("name", inline(name)), ("color", color("New colour: `#` and six hexadecimal digits."))],
             example: Some(json!({"name": "Very Important", "color": "#dc2626"})),
             ..MetaSchema::new("object")
         }

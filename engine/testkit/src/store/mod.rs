@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use pombo_domain::MessageKey;
@@ -18,6 +18,9 @@ use tempfile::TempDir;
 use tokio::sync::Notify;
 
 use crate::CountingEntropy;
+
+/// How long [`TestStore::reopened`] waits for others to let go of the store, before it fails.
+const RELEASED_WITHIN: Duration = Duration::from_secs(10);
 
 /// What happens to a commit.
 pub enum Fate {
@@ -129,8 +132,13 @@ impl TestStore {
         }
     }
 
-    /// Closes the store and opens its folder again. Nobody else may still hold the store. Plans are forgotten.
-    pub fn reopened(self: Arc<Self>) -> Arc<Self> {
+    /// Closes the store and opens its folder again. Waits until nobody else holds the store: tasks that were ended let go of it when
+    /// their runtime comes to them. Plans are forgotten.
+    pub async fn reopened(self: Arc<Self>) -> Arc<Self> {
+        let began = Instant::now();
+        while Arc::strong_count(&self) > 1 && began.elapsed() < RELEASED_WITHIN {
+            tokio::task::yield_now().await;
+        }
         self.disk.close().expect("it closes");
         let closed = Arc::try_unwrap(self)
             .unwrap_or_else(|store| panic!("{} others still have the store", Arc::strong_count(&store) - 1));
@@ -365,7 +373,7 @@ mod tests {
             assert_eq!(store.commit(messages(count)).await.err(), error);
         }
         assert_eq!((store.commits(), store.status_counts(TENANT)[Status::Pending as usize]), (3, 6));
-        let store = store.reopened();
+        let store = store.reopened().await;
         assert_eq!(store.status_counts(TENANT)[Status::Pending as usize], 6);
         store.refuse_next(unavailable());
         assert!(store.commit(messages(1)).await.is_err() && store.commit(messages(1)).await.is_ok());

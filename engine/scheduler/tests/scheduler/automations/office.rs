@@ -139,7 +139,9 @@ impl Office {
         }
         self.settle().await;
         self.plugins.forget_running();
-        self.store = self.store.take().map(TestStore::reopened);
+        if let Some(store) = self.store.take() {
+            self.store = Some(store.reopened().await);
+        }
     }
 
     /// Somebody writes this text in a chat, and all that follows from it happens.

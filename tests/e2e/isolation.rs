@@ -185,6 +185,7 @@ fn body_for(path: &str) -> Value {
         p if p.ends_with("/conversations/{uuid}/tags") => json!({"tag_ids": []}),
         p if p.ends_with("/reactions") => json!({"emoji": "👍"}),
         p if p.ends_with("/edit") => json!({"text": "stolen"}),
+        p if p.ends_with("/conversations/{id}/read") => json!({}),
         p if p.ends_with("/read") => json!({"chat": SOMEBODY, "messages": [{"providerId": "3EB0"}]}),
         p if p.ends_with("/typing") => json!({"chat": SOMEBODY, "state": "composing"}),
         _ => json!({}),

@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::credentials::Caller;
 use crate::params::Texts;
 use crate::refs::conversation;
+use crate::schemas::inline;
 
 /// Maximum number of conversations in one request.
 const MAX_CONVERSATIONS: usize = 100;
@@ -44,7 +45,8 @@ fn reason_schema() -> MetaSchemaRef {
 
 fn ids_schema() -> MetaSchemaRef {
     // Not declared as a UUID: numbers are taken, and what names no conversation is counted.
-    let id = MetaSchemaRef::Inline(Box::new(MetaSchema::new("string")));
+    let kinds = ["string", "number"].map(|kind| inline(MetaSchema::new(kind)));
+    let id = inline(MetaSchema { any_of: kinds.into(), ..MetaSchema::ANY });
     MetaSchemaRef::Inline(Box::new(MetaSchema {
         description: Some("Ids or numbers of conversations."),
         items: Some(Box::new(id)),

@@ -347,6 +347,7 @@ async fn another_tenants_id_is_not_found_in_every_operation() {
         ("/connectors/{id}/revoke", json!({"message": named, "chat": "1"})),
         ("/messages/{id}/reactions", json!({"emoji": "x"})),
         ("/edit", json!({"text": "x"})),
+        ("/conversations/{id}/read", json!({})),
         ("/read", json!({"chat": "1", "messages": [named]})),
         ("/typing", json!({"chat": "1", "state": "paused"})),
         ("/lookup", json!({"addresses": ["1"]})),

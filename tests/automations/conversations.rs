@@ -17,7 +17,7 @@ fn a_conversation_is_kept_without_an_automation() -> Result<()> {
     chat.pipe.write("ana", "bom dia");
     chat.pipe.write("ana", "tem pão?");
     let shown = until("both messages", PATIENCE, || {
-        let page = client.get("/v1/conversations")?.expect_json(200)?;
+        let page = client.get("/v1/conversations?archived=false")?.expect_json(200)?;
         Ok((page["data"][0]["unread"] == 2).then(|| page["data"][0].clone()))
     })?;
     assert_eq!((&shown["chat"], &shown["automated"]), (&json!("ana"), &json!(false)), "{shown}");
@@ -38,7 +38,7 @@ fn a_conversation_is_kept_without_an_automation() -> Result<()> {
     assert_eq!(step("read")?["unread"], 0);
     ensure!(client.post(&format!("{at}/unread"), &json!({}))?.expect_json(200)?["unread"] == 1);
     ensure!(client.post(&format!("{at}/archive"), &json!({}))?.expect_json(200)?["archivedAt"].is_string());
-    assert_eq!(client.get("/v1/conversations")?.expect_json(200)?["total"], 0);
+    assert_eq!(client.get("/v1/conversations?archived=false")?.expect_json(200)?["total"], 0);
     client.delete(&format!("{at}/archive"))?.expect(200)?;
     client.post(&format!("{at}/archive"), &json!({}))?.expect(200)?;
 
@@ -47,7 +47,7 @@ fn a_conversation_is_kept_without_an_automation() -> Result<()> {
     server.launch()?;
     chat.pipe.write("ana", "volto já");
     until("the conversation to come back", PATIENCE, || {
-        let page = client.get("/v1/conversations")?.expect_json(200)?;
+        let page = client.get("/v1/conversations?archived=false")?.expect_json(200)?;
         Ok((page["total"] == 1).then_some(()))
     })?;
     assert_eq!(texts(&at)?.len(), 4);
@@ -58,7 +58,7 @@ fn a_conversation_is_kept_without_an_automation() -> Result<()> {
     client.get(&at)?.expect(404)?;
     chat.pipe.write("ana", "oi de novo");
     until("a new conversation", PATIENCE, || {
-        let page = client.get("/v1/conversations")?.expect_json(200)?;
+        let page = client.get("/v1/conversations?archived=false")?.expect_json(200)?;
         Ok((page["total"] == 1).then_some(()))
     })?;
     let new = conversation(&chat.tenant, "ana")?;

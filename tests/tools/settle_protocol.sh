@@ -5,4 +5,5 @@
 # that cargo noted for the script, so the next cargo command would compile the crate, and all that use it, again: five minutes of
 # processor time. Setting the file's time back ends that.
 set -eu
+[ -d "$1" ] || exit 0
 find "$1" -path '*/build/waproto-*/out/whatsapp.local.desc' -exec touch -d @0 {} +

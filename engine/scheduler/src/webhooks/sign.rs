@@ -21,13 +21,12 @@ pub(super) fn of_body(secret: &[u8], body: &[u8]) -> String {
 }
 
 /// The headers of one try at `now`: `webhook-id`, `webhook-timestamp` (seconds), `webhook-signature` (`v1,` and the base64
-/// HMAC-SHA256 of `id.timestamp.body`), and `x-pombo-signature` (the hex HMAC-SHA256 of the body alone).
+/// HMAC-SHA256 of `id.timestamp.body`), and `x-pombo-signature` (the hex HMAC-SHA256 of the body alone). The client adds `content-type`.
 pub fn headers(delivery: &Delivery, secret: &[u8], now: Timestamp) -> Vec<(&'static str, String)> {
     let (id, seconds) = (delivery.id.to_string(), now.0.div_euclid(1000).to_string());
     let body = delivery.body.as_bytes();
     let signature = digest(secret, &[id.as_bytes(), b".", seconds.as_bytes(), b".", body]);
     vec![
-        ("content-type", "application/json".to_owned()),
         ("user-agent", concat!("Pombo-Webhooks/", env!("CARGO_PKG_VERSION")).to_owned()),
         ("webhook-id", id),
         ("webhook-timestamp", seconds),

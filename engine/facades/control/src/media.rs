@@ -140,8 +140,9 @@ impl Media {
         Ok(Download::open(commands, tenant, id, content_type, file_name).await?)
     }
 
-    /// Download the file of a received message
+    /// Download the file of a message
     ///
+    /// Of a received message its own, of a sent one the first; not found once the message was deleted for everyone.
     /// With the signed link that a webhook was told, or with credentials and only the id. While the file is still being fetched from the
     /// channel, the answer is 503 with `Retry-After`.
     #[oai(path = "/v1/media/messages/:id", method = "get", operation_id = "get_message_media")]
@@ -167,7 +168,7 @@ impl Media {
                 opened.ok_or_else(|| Failure::unauthorized("the link is not valid or has expired"))?
             }
         };
-        let file = state.commands.received_file(tenant, id)?;
+        let file = state.commands.available_message_file(tenant, id)?;
         Ok(Download::open(&state.commands, tenant, file.id, file.content_type, file.file_name).await?)
     }
 }

@@ -7,16 +7,12 @@ use uuid::Uuid;
 
 use crate::commands::Commands;
 use crate::ids::render_seed;
-use crate::model::{
-    Attachment, Conversation, EntryContent, InboundContent, MediaState, Receipts, StoredMessage, TimelineItem,
-};
+use crate::model::{Conversation, EntryContent, Receipts, StoredMessage, TimelineItem};
 use crate::ports::{RenderJob, TimelineRange};
-use crate::{Error, ErrorCode, MessageKey, Result, TenantIndex};
+use crate::{Error, MessageKey, Result, TenantIndex};
 
 /// Maximum number of entries of one page.
 pub const MAX_ENTRIES: usize = 100;
-/// When to ask again for a file that is being fetched, in milliseconds.
-const FILE_AGAIN_MS: u64 = 2_000;
 
 /// An entry as a person sees it.
 pub struct EntryView {
@@ -60,23 +56,6 @@ impl Commands {
         }
         self.render_entries(&mut entries).await;
         Ok(TimelineView { conversation, entries, has_older: page.has_older, has_newer: page.has_newer })
-    }
-
-    /// The file of a received message, by the id of its entry. While it is being fetched from the channel, [`ErrorCode::Unavailable`].
-    pub fn received_file(&self, tenant: TenantIndex, id: Uuid) -> Result<Attachment> {
-        let missing = || Error::not_found("File");
-        let item = self.ports().store.timeline_item_by_id(tenant, id)?.ok_or_else(missing)?;
-        match item.entry.content {
-            EntryContent::Received(InboundContent::Attachment(file)) => match file.media {
-                MediaState::Ready(file) => Ok(file),
-                MediaState::Failed(_) => Err(missing()),
-                MediaState::Pending => Err(Error {
-                    retry_after_ms: Some(FILE_AGAIN_MS),
-                    ..Error::new(ErrorCode::Unavailable, "the file is still being fetched from the channel; ask again")
-                }),
-            },
-            _ => Err(missing()),
-        }
     }
 
     fn entry_view(&self, tenant: TenantIndex, item: TimelineItem) -> Result<EntryView> {

@@ -28,6 +28,8 @@ use crate::{ConnectorIndex, Error, ErrorCode, Field, Result, TenantIndex};
 pub const MAX_NAME_CHARS: usize = 180;
 
 const MEBIBYTE: u64 = 1024 * 1024;
+/// When to ask again for a file that is being fetched, in milliseconds.
+const FILE_AGAIN_MS: u64 = 2_000;
 const HOUR_MS: i64 = 60 * 60 * 1000;
 
 /// How long a fetched file waits for the message that it was fetched for, in milliseconds.
@@ -248,6 +250,19 @@ impl Commands {
         };
         let media = media.ok_or_else(|| Error::new(ErrorCode::NotFound, "the message has no file"))?;
         Ok(MessageFile { connector: conversation.connector, media })
+    }
+
+    /// The same once its bytes are available. While they are fetched from the channel, [`ErrorCode::Unavailable`]; not found where they
+    /// could not be fetched.
+    pub fn available_message_file(&self, tenant: TenantIndex, message: Uuid) -> Result<Attachment> {
+        match self.message_file(tenant, message)?.media {
+            MediaState::Ready(file) => Ok(file),
+            MediaState::Failed(_) => Err(Error::not_found("File")),
+            MediaState::Pending => Err(Error {
+                retry_after_ms: Some(FILE_AGAIN_MS),
+                ..Error::new(ErrorCode::Unavailable, "the file is still being fetched from the channel; ask again")
+            }),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The webhook of a connector: set, shown, removed; its deliveries listed and posted again.
 
 use pombo_domain::model::{
-    DeliveryStatus, EventBody, Inbound, InboundAttachment, InboundContent, MediaKind, MediaState,
+    DeliveryStatus, EventBody, Inbound, InboundAttachment, InboundContent, MediaKind, MediaState, TimelineAct,
 };
 use pombo_domain::ports::*;
 use pombo_testkit::samples;
@@ -171,7 +171,7 @@ async fn received(engine: &Engine, connector: pombo_domain::ConnectorIndex, medi
         chat: "5511".to_owned(),
         is_group: Some(false),
         contact_name: None,
-        act: pombo_domain::model::TimelineAct::of(&inbound),
+        act: TimelineAct::of(&inbound),
     };
     let change = Change::Chat(Box::new(ChatChange::Received(message)));
     engine.world.store.commit(Batch::of(vec![change])).await.expect("commits");
@@ -210,4 +210,19 @@ async fn the_link_of_a_message_opens_its_file_once_it_is_there() {
     engine.get(&engine.b, &path).await.error(404);
     engine.ask("GET", &path, &[], None).await.error(401);
     engine.ask("GET", &link.replace("sig=", "sig=x"), &[], None).await.error(401);
+
+    // Once it was deleted for everyone, no link opens it.
+    let conversation = engine.world.store.conversation_with(index, "5511").expect("readable").expect("opened");
+    let revoked = ChatMessage {
+        tenant: engine.a.tenant.index,
+        connector: index,
+        chat: conversation.chat,
+        is_group: Some(false),
+        contact_name: None,
+        act: TimelineAct::Revoke { of: "A1".to_owned(), by: Some("5511".to_owned()) },
+    };
+    let revoked = Change::Chat(Box::new(ChatChange::Received(revoked)));
+    engine.world.store.commit(Batch::of(vec![revoked])).await.expect("commits");
+    engine.ask("GET", &link, &[], None).await.error(404);
+    engine.get(&engine.a, &path).await.error(404);
 }

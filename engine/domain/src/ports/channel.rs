@@ -10,7 +10,7 @@ use crate::model::connector::Pace;
 use crate::model::event::GroupStep;
 use crate::model::message::{MessageAction, Target};
 use crate::model::{Attachment, FileKind, Inbound, MediaState, ReceiptKind};
-use crate::ports::{Answer, KvWrite, Operation, OperationError};
+use crate::ports::{Answer, KvWrite, Operation, OperationError, ReceiveError, ReceivedRequest, ReceivedResponse};
 use crate::{ConnectorIndex, TenantIndex, Timestamp};
 
 /// The description of a connector plugin.
@@ -199,6 +199,16 @@ pub trait Connectors: Send + Sync + 'static {
     /// Does anything other than sending. A connector that is not running answers [`OperationError::Disconnected`], a deadline or
     /// a trap [`OperationError::Unknown`].
     async fn operate(&self, connector: ConnectorIndex, operation: Operation) -> Result<Answer, OperationError>;
+    /// Passes a request of the channel to the connector, and returns the plugin's answer. What the plugin reported is stored when it
+    /// answers.
+    async fn receive(
+        &self,
+        connector: ConnectorIndex,
+        request: ReceivedRequest,
+    ) -> Result<ReceivedResponse, ReceiveError> {
+        let _ = (connector, request);
+        Err(ReceiveError::Unsupported)
+    }
     /// The state of its session.
     fn session(&self, connector: ConnectorIndex) -> SessionState;
     /// The account of its session, while it is connected.

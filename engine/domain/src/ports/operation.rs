@@ -58,6 +58,12 @@ pub enum Operation {
     GroupInvite(String),
     /// Invalidates a group's invitation link and returns a new one.
     RevokeGroupInvite(String),
+    /// Asks the channel whether the session works: [`OperationError::Disconnected`] if it does not.
+    Check,
+    /// Asks for the picture of a contact or a group.
+    ProfilePicture(String),
+    /// One of the kinds that the plugin's description names, and its JSON.
+    Other(String, String),
 }
 
 /// A change of a group's members.
@@ -99,6 +105,10 @@ pub enum Answer {
     Members(Vec<MemberResult>),
     /// An invitation link.
     Invite(String),
+    /// The answer to [`Operation::ProfilePicture`]: a link to the picture; `None` if there is none, or the account may not see it.
+    Picture(Option<String>),
+    /// The answer to [`Operation::Other`], as JSON.
+    Other(String),
 }
 
 /// The result for one address.

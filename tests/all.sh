@@ -4,13 +4,12 @@
 #   tests/all.sh            all steps
 #   tests/all.sh STEP…      these alone; `tests/all.sh --list` names them
 #
-# The engine's own crates are compiled twice: at full optimisation for the binary, which the end-to-end tests run, and at a low level
-# for their own tests, over the same compiled dependencies.
+# The engine's own crates are compiled once, at a low level, for the binary, which the end-to-end tests run, and for their own tests;
+# `make build` and `make bench` compile them at full optimisation, over the same compiled dependencies.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# low CARGO-ARGUMENTS: cargo for the tests' programs. Only the workspace's own crates get the low level, so that no dependency is
-# compiled again.
+# low CARGO-ARGUMENTS: cargo at the tests' level. Only the workspace's own crates get it, so that no dependency is compiled again.
 low() {
   local crate levels=()
   for crate in $(cargo metadata --locked --no-deps --format-version 1 |
@@ -30,20 +29,22 @@ structure() {
   python3 tests/tools/circles.py
 }
 plugins() { plugins/build.sh; }
-binary() { cargo build --release --locked --workspace --bin pombo; }
+# The sandbox's tests start an example.
+binary() {
+  low build --release --locked --workspace --bins --examples
+  tests/tools/settle_protocol.sh "${CARGO_TARGET_DIR:-target}/release"
+}
 plugin-tests() {
   CARGO_PROFILE_DEV_DEBUG=false cargo test --locked --manifest-path plugins/Cargo.toml --workspace --no-fail-fast
 }
 sdk-tests() { sdk/test.sh; }
-# The unit tests of all crates, and the integration tests of the engine's. The sandbox's tests start an example.
+# The unit tests of all crates, and the integration tests of the engine's.
 units() {
   local file chosen=(--lib --bins)
   shopt -s nullglob
   for file in engine/*/tests/*.rs engine/facades/*/tests/*.rs; do chosen+=(--test "$(basename "$file" .rs)"); done
   for file in engine/*/tests/*/main.rs engine/facades/*/tests/*/main.rs; do chosen+=(--test "$(basename "$(dirname "$file")")"); done
   shopt -u nullglob
-  low build --release --locked --workspace --examples
-  tests/tools/settle_protocol.sh "${CARGO_TARGET_DIR:-target}/release"
   low test --release --locked --workspace --no-fail-fast "${chosen[@]}"
 }
 # end-to-end SUITE

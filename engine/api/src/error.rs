@@ -13,6 +13,8 @@ use pombo_domain::error::written;
 use pombo_domain::field::Names;
 use pombo_domain::{Error, ErrorCode, FieldProblem};
 
+use crate::reasons;
+
 /// What went wrong, for the caller.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
@@ -104,10 +106,10 @@ impl Failure {
             return failure.clone();
         }
         if let Some(ParseParamError { name, reason }) = error.downcast_ref::<ParseParamError>() {
-            return Error::invalid(*name, plain(reason)).into();
+            return Error::invalid(*name, reasons::of_parameter(reason)).into();
         }
         if let Some(ParsePathError { name, reason }) = error.downcast_ref::<ParsePathError>() {
-            return Error::invalid(*name, plain(reason)).into();
+            return Error::invalid(*name, reasons::of_parameter(reason)).into();
         }
         let status = error.status();
         match status {
@@ -116,15 +118,6 @@ impl Failure {
             status if status.is_client_error() => Self::new(status, error.to_string()),
             _ => Self::internal(error.to_string()),
         }
-    }
-}
-
-/// The framework's reason without the names of its types.
-fn plain(reason: &str) -> &str {
-    let reason = reason.split(" (occurred while parsing").next().unwrap_or(reason);
-    match reason.strip_prefix("failed to parse \"").and_then(|rest| rest.split_once("\": ")) {
-        Some((_, reason)) => reason,
-        None => reason,
     }
 }
 
@@ -268,18 +261,5 @@ fn retry_after() -> MetaHeader {
         required: false,
         deprecated: false,
         schema: u32::schema_ref(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::plain;
-
-    #[test]
-    fn a_reason_loses_the_names_of_types() {
-        let given =
-            "failed to parse \"integer(uint32)\": invalid digit found in string (occurred while parsing \"optional\")";
-        assert_eq!(plain(given), "invalid digit found in string");
-        assert_eq!(plain("verification failed. maximum(250)"), "verification failed. maximum(250)");
     }
 }

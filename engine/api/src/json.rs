@@ -17,6 +17,7 @@ use crate::body;
 use crate::error::Failure;
 use crate::fields::{Field, Wanted};
 use crate::options::Limits;
+use crate::reasons;
 
 /// Whether a Content-Type is JSON, ignoring its parameters. A request without a Content-Type counts as JSON.
 pub fn is_json(content_type: &str) -> bool {
@@ -76,7 +77,10 @@ pub fn parse<'a, U: Deserialize<'a>>(bytes: &'a [u8]) -> Result<U, Failure> {
     serde_json::from_slice(bytes).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         match error.classify() {
-            serde_json::error::Category::Data => Failure::bad_request(format!("the JSON body does not fit: {error}")),
+            serde_json::error::Category::Data => {
+                let reason = reasons::of_value(&error.to_string());
+                Failure::bad_request(format!("the JSON body does not fit at {place}: it {reason}"))
+            }
             serde_json::error::Category::Eof if bytes.is_empty() => Failure::bad_request("send a JSON body"),
             _ => Failure::bad_request(format!("the body is not valid JSON ({place})")),
         }

@@ -36,6 +36,7 @@ pub mod multipart;
 pub mod names;
 pub mod options;
 pub mod qr;
+pub mod reasons;
 pub mod sections;
 pub mod signals;
 pub mod sse;

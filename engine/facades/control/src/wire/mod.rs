@@ -24,6 +24,7 @@ use crate::errors::ErrorBody;
 use pombo_api::declared::ParamKind;
 use pombo_api::error::{Fails, Failure, status};
 use pombo_api::json::{JsonBytes, OptionalJsonBytes};
+use pombo_api::reasons;
 
 /// Number of rows per page if the caller does not say.
 pub(crate) const DEFAULT_LIMIT: u32 = 50;
@@ -323,7 +324,7 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
         Err(error) if error.inner().is_data() => {
             let path = error.path().to_string();
             let field = if path == "." { "body".to_owned() } else { path };
-            Err(Error::invalid(field, error.inner().to_string()).into())
+            Err(Error::invalid(field, reasons::of_value(&error.inner().to_string())).into())
         }
         // Broken JSON: the shared words for it.
         Err(_) => Err(pombo_api::json::parse::<serde::de::IgnoredAny>(bytes)

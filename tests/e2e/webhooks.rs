@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use pombo_tests::files::hmac_sha256;
@@ -171,5 +171,23 @@ fn events_survive_kill_9() -> Result<()> {
     }
     server.terminate(Duration::from_secs(60))?;
     server.inspect()?;
+    Ok(())
+}
+
+#[test]
+fn a_connectors_secret_for_its_channel_is_shown_changed_and_asked_for() -> Result<()> {
+    let (tenant, connector) = queueing_tenant()?;
+    let path = format!("/v1/connectors/{connector}/receiving");
+    let shown = tenant.client.get(&path)?.expect_json(200)?;
+    ensure!(text_of(&shown, "url")?.ends_with(&format!("/v1/connectors/{connector}/receive")), "{shown}");
+    let changed = tenant.client.post(&format!("{path}/rotate"), &json!({}))?.expect_json(200)?;
+    let (old, new) = (text_of(&shown, "secret")?, text_of(&changed, "secret")?);
+    ensure!(old != new && tenant.client.get(&path)?.expect_json(200)? == changed, "it did not change");
+    let call =
+        |secret: &str| tenant.client.post(&format!("/v1/connectors/{connector}/receive/x?secret={secret}"), &json!({}));
+    call(&old)?.expect(401)?;
+    // The connector of the tests sends e-mail: it takes no requests, and says so to those who have the secret.
+    let refused = call(&new)?.expect_json(400)?;
+    ensure!(refused["error"]["code"] == "unsupported", "{refused}");
     Ok(())
 }

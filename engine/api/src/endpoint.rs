@@ -37,6 +37,8 @@ struct Operation {
     id: String,
     method: Method,
     segments: Vec<String>,
+    /// Whether it has every path below its own: the last segment stands for any number of them. What its query may have is not known then.
+    open: bool,
     /// Names of its query parameters.
     query: Vec<String>,
     security: Security,
@@ -88,10 +90,12 @@ impl FacadeEndpoint {
                     schemes: operation.security.iter().flat_map(HashMap::keys).copied().collect(),
                     is_optional: operation.security.iter().any(HashMap::is_empty),
                 };
+                let segments: Vec<String> = path.path.split('/').map(str::to_owned).collect();
                 operations.push(Operation {
                     id: operation.operation_id.unwrap_or_default().to_owned(),
                     method: operation.method,
-                    segments: path.path.split('/').map(str::to_owned).collect(),
+                    open: segments.last().is_some_and(|last| last.starts_with('*')),
+                    segments,
                     query: query.map(|param| param.name).collect(),
                     security,
                 });
@@ -119,10 +123,15 @@ impl FacadeEndpoint {
     /// The operations of the path that the router chooses, whatever their methods: one without parameters wins.
     fn at_path(&self, path: &str) -> impl Iterator<Item = &Operation> {
         let fits = |operation: &&Operation| {
-            operation.segments.len() == path.split('/').count()
-                && operation.segments.iter().zip(path.split('/')).all(|(a, b)| a.starts_with('{') || a == b)
+            let (wanted, given) = (operation.segments.len(), path.split('/').count());
+            let long_enough = if operation.open { given >= wanted } else { given == wanted };
+            let same = |(a, b): (&String, &str)| a.starts_with(['{', '*']) || a == b;
+            long_enough && operation.segments.iter().zip(path.split('/')).all(same)
         };
-        let parameters = |operation: &&Operation| operation.segments.iter().filter(|s| s.starts_with('{')).count();
+        let parameters = |operation: &&Operation| {
+            let parameters = operation.segments.iter().filter(|segment| segment.starts_with('{')).count();
+            (operation.open, parameters)
+        };
         let chosen = self.operations.iter().filter(fits).min_by_key(parameters);
         let same = move |operation: &&Operation| chosen.is_some_and(|chosen| chosen.segments == operation.segments);
         self.operations.iter().filter(same)
@@ -140,6 +149,9 @@ impl FacadeEndpoint {
         let Some(operation) = operations.find(|operation| operation.method == request.method()) else {
             return Ok(None);
         };
+        if operation.open {
+            return Ok(None);
+        }
         let Ok(given) = request.params::<Vec<(String, String)>>() else {
             identify(request, &operation.security)?;
             return Err(Failure::bad_request("the query is not well formed"));

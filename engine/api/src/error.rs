@@ -210,7 +210,7 @@ const DECLARED: [(u16, u16, &str); 11] = [
     (
         status::BAD_GATEWAY,
         502,
-        "The channel or the connector failed, or did not answer in time; in that case the request may or may not have been carried out.",
+        "The channel or its plugin failed, or did not answer in time; in that case the request may or may not have been carried out.",
     ),
     (
         status::UNAVAILABLE,

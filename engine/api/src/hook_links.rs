@@ -48,7 +48,7 @@ impl HookLinks {
     }
 }
 
-fn mac(key: &[u8]) -> Hmac<Sha256> {
+pub(crate) fn mac(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
 }
 

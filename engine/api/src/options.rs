@@ -7,6 +7,7 @@ use pombo_domain::commands::Commands;
 
 use crate::hook_links::HookLinks;
 use crate::media_links::MediaLinks;
+use crate::receiving::ReceiveLinks;
 use crate::tokens::Tokens;
 
 /// Settings of HTTP. Its secrets are never printed.
@@ -62,6 +63,8 @@ pub struct ApiState {
     pub media_links: MediaLinks,
     /// URLs of automations' webhooks.
     pub hook_links: HookLinks,
+    /// How channels reach connectors.
+    pub receive_links: ReceiveLinks,
 }
 
 impl ApiState {
@@ -70,6 +73,7 @@ impl ApiState {
         let tokens = Tokens::new(&options.secret, options.token_lifetime);
         let media_links = MediaLinks::new(&options.secret, &options.public_url, options.media_link_lifetime);
         let hook_links = HookLinks::new(&options.secret, &options.public_url);
-        Arc::new(Self { commands, options, tokens, media_links, hook_links })
+        let receive_links = ReceiveLinks::new(&options.secret, &options.public_url);
+        Arc::new(Self { commands, options, tokens, media_links, hook_links, receive_links })
     }
 }

@@ -190,7 +190,11 @@ impl Catalog {
     }
 
     pub(crate) fn connector_by_id(&self, tenant: TenantIndex, id: Uuid) -> Option<&Arc<Connector>> {
-        self.connectors.get(self.connector_ids.get(&id)?).filter(|c| c.tenant == tenant)
+        self.connector_of_any_tenant(id).filter(|c| c.tenant == tenant)
+    }
+
+    pub(crate) fn connector_of_any_tenant(&self, id: Uuid) -> Option<&Arc<Connector>> {
+        self.connectors.get(self.connector_ids.get(&id)?)
     }
 
     /// The rows of one tenant in a map whose keys begin with the tenant.

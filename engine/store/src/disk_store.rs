@@ -427,6 +427,10 @@ impl Store for DiskStore {
         Ok(self.shared.catalog.read().connector_by_id(tenant, id).cloned())
     }
 
+    fn connector_of_any_tenant(&self, id: Uuid) -> StoreResult<Option<Arc<Connector>>> {
+        Ok(self.shared.catalog.read().connector_of_any_tenant(id).cloned())
+    }
+
     fn connectors(&self, tenant: Option<TenantIndex>) -> StoreResult<Vec<Arc<Connector>>> {
         let catalog = self.shared.catalog.read();
         let listed = |c: &&Arc<Connector>| {

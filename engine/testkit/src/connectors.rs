@@ -98,6 +98,9 @@ pub struct ScriptedConnectors {
     /// Notified when an operation is requested.
     pub was_asked: Notify,
     answers: Mutex<VecDeque<Result<Answer, OperationError>>>,
+    /// The requests of the channel that reached a connector, in order.
+    pub received: Mutex<Vec<(ConnectorIndex, ReceivedRequest)>>,
+    received_answers: Mutex<VecDeque<Result<ReceivedResponse, ReceiveError>>>,
     openings: Mutex<Vec<SessionState>>,
     /// Versions of the plugin.
     pub versions: Mutex<Versions>,
@@ -122,6 +125,8 @@ impl ScriptedConnectors {
             operations: Mutex::default(),
             was_asked: Notify::new(),
             answers: Mutex::default(),
+            received: Mutex::default(),
+            received_answers: Mutex::default(),
             openings: Mutex::default(),
             versions: Mutex::default(),
         }
@@ -147,6 +152,11 @@ impl ScriptedConnectors {
         change(self.plugins.lock().first_mut().expect("there is a plugin"));
     }
 
+    /// Changes how the plugin with this name describes itself.
+    pub fn describe_plugin(&self, name: &str, change: impl FnOnce(&mut PluginDescription)) {
+        change(self.plugins.lock().iter_mut().find(|plugin| plugin.name == name).expect("there is such a plugin"));
+    }
+
     /// The texts in the order of their sends.
     pub fn texts(&self) -> Vec<String> {
         self.sent.lock().iter().map(|sent| sent.text.clone()).collect()
@@ -166,6 +176,11 @@ impl ScriptedConnectors {
     /// Sets the answer to the next operation that has none yet. An operation without a set answer succeeds.
     pub fn answer(&self, answer: Result<Answer, OperationError>) {
         self.answers.lock().push_back(answer);
+    }
+
+    /// Sets the answer to the next request of the channel that has none yet. One without a set answer is answered with 200 and no body.
+    pub fn answer_received(&self, answer: Result<ReceivedResponse, ReceiveError>) {
+        self.received_answers.lock().push_back(answer);
     }
 
     /// The operations that were requested since the last call of this function.
@@ -287,6 +302,17 @@ impl Connectors for ScriptedConnectors {
             _ => {}
         }
         Ok(Answer::Done)
+    }
+    async fn receive(
+        &self,
+        connector: ConnectorIndex,
+        request: ReceivedRequest,
+    ) -> Result<ReceivedResponse, ReceiveError> {
+        self.received.lock().push((connector, request));
+        let set = self.received_answers.lock().pop_front();
+        set.unwrap_or_else(|| {
+            Ok(ReceivedResponse { status: 200, content_type: "text/plain".to_owned(), body: Vec::new() })
+        })
     }
     async fn stage(&self, _: &str, digest: &str, share: u8) -> Result<(), ConnectorError> {
         let mut versions = self.versions.lock();

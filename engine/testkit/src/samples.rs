@@ -118,6 +118,7 @@ pub fn connector(index: ConnectorIndex, tenant: TenantIndex, channel: &str) -> C
         pace: free(),
         created_at: NOON,
         updated_at: NOON,
+        receive_epoch: 0,
     }
 }
 

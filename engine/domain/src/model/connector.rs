@@ -47,6 +47,9 @@ pub struct Connector {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+    /// Number of changes of the secret with which its channel calls it: the secret is derived from it. Stored beside the other fields.
+    #[serde(skip)]
+    pub receive_epoch: u32,
 }
 
 /// How fast a connector may send. By default there are no limits other than those that the plugin's channel needs.

@@ -406,6 +406,9 @@ pub trait Store: AutomationStore + ChatStore + ContactStore + FileStore + Webhoo
     fn connector(&self, index: ConnectorIndex) -> StoreResult<Option<Arc<Connector>>>;
     /// A connector by its public id, including deleted ones. Cheap: from memory.
     fn connector_by_id(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Arc<Connector>>>;
+    /// A connector of whichever tenant by its public id, including deleted ones: for a caller who proves its right by the connector's
+    /// own secret. Cheap: from memory.
+    fn connector_of_any_tenant(&self, id: Uuid) -> StoreResult<Option<Arc<Connector>>>;
     /// A tenant's connectors, without deleted ones; with `None`, those of all tenants.
     fn connectors(&self, tenant: Option<TenantIndex>) -> StoreResult<Vec<Arc<Connector>>>;
     /// A connector's pace state; the default if none is stored.

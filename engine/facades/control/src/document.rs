@@ -1,4 +1,5 @@
-//! Adds to the document what the framework cannot express: operations of a tenant take the operator's header, bodies accept only declared fields, a field that may be null is
+//! Adds to the document what the framework cannot express: a parameter that stands for the rest of a path, operations of a tenant take
+//! the operator's header, bodies accept only declared fields, a field that may be null is
 //! the type it names or null, and a whole number has the bounds of its format.
 
 use std::collections::BTreeSet;
@@ -14,6 +15,7 @@ pub(crate) fn complete(document: &str) -> String {
     let Ok(mut document) = serde_json::from_str::<Value>(document) else {
         return document.to_owned();
     };
+    open_paths(&mut document);
     name_the_tenant(&mut document);
     plain_nullable(&mut document);
     bounded(&mut document);
@@ -28,6 +30,30 @@ pub(crate) fn complete(document: &str) -> String {
     let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
     text.push('\n');
     text
+}
+
+/// A path that ends in `*name` is written with a parameter of this name. OpenAPI has no word for one of several segments.
+fn open_paths(document: &mut Value) {
+    let Some(paths) = document["paths"].as_object_mut() else { return };
+    let open: Vec<String> = paths.keys().filter(|path| path.contains("/*")).cloned().collect();
+    for path in open {
+        let (Some((above, name)), Some(mut item)) = (path.rsplit_once("/*"), paths.remove(&path)) else { continue };
+        let parameter = json!({
+            "name": name,
+            "schema": {"type": "string"},
+            "in": "path",
+            "description": "The rest of the path; it may have several segments.",
+            "required": true,
+            "deprecated": false,
+            "explode": true
+        });
+        for operation in item.as_object_mut().into_iter().flat_map(Map::values_mut) {
+            if let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) {
+                parameters.push(parameter.clone());
+            }
+        }
+        paths.insert(format!("{above}/{{{name}}}"), item);
+    }
 }
 
 /// The schemas of request bodies, and those that they refer to.
@@ -160,6 +186,16 @@ mod tests {
             "a": {"type": "integer", "format": "uint16", "minimum": 1, "maximum": 65535}, "b": [{"format": "uuid"}]
         });
         assert_eq!(schema, expected);
+    }
+
+    #[test]
+    fn the_rest_of_a_path_is_a_parameter() {
+        let mut document = json!({"paths": {"/x/{id}/y/*path": {"get": {"parameters": [{"name": "id"}]}}, "/z": {}}});
+        open_paths(&mut document);
+        let paths = document["paths"].as_object().expect("an object");
+        assert_eq!(paths.keys().collect::<Vec<_>>(), ["/x/{id}/y/{path}", "/z"]);
+        let parameters = &paths["/x/{id}/y/{path}"]["get"]["parameters"];
+        assert_eq!((&parameters[0]["name"], &parameters[1]["name"]), (&json!("id"), &json!("path")));
     }
 
     #[test]

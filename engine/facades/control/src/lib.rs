@@ -70,6 +70,8 @@ enum Section {
     Sessions,
     /// Being told what happens on a connector.
     Webhooks,
+    /// Requests that a channel makes to a connector, such as the webhooks of a gateway.
+    Receiving,
     /// How fast a connector may send, and the health of its account.
     Pace,
     /// Sending one message, and reactions, edits and deletions of messages.
@@ -124,6 +126,7 @@ type Tenancy = (
     connectors::sessions::Sessions,
     connectors::pace::PaceOfConnectors,
     connectors::webhooks::Webhooks,
+    connectors::receiving::Receiving,
 );
 
 type Answering = (

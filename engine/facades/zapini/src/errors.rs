@@ -55,7 +55,7 @@ impl ErrorBody {
     pub fn of(failure: &Failure) -> Self {
         let mut details: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for problem in &failure.fields {
-            let sentence = problem.sentence(field_name).into_owned();
+            let sentence = of_instances(&problem.sentence(field_name));
             details.entry(problem.field.written(field_name)).or_default().push(sentence);
         }
         if let Some(id) = failure.message_id {
@@ -64,12 +64,39 @@ impl ErrorBody {
         let code = code(failure);
         let message = match code {
             AUTOMATION_ACTIVE => WHILE_AUTOMATED.to_owned(),
-            _ => failure.written(field_name),
+            _ => of_instances(&failure.written(field_name)),
         };
         let conversation_id = failure.conversation_number;
         let error = ErrorDetail { code: code.to_owned(), message, details, conversation_id };
         Self { success: false, error }
     }
+}
+
+/// What is said of connectors, said of instances: that is their name here. Names of plugins, paths and fields stay as they are.
+fn of_instances(text: &str) -> String {
+    renamed(&renamed(text, "connector", "instance"), "Connector", "Instance")
+}
+
+/// A text with one word, also in the plural, replaced by another, which begins with a vowel.
+fn renamed(text: &str, word: &str, by: &str) -> String {
+    let joined = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '/' | '{');
+    let (mut written, mut done) = (String::with_capacity(text.len()), 0);
+    for (at, _) in text.match_indices(word) {
+        let end = at + word.len();
+        let after = text[end..].strip_prefix('s').unwrap_or(&text[end..]);
+        if text[..at].ends_with(joined) || after.starts_with(joined) {
+            continue;
+        }
+        let before = &text[done..at];
+        match before.strip_suffix(' ') {
+            Some(article) if article == "a" || article.ends_with(" a") => written.push_str(&format!("{article}n ")),
+            _ => written.push_str(before),
+        }
+        written.push_str(by);
+        done = end;
+    }
+    written.push_str(&text[done..]);
+    written
 }
 
 /// Writes a failure's body.
@@ -188,6 +215,32 @@ mod tests {
         ] {
             assert_eq!((error.0, error.1.as_str()), (status, code));
         }
+    }
+
+    #[test]
+    fn connectors_are_instances_here() {
+        for (given, said) in [
+            (
+                "the connector has no session now; nothing was done: x",
+                "the instance has no session now; nothing was done: x",
+            ),
+            ("a connector of all connectors", "an instance of all instances"),
+            ("Connector not found", "Instance not found"),
+            (
+                "the plugin connector-email of GET /v1/connectors/{id}",
+                "the plugin connector-email of GET /v1/connectors/{id}",
+            ),
+            ("connectorId, connectorless, my-connector, a plan", "connectorId, connectorless, my-connector, a plan"),
+            ("não há connector", "não há instance"),
+        ] {
+            assert_eq!(of_instances(given), said);
+        }
+        let error = Error::new(ErrorCode::Disconnected, "the connector has no session now");
+        assert_eq!(ErrorBody::of(&Failure::from(error)).error.message, "the instance has no session now");
+        let error = Error::invalid(Field::Text, "was sent by another connector");
+        let body = serde_json::to_value(ErrorBody::of(&Failure::from(error))).expect("JSON");
+        assert_eq!(body["error"]["message"], "message: was sent by another instance");
+        assert_eq!(body["error"]["details"]["message"][0], "was sent by another instance");
     }
 
     #[test]

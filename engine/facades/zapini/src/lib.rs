@@ -1,6 +1,6 @@
 //! The Zapini facade: the documented WhatsApp API, below `/zapini` and `/zapini/api/v1`, and at the hosts of its instances. Its
-//! sections stand here in the documentation's order, one file each. What is documented and not in [`FACADE`]'s document is not
-//! built yet.
+//! sections stand here in the documentation's order, one file each, but for "Webhooks": [`webhook`] is what an instance tells, and
+//! [`webhooks_in`] what a gateway tells it.
 //!
 //! - [`auth`] … [`groups`], [`chat`], [`chat_sends`]: the sections. An instance is a connector of a WhatsApp plugin.
 //! - [`sending`]: what all operations that send share.
@@ -54,6 +54,7 @@ mod tests;
 pub mod times;
 mod webhook;
 mod webhook_bodies;
+mod webhooks_in;
 
 pub use gate::ZapiniOptions;
 pub use webhook_bodies::WebhookBodies;
@@ -92,7 +93,7 @@ enum Section {
     /// Files that are uploaded for later messages, and those of received messages.
     #[oai(rename = "media")]
     Media,
-    /// Being told what happens on an instance.
+    /// Being told what happens on an instance, and telling of one that a gateway serves.
     #[oai(rename = "webhooks")]
     Webhooks,
     /// Groups of an instance's account.
@@ -115,6 +116,7 @@ type Operations = (
     contacts::ContactsApi,
     media::MediaApi,
     webhook::WebhookApi,
+    webhooks_in::WebhooksInApi,
     groups::GroupsApi,
     tags::TagsApi,
     chat::ChatApi,

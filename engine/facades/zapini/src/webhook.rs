@@ -201,10 +201,11 @@ impl WebhookApi {
         let secret = fields.webhook_secret.take(Field::Secret, &mut problems).map(Cow::into_owned);
         let kinds = kinds(fields.events, &mut problems);
         let active = fields.is_active.take(Field::Active, &mut problems).unwrap_or(true);
-        let (Some(url), true) = (url, problems.is_empty()) else {
+        let (Some(url), true) = (&url, problems.is_empty()) else {
+            problems.extend(state.commands.check_connector_webhook(url.as_deref(), secret.as_deref()));
             return Err(Error::invalid_fields(problems).into());
         };
-        let request = WebhookRequest { url: url.into_owned(), secret, kinds, active };
+        let request = WebhookRequest { url: url.to_string(), secret, kinds, active };
         let set = state.commands.set_connector_webhook(caller.tenant, id, request).await?;
         let message = if active { "Webhook configured" } else { "Webhook configured and switched off" };
         Ok(Success::saying(message, WebhookSaved { webhook: WebhookBody::of(id, set) }))

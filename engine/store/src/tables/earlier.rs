@@ -166,6 +166,7 @@ impl From<Connector1> for Connector {
             pace,
             created_at: old.created_at,
             updated_at: old.updated_at,
+            receive_epoch: 0,
         }
     }
 }

@@ -17,6 +17,9 @@ const USER_FORMAT: u8 = 2;
 const API_KEY_FORMAT: u8 = 2;
 /// Format 2 has the rules of the health in the pace.
 const CONNECTOR_FORMAT: u8 = 2;
+/// Format 3 has the epoch of the secret with which the channel calls, behind the rest. Only a connector whose secret was changed is
+/// written in it.
+const ROTATED_CONNECTOR_FORMAT: u8 = 3;
 
 pub(crate) fn put_tenant(staged: &mut Staged<'_>, tenant: &Tenant) {
     staged.put(Space::Documents, keys::tenant(tenant.index).bytes(), encode(tenant));
@@ -100,7 +103,10 @@ pub(crate) fn parse_api_key(row: &[u8]) -> StoreResult<ApiKey> {
 }
 
 pub(crate) fn put_connector(staged: &mut Staged<'_>, connector: &Connector) {
-    let row = append(vec![CONNECTOR_FORMAT], connector);
+    let row = match connector.receive_epoch {
+        0 => append(vec![CONNECTOR_FORMAT], connector),
+        epoch => append(vec![ROTATED_CONNECTOR_FORMAT], &(connector, epoch)),
+    };
     staged.put(Space::Documents, keys::of_connector(keys::CONNECTOR, connector.index).bytes(), row);
 }
 
@@ -109,6 +115,10 @@ pub(crate) fn parse_connector(row: &[u8]) -> StoreResult<Connector> {
     let what = "connectors";
     match format_of(row, what)? {
         (CONNECTOR_FORMAT, body) => body_of(body, what),
+        (ROTATED_CONNECTOR_FORMAT, body) => {
+            let (connector, receive_epoch) = body_of::<(Connector, u32)>(body, what)?;
+            Ok(Connector { receive_epoch, ..connector })
+        }
         (1, body) => Ok(body_of::<Connector1>(body, what)?.into()),
         (format, _) => Err(unknown_format(format, what)),
     }

@@ -130,6 +130,8 @@ async fn documents_survive_a_restart() {
     let one = connector(ConnectorIndex(1), ConnectorStatus::Active);
     assert!(*store.connector_by_id(A, one.id).unwrap().unwrap() == one);
     assert!(store.connector_by_id(B, one.id).unwrap().is_none());
+    assert!(*store.connector_of_any_tenant(one.id).unwrap().unwrap() == one);
+    assert!(store.connector_of_any_tenant(Uuid::from_u128(5)).unwrap().is_none());
     assert_eq!(store.pace_state(ConnectorIndex(1)).unwrap(), pace);
     assert_eq!(store.pace_state(ConnectorIndex(2)).unwrap(), PaceState::default());
     let ids: Vec<u128> = store.imports(A, 2).unwrap().iter().map(|i| i.id.as_u128()).collect();
@@ -216,5 +218,18 @@ async fn access_tokens_belong_to_a_user_and_survive_a_restart() {
     drop(store);
     let store = open(folder.path(), &clock);
     assert_eq!(store.users(A).unwrap().len(), 1);
+    assert_sound(&store);
+}
+
+#[tokio::test]
+async fn a_changed_secret_for_requests_of_a_channel_survives_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let store = open(folder.path(), &clock);
+    let changed = Connector { receive_epoch: 300, ..connector(ConnectorIndex(1), ConnectorStatus::Active) };
+    store.commit(Batch::of(vec![Change::Connector(changed.clone())])).await.unwrap();
+    drop(store);
+    let store = open(folder.path(), &clock);
+    assert!(*store.connector(ConnectorIndex(1)).unwrap().unwrap() == changed);
     assert_sound(&store);
 }

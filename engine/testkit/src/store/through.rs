@@ -210,6 +210,7 @@ impl Store for TestStore {
         fn access_tokens_unused_since(day: i32, limit: usize) -> StoreResult<Vec<u64>>;
         fn connector(index: ConnectorIndex) -> StoreResult<Option<Arc<Connector>>>;
         fn connector_by_id(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Arc<Connector>>>;
+        fn connector_of_any_tenant(id: Uuid) -> StoreResult<Option<Arc<Connector>>>;
         fn connectors(tenant: Option<TenantIndex>) -> StoreResult<Vec<Arc<Connector>>>;
         fn pace_state(connector: ConnectorIndex) -> StoreResult<PaceState>;
         fn contact(tenant: TenantIndex, kind: ContactType, identifier: &str) -> StoreResult<Option<Contact>>;

@@ -9,6 +9,7 @@ pub mod offering;
 pub mod operations;
 pub mod overview;
 pub mod pace;
+pub mod receiving;
 pub mod sessions;
 pub mod webhooks;
 
@@ -119,6 +120,7 @@ impl Commands {
             pace,
             created_at: now,
             updated_at: now,
+            receive_epoch: 0,
         };
         let _turn = self.connector_writes.of(connector.index).await;
         self.ports().store.commit(Batch::of(vec![Change::Connector(connector.clone())])).await?;
@@ -486,6 +488,7 @@ mod tests {
             pace: Pace::default(),
             created_at: crate::Timestamp(0),
             updated_at: crate::Timestamp(0),
+            receive_epoch: 0,
         };
         assert_eq!(open_secrets(&ReversingBox, &connector).expect("its own")["password"], "s3cret");
         connector.id = Uuid::from_u128(8);

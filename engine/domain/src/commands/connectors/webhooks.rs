@@ -13,7 +13,7 @@ use crate::commands::messages::send::MAX_URL_BYTES;
 use crate::commands::text::{Rule, checked};
 use crate::model::{ConnectorWebhook, DeliveryStatus, EventDelivery, HookKinds};
 use crate::ports::{Batch, Change, EventDeliveryFilter, EventDeliveryPage, WebhookChange};
-use crate::{Error, Field, Result, TenantIndex};
+use crate::{Error, Field, FieldProblem, Result, TenantIndex};
 
 /// Maximum length of a secret, in characters.
 pub const MAX_SECRET_CHARS: usize = 256;
@@ -46,6 +46,13 @@ impl Commands {
         self
     }
 
+    /// What is wrong with the URL and the secret of a webhook, for a caller who has found other mistakes and names all of them at once.
+    pub fn check_connector_webhook(&self, url: Option<&str>, secret: Option<&str>) -> Vec<FieldProblem> {
+        let url = url.and_then(|url| self.webhook_url(url).err());
+        let secret = secret.and_then(|secret| webhook_secret(secret).err());
+        url.into_iter().chain(secret).flat_map(|error| error.fields).collect()
+    }
+
     /// The webhook of a connector.
     pub fn get_connector_webhook(&self, tenant: TenantIndex, id: Uuid) -> Result<Arc<ConnectorWebhook>> {
         let index = self.live_connector(tenant, id)?.index;
@@ -61,11 +68,14 @@ impl Commands {
     ) -> Result<WebhookSet> {
         let index = self.live_connector(tenant, id)?.index;
         let WebhookRequest { url, secret, kinds, active } = request;
-        let rule = Rule { field: Field::Secret, max_chars: MAX_SECRET_CHARS, lines: false };
-        let mut problems = Vec::new();
-        let url = self.webhook_url(&url).map_err(|error| problems.extend(error.fields));
-        let secret = secret.map(|text| checked(rule, &text)).transpose().map_err(|error| problems.extend(error.fields));
-        let (Ok(url), Ok(secret)) = (url, secret) else { return Err(Error::invalid_fields(problems)) };
+        let (url, secret) = (self.webhook_url(&url), secret.map(|text| webhook_secret(&text)).transpose());
+        let (url, secret) = match (url, secret) {
+            (Ok(url), Ok(secret)) => (url, secret),
+            (url, secret) => {
+                let errors = url.err().into_iter().chain(secret.err());
+                return Err(Error::invalid_fields(errors.flat_map(|error| error.fields).collect()));
+            }
+        };
 
         let _turn = self.connector_writes.of(index).await;
         // It may have been deleted meanwhile.
@@ -155,4 +165,8 @@ impl Commands {
         }
         Ok(url.to_owned())
     }
+}
+
+fn webhook_secret(given: &str) -> Result<String> {
+    checked(Rule { field: Field::Secret, max_chars: MAX_SECRET_CHARS, lines: false }, given)
 }

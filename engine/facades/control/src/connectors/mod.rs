@@ -3,6 +3,7 @@
 pub(crate) mod chats;
 pub(crate) mod groups;
 pub(crate) mod pace;
+pub(crate) mod receiving;
 pub(crate) mod sessions;
 pub(crate) mod webhooks;
 

@@ -8,6 +8,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{Enum, Object, OpenApi};
 use pombo_domain::commands::connectors::webhooks::{WebhookRequest, WebhookSet};
 use pombo_domain::model::{self, HookKind, HookKinds};
+use pombo_domain::{Error, Field, FieldProblem};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -216,7 +217,9 @@ impl Webhooks {
         let kinds = match events {
             Some(events) if events.is_empty() => {
                 let message = "must name at least one event, or be left out for all";
-                return Err(pombo_domain::Error::invalid(pombo_domain::Field::Events, message).into());
+                let mut problems = state.commands.check_connector_webhook(Some(&webhook_url), secret.as_deref());
+                problems.push(FieldProblem::new(Field::Events, message));
+                return Err(Error::invalid_fields(problems).into());
             }
             Some(events) => events.into_iter().map(HookKind::from).collect(),
             None => HookKinds::all(),

@@ -12,6 +12,7 @@ mod imports;
 mod operations;
 mod plugin_versions;
 mod plugins;
+mod receiving;
 mod replays;
 mod sending;
 mod sessions;

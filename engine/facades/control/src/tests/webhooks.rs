@@ -73,6 +73,8 @@ async fn what_is_wrong_with_a_webhook_is_named() {
         let refused = put(&engine, &engine.a, &path, body.clone()).await.error(400);
         assert_eq!(refused.1, [field], "{body}");
     }
+    let all = put(&engine, &engine.a, &path, json!({"webhookUrl": "", "secret": " ", "events": []})).await.error(400);
+    assert_eq!(all.1, ["webhookUrl", "secret", "events"]);
     let plain = put(&engine, &engine.a, &path, json!({"webhookUrl": "http://loja.com/"})).await.expect(400);
     assert!(plain["error"]["message"].as_str().is_some_and(|text| text.contains("must be https")), "{plain}");
     assert_eq!(

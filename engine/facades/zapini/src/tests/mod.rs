@@ -37,6 +37,7 @@ mod sends;
 mod shape;
 mod tags;
 mod webhooks;
+mod webhooks_in;
 
 /// 2025-01-15T10:30:00Z.
 const NOW: pombo_domain::Timestamp = pombo_domain::Timestamp(1_736_937_000_000);

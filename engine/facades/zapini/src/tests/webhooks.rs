@@ -98,6 +98,11 @@ async fn what_is_wrong_with_a_webhook_is_named() {
     }
     let both = site.set(json!({"webhook_url": "", "webhook_secret": ""})).await.expect(422);
     assert_eq!(both["error"]["details"].as_object().map(serde_json::Map::len), Some(2));
+    let all = json!({"webhook_url": "ftp://x/", "webhook_secret": "", "events": ["x"], "is_active": 1});
+    let all = site.set(all).await.expect(422);
+    let details = all["error"]["details"].as_object().expect("an object");
+    let named: Vec<&str> = details.keys().map(String::as_str).collect();
+    assert_eq!(named, ["events[0]", "is_active", "webhook_secret", "webhook_url"]);
     assert_eq!(site.set(json!([])).await.error(400), "BAD_REQUEST");
     assert!(site.world.store.connector_webhook(site.instance.index).expect("readable").is_none());
 }

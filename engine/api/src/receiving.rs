@@ -1,0 +1,263 @@
+//! Requests of a channel to a connector: the secret that allows them, how a request shows it, and what of the request the plugin gets.
+//!
+//! The secret is derived from the operator's, the connector and the number of its changes; nothing is stored. It is taken as the query
+//! parameter `secret` or `token`, in the header `X-Webhook-Secret`, as a bearer in `Authorization`, or as the key of the signature in
+//! `X-Webhook-Signature` (the HMAC-SHA256 of the raw body in hexadecimal, with or without `sha256=` before it). The plugin gets neither
+//! what proved the right to call, nor credentials of this engine, cookies, or what concerns the connection alone.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use hmac::{Hmac, Mac};
+use poem::http::{HeaderMap, header};
+use poem::{Request, RequestBody};
+use pombo_domain::commands::connectors::receiving::{MAX_RECEIVED_BYTES, ReceiverRef};
+use pombo_domain::ports::{ReceivedRequest, ReceivedResponse};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+use crate::auth::bearer;
+use crate::body;
+use crate::error::Failure;
+use crate::hook_links::mac;
+use crate::options::ApiState;
+
+/// Maximum number of headers of a request.
+const MAX_HEADERS: usize = 64;
+/// Maximum size of names and values of all headers of a request, in bytes.
+const MAX_HEADER_BYTES: usize = 8 * 1024;
+
+const SECRET_PARAMETERS: [&str; 2] = ["secret", "token"];
+const SECRET_HEADER: &str = "x-webhook-secret";
+const SIGNATURE_HEADER: &str = "x-webhook-signature";
+
+/// Headers that no plugin gets: credentials, and what concerns the connection alone.
+const KEPT_BACK: [&str; 14] = [
+    "authorization",
+    "connection",
+    "cookie",
+    "cookie2",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-api-key",
+    "x-pombo-tenant",
+];
+
+/// Where channels call connectors, and with which secrets.
+pub struct ReceiveLinks {
+    key: Hmac<Sha256>,
+    public_url: String,
+}
+
+impl ReceiveLinks {
+    /// Secrets that are derived with a separate key, which is derived from `secret`.
+    pub fn new(secret: &[u8], public_url: &str) -> Self {
+        let derived = mac(secret).chain_update(b"pombo receive").finalize().into_bytes();
+        Self { key: mac(&derived), public_url: public_url.trim_end_matches('/').to_owned() }
+    }
+
+    /// The URL below which a connector is called; a path follows it.
+    pub fn url(&self, connector: Uuid) -> String {
+        format!("{}/v1/connectors/{connector}/receive", self.public_url)
+    }
+
+    /// The secret of a connector in this epoch.
+    pub fn secret(&self, connector: Uuid, epoch: u32) -> String {
+        let derived = self.key.clone().chain_update(connector.as_bytes()).chain_update(epoch.to_be_bytes());
+        URL_SAFE_NO_PAD.encode(derived.finalize().into_bytes())
+    }
+}
+
+/// A request of a channel as it came.
+pub struct Arrived {
+    method: String,
+    query: Vec<(String, String)>,
+    headers: Vec<(String, String)>,
+    bearer: Option<String>,
+    body: Bytes,
+}
+
+impl Arrived {
+    /// Reads a request. Nothing of the body is read for a caller who offers no secret.
+    pub async fn read(request: &Request, body: &mut RequestBody) -> Result<Self, Failure> {
+        let query = request.params::<Vec<(String, String)>>();
+        let arrived = Self {
+            method: request.method().as_str().to_owned(),
+            query: query.map_err(|_| Failure::bad_request("the query is not well formed"))?,
+            headers: passed_on(request.headers()),
+            bearer: bearer(request).map(str::to_owned),
+            body: Bytes::new(),
+        };
+        if !arrived.offers_a_secret() {
+            let message = "send the secret: as secret in the query, in X-Webhook-Secret or as Authorization: Bearer, or sign the body \
+                with it in X-Webhook-Signature";
+            return Err(Failure::unauthorized(message));
+        }
+        let bytes: usize = arrived.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if arrived.headers.len() > MAX_HEADERS || bytes > MAX_HEADER_BYTES {
+            let message = format!("send at most {MAX_HEADERS} headers of {} KB in total", MAX_HEADER_BYTES / 1024);
+            return Err(Failure::bad_request(message));
+        }
+        let body = body::read(request, body, MAX_RECEIVED_BYTES).await?;
+        Ok(Self { body, ..arrived })
+    }
+
+    fn offers_a_secret(&self) -> bool {
+        self.bearer.is_some()
+            || self.query.iter().any(|(name, _)| SECRET_PARAMETERS.contains(&name.as_str()))
+            || self.headers.iter().any(|(name, _)| [SECRET_HEADER, SIGNATURE_HEADER].contains(&name.as_str()))
+    }
+
+    /// The request for `path` without what proves the secret; `None` if nothing does. Secrets are compared in constant time.
+    fn opened(mut self, path: String, secret: &str) -> Option<ReceivedRequest> {
+        let same = |given: &str| bool::from(given.trim().as_bytes().ct_eq(secret.as_bytes()));
+        let offered = self.query.len() + self.headers.len();
+        self.query.retain(|(name, value)| !(SECRET_PARAMETERS.contains(&name.as_str()) && same(value)));
+        let body = &self.body;
+        self.headers.retain(|(name, value)| match name.as_str() {
+            SECRET_HEADER => !same(value),
+            SIGNATURE_HEADER => !is_signature(value, secret, body),
+            _ => true,
+        });
+        let bearer = self.bearer.as_deref().is_some_and(same);
+        let Self { method, query, headers, bearer: _, body } = self;
+        let proved = bearer || query.len() + headers.len() < offered;
+        proved.then(|| ReceivedRequest { method, path, query, headers, body: body.into() })
+    }
+}
+
+fn is_signature(given: &str, secret: &str, body: &[u8]) -> bool {
+    let given = given.trim();
+    let digits = given.strip_prefix("sha256=").unwrap_or(given);
+    let signed = |signature: Vec<u8>| mac(secret.as_bytes()).chain_update(body).verify_slice(&signature).is_ok();
+    hex::decode(digits).is_ok_and(signed)
+}
+
+/// The headers that a plugin may get. One whose value is no text is left out.
+fn passed_on(headers: &HeaderMap) -> Vec<(String, String)> {
+    let named = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let named: Vec<String> = named.flat_map(|names| names.split(',')).map(|n| n.trim().to_ascii_lowercase()).collect();
+    let kept_back = |name: &str| KEPT_BACK.contains(&name) || named.iter().any(|own| own == name);
+    let text = |value: &[u8]| std::str::from_utf8(value).ok().map(str::to_owned);
+    let kept = headers.iter().filter(|(name, _)| !kept_back(name.as_str()));
+    kept.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value.as_bytes())?))).collect()
+}
+
+/// Passes a request to a connector, if it was made with the connector's secret, and returns the plugin's answer. `path` is what follows
+/// the connector's address.
+pub async fn receive(
+    state: &ApiState,
+    connector: ReceiverRef,
+    path: String,
+    arrived: Arrived,
+) -> Result<ReceivedResponse, Failure> {
+    let open = |id: Uuid, epoch: u32| arrived.opened(path, &state.receive_links.secret(id, epoch));
+    Ok(state.commands.receive(connector, open).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "the secret";
+    const BODY: &[u8] = b"{\"a\":1}";
+
+    fn arrived(query: &[(&str, &str)], headers: &[(&str, &str)], bearer: Option<&str>) -> Arrived {
+        let owned = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Vec<_>>()
+        };
+        Arrived {
+            method: "POST".to_owned(),
+            query: owned(query),
+            headers: owned(headers),
+            bearer: bearer.map(str::to_owned),
+            body: Bytes::from_static(BODY),
+        }
+    }
+
+    fn opened(arrived: Arrived) -> Option<ReceivedRequest> {
+        arrived.opened("incoming".to_owned(), SECRET)
+    }
+
+    fn signature(secret: &str) -> String {
+        hex::encode(mac(secret.as_bytes()).chain_update(BODY).finalize().into_bytes())
+    }
+
+    #[test]
+    fn each_way_to_show_the_secret_opens_and_is_taken_out() {
+        let signed = signature(SECRET);
+        let prefixed = format!("sha256={signed}");
+        for (name, given) in [
+            ("secret", arrived(&[("secret", SECRET), ("a", "1")], &[], None)),
+            ("token", arrived(&[("a", "1"), ("token", SECRET)], &[], None)),
+            ("header", arrived(&[("a", "1")], &[(SECRET_HEADER, SECRET)], None)),
+            ("bearer", arrived(&[("a", "1")], &[], Some(SECRET))),
+            ("signature", arrived(&[("a", "1")], &[(SIGNATURE_HEADER, &signed)], None)),
+            ("prefixed", arrived(&[("a", "1")], &[(SIGNATURE_HEADER, &prefixed)], None)),
+        ] {
+            assert!(given.offers_a_secret(), "{name}");
+            let request = opened(given).unwrap_or_else(|| panic!("{name}"));
+            assert_eq!(request.query, [("a".to_owned(), "1".to_owned())], "{name}");
+            assert!(request.headers.is_empty() && request.body == BODY, "{name}");
+            assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "incoming"));
+        }
+    }
+
+    #[test]
+    fn a_wrong_secret_opens_nothing_and_stays_beside_a_right_one() {
+        let wrong = signature("another");
+        for given in [
+            arrived(&[("secret", "the secreT")], &[], None),
+            arrived(&[("token", "")], &[], None),
+            arrived(&[("other", SECRET)], &[], None),
+            arrived(&[], &[(SECRET_HEADER, "another")], None),
+            arrived(&[], &[("x-other", SECRET)], None),
+            arrived(&[], &[], Some("another")),
+            arrived(&[], &[(SIGNATURE_HEADER, &wrong)], None),
+            arrived(&[], &[(SIGNATURE_HEADER, "sha256=")], None),
+            arrived(&[], &[(SIGNATURE_HEADER, SECRET)], None),
+        ] {
+            assert!(opened(given).is_none());
+        }
+        let both = arrived(&[("secret", SECRET), ("token", "theirs")], &[(SIGNATURE_HEADER, &wrong)], Some("x"));
+        let request = opened(both).expect("one is right");
+        assert_eq!(request.query, [("token".to_owned(), "theirs".to_owned())]);
+        assert_eq!(request.headers, [(SIGNATURE_HEADER.to_owned(), wrong)]);
+    }
+
+    #[test]
+    fn credentials_cookies_and_what_concerns_the_connection_stay_here() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("authorization", "Bearer x"),
+            ("cookie", "a=b"),
+            ("connection", "close, X-Hop"),
+            ("x-hop", "1"),
+            ("transfer-encoding", "chunked"),
+            ("x-api-key", "sk"),
+            ("content-type", "application/json"),
+        ] {
+            headers.insert(name, value.parse().expect("a value"));
+        }
+        assert_eq!(passed_on(&headers), [("content-type".to_owned(), "application/json".to_owned())]);
+    }
+
+    #[test]
+    fn each_connector_and_epoch_has_a_secret_of_its_own() {
+        let links = ReceiveLinks::new(b"a secret of the tests, long enough", "http://127.0.0.1:8080/");
+        let id = Uuid::from_u128(9);
+        assert_eq!(links.url(id), format!("http://127.0.0.1:8080/v1/connectors/{id}/receive"));
+        let secret = links.secret(id, 0);
+        assert_eq!((secret.len(), &secret), (43, &links.secret(id, 0)));
+        assert_ne!(secret, links.secret(id, 1));
+        assert_ne!(secret, links.secret(Uuid::from_u128(8), 0));
+        assert_ne!(secret, ReceiveLinks::new(b"another", "").secret(id, 0));
+    }
+}

@@ -1,7 +1,7 @@
 //! Section Contacts: to whom messages are sent.
 
 mod export;
-mod wire;
+pub(crate) mod wire;
 
 use std::sync::Arc;
 

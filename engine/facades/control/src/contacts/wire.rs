@@ -110,7 +110,7 @@ pub(crate) struct Contact {
 }
 
 impl Contact {
-    pub(super) fn new(contact: model::Contact, connector_ids: Vec<Uuid>) -> Self {
+    pub(crate) fn new(contact: model::Contact, connector_ids: Vec<Uuid>) -> Self {
         Self {
             display_name: contact.display_name().map(str::to_owned),
             id: contact.id,

@@ -13,6 +13,7 @@ mod operations;
 mod plugin_versions;
 mod plugins;
 mod replays;
+mod search;
 mod sending;
 mod sessions;
 mod support;

@@ -30,7 +30,6 @@ mod messages;
 mod names;
 mod plugins;
 mod queueing;
-mod search;
 mod tags;
 mod tenants;
 #[cfg(test)]
@@ -140,7 +139,7 @@ type Answering = (
     conversations::history::ConversationHistory,
     contacts::Contacts,
     tags::Tags,
-    search::Search,
+    conversations::search::Search,
 );
 
 type Messaging = (

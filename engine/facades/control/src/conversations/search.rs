@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Acting;
-use crate::contacts::wire::Contact;
 use crate::conversations::wire::{Conversation, Direction, Kind};
+use crate::wire::contact::Contact;
 use crate::wire::{Instant, READ, Refused, WRITE};
 use pombo_api::declared::{Param, ParamKind};
 use pombo_api::error::Failure;

@@ -147,6 +147,8 @@ words! {
         Promote = "promote",
         /// A channel's own id of a message.
         ProviderId = "provider_id",
+        /// Words that messages, conversations and contacts are searched for.
+        Query = "query",
         /// The daily window without sending.
         QuietHours = "quiet_hours",
         /// Why something is done.

@@ -242,7 +242,7 @@ mod tests {
         assert_eq!(
             spelled(&ReasonCode::ALL.map(ReasonCode::as_str)),
             "scheduled pace throttled disconnected temporary not_called render attachment inactive_contact invalid_recipient \
-             rejected unknown_outcome crash canceled rejected_by_person connector_deleted"
+             rejected unknown_outcome crash canceled rejected_by_person connector_deleted expired"
         );
         assert_eq!(
             spelled(&AuditAction::ALL.map(AuditAction::as_str)),

@@ -50,6 +50,7 @@ pub(crate) async fn recover(context: &Context, only: Option<ConnectorIndex>) -> 
                 idempotent,
                 due_at: stored.state.due_at,
                 first_due: stored.message.created_at,
+                expires_at: stored.message.expires_at(&stored.state),
             };
             let receipts = store.receipts(stored.message.key)?;
             let ending = if receipts.prove_sent() {

@@ -12,6 +12,7 @@ use crate::backend::{KeyRange, Order};
 use crate::codec::bad_key;
 use crate::committer::Request;
 use crate::directory::conversations::TagsNow;
+use crate::entry_search;
 use crate::keys;
 use crate::shared::Shared;
 use crate::space::Space;
@@ -30,7 +31,7 @@ impl DiskStore {
         let shared = self.shared.clone();
         tokio::task::spawn_blocking(move || ask(&shared))
             .await
-            .map_err(|_| StoreError::Unavailable("a list of conversations panicked".to_owned()))?
+            .map_err(|_| StoreError::Unavailable("a read of conversations panicked".to_owned()))?
     }
 }
 
@@ -94,6 +95,24 @@ impl ChatStore for DiskStore {
         limit: usize,
     ) -> StoreResult<TimelinePage> {
         timeline::page(&*self.shared.backend, tenant, conversation, range, limit)
+    }
+
+    async fn search_entries(&self, tenant: TenantIndex, search: EntrySearch) -> StoreResult<FoundEntries> {
+        let stopped = |_| StoreError::Unavailable("the store has stopped".to_owned());
+        let turn = self.shared.entry_searches.clone().acquire_owned().await.map_err(stopped)?;
+        let found = self.ask_directory(move |shared| {
+            // Held as long as it runs, whoever still waits for it.
+            let _turn = turn;
+            entry_search::search(&*shared.backend, tenant, &search)
+        });
+        let found = found.await?;
+        let mut hits = Vec::with_capacity(found.hits.len());
+        for (item, marks) in found.hits {
+            // One whose conversation was deleted since is left out.
+            let conversation = self.conversation_by_number(tenant, item.conversation)?;
+            hits.extend(conversation.map(|conversation| EntryHit { item, conversation, marks }));
+        }
+        Ok(FoundEntries { hits, rest_before: found.rest_before })
     }
 
     fn timeline_item(&self, tenant: TenantIndex, number: u64) -> StoreResult<Option<TimelineItem>> {

@@ -9,7 +9,7 @@
 //!   and conversations and the counts of tags are answered from, kept of the tenants that ask. [`chats`]: the next numbers of
 //!   conversations and entries. [`birth_cache`], [`in_flight`], [`conversation_cache`] and [`row_cache`]:
 //!   rows that were used recently and will be needed again soon. [`watches`]: who waits for a message's next state. [`frontier`]: where the live part of a queue begins; [`lanes`]: which
-//!   conversations have work.
+//!   conversations have work. [`entry_search`]: words in what was said.
 //! - [`backend`]: what is asked of a key space, with [`space`] and [`bytes`]; [`fjall`]: the one that is used; [`faults`]: one that fails
 //!   on purpose.
 //! - [`migrate`]: schema versions; [`verify`] and [`snapshot`]: the store checked and written as text.
@@ -32,6 +32,7 @@ mod contact_store;
 mod conversation_cache;
 mod directory;
 mod disk_store;
+mod entry_search;
 pub mod faults;
 mod fjall;
 mod frontier;
@@ -59,7 +60,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 use pombo_domain::ports::{Clock, Entropy, StoreError, StoreHealth};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 pub use disk_store::DiskStore;
 pub use fjall::FjallOptions;
@@ -237,6 +238,7 @@ fn open_over(
         births: birth_cache::BirthCache::default(),
         writing_since: Mutex::new(None),
         watches: watches::Watches::default(),
+        entry_searches: Arc::new(Semaphore::new(entry_search::AT_ONCE)),
     });
     let (requests, waiting) = mpsc::channel(options.waiting_batches.max(1));
     let committer = committer::Committer {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 use pombo_domain::ports::{CommitObserver, StoreHealth};
+use tokio::sync::Semaphore;
 
 use crate::backend::Backend;
 use crate::birth_cache::BirthCache;
@@ -39,6 +40,8 @@ pub(crate) struct Shared {
     /// When the write of the present group began, by the machine's clock; `None` while nothing is written.
     pub(crate) writing_since: Mutex<Option<Instant>>,
     pub(crate) watches: Watches,
+    /// Turns of those that read entries to find words in them.
+    pub(crate) entry_searches: Arc<Semaphore>,
 }
 
 /// A write that takes longer than this is reported as a failure.

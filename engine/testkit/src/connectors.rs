@@ -29,10 +29,10 @@ pub struct Sent {
     pub attachments: usize,
     /// Which attempt this is, from 1.
     pub attempt: u16,
-    /// The message's other options.
+    /// The message's other options; a connector does not get `expires_at`.
     pub options: MessageOptions,
-    /// Whether it goes ahead of the queue.
-    pub direct: bool,
+    /// Whether somebody waits for its outcome.
+    pub awaited: bool,
     /// When the send was requested.
     pub at: Timestamp,
 }
@@ -252,8 +252,9 @@ impl Connectors for ScriptedConnectors {
                 mentions: message.mentions,
                 voice_note: message.voice_note,
                 file_kind: message.file_kind,
+                expires_at: None,
             },
-            direct: message.direct,
+            awaited: message.awaited,
             at: self.clock.now(),
         };
         {

@@ -48,7 +48,7 @@ pub fn outgoing(to: &str, text: &str) -> Outgoing {
         mentions: Vec::new(),
         voice_note: false,
         file_kind: None,
-        direct: false,
+        awaited: false,
         attempt: 1,
     }
 }

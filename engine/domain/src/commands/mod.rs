@@ -20,6 +20,7 @@ pub mod events;
 pub mod media_files;
 pub mod messages;
 pub mod plugins;
+pub mod search;
 pub mod tags;
 mod text;
 

@@ -162,6 +162,8 @@ pub struct MessageOptions {
     pub voice_note: bool,
     /// What its files are shown as; `None`: whatever their types say.
     pub file_kind: Option<FileKind>,
+    /// The instant after which it is not sent any more; see [`Message::expires_at`]. Set where somebody waits for the outcome.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// What a message does. It is stored: variants are only ever added, at the end.
@@ -273,6 +275,12 @@ impl Message {
     /// The rank in the ready queue.
     pub fn rank(&self) -> u8 {
         if self.content.force_direct { 0 } else { 11 - self.content.priority.clamp(1, 10) }
+    }
+
+    /// The instant after which a message in this state is not sent any more. `None`: it may be sent at any time. So may one that a person
+    /// wants to have tried again after that instant.
+    pub fn expires_at(&self, state: &MessageState) -> Option<Timestamp> {
+        self.content.options.expires_at.filter(|at| state.due_at <= *at)
     }
 
     /// The state of a message at its creation.
@@ -501,6 +509,18 @@ mod tests {
         assert_eq!(held.position(&m), born.position(&m));
         assert_eq!(held.claim(NOW).expect("allowed").status, Status::Processing);
         assert_eq!(held.cancel(None, NOW).expect("allowed").position(&m), Position::None);
+    }
+
+    #[test]
+    fn a_person_who_wants_it_tried_again_later_sets_its_end_aside() {
+        let at = NOW.plus_ms(1_000);
+        let m = message(|m| m.options.expires_at = Some(at));
+        let born = m.initial_state();
+        assert_eq!(m.expires_at(&born), Some(at));
+        let failed = born.failed(Reason::new(ReasonCode::Expired, "y"), at.plus_ms(1)).expect("allowed");
+        assert_eq!(m.expires_at(&failed.retry(at).expect("allowed")), Some(at));
+        assert_eq!(m.expires_at(&failed.retry(at.plus_ms(1)).expect("allowed")), None);
+        assert_eq!(message(|_| ()).expires_at(&born), None);
     }
 
     #[test]

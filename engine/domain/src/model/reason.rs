@@ -39,6 +39,8 @@ words! {
         RejectedByPerson = "rejected_by_person",
         /// The connector was deleted before it was sent.
         ConnectorDeleted = "connector_deleted",
+        /// Its time was over: somebody waited for it, and it would be sent too late.
+        Expired = "expired",
     }
 }
 
@@ -55,5 +57,10 @@ impl Reason {
     /// A reason with this code and detail.
     pub fn new(code: ReasonCode, detail: impl Into<String>) -> Self {
         Self { code: code.into(), detail: detail.into() }
+    }
+
+    /// Whether the message may have been sent all the same.
+    pub fn leaves_doubt(&self) -> bool {
+        matches!(self.code, Word::Known(ReasonCode::UnknownOutcome | ReasonCode::Crash))
     }
 }

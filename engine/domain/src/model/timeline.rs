@@ -295,18 +295,22 @@ impl TimelineEntry {
         }
     }
 
-    /// How it begins, on one line; for a file without words, its name.
-    pub fn preview(&self) -> String {
+    /// The words by which it is shown in lists and found: its text; for a file without a text, its name.
+    pub fn words(&self) -> Option<&str> {
         if let Some(text) = self.text().filter(|text| !text.is_empty()) {
-            return preview(text);
+            return Some(text);
         }
-        let name = match &self.content {
+        match &self.content {
             _ if self.revoked_at.is_some() => None,
             EntryContent::Received(InboundContent::Attachment(file)) => file.file_name.as_deref(),
             EntryContent::Sent { attachments, .. } => attachments.first().map(|file| file.file_name.as_str()),
             EntryContent::Received(_) | EntryContent::Gone => None,
-        };
-        name.map(preview).unwrap_or_default()
+        }
+    }
+
+    /// How it begins, on one line; see [`Self::words`].
+    pub fn preview(&self) -> String {
+        self.words().map(preview).unwrap_or_default()
     }
 
     /// The stored files of a received message: they are deleted with the entry. Those of an own message belong to the message.

@@ -105,8 +105,8 @@ pub struct Outgoing {
     pub voice_note: bool,
     /// What the files are shown as; `None`: whatever their types say.
     pub file_kind: Option<FileKind>,
-    /// Whether it goes ahead of the queue and its pace: then the plugin, too, must not let it wait without need.
-    pub direct: bool,
+    /// Whether somebody waits for its outcome: then the plugin must not hold it without need.
+    pub awaited: bool,
     /// Number of the attempt, from 1.
     pub attempt: u16,
 }

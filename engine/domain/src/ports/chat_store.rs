@@ -1,5 +1,7 @@
 //! The part of the store for conversations and their timelines: further changes for [`super::Store::commit`], and reads.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 use uuid::Uuid;
 
@@ -96,6 +98,41 @@ pub struct TimelinePage {
     pub has_older: bool,
     /// Whether there are newer ones between the times asked for.
     pub has_newer: bool,
+}
+
+/// What is looked for in timelines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntrySearch {
+    /// Words that must all occur in [`TimelineEntry::words`], also inside of other words; case and accents are ignored.
+    pub words: String,
+    /// Only in this conversation, by its number.
+    pub conversation: Option<u64>,
+    /// Only entries with a lower number.
+    pub before: Option<u64>,
+    /// Maximum number of hits.
+    pub limit: usize,
+    /// Maximum number of entries that are looked at.
+    pub most_looked: usize,
+}
+
+/// An entry in which all words were found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryHit {
+    /// The entry.
+    pub item: TimelineItem,
+    /// Its conversation.
+    pub conversation: Conversation,
+    /// Where the words are in [`TimelineEntry::words`], in characters: ascending, and none touches the next.
+    pub marks: Vec<Range<usize>>,
+}
+
+/// What was found in timelines, the newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FoundEntries {
+    /// The hits.
+    pub hits: Vec<EntryHit>,
+    /// Entries with a lower number were not looked at; `None` where all were.
+    pub rest_before: Option<u64>,
 }
 
 /// The order of a list of conversations, and where its page begins.
@@ -216,6 +253,11 @@ pub trait ChatStore: Send + Sync + 'static {
         limit: usize,
     ) -> StoreResult<TimelinePage> {
         Ok(TimelinePage::default())
+    }
+    /// Looks for words in what was said, from the newest entry back. It ends at `limit` hits or after `most_looked` entries, whichever
+    /// comes first. Only few of them run at once: others wait.
+    async fn search_entries(&self, tenant: TenantIndex, search: EntrySearch) -> StoreResult<FoundEntries> {
+        Ok(FoundEntries::default())
     }
     /// An entry by its number.
     fn timeline_item(&self, tenant: TenantIndex, number: u64) -> StoreResult<Option<TimelineItem>> {

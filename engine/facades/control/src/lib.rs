@@ -1,5 +1,5 @@
 //! The engine's own API, in the order of its document: who there is (tenants, users, keys), what sends (plugins, connectors,
-//! sessions, pace), what answers (automations, conversations, contacts, tags), what is sent (messages, chats, groups), what happened (events), what
+//! sessions, pace), what answers (automations, conversations, contacts, tags, a search), what is sent (messages, chats, groups), what happened (events), what
 //! else there is about messages (imports, templates, webhook deliveries, files), and how the engine is.
 //!
 //! Layout
@@ -92,6 +92,8 @@ enum Section {
     Contacts,
     /// Words on conversations.
     Tags,
+    /// Words in messages, conversations and contacts.
+    Search,
     /// The log of what happened: received messages, receipts, sessions, groups, health, automations and plugins.
     Events,
     /// Messages, and a person's decisions about them.
@@ -140,6 +142,7 @@ type Answering = (
     conversations::history::ConversationHistory,
     contacts::Contacts,
     tags::Tags,
+    conversations::search::Search,
 );
 
 type Messaging = (

@@ -14,6 +14,7 @@ pub(crate) fn field_name(field: Field) -> Cow<'static, str> {
         Field::Since => "dateFrom",
         Field::UpTo => "dateTo",
         Field::Request => "body",
+        Field::Query => "q",
         Field::Tenant => TENANT_HEADER,
         Field::IdempotencyKey => "Idempotency-Key",
         other => return camel_case(other),

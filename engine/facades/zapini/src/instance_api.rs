@@ -77,7 +77,7 @@ struct OwnSent {
     message_id: Option<String>,
     /// When WhatsApp accepted it; with status 202, the present time.
     timestamp: String,
-    /// With status 202: the message's UUID.
+    /// With status 202: the message's UUID, by which it is found while `message_id` is null.
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
     message_uuid: Option<Uuid>,

@@ -25,7 +25,7 @@ impl From<wit::Capability> for Capability {
 /// Bytes of the longest id that a provider gives.
 const PROVIDER_ID_BYTES: usize = 256;
 
-/// Key of the metadata of a message that goes ahead of the queue; its value is `1`.
+/// Key of the metadata of a message whose outcome somebody waits for; its value is `1`.
 const DIRECT: &str = "direct";
 /// Key of the metadata of a message whose files are shown as what its value says.
 const MEDIA_KIND: &str = "media-kind";
@@ -33,7 +33,7 @@ const MEDIA_KIND: &str = "media-kind";
 /// What a message asks for that only some plugins know.
 fn metadata(message: &Outgoing) -> Vec<(String, String)> {
     let mut metadata = Vec::new();
-    if message.direct {
+    if message.awaited {
         metadata.push((DIRECT.to_owned(), "1".to_owned()));
     }
     if let Some(kind) = message.file_kind {
@@ -187,7 +187,7 @@ mod tests {
         let plain = samples::outgoing("ana", "Oi");
         assert!(outgoing(plain.clone()).metadata.is_empty());
         let of = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-        let asking = Outgoing { direct: true, file_kind: Some(FileKind::Document), ..plain };
+        let asking = Outgoing { awaited: true, file_kind: Some(FileKind::Document), ..plain };
         assert_eq!(outgoing(asking).metadata, [of("direct", "1"), of("media-kind", "document")]);
     }
 }

@@ -62,8 +62,16 @@ struct Checked {
     unreachable: Option<String>,
     /// Address of its conversation, where the channel has conversations: the one that the contact is known by.
     chat: Option<String>,
-    /// Receipts show that the channel has it: an earlier attempt reached it after all.
-    proven: Option<SendOutcome>,
+    /// How the attempt ends before the connector, where that is known: receipts show that the channel has it, because an earlier attempt
+    /// reached it after all; or its time is over.
+    ended: Option<Ending>,
+}
+
+impl Checked {
+    /// One whose attempt ends before the connector.
+    fn ended(candidate: Candidate, stored: StoredMessage, ending: Ending) -> Self {
+        Self { candidate, stored, has_subject: false, unreachable: None, chat: None, ended: Some(ending) }
+    }
 }
 
 /// A claim under way.
@@ -154,15 +162,8 @@ impl Claim<'_> {
             };
             match receipts {
                 Ok(Some(receipts)) if receipts.prove_sent() => {
-                    let proven = Some(SendOutcome::Accepted { provider_id: receipts.provider_id });
-                    checked.push(Checked {
-                        candidate,
-                        stored,
-                        has_subject: false,
-                        unreachable: None,
-                        chat: None,
-                        proven,
-                    });
+                    let proven = SendOutcome::Accepted { provider_id: receipts.provider_id };
+                    checked.push(Checked::ended(candidate, stored, Ending::Outcome(proven)));
                     continue;
                 }
                 Ok(_) => {}
@@ -171,6 +172,15 @@ impl Claim<'_> {
                     self.put_back(candidate, error);
                     continue;
                 }
+            }
+            if let Some(end) = stored.message.expires_at(&stored.state).filter(|end| *end < now) {
+                if stored.state.attempts == 0 {
+                    let detail = format!("it was to be sent by {}", end.to_iso());
+                    self.fail(&stored, Reason::new(ReasonCode::Expired, detail), now);
+                } else {
+                    checked.push(Checked::ended(candidate, stored, Ending::Expired));
+                }
+                continue;
             }
             let content = &stored.message.content;
             let acting = Acting::of(&content.options.action);
@@ -241,7 +251,7 @@ impl Claim<'_> {
                 let id = contact.id;
                 self.joined.push(Change::ContactSteps { tenant, id, at: now, steps, must_exist: false });
             }
-            checked.push(Checked { candidate, stored, has_subject, unreachable, chat, proven: None });
+            checked.push(Checked { candidate, stored, has_subject, unreachable, chat, ended: None });
         }
         (checked, jobs)
     }
@@ -254,9 +264,9 @@ impl Claim<'_> {
         let mut texts = if jobs.is_empty() { Vec::new() } else { renderer.render(jobs).await }.into_iter();
         let now = context.ports.clock.now();
         self.entries.reserve(checked.len());
-        for Checked { mut candidate, stored, has_subject, unreachable, chat, proven } in checked {
+        for Checked { mut candidate, stored, has_subject, unreachable, chat, ended } in checked {
             let rendered = match unreachable {
-                _ if let Some(outcome) = proven => Err(Ending::Outcome(outcome)),
+                _ if let Some(ending) = ended => Err(ending),
                 None if !Acting::of(&stored.message.content.options.action).is_rendered() => {
                     Ok((stored.message.content.text.clone(), None))
                 }
@@ -484,8 +494,10 @@ fn claimed(mut message: Message, state: MessageState, text: String, subject: Opt
     }
     let (client_id, attempt) = (message.id, state.attempts);
     let contact_name = message.content.contact_name.take();
-    let MessageOptions { action, reply_to, mentions, voice_note, file_kind } =
-        std::mem::take(&mut message.content.options);
+    let awaited = message.expires_at(&state).is_some();
+    // A copy: what the message does also says how its outcome counts.
+    let MessageOptions { action, reply_to, mentions, voice_note, file_kind, expires_at: _ } =
+        message.content.options.clone();
     let outgoing = Outgoing {
         client_id,
         to,
@@ -498,7 +510,7 @@ fn claimed(mut message: Message, state: MessageState, text: String, subject: Opt
         mentions,
         voice_note,
         file_kind,
-        direct,
+        awaited,
         attempt,
     };
     Claimed { in_flight: InFlight::new(message, state, direct), outgoing }

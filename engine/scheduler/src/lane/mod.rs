@@ -76,6 +76,8 @@ struct InFlight {
     key: MessageKey,
     state: MessageState,
     first_due: Timestamp,
+    /// See [`Message::expires_at`].
+    expires_at: Option<Timestamp>,
     direct: bool,
     /// It says something new (it is not a reaction, an edit or a deletion), so that a delivery report can be expected.
     says: bool,
@@ -88,6 +90,7 @@ impl InFlight {
         let scheduled = message.content.scheduled_at.unwrap_or(message.created_at);
         Self {
             key: message.key,
+            expires_at: message.expires_at(&state),
             state,
             first_due: scheduled.max(message.created_at),
             direct,

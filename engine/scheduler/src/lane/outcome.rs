@@ -162,6 +162,7 @@ fn follow(
         idempotent: config.idempotent,
         due_at: if rejoin { now } else { in_flight.state.due_at },
         first_due: in_flight.first_due,
+        expires_at: in_flight.expires_at,
     };
     let repeated = !matches!(ending, Ending::NotCalled(_));
     let in_doubt = is_in_doubt(&ending);

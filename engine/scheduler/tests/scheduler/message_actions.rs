@@ -23,13 +23,20 @@ async fn what_a_message_asks_for_reaches_the_connector() {
         mentions: vec!["5511".to_owned()],
         voice_note: true,
         file_kind: Some(FileKind::Document),
+        expires_at: None,
     };
     world.post(NewMessage { options: options.clone(), ..text("x") });
     settle().await;
     world.post(NewMessage { force_direct: true, ..text("y") });
     settle().await;
+    let expires_at = Some(NOON.plus_ms(1_000));
+    let awaited = MessageOptions { expires_at, ..MessageOptions::default() };
+    world.post(NewMessage { force_direct: true, options: awaited, ..text("z") });
+    settle().await;
     let sent = world.connectors.sent.lock().clone();
-    assert_eq!((&sent[0].options, sent[0].direct, sent[1].direct), (&options, false, true));
+    assert_eq!(sent[0].options, options);
+    // To go ahead of the queue is not enough.
+    assert_eq!([0, 1, 2].map(|n| sent[n].awaited), [false, false, true]);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pombo_domain::commands::media_files::FilePolicy;
 use pombo_domain::commands::messages::actions::ActionRequest;
-use pombo_domain::commands::messages::now::{EntryRef, FoundEntry, SentNow, WAIT_MS, Waiting};
+use pombo_domain::commands::messages::now::{EntryRef, FoundEntry, GRACE_MS, SentNow, WAIT_MS, Waiting};
 use pombo_domain::commands::messages::send::Draft;
 use pombo_domain::commands::{Commands, PluginPolicy, Ports};
 use pombo_domain::model::connector::Pace;
@@ -241,6 +241,94 @@ async fn after_a_crash_before_the_answer_the_message_is_sent_once() {
     assert_eq!(world.shown(key), "SENT");
     let sends = world.connectors.texts().iter().filter(|text| *text == "late").count();
     assert_eq!(sends, 1, "nobody was told that it was not sent");
+}
+
+#[tokio::test]
+async fn long_after_a_crash_it_is_not_sent_unless_a_person_wants_that() {
+    let mut world = busy().await;
+    let sending = sending(&world, &commands(&world), "late");
+    settle().await;
+    let key = world.store.ready(LANE, None, 1).expect("readable")[0].key;
+    world.crash().await;
+    sending.abort();
+    world.connectors.act(|sent| Does::Answer(accepted_as(sent)));
+    world.clock.advance(WAIT_MS + GRACE_MS + 1).await;
+    world.start().await;
+    settle().await;
+    assert_eq!(world.shown(key), "FAILED expired");
+    assert!(!world.connectors.texts().iter().any(|text| text == "late"));
+    world.step(key, |state, now| state.retry(now));
+    settle().await;
+    assert_eq!(world.shown(key), "SENT");
+    let sent = world.connectors.sent.lock().last().cloned().expect("it was sent");
+    assert_eq!((sent.text.as_str(), sent.awaited), ("late", false), "nobody waits for it any more");
+}
+
+#[tokio::test]
+async fn what_the_channel_had_at_a_crash_is_not_sent_again_long_after_it() {
+    let mut world = chat(free());
+    world.connectors.act(|_| Does::Hang);
+    world.start().await;
+    let sending = sending(&world, &commands(&world), "x");
+    settle().await;
+    let key = world.store.in_flight(None, 1).expect("readable")[0];
+    world.crash().await;
+    sending.abort();
+    world.clock.advance(WAIT_MS + GRACE_MS + 1).await;
+    world.start().await;
+    settle().await;
+    assert_eq!(world.shown(key), "UNKNOWN crash", "it may have been sent");
+    assert_eq!(world.connectors.texts(), ["x"]);
+}
+
+#[tokio::test]
+async fn what_fails_for_now_after_the_answer_is_tried_again_for_a_minute_only() {
+    for (late_ms, shown) in [(GRACE_MS - 10_000, "SENT"), (GRACE_MS, "FAILED expired")] {
+        let mut world = chat(free());
+        world.connectors.act(move |sent| match sent.attempt {
+            1 => Does::After(WAIT_MS + late_ms, SendOutcome::Temporary("busy".to_owned())),
+            _ => Does::Answer(accepted_as(sent)),
+        });
+        world.start().await;
+        let sending = sending(&world, &commands(&world), "slow");
+        world.clock.advance(WAIT_MS).await;
+        let SentNow::Pending { id } = told(sending).await else { panic!("it is under way") };
+        world.clock.advance(3_600_000).await;
+        assert_eq!(world.shown(key_of(id)), shown);
+    }
+}
+
+#[tokio::test]
+async fn what_is_in_doubt_is_never_told_as_not_sent() {
+    let mut world = chat(free());
+    world.connectors.act(|sent| match sent.attempt {
+        1 => Does::After(WAIT_MS - 1_000, SendOutcome::Unknown("cut off".to_owned())),
+        _ => Does::Answer(accepted_as(sent)),
+    });
+    world.start().await;
+    let sending = sending(&world, &commands(&world), "x");
+    world.clock.advance(WAIT_MS).await;
+    let SentNow::Pending { id } = told(sending).await else { panic!("it may have been sent") };
+    assert_eq!(world.shown(key_of(id)), "WAITING unknown_outcome");
+    world.clock.advance(10_000).await;
+    assert_eq!(world.shown(key_of(id)), "SENT", "under the same id");
+}
+
+#[tokio::test]
+async fn what_is_in_doubt_and_late_is_left_to_a_person() {
+    let mut world = chat(free());
+    world.connectors.act(|_| Does::Answer(SendOutcome::Unknown("cut off".to_owned())));
+    world.start().await;
+    let sending = sending(&world, &commands(&world), "x");
+    settle().await;
+    let key = key_of(world.connectors.sent.lock()[0].client_id);
+    world.session(SessionState::Disconnected("gone".to_owned()), None).await;
+    world.clock.advance(WAIT_MS).await;
+    assert!(matches!(told(sending).await, SentNow::Pending { .. }));
+    world.clock.advance(GRACE_MS + 1).await;
+    world.session(SessionState::Connected, None).await;
+    world.clock.advance(60_000).await;
+    assert_eq!((world.shown(key).as_str(), world.connectors.texts().len()), ("UNKNOWN expired", 1));
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 //! white space. A query's word matches a message when it occurs inside one of the message's words, which is the same as
 //! occurring anywhere in its recipient, contact name or text.
 
+use std::ops::Range;
+
 use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 
 /// Folds `text` onto the end of `out`.
@@ -42,6 +44,42 @@ pub(crate) fn query_words(query: &str) -> Vec<String> {
     kept
 }
 
+/// Where the words of a query (see [`query_words`]) occur in `text`: ranges of its characters, ascending, those that touch joined. An
+/// accent that is a character of its own belongs to the letter before it.
+pub(crate) fn marks(text: &str, words: &[String]) -> Vec<Range<usize>> {
+    let mut folded = String::with_capacity(text.len());
+    // Of each byte of `folded`, the place of the character that it comes from.
+    let mut from: Vec<usize> = Vec::with_capacity(text.len());
+    let mut is_accent: Vec<bool> = Vec::new();
+    let mut buffer = [0; 4];
+    for (place, c) in text.chars().enumerate() {
+        fold_into(c.encode_utf8(&mut buffer), &mut folded);
+        is_accent.push(folded.len() == from.len());
+        from.resize(folded.len(), place);
+    }
+    let mut is_marked = vec![false; is_accent.len()];
+    for word in words.iter().filter(|word| !word.is_empty()) {
+        for (at, found) in folded.match_indices(word.as_str()) {
+            is_marked[from[at]..=from[at + found.len() - 1]].fill(true);
+        }
+    }
+    let mut marks: Vec<Range<usize>> = Vec::new();
+    let mut goes_on = false;
+    for (place, marked) in is_marked.into_iter().enumerate() {
+        let marked = marked || (goes_on && is_accent[place]);
+        if goes_on
+            && marked
+            && let Some(last) = marks.last_mut()
+        {
+            last.end = place + 1;
+        } else if marked {
+            marks.push(place..place + 1);
+        }
+        goes_on = marked;
+    }
+    marks
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +96,24 @@ mod tests {
         assert_eq!(fold("ﬁm ™ İstanbul ΣΟΦΟΣ"), "fim tm istanbul σοφοσ");
         assert_eq!(fold("e\u{301}"), fold("é"));
         assert_eq!(fold("日本 🙂"), "日本 🙂");
+    }
+
+    #[test]
+    fn marks_are_places_in_the_text_as_it_was_written() {
+        let marked = |text: &str, query: &str| {
+            let cut = |mark: Range<usize>| text.chars().skip(mark.start).take(mark.len()).collect::<String>();
+            marks(text, &query_words(query)).into_iter().map(cut).collect::<Vec<_>>()
+        };
+        assert_eq!(marked("Olá, JOÃO! Ação", "joao acao"), ["JOÃO", "Ação"]);
+        let joao = 5..9;
+        assert_eq!(marks("Olá, JOÃO!", &query_words("joao")), [joao]);
+        assert_eq!(marked("pedido 12345", "234"), ["234"]);
+        assert_eq!(marked("cafe\u{301} com pa\u{303}o", "CAFÉ pão"), ["cafe\u{301}", "pa\u{303}o"]);
+        assert_eq!(marked("ﬁm", "f"), ["ﬁ"], "a character is marked as a whole");
+        assert_eq!(marked("ana anan", "an na"), ["ana", "anan"], "what touches is one");
+        assert_eq!(marked("🙂 oi 🙂", "oi"), ["oi"]);
+        assert_eq!(marks("", &query_words("x")), [] as [Range<usize>; 0]);
+        assert_eq!(marks("x", &[]), [] as [Range<usize>; 0]);
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl From<NewMessage1> for NewMessage {
     }
 }
 
-/// A record of format 2: its options do not say what its files are shown as. On disk, what follows the content of format 1 are the
+/// A record of format 2: its options do not say what its files are shown as, nor until when it may be sent. On disk, what follows the content of format 1 are the
 /// options.
 #[derive(Deserialize)]
 pub(crate) struct NewMessage2 {
@@ -74,7 +74,7 @@ struct MessageOptions2 {
 impl From<NewMessage2> for NewMessage {
     fn from(old: NewMessage2) -> Self {
         let MessageOptions2 { action, reply_to, mentions, voice_note } = old.options;
-        let options = MessageOptions { action, reply_to, mentions, voice_note, file_kind: None };
+        let options = MessageOptions { action, reply_to, mentions, voice_note, ..MessageOptions::default() };
         Self { options, ..old.content.into() }
     }
 }

@@ -1,8 +1,8 @@
 //! Records: what was accepted, written once.
 //!
 //! A row is `format:1 id:16 created_at:8` and the content as postcard. The content is encoded on the caller's task; the
-//! committer only fills in the header. Format 2 brought the message's options, format 3 what its files are shown as; rows of earlier
-//! formats are read, never written.
+//! committer only fills in the header. Format 2 brought the message's options, format 3 what its files are shown as and
+//! until when it may be sent; rows of earlier formats are read, never written.
 
 use pombo_domain::model::{Message, NewMessage};
 use pombo_domain::ports::StoreResult;

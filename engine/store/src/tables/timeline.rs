@@ -301,7 +301,7 @@ pub(crate) fn ordinal_at(
 // ---- reads ----
 
 /// The highest number that a key holds.
-const MAX_NUMBER: u64 = (1 << 40) - 1;
+pub(crate) const MAX_NUMBER: u64 = (1 << 40) - 1;
 
 pub(crate) fn item(
     backend: &dyn Backend,

@@ -474,3 +474,47 @@ async fn who_sent_a_message_and_what_a_tenant_sets_is_kept() {
     );
     assert_sound(&store);
 }
+
+#[tokio::test]
+async fn words_are_found_in_what_was_said_as_it_reads_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let store = open(folder.path(), &clock);
+    let key = insert(&store, A, vec![message(1, "a", "x")]).await[0];
+    commit(&store, vec![received(&inbound("a", "1", text("Olá, JOÃO! Pedido 41235")))]).await;
+    commit(&store, vec![received(&inbound("b", "1", text("o joão da loja")))]).await;
+    attempt(&store, key, "a", say(key, "João, até logo")).await;
+    commit(&store, vec![received_by(B, &inbound("z", "1", text("joão de outra empresa")))]).await;
+    let find = async |words: &str| {
+        let (words, most_looked) = (words.to_owned(), 100);
+        let search = EntrySearch { words, conversation: None, before: None, limit: 10, most_looked };
+        let found = store.search_entries(A, search).await.unwrap();
+        assert_eq!(found.rest_before, None);
+        let told = |hit: &EntryHit| {
+            let text: Vec<char> = hit.item.entry.words().unwrap().chars().collect();
+            let marked: Vec<String> = hit.marks.iter().map(|mark| text[mark.clone()].iter().collect()).collect();
+            (hit.conversation.chat.clone(), marked.join("|"))
+        };
+        found.hits.iter().map(told).collect::<Vec<_>>()
+    };
+    let hits = |hits: &[(&str, &str)]| -> Vec<(String, String)> {
+        hits.iter().map(|(chat, marked)| ((*chat).to_owned(), (*marked).to_owned())).collect()
+    };
+    assert_eq!(find("joao").await, hits(&[("a", "João"), ("b", "joão"), ("a", "JOÃO")]), "the newest first");
+    assert_eq!(find("123 ola").await, hits(&[("a", "Olá|123")]));
+    assert_eq!(find("joao maria").await, hits(&[]));
+    let edit = InboundContent::Edit { of: "1".to_owned(), text: "o pedro da loja".to_owned() };
+    commit(&store, vec![received(&inbound("b", "2", edit))]).await;
+    commit(&store, vec![received(&inbound("a", "3", InboundContent::Revoke("1".to_owned())))]).await;
+    assert_eq!(find("joao").await, hits(&[("a", "João")]));
+    assert_eq!(find("pedro").await, hits(&[("b", "pedro")]));
+    let b = conversation(&store, "b").id;
+    commit(&store, vec![change(ChatChange::Delete(A, b))]).await;
+    assert_eq!(find("pedro").await, hits(&[]), "gone at once");
+    drop(store);
+    let store = open(folder.path(), &clock);
+    let search = EntrySearch { words: "ATE".to_owned(), conversation: Some(1), before: None, limit: 1, most_looked: 1 };
+    let found = store.search_entries(A, search).await.unwrap();
+    assert_eq!((found.hits.len(), found.rest_before.is_some()), (1, true), "the newest alone was looked at");
+    assert_sound(&store);
+}

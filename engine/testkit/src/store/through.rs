@@ -107,6 +107,10 @@ impl ChatStore for TestStore {
         self.reading("find_conversations")?;
         self.disk.find_conversations(tenant, filter, order, limit).await
     }
+    async fn search_entries(&self, tenant: TenantIndex, search: EntrySearch) -> StoreResult<FoundEntries> {
+        self.reading("search_entries")?;
+        self.disk.search_entries(tenant, search).await
+    }
     async fn count_conversations(&self, tenant: TenantIndex, user: Option<Uuid>) -> StoreResult<ConversationCounts> {
         self.reading("count_conversations")?;
         self.disk.count_conversations(tenant, user).await

@@ -322,7 +322,7 @@ impl Commands {
         found.ok_or_else(|| Error::not_found("Conversation"))
     }
 
-    fn conversation_view(&self, conversation: Conversation) -> Result<ConversationView> {
+    pub(crate) fn conversation_view(&self, conversation: Conversation) -> Result<ConversationView> {
         let connector = self.connector_id(conversation.connector)?;
         let automated = self.is_automated(&conversation)?;
         Ok(ConversationView { conversation, connector, automated })

@@ -7,7 +7,7 @@ use pombo_domain::TenantIndex;
 use pombo_domain::commands::Commands;
 use pombo_domain::commands::contacts::ContactQuery;
 
-use super::wire::Contact;
+use crate::wire::contact::Contact;
 
 /// Contacts read at once.
 const CHUNK: usize = 500;

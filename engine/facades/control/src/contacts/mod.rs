@@ -16,9 +16,8 @@ use uuid::Uuid;
 use crate::Section;
 use crate::access::Acting;
 use crate::contacts::export::ContactExport;
-use crate::contacts::wire::{
-    Contact, ContactKey, ContactPage, ContactType, ImportContacts, ImportedContactRows, SaveContact, UpdateContact,
-};
+use crate::contacts::wire::{ContactKey, ContactPage, ImportContacts, ImportedContactRows, SaveContact, UpdateContact};
+use crate::wire::contact::{Contact, ContactType};
 use crate::wire::{BODY, CONFLICT, DEFAULT_LIMIT, Deleted, READ, Refused, WRITE, body};
 use pombo_api::declared::Param;
 use pombo_api::error::Failure;

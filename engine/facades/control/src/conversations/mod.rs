@@ -1,8 +1,9 @@
 //! Section Conversations: listed, opened, changed and deleted, and who answers them, an automation or a person. What was said in them
-//! is in [`history`]. Operations of one path are in one file, because the document can show a path only once.
+//! is in [`history`], and found by [`search`]. Operations of one path are in one file, because the document can show a path only once.
 
 mod entries;
 pub(crate) mod history;
+pub(crate) mod search;
 pub(crate) mod wire;
 
 use std::sync::Arc;

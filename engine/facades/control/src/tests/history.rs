@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::support::{Caller, Engine, Refused};
 
 /// A message as the intake would store it.
-async fn receive(engine: &Engine, caller: &Caller, connector: ConnectorIndex, inbound: Inbound) {
+pub(super) async fn receive(engine: &Engine, caller: &Caller, connector: ConnectorIndex, inbound: Inbound) {
     let message = ChatMessage {
         tenant: caller.tenant.index,
         connector,
@@ -26,13 +26,13 @@ async fn receive(engine: &Engine, caller: &Caller, connector: ConnectorIndex, in
     engine.world.store.commit(Batch::of(vec![received])).await.expect("commits");
 }
 
-fn says(chat: &str, id: &str, text: &str) -> Inbound {
+pub(super) fn says(chat: &str, id: &str, text: &str) -> Inbound {
     let content = InboundContent::Text(text.to_owned());
     Inbound { sender_name: Some("Ana Sá".to_owned()), content, ..samples::inbound(chat, id) }
 }
 
 /// The first attempt of a message, as the lane would store it, and that the channel took it.
-async fn attempt(engine: &Engine, caller: &Caller, connector: ConnectorIndex, id: &str, text: Option<&str>) {
+pub(super) async fn attempt(engine: &Engine, caller: &Caller, connector: ConnectorIndex, id: &str, text: Option<&str>) {
     let store = &engine.world.store;
     let (tenant, id) = (caller.tenant.index, id.parse().expect("a UUID"));
     let stored = store.message_by_id(tenant, id).expect("reads").expect("stored");
@@ -55,7 +55,7 @@ async fn attempt(engine: &Engine, caller: &Caller, connector: ConnectorIndex, id
 }
 
 /// The id of the conversation with an address.
-fn known(engine: &Engine, connector: ConnectorIndex, chat: &str) -> String {
+pub(super) fn known(engine: &Engine, connector: ConnectorIndex, chat: &str) -> String {
     let store = &engine.world.store;
     store.conversation_with(connector, chat).expect("reads").expect("it is open").id.to_string()
 }

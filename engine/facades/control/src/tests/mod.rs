@@ -14,6 +14,7 @@ mod plugin_versions;
 mod plugins;
 mod receiving;
 mod replays;
+mod search;
 mod sending;
 mod sessions;
 mod support;

@@ -314,7 +314,7 @@ impl Message {
             size: file.size,
         };
         let content = message.content;
-        let MessageOptions { action, reply_to, mentions, voice_note, file_kind: _ } = content.options;
+        let MessageOptions { action, reply_to, mentions, voice_note, .. } = content.options;
         Self {
             id: message.id,
             connector_id,

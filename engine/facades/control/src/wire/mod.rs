@@ -1,6 +1,7 @@
 //! The few forms that several sections share: ids in paths, instants, cursors, JSON bodies that say where they break, pages,
-//! answers without a body; and the wire types that do: [`content`], [`message`], [`send`], [`pace`], [`delivery`].
+//! answers without a body; and the wire types that do: [`contact`], [`content`], [`message`], [`send`], [`pace`], [`delivery`].
 
+pub(crate) mod contact;
 pub(crate) mod content;
 pub(crate) mod delivery;
 pub(crate) mod message;

@@ -138,6 +138,7 @@ async fn a_message_is_sent_and_answered_as_documented() {
     );
     let content = &stored.message.content;
     assert_eq!((content.to.as_str(), content.force_direct), (ANA, true));
+    assert_eq!(content.options.expires_at, Some(NOW.plus_ms(WAIT_MS + 60_000)), "it is not sent long after the answer");
     assert_eq!(content.text, "Olá! Esta é uma mensagem de teste.");
     let by = site.world.store.message_author(stored.message.key).expect("reads").expect("it is known");
     assert!(by.starts_with("key:"), "{by}");

@@ -56,6 +56,8 @@ pub enum Ending {
     NotCalled(&'static str),
     /// The process ended while it was with the connector.
     Crash,
+    /// Its time was over before the connector was called again.
+    Expired,
 }
 
 /// What is known about an attempt.
@@ -69,6 +71,8 @@ pub struct Attempt {
     pub due_at: Timestamp,
     /// When the message was accepted, or what time it was scheduled for.
     pub first_due: Timestamp,
+    /// The instant after which it is not tried again.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// What becomes of the message.
@@ -93,6 +97,21 @@ pub enum Verdict {
 
 /// Decides what becomes of a message after an attempt.
 pub fn verdict(policy: &RetryPolicy, ending: Ending, attempt: Attempt, now: Timestamp, seed: u64) -> Verdict {
+    match by_ending(policy, ending, attempt, now, seed) {
+        Verdict::Again { reason, due_at, free } => match attempt.expires_at {
+            Some(end) if due_at.max(now) > end && reason.leaves_doubt() => Verdict::Unknown(reason),
+            Some(end) if due_at.max(now) > end => {
+                let detail = format!("it was to be sent by {}; the last attempt: {}", end.to_iso(), reason.detail);
+                Verdict::Failed(Reason::new(ReasonCode::Expired, detail))
+            }
+            _ => Verdict::Again { reason, due_at, free },
+        },
+        verdict => verdict,
+    }
+}
+
+/// The same for a message that may be tried again at any time.
+fn by_ending(policy: &RetryPolicy, ending: Ending, attempt: Attempt, now: Timestamp, seed: u64) -> Verdict {
     let n = u32::from(attempt.attempts.max(1));
     let counted = |code: ReasonCode, detail: String, backoff: &Backoff| {
         let reason = Reason::new(code, detail);
@@ -150,6 +169,14 @@ pub fn verdict(policy: &RetryPolicy, ending: Ending, attempt: Attempt, now: Time
             ReasonCode::Crash,
             "the engine stopped during the attempt and this connector cannot tell whether it was sent",
         )),
+        // Only a connector that may be given the same message again is given one in doubt again; this attempt is counted already.
+        Ending::Expired if attempt.idempotent && attempt.attempts > 1 => Verdict::Unknown(Reason::new(
+            ReasonCode::Expired,
+            "its time was over before it could be tried again; an earlier attempt may have reached the channel",
+        )),
+        Ending::Expired => {
+            Verdict::Failed(Reason::new(ReasonCode::Expired, "its time was over before it could be sent"))
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use super::*;
 const NOW: Timestamp = Timestamp(1_000_000_000);
 
 fn attempt(attempts: u16, idempotent: bool) -> Attempt {
-    Attempt { attempts, idempotent, due_at: NOW.plus_ms(-5_000), first_due: NOW.plus_ms(-10_000) }
+    Attempt { attempts, idempotent, due_at: NOW.plus_ms(-5_000), first_due: NOW.plus_ms(-10_000), expires_at: None }
 }
 
 fn outcome(kind: &str) -> Ending {
@@ -23,6 +23,7 @@ fn outcome(kind: &str) -> Ending {
         "attachment" => return Ending::AttachmentUnreachable(why),
         "not_called" => return Ending::NotCalled("paused"),
         "crash" => return Ending::Crash,
+        "expired" => return Ending::Expired,
         other => panic!("no such ending: {other}"),
     })
 }
@@ -74,6 +75,9 @@ fn each_ending_has_its_rule() {
         ("crash", 49, true, "again crash -5000..-5000"),
         ("crash", 50, true, "unknown crash"),
         ("crash", 1, false, "unknown crash"),
+        ("expired", 1, true, "failed expired"),
+        ("expired", 2, false, "failed expired"),
+        ("expired", 2, true, "unknown expired"),
     ] {
         assert_eq!(told(kind, attempts, idempotent), expected, "{kind}, attempt {attempts}, idempotent {idempotent}");
     }
@@ -87,4 +91,35 @@ fn throttling_is_free_for_a_day_and_then_counts() {
     let last = Attempt { attempts: 5, ..old };
     let given_up = verdict(&policy, outcome("throttled"), last, NOW, 0);
     assert!(matches!(given_up, Verdict::Failed(reason) if reason.code == ReasonCode::Throttled));
+}
+
+#[test]
+fn what_would_be_tried_again_too_late_is_given_up_unless_it_may_have_been_sent() {
+    let policy = RetryPolicy::default();
+    let told = |kind: &str, left_ms: i64| {
+        let attempt = Attempt { expires_at: Some(NOW.plus_ms(left_ms)), ..attempt(1, true) };
+        match verdict(&policy, outcome(kind), attempt, NOW, 0) {
+            Verdict::Again { .. } => "again".to_owned(),
+            Verdict::Failed(reason) => format!("failed {}", reason.code),
+            Verdict::Unknown(reason) => format!("unknown {}", reason.code),
+            Verdict::Sent(_) => "sent".to_owned(),
+        }
+    };
+    for (kind, left_ms, expected) in [
+        ("temporary", 2_500, "again"),
+        ("temporary", 2_499, "failed expired"),
+        ("throttled_30s", 29_999, "failed expired"),
+        ("render", 0, "failed expired"),
+        ("not_called", 0, "again"),
+        ("not_called", -1, "failed expired"),
+        ("disconnected", -1, "failed expired"),
+        ("unknown", 2_500, "again"),
+        ("unknown", 2_499, "unknown unknown_outcome"),
+        ("crash", 0, "again"),
+        ("crash", -1, "unknown crash"),
+        ("accepted", -1, "sent"),
+        ("rejected", -1, "failed rejected"),
+    ] {
+        assert_eq!(told(kind, left_ms), expected, "{kind}, {left_ms} ms before its end");
+    }
 }

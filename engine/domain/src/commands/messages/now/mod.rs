@@ -28,6 +28,9 @@ use crate::{Error, Field, Result, TenantIndex, Timestamp, Word};
 /// How long an outcome is waited for where nobody says otherwise, in milliseconds.
 pub const WAIT_MS: i64 = 25_000;
 
+/// How long after the request's deadline a message may still be sent where it was not taken back, in milliseconds.
+pub const GRACE_MS: i64 = 60_000;
+
 /// Maximum number of times that it is decided again how a message stands that could not be taken back.
 const DECISIONS: usize = 6;
 
@@ -155,7 +158,10 @@ impl Commands {
         reserved: Reserved,
         waiting: Waiting<'_>,
     ) -> Result<SentNow> {
-        let draft = Draft { force_direct: true, manual: true, scheduled_at: None, requires_approval: false, ..draft };
+        let end = self.ports().clock.now().plus_ms(waiting.wait_ms.max(0)).plus_ms(GRACE_MS);
+        let options = MessageOptions { expires_at: Some(end), ..draft.options };
+        let draft =
+            Draft { force_direct: true, manual: true, scheduled_at: None, requires_approval: false, options, ..draft };
         let stored = self.send(tenant, &draft, None).await?;
         Ok(self.outcome(stored, reserved, waiting).await)
     }
@@ -168,6 +174,7 @@ impl Commands {
         let deadline = clock.now().plus_ms(waiting.wait_ms.max(0));
         let mut alarm = clock.sleep_until(deadline);
         let mut reserved = Some(reserved);
+        let mut in_doubt = false;
         loop {
             if state.attempts > 0 {
                 // From here on the pace itself counts it.
@@ -176,6 +183,7 @@ impl Commands {
             if let Some(ended) = ended(message.id, &state) {
                 return ended;
             }
+            in_doubt |= state.reason.as_ref().is_some_and(Reason::leaves_doubt);
             if waits_beyond(&state, deadline) {
                 break;
             }
@@ -187,6 +195,10 @@ impl Commands {
                 // Nobody can tell how it stands: it is taken back, if it can be.
                 Either::Left((Ok(None) | Err(_), _)) | Either::Right(_) => break,
             }
+        }
+        if in_doubt {
+            // An attempt may have reached the channel: "not sent" could be wrong. It is tried again under the same id.
+            return SentNow::Pending { id: message.id };
         }
         self.taken_back(&message, state).await
     }
@@ -303,6 +315,7 @@ mod tests {
             (ReasonCode::InactiveContact, true),
             (ReasonCode::Temporary, false),
             (ReasonCode::ConnectorDeleted, false),
+            (ReasonCode::Expired, false),
         ] {
             let failed = running.failed(Reason::new(code, "why"), NOW).expect("it runs");
             let ended = ended(message.id, &failed).expect("it has ended");

@@ -10,7 +10,8 @@
 //!   (number, role): all users are rewritten. Access tokens. Contacts of format 2, with numbers; tags, which the rows of conversations
 //!   refer to; stored files; conversations for all messages, of format 2, with numbers and timelines: what is there is rewritten. See
 //!   [`to_4`]. Three more kinds of events; webhooks of connectors with their deliveries, of which there are none at first.
-//!   Connectors whose secret for requests of their channel was changed, of format 3; all others stay of format 2.
+//!   Connectors whose secret for requests of their channel was changed, of format 3; all others stay of format 2. Records of
+//!   format 4 (what files are shown as, until when a message may be sent).
 
 #[cfg(test)]
 mod fixture;

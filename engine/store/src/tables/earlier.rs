@@ -55,27 +55,48 @@ impl From<NewMessage1> for NewMessage {
     }
 }
 
-/// A record of format 2: its options do not say what its files are shown as, nor until when it may be sent. On disk, what follows the content of format 1 are the
-/// options.
+/// A record of format 2 or 3. On disk, what follows the content of format 1 are the options.
 #[derive(Deserialize)]
-pub(crate) struct NewMessage2 {
+pub(crate) struct WithOptions<O> {
     content: NewMessage1,
-    options: MessageOptions2,
+    options: O,
 }
 
+/// A record of format 2: its options do not say what its files are shown as.
+pub(crate) type NewMessage2 = WithOptions<MessageOptions2>;
+/// A record of format 3: its options do not say until when it may be sent.
+pub(crate) type NewMessage3 = WithOptions<MessageOptions3>;
+
 #[derive(Deserialize)]
-struct MessageOptions2 {
+pub(crate) struct MessageOptions2 {
     action: MessageAction,
     reply_to: Option<Target>,
     mentions: Vec<String>,
     voice_note: bool,
 }
 
-impl From<NewMessage2> for NewMessage {
-    fn from(old: NewMessage2) -> Self {
-        let MessageOptions2 { action, reply_to, mentions, voice_note } = old.options;
-        let options = MessageOptions { action, reply_to, mentions, voice_note, ..MessageOptions::default() };
-        Self { options, ..old.content.into() }
+impl From<MessageOptions2> for MessageOptions {
+    fn from(old: MessageOptions2) -> Self {
+        let MessageOptions2 { action, reply_to, mentions, voice_note } = old;
+        Self { action, reply_to, mentions, voice_note, ..Self::default() }
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct MessageOptions3 {
+    options: MessageOptions2,
+    file_kind: Option<FileKind>,
+}
+
+impl From<MessageOptions3> for MessageOptions {
+    fn from(old: MessageOptions3) -> Self {
+        Self { file_kind: old.file_kind, ..old.options.into() }
+    }
+}
+
+impl<O: Into<MessageOptions>> From<WithOptions<O>> for NewMessage {
+    fn from(old: WithOptions<O>) -> Self {
+        Self { options: old.options.into(), ..old.content.into() }
     }
 }
 

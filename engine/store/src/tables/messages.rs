@@ -1,7 +1,7 @@
 //! Records: what was accepted, written once.
 //!
 //! A row is `format:1 id:16 created_at:8` and the content as postcard. The content is encoded on the caller's task; the
-//! committer only fills in the header. Format 2 brought the message's options, format 3 what its files are shown as and
+//! committer only fills in the header. Format 2 brought the message's options, format 3 what its files are shown as, format 4
 //! until when it may be sent; rows of earlier formats are read, never written.
 
 use pombo_domain::model::{Message, NewMessage};
@@ -9,13 +9,13 @@ use pombo_domain::ports::StoreResult;
 use pombo_domain::{MessageKey, Timestamp};
 use uuid::Uuid;
 
-use super::earlier::{NewMessage1, NewMessage2};
+use super::earlier::{NewMessage1, NewMessage2, NewMessage3};
 use crate::backend::{Backend, Bytes};
 use crate::codec::{append, body_of, damaged, unknown_format};
 use crate::keys;
 use crate::space::Space;
 
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
 
 const HEADER: usize = 1 + 16 + 8;
 
@@ -39,6 +39,7 @@ pub(crate) fn parse(key: MessageKey, row: &[u8]) -> StoreResult<Message> {
     let (id, created_at, body) = header(row)?;
     let content = match row[0] {
         FORMAT => body_of(body, WHAT)?,
+        3 => body_of::<NewMessage3>(body, WHAT)?.into(),
         2 => body_of::<NewMessage2>(body, WHAT)?.into(),
         1 => body_of::<NewMessage1>(body, WHAT)?.into(),
         format => return Err(unknown_format(format, WHAT)),
@@ -68,4 +69,27 @@ pub(crate) fn read_row(backend: &dyn Backend, key: MessageKey) -> StoreResult<Op
 
 pub(crate) fn read(backend: &dyn Backend, key: MessageKey) -> StoreResult<Option<Message>> {
     read_row(backend, key)?.map(|row| parse(key, &row)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use pombo_domain::model::FileKind;
+    use pombo_domain::{ConnectorIndex, TenantIndex};
+    use pombo_testkit::samples;
+
+    use super::*;
+
+    #[test]
+    fn a_row_of_format_3_is_read_without_the_end_of_its_time() {
+        let mut content = samples::message(ConnectorIndex(0), "ana", "Oi");
+        content.options.file_kind = Some(FileKind::Audio);
+        let mut row = prepare(&content);
+        complete(&mut row, Uuid::from_u128(7), Timestamp(1));
+        // The end of its time, which there is none of, is the last byte.
+        assert_eq!(row.pop(), Some(0));
+        row[0] = 3;
+        let key = MessageKey { tenant: TenantIndex(0), serial: 0 };
+        let read = parse(key, &row).expect("a row of format 3");
+        assert_eq!((read.id, read.content), (Uuid::from_u128(7), content));
+    }
 }

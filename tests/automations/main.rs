@@ -5,6 +5,7 @@ mod answers;
 mod conversations;
 mod crash;
 mod handover;
+mod kills;
 mod platform;
 mod recordings;
 mod secrets;

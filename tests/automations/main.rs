@@ -17,3 +17,4 @@ mod swaps;
 mod telemetry;
 mod together;
 mod uploads;
+mod webhook_samples;

@@ -1,8 +1,8 @@
 //! A connector whose channel is a plain HTTP server. The engine does not embed it: tests and benchmarks load it from the plugin
 //! folder.
 //!
-//! `GET /in?after=N` gives `[{"n", "chat", "id", "text", "name"?}]`, the messages after the Nth, as soon as there are any; each batch is
-//! told to the engine together with the new N. `POST /out` takes `{"id", "to", "text", "attempt"}`, with the same `id` when it is
+//! `GET /in?after=N` gives `[{"n", "chat", "id", "text", "name"?}]`, the messages after the Nth, as soon as there are any; each batch
+//! is told to the engine together with the new N. `POST /out` takes `{"id", "to", "text", "attempt"}`, with the same `id` when it is
 //! sent again. Without a `server` it takes everything and receives nothing.
 //!
 //! [`VARIANT`] says how this version behaves. Tests overwrite it in the built component, and so get many versions from one build.

@@ -52,10 +52,11 @@ bench: ## measure Pombo and the service that it replaces on this machine; prints
 	cargo run --release --locked --bin automations -- swaps
 	cargo run --release --locked --bin automations -- fairness
 
-soak: ## run WhatsApp sessions with breaking sockets for 20 minutes, and account for every message
+soak: ## kill the engine 300 times amid conversations, then run WhatsApp sessions with breaking sockets for 20 minutes; all is accounted for
 	tests/setup.sh build
 	plugins/build.sh
 	cargo build --release --locked --workspace --bin pombo
+	cargo run --release --locked --bin kills
 	cargo run --release --locked --bin sessions -- soak
 
 openapi: build ## regenerate the OpenAPI documents and their operation tables in openapi/

@@ -3,7 +3,7 @@
 #
 #   tests/setup.sh build   a C compiler (for the few dependencies with C or assembly in them)
 #   tests/setup.sh lint    rustfmt and clippy
-#   tests/setup.sh test    build's, postfix, curl, Node with npm, and a Python environment in target/venv (tests/requirements.txt)
+#   tests/setup.sh test    build's, postfix, curl, Node with npm, PHP, and a Python environment in target/venv (tests/requirements.txt)
 #   tests/setup.sh bench   redis, Node with npm, and the benchmark peer's npm packages (tests/peers/queue-bench)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -71,6 +71,7 @@ for_test() {
     packages postfix
   fi
   command -v npm >/dev/null || packages nodejs npm
+  command -v php >/dev/null || packages php-cli
   python3 -c 'import ensurepip, venv' 2>/dev/null || packages python3-venv
   local venv=target/venv
   if ! cmp -s tests/requirements.txt "$venv/requirements.installed"; then

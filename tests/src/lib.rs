@@ -8,6 +8,7 @@
 pub mod automation;
 pub mod files;
 pub mod http;
+pub mod kills;
 pub mod load;
 pub mod mail;
 pub mod operations;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::http::{read_body, read_head};
@@ -41,6 +41,8 @@ struct State {
     /// When each message first arrived.
     arrived: Vec<Instant>,
     down: bool,
+    /// How many of the written messages the connector has stored, as it says when it asks for more.
+    stored: usize,
 }
 
 /// The server. Its threads end with the test's process.
@@ -105,17 +107,57 @@ impl Pipe {
 
     /// Many people write; returns the channel's ids of their messages.
     pub fn write_all(&self, messages: impl IntoIterator<Item = (String, String)>) -> Vec<String> {
+        self.append(messages.into_iter().map(|(chat, text)| json!({"chat": chat, "text": text})))
+    }
+
+    /// People write who go by names: conversation, name and text of each message; returns the channel's ids of the messages.
+    pub fn write_named(&self, messages: impl IntoIterator<Item = (String, String, String)>) -> Vec<String> {
+        let named = |(chat, name, text): (String, String, String)| json!({"chat": chat, "name": name, "text": text});
+        self.append(messages.into_iter().map(named))
+    }
+
+    fn append(&self, messages: impl Iterator<Item = Value>) -> Vec<String> {
         let mut state = self.lock();
         let mut ids = Vec::new();
-        for (chat, text) in messages {
+        for mut message in messages {
             let n = state.written.len() + 1;
             let id = format!("in-{n}");
-            state.written.push(json!({"n": n, "chat": chat, "id": id, "text": text}));
+            (message["n"], message["id"]) = (json!(n), json!(id));
+            state.written.push(message);
             ids.push(id);
         }
         drop(state);
         self.state.1.notify_all();
         ids
+    }
+
+    /// Hands out once more, under the same ids, what the connector has not said to have stored, and as many as `more` of the messages
+    /// before: as a channel does that was not answered. How many.
+    pub fn repeat(&self, more: usize) -> usize {
+        let mut state = self.lock();
+        let again = state.written[state.stored.saturating_sub(more)..].to_vec();
+        let count = again.len();
+        for mut message in again {
+            message["n"] = json!(state.written.len() + 1);
+            state.written.push(message);
+        }
+        drop(state);
+        self.state.1.notify_all();
+        count
+    }
+
+    /// How many messages were written, with those that were repeated, and how many of them the connector has stored.
+    pub fn intake(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.written.len(), state.stored)
+    }
+
+    /// Waits until the connector has stored so many of the written messages.
+    pub fn wait_stored(&self, count: usize, patience: Duration) -> Result<()> {
+        let waited = self.state.1.wait_timeout_while(self.lock(), patience, |state| state.stored < count);
+        let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        ensure!(!timeout.timed_out(), "{} of {count} messages were stored in {} s", state.stored, patience.as_secs());
+        Ok(())
     }
 
     /// The messages that were sent, in the order of their first arrival.
@@ -142,8 +184,8 @@ impl Pipe {
     /// Forgets what was sent.
     pub fn forget(&self) {
         let mut state = self.lock();
-        let written = std::mem::take(&mut state.written);
-        *state = State { written, ..State::default() };
+        let (written, stored) = (std::mem::take(&mut state.written), state.stored);
+        *state = State { written, stored, ..State::default() };
     }
 
     /// Sets whether the channel is down: then it refuses everything that is sent.
@@ -203,7 +245,11 @@ impl Pipe {
     }
 
     fn read(&self, after: usize) -> String {
-        let state = self.lock();
+        let mut state = self.lock();
+        if after > state.stored {
+            state.stored = after;
+            self.state.1.notify_all();
+        }
         let (state, _) = self
             .state
             .1

@@ -1,8 +1,8 @@
 //! A connector whose channel is a plain HTTP server. The engine does not embed it: tests and benchmarks load it from the plugin
 //! folder.
 //!
-//! `GET /in?after=N` gives `[{"n", "chat", "id", "text"}]`, the messages after the Nth, as soon as there are any; each batch is
-//! told to the engine together with the new N. `POST /out` takes `{"id", "to", "text", "attempt"}`, with the same `id` when it is
+//! `GET /in?after=N` gives `[{"n", "chat", "id", "text", "name"?}]`, the messages after the Nth, as soon as there are any; each batch
+//! is told to the engine together with the new N. `POST /out` takes `{"id", "to", "text", "attempt"}`, with the same `id` when it is
 //! sent again. Without a `server` it takes everything and receives nothing.
 //!
 //! [`VARIANT`] says how this version behaves. Tests overwrite it in the built component, and so get many versions from one build.
@@ -34,6 +34,7 @@ struct Written {
     chat: String,
     id: String,
     text: String,
+    name: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -45,8 +46,8 @@ struct Sent<'a> {
 }
 
 /// `good`, `trap-run` (as soon as it starts), `trap-hundred` (at the hundredth message of an instance), `slow` (each message
-/// takes a while) or `refuse` (no message is taken), after a colon and before spaces; a number behind it makes one version differ
-/// from another.
+/// takes a while), `refuse` (no message is taken) or `whatsapp` (its channel is called so, for an API that serves only that one), after
+/// a colon and before spaces; a number behind it makes one version differ from another.
 static VARIANT: [u8; 40] = *b"pipe-variant:good 0                     ";
 
 fn variant() -> &'static str {
@@ -77,7 +78,7 @@ fn received(message: &Written) -> events::Event {
         provider_id: message.id.clone(),
         chat: message.chat.clone(),
         sender: message.chat.clone(),
-        sender_name: None,
+        sender_name: message.name.clone(),
         from_me: false,
         is_group: false,
         reply_to: None,
@@ -113,6 +114,7 @@ async fn receive(server: &str) -> RunError {
 
 impl Connector for Pipe {
     fn describe() -> Description {
+        let channel = if variant() == "whatsapp" { "whatsapp" } else { "test" };
         let schema = r#"{"type":"object","properties":{"server":{"type":"string"}},"additionalProperties":false}"#;
         Description {
             display_name: "Pipe (tests)".to_owned(),
@@ -122,7 +124,7 @@ impl Connector for Pipe {
             features: vec![Feature::Inbound],
             idempotent_resend: true,
             max_in_flight: 1024,
-            ..Description::new("pipe", env!("CARGO_PKG_VERSION"), "test")
+            ..Description::new("pipe", env!("CARGO_PKG_VERSION"), channel)
         }
     }
 

@@ -30,6 +30,7 @@ const ENGAGED: u8 = 16;
 const ASSIGNED: u8 = 32;
 
 /// A conversation as lists see it.
+#[derive(PartialEq)]
 struct Row {
     id: Uuid,
     connector: ConnectorIndex,
@@ -416,11 +417,8 @@ impl Lists {
         let mut differing = Vec::new();
         for (tenant, slot) in &slots.by_tenant {
             let Slot::Open { list, .. } = slot else { continue };
-            let told = |list: &List| -> Vec<(Uuid, i64, u8, Box<[u32]>, String)> {
-                let told = |r: &Row| (r.id, r.active_at.0, r.flags, r.tags.clone(), r.text.to_string());
-                list.rows.iter().flatten().map(told).collect()
-            };
-            if told(&list.read()) != told(&List::open(backend, *tenant)?) {
+            let (held, stored) = (list.read(), List::open(backend, *tenant)?);
+            if !held.rows.iter().flatten().eq(stored.rows.iter().flatten()) {
                 differing.push(*tenant);
             }
         }

@@ -7,7 +7,7 @@ use pombo_domain::model::{Delivery, DeliveryKey, DeliveryStatus};
 use pombo_domain::ports::{DeliveryFilter, DueDelivery, Effect, StoreResult};
 use pombo_domain::{MessageKey, TenantIndex, Timestamp};
 
-use super::queues::{Frontiers, Queue, is_empty};
+use super::queues::{self, Frontiers, Queue};
 use crate::backend::{Backend, Bytes, KeyRange, Order};
 use crate::codec::{FORMAT, append, bad_key, body_of, damaged};
 use crate::keys;
@@ -118,28 +118,11 @@ pub(crate) fn due(
     after: Option<DueDelivery>,
     limit: usize,
 ) -> StoreResult<Vec<DueDelivery>> {
-    let seen = frontiers.seen(Queue::Deliveries);
     let all = KeyRange::prefix(&[keys::DELIVERY_DUE]).through(&keys::delivery_due_until(until));
-    let range = match after {
-        Some(entry) => all.after(&keys::delivery_due(entry)),
-        None if seen.from.is_empty() => all,
-        None => all.from(&seen.from),
-    };
-    let mut due = Vec::new();
-    if is_empty(&range) {
-        return Ok(due);
-    }
-    let mut rows = backend.scan(Space::Deliveries, range, Order::Forward);
-    while due.len() < limit
-        && let Some(row) = rows.next()
-    {
-        let (key, _) = row?;
-        if after.is_none() && due.is_empty() {
-            seen.found(&key);
-        }
-        due.push(keys::parse_delivery_due(&key).ok_or_else(|| bad_key("deliveries"))?);
-    }
-    Ok(due)
+    let queue = (Queue::Deliveries, Space::Deliveries);
+    queues::live(backend, frontiers, queue, (all, after.map(keys::delivery_due)), limit, |key, _| {
+        keys::parse_delivery_due(key).ok_or_else(|| bad_key("deliveries"))
+    })
 }
 
 pub(crate) fn read(backend: &dyn Backend, key: DeliveryKey) -> StoreResult<Option<Delivery>> {

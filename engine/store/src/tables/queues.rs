@@ -58,6 +58,38 @@ pub(crate) fn parse_entry(key: &[u8], value: &[u8]) -> StoreResult<(ConnectorInd
     Ok((connector, ReadyEntry { order, key: MessageKey { tenant: TenantIndex(tenant), serial: order.serial } }))
 }
 
+/// Entries of a queue within `all`, in order: those after the key `after`, or from where its live part begins.
+pub(crate) fn live<T>(
+    backend: &dyn Backend,
+    frontiers: &Frontiers,
+    (queue, space): (Queue, Space),
+    (all, after): (KeyRange, Option<keys::Key>),
+    limit: usize,
+    parse: impl Fn(&Bytes, &Bytes) -> StoreResult<T>,
+) -> StoreResult<Vec<T>> {
+    let seen = frontiers.seen(queue);
+    let range = match &after {
+        Some(after) => all.after(after),
+        None if seen.from.is_empty() => all,
+        None => all.from(&seen.from),
+    };
+    let mut entries = Vec::new();
+    if is_empty(&range) {
+        return Ok(entries);
+    }
+    let mut rows = backend.scan(space, range, Order::Forward);
+    while entries.len() < limit
+        && let Some(row) = rows.next()
+    {
+        let (key, value) = row?;
+        if after.is_none() && entries.is_empty() {
+            seen.found(&key);
+        }
+        entries.push(parse(&key, &value)?);
+    }
+    Ok(entries)
+}
+
 /// A connector's ready queue.
 pub(crate) fn ready(
     backend: &dyn Backend,
@@ -67,24 +99,9 @@ pub(crate) fn ready(
     limit: usize,
 ) -> StoreResult<Vec<ReadyEntry>> {
     let all = KeyRange::prefix(&keys::ready_prefix(connector));
-    let seen = frontiers.seen(Queue::Ready(connector));
-    let range = match after {
-        Some(order) => all.after(&keys::ready(connector, order)),
-        None if seen.from.is_empty() => all,
-        None => all.from(&seen.from),
-    };
-    let mut entries = Vec::new();
-    let mut rows = backend.scan(Space::Queues, range, Order::Forward);
-    while entries.len() < limit
-        && let Some(row) = rows.next()
-    {
-        let (key, value) = row?;
-        if after.is_none() && entries.is_empty() {
-            seen.found(&key);
-        }
-        entries.push(parse_entry(&key, &value)?.1);
-    }
-    Ok(entries)
+    let after = after.map(|order| keys::ready(connector, order));
+    let queue = (Queue::Ready(connector), Space::Queues);
+    live(backend, frontiers, queue, (all, after), limit, |key, value| Ok(parse_entry(key, value)?.1))
 }
 
 /// The scheduled queue.
@@ -96,27 +113,10 @@ pub(crate) fn scheduled(
     limit: usize,
 ) -> StoreResult<Vec<ScheduledEntry>> {
     let all = KeyRange::prefix(&[keys::SCHEDULED]).through(&keys::scheduled_until(until));
-    let seen = frontiers.seen(Queue::Scheduled);
-    let range = match after {
-        Some(entry) => all.after(&keys::scheduled(entry)),
-        None if seen.from.is_empty() => all,
-        None => all.from(&seen.from),
-    };
-    let mut entries = Vec::new();
-    if is_empty(&range) {
-        return Ok(entries);
-    }
-    let mut rows = backend.scan(Space::Queues, range, Order::Forward);
-    while entries.len() < limit
-        && let Some(row) = rows.next()
-    {
-        let (key, _) = row?;
-        if after.is_none() && entries.is_empty() {
-            seen.found(&key);
-        }
-        entries.push(keys::parse_scheduled(&key).ok_or_else(|| bad_key("queues"))?);
-    }
-    Ok(entries)
+    let queue = (Queue::Scheduled, Space::Queues);
+    live(backend, frontiers, queue, (all, after.map(keys::scheduled)), limit, |key, _| {
+        keys::parse_scheduled(key).ok_or_else(|| bad_key("queues"))
+    })
 }
 
 /// The first scheduled entry.

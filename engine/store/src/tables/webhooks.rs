@@ -10,7 +10,7 @@ use pombo_domain::ports::{DueEventDelivery, Effect, EventDeliveryFilter, EventDe
 use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::queues::{Frontiers, Queue, is_empty};
+use super::queues::{self, Frontiers, Queue};
 use crate::backend::{Backend, Bytes, KeyRange, Order};
 use crate::codec::{FORMAT, append, bad_key, body_of, damaged, decode, encode as encode_row};
 use crate::keys;
@@ -193,28 +193,11 @@ pub(crate) fn due(
     after: Option<DueEventDelivery>,
     limit: usize,
 ) -> StoreResult<Vec<DueEventDelivery>> {
-    let seen = frontiers.seen(Queue::EventDeliveries);
     let all = KeyRange::prefix(&[keys::EVENT_DELIVERY_DUE]).through(&keys::event_delivery_due_until(until));
-    let range = match after {
-        Some(entry) => all.after(&keys::event_delivery_due(entry)),
-        None if seen.from.is_empty() => all,
-        None => all.from(&seen.from),
-    };
-    let mut due = Vec::new();
-    if is_empty(&range) {
-        return Ok(due);
-    }
-    let mut rows = backend.scan(Space::Deliveries, range, Order::Forward);
-    while due.len() < limit
-        && let Some(row) = rows.next()
-    {
-        let (key, _) = row?;
-        if after.is_none() && due.is_empty() {
-            seen.found(&key);
-        }
-        due.push(keys::parse_event_delivery_due(&key).ok_or_else(|| bad_key(WHAT))?);
-    }
-    Ok(due)
+    let queue = (Queue::EventDeliveries, Space::Deliveries);
+    queues::live(backend, frontiers, queue, (all, after.map(keys::event_delivery_due)), limit, |key, _| {
+        keys::parse_event_delivery_due(key).ok_or_else(|| bad_key(WHAT))
+    })
 }
 
 pub(crate) fn read(backend: &dyn Backend, key: EventDeliveryKey) -> StoreResult<Option<EventDelivery>> {

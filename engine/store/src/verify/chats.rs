@@ -79,7 +79,11 @@ impl DiskStore {
             if conversations::id_by_number(&*self.shared.backend, tenant, number)? != Some(id) {
                 problems.add(|| format!("conversation {id}: its number names another"));
             }
-            if conversation.read > conversation.received || conversation.read_told > conversation.read_to {
+            let next_item = self.shared.chats.numbers(tenant).item;
+            if conversation.read > conversation.received
+                || conversation.read_told > conversation.read_to
+                || conversation.read_to >= next_item
+            {
                 problems.add(|| format!("conversation {id}: more is read than there is"));
             }
             if !self.shared.chats.converses(conversation.connector) {
@@ -125,6 +129,12 @@ impl DiskStore {
                 if self.shared.backend.get(Space::Timeline, &deleted)?.is_none() {
                     problems.add(|| format!("{}: there is no such conversation", place()));
                 }
+            }
+            // The step back to unread takes one message back, and the numbers stay where they were.
+            let told = conversations.get(&(tenant, of)).filter(|conversation| conversation.read_to == number);
+            if let Some(conversation) = told.filter(|conversation| conversation.read + 1 < item.ordinal) {
+                let (id, read, ordinal) = (conversation.id, conversation.read, item.ordinal);
+                problems.add(|| format!("conversation {id}: read up to ordinal {ordinal}, and {read} are read"));
             }
             let before = newest.insert((tenant, of), item.clone());
             let Some(before) = before else { continue };
@@ -216,5 +226,79 @@ impl DiskStore {
             problems.add(|| format!("{of_messages} of {own} messages in timelines are found by their message"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use pombo_domain::model::{Conversation, ConversationStep, TimelineAct};
+    use pombo_domain::ports::{AutomationChange, Batch, Change, ChatChange, ChatMessage, Store};
+    use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
+    use pombo_testkit::{CountingEntropy, ManualClock, samples};
+    use uuid::Uuid;
+
+    use crate::backend::Backend;
+    use crate::memory_backend::MemoryBackend;
+    use crate::staged::Staged;
+    use crate::tables::conversations;
+    use crate::{DiskStore, Options};
+
+    const T: TenantIndex = TenantIndex(1);
+    const C: ConnectorIndex = ConnectorIndex(1);
+
+    fn received(provider_id: &str) -> Change {
+        let act = TimelineAct::of(&samples::inbound("ana", provider_id));
+        let (chat, is_group) = ("ana".to_owned(), Some(false));
+        let message = ChatMessage { tenant: T, connector: C, chat, is_group, contact_name: None, act };
+        Change::Chat(Box::new(ChatChange::Received(message)))
+    }
+
+    /// A store with a conversation of three messages of the other side, all read, and one that is not.
+    async fn filled(backend: &Arc<MemoryBackend>, folder: &std::path::Path) -> (Arc<DiskStore>, Uuid) {
+        let clock = Arc::new(ManualClock::new(Timestamp(1_700_000_000_000)));
+        let entropy = Arc::new(CountingEntropy::new(1));
+        let store = crate::open_over(&Options::default(), folder, backend.clone(), clock, entropy).expect("opens");
+        store.commit(Batch::of(["1", "2", "3"].map(received).into())).await.expect("received");
+        let id = conversations::id_of(&**backend, C, "ana").expect("readable").expect("opened");
+        let read = vec![ConversationStep::Read { up_to: 3, tell: false }];
+        let read = Change::Automation(Box::new(AutomationChange::Conversation(T, id, read)));
+        store.commit(Batch::of(vec![read])).await.expect("read");
+        store.commit(Batch::of(vec![received("4")])).await.expect("received");
+        (store, id)
+    }
+
+    /// What is found after the row of the conversation was changed behind the store's back.
+    async fn found_after(change: impl FnOnce(&mut Conversation)) -> Vec<String> {
+        let (backend, folder) = (Arc::new(MemoryBackend::default()), tempfile::tempdir().expect("a folder"));
+        let (store, id) = filled(&backend, folder.path()).await;
+        assert_eq!(store.verify().expect("readable"), Vec::<String>::new());
+        let mut stored = conversations::read(&*backend, id).expect("readable").expect("there");
+        assert_eq!((stored.conversation.received, stored.conversation.unread()), (4, 1));
+        change(&mut stored.conversation);
+        let mut staged = Staged::new(&*backend);
+        conversations::put(&mut staged, &stored);
+        let writes = staged.into_writes();
+        backend.write(writes).expect("written");
+        store.verify().expect("readable")
+    }
+
+    #[tokio::test]
+    async fn a_damaged_count_is_found() {
+        let is_said = |problems: &[String], what: &str| {
+            assert!(problems.iter().any(|problem| problem.contains(what)), "{what}: {problems:?}");
+        };
+        is_said(&found_after(|one| one.received = 5).await, "5 received of 4");
+        is_said(&found_after(|one| one.received = 3).await, "3 received of 4");
+        is_said(&found_after(|one| one.read = 1).await, "read up to ordinal 3, and 1 are read");
+        is_said(&found_after(|one| one.read = 5).await, "more is read than there is");
+        is_said(&found_after(|one| one.read_to = 99).await, "more is read than there is");
+        let other_words = |one: &mut Conversation| {
+            one.last.iter_mut().for_each(|last| last.preview.push('!'));
+        };
+        is_said(&found_after(other_words).await, "its last message is not its newest entry");
+        is_said(&found_after(|one| one.last = None).await, "entries and no last message");
+        is_said(&found_after(|one| one.number = 7).await, "its number 7 was not given yet");
     }
 }

@@ -4,14 +4,18 @@
 //! |---|---|---|
 //! | bulk, single | durable HTTP posts of 1000 and of 1 | fastify and BullMQ on Redis with its log synced at every write |
 //! | drain | queue → renderer plugin → no-op connector plugin | BullMQ's worker at concurrency 50, no-op |
+//! | conversations_*, history_* | over HTTP, exact total and a page of 50, of many conversations and of one with many messages | |
+//! | send_now | `POST /zapini/send-message` until the channel has accepted the message | |
 //! | list_*, search | over HTTP, exact total and a page of 50 | an indexed SQL table in process (tests/peers/list-baseline) |
 //! | open | from exec after kill -9 until `/ready` says 200 | |
 //! | rss | resident memory with the whole queue | Redis' |
 //! | render* | batches of 100 through the sandbox, templates cached | minijinja compiled into the same program |
 //!
-//! Sizes: BENCH_MESSAGES (default 1000000), BENCH_SECONDS of each rate (5), BENCH_ROUNDS (3), BENCH_QUERIES of each list (1000).
+//! Sizes: BENCH_MESSAGES (default 1000000), BENCH_SECONDS of each rate (5), BENCH_ROUNDS (3), BENCH_QUERIES of each list (1000),
+//! BENCH_CONVERSATIONS, and messages of the long one (100000), BENCH_PAGES of each of their lists and histories (300).
 //! The servers' rounds alternate, and the median counts, so that a machine that slows down slows both.
 
+mod conversations;
 mod messages;
 mod ours;
 mod peer;
@@ -27,6 +31,7 @@ use pombo_tests::load::{Rate, prepare, run};
 use pombo_tests::tenant::SENDSYNC;
 use serde_json::{Value, json};
 
+use crate::conversations::Conversations;
 use crate::ours::Ours;
 use crate::peer::Peer;
 use crate::report::Report;
@@ -42,6 +47,8 @@ struct Sizes {
     seconds: u64,
     rounds: usize,
     queries: usize,
+    conversations: usize,
+    pages: usize,
 }
 
 fn size(name: &str, default: u64) -> Result<u64> {
@@ -130,6 +137,8 @@ fn main() -> Result<()> {
         seconds: size("BENCH_SECONDS", 5)?,
         rounds: usize::try_from(size("BENCH_ROUNDS", 3)?)?.max(1),
         queries: usize::try_from(size("BENCH_QUERIES", 1000)?)?.max(10),
+        conversations: usize::try_from(size("BENCH_CONVERSATIONS", 100_000)?)?.max(1_000),
+        pages: usize::try_from(size("BENCH_PAGES", 300)?)?.max(10),
     };
     let begun = Instant::now();
     let mut report = Report::default();
@@ -185,6 +194,11 @@ fn main() -> Result<()> {
         report.latency(name, LIST_PEER, figure, &baseline[name], aim);
     }
 
+    println!("filling {} conversations, and one with as many messages", sizes.conversations);
+    for (name, figure) in Conversations::fill(sizes.conversations)?.measure(sizes.pages)? {
+        report.bounded(name, &figure, 10.0);
+    }
+
     report.finish(context(&sizes, total, begun.elapsed()))
 }
 
@@ -224,6 +238,8 @@ fn context(sizes: &Sizes, total: u64, elapsed: Duration) -> Value {
         "seconds_of_each_rate": sizes.seconds,
         "rounds": sizes.rounds,
         "queries_of_each_list": sizes.queries,
+        "conversations": sizes.conversations,
+        "pages_of_conversations": sizes.pages,
         "processors": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
         "took_seconds": elapsed.as_secs(),
     })

@@ -66,6 +66,14 @@ impl Report {
         );
     }
 
+    /// Latencies with a bound, and nothing to compare them with.
+    pub(crate) fn bounded(&mut self, name: &str, ours: &Value, aim_p99: f64) {
+        let (p50, p99) = (ours["p50"].as_f64().unwrap_or(f64::NAN), ours["p99"].as_f64().unwrap_or(f64::NAN));
+        self.add(name, json!({"p50": p50, "p99": p99, "unit": "ms", "aim_p99": aim_p99}));
+        let both = format!("{} / {}", number(p50), number(p99));
+        self.line(name, "ms p50/p99", &both, "", "", &verdict(p99 < aim_p99, &format!("p99 < {aim_p99}")));
+    }
+
     /// Seconds, with a bound.
     pub(crate) fn seconds(&mut self, name: &str, what: &str, ours: f64, peer: Option<f64>, aim: f64) {
         self.add(name, json!({"seconds": ours, "peer": peer, "unit": "s", "aim": aim, "baseline": what}));

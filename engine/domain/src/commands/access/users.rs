@@ -1,13 +1,14 @@
 //! A tenant's users. Passwords pass through here once and are never stored, only their hashes.
 //!
 //! Everything that changes a tenant's users or their access tokens happens under one lock for that tenant: so a tenant keeps an owner,
-//! and nobody logs in with a password that is being changed.
+//! nobody logs in with a password that is being changed, and no conversation is assigned to a user who is being deleted.
 
 use std::sync::Arc;
 
 use uuid::Uuid;
 
 use crate::commands::Commands;
+use crate::commands::access::actor::Actor;
 use crate::commands::text::{self, Rule};
 use crate::model::{AccessToken, Role, User};
 use crate::ports::{Batch, Change};
@@ -23,8 +24,8 @@ pub const MAX_PASSWORD_CHARS: usize = 128;
 pub(crate) struct UserLocks(Arc<[futures::lock::Mutex<()>; 32]>);
 
 impl UserLocks {
-    /// The lock to change a tenant's users or their tokens.
-    pub(super) async fn of(&self, tenant: TenantIndex) -> futures::lock::MutexGuard<'_, ()> {
+    /// The lock to change a tenant's users or their tokens, or to give one of them something.
+    pub(crate) async fn of(&self, tenant: TenantIndex) -> futures::lock::MutexGuard<'_, ()> {
         self.0[tenant.0 as usize % self.0.len()].lock().await
     }
 }
@@ -137,11 +138,14 @@ impl Commands {
         Ok(user)
     }
 
-    /// Deletes a user with all access tokens. The last owner of a tenant cannot be deleted.
-    pub async fn delete_user(&self, tenant: TenantIndex, id: Uuid) -> Result<()> {
+    /// Deletes a user with all access tokens. The last owner of a tenant cannot be deleted. First all conversations are taken away from
+    /// the user: if that fails half way, it is done by repeating the deletion.
+    pub async fn delete_user(&self, actor: &Actor, id: Uuid) -> Result<()> {
+        let tenant = actor.tenant()?;
         let _turn = self.user_writes.of(tenant).await;
         let user = self.get_user(tenant, id)?;
         self.check_other_owner(&user)?;
+        self.take_conversations_from(actor, id).await?;
         let mut changes = self.revoked_tokens(&user)?;
         changes.push(Change::DeleteUser(tenant, id));
         self.ports().store.commit(Batch::of(changes)).await?;

@@ -149,6 +149,11 @@ impl Commands {
         patch: ConversationPatch,
     ) -> Result<ConversationView> {
         let tenant = actor.tenant()?;
+        // The user must not be deleted meanwhile.
+        let _turn = match patch.assigned_user {
+            Some(_) => Some(self.user_writes.of(tenant).await),
+            None => None,
+        };
         let conversation = self.own_conversation(tenant, id)?;
         let mut steps = Vec::new();
         if let Some(tags) = patch.tags {
@@ -183,6 +188,30 @@ impl Commands {
             self.ports().store.commit(Batch::of(changes)).await?;
         }
         self.get_conversation(tenant, id)
+    }
+
+    /// Assigns all conversations of a user to nobody, in several batches, each of which is complete. Whoever calls it sees to it that no
+    /// other is assigned to the user meanwhile.
+    pub(super) async fn take_conversations_from(&self, actor: &Actor, user: Uuid) -> Result<()> {
+        let tenant = actor.tenant()?;
+        let filter = ConversationFilter { assigned_user: Some(user), ..ConversationFilter::default() };
+        let mut after = None;
+        loop {
+            let (some, next) = self.ports().store.conversations(tenant, &filter, after, BATCH)?;
+            let mut changes = Vec::new();
+            for conversation in &some {
+                let steps = vec![ConversationStep::AssignUser(None)];
+                changes.push(automation_change(AutomationChange::Conversation(tenant, conversation.id, steps)));
+                changes.push(self.conversation_event(actor, conversation, ConversationAction::Assigned, String::new()));
+            }
+            if !changes.is_empty() {
+                self.ports().store.commit(Batch::of(changes)).await?;
+            }
+            match next {
+                Some(next) => after = Some(next),
+                None => return Ok(()),
+            }
+        }
     }
 
     /// Whether those of the names that are not tags of the tenant yet may become tags.

@@ -182,7 +182,8 @@ impl Users {
 
     /// Delete a user
     ///
-    /// Every login of the user ends. The last `owner` of a tenant cannot be deleted.
+    /// Every login of the user ends, and the user's conversations are assigned to nobody. The last `owner` of a tenant cannot be
+    /// deleted.
     #[oai(path = "/v1/users/:id", method = "delete", operation_id = "delete_user")]
     async fn delete_user(
         &self,
@@ -190,7 +191,7 @@ impl Users {
         acting: Acting,
         id: Path<PathId>,
     ) -> Result<Deleted, Refused<{ READ | WRITE | CONFLICT }>> {
-        state.commands.delete_user(acting.tenant, id.of("User")?).await?;
+        state.commands.delete_user(&acting.actor(), id.of("User")?).await?;
         Ok(Deleted::Done)
     }
 }

@@ -329,6 +329,39 @@ async fn a_conversation_is_assigned_to_a_user() {
 }
 
 #[tokio::test]
+async fn what_was_assigned_to_a_user_who_is_deleted_is_assigned_to_nobody() {
+    let engine = Engine::new().await;
+    let (_, connector) = engine.chat(&engine.a).await;
+    let user = |email: &str| pombo_domain::commands::access::users::UserRequest {
+        email: email.to_owned(),
+        name: "Rui".to_owned(),
+        password: "uma senha bem longa".to_owned(),
+        role: Role::Agent,
+    };
+    let tenant = engine.a.tenant.index;
+    let rui = engine.world.commands.create_user(tenant, user("rui@a.test")).await.expect("made").id;
+    let ana = engine.world.commands.create_user(tenant, user("ana@a.test")).await.expect("made").id;
+    let key = [("x-api-key", engine.a.key.as_str())];
+    for (chat, who) in [("5511", rui), ("5522", ana), ("5533", rui)] {
+        receive(&engine, &engine.a, connector, says(chat, chat, "oi")).await;
+        let path = format!("/v1/conversations/{}", known(&engine, connector, chat));
+        engine.ask("PATCH", &path, &key, Some(json!({"assigneeId": who}))).await.expect(200);
+    }
+    engine.ask("DELETE", &format!("/v1/users/{rui}"), &key, None).await.expect(204);
+    let total = async |filter: &str| {
+        engine.get(&engine.a, &format!("/v1/conversations?{filter}")).await.expect(200)["total"].clone()
+    };
+    assert_eq!(total(&format!("assigneeId={rui}")).await, 0);
+    assert_eq!(total(&format!("assigneeId={ana}")).await, 1);
+    assert_eq!((total("assigned=false").await, total("assigned=true").await), (json!(2), json!(1)));
+    assert_eq!(engine.get(&engine.a, "/v1/conversations/counts").await.expect(200)["unassigned"], 2);
+    let shown = engine.get(&engine.a, &format!("/v1/conversations/{}", known(&engine, connector, "5533"))).await;
+    assert_eq!(shown.expect(200).get("assigneeId"), None);
+    let told = engine.told(&engine.a, "conversation.changed").await;
+    assert_eq!(told.iter().filter(|event| event["detail"] == "").count(), 2, "{told:?}");
+}
+
+#[tokio::test]
 async fn a_tenant_sets_for_how_long_received_messages_are_kept() {
     let engine = Engine::new().await;
     let key = [("x-api-key", engine.a.key.as_str())];

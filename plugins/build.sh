@@ -18,7 +18,7 @@ out=${CARGO_TARGET_DIR:-$root/target}
 built=$out/wasm
 say() { echo "plugins: $*"; }
 
-connectors="connector-email connector-whatsapp"
+connectors="connector-email connector-gateway connector-whatsapp"
 renderers="renderer"
 automations="integration-webhook integration-llm flow"
 hostile=""

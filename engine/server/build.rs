@@ -4,8 +4,15 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PLUGINS: [&str; 6] =
-    ["renderer", "connector-email", "connector-whatsapp", "flow", "integration-webhook", "integration-llm"];
+const PLUGINS: [&str; 7] = [
+    "renderer",
+    "connector-email",
+    "connector-gateway",
+    "connector-whatsapp",
+    "flow",
+    "integration-webhook",
+    "integration-llm",
+];
 /// The languages as in `sdk/`; each folder has the SDK, and the template of a project in `template/`.
 const LANGUAGES: [&str; 3] = ["rust", "js", "python"];
 /// What tools leave behind.

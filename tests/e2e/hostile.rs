@@ -41,7 +41,9 @@ fn foreign_plugins(tenant: &Tenant) -> Result<Vec<String>> {
         .iter()
         .filter(|p| p["kind"] == "connector")
         .filter_map(|p| p["name"].as_str().map(str::to_owned));
-    Ok(names.filter(|name| !["connector-email", "connector-whatsapp"].contains(&name.as_str())).collect())
+    Ok(names
+        .filter(|name| !["connector-email", "connector-gateway", "connector-whatsapp"].contains(&name.as_str()))
+        .collect())
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod contacts;
 mod crash;
 mod demo;
 mod documents;
+mod gateway;
 mod hostile;
 mod idempotency;
 mod imports;

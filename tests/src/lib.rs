@@ -7,6 +7,7 @@
 
 pub mod automation;
 pub mod files;
+pub mod gateway;
 pub mod http;
 pub mod kills;
 pub mod load;

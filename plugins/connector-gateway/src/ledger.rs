@@ -1,0 +1,399 @@
+//! Which message of the engine's an id of WhatsApp's belongs to, so that a receipt can name it, also after a restart.
+//!
+//! The id comes with the gateway's answer, and a receipt may come before it: what belongs to no known message waits for
+//! [`WAIT_MILLIS`] and is told as soon as the answer gives the id. Both are kept in the store; [`Ledger`] has the latest in memory.
+//!
+//! Keys: `sent/ID` has the client-id; `part/CLIENT` has what was already sent of a message that is several on the channel;
+//! `due/DAY/KEY` is what the sweep reads; `early/ID/KIND` is a receipt that waits.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use pombo_plugin::connector::{events, kv};
+use pombo_plugin::log;
+use serde::{Deserialize, Serialize};
+
+use crate::outside::{Outside, Trouble, delete, put};
+
+/// Phones that were off for longer do exist; their receipts are of no message then.
+const KEPT_DAYS: u64 = 30;
+const DAY_MILLIS: u64 = 24 * 60 * 60 * 1_000;
+/// The most ids that are kept; the oldest go first.
+const KEPT: usize = 50_000;
+/// How many of the latest stay in memory: most receipts come within seconds.
+const RECENT: usize = 256;
+/// How long a receipt waits for the answer that says whose it is.
+const WAIT_MILLIS: u64 = 60_000;
+/// How many receipts wait; the oldest go first.
+const WAITING: usize = 1_000;
+/// How many entries are asked for at once.
+const PAGE: u32 = 512;
+/// Pauses before the further attempts to tell what waited.
+const PAUSES_MILLIS: [u64; 2] = [200, 1_000];
+
+/// How far a message came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Step {
+    Failed,
+    Server,
+    Delivered,
+    Read,
+    Played,
+}
+
+impl Step {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Server => "server",
+            Self::Delivered => "delivered",
+            Self::Read => "read",
+            Self::Played => "played",
+        }
+    }
+
+    fn kind(self) -> events::ReceiptKind {
+        match self {
+            Self::Failed => events::ReceiptKind::Failed,
+            Self::Server => events::ReceiptKind::Server,
+            Self::Delivered => events::ReceiptKind::Delivered,
+            Self::Read => events::ReceiptKind::Read,
+            Self::Played => events::ReceiptKind::Played,
+        }
+    }
+}
+
+/// A receipt as the gateway tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Said {
+    /// WhatsApp's id of the message.
+    pub(crate) id: String,
+    pub(crate) step: Step,
+    /// The address of who got it.
+    pub(crate) recipient: Option<String>,
+    /// When it came, in milliseconds.
+    pub(crate) at: u64,
+    pub(crate) reason: Option<String>,
+}
+
+impl Said {
+    fn key(&self) -> String {
+        // In a group, each member has a receipt of each kind.
+        let whose = self.recipient.as_deref().unwrap_or_default();
+        format!("early/{}/{}/{whose}", self.id, self.step.word())
+    }
+
+    fn event(&self, client: &str) -> events::Event {
+        events::Event::Receipt(events::Receipt {
+            client_id: Some(client.to_owned()),
+            provider_id: self.id.clone(),
+            recipient: self.recipient.clone(),
+            kind: self.step.kind(),
+            at_millis: self.at,
+            reason: self.reason.clone(),
+        })
+    }
+}
+
+fn row(id: &str) -> String {
+    format!("sent/{id}")
+}
+
+fn part(client: &str) -> String {
+    format!("part/{client}")
+}
+
+fn due(now: u64, key: &str) -> String {
+    format!("due/{:06}/{key}", now / DAY_MILLIS)
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    /// Ids and client-ids, the latest last.
+    recent: RefCell<VecDeque<(String, String)>>,
+    early: RefCell<VecDeque<Said>>,
+}
+
+impl Ledger {
+    /// Takes up the receipts that waited when the connector ended.
+    pub(crate) async fn load(&self, outside: &impl Outside) -> Result<(), Trouble> {
+        let now = outside.now_millis();
+        let mut after = None;
+        loop {
+            let page = outside.list("early/".to_owned(), after.take(), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.key.clone());
+            let mut gone = Vec::new();
+            for entry in page {
+                let said = serde_json::from_slice::<Said>(&entry.value).ok();
+                let Some(said) = said.filter(|said| said.at + WAIT_MILLIS > now) else {
+                    gone.push(delete(entry.key));
+                    continue;
+                };
+                match self.client_of(outside, &said.id).await? {
+                    Some(client) => outside.commit(vec![said.event(&client)], vec![delete(entry.key)]).await?,
+                    None => {
+                        let mut early = self.early.borrow_mut();
+                        // One that came while this was read is there already.
+                        if !early.contains(&said) {
+                            early.push_back(said);
+                        }
+                    }
+                }
+            }
+            if !gone.is_empty() {
+                outside.batch(gone).await?;
+            }
+        }
+    }
+
+    /// The client-id of a message that this connector sent, where it is known.
+    pub(crate) async fn client_of(&self, outside: &impl Outside, id: &str) -> Result<Option<String>, Trouble> {
+        if let Some(known) = self.recall(id) {
+            return Ok(Some(known));
+        }
+        let stored = outside.get(row(id)).await?.and_then(|value| String::from_utf8(value).ok());
+        // The answer may have come meanwhile.
+        Ok(stored.or_else(|| self.recall(id)))
+    }
+
+    /// Notes that `id` is the message `client`, with further changes of the store, and tells the receipts that came before. After a
+    /// failure it is known in memory only.
+    pub(crate) async fn sent(
+        &self,
+        outside: &impl Outside,
+        id: &str,
+        client: &str,
+        further: Vec<kv::Change>,
+    ) -> Result<(), Trouble> {
+        self.keep(id, client);
+        let waiting = self.take(id);
+        let told: Vec<_> = waiting.iter().map(|said| said.event(client)).collect();
+        let mut changes = vec![put(row(id), client.as_bytes()), put(due(outside.now_millis(), &row(id)), Vec::new())];
+        changes.extend(waiting.iter().map(|said| delete(said.key())));
+        changes.extend(further);
+        let mut pauses = PAUSES_MILLIS.into_iter();
+        loop {
+            match outside.commit(told.clone(), changes.clone()).await {
+                Err(Trouble::Temporary(why)) => match pauses.next() {
+                    Some(pause) => outside.sleep(Duration::from_millis(pause)).await,
+                    None => return Err(Trouble::Temporary(why)),
+                },
+                done => return done,
+            }
+        }
+    }
+
+    /// Takes a receipt: tells it, or keeps it until the answer says whose it is. After `Ok`, it is stored either way.
+    pub(crate) async fn receipt(&self, outside: &impl Outside, said: Said) -> Result<(), Trouble> {
+        if let Some(client) = self.client_of(outside, &said.id).await? {
+            return outside.commit(vec![said.event(&client)], Vec::new()).await;
+        }
+        // Nothing is awaited between the look above and this line: an answer finds it.
+        let mut changes = self.wait(said.clone(), outside.now_millis());
+        let value = serde_json::to_vec(&said).map_err(|error| Trouble::Final(error.to_string()))?;
+        changes.push(put(said.key(), value));
+        outside.batch(changes).await?;
+        // If the answer came while this was being written, it may have been deleted before it was there.
+        match self.recall(&said.id) {
+            Some(client) => outside.commit(vec![said.event(&client)], vec![delete(said.key())]).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What was already sent of a message, part by part, with their ids.
+    pub(crate) async fn parts(&self, outside: &impl Outside, client: &str) -> Result<Vec<Option<String>>, Trouble> {
+        let stored = outside.get(part(client)).await?;
+        Ok(stored.and_then(|value| serde_json::from_slice(&value).ok()).unwrap_or_default())
+    }
+
+    /// The changes that note what was sent of a message of several parts; once it is `complete`, it need not be known any more.
+    pub(crate) fn note_parts(now: u64, client: &str, sent: &[Option<String>], complete: bool) -> Vec<kv::Change> {
+        if complete {
+            return vec![delete(part(client))];
+        }
+        let value = serde_json::to_vec(sent).unwrap_or_default();
+        vec![put(part(client), value), put(due(now, &part(client)), Vec::new())]
+    }
+
+    /// Forgets what is too old, or too much.
+    pub(crate) async fn sweep(&self, outside: &impl Outside) -> Result<(), Trouble> {
+        let end = due(outside.now_millis().saturating_sub(KEPT_DAYS * DAY_MILLIS), "");
+        let mut count = 0;
+        let mut after = None;
+        loop {
+            let page = outside.list("due/".to_owned(), after.take(), PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.key.clone());
+            let old: Vec<_> = page.iter().filter(|mark| mark.key < end).map(|mark| mark.key.clone()).collect();
+            count += page.len() - old.len();
+            forget(outside, old).await?;
+        }
+        while count > KEPT {
+            let page =
+                outside.list("due/".to_owned(), None, PAGE.min(u32::try_from(count - KEPT).unwrap_or(PAGE))).await?;
+            if page.is_empty() {
+                break;
+            }
+            count -= page.len().min(count);
+            forget(outside, page.into_iter().map(|mark| mark.key).collect()).await?;
+        }
+        Ok(())
+    }
+
+    fn recall(&self, id: &str) -> Option<String> {
+        let recent = self.recent.borrow();
+        recent.iter().rev().find(|(known, _)| known == id).map(|(_, client)| client.clone())
+    }
+
+    fn keep(&self, id: &str, client: &str) {
+        let mut recent = self.recent.borrow_mut();
+        if recent.len() >= RECENT {
+            recent.pop_front();
+        }
+        recent.push_back((id.to_owned(), client.to_owned()));
+    }
+
+    /// The receipts that waited for this id.
+    fn take(&self, id: &str) -> Vec<Said> {
+        let mut early = self.early.borrow_mut();
+        let (found, rest) = std::mem::take(&mut *early).into_iter().partition(|said| said.id == id);
+        *early = rest;
+        Vec::from(found)
+    }
+
+    /// Lets a receipt wait; the changes that delete those that waited too long, or are too many.
+    fn wait(&self, said: Said, now: u64) -> Vec<kv::Change> {
+        let mut early = self.early.borrow_mut();
+        early.retain(|other| (&other.id, other.step, &other.recipient) != (&said.id, said.step, &said.recipient));
+        early.push_back(said);
+        let mut gone = Vec::new();
+        while early.len() > WAITING || early.front().is_some_and(|first| first.at + WAIT_MILLIS <= now) {
+            gone.extend(early.pop_front().map(|said| delete(said.key())));
+        }
+        if !gone.is_empty() {
+            log::debug("receipts", &format!("{} receipts belong to no message of the engine's", gone.len()));
+        }
+        gone
+    }
+}
+
+/// Deletes marks and what they stand for.
+async fn forget(outside: &impl Outside, marks: Vec<String>) -> Result<(), Trouble> {
+    let before = due(0, "").len();
+    let row = |mark: &String| mark.get(before..).filter(|row| !row.is_empty()).map(delete);
+    let changes: Vec<_> = marks.iter().flat_map(|mark| row(mark).into_iter().chain([delete(mark.as_str())])).collect();
+    if changes.is_empty() { Ok(()) } else { outside.batch(changes).await }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outside::world::{World, ready};
+
+    const CLIENT: &str = "018f0000-0000-7000-8000-000000000001";
+
+    fn said(id: &str, step: Step, at: u64) -> Said {
+        Said { id: id.to_owned(), step, recipient: Some("5511999999999".to_owned()), at, reason: None }
+    }
+
+    #[test]
+    fn a_receipt_before_its_answer_is_told_with_the_answer() {
+        let (world, ledger) = (World::new(), Ledger::default());
+        let now = world.now.get();
+        ready(ledger.receipt(&world, said("A", Step::Server, now))).expect("kept");
+        ready(ledger.receipt(&world, said("A", Step::Delivered, now))).expect("kept");
+        ready(ledger.receipt(&world, said("B", Step::Read, now))).expect("kept");
+        assert!(world.receipts().is_empty());
+        assert_eq!(world.keys("early/").len(), 3);
+        ready(ledger.sent(&world, "A", CLIENT, Vec::new())).expect("told");
+        let told = world.receipts();
+        assert_eq!(
+            told.iter().map(|r| r.kind).collect::<Vec<_>>(),
+            [events::ReceiptKind::Server, events::ReceiptKind::Delivered]
+        );
+        assert!(told.iter().all(|r| r.client_id.as_deref() == Some(CLIENT) && r.provider_id == "A"));
+        assert_eq!(world.keys("early/").len(), 1);
+        ready(ledger.receipt(&world, said("A", Step::Read, now))).expect("told");
+        assert_eq!(world.receipts().len(), 3);
+    }
+
+    #[test]
+    fn both_outlive_a_restart() {
+        let world = World::new();
+        let now = world.now.get();
+        let ledger = Ledger::default();
+        ready(ledger.sent(&world, "A", CLIENT, Vec::new())).expect("kept");
+        ready(ledger.receipt(&world, said("B", Step::Delivered, now))).expect("kept");
+        let ledger = Ledger::default();
+        ready(ledger.load(&world)).expect("loads");
+        ready(ledger.receipt(&world, said("A", Step::Read, now))).expect("told");
+        ready(ledger.sent(&world, "B", CLIENT, Vec::new())).expect("told");
+        assert_eq!(world.receipts().len(), 2);
+        assert!(world.keys("early/").is_empty());
+    }
+
+    #[test]
+    fn what_nobody_claims_goes_after_a_minute() {
+        let (world, ledger) = (World::new(), Ledger::default());
+        let now = world.now.get();
+        ready(ledger.receipt(&world, said("A", Step::Read, now))).expect("kept");
+        world.now.set(now + WAIT_MILLIS);
+        ready(ledger.receipt(&world, said("B", Step::Read, now + WAIT_MILLIS))).expect("kept");
+        assert_eq!(world.keys("early/"), ["early/B/read/5511999999999"]);
+        ready(ledger.sent(&world, "A", CLIENT, Vec::new())).expect("kept");
+        assert!(world.receipts().is_empty());
+        world.now.set(now + 3 * WAIT_MILLIS);
+        ready(Ledger::default().load(&world)).expect("loads");
+        assert!(world.keys("early/").is_empty());
+    }
+
+    #[test]
+    fn those_that_wait_are_bounded() {
+        let (world, ledger) = (World::new(), Ledger::default());
+        let now = world.now.get();
+        for n in 0..WAITING + 5 {
+            ready(ledger.receipt(&world, said(&format!("{n:04}"), Step::Read, now))).expect("kept");
+        }
+        assert_eq!(world.keys("early/").len(), WAITING);
+        assert_eq!(ledger.early.borrow().len(), WAITING);
+    }
+
+    #[test]
+    fn an_engine_that_is_busy_is_asked_again() {
+        let (world, ledger) = (World::new(), Ledger::default());
+        let now = world.now.get();
+        ready(ledger.receipt(&world, said("A", Step::Read, now))).expect("kept");
+        world.failing.set(2);
+        ready(ledger.sent(&world, "A", CLIENT, Vec::new())).expect("at the third attempt");
+        assert_eq!(world.receipts().len(), 1);
+        world.failing.set(3);
+        assert!(ready(ledger.sent(&world, "B", CLIENT, Vec::new())).is_err());
+        assert_eq!(ready(ledger.client_of(&world, "B")), Ok(Some(CLIENT.to_owned())), "in memory at least");
+    }
+
+    #[test]
+    fn what_is_old_is_forgotten() {
+        let (world, ledger) = (World::new(), Ledger::default());
+        ready(ledger.sent(&world, "OLD", CLIENT, Ledger::note_parts(world.now.get(), CLIENT, &[None], false)))
+            .expect("kept");
+        world.now.set(world.now.get() + (KEPT_DAYS + 1) * DAY_MILLIS);
+        ready(ledger.sent(&world, "NEW", CLIENT, Vec::new())).expect("kept");
+        ready(ledger.sweep(&world)).expect("swept");
+        assert_eq!(world.keys("sent/"), ["sent/NEW"]);
+        assert_eq!((world.keys("part/").len(), world.keys("due/").len()), (0, 1));
+    }
+
+    #[test]
+    fn parts_are_noted_until_all_are_sent() {
+        let (world, ledger) = (World::new(), Ledger::default());
+        let sent = [Some("A".to_owned()), None];
+        ready(world.batch(Ledger::note_parts(0, CLIENT, &sent, false))).expect("kept");
+        assert_eq!(ready(ledger.parts(&world, CLIENT)), Ok(sent.to_vec()));
+        ready(world.batch(Ledger::note_parts(0, CLIENT, &sent, true))).expect("kept");
+        assert_eq!(ready(ledger.parts(&world, CLIENT)), Ok(Vec::new()));
+    }
+}

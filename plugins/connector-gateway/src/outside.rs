@@ -1,0 +1,262 @@
+//! What the connector needs of the engine, so that everything but `engine` runs natively, in tests too.
+//!
+//! The engine's failures are distinguished only by what the connector does about them.
+
+use std::time::Duration;
+
+use pombo_plugin::connector::{events, http, kv};
+
+/// Why a step failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// Another attempt may succeed.
+    Temporary(String),
+    /// Another attempt would fail too.
+    Final(String),
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Temporary(why) | Self::Final(why) => f.write_str(why),
+        }
+    }
+}
+
+impl From<kv::Error> for Trouble {
+    fn from(error: kv::Error) -> Self {
+        match error {
+            kv::Error::Refused(why) => {
+                Self::Final(format!("the engine does not allow the plugin to store data: {why}"))
+            }
+            kv::Error::Quota(why) => Self::Final(format!("the connector's storage is full: {why}")),
+            kv::Error::TimedOut => Self::Temporary("the engine did not store the data in time".to_owned()),
+            kv::Error::Unavailable(why) => Self::Temporary(format!("the engine cannot store data: {why}")),
+        }
+    }
+}
+
+impl From<events::Error> for Trouble {
+    fn from(error: events::Error) -> Self {
+        match error {
+            events::Error::Refused(why) => Self::Final(format!("the engine does not allow it: {why}")),
+            events::Error::Invalid(why) => Self::Final(why),
+            events::Error::Quota(why) => Self::Final(format!("the connector's storage is full: {why}")),
+            events::Error::TimedOut => Self::Temporary("the engine did not take it in time".to_owned()),
+            events::Error::Unavailable(why) => Self::Temporary(why),
+        }
+    }
+}
+
+/// A file to fetch.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Wanted {
+    pub(crate) url: String,
+    pub(crate) headers: Vec<http::Header>,
+    pub(crate) filename: String,
+    pub(crate) content_type: String,
+}
+
+/// The engine.
+#[allow(async_fn_in_trait, reason = "guests are single-threaded: no Send bound is wanted")]
+pub(crate) trait Outside {
+    /// Milliseconds since the Unix epoch.
+    fn now_millis(&self) -> u64;
+    async fn sleep(&self, time: Duration);
+    /// Makes a request to the gateway.
+    async fn call(&self, request: http::Request) -> Result<http::Response, http::Error>;
+    async fn get(&self, key: String) -> Result<Option<Vec<u8>>, Trouble>;
+    /// At most `limit` entries whose key starts with `prefix`, after the key `after`.
+    async fn list(&self, prefix: String, after: Option<String>, limit: u32) -> Result<Vec<kv::Entry>, Trouble>;
+    async fn batch(&self, changes: Vec<kv::Change>) -> Result<(), Trouble>;
+    async fn commit(&self, told: Vec<events::Event>, changes: Vec<kv::Change>) -> Result<(), Trouble>;
+    async fn emit(&self, told: events::Event) -> Result<(), Trouble>;
+    /// Fetches a file into the engine's store.
+    async fn fetch(&self, wanted: Wanted) -> Result<events::StoredMedia, Trouble>;
+    /// Puts a file into the engine's store.
+    async fn store(
+        &self,
+        filename: String,
+        content_type: String,
+        bytes: Vec<u8>,
+    ) -> Result<events::StoredMedia, Trouble>;
+}
+
+/// A change that sets a key.
+pub(crate) fn put(key: impl Into<String>, value: impl Into<Vec<u8>>) -> kv::Change {
+    kv::Change { key: key.into(), value: Some(value.into()) }
+}
+
+/// A change that deletes a key.
+pub(crate) fn delete(key: impl Into<String>) -> kv::Change {
+    kv::Change { key: key.into(), value: None }
+}
+
+/// An engine in memory, for tests.
+#[cfg(test)]
+pub(crate) mod world {
+    use super::*;
+    use std::cell::{Cell, RefCell};
+    use std::collections::{BTreeMap, VecDeque};
+    use std::future::Future;
+    use std::pin::pin;
+    use std::rc::Rc;
+    use std::task::{Context, Poll, Waker};
+
+    /// What it was asked and what it answers. Its clones are the same.
+    #[derive(Clone, Default)]
+    pub(crate) struct World(Rc<Inner>);
+
+    #[derive(Default)]
+    pub(crate) struct Inner {
+        pub(crate) now: Cell<u64>,
+        pub(crate) kept: RefCell<BTreeMap<String, Vec<u8>>>,
+        pub(crate) told: RefCell<Vec<events::Event>>,
+        pub(crate) states: RefCell<Vec<events::State>>,
+        pub(crate) calls: RefCell<Vec<http::Request>>,
+        pub(crate) answers: RefCell<VecDeque<Result<http::Response, http::Error>>>,
+        pub(crate) files: RefCell<VecDeque<Result<(), Trouble>>>,
+        pub(crate) wanted: RefCell<Vec<Wanted>>,
+        pub(crate) stored: RefCell<Vec<Vec<u8>>>,
+        /// The next commits that fail.
+        pub(crate) failing: Cell<u32>,
+    }
+
+    impl std::ops::Deref for World {
+        type Target = Inner;
+        fn deref(&self) -> &Inner {
+            &self.0
+        }
+    }
+
+    impl World {
+        pub(crate) fn new() -> Self {
+            let world = Self::default();
+            world.now.set(1_767_614_400_000);
+            world
+        }
+
+        /// The gateway's next answer.
+        pub(crate) fn answer(&self, status: u16, body: &str) {
+            let response = http::Response { status, headers: Vec::new(), body: body.as_bytes().to_vec() };
+            self.answers.borrow_mut().push_back(Ok(response));
+        }
+
+        /// The bodies that the gateway got, with their paths' last parts.
+        pub(crate) fn posted(&self) -> Vec<(String, serde_json::Value)> {
+            let calls = self.calls.borrow();
+            let path = |url: &str| url.rsplit('/').next().unwrap_or_default().to_owned();
+            let body = |body: &Option<Vec<u8>>| serde_json::from_slice(body.as_deref().unwrap_or(b"null"));
+            calls.iter().map(|call| (path(&call.url), body(&call.body).expect("JSON"))).collect()
+        }
+
+        pub(crate) fn receipts(&self) -> Vec<events::Receipt> {
+            let told = self.told.borrow();
+            let receipt = |event: &events::Event| match event {
+                events::Event::Receipt(receipt) => Some(receipt.clone()),
+                _ => None,
+            };
+            told.iter().filter_map(receipt).collect()
+        }
+
+        pub(crate) fn messages(&self) -> Vec<events::Inbound> {
+            let told = self.told.borrow();
+            let message = |event: &events::Event| match event {
+                events::Event::Message(message) => Some(message.clone()),
+                _ => None,
+            };
+            told.iter().filter_map(message).collect()
+        }
+
+        pub(crate) fn keys(&self, prefix: &str) -> Vec<String> {
+            self.kept.borrow().keys().filter(|key| key.starts_with(prefix)).cloned().collect()
+        }
+
+        fn apply(&self, changes: Vec<kv::Change>) {
+            let mut kept = self.kept.borrow_mut();
+            for change in changes {
+                match change.value {
+                    Some(value) => kept.insert(change.key, value),
+                    None => kept.remove(&change.key),
+                };
+            }
+        }
+
+        fn file(&self, filename: String, content_type: String, size: u64) -> events::StoredMedia {
+            let id = format!("media-{}", self.stored.borrow().len());
+            events::StoredMedia { id, filename, content_type, size }
+        }
+    }
+
+    impl Outside for World {
+        fn now_millis(&self) -> u64 {
+            self.now.get()
+        }
+        async fn sleep(&self, time: Duration) {
+            self.now.set(self.now.get() + u64::try_from(time.as_millis()).expect("short"));
+        }
+        async fn call(&self, request: http::Request) -> Result<http::Response, http::Error> {
+            self.calls.borrow_mut().push(request);
+            let answer = self.answers.borrow_mut().pop_front();
+            answer.unwrap_or_else(|| Err(http::Error::NotConnected("nobody listens".to_owned())))
+        }
+        async fn get(&self, key: String) -> Result<Option<Vec<u8>>, Trouble> {
+            Ok(self.kept.borrow().get(&key).cloned())
+        }
+        async fn list(&self, prefix: String, after: Option<String>, limit: u32) -> Result<Vec<kv::Entry>, Trouble> {
+            let kept = self.kept.borrow();
+            let behind = |key: &String| after.as_ref().is_none_or(|after| key > after);
+            let entries = kept.iter().filter(|(key, _)| key.starts_with(&prefix) && behind(key));
+            let entry = |(key, value): (&String, &Vec<u8>)| kv::Entry { key: key.clone(), value: value.clone() };
+            Ok(entries.take(limit as usize).map(entry).collect())
+        }
+        async fn batch(&self, changes: Vec<kv::Change>) -> Result<(), Trouble> {
+            self.apply(changes);
+            Ok(())
+        }
+        async fn commit(&self, told: Vec<events::Event>, changes: Vec<kv::Change>) -> Result<(), Trouble> {
+            if self.failing.get() > 0 {
+                self.failing.set(self.failing.get() - 1);
+                return Err(Trouble::Temporary("busy".to_owned()));
+            }
+            self.told.borrow_mut().extend(told);
+            self.apply(changes);
+            Ok(())
+        }
+        async fn emit(&self, told: events::Event) -> Result<(), Trouble> {
+            match told {
+                events::Event::State(state) => self.states.borrow_mut().push(state),
+                other => self.told.borrow_mut().push(other),
+            }
+            Ok(())
+        }
+        async fn fetch(&self, wanted: Wanted) -> Result<events::StoredMedia, Trouble> {
+            self.wanted.borrow_mut().push(wanted.clone());
+            let answer = self.files.borrow_mut().pop_front();
+            answer.unwrap_or(Ok(()))?;
+            Ok(self.file(wanted.filename, wanted.content_type, 7))
+        }
+        async fn store(
+            &self,
+            filename: String,
+            content_type: String,
+            bytes: Vec<u8>,
+        ) -> Result<events::StoredMedia, Trouble> {
+            let size = bytes.len() as u64;
+            self.stored.borrow_mut().push(bytes);
+            Ok(self.file(filename, content_type, size))
+        }
+    }
+
+    /// The value of a future that never has to wait.
+    pub(crate) fn ready<F: Future>(future: F) -> F::Output {
+        match poll(pin!(future).as_mut()) {
+            Poll::Ready(value) => value,
+            Poll::Pending => panic!("it waits"),
+        }
+    }
+
+    pub(crate) fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+}

@@ -240,8 +240,11 @@ fn answered(answer: &ReceivedResponse) -> Result<Said, Failure> {
     }
 }
 
+/// What the plugin says: the message of an error in this API's form, or else the body as a text.
 fn reason(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
+    let said = serde_json::from_slice::<serde_json::Value>(body).ok();
+    let message = said.as_ref().and_then(|said| said.pointer("/error/message")?.as_str());
+    let text = message.map_or_else(|| String::from_utf8_lossy(body), Into::into);
     let text: String = text.trim().chars().filter(|c| !c.is_control()).take(MAX_REASON_CHARS).collect();
     if text.is_empty() { "the instance refuses the webhook".to_owned() } else { text }
 }

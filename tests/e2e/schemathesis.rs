@@ -134,6 +134,18 @@ impl Subject {
 }
 
 #[test]
+fn no_facade_is_forgotten() -> Result<()> {
+    let listed = Command::new(binary()).args(["openapi", "--list"]).output()?;
+    ensure!(listed.status.success(), "pombo openapi failed");
+    let runs = || include_str!("schemathesis.rs").lines().filter(|line| line.trim_start().starts_with("subject.run("));
+    for facade in String::from_utf8(listed.stdout)?.lines() {
+        let named = format!(", \"{facade}\", ");
+        ensure!(runs().any(|line| line.contains(&named)), "no test here runs against the document of {facade}");
+    }
+    Ok(())
+}
+
+#[test]
 fn the_queue_api_keeps_its_document() -> Result<()> {
     let mut subject = Subject::new()?;
     let connector = subject.connector()?;

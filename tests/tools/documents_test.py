@@ -52,6 +52,10 @@ class Documents(unittest.TestCase):
         for document in ("docs/automations/integration-webhook.md",):
             text = (ROOT / document).read_text()
             self.assertEqual([], [kind for kind in kinds if f"| `{kind}` |" not in text], document)
+        # The reference for authors names handlers, one row for each kind.
+        _, table = (ROOT / "sdk/README.md").read_text().split("| event | TypeScript | Python | Rust |\n|---|---|---|---|\n")
+        rows = table.split("\n\n")[0].splitlines()
+        self.assertEqual(len(kinds), len(rows), "sdk/README.md")
 
     def test_a_path_is_recognised(self) -> None:
         text = "`engine/a/{b,c}.rs`, `engine/<facade>/x.rs`, `GET /v1`, `tests/x*`, `target/docs/x` [here](../x.md#y) [there](https://a.b)"

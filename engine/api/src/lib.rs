@@ -9,7 +9,7 @@
 //!   operation declares.
 //! - [`body`], [`multipart`]: bodies within limits. [`json`]: JSON in and out by serde_json. [`fields`]: JSON fields that remember
 //!   what is wrong with them. [`declared`], [`document`]: what the OpenAPI documents say.
-//! - [`download`]: a file as an answer. [`media_links`]: signed links to files. [`hook_links`]: automations' webhooks. [`receiving`]: requests of channels to connectors. [`signals`]: wakes
+//! - [`download`]: a file as an answer. [`media_links`]: signed links to files. [`hook_links`]: automations' webhooks. [`receiving`], [`receive_links`]: requests of channels to connectors. [`signals`]: wakes
 //!   requests that wait for events. [`sse`]: server-sent events. [`export`], [`csv`]: lists as files. [`qr`]: a text as a picture to
 //!   scan. [`options`]: settings, and the state that every handler stands on.
 //!
@@ -37,6 +37,7 @@ pub mod names;
 pub mod options;
 pub mod qr;
 pub mod reasons;
+pub mod receive_links;
 pub mod receiving;
 pub mod sections;
 pub mod signals;

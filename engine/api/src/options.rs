@@ -7,7 +7,7 @@ use pombo_domain::commands::Commands;
 
 use crate::hook_links::HookLinks;
 use crate::media_links::MediaLinks;
-use crate::receiving::ReceiveLinks;
+use crate::receive_links::ReceiveLinks;
 use crate::tokens::Tokens;
 
 /// Settings of HTTP. Its secrets are never printed.

@@ -1,19 +1,16 @@
 //! Requests of a channel to a connector: the secret that allows them, how a request shows it, and what of the request the plugin gets.
 //!
-//! The secret is derived from the operator's, the connector and the number of its changes; nothing is stored. It is taken as the query
+//! The secret ([`crate::receive_links`]) is taken as the query
 //! parameter `secret` or `token`, in the header `X-Webhook-Secret`, as a bearer in `Authorization`, or as the key of the signature in
 //! `X-Webhook-Signature` (the HMAC-SHA256 of the raw body in hexadecimal, with or without `sha256=` before it). The plugin gets neither
 //! what proved the right to call, nor credentials of this engine, cookies, or what concerns the connection alone.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use hmac::{Hmac, Mac};
+use hmac::Mac;
 use poem::http::{HeaderMap, header};
 use poem::{Request, RequestBody};
 use pombo_domain::commands::connectors::receiving::{MAX_RECEIVED_BYTES, ReceiverRef};
 use pombo_domain::ports::{ReceivedRequest, ReceivedResponse};
-use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
@@ -49,31 +46,6 @@ const KEPT_BACK: [&str; 14] = [
     "x-api-key",
     "x-pombo-tenant",
 ];
-
-/// Where channels call connectors, and with which secrets.
-pub struct ReceiveLinks {
-    key: Hmac<Sha256>,
-    public_url: String,
-}
-
-impl ReceiveLinks {
-    /// Secrets that are derived with a separate key, which is derived from `secret`.
-    pub fn new(secret: &[u8], public_url: &str) -> Self {
-        let derived = mac(secret).chain_update(b"pombo receive").finalize().into_bytes();
-        Self { key: mac(&derived), public_url: public_url.trim_end_matches('/').to_owned() }
-    }
-
-    /// The URL below which a connector is called; a path follows it.
-    pub fn url(&self, connector: Uuid) -> String {
-        format!("{}/v1/connectors/{connector}/receive", self.public_url)
-    }
-
-    /// The secret of a connector in this epoch.
-    pub fn secret(&self, connector: Uuid, epoch: u32) -> String {
-        let derived = self.key.clone().chain_update(connector.as_bytes()).chain_update(epoch.to_be_bytes());
-        URL_SAFE_NO_PAD.encode(derived.finalize().into_bytes())
-    }
-}
 
 /// A request of a channel as it came.
 pub struct Arrived {
@@ -247,17 +219,5 @@ mod tests {
             headers.insert(name, value.parse().expect("a value"));
         }
         assert_eq!(passed_on(&headers), [("content-type".to_owned(), "application/json".to_owned())]);
-    }
-
-    #[test]
-    fn each_connector_and_epoch_has_a_secret_of_its_own() {
-        let links = ReceiveLinks::new(b"a secret of the tests, long enough", "http://127.0.0.1:8080/");
-        let id = Uuid::from_u128(9);
-        assert_eq!(links.url(id), format!("http://127.0.0.1:8080/v1/connectors/{id}/receive"));
-        let secret = links.secret(id, 0);
-        assert_eq!((secret.len(), &secret), (43, &links.secret(id, 0)));
-        assert_ne!(secret, links.secret(id, 1));
-        assert_ne!(secret, links.secret(Uuid::from_u128(8), 0));
-        assert_ne!(secret, ReceiveLinks::new(b"another", "").secret(id, 0));
     }
 }

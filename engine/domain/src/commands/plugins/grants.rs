@@ -1,4 +1,7 @@
 //! Consent: what a plugin may use. A version that asks for more than was granted is not activated until somebody consents.
+//!
+//! An automation's call gets what is granted at that moment. A connector's instance gets all that its version asks for, so the
+//! grants of a connector always cover the versions that run.
 
 use std::sync::Arc;
 
@@ -6,7 +9,7 @@ use crate::commands::Commands;
 use crate::commands::access::actor::Actor;
 use crate::commands::plugins::catalog::Done;
 use crate::model::plugin::Plugin;
-use crate::model::{AuditAction, Grants, VersionStatus, Wants};
+use crate::model::{AuditAction, Grants, PluginKind, PluginVersion, VersionStatus, Wants};
 use crate::{Error, Field, FieldProblem, Result};
 
 /// Maximum number of hosts in a grant.
@@ -31,8 +34,8 @@ pub enum Consent {
 }
 
 impl Commands {
-    /// Replaces what a plugin may use. Versions that ask for no more become ready, others wait for consent; the active one
-    /// continues with what is still granted.
+    /// Replaces what a plugin may use. Versions that ask for no more become ready, others wait for consent; an automation's
+    /// active version continues with what is still granted. A connector's grants must cover the versions that run.
     pub async fn grant_plugin(&self, actor: &Actor, name: &str, consent: Consent) -> Result<Arc<Plugin>> {
         if let Consent::To(wants) = &consent {
             check(wants)?;
@@ -48,6 +51,13 @@ impl Commands {
                     (wants, Some(digest.as_str()))
                 }
             };
+            if let Some(version) = versions_that_run(plugin).find(|version| !version.wants.within(&what)) {
+                return Err(Error::conflict(format!(
+                    "version {} of this connector is in use and asks for {}; activate one that asks for less first",
+                    version.version,
+                    shown(&version.wants),
+                )));
+            }
             let done = Done::new(AuditAction::Granted, digest, shown(&what));
             self.put_grants(actor, plugin, what);
             Ok(Some((Vec::new(), vec![done])))
@@ -70,6 +80,20 @@ impl Commands {
         }
         plugin.grants = Some(Grants { what, by: actor.by.clone(), at: self.ports().clock.now() });
     }
+}
+
+/// The uploaded versions of a connector that run, or that its rollout may go back to; none of an automation.
+fn versions_that_run(plugin: &Plugin) -> impl Iterator<Item = &PluginVersion> {
+    let rollout = plugin.rollout.as_ref();
+    let (to, from) = (rollout.map(|rollout| &rollout.to), rollout.and_then(|rollout| rollout.from.as_ref()));
+    plugin.versions.iter().filter(move |version| {
+        needs_consent(plugin, version) && [plugin.active.as_ref(), to, from].contains(&Some(&version.digest))
+    })
+}
+
+/// Whether a version is a connector's that somebody uploaded: it runs only within what is granted.
+pub(crate) fn needs_consent(plugin: &Plugin, version: &PluginVersion) -> bool {
+    plugin.kind == PluginKind::Connector && version.uploaded_by != Actor::engine().by
 }
 
 /// The union of two wants: two versions run alongside each other under one grant.

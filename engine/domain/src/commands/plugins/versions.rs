@@ -147,6 +147,10 @@ impl Commands {
                 None => (plugin.active.clone().ok_or_else(none)?, plugin.previous.clone().ok_or_else(none)?),
             };
             let version = plugin.version(&good).ok_or_else(none)?.clone();
+            let granted = plugin.grants.as_ref().is_some_and(|grants| version.wants.within(&grants.what));
+            if grants::needs_consent(plugin, &version) && !granted {
+                return Err(without_consent(&version, plugin.grants.is_some()));
+            }
             plugin.active = Some(good);
             plugin.previous = None;
             let mut shown = bad.clone();

@@ -264,8 +264,8 @@ impl Plugins {
 
     /// Consent to what a plugin may use
     ///
-    /// Replaces the previous grants. Versions that ask for no more become `ready`, others wait for consent; the active version
-    /// continues with what is still granted.
+    /// Replaces the previous grants. Versions that ask for no more become `ready`, others wait for consent. An automation's active
+    /// version continues with what is still granted. A connector cannot be granted less than a version in use asks for (409).
     #[oai(path = "/v1/plugins/:name/grants", method = "put", operation_id = "grant_plugin")]
     async fn grant_plugin(
         &self,

@@ -289,6 +289,41 @@ async fn what_a_version_asks_for_must_be_consented_to() {
 }
 
 #[tokio::test]
+async fn a_connectors_grants_cover_the_versions_that_run() {
+    let engine = Engine::new().await;
+    let operator = format!("Bearer {OPERATOR}");
+    let operator = [("authorization", operator.as_str())];
+    let mut digests = Vec::new();
+    for (version, host) in [("1.0.0", "=one.example"), ("2.0.0", "=two.example")] {
+        let connector = json!({"name": "connector-sms", "kind": "connector", "version": version, "hosts": [host]});
+        let made = engine.upload_as(&operator, connector.to_string().as_bytes(), None).await.expect(201);
+        digests.push(made["digest"].clone());
+    }
+    let (engine, first, second) = (&engine, &digests[0], &digests[1]);
+    let step = |method: &'static str, step: &'static str, body: Option<Value>| async move {
+        engine.operate(method, &format!("/v1/plugins/connector-sms/{step}"), body).await
+    };
+    let grant = |what: Value| step("PUT", "grants", Some(what));
+    let hosts = |hosts: &[&str]| json!({"hosts": hosts});
+    grant(json!({"digest": first})).await.expect(200);
+    grant(hosts(&[])).await.expect(200);
+    step("POST", "activate", Some(json!({"digest": first, "grant": true}))).await.expect(200);
+
+    // An instance that runs keeps what it has, so less is not promised.
+    assert_eq!(grant(hosts(&[])).await.error(409).0, "conflict");
+    assert_eq!(grant(json!({"digest": second})).await.error(409).0, "conflict");
+    let body = json!({"digest": second, "share": 10, "grant": true, "automatic": false});
+    let active = step("POST", "activate", Some(body)).await.expect(200);
+    assert_eq!(active["grants"]["what"]["hosts"], json!(["=one.example", "=two.example"]));
+    for one in ["=one.example", "=two.example"] {
+        assert_eq!(grant(hosts(&[one])).await.error(409).0, "conflict", "both versions run");
+    }
+    step("POST", "rollback", None).await.expect(200);
+    let shown = grant(hosts(&["=one.example"])).await.expect(200);
+    assert_eq!(shown["grants"]["what"]["hosts"], json!(["=one.example"]));
+}
+
+#[tokio::test]
 async fn what_is_used_or_active_is_not_deleted() {
     let engine = Engine::new().await;
     let first = engine.install(&engine.a, bot("1.0.0")).await;

@@ -20,7 +20,7 @@ impl Site {
     fn receive_secret(&self) -> String {
         let commands = &self.world.commands;
         let receiving = commands.get_receiving(self.loja.tenant.index, self.instance.id).expect("it is there");
-        let links = pombo_api::receiving::ReceiveLinks::new(b"a secret of at least 32 bytes, for tests", "");
+        let links = pombo_api::receive_links::ReceiveLinks::new(b"a secret of at least 32 bytes, for tests", "");
         links.secret(receiving.connector, receiving.epoch)
     }
 

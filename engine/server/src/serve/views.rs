@@ -1,13 +1,16 @@
-//! Small adapters between parts that must not know each other: readiness, sessions, signing secrets.
+//! Small adapters between parts that must not know each other: readiness, sessions, signing secrets, links to files.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use pombo_api::media_links::MediaLinks;
 use pombo_control::{NotReady, Readiness};
+use pombo_domain::model::Attachment;
 use pombo_domain::ports::{
-    Account, ChannelEvent, ConnectorEvents, IntakeError, KvWrite, SessionState, Store, StoreHealth, StoreResult,
+    Account, AttachmentLinks, ChannelEvent, ConnectorEvents, IntakeError, KvWrite, SessionState, Store, StoreHealth,
+    StoreResult,
 };
-use pombo_domain::{ConnectorIndex, TenantIndex};
+use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
 use pombo_scheduler::Intake;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -77,6 +80,18 @@ impl ConnectorEvents for Sessions {
             Some(intake) => intake.take(connector, events, writes).await,
             None => Err(IntakeError::Unavailable("the engine is stopping; emit it again".to_owned())),
         }
+    }
+}
+
+/// How long a channel can fetch a file by its link.
+const FILE_LINK_MS: i64 = 3_600_000;
+
+/// Links to the files of messages, which the route `/v1/media/{id}` serves; none if the engine's address is not known.
+pub(super) struct FileLinks(pub(super) Option<MediaLinks>);
+
+impl AttachmentLinks for FileLinks {
+    fn link(&self, tenant: TenantIndex, file: &Attachment, now: Timestamp) -> Option<String> {
+        self.0.as_ref().map(|links| links.url_until(tenant, file, now.plus_ms(FILE_LINK_MS)))
     }
 }
 

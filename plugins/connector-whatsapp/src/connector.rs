@@ -52,6 +52,8 @@ impl Connector for WhatsApp {
                 Feature::Sessions,
                 Feature::PairingCode,
                 Feature::Lookup,
+                Feature::Check,
+                Feature::ProfilePictures,
             ]),
             // See `send`: the same id for every attempt.
             idempotent_resend: true,

@@ -7,7 +7,7 @@ use whatsapp_rust::Client;
 
 use crate::config::Config;
 use crate::identity::Directory;
-use crate::inbound::Acquaintances;
+use crate::inbound::{Acquaintances, GroupNames};
 use crate::ledger::Ledger;
 use crate::media::{Downloads, Uploads};
 use crate::send::Acks;
@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) directory: Directory,
     /// Which contacts were reported to the engine.
     pub(crate) acquaintances: Acquaintances,
+    /// Which groups' names the server is to be asked for.
+    pub(crate) group_names: GroupNames,
     /// Files that are being uploaded and downloaded.
     pub(crate) uploads: Uploads,
     pub(crate) downloads: Downloads,
@@ -45,6 +47,7 @@ impl Shared {
             acks: Acks::default(),
             directory: Directory::default(),
             acquaintances: Acquaintances::default(),
+            group_names: GroupNames::default(),
             uploads: Uploads::default(),
             downloads: Downloads::default(),
         }

@@ -272,6 +272,10 @@ pub struct Account {
     pub display_name: Option<String>,
     /// Other addresses of the account.
     pub aliases: Vec<String>,
+    /// What its app runs on, if the connector knows it, e.g. `android`.
+    pub platform: Option<String>,
+    /// Whether it is an account for businesses, if the connector knows it.
+    pub business: Option<bool>,
 }
 
 /// An event that a connector reports.

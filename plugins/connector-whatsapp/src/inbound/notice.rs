@@ -1,11 +1,13 @@
-//! Receipts, presence, and changes of groups and contacts. Names are found through [`Names`]; nothing is fetched.
+//! Receipts, presence, changes of groups and contacts, and what was read on the account's phone. Names are found through [`Names`]; nothing is fetched.
 
 use pombo_plugin::connector::events::{
     ContactUpdate, GroupChange, GroupStep, Presence, PresenceKind, Receipt, ReceiptKind,
 };
 use serde_json::json;
 use wacore::stanza::groups::{GroupNotificationAction as Action, GroupParticipantInfo};
-use wacore::types::events::{self as library, ChatPresenceUpdate, ContactNumberChanged, GroupUpdate, PresenceUpdate};
+use wacore::types::events::{
+    self as library, ChatPresenceUpdate, ContactNumberChanged, GroupUpdate, MarkChatAsReadUpdate, PresenceUpdate,
+};
 use wacore::types::presence::{ChatPresence, ChatPresenceMedia, ReceiptType};
 use wacore_binary::{Jid, JidExt};
 
@@ -39,6 +41,49 @@ pub(crate) async fn receipts(names: &impl Names, own: &[Jid], receipt: &library:
             reason: None,
         })
         .collect()
+}
+
+/// The event `chat-read` of a receipt by which another device of the account says that it read a chat; `None` for other receipts.
+pub(crate) async fn read_elsewhere(
+    names: &impl Names,
+    own: &[Jid],
+    receipt: &library::Receipt,
+) -> Option<(String, String)> {
+    if receipt.r#type != ReceiptType::ReadSelf {
+        return None;
+    }
+    let source = &receipt.source;
+    // Of a chat with a person, the server names the person; of a group, the group, and who wrote.
+    let chat = [Some(&source.chat), source.recipient.as_ref(), Some(&source.sender)].into_iter().flatten();
+    let chat = chat.into_iter().find(|jid| !own.iter().any(|own| own.is_same_user_as(*jid)))?;
+    chat_read(names, chat, receipt.timestamp.timestamp_millis()).await
+}
+
+/// The event `chat-read` of a chat that another device of the account marked as read; `None` where it marked it as unread, and of
+/// marks that are only caught up on.
+pub(crate) async fn marked_read(names: &impl Names, update: &MarkChatAsReadUpdate) -> Option<(String, String)> {
+    if update.from_full_sync || update.action.read != Some(true) {
+        return None;
+    }
+    chat_read(names, &update.jid, update.timestamp.timestamp_millis()).await
+}
+
+async fn chat_read(names: &impl Names, chat: &Jid, at_millis: i64) -> Option<(String, String)> {
+    if chat.is_status_broadcast() || chat.is_newsletter() {
+        return None;
+    }
+    let chat = if chat.is_group() { of_jid(chat) } else { person(names, chat, None).await.address };
+    Some(("chat-read".to_owned(), json!({ "chat": chat, "atMillis": millis(at_millis) }).to_string()))
+}
+
+/// The name of a group, as the engine takes names.
+pub(crate) fn group_name(group: &Jid, subject: &str) -> Option<ContactUpdate> {
+    let subject = subject.trim();
+    (!subject.is_empty()).then(|| ContactUpdate {
+        address: of_jid(group),
+        display_name: Some(subject.to_owned()),
+        aliases: Vec::new(),
+    })
 }
 
 /// Somebody types, or stopped.
@@ -190,6 +235,31 @@ mod tests {
                 "{kind:?} of {sender}"
             );
         }
+    }
+
+    #[test]
+    fn a_chat_that_was_read_on_the_phone_is_told_with_its_address() {
+        let own = [jid("5511900000000@s.whatsapp.net"), jid("900@lid")];
+        let told = |kind, chat: &str, sender: &str| {
+            let receipt = library::Receipt::builder()
+                .source(source(chat, sender))
+                .message_ids(vec!["A".into()])
+                .timestamp(at())
+                .r#type(kind)
+                .offline(false)
+                .build();
+            ready(read_elsewhere(&names(), &own, &receipt)).map(|(kind, text)| {
+                let said: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+                (kind, said)
+            })
+        };
+        let of = |chat: &str| Some(("chat-read".to_owned(), json!({ "chat": chat, "atMillis": 5_000 })));
+        assert_eq!(told(ReceiptType::ReadSelf, "200@lid", "200@lid"), of("12025550100"));
+        assert_eq!(told(ReceiptType::ReadSelf, "1203@g.us", "200@lid"), of("1203@g.us"));
+        assert_eq!(told(ReceiptType::ReadSelf, "900@lid", "900:2@lid"), None, "nobody else is named");
+        assert_eq!(told(ReceiptType::Read, "200@lid", "200@lid"), None);
+        assert_eq!(group_name(&jid("1203@g.us"), "  "), None);
+        assert_eq!(group_name(&jid("1203@g.us"), "Loja").and_then(|group| group.display_name), Some("Loja".into()));
     }
 
     #[test]

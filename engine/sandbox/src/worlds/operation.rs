@@ -110,7 +110,8 @@ pub(crate) fn answer(said: Result<wit::Answer, wit::OperationError>) -> Result<A
             Answer::Members(results.into_iter().map(one).collect())
         }
         wit::Answer::Invite(link) => Answer::Invite(field(link)),
-        wit::Answer::Picture(link) => Answer::Picture(link.map(field)),
+        // A part of a link leads nowhere.
+        wit::Answer::Picture(link) => Answer::Picture(link.filter(|link| link.len() <= FIELD_BYTES).map(field)),
         wit::Answer::Other(json) if json.len() > OTHER_BYTES => {
             return Err(OperationError::Unknown(format!("the plugin's answer has more than {OTHER_BYTES} bytes")));
         }

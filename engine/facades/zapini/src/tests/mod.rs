@@ -104,6 +104,15 @@ impl Site {
         Self::made(options, WorldOptions { files, ..WorldOptions::default() }).await
     }
 
+    /// A site whose plugin of instances has one more feature.
+    async fn with_feature(feature: &str) -> Self {
+        let mut plugin = samples::chat_plugin();
+        plugin.features.push(feature.to_owned());
+        let plugins = vec![samples::email_plugin(), plugin];
+        let options = ZapiniOptions { rate_limit: 0, ..ZapiniOptions::default() };
+        Self::made(options, WorldOptions { plugins, ..WorldOptions::default() }).await
+    }
+
     async fn made(options: ZapiniOptions, world: WorldOptions) -> Self {
         let world = World::new(WorldOptions { clock: ManualClock::new(NOW), ..world });
         let api = ApiOptions {

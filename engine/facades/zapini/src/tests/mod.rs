@@ -14,7 +14,7 @@ use pombo_domain::model::pace::PaceView;
 use pombo_domain::model::{Connector, Role};
 use pombo_domain::ports::{PaceViews, SessionState, StoreResult};
 use pombo_testkit::http::{Answer, ask};
-use pombo_testkit::{Caller, ManualClock, World, WorldOptions};
+use pombo_testkit::{Caller, ManualClock, World, WorldOptions, samples};
 use serde_json::{Value, json};
 
 use crate::{FACADE, ZapiniDeps, ZapiniOptions, serve};

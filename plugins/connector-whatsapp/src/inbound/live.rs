@@ -85,6 +85,11 @@ async fn commit_all(live: &Live, batch: &[InboundMessage]) -> Result<(), String>
             }
         }
         for one in told {
+            for event in &one.events {
+                if let Told::Message(message) = event {
+                    live.shared.received.note(&message.provider_id, &message.chat);
+                }
+            }
             if let Some(key) = one.download {
                 live.shared.downloads.add(live, key);
             }
@@ -233,7 +238,7 @@ pub(crate) async fn handle(live: &Live, event: &Event) {
                 receipt.client_id = live.shared.ledger.client_id(&receipt.provider_id).await.ok().flatten();
                 told.push(Told::Receipt(receipt));
             }
-            told.extend(notice::read_elsewhere(live, &own, receipt).await.map(Told::Other));
+            told.extend(notice::read_elsewhere(live, &own, &live.shared.received, receipt).await.map(Told::Other));
             told
         }
         Event::MarkChatAsReadUpdate(update) => {

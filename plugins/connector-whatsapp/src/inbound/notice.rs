@@ -12,6 +12,7 @@ use wacore::types::presence::{ChatPresence, ChatPresenceMedia, ReceiptType};
 use wacore_binary::{Jid, JidExt};
 
 use super::message::contact;
+use super::received::Received;
 use crate::identity::{Names, Person, of_jid, person};
 
 /// The receipts of a notice, still without client-ids. Empty for notices about other devices of the account, and for notices that
@@ -47,16 +48,18 @@ pub(crate) async fn receipts(names: &impl Names, own: &[Jid], receipt: &library:
 pub(crate) async fn read_elsewhere(
     names: &impl Names,
     own: &[Jid],
+    received: &Received,
     receipt: &library::Receipt,
 ) -> Option<(String, String)> {
     if receipt.r#type != ReceiptType::ReadSelf {
         return None;
     }
-    let source = &receipt.source;
-    // Of a chat with a person, the server names the person; of a group, the group, and who wrote.
-    let chat = [Some(&source.chat), source.recipient.as_ref(), Some(&source.sender)].into_iter().flatten();
-    let chat = chat.into_iter().find(|jid| !own.iter().any(|own| own.is_same_user_as(*jid)))?;
-    chat_read(names, chat, receipt.timestamp.timestamp_millis()).await
+    let (chat, at) = (&receipt.source.chat, receipt.timestamp.timestamp_millis());
+    if own.iter().any(|own| own.is_same_user_as(chat)) {
+        // It names the account, and not the chat.
+        return received.chat_of(&receipt.message_ids).map(|chat| told_read(&chat, at));
+    }
+    chat_read(names, chat, at).await
 }
 
 /// The event `chat-read` of a chat that another device of the account marked as read; `None` where it marked it as unread, and of
@@ -73,7 +76,11 @@ async fn chat_read(names: &impl Names, chat: &Jid, at_millis: i64) -> Option<(St
         return None;
     }
     let chat = if chat.is_group() { of_jid(chat) } else { person(names, chat, None).await.address };
-    Some(("chat-read".to_owned(), json!({ "chat": chat, "atMillis": millis(at_millis) }).to_string()))
+    Some(told_read(&chat, at_millis))
+}
+
+fn told_read(chat: &str, at_millis: i64) -> (String, String) {
+    ("chat-read".to_owned(), json!({ "chat": chat, "atMillis": millis(at_millis) }).to_string())
 }
 
 /// The name of a group, as the engine takes names.
@@ -240,7 +247,7 @@ mod tests {
     #[test]
     fn a_chat_that_was_read_on_the_phone_is_told_with_its_address() {
         let own = [jid("5511900000000@s.whatsapp.net"), jid("900@lid")];
-        let told = |kind, chat: &str, sender: &str| {
+        let told = |kind, chat: &str, sender: &str, known: bool| {
             let receipt = library::Receipt::builder()
                 .source(source(chat, sender))
                 .message_ids(vec!["A".into()])
@@ -248,16 +255,20 @@ mod tests {
                 .r#type(kind)
                 .offline(false)
                 .build();
-            ready(read_elsewhere(&names(), &own, &receipt)).map(|(kind, text)| {
+            let received = Received::default();
+            received.note("A", "12025550111");
+            let received = if known { received } else { Received::default() };
+            ready(read_elsewhere(&names(), &own, &received, &receipt)).map(|(kind, text)| {
                 let said: serde_json::Value = serde_json::from_str(&text).expect("JSON");
                 (kind, said)
             })
         };
         let of = |chat: &str| Some(("chat-read".to_owned(), json!({ "chat": chat, "atMillis": 5_000 })));
-        assert_eq!(told(ReceiptType::ReadSelf, "200@lid", "200@lid"), of("12025550100"));
-        assert_eq!(told(ReceiptType::ReadSelf, "1203@g.us", "200@lid"), of("1203@g.us"));
-        assert_eq!(told(ReceiptType::ReadSelf, "900@lid", "900:2@lid"), None, "nobody else is named");
-        assert_eq!(told(ReceiptType::Read, "200@lid", "200@lid"), None);
+        assert_eq!(told(ReceiptType::ReadSelf, "200@lid", "200@lid", false), of("12025550100"));
+        assert_eq!(told(ReceiptType::ReadSelf, "1203@g.us", "200@lid", false), of("1203@g.us"));
+        assert_eq!(told(ReceiptType::ReadSelf, "900@lid", "900@lid", true), of("12025550111"), "by the message");
+        assert_eq!(told(ReceiptType::ReadSelf, "900@lid", "900@lid", false), None, "nobody is known");
+        assert_eq!(told(ReceiptType::Read, "200@lid", "200@lid", true), None);
         assert_eq!(group_name(&jid("1203@g.us"), "  "), None);
         assert_eq!(group_name(&jid("1203@g.us"), "Loja").and_then(|group| group.display_name), Some("Loja".into()));
     }

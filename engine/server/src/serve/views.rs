@@ -103,3 +103,41 @@ impl pombo_scheduler::SigningSecrets for WebhookSecrets {
         RootKey::from(self.0).derive(&format!("tenant/{}", tenant.0)).to_vec()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    use pombo_api::media_links::LinkQuery;
+    use uuid::Uuid;
+
+    #[test]
+    fn a_link_opens_its_file_for_an_hour_with_the_key_of_the_api() {
+        let links =
+            || MediaLinks::new(b"a secret of at least 32 bytes, for tests", "https://pombo.example", Duration::ZERO);
+        let id = Uuid::from_u128(7);
+        let (file_name, content_type) = ("a.pdf".to_owned(), "application/pdf".to_owned());
+        let file = Attachment { id, file_name, content_type, size: 1 };
+        let now = Timestamp(1_736_937_000_000);
+        assert_eq!(FileLinks(None).link(TenantIndex(3), &file, now), None);
+        let link = FileLinks(Some(links())).link(TenantIndex(3), &file, now).expect("the address is known");
+        assert!(link.starts_with(&format!("https://pombo.example/v1/media/{id}?")), "{link}");
+        let field = |name: &str| {
+            let query = link.split_once('?').map(|(_, query)| query).unwrap_or_default();
+            let found = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+            found.unwrap_or_default().replace("%2F", "/")
+        };
+        let query = || LinkQuery {
+            exp: field("exp").parse().expect("a number"),
+            t: field("t").parse().expect("a number"),
+            content_type: field("type"),
+            name: field("name"),
+            sig: field("sig"),
+        };
+        let opened = |id, at: i64| links().open(id, query(), now.plus_ms(at)).map(|link| (link.tenant, link.id));
+        assert_eq!(opened(id, FILE_LINK_MS - 1_000), Some((TenantIndex(3), id)));
+        assert_eq!(opened(id, FILE_LINK_MS), None, "no longer");
+        assert_eq!(opened(Uuid::from_u128(8), 0), None, "no other file");
+    }
+}

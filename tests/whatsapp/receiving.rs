@@ -69,3 +69,24 @@ fn what_arrives_twice_or_while_away_is_one_event() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn what_is_read_on_the_phone_is_read_here() -> Result<()> {
+    let (stage, pair) = pair()?;
+    let (whatsapp, peer) = (&stage.whatsapp, &pair.peer);
+    let mut events = Events::from_now(&pair.tenant)?;
+    let chat = format!("{}@s.whatsapp.net", pair.ours).parse()?;
+    let id = whatsapp.wait(peer.send_text(&chat, "você viu?"))?;
+    events.message(&id)?;
+    let list = format!("/v1/conversations?connectorId={}", pair.connector);
+    let unread = || -> Result<serde_json::Value> {
+        Ok(pair.tenant.client.get(&list)?.expect_json(200)?["data"][0]["unread"].clone())
+    };
+    assert_eq!(unread()?, 1);
+    whatsapp.admin(&format!("/phones/{}/read", pair.ours), &json!({"id": id}))?;
+    events.expect("the reading", |e| {
+        e["type"] == "conversation.changed" && e["data"]["step"] == "read" && e["data"]["chat"] == pair.theirs.as_str()
+    })?;
+    assert_eq!(unread()?, 0);
+    Ok(())
+}

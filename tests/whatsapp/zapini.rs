@@ -55,6 +55,7 @@ fn an_instance_is_connected_by_a_login_and_shown() -> Result<()> {
     assert_eq!(get(&client, &format!("/instances/{}", shown["id"]))?["instance"]["uuid"], json!(connector));
     let status = client.get(&format!("{ZAPINI}/status"))?.expect_json(200)?;
     assert_eq!((&status["phone"], &status["status"]), (&json!(phone), &json!("connected")), "{status}");
+    assert_eq!(get(&client, &format!("{instance}/status?realtime=true"))?["connected"], true, "WhatsApp answers");
     assert_eq!(stage.server.client().get(&format!("{ZAPINI}/health"))?.expect_json(200)?["status"], "ok");
     assert_eq!(post(&client, &format!("{instance}/reconnect"), &json!({}))?["status"], "connected");
 
@@ -144,5 +145,19 @@ fn a_person_takes_a_conversation_over_and_gives_it_back() -> Result<()> {
     assert_eq!(bulk("/conversations/automation/bulk-pause")?["message"], "1 conversations paused successfully.");
     assert_eq!(bulk("/api/v1/conversations/automation/bulk-resume")?["data"]["resumed"], 1);
     assert_eq!(bulk("/api/v1/conversations/automation/bulk-pause")?["data"]["paused"], 1);
+    Ok(())
+}
+
+#[test]
+fn a_contact_is_shown_with_its_picture_and_the_status_with_the_phones_system() -> Result<()> {
+    let (stage, pair) = pair()?;
+    let client = &stage.server.client().bearer(&pair.tenant.key);
+    let body = json!({"instance_id": pair.connector, "phone_number": pair.theirs, "name": "Ana"});
+    let made = data(client.post(&format!("{ZAPINI}/contacts"), &body)?, 201)?;
+    let contact = format!("/contacts/{}", made["contact"]["id"]);
+    stage.whatsapp.world().set_picture(&pair.theirs, Some("https://pps.example/v/ana.jpg"));
+    assert_eq!(get(client, &contact)?["contact"]["profile_picture_url"], "https://pps.example/v/ana.jpg");
+    let status = client.get(&format!("{ZAPINI}/status?instance_id={}", pair.connector))?.expect_json(200)?;
+    assert_eq!(status["platform"], "android", "{status}");
     Ok(())
 }

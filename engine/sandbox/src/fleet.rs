@@ -1,5 +1,6 @@
 //! The connectors that run, and what changes with them: their instances, their slots, and which versions of plugins are being
-//! tried. How a version is tried is in `rollout`, how a message finds its instance in `connector::sending`.
+//! tried. How a version is tried is in `rollout`, how a message finds its instance in `connector::sending`, how a request of the channel
+//! does in `connector::receiving`.
 //!
 //! Invariant: [`Fleet::running`] is locked before [`Fleet::rollouts`] and [`Fleet::stranded`], so that a change of versions either
 //! sees a connector that starts or is seen by it.
@@ -22,6 +23,7 @@ use crate::connector::session::{Role, SessionSlot};
 use crate::connector::supervisor::Running;
 use crate::connector::versions::{Canary, Versions};
 use crate::grants::Hosts;
+use crate::limits::cut;
 use crate::registry::{ConnectorPlugin, Registry};
 use crate::rollout::plan::Rollout;
 use crate::state::{Context, Services};
@@ -90,9 +92,18 @@ impl Fleet {
         connector: ConnectorIndex,
         operation: Operation,
     ) -> Result<Answer, OperationError> {
-        let operations = self.running.read().get(&connector).map(|versions| versions.stable.operations.clone());
-        let Some(operations) = operations else {
-            return Err(OperationError::Disconnected("the connector is not running".to_owned()));
+        let operations = {
+            let running = self.running.read();
+            let Some(stable) = running.get(&connector).map(|versions| &versions.stable) else {
+                return Err(OperationError::Disconnected("the connector is not running".to_owned()));
+            };
+            match &operation {
+                Operation::Other(kind, _) if !stable.plugin().description.takes_operation(kind) => {
+                    let why = format!("its plugin does not describe the operation {:?}", cut(kind, 64));
+                    return Err(OperationError::Unsupported(why));
+                }
+                _ => stable.operations.clone(),
+            }
         };
         let (job, answer) = jobs::Operate::new(worlds::operation::operation(operation));
         match operations.try_send(job) {

@@ -8,12 +8,12 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::{Engine, Store};
 
-use crate::bindings::connector::{Connector, ConnectorPre};
 use crate::bindings::renderer::{Renderer, RendererPre};
 use crate::bindings::types::Description;
 use crate::limits::{REASON_BYTES, cut};
 use crate::state::{HostState, Services, store};
 use crate::watchdog::{CpuExceeded, CpuWatchdog};
+use crate::worlds::connector_guest::{ConnectorGuest, ConnectorGuestPre};
 
 /// Why a call gave no result, in words for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,9 +75,9 @@ pub(crate) trait Instantiate: Send + Sync {
     ) -> impl Future<Output = wasmtime::Result<Self::Instance>> + Send;
 }
 
-impl Instantiate for ConnectorPre<HostState> {
-    type Instance = Connector;
-    async fn instantiate(&self, store: &mut Store<HostState>) -> wasmtime::Result<Connector> {
+impl Instantiate for ConnectorGuestPre {
+    type Instance = ConnectorGuest;
+    async fn instantiate(&self, store: &mut Store<HostState>) -> wasmtime::Result<ConnectorGuest> {
         self.instantiate_async(store).await
     }
 }
@@ -176,22 +176,17 @@ const USES: u32 = 1000;
 const AT_ONCE: usize = 4;
 
 /// The instances of one connector plugin that are never configured: they describe the plugin and check recipients.
-pub(crate) struct StatelessPool(Pool<ConnectorPre<HostState>>);
+pub(crate) struct StatelessPool(Pool<ConnectorGuestPre>);
 
 impl StatelessPool {
-    pub(crate) fn new(
-        engine: &Engine,
-        plugin: Arc<str>,
-        pre: ConnectorPre<HostState>,
-        services: Arc<Services>,
-    ) -> Self {
+    pub(crate) fn new(engine: &Engine, plugin: Arc<str>, pre: ConnectorGuestPre, services: Arc<Services>) -> Self {
         Self(Pool::new(engine, plugin, pre, services, AT_ONCE, USES))
     }
 
     /// What the plugin says of itself.
     pub(crate) async fn describe(&self) -> Result<Description, CallError> {
         let mut lent = self.0.take_now().await?;
-        let call = lent.instance.call_describe(&mut lent.store);
+        let call = lent.instance.describe(&mut lent.store);
         let description = bounded(&lent.watchdog, self.0.limit(), call).await?;
         self.0.put_back(lent);
         Ok(description)
@@ -200,7 +195,7 @@ impl StatelessPool {
     /// One answer for each recipient, in order.
     pub(crate) async fn check(&self, recipients: &[String]) -> Result<Vec<Result<String, String>>, CallError> {
         let mut lent = self.0.take().await?;
-        let call = lent.instance.call_check_recipients(&mut lent.store, recipients);
+        let call = lent.instance.check_recipients(&mut lent.store, recipients);
         let answers = bounded(&lent.watchdog, self.0.limit(), call).await?;
         self.0.put_back(lent);
         if answers.len() != recipients.len() {

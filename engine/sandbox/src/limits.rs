@@ -15,6 +15,8 @@ pub struct Limits {
     pub send: Duration,
     /// How long one operation may take, from the moment the instance has it.
     pub operation: Duration,
+    /// How long the plugin may take to answer one request of its channel, from the moment the instance has it.
+    pub receive: Duration,
     /// How long a stopped or replaced connector's sends may go on.
     pub drain: Duration,
     /// How long messages wait for a session that broke a moment ago and is being opened again.
@@ -130,6 +132,7 @@ impl Default for Limits {
             host_call: Duration::from_secs(60),
             send: Duration::from_secs(120),
             operation: Duration::from_secs(60),
+            receive: Duration::from_secs(10),
             drain: Duration::from_secs(10),
             session_wait: Duration::from_secs(20),
             starts_at_once: 16,
@@ -184,6 +187,14 @@ pub(crate) const SWAPS_AT_ONCE: usize = 8;
 pub(crate) const OPERATIONS_AT_ONCE: usize = 16;
 /// How many operations of one connector may wait for their turn; more are refused.
 pub(crate) const OPERATIONS_WAITING: usize = 64;
+/// How many requests of the channel one instance answers at once.
+pub(crate) const RECEIVES_AT_ONCE: usize = 16;
+/// How many requests of one connector's channel may wait for their turn; more are refused.
+pub(crate) const RECEIVES_WAITING: usize = 16;
+/// Bytes of the body of a request of the channel.
+pub(crate) const RECEIVED_BODY_BYTES: usize = 1 << 20;
+/// Bytes of the body of a plugin's answer to a request of its channel.
+pub(crate) const RECEIVE_ANSWER_BYTES: usize = 64 << 10;
 /// How many messages of one connector may wait for its session to come back; more are refused.
 pub(crate) const SENDS_WAITING: usize = 1024;
 /// Bytes of a text in an event.

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use pombo_domain::model::Attachment;
 use pombo_domain::ports::{
-    Account, ChannelEvent, Clock, ConnectorEvents, Entropy, IntakeError, KvWrite, MediaError, MediaStore, MediaWriter,
-    OutboundError, OutboundGuard, SessionState, StoreError,
+    Account, AttachmentLinks, ChannelEvent, Clock, ConnectorEvents, Entropy, IntakeError, KvWrite, MediaError,
+    MediaStore, MediaWriter, OutboundError, OutboundGuard, SessionState, StoreError,
 };
-use pombo_domain::{ConnectorIndex, TenantIndex};
+use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
 use uuid::Uuid;
 
 use crate::options::{PluginKv, Ports};
@@ -18,7 +19,15 @@ impl Ports {
     /// Ports that keep nothing, reach nothing and tell nobody: a plugin that uses one is refused.
     pub fn offline(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         let nothing = Arc::new(Nothing);
-        Self { clock, entropy, kv: nothing.clone(), media: nothing.clone(), guard: nothing.clone(), events: nothing }
+        Self {
+            clock,
+            entropy,
+            kv: nothing.clone(),
+            media: nothing.clone(),
+            links: nothing.clone(),
+            guard: nothing.clone(),
+            events: nothing,
+        }
     }
 }
 
@@ -68,6 +77,12 @@ impl MediaStore for Nothing {
     }
     async fn delete(&self, _: TenantIndex, _: Uuid) -> Result<(), MediaError> {
         Err(MediaError::Io(std::io::Error::other(REASON)))
+    }
+}
+
+impl AttachmentLinks for Nothing {
+    fn link(&self, _: TenantIndex, _: &Attachment, _: Timestamp) -> Option<String> {
+        None
     }
 }
 

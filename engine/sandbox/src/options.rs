@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use pombo_domain::ConnectorIndex;
-use pombo_domain::ports::{Clock, ConnectorEvents, Entropy, KvWrite, MediaStore, OutboundGuard, StoreError};
+use pombo_domain::ports::{
+    AttachmentLinks, Clock, ConnectorEvents, Entropy, KvWrite, MediaStore, OutboundGuard, StoreError,
+};
 
 use crate::grants::Capability;
 use crate::limits::Limits;
@@ -67,6 +69,8 @@ pub struct Ports {
     pub kv: Arc<dyn PluginKv>,
     /// The files of messages.
     pub media: Arc<dyn MediaStore>,
+    /// Links to those files, for plugins whose channel fetches them.
+    pub links: Arc<dyn AttachmentLinks>,
     /// Which addresses a plugin may reach.
     pub guard: Arc<dyn OutboundGuard>,
     /// What connectors report: sessions, receipts and messages.

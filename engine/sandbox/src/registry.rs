@@ -14,7 +14,6 @@ use serde_json::Value;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
-use crate::bindings::connector::ConnectorPre;
 use crate::bindings::renderer::RendererPre;
 use crate::cache::{Cache, digest};
 use crate::grants::{Capability, Grants};
@@ -22,6 +21,7 @@ use crate::instances::StatelessPool;
 use crate::options::Options;
 use crate::state::{HostState, Services};
 use crate::wasi;
+use crate::worlds::connector_guest::ConnectorGuestPre;
 use crate::worlds::{self, accepted};
 
 /// A plugin file that was left out.
@@ -53,7 +53,7 @@ pub(crate) struct ConnectorPlugin {
     /// The servers that it wants, as [`crate::grants::Hosts::new`] reads them.
     pub(crate) hosts: Vec<String>,
     pub(crate) grants: Grants,
-    pub(crate) pre: ConnectorPre<HostState>,
+    pub(crate) pre: ConnectorGuestPre,
     pub(crate) stateless: StatelessPool,
     pub(crate) source: Source,
     schema: jsonschema::Validator,
@@ -332,7 +332,7 @@ impl Loader {
         let stateless = StatelessPool::new(&self.engine, label.into(), pre.clone(), self.services.clone());
         let said = stateless.describe().await.map_err(|e| format!("does not describe itself: {e}"))?;
         let hosts = said.hosts.clone();
-        let wanted: Vec<Capability> = said.capabilities.iter().map(|c| Capability::from(*c)).collect();
+        let wanted = worlds::connector::capabilities(&said.capabilities)?;
         let description = worlds::connector::description(said, &digest)?;
         let schema = jsonschema::validator_for(&description.config_schema)
             .map_err(|e| format!("its configuration's schema is not valid: {e}"))?;

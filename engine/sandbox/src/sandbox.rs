@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use pombo_domain::ports::{
     Account, Answer, ConnectorError, ConnectorSpec, Connectors, Operation, OperationError, Outgoing, PluginDescription,
-    SendOutcome, SessionState,
+    ReceiveError, ReceivedRequest, ReceivedResponse, SendOutcome, SessionState,
 };
 use pombo_domain::{ConnectorIndex, Field, FieldProblem, Timestamp};
 use serde_json::Value;
@@ -82,6 +82,7 @@ impl Sandbox {
             kv: ports.kv,
             events: ports.events,
             media: ports.media,
+            links: ports.links,
             guard: ports.guard,
             http,
             tls: Arc::new(tls),
@@ -189,6 +190,14 @@ impl Connectors for Sandbox {
 
     async fn operate(&self, connector: ConnectorIndex, operation: Operation) -> Result<Answer, OperationError> {
         self.fleet.operate(connector, operation).await
+    }
+
+    async fn receive(
+        &self,
+        connector: ConnectorIndex,
+        request: ReceivedRequest,
+    ) -> Result<ReceivedResponse, ReceiveError> {
+        self.fleet.receive(connector, request).await
     }
 
     fn session(&self, connector: ConnectorIndex) -> SessionState {

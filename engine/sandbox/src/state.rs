@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pombo_domain::ConnectorIndex;
 use pombo_domain::TenantIndex;
-use pombo_domain::ports::{Clock, ConnectorEvents, Entropy, MediaStore, OutboundGuard};
+use pombo_domain::ports::{AttachmentLinks, Clock, ConnectorEvents, Entropy, MediaStore, OutboundGuard};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 use wasmtime::component::ResourceTable;
@@ -28,6 +28,7 @@ pub(crate) struct Services {
     pub(crate) kv: Arc<dyn PluginKv>,
     pub(crate) events: Arc<dyn ConnectorEvents>,
     pub(crate) media: Arc<dyn MediaStore>,
+    pub(crate) links: Arc<dyn AttachmentLinks>,
     pub(crate) guard: Arc<dyn OutboundGuard>,
     pub(crate) http: reqwest::Client,
     pub(crate) tls: Arc<rustls::ClientConfig>,

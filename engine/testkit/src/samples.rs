@@ -134,6 +134,8 @@ pub fn plugin(name: &str, channel: &str) -> PluginDescription {
         secret_fields: Vec::new(),
         capabilities: Vec::new(),
         features: Vec::new(),
+        contents: Vec::new(),
+        operations: Vec::new(),
         idempotent_resend: true,
         max_in_flight: 50,
         needs_session: false,

@@ -74,6 +74,8 @@ impl World {
             address: "5511900000001".to_owned(),
             display_name: Some("Loja".to_owned()),
             aliases: vec!["1@lid".to_owned()],
+            platform: None,
+            business: None,
         });
         let (plugins, telemetry) = (Arc::new(FakePluginEngine::new(clock.clone())), Arc::new(FakeTelemetry::default()));
         let media = TempDir::new().expect("a temporary folder");

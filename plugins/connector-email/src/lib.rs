@@ -30,8 +30,8 @@ impl Connector for Email {
             config_schema: config::SCHEMA.to_owned(),
             secret_fields: vec!["password".to_owned()],
             hosts: vec!["host".to_owned()],
-            capabilities: vec![Capability::Smtp],
-            features: vec![Feature::Attachments, Feature::Subject],
+            capabilities: Capability::names([Capability::Smtp]),
+            features: Feature::names([Feature::Attachments, Feature::Subject]),
             idempotent_resend: true,
             max_in_flight: config::MAX_IN_FLIGHT,
             ..Description::new("connector-email", env!("CARGO_PKG_VERSION"), "email")

@@ -29,15 +29,15 @@ impl Connector for WhatsApp {
             display_name: if cfg!(feature = "simulator") { "WhatsApp (simulator)" } else { "WhatsApp" }.to_owned(),
             config_schema: config::SCHEMA.to_owned(),
             hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
-            capabilities: vec![
+            capabilities: Capability::names([
                 Capability::Kv,
                 Capability::Http,
                 Capability::Websocket,
                 Capability::MediaRead,
                 Capability::MediaWrite,
                 Capability::Events,
-            ],
-            features: vec![
+            ]),
+            features: Feature::names([
                 Feature::Attachments,
                 Feature::Groups,
                 Feature::Reactions,
@@ -52,7 +52,9 @@ impl Connector for WhatsApp {
                 Feature::Sessions,
                 Feature::PairingCode,
                 Feature::Lookup,
-            ],
+                Feature::Check,
+                Feature::ProfilePictures,
+            ]),
             // See `send`: the same id for every attempt.
             idempotent_resend: true,
             max_in_flight: 16,

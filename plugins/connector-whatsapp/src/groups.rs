@@ -1,13 +1,15 @@
-//! Every operation except those on the session: groups, reading, typing, and checking which numbers exist. Runs in the call of
-//! `operate`.
+//! Every operation except those on the session: groups, reading, typing, checking which numbers exist and whether the session works,
+//! and pictures. Runs in the call of `operate`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use pombo_plugin::connector::{
     Answer, GroupInfo, GroupMembers, GroupText, Member, MemberResult, NewGroup, Operation, OperationError, ReadMark,
     Throttle, Typing,
 };
 use wacore::iq::groups::ParticipantChangeResponse;
+use wacore::iq::keepalive::KeepaliveSpec;
 use wacore::types::message::AddressingMode;
 use wacore_binary::Jid;
 use whatsapp_rust::{
@@ -17,6 +19,9 @@ use whatsapp_rust::{
 
 use crate::identity::{self, Address, DirectoryError, Refusal, other_form};
 use crate::live::Live;
+
+/// How long WhatsApp may take to show that the session works.
+const PING: Duration = Duration::from_secs(10);
 
 type Result<T> = std::result::Result<T, OperationError>;
 
@@ -62,6 +67,9 @@ pub(crate) async fn operate(live: &Live, operation: Operation) -> Result<Answer>
         }
         Operation::GroupInvite(id) => invite(live, &id, false).await,
         Operation::RevokeGroupInvite(id) => invite(live, &id, true).await,
+        Operation::Check => check(live).await,
+        Operation::ProfilePicture(address) => picture(live, &address).await,
+        Operation::Other(_) => Err(OperationError::Unsupported("it has no operations of its own".to_owned())),
         Operation::OpenSession(_) | Operation::CloseSession => {
             Err(OperationError::Unsupported("sessions are opened and closed elsewhere".to_owned()))
         }
@@ -260,6 +268,28 @@ async fn invite(live: &Live, id: &str, reset: bool) -> Result<Answer> {
     let link = live.client.groups().get_invite_link(group(id)?, reset).await.map_err(of_group)?;
     let link = if link.contains("://") { link } else { format!("https://chat.whatsapp.com/{link}") };
     Ok(Answer::Invite(link))
+}
+
+/// Asks the server for a sign of life: a socket may look open for a while after the network is gone.
+async fn check(live: &Live) -> Result<Answer> {
+    let down = |why: &str| OperationError::Disconnected(why.to_owned());
+    if !live.client.is_logged_in() {
+        return Err(down("the account is not logged in"));
+    }
+    match live.client.execute(KeepaliveSpec::with_timeout(PING)).await {
+        Ok(()) => Ok(Answer::Done),
+        Err(error) => Err(match Refusal::of(&error) {
+            Refusal::NoAnswer(_) | Refusal::Disconnected(_) => down("WhatsApp does not answer"),
+            other => of_refusal(other),
+        }),
+    }
+}
+
+/// A link to the small picture of a person or a group; none where there is none, or where the account may not see it.
+async fn picture(live: &Live, address: &str) -> Result<Answer> {
+    let (jid, _) = chat(live, address).await?;
+    let found = live.client.contacts().get_profile_picture(&jid, true).await.map_err(|error| of_client(&error))?;
+    Ok(Answer::Picture(found.map(|picture| picture.url).filter(|link| !link.is_empty())))
 }
 
 /// The chat as the channel names it: a person by LID once the account was moved to them, by number before.

@@ -7,7 +7,7 @@ use whatsapp_rust::Client;
 
 use crate::config::Config;
 use crate::identity::Directory;
-use crate::inbound::Acquaintances;
+use crate::inbound::{Acquaintances, GroupNames, Received};
 use crate::ledger::Ledger;
 use crate::media::{Downloads, Uploads};
 use crate::send::Acks;
@@ -32,6 +32,10 @@ pub(crate) struct Shared {
     pub(crate) directory: Directory,
     /// Which contacts were reported to the engine.
     pub(crate) acquaintances: Acquaintances,
+    /// Which groups' names the server is to be asked for.
+    pub(crate) group_names: GroupNames,
+    /// Which conversations the newest messages are of.
+    pub(crate) received: Received,
     /// Files that are being uploaded and downloaded.
     pub(crate) uploads: Uploads,
     pub(crate) downloads: Downloads,
@@ -45,6 +49,8 @@ impl Shared {
             acks: Acks::default(),
             directory: Directory::default(),
             acquaintances: Acquaintances::default(),
+            group_names: GroupNames::default(),
+            received: Received::default(),
             uploads: Uploads::default(),
             downloads: Downloads::default(),
         }

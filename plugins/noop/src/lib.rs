@@ -10,7 +10,7 @@ impl Connector for Noop {
     fn describe() -> Description {
         Description {
             display_name: "No-op (benchmarks)".to_owned(),
-            features: vec![Feature::Attachments],
+            features: Feature::names([Feature::Attachments]),
             idempotent_resend: true,
             max_in_flight: 1024,
             ..Description::new("noop", env!("CARGO_PKG_VERSION"), "test")

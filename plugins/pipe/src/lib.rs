@@ -120,8 +120,8 @@ impl Connector for Pipe {
             display_name: "Pipe (tests)".to_owned(),
             config_schema: schema.to_owned(),
             hosts: vec!["server".to_owned()],
-            capabilities: vec![Capability::Http, Capability::Kv, Capability::Events],
-            features: vec![Feature::Inbound],
+            capabilities: Capability::names([Capability::Http, Capability::Kv, Capability::Events]),
+            features: Feature::names([Feature::Inbound]),
             idempotent_resend: true,
             max_in_flight: 1024,
             ..Description::new("pipe", env!("CARGO_PKG_VERSION"), channel)

@@ -1,4 +1,5 @@
-//! The connector world: [`Connector`], its types, and the glue that shares one instance among concurrent calls.
+//! The connector world: [`Connector`], its types, the names that the engine knows ([`Feature`], [`Capability`]), and the glue that
+//! shares one instance among concurrent calls.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -51,6 +52,143 @@ pub trait Connector: Sized + 'static {
     async fn operate(&self, _operation: Operation) -> Result<Answer, OperationError> {
         Err(OperationError::Unsupported("this connector only sends".to_owned()))
     }
+
+    /// Answers a request that the channel made to the connector's address in the engine; called concurrently, up to 16 times at once,
+    /// if [`describe`](Self::describe) names [`Feature::Receive`]. What it tells must be in [`events`] before it returns: the caller
+    /// does not repeat a request that was answered. The engine gives up after 10 seconds, and passes on a status between 200 and 599
+    /// with at most 64 KiB. The default answers 404.
+    async fn receive(&self, _request: ReceivedRequest) -> ReceivedResponse {
+        ReceivedResponse::text(404, "this connector takes no requests")
+    }
+}
+
+/// What a connector can do beyond sending plain text, for [`Description::features`]. The engine passes over names that it does not
+/// know, so a plugin may also name others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Feature {
+    /// Files.
+    Attachments,
+    /// A subject.
+    Subject,
+    /// Groups and their operations.
+    Groups,
+    /// Reactions to messages.
+    Reactions,
+    /// Editing a sent message.
+    Edit,
+    /// Deleting a sent message for everyone.
+    Revoke,
+    /// Replying to a message.
+    Reply,
+    /// Mentioning people.
+    Mentions,
+    /// Audio as a voice note.
+    VoiceNotes,
+    /// Showing that somebody types.
+    Typing,
+    /// Marking messages as read.
+    ReadReceipts,
+    /// Messages of the channel come in.
+    Inbound,
+    /// [`Operation::OpenSession`] and [`Operation::CloseSession`].
+    Sessions,
+    /// [`Operation::OpenSession`] with an address.
+    PairingCode,
+    /// [`Operation::Lookup`].
+    Lookup,
+    /// [`Operation::Check`].
+    Check,
+    /// [`Operation::ProfilePicture`].
+    ProfilePictures,
+    /// [`Connector::receive`].
+    Receive,
+    /// Files have an [`Attachment::url`].
+    AttachmentLinks,
+}
+
+impl Feature {
+    /// The name in a description.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Attachments => "attachments",
+            Self::Subject => "subject",
+            Self::Groups => "groups",
+            Self::Reactions => "reactions",
+            Self::Edit => "edit",
+            Self::Revoke => "revoke",
+            Self::Reply => "reply",
+            Self::Mentions => "mentions",
+            Self::VoiceNotes => "voice-notes",
+            Self::Typing => "typing",
+            Self::ReadReceipts => "read-receipts",
+            Self::Inbound => "inbound",
+            Self::Sessions => "sessions",
+            Self::PairingCode => "pairing-code",
+            Self::Lookup => "lookup",
+            Self::Check => "check",
+            Self::ProfilePictures => "profile-pictures",
+            Self::Receive => "receive",
+            Self::AttachmentLinks => "attachment-links",
+        }
+    }
+
+    /// The names in a description.
+    pub fn names<const N: usize>(features: [Self; N]) -> Vec<String> {
+        Vec::from(features.map(|feature| feature.name().to_owned()))
+    }
+}
+
+/// The engine's interfaces that need a grant, for [`Description::capabilities`]. The engine refuses a plugin that names others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Capability {
+    /// [`kv`].
+    Kv,
+    /// [`http`].
+    Http,
+    /// [`websocket`].
+    Websocket,
+    /// [`smtp`].
+    Smtp,
+    /// Reading by [`media`].
+    MediaRead,
+    /// Storing by [`media`].
+    MediaWrite,
+    /// [`events`].
+    Events,
+}
+
+impl Capability {
+    /// The name in a description.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Kv => "kv",
+            Self::Http => "http",
+            Self::Websocket => "websocket",
+            Self::Smtp => "smtp",
+            Self::MediaRead => "media-read",
+            Self::MediaWrite => "media-write",
+            Self::Events => "events",
+        }
+    }
+
+    /// The names in a description.
+    pub fn names<const N: usize>(capabilities: [Self; N]) -> Vec<String> {
+        Vec::from(capabilities.map(|capability| capability.name().to_owned()))
+    }
+}
+
+impl ReceivedResponse {
+    /// An answer of plain text.
+    pub fn text(status: u16, text: &str) -> Self {
+        Self { status, content_type: "text/plain".to_owned(), body: text.as_bytes().to_vec() }
+    }
+
+    /// An answer of JSON.
+    pub fn json(status: u16, json: impl Into<Vec<u8>>) -> Self {
+        Self { status, content_type: "application/json".to_owned(), body: json.into() }
+    }
 }
 
 impl Description {
@@ -66,6 +204,8 @@ impl Description {
             hosts: Vec::new(),
             capabilities: Vec::new(),
             features: Vec::new(),
+            contents: Vec::new(),
+            operations: Vec::new(),
             idempotent_resend: false,
             max_in_flight: 16,
             needs_session: false,
@@ -177,6 +317,17 @@ pub async fn __operate<C: Connector>(
 }
 
 #[doc(hidden)]
+pub async fn __receive<C: Connector>(
+    slot: &'static LocalKey<RefCell<Slot<C>>>,
+    request: ReceivedRequest,
+) -> ReceivedResponse {
+    match running(slot).await {
+        Some(connector) => connector.receive(request).await,
+        None => ReceivedResponse::text(503, "the connector has stopped"),
+    }
+}
+
+#[doc(hidden)]
 pub async fn __stop<C: Connector>(slot: &'static LocalKey<RefCell<Slot<C>>>) {
     slot.with_borrow_mut(|slot| {
         if let Slot::Running(_, stop) = slot
@@ -219,6 +370,9 @@ macro_rules! export_connector {
                 }
                 async fn operate(operation: sdk::Operation) -> ::std::result::Result<sdk::Answer, sdk::OperationError> {
                     sdk::__operate(&SLOT, operation).await
+                }
+                async fn receive(request: sdk::ReceivedRequest) -> sdk::ReceivedResponse {
+                    sdk::__receive(&SLOT, request).await
                 }
                 async fn stop() {
                     sdk::__stop(&SLOT).await
@@ -291,6 +445,32 @@ mod tests {
         assert!(poll(run.as_mut()).is_pending());
         let answer = poll(early.as_mut());
         assert!(matches!(answer, Poll::Ready(Err(OperationError::Unsupported(_)))), "{answer:?}");
+    }
+
+    #[test]
+    fn a_request_that_nobody_expects_is_answered_so() {
+        thread_local!(static SLOT: RefCell<Slot<Echo>> = const { RefCell::new(Slot::new()) });
+        let request = || ReceivedRequest {
+            method: "POST".into(),
+            path: "incoming".into(),
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: Vec::new(),
+        };
+        let mut run = pin!(__run(&SLOT, "c".into()));
+        assert!(poll(run.as_mut()).is_pending());
+        let Poll::Ready(answer) = poll(pin!(__receive(&SLOT, request())).as_mut()) else { panic!("answers") };
+        assert_eq!((answer.status, answer.content_type.as_str()), (404, "text/plain"));
+        assert!(poll(pin!(__stop(&SLOT)).as_mut()).is_ready());
+        assert!(poll(run.as_mut()).is_ready());
+        let Poll::Ready(answer) = poll(pin!(__receive(&SLOT, request())).as_mut()) else { panic!("answers") };
+        assert_eq!(answer.status, 503);
+    }
+
+    #[test]
+    fn names_are_those_of_the_world() {
+        assert_eq!(Feature::names([Feature::VoiceNotes, Feature::Receive]), ["voice-notes", "receive"]);
+        assert_eq!(Capability::names([Capability::MediaRead]), ["media-read"]);
     }
 
     #[test]

@@ -101,6 +101,7 @@ pub struct Commands {
     user_writes: UserLocks,
     login_attempts: Arc<LoginAttempts>,
     reserved_sends: Reservations,
+    pictures: connectors::pictures::Pictures,
     /// Whether connectors' webhooks may be posted to over plain HTTP.
     plain_webhooks: bool,
 }
@@ -115,6 +116,7 @@ impl Commands {
             user_writes: UserLocks::default(),
             login_attempts: Arc::default(),
             reserved_sends: Reservations::default(),
+            pictures: connectors::pictures::Pictures::default(),
             plain_webhooks: false,
         }
     }

@@ -32,8 +32,12 @@ pub struct PluginDescription {
     pub secret_fields: Vec<String>,
     /// Host interfaces that it wants: `smtp`, `http`, `websocket`, `kv`, `media` …
     pub capabilities: Vec<String>,
-    /// What it can do besides sending texts: `groups`, `reactions`, `typing` …
+    /// What it can do besides sending texts: `groups`, `reactions`, `typing` …; also names that this engine does not know.
     pub features: Vec<String>,
+    /// The kinds of content of its own that it sends.
+    pub contents: Vec<OwnKind>,
+    /// The operations of its own that it does, see [`Operation::Other`].
+    pub operations: Vec<OwnKind>,
     /// Whether sending again with the same client id cannot produce a second message, or produces one that the recipient's
     /// software recognises as the same.
     pub idempotent_resend: bool,
@@ -45,10 +49,24 @@ pub struct PluginDescription {
     pub pace: Option<Pace>,
 }
 
+/// A kind of content or operation that only its plugin knows, and what its JSON looks like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnKind {
+    /// Its name, lower-case with dashes.
+    pub name: String,
+    /// JSON Schema of the value that travels with the name, if there is one.
+    pub schema: Option<Value>,
+}
+
 impl PluginDescription {
     /// Whether it declared `feature`.
     pub fn offers(&self, feature: &str) -> bool {
         self.features.iter().any(|f| f == feature)
+    }
+
+    /// Whether it described this operation of its own.
+    pub fn takes_operation(&self, kind: &str) -> bool {
+        self.operations.iter().any(|own| own.name == kind)
     }
 
     /// Maximum number of sends at the same time on an instance with this configuration (a JSON object as text). A plugin that
@@ -254,6 +272,10 @@ pub struct Account {
     pub display_name: Option<String>,
     /// Other addresses of the account.
     pub aliases: Vec<String>,
+    /// What its app runs on, if the connector knows it, e.g. `android`.
+    pub platform: Option<String>,
+    /// Whether it is an account for businesses, if the connector knows it.
+    pub business: Option<bool>,
 }
 
 /// An event that a connector reports.
@@ -363,6 +385,8 @@ mod tests {
             secret_fields: Vec::new(),
             capabilities: Vec::new(),
             features: Vec::new(),
+            contents: Vec::new(),
+            operations: Vec::new(),
             idempotent_resend: true,
             max_in_flight: 100,
             needs_session: false,

@@ -1,5 +1,6 @@
 //! What the domain asks of the outside. Implementations live in the other crates; the server wires them.
 
+mod attachment_links;
 mod automation;
 mod automation_store;
 mod channel;
@@ -19,6 +20,7 @@ mod store_error;
 mod webhook_store;
 mod workbooks;
 
+pub use attachment_links::*;
 pub use automation::*;
 pub use automation_store::*;
 pub use channel::*;

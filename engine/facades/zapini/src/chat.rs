@@ -102,7 +102,7 @@ impl ChatApi {
     ) -> Result<Success<ConversationDetail>, Refused<{ NAMED | VALUES }>> {
         caller.must(Right::Read)?;
         let view = conversation(&state, &caller, &uuid.0.0)?;
-        Ok(Success::of(detailed(&state, &caller, Form::CHAT, view)?))
+        Ok(Success::of(detailed(&state, &caller, Form::CHAT, view).await?))
     }
 
     /// List the messages of a chat

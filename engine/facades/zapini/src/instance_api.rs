@@ -47,7 +47,7 @@ struct OwnStatus {
     /// Name that the account goes by, while it is connected.
     #[oai(nullable)]
     name: Option<String>,
-    /// The device's system; null, because WhatsApp does not tell it.
+    /// The system of the account's phone, e.g. `android`, while it is connected; null where WhatsApp did not tell it.
     #[oai(nullable)]
     platform: Option<String>,
 }
@@ -221,13 +221,9 @@ impl InstanceApi {
         caller.must(Right::Read)?;
         let given = instance_id.0.map(|given| given.0);
         let view = serving(&state, &caller, request, given.as_deref())?;
-        Ok(SerdeJson(OwnStatus {
-            success: true,
-            status: InstanceStatus::of(&view.session),
-            phone: phone_number(&view),
-            name: view.account.and_then(|account| account.display_name),
-            platform: None,
-        }))
+        let (status, phone) = (InstanceStatus::of(&view.session), phone_number(&view));
+        let (name, platform) = view.account.map_or((None, None), |account| (account.display_name, account.platform));
+        Ok(SerdeJson(OwnStatus { success: true, status, phone, name, platform }))
     }
 
     /// Get the instance's QR code

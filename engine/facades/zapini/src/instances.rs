@@ -20,7 +20,7 @@ use crate::envelope::Success;
 use crate::errors::{CHANNEL, EVERY, NAMED, Refused, VALUES, WRITE};
 use crate::gate::State;
 use crate::instance::{InstanceBody, InstanceStatus, pace_of, phone_number, remaining_quota};
-use crate::params::{Flag, Text};
+use crate::params::{Flag, Text, given};
 use crate::refs::{instance, instances};
 use crate::times::seconds;
 use crate::{Section, ZapiniDeps};
@@ -223,13 +223,21 @@ impl InstancesApi {
         state: State<'_>,
         /// UUID or number of the instance.
         uuid: Path<Param<Text>>,
-        /// Accepted for compatibility: the status is always the present one.
-        #[oai(name = "realtime")]
-        _realtime: Query<Option<Param<Flag>>>,
+        /// Whether to ask WhatsApp too if the connection works. Without it the status is the one that the connection reported last.
+        realtime: Query<Option<Param<Flag>>>,
     ) -> Result<Success<Connection>, Refused<{ NAMED | VALUES }>> {
         caller.must(Right::Read)?;
         let id = instance(&state, &caller, &uuid.0.0)?.connector.id;
-        Ok(Success::of(Self::connection(&state, &caller, id)?))
+        let works = match given(realtime) {
+            // Where it cannot be asked, what was reported counts.
+            Some(true) => state.commands.check_session(caller.tenant, id).await.ok().flatten(),
+            _ => None,
+        };
+        let told = Self::connection(&state, &caller, id)?;
+        Ok(Success::of(match works {
+            Some(false) => Connection { status: InstanceStatus::Disconnected, connected: false, ..told },
+            _ => told,
+        }))
     }
 
     /// Get how much an instance does

@@ -1,6 +1,6 @@
-//! One life of a connector's instance: the supervisor's task drives its store here. It runs `run`, hands messages and
-//! operations to the instance at the same time, and ends when it is told to give way, when the queues close and the last call is
-//! done, when `run` returns, or when the guest fails.
+//! One life of a connector's instance: the supervisor's task drives its store here. It runs `run`, hands messages, operations and
+//! requests of the channel to the instance at the same time, and ends when it is told to give way, when the queues close and the last
+//! call is done, when `run` returns, or when the guest fails.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use pombo_domain::ports::{Answer, OperationError, SendOutcome, SessionState};
+use pombo_domain::ports::{Answer, OperationError, ReceiveError, ReceivedResponse, SendOutcome, SessionState};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
@@ -17,12 +17,13 @@ use crate::connector::assignment::{Assignment, Control};
 use crate::connector::jobs::{self, Queues};
 use crate::connector::metrics::{SendInProgress, SendMetrics};
 use crate::instances::{CallError, made, root};
-use crate::limits::{FAREWELL, OPERATIONS_AT_ONCE, REASON_BYTES, cut};
+use crate::limits::{FAREWELL, OPERATIONS_AT_ONCE, REASON_BYTES, RECEIVES_AT_ONCE, cut};
 use crate::state::store;
 use crate::watchdog::CpuExceeded;
 use crate::worlds;
 
-/// So many times its deadline an operation may go on inside the instance before the instance is given up.
+/// So many times its deadline an operation, or the answer to a request, may go on inside the instance before the instance is given
+/// up.
 const PATIENCE: u32 = 4;
 
 /// How an instance's life ended.
@@ -83,7 +84,7 @@ pub(crate) async fn serve(
 
     let life = store.run_concurrent(async |accessor| {
         let host = async {
-            let mut run = pin!(instance.call_run(accessor, assignment.config.clone()));
+            let mut run = pin!(instance.run(accessor, assignment.config.clone()));
             // The guest gets to read its configuration before it is reported as able to send.
             for _ in 0..3 {
                 tokio::select! {
@@ -101,11 +102,13 @@ pub(crate) async fn serve(
             let mut status = slot.subscribe();
             let mut sends: FuturesUnordered<Call<'_>> = FuturesUnordered::new();
             let mut operations: FuturesUnordered<Call<'_>> = FuturesUnordered::new();
-            let (mut sends_open, mut operations_open, mut overdue) = (true, true, None);
+            let mut requests: FuturesUnordered<Call<'_>> = FuturesUnordered::new();
+            let (mut sends_open, mut operations_open, mut requests_open, mut overdue) = (true, true, true, None);
             loop {
                 let orders = control.borrow_and_update().orders(assignment);
                 let taking = overdue.is_none() && !orders.give_way;
-                if !(taking && (sends_open || operations_open)) && sends.is_empty() && operations.is_empty() {
+                let idle = sends.is_empty() && operations.is_empty() && requests.is_empty();
+                if idle && !(taking && (sends_open || operations_open || requests_open)) {
                     break;
                 }
                 status.borrow_and_update();
@@ -127,6 +130,12 @@ pub(crate) async fn serve(
                             overdue = Some("an operation did not end");
                         }
                     }
+                    Some(in_time) = requests.next(), if !requests.is_empty() => {
+                        if !in_time {
+                            metrics.failed("timeout");
+                            overdue = Some("the answer to a request of the channel did not end");
+                        }
+                    }
                     changed = control.changed(), if !orders.give_way => if changed.is_err() {
                         // The sender is gone: the queues will close.
                         return Ended::Drained;
@@ -136,15 +145,24 @@ pub(crate) async fn serve(
                         None => sends_open = false,
                         Some(job) if needs_session && !slot.is_connected() => job.refuse("no session"),
                         Some(job) => if let Some((message, reply)) = job.hand_over() {
-                            let call = instance.call_send(accessor, message);
+                            let call = instance.send(accessor, message);
                             sends.push(Box::pin(send(limits.send, call, metrics.begin(), reply)));
                         },
                     },
                     job = queues.operations.recv(), if taking && operations_open && operations.len() < OPERATIONS_AT_ONCE => match job {
                         None => operations_open = false,
                         Some(job) => if let Some((operation, reply)) = job.hand_over() {
-                            let call = instance.call_operate(accessor, operation);
+                            let call = instance.operate(accessor, operation);
                             operations.push(Box::pin(operate(limits.operation, call, reply)));
+                        },
+                    },
+                    job = queues.requests.recv(), if taking && requests_open && requests.len() < RECEIVES_AT_ONCE => match job {
+                        None => requests_open = false,
+                        // The channel was told to repeat it: it must not be answered twice without need.
+                        Some(job) if job.is_abandoned() => job.refuse("nobody waits for the answer"),
+                        Some(job) => if let Some((request, reply)) = job.hand_over() {
+                            let call = instance.receive(accessor, request);
+                            requests.push(Box::pin(receive(limits.receive, call, reply)));
                         },
                     },
                 }
@@ -153,7 +171,7 @@ pub(crate) async fn serve(
                 return Ended::Failed(why.to_owned());
             }
             let farewell = async {
-                if instance.call_stop(accessor).await.is_ok() {
+                if instance.stop(accessor).await.is_ok() {
                     // Nothing depends on how it ends.
                     let _ = run.await;
                 }
@@ -236,5 +254,99 @@ async fn operate(
             let _ = reply.send(Ok(Err(unknown)));
             tokio::time::timeout(limit.saturating_mul(PATIENCE), call).await.is_ok()
         }
+    }
+}
+
+/// One request of the channel; whether its answer ended at all. A slow one has failed for its caller at its deadline and goes on, as
+/// an operation does.
+async fn receive(
+    limit: Duration,
+    call: impl Future<Output = wasmtime::Result<Option<types::ReceivedResponse>>>,
+    reply: oneshot::Sender<jobs::Ended<types::ReceivedRequest, Result<ReceivedResponse, ReceiveError>>>,
+) -> bool {
+    let mut call = pin!(call);
+    match tokio::time::timeout(limit, &mut call).await {
+        Ok(ended) => {
+            let answer = match ended {
+                Ok(Some(said)) => worlds::receiving::response(said).map_err(ReceiveError::Failed),
+                Ok(None) => Err(ReceiveError::Unsupported),
+                Err(trap) => Err(ReceiveError::Failed(format!("the plugin failed: {}", root(&trap)))),
+            };
+            // The caller may be gone.
+            let _ = reply.send(Ok(answer));
+            true
+        }
+        Err(_) => {
+            let late = ReceiveError::Failed("the plugin did not answer in time".to_owned());
+            let _ = reply.send(Ok(Err(late)));
+            tokio::time::timeout(limit.saturating_mul(PATIENCE), call).await.is_ok()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_millis(50);
+
+    fn request() -> types::ReceivedRequest {
+        types::ReceivedRequest {
+            method: "POST".to_owned(),
+            path: "incoming".to_owned(),
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
+    /// What the caller gets from a plugin that answers so, and whether the instance may live on.
+    async fn answered(
+        call: impl Future<Output = wasmtime::Result<Option<types::ReceivedResponse>>>,
+    ) -> (Result<ReceivedResponse, ReceiveError>, bool) {
+        let (job, answer) = jobs::Receive::new(request());
+        let (_, reply) = job.hand_over().expect("nobody has it yet");
+        let lives = receive(LIMIT, call, reply).await;
+        let Ok(Ok(answer)) = answer.await else { panic!("an instance had it") };
+        (answer, lives)
+    }
+
+    fn said(status: u16) -> types::ReceivedResponse {
+        types::ReceivedResponse { status, content_type: "text/plain".to_owned(), body: b"ok".to_vec() }
+    }
+
+    #[tokio::test]
+    async fn a_request_is_answered_within_its_deadline_or_has_failed() {
+        let (answer, lives) = answered(async { Ok(Some(said(201))) }).await;
+        assert_eq!(answer.map(|answer| answer.status), Ok(201));
+        assert!(lives);
+        let (answer, lives) = answered(async {
+            tokio::time::sleep(LIMIT * 2).await;
+            Ok(Some(said(200)))
+        })
+        .await;
+        assert!(matches!(answer, Err(ReceiveError::Failed(_))), "{answer:?}");
+        assert!(lives, "it ended after all");
+        let (answer, lives) = answered(std::future::pending()).await;
+        assert!(matches!(answer, Err(ReceiveError::Failed(_))), "{answer:?}");
+        assert!(!lives);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_none_and_a_trap_are_told_apart() {
+        let (answer, lives) = answered(async { Ok(Some(said(600))) }).await;
+        assert!(matches!(&answer, Err(ReceiveError::Failed(why)) if why.contains("600")), "{answer:?}");
+        assert!(lives);
+        assert_eq!(answered(async { Ok(None) }).await.0, Err(ReceiveError::Unsupported));
+        let (answer, _) = answered(async { Err(wasmtime::Error::msg("unreachable")) }).await;
+        assert!(matches!(&answer, Err(ReceiveError::Failed(why)) if why.contains("unreachable")), "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn a_request_nobody_waits_for_is_known_as_such() {
+        let (job, answer) = jobs::Receive::new(request());
+        assert!(!job.is_abandoned());
+        drop(answer);
+        assert!(job.is_abandoned());
     }
 }

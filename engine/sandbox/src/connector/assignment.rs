@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use pombo_domain::model::Attachment;
 use pombo_domain::ports::ConnectorSpec;
 use tokio::sync::oneshot;
 use wasmtime::Engine;
 
 use crate::registry::ConnectorPlugin;
 use crate::state::{Context, Services};
+use crate::worlds;
 
 /// A version of a plugin with a connector's specification: what an instance is made of.
 pub(crate) struct Assignment {
@@ -25,6 +27,14 @@ pub(crate) struct Assignment {
 }
 
 impl Assignment {
+    /// A link from which the channel can fetch a file for a while; `None` unless the plugin asked for such links.
+    pub(crate) fn link(&self, file: &Attachment) -> Option<String> {
+        if !self.plugin.description.offers(worlds::connector::ATTACHMENT_LINKS) {
+            return None;
+        }
+        self.services.links.link(self.context.tenant, file, self.services.clock.now())
+    }
+
     /// The specification with its secrets.
     pub(crate) fn whole_spec(&self) -> ConnectorSpec {
         ConnectorSpec { secrets: self.context.secrets().clone(), ..self.spec.clone() }

@@ -1,8 +1,8 @@
-//! What waits for an instance: messages and operations, each with the channel for its result.
+//! What waits for an instance: messages, operations and requests of the channel, each with the channel for its result.
 //!
 //! Invariant: a job that no instance took goes back to its caller, even when it is dropped.
 
-use pombo_domain::ports::{Answer, OperationError, SendOutcome};
+use pombo_domain::ports::{Answer, OperationError, ReceiveError, ReceivedResponse, SendOutcome};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::bindings::types;
@@ -26,6 +26,8 @@ pub(crate) struct Job<Q, R> {
 pub(crate) type Send = Job<types::Outgoing, SendOutcome>;
 /// An operation to do.
 pub(crate) type Operate = Job<types::Operation, Result<Answer, OperationError>>;
+/// A request of the channel to answer.
+pub(crate) type Receive = Job<types::ReceivedRequest, Result<ReceivedResponse, ReceiveError>>;
 
 impl<Q, R> Job<Q, R> {
     pub(crate) fn new(request: Q) -> (Self, oneshot::Receiver<Ended<Q, R>>) {
@@ -45,6 +47,11 @@ impl<Q, R> Job<Q, R> {
         }
     }
 
+    /// Whether nobody waits for its result any longer.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.reply.as_ref().is_none_or(oneshot::Sender::is_closed)
+    }
+
     /// Takes it out for an instance. From here on, no answer means that the outcome is unknown.
     pub(crate) fn hand_over(mut self) -> Option<(Q, oneshot::Sender<Ended<Q, R>>)> {
         self.request.take().zip(self.reply.take())
@@ -61,6 +68,7 @@ impl<Q, R> Drop for Job<Q, R> {
 pub(crate) struct Queues {
     pub(crate) sends: mpsc::Receiver<Send>,
     pub(crate) operations: mpsc::Receiver<Operate>,
+    pub(crate) requests: mpsc::Receiver<Receive>,
 }
 
 impl Queues {
@@ -76,6 +84,11 @@ impl Queues {
                 job.refuse(why);
             }
         };
-        tokio::join!(sends, operations);
+        let requests = async {
+            while let Some(job) = self.requests.recv().await {
+                job.refuse(why);
+            }
+        };
+        tokio::join!(sends, operations, requests);
     }
 }

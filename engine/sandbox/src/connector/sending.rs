@@ -44,7 +44,7 @@ impl Fleet {
         let slot = to.context.session.slot.clone();
         slot.media.grant(&files);
         let _granted = GrantGuard(slot, files);
-        let mut request = worlds::connector::outgoing(message);
+        let mut request = worlds::connector::outgoing(message, |file| to.link(file));
         for _ in 0..WAYS {
             let given_back = match one_try(sends, &to, request).await {
                 Ok(outcome) => return outcome,

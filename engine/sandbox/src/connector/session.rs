@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use crate::connector::events_gate::EventsGate;
 use crate::host::attachment_grants::AttachmentGrants;
 use crate::limits::{Limits, SENDS_WAITING};
+use crate::worlds::event::AccountDetails;
 
 /// The state of a session, and its account while it is connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,8 +175,24 @@ impl SessionHandle {
     /// Reports the session's status; the same status again changes nothing. The observer is called under the lock, so that it
     /// sees the changes in their order: it must not block, as its contract says.
     pub(crate) fn set(&self, state: SessionState, account: Option<Account>) {
-        let account = account.filter(|_| state == SessionState::Connected);
+        let mut account = account.filter(|_| state == SessionState::Connected);
+        if let Some(account) = &mut account
+            && let Some(before) = self.own.borrow().account.as_ref().filter(|before| before.address == account.address)
+        {
+            // What was told of it apart from its state.
+            account.platform = account.platform.take().or_else(|| before.platform.clone());
+            account.business = account.business.or(before.business);
+        }
         self.change(SessionStatus { state, account }, true);
+    }
+
+    /// Notes what the connector tells of its account while it is connected. Observers are not told: it changes nothing of the session.
+    pub(crate) fn describe(&self, details: AccountDetails) {
+        let mut next = self.own.borrow().clone();
+        let Some(account) = &mut next.account else { return };
+        account.platform = details.platform;
+        account.business = details.business;
+        self.change(next, false);
     }
 
     /// Makes this handle the primary one, and its own status the connector's.
@@ -282,7 +299,31 @@ mod tests {
     }
 
     fn account() -> Option<Account> {
-        Some(Account { address: "5511".into(), display_name: None, aliases: Vec::new() })
+        Some(Account {
+            address: "5511".into(),
+            display_name: None,
+            aliases: Vec::new(),
+            platform: None,
+            business: None,
+        })
+    }
+
+    #[test]
+    fn what_is_told_of_an_account_stays_with_it_and_is_no_change_of_the_session() {
+        let (slot, heard) = slot();
+        let session = slot.attach(Role::Primary);
+        let details = || AccountDetails { platform: Some("android".into()), business: Some(true) };
+        session.describe(details());
+        assert_eq!(slot.status().account, None, "there is none yet");
+        session.set(SessionState::Connected, account());
+        session.describe(details());
+        session.set(SessionState::Connected, account());
+        let known = slot.status().account.expect("is connected");
+        assert_eq!((known.platform.as_deref(), known.business), (Some("android"), Some(true)));
+        assert_eq!(*heard.0.lock(), [SessionState::Connected]);
+        let other = Account { address: "5522".into(), ..known };
+        session.set(SessionState::Connected, Some(Account { platform: None, business: None, ..other }));
+        assert_eq!(slot.status().account.and_then(|account| account.platform), None, "another account");
     }
 
     #[test]

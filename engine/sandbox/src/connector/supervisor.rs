@@ -11,16 +11,17 @@ use tokio::time::Instant;
 
 use crate::connector::actor::{Ended, serve};
 use crate::connector::assignment::{Assignment, Control};
-use crate::connector::jobs::{Operate, Queues, Send};
+use crate::connector::jobs::{Operate, Queues, Receive, Send};
 use crate::connector::restarts::Restarts;
 use crate::connector::session::SessionHandle;
-use crate::limits::{FAREWELL, OPERATIONS_WAITING, TURN};
+use crate::limits::{FAREWELL, OPERATIONS_WAITING, RECEIVES_WAITING, TURN};
 use crate::registry::ConnectorPlugin;
 
 /// A connector that runs, or will again after its pause.
 pub(crate) struct Running {
     pub(crate) sends: mpsc::Sender<Send>,
     pub(crate) operations: mpsc::Sender<Operate>,
+    pub(crate) requests: mpsc::Sender<Receive>,
     pub(crate) assignment: Arc<Assignment>,
     control: watch::Sender<Control>,
     task: JoinHandle<()>,
@@ -32,10 +33,11 @@ impl Running {
         // As many as may run: a caller beyond that waits, so that a slow connector is slow for its own callers only.
         let (sends, send_queue) = mpsc::channel(usize::from(assignment.plugin.description.max_in_flight));
         let (operations, operation_queue) = mpsc::channel(OPERATIONS_WAITING);
+        let (requests, request_queue) = mpsc::channel(RECEIVES_WAITING);
         let (control, orders) = watch::channel(Control { assignment: assignment.clone(), stop: false, halt: false });
-        let queues = Queues { sends: send_queue, operations: operation_queue };
+        let queues = Queues { sends: send_queue, operations: operation_queue, requests: request_queue };
         let task = tokio::spawn(Supervisor { queues, control: orders }.run());
-        Self { sends, operations, assignment, control, task }
+        Self { sends, operations, requests, assignment, control, task }
     }
 
     /// Puts another assignment in the place of this one, whose instance is gone before the other's is made. The queues wait
@@ -66,8 +68,8 @@ impl Running {
     }
 
     fn finish(self, drain: Duration, halt: bool) -> JoinHandle<()> {
-        let Self { sends, operations, assignment, control, task } = self;
-        drop((sends, operations));
+        let Self { sends, operations, requests, assignment, control, task } = self;
+        drop((sends, operations, requests));
         control.send_replace(Control { assignment, stop: true, halt });
         tokio::spawn(async move {
             let abort = task.abort_handle();

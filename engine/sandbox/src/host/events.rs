@@ -10,7 +10,7 @@ use crate::bindings::host::kv as kv_types;
 use crate::grants::Capability;
 use crate::limits::EVENTS_AT_ONCE;
 use crate::state::{Context, HostState, Services};
-use crate::worlds::event::{Told, event, file, weight};
+use crate::worlds::event::{ACCOUNT, AccountDetails, Told, event, file, weight};
 
 /// What a change of the session weighs.
 const STATE_BYTES: usize = 1024;
@@ -46,6 +46,15 @@ async fn take(
 async fn emit_state(context: &Context, state: SessionState, account: Option<Account>) {
     let _turn = context.session.slot.events_gate.enter(1, STATE_BYTES).await;
     context.session.set(state, account);
+}
+
+/// What a connector tells of its account belongs to the session. What is not of that form is passed over.
+async fn emit_account(context: &Context, json: &str) {
+    let _turn = context.session.slot.events_gate.enter(1, STATE_BYTES).await;
+    match AccountDetails::read(json) {
+        Some(details) => context.session.describe(details),
+        None => tracing::debug!(connector = %context.id, "what a connector told of its account is not of its form"),
+    }
 }
 
 async fn emit_event(context: &Context, services: &Services, event: ChannelEvent) -> Result<(), Error> {
@@ -84,6 +93,10 @@ impl<T: Send + 'static> events::HostWithStore<T> for HasSelf<HostState> {
                     emit_state(&context, state, account).await;
                     Ok(())
                 }
+                Told::Event(ChannelEvent::Other(kind, json)) if kind == ACCOUNT => {
+                    emit_account(&context, &json).await;
+                    Ok(())
+                }
                 Told::Event(event) => emit_event(&context, &services, event).await,
             }
         };
@@ -107,6 +120,9 @@ impl<T: Send + 'static> events::HostWithStore<T> for HasSelf<HostState> {
             match event(said).map_err(|why| Error::Invalid(format!("events[{place}]: {why}")))? {
                 Told::Event(ChannelEvent::Presence { .. }) | Told::State(..) => {
                     return Err(Error::Invalid(format!("events[{place}]: states and presences are emitted")));
+                }
+                Told::Event(ChannelEvent::Other(kind, _)) if kind == ACCOUNT => {
+                    return Err(Error::Invalid(format!("events[{place}]: what is told of the account is emitted")));
                 }
                 Told::Event(event) => events.push(event),
             }

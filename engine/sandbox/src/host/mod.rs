@@ -24,8 +24,9 @@ use wasmtime::component::{Accessor, HasSelf};
 use crate::grants::Capability;
 use crate::state::{Context, HostState, Services};
 
-/// The interface that holds types only.
+/// The interfaces that hold types only, one for each version of the connector world.
 impl crate::bindings::types::Host for HostState {}
+impl crate::bindings::types_0_1::Host for HostState {}
 
 /// The connector that a call is for, if it may make it, and the host's services.
 fn granted<T: Send + 'static>(

@@ -9,8 +9,11 @@ use wasmtime::component::{HasSelf, InstancePre, Linker};
 use crate::automation::state::CallState;
 use crate::bindings::automation::{Automation, AutomationPre};
 use crate::bindings::connector::{Connector, ConnectorPre};
+use crate::bindings::connector_0_1::ConnectorPre as ConnectorPre01;
 use crate::bindings::renderer::RendererPre;
+use crate::bindings::types_0_1;
 use crate::state::HostState;
+use crate::worlds::connector_guest::ConnectorGuestPre;
 
 /// WASI's packages. Their interfaces are there because languages' runtimes import them; they give access to nothing.
 const WASI: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
@@ -72,15 +75,21 @@ const HOST: Package = Package {
 };
 
 /// The world of connectors.
-pub(crate) static CONNECTORS: World<HostState, ConnectorPre<HostState>> = World {
+pub(crate) static CONNECTORS: World<HostState, ConnectorGuestPre> = World {
     name: "connector",
     newest: Version {
-        own: Package { name: "pombo:connector", version: "0.1.0", interfaces: &["types"] },
+        own: Package { name: "pombo:connector", version: "0.2.0", interfaces: &["types"] },
         others: &[HOST],
         link: |linker| Connector::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state),
-        adapt: ConnectorPre::new,
+        adapt: |pre| ConnectorPre::new(pre).map(ConnectorGuestPre::Newest),
     },
-    earlier: &[],
+    earlier: &[Version {
+        own: Package { name: "pombo:connector", version: "0.1.0", interfaces: &["types"] },
+        others: &[HOST],
+        // The newest version offers the same interfaces of the host: only the types are its own.
+        link: |linker| types_0_1::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state),
+        adapt: |pre| ConnectorPre01::new(pre).map(ConnectorGuestPre::V0_1),
+    }],
 };
 
 /// The world of renderers.
@@ -111,7 +120,16 @@ pub(crate) fn is_wasi(import: &str) -> bool {
 
 /// The worlds whose components can be uploaded, in their accepted versions: for messages.
 pub(crate) fn uploadable() -> String {
-    format!("this engine runs {} and {}", AUTOMATIONS.accepted(), CONNECTORS.accepted())
+    format!("this engine runs {}", enumerated(AUTOMATIONS.full_names().chain(CONNECTORS.full_names())))
+}
+
+/// As in `a, b and c`.
+fn enumerated(names: impl Iterator<Item = String>) -> String {
+    let mut names: Vec<String> = names.collect();
+    match (names.pop(), names.is_empty()) {
+        (Some(last), false) => format!("{} and {last}", names.join(", ")),
+        (last, _) => last.unwrap_or_default(),
+    }
 }
 
 impl<T, P> Version<T, P> {
@@ -139,10 +157,14 @@ impl<T, P> World<T, P> {
         std::iter::once(&self.newest).chain(self.earlier)
     }
 
-    /// Its accepted versions, by their full names.
+    /// The full names of its accepted versions, the newest one first.
+    fn full_names(&self) -> impl Iterator<Item = String> {
+        self.versions().map(|v| format!("{}/{}@{}", v.own.name, self.name, v.own.version))
+    }
+
+    /// Its accepted versions, by their full names: for messages.
     pub(crate) fn accepted(&self) -> String {
-        let full = |v: &Version<T, P>| format!("{}/{}@{}", v.own.name, self.name, v.own.version);
-        self.versions().map(full).collect::<Vec<_>>().join(" and ")
+        enumerated(self.full_names())
     }
 
     /// The first import from a package of this world in a version that is not accepted: the package and the version.
@@ -224,9 +246,18 @@ mod tests {
         let version = CONNECTORS.version_of(["pombo:connector/types@0.1.0"].into_iter());
         assert!(version.offers("pombo:host/smtp@0.1.0") && !version.offers("pombo:host/smtp@0.2.0"));
         assert!(!version.offers("pombo:host/types@0.1.0"));
+        assert!(version.is_types("pombo:connector/types@0.1.0") && !version.is_types("pombo:connector/types@0.2.0"));
+        let newest = CONNECTORS.version_of(["pombo:connector/types@0.2.0"].into_iter());
+        assert!(newest.is_types("pombo:connector/types@0.2.0") && newest.offers("pombo:host/smtp@0.1.0"));
+        assert_eq!(CONNECTORS.unknown_version(["pombo:connector/types@0.1.0"].into_iter()), None);
+        assert_eq!(
+            CONNECTORS.unknown_version(["pombo:connector/types@0.3.0"].into_iter()),
+            Some(("pombo:connector", "0.3.0"))
+        );
         assert_eq!(
             uploadable(),
-            "this engine runs pombo:automation/automation@0.1.0 and pombo:connector/connector@0.1.0"
+            "this engine runs pombo:automation/automation@0.1.0, pombo:connector/connector@0.2.0 and \
+             pombo:connector/connector@0.1.0"
         );
     }
 }

@@ -1,26 +1,23 @@
 //! Messages and outcomes, and a plugin's description of itself.
 
+use pombo_domain::model::Attachment;
 use pombo_domain::model::connector::{HealthRules, Pace, WarmUp};
 use pombo_domain::model::message::{MessageAction, Target};
-use pombo_domain::ports::{Outgoing, PluginDescription, SendOutcome};
+use pombo_domain::ports::{Outgoing, OwnKind, PluginDescription, SendOutcome};
 
 use crate::bindings::types as wit;
 use crate::grants::Capability;
 use crate::limits::{REASON_BYTES, cut};
 
-impl From<wit::Capability> for Capability {
-    fn from(wanted: wit::Capability) -> Self {
-        match wanted {
-            wit::Capability::Kv => Self::Kv,
-            wit::Capability::Http => Self::Http,
-            wit::Capability::Websocket => Self::Websocket,
-            wit::Capability::Smtp => Self::Smtp,
-            wit::Capability::MediaRead => Self::MediaRead,
-            wit::Capability::MediaWrite => Self::MediaWrite,
-            wit::Capability::Events => Self::Events,
-        }
-    }
-}
+/// The feature of a plugin whose channel fetches the files of messages by links.
+pub(crate) const ATTACHMENT_LINKS: &str = "attachment-links";
+
+/// Names in a list of a description.
+const NAMES: usize = 64;
+/// Bytes of a name.
+const NAME_BYTES: usize = 64;
+/// Bytes of the schema of a kind of the plugin's own.
+const KIND_SCHEMA_BYTES: usize = 16 << 10;
 
 /// Bytes of the longest id that a provider gives.
 const PROVIDER_ID_BYTES: usize = 256;
@@ -42,10 +39,11 @@ fn metadata(message: &Outgoing) -> Vec<(String, String)> {
     metadata
 }
 
-/// A message as the plugin gets it.
-pub(crate) fn outgoing(message: Outgoing) -> wit::Outgoing {
+/// A message as the plugin gets it; `link` makes the links to its files.
+pub(crate) fn outgoing(message: Outgoing, link: impl Fn(&Attachment) -> Option<String>) -> wit::Outgoing {
     let metadata = metadata(&message);
     let attachments = message.attachments.into_iter().map(|file| wit::Attachment {
+        url: link(&file),
         media: file.id.to_string(),
         filename: file.file_name,
         content_type: file.content_type,
@@ -98,24 +96,63 @@ pub(crate) fn outcome(outcome: wit::Outcome) -> SendOutcome {
     }
 }
 
-fn feature(feature: wit::Feature) -> &'static str {
-    match feature {
-        wit::Feature::Attachments => "attachments",
-        wit::Feature::Subject => "subject",
-        wit::Feature::Groups => "groups",
-        wit::Feature::Reactions => "reactions",
-        wit::Feature::Edit => "edit",
-        wit::Feature::Revoke => "revoke",
-        wit::Feature::Reply => "reply",
-        wit::Feature::Mentions => "mentions",
-        wit::Feature::VoiceNotes => "voice-notes",
-        wit::Feature::Typing => "typing",
-        wit::Feature::ReadReceipts => "read-receipts",
-        wit::Feature::Inbound => "inbound",
-        wit::Feature::Sessions => "sessions",
-        wit::Feature::PairingCode => "pairing-code",
-        wit::Feature::Lookup => "lookup",
+fn is_name(name: &str) -> bool {
+    (1..=NAME_BYTES).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// The capabilities that a plugin wants. `Err` names one that there is not.
+pub(crate) fn capabilities(wanted: &[String]) -> Result<Vec<Capability>, String> {
+    let mut known = Vec::new();
+    for name in wanted {
+        let Some(capability) = Capability::from_name(name) else {
+            return Err(format!(
+                "it wants the capability {:?}, which this engine does not have; it has {}",
+                cut(name, NAME_BYTES),
+                Capability::ALL.map(Capability::name).join(", ")
+            ));
+        };
+        if !known.contains(&capability) {
+            known.push(capability);
+        }
     }
+    Ok(known)
+}
+
+/// The features that a plugin names, those that the engine does not know included: a later one may. What is no name is passed over.
+fn features(named: Vec<String>) -> Vec<String> {
+    named.into_iter().filter(|name| is_name(name)).take(NAMES).collect()
+}
+
+/// The kinds of content or operations of a plugin's own. `Err` says what is wrong with them; `of` is which of the two.
+fn own_kinds(of: &str, said: Vec<wit::Kind>) -> Result<Vec<OwnKind>, String> {
+    if said.len() > NAMES {
+        return Err(format!("its {of} must be at most {NAMES} kinds"));
+    }
+    let mut kinds: Vec<OwnKind> = Vec::with_capacity(said.len());
+    for wit::Kind { name, schema } in said {
+        if !is_name(&name) {
+            return Err(format!(
+                "its {of} have the kind {:?}, but a name must be 1 to {NAME_BYTES} lower-case letters, digits and dashes",
+                cut(&name, NAME_BYTES)
+            ));
+        }
+        if kinds.iter().any(|kind| kind.name == name) {
+            return Err(format!("its {of} have the kind {name:?} twice"));
+        }
+        if schema.len() > KIND_SCHEMA_BYTES {
+            return Err(format!("the schema of {name:?} in its {of} must have at most {KIND_SCHEMA_BYTES} bytes"));
+        }
+        let schema = match schema.trim() {
+            "" => None,
+            text => Some(
+                serde_json::from_str(text)
+                    .map_err(|e| format!("the schema of {name:?} in its {of} is not JSON: {e}"))?,
+            ),
+        };
+        kinds.push(OwnKind { name, schema });
+    }
+    Ok(kinds)
 }
 
 /// The pace that a plugin wants for its new connectors. `Err` says what is wrong with it.
@@ -145,9 +182,6 @@ fn pace(said: wit::Pace, max_in_flight: u16) -> Result<Pace, String> {
 
 /// Checks a connector's description. `Err` says what is wrong with it.
 pub(crate) fn description(said: wit::Description, digest: &str) -> Result<PluginDescription, String> {
-    let is_name = |n: &str| {
-        (1..=64).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    };
     if !is_name(&said.name) {
         return Err("its name must be 1 to 64 lower-case letters, digits and dashes".to_owned());
     }
@@ -158,6 +192,8 @@ pub(crate) fn description(said: wit::Description, digest: &str) -> Result<Plugin
         .map_err(|e| format!("its configuration's schema is not JSON: {e}"))?;
     let max_in_flight = said.max_in_flight.clamp(1, 4096) as u16;
     let pace = said.pace.map(|said| pace(said, max_in_flight)).transpose()?;
+    let capabilities = capabilities(&said.capabilities)?;
+    let (contents, operations) = (own_kinds("contents", said.contents)?, own_kinds("operations", said.operations)?);
     Ok(PluginDescription {
         name: said.name,
         version: cut(&said.version, 64),
@@ -166,8 +202,10 @@ pub(crate) fn description(said: wit::Description, digest: &str) -> Result<Plugin
         display_name: cut(&said.display_name, 128),
         config_schema,
         secret_fields: said.secret_fields,
-        capabilities: said.capabilities.iter().map(|c| Capability::from(*c).name().to_owned()).collect(),
-        features: said.features.iter().map(|f| feature(*f).to_owned()).collect(),
+        capabilities: capabilities.into_iter().map(|c| c.name().to_owned()).collect(),
+        features: features(said.features),
+        contents,
+        operations,
         idempotent_resend: said.idempotent_resend,
         max_in_flight,
         needs_session: said.needs_session,
@@ -184,10 +222,82 @@ mod tests {
 
     #[test]
     fn what_only_some_plugins_know_is_in_the_metadata() {
+        let outgoing = |message: Outgoing| outgoing(message, |_| None);
         let plain = samples::outgoing("ana", "Oi");
         assert!(outgoing(plain.clone()).metadata.is_empty());
         let of = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         let asking = Outgoing { awaited: true, file_kind: Some(FileKind::Document), ..plain };
         assert_eq!(outgoing(asking).metadata, [of("direct", "1"), of("media-kind", "document")]);
+    }
+
+    fn said() -> wit::Description {
+        wit::Description {
+            name: "chat".to_owned(),
+            version: "1.0.0".to_owned(),
+            channel: "chat".to_owned(),
+            display_name: "Chat".to_owned(),
+            config_schema: "{}".to_owned(),
+            secret_fields: Vec::new(),
+            hosts: Vec::new(),
+            capabilities: Vec::new(),
+            features: Vec::new(),
+            contents: Vec::new(),
+            operations: Vec::new(),
+            idempotent_resend: false,
+            max_in_flight: 1,
+            needs_session: false,
+            pace: None,
+        }
+    }
+
+    #[test]
+    fn a_file_has_the_link_that_is_made_for_it() {
+        let id = uuid::Uuid::from_u128(7);
+        let (file_name, content_type) = ("a.pdf".to_owned(), "application/pdf".to_owned());
+        let file = Attachment { id, file_name, content_type, size: 1 };
+        let message = Outgoing { attachments: vec![file], ..samples::outgoing("ana", "Oi") };
+        let links = |message: wit::Outgoing| match message.content {
+            wit::Content::Text(content) => content.attachments.into_iter().map(|file| file.url).collect::<Vec<_>>(),
+            _ => panic!("is a text"),
+        };
+        assert_eq!(links(outgoing(message.clone(), |_| None)), vec![None::<String>]);
+        let named = outgoing(message, |file| Some(file.file_name.clone()));
+        assert_eq!(links(named), vec![Some("a.pdf".to_owned())]);
+    }
+
+    #[test]
+    fn an_unknown_capability_is_refused_and_an_unknown_feature_kept() {
+        let named = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+        let described = wit::Description { capabilities: named(&["kv", "camera"]), ..said() };
+        let why = description(described, "").expect_err("there is no camera");
+        assert!(why.contains("\"camera\"") && why.contains("media-read"), "{why}");
+        let many: Vec<String> = (0..100).map(|n| format!("feature-{n}")).collect();
+        let odd = named(&["Reply", "", "a b", &"x".repeat(65)]);
+        let features = [named(&["reply", "telepathy"]), odd, many].concat();
+        let described = wit::Description { capabilities: named(&["kv", "events", "kv"]), features, ..said() };
+        let described = description(described, "").expect("is one");
+        assert_eq!(described.capabilities, ["kv", "events"]);
+        assert_eq!(described.features.len(), NAMES);
+        assert_eq!(described.features[..3], ["reply", "telepathy", "feature-0"]);
+    }
+
+    #[test]
+    fn kinds_of_the_plugins_own_have_names_and_schemas() {
+        let kind = |name: &str, schema: &str| wit::Kind { name: name.to_owned(), schema: schema.to_owned() };
+        let with = |operations| description(wit::Description { operations, ..said() }, "");
+        let described = with(vec![kind("poll", r#"{"type": "object"}"#), kind("pin", "")]).expect("is one");
+        assert!(described.takes_operation("poll") && described.takes_operation("pin"));
+        assert!(!described.takes_operation("other") && described.contents.is_empty());
+        assert_eq!(described.operations[1].schema, None);
+        for (kinds, why) in [
+            (vec![kind("Poll", "")], "lower-case"),
+            (vec![kind("poll", "{")], "not JSON"),
+            (vec![kind("poll", ""), kind("poll", "")], "twice"),
+            (vec![kind("poll", &" ".repeat(KIND_SCHEMA_BYTES + 1))], "at most"),
+            ((0..=NAMES).map(|n| kind(&format!("k{n}"), "")).collect(), "at most"),
+        ] {
+            let said = with(kinds).expect_err("must be refused");
+            assert!(said.contains(why), "{said:?} does not say {why:?}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use pombo_domain::Timestamp;
 use pombo_domain::model::event::GroupStep;
 use pombo_domain::model::{Attachment, Inbound, InboundAttachment, InboundContent, MediaKind, MediaState, ReceiptKind};
 use pombo_domain::ports::{Account, ChannelEvent, SessionState};
+use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::bindings::host::events as wit;
@@ -33,6 +34,27 @@ pub(crate) enum Told {
     State(SessionState, Option<Account>),
     /// An event for the engine.
     Event(ChannelEvent),
+}
+
+/// The kind of an event without a case of its own by which a connector tells more of its account.
+pub(crate) const ACCOUNT: &str = "account";
+
+/// What an event of the kind [`ACCOUNT`] says.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct AccountDetails {
+    #[serde(default)]
+    pub(crate) platform: Option<String>,
+    #[serde(default)]
+    pub(crate) business: Option<bool>,
+}
+
+impl AccountDetails {
+    /// Reads its JSON; `None` when it is not of that form.
+    pub(crate) fn read(json: &str) -> Option<Self> {
+        let said: Self = serde_json::from_str(json).ok()?;
+        let platform = said.platform.map(|platform| cut(platform.trim(), KIND_BYTES)).filter(|name| !name.is_empty());
+        Some(Self { platform, ..said })
+    }
 }
 
 /// What is wrong with an event: the field and what it must be.
@@ -96,6 +118,8 @@ fn account(said: wit::Account) -> Checked<Account> {
         address: id("account.address", said.address)?,
         display_name: name(said.display_name),
         aliases: ids("account.aliases", said.aliases, ALIASES)?,
+        platform: None,
+        business: None,
     })
 }
 

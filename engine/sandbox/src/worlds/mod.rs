@@ -3,6 +3,9 @@
 pub(crate) mod accepted;
 pub(crate) mod automation;
 pub(crate) mod connector;
+pub(crate) mod connector_0_1;
+pub(crate) mod connector_guest;
 pub(crate) mod event;
 pub(crate) mod operation;
+pub(crate) mod receiving;
 pub(crate) mod renderer;

@@ -13,6 +13,8 @@ use crate::limits::{REASON_BYTES, cut};
 const FIELD_BYTES: usize = 1024;
 /// Bytes of a group's description.
 const DESCRIPTION_BYTES: usize = 8 << 10;
+/// Bytes of the JSON of an answer without a case of its own.
+const OTHER_BYTES: usize = 256 << 10;
 
 /// An operation as the plugin gets it.
 pub(crate) fn operation(operation: Operation) -> wit::Operation {
@@ -52,6 +54,9 @@ pub(crate) fn operation(operation: Operation) -> wit::Operation {
         Operation::LeaveGroup(group) => wit::Operation::LeaveGroup(group),
         Operation::GroupInvite(group) => wit::Operation::GroupInvite(group),
         Operation::RevokeGroupInvite(group) => wit::Operation::RevokeGroupInvite(group),
+        Operation::Check => wit::Operation::Check,
+        Operation::ProfilePicture(address) => wit::Operation::ProfilePicture(address),
+        Operation::Other(kind, json) => wit::Operation::Other((kind, json)),
     }
 }
 
@@ -105,6 +110,12 @@ pub(crate) fn answer(said: Result<wit::Answer, wit::OperationError>) -> Result<A
             Answer::Members(results.into_iter().map(one).collect())
         }
         wit::Answer::Invite(link) => Answer::Invite(field(link)),
+        // A part of a link leads nowhere.
+        wit::Answer::Picture(link) => Answer::Picture(link.filter(|link| link.len() <= FIELD_BYTES).map(field)),
+        wit::Answer::Other(json) if json.len() > OTHER_BYTES => {
+            return Err(OperationError::Unknown(format!("the plugin's answer has more than {OTHER_BYTES} bytes")));
+        }
+        wit::Answer::Other(json) => Answer::Other(json),
     })
 }
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use pombo_domain::model::Attachment;
 use pombo_domain::ports::*;
-use pombo_domain::{ConnectorIndex, TenantIndex};
+use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
 use pombo_sandbox::{Compiling, Embedded, Limits, Options, PluginKv, Ports, Sandbox};
 use pombo_testkit::{CountingEntropy, FolderMedia, LoopbackGuard, SystemClock};
 use serde_json::{Value, json};
@@ -61,6 +61,14 @@ impl PluginKv for MemoryKv {
     async fn bytes(&self, c: ConnectorIndex) -> Result<u64, StoreError> {
         let all = self.0.lock();
         Ok(all.iter().filter(|((i, _), _)| *i == c.0).map(|((_, k), v)| (k.len() + v.len()) as u64).sum())
+    }
+}
+
+/// Links that say whose file they open.
+struct NamedLinks;
+impl AttachmentLinks for NamedLinks {
+    fn link(&self, tenant: TenantIndex, file: &Attachment, _: Timestamp) -> Option<String> {
+        Some(format!("https://pombo.example/{}/{}", tenant.0, file.file_name))
     }
 }
 
@@ -205,6 +213,7 @@ pub(crate) fn ports(folder: &Path, loopback: bool) -> (Ports, Told) {
         entropy: Arc::new(CountingEntropy::new(42)),
         kv,
         media: Arc::new(FolderMedia::with_limit(folder, 1 << 20)),
+        links: Arc::new(NamedLinks),
         guard: Arc::new(LoopbackGuard(loopback)),
         events: Arc::new(told.clone()),
     };

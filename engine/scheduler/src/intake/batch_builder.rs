@@ -13,11 +13,13 @@ use pombo_domain::model::health::{HealthChange, HealthSignal, HealthState};
 use pombo_domain::model::inbound::{Inbound, InboundContent};
 use pombo_domain::model::message::{MessageAction, MessageState, Status, StoredMessage};
 use pombo_domain::model::receipt::{ReceiptKind, Receipts};
-use pombo_domain::model::{Progress, ReportedStatus, TaskBody, TimelineAct};
+use pombo_domain::model::{ConversationAction, ConversationStep, Progress, ReportedStatus, TaskBody, TimelineAct};
 use pombo_domain::ports::{
-    AutomationChange, Change, ChannelEvent, ChatChange, ChatMessage, KvWrite, NewTask, StoreError, StoreResult, Update,
+    AutomationChange, Change, ChannelEvent, ChatChange, ChatMessage, KvWrite, NewTask, StoreError, StoreResult,
+    TimelineRange, Update,
 };
 use pombo_domain::{MessageKey, TenantIndex, Timestamp};
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -26,6 +28,23 @@ use crate::account::marks::{self, EventSource};
 use crate::account::{AccountHealth, judge_of};
 use crate::context::Context;
 use crate::rules::health::Judge;
+
+/// The kind of an event without a case of its own: the account read a conversation on another device.
+const CHAT_READ: &str = "chat-read";
+/// Who read it, for the event in the log.
+const ELSEWHERE: &str = "channel";
+/// Entries of a conversation that are looked through for the newest one that was read.
+const READ_PAGE: usize = 200;
+
+/// What an event of the kind [`CHAT_READ`] says.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ChatRead {
+    /// Address of the conversation.
+    chat: String,
+    /// When it was read, in milliseconds since 1970.
+    at_millis: i64,
+}
 
 /// Members of a group whose own receipts are kept with a message.
 const MEMBERS: usize = 2_048;
@@ -173,7 +192,10 @@ impl<'a> BatchBuilder<'a> {
                 if let Err(unfit) = bounds::id(&address) {
                     return Ok(Err(unfit));
                 }
-                self.contact(&address, display_name.as_deref(), aliases)?;
+                match self.group_with(&address)? {
+                    Some(group) => self.group_name(group, display_name.as_deref()),
+                    None => self.contact(&address, display_name.as_deref(), aliases)?,
+                }
             }
             ChannelEvent::Group { group, actor, at, mut step } => {
                 if let Some(unfit) =
@@ -187,8 +209,7 @@ impl<'a> BatchBuilder<'a> {
                 if let GroupStep::Subject(name) = &step
                     && let Some(name) = bounds::name(name)
                 {
-                    let named = ChatChange::GroupName { connector: self.connector.index, chat: group.clone(), name };
-                    self.changes.push(Change::Chat(Box::new(named)));
+                    self.name_group(group.clone(), name);
                 }
                 self.append(EventBody::Group { group, actor, changed_at: at, step }, Some(mark));
             }
@@ -202,6 +223,7 @@ impl<'a> BatchBuilder<'a> {
                 self.signals.push(HealthSignal::Restricted);
                 self.warnings.push((HealthChange::Restricted, how));
             }
+            ChannelEvent::Other(kind, json) if kind == CHAT_READ => self.read_elsewhere(&json)?,
             ChannelEvent::Other(mut kind, mut json) => {
                 bounds::other(&mut kind, &mut json);
                 self.append(EventBody::Other(kind, json), None);
@@ -219,6 +241,80 @@ impl<'a> BatchBuilder<'a> {
 
     fn append(&mut self, body: EventBody, once: Option<[u8; 16]>) {
         self.changes.push(self.source.event(body, once));
+    }
+
+    // ---- conversations ----
+
+    /// The address of the group, if it is the one of a group's conversation. One that is opened in this batch counts.
+    fn group_with(&self, address: &str) -> StoreResult<Option<String>> {
+        let opened = |change: &Change| match change {
+            Change::Chat(chat) => matches!(
+                &**chat,
+                ChatChange::Received(message) if message.is_group == Some(true) && message.chat == address
+            ),
+            _ => false,
+        };
+        if self.changes.iter().any(opened) {
+            return Ok(Some(address.to_owned()));
+        }
+        let found = self.context.ports.store.conversation_with(self.connector.index, address)?;
+        Ok(found.filter(|conversation| conversation.is_group).map(|conversation| conversation.chat))
+    }
+
+    /// The name of a group, unless nothing of it is left.
+    fn group_name(&mut self, group: String, name: Option<&str>) {
+        if let Some(name) = name.and_then(bounds::name) {
+            self.name_group(group, name);
+        }
+    }
+
+    fn name_group(&mut self, chat: String, name: String) {
+        let named = ChatChange::GroupName { connector: self.connector.index, chat, name };
+        self.changes.push(Change::Chat(Box::new(named)));
+    }
+
+    /// The account read a conversation on another device: what was written up to then is read, and the channel knows it. What is not
+    /// of the event's form is passed over.
+    fn read_elsewhere(&mut self, json: &str) -> StoreResult<()> {
+        let Ok(read) = serde_json::from_str::<ChatRead>(json) else {
+            tracing::debug!(connector = %self.connector.id, "an event of the kind chat-read is not of its form");
+            return Ok(());
+        };
+        let store = &self.context.ports.store;
+        let found = match store.conversation_with(self.connector.index, &read.chat)? {
+            Some(found) => Some(found),
+            // A person is known by another address, perhaps.
+            None => {
+                let chat = self.chat_of(&read.chat, false)?;
+                self.context.ports.store.conversation_with(self.connector.index, &chat)?
+            }
+        };
+        let Some(conversation) = found.filter(|found| found.tenant == self.tenant && found.unread() > 0) else {
+            return Ok(());
+        };
+        let page = self.context.ports.store.timeline(
+            self.tenant,
+            conversation.number,
+            &TimelineRange::default(),
+            READ_PAGE,
+        )?;
+        // By the channel's own clock: what was missed while the connection was down is taken later than it was read.
+        let until = Timestamp(read.at_millis);
+        let newest = page.items.iter().rev().find(|item| item.entry.sent_at <= until);
+        let Some(up_to) = newest.map(|item| item.number) else { return Ok(()) };
+        let (tenant, id) = (self.tenant, conversation.id);
+        let step = ConversationStep::Read { up_to, tell: false };
+        let change = AutomationChange::Conversation(tenant, id, vec![step]);
+        self.changes.push(Change::Automation(Box::new(change)));
+        let body = EventBody::Conversation {
+            conversation: id,
+            chat: conversation.chat,
+            step: ConversationAction::Read.into(),
+            by: ELSEWHERE.to_owned(),
+            detail: String::new(),
+        };
+        self.append(body, None);
+        Ok(())
     }
 
     // ---- messages and contacts ----

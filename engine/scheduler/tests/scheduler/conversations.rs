@@ -181,3 +181,42 @@ async fn what_was_read_without_a_connection_is_told_at_the_next_one() {
     world.session(SessionState::Connected, Some("5599")).await;
     assert!(world.connectors.asked().is_empty(), "it is told once");
 }
+
+#[tokio::test]
+async fn what_was_read_on_the_phone_is_read_here_up_to_then() {
+    let mut world = World::two_way(free());
+    world.start().await;
+    let start = world.clock_now();
+    let written = |id: &str, ms: i64| ChannelEvent::Message(Inbound { sent_at: start.plus_ms(ms), ..from("5511", id) });
+    world.tell(vec![written("A1", 0), written("A2", 1_000), written("A3", 60_000)]).await.expect("taken");
+    let unread = |world: &World| conversation(world, "5511").expect("opened").unread();
+    let read = |json: String| vec![ChannelEvent::Other("chat-read".to_owned(), json)];
+    for odd in ["[]", r#"{"chat":"5511"}"#, r#"{"chat":"5599","atMillis":1}"#, r#"{"chat":"5511","atMillis":1}"#] {
+        world.tell(read(odd.to_owned())).await.expect("passed over");
+    }
+    assert_eq!(unread(&world), 3);
+    let until = |ms: i64| read(format!(r#"{{"chat":"5511","atMillis":{}}}"#, start.plus_ms(ms).0));
+    world.tell(until(1_500)).await.expect("taken");
+    assert_eq!(unread(&world), 1, "the newest one was written later");
+    world.tell(until(60_000)).await.expect("taken");
+    assert_eq!(unread(&world), 0);
+    assert!(!conversation(&world, "5511").expect("there").is_untold(), "the channel knows it");
+}
+
+#[tokio::test]
+async fn a_contact_update_of_a_group_names_its_conversation() {
+    let mut world = World::two_way(free());
+    world.start().await;
+    let group = || "1203@g.us".to_owned();
+    let named = |name: &str| ChannelEvent::Contact {
+        address: group(),
+        display_name: Some(name.to_owned()),
+        aliases: Vec::new(),
+    };
+    let message = Inbound { chat: group(), is_group: true, ..from("5511", "A1") };
+    world.tell(vec![ChannelEvent::Message(message), named("Obra")]).await.expect("taken");
+    let name = |world: &World| conversation(world, "1203@g.us").expect("opened").contact_name;
+    assert_eq!(name(&world).as_deref(), Some("Obra"));
+    world.tell(vec![named("Obra 2")]).await.expect("taken");
+    assert_eq!(name(&world).as_deref(), Some("Obra 2"));
+}

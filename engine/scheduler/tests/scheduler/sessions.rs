@@ -210,6 +210,8 @@ async fn another_number_begins_its_warm_up_and_its_health_anew() {
         address: "77@lid".to_owned(),
         display_name: None,
         aliases: vec!["5500".to_owned()],
+        platform: None,
+        business: None,
     };
     use pombo_domain::ports::ConnectorEvents;
     world.handle().intake().session_changed(LANE, SessionState::Connected, Some(renamed));

@@ -128,7 +128,8 @@ async fn with_store(
     let outside = parts::Outside::new(config, &root)?;
     let sessions = Arc::new(views::Sessions::default());
     let plugins =
-        parts::plugins(config, mailbox.as_ref(), &store, &outside, Arc::clone(&sessions), http.compiling).await?;
+        parts::plugins(config, &root, mailbox.as_ref(), &store, &outside, Arc::clone(&sessions), http.compiling)
+            .await?;
     let commands = parts::commands(config, demo, &store, &outside, &plugins);
     commands.install_embedded().await?;
     parts::use_active_versions(&store, &plugins).await?;

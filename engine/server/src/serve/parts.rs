@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use pombo_api::ApiOptions;
+use pombo_api::media_links::MediaLinks;
 use pombo_domain::backoff::{Backoff, Jitter};
 use pombo_domain::commands::access::authenticate::LoginLimits;
 use pombo_domain::commands::media_files::FilePolicy;
@@ -24,7 +25,7 @@ use pombo_zapini::ZapiniOptions;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::views::{Sessions, WebhookSecrets};
+use super::views::{FileLinks, Sessions, WebhookSecrets};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::entropy::OsEntropy;
 use crate::adapters::fetcher::GuardedFetcher;
@@ -101,6 +102,7 @@ impl Outside {
 /// Loads the plugins; compiles those that are new.
 pub(super) async fn plugins(
     config: &Config,
+    root: &RootKey,
     mailbox: Option<&DemoMailbox>,
     store: &Arc<DiskStore>,
     outside: &Outside,
@@ -155,6 +157,7 @@ pub(super) async fn plugins(
         entropy: Arc::new(OsEntropy),
         kv: Arc::new(StoreKv(store.clone())),
         media: outside.media.clone(),
+        links: Arc::new(file_links(config, root)),
         guard: Arc::new(Guard::new(&private)),
         events: sessions,
     };
@@ -163,6 +166,14 @@ pub(super) async fn plugins(
         tracing::warn!(file = %refused.file.display(), reason = refused.reason, "a plugin was not loaded");
     }
     Ok(Arc::new(sandbox))
+}
+
+/// Links to files with the key of the API's own, so that its route opens them.
+fn file_links(config: &Config, root: &RootKey) -> FileLinks {
+    let listen = config.http.listen;
+    let known = !config.http.public_url.is_empty() || (!listen.ip().is_unspecified() && listen.port() != 0);
+    let lifetime = Duration::from_secs(config.security.media_link_hours * 3600);
+    FileLinks(known.then(|| MediaLinks::new(&root.derive("api"), &config.public_url(), lifetime)))
 }
 
 /// This very program compiles what is uploaded, in a process of its own. Without its path, this process does.

@@ -36,7 +36,7 @@ fn content(text: &str) -> TextContent {
 }
 
 fn file(name: &str, kind: &str) -> Attachment {
-    Attachment { media: format!("id-{name}"), filename: name.into(), content_type: kind.into(), size: 3 }
+    Attachment { media: format!("id-{name}"), filename: name.into(), content_type: kind.into(), size: 3, url: None }
 }
 
 fn composed(outgoing: &Outgoing, content: &TextContent) -> Composed {

@@ -13,7 +13,7 @@ use wacore_binary::JidExt;
 
 use super::{message, notice};
 use crate::glue::executor;
-use crate::identity::own_account;
+use crate::identity::{Refusal, own_account};
 use crate::live::Live;
 use crate::store;
 
@@ -28,6 +28,9 @@ const PAUSES_MILLIS: [u64; 5] = [100, 500, 2_000, 5_000, 10_000];
 /// How long to wait before the server is asked to deliver again what the engine did not accept.
 const ANEW: Duration = Duration::from_secs(5);
 
+/// The pause between two questions for the name of a group.
+const NAME_PACE: Duration = Duration::from_secs(1);
+
 /// What [`handle`] does something about.
 pub(crate) const KINDS: &[EventKind] = &[
     EventKind::Messages,
@@ -36,6 +39,7 @@ pub(crate) const KINDS: &[EventKind] = &[
     EventKind::Presence,
     EventKind::ContactNumberChanged,
     EventKind::GroupUpdate,
+    EventKind::MarkChatAsReadUpdate,
 ];
 
 thread_local! {
@@ -81,6 +85,11 @@ async fn commit_all(live: &Live, batch: &[InboundMessage]) -> Result<(), String>
             }
         }
         for one in told {
+            for event in &one.events {
+                if let Told::Message(message) = event {
+                    live.shared.received.note(&message.provider_id, &message.chat);
+                }
+            }
             if let Some(key) = one.download {
                 live.shared.downloads.add(live, key);
             }
@@ -88,6 +97,7 @@ async fn commit_all(live: &Live, batch: &[InboundMessage]) -> Result<(), String>
         if live.shared.config.mark_read {
             mark_read(live, part);
         }
+        name_groups(live, part);
     }
     Ok(())
 }
@@ -185,6 +195,38 @@ fn mark_read(live: &Live, batch: &[InboundMessage]) {
     });
 }
 
+/// Asks for the names of groups that are seen for the first time: outside the pipeline, and not all at once.
+fn name_groups(live: &Live, batch: &[InboundMessage]) {
+    let mut begin = false;
+    for source in batch.iter().map(|item| &item.info.source).filter(|source| source.chat.is_group()) {
+        begin |= live.shared.group_names.seen(&source.chat);
+    }
+    if !begin {
+        return;
+    }
+    let live = live.clone();
+    executor::spawn(async move {
+        while let Some(group) = live.shared.group_names.next() {
+            match live.client.groups().get_metadata(&group).await {
+                Ok(found) => name_group(&live, notice::group_name(&group, &found.subject)).await,
+                Err(error) => match Refusal::of(&error) {
+                    Refusal::Disconnected(_) | Refusal::NoAnswer(_) => live.shared.group_names.forget(&group),
+                    Refusal::Server { .. } | Refusal::Other(_) => {}
+                },
+            }
+            clock::sleep(NAME_PACE).await;
+        }
+    });
+}
+
+async fn name_group(live: &Live, name: Option<ContactUpdate>) {
+    let Some(name) = name.filter(|name| live.shared.acquaintances.is_news(name)) else { return };
+    if let Err(error) = patiently(vec![Told::Contact(name.clone())], Vec::new()).await {
+        live.shared.acquaintances.forget(&name);
+        log::warn("inbound", &words(&error));
+    }
+}
+
 /// Everything else that the library tells.
 pub(crate) async fn handle(live: &Live, event: &Event) {
     let told = match event {
@@ -196,7 +238,11 @@ pub(crate) async fn handle(live: &Live, event: &Event) {
                 receipt.client_id = live.shared.ledger.client_id(&receipt.provider_id).await.ok().flatten();
                 told.push(Told::Receipt(receipt));
             }
+            told.extend(notice::read_elsewhere(live, &own, &live.shared.received, receipt).await.map(Told::Other));
             told
+        }
+        Event::MarkChatAsReadUpdate(update) => {
+            notice::marked_read(live, update).await.map(Told::Other).into_iter().collect()
         }
         // What the durability hook does not see: it has no note in the store and is not delivered again.
         Event::Messages(batch) if !batch.hook_committed => {

@@ -3,7 +3,8 @@
 //! - [`content`]: what a message of the protocol says, whatever it is wrapped in. Pure.
 //! - [`message`]: the event of a message: who, where, when. Pure except for names.
 //! - [`notice`]: receipts, presence, changes of groups and contacts. Pure but for names.
-//! - [`acquaintance`]: which contacts were reported to the engine recently. Pure.
+//! - [`acquaintance`]: which contacts were reported to the engine recently. [`group_names`]: which groups' names are to be asked for.
+//!   [`received`]: which conversations the newest messages are of. Pure.
 //! - `commit`: a batch of messages and everything that belongs to it, in one piece; and the other events, one after the other.
 //!
 //! Messages come through the library's durability hook: the library acknowledges them to the server only when [`commit`] has put
@@ -17,12 +18,16 @@
 
 mod acquaintance;
 mod content;
+mod group_names;
 mod message;
 mod notice;
+mod received;
 
 #[cfg(target_arch = "wasm32")]
 mod live;
 
 pub(crate) use acquaintance::Acquaintances;
+pub(crate) use group_names::GroupNames;
 #[cfg(target_arch = "wasm32")]
 pub(crate) use live::{KINDS, commit, handle, logged_in};
+pub(crate) use received::Received;

@@ -1,15 +1,18 @@
-//! Receipts, presence, and changes of groups and contacts. Names are found through [`Names`]; nothing is fetched.
+//! Receipts, presence, changes of groups and contacts, and what was read on the account's phone. Names are found through [`Names`]; nothing is fetched.
 
 use pombo_plugin::connector::events::{
     ContactUpdate, GroupChange, GroupStep, Presence, PresenceKind, Receipt, ReceiptKind,
 };
 use serde_json::json;
 use wacore::stanza::groups::{GroupNotificationAction as Action, GroupParticipantInfo};
-use wacore::types::events::{self as library, ChatPresenceUpdate, ContactNumberChanged, GroupUpdate, PresenceUpdate};
+use wacore::types::events::{
+    self as library, ChatPresenceUpdate, ContactNumberChanged, GroupUpdate, MarkChatAsReadUpdate, PresenceUpdate,
+};
 use wacore::types::presence::{ChatPresence, ChatPresenceMedia, ReceiptType};
 use wacore_binary::{Jid, JidExt};
 
 use super::message::contact;
+use super::received::Received;
 use crate::identity::{Names, Person, of_jid, person};
 
 /// The receipts of a notice, still without client-ids. Empty for notices about other devices of the account, and for notices that
@@ -39,6 +42,55 @@ pub(crate) async fn receipts(names: &impl Names, own: &[Jid], receipt: &library:
             reason: None,
         })
         .collect()
+}
+
+/// The event `chat-read` of a receipt by which another device of the account says that it read a chat; `None` for other receipts.
+pub(crate) async fn read_elsewhere(
+    names: &impl Names,
+    own: &[Jid],
+    received: &Received,
+    receipt: &library::Receipt,
+) -> Option<(String, String)> {
+    if receipt.r#type != ReceiptType::ReadSelf {
+        return None;
+    }
+    let (chat, at) = (&receipt.source.chat, receipt.timestamp.timestamp_millis());
+    if own.iter().any(|own| own.is_same_user_as(chat)) {
+        // It names the account, and not the chat.
+        return received.chat_of(&receipt.message_ids).map(|chat| told_read(&chat, at));
+    }
+    chat_read(names, chat, at).await
+}
+
+/// The event `chat-read` of a chat that another device of the account marked as read; `None` where it marked it as unread, and of
+/// marks that are only caught up on.
+pub(crate) async fn marked_read(names: &impl Names, update: &MarkChatAsReadUpdate) -> Option<(String, String)> {
+    if update.from_full_sync || update.action.read != Some(true) {
+        return None;
+    }
+    chat_read(names, &update.jid, update.timestamp.timestamp_millis()).await
+}
+
+async fn chat_read(names: &impl Names, chat: &Jid, at_millis: i64) -> Option<(String, String)> {
+    if chat.is_status_broadcast() || chat.is_newsletter() {
+        return None;
+    }
+    let chat = if chat.is_group() { of_jid(chat) } else { person(names, chat, None).await.address };
+    Some(told_read(&chat, at_millis))
+}
+
+fn told_read(chat: &str, at_millis: i64) -> (String, String) {
+    ("chat-read".to_owned(), json!({ "chat": chat, "atMillis": millis(at_millis) }).to_string())
+}
+
+/// The name of a group, as the engine takes names.
+pub(crate) fn group_name(group: &Jid, subject: &str) -> Option<ContactUpdate> {
+    let subject = subject.trim();
+    (!subject.is_empty()).then(|| ContactUpdate {
+        address: of_jid(group),
+        display_name: Some(subject.to_owned()),
+        aliases: Vec::new(),
+    })
 }
 
 /// Somebody types, or stopped.
@@ -190,6 +242,35 @@ mod tests {
                 "{kind:?} of {sender}"
             );
         }
+    }
+
+    #[test]
+    fn a_chat_that_was_read_on_the_phone_is_told_with_its_address() {
+        let own = [jid("5511900000000@s.whatsapp.net"), jid("900@lid")];
+        let told = |kind, chat: &str, sender: &str, known: bool| {
+            let receipt = library::Receipt::builder()
+                .source(source(chat, sender))
+                .message_ids(vec!["A".into()])
+                .timestamp(at())
+                .r#type(kind)
+                .offline(false)
+                .build();
+            let received = Received::default();
+            received.note("A", "12025550111");
+            let received = if known { received } else { Received::default() };
+            ready(read_elsewhere(&names(), &own, &received, &receipt)).map(|(kind, text)| {
+                let said: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+                (kind, said)
+            })
+        };
+        let of = |chat: &str| Some(("chat-read".to_owned(), json!({ "chat": chat, "atMillis": 5_000 })));
+        assert_eq!(told(ReceiptType::ReadSelf, "200@lid", "200@lid", false), of("12025550100"));
+        assert_eq!(told(ReceiptType::ReadSelf, "1203@g.us", "200@lid", false), of("1203@g.us"));
+        assert_eq!(told(ReceiptType::ReadSelf, "900@lid", "900@lid", true), of("12025550111"), "by the message");
+        assert_eq!(told(ReceiptType::ReadSelf, "900@lid", "900@lid", false), None, "nobody is known");
+        assert_eq!(told(ReceiptType::Read, "200@lid", "200@lid", true), None);
+        assert_eq!(group_name(&jid("1203@g.us"), "  "), None);
+        assert_eq!(group_name(&jid("1203@g.us"), "Loja").and_then(|group| group.display_name), Some("Loja".into()));
     }
 
     #[test]

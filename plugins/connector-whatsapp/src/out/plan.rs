@@ -99,6 +99,7 @@ pub(crate) mod tests {
                     filename: "f".into(),
                     content_type: (*t).into(),
                     size: 1,
+                    url: None,
                 })
                 .collect(),
         }))

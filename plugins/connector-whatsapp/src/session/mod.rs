@@ -289,8 +289,13 @@ impl Session {
                         link.close(GRACE).await;
                         return Ok(End::GaveUp("the phone's answer could not be verified".to_owned(), None));
                     }
-                    Library::PairSuccess(_) => {
+                    Library::PairSuccess(paired) => {
                         log::info("session", "paired");
+                        if let Some(said) = verdict::phone_said(&paired.platform)
+                            && let Err(error) = store::keep_phone(&said).await
+                        {
+                            log::debug("session", &redact::line(&error.to_string()));
+                        }
                         pairing = None;
                         alarm = None;
                         self.tell(State::Connecting).await;
@@ -353,6 +358,9 @@ impl Session {
         let account = identity::own_account(&live);
         self.phase.replace(Phase::Here(live.clone()));
         self.tell(State::Connected(account)).await;
+        if let Ok(Some(said)) = store::phone().await {
+            self.emit(Event::Other(("account".to_owned(), said))).await;
+        }
         executor::spawn(async move {
             inbound::logged_in(&live).await;
             if let Err(error) = live.shared.ledger.sweep().await {

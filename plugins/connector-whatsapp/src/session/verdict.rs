@@ -34,6 +34,21 @@ impl Verdict {
     }
 }
 
+/// The JSON of the event `account`: what the phone says of itself when it is paired; `None` if it says nothing. Its platform is
+/// `android` or `iphone`, and that of the app for businesses begins with `smb`.
+pub(super) fn phone_said(platform: &str) -> Option<String> {
+    let platform = platform.trim().to_ascii_lowercase();
+    let business = platform.starts_with("smb");
+    let name = match platform.as_str() {
+        "" => return None,
+        "smba" => "android",
+        "smbi" => "ios",
+        "iphone" => "ios",
+        other => other,
+    };
+    Some(serde_json::json!({ "platform": redact::line(name), "business": business }).to_string())
+}
+
 /// `None`: nothing follows for the session.
 pub(super) fn of(event: &Event) -> Option<Verdict> {
     let wait = |at_least, why: &str| Some(Verdict::Wait { at_least, why: why.to_owned() });

@@ -5,6 +5,7 @@
 //! Everything of a session begins with `w/`, so that a logout can take it away, and nothing else does.
 //! ```text
 //! w/device                      the device: keys, registration, account (JSON: it grows with the library)
+//! w/phone                       what the phone said of itself when it was paired (JSON)
 //! w/i/ADDRESS  w/s/ADDRESS      identity and session of a remote device
 //! w/p/ID       w/q/ID           one-time and signed prekeys, by decimal id of ten digits
 //! w/k/NAME                      sender keys of groups
@@ -45,7 +46,7 @@ pub(crate) struct Store;
 #[cfg(target_arch = "wasm32")]
 pub(crate) use protocol::received_note;
 #[cfg(target_arch = "wasm32")]
-pub(crate) use session::{forget, is_paired};
+pub(crate) use session::{forget, is_paired, keep_phone, phone};
 
 #[cfg(target_arch = "wasm32")]
 mod session {
@@ -54,9 +55,21 @@ mod session {
 
     use super::{Store, kv};
 
+    const PHONE: &str = "w/phone";
+
     /// Whether there is a session to log in with.
     pub(crate) async fn is_paired() -> Result<bool> {
         Ok(Store.load().await?.is_some_and(|device| device.is_registered()))
+    }
+
+    /// Keeps what the phone said of itself when it was paired (JSON).
+    pub(crate) async fn keep_phone(said: &str) -> Result<()> {
+        kv::batch(vec![kv::put(PHONE, said)]).await
+    }
+
+    /// What the phone said of itself; `None` if it was paired before that was kept.
+    pub(crate) async fn phone() -> Result<Option<String>> {
+        Ok(kv::get(PHONE).await?.and_then(|said| String::from_utf8(said).ok()))
     }
 
     /// Deletes everything of the session, the device first: if it is interrupted, the rest is no longer a session.

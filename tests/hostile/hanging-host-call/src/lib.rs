@@ -14,7 +14,7 @@ impl Connector for Hostile {
             config_schema: r#"{"type":"object","required":["host","port"],"properties":{"host":{"type":"string"},"port":{"type":"integer"}}}"#
                 .to_owned(),
             hosts: vec!["host".to_owned()],
-            capabilities: vec![Capability::Smtp],
+            capabilities: Capability::names([Capability::Smtp]),
             ..Description::new("hostile-hanging-host-call", env!("CARGO_PKG_VERSION"), "test")
         }
     }

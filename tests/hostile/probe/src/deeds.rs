@@ -37,6 +37,10 @@ fn memory_pages() -> usize {
 pub(crate) async fn perform(probe: &Probe, message: &Outgoing, task: &Value) -> Done {
     match task["do"].as_str().unwrap_or("echo") {
         "echo" => Ok(format!("{} {}", crate::VERSION, message.client_id)),
+        "links" => match &message.content {
+            Content::Text(content) => Ok(shown(content.attachments.iter().map(|file| &file.url).collect::<Vec<_>>())),
+            _ => Err("not a text".to_owned()),
+        },
         "shape" => Ok(shown((&message.reply_to, &message.mentions, message.voice_note))),
         "wait" => {
             clock::sleep(std::time::Duration::from_millis(whole(task, "millis"))).await;

@@ -64,15 +64,25 @@ impl Connector for Probe {
             config_schema: SCHEMA.to_owned(),
             secret_fields: vec!["secret".to_owned()],
             hosts: vec!["host".to_owned(), "=*.wild.test".to_owned()],
-            capabilities: vec![
+            capabilities: Capability::names([
                 Capability::Kv,
                 Capability::Http,
                 Capability::Websocket,
                 Capability::MediaRead,
                 Capability::MediaWrite,
                 Capability::Events,
-            ],
-            features: vec![Feature::Inbound, Feature::Sessions, Feature::Lookup, Feature::VoiceNotes],
+            ]),
+            features: Feature::names([
+                Feature::Inbound,
+                Feature::Sessions,
+                Feature::Lookup,
+                Feature::VoiceNotes,
+                Feature::Check,
+                Feature::ProfilePictures,
+                Feature::Receive,
+                Feature::AttachmentLinks,
+            ]),
+            operations: vec![Kind { name: "echo".to_owned(), schema: String::new() }],
             idempotent_resend: true,
             max_in_flight: 64,
             needs_session: true,
@@ -168,7 +178,45 @@ impl Connector for Probe {
                 _ => Ok(Answer::Lookup(asked.into_iter().map(found).collect())),
             },
             Operation::Group(group) => Err(OperationError::NotFound(group)),
+            Operation::Check => Ok(Answer::Done),
+            Operation::ProfilePicture(address) => {
+                Ok(Answer::Picture(Some(format!("https://pictures.example/{address}"))))
+            }
+            Operation::Other((_, json)) => Ok(Answer::Other(json)),
             other => Err(OperationError::Unsupported(format!("{other:?}"))),
+        }
+    }
+
+    async fn receive(&self, request: ReceivedRequest) -> ReceivedResponse {
+        answer(request).await
+    }
+}
+
+/// What a request asks for by its path.
+async fn answer(request: ReceivedRequest) -> ReceivedResponse {
+    match &*request.path {
+        "slow" => {
+            clock::sleep(std::time::Duration::from_millis(1500)).await;
+            ReceivedResponse::text(200, "slow")
+        }
+        "hang" => {
+            clock::sleep(std::time::Duration::from_secs(3600)).await;
+            ReceivedResponse::text(200, "never")
+        }
+        "trap" => {
+            let nothing: Vec<ReceivedResponse> = Vec::new();
+            nothing[std::hint::black_box(request.body.len())].clone()
+        }
+        "status" => {
+            let status = request.query.first().and_then(|(_, value)| value.parse().ok()).unwrap_or(0);
+            ReceivedResponse::text(status, "")
+        }
+        "large" => ReceivedResponse::text(200, &"x".repeat(70 << 10)),
+        _ => {
+            let body = String::from_utf8_lossy(&request.body).into_owned();
+            let seen = format!("{} {} {:?} {:?} {body}", request.method, request.path, request.query, request.headers);
+            put("requests", Some(number("requests").await + 1)).await;
+            ReceivedResponse::text(201, &seen)
         }
     }
 }

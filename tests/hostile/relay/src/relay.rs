@@ -19,7 +19,7 @@ impl Relay {
         Description {
             config_schema: SCHEMA.to_owned(),
             hosts: vec!["host".to_owned()],
-            capabilities: vec![Capability::Http],
+            capabilities: Capability::names([Capability::Http]),
             max_in_flight: 32,
             ..Description::new(NAME, version, "test")
         }

@@ -22,7 +22,7 @@ pub(super) fn handle(world: &Arc<World>, session: &SessionHandle, request: &Node
         )),
         "blocklist" => Some(blocklist(world, session, request, get)),
         "privacy" => Some(privacy(world, session, request)),
-        "w:profile:picture" if get => Some(iq::error(request, 404, "item-not-found")),
+        "w:profile:picture" if get => Some(picture(world, request)),
         "disappearing_mode" if get => {
             Some(iq::result(request, [NodeBuilder::new("disappearing_mode").attr("duration", 0_u32).build()]))
         }
@@ -35,6 +35,26 @@ pub(super) fn handle(world: &Arc<World>, session: &SessionHandle, request: &Node
         | "w:stats" => Some(iq::result(request, [])),
         _ => None,
     }
+}
+
+/// The link to a picture of the request's target; like the real server, an error where there is none.
+fn picture(world: &World, request: &Node) -> Node {
+    let kind = request.get_optional_child("picture").map(|picture| iq::attr(picture, "type")).unwrap_or_default();
+    let whose = iq::jid(request, "target").map(|target| match world.resolve(&target) {
+        Some(phone) => phone.to_string(),
+        None => target.to_string(),
+    });
+    let pictures = world.pictures.lock();
+    let Some(url) = whose.and_then(|whose| pictures.get(&whose)) else {
+        return iq::error(request, 404, "item-not-found");
+    };
+    let path = url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..])).unwrap_or_default();
+    let picture = NodeBuilder::new("picture")
+        .attr("id", "1700000000")
+        .attr("type", kind)
+        .attr("url", url)
+        .attr("direct_path", path);
+    iq::result(request, [picture.build()])
 }
 
 fn blocklist(world: &World, session: &SessionHandle, request: &Node, get: bool) -> Node {

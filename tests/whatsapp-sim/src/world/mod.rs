@@ -41,6 +41,8 @@ pub struct World {
     pub(crate) phones: phone::Phones,
     /// Whom each account blocked.
     pub(crate) blocked: Mutex<HashMap<Arc<str>, BTreeSet<String>>>,
+    /// The link to the picture of each account, by its number, and of each group, by its JID; of those that have one.
+    pub(crate) pictures: Mutex<HashMap<String, String>>,
     /// The server's own keys: they stay through a restart.
     pub(crate) identity: crate::wire::ServerIdentity,
     /// Who wrote with whom: they learn of one another's devices.
@@ -70,6 +72,7 @@ impl World {
             ledger: Mutex::default(),
             phones: phone::Phones::default(),
             blocked: Mutex::default(),
+            pictures: Mutex::default(),
             acquaintances: Mutex::default(),
             iqs: Mutex::default(),
             identity: crate::wire::ServerIdentity::generate(),
@@ -99,6 +102,15 @@ impl World {
 
     pub(crate) fn set_media_host(&self, host: String) {
         *self.media_host.write() = host;
+    }
+
+    /// Gives an account (by its number) or a group (by its JID) a picture at this link, or takes it away.
+    pub fn set_picture(&self, whose: &str, link: Option<&str>) {
+        let mut pictures = self.pictures.lock();
+        match link {
+            Some(link) => pictures.insert(whose.to_owned(), link.to_owned()),
+            None => pictures.remove(whose),
+        };
     }
 
     // ---- the directory

@@ -9,6 +9,7 @@ pub mod offering;
 pub mod operations;
 pub mod overview;
 pub mod pace;
+pub mod pictures;
 pub mod receiving;
 pub mod sessions;
 pub mod webhooks;

@@ -1,14 +1,15 @@
 //! Requests to a connector that are carried out at once, without a queue: looking up addresses, marking as read, showing that
-//! somebody is typing.
+//! somebody is typing, checking whether the session works.
 //!
 //! Nothing here knows a channel: the features that the plugin declares say what a connector can do.
 
+use futures::future::{Either, select};
 use uuid::Uuid;
 
 use crate::commands::Commands;
 use crate::commands::connectors::offering::{TargetRef, checked_address, done, unexpected, unindexed};
 use crate::model::message::Target;
-use crate::ports::{Answer, LookupResult, Operation, Typing};
+use crate::ports::{Answer, LookupResult, Operation, OperationError, SessionState, Typing};
 use crate::{Error, Field, Result, TenantIndex};
 
 /// Maximum number of addresses in one look-up.
@@ -16,7 +17,26 @@ pub const MAX_LOOKUP: usize = 50;
 /// Maximum number of messages that are marked as read at once.
 pub const MAX_READ: usize = 100;
 
+/// How long a channel may take to show that a session works, in milliseconds.
+const CHECK_MS: i64 = 12_000;
+
 impl Commands {
+    /// Asks the channel whether a session that counts as connected works. `None` if it does not count as connected, if the plugin
+    /// cannot ask, or if no answer came that tells.
+    pub async fn check_session(&self, tenant: TenantIndex, id: Uuid) -> Result<Option<bool>> {
+        let offering = self.offering(tenant, id)?;
+        let (index, connectors) = (offering.connector.index, &self.ports().connectors);
+        if !offering.plugin.offers("check") || connectors.session(index) != SessionState::Connected {
+            return Ok(None);
+        }
+        let alarm = self.ports().clock.sleep_until(self.now().plus_ms(CHECK_MS));
+        Ok(match select(connectors.operate(index, Operation::Check), alarm).await {
+            Either::Left((Ok(_), _)) => Some(true),
+            Either::Left((Err(OperationError::Disconnected(_)), _)) => Some(false),
+            Either::Left((Err(_), _)) | Either::Right(_) => None,
+        })
+    }
+
     /// Looks up which of these addresses exist on the channel, in order.
     pub async fn look_up(&self, tenant: TenantIndex, id: Uuid, given: Vec<String>) -> Result<Vec<LookupResult>> {
         let offering = self.offering(tenant, id)?;

@@ -12,9 +12,11 @@ use pombo_api::export::{Download, ExportFormat};
 use pombo_api::fields::{Field as Given, required};
 use pombo_api::json::{Bulk, JsonBytes};
 use pombo_api::options::ApiState;
+use pombo_domain::commands::connectors::overview::ConnectorOverview;
 use pombo_domain::commands::contacts::imports::{ImportedContacts, MAX_ROWS};
 use pombo_domain::commands::contacts::{ContactDraft, ContactQuery, ContactRef};
 use pombo_domain::model::{Contact, ContactType, Right};
+use pombo_domain::ports::SessionState;
 use pombo_domain::{Error, Field, FieldProblem};
 use uuid::Uuid;
 
@@ -26,7 +28,7 @@ use crate::envelope::{Created, Listed, Meta, Said, Success};
 use crate::errors::{BODY, NAMED, Refused, VALUES, WRITE, field_name};
 use crate::gate::State;
 use crate::params::{NumberOrText, Page, PageNumber, PerPage, Text, bounded, given};
-use crate::refs::{instance, limited_to};
+use crate::refs::{instance, instances, limited_to};
 
 /// The contact that a text names, by its number or its UUID, if the caller may see it.
 fn contact(state: &ApiState, caller: &Caller, given: &str) -> Result<Contact, Failure> {
@@ -41,6 +43,14 @@ fn contact(state: &ApiState, caller: &Caller, given: &str) -> Result<Contact, Fa
     let own = caller.identity().connector;
     let is_seen = found.kind == ContactType::WhatsApp && own.is_none_or(|own| found.is_on(own));
     if is_seen { Ok(found) } else { Err(unknown()) }
+}
+
+/// The picture of a contact, as a connected instance on which it is known sees it.
+async fn picture(state: &ApiState, caller: &Caller, contact: &Contact) -> Result<Option<String>, Failure> {
+    let sees =
+        |view: &ConnectorOverview| view.session == SessionState::Connected && contact.is_on(view.connector.index);
+    let Some(view) = instances(state, caller)?.into_iter().find(sees) else { return Ok(None) };
+    Ok(state.commands.profile_picture(caller.tenant, view.connector.id, &contact.identifier).await)
 }
 
 /// Contacts of this API: of an instance, or of all that the caller may see.
@@ -134,7 +144,9 @@ impl ContactsApi {
         id: Path<Param<Text>>,
     ) -> Result<Success<OneContact>, Refused<{ NAMED | VALUES }>> {
         caller.must(Right::Read)?;
-        Ok(Success::of(OneContact::of(contact(&state, &caller, &id.0.0)?)))
+        let found = contact(&state, &caller, &id.0.0)?;
+        let url = picture(&state, &caller, &found).await?;
+        Ok(Success::of(OneContact::of(found).pictured(url)))
     }
 
     /// Change a contact

@@ -304,7 +304,7 @@ pub(crate) struct ContactBody {
     /// Remarks; null where there are none.
     #[oai(nullable)]
     pub(crate) notes: Option<String>,
-    /// URL of the profile picture; null where it is not known. It is not kept yet.
+    /// URL of the profile picture where one contact is asked for; null in lists, and where none can be had now.
     #[oai(nullable)]
     pub(crate) profile_picture_url: Option<String>,
     /// Whether the contact is marked as a business.
@@ -340,6 +340,12 @@ pub(super) struct OneContact {
 impl OneContact {
     pub(super) fn of(contact: Contact) -> Self {
         Self { contact: contact.into() }
+    }
+
+    /// The same with its picture.
+    pub(super) fn pictured(mut self, url: Option<String>) -> Self {
+        self.contact.profile_picture_url = url;
+        self
     }
 }
 

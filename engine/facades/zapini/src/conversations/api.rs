@@ -150,7 +150,7 @@ impl ConversationsApi {
         caller.must(Right::Read)?;
         let view = conversation(&state, &caller, &uuid.0.0)?;
         let form = Form::of(given(format).is_some(), given(include_tags));
-        Ok(Success::of(detailed(&state, &caller, form, view)?))
+        Ok(Success::of(detailed(&state, &caller, form, view).await?))
     }
 
     /// List the messages of a conversation

@@ -67,7 +67,7 @@ pub(crate) struct ConversationBody {
     display_name: String,
     /// Whether it is a group.
     is_group: bool,
-    /// URL of the profile picture; null, because pictures are not kept.
+    /// URL of the profile picture where one conversation is asked for; null in lists, and where none can be had now.
     #[oai(nullable)]
     profile_picture_url: Option<String>,
     /// How the newest message begins, at most 200 characters. Of a file without a text and a name, its kind in brackets, as in
@@ -196,7 +196,7 @@ pub(crate) fn shown(
 }
 
 /// A conversation with who answers it.
-pub(crate) fn detailed(
+pub(crate) async fn detailed(
     state: &ApiState,
     caller: &Caller,
     form: Form,
@@ -204,9 +204,12 @@ pub(crate) fn detailed(
 ) -> Result<ConversationDetail, Failure> {
     let automation_status = AutomationStatus::of(&view);
     let automation_paused_at = view.conversation.handover.as_ref().map(|handover| seconds(handover.at));
+    let (connector, chat) = (view.connector, view.conversation.chat.clone());
     let conversation = shown(state, caller, form, vec![view])?.pop();
+    let conversation = conversation.ok_or_else(|| Failure::not_found("Conversation"))?;
+    let profile_picture_url = state.commands.profile_picture(caller.tenant, connector, &chat).await;
     Ok(ConversationDetail {
-        conversation: conversation.ok_or_else(|| Failure::not_found("Conversation"))?,
+        conversation: ConversationBody { profile_picture_url, ..conversation },
         automation_status,
         can_send_manual_message: automation_status != AutomationStatus::Active,
         automation_paused_at,

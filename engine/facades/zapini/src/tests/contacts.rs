@@ -463,3 +463,26 @@ async fn an_export_has_every_contact_and_no_formula() {
     assert_eq!(refused.error(422), "VALIDATION_ERROR");
     assert!(refused.json()["error"]["details"]["format"][0].is_string(), "{}", refused.text());
 }
+
+#[tokio::test]
+async fn the_picture_of_one_contact_is_asked_for_and_kept_for_a_day() {
+    use pombo_domain::ports::{Answer, Operation};
+
+    let site = Site::with_feature("profile-pictures").await;
+    let made = site.post("/contacts", john(site.instance.id)).await.expect(201);
+    assert_eq!(made["data"]["contact"]["profile_picture_url"], Value::Null);
+    assert_eq!(site.get("/contacts").await.expect(200)["data"][0]["profile_picture_url"], Value::Null);
+    assert!(site.world.connectors.asked().is_empty(), "nobody looks at it");
+    let url = "https://pictures.example/john";
+    site.world.connectors.answer(Ok(Answer::Picture(Some(url.to_owned()))));
+    for _ in 0..2 {
+        let shown = site.get("/contacts/1").await.expect(200);
+        assert_eq!(shown["data"]["contact"]["profile_picture_url"], url);
+    }
+    assert_eq!(site.world.connectors.asked(), [Operation::ProfilePicture("5511999999999".to_owned())]);
+    site.world.clock.jump(24 * 3_600_000);
+    site.world.connectors.answer(Ok(Answer::Picture(None)));
+    let shown = site.get("/contacts/1").await.expect(200);
+    assert_eq!(shown["data"]["contact"]["profile_picture_url"], Value::Null);
+    assert_eq!(site.world.connectors.asked().len(), 1);
+}

@@ -94,6 +94,29 @@ async fn the_status_says_how_the_session_stands_and_filters_the_list() {
 }
 
 #[tokio::test]
+async fn a_status_in_real_time_asks_the_channel_where_the_plugin_can() {
+    let without = Site::new().await;
+    without.get(&without.at("/status?realtime=true")).await.expect(200);
+    assert!(without.world.connectors.asked().is_empty(), "its plugin cannot ask");
+    let site = Site::with_feature("check").await;
+    let status = async |query: &str| site.get(&site.at(&format!("/status{query}"))).await;
+    for query in ["", "?realtime=0"] {
+        status(query).await.expect(200);
+    }
+    assert!(site.world.connectors.asked().is_empty(), "nobody wanted it");
+    for (answer, connected) in [
+        (Ok(pombo_domain::ports::Answer::Done), true),
+        (Err(OperationError::Disconnected("gone".to_owned())), false),
+        (Err(OperationError::Failed("odd".to_owned())), true),
+    ] {
+        site.world.connectors.answer(answer);
+        let told = status("?realtime=1").await.expect(200);
+        assert_eq!(told["data"]["connected"], connected, "{told}");
+        assert_eq!(site.world.connectors.asked(), [Operation::Check]);
+    }
+}
+
+#[tokio::test]
 async fn an_instance_may_send_while_nothing_holds_it() {
     let site = Site::new().await;
     let can = || async { site.get(&site.at("")).await.expect(200)["data"]["instance"].clone() };
@@ -204,6 +227,10 @@ async fn the_instance_api_answers_flat_as_documented() {
         status,
         json!({"success": true, "status": "connected", "phone": "5511900000001", "name": "Loja", "platform": null})
     );
+    if let Some(account) = &mut *site.world.connectors.account.lock() {
+        account.platform = Some("android".to_owned());
+    }
+    assert_eq!(site.get("/status").await.expect(200)["platform"], "android");
 
     assert_eq!(site.get("/qr").await.error(400), "QR_NOT_AVAILABLE");
     site.session(SessionState::QrCode(CODE.to_owned()));

@@ -14,7 +14,7 @@ use pombo_domain::model::pace::PaceView;
 use pombo_domain::model::{Connector, Role};
 use pombo_domain::ports::{PaceViews, SessionState, StoreResult};
 use pombo_testkit::http::{Answer, ask};
-use pombo_testkit::{Caller, ManualClock, World, WorldOptions};
+use pombo_testkit::{Caller, ManualClock, World, WorldOptions, samples};
 use serde_json::{Value, json};
 
 use crate::{FACADE, ZapiniDeps, ZapiniOptions, serve};
@@ -103,6 +103,15 @@ impl Site {
     async fn with_files(files: FilePolicy) -> Self {
         let options = ZapiniOptions { rate_limit: 0, ..ZapiniOptions::default() };
         Self::made(options, WorldOptions { files, ..WorldOptions::default() }).await
+    }
+
+    /// A site whose plugin of instances has one more feature.
+    async fn with_feature(feature: &str) -> Self {
+        let mut plugin = samples::chat_plugin();
+        plugin.features.push(feature.to_owned());
+        let plugins = vec![samples::email_plugin(), plugin];
+        let options = ZapiniOptions { rate_limit: 0, ..ZapiniOptions::default() };
+        Self::made(options, WorldOptions { plugins, ..WorldOptions::default() }).await
     }
 
     async fn made(options: ZapiniOptions, world: WorldOptions) -> Self {

@@ -72,15 +72,15 @@ mod tests {
         let automation = ["describe", "handle"];
         let connector = ["describe", "check-recipients", "run", "send", "operate", "stop"];
         assert_eq!(of(&[TYPES, "wasi:cli/stdout@0.2.3"], &automation), Ok(PluginKind::Automation));
-        assert_eq!(
-            of(&["pombo:connector/types@0.1.0", "pombo:host/smtp@0.1.0"], &connector),
-            Ok(PluginKind::Connector)
-        );
+        for types in ["pombo:connector/types@0.1.0", "pombo:connector/types@0.2.0"] {
+            assert_eq!(of(&[types, "pombo:host/smtp@0.1.0"], &connector), Ok(PluginKind::Connector));
+        }
         for (imports, exports, why) in [
             (vec![TYPES], vec!["describe"], "a different world"),
             (vec![TYPES], vec![], "exports nothing"),
             (vec![], vec!["compile", "render-batch", "preview"], "render-batch"),
             (vec!["pombo:automation/types@0.2.0"], automation.to_vec(), "built for pombo:automation@0.2.0"),
+            (vec!["pombo:connector/types@0.3.0"], connector.to_vec(), "built for pombo:connector@0.3.0"),
             (vec!["pombo:host/types@9.0.0", "pombo:connector/types@0.1.0"], connector.to_vec(), "pombo:host@9.0.0"),
             (vec![TYPES, "pombo:host/smtp@0.1.0"], automation.to_vec(), "does not offer: pombo:host/smtp@0.1.0"),
             (vec![TYPES, "wasi:http/outgoing-handler@0.2.0"], automation.to_vec(), "wasi:http"),

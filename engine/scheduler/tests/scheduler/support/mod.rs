@@ -228,8 +228,13 @@ impl World {
 
     /// The session's new state, and whose it is.
     pub async fn session(&self, state: SessionState, address: Option<&str>) {
-        let account =
-            address.map(|address| Account { address: address.to_owned(), display_name: None, aliases: Vec::new() });
+        let account = address.map(|address| Account {
+            address: address.to_owned(),
+            display_name: None,
+            aliases: Vec::new(),
+            platform: None,
+            business: None,
+        });
         self.connectors.set_session(LANE, state.clone());
         self.connectors.account.lock().clone_from(&account);
         self.handle().intake().session_changed(LANE, state, account);

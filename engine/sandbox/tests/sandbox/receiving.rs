@@ -1,0 +1,132 @@
+//! Requests of a channel: passed to the plugin with bounds on how many, how long, and how large.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use pombo_domain::ConnectorIndex;
+use pombo_domain::ports::*;
+use pombo_sandbox::Limits;
+use serde_json::json;
+
+use crate::sessions::{config, with_probe};
+use crate::support::{Wish, World, message, spec};
+
+const ONE: ConnectorIndex = ConnectorIndex(1);
+
+async fn connected(receive: Duration) -> World {
+    let wish = Wish::default();
+    let limits = Limits { receive, ..wish.limits.clone() };
+    let world = with_probe(Wish { limits, ..wish }).await;
+    world.start(1, "hostile-probe", config(json!({}))).await;
+    world
+}
+
+fn request(path: &str) -> ReceivedRequest {
+    ReceivedRequest {
+        method: "POST".to_owned(),
+        path: path.to_owned(),
+        query: vec![("a".to_owned(), "1".to_owned())],
+        headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
+        body: "olá".as_bytes().to_vec(),
+    }
+}
+
+async fn ask(world: &World, path: &str) -> Result<ReceivedResponse, ReceiveError> {
+    world.sandbox.receive(ONE, request(path)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_reaches_the_plugin_as_it_is_and_so_does_its_answer() {
+    let world = connected(Limits::default().receive).await;
+    let answer = ask(&world, "in/x").await.expect("answers");
+    assert_eq!((answer.status, answer.content_type.as_str()), (201, "text/plain"));
+    let seen = String::from_utf8(answer.body).expect("text");
+    assert_eq!(seen, r#"POST in/x [("a", "1")] [("content-type", "text/plain")] olá"#);
+    let stored = world.told_to(1, json!({"do": "number", "key": "requests"})).await;
+    assert_eq!(stored.as_deref(), Ok("1"), "what it stored is there when it answers");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_without_a_session_takes_requests_and_one_that_does_not_run_does_not() {
+    let world = with_probe(Wish::default()).await;
+    assert!(matches!(ask(&world, "in").await, Err(ReceiveError::Busy(_))), "not started");
+    world.sandbox.start(spec(1, "hostile-probe", config(json!({"run": "unpaired"})))).await.expect("starts");
+    world.told.until(1, |states| states.contains(&SessionState::Unpaired("scan".into()))).await;
+    assert_eq!(ask(&world, "in").await.map(|answer| answer.status), Ok(201));
+    world.sandbox.stop(ONE).await;
+    assert!(matches!(ask(&world, "in").await, Err(ReceiveError::Busy(_))), "stopped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_beyond_its_bounds_has_failed() {
+    let world = connected(Limits::default().receive).await;
+    for path in ["status", "large"] {
+        let answer = ask(&world, path).await;
+        assert!(matches!(answer, Err(ReceiveError::Failed(_))), "{path}: {answer:?}");
+    }
+    let large = ReceivedRequest { body: vec![0; (1 << 20) + 1], ..request("in") };
+    assert!(matches!(world.sandbox.receive(ONE, large).await, Err(ReceiveError::Failed(_))));
+    let whole = ReceivedRequest { body: vec![b'x'; 1 << 20], ..request("slow") };
+    assert_eq!(world.sandbox.receive(ONE, whole).await.map(|answer| answer.status), Ok(200));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_slow_costs_no_session_and_one_that_hangs_does() {
+    let world = connected(Duration::from_millis(500)).await;
+    let begun = Instant::now();
+    assert!(matches!(ask(&world, "slow").await, Err(ReceiveError::Failed(_))));
+    assert!(begun.elapsed() < Duration::from_millis(1400), "it is answered at its deadline");
+    let logins = async || world.told_to(1, json!({"do": "number", "key": "logins"})).await;
+    assert_eq!(logins().await.as_deref(), Ok("1"));
+    assert!(matches!(ask(&world, "hang").await, Err(ReceiveError::Failed(_))));
+    world.told.until(1, |s| s.iter().any(|s| matches!(s, SessionState::Failing(why) if why.contains("answer")))).await;
+    assert_eq!(logins().await.as_deref(), Ok("2"));
+    assert_eq!(ask(&world, "in").await.map(|answer| answer.status), Ok(201));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trap_fails_the_request_and_the_instance() {
+    let world = connected(Limits::default().receive).await;
+    assert!(matches!(ask(&world, "trap").await, Err(ReceiveError::Failed(_))));
+    world.told.until(1, |s| s.iter().any(|s| matches!(s, SessionState::Failing(_)))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixteen_run_at_once_sixteen_wait_and_more_are_refused() {
+    let world = connected(Limits::default().receive).await;
+    let begun = Instant::now();
+    let many = async |count: usize| join_all((0..count).map(|_| ask(&world, "slow"))).await;
+    let later = async {
+        // By then the first ones are with the plugin, and wait there for longer than this.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        let waiting = many(16);
+        let refused = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let refused = ask(&world, "slow").await;
+            assert!(matches!(refused, Err(ReceiveError::Busy(_))), "{refused:?}");
+            assert!(begun.elapsed() < Duration::from_millis(1400), "at once");
+            // Sends and operations have places of their own.
+            assert_eq!(world.sandbox.operate(ONE, Operation::Check).await, Ok(Answer::Done));
+        };
+        tokio::join!(waiting, refused).0
+    };
+    let (first, second) = tokio::join!(many(16), later);
+    assert!(begun.elapsed() >= Duration::from_millis(3000), "the seventeenth waited for the first");
+    assert!(first.iter().chain(&second).all(|answer| answer.as_ref().is_ok_and(|answer| answer.status == 200)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operations_of_the_plugins_own_and_links_to_files_need_its_description() {
+    let world = connected(Limits::default().receive).await;
+    let operate = async |operation| world.sandbox.operate(ONE, operation).await;
+    let echoed = operate(Operation::Other("echo".into(), r#"{"x":1}"#.into())).await;
+    assert_eq!(echoed, Ok(Answer::Other(r#"{"x":1}"#.into())));
+    let unknown = operate(Operation::Other("shout".into(), "{}".into())).await;
+    assert!(matches!(unknown, Err(OperationError::Unsupported(_))), "{unknown:?}");
+    let picture = operate(Operation::ProfilePicture("ana".into())).await;
+    assert_eq!(picture, Ok(Answer::Picture(Some("https://pictures.example/ana".into()))));
+    let outgoing = Outgoing { attachments: vec![world.file(3)], ..message("ana", r#"{"do": "links"}"#) };
+    let sent = world.sandbox.send(ONE, outgoing).await;
+    let links = r#"[Some("https://pombo.example/1/a.pdf")]"#;
+    assert_eq!(sent, SendOutcome::Accepted { provider_id: Some(links.to_owned()) });
+}

@@ -487,8 +487,7 @@ async fn words_are_found_in_what_was_said_as_it_reads_now() {
     commit(&store, vec![received_by(B, &inbound("z", "1", text("joão de outra empresa")))]).await;
     let find = async |words: &str| {
         let (words, most_bytes) = (words.to_owned(), 1 << 20);
-        let search =
-            EntrySearch { words, conversation: None, before: None, limit: 10, most_looked: 100, most_bytes };
+        let search = EntrySearch { words, conversation: None, before: None, limit: 10, most_looked: 100, most_bytes };
         let found = store.search_entries(A, search).await.unwrap();
         assert_eq!(found.rest_before, None);
         let told = |hit: &EntryHit| {

@@ -1,6 +1,6 @@
 //! Looking for words in what was said. There is no index of it: entries are read from the newest back, at most so many and so much for each
-//! question, and the answer says where the next one goes on. Within a conversation its timeline is read; otherwise the tenant's entries in the order
-//! of their numbers, which is that of their coming.
+//! question, and the answer says where the next one goes on. Within a conversation its timeline is read; otherwise the tenant's entries in
+//! the order of their numbers, which is that of their coming.
 
 use std::collections::HashMap;
 use std::ops::Range;

@@ -93,6 +93,11 @@ impl Receiver {
         self.lock().received.iter().filter(|r| r.path == path).cloned().collect()
     }
 
+    /// The same without the first ones.
+    pub fn received_after(&self, path: &str, count: usize) -> Vec<Received> {
+        self.lock().received.iter().filter(|r| r.path == path).skip(count).cloned().collect()
+    }
+
     /// How many requests arrived in total.
     pub fn count(&self) -> usize {
         self.lock().received.len()

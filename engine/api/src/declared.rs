@@ -4,9 +4,12 @@
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
+use poem::{Request, RequestBody};
+use poem_openapi::error::ParseParamError;
 use poem_openapi::param::Header;
-use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
+use poem_openapi::registry::{MetaParamIn, MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult, Type};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use pombo_domain::commands::messages::send::Idempotency;
 
 /// A type with a named schema in the document.
@@ -99,5 +102,41 @@ impl ParamKind for IdempotencyKey {
     }
 }
 
-/// How a handler takes the `Idempotency-Key`.
-pub type KeyHeader = Header<Option<Param<IdempotencyKey>>>;
+/// How a handler takes the `Idempotency-Key`. The framework passes over a header that is not ASCII, as if it had not been sent: here it is
+/// refused, because whoever sends a key relies on it.
+pub struct KeyHeader(pub Option<Param<IdempotencyKey>>);
+
+type Read = Header<Option<Param<IdempotencyKey>>>;
+
+impl<'a> ApiExtractor<'a> for KeyHeader {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
+    const PARAM_IS_REQUIRED: bool = false;
+    type ParamType = Option<Param<IdempotencyKey>>;
+    type ParamRawType = Param<IdempotencyKey>;
+
+    fn register(registry: &mut Registry) {
+        Read::register(registry);
+    }
+    fn param_in() -> Option<MetaParamIn> {
+        Read::param_in()
+    }
+    fn param_schema_ref() -> Option<MetaSchemaRef> {
+        Read::param_schema_ref()
+    }
+    fn param_raw_type(&self) -> Option<&Self::ParamRawType> {
+        self.0.as_ref()
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        options: ExtractParamOptions<Self::ParamType>,
+    ) -> poem::Result<Self> {
+        let name = options.name;
+        if request.headers().get_all(name).iter().any(|value| value.to_str().is_err()) {
+            return Err(ParseParamError { name, reason: Idempotency::rule() }.into());
+        }
+        let Header(key) = Read::from_request(request, body, options).await?;
+        Ok(Self(key))
+    }
+}

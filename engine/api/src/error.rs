@@ -215,7 +215,7 @@ const DECLARED: [(u16, u16, &str); 11] = [
     (
         status::UNAVAILABLE,
         503,
-        "The engine does not accept writes now (it is stopping, or its disk fails). Nothing was stored.",
+        "The engine cannot do it now (it is stopping or busy, or its disk fails). Nothing was stored.",
     ),
 ];
 

@@ -72,14 +72,14 @@ pub fn object<'a, U: Wanted<'a>>(bytes: &'a [u8]) -> Result<U, Failure> {
     }
 }
 
-/// Parses a JSON body; the error says where it is wrong, without quoting it.
+/// Parses a JSON body; the error says where it is wrong, without quoting a value.
 pub fn parse<'a, U: Deserialize<'a>>(bytes: &'a [u8]) -> Result<U, Failure> {
     serde_json::from_slice(bytes).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         match error.classify() {
             serde_json::error::Category::Data => {
-                let reason = reasons::of_value(&error.to_string());
-                Failure::bad_request(format!("the JSON body does not fit at {place}: it {reason}"))
+                let reason = reasons::of_body(&error.to_string());
+                Failure::bad_request(format!("the JSON body does not fit at {place}: {reason}"))
             }
             serde_json::error::Category::Eof if bytes.is_empty() => Failure::bad_request("send a JSON body"),
             _ => Failure::bad_request(format!("the body is not valid JSON ({place})")),

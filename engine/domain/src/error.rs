@@ -40,7 +40,7 @@ pub enum ErrorCode {
     OutcomeUnknown,
     /// The channel or the connector failed in another way; nothing is known to have been done.
     ChannelFailed,
-    /// The engine cannot accept it now (it is stopping, or its storage fails); nothing was stored.
+    /// The engine cannot accept it now (it is stopping or busy, or its storage fails); nothing was stored.
     Unavailable,
     /// An internal error; the details are in the log under the request's id.
     Internal,

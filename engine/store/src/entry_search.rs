@@ -1,6 +1,6 @@
-//! Looking for words in what was said. There is no index of it: entries are read from the newest back, at most so many for each question,
-//! and the answer says where the next one goes on. Within a conversation its timeline is read; otherwise the tenant's entries in the order
-//! of their numbers, which is that of their coming.
+//! Looking for words in what was said. There is no index of it: entries are read from the newest back, at most so many and so much for each
+//! question, and the answer says where the next one goes on. Within a conversation its timeline is read; otherwise the tenant's entries in
+//! the order of their numbers, which is that of their coming.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -27,7 +27,8 @@ pub(crate) struct Found {
     pub(crate) rest_before: Option<u64>,
 }
 
-type Entry = StoreResult<(u64, Option<TimelineItem>)>;
+/// An entry's number, its size in bytes and what it says.
+type Entry = StoreResult<(u64, usize, Option<TimelineItem>)>;
 type Entries<'a> = Box<dyn Iterator<Item = Entry> + 'a>;
 
 /// Looks for words in a tenant's entries. Blocks. A search without words finds nothing.
@@ -50,14 +51,15 @@ pub(crate) fn search(backend: &dyn Backend, tenant: TenantIndex, search: &EntryS
     let mut folded = String::new();
     // A deleted conversation is gone at once, its entries only little by little.
     let mut is_there: HashMap<u64, bool> = HashMap::new();
-    let (mut looked, mut rest_before) = (0, newest + 1);
+    let (mut looked, mut bytes, mut rest_before) = (0, 0, newest + 1);
     for entry in entries {
-        let (number, item) = entry?;
-        if found.hits.len() >= search.limit || looked >= search.most_looked {
+        let (number, size, item) = entry?;
+        if found.hits.len() >= search.limit || looked >= search.most_looked || bytes >= search.most_bytes {
             found.rest_before = Some(rest_before);
             break;
         }
         looked += 1;
+        bytes += size;
         rest_before = number;
         let Some(item) = item else { continue };
         let Some(text) = item.entry.words() else { continue };
@@ -89,7 +91,7 @@ fn of_conversation(backend: &dyn Backend, tenant: TenantIndex, conversation: u64
     Box::new(backend.scan(Space::Timeline, range, Order::Reverse).map(|row| -> Entry {
         let (key, row) = row?;
         let item = timeline::parse(&key, &row)?;
-        Ok((item.number, Some(item)))
+        Ok((item.number, row.len(), Some(item)))
     }))
 }
 
@@ -100,8 +102,11 @@ fn of_tenant(backend: &dyn Backend, tenant: TenantIndex, newest: u64) -> Entries
     Box::new(backend.scan(Space::Timeline, range, Order::Reverse).map(move |row| -> Entry {
         let (key, row) = row?;
         let (_, number) = keys::parse_numbered(&key).ok_or_else(|| bad_key("timelines"))?;
-        let conversation = timeline::parse_number(&row)?;
-        Ok((number, timeline::item(backend, tenant, conversation, number)?))
+        let key = keys::entry(tenant, timeline::parse_number(&row)?, number);
+        Ok(match backend.get(Space::Timeline, &key)? {
+            Some(row) => (number, row.len(), Some(timeline::parse(&key, &row)?)),
+            None => (number, 0, None),
+        })
     }))
 }
 
@@ -148,7 +153,8 @@ mod tests {
     }
 
     fn asked(words: &str) -> EntrySearch {
-        EntrySearch { words: words.to_owned(), conversation: None, before: None, limit: 10, most_looked: 100 }
+        let (words, most_bytes) = (words.to_owned(), usize::MAX);
+        EntrySearch { words, conversation: None, before: None, limit: 10, most_looked: 100, most_bytes }
     }
 
     fn numbers(backend: &MemoryBackend, asked: &EntrySearch) -> (Vec<u64>, Option<u64>) {
@@ -171,6 +177,9 @@ mod tests {
         assert_eq!(few(None), (vec![], Some(4)), "two were looked at");
         assert_eq!(few(Some(4)), (vec![3], Some(2)));
         assert_eq!(few(Some(2)), (vec![], None));
+        let little = |before| numbers(&backend, &EntrySearch { before, most_bytes: 1, ..asked("oi") });
+        assert_eq!(little(None), (vec![5], Some(5)), "one is looked at, however long it is");
+        assert_eq!(little(Some(4)), (vec![], Some(3)));
     }
 
     #[test]

@@ -212,6 +212,37 @@ pub(super) fn events(client: &Client, entries: &Entries) -> Result<()> {
     Ok(())
 }
 
+/// The search finds each message once, in as many requests as it takes, and each conversation by its address.
+pub(super) fn search(client: &Client, entries: &Entries) -> Result<()> {
+    let received: BTreeSet<&str> = entries.received.values().map(|(id, _)| id.as_str()).collect();
+    let sent: BTreeSet<&str> = entries.sent.keys().map(String::as_str).collect();
+    for (words, expected) in [("TUDO bem?", received), ("ate ja", sent)] {
+        let mut found: BTreeSet<String> = BTreeSet::new();
+        let mut after: Option<String> = None;
+        loop {
+            let mut pairs = vec![("q", words), ("in", "messages"), ("limit", "100")];
+            pairs.extend(after.as_deref().map(|after| ("after", after)));
+            let page = client.get(&query("/v1/search", &pairs))?.expect_json(200)?;
+            let messages = &page["messages"];
+            for hit in messages["data"].as_array().context("no data")? {
+                ensure!(found.insert(text_of(hit, "id")?), "found twice: {hit}");
+            }
+            if messages["complete"] == true {
+                break;
+            }
+            after = Some(messages["after"].as_u64().context("no after")?.to_string());
+        }
+        let is_equal = found.iter().map(String::as_str).eq(expected.iter().copied());
+        ensure!(is_equal, "{words}: {} messages were found of {}", found.len(), expected.len());
+    }
+    let address = Chat::address(17);
+    let asked = query("/v1/search", &[("q", address.as_str()), ("in", "conversations")]);
+    let page = client.get(&asked)?.expect_json(200)?;
+    let found = &page["conversations"];
+    ensure!(found["total"] == 1 && found["data"][0]["chat"] == address.as_str(), "{address}: {found}");
+    Ok(())
+}
+
 /// What the webhook was told: each message at least once, under one id, and nothing else.
 pub(super) fn posts(posts: &[Received], secret: &str, entries: &Entries) -> Result<()> {
     let (mut received, mut sent, mut steps) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());

@@ -102,6 +102,7 @@ pub struct Commands {
     login_attempts: Arc<LoginAttempts>,
     reserved_sends: Reservations,
     pictures: connectors::pictures::Pictures,
+    searches: search::Searches,
     /// Whether connectors' webhooks may be posted to over plain HTTP.
     plain_webhooks: bool,
 }
@@ -117,6 +118,7 @@ impl Commands {
             login_attempts: Arc::default(),
             reserved_sends: Reservations::default(),
             pictures: connectors::pictures::Pictures::default(),
+            searches: search::Searches::default(),
             plain_webhooks: false,
         }
     }

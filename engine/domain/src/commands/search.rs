@@ -1,10 +1,13 @@
 //! One search over what was said, conversations and contacts.
 //!
-//! Messages are read from the newest back, so many for each request: an answer is complete, or says where the next one goes on. The others
-//! are answered from memory, with exact totals; more of them are in their own lists.
+//! Messages are read from the newest back, so many for each request: an answer is complete, or says where the next one goes on. One search
+//! of each tenant reads at a time. Conversations and contacts are found in memory: an answer has the first [`MAX_HITS`] of them at most, and
+//! their exact number. All of them are in their own lists; the one of conversations with a search also has those whose newest message
+//! begins with the words.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
@@ -14,7 +17,7 @@ use crate::commands::conversations::{ConversationQuery, ConversationView};
 use crate::commands::text::{Rule, checked};
 use crate::model::{Contact, TimelineItem};
 use crate::ports::{ConversationFilter, ConversationOrder, EntryHit, EntrySearch};
-use crate::{Field, Result, TenantIndex};
+use crate::{Error, ErrorCode, Field, Result, TenantIndex};
 
 /// Maximum length of a search, in characters.
 pub const MAX_QUERY_CHARS: usize = 200;
@@ -22,6 +25,12 @@ pub const MAX_QUERY_CHARS: usize = 200;
 pub const MAX_HITS: usize = 100;
 /// Maximum number of messages that one request looks at.
 pub const MOST_LOOKED: usize = 10_000;
+/// How much of them one request reads, in bytes.
+pub const MOST_BYTES: usize = 8 << 20;
+/// Searches of one tenant at once: one reads, the others wait.
+const AT_ONCE: usize = 5;
+/// When one that found too many others is to be repeated, in milliseconds.
+const AGAIN_MS: u64 = 2_000;
 /// Maximum length of the part of a text that is shown with a hit, in characters.
 pub const MAX_EXCERPT_CHARS: usize = 160;
 /// How much of a text is shown before the first word that was found, in characters.
@@ -107,6 +116,57 @@ pub struct Excerpt {
     pub cut_after: bool,
 }
 
+/// The searches of messages that run or wait, by tenant. Cheap to clone; all clones are one.
+#[derive(Clone, Default)]
+pub(crate) struct Searches(Arc<Mutex<HashMap<TenantIndex, Queue>>>);
+
+/// Those of one tenant.
+#[derive(Default)]
+struct Queue {
+    count: usize,
+    turn: Arc<futures::lock::Mutex<()>>,
+}
+
+/// A search's place among those of its tenant, given back when it is dropped.
+struct Place {
+    searches: Searches,
+    tenant: TenantIndex,
+    /// Held while it reads.
+    turn: Arc<futures::lock::Mutex<()>>,
+}
+
+impl Searches {
+    fn lock(&self) -> MutexGuard<'_, HashMap<TenantIndex, Queue>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for one more, unless too many are there.
+    fn enter(&self, tenant: TenantIndex) -> Result<Place> {
+        let mut queues = self.lock();
+        let queue = queues.entry(tenant).or_default();
+        if queue.count >= AT_ONCE {
+            return Err(Error {
+                retry_after_ms: Some(AGAIN_MS),
+                ..Error::new(ErrorCode::Unavailable, "too many searches at the same time; repeat the request later")
+            });
+        }
+        queue.count += 1;
+        Ok(Place { searches: self.clone(), tenant, turn: queue.turn.clone() })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut queues = self.searches.lock();
+        if let Some(queue) = queues.get_mut(&self.tenant) {
+            queue.count -= 1;
+            if queue.count == 0 {
+                queues.remove(&self.tenant);
+            }
+        }
+    }
+}
+
 impl Commands {
     /// Searches what a tenant has.
     pub async fn search(&self, tenant: TenantIndex, query: SearchQuery) -> Result<SearchFound> {
@@ -156,7 +216,16 @@ impl Commands {
             Some(id) => Some(self.get_conversation(tenant, id)?.conversation.number),
             None => None,
         };
-        let search = EntrySearch { words: text.to_owned(), conversation, before, limit, most_looked: MOST_LOOKED };
+        let search = EntrySearch {
+            words: text.to_owned(),
+            conversation,
+            before,
+            limit,
+            most_looked: MOST_LOOKED,
+            most_bytes: MOST_BYTES,
+        };
+        let place = self.searches.enter(tenant)?;
+        let _turn = place.turn.lock().await;
         let found = self.ports().store.search_entries(tenant, search).await?;
         let mut hits = Vec::with_capacity(found.hits.len());
         for EntryHit { item, conversation, marks } in found.hits {
@@ -192,6 +261,23 @@ mod tests {
 
     fn mark(from: usize, to: usize) -> Range<usize> {
         from..to
+    }
+
+    #[test]
+    fn a_tenant_has_a_few_searches_at_once_and_no_other_tenant_waits_for_them() {
+        let (searches, one, two) = (Searches::default(), TenantIndex(1), TenantIndex(2));
+        let mut places: Vec<Place> = (0..AT_ONCE).map(|_| searches.enter(one).expect("there is room")).collect();
+        let turn = places[0].turn.try_lock().expect("it is the first");
+        assert!(places[1].turn.try_lock().is_none(), "one reads at a time");
+        drop(turn);
+        let refused = searches.enter(one).err().expect("there is no room");
+        assert_eq!((refused.code, refused.retry_after_ms), (ErrorCode::Unavailable, Some(AGAIN_MS)));
+        let other = searches.enter(two).expect("there is room");
+        assert!(other.turn.try_lock().is_some());
+        places.pop();
+        places.push(searches.enter(one).expect("there is room again"));
+        drop((places, other));
+        assert!(searches.lock().is_empty());
     }
 
     #[test]

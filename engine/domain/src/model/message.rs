@@ -278,7 +278,7 @@ impl Message {
     }
 
     /// The instant after which a message in this state is not sent any more. `None`: it may be sent at any time. So may one that a person
-    /// wants to have tried again after that instant.
+    /// wants to have tried again after that instant; before it, the instant counts for the retry too.
     pub fn expires_at(&self, state: &MessageState) -> Option<Timestamp> {
         self.content.options.expires_at.filter(|at| state.due_at <= *at)
     }

@@ -359,7 +359,7 @@ pub trait ConnectorEvents: Send + Sync + 'static {
     /// The session's state changed. Must not block.
     fn session_changed(&self, connector: ConnectorIndex, state: SessionState, account: Option<Account>);
     /// Accepts events, and writes of the plugin's key/value store, in one batch: all are stored when it returns `Ok`, none
-    /// otherwise. A message that was accepted before (same connector, chat, sender and provider id) is not stored again, but the
+    /// otherwise; only what comes before a conversation that was read on another device may be stored all the same. A message that was accepted before (same connector, chat, sender and provider id) is not stored again, but the
     /// writes are.
     async fn take(
         &self,

@@ -113,6 +113,8 @@ pub struct EntrySearch {
     pub limit: usize,
     /// Maximum number of entries that are looked at.
     pub most_looked: usize,
+    /// How much is looked at, in bytes of stored entries; the last one of them may exceed it.
+    pub most_bytes: usize,
 }
 
 /// An entry in which all words were found.
@@ -254,8 +256,8 @@ pub trait ChatStore: Send + Sync + 'static {
     ) -> StoreResult<TimelinePage> {
         Ok(TimelinePage::default())
     }
-    /// Looks for words in what was said, from the newest entry back. It ends at `limit` hits or after `most_looked` entries, whichever
-    /// comes first. Only few of them run at once: others wait.
+    /// Looks for words in what was said, from the newest entry back. It ends at `limit` hits, after `most_looked` entries or
+    /// `most_bytes`, whichever comes first. Only few of them run at once: others wait.
     async fn search_entries(&self, tenant: TenantIndex, search: EntrySearch) -> StoreResult<FoundEntries> {
         Ok(FoundEntries::default())
     }

@@ -112,7 +112,7 @@ struct Connection {
     /// See the instance's.
     #[oai(nullable)]
     last_activity_at: Option<String>,
-    /// Whether the state is the present one. It always is: connections report their changes.
+    /// Always true; for a check with WhatsApp itself, ask with `realtime=true`.
     realtime: bool,
 }
 
@@ -223,7 +223,7 @@ impl InstancesApi {
         state: State<'_>,
         /// UUID or number of the instance.
         uuid: Path<Param<Text>>,
-        /// Whether to ask WhatsApp too if the connection works. Without it the status is the one that the connection reported last.
+        /// Whether to check the connection with WhatsApp first. Without it the status is the one that the connection reported last.
         realtime: Query<Option<Param<Flag>>>,
     ) -> Result<Success<Connection>, Refused<{ NAMED | VALUES }>> {
         caller.must(Right::Read)?;

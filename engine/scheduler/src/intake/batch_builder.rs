@@ -36,6 +36,14 @@ const ELSEWHERE: &str = "channel";
 /// Entries of a conversation that are looked through for the newest one that was read.
 const READ_PAGE: usize = 200;
 
+/// Cuts a call's events before those that say what was read, so that what came before is in the store when they are looked at: a part's
+/// messages get their numbers when it is stored. There is at least one part.
+pub(super) fn parts(events: &[ChannelEvent]) -> Vec<&[ChannelEvent]> {
+    let is_read = |event: &ChannelEvent| matches!(event, ChannelEvent::Other(kind, _) if kind == CHAT_READ);
+    let parts: Vec<&[ChannelEvent]> = events.chunk_by(|one, next| is_read(one) || !is_read(next)).collect();
+    if parts.is_empty() { vec![events] } else { parts }
+}
+
 /// What an event of the kind [`CHAT_READ`] says.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -223,7 +231,7 @@ impl<'a> BatchBuilder<'a> {
                 self.signals.push(HealthSignal::Restricted);
                 self.warnings.push((HealthChange::Restricted, how));
             }
-            ChannelEvent::Other(kind, json) if kind == CHAT_READ => self.read_elsewhere(&json)?,
+            ChannelEvent::Other(kind, json) if kind == CHAT_READ => return self.read_elsewhere(&json),
             ChannelEvent::Other(mut kind, mut json) => {
                 bounds::other(&mut kind, &mut json);
                 self.append(EventBody::Other(kind, json), None);
@@ -275,11 +283,14 @@ impl<'a> BatchBuilder<'a> {
 
     /// The account read a conversation on another device: what was written up to then is read, and the channel knows it. What is not
     /// of the event's form is passed over.
-    fn read_elsewhere(&mut self, json: &str) -> StoreResult<()> {
+    fn read_elsewhere(&mut self, json: &str) -> StoreResult<Result<(), Unfit>> {
         let Ok(read) = serde_json::from_str::<ChatRead>(json) else {
             tracing::debug!(connector = %self.connector.id, "an event of the kind chat-read is not of its form");
-            return Ok(());
+            return Ok(Ok(()));
         };
+        if let Err(unfit) = bounds::id(&read.chat) {
+            return Ok(Err(unfit));
+        }
         let store = &self.context.ports.store;
         let found = match store.conversation_with(self.connector.index, &read.chat)? {
             Some(found) => Some(found),
@@ -290,7 +301,7 @@ impl<'a> BatchBuilder<'a> {
             }
         };
         let Some(conversation) = found.filter(|found| found.tenant == self.tenant && found.unread() > 0) else {
-            return Ok(());
+            return Ok(Ok(()));
         };
         let page = self.context.ports.store.timeline(
             self.tenant,
@@ -300,8 +311,11 @@ impl<'a> BatchBuilder<'a> {
         )?;
         // By the channel's own clock: what was missed while the connection was down is taken later than it was read.
         let until = Timestamp(read.at_millis);
-        let newest = page.items.iter().rev().find(|item| item.entry.sent_at <= until);
-        let Some(up_to) = newest.map(|item| item.number) else { return Ok(()) };
+        let newest = page.items.iter().rev().find(|item| !item.entry.from_me && item.entry.sent_at <= until);
+        // What was read before is no news.
+        let Some(up_to) = newest.map(|item| item.number).filter(|up_to| *up_to > conversation.read_to) else {
+            return Ok(Ok(()));
+        };
         let (tenant, id) = (self.tenant, conversation.id);
         let step = ConversationStep::Read { up_to, tell: false };
         let change = AutomationChange::Conversation(tenant, id, vec![step]);
@@ -314,7 +328,7 @@ impl<'a> BatchBuilder<'a> {
             detail: String::new(),
         };
         self.append(body, None);
-        Ok(())
+        Ok(Ok(()))
     }
 
     // ---- messages and contacts ----

@@ -1,11 +1,12 @@
-//! Stores what connectors report about their channels: each call becomes one batch, committed on a task of its own.
+//! Stores what connectors report about their channels: each call becomes one batch, committed on a task of its own. Only where a call says
+//! that a conversation was read, what it told before that is a batch ahead of it.
 //!
 //! - [`Intake`]: the port's implementation. `batch_builder`: from events to changes; it only reads the store. `bounds`: how much is
 //!   kept. `codes`: codes to scan, for webhooks that want them.
 //!
 //! Calls for one connector happen one after the other, within its [`crate::account::AccountHealth`]'s turn: two receipts of the
 //! same message cannot lose each other. A call that was begun is finished even if its caller gives up. An `Err` means that
-//! nothing was stored and that the connector is to report it again.
+//! the last batch was not stored and that the connector is to report all of it again; messages that are stored already are recognised.
 //!
 //! What a receipt does to its message: one that shows that the channel has it makes an UNKNOWN message SENT. One that says
 //! that it could not be delivered is recorded, becomes an event, and changes no status: SENT says that the channel accepted it, which
@@ -26,7 +27,7 @@ use pombo_domain::ports::{
 };
 use tokio::sync::watch;
 
-use crate::account::{monitor, read_told};
+use crate::account::{AccountHealth, monitor, read_told};
 use crate::context::Context;
 use crate::metrics::Metrics;
 use batch_builder::BatchBuilder;
@@ -147,9 +148,26 @@ async fn take(
     events: Vec<ChannelEvent>,
     writes: Vec<KvWrite>,
 ) -> Result<(), IntakeError> {
-    let store = &context.ports.store;
-    let account_health = context.accounts.of(&**store, index);
+    let account_health = context.accounts.of(&*context.ports.store, index);
     let _turn = account_health.turn.lock().await;
+    let parts = batch_builder::parts(&events);
+    let (last, before) = parts.split_last().expect("there is at least one part");
+    for part in before {
+        take_part(context, index, &account_health, part, &[]).await?;
+    }
+    // What the plugin keeps follows from all of the events.
+    take_part(context, index, &account_health, last, &writes).await
+}
+
+/// Stores events in one batch.
+async fn take_part(
+    context: &Context,
+    index: ConnectorIndex,
+    account_health: &AccountHealth,
+    events: &[ChannelEvent],
+    writes: &[KvWrite],
+) -> Result<(), IntakeError> {
+    let store = &context.ports.store;
     let mut last = None;
     for _ in 0..TRIES {
         let connector = match store.connector(index) {
@@ -164,11 +182,11 @@ async fn take(
             }
             Err(error) => return Err(refused(context, &error)),
         };
-        let gathered = match BatchBuilder::new(context, &connector, &account_health).all(&events) {
+        let gathered = match BatchBuilder::new(context, &connector, account_health).all(events) {
             Ok(gathered) => gathered,
             Err(error) => return Err(refused(context, &error)),
         };
-        let (changes, after) = gathered.finish(writes.clone());
+        let (changes, after) = gathered.finish(writes.to_vec());
         if changes.is_empty() {
             return Ok(());
         }

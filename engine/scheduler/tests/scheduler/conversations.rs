@@ -204,6 +204,29 @@ async fn what_was_read_on_the_phone_is_read_here_up_to_then() {
 }
 
 #[tokio::test]
+async fn what_comes_together_with_its_being_read_is_read_and_nothing_is_told_twice() {
+    let mut world = World::two_way(free());
+    world.start().await;
+    let start = world.clock_now();
+    let written = |id: &str, ms: i64| ChannelEvent::Message(Inbound { sent_at: start.plus_ms(ms), ..from("5511", id) });
+    let read = |ms: i64| {
+        let json = format!(r#"{{"chat":"5511","atMillis":{}}}"#, start.plus_ms(ms).0);
+        ChannelEvent::Other("chat-read".to_owned(), json)
+    };
+    let told = vec![written("A1", 0), read(0), written("A2", 60_000)];
+    world.tell(told.clone()).await.expect("taken");
+    let unread = |world: &World| conversation(world, "5511").expect("opened").unread();
+    assert_eq!(unread(&world), 1);
+    let events = world.events().len();
+    // Nothing becomes read by it, although one is unread.
+    world.tell(vec![read(1_000)]).await.expect("taken");
+    world.tell(told).await.expect("taken");
+    let long = format!(r#"{{"chat":"{}","atMillis":1}}"#, "5".repeat(513));
+    world.tell(vec![ChannelEvent::Other("chat-read".to_owned(), long)]).await.expect("passed over");
+    assert_eq!((unread(&world), world.events().len()), (1, events));
+}
+
+#[tokio::test]
 async fn a_contact_update_of_a_group_names_its_conversation() {
     let mut world = World::two_way(free());
     world.start().await;

@@ -9,6 +9,7 @@ use pombo_domain::commands::messages::send::Draft;
 use pombo_domain::commands::{Commands, PluginPolicy, Ports};
 use pombo_domain::model::connector::Pace;
 use pombo_domain::model::message::{MessageAction, NewMessage, Status, Target};
+use pombo_domain::model::reason::{Reason, ReasonCode};
 use pombo_domain::ports::{Batch, Change, ChannelEvent, ChatStore, SendOutcome, SessionState, Store};
 use pombo_domain::{ErrorCode, MessageKey, Result, ids};
 use tokio::task::JoinHandle;
@@ -312,6 +313,51 @@ async fn what_is_in_doubt_is_never_told_as_not_sent() {
     assert_eq!(world.shown(key_of(id)), "WAITING unknown_outcome");
     world.clock.advance(10_000).await;
     assert_eq!(world.shown(key_of(id)), "SENT", "under the same id");
+}
+
+#[tokio::test]
+async fn what_somebody_cancels_in_doubt_is_not_told_as_not_sent() {
+    let mut world = chat(free());
+    world.connectors.act(|_| Does::Answer(SendOutcome::Unknown("cut off".to_owned())));
+    world.start().await;
+    let sending = sending(&world, &commands(&world), "x");
+    settle().await;
+    let key = key_of(world.connectors.sent.lock()[0].client_id);
+    world.cancel(key);
+    let told = told(sending).await;
+    assert!(matches!(told, SentNow::Unknown { .. }), "{told:?}");
+}
+
+#[tokio::test]
+async fn what_comes_to_be_in_doubt_while_it_is_taken_back_is_not_told_as_not_sent() {
+    let world = busy().await;
+    let sending = sending(&world, &commands(&world), "late");
+    settle().await;
+    let key = world.store.ready(LANE, None, 1).expect("readable")[0].key;
+    let store = Arc::downgrade(&world.store);
+    let mut is_first = true;
+    world.store.refuse(move |_, batch: &Batch| {
+        let cancels =
+            |change: &Change| matches!(change, Change::Update(update) if update.state.status == Status::Canceled);
+        if is_first && batch.changes.iter().any(cancels) {
+            is_first = false;
+            // An attempt that ended just now.
+            store.upgrade().expect("the test has it").force(key, |state| {
+                state.status = Status::Waiting;
+                state.attempts = 1;
+                state.due_at = NOON.plus_ms(WAIT_MS + 10_000);
+                state.reason = Some(Reason::new(ReasonCode::UnknownOutcome, "cut off"));
+            });
+        }
+        None
+    });
+    world.clock.advance(WAIT_MS).await;
+    let told = told(sending).await;
+    assert_eq!(
+        (told, world.shown(key).as_str()),
+        (SentNow::Pending { id: world.stored(key).message.id }, "WAITING unknown_outcome")
+    );
+    world.store.no_plan();
 }
 
 #[tokio::test]

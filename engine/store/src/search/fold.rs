@@ -59,8 +59,14 @@ pub(crate) fn marks(text: &str, words: &[String]) -> Vec<Range<usize>> {
     }
     let mut is_marked = vec![false; is_accent.len()];
     for word in words.iter().filter(|word| !word.is_empty()) {
-        for (at, found) in folded.match_indices(word.as_str()) {
-            is_marked[from[at]..=from[at + found.len() - 1]].fill(true);
+        // Those that overlap count too: `ana` is in `banana` twice.
+        let (mut start, mut marked) = (0, 0);
+        while let Some(found) = folded[start..].find(word.as_str()) {
+            let (at, end) = (start + found, start + found + word.len());
+            // Each character is marked once, however often it is found.
+            is_marked[from[at.max(marked)]..=from[end - 1]].fill(true);
+            marked = end;
+            start = at + folded[at..].chars().next().map_or(1, char::len_utf8);
         }
     }
     let mut marks: Vec<Range<usize>> = Vec::new();
@@ -112,6 +118,8 @@ mod tests {
         assert_eq!(marked("ﬁm", "f"), ["ﬁ"], "a character is marked as a whole");
         assert_eq!(marked("ana anan", "an na"), ["ana", "anan"], "what touches is one");
         assert_eq!(marked("🙂 oi 🙂", "oi"), ["oi"]);
+        assert_eq!(marked("banana", "ana"), ["anana"], "what overlaps is found too");
+        assert_eq!(marked("ééé!", "ee"), ["ééé"]);
         assert_eq!(marks("", &query_words("x")), [] as [Range<usize>; 0]);
         assert_eq!(marks("x", &[]), [] as [Range<usize>; 0]);
     }

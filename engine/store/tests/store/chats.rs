@@ -486,8 +486,8 @@ async fn words_are_found_in_what_was_said_as_it_reads_now() {
     attempt(&store, key, "a", say(key, "João, até logo")).await;
     commit(&store, vec![received_by(B, &inbound("z", "1", text("joão de outra empresa")))]).await;
     let find = async |words: &str| {
-        let (words, most_looked) = (words.to_owned(), 100);
-        let search = EntrySearch { words, conversation: None, before: None, limit: 10, most_looked };
+        let (words, most_bytes) = (words.to_owned(), 1 << 20);
+        let search = EntrySearch { words, conversation: None, before: None, limit: 10, most_looked: 100, most_bytes };
         let found = store.search_entries(A, search).await.unwrap();
         assert_eq!(found.rest_before, None);
         let told = |hit: &EntryHit| {
@@ -513,7 +513,8 @@ async fn words_are_found_in_what_was_said_as_it_reads_now() {
     assert_eq!(find("pedro").await, hits(&[]), "gone at once");
     drop(store);
     let store = open(folder.path(), &clock);
-    let search = EntrySearch { words: "ATE".to_owned(), conversation: Some(1), before: None, limit: 1, most_looked: 1 };
+    let (words, conversation, most_bytes) = ("ATE".to_owned(), Some(1), 1 << 20);
+    let search = EntrySearch { words, conversation, before: None, limit: 1, most_looked: 1, most_bytes };
     let found = store.search_entries(A, search).await.unwrap();
     assert_eq!((found.hits.len(), found.rest_before.is_some()), (1, true), "the newest alone was looked at");
     assert_sound(&store);

@@ -32,9 +32,18 @@ pub(crate) struct Pictures(Arc<Mutex<Known>>);
 
 #[derive(Default)]
 struct Known {
-    pictures: HashMap<(ConnectorIndex, String), Picture>,
+    pictures: HashMap<Whose, Picture>,
     /// When each connector asked in the last minute.
     asked: HashMap<ConnectorIndex, VecDeque<Timestamp>>,
+}
+
+/// Whose picture, and who sees it: each account sees what it may see, and a connector may get another account.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Whose {
+    connector: ConnectorIndex,
+    /// Address of the connector's account; empty where it is not known.
+    account: String,
+    address: String,
 }
 
 struct Picture {
@@ -59,13 +68,12 @@ impl Pictures {
     }
 
     /// What is known at `now`. After [`Found::Ask`] nobody else is told to ask for a while.
-    fn find(&self, connector: ConnectorIndex, address: &str, now: Timestamp) -> Found {
+    fn find(&self, whose: &Whose, now: Timestamp) -> Found {
         let mut known = self.lock();
-        let key = (connector, address.to_owned());
-        if let Some(picture) = known.pictures.get(&key).filter(|picture| picture.until > now) {
+        if let Some(picture) = known.pictures.get(whose).filter(|picture| picture.until > now) {
             return Found::Known(picture.url.clone());
         }
-        let asked = known.asked.entry(connector).or_default();
+        let asked = known.asked.entry(whose.connector).or_default();
         while asked.front().is_some_and(|at| at.plus_ms(60_000) <= now) {
             asked.pop_front();
         }
@@ -73,25 +81,25 @@ impl Pictures {
             return Found::Later;
         }
         asked.push_back(now);
-        known.keep(key, Picture { url: None, until: now.plus_ms(AGAIN_MS) }, now);
+        known.keep(whose.clone(), Picture { url: None, until: now.plus_ms(AGAIN_MS) }, now);
         Found::Ask
     }
 
-    fn keep(&self, connector: ConnectorIndex, address: &str, url: Option<String>, now: Timestamp) {
+    fn keep(&self, whose: Whose, url: Option<String>, now: Timestamp) {
         let picture = Picture { url, until: now.plus_ms(KEPT_MS) };
-        self.lock().keep((connector, address.to_owned()), picture, now);
+        self.lock().keep(whose, picture, now);
     }
 }
 
 impl Known {
-    fn keep(&mut self, key: (ConnectorIndex, String), picture: Picture, now: Timestamp) {
-        if self.pictures.len() >= MOST && !self.pictures.contains_key(&key) {
+    fn keep(&mut self, whose: Whose, picture: Picture, now: Timestamp) {
+        if self.pictures.len() >= MOST && !self.pictures.contains_key(&whose) {
             self.pictures.retain(|_, picture| picture.until > now);
             if self.pictures.len() >= MOST {
                 self.pictures.clear();
             }
         }
-        self.pictures.insert(key, picture);
+        self.pictures.insert(whose, picture);
     }
 }
 
@@ -105,7 +113,9 @@ impl Commands {
             return None;
         }
         let now = self.now();
-        match self.pictures.find(index, address, now) {
+        let account = connectors.account(index).map(|account| account.address).unwrap_or_default();
+        let whose = Whose { connector: index, account, address: address.to_owned() };
+        match self.pictures.find(&whose, now) {
             Found::Known(url) => return url,
             Found::Later => return None,
             Found::Ask => {}
@@ -114,7 +124,7 @@ impl Commands {
         let alarm = self.ports().clock.sleep_until(now.plus_ms(WAIT_MS));
         match select(asked, alarm).await {
             Either::Left((Ok(Answer::Picture(url)), _)) => {
-                self.pictures.keep(index, address, url.clone(), now);
+                self.pictures.keep(whose, url.clone(), now);
                 url
             }
             Either::Left(_) | Either::Right(_) => None,
@@ -128,17 +138,25 @@ mod tests {
 
     const ONE: ConnectorIndex = ConnectorIndex(1);
 
+    fn whose(connector: ConnectorIndex, account: &str, address: &str) -> Whose {
+        Whose { connector, account: account.to_owned(), address: address.to_owned() }
+    }
+
     #[test]
     fn a_picture_is_asked_for_once_a_day() {
         let pictures = Pictures::default();
         let now = Timestamp(1_000_000);
-        assert_eq!(pictures.find(ONE, "ana", now), Found::Ask);
-        assert_eq!(pictures.find(ONE, "ana", now), Found::Known(None), "somebody asks already");
-        assert_eq!(pictures.find(ONE, "ana", now.plus_ms(AGAIN_MS)), Found::Ask, "there was no answer");
-        pictures.keep(ONE, "ana", Some("url".to_owned()), now);
-        assert_eq!(pictures.find(ONE, "ana", now.plus_ms(KEPT_MS - 1)), Found::Known(Some("url".to_owned())));
-        assert_eq!(pictures.find(ONE, "ana", now.plus_ms(KEPT_MS)), Found::Ask);
-        assert_eq!(pictures.find(ConnectorIndex(2), "ana", now), Found::Ask, "each account sees what it may see");
+        let ana = whose(ONE, "loja", "ana");
+        assert_eq!(pictures.find(&ana, now), Found::Ask);
+        assert_eq!(pictures.find(&ana, now), Found::Known(None), "somebody asks already");
+        assert_eq!(pictures.find(&ana, now.plus_ms(AGAIN_MS)), Found::Ask, "there was no answer");
+        pictures.keep(ana.clone(), Some("url".to_owned()), now);
+        assert_eq!(pictures.find(&ana, now.plus_ms(KEPT_MS - 1)), Found::Known(Some("url".to_owned())));
+        assert_eq!(pictures.find(&ana, now.plus_ms(KEPT_MS)), Found::Ask);
+        let other = whose(ConnectorIndex(2), "loja", "ana");
+        assert_eq!(pictures.find(&other, now), Found::Ask, "each account sees what it may see");
+        let later = whose(ONE, "filial", "ana");
+        assert_eq!(pictures.find(&later, now), Found::Ask, "the connector has another account now");
     }
 
     #[test]
@@ -146,7 +164,10 @@ mod tests {
         let pictures = Pictures::default();
         let now = Timestamp(1_000_000);
         let asked = |now: Timestamp, connector| {
-            let all = (0..100).map(|n| pictures.find(connector, &format!("{connector:?} {} {n}", now.0), now));
+            let all = (0..100).map(|n| {
+                let address = format!("{connector:?} {} {n}", now.0);
+                pictures.find(&whose(connector, "loja", &address), now)
+            });
             all.filter(|found| *found == Found::Ask).count()
         };
         assert_eq!(asked(now, ONE), PER_MINUTE);

@@ -32,7 +32,7 @@ use crate::model::{
     Connector, ContactType, Conversation, ConversationAction, ConversationStep, EventBody, EventTask, Handover,
     TimerKey,
 };
-use crate::ports::{AutomationChange, Batch, Change, ConversationFilter};
+use crate::ports::{AutomationChange, Batch, Change, Conflict, ConversationFilter, ConversationOrder, StoreError};
 use crate::{AutomationIndex, ConnectorIndex, Error, Field, Result, TenantIndex};
 
 /// Maximum number of conversations in one request.
@@ -43,6 +43,8 @@ pub const MAX_TAG_CHARS: usize = 64;
 pub const MAX_ASSIGNEE_CHARS: usize = 120;
 /// Number of conversations in one batch.
 const BATCH: usize = 200;
+/// How often a batch is made again because one of its conversations was deleted since it was read.
+const ROUNDS: usize = 10;
 /// Number of waiting items that are shown for each lane.
 const SHOWN_TASKS: usize = 50;
 /// Maximum number of other addresses of a contact under which a conversation is looked for.
@@ -193,23 +195,34 @@ impl Commands {
     /// Assigns all conversations of a user to nobody, in several batches, each of which is complete. Whoever calls it sees to it that no
     /// other is assigned to the user meanwhile.
     pub(super) async fn take_conversations_from(&self, actor: &Actor, user: Uuid) -> Result<()> {
-        let tenant = actor.tenant()?;
+        let (tenant, store) = (actor.tenant()?, &self.ports().store);
         let filter = ConversationFilter { assigned_user: Some(user), ..ConversationFilter::default() };
-        let mut after = None;
+        let (mut after, mut gone) = (None, 0);
         loop {
-            let (some, next) = self.ports().store.conversations(tenant, &filter, after, BATCH)?;
+            let order = ConversationOrder::Id { after };
+            let found = store.find_conversations(tenant, filter.clone(), order, BATCH).await?;
             let mut changes = Vec::new();
-            for conversation in &some {
+            for conversation in &found.rows {
                 let steps = vec![ConversationStep::AssignUser(None)];
                 changes.push(automation_change(AutomationChange::Conversation(tenant, conversation.id, steps)));
                 changes.push(self.conversation_event(actor, conversation, ConversationAction::Assigned, String::new()));
             }
             if !changes.is_empty() {
-                self.ports().store.commit(Batch::of(changes)).await?;
+                match store.commit(Batch::of(changes)).await {
+                    Ok(_) => {}
+                    // One of them was deleted since: the others are found again.
+                    Err(StoreError::Conflict(Conflict::Gone)) if gone < ROUNDS => {
+                        gone += 1;
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
             }
-            match next {
-                Some(next) => after = Some(next),
-                None => return Ok(()),
+            match found.rows.last() {
+                Some(last) if found.more => after = Some(last.id),
+                // All that the page had were deleted since.
+                None if found.more && gone < ROUNDS => gone += 1,
+                _ => return Ok(()),
             }
         }
     }

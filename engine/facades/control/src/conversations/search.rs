@@ -153,9 +153,10 @@ impl From<search::FoundMessages> for FoundMessages {
 /// Conversations that were found.
 #[derive(Object)]
 pub(crate) struct FoundConversations {
-    /// The first of them, the last active first.
+    /// The first of them, the last active first; at most `limit`.
     data: Vec<Conversation>,
-    /// Number of all of them.
+    /// Number of all of them. `GET /v1/conversations` with the same `search` has the others too, together with conversations whose newest
+    /// message begins with the words.
     total: u64,
 }
 
@@ -203,8 +204,8 @@ impl Search {
     /// Every word of `q` must occur, also inside of another word; case and accents do not count. `q=acao 123` finds “Ação nº 41235”.
     ///
     /// Messages are found by their text, received ones and sent ones alike, as they read now: edited ones by the new text, deleted ones
-    /// not at all. They are searched from the newest back, at most 10,000 with each request: where `complete` is false, repeat the request
-    /// with the `after` of the answer, also where the page was empty. Messages that were sent before the engine kept the history of
+    /// not at all. They are searched from the newest back, at most 10,000 with each request, fewer where they are long; if `complete` is
+    /// false, repeat the request with the answer's `after`, even if the page was empty. Messages that were sent before the engine kept the history of
     /// conversations are not found: of them it has only the templates. Conversations are found by names and addresses, contacts by
     /// addresses, names, e-mail addresses and companies.
     #[expect(clippy::too_many_arguments, reason = "each filter is a parameter of the document")]
@@ -217,7 +218,7 @@ impl Search {
         #[oai(validator(min_length = 1, max_length = 200, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$"))]
         q: Query<String>,
         /// What is searched: `messages`, `conversations` and `contacts`, or several of them, separated by commas, such as
-        /// `messages,contacts`. Everything if omitted, but with `conversationId` or `after` only messages.
+        /// `messages,contacts`. If omitted: everything, or only messages with `conversationId` or `after`.
         #[oai(name = "in")]
         kinds: Query<Option<Param<SearchedKinds>>>,
         /// Only messages of this conversation.

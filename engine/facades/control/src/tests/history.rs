@@ -4,7 +4,8 @@ use pombo_domain::ConnectorIndex;
 use pombo_domain::model::message::Target;
 use pombo_domain::model::*;
 use pombo_domain::ports::{
-    AutomationStore, Batch, Change, ChatChange, ChatMessage, ChatStore, Operation, OperationError, Store,
+    AutomationStore, Batch, Change, ChatChange, ChatMessage, ChatStore, Conflict, Operation, OperationError, Store,
+    StoreError,
 };
 use pombo_testkit::samples;
 use serde_json::{Value, json};
@@ -347,6 +348,8 @@ async fn what_was_assigned_to_a_user_who_is_deleted_is_assigned_to_nobody() {
         let path = format!("/v1/conversations/{}", known(&engine, connector, chat));
         engine.ask("PATCH", &path, &key, Some(json!({"assigneeId": who}))).await.expect(200);
     }
+    // Somebody deletes a conversation in the same moment.
+    engine.world.store.refuse_next(StoreError::Conflict(Conflict::Gone));
     engine.ask("DELETE", &format!("/v1/users/{rui}"), &key, None).await.expect(204);
     let total = async |filter: &str| {
         engine.get(&engine.a, &format!("/v1/conversations?{filter}")).await.expect(200)["total"].clone()

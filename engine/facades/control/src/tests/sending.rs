@@ -139,9 +139,11 @@ async fn a_repeated_request_makes_one_message() {
     assert_eq!(send("Oi").await.expect(201)["id"], first["id"]);
     assert_eq!(send("Olá").await.error(409).0, "conflict");
     assert_eq!(engine.get(&engine.a, "/v1/messages").await.expect(200)["meta"]["total"], 1);
-    let bad = [("x-api-key", engine.a.key.as_str()), ("idempotency-key", "k 1")];
-    let refused = engine.ask("POST", &path, &bad, Some(json!({"to": "5511988887777", "text": "Oi"}))).await;
-    assert_eq!(refused.error(400).1, ["Idempotency-Key"]);
+    for bad in ["k 1", "até"] {
+        let headers = [("x-api-key", engine.a.key.as_str()), ("idempotency-key", bad)];
+        let refused = engine.ask("POST", &path, &headers, Some(json!({"to": "5511988887777", "text": "Oi"}))).await;
+        assert_eq!(refused.error(400).1, ["Idempotency-Key"], "{bad}");
+    }
 }
 
 #[tokio::test]

@@ -304,7 +304,7 @@ pub(crate) struct ContactBody {
     /// Remarks; null where there are none.
     #[oai(nullable)]
     pub(crate) notes: Option<String>,
-    /// URL of the profile picture where one contact is asked for; null in lists, and where none can be had now.
+    /// URL of the profile picture. Only in the answer for a single contact; null in lists, and when no picture can be fetched right now.
     #[oai(nullable)]
     pub(crate) profile_picture_url: Option<String>,
     /// Whether the contact is marked as a business.

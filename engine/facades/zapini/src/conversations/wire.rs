@@ -67,7 +67,8 @@ pub(crate) struct ConversationBody {
     display_name: String,
     /// Whether it is a group.
     is_group: bool,
-    /// URL of the profile picture where one conversation is asked for; null in lists, and where none can be had now.
+    /// URL of the profile picture. Only in the answer for a single conversation; null in lists, and when no picture can be fetched right
+    /// now.
     #[oai(nullable)]
     profile_picture_url: Option<String>,
     /// How the newest message begins, at most 200 characters. Of a file without a text and a name, its kind in brackets, as in

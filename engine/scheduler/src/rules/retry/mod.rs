@@ -75,6 +75,14 @@ pub struct Attempt {
     pub expires_at: Option<Timestamp>,
 }
 
+impl Attempt {
+    /// Whether an earlier attempt may have reached the channel. Only a connector that may be given the same message again is given one
+    /// in doubt again. This attempt is counted already.
+    fn may_have_reached(&self) -> bool {
+        self.idempotent && self.attempts > 1
+    }
+}
+
 /// What becomes of the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -97,17 +105,27 @@ pub enum Verdict {
 
 /// Decides what becomes of a message after an attempt.
 pub fn verdict(policy: &RetryPolicy, ending: Ending, attempt: Attempt, now: Timestamp, seed: u64) -> Verdict {
-    match by_ending(policy, ending, attempt, now, seed) {
-        Verdict::Again { reason, due_at, free } => match attempt.expires_at {
-            Some(end) if due_at.max(now) > end && reason.leaves_doubt() => Verdict::Unknown(reason),
-            Some(end) if due_at.max(now) > end => {
-                let detail = format!("it was to be sent by {}; the last attempt: {}", end.to_iso(), reason.detail);
-                Verdict::Failed(Reason::new(ReasonCode::Expired, detail))
-            }
-            _ => Verdict::Again { reason, due_at, free },
-        },
-        verdict => verdict,
+    let (reason, due_at, free) = match by_ending(policy, ending, attempt, now, seed) {
+        Verdict::Again { reason, due_at, free } => (reason, due_at, free),
+        verdict => return verdict,
+    };
+    let Some(end) = attempt.expires_at.filter(|end| due_at.max(now) > *end) else {
+        return Verdict::Again { reason, due_at, free };
+    };
+    if reason.leaves_doubt() {
+        return Verdict::Unknown(reason);
     }
+    if attempt.may_have_reached() {
+        return Verdict::Unknown(Reason::new(
+            ReasonCode::Expired,
+            format!(
+                "its time was over; an earlier attempt may have reached the channel; the last one: {}",
+                reason.detail
+            ),
+        ));
+    }
+    let detail = format!("it was to be sent by {}; the last attempt: {}", end.to_iso(), reason.detail);
+    Verdict::Failed(Reason::new(ReasonCode::Expired, detail))
 }
 
 /// The same for a message that may be tried again at any time.
@@ -169,8 +187,7 @@ fn by_ending(policy: &RetryPolicy, ending: Ending, attempt: Attempt, now: Timest
             ReasonCode::Crash,
             "the engine stopped during the attempt and this connector cannot tell whether it was sent",
         )),
-        // Only a connector that may be given the same message again is given one in doubt again; this attempt is counted already.
-        Ending::Expired if attempt.idempotent && attempt.attempts > 1 => Verdict::Unknown(Reason::new(
+        Ending::Expired if attempt.may_have_reached() => Verdict::Unknown(Reason::new(
             ReasonCode::Expired,
             "its time was over before it could be tried again; an earlier attempt may have reached the channel",
         )),

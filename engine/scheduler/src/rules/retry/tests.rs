@@ -96,8 +96,8 @@ fn throttling_is_free_for_a_day_and_then_counts() {
 #[test]
 fn what_would_be_tried_again_too_late_is_given_up_unless_it_may_have_been_sent() {
     let policy = RetryPolicy::default();
-    let told = |kind: &str, left_ms: i64| {
-        let attempt = Attempt { expires_at: Some(NOW.plus_ms(left_ms)), ..attempt(1, true) };
+    let told = |kind: &str, attempts: u16, idempotent: bool, left_ms: i64| {
+        let attempt = Attempt { expires_at: Some(NOW.plus_ms(left_ms)), ..attempt(attempts, idempotent) };
         match verdict(&policy, outcome(kind), attempt, NOW, 0) {
             Verdict::Again { .. } => "again".to_owned(),
             Verdict::Failed(reason) => format!("failed {}", reason.code),
@@ -120,6 +120,13 @@ fn what_would_be_tried_again_too_late_is_given_up_unless_it_may_have_been_sent()
         ("accepted", -1, "sent"),
         ("rejected", -1, "failed rejected"),
     ] {
-        assert_eq!(told(kind, left_ms), expected, "{kind}, {left_ms} ms before its end");
+        assert_eq!(told(kind, 1, true, left_ms), expected, "{kind}, {left_ms} ms before its end");
     }
+    // An earlier attempt may have reached the channel, where it may be given the same message again.
+    for (kind, left_ms) in [("temporary", 4_999), ("throttled_30s", 29_999), ("disconnected", -1)] {
+        assert_eq!(told(kind, 2, true, left_ms), "unknown expired", "{kind}");
+        assert_eq!(told(kind, 2, false, left_ms), "failed expired", "{kind}");
+    }
+    assert_eq!(told("temporary", 2, true, 5_000), "again");
+    assert_eq!(told("unknown", 2, true, 0), "unknown unknown_outcome");
 }

@@ -18,12 +18,11 @@ use self::quota::Reserved;
 use crate::commands::Commands;
 use crate::commands::media_files::{FileRequest, FileSource};
 use crate::commands::messages::send::Draft;
-use crate::commands::messages::transitions::Transition;
 use crate::model::reason::Reason;
 use crate::model::variables::escaped;
-use crate::model::{Message, MessageOptions, MessageState, ReasonCode, Status, StoredMessage};
-use crate::ports::PaceViews;
-use crate::{Error, Field, Result, TenantIndex, Timestamp, Word};
+use crate::model::{Delivery, MessageOptions, MessageState, ReasonCode, Status, StoredMessage};
+use crate::ports::{Batch, Change, Conflict, PaceViews, StoreError, Update};
+use crate::{Error, Field, MessageKey, Result, TenantIndex, Timestamp, Word};
 
 /// How long an outcome is waited for where nobody says otherwise, in milliseconds.
 pub const WAIT_MS: i64 = 25_000;
@@ -181,7 +180,7 @@ impl Commands {
                 drop(reserved.take());
             }
             if let Some(ended) = ended(message.id, &state) {
-                return ended;
+                return if in_doubt { in_spite_of_doubt(ended) } else { ended };
             }
             in_doubt |= state.reason.as_ref().is_some_and(Reason::leaves_doubt);
             if waits_beyond(&state, deadline) {
@@ -200,25 +199,31 @@ impl Commands {
             // An attempt may have reached the channel: "not sent" could be wrong. It is tried again under the same id.
             return SentNow::Pending { id: message.id };
         }
-        self.taken_back(&message, state).await
+        self.taken_back(message.id, message.key).await
     }
 
-    /// Takes back a message whose time is over. `state` is the one that was seen last.
-    async fn taken_back(&self, message: &Message, mut state: MessageState) -> SentNow {
-        let (tenant, id) = (message.key.tenant, message.id);
+    /// Takes back a message whose time is over: in the state in which it was read, because the next one may leave doubt.
+    async fn taken_back(&self, id: Uuid, key: MessageKey) -> SentNow {
+        let (store, clock) = (&self.ports().store, &self.ports().clock);
         for _ in 0..DECISIONS {
-            let cancel = Transition::Cancel(Some("not sent in time".to_owned()));
-            if self.change_message_status(tenant, id, cancel).await.is_ok() {
-                return self.not_sent(id, state);
-            }
-            // The lane was faster, or the store does not take it.
-            let Ok(Some(now)) = self.ports().store.message(message.key) else { break };
-            state = now.state;
+            let Ok(Some(StoredMessage { message, state })) = store.message(key) else { break };
             if let Some(ended) = ended(id, &state) {
                 return ended;
             }
-            if state.status == Status::Processing {
+            if state.reason.as_ref().is_some_and(Reason::leaves_doubt) {
                 break;
+            }
+            // The clock may step back; a message's own times do not.
+            let now = clock.now().max(state.updated_at);
+            // The channel may have it.
+            let Ok(canceled) = state.cancel(Some("not sent in time"), now) else { break };
+            let delivery = Delivery::of(&message, Some(state.status), &canceled);
+            let update = Change::Update(Update { key, state: canceled, delivery });
+            match store.commit(Batch::of(vec![update])).await {
+                Ok(_) => return self.not_sent(id, state),
+                // The lane was faster.
+                Err(StoreError::Conflict(Conflict::Message(_))) => {}
+                Err(_) => break,
             }
         }
         SentNow::Pending { id }
@@ -253,6 +258,14 @@ fn ended(id: Uuid, state: &MessageState) -> Option<SentNow> {
     }
 }
 
+/// What to say of a message that ended so after an attempt that ended in doubt: "not sent" could be wrong.
+fn in_spite_of_doubt(ended: SentNow) -> SentNow {
+    match ended {
+        SentNow::NotSent { id, reason } => SentNow::Unknown { id, reason },
+        ended => ended,
+    }
+}
+
 /// Whether sending the same again would fail again.
 fn is_refusal(reason: &Reason) -> bool {
     matches!(
@@ -276,8 +289,8 @@ fn waits_beyond(state: &MessageState, deadline: Timestamp) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::message::{MessageOptions, MessageType, NewMessage};
-    use crate::{ConnectorIndex, MessageKey, ids};
+    use crate::model::message::{Message, MessageOptions, MessageType, NewMessage};
+    use crate::{ConnectorIndex, ids};
 
     const NOW: Timestamp = Timestamp(1_700_000_000_000);
 

@@ -121,14 +121,16 @@ impl Idempotency {
     /// The longest key, in characters.
     pub const MAX_CHARS: usize = 255;
 
+    /// What a key must be.
+    pub fn rule() -> String {
+        format!("must be 1 to {} visible ASCII characters without spaces", Self::MAX_CHARS)
+    }
+
     /// `key` as the caller sent it with a request to `operation` whose content has the SHA-256 `request`.
     pub fn new(operation: &str, key: &str, request: [u8; 32]) -> Result<Self> {
         let visible = key.bytes().all(|b| (0x21..=0x7e).contains(&b));
         if key.is_empty() || key.len() > Self::MAX_CHARS || !visible {
-            return Err(Error::invalid(
-                Field::IdempotencyKey,
-                format!("must be 1 to {} visible ASCII characters without spaces", Self::MAX_CHARS),
-            ));
+            return Err(Error::invalid(Field::IdempotencyKey, Self::rule()));
         }
         let key = Sha256::new().chain_update(operation).chain_update([0]).chain_update(key).finalize().into();
         Ok(Self { key, request })

@@ -301,7 +301,9 @@ impl<'a> BatchBuilder<'a> {
         // By the channel's own clock: what was missed while the connection was down is taken later than it was read.
         let until = Timestamp(read.at_millis);
         let newest = page.items.iter().rev().find(|item| item.entry.sent_at <= until);
-        let Some(up_to) = newest.map(|item| item.number) else { return Ok(()) };
+        // Where everything up to then is read already, nothing changes.
+        let news = newest.filter(|item| item.ordinal > conversation.read);
+        let Some(up_to) = news.map(|item| item.number) else { return Ok(()) };
         let (tenant, id) = (self.tenant, conversation.id);
         let step = ConversationStep::Read { up_to, tell: false };
         let change = AutomationChange::Conversation(tenant, id, vec![step]);

@@ -104,8 +104,8 @@ pub(crate) fn phone(value: &Value) -> Option<String> {
 pub(crate) fn moment(text: &str, now: u64) -> Option<String> {
     let text = text.trim();
     let seconds = text.get(..SECONDS)?;
-    let form = seconds.bytes().zip("0000-00-00T00:00:00".bytes());
-    let sound = form.into_iter().all(|(byte, like)| if like == b'0' { byte.is_ascii_digit() } else { byte == like });
+    let mut form = seconds.bytes().zip("0000-00-00T00:00:00".bytes());
+    let sound = form.all(|(byte, like)| if like == b'0' { byte.is_ascii_digit() } else { byte == like });
     let latest = clock::rfc3339(now + AHEAD_MILLIS);
     (sound && text.ends_with('Z') && text.len() <= 40 && seconds <= &latest[..SECONDS]).then(|| text.to_owned())
 }

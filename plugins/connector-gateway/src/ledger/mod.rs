@@ -78,7 +78,14 @@ impl Ledger {
                     continue;
                 };
                 match self.client_of(outside, &said.id).await? {
-                    Some(client) => outside.commit(vec![said.event(&client)], vec![delete(entry.key)]).await?,
+                    Some(client) => {
+                        let told = vec![said.event(&client)];
+                        match outside.commit(told, vec![delete(entry.key.as_str())]).await {
+                            // It never will be taken.
+                            Err(Trouble::Final(_)) => gone.push(delete(entry.key)),
+                            done => done?,
+                        }
+                    }
                     None if said.at + WAIT_MILLIS <= now => gone.push(delete(entry.key)),
                     None => {
                         let mut early = self.early.borrow_mut();

@@ -44,6 +44,7 @@ pub(crate) struct Job {
     pub(crate) filename: String,
     pub(crate) content_type: String,
     /// When its message came, in milliseconds.
+    #[serde(default)]
     pub(crate) since: u64,
     /// How often it failed.
     #[serde(default)]

@@ -1,9 +1,9 @@
 //! Requests of a channel to a connector: the secret that allows them, how a request shows it, and what of the request the plugin gets.
 //!
-//! The secret ([`crate::receive_links`]) is taken as the query
-//! parameter `secret` or `token`, in the header `X-Webhook-Secret`, as a bearer in `Authorization`, or as the key of the signature in
-//! `X-Webhook-Signature` (the HMAC-SHA256 of the raw body in hexadecimal, with or without `sha256=` before it). The plugin gets neither
-//! what proved the right to call, nor credentials of this engine, cookies, or what concerns the connection alone.
+//! The secret ([`crate::receive_links`]) is taken as the query parameter `secret` or `token`, in the header `X-Webhook-Secret`, as a
+//! bearer in `Authorization`, or as the key of the signature in `X-Webhook-Signature` (the HMAC-SHA256 of the raw body in hexadecimal,
+//! with or without `sha256=` before it; of several, the first two count). The plugin gets neither what proved the right to call, nor
+//! credentials of this engine, cookies, or what concerns the connection alone.
 
 use bytes::Bytes;
 use hmac::Mac;
@@ -28,6 +28,11 @@ const MAX_HEADER_BYTES: usize = 8 * 1024;
 const SECRET_PARAMETERS: [&str; 2] = ["secret", "token"];
 const SECRET_HEADER: &str = "x-webhook-secret";
 const SIGNATURE_HEADER: &str = "x-webhook-signature";
+
+/// How many signatures of a request are checked: each costs a pass over the whole body, before it is known who calls.
+const MAX_SIGNATURES: usize = 2;
+/// Digits of an HMAC-SHA256 in hexadecimal.
+const SIGNATURE_DIGITS: usize = 64;
 
 /// Headers that no plugin gets: credentials, and what concerns the connection alone.
 const KEPT_BACK: [&str; 14] = [
@@ -93,9 +98,15 @@ impl Arrived {
         let offered = self.query.len() + self.headers.len();
         self.query.retain(|(name, value)| !(SECRET_PARAMETERS.contains(&name.as_str()) && same(value)));
         let body = &self.body;
+        let mut checked = 0;
+        let mut signs = |given: &str| {
+            let Some(signature) = signature(given).filter(|_| checked < MAX_SIGNATURES) else { return false };
+            checked += 1;
+            mac(secret.as_bytes()).chain_update(body).verify_slice(&signature).is_ok()
+        };
         self.headers.retain(|(name, value)| match name.as_str() {
             SECRET_HEADER => !same(value),
-            SIGNATURE_HEADER => !is_signature(value, secret, body),
+            SIGNATURE_HEADER => !signs(value),
             _ => true,
         });
         let bearer = self.bearer.as_deref().is_some_and(same);
@@ -105,11 +116,11 @@ impl Arrived {
     }
 }
 
-fn is_signature(given: &str, secret: &str, body: &[u8]) -> bool {
+/// The signature that a header has, if it has the form of one.
+fn signature(given: &str) -> Option<Vec<u8>> {
     let given = given.trim();
     let digits = given.strip_prefix("sha256=").unwrap_or(given);
-    let signed = |signature: Vec<u8>| mac(secret.as_bytes()).chain_update(body).verify_slice(&signature).is_ok();
-    hex::decode(digits).is_ok_and(signed)
+    if digits.len() == SIGNATURE_DIGITS { hex::decode(digits).ok() } else { None }
 }
 
 /// The headers that a plugin may get. One whose value is no text is left out.
@@ -158,13 +169,13 @@ mod tests {
         arrived.opened("incoming".to_owned(), SECRET)
     }
 
-    fn signature(secret: &str) -> String {
+    fn signed(secret: &str) -> String {
         hex::encode(mac(secret.as_bytes()).chain_update(BODY).finalize().into_bytes())
     }
 
     #[test]
     fn each_way_to_show_the_secret_opens_and_is_taken_out() {
-        let signed = signature(SECRET);
+        let signed = signed(SECRET);
         let prefixed = format!("sha256={signed}");
         for (name, given) in [
             ("secret", arrived(&[("secret", SECRET), ("a", "1")], &[], None)),
@@ -184,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_wrong_secret_opens_nothing_and_stays_beside_a_right_one() {
-        let wrong = signature("another");
+        let wrong = signed("another");
         for given in [
             arrived(&[("secret", "the secreT")], &[], None),
             arrived(&[("token", "")], &[], None),
@@ -202,6 +213,18 @@ mod tests {
         let request = opened(both).expect("one is right");
         assert_eq!(request.query, [("token".to_owned(), "theirs".to_owned())]);
         assert_eq!(request.headers, [(SIGNATURE_HEADER.to_owned(), wrong)]);
+    }
+
+    #[test]
+    fn only_two_signatures_are_checked_and_what_is_none_does_not_count() {
+        let (right, wrong) = (signed(SECRET), signed("another"));
+        let opens = |headers: &[&str]| {
+            let headers: Vec<_> = headers.iter().map(|value| (SIGNATURE_HEADER, *value)).collect();
+            opened(arrived(&[], &headers, None)).is_some()
+        };
+        assert!(opens(&[&wrong, &right]));
+        assert!(!opens(&[&wrong, &wrong, &right]));
+        assert!(opens(&["sha256=", "ab", "words", &"z".repeat(SIGNATURE_DIGITS), &right]));
     }
 
     #[test]

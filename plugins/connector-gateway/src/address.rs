@@ -56,6 +56,30 @@ pub(crate) fn person(jid: &str, other: Option<&str>) -> Option<String> {
     Some(other.and_then(of).filter(|other| !other.ends_with("@lid")).unwrap_or(first))
 }
 
+/// The number and the hidden number of one person, if two JIDs are these.
+pub(crate) fn pair(jid: &str, other: &str) -> Option<(String, String)> {
+    let (Some(Who::Person(one)), Some(Who::Person(other))) = (who(jid), who(other)) else { return None };
+    match (one.ends_with("@lid"), other.ends_with("@lid")) {
+        (false, true) => Some((one, other)),
+        (true, false) => Some((other, one)),
+        _ => None,
+    }
+}
+
+/// Whether two addresses may be the same conversation's. A hidden number does not say whose it is, and some countries' numbers are
+/// written in two ways, with and without a digit after the area: their ends are the same.
+pub(crate) fn may_be_one(one: &str, other: &str) -> bool {
+    let is_group = |address: &str| address.ends_with("@g.us");
+    if one == other || is_group(one) || is_group(other) {
+        return one == other;
+    }
+    if [one, other].iter().any(|address| address.ends_with("@lid")) {
+        return true;
+    }
+    let end = |address: &str| address.len().saturating_sub(8);
+    one.get(..2) == other.get(..2) && one.get(end(one)..) == other.get(end(other)..)
+}
+
 /// The JID of an address.
 pub(crate) fn jid(address: &str) -> String {
     if address.contains('@') { address.to_owned() } else { format!("{address}@s.whatsapp.net") }
@@ -149,5 +173,23 @@ mod tests {
         assert_eq!(person("77@lid", None).as_deref(), Some("77@lid"));
         assert_eq!(person("5511888888888@s.whatsapp.net", number).as_deref(), Some("5511888888888"));
         assert_eq!(person("120363021033254949@g.us", number), None);
+    }
+
+    #[test]
+    fn two_addresses_of_one_person() {
+        let (number, lid) = ("5511999999999@s.whatsapp.net", "77:3@lid");
+        let both = Some(("5511999999999".to_owned(), "77@lid".to_owned()));
+        assert_eq!((pair(number, lid), pair(lid, number)), (both.clone(), both));
+        assert_eq!((pair(number, number), pair(lid, lid), pair("1203630@g.us", lid)), (None, None, None));
+        for (one, other, may) in [
+            ("5511999999999", "5511999999999", true),
+            ("5511999999999", "551199999999", true),
+            ("5511999999999", "77@lid", true),
+            ("5511999999999", "5511999999998", false),
+            ("5511999999999", "4411999999999", false),
+            ("120363021033254949@g.us", "77@lid", false),
+        ] {
+            assert_eq!((may_be_one(one, other), may_be_one(other, one)), (may, may), "{one} {other}");
+        }
     }
 }

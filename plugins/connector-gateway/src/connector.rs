@@ -3,54 +3,23 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
 
 use pombo_plugin::connector::{
     Answer, Capability, Connector, Description, Feature, Operation, OperationError, Outcome, Outgoing, Pace,
     ReceivedRequest, ReceivedResponse, RunError, Stopped,
 };
-use pombo_plugin::log;
 
 use crate::config::{self, Config};
 use crate::engine::Engine;
+use crate::files::WORKERS;
 use crate::gateway::Gateway;
-use crate::outside::Outside;
-use crate::states::Session;
-use crate::{address, receiving, sending};
-
-/// How often old ids are forgotten.
-const SWEEP: Duration = Duration::from_secs(6 * 60 * 60);
+use crate::session::Session;
+use crate::{address, receiving, sending, upkeep};
 
 /// One connector: one instance of a gateway.
 #[derive(Debug)]
 pub struct WhatsAppGateway {
     gateway: Gateway<Engine>,
-}
-
-impl WhatsAppGateway {
-    /// What is done once when the connector starts, and then from time to time.
-    async fn keep(&self) {
-        let Gateway { outside, config, ledger, states, files, .. } = &self.gateway;
-        if let Err(trouble) = states.resume(outside).await {
-            log::warn("start", &format!("the last state of the session was not reported: {trouble}"));
-        }
-        if let Err(trouble) = ledger.load(outside).await {
-            log::warn("start", &format!("receipts that waited were not read: {trouble}"));
-        }
-        if let Err(trouble) = files.resume(outside).await {
-            log::warn("start", &format!("files that are still to be fetched were not read: {trouble}"));
-        }
-        // It may have changed while nobody listened.
-        if let Err(why) = states.ask(outside, config).await {
-            log::info("start", &format!("the session's state is the last that the gateway told: {why}"));
-        }
-        loop {
-            if let Err(trouble) = ledger.sweep(outside).await {
-                log::warn("sweep", &format!("old ids were not forgotten: {trouble}"));
-            }
-            outside.sleep(SWEEP).await;
-        }
-    }
 }
 
 impl Connector for WhatsAppGateway {
@@ -104,15 +73,18 @@ impl Connector for WhatsAppGateway {
 
     async fn run(&self, stopped: Stopped) -> Result<(), RunError> {
         let gateway = &self.gateway;
-        let (mut stopped, mut keep) = (pin!(stopped), pin!(self.keep()));
-        let mut work = pin!(gateway.files.work(&gateway.outside, &gateway.config));
+        let (mut stopped, mut keep) = (pin!(stopped), pin!(upkeep::keep(gateway)));
+        let work = || Box::pin(gateway.files.work(&gateway.outside, &gateway.config));
+        let mut workers: [_; WORKERS] = std::array::from_fn(|_| work());
         poll_fn(|cx| {
             if stopped.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
-            // Neither ends by itself.
+            // None of them ends by itself.
             let _ = keep.as_mut().poll(cx);
-            let _ = work.as_mut().poll(cx);
+            for worker in &mut workers {
+                let _ = worker.as_mut().poll(cx);
+            }
             Poll::Pending
         })
         .await;
@@ -120,14 +92,14 @@ impl Connector for WhatsAppGateway {
     }
 
     async fn send(&self, message: Outgoing) -> Outcome {
-        let Gateway { outside, config, ledger, flights, .. } = &self.gateway;
-        sending::send(outside, config, ledger, flights, &message).await
+        let Gateway { outside, config, ledger, echoes, .. } = &self.gateway;
+        sending::send(outside, config, ledger, echoes, &message).await
     }
 
     async fn operate(&self, operation: Operation) -> Result<Answer, OperationError> {
         let Gateway { outside, config, states, .. } = &self.gateway;
         match operation {
-            Operation::Check => match states.ask(outside, config).await.map_err(OperationError::Disconnected)? {
+            Operation::Check => match states.ask(outside, config).await? {
                 Session::Connected => Ok(Answer::Done),
                 Session::Qr { .. } => {
                     Err(OperationError::Disconnected("the gateway waits for a phone to scan its QR code".to_owned()))
@@ -139,7 +111,7 @@ impl Connector for WhatsAppGateway {
     }
 
     async fn receive(&self, request: ReceivedRequest) -> ReceivedResponse {
-        receiving::receive(&self.gateway, &request).await
+        receiving::receive(&self.gateway, request).await
     }
 }
 

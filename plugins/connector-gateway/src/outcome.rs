@@ -47,6 +47,18 @@ pub(crate) fn of(result: Result<Response, Error>) -> Outcome {
     };
     let body: Value = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
     let status = response.status;
+    if !body.is_object() {
+        // Something else than the gateway may have answered, a proxy on the way say.
+        match status {
+            200..=299 => {
+                return Outcome::Unknown(format!("the answer {status} is not that of a gateway; check baseUrl"));
+            }
+            404 | 405 => {
+                return Outcome::Disconnected(format!("{status}: this is not the gateway's API; check baseUrl"));
+            }
+            _ => {}
+        }
+    }
     if (200..300).contains(&status) && body["success"] != Value::Bool(false) {
         return Outcome::Accepted(message_id(&body));
     }
@@ -142,8 +154,6 @@ mod tests {
             (r#"{"data":{"message_id":"uuid","whatsapp_message_id":"3EB2"}}"#, Some("3EB2")),
             (r#"{"data":{"key":{"id":"3EB3"}}}"#, Some("3EB3")),
             (r#"{"success":true}"#, None),
-            ("", None),
-            ("<html>", None),
         ] {
             assert_eq!(answer(200, body), Outcome::Accepted(id.map(str::to_owned)), "{body}");
         }
@@ -182,6 +192,17 @@ mod tests {
         assert_eq!(kind(&answer(200, r#"{"success":false,"message":"no"}"#)), "rejected");
         let about = r#"{"error":{"code":"VALIDATION_ERROR","details":{"recipient":["is wrong"]}}}"#;
         assert_eq!(kind(&answer(422, about)), "invalid-recipient");
+    }
+
+    #[test]
+    fn what_another_than_the_gateway_answers_says_nothing_of_the_message() {
+        for body in ["", "<html>", "[]", r#""ok""#] {
+            for (status, want) in [(200, "unknown"), (204, "unknown"), (404, "disconnected"), (405, "disconnected")] {
+                assert_eq!(kind(&answer(status, body)), want, "{status} {body}");
+            }
+        }
+        let Outcome::Disconnected(why) = answer(404, "not found") else { panic!() };
+        assert!(why.contains("baseUrl"), "{why}");
     }
 
     #[test]

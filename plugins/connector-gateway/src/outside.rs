@@ -23,28 +23,28 @@ impl std::fmt::Display for Trouble {
     }
 }
 
+// What is refused may be granted, and storage that is full may be cleared: only what is malformed will always be.
+
 impl From<kv::Error> for Trouble {
     fn from(error: kv::Error) -> Self {
-        match error {
-            kv::Error::Refused(why) => {
-                Self::Final(format!("the engine does not allow the plugin to store data: {why}"))
-            }
-            kv::Error::Quota(why) => Self::Final(format!("the connector's storage is full: {why}")),
-            kv::Error::TimedOut => Self::Temporary("the engine did not store the data in time".to_owned()),
-            kv::Error::Unavailable(why) => Self::Temporary(format!("the engine cannot store data: {why}")),
-        }
+        Self::Temporary(match error {
+            kv::Error::Refused(why) => format!("the engine does not allow the plugin to store data: {why}"),
+            kv::Error::Quota(why) => format!("the connector's storage is full: {why}"),
+            kv::Error::TimedOut => "the engine did not store the data in time".to_owned(),
+            kv::Error::Unavailable(why) => format!("the engine cannot store data: {why}"),
+        })
     }
 }
 
 impl From<events::Error> for Trouble {
     fn from(error: events::Error) -> Self {
-        match error {
-            events::Error::Refused(why) => Self::Final(format!("the engine does not allow it: {why}")),
-            events::Error::Invalid(why) => Self::Final(why),
-            events::Error::Quota(why) => Self::Final(format!("the connector's storage is full: {why}")),
-            events::Error::TimedOut => Self::Temporary("the engine did not take it in time".to_owned()),
-            events::Error::Unavailable(why) => Self::Temporary(why),
-        }
+        Self::Temporary(match error {
+            events::Error::Invalid(why) => return Self::Final(why),
+            events::Error::Refused(why) => format!("the engine does not allow it: {why}"),
+            events::Error::Quota(why) => format!("the connector's storage is full: {why}"),
+            events::Error::TimedOut => "the engine did not take it in time".to_owned(),
+            events::Error::Unavailable(why) => why,
+        })
     }
 }
 
@@ -98,7 +98,7 @@ pub(crate) mod world {
     use super::*;
     use std::cell::{Cell, RefCell};
     use std::collections::{BTreeMap, VecDeque};
-    use std::future::Future;
+    use std::future::{Future, poll_fn};
     use std::pin::pin;
     use std::rc::Rc;
     use std::task::{Context, Poll, Waker};
@@ -120,6 +120,10 @@ pub(crate) mod world {
         pub(crate) stored: RefCell<Vec<Vec<u8>>>,
         /// The next commits that fail.
         pub(crate) failing: Cell<u32>,
+        /// Whether its store answers nothing.
+        pub(crate) down: Cell<bool>,
+        /// The next changes of the store that take a while.
+        pub(crate) slow: Cell<u32>,
     }
 
     impl std::ops::Deref for World {
@@ -182,6 +186,17 @@ pub(crate) mod world {
             }
         }
 
+        fn up(&self) -> Result<(), Trouble> {
+            if self.down.get() { Err(Trouble::Temporary("the store is down".to_owned())) } else { Ok(()) }
+        }
+
+        /// Waits once, if the next change takes a while.
+        async fn linger(&self) {
+            let mut waits = self.slow.get() > 0;
+            self.slow.set(self.slow.get().saturating_sub(1));
+            poll_fn(|_| if std::mem::take(&mut waits) { Poll::Pending } else { Poll::Ready(()) }).await;
+        }
+
         fn file(&self, filename: String, content_type: String, size: u64) -> events::StoredMedia {
             let id = format!("media-{}", self.stored.borrow().len());
             events::StoredMedia { id, filename, content_type, size }
@@ -201,9 +216,11 @@ pub(crate) mod world {
             answer.unwrap_or_else(|| Err(http::Error::NotConnected("nobody listens".to_owned())))
         }
         async fn get(&self, key: String) -> Result<Option<Vec<u8>>, Trouble> {
+            self.up()?;
             Ok(self.kept.borrow().get(&key).cloned())
         }
         async fn list(&self, prefix: String, after: Option<String>, limit: u32) -> Result<Vec<kv::Entry>, Trouble> {
+            self.up()?;
             let kept = self.kept.borrow();
             let behind = |key: &String| after.as_ref().is_none_or(|after| key > after);
             let entries = kept.iter().filter(|(key, _)| key.starts_with(&prefix) && behind(key));
@@ -211,10 +228,14 @@ pub(crate) mod world {
             Ok(entries.take(limit as usize).map(entry).collect())
         }
         async fn batch(&self, changes: Vec<kv::Change>) -> Result<(), Trouble> {
+            self.up()?;
+            self.linger().await;
             self.apply(changes);
             Ok(())
         }
         async fn commit(&self, told: Vec<events::Event>, changes: Vec<kv::Change>) -> Result<(), Trouble> {
+            self.up()?;
+            self.linger().await;
             if self.failing.get() > 0 {
                 self.failing.set(self.failing.get() - 1);
                 return Err(Trouble::Temporary("busy".to_owned()));
@@ -258,5 +279,22 @@ pub(crate) mod world {
 
     pub(crate) fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
         future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_malformed_will_always_be_refused() {
+        let why = || "x".to_owned();
+        for error in [kv::Error::Refused(why()), kv::Error::Quota(why()), kv::Error::TimedOut] {
+            assert!(matches!(Trouble::from(error), Trouble::Temporary(_)));
+        }
+        for error in [events::Error::Refused(why()), events::Error::Quota(why()), events::Error::TimedOut] {
+            assert!(matches!(Trouble::from(error), Trouble::Temporary(_)));
+        }
+        assert_eq!(Trouble::from(events::Error::Invalid(why())), Trouble::Final(why()));
     }
 }

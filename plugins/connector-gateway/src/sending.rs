@@ -3,15 +3,13 @@
 //! A message with several files is several on the channel. What was sent of it is kept, so that a further attempt goes on where the
 //! last one ended: the recipient gets no part twice.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
-
 use pombo_plugin::connector::{Attachment, Content, Outcome, Outgoing, TextContent};
 use pombo_plugin::log;
 use serde_json::{Value, json};
 
 use crate::address;
 use crate::config::Config;
+use crate::echoes::{Echoes, Look};
 use crate::ledger::Ledger;
 use crate::outcome;
 use crate::outside::Outside;
@@ -21,41 +19,7 @@ use crate::outside::Outside;
 struct Call {
     path: &'static str,
     body: Value,
-}
-
-/// Which sends are under way: what the gateway tells of an own message may be the echo of one of them.
-#[derive(Debug, Default)]
-pub(crate) struct Flights {
-    next: Cell<u64>,
-    open: RefCell<BTreeSet<u64>>,
-}
-
-impl Flights {
-    /// The number that the next send gets.
-    pub(crate) fn next(&self) -> u64 {
-        self.next.get()
-    }
-
-    /// Whether every send with a number below this has ended.
-    pub(crate) fn ended_before(&self, number: u64) -> bool {
-        self.open.borrow().first().is_none_or(|first| *first >= number)
-    }
-
-    fn begin(&self) -> Flight<'_> {
-        let number = self.next.get();
-        self.next.set(number + 1);
-        self.open.borrow_mut().insert(number);
-        Flight(self, number)
-    }
-}
-
-/// A send under way.
-struct Flight<'f>(&'f Flights, u64);
-
-impl Drop for Flight<'_> {
-    fn drop(&mut self) {
-        self.0.open.borrow_mut().remove(&self.1);
-    }
+    look: Look,
 }
 
 /// Sends one message. It is accepted with the id of the first of its parts.
@@ -63,17 +27,18 @@ pub(crate) async fn send(
     outside: &impl Outside,
     config: &Config,
     ledger: &Ledger,
-    flights: &Flights,
+    echoes: &Echoes,
     message: &Outgoing,
 ) -> Outcome {
     let calls = match calls(message) {
         Ok(calls) => calls,
         Err(outcome) => return outcome,
     };
-    let _flight = flights.begin();
+    let _flight = echoes.begin(&message.to);
     let (client, several) = (message.client_id.as_str(), calls.len() > 1);
     let mut sent = Vec::new();
-    if several && message.attempt > 1 {
+    // The number of the attempt does not say whether something was sent: one that was throttled is not counted.
+    if several {
         match ledger.parts(outside, client).await {
             Ok(parts) => sent = parts,
             Err(trouble) => return Outcome::Temporary(format!("what was sent of it before cannot be read: {trouble}")),
@@ -82,7 +47,11 @@ pub(crate) async fn send(
     let mut noted = true;
     for call in calls.iter().skip(sent.len()) {
         let body = call.body.to_string().into_bytes();
-        let id = match outcome::of(outside.call(config.request("POST", call.path, Some(body))).await) {
+        let outcome = outcome::of(outside.call(config.request("POST", call.path, Some(body))).await);
+        if matches!(outcome, Outcome::Accepted(None) | Outcome::Unknown(_)) {
+            echoes.expect(&message.to, call.look, outside.now_millis());
+        }
+        let id = match outcome {
             Outcome::Accepted(id) => id,
             other => return in_part(other, sent.len(), calls.len(), noted),
         };
@@ -92,15 +61,11 @@ pub(crate) async fn send(
         } else {
             Vec::new()
         };
-        let kept = match id {
-            Some(id) => ledger.sent(outside, &id, client, parts).await,
-            None if several => outside.batch(parts).await,
-            None => Ok(()),
-        };
+        let kept = ledger.sent(outside, id.as_deref(), client, parts).await;
+        noted = kept.is_ok();
         if let Err(trouble) = kept {
-            // It was sent: that stands. Receipts that come after a restart are then of no message.
+            // It was sent: that stands. If the engine ends before it is stored, receipts are of no message.
             log::warn("send", &format!("a message's id was not stored: {trouble}"));
-            noted = false;
         }
     }
     Outcome::Accepted(sent.into_iter().next().flatten())
@@ -133,6 +98,7 @@ fn calls(message: &Outgoing) -> Result<Vec<Call>, Outcome> {
             body: json!({
                 "to": address::jid(&to), "messageId": reaction.to.provider_id, "emoji": reaction.emoji,
             }),
+            look: Look::reaction(&reaction.to.provider_id, &reaction.emoji),
         }]),
         Content::Edit(_) => rejected("the gateway cannot edit messages"),
         Content::Revoke(_) => rejected("the gateway cannot delete messages"),
@@ -147,7 +113,7 @@ fn texts_and_files(message: &Outgoing, content: &TextContent, to: &str) -> Resul
         if let Some(id) = reply_to {
             body["reply_to"] = json!(id);
         }
-        Call { path: "/send-message", body }
+        Call { path: "/send-message", body, look: Look::text(&content.text) }
     };
     let Some(first) = content.attachments.first() else {
         if content.text.is_empty() {
@@ -168,10 +134,11 @@ fn texts_and_files(message: &Outgoing, content: &TextContent, to: &str) -> Resul
         if !file.filename.is_empty() {
             body["filename"] = json!(file.filename);
         }
-        if place == 0 && !apart && !content.text.is_empty() {
-            body["caption"] = json!(content.text);
+        let caption = if place == 0 && !apart { content.text.as_str() } else { "" };
+        if !caption.is_empty() {
+            body["caption"] = json!(caption);
         }
-        calls.push(Call { path: "/send-media", body });
+        calls.push(Call { path: "/send-media", body, look: Look::file(caption) });
     }
     Ok(calls)
 }
@@ -235,17 +202,17 @@ mod tests {
     struct Bench {
         world: World,
         ledger: Ledger,
-        flights: Flights,
+        echoes: Echoes,
     }
 
     impl Bench {
         fn new() -> Self {
-            Self { world: World::new(), ledger: Ledger::default(), flights: Flights::default() }
+            Self { world: World::new(), ledger: Ledger::default(), echoes: Echoes::default() }
         }
 
         fn send(&self, message: &Outgoing) -> Outcome {
             let config = Config::read(r#"{"baseUrl":"https://g.example"}"#).expect("valid");
-            ready(send(&self.world, &config, &self.ledger, &self.flights, message))
+            ready(send(&self.world, &config, &self.ledger, &self.echoes, message))
         }
     }
 
@@ -258,7 +225,7 @@ mod tests {
         let body = json!({"recipient": "5511999999999", "message": "oi", "reply_to": "3EA9"});
         assert_eq!(bench.world.posted(), [("send-message".to_owned(), body)]);
         assert_eq!(ready(bench.ledger.client_of(&bench.world, "3EB0")), Ok(Some(CLIENT.to_owned())));
-        assert!(bench.flights.ended_before(bench.flights.next()));
+        assert!(bench.echoes.ended_before(bench.echoes.next(), &message.to));
     }
 
     #[test]
@@ -323,6 +290,22 @@ mod tests {
     }
 
     #[test]
+    fn an_attempt_that_was_not_counted_goes_on_as_well() {
+        let bench = Bench::new();
+        let message = outgoing(files("veja", &["image/png", "image/png"]));
+        bench.world.answer(200, r#"{"message_id":"A"}"#);
+        bench.world.answer(429, "");
+        assert!(matches!(bench.send(&message), Outcome::Throttled(_)));
+        bench.world.answer(200, r#"{"message_id":"B"}"#);
+        assert_eq!(bench.send(&message), Outcome::Accepted(Some("A".to_owned())));
+        let posted: Vec<_> = bench.world.posted().into_iter().map(|(_, body)| body["media_url"].clone()).collect();
+        let link = |n: u8| json!(format!("https://pombo.example/m{n}"));
+        assert_eq!(posted, [link(0), link(1), link(1)], "the first is posted once");
+        bench.world.down.set(true);
+        assert!(matches!(bench.send(&message), Outcome::Temporary(_)), "nobody knows what was sent");
+    }
+
+    #[test]
     fn what_was_sent_in_part_is_not_sent_again_blindly() {
         let bench = Bench::new();
         let message = outgoing(files("veja", &["image/png", "image/png"]));
@@ -330,6 +313,7 @@ mod tests {
         bench.world.answer(422, r#"{"error":{"code":"INVALID_RECIPIENT"}}"#);
         let Outcome::Rejected(why) = bench.send(&message) else { panic!("sent") };
         assert!(why.starts_with("1 of its 2 messages"), "{why}");
+        let bench = Bench::new();
         bench.world.failing.set(9);
         bench.world.answer(200, r#"{"message_id":"A"}"#);
         bench.world.answer(503, r#"{"error":{"code":"NOT_SENT"}}"#);
@@ -349,13 +333,17 @@ mod tests {
     }
 
     #[test]
-    fn a_later_send_holds_nobody_up() {
-        let flights = Flights::default();
-        let first = flights.begin();
-        let arrived = flights.next();
-        let _second = flights.begin();
-        assert!(!flights.ended_before(arrived));
-        drop(first);
-        assert!(flights.ended_before(arrived));
+    fn what_has_no_id_is_expected_as_an_echo() {
+        let bench = Bench::new();
+        let is_expected =
+            |id: &str| bench.echoes.is_expected("5511999999999", id, Look::text("oi"), bench.world.now.get());
+        bench.world.answer(200, r#"{"message_id":"A"}"#);
+        bench.send(&outgoing(files("oi", &[])));
+        assert!(!is_expected("A"), "its id is known");
+        bench.world.answer(200, r#"{"success":true}"#);
+        bench.send(&outgoing(files("oi", &[])));
+        bench.world.answer(504, "");
+        assert!(matches!(bench.send(&outgoing(files("oi", &[]))), Outcome::Unknown(_)));
+        assert!(is_expected("B") && is_expected("C") && !is_expected("D"));
     }
 }

@@ -107,16 +107,22 @@ enum Section {
     Chat,
 }
 
-type Operations = (
+/// In two parts: a tuple of more than twelve has no default.
+type Operations = (Instances, Conversing);
+
+type Instances = (
     auth::AuthApi,
     instances::InstancesApi,
     instance_api::InstanceApi,
+    webhook::WebhookApi,
+    webhooks_in::WebhooksInApi,
+);
+
+type Conversing = (
     conversations::api::ConversationsApi,
     automation::AutomationApi,
     contacts::ContactsApi,
     media::MediaApi,
-    webhook::WebhookApi,
-    webhooks_in::WebhooksInApi,
     groups::GroupsApi,
     tags::TagsApi,
     chat::ChatApi,
@@ -139,7 +145,7 @@ pub static FACADE: Facade = Facade {
     routes,
     document,
     page: || service().swagger_ui_html(),
-    operations: Operations::operations,
+    operations: || [Instances::operations(), Conversing::operations()].into_iter().flatten().collect(),
     failure_status: errors::failure_status,
     write_failure: errors::write_failure,
     unknown_parameters: UnknownParameters::Ignored,

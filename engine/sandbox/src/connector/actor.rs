@@ -25,6 +25,8 @@ use crate::worlds;
 /// So many times its deadline an operation, or the answer to a request, may go on inside the instance before the instance is given
 /// up.
 const PATIENCE: u32 = 4;
+/// For an answer it is at least so many times what one call into the host may take: a slow host is not the plugin's fault.
+const HOST_CALLS: u32 = 2;
 
 /// How an instance's life ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -103,6 +105,7 @@ pub(crate) async fn serve(
             let mut sends: FuturesUnordered<Call<'_>> = FuturesUnordered::new();
             let mut operations: FuturesUnordered<Call<'_>> = FuturesUnordered::new();
             let mut requests: FuturesUnordered<Call<'_>> = FuturesUnordered::new();
+            let patience = patience(limits.receive, limits.host_call);
             let (mut sends_open, mut operations_open, mut requests_open, mut overdue) = (true, true, true, None);
             loop {
                 let orders = control.borrow_and_update().orders(assignment);
@@ -162,7 +165,7 @@ pub(crate) async fn serve(
                         Some(job) if job.is_abandoned() => job.refuse("nobody waits for the answer"),
                         Some(job) => if let Some((request, reply)) = job.hand_over() {
                             let call = instance.receive(accessor, request);
-                            requests.push(Box::pin(receive(limits.receive, call, reply)));
+                            requests.push(Box::pin(receive(limits.receive, patience, call, reply)));
                         },
                     },
                 }
@@ -257,10 +260,16 @@ async fn operate(
     }
 }
 
-/// One request of the channel; whether its answer ended at all. A slow one has failed for its caller at its deadline and goes on, as
-/// an operation does.
+/// How long the answer to a request may go on inside the instance after its deadline.
+fn patience(limit: Duration, host_call: Duration) -> Duration {
+    limit.saturating_mul(PATIENCE).max(host_call.saturating_mul(HOST_CALLS))
+}
+
+/// One request of the channel; whether its answer ended at all. A slow one has failed for its caller at its deadline `limit` and goes
+/// on for `patience`, as an operation does.
 async fn receive(
     limit: Duration,
+    patience: Duration,
     call: impl Future<Output = wasmtime::Result<Option<types::ReceivedResponse>>>,
     reply: oneshot::Sender<jobs::Ended<types::ReceivedRequest, Result<ReceivedResponse, ReceiveError>>>,
 ) -> bool {
@@ -279,7 +288,7 @@ async fn receive(
         Err(_) => {
             let late = ReceiveError::Failed("the plugin did not answer in time".to_owned());
             let _ = reply.send(Ok(Err(late)));
-            tokio::time::timeout(limit.saturating_mul(PATIENCE), call).await.is_ok()
+            tokio::time::timeout(patience, call).await.is_ok()
         }
     }
 }
@@ -306,7 +315,7 @@ mod tests {
     ) -> (Result<ReceivedResponse, ReceiveError>, bool) {
         let (job, answer) = jobs::Receive::new(request());
         let (_, reply) = job.hand_over().expect("nobody has it yet");
-        let lives = receive(LIMIT, call, reply).await;
+        let lives = receive(LIMIT, patience(LIMIT, LIMIT), call, reply).await;
         let Ok(Ok(answer)) = answer.await else { panic!("an instance had it") };
         (answer, lives)
     }
@@ -330,6 +339,13 @@ mod tests {
         let (answer, lives) = answered(std::future::pending()).await;
         assert!(matches!(answer, Err(ReceiveError::Failed(_))), "{answer:?}");
         assert!(!lives);
+    }
+
+    #[test]
+    fn a_slow_call_into_the_host_is_waited_for() {
+        let seconds = Duration::from_secs;
+        assert_eq!(patience(seconds(10), seconds(60)), seconds(120));
+        assert_eq!(patience(seconds(10), seconds(1)), seconds(40));
     }
 
     #[tokio::test]

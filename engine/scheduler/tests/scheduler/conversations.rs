@@ -198,6 +198,9 @@ async fn what_was_read_on_the_phone_is_read_here_up_to_then() {
     let until = |ms: i64| read(format!(r#"{{"chat":"5511","atMillis":{}}}"#, start.plus_ms(ms).0));
     world.tell(until(1_500)).await.expect("taken");
     assert_eq!(unread(&world), 1, "the newest one was written later");
+    let before = world.events();
+    world.tell(until(1_600)).await.expect("taken");
+    assert_eq!((world.events(), unread(&world)), (before, 1), "up to then nothing was unread");
     world.tell(until(60_000)).await.expect("taken");
     assert_eq!(unread(&world), 0);
     assert!(!conversation(&world, "5511").expect("there").is_untold(), "the channel knows it");

@@ -128,8 +128,18 @@ impl<'v> Object<'v> {
         number.filter(|n| n.is_finite()).map(Some).ok_or_else(|| self.problem(name, "must be a number"))
     }
 
-    fn path_to(&self, name: &str) -> String {
+    /// The path to one of its fields.
+    pub(crate) fn path_to(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+}
+
+/// Moves the text at this path out of a body.
+pub(crate) fn taken(body: &mut Value, path: &str) -> Option<String> {
+    let pointer = format!("/{}", path.replace('.', "/"));
+    match body.pointer_mut(&pointer).map(Value::take) {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
     }
 }
 
@@ -169,6 +179,16 @@ mod tests {
         ] {
             assert_eq!(number(&value), n, "{value}");
         }
+    }
+
+    #[test]
+    fn a_text_is_moved_out() {
+        let mut body = json!({"message": {"base64": "QUI="}, "base64": 7});
+        assert_eq!(taken(&mut body, "message.base64").as_deref(), Some("QUI="));
+        assert_eq!(
+            (taken(&mut body, "message.base64"), taken(&mut body, "base64"), taken(&mut body, "x.y")),
+            (None, None, None)
+        );
     }
 
     #[test]

@@ -3,9 +3,11 @@
 //! What a webhook tells is committed before it is answered with 200, so a gateway that repeats what was not answered loses nothing. A
 //! message that comes twice is stored once: the engine knows it by its chat, sender and id.
 
+mod attachment;
 mod body;
 mod connection;
 mod content;
+mod echo;
 mod incoming;
 mod qr;
 mod reaction;
@@ -53,7 +55,7 @@ impl From<Trouble> for Refusal {
 }
 
 /// Takes a webhook and answers it.
-pub(crate) async fn receive(gateway: &Gateway<impl Outside>, request: &ReceivedRequest) -> ReceivedResponse {
+pub(crate) async fn receive(gateway: &Gateway<impl Outside>, request: ReceivedRequest) -> ReceivedResponse {
     match take(gateway, request).await {
         Ok(()) => answer(200, &json!({"success": true})),
         Err(refusal) => {
@@ -65,24 +67,30 @@ pub(crate) async fn receive(gateway: &Gateway<impl Outside>, request: &ReceivedR
     }
 }
 
-async fn take(gateway: &Gateway<impl Outside>, request: &ReceivedRequest) -> Result<(), Refusal> {
-    let path = request.path.trim_matches('/');
+async fn take(gateway: &Gateway<impl Outside>, request: ReceivedRequest) -> Result<(), Refusal> {
+    let ReceivedRequest { method, path, headers, body, .. } = request;
+    let path = path.trim_matches('/');
     if !["incoming", "status", "qr", "connection", "reaction"].contains(&path) {
         return Err(Refusal::NoSuchPath);
     }
-    if request.method != "POST" {
+    if method != "POST" {
         return Err(Refusal::NotPosted);
     }
-    let named = request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(INSTANCE));
+    let named = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(INSTANCE));
     if let (Some(own), Some((_, named))) = (&gateway.config.instance, named)
         && !own.eq_ignore_ascii_case(named.trim())
     {
         return Err(Refusal::OtherInstance);
     }
-    let value: Value = serde_json::from_slice(&request.body).map_err(|_| Refusal::NotJson)?;
+    let too_much = || Refusal::Later("too many large webhooks are being worked on; post it again".to_owned());
+    let _room = gateway.room.take(body.len()).ok_or_else(too_much)?;
+    let value: Value = serde_json::from_slice(&body).map_err(|_| Refusal::NotJson)?;
+    drop(body);
+    if path == "incoming" {
+        return incoming::take(gateway, value).await;
+    }
     let body = Object::root(&value)?;
     match path {
-        "incoming" => incoming::take(gateway, &body).await,
         "status" => status::take(gateway, &body).await,
         "qr" => qr::take(gateway, &body).await,
         "connection" => connection::take(gateway, &body).await,
@@ -122,6 +130,7 @@ mod bench {
     use super::*;
     use crate::config::Config;
     use crate::outside::world::{World, ready};
+    use crate::session::{Session, account};
 
     /// The client-id of a message that was sent.
     pub(super) const CLIENT: &str = "018f0000-0000-7000-8000-000000000001";
@@ -130,6 +139,29 @@ mod bench {
         let world = World::new();
         let config = Config::read(r#"{"baseUrl":"https://g.example","instanceId":"7"}"#).expect("valid");
         (world.clone(), Gateway::new(world, config))
+    }
+
+    /// The account becomes known.
+    pub(super) fn connected(world: &World, gateway: &Gateway<World>) {
+        let shop = account("5511900000000", None);
+        ready(gateway.states.set(world, Session::Connected, shop)).expect("kept");
+    }
+
+    /// A message that somebody wrote.
+    pub(super) fn webhook(message: Value) -> Value {
+        json!({
+            "remoteJid": "5511999999999@s.whatsapp.net", "message": message, "messageTimestamp": 1705312200,
+            "pushName": "John Doe", "participant": null, "isGroup": false,
+            "key": {"remoteJid": "5511999999999@s.whatsapp.net", "fromMe": false, "id": "3EB0ABC123456789"},
+        })
+    }
+
+    /// A text that the account wrote.
+    pub(super) fn own(id: &str) -> Value {
+        let mut body = webhook(json!({"conversation": "oi"}));
+        body["key"]["fromMe"] = json!(true);
+        body["key"]["id"] = json!(id);
+        body
     }
 
     pub(super) fn request(path: &str, body: &[u8]) -> ReceivedRequest {
@@ -147,7 +179,7 @@ mod bench {
     }
 
     pub(super) fn sent(gateway: &Gateway<World>, request: &ReceivedRequest) -> (u16, Value) {
-        let response = ready(receive(gateway, request));
+        let response = ready(receive(gateway, request.clone()));
         assert_eq!(response.content_type, "application/json");
         (response.status, serde_json::from_slice(&response.body).expect("JSON"))
     }
@@ -157,6 +189,7 @@ mod bench {
 mod tests {
     use super::bench::{gateway, post, request, sent};
     use super::*;
+    use crate::gateway::Room;
 
     #[test]
     fn what_is_not_a_webhook_is_refused() {
@@ -178,6 +211,17 @@ mod tests {
             assert_eq!(sent(&gateway, &ReceivedRequest { headers, ..request("qr", body) }).0, status);
         }
         assert_eq!(world.states.borrow().len(), 1);
+    }
+
+    #[test]
+    fn large_webhooks_are_taken_one_after_the_other() {
+        let (_, gateway) = gateway();
+        let body = json!({"status": "offline"});
+        let others = gateway.room.take(Room::BYTES - 4).expect("room");
+        assert_eq!(post(&gateway, "connection", &body).0, 503);
+        drop(others);
+        assert_eq!(post(&gateway, "connection", &body).0, 200);
+        assert!(gateway.room.take(Room::BYTES).is_some(), "each gives its room back");
     }
 
     #[test]

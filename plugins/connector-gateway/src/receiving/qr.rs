@@ -4,7 +4,7 @@ use super::Refusal;
 use super::body::Object;
 use crate::gateway::Gateway;
 use crate::outside::Outside;
-use crate::states::{Session, is_code};
+use crate::session::{self, Session};
 
 pub(super) async fn take(gateway: &Gateway<impl Outside>, body: &Object<'_>) -> Result<(), Refusal> {
     let given: Vec<&str> =
@@ -12,10 +12,15 @@ pub(super) async fn take(gateway: &Gateway<impl Outside>, body: &Object<'_>) -> 
     if given.is_empty() {
         return Err(body.problem("qr", "is missing").into());
     }
-    let code = given.into_iter().find(|text| is_code(text));
+    let code = given.into_iter().find(|text| session::is_code(text));
     let code = code.ok_or_else(|| body.problem("qr", "must be the code's text, not its picture"))?.to_owned();
     let at = gateway.outside.now_millis();
-    gateway.states.set(&gateway.outside, Session::Qr { code, at }, None).await?;
+    let moment = body.any_text(&["generated_at", "timestamp"]).and_then(|text| session::moment(text, at));
+    // One that comes late cannot be scanned.
+    if gateway.states.is_old(moment.as_deref()) {
+        return Ok(());
+    }
+    gateway.states.set_at(&gateway.outside, Session::Qr { code, at }, None, moment).await?;
     Ok(())
 }
 

@@ -1,18 +1,24 @@
 //! Which message of the engine's an id of WhatsApp's belongs to, so that a receipt can name it, also after a restart.
 //!
 //! The id comes with the gateway's answer, and a receipt may come before it: what belongs to no known message waits for
-//! [`WAIT_MILLIS`] and is told as soon as the answer gives the id. Both are kept in the store; [`Ledger`] has the latest in memory.
+//! [`WAIT_MILLIS`] and is told as soon as the answer gives the id. Both are kept in the store; [`Ledger`] has the latest in memory, and
+//! what the store did not take ([`owed`]).
 //!
 //! Keys: `sent/ID` has the client-id; `part/CLIENT` has what was already sent of a message that is several on the channel;
 //! `due/DAY/KEY` is what the sweep reads; `early/ID/KIND` is a receipt that waits.
+
+mod owed;
+mod said;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use pombo_plugin::connector::{events, kv};
+use pombo_plugin::connector::kv;
 use pombo_plugin::log;
-use serde::{Deserialize, Serialize};
+
+use owed::Owed;
+pub(crate) use said::{Said, Step};
 
 use crate::outside::{Outside, Trouble, delete, put};
 
@@ -31,71 +37,8 @@ const WAITING: usize = 1_000;
 const PAGE: u32 = 512;
 /// Pauses before the further attempts to tell what waited.
 const PAUSES_MILLIS: [u64; 2] = [200, 1_000];
-
-/// How far a message came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Step {
-    Failed,
-    Server,
-    Delivered,
-    Read,
-    Played,
-}
-
-impl Step {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Failed => "failed",
-            Self::Server => "server",
-            Self::Delivered => "delivered",
-            Self::Read => "read",
-            Self::Played => "played",
-        }
-    }
-
-    fn kind(self) -> events::ReceiptKind {
-        match self {
-            Self::Failed => events::ReceiptKind::Failed,
-            Self::Server => events::ReceiptKind::Server,
-            Self::Delivered => events::ReceiptKind::Delivered,
-            Self::Read => events::ReceiptKind::Read,
-            Self::Played => events::ReceiptKind::Played,
-        }
-    }
-}
-
-/// A receipt as the gateway tells it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Said {
-    /// WhatsApp's id of the message.
-    pub(crate) id: String,
-    pub(crate) step: Step,
-    /// The address of who got it.
-    pub(crate) recipient: Option<String>,
-    /// When it came, in milliseconds.
-    pub(crate) at: u64,
-    pub(crate) reason: Option<String>,
-}
-
-impl Said {
-    fn key(&self) -> String {
-        // In a group, each member has a receipt of each kind.
-        let whose = self.recipient.as_deref().unwrap_or_default();
-        format!("early/{}/{}/{whose}", self.id, self.step.word())
-    }
-
-    fn event(&self, client: &str) -> events::Event {
-        events::Event::Receipt(events::Receipt {
-            client_id: Some(client.to_owned()),
-            provider_id: self.id.clone(),
-            recipient: self.recipient.clone(),
-            kind: self.step.kind(),
-            at_millis: self.at,
-            reason: self.reason.clone(),
-        })
-    }
-}
+/// How often it is looked whether an older note is written.
+const LOOK: Duration = Duration::from_millis(50);
 
 fn row(id: &str) -> String {
     format!("sent/{id}")
@@ -115,10 +58,12 @@ pub(crate) struct Ledger {
     /// Ids and client-ids, the latest last.
     recent: RefCell<VecDeque<(String, String)>>,
     early: RefCell<VecDeque<Said>>,
+    /// What was not stored when it came.
+    owed: Owed,
 }
 
 impl Ledger {
-    /// Takes up the receipts that waited when the connector ended.
+    /// Takes up the receipts that waited when the connector ended. After a failure it can be repeated.
     pub(crate) async fn load(&self, outside: &impl Outside) -> Result<(), Trouble> {
         let now = outside.now_millis();
         let mut after = None;
@@ -128,13 +73,20 @@ impl Ledger {
             after = Some(last.key.clone());
             let mut gone = Vec::new();
             for entry in page {
-                let said = serde_json::from_slice::<Said>(&entry.value).ok();
-                let Some(said) = said.filter(|said| said.at + WAIT_MILLIS > now) else {
+                let Ok(said) = serde_json::from_slice::<Said>(&entry.value) else {
                     gone.push(delete(entry.key));
                     continue;
                 };
                 match self.client_of(outside, &said.id).await? {
-                    Some(client) => outside.commit(vec![said.event(&client)], vec![delete(entry.key)]).await?,
+                    Some(client) => {
+                        let told = vec![said.event(&client)];
+                        match outside.commit(told, vec![delete(entry.key.as_str())]).await {
+                            // It never will be taken.
+                            Err(Trouble::Final(_)) => gone.push(delete(entry.key)),
+                            done => done?,
+                        }
+                    }
+                    None if said.at + WAIT_MILLIS <= now => gone.push(delete(entry.key)),
                     None => {
                         let mut early = self.early.borrow_mut();
                         // One that came while this was read is there already.
@@ -160,31 +112,56 @@ impl Ledger {
         Ok(stored.or_else(|| self.recall(id)))
     }
 
-    /// Notes that `id` is the message `client`, with further changes of the store, and tells the receipts that came before. After a
-    /// failure it is known in memory only.
+    /// Notes that `client` was sent, as `id` if the gateway named it, with further changes of the store, and tells the receipts that
+    /// came before. After a failure it is known in memory only, until [`flush`](Self::flush) succeeds.
     pub(crate) async fn sent(
         &self,
         outside: &impl Outside,
-        id: &str,
+        id: Option<&str>,
         client: &str,
         further: Vec<kv::Change>,
     ) -> Result<(), Trouble> {
-        self.keep(id, client);
-        let waiting = self.take(id);
-        let told: Vec<_> = waiting.iter().map(|said| said.event(client)).collect();
-        let mut changes = vec![put(row(id), client.as_bytes()), put(due(outside.now_millis(), &row(id)), Vec::new())];
-        changes.extend(waiting.iter().map(|said| delete(said.key())));
+        // An older note must neither be written after this one, nor while it is.
+        while self.owed.writes(&further) {
+            outside.sleep(LOOK).await;
+        }
+        self.owed.supersede(&further);
+        let (mut told, mut changes) = (Vec::new(), Vec::new());
+        if let Some(id) = id {
+            self.keep(id, client);
+            let waiting = self.take(id);
+            told.extend(waiting.iter().map(|said| said.event(client)));
+            changes.extend([put(row(id), client.as_bytes()), put(due(outside.now_millis(), &row(id)), Vec::new())]);
+            changes.extend(waiting.iter().map(|said| delete(said.key())));
+        }
         changes.extend(further);
+        if changes.is_empty() {
+            return Ok(());
+        }
         let mut pauses = PAUSES_MILLIS.into_iter();
         loop {
-            match outside.commit(told.clone(), changes.clone()).await {
-                Err(Trouble::Temporary(why)) => match pauses.next() {
-                    Some(pause) => outside.sleep(Duration::from_millis(pause)).await,
-                    None => return Err(Trouble::Temporary(why)),
-                },
-                done => return done,
+            let trouble = match outside.commit(told.clone(), changes.clone()).await {
+                Ok(()) => return Ok(()),
+                Err(trouble) => trouble,
+            };
+            match (&trouble, pauses.next()) {
+                (Trouble::Temporary(_), Some(pause)) => outside.sleep(Duration::from_millis(pause)).await,
+                (Trouble::Temporary(_), None) => {
+                    self.owed.add(told, changes);
+                    return Err(trouble);
+                }
+                (Trouble::Final(_), _) => {
+                    // The receipts are what it does not take; the ids it may.
+                    self.owed.add(Vec::new(), changes);
+                    return Err(trouble);
+                }
             }
         }
+    }
+
+    /// Stores and tells what could not be when it came.
+    pub(crate) async fn flush(&self, outside: &impl Outside) -> Result<(), Trouble> {
+        self.owed.flush(outside).await
     }
 
     /// Takes a receipt: tells it, or keeps it until the answer says whose it is. After `Ok`, it is stored either way.
@@ -290,110 +267,4 @@ async fn forget(outside: &impl Outside, marks: Vec<String>) -> Result<(), Troubl
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::outside::world::{World, ready};
-
-    const CLIENT: &str = "018f0000-0000-7000-8000-000000000001";
-
-    fn said(id: &str, step: Step, at: u64) -> Said {
-        Said { id: id.to_owned(), step, recipient: Some("5511999999999".to_owned()), at, reason: None }
-    }
-
-    #[test]
-    fn a_receipt_before_its_answer_is_told_with_the_answer() {
-        let (world, ledger) = (World::new(), Ledger::default());
-        let now = world.now.get();
-        ready(ledger.receipt(&world, said("A", Step::Server, now))).expect("kept");
-        ready(ledger.receipt(&world, said("A", Step::Delivered, now))).expect("kept");
-        ready(ledger.receipt(&world, said("B", Step::Read, now))).expect("kept");
-        assert!(world.receipts().is_empty());
-        assert_eq!(world.keys("early/").len(), 3);
-        ready(ledger.sent(&world, "A", CLIENT, Vec::new())).expect("told");
-        let told = world.receipts();
-        assert_eq!(
-            told.iter().map(|r| r.kind).collect::<Vec<_>>(),
-            [events::ReceiptKind::Server, events::ReceiptKind::Delivered]
-        );
-        assert!(told.iter().all(|r| r.client_id.as_deref() == Some(CLIENT) && r.provider_id == "A"));
-        assert_eq!(world.keys("early/").len(), 1);
-        ready(ledger.receipt(&world, said("A", Step::Read, now))).expect("told");
-        assert_eq!(world.receipts().len(), 3);
-    }
-
-    #[test]
-    fn both_outlive_a_restart() {
-        let world = World::new();
-        let now = world.now.get();
-        let ledger = Ledger::default();
-        ready(ledger.sent(&world, "A", CLIENT, Vec::new())).expect("kept");
-        ready(ledger.receipt(&world, said("B", Step::Delivered, now))).expect("kept");
-        let ledger = Ledger::default();
-        ready(ledger.load(&world)).expect("loads");
-        ready(ledger.receipt(&world, said("A", Step::Read, now))).expect("told");
-        ready(ledger.sent(&world, "B", CLIENT, Vec::new())).expect("told");
-        assert_eq!(world.receipts().len(), 2);
-        assert!(world.keys("early/").is_empty());
-    }
-
-    #[test]
-    fn what_nobody_claims_goes_after_a_minute() {
-        let (world, ledger) = (World::new(), Ledger::default());
-        let now = world.now.get();
-        ready(ledger.receipt(&world, said("A", Step::Read, now))).expect("kept");
-        world.now.set(now + WAIT_MILLIS);
-        ready(ledger.receipt(&world, said("B", Step::Read, now + WAIT_MILLIS))).expect("kept");
-        assert_eq!(world.keys("early/"), ["early/B/read/5511999999999"]);
-        ready(ledger.sent(&world, "A", CLIENT, Vec::new())).expect("kept");
-        assert!(world.receipts().is_empty());
-        world.now.set(now + 3 * WAIT_MILLIS);
-        ready(Ledger::default().load(&world)).expect("loads");
-        assert!(world.keys("early/").is_empty());
-    }
-
-    #[test]
-    fn those_that_wait_are_bounded() {
-        let (world, ledger) = (World::new(), Ledger::default());
-        let now = world.now.get();
-        for n in 0..WAITING + 5 {
-            ready(ledger.receipt(&world, said(&format!("{n:04}"), Step::Read, now))).expect("kept");
-        }
-        assert_eq!(world.keys("early/").len(), WAITING);
-        assert_eq!(ledger.early.borrow().len(), WAITING);
-    }
-
-    #[test]
-    fn an_engine_that_is_busy_is_asked_again() {
-        let (world, ledger) = (World::new(), Ledger::default());
-        let now = world.now.get();
-        ready(ledger.receipt(&world, said("A", Step::Read, now))).expect("kept");
-        world.failing.set(2);
-        ready(ledger.sent(&world, "A", CLIENT, Vec::new())).expect("at the third attempt");
-        assert_eq!(world.receipts().len(), 1);
-        world.failing.set(3);
-        assert!(ready(ledger.sent(&world, "B", CLIENT, Vec::new())).is_err());
-        assert_eq!(ready(ledger.client_of(&world, "B")), Ok(Some(CLIENT.to_owned())), "in memory at least");
-    }
-
-    #[test]
-    fn what_is_old_is_forgotten() {
-        let (world, ledger) = (World::new(), Ledger::default());
-        ready(ledger.sent(&world, "OLD", CLIENT, Ledger::note_parts(world.now.get(), CLIENT, &[None], false)))
-            .expect("kept");
-        world.now.set(world.now.get() + (KEPT_DAYS + 1) * DAY_MILLIS);
-        ready(ledger.sent(&world, "NEW", CLIENT, Vec::new())).expect("kept");
-        ready(ledger.sweep(&world)).expect("swept");
-        assert_eq!(world.keys("sent/"), ["sent/NEW"]);
-        assert_eq!((world.keys("part/").len(), world.keys("due/").len()), (0, 1));
-    }
-
-    #[test]
-    fn parts_are_noted_until_all_are_sent() {
-        let (world, ledger) = (World::new(), Ledger::default());
-        let sent = [Some("A".to_owned()), None];
-        ready(world.batch(Ledger::note_parts(0, CLIENT, &sent, false))).expect("kept");
-        assert_eq!(ready(ledger.parts(&world, CLIENT)), Ok(sent.to_vec()));
-        ready(world.batch(Ledger::note_parts(0, CLIENT, &sent, true))).expect("kept");
-        assert_eq!(ready(ledger.parts(&world, CLIENT)), Ok(Vec::new()));
-    }
-}
+mod tests;

@@ -90,6 +90,7 @@ mod tests {
         row[0] = 3;
         let key = MessageKey { tenant: TenantIndex(0), serial: 0 };
         let read = parse(key, &row).expect("a row of format 3");
-        assert_eq!((read.id, read.content), (Uuid::from_u128(7), content));
+        assert_eq!((read.id, read.content.text), (Uuid::from_u128(7), content.text));
+        assert_eq!(read.content.options, content.options);
     }
 }

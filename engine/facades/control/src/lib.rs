@@ -114,7 +114,7 @@ enum Section {
     Health,
 }
 
-/// In three parts: the framework takes at most sixteen sections at once.
+/// In three parts: a tuple of more than twelve has no default.
 type Operations = (Tenancy, Answering, Messaging);
 
 type Tenancy = (

@@ -70,9 +70,10 @@ fn a_start_with_cached_plugins_is_quick() -> Result<()> {
     for _ in 0..5 {
         server.kill()?;
         server.launch()?;
-        best = best.min(server.started_in.as_secs_f64());
+        best = best.min(server.started_with.as_secs_f64());
     }
-    assert!(best < 0.5, "the quickest start took {best} s");
+    // Compiling the plugins again would take ten times as much.
+    assert!(best < 0.5, "the quickest start took {best} s of processor time");
     Ok(())
 }
 

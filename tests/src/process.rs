@@ -169,3 +169,14 @@ pub fn memory(pid: u32, field: &str) -> Result<u64> {
     let kib: u64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
     Ok(kib * 1024)
 }
+
+/// The processor time that a process has used, all threads.
+pub fn processor_time(pid: u32) -> Result<Duration> {
+    /// Of the figures in /proc, on every Linux that we know.
+    const TICKS_PER_SECOND: u64 = 100;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // What follows its name, which may hold anything.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |place: usize| -> Result<u64> { Ok(fields.get(place).context("no processor time")?.parse()?) };
+    Ok(Duration::from_millis((ticks(11)? + ticks(12)?) * 1000 / TICKS_PER_SECOND))
+}

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::http::Client;
-use crate::process::{Watched, free_port, memory, signal, target};
+use crate::process::{Watched, free_port, memory, processor_time, signal, target};
 use crate::wait::until;
 
 /// The configuration that most tests use: connectors and webhooks may reach the loopback, and retries come soon.
@@ -81,6 +81,8 @@ pub struct Server {
     process: Option<Watched>,
     /// How long the last start took, from the call until `/ready` said 200.
     pub started_in: Duration,
+    /// The processor time that the last start took, until `/ready` said 200. Other work on the machine does not add to it.
+    pub started_with: Duration,
 }
 
 /// The path of the built binary.
@@ -120,6 +122,7 @@ impl Server {
             port: free_port()?,
             process: None,
             started_in: Duration::ZERO,
+            started_with: Duration::ZERO,
         })
     }
 
@@ -139,6 +142,7 @@ impl Server {
             return Err(error.context(format!("its log:\n{}", self.log_end())));
         }
         self.started_in = start.elapsed();
+        self.started_with = processor_time(self.id()?)?;
         Ok(())
     }
 

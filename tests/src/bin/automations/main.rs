@@ -18,7 +18,7 @@ mod swaps;
 
 use anyhow::{Context, Result, bail};
 use pombo_tests::pipe::folder_of;
-use pombo_tests::process::target;
+use pombo_tests::process::{processor_time, target};
 use pombo_tests::server::Options;
 use serde_json::{Map, Value};
 
@@ -55,13 +55,7 @@ fn options(lines: &str) -> Result<Options> {
 
 /// The processor time that a process has used, in ms.
 fn processor_ms(pid: u32) -> Result<u64> {
-    /// Of the figures in /proc.
-    const TICKS_PER_SECOND: u64 = 100;
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // What follows its name, which may hold anything.
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |place: usize| -> Result<u64> { Ok(fields.get(place).context("no processor time")?.parse()?) };
-    Ok((ticks(11)? + ticks(12)?) * 1000 / TICKS_PER_SECOND)
+    Ok(u64::try_from(processor_time(pid)?.as_millis())?)
 }
 
 /// The value below which this share of the sorted values lies.

@@ -279,6 +279,12 @@ fn who_may_post_and_what_is_malformed_is_said() -> Result<()> {
         let body = incoming(THEIRS, "IN-INTRUDER", &json!({"conversation": "x"}));
         server.client().with("X-Webhook-Secret", "guessed").post(&path, &body)?.expect(401)?;
         server.client().post(&path, &body)?.expect(401)?;
+        // An address can be tried before anything is posted to it.
+        let shown =
+            bench.tenant.client.get(&format!("/v1/connectors/{}/receiving", bench.connector))?.expect_json(200)?;
+        let tried = format!("{path}?secret={}", text_of(&shown, "secret")?);
+        server.client().get(&tried)?.expect(200)?;
+        server.client().get(&path)?.expect(401)?;
         bench.gateway.try_post("dancing", &json!({}))?.expect(404)?;
         let mut nameless = body.clone();
         nameless["key"]["id"] = Value::Null;

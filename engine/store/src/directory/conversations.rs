@@ -195,25 +195,30 @@ impl List {
     fn page(&self, filter: &ConversationFilter, tags: &TagsNow, order: ConversationOrder, limit: usize) -> Page {
         let wanted = Wanted::of(filter, tags);
         let found = self.rows.iter().flatten().filter(|row| wanted.matches(row));
+        let mut total = 0_usize;
         match order {
             ConversationOrder::Id { after } => {
-                let mut ids: Vec<Uuid> = found.map(|row| row.id).collect();
-                let total = ids.len() as u64;
-                if let Some(after) = after {
-                    ids.retain(|id| *id > after);
+                let mut follow = 0;
+                let mut first = First::new(0, limit);
+                for row in found {
+                    total += 1;
+                    if after.is_none_or(|after| row.id > after) {
+                        follow += 1;
+                        first.push(row.id);
+                    }
                 }
-                let more = ids.len() > limit;
-                first(&mut ids, limit);
-                Page { ids, total, more }
+                Page { ids: first.sorted(), total: total as u64, more: follow > limit }
             }
             ConversationOrder::Activity { offset } => {
-                // Of two that were active at the same time, the younger one goes first.
-                let mut rows: Vec<(Reverse<Timestamp>, Reverse<Uuid>)> =
-                    found.map(|row| (Reverse(row.active_at), Reverse(row.id))).collect();
-                let total = rows.len();
-                let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(total);
-                first(&mut rows, offset.saturating_add(limit));
-                let ids: Vec<Uuid> = rows.into_iter().skip(offset).map(|(_, Reverse(id))| id).collect();
+                let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(self.rows.len());
+                let mut first = First::new(offset, limit);
+                // The youngest are often the last active: begun with them, most others are passed over at once.
+                for row in found.rev() {
+                    total += 1;
+                    // Of two that were active at the same time, the younger one goes first.
+                    first.push((Reverse(row.active_at), Reverse(row.id)));
+                }
+                let ids: Vec<Uuid> = first.sorted().into_iter().map(|(_, Reverse(id))| id).collect();
                 Page { more: offset + ids.len() < total, ids, total: total as u64 }
             }
         }
@@ -256,15 +261,61 @@ impl List {
     }
 }
 
-/// Leaves the first `count`, in order.
-fn first<T: Ord>(all: &mut Vec<T>, count: usize) {
-    if count == 0 {
-        all.clear();
-    } else if count < all.len() {
-        all.select_nth_unstable(count - 1);
-        all.truncate(count);
+/// A page of a list that is in no order: of all that is pushed, those from the place `skip` of the sorted list on, `count` of them. It
+/// keeps about twice as many as that, and looks at each once or twice.
+struct First<T> {
+    skip: usize,
+    count: usize,
+    kept: Vec<T>,
+    /// What is not before this is on no page up to this one.
+    end: Option<T>,
+}
+
+impl<T: Ord + Copy> First<T> {
+    /// So many are kept at least before they are cut down.
+    const LEAST_KEPT: usize = 512;
+
+    fn new(skip: usize, count: usize) -> Self {
+        Self { skip, count, kept: Vec::new(), end: None }
     }
-    all.sort_unstable();
+
+    fn wanted(&self) -> usize {
+        self.skip.saturating_add(self.count)
+    }
+
+    fn push(&mut self, one: T) {
+        if self.end.is_some_and(|end| one >= end) {
+            return;
+        }
+        self.kept.push(one);
+        if self.kept.len() >= self.wanted().saturating_mul(2).max(Self::LEAST_KEPT) {
+            self.cut();
+        }
+    }
+
+    /// Leaves those that are wanted.
+    fn cut(&mut self) {
+        let wanted = self.wanted();
+        if wanted < self.kept.len() {
+            let (_, end, _) = self.kept.select_nth_unstable(wanted);
+            self.end = Some(*end);
+            self.kept.truncate(wanted);
+        }
+    }
+
+    /// The page, in order.
+    fn sorted(mut self) -> Vec<T> {
+        self.cut();
+        if self.skip >= self.kept.len() {
+            return Vec::new();
+        }
+        if self.skip > 0 {
+            self.kept.select_nth_unstable(self.skip);
+        }
+        let mut page = self.kept.split_off(self.skip);
+        page.sort_unstable();
+        page
+    }
 }
 
 /// A tenant's place.
@@ -521,6 +572,22 @@ mod tests {
         assert_eq!((counts.open, counts.archived, counts.unread, counts.unassigned), (3, 1, 1, 3));
         assert_eq!(counts.by_tag, [("vip".to_owned(), 1)]);
         assert_eq!(counts.by_connector, [(ConnectorIndex(1), 2), (ConnectorIndex(9), 1)]);
+    }
+
+    #[test]
+    fn a_page_of_what_is_in_no_order_is_that_of_the_sorted_list() {
+        // Every number below a prime, each once, in no order that helps.
+        const COUNT: u64 = 4_999;
+        for (skip, count) in
+            [(0, 0), (0, 1), (0, 50), (7, 50), (3_000, 50), (4_990, 50), (4_999, 50), (9_999, 1), (0, usize::MAX)]
+        {
+            let mut first = First::new(skip, count);
+            for n in 0..COUNT {
+                first.push(n * 1_234 % COUNT);
+            }
+            let sorted: Vec<u64> = (0..COUNT).skip(skip).take(count).collect();
+            assert_eq!(first.sorted(), sorted, "{count} from {skip}");
+        }
     }
 
     #[test]

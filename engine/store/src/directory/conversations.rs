@@ -212,8 +212,7 @@ impl List {
             ConversationOrder::Activity { offset } => {
                 let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(self.rows.len());
                 let mut first = First::new(offset, limit);
-                // The youngest are often the last active: begun with them, most others are passed over at once.
-                for row in found.rev() {
+                for row in found {
                     total += 1;
                     // Of two that were active at the same time, the younger one goes first.
                     first.push((Reverse(row.active_at), Reverse(row.id)));

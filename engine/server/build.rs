@@ -20,7 +20,8 @@ const MADE: [&str; 9] =
     ["target", "node_modules", "dist", "build", "coverage", "__pycache__", "venv", "Cargo.lock", "package-lock.json"];
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    // Asked for now, not when this was compiled: a `target` folder may be moved.
+    let root = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("../..");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
     for plugin in PLUGINS {
         let file = target.join("plugins").join(format!("{plugin}.wasm"));

@@ -186,22 +186,30 @@ impl PaceRules {
         let to = self.pace.quiet_hours.as_ref()?.to_minute;
         let (day, minute) = self.local(at);
         let end_day = if minute < to { day } else { day.saturating_add(1) };
-        let (hour, rest) = (i8::try_from(to / 60).ok()?, i8::try_from(to % 60).ok()?);
-        let civil = Self::date(end_day)?.at(hour, rest, 0, 0);
-        let ms = |t: jiff::Timestamp| Timestamp(t.as_millisecond());
-        // When clocks are put back, the end exists twice and `at` may lie between the two.
-        let ends = self.zone.to_ambiguous_timestamp(civil);
-        let end = [ends.earlier(), ends.compatible(), ends.later()]
+        // On the day on which clocks are put forward, the end may not exist; then the next day's counts.
+        let end = [end_day, end_day.saturating_add(1)]
             .into_iter()
-            .filter_map(|t| t.ok().map(ms))
-            .find(|t| *t > at && !self.is_quiet(*t))
+            .find_map(|day| self.end_of_quiet_on(day, to, at))
             .unwrap_or(at.plus_ms(60_000));
         // A change of the clock on the way may jump over the end, or out of the window.
         let jump = jiff::Timestamp::from_millisecond(at.0)
             .ok()
-            .and_then(|now| self.zone.following(now).next().map(|t| ms(t.timestamp())))
+            .and_then(|now| self.zone.following(now).next())
+            .map(|change| Timestamp(change.timestamp().as_millisecond()))
             .filter(|jump| *jump > at && *jump < end && !self.is_quiet(*jump));
         Some(jump.unwrap_or(end))
+    }
+
+    /// When the quiet hours that hold at `at` end on `day`, at minute `to` of it; `None` when they do not.
+    fn end_of_quiet_on(&self, day: i32, to: u16, at: Timestamp) -> Option<Timestamp> {
+        let (hour, minute) = (i8::try_from(to / 60).ok()?, i8::try_from(to % 60).ok()?);
+        let civil = Self::date(day)?.at(hour, minute, 0, 0);
+        // When clocks are put back, the end exists twice and `at` may lie between the two.
+        let ends = self.zone.to_ambiguous_timestamp(civil);
+        [ends.earlier(), ends.compatible(), ends.later()]
+            .into_iter()
+            .filter_map(|end| Some(Timestamp(end.ok()?.as_millisecond())))
+            .find(|end| *end > at && !self.is_quiet(*end))
     }
 
     /// What was sent and may be sent on the day of `at`.

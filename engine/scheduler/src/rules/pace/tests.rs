@@ -59,6 +59,14 @@ fn quiet_hours_end_when_the_wall_clock_says_so() {
             Some("2024-03-10T12:00:00Z"),
         ),
         ("the end does not exist", "America/New_York", 60, 150, "2024-03-10T06:30:00Z", Some("2024-03-10T07:00:00Z")),
+        (
+            "all that is not quiet does not exist",
+            "America/New_York",
+            149,
+            120,
+            "2024-03-09T07:45:00Z",
+            Some("2024-03-11T06:00:00Z"),
+        ),
         // 3 November 2024: 02:00 becomes 01:00 at 06:00 UTC.
         (
             "the night is an hour longer",

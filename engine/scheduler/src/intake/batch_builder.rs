@@ -2,6 +2,8 @@
 //!
 //! What was read is kept for the batch, so that a second event about the same message or contact builds on the first.
 
+mod read_elsewhere;
+
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -13,13 +15,11 @@ use pombo_domain::model::health::{HealthChange, HealthSignal, HealthState};
 use pombo_domain::model::inbound::{Inbound, InboundContent};
 use pombo_domain::model::message::{MessageAction, MessageState, Status, StoredMessage};
 use pombo_domain::model::receipt::{ReceiptKind, Receipts};
-use pombo_domain::model::{ConversationAction, ConversationStep, Progress, ReportedStatus, TaskBody, TimelineAct};
+use pombo_domain::model::{Progress, ReportedStatus, TaskBody, TimelineAct};
 use pombo_domain::ports::{
-    AutomationChange, Change, ChannelEvent, ChatChange, ChatMessage, KvWrite, NewTask, StoreError, StoreResult,
-    TimelineRange, Update,
+    AutomationChange, Change, ChannelEvent, ChatChange, ChatMessage, KvWrite, NewTask, StoreError, StoreResult, Update,
 };
 use pombo_domain::{MessageKey, TenantIndex, Timestamp};
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -28,31 +28,9 @@ use crate::account::marks::{self, EventSource};
 use crate::account::{AccountHealth, judge_of};
 use crate::context::Context;
 use crate::rules::health::Judge;
+use read_elsewhere::CHAT_READ;
 
-/// The kind of an event without a case of its own: the account read a conversation on another device.
-const CHAT_READ: &str = "chat-read";
-/// Who read it, for the event in the log.
-const ELSEWHERE: &str = "channel";
-/// Entries of a conversation that are looked through for the newest one that was read.
-const READ_PAGE: usize = 200;
-
-/// Cuts a call's events before those that say what was read, so that what came before is in the store when they are looked at: a part's
-/// messages get their numbers when it is stored. There is at least one part.
-pub(super) fn parts(events: &[ChannelEvent]) -> Vec<&[ChannelEvent]> {
-    let is_read = |event: &ChannelEvent| matches!(event, ChannelEvent::Other(kind, _) if kind == CHAT_READ);
-    let parts: Vec<&[ChannelEvent]> = events.chunk_by(|one, next| is_read(one) || !is_read(next)).collect();
-    if parts.is_empty() { vec![events] } else { parts }
-}
-
-/// What an event of the kind [`CHAT_READ`] says.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ChatRead {
-    /// Address of the conversation.
-    chat: String,
-    /// When it was read, in milliseconds since 1970.
-    at_millis: i64,
-}
+pub(super) use read_elsewhere::says_what_was_read;
 
 /// Members of a group whose own receipts are kept with a message.
 const MEMBERS: usize = 2_048;
@@ -279,56 +257,6 @@ impl<'a> BatchBuilder<'a> {
     fn name_group(&mut self, chat: String, name: String) {
         let named = ChatChange::GroupName { connector: self.connector.index, chat, name };
         self.changes.push(Change::Chat(Box::new(named)));
-    }
-
-    /// The account read a conversation on another device: what was written up to then is read, and the channel knows it. What is not
-    /// of the event's form is passed over.
-    fn read_elsewhere(&mut self, json: &str) -> StoreResult<Result<(), Unfit>> {
-        let Ok(read) = serde_json::from_str::<ChatRead>(json) else {
-            tracing::debug!(connector = %self.connector.id, "an event of the kind chat-read is not of its form");
-            return Ok(Ok(()));
-        };
-        if let Err(unfit) = bounds::id(&read.chat) {
-            return Ok(Err(unfit));
-        }
-        let store = &self.context.ports.store;
-        let found = match store.conversation_with(self.connector.index, &read.chat)? {
-            Some(found) => Some(found),
-            // A person is known by another address, perhaps.
-            None => {
-                let chat = self.chat_of(&read.chat, false)?;
-                self.context.ports.store.conversation_with(self.connector.index, &chat)?
-            }
-        };
-        let Some(conversation) = found.filter(|found| found.tenant == self.tenant && found.unread() > 0) else {
-            return Ok(Ok(()));
-        };
-        let page = self.context.ports.store.timeline(
-            self.tenant,
-            conversation.number,
-            &TimelineRange::default(),
-            READ_PAGE,
-        )?;
-        // By the channel's own clock: what was missed while the connection was down is taken later than it was read.
-        let until = Timestamp(read.at_millis);
-        let newest = page.items.iter().rev().find(|item| !item.entry.from_me && item.entry.sent_at <= until);
-        // What was read before is no news.
-        let Some(up_to) = newest.map(|item| item.number).filter(|up_to| *up_to > conversation.read_to) else {
-            return Ok(Ok(()));
-        };
-        let (tenant, id) = (self.tenant, conversation.id);
-        let step = ConversationStep::Read { up_to, tell: false };
-        let change = AutomationChange::Conversation(tenant, id, vec![step]);
-        self.changes.push(Change::Automation(Box::new(change)));
-        let body = EventBody::Conversation {
-            conversation: id,
-            chat: conversation.chat,
-            step: ConversationAction::Read.into(),
-            by: ELSEWHERE.to_owned(),
-            detail: String::new(),
-        };
-        self.append(body, None);
-        Ok(Ok(()))
     }
 
     // ---- messages and contacts ----

@@ -1,12 +1,13 @@
-//! Stores what connectors report about their channels: each call becomes one batch, committed on a task of its own. Only where a call says
-//! that a conversation was read, what it told before that is a batch ahead of it.
+//! Stores what connectors report about their channels: each call becomes one batch, committed on a task of its own. What it says was read on
+//! another device follows in a second one.
 //!
 //! - [`Intake`]: the port's implementation. `batch_builder`: from events to changes; it only reads the store. `bounds`: how much is
 //!   kept. `codes`: codes to scan, for webhooks that want them.
 //!
 //! Calls for one connector happen one after the other, within its [`crate::account::AccountHealth`]'s turn: two receipts of the
 //! same message cannot lose each other. A call that was begun is finished even if its caller gives up. An `Err` means that
-//! the last batch was not stored and that the connector is to report all of it again; messages that are stored already are recognised.
+//! the connector is to report all of it again: nothing was stored, or only the second batch is missing. Either way the events and what
+//! the plugin keeps are stored together, and messages that are stored already are recognised.
 //!
 //! What a receipt does to its message: one that shows that the channel has it makes an UNKNOWN message SENT. One that says
 //! that it could not be delivered is recorded, becomes an event, and changes no status: SENT says that the channel accepted it, which
@@ -30,7 +31,7 @@ use tokio::sync::watch;
 use crate::account::{AccountHealth, monitor, read_told};
 use crate::context::Context;
 use crate::metrics::Metrics;
-use batch_builder::BatchBuilder;
+use batch_builder::{BatchBuilder, says_what_was_read};
 
 /// A batch whose conditions did not hold (somebody created the same contact) is built again this often.
 const TRIES: usize = 5;
@@ -150,13 +151,9 @@ async fn take(
 ) -> Result<(), IntakeError> {
     let account_health = context.accounts.of(&*context.ports.store, index);
     let _turn = account_health.turn.lock().await;
-    let parts = batch_builder::parts(&events);
-    let (last, before) = parts.split_last().expect("there is at least one part");
-    for part in before {
-        take_part(context, index, &account_health, part, &[]).await?;
-    }
-    // What the plugin keeps follows from all of the events.
-    take_part(context, index, &account_health, last, &writes).await
+    let (read, events): (Vec<_>, Vec<_>) = events.into_iter().partition(says_what_was_read);
+    take_part(context, index, &account_health, &events, &writes).await?;
+    take_part(context, index, &account_health, &read, &[]).await
 }
 
 /// Stores events in one batch.

@@ -230,6 +230,30 @@ async fn what_comes_together_with_its_being_read_is_read_and_nothing_is_told_twi
 }
 
 #[tokio::test]
+async fn where_only_what_was_read_is_not_stored_it_is_told_again_and_nothing_comes_twice() {
+    let mut world = World::two_way(free());
+    world.start().await;
+    let at = world.clock_now();
+    let json = format!(r#"{{"chat":"5511","atMillis":{}}}"#, at.0);
+    let read = ChannelEvent::Other("chat-read".to_owned(), json);
+    // Said before the message, which was read nevertheless.
+    let told = vec![read, ChannelEvent::Message(Inbound { sent_at: at, ..from("5511", "A1") })];
+    world.store.refuse(|_, batch: &Batch| {
+        let is_read = |change: &Change| {
+            matches!(change, Change::Automation(change) if matches!(**change, AutomationChange::Conversation(..)))
+        };
+        batch.changes.iter().any(is_read).then(unavailable)
+    });
+    world.tell(told.clone()).await.expect_err("it is to be told again");
+    let unread = |world: &World| conversation(world, "5511").expect("what was said is stored").unread();
+    assert_eq!(unread(&world), 1);
+    world.store.no_plan();
+    world.tell(told).await.expect("taken");
+    let received = conversation(&world, "5511").expect("still there").received;
+    assert_eq!((unread(&world), received), (0, 1));
+}
+
+#[tokio::test]
 async fn a_contact_update_of_a_group_names_its_conversation() {
     let mut world = World::two_way(free());
     world.start().await;

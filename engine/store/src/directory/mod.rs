@@ -6,6 +6,7 @@
 
 pub(crate) mod contacts;
 pub(crate) mod conversations;
+mod first;
 pub(crate) mod tags;
 
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 # Pombo's two commands are `make run` and `make test`; `make help` lists the rest.
-# Everything is built in one profile (release) and always as part of the whole workspace, so that each dependency is compiled once, with
-# one set of features, for use, tests and benchmarks.
+# What is for use and for benchmarks is built in the profile `release`, what is for the demo and for tests in `quick`; always as part of the
+# whole workspace, so that each dependency is compiled with one set of features.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -17,12 +17,13 @@ build: ## build the plugins and the engine (target/release/pombo), installing wh
 	plugins/build.sh --shipped
 	cargo build --release --locked --workspace --bin pombo
 
+demo: export POMBO_PROFILE = quick
 demo: ## build what `make run` starts: the engine, and the WhatsApp simulator with the plugin that talks to it
 	tests/setup.sh build
 	plugins/build.sh --shipped
 	# Linking that plugin keeps one core busy for two minutes, and the engine does not need it.
 	plugins/build.sh --simulator & plugin=$$!; \
-	  cargo build --release --locked --workspace --bin pombo --bin whatsapp-sim && wait $$plugin
+	  cargo build --profile quick --locked --workspace --bin pombo --bin whatsapp-sim && wait $$plugin
 
 run: demo ## build, then start a demo on 127.0.0.1:8080 with its data in ./data (LISTEN= and DATA= change them) and a WhatsApp simulator
 	tests/run-demo.sh $(DATA) $(LISTEN)

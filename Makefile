@@ -16,14 +16,17 @@ build: ## build the plugins and the engine (target/release/pombo), installing wh
 	tests/setup.sh build
 	plugins/build.sh --shipped
 	cargo build --release --locked --workspace --bin pombo
+	$${CARGO_TARGET_DIR:-target}/release/pombo compile
 
 demo: export POMBO_PROFILE = quick
 demo: ## build what `make run` starts: the engine, and the WhatsApp simulator with the plugin that talks to it
 	tests/setup.sh build
-	plugins/build.sh --shipped
-	# Linking that plugin keeps one core busy for two minutes, and the engine does not need it.
+	# Linking the WhatsApp plugin, once for WhatsApp and once for the simulator, keeps one core busy for two minutes each time.
+	cargo build --profile quick --locked --workspace --bin whatsapp-sim & simulator=$$!; \
+	  plugins/build.sh --shipped && wait $$simulator
 	plugins/build.sh --simulator & plugin=$$!; \
-	  cargo build --profile quick --locked --workspace --bin pombo --bin whatsapp-sim && wait $$plugin
+	  cargo build --profile quick --locked --workspace --bin pombo && wait $$plugin
+	$${CARGO_TARGET_DIR:-target}/quick/pombo compile --plugin-dir $${CARGO_TARGET_DIR:-target}/simulator
 
 run: demo ## build, then start a demo on 127.0.0.1:8080 with its data in ./data (LISTEN= and DATA= change them) and a WhatsApp simulator
 	tests/run-demo.sh $(DATA) $(LISTEN)

@@ -88,6 +88,7 @@ async fn run(plugin: PathBuf, calls: u32, hostile: Option<PathBuf>) -> Result<()
     let compiler = std::env::current_exe()?.with_file_name("compile");
     let options = Options {
         cache_dir: folder.join("cache"),
+        compiled_ahead: None,
         operator_dir: None,
         uploads_dir: folder.join("uploads"),
         compile_command: compiler.exists().then(|| vec![compiler.into()]),

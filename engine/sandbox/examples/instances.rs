@@ -39,6 +39,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let renderer = PathBuf::from(&plugin).with_file_name("renderer.wasm");
     let options = Options {
         cache_dir: folder.join("cache"),
+        compiled_ahead: None,
         operator_dir: Some(folder.join("plugins")),
         uploads_dir: folder.join("uploads"),
         compile_command: None,

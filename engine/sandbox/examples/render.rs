@@ -73,6 +73,7 @@ async fn opened(folder: &Path) -> Sandbox {
     std::fs::write(operator_dir.join("noop.wasm"), built("plugins/noop.wasm")).expect("written");
     let options = Options {
         cache_dir: folder.join("cache"),
+        compiled_ahead: None,
         operator_dir: Some(operator_dir),
         uploads_dir: folder.join("uploads"),
         compile_command: None,

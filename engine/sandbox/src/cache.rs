@@ -1,7 +1,9 @@
 //! Native code of plugins, kept on disk so that a start does not compile again.
 //!
+//! Beside that folder there may be one with code that was compiled ahead of the start, e.g. when the program was built; it is only read.
+//!
 //! A file is named by the component's SHA-256 and by what the engine's settings and version demand of it; anything else is
-//! another file. The folder is the owner's alone: code from it is run without being checked.
+//! another file. A folder is its owner's alone: code from it is run without being checked.
 
 use std::collections::HashSet;
 use std::fs;
@@ -22,6 +24,8 @@ const EXTENSION: &str = "cwasm";
 #[derive(Debug, Clone)]
 pub(crate) struct Cache {
     dir: Arc<Path>,
+    /// Code that was compiled ahead.
+    ahead: Option<Arc<Path>>,
     /// What this engine demands of native code.
     compatibility: Arc<str>,
     /// Files that stay: those of plugins that were loaded, and of uploads that are kept. Shared by all engines.
@@ -46,9 +50,11 @@ pub(crate) fn digest(component: &[u8]) -> String {
 }
 
 impl Cache {
-    pub(crate) fn open(dir: &Path, engine: &Engine) -> io::Result<Self> {
+    /// Makes `dir` if it is not there. What is in `ahead` is used too; nothing is written there.
+    pub(crate) fn open(dir: &Path, ahead: Option<&Path>, engine: &Engine) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-        Ok(Self { dir: dir.into(), compatibility: compatibility(engine), used: Arc::default() })
+        let ahead = ahead.map(Arc::from);
+        Ok(Self { dir: dir.into(), ahead, compatibility: compatibility(engine), used: Arc::default() })
     }
 
     /// The same folder for another engine.
@@ -58,9 +64,24 @@ impl Cache {
 
     /// Where the native code of a component is, or would be. It stays when the folder is pruned.
     pub(crate) fn path(&self, digest: &str) -> PathBuf {
-        let path = self.dir.join(format!("{digest}-{}.{EXTENSION}", self.compatibility));
+        let path = self.dir.join(self.name(digest));
         self.used.lock().insert(path.clone());
         path
+    }
+
+    fn name(&self, digest: &str) -> String {
+        format!("{digest}-{}.{EXTENSION}", self.compatibility)
+    }
+
+    /// Where the native code of a component is, if it is anywhere.
+    fn place(&self, digest: &str) -> Option<PathBuf> {
+        let ahead = self.ahead.iter().map(|ahead| ahead.join(self.name(digest)));
+        std::iter::once(self.path(digest)).chain(ahead).find(|path| is_ours(path))
+    }
+
+    /// Whether the native code of a component is there, whether or not it can be used.
+    pub(crate) fn has(&self, digest: &str) -> bool {
+        self.place(digest).is_some()
     }
 
     /// Where to write native code before it is put in its place.
@@ -94,12 +115,10 @@ impl Cache {
 
     /// The compiled component, where it is there, or why it cannot be used.
     pub(crate) fn read(&self, engine: &Engine, digest: &str) -> Option<wasmtime::Result<Component>> {
-        let path = self.path(digest);
-        if !is_ours(&path) {
-            return None;
-        }
-        // SAFETY: the file is one that this engine's own code made, in a folder and with a mode that only our own user can write,
-        // from this component (its digest is in the name) by an engine with these settings and this version (so is theirs).
+        let path = self.place(digest)?;
+        // SAFETY: the file is one that this engine's own code made, in a folder and with a mode that only its owner can write (our own
+        // user, or whoever may also write this program), from this component (its digest is in the name) by an engine with these
+        // settings and this version (so is theirs).
         Some(unsafe { Component::deserialize_file(engine, &path) })
     }
 

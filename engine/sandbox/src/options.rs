@@ -33,6 +33,9 @@ pub struct Embedded {
 pub struct Options {
     /// The folder for compiled code; made when missing, with access for the owner only.
     pub cache_dir: PathBuf,
+    /// A folder that was some sandbox's `cache_dir` before, for reading only: what was compiled ahead of this start. Whoever can write
+    /// there can run any code in this process.
+    pub compiled_ahead: Option<PathBuf>,
     /// The folder of the operator's plugins: every `*.wasm` in it. `None` for no such plugins.
     pub operator_dir: Option<PathBuf>,
     /// The folder for uploaded components, each under its digest; made when missing.

@@ -63,7 +63,7 @@ impl Job {
             },
         };
         let digest = digest(&component);
-        if self.cache.path(&digest).exists() {
+        if self.cache.has(&digest) {
             return;
         }
         compiling.0.lock().insert(self.name.clone());

@@ -92,7 +92,8 @@ impl Sandbox {
             smtp_plain_hosts: options.smtp_plain_hosts.clone(),
             limits: options.limits.clone(),
         });
-        let cache = Cache::open(&options.cache_dir, &engine).map_err(|e| Error::Cache(options.cache_dir.clone(), e))?;
+        let cache = Cache::open(&options.cache_dir, options.compiled_ahead.as_deref(), &engine)
+            .map_err(|e| Error::Cache(options.cache_dir.clone(), e))?;
         // First: what is kept tells the cache what stays when the registry prunes it.
         let opened = Plugins::open(&options, &services, &engine, &cache).await.map_err(|why| match why {
             NotOpened::Engine(why) => Error::Engine(why),

@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Openapi(OpenapiArgs),
     /// Print the contents of a data folder as text and check that they are consistent
     Inspect(InspectArgs),
+    /// Compile the plugins for this machine, so that the first start need not
+    Compile(CompileArgs),
     /// Print the default configuration with comments, or check one
     Config(ConfigArgs),
     /// Compile one uploaded component (used by the server itself)
@@ -101,6 +103,22 @@ pub(crate) struct InspectArgs {
     /// Only check, and print only what is wrong
     #[arg(long)]
     pub(crate) verify: bool,
+}
+
+const COMPILE_NOTES: &str = "\
+Without this, the first start on a machine compiles the plugins, which takes some seconds. `make build` runs it; run it when a
+container image is built, on a processor of the kind that the image will run on. The code of another version of this program, or
+for another processor, is passed over.";
+
+#[derive(Debug, Args)]
+#[command(after_help = COMPILE_NOTES)]
+pub(crate) struct CompileArgs {
+    /// Where to write the code; a server looks into the folder beside its program only [default: PROGRAM.compiled]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) into: Option<PathBuf>,
+    /// Compile the plugins in this folder too, as sandbox.plugin_dir names it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) plugin_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@
 //! - [`cli`], [`config`]: the command line and the configuration.
 //! - [`facades`]: the APIs, each named once.
 //! - [`serve`]: wires the parts, runs them and ends them in order. [`inspect`], [`openapi`]: other commands.
+//! - [`compiled`]: plugins that are compiled ahead of a start.
 //! - [`plugin`]: the commands for a plugin's author; a client of a running engine like any other.
 //! - [`adapters`]: the domain's ports that need the operating system.
 //! - [`http`]: connections and their limits. [`telemetry`]: log lines and metrics.
@@ -11,6 +12,7 @@
 
 mod adapters;
 mod cli;
+mod compiled;
 mod config;
 mod demo;
 mod facades;
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Command::Openapi(args) => openapi::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Inspect(args) => inspect::run(&args),
         Command::CompileComponent { arguments } => Ok(pombo_sandbox::compile_component(arguments)),
+        Command::Compile(args) => compiled::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Config(args) => show_config(&args).map(|()| ExitCode::SUCCESS),
         Command::Plugin(args) => plugin::run(&args),
     };

@@ -1,6 +1,7 @@
 //! Plugins from the operator's folder, and compiled code on disk.
 
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::Instant;
 
 use pombo_domain::ports::Connectors;
@@ -38,6 +39,41 @@ async fn what_does_not_fit_is_refused_with_a_reason_and_the_rest_loads() {
     assert!(refused[1].1.contains("evil:machine/shell@1.0.0"), "{refused:?}");
     assert!(refused[2].1.contains("already a plugin named"), "{refused:?}");
     assert!(refused[3].1.contains("renderer already"), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_compiled_ahead_is_used_and_only_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut options = options(folder.path(), &Wish::default());
+    let open = async |options: &Options| {
+        let (ports, _) = ports(folder.path(), true);
+        Sandbox::open(options.clone(), ports).await.expect("opens");
+    };
+    let files = |dir: &Path| {
+        let mut all: Vec<_> = std::fs::read_dir(dir).expect("is there").flatten().map(|e| e.path()).collect();
+        all.sort();
+        all
+    };
+    let ahead = folder.path().join("ahead");
+    options.cache_dir = ahead.clone();
+    open(&options).await;
+    let stale = ahead.join("0123-4567.cwasm");
+    std::fs::write(&stale, b"of another version").expect("written");
+    let code = files(&ahead);
+
+    options.cache_dir = folder.path().join("cache");
+    options.compiled_ahead = Some(ahead.clone());
+    open(&options).await;
+    assert!(files(&options.cache_dir).is_empty(), "nothing was compiled");
+    assert_eq!(files(&ahead), code, "nothing was removed");
+
+    // Damaged code, and code that somebody else could have written, is compiled again.
+    let [_, damaged, foreign] = &code[..] else { panic!("{code:?}") };
+    std::fs::write(damaged, b"damaged").expect("written");
+    std::fs::set_permissions(foreign, std::fs::Permissions::from_mode(0o666)).expect("set");
+    open(&options).await;
+    assert_eq!(files(&options.cache_dir).len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

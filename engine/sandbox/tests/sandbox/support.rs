@@ -186,6 +186,7 @@ pub(crate) fn options(folder: &Path, wish: &Wish) -> Options {
     let cache_dir = std::env::temp_dir().join(format!("pombo-sandbox-tests-{}", std::process::id()));
     Options {
         cache_dir,
+        compiled_ahead: None,
         operator_dir: Some(operator_dir),
         uploads_dir: folder.join("uploads"),
         compile_command: None,

@@ -9,12 +9,14 @@ use pombo_sandbox::{Limits, Options, Ports, Sandbox};
 
 use crate::adapters::clock::SystemClock;
 use crate::adapters::entropy::OsEntropy;
+use crate::compiled;
 use crate::shipped;
 
 /// An engine that inspects, and stores what it inspected in a folder.
 pub(super) async fn engine(folder: &Path) -> anyhow::Result<Arc<dyn PluginEngine>> {
     let options = Options {
         cache_dir: cache(folder),
+        compiled_ahead: compiled::beside_program(),
         operator_dir: None,
         uploads_dir: folder.join("plugins"),
         // The author's own component, on the author's own machine: its compilation needs no bound.

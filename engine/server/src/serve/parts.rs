@@ -39,6 +39,7 @@ use crate::adapters::passwords::Argon2Hasher;
 use crate::adapters::secrets::SealedSecrets;
 use crate::adapters::webhooks::ReqwestWebhooks;
 use crate::cli::COMPILE_COMPONENT;
+use crate::compiled;
 use crate::config::{self, Config};
 use crate::demo::DemoMailbox;
 use crate::shipped;
@@ -122,6 +123,7 @@ pub(super) async fn plugins(
             "" => config.in_data("cache").join("plugins"),
             dir => dir.into(),
         },
+        compiled_ahead: compiled::beside_program(),
         operator_dir: Some(settings.plugin_dir.as_str()).filter(|dir| !dir.is_empty()).map(Into::into),
         uploads_dir: config.in_data("plugins"),
         compile_command: compile_command(),

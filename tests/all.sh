@@ -25,6 +25,7 @@ plugins() {
   local libraries=$!
   plugins/build.sh
   wait $libraries
+  tests/tools/settle_protocol.sh "${CARGO_TARGET_DIR:-target}/quick"
 }
 # The sandbox's tests start an example.
 binary() {

@@ -62,12 +62,16 @@ pub(crate) struct ConnectorPlugin {
 impl ConnectorPlugin {
     /// Checks a whole configuration. Fields are named as the caller wrote them, below `config`.
     pub(crate) fn check_config(&self, config: &Value) -> Result<(), Vec<FieldProblem>> {
-        let problems: Vec<_> = self.schema.iter_errors(config).map(|e| field_problem(&e)).collect();
+        let problems: Vec<_> = {
+            let schema = &self.description.config_schema;
+            self.schema.iter_errors(config).map(|e| field_problem(&e, schema)).collect()
+        };
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 }
 
-pub(crate) fn field_problem(error: &jsonschema::ValidationError<'_>) -> FieldProblem {
+/// What is wrong with a configuration, for whoever wrote it. `schema` is the plugin's schema as it stands in its description.
+pub(crate) fn field_problem(error: &jsonschema::ValidationError<'_>, schema: &Value) -> FieldProblem {
     use jsonschema::error::ValidationErrorKind as Kind;
     let mut path: Vec<String> = vec!["config".to_owned()];
     let pointer = error.instance_path().to_string();
@@ -94,12 +98,21 @@ pub(crate) fn field_problem(error: &jsonschema::ValidationError<'_>) -> FieldPro
         Kind::Maximum { limit } => format!("must be at most {limit}"),
         Kind::MinLength { limit } => format!("must have at least {limit} characters"),
         Kind::MaxLength { limit } => format!("must have at most {limit} characters"),
-        Kind::Pattern { pattern } => format!("must match {pattern}"),
+        Kind::Pattern { pattern } => match example(schema, error.schema_path().as_str()) {
+            Some(example) => format!("does not have the right form; an example is {example}"),
+            None => format!("must match the pattern {pattern}"),
+        },
         Kind::Format { format } => format!("must be a valid {format}"),
         Kind::MinProperties { limit } => format!("must have at least {limit} fields"),
         _ => "does not fit this plugin's configuration".to_owned(),
     };
     FieldProblem::new(path.join("."), message)
+}
+
+/// The first example of the schema's field that holds the keyword at this path.
+fn example<'s>(schema: &'s Value, keyword: &str) -> Option<&'s str> {
+    let (field, _) = keyword.rsplit_once('/')?;
+    schema.pointer(field)?.get("examples")?.get(0)?.as_str()
 }
 
 /// The plugins that are loaded, and the loader of further versions.
@@ -351,5 +364,32 @@ impl Loader {
             source,
             schema,
         })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_value_of_the_wrong_form_is_answered_with_an_example() {
+        let schema = json!({"properties": {
+            "server": {"properties": {"url": {"pattern": "^https://", "examples": ["https://mail.example"]}}},
+            "code": {"pattern": "^[0-9]+$"},
+        }});
+        let validator = jsonschema::validator_for(&schema).expect("a schema");
+        let config = json!({"server": {"url": "ftp://secret"}, "code": "secret"});
+        let problems: Vec<_> = validator.iter_errors(&config).map(|error| field_problem(&error, &schema)).collect();
+        let mut said: Vec<_> = problems.iter().map(|one| format!("{} {}", one.field, one.message)).collect();
+        said.sort();
+        assert_eq!(
+            said,
+            [
+                "config.code must match the pattern ^[0-9]+$",
+                "config.server.url does not have the right form; an example is https://mail.example",
+            ]
+        );
     }
 }

@@ -435,9 +435,9 @@ impl PluginEngine for Plugins {
         let check = tokio::task::spawn_blocking(move || {
             // Held until it is over, so that no more than a few threads are ever at it.
             let _turn = turn;
-            let problems: Vec<_> =
-                loaded.schema.iter_errors(&config).take(100).map(|error| registry::field_problem(&error)).collect();
-            problems
+            let schema = &loaded.plugin.description.config_schema;
+            let problems = loaded.schema.iter_errors(&config).take(100);
+            problems.map(|error| registry::field_problem(&error, schema)).collect::<Vec<_>>()
         });
         match tokio::time::timeout(CONFIG_TIME, check).await {
             Ok(Ok(problems)) if problems.is_empty() => Ok(()),

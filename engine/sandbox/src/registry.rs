@@ -381,14 +381,13 @@ mod tests {
         }});
         let validator = jsonschema::validator_for(&schema).expect("a schema");
         let config = json!({"server": {"url": "ftp://secret"}, "code": "secret"});
-        let problems: Vec<_> = validator.iter_errors(&config).map(|error| field_problem(&error, &schema)).collect();
-        let mut said: Vec<_> = problems.iter().map(|one| format!("{} {}", one.field, one.message)).collect();
-        said.sort();
+        let mut problems: Vec<_> = validator.iter_errors(&config).map(|error| field_problem(&error, &schema)).collect();
+        problems.sort_by(|one, other| one.message.cmp(&other.message));
         assert_eq!(
-            said,
+            problems,
             [
-                "config.code must match the pattern ^[0-9]+$",
-                "config.server.url does not have the right form; an example is https://mail.example",
+                FieldProblem::new("config.server.url", "does not have the right form; an example is https://mail.example"),
+                FieldProblem::new("config.code", "must match the pattern ^[0-9]+$"),
             ]
         );
     }

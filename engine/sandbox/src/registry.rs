@@ -386,7 +386,10 @@ mod tests {
         assert_eq!(
             problems,
             [
-                FieldProblem::new("config.server.url", "does not have the right form; an example is https://mail.example"),
+                FieldProblem::new(
+                    "config.server.url",
+                    "does not have the right form; an example is https://mail.example"
+                ),
                 FieldProblem::new("config.code", "must match the pattern ^[0-9]+$"),
             ]
         );

@@ -1,6 +1,6 @@
 # Pombo's two commands are `make run` and `make test`; `make help` lists the rest.
-# What is for use and for benchmarks is built in the profile `release`, what is for the demo and for tests in `quick`; always as part of the
-# whole workspace, so that each dependency is compiled with one set of features.
+# Everything is built in one profile (release) and always as part of the whole workspace, so that each dependency is compiled once, with
+# one set of features, for use, tests and benchmarks.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -18,15 +18,14 @@ build: ## build the plugins and the engine (target/release/pombo), installing wh
 	cargo build --release --locked --workspace --bin pombo
 	$${CARGO_TARGET_DIR:-target}/release/pombo compile
 
-demo: export POMBO_PROFILE = quick
 demo: ## build what `make run` starts: the engine, and the WhatsApp simulator with the plugin that talks to it
 	tests/setup.sh build
 	# Linking the WhatsApp plugin, once for WhatsApp and once for the simulator, keeps one core busy for two minutes each time.
-	cargo build --profile quick --locked --workspace --bin whatsapp-sim & simulator=$$!; \
+	cargo build --release --locked --workspace --bin whatsapp-sim & simulator=$$!; \
 	  plugins/build.sh --shipped && wait $$simulator
 	plugins/build.sh --simulator & plugin=$$!; \
-	  cargo build --profile quick --locked --workspace --bin pombo && wait $$plugin
-	$${CARGO_TARGET_DIR:-target}/quick/pombo compile --plugin-dir $${CARGO_TARGET_DIR:-target}/simulator
+	  cargo build --release --locked --workspace --bin pombo && wait $$plugin
+	$${CARGO_TARGET_DIR:-target}/release/pombo compile --plugin-dir $${CARGO_TARGET_DIR:-target}/simulator
 
 run: demo ## build, then start a demo on 127.0.0.1:8080 with its data in ./data (LISTEN= and DATA= change them) and a WhatsApp simulator
 	tests/run-demo.sh $(DATA) $(LISTEN)

@@ -7,8 +7,6 @@
 #   plugins/build.sh --simulator the one that talks to the simulator
 #   plugins/build.sh NAME…       these alone
 #
-# The tool that encodes components is built in the profile POMBO_PROFILE (`release`, if it is not set).
-#
 # Needs a Rust compiler for wasm32-unknown-unknown: rustup's target where it can be had, otherwise Debian's packages with the
 # standard library built from source. Says what it installs. Run again, it rebuilds only what changed.
 set -eu
@@ -18,7 +16,6 @@ cd "$root/plugins"
 target=wasm32-unknown-unknown
 out=${CARGO_TARGET_DIR:-$root/target}
 built=$out/wasm
-profile=${POMBO_PROFILE:-release}
 say() { echo "plugins: $*"; }
 
 connectors="connector-email connector-gateway connector-whatsapp"
@@ -116,7 +113,7 @@ automation() {
     wasm_cargo rustc --quiet --locked --release --lib --target "$target" -p "$1" -- -C link-arg=-zstack-size=262144
 }
 componentize() {
-    "$out/$profile/pombo-componentize" "$built/$target/release/$(echo "$1" | tr - _).wasm" "$2"
+    "$out/release/pombo-componentize" "$built/$target/release/$(echo "$1" | tr - _).wasm" "$2"
 }
 
 say "compiling with the $compiler compiler"
@@ -128,8 +125,8 @@ for plugin in $automations; do
     automation "$plugin"
 done
 # `--simulator` may run beside a build of the engine, whose lock this would wait for: it takes the tool that is there.
-if [ "${1:-}" != --simulator ] || [ ! -x "$out/$profile/pombo-componentize" ]; then
-    (cd "$root" && cargo build --quiet --locked --profile "$profile" --workspace --bin pombo-componentize)
+if [ "${1:-}" != --simulator ] || [ ! -x "$out/release/pombo-componentize" ]; then
+    (cd "$root" && cargo build --quiet --locked --release --workspace --bin pombo-componentize)
 fi
 
 for plugin in $connectors $renderers $automations; do

@@ -4,11 +4,20 @@
 #   tests/all.sh            all steps
 #   tests/all.sh STEP…      these alone; `tests/all.sh --list` names them
 #
-# Everything is compiled in the profile `quick`, the end-to-end tests' binary included; `make build` and `make bench` use `release`.
+# The engine's own crates are compiled once, at a low level, for the binary, which the end-to-end tests run, and for their own tests;
+# `make build` and `make bench` compile them at full optimisation, over the same compiled dependencies.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-export POMBO_PROFILE=quick
+# low CARGO-ARGUMENTS: cargo at the tests' level. Only the workspace's own crates get it, so that no dependency is compiled again.
+low() {
+  local crate levels=()
+  for crate in $(cargo metadata --locked --no-deps --format-version 1 |
+    python3 -c 'import json, sys; print(*(package["name"] for package in json.load(sys.stdin)["packages"]))'); do
+    levels+=(--config "profile.release.package.$crate.opt-level=${TEST_OPT_LEVEL:-1}")
+  done
+  cargo "$@" "${levels[@]}"
+}
 
 # The end-to-end suites are the only integration tests of this package.
 suites=$(sed -n '/^\[\[test\]\]/{n;s/^name = "\(.*\)"/\1/p}' tests/Cargo.toml)
@@ -21,16 +30,16 @@ structure() {
 }
 # Linking them keeps one core busy for minutes; the other one compiles what needs none of them.
 plugins() {
-  cargo build --profile quick --locked --workspace --lib &
+  low build --release --locked --workspace --lib &
   local libraries=$!
   plugins/build.sh
   wait $libraries
-  tests/tools/settle_protocol.sh "${CARGO_TARGET_DIR:-target}/quick"
+  tests/tools/settle_protocol.sh "${CARGO_TARGET_DIR:-target}/release"
 }
 # The sandbox's tests start an example.
 binary() {
-  cargo build --profile quick --locked --workspace --bins --examples
-  tests/tools/settle_protocol.sh "${CARGO_TARGET_DIR:-target}/quick"
+  low build --release --locked --workspace --bins --examples
+  tests/tools/settle_protocol.sh "${CARGO_TARGET_DIR:-target}/release"
 }
 plugin-tests() {
   CARGO_PROFILE_DEV_DEBUG=false cargo test --locked --manifest-path plugins/Cargo.toml --workspace --no-fail-fast
@@ -43,10 +52,10 @@ units() {
   for file in engine/*/tests/*.rs engine/facades/*/tests/*.rs; do chosen+=(--test "$(basename "$file" .rs)"); done
   for file in engine/*/tests/*/main.rs engine/facades/*/tests/*/main.rs; do chosen+=(--test "$(basename "$(dirname "$file")")"); done
   shopt -u nullglob
-  cargo test --profile quick --locked --workspace --no-fail-fast "${chosen[@]}"
+  low test --release --locked --workspace --no-fail-fast "${chosen[@]}"
 }
 # end-to-end SUITE
-end-to-end() { cargo test --profile quick --locked --workspace --no-fail-fast --test "$1"; }
+end-to-end() { low test --release --locked --workspace --no-fail-fast --test "$1"; }
 
 # Whether each documented operation succeeded in some test since `forget-operations`.
 forget-operations() { python3 tests/tools/operation_coverage.py --begin; }

@@ -8,9 +8,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 data=$1 listen=$2
 target=${CARGO_TARGET_DIR:-target}
 
-"$target/quick/whatsapp-sim" --listen 8091 --media 8092 --admin 8090 \
+"$target/release/whatsapp-sim" --listen 8091 --media 8092 --admin 8090 \
   --account "5511900000001:Padaria Aurora" --account "5511900000002:Ana" &
 simulator=$!
 trap 'kill "$simulator" 2>/dev/null || true' EXIT
 echo "The WhatsApp simulator's phones: http://127.0.0.1:8090"
-POMBO_SANDBOX__PLUGIN_DIR="$target/simulator" "$target/quick/pombo" serve --demo --data "$data" --listen "$listen"
+POMBO_SANDBOX__PLUGIN_DIR="$target/simulator" "$target/release/pombo" serve --demo --data "$data" --listen "$listen"

@@ -21,13 +21,6 @@ pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
-/// The folder of cargo's profile in which this program was built.
-pub fn profile() -> PathBuf {
-    let program = std::env::current_exe().expect("a program that runs has a path");
-    let folder = program.parent().expect("a program is in a folder");
-    if folder.ends_with("deps") { folder.parent().unwrap_or(folder).to_owned() } else { folder.to_owned() }
-}
-
 /// A port of 127.0.0.1 that was free a moment ago.
 pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::http::Client;
-use crate::process::{Watched, free_port, memory, processor_time, profile, signal, target};
+use crate::process::{Watched, free_port, memory, processor_time, signal, target};
 use crate::wait::until;
 
 /// The configuration that most tests use: connectors and webhooks may reach the loopback, and retries come soon.
@@ -85,9 +85,9 @@ pub struct Server {
     pub started_with: Duration,
 }
 
-/// The path of the built binary: the one of the profile in which the tests were built.
+/// The path of the built binary.
 pub fn binary() -> PathBuf {
-    profile().join("pombo")
+    target().join("release/pombo")
 }
 
 impl Server {

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use pombo_tests::process::profile;
+use pombo_tests::process::target;
 use serde_json::Value;
 
 /// Microseconds a text.
@@ -14,7 +14,7 @@ pub(crate) struct Figure {
 
 /// `render` with variables only, then one figure for each further template.
 pub(crate) fn measure() -> Result<Vec<(String, Figure)>> {
-    let example = profile().join("examples/render");
+    let example = target().join("release/examples/render");
     ensure!(example.is_file(), "{} is not built: `make bench` does it", example.display());
     let output = Command::new(&example).output()?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

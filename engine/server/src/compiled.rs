@@ -76,10 +76,15 @@ async fn compile(into: &Path, plugin_dir: Option<&Path>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Lets other users read the code: the server may run as another user than the one that installs it.
+/// Lets other users read the code: the server may run as another user than the one that installs it. What else lies in the folder stays as
+/// it is.
 fn make_readable(folder: &Path) -> std::io::Result<()> {
     for file in fs::read_dir(folder)? {
-        fs::set_permissions(file?.path(), Permissions::from_mode(0o644))?;
+        let path = file?.path();
+        if path.extension().is_some_and(|extension| extension == "cwasm") {
+            fs::set_permissions(path, Permissions::from_mode(0o644))?;
+        }
     }
-    fs::set_permissions(folder, Permissions::from_mode(0o755))
+    let mode = fs::metadata(folder)?.mode() & 0o7777;
+    fs::set_permissions(folder, Permissions::from_mode(mode | 0o055))
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use pombo_domain::ports::Connectors;
-use pombo_sandbox::Sandbox;
+use pombo_sandbox::{Options, Sandbox};
 
 use crate::support::{Wish, built, options, ports, world};
 

@@ -178,6 +178,8 @@ pub enum MessageAction {
     Edit(Target),
     /// Deletes a message for everyone; the text is empty.
     Revoke(Target),
+    /// Content of the connector's own kinds.
+    Other(OwnContent),
 }
 
 /// The message that a reaction, an edit, a deletion or a reply refers to.
@@ -189,6 +191,15 @@ pub struct Target {
     pub sender: Option<String>,
     /// Its text, if the engine has it, for channels that quote.
     pub text: Option<String>,
+}
+
+/// Content of a kind that only the connector's plugin knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnContent {
+    /// One of the kinds that the plugin describes.
+    pub kind: String,
+    /// JSON text.
+    pub value: String,
 }
 
 /// A message as it was accepted. Immutable.

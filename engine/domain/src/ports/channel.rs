@@ -9,7 +9,7 @@ use crate::error::FieldProblem;
 use crate::model::connector::Pace;
 use crate::model::event::GroupStep;
 use crate::model::message::{MessageAction, Target};
-use crate::model::{Attachment, FileKind, Inbound, MediaState, ReceiptKind};
+use crate::model::{Attachment, FileKind, Inbound, MediaState, ReceiptKind, Rules};
 use crate::ports::{Answer, KvWrite, Operation, OperationError, ReceiveError, ReceivedRequest, ReceivedResponse};
 use crate::{ConnectorIndex, TenantIndex, Timestamp};
 
@@ -47,6 +47,45 @@ pub struct PluginDescription {
     pub needs_session: bool,
     /// Default pace of a new connector.
     pub pace: Option<Pace>,
+    /// How the channel proves its requests; empty: only by the secret in the connector's address.
+    pub proofs: Vec<Proof>,
+    /// The top-level configuration field by which connectors share one address: a request at the address of one goes to each connector
+    /// of the tenant that runs this plugin and has the same value.
+    pub shared_address: Option<String>,
+    /// What the channel demands of senders; `None`: nothing.
+    pub rules: Option<Rules>,
+}
+
+/// How a channel proves that a request is its own. The secrets are top-level secret fields of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// A header holds the HMAC-SHA256 of the raw body in hexadecimal.
+    BodyHmac {
+        /// The header's name in lower case.
+        header: String,
+        /// What stands before the signature in the header; may be empty.
+        prefix: String,
+        /// The secret field that holds the key.
+        secret: String,
+    },
+    /// A query parameter holds a secret.
+    QuerySecret {
+        /// The parameter's name.
+        parameter: String,
+        /// The secret field whose value it must have.
+        secret: String,
+        /// The only method that it proves, in upper case.
+        method: String,
+    },
+}
+
+impl Proof {
+    /// The secret field that it is checked with.
+    pub fn secret(&self) -> &str {
+        match self {
+            Self::BodyHmac { secret, .. } | Self::QuerySecret { secret, .. } => secret,
+        }
+    }
 }
 
 /// A kind of content or operation that only its plugin knows, and what its JSON looks like.
@@ -136,17 +175,26 @@ pub enum SendOutcome {
     Accepted {
         /// The provider's id of the message.
         provider_id: Option<String>,
+        /// Other addresses of the recipient that the provider told.
+        aliases: Vec<String>,
+        /// Whether the provider keeps it back for now; a receipt tells what becomes of it. Nothing is done about it: the message is SENT
+        /// as any other one.
+        held: bool,
     },
     /// The recipient does not exist: never try again.
-    InvalidRecipient(String),
+    InvalidRecipient(Refusal),
     /// Refused permanently for another reason.
-    Rejected(String),
+    Rejected(Refusal),
     /// The provider asks to slow down.
     Throttled {
         /// How long to wait, in milliseconds, if the provider said so.
         retry_after_ms: Option<u64>,
         /// The provider's reason.
         reason: String,
+        /// What must wait.
+        scope: ThrottleScope,
+        /// The channel's own code, if it gave one.
+        code: Option<String>,
     },
     /// It failed temporarily; nothing was sent.
     Temporary(String),
@@ -154,6 +202,45 @@ pub enum SendOutcome {
     Disconnected(String),
     /// It may or may not have been sent.
     Unknown(String),
+}
+
+impl SendOutcome {
+    /// The channel accepted it, and told nothing but its id.
+    pub fn accepted(provider_id: Option<String>) -> Self {
+        Self::Accepted { provider_id, aliases: Vec::new(), held: false }
+    }
+}
+
+/// Why a channel refused a message for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The reason.
+    pub reason: String,
+    /// The channel's own code, if it gave one.
+    pub code: Option<String>,
+}
+
+impl From<String> for Refusal {
+    fn from(reason: String) -> Self {
+        Self { reason, code: None }
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(reason: &str) -> Self {
+        reason.to_owned().into()
+    }
+}
+
+/// What a channel that asks to slow down holds back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThrottleScope {
+    /// All messages of the connector.
+    Connector,
+    /// Messages to this recipient.
+    Recipient,
+    /// This message alone.
+    Message,
 }
 
 /// The state of a connector's session.
@@ -391,6 +478,9 @@ mod tests {
             max_in_flight: 100,
             needs_session: false,
             pace: None,
+            proofs: Vec::new(),
+            shared_address: None,
+            rules: None,
         };
         let choosing = plugin(serde_json::json!({"properties": {"maxInFlight": {"default": 10}}}));
         for (config, expected) in

@@ -13,6 +13,8 @@ pub struct ReceivedRequest {
     pub headers: Vec<(String, String)>,
     /// The raw bytes.
     pub body: Vec<u8>,
+    /// Whether a proof of the plugin's description proved it, see [`super::Proof`]. False: the connector's own secret did.
+    pub proven: bool,
 }
 
 /// The plugin's answer to a [`ReceivedRequest`].

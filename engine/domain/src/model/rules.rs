@@ -1,0 +1,99 @@
+//! What a channel demands of those who send through it, as its plugin declares it. The engine keeps to it before it calls the plugin.
+//!
+//! It holds plain values: it must not know a channel, and nothing here waits or counts.
+
+use serde::{Deserialize, Serialize};
+
+/// What a channel demands of senders. The default demands nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rules {
+    /// For how long after a person's last message anything may be written to that person. `None`: at any time.
+    pub reply_window_ms: Option<i64>,
+    /// The kinds of content of the plugin's own that may be sent outside of the reply window.
+    pub outside_window: Vec<String>,
+    /// How fast one recipient may be written to.
+    pub recipient_rate: Option<Bucket>,
+    /// How fast the connector may send in all.
+    pub throughput: Option<Throughput>,
+    /// How many different people may be written to outside of the reply window.
+    pub audience: Option<AudienceRule>,
+}
+
+/// A token bucket: so many at once, and one more after each pause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bucket {
+    /// How many at once; at least 1.
+    pub burst: u32,
+    /// The pause after which there is one more; at least 1.
+    pub refill_ms: i64,
+}
+
+/// How fast a connector may send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Throughput {
+    /// Messages per second; at least 1.
+    pub per_second: u32,
+    /// Whether received messages count, too.
+    pub counts_received: bool,
+}
+
+/// How many different people may be written to outside of the reply window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AudienceRule {
+    /// The top-level configuration field by which connectors share one audience: those of a tenant that run the same plugin and have
+    /// the same value. `None`, or no value: the connector has an audience of its own.
+    pub shared_by: Option<String>,
+    /// How many people within the window. `None`: no limit, until the channel tells one.
+    pub limit: Option<u32>,
+    /// The length of the moving window; at least an hour.
+    pub window_ms: i64,
+}
+
+/// What a channel thinks of what is sent. The numbers are stored: never reuse one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum Quality {
+    /// Good.
+    Green = 0,
+    /// Recipients complain.
+    Yellow = 1,
+    /// Recipients complain much: limits follow.
+    Red = 2,
+    /// The channel has not told.
+    #[default]
+    Unknown = 3,
+}
+
+impl Quality {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Green, Self::Yellow, Self::Red, Self::Unknown];
+
+    /// Its name in lower case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Green => "green",
+            Self::Yellow => "yellow",
+            Self::Red => "red",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The reverse of [`Self::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|quality| quality.as_str() == text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip() {
+        for quality in Quality::ALL {
+            assert_eq!(Quality::parse(quality.as_str()), Some(quality));
+            assert_eq!(Quality::ALL[quality as usize], quality);
+        }
+        assert_eq!((Quality::parse("GREEN"), Quality::default()), (None, Quality::Unknown));
+    }
+}

@@ -192,7 +192,9 @@ pub(crate) const RECEIVES_AT_ONCE: usize = 16;
 /// How many requests of one connector's channel may wait for their turn; more are refused.
 pub(crate) const RECEIVES_WAITING: usize = 16;
 /// Bytes of the body of a request of the channel.
-pub(crate) const RECEIVED_BODY_BYTES: usize = 1 << 20;
+pub(crate) const RECEIVED_BODY_BYTES: usize = 3 << 20;
+/// Bytes of the bodies in one instance from which on further requests wait.
+pub(crate) const RECEIVED_BYTES_AT_ONCE: usize = 4 << 20;
 /// Bytes of the body of a plugin's answer to a request of its channel.
 pub(crate) const RECEIVE_ANSWER_BYTES: usize = 64 << 10;
 /// How many messages of one connector may wait for its session to come back; more are refused.
@@ -201,8 +203,8 @@ pub(crate) const SENDS_WAITING: usize = 1024;
 pub(crate) const EVENT_TEXT_BYTES: usize = 64 << 10;
 /// Entries of a list in an event.
 pub(crate) const EVENT_LIST: usize = 2048;
-/// How many events one call may report.
-pub(crate) const EVENTS_AT_ONCE: usize = 256;
+/// How many events one call may report: a channel that gathers its reports sends up to 1,000 in one request.
+pub(crate) const EVENTS_AT_ONCE: usize = 1024;
 /// How many connections, exchanges and uploads one instance may hold at once.
 pub(crate) const HANDLES: usize = 256;
 /// Bytes of one piece of a file that goes through a guest.

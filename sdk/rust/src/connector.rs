@@ -105,6 +105,8 @@ pub enum Feature {
     Receive,
     /// Files have an [`Attachment::url`].
     AttachmentLinks,
+    /// The content `template`, and the operations on templates.
+    Templates,
 }
 
 impl Feature {
@@ -130,6 +132,7 @@ impl Feature {
             Self::ProfilePictures => "profile-pictures",
             Self::Receive => "receive",
             Self::AttachmentLinks => "attachment-links",
+            Self::Templates => "templates",
         }
     }
 
@@ -210,7 +213,34 @@ impl Description {
             max_in_flight: 16,
             needs_session: false,
             pace: None,
+            proofs: Vec::new(),
+            shared_address: None,
+            rules: None,
         }
+    }
+}
+
+impl Outcome {
+    /// The provider accepted the message under this id, and told nothing else.
+    pub fn accepted(provider_id: Option<String>) -> Self {
+        Self::Accepted(Acceptance { provider_id, aliases: Vec::new(), held: false })
+    }
+
+    /// [`Outcome::InvalidRecipient`] without a code of the channel's.
+    pub fn invalid_recipient(reason: impl Into<String>) -> Self {
+        Self::InvalidRecipient(Refusal { reason: reason.into(), code: None })
+    }
+
+    /// [`Outcome::Rejected`] without a code of the channel's.
+    pub fn rejected(reason: impl Into<String>) -> Self {
+        Self::Rejected(Refusal { reason: reason.into(), code: None })
+    }
+}
+
+impl Throttle {
+    /// Holds back all messages of the connector, without a code of the channel's.
+    pub fn of_connector(retry_after_millis: u64, reason: impl Into<String>) -> Self {
+        Self { retry_after_millis, reason: reason.into(), scope: ThrottleScope::Connector, code: None }
     }
 }
 
@@ -399,7 +429,7 @@ mod tests {
             if config == "bad" { Err(RunError::Config("no".into())) } else { Ok(Self(config.to_owned())) }
         }
         async fn send(&self, message: Outgoing) -> Outcome {
-            Outcome::Accepted(Some(format!("{}-{}", self.0, message.client_id)))
+            Outcome::accepted(Some(format!("{}-{}", self.0, message.client_id)))
         }
     }
 
@@ -428,7 +458,7 @@ mod tests {
         assert!(poll(early.as_mut()).is_pending());
         let mut run = pin!(__run(&SLOT, "c".into()));
         assert!(poll(run.as_mut()).is_pending());
-        assert_eq!(poll(early.as_mut()), Poll::Ready(Outcome::Accepted(Some("c-1".into()))));
+        assert_eq!(poll(early.as_mut()), Poll::Ready(Outcome::accepted(Some("c-1".into()))));
         assert!(poll(pin!(__stop(&SLOT)).as_mut()).is_ready());
         assert_eq!(poll(run.as_mut()), Poll::Ready(Ok(())));
         assert!(matches!(poll(pin!(__send(&SLOT, message("2"))).as_mut()), Poll::Ready(Outcome::Disconnected(_))));
@@ -456,6 +486,7 @@ mod tests {
             query: Vec::new(),
             headers: Vec::new(),
             body: Vec::new(),
+            proven: false,
         };
         let mut run = pin!(__run(&SLOT, "c".into()));
         assert!(poll(run.as_mut()).is_pending());

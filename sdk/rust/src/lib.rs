@@ -30,7 +30,7 @@
 //! impl Connector for Carrier {
 //!     fn describe() -> Description { Description::new("carrier", env!("CARGO_PKG_VERSION"), "pigeon") }
 //!     async fn start(_config: &str) -> Result<Self, RunError> { Ok(Self) }
-//!     async fn send(&self, message: Outgoing) -> Outcome { Outcome::Accepted(None) }
+//!     async fn send(&self, message: Outgoing) -> Outcome { Outcome::accepted(None) }
 //! }
 //! pombo_plugin::export_connector!(Carrier);
 //! ```

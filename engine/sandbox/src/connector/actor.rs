@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -17,7 +18,7 @@ use crate::connector::assignment::{Assignment, Control};
 use crate::connector::jobs::{self, Queues};
 use crate::connector::metrics::{SendInProgress, SendMetrics};
 use crate::instances::{CallError, made, root};
-use crate::limits::{FAREWELL, OPERATIONS_AT_ONCE, REASON_BYTES, RECEIVES_AT_ONCE, cut};
+use crate::limits::{FAREWELL, OPERATIONS_AT_ONCE, REASON_BYTES, RECEIVED_BYTES_AT_ONCE, RECEIVES_AT_ONCE, cut};
 use crate::state::store;
 use crate::watchdog::CpuExceeded;
 use crate::worlds;
@@ -104,10 +105,13 @@ pub(crate) async fn serve(
             let mut status = slot.subscribe();
             let mut sends: FuturesUnordered<Call<'_>> = FuturesUnordered::new();
             let mut operations: FuturesUnordered<Call<'_>> = FuturesUnordered::new();
+            // Bytes of the bodies that the requests hold.
+            let held = &AtomicUsize::new(0);
             let mut requests: FuturesUnordered<Call<'_>> = FuturesUnordered::new();
             let patience = patience(limits.receive, limits.host_call);
             let (mut sends_open, mut operations_open, mut requests_open, mut overdue) = (true, true, true, None);
             loop {
+                let room = requests.len() < RECEIVES_AT_ONCE && held.load(Ordering::Relaxed) < RECEIVED_BYTES_AT_ONCE;
                 let orders = control.borrow_and_update().orders(assignment);
                 let taking = overdue.is_none() && !orders.give_way;
                 let idle = sends.is_empty() && operations.is_empty() && requests.is_empty();
@@ -159,13 +163,19 @@ pub(crate) async fn serve(
                             operations.push(Box::pin(operate(limits.operation, call, reply)));
                         },
                     },
-                    job = queues.requests.recv(), if taking && requests_open && requests.len() < RECEIVES_AT_ONCE => match job {
+                    job = queues.requests.recv(), if taking && requests_open && room => match job {
                         None => requests_open = false,
                         // The channel was told to repeat it: it must not be answered twice without need.
                         Some(job) if job.is_abandoned() => job.refuse("nobody waits for the answer"),
                         Some(job) => if let Some((request, reply)) = job.hand_over() {
-                            let call = instance.receive(accessor, request);
-                            requests.push(Box::pin(receive(limits.receive, patience, call, reply)));
+                            let bytes = request.body.len();
+                            held.fetch_add(bytes, Ordering::Relaxed);
+                            let answer = receive(limits.receive, patience, instance.receive(accessor, request), reply);
+                            requests.push(Box::pin(async move {
+                                let in_time = answer.await;
+                                held.fetch_sub(bytes, Ordering::Relaxed);
+                                in_time
+                            }));
                         },
                     },
                 }
@@ -306,6 +316,7 @@ mod tests {
             query: Vec::new(),
             headers: Vec::new(),
             body: Vec::new(),
+            proven: false,
         }
     }
 

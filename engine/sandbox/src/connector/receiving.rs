@@ -1,7 +1,8 @@
 //! How a request of the channel gets to the connector's stable instance, and its answer back. Runs on the caller's task.
 //!
 //! Invariant: a connector holds at most [`RECEIVES_AT_ONCE`](crate::limits::RECEIVES_AT_ONCE) requests in its instance and
-//! [`RECEIVES_WAITING`](crate::limits::RECEIVES_WAITING) in its queue, each with a bounded body.
+//! [`RECEIVES_WAITING`](crate::limits::RECEIVES_WAITING) in its queue, each with a bounded body; and no further request joins
+//! [`RECEIVED_BYTES_AT_ONCE`](crate::limits::RECEIVED_BYTES_AT_ONCE) in the instance.
 
 use pombo_domain::ConnectorIndex;
 use pombo_domain::ports::{ReceiveError, ReceivedRequest, ReceivedResponse};

@@ -3,24 +3,31 @@
 use pombo_domain::model::Attachment;
 use pombo_domain::model::connector::{HealthRules, Pace, WarmUp};
 use pombo_domain::model::message::{MessageAction, Target};
-use pombo_domain::ports::{Outgoing, OwnKind, PluginDescription, SendOutcome};
+use pombo_domain::ports::{Outgoing, OwnKind, PluginDescription, Refusal, SendOutcome, ThrottleScope};
 
 use crate::bindings::types as wit;
 use crate::grants::Capability;
 use crate::limits::{REASON_BYTES, cut};
+use crate::worlds::demands;
 
 /// The feature of a plugin whose channel fetches the files of messages by links.
 pub(crate) const ATTACHMENT_LINKS: &str = "attachment-links";
 
 /// Names in a list of a description.
-const NAMES: usize = 64;
+pub(super) const NAMES: usize = 64;
 /// Bytes of a name.
-const NAME_BYTES: usize = 64;
+pub(super) const NAME_BYTES: usize = 64;
 /// Bytes of the schema of a kind of the plugin's own.
 const KIND_SCHEMA_BYTES: usize = 16 << 10;
 
 /// Bytes of the longest id that a provider gives.
 const PROVIDER_ID_BYTES: usize = 256;
+/// Bytes of a channel's own code.
+const CODE_BYTES: usize = 64;
+/// Bytes of another address of a recipient.
+const ADDRESS_BYTES: usize = 320;
+/// Other addresses of a recipient that one outcome tells.
+const ALIASES: usize = 16;
 
 /// Key of the metadata of a message whose outcome somebody waits for; its value is `1`.
 const DIRECT: &str = "direct";
@@ -58,6 +65,7 @@ pub(crate) fn outgoing(message: Outgoing, link: impl Fn(&Attachment) -> Option<S
         MessageAction::React(to) => wit::Content::Reaction(wit::Reaction { to: target(to), emoji: message.text }),
         MessageAction::Edit(of) => wit::Content::Edit(wit::Edit { of: target(of), text: message.text }),
         MessageAction::Revoke(of) => wit::Content::Revoke(target(of)),
+        MessageAction::Other(own) => wit::Content::Other((own.kind, own.value)),
     };
     wit::Outgoing {
         client_id: message.client_id.to_string(),
@@ -80,15 +88,25 @@ pub(super) fn target(target: Target) -> wit::Target {
 /// The outcome that the plugin gave, with its texts cut to their bounds.
 pub(crate) fn outcome(outcome: wit::Outcome) -> SendOutcome {
     let reason = |text: String| cut(&text, REASON_BYTES);
+    let code = |code: Option<String>| code.map(|code| cut(&code, CODE_BYTES)).filter(|code| !code.is_empty());
+    let refusal = |said: wit::Refusal| Refusal { reason: reason(said.reason), code: code(said.code) };
     match outcome {
-        wit::Outcome::Accepted(id) => {
-            SendOutcome::Accepted { provider_id: id.map(|id| cut(&id, PROVIDER_ID_BYTES)).filter(|id| !id.is_empty()) }
-        }
-        wit::Outcome::InvalidRecipient(why) => SendOutcome::InvalidRecipient(reason(why)),
-        wit::Outcome::Rejected(why) => SendOutcome::Rejected(reason(why)),
+        wit::Outcome::Accepted(said) => SendOutcome::Accepted {
+            provider_id: said.provider_id.map(|id| cut(&id, PROVIDER_ID_BYTES)).filter(|id| !id.is_empty()),
+            aliases: addresses(said.aliases),
+            held: said.held,
+        },
+        wit::Outcome::InvalidRecipient(why) => SendOutcome::InvalidRecipient(refusal(why)),
+        wit::Outcome::Rejected(why) => SendOutcome::Rejected(refusal(why)),
         wit::Outcome::Throttled(throttle) => SendOutcome::Throttled {
             retry_after_ms: Some(throttle.retry_after_millis).filter(|ms| *ms > 0),
             reason: reason(throttle.reason),
+            scope: match throttle.scope {
+                wit::ThrottleScope::Connector => ThrottleScope::Connector,
+                wit::ThrottleScope::Recipient => ThrottleScope::Recipient,
+                wit::ThrottleScope::Message => ThrottleScope::Message,
+            },
+            code: code(throttle.code),
         },
         wit::Outcome::Temporary(why) => SendOutcome::Temporary(reason(why)),
         wit::Outcome::Disconnected(why) => SendOutcome::Disconnected(reason(why)),
@@ -96,7 +114,12 @@ pub(crate) fn outcome(outcome: wit::Outcome) -> SendOutcome {
     }
 }
 
-fn is_name(name: &str) -> bool {
+/// Addresses that can be kept: an address is never altered, so one that is too long is left out.
+fn addresses(said: Vec<String>) -> Vec<String> {
+    said.into_iter().filter(|address| (1..=ADDRESS_BYTES).contains(&address.len())).take(ALIASES).collect()
+}
+
+pub(super) fn is_name(name: &str) -> bool {
     (1..=NAME_BYTES).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
@@ -188,12 +211,16 @@ pub(crate) fn description(said: wit::Description, digest: &str) -> Result<Plugin
     if !is_name(&said.channel) {
         return Err("its channel must be 1 to 64 lower-case letters, digits and dashes".to_owned());
     }
-    let config_schema = serde_json::from_str(&said.config_schema)
+    let config_schema: serde_json::Value = serde_json::from_str(&said.config_schema)
         .map_err(|e| format!("its configuration's schema is not JSON: {e}"))?;
     let max_in_flight = said.max_in_flight.clamp(1, 4096) as u16;
     let pace = said.pace.map(|said| pace(said, max_in_flight)).transpose()?;
     let capabilities = capabilities(&said.capabilities)?;
     let (contents, operations) = (own_kinds("contents", said.contents)?, own_kinds("operations", said.operations)?);
+    let fields = demands::Fields { schema: &config_schema, secret: &said.secret_fields };
+    let proofs = demands::proofs(said.proofs, &fields)?;
+    let shared_address = said.shared_address.map(|field| fields.shared("shared-address", field)).transpose()?;
+    let rules = said.rules.map(|said| demands::rules(said, &fields, &contents)).transpose()?;
     Ok(PluginDescription {
         name: said.name,
         version: cut(&said.version, 64),
@@ -210,12 +237,16 @@ pub(crate) fn description(said: wit::Description, digest: &str) -> Result<Plugin
         max_in_flight,
         needs_session: said.needs_session,
         pace,
+        proofs,
+        shared_address,
+        rules,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use pombo_domain::model::FileKind;
+    use pombo_domain::model::message::OwnContent;
     use pombo_testkit::samples;
 
     use super::*;
@@ -247,7 +278,42 @@ mod tests {
             max_in_flight: 1,
             needs_session: false,
             pace: None,
+            proofs: Vec::new(),
+            shared_address: None,
+            rules: None,
         }
+    }
+
+    #[test]
+    fn an_outcome_keeps_its_code_and_what_is_told_of_the_recipient_within_bounds() {
+        let long = "x".repeat(ADDRESS_BYTES + 1);
+        let aliases = [vec![long, String::new(), "551199".to_owned()], vec!["a".to_owned(); 100]].concat();
+        let said = wit::Acceptance { provider_id: Some(String::new()), aliases, held: true };
+        let accepted = outcome(wit::Outcome::Accepted(said));
+        let SendOutcome::Accepted { provider_id: None, aliases, held: true } = accepted else { panic!("{accepted:?}") };
+        assert_eq!((aliases.len(), aliases[0].as_str()), (ALIASES, "551199"));
+        let why = wit::Refusal { reason: "no".to_owned(), code: Some("131026".to_owned()) };
+        let refused = Refusal { reason: "no".to_owned(), code: Some("131026".to_owned()) };
+        assert_eq!(outcome(wit::Outcome::InvalidRecipient(why)), SendOutcome::InvalidRecipient(refused));
+        let slow = wit::Throttle {
+            retry_after_millis: 0,
+            reason: "slow".to_owned(),
+            scope: wit::ThrottleScope::Recipient,
+            code: Some("y".repeat(CODE_BYTES + 1)),
+        };
+        let slow = outcome(wit::Outcome::Throttled(slow));
+        let SendOutcome::Throttled { retry_after_ms: None, scope, code: Some(code), .. } = slow else {
+            panic!("{slow:?}")
+        };
+        assert_eq!((scope, code.starts_with("yyy"), code.ends_with('…')), (ThrottleScope::Recipient, true, true));
+    }
+
+    #[test]
+    fn content_of_the_plugins_own_reaches_it_as_it_is() {
+        let own = OwnContent { kind: "location".to_owned(), value: r#"{"x":1}"#.to_owned() };
+        let message = Outgoing { action: MessageAction::Other(own), ..samples::outgoing("ana", "Oi") };
+        let wit::Content::Other((kind, value)) = outgoing(message, |_| None).content else { panic!("is its own") };
+        assert_eq!((kind.as_str(), value.as_str()), ("location", r#"{"x":1}"#));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The adapter of `pombo:connector@0.1.0`: between its types and those of the newest version. There, features and capabilities were
-//! enums, files had no links, and there were fewer operations and no requests of the channel.
+//! enums, files had no links, there were fewer operations and no requests of the channel, and a refusal had no code.
 
 use crate::bindings::{types as new, types_0_1 as old};
 
@@ -61,6 +61,9 @@ pub(super) fn description(said: old::Description) -> new::Description {
             warm_up_until: pace.warm_up_until,
             health: pace.health,
         }),
+        proofs: Vec::new(),
+        shared_address: None,
+        rules: None,
     }
 }
 
@@ -101,15 +104,26 @@ pub(super) fn outgoing(message: new::Outgoing) -> old::Outgoing {
 }
 
 fn throttle(said: old::Throttle) -> new::Throttle {
-    new::Throttle { retry_after_millis: said.retry_after_millis, reason: said.reason }
+    new::Throttle {
+        retry_after_millis: said.retry_after_millis,
+        reason: said.reason,
+        scope: new::ThrottleScope::Connector,
+        code: None,
+    }
+}
+
+fn refusal(reason: String) -> new::Refusal {
+    new::Refusal { reason, code: None }
 }
 
 /// What became of a message.
 pub(super) fn outcome(said: old::Outcome) -> new::Outcome {
     match said {
-        old::Outcome::Accepted(id) => new::Outcome::Accepted(id),
-        old::Outcome::InvalidRecipient(why) => new::Outcome::InvalidRecipient(why),
-        old::Outcome::Rejected(why) => new::Outcome::Rejected(why),
+        old::Outcome::Accepted(provider_id) => {
+            new::Outcome::Accepted(new::Acceptance { provider_id, aliases: Vec::new(), held: false })
+        }
+        old::Outcome::InvalidRecipient(why) => new::Outcome::InvalidRecipient(refusal(why)),
+        old::Outcome::Rejected(why) => new::Outcome::Rejected(refusal(why)),
         old::Outcome::Throttled(said) => new::Outcome::Throttled(throttle(said)),
         old::Outcome::Temporary(why) => new::Outcome::Temporary(why),
         old::Outcome::Disconnected(why) => new::Outcome::Disconnected(why),
@@ -243,6 +257,7 @@ mod tests {
         assert!(described.capabilities.iter().all(|name| crate::grants::Capability::from_name(name).is_some()));
         assert_eq!(described.features, ["voice-notes", "pairing-code"]);
         assert!(described.contents.is_empty() && described.operations.is_empty());
+        assert!(described.proofs.is_empty() && described.shared_address.is_none() && described.rules.is_none());
         assert_eq!((described.max_in_flight, described.needs_session), (3, true));
     }
 
@@ -290,5 +305,17 @@ mod tests {
             operation_error(throttled),
             new::OperationError::Throttled(new::Throttle { retry_after_millis: 5, .. })
         ));
+    }
+
+    #[test]
+    fn an_outcome_of_the_old_version_holds_back_the_whole_connector_and_has_no_code() {
+        let slow = old::Outcome::Throttled(old::Throttle { retry_after_millis: 5, reason: "slow".to_owned() });
+        let new::Outcome::Throttled(slow) = outcome(slow) else { panic!("is throttled") };
+        assert!(matches!((slow.scope, slow.code), (new::ThrottleScope::Connector, None)));
+        let accepted = outcome(old::Outcome::Accepted(Some("id".to_owned())));
+        let new::Outcome::Accepted(accepted) = accepted else { panic!("is accepted") };
+        assert_eq!((accepted.provider_id.as_deref(), accepted.aliases.len(), accepted.held), (Some("id"), 0, false));
+        let rejected = outcome(old::Outcome::Rejected("no".to_owned()));
+        assert!(matches!(rejected, new::Outcome::Rejected(why) if why.reason == "no" && why.code.is_none()));
     }
 }

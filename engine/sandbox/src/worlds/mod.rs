@@ -5,6 +5,7 @@ pub(crate) mod automation;
 pub(crate) mod connector;
 pub(crate) mod connector_0_1;
 pub(crate) mod connector_guest;
+mod demands;
 pub(crate) mod event;
 pub(crate) mod operation;
 pub(crate) mod receiving;

@@ -19,6 +19,7 @@ pub(crate) fn request(request: ReceivedRequest) -> wit::ReceivedRequest {
         query: request.query,
         headers: request.headers,
         body: request.body,
+        proven: request.proven,
     }
 }
 

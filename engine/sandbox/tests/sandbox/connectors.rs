@@ -20,7 +20,7 @@ async fn many_sends_at_once_are_all_answered() {
     let world = with_noop().await;
     let sends = (0..5_000).map(|_| world.send(1, "x"));
     let outcomes = join_all(sends).await;
-    assert!(outcomes.iter().all(|o| matches!(o, SendOutcome::Accepted { provider_id: Some(_) })));
+    assert!(outcomes.iter().all(|o| matches!(o, SendOutcome::Accepted { provider_id: Some(_), .. })));
 }
 
 #[tokio::test(flavor = "multi_thread")]

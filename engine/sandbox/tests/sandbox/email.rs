@@ -22,7 +22,7 @@ async fn a_message_arrives_and_connections_are_kept() {
     let (world, mail) = with(&[]).await;
     for i in 0..20 {
         let outcome = world.send(1, &format!("Olá *Ana*\n.ponto {i}")).await;
-        let SendOutcome::Accepted { provider_id } = outcome else { panic!("{outcome:?}") };
+        let SendOutcome::Accepted { provider_id, .. } = outcome else { panic!("{outcome:?}") };
         assert_eq!(provider_id.as_deref(), Some("00000000-0000-0000-0000-000000000abc@example.com"));
     }
     assert_eq!(*mail.connections.lock(), 1, "one connection carried them all");

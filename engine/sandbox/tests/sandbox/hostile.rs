@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use pombo_domain::ConnectorIndex;
-use pombo_domain::ports::{Connectors, SendOutcome, SessionState};
+use pombo_domain::ports::{Connectors, Refusal, SendOutcome, SessionState};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -103,7 +103,9 @@ async fn a_huge_answer_is_not_taken() {
     let world = beside_a_good_one("huge-result", json!({}), Wish::default()).await;
     let outcome = meanwhile(&world, world.send(1, "x")).await;
     match outcome {
-        SendOutcome::Rejected(why) | SendOutcome::Unknown(why) => assert!(why.len() < 1000, "{} bytes", why.len()),
+        SendOutcome::Rejected(Refusal { reason: why, .. }) | SendOutcome::Unknown(why) => {
+            assert!(why.len() < 1000, "{} bytes", why.len());
+        }
         other => panic!("{other:?}"),
     }
     world.good_one_serves().await;

@@ -22,6 +22,7 @@ async fn a_component_of_0_1_describes_itself_by_the_names_of_today() {
     assert_eq!(described.capabilities, ["kv"]);
     assert_eq!(described.features, ["attachments", "lookup"]);
     assert!(described.contents.is_empty() && described.operations.is_empty());
+    assert!(described.proofs.is_empty() && described.shared_address.is_none() && described.rules.is_none());
     let given = ["ANA", " "].map(str::to_owned).to_vec();
     let checked = world.sandbox.check_recipients(NAME, given).await.expect("answers");
     assert_eq!(checked[0].as_deref(), Ok("ana"));
@@ -36,7 +37,7 @@ async fn a_component_of_0_1_sends_and_operates_and_stops() {
     let outgoing = Outgoing { attachments: vec![world.file(10)], ..message("ana", "Oi") };
     let id = outgoing.client_id;
     let sent = world.sandbox.send(ONE, outgoing).await;
-    assert_eq!(sent, SendOutcome::Accepted { provider_id: Some(format!("{id} Oi 1")) });
+    assert_eq!(sent, SendOutcome::accepted(Some(format!("{id} Oi 1"))));
     let operate = async |operation| world.sandbox.operate(ONE, operation).await;
     let asked = vec!["55".to_owned(), "ana".to_owned()];
     let Ok(Answer::Lookup(found)) = operate(Operation::Lookup(asked)).await else { panic!("answers") };
@@ -65,6 +66,7 @@ async fn a_component_of_0_1_takes_no_requests_and_says_what_is_wrong_with_its_co
         query: Vec::new(),
         headers: Vec::new(),
         body: b"{}".to_vec(),
+        proven: false,
     };
     let answer = world.sandbox.receive(ONE, request).await;
     assert_eq!(answer, Err(ReceiveError::Unsupported));

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use pombo_domain::ConnectorIndex;
+use pombo_domain::model::{AudienceRule, Bucket};
 use pombo_domain::ports::*;
 use pombo_sandbox::Limits;
 use serde_json::json;
@@ -32,6 +33,7 @@ fn request(path: &str) -> ReceivedRequest {
         query: vec![("a".to_owned(), "1".to_owned())],
         headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
         body: "olá".as_bytes().to_vec(),
+        proven: false,
     }
 }
 
@@ -48,6 +50,41 @@ async fn a_request_reaches_the_plugin_as_it_is_and_so_does_its_answer() {
     assert_eq!(seen, r#"POST in/x [("a", "1")] [("content-type", "text/plain")] olá"#);
     let stored = world.told_to(1, json!({"do": "number", "key": "requests"})).await;
     assert_eq!(stored.as_deref(), Ok("1"), "what it stored is there when it answers");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_plugin_is_told_whether_a_request_was_proven() {
+    let world = connected(Limits::default().receive).await;
+    for proven in [true, false] {
+        let answer =
+            world.sandbox.receive(ONE, ReceivedRequest { proven, ..request("proven") }).await.expect("answers");
+        assert_eq!(answer.body, proven.to_string().as_bytes());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_plugin_says_of_its_channel_is_in_its_description() {
+    let world = with_probe(Wish::default()).await;
+    let described = world.sandbox.plugin("hostile-probe").expect("is loaded");
+    let named = |name: &str| name.to_owned();
+    let hmac = Proof::BodyHmac { header: named("x-signature"), prefix: named("sha256="), secret: named("secret") };
+    let query = Proof::QuerySecret { parameter: named("verify"), secret: named("secret"), method: named("GET") };
+    assert_eq!(described.proofs, [hmac, query]);
+    assert_eq!(described.shared_address.as_deref(), Some("host"));
+    let rules = described.rules.expect("it has some");
+    assert_eq!((rules.reply_window_ms, rules.outside_window), (Some(86_400_000), vec![named("card")]));
+    assert_eq!(rules.recipient_rate, Some(Bucket { burst: 45, refill_ms: 6_000 }));
+    let audience = AudienceRule { shared_by: Some(named("host")), limit: None, window_ms: 86_400_000 };
+    assert_eq!((rules.throughput, rules.audience), (None, Some(audience)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_bodies_do_not_crowd_the_instance() {
+    let world = connected(Limits::default().receive).await;
+    // Each waits for a place of its own, and all are answered.
+    let whole = || ReceivedRequest { body: vec![b'x'; 3 << 20], ..request("proven") };
+    let answers = join_all((0..8).map(|_| world.sandbox.receive(ONE, whole()))).await;
+    assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|answer| answer.status == 200)), "{answers:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,9 +105,9 @@ async fn an_answer_beyond_its_bounds_has_failed() {
         let answer = ask(&world, path).await;
         assert!(matches!(answer, Err(ReceiveError::Failed(_))), "{path}: {answer:?}");
     }
-    let large = ReceivedRequest { body: vec![0; (1 << 20) + 1], ..request("in") };
+    let large = ReceivedRequest { body: vec![0; (3 << 20) + 1], ..request("in") };
     assert!(matches!(world.sandbox.receive(ONE, large).await, Err(ReceiveError::Failed(_))));
-    let whole = ReceivedRequest { body: vec![b'x'; 1 << 20], ..request("slow") };
+    let whole = ReceivedRequest { body: vec![b'x'; 3 << 20], ..request("slow") };
     assert_eq!(world.sandbox.receive(ONE, whole).await.map(|answer| answer.status), Ok(200));
 }
 
@@ -136,5 +173,5 @@ async fn operations_of_the_plugins_own_and_links_to_files_need_its_description()
     let outgoing = Outgoing { attachments: vec![world.file(3)], ..message("ana", r#"{"do": "links"}"#) };
     let sent = world.sandbox.send(ONE, outgoing).await;
     let links = r#"[Some("https://pombo.example/1/a.pdf")]"#;
-    assert_eq!(sent, SendOutcome::Accepted { provider_id: Some(links.to_owned()) });
+    assert_eq!(sent, SendOutcome::accepted(Some(links.to_owned())));
 }

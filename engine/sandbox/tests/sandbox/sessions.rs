@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use pombo_domain::ConnectorIndex;
-use pombo_domain::model::message::{MessageAction, Target};
+use pombo_domain::model::message::{MessageAction, OwnContent, Target};
 use pombo_domain::ports::*;
 use pombo_sandbox::Limits;
 use serde_json::{Value, json};
@@ -70,7 +70,7 @@ async fn the_kinds_of_messages_reach_the_plugin_as_they_are() {
     let said = async |action, text: &str| {
         let outgoing = Outgoing { action, ..message("a", text) };
         match world.sandbox.send(ONE, outgoing).await {
-            SendOutcome::Accepted { provider_id: Some(said) } => said,
+            SendOutcome::Accepted { provider_id: Some(said), .. } => said,
             other => panic!("{other:?}"),
         }
     };
@@ -79,13 +79,15 @@ async fn the_kinds_of_messages_reach_the_plugin_as_they_are() {
     assert_eq!(shown(said(MessageAction::React(target()), "👍").await), format!("react {target_text} 👍"));
     assert_eq!(shown(said(MessageAction::Edit(target()), "novo").await), format!("edit {target_text} novo"));
     assert_eq!(shown(said(MessageAction::Revoke(target()), "").await), format!("revoke {target_text} "));
+    let own = OwnContent { kind: "card".into(), value: r#"{"x":1}"#.into() };
+    assert_eq!(said(MessageAction::Other(own), "preview").await, r#"other card {"x":1}"#);
     let outgoing = Outgoing {
         reply_to: Some(target()),
         mentions: vec!["55".into()],
         voice_note: true,
         ..message("a", r#"{"do": "shape"}"#)
     };
-    let SendOutcome::Accepted { provider_id: Some(said) } = world.sandbox.send(ONE, outgoing).await else {
+    let SendOutcome::Accepted { provider_id: Some(said), .. } = world.sandbox.send(ONE, outgoing).await else {
         panic!("is sent");
     };
     assert_eq!(shown(said), format!("(Some({target_text}), [\"55\"], true)"));

@@ -252,8 +252,8 @@ impl World {
     /// Tells the probe to do something; what came of it.
     pub(crate) async fn told_to(&self, index: u32, task: Value) -> Result<String, String> {
         match self.send(index, &task.to_string()).await {
-            SendOutcome::Accepted { provider_id } => Ok(provider_id.unwrap_or_default()),
-            SendOutcome::Rejected(why) => Err(why),
+            SendOutcome::Accepted { provider_id, .. } => Ok(provider_id.unwrap_or_default()),
+            SendOutcome::Rejected(why) => Err(why.reason),
             other => Err(format!("{other:?}")),
         }
     }

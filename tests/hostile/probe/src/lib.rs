@@ -95,6 +95,27 @@ impl Connector for Probe {
                 warm_up_until: 5,
                 health: true,
             }),
+            contents: vec![Kind { name: "card".to_owned(), schema: String::new() }],
+            proofs: vec![
+                Proof::BodyHmac(BodyHmac {
+                    header: "x-signature".to_owned(),
+                    prefix: "sha256=".to_owned(),
+                    secret: "secret".to_owned(),
+                }),
+                Proof::QuerySecret(QuerySecret {
+                    parameter: "verify".to_owned(),
+                    secret: "secret".to_owned(),
+                    method: "GET".to_owned(),
+                }),
+            ],
+            shared_address: Some("host".to_owned()),
+            rules: Some(Rules {
+                reply_window_seconds: Some(24 * 3600),
+                outside_window: vec!["card".to_owned()],
+                recipient_rate: Some(Bucket { burst: 45, refill_millis: 6_000 }),
+                throughput: None,
+                audience: Some(Audience { shared_by: Some("host".to_owned()), limit: None, window_hours: 24 }),
+            }),
             ..Description::new("hostile-probe", VERSION, "test")
         }
     }
@@ -134,18 +155,18 @@ impl Connector for Probe {
             Content::Reaction(reaction) => (reaction.emoji.clone(), Some(format!("react {:?}", reaction.to))),
             Content::Edit(edit) => (edit.text.clone(), Some(format!("edit {:?}", edit.of))),
             Content::Revoke(target) => (String::new(), Some(format!("revoke {target:?}"))),
-            Content::Other(_) => return Outcome::Rejected("other".to_owned()),
+            Content::Other((kind, value)) => (value.clone(), Some(format!("other {kind}"))),
         };
         if let Some(what) = sender {
-            return Outcome::Accepted(Some(format!("{what} {text}")));
+            return Outcome::accepted(Some(format!("{what} {text}")));
         }
         let task: Value = match serde_json::from_str(&text) {
             Ok(task) => task,
             Err(_) => Value::String(text),
         };
         match deeds::perform(self, &message, &task).await {
-            Ok(said) => Outcome::Accepted(Some(said)),
-            Err(why) => Outcome::Rejected(why),
+            Ok(said) => Outcome::accepted(Some(said)),
+            Err(why) => Outcome::rejected(why),
         }
     }
 
@@ -211,6 +232,7 @@ async fn answer(request: ReceivedRequest) -> ReceivedResponse {
             let status = request.query.first().and_then(|(_, value)| value.parse().ok()).unwrap_or(0);
             ReceivedResponse::text(status, "")
         }
+        "proven" => ReceivedResponse::text(200, &request.proven.to_string()),
         "large" => ReceivedResponse::text(200, &"x".repeat(70 << 10)),
         _ => {
             let body = String::from_utf8_lossy(&request.body).into_owned();

@@ -1,0 +1,262 @@
+//! What a plugin says of its channel beyond messages, checked: how the channel proves its requests, by which field connectors share an
+//! address or an audience, and what it demands of senders.
+
+use pombo_domain::model::{AudienceRule, Bucket, Rules, Throughput};
+use pombo_domain::ports::{OwnKind, Proof};
+use serde_json::Value;
+
+use crate::bindings::types as wit;
+use crate::limits::cut;
+use crate::worlds::connector::{NAME_BYTES, NAMES, is_name};
+
+/// Proofs of one description.
+const PROOFS: usize = 8;
+/// Bytes of what stands before a signature.
+const PREFIX_BYTES: usize = 32;
+/// Bytes of a request's method.
+const METHOD_BYTES: usize = 16;
+/// The longest reply window and audience window.
+const WINDOW_HOURS: u32 = 366 * 24;
+/// The longest pause of a bucket.
+const REFILL_MS: u64 = 24 * 3_600_000;
+/// The largest rate and burst.
+const RATE: u32 = 1_000_000;
+
+/// The fields of a configuration, as its description declares them.
+pub(super) struct Fields<'d> {
+    /// Its schema.
+    pub(super) schema: &'d Value,
+    /// Those that are secret.
+    pub(super) secret: &'d [String],
+}
+
+impl Fields<'_> {
+    /// A field that holds a secret. `Err` says what is wrong with it; `of` is what names it.
+    fn secret(&self, of: &str, field: String) -> Result<String, String> {
+        if self.secret.contains(&field) {
+            return Ok(field);
+        }
+        let field = cut(&field, NAME_BYTES);
+        Err(format!("its {of} names the field {field:?}, which is not among its secret fields"))
+    }
+
+    /// A top-level field by whose value connectors share something. A secret is never compared.
+    pub(super) fn shared(&self, of: &str, field: String) -> Result<String, String> {
+        let shown = || cut(&field, NAME_BYTES);
+        if self.schema.get("properties").and_then(|properties| properties.get(&field)).is_none() {
+            return Err(format!("its {of} names the field {:?}, which its configuration does not have", shown()));
+        }
+        if self.secret.contains(&field) {
+            return Err(format!("its {of} names the field {:?}, which is secret", shown()));
+        }
+        Ok(field)
+    }
+}
+
+/// Whether it may be the name of a header in lower case.
+fn is_header(name: &str) -> bool {
+    (1..=NAME_BYTES).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+/// Whether it is printable ASCII without blanks.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// How the channel proves its requests. `Err` says what is wrong with it.
+pub(super) fn proofs(said: Vec<wit::Proof>, fields: &Fields<'_>) -> Result<Vec<Proof>, String> {
+    if said.len() > PROOFS {
+        return Err(format!("its proofs must be at most {PROOFS}"));
+    }
+    said.into_iter().map(|proof| one_proof(proof, fields)).collect()
+}
+
+fn one_proof(said: wit::Proof, fields: &Fields<'_>) -> Result<Proof, String> {
+    match said {
+        wit::Proof::BodyHmac(wit::BodyHmac { header, prefix, secret }) => {
+            if !is_header(&header) {
+                let shown = cut(&header, NAME_BYTES);
+                return Err(format!(
+                    "its proof body-hmac has the header {shown:?}, but it must be a name in lower case"
+                ));
+            }
+            if prefix.len() > PREFIX_BYTES || !is_plain(&prefix) {
+                return Err(format!(
+                    "the prefix of its proof body-hmac must have at most {PREFIX_BYTES} characters of ASCII without blanks"
+                ));
+            }
+            Ok(Proof::BodyHmac { header, prefix, secret: fields.secret("proof body-hmac", secret)? })
+        }
+        wit::Proof::QuerySecret(wit::QuerySecret { parameter, secret, method }) => {
+            if parameter.is_empty() || parameter.len() > NAME_BYTES || !is_plain(&parameter) {
+                return Err(format!(
+                    "the parameter of its proof query-secret must have 1 to {NAME_BYTES} characters of ASCII without blanks"
+                ));
+            }
+            let letters = method.bytes().all(|b| b.is_ascii_uppercase());
+            if method.is_empty() || method.len() > METHOD_BYTES || !letters {
+                return Err("the method of its proof query-secret must be in upper case, e.g. GET".to_owned());
+            }
+            Ok(Proof::QuerySecret { parameter, secret: fields.secret("proof query-secret", secret)?, method })
+        }
+    }
+}
+
+/// What the channel demands of senders. `Err` says what is wrong with it; `contents` are the plugin's own kinds.
+pub(super) fn rules(said: wit::Rules, fields: &Fields<'_>, contents: &[OwnKind]) -> Result<Rules, String> {
+    let reply_window_ms = match said.reply_window_seconds {
+        None => None,
+        Some(seconds) if (1..=WINDOW_HOURS * 3_600).contains(&seconds) => Some(i64::from(seconds) * 1_000),
+        Some(_) => return Err("its reply window must have 1 second to 366 days".to_owned()),
+    };
+    if said.outside_window.len() > NAMES {
+        return Err(format!("its rules must name at most {NAMES} kinds outside of the reply window"));
+    }
+    for kind in &said.outside_window {
+        if !is_name(kind) || !contents.iter().any(|own| own.name == *kind) {
+            let shown = cut(kind, NAME_BYTES);
+            return Err(format!(
+                "its rules name the kind {shown:?} outside of the reply window, which is not among its contents"
+            ));
+        }
+    }
+    Ok(Rules {
+        reply_window_ms,
+        outside_window: said.outside_window,
+        recipient_rate: said.recipient_rate.map(bucket).transpose()?,
+        throughput: said.throughput.map(throughput).transpose()?,
+        audience: said.audience.map(|said| audience(said, fields)).transpose()?,
+    })
+}
+
+fn bucket(said: wit::Bucket) -> Result<Bucket, String> {
+    if !(1..=RATE).contains(&said.burst) || !(1..=REFILL_MS).contains(&said.refill_millis) {
+        return Err(format!(
+            "its rate of one recipient must have a burst of 1 to {RATE} and a pause of 1 millisecond to one day"
+        ));
+    }
+    Ok(Bucket { burst: said.burst, refill_ms: said.refill_millis as i64 })
+}
+
+fn throughput(said: wit::Throughput) -> Result<Throughput, String> {
+    if !(1..=RATE).contains(&said.per_second) {
+        return Err(format!("its throughput must be 1 to {RATE} messages per second"));
+    }
+    Ok(Throughput { per_second: said.per_second, counts_received: said.counts_received })
+}
+
+fn audience(said: wit::Audience, fields: &Fields<'_>) -> Result<AudienceRule, String> {
+    if !(1..=WINDOW_HOURS).contains(&said.window_hours) {
+        return Err("the window of its audience must have 1 hour to 366 days".to_owned());
+    }
+    if said.limit == Some(0) {
+        return Err("the limit of its audience must be at least 1, or absent for none".to_owned());
+    }
+    let shared_by = said.shared_by.map(|field| fields.shared("audience", field)).transpose()?;
+    Ok(AudienceRule { shared_by, limit: said.limit, window_ms: i64::from(said.window_hours) * 3_600_000 })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn schema() -> Value {
+        json!({"type": "object", "properties": {"app": {"type": "string"}, "key": {"type": "string"}, "word": {}}})
+    }
+
+    fn hmac(header: &str, prefix: &str, secret: &str) -> wit::Proof {
+        let (header, prefix, secret) = (header.to_owned(), prefix.to_owned(), secret.to_owned());
+        wit::Proof::BodyHmac(wit::BodyHmac { header, prefix, secret })
+    }
+
+    fn query(parameter: &str, secret: &str, method: &str) -> wit::Proof {
+        let (parameter, secret, method) = (parameter.to_owned(), secret.to_owned(), method.to_owned());
+        wit::Proof::QuerySecret(wit::QuerySecret { parameter, secret, method })
+    }
+
+    fn said() -> wit::Rules {
+        wit::Rules {
+            reply_window_seconds: Some(86_400),
+            outside_window: vec!["template".to_owned()],
+            recipient_rate: Some(wit::Bucket { burst: 45, refill_millis: 6_000 }),
+            throughput: Some(wit::Throughput { per_second: 80, counts_received: true }),
+            audience: Some(wit::Audience { shared_by: Some("app".to_owned()), limit: Some(250), window_hours: 24 }),
+        }
+    }
+
+    fn refused<T: std::fmt::Debug>(result: Result<T, String>, why: &str) {
+        let said = result.expect_err(why);
+        assert!(said.contains(why), "{said:?} does not say {why:?}");
+    }
+
+    #[test]
+    fn proofs_name_secret_fields_and_have_names_that_a_request_can_have() {
+        let (schema, secret) = (schema(), ["key".to_owned(), "word".to_owned()]);
+        let fields = Fields { schema: &schema, secret: &secret };
+        let with = |proof| proofs(vec![proof], &fields);
+        let both = proofs(
+            vec![hmac("x-hub-signature-256", "sha256=", "key"), query("hub.verify_token", "word", "GET")],
+            &fields,
+        );
+        let both = both.expect("they are good");
+        assert_eq!(both.iter().map(Proof::secret).collect::<Vec<_>>(), ["key", "word"]);
+        refused(with(hmac("x-signature", "", "app")), "not among its secret fields");
+        refused(with(query("token", "none", "GET")), "not among its secret fields");
+        for header in ["", "X-Signature", "a b", "x\r\ny", &"x".repeat(65)] {
+            refused(with(hmac(header, "", "key")), "lower case");
+        }
+        refused(with(hmac("x", "a b", "key")), "prefix");
+        refused(with(hmac("x", &"x".repeat(33), "key")), "prefix");
+        refused(with(query("", "word", "GET")), "parameter");
+        for method in ["", "get", "G T", "ABCDEFGHIJKLMNOPQ"] {
+            refused(with(query("token", "word", method)), "upper case");
+        }
+        refused(proofs((0..9).map(|_| hmac("x", "", "key")).collect(), &fields), "at most 8");
+    }
+
+    #[test]
+    fn what_is_shared_is_shared_by_an_open_field_of_the_configuration() {
+        let (schema, secret) = (schema(), ["key".to_owned()]);
+        let fields = Fields { schema: &schema, secret: &secret };
+        assert_eq!(fields.shared("shared-address", "app".to_owned()), Ok("app".to_owned()));
+        refused(fields.shared("shared-address", "none".to_owned()), "does not have");
+        refused(fields.shared("shared-address", "key".to_owned()), "secret");
+    }
+
+    #[test]
+    fn rules_are_kept_within_bounds() {
+        let (schema, secret) = (schema(), ["key".to_owned()]);
+        let fields = Fields { schema: &schema, secret: &secret };
+        let contents = [OwnKind { name: "template".to_owned(), schema: None }];
+        let with = |said| rules(said, &fields, &contents);
+        let kept = with(said()).expect("they are good");
+        assert_eq!(
+            (kept.reply_window_ms, kept.outside_window.as_slice()),
+            (Some(86_400_000), &["template".to_owned()][..])
+        );
+        assert_eq!(kept.recipient_rate, Some(Bucket { burst: 45, refill_ms: 6_000 }));
+        assert_eq!(kept.throughput, Some(Throughput { per_second: 80, counts_received: true }));
+        let shared_by = Some("app".to_owned());
+        assert_eq!(kept.audience, Some(AudienceRule { shared_by, limit: Some(250), window_ms: 86_400_000 }));
+        for (seconds, hours) in [(Some(0), 24), (Some(u32::MAX), 24), (None, 0), (None, 366 * 24 + 1)] {
+            let audience = wit::Audience { shared_by: None, limit: None, window_hours: hours };
+            let wrong = wit::Rules { reply_window_seconds: seconds, audience: Some(audience), ..said() };
+            refused(with(wrong), "366 days");
+        }
+        let audience = |shared_by: Option<&str>, limit| {
+            let shared_by = shared_by.map(str::to_owned);
+            wit::Rules { audience: Some(wit::Audience { shared_by, limit, window_hours: 24 }), ..said() }
+        };
+        refused(with(audience(Some("none"), None)), "does not have");
+        refused(with(audience(None, Some(0))), "at least 1");
+        refused(with(wit::Rules { outside_window: vec!["poll".to_owned()], ..said() }), "not among its contents");
+        for (burst, refill_millis) in [(0, 1), (1, 0), (1, REFILL_MS + 1)] {
+            refused(with(wit::Rules { recipient_rate: Some(wit::Bucket { burst, refill_millis }), ..said() }), "burst");
+        }
+        let throughput = Some(wit::Throughput { per_second: 0, counts_received: false });
+        refused(with(wit::Rules { throughput, ..said() }), "per second");
+    }
+}

@@ -29,10 +29,10 @@ pub(crate) fn compose(
     content: &TextContent,
     now: SystemTime,
 ) -> Result<Composed, Outcome> {
-    let rejected = |what: String| Outcome::Rejected(what);
-    let recipient = crate::address::normalise(&outgoing.to).map_err(Outcome::InvalidRecipient)?;
+    let rejected = |what: String| Outcome::rejected(what);
+    let recipient = crate::address::normalise(&outgoing.to).map_err(Outcome::invalid_recipient)?;
     let to: Address =
-        recipient.parse().map_err(|_| Outcome::InvalidRecipient("is not an e-mail address".to_owned()))?;
+        recipient.parse().map_err(|_| Outcome::invalid_recipient("is not an e-mail address".to_owned()))?;
     let id = local_part(&outgoing.client_id);
     if id.is_empty() {
         return Err(rejected("the message has no client id".to_owned()));

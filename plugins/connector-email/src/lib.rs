@@ -50,7 +50,7 @@ impl Connector for Email {
 
     async fn send(&self, message: Outgoing) -> Outcome {
         let Content::Text(content) = &message.content else {
-            return Outcome::Rejected("e-mail can carry only text and attachments".to_owned());
+            return Outcome::rejected("e-mail can carry only text and attachments".to_owned());
         };
         let composed = match compose::compose(&self.config, &message, content, pombo_plugin::clock::now()) {
             Ok(composed) => composed,

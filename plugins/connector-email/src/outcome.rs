@@ -10,7 +10,7 @@ const PAUSE_MILLIS: u64 = 60_000;
 #[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "only a guest submits"))]
 pub(crate) fn of(result: Result<Reply, Error>, message_id: String) -> Outcome {
     match result {
-        Ok(_) => Outcome::Accepted(Some(message_id)),
+        Ok(_) => Outcome::accepted(Some(message_id)),
         Err(Error::Rejected(reply)) => refusal(&reply),
         Err(Error::NotSent(f)) => match f.stage {
             Stage::Connect | Stage::Tls | Stage::Login => Outcome::Disconnected(f.reason),
@@ -19,7 +19,7 @@ pub(crate) fn of(result: Result<Reply, Error>, message_id: String) -> Outcome {
         Err(Error::Unknown(f)) => Outcome::Unknown(f.reason),
         // Not the message's fault: the operator or the configuration must change.
         Err(Error::Refused(reason)) => Outcome::Disconnected(reason),
-        Err(Error::Invalid(reason)) => Outcome::Rejected(reason),
+        Err(Error::Invalid(reason)) => Outcome::rejected(reason),
     }
 }
 
@@ -32,7 +32,7 @@ fn refusal(reply: &Reply) -> Outcome {
     match (reply.stage, reply.code) {
         // A wrong password or a relay that wants one concerns every message of this connector.
         (Stage::Login, _) | (_, 530 | 534 | 535 | 538) => Outcome::Disconnected(format!("login refused: {said}")),
-        (_, 421 | 450 | 452) => Outcome::Throttled(Throttle { retry_after_millis: PAUSE_MILLIS, reason: said }),
+        (_, 421 | 450 | 452) => Outcome::Throttled(Throttle::of_connector(PAUSE_MILLIS, said)),
         (Stage::Connect | Stage::Tls, _) => Outcome::Disconnected(said),
         (_, 400..=499) => Outcome::Temporary(said),
         (Stage::Recipient | Stage::Data | Stage::Content, code) => {
@@ -40,12 +40,12 @@ fn refusal(reply: &Reply) -> Outcome {
             let about_address = enhanced.starts_with("5.1.") || enhanced == "5.2.1";
             // 550 with 5.7.1 is a refusal by a policy, independent of the recipient.
             if about_address || (by_code && enhanced.is_empty()) {
-                Outcome::InvalidRecipient(said)
+                Outcome::invalid_recipient(said)
             } else {
-                Outcome::Rejected(said)
+                Outcome::rejected(said)
             }
         }
-        _ => Outcome::Rejected(said),
+        _ => Outcome::rejected(said),
     }
 }
 
@@ -107,6 +107,6 @@ mod tests {
         assert_eq!(kind(&of(Err(Error::Refused("no".into())), String::new())), "disconnected");
         assert_eq!(kind(&of(Err(Error::Invalid("no".into())), String::new())), "rejected");
         let accepted = Reply { stage: Content, code: 250, enhanced: None, text: String::new() };
-        assert_eq!(of(Ok(accepted), "id".into()), Outcome::Accepted(Some("id".into())));
+        assert_eq!(of(Ok(accepted), "id".into()), Outcome::accepted(Some("id".into())));
     }
 }

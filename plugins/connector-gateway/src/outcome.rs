@@ -40,7 +40,7 @@ pub(crate) fn of(result: Result<Response, Error>) -> Outcome {
     let response = match result {
         Ok(response) => response,
         Err(Error::Refused(why)) => return Outcome::Disconnected(why),
-        Err(Error::Invalid(why)) => return Outcome::Rejected(why),
+        Err(Error::Invalid(why)) => return Outcome::rejected(why),
         Err(Error::NotConnected(why)) => return Outcome::Disconnected(format!("no connection to the gateway: {why}")),
         Err(Error::Interrupted(why)) => return Outcome::Unknown(format!("the gateway did not answer: {why}")),
         Err(Error::TooLarge(_)) => return Outcome::Unknown("the gateway's answer is too large".to_owned()),
@@ -60,25 +60,25 @@ pub(crate) fn of(result: Result<Response, Error>) -> Outcome {
         }
     }
     if (200..300).contains(&status) && body["success"] != Value::Bool(false) {
-        return Outcome::Accepted(message_id(&body));
+        return Outcome::accepted(message_id(&body));
     }
     let said = said(status, &body);
     match code(&body).to_ascii_uppercase().replace('-', "_").as_str() {
         "OUTCOME_UNKNOWN" => return Outcome::Unknown(said),
         "NOT_SENT" => return Outcome::Temporary(said),
-        code if NOBODY.contains(&code) => return Outcome::InvalidRecipient(said),
+        code if NOBODY.contains(&code) => return Outcome::invalid_recipient(said),
         code if NO_SESSION.contains(&code) => return Outcome::Disconnected(said),
-        "AUTOMATION_ACTIVE" => return Outcome::Rejected(said),
-        "VALIDATION_ERROR" if about_recipient(&body) => return Outcome::InvalidRecipient(said),
+        "AUTOMATION_ACTIVE" => return Outcome::rejected(said),
+        "VALIDATION_ERROR" if about_recipient(&body) => return Outcome::invalid_recipient(said),
         _ => {}
     }
     match status {
         401 | 403 => Outcome::Disconnected(format!("the gateway refuses the token: {said}")),
         408 | 425 => Outcome::Temporary(said),
-        429 => Outcome::Throttled(Throttle { retry_after_millis: retry_after(&response), reason: said }),
+        429 => Outcome::Throttled(Throttle::of_connector(retry_after(&response), said)),
         300..=399 => Outcome::Disconnected(format!("the gateway is elsewhere; baseUrl must change: {said}")),
         // `success: false` with a status that says otherwise; the call ended.
-        200..=299 | 400..=499 | 501 => Outcome::Rejected(said),
+        200..=299 | 400..=499 | 501 => Outcome::rejected(said),
         _ => Outcome::Unknown(said),
     }
 }
@@ -155,10 +155,10 @@ mod tests {
             (r#"{"data":{"key":{"id":"3EB3"}}}"#, Some("3EB3")),
             (r#"{"success":true}"#, None),
         ] {
-            assert_eq!(answer(200, body), Outcome::Accepted(id.map(str::to_owned)), "{body}");
+            assert_eq!(answer(200, body), Outcome::accepted(id.map(str::to_owned)), "{body}");
         }
         let pending = r#"{"success":true,"status":"pending","message_id":"3EB4"}"#;
-        assert_eq!(answer(202, pending), Outcome::Accepted(Some("3EB4".to_owned())));
+        assert_eq!(answer(202, pending), Outcome::accepted(Some("3EB4".to_owned())));
     }
 
     #[test]
@@ -224,7 +224,7 @@ mod tests {
         let limited = of(Ok(Response { status: 429, headers: vec![header], body: Vec::new() }));
         let Outcome::Throttled(throttle) = limited else { panic!("{limited:?}") };
         assert_eq!(throttle.retry_after_millis, 7_000);
-        let Outcome::Rejected(reason) = answer(400, r#"{"error":"5511999998888 is a bad number"}"#) else { panic!() };
-        assert_eq!(reason, "400: # is a bad number");
+        let Outcome::Rejected(why) = answer(400, r#"{"error":"5511999998888 is a bad number"}"#) else { panic!() };
+        assert_eq!(why.reason, "400: # is a bad number");
     }
 }

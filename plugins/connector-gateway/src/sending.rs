@@ -3,7 +3,7 @@
 //! A message with several files is several on the channel. What was sent of it is kept, so that a further attempt goes on where the
 //! last one ended: the recipient gets no part twice.
 
-use pombo_plugin::connector::{Attachment, Content, Outcome, Outgoing, TextContent};
+use pombo_plugin::connector::{Attachment, Content, Outcome, Outgoing, Refusal, TextContent};
 use pombo_plugin::log;
 use serde_json::{Value, json};
 
@@ -48,11 +48,15 @@ pub(crate) async fn send(
     for call in calls.iter().skip(sent.len()) {
         let body = call.body.to_string().into_bytes();
         let outcome = outcome::of(outside.call(config.request("POST", call.path, Some(body))).await);
-        if matches!(outcome, Outcome::Accepted(None) | Outcome::Unknown(_)) {
+        let nameless = match &outcome {
+            Outcome::Accepted(said) => said.provider_id.is_none(),
+            other => matches!(other, Outcome::Unknown(_)),
+        };
+        if nameless {
             echoes.expect(&message.to, call.look, outside.now_millis());
         }
         let id = match outcome {
-            Outcome::Accepted(id) => id,
+            Outcome::Accepted(said) => said.provider_id,
             other => return in_part(other, sent.len(), calls.len(), noted),
         };
         sent.push(id.clone());
@@ -68,7 +72,7 @@ pub(crate) async fn send(
             log::warn("send", &format!("a message's id was not stored: {trouble}"));
         }
     }
-    Outcome::Accepted(sent.into_iter().next().flatten())
+    Outcome::accepted(sent.into_iter().next().flatten())
 }
 
 /// The outcome of a message of which `sent` parts of `all` were sent before this one ended.
@@ -78,7 +82,9 @@ fn in_part(outcome: Outcome, sent: usize, all: usize, noted: bool) -> Outcome {
     }
     let tell = |why: String| format!("{sent} of its {all} messages were sent, then: {why}");
     match outcome {
-        Outcome::InvalidRecipient(why) | Outcome::Rejected(why) => Outcome::Rejected(tell(why)),
+        Outcome::InvalidRecipient(why) | Outcome::Rejected(why) => {
+            Outcome::Rejected(Refusal { reason: tell(why.reason), ..why })
+        }
         Outcome::Unknown(why) => Outcome::Unknown(tell(why)),
         // Another attempt would not know what was sent already.
         Outcome::Temporary(why) | Outcome::Disconnected(why) if !noted => Outcome::Unknown(tell(why)),
@@ -89,8 +95,8 @@ fn in_part(outcome: Outcome, sent: usize, all: usize, noted: bool) -> Outcome {
 
 /// The calls of a message. What the gateway cannot do is an outcome.
 fn calls(message: &Outgoing) -> Result<Vec<Call>, Outcome> {
-    let rejected = |what: &str| Err(Outcome::Rejected(what.to_owned()));
-    let to = address::normalise(&message.to).map_err(Outcome::InvalidRecipient)?;
+    let rejected = |what: &str| Err(Outcome::rejected(what.to_owned()));
+    let to = address::normalise(&message.to).map_err(Outcome::invalid_recipient)?;
     match &message.content {
         Content::Text(content) => texts_and_files(message, content, &to),
         Content::Reaction(reaction) => Ok(vec![Call {
@@ -117,7 +123,7 @@ fn texts_and_files(message: &Outgoing, content: &TextContent, to: &str) -> Resul
     };
     let Some(first) = content.attachments.first() else {
         if content.text.is_empty() {
-            return Err(Outcome::Rejected("the message is empty".to_owned()));
+            return Err(Outcome::rejected("the message is empty".to_owned()));
         }
         return Ok(vec![text()]);
     };
@@ -128,7 +134,7 @@ fn texts_and_files(message: &Outgoing, content: &TextContent, to: &str) -> Resul
     for (place, file) in content.attachments.iter().enumerate() {
         let Some(url) = file.url.as_deref().filter(|url| !url.is_empty()) else {
             let why = "the gateway fetches files by their links, but the engine has none: set http.public_url";
-            return Err(Outcome::Rejected(why.to_owned()));
+            return Err(Outcome::rejected(why.to_owned()));
         };
         let mut body = json!({"recipient": to, "media_url": url, "media_type": media_type(file, wanted)});
         if !file.filename.is_empty() {
@@ -221,7 +227,7 @@ mod tests {
         let bench = Bench::new();
         bench.world.answer(200, r#"{"success":true,"message_id":"3EB0"}"#);
         let message = Outgoing { reply_to: Some(target("3EA9")), ..outgoing(files("oi", &[])) };
-        assert_eq!(bench.send(&message), Outcome::Accepted(Some("3EB0".to_owned())));
+        assert_eq!(bench.send(&message), Outcome::accepted(Some("3EB0".to_owned())));
         let body = json!({"recipient": "5511999999999", "message": "oi", "reply_to": "3EA9"});
         assert_eq!(bench.world.posted(), [("send-message".to_owned(), body)]);
         assert_eq!(ready(bench.ledger.client_of(&bench.world, "3EB0")), Ok(Some(CLIENT.to_owned())));
@@ -235,7 +241,7 @@ mod tests {
             bench.world.answer(200, &format!(r#"{{"message_id":"{id}"}}"#));
         }
         let message = outgoing(files("veja", &["image/png", "application/pdf"]));
-        assert_eq!(bench.send(&message), Outcome::Accepted(Some("A".to_owned())));
+        assert_eq!(bench.send(&message), Outcome::accepted(Some("A".to_owned())));
         let posted = bench.world.posted();
         assert_eq!(posted[0].1["caption"], "veja");
         assert_eq!((&posted[0].1["media_type"], &posted[1].1["media_type"]), (&json!("image"), &json!("document")));
@@ -269,7 +275,7 @@ mod tests {
         let Content::Text(content) = &mut message.content else { panic!("a text") };
         content.attachments[0].url = None;
         let Err(Outcome::Rejected(why)) = calls(&message) else { panic!("sent") };
-        assert!(why.contains("public_url"), "{why}");
+        assert!(why.reason.contains("public_url"), "{why:?}");
     }
 
     #[test]
@@ -283,7 +289,7 @@ mod tests {
         for id in ["B", "C"] {
             bench.world.answer(200, &format!(r#"{{"message_id":"{id}"}}"#));
         }
-        assert_eq!(bench.send(&message), Outcome::Accepted(Some("A".to_owned())));
+        assert_eq!(bench.send(&message), Outcome::accepted(Some("A".to_owned())));
         let posted = bench.world.posted();
         assert_eq!(posted.iter().filter(|(_, body)| body["media_url"] == "https://pombo.example/m0").count(), 1);
         assert_eq!(posted.len(), 4);
@@ -297,7 +303,7 @@ mod tests {
         bench.world.answer(429, "");
         assert!(matches!(bench.send(&message), Outcome::Throttled(_)));
         bench.world.answer(200, r#"{"message_id":"B"}"#);
-        assert_eq!(bench.send(&message), Outcome::Accepted(Some("A".to_owned())));
+        assert_eq!(bench.send(&message), Outcome::accepted(Some("A".to_owned())));
         let posted: Vec<_> = bench.world.posted().into_iter().map(|(_, body)| body["media_url"].clone()).collect();
         let link = |n: u8| json!(format!("https://pombo.example/m{n}"));
         assert_eq!(posted, [link(0), link(1), link(1)], "the first is posted once");
@@ -312,7 +318,7 @@ mod tests {
         bench.world.answer(200, r#"{"message_id":"A"}"#);
         bench.world.answer(422, r#"{"error":{"code":"INVALID_RECIPIENT"}}"#);
         let Outcome::Rejected(why) = bench.send(&message) else { panic!("sent") };
-        assert!(why.starts_with("1 of its 2 messages"), "{why}");
+        assert!(why.reason.starts_with("1 of its 2 messages"), "{why:?}");
         let bench = Bench::new();
         bench.world.failing.set(9);
         bench.world.answer(200, r#"{"message_id":"A"}"#);
@@ -325,7 +331,7 @@ mod tests {
         let bench = Bench::new();
         bench.world.answer(200, r#"{"success":true}"#);
         let reaction = Content::Reaction(Reaction { to: target("3EB0"), emoji: "👍".to_owned() });
-        assert_eq!(bench.send(&outgoing(reaction)), Outcome::Accepted(None));
+        assert_eq!(bench.send(&outgoing(reaction)), Outcome::accepted(None));
         let body = json!({"to": "5511999999999@s.whatsapp.net", "messageId": "3EB0", "emoji": "👍"});
         assert_eq!(bench.world.posted(), [("send-reaction".to_owned(), body)]);
         let revoke = outgoing(Content::Revoke(target("3EB0")));

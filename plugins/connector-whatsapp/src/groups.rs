@@ -93,7 +93,7 @@ fn of_directory(error: DirectoryError) -> OperationError {
     match error {
         DirectoryError::Disconnected(_) => OperationError::Disconnected(reason),
         DirectoryError::Throttled { retry_after_millis } => {
-            OperationError::Throttled(Throttle { retry_after_millis, reason })
+            OperationError::Throttled(Throttle::of_connector(retry_after_millis, reason))
         }
         DirectoryError::Failed(_) => OperationError::Failed(reason),
     }
@@ -119,10 +119,10 @@ fn of_refusal(refusal: Refusal) -> OperationError {
             401 | 403 => OperationError::Refused(format!("the account may not do this: {code} {text}")),
             404 | 410 => OperationError::NotFound(format!("not found on WhatsApp: {code} {text}")),
             405 | 409 | 419 => OperationError::Refused(format!("WhatsApp refuses it: {code} {text}")),
-            429 => OperationError::Throttled(Throttle {
-                retry_after_millis: u64::from(backoff_secs.unwrap_or(60).clamp(1, 3_600)) * 1_000,
-                reason: "WhatsApp limits the rate of these requests".to_owned(),
-            }),
+            429 => OperationError::Throttled(Throttle::of_connector(
+                u64::from(backoff_secs.unwrap_or(60).clamp(1, 3_600)) * 1_000,
+                "WhatsApp limits the rate of these requests",
+            )),
             _ => OperationError::Failed(format!("WhatsApp answered {code} {text}")),
         },
     }

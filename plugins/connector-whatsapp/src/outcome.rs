@@ -23,7 +23,7 @@ pub(crate) enum Ending {
 /// The outcome, and what to warn the operator of.
 pub(crate) fn of(ending: Ending, message_id: String) -> (Outcome, Option<String>) {
     match ending {
-        Ending::Acknowledged => (Outcome::Accepted(Some(message_id)), None),
+        Ending::Acknowledged => (Outcome::accepted(Some(message_id)), None),
         Ending::Refused(code) => refused(&code),
         Ending::Silence => (Outcome::Unknown("the server did not acknowledge the message in time".to_owned()), None),
         Ending::ConnectionLost => {
@@ -34,7 +34,8 @@ pub(crate) fn of(ending: Ending, message_id: String) -> (Outcome, Option<String>
 
 fn refused(code: &str) -> (Outcome, Option<String>) {
     let throttled = |millis, reason: &str| {
-        Outcome::Throttled(Throttle { retry_after_millis: millis, reason: format!("{reason} (code {code})") })
+        let reason = format!("{reason} (code {code})");
+        Outcome::Throttled(Throttle { code: Some(code.to_owned()), ..Throttle::of_connector(millis, reason) })
     };
     match code {
         // The account may not write to strangers for now: others of the queue would be refused as well.
@@ -43,19 +44,19 @@ fn refused(code: &str) -> (Outcome, Option<String>) {
             Some("the server refuses messages to people who have not written to this account (463)".to_owned()),
         ),
         "479" => (
-            Outcome::Rejected("the server refuses the form of this message (code 479)".to_owned()),
+            Outcome::rejected("the server refuses the form of this message (code 479)".to_owned()),
             Some("the server refuses the form of a message (479): the protocol version may be out of date".to_owned()),
         ),
         "429" => (
             throttled(PAUSE_MILLIS, "the server limits the rate of messages"),
             Some("the server limits the rate of messages (429)".to_owned()),
         ),
-        "404" => (Outcome::InvalidRecipient("the server does not know this recipient (code 404)".to_owned()), None),
+        "404" => (Outcome::invalid_recipient("the server does not know this recipient (code 404)".to_owned()), None),
         "401" | "403" | "405" => {
-            (Outcome::Rejected(format!("the account may not write to this conversation (code {code})")), None)
+            (Outcome::rejected(format!("the account may not write to this conversation (code {code})")), None)
         }
         "500" | "503" => (throttled(BUSY_MILLIS, "the server is busy"), None),
-        _ => (Outcome::Rejected(format!("the server refused the message (code {code})")), None),
+        _ => (Outcome::rejected(format!("the server refused the message (code {code})")), None),
     }
 }
 
@@ -66,7 +67,7 @@ mod tests {
     #[test]
     fn endings_map_to_outcomes() {
         let kind = |ending| match of(ending, "id".into()) {
-            (Outcome::Accepted(id), None) if id.as_deref() == Some("id") => "accepted",
+            (Outcome::Accepted(said), None) if said.provider_id.as_deref() == Some("id") => "accepted",
             (Outcome::InvalidRecipient(_), None) => "invalid-recipient",
             (Outcome::Rejected(_), None) => "rejected",
             (Outcome::Rejected(_), Some(_)) => "rejected, warned",

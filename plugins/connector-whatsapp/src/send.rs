@@ -100,7 +100,7 @@ pub(crate) async fn send(live: &Live, message: &Outgoing) -> Outcome {
             other => return other,
         }
     }
-    Outcome::Accepted(Some(id))
+    Outcome::accepted(Some(id))
 }
 
 /// Sends one message of the channel's and waits for its acknowledgement.
@@ -136,20 +136,18 @@ fn failed(error: &SendError) -> Outcome {
         SendError::NotLoggedIn | SendError::Client(ClientError::NotConnected | ClientError::NotLoggedIn) => {
             Outcome::Disconnected("the connection to WhatsApp is down".to_owned())
         }
-        SendError::InvalidRequest(why) => Outcome::Rejected(redact::line(why)),
+        SendError::InvalidRequest(why) => Outcome::rejected(redact::line(why)),
         error => {
             if let Some(rejection) = error.server_rejection() {
                 // A question before the message, e.g. for the recipient's devices or a group's members.
                 return match rejection.code {
-                    429 => Outcome::Throttled(Throttle {
-                        retry_after_millis: rejection
-                            .backoff
-                            .map_or(PAUSE_MILLIS, |seconds| u64::from(seconds) * 1_000),
-                        reason: "the server limits the rate of requests (code 429)".to_owned(),
-                    }),
+                    429 => Outcome::Throttled(Throttle::of_connector(
+                        rejection.backoff.map_or(PAUSE_MILLIS, |seconds| u64::from(seconds) * 1_000),
+                        "the server limits the rate of requests (code 429)",
+                    )),
                     500 | 503 => Outcome::Temporary(format!("the server is busy (code {})", rejection.code)),
-                    404 => Outcome::InvalidRecipient("the server does not know this recipient (code 404)".to_owned()),
-                    401 | 403 => Outcome::Rejected(format!(
+                    404 => Outcome::invalid_recipient("the server does not know this recipient (code 404)".to_owned()),
+                    401 | 403 => Outcome::rejected(format!(
                         "the account may not write to this conversation (code {})",
                         rejection.code
                     )),

@@ -29,7 +29,7 @@ impl Connector for Noop {
     }
 
     async fn send(&self, message: Outgoing) -> Outcome {
-        Outcome::Accepted(Some(message.client_id))
+        Outcome::accepted(Some(message.client_id))
     }
 }
 

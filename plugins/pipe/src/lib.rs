@@ -167,7 +167,7 @@ impl Connector for Pipe {
             "refuse" => return Outcome::Temporary("this version takes nothing".to_owned()),
             _ => {}
         }
-        let Some(server) = &self.server else { return Outcome::Accepted(Some(message.client_id)) };
+        let Some(server) = &self.server else { return Outcome::accepted(Some(message.client_id)) };
         let text = match &message.content {
             Content::Text(content) => content.text.as_str(),
             _ => "",
@@ -175,14 +175,14 @@ impl Connector for Pipe {
         let sent = Sent { id: &message.client_id, to: &message.to, text, attempt: message.attempt };
         let body = match serde_json::to_vec(&sent) {
             Ok(body) => body,
-            Err(error) => return Outcome::Rejected(error.to_string()),
+            Err(error) => return Outcome::rejected(error.to_string()),
         };
         match request("POST", format!("http://{server}/out"), Some(body)).await {
-            Ok(response) if (200..300).contains(&response.status) => Outcome::Accepted(Some(message.client_id)),
+            Ok(response) if (200..300).contains(&response.status) => Outcome::accepted(Some(message.client_id)),
             Ok(response) => Outcome::Temporary(format!("the server answered {}", response.status)),
             Err(http::Error::NotConnected(reason)) => Outcome::Temporary(reason),
             Err(http::Error::Interrupted(reason)) => Outcome::Unknown(reason),
-            Err(error) => Outcome::Rejected(format!("{error:?}")),
+            Err(error) => Outcome::rejected(format!("{error:?}")),
         }
     }
 }

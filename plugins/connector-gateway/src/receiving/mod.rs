@@ -174,6 +174,7 @@ mod bench {
             query: Vec::new(),
             headers: Vec::new(),
             body: body.to_vec(),
+            proven: false,
         }
     }
 

@@ -36,7 +36,7 @@ struct Chat {
 /// Builds the messages, or gives the outcome of the engine's message if they cannot be built. Then nothing has reached the
 /// recipient.
 pub(crate) async fn build(live: &Live, message: &Outgoing, id: &str) -> Result<Parcel, Outcome> {
-    let pieces = plan::pieces(message).map_err(Outcome::Rejected)?;
+    let pieces = plan::pieces(message).map_err(Outcome::rejected)?;
     let chat = chat(live, &message.to).await?;
     let mentions = mentioned(live, &chat, &message.mentions).await?;
     let quoted = match &message.reply_to {
@@ -89,7 +89,7 @@ pub(crate) async fn build(live: &Live, message: &Outgoing, id: &str) -> Result<P
             Piece::Revoke(target) => {
                 let key = key(live, &chat, target).await?;
                 if !key.from_me && !chat.group {
-                    return Err(Outcome::Rejected(
+                    return Err(Outcome::rejected(
                         "only the account's own messages can be deleted for everyone here".to_owned(),
                     ));
                 }
@@ -102,10 +102,10 @@ pub(crate) async fn build(live: &Live, message: &Outgoing, id: &str) -> Result<P
 }
 
 async fn chat(live: &Live, to: &str) -> Result<Chat, Outcome> {
-    let address = Address::parse(to).map_err(Outcome::InvalidRecipient)?;
+    let address = Address::parse(to).map_err(Outcome::invalid_recipient)?;
     let address = match identity::resolve(live, address).await {
         Ok(Some(address)) => address,
-        Ok(None) => return Err(Outcome::InvalidRecipient("this number is not on WhatsApp".to_owned())),
+        Ok(None) => return Err(Outcome::invalid_recipient("this number is not on WhatsApp".to_owned())),
         Err(error) => return Err(of_directory(error)),
     };
     let jid = address.jid();
@@ -115,9 +115,9 @@ async fn chat(live: &Live, to: &str) -> Result<Chat, Outcome> {
     let info = live.client.groups().query_info(&jid).await.map_err(|error| match Refusal::of(&error) {
         Refusal::Disconnected(why) => Outcome::Disconnected(why),
         Refusal::NoAnswer(why) | Refusal::Other(why) => Outcome::Temporary(why),
-        Refusal::Server { code: 404 | 410, .. } => Outcome::InvalidRecipient("there is no such group".to_owned()),
+        Refusal::Server { code: 404 | 410, .. } => Outcome::invalid_recipient("there is no such group".to_owned()),
         Refusal::Server { code: 401 | 403, .. } => {
-            Outcome::InvalidRecipient("the account is not a member of this group".to_owned())
+            Outcome::invalid_recipient("the account is not a member of this group".to_owned())
         }
         Refusal::Server { code: 429, backoff_secs, .. } => {
             throttled(backoff_secs, "WhatsApp limits the rate of requests about groups")
@@ -131,14 +131,16 @@ async fn chat(live: &Live, to: &str) -> Result<Chat, Outcome> {
 
 fn throttled(backoff_secs: Option<u32>, reason: &str) -> Outcome {
     let retry_after_millis = u64::from(backoff_secs.unwrap_or(60).clamp(1, 3_600)) * 1_000;
-    Outcome::Throttled(Throttle { retry_after_millis, reason: reason.to_owned() })
+    Outcome::Throttled(Throttle::of_connector(retry_after_millis, reason))
 }
 
 fn of_directory(error: DirectoryError) -> Outcome {
     let reason = error.to_string();
     match error {
         DirectoryError::Disconnected(_) => Outcome::Disconnected(reason),
-        DirectoryError::Throttled { retry_after_millis } => Outcome::Throttled(Throttle { retry_after_millis, reason }),
+        DirectoryError::Throttled { retry_after_millis } => {
+            Outcome::Throttled(Throttle::of_connector(retry_after_millis, reason))
+        }
         DirectoryError::Failed(_) => Outcome::Temporary(reason),
     }
 }
@@ -146,7 +148,7 @@ fn of_directory(error: DirectoryError) -> Outcome {
 fn of_trouble(trouble: Trouble) -> Outcome {
     match trouble {
         Trouble::Temporary(why) => Outcome::Temporary(why),
-        Trouble::Final(why) => Outcome::Rejected(why),
+        Trouble::Final(why) => Outcome::rejected(why),
         Trouble::Disconnected(why) => Outcome::Disconnected(why),
     }
 }
@@ -154,10 +156,10 @@ fn of_trouble(trouble: Trouble) -> Outcome {
 async fn mentioned(live: &Live, chat: &Chat, addresses: &[String]) -> Result<Vec<Mention>, Outcome> {
     let mut mentions: Vec<Mention> = Vec::with_capacity(addresses.len());
     for text in addresses {
-        let address = Address::parse(text).map_err(|why| Outcome::Rejected(format!("a mention: {why}")))?;
+        let address = Address::parse(text).map_err(|why| Outcome::rejected(format!("a mention: {why}")))?;
         let written = match &address {
             Address::Number(user) | Address::Lid(user) => user.clone(),
-            Address::Group(_) => return Err(Outcome::Rejected("a mention: a group cannot be mentioned".to_owned())),
+            Address::Group(_) => return Err(Outcome::rejected("a mention: a group cannot be mentioned".to_owned())),
         };
         // A member is on WhatsApp: only the form of its number may have to be found.
         let address = match address {
@@ -183,7 +185,7 @@ async fn author(live: &Live, chat: &Chat, target: &Target) -> Result<Jid, Outcom
     match &target.sender {
         Some(sender) => {
             let address =
-                Address::parse(sender).map_err(|why| Outcome::Rejected(format!("the author of the message: {why}")))?;
+                Address::parse(sender).map_err(|why| Outcome::rejected(format!("the author of the message: {why}")))?;
             Ok(identity::jid_in(live, &address, chat.by_lid).await)
         }
         None => own(live, chat).ok_or_else(|| Outcome::Disconnected("there is no session".to_owned())),

@@ -20,7 +20,7 @@ impl Connector for Hostile {
         loop {
             turns = std::hint::black_box(turns.wrapping_add(1));
             if turns == 0 {
-                return Outcome::Accepted(None);
+                return Outcome::accepted(None);
             }
         }
     }

@@ -29,7 +29,7 @@ impl Connector for Hostile {
     }
 
     async fn send(&self, message: Outgoing) -> Outcome {
-        Outcome::Accepted(Some(forbidden::evil::machine::shell::run(&message.to)))
+        Outcome::accepted(Some(forbidden::evil::machine::shell::run(&message.to)))
     }
 }
 

@@ -37,7 +37,7 @@ impl Connector for Hostile {
         let envelope = smtp::Envelope { sender: None, recipients: vec![message.to] };
         #[cfg(target_arch = "wasm32")]
         return match smtp::submit(server, envelope, vec![smtp::Segment::Bytes(b"x".to_vec())]).await {
-            Ok(_) => Outcome::Accepted(None),
+            Ok(_) => Outcome::accepted(None),
             Err(smtp::Error::NotSent(failure)) => Outcome::Disconnected(failure.reason),
             Err(other) => Outcome::Temporary(format!("{other:?}")),
         };

@@ -16,7 +16,7 @@ impl Connector for Hostile {
     }
 
     async fn send(&self, _message: Outgoing) -> Outcome {
-        Outcome::Rejected("x".repeat(24 << 20))
+        Outcome::rejected("x".repeat(24 << 20))
     }
 }
 

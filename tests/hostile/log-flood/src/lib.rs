@@ -20,7 +20,7 @@ impl Connector for Hostile {
         for _ in 0..2_000 {
             pombo_plugin::log::error("flood", &line);
         }
-        Outcome::Accepted(None)
+        Outcome::accepted(None)
     }
 }
 

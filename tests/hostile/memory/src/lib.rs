@@ -20,7 +20,7 @@ impl Connector for Hostile {
         loop {
             kept.push(std::hint::black_box(vec![1u8; 1 << 20]));
             if kept.len() == 1 << 20 {
-                return Outcome::Accepted(None);
+                return Outcome::accepted(None);
             }
         }
     }

@@ -42,7 +42,7 @@ impl Relay {
         };
         #[cfg(target_arch = "wasm32")]
         return match http::send(request).await {
-            Ok(answer) if answer.status < 300 => Outcome::Accepted(Some(id)),
+            Ok(answer) if answer.status < 300 => Outcome::accepted(Some(id)),
             Ok(answer) => Outcome::Temporary(format!("the server answers {}", answer.status)),
             Err(error) => Outcome::Unknown(format!("{error:?}")),
         };

@@ -27,7 +27,7 @@ use crate::params::Text;
 use crate::schemas::{described, inline};
 
 /// What a gateway may be refused with.
-const RECEIVE: u16 = VALUES | status::UNAUTHORIZED | status::TOO_LARGE | status::UNAVAILABLE;
+const RECEIVE: u16 = VALUES | status::UNAUTHORIZED | status::FORBIDDEN | status::TOO_LARGE | status::UNAVAILABLE;
 
 /// Maximum length of a plugin's reason, in characters.
 const MAX_REASON_CHARS: usize = 300;
@@ -186,6 +186,7 @@ fn declared(description: &'static str, properties: Fields, example: serde_json::
 /// A body that is declared as `T` and passed on as it came.
 struct Posted<T> {
     arrived: Arrived,
+    named: ReceiverRef,
     declared: PhantomData<fn() -> T>,
 }
 
@@ -209,19 +210,24 @@ impl<'a, T: Declares> ApiExtractor<'a> for Posted<T> {
         body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        Ok(Self { arrived: Arrived::read(request, body).await?, declared: PhantomData })
+        let named = named(request.raw_path_param("uuid").unwrap_or_default());
+        Ok(Self { arrived: Arrived::read(request, body, named).await?, named, declared: PhantomData })
     }
 }
 
-/// Passes a request to the instance that `uuid` names. A text that can name none is answered as an instance that is not there.
-async fn passed_on<T>(state: &ApiState, uuid: &str, path: &str, posted: Posted<T>) -> Result<Said, Failure> {
+/// The instance that a text names. One that can name none is answered as an instance that is not there.
+fn named(uuid: &str) -> ReceiverRef {
     let uuid = uuid.trim();
-    let named = match (Uuid::try_parse(uuid), uuid.parse()) {
+    match (Uuid::try_parse(uuid), uuid.parse()) {
         (Ok(id), _) => ReceiverRef::Id(id),
         (Err(_), Ok(number)) => ReceiverRef::Number(ConnectorIndex(number)),
         (Err(_), Err(_)) => ReceiverRef::Id(Uuid::nil()),
-    };
-    answered(&receive(state, named, path.to_owned(), posted.arrived).await?)
+    }
+}
+
+/// Passes a request to its instance.
+async fn passed_on<T>(state: &ApiState, path: &str, posted: Posted<T>) -> Result<Said, Failure> {
+    answered(&receive(state, posted.named, path.to_owned(), posted.arrived).await?)
 }
 
 /// The plugin's answer in this API's form.
@@ -269,13 +275,14 @@ impl WebhooksInApi {
         &self,
         state: State<'_>,
         /// UUID or number of the instance.
-        uuid: Path<Param<Text>>,
+        #[oai(name = "uuid")]
+        _uuid: Path<Param<Text>>,
         /// The instance's secret, where it is not in a header.
         #[oai(name = "secret")]
         _secret: Query<Option<String>>,
         body: Posted<Incoming>,
     ) -> Result<Said, Refused<RECEIVE>> {
-        Ok(passed_on(&state, &uuid.0.0, "incoming", body).await?)
+        Ok(passed_on(&state, "incoming", body).await?)
     }
 
     /// Tell how far a sent message came
@@ -286,13 +293,14 @@ impl WebhooksInApi {
         &self,
         state: State<'_>,
         /// UUID or number of the instance.
-        uuid: Path<Param<Text>>,
+        #[oai(name = "uuid")]
+        _uuid: Path<Param<Text>>,
         /// The instance's secret, where it is not in a header.
         #[oai(name = "secret")]
         _secret: Query<Option<String>>,
         body: Posted<StatusUpdate>,
     ) -> Result<Said, Refused<RECEIVE>> {
-        Ok(passed_on(&state, &uuid.0.0, "status", body).await?)
+        Ok(passed_on(&state, "status", body).await?)
     }
 
     /// Tell of a new QR code
@@ -303,13 +311,14 @@ impl WebhooksInApi {
         &self,
         state: State<'_>,
         /// UUID or number of the instance.
-        uuid: Path<Param<Text>>,
+        #[oai(name = "uuid")]
+        _uuid: Path<Param<Text>>,
         /// The instance's secret, where it is not in a header.
         #[oai(name = "secret")]
         _secret: Query<Option<String>>,
         body: Posted<QrUpdate>,
     ) -> Result<Said, Refused<RECEIVE>> {
-        Ok(passed_on(&state, &uuid.0.0, "qr", body).await?)
+        Ok(passed_on(&state, "qr", body).await?)
     }
 
     /// Tell how the connection stands
@@ -320,13 +329,14 @@ impl WebhooksInApi {
         &self,
         state: State<'_>,
         /// UUID or number of the instance.
-        uuid: Path<Param<Text>>,
+        #[oai(name = "uuid")]
+        _uuid: Path<Param<Text>>,
         /// The instance's secret, where it is not in a header.
         #[oai(name = "secret")]
         _secret: Query<Option<String>>,
         body: Posted<ConnectionUpdate>,
     ) -> Result<Said, Refused<RECEIVE>> {
-        Ok(passed_on(&state, &uuid.0.0, "connection", body).await?)
+        Ok(passed_on(&state, "connection", body).await?)
     }
 
     /// Tell of a reaction
@@ -337,12 +347,13 @@ impl WebhooksInApi {
         &self,
         state: State<'_>,
         /// UUID or number of the instance.
-        uuid: Path<Param<Text>>,
+        #[oai(name = "uuid")]
+        _uuid: Path<Param<Text>>,
         /// The instance's secret, where it is not in a header.
         #[oai(name = "secret")]
         _secret: Query<Option<String>>,
         body: Posted<ReactionUpdate>,
     ) -> Result<Said, Refused<RECEIVE>> {
-        Ok(passed_on(&state, &uuid.0.0, "reaction", body).await?)
+        Ok(passed_on(&state, "reaction", body).await?)
     }
 }

@@ -24,7 +24,8 @@ use pombo_api::options::ApiState;
 use pombo_api::receiving::{Arrived, receive};
 
 /// What a request of a channel may be refused with.
-const RECEIVE: u16 = status::BAD_REQUEST | status::UNAUTHORIZED | status::TOO_LARGE | status::UNAVAILABLE;
+const RECEIVE: u16 =
+    status::BAD_REQUEST | status::UNAUTHORIZED | status::FORBIDDEN | status::TOO_LARGE | status::UNAVAILABLE;
 
 #[derive(Default)]
 pub(crate) struct Receiving;
@@ -55,6 +56,7 @@ impl ConnectorReceiving {
 /// A request of any type, with a body or without.
 pub(crate) struct AnyRequest<const BODY: bool> {
     arrived: Arrived,
+    named: ReceiverRef,
     path: String,
 }
 
@@ -68,7 +70,7 @@ impl<'a, const BODY: bool> ApiExtractor<'a> for AnyRequest<BODY> {
     fn request_meta() -> Option<MetaRequest> {
         let schema = MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", "binary")));
         let content = vec![MetaMediaType { content_type: "*/*", schema }];
-        BODY.then_some(MetaRequest { description: Some("At most 1 MB."), content, required: false })
+        BODY.then_some(MetaRequest { description: Some("At most 3 MB."), content, required: false })
     }
 
     async fn from_request(
@@ -78,7 +80,10 @@ impl<'a, const BODY: bool> ApiExtractor<'a> for AnyRequest<BODY> {
     ) -> poem::Result<Self> {
         // No id has a slash, so this is where the connector's address ends.
         let path = request.uri().path().split_once("/receive/").map(|(_, path)| path.to_owned()).unwrap_or_default();
-        Ok(Self { arrived: Arrived::read(request, body).await?, path })
+        // A text that is no UUID names none, which is answered as one that is not there.
+        let id = request.raw_path_param("id").and_then(|id| Uuid::try_parse(id).ok()).unwrap_or(Uuid::nil());
+        let named = ReceiverRef::Id(id);
+        Ok(Self { arrived: Arrived::read(request, body, named).await?, named, path })
     }
 }
 
@@ -118,14 +123,9 @@ impl ApiResponse for Relayed {
     fn register(_: &mut Registry) {}
 }
 
-/// Passes a request to a connector. A text that is no UUID names none, which is answered as one that is not there.
-async fn relayed<const BODY: bool>(
-    state: &ApiState,
-    id: &PathId,
-    request: AnyRequest<BODY>,
-) -> Result<Relayed, Failure> {
-    let id = id.of("Connector").unwrap_or(Uuid::nil());
-    Ok(Relayed(receive(state, ReceiverRef::Id(id), request.path, request.arrived).await?))
+/// Passes a request to a connector.
+async fn relayed<const BODY: bool>(state: &ApiState, request: AnyRequest<BODY>) -> Result<Relayed, Failure> {
+    Ok(Relayed(receive(state, request.named, request.path, request.arrived).await?))
 }
 
 #[OpenApi(tag = "Section::Receiving")]
@@ -162,19 +162,20 @@ impl Receiving {
     ///
     /// The only credential is the connector's secret: as `secret` or `token` in the query, in the header `X-Webhook-Secret`, as
     /// `Authorization: Bearer`, or as the key of `X-Webhook-Signature` (the HMAC-SHA256 of the body in hexadecimal, also with `sha256=`
-    /// before it). The plugin gets everything else of the query and the headers, and the body as it came. What the plugin answers is the
-    /// answer.
+    /// before it). Where the connector's plugin describes how the channel proves its requests, such a proof does as well, and a request
+    /// with neither is answered with 403. The plugin gets everything else of the query and the headers, and the body as it came. What the
+    /// plugin answers is the answer; if connectors share the address, each gets the request, and 503 asks to repeat it for all of them.
     #[oai(path = "/v1/connectors/:id/receive/*path", method = "post", operation_id = "receive_request")]
     async fn receive_request(
         &self,
         state: Data<&Arc<ApiState>>,
-        id: Path<PathId>,
+        #[oai(name = "id")] _id: Path<PathId>,
         /// The connector's secret, where it is not in a header.
         #[oai(name = "secret")]
         _secret: Query<Option<String>>,
         request: AnyRequest<true>,
     ) -> Result<Relayed, Refused<RECEIVE>> {
-        Ok(relayed(&state, &id, request).await?)
+        Ok(relayed(&state, request).await?)
     }
 
     /// Call a connector as its channel, without a body
@@ -184,12 +185,12 @@ impl Receiving {
     async fn receive_query(
         &self,
         state: Data<&Arc<ApiState>>,
-        id: Path<PathId>,
+        #[oai(name = "id")] _id: Path<PathId>,
         /// The connector's secret, where it is not in a header.
         #[oai(name = "secret")]
         _secret: Query<Option<String>>,
         request: AnyRequest<false>,
     ) -> Result<Relayed, Refused<RECEIVE>> {
-        Ok(relayed(&state, &id, request).await?)
+        Ok(relayed(&state, request).await?)
     }
 }

@@ -102,6 +102,21 @@ async fn events_and_writes_are_stored_together_or_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_channel_gathers_in_one_request_fits_into_one_commit() {
+    let world = probe(Wish::default()).await;
+    let commit = |count: usize| {
+        let events: Vec<Value> =
+            (0..count).map(|n| json!({"kind": "text", "id": format!("m{n}"), "size": 40})).collect();
+        json!({"do": "commit", "events": events, "keys": ["seen"]})
+    };
+    world.told_to(1, commit(1_000)).await.expect("fits");
+    assert_eq!(world.told.events().len(), 1_000);
+    let refused = world.told_to(1, commit(1_025)).await.expect_err("are too many");
+    assert!(refused.contains("must be at most 1024"), "{refused}");
+    assert_eq!(world.told.events().len(), 1_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_commits_writes_count_for_the_quota() {
     let wish = Wish::default();
     let limits = Limits { kv_bytes: 10_000, ..wish.limits.clone() };

@@ -187,8 +187,8 @@ fn passed_on(headers: &HeaderMap) -> Vec<(String, String)> {
     kept.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value.as_bytes())?))).collect()
 }
 
-/// Passes a request to a connector, if it was made with the connector's secret or is proven, and returns the plugin's answer. `path` is what follows
-/// the connector's address.
+/// Passes a request to a connector, if it was made with the connector's secret or is proven, and returns the plugin's answer. `path` is
+/// what follows the connector's address.
 pub async fn receive(
     state: &ApiState,
     connector: ReceiverRef,

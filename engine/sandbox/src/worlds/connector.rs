@@ -9,14 +9,11 @@ use crate::bindings::types as wit;
 use crate::grants::Capability;
 use crate::limits::{REASON_BYTES, cut};
 use crate::worlds::demands;
+use crate::worlds::names::{NAME_BYTES, NAMES, is_name};
 
 /// The feature of a plugin whose channel fetches the files of messages by links.
 pub(crate) const ATTACHMENT_LINKS: &str = "attachment-links";
 
-/// Names in a list of a description.
-pub(super) const NAMES: usize = 64;
-/// Bytes of a name.
-pub(super) const NAME_BYTES: usize = 64;
 /// Bytes of the schema of a kind of the plugin's own.
 const KIND_SCHEMA_BYTES: usize = 16 << 10;
 
@@ -117,11 +114,6 @@ pub(crate) fn outcome(outcome: wit::Outcome) -> SendOutcome {
 /// Addresses that can be kept: an address is never altered, so one that is too long is left out.
 fn addresses(said: Vec<String>) -> Vec<String> {
     said.into_iter().filter(|address| (1..=ADDRESS_BYTES).contains(&address.len())).take(ALIASES).collect()
-}
-
-pub(super) fn is_name(name: &str) -> bool {
-    (1..=NAME_BYTES).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// The capabilities that a plugin wants. `Err` names one that there is not.

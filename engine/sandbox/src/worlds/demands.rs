@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::bindings::types as wit;
 use crate::limits::cut;
-use crate::worlds::connector::{NAME_BYTES, NAMES, is_name};
+use crate::worlds::names::{NAME_BYTES, NAMES, is_name};
 
 /// Proofs of one description.
 const PROOFS: usize = 8;

@@ -7,6 +7,7 @@ pub(crate) mod connector_0_1;
 pub(crate) mod connector_guest;
 mod demands;
 pub(crate) mod event;
+mod names;
 pub(crate) mod operation;
 pub(crate) mod receiving;
 pub(crate) mod renderer;

@@ -66,7 +66,7 @@ pub struct FakePluginEngine {
     /// How many components were inspected.
     pub inspected: Mutex<usize>,
     /// The error that the next inspection fails with.
-    pub refuses: Mutex<Option<Refusal>>,
+    pub refuses: Mutex<Option<UploadRefusal>>,
     /// The components in the binary.
     pub carried: Mutex<Vec<Value>>,
     /// The calls, in order.
@@ -182,13 +182,13 @@ fn described(component: &Value, bytes: &[u8]) -> Inspected {
 
 #[async_trait]
 impl PluginEngine for FakePluginEngine {
-    async fn inspect(&self, component: Bytes) -> Result<Inspected, Refusal> {
+    async fn inspect(&self, component: Bytes) -> Result<Inspected, UploadRefusal> {
         *self.inspected.lock() += 1;
         if let Some(refusal) = self.refuses.lock().take() {
             return Err(refusal);
         }
-        let read: Value =
-            serde_json::from_slice(&component).map_err(|_| Refusal::Unfit("this is not a component".to_owned()))?;
+        let read: Value = serde_json::from_slice(&component)
+            .map_err(|_| UploadRefusal::Unfit("this is not a component".to_owned()))?;
         let inspected = described(&read, &component);
         self.components.lock().insert(inspected.digest.clone(), component);
         Ok(inspected)

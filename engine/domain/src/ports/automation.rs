@@ -63,7 +63,7 @@ pub struct Inspected {
 
 /// Why a component is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum UploadRefusal {
     /// It is larger than this limit, in bytes.
     #[error("the component is larger than {0} bytes; build it in release mode and leave out what it does not need")]
     TooLarge(u64),
@@ -127,7 +127,7 @@ pub struct CallResult {
 pub trait PluginEngine: Send + Sync + 'static {
     /// Inspects a component within limits of time and memory (its size, whether it is a component, its world, its imports,
     /// whether it compiles, its description), and stores it, durably, under its digest.
-    async fn inspect(&self, component: Bytes) -> Result<Inspected, Refusal>;
+    async fn inspect(&self, component: Bytes) -> Result<Inspected, UploadRefusal>;
     /// The stored component.
     async fn component(&self, digest: &str) -> Option<Bytes>;
     /// Deletes a component: its bytes and its compiled code.

@@ -25,7 +25,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use pombo_domain::model::{PluginKind, Wants};
-use pombo_domain::ports::{AutomationCall, CallFailure, CallResult, Inspected, PluginEngine, Refusal};
+use pombo_domain::ports::{AutomationCall, CallFailure, CallResult, Inspected, PluginEngine, UploadRefusal};
 use pombo_domain::{Field, FieldProblem};
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -108,8 +108,8 @@ impl Drop for Checking<'_> {
     }
 }
 
-fn unfit(why: impl Into<String>) -> Refusal {
-    Refusal::Unfit(why.into())
+fn unfit(why: impl Into<String>) -> UploadRefusal {
+    UploadRefusal::Unfit(why.into())
 }
 
 impl Plugins {
@@ -193,13 +193,13 @@ impl Plugins {
     }
 
     /// Looks at what a component is made of, and which kind of plugin it is.
-    async fn looked_at(&self, component: &Bytes) -> Result<PluginKind, Refusal> {
+    async fn looked_at(&self, component: &Bytes) -> Result<PluginKind, UploadRefusal> {
         // Never closed.
-        let Ok(_turn) = self.walks.acquire().await else { return Err(Refusal::Busy) };
+        let Ok(_turn) = self.walks.acquire().await else { return Err(UploadRefusal::Busy) };
         let bytes = component.clone();
         let walked = tokio::task::spawn_blocking(move || walk::walk(&bytes)).await;
-        let found = walked.map_err(|_| unfit("its structure cannot be read"))?.map_err(Refusal::Unfit)?;
-        let kind = world::kind(&found.imports, &found.exports).map_err(Refusal::Unfit)?;
+        let found = walked.map_err(|_| unfit("its structure cannot be read"))?.map_err(UploadRefusal::Unfit)?;
+        let kind = world::kind(&found.imports, &found.exports).map_err(UploadRefusal::Unfit)?;
         let most = match kind {
             PluginKind::Automation => self.limits.automations.memory_most,
             PluginKind::Connector => self.limits.memory_bytes as u64,
@@ -290,7 +290,7 @@ impl Plugins {
     }
 
     /// The code of a component, compiled when it is not there.
-    async fn code(&self, kind: PluginKind, from: PathBuf, digest: &str) -> Result<Component, Refusal> {
+    async fn code(&self, kind: PluginKind, from: PathBuf, digest: &str) -> Result<Component, UploadRefusal> {
         let (engine, cache) = self.cache_of(kind);
         if let Some(component) = cache.find(engine, digest) {
             return Ok(component);
@@ -302,21 +302,27 @@ impl Plugins {
                 Some(Err(error)) => {
                     Err(unfit(format!("this engine has no room for it: {}", cut(&format!("{error:#}"), 300))))
                 }
-                None => Err(Refusal::Storage("its compiled code is gone".to_owned())),
+                None => Err(UploadRefusal::Storage("its compiled code is gone".to_owned())),
             },
-            Err(Failed::Unfit(why)) => Err(Refusal::Unfit(why)),
-            Err(Failed::Engine(why)) => Err(Refusal::Storage(why)),
+            Err(Failed::Unfit(why)) => Err(UploadRefusal::Unfit(why)),
+            Err(Failed::Engine(why)) => Err(UploadRefusal::Storage(why)),
         }
     }
 
-    async fn found(&self, kind: PluginKind, component: &Component, digest: &str, size: u64) -> Result<Found, Refusal> {
+    async fn found(
+        &self,
+        kind: PluginKind,
+        component: &Component,
+        digest: &str,
+        size: u64,
+    ) -> Result<Found, UploadRefusal> {
         let found = match kind {
             PluginKind::Automation => self.automation(component, digest).await.map(Found::Automation),
             PluginKind::Connector => {
                 self.connector(component, digest, size).await.map(|inspected| Found::Connector(Box::new(inspected)))
             }
         };
-        found.map_err(Refusal::Unfit)
+        found.map_err(UploadRefusal::Unfit)
     }
 
     /// A kept automation, loaded when it is not ready.
@@ -361,25 +367,25 @@ fn inspected(loaded: &Loaded, digest: &str, size: u64) -> Inspected {
 
 #[async_trait]
 impl PluginEngine for Plugins {
-    async fn inspect(&self, component: Bytes) -> Result<Inspected, Refusal> {
+    async fn inspect(&self, component: Bytes) -> Result<Inspected, UploadRefusal> {
         let most = self.limits.uploads.component_bytes;
         let size = component.len() as u64;
         if size > most {
-            return Err(Refusal::TooLarge(most));
+            return Err(UploadRefusal::TooLarge(most));
         }
         let checking = Checking(&self.checking);
         if self.checking.fetch_add(1, SeqCst)
             >= self.limits.uploads.compiles_waiting + self.limits.uploads.compiles_at_once
         {
-            return Err(Refusal::Busy);
+            return Err(UploadRefusal::Busy);
         }
         let kind = self.looked_at(&component).await?;
         let digest = digest(&component);
-        let storage = |error: std::io::Error| Refusal::Storage(error.to_string());
+        let storage = |error: std::io::Error| UploadRefusal::Storage(error.to_string());
         let (kept, bytes) = (self.kept.clone(), component.clone());
         let written = tokio::task::spawn_blocking(move || kept.write(&bytes)).await;
         let checked =
-            written.map_err(|_| Refusal::Storage("writing it was interrupted".to_owned()))?.map_err(storage)?;
+            written.map_err(|_| UploadRefusal::Storage("writing it was interrupted".to_owned()))?.map_err(storage)?;
         let result = match self.code(kind, checked.path().to_owned(), &digest).await {
             Ok(code) => self.found(kind, &code, &digest, size).await,
             Err(refusal) => Err(refusal),

@@ -14,7 +14,7 @@ use crate::commands::plugins::signatures::signer;
 use crate::commands::{Commands, Unsigned};
 use crate::model::plugin::Plugin;
 use crate::model::{AuditAction, PluginKind, PluginVersion, VersionStatus};
-use crate::ports::{AutomationChange, Batch, Conflict, Inspected, Refusal, StoreError};
+use crate::ports::{AutomationChange, Batch, Conflict, Inspected, StoreError, UploadRefusal};
 use crate::{Error, ErrorCode, Field, FieldProblem, Result};
 
 /// Maximum number of attempts to commit when other uploads of the same name are faster.
@@ -38,7 +38,7 @@ impl Commands {
     pub async fn upload_plugin(&self, actor: &Actor, component: Bytes, signature: Option<&[u8]>) -> Result<Uploaded> {
         let policy = self.ports().plugin_policy;
         if component.len() as u64 > policy.max_bytes {
-            return Err(Refusal::TooLarge(policy.max_bytes).into());
+            return Err(UploadRefusal::TooLarge(policy.max_bytes).into());
         }
         if component.is_empty() {
             return Err(Error::invalid(Field::Component, "is empty; send the compiled component"));
@@ -224,15 +224,15 @@ impl Commands {
     }
 }
 
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
+impl From<UploadRefusal> for Error {
+    fn from(refusal: UploadRefusal) -> Self {
         match &refusal {
-            Refusal::TooLarge(_) => Self::new(ErrorCode::TooLarge, refusal.to_string()),
-            Refusal::Unfit(message) => Self::invalid("component", message.clone()),
-            Refusal::Busy => {
+            UploadRefusal::TooLarge(_) => Self::new(ErrorCode::TooLarge, refusal.to_string()),
+            UploadRefusal::Unfit(message) => Self::invalid("component", message.clone()),
+            UploadRefusal::Busy => {
                 Self { retry_after_ms: Some(BUSY_MS), ..Self::new(ErrorCode::Unavailable, refusal.to_string()) }
             }
-            Refusal::Storage(_) => Self::internal(refusal.to_string()),
+            UploadRefusal::Storage(_) => Self::internal(refusal.to_string()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use futures::{FutureExt, StreamExt};
 use pombo_domain::commands::{PluginPolicy, Unsigned};
-use pombo_domain::ports::{PluginEngine, Refusal, StoreError};
+use pombo_domain::ports::{PluginEngine, StoreError, UploadRefusal};
 use pombo_testkit::digest_of;
 use serde_json::{Value, json};
 
@@ -177,9 +177,9 @@ async fn each_refusal_of_an_upload_has_its_status_and_says_what_to_change() {
     assert_eq!(engine.upload_as(&key, b"{}", Some("AAAA")).await.error(400).1, ["signature"]);
     assert_eq!(inspected(), before, "a signature is looked at first");
     for (refusal, status, code) in [
-        (Refusal::Busy, 503, "unavailable"),
-        (Refusal::TooLarge(7), 413, "too_large"),
-        (Refusal::Storage("disk".to_owned()), 500, "internal"),
+        (UploadRefusal::Busy, 503, "unavailable"),
+        (UploadRefusal::TooLarge(7), 413, "too_large"),
+        (UploadRefusal::Storage("disk".to_owned()), 500, "internal"),
     ] {
         *engine.world.plugins.refuses.lock() = Some(refusal.clone());
         let answer = engine.upload(&engine.a, bot("1.0.0")).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pombo_domain::model::PluginKind;
-use pombo_domain::ports::{CallFailure, PluginEngine, Refusal};
+use pombo_domain::ports::{CallFailure, PluginEngine, UploadRefusal};
 use pombo_sandbox::Options;
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use super::{Bench, bench, call, made, said};
 use crate::support::built;
 
 /// The refusal of an upload.
-async fn refused(bench: &Bench, component: impl Into<Bytes>) -> Refusal {
+async fn refused(bench: &Bench, component: impl Into<Bytes>) -> UploadRefusal {
     bench.plugins.inspect(component.into()).await.expect_err("must be refused")
 }
 
@@ -120,7 +120,7 @@ async fn what_is_no_plugin_is_refused_and_says_what_to_change() {
     }
     for (number, (bytes, why)) in cases.into_iter().enumerate() {
         match refused(&bench, bytes).await {
-            Refusal::Unfit(said) => assert!(said.contains(why), "case {number}: {said:?} does not say {why:?}"),
+            UploadRefusal::Unfit(said) => assert!(said.contains(why), "case {number}: {said:?} does not say {why:?}"),
             other => panic!("case {number}: {other:?}"),
         }
         assert_eq!(bench.says(&probe, "echo on").await, "on", "the engine serves on");
@@ -132,7 +132,7 @@ async fn what_is_no_plugin_is_refused_and_says_what_to_change() {
 async fn sizes_are_bounded() {
     let bench = bench(|_| {}).await;
     let most = 32 << 20;
-    assert_eq!(refused(&bench, vec![0; 200 << 20]).await, Refusal::TooLarge(most));
+    assert_eq!(refused(&bench, vec![0; 200 << 20]).await, UploadRefusal::TooLarge(most));
 }
 
 /// The probe with one more module in it that nothing uses, and that takes minutes to compile.
@@ -154,7 +154,7 @@ async fn compiling_is_bounded_in_time_and_memory() {
         })
         .await;
         let refusal = refused(&bench, slow()).await;
-        assert!(matches!(&refusal, Refusal::Unfit(why) if why.contains("to compile")), "{case}: {refusal:?}");
+        assert!(matches!(&refusal, UploadRefusal::Unfit(why) if why.contains("to compile")), "{case}: {refusal:?}");
         assert_eq!(files(&bench, "uploads"), 0, "{case}");
     }
 }
@@ -178,7 +178,7 @@ async fn only_a_few_are_checked_at_once() {
     let component = Bytes::from(built("hostile/automation-probe.wasm"));
     let both = futures::join!(bench.plugins.inspect(component.clone()), bench.plugins.inspect(component));
     assert!(both.0.is_ok(), "{both:?}");
-    assert_eq!(both.1, Err(Refusal::Busy));
+    assert_eq!(both.1, Err(UploadRefusal::Busy));
 }
 
 #[tokio::test(flavor = "multi_thread")]

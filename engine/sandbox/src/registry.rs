@@ -62,10 +62,8 @@ pub(crate) struct ConnectorPlugin {
 impl ConnectorPlugin {
     /// Checks a whole configuration. Fields are named as the caller wrote them, below `config`.
     pub(crate) fn check_config(&self, config: &Value) -> Result<(), Vec<FieldProblem>> {
-        let problems: Vec<_> = {
-            let schema = &self.description.config_schema;
-            self.schema.iter_errors(config).map(|e| field_problem(&e, schema)).collect()
-        };
+        let schema = &self.description.config_schema;
+        let problems: Vec<_> = self.schema.iter_errors(config).map(|e| field_problem(&e, schema)).collect();
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Runs alone, on a runtime of its own; it opens no store and no connector.
 
+use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -39,6 +40,25 @@ pub(crate) fn beside_program() -> Option<PathBuf> {
     None
 }
 
+/// The options of a sandbox without an engine around it: it carries no plugins and may reach nothing.
+pub(crate) fn alone(cache_dir: PathBuf, uploads_dir: PathBuf) -> Options {
+    Options {
+        cache_dir,
+        compiled_ahead: None,
+        operator_dir: None,
+        uploads_dir,
+        compile_command: None,
+        embedded: Vec::new(),
+        grants: BTreeMap::new(),
+        smtp_plain_hosts: Vec::new(),
+        authorities: Vec::new(),
+        connect_to: BTreeMap::new(),
+        limits: Limits::default(),
+        renderers: 1,
+        compiling: Compiling::default(),
+    }
+}
+
 /// Compiles what the binary carries, and the operator's plugins.
 pub(crate) fn run(args: &CompileArgs) -> anyhow::Result<()> {
     let into = match &args.into {
@@ -55,19 +75,9 @@ pub(crate) fn run(args: &CompileArgs) -> anyhow::Result<()> {
 async fn compile(into: &Path, plugin_dir: Option<&Path>) -> anyhow::Result<()> {
     let uploads = tempfile::tempdir().context("a temporary folder")?;
     let options = Options {
-        cache_dir: into.to_owned(),
-        compiled_ahead: None,
         operator_dir: plugin_dir.map(Into::into),
-        uploads_dir: uploads.path().to_owned(),
-        compile_command: None,
         embedded: shipped::PLUGINS.to_vec(),
-        grants: std::collections::BTreeMap::new(),
-        smtp_plain_hosts: Vec::new(),
-        authorities: Vec::new(),
-        connect_to: std::collections::BTreeMap::new(),
-        limits: Limits::default(),
-        renderers: 1,
-        compiling: Compiling::default(),
+        ..alone(into.to_owned(), uploads.path().to_owned())
     };
     let sandbox = Sandbox::open(options, Ports::offline(Arc::new(SystemClock), Arc::new(OsEntropy))).await?;
     if let Some(refused) = sandbox.refused().first() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use pombo_domain::ports::PluginEngine;
-use pombo_sandbox::{Limits, Options, Ports, Sandbox};
+use pombo_sandbox::{Options, Ports, Sandbox};
 
 use crate::adapters::clock::SystemClock;
 use crate::adapters::entropy::OsEntropy;
@@ -14,21 +14,11 @@ use crate::shipped;
 
 /// An engine that inspects, and stores what it inspected in a folder.
 pub(super) async fn engine(folder: &Path) -> anyhow::Result<Arc<dyn PluginEngine>> {
+    // It compiles in this process: the component is the author's own, on the author's own machine, and needs no bound.
     let options = Options {
-        cache_dir: cache(folder),
         compiled_ahead: compiled::beside_program(),
-        operator_dir: None,
-        uploads_dir: folder.join("plugins"),
-        // The author's own component, on the author's own machine: its compilation needs no bound.
-        compile_command: None,
         embedded: vec![shipped::renderer()],
-        grants: std::collections::BTreeMap::new(),
-        smtp_plain_hosts: Vec::new(),
-        authorities: Vec::new(),
-        connect_to: std::collections::BTreeMap::new(),
-        limits: Limits::default(),
-        renderers: 1,
-        compiling: pombo_sandbox::Compiling::default(),
+        ..compiled::alone(cache(folder), folder.join("plugins"))
     };
     let ports = Ports::offline(Arc::new(SystemClock), Arc::new(OsEntropy));
     let sandbox = Sandbox::open(options, ports).await.context("the inspection cannot start")?;

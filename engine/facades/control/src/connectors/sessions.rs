@@ -50,11 +50,23 @@ pub(crate) struct SessionAccount {
     display_name: Option<String>,
     /// Other addresses of the account.
     aliases: Vec<String>,
+    /// What its app runs on, if the connector knows it, e.g. `android`.
+    #[oai(skip_serializing_if_is_none)]
+    platform: Option<String>,
+    /// Whether it is an account for businesses, if the connector knows it.
+    #[oai(skip_serializing_if_is_none)]
+    business: Option<bool>,
 }
 
 impl From<Account> for SessionAccount {
     fn from(account: Account) -> Self {
-        Self { address: account.address, display_name: account.display_name, aliases: account.aliases }
+        Self {
+            address: account.address,
+            display_name: account.display_name,
+            aliases: account.aliases,
+            platform: account.platform,
+            business: account.business,
+        }
     }
 }
 

@@ -52,6 +52,22 @@ impl From<Origin> for PluginOwner {
     }
 }
 
+/// A kind of content, or an operation, that only the plugin knows.
+#[derive(Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct OwnKind {
+    /// Its name, such as `poll`.
+    name: String,
+    /// JSON Schema of its value; absent if it takes any.
+    schema: Option<Value>,
+}
+
+impl From<pombo_domain::ports::OwnKind> for OwnKind {
+    fn from(kind: pombo_domain::ports::OwnKind) -> Self {
+        Self { name: kind.name, schema: kind.schema }
+    }
+}
+
 /// A plugin, from which connectors or automations are created. If no version is active, the fields that come from a version are
 /// absent.
 #[derive(Object)]
@@ -79,6 +95,10 @@ pub(crate) struct Plugin {
     capabilities: Option<Vec<String>>,
     /// Of a connector: what it can do besides sending texts, such as `groups` or `reactions`.
     features: Option<Vec<String>>,
+    /// Of a connector: the kinds of content of its own that it sends.
+    contents: Option<Vec<OwnKind>>,
+    /// Of a connector: the operations of its own.
+    operations: Option<Vec<OwnKind>>,
     /// Of a connector: whether sending again with the same client id cannot produce a second message, or produces one that the
     /// recipient's software recognises as the same.
     idempotent_resend: Option<bool>,
@@ -108,6 +128,8 @@ impl From<PluginDescription> for Plugin {
             channel: Some(plugin.channel),
             capabilities: Some(plugin.capabilities),
             features: Some(plugin.features),
+            contents: Some(plugin.contents.into_iter().map(OwnKind::from).collect()),
+            operations: Some(plugin.operations.into_iter().map(OwnKind::from).collect()),
             idempotent_resend: Some(plugin.idempotent_resend),
             max_in_flight: Some(plugin.max_in_flight),
             needs_session: Some(plugin.needs_session),
@@ -140,6 +162,8 @@ impl From<PluginView> for Plugin {
             channel: None,
             capabilities: None,
             features: None,
+            contents: None,
+            operations: None,
             idempotent_resend: None,
             max_in_flight: None,
             needs_session: None,

@@ -2,7 +2,7 @@
 
 use futures::{FutureExt, StreamExt};
 use pombo_domain::commands::{PluginPolicy, Unsigned};
-use pombo_domain::ports::{PluginEngine, StoreError, UploadRefusal};
+use pombo_domain::ports::{OwnKind, PluginEngine, StoreError, UploadRefusal};
 use pombo_testkit::digest_of;
 use serde_json::{Value, json};
 
@@ -69,8 +69,15 @@ async fn a_tenant_sees_its_own_plugins_and_the_engines_and_changes_its_own() {
     );
     assert_eq!(names(&engine.get(&engine.b, "/v1/plugins").await.expect(200)), engines);
     assert_eq!(names(&engine.operate("GET", "/v1/plugins", None).await.expect(200)), engines);
+    engine.world.connectors.describe_plugin("connector-chat", |plugin| {
+        plugin.contents = vec![OwnKind { name: "poll".to_owned(), schema: Some(json!({"type": "object"})) }];
+        plugin.operations = vec![OwnKind { name: "call".to_owned(), schema: None }];
+    });
     let chat = engine.get(&engine.b, "/v1/plugins/connector-chat").await.expect(200);
     assert_eq!((&chat["about"]["channel"], &chat["versions"]), (&json!("whatsapp"), &json!([])));
+
+    assert_eq!(chat["about"]["contents"], json!([{"name": "poll", "schema": {"type": "object"}}]));
+    assert_eq!(chat["about"]["operations"], json!([{"name": "call"}]));
 
     let key = [("x-api-key", engine.b.key.as_str())];
     let version = format!("/v1/plugins/acme-bot/versions/{digest}");

@@ -40,6 +40,11 @@ async fn a_session_is_opened_by_a_code_to_scan_that_a_decoder_reads() {
     let connected = engine.get(&engine.a, &path).await.expect(200);
     let account = json!({"address": "5511900000001", "displayName": "Loja", "aliases": ["1@lid"]});
     assert_eq!(connected, json!({"status": "CONNECTED", "account": account}));
+    if let Some(account) = &mut *connectors.account.lock() {
+        (account.platform, account.business) = (Some("android".to_owned()), Some(false));
+    }
+    let account = engine.get(&engine.a, &path).await.expect(200)["account"].take();
+    assert_eq!((&account["platform"], &account["business"]), (&json!("android"), &json!(false)));
     let key = [("x-api-key", engine.a.key.as_str())];
     assert_eq!(engine.ask("POST", &path, &key, None).await.expect(200)["status"], "CONNECTED", "a body is not needed");
     assert_eq!(connectors.asked(), []);

@@ -43,7 +43,9 @@ pub use health::{HealthChange, HealthHour, HealthLevel, HealthSignal, HealthStat
 pub use import::Import;
 pub use inbound::{Inbound, InboundAttachment, InboundContent, MediaKind, MediaState};
 pub use media_file::{FileKind, FileUse, MediaFile};
-pub use message::{Message, MessageOptions, MessageState, MessageType, NewMessage, Status, StoredMessage, Target};
+pub use message::{
+    Message, MessageOptions, MessageState, MessageType, NewMessage, Ranking, Status, StoredMessage, Target,
+};
 pub use pace::WaitReason;
 pub use plugin::{AuditAction, AuditEntry, Grants, Plugin, PluginKind, PluginVersion, TrustRoot, VersionStatus, Wants};
 pub use progress::Progress;

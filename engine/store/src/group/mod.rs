@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use pombo_domain::ids::message_id;
-use pombo_domain::model::{Delivery, EventKey, HookKind, Message, MessageState, NewMessage, Status};
+use pombo_domain::model::{Delivery, EventKey, HookKind, Message, MessageState, NewMessage, Ranking, Status};
 use pombo_domain::ports::{
     AutomationChange, Change, ChatChange, Committed, Conflict, DueDelivery, Effect, Entropy, FileChange,
     NewIdempotency, StoreError, StoreResult, Update,
@@ -330,13 +330,20 @@ impl<'a> Group<'a> {
         let mut randomness = vec![0u8; messages.len() * 8];
         self.entropy.fill(&mut randomness);
         let mut inserted = Vec::with_capacity(messages.len());
+        let shared = self.shared;
+        let catalog = shared.catalog.read();
+        let ranking = |connector: ConnectorIndex| match catalog.connectors.get(&connector) {
+            Some(connector) if !connector.pace.category_order => Ranking::ByTime,
+            _ => Ranking::ByCategory,
+        };
         for (((content, (mut row, print)), random), serial) in
             messages.into_iter().zip(rows).zip(randomness.chunks_exact(8)).zip(first..)
         {
             let key = MessageKey { tenant, serial };
             let id = message_id(created_at, serial, u64::from_le_bytes(random.try_into().unwrap_or_default()));
-            messages::complete(&mut row, id, created_at);
-            let message = Message { id, key, created_at, content };
+            let ranking = ranking(content.connector);
+            messages::complete(&mut row, id, created_at, ranking);
+            let message = Message { id, key, created_at, ranking, content };
             let state = message.initial_state();
             let connector = message.content.connector;
             for file in &message.content.attachments {

@@ -20,6 +20,8 @@ const CONNECTOR_FORMAT: u8 = 2;
 /// Format 3 has the epoch of the secret with which the channel calls, behind the rest. Only a connector whose secret was changed is
 /// written in it.
 const ROTATED_CONNECTOR_FORMAT: u8 = 3;
+/// Format 4 has that and whether the category orders messages. Only a connector that goes by time alone is written in it.
+const TIMED_CONNECTOR_FORMAT: u8 = 4;
 
 pub(crate) fn put_tenant(staged: &mut Staged<'_>, tenant: &Tenant) {
     staged.put(Space::Documents, keys::tenant(tenant.index).bytes(), encode(tenant));
@@ -104,6 +106,9 @@ pub(crate) fn parse_api_key(row: &[u8]) -> StoreResult<ApiKey> {
 
 pub(crate) fn put_connector(staged: &mut Staged<'_>, connector: &Connector) {
     let row = match connector.receive_epoch {
+        epoch if !connector.pace.category_order => {
+            append(vec![TIMED_CONNECTOR_FORMAT], &(connector, epoch, connector.pace.category_order))
+        }
         0 => append(vec![CONNECTOR_FORMAT], connector),
         epoch => append(vec![ROTATED_CONNECTOR_FORMAT], &(connector, epoch)),
     };
@@ -118,6 +123,11 @@ pub(crate) fn parse_connector(row: &[u8]) -> StoreResult<Connector> {
         (ROTATED_CONNECTOR_FORMAT, body) => {
             let (connector, receive_epoch) = body_of::<(Connector, u32)>(body, what)?;
             Ok(Connector { receive_epoch, ..connector })
+        }
+        (TIMED_CONNECTOR_FORMAT, body) => {
+            let (mut connector, receive_epoch, category_order) = body_of::<(Connector, u32, bool)>(body, what)?;
+            (connector.receive_epoch, connector.pace.category_order) = (receive_epoch, category_order);
+            Ok(connector)
         }
         (1, body) => Ok(body_of::<Connector1>(body, what)?.into()),
         (format, _) => Err(unknown_format(format, what)),

@@ -62,7 +62,7 @@ impl Model {
         for (content, (key, id, created_at)) in content.into_iter().zip(&committed.inserted) {
             assert_eq!(*key, MessageKey { tenant, serial: rows.len() as u64 });
             assert!(rows.last().is_none_or(|last| last.message.created_at <= *created_at));
-            let message = Message { id: *id, key: *key, created_at: *created_at, content };
+            let message = Message { id: *id, key: *key, created_at: *created_at, ranking: Ranking::default(), content };
             let state = message.initial_state();
             if let Some(delivery) = Delivery::of(&message, None, &state) {
                 self.deliveries.insert(delivery.key, delivery);

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::commands::Commands;
 use crate::model::message::MessageAction;
 use crate::model::{
-    Attachment, Connector, Contact, ContactType, Message, MessageOptions, MessageType, NewMessage, Status,
+    Attachment, Connector, Contact, ContactType, Message, MessageOptions, MessageType, NewMessage, Ranking, Status,
     StoredMessage, Variables,
 };
 use crate::ports::{Batch, Change, ChatChange, Conflict, Insert, NewIdempotency, RenderError, RenderJob, StoreError};
@@ -461,7 +461,8 @@ fn joined(rows: Vec<Option<Error>>, accepted: Vec<Accepted>) -> Vec<Row> {
 }
 
 fn newborn(((key, id, created_at), content): (&(MessageKey, Uuid, Timestamp), NewMessage)) -> StoredMessage {
-    let message = Message { id: *id, key: *key, created_at: *created_at, content };
+    // Its place in the queue is the store's.
+    let message = Message { id: *id, key: *key, created_at: *created_at, ranking: Ranking::default(), content };
     let state = message.initial_state();
     StoredMessage { message, state }
 }

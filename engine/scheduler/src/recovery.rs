@@ -55,7 +55,7 @@ pub(crate) async fn recover(context: &Context, only: Option<ConnectorIndex>) -> 
             let receipts = store.receipts(stored.message.key)?;
             let ending = if receipts.prove_sent() {
                 Metrics::add(&context.metrics.proven_sent, 1);
-                Ending::Outcome(SendOutcome::Accepted { provider_id: receipts.provider_id })
+                Ending::Outcome(SendOutcome::accepted(receipts.provider_id))
             } else {
                 Ending::Crash
             };

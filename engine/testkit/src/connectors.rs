@@ -51,7 +51,12 @@ pub enum Does {
 
 /// The channel accepted the message.
 pub fn accepted() -> SendOutcome {
-    SendOutcome::Accepted { provider_id: None }
+    SendOutcome::accepted(None)
+}
+
+/// The channel asks to slow down.
+pub fn throttled(scope: ThrottleScope, retry_after_ms: Option<u64>, reason: &str) -> SendOutcome {
+    SendOutcome::Throttled { retry_after_ms, reason: reason.to_owned(), scope, code: None }
 }
 
 /// Which version of its plugin a connector runs, as requested.

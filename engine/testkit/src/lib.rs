@@ -33,7 +33,7 @@ pub mod world;
 
 pub use built::built;
 pub use clock::{ManualClock, NOON, SystemClock, settle};
-pub use connectors::{Does, ScriptedConnectors, Sent, Versions, accepted};
+pub use connectors::{Does, ScriptedConnectors, Sent, Versions, accepted, throttled};
 pub use entropy::{ConstantEntropy, CountingEntropy};
 pub use media::FolderMedia;
 pub use outbound::{

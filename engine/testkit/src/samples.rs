@@ -140,6 +140,9 @@ pub fn plugin(name: &str, channel: &str) -> PluginDescription {
         max_in_flight: 50,
         needs_session: false,
         pace: None,
+        proofs: Vec::new(),
+        shared_address: None,
+        rules: None,
     }
 }
 

@@ -469,7 +469,8 @@ impl<'a> BatchBuilder<'a> {
             receipts.provider_id = Some(provider_id.clone());
         }
         reported.changed |= new;
-        let says = reported.stored.message.content.options.action == MessageAction::Say;
+        let action = &reported.stored.message.content.options.action;
+        let says = matches!(action, MessageAction::Say | MessageAction::Other(_));
         let state = reported.state.as_ref().unwrap_or(&reported.stored.state);
         let counts = says && state.sent_at.is_none_or(|sent| self.account_health.counts_from() <= sent);
         if counts && !reached && receipts.first.delivered_at.is_some() {

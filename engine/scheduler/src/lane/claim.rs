@@ -162,7 +162,7 @@ impl Claim<'_> {
             };
             match receipts {
                 Ok(Some(receipts)) if receipts.prove_sent() => {
-                    let proven = SendOutcome::Accepted { provider_id: receipts.provider_id };
+                    let proven = SendOutcome::accepted(receipts.provider_id);
                     checked.push(Checked::ended(candidate, stored, Ending::Outcome(proven)));
                     continue;
                 }
@@ -391,7 +391,7 @@ enum Acting {
 impl Acting {
     fn of(action: &MessageAction) -> Self {
         match action {
-            MessageAction::Say => Self::Says,
+            MessageAction::Say | MessageAction::Other(_) => Self::Says,
             MessageAction::React(_) => Self::Reacts,
             MessageAction::Edit(_) => Self::Edits,
             MessageAction::Revoke(_) => Self::Revokes,
@@ -419,7 +419,7 @@ fn attempted(message: &Message, state: &MessageState, chat: String, text: &str, 
     let content = &message.content;
     let by = None;
     let act = match &content.options.action {
-        MessageAction::Say => {
+        MessageAction::Say | MessageAction::Other(_) => {
             let mut attachments = content.attachments.clone();
             attachments.extend(state.fetched.clone());
             TimelineAct::Say(TimelineEntry {

@@ -21,7 +21,7 @@ use pombo_domain::model::attachment::{Attachment, MAX_FILE_BYTES};
 use pombo_domain::model::connector::{Connector, ConnectorStatus, PaceState};
 use pombo_domain::model::contact::ContactType;
 use pombo_domain::model::message::{Message, MessageAction, MessageState, Position};
-use pombo_domain::ports::{OutboundError, ReadyEntry, SendOutcome};
+use pombo_domain::ports::{OutboundError, ReadyEntry, SendOutcome, ThrottleScope};
 use pombo_domain::{MessageKey, Timestamp};
 
 use crate::account::judge_of;
@@ -74,6 +74,8 @@ impl LaneConfig {
 /// A message whose attempt is stored and whose outcome is not.
 struct InFlight {
     key: MessageKey,
+    /// Address of the recipient.
+    to: String,
     state: MessageState,
     first_due: Timestamp,
     /// See [`Message::expires_at`].
@@ -90,11 +92,12 @@ impl InFlight {
         let scheduled = message.content.scheduled_at.unwrap_or(message.created_at);
         Self {
             key: message.key,
+            to: message.content.to.clone(),
             expires_at: message.expires_at(&state),
             state,
             first_due: scheduled.max(message.created_at),
             direct,
-            says: message.content.options.action == MessageAction::Say,
+            says: matches!(message.content.options.action, MessageAction::Say | MessageAction::Other(_)),
             message: message.content.webhook_url.is_some().then(|| Box::new(message)),
         }
     }
@@ -374,8 +377,16 @@ impl Lane {
                 rejoin = again >= PROBES_PER_MESSAGE;
                 self.last_probe = Some((in_flight.key, if rejoin { 0 } else { again }));
             }
-            SendOutcome::Throttled { retry_after_ms, .. } => {
+            SendOutcome::Throttled { retry_after_ms, scope: ThrottleScope::Connector, .. } => {
                 breaker::throttled(&self.context.options.breaker, &mut pace, now, *retry_after_ms);
+                self.config.rules.refund(&mut pace, 1);
+                self.pace_changed = true;
+            }
+            // The message waits alone: the connection works, and the others go on.
+            SendOutcome::Throttled { scope: ThrottleScope::Recipient | ThrottleScope::Message, .. } => {
+                if pace.failures > 0 {
+                    breaker::connected(&mut pace);
+                }
                 self.config.rules.refund(&mut pace, 1);
                 self.pace_changed = true;
             }

@@ -18,6 +18,11 @@ use crate::observer::LaneShared;
 use crate::rules::draw::Draw;
 use crate::rules::retry::{self, Ending, Verdict};
 
+/// Other addresses of a recipient that one outcome tells, at most.
+const ALIASES: usize = 16;
+/// The longest of them, in bytes; a longer one is left out.
+const ALIAS_BYTES: usize = 320;
+
 /// The counter of an outcome.
 pub(super) fn counter(metrics: &Metrics, outcome: &SendOutcome) -> &'static str {
     let (counter, name): (&AtomicU64, _) = match outcome {
@@ -36,6 +41,8 @@ pub(super) fn counter(metrics: &Metrics, outcome: &SendOutcome) -> &'static str 
 /// What follows from the end of one attempt.
 struct Follows {
     update: Update,
+    /// Other addresses of the recipient that the channel told.
+    aliases: Vec<Change>,
     signal: Option<HealthSignal>,
     /// Kept while the outcome is in doubt: up to the last try, a receipt may prove that it was sent.
     in_doubt: Option<InFlight>,
@@ -70,6 +77,7 @@ pub(super) async fn store_outcomes(
         }
         prove(&context, &mut follows, now);
         let mut changes: Vec<Change> = follows.iter().map(|one| Change::Update(one.update.clone())).collect();
+        changes.extend(follows.iter().flat_map(|one| one.aliases.iter().cloned()));
         if pace_changed {
             // Read again for each try: another commit may have gone ahead of a failed one.
             changes.push(Change::Pace(shared.connector, shared.pace.lock().clone()));
@@ -155,7 +163,11 @@ fn follow(
     now: Timestamp,
     seed: u64,
 ) -> Result<Follows, NotAllowed> {
-    let Ended { in_flight, ending, rejoin } = ended;
+    let Ended { in_flight, mut ending, rejoin } = ended;
+    let told = match &mut ending {
+        Ending::Outcome(SendOutcome::Accepted { aliases, .. }) => std::mem::take(aliases),
+        _ => Vec::new(),
+    };
     let metrics = &context.metrics;
     let attempt = retry::Attempt {
         attempts: in_flight.state.attempts,
@@ -187,5 +199,30 @@ fn follow(
         }
     };
     let update = update(&in_flight, state);
-    Ok(Follows { update, signal, in_doubt: in_doubt.then_some(in_flight) })
+    let aliases = aliases(context, config, &in_flight.to, told);
+    Ok(Follows { update, aliases, signal, in_doubt: in_doubt.then_some(in_flight) })
+}
+
+/// What makes addresses that the channel told with an outcome other addresses of the recipient. They are kept before there is a contact,
+/// so that it is found by them once there is one. One that has a contact of its own stays that contact's: what joins two contacts is what
+/// the channel reports of them.
+fn aliases(context: &Context, config: &LaneConfig, to: &str, told: Vec<String>) -> Vec<Change> {
+    let Some(kind) = config.contact_kind.filter(|_| !told.is_empty()) else { return Vec::new() };
+    let (store, tenant) = (&context.ports.store, config.connector.tenant);
+    let find = |identifier: &str| {
+        let found = store.contact(tenant, kind, identifier);
+        found.inspect_err(|error| tracing::error!(%error, "a contact was not read; its other addresses are left out"))
+    };
+    let own = kind.identifier(to).into_owned();
+    let Ok(recipient) = find(&own) else { return Vec::new() };
+    let identifier = recipient.map_or(own, |contact| contact.identifier);
+    let mut changes = Vec::new();
+    for alias in told.into_iter().filter(|alias| (1..=ALIAS_BYTES).contains(&alias.len())).take(ALIASES) {
+        let alias = kind.identifier(&alias).into_owned();
+        if alias == identifier || alias.is_empty() || !matches!(find(&alias), Ok(None)) {
+            continue;
+        }
+        changes.push(Change::ContactAlias { tenant, kind, alias, identifier: identifier.clone() });
+    }
+    changes
 }

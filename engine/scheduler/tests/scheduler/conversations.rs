@@ -28,7 +28,7 @@ fn said(world: &World, chat: &str) -> Vec<String> {
 
 /// Everything is accepted, under this id of the channel.
 fn accepts_as(world: &World, id: &'static str) {
-    let outcome = move || SendOutcome::Accepted { provider_id: Some(id.to_owned()) };
+    let outcome = move || SendOutcome::accepted(Some(id.to_owned()));
     world.connectors.act(move |_| Does::Answer(outcome()));
 }
 
@@ -109,6 +109,22 @@ async fn whichever_address_is_used_it_is_one_conversation() {
     assert_eq!(conversation(&world, "77@lid"), None);
     let contact = world.store.contact(TENANT, ContactType::WhatsApp, "77@lid").expect("readable");
     assert_eq!(contact.expect("one").identifier, "5511");
+}
+
+#[tokio::test]
+async fn other_addresses_that_come_with_an_outcome_are_the_recipients() {
+    let mut world = World::two_way(free());
+    world.connectors.act(|_| {
+        let aliases = ["551199", "5511", "", "551199", "5522"].map(str::to_owned).to_vec();
+        Does::Answer(SendOutcome::Accepted { provider_id: None, aliases, held: true })
+    });
+    world.start().await;
+    world.tell(vec![ChannelEvent::Message(from("5522", "A1"))]).await.expect("taken");
+    let key = world.post(to("5511", text("x")));
+    settle().await;
+    assert_eq!(world.shown(key), "SENT");
+    let aliases = world.store.contact_aliases(TENANT, ContactType::WhatsApp, "5511").expect("readable");
+    assert_eq!(aliases, ["551199"], "who has a contact stays that contact");
 }
 
 #[tokio::test]

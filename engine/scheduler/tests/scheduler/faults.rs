@@ -6,7 +6,7 @@ use std::time::Duration;
 use pombo_domain::model::connector::{HealthRules, Pace};
 use pombo_domain::model::message::Status;
 use pombo_domain::model::receipt::ReceiptKind;
-use pombo_domain::ports::{ChannelEvent, ConnectorEvents, KvWrite, SendOutcome};
+use pombo_domain::ports::{ChannelEvent, ConnectorEvents, KvWrite, SendOutcome, ThrottleScope};
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex};
 use pombo_scheduler::rules::draw::{Draw, between};
 
@@ -136,7 +136,7 @@ async fn chaos_loses_nothing_and_sends_nothing_twice() {
             match between(draw.seed(), 0, 9) {
                 0 => Does::Answer(SendOutcome::Temporary("later".to_owned())),
                 1 => Does::Answer(SendOutcome::Disconnected("gone".to_owned())),
-                2 => Does::Answer(SendOutcome::Throttled { retry_after_ms: None, reason: "slow".to_owned() }),
+                2 => Does::Answer(throttled(ThrottleScope::Connector, None, "slow")),
                 3 => Does::After(700, SendOutcome::Unknown("?".to_owned())),
                 4 => Does::After(300, accepted()),
                 _ => Does::Answer(accepted()),

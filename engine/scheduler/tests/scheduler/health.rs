@@ -27,8 +27,8 @@ fn status(world: &World) -> (ConnectorStatus, Option<String>) {
 async fn what_happens_to_messages_is_counted_and_seen() {
     let mut world = World::two_way(with_health(free()));
     world.connectors.act(|sent| match sent.text.as_str() {
-        "0" => Does::Answer(SendOutcome::InvalidRecipient("no such number".to_owned())),
-        "1" => Does::Answer(SendOutcome::Rejected("463".to_owned())),
+        "0" => Does::Answer(SendOutcome::InvalidRecipient("no such number".into())),
+        "1" => Does::Answer(SendOutcome::Rejected("463".into())),
         "2" => Does::Answer(SendOutcome::Temporary("later".to_owned())),
         _ => Does::Answer(accepted()),
     });
@@ -140,7 +140,7 @@ async fn a_resume_at_once_is_not_paused_again_by_what_was_counted_before() {
 #[tokio::test]
 async fn refusals_alone_pause_a_connector() {
     let mut world = World::two_way(Pace { max_in_flight: 1, ..with_health(free()) });
-    world.connectors.act(|_| Does::Answer(SendOutcome::InvalidRecipient("no such number".to_owned())));
+    world.connectors.act(|_| Does::Answer(SendOutcome::InvalidRecipient("no such number".into())));
     world.start().await;
     let keys = many(&world, 200);
     world.clock.advance(60_000).await;

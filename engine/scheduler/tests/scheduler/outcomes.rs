@@ -1,7 +1,7 @@
 //! What becomes of a message after each outcome, and of its lane.
 
 use pombo_domain::model::pace::WaitReason;
-use pombo_domain::ports::SendOutcome;
+use pombo_domain::ports::{SendOutcome, ThrottleScope};
 
 use crate::support::*;
 
@@ -12,7 +12,7 @@ fn why() -> String {
 #[tokio::test]
 async fn accepted_is_sent_with_the_providers_id() {
     let mut world = World::new(free());
-    world.connectors.act(|_| Does::Answer(SendOutcome::Accepted { provider_id: Some("id-1".to_owned()) }));
+    world.connectors.act(|_| Does::Answer(SendOutcome::accepted(Some("id-1".to_owned()))));
     world.start().await;
     let key = world.post(text("x"));
     settle().await;
@@ -24,8 +24,8 @@ async fn accepted_is_sent_with_the_providers_id() {
 #[tokio::test]
 async fn refusals_fail_at_once_with_the_reason() {
     for (outcome, shown) in [
-        (SendOutcome::InvalidRecipient(why()), "FAILED invalid_recipient"),
-        (SendOutcome::Rejected(why()), "FAILED rejected"),
+        (SendOutcome::InvalidRecipient(why().into()), "FAILED invalid_recipient"),
+        (SendOutcome::Rejected(why().into()), "FAILED rejected"),
     ] {
         let mut world = World::new(free());
         world.connectors.act(move |_| Does::Answer(outcome.clone()));
@@ -133,7 +133,7 @@ async fn throttling_rests_the_lane_as_long_as_asked_and_costs_no_attempt() {
     let mut world = World::new(pombo_domain::model::connector::Pace { max_in_flight: 1, ..free() });
     world.options.claim_ahead = 0;
     world.connectors.act(|sent| match sent.at.since(NOON) {
-        0 => Does::Answer(SendOutcome::Throttled { retry_after_ms: Some(30_000), reason: why() }),
+        0 => Does::Answer(throttled(ThrottleScope::Connector, Some(30_000), &why())),
         _ => Does::Answer(accepted()),
     });
     world.start().await;
@@ -151,10 +151,29 @@ async fn throttling_rests_the_lane_as_long_as_asked_and_costs_no_attempt() {
 }
 
 #[tokio::test]
+async fn a_message_that_is_throttled_alone_waits_alone() {
+    for scope in [ThrottleScope::Recipient, ThrottleScope::Message] {
+        let mut world = World::new(pombo_domain::model::connector::Pace { max_in_flight: 1, ..free() });
+        world.connectors.act(move |sent| match (sent.text.as_str(), sent.at.since(NOON)) {
+            ("held", 0) => Does::Answer(throttled(scope, Some(30_000), &why())),
+            _ => Does::Answer(accepted()),
+        });
+        world.start().await;
+        let held = world.post(text("held"));
+        let other = world.post(samples::message(LANE, "rui@example.org", "other"));
+        settle().await;
+        assert_eq!((world.shown(held).as_str(), world.shown(other).as_str()), ("WAITING throttled", "SENT"));
+        world.clock.advance(40_000).await;
+        assert_eq!(world.connectors.texts(), ["held", "other", "held"]);
+        assert_eq!((world.shown(held).as_str(), world.state(held).attempts), ("SENT", 1));
+    }
+}
+
+#[tokio::test]
 async fn a_recipient_that_is_always_throttled_does_not_stop_the_others() {
     let mut world = World::new(free());
     world.connectors.act(|sent| match sent.text.as_str() {
-        "greylisted" => Does::Answer(SendOutcome::Throttled { retry_after_ms: None, reason: why() }),
+        "greylisted" => Does::Answer(throttled(ThrottleScope::Connector, None, &why())),
         _ => Does::Answer(accepted()),
     });
     world.start().await;
@@ -171,7 +190,7 @@ async fn counters_tell_the_outcomes_apart() {
     let mut world = World::new(free());
     world.connectors.act(|sent| {
         Does::Answer(match sent.text.as_str() {
-            "invalid" => SendOutcome::InvalidRecipient(why()),
+            "invalid" => SendOutcome::InvalidRecipient(why().into()),
             "temporary" => SendOutcome::Temporary(why()),
             _ => accepted(),
         })

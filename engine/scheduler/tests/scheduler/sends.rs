@@ -10,7 +10,7 @@ use pombo_domain::commands::{Commands, PluginPolicy, Ports};
 use pombo_domain::model::connector::Pace;
 use pombo_domain::model::message::{MessageAction, NewMessage, Status, Target};
 use pombo_domain::model::reason::{Reason, ReasonCode};
-use pombo_domain::ports::{Batch, Change, ChannelEvent, ChatStore, SendOutcome, SessionState, Store};
+use pombo_domain::ports::{Batch, Change, ChannelEvent, ChatStore, SendOutcome, SessionState, Store, ThrottleScope};
 use pombo_domain::{ErrorCode, MessageKey, Result, ids};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -33,7 +33,7 @@ fn chat(pace: Pace) -> World {
 
 /// The channel's id of a message follows from its own.
 fn accepted_as(sent: &Sent) -> SendOutcome {
-    SendOutcome::Accepted { provider_id: Some(format!("P-{}", sent.client_id)) }
+    SendOutcome::accepted(Some(format!("P-{}", sent.client_id)))
 }
 
 fn commands(world: &World) -> Commands {
@@ -122,8 +122,8 @@ async fn it_goes_ahead_of_the_pace_and_the_answer_has_the_channels_id() {
 #[tokio::test]
 async fn a_refusal_is_told_with_its_reason() {
     for (outcome, code) in [
-        (SendOutcome::InvalidRecipient("not there".to_owned()), "invalid_recipient"),
-        (SendOutcome::Rejected("spam".to_owned()), "rejected"),
+        (SendOutcome::InvalidRecipient("not there".into()), "invalid_recipient"),
+        (SendOutcome::Rejected("spam".into()), "rejected"),
     ] {
         let mut world = chat(free());
         world.connectors.act(move |_| Does::Answer(outcome.clone()));
@@ -148,9 +148,7 @@ async fn an_outcome_that_nobody_knows_is_told_as_such() {
 #[tokio::test]
 async fn throttled_beyond_the_deadline_it_is_taken_back_at_once() {
     let mut world = chat(free());
-    world
-        .connectors
-        .act(|_| Does::Answer(SendOutcome::Throttled { retry_after_ms: Some(60_000), reason: "slow down".to_owned() }));
+    world.connectors.act(|_| Does::Answer(throttled(ThrottleScope::Connector, Some(60_000), "slow down")));
     world.start().await;
     let commands = commands(&world);
     match told(sending(&world, &commands, "x")).await {

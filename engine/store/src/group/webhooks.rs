@@ -123,7 +123,7 @@ impl Group<'_> {
             Place::None if state.status == Status::Failed && self.wants(connector, HookKind::Status) => {
                 let message = messages::read(&*self.shared.backend, key)?;
                 let message = message.ok_or_else(|| damaged("messages: a record is missing"))?;
-                let says = message.content.options.action == MessageAction::Say;
+                let says = matches!(message.content.options.action, MessageAction::Say | MessageAction::Other(_));
                 says.then(|| (message.id, message.content.to, None))
             }
             Place::None => None,

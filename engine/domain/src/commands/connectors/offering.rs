@@ -73,11 +73,16 @@ impl From<OperationError> for Error {
 
 /// Refuses options that a plugin does not support.
 pub(crate) fn check_offered(plugin: &PluginDescription, options: &MessageOptions) -> Result<()> {
-    match options.action {
+    match &options.action {
         MessageAction::Say => {}
         MessageAction::React(_) => offers(plugin, "reactions")?,
         MessageAction::Edit(_) => offers(plugin, "edit")?,
         MessageAction::Revoke(_) => offers(plugin, "revoke")?,
+        MessageAction::Other(own) if plugin.contents.iter().any(|kind| kind.name == own.kind) => {}
+        MessageAction::Other(own) => {
+            let message = format!("the connector does not send the kind {}", own.kind);
+            return Err(Error::new(ErrorCode::Unsupported, message));
+        }
     }
     if options.reply_to.is_some() {
         offers(plugin, "reply")?;

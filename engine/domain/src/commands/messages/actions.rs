@@ -179,7 +179,7 @@ impl Commands {
     /// A message that was sent from here, as the channel knows it.
     async fn sent_target(&self, stored: &StoredMessage) -> Result<Target> {
         let provider_id = sent_provider_id(stored)?;
-        if stored.message.content.options.action != MessageAction::Say {
+        if !matches!(stored.message.content.options.action, MessageAction::Say | MessageAction::Other(_)) {
             return Err(Error::conflict("the message itself refers to another message; name that one"));
         }
         let text = self.render_message(stored).await.map(|rendered| rendered.text);

@@ -57,7 +57,7 @@ impl MessageAct {
     /// `None` for a message that says something new.
     pub(crate) fn of(action: MessageAction) -> Option<Self> {
         let (kind, target) = match action {
-            MessageAction::Say => return None,
+            MessageAction::Say | MessageAction::Other(_) => return None,
             MessageAction::React(target) => (ActKind::React, target),
             MessageAction::Edit(target) => (ActKind::Edit, target),
             MessageAction::Revoke(target) => (ActKind::Revoke, target),

@@ -144,14 +144,14 @@ fn by_ending(policy: &RetryPolicy, ending: Ending, attempt: Attempt, now: Timest
         free,
     };
     match ending {
-        Ending::Outcome(SendOutcome::Accepted { provider_id }) => Verdict::Sent(provider_id),
+        Ending::Outcome(SendOutcome::Accepted { provider_id, .. }) => Verdict::Sent(provider_id),
         Ending::Outcome(SendOutcome::InvalidRecipient(why)) => {
-            Verdict::Failed(Reason::new(ReasonCode::InvalidRecipient, why))
+            Verdict::Failed(Reason::new(ReasonCode::InvalidRecipient, why.reason))
         }
-        Ending::Outcome(SendOutcome::Rejected(why)) => Verdict::Failed(Reason::new(ReasonCode::Rejected, why)),
+        Ending::Outcome(SendOutcome::Rejected(why)) => Verdict::Failed(Reason::new(ReasonCode::Rejected, why.reason)),
         Ending::Outcome(SendOutcome::Temporary(why)) => counted(ReasonCode::Temporary, why, &policy.temporary),
         Ending::Outcome(SendOutcome::Disconnected(why)) => keep_place(ReasonCode::Disconnected, why, true),
-        Ending::Outcome(SendOutcome::Throttled { retry_after_ms, reason }) => {
+        Ending::Outcome(SendOutcome::Throttled { retry_after_ms, reason, .. }) => {
             let age = u64::try_from(now.since(attempt.first_due)).unwrap_or(0);
             let free = age < policy.throttled_free_ms;
             if !free && attempt.attempts >= policy.max_attempts {

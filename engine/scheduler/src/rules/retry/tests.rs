@@ -1,5 +1,7 @@
 //! The retry rules as tables.
 
+use pombo_domain::ports::ThrottleScope;
+
 use super::*;
 
 const NOW: Timestamp = Timestamp(1_000_000_000);
@@ -8,14 +10,18 @@ fn attempt(attempts: u16, idempotent: bool) -> Attempt {
     Attempt { attempts, idempotent, due_at: NOW.plus_ms(-5_000), first_due: NOW.plus_ms(-10_000), expires_at: None }
 }
 
+fn throttled(retry_after_ms: Option<u64>, reason: String) -> SendOutcome {
+    SendOutcome::Throttled { retry_after_ms, reason, scope: ThrottleScope::Connector, code: None }
+}
+
 fn outcome(kind: &str) -> Ending {
     let why = "250 words".to_owned();
     Ending::Outcome(match kind {
-        "accepted" => SendOutcome::Accepted { provider_id: Some("p1".to_owned()) },
-        "invalid" => SendOutcome::InvalidRecipient(why),
-        "rejected" => SendOutcome::Rejected(why),
-        "throttled" => SendOutcome::Throttled { retry_after_ms: None, reason: why },
-        "throttled_30s" => SendOutcome::Throttled { retry_after_ms: Some(30_000), reason: why },
+        "accepted" => SendOutcome::accepted(Some("p1".to_owned())),
+        "invalid" => SendOutcome::InvalidRecipient(why.into()),
+        "rejected" => SendOutcome::Rejected(why.into()),
+        "throttled" => throttled(None, why),
+        "throttled_30s" => throttled(Some(30_000), why),
         "temporary" => SendOutcome::Temporary(why),
         "disconnected" => SendOutcome::Disconnected(why),
         "unknown" => SendOutcome::Unknown(why),

@@ -90,7 +90,7 @@ impl Draft<'_> {
     fn needs_text(&self) -> bool {
         match self.options.action {
             MessageAction::React(_) | MessageAction::Revoke(_) => false,
-            MessageAction::Edit(_) => true,
+            MessageAction::Edit(_) | MessageAction::Other(_) => true,
             MessageAction::Say => !(self.wordless && (!self.attachments.is_empty() || self.attachment_url.is_some())),
         }
     }

@@ -208,6 +208,16 @@ pub enum MessageAction {
     Other(OwnContent),
 }
 
+impl MessageAction {
+    /// The kind of the plugin's own content that it sends.
+    pub fn own_kind(&self) -> Option<&str> {
+        match self {
+            Self::Other(own) => Some(&own.kind),
+            Self::Say | Self::React(_) | Self::Edit(_) | Self::Revoke(_) => None,
+        }
+    }
+}
+
 /// The message that a reaction, an edit, a deletion or a reply refers to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
@@ -452,6 +462,12 @@ impl MessageState {
         Ok(Self { held: true, hold_until: Some(until), reason: Some(reason), ..self.next(Status::Waiting, now) })
     }
 
+    /// What the channel demands keeps it back: it leaves the ready queue until `due_at`, so that others go on. No attempt is spent.
+    pub fn postpone(&self, reason: Reason, due_at: Timestamp, now: Timestamp) -> Result<Self, NotAllowed> {
+        self.allow(&[Status::Pending, Status::Waiting], "postponed")?;
+        Ok(Self { due_at, reason: Some(reason), ..self.next(Status::Waiting, now) })
+    }
+
     /// An attempt begins. Stored before the connector is called.
     pub fn claim(&self, now: Timestamp) -> Result<Self, NotAllowed> {
         self.allow(&[Status::Pending, Status::Waiting], "claimed")?;
@@ -468,6 +484,18 @@ impl MessageState {
     pub fn failed(&self, reason: Reason, now: Timestamp) -> Result<Self, NotAllowed> {
         self.allow(&[Status::Processing, Status::Pending, Status::Waiting], "failed")?;
         Ok(Self { reason: Some(reason), ..self.next(Status::Failed, now) })
+    }
+
+    /// The channel, which had accepted it or may have, could not deliver it.
+    pub fn failed_late(&self, reason: Reason, now: Timestamp) -> Result<Self, NotAllowed> {
+        self.allow(&[Status::Sent, Status::Unknown], "failed")?;
+        Ok(Self { reason: Some(reason), ..self.next(Status::Failed, now) })
+    }
+
+    /// The channel, which had accepted it, could not deliver it: it is sent once more at `due_at`.
+    pub fn send_again(&self, reason: Reason, due_at: Timestamp, now: Timestamp) -> Result<Self, NotAllowed> {
+        self.allow(&[Status::Sent, Status::Unknown], "sent again")?;
+        Ok(Self { due_at, reason: Some(reason), sent_at: None, provider_id: None, ..self.next(Status::Waiting, now) })
     }
 
     /// It will be tried again at `due_at`. With `free`, the attempt does not count, because it was not the message's fault
@@ -614,7 +642,7 @@ mod tests {
     #[test]
     fn only_the_drawn_arrows_exist() {
         type Transition = fn(&MessageState) -> Result<MessageState, NotAllowed>;
-        let transitions: [(&str, Transition, &[Status]); 11] = [
+        let transitions: [(&str, Transition, &[Status]); 14] = [
             ("approve", |s| s.approve(NOW), &[Status::PendingApproval]),
             ("reject", |s| s.reject(None, NOW), &[Status::PendingApproval]),
             ("cancel", |s| s.cancel(None, NOW), &[Status::Pending, Status::Waiting, Status::PendingApproval]),
@@ -622,6 +650,21 @@ mod tests {
             ("resolve", |s| s.resolve(Resolution::Sent, NOW), &[Status::Unknown]),
             ("due", |s| s.due(NOW), &[Status::Waiting]),
             ("claim", |s| s.claim(NOW), &[Status::Pending, Status::Waiting]),
+            (
+                "postpone",
+                |s| s.postpone(Reason::new(ReasonCode::Audience, "y"), NOW, NOW),
+                &[Status::Pending, Status::Waiting],
+            ),
+            (
+                "failed_late",
+                |s| s.failed_late(Reason::new(ReasonCode::Undeliverable, "y"), NOW),
+                &[Status::Sent, Status::Unknown],
+            ),
+            (
+                "send_again",
+                |s| s.send_again(Reason::new(ReasonCode::Undeliverable, "y"), NOW, NOW),
+                &[Status::Sent, Status::Unknown],
+            ),
             ("sent", |s| s.sent(None, NOW), &[Status::Processing, Status::Unknown]),
             (
                 "failed",

@@ -46,7 +46,7 @@ use crate::tables::states::Place;
 use crate::tables::timeline::{self, Numbers};
 use crate::tables::{
     access_tokens, conversations, deliveries, health, idempotency, imports, kv, media_files, messages, people, queues,
-    receipts, states,
+    receipts, rules, states,
 };
 
 /// The longest variable part of a key.
@@ -289,6 +289,7 @@ impl<'a> Group<'a> {
             Change::File(FileChange::Add { file, most }) => media_files::add(&mut self.staged, &file, most)?,
             Change::File(FileChange::Delete(tenant, id)) => media_files::delete(&mut self.staged, tenant, id)?,
             Change::Webhook(change) => return self.webhook(*change),
+            Change::Rule(change) => rules::apply(&mut self.staged, &change)?,
             Change::Import(import) => imports::put(&mut self.staged, &import)?,
             Change::Kv(connector, writes) => {
                 writes.iter().try_for_each(|w| check_key(&w.key))?;

@@ -148,7 +148,7 @@ impl Model {
             self.aliases.retain(|_, identifier| *identifier != contact.identifier);
         } else {
             let known_as = self.aliases.get(&contact.identifier).unwrap_or(&contact.identifier).clone();
-            self.opt_out_left(contact.kind, &known_as, OptOut { reason: contact.reason, at: now });
+            self.opt_out_left(contact.kind, &known_as, OptOut { reason: contact.reason, at: now, only: None });
         }
     }
 

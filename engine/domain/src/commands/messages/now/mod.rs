@@ -274,6 +274,8 @@ fn is_refusal(reason: &Reason) -> bool {
             ReasonCode::InvalidRecipient
                 | ReasonCode::Rejected
                 | ReasonCode::InactiveContact
+                | ReasonCode::CategoryRefused
+                | ReasonCode::WindowClosed
                 | ReasonCode::Attachment
                 | ReasonCode::Render
         )

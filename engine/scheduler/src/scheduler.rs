@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use pombo_domain::ConnectorIndex;
 use pombo_domain::model::connector::ConnectorStatus;
-use pombo_domain::model::pace::PaceView;
+use pombo_domain::model::pace::{AudienceView, EqualTextsView, PaceView};
 use pombo_domain::ports::{CommitObserver, PaceViews, StoreResult};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinSet};

@@ -3,9 +3,11 @@
 mod automations;
 mod bounds;
 mod conversations;
+mod demands;
 mod faults;
 mod health;
 mod intake;
+mod late;
 mod message_actions;
 mod outcomes;
 mod pacing;

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
-use pombo_domain::{ConnectorIndex, MessageKey};
 use pombo_domain::model::connector::PaceState;
 use pombo_domain::ports::{CommitObserver, DueDelivery, DueEventDelivery, Effect, ScheduledEntry};
+use pombo_domain::{ConnectorIndex, MessageKey};
 use tokio::sync::Notify;
 
 use crate::account::AccountHealth;

@@ -243,8 +243,8 @@ impl Claim<'_> {
                 (None, None) => content.to.clone(),
             });
             // An attempt that ends before the connector takes nothing.
-            if let Some(demands) = config.demands.as_ref().filter(|_| unreachable.is_none()) {
-                match demands.ask(context, self.shared, (&stored, chat.as_deref()), &mut self.taken, now) {
+            if unreachable.is_none() {
+                match config.demands.ask(context, self.shared, (&stored, chat.as_deref()), &mut self.taken, now) {
                     Ok(Answer::Go) => {}
                     Ok(Answer::Never(reason)) => {
                         self.fail(&stored, reason, now);
@@ -381,9 +381,7 @@ impl Claim<'_> {
             }
             Err(error) => {
                 config.rules.refund(&mut shared.pace.lock(), self.normal + self.direct);
-                if let Some(demands) = &config.demands {
-                    demands.give_back(context, shared, &self.taken);
-                }
+                config.demands.give_back(context, shared, &self.taken);
                 self.done.claimed.clear();
                 self.done.ended.clear();
                 self.done.back.extend(self.entries.into_iter().map(|(entry, fetched)| Candidate { entry, fetched }));

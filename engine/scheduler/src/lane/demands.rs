@@ -73,7 +73,10 @@ impl Demands {
         now: Timestamp,
     ) -> StoreResult<Answer> {
         let content = &stored.message.content;
-        let conversation = match chat {
+        let asks_for_chats = self.rules.reply_window_ms.is_some()
+            || self.rules.recipient_rate.is_some()
+            || self.rules.audience.is_some();
+        let conversation = match chat.filter(|_| asks_for_chats) {
             Some(chat) => context.ports.store.conversation_with(content.connector, chat)?,
             None => None,
         };

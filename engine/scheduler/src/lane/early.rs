@@ -24,7 +24,9 @@ pub(crate) async fn settle(context: &Context, shared: &LaneShared, keys: Vec<Mes
     for key in early {
         match settled(context, shared, key) {
             Ok(change) => changes.extend(change),
-            Err(error) => tracing::error!(%error, "a message was not read; that it could not be delivered is in the log"),
+            Err(error) => {
+                tracing::error!(%error, "a message was not read; that it could not be delivered is in the log")
+            }
         }
     }
     if changes.is_empty() {

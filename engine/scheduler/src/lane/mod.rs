@@ -59,8 +59,8 @@ pub(crate) struct LaneConfig {
     converses: bool,
     max_in_flight: usize,
     contact_kind: Option<ContactType>,
-    /// What the channel demands; `None`: nothing.
-    demands: Option<Demands>,
+    /// What the channel demands.
+    demands: Demands,
 }
 
 impl LaneConfig {
@@ -76,14 +76,14 @@ impl LaneConfig {
             converses: plugin.as_ref().is_some_and(|plugin| plugin.offers("inbound")),
             max_in_flight: usize::from(connector.pace.max_in_flight.clamp(1, bound)),
             contact_kind: ContactType::of_channel(&connector.channel),
-            demands: plugin.and_then(|plugin| plugin.rules).map(|rules| Demands::new(context, &connector, rules)),
+            demands: Demands::new(context, &connector, plugin.and_then(|plugin| plugin.rules).unwrap_or_default()),
             connector,
         }
     }
 
     /// Messages per second that the channel takes; `None` for any number.
     fn per_second(&self) -> Option<u32> {
-        self.demands.as_ref().and_then(Demands::per_second)
+        self.demands.per_second()
     }
 }
 
@@ -414,7 +414,8 @@ impl Lane {
             // The message waits alone: the connection works, and the others go on.
             SendOutcome::Throttled { scope, retry_after_ms, .. } => {
                 if *scope == ThrottleScope::Recipient {
-                    let pause = retry_after_ms.unwrap_or(self.context.options.retry.throttled_min_ms).min(LONGEST_HOLD_MS);
+                    let pause =
+                        retry_after_ms.unwrap_or(self.context.options.retry.throttled_min_ms).min(LONGEST_HOLD_MS);
                     let until = now.plus_ms(i64::try_from(pause).unwrap_or(0).max(1));
                     self.shared.limits.lock().recipients.hold(recipient_key(&in_flight.to), until, now);
                 }

@@ -4,7 +4,7 @@ use pombo_domain::MessageKey;
 use pombo_domain::model::contact::ContactType;
 use pombo_domain::model::message::{MessageType, NewMessage, Status};
 use pombo_domain::model::receipt::ReceiptKind;
-use pombo_domain::ports::{ChannelEvent, SendOutcome, Store};
+use pombo_domain::ports::{AutomationStore, ChannelEvent, SendOutcome, Store};
 
 use crate::support::*;
 

@@ -92,11 +92,11 @@ pub(crate) use automations::*;
 pub(crate) use chats::*;
 pub(crate) use contacts::*;
 pub(crate) use files::*;
-pub(crate) use rules::*;
 use pombo_domain::model::message::ReadyOrder;
 use pombo_domain::model::{DeliveryKey, DeliveryStatus, EventKey};
 use pombo_domain::ports::{DueDelivery, ScheduledEntry};
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
+pub(crate) use rules::*;
 use uuid::Uuid;
 pub(crate) use webhooks::*;
 

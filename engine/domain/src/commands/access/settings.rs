@@ -2,8 +2,8 @@
 
 use crate::commands::Commands;
 use crate::commands::access::actor::Actor;
-use crate::model::TenantSettings;
 use crate::commands::text::{self, Rule};
+use crate::model::TenantSettings;
 use crate::model::refusals::{MAX_OPT_OUT_CHARS, MAX_OPT_OUT_WORDS};
 use crate::model::tenant::MAX_RECEIVED_DAYS;
 use crate::ports::{Batch, Change, ChatChange};

@@ -150,9 +150,7 @@ impl From<PaceView> for PaceNow {
             per_second: view.per_second,
             audience: view.audience.map(|audience| Audience { used: audience.used, limit: audience.limit }),
             quality: (view.quality != Quality::Unknown).then(|| view.quality.as_str().to_owned()),
-            equal_texts: view
-                .equal_texts
-                .map(|texts| EqualTexts { count: texts.count, since: Instant(texts.since) }),
+            equal_texts: view.equal_texts.map(|texts| EqualTexts { count: texts.count, since: Instant(texts.since) }),
         }
     }
 }

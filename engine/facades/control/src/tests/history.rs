@@ -369,12 +369,18 @@ async fn a_tenant_sets_for_how_long_received_messages_are_kept() {
     let engine = Engine::new().await;
     let key = [("x-api-key", engine.a.key.as_str())];
     let patch = |body| engine.ask("PATCH", "/v1/settings", &key, Some(body));
-    assert_eq!(engine.get(&engine.a, "/v1/settings").await.expect(200), json!({"optOutWords": ["SAIR", "PARAR", "STOP"]}));
+    assert_eq!(
+        engine.get(&engine.a, "/v1/settings").await.expect(200),
+        json!({"optOutWords": ["SAIR", "PARAR", "STOP"]})
+    );
     let words = ["SAIR", "PARAR", "STOP"];
     let kept = json!({"receivedDays": 90, "optOutWords": words});
     assert_eq!(patch(json!({"receivedDays": 90})).await.expect(200), kept);
     assert_eq!(patch(json!({})).await.expect(200), kept, "what is left out stays");
-    assert_eq!(engine.get(&engine.b, "/v1/settings").await.expect(200), json!({"optOutWords": ["SAIR", "PARAR", "STOP"]}));
+    assert_eq!(
+        engine.get(&engine.b, "/v1/settings").await.expect(200),
+        json!({"optOutWords": ["SAIR", "PARAR", "STOP"]})
+    );
     for wrong in [json!(0), json!(36_501), json!("x"), json!(-1)] {
         assert_eq!(patch(json!({"receivedDays": wrong})).await.error(400).1, ["receivedDays"]);
     }

@@ -1,7 +1,6 @@
 //! What a channel tells beside messages and receipts: limits, refusals of categories, what will end, and messages that could not be
 //! delivered.
 
-use pombo_domain::{MessageKey, Timestamp};
 use pombo_domain::model::contact::{Contact, ContactStep};
 use pombo_domain::model::delivery::Delivery;
 use pombo_domain::model::event::EventBody;
@@ -12,6 +11,7 @@ use pombo_domain::model::receipt::ReceiptKind;
 use pombo_domain::model::refusals::wish_of;
 use pombo_domain::model::rules::{ChannelLimits, Quality};
 use pombo_domain::ports::{Change, RuleChange, StoreResult, Update};
+use pombo_domain::{MessageKey, Timestamp};
 use uuid::Uuid;
 
 use super::BatchBuilder;
@@ -196,6 +196,12 @@ impl BatchBuilder<'_> {
         let Some(reported) = self.reported.get_mut(&key) else { return Ok(None) };
         let message = &reported.stored.message;
         let state = reported.state.as_ref().unwrap_or(&reported.stored.state);
+        // It is about an earlier attempt.
+        if let (Some(known), Some(told)) = (&state.provider_id, &failure.provider_id)
+            && known != told
+        {
+            return Ok(None);
+        }
         let mut failing = Failing {
             key,
             to: message.content.to.clone(),

@@ -317,7 +317,13 @@ mod tests {
             options: MessageOptions::default(),
         };
         let key = MessageKey { tenant: TenantIndex(1), serial: 9 };
-        Message { id: ids::message_id(NOW, 9, 7), key, created_at: NOW, ranking: crate::model::Ranking::default(), content }
+        Message {
+            id: ids::message_id(NOW, 9, 7),
+            key,
+            created_at: NOW,
+            ranking: crate::model::Ranking::default(),
+            content,
+        }
     }
 
     #[test]

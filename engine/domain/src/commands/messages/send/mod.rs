@@ -366,7 +366,8 @@ impl Commands {
             let conversation = self.conversation_of(connector, &content.to)?;
             if self.window_of(rules, conversation.as_ref()).is_some_and(|window| !window.open) {
                 let kinds = rules.outside_window.join(", ");
-                let message = format!("the person has not written for too long; outside of the reply window send only: {kinds}");
+                let message =
+                    format!("the person has not written for too long; outside of the reply window send only: {kinds}");
                 refused.push((candidate.row, Error::new(ErrorCode::WindowClosed, message)));
             }
         }

@@ -8,6 +8,7 @@ mod faults;
 mod health;
 mod intake;
 mod late;
+mod limits;
 mod message_actions;
 mod outcomes;
 mod pacing;

@@ -73,7 +73,7 @@ pub(crate) struct PaceNow {
 
 /// How many different people were written to outside of the reply window.
 #[derive(Object)]
-#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+#[oai(rename = "AudienceUse", rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct Audience {
     /// How many count now, over all connectors that share the limit.
     used: u32,

@@ -454,6 +454,12 @@ impl<'a> BatchBuilder<'a> {
         let action = &reported.stored.message.content.options.action;
         let says = matches!(action, MessageAction::Say | MessageAction::Other(_));
         let state = reported.state.as_ref().unwrap_or(&reported.stored.state);
+        // Its outcome may be lost yet: then this proves that the channel has it.
+        let open = matches!(state.status, Status::Processing | Status::Pending | Status::Waiting);
+        if kind == ReceiptKind::Server && open && state.attempts > 0 && receipts.provider_id.is_none() {
+            receipts.provider_id = Some(provider_id.clone());
+            reported.changed = true;
+        }
         let counts = says && state.sent_at.is_none_or(|sent| self.account_health.counts_from() <= sent);
         if counts && !reached && receipts.first.delivered_at.is_some() {
             self.signals.push(HealthSignal::Delivered);

@@ -29,7 +29,7 @@ pub fn next(
     retry_later: bool,
     now: Timestamp,
 ) -> Option<MessageState> {
-    if receipts.prove_sent() || !matches!(state.status, Status::Sent | Status::Unknown) {
+    if receipts.first.delivered_at.is_some() || !matches!(state.status, Status::Sent | Status::Unknown) {
         return None;
     }
     // It is about an earlier attempt.

@@ -174,8 +174,8 @@ impl BatchBuilder<'_> {
         if failing.again
             && let Some(reported) = self.reported.get_mut(&failing.key)
         {
-            // What is told of the next attempt counts.
-            reported.receipts.failed = None;
+            // What is told of the next attempt counts; nothing proves that the channel has that one.
+            (reported.receipts.failed, reported.receipts.provider_id) = (None, None);
         }
         match effect {
             "opt-out" => self.refuse(&failing.to, MessageType::Marketing, true)?,

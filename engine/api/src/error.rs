@@ -141,6 +141,7 @@ impl From<Error> for Failure {
                     ..named(StatusCode::CONFLICT, "AUTOMATION_ACTIVE", error)
                 };
             }
+            ErrorCode::WindowClosed => return named(StatusCode::CONFLICT, "window_closed", error),
             ErrorCode::Refused => return named(StatusCode::CONFLICT, "refused", error),
             ErrorCode::OutcomeUnknown => return named(StatusCode::BAD_GATEWAY, "unknown_outcome", error),
             ErrorCode::ChannelFailed => return named(StatusCode::BAD_GATEWAY, "channel_failed", error),

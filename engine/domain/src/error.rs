@@ -32,6 +32,8 @@ pub enum ErrorCode {
     AutomationActive,
     /// The connector's plugin does not support the operation.
     Unsupported,
+    /// The person has not written for so long that the channel takes only certain kinds of content.
+    WindowClosed,
     /// The connector has no session now; nothing was done.
     Disconnected,
     /// The channel refused it permanently; nothing was done.

@@ -153,8 +153,12 @@ words! {
         QuietHours = "quiet_hours",
         /// Why something is done.
         Reason = "reason",
+        /// Words by which people refuse advertising.
+        OptOutWords = "opt_out_words",
         /// For how many days received messages are kept.
         ReceivedDays = "received_days",
+        /// Categories of messages that a contact does not want.
+        RefusedCategories = "refused_categories",
         /// Members of a group to take out.
         Remove = "remove",
         /// The message that is answered.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::account::Accounts;
+use crate::audiences::Audiences;
 use crate::automations::dispatcher::Dispatcher;
 use crate::metrics::Metrics;
 use crate::observer::WorkSignals;
@@ -14,6 +15,7 @@ pub(crate) struct Context {
     pub(crate) options: Options,
     pub(crate) signals: Arc<WorkSignals>,
     pub(crate) accounts: Accounts,
+    pub(crate) audiences: Audiences,
     pub(crate) gate: Gate,
     pub(crate) metrics: Metrics,
     pub(crate) automations: Dispatcher,

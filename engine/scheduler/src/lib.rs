@@ -11,6 +11,7 @@
 //!   the accounts behind the connectors, and the task that pauses connectors and stores changes of their sessions.
 //! - [`automations`]: events of conversations, handed to automations in their turn. [`rollouts`]: the task that watches new versions
 //!   of plugins, and promotes them or rolls them back.
+//! - `audiences`: who was written to of late, as the lanes share it; [`rules::audience`] and [`rules::limits`]: what channels demand.
 //! - `scheduled`: the task that moves messages whose time has come. `recovery`: decides about messages that were in flight, before the
 //!   lanes start.
 //! - [`webhooks`]: the task that delivers webhooks.
@@ -21,6 +22,7 @@
 //! and has no outcome is decided by the rule for a crash in [`rules::retry`]; it is never sent again silently.
 
 mod account;
+mod audiences;
 pub mod automations;
 mod context;
 mod due;

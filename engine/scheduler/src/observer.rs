@@ -6,18 +6,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
-use pombo_domain::ConnectorIndex;
 use pombo_domain::model::connector::PaceState;
 use pombo_domain::ports::{CommitObserver, DueDelivery, DueEventDelivery, Effect, ScheduledEntry};
+use pombo_domain::{ConnectorIndex, MessageKey};
 use tokio::sync::Notify;
 
 use crate::account::AccountHealth;
 use crate::account::queue::AccountQueue;
 use crate::automations::signals::WakeSignals;
+use crate::rules::late::LateFailure;
+use crate::rules::limits::LaneLimits;
 use crate::rules::window::Window;
 
 /// Due deliveries noted between two looks of the webhooks' task.
 const NOTED: usize = 16_384;
+/// Failures that came before their messages were stored as sent, of one lane.
+pub(crate) const EARLY_FAILURES: usize = 4_096;
 
 /// The deliveries that joined the due queues since the webhooks' task last asked.
 #[derive(Default)]
@@ -40,6 +44,11 @@ pub(crate) struct LaneShared {
     pub(crate) probe: AtomicBool,
     pub(crate) pace: Mutex<PaceState>,
     pub(crate) account_health: Arc<AccountHealth>,
+    /// What is counted of what the channel demands.
+    pub(crate) limits: Mutex<LaneLimits>,
+    /// Messages of which the channel said that they could not be delivered before it was stored that they were sent; at most
+    /// [`EARLY_FAILURES`].
+    pub(crate) early_failures: Mutex<HashMap<MessageKey, LateFailure>>,
     pub(crate) in_flight: std::sync::atomic::AtomicUsize,
 }
 
@@ -58,6 +67,8 @@ impl LaneShared {
             probe: AtomicBool::new(false),
             pace: Mutex::new(pace),
             account_health,
+            limits: Mutex::default(),
+            early_failures: Mutex::default(),
             in_flight: std::sync::atomic::AtomicUsize::new(0),
         }
     }
@@ -214,7 +225,7 @@ impl CommitObserver for WorkSignals {
 #[cfg(test)]
 mod tests {
     use pombo_domain::model::delivery::DeliveryKey;
-    use pombo_domain::{MessageKey, TenantIndex, Timestamp};
+    use pombo_domain::{TenantIndex, Timestamp};
 
     use super::*;
 

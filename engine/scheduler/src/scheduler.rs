@@ -8,18 +8,19 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use pombo_domain::ConnectorIndex;
 use pombo_domain::model::connector::ConnectorStatus;
-use pombo_domain::model::pace::PaceView;
+use pombo_domain::model::pace::{AudienceView, EqualTextsView, PaceView};
 use pombo_domain::ports::{CommitObserver, PaceViews, StoreResult};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinSet};
 
 use crate::account::marks::TOLD_PAUSED;
 use crate::account::{Accounts, judge_of, monitor};
+use crate::audiences::Audiences;
 use crate::automations::fair_queue::QueueCounts;
 use crate::automations::{dispatcher, runner, timers};
 use crate::context::Context;
 use crate::intake::Intake;
-use crate::lane::Lane;
+use crate::lane::{Lane, demands};
 use crate::metrics::{Metrics, MetricsSnapshot};
 use crate::observer::{LaneShared, WorkSignals};
 use crate::options::{Options, Ports};
@@ -50,6 +51,7 @@ impl Scheduler {
     pub async fn start(ports: Ports, options: Options) -> StoreResult<Handle> {
         let context = Arc::new(Context {
             accounts: Accounts::default(),
+            audiences: Audiences::default(),
             gate: Gate::new(options.turns),
             signals: Arc::new(WorkSignals::default()),
             metrics: Metrics::default(),
@@ -127,12 +129,25 @@ impl Handle {
             judge: judge_of(&self.context.ports, &stored),
             health: self.context.accounts.of(&*self.context.ports.store, connector).health(),
         };
+        let demanded = connectors.plugin(&stored.plugin).and_then(|plugin| plugin.rules);
+        let demanded = demanded.map(|rules| demands::view(&self.context, &stored, rules, now)).transpose()?;
+        let with_demands = |view: PaceView| match &demanded {
+            Some(demanded) => PaceView {
+                per_second: demanded.per_second,
+                audience: demanded.audience.map(|(used, limit)| AudienceView { used, limit }),
+                quality: demanded.quality,
+                ..view
+            },
+            None => view,
+        };
         let Some(lane) = self.context.signals.lane(connector) else {
             let state = self.context.ports.store.pace_state(connector)?;
-            return Ok(Some(pace_view(&rules, &situation, &state, now)));
+            return Ok(Some(with_demands(pace_view(&rules, &situation, &state, now))));
         };
         let state = lane.pace.lock().clone();
-        let mut view = pace_view(&rules, &situation, &state, now);
+        let mut view = with_demands(pace_view(&rules, &situation, &state, now));
+        let equal = lane.limits.lock().texts.most(now);
+        view.equal_texts = equal.map(|(count, since)| EqualTextsView { count, since });
         view.in_flight = lane.in_flight.load(std::sync::atomic::Ordering::Relaxed);
         let window = lane.window.lock();
         view.queued = window.len();

@@ -99,5 +99,6 @@ pub(crate) fn pace_view(rules: &PaceRules, situation: &Situation<'_>, state: &Pa
         in_flight: 0,
         queued: 0,
         more_queued: false,
+        ..PaceView::default()
     }
 }

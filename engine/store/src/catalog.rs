@@ -71,7 +71,7 @@ impl Catalog {
         for row in rows(keys::SETTINGS) {
             let (key, value) = row?;
             let tenant = keys::parse_tenant(&key).ok_or_else(|| bad_key("settings"))?;
-            catalog.apply(CatalogChange::Settings(tenant, decode(&value, "settings")?));
+            catalog.apply(CatalogChange::Settings(tenant, people::parse_settings(&value)?));
         }
         for row in rows(keys::USER) {
             catalog.apply(CatalogChange::User(people::parse_user(&row?.1)?));

@@ -44,6 +44,7 @@ mod lanes;
 mod memory_backend;
 mod migrate;
 mod row_cache;
+mod rule_store;
 mod search;
 mod shared;
 mod snapshot;

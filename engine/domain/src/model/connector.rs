@@ -71,6 +71,14 @@ pub struct Pace {
     pub max_in_flight: u16,
     /// How the account's health slows down and pauses the connector; `None` if it does neither.
     pub health: Option<HealthRules>,
+    /// Whether the category orders messages of the same priority. It counts for messages that are accepted from then on. Stored beside
+    /// the connector's other fields.
+    #[serde(skip, default = "by_category")]
+    pub category_order: bool,
+}
+
+fn by_category() -> bool {
+    true
 }
 
 /// How the health score slows down and pauses a connector.
@@ -103,6 +111,7 @@ impl Default for Pace {
             time_zone: "America/Sao_Paulo".to_owned(),
             max_in_flight: 50,
             health: None,
+            category_order: true,
         }
     }
 }

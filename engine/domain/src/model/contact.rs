@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::message::MessageType;
+use super::refusals::Refusals;
 use crate::{ConnectorIndex, TenantIndex, Timestamp};
 
 /// The kind of a contact's address.
@@ -77,6 +79,9 @@ pub struct Contact {
     pub active: bool,
     /// Why it was deactivated.
     pub reason: Option<String>,
+    /// The categories of messages that it does not want. Stored beside the other fields.
+    #[serde(skip)]
+    pub refused: Refusals,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed. Becoming known on a connector is not a change of the contact.
@@ -101,19 +106,31 @@ pub enum ContactStep {
     Business(bool),
     /// Allows or forbids messages to it, with the reason.
     Active(bool, Option<String>),
+    /// It does not want messages of this category, or wants them again.
+    Refuse(MessageType, bool),
     /// It is known on this connector, unless it is already known on [`MAX_CONNECTORS`].
     Join(ConnectorIndex),
     /// It is no longer known on this connector.
     Leave(ConnectorIndex),
 }
 
-/// The wish not to get messages at an address that has no contact, since the contact was deleted.
+/// The wish not to get messages, or those of some categories, at an address that has no contact, since the contact was deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OptOut {
     /// The reason, if one was given.
     pub reason: Option<String>,
     /// When the contact was deleted.
     pub at: Timestamp,
+    /// The only categories that are not wanted; `None`: no messages at all. Stored beside the other fields.
+    #[serde(skip)]
+    pub only: Option<Refusals>,
+}
+
+impl OptOut {
+    /// Whether a message of this category is not wanted.
+    pub fn refuses(&self, kind: MessageType) -> bool {
+        self.only.is_none_or(|only| only.has(kind))
+    }
 }
 
 impl Contact {
@@ -134,6 +151,7 @@ impl Contact {
             connectors: Vec::new(),
             active: true,
             reason: None,
+            refused: Refusals::NONE,
             created_at: at,
             updated_at: at,
         }
@@ -184,6 +202,10 @@ impl Contact {
             ContactStep::Notes(notes) => set(&mut self.notes, notes),
             ContactStep::Business(business) => set(&mut self.business, business),
             ContactStep::Active(active, reason) => set(&mut self.active, active) | set(&mut self.reason, reason),
+            ContactStep::Refuse(kind, refused) => {
+                let next = self.refused.with(*kind, *refused);
+                set(&mut self.refused, &next)
+            }
             ContactStep::Join(connector) => match self.connectors.binary_search(connector) {
                 Err(place) if self.connectors.len() < MAX_CONNECTORS => {
                     self.connectors.insert(place, *connector);
@@ -257,9 +279,11 @@ mod tests {
             ContactStep::Notes(Some("n".to_owned())),
             ContactStep::Business(true),
             ContactStep::Active(false, Some("asked".to_owned())),
+            ContactStep::Refuse(MessageType::Marketing, true),
             ContactStep::Leave(ConnectorIndex(1)),
         ];
         assert!(contact.apply(&steps, Timestamp(5)));
+        assert_eq!(contact.refused, Refusals::of([MessageType::Marketing]));
         let fields = [&contact.email, &contact.company, &contact.notes, &contact.reason].map(|f| f.as_deref());
         assert_eq!(fields, [Some("a@x"), Some("X"), Some("n"), Some("asked")]);
         assert_eq!((contact.business, contact.active, contact.updated_at), (true, false, Timestamp(5)));

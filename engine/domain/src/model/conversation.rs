@@ -61,6 +61,9 @@ pub struct Conversation {
     pub engaged: bool,
     /// Number of its next event task.
     pub next_task: u64,
+    /// The channel's own time of the newest message of the other side. Stored beside the other fields.
+    #[serde(skip)]
+    pub written_at: Option<Timestamp>,
 }
 
 /// The newest entry of a conversation's timeline.
@@ -177,6 +180,7 @@ impl Conversation {
             handover: None,
             engaged: false,
             next_task: 0,
+            written_at: None,
         }
     }
 

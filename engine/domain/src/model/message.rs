@@ -45,6 +45,32 @@ impl MessageType {
     /// All, in the order of their numbers.
     pub const ALL: [Self; 6] =
         [Self::General, Self::Notification, Self::Marketing, Self::Transactional, Self::Support, Self::Reminder];
+
+    /// Its place among the categories at equal priority, from 1, which goes first. It is stored in the keys of queues: never change one.
+    pub fn place(self) -> u8 {
+        match self {
+            Self::Transactional => 1,
+            Self::Notification => 2,
+            Self::Support => 3,
+            Self::Reminder => 4,
+            Self::General => 5,
+            Self::Marketing => 6,
+        }
+    }
+}
+
+/// What orders a message among those of the same priority. It is decided when the message is accepted, and kept with it. The numbers
+/// are stored: never reuse one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum Ranking {
+    /// An engine accepted it that did not order by category: it goes before all that are ordered otherwise, whatever their priority.
+    Earlier = 0,
+    /// Its due time: the connector does not order by category.
+    ByTime = 1,
+    /// Its category, then its due time.
+    #[default]
+    ByCategory = 2,
 }
 
 /// Status of a message. The numbers are stored: never reuse one.
@@ -182,6 +208,16 @@ pub enum MessageAction {
     Other(OwnContent),
 }
 
+impl MessageAction {
+    /// The kind of the plugin's own content that it sends.
+    pub fn own_kind(&self) -> Option<&str> {
+        match self {
+            Self::Other(own) => Some(&own.kind),
+            Self::Say | Self::React(_) | Self::Edit(_) | Self::Revoke(_) => None,
+        }
+    }
+}
+
 /// The message that a reaction, an edit, a deletion or a reply refers to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
@@ -211,6 +247,8 @@ pub struct Message {
     pub key: MessageKey,
     /// When it was accepted. Never decreases with the serial within a tenant.
     pub created_at: Timestamp,
+    /// What orders it among those of the same priority.
+    pub ranking: Ranking,
     /// What the caller asked for.
     pub content: NewMessage,
 }
@@ -254,7 +292,7 @@ pub struct StoredMessage {
 /// The order within a connector's ready queue: rank, then due time, then arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReadyOrder {
-    /// 0 for a message ahead of the queue, else 11 − priority (1 to 10).
+    /// 0 for a message ahead of the queue, otherwise what [`Message::rank`] says.
     pub rank: u8,
     /// [`MessageState::due_at`].
     pub due_at: Timestamp,
@@ -283,9 +321,18 @@ pub enum Position {
 }
 
 impl Message {
-    /// The rank in the ready queue.
+    /// The rank in the ready queue: 0 ahead of it; 1 to 10 by priority of those with [`Ranking::Earlier`]; from 16 on, 16 for each
+    /// priority, and in it the place of the category. Ranks are stored: what one means never changes.
     pub fn rank(&self) -> u8 {
-        if self.content.force_direct { 0 } else { 11 - self.content.priority.clamp(1, 10) }
+        if self.content.force_direct {
+            return 0;
+        }
+        let by_priority = 11 - self.content.priority.clamp(1, 10);
+        match self.ranking {
+            Ranking::Earlier => by_priority,
+            Ranking::ByTime => by_priority * 16,
+            Ranking::ByCategory => by_priority * 16 + self.content.message_type.place(),
+        }
     }
 
     /// The instant after which a message in this state is not sent any more. `None`: it may be sent at any time. So may one that a person
@@ -343,17 +390,19 @@ pub enum Resolution {
 impl MessageState {
     /// The position of a message in this state. Invariant: the store keeps the queues equal to this.
     pub fn position(&self, message: &Message) -> Position {
+        self.position_at(message.rank(), message.key.serial)
+    }
+
+    /// The same of a message of which only its rank and its serial are at hand.
+    pub fn position_at(&self, rank: u8, serial: u64) -> Position {
+        let order = ReadyOrder { rank, due_at: self.due_at, serial };
         match self.status {
-            Status::Pending => Position::Ready(self.ready_order(message)),
-            Status::Waiting if self.held => Position::Ready(self.ready_order(message)),
+            Status::Pending => Position::Ready(order),
+            Status::Waiting if self.held => Position::Ready(order),
             Status::Waiting => Position::Scheduled(self.due_at),
             Status::Processing => Position::InFlight,
             _ => Position::None,
         }
-    }
-
-    fn ready_order(&self, message: &Message) -> ReadyOrder {
-        ReadyOrder { rank: message.rank(), due_at: self.due_at, serial: message.key.serial }
     }
 
     fn next(&self, status: Status, now: Timestamp) -> Self {
@@ -413,6 +462,12 @@ impl MessageState {
         Ok(Self { held: true, hold_until: Some(until), reason: Some(reason), ..self.next(Status::Waiting, now) })
     }
 
+    /// What the channel demands keeps it back: it leaves the ready queue until `due_at`, so that others go on. No attempt is spent.
+    pub fn postpone(&self, reason: Reason, due_at: Timestamp, now: Timestamp) -> Result<Self, NotAllowed> {
+        self.allow(&[Status::Pending, Status::Waiting], "postponed")?;
+        Ok(Self { due_at, reason: Some(reason), ..self.next(Status::Waiting, now) })
+    }
+
     /// An attempt begins. Stored before the connector is called.
     pub fn claim(&self, now: Timestamp) -> Result<Self, NotAllowed> {
         self.allow(&[Status::Pending, Status::Waiting], "claimed")?;
@@ -429,6 +484,18 @@ impl MessageState {
     pub fn failed(&self, reason: Reason, now: Timestamp) -> Result<Self, NotAllowed> {
         self.allow(&[Status::Processing, Status::Pending, Status::Waiting], "failed")?;
         Ok(Self { reason: Some(reason), ..self.next(Status::Failed, now) })
+    }
+
+    /// The channel, which had accepted it or may have, could not deliver it.
+    pub fn failed_late(&self, reason: Reason, now: Timestamp) -> Result<Self, NotAllowed> {
+        self.allow(&[Status::Sent, Status::Unknown], "failed")?;
+        Ok(Self { reason: Some(reason), ..self.next(Status::Failed, now) })
+    }
+
+    /// The channel, which had accepted it, could not deliver it: it is sent once more at `due_at`.
+    pub fn send_again(&self, reason: Reason, due_at: Timestamp, now: Timestamp) -> Result<Self, NotAllowed> {
+        self.allow(&[Status::Sent, Status::Unknown], "sent again")?;
+        Ok(Self { due_at, reason: Some(reason), sent_at: None, provider_id: None, ..self.next(Status::Waiting, now) })
     }
 
     /// It will be tried again at `due_at`. With `free`, the attempt does not count, because it was not the message's fault
@@ -482,13 +549,37 @@ mod tests {
         };
         change(&mut content);
         let key = MessageKey { tenant: TenantIndex(1), serial: 9 };
-        Message { id: crate::ids::message_id(NOW, 9, 7), key, created_at: NOW, content }
+        Message { id: crate::ids::message_id(NOW, 9, 7), key, created_at: NOW, ranking: Ranking::ByCategory, content }
+    }
+
+    #[test]
+    fn at_equal_priority_the_category_decides_unless_the_connector_goes_by_time() {
+        let of = |message_type, priority, ranking| {
+            let message = message(|m| (m.message_type, m.priority) = (message_type, priority));
+            Message { ranking, ..message }.rank()
+        };
+        let order = [
+            MessageType::Transactional,
+            MessageType::Notification,
+            MessageType::Support,
+            MessageType::Reminder,
+            MessageType::General,
+            MessageType::Marketing,
+        ];
+        let ranks = order.map(|kind| of(kind, 5, Ranking::ByCategory));
+        assert!(ranks.is_sorted_by(|a, b| a < b), "{ranks:?}");
+        assert!(of(MessageType::Marketing, 6, Ranking::ByCategory) < ranks[0], "the priority goes first");
+        let by_time = order.map(|kind| of(kind, 5, Ranking::ByTime));
+        assert!(by_time.iter().all(|rank| *rank == by_time[0] && *rank < ranks[0]));
+        let earlier = (1..=10).map(|priority| of(MessageType::Marketing, priority, Ranking::Earlier));
+        let least = of(MessageType::Transactional, 10, Ranking::ByTime);
+        assert!(earlier.into_iter().all(|rank| (1..=10).contains(&rank) && rank < least));
     }
 
     #[test]
     fn is_born_where_its_request_puts_it() {
         let plain = message(|_| ());
-        let order = ReadyOrder { rank: 6, due_at: NOW, serial: 9 };
+        let order = ReadyOrder { rank: 6 * 16 + 5, due_at: NOW, serial: 9 };
         assert_eq!(plain.initial_state().position(&plain), Position::Ready(order));
 
         let later = NOW.plus_ms(60_000);
@@ -551,7 +642,7 @@ mod tests {
     #[test]
     fn only_the_drawn_arrows_exist() {
         type Transition = fn(&MessageState) -> Result<MessageState, NotAllowed>;
-        let transitions: [(&str, Transition, &[Status]); 11] = [
+        let transitions: [(&str, Transition, &[Status]); 14] = [
             ("approve", |s| s.approve(NOW), &[Status::PendingApproval]),
             ("reject", |s| s.reject(None, NOW), &[Status::PendingApproval]),
             ("cancel", |s| s.cancel(None, NOW), &[Status::Pending, Status::Waiting, Status::PendingApproval]),
@@ -559,6 +650,21 @@ mod tests {
             ("resolve", |s| s.resolve(Resolution::Sent, NOW), &[Status::Unknown]),
             ("due", |s| s.due(NOW), &[Status::Waiting]),
             ("claim", |s| s.claim(NOW), &[Status::Pending, Status::Waiting]),
+            (
+                "postpone",
+                |s| s.postpone(Reason::new(ReasonCode::Audience, "y"), NOW, NOW),
+                &[Status::Pending, Status::Waiting],
+            ),
+            (
+                "failed_late",
+                |s| s.failed_late(Reason::new(ReasonCode::Undeliverable, "y"), NOW),
+                &[Status::Sent, Status::Unknown],
+            ),
+            (
+                "send_again",
+                |s| s.send_again(Reason::new(ReasonCode::Undeliverable, "y"), NOW, NOW),
+                &[Status::Sent, Status::Unknown],
+            ),
             ("sent", |s| s.sent(None, NOW), &[Status::Processing, Status::Unknown]),
             (
                 "failed",

@@ -21,6 +21,7 @@ pub mod progress;
 pub mod reason;
 pub mod receipt;
 pub mod recording;
+pub mod refusals;
 pub mod role;
 pub mod rollout;
 pub mod rules;
@@ -43,16 +44,19 @@ pub use health::{HealthChange, HealthHour, HealthLevel, HealthSignal, HealthStat
 pub use import::Import;
 pub use inbound::{Inbound, InboundAttachment, InboundContent, MediaKind, MediaState};
 pub use media_file::{FileKind, FileUse, MediaFile};
-pub use message::{Message, MessageOptions, MessageState, MessageType, NewMessage, Status, StoredMessage, Target};
+pub use message::{
+    Message, MessageOptions, MessageState, MessageType, NewMessage, Ranking, Status, StoredMessage, Target,
+};
 pub use pace::WaitReason;
 pub use plugin::{AuditAction, AuditEntry, Grants, Plugin, PluginKind, PluginVersion, TrustRoot, VersionStatus, Wants};
 pub use progress::Progress;
 pub use reason::{Reason, ReasonCode};
 pub use receipt::{Reached, ReceiptKind, Receipts};
 pub use recording::Recording;
+pub use refusals::Refusals;
 pub use role::{Right, Role};
 pub use rollout::{Rollout, RolloutStep};
-pub use rules::{AudienceRule, Bucket, Quality, Rules, Throughput};
+pub use rules::{AudienceRule, Bucket, ChannelLimits, Quality, Rules, Throughput};
 pub use tag::{Color, Tag};
 pub use tenant::{AccessToken, ApiKey, Tenant, TenantSettings, User};
 pub use timeline::{EntryContent, EntryKind, EntryReaction, TimelineAct, TimelineEntry, TimelineItem};

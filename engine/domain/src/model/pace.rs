@@ -3,6 +3,7 @@
 
 use super::connector::Pace;
 use super::health::HealthLevel;
+use super::rules::Quality;
 use crate::Timestamp;
 use crate::words::words;
 
@@ -110,4 +111,30 @@ pub struct PaceView {
     pub queued: usize,
     /// The queue may be longer than `queued`.
     pub more_queued: bool,
+    /// Messages per second that the channel takes; `None` for any number.
+    pub per_second: Option<u32>,
+    /// The people who may be written to outside of the reply window; `None` where the channel does not count them.
+    pub audience: Option<AudienceView>,
+    /// What the channel thinks of what is sent.
+    pub quality: Quality,
+    /// Set where the same advertising was sent so often within a day that it puts the account at risk.
+    pub equal_texts: Option<EqualTextsView>,
+}
+
+/// How many different people were written to outside of the reply window within the channel's moving window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AudienceView {
+    /// How many count now, over all connectors that share the limit.
+    pub used: u32,
+    /// How many may; `None` for any number.
+    pub limit: Option<u32>,
+}
+
+/// The same rendered text, sent again and again as advertising.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EqualTextsView {
+    /// How often.
+    pub count: u32,
+    /// Since when.
+    pub since: Timestamp,
 }

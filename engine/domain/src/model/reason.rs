@@ -41,6 +41,18 @@ words! {
         ConnectorDeleted = "connector_deleted",
         /// Its time was over: somebody waited for it, and it would be sent too late.
         Expired = "expired",
+        /// The person has not written for so long that the channel takes only certain kinds of content.
+        WindowClosed = "window_closed",
+        /// One recipient is written to as fast as the channel allows.
+        RecipientRate = "recipient_rate",
+        /// The connector sends as fast as the channel allows.
+        Throughput = "throughput",
+        /// As many different people were written to as the channel allows.
+        Audience = "audience",
+        /// The contact does not want messages of this category.
+        CategoryRefused = "category_refused",
+        /// The channel accepted it, and could not deliver it.
+        Undeliverable = "undeliverable",
     }
 }
 
@@ -51,12 +63,22 @@ pub struct Reason {
     pub code: Word<ReasonCode>,
     /// The reason, for a person. May quote the provider, but never the message's own text.
     pub detail: String,
+    /// The channel's own code, if it gave one. Stored beside the state that it belongs to.
+    #[serde(skip)]
+    pub channel_code: Option<String>,
 }
 
 impl Reason {
     /// A reason with this code and detail.
     pub fn new(code: ReasonCode, detail: impl Into<String>) -> Self {
-        Self { code: code.into(), detail: detail.into() }
+        Self { code: code.into(), detail: detail.into(), channel_code: None }
+    }
+
+    /// The same with the channel's own code.
+    #[must_use]
+    pub fn with_channel_code(mut self, code: Option<impl Into<String>>) -> Self {
+        self.channel_code = code.map(Into::into);
+        self
     }
 
     /// Whether the message may have been sent all the same.

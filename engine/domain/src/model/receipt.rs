@@ -97,9 +97,9 @@ impl Receipts {
         new
     }
 
-    /// Whether any report proves that the channel has the message.
+    /// Whether any report proves that the channel has the message: how far it came, or only the channel's id of it.
     pub fn prove_sent(&self) -> bool {
-        self.first != Reached::default()
+        self.first != Reached::default() || self.provider_id.is_some() && self.failed.is_none()
     }
 }
 
@@ -133,6 +133,9 @@ mod tests {
         assert!(receipts.note(None, ReceiptKind::Failed, Timestamp(1), Some("463")));
         assert!(!receipts.note(None, ReceiptKind::Failed, Timestamp(2), Some("479")));
         assert_eq!(receipts.failed, Some((Timestamp(1), "463".to_owned())));
+        receipts.provider_id = Some("p".to_owned());
         assert!(!receipts.prove_sent());
+        receipts.failed = None;
+        assert!(receipts.prove_sent(), "the channel's own server has it");
     }
 }

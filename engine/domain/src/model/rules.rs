@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Timestamp;
+
 /// What a channel demands of senders. The default demands nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rules {
@@ -64,6 +66,19 @@ pub enum Quality {
     Unknown = 3,
 }
 
+impl Rules {
+    /// Whether a person may be written to outside of the reply window with content of this kind of the plugin's own.
+    pub fn allows_outside(&self, kind: Option<&str>) -> bool {
+        kind.is_some_and(|kind| self.outside_window.iter().any(|allowed| allowed == kind))
+    }
+
+    /// Until when anything may be written to a person who last wrote at `written_at`; `None` where the channel has no window, or the
+    /// person never wrote.
+    pub fn window_until(&self, written_at: Option<Timestamp>) -> Option<Timestamp> {
+        Some(written_at?.plus_ms(self.reply_window_ms?))
+    }
+}
+
 impl Quality {
     /// All, in the order of their numbers.
     pub const ALL: [Self; 4] = [Self::Green, Self::Yellow, Self::Red, Self::Unknown];
@@ -82,6 +97,17 @@ impl Quality {
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|quality| quality.as_str() == text)
     }
+}
+
+/// What a channel told of the limits of one connector. It goes before what the plugin declares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ChannelLimits {
+    /// How many people may be written to outside of the reply window; `Some(None)`: any number. `None`: the channel told nothing.
+    pub audience: Option<Option<u32>>,
+    /// Messages per second.
+    pub per_second: Option<u32>,
+    /// What the channel thinks of what is sent.
+    pub quality: Quality,
 }
 
 #[cfg(test)]

@@ -29,6 +29,9 @@ pub struct TenantSettings {
     /// Days after which received messages are deleted from the conversations, with their files; `None`: they are kept as long as their
     /// conversation. From 1 to [`MAX_RECEIVED_DAYS`].
     pub received_days: Option<u32>,
+    /// The words by which a person refuses advertising; `None`: [`super::refusals::OPT_OUT_WORDS`]. Stored beside the other fields.
+    #[serde(skip)]
+    pub opt_out_words: Option<Vec<String>>,
 }
 
 /// A person who logs in with e-mail and password.

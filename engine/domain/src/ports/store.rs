@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     AutomationChange, AutomationStore, ChatChange, ChatStore, ContactStore, DueEventDelivery, DueLane, EventFilter,
-    FileChange, FileStore, StoreResult, TagChange, WebhookChange, WebhookStore,
+    FileChange, FileStore, RuleChange, RuleStore, StoreResult, TagChange, WebhookChange, WebhookStore,
 };
 use crate::model::message::ReadyOrder;
 use crate::model::*;
@@ -206,6 +206,8 @@ pub enum Change {
     Chat(Box<ChatChange>),
     /// A change of connectors' webhooks, or of a delivery to one.
     Webhook(Box<WebhookChange>),
+    /// A change of what is known of channels' demands.
+    Rule(RuleChange),
 }
 
 /// An event to append.
@@ -303,7 +305,7 @@ pub enum StoreHealth {
 ///
 /// Invariant: a message's record, state, columns, queue entry and deliveries change in one batch.
 #[async_trait]
-pub trait Store: AutomationStore + ChatStore + ContactStore + FileStore + WebhookStore {
+pub trait Store: AutomationStore + ChatStore + ContactStore + FileStore + RuleStore + WebhookStore {
     /// Applies a batch; returns when it is on disk.
     async fn commit(&self, batch: Batch) -> StoreResult<Committed>;
     /// Registers the only observer. Called once, before traffic.

@@ -24,7 +24,8 @@ pub(crate) struct ErrorDetail {
     /// A stable word: `invalid`, `unauthenticated`, `forbidden`, `not_found`, `method_not_allowed`, `conflict`, `too_large`,
     /// `unsupported_media_type`, `rate_limited`, `unavailable`, `internal`. Operations that call the channel also have:
     /// `unsupported` (400: the connector's plugin does not offer it), `disconnected` (409: there is no session now, nothing was
-    /// done), `refused` (409: the channel refuses it), `unknown_outcome` (502: it may or may not have been done),
+    /// done), `refused` (409: the channel refuses it), `window_closed` (409: the person has not written for
+    /// so long that the channel takes only certain kinds of content), `unknown_outcome` (502: it may or may not have been done),
     /// `channel_failed` (502). `AUTOMATION_ACTIVE` (409): an automation is active in the conversation `conversationId`; pause it
     /// first.
     pub(crate) code: String,

@@ -252,6 +252,7 @@ fn refused(reason: &Reason) -> Failure {
     let (code, what) = match reason.code {
         Word::Known(ReasonCode::InvalidRecipient) => ("INVALID_RECIPIENT", "WhatsApp does not know the recipient"),
         Word::Known(ReasonCode::Rejected) => ("REFUSED", "WhatsApp refuses it"),
+        Word::Known(ReasonCode::WindowClosed) => ("WINDOW_CLOSED", "WhatsApp does not take it now"),
         _ => ("REFUSED", "it cannot be sent"),
     };
     let message = format!("{what}: {}", reason.detail);

@@ -2,6 +2,8 @@
 //!
 //! What was read is kept for the batch, so that a second event about the same message or contact builds on the first.
 
+mod addresses;
+mod from_channel;
 mod read_elsewhere;
 
 use std::collections::btree_map::Entry;
@@ -15,7 +17,7 @@ use pombo_domain::model::health::{HealthChange, HealthSignal, HealthState};
 use pombo_domain::model::inbound::{Inbound, InboundContent};
 use pombo_domain::model::message::{MessageAction, MessageState, Status, StoredMessage};
 use pombo_domain::model::receipt::{ReceiptKind, Receipts};
-use pombo_domain::model::{Progress, ReportedStatus, TaskBody, TimelineAct};
+use pombo_domain::model::{ChannelLimits, Progress, ReportedStatus, TaskBody, TimelineAct};
 use pombo_domain::ports::{
     AutomationChange, Change, ChannelEvent, ChatChange, ChatMessage, KvWrite, NewTask, StoreError, StoreResult, Update,
 };
@@ -24,9 +26,11 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::bounds::{self, Unfit};
+use super::told;
 use crate::account::marks::{self, EventSource};
 use crate::account::{AccountHealth, judge_of};
 use crate::context::Context;
+use crate::lane::demands;
 use crate::rules::health::Judge;
 use read_elsewhere::CHAT_READ;
 
@@ -41,6 +45,8 @@ struct Reported {
     state: Option<MessageState>,
     receipts: Receipts,
     changed: bool,
+    /// This batch steps it to a state that says the same as its receipt, so that the step tells of it.
+    steps: bool,
 }
 
 /// What an event says of a contact.
@@ -62,6 +68,12 @@ pub(super) struct PostCommit {
     pub(super) pause: bool,
     pub(super) messages: usize,
     pub(super) receipts: usize,
+    /// Messages of others that count for the throughput.
+    pub(super) received: usize,
+    /// Whether the channel told other limits.
+    pub(super) limits: bool,
+    /// Messages that could not be delivered and were still with the connector.
+    pub(super) early: Vec<MessageKey>,
 }
 
 /// Builds one batch.
@@ -86,6 +98,11 @@ pub(super) struct BatchBuilder<'a> {
     automated: bool,
     messages: usize,
     receipts: usize,
+    /// Messages of others.
+    received: usize,
+    /// The channel's limits as this batch leaves them, where it changes them.
+    limits: Option<ChannelLimits>,
+    early: Vec<MessageKey>,
 }
 
 /// 16 bytes of SHA-256 over the parts, each with its length, so that no two lists of parts look the same.
@@ -122,6 +139,9 @@ impl<'a> BatchBuilder<'a> {
             automated: false,
             messages: 0,
             receipts: 0,
+            received: 0,
+            limits: None,
+            early: Vec::new(),
         }
     }
 
@@ -210,6 +230,11 @@ impl<'a> BatchBuilder<'a> {
                 self.warnings.push((HealthChange::Restricted, how));
             }
             ChannelEvent::Other(kind, json) if kind == CHAT_READ => return self.read_elsewhere(&json),
+            ChannelEvent::Other(kind, json) if kind == told::LIMITS => return self.limits(json),
+            ChannelEvent::Other(kind, json) if kind == told::OPT_OUT => return self.opt_out(json),
+            ChannelEvent::Other(kind, json) if kind == told::EXPIRING => return self.expiring(json),
+            ChannelEvent::Other(kind, json) if kind == told::TEMPLATE => return self.template_told(json),
+            ChannelEvent::Other(kind, json) if kind == told::FAILED => return self.failed(&json),
             ChannelEvent::Other(mut kind, mut json) => {
                 bounds::other(&mut kind, &mut json);
                 self.append(EventBody::Other(kind, json), None);
@@ -277,7 +302,11 @@ impl<'a> BatchBuilder<'a> {
                 self.signals.push(HealthSignal::Reply);
             }
         }
+        if wrote_to_us && let InboundContent::Text(text) = &inbound.content {
+            self.heed(&inbound.sender, text)?;
+        }
         self.messages += 1;
+        self.received += usize::from(!inbound.from_me);
         let mark = self.mark("message", &[&inbound.chat, &inbound.sender, &inbound.provider_id]);
         let is_group = inbound.is_group;
         let chat = self.chat_of(&inbound.chat, is_group)?;
@@ -373,54 +402,6 @@ impl<'a> BatchBuilder<'a> {
         }
     }
 
-    /// Name and other addresses of a contact. Aliases are kept before there is a contact, so that it is found by them once
-    /// there is one.
-    fn contact(&mut self, address: &str, name: Option<&str>, aliases: Vec<String>) -> StoreResult<()> {
-        let name = name.and_then(bounds::name);
-        let mut aliases: Vec<String> =
-            aliases.into_iter().filter(|alias| bounds::id(alias).is_ok() && alias != address).collect();
-        aliases.sort();
-        aliases.dedup();
-        aliases.truncate(bounds::ALIASES);
-        self.known_as(address, name.as_deref(), Known::Named)?;
-        if let Some(kind) = self.kind {
-            let identifier = kind.identifier(address).into_owned();
-            for alias in &aliases {
-                let alias = kind.identifier(alias).into_owned();
-                self.join(kind, &identifier, &alias)?;
-            }
-        }
-        let mut parts = vec![address, name.as_deref().unwrap_or_default()];
-        parts.extend(aliases.iter().map(String::as_str));
-        let mark = self.mark("contact", &parts);
-        self.append(EventBody::Contact { address: address.to_owned(), display_name: name, aliases }, Some(mark));
-        Ok(())
-    }
-
-    /// Makes `alias` another address of `identifier`. A contact that was known by it becomes the one that is known as
-    /// `identifier`; where both exist, an opt-out of the one is an opt-out of the other.
-    fn join(&mut self, kind: ContactType, identifier: &str, alias: &str) -> StoreResult<()> {
-        let own = self.find(kind, identifier)?;
-        let other = self.find(kind, alias)?.filter(|other| other.identifier == alias);
-        let mut known_as = identifier.to_owned();
-        match (own, other) {
-            (own, Some(other)) if own.as_ref().is_none_or(|own| own.id == other.id) => {
-                self.put(alias, Contact { identifier: identifier.to_owned(), updated_at: self.now, ..other });
-            }
-            (Some(own), other) => {
-                // The address may itself be an alias of the contact: an alias names an identifier, never another alias.
-                known_as.clone_from(&own.identifier);
-                if let Some(other) = other.filter(|other| own.active && !other.active) {
-                    self.step(identifier, own, vec![ContactStep::Active(false, other.reason)]);
-                }
-            }
-            (None, _) => {}
-        }
-        let (tenant, alias) = (self.tenant, alias.to_owned());
-        self.changes.push(Change::ContactAlias { tenant, kind, alias, identifier: known_as });
-        Ok(())
-    }
-
     // ---- receipts ----
 
     /// The key of a message that this connector sends; `None` for any other.
@@ -441,7 +422,7 @@ impl<'a> BatchBuilder<'a> {
         let key = stored.message.key;
         if let Entry::Vacant(entry) = self.reported.entry(key) {
             let receipts = store.receipts(key)?;
-            entry.insert(Reported { stored, state: None, receipts, changed: false });
+            entry.insert(Reported { stored, state: None, receipts, changed: false, steps: false });
         }
         Ok(Some(key))
     }
@@ -462,6 +443,7 @@ impl<'a> BatchBuilder<'a> {
         let member = recipient
             .as_deref()
             .filter(|member| receipts.members.len() < MEMBERS || receipts.members.contains_key(*member));
+        let steps = reported.steps;
         let (before, failed) = (receipts.first, receipts.failed.is_some());
         let reached = before.delivered_at.is_some();
         let new = receipts.note(member, kind, at, reason.as_deref());
@@ -472,6 +454,12 @@ impl<'a> BatchBuilder<'a> {
         let action = &reported.stored.message.content.options.action;
         let says = matches!(action, MessageAction::Say | MessageAction::Other(_));
         let state = reported.state.as_ref().unwrap_or(&reported.stored.state);
+        // Its outcome may be lost yet: then this proves that the channel has it.
+        let open = matches!(state.status, Status::Processing | Status::Pending | Status::Waiting);
+        if kind == ReceiptKind::Server && open && state.attempts > 0 && receipts.provider_id.is_none() {
+            receipts.provider_id = Some(provider_id.clone());
+            reported.changed = true;
+        }
         let counts = says && state.sent_at.is_none_or(|sent| self.account_health.counts_from() <= sent);
         if counts && !reached && receipts.first.delivered_at.is_some() {
             self.signals.push(HealthSignal::Delivered);
@@ -488,7 +476,7 @@ impl<'a> BatchBuilder<'a> {
                 state.sent(Some(provider_id.clone()), self.now).ok()
             }
             // Its outcome was lost, and with it the id by which others refer to it.
-            Status::Sent if state.provider_id.is_none() => Some(MessageState {
+            Status::Sent if state.provider_id.is_none() && !provider_id.is_empty() => Some(MessageState {
                 provider_id: Some(provider_id.clone()),
                 revision: state.revision + 1,
                 updated_at: self.now,
@@ -514,7 +502,7 @@ impl<'a> BatchBuilder<'a> {
         let recipient_of = status.and(says.then(|| reported.stored.message.content.to.clone()));
         let previous = Progress::of(status_now, &before, failed);
         let now = Progress::of(status_now, first, reported.receipts.failed.is_some());
-        if let Some(status) = status.filter(|_| self.automated) {
+        if let Some(status) = status.filter(|_| self.automated && !steps) {
             let told = AutomationChange::Reported { message: key, status, reason: reason.clone() };
             self.changes.push(Change::Automation(Box::new(told)));
         }
@@ -524,7 +512,7 @@ impl<'a> BatchBuilder<'a> {
             self.append(body, None);
         }
         match recipient_of {
-            Some(to) if now != previous => self.progressed(id, to, provider_id, (previous, now), at),
+            Some(to) if now != previous && !steps => self.progressed(id, to, provider_id, (previous, now), at),
             _ => Ok(()),
         }
     }
@@ -570,6 +558,9 @@ impl<'a> BatchBuilder<'a> {
         if !writes.is_empty() {
             self.changes.push(Change::Kv(self.connector.index, writes));
         }
+        let plugin = self.context.ports.connectors.plugin(&self.connector.plugin).filter(|_| self.received > 0);
+        let counts = demands::counts_received(plugin.and_then(|plugin| plugin.rules).as_ref());
+        let received = if counts { self.received } else { 0 };
         let after = PostCommit {
             health: marked.health,
             heard: self.heard,
@@ -577,6 +568,9 @@ impl<'a> BatchBuilder<'a> {
             pause: marked.pause,
             messages: self.messages,
             receipts: self.receipts,
+            received,
+            limits: self.limits.is_some(),
+            early: self.early,
         };
         (self.changes, after)
     }

@@ -2,7 +2,7 @@
 //! another device follows in a second one.
 //!
 //! - [`Intake`]: the port's implementation. `batch_builder`: from events to changes; it only reads the store. `bounds`: how much is
-//!   kept. `codes`: codes to scan, for webhooks that want them.
+//!   kept. `told`: what events without a case of their own say. `codes`: codes to scan, for webhooks that want them.
 //!
 //! Calls for one connector happen one after the other, within its [`crate::account::AccountHealth`]'s turn: two receipts of the
 //! same message cannot lose each other. A call that was begun is finished even if its caller gives up. An `Err` means that
@@ -11,11 +11,13 @@
 //!
 //! What a receipt does to its message: one that shows that the channel has it makes an UNKNOWN message SENT. One that says
 //! that it could not be delivered is recorded, becomes an event, and changes no status: SENT says that the channel accepted it, which
-//! stays true, and about an UNKNOWN message a person decides, who sees the report.
+//! stays true, and about an UNKNOWN message a person decides, who sees the report. The event `failed` does more: a channel that tells
+//! failures so tells them for good, and its message becomes FAILED, see [`crate::rules::late`].
 
 mod batch_builder;
 mod bounds;
 mod codes;
+mod told;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +32,7 @@ use tokio::sync::watch;
 
 use crate::account::{AccountHealth, monitor, read_told};
 use crate::context::Context;
+use crate::lane::{demands, early};
 use crate::metrics::Metrics;
 use batch_builder::{BatchBuilder, says_what_was_read};
 
@@ -200,6 +203,16 @@ async fn take_part(
                 Metrics::add(&metrics.intake_messages, after.messages);
                 Metrics::add(&metrics.intake_receipts, after.receipts);
                 Metrics::add(&metrics.intake_repeated, committed.repeated.len());
+                if after.received > 0 {
+                    demands::received(context, index, after.received, after.now);
+                }
+                if let Some(lane) = context.signals.lane(index) {
+                    if after.limits {
+                        lane.changed.store(true, std::sync::atomic::Ordering::Release);
+                        lane.wake.notify_one();
+                    }
+                    early::settle(context, &lane, after.early).await;
+                }
                 return Ok(());
             }
             Err(error @ StoreError::Conflict(_)) => last = Some(error),

@@ -12,6 +12,7 @@ use super::claim::{self, Candidate, ClaimDone};
 use super::hold::Held;
 use crate::metrics::Metrics;
 use crate::rules::health::{self, HealthLevel};
+use crate::rules::limits::SECOND_MS;
 use crate::rules::pace::Decision;
 use crate::rules::session::{self, SessionWait};
 
@@ -68,6 +69,16 @@ impl Lane {
                 Decision::Go { probe: true, .. } if self.busy() > 0 => return None,
                 Decision::Go { probe: true, .. } => room = 1,
                 Decision::Go { .. } => {}
+            }
+            if let Some(per_second) = self.config.per_second() {
+                match self.shared.limits.lock().rate.room(per_second, now) {
+                    // Those that are claimed already go first.
+                    Ok(free) => room = room.min((free as usize).saturating_sub(self.claiming + self.backlog.len())),
+                    Err(until) => return Some(until),
+                }
+                if room == 0 {
+                    return Some(now.plus_ms(SECOND_MS));
+                }
             }
             let allowed = |decision| match decision {
                 Decision::Go { room: paced, .. } => room.min(usize::try_from(paced).unwrap_or(usize::MAX)),

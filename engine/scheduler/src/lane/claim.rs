@@ -11,7 +11,7 @@ use pombo_domain::model::attachment::Attachment;
 use pombo_domain::model::contact::{ContactStep, ContactType};
 use pombo_domain::model::delivery::Delivery;
 use pombo_domain::model::message::{
-    Message, MessageAction, MessageOptions, MessageState, NewMessage, Position, StoredMessage,
+    Message, MessageAction, MessageOptions, MessageState, MessageType, NewMessage, Position, StoredMessage,
 };
 use pombo_domain::model::reason::{Reason, ReasonCode};
 use pombo_domain::model::{EntryContent, TimelineAct, TimelineEntry};
@@ -20,6 +20,9 @@ use pombo_domain::ports::{
     StoreError, StoreResult, Update,
 };
 
+use super::demands::{Answer, Taken};
+use super::refusals::{refused_before, refused_by};
+use super::templates::Templates;
 use super::{Ended, InFlight, LaneConfig};
 use crate::context::Context;
 use crate::metrics::Metrics;
@@ -91,6 +94,8 @@ struct Claim<'a> {
     /// Attempts that count against the pace, and those that go past it.
     normal: u32,
     direct: u32,
+    /// What the attempts take of what the channel allows.
+    taken: Taken,
 }
 
 /// Claims `candidates`:
@@ -125,6 +130,7 @@ pub(super) async fn claim(
         entries: Vec::new(),
         normal: 0,
         direct: 0,
+        taken: Taken::default(),
     };
     // 2.
     let (checked, jobs) = claim.checked(candidates, loaded);
@@ -194,17 +200,16 @@ impl Claim<'_> {
                 }
             };
             let refusal = match (&contact, config.contact_kind) {
-                (Some(contact), _) => Ok((!contact.active).then(|| contact.reason.clone())),
+                (Some(contact), _) => Ok(refused_by(contact, content.message_type)),
                 (None, Some(kind)) => {
                     let opt_out = store.opt_out(tenant, kind, &kind.identifier(&content.to));
-                    opt_out.map(|opt_out| opt_out.map(|opt_out| opt_out.reason))
+                    opt_out.map(|opt_out| opt_out.and_then(|opt_out| refused_before(opt_out, content.message_type)))
                 }
                 (None, None) => Ok(None),
             };
             match refusal {
                 Ok(Some(reason)) if acting.reaches() => {
-                    let why = reason.as_deref().unwrap_or("the contact does not want messages");
-                    self.fail(&stored, Reason::new(ReasonCode::InactiveContact, why), now);
+                    self.fail(&stored, reason, now);
                     continue;
                 }
                 Ok(_) => {}
@@ -237,6 +242,24 @@ impl Claim<'_> {
                 (None, Some(kind)) => kind.identifier(&content.to).into_owned(),
                 (None, None) => content.to.clone(),
             });
+            // An attempt that ends before the connector takes nothing.
+            if unreachable.is_none() {
+                match config.demands.ask(context, self.shared, (&stored, chat.as_deref()), &mut self.taken, now) {
+                    Ok(Answer::Go) => {}
+                    Ok(Answer::Never(reason)) => {
+                        self.fail(&stored, reason, now);
+                        continue;
+                    }
+                    Ok(Answer::Later(reason, until)) => {
+                        self.postpone(&stored, reason, until, now);
+                        continue;
+                    }
+                    Err(error) => {
+                        self.put_back(candidate, error);
+                        continue;
+                    }
+                }
+            }
             let has_subject = content.subject.is_some();
             if unreachable.is_none() && acting.is_rendered() {
                 let (seed, variables) = (render_seed(stored.message.id), templates.variables(content));
@@ -299,6 +322,9 @@ impl Claim<'_> {
             let is_direct = candidate.entry.order.is_direct();
             match rendered {
                 Ok((text, subject)) => {
+                    if message.content.message_type == MessageType::Marketing {
+                        self.shared.limits.lock().texts.note(&text, now);
+                    }
                     if let Some(chat) = chat {
                         let chat = attempted(&message, &state, chat, &text, subject.as_deref());
                         self.chats.insert(message.key, chat);
@@ -333,6 +359,7 @@ impl Claim<'_> {
             changes.extend(chat.map(|chat| Change::Chat(Box::new(chat))));
         }
         changes.append(&mut self.joined);
+        changes.append(&mut self.taken.changes);
         if self.normal + self.direct > 0 {
             let (score, _) = shared.account_health.assess(&config.judge, now);
             let slowed = health::slowed_to(score, &config.judge);
@@ -354,6 +381,7 @@ impl Claim<'_> {
             }
             Err(error) => {
                 config.rules.refund(&mut shared.pace.lock(), self.normal + self.direct);
+                config.demands.give_back(context, shared, &self.taken);
                 self.done.claimed.clear();
                 self.done.ended.clear();
                 self.done.back.extend(self.entries.into_iter().map(|(entry, fetched)| Candidate { entry, fetched }));
@@ -367,6 +395,20 @@ impl Claim<'_> {
     fn put_back(&mut self, candidate: Candidate, error: StoreError) {
         self.done.back.push(candidate);
         self.done.error = Some(error);
+    }
+
+    /// The channel takes the message later: it leaves the ready queue until then, so that others go on. One that nobody wants by then
+    /// fails.
+    fn postpone(&mut self, stored: &StoredMessage, reason: Reason, until: Timestamp, now: Timestamp) {
+        if stored.message.expires_at(&stored.state).is_some_and(|end| end < until) {
+            return self.fail(stored, reason, now);
+        }
+        let detail = format!("{}; until {}", reason.detail, until.to_iso());
+        if let Ok(state) = stored.state.postpone(Reason { detail, ..reason }, until, now) {
+            Metrics::add(&self.context.metrics.held, 1);
+            let delivery = Delivery::of(&stored.message, Some(stored.state.status), &state);
+            self.updates.push(Update { key: stored.message.key, state, delivery });
+        }
     }
 
     /// The message fails for good, without an attempt.
@@ -537,40 +579,5 @@ fn drop_stale(
         {
             done.back.push(Candidate { entry: *entry, fetched: None });
         }
-    }
-}
-
-/// Keeps texts that repeat from message to message only once.
-#[derive(Default)]
-struct Templates {
-    last: Option<Arc<str>>,
-    none: Option<Arc<str>>,
-}
-
-impl Templates {
-    fn text(&mut self, text: &str) -> Arc<str> {
-        match &self.last {
-            Some(last) if **last == *text => last.clone(),
-            _ => self.last.insert(Arc::from(text)).clone(),
-        }
-    }
-
-    fn variables(&mut self, content: &NewMessage) -> Arc<str> {
-        if content.variables.is_none() && content.contact_name.is_none() {
-            return self.none.get_or_insert_with(|| Arc::from("{}")).clone();
-        }
-        Arc::from(content.template_variables())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn equal_texts_are_shared() {
-        let mut templates = Templates::default();
-        let (a, b, c) = (templates.text("x"), templates.text("x"), templates.text("y"));
-        assert!(Arc::ptr_eq(&a, &b) && !Arc::ptr_eq(&a, &c) && *c == *"y");
     }
 }

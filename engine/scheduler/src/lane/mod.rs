@@ -6,9 +6,13 @@
 
 mod admit;
 mod claim;
+pub(crate) mod demands;
+pub(crate) mod early;
 mod hold;
 mod outcome;
 pub(crate) mod purge;
+mod refusals;
+mod templates;
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -30,13 +34,17 @@ use crate::observer::LaneShared;
 use crate::rules::breaker;
 use crate::rules::draw::Draw;
 use crate::rules::health::{HealthLevel, Judge};
+use crate::rules::limits::recipient_key;
 use crate::rules::pace::PaceRules;
 use crate::rules::retry::Ending;
 use claim::{ClaimDone, Claimed};
+use demands::Demands;
 use hold::{Held, HoldDone};
 
 /// How often the same message may find no connection before it goes behind the others of its priority.
 const PROBES_PER_MESSAGE: u32 = 3;
+/// How long a recipient is held because the channel asked to, at most, ms.
+const LONGEST_HOLD_MS: u64 = 24 * 3_600_000;
 /// Outcomes stored in one commit, at most.
 const OUTCOMES_PER_COMMIT: usize = 512;
 
@@ -51,6 +59,8 @@ pub(crate) struct LaneConfig {
     converses: bool,
     max_in_flight: usize,
     contact_kind: Option<ContactType>,
+    /// What the channel demands.
+    demands: Demands,
 }
 
 impl LaneConfig {
@@ -66,8 +76,14 @@ impl LaneConfig {
             converses: plugin.as_ref().is_some_and(|plugin| plugin.offers("inbound")),
             max_in_flight: usize::from(connector.pace.max_in_flight.clamp(1, bound)),
             contact_kind: ContactType::of_channel(&connector.channel),
+            demands: Demands::new(context, &connector, plugin.and_then(|plugin| plugin.rules).unwrap_or_default()),
             connector,
         }
+    }
+
+    /// Messages per second that the channel takes; `None` for any number.
+    fn per_second(&self) -> Option<u32> {
+        self.demands.per_second()
     }
 }
 
@@ -214,11 +230,12 @@ impl Lane {
                 }
             }
             // 2.
-            self.start_sends(now);
+            let send_again = self.start_sends(now);
             // 3.
             self.start_commit();
             // 4.
             let look_again = self.start_claims(now);
+            let look_again = look_again.into_iter().chain(send_again).min();
             // 5.
             self.start_fetches();
             // 6.
@@ -303,9 +320,10 @@ impl Lane {
         None
     }
 
-    fn start_sends(&mut self, now: Timestamp) {
+    /// Hands claimed messages to the connector. Returns when the channel takes the next one, if that is what it waits for.
+    fn start_sends(&mut self, now: Timestamp) -> Option<Timestamp> {
         if self.backlog.is_empty() {
-            return;
+            return None;
         }
         if let Some(why) = self.not_now(now) {
             let returned = std::mem::take(&mut self.backlog);
@@ -318,8 +336,9 @@ impl Lane {
                 ending: ending(),
                 rejoin: false,
             }));
-            return;
+            return None;
         }
+        let mut again = None;
         // Those that wait for a message to the same recipient, in order.
         let mut behind = VecDeque::new();
         while self.sends.len() < self.config.max_in_flight {
@@ -327,6 +346,15 @@ impl Lane {
             if self.config.converses && self.addressed.contains(&outgoing.to) {
                 behind.push_back(Claimed { in_flight, outgoing });
                 continue;
+            }
+            if let Some(per_second) = self.config.per_second() {
+                let mut limits = self.shared.limits.lock();
+                if let Err(until) = limits.rate.room(per_second, now) {
+                    again = Some(until);
+                    behind.push_back(Claimed { in_flight, outgoing });
+                    break;
+                }
+                limits.rate.count(1, now);
             }
             let to = self.config.converses.then(|| outgoing.to.clone());
             self.addressed.extend(to.clone());
@@ -339,6 +367,7 @@ impl Lane {
         }
         behind.append(&mut self.backlog);
         self.backlog = behind;
+        again
     }
 
     /// Takes this outcome and all others that have already come.
@@ -383,7 +412,13 @@ impl Lane {
                 self.pace_changed = true;
             }
             // The message waits alone: the connection works, and the others go on.
-            SendOutcome::Throttled { scope: ThrottleScope::Recipient | ThrottleScope::Message, .. } => {
+            SendOutcome::Throttled { scope, retry_after_ms, .. } => {
+                if *scope == ThrottleScope::Recipient {
+                    let pause =
+                        retry_after_ms.unwrap_or(self.context.options.retry.throttled_min_ms).min(LONGEST_HOLD_MS);
+                    let until = now.plus_ms(i64::try_from(pause).unwrap_or(0).max(1));
+                    self.shared.limits.lock().recipients.hold(recipient_key(&in_flight.to), until, now);
+                }
                 if pace.failures > 0 {
                     breaker::connected(&mut pace);
                 }

@@ -10,7 +10,7 @@ use pombo_domain::model::health::HealthSignal;
 use pombo_domain::model::message::{MessageState, NotAllowed};
 use pombo_domain::ports::{Batch, Change, SendOutcome, Update};
 
-use super::{Ended, InFlight, LaneConfig};
+use super::{Ended, InFlight, LaneConfig, early};
 use crate::account::marks::{self, EventSource};
 use crate::context::Context;
 use crate::metrics::Metrics;
@@ -102,6 +102,7 @@ pub(super) async fn store_outcomes(
                     }
                 }
                 drop(turn);
+                early::settle(&context, &shared, follows.iter().map(|one| one.update.key).collect()).await;
                 if !committed.stale.is_empty() {
                     let stale = committed.stale.len();
                     tracing::warn!(connector = %config.connector.id, stale, "outcomes came after another change");

@@ -3,9 +3,12 @@
 mod automations;
 mod bounds;
 mod conversations;
+mod demands;
 mod faults;
 mod health;
 mod intake;
+mod late;
+mod limits;
 mod message_actions;
 mod outcomes;
 mod pacing;

@@ -205,3 +205,21 @@ async fn a_report_beside_the_outcome_is_never_lost() {
         }
     }
 }
+
+/// The channel's own server had it before the engine stopped.
+#[tokio::test]
+async fn a_servers_report_of_a_message_whose_outcome_was_lost_proves_it() {
+    let mut world = World::two_way(free());
+    world.connectors.describe(|plugin| plugin.idempotent_resend = false);
+    world.connectors.act(|_| Does::Hang);
+    world.start().await;
+    let key = world.post(text("x"));
+    settle().await;
+    world.tell(vec![report(world.id(key), ReceiptKind::Server)]).await.expect("taken");
+    assert_eq!(world.status(key), Status::Processing);
+    world.crash().await;
+    world.start().await;
+    let state = world.state(key);
+    assert_eq!((state.status, state.provider_id.as_deref()), (Status::Sent, Some("p-1")));
+    assert_eq!(world.connectors.texts().len(), 1);
+}

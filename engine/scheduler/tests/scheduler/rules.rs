@@ -42,6 +42,7 @@ fn pace() -> impl Strategy<Value = Pace> {
             time_zone,
             max_in_flight: 50,
             health: None,
+            category_order: true,
         },
     )
 }

@@ -161,6 +161,7 @@ pub(crate) struct Scheduler {
     pub(crate) breaker_first_ms: u64,
     pub(crate) breaker_max_ms: u64,
     pub(crate) throttle_rest_ms: u64,
+    pub(crate) retry_later: bool,
     pub(crate) window: usize,
     pub(crate) batch: usize,
     pub(crate) fetches: usize,

@@ -357,6 +357,7 @@ fn scheduler_options(config: &Config) -> pombo_scheduler::Options {
             temporary: backoff,
             unknown: backoff,
             attachment: backoff,
+            retry_later: settings.retry_later,
             ..defaults.retry
         },
         breaker,

@@ -203,7 +203,7 @@ mod tests {
         let items = |number| store.timeline(T, number, &TimelineRange::default(), 9).expect("readable").items.len();
         let later = SystemClock.now().plus_ms(8 * DAY_MS);
         assert_eq!(purge(&*store, &*media, Some(later), Duration::ZERO).await, Ok(0), "nothing was set: all is kept");
-        let set = ChatChange::Settings(T, TenantSettings { received_days: Some(7) });
+        let set = ChatChange::Settings(T, TenantSettings { received_days: Some(7), ..TenantSettings::default() });
         store.commit(Batch::of(vec![Change::Chat(Box::new(set))])).await.expect("set");
         assert_eq!(purge(&*store, &*media, Some(later.plus_ms(-2 * DAY_MS)), Duration::ZERO).await, Ok(0), "not yet");
         assert_eq!((items(a.number), items(b.number)), (0, 1));

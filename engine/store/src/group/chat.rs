@@ -12,10 +12,11 @@ use super::automations::gone;
 use super::pending::Undo;
 use super::{Group, check_key};
 use crate::catalog::CatalogChange;
-use crate::codec::{damaged, encode};
+use crate::codec::damaged;
 use crate::keys;
 use crate::space::Space;
 use crate::tables::conversations::{self, Stored};
+use crate::tables::people::settings_row;
 use crate::tables::states;
 use crate::tables::timeline::{self, NewItem, Numbers, OfMessage};
 use crate::tables::timers;
@@ -67,7 +68,7 @@ impl Group<'_> {
             ChatChange::Delete(tenant, id) => self.delete_conversation(tenant, id),
             ChatChange::Settings(tenant, settings) => {
                 let key = keys::one_of_tenant(keys::SETTINGS, tenant).bytes();
-                self.staged.put(Space::Documents, key, encode(&settings));
+                self.staged.put(Space::Documents, key, settings_row(&settings));
                 self.outcome.catalog.push(CatalogChange::Settings(tenant, settings));
                 Ok(())
             }

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use pombo_domain::ids::message_id;
-use pombo_domain::model::{Delivery, EventKey, HookKind, Message, MessageState, NewMessage, Status};
+use pombo_domain::model::{Delivery, EventKey, HookKind, Message, MessageState, NewMessage, Ranking, Status};
 use pombo_domain::ports::{
     AutomationChange, Change, ChatChange, Committed, Conflict, DueDelivery, Effect, Entropy, FileChange,
     NewIdempotency, StoreError, StoreResult, Update,
@@ -46,7 +46,7 @@ use crate::tables::states::Place;
 use crate::tables::timeline::{self, Numbers};
 use crate::tables::{
     access_tokens, conversations, deliveries, health, idempotency, imports, kv, media_files, messages, people, queues,
-    receipts, states,
+    receipts, rules, states,
 };
 
 /// The longest variable part of a key.
@@ -289,6 +289,7 @@ impl<'a> Group<'a> {
             Change::File(FileChange::Add { file, most }) => media_files::add(&mut self.staged, &file, most)?,
             Change::File(FileChange::Delete(tenant, id)) => media_files::delete(&mut self.staged, tenant, id)?,
             Change::Webhook(change) => return self.webhook(*change),
+            Change::Rule(change) => rules::apply(&mut self.staged, &change)?,
             Change::Import(import) => imports::put(&mut self.staged, &import)?,
             Change::Kv(connector, writes) => {
                 writes.iter().try_for_each(|w| check_key(&w.key))?;
@@ -330,13 +331,20 @@ impl<'a> Group<'a> {
         let mut randomness = vec![0u8; messages.len() * 8];
         self.entropy.fill(&mut randomness);
         let mut inserted = Vec::with_capacity(messages.len());
+        let shared = self.shared;
+        let catalog = shared.catalog.read();
+        let ranking = |connector: ConnectorIndex| match catalog.connectors.get(&connector) {
+            Some(connector) if !connector.pace.category_order => Ranking::ByTime,
+            _ => Ranking::ByCategory,
+        };
         for (((content, (mut row, print)), random), serial) in
             messages.into_iter().zip(rows).zip(randomness.chunks_exact(8)).zip(first..)
         {
             let key = MessageKey { tenant, serial };
             let id = message_id(created_at, serial, u64::from_le_bytes(random.try_into().unwrap_or_default()));
-            messages::complete(&mut row, id, created_at);
-            let message = Message { id, key, created_at, content };
+            let ranking = ranking(content.connector);
+            messages::complete(&mut row, id, created_at, ranking);
+            let message = Message { id, key, created_at, ranking, content };
             let state = message.initial_state();
             let connector = message.content.connector;
             for file in &message.content.attachments {

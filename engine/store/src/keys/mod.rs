@@ -49,6 +49,8 @@
 //!             2c tenant:4 kind:1 identifier                              → opt-out       (where a contact was deleted)
 //!             2d expires:8 tenant:4 id:16                                → nothing       (stored files by expiry)
 //!             2e tenant:4                                                → files:8 bytes:8  (stored files that no message uses)
+//!             40 connector:4                                             → what the channel told of its limits
+//!             41 audience:16 person:16                                   → at:8          (when a person of an audience was written to)
 //! kv          connector:4 key                                            → value
 //! events      01 tenant:4 number:8                                       → event         (written once; numbers from 1)
 //!             02 tenant:4 mark:16                                        → number:8      (goes with its event)
@@ -83,6 +85,7 @@ mod automations;
 mod chats;
 mod contacts;
 mod files;
+mod rules;
 mod webhooks;
 
 pub(crate) use automations::*;
@@ -93,6 +96,7 @@ use pombo_domain::model::message::ReadyOrder;
 use pombo_domain::model::{DeliveryKey, DeliveryStatus, EventKey};
 use pombo_domain::ports::{DueDelivery, ScheduledEntry};
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
+pub(crate) use rules::*;
 use uuid::Uuid;
 pub(crate) use webhooks::*;
 
@@ -330,7 +334,8 @@ pub(crate) fn user_email(email: &str) -> Bytes {
     long(USER_EMAIL, &[], email.as_bytes())
 }
 
-/// Key of a document that has a connector's number: [`CONNECTOR`], [`PACE`], [`KV_BYTES`], [`HEALTH`], [`WEBHOOK`].
+/// Key of a document that has a connector's number: [`CONNECTOR`], [`PACE`], [`KV_BYTES`], [`HEALTH`], [`WEBHOOK`],
+/// [`CHANNEL_LIMITS`].
 pub(crate) fn of_connector(tag: u8, connector: ConnectorIndex) -> Key {
     Key::tag(tag).u32(connector.0)
 }

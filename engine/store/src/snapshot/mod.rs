@@ -18,7 +18,7 @@ use crate::codec::{bad_key, decode};
 use crate::keys::{self, Parts};
 use crate::space::Space;
 use crate::tables::webhooks::parse_webhook;
-use crate::tables::{access_tokens, deliveries, events, media_files, messages, people, states};
+use crate::tables::{access_tokens, deliveries, events, media_files, messages, people, rules, states};
 
 /// Something that must not be shown, still comparable.
 fn veiled(bytes: &[u8]) -> String {
@@ -266,6 +266,11 @@ fn document(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
             format!("webhook connector={connector} active={active} {} row={}", kinds.join(","), veiled(value))
         }
         keys::HEALTH => format!("health connector={} row={}", number()?, veiled(value)),
+        keys::CHANNEL_LIMITS => format!("channel-limits connector={} row={}", number()?, veiled(value)),
+        keys::AUDIENCE => {
+            let at = rules::parse_instant(value)?;
+            format!("audience {} at={}", veiled(&key[1..]), at.to_iso())
+        }
         keys::IMPORT => {
             let import: Import = decode(value, "imports")?;
             format!(

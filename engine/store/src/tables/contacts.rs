@@ -4,7 +4,7 @@
 //! contact: a contact that gets another identifier leaves the aliases of the old one behind. Invariant: each alias is stored under its
 //! identifier, and only there.
 
-use pombo_domain::model::{Contact, ContactStep, ContactType, OptOut};
+use pombo_domain::model::{Contact, ContactStep, ContactType, OptOut, Refusals};
 use pombo_domain::ports::{Conflict, StoreError, StoreResult};
 use pombo_domain::{TenantIndex, Timestamp};
 use uuid::Uuid;
@@ -22,6 +22,8 @@ const WHAT: &str = "contacts";
 
 /// The row format that this engine writes: with number, push name, details and connectors.
 const FORMAT_2: u8 = 2;
+/// The same, and behind it the categories that the contact refuses. Only one that refuses some is written in it.
+const FORMAT_3: u8 = 3;
 
 /// The row by id and by number: kind and identifier.
 pub(crate) fn address(kind: ContactType, identifier: &str) -> Vec<u8> {
@@ -51,12 +53,19 @@ impl Changed {
 }
 
 pub(crate) fn encode(contact: &Contact) -> Vec<u8> {
-    append(vec![FORMAT_2], contact)
+    match contact.refused.is_empty() {
+        true => append(vec![FORMAT_2], contact),
+        false => append(vec![FORMAT_3], &(contact, contact.refused)),
+    }
 }
 
 pub(crate) fn parse(row: &[u8]) -> StoreResult<Contact> {
     match format_of(row, WHAT)? {
         (FORMAT_2, body) => body_of(body, WHAT),
+        (FORMAT_3, body) => {
+            let (contact, refused) = body_of::<(Contact, Refusals)>(body, WHAT)?;
+            Ok(Contact { refused, ..contact })
+        }
         (FORMAT, body) => body_of::<Contact1>(body, WHAT).map(Contact::from),
         (format, _) => Err(unknown_format(format, WHAT)),
     }
@@ -64,7 +73,7 @@ pub(crate) fn parse(row: &[u8]) -> StoreResult<Contact> {
 
 /// Whether a row has the present format.
 pub(crate) fn is_present(row: &[u8]) -> bool {
-    row.first() == Some(&FORMAT_2)
+    matches!(row.first(), Some(&(FORMAT_2 | FORMAT_3)))
 }
 
 /// A contact as the group leaves it, by identifier only.
@@ -119,8 +128,12 @@ pub(crate) fn put(staged: &mut Staged<'_>, mut contact: Contact) -> StoreResult<
                 None => None,
             },
         };
-        if let Some(OptOut { reason, .. }) = left.filter(|_| contact.active) {
-            (contact.active, contact.reason) = (false, reason);
+        match left {
+            Some(OptOut { only: Some(only), .. }) => contact.refused = contact.refused.and(only),
+            Some(OptOut { reason, only: None, .. }) if contact.active => {
+                (contact.active, contact.reason) = (false, reason);
+            }
+            Some(_) | None => {}
         }
         let address = address(kind, &contact.identifier);
         let id_key = keys::owned(keys::CONTACT_ID, tenant, contact.id).bytes();
@@ -146,7 +159,7 @@ pub(crate) fn step(
     Some(Changed::now(contact))
 }
 
-/// Deletes a contact by id, if it is there. An active one takes its aliases with it; one that opted out leaves them, and its opt-out,
+/// Deletes a contact by id, if it is there. One that refuses nothing takes its aliases with it; another leaves them, and what it refuses,
 /// so that it is found under each of its addresses.
 pub(crate) fn delete(
     staged: &mut Staged<'_>,
@@ -161,7 +174,7 @@ pub(crate) fn delete(
     staged.delete(Space::Documents, keys::contact_number(tenant, number).bytes());
     staged.delete(Space::Documents, keys::owned(keys::CONTACT_ID, tenant, id).bytes());
     changed.push(Changed { tenant, number, contact: None });
-    if contact.active {
+    if contact.active && contact.refused.is_empty() {
         for (row_key, _) in staged.prefix(Space::Documents, &keys::contact_aliases(tenant, kind, &identifier))? {
             let alias = parse_alias(&row_key, &identifier)?;
             staged.delete(Space::Documents, keys::contact_alias(tenant, kind, alias));
@@ -174,7 +187,9 @@ pub(crate) fn delete(
         Some(row) => parse_identifier(row)?,
         None => identifier.as_str(),
     };
-    let opt_out = OptOut { reason: contact.reason, at: now };
+    let only = contact.active.then_some(contact.refused);
+    let reason = contact.reason.filter(|_| !contact.active);
+    let opt_out = OptOut { reason, at: now, only };
     leave_opt_out(staged, tenant, kind, known_as, opt_out, changed)
 }
 
@@ -188,11 +203,14 @@ fn leave_opt_out(
     changed: &mut Vec<Changed>,
 ) -> StoreResult<()> {
     match staged_at(staged, tenant, kind, identifier)? {
-        Some(contact) if contact.active => {
-            let steps = [ContactStep::Active(false, opt_out.reason)];
+        Some(contact) => {
+            let steps: Vec<ContactStep> = match opt_out.only {
+                Some(only) => only.iter().map(|kind| ContactStep::Refuse(kind, true)).collect(),
+                None if contact.active => vec![ContactStep::Active(false, opt_out.reason)],
+                None => Vec::new(),
+            };
             changed.extend(step(staged, contact, &steps, opt_out.at));
         }
-        Some(_) => {}
         None => opt_outs::put(staged, tenant, kind, identifier, &opt_out),
     }
     Ok(())

@@ -24,6 +24,9 @@ const WHAT: &str = "conversations";
 
 /// Format 2 has number, timeline and archive; rows of format 1 are read, never written.
 const CONVERSATION_FORMAT: u8 = 2;
+/// Format 3 has when the other side last wrote by the channel's own time, behind the rest. Only a conversation of which that is known is
+/// written in it.
+const WRITTEN_FORMAT: u8 = 3;
 
 /// Conversations that one list looks at, at most, when its filter matches rarely.
 const LOOK: usize = 2_000;
@@ -56,13 +59,20 @@ impl Stored {
 }
 
 pub(crate) fn encode(stored: &Stored) -> Vec<u8> {
-    append(vec![CONVERSATION_FORMAT], &(&stored.conversation, &stored.lanes))
+    match stored.conversation.written_at {
+        None => append(vec![CONVERSATION_FORMAT], &(&stored.conversation, &stored.lanes)),
+        Some(at) => append(vec![WRITTEN_FORMAT], &(&stored.conversation, &stored.lanes, at)),
+    }
 }
 
 /// A row of any format. One of format 1 has no number yet.
 pub(crate) fn parse(row: &[u8]) -> StoreResult<Stored> {
     match format_of(row, WHAT)? {
         (CONVERSATION_FORMAT, body) => body_of(body, WHAT),
+        (WRITTEN_FORMAT, body) => {
+            let (conversation, lanes, at): (Conversation, Vec<Lane>, Timestamp) = body_of(body, WHAT)?;
+            Ok(Stored { conversation: Conversation { written_at: Some(at), ..conversation }, lanes })
+        }
         (1, body) => {
             let (conversation, lanes): (Conversation1, Vec<Lane>) = body_of(body, WHAT)?;
             Ok(Stored { conversation: conversation.into(), lanes })

@@ -172,6 +172,7 @@ impl From<Connector1> for Connector {
             time_zone: old.pace.time_zone,
             max_in_flight: old.pace.max_in_flight,
             health: None,
+            category_order: true,
         };
         Self {
             id: old.id,

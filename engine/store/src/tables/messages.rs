@@ -2,9 +2,10 @@
 //!
 //! A row is `format:1 id:16 created_at:8` and the content as postcard. The content is encoded on the caller's task; the
 //! committer only fills in the header. Format 2 brought the message's options, format 3 what its files are shown as, format 4
-//! until when it may be sent; rows of earlier formats are read, never written.
+//! until when it may be sent; rows of earlier formats are read, never written. The two highest bits of the format's byte are the
+//! [`Ranking`]: earlier engines left them 0.
 
-use pombo_domain::model::{Message, NewMessage};
+use pombo_domain::model::{Message, NewMessage, Ranking};
 use pombo_domain::ports::StoreResult;
 use pombo_domain::{MessageKey, Timestamp};
 use uuid::Uuid;
@@ -16,6 +17,9 @@ use crate::keys;
 use crate::space::Space;
 
 const FORMAT: u8 = 4;
+
+/// The bits of the first byte that are the format.
+const FORMAT_BITS: u8 = 0x3f;
 
 const HEADER: usize = 1 + 16 + 8;
 
@@ -30,21 +34,28 @@ pub(crate) fn prepare(content: &NewMessage) -> Vec<u8> {
 }
 
 /// Fills in the header of a prepared row.
-pub(crate) fn complete(row: &mut [u8], id: Uuid, created_at: Timestamp) {
+pub(crate) fn complete(row: &mut [u8], id: Uuid, created_at: Timestamp, ranking: Ranking) {
+    row[0] = FORMAT | (ranking as u8) << 6;
     row[1..17].copy_from_slice(id.as_bytes());
     row[17..HEADER].copy_from_slice(&created_at.0.to_le_bytes());
 }
 
 pub(crate) fn parse(key: MessageKey, row: &[u8]) -> StoreResult<Message> {
     let (id, created_at, body) = header(row)?;
-    let content = match row[0] {
+    let ranking = match row[0] >> 6 {
+        0 => Ranking::Earlier,
+        1 => Ranking::ByTime,
+        2 => Ranking::ByCategory,
+        _ => return Err(unknown_format(row[0], WHAT)),
+    };
+    let content = match row[0] & FORMAT_BITS {
         FORMAT => body_of(body, WHAT)?,
         3 => body_of::<NewMessage3>(body, WHAT)?.into(),
         2 => body_of::<NewMessage2>(body, WHAT)?.into(),
         1 => body_of::<NewMessage1>(body, WHAT)?.into(),
         format => return Err(unknown_format(format, WHAT)),
     };
-    Ok(Message { id, key, created_at, content })
+    Ok(Message { id, key, created_at, ranking, content })
 }
 
 /// Id, creation and the encoded content; the same in all formats.
@@ -84,7 +95,7 @@ mod tests {
         let mut content = samples::message(ConnectorIndex(0), "ana", "Oi");
         content.options.file_kind = Some(FileKind::Audio);
         let mut row = prepare(&content);
-        complete(&mut row, Uuid::from_u128(7), Timestamp(1));
+        complete(&mut row, Uuid::from_u128(7), Timestamp(1), Ranking::ByCategory);
         // The end of its time, which there is none of, is the last byte.
         assert_eq!(row.pop(), Some(0));
         row[0] = 3;
@@ -92,5 +103,16 @@ mod tests {
         let read = parse(key, &row).expect("a row of format 3");
         assert_eq!((read.id, read.content.text), (Uuid::from_u128(7), content.text));
         assert_eq!(read.content.options, content.options);
+        assert_eq!(read.ranking, Ranking::Earlier, "an earlier engine wrote it");
+    }
+
+    #[test]
+    fn a_row_keeps_what_orders_its_message() {
+        let key = MessageKey { tenant: TenantIndex(0), serial: 0 };
+        for ranking in [Ranking::ByTime, Ranking::ByCategory] {
+            let mut row = prepare(&samples::message(ConnectorIndex(0), "ana", "Oi"));
+            complete(&mut row, Uuid::from_u128(7), Timestamp(1), ranking);
+            assert_eq!(parse(key, &row).expect("the present format").ranking, ranking);
+        }
     }
 }

@@ -21,6 +21,7 @@ pub(crate) mod plugins;
 pub(crate) mod queues;
 pub(crate) mod receipts;
 pub(crate) mod recordings;
+pub(crate) mod rules;
 pub(crate) mod states;
 pub(crate) mod tags;
 pub(crate) mod tasks;

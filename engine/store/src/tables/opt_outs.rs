@@ -4,17 +4,35 @@
 //! alias moves to the identifier that the alias names.
 
 use pombo_domain::TenantIndex;
-use pombo_domain::model::{ContactType, OptOut};
+use pombo_domain::model::{ContactType, OptOut, Refusals};
 use pombo_domain::ports::StoreResult;
 
 use crate::backend::Backend;
-use crate::codec::{decode, encode};
+use crate::codec::{FORMAT, append, body_of, format_of, unknown_format};
 use crate::keys;
 use crate::space::Space;
 use crate::staged::Staged;
 
+/// With the only categories that are not wanted.
+const PARTIAL_FORMAT: u8 = 2;
+
 pub(crate) fn parse(row: &[u8]) -> StoreResult<OptOut> {
-    decode(row, "opt-outs")
+    const WHAT: &str = "opt-outs";
+    match format_of(row, WHAT)? {
+        (FORMAT, body) => body_of(body, WHAT),
+        (PARTIAL_FORMAT, body) => {
+            let (opt_out, only) = body_of::<(OptOut, Refusals)>(body, WHAT)?;
+            Ok(OptOut { only: Some(only), ..opt_out })
+        }
+        (format, _) => Err(unknown_format(format, WHAT)),
+    }
+}
+
+fn encode(opt_out: &OptOut) -> Vec<u8> {
+    match opt_out.only {
+        None => append(vec![FORMAT], opt_out),
+        Some(only) => append(vec![PARTIAL_FORMAT], &(opt_out, only)),
+    }
 }
 
 /// The opt-out of exactly this address.

@@ -1,12 +1,12 @@
 //! Tenants, users, API keys, connectors and pace states: their rows. They are read from the catalog in memory.
 
-use pombo_domain::model::{ApiKey, Connector, PaceState, Tenant, User};
+use pombo_domain::model::{ApiKey, Connector, PaceState, Tenant, TenantSettings, User};
 use pombo_domain::ports::{Conflict, StoreError, StoreResult};
 use pombo_domain::{ConnectorIndex, TenantIndex};
 use uuid::Uuid;
 
 use super::earlier::{ApiKey1, Connector1, User1};
-use crate::codec::{append, body_of, damaged, encode, format_of, unknown_format};
+use crate::codec::{FORMAT, append, body_of, damaged, encode, format_of, unknown_format};
 use crate::keys::{self, Parts};
 use crate::space::Space;
 use crate::staged::Staged;
@@ -20,6 +20,11 @@ const CONNECTOR_FORMAT: u8 = 2;
 /// Format 3 has the epoch of the secret with which the channel calls, behind the rest. Only a connector whose secret was changed is
 /// written in it.
 const ROTATED_CONNECTOR_FORMAT: u8 = 3;
+/// Format 4 has that and whether the category orders messages. Only a connector that goes by time alone is written in it.
+const TIMED_CONNECTOR_FORMAT: u8 = 4;
+
+/// Format 2 of settings has the words by which people refuse advertising, behind the rest. Only a tenant that set some is written in it.
+const WORDED_SETTINGS_FORMAT: u8 = 2;
 
 pub(crate) fn put_tenant(staged: &mut Staged<'_>, tenant: &Tenant) {
     staged.put(Space::Documents, keys::tenant(tenant.index).bytes(), encode(tenant));
@@ -104,6 +109,9 @@ pub(crate) fn parse_api_key(row: &[u8]) -> StoreResult<ApiKey> {
 
 pub(crate) fn put_connector(staged: &mut Staged<'_>, connector: &Connector) {
     let row = match connector.receive_epoch {
+        epoch if !connector.pace.category_order => {
+            append(vec![TIMED_CONNECTOR_FORMAT], &(connector, epoch, connector.pace.category_order))
+        }
         0 => append(vec![CONNECTOR_FORMAT], connector),
         epoch => append(vec![ROTATED_CONNECTOR_FORMAT], &(connector, epoch)),
     };
@@ -119,7 +127,33 @@ pub(crate) fn parse_connector(row: &[u8]) -> StoreResult<Connector> {
             let (connector, receive_epoch) = body_of::<(Connector, u32)>(body, what)?;
             Ok(Connector { receive_epoch, ..connector })
         }
+        (TIMED_CONNECTOR_FORMAT, body) => {
+            let (mut connector, receive_epoch, category_order) = body_of::<(Connector, u32, bool)>(body, what)?;
+            (connector.receive_epoch, connector.pace.category_order) = (receive_epoch, category_order);
+            Ok(connector)
+        }
         (1, body) => Ok(body_of::<Connector1>(body, what)?.into()),
+        (format, _) => Err(unknown_format(format, what)),
+    }
+}
+
+/// The row of what a tenant set for itself.
+pub(crate) fn settings_row(settings: &TenantSettings) -> Vec<u8> {
+    match &settings.opt_out_words {
+        None => encode(settings),
+        Some(words) => append(vec![WORDED_SETTINGS_FORMAT], &(settings, words)),
+    }
+}
+
+/// What a tenant set for itself, of any format.
+pub(crate) fn parse_settings(row: &[u8]) -> StoreResult<TenantSettings> {
+    let what = "settings";
+    match format_of(row, what)? {
+        (FORMAT, body) => body_of(body, what),
+        (WORDED_SETTINGS_FORMAT, body) => {
+            let (settings, words) = body_of::<(TenantSettings, Vec<String>)>(body, what)?;
+            Ok(TenantSettings { opt_out_words: Some(words), ..settings })
+        }
         (format, _) => Err(unknown_format(format, what)),
     }
 }

@@ -154,6 +154,7 @@ pub(crate) fn add(staged: &mut Staged<'_>, conversation: &mut Conversation, new:
     if entry.is_received() {
         conversation.received += 1;
         conversation.last_received_at = Some(at);
+        conversation.written_at = conversation.written_at.max(Some(entry.sent_at));
         conversation.archived_at = None;
     }
     complete(&mut row, at, conversation.received, id);

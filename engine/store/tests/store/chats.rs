@@ -461,7 +461,7 @@ async fn who_sent_a_message_and_what_a_tenant_sets_is_kept() {
     let mut batch = inserts(A, vec![message(1, "a", "x")]);
     batch.changes.push(change(ChatChange::Author("user:1".to_owned())));
     let key = store.commit(batch).await.unwrap().inserted[0].0;
-    let settings = TenantSettings { received_days: Some(30) };
+    let settings = TenantSettings { received_days: Some(30), ..TenantSettings::default() };
     commit(&store, vec![change(ChatChange::Settings(A, settings.clone()))]).await;
     let alone = Batch::of(vec![change(ChatChange::Author("user:1".to_owned()))]);
     assert!(store.commit(alone).await.is_err(), "it names no message");

@@ -23,6 +23,7 @@ mod model;
 mod plugins;
 mod queues;
 mod random;
+mod rules;
 mod support;
 mod tags;
 mod webhooks;

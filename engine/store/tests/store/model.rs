@@ -62,7 +62,7 @@ impl Model {
         for (content, (key, id, created_at)) in content.into_iter().zip(&committed.inserted) {
             assert_eq!(*key, MessageKey { tenant, serial: rows.len() as u64 });
             assert!(rows.last().is_none_or(|last| last.message.created_at <= *created_at));
-            let message = Message { id: *id, key: *key, created_at: *created_at, content };
+            let message = Message { id: *id, key: *key, created_at: *created_at, ranking: Ranking::default(), content };
             let state = message.initial_state();
             if let Some(delivery) = Delivery::of(&message, None, &state) {
                 self.deliveries.insert(delivery.key, delivery);
@@ -148,7 +148,7 @@ impl Model {
             self.aliases.retain(|_, identifier| *identifier != contact.identifier);
         } else {
             let known_as = self.aliases.get(&contact.identifier).unwrap_or(&contact.identifier).clone();
-            self.opt_out_left(contact.kind, &known_as, OptOut { reason: contact.reason, at: now });
+            self.opt_out_left(contact.kind, &known_as, OptOut { reason: contact.reason, at: now, only: None });
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use pombo_domain::MessageKey;
-use pombo_domain::model::{Message, MessageState, Status};
+use pombo_domain::model::{Message, MessageState, Ranking, Status};
 use pombo_domain::ports::{Batch, Change, Clock, Committed, Entropy, Store, StoreError, StoreResult, Update};
 use pombo_store::{DiskStore, FjallOptions, Options};
 use tempfile::TempDir;
@@ -341,7 +341,7 @@ impl Told {
     fn keep(self, committed: &Committed, store: &TestStore) {
         let mut history = store.history.lock();
         for ((key, id, created_at), content) in committed.inserted.iter().zip(self.inserted) {
-            let message = Message { id: *id, key: *key, created_at: *created_at, content };
+            let message = Message { id: *id, key: *key, created_at: *created_at, ranking: Ranking::default(), content };
             history.push((*key, message.initial_state().status));
         }
         history.extend(self.updated.into_iter().filter(|(key, _)| !committed.stale.contains(key)));

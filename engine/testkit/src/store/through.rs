@@ -147,6 +147,13 @@ impl ContactStore for TestStore {
     }
 }
 
+impl RuleStore for TestStore {
+    through! {
+        fn channel_limits(connector: ConnectorIndex) -> StoreResult<ChannelLimits>;
+        fn audience(audience: &AudienceKey, limit: usize) -> StoreResult<Vec<(PersonKey, Timestamp)>>;
+    }
+}
+
 impl FileStore for TestStore {
     through! {
         fn media_file(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<MediaFile>>;

@@ -2,7 +2,9 @@
 
 use crate::commands::Commands;
 use crate::commands::access::actor::Actor;
+use crate::commands::text::{self, Rule};
 use crate::model::TenantSettings;
+use crate::model::refusals::{MAX_OPT_OUT_CHARS, MAX_OPT_OUT_WORDS};
 use crate::model::tenant::MAX_RECEIVED_DAYS;
 use crate::ports::{Batch, Change, ChatChange};
 use crate::{Error, Field, Result, TenantIndex};
@@ -12,6 +14,8 @@ use crate::{Error, Field, Result, TenantIndex};
 pub struct SettingsPatch {
     /// For how many days received messages are kept; `Some(None)`: as long as their conversation.
     pub received_days: Option<Option<u32>>,
+    /// The words by which people refuse advertising, at most [`MAX_OPT_OUT_WORDS`]; `Some(None)`: the usual ones.
+    pub opt_out_words: Option<Option<Vec<String>>>,
 }
 
 impl Commands {
@@ -33,8 +37,25 @@ impl Commands {
             }
             settings.received_days = days;
         }
+        if let Some(words) = patch.opt_out_words {
+            settings.opt_out_words = words.map(checked_words).transpose()?;
+        }
         let change = ChatChange::Settings(tenant, settings.clone());
         self.ports().store.commit(Batch::of(vec![Change::Chat(Box::new(change))])).await?;
         Ok(settings)
     }
+}
+
+fn checked_words(words: Vec<String>) -> Result<Vec<String>> {
+    if words.len() > MAX_OPT_OUT_WORDS {
+        return Err(Error::invalid(Field::OptOutWords, format!("must be at most {MAX_OPT_OUT_WORDS}")));
+    }
+    let one = |(at, word): (usize, &String)| {
+        let rule = Rule { field: Field::OptOutWords, max_chars: MAX_OPT_OUT_CHARS, lines: false };
+        text::checked(rule, word).map_err(|error| {
+            let why = error.fields.into_iter().next().map(|problem| problem.message).unwrap_or_default();
+            Error::invalid(Field::OptOutWords.at(at), why)
+        })
+    };
+    words.iter().enumerate().map(one).collect()
 }

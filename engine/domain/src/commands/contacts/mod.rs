@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::commands::Commands;
 use crate::commands::text::{Rule, checked_optional};
-use crate::model::{ConnectorStatus, Contact, ContactStep, ContactType};
+use crate::model::{ConnectorStatus, Contact, ContactStep, ContactType, MessageType, Refusals};
 use crate::ports::{Batch, Change, Conflict, ContactFilter, ContactPage, StoreError};
 use crate::{ConnectorIndex, Error, Field, Result, TenantIndex, Timestamp};
 
@@ -63,6 +63,8 @@ pub struct ContactPatch {
     pub active: Option<bool>,
     /// The reason for `active`, at most [`MAX_REASON_CHARS`]; refused without it.
     pub reason: Option<String>,
+    /// The categories of messages that it does not want; they replace those that it did not want before.
+    pub refused: Option<Refusals>,
 }
 
 /// A contact to create, or to update where there is one.
@@ -283,7 +285,7 @@ fn rule(field: Field) -> Rule {
 
 /// The steps of a patch. All problems are named at once.
 fn checked_patch(patch: ContactPatch) -> Result<Vec<ContactStep>> {
-    let ContactPatch { name, email, company, notes, business, active, reason } = patch;
+    let ContactPatch { name, email, company, notes, business, active, reason, refused } = patch;
     let (mut steps, mut problems) = (Vec::new(), Vec::new());
     let mut text = |field, value: Option<Option<String>>, step: fn(Option<String>) -> ContactStep| {
         let Some(value) = value else { return };
@@ -308,6 +310,9 @@ fn checked_patch(patch: ContactPatch) -> Result<Vec<ContactStep>> {
         (None, Ok(None)) => {}
     }
     steps.extend(business.map(ContactStep::Business));
+    if let Some(refused) = refused {
+        steps.extend(MessageType::ALL.map(|kind| ContactStep::Refuse(kind, refused.has(kind))));
+    }
     if problems.is_empty() { Ok(steps) } else { Err(Error::invalid_fields(problems)) }
 }
 

@@ -2,18 +2,20 @@
 //! pause records who paused, when and why.
 //!
 //! - `keeping`: opening, archiving, restoring, deleting. `lists`: finding and counting. `reading`: marking as read, and telling the
-//!   channel. `timelines`: what was said.
+//!   channel. `timelines`: what was said. `windows`: until when anything may be written.
 
 mod keeping;
 mod lists;
 mod reading;
 mod timelines;
+mod windows;
 
 pub use lists::{
     ConversationOverview, ConversationPage, ConversationPlace, ConversationQuery, MAX_SEARCH_CHARS, MAX_TAGS_ASKED,
 };
 pub use reading::tell_read;
 pub use timelines::{EntryView, MAX_ENTRIES, TimelineView};
+pub use windows::ReplyWindow;
 
 use std::collections::BTreeSet;
 
@@ -58,6 +60,8 @@ pub struct ConversationView {
     pub connector: Uuid,
     /// Whether an automation is active in it now.
     pub automated: bool,
+    /// Its reply window, where its channel has one.
+    pub window: Option<ReplyWindow>,
 }
 
 /// A conversation with its timers and waiting events.
@@ -367,7 +371,10 @@ impl Commands {
     pub(crate) fn conversation_view(&self, conversation: Conversation) -> Result<ConversationView> {
         let connector = self.connector_id(conversation.connector)?;
         let automated = self.is_automated(&conversation)?;
-        Ok(ConversationView { conversation, connector, automated })
+        let stored = self.ports().store.connector(conversation.connector)?;
+        let rules = stored.and_then(|stored| self.rules_of(&stored));
+        let window = rules.and_then(|rules| self.window_of(&rules, Some(&conversation)));
+        Ok(ConversationView { conversation, connector, automated, window })
     }
 
     /// Whether an automation answers it now. One in which none ever took part is nobody's but the people's, whatever listens on its

@@ -7,6 +7,7 @@ use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 use pombo_domain::model;
+use pombo_domain::model::Quality;
 use pombo_domain::model::health::HealthLevel;
 use pombo_domain::model::pace::{HealthView, PaceView, WaitReason};
 
@@ -56,6 +57,38 @@ pub(crate) struct PaceNow {
     /// Health of the account; absent if the pace has no health rules.
     #[oai(skip_serializing_if_is_none)]
     health: Option<Health>,
+    /// Messages per second that the channel takes; absent without a limit.
+    #[oai(skip_serializing_if_is_none)]
+    per_second: Option<u32>,
+    /// The people who may be written to outside of the reply window; absent if the channel does not count them.
+    #[oai(skip_serializing_if_is_none)]
+    audience: Option<Audience>,
+    /// What the channel thinks of what is sent: `green`, `yellow` or `red`; absent if it did not tell.
+    #[oai(skip_serializing_if_is_none)]
+    quality: Option<String>,
+    /// A warning: the same advertising was sent so often within 24 hours that it puts the account at risk.
+    #[oai(skip_serializing_if_is_none)]
+    equal_texts: Option<EqualTexts>,
+}
+
+/// How many different people were written to outside of the reply window.
+#[derive(Object)]
+#[oai(rename = "AudienceUse", rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct Audience {
+    /// How many count now, over all connectors that share the limit.
+    used: u32,
+    /// How many may; absent for any number.
+    limit: Option<u32>,
+}
+
+/// The same rendered text, sent again and again.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct EqualTexts {
+    /// How often it was sent.
+    count: u32,
+    /// Since when.
+    since: Instant,
 }
 
 /// The health of an account, and the counts that it is computed from.
@@ -114,6 +147,10 @@ impl From<PaceView> for PaceNow {
             delay_min_ms: view.delay_ms.0,
             delay_max_ms: view.delay_ms.1,
             health: view.health.map(Health::from),
+            per_second: view.per_second,
+            audience: view.audience.map(|audience| Audience { used: audience.used, limit: audience.limit }),
+            quality: (view.quality != Quality::Unknown).then(|| view.quality.as_str().to_owned()),
+            equal_texts: view.equal_texts.map(|texts| EqualTexts { count: texts.count, since: Instant(texts.since) }),
         }
     }
 }

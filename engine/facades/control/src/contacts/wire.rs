@@ -6,10 +6,12 @@ use poem_openapi::types::MaybeUndefined;
 use pombo_domain::Error;
 use pombo_domain::commands::contacts::imports::ImportedContacts;
 use pombo_domain::commands::contacts::{ContactDraft, ContactPatch, ContactRef};
+use pombo_domain::model::Refusals;
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::names::field_name;
+use crate::wire::MessageType;
 use crate::wire::contact::{Contact, ContactType};
 use pombo_api::declared::ParamKind;
 
@@ -105,6 +107,7 @@ impl From<SaveContact> for ContactDraft {
                 business: save.business,
                 active: None,
                 reason: None,
+                refused: None,
             },
         }
     }
@@ -151,6 +154,9 @@ pub(crate) struct UpdateContact {
     /// The reason for `active`, at most 500 characters; only together with it.
     #[oai(nullable, validator(max_length = 500, pattern = "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$"))]
     reason: Option<String>,
+    /// Categories of messages that the contact does not want; they replace the present ones.
+    #[oai(nullable, validator(max_items = 6))]
+    refused_categories: Option<Vec<MessageType>>,
 }
 
 impl From<UpdateContact> for ContactPatch {
@@ -163,6 +169,7 @@ impl From<UpdateContact> for ContactPatch {
             business: update.business,
             active: update.active,
             reason: update.reason,
+            refused: update.refused_categories.map(|kinds| Refusals::of(kinds.into_iter().map(Into::into))),
         }
     }
 }

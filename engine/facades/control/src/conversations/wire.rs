@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use poem_openapi::{Enum, Object};
-use pombo_domain::commands::conversations::{ConversationDetail, ConversationView};
+use pombo_domain::commands::conversations::{self, ConversationDetail, ConversationView};
 use pombo_domain::model::{self, EntryKind, EventTask, TimerKey};
 use serde::Deserialize;
 use serde_json::Value;
@@ -26,6 +26,22 @@ pub(crate) struct Handover {
 impl From<model::Handover> for Handover {
     fn from(handover: model::Handover) -> Self {
         Self { by: handover.by, at: Instant(handover.at), reason: handover.reason }
+    }
+}
+
+/// Until when anything may be written to a person, by the channel's time of what that person last wrote.
+#[derive(Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct ReplyWindow {
+    /// When it closes, or closed; absent if the person never wrote.
+    until: Option<Instant>,
+    /// Whether it is open now. Outside of it the channel takes only certain kinds of content.
+    open: bool,
+}
+
+impl From<conversations::ReplyWindow> for ReplyWindow {
+    fn from(window: conversations::ReplyWindow) -> Self {
+        Self { until: window.until.map(Instant), open: window.open }
     }
 }
 
@@ -57,6 +73,8 @@ pub(crate) struct Conversation {
     last_message: Option<LastMessage>,
     /// When the other side last wrote.
     last_received_at: Option<Instant>,
+    /// Until when anything may be written to the person; absent if the channel always takes everything.
+    reply_window: Option<ReplyWindow>,
     /// When it was archived; absent if it is not.
     archived_at: Option<Instant>,
     /// Whether its automations are paused.
@@ -88,6 +106,7 @@ impl From<ConversationView> for Conversation {
             unread,
             last_message: conversation.last.map(LastMessage::from),
             last_received_at: conversation.last_received_at.map(Instant),
+            reply_window: view.window.map(ReplyWindow::from),
             archived_at: conversation.archived_at.map(Instant),
             paused: conversation.handover.is_some(),
             handover: conversation.handover.map(Handover::from),

@@ -8,6 +8,7 @@ use poem_openapi::types::MaybeUndefined;
 use poem_openapi::{Object, OpenApi};
 use pombo_domain::commands::access::settings::SettingsPatch;
 use pombo_domain::model;
+use pombo_domain::model::refusals::OPT_OUT_WORDS;
 use serde::Deserialize;
 
 use crate::Section;
@@ -30,11 +31,16 @@ pub(crate) struct Settings {
     /// Days after which received messages are deleted from the conversations, with their files; absent: they are kept as long as their
     /// conversation. The log of events has its own time, which the operator sets.
     received_days: Option<u32>,
+    /// Words by which people refuse advertising: a received text that is exactly one of them. Case and accents do not count. `VOLTAR`
+    /// takes it back.
+    opt_out_words: Option<Vec<String>>,
 }
 
 impl From<model::TenantSettings> for Settings {
     fn from(settings: model::TenantSettings) -> Self {
-        Self { received_days: settings.received_days }
+        let usual = || OPT_OUT_WORDS.map(str::to_owned).to_vec();
+        let opt_out_words = Some(settings.opt_out_words.unwrap_or_else(usual));
+        Self { received_days: settings.received_days, opt_out_words }
     }
 }
 
@@ -47,6 +53,10 @@ pub(crate) struct UpdateSettings {
     #[oai(default, nullable, validator(minimum(value = "1"), maximum(value = "36500")))]
     #[serde(default)]
     received_days: MaybeUndefined<u32>,
+    /// Words by which people refuse advertising, at most 50 of at most 60 characters; `null`: SAIR, PARAR and STOP.
+    #[oai(default, nullable, validator(max_items = 50))]
+    #[serde(default)]
+    opt_out_words: MaybeUndefined<Vec<String>>,
 }
 
 #[OpenApi(tag = "Section::Settings")]
@@ -65,12 +75,18 @@ impl TenantSettings {
         acting: Acting,
         json: JsonBytes<UpdateSettings>,
     ) -> Result<Json<Settings>, Refused<{ READ | BODY | WRITE }>> {
-        let UpdateSettings { received_days } = body(&json)?;
+        let UpdateSettings { received_days, opt_out_words } = body(&json)?;
         let received_days = match received_days {
             MaybeUndefined::Undefined => None,
             MaybeUndefined::Null => Some(None),
             MaybeUndefined::Value(days) => Some(Some(days)),
         };
-        Ok(Json(state.commands.update_settings(&acting.actor(), SettingsPatch { received_days }).await?.into()))
+        let opt_out_words = match opt_out_words {
+            MaybeUndefined::Undefined => None,
+            MaybeUndefined::Null => Some(None),
+            MaybeUndefined::Value(words) => Some(Some(words)),
+        };
+        let patch = SettingsPatch { received_days, opt_out_words };
+        Ok(Json(state.commands.update_settings(&acting.actor(), patch).await?.into()))
     }
 }

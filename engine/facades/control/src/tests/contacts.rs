@@ -47,7 +47,7 @@ async fn a_contact_is_saved_found_by_id_and_number_changed_and_deleted() {
     let expected = json!({
         "id": made["id"], "number": 1, "type": "WHATSAPP", "identifier": "5511988887777", "displayName": "Ana",
         "name": "Ana", "email": "ana@loja.com", "company": "Loja", "notes": "linha 1\nlinha 2", "business": true,
-        "connectorIds": [connector], "active": true, "createdAt": "2030-01-01T00:00:00.000Z",
+        "connectorIds": [connector], "active": true, "refusedCategories": [], "createdAt": "2030-01-01T00:00:00.000Z",
         "updatedAt": "2030-01-01T00:00:00.000Z"
     });
     assert_eq!(made, expected);

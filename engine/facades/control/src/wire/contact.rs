@@ -5,7 +5,7 @@ use pombo_domain::model;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::wire::Instant;
+use crate::wire::{Instant, MessageType};
 
 /// Kind of a contact's address.
 #[derive(Enum, Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +78,8 @@ pub(crate) struct Contact {
     pub(crate) active: bool,
     /// Why the contact was activated or deactivated, if a reason was given.
     pub(crate) reason: Option<String>,
+    /// Categories of messages that the contact does not want; they are refused.
+    pub(crate) refused_categories: Vec<MessageType>,
     /// When it was created.
     pub(crate) created_at: Instant,
     /// When it was last changed.
@@ -101,6 +103,7 @@ impl Contact {
             connector_ids,
             active: contact.active,
             reason: contact.reason,
+            refused_categories: contact.refused.iter().map(MessageType::from).collect(),
             created_at: Instant(contact.created_at),
             updated_at: Instant(contact.updated_at),
         }

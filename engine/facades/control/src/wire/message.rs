@@ -178,15 +178,19 @@ impl From<MessageStatus> for model::Status {
 
 /// Why a message has its status.
 #[derive(Object)]
+#[oai(rename_all = "camelCase")]
 pub(crate) struct MessageReason {
     code: WordOf<ReasonCode>,
     /// The reason, for a person.
     detail: String,
+    /// The channel's own code, if it gave one.
+    #[oai(skip_serializing_if_is_none)]
+    channel_code: Option<String>,
 }
 
 impl From<Reason> for MessageReason {
     fn from(reason: Reason) -> Self {
-        Self { code: reason.code.into(), detail: reason.detail }
+        Self { code: reason.code.into(), detail: reason.detail, channel_code: reason.channel_code }
     }
 }
 

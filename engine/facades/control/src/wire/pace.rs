@@ -50,6 +50,11 @@ pub(crate) struct Pace {
     /// How the account's health slows down and pauses the connector; if omitted, it does neither.
     #[oai(nullable)]
     health: Option<HealthRules>,
+    /// Whether the category orders messages of the same priority: TRANSACTIONAL, NOTIFICATION, SUPPORT, REMINDER, GERAL, MARKETING. It
+    /// counts for messages that are accepted from then on.
+    #[oai(default = "default_category_order")]
+    #[serde(default = "default_category_order")]
+    category_order: bool,
 }
 
 /// How the health score slows down and pauses a connector. Omitted fields have the documented defaults.
@@ -90,6 +95,10 @@ fn default_pause() -> u8 {
 
 fn default_min_sent() -> u32 {
     connector::HealthRules::default().min_sent
+}
+
+fn default_category_order() -> bool {
+    model::Pace::default().category_order
 }
 
 fn default_time_zone() -> String {
@@ -177,6 +186,7 @@ impl Pace {
                 pause_below: rules.pause_below,
                 min_sent: rules.min_sent,
             }),
+            category_order: self.category_order,
         })
     }
 }
@@ -204,6 +214,7 @@ impl From<&model::Pace> for Pace {
                 pause_below: rules.pause_below,
                 min_sent: rules.min_sent,
             }),
+            category_order: pace.category_order,
         }
     }
 }

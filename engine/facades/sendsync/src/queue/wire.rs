@@ -202,7 +202,7 @@ impl MessageBody {
             scheduled_at: content.scheduled_at.map(Timestamp::to_iso),
             notes: content.notes,
             attempts: (state.attempts > 0).then_some(state.attempts),
-            reason: state.reason.map(|Reason { code, detail }| StatusReason { code: code.to_string(), detail }),
+            reason: state.reason.map(|Reason { code, detail, .. }| StatusReason { code: code.to_string(), detail }),
             attachments: Some(files.map(|file| links.attachment(file)).collect()),
         }
     }

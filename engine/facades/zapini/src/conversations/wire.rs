@@ -106,6 +106,20 @@ pub(crate) struct ConversationDetail {
     /// When the automations were paused; null while they are not.
     #[oai(nullable)]
     automation_paused_at: Option<String>,
+    /// Until when anything may be written to the contact; left out where the channel always takes everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[oai(skip_serializing_if_is_none)]
+    reply_window: Option<ReplyWindow>,
+}
+
+/// Until when anything may be written to a contact.
+#[derive(Debug, Serialize, Object)]
+pub(crate) struct ReplyWindow {
+    /// When it closes, or closed; null if the contact never wrote.
+    #[oai(nullable)]
+    until: Option<String>,
+    /// Whether it is open now.
+    open: bool,
 }
 
 /// The answer to an archiving.
@@ -205,6 +219,7 @@ pub(crate) async fn detailed(
 ) -> Result<ConversationDetail, Failure> {
     let automation_status = AutomationStatus::of(&view);
     let automation_paused_at = view.conversation.handover.as_ref().map(|handover| seconds(handover.at));
+    let reply_window = view.window.map(|window| ReplyWindow { until: window.until.map(seconds), open: window.open });
     let (connector, chat) = (view.connector, view.conversation.chat.clone());
     let conversation = shown(state, caller, form, vec![view])?.pop();
     let conversation = conversation.ok_or_else(|| Failure::not_found("Conversation"))?;
@@ -214,6 +229,7 @@ pub(crate) async fn detailed(
         automation_status,
         can_send_manual_message: automation_status != AutomationStatus::Active,
         automation_paused_at,
+        reply_window,
     })
 }
 

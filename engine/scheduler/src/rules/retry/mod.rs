@@ -25,6 +25,8 @@ pub struct RetryPolicy {
     pub throttled_min_ms: u64,
     /// How long throttled attempts do not count, ms, from when the message was first due.
     pub throttled_free_ms: u64,
+    /// Whether a message that the channel could not deliver but takes a day later is sent once more then.
+    pub retry_later: bool,
 }
 
 impl Default for RetryPolicy {
@@ -39,6 +41,7 @@ impl Default for RetryPolicy {
             attachment: Backoff { base_ms: 5_000, max_ms: 300_000, jitter },
             throttled_min_ms: 1_000,
             throttled_free_ms: 24 * 3_600_000,
+            retry_later: false,
         }
     }
 }
@@ -146,23 +149,26 @@ fn by_ending(policy: &RetryPolicy, ending: Ending, attempt: Attempt, now: Timest
     match ending {
         Ending::Outcome(SendOutcome::Accepted { provider_id, .. }) => Verdict::Sent(provider_id),
         Ending::Outcome(SendOutcome::InvalidRecipient(why)) => {
-            Verdict::Failed(Reason::new(ReasonCode::InvalidRecipient, why.reason))
+            Verdict::Failed(Reason::new(ReasonCode::InvalidRecipient, why.reason).with_channel_code(why.code))
         }
-        Ending::Outcome(SendOutcome::Rejected(why)) => Verdict::Failed(Reason::new(ReasonCode::Rejected, why.reason)),
+        Ending::Outcome(SendOutcome::Rejected(why)) => {
+            Verdict::Failed(Reason::new(ReasonCode::Rejected, why.reason).with_channel_code(why.code))
+        }
         Ending::Outcome(SendOutcome::Temporary(why)) => counted(ReasonCode::Temporary, why, &policy.temporary),
         Ending::Outcome(SendOutcome::Disconnected(why)) => keep_place(ReasonCode::Disconnected, why, true),
-        Ending::Outcome(SendOutcome::Throttled { retry_after_ms, reason, .. }) => {
+        Ending::Outcome(SendOutcome::Throttled { retry_after_ms, reason, code, .. }) => {
+            let reason = Reason::new(ReasonCode::Throttled, reason).with_channel_code(code);
             let age = u64::try_from(now.since(attempt.first_due)).unwrap_or(0);
             let free = age < policy.throttled_free_ms;
             if !free && attempt.attempts >= policy.max_attempts {
-                return Verdict::Failed(Reason::new(ReasonCode::Throttled, reason));
+                return Verdict::Failed(reason);
             }
             // A pause that grows with the age: a recipient that is always "throttled" must not be the next one forever.
             let own = (age / 4).clamp(policy.throttled_min_ms, 900_000);
             let pause = retry_after_ms.unwrap_or(0).clamp(own, 3_600_000.max(own));
             let spread = between(seed, pause, pause + pause / 10);
             let due_at = now.plus_ms(i64::try_from(spread).unwrap_or(i64::MAX));
-            Verdict::Again { reason: Reason::new(ReasonCode::Throttled, reason), due_at, free }
+            Verdict::Again { reason, due_at, free }
         }
         Ending::Outcome(SendOutcome::Unknown(why)) => {
             let reason = Reason::new(ReasonCode::UnknownOutcome, why);

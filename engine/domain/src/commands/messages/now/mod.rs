@@ -274,6 +274,8 @@ fn is_refusal(reason: &Reason) -> bool {
             ReasonCode::InvalidRecipient
                 | ReasonCode::Rejected
                 | ReasonCode::InactiveContact
+                | ReasonCode::CategoryRefused
+                | ReasonCode::WindowClosed
                 | ReasonCode::Attachment
                 | ReasonCode::Render
         )
@@ -315,7 +317,13 @@ mod tests {
             options: MessageOptions::default(),
         };
         let key = MessageKey { tenant: TenantIndex(1), serial: 9 };
-        Message { id: ids::message_id(NOW, 9, 7), key, created_at: NOW, content }
+        Message {
+            id: ids::message_id(NOW, 9, 7),
+            key,
+            created_at: NOW,
+            ranking: crate::model::Ranking::default(),
+            content,
+        }
     }
 
     #[test]

@@ -14,11 +14,11 @@ use uuid::Uuid;
 use crate::commands::Commands;
 use crate::model::message::MessageAction;
 use crate::model::{
-    Attachment, Connector, Contact, ContactType, Message, MessageOptions, MessageType, NewMessage, Status,
-    StoredMessage, Variables,
+    Attachment, Connector, Contact, ContactType, Message, MessageOptions, MessageType, NewMessage, Ranking, Rules,
+    Status, StoredMessage, Variables,
 };
 use crate::ports::{Batch, Change, ChatChange, Conflict, Insert, NewIdempotency, RenderError, RenderJob, StoreError};
-use crate::{Error, ErrorCode, Field, FieldProblem, MessageKey, Result, TenantIndex, Timestamp};
+use crate::{ConnectorIndex, Error, ErrorCode, Field, FieldProblem, MessageKey, Result, TenantIndex, Timestamp};
 
 mod checks;
 mod replay;
@@ -260,6 +260,7 @@ impl Commands {
         self.check_recipients(&mut checked).await?;
         self.check_automations(&mut checked)?;
         self.check_contacts(tenant, &mut checked)?;
+        self.check_windows(&mut checked)?;
         self.check_templates(&mut checked).await?;
         Ok(checked)
     }
@@ -320,8 +321,12 @@ impl Commands {
             let Some(kind) = candidate.kind else { continue };
             let Some((contact, active)) = self.addressee(tenant, kind, &candidate.content.to)? else {
                 let address = kind.identifier(&candidate.content.to);
-                if self.ports().store.opt_out(tenant, kind, &address)?.is_some() {
-                    let message = "this address opted out; add it as a contact and activate that before sending to it";
+                let opt_out = self.ports().store.opt_out(tenant, kind, &address)?;
+                if let Some(opt_out) = opt_out.filter(|opt_out| opt_out.refuses(candidate.content.message_type)) {
+                    let message = match opt_out.only {
+                        None => "this address opted out; add it as a contact and activate that before sending to it",
+                        Some(_) => "this address does not want messages of this category",
+                    };
                     refused.push((candidate.row, Error::invalid(Field::To, message)));
                 }
                 continue;
@@ -329,10 +334,42 @@ impl Commands {
             if !active {
                 let message = "this contact is inactive (opted out); activate it before sending to it";
                 refused.push((candidate.row, Error::invalid(Field::To, message)));
+            } else if contact.refused.has(candidate.content.message_type) {
+                let message = "this contact does not want messages of this category";
+                refused.push((candidate.row, Error::invalid(Field::To, message)));
             } else if candidate.content.contact_name.is_none() {
                 candidate.content.contact_name = contact.display_name().map(str::to_owned);
             }
             candidate.contact = Some(contact);
+        }
+        checked.refuse(refused);
+        Ok(())
+    }
+
+    /// Refuses rows that the channel does not take, because the person has not written for so long. Those that are for later are looked
+    /// at when their time comes.
+    fn check_windows(&self, checked: &mut Checked) -> Result<()> {
+        let now = self.ports().clock.now();
+        let mut rules: HashMap<ConnectorIndex, Option<Rules>> = HashMap::new();
+        let mut refused = Vec::new();
+        for candidate in &checked.good {
+            let content = &candidate.content;
+            if content.requires_approval || content.scheduled_at.is_some_and(|at| at > now) {
+                continue;
+            }
+            let connector = &candidate.connector;
+            let rules = rules.entry(connector.index).or_insert_with(|| self.rules_of(connector));
+            let Some(rules) = rules.as_ref().filter(|rules| rules.reply_window_ms.is_some()) else { continue };
+            if rules.allows_outside(content.options.action.own_kind()) {
+                continue;
+            }
+            let conversation = self.conversation_of(connector, &content.to)?;
+            if self.window_of(rules, conversation.as_ref()).is_some_and(|window| !window.open) {
+                let kinds = rules.outside_window.join(", ");
+                let message =
+                    format!("the person has not written for too long; outside of the reply window send only: {kinds}");
+                refused.push((candidate.row, Error::new(ErrorCode::WindowClosed, message)));
+            }
         }
         checked.refuse(refused);
         Ok(())
@@ -461,7 +498,8 @@ fn joined(rows: Vec<Option<Error>>, accepted: Vec<Accepted>) -> Vec<Row> {
 }
 
 fn newborn(((key, id, created_at), content): (&(MessageKey, Uuid, Timestamp), NewMessage)) -> StoredMessage {
-    let message = Message { id: *id, key: *key, created_at: *created_at, content };
+    // Its place in the queue is the store's.
+    let message = Message { id: *id, key: *key, created_at: *created_at, ranking: Ranking::default(), content };
     let state = message.initial_state();
     StoredMessage { message, state }
 }

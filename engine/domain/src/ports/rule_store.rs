@@ -1,0 +1,48 @@
+//! The part of the store for what channels demand of senders: further changes for [`super::Store::commit`], and reads.
+
+use super::StoreResult;
+use crate::model::rules::ChannelLimits;
+use crate::{ConnectorIndex, Timestamp};
+
+/// Names an audience: 16 bytes of a hash of what its connectors share.
+pub type AudienceKey = [u8; 16];
+/// Names a person of an audience: 16 bytes of a hash of the address. The address itself is not kept.
+pub type PersonKey = [u8; 16];
+
+/// One change of what is known of channels' demands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RuleChange {
+    /// Replaces what the channel told of a connector's limits.
+    Limits(ConnectorIndex, ChannelLimits),
+    /// A person was written to outside of the reply window. A later instant that is stored stays.
+    Reached {
+        /// The audience.
+        audience: AudienceKey,
+        /// The person.
+        person: PersonKey,
+        /// When.
+        at: Timestamp,
+    },
+    /// A person is no longer counted, unless it was written to after `upto`.
+    Forgotten {
+        /// The audience.
+        audience: AudienceKey,
+        /// The person.
+        person: PersonKey,
+        /// The instant that was known.
+        upto: Timestamp,
+    },
+}
+
+/// Reads of what is known of channels' demands. The defaults are those of a store without any.
+#[expect(unused_variables, reason = "the defaults read nothing")]
+pub trait RuleStore: Send + Sync + 'static {
+    /// What the channel told of a connector's limits; the default if it told nothing.
+    fn channel_limits(&self, connector: ConnectorIndex) -> StoreResult<ChannelLimits> {
+        Ok(ChannelLimits::default())
+    }
+    /// The people of an audience, with when each was last written to; at most `limit`.
+    fn audience(&self, audience: &AudienceKey, limit: usize) -> StoreResult<Vec<(PersonKey, Timestamp)>> {
+        Ok(Vec::new())
+    }
+}

@@ -1,0 +1,186 @@
+//! How many different people may be written to outside of the reply window: a moving window, shared by the connectors that share it.
+//! A structure in memory that is asked with `now`; it must not know the store or a task.
+//!
+//! Invariant: in no period as long as the window were more people written to than the limit allowed. A person counts from when it was
+//! last written to. A message reaches the channel a while after it was counted, so each counts [`MARGIN_MS`] longer.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
+
+use pombo_domain::Timestamp;
+use pombo_domain::ports::PersonKey;
+
+/// How much longer than the window a person counts.
+pub const MARGIN_MS: i64 = 5 * 60_000;
+/// A person who was written to less than this ago is not noted again. It is a part of the margin.
+const NOTE_AGAIN_MS: i64 = 60_000;
+/// People that are remembered where there is no limit.
+pub const MOST_PEOPLE: usize = 1_000_000;
+/// A message that waits is looked at again after this at the latest: the limit may have grown.
+const LOOK_AGAIN_MS: i64 = 15 * 60_000;
+
+/// The people who count.
+#[derive(Debug, Default)]
+pub struct Audience {
+    people: HashMap<PersonKey, Timestamp>,
+    order: BTreeSet<(Timestamp, PersonKey)>,
+    /// Whose place the last message that waits was told to wait for.
+    awaited: Option<(Timestamp, PersonKey)>,
+    /// Those who no longer count, and whose rows are still to be deleted.
+    gone: Vec<(PersonKey, Timestamp)>,
+}
+
+/// A person who was counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// Who it is.
+    pub person: PersonKey,
+    /// When it was written to before, as far as that counts.
+    pub before: Option<Timestamp>,
+    /// Whether the instant is to be stored.
+    pub noted: bool,
+}
+
+impl Audience {
+    /// An audience of these people.
+    pub fn of(people: impl IntoIterator<Item = (PersonKey, Timestamp)>) -> Self {
+        let mut audience = Self::default();
+        for (person, at) in people {
+            audience.set(person, Some(at));
+        }
+        audience
+    }
+
+    fn set(&mut self, person: PersonKey, at: Option<Timestamp>) {
+        let old = match at {
+            Some(at) => self.people.insert(person, at),
+            None => self.people.remove(&person),
+        };
+        if let Some(old) = old {
+            self.order.remove(&(old, person));
+        }
+        if let Some(at) = at {
+            self.order.insert((at, person));
+        }
+    }
+
+    fn forget(&mut self, window_ms: i64, now: Timestamp) {
+        while let Some((at, person)) = self.order.first().copied() {
+            if now.since(at) < window_ms.saturating_add(MARGIN_MS) {
+                break;
+            }
+            self.set(person, None);
+            self.gone.push((person, at));
+        }
+    }
+
+    /// How many people count at `now`.
+    pub fn used(&mut self, window_ms: i64, now: Timestamp) -> usize {
+        self.forget(window_ms, now);
+        self.people.len()
+    }
+
+    /// Counts a person who is written to at `now`; `Err` says when to ask again.
+    pub fn count(
+        &mut self,
+        person: PersonKey,
+        limit: Option<u32>,
+        window_ms: i64,
+        now: Timestamp,
+    ) -> Result<Counted, Timestamp> {
+        self.forget(window_ms, now);
+        let before = self.people.get(&person).copied();
+        if before.is_some_and(|before| now.since(before) < NOTE_AGAIN_MS) {
+            return Ok(Counted { person, before, noted: false });
+        }
+        if before.is_none() {
+            let most = limit.map_or(MOST_PEOPLE, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+            if self.people.len() >= most {
+                return match limit {
+                    Some(_) => Err(self.wait(window_ms, now)),
+                    None => Ok(Counted { person, before, noted: false }),
+                };
+            }
+        }
+        self.set(person, Some(now));
+        Ok(Counted { person, before, noted: true })
+    }
+
+    /// When one more person may be written to; each who asks waits for another's place.
+    fn wait(&mut self, window_ms: i64, now: Timestamp) -> Timestamp {
+        let from = match self.awaited {
+            Some(awaited) if self.order.contains(&awaited) => Bound::Excluded(awaited),
+            _ => Bound::Unbounded,
+        };
+        let next = self.order.range((from, Bound::Unbounded)).next().copied();
+        let latest = now.plus_ms(LOOK_AGAIN_MS);
+        let Some((at, person)) = next else {
+            self.awaited = None;
+            return latest;
+        };
+        let place = at.plus_ms(window_ms.saturating_add(MARGIN_MS));
+        if place >= latest {
+            return latest;
+        }
+        self.awaited = Some((at, person));
+        place.max(now.plus_ms(1_000))
+    }
+
+    /// The batch in which a person was counted was not stored.
+    pub fn give_back(&mut self, counted: &Counted) {
+        if counted.noted {
+            self.set(counted.person, counted.before);
+        }
+    }
+
+    /// Some of those who no longer count, with the instant that was known.
+    pub fn take_gone(&mut self, most: usize) -> Vec<(PersonKey, Timestamp)> {
+        let rest = self.gone.len().saturating_sub(most);
+        self.gone.split_off(rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_700_000_000_000);
+    const HOUR_MS: i64 = 3_600_000;
+
+    fn who(n: u8) -> PersonKey {
+        [n; 16]
+    }
+
+    #[test]
+    fn who_is_counted_may_be_written_to_again_and_others_wait_for_a_place() {
+        let mut audience = Audience::default();
+        let mut ask = |n, ms| audience.count(who(n), Some(2), HOUR_MS, NOW.plus_ms(ms));
+        assert!(ask(1, 0).is_ok_and(|counted| counted.noted) && ask(2, 1_000).is_ok());
+        assert_eq!(ask(1, 2_000).map(|counted| counted.noted), Ok(false), "it was noted a moment ago");
+        assert!(ask(3, 2_000).is_err());
+        assert!(ask(1, 30 * 60_000).is_ok_and(|counted| counted.noted), "it counts from now");
+        let full = HOUR_MS + MARGIN_MS;
+        assert_eq!(ask(3, full), Err(NOW.plus_ms(full + 1_000)), "only then the second one is gone");
+        assert!(ask(3, full + 1_000).is_ok());
+        assert_eq!(audience.take_gone(9), [(who(2), NOW.plus_ms(1_000))]);
+    }
+
+    #[test]
+    fn each_who_waits_gets_another_place() {
+        let mut audience = Audience::of([(who(1), NOW), (who(2), NOW.plus_ms(5_000))]);
+        let soon = NOW.plus_ms(HOUR_MS);
+        let mut ask = |n| audience.count(who(n), Some(2), HOUR_MS, soon);
+        let place = |ms| Err(NOW.plus_ms(HOUR_MS + MARGIN_MS + ms));
+        assert_eq!((ask(3), ask(4)), (place(0), place(5_000)));
+        assert_eq!(ask(5), Err(soon.plus_ms(LOOK_AGAIN_MS)));
+    }
+
+    #[test]
+    fn a_batch_that_was_not_stored_counts_nobody() {
+        let mut audience = Audience::default();
+        let counted = audience.count(who(1), Some(1), HOUR_MS, NOW).expect("room");
+        audience.give_back(&counted);
+        assert_eq!(audience.used(HOUR_MS, NOW), 0);
+        assert!(audience.count(who(2), Some(1), HOUR_MS, NOW).is_ok());
+    }
+}

@@ -13,7 +13,7 @@ use pombo_domain::model::delivery::Delivery;
 use pombo_domain::model::event::{EventBody, GroupStep};
 use pombo_domain::model::health::{HealthChange, HealthSignal, HealthState};
 use pombo_domain::model::inbound::{Inbound, InboundContent};
-use pombo_domain::model::message::{MessageAction, MessageState, Status, StoredMessage};
+use pombo_domain::model::message::{MessageState, Status, StoredMessage};
 use pombo_domain::model::receipt::{ReceiptKind, Receipts};
 use pombo_domain::model::{Progress, ReportedStatus, TaskBody, TimelineAct};
 use pombo_domain::ports::{
@@ -469,7 +469,7 @@ impl<'a> BatchBuilder<'a> {
             receipts.provider_id = Some(provider_id.clone());
         }
         reported.changed |= new;
-        let says = reported.stored.message.content.options.action == MessageAction::Say;
+        let says = reported.stored.message.content.options.action.says();
         let state = reported.state.as_ref().unwrap_or(&reported.stored.state);
         let counts = says && state.sent_at.is_none_or(|sent| self.account_health.counts_from() <= sent);
         if counts && !reached && receipts.first.delivered_at.is_some() {

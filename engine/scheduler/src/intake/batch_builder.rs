@@ -3,6 +3,7 @@
 //! What was read is kept for the batch, so that a second event about the same message or contact builds on the first.
 
 mod read_elsewhere;
+mod templates_told;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -29,6 +30,7 @@ use crate::account::{AccountHealth, judge_of};
 use crate::context::Context;
 use crate::rules::health::Judge;
 use read_elsewhere::CHAT_READ;
+use templates_told::TEMPLATE;
 
 pub(super) use read_elsewhere::says_what_was_read;
 
@@ -211,6 +213,9 @@ impl<'a> BatchBuilder<'a> {
             }
             ChannelEvent::Other(kind, json) if kind == CHAT_READ => return self.read_elsewhere(&json),
             ChannelEvent::Other(mut kind, mut json) => {
+                if kind == TEMPLATE {
+                    self.template_told(&json);
+                }
                 bounds::other(&mut kind, &mut json);
                 self.append(EventBody::Other(kind, json), None);
             }

@@ -26,4 +26,5 @@ mod shared;
 mod smtp;
 mod ssrf;
 mod stop;
+mod templates;
 mod webhooks;

@@ -78,7 +78,7 @@ async fn templates_have_numbers_and_names_and_survive() {
     done(&store, vec![put(template(A, 7, Some(C), "um"))]).await;
     for reopened in [false, true] {
         if reopened {
-            store.close().await.unwrap();
+            store.close().unwrap();
             drop(store);
             store = open(folder.path(), &clock);
         }
@@ -175,7 +175,7 @@ async fn labels_sort_conversations_and_numbers_are_not_given_twice() {
     done(&store, vec![put(label(A, queue, 6, "Suporte"))]).await;
     for reopened in [false, true] {
         if reopened {
-            store.close().await.unwrap();
+            store.close().unwrap();
             drop(store);
             store = open(folder.path(), &clock);
         }

@@ -27,4 +27,5 @@ mod shared;
 mod smtp;
 mod ssrf;
 mod stop;
+mod templates;
 mod webhooks;

@@ -5,6 +5,7 @@
 mod addresses;
 mod from_channel;
 mod read_elsewhere;
+mod templates_told;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -15,7 +16,7 @@ use pombo_domain::model::delivery::Delivery;
 use pombo_domain::model::event::{EventBody, GroupStep};
 use pombo_domain::model::health::{HealthChange, HealthSignal, HealthState};
 use pombo_domain::model::inbound::{Inbound, InboundContent};
-use pombo_domain::model::message::{MessageAction, MessageState, Status, StoredMessage};
+use pombo_domain::model::message::{MessageState, Status, StoredMessage};
 use pombo_domain::model::receipt::{ReceiptKind, Receipts};
 use pombo_domain::model::{ChannelLimits, Progress, ReportedStatus, TaskBody, TimelineAct};
 use pombo_domain::ports::{
@@ -33,6 +34,7 @@ use crate::context::Context;
 use crate::lane::demands;
 use crate::rules::health::Judge;
 use read_elsewhere::CHAT_READ;
+use templates_told::TEMPLATE;
 
 pub(super) use read_elsewhere::says_what_was_read;
 
@@ -233,9 +235,11 @@ impl<'a> BatchBuilder<'a> {
             ChannelEvent::Other(kind, json) if kind == told::LIMITS => return self.limits(json),
             ChannelEvent::Other(kind, json) if kind == told::OPT_OUT => return self.opt_out(json),
             ChannelEvent::Other(kind, json) if kind == told::EXPIRING => return self.expiring(json),
-            ChannelEvent::Other(kind, json) if kind == told::TEMPLATE => return self.template_told(json),
             ChannelEvent::Other(kind, json) if kind == told::FAILED => return self.failed(&json),
             ChannelEvent::Other(mut kind, mut json) => {
+                if kind == TEMPLATE {
+                    self.template_told(&json);
+                }
                 bounds::other(&mut kind, &mut json);
                 self.append(EventBody::Other(kind, json), None);
             }
@@ -451,8 +455,7 @@ impl<'a> BatchBuilder<'a> {
             receipts.provider_id = Some(provider_id.clone());
         }
         reported.changed |= new;
-        let action = &reported.stored.message.content.options.action;
-        let says = matches!(action, MessageAction::Say | MessageAction::Other(_));
+        let says = reported.stored.message.content.options.action.says();
         let state = reported.state.as_ref().unwrap_or(&reported.stored.state);
         // Its outcome may be lost yet: then this proves that the channel has it.
         let open = matches!(state.status, Status::Processing | Status::Pending | Status::Waiting);

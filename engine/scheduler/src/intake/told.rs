@@ -10,8 +10,6 @@ use serde_json::Value;
 pub(super) const LIMITS: &str = "limits";
 /// A person does not want messages of a category any more, or wants them again.
 pub(super) const OPT_OUT: &str = "opt-out";
-/// Something about a template has changed.
-pub(super) const TEMPLATE: &str = "template";
 /// The connector stops working at an instant unless somebody acts.
 pub(super) const EXPIRING: &str = "expiring";
 /// A message could not be delivered.

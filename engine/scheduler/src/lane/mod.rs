@@ -24,7 +24,7 @@ use futures::{FutureExt, future};
 use pombo_domain::model::attachment::{Attachment, MAX_FILE_BYTES};
 use pombo_domain::model::connector::{Connector, ConnectorStatus, PaceState};
 use pombo_domain::model::contact::ContactType;
-use pombo_domain::model::message::{Message, MessageAction, MessageState, Position};
+use pombo_domain::model::message::{Message, MessageState, Position};
 use pombo_domain::ports::{OutboundError, ReadyEntry, SendOutcome, ThrottleScope};
 use pombo_domain::{MessageKey, Timestamp};
 
@@ -113,7 +113,7 @@ impl InFlight {
             state,
             first_due: scheduled.max(message.created_at),
             direct,
-            says: matches!(message.content.options.action, MessageAction::Say | MessageAction::Other(_)),
+            says: message.content.options.action.says(),
             message: message.content.webhook_url.is_some().then(|| Box::new(message)),
         }
     }

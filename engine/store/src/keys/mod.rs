@@ -51,6 +51,11 @@
 //!             2e tenant:4                                                → files:8 bytes:8  (stored files that no message uses)
 //!             40 connector:4                                             → what the channel told of its limits
 //!             41 audience:16 person:16                                   → at:8          (when a person of an audience was written to)
+//!             42 tenant:4 number:4                                       → template
+//!             43 tenant:4 id:16                                          → number:4      (of a template)
+//!             44 tenant:4 of-connector:1 connector:4 name [0 language]   → number:4      (of a template)
+//!             45 tenant:4                                                → number:4      (how many templates there are)
+//!             46 tenant:4 kind:1 number:4                                → label
 //! kv          connector:4 key                                            → value
 //! events      01 tenant:4 number:8                                       → event         (written once; numbers from 1)
 //!             02 tenant:4 mark:16                                        → number:8      (goes with its event)
@@ -86,6 +91,7 @@ mod chats;
 mod contacts;
 mod files;
 mod rules;
+mod templates;
 mod webhooks;
 
 pub(crate) use automations::*;
@@ -97,6 +103,7 @@ use pombo_domain::model::{DeliveryKey, DeliveryStatus, EventKey};
 use pombo_domain::ports::{DueDelivery, ScheduledEntry};
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 pub(crate) use rules::*;
+pub(crate) use templates::*;
 use uuid::Uuid;
 pub(crate) use webhooks::*;
 

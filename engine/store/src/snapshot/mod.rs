@@ -4,6 +4,7 @@
 mod automations;
 mod chats;
 mod contacts;
+mod templates;
 mod webhooks;
 
 use std::io::{self, Write};
@@ -303,7 +304,10 @@ fn document(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
         keys::KV_BYTES => format!("kv-bytes connector={} {}", number()?, Parts(value).u64().unwrap_or_default()),
         _ => match contacts::document(key, value)? {
             Some(line) => line,
-            None => return automations::document(key, value),
+            None => match templates::document(key, value)? {
+                Some(line) => line,
+                None => return automations::document(key, value),
+            },
         },
     }))
 }

@@ -24,9 +24,20 @@ const WHAT: &str = "conversations";
 
 /// Format 2 has number, timeline and archive; rows of format 1 are read, never written.
 const CONVERSATION_FORMAT: u8 = 2;
-/// Format 3 has when the other side last wrote by the channel's own time, behind the rest. Only a conversation of which that is known is
-/// written in it.
+/// Format 3 has when the other side last wrote by the channel's own time, behind the rest. Only a conversation of which that is known, and
+/// that has neither queue nor status, is written in it.
 const WRITTEN_FORMAT: u8 = 3;
+/// Format 4 has queue and status behind the rest. Only a conversation that has one of them is written in it.
+const SORTED_FORMAT: u8 = 4;
+
+/// What a row of format 4 has behind the rest.
+#[derive(Serialize, Deserialize)]
+struct Behind {
+    /// When the other side last wrote by the channel's own time.
+    written_at: Option<Timestamp>,
+    queue: Option<u32>,
+    status: Option<u32>,
+}
 
 /// Conversations that one list looks at, at most, when its filter matches rarely.
 const LOOK: usize = 2_000;
@@ -59,7 +70,12 @@ impl Stored {
 }
 
 pub(crate) fn encode(stored: &Stored) -> Vec<u8> {
-    match stored.conversation.written_at {
+    let Conversation { queue, status_label: status, written_at, .. } = stored.conversation;
+    if queue.is_some() || status.is_some() {
+        let behind = Behind { written_at, queue, status };
+        return append(vec![SORTED_FORMAT], &(&stored.conversation, &stored.lanes, behind));
+    }
+    match written_at {
         None => append(vec![CONVERSATION_FORMAT], &(&stored.conversation, &stored.lanes)),
         Some(at) => append(vec![WRITTEN_FORMAT], &(&stored.conversation, &stored.lanes, at)),
     }
@@ -72,6 +88,11 @@ pub(crate) fn parse(row: &[u8]) -> StoreResult<Stored> {
         (WRITTEN_FORMAT, body) => {
             let (conversation, lanes, at): (Conversation, Vec<Lane>, Timestamp) = body_of(body, WHAT)?;
             Ok(Stored { conversation: Conversation { written_at: Some(at), ..conversation }, lanes })
+        }
+        (SORTED_FORMAT, body) => {
+            let (conversation, lanes, behind): (Conversation, Vec<Lane>, Behind) = body_of(body, WHAT)?;
+            let Behind { written_at, queue, status } = behind;
+            Ok(Stored { conversation: Conversation { written_at, queue, status_label: status, ..conversation }, lanes })
         }
         (1, body) => {
             let (conversation, lanes): (Conversation1, Vec<Lane>) = body_of(body, WHAT)?;
@@ -177,6 +198,8 @@ fn matches(conversation: &Conversation, filter: &ConversationFilter) -> bool {
         && filter.is_group.is_none_or(|is_group| conversation.is_group == is_group)
         && filter.assigned.is_none_or(|assigned| is_assigned == assigned)
         && filter.assigned_user.is_none_or(|user| conversation.assigned_user == Some(user))
+        && filter.queue.is_none_or(|queue| conversation.queue == Some(queue))
+        && filter.status_label.is_none_or(|status| conversation.status_label == Some(status))
         && filter.assignee.as_ref().is_none_or(|who| conversation.assignee.as_ref() == Some(who))
         && filter.search.as_ref().is_none_or(|search| {
             let text = searched(conversation);

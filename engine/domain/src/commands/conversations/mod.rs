@@ -32,7 +32,7 @@ use crate::model::event_task::ANSWERING;
 use crate::model::tag::MAX_TAGS_OF_TENANT;
 use crate::model::{
     Connector, ContactType, Conversation, ConversationAction, ConversationStep, EventBody, EventTask, Handover,
-    TimerKey,
+    LabelKind, TimerKey,
 };
 use crate::ports::{AutomationChange, Batch, Change, Conflict, ConversationFilter, ConversationOrder, StoreError};
 use crate::{AutomationIndex, ConnectorIndex, Error, Field, Result, TenantIndex};
@@ -62,6 +62,10 @@ pub struct ConversationView {
     pub automated: bool,
     /// Its reply window, where its channel has one.
     pub window: Option<ReplyWindow>,
+    /// The public id of the queue that it is in.
+    pub queue: Option<Uuid>,
+    /// The public id of the status that it has.
+    pub status: Option<Uuid>,
 }
 
 /// A conversation with its timers and waiting events.
@@ -83,6 +87,10 @@ pub struct ConversationPatch {
     pub assignee: Option<Option<String>>,
     /// The user that it is assigned to; `Some(None)` for none.
     pub assigned_user: Option<Option<Uuid>>,
+    /// The public id of the queue that it is put into; `Some(None)` for none.
+    pub queue: Option<Option<Uuid>>,
+    /// The public id of the status that it gets; `Some(None)` for none.
+    pub status: Option<Option<Uuid>>,
 }
 
 /// The conversations of a bulk change.
@@ -147,7 +155,7 @@ impl Commands {
         Ok(ConversationDetail { view, timers, waiting })
     }
 
-    /// Replaces tags, or changes the assignee.
+    /// Replaces tags, or changes the assignee, the queue or the status.
     pub async fn update_conversation(
         &self,
         actor: &Actor,
@@ -188,6 +196,20 @@ impl Commands {
             };
             changes.push(self.conversation_event(actor, &conversation, ConversationAction::Assigned, name));
             steps.push(ConversationStep::AssignUser(user));
+        }
+        if let Some(queue) = patch.queue {
+            let named = |id| self.label_named(tenant, LabelKind::Queue, Field::Queue, id);
+            let queue = queue.map(named).transpose()?;
+            if queue != conversation.queue {
+                steps.push(ConversationStep::Queue(queue));
+            }
+        }
+        if let Some(status) = patch.status {
+            let named = |id| self.label_named(tenant, LabelKind::Status, Field::ConversationStatus, id);
+            let status = status.map(named).transpose()?;
+            if status != conversation.status_label {
+                steps.push(ConversationStep::Status(status));
+            }
         }
         if !steps.is_empty() {
             changes.push(automation_change(AutomationChange::Conversation(tenant, id, steps)));
@@ -374,7 +396,9 @@ impl Commands {
         let stored = self.ports().store.connector(conversation.connector)?;
         let rules = stored.and_then(|stored| self.rules_of(&stored));
         let window = rules.and_then(|rules| self.window_of(&rules, Some(&conversation)));
-        Ok(ConversationView { conversation, connector, automated, window })
+        let queue = self.label_id(conversation.tenant, LabelKind::Queue, conversation.queue)?;
+        let status = self.label_id(conversation.tenant, LabelKind::Status, conversation.status_label)?;
+        Ok(ConversationView { conversation, connector, automated, window, queue, status })
     }
 
     /// Whether an automation answers it now. One in which none ever took part is nobody's but the people's, whatever listens on its

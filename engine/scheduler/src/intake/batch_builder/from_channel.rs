@@ -129,12 +129,6 @@ impl BatchBuilder<'_> {
         Ok(Ok(()))
     }
 
-    /// Something about a template has changed. The change of the template itself is the templates' part.
-    pub(super) fn template_told(&mut self, json: String) -> StoreResult<Result<(), Unfit>> {
-        self.keep(told::TEMPLATE, json);
-        Ok(Ok(()))
-    }
-
     /// A message could not be delivered: the receipt with the channel's code, and what follows from it.
     pub(super) fn failed(&mut self, json: &str) -> StoreResult<Result<(), Unfit>> {
         let Ok(Failed { client_id, provider_id, recipient, at_millis, code, reason, effect }) =

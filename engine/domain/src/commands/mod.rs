@@ -13,6 +13,7 @@ use crate::{Error, ErrorCode, Timestamp};
 
 pub mod access;
 pub mod automations;
+pub mod campaigns;
 pub mod connectors;
 pub mod contacts;
 pub mod conversations;
@@ -177,6 +178,13 @@ impl From<StoreError> for Error {
                 crate::model::tag::MAX_TAGS_OF_TENANT
             )),
             StoreError::Conflict(Conflict::TooManyFiles) => media_files::too_many_files(),
+            StoreError::Conflict(Conflict::Campaign(number)) => Self::conflict(format!(
+                "campaign {number} was changed in the meantime; read it again and repeat the request"
+            )),
+            StoreError::Conflict(Conflict::TooManyCampaigns) => Self::conflict(format!(
+                "there are already {} campaigns; delete a draft that is not needed",
+                crate::model::campaign::MAX_CAMPAIGNS
+            )),
             StoreError::Conflict(Conflict::Task(_)) => {
                 Self::conflict("the event was handled in the meantime; read it again and repeat the request")
             }

@@ -196,6 +196,10 @@ impl CommitObserver for WorkSignals {
                 }
                 // Noted with the automations' signals, or no work for the scheduler.
                 Effect::Work(_) | Effect::Timer(_) | Effect::Automation(_) | Effect::Plugin(_) | Effect::Event(..) => 1,
+                Effect::Campaign(tenant, number) => {
+                    self.campaigns.note(*tenant, *number);
+                    1
+                }
             };
             rest = &rest[taken..];
         }

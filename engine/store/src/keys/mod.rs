@@ -49,6 +49,13 @@
 //!             2c tenant:4 kind:1 identifier                              → opt-out       (where a contact was deleted)
 //!             2d expires:8 tenant:4 id:16                                → nothing       (stored files by expiry)
 //!             2e tenant:4                                                → files:8 bytes:8  (stored files that no message uses)
+//!             40 tenant:4 campaign:4                                     → campaign
+//!             41 tenant:4 campaign:4                                     → counts of its rows
+//!             42 tenant:4 campaign:4 row:4                               → row of a campaign (written once)
+//!             43 tenant:4 campaign:4 row:4                               → what became of the row
+//!             44 tenant:4 campaign:4 status:1 row:4                      → nothing       (its pending 0 and queued 1 rows)
+//!             45 tenant:4 serial:5                                       → campaign:4 row:4  (the row that a message is)
+//!             46 tenant:4 campaign:4 generation:4 row:4                  → row of a list handed in for a campaign
 //! kv          connector:4 key                                            → value
 //! events      01 tenant:4 number:8                                       → event         (written once; numbers from 1)
 //!             02 tenant:4 mark:16                                        → number:8      (goes with its event)
@@ -80,12 +87,14 @@
 //! are due: they are held in memory, and found again from the first item of each lane.
 
 mod automations;
+mod campaigns;
 mod chats;
 mod contacts;
 mod files;
 mod webhooks;
 
 pub(crate) use automations::*;
+pub(crate) use campaigns::*;
 pub(crate) use chats::*;
 pub(crate) use contacts::*;
 pub(crate) use files::*;

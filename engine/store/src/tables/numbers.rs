@@ -14,6 +14,7 @@ use crate::staged::Staged;
 pub(crate) enum Series {
     Contacts = 1,
     Tags = 2,
+    Campaigns = 8,
 }
 
 impl Series {
@@ -21,7 +22,7 @@ impl Series {
     fn end(self) -> u64 {
         match self {
             Self::Contacts => (1 << 40) - 1,
-            Self::Tags => u64::from(u32::MAX),
+            Self::Tags | Self::Campaigns => u64::from(u32::MAX),
         }
     }
 }

@@ -182,7 +182,7 @@ impl From<StoreError> for Error {
                 "campaign {number} was changed in the meantime; read it again and repeat the request"
             )),
             StoreError::Conflict(Conflict::TooManyCampaigns) => Self::conflict(format!(
-                "there are already {} campaigns; delete a draft that is not needed",
+                "{} campaigns were made, which is all that a tenant may make",
                 crate::model::campaign::MAX_CAMPAIGNS
             )),
             StoreError::Conflict(Conflict::Task(_)) => {

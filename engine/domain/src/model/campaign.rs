@@ -21,8 +21,8 @@ use super::campaign_row::{CampaignCounts, OTHER_CODES};
 use crate::words::words;
 use crate::{ConnectorIndex, TenantIndex, Timestamp};
 
-/// Maximum number of campaigns of one tenant; a further one is refused.
-pub const MAX_CAMPAIGNS: u64 = 10_000;
+/// Maximum number of campaigns that one tenant ever makes; a further one is refused.
+pub const MAX_CAMPAIGNS: u64 = 100_000;
 /// Maximum number of rows that a campaign is frozen into.
 pub const MAX_ROWS: u32 = 100_000;
 /// Maximum number of rules of [`StopRules::codes`].

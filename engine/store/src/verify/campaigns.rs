@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pombo_domain::MessageKey;
-use pombo_domain::model::{CampaignCounts, CampaignStatus, Receipts, RowOutcome};
+use pombo_domain::model::{CampaignCounts, CampaignStatus, RowOutcome};
 use pombo_domain::ports::StoreResult;
 
 use super::Problems;
@@ -52,7 +52,7 @@ impl DiskStore {
                 None => record.initial_state(),
             };
             let reports = backend.get(Space::Events, &keys::receipts(message))?;
-            let reports = reports.map(|row| receipts::parse(&row)).transpose()?.unwrap_or_else(Receipts::default);
+            let reports = reports.map(|row| receipts::parse(&row)).transpose()?.unwrap_or_default();
             if record.id != id || RowOutcome::of(&stands, &reports) != state.outcome {
                 problems.add(|| format!("{} does not stand where its message stands", name()));
             }

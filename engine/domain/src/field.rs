@@ -27,6 +27,8 @@ words! {
         AttachmentUrl = "attachment_url",
         /// Files of a message.
         Attachments = "attachments",
+        /// Who gets a campaign.
+        Audience = "audience",
         /// Host interfaces that a plugin is granted.
         Capabilities = "capabilities",
         /// A conversation's address.
@@ -183,6 +185,9 @@ words! {
         Since = "since",
         /// The level of health below which a connector is slowed.
         SlowBelow = "slow_below",
+        /// When a campaign is paused by itself.
+        #[serde(rename = "stop")]
+        StopRules = "stop",
         /// A subject, of a message or a group.
         Subject = "subject",
         /// A conversation's tags.

@@ -104,6 +104,8 @@ pub struct Commands {
     reserved_sends: Reservations,
     pictures: connectors::pictures::Pictures,
     searches: search::Searches,
+    campaign_writes: Turns,
+    campaign_policy: Arc<campaigns::CampaignPolicy>,
     /// Whether connectors' webhooks may be posted to over plain HTTP.
     plain_webhooks: bool,
 }
@@ -120,6 +122,8 @@ impl Commands {
             reserved_sends: Reservations::default(),
             pictures: connectors::pictures::Pictures::default(),
             searches: search::Searches::default(),
+            campaign_writes: Turns::default(),
+            campaign_policy: Arc::default(),
             plain_webhooks: false,
         }
     }

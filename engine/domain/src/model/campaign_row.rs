@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::message::{MessageState, Status};
-use super::reason::ReasonCode;
+use super::reason::{Reason, ReasonCode};
 use super::receipt::Receipts;
 use crate::Timestamp;
 use crate::words::words;
@@ -87,7 +87,8 @@ impl RowOutcome {
     /// What the outcome of a message with this state and these reports is.
     pub fn of(state: &MessageState, receipts: &Receipts) -> Self {
         let code = |fallback: &str| {
-            let code = state.reason.as_ref().map_or(fallback, |reason| reason.code.as_str());
+            let told = |reason: &Reason| reason.channel_code.clone().unwrap_or_else(|| reason.code.as_str().to_owned());
+            let code = state.reason.as_ref().map_or_else(|| fallback.to_owned(), told);
             code.chars().take(MAX_CODE_CHARS).collect()
         };
         match state.status {
@@ -294,7 +295,6 @@ impl CampaignCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::reason::Reason;
 
     fn state(status: Status, reason: Option<ReasonCode>) -> MessageState {
         MessageState {

@@ -118,12 +118,8 @@ impl Group<'_> {
         let content = &message.content;
         let named = content.external_id.as_deref().and_then(|reference| row_of(reference, number));
         let outcome = RowOutcome::of(state, &Receipts::default());
-        let stands = RowState {
-            outcome,
-            detail: None,
-            message: Some((message.key.serial, message.id)),
-            at: message.created_at,
-        };
+        let stands =
+            RowState { outcome, detail: None, message: Some((message.key.serial, message.id)), at: message.created_at };
         let row = match named {
             Some(row) => {
                 let old = campaigns::staged_state(&self.staged, tenant, number, row)?;
@@ -196,7 +192,14 @@ impl Group<'_> {
         let old = campaigns::staged_state(&self.staged, tenant, campaign, row)?;
         let old = old.ok_or_else(|| damaged("campaigns: a message names a row that is not there"))?;
         let outcome = RowOutcome::of(state, reports);
-        if old.message.is_none_or(|(serial, _)| serial != key.serial) || old.outcome == outcome {
+        if old.message.is_none_or(|(serial, _)| serial != key.serial) {
+            return Ok(());
+        }
+        if old.outcome == outcome {
+            // It is back in the queue: a campaign that was paused meanwhile takes it back now.
+            if matches!(state.status, Status::Pending | Status::Waiting) {
+                self.tell_campaign(tenant, campaign);
+            }
             return Ok(());
         }
         let withdrawn = outcome == RowOutcome::Pending;

@@ -30,8 +30,11 @@ impl DiskStore {
             let state = campaigns::parse_state(&value)?;
             counted.entry((tenant.0, campaign)).or_default().add(&state.outcome);
             last.insert((tenant.0, campaign), number);
-            open.extend(keys::campaign_open_row(tenant, campaign, state.outcome.status(), number).map(|key| key.bytes()));
-            let fixed = backend.get(Space::Documents, &keys::campaign_row(keys::CAMPAIGN_ROW, tenant, campaign, number))?;
+            open.extend(
+                keys::campaign_open_row(tenant, campaign, state.outcome.status(), number).map(|key| key.bytes()),
+            );
+            let fixed =
+                backend.get(Space::Documents, &keys::campaign_row(keys::CAMPAIGN_ROW, tenant, campaign, number))?;
             if fixed.map(|row| campaigns::parse_row(&row)).transpose()?.is_none_or(|row| row.number != number) {
                 problems.add(|| format!("{} is not what was fixed", name()));
             }

@@ -53,6 +53,7 @@ mod space;
 mod staged;
 mod tables;
 mod tag_catalog;
+mod template_store;
 mod verify;
 mod watches;
 mod webhook_store;

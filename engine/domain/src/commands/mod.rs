@@ -18,11 +18,13 @@ pub mod connectors;
 pub mod contacts;
 pub mod conversations;
 pub mod events;
+pub mod labels;
 pub mod media_files;
 pub mod messages;
 pub mod plugins;
 pub mod search;
 pub mod tags;
+pub mod templates;
 mod text;
 
 use access::authenticate::LoginAttempts;
@@ -180,6 +182,20 @@ impl From<StoreError> for Error {
             StoreError::Conflict(Conflict::TooManyTags) => Self::conflict(format!(
                 "there are already {} tags; delete one that is not used",
                 crate::model::tag::MAX_TAGS_OF_TENANT
+            )),
+            StoreError::Conflict(Conflict::TemplateName) => {
+                Self::conflict("a template with this connector, name and language already exists")
+            }
+            StoreError::Conflict(Conflict::TooManyTemplates) => Self::conflict(format!(
+                "there are already {} templates; delete one that is not used",
+                crate::model::template::MAX_TEMPLATES_OF_TENANT
+            )),
+            StoreError::Conflict(Conflict::LabelName) => {
+                Self::conflict("another one has this name; case and accents do not count")
+            }
+            StoreError::Conflict(Conflict::TooManyLabels) => Self::conflict(format!(
+                "there are already {}; delete one that is not used",
+                crate::model::label::MAX_LABELS_OF_TENANT
             )),
             StoreError::Conflict(Conflict::TooManyFiles) => media_files::too_many_files(),
             StoreError::Conflict(Conflict::Campaign(number)) => Self::conflict(format!(

@@ -150,8 +150,8 @@ impl Feeder {
         if room == 0 || room < batch.min(pending).min(options.campaigns.window) {
             return Ok(Next::Changed);
         }
-        self.hand_over(campaign, &connector, &template, room.min(batch)).await?;
-        Ok(Next::Again)
+        let has_more = self.hand_over(campaign, &connector, &template, room.min(batch)).await?;
+        Ok(if has_more { Next::Again } else { Next::Changed })
     }
 
     /// Stores the campaign's next version, if there is one.

@@ -7,14 +7,14 @@ use pombo_domain::ports::{CampaignChange, Change, Insert, StoreResult};
 use super::Feeder;
 
 impl Feeder {
-    /// Hands over the next rows, at most `most`, in one batch.
+    /// Hands over the next rows, at most `most`, in one batch; whether there were any.
     pub(super) async fn hand_over(
         &self,
         campaign: &Campaign,
         connector: &Connector,
         template: &Template,
         most: usize,
-    ) -> StoreResult<()> {
+    ) -> StoreResult<bool> {
         let (tenant, number) = (campaign.tenant, campaign.number);
         let store = &self.context.ports.store;
         let rows = store.open_campaign_rows(tenant, number, RowStatus::Pending, 0, most)?;
@@ -68,7 +68,11 @@ impl Feeder {
         if !messages.is_empty() {
             changes.push(Change::Insert(Insert { tenant, messages, idempotency: None }));
         }
-        self.commit(changes).await
+        let has_any = !changes.is_empty();
+        if has_any {
+            self.commit(changes).await?;
+        }
+        Ok(has_any)
     }
 
     /// Why nothing may be sent to an address any more, if so: its contact may have changed its mind since the row was fixed.

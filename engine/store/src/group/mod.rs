@@ -12,6 +12,7 @@ mod contacts;
 mod pending;
 mod tags;
 mod tasks;
+mod templates;
 mod webhooks;
 
 use std::collections::HashMap;
@@ -287,6 +288,8 @@ impl<'a> Group<'a> {
             }
             Change::DeleteContact(tenant, id) => return self.delete_contact(tenant, id),
             Change::Tag(change) => return self.tag(change),
+            Change::Template(change) => return self.template(*change),
+            Change::Label(change) => return self.label(change),
             Change::File(FileChange::Add { file, most }) => media_files::add(&mut self.staged, &file, most)?,
             Change::File(FileChange::Delete(tenant, id)) => media_files::delete(&mut self.staged, tenant, id)?,
             Change::Webhook(change) => return self.webhook(*change),

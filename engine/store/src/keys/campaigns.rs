@@ -5,13 +5,14 @@ use pombo_domain::{MessageKey, TenantIndex};
 
 use super::{Key, Parts};
 
-pub(crate) const CAMPAIGN: u8 = 0x40;
-pub(crate) const CAMPAIGN_COUNTS: u8 = 0x41;
-pub(crate) const CAMPAIGN_ROW: u8 = 0x42;
-pub(crate) const CAMPAIGN_ROW_STATE: u8 = 0x43;
-pub(crate) const CAMPAIGN_OPEN: u8 = 0x44;
-pub(crate) const CAMPAIGN_MESSAGE: u8 = 0x45;
-pub(crate) const CAMPAIGN_LISTED: u8 = 0x46;
+pub(crate) const CAMPAIGN: u8 = 0x60;
+pub(crate) const CAMPAIGN_COUNTS: u8 = 0x61;
+pub(crate) const CAMPAIGN_ROW: u8 = 0x62;
+pub(crate) const CAMPAIGN_ROW_STATE: u8 = 0x63;
+pub(crate) const CAMPAIGN_OPEN: u8 = 0x64;
+pub(crate) const CAMPAIGN_MESSAGE: u8 = 0x65;
+pub(crate) const CAMPAIGN_LISTED: u8 = 0x66;
+pub(crate) const CAMPAIGN_ID: u8 = 0x67;
 
 /// What the keys of one tenant begin with.
 pub(crate) fn campaigns_of(tenant: TenantIndex) -> Key {

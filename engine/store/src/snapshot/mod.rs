@@ -5,6 +5,7 @@ mod automations;
 mod campaigns;
 mod chats;
 mod contacts;
+mod templates;
 mod webhooks;
 
 use std::io::{self, Write};
@@ -299,9 +300,12 @@ fn document(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
         keys::KV_BYTES => format!("kv-bytes connector={} {}", number()?, Parts(value).u64().unwrap_or_default()),
         _ => match contacts::document(key, value)? {
             Some(line) => line,
-            None => match campaigns::document(key, value)? {
+            None => match templates::document(key, value)? {
                 Some(line) => line,
-                None => return automations::document(key, value),
+                None => match campaigns::document(key, value)? {
+                    Some(line) => line,
+                    None => return automations::document(key, value),
+                },
             },
         },
     }))

@@ -5,6 +5,7 @@ mod campaigns;
 mod chats;
 mod contacts;
 mod files;
+mod templates;
 mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +49,7 @@ impl DiskStore {
         self.verify_documents(&mut problems)?;
         self.verify_contacts(&mut problems)?;
         self.verify_files(&mut problems)?;
+        self.verify_templates(&mut problems)?;
         self.verify_events(&mut problems)?;
         self.verify_webhooks(&mut problems)?;
         self.verify_automations(&mut problems)?;

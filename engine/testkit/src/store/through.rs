@@ -186,6 +186,28 @@ impl FileStore for TestStore {
     }
 }
 
+impl TemplateStore for TestStore {
+    through! {
+        fn template_by_number(tenant: TenantIndex, number: u32) -> StoreResult<Option<Arc<Template>>>;
+        fn template_by_id(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Arc<Template>>>;
+        fn template_named(
+            tenant: TenantIndex,
+            connector: Option<ConnectorIndex>,
+            name: &str,
+            language: Option<&str>
+        ) -> StoreResult<Option<Arc<Template>>>;
+        fn templates(
+            tenant: TenantIndex,
+            filter: &TemplateFilter,
+            after: u32,
+            limit: usize
+        ) -> StoreResult<TemplatePage>;
+        fn labels(tenant: TenantIndex, kind: LabelKind) -> StoreResult<Vec<Arc<Label>>>;
+        fn label_by_number(tenant: TenantIndex, kind: LabelKind, number: u32) -> StoreResult<Option<Arc<Label>>>;
+        fn label_by_id(tenant: TenantIndex, kind: LabelKind, id: Uuid) -> StoreResult<Option<Arc<Label>>>;
+    }
+}
+
 impl WebhookStore for TestStore {
     through! {
         fn connector_webhook(connector: ConnectorIndex) -> StoreResult<Option<Arc<ConnectorWebhook>>>;

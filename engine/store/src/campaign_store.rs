@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pombo_domain::TenantIndex;
 use pombo_domain::model::{Campaign, CampaignCounts, ListedRow, RowStatus, StoredRow};
 use pombo_domain::ports::{CampaignRows, CampaignStore, StoreResult};
+use uuid::Uuid;
 
 use crate::DiskStore;
 use crate::tables::campaigns;
@@ -12,6 +13,10 @@ use crate::tables::campaigns;
 impl CampaignStore for DiskStore {
     fn campaign(&self, tenant: TenantIndex, number: u32) -> StoreResult<Option<Campaign>> {
         campaigns::read(&*self.shared.backend, tenant, number)
+    }
+
+    fn campaign_number(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<u32>> {
+        campaigns::number_of(&*self.shared.backend, tenant, id)
     }
 
     fn campaigns(&self, tenant: TenantIndex, before: Option<u32>, limit: usize) -> StoreResult<Vec<Campaign>> {

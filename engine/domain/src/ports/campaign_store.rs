@@ -8,6 +8,8 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::StoreResult;
 use crate::TenantIndex;
 use crate::model::{Campaign, CampaignCounts, CampaignRow, ListedRow, RowOutcome, RowState, RowStatus, StoredRow};
@@ -84,6 +86,8 @@ pub struct CampaignRows {
 pub trait CampaignStore: Send + Sync + 'static {
     /// A campaign by its number.
     fn campaign(&self, tenant: TenantIndex, number: u32) -> StoreResult<Option<Campaign>>;
+    /// The number of a campaign by its public id.
+    fn campaign_number(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<u32>>;
     /// A tenant's campaigns below the number `before`, newest first.
     fn campaigns(&self, tenant: TenantIndex, before: Option<u32>, limit: usize) -> StoreResult<Vec<Campaign>>;
     /// The campaigns of all tenants for which the scheduler has something to do ([`Campaign::is_open`]). Cheap: from memory.

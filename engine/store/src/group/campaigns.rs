@@ -24,9 +24,8 @@ impl Group<'_> {
         match change {
             CampaignChange::Put(campaign) => self.put_campaign(campaign),
             CampaignChange::Delete(tenant, number) => {
-                self.draft(tenant, number)?;
-                self.staged.delete(Space::Documents, keys::of_campaign(keys::CAMPAIGN, tenant, number).bytes());
-                self.staged.delete(Space::Documents, keys::of_campaign(keys::CAMPAIGN_COUNTS, tenant, number).bytes());
+                let campaign = self.draft(tenant, number)?;
+                campaigns::delete(&mut self.staged, &campaign);
                 Ok(())
             }
             CampaignChange::Listed { tenant, campaign, generation, rows } => {

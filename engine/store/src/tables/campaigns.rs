@@ -4,6 +4,7 @@
 use pombo_domain::model::{Campaign, CampaignCounts, CampaignRow, ListedRow, RowState, RowStatus, StoredRow};
 use pombo_domain::ports::StoreResult;
 use pombo_domain::{MessageKey, TenantIndex};
+use uuid::Uuid;
 
 use crate::backend::{Backend, Bytes, KeyRange, Order};
 use crate::codec::{bad_key, damaged, decode, encode};
@@ -45,6 +46,27 @@ pub(crate) fn parse_place(row: &[u8]) -> StoreResult<(u32, u32)> {
 pub(crate) fn put(staged: &mut Staged<'_>, campaign: &Campaign) {
     let key = keys::of_campaign(keys::CAMPAIGN, campaign.tenant, campaign.number);
     staged.put(Space::Documents, key.bytes(), encode(campaign));
+    if campaign.revision == 0 {
+        let by_id = keys::owned(keys::CAMPAIGN_ID, campaign.tenant, campaign.id);
+        staged.put(Space::Documents, by_id.bytes(), campaign.number.to_be_bytes().to_vec());
+    }
+}
+
+pub(crate) fn delete(staged: &mut Staged<'_>, campaign: &Campaign) {
+    for tag in [keys::CAMPAIGN, keys::CAMPAIGN_COUNTS] {
+        staged.delete(Space::Documents, keys::of_campaign(tag, campaign.tenant, campaign.number).bytes());
+    }
+    staged.delete(Space::Documents, keys::owned(keys::CAMPAIGN_ID, campaign.tenant, campaign.id).bytes());
+}
+
+pub(crate) fn parse_number(row: &[u8]) -> StoreResult<u32> {
+    Parts(row).u32().ok_or_else(|| damaged("campaigns: a malformed number"))
+}
+
+/// The number of a campaign by its public id.
+pub(crate) fn number_of(backend: &dyn Backend, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<u32>> {
+    let row = backend.get(Space::Documents, &keys::owned(keys::CAMPAIGN_ID, tenant, id))?;
+    row.map(|row| parse_number(&row)).transpose()
 }
 
 pub(crate) fn staged(staged: &Staged<'_>, tenant: TenantIndex, number: u32) -> StoreResult<Option<Campaign>> {

@@ -63,6 +63,9 @@ impl DiskStore {
         for row in self.documents(keys::CAMPAIGN) {
             let campaign = campaigns::parse(&row?.1)?;
             let (tenant, number) = (campaign.tenant, campaign.number);
+            if campaigns::number_of(backend, tenant, campaign.id)? != Some(number) {
+                problems.add(|| format!("campaign {}/{number}: its id names another one", tenant.0));
+            }
             let counts = counted.remove(&(tenant.0, number)).unwrap_or_default();
             let stored = campaigns::counts(backend, tenant, number)?;
             let used = |counts: &CampaignCounts| {

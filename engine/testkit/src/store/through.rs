@@ -150,6 +150,7 @@ impl ContactStore for TestStore {
 impl CampaignStore for TestStore {
     through! {
         fn campaign(tenant: TenantIndex, number: u32) -> StoreResult<Option<Campaign>>;
+        fn campaign_number(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<u32>>;
         fn campaigns(tenant: TenantIndex, before: Option<u32>, limit: usize) -> StoreResult<Vec<Campaign>>;
         fn open_campaigns() -> StoreResult<Arc<[(TenantIndex, u32)]>>;
         fn campaign_counts(tenant: TenantIndex, number: u32) -> StoreResult<CampaignCounts>;

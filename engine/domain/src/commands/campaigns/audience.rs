@@ -12,7 +12,7 @@ use crate::commands::messages::send::{MAX_NAME_CHARS, MAX_TO_BYTES};
 use crate::model::campaign::MAX_ROWS;
 use crate::model::template::MAX_VALUE_CHARS;
 use crate::model::{Audience, ListedRow};
-use crate::ports::CampaignChange;
+use crate::ports::{CampaignChange, RecipientRow};
 use crate::{Error, Field, Result, TenantIndex};
 
 /// Rows that one commit stores.
@@ -22,19 +22,6 @@ pub const MAX_COLUMNS: usize = 100;
 /// Maximum length of a file's name, in characters; a longer one is cut.
 const MAX_FILE_NAME_CHARS: usize = 200;
 
-/// A row as it was read from a file.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct AudienceRow {
-    /// The line that it stands on.
-    pub line: u32,
-    /// The address.
-    pub to: String,
-    /// The recipient's name.
-    pub name: Option<String>,
-    /// The other cells, by the names of their columns.
-    pub values: BTreeMap<String, String>,
-}
-
 impl Commands {
     /// Makes the rows of a file the audience of a draft.
     pub async fn set_campaign_rows(
@@ -42,11 +29,11 @@ impl Commands {
         tenant: TenantIndex,
         number: u32,
         file_name: Option<String>,
-        rows: Vec<AudienceRow>,
+        rows: Vec<RecipientRow>,
     ) -> Result<CampaignView> {
         let mut list = Vec::with_capacity(rows.len());
         for (number, row) in (1..).zip(rows) {
-            let AudienceRow { line, to, name, values } = row;
+            let RecipientRow { line, to, name, values } = row;
             let at = |message: String| Error::invalid(Field::File, format!("line {line}: {message}"));
             if to.len() > MAX_TO_BYTES {
                 return Err(at(format!("an address must have at most {MAX_TO_BYTES} bytes")));

@@ -17,6 +17,8 @@ mod steps;
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::commands::Commands;
 use crate::model::campaign::CampaignNotAllowed;
 use crate::model::{Campaign, CampaignCounts, Connector, ContactChoice, RowStatus, StopRules, StoredRow, Template};
@@ -35,6 +37,15 @@ pub struct CampaignPolicy {
     pub prices: PriceTable,
     /// The codes that a campaign stops at if its draft says nothing else.
     pub stop_codes: Vec<String>,
+}
+
+/// How a caller names a campaign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CampaignRef {
+    /// By its public id.
+    Id(Uuid),
+    /// By the tenant's number for it.
+    Number(u32),
 }
 
 /// A campaign with how its rows stand.
@@ -64,6 +75,17 @@ impl Commands {
     /// A campaign by the tenant's number for it.
     pub fn campaign_by_number(&self, tenant: TenantIndex, number: u32) -> Result<Campaign> {
         self.ports().store.campaign(tenant, number)?.ok_or_else(|| Error::not_found("Campaign"))
+    }
+
+    /// The number of a campaign that a caller names.
+    pub fn campaign_number(&self, tenant: TenantIndex, named: CampaignRef) -> Result<u32> {
+        match named {
+            CampaignRef::Number(number) => Ok(self.campaign_by_number(tenant, number)?.number),
+            CampaignRef::Id(id) => {
+                let found = self.ports().store.campaign_number(tenant, id)?;
+                found.ok_or_else(|| Error::not_found("Campaign"))
+            }
+        }
     }
 
     /// A campaign in whose name something may be sent, one by one; otherwise a conflict that says what it is doing. A message whose

@@ -4,8 +4,8 @@ use pombo_domain::model::{Quality, TemplateCategory, TemplateStatus};
 use pombo_domain::ports::{Change, TemplateChange, TemplateNews};
 use serde::Deserialize;
 
-use super::super::bounds;
 use super::BatchBuilder;
+use crate::intake::bounds;
 
 /// The kind of such an event.
 pub(super) const TEMPLATE: &str = "template";

@@ -35,6 +35,8 @@ words! {
         Category = "category",
         /// A conversation's address.
         Chat = "chat",
+        /// Codes of failures.
+        Codes = "codes",
         /// A colour.
         Color = "color",
         /// The company of a contact.
@@ -84,6 +86,8 @@ words! {
         EventsPerMinute = "events_per_minute",
         /// The caller's reference.
         ExternalId = "external_id",
+        /// Failures in a hundred messages.
+        FailedPercent = "failed_percent",
         /// An uploaded file's name.
         File = "file",
         /// A stored file, by its id.
@@ -206,6 +210,8 @@ words! {
         StopRules = "stop",
         /// A subject, of a message or a group.
         Subject = "subject",
+        /// A tag, by its public id.
+        Tag = "tag_id",
         /// A conversation's tags.
         Tags = "tags",
         /// A template to be shown.

@@ -176,7 +176,7 @@ impl Commands {
                 if let Some(tag) = choice.tag
                     && self.ports().store.tag_by_id(campaign.tenant, tag)?.is_none()
                 {
-                    keep(Error::invalid(Field::Audience.named("tag"), "is not the id of a tag"))?;
+                    keep(Error::invalid(Field::Audience.field(Field::Tag), "is not the id of a tag"))?;
                 }
                 campaign.audience = Audience::Contacts(choice);
             }
@@ -234,14 +234,13 @@ fn binding_problems(bindings: &BTreeMap<String, Binding>) -> Vec<Error> {
 
 fn rule_problems(stop: &StopRules) -> Vec<Error> {
     let mut problems = Vec::new();
-    let mut require = |holds: bool, name: &str, message: &str| {
-        if !holds {
-            problems.push(Error::invalid(Field::StopRules.named(name), message));
-        }
-    };
-    require(stop.failed_percent.is_none_or(|percent| percent <= 100), "failed_percent", "must be from 0 to 100");
+    if stop.failed_percent.is_some_and(|percent| percent > 100) {
+        problems.push(Error::invalid(Field::StopRules.field(Field::FailedPercent), "must be from 0 to 100"));
+    }
     let fit = |code: &String| !code.trim().is_empty() && code.chars().count() <= MAX_CODE_CHARS;
-    let fits = stop.codes.len() <= MAX_STOP_CODES && stop.codes.iter().all(fit);
-    require(fits, "codes", "must be at most 50 codes of 1 to 64 characters");
+    if stop.codes.len() > MAX_STOP_CODES || !stop.codes.iter().all(fit) {
+        let message = format!("must be at most {MAX_STOP_CODES} codes of 1 to {MAX_CODE_CHARS} characters");
+        problems.push(Error::invalid(Field::StopRules.field(Field::Codes), message));
+    }
     problems
 }

@@ -72,6 +72,11 @@ impl Commands {
         self
     }
 
+    /// The codes that a campaign stops at if its draft says nothing else.
+    pub fn campaign_stop_codes(&self) -> &[String] {
+        &self.campaign_policy.stop_codes
+    }
+
     /// A campaign by the tenant's number for it.
     pub fn campaign_by_number(&self, tenant: TenantIndex, number: u32) -> Result<Campaign> {
         self.ports().store.campaign(tenant, number)?.ok_or_else(|| Error::not_found("Campaign"))

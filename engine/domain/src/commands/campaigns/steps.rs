@@ -3,19 +3,28 @@
 
 use super::CampaignView;
 use crate::commands::Commands;
+use crate::commands::text::{Rule, checked_optional};
 use crate::model::campaign::CampaignNotAllowed;
 use crate::model::{Campaign, CampaignReason};
 use crate::ports::{Batch, CampaignChange, Change, Conflict, StoreError};
-use crate::{Result, TenantIndex};
+use crate::{Field, Result, TenantIndex};
 
 /// How often a step is tried while the scheduler changes the campaign at the same moment.
 const RETRIES: usize = 8;
+
+/// Maximum length of a reason, in characters.
+const MAX_WHY_CHARS: usize = 500;
+
+fn checked_why(why: Option<&str>) -> Result<Option<String>> {
+    checked_optional(Rule { field: Field::Reason, max_chars: MAX_WHY_CHARS, lines: false }, why)
+}
 
 impl Commands {
     /// Pauses a campaign: what no attempt was made of is taken back.
     pub async fn pause_campaign(&self, tenant: TenantIndex, number: u32, why: Option<&str>) -> Result<CampaignView> {
         let now = self.now();
-        let detail = why.unwrap_or("a person paused it");
+        let why = checked_why(why)?;
+        let detail = why.as_deref().unwrap_or("a person paused it");
         self.step_campaign(tenant, number, |campaign| campaign.paused(CampaignReason::Person, detail, now)).await
     }
 
@@ -29,7 +38,8 @@ impl Commands {
     /// Stops a campaign for good: what no attempt was made of is canceled.
     pub async fn stop_campaign(&self, tenant: TenantIndex, number: u32, why: Option<&str>) -> Result<CampaignView> {
         let now = self.now();
-        let detail = why.unwrap_or("a person stopped it");
+        let why = checked_why(why)?;
+        let detail = why.as_deref().unwrap_or("a person stopped it");
         self.step_campaign(tenant, number, |campaign| campaign.stopped(detail, now)).await
     }
 

@@ -10,6 +10,8 @@ mod components;
 mod exchange;
 mod fill;
 mod scan;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

@@ -20,5 +20,6 @@ mod sessions;
 mod support;
 mod tags;
 mod telemetry;
+mod templates;
 mod trust;
 mod webhooks;

@@ -185,7 +185,7 @@ fn body_for(path: &str) -> Value {
         p if p.ends_with("/automations/{id}/start") => json!({"to": "private@customers.test"}),
         p if p.ends_with("/automations/{id}") => json!({"name": "stolen"}),
         p if p.ends_with("/campaigns/{id}") => json!({"name": "stolen"}),
-        p if p.ends_with("/campaigns/{id}/contacts") => json!({"contactIds": [SOMEBODYS_ID]}),
+        p if p.ends_with("/campaigns/{id}/contacts") => json!({"contacts": [SOMEBODYS_ID]}),
         p if p.ends_with("/templates/{id}") => json!({"name": "stolen"}),
         p if p.ends_with("/queues/{id}") || p.ends_with("/conversation-statuses/{id}") => json!({"name": "stolen"}),
         p if p.ends_with("/conversations/{id}") => json!({"tags": ["stolen"]}),

@@ -152,8 +152,8 @@ impl Campaigns {
         json: JsonBytes<CampaignContacts>,
     ) -> Result<Json<Campaign>, Refused<{ READ | BODY | CONFLICT | WRITE }>> {
         let number = named(&state, &acting, &id)?;
-        let CampaignContacts { contact_ids } = body(&json)?;
-        Ok(Json(state.commands.set_campaign_contacts(acting.tenant, number, &contact_ids).await?.into()))
+        let CampaignContacts { contacts } = body(&json)?;
+        Ok(Json(state.commands.set_campaign_contacts(acting.tenant, number, &contacts).await?.into()))
     }
 
     /// Check a draft without sending anything

@@ -356,7 +356,7 @@ impl From<CreateCampaign> for UpdateCampaign {
 pub(crate) struct CampaignContacts {
     /// Ids of contacts, from 1 to 10,000.
     #[oai(validator(min_items = 1, max_items = 10000))]
-    pub(super) contact_ids: Vec<Uuid>,
+    pub(super) contacts: Vec<Uuid>,
 }
 
 /// When a campaign starts.

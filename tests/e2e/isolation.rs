@@ -27,6 +27,7 @@ struct Owned {
     media: String,
     tag: String,
     template: String,
+    campaign: String,
     queue: String,
     status: String,
     automated: Automated,
@@ -37,6 +38,7 @@ impl Owned {
     fn id(&self, path: &str) -> Option<&str> {
         Some(match path {
             p if p.contains("/whatsapp/") || p.contains("/connectors/") || p.contains("/instances/") => &self.connector,
+            p if p.contains("/campaigns/") => &self.campaign,
             p if p.contains("/messages/") => &self.message,
             p if p.contains("/contacts/") => &self.contact,
             p if p.contains("/keys/") => &self.key,
@@ -102,6 +104,8 @@ fn owned(tenant: &Tenant, connector: &str) -> Result<Owned> {
     let body = json!([{"type": "body", "text": "private words"}]);
     let template = json!({"name": "private", "category": "utility", "components": body});
     let template = tenant.client.post("/v1/templates", &template)?.expect_json(201)?;
+    let campaign = json!({"name": "private", "template": template["number"], "connectorId": connector});
+    let campaign = tenant.client.post("/v1/campaigns", &campaign)?.expect_json(201)?;
     let queue = tenant.client.post("/v1/queues", &json!({"name": "private"}))?.expect_json(201)?;
     let status = tenant.client.post("/v1/conversation-statuses", &json!({"name": "private"}))?.expect_json(201)?;
     Ok(Owned {
@@ -115,6 +119,7 @@ fn owned(tenant: &Tenant, connector: &str) -> Result<Owned> {
         media,
         tag: text_of(&tag, "id")?,
         template: text_of(&template, "id")?,
+        campaign: text_of(&campaign, "id")?,
         queue: text_of(&queue, "id")?,
         status: text_of(&status, "id")?,
         automated: automated(tenant, connector)?,
@@ -172,10 +177,15 @@ fn absolute(base: &str, path: &str) -> String {
 /// An address of nobody in particular.
 const SOMEBODY: &str = "5511999998888";
 
+/// An id of nothing.
+const SOMEBODYS_ID: &str = "11111111-1111-4111-8111-111111111111";
+
 fn body_for(path: &str) -> Value {
     match path {
         p if p.ends_with("/automations/{id}/start") => json!({"to": "private@customers.test"}),
         p if p.ends_with("/automations/{id}") => json!({"name": "stolen"}),
+        p if p.ends_with("/campaigns/{id}") => json!({"name": "stolen"}),
+        p if p.ends_with("/campaigns/{id}/contacts") => json!({"contacts": [SOMEBODYS_ID]}),
         p if p.ends_with("/templates/{id}") => json!({"name": "stolen"}),
         p if p.ends_with("/queues/{id}") || p.ends_with("/conversation-statuses/{id}") => json!({"name": "stolen"}),
         p if p.ends_with("/conversations/{id}") => json!({"tags": ["stolen"]}),
@@ -262,8 +272,14 @@ fn another_tenants_id_is_not_found_in_any_operation() -> Result<()> {
             );
             for client in &clients {
                 let request = client.request(&method, &target);
-                let request =
-                    if method == "GET" || method == "DELETE" { request } else { request.json(&body_for(&path)) };
+                let request = match method.as_str() {
+                    "GET" | "DELETE" => request,
+                    // The only form that is sent to something with an id.
+                    _ if path.ends_with("/campaigns/{id}/audience") => {
+                        Form::new().file("file", "l.csv", "text/csv", b"to\na@b.test\n").into_request(request)
+                    }
+                    _ => request.json(&body_for(&path)),
+                };
                 let reply = request.send()?;
                 assert_eq!(reply.status, 404, "{method} {target}: {reply:?}");
                 assert!(!reply.text().to_lowercase().contains("private"), "{reply:?}");
@@ -288,8 +304,12 @@ fn another_tenants_id_is_not_found_in_any_operation() -> Result<()> {
     assert_eq!((&users["data"][0]["name"], &users["data"][0]["role"]), (&json!("User"), &json!("owner")));
     let tag = victim.client.get(&format!("/v1/tags/{}", mine.tag))?.expect_json(200)?;
     assert_eq!(tag["name"], "private");
-    for (list, id) in [("templates", &mine.template), ("queues", &mine.queue), ("conversation-statuses", &mine.status)]
-    {
+    for (list, id) in [
+        ("templates", &mine.template),
+        ("campaigns", &mine.campaign),
+        ("queues", &mine.queue),
+        ("conversation-statuses", &mine.status),
+    ] {
         let shown = victim.client.get(&format!("/v1/{list}/{id}"))?.expect_json(200)?;
         assert_eq!(shown["name"], "private", "{list}");
     }
@@ -332,6 +352,7 @@ fn lists_show_nothing_of_another_tenant() -> Result<()> {
         &mine.media,
         &mine.tag,
         &mine.template,
+        &mine.campaign,
         &mine.queue,
         &mine.status,
         &mine.automated.automation,

@@ -27,12 +27,16 @@ words! {
         AttachmentUrl = "attachment_url",
         /// Files of a message.
         Attachments = "attachments",
+        /// Who gets a campaign.
+        Audience = "audience",
         /// Host interfaces that a plugin is granted.
         Capabilities = "capabilities",
         /// What a template is for.
         Category = "category",
         /// A conversation's address.
         Chat = "chat",
+        /// Codes of failures.
+        Codes = "codes",
         /// A colour.
         Color = "color",
         /// The company of a contact.
@@ -82,6 +86,8 @@ words! {
         EventsPerMinute = "events_per_minute",
         /// The caller's reference.
         ExternalId = "external_id",
+        /// Failures in a hundred messages.
+        FailedPercent = "failed_percent",
         /// An uploaded file's name.
         File = "file",
         /// A stored file, by its id.
@@ -203,8 +209,13 @@ words! {
         Since = "since",
         /// The level of health below which a connector is slowed.
         SlowBelow = "slow_below",
+        /// When a campaign is paused by itself.
+        #[serde(rename = "stop")]
+        StopRules = "stop",
         /// A subject, of a message or a group.
         Subject = "subject",
+        /// A tag, by its public id.
+        Tag = "tag_id",
         /// A conversation's tags.
         Tags = "tags",
         /// A template to be shown.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use pombo_domain::model::campaign::WatchedFrom;
 use pombo_domain::model::plugin::Grants;
+use pombo_domain::model::template::Component;
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
 use pombo_domain::{AutomationIndex, ConnectorIndex, TenantIndex};
@@ -286,4 +288,69 @@ pub fn labelled(text: &str, label: Option<&str>) -> Action {
         delay_ms: 0,
         label: label.map(str::to_owned),
     })
+}
+
+/// A text of the tenant's own with a variable `nome`, approved.
+pub fn template(tenant: TenantIndex, text: &str) -> Template {
+    Template {
+        number: 0,
+        id: Uuid::from_u128(0x7e),
+        tenant,
+        connector: None,
+        name: "ola".to_owned(),
+        language: None,
+        category: TemplateCategory::Marketing,
+        format: TemplateFormat::Named,
+        status: TemplateStatus::Approved,
+        quality: Quality::Unknown,
+        reason: None,
+        remote_id: None,
+        components: vec![Component::Body { text: text.to_owned(), examples: BTreeMap::new() }],
+        created_at: NOON,
+        updated_at: NOON,
+    }
+}
+
+/// A draft of a campaign that sends the tenant's template 1.
+pub fn campaign(tenant: TenantIndex, connector: ConnectorIndex) -> Campaign {
+    Campaign {
+        number: 0,
+        id: Uuid::from_u128(0xca),
+        tenant,
+        name: "Natal".to_owned(),
+        template: 1,
+        connector,
+        status: CampaignStatus::Draft,
+        audience: Audience::Contacts(ContactChoice::default()),
+        bindings: BTreeMap::new(),
+        priority: 5,
+        stop: StopRules::default(),
+        scheduled_at: None,
+        pausing: None,
+        watched_from: WatchedFrom::default(),
+        connector_down: false,
+        connector_downs: 0,
+        created_at: NOON,
+        updated_at: NOON,
+        frozen_at: None,
+        started_at: None,
+        ended_at: None,
+        revision: 0,
+    }
+}
+
+/// Pending rows of a campaign, from number 1: one for each address.
+pub fn campaign_rows<'a>(addresses: impl IntoIterator<Item = &'a str>) -> Vec<(CampaignRow, RowState)> {
+    let row = |(number, to): (u32, &str)| {
+        let row = CampaignRow {
+            number,
+            line: None,
+            to: to.to_owned(),
+            name: None,
+            contact: None,
+            variables: BTreeMap::from([("nome".to_owned(), format!("n{number}"))]),
+        };
+        (row, RowState { outcome: RowOutcome::Pending, detail: None, message: None, at: NOON })
+    };
+    (1..).zip(addresses).map(row).collect()
 }

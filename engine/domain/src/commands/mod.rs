@@ -13,6 +13,7 @@ use crate::{Error, ErrorCode, Timestamp};
 
 pub mod access;
 pub mod automations;
+pub mod campaigns;
 pub mod connectors;
 pub mod contacts;
 pub mod conversations;
@@ -105,6 +106,8 @@ pub struct Commands {
     reserved_sends: Reservations,
     pictures: connectors::pictures::Pictures,
     searches: search::Searches,
+    campaign_writes: Turns,
+    campaign_policy: Arc<campaigns::CampaignPolicy>,
     /// Whether connectors' webhooks may be posted to over plain HTTP.
     plain_webhooks: bool,
 }
@@ -121,6 +124,8 @@ impl Commands {
             reserved_sends: Reservations::default(),
             pictures: connectors::pictures::Pictures::default(),
             searches: search::Searches::default(),
+            campaign_writes: Turns::default(),
+            campaign_policy: Arc::default(),
             plain_webhooks: false,
         }
     }
@@ -193,6 +198,13 @@ impl From<StoreError> for Error {
                 crate::model::label::MAX_LABELS_OF_TENANT
             )),
             StoreError::Conflict(Conflict::TooManyFiles) => media_files::too_many_files(),
+            StoreError::Conflict(Conflict::Campaign(number)) => Self::conflict(format!(
+                "campaign {number} was changed in the meantime; read it again and repeat the request"
+            )),
+            StoreError::Conflict(Conflict::TooManyCampaigns) => Self::conflict(format!(
+                "{} campaigns were made, which is all that a tenant may make",
+                crate::model::campaign::MAX_CAMPAIGNS
+            )),
             StoreError::Conflict(Conflict::Task(_)) => {
                 Self::conflict("the event was handled in the meantime; read it again and repeat the request")
             }

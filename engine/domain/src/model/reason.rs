@@ -53,6 +53,8 @@ words! {
         CategoryRefused = "category_refused",
         /// The channel accepted it, and could not deliver it.
         Undeliverable = "undeliverable",
+        /// It was taken back because its campaign was paused; it becomes another message when the campaign goes on.
+        Withdrawn = "withdrawn",
     }
 }
 

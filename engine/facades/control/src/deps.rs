@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pombo_api::signals::EventSignals;
 use pombo_domain::TenantIndex;
-use pombo_domain::ports::{PaceViews, Workbooks};
+use pombo_domain::ports::{PaceViews, RecipientLists, Workbooks};
 
 /// Something that keeps the engine from being ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct ControlDeps {
     pub webhook_secret: Arc<dyn Fn(TenantIndex) -> Vec<u8> + Send + Sync>,
     /// Takes uploaded workbooks.
     pub imports: Arc<dyn Workbooks>,
+    /// Reads lists of recipients.
+    pub lists: Arc<dyn RecipientLists>,
     /// Wakes requests that wait for events; it learns of the store's commits.
     pub events: Arc<EventSignals>,
 }

@@ -14,6 +14,7 @@
 
 mod access;
 mod automations;
+mod campaigns;
 mod concurrency;
 mod connectors;
 mod contacts;
@@ -109,6 +110,8 @@ enum Section {
     Imports,
     /// Texts with variables that are sent again and again: your own, and those that the channel of a connector keeps. And trying texts out.
     Templates,
+    /// One template for many recipients: checked, started, paused, counted.
+    Campaigns,
     /// Status changes on their way to a `webhookUrl`.
     Deliveries,
     /// What a tenant sets for itself.
@@ -165,7 +168,12 @@ type Messaging = (
     health::Health,
 );
 
-type Prepared = (labels::queues::Queues, labels::statuses::ConversationStatuses, stored_templates::StoredTemplates);
+type Prepared = (
+    labels::queues::Queues,
+    labels::statuses::ConversationStatuses,
+    stored_templates::StoredTemplates,
+    campaigns::Campaigns,
+);
 
 const TITLE: &str = "Pombo control API";
 

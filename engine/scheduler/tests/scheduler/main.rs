@@ -2,6 +2,7 @@
 
 mod automations;
 mod bounds;
+mod campaigns;
 mod conversations;
 mod demands;
 mod faults;

@@ -1,6 +1,6 @@
 //! Checks a configuration's values beyond their types. Pure.
 
-use super::{Config, parse_network};
+use super::{Config, parse_network, parse_price};
 use crate::facades;
 
 /// One sentence for each problem, which names the key.
@@ -113,6 +113,24 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     require((16..=100_000).contains(&scheduler.window), "scheduler.window", "must be from 16 to 100000");
     require((1..=1000).contains(&scheduler.batch), "scheduler.batch", "must be from 1 to 1000");
     require((1..=100).contains(&scheduler.fetches), "scheduler.fetches", "must be from 1 to 100");
+
+    let campaigns = &config.campaigns;
+    require((1..=100_000).contains(&campaigns.window), "campaigns.window", "must be from 1 to 100000");
+    require((1..=1000).contains(&campaigns.batch), "campaigns.batch", "must be from 1 to 1000");
+    let fit = |code: &String| !code.trim().is_empty() && code.chars().count() <= 64;
+    require(
+        campaigns.stop_codes.len() <= 50 && campaigns.stop_codes.iter().all(fit),
+        "campaigns.stop_codes",
+        "must be at most 50 codes of 1 to 64 characters",
+    );
+    for (key, price) in &campaigns.prices {
+        require(
+            parse_price(key, price).is_some(),
+            &format!("campaigns.prices.{key:?}"),
+            "must be a category (marketing, utility or authentication), or one with a slash and the beginning of an address, and the \
+             price as a text such as \"0.0625\"",
+        );
+    }
 
     let limits = &config.limits;
     require((1..=64).contains(&limits.json_mb), "limits.json_mb", "must be from 1 to 64");

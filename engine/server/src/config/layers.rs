@@ -14,7 +14,7 @@ use super::{Config, check};
 pub(crate) const DEFAULTS: &str = include_str!("../../config.default.toml");
 
 /// Tables whose keys the operator chooses.
-const OPEN_TABLES: [&str; 2] = ["http.hosts", "sandbox.grants"];
+const OPEN_TABLES: [&str; 3] = ["campaigns.prices", "http.hosts", "sandbox.grants"];
 
 /// Variables with a short name of their own.
 const ALIASES: [(&str, &str); 2] =

@@ -32,6 +32,7 @@ pub(crate) struct Config {
     pub(crate) store: Store,
     pub(crate) events: Events,
     pub(crate) scheduler: Scheduler,
+    pub(crate) campaigns: Campaigns,
     pub(crate) sandbox: Sandbox,
     pub(crate) plugins: Plugins,
     pub(crate) automations: Automations,
@@ -169,6 +170,16 @@ pub(crate) struct Scheduler {
 
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct Campaigns {
+    pub(crate) window: usize,
+    pub(crate) batch: usize,
+    pub(crate) stop_codes: Vec<String>,
+    pub(crate) currency: String,
+    pub(crate) prices: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Sandbox {
     pub(crate) plugin_dir: String,
     pub(crate) cache_dir: String,
@@ -270,4 +281,19 @@ pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
 /// A network (`10.0.0.0/8`) or a single address.
 pub(crate) fn parse_network(text: &str) -> Option<ipnet::IpNet> {
     text.parse().ok().or_else(|| text.parse().ok().map(|ip: std::net::IpAddr| ipnet::IpNet::from(ip)))
+}
+
+/// An entry of `campaigns.prices`: category, beginning of the address, price in millionths.
+pub(crate) fn parse_price<'a>(key: &'a str, price: &str) -> Option<(&'a str, &'a str, u64)> {
+    let (category, beginning) = key.split_once('/').unwrap_or((key, ""));
+    if !matches!(category, "marketing" | "utility" | "authentication") {
+        return None;
+    }
+    let (whole, decimals) = price.split_once('.').unwrap_or((price, "0"));
+    let digits = |text: &str, most: usize| (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole, 9) || !digits(decimals, 6) {
+        return None;
+    }
+    let micros = format!("{decimals:0<6}").parse::<u64>().ok()?;
+    Some((category, beginning, whole.parse::<u64>().ok()? * 1_000_000 + micros))
 }

@@ -103,3 +103,20 @@ fn variables_take_lists_with_commas_numbers_for_texts_and_the_two_short_names() 
     assert!(config.security.secret_key.starts_with("1234"));
     assert_eq!(config.security.operator_token.len(), 30);
 }
+
+#[test]
+fn a_price_is_a_category_with_or_without_the_beginning_of_an_address() {
+    use super::parse_price;
+    assert_eq!(parse_price("marketing", "0.0625"), Some(("marketing", "", 62_500)));
+    assert_eq!(parse_price("utility/55", "2"), Some(("utility", "55", 2_000_000)));
+    for (key, price) in
+        [("advert", "1"), ("marketing", "0,5"), ("marketing", "-1"), ("marketing", "0.1234567"), ("marketing", "")]
+    {
+        assert_eq!(parse_price(key, price), None, "{key} {price}");
+    }
+    let config =
+        with_file("[campaigns.prices]\n\"marketing/55\" = \"0.06\"\n", &[], &Overrides::default()).expect("valid");
+    assert_eq!(config.campaigns.prices["marketing/55"], "0.06");
+    let text = message(with_file("[campaigns.prices]\n\"advert\" = \"1\"\n", &[], &Overrides::default()));
+    assert!(text.contains("campaigns.prices.\"advert\""), "{text}");
+}

@@ -167,6 +167,7 @@ async fn with_store(
         metrics: Arc::new(move || metrics.text()),
         webhook_secret: parts::webhook_secret(&root),
         imports: Arc::new(imports),
+        lists: Arc::new(pombo_imports::ListReader::default()),
         events,
     };
     let template = || pombo_imports::template().map_err(|error| error.to_string());

@@ -12,6 +12,7 @@ use pombo_api::ApiOptions;
 use pombo_api::media_links::MediaLinks;
 use pombo_domain::backoff::{Backoff, Jitter};
 use pombo_domain::commands::access::authenticate::LoginLimits;
+use pombo_domain::commands::campaigns::{CampaignPolicy, PriceTable};
 use pombo_domain::commands::media_files::FilePolicy;
 use pombo_domain::commands::{Commands, PluginPolicy, Ports, Unsigned};
 use pombo_domain::model::rollout::RolloutRules;
@@ -300,7 +301,21 @@ pub(super) fn commands(
         plugin_policy: plugin_policy(config),
     })
     .with_login_limits(limits)
+    .with_campaigns(campaign_policy(config))
     .with_plain_webhooks(demo || config.webhooks.plain_http)
+}
+
+fn campaign_policy(config: &Config) -> CampaignPolicy {
+    let settings = &config.campaigns;
+    let mut by_category: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+    let prices = settings.prices.iter().filter_map(|(key, price)| config::parse_price(key, price));
+    for (category, beginning, price) in prices {
+        by_category.entry(category.to_owned()).or_default().insert(beginning.to_owned(), price);
+    }
+    CampaignPolicy {
+        prices: PriceTable { currency: settings.currency.clone(), by_category },
+        stop_codes: settings.stop_codes.clone(),
+    }
 }
 
 /// Starts the scheduler.
@@ -378,6 +393,7 @@ fn scheduler_options(config: &Config) -> pombo_scheduler::Options {
             },
             ..defaults.rollouts
         },
+        campaigns: pombo_scheduler::CampaignOptions { window: config.campaigns.window, batch: config.campaigns.batch },
         window: settings.window,
         batch: settings.batch,
         fetches: settings.fetches,

@@ -2,10 +2,11 @@
 //! and gathers the writes, the columns' delta, the effects and what becomes visible in memory afterwards.
 //!
 //! A batch that fails leaves no trace. Runs on the committer's thread only. What concerns automations is in `automations`,
-//! `tasks` and `pending`, what concerns timelines in `chat`, people in `contacts`, conversations' tags in `tags`, and connectors' webhooks
+//! `tasks` and `pending`, campaigns in `campaigns`, what concerns timelines in `chat`, people in `contacts`, conversations' tags in `tags`, and connectors' webhooks
 //! in `webhooks`.
 
 mod automations;
+mod campaigns;
 mod chat;
 mod contacts;
 mod pending;
@@ -293,6 +294,7 @@ impl<'a> Group<'a> {
             Change::File(FileChange::Delete(tenant, id)) => media_files::delete(&mut self.staged, tenant, id)?,
             Change::Webhook(change) => return self.webhook(*change),
             Change::Rule(change) => rules::apply(&mut self.staged, &change)?,
+            Change::Campaign(change) => return self.campaign(*change),
             Change::Import(import) => imports::put(&mut self.staged, &import)?,
             Change::Kv(connector, writes) => {
                 writes.iter().try_for_each(|w| check_key(&w.key))?;
@@ -309,6 +311,7 @@ impl<'a> Group<'a> {
                     return Err(StoreError::Conflict(Conflict::Message(key)));
                 }
                 receipts::put(&mut self.staged, key, &row);
+                return self.campaign_reported(key, &row);
             }
             Change::Health(connector, state) => health::put(&mut self.staged, connector, &state),
             Change::ContactAlias { tenant, kind, alias, identifier } => {
@@ -358,6 +361,9 @@ impl<'a> Group<'a> {
                 self.outcome.queued.push((entry.queue, entry.key.clone()));
                 self.staged.fresh(Space::Queues, entry.key, &entry.value[..]);
                 self.outcome.effects.push(entry.effect);
+            }
+            if let Some(campaign) = message.content.options.campaign {
+                self.campaign_message(&message, campaign, &state)?;
             }
             if let Some(delivery) = Delivery::of(&message, None, &state) {
                 deliveries::insert(&mut self.staged, &delivery, &mut self.outcome.effects);
@@ -414,6 +420,7 @@ impl<'a> Group<'a> {
             self.entry_sent(key, state.provider_id.as_deref())?;
         }
         self.message_stepped(key, old.status, &state)?;
+        self.campaign_stepped(key, &state)?;
         self.outcome.stepped.push((key, rank, state));
         match delivery {
             Some(delivery) => self.delivery(&delivery),

@@ -56,6 +56,14 @@
 //!             44 tenant:4 of-connector:1 connector:4 name [0 language]   → number:4      (of a template)
 //!             45 tenant:4                                                → number:4      (how many templates there are)
 //!             46 tenant:4 kind:1 number:4                                → label
+//!             60 tenant:4 campaign:4                                     → campaign
+//!             61 tenant:4 campaign:4                                     → counts of its rows
+//!             62 tenant:4 campaign:4 row:4                               → row of a campaign (written once)
+//!             63 tenant:4 campaign:4 row:4                               → what became of the row
+//!             64 tenant:4 campaign:4 status:1 row:4                      → nothing       (its pending 0 and queued 1 rows)
+//!             65 tenant:4 serial:5                                       → campaign:4 row:4  (the row that a message is)
+//!             66 tenant:4 campaign:4 generation:4 row:4                  → row of a list handed in for a campaign
+//!             67 tenant:4 id:16                                          → number:4      (of a campaign)
 //! kv          connector:4 key                                            → value
 //! events      01 tenant:4 number:8                                       → event         (written once; numbers from 1)
 //!             02 tenant:4 mark:16                                        → number:8      (goes with its event)
@@ -87,6 +95,7 @@
 //! are due: they are held in memory, and found again from the first item of each lane.
 
 mod automations;
+mod campaigns;
 mod chats;
 mod contacts;
 mod files;
@@ -95,6 +104,7 @@ mod templates;
 mod webhooks;
 
 pub(crate) use automations::*;
+pub(crate) use campaigns::*;
 pub(crate) use chats::*;
 pub(crate) use contacts::*;
 pub(crate) use files::*;

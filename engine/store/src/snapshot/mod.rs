@@ -2,6 +2,7 @@
 //! Contents that must not be shown (texts, addresses, secrets, hashes) appear as a length and a fingerprint.
 
 mod automations;
+mod campaigns;
 mod chats;
 mod contacts;
 mod templates;
@@ -306,7 +307,10 @@ fn document(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
             Some(line) => line,
             None => match templates::document(key, value)? {
                 Some(line) => line,
-                None => return automations::document(key, value),
+                None => match campaigns::document(key, value)? {
+                    Some(line) => line,
+                    None => return automations::document(key, value),
+                },
             },
         },
     }))

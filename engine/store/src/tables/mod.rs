@@ -2,6 +2,7 @@
 
 pub(crate) mod access_tokens;
 pub(crate) mod automations;
+pub(crate) mod campaigns;
 pub(crate) mod contacts;
 pub(crate) mod conversations;
 pub(crate) mod deliveries;

@@ -17,6 +17,7 @@ pub(crate) enum Series {
     Templates = 3,
     Queues = 4,
     Statuses = 5,
+    Campaigns = 8,
 }
 
 impl Series {
@@ -24,7 +25,7 @@ impl Series {
     fn end(self) -> u64 {
         match self {
             Self::Contacts => (1 << 40) - 1,
-            Self::Tags | Self::Templates | Self::Queues | Self::Statuses => u64::from(u32::MAX),
+            Self::Tags | Self::Templates | Self::Queues | Self::Statuses | Self::Campaigns => u64::from(u32::MAX),
         }
     }
 }

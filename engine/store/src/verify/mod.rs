@@ -1,6 +1,7 @@
 //! Whether what is stored agrees with itself: each invariant of the tables, checked over all data. Commits wait until it is done.
 
 mod automations;
+mod campaigns;
 mod chats;
 mod contacts;
 mod files;
@@ -52,6 +53,7 @@ impl DiskStore {
         self.verify_events(&mut problems)?;
         self.verify_webhooks(&mut problems)?;
         self.verify_automations(&mut problems)?;
+        self.verify_campaigns(&mut problems)?;
         if problems.more > 0 {
             problems.found.push(format!("and {} more", problems.more));
         }

@@ -154,6 +154,38 @@ impl RuleStore for TestStore {
     }
 }
 
+impl CampaignStore for TestStore {
+    through! {
+        fn campaign(tenant: TenantIndex, number: u32) -> StoreResult<Option<Campaign>>;
+        fn campaign_number(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<u32>>;
+        fn campaigns(tenant: TenantIndex, before: Option<u32>, limit: usize) -> StoreResult<Vec<Campaign>>;
+        fn open_campaigns() -> StoreResult<Arc<[(TenantIndex, u32)]>>;
+        fn campaign_counts(tenant: TenantIndex, number: u32) -> StoreResult<CampaignCounts>;
+        fn campaign_row(tenant: TenantIndex, campaign: u32, row: u32) -> StoreResult<Option<StoredRow>>;
+        fn campaign_rows(
+            tenant: TenantIndex,
+            campaign: u32,
+            status: Option<RowStatus>,
+            after: u32,
+            limit: usize
+        ) -> StoreResult<CampaignRows>;
+        fn open_campaign_rows(
+            tenant: TenantIndex,
+            campaign: u32,
+            status: RowStatus,
+            after: u32,
+            limit: usize
+        ) -> StoreResult<Vec<StoredRow>>;
+        fn listed_rows(
+            tenant: TenantIndex,
+            campaign: u32,
+            generation: u32,
+            after: u32,
+            limit: usize
+        ) -> StoreResult<Vec<ListedRow>>;
+    }
+}
+
 impl FileStore for TestStore {
     through! {
         fn media_file(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<MediaFile>>;

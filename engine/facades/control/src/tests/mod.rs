@@ -2,6 +2,7 @@
 
 mod access;
 mod automations;
+mod campaigns;
 mod chats;
 mod contacts;
 mod conversations;

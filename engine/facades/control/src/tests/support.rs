@@ -23,7 +23,7 @@ use crate::*;
 use pombo_api::application;
 use pombo_api::options::{ApiOptions, ApiState, Limits};
 use pombo_api::signals::EventSignals;
-use pombo_imports::{ImportWorker, ImportWorkerOptions};
+use pombo_imports::{ImportWorker, ImportWorkerOptions, ListReader};
 
 pub(super) const OPERATOR: &str = "op_the_operator_of_the_tests";
 
@@ -134,6 +134,7 @@ impl Engine {
             metrics: Arc::new(|| "pombo_up 1\n".to_owned()),
             webhook_secret: Arc::new(|tenant| vec![tenant.0 as u8; 3]),
             imports: Arc::new(imports),
+            lists: Arc::new(ListReader::default()),
             events: self.signals.clone(),
         };
         self.service = Some(application(vec![FACADE.serve_with(self.state.clone(), Arc::new(deps))], &[]).boxed());

@@ -376,7 +376,12 @@ impl Commands {
     }
 
     /// The contact behind an address, and whether it may be sent to: an opt-out under any of its addresses counts.
-    fn addressee(&self, tenant: TenantIndex, kind: ContactType, to: &str) -> Result<Option<(Contact, bool)>> {
+    pub(in crate::commands) fn addressee(
+        &self,
+        tenant: TenantIndex,
+        kind: ContactType,
+        to: &str,
+    ) -> Result<Option<(Contact, bool)>> {
         let store = &self.ports().store;
         let Some(contact) = store.contact(tenant, kind, &kind.identifier(to))? else { return Ok(None) };
         let mut active = contact.active;

@@ -1,0 +1,131 @@
+//! Campaigns: drafts, lists, the check, the start and what follows. Nothing hands rows over here.
+
+use poem::{Body, Request};
+use pombo_domain::ports::{Batch, Change, TemplateChange};
+use pombo_testkit::samples;
+use serde_json::{Value, json};
+
+use super::support::{Answer, Engine, Refused};
+
+/// A template of tenant A, and a draft of a campaign that sends it by mail: its path.
+async fn draft(engine: &Engine) -> (String, Value) {
+    let template = samples::template(engine.a.tenant.index, "Olá {{nome}}");
+    let change = Change::Template(Box::new(TemplateChange::Put(template)));
+    engine.world.store.write(Batch::of(vec![change])).expect("stored");
+    let connector = engine.connector(&engine.a).await;
+    let body = json!({"name": "Natal", "template": 1, "connectorId": connector});
+    let made = engine.post(&engine.a, "/v1/campaigns", body).await.expect(201);
+    (format!("/v1/campaigns/{}", made["id"].as_str().expect("an id")), made)
+}
+
+async fn list(engine: &Engine, path: &str, file: &str) -> Answer {
+    let mut body = b"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"l.csv\"\r\n\r\n".to_vec();
+    body.extend(file.as_bytes());
+    body.extend(b"\r\n--b--\r\n");
+    let request = Request::builder()
+        .method(poem::http::Method::POST)
+        .uri(format!("{path}/audience").parse().expect("a path"))
+        .header("x-api-key", &engine.a.key)
+        .content_type("multipart/form-data; boundary=b");
+    engine.call(request.body(Body::from_vec(body))).await
+}
+
+async fn patched(engine: &Engine, path: &str, body: Value) -> Answer {
+    engine.ask("PATCH", path, &[("x-api-key", &engine.a.key)], Some(body)).await
+}
+
+#[tokio::test]
+async fn a_draft_is_changed_checked_started_and_stopped() {
+    let engine = Engine::new().await;
+    let (path, made) = draft(&engine).await;
+    assert_eq!((&made["number"], &made["status"]), (&json!(1), &json!("draft")));
+    assert_eq!(made["audience"], json!({"type": "direct"}));
+    assert_eq!(engine.get(&engine.a, "/v1/campaigns/1").await.expect(200), made, "by its number");
+    let variables = json!({"nome": {"column": "apelido", "default": "cliente"}});
+    let changed = patched(&engine, &path, json!({"name": "Ano novo", "variables": variables})).await.expect(200);
+    assert_eq!((&changed["name"], &changed["variables"]), (&json!("Ano novo"), &variables));
+
+    let file = "to;name;apelido\na@loja.com;Ana;Aninha\nA@loja.com;Ana;x\nb@loja.com;Bia;\nnobody;x;x\n";
+    let listed = list(&engine, &path, file).await.expect(200);
+    assert_eq!(listed["audience"], json!({"type": "list", "rows": 4, "fileName": "l.csv"}));
+    let check = engine.post(&engine.a, &format!("{path}/check"), json!({})).await.expect(200);
+    assert_eq!((&check["rows"], &check["sendable"]), (&json!(4), &json!(2)));
+    assert_eq!(check["skipped"], json!({"bad_address": 1, "duplicate": 1}));
+    assert_eq!(check["preview"], "Olá Aninha");
+    assert_eq!(check["cost"], json!({"currency": "", "amount": "0.000000", "unpriced": 2}));
+    assert_eq!(engine.get(&engine.a, &path).await.expect(200)["counts"]["rows"], 0, "nothing was stored");
+
+    let started = engine.post(&engine.a, &format!("{path}/start"), json!({})).await.expect(200);
+    assert_eq!((&started["status"], &started["counts"]["pending"]), (&json!("running"), &json!(2)));
+    let rows = engine.get(&engine.a, &format!("{path}/rows?status=pending")).await.expect(200);
+    assert_eq!(rows["data"][0]["variables"], json!({"nome": "Aninha"}));
+    assert_eq!(rows["data"][1]["variables"], json!({"nome": "cliente"}), "the default");
+    let skipped = engine.get(&engine.a, &format!("{path}/rows?status=skipped&limit=1")).await.expect(200);
+    assert_eq!((&skipped["data"][0]["code"], &skipped["data"][0]["line"]), (&json!("duplicate"), &json!(3)));
+
+    for (step, status) in [("pause", "paused"), ("resume", "running"), ("stop", "stopped")] {
+        let stepped = engine.post(&engine.a, &format!("{path}/{step}"), json!({})).await.expect(200);
+        assert_eq!(stepped["status"], status);
+    }
+    for step in ["start", "pause", "resume", "check"] {
+        let refused = engine.post(&engine.a, &format!("{path}/{step}"), json!({})).await;
+        assert_eq!(refused.error(409).0, "conflict", "{step}");
+    }
+    assert_eq!(patched(&engine, &path, json!({"name": "x"})).await.error(409).0, "conflict");
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_named() {
+    let engine = Engine::new().await;
+    let (path, made) = draft(&engine).await;
+    let body = json!({"name": "x", "template": 99, "connectorId": made["connectorId"]});
+    let (code, fields) = engine.post(&engine.a, "/v1/campaigns", body).await.error(400);
+    assert_eq!((code.as_str(), fields), ("invalid", vec!["template".to_owned()]));
+    let wrong = [
+        (json!({"stop": {"failedPercent": 101}}), "stop.failedPercent"),
+        (json!({"variables": {"nome": {}}}), "variables.nome"),
+        (json!({"audience": {"type": "direct", "search": "x"}}), "audience"),
+        (json!({"audience": {"type": "contacts", "tagId": made["id"]}}), "audience.tagId"),
+    ];
+    for (body, field) in wrong {
+        assert_eq!(patched(&engine, &path, body).await.error(400).1, [field]);
+    }
+    assert_eq!(list(&engine, &path, "x;y\n1;2\n").await.error(400).1, ["file"]);
+    let nobody = json!({"contacts": [made["id"]]});
+    let (_, fields) = engine.post(&engine.a, &format!("{path}/contacts"), nobody).await.error(400);
+    assert_eq!(fields, ["contacts[0]"]);
+    let foreign = engine.get(&engine.b, &path).await;
+    assert_eq!(foreign.error(404).0, "not_found");
+}
+
+#[tokio::test]
+async fn nobody_to_send_to_is_no_start_and_a_draft_goes_away() {
+    let engine = Engine::new().await;
+    let (path, _) = draft(&engine).await;
+    list(&engine, &path, "to;nome\nnobody;x\n").await.expect(200);
+    let refused = engine.post(&engine.a, &format!("{path}/start"), json!({})).await;
+    assert_eq!(refused.error(409).0, "conflict");
+    let left = engine.get(&engine.a, &path).await.expect(200);
+    assert_eq!((&left["status"], &left["counts"]["rows"]), (&json!("draft"), &json!(0)));
+    engine.ask("DELETE", &path, &[("x-api-key", &engine.a.key)], None).await.expect(204);
+    assert_eq!(engine.get(&engine.a, &path).await.error(404).0, "not_found");
+    assert_eq!(engine.get(&engine.a, "/v1/campaigns").await.expect(200), json!({"data": []}));
+    assert_eq!(engine.world.store.disk().verify().expect("readable"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_rows_are_a_file() {
+    let engine = Engine::new().await;
+    let (path, _) = draft(&engine).await;
+    list(&engine, &path, "to;nome\na@loja.com;=1+1\n").await.expect(200);
+    engine.post(&engine.a, &format!("{path}/start"), json!({})).await.expect(200);
+    let request = Request::builder()
+        .uri(format!("{path}/rows.csv").parse().expect("a path"))
+        .header("x-api-key", &engine.a.key)
+        .finish();
+    let file = engine.respond(request).await.into_body().into_string().await.expect("a text");
+    let lines: Vec<&str> = file.lines().collect();
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0].starts_with("row,line,to,name,contactId,variables,status"), "{file}");
+    assert!(lines[1].starts_with("1,2,a@loja.com,") && lines[1].contains("'=1+1") && lines[1].contains("pending"));
+}

@@ -1,0 +1,198 @@
+//! Campaigns: each row becomes one message, whatever crashes; pauses, stops and rules.
+
+use std::collections::HashSet;
+
+use pombo_domain::model::connector::ConnectorStatus;
+use pombo_domain::model::*;
+use pombo_domain::ports::*;
+
+use crate::support::*;
+
+const ROWS: usize = 25;
+
+fn change(change: CampaignChange) -> Change {
+    Change::Campaign(Box::new(change))
+}
+
+/// A template, and a campaign with its rows fixed; it runs.
+fn running(world: &World, prepare: impl FnOnce(&mut Campaign)) {
+    let template = samples::template(TENANT, "Olá {{nome}}");
+    world.write(vec![Change::Template(Box::new(TemplateChange::Put(template)))]);
+    let mut draft = samples::campaign(TENANT, LANE);
+    prepare(&mut draft);
+    world.write(vec![change(CampaignChange::Put(draft))]);
+    let addresses: Vec<String> = (1..=ROWS).map(|n| format!("c{n}@example.org")).collect();
+    let rows = samples::campaign_rows(addresses.iter().map(String::as_str));
+    world.write(vec![change(CampaignChange::Freeze { tenant: TENANT, campaign: 1, rows })]);
+    put(world, |campaign| campaign.frozen(campaign.scheduled_at, NOON).expect("a draft"));
+}
+
+fn campaign(world: &World) -> Campaign {
+    world.store.campaign(TENANT, 1).expect("readable").expect("it is stored")
+}
+
+fn put(world: &World, step: impl FnOnce(&Campaign) -> Campaign) {
+    let next = step(&campaign(world));
+    world.write(vec![change(CampaignChange::Put(next))]);
+}
+
+fn counts(world: &World) -> CampaignCounts {
+    let counts = world.store.campaign_counts(TENANT, 1).expect("readable");
+    assert_eq!(counts.rows(), ROWS as u64, "each row stands somewhere: {counts:?}");
+    counts
+}
+
+/// Every recipient got one message.
+#[track_caller]
+fn assert_each_once(world: &World) {
+    let texts = world.connectors.texts();
+    let different: HashSet<&String> = texts.iter().collect();
+    assert_eq!((texts.len(), different.len()), (ROWS, ROWS));
+    assert_eq!(counts(world).accepted, ROWS as u64);
+    assert_eq!(campaign(world).status, CampaignStatus::Finished);
+}
+
+fn small(mut world: World) -> World {
+    world.options.campaigns.window = 10;
+    world.options.campaigns.batch = 4;
+    world
+}
+
+#[tokio::test]
+async fn each_row_becomes_one_message_and_then_the_campaign_is_finished() {
+    let mut world = small(World::new(free()));
+    running(&world, |_| {});
+    world.start().await;
+    world.clock.advance(1_000).await;
+    assert_each_once(&world);
+    assert!(world.connectors.texts().contains(&"Olá n7".to_owned()));
+    let row = world.store.campaign_row(TENANT, 1, 7).expect("readable").expect("a row");
+    let (serial, id) = row.state.message.expect("it is a message");
+    let message = world.store.message_by_id(TENANT, id).expect("readable").expect("a message");
+    assert_eq!(
+        (message.message.key.serial, message.message.content.external_id.as_deref()),
+        (serial, Some("campaign-1-7"))
+    );
+    assert!(world.store.open_campaigns().expect("readable").is_empty(), "nobody looks at it any more");
+}
+
+#[tokio::test]
+async fn only_a_window_of_rows_waits_in_the_queue() {
+    let mut world = small(World::new(free()));
+    world.connectors.act(|_| Does::Hang);
+    running(&world, |_| {});
+    world.start().await;
+    world.clock.advance(1_000).await;
+    let waiting = counts(&world);
+    assert!(waiting.queued <= 10 && waiting.queued > 6, "{waiting:?}");
+    assert_eq!(waiting.pending + waiting.queued, ROWS as u64);
+}
+
+#[tokio::test]
+async fn a_crash_or_a_refused_commit_anywhere_neither_loses_nor_repeats_a_row() {
+    for at in 0..24 {
+        let mut world = small(World::with(free(), |plugin| plugin.idempotent_resend = true));
+        running(&world, |_| {});
+        world.store.refuse(move |number, _| (number == at).then(unavailable));
+        world.start_again().await;
+        world.crash().await;
+        world.store.no_plan();
+        world.start().await;
+        world.clock.advance(120_000).await;
+        let ids: HashSet<_> = world.connectors.sent.lock().iter().map(|sent| sent.client_id).collect();
+        assert_eq!(ids.len(), ROWS, "a repetition has the same id: refused at {at}");
+        assert_eq!(counts(&world).accepted, ROWS as u64, "refused at {at}");
+        assert_eq!(campaign(&world).status, CampaignStatus::Finished, "refused at {at}");
+    }
+}
+
+#[tokio::test]
+async fn a_pause_takes_back_what_waits_and_a_resumption_sends_it_once() {
+    let mut world = small(World::new(free()));
+    world.change_connector(|connector| connector.status = ConnectorStatus::Paused);
+    running(&world, |_| {});
+    world.start().await;
+    world.clock.advance(1_000).await;
+    assert!(counts(&world).queued > 0, "the rows wait for the connector");
+    assert_eq!(campaign(&world).connector_downs, 1);
+    put(&world, |campaign| campaign.paused(CampaignReason::Person, "x", NOON).expect("it runs"));
+    world.clock.advance(1_000).await;
+    assert_eq!(counts(&world).pending, ROWS as u64, "all of it was taken back");
+    world.assert_nothing_queued();
+    world.change_connector(|connector| connector.status = ConnectorStatus::Active);
+    world.clock.advance(60_000).await;
+    assert!(world.connectors.texts().is_empty(), "it is paused");
+    let at = counts(&world);
+    put(&world, |campaign| campaign.resumed(&at, NOON).expect("it is paused"));
+    world.clock.advance(60_000).await;
+    assert_each_once(&world);
+}
+
+#[tokio::test]
+async fn a_campaign_starts_at_its_time() {
+    let mut world = small(World::new(free()));
+    running(&world, |campaign| campaign.scheduled_at = Some(NOON.plus_ms(60_000)));
+    world.start().await;
+    world.clock.advance(59_000).await;
+    assert_eq!(counts(&world).pending, ROWS as u64);
+    world.clock.advance(2_000).await;
+    world.clock.advance(1_000).await;
+    assert_each_once(&world);
+}
+
+#[tokio::test]
+async fn too_many_failures_pause_it() {
+    let mut world = small(World::new(free()));
+    world.connectors.act(|_| Does::Answer(SendOutcome::Rejected("no".to_owned().into())));
+    running(&world, |campaign| {
+        campaign.stop = StopRules { failed_percent: Some(50), min_sent: 5, ..StopRules::default() };
+    });
+    world.start().await;
+    world.clock.advance(60_000).await;
+    let paused = campaign(&world);
+    assert_eq!(paused.status, CampaignStatus::Paused);
+    assert_eq!(paused.pausing.map(|pausing| pausing.reason), Some(CampaignReason::FailedPercent));
+    let stood = counts(&world);
+    assert!(stood.failed >= 5 && stood.pending > 0 && stood.queued == 0, "{stood:?}");
+    assert_eq!(stood.failed_by.get("rejected"), Some(&stood.failed));
+}
+
+#[tokio::test]
+async fn a_stop_cancels_what_was_not_sent() {
+    let mut world = small(World::new(free()));
+    world.change_connector(|connector| connector.status = ConnectorStatus::Paused);
+    running(&world, |_| {});
+    world.start().await;
+    world.clock.advance(1_000).await;
+    put(&world, |campaign| campaign.stopped("enough", NOON).expect("it runs"));
+    world.clock.advance(1_000).await;
+    assert_eq!(counts(&world).canceled, ROWS as u64);
+    world.assert_nothing_queued();
+    assert!(campaign(&world).ended_at.is_some());
+}
+
+#[tokio::test]
+async fn who_opted_out_since_is_left_out() {
+    let mut world = small(World::new(free()));
+    running(&world, |_| {});
+    world.inactive_contact("c3@example.org");
+    world.start().await;
+    world.clock.advance(1_000).await;
+    let stood = counts(&world);
+    assert_eq!((stood.accepted, stood.skipped), (ROWS as u64 - 1, 1));
+    assert_eq!(stood.skipped_by.get(&SkipReason::OptedOut), Some(&1));
+}
+
+#[tokio::test]
+async fn a_template_that_may_not_be_sent_any_more_pauses_it() {
+    let mut world = small(World::new(free()));
+    running(&world, |_| {});
+    let template = world.store.template_by_number(TENANT, 1).expect("readable").expect("a template");
+    let template = Template { status: TemplateStatus::Paused, ..Template::clone(&template) };
+    world.write(vec![Change::Template(Box::new(TemplateChange::Put(template)))]);
+    world.start().await;
+    world.clock.advance(1_000).await;
+    let pausing = campaign(&world).pausing.expect("it is paused");
+    assert_eq!(pausing.reason, CampaignReason::TemplateNotApproved);
+    assert_eq!(counts(&world).pending, ROWS as u64);
+}

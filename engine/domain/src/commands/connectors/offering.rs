@@ -108,6 +108,15 @@ pub enum TargetRef {
 }
 
 impl Commands {
+    /// A tenant's connectors whose plugins declare this feature, oldest first, without deleted ones.
+    pub fn connectors_that_offer(&self, tenant: TenantIndex, feature: &str) -> Result<Vec<Arc<Connector>>> {
+        let mut connectors = self.ports().store.connectors(Some(tenant))?;
+        // Of one whose plugin is not loaded nothing is known.
+        connectors.retain(|connector| self.plugin_of(connector).is_ok_and(|plugin| plugin.offers(feature)));
+        connectors.sort_by_key(|connector| connector.index);
+        Ok(connectors)
+    }
+
     pub(crate) fn offering(&self, tenant: TenantIndex, id: Uuid) -> Result<Offering> {
         let connector = self.live_connector(tenant, id)?;
         let plugin = self.plugin_of(&connector)?;

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use poem::EndpointExt;
+use pombo_aidesk::AideskDeps;
 use pombo_api::signals::EventSignals;
 use pombo_api::{ApiState, application};
 use pombo_control::{ControlDeps, NotReady};
@@ -177,6 +178,10 @@ async fn with_store(
             send_wait: Duration::from_secs(config.zapini.send_wait_seconds),
         }),
         zapini_options: parts::zapini_options(config),
+        aidesk: Arc::new(AideskDeps {
+            pace: Arc::new(scheduler.clone()),
+            send_wait: Duration::from_secs(config.aidesk.send_wait_seconds),
+        }),
         sendsync: Arc::new(SendsyncDeps { template }),
         control: Arc::new(control_deps),
         state,

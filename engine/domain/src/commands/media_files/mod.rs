@@ -195,12 +195,7 @@ impl Commands {
     }
 
     /// Fetches a file of at most `most` bytes, and no more than its kind may have.
-    async fn received_from(
-        &self,
-        tenant: TenantIndex,
-        url: &str,
-        most: u64,
-    ) -> Result<(Box<dyn MediaWriter>, Format)> {
+    async fn received_from(&self, tenant: TenantIndex, url: &str, most: u64) -> Result<(Box<dyn MediaWriter>, Format)> {
         let problem = |message: String| Error::invalid(Field::AttachmentUrl, message);
         if url.len() > MAX_URL_BYTES {
             return Err(problem(format!("must have at most {MAX_URL_BYTES} characters")));

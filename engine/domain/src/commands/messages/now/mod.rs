@@ -197,7 +197,8 @@ impl Commands {
         let end = self.ports().clock.now().plus_ms(waiting.wait_ms.max(0)).plus_ms(GRACE_MS);
         let options = MessageOptions { expires_at: Some(end), ..draft.options };
         let manual = !draft.in_spite_of_automation;
-        let draft = Draft { force_direct: true, manual, scheduled_at: None, requires_approval: false, options, ..draft };
+        let draft =
+            Draft { force_direct: true, manual, scheduled_at: None, requires_approval: false, options, ..draft };
         let stored = self.send(tenant, &draft, None).await?;
         Ok(self.outcome(stored, reserved, waiting).await)
     }

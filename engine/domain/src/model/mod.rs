@@ -1,5 +1,6 @@
 //! One file per noun.
 
+pub mod action;
 pub mod attachment;
 pub mod automation;
 pub mod call;
@@ -13,6 +14,7 @@ pub mod failure_code;
 pub mod health;
 pub mod import;
 pub mod inbound;
+pub mod label;
 pub mod media_file;
 pub mod message;
 pub mod pace;
@@ -23,7 +25,9 @@ pub mod receipt;
 pub mod recording;
 pub mod role;
 pub mod rollout;
+pub mod rules;
 pub mod tag;
+pub mod template;
 pub mod tenant;
 pub mod timeline;
 pub mod variables;
@@ -41,8 +45,12 @@ pub use failure_code::FailureCode;
 pub use health::{HealthChange, HealthHour, HealthLevel, HealthSignal, HealthState};
 pub use import::Import;
 pub use inbound::{Inbound, InboundAttachment, InboundContent, MediaKind, MediaState};
+pub use label::{Label, LabelKind};
 pub use media_file::{FileKind, FileUse, MediaFile};
-pub use message::{Message, MessageOptions, MessageState, MessageType, NewMessage, Status, StoredMessage, Target};
+pub use message::{
+    Message, MessageAction, MessageOptions, MessageState, MessageType, NewMessage, OwnContent, Status, StoredMessage,
+    Target,
+};
 pub use pace::WaitReason;
 pub use plugin::{AuditAction, AuditEntry, Grants, Plugin, PluginKind, PluginVersion, TrustRoot, VersionStatus, Wants};
 pub use progress::Progress;
@@ -51,7 +59,9 @@ pub use receipt::{Reached, ReceiptKind, Receipts};
 pub use recording::Recording;
 pub use role::{Right, Role};
 pub use rollout::{Rollout, RolloutStep};
+pub use rules::Quality;
 pub use tag::{Color, Tag};
+pub use template::{Template, TemplateCategory, TemplateFormat, TemplateStatus};
 pub use tenant::{AccessToken, ApiKey, Tenant, TenantSettings, User};
 pub use timeline::{EntryContent, EntryKind, EntryReaction, TimelineAct, TimelineEntry, TimelineItem};
 pub use variables::Variables;

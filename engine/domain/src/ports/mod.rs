@@ -17,6 +17,7 @@ mod receiving;
 mod render;
 mod store;
 mod store_error;
+mod template_store;
 mod webhook_store;
 mod workbooks;
 
@@ -37,5 +38,6 @@ pub use receiving::*;
 pub use render::*;
 pub use store::*;
 pub use store_error::*;
+pub use template_store::*;
 pub use webhook_store::*;
 pub use workbooks::*;

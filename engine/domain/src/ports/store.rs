@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::{
     AutomationChange, AutomationStore, ChatChange, ChatStore, ContactStore, DueEventDelivery, DueLane, EventFilter,
-    FileChange, FileStore, StoreResult, TagChange, WebhookChange, WebhookStore,
+    FileChange, FileStore, LabelChange, StoreResult, TagChange, TemplateChange, TemplateStore, WebhookChange,
+    WebhookStore,
 };
 use crate::model::message::ReadyOrder;
 use crate::model::*;
@@ -202,6 +203,10 @@ pub enum Change {
     },
     /// A change of automations, conversations, event tasks or plugins.
     Automation(Box<AutomationChange>),
+    /// A change of a tenant's templates.
+    Template(Box<TemplateChange>),
+    /// A change of a tenant's labels.
+    Label(LabelChange),
     /// A change of conversations and their timelines.
     Chat(Box<ChatChange>),
     /// A change of connectors' webhooks, or of a delivery to one.
@@ -303,7 +308,7 @@ pub enum StoreHealth {
 ///
 /// Invariant: a message's record, state, columns, queue entry and deliveries change in one batch.
 #[async_trait]
-pub trait Store: AutomationStore + ChatStore + ContactStore + FileStore + WebhookStore {
+pub trait Store: AutomationStore + ChatStore + ContactStore + FileStore + TemplateStore + WebhookStore {
     /// Applies a batch; returns when it is on disk.
     async fn commit(&self, batch: Batch) -> StoreResult<Committed>;
     /// Registers the only observer. Called once, before traffic.

@@ -36,6 +36,14 @@ pub enum Conflict {
     TagName,
     /// The tenant has as many tags as it may have.
     TooManyTags,
+    /// A template of the tenant has this connector, name and language.
+    TemplateName,
+    /// The tenant has as many templates as it may have.
+    TooManyTemplates,
+    /// A label of the tenant and kind has this name.
+    LabelName,
+    /// The tenant has as many labels of this kind as it may have.
+    TooManyLabels,
     /// The tenant has as many files as it may have that no message uses.
     TooManyFiles,
     /// The event task is not in the state in which it was read.

@@ -183,6 +183,8 @@ words! {
         Since = "since",
         /// The level of health below which a connector is slowed.
         SlowBelow = "slow_below",
+        /// What counts are split by.
+        SplitBy = "split_by",
         /// A subject, of a message or a group.
         Subject = "subject",
         /// A conversation's tags.

@@ -98,6 +98,8 @@ enum Section {
     Events,
     /// Messages, and a person's decisions about them.
     Messages,
+    /// How many messages reached which stage.
+    Stats,
     /// Creating messages from a spreadsheet.
     Imports,
     /// Trying out templates.
@@ -151,6 +153,7 @@ type Messaging = (
     connectors::groups::Groups,
     events::Events,
     messages::Messages,
+    messages::stats::MessageStats,
     imports::Imports,
     messages::templates::Templates,
     deliveries::Deliveries,

@@ -148,6 +148,7 @@ async fn with_store(
         retention::run(store.clone(), Arc::new(SystemClock), config.events.retention_days, draining.clone());
     let forgetting = tokio::spawn(forgetting);
     let forgetting_tokens = tokio::spawn(retention::forget_tokens(commands.clone(), draining.clone()));
+    let forgetting_stats = tokio::spawn(retention::forget_stats(commands.clone(), draining.clone()));
     let purging = purge::run(store.clone(), commands.media().clone(), Arc::new(SystemClock), draining.clone());
     let purging = tokio::spawn(purging);
     let (imports, importing) = ImportWorker::start(commands.clone(), parts::import_options(config), draining.clone())
@@ -213,6 +214,7 @@ async fn with_store(
     }
     forgetting.await.context("the retention of events")?;
     forgetting_tokens.await.context("the retention of access tokens")?;
+    forgetting_stats.await.context("the retention of counts")?;
     purging.await.context("the purge of conversations")?;
     plugins.shutdown(left()).await;
     // Last: connectors tell until they have stopped.

@@ -49,6 +49,8 @@
 //!             2c tenant:4 kind:1 identifier                              → opt-out       (where a contact was deleted)
 //!             2d expires:8 tenant:4 id:16                                → nothing       (stored files by expiry)
 //!             2e tenant:4                                                → files:8 bytes:8  (stored files that no message uses)
+//!             60 tenant:4 span:1 number:4 connector:4 type:1 template:4 campaign:4 → counts (of messages, in an hour or a day)
+//!             61 tenant:4 serial:5                                       → nothing       (failed, and tried again)
 //! kv          connector:4 key                                            → value
 //! events      01 tenant:4 number:8                                       → event         (written once; numbers from 1)
 //!             02 tenant:4 mark:16                                        → number:8      (goes with its event)
@@ -74,6 +76,7 @@
 //!             06 tenant:4                                                → conversation:8 item:8 looked:8 (the next numbers; see tables/timeline)
 //!             07 tenant:4 serial:5                                       → who sent a message
 //!             08 connector:4 conversation:16                             → nothing       (read, and the channel is still to be told)
+//!             09 connector:4 provider-id                                 → tenant:4 serial:5 (the last message with this id)
 //! ```
 //!
 //! Messages with a connector need no key of their own: the packed columns are that index (status PROCESSING). Nor do lanes that
@@ -83,6 +86,7 @@ mod automations;
 mod chats;
 mod contacts;
 mod files;
+mod stats;
 mod webhooks;
 
 pub(crate) use automations::*;
@@ -93,6 +97,7 @@ use pombo_domain::model::message::ReadyOrder;
 use pombo_domain::model::{DeliveryKey, DeliveryStatus, EventKey};
 use pombo_domain::ports::{DueDelivery, ScheduledEntry};
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
+pub(crate) use stats::*;
 use uuid::Uuid;
 pub(crate) use webhooks::*;
 

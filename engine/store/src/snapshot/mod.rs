@@ -4,6 +4,7 @@
 mod automations;
 mod chats;
 mod contacts;
+mod stats;
 mod webhooks;
 
 use std::io::{self, Write};
@@ -295,6 +296,7 @@ fn document(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
         keys::IDEMPOTENCY => {
             format!("idempotency tenant={} key={} row={}", number()?, veiled(&key[5..]), veiled(value))
         }
+        keys::STAT | keys::FAILED_BEFORE => return stats::document(key, value),
         keys::KV_BYTES => format!("kv-bytes connector={} {}", number()?, Parts(value).u64().unwrap_or_default()),
         _ => match contacts::document(key, value)? {
             Some(line) => line,

@@ -22,6 +22,7 @@ pub(crate) mod queues;
 pub(crate) mod receipts;
 pub(crate) mod recordings;
 pub(crate) mod states;
+pub(crate) mod stats;
 pub(crate) mod tags;
 pub(crate) mod tasks;
 pub(crate) mod timeline;

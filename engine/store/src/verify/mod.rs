@@ -4,6 +4,7 @@ mod automations;
 mod chats;
 mod contacts;
 mod files;
+mod stats;
 mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +50,7 @@ impl DiskStore {
         self.verify_files(&mut problems)?;
         self.verify_events(&mut problems)?;
         self.verify_webhooks(&mut problems)?;
+        self.verify_stats(&mut problems)?;
         self.verify_automations(&mut problems)?;
         if problems.more > 0 {
             problems.found.push(format!("and {} more", problems.more));

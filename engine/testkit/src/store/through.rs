@@ -155,6 +155,13 @@ impl FileStore for TestStore {
     }
 }
 
+impl StatStore for TestStore {
+    through! {
+        fn stats(tenant: TenantIndex, filter: &StatFilter, limit: usize) -> StoreResult<Option<Vec<stats::StatRow>>>;
+        fn has_stats_before(tenant: TenantIndex, span: stats::StatSpan, before: u32) -> StoreResult<bool>;
+    }
+}
+
 impl WebhookStore for TestStore {
     through! {
         fn connector_webhook(connector: ConnectorIndex) -> StoreResult<Option<Arc<ConnectorWebhook>>>;
@@ -193,6 +200,7 @@ impl Store for TestStore {
         fn message(key: MessageKey) -> StoreResult<Option<StoredMessage>>;
         fn messages(keys: &[MessageKey]) -> StoreResult<Vec<Option<StoredMessage>>>;
         fn message_by_id(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<StoredMessage>>;
+        fn message_by_provider_id(connector: ConnectorIndex, provider_id: &str) -> StoreResult<Option<StoredMessage>>;
         fn idempotency(tenant: TenantIndex, key: &[u8; 32]) -> StoreResult<Option<IdempotencyRecord>>;
         fn ready(connector: ConnectorIndex, after: Option<ReadyOrder>, limit: usize) -> StoreResult<Vec<ReadyEntry>>;
         fn scheduled(until: Timestamp, after: Option<ScheduledEntry>, limit: usize) -> StoreResult<Vec<ScheduledEntry>>;

@@ -11,7 +11,7 @@ use crate::commands::Commands;
 use crate::model::message::MessageAction;
 use crate::model::{Connector, MessageOptions};
 use crate::ports::{Answer, ConnectorError, Operation, OperationError, PluginDescription};
-use crate::{Error, ErrorCode, Field, FieldPath, FieldProblem, Result, TenantIndex};
+use crate::{ConnectorIndex, Error, ErrorCode, Field, FieldPath, FieldProblem, Result, TenantIndex};
 
 /// Maximum length of an address, in bytes.
 pub const MAX_ADDRESS_BYTES: usize = 320;
@@ -108,6 +108,12 @@ pub enum TargetRef {
 }
 
 impl Commands {
+    /// Public id of a tenant's connector, by its number.
+    pub fn connector_id(&self, tenant: TenantIndex, index: ConnectorIndex) -> Result<Uuid> {
+        let found = self.ports().store.connector(index)?.filter(|connector| connector.tenant == tenant);
+        found.map(|connector| connector.id).ok_or_else(|| Error::not_found("Connector"))
+    }
+
     /// A tenant's connectors whose plugins declare this feature, oldest first, without deleted ones.
     pub fn connectors_that_offer(&self, tenant: TenantIndex, feature: &str) -> Result<Vec<Arc<Connector>>> {
         let mut connectors = self.ports().store.connectors(Some(tenant))?;

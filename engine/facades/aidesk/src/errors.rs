@@ -37,7 +37,10 @@ impl ErrorBody {
             let sentence = problem.sentence(field_name).into_owned();
             errors.entry(problem.field.written(field_name)).or_default().push(sentence);
         }
-        let message = failure.written(field_name);
+        let mut message = failure.written(field_name);
+        if failure.code == Some(WINDOW_CLOSED) {
+            message.push_str(AFTER_THE_WINDOW);
+        }
         Self { success: false, status: "error".to_owned(), message, errors, message_uuid: failure.message_id }
     }
 }
@@ -47,6 +50,12 @@ pub fn write_failure(failure: &Failure, _request_id: &str) -> Response {
     let body = serde_json::to_vec(&ErrorBody::of(failure)).unwrap_or_default();
     Response::builder().content_type("application/json").body(body)
 }
+
+/// The code of a failure, and of a reason, where the contact has not written for too long.
+pub(crate) const WINDOW_CLOSED: &str = "window_closed";
+/// What to do about that.
+pub(crate) const AFTER_THE_WINDOW: &str =
+    "; send an approved template with POST /send-message, or wait until the contact writes";
 
 /// What the channel cannot do now is no fault of the request: 500, as Meta's own failures are.
 const NOT_NOW: [&str; 1] = ["disconnected"];
@@ -114,6 +123,14 @@ mod tests {
         }
         assert_eq!(status_of(Error::invalid(Field::Text, "is required")), 400);
         assert_eq!(status_of(Error::unknown(Field::Connector, "is unknown")), 400);
+    }
+
+    #[test]
+    fn a_closed_window_is_400_with_what_to_do() {
+        let failure = Failure { code: Some(WINDOW_CLOSED), ..Failure::new(StatusCode::CONFLICT, "it is too late") };
+        assert_eq!(failure_status(&failure), StatusCode::BAD_REQUEST);
+        let message = ErrorBody::of(&failure).message;
+        assert!(message.starts_with("it is too late; send an approved template"), "{message}");
     }
 
     #[test]

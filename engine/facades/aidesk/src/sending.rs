@@ -15,6 +15,7 @@ use pombo_domain::{Error, Field, FieldPath, FieldProblem, Word};
 
 use crate::AideskDeps;
 use crate::credentials::Caller;
+use crate::errors::{AFTER_THE_WINDOW, WINDOW_CLOSED};
 
 /// The handlers' part of the state.
 pub(crate) type State<'a> = poem::web::Data<&'a Arc<ApiState>>;
@@ -109,5 +110,6 @@ fn refused(reason: &Reason) -> String {
         Word::Known(ReasonCode::Rejected) => "WhatsApp refuses it",
         _ => "it cannot be sent",
     };
-    format!("{what}: {}", reason.detail)
+    let then = if reason.code.as_str() == WINDOW_CLOSED { AFTER_THE_WINDOW } else { "" };
+    format!("{what}: {}{then}", reason.detail)
 }

@@ -16,7 +16,6 @@ use pombo_api::options::ApiState;
 use pombo_domain::commands::contacts::{ContactDraft, ContactPatch, MAX_LINE_CHARS};
 use pombo_domain::commands::messages::now::SentNow;
 use pombo_domain::commands::messages::send::Draft;
-use pombo_domain::model::campaign::CampaignStatus;
 use pombo_domain::model::template::{FEATURE, VariableProblem};
 use pombo_domain::model::{Connector, ContactType, LabelKind, MessageOptions, Template};
 use pombo_domain::{Error, ErrorCode, Field, FieldPath, FieldProblem};
@@ -165,16 +164,6 @@ fn found<T>(
     Ok(None)
 }
 
-/// Why a campaign in this state sends nothing; `None` where it does.
-fn stands_against(status: CampaignStatus) -> Option<&'static str> {
-    match status {
-        CampaignStatus::Draft => Some("this campaign is a draft; start or schedule it first"),
-        CampaignStatus::Paused => Some("this campaign is paused; resume it first"),
-        CampaignStatus::Stopped => Some("this campaign was stopped; it sends nothing any more"),
-        CampaignStatus::Scheduled | CampaignStatus::Running | CampaignStatus::Finished => None,
-    }
-}
-
 /// What is to be sent: the template, and the number of the campaign that it is a row of.
 struct Chosen {
     template: Arc<Template>,
@@ -196,8 +185,9 @@ fn chosen(
         Named::Campaign(number) => {
             let read = |number| commands.campaign_by_number(caller.tenant, number);
             let Some(campaign) = found(number, CAMPAIGN, "campaign", read, problems)? else { return Ok(None) };
-            if let Some(why) = stands_against(campaign.status) {
-                problems.push(FieldProblem::new(CAMPAIGN, why));
+            if !campaign.takes_direct() {
+                let message = format!("this campaign is {}: nothing can be sent in its name", campaign.status);
+                problems.push(FieldProblem::new(CAMPAIGN, message));
                 return Ok(None);
             }
             if campaign.connector != instance.index {
@@ -265,16 +255,26 @@ async fn send(
     let commands = &state.commands;
     let instance = sender(state, caller)?;
     let mut problems = Vec::new();
-    let queue = found(message.queue, QUEUE, "queue", |number| commands.label_by_number(caller.tenant, LabelKind::Queue, number), &mut problems)?;
-    let status = found(message.status, STATUS, "status", |number| commands.label_by_number(caller.tenant, LabelKind::Status, number), &mut problems)?;
+    let queue = found(
+        message.queue,
+        QUEUE,
+        "queue",
+        |number| commands.label_by_number(caller.tenant, LabelKind::Queue, number),
+        &mut problems,
+    )?;
+    let status = found(
+        message.status,
+        STATUS,
+        "status",
+        |number| commands.label_by_number(caller.tenant, LabelKind::Status, number),
+        &mut problems,
+    )?;
     let chosen = chosen(state, caller, &instance, message.named, &mut problems)?;
     let (Some(queue), Some(status), Some(Chosen { template, campaign })) = (queue, status, chosen) else {
         return Err(Error::invalid_fields(problems).into());
     };
     let filled = template.fill(&message.variables, None).map_err(|wrong| {
-        let problem = |one: VariableProblem| {
-            FieldProblem::new(Field::Variables.named(one.name), one.problem)
-        };
+        let problem = |one: VariableProblem| FieldProblem::new(Field::Variables.named(one.name), one.problem);
         Error::invalid_fields(wrong.into_iter().map(problem).collect())
     })?;
     let chat = commands.checked_chat(caller.tenant, instance.id, &message.to).await.map_err(refusal)?;

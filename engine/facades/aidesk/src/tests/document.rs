@@ -17,7 +17,10 @@ fn the_kept_document_and_table_are_those_that_are_generated() {
 fn the_document_has_the_two_operations_with_the_documented_statuses() {
     let document: Value = serde_json::from_str(&(FACADE.document)()).expect("JSON");
     let paths = document["paths"].as_object().expect("paths");
-    assert_eq!(paths.keys().collect::<BTreeSet<_>>(), BTreeSet::from([&"/send-message".to_owned(), &"/sendmessage".to_owned()]));
+    assert_eq!(
+        paths.keys().collect::<BTreeSet<_>>(),
+        BTreeSet::from([&"/send-message".to_owned(), &"/sendmessage".to_owned()])
+    );
     for (path, item) in paths {
         assert_eq!(item.as_object().expect("operations").keys().collect::<Vec<_>>(), ["post"], "{path}");
         let statuses: Vec<_> = item["post"]["responses"].as_object().expect("responses").keys().collect();

@@ -58,11 +58,8 @@ async fn a_key_is_needed_in_its_header() {
 #[tokio::test]
 async fn a_host_that_is_mapped_serves_it_at_its_root_and_parameters_are_passed_over() {
     let site = Site::new().await;
-    let headers = [
-        ("host", "api.aidesk.example.com"),
-        ("apikey", site.loja.key.as_str()),
-        ("content-type", "application/json"),
-    ];
+    let headers =
+        [("host", "api.aidesk.example.com"), ("apikey", site.loja.key.as_str()), ("content-type", "application/json")];
     for path in ["/sendmessage", "/sendmessage?x=1&x=2", "/aidesk/sendmessage"] {
         let body = site.call("POST", path, &headers, "{}").await.refusal(400);
         assert!(body["errors"]["contact_id"].is_array(), "{path}: {body}");

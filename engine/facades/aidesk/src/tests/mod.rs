@@ -14,7 +14,7 @@ use pombo_domain::model::pace::PaceView;
 use pombo_domain::model::{
     Connector, ContactType, EntryContent, MessageState, StoredMessage, TimelineAct, TimelineEntry,
 };
-use pombo_domain::ports::{Batch, Change, ChatChange, ChatMessage, PaceViews, Store, StoreResult};
+use pombo_domain::ports::{Batch, Change, ChatChange, ChatMessage, OwnKind, PaceViews, Store, StoreResult};
 use pombo_testkit::http::{Answer, ask};
 use pombo_testkit::{Caller, ManualClock, World, WorldOptions, samples};
 use serde_json::{Value, json};
@@ -76,6 +76,7 @@ impl Site {
     async fn new() -> Self {
         let mut plugin = samples::chat_plugin();
         plugin.features.push("templates".to_owned());
+        plugin.contents.push(OwnKind { name: "template".to_owned(), schema: None });
         let mut plain = samples::chat_plugin();
         plain.name = "connector-plain".to_owned();
         let plugins = vec![samples::email_plugin(), plugin, plain];

@@ -49,8 +49,8 @@
 //!             2c tenant:4 kind:1 identifier                              → opt-out       (where a contact was deleted)
 //!             2d expires:8 tenant:4 id:16                                → nothing       (stored files by expiry)
 //!             2e tenant:4                                                → files:8 bytes:8  (stored files that no message uses)
-//!             60 tenant:4 span:1 number:4 connector:4 type:1 template:4 campaign:4 → counts (of messages, in an hour or a day)
-//!             61 tenant:4 serial:5                                       → nothing       (failed, and tried again)
+//!             70 tenant:4 span:1 number:4 connector:4 type:1 template:4 campaign:4 → counts (of messages, in an hour or a day)
+//!             71 tenant:4 serial:5                                       → nothing       (failed, and tried again)
 //! kv          connector:4 key                                            → value
 //! events      01 tenant:4 number:8                                       → event         (written once; numbers from 1)
 //!             02 tenant:4 mark:16                                        → number:8      (goes with its event)

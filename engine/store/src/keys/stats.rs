@@ -7,8 +7,8 @@ use pombo_domain::{ConnectorIndex, TenantIndex};
 use super::{Key, Parts};
 use crate::backend::Bytes;
 
-pub(crate) const STAT: u8 = 0x60;
-pub(crate) const FAILED_BEFORE: u8 = 0x61;
+pub(crate) const STAT: u8 = 0x70;
+pub(crate) const FAILED_BEFORE: u8 = 0x71;
 
 pub(crate) const PROVIDER_MESSAGE: u8 = 0x09;
 

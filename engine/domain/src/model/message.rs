@@ -354,9 +354,17 @@ impl MessageState {
         Ok(Self { reason: Some(reason), ..self.next(Status::Canceled, now) })
     }
 
-    /// A person wants it tried again, from the first attempt on.
+    /// Its campaign is paused: it is taken back, to become another message later.
+    pub fn withdraw(&self, now: Timestamp) -> Result<Self, NotAllowed> {
+        self.allow(&[Status::Pending, Status::Waiting, Status::PendingApproval], "taken back")?;
+        let reason = Reason::new(ReasonCode::Withdrawn, "its campaign was paused");
+        Ok(Self { reason: Some(reason), ..self.next(Status::Canceled, now) })
+    }
+
+    /// A person wants it tried again, from the first attempt on. Not one that was taken back: its campaign makes another message of it.
     pub fn retry(&self, now: Timestamp) -> Result<Self, NotAllowed> {
-        self.allow(&[Status::Failed, Status::Canceled], "retried")?;
+        let from: &[Status] = if self.is_withdrawn() { &[Status::Failed] } else { &[Status::Failed, Status::Canceled] };
+        self.allow(from, "retried")?;
         Ok(Self { attempts: 0, due_at: now, reason: None, ..self.next(Status::Pending, now) })
     }
 

@@ -4,6 +4,8 @@ pub mod action;
 pub mod attachment;
 pub mod automation;
 pub mod call;
+pub mod campaign;
+pub mod campaign_row;
 pub mod connector;
 pub mod contact;
 pub mod conversation;
@@ -36,6 +38,11 @@ pub mod webhook;
 
 pub use attachment::Attachment;
 pub use automation::{Automation, AutomationStatus, EventKind, EventKinds};
+pub use campaign::{
+    Audience, Binding, Campaign, CampaignReason, CampaignStatus, ContactChoice, ContactPart, ListedRow, Source,
+    StopRules,
+};
+pub use campaign_row::{CampaignCounts, CampaignRow, RowOutcome, RowState, RowStatus, SkipReason, StoredRow};
 pub use connector::{Connector, ConnectorStatus, Pace, PaceState};
 pub use contact::{Contact, ContactStep, ContactType, OptOut};
 pub use conversation::{Conversation, ConversationAction, ConversationStep, Handover, LastMessage};

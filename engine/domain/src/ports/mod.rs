@@ -3,6 +3,7 @@
 mod attachment_links;
 mod automation;
 mod automation_store;
+mod campaign_store;
 mod channel;
 mod chat_store;
 mod contact_store;
@@ -25,6 +26,7 @@ mod workbooks;
 pub use attachment_links::*;
 pub use automation::*;
 pub use automation_store::*;
+pub use campaign_store::*;
 pub use channel::*;
 pub use chat_store::*;
 pub use contact_store::*;

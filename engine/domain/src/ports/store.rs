@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{
-    AutomationChange, AutomationStore, ChatChange, ChatStore, ContactStore, DueEventDelivery, DueLane, EventFilter,
-    FileChange, FileStore, LabelChange, StatChange, StatStore, StoreResult, TagChange, TemplateChange, TemplateStore,
-    WebhookChange, WebhookStore,
+    AutomationChange, AutomationStore, CampaignChange, CampaignStore, ChatChange, ChatStore, ContactStore,
+    DueEventDelivery, DueLane, EventFilter, FileChange, FileStore, LabelChange, StatChange, StatStore, StoreResult,
+    TagChange, TemplateChange, TemplateStore, WebhookChange, WebhookStore,
 };
 use crate::model::message::ReadyOrder;
 use crate::model::*;
@@ -132,7 +132,8 @@ pub struct KvWrite {
 #[derive(Clone)]
 pub enum Change {
     /// New messages, with their initial state, queue entries and, if they have a webhook URL, a first delivery made by
-    /// [`crate::model::delivery::Delivery::of`]. Stored files that they carry are used from then on, see [`FileChange`].
+    /// [`crate::model::delivery::Delivery::of`]. Stored files that they carry are used from then on, see [`FileChange`]. One that names
+    /// a campaign is a row of it in the same batch, see [`CampaignChange`].
     Insert(Insert),
     /// A new state of a message. Of one with an entry in a timeline, the store appends an event when it becomes SENT, FAILED or UNKNOWN;
     /// of one that becomes FAILED without an entry, only if the webhook of its connector wants it.
@@ -214,6 +215,8 @@ pub enum Change {
     Chat(Box<ChatChange>),
     /// A change of connectors' webhooks, or of a delivery to one.
     Webhook(Box<WebhookChange>),
+    /// A change of campaigns and their rows.
+    Campaign(Box<CampaignChange>),
 }
 
 /// An event to append.
@@ -281,6 +284,8 @@ pub enum Effect {
     Automation(AutomationIndex),
     /// A plugin was changed.
     Plugin(String),
+    /// A campaign, or where its rows stand, was changed.
+    Campaign(TenantIndex, u32),
 }
 
 /// Gets the effects of every commit, on the committer's thread: it may only record and wake, never block or commit.
@@ -312,7 +317,7 @@ pub enum StoreHealth {
 /// Invariant: a message's record, state, columns, queue entry and deliveries change in one batch.
 #[async_trait]
 pub trait Store:
-    AutomationStore + ChatStore + ContactStore + FileStore + StatStore + TemplateStore + WebhookStore
+    AutomationStore + CampaignStore + ChatStore + ContactStore + FileStore + StatStore + TemplateStore + WebhookStore
 {
     /// Applies a batch; returns when it is on disk.
     async fn commit(&self, batch: Batch) -> StoreResult<Committed>;

@@ -46,6 +46,10 @@ pub enum Conflict {
     TooManyLabels,
     /// The tenant has as many files as it may have that no message uses.
     TooManyFiles,
+    /// The campaign is not as it was read: another revision or status, or a row of it was handed over already.
+    Campaign(u32),
+    /// The tenant has made as many campaigns as it may make.
+    TooManyCampaigns,
     /// The event task is not in the state in which it was read.
     Task(TaskKey),
     /// The plugin has another revision.

@@ -16,6 +16,8 @@ pub(crate) fn field_name(field: Field) -> Cow<'static, str> {
         Field::SplitBy => "by",
         Field::Request => "body",
         Field::Query => "q",
+        Field::Queue => "queueId",
+        Field::ConversationStatus => "statusId",
         Field::Tenant => TENANT_HEADER,
         Field::IdempotencyKey => "Idempotency-Key",
         other => return camel_case(other),

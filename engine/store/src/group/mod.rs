@@ -2,16 +2,19 @@
 //! and gathers the writes, the columns' delta, the effects and what becomes visible in memory afterwards.
 //!
 //! A batch that fails leaves no trace. Runs on the committer's thread only. What concerns automations is in `automations`,
-//! `tasks` and `pending`, what is counted in `stats`, what concerns timelines in `chat`, people in `contacts`, conversations' tags in `tags`, and connectors' webhooks
+//! `tasks` and `pending`, campaigns in `campaigns`, what is counted in `stats`, what concerns timelines in `chat`, people in `contacts`,
+//! conversations' tags in `tags`, and connectors' webhooks
 //! in `webhooks`.
 
 mod automations;
+mod campaigns;
 mod chat;
 mod contacts;
 mod pending;
 mod stats;
 mod tags;
 mod tasks;
+mod templates;
 mod webhooks;
 
 use std::collections::HashMap;
@@ -287,9 +290,12 @@ impl<'a> Group<'a> {
             }
             Change::DeleteContact(tenant, id) => return self.delete_contact(tenant, id),
             Change::Tag(change) => return self.tag(change),
+            Change::Template(change) => return self.template(*change),
+            Change::Label(change) => return self.label(change),
             Change::File(FileChange::Add { file, most }) => media_files::add(&mut self.staged, &file, most)?,
             Change::File(FileChange::Delete(tenant, id)) => media_files::delete(&mut self.staged, tenant, id)?,
             Change::Webhook(change) => return self.webhook(*change),
+            Change::Campaign(change) => return self.campaign(*change),
             Change::Import(import) => imports::put(&mut self.staged, &import)?,
             Change::Kv(connector, writes) => {
                 writes.iter().try_for_each(|w| check_key(&w.key))?;
@@ -307,6 +313,7 @@ impl<'a> Group<'a> {
                 }
                 self.count_reports(key, &row)?;
                 receipts::put(&mut self.staged, key, &row);
+                return self.campaign_reported(key, &row);
             }
             Change::Stat(change) => return self.stat(change),
             Change::Health(connector, state) => health::put(&mut self.staged, connector, &state),
@@ -350,6 +357,9 @@ impl<'a> Group<'a> {
                 self.outcome.queued.push((entry.queue, entry.key.clone()));
                 self.staged.fresh(Space::Queues, entry.key, &entry.value[..]);
                 self.outcome.effects.push(entry.effect);
+            }
+            if let Some(campaign) = message.content.options.campaign {
+                self.campaign_message(&message, campaign, &state)?;
             }
             if let Some(delivery) = Delivery::of(&message, None, &state) {
                 deliveries::insert(&mut self.staged, &delivery, &mut self.outcome.effects);
@@ -407,6 +417,7 @@ impl<'a> Group<'a> {
             self.entry_sent(key, state.provider_id.as_deref())?;
         }
         self.message_stepped(key, old.status, &state)?;
+        self.campaign_stepped(key, &state)?;
         self.outcome.stepped.push((key, rank, state));
         match delivery {
             Some(delivery) => self.delivery(&delivery),

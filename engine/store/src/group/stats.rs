@@ -39,7 +39,7 @@ impl Group<'_> {
         match state.status {
             Status::Sent if old.status != Status::Sent && old.sent_at.is_none() => self.count(key, &[Stage::Accepted]),
             Status::Failed if old.status != Status::Failed => {
-                let reported = self.reported(key)?.failed.is_some();
+                let reported = self.reports_of(key)?.failed.is_some();
                 if reported || stats::failed_before(&self.staged, key)? {
                     return Ok(());
                 }
@@ -52,7 +52,7 @@ impl Group<'_> {
     /// The reports about a message change.
     pub(super) fn count_reports(&mut self, key: MessageKey, now: &Receipts) -> StoreResult<()> {
         let Some(word) = self.shared.columns.word(key) else { return Ok(()) };
-        let before = self.reported(key)?;
+        let before = self.reports_of(key)?;
         if let Some(id) = now.provider_id.as_deref().filter(|id| before.provider_id.as_deref() != Some(*id)) {
             self.known_by(word::connector(word), id, key);
         }
@@ -72,7 +72,7 @@ impl Group<'_> {
         if stages.is_empty() { Ok(()) } else { self.count(key, &stages) }
     }
 
-    fn reported(&self, key: MessageKey) -> StoreResult<Receipts> {
+    fn reports_of(&self, key: MessageKey) -> StoreResult<Receipts> {
         let row = self.staged.get(Space::Events, &keys::receipts(key))?;
         Ok(row.map(|row| receipts::parse(&row)).transpose()?.unwrap_or_default())
     }

@@ -209,6 +209,8 @@ words! {
         Since = "since",
         /// The level of health below which a connector is slowed.
         SlowBelow = "slow_below",
+        /// What counts are split by.
+        SplitBy = "split_by",
         /// When a campaign is paused by itself.
         #[serde(rename = "stop")]
         StopRules = "stop",

@@ -52,6 +52,7 @@ mod shared;
 mod snapshot;
 mod space;
 mod staged;
+mod stat_store;
 mod tables;
 mod tag_catalog;
 mod template_store;

@@ -402,8 +402,7 @@ impl MessageState {
 
     /// A person wants it tried again, from the first attempt on. Not one that was taken back: its campaign makes another message of it.
     pub fn retry(&self, now: Timestamp) -> Result<Self, NotAllowed> {
-        let from: &[Status] =
-            if self.is_withdrawn() { &[Status::Failed] } else { &[Status::Failed, Status::Canceled] };
+        let from: &[Status] = if self.is_withdrawn() { &[Status::Failed] } else { &[Status::Failed, Status::Canceled] };
         self.allow(from, "retried")?;
         Ok(Self { attempts: 0, due_at: now, reason: None, ..self.next(Status::Pending, now) })
     }

@@ -29,6 +29,7 @@ pub mod refusals;
 pub mod role;
 pub mod rollout;
 pub mod rules;
+pub mod stats;
 pub mod tag;
 pub mod template;
 pub mod tenant;
@@ -39,7 +40,8 @@ pub mod webhook;
 pub use attachment::Attachment;
 pub use automation::{Automation, AutomationStatus, EventKind, EventKinds};
 pub use campaign::{
-    Audience, Binding, Campaign, CampaignReason, CampaignStatus, ContactChoice, ContactPart, ListedRow, Source, StopRules,
+    Audience, Binding, Campaign, CampaignReason, CampaignStatus, ContactChoice, ContactPart, ListedRow, Source,
+    StopRules,
 };
 pub use campaign_row::{CampaignCounts, CampaignRow, RowOutcome, RowState, RowStatus, SkipReason, StoredRow};
 pub use connector::{Connector, ConnectorStatus, Pace, PaceState};
@@ -68,6 +70,7 @@ pub use refusals::Refusals;
 pub use role::{Right, Role};
 pub use rollout::{Rollout, RolloutStep};
 pub use rules::{AudienceRule, Bucket, ChannelLimits, Quality, Rules, Throughput};
+pub use stats::{Stage, StageCounts};
 pub use tag::{Color, Tag};
 pub use template::{Template, TemplateCategory, TemplateFormat, TemplateStatus};
 pub use tenant::{AccessToken, ApiKey, Tenant, TenantSettings, User};

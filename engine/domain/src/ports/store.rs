@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::{
     AutomationChange, AutomationStore, CampaignChange, CampaignStore, ChatChange, ChatStore, ContactStore,
-    DueEventDelivery, DueLane, EventFilter, FileChange, FileStore, LabelChange, RuleChange, RuleStore, StoreResult,
+    DueEventDelivery, DueLane, EventFilter, FileChange, FileStore, LabelChange, RuleChange, RuleStore, StatChange,
+    StatStore, StoreResult,
     TagChange, TemplateChange, TemplateStore, WebhookChange, WebhookStore,
 };
 use crate::model::message::ReadyOrder;
@@ -189,6 +190,9 @@ pub enum Change {
     Event(AppendEvent),
     /// Replaces the reports about a message.
     Receipts(MessageKey, Receipts),
+    /// A change of a tenant's counts of messages. Everything else that is counted, the store counts itself, in the batch in which a message
+    /// reaches a stage.
+    Stat(StatChange),
     /// Replaces a connector's health counts.
     Health(ConnectorIndex, HealthState),
     /// Makes `alias` another address of the contact that is known as `identifier`; an alias of another contact moves to this one.
@@ -316,7 +320,15 @@ pub enum StoreHealth {
 /// Invariant: a message's record, state, columns, queue entry and deliveries change in one batch.
 #[async_trait]
 pub trait Store:
-    AutomationStore + CampaignStore + ChatStore + ContactStore + FileStore + RuleStore + TemplateStore + WebhookStore
+    AutomationStore
+    + CampaignStore
+    + ChatStore
+    + ContactStore
+    + FileStore
+    + RuleStore
+    + StatStore
+    + TemplateStore
+    + WebhookStore
 {
     /// Applies a batch; returns when it is on disk.
     async fn commit(&self, batch: Batch) -> StoreResult<Committed>;
@@ -331,6 +343,12 @@ pub trait Store:
     fn messages(&self, keys: &[MessageKey]) -> StoreResult<Vec<Option<StoredMessage>>>;
     /// A message by its public id; `None` also if it belongs to another tenant.
     fn message_by_id(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<StoredMessage>>;
+    /// The message that the connector's channel knows by this id: the last one, if there are several.
+    fn message_by_provider_id(
+        &self,
+        connector: ConnectorIndex,
+        provider_id: &str,
+    ) -> StoreResult<Option<StoredMessage>>;
     /// Waits until a message has changed more often than `revision` says, and returns its state then; `None` if there is no such
     /// message. It waits without an end of its own: race it with the clock, and drop it.
     async fn message_after(&self, key: MessageKey, revision: u32) -> StoreResult<Option<MessageState>>;

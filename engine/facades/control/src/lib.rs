@@ -106,6 +106,8 @@ enum Section {
     Events,
     /// Messages, and a person's decisions about them.
     Messages,
+    /// How many messages reached which stage.
+    Stats,
     /// Creating messages from a spreadsheet.
     Imports,
     /// Texts with variables that are sent again and again: your own, and those that the channel of a connector keeps. And trying texts out.
@@ -161,6 +163,7 @@ type Messaging = (
     connectors::groups::Groups,
     events::Events,
     messages::Messages,
+    messages::stats::MessageStats,
     imports::Imports,
     messages::templates::Templates,
     deliveries::Deliveries,

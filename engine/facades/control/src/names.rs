@@ -13,6 +13,7 @@ pub(crate) fn field_name(field: Field) -> Cow<'static, str> {
         Field::Connector => "connectorId",
         Field::Since => "dateFrom",
         Field::UpTo => "dateTo",
+        Field::SplitBy => "by",
         Field::Request => "body",
         Field::Query => "q",
         Field::Queue => "queueId",

@@ -208,6 +208,7 @@ pub(crate) async fn send_to(
         variables: model::Variables::of(request.variables.into_iter().collect()),
         options,
         manual: !request.during_automation,
+        in_spite_of_automation: false,
         author: by.map(Cow::Owned),
         problems: Vec::new(),
     };

@@ -2,7 +2,8 @@
 //! and gathers the writes, the columns' delta, the effects and what becomes visible in memory afterwards.
 //!
 //! A batch that fails leaves no trace. Runs on the committer's thread only. What concerns automations is in `automations`,
-//! `tasks` and `pending`, campaigns in `campaigns`, what concerns timelines in `chat`, people in `contacts`, conversations' tags in `tags`, and connectors' webhooks
+//! `tasks` and `pending`, campaigns in `campaigns`, what is counted in `stats`, what concerns timelines in `chat`, people in `contacts`,
+//! conversations' tags in `tags`, and connectors' webhooks
 //! in `webhooks`.
 
 mod automations;
@@ -10,6 +11,7 @@ mod campaigns;
 mod chat;
 mod contacts;
 mod pending;
+mod stats;
 mod tags;
 mod tasks;
 mod templates;
@@ -310,9 +312,11 @@ impl<'a> Group<'a> {
                 if self.shared.columns.word(key).is_none() {
                     return Err(StoreError::Conflict(Conflict::Message(key)));
                 }
+                self.count_reports(key, &row)?;
                 receipts::put(&mut self.staged, key, &row);
                 return self.campaign_reported(key, &row);
             }
+            Change::Stat(change) => return self.stat(change),
             Change::Health(connector, state) => health::put(&mut self.staged, connector, &state),
             Change::ContactAlias { tenant, kind, alias, identifier } => {
                 return self.alias(tenant, kind, &alias, &identifier);
@@ -415,6 +419,7 @@ impl<'a> Group<'a> {
         }
         self.staged.put(Space::States, row_key.bytes(), states::encode(rank, &state));
         self.outcome.delta.0.push(Step::Word(key, word::stepped(old_word, state.status)));
+        self.count_step(key, connector, &old, &state)?;
         self.progressed(key, connector, old.status, &state)?;
         if state.status == Status::Sent && self.shared.chats.converses(connector) {
             self.entry_sent(key, state.provider_id.as_deref())?;

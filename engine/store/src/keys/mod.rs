@@ -64,6 +64,8 @@
 //!             65 tenant:4 serial:5                                       → campaign:4 row:4  (the row that a message is)
 //!             66 tenant:4 campaign:4 generation:4 row:4                  → row of a list handed in for a campaign
 //!             67 tenant:4 id:16                                          → number:4      (of a campaign)
+//!             70 tenant:4 span:1 number:4 connector:4 type:1 template:4 campaign:4 → counts (of messages, in an hour or a day)
+//!             71 tenant:4 serial:5                                       → nothing       (failed, and tried again)
 //! kv          connector:4 key                                            → value
 //! events      01 tenant:4 number:8                                       → event         (written once; numbers from 1)
 //!             02 tenant:4 mark:16                                        → number:8      (goes with its event)
@@ -89,6 +91,7 @@
 //!             06 tenant:4                                                → conversation:8 item:8 looked:8 (the next numbers; see tables/timeline)
 //!             07 tenant:4 serial:5                                       → who sent a message
 //!             08 connector:4 conversation:16                             → nothing       (read, and the channel is still to be told)
+//!             09 connector:4 provider-id                                 → tenant:4 serial:5 (the last message with this id)
 //! ```
 //!
 //! Messages with a connector need no key of their own: the packed columns are that index (status PROCESSING). Nor do lanes that
@@ -100,6 +103,7 @@ mod chats;
 mod contacts;
 mod files;
 mod rules;
+mod stats;
 mod templates;
 mod webhooks;
 
@@ -113,6 +117,7 @@ use pombo_domain::model::{DeliveryKey, DeliveryStatus, EventKey};
 use pombo_domain::ports::{DueDelivery, ScheduledEntry};
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 pub(crate) use rules::*;
+pub(crate) use stats::*;
 pub(crate) use templates::*;
 use uuid::Uuid;
 pub(crate) use webhooks::*;

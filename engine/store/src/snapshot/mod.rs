@@ -5,6 +5,7 @@ mod automations;
 mod campaigns;
 mod chats;
 mod contacts;
+mod stats;
 mod templates;
 mod webhooks;
 
@@ -302,6 +303,7 @@ fn document(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
         keys::IDEMPOTENCY => {
             format!("idempotency tenant={} key={} row={}", number()?, veiled(&key[5..]), veiled(value))
         }
+        keys::STAT | keys::FAILED_BEFORE => return stats::document(key, value),
         keys::KV_BYTES => format!("kv-bytes connector={} {}", number()?, Parts(value).u64().unwrap_or_default()),
         _ => match contacts::document(key, value)? {
             Some(line) => line,

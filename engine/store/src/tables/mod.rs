@@ -25,6 +25,7 @@ pub(crate) mod receipts;
 pub(crate) mod recordings;
 pub(crate) mod rules;
 pub(crate) mod states;
+pub(crate) mod stats;
 pub(crate) mod tags;
 pub(crate) mod tasks;
 pub(crate) mod templates;

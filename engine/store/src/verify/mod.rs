@@ -5,6 +5,7 @@ mod campaigns;
 mod chats;
 mod contacts;
 mod files;
+mod stats;
 mod templates;
 mod webhooks;
 
@@ -52,6 +53,7 @@ impl DiskStore {
         self.verify_templates(&mut problems)?;
         self.verify_events(&mut problems)?;
         self.verify_webhooks(&mut problems)?;
+        self.verify_stats(&mut problems)?;
         self.verify_automations(&mut problems)?;
         self.verify_campaigns(&mut problems)?;
         if problems.more > 0 {

@@ -4,7 +4,7 @@
 //! - `model`: the store as a naive program, to compare with.
 //! - `random`: random operations against the model, with reopening.
 //! - `lists`, `queues`, `documents`, `contacts`, `tags`, `templates`, `campaigns`, `files`, `events`, `effects`, `automations`, `chats`,
-//!   `plugins`, `webhooks`: one subject each.
+//!   `plugins`, `rules`, `stats`, `webhooks`: one subject each.
 //! - `crash`: a child process that is killed at random moments. `faults`: failing writes.
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
@@ -25,6 +25,7 @@ mod plugins;
 mod queues;
 mod random;
 mod rules;
+mod stats;
 mod support;
 mod tags;
 mod templates;

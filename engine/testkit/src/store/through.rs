@@ -194,6 +194,13 @@ impl FileStore for TestStore {
     }
 }
 
+impl StatStore for TestStore {
+    through! {
+        fn stats(tenant: TenantIndex, filter: &StatFilter, limit: usize) -> StoreResult<Option<Vec<stats::StatRow>>>;
+        fn has_stats_before(tenant: TenantIndex, span: stats::StatSpan, before: u32) -> StoreResult<bool>;
+    }
+}
+
 impl TemplateStore for TestStore {
     through! {
         fn template_by_number(tenant: TenantIndex, number: u32) -> StoreResult<Option<Arc<Template>>>;
@@ -254,6 +261,7 @@ impl Store for TestStore {
         fn message(key: MessageKey) -> StoreResult<Option<StoredMessage>>;
         fn messages(keys: &[MessageKey]) -> StoreResult<Vec<Option<StoredMessage>>>;
         fn message_by_id(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<StoredMessage>>;
+        fn message_by_provider_id(connector: ConnectorIndex, provider_id: &str) -> StoreResult<Option<StoredMessage>>;
         fn idempotency(tenant: TenantIndex, key: &[u8; 32]) -> StoreResult<Option<IdempotencyRecord>>;
         fn ready(connector: ConnectorIndex, after: Option<ReadyOrder>, limit: usize) -> StoreResult<Vec<ReadyEntry>>;
         fn scheduled(until: Timestamp, after: Option<ScheduledEntry>, limit: usize) -> StoreResult<Vec<ScheduledEntry>>;

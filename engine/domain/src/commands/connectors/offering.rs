@@ -12,7 +12,7 @@ use crate::commands::Commands;
 use crate::model::message::{MessageAction, OwnContent};
 use crate::model::{Connector, MessageOptions};
 use crate::ports::{Answer, ConnectorError, Operation, OperationError, PluginDescription};
-use crate::{Error, ErrorCode, Field, FieldPath, FieldProblem, Result, TenantIndex};
+use crate::{ConnectorIndex, Error, ErrorCode, Field, FieldPath, FieldProblem, Result, TenantIndex};
 
 /// Maximum length of an address, in bytes.
 pub const MAX_ADDRESS_BYTES: usize = 320;
@@ -132,6 +132,21 @@ pub enum TargetRef {
 }
 
 impl Commands {
+    /// Public id of a tenant's connector, by its number.
+    pub fn connector_id(&self, tenant: TenantIndex, index: ConnectorIndex) -> Result<Uuid> {
+        let found = self.ports().store.connector(index)?.filter(|connector| connector.tenant == tenant);
+        found.map(|connector| connector.id).ok_or_else(|| Error::not_found("Connector"))
+    }
+
+    /// A tenant's connectors whose plugins declare this feature, oldest first, without deleted ones.
+    pub fn connectors_that_offer(&self, tenant: TenantIndex, feature: &str) -> Result<Vec<Arc<Connector>>> {
+        let mut connectors = self.ports().store.connectors(Some(tenant))?;
+        // Of one whose plugin is not loaded nothing is known.
+        connectors.retain(|connector| self.plugin_of(connector).is_ok_and(|plugin| plugin.offers(feature)));
+        connectors.sort_by_key(|connector| connector.index);
+        Ok(connectors)
+    }
+
     pub(crate) fn offering(&self, tenant: TenantIndex, id: Uuid) -> Result<Offering> {
         let connector = self.live_connector(tenant, id)?;
         let plugin = self.plugin_of(&connector)?;

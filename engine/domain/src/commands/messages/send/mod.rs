@@ -77,6 +77,9 @@ pub struct Draft<'a> {
     pub options: MessageOptions,
     /// A person sends it: refused into a conversation that an automation answers.
     pub manual: bool,
+    /// It is sent at once, but is not an answer in a conversation: taken also while an automation answers there. Only of
+    /// [`Commands::send_now`], which takes every other message for one that a person sends.
+    pub in_spite_of_automation: bool,
     /// Who sends it, as [`crate::commands::access::actor::Actor::by`]: kept with the message, for the timeline of its conversation. Only
     /// of a message that is sent alone.
     pub author: Option<Cow<'a, str>>,

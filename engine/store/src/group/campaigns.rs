@@ -154,7 +154,7 @@ impl Group<'_> {
 
     /// A message's state changed: its row follows, if it is one.
     pub(super) fn campaign_stepped(&mut self, key: MessageKey, state: &MessageState) -> StoreResult<()> {
-        let Some(place) = self.place_of(key)? else { return Ok(()) };
+        let Some(place) = self.row_place(key)? else { return Ok(()) };
         let reports = if state.status == Status::Sent {
             let row = self.staged.get(Space::Events, &keys::receipts(key))?;
             row.map(|row| receipts::parse(&row)).transpose()?.unwrap_or_default()
@@ -166,14 +166,14 @@ impl Group<'_> {
 
     /// There are reports about a message: its row follows, if it is one.
     pub(super) fn campaign_reported(&mut self, key: MessageKey, reports: &Receipts) -> StoreResult<()> {
-        let Some(place) = self.place_of(key)? else { return Ok(()) };
+        let Some(place) = self.row_place(key)? else { return Ok(()) };
         let Some(word) = self.shared.columns.word(key) else { return Ok(()) };
         let (_, state) = self.state_of(key, &keys::message(key), word)?;
         self.row_reached(key, place, &state, reports)
     }
 
     /// The campaign and the row that a message is. Cheap for a tenant without campaigns.
-    fn place_of(&self, key: MessageKey) -> StoreResult<Option<(u32, u32)>> {
+    fn row_place(&self, key: MessageKey) -> StoreResult<Option<(u32, u32)>> {
         if !self.shared.catalog.read().campaigns.has_any(key.tenant) {
             return Ok(None);
         }

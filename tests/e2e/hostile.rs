@@ -44,9 +44,7 @@ fn foreign_plugins(tenant: &Tenant) -> Result<Vec<String>> {
         .iter()
         .filter(|p| p["kind"] == "connector")
         .filter_map(|p| p["name"].as_str().map(str::to_owned));
-    Ok(names
-        .filter(|name| !SHIPPED.contains(&name.as_str()))
-        .collect())
+    Ok(names.filter(|name| !SHIPPED.contains(&name.as_str())).collect())
 }
 
 #[test]

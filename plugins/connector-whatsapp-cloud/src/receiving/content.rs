@@ -26,7 +26,7 @@ pub(super) enum Body {
 }
 
 /// A file, as its message describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct File {
     pub(super) kind: MediaKind,
     /// Meta's id of it; or why there is none.

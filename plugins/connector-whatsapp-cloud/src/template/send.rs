@@ -288,7 +288,8 @@ mod tests {
             {"index": 4, "type": "products", "value": {"thumbnail_product_retailer_id": "2lc", "sections": []}},
             {"index": 5, "type": "voice-call", "value": {"type": "ttl_minutes", "ttl_minutes": 5}}]});
         let components = sent(&content)["components"].clone();
-        let types: Vec<_> = (0..6_usize).map(|n| components[n]["sub_type"].as_str().unwrap_or_default().to_owned()).collect();
+        let types: Vec<_> =
+            (0..6_usize).map(|n| components[n]["sub_type"].as_str().unwrap_or_default().to_owned()).collect();
         assert_eq!(types, ["quick_reply", "copy_code", "flow", "CATALOG", "mpm", "voice_call"]);
         assert_eq!(components[0]["parameters"], json!([{"type": "payload", "payload": "OK-123"}]));
         assert_eq!(components[1]["parameters"], json!([{"type": "coupon_code", "coupon_code": "25OFF"}]));

@@ -143,7 +143,7 @@ impl AccountState {
         }
         self.tell(outside, State::Connected(Account { address: number, display_name, aliases: Vec::new() })).await?;
         let limits = limits(&body, config).to_string();
-        if self.limits.borrow().as_ref() != Some(&limits) {
+        if limits != "{}" && self.limits.borrow().as_ref() != Some(&limits) {
             outside.emit(Event::Other(("limits".to_owned(), limits.clone()))).await?;
             *self.limits.borrow_mut() = Some(limits);
         }

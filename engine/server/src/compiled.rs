@@ -63,6 +63,7 @@ async fn compile(into: &Path, plugin_dir: Option<&Path>) -> anyhow::Result<()> {
         embedded: shipped::PLUGINS.to_vec(),
         grants: std::collections::BTreeMap::new(),
         smtp_plain_hosts: Vec::new(),
+        http_plain_hosts: Vec::new(),
         authorities: Vec::new(),
         connect_to: std::collections::BTreeMap::new(),
         limits: Limits::default(),

@@ -193,6 +193,7 @@ pub(crate) fn options(folder: &Path, wish: &Wish) -> Options {
         embedded: vec![embedded("renderer"), embedded("connector-email")],
         grants,
         smtp_plain_hosts: Vec::new(),
+        http_plain_hosts: Vec::new(),
         authorities: Vec::new(),
         connect_to: BTreeMap::new(),
         limits: wish.limits.clone(),

@@ -24,6 +24,7 @@ pub(super) async fn engine(folder: &Path) -> anyhow::Result<Arc<dyn PluginEngine
         embedded: vec![shipped::renderer()],
         grants: std::collections::BTreeMap::new(),
         smtp_plain_hosts: Vec::new(),
+        http_plain_hosts: Vec::new(),
         authorities: Vec::new(),
         connect_to: std::collections::BTreeMap::new(),
         limits: Limits::default(),

@@ -25,7 +25,7 @@ fn a_late_failure_fails_the_message_with_its_reason() -> Result<()> {
         let receipt = events.receipt(&id, "failed")?;
         ensure!(receipt["reason"].is_string(), "{receipt}");
         assert_eq!(bench.accepted(&who)?.len(), 1, "{code} was sent again");
-        assert_eq!(bench.tenant.list(&[("status", "FAILED"), ("to", &who)])?["data"][0]["id"], json!(id));
+        assert_eq!(bench.tenant.list(&[("status", "FAILED"), ("search", &who)])?["data"][0]["id"], json!(id));
     }
     Ok(())
 }

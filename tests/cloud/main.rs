@@ -5,7 +5,6 @@
 mod aidesk;
 mod campaigns;
 mod door;
-mod drill;
 mod examples;
 mod limits;
 mod media;

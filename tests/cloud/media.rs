@@ -113,7 +113,7 @@ fn a_link_that_ended_is_looked_up_again() -> Result<()> {
     let content = jpeg(20_000);
     let media = bench.graph.file("image/jpeg", &content)?;
     // The link of the first look-up is gone when it is used.
-    bench.graph.fault(&json!({"match": {"path": "/media-files/"}, "http": 404, "code": 100}))?;
+    bench.graph.fault(&json!({"match": {"path": "/lookaside/"}, "http": 404, "code": 100}))?;
     let id = bench.graph.says(&who, &json!({"type": "image", "image": {"id": media, "mime_type": "image/jpeg"}}))?;
     let got = bench.fetched(&mut events, &id)?;
     assert_eq!(sha256(&got), sha256(&content));

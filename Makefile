@@ -54,12 +54,15 @@ bench: ## measure Pombo and the service that it replaces on this machine; prints
 	cargo run --release --locked --bin automations -- rate
 	cargo run --release --locked --bin automations -- swaps
 	cargo run --release --locked --bin automations -- fairness
+	cargo run --release --locked --bin cloud -- rows
+	cargo run --release --locked --bin cloud -- webhooks
 
-soak: ## kill the engine 300 times amid conversations, then run WhatsApp sessions with breaking sockets for 20 minutes; all is accounted for
+soak: ## kill the engine 300 times amid conversations, send a campaign of 20,000 amid kills, run WhatsApp sessions with breaking sockets for 20 minutes; all is accounted for
 	tests/setup.sh build
 	plugins/build.sh
 	cargo build --release --locked --workspace --bin pombo
 	cargo run --release --locked --bin kills
+	cargo run --release --locked --bin campaigns
 	cargo run --release --locked --bin sessions -- soak
 
 openapi: build ## regenerate the OpenAPI documents and their operation tables in openapi/

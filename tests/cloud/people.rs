@@ -96,7 +96,13 @@ fn who_stops_marketing_at_meta_gets_no_more_of_it_from_any_facade() -> Result<()
     let who = person();
     bench.graph.person(&json!({"phone": who, "name": "Ana"}))?;
     bench.opened(&who)?;
-    bench.graph.opts_out(&who)?;
+    let stop = json!({"wa_id": who, "category": "marketing_messages", "value": "stop", "timestamp": now(),
+        "detail": "User requested to stop marketing messages"});
+    let line = bench.graph.line();
+    let mut told = line.messages(&[], &[]);
+    told["field"] = json!("user_preferences");
+    told["value"]["user_preferences"] = json!([stop]);
+    bench.hook.post(&line.body(&[told]))?;
     until("the refusal on the contact", PATIENCE, || {
         Ok(bench.contacts()?.iter().any(|one| one["refusedCategories"].to_string().contains("MARKETING")).then_some(()))
     })?;

@@ -59,7 +59,7 @@ pub(crate) fn handle(world: &mut World, call: &Call, later: Option<Later>) -> Re
     if world.apps.contains_key(first) && segments.get(1) == Some(&"uploads") {
         return files::begin_sample(world, call);
     }
-    if let Some(id) = first.parse().ok().filter(|id| world.templates.contains_key(id)) {
+    if let Some(id) = first.parse::<u64>().ok().filter(|id| world.templates.contains_key(id)) {
         let waba = world.templates[&id].waba.clone();
         allowed(world, &token, &waba, call, first)?;
         scope(&token, "whatsapp_business_management")?;
@@ -228,7 +228,10 @@ fn number_json(world: &World, number: usize) -> Value {
 /// The fields that were asked for, and the id.
 pub(crate) fn picked(value: Value, call: &Call) -> Value {
     let Some(fields) = call.query.get("fields") else { return value };
-    let Value::Object(map) = value else { return value };
+    let map = match value {
+        Value::Object(map) => map,
+        other => return other,
+    };
     let wanted: Vec<&str> = fields.split(',').map(str::trim).collect();
     Value::Object(map.into_iter().filter(|(key, _)| key == "id" || wanted.contains(&key.as_str())).collect())
 }
@@ -252,8 +255,9 @@ fn subscribed_apps(world: &mut World, call: &Call, waba: &str, token: &Token) ->
     let everyone: Vec<String> = world.apps.keys().cloned().collect();
     let Some(account) = world.wabas.get_mut(waba) else { return Ok(Reply::success()) };
     if call.method == Method::POST {
-        let apps = account.apps.get_or_insert_with(Vec::new);
-        if !apps.contains(&token.app) {
+        if let Some(apps) = &mut account.apps
+            && !apps.contains(&token.app)
+        {
             apps.push(token.app.clone());
         }
         let Some(url) = call.value("override_callback_uri") else { return Ok(Reply::success()) };

@@ -37,7 +37,10 @@ fn shown(template: &Template, call: &Call) -> Value {
     if call.query.contains_key("fields") {
         return picked(all, call);
     }
-    let Value::Object(map) = all else { return all };
+    let map = match all {
+        Value::Object(map) => map,
+        other => return other,
+    };
     Value::Object(map.into_iter().filter(|(key, _)| USUAL.contains(&key.as_str())).collect())
 }
 

@@ -18,16 +18,16 @@ build: ## build the plugins and the engine (target/release/pombo), installing wh
 	cargo build --release --locked --workspace --bin pombo
 	$${CARGO_TARGET_DIR:-target}/release/pombo compile
 
-demo: ## build what `make run` starts: the engine, and the WhatsApp simulator with the plugin that talks to it
+demo: ## build what `make run` starts: the engine, the simulators of WhatsApp and of Meta's Cloud API, and the plugin that talks to the first
 	tests/setup.sh build
 	# Linking the WhatsApp plugin, once for WhatsApp and once for the simulator, keeps one core busy for two minutes each time.
-	cargo build --release --locked --workspace --bin whatsapp-sim & simulator=$$!; \
+	cargo build --release --locked --workspace --bin whatsapp-sim --bin graph-sim & simulator=$$!; \
 	  plugins/build.sh --shipped && wait $$simulator
 	plugins/build.sh --simulator & plugin=$$!; \
 	  cargo build --release --locked --workspace --bin pombo && wait $$plugin
 	$${CARGO_TARGET_DIR:-target}/release/pombo compile --plugin-dir $${CARGO_TARGET_DIR:-target}/simulator
 
-run: demo ## build, then start a demo on 127.0.0.1:8080 with its data in ./data (LISTEN= and DATA= change them) and a WhatsApp simulator
+run: demo ## build, then start a demo on 127.0.0.1:8080 with its data in ./data (LISTEN= and DATA= change them) and both simulators
 	tests/run-demo.sh $(DATA) $(LISTEN)
 
 test: ## run every test: unit, plugins, and end to end with the built binary; ends with a table of each step's seconds

@@ -1,6 +1,7 @@
 //! Campaigns. Rows 5, 6 and 21 of what peers got wrong.
 
 use anyhow::{Context, Result, ensure};
+use pombo_tests::campaigns::api::{self, is, recipient};
 use pombo_tests::campaigns::{rows, run};
 use pombo_tests::tenant::text_of;
 use pombo_tests::wait::{PATIENCE, until};
@@ -11,25 +12,17 @@ use crate::shared::{Bench, marketing_template, named_template, person};
 impl Bench {
     /// A draft of a campaign with this template and these rows; its id.
     fn campaign(&self, template: u64, rows: &[Value]) -> Result<String> {
-        let body = json!({"name": "Campanha", "templateId": template, "connectorId": self.connector});
-        let id = text_of(&self.tenant.client.post("/v1/campaigns", &body)?.expect_json(201)?, "id")?;
-        self.tenant.client.put(&format!("/v1/campaigns/{id}/recipients"), &json!({"rows": rows}))?.expect(200)?;
-        Ok(id)
+        text_of(&api::draft(&self.tenant.client, &self.connector, &json!(template), rows)?, "id")
     }
 
     fn campaign_step(&self, id: &str, step: &str) -> Result<Value> {
-        self.tenant.client.post(&format!("/v1/campaigns/{id}/{step}"), &json!({}))?.expect_json(200)
-    }
-
-    fn campaign_rows(&self, id: &str) -> Result<Vec<Value>> {
-        let page = self.tenant.client.get(&format!("/v1/campaigns/{id}/rows?limit=1000"))?.expect_json(200)?;
-        Ok(page["data"].as_array().context("no data")?.clone())
+        api::step(&self.tenant.client, id, step)
     }
 
     fn campaign_when(&self, id: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
         let mut last = Value::Null;
         until(&format!("the campaign to be {what}"), PATIENCE, || {
-            last = self.tenant.client.get(&format!("/v1/campaigns/{id}"))?.expect_json(200)?;
+            last = api::shown(&self.tenant.client, id)?;
             Ok(wanted(&last).then(|| last.clone()))
         })
         .with_context(|| format!("it is {last}"))
@@ -37,7 +30,7 @@ impl Bench {
 }
 
 fn row(to: &str, name: &str) -> Value {
-    json!({"to": to, "values": {"nome": name, "codigo": "A1"}})
+    recipient(to, &json!({"nome": name, "codigo": "A1"}))
 }
 
 /// Row 5: a campaign's job ran twice, and people got two messages, or was marked as done first, and they got none. This one is paused,
@@ -58,7 +51,7 @@ fn rows_are_frozen_when_the_campaign_starts() -> Result<()> {
         let contact = json!({"type": "WHATSAPP", "identifier": who, "name": "Antes"});
         bench.tenant.client.post("/v1/contacts", &contact)?;
     }
-    let rows: Vec<Value> = people.iter().map(|who| json!({"to": who, "values": {"codigo": "A1"}})).collect();
+    let rows: Vec<Value> = people.iter().map(|who| recipient(who, &json!({"codigo": "A1"}))).collect();
     let id = bench.campaign(template, &rows)?;
     let bindings = json!({"variables": {"nome": {"contact": "name"}}});
     bench.tenant.client.patch(&format!("/v1/campaigns/{id}"), &bindings)?.expect(200)?;
@@ -71,7 +64,7 @@ fn rows_are_frozen_when_the_campaign_starts() -> Result<()> {
     }
     bench.campaign_step(&id, "resume")?;
     bench.tenant.set_paused(&bench.connector, false)?;
-    bench.campaign_when(&id, "finished", |shown| shown["status"] == "FINISHED")?;
+    bench.campaign_when(&id, "finished", |shown| is(shown, "FINISHED"))?;
     let sent = bench.graph.accepted()?;
     assert_eq!(sent.len(), 6);
     for body in &sent {
@@ -95,9 +88,9 @@ fn each_row_says_why_it_failed() -> Result<()> {
     let id = bench.campaign(template, &rows)?;
     bench.campaign_step(&id, "start")?;
     let shown = bench.campaign_when(&id, "finished", |shown| {
-        shown["status"] == "FINISHED" && shown["counts"]["failed"] == 4 && shown["counts"]["delivered"] == 1
+        is(shown, "FINISHED") && shown["counts"]["failed"] == 4 && shown["counts"]["delivered"] == 1
     })?;
-    let stored = bench.campaign_rows(&id)?;
+    let stored = api::rows(&bench.tenant.client, &id)?;
     for (row, code) in stored[1..].iter().zip(codes) {
         assert_eq!(row["code"], code.to_string(), "{row}");
         ensure!(!text_of(row, "detail")?.is_empty(), "{row}");
@@ -119,13 +112,13 @@ fn the_checks_before_the_start_send_nothing_and_name_everything() -> Result<()> 
     let contact = json!({"type": "WHATSAPP", "identifier": refusing, "refusedCategories": ["MARKETING"]});
     bench.tenant.client.post("/v1/contacts", &contact)?;
     let rows = [
-        json!({"to": fine, "values": {"nome": "Ana"}}),
-        json!({"to": refusing, "values": {"nome": "Bia"}}),
-        json!({"to": twice, "values": {"nome": "Cida"}}),
-        json!({"to": format!("+{twice}"), "values": {"nome": "Cida"}}),
-        json!({"to": "12", "values": {"nome": "Dani"}}),
-        json!({"to": person(), "values": {}}),
-        json!({"to": person(), "values": {"nome": "Eva\nSilva"}}),
+        recipient(&fine, &json!({"nome": "Ana"})),
+        recipient(&refusing, &json!({"nome": "Bia"})),
+        recipient(&twice, &json!({"nome": "Cida"})),
+        recipient(&format!("+{twice}"), &json!({"nome": "Cida"})),
+        recipient("12", &json!({"nome": "Dani"})),
+        recipient(&person(), &json!({})),
+        recipient(&person(), &json!({"nome": "Eva\nSilva"})),
     ];
     let id = bench.campaign(template, &rows)?;
     let report = bench.campaign_step(&id, "check")?;
@@ -135,7 +128,7 @@ fn the_checks_before_the_start_send_nothing_and_name_everything() -> Result<()> 
     ensure!(report["skipped"]["missing_variable"].as_u64().is_some_and(|count| count >= 1), "{report}");
     assert_eq!(bench.graph.accepted_count()?, 0);
     bench.campaign_step(&id, "start")?;
-    bench.campaign_when(&id, "finished", |shown| shown["status"] == "FINISHED")?;
+    bench.campaign_when(&id, "finished", |shown| is(shown, "FINISHED"))?;
     let to: Vec<Value> = bench.graph.accepted()?.iter().map(|body| body["to"].clone()).collect();
     assert_eq!(to.len(), 2, "{to:?}");
     Ok(())
@@ -151,13 +144,13 @@ fn a_campaign_stops_by_its_rules_and_by_a_person() -> Result<()> {
     let rules = json!({"stop": {"codes": ["132015"], "codeTimes": 3}});
     bench.tenant.client.patch(&format!("/v1/campaigns/{id}"), &rules)?.expect(200)?;
     bench.campaign_step(&id, "start")?;
-    let paused = bench.campaign_when(&id, "paused", |shown| shown["status"] == "PAUSED")?;
+    let paused = bench.campaign_when(&id, "paused", |shown| is(shown, "PAUSED"))?;
     ensure!(paused["pausing"]["reason"].is_string(), "{paused}");
     bench.graph.no_faults()?;
     bench.campaign_step(&id, "stop")?;
     let stopped =
         bench.campaign_when(&id, "ended", |shown| shown["counts"]["pending"] == 0 && shown["counts"]["queued"] == 0)?;
-    assert_eq!(stopped["status"], "STOPPED", "{stopped}");
+    ensure!(is(&stopped, "STOPPED"), "{stopped}");
     bench.tenant.client.post(&format!("/v1/campaigns/{id}/resume"), &json!({}))?.expect(409)?;
     assert_eq!(bench.graph.accepted_count()?, 0);
     Ok(())
@@ -179,14 +172,10 @@ fn two_campaigns_of_a_portfolio_share_its_limit() -> Result<()> {
     let client = &bench.tenant.client;
     let mut campaigns = Vec::new();
     for connector in [&bench.connector, &other] {
-        client.post("/v1/templates/sync", &json!({"connectorId": connector}))?.expect(200)?;
-        let templates = client.get("/v1/templates?limit=100")?.expect_json(200)?;
-        let all = templates["data"].as_array().context("no data")?;
-        let own = all.iter().find(|one| one["connectorId"] == connector.as_str()).context("no template")?;
-        let body = json!({"name": "Dividida", "templateId": own["number"], "connectorId": connector});
-        let id = text_of(&client.post("/v1/campaigns", &body)?.expect_json(201)?, "id")?;
+        api::sync(client, connector)?;
+        let template = api::template(client, connector, "dividida")?;
         let rows: Vec<Value> = (0..50).map(|_| row(&person(), "Ana")).collect();
-        client.put(&format!("/v1/campaigns/{id}/recipients"), &json!({"rows": rows}))?.expect(200)?;
+        let id = text_of(&api::draft(client, connector, &template["number"], &rows)?, "id")?;
         campaigns.push(id);
     }
     for id in &campaigns {
@@ -212,7 +201,7 @@ fn a_campaign_is_listed_changed_scheduled_and_deleted() -> Result<()> {
     let listed = client.get("/v1/campaigns?limit=10")?.expect_json(200)?;
     assert_eq!(listed["data"][0]["name"], "Agendada", "{listed}");
     let started = client.post(&format!("{path}/start"), &json!({"at": "2027-11-30T12:00:00Z"}))?.expect_json(200)?;
-    assert_eq!(started["status"], "SCHEDULED", "{started}");
+    ensure!(is(&started, "SCHEDULED"), "{started}");
     client.patch(&path, &json!({"name": "Tarde demais"}))?.expect(409)?;
     bench.campaign_step(&id, "stop")?;
     assert_eq!(bench.graph.accepted_count()?, 0);

@@ -304,8 +304,8 @@ fn every_template_is_taken_over_and_made_again() -> Result<()> {
         template["name"] = json!(name);
         bench.graph.create_template(&template).with_context(|| example.name.clone())?;
         bench.sync()?;
-        let number = bench.number_of(&name, template["language"].as_str().unwrap_or_default())?;
-        let shown = client.get(&format!("/v1/templates/{number}"))?.expect_json(200)?;
+        let id = text_of(&bench.found(&name)?, "id")?;
+        let shown = client.get(&format!("/v1/templates/{id}"))?.expect_json(200)?;
         assert_eq!(shown["category"], template["category"], "{}", example.name);
         let components = shown["components"].as_array().context("no components")?;
         assert_eq!(

@@ -201,7 +201,7 @@ fn meta_may_hold_a_message_back_and_drop_it() -> Result<()> {
     let held = bench.tenant.wait_status(&second, &["SENT"])?;
     ensure!(held["receipts"]["deliveredAt"].is_null(), "{held}");
     // Meta decides against the template: what it holds is dropped.
-    bench.graph.review("retida", "PAUSED", "NONE")?;
+    bench.graph.drop_held("retida")?;
     let dropped = bench.tenant.wait_status(&second, &["FAILED"])?;
     assert_eq!(dropped["reason"]["channelCode"], "132015", "{dropped}");
     Ok(())

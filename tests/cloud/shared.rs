@@ -3,6 +3,7 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use anyhow::{Context, Result};
+use pombo_tests::campaigns::api;
 use pombo_tests::graph::{Graph, connect, options};
 use pombo_tests::meta::{Hook, now};
 use pombo_tests::process::target;
@@ -146,32 +147,17 @@ impl Bench {
     pub(crate) fn template(&self, template: &Value) -> Result<u64> {
         self.graph.template(template)?;
         self.sync()?;
-        self.number_of(&text_of(template, "name")?, template["language"].as_str().unwrap_or("pt_BR"))
+        self.found(&text_of(template, "name")?)?["number"].as_u64().context("no number")
     }
 
     /// Takes the connector's templates over from Graph.
     pub(crate) fn sync(&self) -> Result<Value> {
-        self.tenant.client.post("/v1/templates/sync", &json!({"connectorId": self.connector}))?.expect_json(200)
+        api::sync(&self.tenant.client, &self.connector)
     }
 
-    /// The tenant's number of a template.
-    pub(crate) fn number_of(&self, name: &str, language: &str) -> Result<u64> {
-        let mut after = None;
-        loop {
-            let page = match after {
-                None => "/v1/templates?limit=100".to_owned(),
-                Some(after) => format!("/v1/templates?limit=100&after={after}"),
-            };
-            let page = self.tenant.client.get(&page)?.expect_json(200)?;
-            let all = page["data"].as_array().context("no data")?;
-            if let Some(found) = all.iter().find(|one| one["name"] == name && one["language"] == language) {
-                return found["number"].as_u64().context("no number");
-            }
-            after = page["next"].as_u64();
-            if after.is_none() {
-                anyhow::bail!("there is no template {name} in {language}");
-            }
-        }
+    /// The connector's template with this name.
+    pub(crate) fn found(&self, name: &str) -> Result<Value> {
+        api::template(&self.tenant.client, &self.connector, name)
     }
 
     /// Fails if the simulator saw a rule broken.

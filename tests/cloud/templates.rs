@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
+use pombo_tests::campaigns::api;
 use pombo_tests::http::query;
 use pombo_tests::tenant::text_of;
 use pombo_tests::wait::{PATIENCE, until};
@@ -14,15 +15,7 @@ use crate::shared::{Bench, named_template, person};
 impl Bench {
     /// All templates of the tenant.
     fn templates(&self) -> Result<Vec<Value>> {
-        let (mut all, mut path) = (Vec::new(), "/v1/templates?limit=100".to_owned());
-        loop {
-            let page = self.tenant.client.get(&path)?.expect_json(200)?;
-            all.extend(page["data"].as_array().context("no data")?.iter().cloned());
-            match page["next"].as_u64() {
-                Some(next) => path = format!("/v1/templates?limit=100&after={next}"),
-                None => return Ok(all),
-            }
-        }
+        api::templates(&self.tenant.client)
     }
 
     /// Waits until a template looks as wanted.
@@ -64,13 +57,14 @@ fn all_pages_and_languages_are_taken_over() -> Result<()> {
 #[test]
 fn one_is_shown_with_its_variables_and_as_the_recipient_sees_it() -> Result<()> {
     let bench = Bench::new()?;
-    let number = bench.template(&named_template("mostrado"))?;
-    let shown = bench.tenant.client.get(&format!("/v1/templates/{number}"))?.expect_json(200)?;
+    bench.template(&named_template("mostrado"))?;
+    let id = text_of(&bench.found("mostrado")?, "id")?;
+    let shown = bench.tenant.client.get(&format!("/v1/templates/{id}"))?.expect_json(200)?;
     assert_eq!((&shown["name"], &shown["category"]), (&json!("mostrado"), &json!("UTILITY")), "{shown}");
     let names: Vec<&Value> =
         shown["variables"].as_array().context("no variables")?.iter().map(|one| &one["name"]).collect();
     assert_eq!(names, ["nome", "codigo"]);
-    let path = format!("/v1/templates/{number}/preview");
+    let path = format!("/v1/templates/{id}/preview");
     let preview = bench.tenant.client.post(&path, &json!({"variables": {"nome": "João", "codigo": "ABC"}}))?;
     let preview = preview.expect_json(200)?;
     ensure!(preview.to_string().contains("Olá João, seu código é ABC."), "{preview}");
@@ -87,13 +81,13 @@ fn one_is_made_changed_and_deleted_at_meta() -> Result<()> {
     let body = json!({"connectorId": bench.connector, "name": "feito_aqui", "language": "pt_BR", "category": "UTILITY",
         "format": "NAMED", "components": components});
     let made = client.post("/v1/templates", &body)?.expect_json(201)?;
-    let number = made["number"].as_u64().context("no number")?;
+    let id = text_of(&made, "id")?;
     assert_eq!(made["status"], "PENDING", "{made}");
     // Meta approves it, and says so by a webhook.
     bench.graph.review("feito_aqui", "APPROVED", "NONE")?;
     bench.template_when("feito_aqui", "approved", |one| one["status"] == "APPROVED")?;
     let changed = json!([{"type": "body", "text": "Oi {{nome}}, tudo certo mesmo?", "examples": {"nome": "Ana"}}]);
-    let path = format!("/v1/templates/{number}");
+    let path = format!("/v1/templates/{id}");
     let edited = client.patch(&path, &json!({"components": changed}))?.expect_json(200)?;
     assert_eq!(edited["status"], "PENDING", "{edited}");
     bench.graph.review("feito_aqui", "REJECTED", "INVALID_FORMAT")?;
@@ -205,9 +199,9 @@ fn queues_and_statuses_live_and_sort_conversations() -> Result<()> {
         assert_eq!(listed["data"][0]["name"], "Vendas online", "{listed}");
         let conversation = text_of(&bench.conversation(&who)?, "id")?;
         let shown =
-            client.patch(&format!("/v1/conversations/{conversation}"), &json!({field: number}))?.expect_json(200)?;
-        assert_eq!(shown[field], number, "{shown}");
-        let found = client.get(&format!("/v1/conversations?{field}={number}&limit=10"))?.expect_json(200)?;
+            client.patch(&format!("/v1/conversations/{conversation}"), &json!({field: id}))?.expect_json(200)?;
+        assert_eq!(shown[field], json!(id), "{shown}");
+        let found = client.get(&format!("/v1/conversations?{field}={id}&limit=10"))?.expect_json(200)?;
         assert_eq!(found["data"][0]["id"], json!(conversation), "{found}");
         client.delete(&format!("{path}/{id}"))?.expect(204)?;
         let next = client.post(path, &json!({"name": "Outra"}))?.expect_json(201)?;

@@ -261,12 +261,25 @@ impl Graph {
         users.into_iter().any(names)
     }
 
-    /// Something happens to a template: `APPROVED`, `REJECTED`, `PAUSED`.
-    pub fn review(&self, name: &str, event: &str, reason: &str) -> Result<()> {
+    /// The simulator's id of a template.
+    fn template_id(&self, name: &str) -> Result<u64> {
         let state = self.sim.state();
         let mut templates = state["templates"].as_array().into_iter().flatten();
         let id = templates.find(|one| one["name"] == name).and_then(|one| one["id"].as_str()?.parse().ok());
-        let id = id.with_context(|| format!("there is no template {name} in {}", state["templates"]))?;
+        id.with_context(|| format!("there is no template {name} in {}", state["templates"]))
+    }
+
+    /// Drops the messages of a template that are held back.
+    pub fn drop_held(&self, name: &str) -> Result<()> {
+        let path = format!("/admin/template/{}/release", self.template_id(name)?);
+        let answer = self.runtime.block_on(self.sim.call("POST", &path, json!({"deliver": false})))?;
+        ensure!(answer["released"].as_u64().is_some_and(|count| count > 0), "nothing was held: {answer}");
+        Ok(())
+    }
+
+    /// Something happens to a template: `APPROVED`, `REJECTED`, `PAUSED`.
+    pub fn review(&self, name: &str, event: &str, reason: &str) -> Result<()> {
+        let id = self.template_id(name)?;
         ensure!(self.sim.template_status(id, event, Some(reason)), "the simulator does not know template {name}");
         Ok(())
     }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Drill;
 use super::people::Fate;
+use crate::campaigns::api::counted;
 use crate::tenant::text_of;
 
 /// The word of a row's status and the code that go with a fate.
@@ -48,14 +49,13 @@ pub(super) fn outcomes(drill: &Drill) -> Result<()> {
 /// The counters are those of the rows, and their sum is all of them.
 pub(super) fn counts(drill: &Drill) -> Result<()> {
     let shown = drill.shown()?;
-    let counts = &shown["counts"];
     let mut by_status: BTreeMap<String, u64> = BTreeMap::new();
     for row in drill.rows()? {
         *by_status.entry(text_of(&row, "status")?.to_lowercase()).or_default() += 1;
     }
     let mut sum = 0;
     for word in ["pending", "queued", "accepted", "delivered", "read", "failed", "skipped", "canceled", "unknown"] {
-        let counted = counts[word].as_u64().with_context(|| format!("no {word} in {shown}"))?;
+        let counted = counted(&shown, word)?;
         ensure!(counted == by_status.get(word).copied().unwrap_or(0), "{word}: {counted}, {by_status:?}");
         sum += counted;
     }

@@ -2,14 +2,15 @@
 //! connections and fails messages late; some numbers have no WhatsApp, and some people want no marketing. Afterwards each recipient has
 //! exactly one outcome, the counters add up, and the simulator saw no limit broken.
 //!
-//! `people` is who gets it and what must become of each, `check` the comparison.
+//! `people` is who gets it and what must become of each, `check` the comparison, `api` the calls.
 
+pub mod api;
 mod check;
 mod people;
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::campaigns::people::{Fate, Person};
@@ -132,27 +133,31 @@ impl Drill {
             "parameter_format": "NAMED", "components": [{"type": "BODY", "text": "Oi {{nome}}, temos pão fresco hoje!",
                 "example": {"body_text_named_params": [{"param_name": "nome", "example": "Ana"}]}}]}))?;
         let client = &self.tenant.client;
-        client.post("/v1/templates/sync", &json!({"connectorId": self.connector}))?.expect(200)?;
-        let templates = client.get("/v1/templates?limit=10")?.expect_json(200)?;
-        let template = templates["data"][0]["number"].as_u64().context("no template")?;
-        let body = json!({"name": "Promoção", "templateId": template, "connectorId": self.connector});
-        let made = client.post("/v1/campaigns", &body)?.expect_json(201)?;
-        self.campaign = text_of(&made, "id")?;
+        api::sync(client, &self.connector)?;
+        let template = api::template(client, &self.connector, NAME)?;
         // The last row is a person who is in the list already, with the number written otherwise.
         let mut rows: Vec<Value> = self.people.iter().map(Person::row).collect();
         let again = self.people.first().context("nobody")?;
-        rows.push(json!({"to": format!("+{}", again.phone), "values": {"nome": "De novo"}}));
-        let path = format!("/v1/campaigns/{}/recipients", self.campaign);
-        client.put(&path, &json!({"rows": rows}))?.expect(200)?;
+        rows.push(api::recipient(&format!("+{}", again.phone), &json!({"nome": "De novo"})));
+        self.campaign = text_of(&api::draft(client, &self.connector, &template["number"], &rows)?, "id")?;
         Ok(self)
     }
 
     fn shown(&self) -> Result<Value> {
-        self.tenant.client.get(&format!("/v1/campaigns/{}", self.campaign))?.expect_json(200)
+        api::shown(&self.tenant.client, &self.campaign)
     }
 
     fn step(&self, step: &str) -> Result<Value> {
-        self.tenant.client.post(&format!("/v1/campaigns/{}/{step}", self.campaign), &json!({}))?.expect_json(200)
+        api::step(&self.tenant.client, &self.campaign, step)
+    }
+
+    fn rows(&self) -> Result<Vec<Value>> {
+        api::rows(&self.tenant.client, &self.campaign)
+    }
+
+    /// How many rows stand there.
+    fn counted(&self, word: &str) -> Result<u64> {
+        api::counted(&self.shown()?, word)
     }
 
     /// The checks before the start name what is wrong and send nothing.
@@ -186,12 +191,12 @@ impl Drill {
     /// Paused, nothing new is begun, and what was on its way gets its outcome.
     fn pause_and_resume(&self) -> Result<()> {
         self.step("pause")?;
-        ensure!(self.shown()?["status"] == "PAUSED", "{}", self.shown()?);
-        until("what was on its way", PATIENCE, || Ok((self.shown()?["counts"]["queued"] == 0).then_some(())))?;
+        ensure!(api::is(&self.shown()?, "PAUSED"), "{}", self.shown()?);
+        until("what was on its way", PATIENCE, || Ok((self.counted("queued")? == 0).then_some(())))?;
         let before = self.graph.accepted_count()?;
         self.tenant.client.get(&format!("/v1/connectors/{}/pace", self.connector))?.expect(200)?;
         ensure!(self.graph.accepted_count()? == before, "a paused campaign sends");
-        ensure!(self.shown()?["counts"]["pending"].as_u64().is_some_and(|left| left > 0), "{}", self.shown()?);
+        ensure!(self.counted("pending")? > 0, "{}", self.shown()?);
         self.step("resume")?;
         Ok(())
     }
@@ -200,12 +205,12 @@ impl Drill {
     fn finish(&self) -> Result<()> {
         let ended = until("the campaign to be finished", PATIENCE, || {
             let shown = self.shown()?;
-            Ok((shown["status"] == "FINISHED").then_some(shown))
+            Ok(api::is(&shown, "FINISHED").then_some(()))
         });
         ended.with_context(|| format!("the campaign: {:?}", self.shown()))?;
         self.graph.settle()?;
         for row in self.rows()? {
-            if row["status"] != "unknown" {
+            if !api::is(&row, "UNKNOWN") {
                 continue;
             }
             let to = text_of(&row, "to")?;
@@ -215,25 +220,10 @@ impl Drill {
             self.tenant.client.post(&path, &json!({"outcome": "RETRY"}))?.expect(200)?;
         }
         until("what was decided by hand", PATIENCE, || {
-            let counts = self.shown()?["counts"].clone();
-            Ok((counts["unknown"] == 0 && counts["queued"] == 0 && counts["accepted"] == 0).then_some(()))
+            let shown = self.shown()?;
+            let open = ["unknown", "queued", "accepted"].map(|word| api::counted(&shown, word));
+            Ok(open.into_iter().sum::<Result<u64>>().map(|left| (left == 0).then_some(()))?)
         })
         .with_context(|| format!("the campaign: {:?}", self.shown()))
-    }
-
-    /// All rows, page by page.
-    fn rows(&self) -> Result<Vec<Value>> {
-        let (mut all, mut after) = (Vec::new(), 0);
-        loop {
-            let path = format!("/v1/campaigns/{}/rows?limit=1000&after={after}", self.campaign);
-            let page = self.tenant.client.get(&path)?.expect_json(200)?;
-            let rows = page["data"].as_array().context("no data")?;
-            all.extend(rows.iter().cloned());
-            match page["next"].as_u64() {
-                Some(next) if next > after => after = next,
-                Some(_) => bail!("the pages do not go on"),
-                None => return Ok(all),
-            }
-        }
     }
 }

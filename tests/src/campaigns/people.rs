@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::campaigns::api::recipient;
+
 /// What must become of a recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
@@ -27,7 +29,7 @@ pub(super) struct Person {
 impl Person {
     /// The row of the list.
     pub(super) fn row(&self) -> Value {
-        json!({"to": self.phone, "values": {"nome": self.name}})
+        recipient(&self.phone, &json!({"nome": self.name}))
     }
 
     /// Whether Graph must get a message to this person.

@@ -14,6 +14,7 @@ mod webhooks;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use pombo_tests::campaigns::api;
 use pombo_tests::graph::{Graph, connect, options};
 use pombo_tests::meta::Line;
 use pombo_tests::process::target;
@@ -83,20 +84,14 @@ impl Stage {
     /// Starts a campaign of this connector to so many people, from the `first`th on; its id.
     fn campaign(&self, connector: &str, first: usize, count: usize) -> Result<String> {
         let client = &self.tenant.client;
-        client.post("/v1/templates/sync", &json!({"connectorId": connector}))?.expect(200)?;
-        let templates = client.get("/v1/templates?limit=100")?.expect_json(200)?;
-        let all = templates["data"].as_array().context("no data")?;
-        let own = all.iter().find(|one| one["connectorId"] == connector).context("no template")?;
-        let body = json!({"name": "Medida", "templateId": own["number"], "connectorId": connector});
-        let id = text_of(&client.post("/v1/campaigns", &body)?.expect_json(201)?, "id")?;
+        api::sync(client, connector)?;
+        let template = api::template(client, connector, NAME)?;
         let rows: Vec<Value> = (first..first + count).map(row).collect();
-        client.put(&format!("/v1/campaigns/{id}/recipients"), &json!({"rows": rows}))?.expect(200)?;
-        Ok(id)
+        text_of(&api::draft(client, connector, &template["number"], &rows)?, "id")
     }
 
     fn begin(&self, campaign: &str) -> Result<()> {
-        self.tenant.client.post(&format!("/v1/campaigns/{campaign}/start"), &json!({}))?.expect(200)?;
-        Ok(())
+        api::step(&self.tenant.client, campaign, "start").map(drop)
     }
 
     /// Waits until Graph accepted so many messages.
@@ -111,7 +106,7 @@ fn phone(n: usize) -> String {
 }
 
 fn row(n: usize) -> Value {
-    json!({"to": phone(n), "values": {"nome": format!("Cliente {n}")}})
+    api::recipient(&phone(n), &json!({"nome": format!("Cliente {n}")}))
 }
 
 fn main() -> Result<()> {

@@ -17,5 +17,5 @@ graph=$!
 trap 'kill "$whatsapp" "$graph" 2>/dev/null || true' EXIT
 echo "The WhatsApp simulator's phones: http://127.0.0.1:8090, those of the Cloud API: http://127.0.0.1:8094"
 # The simulator has no TLS, and gets the demo's token all the same.
-POMBO_SANDBOX__PLUGIN_DIR="$target/simulator" POMBO_SANDBOX__HTTP_PLAIN_HOSTS='["127.0.0.1:8094"]' \
+POMBO_SANDBOX__PLUGIN_DIR="$target/simulator" POMBO_SANDBOX__HTTP_PLAIN_HOSTS=127.0.0.1:8094 \
   "$target/release/pombo" serve --demo --data "$data" --listen "$listen"

@@ -60,7 +60,7 @@ fn one_is_shown_with_its_variables_and_as_the_recipient_sees_it() -> Result<()> 
     bench.template(&named_template("mostrado"))?;
     let id = text_of(&bench.found("mostrado")?, "id")?;
     let shown = bench.tenant.client.get(&format!("/v1/templates/{id}"))?.expect_json(200)?;
-    assert_eq!((&shown["name"], &shown["category"]), (&json!("mostrado"), &json!("UTILITY")), "{shown}");
+    assert_eq!((&shown["name"], &shown["category"]), (&json!("mostrado"), &json!("utility")), "{shown}");
     let names: Vec<&Value> =
         shown["variables"].as_array().context("no variables")?.iter().map(|one| &one["name"]).collect();
     assert_eq!(names, ["nome", "codigo"]);
@@ -78,24 +78,24 @@ fn one_is_made_changed_and_deleted_at_meta() -> Result<()> {
     let components = json!([
         {"type": "body", "text": "Olá {{nome}}, tudo certo?", "examples": {"nome": "Ana"}},
         {"type": "buttons", "buttons": [{"type": "quick-reply", "text": "Sim"}]}]);
-    let body = json!({"connectorId": bench.connector, "name": "feito_aqui", "language": "pt_BR", "category": "UTILITY",
-        "format": "NAMED", "components": components});
+    let body = json!({"connectorId": bench.connector, "name": "feito_aqui", "language": "pt_BR", "category": "utility",
+        "format": "named", "components": components});
     let made = client.post("/v1/templates", &body)?.expect_json(201)?;
     let id = text_of(&made, "id")?;
-    assert_eq!(made["status"], "PENDING", "{made}");
+    assert_eq!(made["status"], "pending", "{made}");
     // Meta approves it, and says so by a webhook.
     bench.graph.review("feito_aqui", "APPROVED", "NONE")?;
-    bench.template_when("feito_aqui", "approved", |one| one["status"] == "APPROVED")?;
+    bench.template_when("feito_aqui", "approved", |one| one["status"] == "approved")?;
     let changed = json!([{"type": "body", "text": "Oi {{nome}}, tudo certo mesmo?", "examples": {"nome": "Ana"}}]);
     let path = format!("/v1/templates/{id}");
     let edited = client.patch(&path, &json!({"components": changed}))?.expect_json(200)?;
-    assert_eq!(edited["status"], "PENDING", "{edited}");
+    assert_eq!(edited["status"], "pending", "{edited}");
     bench.graph.review("feito_aqui", "REJECTED", "INVALID_FORMAT")?;
-    let rejected = bench.template_when("feito_aqui", "rejected", |one| one["status"] == "REJECTED")?;
+    let rejected = bench.template_when("feito_aqui", "rejected", |one| one["status"] == "rejected")?;
     ensure!(rejected["reason"].as_str().is_some_and(|reason| reason.contains("INVALID_FORMAT")), "{rejected}");
     client.delete(&path)?.expect(204)?;
     bench.sync()?;
-    ensure!(!bench.templates()?.iter().any(|one| one["name"] == "feito_aqui" && one["status"] == "APPROVED"));
+    ensure!(!bench.templates()?.iter().any(|one| one["name"] == "feito_aqui" && one["status"] == "approved"));
     Ok(())
 }
 
@@ -113,7 +113,7 @@ fn metas_rules_are_checked_before_meta_is_asked() -> Result<()> {
         ("components", body(&"a".repeat(1025))),
     ] {
         let mut template = json!({"connectorId": bench.connector, "name": "regras", "language": "pt_BR",
-            "category": "UTILITY", "format": "NAMED", "components": body("Olá {{nome}}, tudo certo?")});
+            "category": "utility", "format": "named", "components": body("Olá {{nome}}, tudo certo?")});
         template[field] = value;
         let refused = bench.tenant.client.post("/v1/templates", &template)?;
         assert_eq!(refused.status, 400, "{template}: {refused:?}");
@@ -139,7 +139,7 @@ fn what_meta_tells_of_templates_is_kept() -> Result<()> {
         json!({"event": "PAUSED", "reason": "NONE",
         "other_info": {"title": "FIRST_PAUSE", "description": "…"}}),
     )?;
-    bench.template_when("vigiado", "paused", |one| one["status"] == "PAUSED")?;
+    bench.template_when("vigiado", "paused", |one| one["status"] == "paused")?;
     update(
         "message_template_quality_update",
         json!({"previous_quality_score": "GREEN", "new_quality_score": "YELLOW"}),
@@ -148,7 +148,7 @@ fn what_meta_tells_of_templates_is_kept() -> Result<()> {
         one["quality"].as_str().is_some_and(|q| q.eq_ignore_ascii_case("yellow"))
     })?;
     update("template_category_update", json!({"previous_category": "UTILITY", "new_category": "MARKETING"}))?;
-    bench.template_when("vigiado", "marketing", |one| one["category"] == "MARKETING")?;
+    bench.template_when("vigiado", "marketing", |one| one["category"] == "marketing")?;
     // What is paused is not sent.
     let (queue, status) = bench.queue_and_status()?;
     let body = json!({"number": person(), "template_id": number, "queue_id": queue, "status_id": status,
@@ -156,7 +156,7 @@ fn what_meta_tells_of_templates_is_kept() -> Result<()> {
     let refused = bench.aidesk().post("/aidesk/send-message", &body)?;
     assert_eq!(refused.status, 400, "{refused:?}");
     update("message_template_status_update", json!({"event": "APPROVED", "reason": "NONE"}))?;
-    bench.template_when("vigiado", "approved", |one| one["status"] == "APPROVED")?;
+    bench.template_when("vigiado", "approved", |one| one["status"] == "approved")?;
     Ok(())
 }
 
@@ -164,10 +164,10 @@ fn what_meta_tells_of_templates_is_kept() -> Result<()> {
 fn texts_of_our_own_are_for_any_connector() -> Result<()> {
     let bench = Bench::new()?;
     let client = &bench.tenant.client;
-    let body = json!({"name": "saudacao", "category": "UTILITY",
+    let body = json!({"name": "saudacao", "category": "utility",
         "components": [{"type": "body", "text": "Olá {{nome}}, aqui é a padaria.", "examples": {"nome": "Ana"}}]});
     let made = client.post("/v1/templates", &body)?.expect_json(201)?;
-    ensure!(made["connectorId"].is_null() && made["status"] == "APPROVED", "{made}");
+    ensure!(made["connectorId"].is_null() && made["status"] == "approved", "{made}");
     let who = person();
     bench.opened(&who)?;
     let (queue, status) = bench.queue_and_status()?;

@@ -8,7 +8,7 @@ use crate::tenant::text_of;
 
 /// Takes a connector's templates over from its channel; what came of it.
 pub fn sync(client: &Client, connector: &str) -> Result<Value> {
-    client.post("/v1/templates/sync", &json!({"connectorId": connector}))?.expect_json(200)
+    client.post(&format!("/v1/connectors/{connector}/templates/sync"), &json!({}))?.expect_json(200)
 }
 
 /// All templates of the tenant, page by page.

@@ -37,7 +37,7 @@ fn it_is_open_for_24_hours_by_metas_time_and_not_by_when_the_webhook_came() -> R
     assert_eq!(bench.reply_window(&closed)?["open"], false);
     let refused = bench.try_queue(&json!({"to": closed, "text": "fora da janela"}))?;
     ensure!(refused.status == 409, "{refused:?}");
-    let code = text_of(&refused.json()?, "code")?;
+    let code = text_of(&refused.json()?["error"], "code")?;
     ensure!(code.eq_ignore_ascii_case("window_closed"), "{refused:?}");
     // An old message that comes late does not close it, and a new one opens it.
     bench.wrote(&open, DAY + 3600)?;

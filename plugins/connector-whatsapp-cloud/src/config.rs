@@ -1,0 +1,227 @@
+//! The connector's configuration and its schema. The secrets are not in it: the engine keeps them, puts the token into the header, and
+//! checks with the others who calls.
+
+use pombo_plugin::connector::http;
+use serde::Deserialize;
+
+use crate::{instant, url};
+
+/// What the engine validates before a connector is stored.
+pub(crate) const SCHEMA: &str = include_str!("config.schema.json");
+
+/// The secret fields.
+pub(crate) const ACCESS_TOKEN: &str = "accessToken";
+pub(crate) const APP_SECRET: &str = "appSecret";
+pub(crate) const VERIFY_TOKEN: &str = "verifyToken";
+
+/// The host of the Graph API, and of the files that people send.
+pub(crate) const GRAPH_HOST: &str = "graph.facebook.com";
+pub(crate) const MEDIA_HOST: &str = "lookaside.fbsbx.com";
+const VERSION: &str = "v26.0";
+
+/// What becomes of line breaks in a template's variables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Newlines {
+    #[default]
+    Refuse,
+    Replace,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Raw {
+    phone_number_id: String,
+    waba_id: String,
+    base_url: Option<String>,
+    version: Option<String>,
+    media_host: Option<String>,
+    token_expires_at: Option<String>,
+    per_second: Option<u32>,
+    #[serde(default)]
+    newlines: Newlines,
+    /// For the engine: who shares an address, and an audience.
+    #[serde(rename = "appId")]
+    _app_id: Option<String>,
+    #[serde(rename = "portfolioId")]
+    _portfolio_id: Option<String>,
+}
+
+/// A configuration that can work.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// With the version, without a slash at its end.
+    base: String,
+    pub(crate) phone: String,
+    pub(crate) waba: String,
+    media_host: Option<String>,
+    pub(crate) token_expires_at: Option<u64>,
+    pub(crate) per_second: Option<u32>,
+    pub(crate) newlines: Newlines,
+}
+
+fn is_number(id: &str) -> bool {
+    (1..=32).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_digit())
+}
+
+impl Config {
+    /// Reads what the engine passes to `run`. An error says which field to change.
+    pub(crate) fn read(json: &str) -> Result<Self, String> {
+        let raw: Raw = serde_json::from_str(json).map_err(|e| e.to_string())?;
+        let given = |value: Option<String>| value.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let base = given(raw.base_url).unwrap_or_else(|| format!("https://{GRAPH_HOST}"));
+        let base = base.trim_end_matches('/');
+        let plain = base.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'?' | b'#' | b'@'));
+        if !plain || url::origin(base).is_none() {
+            return Err("baseUrl: must be an https URL without user, query and fragment".to_owned());
+        }
+        let version = given(raw.version).unwrap_or_else(|| VERSION.to_owned());
+        let is_version = version.strip_prefix('v').is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit() || b == b'.'));
+        if !is_version || version.len() > 8 {
+            return Err("version: must be one of the Graph API, e.g. v26.0".to_owned());
+        }
+        let (phone, waba) = (raw.phone_number_id.trim().to_owned(), raw.waba_id.trim().to_owned());
+        for (field, id) in [("phoneNumberId", &phone), ("wabaId", &waba)] {
+            if !is_number(id) {
+                return Err(format!("{field}: must be an id of Meta's, which consists of digits"));
+            }
+        }
+        let token_expires_at = match given(raw.token_expires_at) {
+            None => None,
+            Some(text) => {
+                let wrong = || "tokenExpiresAt: must be an instant, e.g. 2027-01-31T00:00:00Z".to_owned();
+                Some(instant::of_rfc3339(&text).ok_or_else(wrong)?)
+            }
+        };
+        Ok(Self {
+            base: format!("{base}/{version}"),
+            phone,
+            waba,
+            media_host: given(raw.media_host).map(|host| host.to_ascii_lowercase()),
+            token_expires_at,
+            per_second: raw.per_second,
+            newlines: raw.newlines,
+        })
+    }
+
+    /// Where a call goes; `path` follows the version and begins with a slash.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// A call of the Graph API.
+    pub(crate) fn request(&self, method: &str, path: &str, body: Option<Vec<u8>>) -> http::Request {
+        let mut headers = vec![authorization(), header("Accept", "application/json")];
+        if body.is_some() {
+            headers.push(header("Content-Type", "application/json"));
+        }
+        http::Request { method: method.to_owned(), url: self.url(path), headers, body, timeout_millis: None }
+    }
+
+    /// The headers of an upload.
+    pub(crate) fn upload_headers(boundary: &str) -> Vec<http::Header> {
+        let content_type = format!("multipart/form-data; boundary={boundary}");
+        vec![authorization(), header("Accept", "application/json"), header("Content-Type", &content_type)]
+    }
+
+    /// The headers with which a received file is fetched; `None` for a host that must not get the token.
+    pub(crate) fn headers_to(&self, link: &str) -> Option<Vec<http::Header>> {
+        let authority = url::authority(link)?.to_ascii_lowercase();
+        let host = authority.split(':').next().unwrap_or_default();
+        let own = url::origin(link).is_some_and(|asked| url::origin(&self.base) == Some(asked));
+        let other = self.media_host.as_deref().is_some_and(|allowed| allowed == authority || allowed == host);
+        let allowed = own || authority == MEDIA_HOST || other;
+        // Meta's hosts of files refuse a request without a user agent.
+        allowed.then(|| vec![authorization(), header("User-Agent", "Pombo")])
+    }
+}
+
+fn authorization() -> http::Header {
+    header("Authorization", &format!("Bearer {{{{secret:{ACCESS_TOKEN}}}}}"))
+}
+
+fn header(name: &str, value: &str) -> http::Header {
+    http::Header { name: name.to_owned(), value: value.to_owned() }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) const IDS: &str = r#""phoneNumberId":"106540352242922","wabaId":"102290129340398""#;
+
+    /// One with these further fields.
+    pub(crate) fn config(further: &str) -> Config {
+        Config::read(&format!("{{{IDS}{further}}}")).expect("valid")
+    }
+
+    #[test]
+    fn the_schema_has_every_field_of_the_configuration() {
+        let schema: serde_json::Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
+        for secret in [ACCESS_TOKEN, APP_SECRET, VERIFY_TOKEN] {
+            assert!(schema["properties"][secret]["writeOnly"] == true, "{secret}");
+        }
+        for field in [
+            "phoneNumberId",
+            "wabaId",
+            "appId",
+            "portfolioId",
+            "baseUrl",
+            "version",
+            "mediaHost",
+            "tokenExpiresAt",
+            "perSecond",
+            "newlines",
+        ] {
+            assert!(schema["properties"][field].is_object(), "{field}");
+        }
+    }
+
+    #[test]
+    fn a_call_carries_the_token_by_name_and_the_version() {
+        let request = config("").request("POST", "/1/messages", Some(b"{}".to_vec()));
+        assert_eq!(request.url, "https://graph.facebook.com/v26.0/1/messages");
+        let value = |name: &str| request.headers.iter().find(|h| h.name == name).map(|h| h.value.as_str());
+        assert_eq!(value("Authorization"), Some("Bearer {{secret:accessToken}}"));
+        let own = config(r#","baseUrl":"https://g.example:8443/x/","version":"v25.0""#);
+        assert_eq!(own.request("GET", "/1", None).url, "https://g.example:8443/x/v25.0/1");
+    }
+
+    #[test]
+    fn the_token_goes_to_the_hosts_of_files_only() {
+        let plain = config("");
+        assert!(plain.headers_to("https://lookaside.fbsbx.com/whatsapp_business/attachments/?mid=1").is_some());
+        assert!(plain.headers_to("https://graph.facebook.com/x").is_some());
+        for other in [
+            "http://lookaside.fbsbx.com/x",
+            "https://lookaside.fbsbx.com:8443/x",
+            "https://lookaside.fbsbx.com.evil.example/x",
+            "https://lookaside.fbsbx.com@evil.example/x",
+            "https://evil.example/https://lookaside.fbsbx.com/",
+            "https://files.example/x",
+        ] {
+            assert!(plain.headers_to(other).is_none(), "{other}");
+        }
+        assert!(config(r#","mediaHost":"files.example""#).headers_to("https://files.example:9/x").is_some());
+        let with_port = config(r#","mediaHost":"files.example:9""#);
+        assert!(with_port.headers_to("https://files.example:9/x").is_some());
+        assert!(with_port.headers_to("https://files.example/x").is_none());
+    }
+
+    #[test]
+    fn a_mistake_names_its_field() {
+        for (further, field) in [
+            (r#","baseUrl":"http://g.example""#, "baseUrl"),
+            (r#","baseUrl":"https://a@g.example""#, "baseUrl"),
+            (r#","version":"latest""#, "version"),
+            (r#","tokenExpiresAt":"soon""#, "tokenExpiresAt"),
+            (r#","newlines":"keep""#, "keep"),
+            (r#","surprise":1"#, "surprise"),
+        ] {
+            let error = Config::read(&format!("{{{IDS}{further}}}")).expect_err(further);
+            assert!(error.contains(field), "{further}: {error}");
+        }
+        let error = Config::read(r#"{"phoneNumberId":"+55 11","wabaId":"1"}"#).expect_err("a number");
+        assert!(error.contains("phoneNumberId"), "{error}");
+    }
+}

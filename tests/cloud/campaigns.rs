@@ -97,7 +97,7 @@ fn each_row_says_why_it_failed() -> Result<()> {
         assert_eq!(shown["counts"]["failedBy"][code.to_string()], 1, "{shown}");
     }
     // The export has them, too.
-    let export = bench.tenant.client.get(&format!("/v1/campaigns/{id}/export"))?.expect(200)?;
+    let export = bench.tenant.client.get(&format!("/v1/campaigns/{id}/rows.csv"))?.expect(200)?;
     for code in codes {
         ensure!(export.text().contains(&code.to_string()), "{code} is not exported");
     }
@@ -200,12 +200,21 @@ fn a_campaign_is_listed_changed_scheduled_and_deleted() -> Result<()> {
     client.patch(&path, &json!({"name": "Agendada"}))?.expect(200)?;
     let listed = client.get("/v1/campaigns?limit=10")?.expect_json(200)?;
     assert_eq!(listed["data"][0]["name"], "Agendada", "{listed}");
-    let started = client.post(&format!("{path}/start"), &json!({"at": "2027-11-30T12:00:00Z"}))?.expect_json(200)?;
+    // A year from now, as the engine writes instants.
+    let now = text_of(&api::shown(client, &id)?, "createdAt")?;
+    let year: u32 = now[..4].parse()?;
+    let at = format!("{}{}", year + 1, now[4..].replace("-02-29", "-02-28"));
+    let started = client.post(&format!("{path}/start"), &json!({"scheduledAt": at}))?.expect_json(200)?;
     ensure!(is(&started, "SCHEDULED"), "{started}");
     client.patch(&path, &json!({"name": "Tarde demais"}))?.expect(409)?;
     bench.campaign_step(&id, "stop")?;
     assert_eq!(bench.graph.accepted_count()?, 0);
     let draft = bench.campaign(template, &[row(&person(), "Bia")])?;
+    let contact = json!({"type": "WHATSAPP", "identifier": person(), "name": "Cida"});
+    let contact = client.post("/v1/contacts", &contact)?.json()?;
+    let path = format!("/v1/campaigns/{draft}/contacts");
+    let chosen = client.post(&path, &json!({"contactIds": [contact["id"]]}))?.expect_json(200)?;
+    assert_eq!(chosen["audience"]["rows"], 1, "{chosen}");
     client.delete(&format!("/v1/campaigns/{draft}"))?.expect(204)?;
     client.get(&format!("/v1/campaigns/{draft}"))?.expect(404)?;
     Ok(())

@@ -1,9 +1,11 @@
 //! The calls of templates and campaigns that tests, the drill and the measurement share.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::http::Client;
+use crate::http::{Client, Form};
 use crate::tenant::text_of;
 
 /// Takes a connector's templates over from its channel; what came of it.
@@ -35,13 +37,30 @@ pub fn recipient(to: &str, values: &Value) -> Value {
     json!({"to": to, "values": values})
 }
 
-/// Makes a draft of a campaign with this template (its number) and list; the campaign.
+/// The list as a file: a column of addresses, and one for each variable.
+fn file(recipients: &[Value]) -> String {
+    let values = |row: &Value| row["values"].as_object().cloned().unwrap_or_default();
+    let names: BTreeSet<String> =
+        recipients.iter().flat_map(|row| values(row).into_iter().map(|(name, _)| name)).collect();
+    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+    let mut lines = vec![std::iter::once("to".to_owned()).chain(names.iter().cloned()).collect::<Vec<_>>().join(";")];
+    for row in recipients {
+        let values = values(row);
+        let mut cells = vec![quoted(row["to"].as_str().unwrap_or_default())];
+        cells.extend(names.iter().map(|name| quoted(values.get(name).and_then(Value::as_str).unwrap_or_default())));
+        lines.push(cells.join(";"));
+    }
+    lines.join("\n")
+}
+
+/// Makes a draft of a campaign with this template (its number) and list; without a list, a campaign for direct sends. The campaign.
 pub fn draft(client: &Client, connector: &str, template: &Value, recipients: &[Value]) -> Result<Value> {
-    let body = json!({"name": "Campanha", "templateId": template, "connectorId": connector});
+    let body = json!({"name": "Campanha", "template": template, "connectorId": connector});
     let made = client.post("/v1/campaigns", &body)?.expect_json(201)?;
     if !recipients.is_empty() {
-        let path = format!("/v1/campaigns/{}/recipients", text_of(&made, "id")?);
-        client.put(&path, &json!({"recipients": recipients}))?.expect(200)?;
+        let path = format!("/v1/campaigns/{}/audience", text_of(&made, "id")?);
+        let form = Form::new().file("file", "lista.csv", "text/csv", file(recipients).as_bytes());
+        form.into_request(client.request("POST", &path)).send()?.expect(200)?;
     }
     Ok(made)
 }
@@ -60,7 +79,7 @@ pub fn step(client: &Client, campaign: &str, step: &str) -> Result<Value> {
 pub fn rows(client: &Client, campaign: &str) -> Result<Vec<Value>> {
     let (mut all, mut after) = (Vec::new(), 0);
     loop {
-        let path = format!("/v1/campaigns/{campaign}/rows?limit=100&after={after}");
+        let path = format!("/v1/campaigns/{campaign}/rows?limit=250&after={after}");
         let page = client.get(&path)?.expect_json(200)?;
         all.extend(page["data"].as_array().context("no data")?.iter().cloned());
         match page["next"].as_u64() {

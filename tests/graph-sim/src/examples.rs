@@ -96,7 +96,7 @@ fn filled(name: &str, value: &Value) -> Value {
 }
 
 fn text_of(name: &str, text: &str) -> String {
-    let whole = match text {
+    match text {
         "{{Recipient-Phone-Number}}" | "{{Recipient-WA-Phone-Number}}" => format!("+{RECIPIENT}"),
         "{{Flow-ID}}" => "70001".to_owned(),
         "{{Flow-Name}}" => "example_flow".to_owned(),
@@ -120,8 +120,7 @@ fn text_of(name: &str, text: &str) -> String {
             tail.chars().rev().collect()
         }
         other => other.to_owned(),
-    };
-    whole
+    }
 }
 
 fn slug(name: &str) -> String {

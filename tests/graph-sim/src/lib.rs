@@ -44,4 +44,4 @@ pub use journal::Entry;
 pub use knobs::{Digest, Knobs, Receipts, Split, Taken, Unknown};
 pub use sim::{Options, Sim};
 pub use webhooks::{escaped, signature};
-pub use world::Violations;
+pub use world::{App, Number, Portfolio, Token, User, Violations, Waba};

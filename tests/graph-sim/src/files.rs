@@ -49,12 +49,15 @@ pub(crate) fn upload(world: &mut World, call: &Call, number: usize) -> Result<Re
         Some("whatsapp") => {}
         None => return Err(GraphError::form("The parameter messaging_product is required.")),
         Some(other) => {
-            return Err(GraphError::form(format!("Param messaging_product must be one of {{WHATSAPP}} - got \"{other}\".")));
+            return Err(GraphError::form(format!(
+                "Param messaging_product must be one of {{WHATSAPP}} - got \"{other}\"."
+            )));
         }
     }
     let file = parts.iter().find(|part| part.name == "file" && part.filename.is_some());
     let Some(file) = file else { return Err(GraphError::form("The parameter file is required.")) };
-    let mime = file.content_type.clone().or_else(|| text("type")).unwrap_or_else(|| "application/octet-stream".to_owned());
+    let mime =
+        file.content_type.clone().or_else(|| text("type")).unwrap_or_else(|| "application/octet-stream".to_owned());
     if !TYPES.contains(&mime.as_str()) {
         return Err(GraphError::form(format!(
             "Param file must be a file with one of the following types: {}. Received file of type '{mime}'.",
@@ -67,7 +70,10 @@ pub(crate) fn upload(world: &mut World, call: &Call, number: usize) -> Result<Re
         _ => 100 << 20,
     };
     if file.bytes.len() > most {
-        return Err(GraphError::coded(131_053, format!("File is too large: {} bytes, the limit is {most}", file.bytes.len())));
+        return Err(GraphError::coded(
+            131_053,
+            format!("File is too large: {} bytes, the limit is {most}", file.bytes.len()),
+        ));
     }
     let waba = world.numbers.get(number).map(|number| number.waba.clone()).unwrap_or_default();
     let id = world.keep_media(waba, mime, file.bytes.clone(), 30 * DAY);
@@ -123,7 +129,9 @@ pub(crate) fn download(world: &World, call: &Call) -> Result<Reply, GraphError> 
 
 /// `POST /{app}/uploads`: begins the upload of a sample.
 pub(crate) fn begin_sample(world: &mut World, call: &Call) -> Result<Reply, GraphError> {
-    let Some(mime) = call.value("file_type") else { return Err(GraphError::form("The parameter file_type is required.")) };
+    let Some(mime) = call.value("file_type") else {
+        return Err(GraphError::form("The parameter file_type is required."));
+    };
     let session = format!("upload:{}", world.next());
     world.uploads.insert(session.clone(), mime);
     Ok(Reply::json(json!({ "id": session })))

@@ -80,8 +80,7 @@ pub(crate) fn handle(world: &mut World, call: &Call, later: Option<Later>) -> Re
 
 fn token(world: &World, call: &Call) -> Result<Token, GraphError> {
     let Some(given) = &call.token else {
-        return Err(GraphError::plain(200)
-            .with_http(403));
+        return Err(GraphError::plain(200).with_http(403));
     };
     let Some(token) = world.tokens.get(given) else {
         return Err(GraphError::token(None, "Invalid OAuth access token - Cannot parse access token"));
@@ -193,7 +192,9 @@ fn block_users(world: &mut World, call: &Call, number: usize) -> Result<Reply, G
         let blocked = world.blocked_by_business.iter().filter(|(of, _)| *of == number);
         let data: Vec<Value> = blocked
             .filter_map(|(_, user)| world.users.get(*user))
-            .map(|user| json!({ "messaging_product": "whatsapp", "wa_id": user.wa_id.as_ref().or(user.phone.as_ref()) }))
+            .map(
+                |user| json!({ "messaging_product": "whatsapp", "wa_id": user.wa_id.as_ref().or(user.phone.as_ref()) }),
+            )
             .collect();
         return Ok(Reply::json(json!({ "data": data })));
     }
@@ -271,7 +272,8 @@ fn subscribed_apps(world: &mut World, call: &Call, waba: &str, token: &Token) ->
         return Ok(Reply::success());
     }
     let apps = account.apps.clone().unwrap_or(everyone);
-    let data: Vec<Value> = apps.iter().map(|app| json!({ "whatsapp_business_api_data": { "id": app, "name": app } })).collect();
+    let data: Vec<Value> =
+        apps.iter().map(|app| json!({ "whatsapp_business_api_data": { "id": app, "name": app } })).collect();
     Ok(Reply::json(json!({ "data": data })))
 }
 

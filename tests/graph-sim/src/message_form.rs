@@ -277,7 +277,8 @@ fn source(at: &At<'_>, value: &Value) -> Result<(), GraphError> {
 
 /// A link must be public HTTP.
 pub(crate) fn link(at: &At<'_>, link: &str) -> Result<(), GraphError> {
-    let good = link.strip_prefix("https://").or_else(|| link.strip_prefix("http://")).is_some_and(|rest| !rest.is_empty());
+    let good =
+        link.strip_prefix("https://").or_else(|| link.strip_prefix("http://")).is_some_and(|rest| !rest.is_empty());
     match good {
         true => Ok(()),
         false => Err(GraphError::form(format!("Param {} is not a valid URL.", at.quoted()))),
@@ -315,7 +316,9 @@ fn interactive(at: &At<'_>, value: &Value, knobs: &Knobs) -> Result<(), GraphErr
     );
     if !ours {
         // Products, orders, catalogs, calls: taken as they are.
-        if let Some(unknown) = map.keys().find(|key| !matches!(key.as_str(), "type" | "header" | "body" | "footer" | "action")) {
+        if let Some(unknown) =
+            map.keys().find(|key| !matches!(key.as_str(), "type" | "header" | "body" | "footer" | "action"))
+        {
             return Err(unexpected(at, unknown));
         }
         return match knobs.products {
@@ -326,9 +329,11 @@ fn interactive(at: &At<'_>, value: &Value, knobs: &Knobs) -> Result<(), GraphErr
     object(at, value, INTERACTIVE)?;
     let longest = if kind == "LIST" { knobs.list_body_limit } else { 1024 };
     let body_at = At::Key(at, "body");
-    object(&body_at, &value["body"], &[must("text", Kind::Text(longest))]).map_err(|error| match value["body"].is_null() {
-        true => required(&At::Key(&body_at, "text")),
-        false => error,
+    object(&body_at, &value["body"], &[must("text", Kind::Text(longest))]).map_err(|error| {
+        match value["body"].is_null() {
+            true => required(&At::Key(&body_at, "text")),
+            false => error,
+        }
     })?;
     header(at, &value["header"], &kind)?;
     let action = &value["action"];

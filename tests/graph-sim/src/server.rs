@@ -64,7 +64,8 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
                 async move { handle(&shared, request).await }
             });
             // A connection that breaks is the client's affair, or a fault's.
-            let _ended = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            let _ended =
+                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }
@@ -144,7 +145,11 @@ fn read(content_type: &str, body: &Bytes) -> Value {
         }
         return form;
     }
-    if content_type.starts_with("multipart/") { Value::Null } else { serde_json::from_slice(body).unwrap_or(Value::Null) }
+    if content_type.starts_with("multipart/") {
+        Value::Null
+    } else {
+        serde_json::from_slice(body).unwrap_or(Value::Null)
+    }
 }
 
 /// What a request came to.

@@ -68,7 +68,9 @@ pub(crate) fn apply(world: &mut World, document: &Value) -> anyhow::Result<Value
     }
     let mut files = Vec::with_capacity(document.media.len());
     for file in &document.media {
-        files.push(Bytes::from(STANDARD.decode(&file.data).map_err(|e| anyhow::anyhow!("media {}: data: {e}", file.id))?));
+        files.push(Bytes::from(
+            STANDARD.decode(&file.data).map_err(|e| anyhow::anyhow!("media {}: data: {e}", file.id))?,
+        ));
     }
     for number in &document.numbers {
         let known = world.wabas.contains_key(&number.waba) || document.wabas.iter().any(|waba| waba.id == number.waba);
@@ -113,7 +115,8 @@ fn template(world: &World, document: &Document, given: &Value) -> anyhow::Result
     let mut body = given.clone();
     let Some(map) = body.as_object_mut() else { anyhow::bail!("it is not an object") };
     let mut take = |key: &str| map.remove(key).unwrap_or(Value::Null);
-    let (id, waba, status, quality, pacing) = (take("id"), take("waba"), take("status"), take("quality"), take("pacing"));
+    let (id, waba, status, quality, pacing) =
+        (take("id"), take("waba"), take("status"), take("quality"), take("pacing"));
     let mut made = templates::checked(&body).map_err(|error| match error.details {
         Some(details) => anyhow::anyhow!("{}: {details}", error.message),
         None => anyhow::anyhow!("{}", error.message),
@@ -125,7 +128,12 @@ fn template(world: &World, document: &Document, given: &Value) -> anyhow::Result
     };
     made.waba = match waba.as_str() {
         Some(waba) => waba.to_owned(),
-        None => document.wabas.first().map(|waba| waba.id.clone()).or_else(|| world.wabas.keys().next().cloned()).unwrap_or_default(),
+        None => document
+            .wabas
+            .first()
+            .map(|waba| waba.id.clone())
+            .or_else(|| world.wabas.keys().next().cloned())
+            .unwrap_or_default(),
     };
     made.status = status.as_str().unwrap_or("APPROVED").to_owned();
     made.quality = quality.as_str().unwrap_or("UNKNOWN").to_owned();

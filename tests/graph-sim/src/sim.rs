@@ -74,10 +74,8 @@ impl Sim {
         world.clock.frozen = options.frozen_at.map(|seconds| seconds * 1000);
         world.knobs.webhooks = !options.fast;
         let shared = Arc::new(Shared { world: Mutex::new(world), wake: Notify::new(), quiet: Notify::new() });
-        let tasks = vec![
-            tokio::spawn(server::serve(listener, shared.clone())),
-            tokio::spawn(webhooks::run(shared.clone())),
-        ];
+        let tasks =
+            vec![tokio::spawn(server::serve(listener, shared.clone())), tokio::spawn(webhooks::run(shared.clone()))];
         Ok(Self { shared, base, tasks })
     }
 

@@ -45,8 +45,7 @@ const BUTTON: &[Field] = &[
     may("icon", Kind::AnyText),
     may("ttl_minutes", Kind::Number),
 ];
-const COMPONENT_TYPES: &[&str] =
-    &["BODY", "BUTTONS", "CAROUSEL", "FOOTER", "HEADER", "LIMITED_TIME_OFFER"];
+const COMPONENT_TYPES: &[&str] = &["BODY", "BUTTONS", "CAROUSEL", "FOOTER", "HEADER", "LIMITED_TIME_OFFER"];
 const FORMATS: &[&str] = &["DOCUMENT", "IMAGE", "LOCATION", "PRODUCT", "TEXT", "VIDEO"];
 const BUTTON_TYPES: &[&str] = &[
     "CATALOG",
@@ -252,7 +251,10 @@ fn buttons(at: &At<'_>, value: &Value) -> Result<Value, GraphError> {
     }
     for (kind, most) in [("URL", 2), ("PHONE_NUMBER", 1), ("COPY_CODE", 1)] {
         if kinds.iter().filter(|found| found.as_str() == kind).count() > most {
-            return Err(GraphError::content(2_388_039, format!("A template has at most {most} buttons of type {kind}.")));
+            return Err(GraphError::content(
+                2_388_039,
+                format!("A template has at most {most} buttons of type {kind}."),
+            ));
         }
     }
     // Quick replies stand together: the kind changes once at most.

@@ -151,8 +151,11 @@ pub(crate) fn fits(shape: &Shape, components: &Value, quick_reply_text: i64) -> 
     let cards: Vec<&Value> =
         of("CAROUSEL").into_iter().flat_map(|carousel| carousel["cards"].as_array().into_iter().flatten()).collect();
     if cards.len() != shape.cards.len() {
-        let details =
-            format!("carousel: number of cards ({}) does not match the expected number of cards ({})", cards.len(), shape.cards.len());
+        let details = format!(
+            "carousel: number of cards ({}) does not match the expected number of cards ({})",
+            cards.len(),
+            shape.cards.len()
+        );
         return Err(GraphError::coded(132_012, details));
     }
     for (place, (card, shape)) in cards.iter().zip(&shape.cards).enumerate() {
@@ -197,8 +200,9 @@ fn mismatch(expected: &str, received: &str) -> GraphError {
 }
 
 fn count(what: &str, given: usize, expected: usize) -> GraphError {
-    let details =
-        format!("{what}: number of localizable_params ({given}) does not match the expected number of params ({expected})");
+    let details = format!(
+        "{what}: number of localizable_params ({given}) does not match the expected number of params ({expected})"
+    );
     GraphError::coded(132_000, details)
 }
 
@@ -256,14 +260,18 @@ fn buttons(shape: &Shape, given: &[&Value], quick_reply_text: i64) -> Result<(),
         let index = number(&component["index"]).unwrap_or(usize::MAX);
         let sub_type = upper(&component["sub_type"]);
         let Some(button) = shape.buttons.get(index) else {
-            return Err(GraphError::coded(132_012, format!("buttons: Button at index {} does not exist", component["index"])));
+            return Err(GraphError::coded(
+                132_012,
+                format!("buttons: Button at index {} does not exist", component["index"]),
+            ));
         };
         let fitting = match button.kind.as_str() {
             "OTP" => sub_type == "URL",
             kind => sub_type == kind,
         };
         if !fitting {
-            let details = format!("buttons: Button at index {index} is of type {}, received {sub_type}", title(&button.kind));
+            let details =
+                format!("buttons: Button at index {index} is of type {}, received {sub_type}", title(&button.kind));
             return Err(GraphError::coded(132_012, details));
         }
         let first = component["parameters"].get(0).unwrap_or(&Value::Null);
@@ -278,12 +286,18 @@ fn buttons(shape: &Shape, given: &[&Value], quick_reply_text: i64) -> Result<(),
             ("COPY_CODE", Some("coupon_code")) => {
                 let code = first["coupon_code"].as_str().unwrap_or_default();
                 if code.is_empty() || code.chars().count() > 15 {
-                    return Err(GraphError::coded(131_009, format!("buttons: coupon_code at index {index} has 1 to 15 characters")));
+                    return Err(GraphError::coded(
+                        131_009,
+                        format!("buttons: coupon_code at index {index} has 1 to 15 characters"),
+                    ));
                 }
             }
             ("QUICK_REPLY", None | Some("payload" | "text")) | ("URL", None | Some("text")) | ("COPY_CODE", None) => {}
             ("QUICK_REPLY" | "URL" | "COPY_CODE", Some(other)) => {
-                return Err(GraphError::coded(132_012, format!("buttons: Button at index {index} does not take {other}")));
+                return Err(GraphError::coded(
+                    132_012,
+                    format!("buttons: Button at index {index} does not take {other}"),
+                ));
             }
             _ => {}
         }
@@ -294,7 +308,8 @@ fn buttons(shape: &Shape, given: &[&Value], quick_reply_text: i64) -> Result<(),
                 && component["parameters"].as_array().is_some_and(|parameters| !parameters.is_empty())
         });
         if button.variable && !filled {
-            let details = format!("buttons: Button at index {index} of type {} requires a parameter", title(&button.kind));
+            let details =
+                format!("buttons: Button at index {index} of type {} requires a parameter", title(&button.kind));
             return Err(GraphError::coded(131_008, details));
         }
     }

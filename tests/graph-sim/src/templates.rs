@@ -229,12 +229,18 @@ pub(crate) fn single(world: &mut World, call: &Call, id: u64, route: Option<&str
         }
         (&Method::POST, None) => {
             if !matches!(template.status.as_str(), "APPROVED" | "REJECTED" | "PAUSED") {
-                return Err(GraphError::content(2_388_039, "Only approved, rejected or paused templates can be edited."));
+                return Err(GraphError::content(
+                    2_388_039,
+                    "Only approved, rejected or paused templates can be edited.",
+                ));
             }
             template.edited.retain(|at| *at > now - 30 * DAY);
             let today = template.edited.iter().any(|at| *at > now - DAY);
             if template.status == "APPROVED" && (today || template.edited.len() >= 10) {
-                return Err(GraphError::content(2_388_039, "An approved template is edited once in 24 hours and 10 times in 30 days."));
+                return Err(GraphError::content(
+                    2_388_039,
+                    "An approved template is edited once in 24 hours and 10 times in 30 days.",
+                ));
             }
             let mut wanted = call.json.clone();
             for (key, old) in [

@@ -109,7 +109,9 @@ impl Outbox {
     pub(crate) fn report(&self) -> Value {
         let mut sorted: Vec<u64> = self.durations.iter().copied().collect();
         sorted.sort_unstable();
-        let at = |share: usize| sorted.get((sorted.len() * share / 100).min(sorted.len().saturating_sub(1))).copied().unwrap_or(0);
+        let at = |share: usize| {
+            sorted.get((sorted.len() * share / 100).min(sorted.len().saturating_sub(1))).copied().unwrap_or(0)
+        };
         json!({
             "posts": self.posts, "updates": self.updates, "failures": self.failures, "given_up": self.given_up,
             "waiting": self.waiting.len(), "retrying": self.retries.len(),
@@ -344,7 +346,8 @@ async fn exchange(url: &str, mut request: Request<Full<Bytes>>) -> anyhow::Resul
         let driver = tokio::spawn(connection);
         let answer = sender.send_request(request).await?;
         let status = answer.status().as_u16();
-        let body = Limited::new(answer.into_body(), 1 << 20).collect().await.map_err(|e| anyhow::anyhow!("{e}"))?.to_bytes();
+        let body =
+            Limited::new(answer.into_body(), 1 << 20).collect().await.map_err(|e| anyhow::anyhow!("{e}"))?.to_bytes();
         driver.abort();
         anyhow::Ok((status, String::from_utf8_lossy(&body).into_owned()))
     };

@@ -426,7 +426,13 @@ impl World {
     /// A new message id: opaque, and not always of the same length.
     pub(crate) fn wamid(&mut self, phone: &str) -> String {
         let next = self.next();
-        format!("wamid.{}", STANDARD.encode(format!("\u{1d}\u{18}{phone}\u{15}\u{2}\0\u{11}\u{18}{next:X}{}", "\0".repeat(usize::try_from(next % 3).unwrap_or(0)))))
+        format!(
+            "wamid.{}",
+            STANDARD.encode(format!(
+                "\u{1d}\u{18}{phone}\u{15}\u{2}\0\u{11}\u{18}{next:X}{}",
+                "\0".repeat(usize::try_from(next % 3).unwrap_or(0))
+            ))
+        )
     }
 
     /// The trace id of an answer.
@@ -445,10 +451,13 @@ impl World {
         user.phone = user.phone.as_deref().map(digits);
         user.wa_id = user.wa_id.as_deref().map(digits);
         if user.id.is_empty() {
-            user.id = user.phone.clone().or_else(|| user.wa_id.clone()).or_else(|| user.user_id.clone()).unwrap_or_default();
+            user.id =
+                user.phone.clone().or_else(|| user.wa_id.clone()).or_else(|| user.user_id.clone()).unwrap_or_default();
         }
         let place = self.user_index.get(&user.id).copied().unwrap_or(self.users.len());
-        for key in [Some(&user.id), user.phone.as_ref(), user.wa_id.as_ref(), user.user_id.as_ref()].into_iter().flatten() {
+        for key in
+            [Some(&user.id), user.phone.as_ref(), user.wa_id.as_ref(), user.user_id.as_ref()].into_iter().flatten()
+        {
             self.user_index.insert(key.clone(), place);
         }
         match self.users.get_mut(place) {

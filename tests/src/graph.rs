@@ -200,17 +200,24 @@ impl Graph {
     pub fn subscribe(&self, url: &str) -> Result<()> {
         let path = format!("/{VERSION}/{}/subscriptions", self.ids.app);
         let body = json!({"object": "whatsapp_business_account", "callback_url": url, "verify_token": VERIFY_TOKEN,
-            "fields": "messages", "access_token": format!("{}|{APP_SECRET}", self.ids.app)});
-        let answer = self.client()?.post(&path, &body)?.expect_json(200)?;
+            "fields": "messages"});
+        // An app's secret is the token for its own settings.
+        let client = self.anonymous()?.bearer(&format!("{}|{APP_SECRET}", self.ids.app));
+        let answer = client.post(&path, &body)?.expect_json(200)?;
         ensure!(answer["success"] == true, "{answer}");
         Ok(())
     }
 
-    /// A client of the simulator's API, with the token.
-    fn client(&self) -> Result<Client> {
+    /// A client of the simulator's API, without a token.
+    fn anonymous(&self) -> Result<Client> {
         let base = self.sim.base();
         let address = base.strip_prefix("http://").with_context(|| base.clone())?.parse()?;
-        Ok(Client::new(address).bearer(&self.ids.token))
+        Ok(Client::new(address))
+    }
+
+    /// A client of the simulator's API, with the token.
+    fn client(&self) -> Result<Client> {
+        Ok(self.anonymous()?.bearer(&self.ids.token))
     }
 
     /// Posts a message to Graph, past the engine.
@@ -256,9 +263,9 @@ impl Graph {
 
     fn knows(&self, person: &str) -> bool {
         let state = self.sim.state();
-        let users = state["users"].as_array().into_iter().flatten();
+        let mut users = state["users"].as_array().into_iter().flatten();
         let names = |user: &Value| ["id", "phone", "wa_id", "user_id"].iter().any(|name| user[*name] == person);
-        users.into_iter().any(names)
+        users.any(names)
     }
 
     /// The simulator's id of a template.

@@ -18,7 +18,7 @@ out=${CARGO_TARGET_DIR:-$root/target}
 built=$out/wasm
 say() { echo "plugins: $*"; }
 
-connectors="connector-email connector-gateway connector-whatsapp"
+connectors="connector-email connector-gateway connector-whatsapp connector-whatsapp-cloud"
 renderers="renderer"
 automations="integration-webhook integration-llm flow"
 hostile=""

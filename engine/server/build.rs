@@ -4,11 +4,12 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PLUGINS: [&str; 7] = [
+const PLUGINS: [&str; 8] = [
     "renderer",
     "connector-email",
     "connector-gateway",
     "connector-whatsapp",
+    "connector-whatsapp-cloud",
     "flow",
     "integration-webhook",
     "integration-llm",

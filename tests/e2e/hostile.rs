@@ -32,6 +32,9 @@ fn server_with(cases: &[&str]) -> Result<Server> {
     Ok(server)
 }
 
+/// The connectors that the binary carries.
+const SHIPPED: [&str; 4] = ["connector-email", "connector-gateway", "connector-whatsapp", "connector-whatsapp-cloud"];
+
 /// The names of the connectors that the server knows, other than its own.
 fn foreign_plugins(tenant: &Tenant) -> Result<Vec<String>> {
     let list = tenant.client.get("/v1/plugins")?.expect_json(200)?;
@@ -42,7 +45,7 @@ fn foreign_plugins(tenant: &Tenant) -> Result<Vec<String>> {
         .filter(|p| p["kind"] == "connector")
         .filter_map(|p| p["name"].as_str().map(str::to_owned));
     Ok(names
-        .filter(|name| !["connector-email", "connector-gateway", "connector-whatsapp"].contains(&name.as_str()))
+        .filter(|name| !SHIPPED.contains(&name.as_str()))
         .collect())
 }
 

@@ -292,11 +292,11 @@ pub(crate) mod world {
             }
             self.commits.set(self.commits.get() + 1);
             let refused = |event: &events::Event| match event {
-                events::Event::Message(message) => message.provider_id.len() > 256,
+                events::Event::Message(message) => message.provider_id.contains("REFUSED"),
                 _ => false,
             };
             if told.iter().any(refused) {
-                return Err(Trouble::Final("provider-id: must have 1 to 256 bytes".to_owned()));
+                return Err(Trouble::Final("the engine does not take this message".to_owned()));
             }
             self.told.borrow_mut().extend(told);
             self.apply(changes);

@@ -125,7 +125,7 @@ mod tests {
 
     fn told(field: &str, value: &Value) -> Vec<(String, Value)> {
         let (_, cloud) = cloud("");
-        let other = |event| match event {
+        let other = |event: Event| match event {
             Event::Other((kind, json)) => (kind, serde_json::from_str(&json).expect("JSON")),
             Event::Warning(Warning::Restricted(how)) => ("restricted".to_owned(), json!(how)),
             event => panic!("{event:?}"),

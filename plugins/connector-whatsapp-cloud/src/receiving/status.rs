@@ -39,7 +39,7 @@ fn failed(
 ) -> Event {
     let mut told = json!({"providerId": provider_id, "atMillis": at_millis});
     let fault = answer::fault(&status["errors"][0], None);
-    let reason = fault.as_ref().map_or("Meta did not deliver the message, and does not say why", |fault| &fault.reason);
+    let reason = fault.as_ref().map_or("Meta did not deliver the message, and does not say why", |fault| fault.reason.as_str());
     told["reason"] = json!(reason);
     if let Some(client_id) = client_id {
         told["clientId"] = json!(client_id);

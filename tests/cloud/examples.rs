@@ -2,6 +2,7 @@
 //! connector, and the simulator, which checks as Graph does, takes it.
 
 use anyhow::{Context, Result, bail, ensure};
+use pombo_graph_sim::examples::{Example, messages, templates};
 use pombo_tests::http::Form;
 use pombo_tests::process::root;
 use pombo_tests::tenant::text_of;
@@ -11,63 +12,23 @@ use serde_json::{Value, json};
 
 use crate::shared::{Bench, person};
 
-/// An example: its name and its body.
-struct Example {
-    name: String,
-    path: String,
-    value: Value,
-}
-
-/// The requests of a file of examples.
-fn requests(file: &str) -> Result<Vec<Example>> {
-    let path = root().join("tests/graph-sim/examples").join(file);
+/// Meta's webhooks: the name and the body of each.
+fn webhooks() -> Result<Vec<(String, Value)>> {
+    let path = root().join("tests/graph-sim/examples/webhooks.json");
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let all: Vec<Value> = serde_json::from_str(&text)?;
-    let requests = all.into_iter().filter(|one| one["kind"] == "request");
-    requests
-        .map(|one| {
-            Ok(Example { name: text_of(&one, "name")?, path: text_of(&one, "path")?, value: one["value"].clone() })
-        })
-        .collect()
-}
-
-/// The example with its placeholders filled: links, numbers, ids, and texts that are short enough for every place.
-fn filled(value: &Value, number: usize) -> Value {
-    match value {
-        Value::String(text) => json!(filled_text(text, number)),
-        Value::Array(all) => all.iter().enumerate().map(|(n, one)| filled(one, number * 10 + n)).collect(),
-        Value::Object(all) => {
-            let pair =
-                |(n, (name, one)): (usize, (&String, &Value))| (filled_text(name, n), filled(one, number * 10 + n));
-            Value::Object(all.iter().enumerate().map(pair).collect())
-        }
-        other => other.clone(),
-    }
-}
-
-fn filled_text(text: &str, number: usize) -> String {
-    if text.contains("http(s)://") {
-        return "https://example.com/arquivo".to_owned();
-    }
-    let is_placeholder =
-        (text.starts_with('<') && text.ends_with('>')) || (text.starts_with("{{") && text.ends_with("}}"));
-    match text {
-        "language-and-locale-code" => "en_US".to_owned(),
-        "<HEADER_TYPE>" => "text".to_owned(),
-        _ if is_placeholder => format!("valor {}", number % 10_000),
-        _ => text.to_owned(),
-    }
+    all.iter().map(|one| Ok((text_of(one, "name")?, one["value"].clone()))).collect()
 }
 
 #[test]
 fn every_webhook_is_taken_in() -> Result<()> {
     let bench = Bench::silent()?;
     let line = bench.graph.line();
-    let examples = requests("webhooks.json")?;
+    let examples = webhooks()?;
     assert_eq!(examples.len(), 16);
     let mut events = Events::all(&bench.tenant);
-    for (n, example) in examples.iter().enumerate() {
-        let mut body = example.value.clone();
+    for (n, (name, example)) in examples.iter().enumerate() {
+        let mut body = example.clone();
         body["entry"][0]["id"] = json!(line.waba);
         let value = &mut body["entry"][0]["changes"][0]["value"];
         value["metadata"] = json!({"display_phone_number": line.display, "phone_number_id": line.phone_number_id});
@@ -76,8 +37,8 @@ fn every_webhook_is_taken_in() -> Result<()> {
         if let Some(id) = &id {
             value["messages"][0]["id"] = json!(id);
         }
-        bench.hook.post(&body).with_context(|| example.name.clone())?;
-        let wanted = match example.name.as_str() {
+        bench.hook.post(&body).with_context(|| name.clone())?;
+        let wanted = match name.as_str() {
             "Text Message"
             | "Text Message with Context (Product Inquiry)"
             | "Text Message from Click to WhatsApp Ad"
@@ -91,10 +52,10 @@ fn every_webhook_is_taken_in() -> Result<()> {
             // Changes of numbers and of groups: no message of anybody's.
             _ => continue,
         };
-        let id = id.with_context(|| format!("{} has no id", example.name))?;
-        let message = events.message(&id).with_context(|| example.name.clone())?;
+        let id = id.with_context(|| format!("{name} has no id"))?;
+        let message = events.message(&id).with_context(|| name.clone())?;
         let kind = text_of(&message, "kind")?;
-        ensure!(wanted.split(" or ").any(|one| one == kind), "{}: {message}", example.name);
+        ensure!(wanted.split(" or ").any(|one| one == kind), "{name}: {message}");
     }
     // What one of them says stands where it is looked for.
     let all = events.drain()?;
@@ -130,7 +91,7 @@ fn file(kind: &str) -> Result<(&'static str, &'static str, Vec<u8>)> {
 impl Bench {
     /// Has the connector send what the example says; what Graph must have got under the message's type.
     fn send_example(&self, who: &str, example: &Example, n: usize) -> Result<(String, Value)> {
-        let value = filled(&example.value, n);
+        let value = &example.body;
         let kind = match value["type"].as_str() {
             Some(kind) => kind.to_owned(),
             None if value["text"].is_object() => "text".to_owned(),
@@ -177,9 +138,9 @@ impl Bench {
         let name = format!("exemplo_{n}");
         let language = text_of(&template["language"], "code")?;
         let mut made = vec![];
-        let mut content = json!({"name": name, "language": language, "format": "positional", "category": "marketing",
-            "body": [], "buttons": []});
-        let mut buttons = vec![];
+        let mut content = json!({"name": name, "language": language, "format": "positional", "category": "marketing"});
+        // What the template has, and what is sent.
+        let (mut buttons, mut pressed, mut values) = (vec![], vec![], vec![]);
         let mut body = "Olá.".to_owned();
         for component in template["components"].as_array().into_iter().flatten() {
             let parameters = component["parameters"].as_array().cloned().unwrap_or_default();
@@ -198,7 +159,7 @@ impl Bench {
                             "text" => parameter["text"].clone(),
                             kind => json!({kind: parameter[kind]}),
                         };
-                        content["body"][place] = json!({"name": (place + 1).to_string(), "value": value});
+                        values.push(json!({"name": (place + 1).to_string(), "value": value}));
                     }
                     body += " e é tudo.";
                 }
@@ -232,14 +193,13 @@ impl Bench {
                         other => bail!("a button of the type {other}"),
                     };
                     buttons.push(button);
-                    let place = content["buttons"].as_array().map_or(0, Vec::len);
-                    content["buttons"][place] = json!({"index": index, "type": kind, "value": value});
+                    pressed.push(json!({"index": index, "type": kind, "value": value}));
                 }
                 other => bail!("a component of the type {other}"),
             }
         }
-        let samples: Vec<String> =
-            (0..content["body"].as_array().map_or(0, Vec::len)).map(|n| format!("a{n}")).collect();
+        let samples: Vec<String> = (0..values.len()).map(|n| format!("a{n}")).collect();
+        (content["body"], content["buttons"]) = (json!(values), json!(pressed));
         let mut text = json!({"type": "BODY", "text": body});
         if !samples.is_empty() {
             text["example"] = json!({"body_text": [samples]});
@@ -258,9 +218,9 @@ impl Bench {
 fn every_message_is_sent_by_the_connector() -> Result<()> {
     let bench = Bench::new()?;
     let mut sent = 0;
-    for (n, example) in requests("messages.json")?.iter().enumerate() {
+    for (n, example) in messages().iter().enumerate() {
         // The marketing API takes the same templates. Read marks are no messages: another test sends them.
-        if !example.path.ends_with("/messages") || example.value["status"] == "read" {
+        if !example.path.ends_with("/messages") || example.body["status"] == "read" {
             continue;
         }
         let who = person();
@@ -295,11 +255,8 @@ fn every_template_is_taken_over_and_made_again() -> Result<()> {
     let bench = Bench::new()?;
     let client = &bench.tenant.client;
     let mut made = 0;
-    for (n, example) in requests("templates.json")?.iter().enumerate() {
-        if !example.path.ends_with("/message_templates") {
-            continue;
-        }
-        let mut template = filled(&example.value, n);
+    for (n, example) in templates().iter().enumerate() {
+        let mut template = example.body.clone();
         let name = format!("exemplo_{n}");
         template["name"] = json!(name);
         bench.graph.create_template(&template).with_context(|| example.name.clone())?;

@@ -2,9 +2,8 @@
 //! connector, and the simulator, which checks as Graph does, takes it.
 
 use anyhow::{Context, Result, bail, ensure};
-use pombo_graph_sim::examples::{Example, messages, templates};
+use pombo_graph_sim::examples::{Example, messages, templates, webhooks};
 use pombo_tests::http::Form;
-use pombo_tests::process::root;
 use pombo_tests::tenant::text_of;
 use pombo_tests::webhook::{jpeg, pdf};
 use pombo_tests::whatsapp::Events;
@@ -12,19 +11,11 @@ use serde_json::{Value, json};
 
 use crate::shared::{Bench, person};
 
-/// Meta's webhooks: the name and the body of each.
-fn webhooks() -> Result<Vec<(String, Value)>> {
-    let path = root().join("tests/graph-sim/examples/webhooks.json");
-    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let all: Vec<Value> = serde_json::from_str(&text)?;
-    all.iter().map(|one| Ok((text_of(one, "name")?, one["value"].clone()))).collect()
-}
-
 #[test]
 fn every_webhook_is_taken_in() -> Result<()> {
     let bench = Bench::silent()?;
     let line = bench.graph.line();
-    let examples = webhooks()?;
+    let examples = webhooks();
     assert_eq!(examples.len(), 16);
     let mut events = Events::all(&bench.tenant);
     for (n, (name, example)) in examples.iter().enumerate() {
@@ -217,6 +208,7 @@ impl Bench {
 #[test]
 fn every_message_is_sent_by_the_connector() -> Result<()> {
     let bench = Bench::new()?;
+    bench.graph.file("40005", "image/webp", b"RIFF\x24\0\0\0WEBPVP8 ")?;
     let mut sent = 0;
     for (n, example) in messages().iter().enumerate() {
         // The marketing API takes the same templates. Read marks are no messages: another test sends them.

@@ -4,6 +4,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use pombo_graph_sim::{Options, Sim};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -151,6 +153,12 @@ impl Graph {
         let mut template = template.clone();
         merge(&mut template, &json!({"waba": self.ids.waba}));
         self.setup(&json!({"templates": [template]}))
+    }
+
+    /// Keeps a file under this id of Meta's.
+    pub fn file(&self, id: &str, mime: &str, content: &[u8]) -> Result<()> {
+        let data = STANDARD.encode(content);
+        self.setup(&json!({"media": [{"id": id, "waba": self.ids.waba, "mime_type": mime, "data": data}]}))
     }
 
     /// The configuration of a connector of the first number, with further fields.

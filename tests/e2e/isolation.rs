@@ -141,13 +141,18 @@ fn operations(facade: &str) -> Result<BTreeSet<(String, String)>> {
     Ok(found)
 }
 
-/// Clients of a tenant with the credentials that a facade takes: a key in its own header and a login, or a key as a bearer.
+/// Clients of a tenant with the credentials that a facade takes: a key in its own header and a login, a key in another header, or a key as
+/// a bearer.
 fn clients_for(facade: &str, tenant: &Tenant) -> Result<Vec<Client>> {
-    let takes_key_header = document(facade)?["components"]["securitySchemes"].get("apiKey").is_some();
-    Ok(match takes_key_header {
-        true => vec![tenant.client.clone(), tenant.login(server()?)?],
-        false => vec![server()?.client().bearer(&tenant.key)],
-    })
+    let document = document(facade)?;
+    let schemes = &document["components"]["securitySchemes"];
+    if schemes.get("apiKey").is_some() {
+        return Ok(vec![tenant.client.clone(), tenant.login(server()?)?]);
+    }
+    Ok(vec![match schemes["apikey"]["name"].as_str() {
+        Some(header) => server()?.client().with(header, &tenant.key),
+        None => server()?.client().bearer(&tenant.key),
+    }])
 }
 
 /// Paths are relative to the document's server; the facade's base is put before them where it is not there yet.
@@ -335,6 +340,23 @@ fn lists_show_nothing_of_another_tenant() -> Result<()> {
     assert!(seen >= 8, "only {seen} lists were read");
     let filtered = intruder.client.get(&query("/v1/webhook-deliveries", &[("messageId", &mine.message)]))?;
     assert!(filtered.status == 404 || filtered.json()?["data"] == json!([]), "{filtered:?}");
+    Ok(())
+}
+
+/// The AI DESK API names things by numbers in its bodies, so no path of it takes an id: another tenant's numbers are tried here.
+#[test]
+fn another_tenants_numbers_name_nothing() -> Result<()> {
+    let victim = Tenant::create(server()?)?;
+    let instance = victim.connector("connector-whatsapp", &json!({}))?;
+    let shown = victim.client.get(&format!("/v1/connectors/{instance}"))?.expect_json(200)?;
+    let contact = json!({"type": "WHATSAPP", "identifier": SOMEBODY, "connectorIds": [instance]});
+    let contact = victim.client.post("/v1/contacts", &contact)?.expect_json(201)?;
+    let body = json!({"contact_id": contact["number"], "instance_id": shown["number"], "message_content": "x"});
+    for (tenant, status) in [(&Tenant::create(server()?)?, 401), (&victim, 500)] {
+        // The victim's own is found, and has no session.
+        let client = server()?.client().with("apikey", &tenant.key);
+        client.post("/aidesk/sendmessage", &body)?.expect(status)?;
+    }
     Ok(())
 }
 

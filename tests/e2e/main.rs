@@ -3,6 +3,7 @@
 //! Most tests share one server and one scripted mail server, each test with its own tenants; tests that kill, stop or configure the
 //! engine start their own.
 
+mod aidesk;
 mod config;
 mod contacts;
 mod crash;

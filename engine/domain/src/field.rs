@@ -27,8 +27,12 @@ words! {
         AttachmentUrl = "attachment_url",
         /// Files of a message.
         Attachments = "attachments",
+        /// Who gets a campaign.
+        Audience = "audience",
         /// Host interfaces that a plugin is granted.
         Capabilities = "capabilities",
+        /// What a template is for.
+        Category = "category",
         /// A conversation's address.
         Chat = "chat",
         /// A colour.
@@ -37,6 +41,8 @@ words! {
         Company = "company",
         /// A component's bytes.
         Component = "component",
+        /// What a template consists of.
+        Components = "components",
         /// A plugin's configuration.
         Config = "config",
         /// A connector, by its public id.
@@ -48,6 +54,10 @@ words! {
         ContactName = "contact_name",
         /// Several contacts.
         Contacts = "contacts",
+        /// Content that only a connector's plugin knows.
+        Content = "content",
+        /// The status of a conversation.
+        ConversationStatus = "conversation_status",
         /// Processor time of a call, in milliseconds.
         CpuMs = "cpu_ms",
         /// Messages of a day.
@@ -84,10 +94,14 @@ words! {
         FileName = "file_name",
         /// Ahead of the queue and its pace.
         ForceDirect = "force_direct",
+        /// How a template's variables are named.
+        Format = "format",
         /// A group's address.
         Group = "group",
         /// By how much the caps of a warm-up grow, in percent.
         GrowthPercent = "growth_percent",
+        /// What a template's header shows.
+        Header = "header",
         /// Rules about an account's health.
         Health = "health",
         /// Hosts that a plugin may reach.
@@ -104,6 +118,8 @@ words! {
         Key = "key",
         /// Bytes of a plugin's key/value store.
         KvBytes = "kv_bytes",
+        /// The language of a template.
+        Language = "language",
         /// Rows of a page, or calls of a replay.
         Limit = "limit",
         /// Messages on their way at once.
@@ -149,6 +165,8 @@ words! {
         ProviderId = "provider_id",
         /// Words that messages, conversations and contacts are searched for.
         Query = "query",
+        /// The queue that a conversation is in.
+        Queue = "queue",
         /// The daily window without sending.
         QuietHours = "quiet_hours",
         /// Why something is done.
@@ -183,12 +201,19 @@ words! {
         Since = "since",
         /// The level of health below which a connector is slowed.
         SlowBelow = "slow_below",
+        /// What counts are split by.
+        SplitBy = "split_by",
+        /// When a campaign is paused by itself.
+        #[serde(rename = "stop")]
+        StopRules = "stop",
         /// A subject, of a message or a group.
         Subject = "subject",
         /// A conversation's tags.
         Tags = "tags",
         /// A template to be shown.
         Template = "template",
+        /// The template that a message is made from.
+        TemplateId = "template_id",
         /// The tenant that something is done for.
         Tenant = "tenant",
         /// A message's text.

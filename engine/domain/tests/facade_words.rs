@@ -44,6 +44,14 @@ const WORDS: &[&str] = &[
     "zapini",
     "AI DESK",
     "aidesk",
+    "apikey",
+    "queue_id",
+    "status_id",
+    "instance_id",
+    "message_content",
+    "media_caption",
+    "media_file_id",
+    "wamid",
 ];
 
 /// Words that stand where they must, with the reason.

@@ -320,6 +320,7 @@ fn draft_of(row: MessageRow) -> Draft<'static> {
         variables: Variables::of(row.variables),
         options: Default::default(),
         manual: false,
+        in_spite_of_automation: false,
         author: None,
         problems,
     }

@@ -13,6 +13,7 @@
 //!   of plugins, and promotes them or rolls them back.
 //! - `scheduled`: the task that moves messages whose time has come. `recovery`: decides about messages that were in flight, before the
 //!   lanes start.
+//! - `campaigns`: the task that makes messages of the rows of campaigns.
 //! - [`webhooks`]: the task that delivers webhooks.
 //!
 //! It depends on the domain's ports alone: it must not know HTTP, WebAssembly or a database.
@@ -22,6 +23,7 @@
 
 mod account;
 pub mod automations;
+mod campaigns;
 mod context;
 mod due;
 mod intake;
@@ -40,7 +42,7 @@ pub mod webhooks;
 pub use automations::fair_queue::QueueCounts;
 pub use intake::Intake;
 pub use metrics::MetricsSnapshot;
-pub use options::{AutomationOptions, Options, Ports, RolloutOptions, SigningSecrets, WebhookOptions};
+pub use options::{AutomationOptions, CampaignOptions, Options, Ports, RolloutOptions, SigningSecrets, WebhookOptions};
 pub use pombo_domain::model::pace::{BreakerView, HealthView, PaceView};
 pub use scheduler::{Handle, Scheduler};
 

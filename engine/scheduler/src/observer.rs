@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use crate::account::AccountHealth;
 use crate::account::queue::AccountQueue;
 use crate::automations::signals::WakeSignals;
+use crate::campaigns::signals::CampaignSignals;
 use crate::rules::window::Window;
 
 /// Due deliveries noted between two looks of the webhooks' task.
@@ -74,6 +75,8 @@ pub(crate) struct WorkSignals {
     pub(crate) accounts: AccountQueue,
     /// Signals for the tasks of automations and rollouts.
     pub(crate) automations: WakeSignals,
+    /// Signals for the task of campaigns.
+    pub(crate) campaigns: CampaignSignals,
     /// The earliest entry that joined the scheduled queue since it was last swept.
     pub(crate) scheduled: Mutex<Option<ScheduledEntry>>,
     pub(crate) scheduled_wake: Notify,
@@ -108,6 +111,7 @@ impl WorkSignals {
         self.scheduled_wake.notify_one();
         self.deliveries_wake.notify_one();
         self.automations.drain();
+        self.campaigns.wake.notify_one();
     }
 
     /// The deliveries that joined the due queues since the last call.
@@ -192,10 +196,15 @@ impl CommitObserver for WorkSignals {
                     }
                     self.mark_dirty(*connector);
                     self.accounts.assess(*connector);
+                    self.campaigns.note_all();
                     1
                 }
                 // Noted with the automations' signals, or no work for the scheduler.
                 Effect::Work(_) | Effect::Timer(_) | Effect::Automation(_) | Effect::Plugin(_) | Effect::Event(..) => 1,
+                Effect::Campaign(tenant, number) => {
+                    self.campaigns.note(*tenant, *number);
+                    1
+                }
             };
             rest = &rest[taken..];
         }

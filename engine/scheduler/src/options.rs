@@ -64,6 +64,8 @@ pub struct Options {
     pub automations: AutomationOptions,
     /// How changes of plugins' versions are watched.
     pub rollouts: RolloutOptions,
+    /// How rows of campaigns are handed over.
+    pub campaigns: CampaignOptions,
     /// Queue entries that a lane holds in memory.
     pub window: usize,
     /// Messages claimed in one batch, at most.
@@ -90,6 +92,7 @@ impl Default for Options {
             webhooks: WebhookOptions::default(),
             automations: AutomationOptions::default(),
             rollouts: RolloutOptions::default(),
+            campaigns: CampaignOptions::default(),
             window: 512,
             batch: 256,
             claim_ahead: 512,
@@ -193,5 +196,20 @@ pub struct RolloutOptions {
 impl Default for RolloutOptions {
     fn default() -> Self {
         Self { rules: RolloutRules::default(), tick_ms: 250 }
+    }
+}
+
+/// How rows of campaigns are handed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CampaignOptions {
+    /// Messages of one campaign that wait for their outcome, at most; further rows wait until there are fewer.
+    pub window: usize,
+    /// Rows handed over in one batch, at most.
+    pub batch: usize,
+}
+
+impl Default for CampaignOptions {
+    fn default() -> Self {
+        Self { window: 500, batch: 100 }
     }
 }

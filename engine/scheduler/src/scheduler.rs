@@ -27,7 +27,7 @@ use crate::rules::gate::Gate;
 use crate::rules::health::HealthLevel;
 use crate::rules::pace::PaceRules;
 use crate::view::{Situation, pace_view};
-use crate::{recovery, rollouts, scheduled, webhooks};
+use crate::{campaigns, recovery, rollouts, scheduled, webhooks};
 
 /// Deleted connectors are looked for this far past the last listed number, for queues that a crash left half failed.
 const LOOK_PAST: u32 = 1_024;
@@ -215,6 +215,7 @@ enum Role {
     Automations,
     Timers,
     Rollouts,
+    Campaigns,
 }
 
 struct Supervisor {
@@ -231,6 +232,7 @@ async fn supervise(context: Arc<Context>, abort: Arc<Mutex<Vec<AbortHandle>>>, e
     supervisor.spawn(Role::Automations, runner::run(supervisor.context.clone()));
     supervisor.spawn(Role::Timers, timers::run(supervisor.context.clone()));
     supervisor.spawn(Role::Rollouts, rollouts::run(supervisor.context.clone()));
+    supervisor.spawn(Role::Campaigns, campaigns::run(supervisor.context.clone()));
     supervisor.run().await;
     ended.send_replace(true);
 }
@@ -316,7 +318,8 @@ impl Supervisor {
             Role::Automations if panicked => self.spawn(role, runner::run(context)),
             Role::Timers if panicked => self.spawn(role, timers::run(context)),
             Role::Rollouts if panicked => self.spawn(role, rollouts::run(context)),
-            Role::Scheduled | Role::Webhooks | Role::Automations | Role::Timers | Role::Rollouts => {}
+            Role::Campaigns if panicked => self.spawn(role, campaigns::run(context)),
+            Role::Scheduled | Role::Webhooks | Role::Automations | Role::Timers | Role::Rollouts | Role::Campaigns => {}
         }
     }
 }

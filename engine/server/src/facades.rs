@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
+use pombo_aidesk::AideskDeps;
 use pombo_api::{ApiOptions, ApiState, Facade, Served};
 use pombo_control::ControlDeps;
 use pombo_domain::ports::HookForm;
@@ -23,6 +24,7 @@ pub(crate) struct Given {
     pub(crate) sendsync: Arc<SendsyncDeps>,
     pub(crate) zapini: Arc<ZapiniDeps>,
     pub(crate) zapini_options: ZapiniOptions,
+    pub(crate) aidesk: Arc<AideskDeps>,
     pub(crate) control: Arc<ControlDeps>,
 }
 
@@ -34,6 +36,7 @@ pub(crate) static ALL: &[Entry] = &[
     entry(&pombo_zapini::FACADE, |given| {
         pombo_zapini::serve(given.state.clone(), given.zapini.clone(), &given.zapini_options)
     }),
+    entry(&pombo_aidesk::FACADE, |given| pombo_aidesk::FACADE.serve_with(given.state.clone(), given.aidesk.clone())),
     entry(&pombo_control::FACADE, |given| pombo_control::FACADE.serve_with(given.state.clone(), given.control.clone())),
 ];
 
@@ -100,6 +103,7 @@ mod tests {
     fn a_path_is_counted_for_the_facade_that_has_it() {
         assert_eq!(at_path("/sendsync/api/queue/send"), Some("sendsync"));
         assert_eq!(at_path("/zapini/api/v1/instances"), Some("zapini"));
+        assert_eq!(at_path("/aidesk/send-message"), Some("aidesk"));
         assert_eq!(at_path("/v1/tenants"), Some("control"));
         assert_eq!(at_path("/v10"), None);
     }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::automation_catalog::{AutomationCatalog, AutomationCatalogChange};
 use crate::backend::{Backend, KeyRange, Order};
+use crate::campaign_catalog::CampaignCatalog;
 use crate::codec::{bad_key, decode};
 use crate::keys::{self, Parts};
 use crate::space::Space;
@@ -33,6 +34,8 @@ pub(crate) enum CatalogChange {
     KvBytes(ConnectorIndex, u64),
     AutomationCatalog(AutomationCatalogChange),
     Tag(TagCatalogChange),
+    /// A campaign, and whether it is open.
+    Campaign(TenantIndex, u32, bool),
     /// `None`: it was removed.
     Webhook(ConnectorIndex, Option<Arc<ConnectorWebhook>>),
 }
@@ -57,13 +60,15 @@ pub(crate) struct Catalog {
     pub(crate) webhooks: HashMap<ConnectorIndex, Arc<ConnectorWebhook>>,
     pub(crate) automations: AutomationCatalog,
     pub(crate) tags: TagCatalog,
+    pub(crate) campaigns: CampaignCatalog,
 }
 
 impl Catalog {
     /// Reads it from the store.
     pub(crate) fn open(backend: &dyn Backend) -> StoreResult<Self> {
         let (automations, tags) = (AutomationCatalog::open(backend)?, TagCatalog::open(backend)?);
-        let mut catalog = Self { automations, tags, ..Self::default() };
+        let campaigns = CampaignCatalog::open_from(backend)?;
+        let mut catalog = Self { automations, tags, campaigns, ..Self::default() };
         let rows = |tag: u8| backend.scan(Space::Documents, KeyRange::prefix(&[tag]), Order::Forward);
         for row in rows(keys::TENANT) {
             catalog.apply(CatalogChange::Tenant(decode(&row?.1, "tenants")?));
@@ -162,6 +167,7 @@ impl Catalog {
             }
             CatalogChange::AutomationCatalog(change) => self.automations.apply(change),
             CatalogChange::Tag(change) => self.tags.apply(change),
+            CatalogChange::Campaign(tenant, number, is_open) => self.campaigns.apply(tenant, number, is_open),
             CatalogChange::Webhook(connector, Some(webhook)) => {
                 self.webhooks.insert(connector, webhook);
             }

@@ -26,7 +26,7 @@ use crate::space::Space;
 use crate::tables::meta::Counter;
 use crate::tables::{
     contacts, deliveries, events, health, idempotency, imports, kv, media_files, messages, queues, receipts, states,
-    tasks, timeline,
+    stats, tasks, timeline,
 };
 
 /// Events forgotten by one commit, at most, since other commits wait for it.
@@ -226,6 +226,17 @@ impl Store for DiskStore {
         match messages::read_row(&*self.shared.backend, key)? {
             Some(row) if messages::id_of(&row)? == id => self.with_state(messages::parse(key, &row)?).map(Some),
             _ => Ok(None),
+        }
+    }
+
+    fn message_by_provider_id(
+        &self,
+        connector: ConnectorIndex,
+        provider_id: &str,
+    ) -> StoreResult<Option<StoredMessage>> {
+        match stats::by_provider(&*self.shared.backend, connector, provider_id)? {
+            Some(key) => self.message(key),
+            None => Ok(None),
         }
     }
 

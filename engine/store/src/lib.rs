@@ -5,7 +5,7 @@
 //! - [`committer`]: the one thread that writes; [`group`]: what it does with a batch; [`staged`]: the writes of a group.
 //! - [`columns`]: packed columns that answer lists and exact totals; [`search`]: the words of messages.
 //! - [`shared`]: what the committer and the readers share. [`catalog`]: the few tables that are held in memory as a whole, with
-//!   [`automation_catalog`], those of automations and plugins, and [`tag_catalog`], tags. [`directory`]: what lists of contacts
+//!   [`automation_catalog`], those of automations and plugins, [`tag_catalog`], tags, and [`campaign_catalog`], which campaigns are open. [`directory`]: what lists of contacts
 //!   and conversations and the counts of tags are answered from, kept of the tenants that ask. [`chats`]: the next numbers of
 //!   conversations and entries. [`birth_cache`], [`in_flight`], [`conversation_cache`] and [`row_cache`]:
 //!   rows that were used recently and will be needed again soon. [`watches`]: who waits for a message's next state. [`frontier`]: where the live part of a queue begins; [`lanes`]: which
@@ -22,6 +22,8 @@ mod automation_store;
 mod backend;
 mod birth_cache;
 mod bytes;
+mod campaign_catalog;
+mod campaign_store;
 mod catalog;
 mod chat_store;
 mod chats;
@@ -49,8 +51,10 @@ mod shared;
 mod snapshot;
 mod space;
 mod staged;
+mod stat_store;
 mod tables;
 mod tag_catalog;
+mod template_store;
 mod verify;
 mod watches;
 mod webhook_store;

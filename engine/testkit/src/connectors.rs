@@ -253,6 +253,8 @@ impl Connectors for ScriptedConnectors {
                 voice_note: message.voice_note,
                 file_kind: message.file_kind,
                 expires_at: None,
+                template: None,
+                campaign: None,
             },
             awaited: message.awaited,
             at: self.clock.now(),

@@ -13,15 +13,18 @@ use crate::{Error, ErrorCode, Timestamp};
 
 pub mod access;
 pub mod automations;
+pub mod campaigns;
 pub mod connectors;
 pub mod contacts;
 pub mod conversations;
 pub mod events;
+pub mod labels;
 pub mod media_files;
 pub mod messages;
 pub mod plugins;
 pub mod search;
 pub mod tags;
+pub mod templates;
 mod text;
 
 use access::authenticate::LoginAttempts;
@@ -103,6 +106,8 @@ pub struct Commands {
     reserved_sends: Reservations,
     pictures: connectors::pictures::Pictures,
     searches: search::Searches,
+    campaign_writes: Turns,
+    campaign_policy: Arc<campaigns::CampaignPolicy>,
     /// Whether connectors' webhooks may be posted to over plain HTTP.
     plain_webhooks: bool,
 }
@@ -119,6 +124,8 @@ impl Commands {
             reserved_sends: Reservations::default(),
             pictures: connectors::pictures::Pictures::default(),
             searches: search::Searches::default(),
+            campaign_writes: Turns::default(),
+            campaign_policy: Arc::default(),
             plain_webhooks: false,
         }
     }
@@ -176,7 +183,28 @@ impl From<StoreError> for Error {
                 "there are already {} tags; delete one that is not used",
                 crate::model::tag::MAX_TAGS_OF_TENANT
             )),
+            StoreError::Conflict(Conflict::TemplateName) => {
+                Self::conflict("a template with this connector, name and language already exists")
+            }
+            StoreError::Conflict(Conflict::TooManyTemplates) => Self::conflict(format!(
+                "there are already {} templates; delete one that is not used",
+                crate::model::template::MAX_TEMPLATES_OF_TENANT
+            )),
+            StoreError::Conflict(Conflict::LabelName) => {
+                Self::conflict("another one has this name; case and accents do not count")
+            }
+            StoreError::Conflict(Conflict::TooManyLabels) => Self::conflict(format!(
+                "there are already {}; delete one that is not used",
+                crate::model::label::MAX_LABELS_OF_TENANT
+            )),
             StoreError::Conflict(Conflict::TooManyFiles) => media_files::too_many_files(),
+            StoreError::Conflict(Conflict::Campaign(number)) => Self::conflict(format!(
+                "campaign {number} was changed in the meantime; read it again and repeat the request"
+            )),
+            StoreError::Conflict(Conflict::TooManyCampaigns) => Self::conflict(format!(
+                "{} campaigns were made, which is all that a tenant may make",
+                crate::model::campaign::MAX_CAMPAIGNS
+            )),
             StoreError::Conflict(Conflict::Task(_)) => {
                 Self::conflict("the event was handled in the meantime; read it again and repeat the request")
             }

@@ -181,7 +181,7 @@ impl Commands {
         let conversations = match wants(Searched::Conversations) {
             true => {
                 let filter = ConversationFilter { search_who: Some(text.clone()), ..ConversationFilter::default() };
-                let query = ConversationQuery { connector: None, filter };
+                let query = ConversationQuery { filter, ..ConversationQuery::default() };
                 let order = ConversationOrder::Activity { offset: 0 };
                 let page = self.list_conversations(tenant, query, order, limit).await?;
                 Some((page.items, page.total))

@@ -116,13 +116,13 @@ fn checked_name(name: &str) -> Result<String> {
     checked(Rule { field: Field::Name, max_chars: MAX_NAME_CHARS, lines: false }, name)
 }
 
-fn checked_color(color: &str) -> Result<Color> {
+pub(crate) fn checked_color(color: &str) -> Result<Color> {
     Color::parse(color)
         .ok_or_else(|| Error::invalid(Field::Color, "must be # and six hexadecimal digits, as in #3b82f6"))
 }
 
 /// Both values, or the problems of both.
-fn both<A, B>(one: Result<A>, two: Result<B>) -> Result<(A, B)> {
+pub(crate) fn both<A, B>(one: Result<A>, two: Result<B>) -> Result<(A, B)> {
     match (one, two) {
         (Ok(one), Ok(two)) => Ok((one, two)),
         (Err(one), Err(two)) => Err(Error::invalid_fields(one.fields.into_iter().chain(two.fields).collect())),

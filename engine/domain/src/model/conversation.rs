@@ -61,6 +61,12 @@ pub struct Conversation {
     pub engaged: bool,
     /// Number of its next event task.
     pub next_task: u64,
+    /// Number of the queue that it is in, see [`super::Label`]. The label may have been deleted since.
+    #[serde(skip)]
+    pub queue: Option<u32>,
+    /// Number of the status that it has, see [`super::Label`]. The label may have been deleted since.
+    #[serde(skip)]
+    pub status_label: Option<u32>,
 }
 
 /// The newest entry of a conversation's timeline.
@@ -136,6 +142,10 @@ pub enum ConversationStep {
     },
     /// The channel knows that what was received up to this entry is read.
     ReadTold(u64),
+    /// Puts it into the queue with this number, or into none.
+    Queue(Option<u32>),
+    /// Gives it the status with this number, or none.
+    Status(Option<u32>),
     /// The newest message of the other side is to be read again; the channel is not told. Changes nothing where one is unread.
     Unread,
     /// Pauses its automations; if they are already paused, nothing changes.
@@ -177,6 +187,8 @@ impl Conversation {
             handover: None,
             engaged: false,
             next_task: 0,
+            queue: None,
+            status_label: None,
         }
     }
 
@@ -244,6 +256,8 @@ impl Conversation {
                 changed
             }
             ConversationStep::Restore => self.archived_at.take().is_some(),
+            ConversationStep::Queue(number) => std::mem::replace(&mut self.queue, *number) != *number,
+            ConversationStep::Status(number) => std::mem::replace(&mut self.status_label, *number) != *number,
             ConversationStep::Read { .. } => false,
             ConversationStep::Unread => {
                 let changed = self.unread() == 0 && self.received > 0 && self.last.is_some();
@@ -283,6 +297,15 @@ mod tests {
         one.last = Some(LastMessage { item: 50, at: Timestamp(0), from_me: false, kind, preview });
         assert!(one.apply(&ConversationStep::Unread) && !one.apply(&ConversationStep::Unread));
         assert_eq!((one.unread(), one.is_untold()), (1, false));
+    }
+
+    #[test]
+    fn a_conversation_is_in_one_queue_and_has_one_status() {
+        let chat = "5511".to_owned();
+        let mut one = Conversation::new(Uuid::nil(), TenantIndex(1), ConnectorIndex(1), chat, false, Timestamp(0));
+        assert!(one.apply(&ConversationStep::Queue(Some(3))) && !one.apply(&ConversationStep::Queue(Some(3))));
+        assert!(one.apply(&ConversationStep::Status(Some(4))) && one.apply(&ConversationStep::Queue(None)));
+        assert_eq!((one.queue, one.status_label), (None, Some(4)));
     }
 
     #[test]

@@ -15,6 +15,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use super::action::{MessageAction, OwnContent, Target};
 use super::reason::{Reason, ReasonCode};
 use super::{Attachment, FileKind};
 use crate::{ConnectorIndex, MessageKey, Timestamp};
@@ -164,31 +165,10 @@ pub struct MessageOptions {
     pub file_kind: Option<FileKind>,
     /// The instant after which it is not sent any more; see [`Message::expires_at`]. Set where somebody waits for the outcome.
     pub expires_at: Option<Timestamp>,
-}
-
-/// What a message does. It is stored: variants are only ever added, at the end.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum MessageAction {
-    /// Has content of its own.
-    #[default]
-    Say,
-    /// Adds the text, an emoji, to a message of the conversation as a reaction; an empty text removes the reaction.
-    React(Target),
-    /// Gives a message of the account's own a new text.
-    Edit(Target),
-    /// Deletes a message for everyone; the text is empty.
-    Revoke(Target),
-}
-
-/// The message that a reaction, an edit, a deletion or a reply refers to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Target {
-    /// The channel's id of the message.
-    pub provider_id: String,
-    /// Address of its author; `None` for the account itself.
-    pub sender: Option<String>,
-    /// Its text, if the engine has it, for channels that quote.
-    pub text: Option<String>,
+    /// Number of the tenant's template that it was made from.
+    pub template: Option<u32>,
+    /// Number of the tenant's campaign that it is a row of.
+    pub campaign: Option<u32>,
 }
 
 /// A message as it was accepted. Immutable.
@@ -374,9 +354,17 @@ impl MessageState {
         Ok(Self { reason: Some(reason), ..self.next(Status::Canceled, now) })
     }
 
-    /// A person wants it tried again, from the first attempt on.
+    /// Its campaign is paused: it is taken back, to become another message later.
+    pub fn withdraw(&self, now: Timestamp) -> Result<Self, NotAllowed> {
+        self.allow(&[Status::Pending, Status::Waiting, Status::PendingApproval], "taken back")?;
+        let reason = Reason::new(ReasonCode::Withdrawn, "its campaign was paused");
+        Ok(Self { reason: Some(reason), ..self.next(Status::Canceled, now) })
+    }
+
+    /// A person wants it tried again, from the first attempt on. Not one that was taken back: its campaign makes another message of it.
     pub fn retry(&self, now: Timestamp) -> Result<Self, NotAllowed> {
-        self.allow(&[Status::Failed, Status::Canceled], "retried")?;
+        let from: &[Status] = if self.is_withdrawn() { &[Status::Failed] } else { &[Status::Failed, Status::Canceled] };
+        self.allow(from, "retried")?;
         Ok(Self { attempts: 0, due_at: now, reason: None, ..self.next(Status::Pending, now) })
     }
 

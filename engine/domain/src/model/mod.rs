@@ -1,8 +1,11 @@
 //! One file per noun.
 
+pub mod action;
 pub mod attachment;
 pub mod automation;
 pub mod call;
+pub mod campaign;
+pub mod campaign_row;
 pub mod connector;
 pub mod contact;
 pub mod conversation;
@@ -13,6 +16,7 @@ pub mod failure_code;
 pub mod health;
 pub mod import;
 pub mod inbound;
+pub mod label;
 pub mod media_file;
 pub mod message;
 pub mod pace;
@@ -23,7 +27,10 @@ pub mod receipt;
 pub mod recording;
 pub mod role;
 pub mod rollout;
+pub mod rules;
+pub mod stats;
 pub mod tag;
+pub mod template;
 pub mod tenant;
 pub mod timeline;
 pub mod variables;
@@ -31,6 +38,11 @@ pub mod webhook;
 
 pub use attachment::Attachment;
 pub use automation::{Automation, AutomationStatus, EventKind, EventKinds};
+pub use campaign::{
+    Audience, Binding, Campaign, CampaignReason, CampaignStatus, ContactChoice, ContactPart, ListedRow, Source,
+    StopRules,
+};
+pub use campaign_row::{CampaignCounts, CampaignRow, RowOutcome, RowState, RowStatus, SkipReason, StoredRow};
 pub use connector::{Connector, ConnectorStatus, Pace, PaceState};
 pub use contact::{Contact, ContactStep, ContactType, OptOut};
 pub use conversation::{Conversation, ConversationAction, ConversationStep, Handover, LastMessage};
@@ -41,8 +53,12 @@ pub use failure_code::FailureCode;
 pub use health::{HealthChange, HealthHour, HealthLevel, HealthSignal, HealthState};
 pub use import::Import;
 pub use inbound::{Inbound, InboundAttachment, InboundContent, MediaKind, MediaState};
+pub use label::{Label, LabelKind};
 pub use media_file::{FileKind, FileUse, MediaFile};
-pub use message::{Message, MessageOptions, MessageState, MessageType, NewMessage, Status, StoredMessage, Target};
+pub use message::{
+    Message, MessageAction, MessageOptions, MessageState, MessageType, NewMessage, OwnContent, Status, StoredMessage,
+    Target,
+};
 pub use pace::WaitReason;
 pub use plugin::{AuditAction, AuditEntry, Grants, Plugin, PluginKind, PluginVersion, TrustRoot, VersionStatus, Wants};
 pub use progress::Progress;
@@ -51,7 +67,10 @@ pub use receipt::{Reached, ReceiptKind, Receipts};
 pub use recording::Recording;
 pub use role::{Right, Role};
 pub use rollout::{Rollout, RolloutStep};
+pub use rules::Quality;
+pub use stats::{Stage, StageCounts};
 pub use tag::{Color, Tag};
+pub use template::{Template, TemplateCategory, TemplateFormat, TemplateStatus};
 pub use tenant::{AccessToken, ApiKey, Tenant, TenantSettings, User};
 pub use timeline::{EntryContent, EntryKind, EntryReaction, TimelineAct, TimelineEntry, TimelineItem};
 pub use variables::Variables;

@@ -41,6 +41,8 @@ words! {
         ConnectorDeleted = "connector_deleted",
         /// Its time was over: somebody waited for it, and it would be sent too late.
         Expired = "expired",
+        /// It was taken back because its campaign was paused; it becomes another message when the campaign goes on.
+        Withdrawn = "withdrawn",
     }
 }
 

@@ -45,6 +45,20 @@ impl NewMessage {
     }
 }
 
+/// The reverse of [`escaped`]; a text without escapes stays as it is.
+pub fn unescaped(text: &str) -> String {
+    let special = |c: &char| matches!(c, '{' | '|' | '}' | '\\');
+    let mut plain = String::with_capacity(text.len());
+    let mut letters = text.chars().peekable();
+    while let Some(c) = letters.next() {
+        match letters.next_if(|next| c == '\\' && special(next)) {
+            Some(escaped) => plain.push(escaped),
+            None => plain.push(c),
+        }
+    }
+    plain
+}
+
 /// A template that is rendered to this very text: what stands for something in a template is escaped.
 pub fn escaped(text: &str) -> String {
     let special = |c: char| matches!(c, '{' | '|' | '}' | '\\');

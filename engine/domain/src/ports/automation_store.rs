@@ -174,6 +174,10 @@ pub struct ConversationFilter {
     pub assignee: Option<String>,
     /// Only conversations assigned to this user.
     pub assigned_user: Option<Uuid>,
+    /// Only conversations in the queue with this number.
+    pub queue: Option<u32>,
+    /// Only conversations that have the status with this number.
+    pub status_label: Option<u32>,
     /// Only conversations that are (or are not) assigned to anybody.
     pub assigned: Option<bool>,
     /// Only conversations that are (or are not) archived.

@@ -47,6 +47,20 @@ pub enum ChatChange {
         /// Whether it is a group.
         is_group: bool,
     },
+    /// Puts a conversation into a queue, and gives it a status, by their numbers; `None` leaves it as it is. Opens the conversation if it
+    /// does not exist.
+    Sort {
+        /// The tenant that owns it.
+        tenant: TenantIndex,
+        /// The connector.
+        connector: ConnectorIndex,
+        /// Address of the conversation: of a person, the one that the contact is known by.
+        chat: String,
+        /// The queue.
+        queue: Option<u32>,
+        /// The status.
+        status: Option<u32>,
+    },
     /// The file of a received message is available, or cannot be fetched.
     Media {
         /// The connector.

@@ -9,8 +9,9 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{
-    AutomationChange, AutomationStore, ChatChange, ChatStore, ContactStore, DueEventDelivery, DueLane, EventFilter,
-    FileChange, FileStore, StoreResult, TagChange, WebhookChange, WebhookStore,
+    AutomationChange, AutomationStore, CampaignChange, CampaignStore, ChatChange, ChatStore, ContactStore,
+    DueEventDelivery, DueLane, EventFilter, FileChange, FileStore, LabelChange, StatChange, StatStore, StoreResult,
+    TagChange, TemplateChange, TemplateStore, WebhookChange, WebhookStore,
 };
 use crate::model::message::ReadyOrder;
 use crate::model::*;
@@ -131,7 +132,8 @@ pub struct KvWrite {
 #[derive(Clone)]
 pub enum Change {
     /// New messages, with their initial state, queue entries and, if they have a webhook URL, a first delivery made by
-    /// [`crate::model::delivery::Delivery::of`]. Stored files that they carry are used from then on, see [`FileChange`].
+    /// [`crate::model::delivery::Delivery::of`]. Stored files that they carry are used from then on, see [`FileChange`]. One that names
+    /// a campaign is a row of it in the same batch, see [`CampaignChange`].
     Insert(Insert),
     /// A new state of a message. Of one with an entry in a timeline, the store appends an event when it becomes SENT, FAILED or UNKNOWN;
     /// of one that becomes FAILED without an entry, only if the webhook of its connector wants it.
@@ -187,6 +189,9 @@ pub enum Change {
     Event(AppendEvent),
     /// Replaces the reports about a message.
     Receipts(MessageKey, Receipts),
+    /// A change of a tenant's counts of messages. Everything else that is counted, the store counts itself, in the batch in which a message
+    /// reaches a stage.
+    Stat(StatChange),
     /// Replaces a connector's health counts.
     Health(ConnectorIndex, HealthState),
     /// Makes `alias` another address of the contact that is known as `identifier`; an alias of another contact moves to this one.
@@ -202,10 +207,16 @@ pub enum Change {
     },
     /// A change of automations, conversations, event tasks or plugins.
     Automation(Box<AutomationChange>),
+    /// A change of a tenant's templates.
+    Template(Box<TemplateChange>),
+    /// A change of a tenant's labels.
+    Label(LabelChange),
     /// A change of conversations and their timelines.
     Chat(Box<ChatChange>),
     /// A change of connectors' webhooks, or of a delivery to one.
     Webhook(Box<WebhookChange>),
+    /// A change of campaigns and their rows.
+    Campaign(Box<CampaignChange>),
 }
 
 /// An event to append.
@@ -273,6 +284,8 @@ pub enum Effect {
     Automation(AutomationIndex),
     /// A plugin was changed.
     Plugin(String),
+    /// A campaign, or where its rows stand, was changed.
+    Campaign(TenantIndex, u32),
 }
 
 /// Gets the effects of every commit, on the committer's thread: it may only record and wake, never block or commit.
@@ -303,7 +316,9 @@ pub enum StoreHealth {
 ///
 /// Invariant: a message's record, state, columns, queue entry and deliveries change in one batch.
 #[async_trait]
-pub trait Store: AutomationStore + ChatStore + ContactStore + FileStore + WebhookStore {
+pub trait Store:
+    AutomationStore + CampaignStore + ChatStore + ContactStore + FileStore + StatStore + TemplateStore + WebhookStore
+{
     /// Applies a batch; returns when it is on disk.
     async fn commit(&self, batch: Batch) -> StoreResult<Committed>;
     /// Registers the only observer. Called once, before traffic.
@@ -317,6 +332,12 @@ pub trait Store: AutomationStore + ChatStore + ContactStore + FileStore + Webhoo
     fn messages(&self, keys: &[MessageKey]) -> StoreResult<Vec<Option<StoredMessage>>>;
     /// A message by its public id; `None` also if it belongs to another tenant.
     fn message_by_id(&self, tenant: TenantIndex, id: Uuid) -> StoreResult<Option<StoredMessage>>;
+    /// The message that the connector's channel knows by this id: the last one, if there are several.
+    fn message_by_provider_id(
+        &self,
+        connector: ConnectorIndex,
+        provider_id: &str,
+    ) -> StoreResult<Option<StoredMessage>>;
     /// Waits until a message has changed more often than `revision` says, and returns its state then; `None` if there is no such
     /// message. It waits without an end of its own: race it with the clock, and drop it.
     async fn message_after(&self, key: MessageKey, revision: u32) -> StoreResult<Option<MessageState>>;

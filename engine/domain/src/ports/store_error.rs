@@ -36,8 +36,20 @@ pub enum Conflict {
     TagName,
     /// The tenant has as many tags as it may have.
     TooManyTags,
+    /// A template of the tenant has this connector, name and language.
+    TemplateName,
+    /// The tenant has as many templates as it may have.
+    TooManyTemplates,
+    /// A label of the tenant and kind has this name.
+    LabelName,
+    /// The tenant has as many labels of this kind as it may have.
+    TooManyLabels,
     /// The tenant has as many files as it may have that no message uses.
     TooManyFiles,
+    /// The campaign is not as it was read: another revision or status, or a row of it was handed over already.
+    Campaign(u32),
+    /// The tenant has made as many campaigns as it may make.
+    TooManyCampaigns,
     /// The event task is not in the state in which it was read.
     Task(TaskKey),
     /// The plugin has another revision.

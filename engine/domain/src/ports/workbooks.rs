@@ -1,4 +1,6 @@
-//! Taking in workbooks of messages. What a workbook looks like is the implementation's knowledge.
+//! Taking in workbooks of messages, and reading lists of recipients. What a file looks like is the implementation's knowledge.
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -26,4 +28,25 @@ pub trait WorkbookUpload: Send {
     /// Fails with [`crate::ErrorCode::Invalid`] for a file that is not a workbook, and for a connector that the tenant does not
     /// have with what the import commands say.
     async fn submit(self: Box<Self>, tenant: TenantIndex, file_name: &str, connector: Option<Uuid>) -> Result<Import>;
+}
+
+/// A row of a list of recipients.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RecipientRow {
+    /// The line that it stands on.
+    pub line: u32,
+    /// The address as it was written; empty where the cell was.
+    pub to: String,
+    /// The recipient's name.
+    pub name: Option<String>,
+    /// The other cells, by the names of their columns.
+    pub values: BTreeMap<String, String>,
+}
+
+/// Reads lists of recipients.
+#[async_trait]
+pub trait RecipientLists: Send + Sync + 'static {
+    /// The rows of a whole file. Fails with [`crate::ErrorCode::Invalid`] for one that is not a list of recipients, and with
+    /// [`crate::ErrorCode::RateLimited`] while too many are read.
+    async fn read(&self, file: Vec<u8>) -> Result<Vec<RecipientRow>>;
 }

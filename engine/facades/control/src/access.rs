@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use poem::http::StatusCode;
 use poem::http::header::AUTHORIZATION;
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
@@ -13,7 +14,7 @@ use pombo_domain::{Error, TenantIndex};
 use uuid::Uuid;
 
 use pombo_api::Security;
-use pombo_api::auth::{Caller, bearer, is_operator, state_of};
+use pombo_api::auth::{Caller, bearer, identity_of, is_operator, state_of};
 use pombo_api::error::Failure;
 use pombo_api::options::ApiState;
 
@@ -35,7 +36,7 @@ impl Operator {
         }
         match Caller::of_all(request) {
             Ok(_) => Err(operator_only().into()),
-            Err(failure) if failure.status == poem::http::StatusCode::UNAUTHORIZED => {
+            Err(failure) if failure.status == StatusCode::UNAUTHORIZED => {
                 Err(Failure::unauthorized("send Authorization: Bearer with the operator token"))
             }
             Err(failure) => Err(failure),
@@ -81,6 +82,66 @@ impl Acting {
     /// Who acts, and for whom.
     pub(crate) fn actor(self) -> Actor {
         Actor { tenant: Some(self.tenant), by: self.by }
+    }
+}
+
+/// Who reads what a key that is bound to one connector may read as well (decision 0043).
+pub(crate) enum Reading {
+    /// Whoever acts for the whole tenant.
+    Whole(Acting),
+    /// A key that is bound to one connector.
+    Bound {
+        /// Whose it is.
+        identity: Identity,
+        /// Public id of its connector.
+        own: Uuid,
+        /// What it is answered where it asks for more.
+        refusal: Box<Failure>,
+    },
+}
+
+impl Reading {
+    fn of(request: &Request) -> Result<Self, Failure> {
+        let refusal = match Acting::of(request) {
+            Ok(acting) => return Ok(Self::Whole(acting)),
+            Err(failure) => failure,
+        };
+        // Beside another credential a bound key is refused, as everywhere.
+        let both = request.headers().contains_key("x-api-key") && request.headers().contains_key(AUTHORIZATION);
+        if refusal.status != StatusCode::FORBIDDEN || both {
+            return Err(refusal);
+        }
+        let identity = identity_of(request)?;
+        let Some(index) = identity.connector else { return Err(refusal) };
+        match named_tenant(request)? {
+            Some(id) if id != identity.tenant_id => Err(Failure::not_found("Tenant")),
+            _ => {
+                let own = state_of(request)?.commands.connector_id(identity.tenant, index)?;
+                Ok(Self::Bound { identity, own, refusal: Box::new(refusal) })
+            }
+        }
+    }
+}
+
+impl<'a> ApiExtractor<'a> for Reading {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        Acting::register(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        Acting::security_schemes()
+    }
+
+    fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> impl Future<Output = poem::Result<Self>> + Send {
+        std::future::ready(Self::of(request).map_err(Into::into))
     }
 }
 

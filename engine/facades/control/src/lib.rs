@@ -1,6 +1,7 @@
 //! The engine's own API, in the order of its document: who there is (tenants, users, keys), what sends (plugins, connectors,
 //! sessions, pace), what answers (automations, conversations, contacts, tags, a search), what is sent (messages, chats, groups), what happened (events), what
-//! else there is about messages (imports, templates, webhook deliveries, files), and how the engine is.
+//! else there is about messages (imports, templates, webhook deliveries, files), how the engine is, and what is prepared for conversations
+//! and messages (queues, statuses, stored templates).
 //!
 //! Layout
 //! - One folder for sections that belong together and one file for each section in it, with handlers and wire types together;
@@ -24,12 +25,14 @@ mod errors;
 mod events;
 mod health;
 mod imports;
+mod labels;
 mod media;
 mod media_upload;
 mod messages;
 mod names;
 mod plugins;
 mod queueing;
+mod stored_templates;
 mod tags;
 mod tenants;
 #[cfg(test)]
@@ -92,15 +95,21 @@ enum Section {
     Contacts,
     /// Words on conversations.
     Tags,
+    /// Who looks after conversations: departments, teams. A conversation is in at most one.
+    Queues,
+    /// How far conversations have come. A conversation has at most one.
+    ConversationStatuses,
     /// Words in messages, conversations and contacts.
     Search,
     /// The log of what happened: received messages, receipts, sessions, groups, health, automations and plugins.
     Events,
     /// Messages, and a person's decisions about them.
     Messages,
+    /// How many messages reached which stage.
+    Stats,
     /// Creating messages from a spreadsheet.
     Imports,
-    /// Trying out templates.
+    /// Texts with variables that are sent again and again: your own, and those that the channel of a connector keeps. And trying texts out.
     Templates,
     /// Status changes on their way to a `webhookUrl`.
     Deliveries,
@@ -114,8 +123,8 @@ enum Section {
     Health,
 }
 
-/// In three parts: a tuple of more than twelve has no default.
-type Operations = (Tenancy, Answering, Messaging);
+/// In four parts: a tuple of more than twelve has no default.
+type Operations = (Tenancy, Answering, Messaging, Prepared);
 
 type Tenancy = (
     tenants::Tenants,
@@ -151,12 +160,15 @@ type Messaging = (
     connectors::groups::Groups,
     events::Events,
     messages::Messages,
+    messages::stats::MessageStats,
     imports::Imports,
     messages::templates::Templates,
     deliveries::Deliveries,
     media::Media,
     health::Health,
 );
+
+type Prepared = (labels::queues::Queues, labels::statuses::ConversationStatuses, stored_templates::StoredTemplates);
 
 const TITLE: &str = "Pombo control API";
 
@@ -174,7 +186,10 @@ pub static FACADE: Facade = Facade {
     document: || document::complete(&service().spec()),
     page: || service().swagger_ui_html(),
     operations: || {
-        [Tenancy::operations(), Answering::operations(), Messaging::operations()].into_iter().flatten().collect()
+        [Tenancy::operations(), Answering::operations(), Messaging::operations(), Prepared::operations()]
+            .into_iter()
+            .flatten()
+            .collect()
     },
     failure_status: Failure::own_status,
     write_failure: errors::write_failure,

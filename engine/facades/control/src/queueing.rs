@@ -7,13 +7,16 @@ use std::collections::BTreeMap;
 use poem_openapi::payload::Json;
 use pombo_domain::commands::messages::send::{Draft, Idempotency};
 use pombo_domain::commands::messages::transitions::MessageView;
+use pombo_domain::commands::templates::TemplateSend;
+use pombo_domain::model::template::HeaderMedia;
+use pombo_domain::model::variables::escaped;
 use pombo_domain::{Error, Field, FieldProblem, TenantIndex, model};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::wire::message::Message;
-use crate::wire::send::{AttachedFile, SendMessage};
+use crate::wire::send::{AttachedFile, HeaderLocation, SendMessage, TemplateHeader};
 use crate::wire::{BODY, CONFLICT, Created, READ, Refused, WRITE};
 use pombo_api::declared::{KeyHeader, Param};
 use pombo_api::error::Failure;
@@ -88,20 +91,103 @@ pub(crate) fn queued(state: &ApiState, connector_id: Uuid, stored: model::Stored
     Created::Made(Json(Message::of(MessageView { stored, connector_id }, None, None, state)))
 }
 
+/// A template's variables as texts.
+fn texts(variables: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    variables.iter().map(|(name, value)| (name.clone(), text(value))).collect()
+}
+
+/// What goes with a template's header, and the file that the message gets for it.
+async fn header(
+    state: &ApiState,
+    tenant: TenantIndex,
+    header: Option<TemplateHeader>,
+) -> Result<(Option<HeaderMedia>, Vec<model::Attachment>), Failure> {
+    Ok(match header {
+        None => (None, Vec::new()),
+        Some(TemplateHeader { link: Some(link), file: None, location: None }) => {
+            (Some(HeaderMedia::Link(link)), Vec::new())
+        }
+        Some(TemplateHeader { link: None, file: Some(file), location: None }) => {
+            let files = attached(state, tenant, vec![file]).await?;
+            (Some(HeaderMedia::Attachment), files)
+        }
+        Some(TemplateHeader { link: None, file: None, location: Some(at) }) => {
+            let HeaderLocation { latitude, longitude, title, address } = at;
+            (Some(HeaderMedia::Location { latitude, longitude, title, address }), Vec::new())
+        }
+        Some(_) => return Err(Error::invalid(Field::Header, "must have exactly one of link, file and location").into()),
+    })
+}
+
+/// What a template or content of a plugin's own excludes.
+fn alone(request: &SendMessage, with: &str) -> Result<(), Failure> {
+    let is_template = request.template_id.is_some();
+    let given = [
+        (Field::Text, is_template && request.text.is_some()),
+        (Field::Content, is_template && request.content.is_some()),
+        (Field::MessageType, is_template && request.message_type.is_some()),
+        (Field::Header, !is_template && request.header.is_some()),
+        (Field::Variables, !is_template && !request.variables.is_empty()),
+        (Field::Subject, request.subject.is_some()),
+        (Field::Attachments, !request.attachments.is_empty()),
+        (Field::AttachmentUrl, request.attachment_url.is_some()),
+        (Field::Mentions, !request.mentions.is_empty()),
+    ];
+    let problem = |field: Field| FieldProblem::new(field, format!("does not go with {with}"));
+    let problems: Vec<_> = given.into_iter().filter(|(_, given)| *given).map(|(field, _)| problem(field)).collect();
+    if problems.is_empty() { Ok(()) } else { Err(Error::invalid_fields(problems).into()) }
+}
+
+/// Puts in what a template says, or what people read of content of a plugin's own.
+async fn prepared(
+    state: &ApiState,
+    tenant: TenantIndex,
+    connector: Uuid,
+    request: &mut SendMessage,
+    options: &mut model::MessageOptions,
+    attachments: &mut Vec<model::Attachment>,
+) -> Result<(), Failure> {
+    if let Some(template) = request.template_id {
+        alone(request, "templateId")?;
+        let (header, files) = header(state, tenant, request.header.take()).await?;
+        let values = texts(&std::mem::take(&mut request.variables));
+        let send = TemplateSend { template, values, header };
+        let (template, filled) = state.commands.fill_template(tenant, connector, &send)?;
+        request.text = Some(filled.draft_text());
+        request.message_type = Some(filled.message_type.into());
+        options.action = filled.action;
+        options.template = Some(template.number);
+        *attachments = files;
+    } else if let Some(content) = request.content.take() {
+        alone(request, "content")?;
+        request.text = request.text.take().map(|text| escaped(&text));
+        options.action = model::MessageAction::Other(content.named());
+    } else if request.header.is_some() {
+        return Err(Error::invalid(Field::Header, "goes with templateId").into());
+    }
+    Ok(())
+}
+
 /// Queues a message; `by` sends it, see [`Draft::author`].
 pub(crate) async fn send_to(
     state: &ApiState,
     tenant: TenantIndex,
     connector: Uuid,
-    request: SendMessage,
+    mut request: SendMessage,
     key: Option<Idempotency>,
     by: Option<String>,
 ) -> Result<Created<Message>, Failure> {
     scalars(&request.variables)?;
-    let attachments = attached(state, tenant, request.attachments).await?;
-    let reply_to = request.reply_to.map(|reference| reference.named("replyTo")).transpose()?;
+    let mut attachments = attached(state, tenant, request.attachments.clone()).await?;
+    let reply_to = request.reply_to.take().map(|reference| reference.named("replyTo")).transpose()?;
     let commands = &state.commands;
-    let options = commands.message_options(tenant, connector, reply_to, request.mentions, request.voice_note).await?;
+    let mentions = request.mentions.clone();
+    let mut options = commands.message_options(tenant, connector, reply_to, mentions, request.voice_note).await?;
+    prepared(state, tenant, connector, &mut request, &mut options, &mut attachments).await?;
     let draft = Draft {
         connector: Some(connector),
         to: Some(Cow::Owned(request.to)),
@@ -122,6 +208,7 @@ pub(crate) async fn send_to(
         variables: model::Variables::of(request.variables.into_iter().collect()),
         options,
         manual: !request.during_automation,
+        in_spite_of_automation: false,
         author: by.map(Cow::Owned),
         problems: Vec::new(),
     };

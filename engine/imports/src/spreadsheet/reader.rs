@@ -129,7 +129,7 @@ pub struct Sheet {
     rows_total: u32,
 }
 
-enum Cell {
+pub(crate) enum Cell {
     Text(String),
     Number(f64),
     Truth(bool),
@@ -283,7 +283,7 @@ impl Sheet {
 }
 
 /// The content of a cell; `None` if it is empty or has only spaces.
-fn content(value: &DataRef<'_>) -> Option<Cell> {
+pub(crate) fn content(value: &DataRef<'_>) -> Option<Cell> {
     let text = |text: &str| {
         let text = text.trim();
         (!text.is_empty()).then(|| Cell::Text(text.to_owned()))
@@ -369,7 +369,7 @@ fn set(row: &mut MessageRow, target: &Target, cell: Cell) -> Result<(), String> 
     Ok(())
 }
 
-fn text(cell: Cell) -> Result<String, String> {
+pub(crate) fn text(cell: Cell) -> Result<String, String> {
     match cell {
         Cell::Text(text) => Ok(text),
         Cell::Number(number) if whole(number) => Ok(format!("{number:.0}")),

@@ -58,6 +58,7 @@ pub(crate) fn outgoing(message: Outgoing, link: impl Fn(&Attachment) -> Option<S
         MessageAction::React(to) => wit::Content::Reaction(wit::Reaction { to: target(to), emoji: message.text }),
         MessageAction::Edit(of) => wit::Content::Edit(wit::Edit { of: target(of), text: message.text }),
         MessageAction::Revoke(of) => wit::Content::Revoke(target(of)),
+        MessageAction::Other(own) => wit::Content::Other((own.kind, with_files(own.value, attachments.collect()))),
     };
     wit::Outgoing {
         client_id: message.client_id.to_string(),
@@ -70,6 +71,40 @@ pub(crate) fn outgoing(message: Outgoing, link: impl Fn(&Attachment) -> Option<S
         attempt: u32::from(message.attempt),
         metadata,
     }
+}
+
+/// Content of the plugin's own, with what the plugin needs of the message's files where their numbers stand: `{"attachment": 0}`.
+fn with_files(content: String, files: Vec<wit::Attachment>) -> String {
+    if files.is_empty() {
+        return content;
+    }
+    let Ok(mut value) = serde_json::from_str::<serde_json::Value>(&content) else { return content };
+    let file = |number: u64| {
+        let file = files.get(usize::try_from(number).ok()?)?;
+        Some(match &file.url {
+            Some(link) => serde_json::json!({"link": link}),
+            None => serde_json::json!({"file": {
+                "media": file.media,
+                "filename": file.filename,
+                "contentType": file.content_type,
+                "size": file.size,
+            }}),
+        })
+    };
+    let mut rest = vec![&mut value];
+    while let Some(value) = rest.pop() {
+        let number = value.as_object().filter(|object| object.len() == 1).and_then(|object| object.get("attachment"));
+        if let Some(file) = number.and_then(serde_json::Value::as_u64).and_then(file) {
+            *value = file;
+            continue;
+        }
+        match value {
+            serde_json::Value::Array(items) => rest.extend(items),
+            serde_json::Value::Object(fields) => rest.extend(fields.values_mut()),
+            _ => {}
+        }
+    }
+    value.to_string()
 }
 
 /// A message of a conversation that another one is about.

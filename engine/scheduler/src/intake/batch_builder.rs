@@ -3,6 +3,7 @@
 //! What was read is kept for the batch, so that a second event about the same message or contact builds on the first.
 
 mod read_elsewhere;
+mod templates_told;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -13,7 +14,7 @@ use pombo_domain::model::delivery::Delivery;
 use pombo_domain::model::event::{EventBody, GroupStep};
 use pombo_domain::model::health::{HealthChange, HealthSignal, HealthState};
 use pombo_domain::model::inbound::{Inbound, InboundContent};
-use pombo_domain::model::message::{MessageAction, MessageState, Status, StoredMessage};
+use pombo_domain::model::message::{MessageState, Status, StoredMessage};
 use pombo_domain::model::receipt::{ReceiptKind, Receipts};
 use pombo_domain::model::{Progress, ReportedStatus, TaskBody, TimelineAct};
 use pombo_domain::ports::{
@@ -29,6 +30,7 @@ use crate::account::{AccountHealth, judge_of};
 use crate::context::Context;
 use crate::rules::health::Judge;
 use read_elsewhere::CHAT_READ;
+use templates_told::TEMPLATE;
 
 pub(super) use read_elsewhere::says_what_was_read;
 
@@ -211,6 +213,9 @@ impl<'a> BatchBuilder<'a> {
             }
             ChannelEvent::Other(kind, json) if kind == CHAT_READ => return self.read_elsewhere(&json),
             ChannelEvent::Other(mut kind, mut json) => {
+                if kind == TEMPLATE {
+                    self.template_told(&json);
+                }
                 bounds::other(&mut kind, &mut json);
                 self.append(EventBody::Other(kind, json), None);
             }
@@ -469,7 +474,7 @@ impl<'a> BatchBuilder<'a> {
             receipts.provider_id = Some(provider_id.clone());
         }
         reported.changed |= new;
-        let says = reported.stored.message.content.options.action == MessageAction::Say;
+        let says = reported.stored.message.content.options.action.says();
         let state = reported.state.as_ref().unwrap_or(&reported.stored.state);
         let counts = says && state.sent_at.is_none_or(|sent| self.account_health.counts_from() <= sent);
         if counts && !reached && receipts.first.delivered_at.is_some() {

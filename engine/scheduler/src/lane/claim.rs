@@ -14,6 +14,7 @@ use pombo_domain::model::message::{
     Message, MessageAction, MessageOptions, MessageState, NewMessage, Position, StoredMessage,
 };
 use pombo_domain::model::reason::{Reason, ReasonCode};
+use pombo_domain::model::variables::unescaped;
 use pombo_domain::model::{EntryContent, TimelineAct, TimelineEntry};
 use pombo_domain::ports::{
     Batch, Change, ChatChange, ChatMessage, OutboundError, Outgoing, ReadyEntry, RenderError, RenderJob, SendOutcome,
@@ -268,7 +269,7 @@ impl Claim<'_> {
             let rendered = match unreachable {
                 _ if let Some(ending) = ended => Err(ending),
                 None if !Acting::of(&stored.message.content.options.action).is_rendered() => {
-                    Ok((stored.message.content.text.clone(), None))
+                    Ok((said(&stored.message.content), None))
                 }
                 Some(why) => Err(Ending::AttachmentUnreachable(why)),
                 None => match next_texts(&mut texts, has_subject) {
@@ -386,6 +387,8 @@ enum Acting {
     Reacts,
     Edits,
     Revokes,
+    /// Says something that only the connector's plugin knows.
+    SaysOwn,
 }
 
 impl Acting {
@@ -395,17 +398,18 @@ impl Acting {
             MessageAction::React(_) => Self::Reacts,
             MessageAction::Edit(_) => Self::Edits,
             MessageAction::Revoke(_) => Self::Revokes,
+            MessageAction::Other(_) => Self::SaysOwn,
         }
     }
 
-    /// Whether its text is a template: an emoji or a deletion has none.
+    /// Whether its text is a template: an emoji or a deletion has none, and content of the plugin's own is finished.
     fn is_rendered(self) -> bool {
         matches!(self, Self::Says | Self::Edits)
     }
 
     /// Only a new message carries files.
     fn carries_files(self) -> bool {
-        self == Self::Says
+        matches!(self, Self::Says | Self::SaysOwn)
     }
 
     /// A contact that does not want messages may still see one taken back.
@@ -414,12 +418,20 @@ impl Acting {
     }
 }
 
+/// The text of a message that is not rendered: of content of the plugin's own what people read of it, otherwise as it is written.
+fn said(content: &NewMessage) -> String {
+    match content.options.action {
+        MessageAction::Other(_) => unescaped(&content.text),
+        _ => content.text.clone(),
+    }
+}
+
 /// What the first attempt of a message adds to the timeline of its conversation.
 fn attempted(message: &Message, state: &MessageState, chat: String, text: &str, subject: Option<&str>) -> ChatChange {
     let content = &message.content;
     let by = None;
     let act = match &content.options.action {
-        MessageAction::Say => {
+        MessageAction::Say | MessageAction::Other(_) => {
             let mut attachments = content.attachments.clone();
             attachments.extend(state.fetched.clone());
             TimelineAct::Say(TimelineEntry {
@@ -496,7 +508,7 @@ fn claimed(mut message: Message, state: MessageState, text: String, subject: Opt
     let contact_name = message.content.contact_name.take();
     let awaited = message.expires_at(&state).is_some();
     // A copy: what the message does also says how its outcome counts.
-    let MessageOptions { action, reply_to, mentions, voice_note, file_kind, expires_at: _ } =
+    let MessageOptions { action, reply_to, mentions, voice_note, file_kind, expires_at: _, template: _, campaign: _ } =
         message.content.options.clone();
     let outgoing = Outgoing {
         client_id,

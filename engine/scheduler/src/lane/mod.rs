@@ -20,7 +20,7 @@ use futures::{FutureExt, future};
 use pombo_domain::model::attachment::{Attachment, MAX_FILE_BYTES};
 use pombo_domain::model::connector::{Connector, ConnectorStatus, PaceState};
 use pombo_domain::model::contact::ContactType;
-use pombo_domain::model::message::{Message, MessageAction, MessageState, Position};
+use pombo_domain::model::message::{Message, MessageState, Position};
 use pombo_domain::ports::{OutboundError, ReadyEntry, SendOutcome};
 use pombo_domain::{MessageKey, Timestamp};
 
@@ -94,7 +94,7 @@ impl InFlight {
             state,
             first_due: scheduled.max(message.created_at),
             direct,
-            says: message.content.options.action == MessageAction::Say,
+            says: message.content.options.action.says(),
             message: message.content.webhook_url.is_some().then(|| Box::new(message)),
         }
     }

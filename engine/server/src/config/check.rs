@@ -139,6 +139,14 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         require(origin_ok(origin), "zapini.cors_origins", &problem);
     }
 
+    let wait = config.aidesk.send_wait_seconds;
+    require((1..=120).contains(&wait), "aidesk.send_wait_seconds", "must be from 1 to 120");
+    require(
+        wait < http.request_timeout_seconds,
+        "aidesk.send_wait_seconds",
+        "must be below http.request_timeout_seconds",
+    );
+
     let sandbox = &config.sandbox;
     require((4..=4096).contains(&sandbox.memory_mb), "sandbox.memory_mb", "must be from 4 to 4096");
     require((10..=60_000).contains(&sandbox.cpu_deadline_ms), "sandbox.cpu_deadline_ms", "must be from 10 to 60000");

@@ -29,6 +29,7 @@ pub(crate) struct Config {
     pub(crate) webhooks: Webhooks,
     pub(crate) limits: Limits,
     pub(crate) zapini: Zapini,
+    pub(crate) aidesk: Aidesk,
     pub(crate) store: Store,
     pub(crate) events: Events,
     pub(crate) scheduler: Scheduler,
@@ -132,6 +133,12 @@ pub(crate) struct Zapini {
     pub(crate) rate_limit: u32,
     pub(crate) rate_window_minutes: u32,
     pub(crate) cors_origins: Vec<String>,
+    pub(crate) send_wait_seconds: u64,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Aidesk {
     pub(crate) send_wait_seconds: u64,
 }
 

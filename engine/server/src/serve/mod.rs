@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use poem::EndpointExt;
+use pombo_aidesk::AideskDeps;
 use pombo_api::signals::EventSignals;
 use pombo_api::{ApiState, application};
 use pombo_control::{ControlDeps, NotReady};
@@ -147,6 +148,7 @@ async fn with_store(
         retention::run(store.clone(), Arc::new(SystemClock), config.events.retention_days, draining.clone());
     let forgetting = tokio::spawn(forgetting);
     let forgetting_tokens = tokio::spawn(retention::forget_tokens(commands.clone(), draining.clone()));
+    let forgetting_stats = tokio::spawn(retention::forget_stats(commands.clone(), draining.clone()));
     let purging = purge::run(store.clone(), commands.media().clone(), Arc::new(SystemClock), draining.clone());
     let purging = tokio::spawn(purging);
     let (imports, importing) = ImportWorker::start(commands.clone(), parts::import_options(config), draining.clone())
@@ -177,6 +179,10 @@ async fn with_store(
             send_wait: Duration::from_secs(config.zapini.send_wait_seconds),
         }),
         zapini_options: parts::zapini_options(config),
+        aidesk: Arc::new(AideskDeps {
+            pace: Arc::new(scheduler.clone()),
+            send_wait: Duration::from_secs(config.aidesk.send_wait_seconds),
+        }),
         sendsync: Arc::new(SendsyncDeps { template }),
         control: Arc::new(control_deps),
         state,
@@ -208,6 +214,7 @@ async fn with_store(
     }
     forgetting.await.context("the retention of events")?;
     forgetting_tokens.await.context("the retention of access tokens")?;
+    forgetting_stats.await.context("the retention of counts")?;
     purging.await.context("the purge of conversations")?;
     plugins.shutdown(left()).await;
     // Last: connectors tell until they have stopped.

@@ -1,5 +1,5 @@
-//! Deletes what is too old, in separate tasks from start to drain: events that are older than `events.retention_days`, and access
-//! tokens that nobody uses. Knows nothing of their contents.
+//! Deletes what is too old, in separate tasks from start to drain: events that are older than `events.retention_days`, access
+//! tokens that nobody uses, and counts of messages. Knows nothing of their contents.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +42,20 @@ pub(super) async fn forget_tokens(commands: Commands, draining: CancellationToke
             Some(Ok(0)) => {}
             Some(Ok(tokens)) => tracing::info!(tokens, "unused access tokens were deleted"),
             Some(Err(error)) => tracing::warn!(%error, "unused access tokens could not be deleted"),
+            None => return,
+        }
+        if draining.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Deletes counts that are too old, now and every hour, until `draining`.
+pub(super) async fn forget_stats(commands: Commands, draining: CancellationToken) {
+    loop {
+        match draining.run_until_cancelled(commands.forget_stats()).await {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => tracing::warn!(%error, "old counts of messages could not be deleted"),
             None => return,
         }
         if draining.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {

@@ -39,6 +39,8 @@ struct Row {
     flags: u8,
     assignee: Option<Box<str>>,
     assigned_user: Option<Uuid>,
+    queue: Option<u32>,
+    status_label: Option<u32>,
     /// The numbers of its tags. Some may have been deleted since.
     tags: Box<[u32]>,
     /// See [`conversations::searched`].
@@ -63,6 +65,8 @@ impl Row {
             flags: flags.into_iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag).sum(),
             assignee: conversation.assignee.as_deref().map(Box::from),
             assigned_user: conversation.assigned_user,
+            queue: conversation.queue,
+            status_label: conversation.status_label,
             tags: tags_of(conversation),
             text: conversations::searched(conversation).into(),
         }
@@ -133,6 +137,8 @@ impl<'f> Wanted<'f> {
             && filter.tagged.is_none_or(|any| row.tags.iter().any(|tag| tags.all.contains_key(tag)) == any)
             && filter.assignee.as_ref().is_none_or(|who| row.assignee.as_deref() == Some(who.as_str()))
             && filter.assigned_user.is_none_or(|user| row.assigned_user == Some(user))
+            && filter.queue.is_none_or(|queue| row.queue == Some(queue))
+            && filter.status_label.is_none_or(|status| row.status_label == Some(status))
             && self.words.iter().all(|word| row.text.contains(word.as_str()))
             && (self.who.is_empty() || self.is_with(conversations::who(&row.text)))
     }

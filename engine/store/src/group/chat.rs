@@ -39,6 +39,17 @@ impl Group<'_> {
                 check_key(&chat)?;
                 self.chat_of(tenant, connector, chat, Some(is_group)).map(drop)
             }
+            ChatChange::Sort { tenant, connector, chat, queue, status } => {
+                check_key(&chat)?;
+                let stored = self.chat_of(tenant, connector, chat, None)?;
+                let mut next = (*stored).clone();
+                next.conversation.queue = queue.or(next.conversation.queue);
+                next.conversation.status_label = status.or(next.conversation.status_label);
+                if next != *stored {
+                    self.save(next);
+                }
+                Ok(())
+            }
             ChatChange::Media { connector, chat, provider_id, media } => {
                 self.change_entry(connector, &chat, &provider_id, |entry| match &mut entry.content {
                     EntryContent::Received(InboundContent::Attachment(file)) => {

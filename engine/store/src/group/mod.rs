@@ -2,15 +2,19 @@
 //! and gathers the writes, the columns' delta, the effects and what becomes visible in memory afterwards.
 //!
 //! A batch that fails leaves no trace. Runs on the committer's thread only. What concerns automations is in `automations`,
-//! `tasks` and `pending`, what concerns timelines in `chat`, people in `contacts`, conversations' tags in `tags`, and connectors' webhooks
+//! `tasks` and `pending`, campaigns in `campaigns`, what is counted in `stats`, what concerns timelines in `chat`, people in `contacts`,
+//! conversations' tags in `tags`, and connectors' webhooks
 //! in `webhooks`.
 
 mod automations;
+mod campaigns;
 mod chat;
 mod contacts;
 mod pending;
+mod stats;
 mod tags;
 mod tasks;
+mod templates;
 mod webhooks;
 
 use std::collections::HashMap;
@@ -286,9 +290,12 @@ impl<'a> Group<'a> {
             }
             Change::DeleteContact(tenant, id) => return self.delete_contact(tenant, id),
             Change::Tag(change) => return self.tag(change),
+            Change::Template(change) => return self.template(*change),
+            Change::Label(change) => return self.label(change),
             Change::File(FileChange::Add { file, most }) => media_files::add(&mut self.staged, &file, most)?,
             Change::File(FileChange::Delete(tenant, id)) => media_files::delete(&mut self.staged, tenant, id)?,
             Change::Webhook(change) => return self.webhook(*change),
+            Change::Campaign(change) => return self.campaign(*change),
             Change::Import(import) => imports::put(&mut self.staged, &import)?,
             Change::Kv(connector, writes) => {
                 writes.iter().try_for_each(|w| check_key(&w.key))?;
@@ -304,8 +311,11 @@ impl<'a> Group<'a> {
                 if self.shared.columns.word(key).is_none() {
                     return Err(StoreError::Conflict(Conflict::Message(key)));
                 }
+                self.count_reports(key, &row)?;
                 receipts::put(&mut self.staged, key, &row);
+                return self.campaign_reported(key, &row);
             }
+            Change::Stat(change) => return self.stat(change),
             Change::Health(connector, state) => health::put(&mut self.staged, connector, &state),
             Change::ContactAlias { tenant, kind, alias, identifier } => {
                 return self.alias(tenant, kind, &alias, &identifier);
@@ -347,6 +357,9 @@ impl<'a> Group<'a> {
                 self.outcome.queued.push((entry.queue, entry.key.clone()));
                 self.staged.fresh(Space::Queues, entry.key, &entry.value[..]);
                 self.outcome.effects.push(entry.effect);
+            }
+            if let Some(campaign) = message.content.options.campaign {
+                self.campaign_message(&message, campaign, &state)?;
             }
             if let Some(delivery) = Delivery::of(&message, None, &state) {
                 deliveries::insert(&mut self.staged, &delivery, &mut self.outcome.effects);
@@ -398,11 +411,13 @@ impl<'a> Group<'a> {
         }
         self.staged.put(Space::States, row_key.bytes(), states::encode(rank, &state));
         self.outcome.delta.0.push(Step::Word(key, word::stepped(old_word, state.status)));
+        self.count_step(key, connector, &old, &state)?;
         self.progressed(key, connector, old.status, &state)?;
         if state.status == Status::Sent && self.shared.chats.converses(connector) {
             self.entry_sent(key, state.provider_id.as_deref())?;
         }
         self.message_stepped(key, old.status, &state)?;
+        self.campaign_stepped(key, &state)?;
         self.outcome.stepped.push((key, rank, state));
         match delivery {
             Some(delivery) => self.delivery(&delivery),

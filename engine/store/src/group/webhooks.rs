@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use pombo_domain::ids::{message_id, render_seed};
-use pombo_domain::model::message::MessageAction;
 use pombo_domain::model::*;
 use pombo_domain::ports::{StoreResult, WebhookChange};
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Word};
@@ -123,7 +122,7 @@ impl Group<'_> {
             Place::None if state.status == Status::Failed && self.wants(connector, HookKind::Status) => {
                 let message = messages::read(&*self.shared.backend, key)?;
                 let message = message.ok_or_else(|| damaged("messages: a record is missing"))?;
-                let says = message.content.options.action == MessageAction::Say;
+                let says = message.content.options.action.says();
                 says.then(|| (message.id, message.content.to, None))
             }
             Place::None => None,

@@ -49,6 +49,21 @@
 //!             2c tenant:4 kind:1 identifier                              → opt-out       (where a contact was deleted)
 //!             2d expires:8 tenant:4 id:16                                → nothing       (stored files by expiry)
 //!             2e tenant:4                                                → files:8 bytes:8  (stored files that no message uses)
+//!             42 tenant:4 number:4                                       → template
+//!             43 tenant:4 id:16                                          → number:4      (of a template)
+//!             44 tenant:4 of-connector:1 connector:4 name [0 language]   → number:4      (of a template)
+//!             45 tenant:4                                                → number:4      (how many templates there are)
+//!             46 tenant:4 kind:1 number:4                                → label
+//!             60 tenant:4 campaign:4                                     → campaign
+//!             61 tenant:4 campaign:4                                     → counts of its rows
+//!             62 tenant:4 campaign:4 row:4                               → row of a campaign (written once)
+//!             63 tenant:4 campaign:4 row:4                               → what became of the row
+//!             64 tenant:4 campaign:4 status:1 row:4                      → nothing       (its pending 0 and queued 1 rows)
+//!             65 tenant:4 serial:5                                       → campaign:4 row:4  (the row that a message is)
+//!             66 tenant:4 campaign:4 generation:4 row:4                  → row of a list handed in for a campaign
+//!             67 tenant:4 id:16                                          → number:4      (of a campaign)
+//!             70 tenant:4 span:1 number:4 connector:4 type:1 template:4 campaign:4 → counts (of messages, in an hour or a day)
+//!             71 tenant:4 serial:5                                       → nothing       (failed, and tried again)
 //! kv          connector:4 key                                            → value
 //! events      01 tenant:4 number:8                                       → event         (written once; numbers from 1)
 //!             02 tenant:4 mark:16                                        → number:8      (goes with its event)
@@ -74,18 +89,23 @@
 //!             06 tenant:4                                                → conversation:8 item:8 looked:8 (the next numbers; see tables/timeline)
 //!             07 tenant:4 serial:5                                       → who sent a message
 //!             08 connector:4 conversation:16                             → nothing       (read, and the channel is still to be told)
+//!             09 connector:4 provider-id                                 → tenant:4 serial:5 (the last message with this id)
 //! ```
 //!
 //! Messages with a connector need no key of their own: the packed columns are that index (status PROCESSING). Nor do lanes that
 //! are due: they are held in memory, and found again from the first item of each lane.
 
 mod automations;
+mod campaigns;
 mod chats;
 mod contacts;
 mod files;
+mod stats;
+mod templates;
 mod webhooks;
 
 pub(crate) use automations::*;
+pub(crate) use campaigns::*;
 pub(crate) use chats::*;
 pub(crate) use contacts::*;
 pub(crate) use files::*;
@@ -93,6 +113,8 @@ use pombo_domain::model::message::ReadyOrder;
 use pombo_domain::model::{DeliveryKey, DeliveryStatus, EventKey};
 use pombo_domain::ports::{DueDelivery, ScheduledEntry};
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
+pub(crate) use stats::*;
+pub(crate) use templates::*;
 use uuid::Uuid;
 pub(crate) use webhooks::*;
 

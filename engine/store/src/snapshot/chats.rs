@@ -62,6 +62,12 @@ pub(super) fn row(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
             let (connector, conversation) = keys::parse_untold(key).ok_or_else(bad)?;
             format!("untold connector={} {conversation}", connector.0)
         }
+        keys::PROVIDER_MESSAGE => {
+            let connector = keys::parse_provider_message(key).ok_or_else(bad)?;
+            let message = crate::tables::stats::parse_provider(value)?;
+            let id = veiled(key.get(5..).unwrap_or_default());
+            format!("provider connector={} {id} message={}/{}", connector.0, message.tenant.0, message.serial)
+        }
         _ => return Ok(None),
     }))
 }

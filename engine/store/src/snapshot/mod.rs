@@ -2,8 +2,11 @@
 //! Contents that must not be shown (texts, addresses, secrets, hashes) appear as a length and a fingerprint.
 
 mod automations;
+mod campaigns;
 mod chats;
 mod contacts;
+mod stats;
+mod templates;
 mod webhooks;
 
 use std::io::{self, Write};
@@ -295,10 +298,17 @@ fn document(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
         keys::IDEMPOTENCY => {
             format!("idempotency tenant={} key={} row={}", number()?, veiled(&key[5..]), veiled(value))
         }
+        keys::STAT | keys::FAILED_BEFORE => return stats::document(key, value),
         keys::KV_BYTES => format!("kv-bytes connector={} {}", number()?, Parts(value).u64().unwrap_or_default()),
         _ => match contacts::document(key, value)? {
             Some(line) => line,
-            None => return automations::document(key, value),
+            None => match templates::document(key, value)? {
+                Some(line) => line,
+                None => match campaigns::document(key, value)? {
+                    Some(line) => line,
+                    None => return automations::document(key, value),
+                },
+            },
         },
     }))
 }

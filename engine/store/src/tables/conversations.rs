@@ -24,6 +24,17 @@ const WHAT: &str = "conversations";
 
 /// Format 2 has number, timeline and archive; rows of format 1 are read, never written.
 const CONVERSATION_FORMAT: u8 = 2;
+/// Format 4 has queue and status behind the rest. Only a conversation that has one of them is written in it.
+const SORTED_FORMAT: u8 = 4;
+
+/// What a row of format 4 has behind the rest.
+#[derive(Serialize, Deserialize)]
+struct Behind {
+    /// When the other side last wrote by the channel's own time; never given yet.
+    written_at: Option<Timestamp>,
+    queue: Option<u32>,
+    status: Option<u32>,
+}
 
 /// Conversations that one list looks at, at most, when its filter matches rarely.
 const LOOK: usize = 2_000;
@@ -56,13 +67,23 @@ impl Stored {
 }
 
 pub(crate) fn encode(stored: &Stored) -> Vec<u8> {
-    append(vec![CONVERSATION_FORMAT], &(&stored.conversation, &stored.lanes))
+    let Conversation { queue, status_label: status, .. } = stored.conversation;
+    if queue.is_none() && status.is_none() {
+        return append(vec![CONVERSATION_FORMAT], &(&stored.conversation, &stored.lanes));
+    }
+    let behind = Behind { written_at: None, queue, status };
+    append(vec![SORTED_FORMAT], &(&stored.conversation, &stored.lanes, behind))
 }
 
 /// A row of any format. One of format 1 has no number yet.
 pub(crate) fn parse(row: &[u8]) -> StoreResult<Stored> {
     match format_of(row, WHAT)? {
         (CONVERSATION_FORMAT, body) => body_of(body, WHAT),
+        (SORTED_FORMAT, body) => {
+            let (conversation, lanes, behind): (Conversation, Vec<Lane>, Behind) = body_of(body, WHAT)?;
+            let Behind { written_at: _, queue, status } = behind;
+            Ok(Stored { conversation: Conversation { queue, status_label: status, ..conversation }, lanes })
+        }
         (1, body) => {
             let (conversation, lanes): (Conversation1, Vec<Lane>) = body_of(body, WHAT)?;
             Ok(Stored { conversation: conversation.into(), lanes })
@@ -167,6 +188,8 @@ fn matches(conversation: &Conversation, filter: &ConversationFilter) -> bool {
         && filter.is_group.is_none_or(|is_group| conversation.is_group == is_group)
         && filter.assigned.is_none_or(|assigned| is_assigned == assigned)
         && filter.assigned_user.is_none_or(|user| conversation.assigned_user == Some(user))
+        && filter.queue.is_none_or(|queue| conversation.queue == Some(queue))
+        && filter.status_label.is_none_or(|status| conversation.status_label == Some(status))
         && filter.assignee.as_ref().is_none_or(|who| conversation.assignee.as_ref() == Some(who))
         && filter.search.as_ref().is_none_or(|search| {
             let text = searched(conversation);

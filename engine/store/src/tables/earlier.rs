@@ -55,7 +55,7 @@ impl From<NewMessage1> for NewMessage {
     }
 }
 
-/// A record of format 2 or 3. On disk, what follows the content of format 1 are the options.
+/// A record of format 2, 3 or 4. On disk, what follows the content of format 1 are the options.
 #[derive(Deserialize)]
 pub(crate) struct WithOptions<O> {
     content: NewMessage1,
@@ -66,6 +66,8 @@ pub(crate) struct WithOptions<O> {
 pub(crate) type NewMessage2 = WithOptions<MessageOptions2>;
 /// A record of format 3: its options do not say until when it may be sent.
 pub(crate) type NewMessage3 = WithOptions<MessageOptions3>;
+/// A record of format 4: its options do not say what it was made from.
+pub(crate) type NewMessage4 = WithOptions<MessageOptions4>;
 
 #[derive(Deserialize)]
 pub(crate) struct MessageOptions2 {
@@ -91,6 +93,18 @@ pub(crate) struct MessageOptions3 {
 impl From<MessageOptions3> for MessageOptions {
     fn from(old: MessageOptions3) -> Self {
         Self { file_kind: old.file_kind, ..old.options.into() }
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct MessageOptions4 {
+    options: MessageOptions3,
+    expires_at: Option<Timestamp>,
+}
+
+impl From<MessageOptions4> for MessageOptions {
+    fn from(old: MessageOptions4) -> Self {
+        Self { expires_at: old.expires_at, ..old.options.into() }
     }
 }
 

@@ -2,20 +2,20 @@
 //!
 //! A row is `format:1 id:16 created_at:8` and the content as postcard. The content is encoded on the caller's task; the
 //! committer only fills in the header. Format 2 brought the message's options, format 3 what its files are shown as, format 4
-//! until when it may be sent; rows of earlier formats are read, never written.
+//! until when it may be sent, format 5 content of a plugin's own and the template and campaign that it is of; rows of earlier formats are read, never written.
 
 use pombo_domain::model::{Message, NewMessage};
 use pombo_domain::ports::StoreResult;
 use pombo_domain::{MessageKey, Timestamp};
 use uuid::Uuid;
 
-use super::earlier::{NewMessage1, NewMessage2, NewMessage3};
+use super::earlier::{NewMessage1, NewMessage2, NewMessage3, NewMessage4};
 use crate::backend::{Backend, Bytes};
 use crate::codec::{append, body_of, damaged, unknown_format};
 use crate::keys;
 use crate::space::Space;
 
-const FORMAT: u8 = 4;
+const FORMAT: u8 = 5;
 
 const HEADER: usize = 1 + 16 + 8;
 
@@ -39,6 +39,7 @@ pub(crate) fn parse(key: MessageKey, row: &[u8]) -> StoreResult<Message> {
     let (id, created_at, body) = header(row)?;
     let content = match row[0] {
         FORMAT => body_of(body, WHAT)?,
+        4 => body_of::<NewMessage4>(body, WHAT)?.into(),
         3 => body_of::<NewMessage3>(body, WHAT)?.into(),
         2 => body_of::<NewMessage2>(body, WHAT)?.into(),
         1 => body_of::<NewMessage1>(body, WHAT)?.into(),
@@ -73,7 +74,7 @@ pub(crate) fn read(backend: &dyn Backend, key: MessageKey) -> StoreResult<Option
 
 #[cfg(test)]
 mod tests {
-    use pombo_domain::model::FileKind;
+    use pombo_domain::model::{FileKind, MessageAction, OwnContent};
     use pombo_domain::{ConnectorIndex, TenantIndex};
     use pombo_testkit::samples;
 
@@ -85,12 +86,36 @@ mod tests {
         content.options.file_kind = Some(FileKind::Audio);
         let mut row = prepare(&content);
         complete(&mut row, Uuid::from_u128(7), Timestamp(1));
-        // The end of its time, which there is none of, is the last byte.
-        assert_eq!(row.pop(), Some(0));
+        // The end of its time, its template and its campaign, which there are none of, are the last bytes.
+        assert_eq!(row.split_off(row.len() - 3), [0, 0, 0]);
         row[0] = 3;
         let key = MessageKey { tenant: TenantIndex(0), serial: 0 };
         let read = parse(key, &row).expect("a row of format 3");
         assert_eq!((read.id, read.content.text), (Uuid::from_u128(7), content.text));
         assert_eq!(read.content.options, content.options);
+    }
+
+    #[test]
+    fn a_row_of_format_4_is_read_without_a_template_and_a_campaign() {
+        let mut content = samples::message(ConnectorIndex(0), "ana", "Oi");
+        content.options.expires_at = Some(Timestamp(9));
+        let mut row = prepare(&content);
+        complete(&mut row, Uuid::from_u128(7), Timestamp(1));
+        assert_eq!(row.split_off(row.len() - 2), [0, 0]);
+        row[0] = 4;
+        let key = MessageKey { tenant: TenantIndex(0), serial: 0 };
+        assert_eq!(parse(key, &row).expect("a row of format 4").content.options, content.options);
+    }
+
+    #[test]
+    fn content_of_a_plugins_own_survives() {
+        let mut content = samples::message(ConnectorIndex(0), "ana", "Oi");
+        let own = OwnContent { kind: "location".to_owned(), value: "{}".to_owned() };
+        content.options.action = MessageAction::Other(own);
+        (content.options.template, content.options.campaign) = (Some(7), Some(8));
+        let mut row = prepare(&content);
+        complete(&mut row, Uuid::from_u128(7), Timestamp(1));
+        let key = MessageKey { tenant: TenantIndex(0), serial: 0 };
+        assert_eq!(parse(key, &row).expect("a row").content.options, content.options);
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod access_tokens;
 pub(crate) mod automations;
+pub(crate) mod campaigns;
 pub(crate) mod contacts;
 pub(crate) mod conversations;
 pub(crate) mod deliveries;
@@ -11,6 +12,7 @@ pub(crate) mod health;
 pub(crate) mod idempotency;
 pub(crate) mod imports;
 pub(crate) mod kv;
+pub(crate) mod labels;
 pub(crate) mod media_files;
 pub(crate) mod messages;
 pub(crate) mod meta;
@@ -22,8 +24,10 @@ pub(crate) mod queues;
 pub(crate) mod receipts;
 pub(crate) mod recordings;
 pub(crate) mod states;
+pub(crate) mod stats;
 pub(crate) mod tags;
 pub(crate) mod tasks;
+pub(crate) mod templates;
 pub(crate) mod timeline;
 pub(crate) mod timers;
 pub(crate) mod webhooks;

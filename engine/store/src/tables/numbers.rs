@@ -14,6 +14,10 @@ use crate::staged::Staged;
 pub(crate) enum Series {
     Contacts = 1,
     Tags = 2,
+    Templates = 3,
+    Queues = 4,
+    Statuses = 5,
+    Campaigns = 8,
 }
 
 impl Series {
@@ -21,7 +25,7 @@ impl Series {
     fn end(self) -> u64 {
         match self {
             Self::Contacts => (1 << 40) - 1,
-            Self::Tags => u64::from(u32::MAX),
+            Self::Tags | Self::Templates | Self::Queues | Self::Statuses | Self::Campaigns => u64::from(u32::MAX),
         }
     }
 }

@@ -1,9 +1,12 @@
 //! Whether what is stored agrees with itself: each invariant of the tables, checked over all data. Commits wait until it is done.
 
 mod automations;
+mod campaigns;
 mod chats;
 mod contacts;
 mod files;
+mod stats;
+mod templates;
 mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,9 +50,12 @@ impl DiskStore {
         self.verify_documents(&mut problems)?;
         self.verify_contacts(&mut problems)?;
         self.verify_files(&mut problems)?;
+        self.verify_templates(&mut problems)?;
         self.verify_events(&mut problems)?;
         self.verify_webhooks(&mut problems)?;
+        self.verify_stats(&mut problems)?;
         self.verify_automations(&mut problems)?;
+        self.verify_campaigns(&mut problems)?;
         if problems.more > 0 {
             problems.found.push(format!("and {} more", problems.more));
         }

@@ -3,7 +3,7 @@
 //! - `support`: a manual clock, seeded randomness, builders.
 //! - `model`: the store as a naive program, to compare with.
 //! - `random`: random operations against the model, with reopening.
-//! - `lists`, `queues`, `documents`, `contacts`, `tags`, `files`, `events`, `effects`, `automations`, `chats`, `plugins`, `webhooks`: one
+//! - `lists`, `queues`, `documents`, `contacts`, `tags`, `files`, `events`, `effects`, `automations`, `chats`, `plugins`, `stats`, `webhooks`: one
 //!   subject each.
 //! - `crash`: a child process that is killed at random moments. `faults`: failing writes.
 
@@ -23,6 +23,7 @@ mod model;
 mod plugins;
 mod queues;
 mod random;
+mod stats;
 mod support;
 mod tags;
 mod webhooks;

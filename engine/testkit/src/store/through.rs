@@ -147,11 +147,72 @@ impl ContactStore for TestStore {
     }
 }
 
+impl CampaignStore for TestStore {
+    through! {
+        fn campaign(tenant: TenantIndex, number: u32) -> StoreResult<Option<Campaign>>;
+        fn campaign_number(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<u32>>;
+        fn campaigns(tenant: TenantIndex, before: Option<u32>, limit: usize) -> StoreResult<Vec<Campaign>>;
+        fn open_campaigns() -> StoreResult<Arc<[(TenantIndex, u32)]>>;
+        fn campaign_counts(tenant: TenantIndex, number: u32) -> StoreResult<CampaignCounts>;
+        fn campaign_row(tenant: TenantIndex, campaign: u32, row: u32) -> StoreResult<Option<StoredRow>>;
+        fn campaign_rows(
+            tenant: TenantIndex,
+            campaign: u32,
+            status: Option<RowStatus>,
+            after: u32,
+            limit: usize
+        ) -> StoreResult<CampaignRows>;
+        fn open_campaign_rows(
+            tenant: TenantIndex,
+            campaign: u32,
+            status: RowStatus,
+            after: u32,
+            limit: usize
+        ) -> StoreResult<Vec<StoredRow>>;
+        fn listed_rows(
+            tenant: TenantIndex,
+            campaign: u32,
+            generation: u32,
+            after: u32,
+            limit: usize
+        ) -> StoreResult<Vec<ListedRow>>;
+    }
+}
+
 impl FileStore for TestStore {
     through! {
         fn media_file(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<MediaFile>>;
         fn media_file_use(tenant: TenantIndex) -> StoreResult<FileUse>;
         fn expired_media_files(until: Timestamp, limit: usize) -> StoreResult<Vec<MediaFile>>;
+    }
+}
+
+impl StatStore for TestStore {
+    through! {
+        fn stats(tenant: TenantIndex, filter: &StatFilter, limit: usize) -> StoreResult<Option<Vec<stats::StatRow>>>;
+        fn has_stats_before(tenant: TenantIndex, span: stats::StatSpan, before: u32) -> StoreResult<bool>;
+    }
+}
+
+impl TemplateStore for TestStore {
+    through! {
+        fn template_by_number(tenant: TenantIndex, number: u32) -> StoreResult<Option<Arc<Template>>>;
+        fn template_by_id(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<Arc<Template>>>;
+        fn template_named(
+            tenant: TenantIndex,
+            connector: Option<ConnectorIndex>,
+            name: &str,
+            language: Option<&str>
+        ) -> StoreResult<Option<Arc<Template>>>;
+        fn templates(
+            tenant: TenantIndex,
+            filter: &TemplateFilter,
+            after: u32,
+            limit: usize
+        ) -> StoreResult<TemplatePage>;
+        fn labels(tenant: TenantIndex, kind: LabelKind) -> StoreResult<Vec<Arc<Label>>>;
+        fn label_by_number(tenant: TenantIndex, kind: LabelKind, number: u32) -> StoreResult<Option<Arc<Label>>>;
+        fn label_by_id(tenant: TenantIndex, kind: LabelKind, id: Uuid) -> StoreResult<Option<Arc<Label>>>;
     }
 }
 
@@ -193,6 +254,7 @@ impl Store for TestStore {
         fn message(key: MessageKey) -> StoreResult<Option<StoredMessage>>;
         fn messages(keys: &[MessageKey]) -> StoreResult<Vec<Option<StoredMessage>>>;
         fn message_by_id(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<StoredMessage>>;
+        fn message_by_provider_id(connector: ConnectorIndex, provider_id: &str) -> StoreResult<Option<StoredMessage>>;
         fn idempotency(tenant: TenantIndex, key: &[u8; 32]) -> StoreResult<Option<IdempotencyRecord>>;
         fn ready(connector: ConnectorIndex, after: Option<ReadyOrder>, limit: usize) -> StoreResult<Vec<ReadyEntry>>;
         fn scheduled(until: Timestamp, after: Option<ScheduledEntry>, limit: usize) -> StoreResult<Vec<ScheduledEntry>>;

@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::commands::Commands;
-use crate::model::message::MessageAction;
+use crate::model::message::{MessageAction, OwnContent};
 use crate::model::{Connector, MessageOptions};
 use crate::ports::{Answer, ConnectorError, Operation, OperationError, PluginDescription};
-use crate::{Error, ErrorCode, Field, FieldPath, FieldProblem, Result, TenantIndex};
+use crate::{ConnectorIndex, Error, ErrorCode, Field, FieldPath, FieldProblem, Result, TenantIndex};
 
 /// Maximum length of an address, in bytes.
 pub const MAX_ADDRESS_BYTES: usize = 320;
@@ -71,13 +72,36 @@ impl From<OperationError> for Error {
     }
 }
 
+/// Maximum size of the value of content of a plugin's own, in bytes of JSON.
+pub const MAX_OWN_BYTES: usize = 64 * 1024;
+
+/// Refuses content of a kind that a plugin does not know, or of another form than the plugin says.
+fn check_own(plugin: &PluginDescription, own: &OwnContent) -> Result<()> {
+    let Some(kind) = plugin.contents.iter().find(|kind| kind.name == own.kind) else {
+        let shown: String = own.kind.chars().take(64).filter(|c| !c.is_control()).collect();
+        let message =
+            format!("the connector does not send the kind {shown:?}: the plugin {} does not know it", plugin.name);
+        return Err(Error::invalid(Field::Content, message));
+    };
+    if own.value.len() > MAX_OWN_BYTES {
+        return Err(Error::invalid(Field::Content, format!("must be at most {} KB of JSON", MAX_OWN_BYTES / 1024)));
+    }
+    let Ok(value) = serde_json::from_str::<Value>(&own.value) else {
+        return Err(Error::invalid(Field::Content, "must be JSON"));
+    };
+    let Some(schema) = &kind.schema else { return Ok(()) };
+    let _ = (schema, value);
+    Ok(())
+}
+
 /// Refuses options that a plugin does not support.
 pub(crate) fn check_offered(plugin: &PluginDescription, options: &MessageOptions) -> Result<()> {
-    match options.action {
+    match &options.action {
         MessageAction::Say => {}
         MessageAction::React(_) => offers(plugin, "reactions")?,
         MessageAction::Edit(_) => offers(plugin, "edit")?,
         MessageAction::Revoke(_) => offers(plugin, "revoke")?,
+        MessageAction::Other(own) => check_own(plugin, own)?,
     }
     if options.reply_to.is_some() {
         offers(plugin, "reply")?;
@@ -108,6 +132,21 @@ pub enum TargetRef {
 }
 
 impl Commands {
+    /// Public id of a tenant's connector, by its number.
+    pub fn connector_id(&self, tenant: TenantIndex, index: ConnectorIndex) -> Result<Uuid> {
+        let found = self.ports().store.connector(index)?.filter(|connector| connector.tenant == tenant);
+        found.map(|connector| connector.id).ok_or_else(|| Error::not_found("Connector"))
+    }
+
+    /// A tenant's connectors whose plugins declare this feature, oldest first, without deleted ones.
+    pub fn connectors_that_offer(&self, tenant: TenantIndex, feature: &str) -> Result<Vec<Arc<Connector>>> {
+        let mut connectors = self.ports().store.connectors(Some(tenant))?;
+        // Of one whose plugin is not loaded nothing is known.
+        connectors.retain(|connector| self.plugin_of(connector).is_ok_and(|plugin| plugin.offers(feature)));
+        connectors.sort_by_key(|connector| connector.index);
+        Ok(connectors)
+    }
+
     pub(crate) fn offering(&self, tenant: TenantIndex, id: Uuid) -> Result<Offering> {
         let connector = self.live_connector(tenant, id)?;
         let plugin = self.plugin_of(&connector)?;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::ConversationView;
 use crate::commands::Commands;
 use crate::commands::access::actor::Actor;
-use crate::model::User;
+use crate::model::{LabelKind, User};
 use crate::ports::{ContactFilter, ConversationFilter, ConversationOrder};
 use crate::{Error, Field, Result, TenantIndex};
 
@@ -23,7 +23,11 @@ pub const MAX_TAGS_ASKED: usize = 50;
 pub struct ConversationQuery {
     /// Only conversations on this connector.
     pub connector: Option<Uuid>,
-    /// All other filters; the connector of this one is not used.
+    /// Only conversations in this queue.
+    pub queue: Option<Uuid>,
+    /// Only conversations that have this status.
+    pub status: Option<Uuid>,
+    /// All other filters; connector, queue and status of this one are not used.
     pub filter: ConversationFilter,
 }
 
@@ -77,7 +81,15 @@ impl Commands {
             None => None,
             Some(id) => Some(store.connector_by_id(tenant, id)?.ok_or_else(|| Error::not_found("Connector"))?.index),
         };
-        let mut filter = ConversationFilter { connector, ..query.filter };
+        let numbered = |kind, id: Option<Uuid>| -> Result<Option<u32>> {
+            Ok(match id {
+                Some(id) => Some(self.get_label(tenant, kind, id)?.number),
+                None => None,
+            })
+        };
+        let (queue, status_label) =
+            (numbered(LabelKind::Queue, query.queue)?, numbered(LabelKind::Status, query.status)?);
+        let mut filter = ConversationFilter { connector, queue, status_label, ..query.filter };
         let searches = [&filter.search, &filter.search_who];
         if searches.into_iter().flatten().any(|search| search.chars().count() > MAX_SEARCH_CHARS) {
             return Err(Error::invalid(Field::Search, format!("must have at most {MAX_SEARCH_CHARS} characters")));

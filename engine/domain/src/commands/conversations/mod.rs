@@ -30,7 +30,7 @@ use crate::model::event_task::ANSWERING;
 use crate::model::tag::MAX_TAGS_OF_TENANT;
 use crate::model::{
     Connector, ContactType, Conversation, ConversationAction, ConversationStep, EventBody, EventTask, Handover,
-    TimerKey,
+    LabelKind, TimerKey,
 };
 use crate::ports::{AutomationChange, Batch, Change, Conflict, ConversationFilter, ConversationOrder, StoreError};
 use crate::{AutomationIndex, ConnectorIndex, Error, Field, Result, TenantIndex};
@@ -58,6 +58,10 @@ pub struct ConversationView {
     pub connector: Uuid,
     /// Whether an automation is active in it now.
     pub automated: bool,
+    /// The public id of the queue that it is in.
+    pub queue: Option<Uuid>,
+    /// The public id of the status that it has.
+    pub status: Option<Uuid>,
 }
 
 /// A conversation with its timers and waiting events.
@@ -79,6 +83,10 @@ pub struct ConversationPatch {
     pub assignee: Option<Option<String>>,
     /// The user that it is assigned to; `Some(None)` for none.
     pub assigned_user: Option<Option<Uuid>>,
+    /// The public id of the queue that it is put into; `Some(None)` for none.
+    pub queue: Option<Option<Uuid>>,
+    /// The public id of the status that it gets; `Some(None)` for none.
+    pub status: Option<Option<Uuid>>,
 }
 
 /// The conversations of a bulk change.
@@ -143,7 +151,7 @@ impl Commands {
         Ok(ConversationDetail { view, timers, waiting })
     }
 
-    /// Replaces tags, or changes the assignee.
+    /// Replaces tags, or changes the assignee, the queue or the status.
     pub async fn update_conversation(
         &self,
         actor: &Actor,
@@ -184,6 +192,20 @@ impl Commands {
             };
             changes.push(self.conversation_event(actor, &conversation, ConversationAction::Assigned, name));
             steps.push(ConversationStep::AssignUser(user));
+        }
+        if let Some(queue) = patch.queue {
+            let named = |id| self.label_named(tenant, LabelKind::Queue, Field::Queue, id);
+            let queue = queue.map(named).transpose()?;
+            if queue != conversation.queue {
+                steps.push(ConversationStep::Queue(queue));
+            }
+        }
+        if let Some(status) = patch.status {
+            let named = |id| self.label_named(tenant, LabelKind::Status, Field::ConversationStatus, id);
+            let status = status.map(named).transpose()?;
+            if status != conversation.status_label {
+                steps.push(ConversationStep::Status(status));
+            }
         }
         if !steps.is_empty() {
             changes.push(automation_change(AutomationChange::Conversation(tenant, id, steps)));
@@ -367,7 +389,9 @@ impl Commands {
     pub(crate) fn conversation_view(&self, conversation: Conversation) -> Result<ConversationView> {
         let connector = self.connector_id(conversation.connector)?;
         let automated = self.is_automated(&conversation)?;
-        Ok(ConversationView { conversation, connector, automated })
+        let queue = self.label_id(conversation.tenant, LabelKind::Queue, conversation.queue)?;
+        let status = self.label_id(conversation.tenant, LabelKind::Status, conversation.status_label)?;
+        Ok(ConversationView { conversation, connector, automated, queue, status })
     }
 
     /// Whether an automation answers it now. One in which none ever took part is nobody's but the people's, whatever listens on its

@@ -179,23 +179,36 @@ impl Commands {
     }
 
     async fn fetched(&self, tenant: TenantIndex, url: &str, kind: FileKind) -> Result<Attachment> {
-        let problem = |message: String| Error::invalid(Field::AttachmentUrl, message);
         let policy = self.file_policy();
+        // Anything may be sent as a document.
+        let most = if kind == FileKind::Document { policy.largest() } else { policy.most(kind) };
+        let (writer, format) = self.received_from(tenant, url, most).await?;
+        check_kind(Field::FileKind, format.kind, kind)?;
+        Ok(self.keep_file(tenant, writer, format, kind, FETCHED_MS).await?.attachment)
+    }
+
+    /// A file for a message that is about to be sent, fetched now, and what it is by its content. As [`Self::file_to_send`] otherwise.
+    pub(super) async fn file_as_it_is(&self, tenant: TenantIndex, url: &str) -> Result<(Attachment, FileKind)> {
+        let (writer, format) = self.received_from(tenant, url.trim(), self.file_policy().largest()).await?;
+        let kind = format.kind;
+        Ok((self.keep_file(tenant, writer, format, kind, FETCHED_MS).await?.attachment, kind))
+    }
+
+    /// Fetches a file of at most `most` bytes, and no more than its kind may have.
+    async fn received_from(&self, tenant: TenantIndex, url: &str, most: u64) -> Result<(Box<dyn MediaWriter>, Format)> {
+        let problem = |message: String| Error::invalid(Field::AttachmentUrl, message);
         if url.len() > MAX_URL_BYTES {
             return Err(problem(format!("must have at most {MAX_URL_BYTES} characters")));
         }
         self.ports().guard.check_url(url).map_err(|error| problem(error.to_string()))?;
-        // Anything may be sent as a document.
-        let most = if kind == FileKind::Document { policy.largest() } else { policy.most(kind) };
         let writer = self.ports().attachments.receive(tenant, url, most).await.map_err(|error| match error {
             OutboundError::BadUrl(_) | OutboundError::Forbidden => problem(error.to_string()),
             OutboundError::BadAnswer(_) => problem(format!("cannot be fetched: {error}")),
             OutboundError::Unreachable(_) => problem(format!("cannot be fetched now: {error}")),
         })?;
         let format = recognised(Field::AttachmentUrl, writer.as_ref())?;
-        check_size(Field::AttachmentUrl, policy, format, writer.file().size)?;
-        check_kind(Field::FileKind, format.kind, kind)?;
-        Ok(self.keep_file(tenant, writer, format, kind, FETCHED_MS).await?.attachment)
+        check_size(Field::AttachmentUrl, self.file_policy(), format, writer.file().size)?;
+        Ok((writer, format))
     }
 
     /// Stores the record of a received file, then the file.

@@ -1,12 +1,13 @@
 //! A tenant's messages, newest first, a page at a time, with the exact number of matches.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
 use crate::commands::Commands;
 use crate::commands::connectors::unknown_connector;
-use crate::model::{MessageType, Status, StoredMessage};
+use crate::model::{Connector, MessageType, Status, StoredMessage};
 use crate::ports::MessageFilter;
 use crate::{ConnectorIndex, Error, Field, FieldProblem, Result, TenantIndex, Timestamp};
 
@@ -16,6 +17,9 @@ pub const MAX_PAGE: u32 = 250;
 pub const MAX_SEARCH_CHARS: usize = 200;
 /// Minimum length of a search's longest word, in characters: a single letter matches nearly everything.
 pub const MIN_SEARCH_CHARS: usize = 2;
+
+/// Maximum length of a channel's id of a message, in bytes.
+pub const MAX_PROVIDER_ID_BYTES: usize = 1_024;
 
 /// The messages to list. All filters are optional and combined by AND.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub struct MessageQuery {
     pub message_type: Option<MessageType>,
     /// Only messages with exactly this external id.
     pub external_id: Option<String>,
+    /// Only the messages that their channels know by this id, at most one of each connector. Not together with `search`.
+    pub provider_id: Option<String>,
     /// Only messages whose recipient, contact name or text contains each of these words.
     pub search: Option<String>,
     /// Only messages created at this time or later.
@@ -62,6 +68,9 @@ impl Commands {
             None => None,
             Some(id) => Some(store.connector_by_id(tenant, id)?.ok_or_else(unknown_connector)?.index),
         };
+        if let Some(provider_id) = &query.provider_id {
+            return self.known_by(tenant, connector, provider_id, &query);
+        }
         let filter = MessageFilter {
             status: query.status,
             connector,
@@ -90,6 +99,44 @@ impl Commands {
         }
         Ok(MessageListing { rows, total: page.total, pages: page.total.div_ceil(u64::from(query.limit)) })
     }
+
+    /// The messages that channels know by an id: looked up for each connector, of which a tenant has few.
+    fn known_by(
+        &self,
+        tenant: TenantIndex,
+        connector: Option<ConnectorIndex>,
+        provider_id: &str,
+        query: &MessageQuery,
+    ) -> Result<MessageListing> {
+        let store = &self.ports().store;
+        let connectors: Vec<Arc<Connector>> = match connector {
+            Some(index) => store.connector(index)?.into_iter().collect(),
+            None => store.connectors(Some(tenant))?,
+        };
+        let mut rows = Vec::new();
+        for connector in connectors {
+            let found = store.message_by_provider_id(connector.index, provider_id)?;
+            rows.extend(found.filter(|stored| query.takes(stored)).map(|stored| (stored, connector.id)));
+        }
+        rows.sort_by_key(|(stored, _)| std::cmp::Reverse(stored.message.key.serial));
+        let total = rows.len() as u64;
+        let (skipped, limit) = (u64::from(query.page - 1) * u64::from(query.limit), query.limit as usize);
+        let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
+        let rows = rows.into_iter().skip(skipped).take(limit).collect();
+        Ok(MessageListing { rows, total, pages: total.div_ceil(u64::from(query.limit)) })
+    }
+}
+
+impl MessageQuery {
+    /// Whether a message passes the filters that need no index.
+    fn takes(&self, stored: &StoredMessage) -> bool {
+        let StoredMessage { message, state } = stored;
+        self.status.is_none_or(|status| status == state.status)
+            && self.message_type.is_none_or(|kind| kind == message.content.message_type)
+            && self.external_id.as_ref().is_none_or(|id| message.content.external_id.as_ref() == Some(id))
+            && self.from.is_none_or(|from| from <= message.created_at)
+            && self.to.is_none_or(|to| message.created_at <= to)
+    }
 }
 
 fn problems_of(query: &MessageQuery) -> Vec<FieldProblem> {
@@ -104,6 +151,14 @@ fn problems_of(query: &MessageQuery) -> Vec<FieldProblem> {
         && from > to
     {
         problems.push(FieldProblem::against(Field::Since, "must not be after", Field::UpTo));
+    }
+    if let Some(id) = query.provider_id.as_deref() {
+        if id.is_empty() || id.len() > MAX_PROVIDER_ID_BYTES {
+            let message = format!("must have 1 to {MAX_PROVIDER_ID_BYTES} bytes");
+            problems.push(FieldProblem::new(Field::ProviderId, message));
+        } else if query.search.is_some() {
+            problems.push(FieldProblem::against(Field::Search, "cannot be used together with", Field::ProviderId));
+        }
     }
     if let Some(search) = query.search.as_deref() {
         let longest = search.split_whitespace().map(|word| word.chars().count()).max().unwrap_or(0);
@@ -142,5 +197,10 @@ mod tests {
             assert_eq!(!fields(query).is_empty(), refused, "{search:?}");
         }
         assert_eq!(fields(MessageQuery { search: Some("x".repeat(201)), ..good() }), [Field::Search]);
+        let known_by = |id: &str| MessageQuery { provider_id: Some(id.to_owned()), ..good() };
+        assert_eq!(fields(known_by("wamid.1")), []);
+        assert_eq!(fields(known_by("")), [Field::ProviderId]);
+        assert_eq!(fields(known_by(&"x".repeat(MAX_PROVIDER_ID_BYTES + 1))), [Field::ProviderId]);
+        assert_eq!(fields(MessageQuery { search: Some("ana".to_owned()), ..known_by("a") }), [Field::Search]);
     }
 }

@@ -6,4 +6,5 @@ pub mod list;
 pub mod now;
 pub mod preview;
 pub mod send;
+pub mod stats;
 pub mod transitions;

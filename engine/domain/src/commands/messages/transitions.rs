@@ -13,7 +13,8 @@ use uuid::Uuid;
 use crate::commands::Commands;
 use crate::commands::text::{self, Rule};
 use crate::ids::render_seed;
-use crate::model::message::{NotAllowed, Resolution};
+use crate::model::message::{MessageAction, NotAllowed, Resolution};
+use crate::model::variables::unescaped;
 use crate::model::{Delivery, MessageState, Receipts, StoredMessage};
 use crate::ports::{Batch, Change, Conflict, RenderJob, StoreError, Update};
 use crate::{Error, Field, Result, TenantIndex, Timestamp};
@@ -90,6 +91,9 @@ impl Commands {
     /// The text and subject that a message's recipient gets; `None` if the template cannot be rendered.
     pub async fn render_message(&self, stored: &StoredMessage) -> Option<RenderedMessage> {
         let content = &stored.message.content;
+        if let MessageAction::Other(_) = content.options.action {
+            return Some(RenderedMessage { text: unescaped(&content.text), subject: None });
+        }
         let variables: Arc<str> = content.template_variables().into();
         let job = |template: &str| RenderJob {
             template: template.into(),

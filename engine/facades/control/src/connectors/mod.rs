@@ -161,6 +161,8 @@ impl From<SessionState> for Session {
 pub(crate) struct Connector {
     /// Id of the connector (`connectorId` in other operations).
     id: Uuid,
+    /// Its number, by which APIs know it that name instances by integers.
+    number: u32,
     /// Display name.
     name: String,
     /// Name of its plugin.
@@ -191,6 +193,7 @@ impl From<ConnectorView> for Connector {
         let connector = view.connector.as_ref();
         Self {
             id: connector.id,
+            number: connector.index.0,
             name: connector.name.clone(),
             plugin: connector.plugin.clone(),
             channel: connector.channel.clone(),

@@ -51,6 +51,14 @@ pub(crate) struct UpdateConversation {
     #[oai(default, nullable)]
     #[serde(default)]
     assignee_id: MaybeUndefined<Uuid>,
+    /// Id of the queue that the conversation is put into; `null` for none.
+    #[oai(default, nullable)]
+    #[serde(default)]
+    queue_id: MaybeUndefined<Uuid>,
+    /// Id of the status that the conversation gets; `null` for none.
+    #[oai(default, nullable)]
+    #[serde(default)]
+    status_id: MaybeUndefined<Uuid>,
 }
 
 /// A conversation to open.
@@ -224,6 +232,12 @@ impl Conversations {
         /// this text; case and accents are ignored. At most 200 characters.
         #[oai(validator(min_length = 1, max_length = 200))]
         search: Query<Option<String>>,
+        /// Only conversations in this queue.
+        #[oai(name = "queueId")]
+        queue_id: Query<Option<Uuid>>,
+        /// Only conversations that have this status.
+        #[oai(name = "statusId")]
+        status_id: Query<Option<Uuid>>,
     ) -> Result<Json<ConversationList>, Refused<{ READ | WRITE }>> {
         let filter = ConversationFilter {
             connector: None,
@@ -252,7 +266,7 @@ impl Conversations {
             }
             (_, after, None) => ConversationPlace::Id { after },
         };
-        let query = ConversationQuery { connector: connector_id.0, filter };
+        let query = ConversationQuery { connector: connector_id.0, queue: queue_id.0, status: status_id.0, filter };
         let limit = limit.0.unwrap_or(DEFAULT_LIMIT) as usize;
         let page = state.commands.list_conversations(acting.tenant, query, place, limit).await?;
         let data = page.items.into_iter().map(Conversation::from).collect();
@@ -314,7 +328,7 @@ impl Conversations {
         Ok(Json(state.commands.look_into_conversation(acting.tenant, id.of("Conversation")?)?.into()))
     }
 
-    /// Change a conversation's tags or assignee
+    /// Change a conversation's tags, assignee, queue or status
     #[oai(path = "/v1/conversations/:id", method = "patch", operation_id = "update_conversation")]
     async fn update_conversation(
         &self,
@@ -323,8 +337,14 @@ impl Conversations {
         id: Path<PathId>,
         json: JsonBytes<UpdateConversation>,
     ) -> Result<Json<Conversation>, Refused<{ READ | BODY | WRITE }>> {
-        let UpdateConversation { tags, assignee, assignee_id } = body(&json)?;
-        let patch = ConversationPatch { tags, assignee: given(assignee), assigned_user: given(assignee_id) };
+        let UpdateConversation { tags, assignee, assignee_id, queue_id, status_id } = body(&json)?;
+        let patch = ConversationPatch {
+            tags,
+            assignee: given(assignee),
+            assigned_user: given(assignee_id),
+            queue: given(queue_id),
+            status: given(status_id),
+        };
         let id = id.of("Conversation")?;
         Ok(Json(state.commands.update_conversation(&acting.actor(), id, patch).await?.into()))
     }

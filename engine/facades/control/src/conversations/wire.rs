@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::wire::send::{AttachedFile, MessageRef, SendMessage};
+use crate::wire::send::{AttachedFile, MessageRef, OwnContent, SendMessage, TemplateHeader};
 use crate::wire::{Instant, MessageType};
 
 /// Who paused the automations in a conversation, when and why.
@@ -49,6 +49,10 @@ pub(crate) struct Conversation {
     assignee: Option<String>,
     /// Id of the user that the conversation is assigned to.
     assignee_id: Option<Uuid>,
+    /// Id of the queue that the conversation is in.
+    queue_id: Option<Uuid>,
+    /// Id of the status that the conversation has.
+    status_id: Option<Uuid>,
     /// Number of the conversation: counted from 1 for each tenant, never given again.
     number: u64,
     /// Number of messages of the other side that nobody has read.
@@ -84,6 +88,8 @@ impl From<ConversationView> for Conversation {
             tags: conversation.tags,
             assignee: conversation.assignee,
             assignee_id: conversation.assigned_user,
+            queue_id: view.queue,
+            status_id: view.status,
             number: conversation.number,
             unread,
             last_message: conversation.last.map(LastMessage::from),
@@ -317,6 +323,17 @@ pub(crate) struct SendInConversation {
     #[oai(default)]
     #[serde(default)]
     variables: BTreeMap<String, Value>,
+    /// Content that only the connector's plugin knows; its kind is one of the plugin's `contents`. With it, `text` is what people read
+    /// of it here; files and a template do not go with it.
+    #[oai(nullable)]
+    content: Option<OwnContent>,
+    /// Id of a template: `variables` are its values, and its category is the message's. Text, subject, category, files and content do not
+    /// go with it. It must be approved, and the connector's own or a text of yours.
+    #[oai(nullable)]
+    template_id: Option<Uuid>,
+    /// With `templateId`: what the template's header shows, where that is not a text.
+    #[oai(nullable)]
+    header: Option<TemplateHeader>,
     /// Whether to send it even while an automation is active in the conversation. Otherwise the request is then refused with the
     /// code `AUTOMATION_ACTIVE`: pause the conversation first.
     #[oai(default)]
@@ -346,6 +363,9 @@ impl SendInConversation {
             webhook_url: self.webhook_url,
             external_id: self.external_id,
             variables: self.variables,
+            content: self.content,
+            template_id: self.template_id,
+            header: self.header,
             during_automation: self.during_automation,
         }
     }

@@ -1,6 +1,7 @@
 //! Section Messages: lists, single messages, and a person's decisions about them.
 
 pub(crate) mod sending;
+pub(crate) mod stats;
 pub(crate) mod templates;
 
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::Section;
-use crate::access::Acting;
+use crate::access::{Acting, Reading};
 use crate::wire::message::{Message, MessageStatus};
 use crate::wire::{BODY, CONFLICT, DEFAULT_LIMIT, Instant, MessageType, PathId, READ, Refused, WRITE, body, optional};
 use pombo_api::declared::{Param, ParamKind};
@@ -122,12 +123,14 @@ async fn change(
 #[OpenApi(tag = "Section::Messages")]
 impl Messages {
     /// List messages, newest first
+    ///
+    /// With `providerId`, a key that is bound to one connector may ask too: it sees the messages of that connector.
     #[expect(clippy::too_many_arguments, reason = "each filter is a parameter of the document")]
     #[oai(path = "/v1/messages", method = "get", operation_id = "list_messages")]
     async fn list_messages(
         &self,
         state: Data<&Arc<ApiState>>,
-        acting: Acting,
+        reading: Reading,
         /// Only messages with this status.
         status: Query<Option<MessageStatus>>,
         /// Only messages of this connector.
@@ -139,6 +142,9 @@ impl Messages {
         /// Only messages with exactly this reference.
         #[oai(name = "externalId")]
         external_id: Query<Option<String>>,
+        /// Only the messages that their channels know by this id, at most one of each connector. Not together with `search`.
+        #[oai(name = "providerId", validator(min_length = 1, max_length = 1024))]
+        provider_id: Query<Option<String>>,
         /// Only messages that contain every word in recipient, contact name or text; case and accents are ignored. At most 200
         /// characters, with at least one word of 2 characters.
         search: Query<Option<Param<SearchWords>>>,
@@ -156,18 +162,28 @@ impl Messages {
         limit: Query<Option<u32>>,
     ) -> Result<Json<MessagePage>, Refused<READ>> {
         let (page, limit) = (page.unwrap_or(1), limit.unwrap_or(DEFAULT_LIMIT));
+        let (tenant, connector) = match reading {
+            Reading::Whole(acting) => (acting.tenant, connector_id.0),
+            // What it may see is its own connector's message with an id that it knows, and nothing else.
+            Reading::Bound { identity, own, refusal } => match connector_id.0 {
+                _ if provider_id.0.is_none() => return Err((*refusal).into()),
+                Some(named) if named != own => return Err((*refusal).into()),
+                _ => (identity.tenant, Some(own)),
+            },
+        };
         let query = MessageQuery {
             status: status.0.map(model::Status::from),
-            connector: connector_id.0,
+            connector,
             message_type: message_type.0.map(model::MessageType::from),
             external_id: external_id.0,
+            provider_id: provider_id.0,
             search: search.0.map(|words| words.0),
             from: date_from.0.map(|at| at.0),
             to: date_to.0.map(|at| at.0),
             page,
             limit,
         };
-        let listing = state.commands.list_messages(acting.tenant, query).await?;
+        let listing = state.commands.list_messages(tenant, query).await?;
         let row = |(stored, connector_id)| Message::of(MessageView { stored, connector_id }, None, None, &state);
         let meta = PageMeta { total: listing.total, page, limit, pages: listing.pages };
         Ok(Json(MessagePage { data: listing.rows.into_iter().map(row).collect(), meta }))

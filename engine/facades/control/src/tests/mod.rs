@@ -17,6 +17,7 @@ mod replays;
 mod search;
 mod sending;
 mod sessions;
+mod stats;
 mod support;
 mod tags;
 mod telemetry;

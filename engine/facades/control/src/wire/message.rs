@@ -12,6 +12,7 @@ use pombo_domain::model::{MessageOptions, Reached, Receipts};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::wire::send::OwnContent;
 use crate::wire::{Instant, MessageType, WordOf};
 use pombo_api::options::ApiState;
 
@@ -57,7 +58,7 @@ impl MessageAct {
     /// `None` for a message that says something new.
     pub(crate) fn of(action: MessageAction) -> Option<Self> {
         let (kind, target) = match action {
-            MessageAction::Say => return None,
+            MessageAction::Say | MessageAction::Other(_) => return None,
             MessageAction::React(target) => (ActKind::React, target),
             MessageAction::Edit(target) => (ActKind::Edit, target),
             MessageAction::Revoke(target) => (ActKind::Revoke, target),
@@ -265,6 +266,12 @@ pub(crate) struct Message {
     fetched_attachment: Option<MessageFile>,
     /// Template variables as posted.
     variables: Option<BTreeMap<String, Value>>,
+    /// Content that only the connector's plugin knows; `message` is then what people read of it.
+    content: Option<OwnContent>,
+    /// The tenant's number for the template that it was made from.
+    template_number: Option<u32>,
+    /// The tenant's number for the campaign that it is a row of.
+    campaign_number: Option<u32>,
     /// What it does to another message; absent for a message with content of its own.
     act: Option<MessageAct>,
     /// The message that it replies to.
@@ -314,7 +321,11 @@ impl Message {
             size: file.size,
         };
         let content = message.content;
-        let MessageOptions { action, reply_to, mentions, voice_note, .. } = content.options;
+        let MessageOptions { action, reply_to, mentions, voice_note, template, campaign, .. } = content.options;
+        let (act, own) = match action {
+            MessageAction::Other(own) => (None, Some(OwnContent::of(own))),
+            action => (MessageAct::of(action), None),
+        };
         Self {
             id: message.id,
             connector_id,
@@ -336,7 +347,10 @@ impl Message {
             fetched_attachment: now.fetched.map(file),
             // Checked to be an object when it was posted.
             variables: content.variables.and_then(|variables| serde_json::from_str(&variables).ok()),
-            act: MessageAct::of(action),
+            content: own,
+            template_number: template,
+            campaign_number: campaign,
+            act,
             reply_to: reply_to.map(MessageTarget::from),
             mentions: Some(mentions).filter(|mentions| !mentions.is_empty()),
             voice_note: voice_note.then_some(true),

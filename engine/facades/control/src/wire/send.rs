@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use poem_openapi::Object;
-use pombo_domain::Error;
 use pombo_domain::commands::connectors::offering::TargetRef;
+use pombo_domain::{Error, model};
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -65,6 +65,66 @@ pub(crate) struct AttachedFile {
     pub(crate) content_type: Option<String>,
 }
 
+/// Content that only a connector's plugin knows.
+#[derive(Object, Deserialize, Clone)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OwnContent {
+    /// Its kind, at most 64 characters.
+    #[oai(validator(min_length = 1, max_length = 64))]
+    kind: String,
+    /// Its value, in the form that the plugin's description says; at most 64 KB of JSON.
+    value: Value,
+}
+
+impl OwnContent {
+    /// What the domain knows it as.
+    pub(crate) fn named(self) -> model::OwnContent {
+        model::OwnContent { kind: self.kind, value: self.value.to_string() }
+    }
+
+    /// Content as it was queued.
+    pub(crate) fn of(own: model::OwnContent) -> Self {
+        let value = serde_json::from_str(&own.value).unwrap_or(Value::String(own.value));
+        Self { kind: own.kind, value }
+    }
+}
+
+/// What a template's header shows: exactly one of a link, an uploaded file and a place.
+#[derive(Object, Deserialize, Clone)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct TemplateHeader {
+    /// Address of a file that the channel fetches; at most 2048 characters.
+    #[oai(nullable, validator(max_length = 2048))]
+    pub(crate) link: Option<String>,
+    /// An uploaded file.
+    #[oai(nullable)]
+    pub(crate) file: Option<AttachedFile>,
+    /// A place on a map.
+    #[oai(nullable)]
+    pub(crate) location: Option<HeaderLocation>,
+}
+
+/// A place on a map.
+#[derive(Object, Deserialize, Clone)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HeaderLocation {
+    /// Degrees north, from -90 to 90.
+    #[oai(validator(minimum(value = "-90"), maximum(value = "90")))]
+    pub(crate) latitude: f64,
+    /// Degrees east, from -180 to 180.
+    #[oai(validator(minimum(value = "-180"), maximum(value = "180")))]
+    pub(crate) longitude: f64,
+    /// Its name, at most 255 characters.
+    #[oai(nullable, validator(max_length = 255))]
+    pub(crate) title: Option<String>,
+    /// Its address, at most 255 characters.
+    #[oai(nullable, validator(max_length = 255))]
+    pub(crate) address: Option<String>,
+}
+
 /// A message to send.
 #[derive(Object, Deserialize)]
 #[oai(rename_all = "camelCase", deny_unknown_fields)]
@@ -74,7 +134,7 @@ pub(crate) struct SendMessage {
     /// characters.
     #[oai(validator(min_length = 1, max_length = 320))]
     pub(crate) to: String,
-    /// Text of at most 64 KB, with the markup of messaging apps and templates. Required unless there is a file.
+    /// Text of at most 64 KB, with the markup of messaging apps and templates. Required unless there is a file, a template or content.
     #[oai(nullable)]
     pub(crate) text: Option<String>,
     /// Subject of at most 500 characters, for channels that have one.
@@ -131,6 +191,17 @@ pub(crate) struct SendMessage {
     #[oai(default)]
     #[serde(default)]
     pub(crate) variables: BTreeMap<String, Value>,
+    /// Content that only the connector's plugin knows; its kind is one of the plugin's `contents`. With it, `text` is what people read
+    /// of it here; files and a template do not go with it.
+    #[oai(nullable)]
+    pub(crate) content: Option<OwnContent>,
+    /// Id of a template: `variables` are its values, and its category is the message's. Text, subject, category, files and content do not
+    /// go with it. It must be approved, and the connector's own or a text of yours.
+    #[oai(nullable)]
+    pub(crate) template_id: Option<Uuid>,
+    /// With `templateId`: what the template's header shows, where that is not a text.
+    #[oai(nullable)]
+    pub(crate) header: Option<TemplateHeader>,
     /// Whether to send it even while an automation is active in the conversation. Otherwise the request is then refused with the
     /// code `AUTOMATION_ACTIVE`: pause the conversation first.
     #[oai(default)]

@@ -275,6 +275,7 @@ impl QueueApi {
             connector: connector_id.0.map(|id| Uuid::parse_str(&id.0).unwrap_or_default()),
             message_type: message_type.0.map(|kind| kind.0),
             external_id: external_id.0.map(|id| id.0),
+            provider_id: None,
             search: search.0.map(|search| search.0),
             from: date_from.0.map(|at| at.0),
             to: date_to.0.map(|at| at.0),

@@ -83,7 +83,7 @@ pub(crate) async fn listed(
         search_who,
         ..ConversationFilter::default()
     };
-    let query = ConversationQuery { connector: None, filter };
+    let query = ConversationQuery { filter, ..ConversationQuery::default() };
     let place = ConversationPlace::Activity { offset: page.offset() };
     let found = state.commands.list_conversations(caller.tenant, query, place, page.size as usize).await?;
     Ok(Listed { data: shown(state, caller, form, found.items)?, meta: Meta::of(page, found.total) })

@@ -42,7 +42,7 @@ async fn queued(site: &Site) -> StoredMessage {
 fn act_of(stored: &StoredMessage) -> TimelineAct {
     let content = &stored.message.content;
     match &content.options.action {
-        MessageAction::Say => {
+        MessageAction::Say | MessageAction::Other(_) => {
             let said = EntryContent::Sent {
                 text: Some(content.text.clone()),
                 subject: None,

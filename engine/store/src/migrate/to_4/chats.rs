@@ -271,7 +271,7 @@ impl<'a> History<'a> {
         let text = (!content.text.contains(['{', '\\'])).then(|| content.text.clone());
         let options = &content.options;
         let act = match &options.action {
-            MessageAction::Say => {
+            MessageAction::Say | MessageAction::Other(_) => {
                 let mut attachments = content.attachments.clone();
                 attachments.extend(state.fetched.clone());
                 TimelineAct::Say(TimelineEntry {

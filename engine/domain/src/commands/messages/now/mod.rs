@@ -20,7 +20,7 @@ use crate::commands::media_files::{FileRequest, FileSource};
 use crate::commands::messages::send::Draft;
 use crate::model::reason::Reason;
 use crate::model::variables::escaped;
-use crate::model::{Delivery, MessageOptions, MessageState, ReasonCode, Status, StoredMessage};
+use crate::model::{Delivery, FileKind, MessageOptions, MessageState, ReasonCode, Status, StoredMessage};
 use crate::ports::{Batch, Change, Conflict, PaceViews, StoreError, Update};
 use crate::{Error, Field, MessageKey, Result, TenantIndex, Timestamp, Word};
 
@@ -40,6 +40,15 @@ pub struct Waiting<'a> {
     pub paces: &'a dyn PaceViews,
     /// How long it is waited for, in milliseconds; see [`WAIT_MS`].
     pub wait_ms: i64,
+}
+
+/// A file that was fetched for a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FetchedFile {
+    /// Its id in the tenant's media.
+    pub id: Uuid,
+    /// What it is by its content.
+    pub kind: FileKind,
 }
 
 /// What became of a message that was to be sent at once.
@@ -98,7 +107,7 @@ impl Commands {
     ///
     /// Fails, with nothing stored, for a draft that [`Commands::send`] would refuse, and with [`crate::ErrorCode::Disconnected`] where
     /// the connector has no session, [`crate::ErrorCode::Conflict`] where it is paused, [`crate::ErrorCode::AutomationActive`] where an
-    /// automation answers the conversation.
+    /// automation answers the conversation, unless the draft says [`Draft::in_spite_of_automation`].
     pub async fn send_now(&self, tenant: TenantIndex, draft: Draft<'_>, waiting: Waiting<'_>) -> Result<SentNow> {
         let text = draft.text.map(|text| Cow::Owned(escaped(&text)));
         self.send_draft_now(tenant, Draft { text, ..draft }, waiting).await
@@ -130,6 +139,34 @@ impl Commands {
         self.send_reserved(tenant, Draft { attachments: vec![file], ..draft }, reserved, waiting).await
     }
 
+    /// The same for a file that is fetched from a URL now and sent as what it is by its content. Returns the file beside the outcome;
+    /// `None` where limits did not allow a send and nothing was fetched. `fits` may refuse what the file turned out to be, before
+    /// anything is stored but the file.
+    pub async fn send_fetched_now(
+        &self,
+        tenant: TenantIndex,
+        draft: Draft<'_>,
+        url: &str,
+        fits: impl FnOnce(FileKind) -> Result<()> + Send,
+        waiting: Waiting<'_>,
+    ) -> Result<(SentNow, Option<FetchedFile>)> {
+        let reserved = match self.reserve_for(tenant, &draft, waiting)? {
+            Ok(reserved) => reserved,
+            Err(refused) => return Ok((refused, None)),
+        };
+        let text = draft.text.as_deref().map(|text| Cow::Owned(escaped(text)));
+        let draft = Draft { text, wordless: true, manual: true, ..draft };
+        let announced = Draft { attachment_url: Some(Cow::Borrowed(url)), ..draft.clone() };
+        self.check_draft(tenant, &announced).await?;
+        let (file, kind) = self.file_as_it_is(tenant, url).await?;
+        fits(kind)?;
+        let fetched = FetchedFile { id: file.id, kind };
+        let options = MessageOptions { file_kind: Some(kind), ..draft.options.clone() };
+        let draft = Draft { attachments: vec![file], options, ..draft };
+        let sent = self.send_reserved(tenant, draft, reserved, waiting).await?;
+        Ok((sent, Some(fetched)))
+    }
+
     /// Sends a draft whose text is already what is to be rendered.
     async fn send_draft_now(&self, tenant: TenantIndex, draft: Draft<'_>, waiting: Waiting<'_>) -> Result<SentNow> {
         match self.reserve_for(tenant, &draft, waiting)? {
@@ -159,8 +196,9 @@ impl Commands {
     ) -> Result<SentNow> {
         let end = self.ports().clock.now().plus_ms(waiting.wait_ms.max(0)).plus_ms(GRACE_MS);
         let options = MessageOptions { expires_at: Some(end), ..draft.options };
+        let manual = !draft.in_spite_of_automation;
         let draft =
-            Draft { force_direct: true, manual: true, scheduled_at: None, requires_approval: false, options, ..draft };
+            Draft { force_direct: true, manual, scheduled_at: None, requires_approval: false, options, ..draft };
         let stored = self.send(tenant, &draft, None).await?;
         Ok(self.outcome(stored, reserved, waiting).await)
     }

@@ -77,6 +77,9 @@ pub struct Draft<'a> {
     pub options: MessageOptions,
     /// A person sends it: refused into a conversation that an automation answers.
     pub manual: bool,
+    /// It is sent at once, but is not an answer in a conversation: taken also while an automation answers there. Only of
+    /// [`Commands::send_now`], which takes every other message for one that a person sends.
+    pub in_spite_of_automation: bool,
     /// Who sends it, as [`crate::commands::access::actor::Actor::by`]: kept with the message, for the timeline of its conversation. Only
     /// of a message that is sent alone.
     pub author: Option<Cow<'a, str>>,
@@ -89,7 +92,7 @@ impl Draft<'_> {
     /// Whether it says nothing without a text.
     fn needs_text(&self) -> bool {
         match self.options.action {
-            MessageAction::React(_) | MessageAction::Revoke(_) => false,
+            MessageAction::React(_) | MessageAction::Revoke(_) | MessageAction::Other(_) => false,
             MessageAction::Edit(_) => true,
             MessageAction::Say => !(self.wordless && (!self.attachments.is_empty() || self.attachment_url.is_some())),
         }
@@ -339,7 +342,12 @@ impl Commands {
     }
 
     /// The contact behind an address, and whether it may be sent to: an opt-out under any of its addresses counts.
-    fn addressee(&self, tenant: TenantIndex, kind: ContactType, to: &str) -> Result<Option<(Contact, bool)>> {
+    pub(in crate::commands) fn addressee(
+        &self,
+        tenant: TenantIndex,
+        kind: ContactType,
+        to: &str,
+    ) -> Result<Option<(Contact, bool)>> {
         let store = &self.ports().store;
         let Some(contact) = store.contact(tenant, kind, &kind.identifier(to))? else { return Ok(None) };
         let mut active = contact.active;
@@ -357,7 +365,8 @@ impl Commands {
         let mut jobs = Vec::new();
         let mut places = Vec::new();
         let mut last: Option<Arc<str>> = None;
-        for candidate in &checked.good {
+        let is_rendered = |candidate: &&Candidate| !matches!(candidate.content.options.action, MessageAction::Other(_));
+        for candidate in checked.good.iter().filter(is_rendered) {
             let content = &candidate.content;
             let texts = [(Field::Text, Some(content.text.as_str())), (Field::Subject, content.subject.as_deref())];
             let templates = texts.into_iter().filter_map(|(field, text)| Some((field, text?)));

@@ -1,0 +1,130 @@
+//! The dry run: what a draft would send, to whom, and what that would cost. Nothing is stored.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::{Cost, CostView};
+use crate::commands::Commands;
+use crate::model::{MessageType, SkipReason};
+use crate::{Result, TenantIndex};
+
+/// Maximum number of rows that are named in a report.
+pub const MAX_SAMPLES: usize = 100;
+/// From this many equal advertising texts on, the report warns.
+pub const EQUAL_TEXTS: u64 = 100;
+
+/// A row that is left out, as the report names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedRow {
+    /// Its number.
+    pub row: u32,
+    /// The line of its file.
+    pub line: Option<u32>,
+    /// Why it is left out.
+    pub reason: SkipReason,
+    /// More of it for a person.
+    pub detail: Option<String>,
+    /// The variables that are missing or wrong, with what is wrong.
+    pub variables: Vec<(String, String)>,
+}
+
+/// What a start would do now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CampaignCheck {
+    /// Number of rows that it would have.
+    pub rows: u64,
+    /// Number of rows that would be sent.
+    pub sendable: u64,
+    /// Number of rows that would be left out, by reason.
+    pub skipped: BTreeMap<SkipReason, u64>,
+    /// The first rows that would be left out.
+    pub samples: Vec<CheckedRow>,
+    /// What it would cost.
+    pub cost: CostView,
+    /// How many people the channel lets be written to now outside of their reply windows; `None` where it has no limit.
+    pub audience_left: Option<u64>,
+    /// How many of the texts are the same, at most.
+    pub equal_texts: u64,
+    /// What the first recipient would see.
+    pub preview: Option<String>,
+    /// Why it cannot start.
+    pub problems: Vec<String>,
+    /// What to think of before it starts.
+    pub warnings: Vec<String>,
+}
+
+impl Commands {
+    /// What the start of a draft would do now. `audience_left`: see [`CampaignCheck::audience_left`]; who keeps the pace knows it.
+    pub async fn check_campaign(
+        &self,
+        tenant: TenantIndex,
+        number: u32,
+        audience_left: Option<u64>,
+    ) -> Result<CampaignCheck> {
+        let campaign = self.campaign_by_number(tenant, number)?;
+        campaign.editable("checked")?;
+        let mut plan = self.campaign_plan(&campaign)?;
+        let template = plan.template.clone();
+        let category = template.category.as_str();
+        let prices = &self.campaign_policy.prices;
+        let (mut rows, mut sendable, mut cost) = (0, 0, Cost::default());
+        let (mut skipped, mut samples, mut preview) = (BTreeMap::new(), Vec::new(), None);
+        // Texts by their hash alone: 100,000 of them would be many megabytes.
+        let mut texts: HashMap<u64, u64> = HashMap::new();
+        while let Some(page) = plan.page().await? {
+            for planned in page {
+                rows += 1;
+                match planned.fate {
+                    Ok(filled) => {
+                        sendable += 1;
+                        cost.add(prices.price(category, &planned.row.to));
+                        let mut hasher = DefaultHasher::new();
+                        filled.text.hash(&mut hasher);
+                        *texts.entry(hasher.finish()).or_default() += 1;
+                        preview.get_or_insert(filled.text);
+                    }
+                    Err(left_out) => {
+                        *skipped.entry(left_out.reason).or_default() += 1;
+                        if samples.len() < MAX_SAMPLES {
+                            let variables = left_out.problems.into_iter().map(|one| (one.name, one.problem)).collect();
+                            samples.push(CheckedRow {
+                                row: planned.row.number,
+                                line: planned.row.line,
+                                reason: left_out.reason,
+                                detail: left_out.detail,
+                                variables,
+                            });
+                        }
+                    }
+                }
+            }
+        }
+        let equal_texts = texts.into_values().max().unwrap_or(0);
+        let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+        if !template.is_sendable() {
+            problems.push(format!("the template is {}", template.status));
+        }
+        if sendable == 0 && rows > 0 {
+            problems.push("nobody of the audience can be sent to".to_owned());
+        }
+        if template.message_type() == MessageType::Marketing && equal_texts > EQUAL_TEXTS {
+            warnings.push(format!("{equal_texts} recipients would get the same advertising text"));
+        }
+        if let Some(left) = audience_left.filter(|left| *left < sendable) {
+            warnings
+                .push(format!("the channel lets {left} more people be written to now; the others wait for their turn"));
+        }
+        Ok(CampaignCheck {
+            rows,
+            sendable,
+            skipped,
+            samples,
+            cost: prices.shown(cost),
+            audience_left,
+            equal_texts,
+            preview,
+            problems,
+            warnings,
+        })
+    }
+}

@@ -1,0 +1,247 @@
+//! Drafts of campaigns: create, change, delete.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::{CampaignView, default_rules, trimmed};
+use crate::commands::Commands;
+use crate::commands::messages::send::DEFAULT_PRIORITY;
+use crate::commands::text::{Rule, checked};
+use crate::model::campaign::{CampaignStatus, MAX_BINDINGS, MAX_STOP_CODES, WatchedFrom};
+use crate::model::campaign_row::MAX_CODE_CHARS;
+use crate::model::template::MAX_VALUE_CHARS;
+use crate::model::{Audience, Binding, Campaign, ContactChoice, Source, StopRules};
+use crate::ports::CampaignChange;
+use crate::{Error, Field, FieldProblem, Result, TenantIndex};
+
+/// Maximum length of a campaign's name, in characters.
+pub const MAX_NAME_CHARS: usize = 200;
+/// Rows of a list or of an unfinished start that one commit deletes.
+const CLEARED: usize = 1_000;
+
+/// Who gets a campaign, as a caller says it. A list is handed in by an operation of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AudienceChoice {
+    /// Nobody of its own: what is sent in its name, one by one.
+    Direct,
+    /// The contacts that the connector can reach.
+    Contacts(ContactChoice),
+}
+
+/// Fields of a draft. `None` leaves a field as it is, or at its default.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CampaignPatch {
+    /// The name.
+    pub name: Option<String>,
+    /// Number of the template.
+    pub template: Option<u32>,
+    /// Public id of the connector.
+    pub connector: Option<Uuid>,
+    /// Who gets it.
+    pub audience: Option<AudienceChoice>,
+    /// What the variables are filled with: all of them together.
+    pub bindings: Option<BTreeMap<String, Binding>>,
+    /// Priority of the messages, 1 to 10.
+    pub priority: Option<u8>,
+    /// When it is paused by itself.
+    pub stop: Option<StopRules>,
+}
+
+impl Commands {
+    /// Creates a draft. Name, template and connector are required.
+    pub async fn create_campaign(&self, tenant: TenantIndex, patch: CampaignPatch) -> Result<CampaignView> {
+        let missing = [
+            (Field::Name, patch.name.is_none()),
+            (Field::Template, patch.template.is_none()),
+            (Field::Connector, patch.connector.is_none()),
+        ];
+        let missing = missing.into_iter().filter(|(_, missing)| *missing);
+        let problems: Vec<FieldProblem> = missing.map(|(field, _)| FieldProblem::new(field, "must be given")).collect();
+        let (Some(connector), true) = (patch.connector, problems.is_empty()) else {
+            return Err(Error::invalid_fields(problems));
+        };
+        let connector = self.live_connector(tenant, connector)?;
+        let now = self.now();
+        let empty = Campaign {
+            number: 0,
+            id: self.new_id(),
+            tenant,
+            name: String::new(),
+            template: 0,
+            connector: connector.index,
+            status: CampaignStatus::Draft,
+            audience: Audience::Direct,
+            bindings: BTreeMap::new(),
+            priority: DEFAULT_PRIORITY,
+            stop: default_rules(&self.campaign_policy),
+            scheduled_at: None,
+            pausing: None,
+            watched_from: WatchedFrom::default(),
+            connector_down: false,
+            connector_downs: 0,
+            created_at: now,
+            updated_at: now,
+            frozen_at: None,
+            started_at: None,
+            ended_at: None,
+            revision: 0,
+        };
+        let campaign = self.patched(empty, patch)?;
+        let id = campaign.id;
+        self.put_campaign(campaign).await?;
+        // The newest ones: the store gave the number.
+        let newest = self.ports().store.campaigns(tenant, None, 64)?;
+        let made = newest.into_iter().find(|campaign| campaign.id == id);
+        self.campaign_view(made.ok_or_else(|| Error::conflict("the campaign was deleted in the meantime"))?)
+    }
+
+    /// Changes a draft.
+    pub async fn update_campaign(
+        &self,
+        tenant: TenantIndex,
+        number: u32,
+        patch: CampaignPatch,
+    ) -> Result<CampaignView> {
+        let _turn = self.campaign_turn(tenant, number).await;
+        let campaign = self.campaign_by_number(tenant, number)?;
+        campaign.editable("changed")?;
+        let replaced = listed(&campaign.audience).filter(|_| patch.audience.is_some());
+        let campaign = self.patched(campaign.changed(self.now()), patch)?;
+        self.put_campaign(campaign).await?;
+        if let Some(generation) = replaced {
+            self.clear_list(tenant, number, generation).await?;
+        }
+        self.get_campaign(tenant, number)
+    }
+
+    /// Deletes a draft.
+    pub async fn delete_campaign(&self, tenant: TenantIndex, number: u32) -> Result<()> {
+        let _turn = self.campaign_turn(tenant, number).await;
+        let campaign = self.campaign_by_number(tenant, number)?;
+        campaign.editable("deleted")?;
+        if let Some(generation) = listed(&campaign.audience) {
+            self.clear_list(tenant, number, generation).await?;
+        }
+        self.clear_rows(tenant, number).await?;
+        self.commit_campaign(CampaignChange::Delete(tenant, number)).await
+    }
+
+    /// Deletes a list, a part with each commit.
+    pub(super) async fn clear_list(&self, tenant: TenantIndex, campaign: u32, generation: u32) -> Result<()> {
+        while !self.ports().store.listed_rows(tenant, campaign, generation, 0, 1)?.is_empty() {
+            self.commit_campaign(CampaignChange::ClearListed { tenant, campaign, generation, limit: CLEARED }).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the rows that a start left which did not come to its end.
+    pub(super) async fn clear_rows(&self, tenant: TenantIndex, campaign: u32) -> Result<()> {
+        while !self.ports().store.campaign_rows(tenant, campaign, None, 0, 1)?.rows.is_empty() {
+            self.commit_campaign(CampaignChange::ClearRows { tenant, campaign, limit: CLEARED }).await?;
+        }
+        Ok(())
+    }
+
+    fn patched(&self, mut campaign: Campaign, patch: CampaignPatch) -> Result<Campaign> {
+        let CampaignPatch { name, template, connector, audience, bindings, priority, stop } = patch;
+        let mut problems = Vec::new();
+        let mut keep = |error: Error| -> Result<()> {
+            if error.fields.is_empty() {
+                return Err(error);
+            }
+            problems.extend(error.fields);
+            Ok(())
+        };
+        if let Some(name) = name {
+            match checked(Rule { field: Field::Name, max_chars: MAX_NAME_CHARS, lines: false }, &name) {
+                Ok(name) => campaign.name = name,
+                Err(error) => keep(error)?,
+            }
+        }
+        if let Some(connector) = connector {
+            campaign.connector = self.live_connector(campaign.tenant, connector)?.index;
+        }
+        if let Some(template) = template {
+            campaign.template = template;
+        }
+        if let Err(error) = self.campaign_template(&campaign) {
+            keep(error)?;
+        }
+        match audience {
+            None => {}
+            Some(AudienceChoice::Direct) => campaign.audience = Audience::Direct,
+            Some(AudienceChoice::Contacts(choice)) => {
+                let choice = trimmed(choice);
+                if let Some(tag) = choice.tag
+                    && self.ports().store.tag_by_id(campaign.tenant, tag)?.is_none()
+                {
+                    keep(Error::invalid(Field::Audience.named("tag"), "is not the id of a tag"))?;
+                }
+                campaign.audience = Audience::Contacts(choice);
+            }
+        }
+        if let Some(bindings) = bindings {
+            for error in binding_problems(&bindings) {
+                keep(error)?;
+            }
+            campaign.bindings = bindings;
+        }
+        if let Some(priority) = priority {
+            if !(1..=10).contains(&priority) {
+                keep(Error::invalid(Field::Priority, "must be from 1 to 10"))?;
+            }
+            campaign.priority = priority;
+        }
+        if let Some(stop) = stop {
+            for error in rule_problems(&stop) {
+                keep(error)?;
+            }
+            campaign.stop = stop;
+        }
+        if problems.is_empty() { Ok(campaign) } else { Err(Error::invalid_fields(problems)) }
+    }
+}
+
+/// Which list a campaign has.
+pub(super) fn listed(audience: &Audience) -> Option<u32> {
+    match audience {
+        Audience::Listed { generation, .. } => Some(*generation),
+        Audience::Direct | Audience::Contacts(_) => None,
+    }
+}
+
+fn binding_problems(bindings: &BTreeMap<String, Binding>) -> Vec<Error> {
+    if bindings.len() > MAX_BINDINGS {
+        return vec![Error::invalid(Field::Variables, format!("must be at most {MAX_BINDINGS}"))];
+    }
+    let mut problems = Vec::new();
+    for (name, binding) in bindings {
+        let texts = [
+            match &binding.source {
+                Source::Text(text) | Source::Column(text) => Some(text),
+                Source::Contact(_) => None,
+            },
+            binding.default.as_ref(),
+        ];
+        if texts.into_iter().flatten().any(|text| text.chars().count() > MAX_VALUE_CHARS || text.contains('\0')) {
+            let message = format!("must have at most {MAX_VALUE_CHARS} characters, without the NUL character");
+            problems.push(Error::invalid(Field::Variables.named(name.chars().take(64).collect::<String>()), message));
+        }
+    }
+    problems
+}
+
+fn rule_problems(stop: &StopRules) -> Vec<Error> {
+    let mut problems = Vec::new();
+    let mut require = |holds: bool, name: &str, message: &str| {
+        if !holds {
+            problems.push(Error::invalid(Field::StopRules.named(name), message));
+        }
+    };
+    require(stop.failed_percent.is_none_or(|percent| percent <= 100), "failed_percent", "must be from 0 to 100");
+    let fit = |code: &String| !code.trim().is_empty() && code.chars().count() <= MAX_CODE_CHARS;
+    let fits = stop.codes.len() <= MAX_STOP_CODES && stop.codes.iter().all(fit);
+    require(fits, "codes", "must be at most 50 codes of 1 to 64 characters");
+    problems
+}

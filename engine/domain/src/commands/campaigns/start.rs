@@ -1,0 +1,51 @@
+//! The start of a campaign: its audience is fixed into rows, a part with each commit, and the last commit lets it run. A start that breaks
+//! off leaves a draft, and the next start begins anew.
+
+use super::{CampaignView, checked_start};
+use crate::commands::Commands;
+use crate::model::{Audience, RowOutcome, RowState};
+use crate::ports::CampaignChange;
+use crate::{Error, Result, TenantIndex, Timestamp};
+
+impl Commands {
+    /// Starts a draft, at once or at an instant. What is sent, and to whom, is fixed now.
+    pub async fn start_campaign(
+        &self,
+        tenant: TenantIndex,
+        number: u32,
+        at: Option<Timestamp>,
+    ) -> Result<CampaignView> {
+        let _turn = self.campaign_turn(tenant, number).await;
+        let campaign = self.campaign_by_number(tenant, number)?;
+        let now = self.now();
+        let at = checked_start(at, now)?;
+        let next = campaign.frozen(at, now)?;
+        let mut plan = self.campaign_plan(&campaign)?;
+        if !plan.template.is_sendable() {
+            let status = plan.template.status;
+            return Err(Error::conflict(format!("the campaign's template is {status}, so nothing can be sent")));
+        }
+        self.clear_rows(tenant, number).await?;
+        let mut sends = false;
+        while let Some(page) = plan.page().await? {
+            let mut rows = Vec::with_capacity(page.len());
+            for planned in page {
+                let (outcome, detail) = match planned.fate {
+                    Ok(_) => (RowOutcome::Pending, None),
+                    Err(left_out) => (RowOutcome::Skipped(left_out.reason), left_out.detail),
+                };
+                sends |= outcome.is_open();
+                rows.push((planned.row, RowState { outcome, detail, message: None, at: now }));
+            }
+            if !rows.is_empty() {
+                self.commit_campaign(CampaignChange::Freeze { tenant, campaign: number, rows }).await?;
+            }
+        }
+        if !sends && campaign.audience != Audience::Direct {
+            self.clear_rows(tenant, number).await?;
+            return Err(Error::conflict("nobody of the campaign's audience can be sent to; its check says why"));
+        }
+        self.put_campaign(next).await?;
+        self.get_campaign(tenant, number)
+    }
+}

@@ -1,0 +1,281 @@
+//! Templates that the channel of a connector keeps: asked for, created, changed and deleted through the connector. What is stored follows
+//! what the channel said.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::{TemplatePatch, TemplateView, sound};
+use crate::commands::Commands;
+use crate::commands::connectors::offering::{Offering, unexpected};
+use crate::model::template::{
+    FEATURE, MAX_TEMPLATES_OF_TENANT, RemoteTemplate, check_for_channel, components_json, read_page,
+};
+use crate::model::{Template, TemplateCategory, TemplateStatus};
+use crate::ports::{
+    Answer, Batch, Change, Conflict, Operation, OperationError, StoreError, TemplateChange, TemplateFilter,
+};
+use crate::{Error, ErrorCode, Field, FieldProblem, Result, TenantIndex};
+
+/// Maximum number of pages of a channel's list.
+const MAX_PAGES: usize = 2_000;
+
+/// Number of templates in one batch.
+const BATCH: usize = 100;
+
+/// What a synchronisation found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Synced {
+    /// Number of templates that the channel has.
+    pub total: u64,
+    /// Number of those that were not known.
+    pub added: u64,
+    /// Number of those that were known otherwise.
+    pub changed: u64,
+    /// Number of known ones that the channel does not have any more.
+    pub removed: u64,
+}
+
+impl Commands {
+    /// Asks the channel of a connector for all its templates. Those that it does not have any more get the status
+    /// [`TemplateStatus::Deleted`]; every template keeps its number.
+    pub async fn sync_templates(&self, tenant: TenantIndex, connector: Uuid) -> Result<Synced> {
+        let offering = self.offering(tenant, connector)?;
+        offering.must(FEATURE)?;
+        let listed = self.listed_by_channel(&offering).await?;
+        let index = offering.connector.index;
+        let filter = TemplateFilter { connector: Some(index), ..TemplateFilter::default() };
+        let known = self.ports().store.templates(tenant, &filter, 0, MAX_TEMPLATES_OF_TENANT)?.rows;
+        let known: BTreeMap<(String, String), Arc<Template>> =
+            known.into_iter().map(|one| (key_of(&one), one)).collect();
+        let now = self.now();
+        let mut synced = Synced { total: listed.len() as u64, ..Synced::default() };
+        let mut changes = Vec::new();
+        for (name, old) in &known {
+            if !listed.contains_key(name) && old.status != TemplateStatus::Deleted {
+                synced.removed += 1;
+                changes.push(Template { status: TemplateStatus::Deleted, updated_at: now, ..(**old).clone() });
+            }
+        }
+        for (name, remote) in listed {
+            let old = known.get(&name);
+            let blank = || Template {
+                number: 0,
+                id: self.ports().entropy.uuid(),
+                tenant,
+                connector: Some(index),
+                name: remote.name.clone(),
+                language: Some(remote.language.clone()),
+                category: remote.category,
+                format: remote.format,
+                status: remote.status,
+                quality: remote.quality,
+                reason: None,
+                remote_id: None,
+                components: Vec::new(),
+                created_at: now,
+                updated_at: now,
+            };
+            let before = old.map_or_else(blank, |old| (**old).clone());
+            let next = Template {
+                category: remote.category,
+                format: remote.format,
+                status: remote.status,
+                quality: remote.quality,
+                reason: remote.reason,
+                remote_id: remote.id,
+                components: remote.components,
+                ..before
+            };
+            match old {
+                None => synced.added += 1,
+                Some(old) if **old != next => synced.changed += 1,
+                Some(_) => continue,
+            }
+            changes.push(Template { updated_at: now, ..next });
+        }
+        for some in changes.chunks(BATCH) {
+            let put = |template: &Template| Change::Template(Box::new(TemplateChange::Put(template.clone())));
+            self.ports().store.commit(Batch::of(some.iter().map(put).collect())).await?;
+        }
+        Ok(synced)
+    }
+
+    /// All that the channel lists, by name and language.
+    async fn listed_by_channel(&self, offering: &Offering) -> Result<BTreeMap<(String, String), RemoteTemplate>> {
+        let mut listed = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        let mut after: Option<String> = None;
+        for _ in 0..MAX_PAGES {
+            let asked = after.as_ref().map_or_else(|| json!({}), |after| json!({"after": after}));
+            let answer = self.operate(offering, FEATURE, own("list-templates", &asked)).await?;
+            let (templates, next) = read_page(&other(answer)?).map_err(|problem| {
+                let message =
+                    format!("the connector's plugin answered a list of templates that cannot be read: {problem}");
+                Error::new(ErrorCode::ChannelFailed, message)
+            })?;
+            for template in templates {
+                listed.insert((template.name.clone(), template.language.clone()), template);
+            }
+            if listed.len() > MAX_TEMPLATES_OF_TENANT {
+                let message =
+                    format!("the channel has more than {MAX_TEMPLATES_OF_TENANT} templates; nothing was stored");
+                return Err(Error::conflict(message));
+            }
+            match next {
+                None => return Ok(listed),
+                Some(next) if seen.insert(next.clone()) => after = Some(next),
+                // It would go on for ever.
+                Some(_) => break,
+            }
+        }
+        Err(Error::new(ErrorCode::ChannelFailed, "the channel's list of templates has no end; nothing was stored"))
+    }
+
+    pub(super) async fn create_at_channel(
+        &self,
+        tenant: TenantIndex,
+        connector: Uuid,
+        template: Template,
+    ) -> Result<TemplateView> {
+        let offering = self.offering(tenant, connector)?;
+        offering.must(FEATURE)?;
+        let Template { name, language, category, format, components, .. } = &template;
+        sound(check_for_channel(name, language.as_deref(), *category, *format, components))?;
+        let index = Some(offering.connector.index);
+        let store = &self.ports().store;
+        let known = store.template_named(tenant, index, name, language.as_deref())?;
+        if known.is_some_and(|known| known.status != TemplateStatus::Deleted) {
+            return Err(StoreError::Conflict(Conflict::TemplateName).into());
+        }
+        let asked = json!({
+            "name": name,
+            "language": language,
+            "category": category.as_str(),
+            "format": format.as_str(),
+            "components": components_json(components),
+        });
+        let answer = self.operate(&offering, FEATURE, own("create-template", &asked)).await?;
+        let answer: Value = serde_json::from_str(&other(answer)?).map_err(|_| unexpected())?;
+        let template = Template {
+            connector: index,
+            remote_id: answer.get("id").and_then(Value::as_str).map(str::to_owned),
+            status: status_of(&answer).unwrap_or(TemplateStatus::Pending),
+            category: category_of(&answer).unwrap_or(template.category),
+            ..template
+        };
+        // One that was deleted, or one that a synchronisation found meanwhile, keeps its number.
+        let known = store.template_named(tenant, index, &template.name, template.language.as_deref())?;
+        let template = match known {
+            Some(known) => Template { number: known.number, id: known.id, created_at: known.created_at, ..template },
+            None => template,
+        };
+        self.put_template(template).await
+    }
+
+    pub(super) async fn update_at_channel(
+        &self,
+        tenant: TenantIndex,
+        old: Arc<Template>,
+        patch: TemplatePatch,
+    ) -> Result<TemplateView> {
+        let TemplatePatch { name, language, category, components } = patch;
+        let mut problems = Vec::new();
+        if name.is_some_and(|name| name != old.name) {
+            problems.push(FieldProblem::new(Field::Name, "cannot be changed: create another template"));
+        }
+        if language.is_some_and(|language| language != old.language) {
+            problems.push(FieldProblem::new(Field::Language, "cannot be changed: create another template"));
+        }
+        sound(problems)?;
+        let next = Template {
+            category: category.unwrap_or(old.category),
+            components: components.unwrap_or_else(|| old.components.clone()),
+            ..(*old).clone()
+        };
+        if next == *old {
+            return self.template_view(old);
+        }
+        let Template { name, language, category, format, components, .. } = &next;
+        sound(check_for_channel(name, language.as_deref(), *category, *format, components))?;
+        let offering = self.keeper_of(tenant, &old)?;
+        let may_change = [TemplateStatus::Approved, TemplateStatus::Rejected, TemplateStatus::Paused];
+        if !may_change.contains(&old.status) {
+            let status = old.status;
+            return Err(Error::conflict(format!("the template cannot be changed now: its status is {status}")));
+        }
+        let Some(remote) = &old.remote_id else {
+            return Err(Error::conflict(
+                "the channel's id of this template is not known; synchronise the templates first",
+            ));
+        };
+        let mut asked = Map::new();
+        asked.insert("id".to_owned(), json!(remote));
+        if *category != old.category {
+            asked.insert("category".to_owned(), json!(category.as_str()));
+        }
+        asked.insert("components".to_owned(), components_json(components));
+        let answer = self.operate(&offering, FEATURE, own("edit-template", &Value::Object(asked))).await?;
+        let answer: Value = serde_json::from_str(&other(answer)?).map_err(|_| unexpected())?;
+        let status = status_of(&answer).unwrap_or(TemplateStatus::Pending);
+        let category = category_of(&answer).unwrap_or(next.category);
+        self.put_template(Template { status, category, reason: None, updated_at: self.now(), ..next }).await
+    }
+
+    /// Deletes a template, in its language alone, at the channel. One that is not there, or whose connector is not, counts as deleted.
+    pub(super) async fn delete_at_channel(&self, tenant: TenantIndex, template: &Template) -> Result<()> {
+        let is_gone = template.status == TemplateStatus::Deleted;
+        let offering = match self.keeper_of(tenant, template) {
+            Ok(offering) => offering,
+            Err(error) if error.code == ErrorCode::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let Some(remote) = template.remote_id.as_ref().filter(|_| !is_gone) else {
+            if is_gone {
+                return Ok(());
+            }
+            return Err(Error::conflict(
+                "the channel's id of this template is not known; synchronise the templates first",
+            ));
+        };
+        offering.must(FEATURE)?;
+        let asked = own("delete-template", &json!({"id": remote, "name": template.name}));
+        match self.ports().connectors.operate(offering.connector.index, asked).await {
+            Ok(_) | Err(OperationError::NotFound(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The connector whose channel keeps a template.
+    fn keeper_of(&self, tenant: TenantIndex, template: &Template) -> Result<Offering> {
+        let Some(index) = template.connector else { return Err(Error::not_found("Connector")) };
+        let id = self.connector_id(index)?;
+        self.offering(tenant, id)
+    }
+}
+
+fn key_of(template: &Template) -> (String, String) {
+    (template.name.clone(), template.language.clone().unwrap_or_default())
+}
+
+fn own(kind: &str, value: &Value) -> Operation {
+    Operation::Other(kind.to_owned(), value.to_string())
+}
+
+/// The JSON of an answer to one of these operations.
+fn other(answer: Answer) -> Result<String> {
+    match answer {
+        Answer::Other(json) => Ok(json),
+        _ => Err(unexpected()),
+    }
+}
+
+fn status_of(answer: &Value) -> Option<TemplateStatus> {
+    TemplateStatus::parse(answer.get("status")?.as_str()?)
+}
+
+fn category_of(answer: &Value) -> Option<TemplateCategory> {
+    TemplateCategory::parse(answer.get("category")?.as_str()?)
+}

@@ -1,6 +1,8 @@
 //! The simulator as a client of Graph sees it: over HTTP, with a clock that stands still until a test advances it. One simulator a test;
 //! nothing leaves this machine.
 
+#![recursion_limit = "512"]
+
 use std::convert::Infallible;
 use std::sync::Arc;
 

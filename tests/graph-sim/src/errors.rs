@@ -257,7 +257,8 @@ pub fn known(code: i64) -> Known {
         131056 => at_once(
             400,
             "(Business Account, Consumer Account) pair rate limit hit",
-            "Message failed to send because there were too many messages sent from this phone number to the same phone number in a short period of time.",
+            "Message failed to send because there were too many messages sent from this phone number to \
+             the same phone number in a short period of time.",
         ),
         131057 => at_once(500, "Account in maintenance mode", "Business Account is in maintenance mode."),
         131059 => at_once(400, "Invalid cursor", "The paging cursor is not valid."),

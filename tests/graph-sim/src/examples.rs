@@ -137,7 +137,11 @@ pub fn world() -> Value {
     let quick = json!({ "type": "BUTTONS", "buttons": [
         { "type": "QUICK_REPLY", "text": "Yes" }, { "type": "QUICK_REPLY", "text": "No" }] });
     let plain = |text: &str| json!([{ "type": "BODY", "text": text }]);
-    let template = |name: &str, language: &str, category: &str, components: Value| json!({ "name": name, "language": language, "category": category, "components": components, "waba": WABA });
+    let template = |name: &str, language: &str, category: &str, components: Value| {
+        let mut made = json!({ "name": name, "language": language, "category": category, "waba": WABA });
+        made["components"] = components;
+        made
+    };
     let mut templates = vec![
         template("hello_world", "en", "MARKETING", plain("Welcome and congratulations!")),
         template("hello_world", "en_US", "UTILITY", plain("Welcome and congratulations!")),

@@ -12,6 +12,9 @@
 //! # Tasks
 //! One accepts connections and owns their tasks, one posts webhooks. `Invariant:` nobody holds the world's lock across an `.await`.
 
+// Documents in JSON are written with a macro that recurses per key.
+#![recursion_limit = "512"]
+
 mod admin;
 mod call;
 mod demo;

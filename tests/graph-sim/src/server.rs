@@ -26,6 +26,10 @@ use crate::{admin, graph, webhooks};
 /// The largest body: the largest document and some room.
 const LARGEST: usize = 120 << 20;
 
+/// How much of the limits is used: clients may read it, and must not need it.
+const USAGE: &str = "{\"0\":[{\"type\":\"whatsapp\",\"call_count\":1,\"total_cputime\":1,\"total_time\":1,\
+                     \"estimated_time_to_regain_access\":0}]}";
+
 /// A whole answer.
 pub(crate) type Answer = Response<Full<Bytes>>;
 
@@ -186,6 +190,7 @@ async fn graph_answer(shared: &Arc<Shared>, call: &Call, version: &str) -> Resul
         ("x-fb-trace-id", trace.as_str()),
         ("x-fb-rev", "1020000000"),
         ("facebook-api-version", version),
+        ("x-business-use-case-usage", USAGE),
     ] {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);

@@ -13,7 +13,7 @@ use crate::world::{App, Number, Portfolio, Token, User, Waba, World};
 /// Most users of one document.
 const MOST_USERS: usize = 1_000_000;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Document {
     apps: Vec<App>,
@@ -25,22 +25,6 @@ struct Document {
     templates: Vec<Value>,
     media: Vec<File>,
     knobs: Value,
-}
-
-impl Default for Document {
-    fn default() -> Self {
-        Self {
-            apps: Vec::new(),
-            tokens: Vec::new(),
-            portfolios: Vec::new(),
-            wabas: Vec::new(),
-            numbers: Vec::new(),
-            users: Vec::new(),
-            templates: Vec::new(),
-            media: Vec::new(),
-            knobs: Value::Null,
-        }
-    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -50,7 +50,7 @@ pub struct App {
     #[serde(default)]
     pub verify_token: String,
     /// Where webhooks go: an `http://` URL.
-    #[serde(default)]
+    #[serde(default, alias = "callback_url")]
     pub callback: Option<String>,
 }
 
@@ -141,7 +141,7 @@ pub struct Number {
     #[serde(default = "green")]
     pub quality: String,
     /// Messages per second, in and out together.
-    #[serde(default = "rate")]
+    #[serde(default = "rate", alias = "throughput_per_second")]
     pub throughput: u32,
     /// The name people see.
     #[serde(default)]
@@ -180,7 +180,7 @@ pub struct User {
     #[serde(default)]
     pub wa_id: Option<String>,
     /// The business-scoped user id.
-    #[serde(default)]
+    #[serde(default, alias = "bsuid")]
     pub user_id: Option<String>,
     /// The username: webhooks then show no phone.
     #[serde(default)]

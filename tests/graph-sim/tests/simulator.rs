@@ -1,6 +1,8 @@
 //! The simulator as a client of Graph sees it: over HTTP, with a clock that stands still until a test advances it. One simulator a test;
 //! nothing leaves this machine.
 
+#![recursion_limit = "512"]
+
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -231,7 +233,8 @@ async fn parameters_of_templates_are_checked() {
             "example": { "body_text_named_params": [{ "param_name": "order", "example": "1" }] } }] },
         { "waba": WABA, "name": "link", "language": "en_US", "category": "UTILITY", "components": [
             { "type": "BODY", "text": "Look." },
-            { "type": "BUTTONS", "buttons": [{ "type": "URL", "text": "Go", "url": "https://x.com/{{1}}", "example": ["https://x.com/1"] }] }] },
+            { "type": "BUTTONS", "buttons": [
+                { "type": "URL", "text": "Go", "url": "https://x.com/{{1}}", "example": ["https://x.com/1"] }] }] },
         { "waba": WABA, "name": "paused", "language": "en_US", "category": "UTILITY", "status": "PAUSED",
           "components": [{ "type": "BODY", "text": "Look." }] },
     ] }))

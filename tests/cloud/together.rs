@@ -87,8 +87,7 @@ fn a_cloud_connector_is_a_whatsapp_of_sendsync_and_a_connected_instance_of_zapin
     }
     let group = json!({"subject": "Obra", "participants": [person()]});
     zapini.post(&format!("{instance}/groups"), &group)?.expect(422)?;
-    let conversation = bench.opened(&person());
-    ensure!(conversation.is_ok());
+    bench.opened(&person())?;
     Ok(())
 }
 

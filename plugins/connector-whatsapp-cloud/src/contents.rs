@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 pub(crate) const KINDS: [(&str, &str); 4] =
     [("interactive", INTERACTIVE), ("location", LOCATION), ("contacts", CONTACTS), ("sticker", STICKER)];
 
-const INTERACTIVE: &str = r#"{"type":"object","title":"Buttons, a list, a link and whatever else Meta calls interactive","required":["type","action"],"properties":{"type":{"type":"string","minLength":1,"maxLength":64,"examples":["button","list","cta_url","location_request_message","flow"]},"header":{"type":"object","required":["type"],"properties":{"type":{"enum":["text","image","video","document"]},"text":{"type":"string","maxLength":60}}},"body":{"type":"object","required":["text"],"properties":{"text":{"type":"string","minLength":1,"maxLength":4096}}},"footer":{"type":"object","required":["text"],"properties":{"text":{"type":"string","minLength":1,"maxLength":60}}},"action":{"type":"object"}}}"#;
-const LOCATION: &str = r#"{"type":"object","required":["latitude","longitude"],"properties":{"latitude":{"type":"number","minimum":-90,"maximum":90},"longitude":{"type":"number","minimum":-180,"maximum":180},"name":{"type":"string","maxLength":1000},"address":{"type":"string","maxLength":1000}}}"#;
-const CONTACTS: &str = r#"{"type":"array","minItems":1,"maxItems":257,"items":{"type":"object","required":["name"],"properties":{"name":{"type":"object","required":["formatted_name"],"properties":{"formatted_name":{"type":"string","minLength":1},"first_name":{"type":"string"},"last_name":{"type":"string"},"middle_name":{"type":"string"},"prefix":{"type":"string"},"suffix":{"type":"string"}}},"phones":{"type":"array","items":{"type":"object","properties":{"phone":{"type":"string"},"type":{"type":"string"},"wa_id":{"type":"string"}}}},"emails":{"type":"array"},"addresses":{"type":"array"},"urls":{"type":"array"},"org":{"type":"object"},"birthday":{"type":"string","pattern":"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}}}}"#;
-const STICKER: &str = r#"{"type":"object","title":"A sticker by Meta's id or by a link","properties":{"id":{"type":"string"},"link":{"type":"string"}}}"#;
+const INTERACTIVE: &str = include_str!("contents/interactive.schema.json");
+const LOCATION: &str = include_str!("contents/location.schema.json");
+const CONTACTS: &str = include_str!("contents/contacts.schema.json");
+const STICKER: &str = include_str!("contents/sticker.schema.json");
 
 /// What of a value is passed on.
 enum Shape {

@@ -18,16 +18,16 @@ build: ## build the plugins and the engine (target/release/pombo), installing wh
 	cargo build --release --locked --workspace --bin pombo
 	$${CARGO_TARGET_DIR:-target}/release/pombo compile
 
-demo: ## build what `make run` starts: the engine, and the WhatsApp simulator with the plugin that talks to it
+demo: ## build what `make run` starts: the engine, the simulators of WhatsApp and of Meta's Cloud API, and the plugin that talks to the first
 	tests/setup.sh build
 	# Linking the WhatsApp plugin, once for WhatsApp and once for the simulator, keeps one core busy for two minutes each time.
-	cargo build --release --locked --workspace --bin whatsapp-sim & simulator=$$!; \
+	cargo build --release --locked --workspace --bin whatsapp-sim --bin graph-sim & simulator=$$!; \
 	  plugins/build.sh --shipped && wait $$simulator
 	plugins/build.sh --simulator & plugin=$$!; \
 	  cargo build --release --locked --workspace --bin pombo && wait $$plugin
 	$${CARGO_TARGET_DIR:-target}/release/pombo compile --plugin-dir $${CARGO_TARGET_DIR:-target}/simulator
 
-run: demo ## build, then start a demo on 127.0.0.1:8080 with its data in ./data (LISTEN= and DATA= change them) and a WhatsApp simulator
+run: demo ## build, then start a demo on 127.0.0.1:8080 with its data in ./data (LISTEN= and DATA= change them) and both simulators
 	tests/run-demo.sh $(DATA) $(LISTEN)
 
 test: ## run every test: unit, plugins, and end to end with the built binary; ends with a table of each step's seconds
@@ -54,12 +54,15 @@ bench: ## measure Pombo and the service that it replaces on this machine; prints
 	cargo run --release --locked --bin automations -- rate
 	cargo run --release --locked --bin automations -- swaps
 	cargo run --release --locked --bin automations -- fairness
+	cargo run --release --locked --bin cloud -- rows
+	cargo run --release --locked --bin cloud -- webhooks
 
-soak: ## kill the engine 300 times amid conversations, then run WhatsApp sessions with breaking sockets for 20 minutes; all is accounted for
+soak: ## kill the engine 300 times amid conversations, send a campaign of 20,000 amid kills, run WhatsApp sessions with breaking sockets for 20 minutes; all is accounted for
 	tests/setup.sh build
 	plugins/build.sh
 	cargo build --release --locked --workspace --bin pombo
 	cargo run --release --locked --bin kills
+	cargo run --release --locked --bin campaigns
 	cargo run --release --locked --bin sessions -- soak
 
 openapi: build ## regenerate the OpenAPI documents and their operation tables in openapi/

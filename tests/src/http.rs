@@ -47,6 +47,11 @@ impl Client {
         Self { address, headers: Vec::new() }
     }
 
+    /// The server's address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// This client with one more header.
     pub fn with(&self, name: &str, value: &str) -> Self {
         let mut headers = self.headers.clone();

@@ -2,16 +2,19 @@
 //! that the binary itself talks to (mail, webhooks).
 //!
 //! It knows only what a user knows about the engine: the command line, the configuration file, and the documented APIs. Nothing
-//! here is asynchronous except the WhatsApp simulator, which is hidden behind blocking calls. What runs in parallel with a test
-//! is a thread or a process, and a process ends with the test at the latest.
+//! here is asynchronous except the simulators of WhatsApp and of Meta's Graph API, which are hidden behind blocking calls. What runs in
+//! parallel with a test is a thread or a process, and a process ends with the test at the latest.
 
 pub mod automation;
+pub mod campaigns;
 pub mod files;
 pub mod gateway;
+pub mod graph;
 pub mod http;
 pub mod kills;
 pub mod load;
 pub mod mail;
+pub mod meta;
 pub mod operations;
 pub mod pipe;
 pub mod process;

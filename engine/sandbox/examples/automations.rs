@@ -98,6 +98,7 @@ async fn run(plugin: PathBuf, calls: u32, hostile: Option<PathBuf>) -> Result<()
         }],
         grants: BTreeMap::new(),
         smtp_plain_hosts: Vec::new(),
+        http_plain_hosts: Vec::new(),
         authorities: Vec::new(),
         connect_to: BTreeMap::new(),
         limits: Limits::default(),

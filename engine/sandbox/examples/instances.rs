@@ -46,6 +46,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         embedded: vec![Embedded { name: "renderer", component: Vec::leak(std::fs::read(renderer)?) }],
         grants: BTreeMap::new(),
         smtp_plain_hosts: Vec::new(),
+        http_plain_hosts: Vec::new(),
         authorities: Vec::new(),
         connect_to: std::collections::BTreeMap::new(),
         limits: Limits { instances: count + 50, ..Limits::default() },

@@ -80,6 +80,7 @@ async fn opened(folder: &Path) -> Sandbox {
         embedded: vec![Embedded { name: "renderer", component: Vec::leak(built("plugins/renderer.wasm")) }],
         grants: BTreeMap::new(),
         smtp_plain_hosts: Vec::new(),
+        http_plain_hosts: Vec::new(),
         authorities: Vec::new(),
         connect_to: BTreeMap::new(),
         limits: Limits::default(),

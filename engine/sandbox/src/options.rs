@@ -49,6 +49,8 @@ pub struct Options {
     pub grants: BTreeMap<String, Vec<Capability>>,
     /// SMTP servers (`host` or `host:port`) other than loopback that may be used without TLS.
     pub smtp_plain_hosts: Vec<String>,
+    /// HTTP servers (`host` or `host:port`) that get a connector's secrets without TLS: those of tests and of a demo.
+    pub http_plain_hosts: Vec<String>,
     /// Certificate authorities, DER, that connections of plugins trust in addition to the public ones.
     pub authorities: Vec<Vec<u8>>,
     /// Servers that are reached at another address.

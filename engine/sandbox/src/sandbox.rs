@@ -90,6 +90,7 @@ impl Sandbox {
             large_sends: Arc::new(Semaphore::new(SMTP_LARGE_AT_ONCE)),
             starts: Arc::new(Semaphore::new(options.limits.starts_at_once.max(1))),
             smtp_plain_hosts: options.smtp_plain_hosts.clone(),
+            http_plain_hosts: options.http_plain_hosts.clone(),
             limits: options.limits.clone(),
         });
         let cache = Cache::open(&options.cache_dir, options.compiled_ahead.as_deref(), &engine)

@@ -38,6 +38,7 @@ pub(crate) struct Services {
     /// Permits for sessions that are being opened.
     pub(crate) starts: Arc<Semaphore>,
     pub(crate) smtp_plain_hosts: Vec<String>,
+    pub(crate) http_plain_hosts: Vec<String>,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) limits: Limits,
 }

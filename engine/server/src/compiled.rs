@@ -51,6 +51,7 @@ pub(crate) fn alone(cache_dir: PathBuf, uploads_dir: PathBuf) -> Options {
         embedded: Vec::new(),
         grants: BTreeMap::new(),
         smtp_plain_hosts: Vec::new(),
+        http_plain_hosts: Vec::new(),
         authorities: Vec::new(),
         connect_to: BTreeMap::new(),
         limits: Limits::default(),

@@ -73,7 +73,7 @@ impl Config {
         let base = base.trim_end_matches('/');
         let plain = base.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'?' | b'#' | b'@'));
         if !plain || url::origin(base).is_none() {
-            return Err("baseUrl: must be an https URL without user, query and fragment".to_owned());
+            return Err("baseUrl: must be an http or https URL without user, query and fragment".to_owned());
         }
         let version = given(raw.version).unwrap_or_else(|| VERSION.to_owned());
         let is_version = version.strip_prefix('v').is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit() || b == b'.'));
@@ -126,10 +126,11 @@ impl Config {
 
     /// The headers with which a received file is fetched; `None` for a host that must not get the token.
     pub(crate) fn headers_to(&self, link: &str) -> Option<Vec<http::Header>> {
-        let authority = url::authority(link)?.to_ascii_lowercase();
-        let host = authority.split(':').next().unwrap_or_default();
         let own = url::origin(link).is_some_and(|asked| url::origin(&self.base) == Some(asked));
-        let other = self.media_host.as_deref().is_some_and(|allowed| allowed == authority || allowed == host);
+        let authority = url::authority(link).map(str::to_ascii_lowercase).unwrap_or_default();
+        let host = authority.split(':').next().unwrap_or_default();
+        let named = |allowed: &str| !host.is_empty() && (allowed == authority || allowed == host);
+        let other = self.media_host.as_deref().is_some_and(named);
         let allowed = own || authority == MEDIA_HOST || other;
         // Meta's hosts of files refuse a request without a user agent.
         allowed.then(|| vec![authorization(), header("User-Agent", "Pombo")])
@@ -194,6 +195,7 @@ pub(crate) mod tests {
         assert!(plain.headers_to("https://graph.facebook.com/x").is_some());
         for other in [
             "http://lookaside.fbsbx.com/x",
+            "http://graph.facebook.com/x",
             "https://lookaside.fbsbx.com:8443/x",
             "https://lookaside.fbsbx.com.evil.example/x",
             "https://lookaside.fbsbx.com@evil.example/x",
@@ -211,7 +213,7 @@ pub(crate) mod tests {
     #[test]
     fn a_mistake_names_its_field() {
         for (further, field) in [
-            (r#","baseUrl":"http://g.example""#, "baseUrl"),
+            (r#","baseUrl":"ftp://g.example""#, "baseUrl"),
             (r#","baseUrl":"https://a@g.example""#, "baseUrl"),
             (r#","version":"latest""#, "version"),
             (r#","tokenExpiresAt":"soon""#, "tokenExpiresAt"),

@@ -25,15 +25,20 @@ fn encoded(value: &str, plain: impl Fn(u8) -> bool) -> String {
     out
 }
 
-/// The scheme, host and port of an https link, as they are written.
+/// The scheme, host and port of a link, as they are written.
 pub(crate) fn origin(url: &str) -> Option<&str> {
-    let authority = authority(url)?;
-    url.get(.."https://".len() + authority.len())
+    let scheme = if url.starts_with("http://") { "http://" } else { "https://" };
+    let authority = authority_behind(scheme, url)?;
+    url.get(..scheme.len() + authority.len())
 }
 
 /// The host and port of an https link, as they are written.
 pub(crate) fn authority(url: &str) -> Option<&str> {
-    let rest = url.strip_prefix("https://")?;
+    authority_behind("https://", url)
+}
+
+fn authority_behind<'u>(scheme: &str, url: &'u str) -> Option<&'u str> {
+    let rest = url.strip_prefix(scheme)?;
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let sound = !authority.is_empty() && !authority.contains(['@', '\\']) && !authority.starts_with(':');
     sound.then_some(authority)
@@ -55,9 +60,11 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_is_that_of_https_alone() {
+    fn an_origin_is_that_of_a_link_to_a_host() {
         assert_eq!(origin("https://g.example:8443/x?y"), Some("https://g.example:8443"));
-        for none in ["http://g.example", "https://a@g.example/", "https://", "https://:80/", "https://a\\b/"] {
+        assert_eq!(origin("http://127.0.0.1:8094/x"), Some("http://127.0.0.1:8094"));
+        assert_eq!(authority("http://127.0.0.1:8094/x"), None);
+        for none in ["ftp://g.example", "https://a@g.example/", "https://", "https://:80/", "https://a\\b/"] {
             assert_eq!(origin(none), None, "{none}");
         }
         assert!(is_id("1003383421387256") && !is_id("../x") && !is_id(""));

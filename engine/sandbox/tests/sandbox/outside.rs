@@ -53,6 +53,16 @@ async fn requests_that_must_not_be_made_are_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_the_operator_names_gets_secrets_without_tls() {
+    let (web, other) = (Web::start().await, Web::start().await);
+    let plain = vec![format!("127.0.0.1:{}", web.port)];
+    let world = probe(Wish { plain, ..Wish::default() }).await;
+    let task = |url: String| json!({"do": "http", "method": "PUT", "url": url, "body": "", "headers": {"x-note": "{{secret:password}}"}});
+    assert_eq!(world.told_to(1, task(web.url("/hello"))).await.as_deref(), Ok("201 PUT s3cret "));
+    refused(&world, task(other.url("/hello")), ["Refused", "TLS only"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn private_addresses_are_the_guards_to_refuse() {
     let (world, web) = (probe(Wish { loopback: false, ..Wish::default() }).await, Web::start().await);
     for what in ["http", "exchange"] {

@@ -155,6 +155,8 @@ pub(crate) struct Wish {
     pub(crate) plugins: Vec<(&'static str, Vec<u8>)>,
     pub(crate) loopback: bool,
     pub(crate) granted: bool,
+    /// Servers that get secrets without TLS.
+    pub(crate) plain: Vec<String>,
 }
 
 impl Default for Wish {
@@ -167,7 +169,7 @@ impl Default for Wish {
             restart_first: Duration::from_millis(50),
             ..Limits::default()
         };
-        Self { limits, plugins: Vec::new(), loopback: true, granted: true }
+        Self { limits, plugins: Vec::new(), loopback: true, granted: true, plain: Vec::new() }
     }
 }
 
@@ -193,6 +195,7 @@ pub(crate) fn options(folder: &Path, wish: &Wish) -> Options {
         embedded: vec![embedded("renderer"), embedded("connector-email")],
         grants,
         smtp_plain_hosts: Vec::new(),
+        http_plain_hosts: wish.plain.clone(),
         authorities: Vec::new(),
         connect_to: BTreeMap::new(),
         limits: wish.limits.clone(),

@@ -208,6 +208,7 @@ pub(crate) struct Sandbox {
     pub(crate) extra_ca: String,
     pub(crate) connect_to: Vec<String>,
     pub(crate) smtp_plain_hosts: Vec<String>,
+    pub(crate) http_plain_hosts: Vec<String>,
     pub(crate) grants: BTreeMap<String, Vec<String>>,
 }
 

@@ -131,6 +131,7 @@ pub(super) async fn plugins(
         embedded: shipped::PLUGINS.to_vec(),
         grants: grants(&settings.grants)?,
         smtp_plain_hosts: plain,
+        http_plain_hosts: settings.http_plain_hosts.clone(),
         authorities: authorities(&settings.extra_ca)?,
         connect_to: connect_to(&settings.connect_to)?,
         limits: pombo_sandbox::Limits {

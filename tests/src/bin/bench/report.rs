@@ -114,7 +114,9 @@ impl Report {
             .map_err(anyhow::Error::from)
             .and_then(|text| Ok(serde_json::from_str(&text)?))
         {
-            self.figures.extend(before.into_iter().filter(|(name, _)| name.starts_with("whatsapp_")));
+            self.figures.extend(
+                before.into_iter().filter(|(name, _)| name.starts_with("whatsapp_") || name.starts_with("cloud_")),
+            );
         }
         std::fs::write(&path, serde_json::to_string_pretty(&Value::Object(self.figures))? + "\n")?;
         println!("\nwritten to {}", path.display());

@@ -1,0 +1,221 @@
+//! Campaigns. Rows 5, 6 and 21 of what peers got wrong.
+
+use anyhow::{Context, Result, ensure};
+use pombo_tests::campaigns::api::{self, is, recipient};
+use pombo_tests::campaigns::{rows, run};
+use pombo_tests::tenant::text_of;
+use pombo_tests::wait::{PATIENCE, until};
+use serde_json::{Value, json};
+
+use crate::shared::{Bench, marketing_template, named_template, person};
+
+impl Bench {
+    /// A draft of a campaign with this template and these rows; its id.
+    fn campaign(&self, template: u64, rows: &[Value]) -> Result<String> {
+        text_of(&api::draft(&self.tenant.client, &self.connector, &json!(template), rows)?, "id")
+    }
+
+    fn campaign_step(&self, id: &str, step: &str) -> Result<Value> {
+        api::step(&self.tenant.client, id, step)
+    }
+
+    fn campaign_when(&self, id: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+        let mut last = Value::Null;
+        until(&format!("the campaign to be {what}"), PATIENCE, || {
+            last = api::shown(&self.tenant.client, id)?;
+            Ok(wanted(&last).then(|| last.clone()))
+        })
+        .with_context(|| format!("it is {last}"))
+    }
+}
+
+fn row(to: &str, name: &str) -> Value {
+    recipient(to, &json!({"nome": name, "codigo": "A1"}))
+}
+
+/// Row 5: a campaign's job ran twice, and people got two messages, or was marked as done first, and they got none. This one is paused,
+/// killed three times and disturbed in every way that Meta knows.
+#[test]
+fn a_disturbed_campaign_gives_each_recipient_exactly_one_outcome() -> Result<()> {
+    run(rows(2_000)?, 400)?;
+    Ok(())
+}
+
+/// Row 6: after a pause the rows got other parameters.
+#[test]
+fn rows_are_frozen_when_the_campaign_starts() -> Result<()> {
+    let bench = Bench::new()?;
+    let template = bench.template(&named_template("congelada"))?;
+    let people: Vec<String> = (0..6).map(|_| person()).collect();
+    for who in &people {
+        let contact = json!({"type": "WHATSAPP", "identifier": who, "name": "Antes"});
+        bench.tenant.client.post("/v1/contacts", &contact)?;
+    }
+    let rows: Vec<Value> = people.iter().map(|who| recipient(who, &json!({"codigo": "A1"}))).collect();
+    let id = bench.campaign(template, &rows)?;
+    let bindings = json!({"variables": {"nome": {"contact": "name"}}});
+    bench.tenant.client.patch(&format!("/v1/campaigns/{id}"), &bindings)?.expect(200)?;
+    bench.tenant.set_paused(&bench.connector, true)?;
+    bench.campaign_step(&id, "start")?;
+    bench.campaign_step(&id, "pause")?;
+    for who in &people {
+        let contact = json!({"type": "WHATSAPP", "identifier": who, "name": "Depois"});
+        bench.tenant.client.post("/v1/contacts", &contact)?;
+    }
+    bench.campaign_step(&id, "resume")?;
+    bench.tenant.set_paused(&bench.connector, false)?;
+    bench.campaign_when(&id, "finished", |shown| is(shown, "FINISHED"))?;
+    let sent = bench.graph.accepted()?;
+    assert_eq!(sent.len(), 6);
+    for body in &sent {
+        ensure!(body.to_string().contains("Antes") && !body.to_string().contains("Depois"), "{body}");
+    }
+    Ok(())
+}
+
+/// Row 21: a campaign failed without saying why.
+#[test]
+fn each_row_says_why_it_failed() -> Result<()> {
+    let bench = Bench::new()?;
+    let template = bench.template(&named_template("motivos"))?;
+    let codes = [131_026, 131_049, 130_472, 131_009];
+    let mut rows = vec![row(&person(), "Ana")];
+    for code in codes {
+        let who = person();
+        bench.graph.fault(&json!({"match": {"to": who}, "code": code, "async": code != 131_009}))?;
+        rows.push(row(&who, "Bia"));
+    }
+    let id = bench.campaign(template, &rows)?;
+    bench.campaign_step(&id, "start")?;
+    let shown = bench.campaign_when(&id, "finished", |shown| {
+        is(shown, "FINISHED") && shown["counts"]["failed"] == 4 && shown["counts"]["delivered"] == 1
+    })?;
+    let stored = api::rows(&bench.tenant.client, &id)?;
+    for (row, code) in stored[1..].iter().zip(codes) {
+        assert_eq!(row["code"], code.to_string(), "{row}");
+        ensure!(!text_of(row, "detail")?.is_empty(), "{row}");
+        assert_eq!(shown["counts"]["failedBy"][code.to_string()], 1, "{shown}");
+    }
+    // The export has them, too.
+    let export = bench.tenant.client.get(&format!("/v1/campaigns/{id}/rows.csv"))?.expect(200)?;
+    for code in codes {
+        ensure!(export.text().contains(&code.to_string()), "{code} is not exported");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_checks_before_the_start_send_nothing_and_name_everything() -> Result<()> {
+    let bench = Bench::new()?;
+    let template = bench.template(&marketing_template("conferida"))?;
+    let (fine, refusing, twice) = (person(), person(), person());
+    let contact = json!({"type": "WHATSAPP", "identifier": refusing, "refusedCategories": ["MARKETING"]});
+    bench.tenant.client.post("/v1/contacts", &contact)?;
+    let rows = [
+        recipient(&fine, &json!({"nome": "Ana"})),
+        recipient(&refusing, &json!({"nome": "Bia"})),
+        recipient(&twice, &json!({"nome": "Cida"})),
+        recipient(&format!("+{twice}"), &json!({"nome": "Cida"})),
+        recipient("12", &json!({"nome": "Dani"})),
+        recipient(&person(), &json!({})),
+        recipient(&person(), &json!({"nome": "Eva\nSilva"})),
+    ];
+    let id = bench.campaign(template, &rows)?;
+    let report = bench.campaign_step(&id, "check")?;
+    for (reason, count) in [("refused", 1), ("duplicate", 1), ("bad_address", 1)] {
+        assert_eq!(report["skipped"][reason], count, "{reason}: {report}");
+    }
+    ensure!(report["skipped"]["missing_variable"].as_u64().is_some_and(|count| count >= 1), "{report}");
+    assert_eq!(bench.graph.accepted_count()?, 0);
+    bench.campaign_step(&id, "start")?;
+    bench.campaign_when(&id, "finished", |shown| is(shown, "FINISHED"))?;
+    let to: Vec<Value> = bench.graph.accepted()?.iter().map(|body| body["to"].clone()).collect();
+    assert_eq!(to.len(), 2, "{to:?}");
+    Ok(())
+}
+
+#[test]
+fn a_campaign_stops_by_its_rules_and_by_a_person() -> Result<()> {
+    let bench = Bench::new()?;
+    let template = bench.template(&named_template("parada"))?;
+    bench.graph.fault(&json!({"match": {"path": "/messages", "count": 0}, "code": 132_015}))?;
+    let rows: Vec<Value> = (0..40).map(|_| row(&person(), "Ana")).collect();
+    let id = bench.campaign(template, &rows)?;
+    let rules = json!({"stop": {"codes": ["132015"], "codeTimes": 3}});
+    bench.tenant.client.patch(&format!("/v1/campaigns/{id}"), &rules)?.expect(200)?;
+    bench.campaign_step(&id, "start")?;
+    let paused = bench.campaign_when(&id, "paused", |shown| is(shown, "PAUSED"))?;
+    ensure!(paused["pausing"]["reason"].is_string(), "{paused}");
+    bench.graph.no_faults()?;
+    bench.campaign_step(&id, "stop")?;
+    let stopped =
+        bench.campaign_when(&id, "ended", |shown| shown["counts"]["pending"] == 0 && shown["counts"]["queued"] == 0)?;
+    ensure!(is(&stopped, "STOPPED"), "{stopped}");
+    bench.tenant.client.post(&format!("/v1/campaigns/{id}/resume"), &json!({}))?.expect(409)?;
+    assert_eq!(bench.graph.accepted_count()?, 0);
+    Ok(())
+}
+
+/// Two numbers of a portfolio with a campaign each: together they reach as many people as the portfolio may, and not one more.
+#[test]
+fn two_campaigns_of_a_portfolio_share_its_limit() -> Result<()> {
+    const LIMIT: usize = 60;
+    let bench = Bench::new()?;
+    bench.graph.portfolio(&json!({"tier": LIMIT}))?;
+    let second = bench.graph.another_number()?;
+    let other = pombo_tests::graph::connect(&bench.tenant, &bench.graph.config_of(&second, &json!({})))?;
+    bench.graph.template(&named_template("dividida"))?;
+    bench.hook.post(&bench.graph.line().other(
+        "business_capability_update",
+        &json!({"max_daily_conversations_per_business": LIMIT, "max_phone_numbers_per_business": 20}),
+    ))?;
+    let client = &bench.tenant.client;
+    let mut campaigns = Vec::new();
+    for connector in [&bench.connector, &other] {
+        api::sync(client, connector)?;
+        let template = api::template(client, connector, "dividida")?;
+        let rows: Vec<Value> = (0..50).map(|_| row(&person(), "Ana")).collect();
+        let id = text_of(&api::draft(client, connector, &template["number"], &rows)?, "id")?;
+        campaigns.push(id);
+    }
+    for id in &campaigns {
+        bench.campaign_step(id, "start")?;
+    }
+    until("the limit to be used", PATIENCE, || Ok((bench.graph.accepted_count()? >= LIMIT).then_some(())))?;
+    until("the rest to wait", PATIENCE, || {
+        let list = client.get("/v1/messages?status=WAITING&limit=100")?.expect_json(200)?;
+        Ok(list["data"].to_string().to_lowercase().contains("audience").then_some(()))
+    })?;
+    assert_eq!(bench.graph.accepted_count()?, LIMIT);
+    bench.nothing_violated()
+}
+
+#[test]
+fn a_campaign_is_listed_changed_scheduled_and_deleted() -> Result<()> {
+    let bench = Bench::new()?;
+    let template = bench.template(&named_template("agendada"))?;
+    let client = &bench.tenant.client;
+    let id = bench.campaign(template, &[row(&person(), "Ana")])?;
+    let path = format!("/v1/campaigns/{id}");
+    client.patch(&path, &json!({"name": "Agendada"}))?.expect(200)?;
+    let listed = client.get("/v1/campaigns?limit=10")?.expect_json(200)?;
+    assert_eq!(listed["data"][0]["name"], "Agendada", "{listed}");
+    // A year from now, as the engine writes instants.
+    let now = text_of(&api::shown(client, &id)?, "createdAt")?;
+    let year: u32 = now[..4].parse()?;
+    let at = format!("{}{}", year + 1, now[4..].replace("-02-29", "-02-28"));
+    let started = client.post(&format!("{path}/start"), &json!({"scheduledAt": at}))?.expect_json(200)?;
+    ensure!(is(&started, "SCHEDULED"), "{started}");
+    client.patch(&path, &json!({"name": "Tarde demais"}))?.expect(409)?;
+    bench.campaign_step(&id, "stop")?;
+    assert_eq!(bench.graph.accepted_count()?, 0);
+    let draft = bench.campaign(template, &[row(&person(), "Bia")])?;
+    let contact = json!({"type": "WHATSAPP", "identifier": person(), "name": "Cida"});
+    let contact = client.post("/v1/contacts", &contact)?.json()?;
+    let path = format!("/v1/campaigns/{draft}/contacts");
+    let chosen = client.post(&path, &json!({"contactIds": [contact["id"]]}))?.expect_json(200)?;
+    assert_eq!(chosen["audience"]["rows"], 1, "{chosen}");
+    client.delete(&format!("/v1/campaigns/{draft}"))?.expect(204)?;
+    client.get(&format!("/v1/campaigns/{draft}"))?.expect(404)?;
+    Ok(())
+}

@@ -1,0 +1,18 @@
+//! WhatsApp's Cloud API end to end: the built binary with `connector-whatsapp-cloud`, the simulator that speaks Meta's Graph API and
+//! posts webhooks as Meta does, and the facades over them. One module a subject; each test has a simulator and a tenant of its own, and
+//! shares the engine. What peers got wrong, as their public issues show, is tested by name: each such test says so.
+
+mod aidesk;
+mod campaigns;
+mod door;
+mod examples;
+mod limits;
+mod media;
+mod outcomes;
+mod people;
+mod sending;
+mod shared;
+mod templates;
+mod together;
+mod webhooks;
+mod window;

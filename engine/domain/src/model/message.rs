@@ -354,17 +354,20 @@ impl MessageState {
         Ok(Self { reason: Some(reason), ..self.next(Status::Canceled, now) })
     }
 
-    /// Its campaign is paused: it is taken back, to become another message later.
+    /// Its campaign is paused: it is taken back, to become another message later. Only before the first attempt: what an attempt may have
+    /// sent must not be sent under another id.
     pub fn withdraw(&self, now: Timestamp) -> Result<Self, NotAllowed> {
         self.allow(&[Status::Pending, Status::Waiting, Status::PendingApproval], "taken back")?;
+        if self.attempts > 0 {
+            return Err(NotAllowed { from: self.status, transition: "taken back after an attempt" });
+        }
         let reason = Reason::new(ReasonCode::Withdrawn, "its campaign was paused");
         Ok(Self { reason: Some(reason), ..self.next(Status::Canceled, now) })
     }
 
     /// A person wants it tried again, from the first attempt on. Not one that was taken back: its campaign makes another message of it.
     pub fn retry(&self, now: Timestamp) -> Result<Self, NotAllowed> {
-        let from: &[Status] =
-            if self.is_withdrawn() { &[Status::Failed] } else { &[Status::Failed, Status::Canceled] };
+        let from: &[Status] = if self.is_withdrawn() { &[Status::Failed] } else { &[Status::Failed, Status::Canceled] };
         self.allow(from, "retried")?;
         Ok(Self { attempts: 0, due_at: now, reason: None, ..self.next(Status::Pending, now) })
     }

@@ -41,6 +41,13 @@ fn named(state: &ApiState, acting: &Acting, id: &Path<Param<CampaignKey>>) -> Re
     Ok(state.commands.campaign_number(acting.tenant, named)?)
 }
 
+/// How many people the campaign's connector lets be written to now outside of their reply windows; `None` without such a limit.
+fn audience_left(deps: &ControlDeps, campaign: &pombo_domain::model::Campaign) -> Result<Option<u64>, Failure> {
+    let view = deps.pace.pace(campaign.connector).map_err(pombo_domain::Error::from)?;
+    let audience = view.and_then(|view| view.audience);
+    Ok(audience.and_then(|audience| Some(u64::from(audience.limit?.saturating_sub(audience.used)))))
+}
+
 #[OpenApi(tag = "Section::Campaigns")]
 impl Campaigns {
     /// List the campaigns, newest first
@@ -163,12 +170,14 @@ impl Campaigns {
     async fn check_campaign(
         &self,
         state: Data<&Arc<ApiState>>,
+        deps: Data<&Arc<ControlDeps>>,
         acting: Acting,
         /// Id or number of the campaign.
         id: Path<Param<CampaignKey>>,
     ) -> Result<Json<CampaignCheck>, Refused<{ READ | CONFLICT | WRITE }>> {
         let number = named(&state, &acting, &id)?;
-        Ok(Json(state.commands.check_campaign(acting.tenant, number, None).await?.into()))
+        let left = audience_left(&deps, &state.commands.campaign_by_number(acting.tenant, number)?)?;
+        Ok(Json(state.commands.check_campaign(acting.tenant, number, left).await?.into()))
     }
 
     /// Start a campaign

@@ -1,6 +1,7 @@
 //! Section Campaigns: one template for many recipients.
 
 mod export;
+mod rows;
 mod upload;
 mod wire;
 
@@ -14,10 +15,10 @@ use poem_openapi::payload::Json;
 use crate::Section;
 use crate::access::Acting;
 use crate::campaigns::export::RowExport;
+use crate::campaigns::rows::{CampaignCheck, CampaignRow, CampaignRowPage, CampaignRowStatus};
 use crate::campaigns::upload::{ListForm, receive};
 use crate::campaigns::wire::{
-    Campaign, CampaignCheck, CampaignContacts, CampaignKey, CampaignPage, CampaignRow, CampaignRowPage,
-    CampaignRowStatus, CampaignWhy, CreateCampaign, StartCampaign, UpdateCampaign,
+    Campaign, CampaignContacts, CampaignKey, CampaignPage, CampaignWhy, CreateCampaign, StartCampaign, UpdateCampaign,
 };
 use crate::deps::ControlDeps;
 use crate::wire::{BODY, CONFLICT, Created, DEFAULT_LIMIT, Deleted, READ, Refused, WRITE, body, optional};

@@ -393,9 +393,13 @@ impl MessageState {
         Ok(Self { reason: Some(reason), ..self.next(Status::Canceled, now) })
     }
 
-    /// Its campaign is paused: it is taken back, to become another message later.
+    /// Its campaign is paused: it is taken back, to become another message later. Only before the first attempt: what an attempt may have
+    /// sent must not be sent under another id.
     pub fn withdraw(&self, now: Timestamp) -> Result<Self, NotAllowed> {
         self.allow(&[Status::Pending, Status::Waiting, Status::PendingApproval], "taken back")?;
+        if self.attempts > 0 {
+            return Err(NotAllowed { from: self.status, transition: "taken back after an attempt" });
+        }
         let reason = Reason::new(ReasonCode::Withdrawn, "its campaign was paused");
         Ok(Self { reason: Some(reason), ..self.next(Status::Canceled, now) })
     }

@@ -54,7 +54,7 @@ impl Feeder {
             let serials = rows.iter().filter_map(|stored| stored.state.message.map(|(serial, _)| serial));
             let keys: Vec<MessageKey> = serials.map(|serial| MessageKey { tenant, serial }).collect();
             let mut changes = Vec::new();
-            for stored in store.messages(&keys)?.into_iter().flatten() {
+            for stored in store.messages(&keys)?.into_iter().flatten().filter(|stored| stored.state.attempts == 0) {
                 if let Ok(state) = step(&stored.state) {
                     let key = stored.message.key;
                     let delivery = Delivery::of(&stored.message, Some(stored.state.status), &state);

@@ -7,7 +7,7 @@ use pombo_domain::TenantIndex;
 use pombo_domain::commands::Commands;
 use pombo_domain::model::RowStatus;
 
-use super::wire::CampaignRow;
+use super::rows::CampaignRow;
 
 /// Rows read at once.
 const CHUNK: usize = 500;

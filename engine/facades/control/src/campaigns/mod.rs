@@ -1,6 +1,7 @@
 //! Section Campaigns: one template for many recipients.
 
 mod export;
+mod rows;
 mod upload;
 mod wire;
 
@@ -14,10 +15,10 @@ use poem_openapi::payload::Json;
 use crate::Section;
 use crate::access::Acting;
 use crate::campaigns::export::RowExport;
+use crate::campaigns::rows::{CampaignCheck, CampaignRow, CampaignRowPage, CampaignRowStatus};
 use crate::campaigns::upload::{ListForm, receive};
 use crate::campaigns::wire::{
-    Campaign, CampaignCheck, CampaignContacts, CampaignKey, CampaignPage, CampaignRow, CampaignRowPage,
-    CampaignRowStatus, CampaignWhy, CreateCampaign, StartCampaign, UpdateCampaign,
+    Campaign, CampaignContacts, CampaignKey, CampaignPage, CampaignWhy, CreateCampaign, StartCampaign, UpdateCampaign,
 };
 use crate::deps::ControlDeps;
 use crate::wire::{BODY, CONFLICT, Created, DEFAULT_LIMIT, Deleted, READ, Refused, WRITE, body, optional};
@@ -39,6 +40,13 @@ impl pombo_api::Section for Campaigns {
 fn named(state: &ApiState, acting: &Acting, id: &Path<Param<CampaignKey>>) -> Result<u32, Failure> {
     let named = id.0.0.ok_or_else(|| Failure::not_found("Campaign"))?;
     Ok(state.commands.campaign_number(acting.tenant, named)?)
+}
+
+/// How many people the campaign's connector lets be written to now outside of their reply windows; `None` without such a limit.
+fn audience_left(deps: &ControlDeps, campaign: &pombo_domain::model::Campaign) -> Result<Option<u64>, Failure> {
+    let view = deps.pace.pace(campaign.connector).map_err(pombo_domain::Error::from)?;
+    let audience = view.and_then(|view| view.audience);
+    Ok(audience.and_then(|audience| Some(u64::from(audience.limit?.saturating_sub(audience.used)))))
 }
 
 #[OpenApi(tag = "Section::Campaigns")]
@@ -163,12 +171,14 @@ impl Campaigns {
     async fn check_campaign(
         &self,
         state: Data<&Arc<ApiState>>,
+        deps: Data<&Arc<ControlDeps>>,
         acting: Acting,
         /// Id or number of the campaign.
         id: Path<Param<CampaignKey>>,
     ) -> Result<Json<CampaignCheck>, Refused<{ READ | CONFLICT | WRITE }>> {
         let number = named(&state, &acting, &id)?;
-        Ok(Json(state.commands.check_campaign(acting.tenant, number, None).await?.into()))
+        let left = audience_left(&deps, &state.commands.campaign_by_number(acting.tenant, number)?)?;
+        Ok(Json(state.commands.check_campaign(acting.tenant, number, left).await?.into()))
     }
 
     /// Start a campaign

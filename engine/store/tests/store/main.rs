@@ -3,8 +3,8 @@
 //! - `support`: a manual clock, seeded randomness, builders.
 //! - `model`: the store as a naive program, to compare with.
 //! - `random`: random operations against the model, with reopening.
-//! - `lists`, `queues`, `documents`, `contacts`, `tags`, `templates`, `files`, `events`, `effects`, `automations`, `chats`, `plugins`, `webhooks`:
-//!   one subject each.
+//! - `lists`, `queues`, `documents`, `contacts`, `tags`, `templates`, `files`, `events`, `effects`, `automations`, `chats`, `plugins`,
+//!   `webhooks`: one subject each.
 //! - `crash`: a child process that is killed at random moments. `faults`: failing writes.
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]

@@ -11,8 +11,7 @@ use uuid::Uuid;
 use super::{
     AutomationChange, AutomationStore, CampaignChange, CampaignStore, ChatChange, ChatStore, ContactStore,
     DueEventDelivery, DueLane, EventFilter, FileChange, FileStore, LabelChange, RuleChange, RuleStore, StatChange,
-    StatStore, StoreResult,
-    TagChange, TemplateChange, TemplateStore, WebhookChange, WebhookStore,
+    StatStore, StoreResult, TagChange, TemplateChange, TemplateStore, WebhookChange, WebhookStore,
 };
 use crate::model::message::ReadyOrder;
 use crate::model::*;

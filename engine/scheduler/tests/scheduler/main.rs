@@ -18,7 +18,7 @@ mod receipts;
 mod rules;
 mod sends;
 mod sessions;
-mod templates;
 mod support;
+mod templates;
 mod told;
 mod webhooks;

@@ -185,6 +185,8 @@ mod tests {
     use crate::model::progress::Progress;
     use crate::model::reason::ReasonCode;
     use crate::model::role::Role;
+    use crate::model::rules::Quality;
+    use crate::model::template::{HeaderFormat, TemplateCategory, TemplateFormat, TemplateStatus};
     use crate::model::webhook::HookKind;
     use crate::model::{FailureCode, FileKind};
 
@@ -226,12 +228,17 @@ mod tests {
         is_sound::<Field>();
         is_sound::<FileKind>();
         is_sound::<HealthChange>();
+        is_sound::<HeaderFormat>();
         is_sound::<HealthLevel>();
         is_sound::<HookKind>();
         is_sound::<Progress>();
+        is_sound::<Quality>();
         is_sound::<ReasonCode>();
         is_sound::<Role>();
         is_sound::<SessionChange>();
+        is_sound::<TemplateCategory>();
+        is_sound::<TemplateFormat>();
+        is_sound::<TemplateStatus>();
         is_sound::<WaitReason>();
     }
 
@@ -263,6 +270,11 @@ mod tests {
         assert_eq!(spelled(&HealthChange::ALL.map(HealthChange::as_str)), "slowed paused restored blocked restricted");
         assert_eq!(spelled(&Role::ALL.map(Role::as_str)), "owner manager agent viewer");
         assert_eq!(spelled(&FileKind::ALL.map(FileKind::as_str)), "image video audio document");
+        assert_eq!(
+            spelled(&TemplateStatus::ALL.map(TemplateStatus::as_str)),
+            "approved pending rejected paused disabled in-appeal archived deleted pending-deletion limit-exceeded"
+        );
+        assert_eq!(spelled(&Quality::ALL.map(Quality::as_str)), "green yellow red unknown");
         assert_eq!(spelled(&HealthLevel::ALL.map(HealthLevel::as_str)), "good slowed paused");
         assert_eq!(
             spelled(&WaitReason::ALL.map(WaitReason::as_str)),

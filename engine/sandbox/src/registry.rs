@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::RwLock;
+use pombo_domain::Field;
 use pombo_domain::error::FieldProblem;
 use pombo_domain::ports::PluginDescription;
 use serde_json::Value;
@@ -23,6 +24,9 @@ use crate::state::{HostState, Services};
 use crate::wasi;
 use crate::worlds::connector_guest::ConnectorGuestPre;
 use crate::worlds::{self, accepted};
+
+/// More problems of one value than this are not listed.
+const MOST_CONTENT_PROBLEMS: usize = 20;
 
 /// A plugin file that was left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +61,8 @@ pub(crate) struct ConnectorPlugin {
     pub(crate) stateless: StatelessPool,
     pub(crate) source: Source,
     schema: jsonschema::Validator,
+    /// Of its kinds of content that have a schema.
+    contents: BTreeMap<String, jsonschema::Validator>,
 }
 
 impl ConnectorPlugin {
@@ -66,6 +72,22 @@ impl ConnectorPlugin {
             let schema = &self.description.config_schema;
             self.schema.iter_errors(config).map(|e| field_problem(&e, schema)).collect()
         };
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+}
+
+impl ConnectorPlugin {
+    /// Checks content of a kind of the plugin's own. Fields are named as the caller wrote them, below the content's value.
+    pub(crate) fn check_content(&self, kind: &str, value: &Value) -> Result<(), Vec<FieldProblem>> {
+        let Some(schema) = self.contents.get(kind) else { return Ok(()) };
+        let problem = |error: jsonschema::ValidationError<'_>| {
+            let place = format!("value{}", error.instance_path().to_string().replace('/', "."));
+            FieldProblem::new(
+                Field::Content.named(place),
+                "does not have the form that the connector's plugin describes",
+            )
+        };
+        let problems: Vec<_> = schema.iter_errors(value).take(MOST_CONTENT_PROBLEMS).map(problem).collect();
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 }
@@ -349,6 +371,14 @@ impl Loader {
         let description = worlds::connector::description(said, &digest)?;
         let schema = jsonschema::validator_for(&description.config_schema)
             .map_err(|e| format!("its configuration's schema is not valid: {e}"))?;
+        let mut contents = BTreeMap::new();
+        for kind in &description.contents {
+            if let Some(schema) = &kind.schema {
+                let schema = jsonschema::validator_for(schema)
+                    .map_err(|e| format!("the schema of its content {:?} is not valid: {e}", kind.name))?;
+                contents.insert(kind.name.clone(), schema);
+            }
+        }
         let allowed = match source {
             Source::Own => None,
             Source::File(_) | Source::Kept => self.grants.get(&description.name).map(Vec::as_slice),
@@ -363,6 +393,7 @@ impl Loader {
             stateless,
             source,
             schema,
+            contents,
         })))
     }
 }

@@ -167,6 +167,10 @@ impl Connectors for Sandbox {
         }
     }
 
+    fn check_content(&self, plugin: &str, kind: &str, value: &Value) -> Result<(), Vec<FieldProblem>> {
+        self.fleet.registry.find(plugin).map_or(Ok(()), |plugin| plugin.check_content(kind, value))
+    }
+
     async fn check_recipients(
         &self,
         plugin: &str,

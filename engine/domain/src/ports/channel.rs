@@ -201,6 +201,11 @@ pub trait Connectors: Send + Sync + 'static {
     }
     /// Checks a whole configuration, including secrets, against the plugin's schema.
     fn check_config(&self, plugin: &str, config: &Value) -> Result<(), Vec<FieldProblem>>;
+    /// Checks content of a kind of the plugin's own against the schema that the plugin gave for it; without one anything fits.
+    fn check_content(&self, plugin: &str, kind: &str, value: &Value) -> Result<(), Vec<FieldProblem>> {
+        let _ = (plugin, kind, value);
+        Ok(())
+    }
     /// Normalises recipients, in order; an `Err` says what is wrong with that one. Needs no session.
     async fn check_recipients(
         &self,

@@ -301,6 +301,34 @@ mod tests {
     }
 
     #[test]
+    fn content_of_a_plugins_own_gets_the_messages_files_where_their_numbers_stand() {
+        use pombo_domain::model::message::OwnContent;
+        let id = uuid::Uuid::from_u128(7);
+        let (file_name, content_type) = ("a.png".to_owned(), "image/png".to_owned());
+        let file = Attachment { id, file_name, content_type, size: 1 };
+        let value = r#"{"header":{"media":{"attachment":0}},"other":{"attachment":1},"n":{"attachment":0,"x":1}}"#;
+        let own = OwnContent { kind: "template".to_owned(), value: value.to_owned() };
+        let action = MessageAction::Other(own);
+        let plain = Outgoing { action, ..samples::outgoing("ana", "Oi") };
+        let sent = |message: Outgoing, link: Option<&str>| match outgoing(message, |_| link.map(str::to_owned)).content
+        {
+            wit::Content::Other((kind, value)) => {
+                assert_eq!(kind, "template");
+                serde_json::from_str::<serde_json::Value>(&value).expect("JSON")
+            }
+            _ => panic!("is content of its own"),
+        };
+        let expected = |media: serde_json::Value| serde_json::json!({"header": {"media": media}, "other": {"attachment": 1}, "n": {"attachment": 0, "x": 1}});
+        assert_eq!(sent(plain.clone(), None), expected(serde_json::json!({"attachment": 0})), "there is no file");
+        let message = Outgoing { attachments: vec![file], ..plain };
+        let link = serde_json::json!({"link": "https://x"});
+        assert_eq!(sent(message.clone(), Some("https://x")), expected(link));
+        let media = id.to_string();
+        let file = serde_json::json!({"media": media, "filename": "a.png", "contentType": "image/png", "size": 1});
+        assert_eq!(sent(message, None), expected(serde_json::json!({"file": file})));
+    }
+
+    #[test]
     fn an_unknown_capability_is_refused_and_an_unknown_feature_kept() {
         let named = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
         let described = wit::Description { capabilities: named(&["kv", "camera"]), ..said() };

@@ -15,6 +15,7 @@ mod receipts;
 mod rules;
 mod sends;
 mod sessions;
+mod templates;
 mod support;
 mod told;
 mod webhooks;

@@ -1,7 +1,7 @@
 //! Reactions, edits, deletions and the rest that only some channels can do, on their way to the connector.
 
 use pombo_domain::model::FileKind;
-use pombo_domain::model::message::{MessageAction, MessageOptions, NewMessage, Target};
+use pombo_domain::model::message::{MessageAction, MessageOptions, NewMessage, OwnContent, Target};
 
 use crate::support::*;
 
@@ -24,6 +24,8 @@ async fn what_a_message_asks_for_reaches_the_connector() {
         voice_note: true,
         file_kind: Some(FileKind::Document),
         expires_at: None,
+        template: Some(3),
+        campaign: None,
     };
     world.post(NewMessage { options: options.clone(), ..text("x") });
     settle().await;
@@ -34,7 +36,8 @@ async fn what_a_message_asks_for_reaches_the_connector() {
     world.post(NewMessage { force_direct: true, options: awaited, ..text("z") });
     settle().await;
     let sent = world.connectors.sent.lock().clone();
-    assert_eq!(sent[0].options, options);
+    // From what it was made, the connector does not learn.
+    assert_eq!(sent[0].options, MessageOptions { template: None, ..options });
     // To go ahead of the queue is not enough.
     assert_eq!([0, 1, 2].map(|n| sent[n].awaited), [false, false, true]);
 }
@@ -58,6 +61,21 @@ async fn an_emoji_and_a_deletion_are_no_templates_but_an_edit_is() {
         assert_eq!(*world.fetcher.fetched.lock(), 0, "only what is newly said carries files");
         assert_eq!(world.renderer.seeds.lock().len(), rendered);
     }
+}
+
+#[tokio::test]
+async fn content_of_a_plugins_own_reaches_it_with_its_file_and_is_not_rendered() {
+    let mut world = World::new(free());
+    world.start().await;
+    let own = OwnContent { kind: "template".to_owned(), value: r#"{"name":"a"}"#.to_owned() };
+    let action = MessageAction::Other(own);
+    let attachment_url = Some("https://example.org/a.pdf".to_owned());
+    let key = world.post(NewMessage { attachment_url, ..acting(action.clone(), r"Oi \{\{ nome \}\} {{ bad") });
+    world.clock.advance(1_000).await;
+    assert_eq!(world.shown(key), "SENT");
+    let seen = world.connectors.sent.lock()[0].clone();
+    assert_eq!((seen.text.as_str(), seen.attachments, &seen.options.action), ("Oi {{ nome }} {{ bad", 1, &action));
+    assert!(world.renderer.seeds.lock().is_empty(), "nothing is rendered");
 }
 
 #[tokio::test]

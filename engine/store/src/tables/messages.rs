@@ -2,7 +2,8 @@
 //!
 //! A row is `format:1 id:16 created_at:8` and the content as postcard. The content is encoded on the caller's task; the
 //! committer only fills in the header. Format 2 brought the message's options, format 3 what its files are shown as, format 4
-//! until when it may be sent, format 5 content of a plugin's own and the template and campaign that it is of; rows of earlier formats are read, never written.
+//! until when it may be sent, format 5 content of a plugin's own, and the template and the campaign that it is of; rows of
+//! earlier formats are read, never written.
 
 use pombo_domain::model::{Message, NewMessage};
 use pombo_domain::ports::StoreResult;

@@ -75,22 +75,17 @@ impl From<OperationError> for Error {
 /// Maximum size of the value of content of a plugin's own, in bytes of JSON.
 pub const MAX_OWN_BYTES: usize = 64 * 1024;
 
-/// Refuses content of a kind that a plugin does not know, or of another form than the plugin says.
+/// Refuses content of a kind that a plugin does not know. What form it must have: [`Commands::check_form`].
 fn check_own(plugin: &PluginDescription, own: &OwnContent) -> Result<()> {
-    let Some(kind) = plugin.contents.iter().find(|kind| kind.name == own.kind) else {
+    if !plugin.contents.iter().any(|kind| kind.name == own.kind) {
         let shown: String = own.kind.chars().take(64).filter(|c| !c.is_control()).collect();
         let message =
             format!("the connector does not send the kind {shown:?}: the plugin {} does not know it", plugin.name);
         return Err(Error::invalid(Field::Content, message));
-    };
+    }
     if own.value.len() > MAX_OWN_BYTES {
         return Err(Error::invalid(Field::Content, format!("must be at most {} KB of JSON", MAX_OWN_BYTES / 1024)));
     }
-    let Ok(value) = serde_json::from_str::<Value>(&own.value) else {
-        return Err(Error::invalid(Field::Content, "must be JSON"));
-    };
-    let Some(schema) = &kind.schema else { return Ok(()) };
-    let _ = (schema, value);
     Ok(())
 }
 
@@ -136,6 +131,16 @@ impl Commands {
         let connector = self.live_connector(tenant, id)?;
         let plugin = self.plugin_of(&connector)?;
         Ok(Offering { connector, plugin })
+    }
+
+    /// Refuses content of the plugin's own that has another form than the plugin says.
+    pub(crate) fn check_form(&self, connector: &Connector, options: &MessageOptions) -> Result<()> {
+        let MessageAction::Other(own) = &options.action else { return Ok(()) };
+        let Ok(value) = serde_json::from_str::<Value>(&own.value) else {
+            return Err(Error::invalid(Field::Content, "must be JSON"));
+        };
+        let checked = self.ports().connectors.check_content(&connector.plugin, &own.kind, &value);
+        checked.map_err(Error::invalid_fields)
     }
 
     /// Calls the connector, if its plugin supports `feature`.

@@ -55,7 +55,7 @@ pub fn read_page(json: &str) -> Result<(Vec<RemoteTemplate>, Option<String>), St
 
 /// A template as a connector writes it.
 pub fn read_template(value: &Value) -> Result<RemoteTemplate, String> {
-    let word = |key| text(value, key, MAX_ID_CHARS);
+    let word = |key: &str| text(value, key, MAX_ID_CHARS);
     let needed = |key: &str| word(key)?.filter(|text| !text.is_empty()).ok_or_else(|| format!("{key} is missing"));
     let format = match word("format")?.as_deref() {
         Some("named") => TemplateFormat::Named,

@@ -81,7 +81,10 @@ impl Commands {
                 continue;
             };
             if draft.options != MessageOptions::default() {
-                let offered = self.plugin_of(&connector).and_then(|plugin| check_offered(&plugin, &draft.options));
+                let offered = self
+                    .plugin_of(&connector)
+                    .and_then(|plugin| check_offered(&plugin, &draft.options))
+                    .and_then(|()| self.check_form(&connector, &draft.options));
                 if let Err(error) = offered {
                     checked.rows.push(Some(error));
                     continue;

@@ -38,7 +38,8 @@ pub mod webhook;
 pub use attachment::Attachment;
 pub use automation::{Automation, AutomationStatus, EventKind, EventKinds};
 pub use campaign::{
-    Audience, Binding, Campaign, CampaignReason, CampaignStatus, ContactChoice, ContactPart, ListedRow, Source, StopRules,
+    Audience, Binding, Campaign, CampaignReason, CampaignStatus, ContactChoice, ContactPart, ListedRow, Source,
+    StopRules,
 };
 pub use campaign_row::{CampaignCounts, CampaignRow, RowOutcome, RowState, RowStatus, SkipReason, StoredRow};
 pub use connector::{Connector, ConnectorStatus, Pace, PaceState};

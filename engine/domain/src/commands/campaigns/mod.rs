@@ -49,7 +49,7 @@ pub enum CampaignRef {
 }
 
 /// A campaign with how its rows stand.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct CampaignView {
     /// The campaign.
     pub campaign: Campaign,

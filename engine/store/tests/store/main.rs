@@ -4,11 +4,7 @@
 //! - `model`: the store as a naive program, to compare with.
 //! - `random`: random operations against the model, with reopening.
 //! - `lists`, `queues`, `documents`, `contacts`, `tags`, `templates`, `campaigns`, `files`, `events`, `effects`, `automations`, `chats`,
-<<<<<<< HEAD
 //!   `plugins`, `rules`, `stats`, `webhooks`: one subject each.
-=======
-//!   `plugins`, `webhooks`: one subject each.
->>>>>>> h-camp
 //! - `crash`: a child process that is killed at random moments. `faults`: failing writes.
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]

@@ -116,7 +116,7 @@ impl Reading {
         match named_tenant(request)? {
             Some(id) if id != identity.tenant_id => Err(Failure::not_found("Tenant")),
             _ => {
-                let own = state_of(request)?.commands.connector_id(identity.tenant, index)?;
+                let own = state_of(request)?.commands.own_connector_id(identity.tenant, index)?;
                 Ok(Self::Bound { identity, own, refusal: Box::new(refusal) })
             }
         }

@@ -87,7 +87,7 @@ impl Feeder {
         let address = kind.identifier(to);
         Ok(match store.contact(campaign.tenant, kind, &address)? {
             Some(contact) if !contact.active => Some(SkipReason::OptedOut),
-            Some(contact) => contact.refuses(category).then_some(SkipReason::Refused),
+            Some(contact) => contact.refused.has(category).then_some(SkipReason::Refused),
             None => match store.opt_out(campaign.tenant, kind, &address)? {
                 Some(wish) if wish.only.is_none() => Some(SkipReason::OptedOut),
                 Some(wish) => wish.refuses(category).then_some(SkipReason::Refused),

@@ -254,7 +254,7 @@ impl Plan<'_> {
         match self.commands.addressee(tenant, kind, to)? {
             Some((contact, false)) => Ok((Some(contact), Some(SkipReason::OptedOut))),
             Some((contact, true)) => {
-                let refused = contact.refuses(category).then_some(SkipReason::Refused);
+                let refused = contact.refused.has(category).then_some(SkipReason::Refused);
                 Ok((Some(contact), refused))
             }
             None => {

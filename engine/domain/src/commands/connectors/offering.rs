@@ -128,7 +128,7 @@ pub enum TargetRef {
 
 impl Commands {
     /// Public id of a tenant's connector, by its number.
-    pub fn connector_id(&self, tenant: TenantIndex, index: ConnectorIndex) -> Result<Uuid> {
+    pub fn own_connector_id(&self, tenant: TenantIndex, index: ConnectorIndex) -> Result<Uuid> {
         let found = self.ports().store.connector(index)?.filter(|connector| connector.tenant == tenant);
         found.map(|connector| connector.id).ok_or_else(|| Error::not_found("Connector"))
     }

@@ -436,7 +436,7 @@ enum Acting {
 impl Acting {
     fn of(action: &MessageAction) -> Self {
         match action {
-            MessageAction::Say | MessageAction::Other(_) => Self::Says,
+            MessageAction::Say => Self::Says,
             MessageAction::React(_) => Self::Reacts,
             MessageAction::Edit(_) => Self::Edits,
             MessageAction::Revoke(_) => Self::Revokes,

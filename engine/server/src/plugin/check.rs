@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use bytes::Bytes;
-use pombo_domain::ports::{Inspected, Refusal};
+use pombo_domain::ports::{Inspected, UploadRefusal};
 use serde_json::{Map, Value, json};
 use wit_parser::decoding::DecodedWasm;
 use wit_parser::{WorldItem, WorldKey};
@@ -37,7 +37,7 @@ pub(super) async fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let engine = inspection::engine(&scratch.0).await?;
     let inspected = match engine.inspect(bytes.clone()).await {
         Ok(inspected) => inspected,
-        Err(error @ (Refusal::Busy | Refusal::Storage(_))) => return Err(error.into()),
+        Err(error @ (UploadRefusal::Busy | UploadRefusal::Storage(_))) => return Err(error.into()),
         Err(refusal) => {
             if args.json {
                 say(json!({"file": file, "refused": refusal.to_string()}))?;

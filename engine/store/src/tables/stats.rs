@@ -1,8 +1,8 @@
 //! Counts of messages: a small row for each hour or day and what is counted. They are added to where a message reaches a stage.
 //! Beside them, which messages had failed before they were tried again, and messages by their channel's ids.
 
-use pombo_domain::model::{NewMessage, Stage};
 use pombo_domain::model::stats::{StageCounts, StatRow, StatSpan, StatSubject};
+use pombo_domain::model::{NewMessage, Stage};
 use pombo_domain::ports::{StatFilter, StoreResult};
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 

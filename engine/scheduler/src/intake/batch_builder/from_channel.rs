@@ -31,6 +31,8 @@ struct Failing {
     is_news: bool,
     /// Whether it is sent once more.
     again: bool,
+    /// Whether the next attempt is to come already: then it is about an earlier one.
+    is_earlier: bool,
 }
 
 /// What becomes of an event that is not of its form.
@@ -164,7 +166,9 @@ impl BatchBuilder<'_> {
         };
         let Some(failing) = self.fails(id, &failure)? else { return Ok(Ok(())) };
         let told = provider_id.or(failing.provider_id).unwrap_or_default();
-        self.receipt(id, told, recipient, ReceiptKind::Failed, at, detail.clone())?;
+        if !failing.is_earlier {
+            self.receipt(id, told, recipient, ReceiptKind::Failed, at, detail.clone())?;
+        }
         if failing.again
             && let Some(reported) = self.reported.get_mut(&failing.key)
         {
@@ -202,7 +206,13 @@ impl BatchBuilder<'_> {
             provider_id: state.provider_id.clone().or_else(|| reported.receipts.provider_id.clone()),
             is_news: reported.receipts.failed.is_none(),
             again: false,
+            is_earlier: matches!(state.status, Status::Pending | Status::Waiting),
         };
+        if failing.is_earlier {
+            // Nor does an id of that attempt prove any more that the channel has the message.
+            reported.changed |= reported.receipts.provider_id.take().is_some();
+            return Ok(Some(failing));
+        }
         if state.status == Status::Processing {
             if let Some(lane) = self.context.signals.lane(self.connector.index) {
                 let mut early = lane.early_failures.lock();

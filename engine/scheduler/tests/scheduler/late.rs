@@ -1,7 +1,8 @@
-//! Failures that the channel tells after it accepted a message.
+//! Failures that the channel tells after it accepted a message, and people who refuse advertising.
 
 use pombo_domain::MessageKey;
 use pombo_domain::model::contact::ContactType;
+use pombo_domain::model::inbound::{Inbound, InboundContent};
 use pombo_domain::model::message::{MessageType, NewMessage, Status};
 use pombo_domain::model::receipt::ReceiptKind;
 use pombo_domain::model::stats::StatSpan;
@@ -191,4 +192,22 @@ async fn who_does_not_want_advertising_gets_no_more_of_it() {
     let (next, other) = (world.post(marketing()), world.post(to_person()));
     settle().await;
     assert_eq!((world.shown(next), world.status(other)), ("FAILED category_refused".to_owned(), Status::Sent));
+}
+
+#[tokio::test]
+async fn a_word_by_which_advertising_is_wanted_again_counts_only_if_it_is_the_last_one() {
+    let mut world = World::two_way(free());
+    world.start().await;
+    let write = async |words: &str, id: &str, after_ms: i64| {
+        let content = InboundContent::Text(words.to_owned());
+        let said = Inbound { content, sent_at: NOON.plus_ms(after_ms), ..from("5511", id) };
+        world.tell(vec![ChannelEvent::Message(said)]).await.expect("taken");
+        let contact = world.store.contact(TENANT, ContactType::WhatsApp, "5511").expect("readable").expect("it wrote");
+        contact.refused.has(MessageType::Marketing)
+    };
+    assert!(write("sair", "A1", 1_000).await);
+    assert!(!write("Voltar", "A2", 2_000).await);
+    assert!(write("STOP", "A3", 3_000).await);
+    assert!(write("Voltar", "A2", 2_000).await, "it is told again");
+    assert!(!write("Voltar", "A4", 4_000).await);
 }

@@ -5,6 +5,7 @@ use pombo_domain::model::contact::{Contact, ContactStep};
 use pombo_domain::model::delivery::Delivery;
 use pombo_domain::model::event::EventBody;
 use pombo_domain::model::health::{HealthChange, HealthSignal};
+use pombo_domain::model::inbound::Inbound;
 use pombo_domain::model::message::{MessageType, Status};
 use pombo_domain::model::reason::{Reason, ReasonCode};
 use pombo_domain::model::receipt::ReceiptKind;
@@ -112,13 +113,22 @@ impl BatchBuilder<'_> {
         Ok(())
     }
 
-    /// A person wrote: whether the text is a word by which advertising is refused, or wanted again.
-    pub(super) fn heed(&mut self, address: &str, text: &str) -> StoreResult<()> {
+    /// A person wrote: whether the text is a word by which advertising is refused, or wanted again. A channel may tell a message twice: an
+    /// older word than what was last written takes back no refusal.
+    pub(super) fn heed(&mut self, inbound: &Inbound, text: &str) -> StoreResult<()> {
         let settings = self.context.ports.store.tenant_settings(self.tenant)?;
         match wish_of(text, settings.opt_out_words.as_deref()) {
-            Some(out) => self.refuse(address, MessageType::Marketing, out),
+            Some(false) if self.is_older(inbound)? => Ok(()),
+            Some(out) => self.refuse(&inbound.sender, MessageType::Marketing, out),
             None => Ok(()),
         }
+    }
+
+    /// Whether the other side wrote something later, by the channel's own time.
+    fn is_older(&mut self, inbound: &Inbound) -> StoreResult<bool> {
+        let chat = self.chat_of(&inbound.chat, false)?;
+        let found = self.context.ports.store.conversation_with(self.connector.index, &chat)?;
+        Ok(found.and_then(|found| found.written_at).is_some_and(|written| inbound.sent_at < written))
     }
 
     /// Something ends unless somebody acts.

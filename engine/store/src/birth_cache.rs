@@ -1,5 +1,5 @@
 //! The births of messages that were read recently: their ranks and initial states, which the committer would otherwise read again
-//! when the message changes its state. With [`crate::in_flight`], a claim and its outcome read no table.
+//! when the message changes its state, and what they are counted under. With [`crate::in_flight`], a claim and its outcome read no table.
 //!
 //! Births never change, so any reader may note them.
 
@@ -7,7 +7,10 @@ use std::collections::{HashMap, VecDeque};
 
 use parking_lot::Mutex;
 use pombo_domain::MessageKey;
+use pombo_domain::model::stats::StatSubject;
 use pombo_domain::model::{Message, MessageState};
+
+use crate::tables::stats::subject_of;
 
 /// How many are kept.
 const MOST: usize = 8192;
@@ -21,7 +24,7 @@ pub(crate) struct BirthCache(Mutex<Kept>);
 
 #[derive(Default)]
 struct Kept {
-    births: HashMap<MessageKey, Birth>,
+    births: HashMap<MessageKey, (Birth, Option<StatSubject>)>,
     order: VecDeque<MessageKey>,
 }
 
@@ -29,7 +32,8 @@ impl BirthCache {
     pub(crate) fn note<'a>(&self, messages: impl Iterator<Item = &'a Message>) {
         let mut kept = self.0.lock();
         for message in messages {
-            if kept.births.insert(message.key, (message.rank(), message.initial_state())).is_none() {
+            let born = ((message.rank(), message.initial_state()), subject_of(&message.content));
+            if kept.births.insert(message.key, born).is_none() {
                 kept.order.push_back(message.key);
             }
             if kept.order.len() > MOST
@@ -41,6 +45,11 @@ impl BirthCache {
     }
 
     pub(crate) fn get(&self, key: MessageKey) -> Option<Birth> {
-        self.0.lock().births.get(&key).cloned()
+        self.0.lock().births.get(&key).map(|(birth, _)| birth.clone())
+    }
+
+    /// What a message is counted under, see [`subject_of`]; `None` where it must be read.
+    pub(crate) fn subject(&self, key: MessageKey) -> Option<Option<StatSubject>> {
+        self.0.lock().births.get(&key).map(|(_, subject)| *subject)
     }
 }

@@ -316,12 +316,12 @@ impl Campaign {
         Ok(Self { pausing: None, started_at, watched_from, connector_down: false, connector_downs: 0, ..next })
     }
 
-    /// A person ends it.
+    /// A person ends it. Of a finished one there may be messages that were sent in its name one by one and have not ended.
     pub fn stopped(&self, detail: impl Into<String>, now: Timestamp) -> Result<Self, CampaignNotAllowed> {
         use CampaignStatus::{Finished, Paused, Running, Scheduled};
         self.allow(&[Scheduled, Running, Paused, Finished], "stopped")?;
         let pausing = Some(Pausing { reason: CampaignReason::Person, detail: detail.into(), at: now });
-        Ok(Self { pausing, ..self.next(CampaignStatus::Stopped, now) })
+        Ok(Self { pausing, ended_at: None, ..self.next(CampaignStatus::Stopped, now) })
     }
 
     /// Every row has ended: a running one is finished, a stopped one needs nothing more.
@@ -437,6 +437,7 @@ mod tests {
         assert_eq!((done.status, done.is_open(), done.takes_direct()), (CampaignStatus::Finished, false, true));
         let stopped = running.stopped("enough", Timestamp(60)).expect("a person stops it");
         assert!(stopped.is_open() && !stopped.takes_direct());
+        assert!(done.stopped("enough", Timestamp(71)).is_ok_and(|stopped| stopped.is_open()), "some may be queued");
         let refused = stopped.resumed(&counts, Timestamp(61)).expect_err("what was stopped stays so");
         assert_eq!(refused.to_string(), "a campaign that is stopped cannot be resumed");
         assert!(!stopped.ended(Timestamp(62)).expect("nothing is left").is_open());

@@ -92,6 +92,10 @@ impl RowOutcome {
             code.chars().take(MAX_CODE_CHARS).collect()
         };
         match state.status {
+            // It is sent once more, up to a day later: its campaign neither waits for that nor keeps a place for it.
+            Status::Pending | Status::Waiting | Status::Processing if state.sent_at.is_some() && state.attempts > 0 => {
+                Self::Accepted
+            }
             Status::Pending | Status::Waiting | Status::Processing | Status::PendingApproval => Self::Queued,
             Status::Sent if receipts.first.read_at.is_some() || receipts.first.played_at.is_some() => Self::Read,
             Status::Sent if receipts.first.delivered_at.is_some() => Self::Delivered,
@@ -325,6 +329,14 @@ mod tests {
         for status in [Status::Pending, Status::Waiting, Status::Processing, Status::PendingApproval] {
             assert_eq!(RowOutcome::of(&state(status, None), &none), RowOutcome::Queued);
         }
+        let again =
+            MessageState { sent_at: Some(Timestamp(1)), ..state(Status::Waiting, Some(ReasonCode::Undeliverable)) };
+        assert_eq!(RowOutcome::of(&again, &none), RowOutcome::Accepted, "it is sent once more");
+        assert_eq!(
+            RowOutcome::of(&MessageState { attempts: 0, ..again }, &none),
+            RowOutcome::Queued,
+            "a person retries"
+        );
         let failed = state(Status::Failed, Some(ReasonCode::Rejected));
         assert_eq!(RowOutcome::of(&failed, &none), RowOutcome::Failed("rejected".to_owned()));
         assert_eq!(RowOutcome::of(&state(Status::Unknown, None), &none), RowOutcome::Unknown);

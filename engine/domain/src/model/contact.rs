@@ -131,6 +131,17 @@ impl OptOut {
     pub fn refuses(&self, kind: MessageType) -> bool {
         self.only.is_none_or(|only| only.has(kind))
     }
+
+    /// What neither of two contacts that had the address wants. A refusal of everything stays one.
+    #[must_use]
+    pub fn and(self, later: Self) -> Self {
+        let (reason, only) = match (self.only, later.only) {
+            (Some(one), Some(other)) => (later.reason.or(self.reason), Some(one.and(other))),
+            (None, Some(_)) => (self.reason, None),
+            (_, None) => (later.reason, None),
+        };
+        Self { reason, only, at: later.at }
+    }
 }
 
 impl Contact {
@@ -246,6 +257,18 @@ mod tests {
         for channel in ["", "sms", "email-like", "telegram"] {
             assert_eq!(ContactType::of_channel(channel), None, "{channel}");
         }
+    }
+
+    #[test]
+    fn two_wishes_at_one_address_refuse_what_either_refused() {
+        let only = |kind| Some(Refusals::of([kind]));
+        let wish = |only, at: i64| OptOut { reason: Some(at.to_string()), at: Timestamp(at), only };
+        let (marketing, support) = (only(MessageType::Marketing), only(MessageType::Support));
+        let both = wish(marketing, 1).and(wish(support, 2));
+        assert!(both.refuses(MessageType::Marketing) && both.refuses(MessageType::Support));
+        assert!(!both.refuses(MessageType::General));
+        assert_eq!(wish(None, 1).and(wish(support, 2)), OptOut { at: Timestamp(2), ..wish(None, 1) });
+        assert_eq!(wish(support, 1).and(wish(None, 2)), wish(None, 2));
     }
 
     #[test]

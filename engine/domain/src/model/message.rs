@@ -408,7 +408,8 @@ impl MessageState {
     pub fn retry(&self, now: Timestamp) -> Result<Self, NotAllowed> {
         let from: &[Status] = if self.is_withdrawn() { &[Status::Failed] } else { &[Status::Failed, Status::Canceled] };
         self.allow(from, "retried")?;
-        Ok(Self { attempts: 0, due_at: now, reason: None, ..self.next(Status::Pending, now) })
+        // What the channel tells of an earlier attempt is not about the next one.
+        Ok(Self { attempts: 0, due_at: now, reason: None, provider_id: None, ..self.next(Status::Pending, now) })
     }
 
     /// A person decides what happened to an UNKNOWN message.
@@ -463,10 +464,11 @@ impl MessageState {
         Ok(Self { reason: Some(reason), ..self.next(Status::Failed, now) })
     }
 
-    /// The channel, which had accepted it, could not deliver it: it is sent once more at `due_at`.
+    /// The channel, which had accepted it, could not deliver it: it is sent once more at `due_at`. It keeps when it was sent first, by which
+    /// it is not counted as accepted twice.
     pub fn send_again(&self, reason: Reason, due_at: Timestamp, now: Timestamp) -> Result<Self, NotAllowed> {
         self.allow(&[Status::Sent, Status::Unknown], "sent again")?;
-        Ok(Self { due_at, reason: Some(reason), sent_at: None, provider_id: None, ..self.next(Status::Waiting, now) })
+        Ok(Self { due_at, reason: Some(reason), provider_id: None, ..self.next(Status::Waiting, now) })
     }
 
     /// It will be tried again at `due_at`. With `free`, the attempt does not count, because it was not the message's fault

@@ -65,7 +65,8 @@ impl due::Work for Feeder {
         }
         let now = self.context.ports.clock.now();
         self.todo.extend(self.timers.iter().filter(|(_, at)| **at <= now).map(|(which, _)| *which));
-        // One step for each in turn, so that a large one does not keep the others waiting.
+        let mut failed = None;
+        // One step for each in turn, so that a large one does not keep the others waiting, and one that cannot be read does not either.
         for which in self.todo.clone() {
             if self.context.signals.is_draining() {
                 break;
@@ -82,8 +83,11 @@ impl due::Work for Feeder {
                 }
                 // Somebody was faster: it is read again.
                 Err(StoreError::Conflict(Conflict::Campaign(_) | Conflict::Message(_) | Conflict::Gone)) => {}
-                Err(error) => return Err(error),
+                Err(error) => failed = Some(error),
             }
+        }
+        if let Some(error) = failed {
+            return Err(error);
         }
         Ok(if self.todo.is_empty() { self.timers.values().min().copied() } else { Some(now) })
     }

@@ -3,8 +3,9 @@
 
 use pombo_domain::MessageKey;
 use pombo_domain::Timestamp;
+use pombo_domain::model::campaign::row_of;
 use pombo_domain::model::message::NotAllowed;
-use pombo_domain::model::{Campaign, Delivery, MessageState, RowOutcome, RowStatus};
+use pombo_domain::model::{Campaign, Delivery, Message, MessageState, RowOutcome, RowStatus};
 use pombo_domain::ports::{Batch, CampaignChange, Change, StoreResult, Update};
 
 use super::{Feeder, Next};
@@ -13,9 +14,14 @@ use super::{Feeder, Next};
 const PAGE: usize = 250;
 
 impl Feeder {
-    /// The campaign is paused: its queued messages become pending rows again.
+    /// The campaign is paused: its queued messages become pending rows again. Not those that were sent in its name one by one: their rows
+    /// do not say what they are to say, so they could not become messages again.
     pub(super) async fn take_back(&self, campaign: &Campaign, now: Timestamp) -> StoreResult<Next> {
-        self.end_queued(campaign, |state| state.withdraw(now)).await?;
+        let number = campaign.number;
+        let is_handed_over = |message: &Message| {
+            message.content.external_id.as_deref().is_some_and(|reference| row_of(reference, number).is_some())
+        };
+        self.end_queued(campaign, is_handed_over, |state| state.withdraw(now)).await?;
         Ok(Next::Changed)
     }
 
@@ -30,7 +36,7 @@ impl Feeder {
                 .await?;
             return Ok(Next::Again);
         }
-        self.end_queued(campaign, |state| state.cancel(Some("its campaign was stopped"), now)).await?;
+        self.end_queued(campaign, |_| true, |state| state.cancel(Some("its campaign was stopped"), now)).await?;
         let counts = store.campaign_counts(tenant, number)?;
         if counts.pending + counts.queued > 0 {
             return Ok(Next::Changed);
@@ -38,10 +44,11 @@ impl Feeder {
         self.put(campaign.ended(now).ok()).await
     }
 
-    /// Takes a step with every queued message that allows it.
+    /// Takes a step with every queued message that is concerned and allows it.
     async fn end_queued(
         &self,
         campaign: &Campaign,
+        concerns: impl Fn(&Message) -> bool,
         step: impl Fn(&MessageState) -> Result<MessageState, NotAllowed>,
     ) -> StoreResult<()> {
         let (tenant, number) = (campaign.tenant, campaign.number);
@@ -55,6 +62,9 @@ impl Feeder {
             let keys: Vec<MessageKey> = serials.map(|serial| MessageKey { tenant, serial }).collect();
             let mut changes = Vec::new();
             for stored in store.messages(&keys)?.into_iter().flatten().filter(|stored| stored.state.attempts == 0) {
+                if !concerns(&stored.message) {
+                    continue;
+                }
                 if let Ok(state) = step(&stored.state) {
                     let key = stored.message.key;
                     let delivery = Delivery::of(&stored.message, Some(stored.state.status), &state);

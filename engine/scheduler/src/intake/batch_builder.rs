@@ -307,7 +307,7 @@ impl<'a> BatchBuilder<'a> {
             }
         }
         if wrote_to_us && let InboundContent::Text(text) = &inbound.content {
-            self.heed(&inbound.sender, text)?;
+            self.heed(&inbound, text)?;
         }
         self.messages += 1;
         self.received += usize::from(!inbound.from_me);

@@ -535,12 +535,7 @@ fn next_texts(
 }
 
 fn claimed(mut message: Message, state: MessageState, text: String, subject: Option<String>, direct: bool) -> Claimed {
-    // The event of the outcome names the recipient; without a webhook the message itself no longer needs it.
-    let to = if message.content.webhook_url.is_some() {
-        message.content.to.clone()
-    } else {
-        std::mem::take(&mut message.content.to)
-    };
+    let to = message.content.to.clone();
     let mut attachments = std::mem::take(&mut message.content.attachments);
     attachments.extend(state.fetched.clone());
     if !Acting::of(&message.content.options.action).carries_files() {

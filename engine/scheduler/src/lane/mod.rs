@@ -104,17 +104,20 @@ struct InFlight {
 }
 
 impl InFlight {
-    fn new(message: Message, state: MessageState, direct: bool) -> Self {
+    fn new(mut message: Message, state: MessageState, direct: bool) -> Self {
+        let has_webhook = message.content.webhook_url.is_some();
+        // The event of the outcome names the recipient; without a webhook the message itself no longer needs it.
+        let to = if has_webhook { message.content.to.clone() } else { std::mem::take(&mut message.content.to) };
         let scheduled = message.content.scheduled_at.unwrap_or(message.created_at);
         Self {
             key: message.key,
-            to: message.content.to.clone(),
+            to,
             expires_at: message.expires_at(&state),
             state,
             first_due: scheduled.max(message.created_at),
             direct,
             says: message.content.options.action.says(),
-            message: message.content.webhook_url.is_some().then(|| Box::new(message)),
+            message: has_webhook.then(|| Box::new(message)),
         }
     }
 }

@@ -102,7 +102,10 @@ pub(super) async fn store_outcomes(
                     }
                 }
                 drop(turn);
-                early::settle(&context, &shared, follows.iter().map(|one| one.update.key).collect()).await;
+                if early::has_any(&shared) {
+                    let _turn = shared.account_health.turn.lock().await;
+                    early::settle(&context, &shared, follows.iter().map(|one| one.update.key).collect()).await;
+                }
                 if !committed.stale.is_empty() {
                     let stale = committed.stale.len();
                     tracing::warn!(connector = %config.connector.id, stale, "outcomes came after another change");

@@ -12,17 +12,20 @@ use pombo_domain::ports::PersonKey;
 
 /// How much longer than the window a person counts.
 pub const MARGIN_MS: i64 = 5 * 60_000;
-/// A person who was written to less than this ago is not noted again. It is a part of the margin.
-const NOTE_AGAIN_MS: i64 = 60_000;
 /// People that are remembered where there is no limit.
 pub const MOST_PEOPLE: usize = 1_000_000;
 /// A message that waits is looked at again after this at the latest: the limit may have grown.
 const LOOK_AGAIN_MS: i64 = 15 * 60_000;
 
+/// When a person was last written to, and which count that was: 0 for one that was stored before a start.
+type Seen = (Timestamp, u64);
+
 /// The people who count.
 #[derive(Debug, Default)]
 pub struct Audience {
-    people: HashMap<PersonKey, Timestamp>,
+    people: HashMap<PersonKey, Seen>,
+    /// How often somebody was counted.
+    counts: u64,
     order: BTreeSet<(Timestamp, PersonKey)>,
     /// Whose place the last message that waits was told to wait for.
     awaited: Option<(Timestamp, PersonKey)>,
@@ -30,13 +33,15 @@ pub struct Audience {
     gone: Vec<(PersonKey, Timestamp)>,
 }
 
-/// A person who was counted.
+/// A person who was counted. Each batch stores whom it counts, also one that another batch just counted: that one may not be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counted {
     /// Who it is.
     pub person: PersonKey,
     /// When it was written to before, as far as that counts.
-    pub before: Option<Timestamp>,
+    before: Option<Seen>,
+    /// Which count this is.
+    count: u64,
     /// Whether the instant is to be stored.
     pub noted: bool,
 }
@@ -46,20 +51,20 @@ impl Audience {
     pub fn of(people: impl IntoIterator<Item = (PersonKey, Timestamp)>) -> Self {
         let mut audience = Self::default();
         for (person, at) in people {
-            audience.set(person, Some(at));
+            audience.set(person, Some((at, 0)));
         }
         audience
     }
 
-    fn set(&mut self, person: PersonKey, at: Option<Timestamp>) {
-        let old = match at {
-            Some(at) => self.people.insert(person, at),
+    fn set(&mut self, person: PersonKey, seen: Option<Seen>) {
+        let old = match seen {
+            Some(seen) => self.people.insert(person, seen),
             None => self.people.remove(&person),
         };
-        if let Some(old) = old {
+        if let Some((old, _)) = old {
             self.order.remove(&(old, person));
         }
-        if let Some(at) = at {
+        if let Some((at, _)) = seen {
             self.order.insert((at, person));
         }
     }
@@ -90,20 +95,19 @@ impl Audience {
     ) -> Result<Counted, Timestamp> {
         self.forget(window_ms, now);
         let before = self.people.get(&person).copied();
-        if before.is_some_and(|before| now.since(before) < NOTE_AGAIN_MS) {
-            return Ok(Counted { person, before, noted: false });
-        }
         if before.is_none() {
             let most = limit.map_or(MOST_PEOPLE, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
             if self.people.len() >= most {
                 return match limit {
                     Some(_) => Err(self.wait(window_ms, now)),
-                    None => Ok(Counted { person, before, noted: false }),
+                    None => Ok(Counted { person, before, count: 0, noted: false }),
                 };
             }
         }
-        self.set(person, Some(now));
-        Ok(Counted { person, before, noted: true })
+        self.counts += 1;
+        let (at, count) = (before.map_or(now, |(before, _)| before.max(now)), self.counts);
+        self.set(person, Some((at, count)));
+        Ok(Counted { person, before, count, noted: true })
     }
 
     /// When one more person may be written to; each who asks waits for another's place.
@@ -126,9 +130,9 @@ impl Audience {
         place.max(now.plus_ms(1_000))
     }
 
-    /// The batch in which a person was counted was not stored.
+    /// The batch in which a person was counted was not stored. One who was counted again since goes on to count.
     pub fn give_back(&mut self, counted: &Counted) {
-        if counted.noted {
+        if counted.noted && self.people.get(&counted.person).is_some_and(|(_, count)| *count == counted.count) {
             self.set(counted.person, counted.before);
         }
     }
@@ -156,7 +160,7 @@ mod tests {
         let mut audience = Audience::default();
         let mut ask = |n, ms| audience.count(who(n), Some(2), HOUR_MS, NOW.plus_ms(ms));
         assert!(ask(1, 0).is_ok_and(|counted| counted.noted) && ask(2, 1_000).is_ok());
-        assert_eq!(ask(1, 2_000).map(|counted| counted.noted), Ok(false), "it was noted a moment ago");
+        assert!(ask(1, 2_000).is_ok_and(|counted| counted.noted), "whoever counted it may not store it");
         assert!(ask(3, 2_000).is_err());
         assert!(ask(1, 30 * 60_000).is_ok_and(|counted| counted.noted), "it counts from now");
         let full = HOUR_MS + MARGIN_MS;
@@ -182,5 +186,21 @@ mod tests {
         audience.give_back(&counted);
         assert_eq!(audience.used(HOUR_MS, NOW), 0);
         assert!(audience.count(who(2), Some(1), HOUR_MS, NOW).is_ok());
+    }
+
+    #[test]
+    fn one_who_two_batches_count_at_once_counts_if_one_of_them_is_stored() {
+        let mut audience = Audience::default();
+        let mut ask = |n| audience.count(who(n), Some(1), HOUR_MS, NOW);
+        let (first, second) = (ask(1).expect("room"), ask(1).expect("the same person"));
+        audience.give_back(&first);
+        assert_eq!(audience.used(HOUR_MS, NOW), 1, "the second one is under way");
+        assert!(audience.count(who(2), Some(1), HOUR_MS, NOW).is_err());
+        audience.give_back(&second);
+        let both = (audience.count(who(1), Some(1), HOUR_MS, NOW), audience.count(who(1), Some(1), HOUR_MS, NOW));
+        let (Ok(first), Ok(second)) = both else { panic!("it still counts, to be on the safe side") };
+        audience.give_back(&second);
+        audience.give_back(&first);
+        assert_eq!(audience.used(HOUR_MS, NOW), 1);
     }
 }

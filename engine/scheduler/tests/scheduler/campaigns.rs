@@ -129,6 +129,34 @@ async fn a_pause_takes_back_what_waits_and_a_resumption_sends_it_once() {
 }
 
 #[tokio::test]
+async fn a_pause_leaves_what_was_sent_in_its_name_one_by_one_and_a_stop_cancels_it() {
+    let mut world = small(World::new(free()));
+    world.change_connector(|connector| connector.status = ConnectorStatus::Paused);
+    running(&world, |_| {});
+    world.start().await;
+    world.clock.advance(1_000).await;
+    let by_hand = |words: &str| {
+        let options = MessageOptions { campaign: Some(1), ..MessageOptions::default() };
+        world.post(NewMessage { options, ..text(words) })
+    };
+    let key = by_hand("by hand");
+    put(&world, |campaign| campaign.paused(CampaignReason::Person, "x", NOON).expect("it runs"));
+    world.clock.advance(1_000).await;
+    let stood = world.store.campaign_counts(TENANT, 1).expect("readable");
+    assert_eq!((stood.pending, stood.queued, world.status(key)), (ROWS as u64, 1, Status::Pending));
+    world.change_connector(|connector| connector.status = ConnectorStatus::Active);
+    world.clock.advance(1_000).await;
+    assert_eq!(world.connectors.texts(), ["by hand"], "its row could not say what it says");
+    world.change_connector(|connector| connector.status = ConnectorStatus::Paused);
+    let last = by_hand("too late");
+    put(&world, |campaign| campaign.stopped("enough", NOON).expect("it is paused"));
+    world.clock.advance(1_000).await;
+    assert_eq!(world.status(last), Status::Canceled);
+    let stood = world.store.campaign_counts(TENANT, 1).expect("readable");
+    assert_eq!((stood.accepted, stood.canceled), (1, ROWS as u64 + 1));
+}
+
+#[tokio::test]
 async fn a_campaign_starts_at_its_time() {
     let mut world = small(World::new(free()));
     running(&world, |campaign| campaign.scheduled_at = Some(NOON.plus_ms(60_000)));

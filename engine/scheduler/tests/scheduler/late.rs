@@ -1,10 +1,12 @@
-//! Failures that the channel tells after it accepted a message.
+//! Failures that the channel tells after it accepted a message, and people who refuse advertising.
 
 use pombo_domain::MessageKey;
 use pombo_domain::model::contact::ContactType;
+use pombo_domain::model::inbound::{Inbound, InboundContent};
 use pombo_domain::model::message::{MessageType, NewMessage, Status};
 use pombo_domain::model::receipt::ReceiptKind;
-use pombo_domain::ports::{AutomationStore, ChannelEvent, SendOutcome, Store};
+use pombo_domain::model::stats::StatSpan;
+use pombo_domain::ports::{AutomationStore, ChannelEvent, SendOutcome, StatFilter, StatStore, Store};
 
 use crate::support::*;
 
@@ -105,6 +107,13 @@ async fn a_message_is_sent_once_more_a_day_later_where_that_is_wanted() {
             continue;
         }
         assert_eq!(world.shown(key), "WAITING undeliverable");
+        world.tell(vec![failed(&world, key, "p-1", "later")]).await.expect("taken");
+        let receipts = world.store.receipts(key).expect("readable");
+        assert_eq!(
+            (receipts.failed, receipts.provider_id),
+            (None, None),
+            "told again, it is still about the first attempt"
+        );
         world.clock.advance(25 * 3_600_000).await;
         assert_eq!((world.status(key), world.connectors.texts().len()), (Status::Sent, 2));
         world.tell(vec![failed(&world, key, "p-1", "later")]).await.expect("taken");
@@ -112,6 +121,60 @@ async fn a_message_is_sent_once_more_a_day_later_where_that_is_wanted() {
         world.tell(vec![failed(&world, key, "p-2", "later")]).await.expect("taken");
         assert_eq!(world.shown(key), "FAILED undeliverable", "only once");
     }
+}
+
+#[tokio::test]
+async fn a_failure_before_the_answer_that_is_sent_once_more_leaves_no_report_behind() {
+    let mut world = World::two_way(free());
+    world.options.retry.retry_later = true;
+    world.connectors.act(|sent| {
+        let id = format!("p-{}", sent.attempt);
+        Does::After(5_000, SendOutcome::accepted(Some(id)))
+    });
+    world.start().await;
+    let key = world.post(to_person());
+    settle().await;
+    world.tell(vec![failed(&world, key, "p-1", "later")]).await.expect("taken");
+    world.clock.advance(10_000).await;
+    assert_eq!(world.shown(key), "WAITING undeliverable");
+    assert_eq!(world.store.receipts(key).expect("readable").failed, None);
+    world.clock.advance(25 * 3_600_000).await;
+    world.clock.advance(10_000).await;
+    assert_eq!((world.status(key), world.connectors.texts().len()), (Status::Sent, 2));
+    let all = StatFilter {
+        span: StatSpan::Day,
+        first: 0,
+        last: u32::MAX,
+        connector: None,
+        message_type: None,
+        template: None,
+        campaign: None,
+    };
+    let counted = world.store.stats(TENANT, &all, 100).expect("readable").expect("few");
+    assert_eq!(counted.iter().map(|row| row.counts.accepted).sum::<u64>(), 1, "it is one message");
+}
+
+#[tokio::test]
+async fn a_failure_of_a_later_attempt_is_heard_also_before_its_answer() {
+    let mut world = World::two_way(free());
+    world.connectors.act(|sent| {
+        if sent.at == NOON {
+            Does::Answer(SendOutcome::accepted(Some("p-1".to_owned())))
+        } else {
+            Does::After(5_000, SendOutcome::accepted(Some("p-2".to_owned())))
+        }
+    });
+    world.start().await;
+    let key = world.post(to_person());
+    settle().await;
+    world.tell(vec![failed(&world, key, "p-1", "recipient")]).await.expect("taken");
+    world.clock.advance(60_000).await;
+    world.step(key, |state, now| state.retry(now));
+    settle().await;
+    assert_eq!(world.status(key), Status::Processing);
+    world.tell(vec![failed(&world, key, "p-2", "content")]).await.expect("taken");
+    world.clock.advance(10_000).await;
+    assert_eq!(world.shown(key), "FAILED rejected");
 }
 
 #[tokio::test]
@@ -129,4 +192,22 @@ async fn who_does_not_want_advertising_gets_no_more_of_it() {
     let (next, other) = (world.post(marketing()), world.post(to_person()));
     settle().await;
     assert_eq!((world.shown(next), world.status(other)), ("FAILED category_refused".to_owned(), Status::Sent));
+}
+
+#[tokio::test]
+async fn a_word_by_which_advertising_is_wanted_again_counts_only_if_it_is_the_last_one() {
+    let mut world = World::two_way(free());
+    world.start().await;
+    let write = async |words: &str, id: &str, after_ms: i64| {
+        let content = InboundContent::Text(words.to_owned());
+        let said = Inbound { content, sent_at: NOON.plus_ms(after_ms), ..from("5511", id) };
+        world.tell(vec![ChannelEvent::Message(said)]).await.expect("taken");
+        let contact = world.store.contact(TENANT, ContactType::WhatsApp, "5511").expect("readable").expect("it wrote");
+        contact.refused.has(MessageType::Marketing)
+    };
+    assert!(write("sair", "A1", 1_000).await);
+    assert!(!write("Voltar", "A2", 2_000).await);
+    assert!(write("STOP", "A3", 3_000).await);
+    assert!(write("Voltar", "A2", 2_000).await, "it is told again");
+    assert!(!write("Voltar", "A4", 4_000).await);
 }

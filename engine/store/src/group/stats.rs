@@ -1,6 +1,5 @@
 //! Counting: each message once for each stage, in the batch in which it reaches it; and the channel's ids of messages.
 
-use pombo_domain::model::stats::StatSubject;
 use pombo_domain::model::{MessageState, Receipts, Stage, Status};
 use pombo_domain::ports::{StatChange, StoreResult};
 use pombo_domain::{ConnectorIndex, MessageKey};
@@ -83,19 +82,16 @@ impl Group<'_> {
         }
     }
 
-    /// Counts a message; a reaction, an edit or a deletion is not one to count.
+    /// Counts a message. Its record is read only where it was not claimed of late.
     fn count(&mut self, key: MessageKey, stages: &[Stage]) -> StoreResult<()> {
-        let message = messages::read(&*self.shared.backend, key)?;
-        let content = message.ok_or_else(|| damaged("messages: a record is missing"))?.content;
-        if !content.options.action.says() {
-            return Ok(());
-        }
-        let subject = StatSubject {
-            connector: content.connector,
-            message_type: content.message_type,
-            template: content.options.template,
-            campaign: content.options.campaign,
+        let subject = match self.shared.births.subject(key) {
+            Some(subject) => subject,
+            None => {
+                let message = messages::read(&*self.shared.backend, key)?;
+                stats::subject_of(&message.ok_or_else(|| damaged("messages: a record is missing"))?.content)
+            }
         };
+        let Some(subject) = subject else { return Ok(()) };
         for stage in stages {
             stats::count(&mut self.staged, key.tenant, &subject, *stage, self.now)?;
         }

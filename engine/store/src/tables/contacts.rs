@@ -211,7 +211,14 @@ fn leave_opt_out(
             };
             changed.extend(step(staged, contact, &steps, opt_out.at));
         }
-        None => opt_outs::put(staged, tenant, kind, identifier, &opt_out),
+        None => {
+            let left = opt_outs::staged(staged, tenant, kind, identifier)?;
+            let opt_out = match left {
+                Some(left) => left.and(opt_out),
+                None => opt_out,
+            };
+            opt_outs::put(staged, tenant, kind, identifier, &opt_out);
+        }
     }
     Ok(())
 }

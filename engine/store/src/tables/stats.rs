@@ -1,8 +1,8 @@
 //! Counts of messages: a small row for each hour or day and what is counted. They are added to where a message reaches a stage.
 //! Beside them, which messages had failed before they were tried again, and messages by their channel's ids.
 
-use pombo_domain::model::Stage;
 use pombo_domain::model::stats::{StageCounts, StatRow, StatSpan, StatSubject};
+use pombo_domain::model::{NewMessage, Stage};
 use pombo_domain::ports::{StatFilter, StoreResult};
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 
@@ -16,6 +16,16 @@ const WHAT: &str = "stats";
 
 pub(crate) fn parse(row: &[u8]) -> StoreResult<StageCounts> {
     decode(row, WHAT)
+}
+
+/// What a message is counted under; `None` for a reaction, an edit or a deletion, which is not one to count.
+pub(crate) fn subject_of(content: &NewMessage) -> Option<StatSubject> {
+    content.options.action.says().then_some(StatSubject {
+        connector: content.connector,
+        message_type: content.message_type,
+        template: content.options.template,
+        campaign: content.options.campaign,
+    })
 }
 
 /// Counts a message that reached a stage at this time.

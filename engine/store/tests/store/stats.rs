@@ -180,6 +180,34 @@ async fn a_message_is_found_by_its_channels_id_from_the_answer_or_from_a_report(
 }
 
 #[tokio::test]
+async fn a_message_that_was_just_claimed_counts_as_one_that_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let store = open(folder.path(), &clock);
+    let now = clock.now();
+    let target = Target { provider_id: "P".to_owned(), sender: None, text: None };
+    let options = |action| MessageOptions { action, template: Some(15), campaign: None, ..MessageOptions::default() };
+    let new = |action| NewMessage { options: options(action), ..message(1, "a", "+") };
+    let keys = insert(&store, A, vec![new(MessageAction::Say), new(MessageAction::React(target))]).await;
+    // So a lane reads them, before it claims them.
+    assert_eq!(store.messages(&keys).unwrap().iter().flatten().count(), 2);
+    for key in &keys {
+        step(&store, *key, |state| state.claim(now).unwrap()).await;
+        step(&store, *key, |state| state.sent(None, now).unwrap()).await;
+    }
+    let subject = StatSubject {
+        connector: ConnectorIndex(1),
+        message_type: MessageType::General,
+        template: Some(15),
+        campaign: None,
+    };
+    let counts = StageCounts { accepted: 1, ..StageCounts::default() };
+    let number = StatSpan::Hour.of(now);
+    assert_eq!(rows(&store, A, &all(StatSpan::Hour)), [StatRow { number, subject, counts }]);
+    assert_sound(&store);
+}
+
+#[tokio::test]
 async fn old_counts_are_forgotten_in_steps_and_newer_ones_stay() {
     let folder = tempfile::tempdir().unwrap();
     let clock = clock();

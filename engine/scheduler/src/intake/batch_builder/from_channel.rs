@@ -5,6 +5,7 @@ use pombo_domain::model::contact::{Contact, ContactStep};
 use pombo_domain::model::delivery::Delivery;
 use pombo_domain::model::event::EventBody;
 use pombo_domain::model::health::{HealthChange, HealthSignal};
+use pombo_domain::model::inbound::Inbound;
 use pombo_domain::model::message::{MessageType, Status};
 use pombo_domain::model::reason::{Reason, ReasonCode};
 use pombo_domain::model::receipt::ReceiptKind;
@@ -31,6 +32,8 @@ struct Failing {
     is_news: bool,
     /// Whether it is sent once more.
     again: bool,
+    /// Whether the next attempt is to come already: then it is about an earlier one.
+    is_earlier: bool,
 }
 
 /// What becomes of an event that is not of its form.
@@ -110,13 +113,22 @@ impl BatchBuilder<'_> {
         Ok(())
     }
 
-    /// A person wrote: whether the text is a word by which advertising is refused, or wanted again.
-    pub(super) fn heed(&mut self, address: &str, text: &str) -> StoreResult<()> {
+    /// A person wrote: whether the text is a word by which advertising is refused, or wanted again. A channel may tell a message twice: an
+    /// older word than what was last written takes back no refusal.
+    pub(super) fn heed(&mut self, inbound: &Inbound, text: &str) -> StoreResult<()> {
         let settings = self.context.ports.store.tenant_settings(self.tenant)?;
         match wish_of(text, settings.opt_out_words.as_deref()) {
-            Some(out) => self.refuse(address, MessageType::Marketing, out),
+            Some(false) if self.is_older(inbound)? => Ok(()),
+            Some(out) => self.refuse(&inbound.sender, MessageType::Marketing, out),
             None => Ok(()),
         }
+    }
+
+    /// Whether the other side wrote something later, by the channel's own time.
+    fn is_older(&mut self, inbound: &Inbound) -> StoreResult<bool> {
+        let chat = self.chat_of(&inbound.chat, false)?;
+        let found = self.context.ports.store.conversation_with(self.connector.index, &chat)?;
+        Ok(found.and_then(|found| found.written_at).is_some_and(|written| inbound.sent_at < written))
     }
 
     /// Something ends unless somebody acts.
@@ -164,7 +176,9 @@ impl BatchBuilder<'_> {
         };
         let Some(failing) = self.fails(id, &failure)? else { return Ok(Ok(())) };
         let told = provider_id.or(failing.provider_id).unwrap_or_default();
-        self.receipt(id, told, recipient, ReceiptKind::Failed, at, detail.clone())?;
+        if !failing.is_earlier {
+            self.receipt(id, told, recipient, ReceiptKind::Failed, at, detail.clone())?;
+        }
         if failing.again
             && let Some(reported) = self.reported.get_mut(&failing.key)
         {
@@ -202,7 +216,13 @@ impl BatchBuilder<'_> {
             provider_id: state.provider_id.clone().or_else(|| reported.receipts.provider_id.clone()),
             is_news: reported.receipts.failed.is_none(),
             again: false,
+            is_earlier: matches!(state.status, Status::Pending | Status::Waiting),
         };
+        if failing.is_earlier {
+            // Nor does an id of that attempt prove any more that the channel has the message.
+            reported.changed |= reported.receipts.provider_id.take().is_some();
+            return Ok(Some(failing));
+        }
         if state.status == Status::Processing {
             if let Some(lane) = self.context.signals.lane(self.connector.index) {
                 let mut early = lane.early_failures.lock();

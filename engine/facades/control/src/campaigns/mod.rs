@@ -183,11 +183,14 @@ impl Campaigns {
 
     /// Start a campaign
     ///
-    /// Its audience and what each recipient gets are fixed now, also if it starts later. Who opts out until then is left out.
+    /// Its audience and what each recipient gets are fixed now, also if it starts later. Who opts out until then is left out. A campaign
+    /// starts once: a second request is refused with 409, so repeating one whose answer was lost sends nothing twice. `warnings` of the
+    /// answer tell, among others, of advertising that is the same for many.
     #[oai(path = "/v1/campaigns/:id/start", method = "post", operation_id = "start_campaign")]
     async fn start_campaign(
         &self,
         state: Data<&Arc<ApiState>>,
+        deps: Data<&Arc<ControlDeps>>,
         acting: Acting,
         /// Id or number of the campaign.
         id: Path<Param<CampaignKey>>,
@@ -195,7 +198,10 @@ impl Campaigns {
     ) -> Result<Json<Campaign>, Refused<{ READ | BODY | CONFLICT | WRITE }>> {
         let number = named(&state, &acting, &id)?;
         let at = optional(&json)?.scheduled_at.map(|at| at.0);
-        Ok(Json(state.commands.start_campaign(acting.tenant, number, at).await?.into()))
+        let mut started = state.commands.start_campaign(acting.tenant, number, at).await?;
+        let sent = state.commands.sent_equal_texts(acting.tenant, &*deps.pace, [started.connector.id]);
+        started.warnings.extend(sent);
+        Ok(Json(started.into()))
     }
 
     /// Pause a campaign

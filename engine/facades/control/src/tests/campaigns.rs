@@ -1,6 +1,8 @@
 //! Campaigns: drafts, lists, the check, the start and what follows. Nothing hands rows over here.
 
 use poem::{Body, Request};
+use pombo_domain::Timestamp;
+use pombo_domain::model::pace::EqualTextsView;
 use pombo_domain::ports::{Batch, Change, TemplateChange};
 use pombo_testkit::samples;
 use serde_json::{Value, json};
@@ -128,4 +130,23 @@ async fn the_rows_are_a_file() {
     assert_eq!(lines.len(), 2);
     assert!(lines[0].starts_with("row,line,to,name,contactId,variables,status"), "{file}");
     assert!(lines[1].starts_with("1,2,a@loja.com,") && lines[1].contains("'=1+1") && lines[1].contains("pending"));
+}
+
+#[tokio::test]
+async fn the_start_warns_of_equal_advertising() {
+    let engine = Engine::new().await;
+    let (path, _) = draft(&engine).await;
+    let file: String = (0..101).map(|n| format!("a{n}@loja.com;Ana\n")).collect();
+    list(&engine, &path, &format!("to;nome\n{file}")).await.expect(200);
+    let texts = EqualTextsView { count: 230, since: Timestamp(1_893_456_000_000) };
+    *engine.fixed.equal_texts.lock().expect("no test panics in it") = Some(texts);
+    let check = engine.post(&engine.a, &format!("{path}/check"), json!({})).await.expect(200);
+    let started = engine.post(&engine.a, &format!("{path}/start"), json!({})).await.expect(200);
+    let warnings: Vec<&str> =
+        started["warnings"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+    assert_eq!(check["warnings"], json!([warnings[0]]), "the check says the same");
+    assert!(warnings[0].starts_with("101 recipients would get the same advertising text"), "{started}");
+    assert!(warnings[1].contains("the same advertising text 230 times since 2030-01-01T00:00:00.000Z"), "{started}");
+    assert_eq!(warnings.len(), 2);
+    assert_eq!(engine.get(&engine.a, &path).await.expect(200).get("warnings"), None, "it is said once");
 }

@@ -61,7 +61,7 @@ impl Commands {
         let (Some(connector), true) = (patch.connector, problems.is_empty()) else {
             return Err(Error::invalid_fields(problems));
         };
-        let connector = self.live_connector(tenant, connector)?;
+        let connector = self.connector_named(tenant, connector)?;
         let now = self.now();
         let empty = Campaign {
             number: 0,
@@ -160,7 +160,7 @@ impl Commands {
             }
         }
         if let Some(connector) = connector {
-            campaign.connector = self.live_connector(campaign.tenant, connector)?.index;
+            campaign.connector = self.connector_named(campaign.tenant, connector)?.index;
         }
         if let Some(template) = template {
             campaign.template = template;

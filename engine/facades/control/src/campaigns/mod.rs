@@ -64,9 +64,11 @@ impl Campaigns {
         after: Query<Option<u32>>,
     ) -> Result<Json<CampaignPage>, Refused<READ>> {
         let limit = limit.0.unwrap_or(DEFAULT_LIMIT) as usize;
-        let mut found = state.commands.list_campaigns(acting.tenant, after.0, limit)?;
-        found.truncate(limit);
-        let next = found.last().map(|view| view.campaign.number).filter(|number| *number > 1 && found.len() == limit);
+        let found = state.commands.list_campaigns(acting.tenant, after.0, limit)?;
+        let next = match found.last().map(|view| view.campaign.number) {
+            Some(last) if !state.commands.list_campaigns(acting.tenant, Some(last), 1)?.is_empty() => Some(last),
+            _ => None,
+        };
         Ok(Json(CampaignPage { data: found.into_iter().map(Campaign::from).collect(), next }))
     }
 

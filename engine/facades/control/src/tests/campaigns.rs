@@ -83,6 +83,12 @@ async fn what_is_wrong_is_named() {
     let body = json!({"name": "x", "template": 99, "connectorId": made["connectorId"]});
     let (code, fields) = engine.post(&engine.a, "/v1/campaigns", body).await.error(400);
     assert_eq!((code.as_str(), fields), ("invalid", vec!["template".to_owned()]));
+    let body = json!({"name": "x", "template": 1, "connectorId": made["id"]});
+    let (_, fields) = engine.post(&engine.a, "/v1/campaigns", body).await.error(404);
+    assert_eq!(fields, ["connectorId"], "no connector has this id");
+    let theirs = engine.connector(&engine.b).await;
+    let (_, fields) = patched(&engine, &path, json!({"connectorId": theirs})).await.error(404);
+    assert_eq!(fields, ["connectorId"], "another tenant's");
     let wrong = [
         (json!({"stop": {"failedPercent": 101}}), "stop.failedPercent"),
         (json!({"variables": {"nome": {}}}), "variables.nome"),
@@ -96,6 +102,12 @@ async fn what_is_wrong_is_named() {
     let nobody = json!({"contacts": [made["id"]]});
     let (_, fields) = engine.post(&engine.a, &format!("{path}/contacts"), nobody).await.error(400);
     assert_eq!(fields, ["contacts[0]"]);
+    // A page that ends with the last one has no next.
+    let again = json!({"name": "y", "template": 1, "connectorId": made["connectorId"]});
+    engine.post(&engine.a, "/v1/campaigns", again).await.expect(201);
+    let page = async |query: &str| engine.get(&engine.a, &format!("/v1/campaigns?{query}")).await.expect(200);
+    assert_eq!((&page("limit=1").await["next"], page("limit=2").await.get("next")), (&json!(2), None));
+    assert_eq!(page("limit=1&after=2").await["data"][0]["id"], made["id"]);
     let foreign = engine.get(&engine.b, &path).await;
     assert_eq!(foreign.error(404).0, "not_found");
 }

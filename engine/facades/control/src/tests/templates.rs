@@ -260,3 +260,12 @@ async fn conversations_are_put_into_queues_and_get_statuses() {
     assert_eq!(engine.get(&engine.a, &conversation).await.expect(200).get("queueId"), None);
     assert_eq!(made("/v1/queues", "Loja").await.expect(201)["number"], 2);
 }
+
+#[tokio::test]
+async fn another_tenants_connector_keeps_no_template_of_ours() {
+    let engine = Engine::new().await;
+    let mut body = own_text("aviso", "Olá");
+    body["connectorId"] = json!(engine.connector(&engine.b).await);
+    let (code, fields) = engine.post(&engine.a, "/v1/templates", body).await.error(404);
+    assert_eq!((code.as_str(), fields), ("not_found", vec!["connectorId".to_owned()]));
+}

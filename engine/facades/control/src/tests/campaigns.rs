@@ -94,6 +94,7 @@ async fn what_is_wrong_is_named() {
         (json!({"variables": {"nome": {}}}), "variables.nome"),
         (json!({"audience": {"type": "direct", "search": "x"}}), "audience"),
         (json!({"audience": {"type": "contacts", "tagId": made["id"]}}), "audience.tagId"),
+        (json!({"audience": {"type": "contacts", "search": "x".repeat(201)}}), "audience.search"),
     ];
     for (body, field) in wrong {
         assert_eq!(patched(&engine, &path, body).await.error(400).1, [field]);
@@ -102,6 +103,10 @@ async fn what_is_wrong_is_named() {
     let nobody = json!({"contacts": [made["id"]]});
     let (_, fields) = engine.post(&engine.a, &format!("{path}/contacts"), nobody).await.error(400);
     assert_eq!(fields, ["contacts[0]"]);
+    for many in [json!([]), json!(vec![made["id"].clone(); 10_001])] {
+        let refused = engine.post(&engine.a, &format!("{path}/contacts"), json!({"contacts": many})).await;
+        assert_eq!(refused.error(400).1, ["contacts"]);
+    }
     // A page that ends with the last one has no next.
     let again = json!({"name": "y", "template": 1, "connectorId": made["connectorId"]});
     engine.post(&engine.a, "/v1/campaigns", again).await.expect(201);

@@ -108,7 +108,7 @@ async fn messages_of_a_refused_category_are_refused() {
     send("SUPPORT").await.expect(201);
     patched(&engine, &contact, json!({"refusedCategories": []})).await.expect(200);
     send("MARKETING").await.expect(201);
-    for wrong in [json!(["SPAM"]), json!("MARKETING"), json!([5])] {
+    for wrong in [json!(["SPAM"]), json!("MARKETING"), json!([5]), json!(vec!["GERAL"; 7])] {
         let refused = patched(&engine, &contact, json!({"refusedCategories": wrong})).await;
         let (code, fields) = refused.error(400);
         assert_eq!(code, "invalid");

@@ -95,6 +95,8 @@ async fn a_text_of_ones_own_is_made_changed_shown_sent_and_deleted() {
     assert_eq!(send(to(extra)).await.error(400).1, ["variables.outro", "header"]);
     assert_eq!(send(to(json!({"text": "x", "messageType": "SUPPORT"}))).await.error(400).1, ["text", "messageType"]);
     assert_eq!(send(to(json!({"header": {}}))).await.error(400).1, ["header"]);
+    let place = json!({"header": {"location": {"latitude": 1.5, "longitude": 2.5, "title": "x".repeat(256)}}});
+    assert_eq!(send(to(place)).await.error(400).1, ["header.location.title"]);
     let nobody = json!({"to": "5511988887777", "templateId": Uuid::from_u128(9)});
     assert_eq!(send(nobody).await.error(404).1, ["templateId"]);
     let lone = json!({"to": "5511988887777", "text": "x", "header": {"link": "https://x.com/a"}});

@@ -143,8 +143,9 @@ impl Campaigns {
         form: Multipart<'_, ListForm>,
     ) -> Result<Json<Campaign>, Refused<{ READ | BODY | CONFLICT | WRITE | status::TOO_MANY }>> {
         let number = named(&state, &acting, &id)?;
+        let list = deps.lists.reserve()?;
         let (file_name, file) = receive(form).await?;
-        let rows = deps.lists.read(file).await?;
+        let rows = list.read(file).await?;
         let file_name = Some(file_name).filter(|name| !name.is_empty());
         Ok(Json(state.commands.set_campaign_rows(acting.tenant, number, file_name, rows).await?.into()))
     }

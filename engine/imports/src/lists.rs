@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use calamine::{Reader, Xlsx};
-use pombo_domain::ports::{MAX_WORKBOOK_BYTES, RecipientLists, RecipientRow};
+use pombo_domain::ports::{MAX_WORKBOOK_BYTES, RecipientList, RecipientLists, RecipientRow};
 use pombo_domain::{Error, ErrorCode, Field, Result};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::spreadsheet::reader::{content, text};
 use crate::spreadsheet::{MAX_ROWS, archive};
@@ -19,28 +20,45 @@ const TO: &[&str] = &["to", "para", "telefone", "phone", "numero", "número", "w
 const NAME: &[&str] = &["name", "nome", "contactname"];
 /// Columns of a list, at most.
 const MAX_COLUMNS: usize = 100;
+/// Files that come in at once, each held in memory.
+const PLACES: usize = 8;
 /// Files read at once.
 const AT_ONCE: usize = 2;
 
 /// Reads lists; see the module.
 pub struct ListReader {
-    turns: Semaphore,
+    places: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
 }
 
 impl Default for ListReader {
     fn default() -> Self {
-        Self { turns: Semaphore::new(AT_ONCE) }
+        Self { places: Arc::new(Semaphore::new(PLACES)), turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 }
 
-#[async_trait]
 impl RecipientLists for ListReader {
-    async fn read(&self, file: Vec<u8>) -> Result<Vec<RecipientRow>> {
+    fn reserve(&self) -> Result<Box<dyn RecipientList>> {
         let busy = || Error {
             retry_after_ms: Some(2_000),
-            ..Error::new(ErrorCode::RateLimited, "other lists are being read; send this one again in a moment")
+            ..Error::new(ErrorCode::RateLimited, "other lists are coming in; send this one again in a moment")
         };
-        let _turn = self.turns.try_acquire().map_err(|_| busy())?;
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| busy())?;
+        Ok(Box::new(Incoming { _place: place, turns: Arc::clone(&self.turns) }))
+    }
+}
+
+/// A list on its way in, with its place.
+struct Incoming {
+    _place: OwnedSemaphorePermit,
+    turns: Arc<Semaphore>,
+}
+
+#[async_trait]
+impl RecipientList for Incoming {
+    async fn read(self: Box<Self>, file: Vec<u8>) -> Result<Vec<RecipientRow>> {
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let _turn = turn.map_err(|_| Error::internal("the turns of lists of recipients are closed"))?;
         let read = tokio::task::spawn_blocking(move || rows(file)).await;
         read.map_err(|_| Error::internal("reading a list of recipients panicked"))?
     }
@@ -245,6 +263,17 @@ mod tests {
         sheet.write(2, 1, 5_511_999_998_888_u64 as f64).expect("written");
         let file = book.save_to_buffer().expect("a workbook");
         assert_eq!(rows(file).expect("a list"), [row(3, "5511999998888", Some("Ana"), &[("nome", "Ana")])]);
+    }
+
+    #[tokio::test]
+    async fn only_so_many_lists_come_in_at_once() {
+        let reader = ListReader::default();
+        let mut places: Vec<_> = (0..PLACES).map(|_| reader.reserve().expect("a place")).collect();
+        let refused = reader.reserve().err().expect("there is no place left");
+        assert_eq!((refused.code, refused.retry_after_ms), (ErrorCode::RateLimited, Some(2_000)));
+        let place = places.pop().expect("there are some");
+        assert_eq!(place.read(b"to\n1\n".to_vec()).await.expect("a list").len(), 1);
+        assert!(reader.reserve().is_ok(), "its place is free again");
     }
 
     #[test]

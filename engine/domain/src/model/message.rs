@@ -452,6 +452,13 @@ impl MessageState {
         Ok(Self { sent_at: Some(now), provider_id, reason: None, ..self.next(Status::Sent, now) })
     }
 
+    /// The same, of one that the channel accepted and keeps back for now. A report tells what becomes of it.
+    #[must_use]
+    pub fn held_by_channel(self) -> Self {
+        let detail = "the channel accepted it and kept it back at first; a report tells what becomes of it";
+        Self { reason: Some(Reason::new(ReasonCode::Held, detail)), ..self }
+    }
+
     /// It was given up.
     pub fn failed(&self, reason: Reason, now: Timestamp) -> Result<Self, NotAllowed> {
         self.allow(&[Status::Processing, Status::Pending, Status::Waiting], "failed")?;

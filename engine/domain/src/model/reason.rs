@@ -55,6 +55,8 @@ words! {
         Undeliverable = "undeliverable",
         /// It was taken back because its campaign was paused; it becomes another message when the campaign goes on.
         Withdrawn = "withdrawn",
+        /// The channel accepted it and keeps it back for now.
+        Held = "held",
     }
 }
 

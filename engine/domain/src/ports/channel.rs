@@ -177,8 +177,8 @@ pub enum SendOutcome {
         provider_id: Option<String>,
         /// Other addresses of the recipient that the provider told.
         aliases: Vec<String>,
-        /// Whether the provider keeps it back for now; a receipt tells what becomes of it. Nothing is done about it: the message is SENT
-        /// as any other one.
+        /// Whether the provider keeps it back for now; a receipt tells what becomes of it. The message is SENT as any other one, with that
+        /// as its reason.
         held: bool,
     },
     /// The recipient does not exist: never try again.

@@ -44,9 +44,15 @@ pub struct RecipientRow {
 }
 
 /// Reads lists of recipients.
-#[async_trait]
 pub trait RecipientLists: Send + Sync + 'static {
-    /// The rows of a whole file. Fails with [`crate::ErrorCode::Invalid`] for one that is not a list of recipients, and with
-    /// [`crate::ErrorCode::RateLimited`] while too many are read.
-    async fn read(&self, file: Vec<u8>) -> Result<Vec<RecipientRow>>;
+    /// A place for a list, before anything of it has come: it is held in memory while it comes in. Fails with
+    /// [`crate::ErrorCode::RateLimited`] while too many do.
+    fn reserve(&self) -> Result<Box<dyn RecipientList>>;
+}
+
+/// A list of recipients on its way in. Its place is free again once it is read or dropped.
+#[async_trait]
+pub trait RecipientList: Send {
+    /// The rows of the whole file. Fails with [`crate::ErrorCode::Invalid`] for one that is not a list of recipients.
+    async fn read(self: Box<Self>, file: Vec<u8>) -> Result<Vec<RecipientRow>>;
 }

@@ -22,6 +22,9 @@ use pombo_api::declared::{KeyHeader, Param};
 use pombo_api::error::Failure;
 use pombo_api::options::ApiState;
 
+/// Maximum length of a place's name or address, in characters.
+const MAX_PLACE_CHARS: usize = 255;
+
 /// The answer of an operation that queues a message: the message.
 pub(crate) type Queued = Result<Created<Message>, Refused<{ READ | BODY | WRITE | CONFLICT }>>;
 
@@ -117,6 +120,12 @@ async fn header(
         }
         Some(TemplateHeader { link: None, file: None, location: Some(at) }) => {
             let HeaderLocation { latitude, longitude, title, address } = at;
+            for (name, text) in [("location.title", &title), ("location.address", &address)] {
+                if text.as_ref().is_some_and(|text| text.chars().count() > MAX_PLACE_CHARS) {
+                    let message = format!("must have at most {MAX_PLACE_CHARS} characters");
+                    return Err(Error::invalid(Field::Header.named(name), message).into());
+                }
+            }
             (Some(HeaderMedia::Location { latitude, longitude, title, address }), Vec::new())
         }
         Some(_) => return Err(Error::invalid(Field::Header, "must have exactly one of link, file and location").into()),

@@ -7,12 +7,15 @@
 //! - [`whatsapp`]: `POST /whatsapp/connect/{connectorId}`, `GET /whatsapp/status/…`, `POST /whatsapp/disconnect/…`
 //! - [`contacts`]: `GET /contacts`, `POST /contacts`, `PATCH /contacts/{id}/status`, `DELETE /contacts/{id}`
 
+use std::sync::Arc;
+
 use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, IntoEndpoint, Response};
 use poem_openapi::{OpenApiService, Tags};
 
 use pombo_api::error::Failure;
 use pombo_api::{Facade, Sections, UnknownParameters};
+use pombo_domain::ports::PaceViews;
 
 pub mod auth;
 pub mod connectors;
@@ -84,6 +87,8 @@ pub static FACADE: Facade = Facade {
 pub struct SendsyncDeps {
     /// Makes the empty workbook (xlsx) that people fill with messages; fails with the reason, for the log.
     pub template: fn() -> Result<Vec<u8>, String>,
+    /// Gives the present paces of connectors.
+    pub pace: Arc<dyn PaceViews>,
 }
 
 fn service() -> OpenApiService<Groups, ()> {

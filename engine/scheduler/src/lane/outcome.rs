@@ -168,9 +168,9 @@ fn follow(
     seed: u64,
 ) -> Result<Follows, NotAllowed> {
     let Ended { in_flight, mut ending, rejoin } = ended;
-    let told = match &mut ending {
-        Ending::Outcome(SendOutcome::Accepted { aliases, .. }) => std::mem::take(aliases),
-        _ => Vec::new(),
+    let (told, held) = match &mut ending {
+        Ending::Outcome(SendOutcome::Accepted { aliases, held, .. }) => (std::mem::take(aliases), *held),
+        _ => (Vec::new(), false),
     };
     let metrics = &context.metrics;
     let attempt = retry::Attempt {
@@ -187,7 +187,8 @@ fn follow(
     let state = match retry::verdict(&context.options.retry, ending, attempt, now, seed) {
         Verdict::Sent(provider_id) => {
             signal = in_flight.says.then_some(HealthSignal::Sent);
-            in_flight.state.sent(provider_id, now)?
+            let sent = in_flight.state.sent(provider_id, now)?;
+            if held { sent.held_by_channel() } else { sent }
         }
         Verdict::Failed(reason) => {
             Metrics::add(&metrics.failed, 1);

@@ -184,7 +184,7 @@ async fn with_store(
             pace: Arc::new(scheduler.clone()),
             send_wait: Duration::from_secs(config.aidesk.send_wait_seconds),
         }),
-        sendsync: Arc::new(SendsyncDeps { template }),
+        sendsync: Arc::new(SendsyncDeps { template, pace: Arc::new(scheduler.clone()) }),
         control: Arc::new(control_deps),
         state,
     };

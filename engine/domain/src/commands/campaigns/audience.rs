@@ -17,6 +17,8 @@ use crate::{Error, Field, Result, TenantIndex};
 
 /// Rows that one commit stores.
 const STORED: usize = 1_000;
+/// Maximum number of contacts that are named at once.
+pub const MAX_CONTACTS: usize = 10_000;
 /// Maximum number of columns of a list.
 pub const MAX_COLUMNS: usize = 100;
 /// Maximum length of a file's name, in characters; a longer one is cut.
@@ -59,6 +61,9 @@ impl Commands {
         number: u32,
         contacts: &[Uuid],
     ) -> Result<CampaignView> {
+        if contacts.is_empty() || contacts.len() > MAX_CONTACTS {
+            return Err(Error::invalid(Field::Contacts, format!("must be 1 to {MAX_CONTACTS} ids")));
+        }
         for (at, id) in contacts.iter().enumerate() {
             if self.ports().store.contact_by_id(tenant, *id)?.is_none() {
                 return Err(Error::invalid(Field::Contacts.at(at), "is not the id of a contact"));

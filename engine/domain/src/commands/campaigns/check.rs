@@ -1,17 +1,15 @@
 //! The dry run: what a draft would send, to whom, and what that would cost. Nothing is stored.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::BTreeMap;
 
 use super::{Cost, CostView};
 use crate::commands::Commands;
+use crate::commands::messages::equal_texts::{TextCounts, equal_texts_warning};
 use crate::model::{MessageType, SkipReason};
 use crate::{Result, TenantIndex};
 
 /// Maximum number of rows that are named in a report.
 pub const MAX_SAMPLES: usize = 100;
-/// From this many equal advertising texts on, the report warns.
-pub const EQUAL_TEXTS: u64 = 100;
 
 /// A row that is left out, as the report names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,8 +67,7 @@ impl Commands {
         let prices = &self.campaign_policy.prices;
         let (mut rows, mut sendable, mut cost) = (0, 0, Cost::default());
         let (mut skipped, mut samples, mut preview) = (BTreeMap::new(), Vec::new(), None);
-        // Texts by their hash alone: 100,000 of them would be many megabytes.
-        let mut texts: HashMap<u64, u64> = HashMap::new();
+        let mut texts = TextCounts::default();
         while let Some(page) = plan.page().await? {
             for planned in page {
                 rows += 1;
@@ -78,9 +75,7 @@ impl Commands {
                     Ok(filled) => {
                         sendable += 1;
                         cost.add(prices.price(category, &planned.row.to));
-                        let mut hasher = DefaultHasher::new();
-                        filled.text.hash(&mut hasher);
-                        *texts.entry(hasher.finish()).or_default() += 1;
+                        texts.add(&filled.text);
                         preview.get_or_insert(filled.text);
                     }
                     Err(left_out) => {
@@ -99,7 +94,7 @@ impl Commands {
                 }
             }
         }
-        let equal_texts = texts.into_values().max().unwrap_or(0);
+        let equal_texts = texts.most();
         let (mut problems, mut warnings) = (Vec::new(), Vec::new());
         if !template.is_sendable() {
             problems.push(format!("the template is {}", template.status));
@@ -107,8 +102,8 @@ impl Commands {
         if sendable == 0 && rows > 0 {
             problems.push("nobody of the audience can be sent to".to_owned());
         }
-        if template.message_type() == MessageType::Marketing && equal_texts > EQUAL_TEXTS {
-            warnings.push(format!("{equal_texts} recipients would get the same advertising text"));
+        if template.message_type() == MessageType::Marketing {
+            warnings.extend(equal_texts_warning(equal_texts));
         }
         if let Some(left) = audience_left.filter(|left| *left < sendable) {
             warnings

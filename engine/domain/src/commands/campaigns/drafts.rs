@@ -17,6 +17,8 @@ use crate::{Error, Field, FieldProblem, Result, TenantIndex};
 
 /// Maximum length of a campaign's name, in characters.
 pub const MAX_NAME_CHARS: usize = 200;
+/// Maximum length of the words of an audience, in characters.
+const MAX_SEARCH_CHARS: usize = 200;
 /// Rows of a list or of an unfinished start that one commit deletes.
 const CLEARED: usize = 1_000;
 
@@ -61,7 +63,7 @@ impl Commands {
         let (Some(connector), true) = (patch.connector, problems.is_empty()) else {
             return Err(Error::invalid_fields(problems));
         };
-        let connector = self.live_connector(tenant, connector)?;
+        let connector = self.connector_named(tenant, connector)?;
         let now = self.now();
         let empty = Campaign {
             number: 0,
@@ -160,7 +162,7 @@ impl Commands {
             }
         }
         if let Some(connector) = connector {
-            campaign.connector = self.live_connector(campaign.tenant, connector)?.index;
+            campaign.connector = self.connector_named(campaign.tenant, connector)?.index;
         }
         if let Some(template) = template {
             campaign.template = template;
@@ -173,6 +175,10 @@ impl Commands {
             Some(AudienceChoice::Direct) => campaign.audience = Audience::Direct,
             Some(AudienceChoice::Contacts(choice)) => {
                 let choice = trimmed(choice);
+                if choice.search.as_ref().is_some_and(|words| words.chars().count() > MAX_SEARCH_CHARS) {
+                    let message = format!("must have at most {MAX_SEARCH_CHARS} characters");
+                    keep(Error::invalid(Field::Audience.field(Field::Search), message))?;
+                }
                 if let Some(tag) = choice.tag
                     && self.ports().store.tag_by_id(campaign.tenant, tag)?.is_none()
                 {

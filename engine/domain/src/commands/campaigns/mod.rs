@@ -57,6 +57,8 @@ pub struct CampaignView {
     pub connector: Arc<Connector>,
     /// How many rows stand where.
     pub counts: CampaignCounts,
+    /// What to think of, by its start alone.
+    pub warnings: Vec<String>,
 }
 
 impl From<CampaignNotAllowed> for Error {
@@ -140,7 +142,7 @@ impl Commands {
         let connector = store.connector(campaign.connector)?;
         let connector = connector.ok_or_else(|| Error::internal("a campaign's connector is not there"))?;
         let counts = store.campaign_counts(campaign.tenant, campaign.number)?;
-        Ok(CampaignView { campaign, connector, counts })
+        Ok(CampaignView { campaign, connector, counts, warnings: Vec::new() })
     }
 
     /// The lock under which a campaign is changed.

@@ -3,7 +3,8 @@
 
 use super::{CampaignView, checked_start};
 use crate::commands::Commands;
-use crate::model::{Audience, RowOutcome, RowState};
+use crate::commands::messages::equal_texts::{TextCounts, equal_texts_warning};
+use crate::model::{Audience, MessageType, RowOutcome, RowState};
 use crate::ports::CampaignChange;
 use crate::{Error, Result, TenantIndex, Timestamp};
 
@@ -26,12 +27,15 @@ impl Commands {
             return Err(Error::conflict(format!("the campaign's template is {status}, so nothing can be sent")));
         }
         self.clear_rows(tenant, number).await?;
-        let mut sends = false;
+        let (mut sends, mut texts) = (false, TextCounts::default());
         while let Some(page) = plan.page().await? {
             let mut rows = Vec::with_capacity(page.len());
             for planned in page {
                 let (outcome, detail) = match planned.fate {
-                    Ok(_) => (RowOutcome::Pending, None),
+                    Ok(filled) => {
+                        texts.add(&filled.text);
+                        (RowOutcome::Pending, None)
+                    }
                     Err(left_out) => (RowOutcome::Skipped(left_out.reason), left_out.detail),
                 };
                 sends |= outcome.is_open();
@@ -46,6 +50,10 @@ impl Commands {
             return Err(Error::conflict("nobody of the campaign's audience can be sent to; its check says why"));
         }
         self.put_campaign(next).await?;
-        self.get_campaign(tenant, number)
+        let mut view = self.get_campaign(tenant, number)?;
+        if plan.template.message_type() == MessageType::Marketing {
+            view.warnings.extend(equal_texts_warning(texts.most()));
+        }
+        Ok(view)
     }
 }

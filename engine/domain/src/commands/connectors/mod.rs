@@ -263,6 +263,14 @@ impl Commands {
         found.filter(|c| c.status != ConnectorStatus::Deleted).ok_or_else(|| Error::not_found("Connector"))
     }
 
+    /// The connector that the field `connectorId` of a body names.
+    pub(crate) fn connector_named(&self, tenant: TenantIndex, id: Uuid) -> Result<Arc<Connector>> {
+        self.live_connector(tenant, id).map_err(|error| match error.code {
+            ErrorCode::NotFound => unknown_connector(),
+            _ => error,
+        })
+    }
+
     pub(crate) fn plugin_of(&self, connector: &Connector) -> Result<PluginDescription> {
         self.ports().connectors.plugin(&connector.plugin).ok_or_else(|| {
             Error::new(

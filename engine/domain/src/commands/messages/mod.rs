@@ -1,6 +1,7 @@
 //! Messages: taken in, sent at once, listed, shown, decided on, and acted upon once they are sent; and the files that bring many at once.
 
 pub mod actions;
+pub mod equal_texts;
 pub mod imports;
 pub mod list;
 pub mod now;

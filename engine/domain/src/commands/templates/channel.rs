@@ -140,6 +140,7 @@ impl Commands {
         connector: Uuid,
         template: Template,
     ) -> Result<TemplateView> {
+        self.connector_named(tenant, connector)?;
         let offering = self.offering(tenant, connector)?;
         offering.must(FEATURE)?;
         let Template { name, language, category, format, components, .. } = &template;

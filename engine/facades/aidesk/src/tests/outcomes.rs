@@ -2,7 +2,7 @@
 //! well another time. Nothing that was not sent in time stays in the queue.
 
 use pombo_domain::model::reason::Reason;
-use pombo_domain::model::{ReasonCode, Status};
+use pombo_domain::model::{ReasonCode, Rules, Status};
 use pombo_domain::ports::SessionState;
 use pombo_testkit::settle;
 use tokio::join;
@@ -77,4 +77,25 @@ async fn what_whatsapp_may_have_is_500_with_its_id() {
     let (answer, stored) = join!(site.post("/sendmessage", &body), running);
     let refused = answer.refusal(500);
     assert_eq!(refused["message_uuid"], json!(stored.message.id), "{refused}");
+}
+
+#[tokio::test]
+async fn a_closed_window_is_400_with_what_to_do() {
+    let site = Site::new().await;
+    let outside_window = vec!["template".to_owned()];
+    let rules = Rules { reply_window_ms: Some(24 * 3_600_000), outside_window, ..Rules::default() };
+    site.world.connectors.describe_plugin("connector-chat", |plugin| plugin.rules = Some(rules));
+    let body = text(&site).await;
+    let refused = site.post("/sendmessage", &body).await.refusal(400);
+    assert!(
+        refused["message"].as_str().expect("a text").contains("send an approved template with POST /send-message"),
+        "{refused}"
+    );
+    assert_eq!(site.messages(), 0, "nothing was stored");
+    // The window may close between the request and the attempt.
+    let end = |state: &MessageState| state.failed(Reason::new(ReasonCode::WindowClosed, "too late"), NOW).ok();
+    site.world.connectors.describe_plugin("connector-chat", |plugin| plugin.rules = None);
+    let (answer, _) = join!(site.post("/sendmessage", &body), site.lane(end));
+    let refused = answer.refusal(400);
+    assert!(refused["message"].as_str().expect("a text").contains("send an approved template"), "{refused}");
 }

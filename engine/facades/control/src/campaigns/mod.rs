@@ -64,9 +64,11 @@ impl Campaigns {
         after: Query<Option<u32>>,
     ) -> Result<Json<CampaignPage>, Refused<READ>> {
         let limit = limit.0.unwrap_or(DEFAULT_LIMIT) as usize;
-        let mut found = state.commands.list_campaigns(acting.tenant, after.0, limit)?;
-        found.truncate(limit);
-        let next = found.last().map(|view| view.campaign.number).filter(|number| *number > 1 && found.len() == limit);
+        let found = state.commands.list_campaigns(acting.tenant, after.0, limit)?;
+        let next = match found.last().map(|view| view.campaign.number) {
+            Some(last) if !state.commands.list_campaigns(acting.tenant, Some(last), 1)?.is_empty() => Some(last),
+            _ => None,
+        };
         Ok(Json(CampaignPage { data: found.into_iter().map(Campaign::from).collect(), next }))
     }
 
@@ -141,8 +143,9 @@ impl Campaigns {
         form: Multipart<'_, ListForm>,
     ) -> Result<Json<Campaign>, Refused<{ READ | BODY | CONFLICT | WRITE | status::TOO_MANY }>> {
         let number = named(&state, &acting, &id)?;
+        let list = deps.lists.reserve()?;
         let (file_name, file) = receive(form).await?;
-        let rows = deps.lists.read(file).await?;
+        let rows = list.read(file).await?;
         let file_name = Some(file_name).filter(|name| !name.is_empty());
         Ok(Json(state.commands.set_campaign_rows(acting.tenant, number, file_name, rows).await?.into()))
     }
@@ -183,11 +186,14 @@ impl Campaigns {
 
     /// Start a campaign
     ///
-    /// Its audience and what each recipient gets are fixed now, also if it starts later. Who opts out until then is left out.
+    /// Its audience and what each recipient gets are fixed now, also if it starts later. Who opts out until then is left out. A campaign
+    /// starts once: a second request is refused with 409, so repeating one whose answer was lost sends nothing twice. `warnings` of the
+    /// answer tell, among others, of advertising that is the same for many.
     #[oai(path = "/v1/campaigns/:id/start", method = "post", operation_id = "start_campaign")]
     async fn start_campaign(
         &self,
         state: Data<&Arc<ApiState>>,
+        deps: Data<&Arc<ControlDeps>>,
         acting: Acting,
         /// Id or number of the campaign.
         id: Path<Param<CampaignKey>>,
@@ -195,7 +201,10 @@ impl Campaigns {
     ) -> Result<Json<Campaign>, Refused<{ READ | BODY | CONFLICT | WRITE }>> {
         let number = named(&state, &acting, &id)?;
         let at = optional(&json)?.scheduled_at.map(|at| at.0);
-        Ok(Json(state.commands.start_campaign(acting.tenant, number, at).await?.into()))
+        let mut started = state.commands.start_campaign(acting.tenant, number, at).await?;
+        let sent = state.commands.sent_equal_texts(acting.tenant, &*deps.pace, [started.connector.id]);
+        started.warnings.extend(sent);
+        Ok(Json(started.into()))
     }
 
     /// Pause a campaign

@@ -481,10 +481,12 @@ pub(crate) struct Campaign {
     started_at: Option<Instant>,
     /// When it had nothing more to do.
     ended_at: Option<Instant>,
+    /// What to think of: in the answer to its start alone, and only if there is something.
+    warnings: Option<Vec<String>>,
 }
 
 impl From<CampaignView> for Campaign {
-    fn from(CampaignView { campaign, connector, counts }: CampaignView) -> Self {
+    fn from(CampaignView { campaign, connector, counts, warnings }: CampaignView) -> Self {
         let pausing = campaign.pausing.map(|pausing| CampaignPausing {
             reason: WordOf::known(pausing.reason),
             detail: pausing.detail,
@@ -509,6 +511,7 @@ impl From<CampaignView> for Campaign {
             frozen_at: campaign.frozen_at.map(Instant),
             started_at: campaign.started_at.map(Instant),
             ended_at: campaign.ended_at.map(Instant),
+            warnings: Some(warnings).filter(|warnings| !warnings.is_empty()),
         }
     }
 }

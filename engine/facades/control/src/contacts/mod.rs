@@ -182,6 +182,7 @@ impl Contacts {
         json: JsonBytes<UpdateContact>,
     ) -> Result<Json<Contact>, Refused<{ READ | BODY | WRITE }>> {
         let patch: UpdateContact = body(&json)?;
+        patch.check()?;
         let contact = state.commands.update_contact(acting.tenant, named(&id)?, patch.into()).await?;
         Ok(Json(shown(&state, contact)?))
     }

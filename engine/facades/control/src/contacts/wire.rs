@@ -6,7 +6,7 @@ use poem_openapi::types::MaybeUndefined;
 use pombo_domain::Error;
 use pombo_domain::commands::contacts::imports::ImportedContacts;
 use pombo_domain::commands::contacts::{ContactDraft, ContactPatch, ContactRef};
-use pombo_domain::model::Refusals;
+use pombo_domain::model::{self, Refusals};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -14,6 +14,7 @@ use crate::names::field_name;
 use crate::wire::MessageType;
 use crate::wire::contact::{Contact, ContactType};
 use pombo_api::declared::ParamKind;
+use pombo_api::error::Failure;
 
 /// What a path names a contact by: its id or its number. Any other text is not found.
 pub(crate) struct ContactKey;
@@ -157,6 +158,19 @@ pub(crate) struct UpdateContact {
     /// Categories of messages that the contact does not want; they replace the present ones.
     #[oai(nullable, validator(max_items = 6))]
     refused_categories: Option<Vec<MessageType>>,
+}
+
+impl UpdateContact {
+    /// Refuses a list that is longer than the document says: there are no more categories.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        const MOST: usize = model::MessageType::ALL.len();
+        match &self.refused_categories {
+            Some(kinds) if kinds.len() > MOST => {
+                Err(Error::invalid("refusedCategories", format!("must be at most {MOST}")).into())
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl From<UpdateContact> for ContactPatch {

@@ -8,8 +8,8 @@ use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
-use pombo_domain::model;
 use pombo_domain::model::import::RowProblem;
+use pombo_domain::{TenantIndex, model};
 use uuid::Uuid;
 
 use crate::Section;
@@ -76,6 +76,25 @@ pub(crate) struct Import {
     /// When it ended.
     #[oai(skip_serializing_if_is_none)]
     finished_at: Option<Instant>,
+    /// What to think of, if there is something: connectors that sent the same advertising too often within 24 hours. Not in lists.
+    #[oai(skip_serializing_if_is_none)]
+    warnings: Option<Vec<String>>,
+}
+
+impl Import {
+    /// With warnings of the tenant's connectors: of the one that rows without a connector go through, if it is known, otherwise of all.
+    fn warned(mut self, state: &ApiState, deps: &ControlDeps, tenant: TenantIndex, own: Option<Uuid>) -> Self {
+        let connectors: Vec<Uuid> = match own {
+            Some(own) => vec![own],
+            None => {
+                let all = state.commands.list_connectors(tenant).unwrap_or_default();
+                all.into_iter().map(|view| view.connector.id).collect()
+            }
+        };
+        let warnings = state.commands.sent_equal_texts(tenant, &*deps.pace, connectors);
+        self.warnings = Some(warnings).filter(|warnings| !warnings.is_empty());
+        self
+    }
 }
 
 impl From<model::Import> for Import {
@@ -91,6 +110,7 @@ impl From<model::Import> for Import {
             error: import.error,
             created_at: Instant(import.created_at),
             finished_at: import.finished_at.map(Instant),
+            warnings: None,
         }
     }
 }
@@ -177,13 +197,14 @@ impl Imports {
     #[oai(path = "/v1/imports", method = "post", operation_id = "create_import")]
     async fn create_import(
         &self,
+        state: Data<&Arc<ApiState>>,
         deps: Data<&Arc<ControlDeps>>,
         acting: Acting,
         form: Multipart<'_, ImportForm>,
     ) -> Result<Taken, Refused<{ READ | BODY | WRITE | status::TOO_MANY }>> {
         let Received { workbook, file_name, connector } = receive(form, &*deps.imports).await?;
         let import = workbook.submit(acting.tenant, &file_name, connector).await?;
-        Ok(Taken::Running(Json(import.into())))
+        Ok(Taken::Running(Json(Import::from(import).warned(&state, &deps, acting.tenant, connector))))
     }
 
     /// List imports, newest first
@@ -207,10 +228,12 @@ impl Imports {
     async fn get_import(
         &self,
         state: Data<&Arc<ApiState>>,
+        deps: Data<&Arc<ControlDeps>>,
         acting: Acting,
         id: Path<PathId>,
     ) -> Result<Json<Import>, Refused<READ>> {
-        Ok(Json(state.commands.get_import(acting.tenant, id.of("Import")?)?.into()))
+        let import = state.commands.get_import(acting.tenant, id.of("Import")?)?;
+        Ok(Json(Import::from(import).warned(&state, &deps, acting.tenant, None)))
     }
 
     /// Get an import's report, row by row

@@ -54,7 +54,7 @@ impl From<Arc<model::Label>> for Label {
 /// All queues, or all statuses.
 #[derive(Object)]
 pub(crate) struct LabelList {
-    /// They, ordered by number.
+    /// The queues or statuses, ordered by number.
     data: Vec<Label>,
 }
 

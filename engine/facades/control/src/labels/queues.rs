@@ -56,7 +56,7 @@ impl Queues {
         Ok(Json(state.commands.get_label(acting.tenant, KIND, id.of(KIND.noun())?)?.into()))
     }
 
-    /// Change a queue's name or colour
+    /// Change the name or colour of a queue
     #[oai(path = "/v1/queues/:id", method = "patch", operation_id = "update_queue")]
     async fn update_queue(
         &self,

@@ -60,7 +60,7 @@ impl ConversationStatuses {
         Ok(Json(state.commands.get_label(acting.tenant, KIND, id.of(KIND.noun())?)?.into()))
     }
 
-    /// Change a status of conversations's name or colour
+    /// Change the name or colour of a status of conversations
     #[oai(path = "/v1/conversation-statuses/:id", method = "patch", operation_id = "update_conversation_status")]
     async fn update_conversation_status(
         &self,

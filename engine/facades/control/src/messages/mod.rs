@@ -11,6 +11,7 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::registry::MetaSchema;
 use poem_openapi::{Enum, Object, OpenApi};
+use pombo_domain::ErrorCode;
 use pombo_domain::commands::messages::list::{MAX_SEARCH_CHARS, MessageQuery};
 use pombo_domain::commands::messages::transitions::{MessageView, Transition};
 use pombo_domain::model;
@@ -190,14 +191,28 @@ impl Messages {
     }
 
     /// Get a message, with what its recipient gets and what the channel reported
+    ///
+    /// A key that is bound to one connector may ask too: it sees the messages of that connector.
     #[oai(path = "/v1/messages/:id", method = "get", operation_id = "get_message")]
     async fn get_message(
         &self,
         state: Data<&Arc<ApiState>>,
-        acting: Acting,
+        reading: Reading,
         id: Path<PathId>,
     ) -> Result<Json<Message>, Refused<READ>> {
-        let view = state.commands.get_message(acting.tenant, id.of("Message")?)?;
+        let view = match reading {
+            Reading::Whole(acting) => state.commands.get_message(acting.tenant, id.of("Message")?)?,
+            // Of what is not its connector's it learns nothing, not even whether it is there.
+            Reading::Bound { identity, own, refusal } => match id.of("Message") {
+                Ok(id) => match state.commands.get_message(identity.tenant, id) {
+                    Ok(view) if view.connector_id == own => view,
+                    Ok(_) => return Err((*refusal).into()),
+                    Err(error) if error.code == ErrorCode::NotFound => return Err((*refusal).into()),
+                    Err(error) => return Err(error.into()),
+                },
+                Err(_) => return Err((*refusal).into()),
+            },
+        };
         let rendered = state.commands.render_message(&view.stored).await;
         let receipts = state.commands.message_receipts(&view.stored)?;
         Ok(Json(Message::of(view, rendered, Some(receipts), &state)))

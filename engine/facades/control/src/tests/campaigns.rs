@@ -1,6 +1,8 @@
 //! Campaigns: drafts, lists, the check, the start and what follows. Nothing hands rows over here.
 
 use poem::{Body, Request};
+use pombo_domain::Timestamp;
+use pombo_domain::model::pace::EqualTextsView;
 use pombo_domain::ports::{Batch, Change, TemplateChange};
 use pombo_testkit::samples;
 use serde_json::{Value, json};
@@ -81,11 +83,18 @@ async fn what_is_wrong_is_named() {
     let body = json!({"name": "x", "template": 99, "connectorId": made["connectorId"]});
     let (code, fields) = engine.post(&engine.a, "/v1/campaigns", body).await.error(400);
     assert_eq!((code.as_str(), fields), ("invalid", vec!["template".to_owned()]));
+    let body = json!({"name": "x", "template": 1, "connectorId": made["id"]});
+    let (_, fields) = engine.post(&engine.a, "/v1/campaigns", body).await.error(404);
+    assert_eq!(fields, ["connectorId"], "no connector has this id");
+    let theirs = engine.connector(&engine.b).await;
+    let (_, fields) = patched(&engine, &path, json!({"connectorId": theirs})).await.error(404);
+    assert_eq!(fields, ["connectorId"], "another tenant's");
     let wrong = [
         (json!({"stop": {"failedPercent": 101}}), "stop.failedPercent"),
         (json!({"variables": {"nome": {}}}), "variables.nome"),
         (json!({"audience": {"type": "direct", "search": "x"}}), "audience"),
         (json!({"audience": {"type": "contacts", "tagId": made["id"]}}), "audience.tagId"),
+        (json!({"audience": {"type": "contacts", "search": "x".repeat(201)}}), "audience.search"),
     ];
     for (body, field) in wrong {
         assert_eq!(patched(&engine, &path, body).await.error(400).1, [field]);
@@ -94,6 +103,16 @@ async fn what_is_wrong_is_named() {
     let nobody = json!({"contacts": [made["id"]]});
     let (_, fields) = engine.post(&engine.a, &format!("{path}/contacts"), nobody).await.error(400);
     assert_eq!(fields, ["contacts[0]"]);
+    for many in [json!([]), json!(vec![made["id"].clone(); 10_001])] {
+        let refused = engine.post(&engine.a, &format!("{path}/contacts"), json!({"contacts": many})).await;
+        assert_eq!(refused.error(400).1, ["contacts"]);
+    }
+    // A page that ends with the last one has no next.
+    let again = json!({"name": "y", "template": 1, "connectorId": made["connectorId"]});
+    engine.post(&engine.a, "/v1/campaigns", again).await.expect(201);
+    let page = async |query: &str| engine.get(&engine.a, &format!("/v1/campaigns?{query}")).await.expect(200);
+    assert_eq!((&page("limit=1").await["next"], page("limit=2").await.get("next")), (&json!(2), None));
+    assert_eq!(page("limit=1&after=2").await["data"][0]["id"], made["id"]);
     let foreign = engine.get(&engine.b, &path).await;
     assert_eq!(foreign.error(404).0, "not_found");
 }
@@ -128,4 +147,23 @@ async fn the_rows_are_a_file() {
     assert_eq!(lines.len(), 2);
     assert!(lines[0].starts_with("row,line,to,name,contactId,variables,status"), "{file}");
     assert!(lines[1].starts_with("1,2,a@loja.com,") && lines[1].contains("'=1+1") && lines[1].contains("pending"));
+}
+
+#[tokio::test]
+async fn the_start_warns_of_equal_advertising() {
+    let engine = Engine::new().await;
+    let (path, _) = draft(&engine).await;
+    let file: String = (0..101).map(|n| format!("a{n}@loja.com;Ana\n")).collect();
+    list(&engine, &path, &format!("to;nome\n{file}")).await.expect(200);
+    let texts = EqualTextsView { count: 230, since: Timestamp(1_893_456_000_000) };
+    *engine.fixed.equal_texts.lock().expect("no test panics in it") = Some(texts);
+    let check = engine.post(&engine.a, &format!("{path}/check"), json!({})).await.expect(200);
+    let started = engine.post(&engine.a, &format!("{path}/start"), json!({})).await.expect(200);
+    let warnings: Vec<&str> =
+        started["warnings"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+    assert_eq!(check["warnings"], json!([warnings[0]]), "the check says the same");
+    assert!(warnings[0].starts_with("101 recipients would get the same advertising text"), "{started}");
+    assert!(warnings[1].contains("the same advertising text 230 times since 2030-01-01T00:00:00.000Z"), "{started}");
+    assert_eq!(warnings.len(), 2);
+    assert_eq!(engine.get(&engine.a, &path).await.expect(200).get("warnings"), None, "it is said once");
 }

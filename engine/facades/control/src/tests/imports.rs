@@ -1,6 +1,8 @@
 //! Imports, from the upload to the report, and across a restart.
 
 use poem::{Body, Request};
+use pombo_domain::Timestamp;
+use pombo_domain::model::pace::EqualTextsView;
 use pombo_domain::ports::{Change, StoreError};
 use rust_xlsxwriter::Workbook;
 use serde_json::{Value, json};
@@ -168,4 +170,20 @@ async fn a_workbook_with_another_header_fails_with_the_reason() {
         failed["error"].as_str().is_some_and(|text| text.contains("column A (\"telefone\") is unknown")),
         "{failed}"
     );
+}
+
+#[tokio::test]
+async fn an_import_warns_of_equal_advertising() {
+    let engine = Engine::new().await;
+    let connector = engine.connector(&engine.a).await;
+    let file = workbook(&[("ana@loja.com", "oi")]);
+    let first = upload(&engine, &engine.a, file.clone(), Some(&connector)).await.expect(202);
+    assert_eq!(first.get("warnings"), None);
+    let texts = EqualTextsView { count: 101, since: Timestamp(1_893_456_000_000) };
+    *engine.fixed.equal_texts.lock().expect("no test panics in it") = Some(texts);
+    let second = upload(&engine, &engine.a, file, Some(&connector)).await.expect(202);
+    for shown in [second, engine.get(&engine.a, &path(&first)).await.expect(200)] {
+        let warning = shown["warnings"][0].as_str().expect("a warning");
+        assert!(warning.contains(&connector) && warning.contains("101 times"), "{shown}");
+    }
 }

@@ -6,6 +6,7 @@ mod campaigns;
 mod chats;
 mod contacts;
 mod conversations;
+mod demands;
 mod event_stream;
 mod events;
 mod history;

@@ -75,6 +75,17 @@ async fn a_key_of_one_connector_sees_there_its_own_messages_alone() {
             assert_eq!(refused.error(403).0, "forbidden");
         }
     }
+    // By the id that a send answered, where it did not know the channel's.
+    let header = [("x-api-key", key.as_str())];
+    let own = engine.ask("GET", "/v1/messages?providerId=wamid.1", &header, None).await.expect(200);
+    let own = own["data"][0]["id"].as_str().expect("an id").to_owned();
+    let shown = engine.ask("GET", &format!("/v1/messages/{own}"), &header, None).await.expect(200);
+    assert_eq!((&shown["status"], &shown["connectorId"]), (&json!("SENT"), &json!(one)));
+    let others = engine.get(&engine.a, &format!("/v1/messages?connectorId={two}")).await.expect(200);
+    for id in [others["data"][0]["id"].as_str().expect("an id"), one.as_str(), "x"] {
+        engine.ask("GET", &format!("/v1/messages/{id}"), &header, None).await.error(403);
+    }
+    engine.ask("POST", &format!("/v1/messages/{own}/cancel"), &header, None).await.error(403);
     // Beside another credential it is refused, as everywhere.
     let tenants = format!("Bearer {}", engine.a.key);
     let both = [("x-api-key", key.as_str()), ("authorization", tenants.as_str())];

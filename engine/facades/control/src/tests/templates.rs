@@ -95,6 +95,8 @@ async fn a_text_of_ones_own_is_made_changed_shown_sent_and_deleted() {
     assert_eq!(send(to(extra)).await.error(400).1, ["variables.outro", "header"]);
     assert_eq!(send(to(json!({"text": "x", "messageType": "SUPPORT"}))).await.error(400).1, ["text", "messageType"]);
     assert_eq!(send(to(json!({"header": {}}))).await.error(400).1, ["header"]);
+    let place = json!({"header": {"location": {"latitude": 1.5, "longitude": 2.5, "title": "x".repeat(256)}}});
+    assert_eq!(send(to(place)).await.error(400).1, ["header.location.title"]);
     let nobody = json!({"to": "5511988887777", "templateId": Uuid::from_u128(9)});
     assert_eq!(send(nobody).await.error(404).1, ["templateId"]);
     let lone = json!({"to": "5511988887777", "text": "x", "header": {"link": "https://x.com/a"}});
@@ -259,4 +261,13 @@ async fn conversations_are_put_into_queues_and_get_statuses() {
     deleted(&engine, &engine.a, &at("queues", &sales)).await.expect(204);
     assert_eq!(engine.get(&engine.a, &conversation).await.expect(200).get("queueId"), None);
     assert_eq!(made("/v1/queues", "Loja").await.expect(201)["number"], 2);
+}
+
+#[tokio::test]
+async fn another_tenants_connector_keeps_no_template_of_ours() {
+    let engine = Engine::new().await;
+    let mut body = own_text("aviso", "Olá");
+    body["connectorId"] = json!(engine.connector(&engine.b).await);
+    let (code, fields) = engine.post(&engine.a, "/v1/templates", body).await.error(404);
+    assert_eq!((code.as_str(), fields), ("not_found", vec!["connectorId".to_owned()]));
 }

@@ -201,6 +201,7 @@ impl QueueApi {
         &self,
         caller: Caller,
         state: Data<&Arc<ApiState>>,
+        deps: Data<&Arc<SendsyncDeps>>,
         /// Extension: key of at most 255 characters that makes it safe to repeat this request within a day.
         #[oai(name = "Idempotency-Key")]
         key: KeyHeader,
@@ -230,7 +231,8 @@ impl QueueApi {
             }
             Err(error) => return Err(error.into()),
         };
-        Ok(BulkAnswer::of(rows, drafts.iter().map(|draft| draft.external_id.as_deref())))
+        let warnings = state.commands.bulk_equal_texts(caller.0.tenant, &*deps.pace, &drafts, &rows);
+        Ok(BulkAnswer::of(rows, drafts.iter().map(|draft| draft.external_id.as_deref()), warnings))
     }
 
     /// List messages

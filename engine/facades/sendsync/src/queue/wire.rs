@@ -266,6 +266,10 @@ pub(crate) struct BulkResult {
     pub rejected: u32,
     /// One result for each message, in the order of the request.
     pub results: Vec<BulkRow>,
+    /// Extension: what to think of, if there is something: advertising that is the same for too many within 24 hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[oai(skip_serializing_if_is_none)]
+    pub warnings: Option<Vec<String>>,
 }
 
 /// A bulk of which no message was accepted. It has rows if there were any that could be read.
@@ -317,7 +321,11 @@ pub(crate) enum BulkAnswer {
 
 impl BulkAnswer {
     /// From the rows, and what each row had as its `externalId`.
-    pub(super) fn of<'e>(rows: Vec<Row>, external_ids: impl Iterator<Item = Option<&'e str>>) -> Self {
+    pub(super) fn of<'e>(
+        rows: Vec<Row>,
+        external_ids: impl Iterator<Item = Option<&'e str>>,
+        warnings: Vec<String>,
+    ) -> Self {
         let total = rows.len() as u32;
         let mut accepted = 0;
         let row = |(index, (row, external_id)): (usize, (Row, Option<&str>))| {
@@ -341,7 +349,8 @@ impl BulkAnswer {
         let rejected = total - accepted;
         if accepted > 0 {
             let success = rejected == 0;
-            return Self::Accepted(SerdeJson(BulkResult { success, total, accepted, rejected, results }));
+            let warnings = Some(warnings).filter(|warnings| !warnings.is_empty());
+            return Self::Accepted(SerdeJson(BulkResult { success, total, accepted, rejected, results, warnings }));
         }
         Self::Refused(SerdeJson(BulkError {
             status_code: 400,
@@ -408,6 +417,14 @@ pub(crate) fn samples() -> Vec<(serde_json::Value, Option<serde_json::Value>)> {
         BulkAnswer::Refused(SerdeJson(error)) => error,
         BulkAnswer::Accepted(_) => unreachable!("unreadable is refused"),
     };
+    let bulk = |warnings| BulkResult {
+        success: true,
+        total: 1,
+        accepted: 1,
+        rejected: 0,
+        results: vec![row(Some(Uuid::nil()))],
+        warnings,
+    };
     let page = MessagePage {
         data: vec![message(true)],
         meta: PageMeta { total: u64::from(u32::MAX) + 1, page: 1, limit: 250, pages: 1 },
@@ -415,7 +432,8 @@ pub(crate) fn samples() -> Vec<(serde_json::Value, Option<serde_json::Value>)> {
     vec![
         both(message(false)),
         both(page),
-        both(BulkResult { success: true, total: 1, accepted: 1, rejected: 0, results: vec![row(Some(Uuid::nil()))] }),
+        both(bulk(None)),
+        both(bulk(Some(vec!["text".to_owned()]))),
         both(BulkError { results: Some(vec![row(None)]), ..refused }),
         both(BulkRow { index: 0, id: None, status: Some(MessageStatus::Unknown), external_id: None, error: None }),
     ]

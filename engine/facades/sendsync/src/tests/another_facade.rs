@@ -69,7 +69,7 @@ async fn a_facade_is_added_by_its_value_alone() {
     let state = Arc::clone(&site.state);
     let template = || Err("none".to_owned());
     let facades = vec![
-        FACADE.serve_with(Arc::clone(&state), Arc::new(SendsyncDeps { template })),
+        FACADE.serve_with(Arc::clone(&state), Arc::new(SendsyncDeps { template, pace: site.pace.clone() })),
         NOTES.serve_with(state, Arc::new(Author("Ana"))),
     ];
     let hosts = [("notes.example.com".to_owned(), "notes".to_owned())];

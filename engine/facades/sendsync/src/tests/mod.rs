@@ -1,6 +1,6 @@
 //! The facade as a caller sees it, over the real commands, the real store and the test kit.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use poem::endpoint::BoxEndpoint;
@@ -8,10 +8,11 @@ use poem::http::Method;
 use poem::{Body, EndpointExt, Response};
 use pombo_api::application;
 use pombo_api::options::{ApiOptions, ApiState, Limits};
-use pombo_domain::Timestamp;
 use pombo_domain::commands::access::users::UserRequest;
+use pombo_domain::model::pace::PaceView;
 use pombo_domain::model::{Connector, Role, Tenant};
-use pombo_domain::ports::SessionState;
+use pombo_domain::ports::{PaceViews, SessionState, StoreResult};
+use pombo_domain::{ConnectorIndex, Timestamp};
 use pombo_testkit::http::{Answer, ask};
 use pombo_testkit::{Caller, ManualClock, World, WorldOptions};
 use serde_json::{Value, json};
@@ -55,10 +56,21 @@ struct Company {
     connector: Arc<Connector>,
 }
 
+/// What the pace view answers.
+#[derive(Default)]
+struct Fixed(Mutex<PaceView>);
+
+impl PaceViews for Fixed {
+    fn pace(&self, _connector: ConnectorIndex) -> StoreResult<Option<PaceView>> {
+        Ok(Some(self.0.lock().expect("no test panics in it").clone()))
+    }
+}
+
 /// The application with two tenants.
 struct Site {
     world: World,
     state: Arc<ApiState>,
+    pace: Arc<Fixed>,
     app: BoxEndpoint<'static, Response>,
     loja: Company,
     other: Company,
@@ -101,11 +113,12 @@ impl Site {
         };
         let template = || pombo_imports::template().map_err(|error| error.to_string());
         let state = ApiState::new(world.commands.clone(), options);
-        let facade = FACADE.serve_with(Arc::clone(&state), Arc::new(SendsyncDeps { template }));
+        let pace = Arc::new(Fixed::default());
+        let facade = FACADE.serve_with(Arc::clone(&state), Arc::new(SendsyncDeps { template, pace: pace.clone() }));
         let hosts = [("sendsync.example.com".to_owned(), FACADE.name.to_owned())];
         let app = application(vec![facade], &hosts).boxed();
         let (loja, other) = (company(&world, "loja").await, company(&world, "other").await);
-        Self { app, state, world, loja, other }
+        Self { app, state, world, pace, loja, other }
     }
 
     /// A WhatsApp connector of `loja`, whose session stands so.

@@ -1,6 +1,7 @@
 //! Send and bulk.
 
 use bytes::Bytes;
+use pombo_domain::model::pace::EqualTextsView;
 use pombo_domain::ports::StoreError;
 
 use super::*;
@@ -325,4 +326,32 @@ async fn a_repeated_form_keeps_the_files_of_the_first() {
     assert_eq!(site.world.files(), 1);
     post("one", "CONTENT").await.error(409);
     assert_eq!(site.world.files(), 1);
+}
+
+#[tokio::test]
+async fn a_bulk_warns_of_equal_advertising() {
+    let site = Site::new().await;
+    let bulk = |kind: &str, text: &str, rows: usize| {
+        let row = |n: usize| {
+            site.message_with(json!({"to": format!("a{n}@exemplo.com"), "message": text, "messageType": kind}))
+        };
+        json!({"messages": (0..rows).map(row).collect::<Vec<_>>()})
+    };
+    // A hundred are none too many; other categories, and texts that become different ones, are not counted.
+    for body in
+        [bulk("MARKETING", "Compre", 100), bulk("NOTIFICATION", "Compre", 101), bulk("MARKETING", "{Oi|Olá}", 101)]
+    {
+        assert_eq!(site.post("/queue/bulk", body).await.ok().get("warnings"), None);
+    }
+    let answer = site.post("/queue/bulk", bulk("MARKETING", "Compre", 101)).await.ok();
+    let warnings = answer["warnings"].as_array().expect("a list");
+    assert_eq!((&answer["accepted"], warnings.len()), (&json!(101), 1));
+    assert!(warnings[0].as_str().is_some_and(|text| text.starts_with("101 recipients")), "{answer}");
+    // What was sent before is the pace's.
+    let view = PaceView { equal_texts: Some(EqualTextsView { count: 500, since: NOW }), ..PaceView::default() };
+    *site.pace.0.lock().expect("no test panics in it") = view;
+    let answer = site.post("/queue/bulk", bulk("MARKETING", "Compre", 1)).await.ok();
+    assert!(answer["warnings"][0].as_str().is_some_and(|text| text.contains("500 times")), "{answer}");
+    let other = site.post("/queue/bulk", bulk("SUPPORT", "Oi", 1)).await.ok();
+    assert_eq!(other.get("warnings"), None);
 }

@@ -3,7 +3,7 @@
 use pombo_domain::commands::access::actor::Actor;
 use pombo_domain::commands::conversations::ConversationPatch;
 use pombo_domain::model::message::Target;
-use pombo_domain::model::{InboundContent, ReceiptKind, Role};
+use pombo_domain::model::{Inbound, InboundContent, ReceiptKind, Role, Rules};
 use pombo_domain::ports::{AutomationChange, AutomationStore, Batch, Change, Operation, OperationError, Store};
 use uuid::Uuid;
 
@@ -478,4 +478,26 @@ async fn a_deleted_conversation_is_gone_and_the_next_message_opens_another() {
     let row = site.get("/conversations").await.expect(200)["data"][0].clone();
     assert_ne!(row["id"], json!(id));
     assert_eq!((&row["conversation_id"], &row["unread_count"]), (&json!(2), &json!(1)));
+}
+
+#[tokio::test]
+async fn the_reply_window_is_shown_and_a_closed_one_is_422() {
+    let site = Site::new().await;
+    site.world.connectors.describe_plugin("connector-chat", |plugin| {
+        let outside_window = vec!["template".to_owned()];
+        plugin.rules = Some(Rules { reply_window_ms: Some(3_600_000), outside_window, ..Rules::default() });
+    });
+    receive(&site, &site.instance, Inbound { sent_at: NOW, ..says(JOHN, "R1", "Oi") }).await;
+    let path = format!("/conversations/{}", id_of(&site, &site.instance, JOHN));
+    let window = async || site.get(&path).await.expect(200)["data"]["reply_window"].clone();
+    assert_eq!(window().await, json!({"until": "2025-01-15T11:30:00Z", "open": true}));
+    site.world.clock.jump(3_600_000);
+    assert_eq!(window().await, json!({"until": "2025-01-15T11:30:00Z", "open": false}));
+    let before = site.world.store.message_count();
+    let refused = site.post("/send-message", json!({"recipient": JOHN, "message": "Oi"})).await;
+    assert_eq!(refused.error(422), "WINDOW_CLOSED");
+    assert_eq!(site.world.store.message_count(), before, "nothing was stored");
+    // Where the channel always takes everything, there is none.
+    site.world.connectors.describe_plugin("connector-chat", |plugin| plugin.rules = None);
+    assert_eq!(window().await, Value::Null);
 }

@@ -50,7 +50,13 @@ fn parts(content: &Value, manner: &Manner, path: &str) -> Result<Vec<Value>, Str
     if let Some(parameters) = header(&content["header"], manner, path)? {
         components.push(json!({"type": "header", "parameters": parameters}));
     }
-    let variables = variables(&content["body"], manner, &format!("{path}body"))?;
+    let mut variables = variables(&content["body"], manner, &format!("{path}body"))?;
+    // Of a code's template the body may not be known yet: Meta writes it, with the code as its one variable.
+    let code = || content["buttons"].as_array()?.iter().find(|given| given["type"] == "otp");
+    if let (true, Some(code)) = (variables.is_empty(), code()) {
+        let text = plain(&code["value"]).unwrap_or_default();
+        variables.push(json!({"type": "text", "text": clean(&text, manner.newlines).map_err(|why| format!("{path}buttons: {why}"))?}));
+    }
     if !variables.is_empty() {
         components.push(json!({"type": "body", "parameters": variables}));
     }
@@ -308,6 +314,9 @@ mod tests {
             {"type": "body", "parameters": text},
             {"type": "button", "sub_type": "url", "index": "0", "parameters": text}])
         );
+        let mut without = content.clone();
+        without["body"] = json!([]);
+        assert_eq!(sent(&without), sent(&content), "the body's variable is the code");
     }
 
     #[test]

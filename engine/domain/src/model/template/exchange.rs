@@ -108,8 +108,11 @@ fn component(value: &Value, cards: bool) -> Result<Component, String> {
         "body" => Component::Body {
             text: text(value, "text", MAX_TEXT_CHARS)?.unwrap_or_default(),
             examples: examples(value)?,
+            more: further(value)?,
         },
-        "footer" => Component::Footer { text: text(value, "text", MAX_TEXT_CHARS)?.unwrap_or_default() },
+        "footer" => {
+            Component::Footer { text: text(value, "text", MAX_TEXT_CHARS)?.unwrap_or_default(), more: further(value)? }
+        }
         "buttons" => {
             let buttons = list(value.get("buttons").unwrap_or(&Value::Null), "buttons")?;
             let buttons = buttons.iter().enumerate();
@@ -144,12 +147,17 @@ fn button(value: &Value) -> Result<Button, String> {
         text: text(value, "text", MAX_TEXT_CHARS)?.unwrap_or_default(),
         url: text(value, "url", MAX_TEXT_CHARS)?,
         example: text(value, "example", MAX_TEXT_CHARS)?,
-        more: match value.get("more") {
-            None | Some(Value::Null) => None,
-            Some(fields) if fields.is_object() => Some(more(fields)?),
-            Some(_) => return Err("more: must be an object".to_owned()),
-        },
+        more: further(value)?,
     })
+}
+
+/// The further fields of a part.
+fn further(value: &Value) -> Result<Option<String>, String> {
+    match value.get("more") {
+        None | Some(Value::Null) => Ok(None),
+        Some(fields) if fields.is_object() => more(fields).map(Some),
+        Some(_) => Err("more: must be an object".to_owned()),
+    }
 }
 
 fn examples(value: &Value) -> Result<Examples, String> {
@@ -217,14 +225,21 @@ fn component_json(component: &Component) -> Value {
             put(&mut header, "example", example);
             Value::Object(header)
         }
-        Component::Body { text, examples } => {
+        Component::Body { text, examples, more } => {
             let mut body = Map::new();
             body.insert("type".to_owned(), json!("body"));
             body.insert("text".to_owned(), json!(text));
             put_examples(&mut body, examples);
+            put_further(&mut body, more);
             Value::Object(body)
         }
-        Component::Footer { text } => json!({"type": "footer", "text": text}),
+        Component::Footer { text, more } => {
+            let mut footer = Map::new();
+            footer.insert("type".to_owned(), json!("footer"));
+            footer.insert("text".to_owned(), json!(text));
+            put_further(&mut footer, more);
+            Value::Object(footer)
+        }
         Component::Buttons(buttons) => {
             let buttons: Vec<Value> = buttons.iter().map(button_json).collect();
             json!({"type": "buttons", "buttons": buttons})
@@ -249,14 +264,18 @@ fn button_json(button: &Button) -> Value {
     }
     put(&mut written, "url", &button.url);
     put(&mut written, "example", &button.example);
-    if let Some(more) = button.more.as_deref().and_then(|more| serde_json::from_str::<Value>(more).ok()) {
-        written.insert("more".to_owned(), more);
-    }
+    put_further(&mut written, &button.more);
     Value::Object(written)
 }
 
 fn put(object: &mut Map<String, Value>, key: &str, text: &Option<String>) {
     object.extend(text.as_ref().map(|text| (key.to_owned(), json!(text))));
+}
+
+fn put_further(object: &mut Map<String, Value>, more: &Option<String>) {
+    if let Some(more) = more.as_deref().and_then(|more| serde_json::from_str::<Value>(more).ok()) {
+        object.insert("more".to_owned(), more);
+    }
 }
 
 fn put_examples(object: &mut Map<String, Value>, examples: &Examples) {
@@ -276,6 +295,8 @@ mod tests {
             {"type": "header", "format": "image", "example": "4::handle"},
             {"type": "body", "text": "Olá {{nome}}", "examples": {"nome": "Ana"}},
             {"type": "footer", "text": "Loja"},
+            {"type": "body", "text": "", "more": {"add_security_recommendation": true}},
+            {"type": "footer", "text": "", "more": {"code_expiration_minutes": 10}},
             {"type": "limited-time-offer", "text": "Só hoje", "hasExpiration": true},
             {"type": "buttons", "buttons": [
                 {"type": "url", "text": "Ver", "url": "https://x.com/{{1}}", "example": "https://x.com/1"},

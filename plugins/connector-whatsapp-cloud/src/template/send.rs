@@ -15,6 +15,23 @@ struct Manner {
     newlines: Newlines,
 }
 
+/// The media of headers that are files of the message's own: `{"file": {…}}`, which is to become an id of Meta's.
+pub(crate) fn files(content: &mut Value) -> Vec<&mut Value> {
+    let mut found = Vec::new();
+    for (name, value) in content.as_object_mut().into_iter().flatten() {
+        match name.as_str() {
+            "header" => found.extend(value.get_mut("media")),
+            "cards" => {
+                let cards = value.as_array_mut().into_iter().flatten();
+                found.extend(cards.filter_map(|card| card.get_mut("header")?.get_mut("media")));
+            }
+            _ => {}
+        }
+    }
+    found.retain(|media| media["file"].is_object());
+    found
+}
+
 /// The value of `template` in a message. `Err` says what to change.
 pub(crate) fn body(content: &Value, newlines: Newlines) -> Result<Value, String> {
     let text = |name: &str| {

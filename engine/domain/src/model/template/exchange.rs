@@ -74,7 +74,7 @@ pub fn read_template(value: &Value) -> Result<RemoteTemplate, String> {
         reason: text(value, "reason", MAX_TEXT_CHARS)?,
         components: match value.get("components") {
             None | Some(Value::Null) => Vec::new(),
-            Some(components) => read_components(components)?,
+            Some(components) => read_listed(components)?,
         },
     })
 }
@@ -83,6 +83,26 @@ pub fn read_template(value: &Value) -> Result<RemoteTemplate, String> {
 pub fn read_components(value: &Value) -> Result<Vec<Component>, String> {
     let components = list(value, "components")?;
     components.iter().enumerate().map(|(at, one)| component(one, true).map_err(inside("components", at))).collect()
+}
+
+/// Components as a connector lists them: a header of a format that this engine does not know is passed through, or none of its
+/// templates could be taken over.
+fn read_listed(value: &Value) -> Result<Vec<Component>, String> {
+    let is_odd = |part: &Value| {
+        let format = part.get("format").and_then(Value::as_str);
+        part.get("type").and_then(Value::as_str) == Some("header")
+            && format.is_some_and(|format| HeaderFormat::parse(format).is_none())
+    };
+    let components = list(value, "components")?;
+    let read = |(at, one): (usize, &Value)| {
+        let component = if is_odd(one) {
+            more(one).map(|json| Component::Other("header".to_owned(), json))
+        } else {
+            component(one, true)
+        };
+        component.map_err(inside("components", at))
+    };
+    components.iter().enumerate().map(read).collect()
 }
 
 fn inside(name: &'static str, at: usize) -> impl Fn(String) -> String {
@@ -317,6 +337,10 @@ mod tests {
         let read = read_template(&odd).expect("well formed");
         assert_eq!((read.status, read.category), (TemplateStatus::Pending, TemplateCategory::Marketing));
         assert_eq!((read.format, read.quality), (TemplateFormat::Positional, Quality::Unknown));
+        let header = json!({"type": "header", "format": "product"});
+        let read = read_template(&json!({"name": "a", "language": "pt", "components": [header]})).expect("well formed");
+        assert_eq!(components_json(&read.components), json!([header]));
+        assert!(read_components(&json!([header])).is_err(), "a caller is told");
         for (bad, problem) in [
             (json!({"language": "pt"}), "name is missing"),
             (json!({"name": "a"}), "language is missing"),

@@ -381,8 +381,11 @@ async fn template_value(
             size: given["size"].as_u64().unwrap_or(0),
             url: None,
         };
-        *media = match known.id(outside, config, &file, &plain_type(&file.content_type), anew).await {
-            Ok(id) => json!({"id": id, "filename": Some(file.filename).filter(|name| !name.is_empty())}),
+        let content_type = plain_type(&file.content_type);
+        let uploaded = known.id(outside, config, &file, &content_type, anew).await;
+        let filename = Some(file.filename).filter(|name| !name.is_empty());
+        *media = match uploaded {
+            Ok(id) => json!({"id": id, "filename": filename}),
             Err(not) => return Err(not_uploaded(cloud, message, not).await),
         };
     }

@@ -289,16 +289,18 @@ fn a_templates_own_file_is_uploaded() {
     }
     accept(&world, "wamid.A");
     accepted(ready(send(&cloud, &message)));
+    let uploaded: Vec<_> = world.posted_files.borrow().iter().map(|posting| posting.media.clone()).collect();
+    assert_eq!(uploaded.len(), 2);
+    let id = |media: &str| (uploaded.iter().position(|one| one == media).expect("uploaded") + 1).to_string();
     let sent = world.posted().remove(0)["template"].clone();
     let media = |component: &Value| {
-        component["parameters"][0][component["parameters"][0]["type"].as_str().unwrap_or("")].clone()
+        let parameter = &component["parameters"][0];
+        parameter[parameter["type"].as_str().unwrap_or_default()].clone()
     };
-    assert_eq!(media(&sent["components"][0]), json!({"id": "1", "filename": "a.pdf"}));
+    assert_eq!(media(&sent["components"][0]), json!({"id": id("m0"), "filename": "a.pdf"}));
     let cards = &sent["components"][1]["cards"];
     assert_eq!(media(&cards[0]["components"][0]), json!({"link": "https://x.example/a.png"}));
-    assert_eq!(media(&cards[1]["components"][0]), json!({"id": "2", "filename": "a.pdf"}));
-    let media: Vec<_> = world.posted_files.borrow().iter().map(|posting| posting.media.clone()).collect();
-    assert_eq!(media, ["m0", "m1"]);
+    assert_eq!(media(&cards[1]["components"][0]), json!({"id": id("m1"), "filename": "a.pdf"}));
 }
 
 #[test]

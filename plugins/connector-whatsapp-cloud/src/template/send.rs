@@ -71,8 +71,8 @@ fn parts(content: &Value, manner: &Manner, path: &str) -> Result<Vec<Value>, Str
     // Of a code's template the body may not be known yet: Meta writes it, with the code as its one variable.
     let code = || content["buttons"].as_array()?.iter().find(|given| given["type"] == "otp");
     if let (true, Some(code)) = (variables.is_empty(), code()) {
-        let text = plain(&code["value"]).unwrap_or_default();
-        variables.push(json!({"type": "text", "text": clean(&text, manner.newlines).map_err(|why| format!("{path}buttons: {why}"))?}));
+        let text = clean(&plain(&code["value"]).unwrap_or_default(), manner.newlines);
+        variables.push(json!({"type": "text", "text": text.map_err(|why| format!("{path}buttons: {why}"))?}));
     }
     if !variables.is_empty() {
         components.push(json!({"type": "body", "parameters": variables}));

@@ -237,12 +237,24 @@ pub(crate) struct ImportedContact {
     /// Whether the contact is a business.
     #[oai(nullable)]
     business: Option<bool>,
+    /// Categories of messages that the contact does not want; they replace the present ones.
+    #[oai(nullable)]
+    refused_categories: Option<Vec<MessageType>>,
 }
 
 impl From<ImportedContact> for ContactDraft {
     fn from(row: ImportedContact) -> Self {
-        let ImportedContact { kind, identifier, connector_ids, name, email, company, notes, business } = row;
-        let refused_categories = None;
+        let ImportedContact {
+            kind,
+            identifier,
+            connector_ids,
+            name,
+            email,
+            company,
+            notes,
+            business,
+            refused_categories,
+        } = row;
         SaveContact { kind, identifier, connector_ids, name, email, company, notes, business, refused_categories }
             .into()
     }

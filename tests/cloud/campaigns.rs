@@ -213,7 +213,7 @@ fn a_campaign_is_listed_changed_scheduled_and_deleted() -> Result<()> {
     let contact = json!({"type": "WHATSAPP", "identifier": person(), "name": "Cida"});
     let contact = client.post("/v1/contacts", &contact)?.json()?;
     let path = format!("/v1/campaigns/{draft}/contacts");
-    let chosen = client.post(&path, &json!({"contactIds": [contact["id"]]}))?.expect_json(200)?;
+    let chosen = client.post(&path, &json!({"contacts": [contact["id"]]}))?.expect_json(200)?;
     assert_eq!(chosen["audience"]["rows"], 1, "{chosen}");
     client.delete(&format!("/v1/campaigns/{draft}"))?.expect(204)?;
     client.get(&format!("/v1/campaigns/{draft}"))?.expect(404)?;

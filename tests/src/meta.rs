@@ -142,9 +142,9 @@ pub fn status(id: &str, status: &str, recipient: &str, ours: Option<&str>, at: i
     value
 }
 
-/// A status `failed` with Meta's code.
-pub fn failed(id: &str, recipient: &str, code: u32, title: &str, at: i64) -> Value {
-    let mut value = status(id, "failed", recipient, None, at);
+/// A status `failed` with Meta's code, which says more of it in `title`.
+pub fn failed(id: &str, recipient: &str, ours: Option<&str>, (code, title): (u32, &str), at: i64) -> Value {
+    let mut value = status(id, "failed", recipient, ours, at);
     value["errors"] = json!([{"code": code, "title": title, "message": title, "error_data": {"details": title},
         "href": "https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes/"}]);
     value

@@ -1,5 +1,5 @@
 //! What was with a connector when the process ended, decided before the lanes start: SENT where receipts prove it, tried again
-//! with the same client id where that cannot send twice, otherwise UNKNOWN.
+//! with the same client id where that cannot send twice, FAILED where the channel said so, otherwise UNKNOWN.
 
 use std::collections::HashMap;
 
@@ -7,6 +7,7 @@ use pombo_domain::ConnectorIndex;
 use pombo_domain::model::connector::ConnectorStatus;
 use pombo_domain::model::delivery::Delivery;
 use pombo_domain::model::message::Status;
+use pombo_domain::model::reason::{Reason, ReasonCode};
 use pombo_domain::ports::{Batch, Change, SendOutcome, StoreResult, Update};
 
 use crate::context::Context;
@@ -61,6 +62,10 @@ pub(crate) async fn recover(context: &Context, only: Option<ConnectorIndex>) -> 
             };
             let next = match retry::verdict(&context.options.retry, ending, attempt, now, 0) {
                 Verdict::Again { reason, due_at, free } => stored.state.retry_later(reason, due_at, free, now),
+                // The channel had it, and told that it could not deliver it; its code was in memory alone.
+                Verdict::Unknown(_) if let Some((_, why)) = &receipts.failed => {
+                    stored.state.failed(Reason::new(ReasonCode::Undeliverable, why.clone()), now)
+                }
                 Verdict::Unknown(reason) => stored.state.unknown(reason, now),
                 Verdict::Failed(reason) => stored.state.failed(reason, now),
                 Verdict::Sent(provider_id) => stored.state.sent(provider_id, now),

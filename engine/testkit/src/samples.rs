@@ -305,7 +305,7 @@ pub fn template(tenant: TenantIndex, text: &str) -> Template {
         quality: Quality::Unknown,
         reason: None,
         remote_id: None,
-        components: vec![Component::Body { text: text.to_owned(), examples: BTreeMap::new() }],
+        components: vec![Component::Body { text: text.to_owned(), examples: BTreeMap::new(), more: None }],
         created_at: NOON,
         updated_at: NOON,
     }

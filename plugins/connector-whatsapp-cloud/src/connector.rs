@@ -83,7 +83,8 @@ impl Connector for WhatsAppCloud {
             rules: Some(Rules {
                 reply_window_seconds: Some(24 * 60 * 60),
                 outside_window: vec![template::KIND.to_owned()],
-                recipient_rate: Some(Bucket { burst: 45, refill_millis: 6_000 }),
+                // Meta gives one back every six seconds. A little later, because messages do not take equally long to it.
+                recipient_rate: Some(Bucket { burst: 45, refill_millis: 6_100 }),
                 throughput: Some(Throughput { per_second: 80, counts_received: true }),
                 // How many, Meta tells of each portfolio: see `limits`.
                 audience: Some(Audience { shared_by: Some("portfolioId".to_owned()), limit: None, window_hours: 24 }),

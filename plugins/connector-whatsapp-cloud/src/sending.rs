@@ -14,7 +14,6 @@ use crate::account::NotWorking;
 use crate::answer::{self, Failure};
 use crate::cloud::Cloud;
 use crate::codes::Meaning;
-use crate::config::Newlines;
 use crate::outside::{Outside, Trouble};
 use crate::uploads::{self, NotUploaded};
 use crate::{address, contents, parts, template};
@@ -64,6 +63,8 @@ impl Sort {
 enum Said<'m> {
     /// Its type, and the value of that name.
     Value(&'static str, Value),
+    /// The content of a template. Files of the message's own that it shows are still to be uploaded.
+    Template(Value),
     File(FilePart<'m>),
 }
 
@@ -93,7 +94,7 @@ pub(crate) async fn send(cloud: &Cloud<impl Outside>, message: &Outgoing) -> Out
     if account.is_closed() {
         return Outcome::Disconnected(NotWorking::Closed.reason());
     }
-    let all = match plan(message, config.newlines) {
+    let all = match plan(message) {
         Ok(all) => all,
         Err(reason) => return rejected(reason),
     };
@@ -150,7 +151,7 @@ fn in_part(outcome: Outcome, sent: usize, all: usize, noted: bool) -> Outcome {
 }
 
 /// The messages of the channel that a message becomes. `Err` says why it cannot be sent.
-fn plan(message: &Outgoing, newlines: Newlines) -> Result<Vec<Part<'_>>, String> {
+fn plan(message: &Outgoing) -> Result<Vec<Part<'_>>, String> {
     let reply_to = message.reply_to.as_ref().map(|target| target.provider_id.as_str());
     let value = |kind: &'static str, value: Value, reply_to| vec![Part { said: Said::Value(kind, value), reply_to }];
     match &message.content {
@@ -166,7 +167,7 @@ fn plan(message: &Outgoing, newlines: Newlines) -> Result<Vec<Part<'_>>, String>
                 serde_json::from_str(json).map_err(|error| format!("the content is not JSON: {error}"))?;
             if kind == template::KIND {
                 // A template's answer shows no bubble of what it answers.
-                return Ok(value(template::KIND, template::body(&content, newlines)?, None));
+                return Ok(vec![Part { said: Said::Template(content), reply_to: None }]);
             }
             let (kind, body) = contents::body(kind, &content)?;
             Ok(value(kind, body, reply_to))
@@ -214,14 +215,7 @@ fn texts_and_files<'m>(
 
 /// How a file is sent: as what apps show or play, otherwise as a file to be saved.
 fn file_part<'m>(file: &'m Attachment, wanted: Option<&str>, voice_note: bool) -> Result<FilePart<'m>, String> {
-    let content_type = file.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let content_type = match content_type.as_str() {
-        "image/jpg" => "image/jpeg".to_owned(),
-        "audio/mp3" => "audio/mpeg".to_owned(),
-        "audio/m4a" | "audio/x-m4a" => "audio/mp4".to_owned(),
-        "" => "application/octet-stream".to_owned(),
-        _ => content_type,
-    };
+    let content_type = plain_type(&file.content_type);
     let shown = match content_type.as_str() {
         _ if wanted == Some("document") => None,
         "image/jpeg" | "image/png" => Some(Sort::Image),
@@ -247,6 +241,18 @@ fn file_part<'m>(file: &'m Attachment, wanted: Option<&str>, voice_note: bool) -
     };
     let voice = voice_note && sort == Sort::Audio && matches!(content_type.as_str(), "audio/ogg" | "audio/opus");
     Ok(FilePart { file, sort, content_type, link, caption: None, voice })
+}
+
+/// A type as Meta writes it.
+fn plain_type(content_type: &str) -> String {
+    let content_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match content_type.as_str() {
+        "image/jpg" => "image/jpeg".to_owned(),
+        "audio/mp3" => "audio/mpeg".to_owned(),
+        "audio/m4a" | "audio/x-m4a" => "audio/mp4".to_owned(),
+        "" => "application/octet-stream".to_owned(),
+        _ => content_type,
+    }
 }
 
 /// Whether Meta takes an upload of this type.
@@ -281,6 +287,7 @@ async fn post(cloud: &Cloud<impl Outside>, message: &Outgoing, part: &Part<'_>) 
     loop {
         let (kind, value) = match &part.said {
             Said::Value(kind, value) => (*kind, value.clone()),
+            Said::Template(content) => (template::KIND, template_value(cloud, message, content, anew).await?),
             Said::File(file) => (file.sort.name(), file_value(cloud, message, file, anew).await?),
         };
         let body = envelope(message, kind, value, part.reply_to).to_string().into_bytes();
@@ -297,7 +304,11 @@ async fn post(cloud: &Cloud<impl Outside>, message: &Outgoing, part: &Part<'_>) 
             Err(failure) => failure,
         };
         let forgotten = matches!(&failure, Failure::Fault(fault) if fault.bad_file);
-        let by_id = matches!(&part.said, Said::File(file) if file.link.is_none());
+        let by_id = match &part.said {
+            Said::Value(..) => false,
+            Said::Template(content) => !template::files(&mut content.clone()).is_empty(),
+            Said::File(file) => file.link.is_none(),
+        };
         if forgotten && by_id && !anew {
             anew = true;
             continue;
@@ -349,6 +360,36 @@ async fn file_value(
         value["voice"] = json!(true);
     }
     Ok(value)
+}
+
+/// What stands under `template`.
+async fn template_value(
+    cloud: &Cloud<impl Outside>,
+    message: &Outgoing,
+    content: &Value,
+    anew: bool,
+) -> Result<Value, Outcome> {
+    let Cloud { outside, config, uploads: known, .. } = cloud;
+    let mut content = content.clone();
+    for media in template::files(&mut content) {
+        let given = &media["file"];
+        let text = |name: &str| given[name].as_str().unwrap_or_default().to_owned();
+        let file = Attachment {
+            media: text("media"),
+            filename: text("filename"),
+            content_type: text("contentType"),
+            size: given["size"].as_u64().unwrap_or(0),
+            url: None,
+        };
+        let content_type = plain_type(&file.content_type);
+        let uploaded = known.id(outside, config, &file, &content_type, anew).await;
+        let filename = Some(file.filename).filter(|name| !name.is_empty());
+        *media = match uploaded {
+            Ok(id) => json!({"id": id, "filename": filename}),
+            Err(not) => return Err(not_uploaded(cloud, message, not).await),
+        };
+    }
+    template::body(&content, config.newlines).map_err(rejected)
 }
 
 async fn not_uploaded(cloud: &Cloud<impl Outside>, message: &Outgoing, not: NotUploaded) -> Outcome {

@@ -219,7 +219,7 @@ impl Drill {
             let has_it = accepted.iter().any(|body| body["to"] == to.as_str());
             ensure!(!has_it, "Meta has it, and its status did not count: {row}");
             let path = format!("/v1/messages/{}/resolve", text_of(&row, "messageId")?);
-            self.tenant.client.post(&path, &json!({"outcome": "RETRY"}))?.expect(200)?;
+            self.tenant.client.post(&path, &json!({"outcome": "retry"}))?.expect(200)?;
         }
         until("what was decided by hand", PATIENCE, || {
             let shown = self.shown()?;

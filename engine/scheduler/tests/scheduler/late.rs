@@ -93,6 +93,22 @@ async fn a_failure_that_comes_before_the_answer_waits_for_it() {
 }
 
 #[tokio::test]
+async fn a_failure_that_comes_before_the_answer_is_not_forgotten_by_a_crash() {
+    let mut world = World::two_way(free());
+    world.connectors.describe(|plugin| plugin.idempotent_resend = false);
+    world.connectors.act(|_| Does::Hang);
+    world.start().await;
+    let key = world.post(to_person());
+    settle().await;
+    world.tell(vec![failed(&world, key, "p-1", "recipient")]).await.expect("taken");
+    world.crash().await;
+    world.start().await;
+    settle().await;
+    assert_eq!(world.shown(key), "FAILED undeliverable");
+    assert_eq!(world.connectors.texts().len(), 1, "it is not sent again");
+}
+
+#[tokio::test]
 async fn a_message_is_sent_once_more_a_day_later_where_that_is_wanted() {
     for wanted in [false, true] {
         let mut world = World::two_way(free());

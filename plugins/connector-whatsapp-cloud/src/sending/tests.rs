@@ -123,16 +123,17 @@ fn text_goes_before_what_cannot_have_a_caption() {
         (files("", &["audio/ogg"]), vec!["audio"]),
     ] {
         let message = Outgoing { reply_to: Some(target("IN")), ..outgoing(content) };
-        let parts = plan(&message, Newlines::Refuse).expect("parts");
+        let parts = plan(&message).expect("parts");
         let kind = |part: &Part<'_>| match &part.said {
             Said::Value(kind, _) => *kind,
+            Said::Template(_) => template::KIND,
             Said::File(file) => file.sort.name(),
         };
         assert_eq!(parts.iter().map(kind).collect::<Vec<_>>(), kinds);
         assert_eq!(parts.iter().filter(|part| part.reply_to.is_some()).count(), 1, "the first answers");
     }
-    assert!(plan(&outgoing(files(&"x".repeat(4_097), &[])), Newlines::Refuse).is_err());
-    assert!(plan(&outgoing(files("", &[])), Newlines::Refuse).is_err());
+    assert!(plan(&outgoing(files(&"x".repeat(4_097), &[]))).is_err());
+    assert!(plan(&outgoing(files("", &[]))).is_err());
 }
 
 #[test]
@@ -271,6 +272,35 @@ fn reactions_templates_and_other_contents() {
         assert!(matches!(ready(send(&cloud, &outgoing(content))), Outcome::Rejected(_)));
     }
     assert_eq!(world.calls.borrow().len(), 3, "what is refused is not sent");
+}
+
+#[test]
+fn a_templates_own_file_is_uploaded() {
+    let (world, cloud) = cloud("");
+    let file = |media: &str| {
+        json!({"format": "document", "media": {"file":
+            {"media": media, "filename": "a.pdf", "contentType": "application/pdf", "size": 7}}})
+    };
+    let template = json!({"name": "a", "language": "en", "header": file("m0"),
+        "cards": [{"header": {"format": "image", "media": {"link": "https://x.example/a.png"}}}, {"header": file("m1")}]});
+    let message = outgoing(Content::Other(("template".to_owned(), template.to_string())));
+    for id in ["1", "2"] {
+        world.upload(200, &format!(r#"{{"id":"{id}"}}"#));
+    }
+    accept(&world, "wamid.A");
+    accepted(ready(send(&cloud, &message)));
+    let uploaded: Vec<_> = world.posted_files.borrow().iter().map(|posting| posting.media.clone()).collect();
+    assert_eq!(uploaded.len(), 2);
+    let id = |media: &str| (uploaded.iter().position(|one| one == media).expect("uploaded") + 1).to_string();
+    let sent = world.posted().remove(0)["template"].clone();
+    let media = |component: &Value| {
+        let parameter = &component["parameters"][0];
+        parameter[parameter["type"].as_str().unwrap_or_default()].clone()
+    };
+    assert_eq!(media(&sent["components"][0]), json!({"id": id("m0"), "filename": "a.pdf"}));
+    let cards = &sent["components"][1]["cards"];
+    assert_eq!(media(&cards[0]["components"][0]), json!({"link": "https://x.example/a.png"}));
+    assert_eq!(media(&cards[1]["components"][0]), json!({"id": id("m1"), "filename": "a.pdf"}));
 }
 
 #[test]

@@ -226,8 +226,9 @@ fn our_button(theirs: &Value) -> Option<Value> {
 /// The components of a template in the engine's form, as Meta takes them. `Err` says what to change.
 pub(crate) fn their_components(ours: &Value, named: bool) -> Result<Value, String> {
     let list = ours.as_array().filter(|list| !list.is_empty()).ok_or("components: must have at least one")?;
+    let code = has_code(ours);
     let component = |(place, ours): (usize, &Value)| {
-        their_component(ours, named).map_err(|why| format!("components[{place}].{why}"))
+        their_component(ours, named, code).map_err(|why| format!("components[{place}].{why}"))
     };
     list.iter().enumerate().map(component).collect()
 }
@@ -238,10 +239,19 @@ pub(crate) fn is_named(components: &Value) -> bool {
     texts.flat_map(variables).any(|name| !name.bytes().all(|b| b.is_ascii_digit()))
 }
 
-fn their_component(ours: &Value, named: bool) -> Result<Value, String> {
+/// Whether a template brings a code: it has a button for one.
+fn has_code(components: &Value) -> bool {
+    let buttons = components.as_array().into_iter().flatten().filter_map(|component| component["buttons"].as_array());
+    buttons.flatten().any(|button| button["type"] == "otp")
+}
+
+/// `code`: whether the template brings one. Meta writes the body of such a template itself, and takes no text for it.
+fn their_component(ours: &Value, named: bool, code: bool) -> Result<Value, String> {
     let kind = ours["type"].as_str().filter(|kind| !kind.is_empty()).ok_or("type: is missing")?;
     let mut theirs = json!({"type": upper(kind)});
-    if let (Some(text), true) = (ours["text"].as_str(), kind != "limited-time-offer") {
+    let is_metas = code && kind == "body";
+    let text = ours["text"].as_str().filter(|text| !text.is_empty() && !is_metas);
+    if let (Some(text), true) = (text, kind != "limited-time-offer") {
         theirs["text"] = json!(text);
     }
     match kind {
@@ -254,7 +264,7 @@ fn their_component(ours: &Value, named: bool) -> Result<Value, String> {
                 _ => {}
             }
         }
-        "body" => their_examples(&mut theirs, ours, named, "body_text"),
+        "body" if !is_metas => their_examples(&mut theirs, ours, named, "body_text"),
         "buttons" => {
             let buttons = ours["buttons"].as_array().into_iter().flatten().enumerate();
             let button =
@@ -328,6 +338,7 @@ pub(crate) fn creation(ours: &Value) -> Result<Value, String> {
         Some(format) => format == "named",
         None => is_named(&ours["components"]),
     };
+    let named = named && !has_code(&ours["components"]);
     let mut theirs = json!({
         "name": text("name")?,
         "language": text("language")?,
@@ -428,6 +439,26 @@ mod tests {
     fn the_button_of_a_code_comes_back_as_a_link() {
         let button = json!({"type": "URL", "text": "Copy", "url": "https://www.whatsapp.com/otp/code/?otp_type=ONE_TAP&code=otp{{1}}"});
         assert_eq!(our_button(&button), Some(json!({"type": "otp", "text": "Copy", "more": {"otp_type": "ONE_TAP"}})));
+    }
+
+    #[test]
+    fn the_body_of_a_code_is_metas() {
+        let theirs = json!({"name": "login", "language": "en", "category": "AUTHENTICATION", "components": [
+            {"type": "BODY", "text": "*{{1}}* is your verification code.", "add_security_recommendation": true},
+            {"type": "FOOTER", "code_expiration_minutes": 10},
+            {"type": "BUTTONS", "buttons": [{"type": "URL", "text": "Copy",
+                "url": "https://www.whatsapp.com/otp/code/?otp_type=COPY_CODE&code=otp{{1}}"}]}]});
+        let mut ours = ours(&theirs).expect("a template");
+        ours["format"] = json!("named");
+        let back = creation(&ours).expect("a creation");
+        assert_eq!(back["parameter_format"], "POSITIONAL");
+        assert_eq!(
+            back["components"],
+            json!([
+            {"type": "BODY", "add_security_recommendation": true},
+            {"type": "FOOTER", "code_expiration_minutes": 10},
+            {"type": "BUTTONS", "buttons": [{"type": "OTP", "text": "Copy", "otp_type": "COPY_CODE"}]}])
+        );
     }
 
     #[test]

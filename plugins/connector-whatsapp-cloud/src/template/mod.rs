@@ -3,7 +3,7 @@
 pub(crate) mod form;
 mod send;
 
-pub(crate) use send::body;
+pub(crate) use send::{body, files};
 
 /// The kind of content.
 pub(crate) const KIND: &str = "template";

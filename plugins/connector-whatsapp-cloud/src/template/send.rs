@@ -15,6 +15,23 @@ struct Manner {
     newlines: Newlines,
 }
 
+/// The media of headers that are files of the message's own: `{"file": {…}}`, which is to become an id of Meta's.
+pub(crate) fn files(content: &mut Value) -> Vec<&mut Value> {
+    let mut found = Vec::new();
+    for (name, value) in content.as_object_mut().into_iter().flatten() {
+        match name.as_str() {
+            "header" => found.extend(value.get_mut("media")),
+            "cards" => {
+                let cards = value.as_array_mut().into_iter().flatten();
+                found.extend(cards.filter_map(|card| card.get_mut("header")?.get_mut("media")));
+            }
+            _ => {}
+        }
+    }
+    found.retain(|media| media["file"].is_object());
+    found
+}
+
 /// The value of `template` in a message. `Err` says what to change.
 pub(crate) fn body(content: &Value, newlines: Newlines) -> Result<Value, String> {
     let text = |name: &str| {
@@ -50,7 +67,13 @@ fn parts(content: &Value, manner: &Manner, path: &str) -> Result<Vec<Value>, Str
     if let Some(parameters) = header(&content["header"], manner, path)? {
         components.push(json!({"type": "header", "parameters": parameters}));
     }
-    let variables = variables(&content["body"], manner, &format!("{path}body"))?;
+    let mut variables = variables(&content["body"], manner, &format!("{path}body"))?;
+    // Of a code's template the body may not be known yet: Meta writes it, with the code as its one variable.
+    let code = || content["buttons"].as_array()?.iter().find(|given| given["type"] == "otp");
+    if let (true, Some(code)) = (variables.is_empty(), code()) {
+        let text = clean(&plain(&code["value"]).unwrap_or_default(), manner.newlines);
+        variables.push(json!({"type": "text", "text": text.map_err(|why| format!("{path}buttons: {why}"))?}));
+    }
     if !variables.is_empty() {
         components.push(json!({"type": "body", "parameters": variables}));
     }
@@ -308,6 +331,9 @@ mod tests {
             {"type": "body", "parameters": text},
             {"type": "button", "sub_type": "url", "index": "0", "parameters": text}])
         );
+        let mut without = content.clone();
+        without["body"] = json!([]);
+        assert_eq!(sent(&without), sent(&content), "the body's variable is the code");
     }
 
     #[test]

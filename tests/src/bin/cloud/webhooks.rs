@@ -74,8 +74,8 @@ pub(crate) fn measure(messages: usize, seconds: usize) -> Result<()> {
     )
 }
 
-/// The sent messages: Meta's id and recipient of each.
-fn sent(stage: &Stage) -> Result<Vec<(String, String)>> {
+/// The sent messages: the engine's id, Meta's id and the recipient of each.
+fn sent(stage: &Stage) -> Result<Vec<[String; 3]>> {
     let mut all = Vec::new();
     for page in 1.. {
         let path = format!("/v1/messages?status=SENT&limit=250&page={page}");
@@ -84,14 +84,15 @@ fn sent(stage: &Stage) -> Result<Vec<(String, String)>> {
         if some.is_empty() {
             break;
         }
-        let pair = |one: &Value| Some((one["providerId"].as_str()?.to_owned(), one["to"].as_str()?.to_owned()));
-        all.extend(some.iter().filter_map(pair));
+        let text = |one: &Value, name: &str| one[name].as_str().map(str::to_owned);
+        let ids = |one: &Value| Some([text(one, "id")?, text(one, "providerId")?, text(one, "to")?]);
+        all.extend(some.iter().filter_map(ids));
     }
     Ok(all)
 }
 
-fn statuses(line: &Line, sent: &[(String, String)], word: &str) -> Value {
-    let all: Vec<Value> = sent.iter().map(|(id, to)| status(id, word, to, None, now())).collect();
+fn statuses(line: &Line, sent: &[[String; 3]], word: &str) -> Value {
+    let all: Vec<Value> = sent.iter().map(|[ours, id, to]| status(id, word, to, Some(ours), now())).collect();
     line.body(&[line.statuses(&all)])
 }
 

@@ -126,21 +126,19 @@ fn check_components(of: &Of, components: &[Component], problems: &mut Problems) 
                     problems.add(of.at(at, "example"), "is required: the channel's handle of a sample file");
                 }
             }
-            Component::Body { text, examples } => {
-                // The channel itself writes what goes with a code.
-                if of.category != TemplateCategory::Authentication || !text.is_empty() {
-                    let most = match (of.in_card, has_offer) {
-                        (true, _) => MAX_CARD_BODY_CHARS,
-                        (false, true) => MAX_OFFER_BODY_CHARS,
-                        (false, false) => MAX_BODY_CHARS,
-                    };
-                    check_text(of, at, text, most, problems);
-                }
-                let may_frame = of.category == TemplateCategory::Authentication;
-                check_variables(of, at, text, examples, may_frame, problems);
+            // The channel itself writes what goes with a code, and shows it as the text.
+            Component::Body { .. } if of.category == TemplateCategory::Authentication => {}
+            Component::Body { text, examples, .. } => {
+                let most = match (of.in_card, has_offer) {
+                    (true, _) => MAX_CARD_BODY_CHARS,
+                    (false, true) => MAX_OFFER_BODY_CHARS,
+                    (false, false) => MAX_BODY_CHARS,
+                };
+                check_text(of, at, text, most, problems);
+                check_variables(of, at, text, examples, false, problems);
                 check_density(of, at, text, problems);
             }
-            Component::Footer { text } => {
+            Component::Footer { text, .. } => {
                 // The channel itself writes when a code expires.
                 if of.category != TemplateCategory::Authentication || !text.is_empty() {
                     check_text(of, at, text, MAX_FOOTER_CHARS, problems);

@@ -29,11 +29,15 @@ pub enum Component {
         text: String,
         /// Examples for its variables.
         examples: Examples,
+        /// Further fields, a JSON object as text.
+        more: Option<String>,
     },
     /// A line below the text.
     Footer {
         /// The line.
         text: String,
+        /// Further fields, a JSON object as text.
+        more: Option<String>,
     },
     /// What the recipient can tap.
     Buttons(Vec<Button>),

@@ -74,7 +74,7 @@ pub fn read_template(value: &Value) -> Result<RemoteTemplate, String> {
         reason: text(value, "reason", MAX_TEXT_CHARS)?,
         components: match value.get("components") {
             None | Some(Value::Null) => Vec::new(),
-            Some(components) => read_components(components)?,
+            Some(components) => read_listed(components)?,
         },
     })
 }
@@ -83,6 +83,26 @@ pub fn read_template(value: &Value) -> Result<RemoteTemplate, String> {
 pub fn read_components(value: &Value) -> Result<Vec<Component>, String> {
     let components = list(value, "components")?;
     components.iter().enumerate().map(|(at, one)| component(one, true).map_err(inside("components", at))).collect()
+}
+
+/// Components as a connector lists them: a header of a format that this engine does not know is passed through, or none of its
+/// templates could be taken over.
+fn read_listed(value: &Value) -> Result<Vec<Component>, String> {
+    let is_odd = |part: &Value| {
+        let format = part.get("format").and_then(Value::as_str);
+        part.get("type").and_then(Value::as_str) == Some("header")
+            && format.is_some_and(|format| HeaderFormat::parse(format).is_none())
+    };
+    let components = list(value, "components")?;
+    let read = |(at, one): (usize, &Value)| {
+        let component = if is_odd(one) {
+            more(one).map(|json| Component::Other("header".to_owned(), json))
+        } else {
+            component(one, true)
+        };
+        component.map_err(inside("components", at))
+    };
+    components.iter().enumerate().map(read).collect()
 }
 
 fn inside(name: &'static str, at: usize) -> impl Fn(String) -> String {
@@ -108,8 +128,11 @@ fn component(value: &Value, cards: bool) -> Result<Component, String> {
         "body" => Component::Body {
             text: text(value, "text", MAX_TEXT_CHARS)?.unwrap_or_default(),
             examples: examples(value)?,
+            more: further(value)?,
         },
-        "footer" => Component::Footer { text: text(value, "text", MAX_TEXT_CHARS)?.unwrap_or_default() },
+        "footer" => {
+            Component::Footer { text: text(value, "text", MAX_TEXT_CHARS)?.unwrap_or_default(), more: further(value)? }
+        }
         "buttons" => {
             let buttons = list(value.get("buttons").unwrap_or(&Value::Null), "buttons")?;
             let buttons = buttons.iter().enumerate();
@@ -144,12 +167,17 @@ fn button(value: &Value) -> Result<Button, String> {
         text: text(value, "text", MAX_TEXT_CHARS)?.unwrap_or_default(),
         url: text(value, "url", MAX_TEXT_CHARS)?,
         example: text(value, "example", MAX_TEXT_CHARS)?,
-        more: match value.get("more") {
-            None | Some(Value::Null) => None,
-            Some(fields) if fields.is_object() => Some(more(fields)?),
-            Some(_) => return Err("more: must be an object".to_owned()),
-        },
+        more: further(value)?,
     })
+}
+
+/// The further fields of a part.
+fn further(value: &Value) -> Result<Option<String>, String> {
+    match value.get("more") {
+        None | Some(Value::Null) => Ok(None),
+        Some(fields) if fields.is_object() => more(fields).map(Some),
+        Some(_) => Err("more: must be an object".to_owned()),
+    }
 }
 
 fn examples(value: &Value) -> Result<Examples, String> {
@@ -217,14 +245,21 @@ fn component_json(component: &Component) -> Value {
             put(&mut header, "example", example);
             Value::Object(header)
         }
-        Component::Body { text, examples } => {
+        Component::Body { text, examples, more } => {
             let mut body = Map::new();
             body.insert("type".to_owned(), json!("body"));
             body.insert("text".to_owned(), json!(text));
             put_examples(&mut body, examples);
+            put_further(&mut body, more);
             Value::Object(body)
         }
-        Component::Footer { text } => json!({"type": "footer", "text": text}),
+        Component::Footer { text, more } => {
+            let mut footer = Map::new();
+            footer.insert("type".to_owned(), json!("footer"));
+            footer.insert("text".to_owned(), json!(text));
+            put_further(&mut footer, more);
+            Value::Object(footer)
+        }
         Component::Buttons(buttons) => {
             let buttons: Vec<Value> = buttons.iter().map(button_json).collect();
             json!({"type": "buttons", "buttons": buttons})
@@ -249,14 +284,18 @@ fn button_json(button: &Button) -> Value {
     }
     put(&mut written, "url", &button.url);
     put(&mut written, "example", &button.example);
-    if let Some(more) = button.more.as_deref().and_then(|more| serde_json::from_str::<Value>(more).ok()) {
-        written.insert("more".to_owned(), more);
-    }
+    put_further(&mut written, &button.more);
     Value::Object(written)
 }
 
 fn put(object: &mut Map<String, Value>, key: &str, text: &Option<String>) {
     object.extend(text.as_ref().map(|text| (key.to_owned(), json!(text))));
+}
+
+fn put_further(object: &mut Map<String, Value>, more: &Option<String>) {
+    if let Some(more) = more.as_deref().and_then(|more| serde_json::from_str::<Value>(more).ok()) {
+        object.insert("more".to_owned(), more);
+    }
 }
 
 fn put_examples(object: &mut Map<String, Value>, examples: &Examples) {
@@ -276,6 +315,8 @@ mod tests {
             {"type": "header", "format": "image", "example": "4::handle"},
             {"type": "body", "text": "Olá {{nome}}", "examples": {"nome": "Ana"}},
             {"type": "footer", "text": "Loja"},
+            {"type": "body", "text": "", "more": {"add_security_recommendation": true}},
+            {"type": "footer", "text": "", "more": {"code_expiration_minutes": 10}},
             {"type": "limited-time-offer", "text": "Só hoje", "hasExpiration": true},
             {"type": "buttons", "buttons": [
                 {"type": "url", "text": "Ver", "url": "https://x.com/{{1}}", "example": "https://x.com/1"},
@@ -296,6 +337,10 @@ mod tests {
         let read = read_template(&odd).expect("well formed");
         assert_eq!((read.status, read.category), (TemplateStatus::Pending, TemplateCategory::Marketing));
         assert_eq!((read.format, read.quality), (TemplateFormat::Positional, Quality::Unknown));
+        let header = json!({"type": "header", "format": "product"});
+        let read = read_template(&json!({"name": "a", "language": "pt", "components": [header]})).expect("well formed");
+        assert_eq!(components_json(&read.components), json!([header]));
+        assert!(read_components(&json!([header])).is_err(), "a caller is told");
         for (bad, problem) in [
             (json!({"language": "pt"}), "name is missing"),
             (json!({"name": "a"}), "language is missing"),

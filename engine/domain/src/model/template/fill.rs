@@ -143,7 +143,7 @@ impl Template {
                     let name = format!("{prefix}header");
                     found.push(TemplateVariable { name, example: None, place: place(Place::Header), required: true });
                 }
-                Component::Body { text, examples } => {
+                Component::Body { text, examples, .. } => {
                     for name in names(text) {
                         let (name, example) = (format!("{prefix}{name}"), examples.get(name).cloned());
                         found.push(TemplateVariable { name, example, place: place(Place::Body), required: true });
@@ -311,10 +311,10 @@ impl Template {
                     lines.push(filled(text, examples, &|name| self.header_key(prefix, name)));
                 }
                 Component::Header { format, .. } => lines.push(format!("[{format}]")),
-                Component::Body { text, examples } => {
+                Component::Body { text, examples, .. } => {
                     lines.push(filled(text, examples, &|name| format!("{prefix}{name}")));
                 }
-                Component::Footer { text } | Component::Offer { text, .. } => lines.push(text.clone()),
+                Component::Footer { text, .. } | Component::Offer { text, .. } => lines.push(text.clone()),
                 Component::Buttons(buttons) => {
                     let texts = buttons.iter().filter(|button| !button.text.is_empty());
                     lines.extend(texts.map(|button| format!("[{}]", button.text)));

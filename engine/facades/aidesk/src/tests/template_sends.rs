@@ -59,7 +59,7 @@ async fn template(site: &Site, name: &str, connector: Option<&Connector>, status
         quality: Quality::Unknown,
         reason: None,
         remote_id: None,
-        components: vec![Component::Body { text, examples: BTreeMap::new() }],
+        components: vec![Component::Body { text, examples: BTreeMap::new(), more: None }],
         created_at: NOW,
         updated_at: NOW,
     };

@@ -92,6 +92,9 @@ pub(crate) struct SaveContact {
     /// Whether the contact is a business.
     #[oai(nullable)]
     business: Option<bool>,
+    /// Categories of messages that the contact does not want; they replace the present ones.
+    #[oai(nullable, validator(max_items = 6))]
+    refused_categories: Option<Vec<MessageType>>,
 }
 
 impl From<SaveContact> for ContactDraft {
@@ -108,7 +111,7 @@ impl From<SaveContact> for ContactDraft {
                 business: save.business,
                 active: None,
                 reason: None,
-                refused: None,
+                refused: refusals(save.refused_categories),
             },
         }
     }
@@ -183,9 +186,13 @@ impl From<UpdateContact> for ContactPatch {
             business: update.business,
             active: update.active,
             reason: update.reason,
-            refused: update.refused_categories.map(|kinds| Refusals::of(kinds.into_iter().map(Into::into))),
+            refused: refusals(update.refused_categories),
         }
     }
+}
+
+fn refusals(kinds: Option<Vec<MessageType>>) -> Option<Refusals> {
+    kinds.map(|kinds| Refusals::of(kinds.into_iter().map(Into::into)))
 }
 
 /// A field of a patch: `None` where it is omitted, `Some(None)` for `null`.
@@ -244,12 +251,26 @@ pub(crate) struct ImportedContact {
     /// Whether the contact is a business.
     #[oai(nullable)]
     business: Option<bool>,
+    /// Categories of messages that the contact does not want; they replace the present ones.
+    #[oai(nullable)]
+    refused_categories: Option<Vec<MessageType>>,
 }
 
 impl From<ImportedContact> for ContactDraft {
     fn from(row: ImportedContact) -> Self {
-        let ImportedContact { kind, identifier, connector_ids, name, email, company, notes, business } = row;
-        SaveContact { kind, identifier, connector_ids, name, email, company, notes, business }.into()
+        let ImportedContact {
+            kind,
+            identifier,
+            connector_ids,
+            name,
+            email,
+            company,
+            notes,
+            business,
+            refused_categories,
+        } = row;
+        SaveContact { kind, identifier, connector_ids, name, email, company, notes, business, refused_categories }
+            .into()
     }
 }
 

@@ -210,7 +210,8 @@ impl<'a, T: Declares> ApiExtractor<'a> for Posted<T> {
         body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        let named = named(request.raw_path_param("uuid").unwrap_or_default());
+        // Read from the path, in which it stands before the last part: poem gives the parameters of documented operations names of its own.
+        let named = named(request.uri().path().rsplit('/').nth(1).unwrap_or_default());
         Ok(Self { arrived: Arrived::read(request, body, named).await?, named, declared: PhantomData })
     }
 }

@@ -78,11 +78,11 @@ impl<'a, const BODY: bool> ApiExtractor<'a> for AnyRequest<BODY> {
         body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        // No id has a slash, so this is where the connector's address ends.
-        let path = request.uri().path().split_once("/receive/").map(|(_, path)| path.to_owned()).unwrap_or_default();
+        // Read from the path: poem gives the parameters of documented operations names of its own. No id has a slash.
+        let (address, path) = request.uri().path().split_once("/receive/").unwrap_or_default();
         // A text that is no UUID names none, which is answered as one that is not there.
-        let id = request.raw_path_param("id").and_then(|id| Uuid::try_parse(id).ok()).unwrap_or(Uuid::nil());
-        let named = ReceiverRef::Id(id);
+        let id = address.rsplit('/').next().and_then(|id| Uuid::try_parse(id).ok()).unwrap_or(Uuid::nil());
+        let (named, path) = (ReceiverRef::Id(id), path.to_owned());
         Ok(Self { arrived: Arrived::read(request, body, named).await?, named, path })
     }
 }

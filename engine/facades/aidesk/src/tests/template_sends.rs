@@ -141,7 +141,8 @@ async fn the_documented_campaign_is_sent_and_others_say_why_not() {
         but(body, "campaign_id", json!(number))
     };
     let running = campaign(&site, prepared.template, true).await;
-    let (answer, stored) = join!(site.post("/send-message", &body(running)), site.accept(WAMID));
+    let of_running = body(running);
+    let (answer, stored) = join!(site.post("/send-message", &of_running), site.accept(WAMID));
     assert_eq!(answer.expect(200), json!({"success": true, "message_id": WAMID}));
     let options = &stored.message.content.options;
     assert_eq!((options.template, options.campaign), (Some(prepared.template), Some(running)));
@@ -208,7 +209,8 @@ async fn a_tenants_key_sends_by_its_only_instance_with_templates() {
     let prepared = Prepared::on(&site).await;
     // One without templates does not count.
     let plain = site.another("connector-plain").await;
-    let (answer, _) = join!(site.post("/send-message", &prepared.body()), site.accept(WAMID));
+    let body = prepared.body();
+    let (answer, _) = join!(site.post("/send-message", &body), site.accept(WAMID));
     answer.expect(200);
     // Its own key names it; the template is another's.
     let bound = site.bound_to(&plain).await;
@@ -219,7 +221,8 @@ async fn a_tenants_key_sends_by_its_only_instance_with_templates() {
     let refused = site.post("/send-message", &prepared.body()).await.refusal(400);
     assert!(refused["message"].as_str().is_some_and(|text| text.contains("bound to one of them")), "{refused}");
     let bound = site.bound_to(&site.instance).await;
-    let (answer, _) = join!(site.post_as(&bound, "/send-message", &prepared.body()), site.accept(WAMID));
+    let body = prepared.body();
+    let (answer, _) = join!(site.post_as(&bound, "/send-message", &body), site.accept(WAMID));
     answer.expect(200);
     // Another tenant has none, and sees none of this one's.
     site.post_as(&site.other.key, "/send-message", &prepared.body()).await.refusal(400);
@@ -242,6 +245,7 @@ async fn a_template_goes_while_an_automation_answers_and_a_text_by_hand_does_not
     let by_hand = json!({"contact_id": contact, "instance_id": connector.0, "message_content": "Oi"});
     let refused = site.post("/sendmessage", &by_hand).await.refusal(400);
     assert!(refused["message"].as_str().is_some_and(|text| text.contains("pause it first")), "{refused}");
-    let (answer, _) = join!(site.post("/send-message", &prepared.body()), site.accept(WAMID));
+    let body = prepared.body();
+    let (answer, _) = join!(site.post("/send-message", &body), site.accept(WAMID));
     answer.expect(200);
 }

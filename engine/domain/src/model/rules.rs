@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
+use crate::words::words;
 
 /// What a channel demands of senders. The default demands nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -51,19 +52,20 @@ pub struct AudienceRule {
     pub window_ms: i64,
 }
 
-/// What a channel thinks of what is sent. The numbers are stored: never reuse one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[repr(u8)]
-pub enum Quality {
-    /// Good.
-    Green = 0,
-    /// Recipients complain.
-    Yellow = 1,
-    /// Recipients complain much: limits follow.
-    Red = 2,
-    /// The channel has not told.
-    #[default]
-    Unknown = 3,
+words! {
+    /// What a channel thinks of what is sent. The places of the values are stored: add only behind the last one.
+    #[derive(Default, Serialize, Deserialize)]
+    pub enum Quality {
+        /// Good.
+        Green = "green",
+        /// Recipients complain.
+        Yellow = "yellow",
+        /// Recipients complain much: limits follow.
+        Red = "red",
+        /// The channel has not told.
+        #[default]
+        Unknown = "unknown",
+    }
 }
 
 impl Rules {
@@ -79,26 +81,6 @@ impl Rules {
     }
 }
 
-impl Quality {
-    /// All, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::Green, Self::Yellow, Self::Red, Self::Unknown];
-
-    /// Its name in lower case.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Green => "green",
-            Self::Yellow => "yellow",
-            Self::Red => "red",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    /// The reverse of [`Self::as_str`].
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|quality| quality.as_str() == text)
-    }
-}
-
 /// What a channel told of the limits of one connector. It goes before what the plugin declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ChannelLimits {
@@ -108,18 +90,4 @@ pub struct ChannelLimits {
     pub per_second: Option<u32>,
     /// What the channel thinks of what is sent.
     pub quality: Quality,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_round_trip() {
-        for quality in Quality::ALL {
-            assert_eq!(Quality::parse(quality.as_str()), Some(quality));
-            assert_eq!(Quality::ALL[quality as usize], quality);
-        }
-        assert_eq!((Quality::parse("GREEN"), Quality::default()), (None, Quality::Unknown));
-    }
 }

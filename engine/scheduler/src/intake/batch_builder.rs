@@ -356,7 +356,15 @@ impl<'a> BatchBuilder<'a> {
     fn chat_of(&mut self, chat: &str, is_group: bool) -> StoreResult<String> {
         let Some(kind) = self.kind.filter(|_| !is_group) else { return Ok(chat.to_owned()) };
         let identifier = kind.identifier(chat).into_owned();
-        Ok(self.find(kind, &identifier)?.map_or(identifier, |contact| contact.identifier))
+        match self.find(kind, &identifier)? {
+            Some(contact) => Ok(contact.identifier),
+            None => self.main_address(kind, &identifier),
+        }
+    }
+
+    /// The address that another address leads to where there is no contact yet.
+    fn main_address(&self, kind: ContactType, identifier: &str) -> StoreResult<String> {
+        self.context.ports.store.contact_identifier(self.tenant, kind, identifier)
     }
 
     /// The contact of an identifier, as this batch leaves it.
@@ -387,7 +395,8 @@ impl<'a> BatchBuilder<'a> {
             Some(contact) => self.step(&identifier, contact, steps),
             None if known == Known::WroteHere => {
                 let id = self.context.ports.entropy.uuid();
-                let mut contact = Contact::new(id, self.tenant, kind, identifier.clone(), self.now);
+                let main = self.main_address(kind, &identifier)?;
+                let mut contact = Contact::new(id, self.tenant, kind, main, self.now);
                 contact.apply(&steps, self.now);
                 self.put(&identifier, contact);
             }

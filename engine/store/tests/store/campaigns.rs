@@ -15,7 +15,7 @@ fn change(change: CampaignChange) -> Change {
 }
 
 /// A running campaign with so many pending rows.
-async fn running(store: &DiskStore, rows: u32) {
+pub(super) async fn running(store: &DiskStore, rows: u32) {
     let draft = samples::campaign(A, ConnectorIndex(1));
     store.commit(Batch::of(vec![change(CampaignChange::Put(draft))])).await.unwrap();
     let addresses: Vec<String> = (1..=rows).map(|n| format!("c{n}")).collect();

@@ -45,9 +45,10 @@ async fn each_message_counts_once_for_each_stage_in_its_hour_and_day() {
     let folder = tempfile::tempdir().unwrap();
     let clock = clock();
     let store = open(folder.path(), &clock);
+    super::campaigns::running(&store, 1).await;
     let campaign = NewMessage {
         message_type: MessageType::Marketing,
-        options: MessageOptions { template: Some(15), campaign: Some(3), ..MessageOptions::default() },
+        options: MessageOptions { template: Some(15), campaign: Some(1), ..MessageOptions::default() },
         ..message(1, "a", "x")
     };
     let keys = insert(&store, A, vec![campaign, message(2, "b", "y")]).await;
@@ -69,7 +70,7 @@ async fn each_message_counts_once_for_each_stage_in_its_hour_and_day() {
         template,
         campaign,
     };
-    let marketing = subject(1, MessageType::Marketing, Some(15), Some(3));
+    let marketing = subject(1, MessageType::Marketing, Some(15), Some(1));
     let general = subject(2, MessageType::General, None, None);
     let accepted = StageCounts { accepted: 1, ..StageCounts::default() };
     let seen = StageCounts { delivered: 1, read: 1, ..StageCounts::default() };
@@ -87,7 +88,7 @@ async fn each_message_counts_once_for_each_stage_in_its_hour_and_day() {
         assert_eq!(rows(store, B, &all(StatSpan::Hour)), []);
         let of = |filter: StatFilter| rows(store, A, &filter).len();
         assert_eq!(of(StatFilter { connector: Some(ConnectorIndex(2)), ..all(StatSpan::Hour) }), 2);
-        assert_eq!(of(StatFilter { campaign: Some(3), ..all(StatSpan::Hour) }), 2);
+        assert_eq!(of(StatFilter { campaign: Some(1), ..all(StatSpan::Hour) }), 2);
         assert_eq!(of(StatFilter { template: Some(9), ..all(StatSpan::Hour) }), 0);
         assert_eq!(of(StatFilter { message_type: Some(MessageType::Marketing), ..all(StatSpan::Hour) }), 2);
         assert_eq!(of(StatFilter { first: StatSpan::Hour.of(second), ..all(StatSpan::Hour) }), 2);

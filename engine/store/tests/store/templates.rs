@@ -26,7 +26,9 @@ fn template(tenant: TenantIndex, id: u128, connector: Option<ConnectorIndex>, na
         quality: Quality::Unknown,
         reason: None,
         remote_id: None,
-        components: vec![Component::Body { text: format!("Ação de {name}"), examples: Default::default(), more: None }],
+        components: vec![Component::Body {
+            text: format!("Ação de {name}"), examples: Default::default(), more: None
+        }],
         created_at: Timestamp(1),
         updated_at: Timestamp(1),
     }

@@ -432,12 +432,11 @@ impl Commands {
         })
     }
 
-    /// The address of the conversation with an address: of a person, the one that the contact is known by.
+    /// The address of the conversation with an address: of a person, the one that the contact is known by, or would be.
     pub(crate) fn chat_of(&self, connector: &Connector, address: &str) -> Result<String> {
         let Some(kind) = ContactType::of_channel(&connector.channel) else { return Ok(address.to_owned()) };
         let identifier = kind.identifier(address);
-        let contact = self.ports().store.contact(connector.tenant, kind, &identifier)?;
-        Ok(contact.map_or_else(|| identifier.into_owned(), |contact| contact.identifier))
+        Ok(self.ports().store.contact_identifier(connector.tenant, kind, &identifier)?)
     }
 
     /// The conversation with a person or group, whichever of their addresses is given.

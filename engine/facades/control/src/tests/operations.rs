@@ -324,7 +324,19 @@ async fn another_tenants_id_is_not_found_in_every_operation() {
     let contact = json!({"type": "WHATSAPP", "identifier": "5511912345678"});
     let contact = engine.post(&engine.a, "/v1/contacts", contact).await.expect(201);
     let tag = engine.post(&engine.a, "/v1/tags", json!({"name": "vip"})).await.expect(201);
+    let label = json!({"name": "Vendas"});
+    let queue = engine.post(&engine.a, "/v1/queues", label.clone()).await.expect(201);
+    let status = engine.post(&engine.a, "/v1/conversation-statuses", label).await.expect(201);
+    let components = json!([{"type": "body", "text": "Oi"}]);
+    let template = json!({"name": "Aviso", "category": "utility", "components": components});
+    let template = engine.post(&engine.a, "/v1/templates", template).await.expect(201);
+    let campaign = json!({"name": "Natal", "template": template["number"], "connectorId": connector});
+    let campaign = engine.post(&engine.a, "/v1/campaigns", campaign).await.expect(201);
     let owned = [
+        ("/v1/queues/", id(&queue)),
+        ("/v1/conversation-statuses/", id(&status)),
+        ("/v1/templates/", id(&template)),
+        ("/v1/campaigns/", id(&campaign)),
         ("/v1/contacts/", id(&contact)),
         ("/v1/tags/", id(&tag)),
         ("/v1/keys/", id(&keys["data"][0])),
@@ -345,6 +357,12 @@ async fn another_tenants_id_is_not_found_in_every_operation() {
         ("/connectors/{id}", json!({"name": "x"})),
         ("/connectors/{id}/messages", json!({"to": "1", "text": "x"})),
         ("/conversations/{id}/messages", json!({"text": "x"})),
+        ("/campaigns/{id}/start", json!({})),
+        ("/campaigns/{id}/contacts", json!({"contacts": [Uuid::from_u128(1)]})),
+        ("/campaigns/{id}", json!({"name": "x"})),
+        ("/templates/{id}", json!({"name": "x"})),
+        ("/queues/{id}", json!({"name": "x"})),
+        ("/conversation-statuses/{id}", json!({"name": "x"})),
         ("/start", json!({"to": "1"})),
         ("/connectors/{id}/reactions", json!({"emoji": "x", "message": named, "chat": "1"})),
         ("/connectors/{id}/revoke", json!({"message": named, "chat": "1"})),
@@ -368,6 +386,10 @@ async fn another_tenants_id_is_not_found_in_every_operation() {
         }
         let (_, own) = owned.iter().find(|(start, _)| path.starts_with(start)).unwrap_or_else(|| panic!("add {path}"));
         for (method, operation) in item.as_object().expect("an object") {
+            // Files are posted in `campaigns.rs`.
+            if operation.pointer("/requestBody/content/multipart~1form-data").is_some() {
+                continue;
+            }
             let body = operation.get("requestBody").map(|_| {
                 let known = bodies.iter().find(|(end, _)| path.ends_with(end));
                 known.map_or(json!({}), |(_, body)| body.clone())

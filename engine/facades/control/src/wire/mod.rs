@@ -322,15 +322,18 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
             Ok(()) => Ok(value),
             Err(_) => Err(Failure::bad_request("the body continues after its JSON value")),
         },
-        Err(error) if error.inner().is_data() => {
+        Err(error) => {
             let path = error.path().to_string();
             let field = if path == "." { "body".to_owned() } else { path };
-            Err(Error::invalid(field, reasons::of_value(&error.inner().to_string())).into())
+            if error.inner().is_data() {
+                return Err(Error::invalid(field, reasons::of_value(&error.inner().to_string())).into());
+            }
+            Err(match pombo_api::json::parse::<serde::de::IgnoredAny>(bytes) {
+                Err(broken) => broken,
+                // Where a word of a list is wanted, serde_json takes a number for broken JSON.
+                Ok(_) => Error::invalid(field, "must be one of the documented texts").into(),
+            })
         }
-        // Broken JSON: the shared words for it.
-        Err(_) => Err(pombo_api::json::parse::<serde::de::IgnoredAny>(bytes)
-            .err()
-            .unwrap_or_else(|| Failure::bad_request("the body is not valid JSON"))),
     }
 }
 

@@ -159,10 +159,10 @@ async fn an_instance_whose_plugin_takes_none_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_body_of_more_than_a_megabyte_is_refused() {
+async fn a_body_of_more_than_three_megabytes_is_refused() {
     let site = site().await;
-    let largest = vec![b' '; 1024 * 1024];
-    let larger = vec![b' '; 1024 * 1024 + 1];
+    let largest = vec![b' '; 3 * 1024 * 1024];
+    let larger = vec![b' '; 3 * 1024 * 1024 + 1];
     site.told(largest).await.expect(200);
     assert_eq!(site.told(larger).await.error(413), "PAYLOAD_TOO_LARGE");
     assert_eq!(site.received().len(), 1);

@@ -263,7 +263,7 @@ impl Commands {
         found.filter(|c| c.status != ConnectorStatus::Deleted).ok_or_else(|| Error::not_found("Connector"))
     }
 
-    /// The connector that the field `connectorId` of a body names.
+    /// The connector that a field of a request names; if there is none, the error names the field.
     pub(crate) fn connector_named(&self, tenant: TenantIndex, id: Uuid) -> Result<Arc<Connector>> {
         self.live_connector(tenant, id).map_err(|error| match error.code {
             ErrorCode::NotFound => unknown_connector(),

@@ -101,7 +101,7 @@ impl Bench {
                 let form = Form::new().file("file", name, content_type, &content);
                 let request = self.tenant.client.request("POST", "/v1/media");
                 let id = text_of(&form.into_request(request).send()?.expect_json(201)?, "id")?;
-                body["attachments"] = json!([{"id": id, "filename": name, "contentType": content_type}]);
+                body["attachments"] = json!([{"id": id, "fileName": name, "contentType": content_type}]);
                 if wanted["caption"].is_string() {
                     body["text"] = wanted["caption"].clone();
                 }

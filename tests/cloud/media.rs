@@ -18,7 +18,7 @@ impl Bench {
     fn upload(&self, name: &str, kind: &str, content: &[u8]) -> Result<Value> {
         let form = Form::new().file("file", name, kind, content);
         let made = form.into_request(self.tenant.client.request("POST", "/v1/media")).send()?.expect_json(201)?;
-        Ok(json!({"id": made["id"], "filename": name, "contentType": kind}))
+        Ok(json!({"id": made["id"], "fileName": name, "contentType": kind}))
     }
 
     /// Waits until the file of this received message is there, and fetches it.

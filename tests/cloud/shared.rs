@@ -94,18 +94,23 @@ impl Bench {
         if !self.calls_back {
             self.hook.post(&self.graph.line().text(person, &id, "oi", now()))?;
         }
-        self.conversation(person)?;
+        until(&format!("the reply window of {person}"), PATIENCE, || {
+            Ok(self.listed(person)?.filter(|conversation| conversation["replyWindow"]["open"] == true))
+        })?;
         Ok(id)
     }
 
     /// Waits for the conversation with this person.
     pub(crate) fn conversation(&self, person: &str) -> Result<Value> {
-        until(&format!("the conversation with {person}"), PATIENCE, || {
-            let path = format!("/v1/conversations?connectorId={}&limit=100", self.connector);
-            let page = self.tenant.client.get(&path)?.expect_json(200)?;
-            let all = page["data"].as_array().context("no data")?;
-            Ok(all.iter().find(|one| one["chat"] == person).cloned())
-        })
+        until(&format!("the conversation with {person}"), PATIENCE, || self.listed(person))
+    }
+
+    /// The conversation with this person, if there is one.
+    fn listed(&self, person: &str) -> Result<Option<Value>> {
+        let path = format!("/v1/conversations?connectorId={}&limit=100", self.connector);
+        let page = self.tenant.client.get(&path)?.expect_json(200)?;
+        let all = page["data"].as_array().context("no data")?;
+        Ok(all.iter().find(|one| one["chat"] == person).cloned())
     }
 
     /// What was said in the conversation with this person, oldest first.

@@ -237,7 +237,7 @@ fn every_message_is_sent_by_the_connector() -> Result<()> {
         }
         sent += 1;
     }
-    ensure!(sent >= 54, "only {sent} examples were sent");
+    ensure!(sent >= 49, "only {sent} examples were sent");
     bench.nothing_violated()
 }
 

@@ -35,7 +35,10 @@ pub(super) fn outcomes(drill: &Drill) -> Result<()> {
         let row = rows[0];
         let shown = text_of(row, "status")?.to_lowercase();
         ensure!(shown == status, "{:?} is {shown}: {row}", person.fate);
-        ensure!(row["code"].as_str().map(str::to_lowercase) == code, "{:?}: {row}", person.fate);
+        let shown = row["code"].as_str().map(str::to_lowercase);
+        // The engine was killed between a failure that came before the answer and that answer: then the code is not known any more.
+        let forgotten = status == "failed" && shown.as_deref() == Some("undeliverable");
+        ensure!(shown == code || forgotten, "{:?}: {row}", person.fate);
         if status == "failed" {
             ensure!(row["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "no reason: {row}");
         }

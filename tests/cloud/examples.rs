@@ -237,7 +237,7 @@ fn every_message_is_sent_by_the_connector() -> Result<()> {
         }
         sent += 1;
     }
-    ensure!(sent >= 49, "only {sent} examples were sent");
+    assert_eq!(sent, 49, "Meta has so many examples of messages other than read marks");
     bench.nothing_violated()
 }
 

@@ -13,6 +13,7 @@
 //!
 //! Sizes: BENCH_MESSAGES (default 1000000), BENCH_SECONDS of each rate (5), BENCH_ROUNDS (3), BENCH_QUERIES of each list (1000),
 //! BENCH_CONVERSATIONS, and messages of the long one (100000), BENCH_PAGES of each of their lists and histories (300).
+//! `bench render`, `bench queue` and `bench conversations` measure a part alone.
 //! The servers' rounds alternate, and the median counts, so that a machine that slows down slows both.
 
 mod conversations;
@@ -131,6 +132,33 @@ fn growth(window: Duration, count: impl Fn() -> Result<u64>) -> Result<f64> {
     Ok((last - first) as f64 / elapsed)
 }
 
+/// What is measured apart from the rest.
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    Render,
+    Queue,
+    Conversations,
+}
+
+impl Part {
+    const ALL: [(&'static str, Self); 3] =
+        [("render", Self::Render), ("queue", Self::Queue), ("conversations", Self::Conversations)];
+
+    /// The parts that the command line names; all of them if it names none.
+    fn wanted() -> Result<Vec<Self>> {
+        let mut wanted = Vec::new();
+        for word in std::env::args().skip(1) {
+            let found = Self::ALL.iter().find(|(name, _)| *name == word);
+            let (_, part) = found.with_context(|| format!("{word} is not render, queue or conversations"))?;
+            wanted.push(*part);
+        }
+        if wanted.is_empty() {
+            wanted.extend(Self::ALL.map(|(_, part)| part));
+        }
+        Ok(wanted)
+    }
+}
+
 fn main() -> Result<()> {
     let sizes = Sizes {
         messages: size("BENCH_MESSAGES", 1_000_000)?,
@@ -140,13 +168,31 @@ fn main() -> Result<()> {
         conversations: usize::try_from(size("BENCH_CONVERSATIONS", 100_000)?)?.max(1_000),
         pages: usize::try_from(size("BENCH_PAGES", 300)?)?.max(10),
     };
+    let parts = Part::wanted()?;
     let begun = Instant::now();
     let mut report = Report::default();
+    let mut total = 0;
 
-    println!("rendering");
-    for (name, figure) in render::measure()? {
-        report.lower(&name, "minijinja compiled into the same program", "us/text", figure.ours, figure.native, 1.5);
+    if parts.contains(&Part::Render) {
+        println!("rendering");
+        for (name, figure) in render::measure()? {
+            report.lower(&name, "minijinja compiled into the same program", "us/text", figure.ours, figure.native, 1.5);
+        }
     }
+    if parts.contains(&Part::Queue) {
+        total = queue(&sizes, &mut report)?;
+    }
+    if parts.contains(&Part::Conversations) {
+        println!("filling {} conversations, and one with as many messages", sizes.conversations);
+        for (name, figure) in Conversations::fill(sizes.conversations)?.measure(sizes.pages)? {
+            report.bounded(name, &figure, 10.0);
+        }
+    }
+    report.finish(context(&sizes, total, begun.elapsed()))
+}
+
+/// Posts, drain, memory, opening and lists, beside the service that Pombo replaces. Returns how many messages the lists have.
+fn queue(sizes: &Sizes, report: &mut Report) -> Result<u64> {
     println!("starting both servers");
     let mut ours = Ours::start()?;
     let mut peer = Peer::start()?;
@@ -154,7 +200,7 @@ fn main() -> Result<()> {
     let (our_headers, peer_headers) = (ours.headers(), peer.headers());
     let to_ours = target(ours.address(), SENDSYNC, &our_headers, &ours.connectors);
     let to_peer = target(peer.address, "", &peer_headers, &names);
-    rates(&sizes, &to_ours, &to_peer, &mut report)?;
+    rates(sizes, &to_ours, &to_peer, report)?;
 
     println!("filling both queues to {}", sizes.messages);
     to_ours.fill(ours.tenant.total(&[])?, sizes.messages)?;
@@ -193,13 +239,7 @@ fn main() -> Result<()> {
         let aim = if name == "search" { 10.0 } else { 2.0 };
         report.latency(name, LIST_PEER, figure, &baseline[name], aim);
     }
-
-    println!("filling {} conversations, and one with as many messages", sizes.conversations);
-    for (name, figure) in Conversations::fill(sizes.conversations)?.measure(sizes.pages)? {
-        report.bounded(name, &figure, 10.0);
-    }
-
-    report.finish(context(&sizes, total, begun.elapsed()))
+    Ok(total)
 }
 
 /// (a): posts, in alternating rounds.

@@ -109,16 +109,11 @@ impl Report {
             println!("{}", cells.join("  ").trim_end());
         }
         let path = target().join("bench.json");
-        // What the other program measured stays.
-        if let Ok(Value::Object(before)) = std::fs::read_to_string(&path)
-            .map_err(anyhow::Error::from)
-            .and_then(|text| Ok(serde_json::from_str(&text)?))
-        {
-            self.figures.extend(
-                before.into_iter().filter(|(name, _)| name.starts_with("whatsapp_") || name.starts_with("cloud_")),
-            );
-        }
-        std::fs::write(&path, serde_json::to_string_pretty(&Value::Object(self.figures))? + "\n")?;
+        // What was measured by other programs, or of other parts, stays.
+        let mut figures: Map<String, Value> =
+            std::fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        figures.append(&mut self.figures);
+        std::fs::write(&path, serde_json::to_string_pretty(&Value::Object(figures))? + "\n")?;
         println!("\nwritten to {}", path.display());
         Ok(())
     }

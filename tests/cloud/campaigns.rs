@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use pombo_tests::campaigns::api::{self, is, recipient};
 use pombo_tests::campaigns::{rows, run};
-use pombo_tests::tenant::text_of;
+use pombo_tests::tenant::{text_of, unique};
 use pombo_tests::wait::{PATIENCE, until};
 use serde_json::{Value, json};
 
@@ -132,6 +132,45 @@ fn the_checks_before_the_start_send_nothing_and_name_everything() -> Result<()> 
     let to: Vec<Value> = bench.graph.accepted()?.iter().map(|body| body["to"].clone()).collect();
     assert_eq!(to.len(), 2, "{to:?}");
     Ok(())
+}
+
+/// Meta takes advertising for numbers of the United States, and delivers none of it. Canada has the same country code.
+#[test]
+fn advertising_for_the_united_states_is_left_out_and_nothing_else() -> Result<()> {
+    let bench = Bench::new()?;
+    let advertising = bench.template(&marketing_template("so_no_brasil"))?;
+    let number = |area: u32| format!("1{area}{}", 5_550_000 + unique() % 10_000);
+    let (brazilian, american, canadian) = (person(), number(212), number(416));
+    for (phone, country) in [(&american, "US"), (&canadian, "CA")] {
+        bench.graph.person(&json!({"id": phone, "phone": phone, "country": country}))?;
+    }
+    let rows: Vec<Value> =
+        [&brazilian, &american, &canadian].into_iter().map(|to| recipient(to, &json!({"nome": "Ana"}))).collect();
+    let id = bench.campaign(advertising, &rows)?;
+    let report = bench.campaign_step(&id, "check")?;
+    assert_eq!((&report["sendable"], &report["skipped"]), (&json!(2), &json!({"undeliverable": 1})), "{report}");
+    assert_eq!(report["undeliverable"][0]["rows"], 1, "{report}");
+    ensure!(text_of(&report["undeliverable"][0], "detail")?.contains("United States"), "{report}");
+    ensure!(report["warnings"].to_string().contains("rows that are left out: 1"), "{report}");
+    bench.campaign_step(&id, "start")?;
+    bench.campaign_when(&id, "finished", |shown| is(shown, "FINISHED"))?;
+    let stored = api::rows(&bench.tenant.client, &id)?;
+    assert_eq!(
+        (&stored[1]["status"], &stored[1]["code"]),
+        (&json!("skipped"), &json!("undeliverable")),
+        "{}",
+        stored[1]
+    );
+    let sent = |to: &str| bench.accepted(to).map(|bodies| bodies.len());
+    assert_eq!((sent(&brazilian)?, sent(&american)?, sent(&canadian)?), (1, 0, 1));
+
+    // What is not advertising reaches them.
+    let notice = bench.template(&named_template("pedido"))?;
+    let id = bench.campaign(notice, &[row(&american, "Bob")])?;
+    assert_eq!(bench.campaign_step(&id, "check")?["sendable"], 1);
+    bench.campaign_step(&id, "start")?;
+    bench.campaign_when(&id, "delivered", |shown| shown["counts"]["delivered"] == 1)?;
+    bench.nothing_violated()
 }
 
 #[test]

@@ -7,13 +7,14 @@ use std::task::Poll;
 use pombo_plugin::connector::{
     Answer, Audience, BodyHmac, Bucket, Capability, Connector, Description, Feature, Kind, Operation, OperationError,
     Outcome, Outgoing, Proof, QuerySecret, ReceivedRequest, ReceivedResponse, Rules, RunError, Stopped, Throughput,
+    Undelivered,
 };
 
 use crate::cloud::Cloud;
 use crate::config::{self, Config};
 use crate::engine::Engine;
 use crate::files::WORKERS;
-use crate::{address, contents, operations, receiving, sending, template, upkeep};
+use crate::{address, contents, operations, receiving, sending, template, undelivered, upkeep};
 
 /// One connector: one number.
 #[derive(Debug)]
@@ -88,6 +89,12 @@ impl Connector for WhatsAppCloud {
                 throughput: Some(Throughput { per_second: 80, counts_received: true }),
                 // How many, Meta tells of each portfolio: see `limits`.
                 audience: Some(Audience { shared_by: Some("portfolioId".to_owned()), limit: None, window_hours: 24 }),
+                undelivered: vec![Undelivered {
+                    kind: Some(template::KIND.to_owned()),
+                    category: undelivered::CATEGORY.to_owned(),
+                    beginnings: undelivered::beginnings(),
+                    detail: undelivered::DETAIL.to_owned(),
+                }],
             }),
             ..Description::new("connector-whatsapp-cloud", env!("CARGO_PKG_VERSION"), "whatsapp")
         }

@@ -2,8 +2,8 @@
 //! a person's last message.
 //!
 //! # Layout
-//! - `config`, `address`, `redact`, `url`, `recent`, `instant`: pure. `codes`: the one table of what Meta's codes mean; `answer`: what an
-//!   answer of the Graph API means for a message or an operation.
+//! - `config`, `address`, `redact`, `url`, `recent`, `instant`: pure. `undelivered`: whom Meta delivers no advertising to. `codes`: the one
+//!   table of what Meta's codes mean; `answer`: what an answer of the Graph API means for a message or an operation.
 //! - `outside`: what the rest needs of the engine; `engine`: the engine's imports behind it.
 //! - `cloud`: one connector and what it keeps in memory, of these: `account` (whether the number works), `uploads` (files that Meta has
 //!   already), `files` (received ones that are still to be fetched), `parts` (what was sent of a message that is several on the channel).
@@ -41,6 +41,7 @@ mod recent;
 mod redact;
 mod sending;
 mod template;
+mod undelivered;
 mod upkeep;
 mod uploads;
 mod url;

@@ -106,6 +106,7 @@ pub struct Commands {
     reserved_sends: Reservations,
     pictures: connectors::pictures::Pictures,
     searches: search::Searches,
+    import_texts: messages::equal_texts::ImportTexts,
     campaign_writes: Turns,
     campaign_policy: Arc<campaigns::CampaignPolicy>,
     /// Whether connectors' webhooks may be posted to over plain HTTP.
@@ -124,6 +125,7 @@ impl Commands {
             reserved_sends: Reservations::default(),
             pictures: connectors::pictures::Pictures::default(),
             searches: search::Searches::default(),
+            import_texts: messages::equal_texts::ImportTexts::default(),
             campaign_writes: Turns::default(),
             campaign_policy: Arc::default(),
             plain_webhooks: false,

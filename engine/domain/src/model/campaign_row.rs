@@ -19,7 +19,7 @@ pub const OTHER_CODES: &str = "other";
 pub const MAX_CODE_CHARS: usize = 64;
 
 words! {
-    /// Why a row of a campaign is not sent.
+    /// Why a row of a campaign is not sent. The places of the values are stored: add only behind the last one.
     #[derive(Serialize, Deserialize)]
     pub enum SkipReason {
         /// The contact does not want messages.
@@ -32,6 +32,8 @@ words! {
         BadAddress = "bad_address",
         /// A variable of the template has no value, or one that the template does not take.
         MissingVariable = "missing_variable",
+        /// The channel does not deliver messages of this category to such an address.
+        Undeliverable = "undeliverable",
     }
 }
 

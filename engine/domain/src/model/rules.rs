@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::message::MessageType;
 use crate::Timestamp;
 use crate::words::words;
 
@@ -20,6 +21,21 @@ pub struct Rules {
     pub throughput: Option<Throughput>,
     /// How many different people may be written to outside of the reply window.
     pub audience: Option<AudienceRule>,
+    /// What it takes and then does not deliver.
+    pub undelivered: Vec<Undelivered>,
+}
+
+/// Messages that a channel takes and then does not deliver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undelivered {
+    /// The kind of the plugin's own content that is concerned. `None`: whatever a message contains.
+    pub kind: Option<String>,
+    /// The category of these messages.
+    pub category: MessageType,
+    /// How the addresses of their recipients begin, in the plugin's normal form. None of them is empty.
+    pub beginnings: Vec<String>,
+    /// Why they are not delivered, for a person.
+    pub detail: String,
 }
 
 /// A token bucket: so many at once, and one more after each pause.
@@ -74,6 +90,16 @@ impl Rules {
         kind.is_some_and(|kind| self.outside_window.iter().any(|allowed| allowed == kind))
     }
 
+    /// The rule by which the channel would not deliver such a message to an address; `None` if it would. `kind` is that of the plugin's
+    /// own content, if the message has some.
+    pub fn undelivered(&self, kind: Option<&str>, category: MessageType, to: &str) -> Option<&Undelivered> {
+        self.undelivered.iter().find(|rule| {
+            rule.category == category
+                && rule.kind.as_deref().is_none_or(|wanted| kind == Some(wanted))
+                && rule.beginnings.iter().any(|beginning| to.starts_with(beginning.as_str()))
+        })
+    }
+
     /// Until when anything may be written to a person who last wrote at `written_at`; `None` where the channel has no window, or the
     /// person never wrote.
     pub fn window_until(&self, written_at: Option<Timestamp>) -> Option<Timestamp> {
@@ -90,4 +116,31 @@ pub struct ChannelLimits {
     pub per_second: Option<u32>,
     /// What the channel thinks of what is sent.
     pub quality: Quality,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_delivered_depends_on_content_category_and_address() {
+        let rule = |kind: Option<&str>, category, beginning: &str| Undelivered {
+            kind: kind.map(str::to_owned),
+            category,
+            beginnings: vec!["99".to_owned(), beginning.to_owned()],
+            detail: beginning.to_owned(),
+        };
+        let undelivered =
+            vec![rule(Some("template"), MessageType::Marketing, "1212"), rule(None, MessageType::Reminder, "44")];
+        let rules = Rules { undelivered, ..Rules::default() };
+        let found = |kind, category, to| rules.undelivered(kind, category, to).map(|rule| rule.detail.as_str());
+        assert_eq!(found(Some("template"), MessageType::Marketing, "12125551234"), Some("1212"));
+        assert_eq!(found(Some("template"), MessageType::Marketing, "14165551234"), None, "another area");
+        assert_eq!(found(Some("template"), MessageType::Notification, "12125551234"), None, "another category");
+        assert_eq!(found(Some("card"), MessageType::Marketing, "12125551234"), None, "another kind");
+        assert_eq!(found(None, MessageType::Marketing, "12125551234"), None, "a text");
+        assert_eq!(found(None, MessageType::Reminder, "4420"), Some("44"));
+        assert_eq!(found(Some("card"), MessageType::Reminder, "4420"), Some("44"), "whatever it contains");
+        assert_eq!(Rules::default().undelivered(None, MessageType::Reminder, "4420"), None);
+    }
 }

@@ -1,7 +1,7 @@
 //! What a plugin says of its channel beyond messages, checked: how the channel proves its requests, by which field connectors share an
 //! address or an audience, and what it demands of senders.
 
-use pombo_domain::model::{AudienceRule, Bucket, Rules, Throughput};
+use pombo_domain::model::{AudienceRule, Bucket, Rules, TemplateCategory, Throughput, Undelivered};
 use pombo_domain::ports::{OwnKind, Proof};
 use serde_json::Value;
 
@@ -21,6 +21,14 @@ const WINDOW_HOURS: u32 = 366 * 24;
 const REFILL_MS: u64 = 24 * 3_600_000;
 /// The largest rate and burst.
 const RATE: u32 = 1_000_000;
+/// Rules of what is not delivered.
+const UNDELIVERED: usize = 8;
+/// Beginnings of addresses in all of these rules together: each recipient of a campaign is compared with all of them.
+const BEGINNINGS: usize = 1_000;
+/// Bytes of the beginning of an address.
+const BEGINNING_BYTES: usize = 32;
+/// Bytes of what such a rule says to people; more is cut.
+const DETAIL_BYTES: usize = 256;
 
 /// The fields of a configuration, as its description declares them.
 pub(super) struct Fields<'d> {
@@ -127,7 +135,44 @@ pub(super) fn rules(said: wit::Rules, fields: &Fields<'_>, contents: &[OwnKind])
         recipient_rate: said.recipient_rate.map(bucket).transpose()?,
         throughput: said.throughput.map(throughput).transpose()?,
         audience: said.audience.map(|said| audience(said, fields)).transpose()?,
+        undelivered: undelivered(said.undelivered, contents)?,
     })
+}
+
+fn undelivered(said: Vec<wit::Undelivered>, contents: &[OwnKind]) -> Result<Vec<Undelivered>, String> {
+    if said.len() > UNDELIVERED {
+        return Err(format!("its rules of what is not delivered must be at most {UNDELIVERED}"));
+    }
+    if said.iter().map(|rule| rule.beginnings.len()).sum::<usize>() > BEGINNINGS {
+        return Err(format!(
+            "its rules of what is not delivered must have at most {BEGINNINGS} beginnings of addresses"
+        ));
+    }
+    said.into_iter().map(|rule| one_undelivered(rule, contents)).collect()
+}
+
+fn one_undelivered(said: wit::Undelivered, contents: &[OwnKind]) -> Result<Undelivered, String> {
+    let wit::Undelivered { kind, category, beginnings, detail } = said;
+    if let Some(kind) = kind.as_deref().filter(|kind| !contents.iter().any(|own| own.name == **kind)) {
+        let shown = cut(kind, NAME_BYTES);
+        return Err(format!("its rules say that the kind {shown:?} is not delivered, which is not among its contents"));
+    }
+    let Some(category) = TemplateCategory::parse(&category) else {
+        let shown = cut(&category, NAME_BYTES);
+        return Err(format!(
+            "its rules say that the category {shown:?} is not delivered; use marketing, utility or authentication"
+        ));
+    };
+    if beginnings.is_empty() || !beginnings.iter().all(|one| (1..=BEGINNING_BYTES).contains(&one.len())) {
+        return Err(format!(
+            "its rules of what is not delivered must have beginnings of addresses, of 1 to {BEGINNING_BYTES} bytes"
+        ));
+    }
+    if detail.trim().is_empty() {
+        return Err("its rules of what is not delivered must say why".to_owned());
+    }
+    let detail = cut(detail.trim(), DETAIL_BYTES);
+    Ok(Undelivered { kind, category: category.message_type(), beginnings, detail })
 }
 
 fn bucket(said: wit::Bucket) -> Result<Bucket, String> {
@@ -159,6 +204,7 @@ fn audience(said: wit::Audience, fields: &Fields<'_>) -> Result<AudienceRule, St
 
 #[cfg(test)]
 mod tests {
+    use pombo_domain::model::MessageType;
     use serde_json::json;
 
     use super::*;
@@ -184,6 +230,16 @@ mod tests {
             recipient_rate: Some(wit::Bucket { burst: 45, refill_millis: 6_000 }),
             throughput: Some(wit::Throughput { per_second: 80, counts_received: true }),
             audience: Some(wit::Audience { shared_by: Some("app".to_owned()), limit: Some(250), window_hours: 24 }),
+            undelivered: vec![lost()],
+        }
+    }
+
+    fn lost() -> wit::Undelivered {
+        wit::Undelivered {
+            kind: Some("template".to_owned()),
+            category: "marketing".to_owned(),
+            beginnings: vec!["1212".to_owned()],
+            detail: "nobody gets\nit there ".to_owned(),
         }
     }
 
@@ -258,5 +314,30 @@ mod tests {
         }
         let throughput = Some(wit::Throughput { per_second: 0, counts_received: false });
         refused(with(wit::Rules { throughput, ..said() }), "per second");
+    }
+
+    #[test]
+    fn what_is_not_delivered_names_kinds_categories_and_addresses_within_bounds() {
+        let (schema, secret) = (schema(), ["key".to_owned()]);
+        let fields = Fields { schema: &schema, secret: &secret };
+        let contents = [OwnKind { name: "template".to_owned(), schema: None }];
+        let with = |undelivered| rules(wit::Rules { undelivered, ..said() }, &fields, &contents);
+        let kept = with(vec![lost(), wit::Undelivered { kind: None, ..lost() }]).expect("they are good").undelivered;
+        let first = Undelivered {
+            kind: Some("template".to_owned()),
+            category: MessageType::Marketing,
+            beginnings: vec!["1212".to_owned()],
+            detail: "nobody gets it there".to_owned(),
+        };
+        assert_eq!((kept.len(), kept[1].kind.as_deref(), &kept[0]), (2, None, &first));
+        refused(with(vec![wit::Undelivered { kind: Some("poll".to_owned()), ..lost() }]), "not among its contents");
+        refused(with(vec![wit::Undelivered { category: "MARKETING".to_owned(), ..lost() }]), "use marketing");
+        refused(with(vec![wit::Undelivered { detail: " ".to_owned(), ..lost() }]), "say why");
+        for beginnings in [Vec::new(), vec![String::new()], vec!["1".repeat(33)]] {
+            refused(with(vec![wit::Undelivered { beginnings, ..lost() }]), "1 to 32 bytes");
+        }
+        let many = wit::Undelivered { beginnings: vec!["1".to_owned(); 501], ..lost() };
+        refused(with(vec![many.clone(), many]), "at most 1000 beginnings");
+        refused(with((0..9).map(|_| lost()).collect()), "at most 8");
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use pombo_domain::ConnectorIndex;
-use pombo_domain::model::{AudienceRule, Bucket};
+use pombo_domain::model::{AudienceRule, Bucket, MessageType, Undelivered};
 use pombo_domain::ports::*;
 use pombo_sandbox::Limits;
 use serde_json::json;
@@ -76,6 +76,9 @@ async fn what_a_plugin_says_of_its_channel_is_in_its_description() {
     assert_eq!(rules.recipient_rate, Some(Bucket { burst: 45, refill_ms: 6_000 }));
     let audience = AudienceRule { shared_by: Some(named("host")), limit: None, window_ms: 86_400_000 };
     assert_eq!((rules.throughput, rules.audience), (None, Some(audience)));
+    let (category, detail) = (MessageType::Marketing, named("nobody there gets any"));
+    let undelivered = Undelivered { kind: Some(named("card")), category, beginnings: vec![named("9")], detail };
+    assert_eq!(rules.undelivered, [undelivered]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

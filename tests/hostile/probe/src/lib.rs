@@ -115,6 +115,12 @@ impl Connector for Probe {
                 recipient_rate: Some(Bucket { burst: 45, refill_millis: 6_000 }),
                 throughput: None,
                 audience: Some(Audience { shared_by: Some("host".to_owned()), limit: None, window_hours: 24 }),
+                undelivered: vec![Undelivered {
+                    kind: Some("card".to_owned()),
+                    category: "marketing".to_owned(),
+                    beginnings: vec!["9".to_owned()],
+                    detail: "nobody there gets any".to_owned(),
+                }],
             }),
             ..Description::new("hostile-probe", VERSION, "test")
         }

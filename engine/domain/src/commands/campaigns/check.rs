@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::plan::LeftOut;
 use super::{Cost, CostView};
 use crate::commands::Commands;
 use crate::commands::messages::equal_texts::{TextCounts, equal_texts_warning};
@@ -26,6 +27,15 @@ pub struct CheckedRow {
     pub variables: Vec<(String, String)>,
 }
 
+/// Rows that are left out because the channel would not deliver them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UndeliverableRows {
+    /// Why, in the words of the connector's plugin.
+    pub detail: String,
+    /// Number of these rows.
+    pub rows: u64,
+}
+
 /// What a start would do now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CampaignCheck {
@@ -35,6 +45,8 @@ pub struct CampaignCheck {
     pub sendable: u64,
     /// Number of rows that would be left out, by reason.
     pub skipped: BTreeMap<SkipReason, u64>,
+    /// Those that would be left out because the channel would not deliver them, by its rules.
+    pub undeliverable: Vec<UndeliverableRows>,
     /// The first rows that would be left out.
     pub samples: Vec<CheckedRow>,
     /// What it would cost.
@@ -49,6 +61,28 @@ pub struct CampaignCheck {
     pub problems: Vec<String>,
     /// What to think of before it starts.
     pub warnings: Vec<String>,
+}
+
+/// Counts rows that the channel would not deliver, by the detail of its rule: a description has few of them.
+#[derive(Default)]
+pub(super) struct Undeliverable(BTreeMap<String, u64>);
+
+impl Undeliverable {
+    /// Counts a row that is left out, if this is why.
+    pub(super) fn add(&mut self, left_out: &LeftOut) {
+        if let (SkipReason::Undeliverable, Some(detail)) = (left_out.reason, &left_out.detail) {
+            *self.0.entry(detail.clone()).or_default() += 1;
+        }
+    }
+
+    /// What is said of them, a sentence for each rule.
+    pub(super) fn warnings(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|(detail, rows)| format!("rows that are left out: {rows}, because {detail}"))
+    }
+
+    fn rows(self) -> Vec<UndeliverableRows> {
+        self.0.into_iter().map(|(detail, rows)| UndeliverableRows { detail, rows }).collect()
+    }
 }
 
 impl Commands {
@@ -67,19 +101,25 @@ impl Commands {
         let prices = &self.campaign_policy.prices;
         let (mut rows, mut sendable, mut cost) = (0, 0, Cost::default());
         let (mut skipped, mut samples, mut preview) = (BTreeMap::new(), Vec::new(), None);
-        let mut texts = TextCounts::default();
+        let (mut texts, mut undeliverable, mut first_unpriced) =
+            (TextCounts::default(), Undeliverable::default(), None);
         while let Some(page) = plan.page().await? {
             for planned in page {
                 rows += 1;
                 match planned.fate {
                     Ok(filled) => {
                         sendable += 1;
-                        cost.add(prices.price(category, &planned.row.to));
+                        let price = prices.price(category, &planned.row.to);
+                        if price.is_none() {
+                            first_unpriced.get_or_insert(planned.row.number);
+                        }
+                        cost.add(price);
                         texts.add(&filled.text);
                         preview.get_or_insert(filled.text);
                     }
                     Err(left_out) => {
                         *skipped.entry(left_out.reason).or_default() += 1;
+                        undeliverable.add(&left_out);
                         if samples.len() < MAX_SAMPLES {
                             let variables = left_out.problems.into_iter().map(|one| (one.name, one.problem)).collect();
                             samples.push(CheckedRow {
@@ -105,6 +145,8 @@ impl Commands {
         if template.message_type() == MessageType::Marketing {
             warnings.extend(equal_texts_warning(equal_texts));
         }
+        warnings.extend(undeliverable.warnings());
+        warnings.extend(prices.warning(category, cost, first_unpriced));
         if let Some(left) = audience_left.filter(|left| *left < sendable) {
             warnings
                 .push(format!("the channel lets {left} more people be written to now; the others wait for their turn"));
@@ -113,6 +155,7 @@ impl Commands {
             rows,
             sendable,
             skipped,
+            undeliverable: undeliverable.rows(),
             samples,
             cost: prices.shown(cost),
             audience_left,

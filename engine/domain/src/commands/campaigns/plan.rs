@@ -60,6 +60,8 @@ pub(super) struct Plan<'a> {
     pub(super) connector: Arc<Connector>,
     pub(super) template: Arc<Template>,
     variables: Vec<TemplateVariable>,
+    /// What the channel demands.
+    rules: Rules,
     kind: Option<ContactType>,
     cursor: Cursor,
     /// Whom earlier rows are to.
@@ -89,6 +91,7 @@ impl Commands {
             commands: self,
             campaign,
             variables: template.variables(),
+            rules: self.rules_of(&connector).unwrap_or_default(),
             kind: ContactType::of_channel(&connector.channel),
             connector,
             template,
@@ -242,8 +245,20 @@ impl Plan<'_> {
                 problems,
             }),
         };
+        let fate = fate.and_then(|filled| match self.undelivered(&filled, &to) {
+            Some(rule) => {
+                let detail = Some(rule.detail.clone());
+                Err(LeftOut { detail, ..LeftOut::for_reason(SkipReason::Undeliverable) })
+            }
+            None => Ok(filled),
+        });
         let row = CampaignRow { number, line, to, name, contact: contact.map(|contact| contact.id), variables };
         Ok(PlannedRow { row, fate })
+    }
+
+    /// The rule by which the channel would take this message to an address and not deliver it.
+    fn undelivered(&self, filled: &Filled, to: &str) -> Option<&Undelivered> {
+        self.rules.undelivered(filled.action.own_kind(), filled.message_type, to)
     }
 
     /// The contact behind an address, and why nothing may be sent to it, if so.

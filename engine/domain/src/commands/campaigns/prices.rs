@@ -41,6 +41,23 @@ impl PriceTable {
         fits.max_by_key(|(beginning, _)| beginning.len()).map(|(_, price)| *price)
     }
 
+    /// What is said of rows without a price; nothing where the operator set no prices at all. `first` is the number of the first of
+    /// them.
+    pub(super) fn warning(&self, category: &str, cost: Cost, first: Option<u32>) -> Option<String> {
+        if self.by_category.is_empty() {
+            return None;
+        }
+        let (first, rows) = (first?, cost.unpriced);
+        Some(if self.by_category.contains_key(category) {
+            format!(
+                "rows that are not in the cost: {rows}, because the configuration has no price for {category} to their addresses; \
+                 the first of them is row {first}"
+            )
+        } else {
+            format!("the cost is not known: the configuration has no price for {category}")
+        })
+    }
+
     /// A cost in the table's currency.
     pub fn shown(&self, cost: Cost) -> CostView {
         let amount = format!("{}.{:06}", cost.micros / 1_000_000, cost.micros % 1_000_000);
@@ -76,5 +93,19 @@ mod tests {
         cost.add(table.price("utility", "5511"));
         let shown = table.shown(cost);
         assert_eq!((shown.amount.as_str(), shown.unpriced), ("0.202500", 1));
+    }
+
+    #[test]
+    fn what_has_no_price_is_said() {
+        let prices = BTreeMap::from([("55".to_owned(), 62_500)]);
+        let by_category = BTreeMap::from([("marketing".to_owned(), prices)]);
+        let table = PriceTable { currency: "USD".to_owned(), by_category };
+        let two = Cost { micros: 62_500, unpriced: 2 };
+        let said = table.warning("marketing", two, Some(7)).expect("there is something to say");
+        assert!(said.contains("2, because") && said.ends_with("row 7"), "{said}");
+        let said = table.warning("utility", two, Some(1)).expect("there is something to say");
+        assert!(said.ends_with("no price for utility"), "{said}");
+        assert_eq!(table.warning("marketing", Cost::default(), None), None);
+        assert_eq!(PriceTable::default().warning("marketing", two, Some(1)), None, "nobody set prices");
     }
 }

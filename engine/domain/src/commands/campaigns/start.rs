@@ -1,6 +1,7 @@
 //! The start of a campaign: its audience is fixed into rows, a part with each commit, and the last commit lets it run. A start that breaks
 //! off leaves a draft, and the next start begins anew.
 
+use super::check::Undeliverable;
 use super::{CampaignView, checked_start};
 use crate::commands::Commands;
 use crate::commands::messages::equal_texts::{TextCounts, equal_texts_warning};
@@ -27,7 +28,7 @@ impl Commands {
             return Err(Error::conflict(format!("the campaign's template is {status}, so nothing can be sent")));
         }
         self.clear_rows(tenant, number).await?;
-        let (mut sends, mut texts) = (false, TextCounts::default());
+        let (mut sends, mut texts, mut undeliverable) = (false, TextCounts::default(), Undeliverable::default());
         while let Some(page) = plan.page().await? {
             let mut rows = Vec::with_capacity(page.len());
             for planned in page {
@@ -36,7 +37,10 @@ impl Commands {
                         texts.add(&filled.text);
                         (RowOutcome::Pending, None)
                     }
-                    Err(left_out) => (RowOutcome::Skipped(left_out.reason), left_out.detail),
+                    Err(left_out) => {
+                        undeliverable.add(&left_out);
+                        (RowOutcome::Skipped(left_out.reason), left_out.detail)
+                    }
                 };
                 sends |= outcome.is_open();
                 rows.push((planned.row, RowState { outcome, detail, message: None, at: now }));
@@ -54,6 +58,7 @@ impl Commands {
         if plan.template.message_type() == MessageType::Marketing {
             view.warnings.extend(equal_texts_warning(texts.most()));
         }
+        view.warnings.extend(undeliverable.warnings());
         Ok(view)
     }
 }

@@ -102,6 +102,7 @@ impl Commands {
         import.status = if error.is_some() { ImportStatus::Failed } else { ImportStatus::Done };
         import.error = error;
         import.finished_at = Some(self.ports().clock.now());
+        self.import_texts.end(import.id);
         self.save_import(import).await
     }
 
@@ -152,6 +153,7 @@ impl Commands {
             let key = Idempotency::new("import", &format!("{}/{chunk}", import.id), content)?;
             self.send_bulk(import.tenant, &drafts, Some(key)).await?
         };
+        self.import_texts.add(import.id, chunk == 0, &drafts, &outcomes);
         for (row, outcome) in numbers.into_iter().zip(outcomes) {
             match outcome {
                 Ok(accepted) => {
@@ -191,7 +193,7 @@ impl Commands {
     }
 }
 
-/// The instant of a civil time in a zone; `None` for a text that has its own offset or is not a time.
+/// What is wrong with a refused row, column by column.
 fn row_problems(row: u32, error: &Error, columns: Names) -> Vec<RowProblem> {
     if error.fields.is_empty() {
         return vec![RowProblem { row, column: String::new(), message: error.message.clone() }];

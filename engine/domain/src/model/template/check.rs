@@ -7,8 +7,8 @@ use crate::{Field, FieldPath, FieldProblem};
 /// Maximum length of a name, in characters.
 pub const MAX_NAME_CHARS: usize = 512;
 
-const MAX_HEADER_CHARS: usize = 60;
-const MAX_BODY_CHARS: usize = 1024;
+pub(super) const MAX_HEADER_CHARS: usize = 60;
+pub(super) const MAX_BODY_CHARS: usize = 1024;
 const MAX_OFFER_BODY_CHARS: usize = 600;
 const MAX_CARD_BODY_CHARS: usize = 160;
 const MAX_FOOTER_CHARS: usize = 60;

@@ -180,7 +180,7 @@ impl Template {
     }
 
     /// The name under which the value of a variable of a header's text is given.
-    fn header_key(&self, prefix: &str, name: &str) -> String {
+    pub(super) fn header_key(&self, prefix: &str, name: &str) -> String {
         match self.format {
             TemplateFormat::Named => format!("{prefix}{name}"),
             TemplateFormat::Positional => format!("{prefix}header.{name}"),
@@ -206,6 +206,9 @@ impl Template {
         };
         if header.is_some() && !self.components.iter().any(shows_file) {
             filling.problem("header", "must not be given: the header of this template is not a file or a location");
+        }
+        if filling.problems.is_empty() && filling.of_channel {
+            filling.problems = self.too_long(given);
         }
         if !filling.problems.is_empty() {
             return Err(filling.problems);

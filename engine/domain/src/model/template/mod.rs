@@ -2,13 +2,14 @@
 //! through any connector. One of a connector is kept and approved by its channel, which the engine asks for it and tells of changes; what
 //! is sent then is its name with the values, as content of the kind [`CONTENT_KIND`].
 //!
-//! `components`: what it consists of. `scan`: variables inside a text. `fill`: values for its variables. `check`: what a channel's template
-//! must be. `exchange`: the JSON in which templates travel to and from connectors.
+//! `components`: what it consists of. `scan`: variables inside a text. `fill`: values for its variables; `lengths`: texts that become too
+//! long with them. `check`: what a channel's template must be. `exchange`: the JSON in which templates travel to and from connectors.
 
 mod check;
 mod components;
 mod exchange;
 mod fill;
+mod lengths;
 mod scan;
 #[cfg(test)]
 mod tests;

@@ -115,6 +115,31 @@ fn each_wrong_value_is_named() {
 }
 
 #[test]
+fn a_text_must_not_become_too_long_with_its_values() {
+    let order = order();
+    let with = |pedido: usize, nome: usize| {
+        let (pedido, nome) = ("p".repeat(pedido), "ã".repeat(nome));
+        let given = [("nome", nome.as_str()), ("pedido", pedido.as_str()), ("button.0", "1")];
+        order
+            .fill(&values(&given), None)
+            .map_err(|problems| problems.into_iter().map(|problem| (problem.name, problem.problem)).collect::<Vec<_>>())
+    };
+    // "Pedido " and 53 are 60; "Olá , pedido  pronto." are 21.
+    assert!(with(53, 1024 - 21 - 53).is_ok());
+    let header = with(54, 1).expect_err("a header has 60 characters");
+    assert_eq!(header.len(), 1);
+    assert!(header[0].0 == "pedido" && header[0].1.contains("the header has 61 characters"), "{header:?}");
+    let body = with(53, 1024 - 21 - 52).expect_err("a body has 1024 characters");
+    assert_eq!(body.len(), 1);
+    assert!(body[0].0 == "nome" && body[0].1.contains("the body has 1025 characters"), "{body:?}");
+    // What no channel keeps has no such limits.
+    let own = Template { connector: None, ..order.clone() };
+    let given = [("nome", "Ana"), ("pedido", "p".repeat(54).as_str()), ("button.0", "1")]
+        .map(|(k, v)| (k.to_owned(), v.to_owned()));
+    assert!(own.fill(&given.into_iter().collect(), None).is_ok());
+}
+
+#[test]
 fn a_header_that_is_a_file_must_be_given() {
     for format in ["image", "video", "document"] {
         let components = json!([{"type": "header", "format": format}, {"type": "body", "text": "Oi"}]);

@@ -33,7 +33,16 @@ pub(crate) struct CampaignCheckedRow {
     variables: Vec<CampaignVariableProblem>,
 }
 
-/// What messages cost, by the prices of the configuration.
+/// Rows that would be left out because the channel would take them and not deliver them.
+#[derive(Object)]
+pub(crate) struct CampaignUndeliverableRows {
+    /// Why, in the words of the connector's plugin.
+    detail: String,
+    /// Number of these rows.
+    rows: u64,
+}
+
+/// What messages cost, by the prices of the configuration. It is an estimate: the channel's own bill counts.
 #[derive(Object)]
 pub(crate) struct CampaignCost {
     /// The currency; empty if the operator set none.
@@ -54,6 +63,8 @@ pub(crate) struct CampaignCheck {
     sendable: u64,
     /// Number of rows that would be left out, by reason.
     skipped: BTreeMap<String, u64>,
+    /// Those of them that the channel would not deliver (reason `undeliverable`), by the channel's rules.
+    undeliverable: Vec<CampaignUndeliverableRows>,
     /// The first 100 rows that would be left out.
     samples: Vec<CampaignCheckedRow>,
     /// What it would cost.
@@ -80,10 +91,13 @@ impl From<Check> for CampaignCheck {
             detail: row.detail,
             variables: row.variables.into_iter().map(variable).collect(),
         });
+        let undeliverable =
+            check.undeliverable.into_iter().map(|one| CampaignUndeliverableRows { detail: one.detail, rows: one.rows });
         Self {
             rows: check.rows,
             sendable: check.sendable,
             skipped: check.skipped.into_iter().map(|(reason, rows)| (reason.as_str().to_owned(), rows)).collect(),
+            undeliverable: undeliverable.collect(),
             samples: samples.collect(),
             cost: CampaignCost {
                 currency: check.cost.currency,

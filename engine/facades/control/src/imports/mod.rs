@@ -76,13 +76,15 @@ pub(crate) struct Import {
     /// When it ended.
     #[oai(skip_serializing_if_is_none)]
     finished_at: Option<Instant>,
-    /// What to think of, if there is something: connectors that sent the same advertising too often within 24 hours. Not in lists.
+    /// What to think of, if there is something: advertising of this import that is the same for many (of the rows that were read so far,
+    /// and until the engine is restarted), and connectors that sent the same advertising too often within 24 hours. Not in lists.
     #[oai(skip_serializing_if_is_none)]
     warnings: Option<Vec<String>>,
 }
 
 impl Import {
-    /// With warnings of the tenant's connectors: of the one that rows without a connector go through, if it is known, otherwise of all.
+    /// With warnings of the import's own texts, and of the tenant's connectors: of the one that rows without a connector go through, if
+    /// it is known, otherwise of all.
     fn warned(mut self, state: &ApiState, deps: &ControlDeps, tenant: TenantIndex, own: Option<Uuid>) -> Self {
         let connectors: Vec<Uuid> = match own {
             Some(own) => vec![own],
@@ -91,7 +93,8 @@ impl Import {
                 all.into_iter().map(|view| view.connector.id).collect()
             }
         };
-        let warnings = state.commands.sent_equal_texts(tenant, &*deps.pace, connectors);
+        let mut warnings: Vec<String> = state.commands.import_equal_texts(self.id).into_iter().collect();
+        warnings.extend(state.commands.sent_equal_texts(tenant, &*deps.pace, connectors));
         self.warnings = Some(warnings).filter(|warnings| !warnings.is_empty());
         self
     }

@@ -3,6 +3,7 @@
 use poem::{Body, Request};
 use pombo_domain::Timestamp;
 use pombo_domain::model::pace::EqualTextsView;
+use pombo_domain::model::{MessageType, Rules, Undelivered};
 use pombo_domain::ports::{Batch, Change, TemplateChange};
 use pombo_testkit::samples;
 use serde_json::{Value, json};
@@ -166,4 +167,54 @@ async fn the_start_warns_of_equal_advertising() {
     assert!(warnings[1].contains("the same advertising text 230 times since 2030-01-01T00:00:00.000Z"), "{started}");
     assert_eq!(warnings.len(), 2);
     assert_eq!(engine.get(&engine.a, &path).await.expect(200).get("warnings"), None, "it is said once");
+}
+
+#[tokio::test]
+async fn rows_that_the_channel_would_not_deliver_are_counted_and_left_out() {
+    let engine = Engine::new().await;
+    let (path, _) = draft(&engine).await;
+    engine.world.connectors.describe_plugin("connector-email", |plugin| {
+        let rule = |category, beginning: &str, detail: &str| Undelivered {
+            kind: None,
+            category,
+            beginnings: vec![beginning.to_owned()],
+            detail: detail.to_owned(),
+        };
+        let undelivered = vec![
+            rule(MessageType::Marketing, "us.", "nobody there gets any"),
+            rule(MessageType::Notification, "br.", "this is not a notification"),
+        ];
+        plugin.rules = Some(Rules { undelivered, ..Rules::default() });
+    });
+    list(
+        &engine,
+        &path,
+        "to;nome\nbr.ana@loja.com;Ana\nus.bia@loja.com;Bia\nus.caio@loja.com;Caio\nus.davi@loja.com;\n",
+    )
+    .await
+    .expect(200);
+    let check = engine.post(&engine.a, &format!("{path}/check"), json!({})).await.expect(200);
+    assert_eq!((&check["rows"], &check["sendable"]), (&json!(4), &json!(1)));
+    assert_eq!(check["skipped"], json!({"missing_variable": 1, "undeliverable": 2}));
+    assert_eq!(check["undeliverable"], json!([{"detail": "nobody there gets any", "rows": 2}]));
+    assert_eq!(check["cost"]["unpriced"], 1, "what is not sent costs nothing");
+    let warning = "rows that are left out: 2, because nobody there gets any";
+    assert_eq!(check["warnings"], json!([warning]));
+    assert_eq!(
+        (&check["samples"][0]["row"], &check["samples"][0]["reason"], &check["samples"][0]["detail"]),
+        (&json!(2), &json!("undeliverable"), &json!("nobody there gets any"))
+    );
+
+    let started = engine.post(&engine.a, &format!("{path}/start"), json!({})).await.expect(200);
+    assert_eq!(started["warnings"], json!([warning]), "who did not check is told, too");
+    assert_eq!(started["counts"]["skippedBy"], json!({"missing_variable": 1, "undeliverable": 2}));
+    let rows = engine.get(&engine.a, &format!("{path}/rows?status=skipped&limit=1")).await.expect(200);
+    assert_eq!(
+        (&rows["data"][0]["to"], &rows["data"][0]["code"]),
+        (&json!("us.bia@loja.com"), &json!("undeliverable"))
+    );
+    // One by one, such a message is not refused: the channel decides.
+    let connector = started["connectorId"].as_str().expect("an id").to_owned();
+    let body = json!({"to": "us.bia@loja.com", "text": "Oi", "messageType": "MARKETING"});
+    engine.post_owned(format!("/v1/connectors/{connector}/messages"), body).await.expect(201);
 }

@@ -11,15 +11,21 @@ use super::support::{Answer, Caller, Engine, Refused};
 
 /// A workbook with these (to, message) rows.
 pub(super) fn workbook(rows: &[(&str, &str)]) -> Vec<u8> {
+    workbook_of("GERAL", rows)
+}
+
+/// The same, with rows of this category.
+fn workbook_of(category: &str, rows: &[(&str, &str)]) -> Vec<u8> {
     let mut workbook = Workbook::new();
     let sheet = workbook.add_worksheet();
-    for (column, header) in (0..).zip(["to", "message", "externalId", "scheduledAt"]) {
+    for (column, header) in (0..).zip(["to", "message", "externalId", "scheduledAt", "messageType"]) {
         sheet.write_string(0, column, header).expect("writes");
     }
     for (row, (to, message)) in (1..).zip(rows) {
         sheet.write_string(row, 0, *to).expect("writes");
         sheet.write_string(row, 1, *message).expect("writes");
         sheet.write_string(row, 2, format!("row-{}", row + 1)).expect("writes");
+        sheet.write_string(row, 4, category).expect("writes");
     }
     workbook.save_to_buffer().expect("saves")
 }
@@ -186,4 +192,24 @@ async fn an_import_warns_of_equal_advertising() {
         let warning = shown["warnings"][0].as_str().expect("a warning");
         assert!(warning.contains(&connector) && warning.contains("101 times"), "{shown}");
     }
+}
+
+#[tokio::test]
+async fn an_import_warns_of_its_own_equal_advertising_over_all_of_its_parts() {
+    let mut engine = Engine::new().await;
+    let connector = engine.connector(&engine.a).await;
+    // It is taken in parts of 500 rows, and no part alone has more than 100 that are the same.
+    let texts: Vec<String> =
+        (0..600).map(|n| if n % 5 == 0 { "Compre pão".to_owned() } else { format!("Compre {n} pães") }).collect();
+    let rows: Vec<(&str, &str)> = texts.iter().map(|text| ("ana@loja.com", text.as_str())).collect();
+    let advertising = upload(&engine, &engine.a, workbook_of("MARKETING", &rows), Some(&connector)).await.expect(202);
+    let support = upload(&engine, &engine.a, workbook_of("SUPPORT", &rows), Some(&connector)).await.expect(202);
+    engine.finish().await;
+    engine.start().await;
+    let done = engine.get(&engine.a, &path(&advertising)).await.expect(200);
+    assert_eq!((&done["status"], &done["accepted"]), (&json!("DONE"), &json!(600)), "{done}");
+    let warning = "120 recipients would get the same advertising text; let the texts differ";
+    assert_eq!(done["warnings"], json!([warning]));
+    let done = engine.get(&engine.a, &path(&support)).await.expect(200);
+    assert_eq!((&done["status"], done.get("warnings")), (&json!("DONE"), None), "it does not advertise");
 }

@@ -26,10 +26,23 @@ impl Audiences {
         if let Some(found) = all.get(&key) {
             return Ok(found.clone());
         }
-        let people = store.audience(&key, MOST_PEOPLE)?;
-        let audience = Arc::new(Mutex::new(Audience::of(people)));
+        let mut audience = Audience::of(store.audience(&key, MOST_PEOPLE)?);
+        audience.tell_limit(store.audience_limit(&key)?);
+        let audience = Arc::new(Mutex::new(audience));
         all.insert(key, audience.clone());
         Ok(audience)
+    }
+
+    /// The channel told the limit of an audience, and that is stored. Two connectors may be told at once: what was stored last counts.
+    pub(crate) fn limit_told(&self, store: &dyn Store, key: AudienceKey, limit: Option<u32>) {
+        // One that nobody asked for is read from the store when somebody does.
+        let Some(audience) = self.0.lock().get(&key).cloned() else { return };
+        let mut audience = audience.lock();
+        let stored = store.audience_limit(&key).unwrap_or_else(|error| {
+            tracing::error!(%error, "the limit of an audience was not read; the one that was told counts");
+            Some(limit)
+        });
+        audience.tell_limit(stored);
     }
 }
 

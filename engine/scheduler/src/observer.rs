@@ -1,7 +1,7 @@
 //! Turns commits into signals for the tasks that wait for work. Runs on the store's committer thread: takes short locks, wakes tasks,
 //! and never blocks or commits. Memory is bounded by the number of connectors and their windows, and by [`NOTED`].
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -15,14 +15,11 @@ use crate::account::AccountHealth;
 use crate::account::queue::AccountQueue;
 use crate::automations::signals::WakeSignals;
 use crate::campaigns::signals::CampaignSignals;
-use crate::rules::late::LateFailure;
 use crate::rules::limits::LaneLimits;
 use crate::rules::window::Window;
 
 /// Due deliveries noted between two looks of the webhooks' task.
 const NOTED: usize = 16_384;
-/// Failures that came before their messages were stored as sent, of one lane.
-pub(crate) const EARLY_FAILURES: usize = 4_096;
 
 /// The deliveries that joined the due queues since the webhooks' task last asked.
 #[derive(Default)]
@@ -47,9 +44,9 @@ pub(crate) struct LaneShared {
     pub(crate) account_health: Arc<AccountHealth>,
     /// What is counted of what the channel demands.
     pub(crate) limits: Mutex<LaneLimits>,
-    /// Messages of which the channel said that they could not be delivered before it was stored that they were sent; at most
-    /// [`EARLY_FAILURES`].
-    pub(crate) early_failures: Mutex<HashMap<MessageKey, LateFailure>>,
+    /// Messages with the connector of which the channel may have told already that they could not be delivered: their receipts say. Noted
+    /// and taken out within the account's turn; no more than there are messages with the connector.
+    pub(crate) failed_early: Mutex<HashSet<MessageKey>>,
     pub(crate) in_flight: std::sync::atomic::AtomicUsize,
 }
 
@@ -69,7 +66,7 @@ impl LaneShared {
             pace: Mutex::new(pace),
             account_health,
             limits: Mutex::default(),
-            early_failures: Mutex::default(),
+            failed_early: Mutex::default(),
             in_flight: std::sync::atomic::AtomicUsize::new(0),
         }
     }

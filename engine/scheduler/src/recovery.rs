@@ -1,5 +1,6 @@
-//! What was with a connector when the process ended, decided before the lanes start: SENT where receipts prove it, tried again
-//! with the same client id where that cannot send twice, FAILED where the channel said so, otherwise UNKNOWN.
+//! What was with a connector when the process ended, decided before the lanes start: SENT where receipts prove it, and FAILED where the
+//! channel told for good that it could not deliver it; else tried again with the same client id where that cannot send twice, otherwise
+//! UNKNOWN.
 
 use std::collections::HashMap;
 
@@ -7,10 +8,10 @@ use pombo_domain::ConnectorIndex;
 use pombo_domain::model::connector::ConnectorStatus;
 use pombo_domain::model::delivery::Delivery;
 use pombo_domain::model::message::Status;
-use pombo_domain::model::reason::{Reason, ReasonCode};
 use pombo_domain::ports::{Batch, Change, SendOutcome, StoreResult, Update};
 
 use crate::context::Context;
+use crate::lane::early;
 use crate::metrics::Metrics;
 use crate::rules::retry::{self, Ending, Verdict};
 
@@ -54,28 +55,33 @@ pub(crate) async fn recover(context: &Context, only: Option<ConnectorIndex>) -> 
                 expires_at: stored.message.expires_at(&stored.state),
             };
             let receipts = store.receipts(stored.message.key)?;
-            let ending = if receipts.prove_sent() {
-                Metrics::add(&context.metrics.proven_sent, 1);
-                Ending::Outcome(SendOutcome::accepted(receipts.provider_id))
-            } else {
-                Ending::Crash
+            let failure = receipts.told_during(stored.state.revision).cloned();
+            let ending = match &failure {
+                // The channel had it: what could not be delivered had been accepted.
+                Some(failure) => Ending::Outcome(SendOutcome::accepted(failure.provider_id.clone())),
+                None if receipts.prove_sent() => {
+                    Metrics::add(&context.metrics.proven_sent, 1);
+                    Ending::Outcome(SendOutcome::accepted(receipts.provider_id.clone()))
+                }
+                None => Ending::Crash,
             };
             let next = match retry::verdict(&context.options.retry, ending, attempt, now, 0) {
                 Verdict::Again { reason, due_at, free } => stored.state.retry_later(reason, due_at, free, now),
-                // The channel had it, and told that it could not deliver it; its code was in memory alone.
-                Verdict::Unknown(_) if let Some((_, why)) = &receipts.failed => {
-                    stored.state.failed(Reason::new(ReasonCode::Undeliverable, why.clone()), now)
-                }
                 Verdict::Unknown(reason) => stored.state.unknown(reason, now),
                 Verdict::Failed(reason) => stored.state.failed(reason, now),
                 Verdict::Sent(provider_id) => stored.state.sent(provider_id, now),
             };
             let Ok(state) = next else { continue };
+            total += 1;
             let delivery = Delivery::of(&stored.message, Some(stored.state.status), &state);
+            let failed = match &failure {
+                Some(failure) => early::settled(context, &stored.message, &state, receipts, failure, now),
+                None => Vec::new(),
+            };
             changes.push(Change::Update(Update { key: stored.message.key, state, delivery }));
+            changes.extend(failed);
         }
         if !changes.is_empty() {
-            total += changes.len();
             store.commit(Batch { changes, skip_stale: true }).await?;
         }
         after = Some(last);

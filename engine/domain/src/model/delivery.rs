@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::reason::Reason;
 use crate::{MessageKey, Timestamp};
 
 /// The key of a delivery: its message, and the revision of the status change.
@@ -146,7 +147,7 @@ struct StatusEvent<'a> {
     previous_status: Option<&'static str>,
     attempts: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a super::reason::Reason>,
+    reason: Option<StatusReason<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     provider_id: Option<&'a str>,
     created_at: String,
@@ -154,6 +155,23 @@ struct StatusEvent<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     sent_at: Option<String>,
     sequence: u32,
+}
+
+/// Why the message has its status. Not [`Reason`] itself: that is stored, and the channel's code beside it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StatusReason<'a> {
+    code: &'a str,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel_code: Option<&'a str>,
+}
+
+impl<'a> From<&'a Reason> for StatusReason<'a> {
+    fn from(reason: &'a Reason) -> Self {
+        let Reason { code, detail, channel_code } = reason;
+        Self { code: code.as_str(), detail, channel_code: channel_code.as_deref() }
+    }
 }
 
 impl Delivery {
@@ -172,7 +190,7 @@ impl Delivery {
             status: state.status.as_str(),
             previous_status: previous.map(super::Status::as_str),
             attempts: state.attempts,
-            reason: state.reason.as_ref(),
+            reason: state.reason.as_ref().map(StatusReason::from),
             provider_id: state.provider_id.as_deref(),
             created_at: message.created_at.to_iso(),
             occurred_at: state.updated_at.to_iso(),

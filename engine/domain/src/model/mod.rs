@@ -64,7 +64,7 @@ pub use pace::WaitReason;
 pub use plugin::{AuditAction, AuditEntry, Grants, Plugin, PluginKind, PluginVersion, TrustRoot, VersionStatus, Wants};
 pub use progress::Progress;
 pub use reason::{Reason, ReasonCode};
-pub use receipt::{Reached, ReceiptKind, Receipts};
+pub use receipt::{EarlyFailure, LateFailure, NotDelivered, Reached, ReceiptKind, Receipts};
 pub use recording::Recording;
 pub use refusals::Refusals;
 pub use role::{Right, Role};

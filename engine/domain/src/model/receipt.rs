@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::reason::Reason;
 use crate::Timestamp;
 
 /// Progress that the channel reports. Ordered: a later one implies the earlier ones.
@@ -78,8 +79,47 @@ pub struct Receipts {
     pub first: Reached,
     /// In a group, the progress for each member.
     pub members: BTreeMap<String, Reached>,
-    /// When and why the channel reported that it could not be delivered.
-    pub failed: Option<(Timestamp, String)>,
+    /// The first report that it could not be delivered.
+    pub failed: Option<NotDelivered>,
+    /// The last failure for good that was told before the outcome of its attempt was stored. Stored behind the other reports.
+    #[serde(skip)]
+    pub early: Option<EarlyFailure>,
+}
+
+/// A report that the channel could not deliver a message.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct NotDelivered {
+    /// When, by the channel's time.
+    pub at: Timestamp,
+    /// Why, in the channel's words; empty if it gave no reason.
+    pub why: String,
+    /// The channel's own code, if it gave one. Stored behind the other reports.
+    #[serde(skip)]
+    pub code: Option<String>,
+    /// The channel's id of the message of which it was told for good; `None` for a plain receipt, which changes no status. Stored behind the
+    /// other reports.
+    #[serde(skip)]
+    pub provider_id: Option<String>,
+}
+
+/// That a message could not be delivered, told for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LateFailure {
+    /// Why, with the channel's code.
+    pub reason: Reason,
+    /// The channel's id of the message.
+    pub provider_id: Option<String>,
+    /// The channel takes it a day later.
+    pub later: bool,
+}
+
+/// A failure for good that was told while the message was with its connector. It takes effect when the attempt ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarlyFailure {
+    /// The revision of the message's state when it was told: that of its attempt. It says nothing about a later attempt.
+    pub revision: u32,
+    /// What was told.
+    pub failure: LateFailure,
 }
 
 impl Receipts {
@@ -87,7 +127,11 @@ impl Receipts {
     pub fn note(&mut self, member: Option<&str>, kind: ReceiptKind, at: Timestamp, reason: Option<&str>) -> bool {
         if kind == ReceiptKind::Failed {
             let new = self.failed.is_none();
-            self.failed.get_or_insert_with(|| (at, reason.unwrap_or_default().to_owned()));
+            self.failed.get_or_insert_with(|| NotDelivered {
+                at,
+                why: reason.unwrap_or_default().to_owned(),
+                ..NotDelivered::default()
+            });
             return new;
         }
         let mut new = self.first.note(kind, at);
@@ -95,6 +139,16 @@ impl Receipts {
             new |= self.members.entry(member.to_owned()).or_default().note(kind, at);
         }
         new
+    }
+
+    /// The failure that was told during the attempt which began with this revision of the message's state.
+    pub fn told_during(&self, revision: u32) -> Option<&LateFailure> {
+        self.early.as_ref().filter(|early| early.revision == revision).map(|early| &early.failure)
+    }
+
+    /// The message is sent once more: what is told of the next attempt counts, and nothing proves that the channel has that one.
+    pub fn forget_failure(&mut self) {
+        (self.failed, self.early, self.provider_id) = (None, None, None);
     }
 
     /// Whether any report proves that the channel has the message: how far it came, or only the channel's id of it.
@@ -106,6 +160,7 @@ impl Receipts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::reason::ReasonCode;
 
     #[test]
     fn a_later_step_implies_the_earlier_and_the_first_instant_stays() {
@@ -132,10 +187,23 @@ mod tests {
         let mut receipts = Receipts::default();
         assert!(receipts.note(None, ReceiptKind::Failed, Timestamp(1), Some("463")));
         assert!(!receipts.note(None, ReceiptKind::Failed, Timestamp(2), Some("479")));
-        assert_eq!(receipts.failed, Some((Timestamp(1), "463".to_owned())));
+        let first = NotDelivered { at: Timestamp(1), why: "463".to_owned(), ..NotDelivered::default() };
+        assert_eq!(receipts.failed, Some(first));
         receipts.provider_id = Some("p".to_owned());
         assert!(!receipts.prove_sent());
         receipts.failed = None;
         assert!(receipts.prove_sent(), "the channel's own server has it");
+    }
+
+    #[test]
+    fn a_failure_that_came_early_is_about_its_own_attempt_alone() {
+        let reason = Reason::new(ReasonCode::Undeliverable, "gone").with_channel_code(Some("131026"));
+        let failure = LateFailure { reason, provider_id: Some("p".to_owned()), later: true };
+        let early = Some(EarlyFailure { revision: 3, failure: failure.clone() });
+        let mut receipts = Receipts { early, provider_id: Some("p".to_owned()), ..Receipts::default() };
+        receipts.note(None, ReceiptKind::Failed, Timestamp(1), None);
+        assert_eq!((receipts.told_during(3), receipts.told_during(5)), (Some(&failure), None));
+        receipts.forget_failure();
+        assert_eq!(receipts, Receipts::default());
     }
 }

@@ -14,6 +14,13 @@ pub type PersonKey = [u8; 16];
 pub enum RuleChange {
     /// Replaces what the channel told of a connector's limits.
     Limits(ConnectorIndex, ChannelLimits),
+    /// Replaces the limit that the channel told of an audience; `None`: any number.
+    AudienceLimit {
+        /// The audience.
+        audience: AudienceKey,
+        /// How many people may be written to within the window.
+        limit: Option<u32>,
+    },
     /// A person was written to outside of the reply window. A later instant that is stored stays.
     Reached {
         /// The audience.
@@ -22,6 +29,8 @@ pub enum RuleChange {
         person: PersonKey,
         /// When.
         at: Timestamp,
+        /// When the person counts no longer, and the row may go.
+        until: Timestamp,
     },
     /// A person is no longer counted, unless it was written to after `upto`.
     Forgotten {
@@ -34,12 +43,34 @@ pub enum RuleChange {
     },
 }
 
+/// A look at the people of all audiences, in the order of their rows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PeoplePage {
+    /// Those who no longer count, with when each was last written to.
+    pub expired: Vec<(AudienceKey, PersonKey, Timestamp)>,
+    /// The last one that was looked at; `None` at the end.
+    pub next: Option<(AudienceKey, PersonKey)>,
+}
+
 /// Reads of what is known of channels' demands. The defaults are those of a store without any.
 #[expect(unused_variables, reason = "the defaults read nothing")]
 pub trait RuleStore: Send + Sync + 'static {
     /// What the channel told of a connector's limits; the default if it told nothing.
     fn channel_limits(&self, connector: ConnectorIndex) -> StoreResult<ChannelLimits> {
         Ok(ChannelLimits::default())
+    }
+    /// The limit that the channel last told of an audience, whichever connector it told; `Some(None)`: any number.
+    fn audience_limit(&self, audience: &AudienceKey) -> StoreResult<Option<Option<u32>>> {
+        Ok(None)
+    }
+    /// Looks at `limit` people of all audiences, after `after`, for those who no longer count at `now`.
+    fn expired_people(
+        &self,
+        now: Timestamp,
+        after: Option<(AudienceKey, PersonKey)>,
+        limit: usize,
+    ) -> StoreResult<PeoplePage> {
+        Ok(PeoplePage::default())
     }
     /// The people of an audience, with when each was last written to; at most `limit`.
     fn audience(&self, audience: &AudienceKey, limit: usize) -> StoreResult<Vec<(PersonKey, Timestamp)>> {

@@ -5,8 +5,8 @@
 //!   resumes connectors and stores changes of sessions; [`queue`]: what waits for it. [`read_told`]: tells a channel that is connected
 //!   again what was read meanwhile.
 //!
-//! Invariant: health counts and receipts of a connector are read, changed and committed within its turn, so that nobody's
-//! count is lost and what is in memory is what was stored last. A task that needs a connector's write lock takes it before the
+//! Invariant: health counts and receipts of a connector are read, changed and committed within its turn, and so are the outcomes of its
+//! messages: nobody's count is lost, what is in memory is what was stored last, and no failure is told between an outcome and its commit. A task that needs a connector's write lock takes it before the
 //! turn, never within.
 
 pub(crate) mod marks;

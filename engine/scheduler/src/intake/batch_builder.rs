@@ -20,7 +20,8 @@ use pombo_domain::model::message::{MessageState, Status, StoredMessage};
 use pombo_domain::model::receipt::{ReceiptKind, Receipts};
 use pombo_domain::model::{ChannelLimits, Progress, ReportedStatus, TaskBody, TimelineAct};
 use pombo_domain::ports::{
-    AutomationChange, Change, ChannelEvent, ChatChange, ChatMessage, KvWrite, NewTask, StoreError, StoreResult, Update,
+    AudienceKey, AutomationChange, Change, ChannelEvent, ChatChange, ChatMessage, KvWrite, NewTask, StoreError,
+    StoreResult, Update,
 };
 use pombo_domain::{MessageKey, TenantIndex, Timestamp};
 use sha2::{Digest, Sha256};
@@ -74,8 +75,8 @@ pub(super) struct PostCommit {
     pub(super) received: usize,
     /// Whether the channel told other limits.
     pub(super) limits: bool,
-    /// Messages that could not be delivered and were still with the connector.
-    pub(super) early: Vec<MessageKey>,
+    /// The audience whose limit the channel told, and the limit.
+    pub(super) audience_limit: Option<(AudienceKey, Option<u32>)>,
 }
 
 /// Builds one batch.
@@ -104,7 +105,8 @@ pub(super) struct BatchBuilder<'a> {
     received: usize,
     /// The channel's limits as this batch leaves them, where it changes them.
     limits: Option<ChannelLimits>,
-    early: Vec<MessageKey>,
+    /// The limit of the connector's audience as this batch leaves it, where it changes it.
+    audience_limit: Option<(AudienceKey, Option<u32>)>,
 }
 
 /// 16 bytes of SHA-256 over the parts, each with its length, so that no two lists of parts look the same.
@@ -143,7 +145,7 @@ impl<'a> BatchBuilder<'a> {
             receipts: 0,
             received: 0,
             limits: None,
-            early: Vec::new(),
+            audience_limit: None,
         }
     }
 
@@ -582,7 +584,7 @@ impl<'a> BatchBuilder<'a> {
             receipts: self.receipts,
             received,
             limits: self.limits.is_some(),
-            early: self.early,
+            audience_limit: self.audience_limit,
         };
         (self.changes, after)
     }

@@ -32,7 +32,7 @@ use tokio::sync::watch;
 
 use crate::account::{AccountHealth, monitor, read_told};
 use crate::context::Context;
-use crate::lane::{demands, early};
+use crate::lane::demands;
 use crate::metrics::Metrics;
 use batch_builder::{BatchBuilder, says_what_was_read};
 
@@ -206,12 +206,14 @@ async fn take_part(
                 if after.received > 0 {
                     demands::received(context, index, after.received, after.now);
                 }
-                if let Some(lane) = context.signals.lane(index) {
-                    if after.limits {
-                        lane.changed.store(true, std::sync::atomic::Ordering::Release);
-                        lane.wake.notify_one();
-                    }
-                    early::settle(context, &lane, after.early).await;
+                if after.limits
+                    && let Some(lane) = context.signals.lane(index)
+                {
+                    lane.changed.store(true, std::sync::atomic::Ordering::Release);
+                    lane.wake.notify_one();
+                }
+                if let Some((audience, limit)) = after.audience_limit {
+                    context.audiences.limit_told(&**store, audience, limit);
                 }
                 return Ok(());
             }

@@ -5,7 +5,7 @@
 use pombo_domain::model::connector::Connector;
 use pombo_domain::model::message::StoredMessage;
 use pombo_domain::model::reason::{Reason, ReasonCode};
-use pombo_domain::model::rules::{Bucket, ChannelLimits, Rules};
+use pombo_domain::model::rules::{AudienceRule, Bucket, ChannelLimits, Rules};
 use pombo_domain::model::{Conversation, Quality};
 use pombo_domain::ports::{AudienceKey, Change, RuleChange, StoreResult, TimelineRange};
 use pombo_domain::{ConnectorIndex, Timestamp};
@@ -13,7 +13,7 @@ use pombo_domain::{ConnectorIndex, Timestamp};
 use crate::audiences::{audience_of, person_of};
 use crate::context::Context;
 use crate::observer::LaneShared;
-use crate::rules::audience::Counted;
+use crate::rules::audience::{Audience, Counted, counts_until};
 use crate::rules::limits::recipient_key;
 
 /// People who no longer count and whose rows one claim deletes, at most.
@@ -63,6 +63,12 @@ impl Demands {
         self.told.per_second.or(declared)
     }
 
+    /// How many people may be written to: what the channel told of the audience, otherwise what an earlier engine kept of what it told this
+    /// connector, otherwise what the plugin declares.
+    fn limit_of(&self, audience: &Audience, rule: &AudienceRule) -> Option<u32> {
+        audience.told_limit().or(self.told.audience).unwrap_or(rule.limit)
+    }
+
     /// Whether one message may go, and takes what it needs.
     pub(super) fn ask(
         &self,
@@ -93,10 +99,10 @@ impl Demands {
         }
         let mut counted = None;
         if is_outside && let (Some(key), Some(rule)) = (&self.audience, &self.rules.audience) {
-            let limit = self.told.audience.unwrap_or(rule.limit);
             let audience = context.audiences.of(&*context.ports.store, *key)?;
             let person = person_of(chat.unwrap_or(&content.to));
             let mut audience = audience.lock();
+            let limit = self.limit_of(&audience, rule);
             match audience.count(person, limit, rule.window_ms, now) {
                 Ok(one) => counted = Some(one),
                 Err(until) => {
@@ -126,10 +132,10 @@ impl Demands {
         if bucket.is_some() {
             taken.recipients.push(recipient);
         }
-        if let (Some(counted), Some(key)) = (counted, &self.audience) {
+        if let (Some(counted), Some(key), Some(rule)) = (counted, &self.audience, &self.rules.audience) {
             if counted.noted {
-                let (audience, person) = (*key, counted.person);
-                taken.changes.push(Change::Rule(RuleChange::Reached { audience, person, at: now }));
+                let (audience, person, until) = (*key, counted.person, counts_until(now, rule.window_ms));
+                taken.changes.push(Change::Rule(RuleChange::Reached { audience, person, at: now, until }));
             }
             taken.people.push(counted);
         }
@@ -189,8 +195,10 @@ pub(crate) fn view(context: &Context, connector: &Connector, rules: Rules, now: 
     let demands = Demands { audience: rules.audience.as_ref().map(|rule| audience_of(rule, connector)), rules, told };
     let audience = match (&demands.audience, &demands.rules.audience) {
         (Some(key), Some(rule)) => {
-            let used = context.audiences.of(&*context.ports.store, *key)?.lock().used(rule.window_ms, now);
-            Some((u32::try_from(used).unwrap_or(u32::MAX), told.audience.unwrap_or(rule.limit)))
+            let audience = context.audiences.of(&*context.ports.store, *key)?;
+            let mut audience = audience.lock();
+            let used = u32::try_from(audience.used(rule.window_ms, now)).unwrap_or(u32::MAX);
+            Some((used, demands.limit_of(&audience, rule)))
         }
         _ => None,
     };

@@ -448,7 +448,7 @@ impl Lane {
     }
 
     /// Stores the outcomes that are there. While one commit runs, the outcomes of the next gather; a
-    /// second one may overtake a slow one.
+    /// second one waits for the account's turn, and goes ahead of one that failed and will try again.
     fn start_commit(&mut self) {
         if self.outcomes.is_empty() || self.commits.len() >= 2 {
             return;

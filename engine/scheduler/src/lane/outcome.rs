@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use pombo_domain::Timestamp;
 use pombo_domain::model::delivery::Delivery;
 use pombo_domain::model::health::HealthSignal;
 use pombo_domain::model::message::{MessageState, NotAllowed};
-use pombo_domain::ports::{Batch, Change, SendOutcome, Update};
+use pombo_domain::ports::{Batch, Change, SendOutcome, StoreError, StoreResult, Update};
+use pombo_domain::{MessageKey, Timestamp};
 
 use super::{Ended, InFlight, LaneConfig, early};
 use crate::account::marks::{self, EventSource};
@@ -41,6 +41,8 @@ pub(super) fn counter(metrics: &Metrics, outcome: &SendOutcome) -> &'static str 
 /// What follows from the end of one attempt.
 struct Follows {
     update: Update,
+    /// The revision of the state with which the attempt began.
+    attempt: u32,
     /// Other addresses of the recipient that the channel told.
     aliases: Vec<Change>,
     signal: Option<HealthSignal>,
@@ -59,13 +61,15 @@ pub(super) async fn store_outcomes(
 ) -> usize {
     let count = ended.len();
     let mut draw = Draw::new(seed);
-    // Receipts and health are the account's: only within its turn is what is read here still true when it is stored.
-    let within_turn = config.judge.rules.is_some() || ended.iter().any(|one| is_in_doubt(&one.ending));
+    let counts = config.judge.rules.is_some() || ended.iter().any(|one| is_in_doubt(&one.ending));
+    let keys: Vec<MessageKey> = ended.iter().map(|one| one.in_flight.key).collect();
     let mut ended = Some(ended);
     let mut follows = Vec::with_capacity(count);
     let mut failures = 0;
     loop {
-        let turn = if within_turn { Some(shared.account_health.turn.lock().await) } else { None };
+        // Receipts and health are the account's: only within its turn is what is read here still true when it is stored. The intake takes
+        // it, too: a failure is told either before this, and settled here, or after it, of a message that was sent.
+        let turn = shared.account_health.turn.lock().await;
         let now = context.ports.clock.now();
         for one in ended.take().unwrap_or_default() {
             match follow(&context, &config, one, now, draw.seed()) {
@@ -76,13 +80,14 @@ pub(super) async fn store_outcomes(
             }
         }
         prove(&context, &mut follows, now);
+        let failed = settle_early(&context, &shared, &mut follows, now);
         let mut changes: Vec<Change> = follows.iter().map(|one| Change::Update(one.update.clone())).collect();
         changes.extend(follows.iter().flat_map(|one| one.aliases.iter().cloned()));
         if pace_changed {
             // Read again for each try: another commit may have gone ahead of a failed one.
             changes.push(Change::Pace(shared.connector, shared.pace.lock().clone()));
         }
-        let marked = within_turn.then(|| {
+        let marked = counts.then(|| {
             let signals: Vec<HealthSignal> = follows.iter().filter_map(|one| one.signal).collect();
             let source = EventSource {
                 tenant: config.connector.tenant,
@@ -93,8 +98,16 @@ pub(super) async fn store_outcomes(
             marks::mark(source, &config.connector, &config.judge, &shared.account_health.health(), &signals)
         });
         changes.extend(marked.iter().flat_map(|marked| marked.changes.iter().cloned()));
-        match context.ports.store.commit(Batch { changes, skip_stale: true }).await {
+        let stored = match failed {
+            Ok(failed) => {
+                changes.extend(failed);
+                context.ports.store.commit(Batch { changes, skip_stale: true }).await
+            }
+            Err(error) => Err(error),
+        };
+        match stored {
             Ok(committed) => {
+                early::forget(&shared, &keys);
                 if let Some(marked) = marked {
                     shared.account_health.publish(marked.health);
                     if marked.pause {
@@ -102,10 +115,6 @@ pub(super) async fn store_outcomes(
                     }
                 }
                 drop(turn);
-                if early::has_any(&shared) {
-                    let _turn = shared.account_health.turn.lock().await;
-                    early::settle(&context, &shared, follows.iter().map(|one| one.update.key).collect()).await;
-                }
                 if !committed.stale.is_empty() {
                     let stale = committed.stale.len();
                     tracing::warn!(connector = %config.connector.id, stale, "outcomes came after another change");
@@ -152,6 +161,45 @@ fn prove(context: &Context, follows: &mut [Follows], now: Timestamp) {
             Metrics::add(&context.metrics.proven_sent, 1);
         }
     }
+}
+
+/// Settles messages of which the channel told during the attempt that it could not deliver them. Returns the changes behind those of
+/// `follows`.
+fn settle_early(
+    context: &Context,
+    shared: &LaneShared,
+    follows: &mut [Follows],
+    now: Timestamp,
+) -> StoreResult<Vec<Change>> {
+    let noted = early::noted(shared, follows.iter().map(|one| one.update.key));
+    let mut changes = Vec::new();
+    for one in follows.iter_mut().filter(|one| noted.contains(&one.update.key)) {
+        match settle_one(context, one, now) {
+            Ok(failed) => changes.extend(failed),
+            // Nor is it readable later: its outcome must not wait for it.
+            Err(StoreError::Damaged(what)) => {
+                tracing::error!(what, "a message that could not be delivered is damaged; only its outcome is stored")
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(changes)
+}
+
+fn settle_one(context: &Context, one: &mut Follows, now: Timestamp) -> StoreResult<Vec<Change>> {
+    let store = &context.ports.store;
+    let receipts = store.receipts(one.update.key)?;
+    let Some(failure) = receipts.told_during(one.attempt).cloned() else { return Ok(Vec::new()) };
+    let Some(stored) = store.message(one.update.key)? else { return Ok(Vec::new()) };
+    // It is not in doubt any more: the channel had it.
+    if let Some(in_flight) = &one.in_doubt
+        && let Ok(state) = in_flight.state.sent(failure.provider_id.clone(), now)
+    {
+        one.signal = in_flight.says.then_some(HealthSignal::Sent);
+        one.update = update(in_flight, state);
+        one.in_doubt = None;
+    }
+    Ok(early::settled(context, &stored.message, &one.update.state, receipts, &failure, now))
 }
 
 fn update(in_flight: &InFlight, state: MessageState) -> Update {
@@ -203,9 +251,9 @@ fn follow(
             in_flight.state.retry_later(reason, due_at, free, now)?
         }
     };
-    let update = update(&in_flight, state);
+    let (update, attempt) = (update(&in_flight, state), in_flight.state.revision);
     let aliases = aliases(context, config, &in_flight.to, told);
-    Ok(Follows { update, aliases, signal, in_doubt: in_doubt.then_some(in_flight) })
+    Ok(Follows { update, attempt, aliases, signal, in_doubt: in_doubt.then_some(in_flight) })
 }
 
 /// What makes addresses that the channel told with an outcome other addresses of the recipient. They are kept before there is a contact,

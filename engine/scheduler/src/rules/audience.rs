@@ -31,6 +31,13 @@ pub struct Audience {
     awaited: Option<(Timestamp, PersonKey)>,
     /// Those who no longer count, and whose rows are still to be deleted.
     gone: Vec<(PersonKey, Timestamp)>,
+    /// The limit that the channel told; `Some(None)`: any number.
+    told: Option<Option<u32>>,
+}
+
+/// When a person who is written to at `at` counts no longer.
+pub fn counts_until(at: Timestamp, window_ms: i64) -> Timestamp {
+    at.plus_ms(window_ms.saturating_add(MARGIN_MS))
 }
 
 /// A person who was counted. Each batch stores whom it counts, also one that another batch just counted: that one may not be stored.
@@ -54,6 +61,16 @@ impl Audience {
             audience.set(person, Some((at, 0)));
         }
         audience
+    }
+
+    /// The limit that the channel told; `None` if it told none.
+    pub fn told_limit(&self) -> Option<Option<u32>> {
+        self.told
+    }
+
+    /// The channel told this limit.
+    pub fn tell_limit(&mut self, told: Option<Option<u32>>) {
+        self.told = told;
     }
 
     fn set(&mut self, person: PersonKey, seen: Option<Seen>) {
@@ -122,7 +139,7 @@ impl Audience {
             self.awaited = None;
             return latest;
         };
-        let place = at.plus_ms(window_ms.saturating_add(MARGIN_MS));
+        let place = counts_until(at, window_ms);
         if place >= latest {
             return latest;
         }

@@ -2,22 +2,10 @@
 
 use pombo_domain::Timestamp;
 use pombo_domain::model::message::{Message, MessageState, Status};
-use pombo_domain::model::reason::Reason;
-use pombo_domain::model::receipt::Receipts;
+use pombo_domain::model::receipt::{LateFailure, Receipts};
 
 /// The pause before a message is sent once more.
 pub const LATER_MS: i64 = 24 * 3_600_000;
-
-/// That a message could not be delivered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LateFailure {
-    /// Why.
-    pub reason: Reason,
-    /// The channel's id of the message.
-    pub provider_id: Option<String>,
-    /// The channel takes it a day later.
-    pub later: bool,
-}
 
 /// The message's next state; `None`: it stays as it is. What was delivered stays delivered. With `retry_later`, a message that the
 /// channel takes a day later is sent once more: only within a day from when it was first due, which the second failure never is.

@@ -5,7 +5,7 @@ use pombo_domain::model::message::{MessageAction, MessageOptions, MessageType, N
 use pombo_domain::model::pace::AudienceView;
 use pombo_domain::model::rules::{AudienceRule, Bucket, Quality, Rules, Throughput};
 use pombo_domain::model::{Connector, Pace};
-use pombo_domain::ports::{Change, ChannelEvent, PluginDescription, ThrottleScope};
+use pombo_domain::ports::{Change, ChannelEvent, ConnectorEvents, PluginDescription, ThrottleScope};
 use pombo_domain::{ConnectorIndex, MessageKey};
 
 use crate::support::*;
@@ -198,6 +198,46 @@ async fn the_channel_tells_other_limits() {
     let odd = ChannelEvent::Other("limits".to_owned(), r#"{"audience": "many"}"#.to_owned());
     world.tell(vec![odd]).await.expect("passed over");
     assert_eq!(world.view().audience.and_then(|audience| audience.limit), Some(10));
+}
+
+#[tokio::test]
+async fn the_limit_told_last_holds_for_all_that_share_the_audience_also_over_a_crash() {
+    let mut world = portfolio(1);
+    let alone = ConnectorIndex(3);
+    let config = r#"{"portfolio": "p2"}"#.to_owned();
+    let connector = Connector { pace: free(), config, ..samples::connector(alone, TENANT, "email") };
+    world.write(vec![Change::Connector(connector)]);
+    world.start().await;
+    let limit = |world: &World, connector: ConnectorIndex| {
+        let view = world.handle().pace(connector).expect("the store answers").expect("it is there");
+        view.audience.and_then(|audience| audience.limit)
+    };
+    let limits = |world: &World| [LANE, OTHER, alone].map(|connector| limit(world, connector));
+    let tell = async |world: &World, connector: ConnectorIndex, audience: u32| {
+        let told = ChannelEvent::Other("limits".to_owned(), format!(r#"{{"audience": {audience}}}"#));
+        world.handle().intake().take(connector, vec![told], Vec::new()).await.expect("taken");
+        settle().await;
+    };
+    let first = world.post(to("a@x.test"));
+    settle().await;
+    let waits = world.post(NewMessage { connector: OTHER, ..to("b@x.test") });
+    settle().await;
+    assert_eq!((world.status(first), world.shown(waits)), (Status::Sent, "WAITING audience".to_owned()));
+
+    tell(&world, LANE, 10).await;
+    assert_eq!(limits(&world), [Some(10), Some(10), Some(1)]);
+    world.clock.advance(16 * 60_000).await;
+    assert_eq!(world.status(waits), Status::Sent, "its own connector was told nothing");
+    tell(&world, OTHER, 3).await;
+    assert_eq!(limits(&world), [Some(3), Some(3), Some(1)]);
+    world.crash().await;
+    world.start().await;
+    assert_eq!(limits(&world), [Some(3), Some(3), Some(1)]);
+    tell(&world, LANE, 10).await;
+    assert_eq!(limits(&world), [Some(10), Some(10), Some(1)], "what the connector was told before is news again");
+    let events = world.events().len();
+    tell(&world, LANE, 10).await;
+    assert_eq!((world.events().len(), events), (3, 3), "what is known is not told again");
 }
 
 #[tokio::test]

@@ -8,6 +8,8 @@ use pombo_domain::model::receipt::ReceiptKind;
 use pombo_domain::model::stats::StatSpan;
 use pombo_domain::ports::{AutomationStore, ChannelEvent, SendOutcome, StatFilter, StatStore, Store};
 
+use serde_json::json;
+
 use crate::support::*;
 
 fn failed(world: &World, key: MessageKey, provider_id: &str, effect: &str) -> ChannelEvent {
@@ -46,6 +48,9 @@ async fn a_sent_message_fails_with_the_channels_code_and_only_once() {
     assert_eq!((reason.channel_code.as_deref(), reason.detail.as_str()), (Some("131026"), "cannot be reached"));
     assert_eq!(world.history(key), ["PENDING", "PROCESSING", "SENT", "FAILED"]);
     assert_eq!(world.progress(), ["pending sent 5511", "sent failed 5511"], "told once");
+    let told = world.webhooks.hooks.lock().last().expect("the failure").body["reason"].clone();
+    let expected = json!({"code": "invalid_recipient", "detail": "cannot be reached", "channelCode": "131026"});
+    assert_eq!(told, expected, "its webhook gets the code, too");
     world.store.check_automations().expect("it is sound");
 }
 
@@ -92,20 +97,129 @@ async fn a_failure_that_comes_before_the_answer_waits_for_it() {
     assert_eq!(world.history(key), ["PENDING", "PROCESSING", "SENT", "FAILED"]);
 }
 
+/// The state, with the channel's code of its reason.
+fn coded(world: &World, key: MessageKey) -> String {
+    let code = world.state(key).reason.and_then(|reason| reason.channel_code);
+    format!("{} {}", world.shown(key), code.as_deref().unwrap_or("without a code"))
+}
+
 #[tokio::test]
-async fn a_failure_that_comes_before_the_answer_is_not_forgotten_by_a_crash() {
+async fn a_failure_that_comes_before_the_answer_takes_effect_after_a_crash_all_the_same() {
+    for (effect, shown) in [
+        ("recipient", "FAILED invalid_recipient 131026"),
+        ("opt-out", "FAILED category_refused 131026"),
+        ("stop", "FAILED undeliverable 131026"),
+        ("later", "WAITING undeliverable 131026"),
+    ] {
+        for idempotent in [true, false] {
+            let mut world = World::two_way(free());
+            world.options.retry.retry_later = true;
+            world.connectors.describe(|plugin| plugin.idempotent_resend = idempotent);
+            world.connectors.act(|_| Does::Hang);
+            world.start().await;
+            let key = world.post(to_person());
+            settle().await;
+            world.tell(vec![failed(&world, key, "p-1", effect)]).await.expect("taken");
+            world.crash().await;
+            accepts(&world);
+            world.start().await;
+            assert_eq!(coded(&world, key), shown, "{effect}");
+            assert_eq!(world.connectors.texts().len(), 1, "it is not sent again at once");
+            assert_eq!(world.history(key)[..3], ["PENDING", "PROCESSING", "SENT"], "the channel had it");
+            let contact = world.store.contact(TENANT, ContactType::WhatsApp, "5511").expect("readable");
+            let refuses = contact.is_some_and(|contact| contact.refused.has(MessageType::Marketing));
+            let restricted = world.health_state().hours.iter().any(|hour| hour.restrictions > 0);
+            assert_eq!((refuses, restricted), (effect == "opt-out", effect == "stop"), "{effect}");
+            if effect == "later" {
+                let receipts = world.store.receipts(key).expect("readable");
+                assert_eq!((receipts.failed, receipts.early, receipts.provider_id), (None, None, None));
+                world.clock.advance(25 * 3_600_000).await;
+                assert_eq!((world.status(key), world.connectors.texts().len()), (Status::Sent, 2));
+            }
+            world.store.check_automations().expect("it is sound");
+        }
+    }
+}
+
+/// Whichever commit is the last one before a crash: the outcome and what follows from the failure are one.
+#[tokio::test]
+async fn no_crash_forgets_a_failure_that_came_before_the_answer() {
+    for stored in 0..4 {
+        let mut world = World::two_way(free());
+        world.connectors.describe(|plugin| plugin.idempotent_resend = false);
+        world.connectors.act(|_| Does::After(5_000, SendOutcome::accepted(Some("p-1".to_owned()))));
+        world.start().await;
+        let key = world.post(to_person());
+        settle().await;
+        let told = vec![failed(&world, key, "p-1", "recipient")];
+        let start = world.store.commits();
+        world.store.refuse(move |number, _| (number >= start + stored).then(unavailable));
+        let is_kept = world.tell(told.clone()).await.is_ok();
+        assert_eq!(is_kept, stored > 0, "the first commit is that of the failure");
+        world.clock.advance(5_000).await;
+        assert_ne!(world.status(key), Status::Sent, "{stored} commits: never only sent");
+        world.crash().await;
+        world.store.no_plan();
+        world.start().await;
+        if !is_kept {
+            world.tell(told).await.expect("a channel tells again what was not taken");
+        }
+        assert_eq!(coded(&world, key), "FAILED invalid_recipient 131026", "{stored} commits");
+        assert_eq!(world.connectors.texts().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_failure_before_an_answer_in_doubt_settles_it() {
+    for idempotent in [true, false] {
+        let mut world = World::two_way(free());
+        world.connectors.describe(|plugin| plugin.idempotent_resend = idempotent);
+        world.connectors.act(|_| Does::After(5_000, SendOutcome::Unknown("no answer".to_owned())));
+        world.start().await;
+        let key = world.post(to_person());
+        settle().await;
+        world.tell(vec![failed(&world, key, "p-1", "content")]).await.expect("taken");
+        world.clock.advance(3_600_000).await;
+        assert_eq!(coded(&world, key), "FAILED rejected 131026");
+        assert_eq!((world.state(key).provider_id.as_deref(), world.connectors.texts().len()), (Some("p-1"), 1));
+    }
+}
+
+#[tokio::test]
+async fn while_reports_cannot_be_read_the_outcome_waits_with_the_failure() {
     let mut world = World::two_way(free());
-    world.connectors.describe(|plugin| plugin.idempotent_resend = false);
-    world.connectors.act(|_| Does::Hang);
+    world.connectors.act(|_| Does::After(5_000, SendOutcome::accepted(Some("p-1".to_owned()))));
     world.start().await;
     let key = world.post(to_person());
     settle().await;
     world.tell(vec![failed(&world, key, "p-1", "recipient")]).await.expect("taken");
+    world.store.fail_reads(|method| (method == "receipts").then(unavailable));
+    world.clock.advance(10_000).await;
+    assert_eq!(world.status(key), Status::Processing);
+    world.store.no_read_plan();
+    world.clock.advance(3_600_000).await;
+    assert_eq!(coded(&world, key), "FAILED invalid_recipient 131026");
+}
+
+#[tokio::test]
+async fn a_failure_of_an_earlier_attempt_decides_nothing_about_a_crash_in_the_next_one() {
+    let mut world = World::two_way(free());
+    world.connectors.describe(|plugin| plugin.idempotent_resend = false);
+    world.connectors.act(|_| Does::After(5_000, SendOutcome::accepted(Some("p-1".to_owned()))));
+    world.start().await;
+    let key = world.post(to_person());
+    settle().await;
+    world.tell(vec![failed(&world, key, "p-1", "recipient")]).await.expect("taken");
+    world.clock.advance(10_000).await;
+    assert_eq!(coded(&world, key), "FAILED invalid_recipient 131026");
+    world.connectors.act(|_| Does::Hang);
+    world.step(key, |state, now| state.retry(now));
+    settle().await;
+    assert_eq!(world.status(key), Status::Processing);
+    world.tell(vec![failed(&world, key, "p-1", "recipient")]).await.expect("told again");
     world.crash().await;
     world.start().await;
-    settle().await;
-    assert_eq!(world.shown(key), "FAILED undeliverable");
-    assert_eq!(world.connectors.texts().len(), 1, "it is not sent again");
+    assert_eq!(world.shown(key), "UNKNOWN crash");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What the channel reports of sent messages.
 
 use pombo_domain::model::message::{NewMessage, Status};
-use pombo_domain::model::receipt::ReceiptKind;
+use pombo_domain::model::receipt::{NotDelivered, ReceiptKind};
 use pombo_domain::ports::{ChannelEvent, ConnectorEvents, SendOutcome, Store};
 
 use crate::support::*;
@@ -109,7 +109,8 @@ async fn a_failure_is_recorded_and_told_and_changes_no_status() {
         assert_eq!(world.shown(key), shown);
         assert_eq!(world.events(), ["receipt failed"]);
         let receipts = world.store.receipts(key).expect("readable");
-        assert_eq!(receipts.failed, Some((NOON.plus_ms(5), "463".to_owned())));
+        let told = NotDelivered { at: NOON.plus_ms(5), why: "463".to_owned(), ..NotDelivered::default() };
+        assert_eq!((receipts.failed, receipts.early), (Some(told), None));
     }
 }
 
@@ -204,6 +205,21 @@ async fn a_report_beside_the_outcome_is_never_lost() {
             assert_eq!(world.shown(key), "SENT", "commit {refused} refused, {yields} steps later");
         }
     }
+}
+
+/// Such a failure changes no status: a crash does not make more of it.
+#[tokio::test]
+async fn a_crash_after_a_receipt_of_a_failure_leaves_the_message_in_doubt() {
+    let mut world = World::two_way(free());
+    world.connectors.describe(|plugin| plugin.idempotent_resend = false);
+    world.connectors.act(|_| Does::Hang);
+    world.start().await;
+    let key = world.post(text("x"));
+    settle().await;
+    world.tell(vec![report(world.id(key), ReceiptKind::Failed)]).await.expect("taken");
+    world.crash().await;
+    world.start().await;
+    assert_eq!(world.shown(key), "UNKNOWN crash");
 }
 
 /// The channel's own server had it before the engine stopped.

@@ -1,16 +1,19 @@
-//! Deletes what deleted conversations left, received messages that are older than their tenant keeps them, and stored files that no
-//! message came to use, with their bytes; in a separate task from start to drain. The bytes go first: the rows are all that names them.
+//! Deletes what deleted conversations left, received messages that are older than their tenant keeps them, stored files that no
+//! message came to use, with their bytes, and people of audiences who no longer count; in a separate task from start to drain. The bytes go
+//! first: the rows are all that names them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use pombo_domain::Timestamp;
-use pombo_domain::ports::{Batch, Change, Clock, FileChange, MediaStore, Purge, Purged, Store, StoreResult};
+use pombo_domain::ports::{
+    Batch, Change, Clock, FileChange, MediaStore, Purge, Purged, RuleChange, Store, StoreResult,
+};
 use tokio_util::sync::CancellationToken;
 
 /// How often it looks for deleted conversations.
 const EVERY: Duration = Duration::from_secs(30);
-/// How often it looks for old messages and stored files, in looks for deleted conversations.
+/// How often it looks for old messages, stored files and people of audiences, in looks for deleted conversations.
 const OLD: u32 = 120;
 
 /// Maximum number of entries deleted in one step, with a pause after it, so that writers are not slowed down.
@@ -44,6 +47,12 @@ pub(super) async fn run(
                 Some(Ok(0)) => {}
                 Some(Ok(files)) => tracing::info!(files, "stored files have expired"),
                 Some(Err(error)) => tracing::warn!(%error, "expired files could not be deleted"),
+                None => return,
+            }
+            match draining.run_until_cancelled(forget_people(&*store, now, STEP, REST)).await {
+                Some(Ok(0)) => {}
+                Some(Ok(people)) => tracing::info!(people, "people of audiences who no longer count were forgotten"),
+                Some(Err(error)) => tracing::warn!(%error, "people of audiences could not be forgotten"),
                 None => return,
             }
         }
@@ -98,6 +107,29 @@ async fn expire(store: &dyn Store, media: &dyn MediaStore, now: Timestamp, rest:
         }
         all += deleted;
         if deleted < STEP {
+            return Ok(all);
+        }
+        tokio::time::sleep(rest).await;
+    }
+}
+
+/// Deletes the people of all audiences who no longer count at `now`, also of those that nobody sends to any more. Looks at `step` people at a
+/// time; returns how many it deleted.
+async fn forget_people(store: &dyn Store, now: Timestamp, step: usize, rest: Duration) -> StoreResult<usize> {
+    let (mut all, mut after) = (0, None);
+    loop {
+        let page = store.expired_people(now, after, step)?;
+        all += page.expired.len();
+        if !page.expired.is_empty() {
+            // One who was written to again meanwhile stays.
+            let forgotten = page
+                .expired
+                .into_iter()
+                .map(|(audience, person, upto)| Change::Rule(RuleChange::Forgotten { audience, person, upto }));
+            store.commit(Batch::of(forgotten.collect())).await?;
+        }
+        after = page.next;
+        if after.is_none() {
             return Ok(all);
         }
         tokio::time::sleep(rest).await;
@@ -211,6 +243,27 @@ mod tests {
         assert_eq!((items(b.number), there(&kept).await.ok()), (0, Some(None)));
         let b = store.conversation(b.id).expect("readable").expect("the conversation itself stays");
         assert_eq!((b.last, b.received, b.read), (None, 1, 1));
+    }
+
+    #[tokio::test]
+    async fn people_who_no_longer_count_go_from_every_audience_and_the_others_stay() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = pombo_store::open(Default::default(), folder.path(), Arc::new(SystemClock), Arc::new(OsEntropy));
+        let store: Arc<dyn Store> = store.expect("opens");
+        let reached = |audience: u8, person: u8, at: i64| {
+            let (at, until) = (Timestamp(at), Timestamp(at + 100));
+            Change::Rule(RuleChange::Reached { audience: [audience; 16], person: [person; 16], at, until })
+        };
+        let people = [(1, 1, 0), (1, 2, 50), (1, 3, 0), (2, 1, 0), (2, 2, 1), (3, 1, 0)];
+        let changes = Vec::from(people.map(|(of, who, at)| reached(of, who, at)));
+        store.commit(Batch::of(changes)).await.expect("stored");
+        let forget = |now: i64| forget_people(&*store, Timestamp(now), 2, Duration::ZERO);
+        assert_eq!(forget(99).await, Ok(0), "all of them count");
+        assert_eq!(forget(100).await, Ok(4), "in several steps");
+        assert_eq!(forget(100).await, Ok(0));
+        let left = |of: u8| store.audience(&[of; 16], 9).expect("readable");
+        assert_eq!((left(1), left(2)), (vec![([2; 16], Timestamp(50))], vec![([2; 16], Timestamp(1))]));
+        assert!(left(3).is_empty());
     }
 
     fn stored(file: &Attachment, expires_at: Timestamp, used: bool) -> Change {

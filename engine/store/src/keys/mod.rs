@@ -50,12 +50,13 @@
 //!             2d expires:8 tenant:4 id:16                                → nothing       (stored files by expiry)
 //!             2e tenant:4                                                → files:8 bytes:8  (stored files that no message uses)
 //!             40 connector:4                                             → what the channel told of its limits
-//!             41 audience:16 person:16                                   → at:8          (when a person of an audience was written to)
+//!             41 audience:16 person:16                                   → at:8 until:8  (when a person of an audience was written to)
 //!             42 tenant:4 number:4                                       → template
 //!             43 tenant:4 id:16                                          → number:4      (of a template)
 //!             44 tenant:4 of-connector:1 connector:4 name [0 language]   → number:4      (of a template)
 //!             45 tenant:4                                                → number:4      (how many templates there are)
 //!             46 tenant:4 kind:1 number:4                                → label
+//!             47 audience:16                                             → what the channel told of the limit of an audience
 //!             60 tenant:4 campaign:4                                     → campaign
 //!             61 tenant:4 campaign:4                                     → counts of its rows
 //!             62 tenant:4 campaign:4 row:4                               → row of a campaign (written once)

@@ -271,8 +271,13 @@ fn document(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
         keys::HEALTH => format!("health connector={} row={}", number()?, veiled(value)),
         keys::CHANNEL_LIMITS => format!("channel-limits connector={} row={}", number()?, veiled(value)),
         keys::AUDIENCE => {
-            let at = rules::parse_instant(value)?;
-            format!("audience {} at={}", veiled(&key[1..]), at.to_iso())
+            let (at, until) = rules::parse_person(value)?;
+            format!("audience {} at={} until={}", veiled(&key[1..]), at.to_iso(), until.to_iso())
+        }
+        keys::AUDIENCE_LIMIT => {
+            let limit = rules::parse_audience_limit(value)?;
+            let limit = limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
+            format!("audience-limit {} {limit}", veiled(&key[1..]))
         }
         keys::IMPORT => {
             let import: Import = decode(value, "imports")?;

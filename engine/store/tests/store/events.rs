@@ -213,6 +213,13 @@ async fn receipts_and_health_are_replaced_and_survive_a_restart() {
             vec![Change::Receipts(keys[0], receipts.clone()), Change::Health(ConnectorIndex(1), health.clone())];
         append(&store, changes).await;
     }
+    receipts.note(None, ReceiptKind::Failed, clock.now(), Some("cannot be reached"));
+    let first = receipts.failed.as_mut().unwrap();
+    (first.code, first.provider_id) = (Some("131026".to_owned()), Some("p-1".to_owned()));
+    let reason = Reason::new(ReasonCode::InvalidRecipient, "cannot be reached").with_channel_code(Some("131026"));
+    let failure = LateFailure { reason, provider_id: Some("p-1".to_owned()), later: false };
+    receipts.early = Some(EarlyFailure { revision: 1, failure });
+    append(&store, vec![Change::Receipts(keys[0], receipts.clone())]).await;
     let check = |store: &DiskStore| {
         assert_eq!(store.receipts(keys[0]).unwrap(), receipts);
         assert_eq!(store.receipts(keys[1]).unwrap(), Receipts::default());

@@ -15,7 +15,13 @@ const LANE: ConnectorIndex = ConnectorIndex(1);
 const AUDIENCE: AudienceKey = [7; 16];
 
 fn reached(person: u8, at: i64) -> Change {
-    Change::Rule(RuleChange::Reached { audience: AUDIENCE, person: [person; 16], at: Timestamp(at) })
+    reached_of(AUDIENCE, person, at)
+}
+
+/// Counts for 100 ms.
+fn reached_of(audience: AudienceKey, person: u8, at: i64) -> Change {
+    let (person, at, until) = ([person; 16], Timestamp(at), Timestamp(at + 100));
+    Change::Rule(RuleChange::Reached { audience, person, at, until })
 }
 
 fn forgotten(person: u8, upto: i64) -> Change {
@@ -38,7 +44,7 @@ async fn limits_and_the_people_of_an_audience_are_kept() {
         forgotten(2, 19),
         reached(3, 30),
         forgotten(3, 30),
-        Change::Rule(RuleChange::Reached { audience: [8; 16], person: [9; 16], at: Timestamp(1) }),
+        reached_of([8; 16], 9, 1),
     ];
     store.commit(Batch::of(changes)).await.unwrap();
     drop(store);
@@ -49,6 +55,40 @@ async fn limits_and_the_people_of_an_audience_are_kept() {
     assert_eq!(store.audience(&AUDIENCE, 1).unwrap().len(), 1);
     assert!(snapshot(&store).contains("channel-limits connector=1"));
     assert_sound(&store);
+}
+
+#[tokio::test]
+async fn the_limit_told_last_is_that_of_its_audience_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let store = open(folder.path(), &clock);
+    assert_eq!(store.audience_limit(&AUDIENCE).unwrap(), None);
+    let told = |audience, limit| Change::Rule(RuleChange::AudienceLimit { audience, limit });
+    store.commit(Batch::of(vec![told(AUDIENCE, Some(250)), told([8; 16], Some(9))])).await.unwrap();
+    store.commit(Batch::of(vec![told(AUDIENCE, Some(1_000)), told([8; 16], None)])).await.unwrap();
+    drop(store);
+    let store = open(folder.path(), &clock);
+    let limit = |audience: u8| store.audience_limit(&[audience; 16]).unwrap();
+    assert_eq!((limit(7), limit(8), limit(9)), (Some(Some(1_000)), Some(None), None));
+    assert!(snapshot(&store).contains("audience-limit "));
+    assert_sound(&store);
+}
+
+#[tokio::test]
+async fn people_who_no_longer_count_are_found_a_few_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), &clock());
+    let people = vec![reached(1, 0), reached(2, 50), reached(3, 0), reached_of([8; 16], 1, 0), reached(1, -5)];
+    store.commit(Batch::of(people)).await.unwrap();
+    let (mut found, mut after) = (Vec::new(), None);
+    for _ in 0..2 {
+        let page = store.expired_people(Timestamp(100), after, 3).unwrap();
+        found.extend(page.expired);
+        after = page.next;
+    }
+    let gone = |audience: u8, person: u8| ([audience; 16], [person; 16], Timestamp(0));
+    assert_eq!((found, after), (vec![gone(7, 1), gone(7, 3), gone(8, 1)], None));
+    assert_eq!(store.expired_people(Timestamp(99), None, 9).unwrap(), PeoplePage::default());
 }
 
 #[tokio::test]

@@ -151,6 +151,12 @@ impl RuleStore for TestStore {
     through! {
         fn channel_limits(connector: ConnectorIndex) -> StoreResult<ChannelLimits>;
         fn audience(audience: &AudienceKey, limit: usize) -> StoreResult<Vec<(PersonKey, Timestamp)>>;
+        fn audience_limit(audience: &AudienceKey) -> StoreResult<Option<Option<u32>>>;
+        fn expired_people(
+            now: Timestamp,
+            after: Option<(AudienceKey, PersonKey)>,
+            limit: usize
+        ) -> StoreResult<PeoplePage>;
     }
 }
 

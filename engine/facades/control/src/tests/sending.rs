@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use poem::Request;
 use pombo_domain::model::message::{MessageAction, Target};
 use pombo_domain::model::{
-    Contact, ContactType, EventBody, Inbound, InboundContent, MessageOptions, Reached, Receipts, Status, StoredMessage,
+    Contact, ContactType, EventBody, Inbound, InboundContent, MessageOptions, NotDelivered, Reached, Receipts, Status,
+    StoredMessage,
 };
 use pombo_domain::ports::{Batch, Change, Store};
 use pombo_domain::{MessageKey, Timestamp, ids};
@@ -272,14 +273,20 @@ async fn a_message_shows_what_the_channel_reported() {
         provider_id: Some("3EB0".to_owned()),
         first: reached,
         members: BTreeMap::from([("5511988887777".to_owned(), reached)]),
-        failed: Some((Timestamp(2000), "463".to_owned())),
+        failed: Some(NotDelivered {
+            at: Timestamp(2000),
+            why: "cannot be reached".to_owned(),
+            code: Some("131026".to_owned()),
+            provider_id: None,
+        }),
+        early: None,
     };
     let change = Change::Receipts(key_of(&engine.a, &made), receipts);
     engine.world.store.commit(Batch::of(vec![change])).await.expect("commits");
     let (delivered, read) = ("1970-01-01T00:00:00.000Z", "1970-01-01T00:00:01.000Z");
     let expected = json!({
         "deliveredAt": delivered, "readAt": read,
-        "failed": {"at": "1970-01-01T00:00:02.000Z", "reason": "463"},
+        "failed": {"at": "1970-01-01T00:00:02.000Z", "reason": "cannot be reached", "channelCode": "131026"},
         "members": [{"address": "5511988887777", "deliveredAt": delivered, "readAt": read}]
     });
     assert_eq!(engine.get(&engine.a, &path).await.expect(200)["receipts"], expected);

@@ -69,11 +69,21 @@ impl MessageAct {
 
 /// A report that the channel could not deliver a message.
 #[derive(Object)]
+#[oai(rename_all = "camelCase")]
 pub(crate) struct NotDelivered {
     /// When the channel reported it.
     at: Instant,
     /// Why it could not be delivered.
     reason: String,
+    /// The channel's own code, if it gave one.
+    #[oai(skip_serializing_if_is_none)]
+    channel_code: Option<String>,
+}
+
+impl From<model::NotDelivered> for NotDelivered {
+    fn from(failed: model::NotDelivered) -> Self {
+        Self { at: Instant(failed.at), reason: failed.why, channel_code: failed.code }
+    }
 }
 
 /// What was reported for one member of a group.
@@ -119,7 +129,7 @@ impl From<Receipts> for MessageReceipts {
             delivered_at: delivered_at.map(Instant),
             read_at: read_at.map(Instant),
             played_at: played_at.map(Instant),
-            failed: receipts.failed.map(|(at, reason)| NotDelivered { at: Instant(at), reason }),
+            failed: receipts.failed.map(NotDelivered::from),
             members: receipts.members.into_iter().map(member).collect(),
         }
     }

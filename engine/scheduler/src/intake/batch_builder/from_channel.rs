@@ -8,7 +8,7 @@ use pombo_domain::model::health::{HealthChange, HealthSignal};
 use pombo_domain::model::inbound::Inbound;
 use pombo_domain::model::message::{MessageType, Status};
 use pombo_domain::model::reason::{Reason, ReasonCode};
-use pombo_domain::model::receipt::ReceiptKind;
+use pombo_domain::model::receipt::{EarlyFailure, LateFailure, ReceiptKind};
 use pombo_domain::model::refusals::wish_of;
 use pombo_domain::model::rules::{ChannelLimits, Quality};
 use pombo_domain::ports::{Change, RuleChange, StoreResult, Update};
@@ -16,10 +16,10 @@ use pombo_domain::{MessageKey, Timestamp};
 use uuid::Uuid;
 
 use super::BatchBuilder;
+use crate::audiences::audience_of;
 use crate::intake::bounds::{self, Unfit};
 use crate::intake::told::{self, Expiring, Failed, OptOutTold};
-use crate::observer::EARLY_FAILURES;
-use crate::rules::late::{self, LateFailure};
+use crate::rules::late;
 
 /// A message that could not be delivered.
 struct Failing {
@@ -49,15 +49,43 @@ impl BatchBuilder<'_> {
             Some(known) => known,
             None => self.context.ports.store.channel_limits(self.connector.index)?,
         };
-        let Some(limits) = told::limits_told(&json, known) else { return passed_over(self, told::LIMITS) };
-        if limits == known {
-            return Ok(Ok(()));
+        // With an audience only where this event tells of it.
+        let unknown = ChannelLimits { audience: None, ..known };
+        let Some(told) = told::limits_told(&json, unknown) else { return passed_over(self, told::LIMITS) };
+        let limits = ChannelLimits { audience: told.audience.or(known.audience), ..told };
+        let is_news = match told.audience {
+            Some(limit) => self.audience_limit(limit)?,
+            None => false,
+        };
+        if limits != known {
+            self.quality(known, limits);
+            self.limits = Some(limits);
+            self.changes.push(Change::Rule(RuleChange::Limits(self.connector.index, limits)));
         }
-        self.quality(known, limits);
-        self.limits = Some(limits);
-        self.changes.push(Change::Rule(RuleChange::Limits(self.connector.index, limits)));
-        self.keep(told::LIMITS, json);
+        if is_news || limits != known {
+            self.keep(told::LIMITS, json);
+        }
         Ok(Ok(()))
+    }
+
+    /// The limit of the connector's audience: what is told last holds for all that share it, whichever is told. Whether it is another one
+    /// than before.
+    fn audience_limit(&mut self, limit: Option<u32>) -> StoreResult<bool> {
+        let plugin = self.context.ports.connectors.plugin(&self.connector.plugin);
+        let Some(rule) = plugin.and_then(|plugin| plugin.rules).and_then(|rules| rules.audience) else {
+            return Ok(false);
+        };
+        let audience = audience_of(&rule, self.connector);
+        let known = match self.audience_limit {
+            Some((_, known)) => Some(known),
+            None => self.context.ports.store.audience_limit(&audience)?,
+        };
+        if known == Some(limit) {
+            return Ok(false);
+        }
+        self.audience_limit = Some((audience, limit));
+        self.changes.push(Change::Rule(RuleChange::AudienceLimit { audience, limit }));
+        Ok(true)
     }
 
     /// The event in the log, as the channel told it.
@@ -179,11 +207,14 @@ impl BatchBuilder<'_> {
         if !failing.is_earlier {
             self.receipt(id, told, recipient, ReceiptKind::Failed, at, detail.clone())?;
         }
-        if failing.again
-            && let Some(reported) = self.reported.get_mut(&failing.key)
-        {
-            // What is told of the next attempt counts; nothing proves that the channel has that one.
-            (reported.receipts.failed, reported.receipts.provider_id) = (None, None);
+        if let Some(reported) = self.reported.get_mut(&failing.key) {
+            if let Some(first) = reported.receipts.failed.as_mut().filter(|_| failing.is_news) {
+                first.code.clone_from(&failure.reason.channel_code);
+                first.provider_id.clone_from(&failure.provider_id);
+            }
+            if failing.again {
+                reported.receipts.forget_failure();
+            }
         }
         match effect {
             "opt-out" => self.refuse(&failing.to, MessageType::Marketing, true)?,
@@ -198,7 +229,8 @@ impl BatchBuilder<'_> {
         Ok(Ok(()))
     }
 
-    /// The message's next state. One that is still with the connector waits for it, see [`crate::lane::early`].
+    /// The message's next state. Of one that is still with the connector, the failure is kept until its attempt ends, see
+    /// [`crate::lane::early`].
     fn fails(&mut self, id: Uuid, failure: &LateFailure) -> StoreResult<Option<Failing>> {
         let Some(key) = self.reported(id)? else { return Ok(None) };
         let Some(reported) = self.reported.get_mut(&key) else { return Ok(None) };
@@ -224,12 +256,18 @@ impl BatchBuilder<'_> {
             return Ok(Some(failing));
         }
         if state.status == Status::Processing {
+            let first = reported.receipts.failed.as_ref().and_then(|first| first.provider_id.as_ref());
+            if first.is_some() && first == failure.provider_id.as_ref() {
+                // It is told again: it is kept already, or about an earlier attempt.
+                return Ok(None);
+            }
+            let early = Some(EarlyFailure { revision: state.revision, failure: failure.clone() });
+            if reported.receipts.early != early {
+                reported.receipts.early = early;
+                reported.changed = true;
+            }
             if let Some(lane) = self.context.signals.lane(self.connector.index) {
-                let mut early = lane.early_failures.lock();
-                if early.len() < EARLY_FAILURES {
-                    early.insert(key, failure.clone());
-                    self.early.push(key);
-                }
+                lane.failed_early.lock().insert(key);
             }
             return Ok(Some(failing));
         }

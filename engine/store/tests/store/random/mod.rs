@@ -63,6 +63,28 @@ fn body(other: bool) -> EventBody {
     EventBody::Session { state: "connected".into(), account: None, reason: None }
 }
 
+/// A report by number, about a message in the state with this revision.
+fn report_by_number(receipts: &mut Receipts, which: u8, revision: u32, now: Timestamp) {
+    match which {
+        0 | 1 => {
+            let kind = if which == 0 { ReceiptKind::Delivered } else { ReceiptKind::Read };
+            receipts.note(Some("m"), kind, now, None);
+        }
+        2 => {
+            receipts.note(None, ReceiptKind::Failed, now, Some("r"));
+            if let Some(failed) = &mut receipts.failed {
+                (failed.code, failed.provider_id) = (Some("131026".to_owned()), Some("p".to_owned()));
+            }
+        }
+        3 => {
+            let reason = Reason::new(ReasonCode::Undeliverable, "r").with_channel_code(Some("131049"));
+            let failure = LateFailure { reason, provider_id: None, later: revision < 3 };
+            receipts.early = Some(EarlyFailure { revision, failure });
+        }
+        _ => receipts.forget_failure(),
+    }
+}
+
 /// A step by number, where the state allows it.
 fn transition(state: &MessageState, which: u8, now: Timestamp) -> Option<MessageState> {
     let reason = || Reason::new(ReasonCode::Temporary, "later");
@@ -295,11 +317,11 @@ impl World {
                 let before = now.plus_ms(-age);
                 assert_eq!(self.store.forget_events(before, limit).await, Ok(self.model.forgotten(before, limit)));
             }
-            Op::Receipts(pick, read) => {
+            Op::Receipts(pick, report) => {
                 let Some(message) = self.pick(pick) else { return };
                 let key = message.message.key;
                 let mut receipts = self.store.receipts(key).unwrap();
-                receipts.note(Some("m"), if read { ReceiptKind::Read } else { ReceiptKind::Delivered }, now, None);
+                report_by_number(&mut receipts, report, message.state.revision, now);
                 self.store.commit(Batch::of(vec![Change::Receipts(key, receipts.clone())])).await.unwrap();
                 self.model.receipts.insert(key, receipts);
             }

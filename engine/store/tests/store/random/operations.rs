@@ -51,7 +51,8 @@ pub(super) enum Op {
     /// One marked event twice at once: one wins.
     EventRace(u8),
     Forget(i64, usize),
-    Receipts(usize, bool),
+    /// A report: delivered, read, failed, failed before the outcome, or that the failure is forgotten.
+    Receipts(usize, u8),
     Health(u32, u8),
     /// A message of the other side, or of the phone: chat, id, what it says or does; and whether the batch fails.
     Receive(u8, u8, Act, bool, bool),
@@ -173,7 +174,7 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(events, fails)| Op::Events(events, fails)),
         1 => (0..9u8).prop_map(Op::EventRace),
         1 => (-100..1000i64, 0..9usize).prop_map(|(age, limit)| Op::Forget(age, limit)),
-        2 => (any::<usize>(), any::<bool>()).prop_map(|(pick, read)| Op::Receipts(pick, read)),
+        4 => (any::<usize>(), 0..5u8).prop_map(|(pick, report)| Op::Receipts(pick, report)),
         1 => (0..3u32, 0..3u8).prop_map(|(connector, told)| Op::Health(connector, told)),
         6 => (0..4u8, 0..12u8, act(), proptest::bool::weighted(0.2), proptest::bool::weighted(0.1))
             .prop_map(|(chat, id, act, from_me, fails)| Op::Receive(chat, id, act, from_me, fails)),

@@ -1,0 +1,28 @@
+//! Samples of headers: what the files that a caller names really are. They are looked at before a channel is asked, and a connector may
+//! read them only while it creates or changes the template.
+
+use crate::commands::Commands;
+use crate::model::template::{Component, samples_mut};
+use crate::{Error, Result, TenantIndex};
+
+impl Commands {
+    /// The components with what their samples are, by their content, and how large. [`crate::ErrorCode::NotFound`] names the first one
+    /// that is not a file of the tenant's.
+    pub(super) async fn with_samples(
+        &self,
+        tenant: TenantIndex,
+        mut components: Vec<Component>,
+    ) -> Result<Vec<Component>> {
+        for (place, sample) in samples_mut(&mut components) {
+            let Some(found) = self.recognised_file(tenant, sample.id).await? else {
+                return Err(Error::unknown(place.named("id"), "is not a file of this tenant; upload it first"));
+            };
+            sample.size = found.size;
+            sample.content_type = found.content_type.to_owned();
+            if sample.file_name.is_empty() {
+                sample.file_name = format!("sample.{}", found.extension);
+            }
+        }
+        Ok(components)
+    }
+}

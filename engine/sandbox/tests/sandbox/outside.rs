@@ -76,7 +76,8 @@ async fn a_proof_of_two_secrets_stands_in_a_query_or_a_header() {
     let unset = json!({"do": "http", "url": web.url("/query?proof={{hmac-sha256:other:password}}")});
     refused(&world, unset, ["Refused", "is not set"]).await;
     let plain = Web::start().await;
-    refused(&world, json!({"do": "http", "url": plain.url(&format!("/query?proof={asked}"))}), ["Refused", "TLS only"]).await;
+    refused(&world, json!({"do": "http", "url": plain.url(&format!("/query?proof={asked}"))}), ["Refused", "TLS only"])
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -82,7 +82,7 @@ impl Connector for Probe {
                 Feature::Receive,
                 Feature::AttachmentLinks,
             ]),
-            operations: ["echo", "file"].map(|name| Kind { name: name.to_owned(), schema: String::new() }).to_vec(),
+            operations: Vec::from(["echo", "file"].map(|name| Kind { name: name.to_owned(), schema: String::new() })),
             idempotent_resend: true,
             max_in_flight: 64,
             needs_session: true,

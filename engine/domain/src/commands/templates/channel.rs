@@ -11,8 +11,8 @@ use super::{TemplatePatch, TemplateView, sound};
 use crate::commands::Commands;
 use crate::commands::connectors::offering::{Offering, unexpected};
 use crate::model::template::{
-    Component, FEATURE, MAX_TEMPLATES_OF_TENANT, RemoteTemplate, channel_json, check_for_channel, read_page, samples_of,
-    with_known_samples,
+    Component, FEATURE, MAX_TEMPLATES_OF_TENANT, RemoteTemplate, channel_json, check_for_channel, read_page,
+    samples_of, with_known_samples,
 };
 use crate::model::{Attachment, Template, TemplateCategory, TemplateStatus};
 use crate::ports::{

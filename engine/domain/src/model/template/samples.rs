@@ -68,11 +68,7 @@ pub fn samples_mut(components: &mut [Component]) -> Vec<(FieldPath, &mut Attachm
     found
 }
 
-fn collect<'c>(
-    components: &'c mut [Component],
-    path: &FieldPath,
-    found: &mut Vec<(FieldPath, &'c mut Attachment)>,
-) {
+fn collect<'c>(components: &'c mut [Component], path: &FieldPath, found: &mut Vec<(FieldPath, &'c mut Attachment)>) {
     for (at, component) in components.iter_mut().enumerate() {
         let here = path.clone().at(at);
         match component {
@@ -214,9 +210,12 @@ mod tests {
             size,
         };
         use HeaderFormat::{Document, Image, Video};
-        for (format, content_type, most) in
-            [(Image, "image/jpeg", 5), (Image, "image/png", 5), (Video, "video/mp4", 16), (Document, "application/pdf", 100)]
-        {
+        for (format, content_type, most) in [
+            (Image, "image/jpeg", 5),
+            (Image, "image/png", 5),
+            (Video, "video/mp4", 16),
+            (Document, "application/pdf", 100),
+        ] {
             assert_eq!(problem(format, &file(content_type, most * MEGABYTE)), None, "{format}");
             assert!(problem(format, &file(content_type, most * MEGABYTE + 1)).is_some_and(|why| why.contains("MB")));
             assert!(problem(format, &file(content_type, 0)).is_some(), "an empty one");

@@ -10,6 +10,7 @@ mod limits;
 mod media;
 mod outcomes;
 mod people;
+mod proofs;
 mod sending;
 mod shared;
 mod templates;

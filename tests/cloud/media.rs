@@ -13,9 +13,8 @@ use serde_json::{Value, json};
 use crate::shared::{Bench, person};
 
 impl Bench {
-    /// Uploads a file to the engine; its id.
-    /// Uploads a file; what a message names it by.
-    fn upload(&self, name: &str, kind: &str, content: &[u8]) -> Result<Value> {
+    /// Uploads a file to the engine; what a message names it by.
+    pub(crate) fn upload(&self, name: &str, kind: &str, content: &[u8]) -> Result<Value> {
         let form = Form::new().file("file", name, kind, content);
         let made = form.into_request(self.tenant.client.request("POST", "/v1/media")).send()?.expect_json(201)?;
         Ok(json!({"id": made["id"], "fileName": name, "contentType": kind}))

@@ -57,8 +57,13 @@ impl Bench {
 
     /// The same on an engine of the test's own.
     pub(crate) fn on(server: &Server) -> Result<Self> {
-        let (graph, tenant) = (Graph::start()?, Tenant::create(server)?);
-        let connector = connect(&tenant, &graph.config(&json!({})))?;
+        Self::at(server, Graph::start()?, &json!({}))
+    }
+
+    /// The same at this simulator, with further settings of the connector.
+    pub(crate) fn at(server: &Server, graph: Graph, further: &Value) -> Result<Self> {
+        let tenant = Tenant::create(server)?;
+        let connector = connect(&tenant, &graph.config(further))?;
         let hook = Hook::to(server, &connector, graph.app_secret());
         Ok(Self { graph, tenant, connector, hook, calls_back: false })
     }

@@ -8,6 +8,7 @@ use pombo_tests::campaigns::api;
 use pombo_tests::http::query;
 use pombo_tests::tenant::text_of;
 use pombo_tests::wait::{PATIENCE, until};
+use pombo_tests::webhook::{jpeg, pdf};
 use serde_json::{Value, json};
 
 use crate::shared::{Bench, named_template, person};
@@ -120,6 +121,82 @@ fn metas_rules_are_checked_before_meta_is_asked() -> Result<()> {
     }
     let asked = bench.graph.requests("/message_templates")?;
     ensure!(!asked.iter().any(|entry| entry["method"] == "POST"), "Meta was asked");
+    Ok(())
+}
+
+/// Nobody gets a handle of Meta's by hand: the engine uploads the file, and Meta takes the handle that it gave for it.
+#[test]
+fn a_headers_sample_is_uploaded_and_its_handle_stands_in_the_template() -> Result<()> {
+    let bench = Bench::new()?;
+    let client = &bench.tenant.client;
+    // Larger than what is moved at once.
+    let content = jpeg(700_000);
+    let file = bench.upload("foto.jpg", "image/jpeg", &content)?;
+    let header =
+        json!({"type": "header", "format": "image", "exampleFile": {"id": file["id"], "fileName": "foto.jpg"}});
+    let body = json!({"connectorId": bench.connector, "name": "com_amostra", "language": "pt_BR", "category": "utility",
+        "components": [header, {"type": "body", "text": "Seu pedido saiu."}]});
+    let made = client.post("/v1/templates", &body)?.expect_json(201)?;
+    let begun = bench.graph.requests("/uploads")?;
+    assert_eq!(begun.len(), 1, "{begun:?}");
+    let query = text_of(&begun[0], "query")?;
+    let length = format!("file_length={}", content.len());
+    ensure!(query.contains(&length) && query.contains("file_type=image%2Fjpeg"), "{query}");
+    let handle = |place: usize| -> Result<Value> {
+        let posted = bench.graph.requests("/upload:")?;
+        let entry = posted.get(place).with_context(|| format!("{posted:?}"))?;
+        assert_eq!(entry["body"], format!("{} bytes", content.len()), "{entry}");
+        ensure!(entry["answer"]["h"].is_string(), "{entry}");
+        Ok(entry["answer"]["h"].clone())
+    };
+    let created = bench.graph.requests("/message_templates")?;
+    let created = created.iter().find(|entry| entry["method"] == "POST").context("nothing was created")?;
+    assert_eq!(created["body"]["components"][0]["example"]["header_handle"], json!([handle(0)?]));
+
+    // The sample is shown, also when Meta has told of its own copy.
+    let path = format!("/v1/templates/{}", text_of(&made, "id")?);
+    bench.sync()?;
+    let shown = client.get(&path)?.expect_json(200)?;
+    let sample = &shown["components"][0];
+    assert_eq!((&sample["exampleFile"]["id"], &sample["exampleFile"]["fileName"]), (&file["id"], &json!("foto.jpg")));
+    ensure!(sample["example"].as_str().is_some_and(|link| link.starts_with("https://scontent.")), "{shown}");
+    let preview = client.post(&format!("{path}/preview"), &json!({}))?.expect_json(200)?;
+    assert_eq!(preview["sample"]["id"], file["id"], "{preview}");
+
+    // A change uploads it anew: what was shown is sent back with another text.
+    bench.graph.review("com_amostra", "APPROVED", "NONE")?;
+    bench.template_when("com_amostra", "approved", |one| one["status"] == "approved")?;
+    let mut components = shown["components"].clone();
+    components[1]["text"] = json!("Seu pedido chegou.");
+    client.patch(&path, &json!({"components": components}))?.expect(200)?;
+    let edited = bench.graph.requests(&format!("/{}", text_of(&made, "remoteId")?))?;
+    let edited = edited.iter().find(|entry| entry["method"] == "POST").context("nothing was changed")?;
+    assert_eq!(edited["body"]["components"][0]["example"]["header_handle"], json!([handle(1)?]), "{edited}");
+    Ok(())
+}
+
+#[test]
+fn a_sample_that_meta_would_not_take_is_refused_before_it_is_asked() -> Result<()> {
+    let bench = Bench::new()?;
+    let (picture, document) =
+        (bench.upload("a.jpg", "image/jpeg", &jpeg(1_000))?, bench.upload("a.pdf", "application/pdf", &pdf(1_000))?);
+    let large = bench.upload("b.jpg", "image/jpeg", &jpeg((5 << 20) + 1))?;
+    let nobodys = json!({"id": "018f0000-0000-7000-8000-00000000000f"});
+    for (format, file, status) in [
+        ("image", &document, 400),
+        ("video", &picture, 400),
+        ("document", &picture, 400),
+        ("image", &large, 400),
+        ("image", &nobodys, 404),
+    ] {
+        let header = json!({"type": "header", "format": format, "exampleFile": {"id": file["id"]}});
+        let body = json!({"connectorId": bench.connector, "name": "sem_amostra", "language": "pt_BR",
+            "category": "utility", "components": [header, {"type": "body", "text": "Seu pedido saiu."}]});
+        let refused = bench.tenant.client.post("/v1/templates", &body)?;
+        assert_eq!(refused.status, status, "{format}: {refused:?}");
+        ensure!(refused.text().contains("components[0].exampleFile"), "{refused:?}");
+    }
+    ensure!(bench.graph.requests("/uploads")?.is_empty(), "Meta was asked");
     Ok(())
 }
 

@@ -135,7 +135,7 @@ impl Error {
         Self { message: written(&fields, Field::word), fields, ..Self::new(ErrorCode::Invalid, "") }
     }
     /// A field names what is not there, or is another tenant's.
-    pub fn unknown(field: Field, message: impl Into<String>) -> Self {
+    pub fn unknown(field: impl Into<FieldPath>, message: impl Into<String>) -> Self {
         Self { code: ErrorCode::NotFound, ..Self::invalid(field, message) }
     }
     /// The sentence for a caller who knows the fields by these names.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use parking_lot::{Mutex, RwLock};
 use pombo_domain::ConnectorIndex;
+use pombo_domain::model::Attachment;
 use pombo_domain::ports::{Answer, ConnectorError, ConnectorSpec, Operation, OperationError, SessionState};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
@@ -86,11 +87,13 @@ impl Fleet {
         session.end(SessionState::Stopped);
     }
 
-    /// Does something other than sending, by the connector's stable instance.
+    /// Does something other than sending, by the connector's stable instance, which may read these files meanwhile. With files it may take
+    /// as long as a send: they go to the channel.
     pub(crate) async fn operate(
         &self,
         connector: ConnectorIndex,
         operation: Operation,
+        files: Vec<Attachment>,
     ) -> Result<Answer, OperationError> {
         let operations = {
             let running = self.running.read();
@@ -105,7 +108,11 @@ impl Fleet {
                 _ => stable.operations.clone(),
             }
         };
-        let (job, answer) = jobs::Operate::new(worlds::operation::operation(operation));
+        let limits = &self.services.limits;
+        let limit = if files.is_empty() { limits.operation } else { limits.operation.max(limits.send) };
+        let _granted = self.slot(connector).media.grant(files);
+        let timed = jobs::TimedOperation { operation: worlds::operation::operation(operation), limit };
+        let (job, answer) = jobs::Operate::new(timed);
         match operations.try_send(job) {
             Ok(()) => {}
             Err(TrySendError::Closed(job)) => job.refuse("the connector was stopped"),

@@ -28,7 +28,8 @@
 //! - A message that was handed to an instance which then dies is `Unknown`; one that was not goes to whichever instance has the
 //!   connector's work now, or is `Disconnected`.
 //! - Two versions of a plugin never have the same message: an instance gives back only what it has not begun.
-//! - A secret is put into an SMTP login or an HTTP header by the host; it never enters a guest's memory.
+//! - A secret is put into an SMTP login or an HTTP header by the host, a proof of two of them into a query as well; neither enters a
+//!   guest's memory.
 //! - Every call into the host has a deadline; the watchdog ends every guest that does not give way.
 //!
 //! This crate must not know how messages are stored, scheduled or served.

@@ -72,6 +72,9 @@ impl MediaStore for Nothing {
     async fn stat(&self, _: TenantIndex, _: Uuid) -> Result<Option<u64>, MediaError> {
         Ok(None)
     }
+    async fn head(&self, _: TenantIndex, _: Uuid) -> Result<Option<Vec<u8>>, MediaError> {
+        Ok(None)
+    }
     fn path(&self, _: TenantIndex, _: Uuid) -> PathBuf {
         PathBuf::new()
     }

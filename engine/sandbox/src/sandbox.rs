@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use pombo_domain::model::Attachment;
 use pombo_domain::ports::{
     Account, Answer, ConnectorError, ConnectorSpec, Connectors, Operation, OperationError, Outgoing, PluginDescription,
     ReceiveError, ReceivedRequest, ReceivedResponse, SendOutcome, SessionState,
@@ -194,8 +195,13 @@ impl Connectors for Sandbox {
         self.fleet.send(connector, message).await
     }
 
-    async fn operate(&self, connector: ConnectorIndex, operation: Operation) -> Result<Answer, OperationError> {
-        self.fleet.operate(connector, operation).await
+    async fn operate_with_files(
+        &self,
+        connector: ConnectorIndex,
+        operation: Operation,
+        files: Vec<Attachment>,
+    ) -> Result<Answer, OperationError> {
+        self.fleet.operate(connector, operation, files).await
     }
 
     async fn receive(

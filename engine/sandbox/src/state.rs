@@ -78,7 +78,7 @@ impl Context {
         &self.session.slot.media
     }
 
-    /// The secret fields, for the next assignment.
+    /// The secret fields, for the next assignment and for what is put into requests.
     pub(crate) fn secrets(&self) -> &std::collections::BTreeMap<String, String> {
         &self.secrets
     }

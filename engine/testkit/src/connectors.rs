@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use pombo_domain::error::FieldProblem;
+use pombo_domain::model::Attachment;
 use pombo_domain::model::message::MessageOptions;
 use pombo_domain::ports::*;
 use pombo_domain::{ConnectorIndex, Timestamp};
@@ -100,6 +101,8 @@ pub struct ScriptedConnectors {
     pub fails_to_reload: Mutex<Option<String>>,
     /// The operations other than sending that were requested, in order.
     pub operations: Mutex<Vec<Operation>>,
+    /// The files that each of these operations was given.
+    pub operation_files: Mutex<Vec<Vec<Attachment>>>,
     /// Notified when an operation is requested.
     pub was_asked: Notify,
     answers: Mutex<VecDeque<Result<Answer, OperationError>>>,
@@ -128,6 +131,7 @@ impl ScriptedConnectors {
             fails_to_start: Mutex::default(),
             fails_to_reload: Mutex::default(),
             operations: Mutex::default(),
+            operation_files: Mutex::default(),
             was_asked: Notify::new(),
             answers: Mutex::default(),
             received: Mutex::default(),
@@ -286,8 +290,14 @@ impl Connectors for ScriptedConnectors {
         self.running.lock().0 -= 1;
         outcome
     }
-    async fn operate(&self, connector: ConnectorIndex, operation: Operation) -> Result<Answer, OperationError> {
+    async fn operate_with_files(
+        &self,
+        connector: ConnectorIndex,
+        operation: Operation,
+        files: Vec<Attachment>,
+    ) -> Result<Answer, OperationError> {
         self.operations.lock().push(operation.clone());
+        self.operation_files.lock().push(files);
         self.was_asked.notify_one();
         if let Some(answer) = self.answers.lock().pop_front() {
             return answer;

@@ -56,6 +56,16 @@ impl MediaStore for FolderMedia {
             Err(error) => Err(error.into()),
         }
     }
+    async fn head(&self, tenant: TenantIndex, id: Uuid) -> Result<Option<Vec<u8>>, MediaError> {
+        match std::fs::read(self.path(tenant, id)) {
+            Ok(mut bytes) => {
+                bytes.truncate(HEAD_BYTES);
+                Ok(Some(bytes))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
     fn path(&self, tenant: TenantIndex, id: Uuid) -> PathBuf {
         self.folder.join(format!("{}-{id}", tenant.0))
     }

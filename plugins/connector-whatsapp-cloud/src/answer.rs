@@ -52,7 +52,11 @@ pub(crate) fn fault(error: &Value, status: Option<u16>) -> Option<Fault> {
     let message = error["message"].as_str().or_else(|| error["title"].as_str());
     let told = error["error_user_msg"].as_str();
     let transient = error["is_transient"] == Value::Bool(true);
-    let meaning = code.and_then(|code| codes::meaning(code, subcode)).unwrap_or(match status {
+    // Told as a wrong parameter: no call is carried out until somebody changes the configuration, as with a token that is not taken.
+    let unproven =
+        code == Some(100) && message.is_some_and(|text| text.to_ascii_lowercase().contains("appsecret_proof"));
+    let known = if unproven { Some(Meaning::Token) } else { code.and_then(|code| codes::meaning(code, subcode)) };
+    let meaning = known.unwrap_or(match status {
         // A code that this table does not have yet.
         _ if transient => Meaning::Again,
         Some(500..=599) => Meaning::Few,
@@ -66,6 +70,9 @@ pub(crate) fn fault(error: &Value, status: Option<u16>) -> Option<Fault> {
         if !line.trim().is_empty() && !words.contains(&line) {
             words.push(line);
         }
+    }
+    if unproven {
+        words.push("see the settings appSecretProof and appSecret".to_owned());
     }
     let trace = error["fbtrace_id"].as_str().filter(|trace| trace.len() <= 40);
     let mut reason = if words.is_empty() { "Meta refused it without saying why".to_owned() } else { words.join(": ") };
@@ -331,6 +338,20 @@ mod tests {
             is not a valid whatsapp business account media attachment ID"}});
         let Err(Failure::Fault(fault)) = answered(400, &body.to_string()) else { panic!("a fault") };
         assert!(fault.bad_file);
+    }
+
+    #[test]
+    fn a_proof_that_is_wanted_or_wrong_concerns_the_whole_number() {
+        for message in [
+            "API calls from the server require an appsecret_proof argument",
+            "Invalid appsecret_proof provided in the API argument",
+        ] {
+            let body = json!({"error": {"code": 100, "type": "GraphMethodException", "message": message}}).to_string();
+            let Outcome::Disconnected(why) = outcome_of(400, &body) else { panic!("nothing else can be sent either") };
+            assert!(why.contains(message) && why.contains("appSecretProof"), "{why}");
+            let failure = answered(400, &body).expect_err("a failure");
+            assert!(matches!(operation_error(failure, true), OperationError::Disconnected(_)));
+        }
     }
 
     #[test]

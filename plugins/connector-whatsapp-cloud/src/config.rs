@@ -1,5 +1,5 @@
-//! The connector's configuration and its schema. The secrets are not in it: the engine keeps them, puts the token into the header, and
-//! checks with the others who calls.
+//! The connector's configuration and its schema. The secrets are not in it: the engine keeps them, puts the token into the header and the
+//! proof into the address, and checks with the others who calls.
 
 use pombo_plugin::connector::http;
 use serde::Deserialize;
@@ -40,9 +40,10 @@ struct Raw {
     per_second: Option<u32>,
     #[serde(default)]
     newlines: Newlines,
-    /// For the engine: who shares an address, and an audience.
-    #[serde(rename = "appId")]
-    _app_id: Option<String>,
+    app_id: Option<String>,
+    #[serde(default)]
+    app_secret_proof: bool,
+    /// For the engine: who shares an audience.
     #[serde(rename = "portfolioId")]
     _portfolio_id: Option<String>,
 }
@@ -54,6 +55,10 @@ pub(crate) struct Config {
     base: String,
     pub(crate) phone: String,
     pub(crate) waba: String,
+    /// The app, which takes samples of templates' headers.
+    pub(crate) app: Option<String>,
+    /// Whether each call proves that the app's secret is known.
+    proof: bool,
     media_host: Option<String>,
     pub(crate) token_expires_at: Option<u64>,
     pub(crate) per_second: Option<u32>,
@@ -86,6 +91,10 @@ impl Config {
                 return Err(format!("{field}: must be an id of Meta's, which consists of digits"));
             }
         }
+        let app = given(raw.app_id);
+        if app.as_deref().is_some_and(|id| !is_number(id)) {
+            return Err("appId: must be an id of Meta's, which consists of digits".to_owned());
+        }
         let token_expires_at = match given(raw.token_expires_at) {
             None => None,
             Some(text) => {
@@ -97,6 +106,8 @@ impl Config {
             base: format!("{base}/{version}"),
             phone,
             waba,
+            app,
+            proof: raw.app_secret_proof,
             media_host: given(raw.media_host).map(|host| host.to_ascii_lowercase()),
             token_expires_at,
             per_second: raw.per_second,
@@ -104,9 +115,14 @@ impl Config {
         })
     }
 
-    /// Where a call goes; `path` follows the version and begins with a slash.
+    /// Where a call goes; `path` follows the version and begins with a slash. The engine puts the proof in.
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.base)
+        let base = &self.base;
+        if !self.proof {
+            return format!("{base}{path}");
+        }
+        let joint = if path.contains('?') { '&' } else { '?' };
+        format!("{base}{path}{joint}appsecret_proof={{{{hmac-sha256:{APP_SECRET}:{ACCESS_TOKEN}}}}}")
     }
 
     /// A call of the Graph API.
@@ -122,6 +138,16 @@ impl Config {
     pub(crate) fn upload_headers(boundary: &str) -> Vec<http::Header> {
         let content_type = format!("multipart/form-data; boundary={boundary}");
         vec![authorization(), header("Accept", "application/json"), header("Content-Type", &content_type)]
+    }
+
+    /// The headers of a sample's bytes. Meta wants the token under another word here.
+    pub(crate) fn sample_headers() -> Vec<http::Header> {
+        vec![
+            header("Authorization", &format!("OAuth {{{{secret:{ACCESS_TOKEN}}}}}")),
+            header("Accept", "application/json"),
+            header("Content-Type", "application/octet-stream"),
+            header("file_offset", "0"),
+        ]
     }
 
     /// The headers with which a received file is fetched; `None` for a host that must not get the token.
@@ -166,6 +192,7 @@ pub(crate) mod tests {
             "phoneNumberId",
             "wabaId",
             "appId",
+            "appSecretProof",
             "portfolioId",
             "baseUrl",
             "version",
@@ -186,6 +213,18 @@ pub(crate) mod tests {
         assert_eq!(value("Authorization"), Some("Bearer {{secret:accessToken}}"));
         let own = config(r#","baseUrl":"https://g.example:8443/x/","version":"v25.0""#);
         assert_eq!(own.request("GET", "/1", None).url, "https://g.example:8443/x/v25.0/1");
+    }
+
+    #[test]
+    fn a_call_proves_the_apps_secret_by_name() {
+        let proving = config(r#","appSecretProof":true"#);
+        let proof = "appsecret_proof={{hmac-sha256:appSecret:accessToken}}";
+        assert_eq!(proving.url("/1"), format!("https://graph.facebook.com/v26.0/1?{proof}"));
+        assert_eq!(
+            proving.request("GET", "/1?a=b", None).url,
+            format!("https://graph.facebook.com/v26.0/1?a=b&{proof}")
+        );
+        assert!(!config("").url("/1?a=b").contains("proof"));
     }
 
     #[test]
@@ -218,6 +257,7 @@ pub(crate) mod tests {
             (r#","version":"latest""#, "version"),
             (r#","tokenExpiresAt":"soon""#, "tokenExpiresAt"),
             (r#","newlines":"keep""#, "keep"),
+            (r#","appId":"1/2""#, "appId"),
             (r#","surprise":1"#, "surprise"),
         ] {
             let error = Config::read(&format!("{{{IDS}{further}}}")).expect_err(further);

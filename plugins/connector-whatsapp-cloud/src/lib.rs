@@ -7,6 +7,7 @@
 //! - `outside`: what the rest needs of the engine; `engine`: the engine's imports behind it.
 //! - `cloud`: one connector and what it keeps in memory, of these: `account` (whether the number works), `uploads` (files that Meta has
 //!   already), `files` (received ones that are still to be fetched), `parts` (what was sent of a message that is several on the channel).
+//! - `samples`: files that show Meta what a template's header will be.
 //! - `sending`: from a message to calls and an outcome; `contents` and `template` are the bodies of what is not a text or a file.
 //! - `operations`: read marks, typing, the templates' operations. `receiving`: from a webhook to events.
 //! - `upkeep`: what is done from time to time. `connector`: the plugin itself.
@@ -39,6 +40,7 @@ mod parts;
 mod receiving;
 mod recent;
 mod redact;
+mod samples;
 mod sending;
 mod template;
 mod undelivered;

@@ -7,6 +7,7 @@ use crate::account::NotWorking;
 use crate::answer;
 use crate::cloud::Cloud;
 use crate::outside::{Outside, Trouble};
+use crate::samples;
 use crate::template::form;
 use crate::url;
 
@@ -78,8 +79,8 @@ pub(crate) async fn operate(cloud: &Cloud<impl Outside>, operation: Operation) -
                 serde_json::from_str(&json).map_err(|error| OperationError::Invalid(format!("not JSON: {error}")))?;
             let answer = match kind.as_str() {
                 LIST => list(cloud, &value).await?,
-                CREATE => create(cloud, &value).await?,
-                EDIT => edit(cloud, &value).await?,
+                CREATE => create(cloud, value).await?,
+                EDIT => edit(cloud, value).await?,
                 DELETE => delete(cloud, &value).await?,
                 _ => return Err(OperationError::Unsupported(format!("there is no operation {kind:?}"))),
             };
@@ -144,8 +145,11 @@ async fn list(cloud: &Cloud<impl Outside>, value: &Value) -> Result<Value, Opera
     Err(OperationError::Failed("a template is too large to be listed".to_owned()))
 }
 
-async fn create(cloud: &Cloud<impl Outside>, value: &Value) -> Result<Value, OperationError> {
-    let body = form::creation(value).map_err(OperationError::Invalid)?;
+async fn create(cloud: &Cloud<impl Outside>, mut value: Value) -> Result<Value, OperationError> {
+    // Before anything is uploaded, what cannot be created is refused.
+    form::creation(&value).map_err(OperationError::Invalid)?;
+    samples::put_in(cloud, &mut value["components"]).await?;
+    let body = form::creation(&value).map_err(OperationError::Invalid)?;
     let answer = call(cloud, "POST", &format!("/{}/message_templates", cloud.config.waba), Some(&body)).await?;
     let id = form::id(&answer["id"]);
     let id = id.ok_or_else(|| OperationError::Unknown("Meta did not name the template that it created".to_owned()))?;
@@ -154,9 +158,10 @@ async fn create(cloud: &Cloud<impl Outside>, value: &Value) -> Result<Value, Ope
     Ok(json!({"id": id, "status": status, "category": category}))
 }
 
-async fn edit(cloud: &Cloud<impl Outside>, value: &Value) -> Result<Value, OperationError> {
-    let id = value["id"].as_str().filter(|id| url::is_id(id));
+async fn edit(cloud: &Cloud<impl Outside>, mut value: Value) -> Result<Value, OperationError> {
+    let id = value["id"].as_str().filter(|id| url::is_id(id)).map(str::to_owned);
     let id = id.ok_or_else(|| OperationError::Invalid("id: must be Meta's id of the template".to_owned()))?;
+    samples::put_in(cloud, &mut value["components"]).await?;
     let mut body = json!({});
     if let Some(category) = value["category"].as_str() {
         body["category"] = json!(category.to_ascii_uppercase());
@@ -259,6 +264,34 @@ mod tests {
         assert!(why.contains("There is already one"), "{why}");
         assert!(matches!(other(&cloud, EDIT, &json!({"id": "../x"})), Err(OperationError::Invalid(_))));
         assert!(matches!(other(&cloud, "dance", &json!({})), Err(OperationError::Unsupported(_))));
+    }
+
+    #[test]
+    fn a_headers_sample_is_uploaded_before_the_template_is_created_or_edited() {
+        let (world, cloud) = cloud(r#","appId":"90001","appSecretProof":true"#);
+        let file = json!({"media": "M1", "filename": "a.png", "contentType": "image/png", "size": 7});
+        let template = json!({"name": "a", "language": "pt_BR", "category": "utility", "components": [
+            {"type": "header", "format": "image", "exampleFile": file}, {"type": "body", "text": "Oi"}]});
+        world.answer(200, r#"{"id":"upload:A?sig=B"}"#);
+        world.upload(200, r#"{"h":"4::one"}"#);
+        world.answer(200, r#"{"id":"12","status":"PENDING"}"#);
+        other(&cloud, CREATE, &template).expect("created");
+        let header = json!({"type": "HEADER", "format": "IMAGE", "example": {"header_handle": ["4::one"]}});
+        assert_eq!(world.posted()[1]["components"][0], header);
+        world.answer(200, r#"{"id":"upload:C"}"#);
+        world.upload(200, r#"{"h":"4::two"}"#);
+        world.answer(200, r#"{"success":true}"#);
+        other(&cloud, EDIT, &json!({"id": "12", "components": template["components"]})).expect("edited");
+        assert_eq!(world.posted()[3]["components"][0]["example"]["header_handle"], json!(["4::two"]));
+        // Each of them proves the app's secret, whatever else stands in its address.
+        let mut urls: Vec<String> = world.calls.borrow().iter().map(|call| call.url.clone()).collect();
+        urls.extend(world.posted_files.borrow().iter().map(|posting| posting.url.clone()));
+        let proof = "appsecret_proof={{hmac-sha256:appSecret:accessToken}}";
+        assert!(urls.iter().all(|url| url.ends_with(proof) && url.matches('?').count() == 1), "{urls:?}");
+        // Nothing is uploaded for what cannot be created.
+        let nameless = json!({"language": "pt_BR", "category": "utility", "components": template["components"]});
+        assert!(matches!(other(&cloud, CREATE, &nameless), Err(OperationError::Invalid(_))));
+        assert_eq!(world.posted_files.borrow().len(), 2);
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(crate) struct Call {
     pub(crate) query: HashMap<String, String>,
     pub(crate) token: Option<String>,
     pub(crate) content_type: String,
+    /// Where in the file the bytes of a sample begin.
+    pub(crate) file_offset: Option<usize>,
     pub(crate) body: Bytes,
     /// The body, if it is JSON or a form; null otherwise.
     pub(crate) json: Value,

@@ -58,6 +58,18 @@ impl GraphError {
         Self::coded(code, known(code).details)
     }
 
+    /// A call without a proof of the app's secret that is taken.
+    pub fn proof(text: &str) -> Self {
+        Self {
+            http: 400,
+            code: 100,
+            subcode: None,
+            kind: "GraphMethodException",
+            message: text.to_owned(),
+            details: None,
+        }
+    }
+
     /// An object that does not exist, or that the token may not see.
     pub fn unknown_object(method: &str, id: &str) -> Self {
         let verb = method.to_lowercase();

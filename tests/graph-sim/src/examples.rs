@@ -197,5 +197,7 @@ pub fn world() -> Value {
             media("40001", "audio/ogg"), media("40002", "image/jpeg"), media("40003", "video/mp4"),
             media("40004", "application/pdf"), media("40005", "image/webp"),
         ],
+        // Those of the examples were never given out here.
+        "knobs": { "unknown_handles": "accept" },
     })
 }

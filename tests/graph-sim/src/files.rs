@@ -1,4 +1,4 @@
-//! Media: upload, look-up, download, deletion, and samples for templates. It runs under the world's lock.
+//! Media: upload, look-up, download, deletion. It runs under the world's lock.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -125,23 +125,4 @@ pub(crate) fn download(world: &World, call: &Call) -> Result<Reply, GraphError> 
         Some(file) => Ok(Reply { file: Some((file.mime.clone(), file.bytes.clone())), ..Reply::success() }),
         None => Err(GraphError::unknown_object("GET", id).with_http(404)),
     }
-}
-
-/// `POST /{app}/uploads`: begins the upload of a sample.
-pub(crate) fn begin_sample(world: &mut World, call: &Call) -> Result<Reply, GraphError> {
-    let Some(mime) = call.value("file_type") else {
-        return Err(GraphError::form("The parameter file_type is required."));
-    };
-    let session = format!("upload:{}", world.next());
-    world.uploads.insert(session.clone(), mime);
-    Ok(Reply::json(json!({ "id": session })))
-}
-
-/// `POST /upload:…`: the bytes of a sample.
-pub(crate) fn upload_sample(world: &mut World, call: &Call, session: &str) -> Result<Reply, GraphError> {
-    if world.uploads.remove(session).is_none() {
-        return Err(GraphError::unknown_object(call.method.as_str(), session));
-    }
-    let handle = format!("4::{}", STANDARD.encode(Sha256::digest(&call.body)));
-    Ok(Reply::json(json!({ "h": handle })))
 }

@@ -8,8 +8,9 @@ use crate::call::{Call, Reply, Target, Then};
 use crate::errors::GraphError;
 use crate::limits::Recent;
 use crate::messages::{self, Later, rated};
+use crate::webhooks::signature;
 use crate::world::{Token, World};
-use crate::{files, templates};
+use crate::{files, samples, templates};
 
 const HOUR: i64 = 3600 * 1000;
 
@@ -27,6 +28,7 @@ pub(crate) fn handle(world: &mut World, call: &Call, later: Option<Later>) -> Re
     if segments.first() == Some(&"lookaside") {
         return files::download(world, call);
     }
+    proven(world, call, &token)?;
     let segments = segments.as_slice();
     let first = segments.first().copied().unwrap_or_default();
     let unknown = || GraphError::unknown_object(call.method.as_str(), first);
@@ -54,10 +56,10 @@ pub(crate) fn handle(world: &mut World, call: &Call, later: Option<Later>) -> Re
         };
     }
     if first.starts_with("upload:") {
-        return files::upload_sample(world, call, first);
+        return samples::session(world, call, first, &token);
     }
     if world.apps.contains_key(first) && segments.get(1) == Some(&"uploads") {
-        return files::begin_sample(world, call);
+        return samples::begin(world, call, first, &token);
     }
     if let Some(id) = first.parse::<u64>().ok().filter(|id| world.templates.contains_key(id)) {
         let waba = world.templates[&id].waba.clone();
@@ -95,6 +97,23 @@ fn token(world: &World, call: &Call) -> Result<Token, GraphError> {
         return Err(GraphError::token(Some(463), text));
     }
     Ok(token.clone())
+}
+
+/// Checks the proof that the caller knows the secret of the token's app: one that is given, and whether there must be one.
+fn proven(world: &World, call: &Call, token: &Token) -> Result<(), GraphError> {
+    match call.value("appsecret_proof") {
+        Some(given) => {
+            let secret = world.apps.get(&token.app).map(|app| app.secret.as_str()).unwrap_or_default();
+            if given == signature(secret, token.token.as_bytes()) {
+                return Ok(());
+            }
+            Err(GraphError::proof("Invalid appsecret_proof provided in the API argument"))
+        }
+        None if world.knobs.require_proof => {
+            Err(GraphError::proof("API calls from the server require an appsecret_proof argument"))
+        }
+        None => Ok(()),
+    }
 }
 
 fn scope(token: &Token, scope: &str) -> Result<(), GraphError> {

@@ -102,6 +102,10 @@ pub struct Knobs {
     pub plus: Taken,
     /// Unknown message ids in `context`, `reaction` and read marks.
     pub unknown_message_ids: Taken,
+    /// Handles in the headers of new templates that no upload gave out.
+    pub unknown_handles: Taken,
+    /// Whether the app demands `appsecret_proof`; one that is given is always checked.
+    pub require_proof: bool,
     /// Products, orders and catalogs: accepted as they are, or 131051.
     pub products: Taken,
     /// The code for a quick reply with `type: "text"`; 0 accepts it.
@@ -146,6 +150,8 @@ impl Default for Knobs {
             unknown_users: Taken::Accept,
             plus: Taken::Accept,
             unknown_message_ids: Taken::Accept,
+            unknown_handles: Taken::Refuse,
+            require_proof: false,
             products: Taken::Accept,
             quick_reply_text: 0,
             bad_links: Vec::new(),

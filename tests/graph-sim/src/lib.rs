@@ -4,7 +4,7 @@
 //! # Layout
 //! - [`sim`](Sim): starts and stops; `server`: HTTP, faults, journal; `admin`: what tests do, over HTTP; `page.html`: the phones.
 //! - `world`: the state, behind one lock; `setup`: its document; `knobs`: what is uncertain; `limits`: buckets and sets.
-//! - `graph`: routes and rights; `messages`, `files`, `templates`: the parts of the API.
+//! - `graph`: routes and rights; `messages`, `files`, `samples`, `templates`: the parts of the API.
 //! - `form`: faults of form; `message_form`, `template_form`, `template_send`: what is checked; `shape`: what a template asks.
 //! - `people`: what users do; `webhooks`: queue, envelope, signature, delivery.
 //! - `errors`: codes and texts; [`examples`]: Meta's own examples, filled in; `demo`: a small business.
@@ -30,6 +30,7 @@ mod limits;
 mod message_form;
 mod messages;
 mod people;
+mod samples;
 mod server;
 mod setup;
 mod shape;

@@ -101,6 +101,7 @@ async fn handle(shared: &Arc<Shared>, request: Request<Incoming>) -> Result<Answ
     }
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let content_type = header("content-type").to_owned();
+    let file_offset = header("file_offset").trim().parse().ok();
     let query_pairs = pairs(&query);
     let json = read(&content_type, &body);
     let token = bearer(header("authorization"), &query_pairs, &json);
@@ -117,6 +118,7 @@ async fn handle(shared: &Arc<Shared>, request: Request<Incoming>) -> Result<Answ
         query: query_pairs,
         token,
         content_type,
+        file_offset,
         body,
         json,
     };

@@ -8,6 +8,7 @@ use crate::errors::GraphError;
 use crate::form::{At, not_one_of, required};
 use crate::graph::picked;
 use crate::limits::DAY;
+use crate::samples;
 use crate::shape::{Shape, upper};
 use crate::template_form::{self, CATEGORIES};
 use crate::webhooks::Content;
@@ -70,7 +71,9 @@ fn list(world: &World, call: &Call, waba: &str) -> Result<Reply, GraphError> {
         let mut rest: Vec<String> = call
             .query
             .iter()
-            .filter(|(key, _)| !matches!(key.as_str(), "after" | "before" | "limit" | "access_token"))
+            .filter(|(key, _)| {
+                !matches!(key.as_str(), "after" | "before" | "limit" | "access_token" | "appsecret_proof")
+            })
             .map(|(key, value)| {
                 format!("{key}={}", percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC))
             })
@@ -163,6 +166,7 @@ pub(crate) fn checked(body: &Value) -> Result<Template, GraphError> {
 fn create(world: &mut World, call: &Call, waba: &str) -> Result<Reply, GraphError> {
     let now = world.now();
     let mut template = checked(&call.json)?;
+    samples::taken(world, &mut template.components)?;
     let key = (waba.to_owned(), template.name.clone(), template.language.clone());
     if world.template_index.contains_key(&key) {
         let text = format!("There is already {} content for the template {}.", template.language, template.name);
@@ -218,6 +222,9 @@ fn delete(world: &mut World, call: &Call, waba: &str) -> Result<Reply, GraphErro
 pub(crate) fn single(world: &mut World, call: &Call, id: u64, route: Option<&str>) -> Result<Reply, GraphError> {
     let now = world.now();
     let unknown = || GraphError::unknown_object(call.method.as_str(), &id.to_string());
+    let mut components = call.json["components"].clone();
+    // A fault of form is told first, by the check of the whole.
+    let handles = samples::taken(world, &mut components);
     let Some(template) = world.templates.get_mut(&id) else { return Err(unknown()) };
     match (&call.method, route) {
         (&Method::GET, None) => Ok(Reply::json(shown(template, call))),
@@ -255,6 +262,11 @@ pub(crate) fn single(world: &mut World, call: &Call, id: u64, route: Option<&str
             }
             if wanted["components"].is_null() {
                 wanted["components"] = template.components.clone();
+            }
+            checked(&wanted)?;
+            handles?;
+            if !components.is_null() {
+                wanted["components"] = components;
             }
             let new = checked(&wanted)?;
             template.category = new.category;

@@ -299,6 +299,17 @@ pub(crate) struct Media {
     pub(crate) expires: i64,
 }
 
+/// An upload of a template's sample that was begun.
+#[derive(Debug, Clone)]
+pub(crate) struct SampleUpload {
+    pub(crate) app: String,
+    pub(crate) mime: String,
+    pub(crate) length: usize,
+    /// What stands behind its id, as a query.
+    pub(crate) signature: String,
+    pub(crate) received: Vec<u8>,
+}
+
 /// A message of the business.
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
@@ -381,8 +392,10 @@ pub(crate) struct World {
     /// Templates that will be approved.
     pub(crate) reviews: Vec<(i64, u64)>,
     pub(crate) media: HashMap<String, Media>,
-    /// Uploads of samples: session → type.
-    pub(crate) uploads: HashMap<String, String>,
+    /// Uploads of samples that were begun.
+    pub(crate) uploads: HashMap<String, SampleUpload>,
+    /// The handles that uploads gave, with the types of their files.
+    pub(crate) handles: HashMap<String, String>,
     pub(crate) sent: BTreeMap<u64, Sent>,
     pub(crate) sent_index: HashMap<String, u64>,
     pub(crate) said: BTreeMap<u64, Said>,

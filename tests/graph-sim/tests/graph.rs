@@ -34,18 +34,30 @@ async fn request(
     content_type: &str,
     body: impl Into<Bytes>,
 ) -> Result<(u16, Bytes), hyper::Error> {
+    request_with(sim, method, path, &[("content-type", content_type)], body).await
+}
+
+/// The same with these headers.
+async fn request_with(
+    sim: &Sim,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Result<(u16, Bytes), hyper::Error> {
     let base = sim.base();
     let stream = TcpStream::connect(base.trim_start_matches("http://")).await.expect("it listens");
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
-    let request = Request::builder()
+    let mut request = Request::builder()
         .method(method)
         .uri(path.trim_start_matches(base.as_str()))
         .header("host", "graph")
-        .header("authorization", format!("Bearer {TOKEN}"))
-        .header("content-type", content_type)
-        .body(Full::new(body.into()))
-        .expect("a request");
+        .header("authorization", format!("Bearer {TOKEN}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::new(body.into())).expect("a request");
     let answer = sender.send_request(request).await?;
     let status = answer.status().as_u16();
     Ok((status, answer.into_body().collect().await?.to_bytes()))
@@ -513,4 +525,90 @@ async fn tokens_expire_and_open_only_their_own_accounts() {
     sim.advance(10);
     let (status, expired) = call(&sim, "GET", &format!("/v25.0/{NUMBER}"), &Value::Null).await;
     assert_eq!((status, expired["error"]["error_subcode"].as_i64()), (401, Some(463)));
+}
+
+/// Posts bytes of a sample.
+async fn bytes_of(sim: &Sim, session: &str, offset: &str, bytes: &'static [u8]) -> (u16, Value) {
+    let headers = [("content-type", "application/octet-stream"), ("file_offset", offset)];
+    let (status, answer) =
+        request_with(sim, "POST", &format!("/v26.0/{session}"), &headers, bytes).await.expect("answers");
+    (status, serde_json::from_slice(&answer).unwrap_or(Value::Null))
+}
+
+fn pictured(name: &str, handle: &Value) -> Value {
+    json!({ "name": name, "language": "en_US", "category": "UTILITY", "components": [
+        { "type": "HEADER", "format": "IMAGE", "example": { "header_handle": [handle] } },
+        { "type": "BODY", "text": "Look at this." }] })
+}
+
+#[tokio::test]
+async fn a_sample_is_uploaded_in_two_steps_and_its_handle_opens_a_template() {
+    let sim = started().await;
+    sim.knobs(&json!({ "unknown_handles": "refuse" })).expect("a knob");
+    let begin = |query: &str| format!("/v26.0/90001/uploads?{query}");
+    for query in [
+        "file_type=image/png",
+        "file_length=7",
+        "file_length=x&file_type=image/png",
+        "file_length=7&file_type=text/plain",
+    ] {
+        let (status, answer) = call(&sim, "POST", &begin(query), &Value::Null).await;
+        assert_eq!((status, answer["error"]["code"].as_i64()), (400, Some(100)), "{query}: {answer}");
+    }
+    let (_, begun) =
+        call(&sim, "POST", &begin("file_name=a.png&file_length=7&file_type=image%2Fpng"), &Value::Null).await;
+    let session = begun["id"].as_str().expect("a session").to_owned();
+    assert!(session.starts_with("upload:") && session.contains("?sig="), "{session}");
+    let (bare, _) = session.split_once('?').expect("a query");
+    assert_eq!(bytes_of(&sim, bare, "0", b"1234567").await.0, 400, "without its signature");
+    assert_eq!(bytes_of(&sim, &session, "1", b"1234567").await.0, 400, "not from the beginning");
+    assert_eq!(bytes_of(&sim, &session, "0", b"12345678").await.0, 400, "too long");
+    assert_eq!(bytes_of(&sim, &session, "0", b"123").await.0, 400, "too short, and kept");
+    let (_, so_far) = call(&sim, "GET", &format!("/v26.0/{session}"), &Value::Null).await;
+    assert_eq!(so_far["file_offset"], 3);
+    let (status, given) = bytes_of(&sim, &session, "3", b"4567").await;
+    assert_eq!(status, 200, "{given}");
+    assert!(given["h"].as_str().is_some_and(|handle| handle.starts_with("4::")), "{given}");
+    assert_eq!(bytes_of(&sim, &session, "0", b"1234567").await.0, 400, "it is over");
+
+    let path = format!("/v26.0/{WABA}/message_templates");
+    let (status, made) = call(&sim, "POST", &path, &pictured("with_sample", &given["h"])).await;
+    assert_eq!(status, 200, "{made}");
+    let shown_path = format!("/v26.0/{}", made["id"].as_str().expect("an id"));
+    let (_, shown) = call(&sim, "GET", &shown_path, &Value::Null).await;
+    let link = shown["components"][0]["example"]["header_handle"][0].clone();
+    assert!(link.as_str().is_some_and(|link| link.starts_with("https://scontent.")), "{shown}");
+    assert!(shown["components"][1].get("cards").is_none(), "nothing else is changed: {shown}");
+    // Neither Meta's own link nor a word of ours is a handle, when it is made and when it is edited.
+    assert!(sim.template_status(
+        made["id"].as_str().and_then(|id| id.parse().ok()).expect("a number"),
+        "APPROVED",
+        None
+    ));
+    for wrong in [link, json!("4::x")] {
+        let (status, refused) = call(&sim, "POST", &path, &pictured("without", &wrong)).await;
+        assert_eq!((status, refused["error"]["error_subcode"].as_i64()), (400, Some(2_388_047)), "{refused}");
+        let edit = json!({ "components": pictured("x", &wrong)["components"] });
+        assert_eq!(call(&sim, "POST", &shown_path, &edit).await.0, 400);
+    }
+    let mut video = pictured("moving", &given["h"]);
+    video["components"][0]["format"] = json!("VIDEO");
+    assert_eq!(call(&sim, "POST", &path, &video).await.0, 400, "a picture is no video");
+}
+
+#[tokio::test]
+async fn a_proof_of_the_apps_secret_is_checked_when_it_is_given_and_can_be_demanded() {
+    let sim = started().await;
+    let proof = signature(SECRET, TOKEN.as_bytes());
+    let ask = async |query: &str| call(&sim, "GET", &format!("/v26.0/{NUMBER}{query}"), &Value::Null).await;
+    assert_eq!(ask("").await.0, 200);
+    assert_eq!(ask(&format!("?appsecret_proof={proof}")).await.0, 200);
+    let (status, wrong) = ask("?appsecret_proof=00").await;
+    let message = "Invalid appsecret_proof provided in the API argument";
+    assert_eq!((status, &wrong["error"]["code"], &wrong["error"]["message"]), (400, &json!(100), &json!(message)));
+    sim.knobs(&json!({ "require_proof": true })).expect("a knob");
+    let (status, missing) = ask("").await;
+    let message = "API calls from the server require an appsecret_proof argument";
+    assert_eq!((status, &missing["error"]["code"], &missing["error"]["message"]), (400, &json!(100), &json!(message)));
+    assert_eq!(ask(&format!("?appsecret_proof={proof}")).await.0, 200);
 }

@@ -308,7 +308,16 @@ pub trait Connectors: Send + Sync + 'static {
     async fn send(&self, connector: ConnectorIndex, message: Outgoing) -> SendOutcome;
     /// Does anything other than sending. A connector that is not running answers [`OperationError::Disconnected`], a deadline or
     /// a trap [`OperationError::Unknown`].
-    async fn operate(&self, connector: ConnectorIndex, operation: Operation) -> Result<Answer, OperationError>;
+    async fn operate(&self, connector: ConnectorIndex, operation: Operation) -> Result<Answer, OperationError> {
+        self.operate_with_files(connector, operation, Vec::new()).await
+    }
+    /// The same for an operation that names files of the connector's tenant: the plugin may read them until it is answered.
+    async fn operate_with_files(
+        &self,
+        connector: ConnectorIndex,
+        operation: Operation,
+        files: Vec<Attachment>,
+    ) -> Result<Answer, OperationError>;
     /// Passes a request of the channel to the connector, and returns the plugin's answer. What the plugin reported is stored when it
     /// answers.
     async fn receive(

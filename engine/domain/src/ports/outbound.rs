@@ -132,6 +132,8 @@ pub trait MediaStore: Send + Sync + 'static {
     ) -> Result<Box<dyn MediaWriter>, MediaError>;
     /// Size of a file in bytes; `None` if it does not exist.
     async fn stat(&self, tenant: TenantIndex, id: Uuid) -> Result<Option<u64>, MediaError>;
+    /// The first bytes of a file, at most [`HEAD_BYTES`]; `None` if it does not exist.
+    async fn head(&self, tenant: TenantIndex, id: Uuid) -> Result<Option<Vec<u8>>, MediaError>;
     /// The path of its bytes, to read them in pieces.
     fn path(&self, tenant: TenantIndex, id: Uuid) -> PathBuf;
     /// Deletes a file; it is not an error if it does not exist.

@@ -158,9 +158,9 @@ pub(crate) async fn serve(
                     },
                     job = queues.operations.recv(), if taking && operations_open && operations.len() < OPERATIONS_AT_ONCE => match job {
                         None => operations_open = false,
-                        Some(job) => if let Some((operation, reply)) = job.hand_over() {
+                        Some(job) => if let Some((jobs::TimedOperation { operation, limit }, reply)) = job.hand_over() {
                             let call = instance.operate(accessor, operation);
-                            operations.push(Box::pin(operate(limits.operation, call, reply)));
+                            operations.push(Box::pin(operate(limit, call, reply)));
                         },
                     },
                     job = queues.requests.recv(), if taking && requests_open && room => match job {
@@ -249,7 +249,7 @@ async fn send(
 async fn operate(
     limit: Duration,
     call: impl Future<Output = wasmtime::Result<Result<types::Answer, types::OperationError>>>,
-    reply: oneshot::Sender<jobs::Ended<types::Operation, Result<Answer, OperationError>>>,
+    reply: oneshot::Sender<jobs::Ended<jobs::TimedOperation, Result<Answer, OperationError>>>,
 ) -> bool {
     let mut call = pin!(call);
     match tokio::time::timeout(limit, &mut call).await {

@@ -2,6 +2,8 @@
 //!
 //! Invariant: a job that no instance took goes back to its caller, even when it is dropped.
 
+use std::time::Duration;
+
 use pombo_domain::ports::{Answer, OperationError, ReceiveError, ReceivedResponse, SendOutcome};
 use tokio::sync::{mpsc, oneshot};
 
@@ -25,9 +27,15 @@ pub(crate) struct Job<Q, R> {
 /// A message to send.
 pub(crate) type Send = Job<types::Outgoing, SendOutcome>;
 /// An operation to do.
-pub(crate) type Operate = Job<types::Operation, Result<Answer, OperationError>>;
+pub(crate) type Operate = Job<TimedOperation, Result<Answer, OperationError>>;
 /// A request of the channel to answer.
 pub(crate) type Receive = Job<types::ReceivedRequest, Result<ReceivedResponse, ReceiveError>>;
+
+/// An operation, and how long it may take from the moment the instance has it.
+pub(crate) struct TimedOperation {
+    pub(crate) operation: types::Operation,
+    pub(crate) limit: Duration,
+}
 
 impl<Q, R> Job<Q, R> {
     pub(crate) fn new(request: Q) -> (Self, oneshot::Receiver<Ended<Q, R>>) {

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use pombo_domain::ConnectorIndex;
-use pombo_domain::model::Attachment;
 use pombo_domain::ports::{Outgoing, SendOutcome};
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -14,7 +13,6 @@ use uuid::Uuid;
 use crate::bindings::types;
 use crate::connector::assignment::Assignment;
 use crate::connector::jobs;
-use crate::connector::session::SessionSlot;
 use crate::connector::supervisor::Running;
 use crate::fleet::Fleet;
 use crate::worlds;
@@ -25,15 +23,6 @@ const WAYS: usize = 8;
 /// An instance that may send a message.
 type Way = (mpsc::Sender<jobs::Send>, Arc<Assignment>);
 
-/// The files of a message stay readable to its plugin while this lives.
-struct GrantGuard(Arc<SessionSlot>, Vec<Attachment>);
-
-impl Drop for GrantGuard {
-    fn drop(&mut self) {
-        self.0.media.revoke(&self.1);
-    }
-}
-
 impl Fleet {
     /// See [`pombo_domain::ports::Connectors::send`].
     pub(crate) async fn send(&self, connector: ConnectorIndex, message: Outgoing) -> SendOutcome {
@@ -41,9 +30,7 @@ impl Fleet {
         let Some((mut sends, mut to)) = self.way(connector, id, None) else {
             return SendOutcome::Disconnected("the connector is not running".to_owned());
         };
-        let slot = to.context.session.slot.clone();
-        slot.media.grant(&files);
-        let _granted = GrantGuard(slot, files);
+        let _granted = to.context.session.slot.media.grant(files);
         let mut request = worlds::connector::outgoing(message, |file| to.link(file));
         for _ in 0..WAYS {
             let given_back = match one_try(sends, &to, request).await {

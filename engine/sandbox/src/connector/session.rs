@@ -42,7 +42,7 @@ pub(crate) struct SessionSlot {
     /// Permits for messages that wait for a session.
     waiting: Semaphore,
     /// The files of the messages that it is sending.
-    pub(crate) media: AttachmentGrants,
+    pub(crate) media: Arc<AttachmentGrants>,
     pub(crate) events_gate: EventsGate,
 }
 
@@ -85,7 +85,7 @@ impl SessionSlot {
             status: watch::channel(status).0,
             patience: limits.session_wait,
             waiting: Semaphore::new(SENDS_WAITING),
-            media: AttachmentGrants::default(),
+            media: Arc::default(),
             events_gate: EventsGate::new(limits),
         })
     }

@@ -12,6 +12,7 @@ mod log;
 pub(crate) mod log_gate;
 mod media;
 pub(crate) mod network;
+mod placeholders;
 mod random;
 pub(crate) mod resources;
 pub(crate) mod smtp;

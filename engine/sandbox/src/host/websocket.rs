@@ -11,8 +11,9 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use wasmtime::component::{Accessor, HasSelf, Resource};
 
 use super::granted;
-use super::http::{checked_url, with_secrets};
+use super::http::checked_url;
 use super::network::{self, Unreachable};
+use super::placeholders::Secrets;
 use super::resources::{Connection, Halves, Socket, Stream};
 use crate::bindings::host::http::Error as HttpError;
 use crate::bindings::host::websocket::{self, Error, Frame, Header};
@@ -43,7 +44,7 @@ async fn connect(context: &Context, services: &Services, url: &str, headers: &[H
     for header in headers {
         let name = HeaderName::try_from(&header.name)
             .map_err(|_| Error::Invalid(format!("{:?} is not a header name", header.name)))?;
-        let value = with_secrets(context, &header.value, encrypted).map_err(Error::Refused)?;
+        let value = Secrets(context.secrets()).in_header(&header.value, encrypted).map_err(Error::Refused)?;
         let value = HeaderValue::try_from(value)
             .map_err(|_| Error::Invalid(format!("the value of {name} is not allowed in a header")))?;
         request.headers_mut().insert(name, value);

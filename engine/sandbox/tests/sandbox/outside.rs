@@ -63,6 +63,24 @@ async fn a_server_that_the_operator_names_gets_secrets_without_tls() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_proof_of_two_secrets_stands_in_a_query_or_a_header() {
+    let web = Web::start().await;
+    let world = probe(Wish { plain: vec![format!("127.0.0.1:{}", web.port)], ..Wish::default() }).await;
+    // printf s3cret | openssl dgst -sha256 -hmac s3cret
+    let proof = "8125120e534c4f05b95a6a1efdfeb163db06adabbe2c3a50211815e14ca7bc0a";
+    let asked = "{{hmac-sha256:password:password}}";
+    let query = json!({"do": "http", "url": web.url(&format!("/query?a=1&proof={asked}"))});
+    assert_eq!(world.told_to(1, query).await, Ok(format!("200 a=1&proof={proof}")));
+    let header = json!({"do": "http", "url": web.url("/hello"), "headers": {"x-note": asked}});
+    assert_eq!(world.told_to(1, header).await, Ok(format!("201 GET {proof} ")));
+    let unset = json!({"do": "http", "url": web.url("/query?proof={{hmac-sha256:other:password}}")});
+    refused(&world, unset, ["Refused", "is not set"]).await;
+    let plain = Web::start().await;
+    refused(&world, json!({"do": "http", "url": plain.url(&format!("/query?proof={asked}"))}), ["Refused", "TLS only"])
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn private_addresses_are_the_guards_to_refuse() {
     let (world, web) = (probe(Wish { loopback: false, ..Wish::default() }).await, Web::start().await);
     for what in ["http", "exchange"] {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use pombo_domain::ConnectorIndex;
-use pombo_domain::model::{AudienceRule, Bucket, MessageType, Undelivered};
+use pombo_domain::model::{Attachment, AudienceRule, Bucket, MessageType, Undelivered};
 use pombo_domain::ports::*;
 use pombo_sandbox::Limits;
 use serde_json::json;
@@ -177,4 +177,18 @@ async fn operations_of_the_plugins_own_and_links_to_files_need_its_description()
     let sent = world.sandbox.send(ONE, outgoing).await;
     let links = r#"[Some("https://pombo.example/1/a.pdf")]"#;
     assert_eq!(sent, SendOutcome::accepted(Some(links.to_owned())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_reads_the_files_that_it_was_given_and_no_others() {
+    let world = connected(Limits::default().receive).await;
+    let (given, other) = (world.file(3_000_000), world.file(5));
+    let read = async |file: &Attachment, files: Vec<Attachment>| {
+        let operation = Operation::Other("file".into(), file.id.to_string());
+        world.sandbox.operate_with_files(ONE, operation, files).await
+    };
+    assert_eq!(read(&given, vec![given.clone()]).await, Ok(Answer::Other("3000000".into())));
+    for refused in [read(&other, vec![given.clone()]).await, read(&given, Vec::new()).await] {
+        assert!(matches!(&refused, Err(OperationError::Failed(why)) if why.contains("NotFound")), "{refused:?}");
+    }
 }

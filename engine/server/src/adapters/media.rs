@@ -12,7 +12,7 @@ use pombo_domain::TenantIndex;
 use pombo_domain::model::Attachment;
 use pombo_domain::ports::{Entropy, HEAD_BYTES, MediaError, MediaStore, MediaWriter};
 use tokio::fs::{self, File};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use uuid::Uuid;
 
 use super::media_types::{clean_name, content_type};
@@ -66,6 +66,17 @@ impl MediaStore for DiskMedia {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    async fn head(&self, tenant: TenantIndex, id: Uuid) -> Result<Option<Vec<u8>>, MediaError> {
+        let file = match File::open(self.path(tenant, id)).await {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let mut head = Vec::new();
+        file.take(HEAD_BYTES as u64).read_to_end(&mut head).await?;
+        Ok(Some(head))
     }
 
     fn path(&self, tenant: TenantIndex, id: Uuid) -> PathBuf {
@@ -193,6 +204,9 @@ mod tests {
         writer.set_content_type("image/png");
         let (id, kept) = (writer.file().id, writer.finish().await.expect("finished"));
         assert_eq!((kept.id, kept.content_type.as_str()), (id, "image/png"));
+        let head = media.head(TENANT, id).await.expect("read").expect("there");
+        assert_eq!((head.len(), head.first(), head.last()), (HEAD_BYTES, Some(&1), Some(&2)));
+        assert_eq!(media.head(TenantIndex(4), id).await.expect("read"), None);
     }
 
     #[tokio::test]

@@ -137,6 +137,19 @@ pub(crate) async fn perform(probe: &Probe, message: &Outgoing, task: &Value) -> 
     }
 }
 
+/// Reads the file with this id; how many bytes it has.
+pub(crate) async fn file_read(id: String) -> Result<Answer, OperationError> {
+    let failed = |error: media::Error| OperationError::Failed(shown(error));
+    let mut offset = 0;
+    loop {
+        let piece = media::read(id.clone(), offset, 1 << 20).await.map_err(failed)?;
+        if piece.is_empty() {
+            return Ok(Answer::Other(offset.to_string()));
+        }
+        offset += piece.len() as u64;
+    }
+}
+
 fn inbound(id: &str, content: events::InboundContent) -> events::Event {
     events::Event::Message(events::Inbound {
         provider_id: id.to_owned(),

@@ -82,7 +82,7 @@ impl Connector for Probe {
                 Feature::Receive,
                 Feature::AttachmentLinks,
             ]),
-            operations: vec![Kind { name: "echo".to_owned(), schema: String::new() }],
+            operations: Vec::from(["echo", "file"].map(|name| Kind { name: name.to_owned(), schema: String::new() })),
             idempotent_resend: true,
             max_in_flight: 64,
             needs_session: true,
@@ -209,6 +209,7 @@ impl Connector for Probe {
             Operation::ProfilePicture(address) => {
                 Ok(Answer::Picture(Some(format!("https://pictures.example/{address}"))))
             }
+            Operation::Other((kind, id)) if kind == "file" => deeds::file_read(id).await,
             Operation::Other((_, json)) => Ok(Answer::Other(json)),
             other => Err(OperationError::Unsupported(format!("{other:?}"))),
         }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::commands::Commands;
 use crate::model::message::{MessageAction, OwnContent};
-use crate::model::{Connector, MessageOptions};
+use crate::model::{Attachment, Connector, MessageOptions};
 use crate::ports::{Answer, ConnectorError, Operation, OperationError, PluginDescription};
 use crate::{ConnectorIndex, Error, ErrorCode, Field, FieldPath, FieldProblem, Result, TenantIndex};
 
@@ -160,8 +160,19 @@ impl Commands {
 
     /// Calls the connector, if its plugin supports `feature`.
     pub(crate) async fn operate(&self, offering: &Offering, feature: &str, operation: Operation) -> Result<Answer> {
+        self.operate_with_files(offering, feature, operation, Vec::new()).await
+    }
+
+    /// The same, with the files that the operation names.
+    pub(crate) async fn operate_with_files(
+        &self,
+        offering: &Offering,
+        feature: &str,
+        operation: Operation,
+        files: Vec<Attachment>,
+    ) -> Result<Answer> {
         offering.must(feature)?;
-        Ok(self.ports().connectors.operate(offering.connector.index, operation).await?)
+        Ok(self.ports().connectors.operate_with_files(offering.connector.index, operation, files).await?)
     }
 
     /// The addresses as the plugin normalises them, in order; `field` names them in a refusal.

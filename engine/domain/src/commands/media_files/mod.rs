@@ -102,6 +102,17 @@ pub struct FileRequest<'a> {
     pub name: Option<&'a str>,
 }
 
+/// What a stored file is, by its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RecognisedFile {
+    /// Its size, in bytes.
+    pub(super) size: u64,
+    /// Its MIME type; that of any bytes for a format that is not taken.
+    pub(super) content_type: &'static str,
+    /// The usual extension of such files.
+    pub(super) extension: &'static str,
+}
+
 /// The file of a message of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageFile {
@@ -176,6 +187,19 @@ impl Commands {
         }
         check_kind(Field::FileKind, Format::kind_of(&file.content_type), kind)?;
         Ok(file)
+    }
+
+    /// What a tenant's file is, whatever was said of it when it was uploaded; `None` if there is no such file.
+    pub(super) async fn recognised_file(&self, tenant: TenantIndex, id: Uuid) -> Result<Option<RecognisedFile>> {
+        let failed = |error: MediaError| Error::internal(format!("looking at a stored file: {error}"));
+        let media = &self.ports().media;
+        let Some(size) = media.stat(tenant, id).await.map_err(failed)? else { return Ok(None) };
+        let Some(head) = media.head(tenant, id).await.map_err(failed)? else { return Ok(None) };
+        let (content_type, extension) = match Format::of(&head, "") {
+            Some(format) => (format.content_type, format.name),
+            None => ("application/octet-stream", "bin"),
+        };
+        Ok(Some(RecognisedFile { size, content_type, extension }))
     }
 
     async fn fetched(&self, tenant: TenantIndex, url: &str, kind: FileKind) -> Result<Attachment> {

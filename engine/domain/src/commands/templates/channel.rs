@@ -11,9 +11,10 @@ use super::{TemplatePatch, TemplateView, sound};
 use crate::commands::Commands;
 use crate::commands::connectors::offering::{Offering, unexpected};
 use crate::model::template::{
-    FEATURE, MAX_TEMPLATES_OF_TENANT, RemoteTemplate, check_for_channel, components_json, read_page,
+    Component, FEATURE, MAX_TEMPLATES_OF_TENANT, RemoteTemplate, channel_json, check_for_channel, read_page,
+    samples_of, with_known_samples,
 };
-use crate::model::{Template, TemplateCategory, TemplateStatus};
+use crate::model::{Attachment, Template, TemplateCategory, TemplateStatus};
 use crate::ports::{
     Answer, Batch, Change, Conflict, Operation, OperationError, StoreError, TemplateChange, TemplateFilter,
 };
@@ -86,7 +87,7 @@ impl Commands {
                 quality: remote.quality,
                 reason: remote.reason,
                 remote_id: remote.id,
-                components: remote.components,
+                components: with_known_samples(remote.components, &before.components),
                 ..before
             };
             match old {
@@ -143,6 +144,8 @@ impl Commands {
         self.connector_named(tenant, connector)?;
         let offering = self.offering(tenant, connector)?;
         offering.must(FEATURE)?;
+        let components = self.with_samples(tenant, template.components).await?;
+        let template = Template { components, ..template };
         let Template { name, language, category, format, components, .. } = &template;
         sound(check_for_channel(name, language.as_deref(), *category, *format, components))?;
         let index = Some(offering.connector.index);
@@ -156,9 +159,10 @@ impl Commands {
             "language": language,
             "category": category.as_str(),
             "format": format.as_str(),
-            "components": components_json(components),
+            "components": channel_json(components),
         });
-        let answer = self.operate(&offering, FEATURE, own("create-template", &asked)).await?;
+        let (asked, files) = (own("create-template", &asked), files_of(components));
+        let answer = self.operate_with_files(&offering, FEATURE, asked, files).await?;
         let answer: Value = serde_json::from_str(&other(answer)?).map_err(|_| unexpected())?;
         let template = Template {
             connector: index,
@@ -191,11 +195,11 @@ impl Commands {
             problems.push(FieldProblem::new(Field::Language, "cannot be changed: create another template"));
         }
         sound(problems)?;
-        let next = Template {
-            category: category.unwrap_or(old.category),
-            components: components.unwrap_or_else(|| old.components.clone()),
-            ..(*old).clone()
+        let components = match components {
+            Some(components) => self.with_samples(tenant, components).await?,
+            None => old.components.clone(),
         };
+        let next = Template { category: category.unwrap_or(old.category), components, ..(*old).clone() };
         if next == *old {
             return self.template_view(old);
         }
@@ -217,8 +221,9 @@ impl Commands {
         if *category != old.category {
             asked.insert("category".to_owned(), json!(category.as_str()));
         }
-        asked.insert("components".to_owned(), components_json(components));
-        let answer = self.operate(&offering, FEATURE, own("edit-template", &Value::Object(asked))).await?;
+        asked.insert("components".to_owned(), channel_json(components));
+        let (asked, files) = (own("edit-template", &Value::Object(asked)), files_of(components));
+        let answer = self.operate_with_files(&offering, FEATURE, asked, files).await?;
         let answer: Value = serde_json::from_str(&other(answer)?).map_err(|_| unexpected())?;
         let status = status_of(&answer).unwrap_or(TemplateStatus::Pending);
         let category = category_of(&answer).unwrap_or(next.category);
@@ -259,6 +264,11 @@ impl Commands {
 
 fn key_of(template: &Template) -> (String, String) {
     (template.name.clone(), template.language.clone().unwrap_or_default())
+}
+
+/// The files that an operation with these components names.
+fn files_of(components: &[Component]) -> Vec<Attachment> {
+    samples_of(components).into_iter().cloned().collect()
 }
 
 fn own(kind: &str, value: &Value) -> Operation {

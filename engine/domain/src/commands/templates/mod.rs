@@ -2,6 +2,7 @@
 //! and is stored only after the channel took it: see [`channel`]. What is sent of a template: [`sending`].
 
 mod channel;
+mod samples;
 mod sending;
 
 use std::sync::Arc;

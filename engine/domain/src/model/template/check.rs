@@ -1,7 +1,7 @@
 //! What a template must be before it is stored or a channel is asked to take it. Pure.
 
 use super::scan::{Piece, names, number, pieces};
-use super::{Button, ButtonKind, Component, Examples, HeaderFormat, TemplateCategory, TemplateFormat};
+use super::{Button, ButtonKind, Component, Examples, HeaderFormat, TemplateCategory, TemplateFormat, samples};
 use crate::{Field, FieldPath, FieldProblem};
 
 /// Maximum length of a name, in characters.
@@ -105,9 +105,9 @@ impl Of {
 
 fn check_components(of: &Of, components: &[Component], problems: &mut Problems) {
     let has_offer = components.iter().any(|component| matches!(component, Component::Offer { .. }));
-    let mut seen: Vec<std::mem::Discriminant<Component>> = Vec::new();
+    let mut seen: Vec<&str> = Vec::new();
     for (at, component) in components.iter().enumerate() {
-        let kind = std::mem::discriminant(component);
+        let kind = component.kind();
         if seen.contains(&kind) && !matches!(component, Component::Other(..)) {
             problems.add(of.at(at, "type"), "is there twice");
         }
@@ -123,7 +123,15 @@ fn check_components(of: &Of, components: &[Component], problems: &mut Problems) 
             }
             Component::Header { format, example, .. } => {
                 if format.is_file() && example.as_deref().is_none_or(str::is_empty) {
-                    problems.add(of.at(at, "example"), "is required: the channel's handle of a sample file");
+                    problems.add(
+                        of.at(at, "example"),
+                        "is required: the channel's handle of a sample file, or exampleFile with an uploaded one",
+                    );
+                }
+            }
+            Component::SampledHeader { format, sample, .. } => {
+                if let Some(problem) = samples::problem(*format, sample) {
+                    problems.add(of.at(at, samples::KEY), problem);
                 }
             }
             // The channel itself writes what goes with a code, and shows it as the text.

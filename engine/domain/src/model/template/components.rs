@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::Attachment;
 use crate::words::words;
 
 /// An example for each variable of a text, by the variable's name.
@@ -52,6 +53,30 @@ pub enum Component {
     Carousel(Vec<Card>),
     /// A part that this engine does not know: its kind, and the part as JSON text.
     Other(String, String),
+    /// A header that is a file, and of which the tenant named a sample.
+    SampledHeader {
+        /// What it is: an image, a video or a document.
+        format: HeaderFormat,
+        /// The channel's handle of its own sample, or a link to that.
+        example: Option<String>,
+        /// The sample.
+        sample: Attachment,
+    },
+}
+
+impl Component {
+    /// The name in which its kind travels.
+    pub fn kind(&self) -> &str {
+        match self {
+            Self::Header { .. } | Self::SampledHeader { .. } => "header",
+            Self::Body { .. } => "body",
+            Self::Footer { .. } => "footer",
+            Self::Buttons(_) => "buttons",
+            Self::Offer { .. } => "limited-time-offer",
+            Self::Carousel(_) => "carousel",
+            Self::Other(kind, _) => kind,
+        }
+    }
 }
 
 words! {

@@ -5,8 +5,9 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Button, ButtonKind, Card, Component, Examples, HeaderFormat, TemplateCategory, TemplateFormat, TemplateStatus,
+    samples,
 };
-use crate::model::Quality;
+use crate::model::{Attachment, Quality};
 
 /// Maximum length of a text in a component, in characters.
 const MAX_TEXT_CHARS: usize = 4096;
@@ -79,10 +80,19 @@ pub fn read_template(value: &Value) -> Result<RemoteTemplate, String> {
     })
 }
 
-/// Components as a connector or a caller writes them.
+/// Where components stand, and who wrote them.
+#[derive(Clone, Copy)]
+struct Reading {
+    /// Whether cards may be there: there are none inside of a card.
+    cards: bool,
+    /// Whether samples may be named: files are the tenant's to name.
+    samples: bool,
+}
+
+/// Components as a caller writes them. Of a sample only the id, and the name if one is given, are known afterwards.
 pub fn read_components(value: &Value) -> Result<Vec<Component>, String> {
-    let components = list(value, "components")?;
-    components.iter().enumerate().map(|(at, one)| component(one, true).map_err(inside("components", at))).collect()
+    let (components, reading) = (list(value, "components")?, Reading { cards: true, samples: true });
+    components.iter().enumerate().map(|(at, one)| component(one, reading).map_err(inside("components", at))).collect()
 }
 
 /// Components as a connector lists them: a header of a format that this engine does not know is passed through, or none of its
@@ -98,7 +108,7 @@ fn read_listed(value: &Value) -> Result<Vec<Component>, String> {
         let component = if is_odd(one) {
             more(one).map(|json| Component::Other("header".to_owned(), json))
         } else {
-            component(one, true)
+            component(one, Reading { cards: true, samples: false })
         };
         component.map_err(inside("components", at))
     };
@@ -109,7 +119,7 @@ fn inside(name: &'static str, at: usize) -> impl Fn(String) -> String {
     move |problem| format!("{name}[{at}].{problem}")
 }
 
-fn component(value: &Value, cards: bool) -> Result<Component, String> {
+fn component(value: &Value, reading: Reading) -> Result<Component, String> {
     if !value.is_object() {
         return Err("type: it is not an object".to_owned());
     }
@@ -117,12 +127,18 @@ fn component(value: &Value, cards: bool) -> Result<Component, String> {
     Ok(match kind.as_str() {
         "header" => {
             let format = text(value, "format", MAX_ID_CHARS)?.unwrap_or_else(|| "text".to_owned());
-            Component::Header {
-                format: HeaderFormat::parse(&format)
-                    .ok_or("format: must be text, image, video, document or location")?,
-                text: text(value, "text", MAX_TEXT_CHARS)?,
-                examples: examples(value)?,
-                example: text(value, "example", MAX_TEXT_CHARS)?,
+            let format =
+                HeaderFormat::parse(&format).ok_or("format: must be text, image, video, document or location")?;
+            let sample = if reading.samples { samples::read(value, format)? } else { None };
+            let example = text(value, "example", MAX_TEXT_CHARS)?;
+            match sample {
+                Some(sample) => Component::SampledHeader { format, example, sample },
+                None => Component::Header {
+                    format,
+                    text: text(value, "text", MAX_TEXT_CHARS)?,
+                    examples: examples(value)?,
+                    example,
+                },
             }
         }
         "body" => Component::Body {
@@ -143,9 +159,9 @@ fn component(value: &Value, cards: bool) -> Result<Component, String> {
             text: text(value, "text", MAX_TEXT_CHARS)?.unwrap_or_default(),
             has_expiration: value.get("hasExpiration").and_then(Value::as_bool).unwrap_or(false),
         },
-        "carousel" if cards => {
+        "carousel" if reading.cards => {
             let cards = list(value.get("cards").unwrap_or(&Value::Null), "cards")?;
-            let cards = cards.iter().enumerate().map(|(at, one)| card(one).map_err(inside("cards", at)));
+            let cards = cards.iter().enumerate().map(|(at, one)| card(one, reading).map_err(inside("cards", at)));
             Component::Carousel(cards.collect::<Result<_, _>>()?)
         }
         "" => return Err("type: is required".to_owned()),
@@ -153,10 +169,11 @@ fn component(value: &Value, cards: bool) -> Result<Component, String> {
     })
 }
 
-fn card(value: &Value) -> Result<Card, String> {
+fn card(value: &Value, reading: Reading) -> Result<Card, String> {
+    let reading = Reading { cards: false, ..reading };
     let components = list(value.get("components").unwrap_or(&Value::Null), "components")?;
     let components = components.iter().enumerate();
-    let components = components.map(|(at, one)| component(one, false).map_err(inside("components", at)));
+    let components = components.map(|(at, one)| component(one, reading).map_err(inside("components", at)));
     Ok(Card { components: components.collect::<Result<_, _>>()? })
 }
 
@@ -229,12 +246,32 @@ fn more(value: &Value) -> Result<String, String> {
     }
 }
 
-/// Components in the form in which they travel: the reverse of [`read_components`].
+/// Components as callers see them: the reverse of [`read_components`].
 pub fn components_json(components: &[Component]) -> Value {
-    Value::Array(components.iter().map(component_json).collect())
+    components_with(components, &|sample| {
+        json!({
+            "id": sample.id.to_string(), "fileName": sample.file_name, "contentType": sample.content_type,
+            "size": sample.size,
+        })
+    })
 }
 
-fn component_json(component: &Component) -> Value {
+/// Components as a connector gets them, with samples in the words of its world.
+pub fn channel_json(components: &[Component]) -> Value {
+    components_with(components, &|sample| {
+        json!({
+            "media": sample.id.to_string(), "filename": sample.file_name, "contentType": sample.content_type,
+            "size": sample.size,
+        })
+    })
+}
+
+/// Components in the form in which they travel, with samples as `sample` writes them.
+pub fn components_with(components: &[Component], sample: &dyn Fn(&Attachment) -> Value) -> Value {
+    Value::Array(components.iter().map(|component| component_json(component, sample)).collect())
+}
+
+fn component_json(component: &Component, written: &dyn Fn(&Attachment) -> Value) -> Value {
     match component {
         Component::Header { format, text, examples, example } => {
             let mut header = Map::new();
@@ -243,6 +280,14 @@ fn component_json(component: &Component) -> Value {
             put(&mut header, "text", text);
             put_examples(&mut header, examples);
             put(&mut header, "example", example);
+            Value::Object(header)
+        }
+        Component::SampledHeader { format, example, sample } => {
+            let mut header = Map::new();
+            header.insert("type".to_owned(), json!("header"));
+            header.insert("format".to_owned(), json!(format.as_str()));
+            put(&mut header, "example", example);
+            header.insert(samples::KEY.to_owned(), written(sample));
             Value::Object(header)
         }
         Component::Body { text, examples, more } => {
@@ -268,7 +313,7 @@ fn component_json(component: &Component) -> Value {
             json!({"type": "limited-time-offer", "text": text, "hasExpiration": has_expiration})
         }
         Component::Carousel(cards) => {
-            let card = |card: &Card| json!({"components": components_json(&card.components)});
+            let card = |card: &Card| json!({"components": components_with(&card.components, written)});
             let cards: Vec<Value> = cards.iter().map(card).collect();
             json!({"type": "carousel", "cards": cards})
         }

@@ -139,7 +139,7 @@ impl Template {
                         found.push(TemplateVariable { name, example: None, place: place(Place::Header), required });
                     }
                 }
-                Component::Header { .. } => {
+                Component::Header { .. } | Component::SampledHeader { .. } => {
                     let name = format!("{prefix}header");
                     found.push(TemplateVariable { name, example: None, place: place(Place::Header), required: true });
                 }
@@ -202,6 +202,7 @@ impl Template {
         }
         let shows_file = |component: &Component| match component {
             Component::Header { format, .. } => *format != HeaderFormat::Text,
+            Component::SampledHeader { .. } => true,
             _ => false,
         };
         if header.is_some() && !self.components.iter().any(shows_file) {
@@ -251,6 +252,11 @@ impl Template {
                             media.map(|media| json!({"format": format.as_str(), "media": media}))
                         }
                     };
+                    content.extend(header.map(|header| ("header".to_owned(), header)));
+                }
+                Component::SampledHeader { format, .. } => {
+                    let media = filling.media(prefix, *format);
+                    let header = media.map(|media| json!({"format": format.as_str(), "media": media}));
                     content.extend(header.map(|header| ("header".to_owned(), header)));
                 }
                 Component::Body { text, .. } => {
@@ -313,7 +319,9 @@ impl Template {
                     let text = text.as_deref().unwrap_or_default();
                     lines.push(filled(text, examples, &|name| self.header_key(prefix, name)));
                 }
-                Component::Header { format, .. } => lines.push(format!("[{format}]")),
+                Component::Header { format, .. } | Component::SampledHeader { format, .. } => {
+                    lines.push(format!("[{format}]"));
+                }
                 Component::Body { text, examples, .. } => {
                     lines.push(filled(text, examples, &|name| format!("{prefix}{name}")));
                 }

@@ -3,13 +3,15 @@
 //! is sent then is its name with the values, as content of the kind [`CONTENT_KIND`].
 //!
 //! `components`: what it consists of. `scan`: variables inside a text. `fill`: values for its variables; `lengths`: texts that become too
-//! long with them. `check`: what a channel's template must be. `exchange`: the JSON in which templates travel to and from connectors.
+//! long with them. `check`: what a channel's template must be. `samples`: files that show what a header will be. `exchange`: the JSON in
+//! which templates travel to and from connectors.
 
 mod check;
 mod components;
 mod exchange;
 mod fill;
 mod lengths;
+mod samples;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -19,11 +21,14 @@ use uuid::Uuid;
 
 pub use self::check::{MAX_NAME_CHARS, check_for_channel, check_own};
 pub use self::components::{Button, ButtonKind, Card, Component, Examples, HeaderFormat};
-pub use self::exchange::{RemoteTemplate, components_json, read_components, read_page, read_template};
+pub use self::exchange::{
+    RemoteTemplate, channel_json, components_json, components_with, read_components, read_page, read_template,
+};
 pub use self::fill::{Filled, HeaderMedia, MAX_VALUE_CHARS, Place, TemplateVariable, VariableProblem};
+pub use self::samples::{samples_mut, samples_of, with_known_samples};
 pub use self::scan::{Piece, pieces};
 use super::rules::Quality;
-use super::{MessageType, OwnContent};
+use super::{Attachment, MessageType, OwnContent};
 use crate::words::words;
 use crate::{ConnectorIndex, TenantIndex, Timestamp};
 
@@ -137,6 +142,14 @@ words! {
 }
 
 impl Template {
+    /// The sample of its header, where it is a file that the tenant named.
+    pub fn sample(&self) -> Option<&Attachment> {
+        self.components.iter().find_map(|component| match component {
+            Component::SampledHeader { sample, .. } => Some(sample),
+            _ => None,
+        })
+    }
+
     /// The category of messages that are made from it.
     pub fn message_type(&self) -> MessageType {
         self.category.message_type()

@@ -16,8 +16,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use self::wire::{
-    CreateTemplate, PreviewTemplate, SyncedTemplates, Template, TemplateCategory, TemplateList, TemplatePreview,
-    TemplateStatus, UpdateTemplate, ValueProblem,
+    CreateTemplate, PreviewTemplate, SampleFile, SyncedTemplates, Template, TemplateCategory, TemplateList,
+    TemplatePreview, TemplateStatus, UpdateTemplate, ValueProblem,
 };
 use crate::Section;
 use crate::access::Acting;
@@ -81,13 +81,15 @@ impl StoredTemplates {
         let limit = limit.0.unwrap_or(DEFAULT_LIMIT) as usize;
         let page = state.commands.list_templates(acting.tenant, &query, after.0.unwrap_or(0), limit)?;
         let TemplateViews { items, total, next } = page;
-        Ok(Json(TemplateList { data: items.into_iter().map(Template::from).collect(), next, total }))
+        let data = items.into_iter().map(|view| Template::of(view, &state)).collect();
+        Ok(Json(TemplateList { data, next, total }))
     }
 
     /// Create a template
     ///
     /// A text of your own is there at once. One of a connector is created at its channel first, if the plugin has the feature
-    /// `templates`, and waits for the channel's approval. After `unknown_outcome`, synchronise the connector's templates: the
+    /// `templates`, and waits for the channel's approval. A header that is an image, video or document needs a sample: `exampleFile` with
+    /// the `id` of an uploaded file, which the connector gives to the channel. After `unknown_outcome`, synchronise the connector's templates: the
     /// channel may have it.
     #[oai(path = "/v1/templates", method = "post", operation_id = "create_template")]
     async fn create_template(
@@ -98,7 +100,7 @@ impl StoredTemplates {
     ) -> Result<Created<Template>, Refused<{ READ | BODY | CONFLICT | WRITE | CHANNEL }>> {
         let create: CreateTemplate = body(&json)?;
         let view = state.commands.create_template(acting.tenant, create.draft()?).await?;
-        Ok(Created::Made(Json(view.into())))
+        Ok(Created::Made(Json(Template::of(view, &state))))
     }
 
     /// Get a template
@@ -109,7 +111,8 @@ impl StoredTemplates {
         acting: Acting,
         id: Path<PathId>,
     ) -> Result<Json<Template>, Refused<READ>> {
-        Ok(Json(state.commands.get_template(acting.tenant, id.of("Template")?)?.into()))
+        let view = state.commands.get_template(acting.tenant, id.of("Template")?)?;
+        Ok(Json(Template::of(view, &state)))
     }
 
     /// Change a template
@@ -125,7 +128,7 @@ impl StoredTemplates {
     ) -> Result<Json<Template>, Refused<{ READ | BODY | CONFLICT | WRITE | CHANNEL }>> {
         let update: UpdateTemplate = body(&json)?;
         let view = state.commands.update_template(acting.tenant, id.of("Template")?, update.patch()?).await?;
-        Ok(Json(view.into()))
+        Ok(Json(Template::of(view, &state)))
     }
 
     /// Delete a template
@@ -161,7 +164,8 @@ impl StoredTemplates {
         let problem = |VariableProblem { name, problem }: VariableProblem| ValueProblem { name, message: problem };
         let problems = template.fill(&values, None).err().unwrap_or_default();
         let problems = problems.into_iter().map(problem).collect();
-        Ok(Json(TemplatePreview { text: template.preview(&values), problems }))
+        let sample = template.sample().map(|file| SampleFile::of(&template, file, &state));
+        Ok(Json(TemplatePreview { text: template.preview(&values), sample, problems }))
     }
 
     /// Synchronise the templates of a connector

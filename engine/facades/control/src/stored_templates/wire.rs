@@ -7,13 +7,14 @@ use poem_openapi::{Enum, Object};
 use pombo_domain::Error;
 use pombo_domain::commands::templates::{Synced, TemplateDraft, TemplatePatch, TemplateView};
 use pombo_domain::model;
-use pombo_domain::model::template::{Component, Place, TemplateVariable, components_json, read_components};
+use pombo_domain::model::template::{Component, Place, TemplateVariable, components_with, read_components};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::wire::Instant;
 use pombo_api::error::Failure;
+use pombo_api::options::ApiState;
 
 /// What a template is for.
 #[derive(Enum, Deserialize, Clone, Copy)]
@@ -197,9 +198,14 @@ pub(crate) struct Template {
     updated_at: Instant,
 }
 
-impl From<TemplateView> for Template {
-    fn from(TemplateView { template, connector }: TemplateView) -> Self {
-        let components = match components_json(&template.components) {
+impl Template {
+    /// The template with links that open its samples.
+    pub(crate) fn of(TemplateView { template, connector }: TemplateView, state: &ApiState) -> Self {
+        let sample = |file: &model::Attachment| {
+            let SampleFile { id, file_name, content_type, size, url } = SampleFile::of(&template, file, state);
+            json!({"id": id, "fileName": file_name, "contentType": content_type, "size": size, "url": url})
+        };
+        let components = match components_with(&template.components, &sample) {
             Value::Array(components) => components,
             _ => Vec::new(),
         };
@@ -227,6 +233,35 @@ impl From<TemplateView> for Template {
             variables: template.variables().into_iter().map(Variable::from).collect(),
             created_at: Instant(template.created_at),
             updated_at: Instant(template.updated_at),
+        }
+    }
+}
+
+/// An uploaded file that shows what a template's header will be.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct SampleFile {
+    /// Id of the file.
+    id: Uuid,
+    /// Name of the file.
+    file_name: String,
+    /// MIME type of the file, by its content.
+    content_type: String,
+    /// Size in bytes.
+    size: u64,
+    /// URL that opens the file without a credential, for a limited time.
+    url: String,
+}
+
+impl SampleFile {
+    /// A sample of this template.
+    pub(crate) fn of(template: &model::Template, file: &model::Attachment, state: &ApiState) -> Self {
+        Self {
+            url: state.media_links.url(template.tenant, file, state.commands.now()),
+            id: file.id,
+            file_name: file.file_name.clone(),
+            content_type: file.content_type.clone(),
+            size: file.size,
         }
     }
 }
@@ -338,9 +373,12 @@ pub(crate) struct PreviewTemplate {
 
 /// A template as the recipient sees it.
 #[derive(Object)]
+#[oai(skip_serializing_if_is_none)]
 pub(crate) struct TemplatePreview {
     /// The texts of header, body, footer and buttons, each on a line of its own.
     pub(crate) text: String,
+    /// The sample of the header, where that is a file and one was uploaded for it.
+    pub(crate) sample: Option<SampleFile>,
     /// What is still wrong with the values: with these, the template is not sent.
     pub(crate) problems: Vec<ValueProblem>,
 }

@@ -319,7 +319,13 @@ async fn who_opted_out_under_any_address_gets_nothing() {
 }
 
 /// Uploads a file as a browser would.
-async fn upload(engine: &Engine, caller: &Caller, name: &str, kind: &str, bytes: &[u8]) -> super::support::Answer {
+pub(super) async fn upload(
+    engine: &Engine,
+    caller: &Caller,
+    name: &str,
+    kind: &str,
+    bytes: &[u8],
+) -> super::support::Answer {
     let part = format!(
         "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: {kind}\r\n\r\n"
     );

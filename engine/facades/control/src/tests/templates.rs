@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::conversations::opened;
+use super::sending::upload;
 use super::support::{Answer, Caller, Engine, Refused};
 
 async fn patched(engine: &Engine, caller: &Caller, path: &str, body: Value) -> Answer {
@@ -270,4 +271,97 @@ async fn another_tenants_connector_keeps_no_template_of_ours() {
     body["connectorId"] = json!(engine.connector(&engine.b).await);
     let (code, fields) = engine.post(&engine.a, "/v1/templates", body).await.error(404);
     assert_eq!((code.as_str(), fields), ("not_found", vec!["connectorId".to_owned()]));
+}
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
+const JPEG: &[u8] = b"\xff\xd8\xff\xe0\0\x10JFIF";
+
+fn with_picture(connector: &str, format: &str, file: Value) -> Value {
+    json!({
+        "connectorId": connector, "name": "com_foto", "language": "pt_BR", "category": "utility", "components": [
+            {"type": "header", "format": format, "exampleFile": file}, {"type": "body", "text": "Seu pedido saiu."}]
+    })
+}
+
+#[tokio::test]
+async fn a_sample_that_is_not_the_tenants_or_does_not_fit_is_refused_before_the_channel_is_asked() {
+    let engine = Engine::new().await;
+    let connector = keeper(&engine).await;
+    let picture = upload(&engine, &engine.a, "foto.png", "image/png", PNG).await.expect(201);
+    let text = upload(&engine, &engine.a, "foto.png", "image/png", "não é uma foto".as_bytes()).await.expect(201);
+    let foreign = upload(&engine, &engine.b, "foto.png", "image/png", PNG).await.expect(201);
+    let made = async |format: &str, file: Value| {
+        engine.post(&engine.a, "/v1/templates", with_picture(&connector, format, file)).await
+    };
+    for unknown in [foreign["id"].clone(), json!(Uuid::from_u128(9))] {
+        let (code, fields) = made("image", json!({"id": unknown})).await.error(404);
+        assert_eq!((code.as_str(), fields), ("not_found", vec!["components[0].exampleFile.id".to_owned()]));
+    }
+    for (format, file, field) in [
+        ("video", json!({"id": picture["id"]}), "components[0].exampleFile"),
+        ("document", json!({"id": picture["id"]}), "components[0].exampleFile"),
+        ("image", json!({"id": text["id"]}), "components[0].exampleFile"),
+        ("image", json!({"id": picture["id"], "fileName": "../x"}), "components[0].exampleFile.fileName"),
+        ("image", json!({"id": "x"}), "components[0].exampleFile.id"),
+        ("image", json!(picture["id"]), "components[0].exampleFile"),
+        ("image", Value::Null, "components[0].example"),
+    ] {
+        assert_eq!(made(format, file).await.error(400).1, [field], "{format}");
+    }
+    assert!(engine.world.connectors.asked().is_empty(), "the channel was asked");
+}
+
+#[tokio::test]
+async fn a_headers_sample_goes_to_the_channel_is_shown_and_outlives_a_synchronisation() {
+    let engine = Engine::new().await;
+    let connector = keeper(&engine).await;
+    let given = || {
+        let files = std::mem::take(&mut *engine.world.connectors.operation_files.lock());
+        files.into_iter().flatten().map(|file| json!(file.id)).collect::<Vec<Value>>()
+    };
+    // What is said of a file does not count.
+    let picture = upload(&engine, &engine.a, "foto.txt", "text/plain", PNG).await.expect(201);
+    answers(&engine, json!({"id": "78", "status": "pending"}));
+    let body = with_picture(&connector, "image", json!({"id": picture["id"]}));
+    let made = engine.post(&engine.a, "/v1/templates", body).await.expect(201);
+    let (kind, value) = asked(&engine);
+    let file = json!({"media": picture["id"], "filename": "sample.png", "contentType": "image/png", "size": PNG.len()});
+    assert_eq!((kind.as_str(), &value["components"][0]["exampleFile"]), ("create-template", &file));
+    assert_eq!(given(), [picture["id"].clone()]);
+
+    let shown = engine.get(&engine.a, &path(&made)).await.expect(200);
+    let sample = &shown["components"][0]["exampleFile"];
+    assert_eq!((&sample["id"], &sample["contentType"]), (&picture["id"], &json!("image/png")));
+    let link = sample["url"].as_str().expect("a link").replace("http://127.0.0.1:8080", "");
+    assert_eq!(engine.ask("GET", &link, &[], None).await.body, PNG);
+    let preview = engine.post(&engine.a, &format!("{}/preview", path(&made)), json!({})).await.expect(200);
+    assert_eq!((&preview["sample"]["id"], &preview["text"]), (&picture["id"], &json!("[image]\nSeu pedido saiu.")));
+
+    // The channel tells a link to its own copy, and not where that came from.
+    let listed = json!({"templates": [{"id": "78", "name": "com_foto", "language": "pt_BR", "status": "approved",
+        "category": "utility", "format": "named", "components": [
+            {"type": "header", "format": "image", "example": "https://x.com/copy"},
+            {"type": "body", "text": "Seu pedido saiu."}]}]});
+    answers(&engine, listed);
+    engine.post(&engine.a, &format!("/v1/connectors/{connector}/templates/sync"), json!({})).await.expect(200);
+    let synced = engine.get(&engine.a, &path(&made)).await.expect(200);
+    let header = &synced["components"][0];
+    assert_eq!((&header["example"], &header["exampleFile"]["id"]), (&json!("https://x.com/copy"), &picture["id"]));
+    assert_eq!((asked(&engine).0.as_str(), given()), ("list-templates", Vec::new()));
+
+    // What was shown can be sent back with another text, or with another sample.
+    let mut parts = synced["components"].clone();
+    parts[1]["text"] = json!("Seu pedido chegou.");
+    answers(&engine, json!({"status": "approved"}));
+    patched(&engine, &engine.a, &path(&made), json!({"components": parts})).await.expect(200);
+    assert_eq!(
+        (asked(&engine).1["components"][0]["exampleFile"].clone(), given()),
+        (file, vec![picture["id"].clone()])
+    );
+    let other = upload(&engine, &engine.a, "a.jpg", "image/jpeg", JPEG).await.expect(201);
+    parts[0] = json!({"type": "header", "format": "image", "exampleFile": {"id": other["id"], "fileName": "b.jpg"}});
+    answers(&engine, json!({"status": "approved"}));
+    let edited = patched(&engine, &engine.a, &path(&made), json!({"components": parts})).await.expect(200);
+    assert_eq!(edited["components"][0]["exampleFile"]["fileName"], "b.jpg");
+    assert_eq!((asked(&engine).0.as_str(), given()), ("edit-template", vec![other["id"].clone()]));
 }

@@ -9,6 +9,7 @@ use url::Url;
 use wasmtime::component::{Accessor, HasSelf};
 
 use super::granted;
+use super::placeholders::Secrets;
 use super::resources::{BROKEN, ExchangeError};
 use crate::bindings::host::http;
 use crate::grants::Capability;
@@ -19,24 +20,6 @@ use crate::state::{Context, HostState, Services};
 const OURS: [HeaderName; 2] = [CONTENT_LENGTH, CONNECTION];
 /// What could make one request two, or another server's.
 const FORBIDDEN: [HeaderName; 2] = [TRANSFER_ENCODING, HOST];
-
-/// `value` with the secrets that it names, `{{secret:NAME}}`. `Err` holds what to tell the plugin.
-pub(crate) fn with_secrets(context: &Context, value: &str, encrypted: bool) -> Result<String, String> {
-    let mut out = String::with_capacity(value.len());
-    let mut rest = value;
-    while let Some(start) = rest.find("{{secret:") {
-        let after = &rest[start + "{{secret:".len()..];
-        let end = after.find("}}").ok_or("a secret's name is not closed by }}")?;
-        if !encrypted {
-            return Err("secrets are sent over TLS only".to_owned());
-        }
-        out.push_str(&rest[..start]);
-        out.push_str(context.secret(&after[..end])?);
-        rest = &after[end + 2..];
-    }
-    out.push_str(rest);
-    Ok(out)
-}
 
 /// The URL, if the connector may call it.
 pub(crate) fn checked_url(
@@ -66,7 +49,7 @@ fn plain_allowed(services: &Services, url: &Url) -> bool {
     services.http_plain_hosts.iter().any(|allowed| *allowed == host || *allowed == with_port)
 }
 
-/// A request to where the connector may go, with its secrets in its headers.
+/// A request to where the connector may go, with its secrets in its headers and proofs in its query.
 fn prepared(
     context: &Context,
     services: &Services,
@@ -74,8 +57,14 @@ fn prepared(
     url: &str,
     headers: &[http::Header],
 ) -> Result<reqwest::RequestBuilder, http::Error> {
-    let url = checked_url(context, services, url, ["https", "http"])?;
+    let mut url = checked_url(context, services, url, ["https", "http"])?;
     let encrypted = url.scheme() == "https" || plain_allowed(services, &url);
+    let secrets = Secrets(context.secrets());
+    // Only now: the URL was checked as the plugin wrote it, and nobody is shown this one.
+    let query = secrets.in_query(url.query().unwrap_or_default(), encrypted).map_err(http::Error::Refused)?;
+    if query.is_some() {
+        url.set_query(query.as_deref());
+    }
     let method = reqwest::Method::from_bytes(method.as_bytes())
         .map_err(|_| http::Error::Invalid("no such method".to_owned()))?;
     let mut builder = services.http.request(method, url);
@@ -88,7 +77,7 @@ fn prepared(
         if OURS.contains(&name) {
             continue;
         }
-        let value = with_secrets(context, &header.value, encrypted).map_err(http::Error::Refused)?;
+        let value = secrets.in_header(&header.value, encrypted).map_err(http::Error::Refused)?;
         let mut value = HeaderValue::try_from(value)
             .map_err(|_| http::Error::Invalid(format!("the value of {name} is not allowed in a header")))?;
         value.set_sensitive(true);

@@ -15,7 +15,7 @@ use pombo_domain::model::message::{
 };
 use pombo_domain::model::reason::{Reason, ReasonCode};
 use pombo_domain::model::variables::unescaped;
-use pombo_domain::model::{EntryContent, TimelineAct, TimelineEntry};
+use pombo_domain::model::{EntryContent, TextKey, TimelineAct, TimelineEntry};
 use pombo_domain::ports::{
     Batch, Change, ChatChange, ChatMessage, OutboundError, Outgoing, ReadyEntry, RenderError, RenderJob, SendOutcome,
     StoreError, StoreResult, Update,
@@ -324,7 +324,7 @@ impl Claim<'_> {
             match rendered {
                 Ok((text, subject)) => {
                     if message.content.message_type == MessageType::Marketing {
-                        self.shared.limits.lock().texts.note(&text, now);
+                        self.shared.limits.lock().texts.note(TextKey::of(&text), 1, now);
                     }
                     if let Some(chat) = chat {
                         let chat = attempted(&message, &state, chat, &text, subject.as_deref());

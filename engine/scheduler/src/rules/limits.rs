@@ -1,6 +1,5 @@
-//! How fast a channel allows its connector to send: in all ([`Rate`]), and to one recipient ([`Recipients`]); and how often the same
-//! advertising was sent ([`EqualTexts`]). Structures in memory that are asked with `now`; each has a bound. They must not know the
-//! store or a task: their owner is the lane.
+//! How fast a channel allows its connector to send: in all ([`Rate`]), and to one recipient ([`Recipients`]). Structures in memory that
+//! are asked with `now`; each has a bound. They must not know the store or a task: their owner is the lane.
 //!
 //! After a restart they are empty. Of a recipient, [`Recipients::seed`] takes what the conversation's timeline knows; what was sent in
 //! the second before the restart is not known, and an engine takes longer than that to start.
@@ -9,17 +8,13 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use pombo_domain::Timestamp;
+use pombo_domain::model::EqualTexts;
 use pombo_domain::model::rules::Bucket;
 
 /// What counts as a second: a little more, because messages do not take equally long to the channel.
 pub const SECOND_MS: i64 = 1_010;
 /// Recipients that one lane remembers.
 const RECIPIENTS: usize = 65_536;
-/// Equal texts that are counted at once; past it, the one that was sent least often is forgotten.
-const TEXTS: usize = 1_024;
-/// Equal texts within a day from which on it is said.
-pub const EQUAL_TEXTS: u32 = 100;
-const DAY_MS: i64 = 86_400_000;
 
 /// The messages of the last second.
 #[derive(Debug, Default)]
@@ -177,35 +172,6 @@ impl Recipients {
     }
 }
 
-/// How often texts were sent, since when.
-#[derive(Debug, Default)]
-pub struct EqualTexts(HashMap<u64, (u32, Timestamp)>);
-
-impl EqualTexts {
-    /// A text is sent.
-    pub fn note(&mut self, text: &str, now: Timestamp) {
-        let key = recipient_key(text);
-        if !self.0.contains_key(&key) && self.0.len() >= TEXTS {
-            self.0.retain(|_, (_, since)| now.since(*since) < DAY_MS);
-            let least = self.0.iter().min_by_key(|(_, (count, _))| *count).map(|(key, _)| *key);
-            if let Some(least) = least.filter(|_| self.0.len() >= TEXTS) {
-                self.0.remove(&least);
-            }
-        }
-        let (count, since) = self.0.entry(key).or_insert((0, now));
-        if now.since(*since) >= DAY_MS {
-            (*count, *since) = (0, now);
-        }
-        *count = count.saturating_add(1);
-    }
-
-    /// The text that was sent most often within a day, if that was more than [`EQUAL_TEXTS`] times: how often, and since when.
-    pub fn most(&self, now: Timestamp) -> Option<(u32, Timestamp)> {
-        let fresh = self.0.values().filter(|(count, since)| *count > EQUAL_TEXTS && now.since(*since) < DAY_MS);
-        fresh.max_by_key(|(count, _)| *count).copied()
-    }
-}
-
 /// What one lane counts of what its channel demands.
 #[derive(Debug, Default)]
 pub struct LaneLimits {
@@ -268,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_recipients_and_texts_is_bounded() {
+    fn the_number_of_recipients_is_bounded() {
         let bucket = Bucket { burst: 1, refill_ms: 60_000 };
         let mut all = Recipients::default();
         for recipient in 0..RECIPIENTS as u64 {
@@ -277,14 +243,5 @@ mod tests {
         assert!(all.ask(u64::MAX, Some(&bucket), false, NOW).is_err());
         assert_eq!(all.ask(u64::MAX, Some(&bucket), false, NOW.plus_ms(60_000)), Ok(()), "the others are idle");
         assert_eq!(all.len(), 1);
-
-        let mut texts = EqualTexts::default();
-        for _ in 0..=EQUAL_TEXTS {
-            texts.note("buy", NOW);
-        }
-        (0..TEXTS * 2).for_each(|n| texts.note(&format!("text {n}"), NOW));
-        assert_eq!(texts.0.len(), TEXTS);
-        assert_eq!(texts.most(NOW.plus_ms(1)), Some((EQUAL_TEXTS + 1, NOW)));
-        assert_eq!(texts.most(NOW.plus_ms(DAY_MS)), None);
     }
 }

@@ -134,7 +134,7 @@ impl Commands {
                 }
             }
         }
-        let equal_texts = texts.most();
+        let equal_texts = self.equal_texts_of(plan.connector.id, &texts);
         let (mut problems, mut warnings) = (Vec::new(), Vec::new());
         if !template.is_sendable() {
             problems.push(format!("the template is {}", template.status));

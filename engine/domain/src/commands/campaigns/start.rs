@@ -56,7 +56,7 @@ impl Commands {
         self.put_campaign(next).await?;
         let mut view = self.get_campaign(tenant, number)?;
         if plan.template.message_type() == MessageType::Marketing {
-            view.warnings.extend(equal_texts_warning(texts.most()));
+            view.warnings.extend(equal_texts_warning(self.hand_in_campaign(plan.connector.id, &texts)));
         }
         view.warnings.extend(undeliverable.warnings());
         Ok(view)

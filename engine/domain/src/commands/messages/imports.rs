@@ -102,7 +102,6 @@ impl Commands {
         import.status = if error.is_some() { ImportStatus::Failed } else { ImportStatus::Done };
         import.error = error;
         import.finished_at = Some(self.ports().clock.now());
-        self.import_texts.end(import.id);
         self.save_import(import).await
     }
 
@@ -153,7 +152,7 @@ impl Commands {
             let key = Idempotency::new("import", &format!("{}/{chunk}", import.id), content)?;
             self.send_bulk(import.tenant, &drafts, Some(key)).await?
         };
-        self.import_texts.add(import.id, chunk == 0, &drafts, &outcomes);
+        self.hand_in_import(import.id, chunk == 0, &drafts, &outcomes);
         for (row, outcome) in numbers.into_iter().zip(outcomes) {
             match outcome {
                 Ok(accepted) => {

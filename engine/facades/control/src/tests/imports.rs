@@ -208,7 +208,7 @@ async fn an_import_warns_of_its_own_equal_advertising_over_all_of_its_parts() {
     engine.start().await;
     let done = engine.get(&engine.a, &path(&advertising)).await.expect(200);
     assert_eq!((&done["status"], &done["accepted"]), (&json!("DONE"), &json!(600)), "{done}");
-    let warning = "120 recipients would get the same advertising text; let the texts differ";
+    let warning = "120 recipients would get the same advertising text within 24 hours; let the texts differ";
     assert_eq!(done["warnings"], json!([warning]));
     let done = engine.get(&engine.a, &path(&support)).await.expect(200);
     assert_eq!((&done["status"], done.get("warnings")), (&json!("DONE"), None), "it does not advertise");

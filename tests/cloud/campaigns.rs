@@ -11,15 +11,15 @@ use crate::shared::{Bench, marketing_template, named_template, person};
 
 impl Bench {
     /// A draft of a campaign with this template and these rows; its id.
-    fn campaign(&self, template: u64, rows: &[Value]) -> Result<String> {
+    pub(crate) fn campaign(&self, template: u64, rows: &[Value]) -> Result<String> {
         text_of(&api::draft(&self.tenant.client, &self.connector, &json!(template), rows)?, "id")
     }
 
-    fn campaign_step(&self, id: &str, step: &str) -> Result<Value> {
+    pub(crate) fn campaign_step(&self, id: &str, step: &str) -> Result<Value> {
         api::step(&self.tenant.client, id, step)
     }
 
-    fn campaign_when(&self, id: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+    pub(crate) fn campaign_when(&self, id: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
         let mut last = Value::Null;
         until(&format!("the campaign to be {what}"), PATIENCE, || {
             last = api::shown(&self.tenant.client, id)?;
@@ -29,7 +29,8 @@ impl Bench {
     }
 }
 
-fn row(to: &str, name: &str) -> Value {
+/// A row of a campaign that sends the template of [`named_template`].
+pub(crate) fn row(to: &str, name: &str) -> Value {
     recipient(to, &json!({"nome": name, "codigo": "A1"}))
 }
 

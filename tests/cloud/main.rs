@@ -12,6 +12,7 @@ mod outcomes;
 mod people;
 mod sending;
 mod shared;
+mod statuses;
 mod templates;
 mod together;
 mod webhooks;

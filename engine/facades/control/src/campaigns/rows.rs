@@ -156,7 +156,7 @@ pub(crate) struct CampaignRow {
     /// What the template is filled with.
     pub(super) variables: BTreeMap<String, String>,
     pub(super) status: WordOf<model::RowStatus>,
-    /// The code that it failed with, or the reason for which it was not sent.
+    /// The code that it failed with, or the reason for which it was not sent; `held` where the channel accepted it and keeps it back for now.
     pub(super) code: Option<String>,
     /// The same for a person.
     pub(super) detail: Option<String>,

@@ -13,6 +13,7 @@ mod people;
 mod sending;
 mod shared;
 mod statuses;
+mod stops;
 mod templates;
 mod together;
 mod webhooks;

@@ -56,7 +56,7 @@ pub(crate) struct CampaignCheck {
     skipped: BTreeMap<String, u64>,
     /// The first 100 rows that would be left out.
     samples: Vec<CampaignCheckedRow>,
-    /// What it would cost.
+    /// What it would cost, as an upper bound: the channel may charge less, or nothing, for what is sent within an open reply window.
     cost: CampaignCost,
     /// How many people the channel lets be written to now outside of their reply windows; absent without such a limit.
     audience_left: Option<u64>,

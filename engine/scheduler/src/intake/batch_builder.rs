@@ -74,6 +74,8 @@ pub(super) struct PostCommit {
     pub(super) received: usize,
     /// Whether the channel told other limits.
     pub(super) limits: bool,
+    /// Whether the channel told that a template consists of something else.
+    pub(super) templates: bool,
     /// Messages that could not be delivered and were still with the connector.
     pub(super) early: Vec<MessageKey>,
 }
@@ -104,6 +106,8 @@ pub(super) struct BatchBuilder<'a> {
     received: usize,
     /// The channel's limits as this batch leaves them, where it changes them.
     limits: Option<ChannelLimits>,
+    /// Whether the channel told that a template consists of something else.
+    templates: bool,
     early: Vec<MessageKey>,
 }
 
@@ -143,6 +147,7 @@ impl<'a> BatchBuilder<'a> {
             receipts: 0,
             received: 0,
             limits: None,
+            templates: false,
             early: Vec::new(),
         }
     }
@@ -558,6 +563,7 @@ impl<'a> BatchBuilder<'a> {
             receipts: self.receipts,
             received,
             limits: self.limits.is_some(),
+            templates: self.templates,
             early: self.early,
         };
         (self.changes, after)

@@ -210,6 +210,9 @@ async fn take_part(
                 if after.received > 0 {
                     demands::received(context, index, after.received, after.now);
                 }
+                if after.templates {
+                    context.signals.templates.note(index);
+                }
                 if let Some(lane) = context.signals.lane(index) {
                     if after.limits {
                         lane.changed.store(true, std::sync::atomic::Ordering::Release);

@@ -74,6 +74,36 @@ fn rows_are_frozen_when_the_campaign_starts() -> Result<()> {
     Ok(())
 }
 
+/// Row 6, too: a text of our own that is changed while the campaign is paused.
+#[test]
+fn the_text_is_frozen_when_the_campaign_starts() -> Result<()> {
+    let bench = Bench::new()?;
+    let client = &bench.tenant.client;
+    let components = |text: &str| json!([{"type": "body", "text": text}]);
+    let body = json!({"name": "Lembrete", "category": "utility", "components": components("Olá {{nome}}, até já.")});
+    let template = client.post("/v1/templates", &body)?.expect_json(201)?;
+    let people: Vec<String> = (0..4).map(|_| person()).collect();
+    for who in &people {
+        bench.opened(who)?;
+    }
+    let rows: Vec<Value> = people.iter().map(|who| row(who, "Ana")).collect();
+    let id = bench.campaign(template["number"].as_u64().context("no number")?, &rows)?;
+    bench.tenant.set_paused(&bench.connector, true)?;
+    bench.campaign_step(&id, "start")?;
+    bench.campaign_step(&id, "pause")?;
+    let path = format!("/v1/templates/{}", text_of(&template, "id")?);
+    client.patch(&path, &json!({"components": components("Outra coisa.")}))?.expect(200)?;
+    bench.tenant.set_paused(&bench.connector, false)?;
+    bench.campaign_step(&id, "resume")?;
+    bench.campaign_when(&id, "finished", |shown| is(shown, "FINISHED"))?;
+    let sent = bench.graph.accepted()?;
+    assert_eq!(sent.len(), 4);
+    for body in &sent {
+        assert_eq!(body["text"]["body"], "Olá Ana, até já.", "{body}");
+    }
+    Ok(())
+}
+
 /// Row 21: a campaign failed without saying why.
 #[test]
 fn each_row_says_why_it_failed() -> Result<()> {

@@ -11,15 +11,15 @@ use crate::shared::{Bench, marketing_template, named_template, person};
 
 impl Bench {
     /// A draft of a campaign with this template and these rows; its id.
-    fn campaign(&self, template: u64, rows: &[Value]) -> Result<String> {
+    pub(crate) fn campaign(&self, template: u64, rows: &[Value]) -> Result<String> {
         text_of(&api::draft(&self.tenant.client, &self.connector, &json!(template), rows)?, "id")
     }
 
-    fn campaign_step(&self, id: &str, step: &str) -> Result<Value> {
+    pub(crate) fn campaign_step(&self, id: &str, step: &str) -> Result<Value> {
         api::step(&self.tenant.client, id, step)
     }
 
-    fn campaign_when(&self, id: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+    pub(crate) fn campaign_when(&self, id: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
         let mut last = Value::Null;
         until(&format!("the campaign to be {what}"), PATIENCE, || {
             last = api::shown(&self.tenant.client, id)?;
@@ -29,7 +29,8 @@ impl Bench {
     }
 }
 
-fn row(to: &str, name: &str) -> Value {
+/// A row of a campaign that sends the template of [`named_template`].
+pub(crate) fn row(to: &str, name: &str) -> Value {
     recipient(to, &json!({"nome": name, "codigo": "A1"}))
 }
 
@@ -69,6 +70,36 @@ fn rows_are_frozen_when_the_campaign_starts() -> Result<()> {
     assert_eq!(sent.len(), 6);
     for body in &sent {
         ensure!(body.to_string().contains("Antes") && !body.to_string().contains("Depois"), "{body}");
+    }
+    Ok(())
+}
+
+/// Row 6, too: a text of our own that is changed while the campaign is paused.
+#[test]
+fn the_text_is_frozen_when_the_campaign_starts() -> Result<()> {
+    let bench = Bench::new()?;
+    let client = &bench.tenant.client;
+    let components = |text: &str| json!([{"type": "body", "text": text}]);
+    let body = json!({"name": "Lembrete", "category": "utility", "components": components("Olá {{nome}}, até já.")});
+    let template = client.post("/v1/templates", &body)?.expect_json(201)?;
+    let people: Vec<String> = (0..4).map(|_| person()).collect();
+    for who in &people {
+        bench.opened(who)?;
+    }
+    let rows: Vec<Value> = people.iter().map(|who| row(who, "Ana")).collect();
+    let id = bench.campaign(template["number"].as_u64().context("no number")?, &rows)?;
+    bench.tenant.set_paused(&bench.connector, true)?;
+    bench.campaign_step(&id, "start")?;
+    bench.campaign_step(&id, "pause")?;
+    let path = format!("/v1/templates/{}", text_of(&template, "id")?);
+    client.patch(&path, &json!({"components": components("Outra coisa.")}))?.expect(200)?;
+    bench.tenant.set_paused(&bench.connector, false)?;
+    bench.campaign_step(&id, "resume")?;
+    bench.campaign_when(&id, "finished", |shown| is(shown, "FINISHED"))?;
+    let sent = bench.graph.accepted()?;
+    assert_eq!(sent.len(), 4);
+    for body in &sent {
+        assert_eq!(body["text"]["body"], "Olá Ana, até já.", "{body}");
     }
     Ok(())
 }

@@ -13,6 +13,8 @@ mod people;
 mod proofs;
 mod sending;
 mod shared;
+mod statuses;
+mod stops;
 mod templates;
 mod together;
 mod webhooks;

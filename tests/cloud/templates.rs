@@ -101,6 +101,25 @@ fn one_is_made_changed_and_deleted_at_meta() -> Result<()> {
 }
 
 #[test]
+fn a_text_that_was_changed_at_meta_is_taken_over_when_meta_tells_of_it() -> Result<()> {
+    const ID: u32 = 4_711;
+    const TEXT: &str = "Oi {{nome}}, o código é mesmo {{codigo}}.";
+    let bench = Bench::silent()?;
+    let mut template = named_template("mudado_la");
+    template["id"] = json!(ID);
+    let number = bench.template(&template)?;
+    template["components"][0]["text"] = json!(TEXT);
+    bench.graph.template(&template)?;
+    let told = json!({"message_template_id": ID, "message_template_name": "mudado_la",
+        "message_template_language": "pt_BR", "message_template_element": TEXT});
+    bench.hook.post(&bench.graph.line().other("message_template_components_update", &told))?;
+    let taken =
+        bench.template_when("mudado_la", "as it is at Meta", |one| one["components"].to_string().contains(TEXT))?;
+    assert_eq!((&taken["number"], &taken["status"]), (&json!(number), &json!("approved")), "{taken}");
+    Ok(())
+}
+
+#[test]
 fn metas_rules_are_checked_before_meta_is_asked() -> Result<()> {
     let bench = Bench::new()?;
     let body = |text: &str| json!([{"type": "body", "text": text, "examples": {"nome": "Ana", "1": "a", "3": "c"}}]);

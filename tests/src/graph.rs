@@ -286,8 +286,17 @@ impl Graph {
 
     /// Drops the messages of a template that are held back.
     pub fn drop_held(&self, name: &str) -> Result<()> {
+        self.decide_held(name, false)
+    }
+
+    /// Delivers the messages of a template that are held back.
+    pub fn release_held(&self, name: &str) -> Result<()> {
+        self.decide_held(name, true)
+    }
+
+    fn decide_held(&self, name: &str, deliver: bool) -> Result<()> {
         let path = format!("/admin/template/{}/release", self.template_id(name)?);
-        let answer = self.runtime.block_on(self.sim.call("POST", &path, json!({"deliver": false})))?;
+        let answer = self.runtime.block_on(self.sim.call("POST", &path, json!({"deliver": deliver})))?;
         ensure!(answer["released"].as_u64().is_some_and(|count| count > 0), "nothing was held: {answer}");
         Ok(())
     }

@@ -38,6 +38,7 @@ pub mod rollouts;
 pub mod rules;
 mod scheduled;
 mod scheduler;
+mod templates;
 mod view;
 pub mod webhooks;
 

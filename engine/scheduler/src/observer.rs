@@ -17,6 +17,7 @@ use crate::automations::signals::WakeSignals;
 use crate::campaigns::signals::CampaignSignals;
 use crate::rules::limits::LaneLimits;
 use crate::rules::window::Window;
+use crate::templates::TemplateSignals;
 
 /// Due deliveries noted between two looks of the webhooks' task.
 const NOTED: usize = 16_384;
@@ -85,6 +86,8 @@ pub(crate) struct WorkSignals {
     pub(crate) automations: WakeSignals,
     /// Signals for the task of campaigns.
     pub(crate) campaigns: CampaignSignals,
+    /// Signals for the task that takes over templates.
+    pub(crate) templates: TemplateSignals,
     /// The earliest entry that joined the scheduled queue since it was last swept.
     pub(crate) scheduled: Mutex<Option<ScheduledEntry>>,
     pub(crate) scheduled_wake: Notify,
@@ -120,6 +123,7 @@ impl WorkSignals {
         self.deliveries_wake.notify_one();
         self.automations.drain();
         self.campaigns.wake.notify_one();
+        self.templates.wake.notify_one();
     }
 
     /// The deliveries that joined the due queues since the last call.

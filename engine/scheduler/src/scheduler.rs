@@ -28,7 +28,7 @@ use crate::rules::gate::Gate;
 use crate::rules::health::HealthLevel;
 use crate::rules::pace::PaceRules;
 use crate::view::{Situation, pace_view};
-use crate::{campaigns, recovery, rollouts, scheduled, webhooks};
+use crate::{campaigns, recovery, rollouts, scheduled, templates, webhooks};
 
 /// Deleted connectors are looked for this far past the last listed number, for queues that a crash left half failed.
 const LOOK_PAST: u32 = 1_024;
@@ -231,6 +231,7 @@ enum Role {
     Timers,
     Rollouts,
     Campaigns,
+    Templates,
 }
 
 struct Supervisor {
@@ -248,6 +249,7 @@ async fn supervise(context: Arc<Context>, abort: Arc<Mutex<Vec<AbortHandle>>>, e
     supervisor.spawn(Role::Timers, timers::run(supervisor.context.clone()));
     supervisor.spawn(Role::Rollouts, rollouts::run(supervisor.context.clone()));
     supervisor.spawn(Role::Campaigns, campaigns::run(supervisor.context.clone()));
+    supervisor.spawn(Role::Templates, templates::run(supervisor.context.clone()));
     supervisor.run().await;
     ended.send_replace(true);
 }
@@ -334,7 +336,14 @@ impl Supervisor {
             Role::Timers if panicked => self.spawn(role, timers::run(context)),
             Role::Rollouts if panicked => self.spawn(role, rollouts::run(context)),
             Role::Campaigns if panicked => self.spawn(role, campaigns::run(context)),
-            Role::Scheduled | Role::Webhooks | Role::Automations | Role::Timers | Role::Rollouts | Role::Campaigns => {}
+            Role::Templates if panicked => self.spawn(role, templates::run(context)),
+            Role::Scheduled
+            | Role::Webhooks
+            | Role::Automations
+            | Role::Timers
+            | Role::Rollouts
+            | Role::Campaigns
+            | Role::Templates => {}
         }
     }
 }

@@ -336,6 +336,7 @@ pub fn campaign(tenant: TenantIndex, connector: ConnectorIndex) -> Campaign {
         started_at: None,
         ended_at: None,
         revision: 0,
+        text: None,
     }
 }
 

@@ -17,7 +17,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::Template;
 use super::campaign_row::{CampaignCounts, OTHER_CODES};
+use super::campaign_text::FixedText;
 use crate::words::words;
 use crate::{ConnectorIndex, TenantIndex, Timestamp};
 
@@ -57,7 +59,7 @@ words! {
         Person = "person",
         /// Too many of its messages failed.
         FailedPercent = "failed_percent",
-        /// Messages failed with a code that the campaign stops at.
+        /// Messages failed, or were refused for now, with a code that the campaign stops at.
         StopCode = "stop_code",
         /// Its template may not be sent now.
         TemplateNotApproved = "template_not_approved",
@@ -65,6 +67,8 @@ words! {
         ConnectorPaused = "connector_paused",
         /// Its connector was deleted.
         ConnectorDeleted = "connector_deleted",
+        /// Its channel takes nothing more until somebody acts: the account was logged out, locked, or has not paid.
+        ChannelStopped = "channel_stopped",
     }
 }
 
@@ -159,9 +163,9 @@ pub struct StopRules {
     pub failed_percent: Option<u8>,
     /// The percentage counts from this many messages with an outcome on.
     pub min_sent: u32,
-    /// A message failed with one of these codes: the channel's own, or a reason's word.
+    /// A message failed with one of these codes (the channel's own, or a reason's word), or the channel refused it for now with one.
     pub codes: Vec<String>,
-    /// Failures with such a code after which it is paused.
+    /// Failures and refusals with such a code after which it is paused.
     pub code_times: u32,
     /// The connector was paused this often while the campaign ran.
     pub connector_pauses: Option<u32>,
@@ -176,6 +180,8 @@ pub struct WatchedFrom {
     pub failed: u64,
     /// Messages that failed, by code.
     pub failed_by: BTreeMap<String, u64>,
+    /// How often messages were refused for now, by code.
+    pub put_back_by: BTreeMap<String, u64>,
 }
 
 /// Why it was paused or stopped, for a program and for a person.
@@ -236,6 +242,8 @@ pub struct Campaign {
     pub ended_at: Option<Timestamp>,
     /// Number of changes so far; a change names the one that it saw.
     pub revision: u32,
+    /// What its rows say, if that was fixed with them.
+    pub text: Option<FixedText>,
 }
 
 /// A step that the campaign's status does not allow.
@@ -285,6 +293,12 @@ impl Campaign {
         let status = if at.is_some() { CampaignStatus::Scheduled } else { CampaignStatus::Running };
         let started_at = at.is_none().then_some(now);
         Ok(Self { scheduled_at: at, frozen_at: Some(now), started_at, ..self.next(status, now) })
+    }
+
+    /// The same with the text of its template fixed, where it can be.
+    #[must_use]
+    pub fn with_text_of(self, template: &Template) -> Self {
+        Self { text: FixedText::of(template), ..self }
     }
 
     /// Its time has come.
@@ -343,11 +357,20 @@ impl Campaign {
         let ended = counts.ended().saturating_sub(self.watched_from.ended);
         let failed = counts.failed.saturating_sub(self.watched_from.failed);
         let rules = &self.stop;
-        for code in &rules.codes {
-            let of = |by: &BTreeMap<String, u64>| by.get(code).copied().unwrap_or(0);
-            let times = of(&counts.failed_by).saturating_sub(of(&self.watched_from.failed_by));
-            if code != OTHER_CODES && times >= u64::from(rules.code_times.max(1)) {
-                return Some((CampaignReason::StopCode, format!("{times} failed with the code {code}")));
+        for code in rules.codes.iter().filter(|code| *code != OTHER_CODES) {
+            let since = |now: &BTreeMap<String, u64>, before: &BTreeMap<String, u64>| {
+                let of = |by: &BTreeMap<String, u64>| by.get(code).copied().unwrap_or(0);
+                of(now).saturating_sub(of(before))
+            };
+            let failed = since(&counts.failed_by, &self.watched_from.failed_by);
+            let put_back = since(&counts.put_back_by, &self.watched_from.put_back_by);
+            if failed + put_back >= u64::from(rules.code_times.max(1)) {
+                let detail = match (failed, put_back) {
+                    (_, 0) => format!("{failed} failed with the code {code}"),
+                    (0, _) => format!("the channel refused {put_back} for now with the code {code}"),
+                    _ => format!("{failed} failed with the code {code}, and {put_back} were refused for now with it"),
+                };
+                return Some((CampaignReason::StopCode, detail));
             }
         }
         if let Some(percent) = rules.failed_percent
@@ -371,7 +394,12 @@ impl Campaign {
 impl WatchedFrom {
     /// What is counted so far.
     pub fn of(counts: &CampaignCounts) -> Self {
-        Self { ended: counts.ended(), failed: counts.failed, failed_by: counts.failed_by.clone() }
+        Self {
+            ended: counts.ended(),
+            failed: counts.failed,
+            failed_by: counts.failed_by.clone(),
+            put_back_by: counts.put_back_by.clone(),
+        }
     }
 }
 
@@ -417,6 +445,7 @@ mod tests {
             started_at: None,
             ended_at: None,
             revision: 0,
+            text: None,
         }
     }
 
@@ -472,6 +501,25 @@ mod tests {
         let twice = down.connector_seen(false, Timestamp(7)).connector_seen(true, Timestamp(8));
         let calm = CampaignCounts::default();
         assert_eq!(twice.broken_rule(&calm).map(|(reason, _)| reason), Some(CampaignReason::ConnectorPaused));
+    }
+
+    #[test]
+    fn refusals_for_now_count_for_the_codes_that_it_stops_at() {
+        let mut running = campaign().frozen(None, Timestamp(2)).expect("it starts");
+        running.stop = StopRules { codes: vec!["4711".to_owned()], code_times: 2, ..StopRules::default() };
+        let mut counts = CampaignCounts::default();
+        ["4711", "4712", "4712"].into_iter().for_each(|code| counts.put_back(code));
+        assert_eq!(running.broken_rule(&counts), None, "one is too few, and the others are of another code");
+        counts.put_back("4711");
+        let (reason, detail) = running.broken_rule(&counts).expect("there are two");
+        assert_eq!(reason, CampaignReason::StopCode);
+        assert_eq!(detail, "the channel refused 2 for now with the code 4711");
+        let paused = running.paused(reason, detail, Timestamp(3)).expect("it runs");
+        let again = paused.resumed(&counts, Timestamp(4)).expect("it is paused");
+        assert_eq!(again.broken_rule(&counts), None, "a person knew of these");
+        counts.put_back("4711");
+        counts.add(&RowOutcome::Failed("4711".to_owned()));
+        assert!(again.broken_rule(&counts).is_some_and(|(reason, _)| reason == CampaignReason::StopCode));
     }
 
     #[test]

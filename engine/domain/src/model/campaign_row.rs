@@ -83,6 +83,13 @@ pub enum RowOutcome {
     Canceled,
     /// It may or may not have been sent.
     Unknown,
+    /// The channel accepted it and keeps it back for now. It stands where [`Self::Accepted`] stands.
+    Held,
+}
+
+/// A code as it is counted.
+fn cut(code: &str) -> String {
+    code.chars().take(MAX_CODE_CHARS).collect()
 }
 
 impl RowOutcome {
@@ -90,8 +97,7 @@ impl RowOutcome {
     pub fn of(state: &MessageState, receipts: &Receipts) -> Self {
         let code = |fallback: &str| {
             let told = |reason: &Reason| reason.channel_code.clone().unwrap_or_else(|| reason.code.as_str().to_owned());
-            let code = state.reason.as_ref().map_or_else(|| fallback.to_owned(), told);
-            code.chars().take(MAX_CODE_CHARS).collect()
+            cut(&state.reason.as_ref().map_or_else(|| fallback.to_owned(), told))
         };
         match state.status {
             // It is sent once more, up to a day later: its campaign neither waits for that nor keeps a place for it.
@@ -101,6 +107,7 @@ impl RowOutcome {
             Status::Pending | Status::Waiting | Status::Processing | Status::PendingApproval => Self::Queued,
             Status::Sent if receipts.first.read_at.is_some() || receipts.first.played_at.is_some() => Self::Read,
             Status::Sent if receipts.first.delivered_at.is_some() => Self::Delivered,
+            Status::Sent if state.is_held_by_channel() => Self::Held,
             Status::Sent => Self::Accepted,
             Status::Failed => Self::Failed(code("failed")),
             Status::Canceled if state.is_withdrawn() => Self::Pending,
@@ -114,7 +121,7 @@ impl RowOutcome {
         match self {
             Self::Pending => RowStatus::Pending,
             Self::Queued => RowStatus::Queued,
-            Self::Accepted => RowStatus::Accepted,
+            Self::Accepted | Self::Held => RowStatus::Accepted,
             Self::Delivered => RowStatus::Delivered,
             Self::Read => RowStatus::Read,
             Self::Failed(_) => RowStatus::Failed,
@@ -124,11 +131,12 @@ impl RowOutcome {
         }
     }
 
-    /// The code that it failed with, or the reason for which it was skipped.
+    /// The code that it failed with, the reason for which it was skipped, or that the channel keeps it back.
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Failed(code) => Some(code),
             Self::Skipped(reason) => Some(reason.as_str()),
+            Self::Held => Some(ReasonCode::Held.as_str()),
             _ => None,
         }
     }
@@ -144,6 +152,17 @@ impl MessageState {
     pub fn is_withdrawn(&self) -> bool {
         self.status == Status::Canceled
             && self.reason.as_ref().is_some_and(|reason| reason.code == ReasonCode::Withdrawn)
+    }
+
+    /// Whether the channel accepted it and kept it back. What it reports afterwards is not looked at here.
+    pub fn is_held_by_channel(&self) -> bool {
+        self.status == Status::Sent && self.reason.as_ref().is_some_and(|reason| reason.code == ReasonCode::Held)
+    }
+
+    /// The channel's code with which an attempt ended that is to be repeated, while the message waits for that.
+    pub fn put_back_code(&self) -> Option<&str> {
+        let waits = matches!(self.status, Status::Pending | Status::Waiting);
+        self.reason.as_ref().filter(|_| waits)?.channel_code.as_deref()
     }
 }
 
@@ -211,6 +230,10 @@ pub struct CampaignCounts {
     pub failed_by: BTreeMap<String, u64>,
     /// Not sent, by reason.
     pub skipped_by: BTreeMap<SkipReason, u64>,
+    /// Those of [`Self::accepted`] that the channel keeps back for now.
+    pub held: u64,
+    /// How often the channel refused a message for now, so that it went back to its queue, by the channel's code. It never falls.
+    pub put_back_by: BTreeMap<String, u64>,
 }
 
 impl CampaignCounts {
@@ -258,10 +281,10 @@ impl CampaignCounts {
         }
     }
 
-    /// The name under which a code is counted. A code keeps its name: none is ever taken out.
-    fn counted_code(&self, code: &str) -> String {
-        let known = self.failed_by.contains_key(code);
-        if known || self.failed_by.len() < MAX_CODES { code.to_owned() } else { OTHER_CODES.to_owned() }
+    /// A message went back to its queue because the channel refused it for now, with this code.
+    pub fn put_back(&mut self, code: &str) {
+        let code = counted_code(&self.put_back_by, &cut(code));
+        *self.put_back_by.entry(code).or_default() += 1;
     }
 
     /// Counts a row that stands there from now on.
@@ -269,10 +292,11 @@ impl CampaignCounts {
         *self.slot(outcome.status()) += 1;
         match outcome {
             RowOutcome::Failed(code) => {
-                let code = self.counted_code(code);
+                let code = counted_code(&self.failed_by, code);
                 *self.failed_by.entry(code).or_default() += 1;
             }
             RowOutcome::Skipped(reason) => *self.skipped_by.entry(*reason).or_default() += 1,
+            RowOutcome::Held => self.held += 1,
             _ => {}
         }
     }
@@ -283,7 +307,7 @@ impl CampaignCounts {
         *slot = slot.saturating_sub(1);
         match outcome {
             RowOutcome::Failed(code) => {
-                let code = self.counted_code(code);
+                let code = counted_code(&self.failed_by, code);
                 if let Some(rows) = self.failed_by.get_mut(&code) {
                     *rows = rows.saturating_sub(1);
                 }
@@ -293,9 +317,16 @@ impl CampaignCounts {
                     *rows = rows.saturating_sub(1);
                 }
             }
+            RowOutcome::Held => self.held = self.held.saturating_sub(1),
             _ => {}
         }
     }
+}
+
+/// The name under which a code is counted. A code keeps its name: none is ever taken out.
+fn counted_code(counted: &BTreeMap<String, u64>, code: &str) -> String {
+    let known = counted.contains_key(code);
+    if known || counted.len() < MAX_CODES { code.to_owned() } else { OTHER_CODES.to_owned() }
 }
 
 #[cfg(test)]
@@ -328,6 +359,9 @@ mod tests {
         receipts.note(None, super::super::receipt::ReceiptKind::Read, Timestamp(3), None);
         assert_eq!(RowOutcome::of(&sent, &receipts), RowOutcome::Read);
         let none = Receipts::default();
+        let held = sent.clone().held_by_channel();
+        assert_eq!(RowOutcome::of(&held, &none), RowOutcome::Held);
+        assert_eq!(RowOutcome::of(&held, &receipts), RowOutcome::Read, "it was let through");
         for status in [Status::Pending, Status::Waiting, Status::Processing, Status::PendingApproval] {
             assert_eq!(RowOutcome::of(&state(status, None), &none), RowOutcome::Queued);
         }
@@ -346,6 +380,29 @@ mod tests {
         assert_eq!(RowOutcome::of(&canceled, &none), RowOutcome::Canceled);
         let withdrawn = state(Status::Canceled, Some(ReasonCode::Withdrawn));
         assert_eq!(RowOutcome::of(&withdrawn, &none), RowOutcome::Pending);
+    }
+
+    #[test]
+    fn a_row_that_the_channel_keeps_back_is_accepted_and_says_so() {
+        let mut counts = CampaignCounts::default();
+        counts.add(&RowOutcome::Accepted);
+        counts.add(&RowOutcome::Held);
+        assert_eq!((counts.accepted, counts.held, counts.rows(), counts.ended()), (2, 1, 2, 2));
+        assert_eq!((RowOutcome::Held.status(), RowOutcome::Held.code()), (RowStatus::Accepted, Some("held")));
+        counts.remove(&RowOutcome::Held);
+        counts.add(&RowOutcome::Delivered);
+        assert_eq!((counts.accepted, counts.held, counts.delivered), (1, 0, 1));
+    }
+
+    #[test]
+    fn refusals_for_now_are_counted_by_a_bounded_number_of_codes() {
+        let mut counts = CampaignCounts::default();
+        (0..MAX_CODES + 3).for_each(|n| counts.put_back(&format!("c{n}")));
+        counts.put_back("c0");
+        assert_eq!((counts.put_back_by.get("c0"), counts.put_back_by.get(OTHER_CODES)), (Some(&2), Some(&3)));
+        assert_eq!(counts.rows(), 0, "no row stands anywhere else for it");
+        counts.put_back(&"x".repeat(MAX_CODE_CHARS + 1));
+        assert_eq!(counts.put_back_by.len(), MAX_CODES + 1);
     }
 
     #[test]

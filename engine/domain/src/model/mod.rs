@@ -6,6 +6,7 @@ pub mod automation;
 pub mod call;
 pub mod campaign;
 pub mod campaign_row;
+pub mod campaign_text;
 pub mod connector;
 pub mod contact;
 pub mod conversation;
@@ -45,6 +46,7 @@ pub use campaign::{
     StopRules,
 };
 pub use campaign_row::{CampaignCounts, CampaignRow, RowOutcome, RowState, RowStatus, SkipReason, StoredRow};
+pub use campaign_text::FixedText;
 pub use connector::{Connector, ConnectorStatus, Pace, PaceState};
 pub use contact::{Contact, ContactStep, ContactType, OptOut};
 pub use conversation::{Conversation, ConversationAction, ConversationStep, Handover, LastMessage};

@@ -14,15 +14,19 @@ mod unsent;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use pombo_domain::model::{Audience, Campaign, CampaignReason, CampaignStatus, ConnectorStatus};
-use pombo_domain::ports::{Batch, CampaignChange, Change, Conflict, StoreError, StoreResult};
+use pombo_domain::model::{Audience, Campaign, CampaignReason, CampaignStatus, Connector, ConnectorStatus};
+use pombo_domain::ports::{Batch, CampaignChange, Change, Conflict, SessionState, StoreError, StoreResult};
 use pombo_domain::{TenantIndex, Timestamp};
 
 use crate::context::Context;
 use crate::due;
+use crate::rules::session::wait_of;
 
 /// Whose campaign, and its number.
 type Which = (TenantIndex, u32);
+
+/// The most characters of a session's reason that are kept.
+const REASON_CHARS: usize = 500;
 
 /// When a campaign is to be looked at next, unless something of it changes.
 enum Next {
@@ -42,6 +46,11 @@ struct Feeder {
     timers: BTreeMap<Which, Timestamp>,
     /// All open campaigns are to be looked at.
     all: bool,
+}
+
+/// Whether a session in this state stays so until a person acts: campaigns are paused by it.
+pub(crate) fn ends_sending(state: &SessionState) -> bool {
+    matches!(state, SessionState::LoggedOut(_) | SessionState::Unpaired(_))
 }
 
 /// Runs until draining.
@@ -113,7 +122,7 @@ impl Feeder {
         }
     }
 
-    /// 1. See whether something pauses it: its connector, its rules, its template.
+    /// 1. See whether something pauses it: its connector, its rules, its channel, its template.
     /// 2. See whether it is finished.
     /// 3. Hand over rows, where there is room for enough of them.
     async fn running(&self, campaign: &Campaign, now: Timestamp) -> StoreResult<Next> {
@@ -132,6 +141,11 @@ impl Feeder {
         }
         if let Some((reason, detail)) = campaign.broken_rule(&counts) {
             return self.put(campaign.paused(reason, detail, now).ok()).await;
+        }
+        if counts.pending + counts.queued > 0
+            && let Some(detail) = self.stopped_by_channel(&connector)
+        {
+            return self.put(campaign.paused(CampaignReason::ChannelStopped, detail, now).ok()).await;
         }
         // 2.
         if counts.pending == 0 {
@@ -156,6 +170,24 @@ impl Feeder {
         }
         let has_more = self.hand_over(campaign, &connector, &template, room.min(batch)).await?;
         Ok(if has_more { Next::Again } else { Next::Changed })
+    }
+
+    /// Why the channel takes nothing more until a person acts, if so, in the session's words.
+    fn stopped_by_channel(&self, connector: &Connector) -> Option<String> {
+        let connectors = &self.context.ports.connectors;
+        if !connectors.plugin(&connector.plugin).is_some_and(|plugin| plugin.needs_session) {
+            return None;
+        }
+        let state = connectors.session(connector.index);
+        if !ends_sending(&state) {
+            return None;
+        }
+        match &state {
+            SessionState::LoggedOut(why) | SessionState::Unpaired(why) if !why.is_empty() => {
+                Some(why.chars().take(REASON_CHARS).collect())
+            }
+            _ => wait_of(&state).map(|wait| wait.sentence),
+        }
     }
 
     /// Stores the campaign's next version, if there is one.

@@ -7,7 +7,8 @@ use pombo_domain::ports::{CampaignChange, Change, Insert, StoreResult};
 use super::Feeder;
 
 impl Feeder {
-    /// Hands over the next rows, at most `most`, in one batch; whether there were any.
+    /// Hands over the next rows, at most `most`, in one batch; whether there were any. They say what was fixed when the campaign started;
+    /// their category is that of the template now.
     pub(super) async fn hand_over(
         &self,
         campaign: &Campaign,
@@ -20,6 +21,8 @@ impl Feeder {
         let rows = store.open_campaign_rows(tenant, number, RowStatus::Pending, 0, most)?;
         let kind = ContactType::of_channel(&connector.channel);
         let (mut messages, mut ended) = (Vec::with_capacity(rows.len()), Vec::new());
+        let fixed = campaign.text.as_ref().map(|text| text.within(template));
+        let template = fixed.as_ref().unwrap_or(template);
         for StoredRow { row, .. } in rows {
             let wish = match kind {
                 Some(kind) => self.wish(campaign, kind, &row.to, template.message_type())?,
@@ -29,7 +32,7 @@ impl Feeder {
                 ended.push((row.number, RowOutcome::Skipped(reason), None));
                 continue;
             }
-            // It was filled when the row was fixed; the template may have changed since.
+            // It was filled when the row was fixed; what a channel keeps may have changed since.
             match template.fill(&row.variables, None) {
                 Ok(filled) => messages.push(NewMessage {
                     connector: campaign.connector,

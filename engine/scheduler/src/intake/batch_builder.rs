@@ -5,9 +5,9 @@
 mod addresses;
 mod from_channel;
 mod read_elsewhere;
+mod subjects;
 mod templates_told;
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use pombo_domain::model::connector::Connector;
@@ -20,8 +20,7 @@ use pombo_domain::model::message::{MessageState, Status, StoredMessage};
 use pombo_domain::model::receipt::{ReceiptKind, Receipts};
 use pombo_domain::model::{ChannelLimits, Progress, ReportedStatus, TaskBody, TimelineAct};
 use pombo_domain::ports::{
-    AudienceKey, AutomationChange, Change, ChannelEvent, ChatChange, ChatMessage, KvWrite, NewTask, StoreError,
-    StoreResult, Update,
+    AudienceKey, AutomationChange, Change, ChannelEvent, ChatChange, ChatMessage, KvWrite, NewTask, StoreResult, Update,
 };
 use pombo_domain::{MessageKey, TenantIndex, Timestamp};
 use sha2::{Digest, Sha256};
@@ -77,6 +76,8 @@ pub(super) struct PostCommit {
     pub(super) limits: bool,
     /// The audience whose limit the channel told, and the limit.
     pub(super) audience_limit: Option<(AudienceKey, Option<u32>)>,
+    /// Whether the channel told that a template consists of something else.
+    pub(super) templates: bool,
 }
 
 /// Builds one batch.
@@ -107,6 +108,8 @@ pub(super) struct BatchBuilder<'a> {
     limits: Option<ChannelLimits>,
     /// The limit of the connector's audience as this batch leaves it, where it changes it.
     audience_limit: Option<(AudienceKey, Option<u32>)>,
+    /// Whether the channel told that a template consists of something else.
+    templates: bool,
 }
 
 /// 16 bytes of SHA-256 over the parts, each with its length, so that no two lists of parts look the same.
@@ -146,6 +149,7 @@ impl<'a> BatchBuilder<'a> {
             received: 0,
             limits: None,
             audience_limit: None,
+            templates: false,
         }
     }
 
@@ -171,8 +175,7 @@ impl<'a> BatchBuilder<'a> {
                 if let Some(unfit) = ids.into_iter().flatten().find_map(|id| bounds::id(id).err()) {
                     return Ok(Err(unfit));
                 }
-                // Without it the receipt is not about a message of the engine.
-                if let Some(id) = client_id {
+                if let Some(id) = self.subject(client_id, Some(&provider_id))? {
                     let mut reason = reason;
                     if let Some(reason) = &mut reason {
                         bounds::cut(reason, bounds::NAME);
@@ -419,29 +422,6 @@ impl<'a> BatchBuilder<'a> {
 
     // ---- receipts ----
 
-    /// The key of a message that this connector sends; `None` for any other.
-    fn reported(&mut self, id: Uuid) -> StoreResult<Option<MessageKey>> {
-        let store = &self.context.ports.store;
-        let damaged = |error: StoreError| match error {
-            // It must not hold up all events of its connector forever.
-            StoreError::Damaged(what) => {
-                tracing::error!(message = %id, what, "a receipt's message is damaged; the receipt is left out");
-                Ok(None)
-            }
-            error => Err(error),
-        };
-        let stored = match store.message_by_id(self.tenant, id).or_else(damaged)? {
-            Some(stored) if stored.message.content.connector == self.connector.index => stored,
-            _ => return Ok(None),
-        };
-        let key = stored.message.key;
-        if let Entry::Vacant(entry) = self.reported.entry(key) {
-            let receipts = store.receipts(key)?;
-            entry.insert(Reported { stored, state: None, receipts, changed: false, steps: false });
-        }
-        Ok(Some(key))
-    }
-
     fn receipt(
         &mut self,
         id: Uuid,
@@ -585,6 +565,7 @@ impl<'a> BatchBuilder<'a> {
             received,
             limits: self.limits.is_some(),
             audience_limit: self.audience_limit,
+            templates: self.templates,
         };
         (self.changes, after)
     }

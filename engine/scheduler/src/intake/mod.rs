@@ -31,6 +31,7 @@ use pombo_domain::ports::{
 use tokio::sync::watch;
 
 use crate::account::{AccountHealth, monitor, read_told};
+use crate::campaigns;
 use crate::context::Context;
 use crate::lane::demands;
 use crate::metrics::Metrics;
@@ -99,6 +100,9 @@ impl Intake {
 impl ConnectorEvents for Intake {
     fn session_changed(&self, connector: ConnectorIndex, state: SessionState, account: Option<Account>) {
         let connected = state == SessionState::Connected;
+        if campaigns::ends_sending(&state) {
+            self.context.signals.campaigns.note_all();
+        }
         if let SessionState::QrCode(code) = &state
             && codes::are_wanted(&self.context, connector)
         {
@@ -211,6 +215,9 @@ async fn take_part(
                 {
                     lane.changed.store(true, std::sync::atomic::Ordering::Release);
                     lane.wake.notify_one();
+                }
+                if after.templates {
+                    context.signals.templates.note(index);
                 }
                 if let Some((audience, limit)) = after.audience_limit {
                     context.audiences.limit_told(&**store, audience, limit);

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use pombo_domain::model::connector::ConnectorStatus;
+use pombo_domain::model::template::Component;
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
 
@@ -17,14 +18,14 @@ fn change(change: CampaignChange) -> Change {
 /// A template, and a campaign with its rows fixed; it runs.
 fn running(world: &World, prepare: impl FnOnce(&mut Campaign)) {
     let template = samples::template(TENANT, "Olá {{nome}}");
-    world.write(vec![Change::Template(Box::new(TemplateChange::Put(template)))]);
+    world.write(vec![Change::Template(Box::new(TemplateChange::Put(template.clone())))]);
     let mut draft = samples::campaign(TENANT, LANE);
     prepare(&mut draft);
     world.write(vec![change(CampaignChange::Put(draft))]);
     let addresses: Vec<String> = (1..=ROWS).map(|n| format!("c{n}@example.org")).collect();
     let rows = samples::campaign_rows(addresses.iter().map(String::as_str));
     world.write(vec![change(CampaignChange::Freeze { tenant: TENANT, campaign: 1, rows })]);
-    put(world, |campaign| campaign.frozen(campaign.scheduled_at, NOON).expect("a draft"));
+    put(world, |campaign| campaign.frozen(campaign.scheduled_at, NOON).expect("a draft").with_text_of(&template));
 }
 
 fn campaign(world: &World) -> Campaign {
@@ -34,6 +35,22 @@ fn campaign(world: &World) -> Campaign {
 fn put(world: &World, step: impl FnOnce(&Campaign) -> Campaign) {
     let next = step(&campaign(world));
     world.write(vec![change(CampaignChange::Put(next))]);
+}
+
+fn resume(world: &World) {
+    let counts = counts(world);
+    put(world, |campaign| campaign.resumed(&counts, NOON).expect("it is paused"));
+}
+
+/// It is paused for this reason, and nothing of it waits. More of the reason, for a person.
+#[track_caller]
+fn paused_by(world: &World, reason: CampaignReason) -> String {
+    let paused = campaign(world);
+    let pausing = paused.pausing.expect("it is paused");
+    assert_eq!((paused.status, pausing.reason), (CampaignStatus::Paused, reason), "{}", pausing.detail);
+    assert_eq!(counts(world).pending, ROWS as u64, "all of it was taken back");
+    world.assert_nothing_queued();
+    pausing.detail
 }
 
 fn counts(world: &World) -> CampaignCounts {
@@ -223,4 +240,116 @@ async fn a_template_that_may_not_be_sent_any_more_pauses_it() {
     let pausing = campaign(&world).pausing.expect("it is paused");
     assert_eq!(pausing.reason, CampaignReason::TemplateNotApproved);
     assert_eq!(counts(&world).pending, ROWS as u64);
+}
+
+#[tokio::test]
+async fn a_code_with_which_the_channel_refuses_for_now_pauses_it_and_a_resumption_sends_the_rest_once() {
+    let mut world = small(World::new(free()));
+    world.connectors.act(|_| {
+        Does::Answer(SendOutcome::Throttled {
+            retry_after_ms: Some(900_000),
+            reason: "too many people block it".to_owned(),
+            scope: ThrottleScope::Connector,
+            code: Some("131048".to_owned()),
+        })
+    });
+    running(&world, |campaign| {
+        campaign.stop = StopRules { codes: vec!["131048".to_owned()], code_times: 1, ..StopRules::default() };
+    });
+    world.start().await;
+    world.clock.advance(1_000).await;
+    let detail = paused_by(&world, CampaignReason::StopCode);
+    assert!(detail.contains("131048"), "{detail}");
+    world.connectors.act(|_| Does::Answer(accepted()));
+    world.connectors.sent.lock().clear();
+    resume(&world);
+    // What was counted before the resumption does not pause it again, also after a restart.
+    world.crash().await;
+    world.start().await;
+    for _ in 0..20 {
+        world.clock.advance(60_000).await;
+    }
+    assert_each_once(&world);
+}
+
+#[tokio::test]
+async fn a_channel_that_takes_nothing_more_pauses_it_and_a_resumption_sends_the_rest_once() {
+    for ended in [SessionState::LoggedOut("190: expired".to_owned()), SessionState::Unpaired("190: expired".to_owned())]
+    {
+        let mut world = small(World::with(free(), |plugin| plugin.needs_session = true));
+        world.connectors.act(|_| Does::Answer(SendOutcome::Disconnected("190: expired".to_owned())));
+        running(&world, |_| {});
+        world.start().await;
+        assert_eq!(campaign(&world).status, CampaignStatus::Running, "the connection alone pauses nothing");
+        world.session(ended, None).await;
+        world.clock.advance(1_000).await;
+        assert_eq!(paused_by(&world, CampaignReason::ChannelStopped), "190: expired");
+        resume(&world);
+        world.clock.advance(1_000).await;
+        paused_by(&world, CampaignReason::ChannelStopped);
+        world.connectors.act(|_| Does::Answer(accepted()));
+        world.connectors.sent.lock().clear();
+        world.session(SessionState::Connected, Some("5500")).await;
+        world.clock.advance(1_000).await;
+        paused_by(&world, CampaignReason::ChannelStopped);
+        assert!(world.connectors.texts().is_empty(), "a person resumes it");
+        resume(&world);
+        world.clock.advance(60_000).await;
+        assert_each_once(&world);
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_breaks_and_comes_back_by_itself_pauses_nothing() {
+    let mut world = small(World::with(free(), |plugin| plugin.needs_session = true));
+    running(&world, |_| {});
+    world.connectors.set_session(LANE, SessionState::Disconnected("no network".to_owned()));
+    world.start().await;
+    world.clock.advance(60_000).await;
+    assert_eq!((campaign(&world).status, counts(&world).accepted), (CampaignStatus::Running, 0));
+    world.session(SessionState::Connected, Some("5500")).await;
+    world.clock.advance(60_000).await;
+    assert_each_once(&world);
+}
+
+/// Another text in the place of the template, which needs no variable any more, and another category.
+fn change_template(world: &World) {
+    let template = world.store.template_by_number(TENANT, 1).expect("readable").expect("a template");
+    let body = Component::Body { text: "Outra coisa".to_owned(), examples: Default::default(), more: None };
+    let template =
+        Template { components: vec![body], category: TemplateCategory::Utility, ..Template::clone(&template) };
+    world.write(vec![Change::Template(Box::new(TemplateChange::Put(template)))]);
+}
+
+#[tokio::test]
+async fn a_text_that_is_changed_after_the_start_does_not_change_what_the_rest_gets() {
+    let mut world = small(World::new(free()));
+    world.change_connector(|connector| connector.status = ConnectorStatus::Paused);
+    running(&world, |_| {});
+    world.start().await;
+    world.clock.advance(1_000).await;
+    put(&world, |campaign| campaign.paused(CampaignReason::Person, "x", NOON).expect("it runs"));
+    world.clock.advance(1_000).await;
+    change_template(&world);
+    world.change_connector(|connector| connector.status = ConnectorStatus::Active);
+    resume(&world);
+    world.clock.advance(60_000).await;
+    assert_each_once(&world);
+    assert!(world.connectors.texts().iter().all(|text| text.starts_with("Olá n")));
+    let row = world.store.campaign_row(TENANT, 1, 7).expect("readable").expect("a row");
+    let (_, id) = row.state.message.expect("it is a message");
+    let message = world.store.message_by_id(TENANT, id).expect("readable").expect("a message");
+    assert_eq!(message.message.content.message_type, MessageType::Notification, "the category is that of now");
+}
+
+#[tokio::test]
+async fn rows_of_an_earlier_engine_say_what_the_template_says_now() {
+    let mut world = small(World::new(free()));
+    running(&world, |_| {});
+    put(&world, |campaign| Campaign { text: None, ..campaign.changed(NOON) });
+    change_template(&world);
+    world.start().await;
+    world.clock.advance(60_000).await;
+    let stood = counts(&world);
+    assert_eq!(stood.skipped_by.get(&SkipReason::MissingVariable), Some(&(ROWS as u64)), "{stood:?}");
 }

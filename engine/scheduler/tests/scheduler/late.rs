@@ -55,6 +55,24 @@ async fn a_sent_message_fails_with_the_channels_code_and_only_once() {
 }
 
 #[tokio::test]
+async fn a_failure_without_our_id_fails_the_message_that_the_channel_knows_by_its_own() {
+    let mut world = World::two_way(free());
+    accepts(&world);
+    world.start().await;
+    let key = world.post(to_person());
+    settle().await;
+    let failed = |provider_id: &str| {
+        let json = format!(r#"{{"providerId": "{provider_id}", "atMillis": 1714564800000, "code": "131026"}}"#);
+        ChannelEvent::Other("failed".to_owned(), json)
+    };
+    world.tell(vec![failed("another program's")]).await.expect("taken");
+    assert_eq!(world.status(key), Status::Sent);
+    world.tell(vec![failed("p-1")]).await.expect("taken");
+    let reason = world.state(key).reason.expect("a reason");
+    assert_eq!((world.status(key), reason.channel_code.as_deref()), (Status::Failed, Some("131026")));
+}
+
+#[tokio::test]
 async fn what_was_delivered_stays_sent() {
     let mut world = World::two_way(free());
     accepts(&world);

@@ -51,6 +51,38 @@ async fn each_step_is_told_once_and_unknown_ids_are_no_error() {
     assert_eq!(world.history(key).iter().filter(|status| **status == "SENT").count(), 2);
 }
 
+fn by_the_channels_id(client_id: Option<uuid::Uuid>, provider_id: &str, kind: ReceiptKind) -> ChannelEvent {
+    let provider_id = provider_id.to_owned();
+    ChannelEvent::Receipt { client_id, provider_id, recipient: None, kind, at: NOON, reason: None }
+}
+
+#[tokio::test]
+async fn a_report_without_our_id_is_about_the_message_that_the_channel_knows_by_its_own() {
+    let mut world = World::two_way(free());
+    world.connectors.act(|_| Does::Answer(SendOutcome::accepted(Some("p-1".to_owned()))));
+    world.start().await;
+    let key = world.post(text("x"));
+    settle().await;
+    let another_programs = Some(uuid::Uuid::from_u128(5));
+    world.tell(vec![by_the_channels_id(None, "p-2", ReceiptKind::Read)]).await.expect("no message of ours");
+    assert_eq!(world.events(), Vec::<String>::new());
+    world.tell(vec![by_the_channels_id(None, "p-1", ReceiptKind::Delivered)]).await.expect("taken");
+    world.tell(vec![by_the_channels_id(another_programs, "p-1", ReceiptKind::Read)]).await.expect("taken");
+    assert_eq!(world.events(), ["receipt delivered", "receipt read"]);
+    let receipts = world.store.receipts(key).expect("readable");
+    assert_eq!((receipts.first.delivered_at, receipts.first.read_at), (Some(NOON), Some(NOON)));
+}
+
+#[tokio::test]
+async fn an_id_of_the_channels_that_an_earlier_report_told_leads_to_the_message_at_once() {
+    let mut world = World::two_way(free());
+    world.connectors.describe(|plugin| plugin.idempotent_resend = false);
+    let (key, id) = unknown(&mut world).await;
+    let told = vec![report(id, ReceiptKind::Server), by_the_channels_id(None, "p-1", ReceiptKind::Read)];
+    world.tell(told).await.expect("taken");
+    assert_eq!((world.status(key), world.events()), (Status::Sent, vec!["receipt read".to_owned()]));
+}
+
 #[tokio::test]
 async fn reports_that_come_together_lose_nothing_of_each_other() {
     let mut world = World::two_way(free());

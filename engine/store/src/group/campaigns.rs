@@ -197,13 +197,18 @@ impl Group<'_> {
         if old.outcome == outcome {
             // It is back in the queue: a campaign that was paused meanwhile takes it back now.
             if matches!(state.status, Status::Pending | Status::Waiting) {
+                if let Some(code) = state.put_back_code().filter(|_| outcome == RowOutcome::Queued) {
+                    let mut counts = campaigns::staged_counts(&self.staged, tenant, campaign)?;
+                    counts.put_back(code);
+                    campaigns::put_counts(&mut self.staged, tenant, campaign, &counts);
+                }
                 self.tell_campaign(tenant, campaign);
             }
             return Ok(());
         }
         let withdrawn = outcome == RowOutcome::Pending;
         let detail = match outcome {
-            RowOutcome::Failed(_) | RowOutcome::Canceled | RowOutcome::Unknown => {
+            RowOutcome::Failed(_) | RowOutcome::Canceled | RowOutcome::Unknown | RowOutcome::Held => {
                 state.reason.as_ref().map(|reason| reason.detail.clone())
             }
             _ => None,

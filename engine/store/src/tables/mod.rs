@@ -7,6 +7,7 @@ pub(crate) mod contacts;
 pub(crate) mod conversations;
 pub(crate) mod deliveries;
 pub(crate) mod earlier;
+pub(crate) mod earlier_campaigns;
 pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod idempotency;

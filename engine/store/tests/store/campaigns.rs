@@ -81,6 +81,38 @@ async fn a_row_is_handed_over_once_and_follows_its_message() {
 }
 
 #[tokio::test]
+async fn what_the_channel_keeps_back_or_refuses_for_now_is_counted_beside_where_the_row_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let mut store = open(folder.path(), &clock);
+    running(&store, 2).await;
+    let keys = insert(&store, A, vec![row_message(Some(1)), row_message(Some(2))]).await;
+    let now = clock.now();
+    for key in &keys {
+        step(&store, *key, |state| state.claim(now).unwrap()).await;
+    }
+    step(&store, keys[0], |state| state.sent(Some("p".to_owned()), now).unwrap().held_by_channel()).await;
+    let row = store.campaign_row(A, 1, 1).unwrap().unwrap().state;
+    assert_eq!((row.outcome.status(), row.outcome.code()), (RowStatus::Accepted, Some("held")));
+    assert!(row.detail.is_some_and(|detail| detail.contains("kept it back")));
+    assert_eq!((counts(&store).accepted, counts(&store).held), (1, 1));
+    let slower = Reason::new(ReasonCode::Throttled, "slower").with_channel_code(Some("131048"));
+    step(&store, keys[1], |state| state.retry_later(slower.clone(), now, true, now).unwrap()).await;
+    assert_sound(&store);
+    drop(store);
+    store = open(folder.path(), &clock);
+    let stood = counts(&store);
+    assert_eq!((stood.queued, stood.rows(), stood.put_back_by.get("131048")), (1, 2, Some(&1)));
+    let mut receipts = Receipts::default();
+    receipts.note(None, ReceiptKind::Delivered, now, None);
+    store.commit(Batch::of(vec![Change::Receipts(keys[0], receipts)])).await.unwrap();
+    assert_eq!((counts(&store).accepted, counts(&store).held, counts(&store).delivered), (0, 0, 1));
+    let row = store.campaign_row(A, 1, 1).unwrap().unwrap().state;
+    assert_eq!((row.outcome.code(), row.detail), (None, None), "it was let through");
+    assert_sound(&store);
+}
+
+#[tokio::test]
 async fn what_is_sent_in_its_name_is_a_row_of_its_own_unless_it_was_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path(), &clock());

@@ -21,6 +21,8 @@ pub(super) fn read(cloud: &Cloud<impl Outside>, field: &str, value: &Value) -> V
         "message_template_quality_update" => {
             vec![template(value, |told| set(told, "quality", quality(&value["new_quality_score"])))]
         }
+        // What it consists of is not told completely: the engine asks for it.
+        "message_template_components_update" => vec![template(value, |told| told["contents"] = json!(true))],
         "template_category_update" => {
             vec![template(value, |told| set(told, "category", form::category(&value["new_category"])))]
         }
@@ -159,6 +161,14 @@ mod tests {
         let value =
             json!({"new_category": "MARKETING", "message_template_name": "a", "message_template_language": "en"});
         assert_eq!(told("template_category_update", &value)[0].1["category"], "marketing");
+        let value = json!({"message_template_id": 12, "message_template_name": "a", "message_template_language": "pt_BR",
+            "message_template_title": "t", "message_template_element": "Outro texto"});
+        let want = json!({"name": "a", "language": "pt_BR", "id": "12", "contents": true});
+        assert_eq!(told("message_template_components_update", &value), [("template".to_owned(), want)]);
+        assert_eq!(
+            told("message_template_components_update", &json!({}))[0].0,
+            "meta.message_template_components_update"
+        );
         assert_eq!(
             told("message_template_status_update", &json!({"event": "APPROVED"}))[0].0,
             "meta.message_template_status_update"

@@ -6,7 +6,7 @@ use super::plan::LeftOut;
 use super::{Cost, CostView};
 use crate::commands::Commands;
 use crate::commands::messages::equal_texts::{TextCounts, equal_texts_warning};
-use crate::model::{MessageType, SkipReason};
+use crate::model::{Audience, MessageType, SkipReason};
 use crate::{Result, TenantIndex};
 
 /// Maximum number of rows that are named in a report.
@@ -49,7 +49,7 @@ pub struct CampaignCheck {
     pub undeliverable: Vec<UndeliverableRows>,
     /// The first rows that would be left out.
     pub samples: Vec<CheckedRow>,
-    /// What it would cost.
+    /// What it would cost at most: a channel may charge less, or nothing, for what is sent within an open reply window.
     pub cost: CostView,
     /// How many people the channel lets be written to now outside of their reply windows; `None` where it has no limit.
     pub audience_left: Option<u64>,
@@ -103,6 +103,10 @@ impl Commands {
         let (mut skipped, mut samples, mut preview) = (BTreeMap::new(), Vec::new(), None);
         let (mut texts, mut undeliverable, mut first_unpriced) =
             (TextCounts::default(), Undeliverable::default(), None);
+        let connector = plan.connector.clone();
+        let rules = self.rules_of(&connector);
+        // People who count for the channel's audience; not looked for any further where they are too many.
+        let mut outside = 0;
         while let Some(page) = plan.page().await? {
             for planned in page {
                 rows += 1;
@@ -115,6 +119,11 @@ impl Commands {
                         }
                         cost.add(price);
                         texts.add(&filled.text);
+                        if audience_left.is_some_and(|left| outside <= left)
+                            && self.is_outside_window(&connector, rules.as_ref(), &planned.row.to)?
+                        {
+                            outside += 1;
+                        }
                         preview.get_or_insert(filled.text);
                     }
                     Err(left_out) => {
@@ -139,7 +148,7 @@ impl Commands {
         if !template.is_sendable() {
             problems.push(format!("the template is {}", template.status));
         }
-        if sendable == 0 && rows > 0 {
+        if sendable == 0 && campaign.audience != Audience::Direct {
             problems.push("nobody of the audience can be sent to".to_owned());
         }
         if template.message_type() == MessageType::Marketing {
@@ -147,9 +156,11 @@ impl Commands {
         }
         warnings.extend(undeliverable.warnings());
         warnings.extend(prices.warning(category, cost, first_unpriced));
-        if let Some(left) = audience_left.filter(|left| *left < sendable) {
-            warnings
-                .push(format!("the channel lets {left} more people be written to now; the others wait for their turn"));
+        if let Some(left) = audience_left.filter(|left| *left < outside) {
+            warnings.push(format!(
+                "the channel lets {left} more people be written to now outside of their reply windows, and more of the audience are: \
+                 those who were not written to lately wait for their turn"
+            ));
         }
         Ok(CampaignCheck {
             rows,

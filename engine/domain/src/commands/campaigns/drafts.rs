@@ -88,6 +88,7 @@ impl Commands {
             started_at: None,
             ended_at: None,
             revision: 0,
+            text: None,
         };
         let campaign = self.patched(empty, patch)?;
         let id = campaign.id;

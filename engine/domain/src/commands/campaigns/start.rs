@@ -27,6 +27,7 @@ impl Commands {
             let status = plan.template.status;
             return Err(Error::conflict(format!("the campaign's template is {status}, so nothing can be sent")));
         }
+        let next = next.with_text_of(&plan.template);
         self.clear_rows(tenant, number).await?;
         let (mut sends, mut texts, mut undeliverable) = (false, TextCounts::default(), Undeliverable::default());
         while let Some(page) = plan.page().await? {

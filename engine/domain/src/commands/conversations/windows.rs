@@ -46,4 +46,20 @@ impl Commands {
         let until = rules.window_until(conversation.and_then(|conversation| conversation.written_at));
         Some(ReplyWindow { until, open: until.is_some_and(|until| until > self.ports().clock.now()) })
     }
+
+    /// Whether what is sent to an address now is sent outside of its reply window, by which it counts for the channel's audience. Without a
+    /// window everything is, but what goes to a group.
+    pub(crate) fn is_outside_window(
+        &self,
+        connector: &Connector,
+        rules: Option<&Rules>,
+        address: &str,
+    ) -> Result<bool> {
+        let conversation = self.conversation_of(connector, address)?;
+        if conversation.as_ref().is_some_and(|conversation| conversation.is_group) {
+            return Ok(false);
+        }
+        let window = rules.and_then(|rules| self.window_of(rules, conversation.as_ref()));
+        Ok(window.is_none_or(|window| !window.open))
+    }
 }

@@ -1,138 +1,28 @@
 //! Templates that the channel of a connector keeps: asked for, created, changed and deleted through the connector. What is stored follows
 //! what the channel said.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::synchronisation::{Asking, Synced, synchronise};
 use super::{TemplatePatch, TemplateView, sound};
-use crate::commands::Commands;
 use crate::commands::connectors::offering::{Offering, unexpected};
-use crate::model::template::{
-    Component, FEATURE, MAX_TEMPLATES_OF_TENANT, RemoteTemplate, channel_json, check_for_channel, read_page,
-    samples_of, with_known_samples,
-};
+use crate::commands::{Commands, Ports};
+use crate::model::template::{Component, FEATURE, channel_json, check_for_channel, samples_of};
 use crate::model::{Attachment, Template, TemplateCategory, TemplateStatus};
-use crate::ports::{
-    Answer, Batch, Change, Conflict, Operation, OperationError, StoreError, TemplateChange, TemplateFilter,
-};
+use crate::ports::{Answer, Conflict, Operation, OperationError, StoreError};
 use crate::{Error, ErrorCode, Field, FieldProblem, Result, TenantIndex};
 
-/// Maximum number of pages of a channel's list.
-const MAX_PAGES: usize = 2_000;
-
-/// Number of templates in one batch.
-const BATCH: usize = 100;
-
-/// What a synchronisation found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Synced {
-    /// Number of templates that the channel has.
-    pub total: u64,
-    /// Number of those that were not known.
-    pub added: u64,
-    /// Number of those that were known otherwise.
-    pub changed: u64,
-    /// Number of known ones that the channel does not have any more.
-    pub removed: u64,
-}
-
 impl Commands {
-    /// Asks the channel of a connector for all its templates. Those that it does not have any more get the status
-    /// [`TemplateStatus::Deleted`]; every template keeps its number.
+    /// Asks the channel of a connector for all its templates, see [`synchronise`].
     pub async fn sync_templates(&self, tenant: TenantIndex, connector: Uuid) -> Result<Synced> {
         let offering = self.offering(tenant, connector)?;
         offering.must(FEATURE)?;
-        let listed = self.listed_by_channel(&offering).await?;
-        let index = offering.connector.index;
-        let filter = TemplateFilter { connector: Some(index), ..TemplateFilter::default() };
-        let known = self.ports().store.templates(tenant, &filter, 0, MAX_TEMPLATES_OF_TENANT)?.rows;
-        let known: BTreeMap<(String, String), Arc<Template>> =
-            known.into_iter().map(|one| (key_of(&one), one)).collect();
-        let now = self.now();
-        let mut synced = Synced { total: listed.len() as u64, ..Synced::default() };
-        let mut changes = Vec::new();
-        for (name, old) in &known {
-            if !listed.contains_key(name) && old.status != TemplateStatus::Deleted {
-                synced.removed += 1;
-                changes.push(Template { status: TemplateStatus::Deleted, updated_at: now, ..(**old).clone() });
-            }
-        }
-        for (name, remote) in listed {
-            let old = known.get(&name);
-            let blank = || Template {
-                number: 0,
-                id: self.ports().entropy.uuid(),
-                tenant,
-                connector: Some(index),
-                name: remote.name.clone(),
-                language: Some(remote.language.clone()),
-                category: remote.category,
-                format: remote.format,
-                status: remote.status,
-                quality: remote.quality,
-                reason: None,
-                remote_id: None,
-                components: Vec::new(),
-                created_at: now,
-                updated_at: now,
-            };
-            let before = old.map_or_else(blank, |old| (**old).clone());
-            let next = Template {
-                category: remote.category,
-                format: remote.format,
-                status: remote.status,
-                quality: remote.quality,
-                reason: remote.reason,
-                remote_id: remote.id,
-                components: with_known_samples(remote.components, &before.components),
-                ..before
-            };
-            match old {
-                None => synced.added += 1,
-                Some(old) if **old != next => synced.changed += 1,
-                Some(_) => continue,
-            }
-            changes.push(Template { updated_at: now, ..next });
-        }
-        for some in changes.chunks(BATCH) {
-            let put = |template: &Template| Change::Template(Box::new(TemplateChange::Put(template.clone())));
-            self.ports().store.commit(Batch::of(some.iter().map(put).collect())).await?;
-        }
-        Ok(synced)
-    }
-
-    /// All that the channel lists, by name and language.
-    async fn listed_by_channel(&self, offering: &Offering) -> Result<BTreeMap<(String, String), RemoteTemplate>> {
-        let mut listed = BTreeMap::new();
-        let mut seen = BTreeSet::new();
-        let mut after: Option<String> = None;
-        for _ in 0..MAX_PAGES {
-            let asked = after.as_ref().map_or_else(|| json!({}), |after| json!({"after": after}));
-            let answer = self.operate(offering, FEATURE, own("list-templates", &asked)).await?;
-            let (templates, next) = read_page(&other(answer)?).map_err(|problem| {
-                let message =
-                    format!("the connector's plugin answered a list of templates that cannot be read: {problem}");
-                Error::new(ErrorCode::ChannelFailed, message)
-            })?;
-            for template in templates {
-                listed.insert((template.name.clone(), template.language.clone()), template);
-            }
-            if listed.len() > MAX_TEMPLATES_OF_TENANT {
-                let message =
-                    format!("the channel has more than {MAX_TEMPLATES_OF_TENANT} templates; nothing was stored");
-                return Err(Error::conflict(message));
-            }
-            match next {
-                None => return Ok(listed),
-                Some(next) if seen.insert(next.clone()) => after = Some(next),
-                // It would go on for ever.
-                Some(_) => break,
-            }
-        }
-        Err(Error::new(ErrorCode::ChannelFailed, "the channel's list of templates has no end; nothing was stored"))
+        let Ports { store, connectors, entropy, clock, .. } = self.ports();
+        let asking = Asking { store: &**store, connectors: &**connectors, entropy: &**entropy, clock: &**clock };
+        synchronise(asking, &offering.connector).await
     }
 
     pub(super) async fn create_at_channel(
@@ -262,21 +152,17 @@ impl Commands {
     }
 }
 
-fn key_of(template: &Template) -> (String, String) {
-    (template.name.clone(), template.language.clone().unwrap_or_default())
-}
-
 /// The files that an operation with these components names.
 fn files_of(components: &[Component]) -> Vec<Attachment> {
     samples_of(components).into_iter().cloned().collect()
 }
 
-fn own(kind: &str, value: &Value) -> Operation {
+pub(super) fn own(kind: &str, value: &Value) -> Operation {
     Operation::Other(kind.to_owned(), value.to_string())
 }
 
 /// The JSON of an answer to one of these operations.
-fn other(answer: Answer) -> Result<String> {
+pub(super) fn other(answer: Answer) -> Result<String> {
     match answer {
         Answer::Other(json) => Ok(json),
         _ => Err(unexpected()),

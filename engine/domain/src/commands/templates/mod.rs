@@ -1,16 +1,18 @@
 //! Templates: a tenant's own texts, and those that the channel of a connector keeps. What concerns the latter goes through the connector,
-//! and is stored only after the channel took it: see [`channel`]. What is sent of a template: [`sending`].
+//! and is stored only after the channel took it: see [`channel`]. What is sent of a template: [`sending`]. What a channel lists is taken over
+//! by [`synchronisation`].
 
 mod channel;
 mod samples;
 mod sending;
+mod synchronisation;
 
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-pub use self::channel::Synced;
 pub use self::sending::{TemplateSend, filled};
+pub use self::synchronisation::{Asking, Synced, synchronise};
 use crate::commands::Commands;
 use crate::model::template::{Component, check_own};
 use crate::model::{Quality, Template, TemplateCategory, TemplateFormat, TemplateStatus};

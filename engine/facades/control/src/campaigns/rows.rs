@@ -67,7 +67,7 @@ pub(crate) struct CampaignCheck {
     undeliverable: Vec<CampaignUndeliverableRows>,
     /// The first 100 rows that would be left out.
     samples: Vec<CampaignCheckedRow>,
-    /// What it would cost.
+    /// What it would cost, as an upper bound: the channel may charge less, or nothing, for what is sent within an open reply window.
     cost: CampaignCost,
     /// How many people the channel lets be written to now outside of their reply windows; absent without such a limit.
     audience_left: Option<u64>,
@@ -170,7 +170,7 @@ pub(crate) struct CampaignRow {
     /// What the template is filled with.
     pub(super) variables: BTreeMap<String, String>,
     pub(super) status: WordOf<model::RowStatus>,
-    /// The code that it failed with, or the reason for which it was not sent.
+    /// The code that it failed with, or the reason for which it was not sent; `held` where the channel accepted it and keeps it back for now.
     pub(super) code: Option<String>,
     /// The same for a person.
     pub(super) detail: Option<String>,

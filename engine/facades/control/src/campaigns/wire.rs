@@ -224,10 +224,11 @@ pub(crate) struct CampaignStopRules {
     /// The percentage counts from this many messages with an outcome on; 50 if omitted.
     #[oai(nullable)]
     min_sent: Option<u32>,
-    /// A message failed with one of these codes: the channel's own, or the word of a reason. Those of the configuration if omitted.
+    /// A message failed with one of these codes (the channel's own, or the word of a reason), or the channel refused it for now with one.
+    /// Those of the configuration if omitted.
     #[oai(nullable, validator(max_items = 50))]
     codes: Option<Vec<String>>,
-    /// Number of failures with one of these codes after which it is paused; 1 if omitted.
+    /// Number of failures and refusals with one of these codes after which it is paused; 1 if omitted.
     #[oai(nullable)]
     code_times: Option<u32>,
     /// The connector was paused this often while the campaign ran.
@@ -388,7 +389,7 @@ pub(crate) struct CampaignPausing {
     at: Instant,
 }
 
-/// How many rows stand where. Each row is in exactly one of them: their sum is the number of rows.
+/// How many rows stand where. Each row is in exactly one of them: their sum, without `held`, is the number of rows.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct CampaignCounts {
@@ -400,6 +401,8 @@ pub(crate) struct CampaignCounts {
     queued: u64,
     /// Accepted by the channel, and no more is known. That is not a delivery.
     accepted: u64,
+    /// Those of the accepted ones that the channel keeps back for now.
+    held: u64,
     /// Delivered, and not read as far as is known.
     delivered: u64,
     /// Read.
@@ -426,6 +429,7 @@ impl From<model::CampaignCounts> for CampaignCounts {
             pending: counts.pending,
             queued: counts.queued,
             accepted: counts.accepted,
+            held: counts.held,
             delivered: counts.delivered,
             read: counts.read,
             failed: counts.failed,

@@ -2,12 +2,14 @@
 
 use poem::{Body, Request};
 use pombo_domain::Timestamp;
-use pombo_domain::model::pace::EqualTextsView;
-use pombo_domain::model::{MessageType, Rules, Undelivered};
+use pombo_domain::model::pace::{AudienceView, EqualTextsView};
+use pombo_domain::model::{Inbound, MessageType, Rules, Undelivered};
 use pombo_domain::ports::{Batch, Change, TemplateChange};
 use pombo_testkit::samples;
 use serde_json::{Value, json};
 
+use super::demands::{WROTE, demanding};
+use super::history::{receive, says};
 use super::support::{Answer, Engine, Refused};
 
 /// A template of tenant A, and a draft of a campaign that sends it by mail: its path.
@@ -217,4 +219,49 @@ async fn rows_that_the_channel_would_not_deliver_are_counted_and_left_out() {
     let connector = started["connectorId"].as_str().expect("an id").to_owned();
     let body = json!({"to": "us.bia@loja.com", "text": "Oi", "messageType": "MARKETING"});
     engine.post_owned(format!("/v1/connectors/{connector}/messages"), body).await.expect(201);
+}
+
+#[tokio::test]
+async fn the_check_says_what_the_start_says_of_an_audience_of_nobody() {
+    let engine = Engine::new().await;
+    let (path, _) = draft(&engine).await;
+    let check = async || engine.post(&engine.a, &format!("{path}/check"), json!({})).await.expect(200);
+    assert_eq!(check().await["problems"], json!([]), "what is sent in its name one by one may come later");
+    let nobody = json!({"audience": {"type": "contacts", "search": "nobody has this name"}});
+    patched(&engine, &path, nobody).await.expect(200);
+    let checked = check().await;
+    assert_eq!((&checked["rows"], &checked["sendable"]), (&json!(0), &json!(0)));
+    assert_eq!(checked["problems"], json!(["nobody of the audience can be sent to"]));
+    let refused = engine.post(&engine.a, &format!("{path}/start"), json!({})).await;
+    assert!(refused.text().contains("nobody of the campaign's audience can be sent to"), "{}", refused.text());
+    assert_eq!(refused.error(409).0, "conflict");
+}
+
+#[tokio::test]
+async fn only_people_outside_of_their_reply_windows_count_for_the_channels_audience() {
+    let engine = Engine::new().await;
+    let (id, connector) = demanding(&engine).await;
+    let template = samples::template(engine.a.tenant.index, "Olá {{nome}}");
+    let change = Change::Template(Box::new(TemplateChange::Put(template)));
+    engine.world.store.write(Batch::of(vec![change])).expect("stored");
+    let wrote = Inbound { sent_at: WROTE, ..says("5511988887777", "R1", "oi") };
+    receive(&engine, &engine.a, connector, wrote).await;
+    let body = json!({"name": "Natal", "template": 1, "connectorId": id});
+    let made = engine.post(&engine.a, "/v1/campaigns", body).await.expect(201);
+    let path = format!("/v1/campaigns/{}", made["id"].as_str().expect("an id"));
+    list(&engine, &path, "to;nome\n5511988887777;Ana\n5511977776666;Bia\n").await.expect(200);
+    let check = async |used: u32| {
+        let audience = AudienceView { used, limit: Some(5) };
+        *engine.fixed.audience.lock().expect("no test panics in it") = Some(audience);
+        engine.post(&engine.a, &format!("{path}/check"), json!({})).await.expect(200)
+    };
+    let enough = check(4).await;
+    assert_eq!((&enough["sendable"], &enough["audienceLeft"]), (&json!(2), &json!(1)), "{enough}");
+    assert_eq!(enough["warnings"], json!([]), "one of them wrote a moment ago");
+    let too_few = check(5).await;
+    let warning = too_few["warnings"][0].as_str().expect("a warning");
+    assert!(warning.starts_with("the channel lets 0 more people be written to now"), "{warning}");
+    engine.world.clock.jump(3_600_000);
+    let closed = check(4).await;
+    assert_eq!(closed["warnings"].as_array().map(Vec::len), Some(1), "the window has closed: {closed}");
 }

@@ -12,10 +12,10 @@ use super::support::{Answer, Engine, Refused};
 
 const HOUR_MS: i64 = 3_600_000;
 /// 2029-12-31T01:00:00Z: 23 hours before the tests' clock starts.
-const WROTE: Timestamp = Timestamp(1_893_456_000_000 - 23 * HOUR_MS);
+pub(super) const WROTE: Timestamp = Timestamp(1_893_456_000_000 - 23 * HOUR_MS);
 
 /// A connector of A whose channel takes only templates from people who have not written for 24 hours.
-async fn demanding(engine: &Engine) -> (String, ConnectorIndex) {
+pub(super) async fn demanding(engine: &Engine) -> (String, ConnectorIndex) {
     engine.world.connectors.describe_plugin("connector-chat", |plugin| {
         plugin.features.push("templates".to_owned());
         plugin.contents.push(OwnKind { name: "template".to_owned(), schema: None });

@@ -8,7 +8,7 @@ use poem::endpoint::BoxEndpoint;
 use poem::{Body, Endpoint, EndpointExt, Request, Response};
 use pombo_domain::commands::PluginPolicy;
 use pombo_domain::commands::access::keys::hash_api_key;
-use pombo_domain::model::pace::{EqualTextsView, HealthView, PaceView, WaitReason};
+use pombo_domain::model::pace::{AudienceView, EqualTextsView, HealthView, PaceView, WaitReason};
 use pombo_domain::model::{EventBody, HealthLevel, NewEvent, Variables};
 use pombo_domain::ports::{AppendEvent, Batch, Change, PaceViews, Store, StoreResult};
 use pombo_domain::{ConnectorIndex, Timestamp};
@@ -36,6 +36,8 @@ pub(super) struct Fixed {
     pub(super) problems: Mutex<Vec<NotReady>>,
     /// The equal advertising that every connector sent.
     pub(super) equal_texts: Mutex<Option<EqualTextsView>>,
+    /// How many people every connector may write to.
+    pub(super) audience: Mutex<Option<AudienceView>>,
 }
 
 impl PaceViews for Fixed {
@@ -49,6 +51,7 @@ impl PaceViews for Fixed {
             detail: Some("it is night".to_owned()),
             delay_ms: (2_000, 5_000),
             equal_texts: *self.equal_texts.lock().expect("no test panics in it"),
+            audience: *self.audience.lock().expect("no test panics in it"),
             health: Some(HealthView { score: 61, level: HealthLevel::Slowed, sent: 40, ..HealthView::default() }),
             ..PaceView::default()
         }))

@@ -180,8 +180,8 @@ impl BatchBuilder<'_> {
         if let Some(unfit) = ids.into_iter().flatten().find_map(|id| bounds::id(id).err()) {
             return Ok(Err(unfit));
         }
-        // Without it, the failure is not about a message of the engine.
-        let Some(id) = client_id.and_then(|id| Uuid::parse_str(&id).ok()) else { return Ok(Ok(())) };
+        let named = client_id.and_then(|id| Uuid::parse_str(&id).ok());
+        let Some(id) = self.subject(named, provider_id.as_deref())? else { return Ok(Ok(())) };
         let (mut code, mut reason) = (code.filter(|code| !code.is_empty()), reason);
         for text in [&mut code, &mut reason].into_iter().flatten() {
             bounds::cut(text, bounds::NAME);

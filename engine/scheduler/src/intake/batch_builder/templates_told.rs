@@ -1,4 +1,5 @@
-//! What a channel tells of a template that it keeps: its status, quality or category has changed.
+//! What a channel tells of a template that it keeps: its status, quality or category has changed, or what it consists of. The last is not
+//! told itself: the connector is asked for it, see [`crate::templates`].
 
 use pombo_domain::model::{Quality, TemplateCategory, TemplateStatus};
 use pombo_domain::ports::{Change, TemplateChange, TemplateNews};
@@ -23,17 +24,19 @@ struct Told {
     quality: Option<String>,
     category: Option<String>,
     reason: Option<String>,
+    contents: Option<bool>,
 }
 
 impl BatchBuilder<'_> {
     /// Takes such an event. One of another form, or that is about a template that nobody knows, changes nothing.
     pub(super) fn template_told(&mut self, json: &str) {
         let Ok(told) = serde_json::from_str::<Told>(json) else { return };
-        let Told { name, language, id, status, quality, category, reason } = told;
+        let Told { name, language, id, status, quality, category, reason, contents } = told;
         let ids = [Some(&name), Some(&language), id.as_ref()];
         if ids.into_iter().flatten().any(|id| id.len() > MAX_ID_BYTES || id.contains('\0')) {
             return;
         }
+        self.templates |= contents == Some(true);
         let reason = reason.map(|mut reason| {
             bounds::cut(&mut reason, bounds::NAME);
             reason

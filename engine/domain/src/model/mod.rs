@@ -22,6 +22,7 @@ pub mod message;
 pub mod pace;
 pub mod plugin;
 pub mod progress;
+pub mod proxy;
 pub mod reason;
 pub mod receipt;
 pub mod recording;
@@ -63,6 +64,7 @@ pub use message::{
 pub use pace::WaitReason;
 pub use plugin::{AuditAction, AuditEntry, Grants, Plugin, PluginKind, PluginVersion, TrustRoot, VersionStatus, Wants};
 pub use progress::Progress;
+pub use proxy::{Proxy, ProxyKind};
 pub use reason::{Reason, ReasonCode};
 pub use receipt::{Reached, ReceiptKind, Receipts};
 pub use recording::Recording;

@@ -242,6 +242,7 @@ pub(crate) fn spec(index: u32, plugin: &str, config: Value) -> ConnectorSpec {
         plugin: plugin.to_owned(),
         config,
         secrets: BTreeMap::from([("password".to_owned(), "s3cret".to_owned())]),
+        proxy: None,
     }
 }
 

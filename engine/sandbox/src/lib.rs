@@ -12,6 +12,7 @@
 //! - `registry.rs` which plugins are known; `cache.rs` native code kept on disk, which `precompile.rs` fills at a start; `grants/`
 //!   what a plugin may ask for.
 //! - `instances.rs` short calls on pooled instances that serve no connector; `watchdog.rs` ends a guest that does not give way.
+//! - `proxy/` the only way out of a connector that has a proxy.
 //! - `host/` one file per interface that plugins import; `wasi.rs` what there is of WASI; `offline.rs` ports that refuse everything;
 //!   `worlds/` conversions between the domain's types and the plugins', and the versions of the worlds that are accepted
 //!   (`accepted.rs`).
@@ -29,6 +30,8 @@
 //!   connector's work now, or is `Disconnected`.
 //! - Two versions of a plugin never have the same message: an instance gives back only what it has not begun.
 //! - A secret is put into an SMTP login or an HTTP header by the host; it never enters a guest's memory.
+//! - A connector with a proxy reaches nothing without it: `host/network.rs` and `host/http` are the only places that connect, and both
+//!   ask for the proxy first.
 //! - Every call into the host has a deadline; the watchdog ends every guest that does not give way.
 //!
 //! This crate must not know how messages are stored, scheduled or served.
@@ -46,6 +49,7 @@ mod limits;
 mod offline;
 mod options;
 mod precompile;
+mod proxy;
 mod randomness;
 mod registry;
 mod renderer;

@@ -1,4 +1,5 @@
-//! Names to addresses, and connections to those that the guard allows. Shared by the interfaces that reach out.
+//! The way to a server: by the connector's proxy if it has one, and otherwise from its name to the addresses that the guard allows. Shared
+//! by the interfaces that reach out.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -11,19 +12,53 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 
 use crate::options::ConnectTo;
-use crate::state::Services;
+use crate::proxy::Proxy;
+use crate::state::{Context, Services};
 
 /// Why there is no connection.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum Unreachable {
     /// The guard does not allow any of its addresses.
+    #[error("the server's address is not allowed")]
     Forbidden,
-    /// No address, no answer, or no time.
+    /// No address, no answer, or no time; or the proxy does not work.
+    #[error("{0}")]
     Failed(String),
 }
 
+/// How a connector reaches one server.
+pub(crate) enum Route {
+    /// At one of these addresses.
+    Direct(Vec<SocketAddr>),
+    /// By its proxy, which gets the name and the port.
+    Proxied(Arc<Proxy>, String, u16),
+}
+
+impl Route {
+    /// A connection. A route by a proxy never becomes a direct one.
+    pub(crate) async fn connect(&self, limit: Duration) -> Result<TcpStream, Unreachable> {
+        match self {
+            Self::Direct(addresses) => connect(addresses, limit).await,
+            Self::Proxied(proxy, host, port) => proxy.dial(host, *port).await,
+        }
+    }
+}
+
+/// The way to a server. With a proxy nothing is resolved here.
+pub(crate) async fn route(
+    context: &Context,
+    services: &Services,
+    host: &str,
+    port: u16,
+) -> Result<Route, Unreachable> {
+    match &context.proxy {
+        Some(proxy) => Ok(Route::Proxied(proxy.clone(), host.to_owned(), port)),
+        None => resolve(services, host, port).await.map(Route::Direct),
+    }
+}
+
 /// The allowed addresses of a server.
-pub(crate) async fn resolve(services: &Services, host: &str, port: u16) -> Result<Vec<SocketAddr>, Unreachable> {
+async fn resolve(services: &Services, host: &str, port: u16) -> Result<Vec<SocketAddr>, Unreachable> {
     if let Some(address) = services.connect_to.get(&host.to_ascii_lowercase()) {
         let allowed = services.guard.check_address(address.ip());
         return if allowed { Ok(vec![*address]) } else { Err(Unreachable::Forbidden) };
@@ -44,7 +79,12 @@ pub(crate) async fn resolve(services: &Services, host: &str, port: u16) -> Resul
 }
 
 /// A connection to the first of `addresses` that answers.
-pub(crate) async fn connect(addresses: &[SocketAddr], limit: Duration) -> Result<TcpStream, Unreachable> {
+async fn connect(addresses: &[SocketAddr], limit: Duration) -> Result<TcpStream, Unreachable> {
+    first_of(addresses, limit).await.map_err(|why| Unreachable::Failed(format!("cannot connect: {why}")))
+}
+
+/// The same; the error is why the last of them did not answer.
+pub(crate) async fn first_of(addresses: &[SocketAddr], limit: Duration) -> Result<TcpStream, String> {
     let mut last = "no address".to_owned();
     for address in addresses {
         match tokio::time::timeout(limit, TcpStream::connect(address)).await {
@@ -59,7 +99,7 @@ pub(crate) async fn connect(addresses: &[SocketAddr], limit: Duration) -> Result
             Err(_) => last = "no answer in time".to_owned(),
         }
     }
-    Err(Unreachable::Failed(format!("cannot connect: {last}")))
+    Err(last)
 }
 
 /// TLS with the public authorities and `extra` ones.

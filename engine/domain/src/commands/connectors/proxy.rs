@@ -95,7 +95,7 @@ impl Commands {
         if let Some(url) = &request.check_url {
             self.ports().guard.check_url(url).map_err(|error| within(Field::CheckUrl, error.to_string()))?;
         }
-        self.ports().connectors.check_proxy(&request.host, request.port).or_else(wrong)?;
+        self.ports().connectors.check_proxy(&request.host, request.port).map_err(|why| Error::invalid(Field::Proxy, why))?;
         let seal = |password: String| self.ports().secrets.seal(&seal_context(connector), password.as_bytes());
         let ProxyRequest { kind, host, port, user, password, check_url, idle_seconds } = request;
         let mut proxy =

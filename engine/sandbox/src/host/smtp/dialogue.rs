@@ -224,7 +224,7 @@ async fn unless_stalled(
 
 async fn connect(target: &Target, progress: &Progress) -> Result<Pooled, Failed> {
     progress.enter(Stage::Connect);
-    let tcp = network::connect(&target.addresses, target.step).await.map_err(|e| match e {
+    let tcp = target.route.connect(target.step).await.map_err(|e| match e {
         Unreachable::Forbidden => Failed::Broke("the server's address is not allowed".to_owned()),
         Unreachable::Failed(why) => Failed::Broke(why),
     })?;

@@ -37,6 +37,7 @@ breaker_max_ms = 1000
 [sandbox]
 allow_private = ["127.0.0.1", "localhost"]
 smtp_plain_hosts = ["127.0.0.1", "localhost"]
+proxy_hosts = ["127.0.0.1"]
 "#;
 
 /// How to start an engine.

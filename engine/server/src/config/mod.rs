@@ -209,7 +209,21 @@ pub(crate) struct Sandbox {
     pub(crate) connect_to: Vec<String>,
     pub(crate) smtp_plain_hosts: Vec<String>,
     pub(crate) http_plain_hosts: Vec<String>,
+    pub(crate) proxies: Proxies,
+    pub(crate) proxy_hosts: Vec<String>,
     pub(crate) grants: BTreeMap<String, Vec<String>>,
+}
+
+/// Which proxies connectors may have.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Proxies {
+    /// Those with a public address, and those that are listed.
+    Any,
+    /// Those that are listed.
+    Listed,
+    /// None.
+    None,
 }
 
 #[derive(Clone, Deserialize)]

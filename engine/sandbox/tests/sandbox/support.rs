@@ -194,7 +194,7 @@ pub(crate) fn options(folder: &Path, wish: &Wish) -> Options {
         compile_command: None,
         embedded: vec![embedded("renderer"), embedded("connector-email")],
         grants,
-        smtp_plain_hosts: Vec::new(),
+        smtp_plain_hosts: wish.plain.clone(),
         http_plain_hosts: wish.plain.clone(),
         authorities: Vec::new(),
         connect_to: BTreeMap::new(),

@@ -38,7 +38,8 @@ pub use connectors::{Does, ScriptedConnectors, Sent, Versions, accepted, throttl
 pub use entropy::{ConstantEntropy, CountingEntropy};
 pub use media::FolderMedia;
 pub use outbound::{
-    Hook, HookAct, LoopbackGuard, LoopbackProxies, OpenGuard, PlainForm, ScriptedFetcher, ScriptedWebhooks, ServingFetcher,
+    Hook, HookAct, LoopbackGuard, LoopbackProxies, OpenGuard, PlainForm, ScriptedFetcher, ScriptedWebhooks,
+    ServingFetcher,
 };
 pub use plugins::{FakePluginEngine, FakeTelemetry, Says, digest_of, fails, nothing, says};
 pub use proxy::TestProxy;

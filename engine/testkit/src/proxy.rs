@@ -147,8 +147,7 @@ impl Shared {
             head.push(stream.read_u8().await?);
         }
         let head = String::from_utf8_lossy(&head).into_owned();
-        let credentials =
-            self.login.as_ref().map(|(user, password)| STANDARD.encode(format!("{user}:{password}")));
+        let credentials = self.login.as_ref().map(|(user, password)| STANDARD.encode(format!("{user}:{password}")));
         let expected = credentials.map(|text| format!("proxy-authorization: basic {}", text.to_ascii_lowercase()));
         if expected.is_some_and(|expected| !head.lines().any(|line| line.to_ascii_lowercase() == expected)) {
             stream.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").await?;

@@ -171,7 +171,12 @@ pub(crate) struct SessionHandle {
 impl SessionHandle {
     fn new(slot: &Arc<SessionSlot>, number: u64) -> Self {
         let own = SessionStatus { state: SessionState::Connecting, account: None };
-        Self { slot: slot.clone(), number: AtomicU64::new(number), own: watch::channel(own).0, blocked: Mutex::default() }
+        Self {
+            slot: slot.clone(),
+            number: AtomicU64::new(number),
+            own: watch::channel(own).0,
+            blocked: Mutex::default(),
+        }
     }
 
     /// Reports the session's status; the same status again changes nothing. The observer is called under the lock, so that it

@@ -45,12 +45,7 @@ impl Route {
 }
 
 /// The way to a server. With a proxy nothing is resolved here.
-pub(crate) async fn route(
-    context: &Context,
-    services: &Services,
-    host: &str,
-    port: u16,
-) -> Result<Route, Unreachable> {
+pub(crate) async fn route(context: &Context, services: &Services, host: &str, port: u16) -> Result<Route, Unreachable> {
     match &context.proxy {
         Some(proxy) => Ok(Route::Proxied(proxy.clone(), host.to_owned(), port)),
         None => resolve(services, host, port).await.map(Route::Direct),

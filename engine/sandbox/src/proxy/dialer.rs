@@ -133,7 +133,9 @@ impl Dialer {
         let may_be = |address: &SocketAddr| self.policy.check_proxy_address(host, port, address.ip());
         let allowed: Vec<SocketAddr> = all.into_iter().filter(may_be).collect();
         if allowed.is_empty() {
-            return Err("the proxy is not allowed: its address is private, and the operator does not list it".to_owned());
+            return Err(
+                "the proxy is not allowed: its address is private, and the operator does not list it".to_owned()
+            );
         }
         let connected = network::first_of(&allowed, self.connect).await;
         connected.map_err(|why| format!("the proxy cannot be reached: {why}"))

@@ -47,9 +47,7 @@ pub(super) async fn socks(
     let target = (host, port);
     let made = match login {
         None => Socks5Stream::connect_with_socket(tcp, target).await,
-        Some((user, password)) => {
-            Socks5Stream::connect_with_password_and_socket(tcp, target, user, password).await
-        }
+        Some((user, password)) => Socks5Stream::connect_with_password_and_socket(tcp, target, user, password).await,
     };
     made.map(Socks5Stream::into_inner).map_err(|error| socks_failed(&error, login.is_some()))
 }
@@ -97,7 +95,9 @@ pub(super) async fn connect(
             407 => return Err(proxy(ASKS)),
             403 => return Err(server("the proxy does not allow a connection to this server")),
             405 | 501 => return Err(proxy("the proxy does not make connections (CONNECT)")),
-            status => return Err(Failed::Server(format!("the proxy does not reach the server (it answered {status})"))),
+            status => {
+                return Err(Failed::Server(format!("the proxy does not reach the server (it answered {status})")));
+            }
         }
     }
 }

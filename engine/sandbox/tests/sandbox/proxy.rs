@@ -50,7 +50,7 @@ fn loopback(port: u16) -> SocketAddr {
 }
 
 fn port_of(url: &str) -> u16 {
-    url.split([':', '/']).filter_map(|part| part.parse().ok()).next_back().expect("a port")
+    url.rsplit([':', '/']).find_map(|part| part.parse().ok()).expect("a port")
 }
 
 /// A port where nobody listens.
@@ -78,7 +78,8 @@ async fn requests_files_and_sockets_go_through_it_by_name() {
         };
         proxy.knows(NAME, loopback(web.port));
         let world = probe(through(kind, proxy.port(), login)).await;
-        let task = json!({"do": "http", "method": "PUT", "url": format!("http://{NAME}:{}/hello", web.port), "body": "olá"});
+        let task =
+            json!({"do": "http", "method": "PUT", "url": format!("http://{NAME}:{}/hello", web.port), "body": "olá"});
         assert_eq!(world.told_to(1, task).await.as_deref(), Ok("201 PUT  olá"), "{kind:?} {login:?}");
         let task = json!({"do": "exchange", "url": web.url("/echo"), "size": 300_000});
         let said = world.told_to(1, task).await.expect("goes through");
@@ -87,11 +88,8 @@ async fn requests_files_and_sockets_go_through_it_by_name() {
         let url = format!("ws://{NAME}:{}/chat", port_of(&socket));
         world.told_to(1, json!({"do": "open", "url": url})).await.expect("opens");
         assert_eq!(world.told_to(1, json!({"do": "ws", "size": 70_000})).await.as_deref(), Ok("echoed"));
-        let expected = [
-            format!("{NAME}:{}", web.port),
-            format!("127.0.0.1:{}", web.port),
-            format!("{NAME}:{}", port_of(&socket)),
-        ];
+        let expected =
+            [format!("{NAME}:{}", web.port), format!("127.0.0.1:{}", web.port), format!("{NAME}:{}", port_of(&socket))];
         assert_eq!(proxy.asked(), expected, "{kind:?} {login:?}: each once, and by name");
         assert_eq!(problem(&world), None);
     }
@@ -108,7 +106,7 @@ async fn without_its_proxy_a_connector_reaches_nothing_and_says_why() {
         for (what, scheme) in [("http", "http"), ("exchange", "http"), ("open", "ws")] {
             let task = json!({"do": what, "url": format!("{scheme}://127.0.0.1:{target}/")});
             let why = world.told_to(1, task).await.expect_err("no proxy");
-            assert!(why.starts_with("NotConnected") && why.contains("the proxy cannot be reached"), "{what}: {why}");
+            assert!(why.contains("NotConnected") && why.contains("the proxy cannot be reached"), "{what}: {why}");
         }
         let beside = trap.accept().map(|_| ()).map_err(|error| error.kind());
         assert_eq!(beside, Err(std::io::ErrorKind::WouldBlock), "nothing went beside the proxy");
@@ -152,7 +150,7 @@ async fn credentials_that_are_refused_are_named() {
     ] {
         let world = probe(through(kind, proxy.port(), login)).await;
         let why = world.told_to(1, json!({"do": "http", "url": web.url("/hello")})).await.expect_err("refused");
-        assert!(why.starts_with("NotConnected") && why.contains(part), "{kind:?} {login:?}: {why}");
+        assert!(why.contains("NotConnected") && why.contains(part), "{kind:?} {login:?}: {why}");
         assert!(!why.contains("wrong") && !why.contains("s3cret"), "{why}");
         assert!(problem(&world).is_some_and(|problem| problem.contains(part)));
     }
@@ -165,7 +163,7 @@ async fn a_server_that_the_proxy_does_not_reach_is_not_the_proxys_fault() {
         let proxy = TestProxy::start().await;
         let world = probe(through(kind, proxy.port(), None)).await;
         let why = world.told_to(1, json!({"do": "http", "url": format!("http://{NAME}/")})).await.expect_err("unknown");
-        assert!(why.starts_with("NotConnected") && why.contains("the proxy does not reach the server"), "{why}");
+        assert!(why.contains("NotConnected") && why.contains("the proxy does not reach the server"), "{why}");
         assert_eq!(problem(&world), None);
         assert_eq!(proxy.asked(), [format!("{NAME}:80")], "the name was its to resolve");
     }
@@ -184,7 +182,7 @@ async fn grants_and_the_guard_count_with_a_proxy_too() {
         json!({"do": "open", "url": "ws://other.example/"}),
     ] {
         let why = world.told_to(1, task.clone()).await.expect_err("not allowed");
-        assert!(why.starts_with("Refused"), "{task}: {why}");
+        assert!(why.contains("Refused"), "{task}: {why}");
     }
     assert_eq!(proxy.asked(), Vec::<String>::new());
 }

@@ -77,7 +77,11 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     }
     for entry in &config.sandbox.proxy_hosts {
         let ok = parse_network(entry).is_some() || proxies::parse_entry(entry).is_some();
-        require(ok, "sandbox.proxy_hosts", &format!("has {entry:?}, which is not a host, host:port, address or network"));
+        require(
+            ok,
+            "sandbox.proxy_hosts",
+            &format!("has {entry:?}, which is not a host, host:port, address or network"),
+        );
     }
     require(outbound.connect_timeout_seconds > 0, "outbound.connect_timeout_seconds", "must be at least 1");
     require(outbound.attachment_timeout_seconds > 0, "outbound.attachment_timeout_seconds", "must be at least 1");

@@ -111,10 +111,9 @@ pub(crate) fn parse_api_key(row: &[u8]) -> StoreResult<ApiKey> {
 
 pub(crate) fn put_connector(staged: &mut Staged<'_>, connector: &Connector) {
     let row = match connector.receive_epoch {
-        epoch if connector.proxy.is_some() => append(
-            vec![PROXIED_CONNECTOR_FORMAT],
-            &(connector, epoch, connector.pace.category_order, &connector.proxy),
-        ),
+        epoch if connector.proxy.is_some() => {
+            append(vec![PROXIED_CONNECTOR_FORMAT], &(connector, epoch, connector.pace.category_order, &connector.proxy))
+        }
         epoch if !connector.pace.category_order => {
             append(vec![TIMED_CONNECTOR_FORMAT], &(connector, epoch, connector.pace.category_order))
         }

@@ -248,11 +248,8 @@ async fn a_proxy_survives_a_restart_and_its_removal_too() {
         check_url: Some("https://address.example/".to_owned()),
         idle_seconds: 45,
     };
-    let mut proxied = Connector {
-        receive_epoch: 3,
-        proxy: Some(proxy),
-        ..connector(ConnectorIndex(1), ConnectorStatus::Active)
-    };
+    let mut proxied =
+        Connector { receive_epoch: 3, proxy: Some(proxy), ..connector(ConnectorIndex(1), ConnectorStatus::Active) };
     proxied.pace.category_order = false;
     store.commit(Batch::of(vec![Change::Connector(proxied.clone())])).await.unwrap();
     drop(store);

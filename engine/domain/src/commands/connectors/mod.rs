@@ -27,7 +27,8 @@ use crate::commands::connectors::proxy::ProxyRequest;
 use crate::commands::text::{self, Rule};
 use crate::model::{Connector, ConnectorStatus, Pace};
 use crate::ports::{
-    Batch, Change, ConnectorError, ConnectorSpec, PluginDescription, ProxyStatus, SecretBox, SessionState, WebhookChange,
+    Batch, Change, ConnectorError, ConnectorSpec, PluginDescription, ProxyStatus, SecretBox, SessionState,
+    WebhookChange,
 };
 use crate::{ConnectorIndex, Error, ErrorCode, Field, FieldProblem, Result, TenantIndex};
 

@@ -67,7 +67,9 @@ fn check_form(request: &ProxyRequest) -> Result<()> {
     match (&request.user, &request.password) {
         (Some(user), password) => {
             if !fits(user) || !password.as_deref().is_none_or(fits) {
-                return wrong("its user name and its password must each have 1 to 255 bytes, without control characters");
+                return wrong(
+                    "its user name and its password must each have 1 to 255 bytes, without control characters",
+                );
             }
             if request.kind == ProxyKind::Http && user.contains(':') {
                 return wrong("the user name of an HTTP proxy must not contain a colon");
@@ -95,11 +97,13 @@ impl Commands {
         if let Some(url) = &request.check_url {
             self.ports().guard.check_url(url).map_err(|error| within(Field::CheckUrl, error.to_string()))?;
         }
-        self.ports().connectors.check_proxy(&request.host, request.port).map_err(|why| Error::invalid(Field::Proxy, why))?;
+        self.ports()
+            .connectors
+            .check_proxy(&request.host, request.port)
+            .map_err(|why| Error::invalid(Field::Proxy, why))?;
         let seal = |password: String| self.ports().secrets.seal(&seal_context(connector), password.as_bytes());
         let ProxyRequest { kind, host, port, user, password, check_url, idle_seconds } = request;
-        let mut proxy =
-            Proxy { kind, host, port, user, password: password.map(seal), check_url, idle_seconds };
+        let mut proxy = Proxy { kind, host, port, user, password: password.map(seal), check_url, idle_seconds };
         if proxy.user.is_some() && proxy.password.is_none() {
             // Never for another server: whoever may change the proxy could otherwise have the password sent to a server of his own.
             proxy.password = before.filter(|before| before.is_same_login(&proxy)).and_then(|b| b.password.clone());

@@ -89,8 +89,9 @@ fn wrong(message: &str) -> Error {
 
 impl SetProxy {
     pub(crate) fn into_domain(self) -> Result<ProxyRequest, Error> {
-        let url = Url::parse(self.url.trim())
-            .map_err(|_| wrong("is not a URL; write socks5h://user:password@host:port or http://user:password@host:port"))?;
+        let url = Url::parse(self.url.trim()).map_err(|_| {
+            wrong("is not a URL; write socks5h://user:password@host:port or http://user:password@host:port")
+        })?;
         let kind = ProxyKind::of_scheme(url.scheme()).ok_or_else(|| match url.scheme() {
             "socks5" | "socks" => wrong("must begin with socks5h://, because names are resolved by the proxy"),
             _ => wrong("must begin with socks5h:// or http://"),

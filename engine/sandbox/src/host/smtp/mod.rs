@@ -56,10 +56,7 @@ async fn target(context: &Context, services: &Services, server: Server) -> Resul
     })?;
     // What goes to a proxy leaves this machine.
     let stays_here = matches!(&route, Route::Direct(addresses) if addresses.iter().all(|a| a.ip().is_loopback()));
-    if server.security == Security::None
-        && !stays_here
-        && !plain_allowed(services, &host, server.port)
-    {
+    if server.security == Security::None && !stays_here && !plain_allowed(services, &host, server.port) {
         return Err(Error::Refused(
             "a server on another machine must be used with starttls or tls, unless the operator allows it".to_owned(),
         ));

@@ -28,8 +28,6 @@ use crate::host::network::Unreachable;
 use crate::host::resources::ExchangeError;
 use crate::state::Services;
 
-pub(crate) use self::exit::Checks;
-
 /// The proxy of one connector, with the HTTP connections that are open through it. A changed proxy is another value: nothing that was
 /// opened by the old one is used by the new one.
 pub(crate) struct Proxy {

@@ -26,7 +26,7 @@ use crate::connector::supervisor::Running;
 use crate::connector::versions::{Canary, Versions};
 use crate::grants::Hosts;
 use crate::limits::cut;
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, Surroundings};
 use crate::registry::{ConnectorPlugin, Registry};
 use crate::rollout::plan::Rollout;
 use crate::state::{Context, Services};
@@ -125,6 +125,19 @@ impl Fleet {
         }
     }
 
+    fn surroundings(&self) -> Surroundings {
+        let services = &self.services;
+        Surroundings {
+            clock: services.clock.clone(),
+            guard: services.guard.clone(),
+            policy: services.proxies.clone(),
+            connect_to: services.connect_to.clone(),
+            tls: services.tls.clone(),
+            http: services.http.clone(),
+            host_call: services.limits.host_call,
+        }
+    }
+
     /// What is known of the proxy of a connector that runs; `None` if it has none.
     pub(crate) fn proxy_status(&self, connector: ConnectorIndex) -> Option<ProxyStatus> {
         let running = self.running.read();
@@ -149,7 +162,7 @@ impl Fleet {
     ) -> Assignment {
         let ConnectorSpec { index, id, tenant, plugin: name, config, secrets, proxy } = spec;
         let session = Arc::new(self.slot(index).attach(role));
-        let way_out = proxy.clone().map(|spec| Arc::new(Proxy::new(id, spec, &self.services, session.clone())));
+        let way_out = proxy.clone().map(|spec| Arc::new(Proxy::new(id, spec, self.surroundings(), session.clone())));
         let labels = MetricLabels {
             plugin: plugin.name.clone(),
             digest: plugin.digest.clone(),

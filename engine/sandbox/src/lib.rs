@@ -30,8 +30,8 @@
 //!   connector's work now, or is `Disconnected`.
 //! - Two versions of a plugin never have the same message: an instance gives back only what it has not begun.
 //! - A secret is put into an SMTP login or an HTTP header by the host; it never enters a guest's memory.
-//! - A connector with a proxy reaches nothing without it: `host/network.rs` and `host/http` are the only places that connect, and both
-//!   ask for the proxy first.
+//! - A connector with a proxy reaches nothing without it: `host/network.rs` (with `host/route.rs`) and `host/http` are the only places that
+//!   decide on a way, and both ask for the proxy first.
 //! - Every call into the host has a deadline; the watchdog ends every guest that does not give way.
 //!
 //! This crate must not know how messages are stored, scheduled or served.

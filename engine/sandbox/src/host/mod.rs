@@ -14,7 +14,9 @@ mod media;
 pub(crate) mod network;
 mod random;
 pub(crate) mod resources;
+pub(crate) mod route;
 pub(crate) mod smtp;
+pub(crate) mod tcp;
 mod websocket;
 
 use std::sync::Arc;

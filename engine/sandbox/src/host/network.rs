@@ -4,45 +4,15 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use pombo_domain::ports::OutboundGuard;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
 
+use super::route::Route;
+use super::tcp::Unreachable;
 use crate::options::ConnectTo;
-use crate::proxy::Proxy;
 use crate::state::{Context, Services};
-
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Unreachable {
-    /// The guard does not allow any of its addresses.
-    #[error("the server's address is not allowed")]
-    Forbidden,
-    /// No address, no answer, or no time; or the proxy does not work.
-    #[error("{0}")]
-    Failed(String),
-}
-
-/// How a connector reaches one server.
-pub(crate) enum Route {
-    /// At one of these addresses.
-    Direct(Vec<SocketAddr>),
-    /// By its proxy, which gets the name and the port.
-    Proxied(Arc<Proxy>, String, u16),
-}
-
-impl Route {
-    /// A connection. A route by a proxy never becomes a direct one.
-    pub(crate) async fn connect(&self, limit: Duration) -> Result<TcpStream, Unreachable> {
-        match self {
-            Self::Direct(addresses) => connect(addresses, limit).await,
-            Self::Proxied(proxy, host, port) => proxy.dial(host, *port).await,
-        }
-    }
-}
 
 /// The way to a server. With a proxy nothing is resolved here.
 pub(crate) async fn route(context: &Context, services: &Services, host: &str, port: u16) -> Result<Route, Unreachable> {
@@ -71,30 +41,6 @@ async fn resolve(services: &Services, host: &str, port: u16) -> Result<Vec<Socke
     }
     let allowed: Vec<_> = all.into_iter().filter(|a| services.guard.check_address(a.ip())).collect();
     if allowed.is_empty() { Err(Unreachable::Forbidden) } else { Ok(allowed) }
-}
-
-/// A connection to the first of `addresses` that answers.
-async fn connect(addresses: &[SocketAddr], limit: Duration) -> Result<TcpStream, Unreachable> {
-    first_of(addresses, limit).await.map_err(|why| Unreachable::Failed(format!("cannot connect: {why}")))
-}
-
-/// The same; the error is why the last of them did not answer.
-pub(crate) async fn first_of(addresses: &[SocketAddr], limit: Duration) -> Result<TcpStream, String> {
-    let mut last = "no address".to_owned();
-    for address in addresses {
-        match tokio::time::timeout(limit, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                // Dialogues are short lines and answers; waiting to fill a packet only adds delay.
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "TCP_NODELAY");
-                }
-                return Ok(stream);
-            }
-            Ok(Err(error)) => last = error.kind().to_string(),
-            Err(_) => last = "no answer in time".to_owned(),
-        }
-    }
-    Err(last)
 }
 
 /// TLS with the public authorities and `extra` ones.

@@ -12,8 +12,9 @@ use wasmtime::component::{Accessor, HasSelf, Resource};
 
 use super::granted;
 use super::http::{checked_url, with_secrets};
-use super::network::{self, Unreachable};
+use super::network;
 use super::resources::{Connection, Halves, Socket, Stream};
+use super::tcp::Unreachable;
 use crate::bindings::host::http::Error as HttpError;
 use crate::bindings::host::websocket::{self, Error, Frame, Header};
 use crate::grants::Capability;

@@ -14,11 +14,11 @@ use tokio::net::TcpStream;
 use url::{Host, Url};
 use uuid::Uuid;
 
+use super::Surroundings;
 use super::handshake::{self, Failed};
 use crate::connector::session::SessionHandle;
-use crate::host::network::{self, Unreachable};
+use crate::host::tcp::{self, Unreachable};
 use crate::options::ConnectTo;
-use crate::state::Services;
 
 /// How long the proxy itself may take to accept a connection, at most.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -41,14 +41,14 @@ pub(super) struct Dialer {
 }
 
 impl Dialer {
-    pub(super) fn new(id: Uuid, spec: ProxySpec, services: &Services, session: Arc<SessionHandle>) -> Self {
-        let call = services.limits.host_call;
+    pub(super) fn new(id: Uuid, spec: ProxySpec, host: &Surroundings, session: Arc<SessionHandle>) -> Self {
+        let call = host.host_call;
         Self {
             id,
             spec,
-            policy: services.proxies.clone(),
-            guard: services.guard.clone(),
-            connect_to: services.connect_to.clone(),
+            policy: host.policy.clone(),
+            guard: host.guard.clone(),
+            connect_to: host.connect_to.clone(),
             connect: (call / 4).min(CONNECT),
             reach: call / 2,
             session,
@@ -137,7 +137,7 @@ impl Dialer {
                 "the proxy is not allowed: its address is private, and the operator does not list it".to_owned()
             );
         }
-        let connected = network::first_of(&allowed, self.connect).await;
+        let connected = tcp::first_of(&allowed, self.connect).await;
         connected.map_err(|why| format!("the proxy cannot be reached: {why}"))
     }
 

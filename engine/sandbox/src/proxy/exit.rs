@@ -10,9 +10,8 @@ use pombo_domain::ports::{Clock, OutboundGuard, ProxyStatus};
 use serde_json::Value;
 use tokio::task::AbortHandle;
 
-use super::Proxy;
+use super::{Proxy, Surroundings};
 use crate::host::resources::ExchangeError;
-use crate::state::Services;
 
 /// How long an answer is good for.
 const EVERY: Duration = Duration::from_secs(3600);
@@ -51,12 +50,12 @@ impl Drop for Checks {
 }
 
 impl Exit {
-    pub(super) fn new(url: Option<String>, services: &Services) -> Self {
+    pub(super) fn new(url: Option<String>, host: &Surroundings) -> Self {
         Self {
             url,
-            clock: services.clock.clone(),
-            guard: services.guard.clone(),
-            client: services.http.clone(),
+            clock: host.clock.clone(),
+            guard: host.guard.clone(),
+            client: host.http.clone(),
             known: Mutex::default(),
         }
     }

@@ -15,7 +15,7 @@ mod web;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pombo_domain::ports::{ProxySpec, ProxyStatus};
+use pombo_domain::ports::{Clock, OutboundGuard, ProxyPolicy, ProxySpec, ProxyStatus};
 use reqwest::{RequestBuilder, Response};
 use tokio::net::TcpStream;
 use uuid::Uuid;
@@ -24,9 +24,22 @@ use self::dialer::Dialer;
 use self::exit::Exit;
 use self::web::Web;
 use crate::connector::session::SessionHandle;
-use crate::host::network::Unreachable;
 use crate::host::resources::ExchangeError;
-use crate::state::Services;
+use crate::host::tcp::Unreachable;
+use crate::options::ConnectTo;
+
+/// What a proxy needs of the host.
+pub(crate) struct Surroundings {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) guard: Arc<dyn OutboundGuard>,
+    pub(crate) policy: Arc<dyn ProxyPolicy>,
+    pub(crate) connect_to: Arc<ConnectTo>,
+    pub(crate) tls: Arc<rustls::ClientConfig>,
+    /// Only makes requests: proxies send them.
+    pub(crate) http: reqwest::Client,
+    /// How long one call of a plugin into the host may take.
+    pub(crate) host_call: Duration,
+}
 
 /// The proxy of one connector, with the HTTP connections that are open through it. A changed proxy is another value: nothing that was
 /// opened by the old one is used by the new one.
@@ -40,11 +53,11 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     /// `session` is told when the proxy stops working, and when it works again.
-    pub(crate) fn new(id: Uuid, spec: ProxySpec, services: &Services, session: Arc<SessionHandle>) -> Self {
+    pub(crate) fn new(id: Uuid, spec: ProxySpec, host: Surroundings, session: Arc<SessionHandle>) -> Self {
         let ping_after = Duration::from_secs(u64::from(spec.proxy.idle_seconds)) / 2;
-        let exit = Exit::new(spec.proxy.check_url.clone(), services);
-        let dialer = Arc::new(Dialer::new(id, spec, services, session));
-        let web = Web::new(dialer.clone(), &services.tls, ping_after);
+        let exit = Exit::new(spec.proxy.check_url.clone(), &host);
+        let dialer = Arc::new(Dialer::new(id, spec, &host, session));
+        let web = Web::new(dialer.clone(), &host.tls, ping_after);
         Self { dialer, web, exit, ping_after }
     }
 

@@ -18,8 +18,8 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::dialer::Dialer;
-use crate::host::network::Unreachable;
 use crate::host::resources::ExchangeError;
+use crate::host::tcp::Unreachable;
 
 /// Idle connections that are kept for one server.
 const IDLE: usize = 4;

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use pombo_domain::ports::{OutboundGuard, ProxyPolicy};
 
 use super::guard::Guard;
-use crate::config::{Proxies, parse_network};
+use crate::config::{Proxies, parse_network, parse_proxy_host};
 
 /// The policy, as configured.
 pub(crate) struct AllowedProxies {
@@ -26,7 +26,7 @@ impl AllowedProxies {
     pub(crate) fn new(mode: Proxies, entries: &[String]) -> Self {
         let mut policy = Self { mode, networks: Vec::new(), hosts: Vec::new(), public: Guard::default() };
         for entry in entries {
-            match (parse_network(entry), parse_entry(entry)) {
+            match (parse_network(entry), parse_proxy_host(entry)) {
                 (Some(network), _) => policy.networks.push(network),
                 (None, Some((host, port))) => policy.hosts.push((normal(host), port)),
                 (None, None) => {}
@@ -46,21 +46,6 @@ impl AllowedProxies {
         let address = address.to_canonical();
         self.networks.iter().any(|network| network.contains(&address))
     }
-}
-
-/// An entry that is not a network: a host, and a port if it has one. An IPv6 address with a port has brackets.
-pub(crate) fn parse_entry(entry: &str) -> Option<(&str, Option<u16>)> {
-    if let Some(rest) = entry.strip_prefix('[') {
-        let (address, port) = rest.split_once("]:")?;
-        let is_address = address.parse::<std::net::Ipv6Addr>().is_ok();
-        return Some((address, Some(port.parse().ok()?))).filter(|_| is_address);
-    }
-    let (host, port) = match entry.split_once(':') {
-        Some((host, port)) => (host, Some(port.parse().ok()?)),
-        None => (entry, None),
-    };
-    let fits = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
-    fits.then_some((host, port))
 }
 
 fn normal(host: &str) -> String {
@@ -144,15 +129,5 @@ mod tests {
         assert_eq!(allowed(&network, "name.example", 1, "8.8.8.8"), (true, false), "decided when it is connected to");
         let none = policy(Proxies::None, &["proxy.example"]);
         assert_eq!(allowed(&none, "proxy.example", 1, "8.8.8.8"), (false, false));
-    }
-
-    #[test]
-    fn entries_are_hosts_with_or_without_a_port() {
-        assert_eq!(parse_entry("proxy.example"), Some(("proxy.example", None)));
-        assert_eq!(parse_entry("proxy.example:1080"), Some(("proxy.example", Some(1080))));
-        assert_eq!(parse_entry("[fd00::1]:1080"), Some(("fd00::1", Some(1080))));
-        for wrong in ["", ":1", "a:b", "a b", "http://a", "[fd00::1]", "[a]:1", "a:99999", "*.example"] {
-            assert_eq!(parse_entry(wrong), None, "{wrong}");
-        }
     }
 }

@@ -1,7 +1,6 @@
 //! Checks a configuration's values beyond their types. Pure.
 
-use super::{Config, parse_network, parse_price};
-use crate::adapters::proxies;
+use super::{Config, parse_network, parse_price, parse_proxy_host};
 use crate::facades;
 
 /// One sentence for each problem, which names the key.
@@ -76,7 +75,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         require(ok, "sandbox.allow_private", &format!("has {entry:?}, which is not an address or network"));
     }
     for entry in &config.sandbox.proxy_hosts {
-        let ok = parse_network(entry).is_some() || proxies::parse_entry(entry).is_some();
+        let ok = parse_network(entry).is_some() || parse_proxy_host(entry).is_some();
         require(
             ok,
             "sandbox.proxy_hosts",

@@ -305,6 +305,21 @@ pub(crate) fn parse_network(text: &str) -> Option<ipnet::IpNet> {
     text.parse().ok().or_else(|| text.parse().ok().map(|ip: std::net::IpAddr| ipnet::IpNet::from(ip)))
 }
 
+/// An entry of `sandbox.proxy_hosts` that is not a network: a host, and a port if it has one. An IPv6 address with a port has brackets.
+pub(crate) fn parse_proxy_host(entry: &str) -> Option<(&str, Option<u16>)> {
+    if let Some(rest) = entry.strip_prefix('[') {
+        let (address, port) = rest.split_once("]:")?;
+        let is_address = address.parse::<std::net::Ipv6Addr>().is_ok();
+        return Some((address, Some(port.parse().ok()?))).filter(|_| is_address);
+    }
+    let (host, port) = match entry.split_once(':') {
+        Some((host, port)) => (host, Some(port.parse().ok()?)),
+        None => (entry, None),
+    };
+    let fits = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+    fits.then_some((host, port))
+}
+
 /// An entry of `campaigns.prices`: category, beginning of the address, price in millionths.
 pub(crate) fn parse_price<'a>(key: &'a str, price: &str) -> Option<(&'a str, &'a str, u64)> {
     let (category, beginning) = key.split_once('/').unwrap_or((key, ""));

@@ -25,7 +25,8 @@ use super::pool::{Key, Pool, Pooled};
 use super::progress::Progress;
 use super::target::Target;
 use crate::bindings::host::smtp::{Reply, Security, Stage};
-use crate::host::network::{self, Unreachable};
+use crate::host::network;
+use crate::host::tcp::Unreachable;
 use crate::limits::{REASON_BYTES, cut};
 
 /// Why a submission ended without an acceptance.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::bindings::host::smtp::Security;
-use crate::host::network::Route;
+use crate::host::route::Route;
 
 /// A login, held by the host alone: has no `Debug`.
 pub(super) struct Login {

@@ -114,6 +114,7 @@ impl World {
             plugin: plugin.to_owned(),
             config,
             pace: None,
+            proxy: None,
         };
         self.commands.create_connector(tenant, request).await.expect("a good request").connector
     }

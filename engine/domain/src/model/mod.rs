@@ -24,6 +24,7 @@ pub mod message;
 pub mod pace;
 pub mod plugin;
 pub mod progress;
+pub mod proxy;
 pub mod reason;
 pub mod receipt;
 pub mod recording;
@@ -67,6 +68,7 @@ pub use message::{
 pub use pace::WaitReason;
 pub use plugin::{AuditAction, AuditEntry, Grants, Plugin, PluginKind, PluginVersion, TrustRoot, VersionStatus, Wants};
 pub use progress::Progress;
+pub use proxy::{Proxy, ProxyKind};
 pub use reason::{Reason, ReasonCode};
 pub use receipt::{EarlyFailure, LateFailure, NotDelivered, Reached, ReceiptKind, Receipts};
 pub use recording::Recording;

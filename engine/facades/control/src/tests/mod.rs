@@ -14,6 +14,7 @@ mod imports;
 mod operations;
 mod plugin_versions;
 mod plugins;
+mod proxies;
 mod receiving;
 mod replays;
 mod search;

@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::version::Version;
+
 /// The JSON Schema of the configuration.
 pub(crate) const SCHEMA: &str = if cfg!(feature = "simulator") {
     include_str!("config.simulator.schema.json")
 } else {
     include_str!("config.schema.json")
 };
-
-/// The protocol version that a connector claims by default: `2.3000.x`.
-const PROTOCOL: (u32, u32, u32) = (2, 3000, 1_042_742_319);
 
 /// What the linked device claims to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -134,7 +133,8 @@ pub(crate) struct Config {
     /// The name in the phone's list of linked devices.
     pub(crate) device_name: String,
     pub(crate) platform: Platform,
-    pub(crate) protocol: (u32, u32, u32),
+    /// The version that the operator fixed; otherwise the connector finds out which one is current.
+    pub(crate) protocol: Option<Version>,
     pub(crate) typing: Typing,
     /// Whether a message is marked read as soon as the engine has it.
     pub(crate) mark_read: bool,
@@ -155,8 +155,8 @@ impl Config {
             return Err("deviceName: must have 1 to 50 characters and no control characters".to_owned());
         }
         let protocol = match raw.protocol_version.as_deref() {
-            None => PROTOCOL,
-            Some(text) => version(text).ok_or("protocolVersion: must look like 2.3000.1042742319")?,
+            None => None,
+            Some(text) => Some(Version::parse(text).ok_or("protocolVersion: must look like 2.3000.1045649367")?),
         };
         let within = |field: &str, value: u32, least: u32, most: u32| {
             if (least..=most).contains(&value) {
@@ -192,12 +192,6 @@ impl Config {
     }
 }
 
-fn version(text: &str) -> Option<(u32, u32, u32)> {
-    let mut parts = text.trim().split('.').map(|part| part.parse::<u32>().ok());
-    let version = (parts.next()??, parts.next()??, parts.next()??);
-    (parts.next().is_none() && version.0 == 2).then_some(version)
-}
-
 #[cfg(all(test, not(feature = "simulator")))]
 mod tests {
     use super::*;
@@ -218,6 +212,7 @@ mod tests {
         assert_eq!(default("reconnect/properties/minMillis"), Some(config.reconnect.min_millis.into()));
         assert_eq!(default("reconnect/properties/maxSeconds"), Some(config.reconnect.max_seconds.into()));
         assert_eq!(default("reconnect/properties/visibleAfter"), Some(config.reconnect.visible_after.into()));
+        assert!(default("protocolVersion").is_none() && config.protocol.is_none(), "it is read from WhatsApp's page");
         assert!(default("serverHost").is_none(), "only the simulator's artifact can be pointed elsewhere");
     }
 

@@ -1,7 +1,7 @@
 //! WhatsApp as a connector: one paired account, held as a linked device by `whatsapp-rust`, inside the engine's sandbox.
 //!
 //! # Layout
-//! - [`config`]: what the operator may set. [`outcome`], [`message_id`], [`backoff`]: pure rules.
+//! - [`config`]: what the operator may set. [`outcome`], [`message_id`], [`backoff`], [`version`]: pure rules.
 //! - `glue`: what the library asks of a platform, over the host's imports: clock, log, executor, socket, HTTP.
 //! - `store`: the library's storage over the host's key/value store, and [`store::codec`], the encodings.
 //! - `session`: pairing, login, reconnecting, logging out, and the states that are reported to the engine.
@@ -42,6 +42,7 @@ mod message_id;
 mod outcome;
 mod redact;
 mod store;
+mod version;
 
 #[cfg(target_arch = "wasm32")]
 mod connector;

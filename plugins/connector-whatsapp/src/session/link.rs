@@ -29,6 +29,7 @@ use crate::glue::{self, executor};
 use crate::inbound;
 use crate::live::{Live, Shared};
 use crate::store::Store;
+use crate::version::Version;
 
 /// How many one-time prekeys lie with the server: enough for that many first messages between two logins.
 const PREKEYS: usize = 128;
@@ -56,8 +57,9 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Builds a client over the stored session, or over a new one that is about to be paired.
-    pub(super) async fn open(shared: &Rc<Shared>, pairing: bool) -> anyhow::Result<Self> {
+    /// Builds a client over the stored session, or over a new one that is about to be paired. It claims this version for as long as
+    /// it lives.
+    pub(super) async fn open(shared: &Rc<Shared>, version: Version, pairing: bool) -> anyhow::Result<Self> {
         let persistence = Arc::new(PersistenceManager::new(Arc::new(Store)).await?);
         if pairing {
             persistence.process_command(DeviceCommand::SetDeviceProps(props(&shared.config))).await;
@@ -74,7 +76,7 @@ impl Link {
             .with_persistence_manager(persistence)
             .with_transport_factory(Sockets::new(server(&shared.config), watch.clone()))
             .with_http_client(glue::http::Requests)
-            .with_version_override(shared.config.protocol)
+            .with_version_override(version.parts())
             .with_cache_config(caches())
             .with_wanted_pre_key_count(PREKEYS)
             .with_skip_history_sync(true)

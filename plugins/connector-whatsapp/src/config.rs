@@ -30,6 +30,8 @@ pub(crate) enum Platform {
 struct Raw {
     device_name: String,
     platform: Platform,
+    os_version: String,
+    locale: String,
     protocol_version: Option<String>,
     typing: Typing,
     mark_read: bool,
@@ -46,6 +48,8 @@ impl Default for Raw {
         Self {
             device_name: "Pombo".to_owned(),
             platform: Platform::default(),
+            os_version: "10.0.0".to_owned(),
+            locale: "pt-BR".to_owned(),
             protocol_version: None,
             typing: Typing::default(),
             mark_read: false,
@@ -57,6 +61,32 @@ impl Default for Raw {
             media_host: String::new(),
         }
     }
+}
+
+/// The language and the country that the linked device reports, e.g. `pt` and `BR`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Locale {
+    pub(crate) language: String,
+    pub(crate) country: String,
+}
+
+impl Locale {
+    fn parse(text: &str) -> Option<Self> {
+        let (language, country) = text.split_once('-')?;
+        let is = |part: &str, kind: fn(&u8) -> bool| part.len() == 2 && part.bytes().all(|byte| kind(&byte));
+        (is(language, u8::is_ascii_lowercase) && is(country, u8::is_ascii_uppercase))
+            .then(|| Self { language: language.to_owned(), country: country.to_owned() })
+    }
+}
+
+/// A version of an operating system: one to three numbers.
+fn os_version(text: &str) -> Option<[u32; 3]> {
+    let mut version = [0; 3];
+    let mut numbers = version.iter_mut();
+    for part in text.split('.') {
+        *numbers.next()? = part.parse::<u32>().ok().filter(|number| *number <= 99_999)?;
+    }
+    Some(version)
 }
 
 /// Whether and how long "typing…" is shown before a text.
@@ -133,6 +163,9 @@ pub(crate) struct Config {
     /// The name in the phone's list of linked devices.
     pub(crate) device_name: String,
     pub(crate) platform: Platform,
+    /// The version of the system that it reports when it is paired.
+    pub(crate) os_version: [u32; 3],
+    pub(crate) locale: Locale,
     /// The version that the operator fixed; otherwise the connector finds out which one is current.
     pub(crate) protocol: Option<Version>,
     pub(crate) typing: Typing,
@@ -158,6 +191,9 @@ impl Config {
             None => None,
             Some(text) => Some(Version::parse(text).ok_or("protocolVersion: must look like 2.3000.1045649367")?),
         };
+        let os_version =
+            os_version(&raw.os_version).ok_or("osVersion: must be one to three numbers with dots, e.g. 10.0.0")?;
+        let locale = Locale::parse(&raw.locale).ok_or("locale: must be a language and a country, e.g. pt-BR")?;
         let within = |field: &str, value: u32, least: u32, most: u32| {
             if (least..=most).contains(&value) {
                 Ok(())
@@ -181,6 +217,8 @@ impl Config {
         Ok(Self {
             device_name,
             platform: raw.platform,
+            os_version,
+            locale,
             protocol,
             typing: raw.typing,
             mark_read: raw.mark_read,
@@ -203,6 +241,9 @@ mod tests {
         let default = |pointer: &str| schema.pointer(&format!("/properties/{pointer}/default")).cloned();
         assert_eq!(default("deviceName"), Some(config.device_name.clone().into()));
         assert_eq!(default("platform"), Some("chrome".into()));
+        assert_eq!(default("osVersion"), Some("10.0.0".into()));
+        assert_eq!(config.os_version, [10, 0, 0]);
+        assert_eq!(default("locale"), Some(format!("{}-{}", config.locale.language, config.locale.country).into()));
         assert_eq!(default("markRead"), Some(config.mark_read.into()));
         assert_eq!(default("typing/properties/enabled"), Some(config.typing.enabled.into()));
         assert_eq!(default("typing/properties/millisPerCharacter"), Some(config.typing.millis_per_character.into()));
@@ -230,6 +271,12 @@ mod tests {
     fn a_mistake_names_its_field() {
         for (json, field) in [
             (r#"{"deviceName":"  "}"#, "deviceName"),
+            (r#"{"osVersion":"ten"}"#, "osVersion"),
+            (r#"{"osVersion":"1.2.3.4"}"#, "osVersion"),
+            (r#"{"osVersion":"1..2"}"#, "osVersion"),
+            (r#"{"locale":"pt_BR"}"#, "locale"),
+            (r#"{"locale":"PT-br"}"#, "locale"),
+            (r#"{"locale":"por-BR"}"#, "locale"),
             (r#"{"protocolVersion":"3.1"}"#, "protocolVersion"),
             (r#"{"protocolVersion":"2.3000.1.5"}"#, "protocolVersion"),
             (r#"{"typing":{"maxMillis":999999}}"#, "typing.maxMillis"),
@@ -240,6 +287,14 @@ mod tests {
             let error = Config::read(json).expect_err(json);
             assert!(error.contains(field), "{json}: {error}");
         }
+    }
+
+    #[test]
+    fn a_short_version_of_a_system_is_filled_up() {
+        let version =
+            |text: &str| Config::read(&format!(r#"{{"osVersion":"{text}"}}"#)).map(|config| config.os_version);
+        assert_eq!(version("14"), Ok([14, 0, 0]));
+        assert_eq!(version("10.15.7"), Ok([10, 15, 7]));
     }
 
     #[test]

@@ -20,8 +20,8 @@ use whatsapp_rust::wacore::store::DevicePropsOverride;
 use whatsapp_rust::wacore::types::events::{
     Event, EventHandler, EventInterest, EventKind, InboundMessage, Subscription,
 };
-use whatsapp_rust::waproto::whatsapp::device_props::PlatformType;
-use whatsapp_rust::{CacheConfig, CacheEntryConfig, Client, InboundDurabilityHook, async_trait};
+use whatsapp_rust::waproto::whatsapp::device_props::{AppVersion, PlatformType};
+use whatsapp_rust::{CacheConfig, CacheEntryConfig, Client, ClientProfile, InboundDurabilityHook, async_trait};
 
 use crate::config::{Config, Platform};
 use crate::glue::socket::{Sockets, Watcher};
@@ -65,6 +65,7 @@ impl Link {
         if pairing {
             persistence.process_command(DeviceCommand::SetDeviceProps(props(&shared.config))).await;
         }
+        persistence.process_command(DeviceCommand::SetClientProfile(profile(&shared.config))).await;
         let (report, happenings) = unbounded();
         let watch = Rc::new(Watch {
             shared: shared.clone(),
@@ -278,7 +279,25 @@ fn props(config: &Config) -> DevicePropsOverride {
         Platform::Edge => PlatformType::EDGE,
         Platform::Desktop => PlatformType::DESKTOP,
     };
-    DevicePropsOverride::new().with_os(config.device_name.clone()).with_platform_type(platform)
+    let [primary, secondary, tertiary] = config.os_version;
+    let version = AppVersion {
+        primary: Some(primary),
+        secondary: Some(secondary),
+        tertiary: Some(tertiary),
+        ..AppVersion::default()
+    };
+    DevicePropsOverride::new().with_os(config.device_name.clone()).with_version(version).with_platform_type(platform)
+}
+
+/// What the client says of itself at each login: as WhatsApp's own client in a browser, which reports this version of the system
+/// everywhere, with the language that the operator chose.
+fn profile(config: &Config) -> ClientProfile {
+    ClientProfile {
+        os_version: "0.1".to_owned(),
+        locale_language: config.locale.language.clone(),
+        locale_country: config.locale.country.clone(),
+        ..ClientProfile::web()
+    }
 }
 
 /// The library's caches, cut to what one account uses: everything in them is in the store as well. The caches that hold locks keep

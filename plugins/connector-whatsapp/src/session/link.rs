@@ -73,6 +73,11 @@ impl Link {
             goes_on: RefCell::new(None),
             connection: Cell::new(0),
         });
+        // History is not skipped, for what it says of people: privacy tokens, without which WhatsApp refuses first messages (463) even to
+        // those whom the phone knows well, the numbers behind LIDs, the salt of tokens, the account's own name. Its messages are dropped,
+        // because nobody here listens to the library's event of them. The library inflates it piece by piece: of at most two blobs at once,
+        // one conversation each is in memory. A blob that is fetched is bounded by the engine's limit of an answer (4 MiB), one within a
+        // message by the frame.
         let client = Client::builder()
             .with_runtime(glue::Runtime)
             .with_persistence_manager(persistence)
@@ -81,7 +86,6 @@ impl Link {
             .with_version_override(version.parts())
             .with_cache_config(caches())
             .with_wanted_pre_key_count(PREKEYS)
-            .with_skip_history_sync(true)
             .with_background_saver_interval(SAVER)
             .with_inbound_durability_hook(Hook(shared.clone()))
             .build()

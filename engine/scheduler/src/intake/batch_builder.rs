@@ -18,7 +18,7 @@ use pombo_domain::model::health::{HealthChange, HealthSignal, HealthState};
 use pombo_domain::model::inbound::{Inbound, InboundContent};
 use pombo_domain::model::message::{MessageState, Status, StoredMessage};
 use pombo_domain::model::receipt::{ReceiptKind, Receipts};
-use pombo_domain::model::{ChannelLimits, Progress, ReportedStatus, TaskBody, TimelineAct};
+use pombo_domain::model::{ChannelLimits, Outreach, Progress, ReportedStatus, TaskBody, TimelineAct};
 use pombo_domain::ports::{
     AutomationChange, Change, ChannelEvent, ChatChange, ChatMessage, KvWrite, NewTask, StoreError, StoreResult, Update,
 };
@@ -74,6 +74,8 @@ pub(super) struct PostCommit {
     pub(super) received: usize,
     /// Whether the channel told other limits.
     pub(super) limits: bool,
+    /// How far the account may start conversations, where the channel told it.
+    pub(super) outreach: Option<Outreach>,
     /// Messages that could not be delivered and were still with the connector.
     pub(super) early: Vec<MessageKey>,
 }
@@ -104,6 +106,8 @@ pub(super) struct BatchBuilder<'a> {
     received: usize,
     /// The channel's limits as this batch leaves them, where it changes them.
     limits: Option<ChannelLimits>,
+    /// How far the account may start conversations, where this batch tells it.
+    outreach: Option<Outreach>,
     early: Vec<MessageKey>,
 }
 
@@ -143,6 +147,7 @@ impl<'a> BatchBuilder<'a> {
             receipts: 0,
             received: 0,
             limits: None,
+            outreach: None,
             early: Vec::new(),
         }
     }
@@ -233,6 +238,7 @@ impl<'a> BatchBuilder<'a> {
             }
             ChannelEvent::Other(kind, json) if kind == CHAT_READ => return self.read_elsewhere(&json),
             ChannelEvent::Other(kind, json) if kind == told::LIMITS => return self.limits(json),
+            ChannelEvent::Other(kind, json) if kind == told::OUTREACH => return self.outreach(json),
             ChannelEvent::Other(kind, json) if kind == told::OPT_OUT => return self.opt_out(json),
             ChannelEvent::Other(kind, json) if kind == told::EXPIRING => return self.expiring(json),
             ChannelEvent::Other(kind, json) if kind == told::FAILED => return self.failed(&json),
@@ -582,6 +588,7 @@ impl<'a> BatchBuilder<'a> {
             receipts: self.receipts,
             received,
             limits: self.limits.is_some(),
+            outreach: self.outreach,
             early: self.early,
         };
         (self.changes, after)

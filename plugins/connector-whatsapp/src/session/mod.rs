@@ -221,6 +221,7 @@ impl Session {
     async fn forget(&self, why: &str, done: Option<oneshot::Sender<()>>) -> Result<(), RunError> {
         log::info("session", "logged out");
         store::forget().await.map_err(unusable)?;
+        self.shared.outreach.take();
         self.away(why, Some(State::LoggedOut(why.to_owned()))).await;
         done.map(|done| done.send(()));
         Ok(())

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use pombo_tests::tenant::text_of;
 use pombo_tests::wait::{PATIENCE, until};
-use pombo_tests::whatsapp::Events;
+use pombo_tests::whatsapp::{Events, connected};
 use pombo_whatsapp_sim::peer::Kind;
 use serde_json::json;
 
@@ -129,6 +129,25 @@ fn typing_is_shown_before_a_text_and_on_demand() -> Result<()> {
     let path = format!("/v1/connectors/{}/typing", pair.connector);
     pair.tenant.client.post(&path, &json!({"chat": pair.theirs, "state": "composing"}))?.expect(204)?;
     stage.whatsapp.wait(composing(2))?;
+    Ok(())
+}
+
+#[test]
+fn the_account_is_online_only_while_somebody_works() -> Result<()> {
+    let (stage, pair) = pair()?;
+    let config = stage.whatsapp.config(&json!({"presenceIdleSeconds": 5}));
+    pair.tenant.client.patch(&format!("/v1/connectors/{}", pair.connector), &json!({"config": config}))?.expect(200)?;
+    connected(&pair.tenant, &pair.connector)?;
+    let is_online = |online: bool| {
+        until(&format!("online to be {online}"), PATIENCE, || {
+            Ok((stage.whatsapp.world().is_available(&pair.ours) == online).then_some(()))
+        })
+    };
+    // At the login it is online for a moment.
+    is_online(false)?;
+    pair.send(&json!({"to": pair.theirs, "text": "trabalho"}))?;
+    is_online(true)?;
+    is_online(false)?;
     Ok(())
 }
 

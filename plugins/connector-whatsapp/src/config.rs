@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::presence;
 use crate::version::Version;
 
 /// The JSON Schema of the configuration.
@@ -35,6 +36,8 @@ struct Raw {
     protocol_version: Option<String>,
     typing: Typing,
     mark_read: bool,
+    presence: presence::Mode,
+    presence_idle_seconds: u32,
     pairing: Pairing,
     reconnect: Reconnect,
     #[cfg(feature = "simulator")]
@@ -53,6 +56,8 @@ impl Default for Raw {
             protocol_version: None,
             typing: Typing::default(),
             mark_read: false,
+            presence: presence::Mode::default(),
+            presence_idle_seconds: 60,
             pairing: Pairing::default(),
             reconnect: Reconnect::default(),
             #[cfg(feature = "simulator")]
@@ -171,6 +176,10 @@ pub(crate) struct Config {
     pub(crate) typing: Typing,
     /// Whether a message is marked read as soon as the engine has it.
     pub(crate) mark_read: bool,
+    /// When the account is shown as online.
+    pub(crate) presence: presence::Mode,
+    /// How long after the last work it is shown so.
+    pub(crate) presence_idle: Duration,
     pub(crate) pairing: Pairing,
     pub(crate) reconnect: Reconnect,
     /// `host:port` of the simulator. The host of its files is only for the engine, which allows no other hosts.
@@ -203,6 +212,7 @@ impl Config {
         };
         within("typing.millisPerCharacter", raw.typing.millis_per_character, 0, 1_000)?;
         within("typing.maxMillis", raw.typing.max_millis, 0, 60_000)?;
+        within("presenceIdleSeconds", raw.presence_idle_seconds, 1, 3_600)?;
         within("pairing.timeoutSeconds", raw.pairing.timeout_seconds, 5, 600)?;
         within("pairing.attempts", raw.pairing.attempts, 1, 20)?;
         within("reconnect.minMillis", raw.reconnect.min_millis, 50, 60_000)?;
@@ -222,6 +232,8 @@ impl Config {
             protocol,
             typing: raw.typing,
             mark_read: raw.mark_read,
+            presence: raw.presence,
+            presence_idle: Duration::from_secs(u64::from(raw.presence_idle_seconds)),
             pairing: raw.pairing,
             reconnect: raw.reconnect,
             #[cfg(feature = "simulator")]
@@ -245,6 +257,9 @@ mod tests {
         assert_eq!(config.os_version, [10, 0, 0]);
         assert_eq!(default("locale"), Some(format!("{}-{}", config.locale.language, config.locale.country).into()));
         assert_eq!(default("markRead"), Some(config.mark_read.into()));
+        assert_eq!(default("presence"), Some("when-working".into()));
+        assert_eq!(config.presence, presence::Mode::WhenWorking);
+        assert_eq!(default("presenceIdleSeconds"), Some(config.presence_idle.as_secs().into()));
         assert_eq!(default("typing/properties/enabled"), Some(config.typing.enabled.into()));
         assert_eq!(default("typing/properties/millisPerCharacter"), Some(config.typing.millis_per_character.into()));
         assert_eq!(default("typing/properties/maxMillis"), Some(config.typing.max_millis.into()));
@@ -280,6 +295,7 @@ mod tests {
             (r#"{"protocolVersion":"3.1"}"#, "protocolVersion"),
             (r#"{"protocolVersion":"2.3000.1.5"}"#, "protocolVersion"),
             (r#"{"typing":{"maxMillis":999999}}"#, "typing.maxMillis"),
+            (r#"{"presenceIdleSeconds":0}"#, "presenceIdleSeconds"),
             (r#"{"pairing":{"attempts":0}}"#, "pairing.attempts"),
             (r#"{"reconnect":{"maxSeconds":0}}"#, "reconnect.maxSeconds"),
             (r#"{"serverHost":"127.0.0.1:1"}"#, "serverHost"),
@@ -287,6 +303,19 @@ mod tests {
             let error = Config::read(json).expect_err(json);
             assert!(error.contains(field), "{json}: {error}");
         }
+    }
+
+    #[test]
+    fn presence_is_one_of_three_words() {
+        for (word, mode) in [
+            ("when-working", presence::Mode::WhenWorking),
+            ("always", presence::Mode::Always),
+            ("never", presence::Mode::Never),
+        ] {
+            let config = Config::read(&format!(r#"{{"presence":"{word}"}}"#)).expect("is one of them");
+            assert_eq!(config.presence, mode);
+        }
+        assert!(Config::read(r#"{"presence":"sometimes"}"#).is_err());
     }
 
     #[test]

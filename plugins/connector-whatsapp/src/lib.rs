@@ -8,6 +8,7 @@
 //! - `live`: what the parts below need of a client that exists: [`Live`](live::Live).
 //! - `send`: from a message of the engine's to an outcome after the server's acknowledgement. `ledger`: which of our messages an id
 //!   belongs to.
+//! - `presence`: when the account is shown as online.
 //! - `outreach`: how far WhatsApp lets the account start conversations.
 //! - `out`: the protocol's messages from the engine's. `inbound`: the engine's events from the library's. `media`: files. `groups`,
 //!   `identity`.
@@ -42,6 +43,7 @@ mod config;
 mod message_id;
 mod outcome;
 mod outreach;
+mod presence;
 mod redact;
 mod store;
 mod version;

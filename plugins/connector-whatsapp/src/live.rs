@@ -12,6 +12,7 @@ use crate::inbound::{Acquaintances, GroupNames, Received};
 use crate::ledger::Ledger;
 use crate::media::{Downloads, Uploads};
 use crate::outreach::Outreach;
+use crate::presence::Presence;
 use crate::send::Acks;
 
 /// A client and the state that is shared with it. Cheap to clone.
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) received: Received,
     /// How far WhatsApp lets the account start conversations.
     pub(crate) outreach: Cell<Outreach>,
+    /// Whether the account is shown as online.
+    pub(crate) presence: Presence,
     /// Files that are being uploaded and downloaded.
     pub(crate) uploads: Uploads,
     pub(crate) downloads: Downloads,
@@ -48,6 +51,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(config: Config) -> Self {
         Self {
+            presence: Presence::new(config.presence, config.presence_idle),
             config,
             ledger: Ledger::default(),
             acks: Acks::default(),

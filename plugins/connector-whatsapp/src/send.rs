@@ -22,7 +22,7 @@ use whatsapp_rust::{ClientError, ErrorChainExt, SendError, SendOptions};
 use crate::live::Live;
 use crate::out::{self, Parcel};
 use crate::outcome::{self, Ending};
-use crate::{message_id, outreach, redact};
+use crate::{message_id, outreach, presence, redact};
 
 /// How long the server has to acknowledge a message.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -84,6 +84,7 @@ pub(crate) async fn send(live: &Live, message: &Outgoing) -> Outcome {
         Ok(parcel) => parcel,
         Err(outcome) => return outcome,
     };
+    presence::work(live).await;
     // The client-id must be known before anybody can answer.
     for (id, _) in &parcel.messages {
         if let Err(error) = live.shared.ledger.remember(id, &message.client_id).await {

@@ -30,7 +30,7 @@ use crate::backoff::Backoff;
 use crate::glue::executor;
 use crate::live::{Live, Shared};
 use crate::version::{self, Version};
-use crate::{glue, identity, inbound, redact, store};
+use crate::{glue, identity, inbound, presence, redact, store};
 use link::{Happening, Link};
 use outdated::Awaited;
 use verdict::Verdict;
@@ -353,6 +353,7 @@ impl Session {
                     }
                     Library::SelfPushNameUpdated(_) => {
                         if let Ok(live) = self.live() {
+                            presence::logged_in(&live);
                             self.tell(State::Connected(identity::own_account(&live))).await;
                         }
                     }
@@ -405,6 +406,7 @@ impl Session {
     async fn here(&self, live: Live, version: Version) {
         let account = identity::own_account(&live);
         self.phase.replace(Phase::Here(live.clone()));
+        presence::logged_in(&live);
         self.tell(State::Connected(account)).await;
         let said = store::phone().await.ok().flatten();
         let told = version::account(said.as_deref(), version);

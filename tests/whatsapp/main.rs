@@ -16,6 +16,7 @@ mod shipped;
 mod storms;
 mod swap;
 mod told;
+mod version;
 mod zapini;
 mod zapini_day;
 mod zapini_media;

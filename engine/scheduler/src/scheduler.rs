@@ -123,11 +123,13 @@ impl Handle {
         let now = self.context.ports.clock.now();
         let connectors = &self.context.ports.connectors;
         let needs_session = connectors.plugin(&stored.plugin).is_some_and(|plugin| plugin.needs_session);
+        let account_health = self.context.accounts.of(&*self.context.ports.store, connector);
+        let outreach = Some(account_health.outreach().at(now)).filter(|outreach| !outreach.is_unknown());
         let situation = Situation {
             connector: &stored,
             session: needs_session.then(|| connectors.session(connector)),
             judge: judge_of(&self.context.ports, &stored),
-            health: self.context.accounts.of(&*self.context.ports.store, connector).health(),
+            health: account_health.health(),
         };
         let demanded = connectors.plugin(&stored.plugin).and_then(|plugin| plugin.rules);
         let demanded = demanded.map(|rules| demands::view(&self.context, &stored, rules, now)).transpose()?;
@@ -136,9 +138,10 @@ impl Handle {
                 per_second: demanded.per_second,
                 audience: demanded.audience.map(|(used, limit)| AudienceView { used, limit }),
                 quality: demanded.quality,
+                outreach,
                 ..view
             },
-            None => view,
+            None => PaceView { outreach, ..view },
         };
         let Some(lane) = self.context.signals.lane(connector) else {
             let state = self.context.ports.store.pace_state(connector)?;

@@ -76,6 +76,7 @@ impl World {
             aliases: vec!["1@lid".to_owned()],
             platform: None,
             business: None,
+            protocol_version: None,
         });
         let (plugins, telemetry) = (Arc::new(FakePluginEngine::new(clock.clone())), Arc::new(FakeTelemetry::default()));
         let media = TempDir::new().expect("a temporary folder");

@@ -9,7 +9,7 @@
 //! - [`phone`]: the account's primary device (device 0). It has no socket: it lives in this process, signs its companions,
 //!   and really encrypts and decrypts.
 //! - [`groups`], [`appstate`], [`media`]: the servers behind those parts of the protocol.
-//! - [`faults`]: what goes wrong on demand.
+//! - [`faults`]: what goes wrong on demand. [`web_version`]: the page that tells the version, and the least version that gets in.
 //! - [`admin`]: HTTP for tests and people; [`peer`]: a native client for tests.
 //!
 //! # Who may do what
@@ -55,6 +55,7 @@ pub mod peer;
 pub mod phone;
 pub mod session;
 mod simulator;
+pub mod web_version;
 pub mod wire;
 pub mod world;
 

@@ -21,6 +21,7 @@ pub mod inbound;
 pub mod label;
 pub mod media_file;
 pub mod message;
+pub mod outreach;
 pub mod pace;
 pub mod plugin;
 pub mod progress;
@@ -65,6 +66,7 @@ pub use message::{
     Message, MessageAction, MessageOptions, MessageState, MessageType, NewMessage, OwnContent, Ranking, Status,
     StoredMessage, Target,
 };
+pub use outreach::Outreach;
 pub use pace::WaitReason;
 pub use plugin::{AuditAction, AuditEntry, Grants, Plugin, PluginKind, PluginVersion, TrustRoot, VersionStatus, Wants};
 pub use progress::Progress;

@@ -391,6 +391,8 @@ pub struct Account {
     pub platform: Option<String>,
     /// Whether it is an account for businesses, if the connector knows it.
     pub business: Option<bool>,
+    /// The version of the channel's protocol that the connector speaks, if it tells it.
+    pub protocol_version: Option<String>,
 }
 
 /// An event that a connector reports.

@@ -196,6 +196,7 @@ impl SessionHandle {
             // What was told of it apart from its state.
             account.platform = account.platform.take().or_else(|| before.platform.clone());
             account.business = account.business.or(before.business);
+            account.protocol_version = account.protocol_version.take().or_else(|| before.protocol_version.clone());
         }
         self.change(SessionStatus { state, account }, true);
     }
@@ -225,6 +226,7 @@ impl SessionHandle {
         let Some(account) = &mut next.account else { return };
         account.platform = details.platform;
         account.business = details.business;
+        account.protocol_version = details.version;
         self.change(next, false);
     }
 
@@ -338,6 +340,7 @@ mod tests {
             aliases: Vec::new(),
             platform: None,
             business: None,
+            protocol_version: None,
         })
     }
 
@@ -345,7 +348,8 @@ mod tests {
     fn what_is_told_of_an_account_stays_with_it_and_is_no_change_of_the_session() {
         let (slot, heard) = slot();
         let session = slot.attach(Role::Primary);
-        let details = || AccountDetails { platform: Some("android".into()), business: Some(true) };
+        let details =
+            || AccountDetails { platform: Some("android".into()), business: Some(true), version: Some("2.3".into()) };
         session.describe(details());
         assert_eq!(slot.status().account, None, "there is none yet");
         session.set(SessionState::Connected, account());
@@ -353,6 +357,7 @@ mod tests {
         session.set(SessionState::Connected, account());
         let known = slot.status().account.expect("is connected");
         assert_eq!((known.platform.as_deref(), known.business), (Some("android"), Some(true)));
+        assert_eq!(known.protocol_version.as_deref(), Some("2.3"));
         assert_eq!(*heard.0.lock(), [SessionState::Connected]);
         let other = Account { address: "5522".into(), ..known };
         session.set(SessionState::Connected, Some(Account { platform: None, business: None, ..other }));

@@ -18,7 +18,7 @@ use pombo_domain::model::health::{HealthChange, HealthSignal, HealthState};
 use pombo_domain::model::inbound::{Inbound, InboundContent};
 use pombo_domain::model::message::{MessageState, Status, StoredMessage};
 use pombo_domain::model::receipt::{ReceiptKind, Receipts};
-use pombo_domain::model::{ChannelLimits, Progress, ReportedStatus, TaskBody, TimelineAct};
+use pombo_domain::model::{ChannelLimits, Outreach, Progress, ReportedStatus, TaskBody, TimelineAct};
 use pombo_domain::ports::{
     AudienceKey, AutomationChange, Change, ChannelEvent, ChatChange, ChatMessage, KvWrite, NewTask, StoreResult, Update,
 };
@@ -78,6 +78,8 @@ pub(super) struct PostCommit {
     pub(super) audience_limit: Option<(AudienceKey, Option<u32>)>,
     /// Whether the channel told that a template consists of something else.
     pub(super) templates: bool,
+    /// How far the account may start conversations, where the channel told it.
+    pub(super) outreach: Option<Outreach>,
 }
 
 /// Builds one batch.
@@ -110,6 +112,8 @@ pub(super) struct BatchBuilder<'a> {
     audience_limit: Option<(AudienceKey, Option<u32>)>,
     /// Whether the channel told that a template consists of something else.
     templates: bool,
+    /// How far the account may start conversations, where this batch tells it.
+    outreach: Option<Outreach>,
 }
 
 /// 16 bytes of SHA-256 over the parts, each with its length, so that no two lists of parts look the same.
@@ -150,6 +154,7 @@ impl<'a> BatchBuilder<'a> {
             limits: None,
             audience_limit: None,
             templates: false,
+            outreach: None,
         }
     }
 
@@ -238,6 +243,7 @@ impl<'a> BatchBuilder<'a> {
             }
             ChannelEvent::Other(kind, json) if kind == CHAT_READ => return self.read_elsewhere(&json),
             ChannelEvent::Other(kind, json) if kind == told::LIMITS => return self.limits(json),
+            ChannelEvent::Other(kind, json) if kind == told::OUTREACH => return self.outreach(json),
             ChannelEvent::Other(kind, json) if kind == told::OPT_OUT => return self.opt_out(json),
             ChannelEvent::Other(kind, json) if kind == told::EXPIRING => return self.expiring(json),
             ChannelEvent::Other(kind, json) if kind == told::FAILED => return self.failed(&json),
@@ -566,6 +572,7 @@ impl<'a> BatchBuilder<'a> {
             limits: self.limits.is_some(),
             audience_limit: self.audience_limit,
             templates: self.templates,
+            outreach: self.outreach,
         };
         (self.changes, after)
     }

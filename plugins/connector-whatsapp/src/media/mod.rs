@@ -26,6 +26,7 @@ mod uploads;
 #[cfg(target_arch = "wasm32")]
 mod live;
 
+pub(crate) use download::without_credential;
 pub(crate) use kind::{Kind, kind_of};
 pub(crate) use pending::{Pending, Place, Reference};
 pub(crate) use upload::Uploaded;

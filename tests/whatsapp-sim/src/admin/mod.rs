@@ -21,6 +21,7 @@
 //! | `GET /groups`, `POST /groups {by, subject, members, addressing?}` | groups |
 //! | `POST /groups/{id}/members {by, action, who}` | `add`, `remove`, `promote`, `demote`, `leave` |
 //! | `GET /devices`, `GET /messages`, `GET /stats` | what the server knows |
+//! | `GET /web-version`, `POST /web-version {served?, floor?}` | the version that the web's page tells (0: 503), the least that gets in |
 //! | `POST /faults {…}` | what goes wrong, see `state::Fault` |
 
 mod accounts;
@@ -125,6 +126,8 @@ async fn handle(world: &Arc<World>, request: Request<Incoming>) -> Result<Answer
         (true, ["devices"]) => state::devices(world),
         (true, ["messages"]) => state::messages(world),
         (true, ["stats"]) => state::stats(world),
+        (true, ["web-version"]) => world.web_version.show(),
+        (false, ["web-version"]) => world.web_version.change(&read(&body)?),
         (false, ["faults"]) => state::fault(world, read(&body)?)?,
         _ => return Err(Refused { status: 404, reason: format!("there is no {method} {path}: see GET /") }),
     };

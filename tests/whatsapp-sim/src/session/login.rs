@@ -21,7 +21,8 @@ pub(super) fn admit(world: &World, username: &str, device: u16, noise_key: &[u8;
     }
 }
 
-fn failure(reason: u16) -> Node {
+/// `<failure reason=…>`.
+pub(super) fn failure(reason: u16) -> Node {
     NodeBuilder::new("failure").attr("reason", u32::from(reason)).attr("location", "sim").build()
 }
 

@@ -28,7 +28,7 @@ pub(crate) use presence::send_chatstate;
 pub(crate) use receipt::send as send_receipt;
 
 use crate::{
-    Shutdown,
+    Shutdown, web_version,
     wire::{ClientHello, Link, LinkError, SealedLink},
     world::{DeviceId, World},
 };
@@ -106,9 +106,12 @@ pub(crate) async fn serve(stream: TcpStream, world: Arc<World>, mut shutdown: Sh
     }
 }
 
-async fn connect(stream: TcpStream, world: Arc<World>, connection: u64) -> Result<(), LinkError> {
+async fn connect(mut stream: TcpStream, world: Arc<World>, connection: u64) -> Result<(), LinkError> {
     if let Err(e) = stream.set_nodelay(true) {
         tracing::debug!(error = %e, "cannot set TCP_NODELAY");
+    }
+    if world.web_version.answers(&mut stream).await.map_err(|e| LinkError::Socket(e.into()))? {
+        return Ok(());
     }
     // A frame may be as large as the protocol's 16 MiB; an idle session should hold next to nothing.
     let config = WebSocketConfig::default()
@@ -133,6 +136,12 @@ async fn connect(stream: TcpStream, world: Arc<World>, connection: u64) -> Resul
             }
         };
     let mut sealed = link.seal(client.write, client.read);
+    if world.web_version.refuses(&client.payload) {
+        sealed.queue(&login::failure(web_version::OUTDATED))?;
+        sealed.flush().await?;
+        sealed.close().await;
+        return Ok(());
+    }
     let (outbound, inbox) = mpsc::unbounded_channel();
     let registration = client.payload.device_pairing_data.into_option();
     match (client.payload.username, registration) {

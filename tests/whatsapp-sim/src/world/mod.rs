@@ -56,6 +56,8 @@ pub struct World {
     pub appstate: appstate::Collections,
     /// All media.
     pub media: media::Blobs,
+    /// Which version the web's page tells, and which are accepted.
+    pub web_version: crate::web_version::WebVersion,
     /// `host:port` of the media server, once it listens.
     media_host: RwLock<String>,
     serial: AtomicU64,
@@ -80,6 +82,7 @@ impl World {
             groups: groups::Groups::default(),
             appstate: appstate::Collections::default(),
             media: media::Blobs::default(),
+            web_version: crate::web_version::WebVersion::default(),
             media_host: RwLock::default(),
             serial: AtomicU64::new(1),
         })

@@ -12,3 +12,4 @@ mod media;
 mod presence;
 mod retries;
 mod stage;
+mod web_version;

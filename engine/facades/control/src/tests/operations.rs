@@ -194,6 +194,8 @@ async fn a_pace_is_replaced_shown_and_checked() {
     assert_eq!(put(json!({"warmUp": {"days": [1, "x"]}})).await.error(400).1, ["warmUp.days[1]"]);
     assert_eq!(shown["now"]["health"]["score"], 61);
     assert_eq!((&shown["now"]["delayMaxMs"], &shown["now"]["waitingDetail"]), (&json!(5000), &json!("it is night")));
+    let outreach = json!({"lockedUntil": "2030-01-01T01:00:00.000Z", "quota": 2000, "used": 1788});
+    assert_eq!(shown["now"]["outreach"], outreach);
     let healthy = put(json!({"health": {"slowBelow": 60}})).await.expect(200);
     let rules = json!({"windowHours": 168, "slowBelow": 60, "pauseBelow": 35, "minSent": 30});
     assert_eq!(healthy["pace"]["health"], rules);

@@ -9,7 +9,7 @@ use poem::{Body, Endpoint, EndpointExt, Request, Response};
 use pombo_domain::commands::PluginPolicy;
 use pombo_domain::commands::access::keys::hash_api_key;
 use pombo_domain::model::pace::{AudienceView, EqualTextsView, HealthView, PaceView, WaitReason};
-use pombo_domain::model::{EventBody, HealthLevel, NewEvent, Variables};
+use pombo_domain::model::{EventBody, HealthLevel, NewEvent, Outreach, Variables};
 use pombo_domain::ports::{AppendEvent, Batch, Change, PaceViews, Store, StoreResult};
 use pombo_domain::{ConnectorIndex, Timestamp};
 pub(super) use pombo_testkit::Caller;
@@ -50,6 +50,12 @@ impl PaceViews for Fixed {
             reason: Some(WaitReason::QuietHours),
             detail: Some("it is night".to_owned()),
             delay_ms: (2_000, 5_000),
+            outreach: Some(Outreach {
+                locked_until: Some(Timestamp(1_893_459_600_000)),
+                quota: Some(2_000),
+                used: Some(1_788),
+                cycle_end: None,
+            }),
             equal_texts: *self.equal_texts.lock().expect("no test panics in it"),
             audience: *self.audience.lock().expect("no test panics in it"),
             health: Some(HealthView { score: 61, level: HealthLevel::Slowed, sent: 40, ..HealthView::default() }),

@@ -234,6 +234,7 @@ impl World {
             aliases: Vec::new(),
             platform: None,
             business: None,
+            protocol_version: None,
         });
         self.connectors.set_session(LANE, state.clone());
         self.connectors.account.lock().clone_from(&account);

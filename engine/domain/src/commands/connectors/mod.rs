@@ -143,7 +143,7 @@ impl Commands {
     pub fn get_connector(&self, tenant: TenantIndex, id: Uuid) -> Result<ConnectorView> {
         let connector = self.live_connector(tenant, id)?;
         let session = self.ports().connectors.session(connector.index);
-        Ok(self.view(connector, session))
+        Ok(self.connector_view(connector, session))
     }
 
     /// A tenant's connectors, oldest first, without deleted ones.
@@ -152,7 +152,7 @@ impl Commands {
         connectors.sort_by_key(|c| c.index);
         let view = |connector: Arc<Connector>| {
             let session = self.ports().connectors.session(connector.index);
-            self.view(connector, session)
+            self.connector_view(connector, session)
         };
         Ok(connectors.into_iter().map(view).collect())
     }
@@ -195,7 +195,7 @@ impl Commands {
             return Ok(self.started(connector).await);
         }
         let session = self.ports().connectors.session(connector.index);
-        Ok(self.view(connector, session))
+        Ok(self.connector_view(connector, session))
     }
 
     /// Replaces how fast a connector may send.
@@ -214,7 +214,7 @@ impl Commands {
             })
             .await?;
         let session = self.ports().connectors.session(connector.index);
-        Ok(self.view(connector, session))
+        Ok(self.connector_view(connector, session))
     }
 
     /// Lets a connector send again, and starts it if it is not running. After a pause by its health, the account is observed from
@@ -228,7 +228,7 @@ impl Commands {
             .await?;
         match self.ports().connectors.session(connector.index) {
             SessionState::Stopped => self.start_stopped(tenant, id).await,
-            session => Ok(self.view(connector, session)),
+            session => Ok(self.connector_view(connector, session)),
         }
     }
 
@@ -352,7 +352,7 @@ impl Commands {
         let connector = self.live_connector(tenant, id)?;
         match self.ports().connectors.session(connector.index) {
             SessionState::Stopped => Ok(self.started(connector).await),
-            session => Ok(self.view(connector, session)),
+            session => Ok(self.connector_view(connector, session)),
         }
     }
 
@@ -362,7 +362,7 @@ impl Commands {
             Ok(()) => self.ports().connectors.session(connector.index),
             Err(reason) => SessionState::Failing(reason),
         };
-        self.view(connector, session)
+        self.connector_view(connector, session)
     }
 }
 

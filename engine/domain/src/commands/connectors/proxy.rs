@@ -133,7 +133,7 @@ impl Commands {
     }
 
     /// A connector with the state of its session and what is known of its proxy.
-    pub(super) fn view(&self, connector: Arc<Connector>, session: SessionState) -> ConnectorView {
+    pub(super) fn connector_view(&self, connector: Arc<Connector>, session: SessionState) -> ConnectorView {
         let proxy = self.ports().connectors.proxy_status(connector.index).filter(|_| connector.proxy.is_some());
         ConnectorView { connector, session, proxy }
     }

@@ -1,6 +1,6 @@
 //! The session: pairing, login, reconnecting and logging out, and how they are reported to the engine.
 //!
-//! One task, the root of `run`, decides; the library's events, the wishes of `operate` and the clock come to it as [`Step`]s. A
+//! One task, the root of `run`, decides; the library's events, the wishes of `operate` and the clock come to it as [`steps`]. A
 //! [`Link`](link::Link) holds one client. [`verdict`] says what the library's news mean. [`versions`] knows which version to claim, and
 //! [`outdated`] what follows when the server refuses it. It must not know messages.
 //!
@@ -9,21 +9,18 @@
 
 mod link;
 mod outdated;
+mod steps;
 mod verdict;
 mod versions;
 
 use std::cell::RefCell;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::Duration;
 
 use futures_channel::{mpsc, oneshot};
 use pombo_plugin::connector::events::{self, Event, State, Warning};
 use pombo_plugin::connector::{OperationError, RunError, Stopped};
 use pombo_plugin::{clock, log};
-use whatsapp_rust::futures::StreamExt;
 use whatsapp_rust::wacore::types::events::Event as Library;
 
 use crate::backoff::Backoff;
@@ -33,6 +30,7 @@ use crate::version::{self, Version};
 use crate::{glue, identity, inbound, presence, redact, store};
 use link::{Happening, Link};
 use outdated::Awaited;
+use steps::{Alarm, Outside, Step, Wait, wait};
 use verdict::Verdict;
 use versions::Versions;
 
@@ -81,28 +79,6 @@ enum End {
     LoggedOut(String, Option<oneshot::Sender<()>>),
     /// The server no longer accepts the version; with the pairing that it ended.
     Outdated(Option<Pairing>),
-}
-
-/// What the task waits for.
-enum Step {
-    Happened(Happening),
-    Wished(Wish),
-    Rang(Alarm),
-    Stop,
-}
-
-#[derive(Clone, Copy)]
-enum Alarm {
-    Connect,
-    PairingTimeout,
-}
-
-type Wait = Pin<Box<dyn Future<Output = ()>>>;
-
-/// What `run` waits for, other than the client.
-struct Outside {
-    wishes: mpsc::UnboundedReceiver<Wish>,
-    stopped: Stopped,
 }
 
 /// The session of one connector.
@@ -467,39 +443,6 @@ impl Session {
             left = left.saturating_sub(STEP);
         }
     }
-}
-
-impl Outside {
-    async fn next(&mut self, link: Option<&mut Link>, alarm: &mut Option<(Alarm, Wait)>) -> Step {
-        let mut link = link;
-        poll_fn(|cx| {
-            if Pin::new(&mut self.stopped).poll(cx).is_ready() {
-                return Poll::Ready(Step::Stop);
-            }
-            // The sender lives in the session, as this does.
-            if let Poll::Ready(Some(wish)) = self.wishes.poll_next_unpin(cx) {
-                return Poll::Ready(Step::Wished(wish));
-            }
-            if let Some(link) = link.as_mut()
-                && let Poll::Ready(Some(happening)) = link.happenings().poll_next_unpin(cx)
-            {
-                return Poll::Ready(Step::Happened(happening));
-            }
-            if let Some((kind, wait)) = alarm.as_mut()
-                && wait.as_mut().poll(cx).is_ready()
-            {
-                let kind = *kind;
-                *alarm = None;
-                return Poll::Ready(Step::Rang(kind));
-            }
-            Poll::Pending
-        })
-        .await
-    }
-}
-
-fn wait(time: Duration) -> Wait {
-    Box::pin(clock::sleep(time))
 }
 
 fn next_attempt(pairing: Pairing, why: &str) -> End {

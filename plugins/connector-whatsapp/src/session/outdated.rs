@@ -8,7 +8,8 @@ use futures_channel::oneshot;
 use pombo_plugin::clock;
 use pombo_plugin::connector::events::State;
 
-use super::{Alarm, Outside, Pairing, Session, Step, Wish, wait};
+use super::steps::{Alarm, Outside, Step, wait};
+use super::{Pairing, Session, Wish};
 use crate::backoff::Backoff;
 use crate::glue::{self, executor};
 use crate::version::{self, ATTEMPTS, Version};

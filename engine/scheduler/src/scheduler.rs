@@ -106,9 +106,9 @@ impl Handle {
         }
     }
 
-    /// Tells `observer` of each commit too, as [`CommitObserver`] says. It can be called once: another observer is ignored.
+    /// Tells `observer` of each commit too, as [`CommitObserver`] says.
     pub fn add_observer(&self, observer: Arc<dyn CommitObserver>) {
-        let _ = self.context.signals.further.set(observer);
+        self.context.signals.further.write().push(observer);
     }
 
     /// Takes the connectors' events. It goes on while the scheduler drains, see [`Intake::drain`].

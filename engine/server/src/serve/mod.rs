@@ -127,7 +127,8 @@ async fn with_store(
     }
     let mailbox = if demo { Some(DemoMailbox::start(config).await?) } else { None };
     let outside = parts::Outside::new(config, &root)?;
-    let sessions = Arc::new(views::Sessions::default());
+    let events = Arc::new(EventSignals::new(draining.clone()));
+    let sessions = Arc::new(views::Sessions::new(store.clone(), events.clone()));
     let plugins =
         parts::plugins(config, &root, mailbox.as_ref(), &store, &outside, Arc::clone(&sessions), http.compiling)
             .await?;
@@ -161,7 +162,6 @@ async fn with_store(
     let sources = samples::all(&store, &scheduler, &plugins);
     let metrics = Arc::new(Metrics::new(started, &http.metrics, sources));
     let state = ApiState::new(commands, api_options);
-    let events = Arc::new(EventSignals::new(draining.clone()));
     scheduler.add_observer(events.clone());
     let control_deps = ControlDeps {
         pace: Arc::new(scheduler.clone()),

@@ -123,7 +123,7 @@ impl Group<'_> {
     fn put_automation(&mut self, automation: Automation) {
         let index = automation.index;
         automations::put(&mut self.staged, &automation);
-        self.outcome.effects.push(Effect::Automation(index));
+        self.outcome.effects.push(Effect::Automation(automation.tenant, index));
         let automation = Arc::new(automation);
         let old = self.pending.automations.insert(index, automation.clone());
         self.pending.undo.push(Undo::Automation(index, old));

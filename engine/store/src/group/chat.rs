@@ -80,6 +80,7 @@ impl Group<'_> {
             ChatChange::Settings(tenant, settings) => {
                 let key = keys::one_of_tenant(keys::SETTINGS, tenant).bytes();
                 self.staged.put(Space::Documents, key, settings_row(&settings));
+                self.outcome.effects.push(Effect::Settings(tenant));
                 self.outcome.catalog.push(CatalogChange::Settings(tenant, settings));
                 Ok(())
             }

@@ -150,7 +150,10 @@ async fn with_store(
     let forgetting = tokio::spawn(forgetting);
     let forgetting_tokens = tokio::spawn(retention::forget_tokens(commands.clone(), draining.clone()));
     let forgetting_stats = tokio::spawn(retention::forget_stats(commands.clone(), draining.clone()));
-    let purging = purge::run(store.clone(), commands.media().clone(), Arc::new(SystemClock), draining.clone());
+    let settings = Arc::new(purge::SettingsSignal::default());
+    scheduler.add_observer(settings.clone());
+    let (media, clock) = (commands.media().clone(), Arc::new(SystemClock));
+    let purging = purge::run(store.clone(), media, clock, settings, draining.clone());
     let purging = tokio::spawn(purging);
     let (imports, importing) = ImportWorker::start(commands.clone(), parts::import_options(config), draining.clone())
         .await

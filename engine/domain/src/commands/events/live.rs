@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use crate::commands::Commands;
+use crate::commands::conversations::ConversationView;
 use crate::{AutomationIndex, ConnectorIndex, MessageKey, Result, TenantIndex};
 
 /// A message of which something is told.
@@ -53,6 +54,18 @@ impl Commands {
     pub fn told_connector(&self, tenant: TenantIndex, index: ConnectorIndex) -> Result<Option<Uuid>> {
         let found = self.ports().store.connector(index)?.filter(|connector| connector.tenant == tenant);
         Ok(found.map(|connector| connector.id))
+    }
+
+    /// The conversation with an address on a tenant's connector; `None` if there is none.
+    pub fn conversation_at(
+        &self,
+        tenant: TenantIndex,
+        connector: ConnectorIndex,
+        chat: &str,
+    ) -> Result<Option<ConversationView>> {
+        let found = self.ports().store.connector(connector)?.filter(|connector| connector.tenant == tenant);
+        let Some(connector) = found else { return Ok(None) };
+        self.conversation_of(&connector, chat)?.map(|found| self.conversation_view(found)).transpose()
     }
 
     /// Whether there may be conversations on a connector of this plugin.

@@ -274,6 +274,16 @@ impl Engine {
         events.map(|event| event["data"].clone()).collect()
     }
 
+    /// What was done with a tenant's conversations after they were opened, as its log tells it: without their rows.
+    pub(super) async fn steps(&self, caller: &Caller) -> Vec<Value> {
+        let mut told = self.told(caller, "conversation.changed").await;
+        told.retain(|event| event["step"] != "opened");
+        for event in told.iter_mut().filter_map(Value::as_object_mut) {
+            event.remove("conversation");
+        }
+        told
+    }
+
     /// Appends an event to a tenant's log, as a connector's intake would.
     pub(super) async fn append(&self, caller: &Caller, connector: ConnectorIndex, body: EventBody) {
         let id = self.state.commands.new_id();

@@ -171,6 +171,7 @@ async fn with_store(
         readiness: Arc::new(views::Ready { store: store.clone(), draining: draining.clone() }),
         metrics: Arc::new(move || metrics.text()),
         webhook_secret: parts::webhook_secret(&root),
+        webhook_tests: Arc::new(scheduler.clone()),
         imports: Arc::new(imports),
         lists: Arc::new(pombo_imports::ListReader::default()),
         events,

@@ -10,7 +10,7 @@ use pombo_domain::commands::PluginPolicy;
 use pombo_domain::commands::access::keys::hash_api_key;
 use pombo_domain::model::pace::{EqualTextsView, HealthView, PaceView, WaitReason};
 use pombo_domain::model::{EventBody, HealthLevel, NewEvent, Variables};
-use pombo_domain::ports::{AppendEvent, Batch, Change, PaceViews, Store, StoreResult};
+use pombo_domain::ports::{AppendEvent, Batch, Change, PaceViews, Store, StoreResult, WebhookTested, WebhookTests};
 use pombo_domain::{ConnectorIndex, Timestamp};
 pub(super) use pombo_testkit::Caller;
 pub(super) use pombo_testkit::http::Answer;
@@ -36,6 +36,16 @@ pub(super) struct Fixed {
     pub(super) problems: Mutex<Vec<NotReady>>,
     /// The equal advertising that every connector sent.
     pub(super) equal_texts: Mutex<Option<EqualTextsView>>,
+    /// The connectors whose webhooks were tested. Their receiver answered 204 after 12 ms.
+    pub(super) tested: Mutex<Vec<ConnectorIndex>>,
+}
+
+#[async_trait::async_trait]
+impl WebhookTests for Fixed {
+    async fn test_webhook(&self, connector: ConnectorIndex) -> StoreResult<Option<WebhookTested>> {
+        self.tested.lock().expect("no test panics in it").push(connector);
+        Ok(Some(WebhookTested { status: Some(204), error: None, took_ms: 12 }))
+    }
 }
 
 impl PaceViews for Fixed {
@@ -136,6 +146,7 @@ impl Engine {
             readiness: self.fixed.clone(),
             metrics: Arc::new(|| "pombo_up 1\n".to_owned()),
             webhook_secret: Arc::new(|tenant| vec![tenant.0 as u8; 3]),
+            webhook_tests: self.fixed.clone(),
             imports: Arc::new(imports),
             lists: Arc::new(ListReader::default()),
             events: self.signals.clone(),

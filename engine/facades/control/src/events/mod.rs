@@ -57,7 +57,7 @@ impl Events {
     /// A place for a stream, if there is one.
     fn place(&self, acting: &Acting) -> Option<Places> {
         let of_credential = self.of_credentials.take((acting.tenant, acting.by().to_owned()))?;
-        Some(Places(self.streams.take(Some(acting.tenant))?, of_credential))
+        Some((self.streams.take(Some(acting.tenant))?, of_credential))
     }
 }
 

@@ -61,7 +61,7 @@ impl Wanted {
 }
 
 /// The places that a stream takes, of its tenant and of its credential.
-pub(super) struct Places(pub(super) Place, pub(super) Place<(TenantIndex, String)>);
+pub(super) type Places = (Place, Place<(TenantIndex, String)>);
 
 /// A request that follows a log.
 pub(super) struct Follower {

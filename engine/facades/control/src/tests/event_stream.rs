@@ -38,14 +38,6 @@ async fn pieces(engine: &Engine, request: Request, from: u64) -> impl futures::S
     stream
 }
 
-/// The name and the data of a piece that is stored nowhere.
-fn passed(piece: Option<String>) -> (String, Value) {
-    let piece = piece.expect("a piece");
-    let told = piece.strip_prefix("event: ").and_then(|rest| rest.strip_suffix("\n\n")).expect("no id");
-    let (name, data) = told.split_once("\ndata: ").expect("data");
-    (name.to_owned(), serde_json::from_str(data).expect("JSON"))
-}
-
 fn other(n: u64) -> EventBody {
     EventBody::Other("x".to_owned(), n.to_string())
 }

@@ -23,9 +23,9 @@ const OURS: &str = "5511900000000";
 const THEIRS: &str = "5511999999999";
 
 /// A gateway, and a tenant with a connector to it that is connected.
-struct Bench {
+pub(crate) struct Bench {
     gateway: Gateway,
-    tenant: Tenant,
+    pub(crate) tenant: Tenant,
     connector: String,
 }
 
@@ -56,7 +56,7 @@ impl Bench {
     }
 
     /// Posts a message that somebody wrote.
-    fn receive(&self, id: &str, message: &Value) -> Result<()> {
+    pub(crate) fn receive(&self, id: &str, message: &Value) -> Result<()> {
         self.gateway.post("incoming", &incoming(THEIRS, id, message))
     }
 }
@@ -71,7 +71,7 @@ struct Stage {
     bench: Bench,
 }
 
-fn staged(test: impl FnOnce(&Server, &Bench) -> Result<()>) -> Result<()> {
+pub(crate) fn staged(test: impl FnOnce(&Server, &Bench) -> Result<()>) -> Result<()> {
     static STAGE: OnceLock<Stage> = OnceLock::new();
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);

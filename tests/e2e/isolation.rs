@@ -38,6 +38,8 @@ impl Owned {
     fn id(&self, path: &str) -> Option<&str> {
         Some(match path {
             p if p.contains("/whatsapp/") || p.contains("/connectors/") || p.contains("/instances/") => &self.connector,
+            // An endpoint has the id of its connector.
+            p if p.contains("/webhook-endpoints/") => &self.connector,
             p if p.contains("/campaigns/") => &self.campaign,
             p if p.contains("/messages/") => &self.message,
             p if p.contains("/contacts/") => &self.contact,

@@ -29,5 +29,6 @@ mod shared;
 mod smtp;
 mod ssrf;
 mod stop;
+mod stream;
 mod templates;
 mod webhooks;

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use parking_lot::Mutex;
 use pombo_domain::ConnectorIndex;
 use pombo_domain::model::connector::ConnectorStatus;
 use pombo_domain::model::pace::{AudienceView, EqualTextsView, PaceView};
-use pombo_domain::ports::{CommitObserver, PaceViews, StoreResult};
+use pombo_domain::ports::{CommitObserver, PaceViews, StoreResult, WebhookTested, WebhookTests};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinSet};
 
@@ -106,9 +107,9 @@ impl Handle {
         }
     }
 
-    /// Tells `observer` of each commit too, as [`CommitObserver`] says. It can be called once: another observer is ignored.
+    /// Tells `observer` of each commit too, as [`CommitObserver`] says.
     pub fn add_observer(&self, observer: Arc<dyn CommitObserver>) {
-        let _ = self.context.signals.further.set(observer);
+        self.context.signals.further.write().push(observer);
     }
 
     /// Takes the connectors' events. It goes on while the scheduler drains, see [`Intake::drain`].
@@ -194,6 +195,13 @@ impl Handle {
 impl PaceViews for Handle {
     fn pace(&self, connector: ConnectorIndex) -> StoreResult<Option<PaceView>> {
         Handle::pace(self, connector)
+    }
+}
+
+#[async_trait]
+impl WebhookTests for Handle {
+    async fn test_webhook(&self, connector: ConnectorIndex) -> StoreResult<Option<WebhookTested>> {
+        webhooks::test(&self.context, connector).await
     }
 }
 

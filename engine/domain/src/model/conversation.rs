@@ -117,6 +117,10 @@ words! {
         Restored = "restored",
         /// It was deleted, with its history.
         Deleted = "deleted",
+        /// It was opened.
+        Opened = "opened",
+        /// It got other tags.
+        Tagged = "tagged",
     }
 }
 

@@ -65,7 +65,7 @@ impl Proxy {
             url.push('@');
         }
         let brackets = if self.host.contains(':') { ("[", "]") } else { ("", "") };
-        drop(write!(url, "{}{}{}:{}", brackets.0, self.host, brackets.1, self.port));
+        let _ = write!(url, "{}{}{}:{}", brackets.0, self.host, brackets.1, self.port);
         url
     }
 

@@ -31,7 +31,8 @@ pub struct ChatMessage {
 #[expect(clippy::large_enum_variant, reason = "boxed as a whole in a batch")]
 pub enum ChatChange {
     /// A message came from the channel. It is left out if the preceding event of the batch ([`super::Change::Event`]) was left out as a
-    /// repetition. One of the other side restores an archived conversation; one of the account's own means that all was read.
+    /// repetition. One of the other side restores an archived conversation; one of the account's own means that all was read. That a
+    /// conversation was opened or restored by it, or opened by another change, is appended to the tenant's log in the same batch.
     Received(ChatMessage),
     /// The first attempt to send a message, with its id. It is left out if the update of the message was stale, and does nothing where
     /// the message has an entry. A reaction, an edit or a deletion changes its entry once the message is SENT.
@@ -46,6 +47,8 @@ pub enum ChatChange {
         chat: String,
         /// Whether it is a group.
         is_group: bool,
+        /// Who opens it: `user:…`, `key:…`, `operator`.
+        by: String,
     },
     /// Puts a conversation into a queue, and gives it a status, by their numbers; `None` leaves it as it is. Opens the conversation if it
     /// does not exist.

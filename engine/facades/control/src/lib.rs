@@ -140,6 +140,7 @@ type Tenancy = (
     connectors::sessions::Sessions,
     connectors::pace::PaceOfConnectors,
     connectors::webhooks::Webhooks,
+    connectors::webhook_endpoints::WebhookEndpoints,
     connectors::receiving::Receiving,
 );
 

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use pombo_domain::Timestamp;
+use pombo_domain::ids::message_id;
+use pombo_domain::model::event::SessionChange;
 use pombo_domain::model::{
-    ConnectorWebhook, Event, EventBody, EventDelivery, EventKey, HookKind, StoredMessage, TimelineItem,
+    ConnectorWebhook, Event, EventBody, EventDelivery, EventKey, HookKind, NewEvent, StoredMessage, TimelineItem,
 };
-use pombo_domain::ports::{EventFilter, OutboundError, Store, StoreError, StoreResult, ToldEvent};
+use pombo_domain::ports::{EventFilter, OutboundError, SessionState, Store, StoreError, StoreResult, ToldEvent};
+use pombo_domain::{ConnectorIndex, Timestamp};
 
 use super::sign;
 use crate::context::Context;
@@ -89,12 +91,61 @@ pub(super) fn prepare(context: &Context, delivery: &EventDelivery, now: Timestam
         before: before.as_ref(),
         now,
     };
+    written(context, &webhook, &told)
+}
+
+/// What a webhook is told of an event, signed.
+fn written(context: &Context, webhook: &ConnectorWebhook, told: &ToldEvent<'_>) -> Result<Prepared, Unready> {
     let form = &context.ports.hook_form;
-    let body = form.body(&told).ok_or(Unready::Never("the event cannot be told"))?;
-    let secret = context.ports.seals.open(&ConnectorWebhook::secret_context(connector.id), &webhook.secret);
+    let body = form.body(told).ok_or(Unready::Never("the event cannot be told"))?;
+    let secret = context.ports.seals.open(&ConnectorWebhook::secret_context(told.connector.id), &webhook.secret);
     let secret = secret.map_err(|error| Unready::Now(format!("the webhook's secret: {error}")))?;
-    let headers = form.headers(&told, &sign::of_body(&secret, body.as_bytes()));
+    let headers = form.headers(told, &sign::of_body(&secret, body.as_bytes()));
     Ok(Prepared { url: webhook.url.clone(), headers, body, updated_at: webhook.updated_at })
+}
+
+/// Tells a receiver that a post is a test.
+const TEST_HEADER: (&str, &str) = ("x-pombo-test", "true");
+
+/// What a test posts: how the connector's session stands, as an event that is in no log. `None` if the connector has no webhook.
+pub(super) fn prepare_test(
+    context: &Context,
+    index: ConnectorIndex,
+    now: Timestamp,
+) -> StoreResult<Option<Result<Prepared, Unready>>> {
+    let ports = &context.ports;
+    let (Some(webhook), Some(connector)) = (ports.store.connector_webhook(index)?, ports.store.connector(index)?)
+    else {
+        return Ok(None);
+    };
+    let (kind, state) = match ports.connectors.session(index) {
+        SessionState::Connected => (HookKind::Connected, SessionChange::Connected),
+        _ => (HookKind::Disconnected, SessionChange::Disconnected),
+    };
+    let account = ports.connectors.account(index).map(|account| account.address);
+    let mut entropy = [0; 8];
+    ports.entropy.fill(&mut entropy);
+    let id = message_id(now, 0, u64::from_le_bytes(entropy));
+    let body = EventBody::Session { state: state.into(), account, reason: Some("a test".to_owned()) };
+    let event = Event {
+        key: EventKey { tenant: webhook.tenant, serial: 0 },
+        event: NewEvent { id, connector: index, at: now, body },
+    };
+    let told = ToldEvent {
+        kind,
+        connector: &connector,
+        event: &event,
+        conversation: None,
+        item: None,
+        message: None,
+        before: None,
+        now,
+    };
+    Ok(Some(written(context, &webhook, &told).map(|mut prepared| {
+        let (name, value) = TEST_HEADER;
+        prepared.headers.push((name, value.to_owned()));
+        prepared
+    })))
 }
 
 fn event_of(store: &dyn Store, key: EventKey) -> StoreResult<Option<Event>> {

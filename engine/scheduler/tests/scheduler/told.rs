@@ -225,3 +225,35 @@ async fn sessions_and_codes_are_told_where_they_are_wanted() {
     world.session(SessionState::QrCode("2@b".to_owned()), None).await;
     assert_eq!(world.store.last_event(TENANT).expect("readable"), before);
 }
+
+#[tokio::test]
+async fn a_test_is_posted_once_and_leaves_nothing_behind() {
+    let world = hooked().await;
+    world.session(SessionState::Connected, Some("5599")).await;
+    settle().await;
+    world.webhooks.hooks.lock().clear();
+    world.webhooks.act(|_| HookAct::Answer(410));
+    let all = || world.store.event_deliveries(TENANT, &EventDeliveryFilter::default(), None, 10_000).expect("readable");
+    let before = (world.store.last_event(TENANT), all());
+    let handle = world.handle();
+    let tested = handle.test_webhook(LANE).await.expect("readable").expect("it has a webhook");
+    assert_eq!((tested.status, tested.error), (Some(410), None));
+    let hooks = std::mem::take(&mut *world.webhooks.hooks.lock());
+    let [hook] = &hooks[..] else { panic!("{} posts", hooks.len()) };
+    assert_eq!((hook.url.as_str(), &hook.body["kind"]), (URL, &"session.connected".into()));
+    let header = |name| hook.headers.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str()).expect(name);
+    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET).expect("any key");
+    mac.update(hook.body.to_string().as_bytes());
+    mac.verify_slice(&hex::decode(header("x-digest")).expect("hex")).expect("signed with the webhook's secret");
+    assert_eq!(header("x-pombo-test"), "true");
+    world.clock.advance(60_000).await;
+    assert!(world.webhooks.hooks.lock().is_empty(), "once");
+    assert_eq!((world.store.last_event(TENANT), all()), before);
+    assert!(world.store.connector_webhook(LANE).expect("readable").is_some_and(|webhook| webhook.active));
+
+    world.webhooks.act(|_| HookAct::Fail(OutboundError::Unreachable("refused".to_owned())));
+    let tested = handle.test_webhook(LANE).await.expect("readable").expect("it has a webhook");
+    assert!(tested.status.is_none() && tested.error.is_some_and(|error| error.contains("refused")));
+    world.write(vec![Change::Webhook(Box::new(WebhookChange::Remove(LANE)))]);
+    assert_eq!(handle.test_webhook(LANE).await, Ok(None));
+}

@@ -31,7 +31,7 @@ impl Commands {
         }
         let chat = self.chat_of(&offering.connector, &to)?;
         let connector = offering.connector.index;
-        let open = ChatChange::Open { tenant, connector, chat: chat.clone(), is_group };
+        let open = ChatChange::Open { tenant, connector, chat: chat.clone(), is_group, by: actor.by.clone() };
         self.ports().store.commit(Batch::of(vec![Change::Chat(Box::new(open))])).await?;
         let opened = self.ports().store.conversation_with(connector, &chat)?;
         self.conversation_view(opened.ok_or_else(|| Error::not_found("Conversation"))?)

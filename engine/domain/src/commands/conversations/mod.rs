@@ -169,7 +169,7 @@ impl Commands {
             None => None,
         };
         let conversation = self.own_conversation(tenant, id)?;
-        let mut steps = Vec::new();
+        let (mut steps, mut changes) = (Vec::new(), Vec::new());
         if let Some(tags) = patch.tags {
             let wanted = checked_tags(tags)?;
             let gone = conversation.tags.iter().filter(|tag| !wanted.contains(*tag));
@@ -178,8 +178,11 @@ impl Commands {
             let new: Vec<&String> = wanted.iter().filter(|tag| !conversation.tags.contains(tag)).collect();
             self.may_be_made(tenant, &new)?;
             steps.extend(new.into_iter().cloned().map(ConversationStep::Tag));
+            if !steps.is_empty() {
+                let detail = wanted.join(", ");
+                changes.push(self.conversation_event(actor, &conversation, ConversationAction::Tagged, detail));
+            }
         }
-        let mut changes = Vec::new();
         if let Some(assignee) = patch.assignee {
             let rule = Rule { field: Field::Assignee, max_chars: MAX_ASSIGNEE_CHARS, lines: false };
             let assignee = text::checked_optional(rule, assignee.as_deref())?;

@@ -5,6 +5,7 @@ pub(crate) mod groups;
 pub(crate) mod pace;
 pub(crate) mod receiving;
 pub(crate) mod sessions;
+pub(crate) mod webhook_endpoints;
 pub(crate) mod webhooks;
 
 use std::collections::BTreeMap;

@@ -228,8 +228,7 @@ async fn reading_counts_at_once_and_the_channel_is_told_when_it_can() {
     }
     assert_eq!(read(json!({})).await.expect(200)["unread"], 0);
     assert!(engine.world.connectors.asked().is_empty(), "the channel knows it");
-    let steps: Vec<Value> =
-        engine.told(&engine.a, "conversation.changed").await.into_iter().map(|event| event["step"].clone()).collect();
+    let steps: Vec<Value> = engine.steps(&engine.a).await.into_iter().map(|event| event["step"].clone()).collect();
     assert_eq!(steps, ["read", "read", "read", "unread", "read"]);
     let path = format!("/v1/conversations/{chat}/read");
     assert_eq!(engine.post(&engine.b, &path, json!({})).await.error(404).0, "not_found");
@@ -265,9 +264,26 @@ async fn an_archived_conversation_comes_back_and_a_deleted_one_does_not() {
     let email = engine.connector(&engine.a).await;
     let refused = engine.post(&engine.a, "/v1/conversations", json!({"connectorId": email, "to": "a@b.test"})).await;
     assert_eq!(refused.error(400).0, "unsupported");
-    let steps: Vec<Value> =
-        engine.told(&engine.a, "conversation.changed").await.into_iter().map(|event| event["step"].clone()).collect();
-    assert_eq!(steps, ["archived", "restored", "archived", "deleted"]);
+    let told = engine.told(&engine.a, "conversation.changed").await;
+    let by = told[1]["by"].as_str().expect("who").to_owned();
+    assert!(by.starts_with("key:"), "{by}");
+    let steps: Vec<_> = told.iter().filter_map(|e| Some((e["step"].as_str()?, e["by"].as_str()?))).collect();
+    let by = by.as_str();
+    let expected = [
+        ("opened", "channel"),
+        ("archived", by),
+        ("restored", by),
+        ("archived", by),
+        ("restored", "channel"),
+        ("deleted", by),
+        ("opened", by),
+    ];
+    assert_eq!(steps, expected, "also what follows from a message");
+    // With the row of the list as it is now; of the deleted one there is none.
+    let rows: Vec<Option<&Value>> = told.iter().map(|event| event.get("conversation")).collect();
+    assert!(rows[..6].iter().all(Option::is_none), "{told:?}");
+    let listed = engine.get(&engine.a, "/v1/conversations").await.expect(200);
+    assert_eq!(rows[6], Some(&listed["data"][0]));
 }
 
 #[tokio::test]
@@ -326,7 +342,7 @@ async fn a_conversation_is_assigned_to_a_user() {
     assert_eq!(found["total"], 1);
     assert_eq!(engine.get(&engine.a, "/v1/conversations?assigned=false").await.expect(200)["total"], 0);
     assert_eq!(patch(json!({"assigneeId": null})).await.expect(200).get("assigneeId"), None);
-    assert_eq!(engine.told(&engine.a, "conversation.changed").await[0]["detail"], "Rui");
+    assert_eq!(engine.steps(&engine.a).await[0]["detail"], "Rui");
 }
 
 #[tokio::test]
@@ -360,7 +376,7 @@ async fn what_was_assigned_to_a_user_who_is_deleted_is_assigned_to_nobody() {
     assert_eq!(engine.get(&engine.a, "/v1/conversations/counts").await.expect(200)["unassigned"], 2);
     let shown = engine.get(&engine.a, &format!("/v1/conversations/{}", known(&engine, connector, "5533"))).await;
     assert_eq!(shown.expect(200).get("assigneeId"), None);
-    let told = engine.told(&engine.a, "conversation.changed").await;
+    let told = engine.steps(&engine.a).await;
     assert_eq!(told.iter().filter(|event| event["detail"] == "").count(), 2, "{told:?}");
 }
 

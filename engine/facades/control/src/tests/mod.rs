@@ -11,6 +11,7 @@ mod event_stream;
 mod events;
 mod history;
 mod imports;
+mod live;
 mod operations;
 mod plugin_versions;
 mod plugins;

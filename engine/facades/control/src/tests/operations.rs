@@ -348,6 +348,7 @@ async fn another_tenants_id_is_not_found_in_every_operation() {
         ("/v1/automations/", automation),
         ("/v1/conversations/", conversation),
         ("/v1/connectors/", connector.clone()),
+        ("/v1/webhook-endpoints/", connector.clone()),
         ("/v1/messages/", message),
         ("/v1/imports/", id(&import)),
         ("/v1/webhook-deliveries/", id(&deliveries["data"][0])),

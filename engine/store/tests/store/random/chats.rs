@@ -128,6 +128,13 @@ impl World {
                     return;
                 }
                 self.store.commit(Batch::of(changes)).await.unwrap();
+                let known = self.chats.chats.get(&chat);
+                let steps: &[&str] = match (&act, known) {
+                    (Act::Say(_), None) => &["opened"],
+                    (Act::Say(_), Some(known)) if known.archived && !from_me => &["restored"],
+                    _ => &[],
+                };
+                self.follow_conversation(steps);
                 self.receive(&chat, id, act, from_me, now);
             }
             Op::Attempt(pick, chat) => {
@@ -140,7 +147,10 @@ impl World {
                 let act = say(message.message.key, "minha");
                 let attempted = ChatChange::Attempted(message.message.key, message.message.id, in_chat(A, &chat, act));
                 self.store.commit(Batch::of(vec![change(attempted)])).await.unwrap();
-                if !self.chats.attempted.contains_key(&serial) {
+                let is_new = !self.chats.attempted.contains_key(&serial);
+                let opens = is_new && !self.chats.chats.contains_key(&chat);
+                self.follow_conversation(if opens { &["opened"] } else { &[] });
+                if is_new {
                     self.chats.add(&chat, now, new(None, true, Some(serial), "minha"));
                     let number = self.chats.chats[&chat].number;
                     self.chats.attempted.insert(serial, number);

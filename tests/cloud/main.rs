@@ -11,6 +11,7 @@ mod media;
 mod outcomes;
 mod people;
 mod proofs;
+mod refusals;
 mod sending;
 mod shared;
 mod statuses;

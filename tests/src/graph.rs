@@ -269,6 +269,18 @@ impl Graph {
         self.sim.say(person, &body)
     }
 
+    /// A person stops marketing in the app (`stop`), or takes it again (`resume`).
+    pub fn prefers(&self, person: &str, value: &str) -> Result<()> {
+        self.does(person, "preference", json!({"value": value}))?;
+        Ok(())
+    }
+
+    /// What a person does, as the simulator's admin names it; its answer.
+    fn does(&self, person: &str, what: &str, body: Value) -> Result<Value> {
+        let path = format!("/admin/user/{person}/{what}");
+        self.runtime.block_on(self.sim.call("POST", &path, body)).with_context(|| format!("{person}: {what}"))
+    }
+
     fn knows(&self, person: &str) -> bool {
         let state = self.sim.state();
         let mut users = state["users"].as_array().into_iter().flatten();

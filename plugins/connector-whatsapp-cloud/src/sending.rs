@@ -15,6 +15,7 @@ use crate::answer::{self, Failure};
 use crate::cloud::Cloud;
 use crate::codes::Meaning;
 use crate::outside::{Outside, Trouble};
+use crate::receiving::opt_out;
 use crate::uploads::{self, NotUploaded};
 use crate::{address, contents, parts, template};
 
@@ -317,7 +318,7 @@ async fn post(cloud: &Cloud<impl Outside>, message: &Outgoing, part: &Part<'_>) 
     }
 }
 
-/// The outcome of a failure; what concerns the whole number, the engine is told.
+/// The outcome of a failure; what concerns the whole number, or what the person wants, the engine is told.
 async fn failed(cloud: &Cloud<impl Outside>, message: &Outgoing, failure: Failure) -> Outcome {
     let concerns_all = match &failure {
         Failure::Fault(fault) => matches!(fault.meaning, Meaning::Token | Meaning::Stop),
@@ -326,6 +327,14 @@ async fn failed(cloud: &Cloud<impl Outside>, message: &Outgoing, failure: Failur
     };
     if concerns_all && let Err(trouble) = cloud.account.failed(&cloud.outside, &failure).await {
         log::warn("send", &format!("the number's state was not reported: {trouble}"));
+    }
+    if let Failure::Fault(fault) = &failure
+        && fault.meaning == Meaning::OptOut
+    {
+        let told = opt_out(&message.to, "marketing", true, cloud.outside.now_millis());
+        if let Err(trouble) = cloud.outside.emit(told).await {
+            log::warn("send", &format!("a refusal of marketing was not reported: {trouble}"));
+        }
     }
     let refused = cloud.refused.get(&message.to).unwrap_or(0);
     let outcome = answer::outcome(failure, message.attempt, refused);

@@ -5,6 +5,7 @@
 mod aidesk;
 mod campaigns;
 mod door;
+mod equal_texts;
 mod examples;
 mod limits;
 mod media;

@@ -11,6 +11,7 @@ mod limits;
 mod media;
 mod outcomes;
 mod people;
+mod priority;
 mod proofs;
 mod refusals;
 mod sending;

@@ -4,6 +4,7 @@
 //! last one ended: the recipient gets no part twice. Each part carries the engine's id of the message, which comes back with every status:
 //! so a status is known to be of this message even if it comes before the answer, or if the answer never comes.
 
+use pombo_plugin::connector::events::Event;
 use pombo_plugin::connector::{
     Acceptance, Attachment, Content, Outcome, Outgoing, Refusal, TextContent, ThrottleScope,
 };
@@ -15,13 +16,15 @@ use crate::answer::{self, Failure};
 use crate::cloud::Cloud;
 use crate::codes::Meaning;
 use crate::outside::{Outside, Trouble};
-use crate::receiving::opt_out;
 use crate::uploads::{self, NotUploaded};
 use crate::{address, contents, parts, template};
 
 /// The most characters of a text, and of a file's.
 const TEXT_CHARACTERS: usize = 4_096;
 const CAPTION_CHARACTERS: usize = 1_024;
+
+/// What is refused with 131050, as the engine names it.
+const MARKETING: &str = "marketing";
 
 /// What a file is sent as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -331,7 +334,9 @@ async fn failed(cloud: &Cloud<impl Outside>, message: &Outgoing, failure: Failur
     if let Failure::Fault(fault) = &failure
         && fault.meaning == Meaning::OptOut
     {
-        let told = opt_out(&message.to, "marketing", true, cloud.outside.now_millis());
+        let at = cloud.outside.now_millis();
+        let json = json!({"address": message.to, "category": MARKETING, "out": true, "atMillis": at});
+        let told = Event::Other(("opt-out".to_owned(), json.to_string()));
         if let Err(trouble) = cloud.outside.emit(told).await {
             log::warn("send", &format!("a refusal of marketing was not reported: {trouble}"));
         }

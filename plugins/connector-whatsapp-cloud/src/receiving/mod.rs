@@ -10,7 +10,6 @@ mod message;
 mod news;
 mod status;
 
-pub(crate) use news::opt_out;
 use pombo_plugin::connector::events::{ContactUpdate, Event};
 use pombo_plugin::connector::{ReceivedRequest, ReceivedResponse};
 use pombo_plugin::log;

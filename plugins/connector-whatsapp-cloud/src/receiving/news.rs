@@ -50,13 +50,9 @@ fn preference(cloud: &Cloud<impl Outside>, told: &Value) -> Option<Event> {
         _ => return None,
     };
     let at = instant::of_seconds(&told["timestamp"]).unwrap_or_else(|| cloud.outside.now_millis());
-    Some(opt_out(&address, category.strip_suffix("_messages").unwrap_or(category), out, at))
-}
-
-/// The event that somebody refuses messages of a category, or wants them again.
-pub(crate) fn opt_out(address: &str, category: &str, out: bool, at_millis: u64) -> Event {
-    let json = json!({"address": address, "category": category, "out": out, "atMillis": at_millis});
-    Event::Other(("opt-out".to_owned(), json.to_string()))
+    let category = category.strip_suffix("_messages").unwrap_or(category);
+    let json = json!({"address": address, "category": category, "out": out, "atMillis": at});
+    Some(Event::Other(("opt-out".to_owned(), json.to_string())))
 }
 
 /// The event `template` with what `more` adds; `None` if it does not say of which.

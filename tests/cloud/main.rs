@@ -3,6 +3,8 @@
 //! shares the engine. What peers got wrong, as their public issues show, is tested by name: each such test says so.
 
 mod aidesk;
+mod aidesk_media;
+mod aidesk_outcomes;
 mod campaigns;
 mod door;
 mod equal_texts;

@@ -161,6 +161,11 @@ impl Graph {
         self.setup(&json!({"media": [{"id": id, "waba": self.ids.waba, "mime_type": mime, "data": data}]}))
     }
 
+    /// What Meta says of a file that was uploaded: `mime_type`, `sha256` in hexadecimal digits, `file_size`.
+    pub fn uploaded(&self, id: &str) -> Result<Value> {
+        self.client()?.get(&format!("/{VERSION}/{id}"))?.expect_json(200)
+    }
+
     /// The configuration of a connector of the first number, with further fields.
     pub fn config(&self, further: &Value) -> Value {
         self.config_of(&self.line(), further)

@@ -5,12 +5,14 @@
 mod aidesk;
 mod aidesk_media;
 mod aidesk_outcomes;
+mod audiences;
 mod campaigns;
 mod door;
 mod equal_texts;
 mod examples;
 mod limits;
 mod media;
+mod numbers;
 mod outcomes;
 mod people;
 mod priority;

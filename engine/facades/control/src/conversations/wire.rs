@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::wire::message::MessageStatus;
 use crate::wire::send::{AttachedFile, MessageRef, OwnContent, SendMessage, TemplateHeader};
 use crate::wire::{Instant, MessageType};
 
@@ -57,7 +58,12 @@ pub(crate) struct Conversation {
     chat: String,
     /// Whether it is a group.
     is_group: bool,
-    /// Name that the contact goes by, if known.
+    /// What to call it: `contactName`, otherwise the address that the contact is known by, or the group's.
+    display_name: String,
+    /// Id of the contact; absent for a group, and where there is no contact.
+    contact_id: Option<Uuid>,
+    /// Name of the contact or the group, if known. Of a contact it is the one that the tenant chose, otherwise the one that the channel
+    /// reported.
     contact_name: Option<String>,
     /// Tags of the conversation, sorted.
     tags: Vec<String>,
@@ -65,6 +71,8 @@ pub(crate) struct Conversation {
     assignee: Option<String>,
     /// Id of the user that the conversation is assigned to.
     assignee_id: Option<Uuid>,
+    /// Name of the user that the conversation is assigned to.
+    assignee_name: Option<String>,
     /// Id of the queue that the conversation is in.
     queue_id: Option<Uuid>,
     /// Id of the status that the conversation has.
@@ -77,6 +85,9 @@ pub(crate) struct Conversation {
     last_message: Option<LastMessage>,
     /// When the other side last wrote.
     last_received_at: Option<Instant>,
+    /// Since when the other side waits for an answer: when it wrote its first message behind the newest one of the account. Absent if it
+    /// does not wait.
+    waiting_since: Option<Instant>,
     /// Until when anything may be written to the person; absent if the channel always takes everything.
     reply_window: Option<ReplyWindow>,
     /// When it was archived; absent if it is not.
@@ -87,6 +98,8 @@ pub(crate) struct Conversation {
     handover: Option<Handover>,
     /// Whether an automation is active in it now: messages by hand are then refused.
     automated: bool,
+    /// The automation that is active in it now; of several, the one that is asked first.
+    automation: Option<AnsweringAutomation>,
     /// When its first event happened.
     opened_at: Instant,
     /// When its newest event happened.
@@ -95,6 +108,8 @@ pub(crate) struct Conversation {
 
 impl From<ConversationView> for Conversation {
     fn from(view: ConversationView) -> Self {
+        let (display_name, contact_name) = (view.display_name().to_owned(), view.name().map(str::to_owned));
+        let automated = view.automated();
         let conversation = view.conversation;
         let unread = conversation.unread();
         Self {
@@ -102,21 +117,26 @@ impl From<ConversationView> for Conversation {
             connector_id: view.connector,
             chat: conversation.chat,
             is_group: conversation.is_group,
-            contact_name: conversation.contact_name,
+            display_name,
+            contact_id: view.contact.map(|contact| contact.id),
+            contact_name,
             tags: conversation.tags,
             assignee: conversation.assignee,
             assignee_id: conversation.assigned_user,
+            assignee_name: view.assignee_name,
             queue_id: view.queue,
             status_id: view.status,
             number: conversation.number,
             unread,
-            last_message: conversation.last.map(LastMessage::from),
+            last_message: conversation.last.map(|last| LastMessage::of(last, view.last_sent)),
             last_received_at: conversation.last_received_at.map(Instant),
+            waiting_since: conversation.waiting_since.map(Instant),
             reply_window: view.window.map(ReplyWindow::from),
             archived_at: conversation.archived_at.map(Instant),
             paused: conversation.handover.is_some(),
             handover: conversation.handover.map(Handover::from),
-            automated: view.automated,
+            automated,
+            automation: view.automation.map(AnsweringAutomation::from),
             opened_at: Instant(conversation.opened_at),
             last_event_at: Instant(conversation.last_event_at),
         }
@@ -182,8 +202,27 @@ impl From<EntryKind> for Kind {
     }
 }
 
+/// An automation that answers a conversation.
+#[derive(Object)]
+pub(crate) struct AnsweringAutomation {
+    /// Id of the automation.
+    id: Uuid,
+    /// Name of the automation.
+    name: String,
+}
+
+impl From<conversations::AnsweredBy> for AnsweringAutomation {
+    fn from(conversations::AnsweredBy { id, name }: conversations::AnsweredBy) -> Self {
+        Self { id, name }
+    }
+}
+
+/// Maximum length of a preview, in characters.
+const MAX_PREVIEW_CHARS: usize = 120;
+
 /// The newest message of a conversation.
 #[derive(Object)]
+#[oai(skip_serializing_if_is_none)]
 pub(crate) struct LastMessage {
     /// Number of the message, as in the list of the conversation's messages.
     number: u64,
@@ -193,18 +232,25 @@ pub(crate) struct LastMessage {
     direction: Direction,
     /// Kind of content.
     kind: Kind,
-    /// How its text begins, on one line of at most 200 characters; for a file without text, its name.
+    /// How its text begins, on one line of at most 120 characters; for a file without text, its name.
     preview: String,
+    /// Status, of a message that was sent with the engine.
+    status: Option<MessageStatus>,
+    /// Who sent it with the engine, if that is known: `user:…`, `key:…`, `operator` or `automation:…`.
+    by: Option<String>,
 }
 
-impl From<model::LastMessage> for LastMessage {
-    fn from(last: model::LastMessage) -> Self {
+impl LastMessage {
+    fn of(last: model::LastMessage, sent: Option<conversations::LastSent>) -> Self {
+        let (status, by) = sent.map(|sent| (sent.status.into(), sent.by)).unzip();
         Self {
             number: last.item,
             at: Instant(last.at),
             direction: Direction::of(last.from_me),
             kind: last.kind.into(),
-            preview: last.preview,
+            preview: last.preview.chars().take(MAX_PREVIEW_CHARS).collect::<String>().trim_end().to_owned(),
+            status,
+            by: by.flatten(),
         }
     }
 }

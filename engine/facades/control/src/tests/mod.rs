@@ -16,6 +16,7 @@ mod plugin_versions;
 mod plugins;
 mod receiving;
 mod replays;
+mod rows;
 mod search;
 mod sending;
 mod sessions;

@@ -16,8 +16,9 @@ use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Acting;
+use crate::conversations::by_hand::SendInConversation;
 use crate::conversations::entries::Entry;
-use crate::conversations::wire::{Conversation, SendInConversation};
+use crate::conversations::wire::Conversation;
 use crate::queueing::{Queued, idempotency, send_to};
 use crate::wire::content::Links;
 use crate::wire::{BODY, DEFAULT_LIMIT, Instant, PathId, READ, Refused, WRITE, body, optional};

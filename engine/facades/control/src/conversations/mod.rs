@@ -2,6 +2,7 @@
 //! automation or a person. What was said in them is in [`history`], and found by [`search`]. Operations of one path are in one file,
 //! because the document can show a path only once.
 
+mod by_hand;
 mod entries;
 pub(crate) mod history;
 mod listing;

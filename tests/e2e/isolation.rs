@@ -197,7 +197,7 @@ fn body_for(path: &str) -> Value {
         p if p.ends_with("/queues/{id}") || p.ends_with("/conversation-statuses/{id}") => json!({"name": "stolen"}),
         p if p.ends_with("/conversations/{id}") => json!({"tags": ["stolen"]}),
         p if p.ends_with("/conversations/{id}/messages") => json!({"text": "stolen"}),
-        p if p.ends_with("/status") => json!({"active": false}),
+        p if p.ends_with("/status") || p.ends_with("/active") => json!({"active": false}),
         p if p.ends_with("/resolve") => json!({"outcome": "sent"}),
         p if p.ends_with("/pace") => json!({"delayMinMs": 1, "delayMaxMs": 2}),
         p if p.ends_with("/connectors/{id}") => json!({"name": "stolen"}),

@@ -70,6 +70,10 @@ pub struct Conversation {
     /// Number of the status that it has, see [`super::Label`]. The label may have been deleted since.
     #[serde(skip)]
     pub status_label: Option<u32>,
+    /// Since when the other side waits for an answer: when it wrote its first message behind the newest own one. `None`: it does not
+    /// wait. Stored beside the other fields.
+    #[serde(skip)]
+    pub waiting_since: Option<Timestamp>,
 }
 
 /// The newest entry of a conversation's timeline.
@@ -197,6 +201,7 @@ impl Conversation {
             written_at: None,
             queue: None,
             status_label: None,
+            waiting_since: None,
         }
     }
 

@@ -38,7 +38,7 @@ pub(crate) enum AutomationStatus {
 
 impl AutomationStatus {
     pub(crate) fn of(view: &ConversationView) -> Self {
-        match (&view.conversation.handover, view.automated) {
+        match (&view.conversation.handover, view.automated()) {
             (Some(_), _) => Self::Paused,
             (None, true) => Self::Active,
             (None, false) => Self::Inactive,

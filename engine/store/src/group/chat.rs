@@ -414,6 +414,10 @@ impl Group<'_> {
             conversation.read = conversation.read.max(item.ordinal.min(conversation.received));
             if conversation.last.as_ref().is_some_and(|last| last.item == item.number) {
                 conversation.last = timeline::newest(&*self.shared.backend, &self.staged, tenant, *number)?;
+                // Nobody waits for an answer to what is no longer there.
+                if conversation.last.as_ref().is_none_or(|last| last.from_me) {
+                    conversation.waiting_since = None;
+                }
             }
             if next != *stored {
                 self.save(next);

@@ -30,6 +30,10 @@ const WRITTEN_FORMAT: u8 = 3;
 /// Format 4 has queue and status behind the rest. Only a conversation that has one of them is written in it.
 const SORTED_FORMAT: u8 = 4;
 
+/// Format 5 has behind the rest, too, since when the other side waits for an answer. Only a conversation is written in it of which the newest
+/// message does not tell that, see [`waiting_by_last`].
+const WAITING_FORMAT: u8 = 5;
+
 /// What a row of format 4 has behind the rest.
 #[derive(Serialize, Deserialize)]
 struct Behind {
@@ -37,6 +41,12 @@ struct Behind {
     written_at: Option<Timestamp>,
     queue: Option<u32>,
     status: Option<u32>,
+}
+
+/// Since when the other side waits, as far as a row of an earlier format tells: since its newest message, if nothing was said since.
+fn waiting_by_last(conversation: &Conversation) -> Option<Timestamp> {
+    let waits = conversation.last.as_ref().is_some_and(|last| !last.from_me);
+    conversation.last_received_at.filter(|_| waits)
 }
 
 /// Conversations that one list looks at, at most, when its filter matches rarely.
@@ -70,7 +80,11 @@ impl Stored {
 }
 
 pub(crate) fn encode(stored: &Stored) -> Vec<u8> {
-    let Conversation { queue, status_label: status, written_at, .. } = stored.conversation;
+    let Conversation { queue, status_label: status, written_at, waiting_since, .. } = stored.conversation;
+    if waiting_since != waiting_by_last(&stored.conversation) {
+        let behind = Behind { written_at, queue, status };
+        return append(vec![WAITING_FORMAT], &(&stored.conversation, &stored.lanes, behind, waiting_since));
+    }
     if queue.is_some() || status.is_some() {
         let behind = Behind { written_at, queue, status };
         return append(vec![SORTED_FORMAT], &(&stored.conversation, &stored.lanes, behind));
@@ -83,7 +97,22 @@ pub(crate) fn encode(stored: &Stored) -> Vec<u8> {
 
 /// A row of any format. One of format 1 has no number yet.
 pub(crate) fn parse(row: &[u8]) -> StoreResult<Stored> {
-    match format_of(row, WHAT)? {
+    let (format, body) = format_of(row, WHAT)?;
+    if format == WAITING_FORMAT {
+        let (conversation, lanes, behind, waiting_since): (Conversation, Vec<Lane>, Behind, Option<Timestamp>) =
+            body_of(body, WHAT)?;
+        let Behind { written_at, queue, status } = behind;
+        let conversation = Conversation { written_at, queue, status_label: status, waiting_since, ..conversation };
+        return Ok(Stored { conversation, lanes });
+    }
+    let mut stored = parse_earlier(format, body)?;
+    stored.conversation.waiting_since = waiting_by_last(&stored.conversation);
+    Ok(stored)
+}
+
+/// A row of a format that does not have since when the other side waits.
+fn parse_earlier(format: u8, body: &[u8]) -> StoreResult<Stored> {
+    match (format, body) {
         (CONVERSATION_FORMAT, body) => body_of(body, WHAT),
         (WRITTEN_FORMAT, body) => {
             let (conversation, lanes, at): (Conversation, Vec<Lane>, Timestamp) = body_of(body, WHAT)?;
@@ -190,6 +219,10 @@ fn matches(conversation: &Conversation, filter: &ConversationFilter) -> bool {
     filter.connector.is_none_or(|connector| conversation.connector == connector)
         && filter.connectors.as_ref().is_none_or(|some| some.contains(&conversation.connector))
         && filter.paused.is_none_or(|paused| conversation.handover.is_some() == paused)
+        && filter.automated.is_none_or(|automated| {
+            let is_answered = filter.answered.contains(&(conversation.connector, conversation.is_group));
+            (conversation.engaged && conversation.handover.is_none() && is_answered) == automated
+        })
         && filter.tag.as_ref().is_none_or(tagged)
         && (filter.tags.is_empty() || filter.tags.iter().any(tagged))
         && filter.tagged.is_none_or(|any| conversation.tags.is_empty() != any)

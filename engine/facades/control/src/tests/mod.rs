@@ -18,6 +18,7 @@ mod plugins;
 mod proxies;
 mod receiving;
 mod replays;
+mod rows;
 mod search;
 mod sending;
 mod sessions;

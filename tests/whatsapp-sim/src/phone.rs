@@ -1,18 +1,19 @@
 //! The phones: each account's primary device (device 0). They have no socket: what the server delivers to them waits here, and
-//! the phones' task opens it. A phone signs its companions, shares the key of the app state, sends, reads, and answers what it
-//! cannot decrypt with a retry receipt, as a real one does.
+//! the phones' task opens it. A phone signs its companions, shares the key of the app state and its history, sends, reads, and answers
+//! what it cannot decrypt with a retry receipt, as a real one does.
 //!
 //! Called from anywhere: [`scan`], [`link`], [`send`], [`read`], [`inbox`]. `Invariant:` a phone's ratchets are advanced under its
 //! `turn`, by one task at a time.
 
 mod cipher;
+mod history;
 mod inbox;
 mod keys;
 mod pair;
 mod receive;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -59,6 +60,8 @@ struct Phone {
     seen: Mutex<Seen>,
     /// What it sent: to send again to who cannot decrypt it.
     sent: Mutex<HashMap<String, (Jid, wa::Message)>>,
+    /// The companions that have its history.
+    introduced: Mutex<HashSet<u16>>,
 }
 
 #[derive(Default)]
@@ -84,6 +87,7 @@ impl Phones {
             mail: Mutex::default(),
             seen: Mutex::default(),
             sent: Mutex::default(),
+            introduced: Mutex::default(),
         });
         self.phones.write().insert(account.phone.clone(), phone);
     }
@@ -174,10 +178,20 @@ pub async fn send(
     phone.sent.lock().insert(id.clone(), (to.clone(), message.clone()));
     cipher::send(world, &phone, to, &message, &id).await?;
     let info = world.account_by_phone(&phone.phone).ok_or_else(|| Error::UnknownAccount(phone.phone.to_string()))?;
+    trust(world, &info, to);
     let chat =
         if to.is_group() { to.clone() } else { world.account(to).map_or_else(|| to.clone(), |account| account.jid()) };
     phone.seen.lock().note(inbox::describe(&id, &info.phone, &chat, true, &message));
     Ok(id)
+}
+
+/// Whom a person writes to, the person trusts.
+fn trust(world: &Arc<World>, account: &AccountInfo, to: &Jid) {
+    let Some(contact) = world.account(to).filter(|contact| contact.phone != account.phone) else { return };
+    let known = world.tokens.lock().of(&account.phone, &contact.phone).is_some();
+    if !known {
+        session::trust(world, account, to, world.now());
+    }
 }
 
 /// The phone sends a text.

@@ -203,7 +203,7 @@ pub(super) fn fault(world: &Arc<World>, fault: Fault) -> Result<Value, Refused> 
             counted(devices.len())
         }
         Fault::StreamError { on, code } => counted(end(world, &on, || session::stream_error(code))?),
-        Fault::Replace { on } => counted(end(world, &on, || session::conflict("replaced"))?),
+        Fault::Replace { on } => counted(end(world, &on, session::replaced)?),
         Fault::Ack { on, delay_ms: None, times } => on_messages(&on, MessageFault::LoseAck, times),
         Fault::Ack { on, delay_ms: Some(delay), times } => {
             on_messages(&on, MessageFault::DelayAck(Duration::from_millis(delay)), times)

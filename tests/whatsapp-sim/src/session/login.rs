@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use wacore_binary::{Jid, Node, builder::NodeBuilder};
+use waproto::whatsapp as wa;
 
-use super::{SessionHandle, conflict, presence};
+use super::{SessionHandle, presence, removed, replaced};
 use crate::world::{DeviceId, World, now};
 
 /// Decides about a login; a refusal is the `<failure>` to send.
@@ -25,11 +26,14 @@ fn failure(reason: u16) -> Node {
     NodeBuilder::new("failure").attr("reason", u32::from(reason)).attr("location", "sim").build()
 }
 
-/// The device is in: says so, and replaces an older connection of it.
-pub(super) fn begin(world: &Arc<World>, session: &SessionHandle) {
-    let replaced = world.mail.lock().login(session.clone());
-    if let Some(replaced) = replaced {
-        replaced.end(Some(conflict("replaced")));
+/// The device is in: says so, and replaces an older connection of it. One that did not log in passively gets its backlog at once.
+pub(super) fn begin(world: &Arc<World>, session: &SessionHandle, payload: &wa::ClientPayload) {
+    let before = world.mail.lock().login(session.clone());
+    if let Some(before) = before {
+        before.end(Some(replaced()));
+    }
+    if let Some(name) = payload.push_name.as_deref().filter(|name| !name.is_empty()) {
+        world.set_push_name(&session.device.phone, name);
     }
     let Some(account) = world.account_by_phone(&session.device.phone) else { return };
     session.send(
@@ -41,6 +45,9 @@ pub(super) fn begin(world: &Arc<World>, session: &SessionHandle) {
             .attr("display_name", &*account.name)
             .build(),
     );
+    if payload.passive == Some(false) {
+        world.mail.lock().activate(&session.device);
+    }
 }
 
 /// The connection is gone.
@@ -57,7 +64,7 @@ pub(crate) fn remove_companion(world: &Arc<World>, device: &DeviceId) -> bool {
     let known = world.directory.write().remove_companion(device);
     let session = world.mail.lock().remove(device);
     if let Some(session) = session {
-        session.end(Some(conflict("device_removed")));
+        session.end(Some(removed()));
     }
     if known {
         super::usync::tell_devices_changed(world, &device.phone, "remove", device.device, None);

@@ -1,5 +1,7 @@
 //! One websocket that carries frames: first in the clear for the handshake, then encrypted nodes.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use futures::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
@@ -9,6 +11,9 @@ use wacore_noise::{
     NoiseCipher,
     framing::{FrameDecoder, append_frame_into, encode_frame},
 };
+
+/// How long a client has to close its end after the server's goodbye.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -134,10 +139,16 @@ impl SealedLink {
         Ok(self.socket.send(Message::Binary(out.into())).await?)
     }
 
-    /// Says goodbye to the socket. The client may be gone already.
+    /// Says goodbye to the socket, and reads on until the client does: a client that is writing when the socket is gone never
+    /// reads the last stanza. The client may be gone already, and has [`FAREWELL`] to leave.
     pub async fn close(mut self) {
         if let Err(e) = self.socket.close(None).await {
             tracing::trace!(error = %e, "the client closed first");
+            return;
+        }
+        let left = async { while let Some(Ok(_)) = self.socket.next().await {} };
+        if tokio::time::timeout(FAREWELL, left).await.is_err() {
+            tracing::debug!("a client did not close its end");
         }
     }
 }

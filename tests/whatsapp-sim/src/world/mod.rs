@@ -7,7 +7,9 @@ mod directory;
 mod ledger;
 mod mailbox;
 mod pairing;
+mod policy;
 mod presence;
+mod tokens;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -27,7 +29,10 @@ pub use directory::{Directory, other_brazilian_form};
 pub use ledger::{Ledger, Relayed};
 pub use mailbox::{DeviceState, Mailboxes};
 pub use pairing::{CodePairing, Pairings, WaitingCompanion};
+pub use policy::Policy;
 pub use presence::Presences;
+pub use tokens::Tokens;
+pub(crate) use tokens::proof;
 
 use crate::{Error, appstate, faults, groups, media, phone, session::SessionHandle};
 
@@ -47,7 +52,11 @@ pub struct World {
     pub(crate) identity: crate::wire::ServerIdentity,
     /// Who wrote with whom: they learn of one another's devices.
     pub(crate) acquaintances: Mutex<HashMap<Arc<str>, HashSet<Arc<str>>>>,
+    /// The privacy tokens that accounts gave one another.
+    pub(crate) tokens: Mutex<Tokens>,
     iqs: Mutex<BTreeMap<String, u64>>,
+    /// What the server insists on.
+    pub policy: Policy,
     /// What goes wrong on demand.
     pub faults: faults::Faults,
     /// All groups.
@@ -74,7 +83,9 @@ impl World {
             blocked: Mutex::default(),
             pictures: Mutex::default(),
             acquaintances: Mutex::default(),
+            tokens: Mutex::default(),
             iqs: Mutex::default(),
+            policy: Policy::default(),
             identity: crate::wire::ServerIdentity::generate(),
             faults: faults::Faults::default(),
             groups: groups::Groups::default(),
@@ -156,6 +167,16 @@ impl World {
     /// The key that encrypts the account's app state; its phone shares it with every companion it pairs.
     pub fn app_state_key(&self, phone: &str) -> Option<AppStateKey> {
         self.directory.read().find_phone(phone).map(|account| account.app_state_key().clone())
+    }
+
+    /// The salt by which an account proves that it knows whom it writes to.
+    pub(crate) fn salt(&self, phone: &str) -> Option<[u8; 32]> {
+        self.directory.read().find_phone(phone).map(|account| *account.salt())
+    }
+
+    /// Whether the account's phone shares its history with the companions it pairs.
+    pub(crate) fn shares_history(&self, phone: &str) -> bool {
+        self.directory.read().find_phone(phone).is_some_and(|account| account.shares_history())
     }
 
     /// Gives the account another push name.

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use pombo_tests::tenant::text_of;
+use pombo_tests::wait::{PATIENCE, until};
 use pombo_tests::whatsapp::Events;
 use pombo_whatsapp_sim::peer::Kind;
 use serde_json::json;
@@ -157,7 +158,17 @@ fn a_lost_ack_is_asked_again_under_the_same_id_and_read_once() -> Result<()> {
     stage.whatsapp.wait(pair.peer.message(&provider_id))?;
     let (_, after) = pair.send(&json!({"to": pair.theirs, "text": "a seguinte"}))?;
     stage.whatsapp.wait(pair.peer.message(&after))?;
-    let same = pair.peer.seen(|seen| seen.received.iter().filter(|m| m.id == provider_id).count());
-    assert_eq!(same, 1, "the person saw it once");
+    // The server delivered every copy; what makes it one message is its id.
+    let shown = pair.peer.seen(|seen| seen.received.iter().filter(|m| m.text.as_deref() == Some("uma vez só")).count());
+    assert_eq!(shown, 1, "the person saw it once");
+    let copies = pair.peer.seen(|seen| seen.received.iter().find(|m| m.id == provider_id).map(|m| m.copies));
+    let relayed = stage.whatsapp.world().relayed();
+    let sent = relayed.iter().find(|m| m.id == provider_id).map(|m| m.count).context("not in the ledger")?;
+    ensure!(sent >= 2 && copies == Some(sent), "sent {sent} times, {copies:?} copies");
+    let inbox = until("the phone to open its mail", PATIENCE, || {
+        let inbox = pombo_whatsapp_sim::phone::inbox(stage.whatsapp.world(), &pair.theirs)?;
+        Ok(inbox.iter().any(|m| m.id == after).then_some(inbox))
+    })?;
+    assert_eq!(inbox.iter().filter(|m| m.text.as_deref() == Some("uma vez só")).count(), 1, "on the phone too");
     Ok(())
 }

@@ -3,7 +3,7 @@
 //!
 //! # Layout
 //! - this file: reading requests and writing answers; `accounts`: accounts and phones; `sending`: what a phone sends;
-//!   `groups`: groups; `policy`: what the server insists on; `state`: devices, messages, faults, counts.
+//!   `announcing`: what the server tells; `groups`: groups; `policy`: what the server insists on; `state`: devices, messages, faults, counts.
 //!
 //! | | |
 //! |---|---|
@@ -22,9 +22,11 @@
 //! | `POST /groups/{id}/members {by, action, who}` | `add`, `remove`, `promote`, `demote`, `leave` |
 //! | `GET /devices`, `GET /messages`, `GET /stats` | what the server knows |
 //! | `GET /policy`, `POST /policy {deduplicates?, demandsTokens?, strictAcks?}` | what the server insists on |
+//! | `POST /announce {…}` | what the server tells of its own accord, see `announcing::Announcement` |
 //! | `POST /faults {…}` | what goes wrong, see `state::Fault` |
 
 mod accounts;
+mod announcing;
 mod groups;
 mod policy;
 mod sending;
@@ -127,6 +129,7 @@ async fn handle(world: &Arc<World>, request: Request<Incoming>) -> Result<Answer
         (true, ["devices"]) => state::devices(world),
         (true, ["messages"]) => state::messages(world),
         (true, ["stats"]) => state::stats(world),
+        (false, ["announce"]) => announcing::announce(world, read(&body)?).await?,
         (true, ["policy"]) => policy::show(world),
         (false, ["policy"]) => policy::change(world, &read(&body)?),
         (false, ["faults"]) => state::fault(world, read(&body)?)?,

@@ -184,8 +184,8 @@ pub struct Entries {
     pub replaced: bool,
     /// Parts of the history, for a peer that takes it.
     pub history: Vec<HistoryPart>,
-    /// Users whose phone has another identity than before.
-    pub identity_changes: Vec<String>,
+    /// What the server told of its own accord: a word for what, and what of it.
+    pub told: Vec<(&'static str, String)>,
     /// Names of app-state changes (`mute`, `pin`, `archive`, …) with the chat.
     pub app_state: Vec<(&'static str, String)>,
     /// How many messages `Peer::next_message` has handed out.

@@ -25,6 +25,7 @@ pub(super) async fn record_events(
     mut events: mpsc::UnboundedReceiver<Arc<Event>>,
     record: Arc<Record>,
 ) {
+    let told = |what: &'static str, of: String| record.write(|e| e.told.push((what, of)));
     while let Some(event) = events.recv().await {
         match &*event {
             Event::Messages(batch) => {
@@ -76,7 +77,21 @@ pub(super) async fn record_events(
                 };
                 record.write(|e| e.history.push(told));
             }
-            Event::IdentityChange(change) => record.write(|e| e.identity_changes.push(change.user.to_string())),
+            Event::IdentityChange(change) => told("identity", change.user.to_string()),
+            Event::MexNotification(mex) => told("mex", format!("{} {}", mex.op_name, mex.payload)),
+            Event::PictureUpdate(u) => {
+                told("picture", format!("{} {}", u.jid, if u.removed { "removed" } else { "set" }))
+            }
+            Event::UserAboutUpdate(u) => told("about", format!("{} {}", u.jid, u.status)),
+            Event::ContactNumberChanged(u) => told("number", format!("{} {}", u.old_jid, u.new_jid)),
+            Event::BusinessStatusUpdate(u) => {
+                told("business", format!("{} {}", u.jid, u.verified_name.as_deref().unwrap_or_default()));
+            }
+            Event::DisappearingModeChanged(u) => told("disappearing", format!("{} {}", u.from, u.duration)),
+            Event::DirtyState(u) => told("dirty", u.dirty_type.as_str().to_owned()),
+            Event::IncomingCall(call) => told("call", format!("{} {:?}", call.from, call.action)),
+            Event::TemporaryBan(ban) => told("ban", format!("{:?} {}", ban.code, ban.expire.num_seconds())),
+            Event::ClientOutdated(_) => told("outdated", String::new()),
             Event::PairingQrCode(qr) => record.write(|e| e.qr_codes.push(qr.code.clone())),
             Event::Connected(_) => record.write(|e| e.logins += 1),
             Event::Disconnected(_) => record.write(|e| e.losses += 1),

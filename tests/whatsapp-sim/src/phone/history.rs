@@ -46,16 +46,7 @@ pub(super) async fn share(world: &Arc<World>, phone: &Arc<Phone>, device: &Devic
         (older(world, &own, &chats), msg::HistorySyncType::RECENT),
     ];
     for (part, kind) in parts {
-        let notification = notification(world, &part, kind)?;
-        let message = wa::Message {
-            protocol_message: MessageField::some(msg::ProtocolMessage {
-                r#type: Some(msg::protocol_message::Type::HISTORY_SYNC_NOTIFICATION),
-                history_sync_notification: MessageField::some(notification),
-                ..Default::default()
-            }),
-            ..Default::default()
-        };
-        receive::send_peer(world, phone, device, message).await?;
+        send(world, phone, device, &part, kind, None).await?;
     }
     Ok(())
 }
@@ -155,23 +146,79 @@ fn conversation(chat: &Chat, own: &AccountInfo, messages: &[Received]) -> wa::Co
 }
 
 fn message(chat: &Chat, own: &AccountInfo, received: &Received, order: u64) -> wa::HistorySyncMsg {
-    let participant =
-        (chat.contact.is_none() && !received.from_me).then(|| Jid::pn(received.from.as_str()).to_string());
-    let info = wa::WebMessageInfo {
+    let mut info = info(&chat.id, chat.contact.is_none(), received);
+    info.push_name = received.from_me.then(|| own.name.to_string());
+    wa::HistorySyncMsg { message: MessageField::some(info), msg_order_id: Some(order) }
+}
+
+/// A message with what is known of it, its chat named by number.
+pub(super) fn web_message(world: &World, received: &Received) -> wa::WebMessageInfo {
+    let Ok(chat) = received.chat.parse::<Jid>() else { return wa::WebMessageInfo::default() };
+    let sender = world.account_by_phone(&received.from).map(|sender| sender.name.to_string());
+    wa::WebMessageInfo { push_name: sender, ..info(&chat, world.account(&chat).is_none(), received) }
+}
+
+fn info(chat: &Jid, of_many: bool, received: &Received) -> wa::WebMessageInfo {
+    let participant = (of_many && !received.from_me).then(|| Jid::pn(received.from.as_str()).to_string());
+    let content = waproto::codec::message_decode(&received.message);
+    wa::WebMessageInfo {
         key: MessageField::some(wa::MessageKey {
-            remote_jid: Some(chat.id.to_string()),
+            remote_jid: Some(chat.to_string()),
             from_me: Some(received.from_me),
             id: Some(received.id.clone()),
             participant: participant.clone(),
         }),
-        message: waproto::codec::message_decode(&received.message)
-            .map_or_else(|_| MessageField::none(), MessageField::some),
+        message: content.map_or_else(|_| MessageField::none(), MessageField::some),
         message_timestamp: Some(received.at),
         participant,
-        push_name: received.from_me.then(|| own.name.to_string()),
+        ..Default::default()
+    }
+}
+
+/// Sends a companion older messages of one chat, as it asked for them with the message `id`.
+pub(super) async fn share_more(
+    world: &Arc<World>,
+    phone: &Arc<Phone>,
+    device: &DeviceId,
+    id: &str,
+    asked: &msg::peer_data_operation_request_message::HistorySyncOnDemandRequest,
+) -> Result<(), Error> {
+    let own = world.account_by_phone(&phone.phone).ok_or_else(|| Error::UnknownAccount(phone.phone.to_string()))?;
+    let wanted: Option<Jid> = asked.chat_jid.as_deref().and_then(|chat| chat.parse().ok());
+    let wanted = wanted.map(|chat| world.account(&chat).map_or(chat, |contact| contact.jid()));
+    let count = asked.on_demand_msg_count.and_then(|count| usize::try_from(count).ok()).unwrap_or(NEWEST).min(OLDER);
+    let mut part = part(HistorySyncType::ON_DEMAND, 100);
+    for chat in chats(world, phone) {
+        let name = chat.contact.as_ref().map_or_else(|| chat.id.clone(), AccountInfo::jid);
+        if Some(&name) == wanted.as_ref() {
+            let oldest = chat.messages.iter().position(|m| Some(&m.id) == asked.oldest_msg_id.as_ref());
+            let end = oldest.unwrap_or(chat.messages.len());
+            part.conversations.push(conversation(&chat, &own, &chat.messages[end.saturating_sub(count)..end]));
+        }
+    }
+    send(world, phone, device, &part, msg::HistorySyncType::ON_DEMAND, Some(id)).await
+}
+
+/// Sends a companion one part.
+async fn send(
+    world: &Arc<World>,
+    phone: &Arc<Phone>,
+    device: &DeviceId,
+    part: &wa::HistorySync,
+    kind: msg::HistorySyncType,
+    answers: Option<&str>,
+) -> Result<(), Error> {
+    let mut notification = notification(world, part, kind)?;
+    notification.peer_data_request_session_id = answers.map(str::to_owned);
+    let message = wa::Message {
+        protocol_message: MessageField::some(msg::ProtocolMessage {
+            r#type: Some(msg::protocol_message::Type::HISTORY_SYNC_NOTIFICATION),
+            history_sync_notification: MessageField::some(notification),
+            ..Default::default()
+        }),
         ..Default::default()
     };
-    wa::HistorySyncMsg { message: MessageField::some(info), msg_order_id: Some(order) }
+    receive::send_peer(world, phone, device, message).await
 }
 
 /// Says where a part is: inside, or on the media host.

@@ -9,7 +9,7 @@ use waproto::{
     whatsapp::{self as wa, message as msg},
 };
 
-use super::{Phone, cipher, history, inbox};
+use super::{Phone, cipher, history, inbox, request};
 use crate::{
     Error,
     session::{self, iq},
@@ -66,7 +66,7 @@ async fn message(world: &Arc<World>, phone: &Arc<Phone>, stanza: &Node) {
         }
     }
     if own && peer {
-        if let Err(e) = peer_request(world, phone, &sender, &message).await {
+        if let Err(e) = request::answer(world, phone, &sender, &id, &message).await {
             tracing::warn!(%sender, error = %e, "a phone cannot answer its companion");
         }
         return;
@@ -176,20 +176,6 @@ async fn receipt(world: &Arc<World>, phone: &Arc<Phone>, stanza: &Node) {
     }
 }
 
-/// A companion asks its phone for something.
-async fn peer_request(
-    world: &Arc<World>,
-    phone: &Arc<Phone>,
-    device: &DeviceId,
-    message: &wa::Message,
-) -> Result<(), Error> {
-    let Some(protocol) = message.protocol_message.as_option() else { return Ok(()) };
-    if protocol.app_state_sync_key_request.is_set() {
-        return share_key_in_turn(world, phone, device).await;
-    }
-    Ok(())
-}
-
 /// Sends a companion the key of the app state, and a new one what there was before it.
 pub(super) async fn share_key(world: &Arc<World>, device: &DeviceId) -> Result<(), Error> {
     let phone = super::find(world, &device.phone)?;
@@ -202,7 +188,7 @@ pub(super) async fn share_key(world: &Arc<World>, device: &DeviceId) -> Result<(
     Ok(())
 }
 
-async fn share_key_in_turn(world: &Arc<World>, phone: &Arc<Phone>, device: &DeviceId) -> Result<(), Error> {
+pub(super) async fn share_key_in_turn(world: &Arc<World>, phone: &Arc<Phone>, device: &DeviceId) -> Result<(), Error> {
     let key = world.app_state_key(&device.phone).ok_or_else(|| Error::UnknownAccount(device.phone.to_string()))?;
     let share = msg::AppStateSyncKeyShare {
         keys: vec![msg::AppStateSyncKey {

@@ -130,6 +130,9 @@ async fn connect(stream: TcpStream, world: Arc<World>, connection: u64) -> Resul
     let socket = tokio_tungstenite::accept_async_with_config(stream, Some(config)).await?;
     let mut link = Link::new(socket);
     let hello = link.frame().await?;
+    if link.routing().is_some() {
+        world.count_routed();
+    }
     let protocol = |e: crate::wire::HandshakeError| LinkError::Protocol(e.to_string());
     let mut client =
         match ClientHello::read(&world.identity, &hello, world.faults.accepts_resumption()).map_err(protocol)? {

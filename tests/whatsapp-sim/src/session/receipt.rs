@@ -66,7 +66,7 @@ pub(crate) fn send(world: &Arc<World>, account: &AccountInfo, device: u16, recei
     copy(receipt, &mut stanza, "id");
     copy(receipt, &mut stanza, "type");
     stanza.attrs.push("t", now().to_string());
-    let sender = if to.is_group() {
+    let sender = if to.is_group() || to.server == Server::Broadcast {
         let Some(participant) = participant else { return };
         stanza.attrs.push("from", to.clone());
         stanza.attrs.push(

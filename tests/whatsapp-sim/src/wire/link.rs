@@ -35,12 +35,19 @@ pub struct Link {
     decoder: FrameDecoder,
     /// The bytes before the first frame: routing information and the header.
     intro: Option<BytesMut>,
+    /// What the client said about its route.
+    routing: Option<Bytes>,
 }
 
 impl Link {
     /// A fresh connection.
     pub fn new(socket: WebSocketStream<TcpStream>) -> Self {
-        Self { socket, decoder: FrameDecoder::new(), intro: Some(BytesMut::new()) }
+        Self { socket, decoder: FrameDecoder::new(), intro: Some(BytesMut::new()), routing: None }
+    }
+
+    /// What the client said about its route before its first frame: what a server told it earlier.
+    pub fn routing(&self) -> Option<&Bytes> {
+        self.routing.as_ref()
     }
 
     /// The next frame in the clear.
@@ -58,6 +65,8 @@ impl Link {
                     intro.extend_from_slice(&bytes);
                     if let Some(skip) = intro_length(intro)? {
                         let rest = intro.split_off(skip);
+                        let routing = intro.get(ROUTING_HEADER..skip - WA_CONN_HEADER.len());
+                        self.routing = routing.filter(|bytes| !bytes.is_empty()).map(Bytes::copy_from_slice);
                         self.decoder.feed(&rest);
                         self.intro = None;
                     }
@@ -164,13 +173,17 @@ async fn receive(socket: &mut WebSocketStream<TcpStream>) -> Result<Bytes, LinkE
     }
 }
 
+/// How long the header of routing information is.
+const ROUTING_HEADER: usize = 7;
+
 /// How many bytes come before the first frame; `None` while they are not all there.
 fn intro_length(bytes: &[u8]) -> Result<Option<usize>, LinkError> {
     const ROUTING: &[u8] = b"ED\x00\x01";
     let mut start = 0;
     if bytes.starts_with(ROUTING) {
         let Some(length) = bytes.get(4..7) else { return Ok(None) };
-        start = 7 + ((usize::from(length[0]) << 16) | (usize::from(length[1]) << 8) | usize::from(length[2]));
+        start =
+            ROUTING_HEADER + ((usize::from(length[0]) << 16) | (usize::from(length[1]) << 8) | usize::from(length[2]));
     } else if ROUTING.starts_with(bytes) {
         return Ok(None);
     }

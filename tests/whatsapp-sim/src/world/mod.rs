@@ -21,6 +21,7 @@ use std::{
 
 use parking_lot::{Mutex, RwLock};
 use wacore_binary::{Jid, Node};
+use wacore_libsignal::protocol::KeyPair;
 
 pub(crate) use account::public_bytes;
 pub use account::{AccountInfo, AppStateKey, Device, DeviceId, NewAccount, OneTimeKey, SignedKey};
@@ -68,6 +69,8 @@ pub struct World {
     /// `host:port` of the media server, once it listens.
     media_host: RwLock<String>,
     serial: AtomicU64,
+    /// How many connections began with routing information.
+    routed: AtomicU64,
 }
 
 impl World {
@@ -93,12 +96,22 @@ impl World {
             media: media::Blobs::default(),
             media_host: RwLock::default(),
             serial: AtomicU64::new(1),
+            routed: AtomicU64::new(0),
         })
     }
 
     /// A number nobody got before: for stanza ids and names of things.
     pub fn next_serial(&self) -> u64 {
         self.serial.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// How many connections began with what [`announce`](crate::announce) had told their clients about the route.
+    pub fn routed(&self) -> u64 {
+        self.routed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_routed(&self) {
+        self.routed.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Seconds since 1970, as stanzas carry them.
@@ -167,6 +180,11 @@ impl World {
     /// The key that encrypts the account's app state; its phone shares it with every companion it pairs.
     pub fn app_state_key(&self, phone: &str) -> Option<AppStateKey> {
         self.directory.read().find_phone(phone).map(|account| account.app_state_key().clone())
+    }
+
+    /// Gives the account's phone another identity.
+    pub(crate) fn reinstall(&self, phone: &str) -> Result<KeyPair, Error> {
+        self.directory.write().reinstall(phone).ok_or_else(|| Error::UnknownAccount(phone.to_owned()))
     }
 
     /// The salt by which an account proves that it knows whom it writes to.

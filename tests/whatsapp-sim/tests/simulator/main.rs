@@ -2,6 +2,7 @@
 //! test asserts what the receiver decrypted. One simulator a test; nothing leaves this machine.
 
 mod admin;
+mod announce;
 mod appstate;
 mod crowd;
 mod devices;

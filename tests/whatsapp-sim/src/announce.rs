@@ -197,10 +197,11 @@ pub fn account_changed(world: &World, phone: &str, change: &AccountChange) -> Re
         AccountChange::Blocked(who, blocked) => {
             let mut all = world.blocked.lock();
             let all = all.entry(account.phone.clone()).or_default();
-            match blocked {
-                true => all.insert(who.to_string()),
-                false => all.remove(&who.to_string()),
-            };
+            if *blocked {
+                all.insert(who.to_string());
+            } else {
+                all.remove(&who.to_string());
+            }
             let action = if *blocked { "block" } else { "unblock" };
             let item = NodeBuilder::new("item").attr("jid", who).attr("action", action).build();
             NodeBuilder::new("blocklist").attr("dhash", "sim").children([item]).build()

@@ -17,11 +17,12 @@ use crate::shared::number;
 
 /// A simulator with two people: one uses Baileys, the other a native client.
 struct Two {
-    whatsapp: WhatsApp,
     baileys: Baileys,
     ours: String,
     peer: Peer,
     theirs: String,
+    /// The last, because the others end before their server does.
+    whatsapp: WhatsApp,
 }
 
 fn two(lid_addressed: bool) -> Result<Two> {
@@ -32,7 +33,7 @@ fn two(lid_addressed: bool) -> Result<Two> {
     }
     let peer = whatsapp.peer(&theirs)?;
     let baileys = Baileys::pair(&whatsapp, &ours)?;
-    Ok(Two { whatsapp, baileys, ours, peer, theirs })
+    Ok(Two { baileys, ours, peer, theirs, whatsapp })
 }
 
 impl Two {

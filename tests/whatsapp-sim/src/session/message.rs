@@ -63,7 +63,7 @@ pub(super) fn relay(world: &Arc<World>, session: &SessionHandle, node: &Node) {
 const UNTRUSTED: u16 = 463;
 
 /// Whether a companion may write to whom this message is for: to groups and to its own account it always may, and to a person with
-/// the newest token that the person gave, or with the proof of its own account's salt.
+/// the token that the person gave, or with the proof of its own account's salt.
 fn trusted(world: &World, sender: &AccountInfo, node: &Node) -> bool {
     let Some(to) = iq::jid(node, "to").filter(|to| !to.is_group()) else { return true };
     let Some(recipient) = world.account(&to).filter(|recipient| recipient.phone != sender.phone) else { return true };

@@ -30,7 +30,7 @@ fn acknowledge(world: &World, session: &SessionHandle, node: &Node) {
         && !names(node, &stanza)
     {
         world.policy.count_wrong_ack();
-        tracing::info!(device = %session.device, class, kind = iq::attr(node, "type"), "an ack does not name its stanza");
+        tracing::info!(device = %session.device, %class, kind = %iq::attr(node, "type"), "an ack does not name its stanza");
         if world.policy.strict_acks() {
             session.end(Some(wrong_ack(node)));
             return;

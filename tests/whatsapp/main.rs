@@ -2,6 +2,7 @@
 //! clients as the other side, so that both ends decrypt for real. One module a subject; each test has numbers of its own.
 
 mod accounts;
+mod baileys;
 mod crash;
 mod facade;
 mod groups;

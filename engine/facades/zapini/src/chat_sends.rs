@@ -162,7 +162,7 @@ async fn act(
     given: &str,
     request: ActionRequest,
 ) -> Result<(FoundEntry, SendStatus), Failure> {
-    let found = entry(state, caller, given)?;
+    let found = entry(state, caller, given).await?;
     let by = caller.actor().by;
     let done = state.commands.act_on_entry_now(caller.tenant, &found, request, &by, waiting(deps)).await?;
     let done = done.map(reached).transpose()?;
@@ -245,7 +245,7 @@ impl ChatSendsApi {
         caller: Caller,
         state: State<'_>,
         deps: Data<&Arc<ZapiniDeps>>,
-        /// UUID or number of the message.
+        /// UUID or number of the message, or WhatsApp's id of it.
         uuid: Path<Param<Text>>,
         body: JsonBytes<Declared<EditMessage>>,
     ) -> Result<Settled<Success<EditedMessage>>, Refused<{ NAMED | BODY | CHANNEL }>> {
@@ -265,7 +265,7 @@ impl ChatSendsApi {
         caller: Caller,
         state: State<'_>,
         deps: Data<&Arc<ZapiniDeps>>,
-        /// UUID or number of the message.
+        /// UUID or number of the message, or WhatsApp's id of it.
         uuid: Path<Param<Text>>,
     ) -> Result<Settled<Success<DeletedMessage>>, Refused<{ NAMED | VALUES | CHANNEL }>> {
         caller.must(Right::Converse)?;
@@ -283,7 +283,7 @@ impl ChatSendsApi {
         caller: Caller,
         state: State<'_>,
         deps: Data<&Arc<ZapiniDeps>>,
-        /// UUID or number of the message.
+        /// UUID or number of the message, or WhatsApp's id of it.
         uuid: Path<Param<Text>>,
         body: JsonBytes<Declared<Reaction>>,
     ) -> Result<Settled<Success<ReactedMessage>>, Refused<{ NAMED | BODY | CHANNEL }>> {
@@ -301,7 +301,7 @@ impl ChatSendsApi {
         caller: Caller,
         state: State<'_>,
         deps: Data<&Arc<ZapiniDeps>>,
-        /// UUID or number of the message.
+        /// UUID or number of the message, or WhatsApp's id of it.
         uuid: Path<Param<Text>>,
     ) -> Result<Settled<Success<ReactedMessage>>, Refused<{ NAMED | VALUES | CHANNEL }>> {
         caller.must(Right::Converse)?;

@@ -27,8 +27,8 @@ use crate::media_message::{MediaFields, MediaType, SENT, SendMedia, send_media};
 use crate::params::Text;
 use crate::refs::{entry, named_or_serving};
 use crate::sending::{
-    ChatSend, EditFields, EditMessage, Reached, Reaction, ReactionFields, SendStatus, TextFields, new_text, reached,
-    reaction, send_text, settled, waiting,
+    ChatSend, EditFields, EditMessage, Reached, Reaction, ReactionFields, SendStatus, TextFields, about, new_text,
+    reached, reaction, send_text, settled, waiting,
 };
 use crate::times::seconds;
 use crate::{Section, ZapiniDeps};
@@ -164,8 +164,8 @@ async fn act(
 ) -> Result<(FoundEntry, SendStatus), Failure> {
     let found = entry(state, caller, given).await?;
     let by = caller.actor().by;
-    let done = state.commands.act_on_entry_now(caller.tenant, &found, request, &by, waiting(deps)).await?;
-    let done = done.map(reached).transpose()?;
+    let done = state.commands.act_on_entry_now(caller.tenant, &found, request, &by, waiting(deps)).await;
+    let done = done.map_err(about(found.connector))?.map(reached).transpose().map_err(about(found.connector))?;
     Ok((found, SendStatus::of(done.as_ref())))
 }
 

@@ -219,8 +219,9 @@ async fn a_message_that_cannot_be_sent_is_refused_with_the_reason() {
         (ReasonCode::InactiveContact, "REFUSED"),
     ] {
         let fails = |state: &MessageState| state.failed(Reason::new(code, "the words"), NOW).ok();
-        let (answer, _) = join!(site.post("/send-message", text()), lane(&site, fails));
+        let (answer, stored) = join!(site.post("/send-message", text()), lane(&site, fails));
         assert_eq!(answer.error(422), answered);
+        assert_eq!(answer.json()["error"]["details"]["message_uuid"], json!([stored.message.id]));
         assert!(answer.json()["error"]["message"].as_str().is_some_and(|message| message.ends_with("the words")));
     }
 }
@@ -231,7 +232,13 @@ async fn an_unknown_outcome_names_the_message() {
     let doubts = |state: &MessageState| state.unknown(Reason::new(ReasonCode::UnknownOutcome, "cut off"), NOW).ok();
     let (answer, stored) = join!(site.post("/send-message", text()), lane(&site, doubts));
     assert_eq!(answer.error(502), "OUTCOME_UNKNOWN");
-    assert_eq!(answer.json()["error"]["details"], json!({"message_uuid": [stored.message.id]}));
+    assert_eq!(
+        answer.json()["error"]["details"],
+        json!({
+            "instance_id": [site.instance.id], "message_uuid": [stored.message.id],
+            "what_to_do": ["look whether it arrived before you send it again"]
+        })
+    );
 }
 
 #[tokio::test]
@@ -261,6 +268,9 @@ async fn at_the_deadline_it_is_taken_back_or_its_outcome_is_still_to_come() {
     };
     let (answer, ()) = join!(site.post("/send-message", text()), late);
     assert_eq!(answer.error(503), "NOT_SENT");
+    let details = answer.json()["error"]["details"].clone();
+    assert_eq!((&details["retry_after"], &details["instance_id"]), (&json!(["5"]), &json!([site.instance.id])));
+    assert!(details["message_uuid"][0].is_string() && details["what_to_do"][0].is_string(), "{details}");
     assert!(site.world.store.ready(site.instance.index, None, 1).expect("reads").is_empty(), "it is not sent later");
 
     let slow = async {
@@ -288,9 +298,14 @@ async fn limits_are_kept_and_nothing_is_stored() {
     assert_eq!(refused.error(429), "DAILY_LIMIT_REACHED");
     // Half past ten to midnight.
     assert_eq!(refused.headers["retry-after"], "48600");
+    assert_eq!(refused.json()["error"]["details"]["retry_after"], json!(["48600"]));
     site.pace.change(|view| view.sent_today = 0);
     site.session(SessionState::Disconnected("gone".to_owned()));
-    assert_eq!(site.post("/send-message", text()).await.error(422), "INSTANCE_DISCONNECTED");
+    let refused = site.post("/send-message", text()).await;
+    assert_eq!(refused.error(422), "INSTANCE_DISCONNECTED");
+    let details = refused.json()["error"]["details"].clone();
+    assert_eq!(details["instance_id"], json!([site.instance.id]));
+    assert!(details["what_to_do"][0].as_str().is_some_and(|what| what.contains("/reconnect")), "{details}");
     site.session(SessionState::Connected);
     let paused = Connector { status: ConnectorStatus::Paused, ..Connector::clone(&site.instance) };
     site.world.store.write(Batch::of(vec![Change::Connector(paused)])).expect("stored");

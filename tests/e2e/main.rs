@@ -19,6 +19,7 @@ mod inputs;
 mod isolation;
 mod list;
 mod media;
+mod own_kinds;
 mod postfix;
 mod queue;
 mod rendering;

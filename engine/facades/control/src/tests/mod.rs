@@ -12,6 +12,7 @@ mod events;
 mod history;
 mod imports;
 mod operations;
+mod own;
 mod plugin_versions;
 mod plugins;
 mod receiving;

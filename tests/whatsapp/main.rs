@@ -8,6 +8,7 @@ mod groups;
 mod identity;
 mod media;
 mod receiving;
+mod samples;
 mod sending;
 mod session;
 mod shared;

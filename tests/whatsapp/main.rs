@@ -20,3 +20,4 @@ mod zapini;
 mod zapini_day;
 mod zapini_media;
 mod zapini_media_sends;
+mod zapini_roles;

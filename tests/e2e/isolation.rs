@@ -206,6 +206,7 @@ fn body_for(path: &str) -> Value {
         p if p.ends_with("/{group}") => json!({"subject": "stolen"}),
         p if p.ends_with("/members") => json!({"add": [SOMEBODY]}),
         p if p.ends_with("/lookup") => json!({"addresses": [SOMEBODY]}),
+        p if p.ends_with("/operations") => json!({"kind": "call", "value": {}}),
         p if p.ends_with("/connectors/{id}/messages") => json!({"to": SOMEBODY, "text": "x"}),
         p if p.ends_with("/connectors/{id}/reactions") => {
             json!({"emoji": "👍", "chat": SOMEBODY, "message": {"providerId": "3EB0"}})

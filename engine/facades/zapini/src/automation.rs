@@ -183,6 +183,7 @@ impl AutomationApi {
         let view = handed.map_err(|error| match error.code {
             ErrorCode::Conflict => Failure {
                 code: Some("CONVERSATION_NOT_ARCHIVED"),
+                conversation_id: Some(id),
                 ..Failure::new(StatusCode::UNPROCESSABLE_ENTITY, error.message)
             },
             _ => error.into(),

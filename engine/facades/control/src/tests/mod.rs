@@ -13,6 +13,7 @@ mod history;
 mod imports;
 mod live;
 mod operations;
+mod own;
 mod plugin_versions;
 mod plugins;
 mod proxies;

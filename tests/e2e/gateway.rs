@@ -10,7 +10,6 @@ use pombo_tests::http::Form;
 use pombo_tests::process::target;
 use pombo_tests::server::{Options, Server};
 use pombo_tests::tenant::{Tenant, text_of};
-use pombo_tests::wait::{PATIENCE, until};
 use pombo_tests::webhook::jpeg;
 use pombo_tests::whatsapp::{Events, connected, session};
 use serde_json::{Value, json};

@@ -57,7 +57,7 @@ fn a_poll_a_call_and_a_challenge_pass_through_by_name() -> Result<()> {
 
     // The person answers the challenge and rejects the call.
     for (kind, value) in
-        [("link-step", json!({"id": "s1", "answer": "123456"})), ("call", json!({"id": "c1", "act": "reject"}))]
+        [("link-step", json!({"id": "s1", "answer": "segredo-4711"})), ("call", json!({"id": "c1", "act": "reject"}))]
     {
         let answered = client.post(&at("operations"), &json!({"kind": kind, "value": value}))?.expect_json(200)?;
         assert_eq!(answered, json!({"value": value}), "the probe answers with what it was asked");
@@ -72,8 +72,8 @@ fn a_poll_a_call_and_a_challenge_pass_through_by_name() -> Result<()> {
     let refused = client.post(&at("operations"), &json!({"kind": "poll", "value": {}}))?.expect_json(400)?;
     assert_eq!(refused["error"]["code"], "unsupported", "{refused}");
     // What was answered may be a secret: it is nowhere.
-    ensure!(!events.drain()?.iter().any(|event| event.to_string().contains("123456")), "it is in the events");
-    ensure!(!server.log()?.contains("123456"), "it is in the log");
+    ensure!(!events.drain()?.iter().any(|event| event.to_string().contains("segredo-4711")), "it is in the events");
+    ensure!(!server.log()?.contains("segredo-4711"), "it is in the log");
 
     // A poll goes out, if it has the form of one.
     let poll = json!({"question": "Amanhã?", "choices": ["sim", "não"]});

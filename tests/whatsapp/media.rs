@@ -94,7 +94,9 @@ fn sizes_from_a_kilobyte_to_fifty_megabytes_go_both_ways_and_more_comes_in() -> 
         Some("ready") => got["attachment"]["file"].clone(),
         _ => {
             let told = events.expect("the large file", |e| {
-                e["type"] == "message.media" && e["data"]["providerId"] == id.as_str() && e["data"]["state"] != "pending"
+                e["type"] == "message.media"
+                    && e["data"]["providerId"] == id.as_str()
+                    && e["data"]["state"] != "pending"
             })?;
             ensure!(told["data"]["state"] == "ready", "{told}");
             told["data"]["file"].clone()

@@ -94,7 +94,7 @@ fn what_to_do(code: &str) -> Option<&'static str> {
         "QR_NOT_AVAILABLE" => "GET /instances/{uuid}/qr begins to connect the instance",
         "WINDOW_CLOSED" => "wait until the person writes, or send what WhatsApp takes at any time",
         "DAILY_LIMIT_REACHED" | "THROTTLED" | "NOT_SENT" => "send it again after retry_after seconds",
-        "OUTCOME_UNKNOWN" => "look whether it arrived before you send it again",
+        "OUTCOME_UNKNOWN" => "look whether it was done before you repeat it",
         _ => return None,
     })
 }

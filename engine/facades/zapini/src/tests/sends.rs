@@ -171,10 +171,15 @@ async fn a_reply_names_what_it_answers_in_three_ways() {
     let item = found.expect("reads").expect("it came");
     let known = Target { provider_id: "A1".to_owned(), sender: Some(ANA.to_owned()), text: Some("Oi".to_owned()) };
     let unknown = Target { provider_id: "A9".to_owned(), text: None, ..known.clone() };
+    // The ids of some phones could be UUIDs.
+    let hexadecimal = "A5B1C0FFEE00112233445566778899AA";
+    receive(&site, ANA, ANA, hexadecimal);
+    let like_ours = Target { provider_id: hexadecimal.to_owned(), ..known.clone() };
     for (name, value, target) in [
         ("reply_to", json!("A1"), &known),
         ("quoted_message_id", json!(item.id), &known),
         ("reply_to", json!(item.number), &known),
+        ("reply_to", json!(hexadecimal), &like_ours),
         ("reply_to", json!("A9"), &unknown),
     ] {
         let mut body = text();
@@ -236,7 +241,7 @@ async fn an_unknown_outcome_names_the_message() {
         answer.json()["error"]["details"],
         json!({
             "instance_id": [site.instance.id], "message_uuid": [stored.message.id],
-            "what_to_do": ["look whether it arrived before you send it again"]
+            "what_to_do": ["look whether it was done before you repeat it"]
         })
     );
 }

@@ -130,7 +130,7 @@ fn named(template: Option<u64>, campaign: Option<u64>, problems: &mut Vec<FieldP
 }
 
 /// The instance that a template is sent by: the one that the key is bound to; by a key of the tenant, its only one that can send
-/// templates.
+/// templates, or its only one at all, which sends texts of the tenant's own.
 fn sender(state: &ApiState, caller: &Caller) -> Result<Arc<Connector>, Failure> {
     if caller.own.is_some() {
         let refused =
@@ -141,8 +141,17 @@ fn sender(state: &ApiState, caller: &Caller) -> Result<Arc<Connector>, Failure> 
     able.retain(|connector| is_instance(connector));
     let message = match (able.pop(), able.is_empty()) {
         (Some(only), true) => return Ok(only),
-        (None, _) => "none of your instances keeps templates; use an API key that is bound to the instance to send by",
         (Some(_), false) => "several of your instances can send templates; use an API key that is bound to one of them",
+        (None, _) => {
+            let mut any = instances(state, caller)?;
+            match (any.pop(), any.is_empty()) {
+                (Some(only), true) => return Ok(only),
+                (Some(_), false) => {
+                    "none of your instances keeps templates, and you have several; use an API key that is bound to the instance to send by"
+                }
+                (None, _) => "you have no instance to send by; connect one first",
+            }
+        }
     };
     Err(about("apikey", message, Failure::bad_request))
 }
@@ -360,8 +369,9 @@ impl pombo_api::Section for TemplateSends {
 impl TemplateSends {
     /// Send a template to a number
     ///
-    /// By the instance that the key is bound to; by a key of the tenant, by its only instance that can send templates. The answer comes once
-    /// WhatsApp has accepted the message. Then the contact is kept, and the conversation has the queue and the status.
+    /// By the instance that the key is bound to; by a key of the tenant, by its only instance that can send templates, or by its only instance
+    /// where none can. The answer comes once WhatsApp has accepted the message. Then the contact is kept, and the conversation has the queue
+    /// and the status.
     #[oai(path = "/send-message", method = "post", operation_id = "send_template_message")]
     async fn send_template_message(
         &self,

@@ -232,6 +232,28 @@ async fn a_tenants_key_sends_by_its_only_instance_with_templates() {
 }
 
 #[tokio::test]
+async fn where_no_instance_keeps_templates_the_only_one_sends_the_tenants_own_texts() {
+    let site = Site::new().await;
+    let prepared = Prepared::on(&site).await;
+    let own = template(&site, "proprio", None, TemplateStatus::Approved).await;
+    let body = but(prepared.body(), "template_id", json!(own));
+    site.world.connectors.describe_plugin("connector-chat", |plugin| {
+        plugin.features.retain(|feature| feature != "templates");
+    });
+    // A connector of another channel is not an instance, and does not make a second one.
+    site.another("connector-email").await;
+    let (answer, stored) = join!(site.post("/send-message", &body), site.accept("3EB0"));
+    assert_eq!(answer.expect(200)["message_id"], "3EB0");
+    assert_eq!(stored.message.content.text, "Olá João, seu código é ABC123.");
+    // Of two, nobody can tell; of none, there is nothing to tell.
+    site.another("connector-plain").await;
+    let refused = site.post("/send-message", &body).await.refusal(400);
+    assert!(refused["errors"]["apikey"][0].as_str().is_some_and(|why| why.contains("several")), "{refused}");
+    let refused = site.post_as(&site.other.key, "/send-message", &body).await.refusal(400);
+    assert!(refused["errors"]["apikey"][0].as_str().is_some_and(|why| why.contains("no instance")), "{refused}");
+}
+
+#[tokio::test]
 async fn a_template_goes_while_an_automation_answers_and_a_text_by_hand_does_not() {
     let site = Site::new().await;
     let prepared = Prepared::on(&site).await;

@@ -14,6 +14,10 @@ pub(crate) const ACCESS_TOKEN: &str = "accessToken";
 pub(crate) const APP_SECRET: &str = "appSecret";
 pub(crate) const VERIFY_TOKEN: &str = "verifyToken";
 
+/// What is set for line breaks in a template's variables, and the setting with which the engine makes spaces of them.
+pub(crate) const NEWLINES: &str = "newlines";
+pub(crate) const REPLACE: &str = "replace";
+
 /// The host of the Graph API, and of the files that people send.
 pub(crate) const GRAPH_HOST: &str = "graph.facebook.com";
 pub(crate) const MEDIA_HOST: &str = "lookaside.fbsbx.com";
@@ -203,6 +207,9 @@ pub(crate) mod tests {
         ] {
             assert!(schema["properties"][field].is_object(), "{field}");
         }
+        let set = schema["properties"][NEWLINES]["enum"].as_array().expect("a list");
+        assert!(set.iter().any(|word| word == REPLACE));
+        assert_eq!(config(&format!(r#","{NEWLINES}":"{REPLACE}""#)).newlines, Newlines::Replace);
     }
 
     #[test]

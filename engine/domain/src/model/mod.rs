@@ -69,7 +69,9 @@ pub use recording::Recording;
 pub use refusals::Refusals;
 pub use role::{Right, Role};
 pub use rollout::{Rollout, RolloutStep};
-pub use rules::{AudienceRule, Bucket, ChannelLimits, Quality, Rules, Throughput, Undelivered};
+pub use rules::{
+    AudienceRule, Bucket, ChannelLimits, OptOutCategory, Quality, Rules, Setting, Throughput, Undelivered,
+};
 pub use stats::{Stage, StageCounts};
 pub use tag::{Color, Tag};
 pub use template::{Template, TemplateCategory, TemplateFormat, TemplateStatus};

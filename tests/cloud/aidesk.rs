@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use pombo_tests::campaigns::api;
+use pombo_tests::graph::Graph;
 use pombo_tests::http::{Client, Reply, query};
 use pombo_tests::tenant::{Tenant, text_of};
 use pombo_tests::wait::{PATIENCE, until};
@@ -236,6 +237,53 @@ fn what_is_wrong_with_a_template_is_named_and_meta_is_not_called() -> Result<()>
     let conversations = desk.bench.tenant.client.get("/v1/conversations?limit=10")?.expect_json(200)?;
     assert_eq!(conversations["data"], json!([]), "something was stored");
     Ok(())
+}
+
+/// Row 20 again: with the connector's setting, what Meta refuses becomes spaces.
+#[test]
+fn line_breaks_become_spaces_where_the_instance_is_set_so() -> Result<()> {
+    let bench = Bench::at(server()?, Graph::start()?, &json!({"newlines": "replace"}))?;
+    let template = bench.template(&named_template("boas_vindas"))?;
+    let (queue, status) = bench.queue_and_status()?;
+    let who = person();
+    let body = json!({"number": who, "template_id": template, "queue_id": queue, "status_id": status,
+        "variables": {"nome": "João\r\nda\tSilva", "codigo": "A      B"}});
+    bench.aidesk().post(TEMPLATE, &body)?.expect(200)?;
+    let sent = bench.accepted(&who)?;
+    let parameters = sent[0]["template"]["components"][0]["parameters"].as_array().context("no parameters")?;
+    let texts: Vec<&Value> = parameters.iter().map(|parameter| &parameter["text"]).collect();
+    assert_eq!(texts, ["João da Silva", "A    B"], "{sent:?}");
+    assert_eq!(bench.said(&who)?[0]["text"], "Olá João da Silva, seu código é A    B.");
+    bench.nothing_violated()
+}
+
+/// The documented sample, and a template whose variables Meta knows by number only.
+#[test]
+fn the_documented_names_lead_to_numbered_variables() -> Result<()> {
+    let desk = Desk::new()?;
+    let numbered = json!({"name": "numerado", "language": "pt_BR", "category": "UTILITY", "parameter_format": "POSITIONAL",
+        "components": [{"type": "BODY", "text": "Olá {{1}}, seu código é {{2}}.",
+            "example": {"body_text": [["Ana", "A1"]]}}]});
+    let template = desk.bench.template(&numbered)?;
+    let path = format!("/v1/templates/{}", text_of(&desk.bench.found("numerado")?, "id")?);
+    let names = json!({"variableNames": ["nome", "codigo"]});
+    desk.bench.tenant.client.patch(&path, &names)?.expect(200)?;
+    desk.bench.sync()?;
+    let who = person();
+    let mut body = desk.body(&who);
+    body["template_id"] = json!(template);
+    desk.template(&body)?;
+    let sent = desk.bench.accepted(&who)?;
+    let parameters = &sent[0]["template"]["components"][0]["parameters"];
+    assert_eq!(parameters, &json!([{"type": "text", "text": "João"}, {"type": "text", "text": "ABC123"}]), "{sent:?}");
+    body["variables"] = json!({"nome": "João", "2": "ABC123"});
+    desk.refused(TEMPLATE, &body, 400, "variables.2")?;
+    body["variables"] = json!({"nome": "João"});
+    desk.refused(TEMPLATE, &body, 400, "variables.codigo")?;
+    // By number it goes on as before.
+    body["variables"] = json!({"1": "João", "2": "ABC123"});
+    desk.template(&body)?;
+    desk.bench.nothing_violated()
 }
 
 #[test]

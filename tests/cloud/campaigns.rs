@@ -3,11 +3,12 @@
 use anyhow::{Context, Result, ensure};
 use pombo_tests::campaigns::api::{self, is, recipient};
 use pombo_tests::campaigns::{rows, run};
+use pombo_tests::graph::Graph;
 use pombo_tests::tenant::{text_of, unique};
 use pombo_tests::wait::{PATIENCE, until};
 use serde_json::{Value, json};
 
-use crate::shared::{Bench, marketing_template, named_template, person};
+use crate::shared::{Bench, marketing_template, named_template, person, server};
 
 impl Bench {
     /// A draft of a campaign with this template and these rows; its id.
@@ -132,6 +133,25 @@ fn the_checks_before_the_start_send_nothing_and_name_everything() -> Result<()> 
     let to: Vec<Value> = bench.graph.accepted()?.iter().map(|body| body["to"].clone()).collect();
     assert_eq!(to.len(), 2, "{to:?}");
     Ok(())
+}
+
+/// Row 20: a line break in a name of the list.
+#[test]
+fn line_breaks_of_a_list_become_spaces_where_the_connector_is_set_so() -> Result<()> {
+    let bench = Bench::at(server()?, Graph::start()?, &json!({"newlines": "replace"}))?;
+    let template = bench.template(&named_template("quebrada"))?;
+    let who = person();
+    let id = bench.campaign(template, &[row(&who, "Eva\nda Silva")])?;
+    assert_eq!(bench.campaign_step(&id, "check")?["sendable"], 1);
+    bench.campaign_step(&id, "start")?;
+    bench.campaign_when(&id, "finished", |shown| is(shown, "FINISHED"))?;
+    assert_eq!(
+        api::rows(&bench.tenant.client, &id)?[0]["variables"]["nome"],
+        "Eva da Silva",
+        "what is fixed is what is sent"
+    );
+    ensure!(bench.accepted(&who)?[0].to_string().contains("Eva da Silva"));
+    bench.nothing_violated()
 }
 
 /// Meta takes advertising for numbers of the United States, and delivers none of it. Canada has the same country code.

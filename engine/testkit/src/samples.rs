@@ -306,6 +306,7 @@ pub fn template(tenant: TenantIndex, text: &str) -> Template {
         reason: None,
         remote_id: None,
         components: vec![Component::Body { text: text.to_owned(), examples: BTreeMap::new(), more: None }],
+        variable_names: Vec::new(),
         created_at: NOON,
         updated_at: NOON,
     }

@@ -282,7 +282,8 @@ async fn send(
     let (Some(queue), Some(status), Some(Chosen { template, campaign })) = (queue, status, chosen) else {
         return Err(Error::invalid_fields(problems).into());
     };
-    let filled = template.fill(&message.variables, None).map_err(|wrong| {
+    let cleans = commands.cleans_values(&instance);
+    let filled = template.fill_for_send(&message.variables, None, cleans).map_err(|wrong| {
         let problem = |one: VariableProblem| FieldProblem::new(Field::Variables.named(one.name), one.problem);
         Error::invalid_fields(wrong.into_iter().map(problem).collect())
     })?;
@@ -325,7 +326,8 @@ impl Declares for TemplateMessageSchema {
         let name = "Name of the contact, which is created with it or gets it.";
         let values = MetaSchema {
             description: Some(
-                "Values of the template's variables, each a text, a number or a boolean, by the variable's name.",
+                "Values of the template's variables, each a text, a number or a boolean, by the variable's name. Where variables are \
+                numbered: by the number, or by the name that the template's `variableNames` give it.",
             ),
             nullable: true,
             ..MetaSchema::new("object")

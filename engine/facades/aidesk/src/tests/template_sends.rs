@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pombo_domain::commands::campaigns::drafts::CampaignPatch;
 use pombo_domain::model::template::{Component, TemplateCategory, TemplateFormat, TemplateStatus};
-use pombo_domain::model::{LabelKind, MessageType, Quality, Template};
+use pombo_domain::model::{LabelKind, MessageType, Quality, Rules, Setting, Template};
 use pombo_domain::ports::{AutomationChange, AutomationStore, TemplateChange};
 use tokio::join;
 use uuid::Uuid;
@@ -60,6 +60,7 @@ async fn template(site: &Site, name: &str, connector: Option<&Connector>, status
         reason: None,
         remote_id: None,
         components: vec![Component::Body { text, examples: BTreeMap::new(), more: None }],
+        variable_names: Vec::new(),
         created_at: NOW,
         updated_at: NOW,
     };
@@ -117,6 +118,75 @@ async fn the_documented_template_is_sent_and_every_step_is_kept() {
         let contact = site.world.store.contact(tenant, ContactType::WhatsApp, ANA).expect("reads");
         assert_eq!(contact.expect("it is there").name.as_deref(), Some(kept));
     }
+}
+
+/// Stores a template anew, after a change.
+fn changed(site: &Site, number: u32, change: impl FnOnce(&mut Template)) {
+    let found = site.world.commands.template_by_number(site.loja.tenant.index, number).expect("it is there");
+    let mut next = Template::clone(&found);
+    change(&mut next);
+    let put = Change::Template(Box::new(TemplateChange::Put(next)));
+    site.world.store.write(Batch::of(vec![put])).expect("stored");
+}
+
+#[tokio::test]
+async fn numbered_variables_go_by_the_documented_names_or_by_their_numbers() {
+    let site = Site::new().await;
+    let prepared = Prepared::on(&site).await;
+    let with = |variables: Value| but(prepared.body(), "variables", variables);
+    let text = "Olá {{1}}, seu código é {{2}}.".to_owned();
+    changed(&site, prepared.template, |template| {
+        template.format = TemplateFormat::Positional;
+        template.components = vec![Component::Body { text, examples: BTreeMap::new(), more: None }];
+    });
+    let refused = site.post("/send-message", &prepared.body()).await.refusal(400);
+    assert!(refused["errors"]["variables.nome"].is_array(), "it has no names yet: {refused}");
+    let names = ["nome", "codigo"].map(str::to_owned).to_vec();
+    changed(&site, prepared.template, |template| template.variable_names = names);
+
+    for body in [prepared.body(), with(json!({"1": "João", "2": "ABC123"}))] {
+        let (answer, stored) = join!(site.post("/send-message", &body), site.accept(WAMID));
+        answer.expect(200);
+        assert_eq!(stored.message.content.text, "Olá João, seu código é ABC123.");
+        let MessageAction::Other(own) = &stored.message.content.options.action else { panic!("a connector's") };
+        let value: Value = serde_json::from_str(&own.value).expect("JSON");
+        let expected = json!([{"name": "1", "value": "João"}, {"name": "2", "value": "ABC123"}]);
+        assert_eq!((&value["format"], &value["body"]), (&json!("positional"), &expected));
+    }
+    for (variables, field) in [
+        (json!({"nome": "João", "2": "ABC123"}), "variables.2"),
+        (json!({"nome": "João"}), "variables.codigo"),
+        (json!({"1": "João"}), "variables.2"),
+        (json!({"nome": "João", "codigo": "A", "outra": "x"}), "variables.outra"),
+        (json!({"1": "João", "2": "A", "3": "x"}), "variables.3"),
+    ] {
+        let refused = site.post("/send-message", &with(variables)).await.refusal(400);
+        assert!(refused["errors"][field][0].is_string(), "{field}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn line_breaks_are_refused_or_replaced_as_the_instance_is_set() {
+    let site = Site::new().await;
+    let prepared = Prepared::on(&site).await;
+    site.world.connectors.describe_plugin("connector-chat", |plugin| {
+        let cleaned_values = Some(Setting { field: "breaks".to_owned(), value: "replace".to_owned() });
+        plugin.rules = Some(Rules { cleaned_values, ..Rules::default() });
+        plugin.config_schema =
+            json!({"type": "object", "properties": {"breaks": {"type": "string", "default": "refuse"}}});
+    });
+    let body = but(prepared.body(), "variables", json!({"nome": "João\nda\tSilva", "codigo": "A      B"}));
+    let refused = site.post("/send-message", &body).await.refusal(400);
+    for field in ["variables.nome", "variables.codigo"] {
+        assert!(refused["errors"][field][0].is_string(), "{refused}");
+    }
+    // What a configuration does not say, the schema does.
+    site.world.connectors.describe_plugin("connector-chat", |plugin| {
+        plugin.config_schema["properties"]["breaks"]["default"] = json!("replace");
+    });
+    let (answer, stored) = join!(site.post("/send-message", &body), site.accept(WAMID));
+    answer.expect(200);
+    assert_eq!(stored.message.content.text, "Olá João da Silva, seu código é A    B.");
 }
 
 #[tokio::test]

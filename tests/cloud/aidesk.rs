@@ -7,7 +7,7 @@ use pombo_tests::graph::Graph;
 use pombo_tests::http::{Client, Reply, query};
 use pombo_tests::tenant::{Tenant, text_of};
 use pombo_tests::wait::{PATIENCE, until};
-use pombo_tests::webhook::Receiver;
+use pombo_tests::webhook::{Receiver, pdf};
 use serde_json::{Value, json};
 
 use crate::shared::{Bench, named_template, person, server};
@@ -255,6 +255,37 @@ fn line_breaks_become_spaces_where_the_instance_is_set_so() -> Result<()> {
     assert_eq!(texts, ["João da Silva", "A    B"], "{sent:?}");
     assert_eq!(bench.said(&who)?[0]["text"], "Olá João da Silva, seu código é A    B.");
     bench.nothing_violated()
+}
+
+/// A template with a document, given as a link and as an upload: the latter goes to Meta by its id.
+#[test]
+fn a_headers_file_is_a_link_or_the_id_of_an_upload() -> Result<()> {
+    let desk = Desk::new()?;
+    let mut pictured = named_template("boleto");
+    let header = json!({"type": "HEADER", "format": "DOCUMENT", "example": {"header_handle": ["4::aW"]}});
+    pictured["components"] = json!([header, pictured["components"][0].clone()]);
+    let template = desk.bench.template(&pictured)?;
+    let who = person();
+    let body = |header: &Value| {
+        let mut body = desk.body(&who);
+        body["template_id"] = json!(template);
+        body["variables"]["header"] = header.clone();
+        body
+    };
+    let shown = |at: usize| -> Result<Value> {
+        let sent = desk.bench.accepted(&who)?;
+        let header = &sent.get(at).with_context(|| format!("{sent:?}"))?["template"]["components"][0];
+        Ok(header["parameters"][0]["document"].clone())
+    };
+    desk.refused(TEMPLATE, &body(&Value::Null), 400, "variables.header")?;
+    let link = json!("https://example.com/boleto.pdf");
+    desk.template(&body(&link))?;
+    assert_eq!(shown(0)?["link"], link);
+    let file = desk.bench.upload("boleto.pdf", "application/pdf", &pdf(30_000))?;
+    desk.template(&body(&file["id"]))?;
+    let sent = shown(1)?;
+    ensure!(sent["id"].is_string() && sent["link"].is_null(), "{sent}");
+    desk.bench.nothing_violated()
 }
 
 /// The documented sample, and a template whose variables Meta knows by number only.

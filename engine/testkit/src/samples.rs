@@ -324,6 +324,7 @@ pub fn campaign(tenant: TenantIndex, connector: ConnectorIndex) -> Campaign {
         status: CampaignStatus::Draft,
         audience: Audience::Contacts(ContactChoice::default()),
         bindings: BTreeMap::new(),
+        header: None,
         priority: 5,
         stop: StopRules::default(),
         scheduled_at: None,

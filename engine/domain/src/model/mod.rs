@@ -5,6 +5,7 @@ pub mod attachment;
 pub mod automation;
 pub mod call;
 pub mod campaign;
+pub mod campaign_header;
 pub mod campaign_row;
 pub mod connector;
 pub mod contact;
@@ -43,6 +44,7 @@ pub use campaign::{
     Audience, Binding, Campaign, CampaignReason, CampaignStatus, ContactChoice, ContactPart, ListedRow, Source,
     StopRules,
 };
+pub use campaign_header::{CampaignHeader, Degrees};
 pub use campaign_row::{CampaignCounts, CampaignRow, RowOutcome, RowState, RowStatus, SkipReason, StoredRow};
 pub use connector::{Connector, ConnectorStatus, Pace, PaceState};
 pub use contact::{Contact, ContactStep, ContactType, OptOut};

@@ -19,6 +19,7 @@ impl Feeder {
         let store = &self.context.ports.store;
         let rows = store.open_campaign_rows(tenant, number, RowStatus::Pending, 0, most)?;
         let kind = ContactType::of_channel(&connector.channel);
+        let header = campaign.header.as_ref().map(CampaignHeader::media);
         let (mut messages, mut ended) = (Vec::with_capacity(rows.len()), Vec::new());
         for StoredRow { row, .. } in rows {
             let wish = match kind {
@@ -30,7 +31,7 @@ impl Feeder {
                 continue;
             }
             // It was filled when the row was fixed; the template may have changed since.
-            match template.fill(&row.variables, None) {
+            match template.fill(&row.variables, header.as_ref()) {
                 Ok(filled) => messages.push(NewMessage {
                     connector: campaign.connector,
                     text: filled.draft_text(),
@@ -45,7 +46,7 @@ impl Feeder {
                     notes: None,
                     webhook_url: None,
                     external_id: Some(reference(number, row.number)),
-                    attachments: Vec::new(),
+                    attachments: campaign.header.iter().filter_map(CampaignHeader::file).cloned().collect(),
                     attachment_url: None,
                     variables: None,
                     options: MessageOptions {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::commands::Commands;
 use crate::model::campaign::MAX_ROWS;
-use crate::model::template::{Filled, TemplateVariable, VariableProblem};
+use crate::model::template::{Filled, HeaderMedia, TemplateVariable, VariableProblem};
 use crate::model::*;
 use crate::ports::{ContactFilter, ConversationFilter, ConversationOrder};
 use crate::{Error, ErrorCode, Field, Result};
@@ -62,6 +62,8 @@ pub(super) struct Plan<'a> {
     variables: Vec<TemplateVariable>,
     /// Whether values are cleaned for the connector.
     cleans: bool,
+    /// What each header shows.
+    header: Option<HeaderMedia>,
     /// What the channel demands.
     rules: Rules,
     kind: Option<ContactType>,
@@ -94,6 +96,7 @@ impl Commands {
             campaign,
             variables: template.variables(),
             cleans: self.cleans_values(&connector),
+            header: campaign.header.as_ref().map(CampaignHeader::media),
             rules: self.rules_of(&connector).unwrap_or_default(),
             kind: ContactType::of_channel(&connector.channel),
             connector,
@@ -242,7 +245,7 @@ impl Plan<'_> {
         let fate = match wish {
             _ if is_repeated => Err(LeftOut::for_reason(SkipReason::Duplicate)),
             Some(reason) => Err(LeftOut::for_reason(reason)),
-            None => self.template.fill(&variables, None).map_err(|problems| LeftOut {
+            None => self.template.fill(&variables, self.header.as_ref()).map_err(|problems| LeftOut {
                 reason: SkipReason::MissingVariable,
                 detail: problems.first().map(|first| format!("{}: {}", first.name, first.problem)),
                 problems,

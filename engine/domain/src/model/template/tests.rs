@@ -51,7 +51,7 @@ fn names(template: &Template) -> Vec<String> {
     template.variables().into_iter().map(|variable| variable.name).collect()
 }
 
-fn order() -> Template {
+pub(super) fn order() -> Template {
     let components = json!([
         {"type": "header", "format": "text", "text": "Pedido {{pedido}}", "examples": {"pedido": "#1"}},
         {"type": "body", "text": "Olá {{nome}}, pedido {{pedido}} pronto.", "examples": {"nome": "Ana", "pedido": "#1"}},

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use pombo_domain::commands::campaigns::drafts::CampaignPatch;
-use pombo_domain::model::template::{Component, TemplateCategory, TemplateFormat, TemplateStatus};
+use pombo_domain::commands::campaigns::drafts::{CampaignPatch, HeaderChoice};
+use pombo_domain::model::template::{Component, HeaderFormat, TemplateCategory, TemplateFormat, TemplateStatus};
 use pombo_domain::model::{LabelKind, MessageType, Quality, Rules, Setting, Template};
 use pombo_domain::ports::{AutomationChange, AutomationStore, TemplateChange};
 use tokio::join;
@@ -163,6 +163,65 @@ async fn numbered_variables_go_by_the_documented_names_or_by_their_numbers() {
         let refused = site.post("/send-message", &with(variables)).await.refusal(400);
         assert!(refused["errors"][field][0].is_string(), "{field}: {refused}");
     }
+}
+
+/// The id of an uploaded file.
+async fn uploaded(site: &Site, content: &[u8]) -> Uuid {
+    let begun = site.world.commands.begin_file(site.loja.tenant.index, "arquivo").await;
+    let mut upload = begun.expect("there is room");
+    upload.write(content).await.expect("it can be sent");
+    upload.finish(None).await.expect("stored").attachment.id
+}
+
+#[tokio::test]
+async fn a_header_that_is_a_file_is_a_link_or_the_id_of_an_upload_or_the_campaigns() {
+    let site = Site::new().await;
+    let prepared = Prepared::on(&site).await;
+    changed(&site, prepared.template, |template| {
+        let header =
+            Component::Header { format: HeaderFormat::Image, text: None, examples: BTreeMap::new(), example: None };
+        template.components.insert(0, header);
+    });
+    let picture = uploaded(&site, b"\x89PNG\r\n\x1a\n0000").await;
+    let document = uploaded(&site, b"%PDF-1.7 0000").await;
+    let with = |header: Value| {
+        let variables = json!({"nome": "João", "codigo": "ABC123", "header": header});
+        but(prepared.body(), "variables", variables)
+    };
+    let media = |stored: &StoredMessage| -> Value {
+        let MessageAction::Other(own) = &stored.message.content.options.action else {
+            panic!("a connector's template")
+        };
+        serde_json::from_str::<Value>(&own.value).expect("JSON")["header"]["media"].clone()
+    };
+    for header in [Value::Null, json!("foto.png"), json!(document), json!(Uuid::from_u128(9))] {
+        let refused = site.post("/send-message", &with(header)).await.refusal(400);
+        assert!(refused["errors"]["variables.header"][0].is_string(), "{refused}");
+    }
+    let body = with(json!("https://x.com/foto.png"));
+    let (answer, stored) = join!(site.post("/send-message", &body), site.accept(WAMID));
+    answer.expect(200);
+    assert_eq!(media(&stored), json!({"link": "https://x.com/foto.png"}));
+    assert!(stored.message.content.attachments.is_empty());
+
+    let body = with(json!(picture));
+    let (answer, stored) = join!(site.post("/send-message", &body), site.accept(WAMID));
+    answer.expect(200);
+    assert_eq!(media(&stored), json!({"attachment": 0}));
+    let sent = &stored.message.content.attachments[0];
+    assert_eq!((sent.id, sent.content_type.as_str()), (picture, "image/png"));
+
+    // What is sent in the name of a campaign shows what the campaign shows.
+    let number = campaign(&site, prepared.template, false).await;
+    let header = HeaderChoice::File { id: picture, file_name: Some("foto.png".to_owned()) };
+    let patch = CampaignPatch { header: Some(Some(header)), ..CampaignPatch::default() };
+    let tenant = site.loja.tenant.index;
+    site.world.commands.update_campaign(tenant, number, patch).await.expect("it fits");
+    site.world.commands.start_campaign(tenant, number, None).await.expect("it starts");
+    let body = but(but(prepared.body(), "template_id", Value::Null), "campaign_id", json!(number));
+    let (answer, stored) = join!(site.post("/send-message", &body), site.accept(WAMID));
+    answer.expect(200);
+    assert_eq!(stored.message.content.attachments[0].file_name, "foto.png");
 }
 
 #[tokio::test]

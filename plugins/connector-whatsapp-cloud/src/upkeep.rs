@@ -46,7 +46,7 @@ pub(crate) async fn keep(cloud: &Cloud<impl Outside>) {
 
 impl Rounds {
     async fn go(&mut self, cloud: &Cloud<impl Outside>) {
-        let Cloud { outside, config, account, files, .. } = cloud;
+        let Cloud { outside, config, account, files, heard, .. } = cloud;
         let often = if account.is_connected() { ASK_AGAIN } else { ASK };
         if self.count.is_multiple_of(often) {
             match account.check(outside, config).await {
@@ -59,6 +59,9 @@ impl Rounds {
             self.files_resumed = done(what, files.resume(outside).await);
         }
         done("the end of the token was not told", self.warn(cloud).await);
+        if self.count.is_multiple_of(SWEEP) || heard.is_full() {
+            done("old conversations were not forgotten", heard.sweep(outside).await);
+        }
         if self.count.is_multiple_of(SWEEP) {
             done("old notes were not forgotten", parts::sweep(outside).await);
             done("old uploads were not forgotten", uploads::sweep(outside).await);

@@ -15,5 +15,6 @@ mod sending;
 mod shared;
 mod templates;
 mod together;
+mod token;
 mod webhooks;
 mod window;

@@ -138,6 +138,29 @@ impl Config {
         http::Request { method: method.to_owned(), url: self.url(path), headers, body, timeout_millis: None }
     }
 
+    /// Asks about the access token, in its own name.
+    pub(crate) fn token_question(&self) -> http::Request {
+        self.request("GET", &Self::about_token(), None)
+    }
+
+    /// The same in the name of the app, if its id is known. A proof would be of the other token, and an app's secret needs none.
+    pub(crate) fn token_question_by_app(&self) -> Option<http::Request> {
+        let app = self.app.as_ref()?;
+        let by_app = header("Authorization", &format!("Bearer {app}|{{{{secret:{APP_SECRET}}}}}"));
+        Some(http::Request {
+            method: "GET".to_owned(),
+            url: format!("{}{}", self.base, Self::about_token()),
+            headers: vec![by_app, header("Accept", "application/json")],
+            body: None,
+            timeout_millis: None,
+        })
+    }
+
+    /// The engine puts the token in.
+    fn about_token() -> String {
+        format!("/debug_token?input_token={{{{secret:{ACCESS_TOKEN}}}}}")
+    }
+
     /// The headers of an upload.
     pub(crate) fn upload_headers(boundary: &str) -> Vec<http::Header> {
         let content_type = format!("multipart/form-data; boundary={boundary}");

@@ -17,5 +17,6 @@ mod statuses;
 mod stops;
 mod templates;
 mod together;
+mod token;
 mod webhooks;
 mod window;

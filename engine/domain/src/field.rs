@@ -245,6 +245,8 @@ words! {
         Until = "until",
         /// The end of a period.
         UpTo = "up_to",
+        /// What a tenant calls the numbered variables of a template.
+        VariableNames = "variable_names",
         /// Values for a template.
         Variables = "variables",
         /// The rules of a new account's first days.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use pombo_domain::ConnectorIndex;
-use pombo_domain::model::{Attachment, AudienceRule, Bucket, MessageType, Undelivered};
+use pombo_domain::model::{Attachment, AudienceRule, Bucket, MessageType, OptOutCategory, Setting, Undelivered};
 use pombo_domain::ports::*;
 use pombo_sandbox::Limits;
 use serde_json::json;
@@ -79,6 +79,8 @@ async fn what_a_plugin_says_of_its_channel_is_in_its_description() {
     let (category, detail) = (MessageType::Marketing, named("nobody there gets any"));
     let undelivered = Undelivered { kind: Some(named("card")), category, beginnings: vec![named("9")], detail };
     assert_eq!(rules.undelivered, [undelivered]);
+    assert_eq!(rules.opt_out_categories, [OptOutCategory { name: named("offers"), category }]);
+    assert_eq!(rules.cleaned_values, Some(Setting { field: named("host"), value: named("clean") }));
 }
 
 #[tokio::test(flavor = "multi_thread")]

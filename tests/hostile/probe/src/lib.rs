@@ -133,6 +133,11 @@ impl Connector for Probe {
                     beginnings: vec!["9".to_owned()],
                     detail: "nobody there gets any".to_owned(),
                 }],
+                opt_out_categories: vec![OptOutCategory {
+                    name: "offers".to_owned(),
+                    category: "marketing".to_owned(),
+                }],
+                cleaned_values: Some(Setting { field: "host".to_owned(), value: "clean".to_owned() }),
             }),
             ..Description::new("hostile-probe", VERSION, "test")
         }

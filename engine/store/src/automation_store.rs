@@ -123,6 +123,18 @@ impl AutomationStore for DiskStore {
         timers::of_conversation(&*self.shared.backend, conversation)
     }
 
+    fn pauses_ending(&self, until: Timestamp, limit: usize) -> StoreResult<Vec<PauseEnd>> {
+        Ok(self.shared.pauses.ending(until, limit))
+    }
+
+    fn next_pause_end(&self) -> StoreResult<Option<Timestamp>> {
+        Ok(self.shared.pauses.next())
+    }
+
+    fn is_paused_for_now(&self, connector: ConnectorIndex, chat: &str) -> StoreResult<bool> {
+        Ok(self.shared.pauses.has(connector, chat))
+    }
+
     fn dead_letters(&self, tenant: TenantIndex, after: Option<Uuid>, limit: usize) -> StoreResult<Vec<DeadLetter>> {
         tasks::list_dead_letters(&*self.shared.backend, tenant, after, limit)
     }

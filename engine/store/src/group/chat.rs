@@ -141,6 +141,9 @@ impl Group<'_> {
                     is_group,
                     contact_name,
                 )?;
+                if next.conversation.pause_ends_at().is_some() {
+                    self.answered_by_hand(&mut next, key)?;
+                }
             }
             act => {
                 let changes = OfMessage::Changes(next.conversation.id, act);

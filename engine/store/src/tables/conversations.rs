@@ -4,7 +4,7 @@
 //! A conversation's row holds its lanes, because whatever happens in a lane changes the conversation or is asked with it: one
 //! row is read and written for both. Invariant: a lane is there exactly while it has work; it names its first and last item.
 
-use pombo_domain::model::{Conversation, Origin};
+use pombo_domain::model::{Conversation, Handover, Origin};
 use pombo_domain::ports::{ConversationFilter, StoreResult};
 use pombo_domain::{AutomationIndex, ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,10 @@ const WRITTEN_FORMAT: u8 = 3;
 /// Format 4 has queue and status behind the rest. Only a conversation that has one of them is written in it.
 const SORTED_FORMAT: u8 = 4;
 
-/// What a row of format 4 has behind the rest.
+/// Format 5 has when the pause of the automations ends by itself, behind all that. Only a conversation with such a pause is written in it.
+const PAUSED_FORMAT: u8 = 5;
+
+/// What a row of format 4, and of format 5, has behind the rest.
 #[derive(Serialize, Deserialize)]
 struct Behind {
     /// When the other side last wrote by the channel's own time.
@@ -71,6 +74,10 @@ impl Stored {
 
 pub(crate) fn encode(stored: &Stored) -> Vec<u8> {
     let Conversation { queue, status_label: status, written_at, .. } = stored.conversation;
+    if let Some(until) = stored.conversation.pause_ends_at() {
+        let behind = Behind { written_at, queue, status };
+        return append(vec![PAUSED_FORMAT], &(&stored.conversation, &stored.lanes, behind, until));
+    }
     if queue.is_some() || status.is_some() {
         let behind = Behind { written_at, queue, status };
         return append(vec![SORTED_FORMAT], &(&stored.conversation, &stored.lanes, behind));
@@ -93,6 +100,15 @@ pub(crate) fn parse(row: &[u8]) -> StoreResult<Stored> {
             let (conversation, lanes, behind): (Conversation, Vec<Lane>, Behind) = body_of(body, WHAT)?;
             let Behind { written_at, queue, status } = behind;
             Ok(Stored { conversation: Conversation { written_at, queue, status_label: status, ..conversation }, lanes })
+        }
+        (PAUSED_FORMAT, body) => {
+            type Row = (Conversation, Vec<Lane>, Behind, Timestamp);
+            let (conversation, lanes, behind, until): Row = body_of(body, WHAT)?;
+            let Behind { written_at, queue, status } = behind;
+            let handover = conversation.handover.map(|handover| Handover { until: Some(until), ..handover });
+            let conversation =
+                Conversation { handover, written_at, queue, status_label: status, ..conversation };
+            Ok(Stored { conversation, lanes })
         }
         (1, body) => {
             let (conversation, lanes): (Conversation1, Vec<Lane>) = body_of(body, WHAT)?;

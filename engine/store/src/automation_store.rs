@@ -131,10 +131,6 @@ impl AutomationStore for DiskStore {
         Ok(self.shared.pauses.next())
     }
 
-    fn is_paused_for_now(&self, connector: ConnectorIndex, chat: &str) -> StoreResult<bool> {
-        Ok(self.shared.pauses.has(connector, chat))
-    }
-
     fn dead_letters(&self, tenant: TenantIndex, after: Option<Uuid>, limit: usize) -> StoreResult<Vec<DeadLetter>> {
         tasks::list_dead_letters(&*self.shared.backend, tenant, after, limit)
     }

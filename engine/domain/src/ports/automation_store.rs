@@ -325,10 +325,6 @@ pub trait AutomationStore: Send + Sync + 'static {
     fn next_pause_end(&self) -> StoreResult<Option<Timestamp>> {
         Ok(None)
     }
-    /// Whether the automations of this chat's conversation are paused, and the pause ends by itself. Cheap: from memory.
-    fn is_paused_for_now(&self, connector: ConnectorIndex, chat: &str) -> StoreResult<bool> {
-        Ok(false)
-    }
     /// A conversation's timers.
     fn timers_of(&self, conversation: Uuid) -> StoreResult<Vec<TimerKey>> {
         Ok(Vec::new())

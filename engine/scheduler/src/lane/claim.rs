@@ -244,7 +244,7 @@ impl Claim<'_> {
                 (None, Some(kind)) => kind.identifier(&content.to).into_owned(),
                 (None, None) => content.to.clone(),
             });
-            match overtaken::is_overtaken(&*context.ports.store, &stored, chat.as_deref()) {
+            match overtaken::is_overtaken(&*context.ports.store, &stored) {
                 Ok(false) => {}
                 Ok(true) => {
                     self.cancel(&stored, overtaken::WHY, now);

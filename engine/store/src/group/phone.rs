@@ -94,9 +94,7 @@ impl Group<'_> {
     pub(super) fn drop_waiting(&mut self, stored: &mut Stored, dropped: impl Fn(EventKind) -> bool) -> StoreResult<()> {
         let Ok(place) = stored.lanes.binary_search_by_key(&ANSWERING, |lane| lane.lane) else { return Ok(()) };
         let mut left = None;
-        for (row_key, row) in
-            self.staged.prefix(Space::Work, &keys::lane(stored.conversation.id, ANSWERING))?
-        {
+        for (row_key, row) in self.staged.prefix(Space::Work, &keys::lane(stored.conversation.id, ANSWERING))? {
             let key = keys::parse_task(&row_key).ok_or_else(|| bad_key("work"))?;
             if dropped(tasks::parse(key, &row)?.body.kind()) {
                 self.staged.delete(Space::Work, row_key);

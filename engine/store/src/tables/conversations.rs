@@ -106,8 +106,7 @@ pub(crate) fn parse(row: &[u8]) -> StoreResult<Stored> {
             let (conversation, lanes, behind, until): Row = body_of(body, WHAT)?;
             let Behind { written_at, queue, status } = behind;
             let handover = conversation.handover.map(|handover| Handover { until: Some(until), ..handover });
-            let conversation =
-                Conversation { handover, written_at, queue, status_label: status, ..conversation };
+            let conversation = Conversation { handover, written_at, queue, status_label: status, ..conversation };
             Ok(Stored { conversation, lanes })
         }
         (1, body) => {

@@ -39,7 +39,6 @@ impl AutomationStore for TestStore {
         fn timers_of(conversation: Uuid) -> StoreResult<Vec<TimerKey>>;
         fn pauses_ending(until: Timestamp, limit: usize) -> StoreResult<Vec<PauseEnd>>;
         fn next_pause_end() -> StoreResult<Option<Timestamp>>;
-        fn is_paused_for_now(connector: ConnectorIndex, chat: &str) -> StoreResult<bool>;
         fn dead_letters(tenant: TenantIndex, after: Option<Uuid>, limit: usize) -> StoreResult<Vec<DeadLetter>>;
         fn dead_letter(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<DeadLetter>>;
         fn recordings(automation: AutomationIndex, limit: usize) -> StoreResult<Vec<Vec<u8>>>;

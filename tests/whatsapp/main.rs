@@ -7,6 +7,7 @@ mod facade;
 mod groups;
 mod identity;
 mod media;
+mod own_phone;
 mod receiving;
 mod sending;
 mod session;

@@ -176,7 +176,8 @@ async fn a_pause_by_the_phone_is_shown_with_its_end_and_gives_way_to_a_persons()
     assert_eq!((&resumed["paused"], resumed.get("handover")), (&json!(false), None));
     for (event, pause) in [(8, format!("{path}/pause")), (9, "/v1/conversations/pause".to_owned())] {
         types(event).await;
-        let body = if event == 8 { json!({"reason": "minha"}) } else { json!({"connectorId": connector, "reason": "minha"}) };
+        let body =
+            if event == 8 { json!({"reason": "minha"}) } else { json!({"connectorId": connector, "reason": "minha"}) };
         engine.post(&engine.a, &pause, body).await.expect(200);
         let shown = engine.get(&engine.a, &path).await.expect(200)["handover"].clone();
         assert_eq!((&shown["reason"], shown.get("until")), (&json!("minha"), None), "{pause}");

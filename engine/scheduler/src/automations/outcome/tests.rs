@@ -240,7 +240,8 @@ fn steps_of_the_conversation_are_one_change_and_told_where_somebody_must_know() 
     let Some(AutomationChange::Conversation(_, _, steps)) = changes.last().and_then(automation_change) else {
         panic!("the steps")
     };
-    let handover = Handover { by: format!("automation:{}", Uuid::from_u128(3)), at: NOW, reason: "why".to_owned(), until: None };
+    let handover =
+        Handover { by: format!("automation:{}", Uuid::from_u128(3)), at: NOW, reason: "why".to_owned(), until: None };
     let expected = [
         ConversationStep::Tag("a".to_owned()),
         ConversationStep::Untag("b".to_owned()),

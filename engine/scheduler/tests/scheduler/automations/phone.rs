@@ -215,7 +215,9 @@ impl Model {
         let new: Vec<String> = office.connectors.sent.lock()[*seen..].iter().map(|sent| sent.text.clone()).collect();
         *seen += new.len();
         for text in new {
-            let Some(number) = text.strip_prefix("answer to ").and_then(|number| number.parse().ok()) else { continue };
+            let Some(number) = text.strip_prefix("answer to ").and_then(|number| number.parse::<u32>().ok()) else {
+                continue;
+            };
             assert!(self.open.remove(&number), "two voices: {number} was answered by a person; {trace:?}");
             self.answered.insert(number);
         }

@@ -185,8 +185,9 @@ fn a_conversation_is_tagged_and_assigned_by_people_and_automations() -> Result<(
     let lead = events.expect("the lead", |e| e["type"] == "automation.emitted")?;
     ensure!(lead["data"]["kind"] == "lead" && lead["data"]["payload"] == json!({"n": 1}), "{lead}");
     ensure!(lead["data"]["automationId"] == automation.as_str(), "{lead}");
-    let assigned = events.expect("the assignment", |e| e["type"] == "conversation.changed")?;
-    ensure!(assigned["data"]["step"] == "assigned" && assigned["data"]["detail"] == "maria", "{assigned}");
+    let assigned =
+        events.expect("the assignment", |e| e["type"] == "conversation.changed" && e["data"]["step"] == "assigned")?;
+    ensure!(assigned["data"]["detail"] == "maria", "{assigned}");
     ensure!(assigned["data"]["by"] == format!("automation:{automation}"), "{assigned}");
     let id = text_of(&conversation(&chat.tenant, "ana")?, "id")?;
     let path = format!("/v1/conversations/{id}");

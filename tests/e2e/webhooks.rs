@@ -191,3 +191,36 @@ fn a_connectors_secret_for_its_channel_is_shown_changed_and_asked_for() -> Resul
     ensure!(refused["error"]["code"] == "unsupported", "{refused}");
     Ok(())
 }
+
+#[test]
+fn endpoints_are_created_tested_changed_and_deleted() -> Result<()> {
+    let receiver = Receiver::start()?;
+    let (tenant, connector) = mailing_tenant()?;
+    let client = &tenant.client;
+    let list = "/v1/webhook-endpoints";
+    let body = json!({"url": receiver.url("/endpoint"), "connectorIds": [connector], "events": ["message.status"]});
+    let made = client.post(list, &body)?.expect_json(201)?;
+    ensure!(made["id"] == connector && made["enabled"] == true, "{made}");
+    let secret = text_of(&made, "secret")?;
+    client.post(list, &body)?.expect(409)?;
+    let path = format!("{list}/{connector}");
+    let shown = client.get(&path)?.expect_json(200)?;
+    ensure!(client.get(list)?.expect_json(200)?["data"] == json!([shown]) && shown.get("secret").is_none(), "{shown}");
+
+    let tested = client.post(&format!("{path}/test"), &json!({}))?.expect_json(200)?;
+    ensure!(tested["ok"] == true && tested["status"] == 200, "{tested}");
+    let posts = receiver.wait_for("/endpoint", 1)?;
+    ensure!(posts[0].header("x-pombo-test") == "true", "{:?}", posts[0]);
+    let signature = hmac_sha256(secret.as_bytes(), &posts[0].body)?;
+    ensure!(posts[0].header("x-webhook-signature") == signature, "{:?}", posts[0]);
+
+    // A receiver that wants no more ends the test, not the endpoint.
+    let changed = client.patch(&path, &json!({"url": receiver.url("/gone/endpoint")}))?.expect_json(200)?;
+    ensure!(changed["events"] == json!(["message.status"]), "{changed}");
+    let tested = client.post(&format!("{path}/test"), &json!({}))?.expect_json(200)?;
+    ensure!(tested["ok"] == false && tested["status"] == 410, "{tested}");
+    ensure!(client.get(&path)?.expect_json(200)?["enabled"] == true, "it is still on");
+    client.delete(&path)?.expect(204)?;
+    client.get(&path)?.expect(404)?;
+    Ok(())
+}

@@ -1,7 +1,7 @@
 //! The engine under test: the built binary with its own data folder.
 
 use std::fs::File;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -37,6 +37,7 @@ breaker_max_ms = 1000
 [sandbox]
 allow_private = ["127.0.0.1", "localhost"]
 smtp_plain_hosts = ["127.0.0.1", "localhost"]
+proxy_hosts = ["127.0.0.1"]
 "#;
 
 /// How to start an engine.
@@ -50,11 +51,22 @@ pub struct Options {
     pub variables: Vec<(String, String)>,
     /// The folder to use instead of a temporary one: emptied at the start and left at the end.
     pub folder: Option<PathBuf>,
+    /// The address that it listens on.
+    pub host: IpAddr,
+    /// A program with arguments that becomes the engine; empty: the engine itself is started.
+    pub wrapper: Vec<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { config: OPEN.to_owned(), demo: true, variables: Vec::new(), folder: None }
+        Self {
+            config: OPEN.to_owned(),
+            demo: true,
+            variables: Vec::new(),
+            folder: None,
+            host: Ipv4Addr::LOCALHOST.into(),
+            wrapper: Vec::new(),
+        }
     }
 }
 
@@ -149,7 +161,14 @@ impl Server {
     /// The command that starts the engine with its log in a file.
     pub fn command(&self) -> Result<Command> {
         let log = File::options().create(true).append(true).open(self.log_path())?;
-        let mut command = Command::new(binary());
+        let mut command = match self.options.wrapper.split_first() {
+            None => Command::new(binary()),
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(binary());
+                command
+            }
+        };
         command.arg("serve").arg("--config").arg(self.folder.join("config.toml"));
         command.arg("--data").arg(self.data()).arg("--listen").arg(self.address().to_string());
         if self.options.demo {
@@ -169,7 +188,7 @@ impl Server {
 
     /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.port))
+        SocketAddr::new(self.options.host, self.port)
     }
 
     /// A client without credentials.

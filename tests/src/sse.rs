@@ -30,8 +30,9 @@ impl Follower {
         let status = follower.line()?;
         ensure!(status.contains(" 200 "), "{status}");
         operations::answered("GET", path, 200)?;
-        // The first thing that is said: from here on it follows.
+        // The first thing that is said, with an event `hello` in some streams: from here on it follows.
         while !follower.line()?.starts_with("retry:") {}
+        while !follower.line()?.is_empty() {}
         Ok(follower)
     }
 
@@ -43,14 +44,36 @@ impl Follower {
 
     /// The next event: its id and its data.
     pub fn next(&mut self) -> Result<(u64, Value)> {
-        let mut id = None;
+        let Told { id, data, .. } = self.told()?;
+        Ok((id.context("no id before the data")?, data))
+    }
+
+    /// The next event, stored or not.
+    pub fn told(&mut self) -> Result<Told> {
+        let (mut id, mut name) = (None, String::new());
         loop {
             let line = self.line()?;
-            if let Some(number) = line.strip_prefix("id: ") {
+            if line.is_empty() {
+                // The end of a comment: its id is that of no event.
+                (id, name) = (None, String::new());
+            } else if let Some(number) = line.strip_prefix("id: ") {
                 id = Some(number.parse()?);
+            } else if let Some(text) = line.strip_prefix("event: ") {
+                name = text.to_owned();
             } else if let Some(data) = line.strip_prefix("data: ") {
-                return Ok((id.context("no id before the data")?, serde_json::from_str(data)?));
+                return Ok(Told { id, name, data: serde_json::from_str(data)? });
             }
         }
     }
+}
+
+/// An event of a stream.
+#[derive(Debug)]
+pub struct Told {
+    /// Its id; `None` if it is stored nowhere.
+    pub id: Option<u64>,
+    /// Its name; empty if it has none.
+    pub name: String,
+    /// Its data.
+    pub data: Value,
 }

@@ -2,11 +2,12 @@
 
 use anyhow::{Context, Result, ensure};
 use pombo_tests::tenant::text_of;
-use pombo_tests::whatsapp::Events;
+use pombo_tests::wait::{PATIENCE, until};
+use pombo_tests::whatsapp::{Events, connected};
 use pombo_whatsapp_sim::peer::Kind;
 use serde_json::json;
 
-use crate::shared::{pair, sent};
+use crate::shared::{number, pair, sent};
 
 #[test]
 fn a_text_arrives_once_and_its_receipts_become_events() -> Result<()> {
@@ -115,7 +116,7 @@ fn typing_is_shown_before_a_text_and_on_demand() -> Result<()> {
         stage.whatsapp.config(&json!({"typing": {"enabled": true, "millisPerCharacter": 5, "maxMillis": 200}}));
     let path = format!("/v1/connectors/{}", pair.connector);
     pair.tenant.client.patch(&path, &json!({"config": config}))?.expect(200)?;
-    pombo_tests::whatsapp::connected(&pair.tenant, &pair.connector)?;
+    connected(&pair.tenant, &pair.connector)?;
     let composing = |count: usize| {
         pair.peer.wait_for("typing", move |seen| {
             (seen.typing.iter().filter(|t| t.state == "composing").count() >= count).then_some(())
@@ -132,6 +133,25 @@ fn typing_is_shown_before_a_text_and_on_demand() -> Result<()> {
 }
 
 #[test]
+fn the_account_is_online_only_while_somebody_works() -> Result<()> {
+    let (stage, pair) = pair()?;
+    let config = stage.whatsapp.config(&json!({"presenceIdleSeconds": 5}));
+    pair.tenant.client.patch(&format!("/v1/connectors/{}", pair.connector), &json!({"config": config}))?.expect(200)?;
+    connected(&pair.tenant, &pair.connector)?;
+    let is_online = |online: bool| {
+        until(&format!("online to be {online}"), PATIENCE, || {
+            Ok((stage.whatsapp.world().is_available(&pair.ours) == online).then_some(()))
+        })
+    };
+    // At the login it is online for a moment.
+    is_online(false)?;
+    pair.send(&json!({"to": pair.theirs, "text": "trabalho"}))?;
+    is_online(true)?;
+    is_online(false)?;
+    Ok(())
+}
+
+#[test]
 fn what_the_server_refuses_is_failed_or_tried_again_and_said() -> Result<()> {
     use pombo_whatsapp_sim::faults::{MessageFault, Target};
     let (stage, pair) = pair()?;
@@ -142,9 +162,27 @@ fn what_the_server_refuses_is_failed_or_tried_again_and_said() -> Result<()> {
     let message = pair.tenant.wait_status(&id, &["FAILED", "SENT"])?;
     ensure!(message["status"] == "FAILED" || message["status"] == "SENT", "{message}");
 
-    faults.on_messages(Target::Account(pair.ours.clone()), MessageFault::Nack(463), 1);
-    pair.queue(&json!({"to": pair.theirs, "text": "restrita"}))?;
+    faults.on_messages(Target::Account(pair.ours.clone()), MessageFault::Nack(429), 1);
+    pair.queue(&json!({"to": pair.theirs, "text": "depressa"}))?;
     events.expect("a warning", |e| e["type"] == "health.changed" && e["data"]["kind"] == "restricted")?;
+    Ok(())
+}
+
+#[test]
+fn a_first_message_that_lacks_a_token_holds_back_nobody_else() -> Result<()> {
+    use pombo_whatsapp_sim::faults::{MessageFault, Target};
+    let (stage, pair) = pair()?;
+    let other = number();
+    stage.whatsapp.register(&other)?;
+    stage.whatsapp.world().faults.on_messages(Target::Account(pair.ours.clone()), MessageFault::Nack(463), 1);
+    let refused = pair.queue(&json!({"to": pair.theirs, "text": "sem token"}))?;
+    until("the refusal to show", PATIENCE, || {
+        let message = pair.tenant.client.get(&format!("/v1/messages/{refused}"))?.expect_json(200)?;
+        Ok((message["status"] == "WAITING" && message.to_string().contains("463")).then_some(()))
+    })?;
+    pair.send(&json!({"to": other, "text": "para outra pessoa"}))?;
+    let still = pair.tenant.client.get(&format!("/v1/messages/{refused}"))?.expect_json(200)?;
+    assert_eq!(still["status"], "WAITING", "{still}");
     Ok(())
 }
 
@@ -157,7 +195,17 @@ fn a_lost_ack_is_asked_again_under_the_same_id_and_read_once() -> Result<()> {
     stage.whatsapp.wait(pair.peer.message(&provider_id))?;
     let (_, after) = pair.send(&json!({"to": pair.theirs, "text": "a seguinte"}))?;
     stage.whatsapp.wait(pair.peer.message(&after))?;
-    let same = pair.peer.seen(|seen| seen.received.iter().filter(|m| m.id == provider_id).count());
-    assert_eq!(same, 1, "the person saw it once");
+    // The server delivered every copy; what makes it one message is its id.
+    let shown = pair.peer.seen(|seen| seen.received.iter().filter(|m| m.text.as_deref() == Some("uma vez só")).count());
+    assert_eq!(shown, 1, "the person saw it once");
+    let copies = pair.peer.seen(|seen| seen.received.iter().find(|m| m.id == provider_id).map(|m| m.copies));
+    let relayed = stage.whatsapp.world().relayed();
+    let sent = relayed.iter().find(|m| m.id == provider_id).map(|m| m.count).context("not in the ledger")?;
+    ensure!(sent >= 2 && copies == Some(sent), "sent {sent} times, {copies:?} copies");
+    let inbox = until("the phone to open its mail", PATIENCE, || {
+        let inbox = pombo_whatsapp_sim::phone::inbox(stage.whatsapp.world(), &pair.theirs)?;
+        Ok(inbox.iter().any(|m| m.id == after).then_some(inbox))
+    })?;
+    assert_eq!(inbox.iter().filter(|m| m.text.as_deref() == Some("uma vez só")).count(), 1, "on the phone too");
     Ok(())
 }

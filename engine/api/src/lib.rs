@@ -10,7 +10,7 @@
 //! - [`body`], [`multipart`]: bodies within limits. [`json`]: JSON in and out by serde_json. [`fields`]: JSON fields that remember
 //!   what is wrong with them. [`declared`], [`document`]: what the OpenAPI documents say.
 //! - [`download`]: a file as an answer. [`media_links`]: signed links to files. [`hook_links`]: automations' webhooks. [`receiving`], [`receive_links`]: requests of channels to connectors. [`signals`]: wakes
-//!   requests that wait for events. [`sse`]: server-sent events. [`export`], [`csv`]: lists as files. [`qr`]: a text as a picture to
+//!   requests that wait for events, and tells those who follow live. [`sse`]: server-sent events. [`export`], [`csv`]: lists as files. [`qr`]: a text as a picture to
 //!   scan. [`options`]: settings, and the state that every handler stands on.
 //!
 //! This crate must not know how anything is stored, sent or rendered. Everything here runs on the task of the request.

@@ -18,9 +18,10 @@ pub const STREAM_MS: i64 = 3_600_000;
 /// How long a client waits before it reconnects. A stream sends it at once, so that the client knows that it follows.
 pub const RETRY: &str = "retry: 2000\n\n";
 
-/// The same with the id from which the stream follows: with it the client reconnects if no event comes.
-pub fn start_at(id: u64) -> String {
-    format!("retry: 2000\nid: {id}\n\n")
+/// The same with a first event, and the id from which the stream follows: with it the client reconnects if no other comes. `name` and
+/// `data` as for [`event`].
+pub fn start_at(id: u64, name: &str, data: &str) -> String {
+    format!("retry: 2000\nid: {id}\nevent: {name}\ndata: {data}\n\n")
 }
 
 /// A comment, for a stream that has nothing to say.
@@ -29,6 +30,12 @@ pub const HEARTBEAT: &str = ":\n\n";
 /// An event. `name` and `data` must have no line breaks, as JSON has none when it is written without spaces.
 pub fn event(id: u64, name: &str, data: &str) -> String {
     format!("id: {id}\nevent: {name}\ndata: {data}\n\n")
+}
+
+/// An event that is stored nowhere: without an id, so that a client that reconnects goes on behind the last one that is stored. `name` and
+/// `data` as for [`event`].
+pub fn passing(name: &str, data: &str) -> String {
+    format!("event: {name}\ndata: {data}\n\n")
 }
 
 /// A comment that also tells the client where it stands, although there was no event: with this id it reconnects.
@@ -51,7 +58,9 @@ impl<T> EventStream<T> {
         let bytes = pieces.map(|piece| Ok::<_, std::io::Error>(Bytes::from(piece)));
         let response = Response::builder()
             .content_type("text/event-stream")
-            .header(header::CACHE_CONTROL, "no-cache")
+            .header(header::CACHE_CONTROL, "no-store")
+            // A proxy must not gather events before it passes them on.
+            .header("X-Accel-Buffering", "no")
             .body(Body::from_bytes_stream(bytes));
         Self(response, PhantomData)
     }

@@ -35,6 +35,8 @@ words! {
         Category = "category",
         /// A conversation's address.
         Chat = "chat",
+        /// What is asked for the address that a proxy's connections come from.
+        CheckUrl = "check_url",
         /// Codes of failures.
         Codes = "codes",
         /// A colour.
@@ -114,6 +116,8 @@ words! {
         IdempotencyKey = "idempotency_key",
         /// A contact's address.
         Identifier = "identifier",
+        /// After how many seconds of silence a proxy ends a connection.
+        IdleSeconds = "idle_seconds",
         /// Ids of conversations.
         Ids = "ids",
         /// What an automation is started with.
@@ -167,6 +171,8 @@ words! {
         Promote = "promote",
         /// A channel's own id of a message.
         ProviderId = "provider_id",
+        /// The proxy of a connector.
+        Proxy = "proxy",
         /// Words that messages, conversations and contacts are searched for.
         Query = "query",
         /// The queue that a conversation is in.

@@ -262,7 +262,7 @@ mod tests {
         );
         assert_eq!(
             spelled(&ConversationAction::ALL.map(ConversationAction::as_str)),
-            "paused resumed assigned read unread archived restored deleted"
+            "paused resumed assigned read unread archived restored deleted opened tagged"
         );
         assert_eq!(
             spelled(&SessionChange::ALL.map(SessionChange::as_str)),
@@ -289,7 +289,7 @@ mod tests {
                         or an automation handed it over.\n- `resumed`: Its automations were resumed.\n- `assigned`: It was \
                         assigned to somebody, or to nobody.\n- `read`: What had been received in it was marked as read.\n- \
                         `unread`: It was marked as unread.\n- `archived`: It was archived.\n- `restored`: It was taken back from the archive.\n- `deleted`: It \
-                        was deleted, with its history.\n\nFurther words may be added.";
+                        was deleted, with its history.\n- `opened`: It was opened.\n- `tagged`: It got other tags.\n\nFurther words may be added.";
         assert_eq!(ConversationAction::DESCRIPTION, expected);
     }
 }

@@ -65,6 +65,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             plugin: name.clone(),
             config: serde_json::json!({}),
             secrets: BTreeMap::new(),
+            proxy: None,
         };
         sandbox.start(spec).await?;
     }

@@ -100,6 +100,7 @@ async fn start_noop(sandbox: &Sandbox) {
         plugin: "noop".to_owned(),
         config: json!({}),
         secrets: BTreeMap::new(),
+        proxy: None,
     };
     sandbox.start(spec).await.expect("starts");
     let mut state = sandbox.session(NOOP);

@@ -13,7 +13,9 @@ use futures::future::join_all;
 use parking_lot::{Mutex, RwLock};
 use pombo_domain::ConnectorIndex;
 use pombo_domain::model::Attachment;
-use pombo_domain::ports::{Answer, ConnectorError, ConnectorSpec, Operation, OperationError, SessionState};
+use pombo_domain::ports::{
+    Answer, ConnectorError, ConnectorSpec, Operation, OperationError, ProxyStatus, SessionState,
+};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 use wasmtime::Engine;
@@ -25,6 +27,7 @@ use crate::connector::supervisor::Running;
 use crate::connector::versions::{Canary, Versions};
 use crate::grants::Hosts;
 use crate::limits::cut;
+use crate::proxy::{Proxy, Surroundings};
 use crate::registry::{ConnectorPlugin, Registry};
 use crate::rollout::plan::Rollout;
 use crate::state::{Context, Services};
@@ -129,6 +132,26 @@ impl Fleet {
         }
     }
 
+    fn surroundings(&self) -> Surroundings {
+        let services = &self.services;
+        Surroundings {
+            clock: services.clock.clone(),
+            guard: services.guard.clone(),
+            policy: services.proxies.clone(),
+            connect_to: services.connect_to.clone(),
+            tls: services.tls.clone(),
+            http: services.http.clone(),
+            host_call: services.limits.host_call,
+        }
+    }
+
+    /// What is known of the proxy of a connector that runs; `None` if it has none.
+    pub(crate) fn proxy_status(&self, connector: ConnectorIndex) -> Option<ProxyStatus> {
+        let running = self.running.read();
+        let context = &running.get(&connector)?.stable.assignment.context;
+        context.proxy.as_ref().map(|proxy| proxy.status())
+    }
+
     /// A connector's session slot, made when it is first asked for.
     pub(crate) fn slot(&self, connector: ConnectorIndex) -> Arc<SessionSlot> {
         let services = &self.services;
@@ -144,8 +167,9 @@ impl Fleet {
         before: Option<oneshot::Sender<()>>,
         role: Role,
     ) -> Assignment {
-        let ConnectorSpec { index, id, tenant, plugin: name, config, secrets } = spec;
-        let session = self.slot(index).attach(role);
+        let ConnectorSpec { index, id, tenant, plugin: name, config, secrets, proxy } = spec;
+        let session = Arc::new(self.slot(index).attach(role));
+        let way_out = proxy.clone().map(|spec| Arc::new(Proxy::new(id, spec, self.surroundings(), session.clone())));
         let labels = MetricLabels {
             plugin: plugin.name.clone(),
             digest: plugin.digest.clone(),
@@ -160,6 +184,7 @@ impl Fleet {
             Hosts::new(&plugin.hosts, &config),
             secrets,
             session,
+            way_out,
             labels,
         );
         let text = config.to_string();
@@ -169,7 +194,7 @@ impl Fleet {
             services: self.services.clone(),
             context: Arc::new(context),
             config: text,
-            spec: ConnectorSpec { index, id, tenant, plugin: name, config, secrets: BTreeMap::new() },
+            spec: ConnectorSpec { index, id, tenant, plugin: name, config, secrets: BTreeMap::new(), proxy },
             before: Mutex::new(before),
         }
     }

@@ -12,6 +12,7 @@
 //! - `registry.rs` which plugins are known; `cache.rs` native code kept on disk, which `precompile.rs` fills at a start; `grants/`
 //!   what a plugin may ask for.
 //! - `instances.rs` short calls on pooled instances that serve no connector; `watchdog.rs` ends a guest that does not give way.
+//! - `proxy/` the only way out of a connector that has a proxy.
 //! - `host/` one file per interface that plugins import; `wasi.rs` what there is of WASI; `offline.rs` ports that refuse everything;
 //!   `worlds/` conversions between the domain's types and the plugins', and the versions of the worlds that are accepted
 //!   (`accepted.rs`).
@@ -30,6 +31,8 @@
 //! - Two versions of a plugin never have the same message: an instance gives back only what it has not begun.
 //! - A secret is put into an SMTP login or an HTTP header by the host, a proof of two of them into a query as well; neither enters a
 //!   guest's memory.
+//! - A connector with a proxy reaches nothing without it: `host/network.rs` (with `host/route.rs`) and `host/http` are the only places that
+//!   decide on a way, and both ask for the proxy first.
 //! - Every call into the host has a deadline; the watchdog ends every guest that does not give way.
 //!
 //! This crate must not know how messages are stored, scheduled or served.
@@ -47,6 +50,7 @@ mod limits;
 mod offline;
 mod options;
 mod precompile;
+mod proxy;
 mod randomness;
 mod registry;
 mod renderer;

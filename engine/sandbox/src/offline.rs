@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use pombo_domain::model::Attachment;
 use pombo_domain::ports::{
     Account, AttachmentLinks, ChannelEvent, Clock, ConnectorEvents, Entropy, IntakeError, KvWrite, MediaError,
-    MediaStore, MediaWriter, OutboundError, OutboundGuard, SessionState, StoreError,
+    MediaStore, MediaWriter, OutboundError, OutboundGuard, ProxyPolicy, SessionState, StoreError,
 };
 use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
 use uuid::Uuid;
@@ -26,6 +26,7 @@ impl Ports {
             media: nothing.clone(),
             links: nothing.clone(),
             guard: nothing.clone(),
+            proxies: nothing.clone(),
             events: nothing,
         }
     }
@@ -94,6 +95,15 @@ impl OutboundGuard for Nothing {
         Err(OutboundError::BadUrl(REASON.to_owned()))
     }
     fn check_address(&self, _: IpAddr) -> bool {
+        false
+    }
+}
+
+impl ProxyPolicy for Nothing {
+    fn check_proxy(&self, _: &str, _: u16) -> Result<(), String> {
+        Err(REASON.to_owned())
+    }
+    fn check_proxy_address(&self, _: &str, _: u16, _: IpAddr) -> bool {
         false
     }
 }

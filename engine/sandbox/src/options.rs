@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use pombo_domain::ConnectorIndex;
 use pombo_domain::ports::{
-    AttachmentLinks, Clock, ConnectorEvents, Entropy, KvWrite, MediaStore, OutboundGuard, StoreError,
+    AttachmentLinks, Clock, ConnectorEvents, Entropy, KvWrite, MediaStore, OutboundGuard, ProxyPolicy, StoreError,
 };
 
 use crate::grants::Capability;
@@ -78,6 +78,8 @@ pub struct Ports {
     pub links: Arc<dyn AttachmentLinks>,
     /// Which addresses a plugin may reach.
     pub guard: Arc<dyn OutboundGuard>,
+    /// Which proxies connectors may use.
+    pub proxies: Arc<dyn ProxyPolicy>,
     /// What connectors report: sessions, receipts and messages.
     pub events: Arc<dyn ConnectorEvents>,
 }

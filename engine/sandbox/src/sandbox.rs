@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use pombo_domain::model::Attachment;
 use pombo_domain::ports::{
     Account, Answer, ConnectorError, ConnectorSpec, Connectors, Operation, OperationError, Outgoing, PluginDescription,
-    ReceiveError, ReceivedRequest, ReceivedResponse, SendOutcome, SessionState,
+    ProxyStatus, ReceiveError, ReceivedRequest, ReceivedResponse, SendOutcome, SessionState,
 };
 use pombo_domain::{ConnectorIndex, Field, FieldProblem, Timestamp};
 use serde_json::Value;
@@ -85,6 +85,7 @@ impl Sandbox {
             media: ports.media,
             links: ports.links,
             guard: ports.guard,
+            proxies: ports.proxies,
             http,
             tls: Arc::new(tls),
             connect_to,
@@ -173,6 +174,10 @@ impl Connectors for Sandbox {
         self.fleet.registry.find(plugin).map_or(Ok(()), |plugin| plugin.check_content(kind, value))
     }
 
+    fn check_operation(&self, plugin: &str, kind: &str, value: &Value) -> Result<(), Vec<FieldProblem>> {
+        self.fleet.registry.find(plugin).map_or(Ok(()), |plugin| plugin.check_operation(kind, value))
+    }
+
     async fn check_recipients(
         &self,
         plugin: &str,
@@ -210,6 +215,14 @@ impl Connectors for Sandbox {
         request: ReceivedRequest,
     ) -> Result<ReceivedResponse, ReceiveError> {
         self.fleet.receive(connector, request).await
+    }
+
+    fn check_proxy(&self, host: &str, port: u16) -> Result<(), String> {
+        self.fleet.services.proxies.check_proxy(host, port)
+    }
+
+    fn proxy_status(&self, connector: ConnectorIndex) -> Option<ProxyStatus> {
+        self.fleet.proxy_status(connector)
     }
 
     fn session(&self, connector: ConnectorIndex) -> SessionState {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pombo_domain::ConnectorIndex;
 use pombo_domain::TenantIndex;
-use pombo_domain::ports::{AttachmentLinks, Clock, ConnectorEvents, Entropy, MediaStore, OutboundGuard};
+use pombo_domain::ports::{AttachmentLinks, Clock, ConnectorEvents, Entropy, MediaStore, OutboundGuard, ProxyPolicy};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 use wasmtime::component::ResourceTable;
@@ -17,6 +17,7 @@ use crate::host::log_gate::LogGate;
 use crate::host::smtp::pool::Pool;
 use crate::limits::{HANDLES, Limits, TRANSFER_BYTES};
 use crate::options::{ConnectTo, PluginKv};
+use crate::proxy::Proxy;
 use crate::telemetry::{MetricLabels, Telemetry};
 use crate::wasi::{Wasi, WasiState};
 use crate::watchdog::CpuWatchdog;
@@ -30,6 +31,7 @@ pub(crate) struct Services {
     pub(crate) media: Arc<dyn MediaStore>,
     pub(crate) links: Arc<dyn AttachmentLinks>,
     pub(crate) guard: Arc<dyn OutboundGuard>,
+    pub(crate) proxies: Arc<dyn ProxyPolicy>,
     pub(crate) http: reqwest::Client,
     pub(crate) tls: Arc<rustls::ClientConfig>,
     pub(crate) connect_to: Arc<ConnectTo>,
@@ -53,7 +55,9 @@ pub(crate) struct Context {
     secrets: std::collections::BTreeMap<String, String>,
     /// Mail connections kept open between submissions.
     pub(crate) smtp: Arc<Pool>,
-    pub(crate) session: SessionHandle,
+    pub(crate) session: Arc<SessionHandle>,
+    /// The only way out of a connector that has one.
+    pub(crate) proxy: Option<Arc<Proxy>>,
     /// The labels of its log lines and figures.
     pub(crate) labels: MetricLabels,
 }
@@ -67,10 +71,11 @@ impl Context {
         grants: Grants,
         hosts: Hosts,
         secrets: std::collections::BTreeMap<String, String>,
-        session: SessionHandle,
+        session: Arc<SessionHandle>,
+        proxy: Option<Arc<Proxy>>,
         labels: MetricLabels,
     ) -> Self {
-        Self { index, id, tenant, grants, hosts, secrets, smtp: Arc::default(), session, labels }
+        Self { index, id, tenant, grants, hosts, secrets, smtp: Arc::default(), session, proxy, labels }
     }
 
     /// The files of the messages that it is sending.

@@ -2,13 +2,13 @@
 //! and never blocks or commits. Memory is bounded by the number of connectors and their windows, and by [`NOTED`].
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
 use pombo_domain::model::connector::PaceState;
 use pombo_domain::ports::{CommitObserver, DueDelivery, DueEventDelivery, Effect, ScheduledEntry};
-use pombo_domain::{ConnectorIndex, MessageKey};
+use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex};
 use tokio::sync::Notify;
 
 use crate::account::AccountHealth;
@@ -93,8 +93,8 @@ pub(crate) struct WorkSignals {
     pub(crate) scheduled_wake: Notify,
     deliveries: Mutex<NotedDeliveries>,
     pub(crate) deliveries_wake: Notify,
-    /// A further observer: the store itself tells only one.
-    pub(crate) further: OnceLock<Arc<dyn CommitObserver>>,
+    /// Further observers: the store itself tells only one.
+    pub(crate) further: RwLock<Vec<Arc<dyn CommitObserver>>>,
     /// Set once, when nothing new is to be begun.
     pub(crate) draining: AtomicBool,
 }
@@ -183,7 +183,7 @@ impl WorkSignals {
 
 impl CommitObserver for WorkSignals {
     fn committed(&self, effects: &[Effect]) {
-        if let Some(further) = self.further.get() {
+        for further in self.further.read().iter() {
             further.committed(effects);
         }
         self.automations.note(effects);
@@ -201,7 +201,7 @@ impl CommitObserver for WorkSignals {
                     deliveries = true;
                     self.note_deliveries(rest)
                 }
-                Effect::Connector(connector) => {
+                Effect::Connector(_, connector) => {
                     if let Some(lane) = self.lane(*connector) {
                         lane.changed.store(true, Ordering::Release);
                         lane.wake.notify_one();
@@ -212,7 +212,13 @@ impl CommitObserver for WorkSignals {
                     1
                 }
                 // Noted with the automations' signals, or no work for the scheduler.
-                Effect::Work(_) | Effect::Timer(_) | Effect::Automation(_) | Effect::Plugin(_) | Effect::Event(..) => 1,
+                Effect::Work(_)
+                | Effect::Timer(_)
+                | Effect::Automation(..)
+                | Effect::Plugin(_)
+                | Effect::Event(..)
+                | Effect::Message(_)
+                | Effect::Settings(_) => 1,
                 Effect::Campaign(tenant, number) => {
                     self.campaigns.note(*tenant, *number);
                     1
@@ -230,12 +236,16 @@ impl CommitObserver for WorkSignals {
             self.deliveries_wake.notify_one();
         }
     }
+
+    fn follows(&self, tenant: TenantIndex) -> bool {
+        self.further.read().iter().any(|further| further.follows(tenant))
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use pombo_domain::Timestamp;
     use pombo_domain::model::delivery::DeliveryKey;
-    use pombo_domain::{TenantIndex, Timestamp};
 
     use super::*;
 

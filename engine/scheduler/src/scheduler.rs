@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use parking_lot::Mutex;
 use pombo_domain::ConnectorIndex;
 use pombo_domain::model::connector::ConnectorStatus;
 use pombo_domain::model::pace::{AudienceView, EqualTextsView, PaceView};
-use pombo_domain::ports::{CommitObserver, PaceViews, StoreResult};
+use pombo_domain::ports::{CommitObserver, PaceViews, StoreResult, WebhookTested, WebhookTests};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinSet};
 
@@ -106,9 +107,9 @@ impl Handle {
         }
     }
 
-    /// Tells `observer` of each commit too, as [`CommitObserver`] says. It can be called once: another observer is ignored.
+    /// Tells `observer` of each commit too, as [`CommitObserver`] says.
     pub fn add_observer(&self, observer: Arc<dyn CommitObserver>) {
-        let _ = self.context.signals.further.set(observer);
+        self.context.signals.further.write().push(observer);
     }
 
     /// Takes the connectors' events. It goes on while the scheduler drains, see [`Intake::drain`].
@@ -123,11 +124,13 @@ impl Handle {
         let now = self.context.ports.clock.now();
         let connectors = &self.context.ports.connectors;
         let needs_session = connectors.plugin(&stored.plugin).is_some_and(|plugin| plugin.needs_session);
+        let account_health = self.context.accounts.of(&*self.context.ports.store, connector);
+        let outreach = Some(account_health.outreach().at(now)).filter(|outreach| !outreach.is_unknown());
         let situation = Situation {
             connector: &stored,
             session: needs_session.then(|| connectors.session(connector)),
             judge: judge_of(&self.context.ports, &stored),
-            health: self.context.accounts.of(&*self.context.ports.store, connector).health(),
+            health: account_health.health(),
         };
         let demanded = connectors.plugin(&stored.plugin).and_then(|plugin| plugin.rules);
         let demanded = demanded.map(|rules| demands::view(&self.context, &stored, rules, now)).transpose()?;
@@ -136,9 +139,10 @@ impl Handle {
                 per_second: demanded.per_second,
                 audience: demanded.audience.map(|(used, limit)| AudienceView { used, limit }),
                 quality: demanded.quality,
+                outreach,
                 ..view
             },
-            None => view,
+            None => PaceView { outreach, ..view },
         };
         let Some(lane) = self.context.signals.lane(connector) else {
             let state = self.context.ports.store.pace_state(connector)?;
@@ -191,6 +195,13 @@ impl Handle {
 impl PaceViews for Handle {
     fn pace(&self, connector: ConnectorIndex) -> StoreResult<Option<PaceView>> {
         Handle::pace(self, connector)
+    }
+}
+
+#[async_trait]
+impl WebhookTests for Handle {
+    async fn test_webhook(&self, connector: ConnectorIndex) -> StoreResult<Option<WebhookTested>> {
+        webhooks::test(&self.context, connector).await
     }
 }
 

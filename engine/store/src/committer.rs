@@ -7,8 +7,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use pombo_domain::Timestamp;
-use pombo_domain::ports::{Clock, Committed, Entropy, Purge, Purged, StoreError, StoreHealth, StoreResult};
+use pombo_domain::model::{Message, MessageState};
+use pombo_domain::ports::{
+    Clock, Committed, Effect, Entropy, MessageStep, Purge, Purged, StoreError, StoreHealth, StoreResult,
+};
+use pombo_domain::{MessageKey, TenantIndex, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::backend::Write;
@@ -171,7 +174,7 @@ impl Committer {
     fn write(&mut self, mut writes: Vec<Write>, outcome: Outcome) -> StoreResult<()> {
         let Outcome {
             delta,
-            effects,
+            mut effects,
             catalog,
             inserted,
             queued,
@@ -200,6 +203,7 @@ impl Committer {
             }
             // Whoever begins to wait from here on reads the new states.
             let watched = self.shared.watches.take(&stepped);
+            self.note_messages(&inserted, &stepped, &mut effects);
             stepped.into_iter().for_each(|(key, rank, state)| self.in_flight.stepped(key, rank, state));
             for (queue, key) in &queued {
                 self.shared.frontiers.queued(queue, key);
@@ -251,6 +255,42 @@ impl Committer {
             observer.committed(&effects);
         }
         Ok(())
+    }
+
+    /// Adds what happened to messages of tenants that are followed. Of others nothing is looked up or allocated. Whoever begins to follow
+    /// after this reads the new states.
+    fn note_messages(
+        &self,
+        inserted: &[Vec<Message>],
+        stepped: &[(MessageKey, u8, MessageState)],
+        effects: &mut Vec<Effect>,
+    ) {
+        if inserted.is_empty() && stepped.is_empty() {
+            return;
+        }
+        let observer = self.shared.observer.read();
+        let Some(observer) = observer.as_ref() else { return };
+        let mut asked: Option<(TenantIndex, bool)> = None;
+        let mut follows = |tenant: TenantIndex| match asked {
+            Some((last, follows)) if last == tenant => follows,
+            _ => {
+                let follows = observer.follows(tenant);
+                asked = Some((tenant, follows));
+                follows
+            }
+        };
+        // Nothing steps in the group in which it is inserted, so these come first.
+        for messages in inserted {
+            if messages.first().is_some_and(|first| follows(first.key.tenant)) {
+                let step = |message: &Message| Effect::Message(MessageStep::to(message.key, &message.initial_state()));
+                effects.extend(messages.iter().map(step));
+            }
+        }
+        for (key, _, state) in stepped {
+            if follows(key.tenant) {
+                effects.push(Effect::Message(MessageStep::to(*key, state)));
+            }
+        }
     }
 
     fn fail(&self, error: &StoreError) {

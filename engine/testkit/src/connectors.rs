@@ -95,6 +95,8 @@ pub struct ScriptedConnectors {
     pub running: Mutex<(usize, usize)>,
     /// The started connectors, as they were started.
     pub started: Mutex<BTreeMap<ConnectorIndex, ConnectorSpec>>,
+    /// What is known of the proxy of every connector that runs with one. One on `forbidden.example` is not allowed.
+    pub proxy: Mutex<ProxyStatus>,
     /// The error that starting a connector fails with.
     pub fails_to_start: Mutex<Option<String>>,
     /// The error that a reload fails with.
@@ -128,6 +130,7 @@ impl ScriptedConnectors {
             sent: Mutex::default(),
             running: Mutex::default(),
             started: Mutex::default(),
+            proxy: Mutex::default(),
             fails_to_start: Mutex::default(),
             fails_to_reload: Mutex::default(),
             operations: Mutex::default(),
@@ -243,6 +246,13 @@ impl Connectors for ScriptedConnectors {
         }
         self.started.lock().insert(spec.index, spec);
         Ok(())
+    }
+    fn check_proxy(&self, host: &str, _: u16) -> Result<(), String> {
+        if host == "forbidden.example" { Err("this proxy is forbidden".to_owned()) } else { Ok(()) }
+    }
+    fn proxy_status(&self, connector: ConnectorIndex) -> Option<ProxyStatus> {
+        self.started.lock().get(&connector)?.proxy.as_ref()?;
+        Some(self.proxy.lock().clone())
     }
     async fn stop(&self, connector: ConnectorIndex) {
         self.started.lock().remove(&connector);

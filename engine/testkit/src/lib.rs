@@ -2,7 +2,7 @@
 //!
 //! - [`clock`], [`entropy`], [`secrets`]: time that a test moves, randomness that repeats, passwords and secrets that can be
 //!   read.
-//! - [`connectors`], [`plugins`], [`renderer`]: plugins that do what a test says; [`built`]: real ones, as they were built. [`outbound`], [`media`]: the outside world.
+//! - [`connectors`], [`plugins`], [`renderer`]: plugins that do what a test says; [`built`]: real ones, as they were built. [`outbound`], [`media`], [`proxy`]: the outside world.
 //! - [`store`]: the real store in a folder of its own, behind a decorator that fails as planned. There is no other store in
 //!   tests.
 //! - [`world`]: the commands over all of these. `http` (a feature): asks a facade and reads its answers; `qr` (the same): reads
@@ -23,6 +23,7 @@ pub mod http;
 pub mod media;
 pub mod outbound;
 pub mod plugins;
+pub mod proxy;
 #[cfg(feature = "http")]
 pub mod qr;
 pub mod renderer;
@@ -37,9 +38,11 @@ pub use connectors::{Does, ScriptedConnectors, Sent, Versions, accepted, throttl
 pub use entropy::{ConstantEntropy, CountingEntropy};
 pub use media::FolderMedia;
 pub use outbound::{
-    Hook, HookAct, LoopbackGuard, OpenGuard, PlainForm, ScriptedFetcher, ScriptedWebhooks, ServingFetcher,
+    Hook, HookAct, LoopbackGuard, LoopbackProxies, OpenGuard, PlainForm, ScriptedFetcher, ScriptedWebhooks,
+    ServingFetcher,
 };
 pub use plugins::{FakePluginEngine, FakeTelemetry, Says, digest_of, fails, nothing, says};
+pub use proxy::TestProxy;
 pub use renderer::BraceRenderer;
 pub use secrets::{PlainPasswords, ReversingBox};
 pub use store::{Fate, TestStore};

@@ -10,7 +10,8 @@ use parking_lot::Mutex;
 use pombo_domain::TenantIndex;
 use pombo_domain::model::Attachment;
 use pombo_domain::ports::{
-    AttachmentFetcher, Clock, HookForm, MediaStore, MediaWriter, OutboundError, OutboundGuard, ToldEvent, WebhookClient,
+    AttachmentFetcher, Clock, HookForm, MediaStore, MediaWriter, OutboundError, OutboundGuard, ProxyPolicy, ToldEvent,
+    WebhookClient,
 };
 use serde_json::{Value, json};
 
@@ -42,6 +43,18 @@ impl OutboundGuard for LoopbackGuard {
         if self.0 { Ok(()) } else { Err(OutboundError::Forbidden) }
     }
     fn check_address(&self, address: IpAddr) -> bool {
+        self.0 && address.is_loopback()
+    }
+}
+
+/// Lets every proxy through that is on loopback; nothing at all, with `false`.
+pub struct LoopbackProxies(pub bool);
+
+impl ProxyPolicy for LoopbackProxies {
+    fn check_proxy(&self, _: &str, _: u16) -> Result<(), String> {
+        if self.0 { Ok(()) } else { Err("no proxies here".to_owned()) }
+    }
+    fn check_proxy_address(&self, _: &str, _: u16, address: IpAddr) -> bool {
         self.0 && address.is_loopback()
     }
 }

@@ -121,6 +121,7 @@ pub fn connector(index: ConnectorIndex, tenant: TenantIndex, channel: &str) -> C
         created_at: NOON,
         updated_at: NOON,
         receive_epoch: 0,
+        proxy: None,
     }
 }
 

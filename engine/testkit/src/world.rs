@@ -76,6 +76,7 @@ impl World {
             aliases: vec!["1@lid".to_owned()],
             platform: None,
             business: None,
+            protocol_version: None,
         });
         let (plugins, telemetry) = (Arc::new(FakePluginEngine::new(clock.clone())), Arc::new(FakeTelemetry::default()));
         let media = TempDir::new().expect("a temporary folder");
@@ -114,6 +115,7 @@ impl World {
             plugin: plugin.to_owned(),
             config,
             pace: None,
+            proxy: None,
         };
         self.commands.create_connector(tenant, request).await.expect("a good request").connector
     }

@@ -90,7 +90,7 @@ struct Part<'m> {
 
 /// Sends one message. It is accepted with the id of the first of its parts.
 pub(crate) async fn send(cloud: &Cloud<impl Outside>, message: &Outgoing) -> Outcome {
-    let Cloud { outside, config, account, .. } = cloud;
+    let Cloud { outside, account, .. } = cloud;
     if account.is_closed() {
         return Outcome::Disconnected(NotWorking::Closed.reason());
     }

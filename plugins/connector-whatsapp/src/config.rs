@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::presence;
+use crate::version::Version;
+
 /// The JSON Schema of the configuration.
 pub(crate) const SCHEMA: &str = if cfg!(feature = "simulator") {
     include_str!("config.simulator.schema.json")
 } else {
     include_str!("config.schema.json")
 };
-
-/// The protocol version that a connector claims by default: `2.3000.x`.
-const PROTOCOL: (u32, u32, u32) = (2, 3000, 1_042_742_319);
 
 /// What the linked device claims to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -31,9 +31,13 @@ pub(crate) enum Platform {
 struct Raw {
     device_name: String,
     platform: Platform,
+    os_version: String,
+    locale: String,
     protocol_version: Option<String>,
     typing: Typing,
     mark_read: bool,
+    presence: presence::Mode,
+    presence_idle_seconds: u32,
     pairing: Pairing,
     reconnect: Reconnect,
     #[cfg(feature = "simulator")]
@@ -47,9 +51,13 @@ impl Default for Raw {
         Self {
             device_name: "Pombo".to_owned(),
             platform: Platform::default(),
+            os_version: "10.0.0".to_owned(),
+            locale: "pt-BR".to_owned(),
             protocol_version: None,
             typing: Typing::default(),
             mark_read: false,
+            presence: presence::Mode::default(),
+            presence_idle_seconds: 60,
             pairing: Pairing::default(),
             reconnect: Reconnect::default(),
             #[cfg(feature = "simulator")]
@@ -58,6 +66,32 @@ impl Default for Raw {
             media_host: String::new(),
         }
     }
+}
+
+/// The language and the country that the linked device reports, e.g. `pt` and `BR`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Locale {
+    pub(crate) language: String,
+    pub(crate) country: String,
+}
+
+impl Locale {
+    fn parse(text: &str) -> Option<Self> {
+        let (language, country) = text.split_once('-')?;
+        let is = |part: &str, kind: fn(&u8) -> bool| part.len() == 2 && part.bytes().all(|byte| kind(&byte));
+        (is(language, u8::is_ascii_lowercase) && is(country, u8::is_ascii_uppercase))
+            .then(|| Self { language: language.to_owned(), country: country.to_owned() })
+    }
+}
+
+/// A version of an operating system: one to three numbers.
+fn os_version(text: &str) -> Option<[u32; 3]> {
+    let mut version = [0; 3];
+    let mut numbers = version.iter_mut();
+    for part in text.split('.') {
+        *numbers.next()? = part.parse::<u32>().ok().filter(|number| *number <= 99_999)?;
+    }
+    Some(version)
 }
 
 /// Whether and how long "typing…" is shown before a text.
@@ -134,10 +168,18 @@ pub(crate) struct Config {
     /// The name in the phone's list of linked devices.
     pub(crate) device_name: String,
     pub(crate) platform: Platform,
-    pub(crate) protocol: (u32, u32, u32),
+    /// The version of the system that it reports when it is paired.
+    pub(crate) os_version: [u32; 3],
+    pub(crate) locale: Locale,
+    /// The version that the operator fixed; otherwise the connector finds out which one is current.
+    pub(crate) protocol: Option<Version>,
     pub(crate) typing: Typing,
     /// Whether a message is marked read as soon as the engine has it.
     pub(crate) mark_read: bool,
+    /// When the account is shown as online.
+    pub(crate) presence: presence::Mode,
+    /// How long after the last work it is shown so.
+    pub(crate) presence_idle: Duration,
     pub(crate) pairing: Pairing,
     pub(crate) reconnect: Reconnect,
     /// `host:port` of the simulator. The host of its files is only for the engine, which allows no other hosts.
@@ -155,9 +197,12 @@ impl Config {
             return Err("deviceName: must have 1 to 50 characters and no control characters".to_owned());
         }
         let protocol = match raw.protocol_version.as_deref() {
-            None => PROTOCOL,
-            Some(text) => version(text).ok_or("protocolVersion: must look like 2.3000.1042742319")?,
+            None => None,
+            Some(text) => Some(Version::parse(text).ok_or("protocolVersion: must look like 2.3000.1045649367")?),
         };
+        let os_version =
+            os_version(&raw.os_version).ok_or("osVersion: must be one to three numbers with dots, e.g. 10.0.0")?;
+        let locale = Locale::parse(&raw.locale).ok_or("locale: must be a language and a country, e.g. pt-BR")?;
         let within = |field: &str, value: u32, least: u32, most: u32| {
             if (least..=most).contains(&value) {
                 Ok(())
@@ -167,6 +212,7 @@ impl Config {
         };
         within("typing.millisPerCharacter", raw.typing.millis_per_character, 0, 1_000)?;
         within("typing.maxMillis", raw.typing.max_millis, 0, 60_000)?;
+        within("presenceIdleSeconds", raw.presence_idle_seconds, 1, 3_600)?;
         within("pairing.timeoutSeconds", raw.pairing.timeout_seconds, 5, 600)?;
         within("pairing.attempts", raw.pairing.attempts, 1, 20)?;
         within("reconnect.minMillis", raw.reconnect.min_millis, 50, 60_000)?;
@@ -181,21 +227,19 @@ impl Config {
         Ok(Self {
             device_name,
             platform: raw.platform,
+            os_version,
+            locale,
             protocol,
             typing: raw.typing,
             mark_read: raw.mark_read,
+            presence: raw.presence,
+            presence_idle: Duration::from_secs(u64::from(raw.presence_idle_seconds)),
             pairing: raw.pairing,
             reconnect: raw.reconnect,
             #[cfg(feature = "simulator")]
             server_host: raw.server_host,
         })
     }
-}
-
-fn version(text: &str) -> Option<(u32, u32, u32)> {
-    let mut parts = text.trim().split('.').map(|part| part.parse::<u32>().ok());
-    let version = (parts.next()??, parts.next()??, parts.next()??);
-    (parts.next().is_none() && version.0 == 2).then_some(version)
 }
 
 #[cfg(all(test, not(feature = "simulator")))]
@@ -209,7 +253,13 @@ mod tests {
         let default = |pointer: &str| schema.pointer(&format!("/properties/{pointer}/default")).cloned();
         assert_eq!(default("deviceName"), Some(config.device_name.clone().into()));
         assert_eq!(default("platform"), Some("chrome".into()));
+        assert_eq!(default("osVersion"), Some("10.0.0".into()));
+        assert_eq!(config.os_version, [10, 0, 0]);
+        assert_eq!(default("locale"), Some(format!("{}-{}", config.locale.language, config.locale.country).into()));
         assert_eq!(default("markRead"), Some(config.mark_read.into()));
+        assert_eq!(default("presence"), Some("when-working".into()));
+        assert_eq!(config.presence, presence::Mode::WhenWorking);
+        assert_eq!(default("presenceIdleSeconds"), Some(config.presence_idle.as_secs().into()));
         assert_eq!(default("typing/properties/enabled"), Some(config.typing.enabled.into()));
         assert_eq!(default("typing/properties/millisPerCharacter"), Some(config.typing.millis_per_character.into()));
         assert_eq!(default("typing/properties/maxMillis"), Some(config.typing.max_millis.into()));
@@ -218,6 +268,7 @@ mod tests {
         assert_eq!(default("reconnect/properties/minMillis"), Some(config.reconnect.min_millis.into()));
         assert_eq!(default("reconnect/properties/maxSeconds"), Some(config.reconnect.max_seconds.into()));
         assert_eq!(default("reconnect/properties/visibleAfter"), Some(config.reconnect.visible_after.into()));
+        assert!(default("protocolVersion").is_none() && config.protocol.is_none(), "it is read from WhatsApp's page");
         assert!(default("serverHost").is_none(), "only the simulator's artifact can be pointed elsewhere");
     }
 
@@ -235,9 +286,16 @@ mod tests {
     fn a_mistake_names_its_field() {
         for (json, field) in [
             (r#"{"deviceName":"  "}"#, "deviceName"),
+            (r#"{"osVersion":"ten"}"#, "osVersion"),
+            (r#"{"osVersion":"1.2.3.4"}"#, "osVersion"),
+            (r#"{"osVersion":"1..2"}"#, "osVersion"),
+            (r#"{"locale":"pt_BR"}"#, "locale"),
+            (r#"{"locale":"PT-br"}"#, "locale"),
+            (r#"{"locale":"por-BR"}"#, "locale"),
             (r#"{"protocolVersion":"3.1"}"#, "protocolVersion"),
             (r#"{"protocolVersion":"2.3000.1.5"}"#, "protocolVersion"),
             (r#"{"typing":{"maxMillis":999999}}"#, "typing.maxMillis"),
+            (r#"{"presenceIdleSeconds":0}"#, "presenceIdleSeconds"),
             (r#"{"pairing":{"attempts":0}}"#, "pairing.attempts"),
             (r#"{"reconnect":{"maxSeconds":0}}"#, "reconnect.maxSeconds"),
             (r#"{"serverHost":"127.0.0.1:1"}"#, "serverHost"),
@@ -245,6 +303,27 @@ mod tests {
             let error = Config::read(json).expect_err(json);
             assert!(error.contains(field), "{json}: {error}");
         }
+    }
+
+    #[test]
+    fn presence_is_one_of_three_words() {
+        for (word, mode) in [
+            ("when-working", presence::Mode::WhenWorking),
+            ("always", presence::Mode::Always),
+            ("never", presence::Mode::Never),
+        ] {
+            let config = Config::read(&format!(r#"{{"presence":"{word}"}}"#)).expect("is one of them");
+            assert_eq!(config.presence, mode);
+        }
+        assert!(Config::read(r#"{"presence":"sometimes"}"#).is_err());
+    }
+
+    #[test]
+    fn a_short_version_of_a_system_is_filled_up() {
+        let version =
+            |text: &str| Config::read(&format!(r#"{{"osVersion":"{text}"}}"#)).map(|config| config.os_version);
+        assert_eq!(version("14"), Ok([14, 0, 0]));
+        assert_eq!(version("10.15.7"), Ok([10, 15, 7]));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use whatsapp_rust::{
 
 use crate::identity::{self, Address, DirectoryError, Refusal, other_form};
 use crate::live::Live;
+use crate::presence;
 
 /// How long WhatsApp may take to show that the session works.
 const PING: Duration = Duration::from_secs(10);
@@ -29,8 +30,14 @@ type Result<T> = std::result::Result<T, OperationError>;
 pub(crate) async fn operate(live: &Live, operation: Operation) -> Result<Answer> {
     match operation {
         Operation::Lookup(asked) => Ok(Answer::Lookup(identity::lookup(live, asked).await.map_err(of_directory)?)),
-        Operation::Read(mark) => read(live, mark).await,
-        Operation::Typing((chat, typing)) => show(live, &chat, typing).await,
+        Operation::Read(mark) => {
+            presence::work(live).await;
+            read(live, mark).await
+        }
+        Operation::Typing((chat, typing)) => {
+            presence::work(live).await;
+            show(live, &chat, typing).await
+        }
         Operation::Groups => {
             let groups = live.client.groups().get_participating().await.map_err(of_group)?;
             let mut list: Vec<GroupInfo> = groups.into_values().map(info).collect();

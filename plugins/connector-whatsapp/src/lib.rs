@@ -1,13 +1,15 @@
 //! WhatsApp as a connector: one paired account, held as a linked device by `whatsapp-rust`, inside the engine's sandbox.
 //!
 //! # Layout
-//! - [`config`]: what the operator may set. [`outcome`], [`message_id`], [`backoff`]: pure rules.
+//! - [`config`]: what the operator may set. [`outcome`], [`message_id`], [`backoff`], [`version`]: pure rules.
 //! - `glue`: what the library asks of a platform, over the host's imports: clock, log, executor, socket, HTTP.
 //! - `store`: the library's storage over the host's key/value store, and [`store::codec`], the encodings.
 //! - `session`: pairing, login, reconnecting, logging out, and the states that are reported to the engine.
 //! - `live`: what the parts below need of a client that exists: [`Live`](live::Live).
 //! - `send`: from a message of the engine's to an outcome after the server's acknowledgement. `ledger`: which of our messages an id
 //!   belongs to.
+//! - `presence`: when the account is shown as online.
+//! - `outreach`: how far WhatsApp lets the account start conversations.
 //! - `out`: the protocol's messages from the engine's. `inbound`: the engine's events from the library's. `media`: files. `groups`,
 //!   `identity`.
 //!
@@ -40,8 +42,11 @@ mod backoff;
 mod config;
 mod message_id;
 mod outcome;
+mod outreach;
+mod presence;
 mod redact;
 mod store;
+mod version;
 
 #[cfg(target_arch = "wasm32")]
 mod connector;

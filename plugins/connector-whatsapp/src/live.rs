@@ -1,5 +1,6 @@
 //! What the parts of the connector need while there is a client: it is passed to each of them, and they never store it.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -10,6 +11,8 @@ use crate::identity::Directory;
 use crate::inbound::{Acquaintances, GroupNames, Received};
 use crate::ledger::Ledger;
 use crate::media::{Downloads, Uploads};
+use crate::outreach::Outreach;
+use crate::presence::Presence;
 use crate::send::Acks;
 
 /// A client and the state that is shared with it. Cheap to clone.
@@ -36,6 +39,10 @@ pub(crate) struct Shared {
     pub(crate) group_names: GroupNames,
     /// Which conversations the newest messages are of.
     pub(crate) received: Received,
+    /// How far WhatsApp lets the account start conversations.
+    pub(crate) outreach: Cell<Outreach>,
+    /// Whether the account is shown as online.
+    pub(crate) presence: Presence,
     /// Files that are being uploaded and downloaded.
     pub(crate) uploads: Uploads,
     pub(crate) downloads: Downloads,
@@ -44,6 +51,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(config: Config) -> Self {
         Self {
+            presence: Presence::new(config.presence, config.presence_idle),
             config,
             ledger: Ledger::default(),
             acks: Acks::default(),
@@ -51,6 +59,7 @@ impl Shared {
             acquaintances: Acquaintances::default(),
             group_names: GroupNames::default(),
             received: Received::default(),
+            outreach: Cell::default(),
             uploads: Uploads::default(),
             downloads: Downloads::default(),
         }

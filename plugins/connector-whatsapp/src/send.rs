@@ -22,7 +22,7 @@ use whatsapp_rust::{ClientError, ErrorChainExt, SendError, SendOptions};
 use crate::live::Live;
 use crate::out::{self, Parcel};
 use crate::outcome::{self, Ending};
-use crate::{message_id, redact};
+use crate::{message_id, outreach, presence, redact};
 
 /// How long the server has to acknowledge a message.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -84,6 +84,7 @@ pub(crate) async fn send(live: &Live, message: &Outgoing) -> Outcome {
         Ok(parcel) => parcel,
         Err(outcome) => return outcome,
     };
+    presence::work(live).await;
     // The client-id must be known before anybody can answer.
     for (id, _) in &parcel.messages {
         if let Err(error) = live.shared.ledger.remember(id, &message.client_id).await {
@@ -123,7 +124,12 @@ async fn one(live: &Live, to: &Jid, id: String, message: wa::Message) -> Outcome
             Ending::Silence
         }
     };
-    let (outcome, warning) = outcome::of(ending, id);
+    if ending.lacks_token() {
+        // Whether that is the account's lock or this recipient's missing token, only the server knows.
+        outreach::ask(live).await;
+    }
+    let locked_for = live.shared.outreach.get().locked_for(clock::now_millis());
+    let (outcome, warning) = outcome::of(ending, id, locked_for);
     if let Some(warning) = warning {
         warn(warning).await;
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::model::Proxy;
 use crate::{ConnectorIndex, TenantIndex, Timestamp};
 
 /// What the operator or tenant wants of the connector. Whether its session is connected is known to the sandbox and not stored.
@@ -50,6 +51,9 @@ pub struct Connector {
     /// Number of changes of the secret with which its channel calls it: the secret is derived from it. Stored beside the other fields.
     #[serde(skip)]
     pub receive_epoch: u32,
+    /// The proxy by which all connections of its plugin leave; `None`: they leave directly. Stored beside the other fields.
+    #[serde(skip)]
+    pub proxy: Option<Proxy>,
 }
 
 /// How fast a connector may send. By default there are no limits other than those that the plugin's channel needs.

@@ -70,6 +70,10 @@ pub struct Conversation {
     /// Number of the status that it has, see [`super::Label`]. The label may have been deleted since.
     #[serde(skip)]
     pub status_label: Option<u32>,
+    /// Since when the other side waits for an answer: when it wrote its first message behind the newest own one. `None`: it does not
+    /// wait. Stored beside the other fields.
+    #[serde(skip)]
+    pub waiting_since: Option<Timestamp>,
 }
 
 /// The newest entry of a conversation's timeline.
@@ -124,6 +128,10 @@ words! {
         Restored = "restored",
         /// It was deleted, with its history.
         Deleted = "deleted",
+        /// It was opened.
+        Opened = "opened",
+        /// It got other tags.
+        Tagged = "tagged",
     }
 }
 
@@ -201,6 +209,7 @@ impl Conversation {
             written_at: None,
             queue: None,
             status_label: None,
+            waiting_since: None,
         }
     }
 

@@ -126,7 +126,7 @@ pub enum EventBody {
         /// Data of the event, as JSON.
         json: String,
     },
-    /// Who answers a conversation changed: it was handed over to a person, given back, or assigned to somebody.
+    /// A conversation was opened or changed: who answers it, who it is assigned to, what was read, its tags, the archive.
     Conversation {
         /// Public id of the conversation.
         conversation: Uuid,
@@ -134,9 +134,10 @@ pub enum EventBody {
         chat: String,
         /// What was done.
         step: Word<ConversationAction>,
-        /// Who did it.
+        /// Who did it: `user:…`, `key:…`, `operator`, `automation:…`; `channel` for what happened on the channel, `phone` for who answers on
+        /// the account's own phone, `engine` for what follows from something else.
         by: String,
-        /// The reason, or the new assignee.
+        /// The reason, the new assignee, or the new tags, separated by commas.
         detail: String,
     },
     /// An event became a dead letter after the last attempt of an automation to handle it failed.

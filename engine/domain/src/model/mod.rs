@@ -21,9 +21,11 @@ pub mod inbound;
 pub mod label;
 pub mod media_file;
 pub mod message;
+pub mod outreach;
 pub mod pace;
 pub mod plugin;
 pub mod progress;
+pub mod proxy;
 pub mod reason;
 pub mod receipt;
 pub mod recording;
@@ -64,9 +66,11 @@ pub use message::{
     Message, MessageAction, MessageOptions, MessageState, MessageType, NewMessage, OwnContent, Ranking, Status,
     StoredMessage, Target,
 };
+pub use outreach::Outreach;
 pub use pace::WaitReason;
 pub use plugin::{AuditAction, AuditEntry, Grants, Plugin, PluginKind, PluginVersion, TrustRoot, VersionStatus, Wants};
 pub use progress::Progress;
+pub use proxy::{Proxy, ProxyKind};
 pub use reason::{Reason, ReasonCode};
 pub use receipt::{EarlyFailure, LateFailure, NotDelivered, Reached, ReceiptKind, Receipts};
 pub use recording::Recording;

@@ -3,6 +3,7 @@
 
 use super::connector::Pace;
 use super::health::HealthLevel;
+use super::outreach::Outreach;
 use super::rules::Quality;
 use crate::Timestamp;
 use crate::words::words;
@@ -117,6 +118,8 @@ pub struct PaceView {
     pub audience: Option<AudienceView>,
     /// What the channel thinks of what is sent.
     pub quality: Quality,
+    /// How far the channel lets the account start conversations; `None` where it told nothing that still counts.
+    pub outreach: Option<Outreach>,
     /// Set where the same advertising was sent so often within a day that it puts the account at risk.
     pub equal_texts: Option<EqualTextsView>,
 }

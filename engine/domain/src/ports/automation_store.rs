@@ -251,6 +251,11 @@ pub struct ConversationFilter {
     pub search_who: Option<String>,
     /// Addresses that `search_who` finds too, whatever the conversations with them are called.
     pub search_chats: BTreeSet<String>,
+    /// Only conversations that an automation answers now (or those that none does): one took part in it, its automations are not paused,
+    /// and `answered` has it.
+    pub automated: Option<bool>,
+    /// Where an automation answers, for `automated`: a connector, and whether in groups.
+    pub answered: BTreeSet<(ConnectorIndex, bool)>,
 }
 
 /// Reads of automations, conversations, event tasks and plugins. The defaults are those of a store without automations.

@@ -10,7 +10,9 @@ use crate::model::connector::Pace;
 use crate::model::event::GroupStep;
 use crate::model::message::{MessageAction, Target};
 use crate::model::{Attachment, FileKind, Inbound, MediaState, ReceiptKind, Rules};
-use crate::ports::{Answer, KvWrite, Operation, OperationError, ReceiveError, ReceivedRequest, ReceivedResponse};
+use crate::ports::{
+    Answer, KvWrite, Operation, OperationError, ProxySpec, ProxyStatus, ReceiveError, ReceivedRequest, ReceivedResponse,
+};
 use crate::{ConnectorIndex, TenantIndex, Timestamp};
 
 /// The description of a connector plugin.
@@ -135,6 +137,8 @@ pub struct ConnectorSpec {
     pub config: Value,
     /// The decrypted secrets; they stay in the host.
     pub secrets: BTreeMap<String, String>,
+    /// The proxy by which all connections of the plugin leave; `None`: they leave directly.
+    pub proxy: Option<ProxySpec>,
 }
 
 /// A message for the channel.
@@ -293,6 +297,11 @@ pub trait Connectors: Send + Sync + 'static {
         let _ = (plugin, kind, value);
         Ok(())
     }
+    /// Checks the value of an operation of the plugin's own in the same way; a wrong place is named below `value`.
+    fn check_operation(&self, plugin: &str, kind: &str, value: &Value) -> Result<(), Vec<FieldProblem>> {
+        let _ = (plugin, kind, value);
+        Ok(())
+    }
     /// Normalises recipients, in order; an `Err` says what is wrong with that one. Needs no session.
     async fn check_recipients(
         &self,
@@ -327,6 +336,16 @@ pub trait Connectors: Send + Sync + 'static {
     ) -> Result<ReceivedResponse, ReceiveError> {
         let _ = (connector, request);
         Err(ReceiveError::Unsupported)
+    }
+    /// Whether the operator lets a connector have the proxy at `host` and `port`. `Err` says why not, for the tenant.
+    fn check_proxy(&self, host: &str, port: u16) -> Result<(), String> {
+        let _ = (host, port);
+        Ok(())
+    }
+    /// What is known of the proxy of a running connector; `None` if it does not run or has none.
+    fn proxy_status(&self, connector: ConnectorIndex) -> Option<ProxyStatus> {
+        let _ = connector;
+        None
     }
     /// The state of its session.
     fn session(&self, connector: ConnectorIndex) -> SessionState;
@@ -377,6 +396,8 @@ pub struct Account {
     pub platform: Option<String>,
     /// Whether it is an account for businesses, if the connector knows it.
     pub business: Option<bool>,
+    /// The version of the channel's protocol that the connector speaks, if it tells it.
+    pub protocol_version: Option<String>,
 }
 
 /// An event that a connector reports.

@@ -1,5 +1,6 @@
 //! The part of the store for conversations and their timelines: further changes for [`super::Store::commit`], and reads.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use async_trait::async_trait;
@@ -31,7 +32,8 @@ pub struct ChatMessage {
 #[expect(clippy::large_enum_variant, reason = "boxed as a whole in a batch")]
 pub enum ChatChange {
     /// A message came from the channel. It is left out if the preceding event of the batch ([`super::Change::Event`]) was left out as a
-    /// repetition. One of the other side restores an archived conversation; one of the account's own means that all was read.
+    /// repetition. One of the other side restores an archived conversation; one of the account's own means that all was read. That a
+    /// conversation was opened or restored by it, or opened by another change, is appended to the tenant's log in the same batch.
     Received(ChatMessage),
     /// The first attempt to send a message, with its id. It is left out if the update of the message was stale, and does nothing where
     /// the message has an entry. A reaction, an edit or a deletion changes its entry once the message is SENT.
@@ -46,6 +48,8 @@ pub enum ChatChange {
         chat: String,
         /// Whether it is a group.
         is_group: bool,
+        /// Who opens it: `user:…`, `key:…`, `operator`.
+        by: String,
     },
     /// Puts a conversation into a queue, and gives it a status, by their numbers; `None` leaves it as it is. Opens the conversation if it
     /// does not exist.
@@ -164,6 +168,17 @@ pub enum ConversationOrder {
         /// How many are skipped.
         offset: u64,
     },
+    /// Those whose other side waits longest for an answer first, see [`Conversation::waiting_since`]; then those who do not wait, the last
+    /// active first.
+    Waiting {
+        /// How many are skipped.
+        offset: u64,
+    },
+    /// The last opened first.
+    Opened {
+        /// How many are skipped.
+        offset: u64,
+    },
 }
 
 /// A page of a list of conversations, with the exact number of matches.
@@ -254,6 +269,11 @@ pub trait ChatStore: Send + Sync + 'static {
         limit: usize,
     ) -> StoreResult<FoundConversations> {
         Ok(FoundConversations::default())
+    }
+    /// When something was last said on each of a tenant's connectors, by [`Conversation::active_at`]; connectors without conversations are
+    /// left out.
+    async fn last_activity(&self, tenant: TenantIndex) -> StoreResult<BTreeMap<ConnectorIndex, Timestamp>> {
+        Ok(BTreeMap::new())
     }
     /// Counts a tenant's conversations; `user` is the one who asks.
     async fn count_conversations(&self, tenant: TenantIndex, user: Option<Uuid>) -> StoreResult<ConversationCounts> {

@@ -14,6 +14,7 @@ use super::{
     StatStore, StoreResult, TagChange, TemplateChange, TemplateStore, WebhookChange, WebhookStore,
 };
 use crate::model::message::ReadyOrder;
+use crate::model::reason::Reason;
 use crate::model::*;
 use crate::{AutomationIndex, ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 
@@ -261,6 +262,26 @@ pub struct Committed {
     pub repeated: Vec<usize>,
 }
 
+/// A state that a message came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageStep {
+    /// The message.
+    pub key: MessageKey,
+    /// Its new status.
+    pub status: Status,
+    /// Number of changes up to this one; 0 for the state that it was inserted with.
+    pub revision: u32,
+    /// Why it has this status.
+    pub reason: Option<Reason>,
+}
+
+impl MessageStep {
+    /// The step to this state.
+    pub fn to(key: MessageKey, state: &MessageState) -> Self {
+        Self { key, status: state.status, revision: state.revision, reason: state.reason.clone() }
+    }
+}
+
 /// The effect of a commit, for those who wait for work. Sent after the sync, in the order of commits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
@@ -275,7 +296,7 @@ pub enum Effect {
     /// A delivery of an event joined the due queue.
     EventDeliveryDue(DueEventDelivery),
     /// A connector was created or changed.
-    Connector(ConnectorIndex),
+    Connector(TenantIndex, ConnectorIndex),
     /// An event with this number was appended to this tenant's log.
     Event(TenantIndex, u64),
     /// A lane of a conversation has work.
@@ -283,17 +304,27 @@ pub enum Effect {
     /// A timer was set, or a pause begun that ends by itself then.
     Timer(Timestamp),
     /// An automation was created or changed.
-    Automation(AutomationIndex),
+    Automation(TenantIndex, AutomationIndex),
     /// A plugin was changed.
     Plugin(String),
     /// A campaign, or where its rows stand, was changed.
     Campaign(TenantIndex, u32),
+    /// A message was inserted, or came to another state. Told only of the tenants that the observer [follows](CommitObserver::follows).
+    Message(MessageStep),
+    /// A tenant set something for itself.
+    Settings(TenantIndex),
 }
 
 /// Gets the effects of every commit, on the committer's thread: it may only record and wake, never block or commit.
 pub trait CommitObserver: Send + Sync + 'static {
     /// Reports what one or several commits changed.
     fn committed(&self, effects: &[Effect]);
+    /// Whether it wants to be told of the messages of this tenant one by one, see [`Effect::Message`]. Asked in commits that change
+    /// messages, once their new states can be read: it must be cheap. By default it does not.
+    #[expect(unused_variables, reason = "by default nobody is followed")]
+    fn follows(&self, tenant: TenantIndex) -> bool {
+        false
+    }
 }
 
 /// Filters of a list of deliveries.

@@ -79,6 +79,11 @@ impl Acting {
         holds(self.identity.as_ref(), state)
     }
 
+    /// Who acts: `user:…`, `key:…` or `operator`.
+    pub(crate) fn by(&self) -> &str {
+        &self.by
+    }
+
     /// Who acts, and for whom.
     pub(crate) fn actor(self) -> Actor {
         Actor { tenant: Some(self.tenant), by: self.by }

@@ -1,49 +1,50 @@
-//! Limits how many requests of an expensive kind run at the same time: in total, and of one tenant.
+//! Limits how many requests of an expensive kind run at the same time: in total, and of one owner, which is a tenant unless said otherwise.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pombo_domain::TenantIndex;
 
 /// A limit, see the module.
 #[derive(Clone)]
-pub(crate) struct ConcurrencyLimit(Arc<Inner>);
+pub(crate) struct ConcurrencyLimit<K: Clone + Eq + Hash = Option<TenantIndex>>(Arc<Inner<K>>);
 
-struct Inner {
+struct Inner<K> {
     in_all: usize,
     of_one: usize,
-    /// The number of limit held by each tenant; by the operator under `None`.
-    held: Mutex<HashMap<Option<TenantIndex>, usize>>,
+    /// The number of places held by each owner; where owners are tenants, by the operator under `None`.
+    held: Mutex<HashMap<K, usize>>,
 }
 
 /// A place that is held until it is dropped.
-pub(crate) struct Place {
-    limit: ConcurrencyLimit,
-    owner: Option<TenantIndex>,
+pub(crate) struct Place<K: Clone + Eq + Hash = Option<TenantIndex>> {
+    limit: ConcurrencyLimit<K>,
+    owner: K,
 }
 
-impl ConcurrencyLimit {
+impl<K: Clone + Eq + Hash> ConcurrencyLimit<K> {
     pub(crate) fn new(in_all: usize, of_one: usize) -> Self {
         Self(Arc::new(Inner { in_all, of_one, held: Mutex::default() }))
     }
 
     /// Takes a place; `None` if all are taken.
-    pub(crate) fn take(&self, owner: Option<TenantIndex>) -> Option<Place> {
+    pub(crate) fn take(&self, owner: K) -> Option<Place<K>> {
         let mut held = self.held();
         let mine = held.get(&owner).copied().unwrap_or_default();
         if mine >= self.0.of_one || held.values().sum::<usize>() >= self.0.in_all {
             return None;
         }
-        held.insert(owner, mine + 1);
+        held.insert(owner.clone(), mine + 1);
         Some(Place { limit: self.clone(), owner })
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<Option<TenantIndex>, usize>> {
+    fn held(&self) -> MutexGuard<'_, HashMap<K, usize>> {
         self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Place {
+impl<K: Clone + Eq + Hash> Drop for Place<K> {
     fn drop(&mut self) {
         let mut held = self.limit.held();
         if let Some(mine) = held.get_mut(&self.owner) {

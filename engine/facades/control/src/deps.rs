@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pombo_api::signals::EventSignals;
 use pombo_domain::TenantIndex;
-use pombo_domain::ports::{PaceViews, RecipientLists, Workbooks};
+use pombo_domain::ports::{PaceViews, RecipientLists, WebhookTests, Workbooks};
 
 /// Something that keeps the engine from being ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct ControlDeps {
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Gives the secret that a tenant's webhooks are signed with.
     pub webhook_secret: Arc<dyn Fn(TenantIndex) -> Vec<u8> + Send + Sync>,
+    /// Posts tests to connectors' webhooks.
+    pub webhook_tests: Arc<dyn WebhookTests>,
     /// Takes uploaded workbooks.
     pub imports: Arc<dyn Workbooks>,
     /// Reads lists of recipients.

@@ -140,6 +140,7 @@ type Tenancy = (
     connectors::sessions::Sessions,
     connectors::pace::PaceOfConnectors,
     connectors::webhooks::Webhooks,
+    connectors::webhook_endpoints::WebhookEndpoints,
     connectors::receiving::Receiving,
 );
 
@@ -176,6 +177,7 @@ type Prepared = (
     labels::statuses::ConversationStatuses,
     stored_templates::StoredTemplates,
     campaigns::Campaigns,
+    connectors::own::OwnOperations,
 );
 
 const TITLE: &str = "Pombo control API";

@@ -20,7 +20,7 @@ pub(crate) struct Assignment {
     pub(crate) context: Arc<Context>,
     /// The configuration as the plugin gets it, JSON.
     pub(crate) config: String,
-    /// The specification, without its secrets, which the context holds: the next assignment is made of it.
+    /// The specification, without its secret fields, which the context holds: the next assignment is made of it.
     pub(crate) spec: ConnectorSpec,
     /// Dropped when the assignment before is gone, or when this one will never begin.
     pub(crate) before: Mutex<Option<oneshot::Sender<()>>>,

@@ -164,17 +164,31 @@ pub(crate) struct SessionHandle {
     number: AtomicU64,
     /// Its own status, whether or not it is the connector's.
     own: watch::Sender<SessionStatus>,
+    /// Why it cannot be there now: what the connector's proxy suffers from. Locked before the slot.
+    blocked: Mutex<Option<String>>,
 }
 
 impl SessionHandle {
     fn new(slot: &Arc<SessionSlot>, number: u64) -> Self {
         let own = SessionStatus { state: SessionState::Connecting, account: None };
-        Self { slot: slot.clone(), number: AtomicU64::new(number), own: watch::channel(own).0 }
+        Self {
+            slot: slot.clone(),
+            number: AtomicU64::new(number),
+            own: watch::channel(own).0,
+            blocked: Mutex::default(),
+        }
     }
 
     /// Reports the session's status; the same status again changes nothing. The observer is called under the lock, so that it
     /// sees the changes in their order: it must not block, as its contract says.
     pub(crate) fn set(&self, state: SessionState, account: Option<Account>) {
+        let blocked = self.blocked.lock();
+        let state = match (state, &*blocked) {
+            (SessionState::Connecting | SessionState::Disconnected(_), Some(why)) => {
+                SessionState::Disconnected(why.clone())
+            }
+            (state, _) => state,
+        };
         let mut account = account.filter(|_| state == SessionState::Connected);
         if let Some(account) = &mut account
             && let Some(before) = self.own.borrow().account.as_ref().filter(|before| before.address == account.address)
@@ -182,8 +196,28 @@ impl SessionHandle {
             // What was told of it apart from its state.
             account.platform = account.platform.take().or_else(|| before.platform.clone());
             account.business = account.business.or(before.business);
+            account.protocol_version = account.protocol_version.take().or_else(|| before.protocol_version.clone());
         }
         self.change(SessionStatus { state, account }, true);
+    }
+
+    /// Notes that the proxy of the connector does not work: a session that is not there is disconnected for this reason until it does,
+    /// whatever the plugin makes of it. One that is there, or that waits for a person, stays.
+    pub(crate) fn block(&self, why: &str) {
+        let mut blocked = self.blocked.lock();
+        *blocked = Some(why.to_owned());
+        if matches!(self.state(), SessionState::Connecting | SessionState::Disconnected(_)) {
+            self.change(SessionStatus { state: SessionState::Disconnected(why.to_owned()), account: None }, true);
+        }
+    }
+
+    /// Notes that the proxy works: a session that was disconnected for its sake is being connected.
+    pub(crate) fn unblock(&self) {
+        let mut blocked = self.blocked.lock();
+        let Some(why) = blocked.take() else { return };
+        if self.state() == SessionState::Disconnected(why) {
+            self.change(SessionStatus { state: SessionState::Connecting, account: None }, true);
+        }
     }
 
     /// Notes what the connector tells of its account while it is connected. Observers are not told: it changes nothing of the session.
@@ -192,6 +226,7 @@ impl SessionHandle {
         let Some(account) = &mut next.account else { return };
         account.platform = details.platform;
         account.business = details.business;
+        account.protocol_version = details.version;
         self.change(next, false);
     }
 
@@ -305,6 +340,7 @@ mod tests {
             aliases: Vec::new(),
             platform: None,
             business: None,
+            protocol_version: None,
         })
     }
 
@@ -312,7 +348,8 @@ mod tests {
     fn what_is_told_of_an_account_stays_with_it_and_is_no_change_of_the_session() {
         let (slot, heard) = slot();
         let session = slot.attach(Role::Primary);
-        let details = || AccountDetails { platform: Some("android".into()), business: Some(true) };
+        let details =
+            || AccountDetails { platform: Some("android".into()), business: Some(true), version: Some("2.3".into()) };
         session.describe(details());
         assert_eq!(slot.status().account, None, "there is none yet");
         session.set(SessionState::Connected, account());
@@ -320,6 +357,7 @@ mod tests {
         session.set(SessionState::Connected, account());
         let known = slot.status().account.expect("is connected");
         assert_eq!((known.platform.as_deref(), known.business), (Some("android"), Some(true)));
+        assert_eq!(known.protocol_version.as_deref(), Some("2.3"));
         assert_eq!(*heard.0.lock(), [SessionState::Connected]);
         let other = Account { address: "5522".into(), ..known };
         session.set(SessionState::Connected, Some(Account { platform: None, business: None, ..other }));
@@ -343,6 +381,39 @@ mod tests {
             [SessionState::Connecting, SessionState::Connected, SessionState::Connecting],
             "one connector, one story"
         );
+    }
+
+    #[test]
+    fn a_session_that_is_not_there_is_disconnected_because_of_the_proxy_while_that_does_not_work() {
+        let (slot, heard) = slot();
+        let session = slot.attach(Role::Primary);
+        let down = || SessionState::Disconnected("the proxy cannot be reached".into());
+        session.set(SessionState::Connecting, None);
+        session.block("the proxy cannot be reached");
+        session.set(SessionState::Connecting, None);
+        session.set(SessionState::Disconnected("no connection".into()), None);
+        assert_eq!(slot.status().state, down());
+        session.unblock();
+        assert_eq!(slot.status().state, SessionState::Connecting);
+        session.set(SessionState::Connected, account());
+        session.block("the proxy cannot be reached");
+        assert_eq!(slot.status().account, account(), "its connection is still there");
+        session.set(SessionState::Connecting, None);
+        session.set(SessionState::Unpaired("nobody scanned".into()), None);
+        session.unblock();
+        assert_eq!(slot.status().state, SessionState::Unpaired("nobody scanned".into()));
+        session.set(SessionState::Disconnected("no connection".into()), None);
+        let told = heard.0.lock();
+        let expected = [
+            SessionState::Connecting,
+            down(),
+            SessionState::Connecting,
+            SessionState::Connected,
+            down(),
+            SessionState::Unpaired("nobody scanned".into()),
+            SessionState::Disconnected("no connection".into()),
+        ];
+        assert_eq!(*told, expected);
     }
 
     #[test]

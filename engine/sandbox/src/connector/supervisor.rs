@@ -98,6 +98,7 @@ impl Supervisor {
             let assignment = self.control.borrow_and_update().assignment.clone();
             // Dropping it tells the task that waits for this moment.
             drop(assignment.before.lock().take());
+            let _checks = assignment.context.proxy.as_ref().and_then(|proxy| proxy.checks());
             match self.keep(&assignment).await {
                 Over::Replaced if !self.control.borrow().halt => {}
                 Over::Replaced | Over::Stopped => {

@@ -15,7 +15,9 @@ pub(crate) mod network;
 mod placeholders;
 mod random;
 pub(crate) mod resources;
+pub(crate) mod route;
 pub(crate) mod smtp;
+pub(crate) mod tcp;
 mod websocket;
 
 use std::sync::Arc;

@@ -1,29 +1,29 @@
-//! Names to addresses, and connections to those that the guard allows. Shared by the interfaces that reach out.
+//! The way to a server: by the connector's proxy if it has one, and otherwise from its name to the addresses that the guard allows. Shared
+//! by the interfaces that reach out.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use pombo_domain::ports::OutboundGuard;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
 
+use super::route::Route;
+use super::tcp::Unreachable;
 use crate::options::ConnectTo;
-use crate::state::Services;
+use crate::state::{Context, Services};
 
-/// Why there is no connection.
-#[derive(Debug)]
-pub(crate) enum Unreachable {
-    /// The guard does not allow any of its addresses.
-    Forbidden,
-    /// No address, no answer, or no time.
-    Failed(String),
+/// The way to a server. With a proxy nothing is resolved here.
+pub(crate) async fn route(context: &Context, services: &Services, host: &str, port: u16) -> Result<Route, Unreachable> {
+    match &context.proxy {
+        Some(proxy) => Ok(Route::Proxied(proxy.clone(), host.to_owned(), port)),
+        None => resolve(services, host, port).await.map(Route::Direct),
+    }
 }
 
 /// The allowed addresses of a server.
-pub(crate) async fn resolve(services: &Services, host: &str, port: u16) -> Result<Vec<SocketAddr>, Unreachable> {
+async fn resolve(services: &Services, host: &str, port: u16) -> Result<Vec<SocketAddr>, Unreachable> {
     if let Some(address) = services.connect_to.get(&host.to_ascii_lowercase()) {
         let allowed = services.guard.check_address(address.ip());
         return if allowed { Ok(vec![*address]) } else { Err(Unreachable::Forbidden) };
@@ -41,25 +41,6 @@ pub(crate) async fn resolve(services: &Services, host: &str, port: u16) -> Resul
     }
     let allowed: Vec<_> = all.into_iter().filter(|a| services.guard.check_address(a.ip())).collect();
     if allowed.is_empty() { Err(Unreachable::Forbidden) } else { Ok(allowed) }
-}
-
-/// A connection to the first of `addresses` that answers.
-pub(crate) async fn connect(addresses: &[SocketAddr], limit: Duration) -> Result<TcpStream, Unreachable> {
-    let mut last = "no address".to_owned();
-    for address in addresses {
-        match tokio::time::timeout(limit, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                // Dialogues are short lines and answers; waiting to fill a packet only adds delay.
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "TCP_NODELAY");
-                }
-                return Ok(stream);
-            }
-            Ok(Err(error)) => last = error.kind().to_string(),
-            Err(_) => last = "no answer in time".to_owned(),
-        }
-    }
-    Err(Unreachable::Failed(format!("cannot connect: {last}")))
 }
 
 /// TLS with the public authorities and `extra` ones.

@@ -12,9 +12,10 @@ use wasmtime::component::{Accessor, HasSelf, Resource};
 
 use super::granted;
 use super::http::checked_url;
-use super::network::{self, Unreachable};
+use super::network;
 use super::placeholders::Secrets;
 use super::resources::{Connection, Halves, Socket, Stream};
+use super::tcp::Unreachable;
 use crate::bindings::host::http::Error as HttpError;
 use crate::bindings::host::websocket::{self, Error, Frame, Header};
 use crate::grants::Capability;
@@ -53,8 +54,8 @@ async fn connect(context: &Context, services: &Services, url: &str, headers: &[H
         Unreachable::Forbidden => Error::Refused("the server's address is not allowed".to_owned()),
         Unreachable::Failed(why) => Error::NotConnected(why),
     };
-    let addresses = network::resolve(services, &host, port).await.map_err(unreachable)?;
-    let tcp = network::connect(&addresses, services.limits.host_call).await.map_err(unreachable)?;
+    let route = network::route(context, services, &host, port).await.map_err(unreachable)?;
+    let tcp = route.connect(services.limits.host_call).await.map_err(unreachable)?;
     let stream: Box<dyn Stream> = if encrypted {
         let name = rustls::pki_types::ServerName::try_from(host)
             .map_err(|_| Error::Invalid("the host's name cannot be used with TLS".to_owned()))?;
@@ -107,8 +108,9 @@ impl<T: Send + 'static> websocket::HostConnectionWithStore<T> for HasSelf<HostSt
         let socket = tokio::time::timeout(limit, connect(&context, &services, &url, &headers))
             .await
             .map_err(|_| Error::TimedOut)??;
+        let ping_after = context.proxy.as_ref().map(|proxy| proxy.ping_after());
         accessor
-            .with(|mut access| access.get().table.push(Connection::new(socket, limit)))
+            .with(|mut access| access.get().table.push(Connection::new(socket, limit, ping_after)))
             .map_err(|_| Error::Refused("this instance holds too many connections".to_owned()))
     }
 
@@ -118,6 +120,7 @@ impl<T: Send + 'static> websocket::HostConnectionWithStore<T> for HasSelf<HostSt
             Frame::Text(text) => Message::text(text),
             Frame::Binary(bytes) => Message::binary(bytes),
         };
+        halves.note_sent();
         let work = async { halves.sink.lock().await.send(message).await.map_err(|e| closed(&e)) };
         tokio::time::timeout(halves.limit, work).await.unwrap_or(Err(Error::TimedOut))
     }

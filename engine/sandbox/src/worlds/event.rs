@@ -46,14 +46,16 @@ pub(crate) struct AccountDetails {
     pub(crate) platform: Option<String>,
     #[serde(default)]
     pub(crate) business: Option<bool>,
+    #[serde(default)]
+    pub(crate) version: Option<String>,
 }
 
 impl AccountDetails {
     /// Reads its JSON; `None` when it is not of that form.
     pub(crate) fn read(json: &str) -> Option<Self> {
         let said: Self = serde_json::from_str(json).ok()?;
-        let platform = said.platform.map(|platform| cut(platform.trim(), KIND_BYTES)).filter(|name| !name.is_empty());
-        Some(Self { platform, ..said })
+        let name = |said: Option<String>| said.map(|said| cut(said.trim(), KIND_BYTES)).filter(|name| !name.is_empty());
+        Some(Self { platform: name(said.platform), version: name(said.version), business: said.business })
     }
 }
 
@@ -120,6 +122,7 @@ fn account(said: wit::Account) -> Checked<Account> {
         aliases: ids("account.aliases", said.aliases, ALIASES)?,
         platform: None,
         business: None,
+        protocol_version: None,
     })
 }
 

@@ -8,6 +8,7 @@ mod hostile;
 mod loading;
 mod old_version;
 mod outside;
+mod proxy;
 mod receiving;
 mod reload;
 mod rendering;

@@ -11,7 +11,7 @@ use pombo_domain::model::Attachment;
 use pombo_domain::ports::*;
 use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
 use pombo_sandbox::{Compiling, Embedded, Limits, Options, PluginKv, Ports, Sandbox};
-use pombo_testkit::{CountingEntropy, FolderMedia, LoopbackGuard, SystemClock};
+use pombo_testkit::{CountingEntropy, FolderMedia, LoopbackGuard, LoopbackProxies, SystemClock};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -194,7 +194,7 @@ pub(crate) fn options(folder: &Path, wish: &Wish) -> Options {
         compile_command: None,
         embedded: vec![embedded("renderer"), embedded("connector-email")],
         grants,
-        smtp_plain_hosts: Vec::new(),
+        smtp_plain_hosts: wish.plain.clone(),
         http_plain_hosts: wish.plain.clone(),
         authorities: Vec::new(),
         connect_to: BTreeMap::new(),
@@ -219,6 +219,7 @@ pub(crate) fn ports(folder: &Path, loopback: bool) -> (Ports, Told) {
         media: Arc::new(FolderMedia::with_limit(folder, 1 << 20)),
         links: Arc::new(NamedLinks),
         guard: Arc::new(LoopbackGuard(loopback)),
+        proxies: Arc::new(LoopbackProxies(true)),
         events: Arc::new(told.clone()),
     };
     (ports, told)
@@ -242,6 +243,7 @@ pub(crate) fn spec(index: u32, plugin: &str, config: Value) -> ConnectorSpec {
         plugin: plugin.to_owned(),
         config,
         secrets: BTreeMap::from([("password".to_owned(), "s3cret".to_owned())]),
+        proxy: None,
     }
 }
 

@@ -109,6 +109,11 @@ async fn serve(stream: TcpStream) -> Option<()> {
             let mut rest = Vec::new();
             stream.read_to_end(&mut rest).await.ok()?;
         }
+        "/address" => {
+            let answer = r#"{"ip":"198.51.100.7","country":"Brazil"}"#;
+            let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", answer.len());
+            said(&mut stream, head + answer).await;
+        }
         "/redirect" => {
             let head = "HTTP/1.1 302 Found\r\nlocation: /hello\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
             said(&mut stream, head.to_owned()).await;

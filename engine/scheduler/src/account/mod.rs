@@ -18,6 +18,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
+use pombo_domain::model::Outreach;
 use pombo_domain::model::connector::Connector;
 use pombo_domain::model::health::HealthState;
 use pombo_domain::ports::Store;
@@ -42,12 +43,23 @@ struct Known {
     /// The hour of `heard`.
     hour: i64,
     heard: HashSet<u64>,
+    outreach: Outreach,
 }
 
 impl AccountHealth {
     /// The counts that were stored last.
     pub(crate) fn health(&self) -> HealthState {
         self.known.lock().health.clone()
+    }
+
+    /// How far the channel lets the account start conversations, as it told it last.
+    pub(crate) fn outreach(&self) -> Outreach {
+        self.known.lock().outreach
+    }
+
+    /// The channel told it. To be called within the turn.
+    pub(crate) fn publish_outreach(&self, outreach: Outreach) {
+        self.known.lock().outreach = outreach;
     }
 
     /// Messages sent before this no longer count.

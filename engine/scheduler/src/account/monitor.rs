@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use pombo_domain::model::Outreach;
 use pombo_domain::model::connector::{Connector, ConnectorStatus, PaceState};
 use pombo_domain::model::event::EventBody;
 use pombo_domain::model::health::{HealthChange, HealthState};
@@ -128,6 +129,7 @@ async fn store_session(context: &Context, index: ConnectorIndex, lasting: &Lasti
     store.commit(Batch::of(changes)).await?;
     account_health.publish(health);
     if another {
+        account_health.publish_outreach(Outreach::default());
         tracing::info!(connector = %connector.id, "another account was paired; its warm-up and its health start again");
         if let Some(lane) = context.signals.lane(index) {
             restart_warm_up(&mut lane.pace.lock());

@@ -73,7 +73,7 @@ impl WakeSignals {
                     *earliest = Some(earliest.map_or(*at, |noted| noted.min(*at)));
                     timers = true;
                 }
-                Effect::Automation(_) => {
+                Effect::Automation(..) => {
                     self.pending.lock().changed = true;
                     lanes = true;
                 }

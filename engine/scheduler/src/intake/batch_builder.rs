@@ -19,7 +19,7 @@ use pombo_domain::model::health::{HealthChange, HealthSignal, HealthState};
 use pombo_domain::model::inbound::{Inbound, InboundContent};
 use pombo_domain::model::message::{MessageState, Status, StoredMessage};
 use pombo_domain::model::receipt::{ReceiptKind, Receipts};
-use pombo_domain::model::{ChannelLimits, Progress, ReportedStatus, TaskBody, TenantSettings, TimelineAct};
+use pombo_domain::model::{ChannelLimits, Outreach, Progress, ReportedStatus, TaskBody, TenantSettings, TimelineAct};
 use pombo_domain::ports::{
     AudienceKey, AutomationChange, Change, ChannelEvent, ChatChange, ChatMessage, KvWrite, NewTask, StoreResult, Update,
 };
@@ -80,6 +80,8 @@ pub(super) struct PostCommit {
     pub(super) audience_limit: Option<(AudienceKey, Option<u32>)>,
     /// Whether the channel told that a template consists of something else.
     pub(super) templates: bool,
+    /// How far the account may start conversations, where the channel told it.
+    pub(super) outreach: Option<Outreach>,
     /// Words that were typed on the account's phone for the engine, to be deleted in their chats.
     pub(super) typed: Vec<TypedWord>,
 }
@@ -114,6 +116,8 @@ pub(super) struct BatchBuilder<'a> {
     audience_limit: Option<(AudienceKey, Option<u32>)>,
     /// Whether the channel told that a template consists of something else.
     templates: bool,
+    /// How far the account may start conversations, where this batch tells it.
+    outreach: Option<Outreach>,
     /// What was typed on the account's phone for the engine.
     typed: Vec<TypedWord>,
     /// The tenant's settings, once they were asked for.
@@ -158,6 +162,7 @@ impl<'a> BatchBuilder<'a> {
             limits: None,
             audience_limit: None,
             templates: false,
+            outreach: None,
             typed: Vec::new(),
             settings: None,
         }
@@ -248,6 +253,7 @@ impl<'a> BatchBuilder<'a> {
             }
             ChannelEvent::Other(kind, json) if kind == CHAT_READ => return self.read_elsewhere(&json),
             ChannelEvent::Other(kind, json) if kind == told::LIMITS => return self.limits(json),
+            ChannelEvent::Other(kind, json) if kind == told::OUTREACH => return self.outreach(json),
             ChannelEvent::Other(kind, json) if kind == told::OPT_OUT => return self.opt_out(json),
             ChannelEvent::Other(kind, json) if kind == told::EXPIRING => return self.expiring(json),
             ChannelEvent::Other(kind, json) if kind == told::FAILED => return self.failed(&json),
@@ -578,6 +584,7 @@ impl<'a> BatchBuilder<'a> {
             limits: self.limits.is_some(),
             audience_limit: self.audience_limit,
             templates: self.templates,
+            outreach: self.outreach,
             typed: self.typed,
         };
         (self.changes, after)

@@ -200,6 +200,9 @@ async fn take_part(
         match store.commit(Batch { changes, skip_stale: true }).await {
             Ok(committed) => {
                 account_health.publish(after.health);
+                if let Some(outreach) = after.outreach {
+                    account_health.publish_outreach(outreach);
+                }
                 account_health.heard(after.heard.into_iter(), after.now);
                 if after.pause {
                     context.signals.accounts.assess(index);

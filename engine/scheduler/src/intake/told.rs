@@ -1,19 +1,35 @@
-//! Events without a case of their own that the engine understands: limits of the channel, people who refuse a category, sessions that
+//! Events without a case of their own that the engine understands: limits of the channel, how far the account may start conversations, people who refuse a category, sessions that
 //! will end, messages that could not be delivered. JSON of another form is passed over.
 
 use pombo_domain::Timestamp;
+use pombo_domain::model::Outreach;
 use pombo_domain::model::rules::{ChannelLimits, Quality};
 use serde::Deserialize;
 use serde_json::Value;
 
 /// The channel's limits have changed.
 pub(super) const LIMITS: &str = "limits";
+/// How far the channel lets the account start conversations.
+pub(super) const OUTREACH: &str = "outreach";
 /// A person does not want messages of a category any more, or wants them again.
 pub(super) const OPT_OUT: &str = "opt-out";
 /// The connector stops working at an instant unless somebody acts.
 pub(super) const EXPIRING: &str = "expiring";
 /// A message could not be delivered.
 pub(super) const FAILED: &str = "failed";
+
+/// What [`OUTREACH`] says: all that is known; what is absent or null is not so.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OutreachTold {
+    locked_until_millis: Option<i64>,
+    quota: Option<u32>,
+    used: Option<u32>,
+    cycle_end_millis: Option<i64>,
+}
+
+/// The last millisecond of the year 9999.
+const LAST_MILLIS: i64 = 253_402_300_799_999;
 
 /// What [`OPT_OUT`] says.
 #[derive(Deserialize)]
@@ -66,6 +82,21 @@ pub(super) fn limits_told(json: &str, known: ChannelLimits) -> Option<ChannelLim
     Some(limits)
 }
 
+/// How far the account may start conversations, by an event; `None` if it is of another form.
+pub(super) fn outreach_told(json: &str) -> Option<Outreach> {
+    let told: OutreachTold = serde_json::from_str(json).ok()?;
+    let instant = |millis: Option<i64>| match millis {
+        None => Some(None),
+        Some(millis) => (0..=LAST_MILLIS).contains(&millis).then_some(Some(Timestamp(millis))),
+    };
+    Some(Outreach {
+        locked_until: instant(told.locked_until_millis)?,
+        quota: told.quota,
+        used: told.used,
+        cycle_end: instant(told.cycle_end_millis)?,
+    })
+}
+
 /// When something ends, for a person.
 pub(super) fn ends(expiring: &Expiring) -> String {
     format!("{} ends at {}", expiring.what, Timestamp(expiring.at_millis).to_iso())
@@ -85,6 +116,24 @@ mod tests {
         assert_eq!(told(r#"{"perSecond": 20, "quality": "red", "more": 1}"#), Some(both));
         for other in ["", "[]", r#"{"audience": -1}"#, r#"{"perSecond": 0}"#, r#"{"quality": "blue"}"#] {
             assert_eq!(told(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn outreach_is_told_as_a_whole_and_other_forms_are_passed_over() {
+        let whole = r#"{"lockedUntilMillis": 1000, "quota": 2000, "used": 1788, "cycleEndMillis": 2000}"#;
+        let expected = Outreach {
+            locked_until: Some(Timestamp(1_000)),
+            quota: Some(2_000),
+            used: Some(1_788),
+            cycle_end: Some(Timestamp(2_000)),
+        };
+        assert_eq!(outreach_told(whole), Some(expected));
+        for nothing in ["{}", r#"{"lockedUntilMillis": null, "more": 1}"#] {
+            assert_eq!(outreach_told(nothing), Some(Outreach::default()), "{nothing}");
+        }
+        for other in ["", "[1]", r#"{"quota": -1}"#, r#"{"lockedUntilMillis": -1}"#, r#"{"cycleEndMillis": 9e18}"#] {
+            assert_eq!(outreach_told(other), None, "{other}");
         }
     }
 }

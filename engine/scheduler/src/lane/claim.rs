@@ -494,18 +494,11 @@ fn attempted(message: &Message, state: &MessageState, chat: String, text: &str, 
     let by = None;
     let act = match &content.options.action {
         MessageAction::Say | MessageAction::Other(_) => {
-            let mut attachments = content.attachments.clone();
-            attachments.extend(state.fetched.clone());
+            let (text, subject) = (text.to_owned(), subject.map(str::to_owned));
             TimelineAct::Say(TimelineEntry {
                 reply_to: content.options.reply_to.as_ref().map(|target| target.provider_id.clone()),
                 mentions: content.options.mentions.clone(),
-                content: EntryContent::Sent {
-                    text: Some(text.to_owned()),
-                    subject: subject.map(str::to_owned),
-                    attachments,
-                    voice_note: content.options.voice_note,
-                    file_kind: content.options.file_kind,
-                },
+                content: EntryContent::sent(content, state.fetched.as_ref(), text, subject),
                 ..TimelineEntry::sent(message.key, state.updated_at)
             })
         }

@@ -19,11 +19,12 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::{self, BoxFuture};
 use futures::stream::{FuturesUnordered, StreamExt};
-use pombo_domain::Timestamp;
 use pombo_domain::model::delivery::{Delivery, DeliveryAttempt, DeliveryState, DeliveryStatus};
 use pombo_domain::ports::{
     Batch, Change, DeliveryFilter, DueDelivery, DueEventDelivery, OutboundError, StoreError, StoreResult, WebhookChange,
+    WebhookTested,
 };
+use pombo_domain::{ConnectorIndex, Timestamp};
 
 use crate::context::Context;
 use crate::due::{self, StoreRetries};
@@ -101,6 +102,20 @@ async fn post_event(
         }
         Err(unready) => (Err(unready.into()), None),
     }
+}
+
+/// Posts a test to a connector's webhook, see [`pombo_domain::ports::WebhookTests`].
+pub(crate) async fn test(context: &Context, connector: ConnectorIndex) -> StoreResult<Option<WebhookTested>> {
+    let clock = &context.ports.clock;
+    let at = clock.now();
+    let Some(prepared) = events::prepare_test(context, connector, at)? else { return Ok(None) };
+    let timeout = Duration::from_millis(context.options.webhooks.timeout_ms.max(1));
+    let (answer, _) = post_event(context, prepared, timeout).await;
+    let took_ms = u32::try_from(clock.now().since(at)).unwrap_or(0);
+    Ok(Some(match answer {
+        Ok(status) => WebhookTested { status: Some(status), error: None, took_ms },
+        Err(error) => WebhookTested { status: None, error: Some(error.to_string()), took_ms },
+    }))
 }
 
 struct Webhooks {
@@ -350,7 +365,7 @@ impl Webhooks {
                     (context.ports.webhooks.post(&delivery.url, &headers, body, timeout).await, None)
                 }
                 Item::Event(delivery, _) => {
-                    let prepared = events::prepare(&context, delivery, at);
+                    let prepared = events::prepare(&context, delivery, at).await;
                     post_event(&context, prepared, timeout).await
                 }
             };

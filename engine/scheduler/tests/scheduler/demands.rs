@@ -4,7 +4,7 @@ use pombo_domain::model::inbound::{Inbound, InboundContent};
 use pombo_domain::model::message::{MessageAction, MessageOptions, MessageType, NewMessage, OwnContent, Status};
 use pombo_domain::model::pace::AudienceView;
 use pombo_domain::model::rules::{AudienceRule, Bucket, Quality, Rules, Throughput};
-use pombo_domain::model::{Connector, Pace};
+use pombo_domain::model::{Connector, Outreach, Pace};
 use pombo_domain::ports::{Change, ChannelEvent, ConnectorEvents, PluginDescription, ThrottleScope};
 use pombo_domain::{ConnectorIndex, MessageKey};
 
@@ -238,6 +238,28 @@ async fn the_limit_told_last_holds_for_all_that_share_the_audience_also_over_a_c
     let events = world.events().len();
     tell(&world, LANE, 10).await;
     assert_eq!((world.events().len(), events), (3, 3), "what is known is not told again");
+}
+
+#[tokio::test]
+async fn what_the_channel_tells_of_outreach_is_shown_while_it_counts_and_is_an_event_once() {
+    let mut world = World::two_way(free());
+    world.start().await;
+    assert_eq!(world.view().outreach, None);
+    let (lock, cycle) = (world.clock_now().plus_ms(60_000), world.clock_now().plus_ms(120_000));
+    let told = |json: String| vec![ChannelEvent::Other("outreach".to_owned(), json)];
+    let json = format!(r#"{{"lockedUntilMillis": {}, "quota": 9, "used": 4, "cycleEndMillis": {}}}"#, lock.0, cycle.0);
+    // A connector tells it again at each login.
+    for _ in 0..2 {
+        world.tell(told(json.clone())).await.expect("taken");
+    }
+    let shown = Outreach { locked_until: Some(lock), quota: Some(9), used: Some(4), cycle_end: Some(cycle) };
+    assert_eq!(world.view().outreach, Some(shown));
+    assert_eq!(world.events().iter().filter(|event| *event == "other outreach").count(), 1);
+    world.tell(told(r#"{"quota": "many"}"#.to_owned())).await.expect("passed over");
+    world.clock.advance(60_000).await;
+    assert_eq!(world.view().outreach, Some(Outreach { locked_until: None, ..shown }));
+    world.clock.advance(60_000).await;
+    assert_eq!(world.view().outreach, None);
 }
 
 #[tokio::test]

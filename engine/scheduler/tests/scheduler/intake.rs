@@ -290,8 +290,8 @@ async fn large_bodies_are_cut_and_an_event_that_cannot_be_named_is_left_out() {
         .expect("taken");
     assert_eq!(world.events(), ["message 5511 A1", "other kind", "media A1"]);
     let log = world.store.events(TENANT, &EventFilter::default(), 0, 100).expect("readable").0;
-    let is_session = |body: &EventBody| matches!(body, EventBody::Session { .. });
-    let bodies: Vec<&EventBody> = log.iter().map(|event| &event.event.body).filter(|body| !is_session(body)).collect();
+    let is_other = |body: &&EventBody| matches!(body, EventBody::Session { .. } | EventBody::Conversation { .. });
+    let bodies: Vec<&EventBody> = log.iter().map(|event| &event.event.body).filter(|body| !is_other(body)).collect();
     let EventBody::Message(Inbound { content: InboundContent::Text(text), mentions, .. }) = bodies[0] else {
         panic!("a text");
     };

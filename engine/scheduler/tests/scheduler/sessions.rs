@@ -212,6 +212,7 @@ async fn another_number_begins_its_warm_up_and_its_health_anew() {
         aliases: vec!["5500".to_owned()],
         platform: None,
         business: None,
+        protocol_version: None,
     };
     use pombo_domain::ports::ConnectorEvents;
     world.handle().intake().session_changed(LANE, SessionState::Connected, Some(renamed));

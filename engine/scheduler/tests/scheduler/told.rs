@@ -2,6 +2,7 @@
 
 use hmac::{Hmac, Mac};
 use pombo_domain::model::inbound::{Inbound, InboundContent};
+use pombo_domain::model::message::{NewMessage, Target};
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
 use sha2::Sha256;
@@ -186,6 +187,29 @@ async fn gone_switches_the_webhook_off_and_ends_what_waits() {
 }
 
 #[tokio::test]
+async fn a_message_is_told_as_it_was_sent_although_it_was_changed_since() {
+    let own = || Target { provider_id: "P1".to_owned(), sender: None, text: None };
+    for (action, words) in [(MessageAction::Edit(own()), "outra coisa"), (MessageAction::Revoke(own()), "")] {
+        let world = hooked().await;
+        world.connectors.act(|_| Does::Answer(SendOutcome::accepted(Some("P1".to_owned()))));
+        world.webhooks.act(|_| HookAct::Answer(500));
+        let contact_name = Some("Ana".to_owned());
+        world.post(NewMessage { to: "5511".to_owned(), contact_name, ..text("Olá {{ nome }}") });
+        settle().await;
+        let options = MessageOptions { action: action.clone(), ..MessageOptions::default() };
+        world.post(NewMessage { to: "5511".to_owned(), options, ..text(words) });
+        settle().await;
+        let conversation = world.store.conversation_with(LANE, "5511").expect("readable").expect("opened");
+        let now = world.store.timeline_item_of(TENANT, conversation.number, "P1").expect("readable").expect("sent");
+        assert_ne!(now.entry.text(), Some("Olá Ana"), "it was changed");
+        world.webhooks.act(|_| HookAct::Answer(200));
+        world.clock.advance(10_000).await;
+        let sent: Vec<String> = told(&world, URL).into_iter().filter(|told| told.starts_with("message.sent")).collect();
+        assert_eq!(sent, ["message.sent Olá Ana", "message.sent Olá Ana"], "{action:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_waits_for_a_webhook_that_is_removed_is_given_up() {
     let world = hooked().await;
     world.webhooks.act(|_| HookAct::Answer(500));
@@ -224,4 +248,36 @@ async fn sessions_and_codes_are_told_where_they_are_wanted() {
     let before = world.store.last_event(TENANT).expect("readable");
     world.session(SessionState::QrCode("2@b".to_owned()), None).await;
     assert_eq!(world.store.last_event(TENANT).expect("readable"), before);
+}
+
+#[tokio::test]
+async fn a_test_is_posted_once_and_leaves_nothing_behind() {
+    let world = hooked().await;
+    world.session(SessionState::Connected, Some("5599")).await;
+    settle().await;
+    world.webhooks.hooks.lock().clear();
+    world.webhooks.act(|_| HookAct::Answer(410));
+    let all = || world.store.event_deliveries(TENANT, &EventDeliveryFilter::default(), None, 10_000).expect("readable");
+    let before = (world.store.last_event(TENANT), all());
+    let handle = world.handle();
+    let tested = handle.test_webhook(LANE).await.expect("readable").expect("it has a webhook");
+    assert_eq!((tested.status, tested.error), (Some(410), None));
+    let hooks = std::mem::take(&mut *world.webhooks.hooks.lock());
+    let [hook] = &hooks[..] else { panic!("{} posts", hooks.len()) };
+    assert_eq!((hook.url.as_str(), &hook.body["kind"]), (URL, &"session.connected".into()));
+    let header = |name| hook.headers.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str()).expect(name);
+    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET).expect("any key");
+    mac.update(hook.body.to_string().as_bytes());
+    mac.verify_slice(&hex::decode(header("x-digest")).expect("hex")).expect("signed with the webhook's secret");
+    assert_eq!(header("x-pombo-test"), "true");
+    world.clock.advance(60_000).await;
+    assert!(world.webhooks.hooks.lock().is_empty(), "once");
+    assert_eq!((world.store.last_event(TENANT), all()), before);
+    assert!(world.store.connector_webhook(LANE).expect("readable").is_some_and(|webhook| webhook.active));
+
+    world.webhooks.act(|_| HookAct::Fail(OutboundError::Unreachable("refused".to_owned())));
+    let tested = handle.test_webhook(LANE).await.expect("readable").expect("it has a webhook");
+    assert!(tested.status.is_none() && tested.error.is_some_and(|error| error.contains("refused")));
+    world.write(vec![Change::Webhook(Box::new(WebhookChange::Remove(LANE)))]);
+    assert_eq!(handle.test_webhook(LANE).await, Ok(None));
 }

@@ -14,5 +14,6 @@ pub(crate) mod outbound;
 #[cfg(test)]
 mod outbound_tests;
 pub(crate) mod passwords;
+pub(crate) mod proxies;
 pub(crate) mod secrets;
 pub(crate) mod webhooks;

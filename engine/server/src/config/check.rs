@@ -1,6 +1,6 @@
 //! Checks a configuration's values beyond their types. Pure.
 
-use super::{Config, parse_network, parse_price};
+use super::{Config, parse_network, parse_price, parse_proxy_host};
 use crate::facades;
 
 /// One sentence for each problem, which names the key.
@@ -73,6 +73,14 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     for entry in &config.sandbox.allow_private {
         let ok = entry == "localhost" || parse_network(entry).is_some();
         require(ok, "sandbox.allow_private", &format!("has {entry:?}, which is not an address or network"));
+    }
+    for entry in &config.sandbox.proxy_hosts {
+        let ok = parse_network(entry).is_some() || parse_proxy_host(entry).is_some();
+        require(
+            ok,
+            "sandbox.proxy_hosts",
+            &format!("has {entry:?}, which is not a host, host:port, address or network"),
+        );
     }
     require(outbound.connect_timeout_seconds > 0, "outbound.connect_timeout_seconds", "must be at least 1");
     require(outbound.attachment_timeout_seconds > 0, "outbound.attachment_timeout_seconds", "must be at least 1");

@@ -209,7 +209,21 @@ pub(crate) struct Sandbox {
     pub(crate) connect_to: Vec<String>,
     pub(crate) smtp_plain_hosts: Vec<String>,
     pub(crate) http_plain_hosts: Vec<String>,
+    pub(crate) proxies: Proxies,
+    pub(crate) proxy_hosts: Vec<String>,
     pub(crate) grants: BTreeMap<String, Vec<String>>,
+}
+
+/// Which proxies connectors may have.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Proxies {
+    /// Those with a public address, and those that are listed.
+    Any,
+    /// Those that are listed.
+    Listed,
+    /// None.
+    None,
 }
 
 #[derive(Clone, Deserialize)]
@@ -289,6 +303,21 @@ pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
 /// A network (`10.0.0.0/8`) or a single address.
 pub(crate) fn parse_network(text: &str) -> Option<ipnet::IpNet> {
     text.parse().ok().or_else(|| text.parse().ok().map(|ip: std::net::IpAddr| ipnet::IpNet::from(ip)))
+}
+
+/// An entry of `sandbox.proxy_hosts` that is not a network: a host, and a port if it has one. An IPv6 address with a port has brackets.
+pub(crate) fn parse_proxy_host(entry: &str) -> Option<(&str, Option<u16>)> {
+    if let Some(rest) = entry.strip_prefix('[') {
+        let (address, port) = rest.split_once("]:")?;
+        let is_address = address.parse::<std::net::Ipv6Addr>().is_ok();
+        return Some((address, Some(port.parse().ok()?))).filter(|_| is_address);
+    }
+    let (host, port) = match entry.split_once(':') {
+        Some((host, port)) => (host, Some(port.parse().ok()?)),
+        None => (entry, None),
+    };
+    let fits = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+    fits.then_some((host, port))
 }
 
 /// An entry of `campaigns.prices`: category, beginning of the address, price in millionths.

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::layers::ConfigError;
-use super::{Config, Overrides, load};
+use super::{Config, Overrides, load, parse_proxy_host};
 
 fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
@@ -119,4 +119,18 @@ fn a_price_is_a_category_with_or_without_the_beginning_of_an_address() {
     assert_eq!(config.campaigns.prices["marketing/55"], "0.06");
     let text = message(with_file("[campaigns.prices]\n\"advert\" = \"1\"\n", &[], &Overrides::default()));
     assert!(text.contains("campaigns.prices.\"advert\""), "{text}");
+}
+
+#[test]
+fn a_listed_proxy_is_a_host_with_or_without_a_port() {
+    assert_eq!(parse_proxy_host("proxy.example"), Some(("proxy.example", None)));
+    assert_eq!(parse_proxy_host("proxy.example:1080"), Some(("proxy.example", Some(1080))));
+    assert_eq!(parse_proxy_host("[fd00::1]:1080"), Some(("fd00::1", Some(1080))));
+    for wrong in ["", ":1", "a:b", "a b", "http://a", "[fd00::1]", "[a]:1", "a:99999", "*.example"] {
+        assert_eq!(parse_proxy_host(wrong), None, "{wrong}");
+    }
+    let wrong = with_file("[sandbox]\nproxy_hosts = [\"http://a\"]", &[], &Overrides::default());
+    assert!(message(wrong).contains("sandbox.proxy_hosts"));
+    let listed = "[sandbox]\nproxies = \"listed\"\nproxy_hosts = [\"10.0.0.0/8\", \"gate.lan:1080\"]";
+    assert!(with_file(listed, &[], &Overrides::default()).is_ok());
 }

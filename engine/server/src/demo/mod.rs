@@ -151,6 +151,7 @@ impl DemoMailbox {
             plugin: EMAIL_PLUGIN.to_owned(),
             config: self.connector_config(),
             pace: None,
+            proxy: None,
         };
         let connector = commands.create_connector(tenant.index, request).await?.connector;
         Ok(DemoFile {

@@ -127,7 +127,8 @@ async fn with_store(
     }
     let mailbox = if demo { Some(DemoMailbox::start(config).await?) } else { None };
     let outside = parts::Outside::new(config, &root)?;
-    let sessions = Arc::new(views::Sessions::default());
+    let events = Arc::new(EventSignals::new(draining.clone()));
+    let sessions = Arc::new(views::Sessions::new(store.clone(), events.clone()));
     let plugins =
         parts::plugins(config, &root, mailbox.as_ref(), &store, &outside, Arc::clone(&sessions), http.compiling)
             .await?;
@@ -149,7 +150,10 @@ async fn with_store(
     let forgetting = tokio::spawn(forgetting);
     let forgetting_tokens = tokio::spawn(retention::forget_tokens(commands.clone(), draining.clone()));
     let forgetting_stats = tokio::spawn(retention::forget_stats(commands.clone(), draining.clone()));
-    let purging = purge::run(store.clone(), commands.media().clone(), Arc::new(SystemClock), draining.clone());
+    let settings = Arc::new(purge::SettingsSignal::default());
+    scheduler.add_observer(settings.clone());
+    let (media, clock) = (commands.media().clone(), Arc::new(SystemClock));
+    let purging = purge::run(store.clone(), media, clock, settings, draining.clone());
     let purging = tokio::spawn(purging);
     let (imports, importing) = ImportWorker::start(commands.clone(), parts::import_options(config), draining.clone())
         .await
@@ -161,13 +165,13 @@ async fn with_store(
     let sources = samples::all(&store, &scheduler, &plugins);
     let metrics = Arc::new(Metrics::new(started, &http.metrics, sources));
     let state = ApiState::new(commands, api_options);
-    let events = Arc::new(EventSignals::new(draining.clone()));
     scheduler.add_observer(events.clone());
     let control_deps = ControlDeps {
         pace: Arc::new(scheduler.clone()),
         readiness: Arc::new(views::Ready { store: store.clone(), draining: draining.clone() }),
         metrics: Arc::new(move || metrics.text()),
         webhook_secret: parts::webhook_secret(&root),
+        webhook_tests: Arc::new(scheduler.clone()),
         imports: Arc::new(imports),
         lists: Arc::new(pombo_imports::ListReader::default()),
         events,

@@ -37,6 +37,7 @@ use crate::adapters::media::DiskMedia;
 use crate::adapters::operator::OperatorToken;
 use crate::adapters::outbound;
 use crate::adapters::passwords::Argon2Hasher;
+use crate::adapters::proxies::AllowedProxies;
 use crate::adapters::secrets::SealedSecrets;
 use crate::adapters::webhooks::ReqwestWebhooks;
 use crate::cli::COMPILE_COMPONENT;
@@ -163,6 +164,7 @@ pub(super) async fn plugins(
         media: outside.media.clone(),
         links: Arc::new(file_links(config, root)),
         guard: Arc::new(Guard::new(&private)),
+        proxies: Arc::new(AllowedProxies::new(settings.proxies, &settings.proxy_hosts)),
         events: sessions,
     };
     let sandbox = Sandbox::open(options, ports).await?;

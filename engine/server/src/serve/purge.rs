@@ -7,14 +7,17 @@ use std::time::Duration;
 
 use pombo_domain::Timestamp;
 use pombo_domain::ports::{
-    Batch, Change, Clock, FileChange, MediaStore, Purge, Purged, RuleChange, Store, StoreResult,
+    Batch, Change, Clock, CommitObserver, Effect, FileChange, MediaStore, Purge, Purged, RuleChange, Store, StoreResult,
 };
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// How often it looks for deleted conversations.
 const EVERY: Duration = Duration::from_secs(30);
 /// How often it looks for old messages, stored files and people of audiences, in looks for deleted conversations.
 const OLD: u32 = 120;
+/// How long it waits after a tenant changed its settings: changes that follow each other are one.
+const SETTLED: Duration = Duration::from_secs(1);
 
 /// Maximum number of entries deleted in one step, with a pause after it, so that writers are not slowed down.
 const STEP: usize = 1_000;
@@ -24,11 +27,32 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// How long a stored file stays after it expired, so that a message that was given it just before is stored meanwhile.
 const GRACE_MS: i64 = 60 * 60 * 1000;
 
-/// Deletes now and from time to time, until `draining`.
+/// Notes that a tenant changed its settings, and so perhaps for how long it keeps messages.
+#[derive(Default)]
+pub(super) struct SettingsSignal(Notify);
+
+impl SettingsSignal {
+    /// Waits until some tenant changed its settings since the last call.
+    async fn changed(&self) {
+        self.0.notified().await;
+        tokio::time::sleep(SETTLED).await;
+    }
+}
+
+impl CommitObserver for SettingsSignal {
+    fn committed(&self, effects: &[Effect]) {
+        if effects.iter().any(|effect| matches!(effect, Effect::Settings(_))) {
+            self.0.notify_one();
+        }
+    }
+}
+
+/// Deletes now, from time to time, and when `settings` says that a tenant may keep less than before, until `draining`.
 pub(super) async fn run(
     store: Arc<dyn Store>,
     media: Arc<dyn MediaStore>,
     clock: Arc<dyn Clock>,
+    settings: Arc<SettingsSignal>,
     draining: CancellationToken,
 ) {
     let mut looks = 0;
@@ -56,7 +80,14 @@ pub(super) async fn run(
                 None => return,
             }
         }
-        if draining.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
+        let next = async {
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                // It looks for old messages at once.
+                () = settings.changed() => looks = 0,
+            }
+        };
+        if draining.run_until_cancelled(next).await.is_none() {
             return;
         }
     }
@@ -264,6 +295,46 @@ mod tests {
         let left = |of: u8| store.audience(&[of; 16], 9).expect("readable");
         assert_eq!((left(1), left(2)), (vec![([2; 16], Timestamp(50))], vec![([2; 16], Timestamp(1))]));
         assert!(left(3).is_empty());
+    }
+
+    /// Waits until something is so, for less than the time after which the task looks by itself.
+    async fn until(what: &str, is_so: impl Fn() -> bool) {
+        let look = async {
+            while !is_so() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(EVERY / 2, look).await.expect(what);
+    }
+
+    #[tokio::test]
+    async fn whoever_keeps_messages_for_less_time_need_not_wait_for_the_next_look() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let media: Arc<dyn MediaStore> =
+            Arc::new(DiskMedia::open(folder.path().join("media"), Arc::new(OsEntropy)).expect("opens"));
+        let path = folder.path().join("store");
+        let store = pombo_store::open(Default::default(), &path, Arc::new(SystemClock), Arc::new(OsEntropy));
+        let store: Arc<dyn Store> = store.expect("opens");
+        let settings = Arc::new(SettingsSignal::default());
+        store.observe(settings.clone());
+        let expired = file(&*media).await;
+        let tenant = Tenant { id: Uuid::from_u128(1), index: T, name: "T".to_owned(), created_at: Timestamp(0) };
+        let text = InboundContent::Text("oi".to_owned());
+        let changes = vec![Change::Tenant(tenant), received(1, "a", text), stored(&expired, Timestamp(1_000), false)];
+        store.commit(Batch::of(changes)).await.expect("stored");
+        let draining = CancellationToken::new();
+        let task = run(store.clone(), media.clone(), Arc::new(SystemClock), settings, draining.clone());
+        let task = tokio::spawn(task);
+        // Files expire after the look for messages: the first one is over.
+        until("the first look", || store.media_file(T, expired.id).expect("readable").is_none()).await;
+        let a = store.conversation_with(C, "a").expect("readable").expect("there");
+        let items = || store.timeline(T, a.number, &TimelineRange::default(), 9).expect("readable").items.len();
+        assert_eq!(items(), 1);
+        let set = ChatChange::Settings(T, TenantSettings { received_days: Some(0), ..TenantSettings::default() });
+        store.commit(Batch::of(vec![Change::Chat(Box::new(set))])).await.expect("set");
+        until("the message to go", || items() == 0).await;
+        draining.cancel();
+        task.await.expect("it ends");
     }
 
     fn stored(file: &Attachment, expires_at: Timestamp, used: bool) -> Change {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use pombo_api::media_links::MediaLinks;
+use pombo_api::signals::EventSignals;
 use pombo_control::{NotReady, Readiness};
 use pombo_domain::model::Attachment;
 use pombo_domain::ports::{
@@ -36,22 +37,34 @@ impl Readiness for Ready {
     }
 }
 
-/// Passes the connectors' events to the scheduler's intake. Connectors start before the scheduler: the events that they receive
-/// before wait, and the states of their sessions are read once it runs.
-pub(super) struct Sessions(watch::Sender<Option<Intake>>);
-
-impl Default for Sessions {
-    fn default() -> Self {
-        Self(watch::channel(None).0)
-    }
+/// Passes the connectors' events to the scheduler's intake, and the states of their sessions also to those who follow live. Connectors
+/// start before the scheduler: the events that they receive before wait, and the states of their sessions are read once it runs.
+pub(super) struct Sessions {
+    intake: watch::Sender<Option<Intake>>,
+    store: Arc<dyn Store>,
+    live: Arc<EventSignals>,
 }
 
 impl Sessions {
+    pub(super) fn new(store: Arc<dyn Store>, live: Arc<EventSignals>) -> Self {
+        Self { intake: watch::channel(None).0, store, live }
+    }
+
     /// The scheduler is running.
     pub(super) fn open(&self, intake: Intake) -> StoreResult<()> {
-        self.0.send_replace(Some(intake.clone()));
+        self.intake.send_replace(Some(intake.clone()));
         // A change between the scheduler's start and here was told to nobody.
         intake.look()
+    }
+
+    /// Tells those who follow live. If the connector cannot be read, they see the state when they ask for it.
+    fn tell(&self, connector: ConnectorIndex, state: &SessionState) {
+        if !self.live.is_followed() {
+            return;
+        }
+        if let Ok(Some(stored)) = self.store.connector(connector) {
+            self.live.session_changed(stored.tenant, connector, state.clone());
+        }
     }
 }
 
@@ -59,7 +72,8 @@ impl Sessions {
 impl ConnectorEvents for Sessions {
     fn session_changed(&self, connector: ConnectorIndex, state: SessionState, account: Option<Account>) {
         tracing::debug!(connector = connector.0, connected = state == SessionState::Connected, "session changed");
-        let intake = self.0.borrow().clone();
+        self.tell(connector, &state);
+        let intake = self.intake.borrow().clone();
         if let Some(intake) = intake {
             intake.session_changed(connector, state, account);
         }
@@ -71,7 +85,7 @@ impl ConnectorEvents for Sessions {
         events: Vec<ChannelEvent>,
         writes: Vec<KvWrite>,
     ) -> Result<(), IntakeError> {
-        let mut opened = self.0.subscribe();
+        let mut opened = self.intake.subscribe();
         let intake = match opened.wait_for(Option::is_some).await {
             Ok(intake) => intake.clone(),
             Err(_) => None,

@@ -7,6 +7,7 @@ use pombo_domain::model::*;
 use pombo_domain::ports::*;
 use pombo_domain::{ConnectorIndex, TenantIndex};
 
+use super::chat::ENGINE;
 use super::pending::Undo;
 use super::{Group, check_key};
 use crate::automation_catalog::{AutomationCatalogChange, Listed, Numbered, ordered};
@@ -39,7 +40,7 @@ impl Group<'_> {
             AutomationChange::Conversation(tenant, id, steps) => return self.step_conversation(tenant, id, &steps),
             AutomationChange::Open { tenant, connector, chat, is_group } => {
                 check_key(&chat)?;
-                let stored = self.chat_of(tenant, connector, chat, Some(is_group))?;
+                let stored = self.chat_of(tenant, connector, chat, Some(is_group), ENGINE)?;
                 if !stored.conversation.engaged {
                     let mut next = (*stored).clone();
                     next.conversation.engaged = true;
@@ -125,7 +126,7 @@ impl Group<'_> {
     fn put_automation(&mut self, automation: Automation) {
         let index = automation.index;
         automations::put(&mut self.staged, &automation);
-        self.outcome.effects.push(Effect::Automation(index));
+        self.outcome.effects.push(Effect::Automation(automation.tenant, index));
         let automation = Arc::new(automation);
         let old = self.pending.automations.insert(index, automation.clone());
         self.pending.undo.push(Undo::Automation(index, old));

@@ -24,6 +24,11 @@ use crate::tables::timers;
 /// Other addresses of a contact under which a conversation is looked for before one is opened.
 const ALIASES: usize = 64;
 
+/// Who did what happened on the channel, for the event in the log.
+pub(super) const CHANNEL: &str = "channel";
+/// Who did what follows from something that the engine was asked for.
+pub(super) const ENGINE: &str = "engine";
+
 /// The longest id of a channel that can be part of a key here.
 const LONGEST_ID: usize = 1_024;
 
@@ -36,13 +41,13 @@ impl Group<'_> {
             // It is directly behind its update.
             ChatChange::Attempted(key, ..) if committed.stale.last() == Some(&key) => Ok(()),
             ChatChange::Attempted(key, id, message) => self.attempted(key, id, message, row),
-            ChatChange::Open { tenant, connector, chat, is_group } => {
+            ChatChange::Open { tenant, connector, chat, is_group, by } => {
                 check_key(&chat)?;
-                self.chat_of(tenant, connector, chat, Some(is_group)).map(drop)
+                self.chat_of(tenant, connector, chat, Some(is_group), &by).map(drop)
             }
             ChatChange::Sort { tenant, connector, chat, queue, status } => {
                 check_key(&chat)?;
-                let stored = self.chat_of(tenant, connector, chat, None)?;
+                let stored = self.chat_of(tenant, connector, chat, None, ENGINE)?;
                 let mut next = (*stored).clone();
                 next.conversation.queue = queue.or(next.conversation.queue);
                 next.conversation.status_label = status.or(next.conversation.status_label);
@@ -80,6 +85,7 @@ impl Group<'_> {
             ChatChange::Settings(tenant, settings) => {
                 let key = keys::one_of_tenant(keys::SETTINGS, tenant).bytes();
                 self.staged.put(Space::Documents, key, settings_row(&settings));
+                self.outcome.effects.push(Effect::Settings(tenant));
                 self.outcome.catalog.push(CatalogChange::Settings(tenant, settings));
                 Ok(())
             }
@@ -92,7 +98,7 @@ impl Group<'_> {
         match act {
             TimelineAct::Say(entry) => {
                 let row = row.ok_or_else(|| damaged("an entry that was not prepared"))?;
-                let stored = self.chat_of(tenant, connector, chat, is_group)?;
+                let stored = self.chat_of(tenant, connector, chat, is_group, CHANNEL)?;
                 let mut next = (*stored).clone();
                 let number = self.next_number(tenant, |numbers| &mut numbers.item)?;
                 let mut entropy = [0; 8];
@@ -128,7 +134,7 @@ impl Group<'_> {
         if self.staged.get(Space::Timeline, &of_message)?.is_some() {
             return Ok(());
         }
-        let stored = self.chat_of(tenant, connector, chat, is_group)?;
+        let stored = self.chat_of(tenant, connector, chat, is_group, ENGINE)?;
         let mut next = (*stored).clone();
         match act {
             TimelineAct::Say(entry) => {
@@ -164,7 +170,7 @@ impl Group<'_> {
         contact_name: Option<String>,
     ) -> StoreResult<()> {
         let conversation = &mut next.conversation;
-        let was_untold = conversation.is_untold();
+        let (was_untold, was_archived) = (conversation.is_untold(), conversation.archived_at.is_some());
         if let Some(is_group) = is_group {
             conversation.is_group = is_group;
         }
@@ -173,6 +179,9 @@ impl Group<'_> {
         }
         timeline::add(&mut self.staged, conversation, new)?;
         self.put_untold(was_untold, conversation);
+        if was_archived && conversation.archived_at.is_none() {
+            self.append_of_conversation(conversation, ConversationAction::Restored, CHANNEL);
+        }
         Ok(())
     }
 
@@ -217,17 +226,18 @@ impl Group<'_> {
         Ok(())
     }
 
-    /// The conversation of a chat, which is opened if it is not there.
+    /// The conversation of a chat, which is opened if it is not there: by whom is for the event of it.
     pub(super) fn chat_of(
         &mut self,
         tenant: TenantIndex,
         connector: ConnectorIndex,
         chat: String,
         is_group: Option<bool>,
+        by: &str,
     ) -> StoreResult<Arc<Stored>> {
         match self.known_chat(tenant, connector, &chat)? {
             Some(stored) => Ok(stored),
-            None => self.open(tenant, connector, chat, is_group.unwrap_or_default()),
+            None => self.open(tenant, connector, chat, is_group.unwrap_or_default(), by),
         }
     }
 
@@ -407,6 +417,10 @@ impl Group<'_> {
             conversation.read = conversation.read.max(item.ordinal.min(conversation.received));
             if conversation.last.as_ref().is_some_and(|last| last.item == item.number) {
                 conversation.last = timeline::newest(&*self.shared.backend, &self.staged, tenant, *number)?;
+                // Nobody waits for an answer to what is no longer there.
+                if conversation.last.as_ref().is_none_or(|last| last.from_me) {
+                    conversation.waiting_since = None;
+                }
             }
             if next != *stored {
                 self.save(next);

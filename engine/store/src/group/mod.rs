@@ -285,7 +285,7 @@ impl<'a> Group<'a> {
             }
             Change::Connector(connector) => {
                 people::put_connector(&mut self.staged, &connector);
-                self.outcome.effects.push(Effect::Connector(connector.index));
+                self.outcome.effects.push(Effect::Connector(connector.tenant, connector.index));
                 catalog.push(CatalogChange::Connector(Arc::new(connector)));
             }
             Change::Pace(connector, state) => {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use pombo_domain::model::{Automation, ConnectorWebhook, Conversation, Tag};
+use pombo_domain::model::{Automation, ConnectorWebhook, Conversation, ConversationAction, Tag};
 use pombo_domain::ports::StoreResult;
 use pombo_domain::{AutomationIndex, ConnectorIndex, TenantIndex};
 use uuid::Uuid;
@@ -143,13 +143,14 @@ impl Group<'_> {
         self.conversation(id)?.map(Some).ok_or_else(|| damaged("conversations: a row is missing"))
     }
 
-    /// Opens a conversation that is not there.
+    /// Opens a conversation that is not there, and appends the event of it.
     pub(super) fn open(
         &mut self,
         tenant: TenantIndex,
         connector: ConnectorIndex,
         chat: String,
         is_group: bool,
+        by: &str,
     ) -> StoreResult<Arc<Stored>> {
         let mut randomness = [0; 10];
         self.entropy.fill(&mut randomness);
@@ -159,6 +160,7 @@ impl Group<'_> {
         conversations::put_keys(&mut self.staged, &conversation);
         self.set_chat(conversations::chat_key(&conversation), Some(id));
         self.pending.undo.push(Undo::Opened(id));
+        self.append_of_conversation(&conversation, ConversationAction::Opened, by);
         let now = Arc::new(Stored { conversation, lanes: Vec::new() });
         self.pending.conversations.insert(id, Touched { before: None, now: now.clone(), is_gone: false });
         Ok(now)

@@ -9,6 +9,7 @@ use pombo_domain::model::*;
 use pombo_domain::ports::*;
 use uuid::Uuid;
 
+use super::chat::CHANNEL;
 use super::{Group, check_key};
 use crate::codec::bad_key;
 use crate::keys;
@@ -32,7 +33,7 @@ impl Group<'_> {
             return Ok(());
         }
         check_key(&chat)?;
-        let stored = self.chat_of(tenant, connector, chat, Some(is_group))?;
+        let stored = self.chat_of(tenant, connector, chat, Some(is_group), CHANNEL)?;
         let mut next = (*stored).clone();
         let there = next.conversation.handover.as_ref().map(|handover| handover.until);
         let action = match (effect, there) {

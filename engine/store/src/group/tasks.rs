@@ -9,6 +9,7 @@ use pombo_domain::{AutomationIndex, MessageKey, TenantIndex, Timestamp};
 use uuid::Uuid;
 
 use super::automations::gone;
+use super::chat::ENGINE;
 use super::{Group, check_key};
 use crate::automation_catalog::Listed;
 use crate::backend::Bytes;
@@ -68,7 +69,7 @@ impl Group<'_> {
         if arrival.concerns_nobody() {
             return Ok(());
         }
-        let stored = self.chat_of(tenant, connector, chat, Some(is_group))?;
+        let stored = self.chat_of(tenant, connector, chat, Some(is_group), ENGINE)?;
         // The first event is the one before which nothing ever came; the conversation itself may be older.
         if stored.conversation.next_task > 0 {
             arrival.greeted.clear();

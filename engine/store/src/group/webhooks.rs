@@ -1,5 +1,6 @@
-//! What a group does to connectors' webhooks: the deliveries of the events that they want, and the events of own messages, which the store
-//! itself appends: whoever changes a message, its event is in the batch of the change, and only if the change is stored.
+//! What a group does to connectors' webhooks: the deliveries of the events that they want, and the events of own messages and of conversations
+//! that open or come back, which the store itself appends: whoever makes the change, its event is in the same batch, and only if the change
+//! is stored.
 
 use std::sync::Arc;
 
@@ -172,6 +173,23 @@ impl Group<'_> {
         let row = events::encode(&event, None);
         let event = self.append(tenant, row);
         self.hook(event, connector, conversation, kinds)
+    }
+
+    /// Appends the event of what became of a conversation by another change, in the batch of that.
+    pub(super) fn append_of_conversation(&mut self, conversation: &Conversation, step: ConversationAction, by: &str) {
+        let (tenant, connector) = (conversation.tenant, conversation.connector);
+        let body = EventBody::Conversation {
+            conversation: conversation.id,
+            chat: conversation.chat.clone(),
+            step: step.into(),
+            by: by.to_owned(),
+            detail: String::new(),
+        };
+        let mut entropy = [0; 8];
+        self.entropy.fill(&mut entropy);
+        let id = message_id(self.now, self.next_event(tenant), u64::from_le_bytes(entropy));
+        let row = events::encode(&NewEvent { id, connector, at: self.now, body }, None);
+        self.append(tenant, row);
     }
 
     fn place_of(&self, key: MessageKey) -> StoreResult<Place> {

@@ -203,6 +203,7 @@ impl From<Connector1> for Connector {
             created_at: old.created_at,
             updated_at: old.updated_at,
             receive_epoch: 0,
+            proxy: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Tenants, users, API keys, connectors and pace states: their rows. They are read from the catalog in memory.
 
-use pombo_domain::model::{ApiKey, Connector, PaceState, Tenant, TenantSettings, User};
+use pombo_domain::model::{ApiKey, Connector, PaceState, Proxy, Tenant, TenantSettings, User};
 use pombo_domain::ports::{Conflict, StoreError, StoreResult};
 use pombo_domain::{ConnectorIndex, TenantIndex};
 use uuid::Uuid;
@@ -22,6 +22,8 @@ const CONNECTOR_FORMAT: u8 = 2;
 const ROTATED_CONNECTOR_FORMAT: u8 = 3;
 /// Format 4 has that and whether the category orders messages. Only a connector that goes by time alone is written in it.
 const TIMED_CONNECTOR_FORMAT: u8 = 4;
+/// Format 5 has both and the proxy. Only a connector that has a proxy is written in it.
+const PROXIED_CONNECTOR_FORMAT: u8 = 5;
 
 /// Format 2 of settings has the words by which people refuse advertising, behind the rest. Only a tenant that set some is written in it.
 const WORDED_SETTINGS_FORMAT: u8 = 2;
@@ -115,6 +117,9 @@ pub(crate) fn parse_api_key(row: &[u8]) -> StoreResult<ApiKey> {
 
 pub(crate) fn put_connector(staged: &mut Staged<'_>, connector: &Connector) {
     let row = match connector.receive_epoch {
+        epoch if connector.proxy.is_some() => {
+            append(vec![PROXIED_CONNECTOR_FORMAT], &(connector, epoch, connector.pace.category_order, &connector.proxy))
+        }
         epoch if !connector.pace.category_order => {
             append(vec![TIMED_CONNECTOR_FORMAT], &(connector, epoch, connector.pace.category_order))
         }
@@ -136,6 +141,13 @@ pub(crate) fn parse_connector(row: &[u8]) -> StoreResult<Connector> {
         (TIMED_CONNECTOR_FORMAT, body) => {
             let (mut connector, receive_epoch, category_order) = body_of::<(Connector, u32, bool)>(body, what)?;
             (connector.receive_epoch, connector.pace.category_order) = (receive_epoch, category_order);
+            Ok(connector)
+        }
+        (PROXIED_CONNECTOR_FORMAT, body) => {
+            let (mut connector, receive_epoch, category_order, proxy) =
+                body_of::<(Connector, u32, bool, Option<Proxy>)>(body, what)?;
+            (connector.receive_epoch, connector.pace.category_order) = (receive_epoch, category_order);
+            connector.proxy = proxy;
             Ok(connector)
         }
         (1, body) => Ok(body_of::<Connector1>(body, what)?.into()),

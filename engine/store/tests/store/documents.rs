@@ -233,3 +233,32 @@ async fn a_changed_secret_for_requests_of_a_channel_survives_a_restart() {
     assert!(*store.connector(ConnectorIndex(1)).unwrap().unwrap() == changed);
     assert_sound(&store);
 }
+
+#[tokio::test]
+async fn a_proxy_survives_a_restart_and_its_removal_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let store = open(folder.path(), &clock);
+    let proxy = Proxy {
+        kind: ProxyKind::Socks5h,
+        host: "proxy.example".to_owned(),
+        port: 1080,
+        user: Some("ana".to_owned()),
+        password: Some(vec![7, 8]),
+        check_url: Some("https://address.example/".to_owned()),
+        idle_seconds: 45,
+    };
+    let mut proxied =
+        Connector { receive_epoch: 3, proxy: Some(proxy), ..connector(ConnectorIndex(1), ConnectorStatus::Active) };
+    proxied.pace.category_order = false;
+    store.commit(Batch::of(vec![Change::Connector(proxied.clone())])).await.unwrap();
+    drop(store);
+    let store = open(folder.path(), &clock);
+    assert!(*store.connector(ConnectorIndex(1)).unwrap().unwrap() == proxied);
+    proxied.proxy = None;
+    store.commit(Batch::of(vec![Change::Connector(proxied.clone())])).await.unwrap();
+    drop(store);
+    let store = open(folder.path(), &clock);
+    assert!(*store.connector(ConnectorIndex(1)).unwrap().unwrap() == proxied);
+    assert_sound(&store);
+}

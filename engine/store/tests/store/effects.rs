@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use pombo_domain::ConnectorIndex;
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
+use pombo_domain::{ConnectorIndex, TenantIndex};
 
 use crate::support::*;
 
@@ -71,6 +71,51 @@ async fn each_step_tells_what_it_means_for_the_queues() {
     assert_eq!(store.due_deliveries(now, None, 10).unwrap(), vec![due(1)]);
     assert_eq!(store.due_deliveries(now, Some(due(1)), 10).unwrap(), vec![]);
     assert_sound(&store);
+}
+
+/// One that follows a tenant.
+struct Follower(TenantIndex, Mutex<Vec<MessageStep>>);
+
+impl CommitObserver for Follower {
+    fn committed(&self, effects: &[Effect]) {
+        let step = |effect: &Effect| match effect {
+            Effect::Message(step) => Some(step.clone()),
+            _ => None,
+        };
+        self.1.lock().extend(effects.iter().filter_map(step));
+    }
+    fn follows(&self, tenant: TenantIndex) -> bool {
+        tenant == self.0
+    }
+}
+
+#[tokio::test]
+async fn messages_are_told_one_by_one_to_who_follows_their_tenant() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let store = open(folder.path(), &clock);
+    let follower = Arc::new(Follower(A, Mutex::default()));
+    store.observe(follower.clone());
+    let told = || std::mem::take(&mut *follower.1.lock());
+    let now = clock.now();
+
+    let keys = insert(&store, A, vec![message(1, "a", "x"), message(1, "b", "x")]).await;
+    let theirs = insert(&store, B, vec![message(2, "c", "x")]).await[0];
+    let new = |key| MessageStep { key, status: Status::Pending, revision: 0, reason: None };
+    assert_eq!(told(), [new(keys[0]), new(keys[1])]);
+    step(&store, theirs, |s| s.claim(now).unwrap()).await;
+    step(&store, keys[1], |s| s.claim(now).unwrap()).await;
+    let why = pombo_domain::model::reason::Reason::new(ReasonCode::Temporary, "t");
+    step(&store, keys[1], |s| s.failed(why.clone(), now).unwrap()).await;
+    let claimed = MessageStep { status: Status::Processing, revision: 1, ..new(keys[1]) };
+    let failed = MessageStep { status: Status::Failed, revision: 2, reason: Some(why), ..new(keys[1]) };
+    assert_eq!(told(), [claimed, failed]);
+    // What is refused is no step.
+    let stale = store.message(keys[1]).unwrap().unwrap();
+    let mut state = stale.state.clone();
+    state.revision += 2;
+    store.commit(Batch::of(vec![Change::Update(Update { key: keys[1], state, delivery: None })])).await.unwrap_err();
+    assert_eq!(told(), vec![]);
 }
 
 #[tokio::test]

@@ -56,10 +56,11 @@ async fn hold(store: &DiskStore, chat: &str) {
     apply(store, vec![step_of(&first(store, chat), TaskStep::Hold)]).await.unwrap();
 }
 
-/// What was done with conversations, in order.
+/// What was done with conversations after they were opened, in order.
 fn told(store: &DiskStore) -> Vec<String> {
     let (events, _) = store.events(A, &EventFilter::default(), 0, 99).unwrap();
     let said = |event: Event| match event.event.body {
+        EventBody::Conversation { step, .. } if step.as_str() == "opened" => None,
         EventBody::Conversation { chat, step, by, .. } => Some(format!("{chat} {step} by {by}")),
         _ => None,
     };

@@ -128,13 +128,15 @@ async fn own_messages_are_told_with_their_change_and_not_without_it() {
         provider_id: Some("P1".to_owned()),
         previous: Progress::Pending.into(),
     };
-    assert_eq!(events.iter().map(|event| &event.event.body).collect::<Vec<_>>(), [&expected]);
+    let bodies: Vec<_> = events.iter().map(|event| &event.event.body).collect();
+    assert!(matches!(bodies[0], EventBody::Conversation { .. }), "it was opened: {:?}", bodies[0]);
+    assert_eq!(bodies[1..], [&expected]);
 
     // A change that is not stored is not told.
     let stored = store.message(keys[0]).unwrap().unwrap();
     let stale = Change::Update(Update { key: keys[0], state: stored.state.clone(), delivery: None });
     store.commit(Batch { changes: vec![stale], skip_stale: true }).await.unwrap();
-    assert_eq!(store.last_event(A).unwrap(), 1);
+    assert_eq!(store.last_event(A).unwrap(), 2);
 
     let reason = || Reason::new(ReasonCode::Temporary, "why");
     stepped(&store, keys[1], "a", |state| state.failed(reason(), now).unwrap()).await;
@@ -166,13 +168,14 @@ async fn each_conversation_keeps_its_order_and_holds_up_no_other() {
     for (mark, chat) in [(1, "a"), (2, "b"), (3, "a"), (4, "a")] {
         commit(&store, told(&inbound(chat, &mark.to_string(), text("Oi")), mark, now)).await;
     }
-    assert_eq!(due(&store), [(HookKind::Received, 1), (HookKind::Received, 2)]);
+    // Behind the first message of each, the log has that its conversation was opened.
+    assert_eq!(due(&store), [(HookKind::Received, 1), (HookKind::Received, 3)]);
     ended(&store, HookKind::Received, 1, DeliveryStatus::Delivered).await;
-    assert_eq!(due(&store), [(HookKind::Received, 2), (HookKind::Received, 3)]);
-    ended(&store, HookKind::Received, 3, DeliveryStatus::Abandoned).await;
-    assert_eq!(due(&store), [(HookKind::Received, 2), (HookKind::Received, 4)]);
+    assert_eq!(due(&store), [(HookKind::Received, 3), (HookKind::Received, 5)]);
+    ended(&store, HookKind::Received, 5, DeliveryStatus::Abandoned).await;
+    assert_eq!(due(&store), [(HookKind::Received, 3), (HookKind::Received, 6)]);
     ended(&store, HookKind::Received, 1, DeliveryStatus::Pending).await;
-    assert_eq!(due(&store), [(HookKind::Received, 1), (HookKind::Received, 2)]);
+    assert_eq!(due(&store), [(HookKind::Received, 1), (HookKind::Received, 3)]);
     let before = snapshot(&store);
     assert_sound(&store);
     store.close().unwrap();
@@ -196,8 +199,8 @@ async fn a_delivery_is_forgotten_with_its_event() {
     let first = store.event_delivery(key).unwrap().unwrap();
     assert_eq!(store.event_delivery_by_id(A, first.id()).unwrap().as_ref(), Some(&first));
     assert_eq!(store.event_delivery_by_id(B, first.id()).unwrap(), None);
-    assert_eq!(store.forget_events(clock.now().plus_ms(-1_500), 9).await, Ok(3));
-    assert_eq!(due(&store), [(HookKind::Received, 4)]);
+    assert_eq!(store.forget_events(clock.now().plus_ms(-1_500), 9).await, Ok(4), "with that it was opened");
+    assert_eq!(due(&store), [(HookKind::Received, 5)]);
     // Its outcome comes too late.
     commit(&store, vec![hook(WebhookChange::Delivery(first))]).await;
     assert_eq!(all(&store).len(), 1);

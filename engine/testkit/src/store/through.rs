@@ -113,6 +113,10 @@ impl ChatStore for TestStore {
         self.reading("search_entries")?;
         self.disk.search_entries(tenant, search).await
     }
+    async fn last_activity(&self, tenant: TenantIndex) -> StoreResult<BTreeMap<ConnectorIndex, Timestamp>> {
+        self.reading("last_activity")?;
+        self.disk.last_activity(tenant).await
+    }
     async fn count_conversations(&self, tenant: TenantIndex, user: Option<Uuid>) -> StoreResult<ConversationCounts> {
         self.reading("count_conversations")?;
         self.disk.count_conversations(tenant, user).await

@@ -15,7 +15,7 @@ use super::{message, notice};
 use crate::glue::executor;
 use crate::identity::{Refusal, own_account};
 use crate::live::Live;
-use crate::store;
+use crate::{outreach, store};
 
 /// The most messages in one batch of the engine's.
 const BATCH: usize = 64;
@@ -40,6 +40,7 @@ pub(crate) const KINDS: &[EventKind] = &[
     EventKind::ContactNumberChanged,
     EventKind::GroupUpdate,
     EventKind::MarkChatAsReadUpdate,
+    EventKind::MexNotification,
 ];
 
 thread_local! {
@@ -252,6 +253,7 @@ pub(crate) async fn handle(live: &Live, event: &Event) {
             }
             return;
         }
+        Event::MexNotification(news) => return outreach::told(live, &news.op_name, &news.payload).await,
         Event::ChatPresence(update) => return emit(Told::Presence(notice::typing(live, update).await)).await,
         Event::Presence(update) => return emit(Told::Presence(notice::presence(live, update).await)).await,
         Event::ContactNumberChanged(change) => vec![Told::Contact(notice::number_changed(live, change).await)],
@@ -274,7 +276,8 @@ async fn emit(event: Told) {
     let _ = events::emit(event).await;
 }
 
-/// Goes on with the files that a restart or a lost session left.
+/// Tells the engine again what it forgets, and goes on with the files that a restart or a lost session left.
 pub(crate) async fn logged_in(live: &Live) {
+    outreach::logged_in(live).await;
     live.shared.downloads.resume(live).await;
 }

@@ -32,29 +32,17 @@ async fn from_hosts<O: Files + Hosts>(
     path: &str,
 ) -> Result<Option<StoredMedia>, Trouble> {
     let mut last = Trouble::Temporary("WhatsApp did not name a media host".to_owned());
-    let mut refused = false;
-    for fresh in [false, true] {
-        let route = outside.route(fresh).await?;
-        refused = false;
-        for base in &route.bases {
-            match one(outside, pending, url(base, path, &route.auth, pending)).await {
-                Ok(Got::Stored(stored)) => return Ok(Some(stored)),
-                Ok(Got::Status(404 | 410)) => return Ok(None),
-                Ok(Got::Status(401 | 403)) => {
-                    refused = true;
-                    break;
-                }
-                Ok(Got::Status(status)) => last = Trouble::Temporary(format!("the media host answered {status}")),
-                Err(Trouble::Temporary(why)) => last = Trouble::Temporary(why),
-                Err(other) => return Err(other),
-            }
-        }
-        if !refused {
-            return Err(last);
+    for base in &outside.route(false).await?.bases {
+        match one(outside, pending, url(base, path, pending)).await {
+            Ok(Got::Stored(stored)) => return Ok(Some(stored)),
+            // A path carries its own permission, and an end: who is not let in has an old path.
+            Ok(Got::Status(401 | 403 | 404 | 410)) => return Ok(None),
+            Ok(Got::Status(status)) => last = Trouble::Temporary(format!("the media host answered {status}")),
+            Err(Trouble::Temporary(why)) => last = Trouble::Temporary(why),
+            Err(other) => return Err(other),
         }
     }
-    // With a fresh key and still not let in: the path itself has expired.
-    if refused { Ok(None) } else { Err(last) }
+    Err(last)
 }
 
 enum Got {
@@ -91,11 +79,23 @@ async fn one<O: Files>(outside: &O, pending: &Pending, url: String) -> Result<Go
     sink.finish().await.map(Got::Stored)
 }
 
-fn url(base: &str, path: &str, auth: &str, pending: &Pending) -> String {
-    let token = URL_SAFE_NO_PAD.encode(&pending.encrypted_sha256);
+/// Without the session's credential: the hosts let in whoever has the path, and WhatsApp's own client sends none.
+fn url(base: &str, path: &str, pending: &Pending) -> String {
+    let hash = URL_SAFE_NO_PAD.encode(&pending.encrypted_sha256);
     let join = if path.contains('?') { '&' } else { '?' };
     let kind = pending.media_type().mms_type();
-    format!("{base}{path}{join}auth={auth}&token={token}&hash={token}&mms-type={kind}")
+    format!("{base}{path}{join}hash={hash}&mms-type={kind}")
+}
+
+/// The URL of a download that the library makes: without the session's credential and its token, and with one query even if the path
+/// had one of its own.
+pub(crate) fn without_credential(url: &str) -> String {
+    let Some((path, query)) = url.split_once('?') else { return url.to_owned() };
+    let kept: Vec<&str> = query
+        .split(['?', '&'])
+        .filter(|field| !field.is_empty() && !field.starts_with("auth=") && !field.starts_with("token="))
+        .collect();
+    if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) }
 }
 
 #[cfg(test)]
@@ -128,7 +128,8 @@ mod tests {
         );
         assert_eq!(*world.stored.borrow(), [plain]);
         assert!(world.gave_way.get() >= 4);
-        assert!(world.urls()[0].starts_with("https://one/v/old?x=1&auth=old&token="));
+        assert!(world.urls()[0].starts_with("https://one/v/old?x=1&hash="));
+        assert!(!world.urls()[0].contains("auth") && !world.urls()[0].contains("token"));
     }
 
     #[test]
@@ -150,7 +151,7 @@ mod tests {
             world.new_path = Ok("/v/new".into());
             assert!(ready(fetch(&world, &pending)).is_ok());
             assert_eq!(world.requests.borrow().len(), 2);
-            assert!(world.urls()[1].contains("/v/new?auth="));
+            assert!(world.urls()[1].contains("/v/new?hash="));
         }
         let (pending, _) = pending(&[1; 500]);
         let mut world = World::new(|_, _| Ok((404, Vec::new())));
@@ -160,25 +161,28 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_met_with_a_fresh_key_then_taken_for_expired() {
-        let (pending, encrypted) = pending(&[1; 500]);
-        let again = encrypted.clone();
-        let world =
-            World::new(
-                move |head, _| {
-                    if head.url.contains("auth=new") { Ok((200, again.clone())) } else { Ok((403, Vec::new())) }
-                },
-            );
-        assert!(ready(fetch(&world, &pending)).is_ok());
-        assert_eq!(*world.routes.borrow(), [false, true]);
-        let mut world =
-            World::new(
-                move |head, _| {
-                    if head.url.contains("/v/new") { Ok((200, encrypted.clone())) } else { Ok((403, Vec::new())) }
-                },
-            );
-        world.new_path = Ok("/v/new".into());
-        assert!(ready(fetch(&world, &pending)).is_ok());
+    fn who_is_not_let_in_has_an_old_path_and_asks_for_a_new_one() {
+        for status in [401, 403] {
+            let (pending, encrypted) = pending(&[1; 500]);
+            let mut world = World::new(move |head, _| {
+                if head.url.contains("/v/new") { Ok((200, encrypted.clone())) } else { Ok((status, Vec::new())) }
+            });
+            world.new_path = Ok("/v/new".into());
+            assert!(ready(fetch(&world, &pending)).is_ok());
+            assert_eq!(world.requests.borrow().len(), 2, "another host would say the same");
+        }
+    }
+
+    #[test]
+    fn the_librarys_downloads_carry_no_credential_either() {
+        for (url, expected) in [
+            ("https://h/v/x.enc?ccb=1&oh=2?auth=a%2Bb&token=t", "https://h/v/x.enc?ccb=1&oh=2"),
+            ("https://h/v/x.enc?auth=a&token=t", "https://h/v/x.enc"),
+            ("https://h/v/x.enc?auth=a&token=t&mms-type=md-msg-hist", "https://h/v/x.enc?mms-type=md-msg-hist"),
+            ("https://h/v/x.enc", "https://h/v/x.enc"),
+        ] {
+            assert_eq!(without_credential(url), expected);
+        }
     }
 
     #[test]

@@ -9,15 +9,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use pombo_plugin::connector::events::{self, StoredMedia};
-use pombo_plugin::connector::{http, kv, media};
+use pombo_plugin::connector::{Attachment, http, kv, media};
 use pombo_plugin::{clock, log};
-use wacore::download::MediaType;
 use wacore_binary::Jid;
 use whatsapp_rust::{MediaRetryResult, MediaReuploadError, MediaReuploadRequest};
 
 use super::outside::{Exchange, Files, Head, Hosts, Opened, Route, Sink, Trouble};
 use super::pending::PREFIX;
-use super::{PIECE, Pending, Uploaded, download, kind};
+use super::{Kind, Pending, Uploaded, download, look};
 use crate::glue::{executor, http as glue_http};
 use crate::identity::Refusal;
 use crate::live::Live;
@@ -154,20 +153,17 @@ impl Hosts for Guest<'_> {
     }
 }
 
-/// Uploads one of the engine's files, or uses an earlier upload of it.
-pub(crate) async fn upload(live: &Live, id: &str, media_type: MediaType) -> Result<Rc<Uploaded>, Trouble> {
+/// Uploads one of the engine's files and looks at it, or uses an earlier upload of it.
+pub(crate) async fn upload(live: &Live, file: &Attachment, kind: Kind) -> Result<Rc<Uploaded>, Trouble> {
     let now = clock::now_millis();
     let now_secs = i64::try_from(now / 1_000).unwrap_or(0);
-    let work = || async move { super::upload::upload(&Guest(live), id, media_type, now_secs).await };
-    live.shared.uploads.get(id, media_type, now, work).await
-}
-
-/// How long one of the engine's audio files plays; `None` when its format does not say.
-pub(crate) async fn seconds_of(id: &str, size: u64) -> Option<u32> {
-    let first = media::read(id.to_owned(), 0, 4 * 1024).await.ok()?;
-    // The last page of an Ogg file is at most 64 KiB.
-    let last = media::read(id.to_owned(), size.saturating_sub(64 * 1024), PIECE).await.ok()?;
-    kind::seconds(&first, &last, size)
+    let (id, media_type) = (file.media.as_str(), kind.media_type());
+    let work = || async move {
+        let uploaded = super::upload::upload(&Guest(live), id, media_type, now_secs).await?;
+        let look = look::look(&Guest(live), id, file.size, kind).await;
+        Ok(Uploaded { look, ..uploaded })
+    };
+    live.shared.uploads.get(id, kind, now, work).await
 }
 
 #[derive(Default)]

@@ -2,6 +2,7 @@
 //! piece. A file is never in the guest's memory as a whole.
 //!
 //! - [`kind`]: which kind of message a file becomes, and how long an audio file plays. Pure.
+//! - [`look`]: what a message tells of its file: size, thumbnail, length, waveform.
 //! - [`decrypt`]: the counterpart of the library's encryptor. Pure.
 //! - [`outside`]: what is needed of the engine and of the session, as traits, so that the streams are tested natively.
 //! - [`upload`]: twice over the file: once for its hashes, once to the host. [`uploads`] keeps what was uploaded, and lets many
@@ -18,6 +19,7 @@
 mod decrypt;
 mod download;
 mod kind;
+mod look;
 mod outside;
 mod pending;
 mod upload;
@@ -26,12 +28,14 @@ mod uploads;
 #[cfg(target_arch = "wasm32")]
 mod live;
 
+pub(crate) use download::without_credential;
 pub(crate) use kind::{Kind, kind_of};
+pub(crate) use look::Look;
 pub(crate) use pending::{Pending, Place, Reference};
 pub(crate) use upload::Uploaded;
 
 #[cfg(target_arch = "wasm32")]
-pub(crate) use live::{Downloads, seconds_of, upload};
+pub(crate) use live::{Downloads, upload};
 #[cfg(target_arch = "wasm32")]
 pub(crate) use outside::Trouble;
 #[cfg(target_arch = "wasm32")]

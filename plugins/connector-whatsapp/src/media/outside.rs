@@ -69,7 +69,7 @@ pub(crate) trait Files {
 pub(crate) struct Route {
     /// `https://host`, the best first.
     pub(crate) bases: Vec<String>,
-    /// The session's credential for the hosts.
+    /// The session's credential for uploads.
     pub(crate) auth: String,
 }
 

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use wacore::download::MediaType;
 use wacore::upload::{EncryptedMediaInfo, MediaEncryptor, encrypted_len};
 
-use super::PIECE;
 use super::outside::{Exchange, Files, Head, Hosts, Trouble};
+use super::{Look, PIECE};
 
 /// What a message says about its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub(crate) struct Uploaded {
     pub(crate) size: u64,
     /// For audio and video: lets a player begin before the end.
     pub(crate) sidecar: Option<Vec<u8>>,
+    /// What the message tells of it beside.
+    pub(crate) look: Look,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +70,7 @@ pub(crate) async fn upload<O: Files + Hosts>(
                         encrypted_sha256: info.file_enc_sha256,
                         size: info.file_length,
                         sidecar: info.streaming_sidecar,
+                        look: Look::default(),
                     });
                 }
                 Ok(Sent::Refused(401 | 403)) => {

@@ -7,8 +7,8 @@ use std::future::Future;
 use std::rc::Rc;
 
 use futures_channel::oneshot;
-use wacore::download::MediaType;
 
+use super::Kind;
 use super::outside::Trouble;
 use super::upload::Uploaded;
 
@@ -19,7 +19,7 @@ const MOST: usize = 64;
 /// Maximum number of uploads at once.
 const AT_ONCE: usize = 2;
 
-type Key = (String, &'static str);
+type Key = (String, Kind);
 type Outcome = Result<Rc<Uploaded>, Trouble>;
 
 enum Slot {
@@ -77,17 +77,11 @@ impl Uploads {
     }
 
     /// The upload of the file `id`, made by `work` unless there is one.
-    pub(crate) async fn get<F>(
-        &self,
-        id: &str,
-        media_type: MediaType,
-        now_millis: u64,
-        work: impl FnOnce() -> F,
-    ) -> Outcome
+    pub(crate) async fn get<F>(&self, id: &str, kind: Kind, now_millis: u64, work: impl FnOnce() -> F) -> Outcome
     where
         F: Future<Output = Result<Uploaded, Trouble>>,
     {
-        let key = (id.to_owned(), media_type.app_info());
+        let key = (id.to_owned(), kind);
         let wait = {
             let mut slots = self.slots.borrow_mut();
             match slots.get_mut(&key) {
@@ -162,6 +156,7 @@ mod tests {
             encrypted_sha256: [0; 32],
             size,
             sidecar: None,
+            look: crate::media::Look::default(),
         }
     }
 
@@ -176,20 +171,20 @@ mod tests {
             Ok(uploaded(made.get()))
         };
         let mut cx = Context::from_waker(Waker::noop());
-        let mut first = pin!(uploads.get("m", MediaType::Image, 0, work));
-        let mut second = pin!(uploads.get("m", MediaType::Image, 0, work));
+        let mut first = pin!(uploads.get("m", Kind::Image, 0, work));
+        let mut second = pin!(uploads.get("m", Kind::Image, 0, work));
         assert!(first.as_mut().poll(&mut cx).is_pending());
         assert!(second.as_mut().poll(&mut cx).is_pending());
         open.set(true);
         assert_eq!(first.as_mut().poll(&mut cx), Poll::Ready(Ok(Rc::new(uploaded(1)))));
         assert_eq!(second.as_mut().poll(&mut cx), Poll::Ready(Ok(Rc::new(uploaded(1)))));
-        assert_eq!(ready(uploads.get("m", MediaType::Image, MILLIS - 1, work)).map(|u| u.size), Ok(1));
+        assert_eq!(ready(uploads.get("m", Kind::Image, MILLIS - 1, work)).map(|u| u.size), Ok(1));
         assert_eq!(
-            ready(uploads.get("m", MediaType::Document, 1, work)).map(|u| u.size),
+            ready(uploads.get("m", Kind::Document, 1, work)).map(|u| u.size),
             Ok(2),
             "another kind has other keys"
         );
-        assert_eq!(ready(uploads.get("m", MediaType::Image, MILLIS, work)).map(|u| u.size), Ok(3), "too old");
+        assert_eq!(ready(uploads.get("m", Kind::Image, MILLIS, work)).map(|u| u.size), Ok(3), "too old");
     }
 
     #[test]
@@ -204,7 +199,7 @@ mod tests {
         };
         let mut cx = Context::from_waker(Waker::noop());
         let names: Vec<String> = (0..5).map(|n| n.to_string()).collect();
-        let mut all: Vec<_> = names.iter().map(|n| Box::pin(uploads.get(n, MediaType::Image, 0, work))).collect();
+        let mut all: Vec<_> = names.iter().map(|n| Box::pin(uploads.get(n, Kind::Image, 0, work))).collect();
         for ended in 0..5 {
             all.retain_mut(|one| one.as_mut().poll(&mut cx).is_pending());
             assert_eq!((all.len(), going.get()), (5 - ended, (ended + AT_ONCE).min(5)));
@@ -224,18 +219,18 @@ mod tests {
     #[test]
     fn a_failure_is_not_kept() {
         let uploads = Uploads::default();
-        let failed = ready(uploads.get("m", MediaType::Image, 0, || async { Err(Trouble::Temporary("no".into())) }));
+        let failed = ready(uploads.get("m", Kind::Image, 0, || async { Err(Trouble::Temporary("no".into())) }));
         assert_eq!(failed, Err(Trouble::Temporary("no".into())));
-        assert!(ready(uploads.get("m", MediaType::Image, 0, || async { Ok(uploaded(1)) })).is_ok());
+        assert!(ready(uploads.get("m", Kind::Image, 0, || async { Ok(uploaded(1)) })).is_ok());
     }
 
     #[test]
     fn only_so_many_are_remembered() {
         let uploads = Uploads::default();
         for n in 0..500u64 {
-            assert!(ready(uploads.get(&n.to_string(), MediaType::Image, n, || async { Ok(uploaded(n)) })).is_ok());
+            assert!(ready(uploads.get(&n.to_string(), Kind::Image, n, || async { Ok(uploaded(n)) })).is_ok());
         }
         assert!(uploads.slots.borrow().len() <= MOST + 1);
-        assert!(uploads.slots.borrow().contains_key(&("499".to_owned(), MediaType::Image.app_info())));
+        assert!(uploads.slots.borrow().contains_key(&("499".to_owned(), Kind::Image)));
     }
 }

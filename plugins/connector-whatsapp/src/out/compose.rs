@@ -87,13 +87,14 @@ pub(crate) struct File<'a> {
     pub(crate) filename: &'a str,
     pub(crate) content_type: &'a str,
     pub(crate) caption: Option<String>,
-    /// How long it plays.
-    pub(crate) seconds: Option<u32>,
 }
 
 /// A message with a file.
 pub(crate) fn file(file: File<'_>, context: &Context) -> wa::Message {
-    let File { kind, uploaded: up, filename, content_type, caption, seconds } = file;
+    let File { kind, uploaded: up, filename, content_type, caption } = file;
+    let look = &up.look;
+    let (width, height) = look.size.unzip();
+    let (seconds, jpeg_thumbnail) = (look.seconds, look.thumbnail.clone());
     // The same fields in each kind of message, which are types of their own.
     macro_rules! of {
         ($kind:ident { $($field:ident $(: $value:expr)?),* $(,)? }) => {
@@ -114,16 +115,24 @@ pub(crate) fn file(file: File<'_>, context: &Context) -> wa::Message {
     let mimetype = Some(mimetype(kind, content_type));
     let mut message = wa::Message::default();
     match kind {
-        Kind::Image => message.image_message = of!(ImageMessage { mimetype, caption }),
+        Kind::Image => message.image_message = of!(ImageMessage { mimetype, caption, width, height, jpeg_thumbnail }),
         Kind::Video => {
-            message.video_message =
-                of!(VideoMessage { mimetype, caption, seconds, streaming_sidecar: up.sidecar.clone() });
+            message.video_message = of!(VideoMessage {
+                mimetype,
+                caption,
+                width,
+                height,
+                jpeg_thumbnail,
+                seconds,
+                streaming_sidecar: up.sidecar.clone(),
+            });
         }
         Kind::Audio | Kind::Voice => {
             message.audio_message = of!(AudioMessage {
                 mimetype,
                 seconds,
                 ptt: Some(kind == Kind::Voice),
+                waveform: look.waveform.clone().filter(|_| kind == Kind::Voice),
                 streaming_sidecar: up.sidecar.clone(),
             });
         }
@@ -192,6 +201,7 @@ fn protocol(content: message::ProtocolMessage) -> wa::Message {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::Look;
     use wacore::types::message::EditAttribute;
 
     fn jid(text: &str) -> Jid {
@@ -208,11 +218,17 @@ mod tests {
             encrypted_sha256: [3; 32],
             size: 77,
             sidecar: Some(vec![4; 10]),
+            look: Look {
+                size: Some((640, 480)),
+                thumbnail: Some(vec![5; 8]),
+                seconds: Some(3),
+                waveform: Some(vec![50; 64]),
+            },
         }
     }
 
     fn a_file<'a>(kind: Kind, uploaded: &'a Uploaded, content_type: &'a str, caption: Option<&str>) -> File<'a> {
-        File { kind, uploaded, filename: "f.bin", content_type, caption: caption.map(str::to_owned), seconds: Some(3) }
+        File { kind, uploaded, filename: "f.bin", content_type, caption: caption.map(str::to_owned) }
     }
 
     #[test]
@@ -242,9 +258,13 @@ mod tests {
         );
         assert_eq!((image.media_key.as_deref(), image.direct_path.as_deref()), (Some(&[1u8; 32][..]), Some("/p")));
         assert!(image.context_info.is_unset());
+        assert_eq!((image.width, image.height), (Some(640), Some(480)));
+        assert_eq!(image.jpeg_thumbnail.as_deref(), Some(&[5u8; 8][..]));
 
         let video = file(a_file(Kind::Video, &up, "video/mp4", None), &Context::default());
-        assert_eq!(video.video_message.as_option().and_then(|v| v.streaming_sidecar.clone()), Some(vec![4; 10]));
+        let video = video.video_message.as_option().expect("a video");
+        assert_eq!(video.streaming_sidecar.as_deref(), Some(&[4u8; 10][..]));
+        assert_eq!((video.width, video.height, video.seconds), (Some(640), Some(480), Some(3)));
 
         for (kind, content_type, ptt, mimetype) in [
             (Kind::Voice, "audio/ogg", true, "audio/ogg; codecs=opus"),
@@ -254,6 +274,7 @@ mod tests {
             let audio = file(a_file(kind, &up, content_type, None), &Context::default());
             let audio = audio.audio_message.as_option().expect("audio");
             assert_eq!((audio.ptt, audio.mimetype.as_deref(), audio.seconds), (Some(ptt), Some(mimetype), Some(3)));
+            assert_eq!(audio.waveform.is_some(), ptt, "only what is spoken has one");
         }
     }
 

@@ -63,18 +63,13 @@ pub(crate) async fn build(live: &Live, message: &Outgoing, id: &str) -> Result<P
         let built = match piece {
             Piece::Text(text) => compose::text(identity::rewrite(text, &mentions), &context),
             Piece::File { attachment, kind, caption } => {
-                let uploaded = media::upload(live, &attachment.media, kind.media_type()).await.map_err(of_trouble)?;
-                let seconds = match kind {
-                    Kind::Audio | Kind::Voice => media::seconds_of(&attachment.media, attachment.size).await,
-                    _ => None,
-                };
+                let uploaded = media::upload(live, attachment, kind).await.map_err(of_trouble)?;
                 let file = compose::File {
                     kind,
                     uploaded: &uploaded,
                     filename: &attachment.filename,
                     content_type: &attachment.content_type,
                     caption: caption.map(|text| identity::rewrite(text, &mentions)),
-                    seconds,
                 };
                 compose::file(file, &context)
             }

@@ -20,8 +20,8 @@ use whatsapp_rust::wacore::store::DevicePropsOverride;
 use whatsapp_rust::wacore::types::events::{
     Event, EventHandler, EventInterest, EventKind, InboundMessage, Subscription,
 };
-use whatsapp_rust::waproto::whatsapp::device_props::PlatformType;
-use whatsapp_rust::{CacheConfig, CacheEntryConfig, Client, InboundDurabilityHook, async_trait};
+use whatsapp_rust::waproto::whatsapp::device_props::{AppVersion, PlatformType};
+use whatsapp_rust::{CacheConfig, CacheEntryConfig, Client, ClientProfile, InboundDurabilityHook, async_trait};
 
 use crate::config::{Config, Platform};
 use crate::glue::socket::{Sockets, Watcher};
@@ -29,9 +29,11 @@ use crate::glue::{self, executor};
 use crate::inbound;
 use crate::live::{Live, Shared};
 use crate::store::Store;
+use crate::version::Version;
 
-/// How many one-time prekeys lie with the server: enough for that many first messages between two logins.
-const PREKEYS: usize = 128;
+/// How many one-time prekeys are given to the server at once: as many as WhatsApp's own client gives. They are made in one go, which takes
+/// a fraction of the time that the engine lets a guest run without giving way.
+const PREKEYS: usize = 812;
 /// The library saves at every change; this is only its second look.
 const SAVER: Duration = Duration::from_secs(120);
 
@@ -56,12 +58,14 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Builds a client over the stored session, or over a new one that is about to be paired.
-    pub(super) async fn open(shared: &Rc<Shared>, pairing: bool) -> anyhow::Result<Self> {
+    /// Builds a client over the stored session, or over a new one that is about to be paired. It claims this version for as long as
+    /// it lives.
+    pub(super) async fn open(shared: &Rc<Shared>, version: Version, pairing: bool) -> anyhow::Result<Self> {
         let persistence = Arc::new(PersistenceManager::new(Arc::new(Store)).await?);
         if pairing {
             persistence.process_command(DeviceCommand::SetDeviceProps(props(&shared.config))).await;
         }
+        persistence.process_command(DeviceCommand::SetClientProfile(profile(&shared.config))).await;
         let (report, happenings) = unbounded();
         let watch = Rc::new(Watch {
             shared: shared.clone(),
@@ -69,15 +73,19 @@ impl Link {
             goes_on: RefCell::new(None),
             connection: Cell::new(0),
         });
+        // History is not skipped, for what it says of people: privacy tokens, without which WhatsApp refuses first messages (463) even to
+        // those whom the phone knows well, the numbers behind LIDs, the salt of tokens, the account's own name. Its messages are dropped,
+        // because nobody here listens to the library's event of them. The library inflates it piece by piece: of at most two blobs at once,
+        // one conversation each is in memory. A blob that is fetched is bounded by the engine's limit of an answer (4 MiB), one within a
+        // message by the frame.
         let client = Client::builder()
             .with_runtime(glue::Runtime)
             .with_persistence_manager(persistence)
             .with_transport_factory(Sockets::new(server(&shared.config), watch.clone()))
             .with_http_client(glue::http::Requests)
-            .with_version_override(shared.config.protocol)
+            .with_version_override(version.parts())
             .with_cache_config(caches())
             .with_wanted_pre_key_count(PREKEYS)
-            .with_skip_history_sync(true)
             .with_background_saver_interval(SAVER)
             .with_inbound_durability_hook(Hook(shared.clone()))
             .build()
@@ -275,7 +283,25 @@ fn props(config: &Config) -> DevicePropsOverride {
         Platform::Edge => PlatformType::EDGE,
         Platform::Desktop => PlatformType::DESKTOP,
     };
-    DevicePropsOverride::new().with_os(config.device_name.clone()).with_platform_type(platform)
+    let [primary, secondary, tertiary] = config.os_version;
+    let version = AppVersion {
+        primary: Some(primary),
+        secondary: Some(secondary),
+        tertiary: Some(tertiary),
+        ..AppVersion::default()
+    };
+    DevicePropsOverride::new().with_os(config.device_name.clone()).with_version(version).with_platform_type(platform)
+}
+
+/// What the client says of itself at each login: as WhatsApp's own client in a browser, which reports this version of the system
+/// everywhere, with the language that the operator chose.
+fn profile(config: &Config) -> ClientProfile {
+    ClientProfile {
+        os_version: "0.1".to_owned(),
+        locale_language: config.locale.language.clone(),
+        locale_country: config.locale.country.clone(),
+        ..ClientProfile::web()
+    }
 }
 
 /// The library's caches, cut to what one account uses: everything in them is in the store as well. The caches that hold locks keep

@@ -1,34 +1,38 @@
 //! The session: pairing, login, reconnecting and logging out, and how they are reported to the engine.
 //!
-//! One task, the root of `run`, decides; the library's events, the wishes of `operate` and the clock come to it as [`Step`]s. A
-//! [`Link`](link::Link) holds one client. [`verdict`] says what the library's news mean. It must not know messages.
+//! One task, the root of `run`, decides; the library's events, the wishes of `operate` and the clock come to it as [`steps`]. A
+//! [`Link`](link::Link) holds one client. [`verdict`] says what the library's news mean. [`versions`] knows which version to claim, and
+//! [`outdated`] what follows when the server refuses it. It must not know messages.
 //!
 //! Invariant: only a logout that the server or the operator ordered takes the session out of the store; whatever else ends a
 //! connection is followed by another attempt, forever, with growing pauses.
 
 mod link;
+mod outdated;
+mod steps;
 mod verdict;
+mod versions;
 
 use std::cell::RefCell;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::Duration;
 
 use futures_channel::{mpsc, oneshot};
 use pombo_plugin::connector::events::{self, Event, State, Warning};
 use pombo_plugin::connector::{OperationError, RunError, Stopped};
 use pombo_plugin::{clock, log};
-use whatsapp_rust::futures::StreamExt;
 use whatsapp_rust::wacore::types::events::Event as Library;
 
 use crate::backoff::Backoff;
 use crate::glue::executor;
 use crate::live::{Live, Shared};
-use crate::{glue, identity, inbound, redact, store};
+use crate::version::{self, Version};
+use crate::{glue, identity, inbound, presence, redact, store};
 use link::{Happening, Link};
+use outdated::Awaited;
+use steps::{Alarm, Outside, Step, Wait, wait};
 use verdict::Verdict;
+use versions::Versions;
 
 /// A connection that held for so long was a good one: the next pause is the shortest again.
 const HELD: Duration = Duration::from_secs(30);
@@ -73,33 +77,14 @@ enum End {
     /// Pairing came to nothing.
     GaveUp(String, Option<oneshot::Sender<()>>),
     LoggedOut(String, Option<oneshot::Sender<()>>),
-}
-
-/// What the task waits for.
-enum Step {
-    Happened(Happening),
-    Wished(Wish),
-    Rang(Alarm),
-    Stop,
-}
-
-#[derive(Clone, Copy)]
-enum Alarm {
-    Connect,
-    PairingTimeout,
-}
-
-type Wait = Pin<Box<dyn Future<Output = ()>>>;
-
-/// What `run` waits for, other than the client.
-struct Outside {
-    wishes: mpsc::UnboundedReceiver<Wish>,
-    stopped: Stopped,
+    /// The server no longer accepts the version; with the pairing that it ended.
+    Outdated(Option<Pairing>),
 }
 
 /// The session of one connector.
 pub(crate) struct Session {
     shared: Rc<Shared>,
+    versions: Rc<Versions>,
     phase: RefCell<Phase>,
     /// The last state that was reported to the engine.
     told: RefCell<Option<State>>,
@@ -111,6 +96,7 @@ impl Session {
     pub(crate) fn new(shared: Rc<Shared>) -> Self {
         let (wishes, inbox) = mpsc::unbounded();
         Self {
+            versions: Rc::new(Versions::new(&shared.config)),
             shared,
             phase: RefCell::new(Phase::Away("the connector is starting".to_owned())),
             told: RefCell::new(None),
@@ -153,6 +139,7 @@ impl Session {
         let mut outside = Outside { wishes, stopped };
         let mut pairing = None;
         let mut unpaired = Some("no phone is paired".to_owned());
+        self.keep_version_fresh();
         loop {
             if pairing.is_none() && !store::is_paired().await.map_err(unusable)? {
                 // After a logout the engine has been told already.
@@ -173,9 +160,25 @@ impl Session {
                     _ => return Ok(()),
                 }
             }
-            match self.attend(pairing.take(), &mut outside).await? {
+            let version = match self.version(pairing.is_some(), &mut outside).await {
+                Awaited::Version(version) => version,
+                Awaited::Stopped => return Ok(()),
+                Awaited::Closed(done) => {
+                    self.forget("the session was closed here", Some(done)).await?;
+                    unpaired = None;
+                    continue;
+                }
+            };
+            match self.attend(pairing.take(), version, &mut outside).await? {
                 End::Stopped => return Ok(()),
                 End::Renew => {}
+                End::Outdated(was) => match self.outdated(version, was).await {
+                    Ok(next) => pairing = next,
+                    Err(why) => {
+                        store::forget().await.map_err(unusable)?;
+                        unpaired = Some(why);
+                    }
+                },
                 End::Pair(next) => pairing = Some(next),
                 End::GaveUp(why, done) => {
                     store::forget().await.map_err(unusable)?;
@@ -183,14 +186,21 @@ impl Session {
                     done.map(|done| done.send(()));
                 }
                 End::LoggedOut(why, done) => {
-                    log::info("session", "logged out");
-                    store::forget().await.map_err(unusable)?;
-                    self.away(&why, Some(State::LoggedOut(why.clone()))).await;
+                    self.forget(&why, done).await?;
                     unpaired = None;
-                    done.map(|done| done.send(()));
                 }
             }
         }
+    }
+
+    /// The session is over.
+    async fn forget(&self, why: &str, done: Option<oneshot::Sender<()>>) -> Result<(), RunError> {
+        log::info("session", "logged out");
+        store::forget().await.map_err(unusable)?;
+        self.shared.outreach.take();
+        self.away(why, Some(State::LoggedOut(why.to_owned()))).await;
+        done.map(|done| done.send(()));
+        Ok(())
     }
 
     fn begin(&self, phone: Option<String>) -> Pairing {
@@ -198,8 +208,13 @@ impl Session {
     }
 
     /// One client, from its first connection until it is spent.
-    async fn attend(&self, mut pairing: Option<Pairing>, outside: &mut Outside) -> Result<End, RunError> {
-        let mut link = Link::open(&self.shared, pairing.is_some()).await.map_err(unusable)?;
+    async fn attend(
+        &self,
+        mut pairing: Option<Pairing>,
+        version: Version,
+        outside: &mut Outside,
+    ) -> Result<End, RunError> {
+        let mut link = Link::open(&self.shared, version, pairing.is_some()).await.map_err(unusable)?;
         let bounds = &self.shared.config.reconnect;
         let mut backoff = Backoff::default();
         let mut verdict: Option<Verdict> = None;
@@ -245,6 +260,10 @@ impl Session {
                 },
                 Step::Rang(Alarm::Connect) => {
                     if link.is_spent() {
+                        return Ok(End::Renew);
+                    }
+                    if self.versions.claim() != version {
+                        link.close(GRACE).await;
                         return Ok(End::Renew);
                     }
                     link.connect();
@@ -305,10 +324,12 @@ impl Session {
                         log::info("session", "logged in");
                         verdict = None;
                         since = Some(clock::monotonic());
-                        self.here(link.live()).await;
+                        self.versions.accepted().await;
+                        self.here(link.live(), version).await;
                     }
                     Library::SelfPushNameUpdated(_) => {
                         if let Ok(live) = self.live() {
+                            presence::logged_in(&live);
                             self.tell(State::Connected(identity::own_account(&live))).await;
                         }
                     }
@@ -326,6 +347,10 @@ impl Session {
                     if let Some(Verdict::LoggedOut(why)) = verdict {
                         link.close(GRACE).await;
                         return Ok(End::LoggedOut(why, None));
+                    }
+                    if matches!(verdict, Some(Verdict::Outdated)) {
+                        link.close(GRACE).await;
+                        return Ok(End::Outdated(pairing.take()));
                     }
                     if let Some(now) = pairing.take() {
                         let why = if link.is_spent() { "no phone used the code in time" } else { &*problem };
@@ -354,13 +379,14 @@ impl Session {
         }
     }
 
-    async fn here(&self, live: Live) {
+    async fn here(&self, live: Live, version: Version) {
         let account = identity::own_account(&live);
         self.phase.replace(Phase::Here(live.clone()));
+        presence::logged_in(&live);
         self.tell(State::Connected(account)).await;
-        if let Ok(Some(said)) = store::phone().await {
-            self.emit(Event::Other(("account".to_owned(), said))).await;
-        }
+        let said = store::phone().await.ok().flatten();
+        let told = version::account(said.as_deref(), version);
+        self.emit(Event::Other(("account".to_owned(), told))).await;
         executor::spawn(async move {
             inbound::logged_in(&live).await;
             if let Err(error) = live.shared.ledger.sweep().await {
@@ -417,39 +443,6 @@ impl Session {
             left = left.saturating_sub(STEP);
         }
     }
-}
-
-impl Outside {
-    async fn next(&mut self, link: Option<&mut Link>, alarm: &mut Option<(Alarm, Wait)>) -> Step {
-        let mut link = link;
-        poll_fn(|cx| {
-            if Pin::new(&mut self.stopped).poll(cx).is_ready() {
-                return Poll::Ready(Step::Stop);
-            }
-            // The sender lives in the session, as this does.
-            if let Poll::Ready(Some(wish)) = self.wishes.poll_next_unpin(cx) {
-                return Poll::Ready(Step::Wished(wish));
-            }
-            if let Some(link) = link.as_mut()
-                && let Poll::Ready(Some(happening)) = link.happenings().poll_next_unpin(cx)
-            {
-                return Poll::Ready(Step::Happened(happening));
-            }
-            if let Some((kind, wait)) = alarm.as_mut()
-                && wait.as_mut().poll(cx).is_ready()
-            {
-                let kind = *kind;
-                *alarm = None;
-                return Poll::Ready(Step::Rang(kind));
-            }
-            Poll::Pending
-        })
-        .await
-    }
-}
-
-fn wait(time: Duration) -> Wait {
-    Box::pin(clock::sleep(time))
 }
 
 fn next_attempt(pairing: Pairing, why: &str) -> End {

@@ -12,14 +12,16 @@ use crate::redact;
 const AFTER_REPLACEMENT: Duration = Duration::from_secs(60);
 /// A refusal that nothing here can change.
 const AFTER_REFUSAL: Duration = Duration::from_secs(60);
-/// Somebody must change the configuration or the plugin.
-const AFTER_OUTDATED: Duration = Duration::from_secs(30 * 60);
+/// A ban whose length the server does not tell; also the least for one that it tells.
+const AFTER_BAN: Duration = Duration::from_secs(30 * 60);
 
 /// What follows from the news.
 #[derive(Debug)]
 pub(super) enum Verdict {
     /// The server ended the session.
     LoggedOut(String),
+    /// The server no longer accepts the version that the connector claims.
+    Outdated,
     /// The session continues; the next attempt comes after at least this time.
     Wait { at_least: Duration, why: String },
 }
@@ -28,7 +30,7 @@ impl Verdict {
     /// What an operator should be warned of.
     pub(super) fn warning(&self) -> Option<String> {
         match self {
-            Self::Wait { at_least, why } if *at_least > AFTER_OUTDATED => Some(why.clone()),
+            Self::Wait { at_least, why } if *at_least > AFTER_BAN => Some(why.clone()),
             _ => None,
         }
     }
@@ -62,14 +64,11 @@ pub(super) fn of(event: &Event) -> Option<Verdict> {
             .to_owned(),
         )),
         Event::StreamReplaced(_) => wait(AFTER_REPLACEMENT, "another connection uses this session"),
-        Event::ClientOutdated(_) => wait(
-            AFTER_OUTDATED,
-            "WhatsApp no longer accepts this protocol version: set protocolVersion, or update the plugin",
-        ),
+        Event::ClientOutdated(_) => Some(Verdict::Outdated),
         Event::TemporaryBan(ban) => {
-            let time = ban.expire.to_std().unwrap_or(AFTER_OUTDATED);
+            let time = ban.expire.to_std().unwrap_or(AFTER_BAN);
             // Longer than every other pause: that is how a ban is told.
-            let time = time.max(AFTER_OUTDATED + Duration::from_secs(1));
+            let time = time.max(AFTER_BAN + Duration::from_secs(1));
             let reason = redact::line(&ban.code.to_string());
             Some(Verdict::Wait { at_least: time, why: format!("WhatsApp restricts the account temporarily: {reason}") })
         }

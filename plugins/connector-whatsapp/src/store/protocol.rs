@@ -107,6 +107,13 @@ fn read_token(value: &[u8]) -> Option<TcTokenEntry> {
     })
 }
 
+async fn token(of: &str) -> Result<Option<TcTokenEntry>> {
+    match kv::get(token_key(of)).await? {
+        None => Ok(None),
+        Some(value) => read_token(&value).map(Some).ok_or_else(|| kv::damaged("contact token")),
+    }
+}
+
 #[async_trait(?Send)]
 impl ProtocolStore for Store {
     async fn get_sender_key_devices(&self, group: &str) -> Result<Vec<(String, bool)>> {
@@ -212,9 +219,13 @@ impl ProtocolStore for Store {
     }
 
     async fn get_tc_token(&self, jid: &str) -> Result<Option<TcTokenEntry>> {
-        match kv::get(token_key(jid)).await? {
+        if let Some(found) = token(jid).await? {
+            return Ok(Some(found));
+        }
+        // History names people by number, and tells which LID they have only after their tokens; the library asks by LID.
+        match self.get_lid_mapping(jid).await? {
+            Some(known) => token(&known.phone_number).await,
             None => Ok(None),
-            Some(value) => read_token(&value).map(Some).ok_or_else(|| kv::damaged("contact token")),
         }
     }
 

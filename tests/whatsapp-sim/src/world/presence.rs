@@ -49,3 +49,10 @@ impl Presences {
         self.set(device, false)
     }
 }
+
+impl super::World {
+    /// Whether a device of the account says that it is available.
+    pub fn is_available(&self, phone: &str) -> bool {
+        self.presences.lock().is_available(phone)
+    }
+}

@@ -153,7 +153,8 @@ impl Plan<'_> {
                     return Ok(Vec::new());
                 };
                 let connector = choice.known_there.then_some(self.campaign.connector);
-                let filter = ContactFilter { kind: Some(kind), active: None, connector, search: choice.search };
+                let filter =
+                    ContactFilter { kind: Some(kind), connector, search: choice.search, ..ContactFilter::default() };
                 let page = store.list_contacts(tenant, filter, *after, 0, PAGE).await?;
                 self.cursor = page.next.map_or(Cursor::End, Cursor::Contacts);
                 Ok(page.rows.into_iter().map(of_contact).collect())

@@ -1,7 +1,7 @@
 //! Connectors: created from a plugin with a checked configuration, paced, paused, resumed, deleted.
 //!
 //! A secret field of the configuration is sealed before it is stored, and decrypted only to check a changed configuration or to
-//! start the plugin; no command returns it. The plugin is started and stopped here, after the commit.
+//! start the plugin; no command returns it. The password of a proxy (`proxy`) is kept in the same way. The plugin is started and stopped here, after the commit.
 
 pub mod activity;
 pub mod groups;
@@ -10,6 +10,7 @@ pub mod operations;
 pub mod overview;
 pub mod pace;
 pub mod pictures;
+pub mod proxy;
 pub mod receiving;
 pub mod sessions;
 pub mod webhooks;
@@ -22,10 +23,12 @@ use uuid::Uuid;
 
 use crate::commands::Commands;
 use crate::commands::connectors::pace::check_pace;
+use crate::commands::connectors::proxy::ProxyRequest;
 use crate::commands::text::{self, Rule};
 use crate::model::{Connector, ConnectorStatus, Pace};
 use crate::ports::{
-    Batch, Change, ConnectorError, ConnectorSpec, PluginDescription, SecretBox, SessionState, WebhookChange,
+    Batch, Change, ConnectorError, ConnectorSpec, PluginDescription, ProxyStatus, SecretBox, SessionState,
+    WebhookChange,
 };
 use crate::{ConnectorIndex, Error, ErrorCode, Field, FieldProblem, Result, TenantIndex};
 
@@ -54,6 +57,8 @@ pub struct ConnectorRequest {
     pub config: Value,
     /// How fast it may send. If omitted, the plugin's default pace, or else no limits.
     pub pace: Option<Pace>,
+    /// The proxy by which all connections of its plugin leave; `None`: they leave directly.
+    pub proxy: Option<ProxyRequest>,
 }
 
 /// A change of a connector. Omitted fields stay as they are.
@@ -63,6 +68,8 @@ pub struct ConnectorChange {
     pub name: Option<String>,
     /// New configuration. An omitted secret field stays as it is, one that is `null` is removed; all other fields are replaced.
     pub config: Option<Value>,
+    /// New proxy; `Some(None)` removes the one that is there.
+    pub proxy: Option<Option<ProxyRequest>>,
 }
 
 /// A connector with the state of its session.
@@ -71,6 +78,8 @@ pub struct ConnectorView {
     pub connector: Arc<Connector>,
     /// The state of its session.
     pub session: SessionState,
+    /// What is known of its proxy, while it runs with one.
+    pub proxy: Option<ProxyStatus>,
 }
 
 /// A connector that did not start.
@@ -106,6 +115,7 @@ impl Commands {
         self.check_config(&plugin, &open, &secrets)?;
 
         let id = self.ports().entropy.uuid();
+        let proxy = request.proxy.map(|proxy| self.checked_proxy(id, proxy, None)).transpose()?;
         let now = self.ports().clock.now();
         let connector = Connector {
             id,
@@ -122,6 +132,7 @@ impl Commands {
             created_at: now,
             updated_at: now,
             receive_epoch: 0,
+            proxy,
         };
         let _turn = self.connector_writes.of(connector.index).await;
         self.ports().store.commit(Batch::of(vec![Change::Connector(connector.clone())])).await?;
@@ -132,21 +143,21 @@ impl Commands {
     pub fn get_connector(&self, tenant: TenantIndex, id: Uuid) -> Result<ConnectorView> {
         let connector = self.live_connector(tenant, id)?;
         let session = self.ports().connectors.session(connector.index);
-        Ok(ConnectorView { connector, session })
+        Ok(self.connector_view(connector, session))
     }
 
     /// A tenant's connectors, oldest first, without deleted ones.
     pub fn list_connectors(&self, tenant: TenantIndex) -> Result<Vec<ConnectorView>> {
         let mut connectors = self.ports().store.connectors(Some(tenant))?;
         connectors.sort_by_key(|c| c.index);
-        let view = |connector: Arc<Connector>| ConnectorView {
-            session: self.ports().connectors.session(connector.index),
-            connector,
+        let view = |connector: Arc<Connector>| {
+            let session = self.ports().connectors.session(connector.index);
+            self.connector_view(connector, session)
         };
         Ok(connectors.into_iter().map(view).collect())
     }
 
-    /// Changes name or configuration; a new configuration replaces the running instance.
+    /// Changes name, configuration or proxy; a new configuration or proxy replaces the running instance.
     pub async fn update_connector(
         &self,
         tenant: TenantIndex,
@@ -159,7 +170,7 @@ impl Commands {
         if let Some(name) = name {
             connector.name = name;
         }
-        let reconfigured = change.config.is_some();
+        let reconfigured = change.config.is_some() || change.proxy.is_some();
         if let Some(config) = change.config {
             let plugin = self.plugin_of(&connector)?;
             let (open, given) = split_secrets(config, &plugin.secret_fields)?;
@@ -174,12 +185,17 @@ impl Commands {
             connector.config = config_text(open)?;
             connector.secrets = seal(self.ports().secrets.as_ref(), connector.id, &secrets);
         }
+        if let Some(proxy) = change.proxy {
+            let before = connector.proxy.take();
+            connector.proxy =
+                proxy.map(|proxy| self.checked_proxy(connector.id, proxy, before.as_ref())).transpose()?;
+        }
         let connector = self.store_connector(connector).await?;
         if reconfigured {
             return Ok(self.started(connector).await);
         }
         let session = self.ports().connectors.session(connector.index);
-        Ok(ConnectorView { connector, session })
+        Ok(self.connector_view(connector, session))
     }
 
     /// Replaces how fast a connector may send.
@@ -198,7 +214,7 @@ impl Commands {
             })
             .await?;
         let session = self.ports().connectors.session(connector.index);
-        Ok(ConnectorView { connector, session })
+        Ok(self.connector_view(connector, session))
     }
 
     /// Lets a connector send again, and starts it if it is not running. After a pause by its health, the account is observed from
@@ -212,7 +228,7 @@ impl Commands {
             .await?;
         match self.ports().connectors.session(connector.index) {
             SessionState::Stopped => self.start_stopped(tenant, id).await,
-            session => Ok(ConnectorView { connector, session }),
+            session => Ok(self.connector_view(connector, session)),
         }
     }
 
@@ -236,6 +252,7 @@ impl Commands {
         connector.status = ConnectorStatus::Deleted;
         connector.status_reason = None;
         connector.secrets.clear();
+        connector.proxy = None;
         connector.updated_at = self.ports().clock.now();
         let index = connector.index;
         let mut changes = self.deleted_automations(index)?;
@@ -312,6 +329,7 @@ impl Commands {
 
     async fn start(&self, connector: &Connector) -> Result<(), String> {
         let secrets = open_secrets(self.ports().secrets.as_ref(), connector).map_err(|error| error.message)?;
+        let proxy = self.opened_proxy(connector).map_err(|error| error.message)?;
         let config = serde_json::from_str(&connector.config).map_err(|_| "its stored configuration is damaged")?;
         let spec = ConnectorSpec {
             index: connector.index,
@@ -320,6 +338,7 @@ impl Commands {
             plugin: connector.plugin.clone(),
             config,
             secrets,
+            proxy,
         };
         self.ports().connectors.start(spec).await.map_err(|error| match error {
             ConnectorError::UnknownPlugin(_) => "its plugin is not installed".to_owned(),
@@ -333,7 +352,7 @@ impl Commands {
         let connector = self.live_connector(tenant, id)?;
         match self.ports().connectors.session(connector.index) {
             SessionState::Stopped => Ok(self.started(connector).await),
-            session => Ok(ConnectorView { connector, session }),
+            session => Ok(self.connector_view(connector, session)),
         }
     }
 
@@ -343,7 +362,7 @@ impl Commands {
             Ok(()) => self.ports().connectors.session(connector.index),
             Err(reason) => SessionState::Failing(reason),
         };
-        ConnectorView { connector, session }
+        self.connector_view(connector, session)
     }
 }
 
@@ -498,6 +517,7 @@ mod tests {
             created_at: crate::Timestamp(0),
             updated_at: crate::Timestamp(0),
             receive_epoch: 0,
+            proxy: None,
         };
         assert_eq!(open_secrets(&ReversingBox, &connector).expect("its own")["password"], "s3cret");
         connector.id = Uuid::from_u128(8);

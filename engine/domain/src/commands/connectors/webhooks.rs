@@ -13,7 +13,7 @@ use crate::commands::messages::send::MAX_URL_BYTES;
 use crate::commands::text::{Rule, checked};
 use crate::model::{ConnectorWebhook, DeliveryStatus, EventDelivery, HookKinds};
 use crate::ports::{Batch, Change, EventDeliveryFilter, EventDeliveryPage, WebhookChange};
-use crate::{Error, Field, FieldProblem, Result, TenantIndex};
+use crate::{Error, ErrorCode, Field, FieldProblem, Result, TenantIndex, Timestamp};
 
 /// Maximum length of a secret, in characters.
 pub const MAX_SECRET_CHARS: usize = 256;
@@ -29,6 +29,19 @@ pub struct WebhookRequest {
     pub kinds: HookKinds,
     /// Whether it is told anything.
     pub active: bool,
+}
+
+/// A change of a connector's webhook. Omitted fields stay as they are.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WebhookPatch {
+    /// URL that is posted to, as in [`WebhookRequest`].
+    pub url: Option<String>,
+    /// The secret that posts are signed with, at most [`MAX_SECRET_CHARS`].
+    pub secret: Option<String>,
+    /// What it is told.
+    pub kinds: Option<HookKinds>,
+    /// Whether it is told anything.
+    pub active: Option<bool>,
 }
 
 /// A webhook that was set.
@@ -59,6 +72,18 @@ impl Commands {
         self.ports().store.connector_webhook(index)?.ok_or_else(|| Error::not_found("Webhook"))
     }
 
+    /// The webhooks of a tenant's connectors, in the order in which the connectors were created, each with the public id of its connector.
+    pub fn list_connector_webhooks(&self, tenant: TenantIndex) -> Result<Vec<(Uuid, Arc<ConnectorWebhook>)>> {
+        let store = &self.ports().store;
+        let mut connectors = store.connectors(Some(tenant))?;
+        connectors.sort_by_key(|connector| connector.index);
+        let mut found = Vec::new();
+        for connector in connectors {
+            found.extend(store.connector_webhook(connector.index)?.map(|webhook| (connector.id, webhook)));
+        }
+        Ok(found)
+    }
+
     /// Creates or replaces the webhook of a connector. One that its receiver ended with 410 is told again from now on.
     pub async fn set_connector_webhook(
         &self,
@@ -66,23 +91,89 @@ impl Commands {
         id: Uuid,
         request: WebhookRequest,
     ) -> Result<WebhookSet> {
-        let index = self.live_connector(tenant, id)?.index;
-        let WebhookRequest { url, secret, kinds, active } = request;
-        let (url, secret) = (self.webhook_url(&url), secret.map(|text| webhook_secret(&text)).transpose());
-        let (url, secret) = match (url, secret) {
-            (Ok(url), Ok(secret)) => (url, secret),
+        self.live_connector(tenant, id)?;
+        let request = self.checked_request(request)?;
+        self.write_webhook(tenant, id, |_| Ok((request, None))).await
+    }
+
+    /// Creates the webhook of the connector that a field of a request names. [`ErrorCode::Conflict`] where it has one.
+    pub async fn create_connector_webhook(
+        &self,
+        tenant: TenantIndex,
+        id: Uuid,
+        request: WebhookRequest,
+    ) -> Result<WebhookSet> {
+        let unknown =
+            || Error::invalid(Field::Connectors.at(0), "must be the id of a connector; see the list of connectors");
+        self.live_connector(tenant, id).map_err(|error| match error.code {
+            ErrorCode::NotFound => unknown(),
+            _ => error,
+        })?;
+        let request = self.checked_request(request)?;
+        self.write_webhook(tenant, id, |stored| match stored {
+            Some(_) => Err(Error::conflict("the connector has a webhook already; change it, or delete it first")),
+            None => Ok((request, None)),
+        })
+        .await
+    }
+
+    /// Changes the webhook of a connector. One that its receiver ended with 410 is told again once it is switched on.
+    pub async fn update_connector_webhook(
+        &self,
+        tenant: TenantIndex,
+        id: Uuid,
+        patch: WebhookPatch,
+    ) -> Result<WebhookSet> {
+        self.live_connector(tenant, id)?;
+        let WebhookPatch { url, secret, kinds, active } = patch;
+        let (url, secret) = self.checked_webhook(url.as_deref(), secret.as_deref())?;
+        self.write_webhook(tenant, id, |stored| {
+            let stored = stored.ok_or_else(|| Error::not_found("Webhook"))?;
+            let request = WebhookRequest {
+                url: url.unwrap_or_else(|| stored.url.clone()),
+                secret,
+                kinds: kinds.unwrap_or(stored.kinds),
+                active: active.unwrap_or(stored.active),
+            };
+            let gone_at = stored.gone_at.filter(|_| !request.active);
+            Ok((request, gone_at))
+        })
+        .await
+    }
+
+    fn checked_request(&self, request: WebhookRequest) -> Result<WebhookRequest> {
+        let (url, secret) = self.checked_webhook(Some(&request.url), request.secret.as_deref())?;
+        Ok(WebhookRequest { url: url.unwrap_or_default(), secret, ..request })
+    }
+
+    /// The URL and the secret as they are stored; what is wrong with either is in one error.
+    fn checked_webhook(&self, url: Option<&str>, secret: Option<&str>) -> Result<(Option<String>, Option<String>)> {
+        let url = url.map(|url| self.webhook_url(url)).transpose();
+        match (url, secret.map(webhook_secret).transpose()) {
+            (Ok(url), Ok(secret)) => Ok((url, secret)),
             (url, secret) => {
                 let errors = url.err().into_iter().chain(secret.err());
-                return Err(Error::invalid_fields(errors.flat_map(|error| error.fields).collect()));
+                Err(Error::invalid_fields(errors.flat_map(|error| error.fields).collect()))
             }
-        };
+        }
+    }
 
+    /// Stores what `make` makes of the stored webhook: what it is to be, checked, and since when its receiver is gone.
+    async fn write_webhook(
+        &self,
+        tenant: TenantIndex,
+        id: Uuid,
+        make: impl FnOnce(Option<&ConnectorWebhook>) -> Result<(WebhookRequest, Option<Timestamp>)> + Send,
+    ) -> Result<WebhookSet> {
+        let index = self.live_connector(tenant, id)?.index;
         let _turn = self.connector_writes.of(index).await;
         // It may have been deleted meanwhile.
         self.live_connector(tenant, id)?;
         let ports = self.ports();
+        let stored = ports.store.connector_webhook(index)?;
+        let (WebhookRequest { url, secret, kinds, active }, gone_at) = make(stored.as_deref())?;
         let seal = |plain: &str| ports.secrets.seal(&ConnectorWebhook::secret_context(id), plain.as_bytes());
-        let (sealed, made_secret) = match (secret, ports.store.connector_webhook(index)?) {
+        let (secret, made_secret) = match (secret, stored) {
             (Some(given), _) => (seal(&given), None),
             (None, Some(stored)) => (stored.secret.clone(), None),
             (None, None) => {
@@ -90,17 +181,8 @@ impl Commands {
                 (seal(&made), Some(made))
             }
         };
-        let now = ports.clock.now();
-        let webhook = ConnectorWebhook {
-            tenant,
-            connector: index,
-            url,
-            secret: sealed,
-            kinds,
-            active,
-            gone_at: None,
-            updated_at: now,
-        };
+        let updated_at = ports.clock.now();
+        let webhook = ConnectorWebhook { tenant, connector: index, url, secret, kinds, active, gone_at, updated_at };
         self.commit_webhook(WebhookChange::Put(webhook.clone())).await?;
         Ok(WebhookSet { webhook, made_secret })
     }

@@ -1,4 +1,5 @@
-//! What happened: the event log for callers, and the deliveries to webhooks.
+//! What happened: the event log for callers, what is told live, and the deliveries to webhooks.
 
 pub mod deliveries;
+pub mod live;
 pub mod log;

@@ -2,9 +2,11 @@
 
 pub(crate) mod chats;
 pub(crate) mod groups;
+pub(crate) mod own;
 pub(crate) mod pace;
 pub(crate) mod receiving;
 pub(crate) mod sessions;
+pub(crate) mod webhook_endpoints;
 pub(crate) mod webhooks;
 
 use std::collections::BTreeMap;
@@ -13,6 +15,7 @@ use std::sync::Arc;
 use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
+use poem_openapi::types::MaybeUndefined;
 use poem_openapi::{Enum, Object, OpenApi};
 use pombo_domain::Field;
 use pombo_domain::commands::connectors::{ConnectorChange, ConnectorRequest, ConnectorView};
@@ -25,6 +28,7 @@ use uuid::Uuid;
 use crate::Section;
 use crate::access::Acting;
 use crate::wire::pace::Pace;
+use crate::wire::proxy::{Proxy, SetProxy};
 use crate::wire::{
     BODY, CONFLICT, Created, Deleted, Instant, Page, PathId, READ, Refused, WRITE, body, optional, page_of,
 };
@@ -58,6 +62,9 @@ pub(crate) struct CreateConnector {
     /// How fast it may send. If omitted, the plugin's default (see the list of plugins); if that has none either, without limits.
     #[oai(nullable)]
     pace: Option<Pace>,
+    /// The proxy by which all connections of its plugin leave. If omitted, they leave directly.
+    #[oai(nullable)]
+    proxy: Option<SetProxy>,
 }
 
 /// A change of a connector. Omitted fields stay as they are.
@@ -79,6 +86,10 @@ pub(crate) struct UpdateConnector {
     /// removed.
     #[oai(nullable)]
     config: Option<BTreeMap<String, Value>>,
+    /// New proxy, which replaces the old one; `null` removes it.
+    #[oai(default, nullable)]
+    #[serde(default)]
+    proxy: MaybeUndefined<SetProxy>,
 }
 
 /// The reason for pausing a connector.
@@ -182,6 +193,9 @@ pub(crate) struct Connector {
     session: Session,
     /// How fast it may send.
     pace: Pace,
+    /// The proxy by which all connections of its plugin leave; absent if they leave directly.
+    #[oai(skip_serializing_if_is_none)]
+    proxy: Option<Proxy>,
     /// When it was created. The warm-up counts from its first message.
     created_at: Instant,
     /// When it was last changed.
@@ -208,6 +222,7 @@ impl From<ConnectorView> for Connector {
             status_reason: connector.status_reason.clone(),
             session: view.session.into(),
             pace: (&connector.pace).into(),
+            proxy: connector.proxy.as_ref().map(|proxy| Proxy::of(proxy, view.proxy.clone())),
             created_at: Instant(connector.created_at),
             updated_at: Instant(connector.updated_at),
         }
@@ -234,7 +249,8 @@ impl Connectors {
     /// Create a connector from a plugin
     ///
     /// The configuration is checked against the plugin's `configSchema`; fields that do not fit are listed as `config.host` and
-    /// so on.
+    /// so on. A `proxy` is used by every connection that the plugin opens, names are resolved by it alone, and there is no way around it:
+    /// while it does not work, the session is `DISCONNECTED` with that reason. The operator decides which proxies may be used.
     #[oai(path = "/v1/connectors", method = "post", operation_id = "create_connector")]
     async fn create_connector(
         &self,
@@ -242,9 +258,10 @@ impl Connectors {
         acting: Acting,
         json: JsonBytes<CreateConnector>,
     ) -> Result<Created<Connector>, Refused<{ READ | BODY | WRITE }>> {
-        let CreateConnector { name, plugin, config, pace } = body(&json)?;
+        let CreateConnector { name, plugin, config, pace, proxy } = body(&json)?;
         let pace = pace.map(Pace::into_domain).transpose().map_err(under_pace)?;
-        let request = ConnectorRequest { name, plugin, config: object(config), pace };
+        let proxy = proxy.map(SetProxy::into_domain).transpose()?;
+        let request = ConnectorRequest { name, plugin, config: object(config), pace, proxy };
         let view = state.commands.create_connector(acting.tenant, request).await.map_err(under_pace)?;
         Ok(Created::Made(Json(view.into())))
     }
@@ -276,9 +293,9 @@ impl Connectors {
         Ok(Json(state.commands.get_connector(acting.tenant, id.of("Connector")?)?.into()))
     }
 
-    /// Change a connector's name or configuration
+    /// Change a connector's name, configuration or proxy
     ///
-    /// With a new configuration a new instance replaces the running one: the old one finishes its sends, the new one gets all
+    /// With a new configuration or proxy a new instance replaces the running one: the old one finishes its sends, the new one gets all
     /// further sends.
     #[oai(path = "/v1/connectors/:id", method = "patch", operation_id = "update_connector")]
     async fn update_connector(
@@ -288,8 +305,13 @@ impl Connectors {
         id: Path<PathId>,
         json: JsonBytes<UpdateConnector>,
     ) -> Result<Json<Connector>, Refused<{ READ | BODY | WRITE | CONFLICT }>> {
-        let UpdateConnector { name, config } = body(&json)?;
-        let change = ConnectorChange { name, config: config.map(object) };
+        let UpdateConnector { name, config, proxy } = body(&json)?;
+        let proxy = match proxy {
+            MaybeUndefined::Undefined => None,
+            MaybeUndefined::Null => Some(None),
+            MaybeUndefined::Value(proxy) => Some(Some(proxy.into_domain()?)),
+        };
+        let change = ConnectorChange { name, config: config.map(object), proxy };
         Ok(Json(state.commands.update_connector(acting.tenant, id.of("Connector")?, change).await?.into()))
     }
 

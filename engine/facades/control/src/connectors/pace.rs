@@ -7,9 +7,9 @@ use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 use pombo_domain::model;
-use pombo_domain::model::Quality;
 use pombo_domain::model::health::HealthLevel;
 use pombo_domain::model::pace::{HealthView, PaceView, WaitReason};
+use pombo_domain::model::{Outreach, Quality};
 
 use crate::Section;
 use crate::access::Acting;
@@ -66,6 +66,9 @@ pub(crate) struct PaceNow {
     /// What the channel thinks of what is sent: `green`, `yellow` or `red`; absent if it did not tell.
     #[oai(skip_serializing_if_is_none)]
     quality: Option<String>,
+    /// How far the channel lets the account start conversations; absent if it told nothing that still counts.
+    #[oai(skip_serializing_if_is_none)]
+    outreach: Option<OutreachNow>,
     /// A warning: the same advertising was sent so often within 24 hours that it puts the account at risk.
     #[oai(skip_serializing_if_is_none)]
     equal_texts: Option<EqualTexts>,
@@ -79,6 +82,31 @@ pub(crate) struct Audience {
     used: u32,
     /// How many may; absent for any number.
     limit: Option<u32>,
+}
+
+/// How far a channel lets an account start conversations with people who have not written to it. Answers go on in any case.
+#[derive(Object)]
+#[oai(rename = "Outreach", rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct OutreachNow {
+    /// Until when the channel lets the account start no conversation; absent if it is not locked.
+    locked_until: Option<Instant>,
+    /// How many conversations it may start in a cycle; absent if the channel did not tell.
+    quota: Option<u32>,
+    /// How many of them it has started.
+    used: Option<u32>,
+    /// When the count begins anew.
+    cycle_end: Option<Instant>,
+}
+
+impl From<Outreach> for OutreachNow {
+    fn from(told: Outreach) -> Self {
+        Self {
+            locked_until: told.locked_until.map(Instant),
+            quota: told.quota,
+            used: told.used,
+            cycle_end: told.cycle_end.map(Instant),
+        }
+    }
 }
 
 /// The same rendered text, sent again and again.
@@ -150,6 +178,7 @@ impl From<PaceView> for PaceNow {
             per_second: view.per_second,
             audience: view.audience.map(|audience| Audience { used: audience.used, limit: audience.limit }),
             quality: (view.quality != Quality::Unknown).then(|| view.quality.as_str().to_owned()),
+            outreach: view.outreach.map(OutreachNow::from),
             equal_texts: view.equal_texts.map(|texts| EqualTexts { count: texts.count, since: Instant(texts.since) }),
         }
     }

@@ -56,6 +56,9 @@ pub(crate) struct SessionAccount {
     /// Whether it is an account for businesses, if the connector knows it.
     #[oai(skip_serializing_if_is_none)]
     business: Option<bool>,
+    /// The version of the channel's protocol that the connector speaks, if it tells it.
+    #[oai(skip_serializing_if_is_none)]
+    protocol_version: Option<String>,
 }
 
 impl From<Account> for SessionAccount {
@@ -66,6 +69,7 @@ impl From<Account> for SessionAccount {
             aliases: account.aliases,
             platform: account.platform,
             business: account.business,
+            protocol_version: account.protocol_version,
         }
     }
 }

@@ -7,6 +7,7 @@ use pombo_domain::model::plugin::AuditAction;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::conversations::wire::Conversation;
 use crate::wire::WordOf;
 
 /// An event that an automation emitted.
@@ -23,7 +24,7 @@ pub(crate) struct Emitted {
     pub(crate) payload: Value,
 }
 
-/// A change of who answers a conversation.
+/// A conversation that was opened or changed.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct ChangedConversation {
@@ -32,10 +33,14 @@ pub(crate) struct ChangedConversation {
     /// Address of the conversation.
     pub(crate) chat: String,
     pub(crate) step: WordOf<ConversationAction>,
-    /// Who did it: `user:…`, `key:…`, `operator` or `automation:…`.
+    /// Who did it: `user:…`, `key:…`, `operator` or `automation:…`; `channel` for what happened on the channel, `engine` for what
+    /// follows from something else.
     pub(crate) by: String,
-    /// The reason, or the new assignee.
+    /// The reason, the new assignee, or the new tags, separated by commas.
     pub(crate) detail: String,
+    /// The conversation as it is when the event is read; absent if it was deleted since.
+    #[oai(skip_serializing_if_is_none)]
+    pub(crate) conversation: Option<Conversation>,
 }
 
 /// An event that an automation failed to handle.

@@ -3,11 +3,13 @@
 use poem_openapi::types::{ParseFromJSON, ToJSON};
 use poem_openapi::{Enum, Object, Union};
 use pombo_domain::Timestamp;
+use pombo_domain::commands::conversations::ConversationView;
 use pombo_domain::model::event::{GroupStep, SessionChange};
 use pombo_domain::model::health::HealthChange;
 use pombo_domain::model::{self, EventBody, Inbound, InboundContent, Progress};
 use uuid::Uuid;
 
+use crate::conversations::wire::Conversation;
 use crate::events::automations::{ChangedConversation, ChangedPlugin, Emitted, Parked};
 use crate::wire::content::{FileState, Links, Location, ReceivedFile, StoredFile, Untyped};
 use crate::wire::{Instant, WordOf};
@@ -62,7 +64,7 @@ pub(crate) enum Event {
     /// An automation emitted it.
     #[oai(mapping = "automation.emitted")]
     Emitted(EventOf<Emitted>),
-    /// Who answers a conversation changed.
+    /// A conversation was opened or changed. That a message came or went is told by `message.received` and `message.sent`.
     #[oai(mapping = "conversation.changed")]
     Conversation(EventOf<ChangedConversation>),
     /// An event was parked after an automation failed to handle it on the last attempt.
@@ -140,6 +142,8 @@ pub(crate) struct ReceivedMessage {
     revoked: Option<String>,
     /// Other content.
     other: Option<Untyped>,
+    /// Its conversation as it is when the event is read; absent if it was deleted since.
+    conversation_row: Option<Conversation>,
 }
 
 /// A reaction to a message.
@@ -300,6 +304,8 @@ pub(crate) struct SentMessage {
     /// The channel's id of the message, if it is known.
     provider_id: Option<String>,
     previous: WordOf<Progress>,
+    /// The conversation as it is when the event is read; absent if it was deleted since.
+    conversation_row: Option<Conversation>,
 }
 
 /// How far an own message came.
@@ -347,6 +353,7 @@ impl Links<'_> {
             edit: None,
             revoked: None,
             other: None,
+            conversation_row: None,
         };
         match inbound.content {
             InboundContent::Text(text) => message.text = Some(text),
@@ -393,15 +400,23 @@ fn changed_group(group: String, actor: Option<String>, changed_at: Timestamp, st
     ChangedGroup { group, actor, changed_at: Instant(changed_at), change, text, members, other }
 }
 
+/// The row of a conversation, as in the list; an event is shown without one that cannot be read.
+fn row(found: Option<ConversationView>) -> Option<Conversation> {
+    found.map(Conversation::from)
+}
+
 impl Event {
     /// An event of the log, with links to its files.
     pub(crate) fn of(event: model::Event, connector_id: Option<Uuid>, state: &ApiState) -> Self {
-        let model::Event { key, event: model::NewEvent { id, at, body, .. } } = event;
+        let model::Event { key, event: model::NewEvent { id, connector, at, body } } = event;
         let links = Links::new(state, key.tenant);
         let (cursor, at) = (key.serial, Instant(at));
         match body {
             EventBody::Message(inbound) => {
-                Self::Received(EventOf { id, cursor, at, connector_id, data: links.received(inbound) })
+                let found = state.commands.conversation_at(key.tenant, connector, &inbound.chat);
+                let conversation_row = row(found.ok().flatten());
+                let data = ReceivedMessage { conversation_row, ..links.received(inbound) };
+                Self::Received(EventOf { id, cursor, at, connector_id, data })
             }
             EventBody::Media { chat, provider_id, media } => {
                 let (state, file, reason) = links.media(media);
@@ -444,7 +459,9 @@ impl Event {
                 Self::Emitted(EventOf { id, cursor, at, connector_id, data })
             }
             EventBody::Conversation { conversation, chat, step, by, detail } => {
-                let data = ChangedConversation { conversation_id: conversation, chat, step: step.into(), by, detail };
+                let found = state.commands.get_conversation(key.tenant, conversation);
+                let (conversation_id, step, conversation) = (conversation, step.into(), row(found.ok()));
+                let data = ChangedConversation { conversation_id, chat, step, by, detail, conversation };
                 Self::Conversation(EventOf { id, cursor, at, connector_id, data })
             }
             EventBody::DeadLetter { automation, conversation, dead_letter, code, reason } => {
@@ -457,8 +474,10 @@ impl Event {
                 Self::Plugin(EventOf { id, cursor, at, connector_id, data })
             }
             EventBody::Sent { message, conversation, item, chat, provider_id, previous } => {
-                let previous = previous.into();
-                let data = SentMessage { message_id: message, conversation, item, chat, provider_id, previous };
+                let found = state.commands.get_conversation_numbered(key.tenant, conversation);
+                let (message_id, previous, conversation_row) = (message, previous.into(), row(found.ok()));
+                let data =
+                    SentMessage { message_id, conversation, item, chat, provider_id, previous, conversation_row };
                 Self::Sent(EventOf { id, cursor, at, connector_id, data })
             }
             EventBody::Status { message, conversation, chat, provider_id, previous, now, reached_at } => {

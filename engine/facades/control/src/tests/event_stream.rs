@@ -24,10 +24,17 @@ async fn pieces(engine: &Engine, request: Request, from: u64) -> impl futures::S
     let mut response = engine.respond(request).await;
     assert_eq!(response.status().as_u16(), 200);
     assert_eq!(response.content_type(), Some("text/event-stream"));
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+    assert_eq!((header("cache-control"), header("x-accel-buffering")), (Some("no-store"), Some("no")));
     let stream = response.take_body().into_bytes_stream();
     let mut stream =
         Box::pin(stream.map(|piece| String::from_utf8(piece.expect("no failure").to_vec()).expect("UTF-8")));
-    assert_eq!(stream.next().await, Some(format!("retry: 2000\nid: {from}\n\n")), "at once");
+    let first = stream.next().await.expect("at once");
+    let hello = first.strip_prefix("retry: 2000\n").expect("how long to wait before the next try").to_owned();
+    let (cursor, name, data) = parsed(Some(hello));
+    assert_eq!((cursor, name.as_str(), &data["cursor"]), (from, "hello", &json!(from)));
+    let now = engine.state.commands.now().to_iso();
+    assert_eq!((&data["serverTime"], &data["version"]), (&json!(now), &json!(env!("CARGO_PKG_VERSION"))));
     stream
 }
 
@@ -81,7 +88,7 @@ async fn events_are_followed_live_and_taken_up_where_they_were_left() {
     for n in 1..=60 {
         engine.append(&engine.a, index, other(n)).await;
     }
-    let mut again = pieces(&engine, follow(&engine.a, "?cursor=1", Some(&cursor.to_string())), cursor).await;
+    let mut again = pieces(&engine, follow(&engine.a, "?after=1", Some(&cursor.to_string())), cursor).await;
     for n in 1..=60 {
         let (_, _, data) = parsed(again.next().await);
         assert_eq!(data["data"]["payload"], json!(n), "each once, in order, over several pages");
@@ -171,13 +178,19 @@ async fn streams_are_bounded_and_what_is_wrong_is_said_at_once() {
     let engine = Engine::new().await;
     engine.world.clock.stand();
     let mut open = Vec::new();
-    for _ in 0..32 {
+    for _ in 0..16 {
         open.push(pieces(&engine, follow(&engine.a, "", None), 0).await);
     }
     let refused = engine.call(follow(&engine.a, "", None)).await;
     assert!(refused.headers.contains_key("retry-after"));
     assert_eq!(refused.error(429).0, "rate_limited");
     let _theirs = pieces(&engine, follow(&engine.b, "", None), 0).await;
+    // Another credential of the tenant has places of its own, and requests that wait have theirs.
+    let tenant = engine.a.tenant.index;
+    let made = engine.world.commands.create_api_key(tenant, "panel", None).await.expect("a good name");
+    let other = Caller { tenant: engine.a.tenant.clone(), key: made.key };
+    let _other = pieces(&engine, follow(&other, "", None), 0).await;
+    assert!(engine.signals.follow(tenant).is_ok());
     open.pop();
     let _again = pieces(&engine, follow(&engine.a, "", None), 0).await;
     drop(open);
@@ -185,7 +198,9 @@ async fn streams_are_bounded_and_what_is_wrong_is_said_at_once() {
         ("?cursor=x", None, "cursor"),
         ("?type=nothing", None, "type"),
         ("?connectorId=x", None, "connectorId"),
-        ("?after=1", None, "after"),
+        ("?after=x", None, "after"),
+        ("?live=x", None, "live"),
+        ("?latest=1", None, "latest"),
         ("", Some("x"), "last-event-id"),
     ] {
         let answer = engine.call(follow(&engine.a, query, last)).await;

@@ -194,6 +194,8 @@ async fn a_pace_is_replaced_shown_and_checked() {
     assert_eq!(put(json!({"warmUp": {"days": [1, "x"]}})).await.error(400).1, ["warmUp.days[1]"]);
     assert_eq!(shown["now"]["health"]["score"], 61);
     assert_eq!((&shown["now"]["delayMaxMs"], &shown["now"]["waitingDetail"]), (&json!(5000), &json!("it is night")));
+    let outreach = json!({"lockedUntil": "2030-01-01T01:00:00.000Z", "quota": 2000, "used": 1788});
+    assert_eq!(shown["now"]["outreach"], outreach);
     let healthy = put(json!({"health": {"slowBelow": 60}})).await.expect(200);
     let rules = json!({"windowHours": 168, "slowBelow": 60, "pauseBelow": 35, "minSent": 30});
     assert_eq!(healthy["pace"]["health"], rules);
@@ -346,6 +348,7 @@ async fn another_tenants_id_is_not_found_in_every_operation() {
         ("/v1/automations/", automation),
         ("/v1/conversations/", conversation),
         ("/v1/connectors/", connector.clone()),
+        ("/v1/webhook-endpoints/", connector.clone()),
         ("/v1/messages/", message),
         ("/v1/imports/", id(&import)),
         ("/v1/webhook-deliveries/", id(&deliveries["data"][0])),
@@ -372,6 +375,7 @@ async fn another_tenants_id_is_not_found_in_every_operation() {
         ("/read", json!({"chat": "1", "messages": [named]})),
         ("/typing", json!({"chat": "1", "state": "paused"})),
         ("/lookup", json!({"addresses": ["1"]})),
+        ("/operations", json!({"kind": "x", "value": 1})),
         ("/groups", json!({"subject": "x"})),
         ("/groups/{group}", json!({"subject": "x"})),
         ("/members", json!({"add": ["1"]})),

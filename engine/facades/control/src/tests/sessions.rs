@@ -42,9 +42,11 @@ async fn a_session_is_opened_by_a_code_to_scan_that_a_decoder_reads() {
     assert_eq!(connected, json!({"status": "CONNECTED", "account": account}));
     if let Some(account) = &mut *connectors.account.lock() {
         (account.platform, account.business) = (Some("android".to_owned()), Some(false));
+        account.protocol_version = Some("2.3000.1".to_owned());
     }
     let account = engine.get(&engine.a, &path).await.expect(200)["account"].take();
     assert_eq!((&account["platform"], &account["business"]), (&json!("android"), &json!(false)));
+    assert_eq!(account["protocolVersion"], "2.3000.1");
     let key = [("x-api-key", engine.a.key.as_str())];
     assert_eq!(engine.ask("POST", &path, &key, None).await.expect(200)["status"], "CONNECTED", "a body is not needed");
     assert_eq!(connectors.asked(), []);

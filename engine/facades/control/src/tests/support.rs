@@ -9,8 +9,8 @@ use poem::{Body, Endpoint, EndpointExt, Request, Response};
 use pombo_domain::commands::PluginPolicy;
 use pombo_domain::commands::access::keys::hash_api_key;
 use pombo_domain::model::pace::{AudienceView, EqualTextsView, HealthView, PaceView, WaitReason};
-use pombo_domain::model::{EventBody, HealthLevel, NewEvent, Variables};
-use pombo_domain::ports::{AppendEvent, Batch, Change, PaceViews, Store, StoreResult};
+use pombo_domain::model::{EventBody, HealthLevel, NewEvent, Outreach, Variables};
+use pombo_domain::ports::{AppendEvent, Batch, Change, PaceViews, Store, StoreResult, WebhookTested, WebhookTests};
 use pombo_domain::{ConnectorIndex, Timestamp};
 pub(super) use pombo_testkit::Caller;
 pub(super) use pombo_testkit::http::Answer;
@@ -38,6 +38,16 @@ pub(super) struct Fixed {
     pub(super) equal_texts: Mutex<Option<EqualTextsView>>,
     /// How many people every connector may write to.
     pub(super) audience: Mutex<Option<AudienceView>>,
+    /// The connectors whose webhooks were tested. Their receiver answered 204 after 12 ms.
+    pub(super) tested: Mutex<Vec<ConnectorIndex>>,
+}
+
+#[async_trait::async_trait]
+impl WebhookTests for Fixed {
+    async fn test_webhook(&self, connector: ConnectorIndex) -> StoreResult<Option<WebhookTested>> {
+        self.tested.lock().expect("no test panics in it").push(connector);
+        Ok(Some(WebhookTested { status: Some(204), error: None, took_ms: 12 }))
+    }
 }
 
 impl PaceViews for Fixed {
@@ -50,6 +60,12 @@ impl PaceViews for Fixed {
             reason: Some(WaitReason::QuietHours),
             detail: Some("it is night".to_owned()),
             delay_ms: (2_000, 5_000),
+            outreach: Some(Outreach {
+                locked_until: Some(Timestamp(1_893_459_600_000)),
+                quota: Some(2_000),
+                used: Some(1_788),
+                cycle_end: None,
+            }),
             equal_texts: *self.equal_texts.lock().expect("no test panics in it"),
             audience: *self.audience.lock().expect("no test panics in it"),
             health: Some(HealthView { score: 61, level: HealthLevel::Slowed, sent: 40, ..HealthView::default() }),
@@ -139,6 +155,7 @@ impl Engine {
             readiness: self.fixed.clone(),
             metrics: Arc::new(|| "pombo_up 1\n".to_owned()),
             webhook_secret: Arc::new(|tenant| vec![tenant.0 as u8; 3]),
+            webhook_tests: self.fixed.clone(),
             imports: Arc::new(imports),
             lists: Arc::new(ListReader::default()),
             events: self.signals.clone(),
@@ -275,6 +292,16 @@ impl Engine {
         let page = self.get(caller, &format!("/v1/events?type={kind}")).await.expect(200);
         let events = page["data"].as_array().expect("a list").iter();
         events.map(|event| event["data"].clone()).collect()
+    }
+
+    /// What was done with a tenant's conversations after they were opened, as its log tells it: without their rows.
+    pub(super) async fn steps(&self, caller: &Caller) -> Vec<Value> {
+        let mut told = self.told(caller, "conversation.changed").await;
+        told.retain(|event| event["step"] != "opened");
+        for event in told.iter_mut().filter_map(Value::as_object_mut) {
+            event.remove("conversation");
+        }
+        told
     }
 
     /// Appends an event to a tenant's log, as a connector's intake would.

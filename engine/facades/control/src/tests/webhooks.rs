@@ -228,3 +228,94 @@ async fn the_link_of_a_message_opens_its_file_once_it_is_there() {
     engine.ask("GET", &link, &[], None).await.error(404);
     engine.get(&engine.a, &path).await.error(404);
 }
+
+#[tokio::test]
+async fn endpoints_are_the_webhooks_of_all_connectors() {
+    let engine = Engine::new().await;
+    let (first, index) = engine.chat(&engine.a).await;
+    let second = engine.connector(&engine.a).await;
+    let list = "/v1/webhook-endpoints";
+    assert_eq!(engine.get(&engine.a, list).await.expect(200), json!({"data": []}));
+    let create = |body: Value| engine.post(&engine.a, list, body);
+    let made = create(json!({"url": URL, "connectorIds": [first], "events": ["message.sent"]})).await.expect(201);
+    assert!(made["secret"].as_str().is_some_and(|secret| secret.len() >= 32), "made, and shown once");
+    let shown = json!({
+        "id": first, "url": URL, "connectorIds": [first], "events": ["message.sent"], "enabled": true,
+        "updatedAt": "2030-01-01T00:00:00.000Z"
+    });
+    let path = format!("{list}/{first}");
+    assert_eq!(engine.get(&engine.a, &path).await.expect(200), shown);
+    // One record: the connector's own webhook, and what is set there.
+    let webhook = engine.get(&engine.a, &format!("/v1/connectors/{first}/webhook")).await.expect(200);
+    assert_eq!((&webhook["webhookUrl"], &webhook["events"]), (&json!(URL), &json!(["message.sent"])));
+    put(&engine, &engine.a, &format!("/v1/connectors/{second}/webhook"), json!({"webhookUrl": URL})).await.expect(200);
+    let page = engine.get(&engine.a, &format!("{list}?limit=1")).await.expect(200);
+    assert_eq!((&page["data"], &page["next"]), (&json!([shown]), &json!(first)));
+    let rest = engine.get(&engine.a, &format!("{list}?after={first}")).await.expect(200);
+    assert_eq!((&rest["data"][0]["id"], rest["data"].as_array().map(Vec::len)), (&json!(second), Some(1)));
+    assert_eq!(engine.get(&engine.b, list).await.expect(200)["data"], json!([]));
+    assert_eq!(create(json!({"url": URL, "connectorIds": [first]})).await.error(409).0, "conflict");
+
+    let key = [("x-api-key", engine.a.key.as_str())];
+    let patch = |body| engine.ask("PATCH", &path, &key, Some(body));
+    let other = "https://loja.com/outro";
+    let changed = patch(json!({"url": other, "enabled": false})).await.expect(200);
+    assert_eq!((&changed["url"], &changed["enabled"], changed.get("secret")), (&json!(other), &json!(false), None));
+    assert_eq!(changed["events"], json!(["message.sent"]), "what is omitted stays");
+    // A receiver that was gone stays so until the endpoint is switched on.
+    patch(json!({"enabled": true})).await.expect(200);
+    let updated_at = engine.world.store.connector_webhook(index).expect("readable").expect("set").updated_at;
+    let gone = WebhookChange::Gone { connector: index, updated_at, at: engine.state.commands.now() };
+    engine.world.store.commit(Batch::of(vec![Change::Webhook(Box::new(gone))])).await.expect("commits");
+    let ended = patch(json!({"events": ["message.received"], "connectorIds": [first]})).await.expect(200);
+    assert_eq!((&ended["enabled"], ended.get("goneAt").is_some()), (&json!(false), true));
+    let begun = patch(json!({"enabled": true})).await.expect(200);
+    assert_eq!((&begun["enabled"], begun.get("goneAt")), (&json!(true), None));
+
+    let tested = engine.post(&engine.a, &format!("{path}/test"), json!({})).await.expect(200);
+    assert_eq!(tested, json!({"ok": true, "status": 204, "tookMs": 12}));
+    assert_eq!(*engine.fixed.tested.lock().expect("not poisoned"), [index]);
+    engine.post(&engine.b, &format!("{path}/test"), json!({})).await.error(404);
+    delete(&engine, &engine.a, &path).await.expect(204);
+    engine.post(&engine.a, &format!("{path}/test"), json!({})).await.error(404);
+    assert_eq!(engine.get(&engine.a, &path).await.error(404).0, "not_found");
+    assert_eq!(patch(json!({"enabled": true})).await.error(404).0, "not_found");
+    assert_eq!(delete(&engine, &engine.a, &path).await.error(404).0, "not_found");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_endpoint_is_named() {
+    let engine = Engine::new().await;
+    let (id, _) = engine.chat(&engine.a).await;
+    let (second, _) = engine.chat(&engine.a).await;
+    let (foreign, _) = engine.chat(&engine.b).await;
+    let list = "/v1/webhook-endpoints";
+    for (body, fields) in [
+        (json!({"connectorIds": [id]}), vec!["body"]),
+        (json!({"url": "http://loja.com/", "connectorIds": [id]}), vec!["url"]),
+        (json!({"url": URL, "connectorIds": []}), vec!["connectorIds"]),
+        (json!({"url": URL, "connectorIds": [id, second]}), vec!["connectorIds"]),
+        (json!({"url": URL, "connectorIds": [foreign]}), vec!["connectorIds[0]"]),
+        (json!({"url": URL, "connectorIds": ["x"]}), vec!["connectorIds[0]"]),
+        (json!({"url": URL, "connectorIds": [id], "description": "x"}), vec!["description"]),
+        (
+            json!({"url": "", "connectorIds": [], "events": [], "secret": " "}),
+            vec!["events", "connectorIds", "url", "secret"],
+        ),
+    ] {
+        let refused = engine.post(&engine.a, list, body.clone()).await.error(400);
+        assert_eq!(refused.1, fields, "{body}");
+    }
+    engine.post(&engine.a, list, json!({"url": URL, "connectorIds": [id]})).await.expect(201);
+    let path = format!("{list}/{id}");
+    let key = [("x-api-key", engine.a.key.as_str())];
+    for (body, field) in [
+        (json!({"url": "loja.com"}), "url"),
+        (json!({"events": []}), "events"),
+        (json!({"connectorIds": [second]}), "connectorIds"),
+        (json!({"webhookUrl": URL}), "webhookUrl"),
+    ] {
+        let refused = engine.ask("PATCH", &path, &key, Some(body.clone())).await.error(400);
+        assert_eq!(refused.1, [field], "{body}");
+    }
+}

@@ -6,6 +6,7 @@ pub(crate) mod content;
 pub(crate) mod delivery;
 pub(crate) mod message;
 pub(crate) mod pace;
+pub(crate) mod proxy;
 pub(crate) mod send;
 
 use std::borrow::Cow;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wasmtime::component::{Accessor, HasSelf, Resource};
 
-use super::{headers_of, not_sent, prepared};
+use super::{headers_of, prepared, sent};
 use crate::bindings::host::http::{self, Error};
 use crate::grants::Capability;
 use crate::host::granted;
@@ -30,7 +30,7 @@ fn start(context: &Context, services: &Services, head: http::RequestHead) -> Res
     let own = head.timeout_millis.map(|ms| Duration::from_millis(u64::from(ms)));
     let limit = own.unwrap_or(services.limits.host_call).min(services.limits.host_call);
     let builder = prepared(context, services, &head.method, &head.url, &head.headers)?;
-    Ok(Exchange::start(builder, head.content_length, limit, not_sent))
+    Ok(Exchange::start(builder, head.content_length, limit, |builder| sent(context, builder)))
 }
 
 fn held<T: Send + 'static>(

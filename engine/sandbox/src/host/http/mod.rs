@@ -86,6 +86,20 @@ fn prepared(
     Ok(builder)
 }
 
+/// Sends a request by the connector's way out: its proxy if it has one, and nothing else then.
+fn sent(
+    context: &Context,
+    builder: reqwest::RequestBuilder,
+) -> impl Future<Output = Result<reqwest::Response, ExchangeError>> + Send + use<> {
+    let proxy = context.proxy.clone();
+    async move {
+        match proxy {
+            Some(proxy) => proxy.send(builder).await,
+            None => builder.send().await.map_err(|e| not_sent(&e)),
+        }
+    }
+}
+
 /// Why there is no response.
 fn not_sent(error: &reqwest::Error) -> ExchangeError {
     if error.is_connect() {
@@ -114,7 +128,7 @@ async fn send(context: &Context, services: &Services, request: http::Request) ->
     if let Some(body) = request.body {
         builder = builder.body(body);
     }
-    let mut response = builder.send().await.map_err(|e| not_sent(&e))?;
+    let mut response = sent(context, builder).await?;
     if let Some(size) = response.content_length().filter(|n| *n > HTTP_BODY_BYTES as u64) {
         return Err(http::Error::TooLarge(size));
     }

@@ -75,13 +75,16 @@ fn late() -> Error {
 }
 
 impl Exchange {
-    /// Begins a request whose body will have `content_length` bytes, none of which are there yet.
-    pub(crate) fn start(
+    /// Begins a request whose body will have `content_length` bytes, none of which are there yet; `send` sends it.
+    pub(crate) fn start<F>(
         mut builder: RequestBuilder,
         content_length: u64,
         limit: Duration,
-        not_sent: fn(&reqwest::Error) -> Error,
-    ) -> Self {
+        send: impl FnOnce(RequestBuilder) -> F,
+    ) -> Self
+    where
+        F: Future<Output = Result<Response, Error>> + Send + 'static,
+    {
         let (pieces, taken) = mpsc::channel(PIECES);
         if content_length > 0 {
             let body = stream::unfold(taken, async |mut taken: mpsc::Receiver<Bytes>| {
@@ -91,9 +94,9 @@ impl Exchange {
             builder = builder.header(CONTENT_LENGTH, content_length).body(Body::wrap_stream(Box::pin(body)));
         }
         let (answer, answered) = oneshot::channel();
-        let request = builder.send();
+        let request = send(builder);
         let task = tokio::spawn(async move {
-            let result = request.await.map_err(|e| not_sent(&e));
+            let result = request.await;
             // The guest may have dropped the exchange.
             let _ = answer.send(result);
         });

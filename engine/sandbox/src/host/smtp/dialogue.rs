@@ -25,7 +25,8 @@ use super::pool::{Key, Pool, Pooled};
 use super::progress::Progress;
 use super::target::Target;
 use crate::bindings::host::smtp::{Reply, Security, Stage};
-use crate::host::network::{self, Unreachable};
+use crate::host::network;
+use crate::host::tcp::Unreachable;
 use crate::limits::{REASON_BYTES, cut};
 
 /// Why a submission ended without an acceptance.
@@ -224,7 +225,7 @@ async fn unless_stalled(
 
 async fn connect(target: &Target, progress: &Progress) -> Result<Pooled, Failed> {
     progress.enter(Stage::Connect);
-    let tcp = network::connect(&target.addresses, target.step).await.map_err(|e| match e {
+    let tcp = target.route.connect(target.step).await.map_err(|e| match e {
         Unreachable::Forbidden => Failed::Broke("the server's address is not allowed".to_owned()),
         Unreachable::Failed(why) => Failed::Broke(why),
     })?;

@@ -20,7 +20,9 @@ use self::body::Part;
 use self::dialogue::{Failed, Submission};
 use self::progress::Progress;
 use self::target::{Login, Target};
-use super::network::{self, Unreachable};
+use super::network;
+use super::route::Route;
+use super::tcp::Unreachable;
 use super::{granted, media};
 use crate::bindings::host::smtp::{self, Envelope, Error, Failure, Security, Segment, Server, Stage};
 use crate::grants::Capability;
@@ -50,14 +52,13 @@ async fn target(context: &Context, services: &Services, server: Server) -> Resul
             username: login.username,
         }),
     };
-    let addresses = network::resolve(services, &host, server.port).await.map_err(|e| match e {
+    let route = network::route(context, services, &host, server.port).await.map_err(|e| match e {
         Unreachable::Forbidden => Error::Refused("the server's address is not allowed by the operator".to_owned()),
         Unreachable::Failed(why) => not_sent(Stage::Connect, why),
     })?;
-    if server.security == Security::None
-        && !addresses.iter().all(|a| a.ip().is_loopback())
-        && !plain_allowed(services, &host, server.port)
-    {
+    // What goes to a proxy leaves this machine.
+    let stays_here = matches!(&route, Route::Direct(addresses) if addresses.iter().all(|a| a.ip().is_loopback()));
+    if server.security == Security::None && !stays_here && !plain_allowed(services, &host, server.port) {
         return Err(Error::Refused(
             "a server on another machine must be used with starttls or tls, unless the operator allows it".to_owned(),
         ));
@@ -67,7 +68,7 @@ async fn target(context: &Context, services: &Services, server: Server) -> Resul
     Ok(Target {
         host,
         port: server.port,
-        addresses,
+        route,
         security: server.security,
         login,
         extra_ca: server.extra_ca,

@@ -1,9 +1,9 @@
 //! The server that a submission is for.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::bindings::host::smtp::Security;
+use crate::host::route::Route;
 
 /// A login, held by the host alone: has no `Debug`.
 pub(super) struct Login {
@@ -15,7 +15,7 @@ pub(super) struct Login {
 pub(super) struct Target {
     pub(super) host: String,
     pub(super) port: u16,
-    pub(super) addresses: Vec<SocketAddr>,
+    pub(super) route: Route,
     pub(super) security: Security,
     pub(super) login: Option<Login>,
     pub(super) extra_ca: Option<String>,

@@ -334,7 +334,26 @@ impl Making<'_> {
         Ok(())
     }
 
+    /// The tags that the conversation gets by the steps so far, if they are others than it has.
+    fn retagged(&self) -> Option<Vec<String>> {
+        let mut before = self.context.conversation.tags.clone();
+        before.sort();
+        let mut tags = before.clone();
+        for step in &self.steps {
+            match step {
+                ConversationStep::Tag(tag) if !tags.contains(tag) => tags.push(tag.clone()),
+                ConversationStep::Untag(tag) => tags.retain(|present| present != tag),
+                _ => {}
+            }
+        }
+        tags.sort();
+        (tags != before).then_some(tags)
+    }
+
     fn finish(&mut self) -> Step {
+        if let Some(tags) = self.retagged() {
+            self.told(ConversationAction::Tagged, &tags.join(", "));
+        }
         if !self.steps.is_empty() {
             let (tenant, steps) = (self.context.automation.tenant, std::mem::take(&mut self.steps));
             self.change(AutomationChange::Conversation(tenant, self.conversation(), steps));

@@ -236,7 +236,7 @@ fn steps_of_the_conversation_are_one_change_and_told_where_somebody_must_know() 
             _ => None,
         })
         .collect();
-    assert_eq!(told, ["assigned eva", "paused why"]);
+    assert_eq!(told, ["assigned eva", "paused why", "tagged a"]);
     let Some(AutomationChange::Conversation(_, _, steps)) = changes.last().and_then(automation_change) else {
         panic!("the steps")
     };

@@ -88,6 +88,20 @@ impl BatchBuilder<'_> {
         Ok(true)
     }
 
+    /// How far the account may start conversations. A connector tells it again after each login: only news are an event.
+    pub(super) fn outreach(&mut self, json: String) -> StoreResult<Result<(), Unfit>> {
+        let Some(told) = told::outreach_told(&json) else { return passed_over(self, told::OUTREACH) };
+        if told == self.outreach.unwrap_or_else(|| self.account_health.outreach()) {
+            return Ok(Ok(()));
+        }
+        if let Some(until) = told.at(self.now).locked_until {
+            tracing::warn!(connector = %self.connector.id, until = %until.to_iso(), "the account may not start conversations");
+        }
+        self.outreach = Some(told);
+        self.keep(told::OUTREACH, json);
+        Ok(Ok(()))
+    }
+
     /// The event in the log, as the channel told it.
     fn keep(&mut self, kind: &str, mut json: String) {
         let mut kind = kind.to_owned();

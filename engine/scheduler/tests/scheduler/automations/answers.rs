@@ -78,7 +78,11 @@ async fn everything_that_an_answer_can_hold_is_done_together() {
     assert_eq!(contact.name.as_deref(), Some("Ana"));
     assert_eq!(store.kv_get(AutomationIndex(10).kv(), "seen").expect("readable").as_deref(), Some(&b"1"[..]));
     let by = uuid::Uuid::from_u128(10);
-    let told = [format!("5511 assigned by automation:{by}: maria"), r#"emitted order {"id":7}"#.to_owned()];
+    let told = [
+        format!("5511 assigned by automation:{by}: maria"),
+        r#"emitted order {"id":7}"#.to_owned(),
+        format!("5511 tagged by automation:{by}: vip"),
+    ];
     assert_eq!(office.log(), told);
     let read = Operation::Read { chat: "5511".to_owned(), messages: vec![target] };
     assert_eq!(*office.connectors.operations.lock(), [read]);

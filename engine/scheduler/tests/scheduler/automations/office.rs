@@ -196,11 +196,12 @@ impl Office {
         self.store().dead_letters(TENANT, None, 100).expect("readable")
     }
 
-    /// The event log, as text: all but what was received.
+    /// The event log, as text: all but what was received, and that conversations were opened.
     pub fn log(&self) -> Vec<String> {
         let (events, _) = self.store().events(TENANT, &EventFilter::default(), 0, 1_000).expect("readable");
         let said = |event: &Event| match &event.event.body {
             EventBody::Emitted { kind, json, .. } => Some(format!("emitted {kind} {json}")),
+            EventBody::Conversation { step, .. } if step.as_str() == "opened" => None,
             EventBody::Conversation { chat, step, by, detail, .. } => Some(format!("{chat} {step} by {by}: {detail}")),
             EventBody::DeadLetter { code, .. } => Some(format!("parked {code}")),
             EventBody::Plugin { step, digest, .. } => {

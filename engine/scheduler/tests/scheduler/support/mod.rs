@@ -234,6 +234,7 @@ impl World {
             aliases: Vec::new(),
             platform: None,
             business: None,
+            protocol_version: None,
         });
         self.connectors.set_session(LANE, state.clone());
         self.connectors.account.lock().clone_from(&account);
@@ -243,7 +244,7 @@ impl World {
 
     /// The event log without the sessions' and those of own messages, as text.
     pub fn events(&self) -> Vec<String> {
-        let others = |event: &String| !["session ", "own "].iter().any(|start| event.starts_with(start));
+        let others = |event: &String| !["session ", "own ", "opened "].iter().any(|start| event.starts_with(start));
         self.log().into_iter().filter(others).collect()
     }
 
@@ -276,6 +277,7 @@ impl World {
             EventBody::Media { provider_id, .. } => format!("media {provider_id}"),
             EventBody::Other(kind, _) => format!("other {kind}"),
             EventBody::Sent { chat, previous, .. } => format!("own {previous} sent {chat}"),
+            EventBody::Conversation { chat, step, .. } if step.as_str() == "opened" => format!("opened {chat}"),
             EventBody::Status { chat, previous, now, .. } => format!("own {previous} {now} {chat}"),
             other => other.kind().to_owned(),
         };

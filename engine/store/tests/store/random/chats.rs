@@ -33,6 +33,7 @@ struct Chat {
     /// The entry that is known by each id of the channel: the first one that is still there.
     known: BTreeMap<String, u64>,
     unread: Vec<u64>,
+    waiting: Option<Timestamp>,
     archived: bool,
 }
 
@@ -65,8 +66,12 @@ impl Chats {
         if !entry.from_me {
             chat.unread.push(number);
             chat.archived = false;
-        } else if entry.serial.is_none() {
-            chat.unread.clear();
+            chat.waiting.get_or_insert(at);
+        } else {
+            chat.waiting = None;
+            if entry.serial.is_none() {
+                chat.unread.clear();
+            }
         }
         if let Some(id) = &entry.id {
             chat.known.entry(id.clone()).or_insert(number);
@@ -128,6 +133,13 @@ impl World {
                     return;
                 }
                 self.store.commit(Batch::of(changes)).await.unwrap();
+                let known = self.chats.chats.get(&chat);
+                let steps: &[&str] = match (&act, known) {
+                    (Act::Say(_), None) => &["opened"],
+                    (Act::Say(_), Some(known)) if known.archived && !from_me => &["restored"],
+                    _ => &[],
+                };
+                self.follow_conversation(steps);
                 self.receive(&chat, id, act, from_me, now);
             }
             Op::Attempt(pick, chat) => {
@@ -140,7 +152,10 @@ impl World {
                 let act = say(message.message.key, "minha");
                 let attempted = ChatChange::Attempted(message.message.key, message.message.id, in_chat(A, &chat, act));
                 self.store.commit(Batch::of(vec![change(attempted)])).await.unwrap();
-                if !self.chats.attempted.contains_key(&serial) {
+                let is_new = !self.chats.attempted.contains_key(&serial);
+                let opens = is_new && !self.chats.chats.contains_key(&chat);
+                self.follow_conversation(if opens { &["opened"] } else { &[] });
+                if is_new {
                     self.chats.add(&chat, now, new(None, true, Some(serial), "minha"));
                     let number = self.chats.chats[&chat].number;
                     self.chats.attempted.insert(serial, number);
@@ -201,6 +216,7 @@ impl World {
                     chat.entries.retain(|entry| entry.number > upto || entry.serial.is_some());
                     chat.known.retain(|_, number| *number > upto);
                     chat.unread.retain(|number| *number > upto);
+                    chat.waiting = chat.waiting.filter(|_| chat.entries.last().is_some_and(|last| !last.from_me));
                 }
             }
             Op::Chats(archived, unread, said, offset) => {
@@ -265,7 +281,7 @@ impl World {
             };
             let found = found.unwrap();
             assert_eq!((found.number, found.archived_at.is_some()), (known.number, known.archived));
-            assert_eq!(found.unread(), known.unread.len() as u64);
+            assert_eq!((found.unread(), found.waiting_since), (known.unread.len() as u64, known.waiting));
             assert_eq!(found.last.as_ref().map(|last| last.item), known.entries.last().map(|entry| entry.number));
             let (mut entries, mut before) = (Vec::new(), None);
             loop {

@@ -173,6 +173,22 @@ impl World {
         self.model.appended(own.into_iter().map(append).collect());
     }
 
+    /// Takes over the events that the store itself appended for a conversation, which are these.
+    fn follow_conversation(&mut self, steps: &[&str]) {
+        let last = self.model.logs.get(&A).map_or(0, |log| log.last);
+        let (own, _) = self.store.events(A, &EventFilter::default(), last, 9).unwrap();
+        let told: Vec<&str> = own
+            .iter()
+            .map(|event| match &event.event.body {
+                EventBody::Conversation { step, .. } => step.as_str(),
+                other => panic!("{other:?} is not about a conversation"),
+            })
+            .collect();
+        assert_eq!(told, steps);
+        let append = |event: Event| AppendEvent { tenant: A, event: event.event, once: None };
+        self.model.appended(own.into_iter().map(append).collect());
+    }
+
     async fn run(&mut self, op: Op, path: &std::path::Path) {
         let now = self.clock.now();
         match op {

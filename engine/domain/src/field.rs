@@ -183,6 +183,10 @@ words! {
         Reason = "reason",
         /// Words by which people refuse advertising.
         OptOutWords = "opt_out_words",
+        /// For how long a message on the account's own phone pauses automations.
+        PhonePauseMinutes = "phone_pause_minutes",
+        /// What ends such a pause when it is typed on the phone.
+        PhoneResumeWord = "phone_resume_word",
         /// For how many days received messages are kept.
         ReceivedDays = "received_days",
         /// Categories of messages that a contact does not want.

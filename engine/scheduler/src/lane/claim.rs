@@ -22,6 +22,7 @@ use pombo_domain::ports::{
 };
 
 use super::demands::{Answer, Taken};
+use super::overtaken;
 use super::refusals::{refused_before, refused_by};
 use super::templates::Templates;
 use super::{Ended, InFlight, LaneConfig};
@@ -243,6 +244,17 @@ impl Claim<'_> {
                 (None, Some(kind)) => kind.identifier(&content.to).into_owned(),
                 (None, None) => content.to.clone(),
             });
+            match overtaken::is_overtaken(&*context.ports.store, &stored) {
+                Ok(false) => {}
+                Ok(true) => {
+                    self.cancel(&stored, overtaken::WHY, now);
+                    continue;
+                }
+                Err(error) => {
+                    self.put_back(candidate, error);
+                    continue;
+                }
+            }
             // An attempt that ends before the connector takes nothing.
             if unreachable.is_none() {
                 match config.demands.ask(context, self.shared, (&stored, chat.as_deref()), &mut self.taken, now) {
@@ -407,6 +419,14 @@ impl Claim<'_> {
         let detail = format!("{}; until {}", reason.detail, until.to_iso());
         if let Ok(state) = stored.state.postpone(Reason { detail, ..reason }, until, now) {
             Metrics::add(&self.context.metrics.held, 1);
+            let delivery = Delivery::of(&stored.message, Some(stored.state.status), &state);
+            self.updates.push(Update { key: stored.message.key, state, delivery });
+        }
+    }
+
+    /// The message is not to be sent any more.
+    fn cancel(&mut self, stored: &StoredMessage, why: &str, now: Timestamp) {
+        if let Ok(state) = stored.state.cancel(Some(why), now) {
             let delivery = Delivery::of(&stored.message, Some(stored.state.status), &state);
             self.updates.push(Update { key: stored.message.key, state, delivery });
         }

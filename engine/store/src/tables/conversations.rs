@@ -4,7 +4,7 @@
 //! A conversation's row holds its lanes, because whatever happens in a lane changes the conversation or is asked with it: one
 //! row is read and written for both. Invariant: a lane is there exactly while it has work; it names its first and last item.
 
-use pombo_domain::model::{Conversation, Origin};
+use pombo_domain::model::{Conversation, Handover, Origin};
 use pombo_domain::ports::{ConversationFilter, StoreResult};
 use pombo_domain::{AutomationIndex, ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -33,8 +33,10 @@ const SORTED_FORMAT: u8 = 4;
 /// Format 5 has behind the rest, too, since when the other side waits for an answer. Only a conversation is written in it of which the newest
 /// message does not tell that, see [`waiting_by_last`].
 const WAITING_FORMAT: u8 = 5;
+/// Format 6 has behind all that when the pause of the automations ends by itself. Only a conversation with such a pause is written in it.
+const PAUSED_FORMAT: u8 = 6;
 
-/// What a row of format 4 has behind the rest.
+/// What a row of the formats from 4 on has behind the rest.
 #[derive(Serialize, Deserialize)]
 struct Behind {
     /// When the other side last wrote by the channel's own time.
@@ -81,6 +83,10 @@ impl Stored {
 
 pub(crate) fn encode(stored: &Stored) -> Vec<u8> {
     let Conversation { queue, status_label: status, written_at, waiting_since, .. } = stored.conversation;
+    if let Some(until) = stored.conversation.pause_ends_at() {
+        let behind = Behind { written_at, queue, status };
+        return append(vec![PAUSED_FORMAT], &(&stored.conversation, &stored.lanes, behind, waiting_since, until));
+    }
     if waiting_since != waiting_by_last(&stored.conversation) {
         let behind = Behind { written_at, queue, status };
         return append(vec![WAITING_FORMAT], &(&stored.conversation, &stored.lanes, behind, waiting_since));
@@ -103,6 +109,15 @@ pub(crate) fn parse(row: &[u8]) -> StoreResult<Stored> {
             body_of(body, WHAT)?;
         let Behind { written_at, queue, status } = behind;
         let conversation = Conversation { written_at, queue, status_label: status, waiting_since, ..conversation };
+        return Ok(Stored { conversation, lanes });
+    }
+    if format == PAUSED_FORMAT {
+        type Row = (Conversation, Vec<Lane>, Behind, Option<Timestamp>, Timestamp);
+        let (conversation, lanes, behind, waiting_since, until): Row = body_of(body, WHAT)?;
+        let Behind { written_at, queue, status } = behind;
+        let handover = conversation.handover.map(|handover| Handover { until: Some(until), ..handover });
+        let status_label = status;
+        let conversation = Conversation { handover, written_at, queue, status_label, waiting_since, ..conversation };
         return Ok(Stored { conversation, lanes });
     }
     let mut stored = parse_earlier(format, body)?;

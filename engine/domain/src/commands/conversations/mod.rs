@@ -267,7 +267,8 @@ impl Commands {
         Ok(())
     }
 
-    /// Pauses a conversation's automations; if they are already paused, nothing changes.
+    /// Pauses a conversation's automations. If they are already paused, nothing changes, except that a pause that ends by itself gives way
+    /// to this one.
     pub async fn pause_conversation(&self, actor: &Actor, id: Uuid, reason: &str) -> Result<ConversationView> {
         self.step_conversation(actor, id, &Bulk::Pause(checked_reason(reason)?)).await
     }
@@ -314,7 +315,8 @@ impl Commands {
             }
             Selection::Connector(id) => {
                 let connector = Some(self.live_connector(tenant, id)?.index);
-                let paused = Some(step == Bulk::Resume);
+                // One whose pause ends by itself is paused for good.
+                let paused = (step == Bulk::Resume).then_some(true);
                 let filter = ConversationFilter { connector, paused, ..ConversationFilter::default() };
                 let mut after = None;
                 loop {
@@ -347,9 +349,9 @@ impl Commands {
     /// The changes of a step; none if the conversation is already in that state.
     fn conversation_changes(&self, actor: &Actor, conversation: &Conversation, step: &Bulk) -> Vec<Change> {
         let (done, word, detail) = match step {
-            Bulk::Pause(reason) if conversation.handover.is_none() => {
+            Bulk::Pause(reason) if conversation.handover.as_ref().is_none_or(|there| there.until.is_some()) => {
                 let at = self.ports().clock.now();
-                let handover = Handover { by: actor.by.clone(), at, reason: reason.clone() };
+                let handover = Handover { by: actor.by.clone(), at, reason: reason.clone(), until: None };
                 (ConversationStep::Pause(handover), ConversationAction::Paused, reason.clone())
             }
             Bulk::Resume if conversation.handover.is_some() => {

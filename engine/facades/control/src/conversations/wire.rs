@@ -10,18 +10,22 @@ use crate::wire::message::MessageStatus;
 
 /// Who paused the automations in a conversation, when and why.
 #[derive(Object)]
+#[oai(skip_serializing_if_is_none)]
 pub(crate) struct Handover {
-    /// Who paused them: `user:…`, `key:…`, `operator` or `automation:…`.
+    /// Who paused them: `user:…`, `key:…`, `operator`, `automation:…`, or `phone`: somebody answered on the account's own phone.
     by: String,
     /// When they were paused.
     at: Instant,
     /// The reason, for the person who takes over.
     reason: String,
+    /// When the pause ends by itself: only one by `phone` does. Each further message on the phone moves it on.
+    until: Option<Instant>,
 }
 
 impl From<model::Handover> for Handover {
     fn from(handover: model::Handover) -> Self {
-        Self { by: handover.by, at: Instant(handover.at), reason: handover.reason }
+        let (at, until) = (Instant(handover.at), handover.until.map(Instant));
+        Self { by: handover.by, at, reason: handover.reason, until }
     }
 }
 

@@ -388,26 +388,39 @@ async fn a_tenant_sets_for_how_long_received_messages_are_kept() {
     let engine = Engine::new().await;
     let key = [("x-api-key", engine.a.key.as_str())];
     let patch = |body| engine.ask("PATCH", "/v1/settings", &key, Some(body));
-    assert_eq!(
-        engine.get(&engine.a, "/v1/settings").await.expect(200),
-        json!({"optOutWords": ["SAIR", "PARAR", "STOP"]})
-    );
     let words = ["SAIR", "PARAR", "STOP"];
-    let kept = json!({"receivedDays": 90, "optOutWords": words});
+    let usual = json!({"optOutWords": words, "phonePauseMinutes": 120, "phoneResumeWord": "/bot"});
+    let with = |further: Value| {
+        let mut shown = usual.clone();
+        let further = further.as_object().expect("an object").clone();
+        shown.as_object_mut().expect("an object").extend(further);
+        shown
+    };
+    assert_eq!(engine.get(&engine.a, "/v1/settings").await.expect(200), usual);
+    let kept = with(json!({"receivedDays": 90}));
     assert_eq!(patch(json!({"receivedDays": 90})).await.expect(200), kept);
     assert_eq!(patch(json!({})).await.expect(200), kept, "what is left out stays");
-    assert_eq!(
-        engine.get(&engine.b, "/v1/settings").await.expect(200),
-        json!({"optOutWords": ["SAIR", "PARAR", "STOP"]})
-    );
+    assert_eq!(engine.get(&engine.b, "/v1/settings").await.expect(200), usual);
     for wrong in [json!(0), json!(36_501), json!("x"), json!(-1)] {
         assert_eq!(patch(json!({"receivedDays": wrong})).await.error(400).1, ["receivedDays"]);
     }
-    assert_eq!(patch(json!({"receivedDays": null})).await.expect(200), json!({"optOutWords": words}));
+    assert_eq!(patch(json!({"receivedDays": null})).await.expect(200), usual);
     let own = json!({"optOutWords": ["chega"]});
-    assert_eq!(patch(own.clone()).await.expect(200), own);
+    assert_eq!(patch(own.clone()).await.expect(200), with(own));
     assert_eq!(patch(json!({"optOutWords": ["a\nb"]})).await.error(400).1, ["optOutWords[0]"]);
-    assert_eq!(patch(json!({"optOutWords": null})).await.expect(200), json!({"optOutWords": words}));
+    assert_eq!(patch(json!({"optOutWords": null})).await.expect(200), usual);
+
+    let own = json!({"phonePauseMinutes": 0, "phoneResumeWord": "robô"});
+    assert_eq!(patch(own.clone()).await.expect(200), with(own.clone()));
+    assert_eq!(engine.get(&engine.a, "/v1/settings").await.expect(200), with(own));
+    assert_eq!(patch(json!({"phoneResumeWord": ""})).await.expect(200)["phoneResumeWord"], "");
+    for wrong in [json!(43_201), json!("x"), json!(-1)] {
+        assert_eq!(patch(json!({"phonePauseMinutes": wrong})).await.error(400).1, ["phonePauseMinutes"]);
+    }
+    for wrong in [json!("x".repeat(41)), json!("a\nb"), json!(7)] {
+        assert_eq!(patch(json!({"phoneResumeWord": wrong})).await.error(400).1, ["phoneResumeWord"]);
+    }
+    assert_eq!(patch(json!({"phonePauseMinutes": null, "phoneResumeWord": null})).await.expect(200), usual);
     let settings = engine.world.store.tenant_settings(engine.a.tenant.index).expect("reads");
     assert_eq!(settings, TenantSettings::default());
 }

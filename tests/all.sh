@@ -45,12 +45,12 @@ plugin-tests() {
   CARGO_PROFILE_DEV_DEBUG=false cargo test --locked --manifest-path plugins/Cargo.toml --workspace --no-fail-fast
 }
 sdk-tests() { sdk/test.sh; }
-# The unit tests of all crates, and the integration tests of the engine's and of the Graph simulator.
+# The unit tests of all crates, and the integration tests of the engine's and of the two simulators.
 units() {
   local file chosen=(--lib --bins)
   shopt -s nullglob
   for file in engine/*/tests/*.rs engine/facades/*/tests/*.rs tests/graph-sim/tests/*.rs; do chosen+=(--test "$(basename "$file" .rs)"); done
-  for file in engine/*/tests/*/main.rs engine/facades/*/tests/*/main.rs; do chosen+=(--test "$(basename "$(dirname "$file")")"); done
+  for file in engine/*/tests/*/main.rs engine/facades/*/tests/*/main.rs tests/whatsapp-sim/tests/*/main.rs; do chosen+=(--test "$(basename "$(dirname "$file")")"); done
   shopt -u nullglob
   low test --release --locked --workspace --no-fail-fast "${chosen[@]}"
 }

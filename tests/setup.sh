@@ -3,7 +3,8 @@
 #
 #   tests/setup.sh build   a C compiler (for the few dependencies with C or assembly in them)
 #   tests/setup.sh lint    rustfmt and clippy
-#   tests/setup.sh test    build's, postfix, curl, Node with npm, PHP, and a Python environment in target/venv (tests/requirements.txt)
+#   tests/setup.sh test    build's, postfix, curl, Node with npm, Baileys (tests/whatsapp/baileys), PHP, and a Python environment in
+#                          target/venv (tests/requirements.txt)
 #   tests/setup.sh bench   redis, Node with npm, and the benchmark peer's npm packages (tests/peers/queue-bench)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -71,6 +72,7 @@ for_test() {
     packages postfix
   fi
   command -v npm >/dev/null || packages nodejs npm
+  npm_packages tests/whatsapp/baileys
   command -v php >/dev/null || packages php-cli
   python3 -c 'import ensurepip, venv' 2>/dev/null || packages python3-venv
   local venv=target/venv

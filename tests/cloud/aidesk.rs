@@ -3,10 +3,11 @@
 
 use anyhow::{Context, Result, ensure};
 use pombo_tests::campaigns::api;
+use pombo_tests::graph::Graph;
 use pombo_tests::http::{Client, Reply, query};
 use pombo_tests::tenant::{Tenant, text_of};
 use pombo_tests::wait::{PATIENCE, until};
-use pombo_tests::webhook::Receiver;
+use pombo_tests::webhook::{Receiver, pdf};
 use serde_json::{Value, json};
 
 use crate::shared::{Bench, named_template, person, server};
@@ -240,6 +241,84 @@ fn what_is_wrong_with_a_template_is_named_and_meta_is_not_called() -> Result<()>
     let conversations = desk.bench.tenant.client.get("/v1/conversations?limit=10")?.expect_json(200)?;
     assert_eq!(conversations["data"], json!([]), "something was stored");
     Ok(())
+}
+
+/// Row 20 again: with the connector's setting, what Meta refuses becomes spaces.
+#[test]
+fn line_breaks_become_spaces_where_the_instance_is_set_so() -> Result<()> {
+    let bench = Bench::at(server()?, Graph::start()?, &json!({"newlines": "replace"}))?;
+    let template = bench.template(&named_template("boas_vindas"))?;
+    let (queue, status) = bench.queue_and_status()?;
+    let who = person();
+    let body = json!({"number": who, "template_id": template, "queue_id": queue, "status_id": status,
+        "variables": {"nome": "João\r\nda\tSilva", "codigo": "A      B"}});
+    bench.aidesk().post(TEMPLATE, &body)?.expect(200)?;
+    let sent = bench.accepted(&who)?;
+    let parameters = sent[0]["template"]["components"][0]["parameters"].as_array().context("no parameters")?;
+    let texts: Vec<&Value> = parameters.iter().map(|parameter| &parameter["text"]).collect();
+    assert_eq!(texts, ["João da Silva", "A    B"], "{sent:?}");
+    assert_eq!(bench.said(&who)?[0]["text"], "Olá João da Silva, seu código é A    B.");
+    bench.nothing_violated()
+}
+
+/// A template with a document, given as a link and as an upload: the latter goes to Meta by its id.
+#[test]
+fn a_headers_file_is_a_link_or_the_id_of_an_upload() -> Result<()> {
+    let desk = Desk::new()?;
+    let mut pictured = named_template("boleto");
+    let header = json!({"type": "HEADER", "format": "DOCUMENT", "example": {"header_handle": ["4::aW"]}});
+    pictured["components"] = json!([header, pictured["components"][0].clone()]);
+    let template = desk.bench.template(&pictured)?;
+    let who = person();
+    let body = |header: &Value| {
+        let mut body = desk.body(&who);
+        body["template_id"] = json!(template);
+        body["variables"]["header"] = header.clone();
+        body
+    };
+    let shown = |at: usize| -> Result<Value> {
+        let sent = desk.bench.accepted(&who)?;
+        let header = &sent.get(at).with_context(|| format!("{sent:?}"))?["template"]["components"][0];
+        Ok(header["parameters"][0]["document"].clone())
+    };
+    desk.refused(TEMPLATE, &body(&Value::Null), 400, "variables.header")?;
+    let link = json!("https://example.com/boleto.pdf");
+    desk.template(&body(&link))?;
+    assert_eq!(shown(0)?["link"], link);
+    let file = desk.bench.upload("boleto.pdf", "application/pdf", &pdf(30_000))?;
+    desk.template(&body(&file["id"]))?;
+    let sent = shown(1)?;
+    ensure!(sent["id"].is_string() && sent["link"].is_null(), "{sent}");
+    desk.bench.nothing_violated()
+}
+
+/// The documented sample, and a template whose variables Meta knows by number only.
+#[test]
+fn the_documented_names_lead_to_numbered_variables() -> Result<()> {
+    let desk = Desk::new()?;
+    let numbered = json!({"name": "numerado", "language": "pt_BR", "category": "UTILITY", "parameter_format": "POSITIONAL",
+        "components": [{"type": "BODY", "text": "Olá {{1}}, seu código é {{2}}.",
+            "example": {"body_text": [["Ana", "A1"]]}}]});
+    let template = desk.bench.template(&numbered)?;
+    let path = format!("/v1/templates/{}", text_of(&desk.bench.found("numerado")?, "id")?);
+    let names = json!({"variableNames": ["nome", "codigo"]});
+    desk.bench.tenant.client.patch(&path, &names)?.expect(200)?;
+    desk.bench.sync()?;
+    let who = person();
+    let mut body = desk.body(&who);
+    body["template_id"] = json!(template);
+    desk.template(&body)?;
+    let sent = desk.bench.accepted(&who)?;
+    let parameters = &sent[0]["template"]["components"][0]["parameters"];
+    assert_eq!(parameters, &json!([{"type": "text", "text": "João"}, {"type": "text", "text": "ABC123"}]), "{sent:?}");
+    body["variables"] = json!({"nome": "João", "2": "ABC123"});
+    desk.refused(TEMPLATE, &body, 400, "variables.2")?;
+    body["variables"] = json!({"nome": "João"});
+    desk.refused(TEMPLATE, &body, 400, "variables.codigo")?;
+    // By number it goes on as before.
+    body["variables"] = json!({"1": "João", "2": "ABC123"});
+    desk.template(&body)?;
+    desk.bench.nothing_violated()
 }
 
 #[test]

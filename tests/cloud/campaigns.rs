@@ -3,11 +3,13 @@
 use anyhow::{Context, Result, ensure};
 use pombo_tests::campaigns::api::{self, is, recipient};
 use pombo_tests::campaigns::{rows, run};
+use pombo_tests::graph::Graph;
 use pombo_tests::tenant::{text_of, unique};
 use pombo_tests::wait::{PATIENCE, until};
+use pombo_tests::webhook::jpeg;
 use serde_json::{Value, json};
 
-use crate::shared::{Bench, marketing_template, named_template, person};
+use crate::shared::{Bench, marketing_template, named_template, person, server};
 
 impl Bench {
     /// A draft of a campaign with this template and these rows; its id.
@@ -163,6 +165,64 @@ fn the_checks_before_the_start_send_nothing_and_name_everything() -> Result<()> 
     let to: Vec<Value> = bench.graph.accepted()?.iter().map(|body| body["to"].clone()).collect();
     assert_eq!(to.len(), 2, "{to:?}");
     Ok(())
+}
+
+/// A template of Graph's form with a picture in its header.
+fn pictured_template(name: &str) -> Value {
+    let mut template = named_template(name);
+    let body = template["components"][0].clone();
+    let header = json!({"type": "HEADER", "format": "IMAGE", "example": {"header_handle": ["4::aW"]}});
+    template["components"] = json!([header, body]);
+    template
+}
+
+#[test]
+fn a_picture_is_uploaded_once_for_all_recipients() -> Result<()> {
+    let bench = Bench::new()?;
+    let template = bench.template(&pictured_template("com_foto"))?;
+    let people: Vec<String> = (0..5).map(|_| person()).collect();
+    let rows: Vec<Value> = people.iter().map(|who| row(who, "Ana")).collect();
+    let id = bench.campaign(template, &rows)?;
+    let path = format!("/v1/campaigns/{id}");
+    let client = &bench.tenant.client;
+    assert_eq!(bench.campaign_step(&id, "check")?["sendable"], 0, "there is no picture");
+    let wrong = client.patch(&path, &json!({"header": {"location": {"latitude": 1, "longitude": 2}}}))?;
+    ensure!(wrong.status == 400 && wrong.text().contains("header"), "{wrong:?}");
+    let file = bench.upload("foto.jpg", "image/jpeg", &jpeg(40_000))?;
+    let header = json!({"header": {"file": {"id": file["id"], "fileName": "foto.jpg"}}});
+    assert_eq!(client.patch(&path, &header)?.expect_json(200)?["header"], header["header"]);
+    assert_eq!(bench.campaign_step(&id, "check")?["sendable"], 5);
+    bench.campaign_step(&id, "start")?;
+    client.patch(&path, &json!({"header": null}))?.expect(409)?;
+    bench.campaign_when(&id, "finished", |shown| is(shown, "FINISHED"))?;
+    let sent = bench.graph.accepted()?;
+    assert_eq!(sent.len(), 5);
+    for body in &sent {
+        let header = &body["template"]["components"][0];
+        ensure!(header["type"] == "header" && header["parameters"][0]["image"]["id"].is_string(), "{body}");
+    }
+    let uploads = bench.graph.requests("/media")?;
+    assert_eq!(uploads.iter().filter(|entry| entry["method"] == "POST").count(), 1, "{uploads:?}");
+    bench.nothing_violated()
+}
+
+/// Row 20: a line break in a name of the list.
+#[test]
+fn line_breaks_of_a_list_become_spaces_where_the_connector_is_set_so() -> Result<()> {
+    let bench = Bench::at(server()?, Graph::start()?, &json!({"newlines": "replace"}))?;
+    let template = bench.template(&named_template("quebrada"))?;
+    let who = person();
+    let id = bench.campaign(template, &[row(&who, "Eva\nda Silva")])?;
+    assert_eq!(bench.campaign_step(&id, "check")?["sendable"], 1);
+    bench.campaign_step(&id, "start")?;
+    bench.campaign_when(&id, "finished", |shown| is(shown, "FINISHED"))?;
+    assert_eq!(
+        api::rows(&bench.tenant.client, &id)?[0]["variables"]["nome"],
+        "Eva da Silva",
+        "what is fixed is what is sent"
+    );
+    ensure!(bench.accepted(&who)?[0].to_string().contains("Eva da Silva"));
+    bench.nothing_violated()
 }
 
 /// Meta takes advertising for numbers of the United States, and delivers none of it. Canada has the same country code.

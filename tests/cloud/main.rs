@@ -24,5 +24,6 @@ mod statuses;
 mod stops;
 mod templates;
 mod together;
+mod token;
 mod webhooks;
 mod window;

@@ -64,6 +64,20 @@ fn a_file_is_uploaded_once_and_sent_by_its_id() -> Result<()> {
     Ok(())
 }
 
+/// Meta takes documents of 100 MB, which is more than a file may have that comes along with its message.
+#[test]
+fn a_document_of_more_than_50_mb_is_uploaded_ahead_and_sent() -> Result<()> {
+    let bench = Bench::new()?;
+    let who = person();
+    bench.opened(&who)?;
+    let file = bench.upload("catalogo.pdf", "application/pdf", &pdf((50 << 20) + 1))?;
+    bench.send(&json!({"to": who, "text": "segue o catálogo", "attachments": [file]}))?;
+    let sent = bench.accepted(&who)?;
+    assert_eq!(sent[0]["document"]["filename"], "catalogo.pdf", "{sent:?}");
+    ensure!(sent[0]["document"]["id"].is_string(), "{sent:?}");
+    bench.nothing_violated()
+}
+
 #[test]
 fn a_document_has_its_name_and_a_voice_note_is_one() -> Result<()> {
     let bench = Bench::new()?;

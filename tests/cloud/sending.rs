@@ -67,6 +67,24 @@ fn read_marks_and_typing_reach_meta() -> Result<()> {
     Ok(())
 }
 
+/// What a person wrote before a restart is answered after it.
+#[test]
+fn typing_reaches_meta_after_a_restart() -> Result<()> {
+    let mut own = pombo_tests::server::Server::start(pombo_tests::graph::options(""))?;
+    let bench = Bench::on(&own)?;
+    let who = person();
+    let theirs = bench.opened(&who)?;
+    own.kill()?;
+    own.launch()?;
+    let typing = json!({"chat": who, "state": "composing"});
+    until("that somebody types, at Meta", PATIENCE, || {
+        let reply = bench.tenant.client.post(&format!("/v1/connectors/{}/typing", bench.connector), &typing)?;
+        let all = bench.graph.requests("/messages")?;
+        let shown = all.iter().map(|entry| &entry["body"]).find(|body| body["typing_indicator"]["type"] == "text");
+        Ok(shown.filter(|body| reply.status == 204 && body["message_id"] == theirs.as_str()).map(|_| ()))
+    })
+}
+
 /// Row 3: parameters were not passed, a named header was lost. One template of each form.
 #[test]
 fn templates_of_every_form_are_sent_with_all_of_their_parameters() -> Result<()> {

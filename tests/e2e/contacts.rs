@@ -1,6 +1,7 @@
 //! Contacts and tags, and the WhatsApp operations, which are for the next channel.
 
 use anyhow::{Context, Result};
+use pombo_tests::http::{Form, query};
 use pombo_tests::tenant::{SENDSYNC, text_of, unique};
 use serde_json::json;
 
@@ -66,13 +67,24 @@ fn contacts_are_imported_searched_exported_and_an_opt_out_stays() -> Result<()> 
     assert!(csv.contains("nova@customers.test,\"'=1+1\""), "{csv}");
     assert_eq!(v1.get("/v1/contacts/export")?.expect_json(200)?.as_array().map(Vec::len), Some(2));
 
+    let list = "email;name;company\r\nfile@customers.test;Ana;Loja\r\nnobody@;Bia;\r\n";
+    let done = Form::new()
+        .file("file", "contacts.csv", "text/csv", list.as_bytes())
+        .into_request(v1.request("POST", &query("/v1/contacts/import-file", &[("connectorId", &connector)])))
+        .send()?
+        .expect_json(200)?;
+    assert_eq!((&done["created"], &done["refused"][0]["line"]), (&json!(1), &json!(3)), "{done}");
+
     let path = format!("/v1/contacts/{}", text_of(&made, "id")?);
-    v1.patch(&path, &json!({"active": false, "reason": "asked to"}))?.expect(200)?;
+    assert_eq!(v1.get(&format!("{path}/conversations"))?.expect_json(200)?, json!({"data": []}));
+    let off = json!({"active": false, "reason": "asked to"});
+    let off = v1.request("PUT", &format!("{path}/active")).json(&off).send()?.expect_json(200)?;
+    assert_eq!((&off["active"], &off["reason"]), (&json!(false), &json!("asked to")));
     v1.delete(&path)?.expect(204)?;
     v1.get(&path)?.expect(404)?;
     tenant.try_send(&json!({"connectorId": connector, "to": to, "message": "x"}))?.expect(400)?;
     let again = save()?.expect_json(201)?;
-    assert_eq!((&again["active"], &again["reason"], &again["number"]), (&json!(false), &json!("asked to"), &json!(3)));
+    assert_eq!((&again["active"], &again["reason"], &again["number"]), (&json!(false), &json!("asked to"), &json!(4)));
     Ok(())
 }
 

@@ -10,7 +10,6 @@ use pombo_tests::http::Form;
 use pombo_tests::process::target;
 use pombo_tests::server::{Options, Server};
 use pombo_tests::tenant::{Tenant, text_of};
-use pombo_tests::wait::{PATIENCE, until};
 use pombo_tests::webhook::jpeg;
 use pombo_tests::whatsapp::{Events, connected, session};
 use serde_json::{Value, json};
@@ -18,15 +17,15 @@ use serde_json::{Value, json};
 /// The gateway's token; it must never be seen.
 const TOKEN: &str = "sk_gateway_4711";
 /// The account's number.
-const OURS: &str = "5511900000000";
+pub(crate) const OURS: &str = "5511900000000";
 /// Somebody's number.
-const THEIRS: &str = "5511999999999";
+pub(crate) const THEIRS: &str = "5511999999999";
 
 /// A gateway, and a tenant with a connector to it that is connected.
 pub(crate) struct Bench {
-    gateway: Gateway,
+    pub(crate) gateway: Gateway,
     pub(crate) tenant: Tenant,
-    connector: String,
+    pub(crate) connector: String,
 }
 
 impl Bench {
@@ -337,54 +336,4 @@ fn the_session_is_what_the_gateway_says_also_after_a_restart() -> Result<()> {
         "the log says too much"
     );
     Ok(())
-}
-
-/// The documented API on both sides: its sends wait for the gateway, and its webhooks come in.
-#[test]
-fn the_zapini_api_serves_an_instance_behind_a_gateway() -> Result<()> {
-    staged(|server, bench| {
-        let client = server.client().bearer(&bench.tenant.key);
-        let sent = client.post("/zapini/send-message", &json!({"recipient": THEIRS, "message": "pela API"}))?;
-        let sent = sent.expect_json(200)?;
-        let call = bench.gateway.call("the text", |call| call.body["message"] == "pela API")?;
-        assert_eq!(Some(text_of(&sent, "message_id")?), call.id, "{sent}");
-
-        let mut events = Events::from_now(&bench.tenant)?;
-        let shown =
-            bench.tenant.client.get(&format!("/v1/connectors/{}/receiving", bench.connector))?.expect_json(200)?;
-        let hook = format!("/zapini/webhooks/instance/{}", bench.connector);
-        let post = |path: &str, body: &Value| -> Result<Value> {
-            let path = format!("{hook}/{path}?secret={}", text_of(&shown, "secret")?);
-            let answer = server.client().post(&path, body)?.expect_json(200)?;
-            ensure!(answer["success"] == true, "{answer}");
-            Ok(answer)
-        };
-        post("incoming", &incoming(THEIRS, "ZAP-TEXT", &json!({"conversation": "Hello!"})))?;
-        events.message("ZAP-TEXT")?;
-        post(
-            "reaction",
-            &json!({
-                "key": {"remoteJid": format!("{THEIRS}@s.whatsapp.net"), "id": "ZAP-TEXT", "fromMe": false},
-                "reaction": {"text": "👍", "key": {"id": "ZAP-REACTION"}}, "senderJid": format!("{THEIRS}@s.whatsapp.net"),
-            }),
-        )?;
-        events.message("ZAP-REACTION")?;
-        let (id, provider_id) = bench.send(&json!({"to": THEIRS, "text": "lido?"}))?;
-        post(
-            "status",
-            &json!({
-                "key": {"remoteJid": format!("{THEIRS}@s.whatsapp.net"), "id": provider_id, "fromMe": true},
-                "status": 4, "messageTimestamp": 1_705_312_200,
-            }),
-        )?;
-        events.receipt(&id, "read")?;
-        post("qr", &json!({"qr": "2@ZAP", "qr_image": "...", "generated_at": "2025-01-15T10:30:00Z"}))?;
-        let code = client.get("/zapini/qr")?.expect_json(200)?;
-        assert_eq!(code["qr"], "2@ZAP", "{code}");
-        post("connection", &json!({"status": "connected", "phone_number": OURS, "timestamp": "2025-01-15T10:30:00Z"}))?;
-        until("the instance to be connected", PATIENCE, || {
-            let status = client.get("/zapini/status")?.expect_json(200)?;
-            Ok((status["status"] == "connected" && status["phone"] == OURS).then_some(()))
-        })
-    })
 }

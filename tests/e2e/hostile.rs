@@ -14,7 +14,7 @@ use crate::shared::smtp;
 const MB: u64 = 1 << 20;
 
 /// A server whose plugin folder holds these cases of target/hostile.
-fn server_with(cases: &[&str]) -> Result<Server> {
+pub(crate) fn server_with(cases: &[&str]) -> Result<Server> {
     let mut server = Server::prepare(Options::default())?;
     let folder = server.folder().join("plugins");
     std::fs::create_dir(&folder)?;

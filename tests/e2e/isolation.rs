@@ -197,7 +197,7 @@ fn body_for(path: &str) -> Value {
         p if p.ends_with("/queues/{id}") || p.ends_with("/conversation-statuses/{id}") => json!({"name": "stolen"}),
         p if p.ends_with("/conversations/{id}") => json!({"tags": ["stolen"]}),
         p if p.ends_with("/conversations/{id}/messages") => json!({"text": "stolen"}),
-        p if p.ends_with("/status") => json!({"active": false}),
+        p if p.ends_with("/status") || p.ends_with("/active") => json!({"active": false}),
         p if p.ends_with("/resolve") => json!({"outcome": "sent"}),
         p if p.ends_with("/pace") => json!({"delayMinMs": 1, "delayMaxMs": 2}),
         p if p.ends_with("/connectors/{id}") => json!({"name": "stolen"}),
@@ -206,6 +206,7 @@ fn body_for(path: &str) -> Value {
         p if p.ends_with("/{group}") => json!({"subject": "stolen"}),
         p if p.ends_with("/members") => json!({"add": [SOMEBODY]}),
         p if p.ends_with("/lookup") => json!({"addresses": [SOMEBODY]}),
+        p if p.ends_with("/operations") => json!({"kind": "call", "value": {}}),
         p if p.ends_with("/connectors/{id}/messages") => json!({"to": SOMEBODY, "text": "x"}),
         p if p.ends_with("/connectors/{id}/reactions") => {
             json!({"emoji": "👍", "chat": SOMEBODY, "message": {"providerId": "3EB0"}})

@@ -140,7 +140,14 @@ impl Graph {
 
     /// Takes the token back, or gives it again.
     pub fn revoke(&self, revoked: bool) -> Result<()> {
-        self.setup(&json!({"tokens": [{"token": self.ids.token, "app": self.ids.app, "revoked": revoked}]}))
+        self.token_is(&json!({"revoked": revoked}))
+    }
+
+    /// Changes the token, e.g. its `expires_at`.
+    pub fn token_is(&self, further: &Value) -> Result<()> {
+        let mut token = json!({"token": self.ids.token, "app": self.ids.app});
+        merge(&mut token, further);
+        self.setup(&json!({"tokens": [token]}))
     }
 
     /// Makes a person, or changes one: `phone`, `wa_id`, `user_id`, `has_whatsapp` …

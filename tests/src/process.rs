@@ -1,7 +1,7 @@
 //! Processes that a test starts. They end with the test: when their handle is dropped, and also when the test process dies.
 
 use std::ffi::OsStr;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -69,6 +69,12 @@ impl Tool {
             self.check()?;
             Ok(std::fs::read_to_string(path).ok())
         })
+    }
+
+    /// Writes a line to its standard input.
+    pub fn write_line(&mut self, line: &str) -> Result<()> {
+        let stdin = self.stdin.as_mut().with_context(|| format!("{} reads nothing", self.name))?;
+        writeln!(stdin, "{line}").with_context(|| format!("{} does not listen", self.name))
     }
 
     /// Its process id.

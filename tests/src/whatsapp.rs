@@ -83,6 +83,11 @@ impl WhatsApp {
         }
     }
 
+    /// `host:port` of its media host.
+    pub fn media_host(&self) -> String {
+        format!("127.0.0.1:{}", self.ports.media)
+    }
+
     /// The port of its websocket.
     pub fn port(&self) -> u16 {
         self.ports.ws
@@ -112,7 +117,7 @@ impl WhatsApp {
     pub fn config(&self, further: &Value) -> Value {
         let mut config = json!({
             "serverHost": format!("127.0.0.1:{}", self.ports.ws),
-            "mediaHost": format!("127.0.0.1:{}", self.ports.media),
+            "mediaHost": self.media_host(),
             "typing": {"enabled": false},
         });
         if let (Some(config), Some(further)) = (config.as_object_mut(), further.as_object()) {

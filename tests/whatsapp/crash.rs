@@ -50,7 +50,7 @@ fn messages_both_ways_survive_a_dozen_kills() -> Result<()> {
     }
     pair.tenant.wait_total(&[("status", "SENT")], OUT as u64, Duration::from_secs(120))?;
 
-    // The person read every one once: resent ones carry the same id, and the client drops those.
+    // The person read every one once: resent ones carry the same id, and the client shows one message an id.
     let mut read: HashMap<String, usize> = HashMap::new();
     for message in whatsapp
         .wait(pair.peer.wait_for("all of them", |seen| (seen.received.len() >= OUT).then(|| seen.received.clone())))?

@@ -2,13 +2,16 @@
 //! clients as the other side, so that both ends decrypt for real. One module a subject; each test has numbers of its own.
 
 mod accounts;
+mod baileys;
 mod crash;
 mod facade;
 mod groups;
 mod identity;
 mod media;
+mod own_phone;
 mod proxy;
 mod receiving;
+mod samples;
 mod sending;
 mod session;
 mod shared;
@@ -21,3 +24,4 @@ mod zapini;
 mod zapini_day;
 mod zapini_media;
 mod zapini_media_sends;
+mod zapini_roles;

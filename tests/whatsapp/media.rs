@@ -52,7 +52,7 @@ fn every_sort_goes_out_as_what_it_is() -> Result<()> {
 }
 
 #[test]
-fn sizes_from_a_kilobyte_to_fifty_megabytes_go_both_ways() -> Result<()> {
+fn sizes_from_a_kilobyte_to_fifty_megabytes_go_both_ways_and_more_comes_in() -> Result<()> {
     let (stage, pair) = pair()?;
     let whatsapp = &stage.whatsapp;
     let mut events = Events::from_now(&pair.tenant)?;
@@ -84,6 +84,28 @@ fn sizes_from_a_kilobyte_to_fifty_megabytes_go_both_ways() -> Result<()> {
         let bytes = stage.server.client().get(path)?.expect(200)?.body;
         ensure!(bytes.len() == size && sha256(&bytes) == digest, "{name} in: {} bytes", bytes.len());
     }
+    // More than a file that comes with its message may have: WhatsApp's documents may be larger.
+    let content = noise(60 << 20, 44);
+    let digest = sha256(&content);
+    let what = Attachment::Document { file_name: "grande.bin", mime: "application/octet-stream", caption: None };
+    let id = whatsapp.wait(pair.peer.send_media(&chat, content, what))?;
+    let got = events.message(&id)?;
+    let file = match got["attachment"]["state"].as_str() {
+        Some("ready") => got["attachment"]["file"].clone(),
+        _ => {
+            let told = events.expect("the large file", |e| {
+                e["type"] == "message.media"
+                    && e["data"]["providerId"] == id.as_str()
+                    && e["data"]["state"] != "pending"
+            })?;
+            ensure!(told["data"]["state"] == "ready", "{told}");
+            told["data"]["file"].clone()
+        }
+    };
+    let url = text_of(&file, "url")?;
+    let path = url.find("/v1/").map(|at| &url[at..]).context("a link into the API")?;
+    let bytes = stage.server.client().get(path)?.expect(200)?.body;
+    ensure!(bytes.len() == 60 << 20 && sha256(&bytes) == digest, "{} bytes", bytes.len());
     Ok(())
 }
 

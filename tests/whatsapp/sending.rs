@@ -116,7 +116,7 @@ fn typing_is_shown_before_a_text_and_on_demand() -> Result<()> {
         stage.whatsapp.config(&json!({"typing": {"enabled": true, "millisPerCharacter": 5, "maxMillis": 200}}));
     let path = format!("/v1/connectors/{}", pair.connector);
     pair.tenant.client.patch(&path, &json!({"config": config}))?.expect(200)?;
-    pombo_tests::whatsapp::connected(&pair.tenant, &pair.connector)?;
+    connected(&pair.tenant, &pair.connector)?;
     let composing = |count: usize| {
         pair.peer.wait_for("typing", move |seen| {
             (seen.typing.iter().filter(|t| t.state == "composing").count() >= count).then_some(())
@@ -195,7 +195,17 @@ fn a_lost_ack_is_asked_again_under_the_same_id_and_read_once() -> Result<()> {
     stage.whatsapp.wait(pair.peer.message(&provider_id))?;
     let (_, after) = pair.send(&json!({"to": pair.theirs, "text": "a seguinte"}))?;
     stage.whatsapp.wait(pair.peer.message(&after))?;
-    let same = pair.peer.seen(|seen| seen.received.iter().filter(|m| m.id == provider_id).count());
-    assert_eq!(same, 1, "the person saw it once");
+    // The server delivered every copy; what makes it one message is its id.
+    let shown = pair.peer.seen(|seen| seen.received.iter().filter(|m| m.text.as_deref() == Some("uma vez só")).count());
+    assert_eq!(shown, 1, "the person saw it once");
+    let copies = pair.peer.seen(|seen| seen.received.iter().find(|m| m.id == provider_id).map(|m| m.copies));
+    let relayed = stage.whatsapp.world().relayed();
+    let sent = relayed.iter().find(|m| m.id == provider_id).map(|m| m.count).context("not in the ledger")?;
+    ensure!(sent >= 2 && copies == Some(sent), "sent {sent} times, {copies:?} copies");
+    let inbox = until("the phone to open its mail", PATIENCE, || {
+        let inbox = pombo_whatsapp_sim::phone::inbox(stage.whatsapp.world(), &pair.theirs)?;
+        Ok(inbox.iter().any(|m| m.id == after).then_some(inbox))
+    })?;
+    assert_eq!(inbox.iter().filter(|m| m.text.as_deref() == Some("uma vez só")).count(), 1, "on the phone too");
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Zapini's sends of files, over the simulator: what is answered, and what arrives.
 
 use anyhow::{Result, ensure};
-use pombo_tests::files::sha256;
+use pombo_tests::files::{noise, sha256};
 use pombo_tests::http::{Client, Form};
 use pombo_tests::tenant::text_of;
 use pombo_tests::webhook::{Receiver, jpeg, pdf};
@@ -94,5 +94,48 @@ fn a_picture_is_sent_as_a_document_where_that_is_asked_for() -> Result<()> {
     let got = arrived(stage, &pair, &text_of(message, "whatsapp_message_id")?)?;
     assert_eq!((got.kind, got.file_name.as_deref()), (Kind::Document, Some("planta.jpg")));
     assert_eq!((got.mime.as_deref(), got.media), (Some("image/jpeg"), bytes(&content)));
+    Ok(())
+}
+
+#[test]
+fn a_document_of_sixty_megabytes_arrives_whole() -> Result<()> {
+    let (stage, pair) = pair()?;
+    let client = stage.server.client().bearer(&pair.tenant.key);
+    let content = pdf(60 << 20);
+    let id = upload(&client, "grande.pdf", &content)?;
+    let body = json!({"recipient": pair.theirs, "media_id": id, "media_type": "document", "caption": "tudo"});
+    let reply = client.post("/zapini/send-media", &body)?;
+    // Encrypting and uploading it may take longer than a request waits: then the outcome is still to come.
+    ensure!(matches!(reply.status, 200 | 202), "{reply:?}");
+    let uuid = text_of(&reply.json()?, "message_uuid")?;
+    let sent = pair.tenant.wait_status(&uuid, &["SENT", "FAILED", "UNKNOWN"])?;
+    assert_eq!(sent["status"], "SENT", "{sent}");
+    let got = arrived(stage, &pair, &text_of(&sent, "providerId")?)?;
+    assert_eq!((got.kind, got.file_name.as_deref()), (Kind::Document, Some("grande.pdf")));
+    assert_eq!((got.text.as_deref(), got.media), (Some("tudo"), bytes(&content)));
+    Ok(())
+}
+
+#[test]
+fn what_whatsapp_does_not_show_arrives_as_a_file_to_be_saved() -> Result<()> {
+    let (stage, pair) = pair()?;
+    let client = stage.server.client().bearer(&pair.tenant.key);
+    let cases: [(&str, &str, &str, &[u8]); 4] = [
+        ("animado.gif", "image", "image/gif", b"GIF89a\x01\0\x01\0"),
+        ("voz.wav", "audio", "audio/wav", b"RIFF\x24\0\0\0WAVEfmt "),
+        ("filme.avi", "video", "video/x-msvideo", b"RIFF\x24\0\0\0AVI LIST"),
+        ("filme.mkv", "video", "video/x-matroska", b"\x1a\x45\xdf\xa3\x01\0\0\0\0\0\0\x23\x42\x82\x88matroska"),
+    ];
+    for (seed, (name, kind, content_type, head)) in cases.into_iter().enumerate() {
+        let content = [head, &noise(7_000, seed as u64 + 90)].concat();
+        let id = upload(&client, name, &content)?;
+        let shown = client.get(&format!("/zapini/media/{id}"))?.expect_json(200)?;
+        assert_eq!((&shown["data"]["type"], &shown["data"]["mime_type"]), (&json!(kind), &json!(content_type)));
+        let body = json!({"recipient": pair.theirs, "media_id": id, "media_type": kind});
+        let sent = send(&client, "/send-media", &body)?;
+        let got = arrived(stage, &pair, &text_of(&sent, "message_id")?)?;
+        assert_eq!((got.kind, got.file_name.as_deref()), (Kind::Document, Some(name)));
+        assert_eq!((got.mime.as_deref(), got.media), (Some(content_type), bytes(&content)), "{name}");
+    }
     Ok(())
 }

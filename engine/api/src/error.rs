@@ -31,6 +31,8 @@ pub struct Failure {
     pub cause: Option<String>,
     /// A stable word, where the status is not specific enough.
     pub code: Option<&'static str>,
+    /// The connector that the failure concerns, where a facade names it.
+    pub connector_id: Option<uuid::Uuid>,
     /// The conversation that the failure concerns.
     pub conversation_id: Option<uuid::Uuid>,
     /// The number of that conversation.
@@ -51,6 +53,7 @@ impl Failure {
             retry_after_ms: None,
             cause: None,
             code: None,
+            connector_id: None,
             conversation_id: None,
             conversation_number: None,
             message_id: None,

@@ -104,7 +104,8 @@ pub struct Error {
     pub code: ErrorCode,
     /// One sentence that tells the caller what to change. Where there are fields, they say the same: see [`Self::written`].
     pub message: String,
-    /// The wrong fields; empty unless `code` is [`ErrorCode::Invalid`].
+    /// The wrong fields; empty unless `code` is [`ErrorCode::Invalid`], or a field's value is what is unknown or taken
+    /// ([`Self::unknown`], [`Self::taken`]).
     pub fields: Vec<FieldProblem>,
     /// For [`ErrorCode::RateLimited`] and [`ErrorCode::Unavailable`]: when to try again, in milliseconds.
     pub retry_after_ms: Option<u64>,
@@ -137,6 +138,10 @@ impl Error {
     /// A field names what is not there, or is another tenant's.
     pub fn unknown(field: impl Into<FieldPath>, message: impl Into<String>) -> Self {
         Self { code: ErrorCode::NotFound, ..Self::invalid(field, message) }
+    }
+    /// A field has a value that only one may have, and another has it.
+    pub fn taken(field: Field, message: impl Into<String>) -> Self {
+        Self { code: ErrorCode::Conflict, ..Self::invalid(field, message) }
     }
     /// The sentence for a caller who knows the fields by these names.
     pub fn written(&self, names: Names) -> Cow<'_, str> {

@@ -183,6 +183,10 @@ words! {
         Reason = "reason",
         /// Words by which people refuse advertising.
         OptOutWords = "opt_out_words",
+        /// For how long a message on the account's own phone pauses automations.
+        PhonePauseMinutes = "phone_pause_minutes",
+        /// What ends such a pause when it is typed on the phone.
+        PhoneResumeWord = "phone_resume_word",
         /// For how many days received messages are kept.
         ReceivedDays = "received_days",
         /// Categories of messages that a contact does not want.
@@ -245,6 +249,8 @@ words! {
         Until = "until",
         /// The end of a period.
         UpTo = "up_to",
+        /// What a tenant calls the numbered variables of a template.
+        VariableNames = "variable_names",
         /// Values for a template.
         Variables = "variables",
         /// The rules of a new account's first days.

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::RwLock;
-use pombo_domain::Field;
 use pombo_domain::error::FieldProblem;
-use pombo_domain::ports::PluginDescription;
+use pombo_domain::ports::{OwnKind, PluginDescription};
+use pombo_domain::{Field, FieldPath};
 use serde_json::Value;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
@@ -63,6 +63,8 @@ pub(crate) struct ConnectorPlugin {
     schema: jsonschema::Validator,
     /// Of its kinds of content that have a schema.
     contents: BTreeMap<String, jsonschema::Validator>,
+    /// The same of its operations.
+    operations: BTreeMap<String, jsonschema::Validator>,
 }
 
 impl ConnectorPlugin {
@@ -77,17 +79,42 @@ impl ConnectorPlugin {
 impl ConnectorPlugin {
     /// Checks content of a kind of the plugin's own. Fields are named as the caller wrote them, below the content's value.
     pub(crate) fn check_content(&self, kind: &str, value: &Value) -> Result<(), Vec<FieldProblem>> {
-        let Some(schema) = self.contents.get(kind) else { return Ok(()) };
-        let problem = |error: jsonschema::ValidationError<'_>| {
-            let place = format!("value{}", error.instance_path().to_string().replace('/', "."));
-            FieldProblem::new(
-                Field::Content.named(place),
-                "does not have the form that the connector's plugin describes",
-            )
-        };
-        let problems: Vec<_> = schema.iter_errors(value).take(MOST_CONTENT_PROBLEMS).map(problem).collect();
-        if problems.is_empty() { Ok(()) } else { Err(problems) }
+        check_kind(&self.contents, kind, value, |place| Field::Content.named(place))
     }
+
+    /// Checks the value of an operation of the plugin's own. Fields are named below `value`.
+    pub(crate) fn check_operation(&self, kind: &str, value: &Value) -> Result<(), Vec<FieldProblem>> {
+        check_kind(&self.operations, kind, value, FieldPath::from)
+    }
+}
+
+/// Checks the value of a kind, if it has a schema. `named` makes a field of a place that begins with `value`.
+fn check_kind(
+    schemas: &BTreeMap<String, jsonschema::Validator>,
+    kind: &str,
+    value: &Value,
+    named: impl Fn(String) -> FieldPath,
+) -> Result<(), Vec<FieldProblem>> {
+    let Some(schema) = schemas.get(kind) else { return Ok(()) };
+    let problem = |error: jsonschema::ValidationError<'_>| {
+        let place = format!("value{}", error.instance_path().to_string().replace('/', "."));
+        FieldProblem::new(named(place), "does not have the form that the connector's plugin describes")
+    };
+    let problems: Vec<_> = schema.iter_errors(value).take(MOST_CONTENT_PROBLEMS).map(problem).collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// The schemas of kinds of a plugin's own; `of` is what they are in a refusal.
+fn schemas_of(of: &str, kinds: &[OwnKind]) -> Result<BTreeMap<String, jsonschema::Validator>, String> {
+    let mut schemas = BTreeMap::new();
+    for kind in kinds {
+        if let Some(schema) = &kind.schema {
+            let schema = jsonschema::validator_for(schema)
+                .map_err(|e| format!("the schema of its {of} {:?} is not valid: {e}", kind.name))?;
+            schemas.insert(kind.name.clone(), schema);
+        }
+    }
+    Ok(schemas)
 }
 
 /// What is wrong with a configuration, for whoever wrote it. `schema` is the plugin's schema as it stands in its description.
@@ -369,14 +396,8 @@ impl Loader {
         let description = worlds::connector::description(said, &digest)?;
         let schema = jsonschema::validator_for(&description.config_schema)
             .map_err(|e| format!("its configuration's schema is not valid: {e}"))?;
-        let mut contents = BTreeMap::new();
-        for kind in &description.contents {
-            if let Some(schema) = &kind.schema {
-                let schema = jsonschema::validator_for(schema)
-                    .map_err(|e| format!("the schema of its content {:?} is not valid: {e}", kind.name))?;
-                contents.insert(kind.name.clone(), schema);
-            }
-        }
+        let contents = schemas_of("content", &description.contents)?;
+        let operations = schemas_of("operation", &description.operations)?;
         let allowed = match source {
             Source::Own => None,
             Source::File(_) | Source::Kept => self.grants.get(&description.name).map(Vec::as_slice),
@@ -392,6 +413,7 @@ impl Loader {
             source,
             schema,
             contents,
+            operations,
         })))
     }
 }

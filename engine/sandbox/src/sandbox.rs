@@ -174,6 +174,10 @@ impl Connectors for Sandbox {
         self.fleet.registry.find(plugin).map_or(Ok(()), |plugin| plugin.check_content(kind, value))
     }
 
+    fn check_operation(&self, plugin: &str, kind: &str, value: &Value) -> Result<(), Vec<FieldProblem>> {
+        self.fleet.registry.find(plugin).map_or(Ok(()), |plugin| plugin.check_operation(kind, value))
+    }
+
     async fn check_recipients(
         &self,
         plugin: &str,

@@ -123,6 +123,14 @@ impl AutomationStore for DiskStore {
         timers::of_conversation(&*self.shared.backend, conversation)
     }
 
+    fn pauses_ending(&self, until: Timestamp, limit: usize) -> StoreResult<Vec<PauseEnd>> {
+        Ok(self.shared.pauses.ending(until, limit))
+    }
+
+    fn next_pause_end(&self) -> StoreResult<Option<Timestamp>> {
+        Ok(self.shared.pauses.next())
+    }
+
     fn dead_letters(&self, tenant: TenantIndex, after: Option<Uuid>, limit: usize) -> StoreResult<Vec<DeadLetter>> {
         tasks::list_dead_letters(&*self.shared.backend, tenant, after, limit)
     }

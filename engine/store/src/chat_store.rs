@@ -1,5 +1,7 @@
 //! The [`ChatStore`] port: reads of conversations and timelines, and the purge of what was deleted.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use pombo_domain::ids::message_serial;
 use pombo_domain::model::*;
@@ -77,6 +79,10 @@ impl ChatStore for DiskStore {
             rows.extend(self.conversation(id)?);
         }
         Ok(FoundConversations { rows, total: page.total, more: page.more })
+    }
+
+    async fn last_activity(&self, tenant: TenantIndex) -> StoreResult<BTreeMap<ConnectorIndex, Timestamp>> {
+        self.ask_directory(move |shared| shared.directory.conversations.last_activity(&*shared.backend, tenant)).await
     }
 
     async fn count_conversations(&self, tenant: TenantIndex, user: Option<Uuid>) -> StoreResult<ConversationCounts> {

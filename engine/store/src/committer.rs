@@ -229,6 +229,8 @@ impl Committer {
                 self.shared.conversations.changed(conversations.iter().map(|t| (t.before.clone(), now(t))));
                 let lanes = conversations.iter().map(|t| (t.before.as_deref(), (!t.is_gone).then_some(&*t.now)));
                 self.shared.lanes.changed(lanes);
+                let pauses = conversations.iter().map(|t| (t.before.as_deref(), (!t.is_gone).then_some(&*t.now)));
+                self.shared.pauses.changed(pauses);
                 self.shared
                     .directory
                     .conversations

@@ -1,17 +1,17 @@
 //! The [`ContactStore`] port: lists of contacts and counts of tags from the directory, the rest from the tables and the catalog.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pombo_domain::TenantIndex;
 use pombo_domain::model::{Contact, ContactType, OptOut, Tag};
 use pombo_domain::ports::{ContactFilter, ContactPage, ContactStore, StoreError, StoreResult};
+use pombo_domain::{ConnectorIndex, TenantIndex};
 use uuid::Uuid;
 
 use crate::DiskStore;
 use crate::directory::Kept;
-use crate::directory::contacts::{Found, Row};
+use crate::directory::contacts::{ContactList, Found, Row};
 use crate::directory::tags::tags_of;
 use crate::shared::Shared;
 use crate::tables::{contacts, conversations, tags};
@@ -33,14 +33,55 @@ fn found(
     filter: &ContactFilter,
     (after, skip, limit): (u64, u64, usize),
 ) -> StoreResult<Found> {
+    let chats = filter.tag.as_deref().map(|name| tagged_chats(shared, tenant, name)).transpose()?;
     shared.directory.contacts.with(
         tenant,
         |list| {
             let take = |contact: Contact| list.apply((contact.number, Some(Row::of(&contact))));
             contacts::all(&*shared.backend, tenant, take)
         },
-        |list| list.page(filter, after, skip, limit),
-    )
+        |list| -> StoreResult<Found> {
+            let tagged = chats.map(|chats| numbers_of(shared, tenant, list, chats)).transpose()?;
+            Ok(list.page((filter, tagged.as_ref()), after, skip, limit))
+        },
+    )?
+}
+
+/// Conversations by kind and folded address of the person.
+type Chats = BTreeMap<ContactType, HashMap<String, Vec<Uuid>>>;
+
+/// The conversations with one person that have the tag with this name.
+fn tagged_chats(shared: &Shared, tenant: TenantIndex, name: &str) -> StoreResult<Chats> {
+    let mut chats = Chats::new();
+    let tag = shared.catalog.read().tags.named(tenant, &tags::folded(name)).map(|tag| tag.number);
+    let Some(tag) = tag else { return Ok(chats) };
+    let mut kinds: HashMap<ConnectorIndex, Option<ContactType>> = HashMap::new();
+    for (connector, id, chat) in shared.directory.conversations.tagged(&*shared.backend, tenant, tag)? {
+        let kind = *kinds.entry(connector).or_insert_with(|| {
+            let catalog = shared.catalog.read();
+            catalog.connectors.get(&connector).and_then(|found| ContactType::of_channel(&found.channel))
+        });
+        if let Some(kind) = kind {
+            chats.entry(kind).or_default().entry(chat).or_default().push(id);
+        }
+    }
+    Ok(chats)
+}
+
+/// The numbers of the contacts with whom these conversations are. One that goes on under another address of its contact is read; there
+/// are few of those.
+fn numbers_of(shared: &Shared, tenant: TenantIndex, list: &ContactList, mut chats: Chats) -> StoreResult<HashSet<u64>> {
+    let backend = &*shared.backend;
+    let mut numbers = list.numbers_of(&mut chats);
+    for (kind, of_kind) in chats {
+        for id in of_kind.into_values().flatten() {
+            // One that was deleted since is left out.
+            let Some(stored) = conversations::read(backend, id)? else { continue };
+            let address = kind.identifier(&stored.conversation.chat);
+            numbers.extend(contacts::by_address(backend, tenant, kind, &address)?.map(|contact| contact.number));
+        }
+    }
+    Ok(numbers)
 }
 
 #[async_trait]

@@ -45,6 +45,7 @@ mod lanes;
 #[cfg(test)]
 mod memory_backend;
 mod migrate;
+mod pauses;
 mod row_cache;
 mod rule_store;
 mod search;
@@ -222,6 +223,7 @@ fn open_over(
     let catalog = catalog::Catalog::open(&*backend)?;
     let events = tables::events::Logs::open(&*backend)?;
     let lanes = lanes::Lanes::open(&*backend)?;
+    let pauses = pauses::Pauses::open(&*backend)?;
     let chats = chats::Chats::open(&*backend)?;
     let limits = search::Limits { memory: options.search_bytes, segment: options.search_segment_bytes };
     let search = search::Search::start(path.join("search"), limits, backend.clone(), columns.clone());
@@ -237,6 +239,7 @@ fn open_over(
         directory: directory::Directory::new(options.directory_bytes),
         rows: row_cache::RowCache::default(),
         lanes,
+        pauses,
         health: RwLock::new(StoreHealth::Good),
         observer: RwLock::new(None),
         whole: Mutex::new(()),

@@ -15,6 +15,7 @@ use crate::columns::Columns;
 use crate::conversation_cache::ConversationCache;
 use crate::directory::Directory;
 use crate::lanes::Lanes;
+use crate::pauses::Pauses;
 use crate::row_cache::RowCache;
 use crate::tables::events::Logs;
 use crate::tables::queues::Frontiers;
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) directory: Directory,
     pub(crate) rows: RowCache,
     pub(crate) lanes: Lanes,
+    pub(crate) pauses: Pauses,
     pub(crate) health: RwLock<StoreHealth>,
     pub(crate) observer: RwLock<Option<Arc<dyn CommitObserver>>>,
     /// Held from a group's write until memory shows it; a comparison of disk and memory takes it.

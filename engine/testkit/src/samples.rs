@@ -307,6 +307,7 @@ pub fn template(tenant: TenantIndex, text: &str) -> Template {
         reason: None,
         remote_id: None,
         components: vec![Component::Body { text: text.to_owned(), examples: BTreeMap::new(), more: None }],
+        variable_names: Vec::new(),
         created_at: NOON,
         updated_at: NOON,
     }
@@ -324,6 +325,7 @@ pub fn campaign(tenant: TenantIndex, connector: ConnectorIndex) -> Campaign {
         status: CampaignStatus::Draft,
         audience: Audience::Contacts(ContactChoice::default()),
         bindings: BTreeMap::new(),
+        header: None,
         priority: 5,
         stop: StopRules::default(),
         scheduled_at: None,

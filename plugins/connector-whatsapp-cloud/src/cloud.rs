@@ -5,6 +5,7 @@ use std::cell::Cell;
 use crate::account::AccountState;
 use crate::config::Config;
 use crate::files::Files;
+use crate::heard::Heard;
 use crate::recent::Recent;
 use crate::uploads::Uploads;
 
@@ -18,8 +19,7 @@ pub(crate) struct Cloud<O> {
     pub(crate) uploads: Uploads,
     /// Addresses of one person that the engine was told.
     pub(crate) acquainted: Recent<(), 2_048>,
-    /// The last message of each conversation: Meta shows that somebody types only as an answer to one.
-    pub(crate) heard: Recent<String, 1_024>,
+    pub(crate) heard: Heard,
     /// How often in a row Meta refused messages to a recipient because they were too many.
     pub(crate) refused: Recent<u32, 1_024>,
     pub(crate) room: Room,
@@ -34,7 +34,7 @@ impl<O> Cloud<O> {
             files: Files::default(),
             uploads: Uploads::default(),
             acquainted: Recent::default(),
-            heard: Recent::default(),
+            heard: Heard::default(),
             refused: Recent::default(),
             room: Room::default(),
         }

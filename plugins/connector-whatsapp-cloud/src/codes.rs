@@ -91,6 +91,9 @@ pub(crate) fn meaning(code: i64, subcode: Option<i64>) -> Option<Meaning> {
     })
 }
 
+/// Meta's name of the only category that people may refuse so far.
+pub(crate) const REFUSABLE: &str = "marketing_messages";
+
 impl Meaning {
     /// The effect of a message's late failure, in the engine's words; `None` where it has none.
     pub(crate) fn effect(self) -> Option<&'static str> {

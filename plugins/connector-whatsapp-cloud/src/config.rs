@@ -14,6 +14,10 @@ pub(crate) const ACCESS_TOKEN: &str = "accessToken";
 pub(crate) const APP_SECRET: &str = "appSecret";
 pub(crate) const VERIFY_TOKEN: &str = "verifyToken";
 
+/// What is set for line breaks in a template's variables, and the setting with which the engine makes spaces of them.
+pub(crate) const NEWLINES: &str = "newlines";
+pub(crate) const REPLACE: &str = "replace";
+
 /// The host of the Graph API, and of the files that people send.
 pub(crate) const GRAPH_HOST: &str = "graph.facebook.com";
 pub(crate) const MEDIA_HOST: &str = "lookaside.fbsbx.com";
@@ -134,6 +138,29 @@ impl Config {
         http::Request { method: method.to_owned(), url: self.url(path), headers, body, timeout_millis: None }
     }
 
+    /// Asks about the access token, in its own name.
+    pub(crate) fn token_question(&self) -> http::Request {
+        self.request("GET", &Self::about_token(), None)
+    }
+
+    /// The same in the name of the app, if its id is known. A proof would be of the other token, and an app's secret needs none.
+    pub(crate) fn token_question_by_app(&self) -> Option<http::Request> {
+        let app = self.app.as_ref()?;
+        let by_app = header("Authorization", &format!("Bearer {app}|{{{{secret:{APP_SECRET}}}}}"));
+        Some(http::Request {
+            method: "GET".to_owned(),
+            url: format!("{}{}", self.base, Self::about_token()),
+            headers: vec![by_app, header("Accept", "application/json")],
+            body: None,
+            timeout_millis: None,
+        })
+    }
+
+    /// The engine puts the token in.
+    fn about_token() -> String {
+        format!("/debug_token?input_token={{{{secret:{ACCESS_TOKEN}}}}}")
+    }
+
     /// The headers of an upload.
     pub(crate) fn upload_headers(boundary: &str) -> Vec<http::Header> {
         let content_type = format!("multipart/form-data; boundary={boundary}");
@@ -203,6 +230,9 @@ pub(crate) mod tests {
         ] {
             assert!(schema["properties"][field].is_object(), "{field}");
         }
+        let set = schema["properties"][NEWLINES]["enum"].as_array().expect("a list");
+        assert!(set.iter().any(|word| word == REPLACE));
+        assert_eq!(config(&format!(r#","{NEWLINES}":"{REPLACE}""#)).newlines, Newlines::Replace);
     }
 
     #[test]

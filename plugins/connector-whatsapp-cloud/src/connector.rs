@@ -6,15 +6,15 @@ use std::task::Poll;
 
 use pombo_plugin::connector::{
     Answer, Audience, BodyHmac, Bucket, Capability, Connector, Description, Feature, Kind, Operation, OperationError,
-    Outcome, Outgoing, Proof, QuerySecret, ReceivedRequest, ReceivedResponse, Rules, RunError, Stopped, Throughput,
-    Undelivered,
+    OptOutCategory, Outcome, Outgoing, Proof, QuerySecret, ReceivedRequest, ReceivedResponse, Rules, RunError, Setting,
+    Stopped, Throughput, Undelivered,
 };
 
 use crate::cloud::Cloud;
 use crate::config::{self, Config};
 use crate::engine::Engine;
 use crate::files::WORKERS;
-use crate::{address, contents, operations, receiving, sending, template, undelivered, upkeep};
+use crate::{address, codes, contents, operations, receiving, sending, template, undelivered, upkeep};
 
 /// One connector: one number.
 #[derive(Debug)]
@@ -95,6 +95,11 @@ impl Connector for WhatsAppCloud {
                     beginnings: undelivered::beginnings(),
                     detail: undelivered::DETAIL.to_owned(),
                 }],
+                opt_out_categories: vec![OptOutCategory {
+                    name: codes::REFUSABLE.to_owned(),
+                    category: "marketing".to_owned(),
+                }],
+                cleaned_values: Some(Setting { field: config::NEWLINES.to_owned(), value: config::REPLACE.to_owned() }),
             }),
             ..Description::new("connector-whatsapp-cloud", env!("CARGO_PKG_VERSION"), "whatsapp")
         }

@@ -6,8 +6,9 @@
 //!   table of what Meta's codes mean; `answer`: what an answer of the Graph API means for a message or an operation.
 //! - `outside`: what the rest needs of the engine; `engine`: the engine's imports behind it.
 //! - `cloud`: one connector and what it keeps in memory, of these: `account` (whether the number works), `uploads` (files that Meta has
-//!   already), `files` (received ones that are still to be fetched), `parts` (what was sent of a message that is several on the channel).
-//! - `samples`: files that show Meta what a template's header will be.
+//!   already), `files` (received ones that are still to be fetched), `parts` (what was sent of a message that is several on the channel),
+//!   `heard` (the last message of each conversation).
+//! - `token`: when the access token ends. `samples`: files that show Meta what a template's header will be.
 //! - `sending`: from a message to calls and an outcome; `contents` and `template` are the bodies of what is not a text or a file.
 //! - `operations`: read marks, typing, the templates' operations. `receiving`: from a webhook to events.
 //! - `upkeep`: what is done from time to time. `connector`: the plugin itself.
@@ -33,6 +34,7 @@ mod codes;
 mod config;
 mod contents;
 mod files;
+mod heard;
 mod instant;
 mod operations;
 mod outside;
@@ -43,6 +45,7 @@ mod redact;
 mod samples;
 mod sending;
 mod template;
+mod token;
 mod undelivered;
 mod upkeep;
 mod uploads;

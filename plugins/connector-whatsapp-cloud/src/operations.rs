@@ -69,11 +69,15 @@ pub(crate) async fn operate(cloud: &Cloud<impl Outside>, operation: Operation) -
             Some(last) => read(cloud, &last.provider_id, false).await,
             None => Ok(Answer::Done),
         },
-        Operation::Typing((chat, typing)) => match (typing, cloud.heard.get(&chat)) {
-            (Typing::Composing | Typing::Recording, Some(last)) => read(cloud, &last, true).await,
-            // It ends by itself, and without a message there is nothing to show it in.
-            _ => Ok(Answer::Done),
-        },
+        // It ends by itself.
+        Operation::Typing((_, Typing::Paused)) => Ok(Answer::Done),
+        Operation::Typing((chat, Typing::Composing | Typing::Recording)) => {
+            match cloud.heard.last(outside, &chat).await.map_err(engine)? {
+                Some(last) => read(cloud, &last, true).await,
+                // Without a message there is nothing to show it in.
+                None => Ok(Answer::Done),
+            }
+        }
         Operation::Other((kind, json)) => {
             let value: Value =
                 serde_json::from_str(&json).map_err(|error| OperationError::Invalid(format!("not JSON: {error}")))?;

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::account::NotWorking;
 use crate::answer::{self, Failure};
 use crate::cloud::Cloud;
-use crate::codes::Meaning;
+use crate::codes::{self, Meaning};
 use crate::outside::{Outside, Trouble};
 use crate::uploads::{self, NotUploaded};
 use crate::{address, contents, parts, template};
@@ -22,9 +22,6 @@ use crate::{address, contents, parts, template};
 /// The most characters of a text, and of a file's.
 const TEXT_CHARACTERS: usize = 4_096;
 const CAPTION_CHARACTERS: usize = 1_024;
-
-/// What is refused with 131050, as the engine names it.
-const MARKETING: &str = "marketing";
 
 /// What a file is sent as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -335,7 +332,7 @@ async fn failed(cloud: &Cloud<impl Outside>, message: &Outgoing, failure: Failur
         && fault.meaning == Meaning::OptOut
     {
         let at = cloud.outside.now_millis();
-        let json = json!({"address": message.to, "category": MARKETING, "out": true, "atMillis": at});
+        let json = json!({"address": message.to, "category": codes::REFUSABLE, "out": true, "atMillis": at});
         let told = Event::Other(("opt-out".to_owned(), json.to_string()));
         if let Err(trouble) = cloud.outside.emit(told).await {
             log::warn("send", &format!("a refusal of marketing was not reported: {trouble}"));

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::account::NotWorking;
 use crate::cloud::Cloud;
 use crate::outside::{Outside, Trouble, put};
+use crate::token::{End, TokenEnd};
 use crate::{parts, uploads};
 
 /// How often there is a round.
@@ -30,6 +31,7 @@ const WARNED: &str = "expiring";
 struct Rounds {
     count: u64,
     files_resumed: bool,
+    token: TokenEnd,
     /// The last day on which nothing more is to be said of the token.
     warned: Option<u64>,
 }
@@ -46,7 +48,7 @@ pub(crate) async fn keep(cloud: &Cloud<impl Outside>) {
 
 impl Rounds {
     async fn go(&mut self, cloud: &Cloud<impl Outside>) {
-        let Cloud { outside, config, account, files, .. } = cloud;
+        let Cloud { outside, config, account, files, heard, .. } = cloud;
         let often = if account.is_connected() { ASK_AGAIN } else { ASK };
         if self.count.is_multiple_of(often) {
             match account.check(outside, config).await {
@@ -54,11 +56,17 @@ impl Rounds {
                 Err(not) => log::debug("upkeep", &format!("the number does not work: {}", not.reason())),
             }
         }
+        if account.is_connected() {
+            self.token.ask(cloud).await;
+        }
         if !self.files_resumed || files.can_resume() {
             let what = "files that are still to be fetched were not read";
             self.files_resumed = done(what, files.resume(outside).await);
         }
         done("the end of the token was not told", self.warn(cloud).await);
+        if self.count.is_multiple_of(SWEEP) || heard.is_full() {
+            done("old conversations were not forgotten", heard.sweep(outside).await);
+        }
         if self.count.is_multiple_of(SWEEP) {
             done("old notes were not forgotten", parts::sweep(outside).await);
             done("old uploads were not forgotten", uploads::sweep(outside).await);
@@ -68,14 +76,16 @@ impl Rounds {
 
     /// Tells once a day that the token ends soon.
     async fn warn(&mut self, cloud: &Cloud<impl Outside>) -> Result<(), Trouble> {
-        let (now, Some(end)) = (cloud.outside.now_millis(), cloud.config.token_expires_at) else { return Ok(()) };
+        let (now, Some(End { what, at: end })) = (cloud.outside.now_millis(), self.token.of(cloud)) else {
+            return Ok(());
+        };
         let day = now / DAY_MILLIS;
         if now.saturating_add(WARNED_MILLIS) < end || now >= end || self.warned == Some(day) {
             return Ok(());
         }
         let kept = cloud.outside.get(WARNED.to_owned()).await?;
         if kept.as_deref() != Some(day.to_string().as_bytes()) {
-            let json = json!({"what": "access token", "atMillis": end}).to_string();
+            let json = json!({"what": what, "atMillis": end}).to_string();
             let told = vec![Event::Other(("expiring".to_owned(), json))];
             cloud.outside.commit(told, vec![put(WARNED, day.to_string())]).await?;
         }
@@ -106,7 +116,8 @@ mod tests {
 
     #[test]
     fn a_number_that_works_is_asked_for_rarely() {
-        let (world, cloud) = cloud("");
+        // Of the token nothing has to be asked.
+        let (world, cloud) = cloud(r#","tokenExpiresAt":"2030-01-01T00:00:00Z""#);
         let mut rounds = Rounds::default();
         go(&cloud, &mut rounds, ASK);
         assert_eq!(world.calls.borrow().len(), 1, "nobody answered");
@@ -118,6 +129,18 @@ mod tests {
         assert_eq!(world.calls.borrow().len(), 2);
         go(&cloud, &mut rounds, 1);
         assert_eq!(world.calls.borrow().len(), 3);
+    }
+
+    #[test]
+    fn a_token_is_warned_of_as_meta_says() {
+        let (world, cloud) = cloud("");
+        let mut rounds = Rounds::default();
+        world.answer(200, r#"{"display_phone_number":"+55 11 90000-0000"}"#);
+        // 2026-01-09T12:00:00Z, four days after the world begins.
+        world.answer(200, r#"{"data":{"is_valid":true,"expires_at":1767960000,"data_access_expires_at":0}}"#);
+        go(&cloud, &mut rounds, 2);
+        assert_eq!(world.others("expiring"), [json!({"what": "access token", "atMillis": 1_767_960_000_000_u64})]);
+        assert_eq!(world.calls.borrow().len(), 2, "it is asked once");
     }
 
     #[test]

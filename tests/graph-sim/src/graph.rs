@@ -336,7 +336,7 @@ fn debug_token(world: &World, call: &Call) -> Result<Reply, GraphError> {
         token.scopes.iter().map(|scope| json!({ "scope": scope, "target_ids": targets })).collect();
     let mut data = json!({
         "app_id": token.app, "type": "SYSTEM_USER", "application": token.app, "is_valid": !expired && !token.revoked,
-        "expires_at": token.expires_at, "data_access_expires_at": 0, "scopes": token.scopes, "granular_scopes": granular,
+        "expires_at": token.expires_at, "data_access_expires_at": token.data_access_expires_at, "scopes": token.scopes, "granular_scopes": granular,
     });
     if expired {
         data["error"] = json!({

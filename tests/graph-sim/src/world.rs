@@ -68,6 +68,9 @@ pub struct Token {
     /// Unix seconds; 0 never expires.
     #[serde(default)]
     pub expires_at: i64,
+    /// When its access to people's data ends, in Unix seconds; 0 never.
+    #[serde(default)]
+    pub data_access_expires_at: i64,
     /// The WABAs it may see; unset sees all.
     #[serde(default)]
     pub wabas: Option<Vec<String>>,

@@ -1,11 +1,16 @@
 //! App-state collections: what an account's devices keep in common (push name, muted chats, contacts, …), as patches that
 //! the server orders but cannot read. Knows no socket; called by the sessions' tasks.
 //!
-//! A client that has nothing gets every patch from the first, so there are no snapshots. The server numbers the patches and
-//! refuses one that was built on an older version (409, with the patches that won). The account's phone writes too: it has
-//! the key, and puts the push name where a companion looks for it when it is paired.
+//! A client that has nothing gets a snapshot, as a blob on the media host; one that has something gets the patches it lacks. The
+//! server numbers the patches and refuses one that was built on an older version (409, with the patches that won). The account's
+//! phone writes too: it has the key, makes the snapshots, and puts the push name where a companion looks for it when it is paired.
+//!
+//! # Layout
+//! - this file: collections, patches, and what the phone writes; `snapshot`: the whole of a collection as a blob.
 //!
 //! `Invariant:` the patches of a collection are numbered 1, 2, 3, … and never change.
+
+mod snapshot;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -40,7 +45,10 @@ struct Collection {
     patches: Vec<Vec<u8>>,
     /// What the devices compute of it; the MACs it takes are in the open.
     state: HashState,
-    value_macs: HashMap<Vec<u8>, Vec<u8>>,
+    /// What is set, by the MAC of its index.
+    records: HashMap<Vec<u8>, wa::SyncdRecord>,
+    /// The newest snapshot that was made: its version, and the reference to its blob.
+    snapshot: Option<(u64, Vec<u8>)>,
 }
 
 impl Collection {
@@ -58,8 +66,8 @@ impl Collection {
     }
 
     fn apply(&mut self, mutations: &[wa::SyncdMutation]) {
-        let macs = &self.value_macs;
-        let (_, hashed) = self.state.update_hash(mutations, |index, _| Ok(macs.get(index).cloned()));
+        let records = &self.records;
+        let (_, hashed) = self.state.update_hash(mutations, |index, _| Ok(records.get(index).and_then(value_mac)));
         if let Err(e) = hashed {
             tracing::warn!(error = %e, "a patch has an operation that is not known");
         }
@@ -67,13 +75,18 @@ impl Collection {
             let Some(record) = mutation.record.as_option() else { continue };
             let Some(index) = record.index.as_option().and_then(|i| i.blob.clone()) else { continue };
             let removed = mutation.operation.is_some_and(|op| op == wa::syncd_mutation::SyncdOperation::REMOVE);
-            let value = record.value.as_option().and_then(|v| v.blob.as_deref());
-            match value.filter(|v| v.len() >= 32 && !removed) {
-                Some(value) => drop(self.value_macs.insert(index, value[value.len() - 32..].to_vec())),
-                None => drop(self.value_macs.remove(&index)),
+            match value_mac(record).filter(|_| !removed) {
+                Some(_) => drop(self.records.insert(index, record.clone())),
+                None => drop(self.records.remove(&index)),
             }
         }
     }
+}
+
+/// The MAC at the end of a record's value.
+fn value_mac(record: &wa::SyncdRecord) -> Option<Vec<u8>> {
+    let value = record.value.as_option()?.blob.as_deref()?;
+    value.len().checked_sub(32).map(|start| value[start..].to_vec())
 }
 
 impl Collections {
@@ -125,6 +138,12 @@ fn answer(world: &World, device: &DeviceId, asked: &Node) -> Option<(Node, Optio
             _ => None,
         })
         .collect();
+    if sent.is_empty()
+        && attrs.optional_bool("return_snapshot")
+        && let Some(whole) = snapshot::node(world, &device.phone, name)
+    {
+        return Some((whole, None));
+    }
     Some(world.appstate.with(&device.phone, name, |collection| {
         if sent.is_empty() {
             return (page(collection, name, base, None), None);
@@ -218,8 +237,9 @@ fn write(
         let version = collection.version() + 1;
         // The MACs are over the state with this patch in it.
         let mut after = collection.state.clone();
-        let macs = &collection.value_macs;
-        let (_, hashed) = after.update_hash(std::slice::from_ref(&mutation), |index, _| Ok(macs.get(index).cloned()));
+        let records = &collection.records;
+        let (_, hashed) =
+            after.update_hash(std::slice::from_ref(&mutation), |index, _| Ok(records.get(index).and_then(value_mac)));
         debug_assert!(hashed.is_ok(), "SET is a known operation");
         after.version = version;
         let mut patch = wa::SyncdPatch {

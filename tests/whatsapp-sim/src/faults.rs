@@ -63,6 +63,27 @@ pub enum MessageFault {
     CutAfter,
 }
 
+/// Why a login is refused, as `<failure>` says it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoginRefusal {
+    /// 401 logged out, 402 banned for a time, 403 locked, 405 the client is outdated, …
+    pub reason: u16,
+    /// The ban's own code, for 402.
+    pub code: Option<u32>,
+    /// How long the ban lasts, in seconds, for 402.
+    pub expire: Option<u64>,
+    /// A text that is not for people.
+    pub message: Option<String>,
+    /// Where to read more.
+    pub url: Option<String>,
+    /// What a person is told: the first line.
+    pub header: Option<String>,
+    /// What a person is told: the rest.
+    pub subtext: Option<String>,
+    /// The language of both.
+    pub locale: Option<String>,
+}
+
 /// The faults that strike a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OnMessage {
@@ -97,7 +118,7 @@ pub struct Faults {
     iqs: Mutex<Vec<Armed<IqFault>>>,
     cuts: Mutex<HashMap<DeviceId, u32>>,
     closed_until: Mutex<Option<Instant>>,
-    logins: Mutex<Option<(u16, u32)>>,
+    logins: Mutex<Option<(LoginRefusal, u32)>>,
     no_resumption: AtomicBool,
 }
 
@@ -126,8 +147,8 @@ impl Faults {
     }
 
     /// Refuses the next `times` logins with `<failure reason=…>`.
-    pub fn refuse_logins(&self, reason: u16, times: u32) {
-        *self.logins.lock() = (times > 0).then_some((reason, times));
+    pub fn refuse_logins(&self, refusal: LoginRefusal, times: u32) {
+        *self.logins.lock() = (times > 0).then_some((refusal, times));
     }
 
     /// Answers every resumed handshake as if the server's key had changed.
@@ -170,11 +191,13 @@ impl Faults {
         !self.no_resumption.load(Ordering::Acquire)
     }
 
-    pub(crate) fn refuses_logins(&self) -> Option<u16> {
+    pub(crate) fn refuses_logins(&self) -> Option<LoginRefusal> {
         let mut logins = self.logins.lock();
-        let (reason, left) = (*logins)?;
-        *logins = (left > 1).then_some((reason, left - 1));
-        Some(reason)
+        let (refusal, left) = logins.take()?;
+        if left > 1 {
+            *logins = Some((refusal.clone(), left - 1));
+        }
+        Some(refusal)
     }
 
     pub(crate) fn refuses_iq(&self, device: &DeviceId, namespace: &str) -> Option<(u16, String)> {

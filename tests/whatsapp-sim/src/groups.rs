@@ -91,6 +91,23 @@ pub struct Settings {
     pub approval: bool,
 }
 
+/// A group to make.
+#[derive(Debug, Clone, Default)]
+pub struct NewGroup<'a> {
+    /// Subject of the group.
+    pub subject: &'a str,
+    /// Its members but for the creator. Those without an account are left out.
+    pub members: &'a [Jid],
+    /// How participants are written: as the creator's account is, unless given.
+    pub addressing: Option<Addressing>,
+    /// The switches of the group.
+    pub settings: Settings,
+    /// The token and the text of a description.
+    pub description: Option<(String, String)>,
+    /// What the creator's client calls its request: told to the creator alone, so that its client knows the group as the one it made.
+    pub key: Option<&'a str>,
+}
+
 /// A group and its members.
 #[derive(Debug, Clone)]
 pub struct Group {

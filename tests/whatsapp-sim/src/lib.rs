@@ -9,6 +9,7 @@
 //! - [`phone`]: the account's primary device (device 0). It has no socket: it lives in this process, signs its companions,
 //!   and really encrypts and decrypts.
 //! - [`groups`], [`appstate`], [`media`]: the servers behind those parts of the protocol.
+//! - [`announce`]: what the server tells of its own accord.
 //! - [`faults`]: what goes wrong on demand. [`web_version`]: the page that tells the version, and the least version that gets in.
 //! - [`admin`]: HTTP for tests and people; [`peer`]: a native client for tests.
 //!
@@ -46,6 +47,7 @@
 //!   [`media::Blobs`]): `Default`, locked inside by themselves.
 
 pub mod admin;
+pub mod announce;
 pub mod appstate;
 pub mod faults;
 pub mod groups;

@@ -53,8 +53,8 @@ async fn run(args: Args) -> Result<(), Error> {
         simulator.world().register(NewAccount {
             phone: phone.to_owned(),
             name,
-            without_ninth_digit: false,
             lid_addressed: args.lid,
+            ..NewAccount::default()
         })?;
     }
     println!("websocket {}", simulator.ws_url());

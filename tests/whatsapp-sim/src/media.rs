@@ -53,8 +53,20 @@ struct State {
 
 struct Blob {
     token: String,
+    /// What the query of its direct path must repeat: the host's signature of the path.
+    signature: String,
     bytes: Bytes,
+    purpose: Purpose,
     expired: bool,
+}
+
+/// What media are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A message of a person.
+    Message,
+    /// The account's own devices: history and app state. What goes wrong with media in general spares them.
+    Sync,
 }
 
 /// Requests that will fail, and with which status.
@@ -80,26 +92,29 @@ pub struct Stock {
 }
 
 impl Blobs {
-    /// Keeps media; gives its direct path.
-    pub fn put(&self, world: &World, bytes: Bytes) -> String {
+    /// Keeps media; gives its direct path, which has a query as the real host's have.
+    pub(crate) fn put(&self, world: &World, bytes: Bytes, purpose: Purpose) -> String {
         let token = token(&bytes);
-        let path = format!("/v/t62.7118-24/{}-{}.enc", world.next_serial(), &token[..20]);
+        let path = format!("/v/t62.7118-24/{:08}_{}_n.enc", world.next_serial(), &token[..20]);
+        let signature = format!("01_{}", &hex::encode(Sha256::digest(path.as_bytes()))[..40]);
+        let direct_path = direct_path(&path, &signature, world.now());
         let mut state = self.state.lock();
-        state.keep(path.clone(), Blob { token, bytes, expired: false });
-        state.uploads += 1;
-        path
+        state.keep(path, Blob { token, signature, bytes, purpose, expired: false });
+        state.uploads += u64::from(purpose == Purpose::Message);
+        direct_path
     }
 
     /// The media at a direct path, unless it expired.
-    pub fn get(&self, path: &str) -> Option<Bytes> {
-        self.state.lock().by_path.get(path).filter(|b| !b.expired).map(|b| b.bytes.clone())
+    pub fn get(&self, direct_path: &str) -> Option<Bytes> {
+        self.state.lock().by_path.get(without_query(direct_path)).filter(|b| !b.expired).map(|b| b.bytes.clone())
     }
 
-    /// Expires the media whose direct path contains `part`; gives how many. Empty: all.
+    /// Expires the media whose direct path contains `part`; gives how many. Empty: all that messages have.
     pub fn expire(&self, part: &str) -> usize {
+        let part = without_query(part);
         let mut expired = 0;
         for (path, blob) in &mut self.state.lock().by_path {
-            if path.contains(part) && !blob.expired {
+            if blob.is_meant(path, part) && !blob.expired {
                 blob.expired = true;
                 expired += 1;
             }
@@ -109,8 +124,10 @@ impl Blobs {
 
     /// Forgets media for good: not even asking the sender brings them back.
     pub fn forget(&self, part: &str) -> usize {
+        let part = without_query(part);
         let mut state = self.state.lock();
-        let paths: Vec<String> = state.by_path.keys().filter(|p| p.contains(part)).cloned().collect();
+        let meant = state.by_path.iter().filter(|(path, blob)| blob.is_meant(path, part));
+        let paths: Vec<String> = meant.map(|(path, _)| path.clone()).collect();
         for path in &paths {
             state.drop_blob(path);
         }
@@ -118,9 +135,9 @@ impl Blobs {
     }
 
     /// Puts expired media at a new path, as its sender does who uploads it again.
-    fn renew(&self, world: &World, path: &str) -> Option<String> {
-        let bytes = self.state.lock().by_path.get(path).map(|b| b.bytes.clone())?;
-        Some(self.put(world, bytes))
+    fn renew(&self, world: &World, direct_path: &str) -> Option<String> {
+        let bytes = self.state.lock().by_path.get(without_query(direct_path)).map(|b| b.bytes.clone())?;
+        Some(self.put(world, bytes, Purpose::Message))
     }
 
     /// Lets the next requests fail.
@@ -128,7 +145,7 @@ impl Blobs {
         self.state.lock().failing = failing;
     }
 
-    /// Takes back every grant: clients get 401 until they ask for a new one.
+    /// Takes back every grant: uploads get 401 until their client asks for a new one.
     pub fn revoke_grants(&self) {
         let mut state = self.state.lock();
         state.grants.clear();
@@ -174,6 +191,30 @@ impl State {
             self.size -= blob.bytes.len();
         }
     }
+}
+
+impl Blob {
+    /// Whether a fault that names a part of a path means this one.
+    fn is_meant(&self, path: &str, part: &str) -> bool {
+        path.contains(part) && (self.purpose == Purpose::Message || !part.is_empty())
+    }
+}
+
+/// How long a direct path says that its media are kept, in seconds. The host does not forget them by itself.
+const KEPT_SECONDS: u64 = 30 * 86_400;
+
+/// A direct path as clients get it: signature and expiry in its query, which they must send as they got it.
+fn direct_path(path: &str, signature: &str, now: u64) -> String {
+    format!("{path}?ccb=11-4&oh={signature}&oe={:X}&_nc_sid=5e03e0", now + KEPT_SECONDS)
+}
+
+fn without_query(direct_path: &str) -> &str {
+    direct_path.split_once('?').map_or(direct_path, |(path, _)| path)
+}
+
+/// The address at which the media with this direct path are downloaded, as messages name it.
+pub(crate) fn url(world: &World, direct_path: &str) -> String {
+    format!("https://{}{direct_path}&mms3=true", world.media_host())
 }
 
 /// What names ciphertext in URLs: its SHA-256.

@@ -3,8 +3,8 @@
 //! in this process and against the binary in another.
 //!
 //! # Layout
-//! - this file: pairing, connecting, waiting; [`record`]: what was seen; `send`, `groups`: what a peer can do; `adapters`:
-//!   sockets and timers.
+//! - this file: pairing, connecting, waiting; [`record`]: what was seen, and `recorder`, which writes it; `send`, `groups`: what a
+//!   peer can do; `adapters`: sockets and timers.
 //!
 //! # Tasks
 //! Each connected peer has two tasks on the caller's runtime: the client's own loop, and a recorder that takes the client's
@@ -13,6 +13,7 @@
 mod adapters;
 mod groups;
 pub mod record;
+mod recorder;
 mod send;
 
 use std::sync::Arc;
@@ -24,16 +25,15 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use wacore::store::InMemoryBackend;
 use wacore::store::traits::Backend;
-use wacore::types::events::{Event, EventHandler, Subscription};
-use wacore::types::message::MessageCategory;
-use wacore::types::presence::{ChatPresence, ChatPresenceMedia};
+use wacore::types::events::Subscription;
 use wacore_binary::Jid;
 use whatsapp_rust::pair_code::PairCodeOptions;
 use whatsapp_rust::store::persistence_manager::PersistenceManager;
 use whatsapp_rust::{CacheConfig, CacheEntryConfig, Client};
 
 use record::Record;
-pub use record::{Ack, Entries, GroupChange, Kind, Media, Receipt, Received, Typing};
+pub use record::{Ack, Entries, GroupChange, HistoryPart, Kind, Media, Receipt, Received, Typing};
+use recorder::{Events, record_events};
 pub use send::{Attachment, Text};
 
 /// How long a wait may take before it is a failure. Tests await events, so this is never spent in a good run.
@@ -117,6 +117,8 @@ pub struct Peer {
     endpoints: Endpoints,
     backend: Arc<dyn Backend>,
     record: Arc<Record>,
+    /// It takes the history that its phone shares. Most do not: their tests are about what comes after it.
+    takes_history: bool,
     connection: Mutex<Option<Connection>>,
 }
 
@@ -128,13 +130,25 @@ impl Peer {
             endpoints: endpoints.into(),
             backend: Arc::new(InMemoryBackend::new()),
             record: Arc::new(Record::new()),
+            takes_history: false,
             connection: Mutex::new(None),
         }
     }
 
     /// Pairs a new companion with the account's phone by QR; returns when it is logged in.
     pub async fn pair(endpoints: impl Into<Endpoints>, phone: &str) -> Result<Self, Error> {
-        let peer = Self::new(endpoints, phone);
+        Self::new(endpoints, phone).paired(phone).await
+    }
+
+    /// The same for one that takes the history that its phone shares.
+    pub async fn pair_with_history(endpoints: impl Into<Endpoints>, phone: &str) -> Result<Self, Error> {
+        let mut peer = Self::new(endpoints, phone);
+        peer.takes_history = true;
+        peer.paired(phone).await
+    }
+
+    async fn paired(self, phone: &str) -> Result<Self, Error> {
+        let peer = self;
         peer.connect().await?;
         let qr = peer.wait_for("a QR code", |e| e.qr_codes.last().cloned()).await?;
         peer.admin(&format!("/phones/{phone}/scan"), &serde_json::json!({ "qr": qr })).await?;
@@ -165,7 +179,7 @@ impl Peer {
             .with_transport_factory(adapters::Sockets { url: self.endpoints.websocket.clone(), open: socket.clone() })
             .with_http_client(adapters::Http)
             .with_version_override(VERSION)
-            .with_skip_history_sync(true)
+            .with_skip_history_sync(!self.takes_history)
             .with_wanted_pre_key_count(PREKEYS)
             .with_cache_config(cache_config())
             .build()
@@ -328,82 +342,6 @@ pub async fn post(url: &str, body: &serde_json::Value) -> Result<serde_json::Val
 fn cache_config() -> CacheConfig {
     let lately = CacheEntryConfig::new(Some(Duration::from_secs(300)), SENT_KEPT);
     CacheConfig { recent_messages: lately, ..CacheConfig::default() }
-}
-
-/// Hands the client's events to the recorder.
-struct Events(mpsc::UnboundedSender<Arc<Event>>);
-
-impl EventHandler for Events {
-    fn handle_event(&self, event: Arc<Event>) {
-        // The recorder ends before the client does when a connection is cut.
-        let _ = self.0.send(event);
-    }
-}
-
-async fn record_events(client: Arc<Client>, mut events: mpsc::UnboundedReceiver<Arc<Event>>, record: Arc<Record>) {
-    while let Some(event) = events.recv().await {
-        match &*event {
-            Event::Messages(batch) => {
-                // Messages between the account's own devices are not messages of a person.
-                for inbound in batch.iter().filter(|m| m.info.category != MessageCategory::Peer) {
-                    let mut received = Received::read(&inbound.info, inbound.message.clone());
-                    received.media = fetch(&client, &received).await;
-                    record.write(|e| e.received.push(received));
-                }
-            }
-            Event::Receipt(receipt) => record.write(|e| {
-                e.receipts.extend(receipt.message_ids.iter().map(|id| Receipt {
-                    id: id.to_string(),
-                    kind: receipt.r#type.as_wire_str().to_owned(),
-                    chat: receipt.source.chat.to_string(),
-                    from: receipt.source.sender.to_string(),
-                }));
-            }),
-            Event::ServerAck(ack) if ack.class.as_deref() == Some("message") => {
-                record.write(|e| e.acks.push(Ack { id: ack.id.clone(), error: ack.error.clone() }));
-            }
-            Event::UndecryptableMessage(m) => record.write(|e| e.undecryptable.push(m.info.id.clone())),
-            Event::ChatPresence(p) => record.write(|e| {
-                let state = match (p.state, p.media) {
-                    (ChatPresence::Paused, _) => "paused",
-                    (ChatPresence::Composing, ChatPresenceMedia::Audio) => "recording",
-                    (ChatPresence::Composing, ChatPresenceMedia::Text) => "composing",
-                };
-                let (chat, from) = (p.source.chat.to_string(), p.source.sender.to_string());
-                e.typing.push(Typing { chat, from, state });
-            }),
-            Event::GroupUpdate(update) => record.write(|e| {
-                e.group_changes.push(GroupChange {
-                    group: update.group_jid.to_string(),
-                    by: update.participant.as_ref().map(ToString::to_string),
-                    action: update.action.tag_name().to_owned(),
-                    detail: serde_json::to_value(&update.action).unwrap_or_default(),
-                });
-            }),
-            Event::PairingQrCode(qr) => record.write(|e| e.qr_codes.push(qr.code.clone())),
-            Event::Connected(_) => record.write(|e| e.logins += 1),
-            Event::Disconnected(_) => record.write(|e| e.losses += 1),
-            Event::LoggedOut(out) => record.write(|e| e.logged_out = Some(format!("{:?}", out.reason))),
-            Event::StreamReplaced(_) => record.write(|e| e.replaced = true),
-            Event::MuteUpdate(u) => record.write(|e| e.app_state.push(("mute", u.jid.to_string()))),
-            Event::PinUpdate(u) => record.write(|e| e.app_state.push(("pin", u.jid.to_string()))),
-            Event::ArchiveUpdate(u) => record.write(|e| e.app_state.push(("archive", u.jid.to_string()))),
-            Event::StarUpdate(u) => record.write(|e| e.app_state.push(("star", u.message_id.clone()))),
-            Event::MarkChatAsReadUpdate(u) => record.write(|e| e.app_state.push(("read", u.jid.to_string()))),
-            Event::ContactUpdate(u) => record.write(|e| e.app_state.push(("contact", u.jid.to_string()))),
-            Event::SelfPushNameUpdated(u) => record.write(|e| e.app_state.push(("name", u.new_name.clone()))),
-            _ => {}
-        }
-    }
-}
-
-/// Downloads and decrypts the message's media, if it has any.
-async fn fetch(client: &Client, received: &Received) -> Option<Media> {
-    let media = record::downloadable(&received.message)?;
-    Some(match client.download(media).await {
-        Ok(bytes) => Media::Bytes { sha256: sha256(&bytes), size: bytes.len() },
-        Err(e) => Media::Failed(format!("{e:#}")),
-    })
 }
 
 /// SHA-256 in hex, as [`Media`] carries it.

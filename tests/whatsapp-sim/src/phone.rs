@@ -1,18 +1,20 @@
 //! The phones: each account's primary device (device 0). They have no socket: what the server delivers to them waits here, and
-//! the phones' task opens it. A phone signs its companions, shares the key of the app state, sends, reads, and answers what it
-//! cannot decrypt with a retry receipt, as a real one does.
+//! the phones' task opens it. A phone signs its companions, shares the key of the app state and its history, sends, reads, and answers
+//! what it cannot decrypt with a retry receipt, as a real one does.
 //!
 //! Called from anywhere: [`scan`], [`link`], [`send`], [`read`], [`inbox`]. `Invariant:` a phone's ratchets are advanced under its
 //! `turn`, by one task at a time.
 
 mod cipher;
+mod history;
 mod inbox;
 mod keys;
 mod pair;
 mod receive;
+mod request;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -59,6 +61,8 @@ struct Phone {
     seen: Mutex<Seen>,
     /// What it sent: to send again to who cannot decrypt it.
     sent: Mutex<HashMap<String, (Jid, wa::Message)>>,
+    /// The companions that have its history.
+    introduced: Mutex<HashSet<u16>>,
 }
 
 #[derive(Default)]
@@ -84,6 +88,7 @@ impl Phones {
             mail: Mutex::default(),
             seen: Mutex::default(),
             sent: Mutex::default(),
+            introduced: Mutex::default(),
         });
         self.phones.write().insert(account.phone.clone(), phone);
     }
@@ -174,10 +179,20 @@ pub async fn send(
     phone.sent.lock().insert(id.clone(), (to.clone(), message.clone()));
     cipher::send(world, &phone, to, &message, &id).await?;
     let info = world.account_by_phone(&phone.phone).ok_or_else(|| Error::UnknownAccount(phone.phone.to_string()))?;
+    trust(world, &info, to);
     let chat =
         if to.is_group() { to.clone() } else { world.account(to).map_or_else(|| to.clone(), |account| account.jid()) };
     phone.seen.lock().note(inbox::describe(&id, &info.phone, &chat, true, &message));
     Ok(id)
+}
+
+/// Whom a person writes to, the person trusts.
+fn trust(world: &Arc<World>, account: &AccountInfo, to: &Jid) {
+    let Some(contact) = world.account(to).filter(|contact| contact.phone != account.phone) else { return };
+    let known = world.tokens.lock().of(&account.phone, &contact.phone).is_some();
+    if !known {
+        session::trust(world, account, to, world.now());
+    }
 }
 
 /// The phone sends a text.
@@ -228,6 +243,61 @@ pub fn typing(world: &Arc<World>, phone: &str, to: &Jid, state: &'static str) ->
     let node = NodeBuilder::new("chatstate").attr("to", to.clone()).children([shown]).build();
     session::send_chatstate(world, &account, &node);
     Ok(())
+}
+
+/// The phone starts anew with this identity: it has no session with anybody, and none of the messages it had.
+pub(crate) async fn reinstall(world: &World, phone: &str, identity: KeyPair) -> Result<(), Error> {
+    let phone = find(world, phone)?;
+    let _turn = phone.turn.lock().await;
+    *phone.keys.lock() = keys::Keys::new(identity);
+    phone.sent.lock().clear();
+    phone.introduced.lock().clear();
+    *phone.seen.lock() = Seen::default();
+    Ok(())
+}
+
+/// The phone sends a message of which its companions get no ciphertext: with `view_once` because they never do, otherwise because
+/// the server has none for them. They may ask their own phone for the latter. Answers the message id.
+pub async fn send_unavailable(
+    world: &Arc<World>,
+    phone: &str,
+    to: &Jid,
+    message: wa::Message,
+    view_once: bool,
+) -> Result<String, Error> {
+    let phone = find(world, phone)?;
+    let account = world.account_by_phone(&phone.phone).ok_or_else(|| Error::UnknownAccount(phone.phone.to_string()))?;
+    let recipient = world.account(to).ok_or_else(|| Error::UnknownChat(to.to_string()))?;
+    let id = format!("3EB0{}", hex::encode_upper(rand::random::<[u8; 9]>()));
+    let _turn = phone.turn.lock().await;
+    let primary = DeviceId { phone: recipient.phone.clone(), device: 0 };
+    phone.sent.lock().insert(id.clone(), (recipient.jid(), message.clone()));
+    cipher::send_to_one(world, &phone, &primary, &message, &id).await?;
+    let missing = NodeBuilder::new("unavailable");
+    let missing = if view_once { missing.attr("type", "view_once").build() } else { missing.build() };
+    let stanza = NodeBuilder::new("message")
+        .attr("from", account.jid())
+        .attr("id", &id)
+        .attr("t", world.now())
+        .attr("type", wacore::send::stanza_type_from_message(&message))
+        .attr("notify", &*account.name)
+        .attr("sender_lid", account.lid_jid())
+        .children([missing])
+        .build();
+    for companion in world.devices(&recipient.phone).into_iter().filter(|device| device.device != 0) {
+        world.deliver(&companion, stanza.clone());
+    }
+    Ok(id)
+}
+
+/// The phone posts a status: everybody it wrote with gets it. Answers the message id.
+pub async fn post_status(world: &Arc<World>, phone: &str, message: wa::Message) -> Result<String, Error> {
+    let phone = find(world, phone)?;
+    let id = format!("3EB0{}", hex::encode_upper(rand::random::<[u8; 9]>()));
+    let _turn = phone.turn.lock().await;
+    phone.sent.lock().insert(id.clone(), (Jid::status_broadcast(), message.clone()));
+    cipher::post_status(world, &phone, &message, &id).await?;
+    Ok(id)
 }
 
 /// What starts a session with a phone, with a one-time key made for it.

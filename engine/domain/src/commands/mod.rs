@@ -9,7 +9,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::ports::*;
-use crate::{Error, ErrorCode, Timestamp};
+use crate::{Error, ErrorCode, Field, Timestamp};
 
 pub mod access;
 pub mod automations;
@@ -181,7 +181,7 @@ impl From<StoreError> for Error {
                 Self::conflict("a contact with this type and identifier already exists")
             }
             StoreError::Conflict(Conflict::TagName) => {
-                Self::conflict("a tag with this name already exists; case and accents do not count")
+                Self::taken(Field::Name, "is the name of a tag already; case and accents do not count")
             }
             StoreError::Conflict(Conflict::TooManyTags) => Self::conflict(format!(
                 "there are already {} tags; delete one that is not used",

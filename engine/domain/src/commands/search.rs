@@ -101,6 +101,8 @@ pub struct ContactHit {
     pub contact: Contact,
     /// Public ids of the connectors that it is known on.
     pub connectors: Vec<Uuid>,
+    /// Its other addresses.
+    pub aliases: Vec<String>,
 }
 
 /// A part of a text, on one line.
@@ -195,7 +197,8 @@ impl Commands {
                 let mut rows = Vec::with_capacity(page.rows.len());
                 for contact in page.rows {
                     let connectors = self.connectors_of_contact(&contact)?;
-                    rows.push(ContactHit { contact, connectors });
+                    let aliases = self.aliases_of_contact(&contact)?;
+                    rows.push(ContactHit { contact, connectors, aliases });
                 }
                 Some((rows, page.total))
             }

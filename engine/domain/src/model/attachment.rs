@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// The maximum size of a file that is sent along with its message, or that a connector fetches, in bytes (the documented 50 MB).
+/// The maximum size of a file that comes in the same request as its message, or from a URL in the queue, in bytes (the documented 50 MB).
 pub const MAX_FILE_BYTES: u64 = 50 * 1024 * 1024;
-/// The maximum size of a file that is stored ahead of its message, in bytes (the documented 100 MB of a document).
+/// The maximum size of a file that is stored ahead of its message, or that a connector fetches from its channel, in bytes (the documented
+/// 100 MB of a document).
 pub const MAX_STORED_BYTES: u64 = 100 * 1024 * 1024;
 
 /// A stored file.
@@ -17,6 +18,6 @@ pub struct Attachment {
     pub file_name: String,
     /// MIME type.
     pub content_type: String,
-    /// Size in bytes, at most [`MAX_FILE_BYTES`], or [`MAX_STORED_BYTES`] if it was stored ahead of its message.
+    /// Size in bytes, at most [`MAX_FILE_BYTES`], or [`MAX_STORED_BYTES`] if it was received or stored ahead of its message.
     pub size: u64,
 }

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Template;
+use super::campaign_header::CampaignHeader;
 use super::campaign_row::{CampaignCounts, OTHER_CODES};
 use super::campaign_text::FixedText;
 use crate::words::words;
@@ -216,6 +217,8 @@ pub struct Campaign {
     pub audience: Audience,
     /// What the variables are filled with. One that is not here is filled from the column of its name.
     pub bindings: BTreeMap<String, Binding>,
+    /// What the header of its template shows to everybody, where that is not a text. `None`: nothing, or what the variables say.
+    pub header: Option<CampaignHeader>,
     /// Priority of its messages, 1 to 10.
     pub priority: u8,
     /// When it is paused by itself.
@@ -432,6 +435,7 @@ mod tests {
             status: CampaignStatus::Draft,
             audience: Audience::Direct,
             bindings: BTreeMap::new(),
+            header: None,
             priority: 5,
             stop: StopRules::default(),
             scheduled_at: None,

@@ -70,6 +70,10 @@ pub struct Conversation {
     /// Number of the status that it has, see [`super::Label`]. The label may have been deleted since.
     #[serde(skip)]
     pub status_label: Option<u32>,
+    /// Since when the other side waits for an answer: when it wrote its first message behind the newest own one. `None`: it does not
+    /// wait. Stored beside the other fields.
+    #[serde(skip)]
+    pub waiting_since: Option<Timestamp>,
 }
 
 /// The newest entry of a conversation's timeline.
@@ -87,15 +91,22 @@ pub struct LastMessage {
     pub preview: String,
 }
 
+/// Who paused the automations where somebody answered on the account's own phone, see [`Handover::by`].
+pub const PHONE: &str = "phone";
+
 /// Who paused the automations in a conversation, when and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handover {
-    /// Who paused them: `user:…`, `key:…`, `operator` or `automation:…`.
+    /// Who paused them: `user:…`, `key:…`, `operator`, `automation:…` or [`PHONE`].
     pub by: String,
     /// When they were paused.
     pub at: Timestamp,
     /// The reason, for the person who takes over.
     pub reason: String,
+    /// When the pause ends by itself; `None`: when somebody resumes the automations. Only a pause by [`PHONE`] ends by itself. Stored
+    /// beside the conversation's other fields.
+    #[serde(skip)]
+    pub until: Option<Timestamp>,
 }
 
 words! {
@@ -155,7 +166,8 @@ pub enum ConversationStep {
     Status(Option<u32>),
     /// The newest message of the other side is to be read again; the channel is not told. Changes nothing where one is unread.
     Unread,
-    /// Pauses its automations; if they are already paused, nothing changes.
+    /// Pauses its automations. If they are already paused, nothing changes, except that a pause that ends by itself gives way to one
+    /// that does not.
     Pause(Handover),
     /// Resumes its automations: timers that came due in the meantime fire now.
     Resume,
@@ -197,6 +209,7 @@ impl Conversation {
             written_at: None,
             queue: None,
             status_label: None,
+            waiting_since: None,
         }
     }
 
@@ -208,6 +221,11 @@ impl Conversation {
     /// When something was last said in it, or else when it was opened: lists show the newest first.
     pub fn active_at(&self) -> Timestamp {
         self.last.as_ref().map_or(self.opened_at, |last| last.at)
+    }
+
+    /// When the pause of its automations ends by itself; `None` while they are not paused, or until somebody resumes them.
+    pub fn pause_ends_at(&self) -> Option<Timestamp> {
+        self.handover.as_ref().and_then(|handover| handover.until)
     }
 
     /// Whether the channel is still to be told that something was read.
@@ -248,8 +266,11 @@ impl Conversation {
                 changed
             }
             ConversationStep::Pause(handover) => {
-                let changed = self.handover.is_none();
-                self.handover.get_or_insert_with(|| handover.clone());
+                let changed =
+                    self.handover.as_ref().is_none_or(|there| there.until.is_some() && handover.until.is_none());
+                if changed {
+                    self.handover = Some(handover.clone());
+                }
                 changed
             }
             ConversationStep::Resume => self.handover.take().is_some(),
@@ -305,6 +326,23 @@ mod tests {
         one.last = Some(LastMessage { item: 50, at: Timestamp(0), from_me: false, kind, preview });
         assert!(one.apply(&ConversationStep::Unread) && !one.apply(&ConversationStep::Unread));
         assert_eq!((one.unread(), one.is_untold()), (1, false));
+    }
+
+    #[test]
+    fn a_pause_stands_unless_it_would_end_by_itself() {
+        let chat = "5511".to_owned();
+        let mut one = Conversation::new(Uuid::nil(), TenantIndex(1), ConnectorIndex(1), chat, false, Timestamp(0));
+        let pause = |by: &str, until| {
+            let (by, at, reason) = (by.to_owned(), Timestamp(1), String::new());
+            ConversationStep::Pause(Handover { by, at, reason, until })
+        };
+        let by = |one: &Conversation| one.handover.as_ref().map(|handover| handover.by.clone()).unwrap_or_default();
+        assert!(one.apply(&pause(PHONE, Some(Timestamp(9)))) && !one.apply(&pause(PHONE, Some(Timestamp(20)))));
+        assert_eq!((by(&one).as_str(), one.pause_ends_at()), (PHONE, Some(Timestamp(9))));
+        assert!(one.apply(&pause("user:1", None)), "a person's pause does not end by itself");
+        assert_eq!((by(&one).as_str(), one.pause_ends_at()), ("user:1", None));
+        assert!(!one.apply(&pause(PHONE, Some(Timestamp(9)))) && !one.apply(&pause("user:2", None)));
+        assert!(one.apply(&ConversationStep::Resume) && one.pause_ends_at().is_none());
     }
 
     #[test]

@@ -134,8 +134,8 @@ pub enum EventBody {
         chat: String,
         /// What was done.
         step: Word<ConversationAction>,
-        /// Who did it: `user:…`, `key:…`, `operator`, `automation:…`; `channel` for what happened on the channel, `engine` for what follows
-        /// from something else.
+        /// Who did it: `user:…`, `key:…`, `operator`, `automation:…`; `channel` for what happened on the channel, `phone` for who answers on
+        /// the account's own phone, `engine` for what follows from something else.
         by: String,
         /// The reason, the new assignee, or the new tags, separated by commas.
         detail: String,

@@ -5,6 +5,7 @@ pub mod attachment;
 pub mod automation;
 pub mod call;
 pub mod campaign;
+pub mod campaign_header;
 pub mod campaign_row;
 pub mod campaign_text;
 pub mod connector;
@@ -47,6 +48,7 @@ pub use campaign::{
     Audience, Binding, Campaign, CampaignReason, CampaignStatus, ContactChoice, ContactPart, ListedRow, Source,
     StopRules,
 };
+pub use campaign_header::{CampaignHeader, Degrees};
 pub use campaign_row::{CampaignCounts, CampaignRow, RowOutcome, RowState, RowStatus, SkipReason, StoredRow};
 pub use campaign_text::FixedText;
 pub use connector::{Connector, ConnectorStatus, Pace, PaceState};
@@ -77,7 +79,9 @@ pub use recording::Recording;
 pub use refusals::Refusals;
 pub use role::{Right, Role};
 pub use rollout::{Rollout, RolloutStep};
-pub use rules::{AudienceRule, Bucket, ChannelLimits, Quality, Rules, Throughput, Undelivered};
+pub use rules::{
+    AudienceRule, Bucket, ChannelLimits, OptOutCategory, Quality, Rules, Setting, Throughput, Undelivered,
+};
 pub use stats::{Stage, StageCounts};
 pub use tag::{Color, Tag};
 pub use template::{Template, TemplateCategory, TemplateFormat, TemplateStatus};

@@ -23,6 +23,42 @@ pub struct Rules {
     pub audience: Option<AudienceRule>,
     /// What it takes and then does not deliver.
     pub undelivered: Vec<Undelivered>,
+    /// The categories that a person may refuse at the channel. Empty: the channel calls them as [`category_named`] does.
+    pub opt_out_categories: Vec<OptOutCategory>,
+    /// The setting of a connector with which values of a template's variables are cleaned, see
+    /// [`crate::model::Template::fill_for_send`]. `None`: values that need it are refused.
+    pub cleaned_values: Option<Setting>,
+}
+
+/// A category of messages that a person may refuse at a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OptOutCategory {
+    /// The channel's name of it.
+    pub name: String,
+    /// The category here.
+    pub category: MessageType,
+}
+
+/// A text that a top-level field of a connector's configuration has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The field, which is not a secret one.
+    pub field: String,
+    /// The text.
+    pub value: String,
+}
+
+/// The category of messages behind a word of the connector world; `None` for another word.
+pub fn category_named(word: &str) -> Option<MessageType> {
+    Some(match word {
+        "marketing" => MessageType::Marketing,
+        "utility" | "notification" => MessageType::Notification,
+        "authentication" | "transactional" => MessageType::Transactional,
+        "support" => MessageType::Support,
+        "reminder" => MessageType::Reminder,
+        "general" => MessageType::General,
+        _ => return None,
+    })
 }
 
 /// Messages that a channel takes and then does not deliver.
@@ -100,6 +136,14 @@ impl Rules {
         })
     }
 
+    /// The category that a channel calls so when it tells that a person refuses it; `None` for a name that it does not declare.
+    pub fn opt_out_category(&self, name: &str) -> Option<MessageType> {
+        if self.opt_out_categories.is_empty() {
+            return category_named(name);
+        }
+        self.opt_out_categories.iter().find(|one| one.name == name).map(|one| one.category)
+    }
+
     /// Until when anything may be written to a person who last wrote at `written_at`; `None` where the channel has no window, or the
     /// person never wrote.
     pub fn window_until(&self, written_at: Option<Timestamp>) -> Option<Timestamp> {
@@ -121,6 +165,18 @@ pub struct ChannelLimits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_category_goes_by_the_names_that_are_declared() {
+        let rules = Rules::default();
+        assert_eq!(rules.opt_out_category("marketing"), Some(MessageType::Marketing));
+        assert_eq!(rules.opt_out_category("utility"), Some(MessageType::Notification));
+        assert_eq!(rules.opt_out_category("promos"), None);
+        let promos = OptOutCategory { name: "promos".to_owned(), category: MessageType::Reminder };
+        let rules = Rules { opt_out_categories: vec![promos], ..rules };
+        assert_eq!(rules.opt_out_category("promos"), Some(MessageType::Reminder));
+        assert_eq!(rules.opt_out_category("marketing"), None, "it has names of its own");
+    }
 
     #[test]
     fn what_is_not_delivered_depends_on_content_category_and_address() {

@@ -23,6 +23,15 @@ pub struct Tenant {
 /// Maximum number of days for which received messages can be kept.
 pub const MAX_RECEIVED_DAYS: u32 = 36_500;
 
+/// For how many minutes a conversation is left to its owner after a message on the account's phone, where the tenant did not choose.
+pub const PHONE_PAUSE_MINUTES: u32 = 120;
+/// The most that a tenant can choose: 30 days.
+pub const MAX_PHONE_PAUSE_MINUTES: u32 = 43_200;
+/// What the owner types on the phone to give a conversation back, where the tenant did not choose.
+pub const PHONE_RESUME_WORD: &str = "/bot";
+/// Maximum length of that word, in characters.
+pub const MAX_PHONE_RESUME_CHARS: usize = 40;
+
 /// What a tenant sets for itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TenantSettings {
@@ -32,6 +41,33 @@ pub struct TenantSettings {
     /// The words by which a person refuses advertising; `None`: [`super::refusals::OPT_OUT_WORDS`]. Stored beside the other fields.
     #[serde(skip)]
     pub opt_out_words: Option<Vec<String>>,
+    /// Minutes for which the automations of a conversation are paused after each message on the account's own phone, at most
+    /// [`MAX_PHONE_PAUSE_MINUTES`]; 0: they are never paused by it; `None`: [`PHONE_PAUSE_MINUTES`]. Stored beside the other fields.
+    #[serde(skip)]
+    pub phone_pause_minutes: Option<u32>,
+    /// What the owner types on the phone to end such a pause; empty: nothing does; `None`: [`PHONE_RESUME_WORD`]. Stored beside the other
+    /// fields.
+    #[serde(skip)]
+    pub phone_resume_word: Option<String>,
+}
+
+impl TenantSettings {
+    /// For how long a message on the account's phone pauses the automations of its conversation, in milliseconds; `None`: it does not.
+    pub fn phone_pause_ms(&self) -> Option<i64> {
+        let minutes = self.phone_pause_minutes.unwrap_or(PHONE_PAUSE_MINUTES);
+        (minutes > 0).then_some(i64::from(minutes) * 60_000)
+    }
+
+    /// What ends such a pause when it is typed on the phone; empty: nothing does.
+    pub fn resume_word(&self) -> &str {
+        self.phone_resume_word.as_deref().unwrap_or(PHONE_RESUME_WORD)
+    }
+
+    /// Whether a text is the word that ends such a pause. Case and spaces around it do not count.
+    pub fn is_resume_word(&self, text: &str) -> bool {
+        let word = self.resume_word();
+        !word.is_empty() && text.trim().to_lowercase() == word.trim().to_lowercase()
+    }
 }
 
 /// A person who logs in with e-mail and password.

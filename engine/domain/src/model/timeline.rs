@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::inbound::{Inbound, InboundAttachment, InboundContent, MediaKind, MediaState};
-use super::{Attachment, FileKind};
+use super::{Attachment, FileKind, NewMessage};
 use crate::{MessageKey, Timestamp};
 
 /// Maximum length of a preview, in characters.
@@ -81,6 +81,20 @@ pub enum EntryContent {
     },
     /// None any longer: the sender deleted it for everyone.
     Gone,
+}
+
+impl EntryContent {
+    /// Of a message that is sent with the engine: what its text and subject were rendered to, and its files, with the one that was
+    /// fetched from its URL.
+    pub fn sent(message: &NewMessage, fetched: Option<&Attachment>, text: String, subject: Option<String>) -> Self {
+        Self::Sent {
+            text: Some(text),
+            subject,
+            attachments: message.attachments.iter().chain(fetched).cloned().collect(),
+            voice_note: message.options.voice_note,
+            file_kind: message.options.file_kind,
+        }
+    }
 }
 
 /// A reaction to an entry.

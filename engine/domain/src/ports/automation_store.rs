@@ -32,6 +32,43 @@ pub struct NewTask {
     pub with_event: bool,
 }
 
+/// A message of the connector's own account that was not sent from here: somebody typed it on the account's phone.
+#[derive(Debug, Clone)]
+pub struct OwnMessage {
+    /// The tenant that owns the connector.
+    pub tenant: TenantIndex,
+    /// The connector.
+    pub connector: ConnectorIndex,
+    /// Address of the conversation.
+    pub chat: String,
+    /// Whether it is a group.
+    pub is_group: bool,
+    /// What it does to the automations of the conversation.
+    pub effect: OwnEffect,
+    /// Id of the event that is appended if they are paused or resumed by it.
+    pub event: Uuid,
+    /// Why, for people: part of that event, and of the pause.
+    pub reason: String,
+}
+
+/// What a message of the account's own does to the automations of its conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnEffect {
+    /// A person answers: they are paused until this instant. See [`AutomationChange::Own`].
+    PausesUntil(Timestamp),
+    /// It ends such a pause.
+    Resumes,
+}
+
+/// A pause that ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PauseEnd {
+    /// When it ends.
+    pub at: Timestamp,
+    /// The conversation whose automations are paused.
+    pub conversation: Uuid,
+}
+
 /// What happens to an event task.
 #[derive(Debug, Clone)]
 pub enum TaskStep {
@@ -53,7 +90,8 @@ pub enum TaskStep {
         /// Why it failed, see [`DeadLetter::reason`].
         reason: String,
     },
-    /// It waits until the conversation's automations are resumed (a timer that came due during a pause): the lane rests.
+    /// It waits until the conversation's automations are resumed (a timer that came due during a pause, any event during a pause that
+    /// ends by itself): the lane rests.
     Hold,
 }
 
@@ -89,6 +127,22 @@ pub enum AutomationChange {
         chat: String,
         /// Whether it is a group.
         is_group: bool,
+    },
+    /// Somebody wrote on the account's own phone. Left out if the preceding event of the batch ([`super::Change::Event`]) was left out as a
+    /// repetition, where no active automation answers in such conversations, and where a person or an automation has paused them.
+    ///
+    /// [`OwnEffect::PausesUntil`] pauses the automations by [`conversation::PHONE`], or moves the end of such a pause on, never back. What
+    /// the other side said before is answered: its events leave the answering lane, and whatever an automation is about to answer to one
+    /// is refused. [`OwnEffect::Resumes`] ends such a pause, and what waits is handled.
+    Own(OwnMessage),
+    /// A pause ends by itself, as if somebody had resumed the automations; nothing happens unless it still ends then.
+    EndPause {
+        /// Which pause.
+        end: PauseEnd,
+        /// Id of the event that tells of it.
+        event: Uuid,
+        /// Why, for people.
+        reason: String,
     },
     /// Ends an attempt to handle an event task. [`super::Conflict::Task`] unless the stored item has this number of `failures` and
     /// this `after`.
@@ -197,6 +251,11 @@ pub struct ConversationFilter {
     pub search_who: Option<String>,
     /// Addresses that `search_who` finds too, whatever the conversations with them are called.
     pub search_chats: BTreeSet<String>,
+    /// Only conversations that an automation answers now (or those that none does): one took part in it, its automations are not paused,
+    /// and `answered` has it.
+    pub automated: Option<bool>,
+    /// Where an automation answers, for `automated`: a connector, and whether in groups.
+    pub answered: BTreeSet<(ConnectorIndex, bool)>,
 }
 
 /// Reads of automations, conversations, event tasks and plugins. The defaults are those of a store without automations.
@@ -261,6 +320,14 @@ pub trait AutomationStore: Send + Sync + 'static {
     }
     /// When the next timer is due.
     fn next_timer(&self) -> StoreResult<Option<Timestamp>> {
+        Ok(None)
+    }
+    /// Pauses that end by themselves up to and including `until`, the first to end first. Cheap: from memory.
+    fn pauses_ending(&self, until: Timestamp, limit: usize) -> StoreResult<Vec<PauseEnd>> {
+        Ok(Vec::new())
+    }
+    /// When the next pause ends by itself. Cheap: from memory.
+    fn next_pause_end(&self) -> StoreResult<Option<Timestamp>> {
         Ok(None)
     }
     /// A conversation's timers.

@@ -297,6 +297,11 @@ pub trait Connectors: Send + Sync + 'static {
         let _ = (plugin, kind, value);
         Ok(())
     }
+    /// Checks the value of an operation of the plugin's own in the same way; a wrong place is named below `value`.
+    fn check_operation(&self, plugin: &str, kind: &str, value: &Value) -> Result<(), Vec<FieldProblem>> {
+        let _ = (plugin, kind, value);
+        Ok(())
+    }
     /// Normalises recipients, in order; an `Err` says what is wrong with that one. Needs no session.
     async fn check_recipients(
         &self,

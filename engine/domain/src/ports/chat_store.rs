@@ -1,5 +1,6 @@
 //! The part of the store for conversations and their timelines: further changes for [`super::Store::commit`], and reads.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use async_trait::async_trait;
@@ -167,6 +168,17 @@ pub enum ConversationOrder {
         /// How many are skipped.
         offset: u64,
     },
+    /// Those whose other side waits longest for an answer first, see [`Conversation::waiting_since`]; then those who do not wait, the last
+    /// active first.
+    Waiting {
+        /// How many are skipped.
+        offset: u64,
+    },
+    /// The last opened first.
+    Opened {
+        /// How many are skipped.
+        offset: u64,
+    },
 }
 
 /// A page of a list of conversations, with the exact number of matches.
@@ -257,6 +269,11 @@ pub trait ChatStore: Send + Sync + 'static {
         limit: usize,
     ) -> StoreResult<FoundConversations> {
         Ok(FoundConversations::default())
+    }
+    /// When something was last said on each of a tenant's connectors, by [`Conversation::active_at`]; connectors without conversations are
+    /// left out.
+    async fn last_activity(&self, tenant: TenantIndex) -> StoreResult<BTreeMap<ConnectorIndex, Timestamp>> {
+        Ok(BTreeMap::new())
     }
     /// Counts a tenant's conversations; `user` is the one who asks.
     async fn count_conversations(&self, tenant: TenantIndex, user: Option<Uuid>) -> StoreResult<ConversationCounts> {

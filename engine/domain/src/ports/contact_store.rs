@@ -22,6 +22,8 @@ pub struct ContactFilter {
     /// Only contacts that contain every word in identifier, names, e-mail address or company; case and accents are ignored. A phone
     /// number may be written with `+`, spaces, hyphens and parentheses.
     pub search: Option<String>,
+    /// Only contacts with whom there is a conversation, not a group, that has the tag with this name; case and accents are ignored.
+    pub tag: Option<String>,
 }
 
 /// A page of contacts, ordered by number.

@@ -17,7 +17,8 @@ pub struct ToldEvent<'a> {
     pub event: &'a Event,
     /// The conversation, unless the event has none or it was deleted.
     pub conversation: Option<&'a Conversation>,
-    /// The entry of the message in the conversation's timeline, unless there is none or it was deleted.
+    /// The entry of the message in the conversation's timeline, unless there is none or it was deleted. Of an own message that is told as
+    /// sent, it has what was said then, whatever was edited or deleted for everyone since.
     pub item: Option<&'a TimelineItem>,
     /// The message, of an event about one that was sent with the engine.
     pub message: Option<&'a StoredMessage>,

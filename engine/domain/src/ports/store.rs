@@ -301,7 +301,7 @@ pub enum Effect {
     Event(TenantIndex, u64),
     /// A lane of a conversation has work.
     Work(DueLane),
-    /// A timer was set.
+    /// A timer was set, or a pause begun that ends by itself then.
     Timer(Timestamp),
     /// An automation was created or changed.
     Automation(TenantIndex, AutomationIndex),

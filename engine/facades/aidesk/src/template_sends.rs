@@ -16,11 +16,12 @@ use pombo_api::options::ApiState;
 use pombo_domain::commands::contacts::{ContactDraft, ContactPatch, MAX_LINE_CHARS};
 use pombo_domain::commands::messages::now::SentNow;
 use pombo_domain::commands::messages::send::Draft;
-use pombo_domain::model::template::{FEATURE, VariableProblem};
-use pombo_domain::model::{Connector, ContactType, LabelKind, MessageOptions, Template};
+use pombo_domain::model::template::{FEATURE, HeaderFormat, HeaderMedia, VariableProblem};
+use pombo_domain::model::{Attachment, Campaign, Connector, ContactType, LabelKind, MessageOptions, Template};
 use pombo_domain::{Error, ErrorCode, Field, FieldPath, FieldProblem};
 use serde::Serialize;
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::credentials::Caller;
 use crate::errors::Refused;
@@ -35,6 +36,12 @@ const TEMPLATE: &str = "template_id";
 const CAMPAIGN: &str = "campaign_id";
 const NAME: &str = "contact_name";
 const VARIABLES: &str = "variables";
+
+/// The variable that stands for a header that is a file.
+const HEADER: &str = "header";
+
+/// The length of a file's id.
+const ID_CHARS: usize = 36;
 
 /// What a phone number has at most, in digits.
 const MAX_DIGITS: usize = 15;
@@ -130,7 +137,7 @@ fn named(template: Option<u64>, campaign: Option<u64>, problems: &mut Vec<FieldP
 }
 
 /// The instance that a template is sent by: the one that the key is bound to; by a key of the tenant, its only one that can send
-/// templates.
+/// templates, or its only one at all, which sends texts of the tenant's own.
 fn sender(state: &ApiState, caller: &Caller) -> Result<Arc<Connector>, Failure> {
     if caller.own.is_some() {
         let refused =
@@ -141,8 +148,17 @@ fn sender(state: &ApiState, caller: &Caller) -> Result<Arc<Connector>, Failure> 
     able.retain(|connector| is_instance(connector));
     let message = match (able.pop(), able.is_empty()) {
         (Some(only), true) => return Ok(only),
-        (None, _) => "none of your instances keeps templates; use an API key that is bound to the instance to send by",
         (Some(_), false) => "several of your instances can send templates; use an API key that is bound to one of them",
+        (None, _) => {
+            let mut any = instances(state, caller)?;
+            match (any.pop(), any.is_empty()) {
+                (Some(only), true) => return Ok(only),
+                (Some(_), false) => {
+                    "none of your instances keeps templates, and you have several; use an API key that is bound to the instance to send by"
+                }
+                (None, _) => "you have no instance to send by; connect one first",
+            }
+        }
     };
     Err(about("apikey", message, Failure::bad_request))
 }
@@ -164,10 +180,10 @@ fn found<T>(
     Ok(None)
 }
 
-/// What is to be sent: the template, and the number of the campaign that it is a row of.
+/// What is to be sent: the template, and the campaign that it is a row of.
 struct Chosen {
     template: Arc<Template>,
-    campaign: Option<u32>,
+    campaign: Option<Campaign>,
 }
 
 /// The template that is named, directly or by a campaign, if the instance can send it now.
@@ -197,7 +213,7 @@ fn chosen(
                 ));
                 return Ok(None);
             }
-            (u64::from(campaign.template), Some(campaign.number))
+            (u64::from(campaign.template), Some(campaign))
         }
     };
     let read = |number| commands.template_by_number(caller.tenant, number);
@@ -213,6 +229,36 @@ fn chosen(
         return Ok(None);
     }
     Ok(Some(Chosen { template, campaign }))
+}
+
+/// What the template's header shows, with the message's file for it: a file of the tenant's that `variables` name by its id, or what the
+/// campaign shows where they say nothing. A link stays among the variables.
+async fn header(
+    state: &ApiState,
+    caller: &Caller,
+    chosen: &Chosen,
+    values: &mut BTreeMap<String, String>,
+) -> Result<(Option<HeaderMedia>, Vec<Attachment>), Failure> {
+    let is_file = chosen.template.header_shown().is_some_and(HeaderFormat::is_file);
+    let id = values.get(HEADER).map(|value| value.trim()).filter(|value| is_file && value.len() == ID_CHARS);
+    if let Some(id) = id.and_then(|value| Uuid::try_parse(value).ok()) {
+        let wrong = |problem: &str| Error::invalid(Field::Variables.named(HEADER), problem);
+        let file = state.commands.header_file(caller.tenant, id, None).await?;
+        let file =
+            file.ok_or_else(|| wrong("is not the id of a file of yours; upload it with POST /v1/media first"))?;
+        let media = HeaderMedia::Attachment;
+        if let Some(problem) = chosen.template.header_problem(&media, Some(&file)) {
+            return Err(wrong(&problem).into());
+        }
+        values.remove(HEADER);
+        return Ok((Some(media), vec![file]));
+    }
+    let says = |name: &String| name == HEADER || name.strip_prefix(HEADER).is_some_and(|rest| rest.starts_with('.'));
+    let of_campaign = chosen.campaign.as_ref().and_then(|campaign| campaign.header.as_ref());
+    match of_campaign.filter(|_| !values.keys().any(says)) {
+        Some(shown) => Ok((Some(shown.media()), shown.file().cloned().into_iter().collect())),
+        None => Ok((None, Vec::new())),
+    }
 }
 
 /// Where the conversation is put.
@@ -250,7 +296,7 @@ async fn send(
     state: &ApiState,
     caller: &Caller,
     deps: &AideskDeps,
-    message: TemplateMessage,
+    mut message: TemplateMessage,
 ) -> Result<TemplateSent, Failure> {
     let commands = &state.commands;
     let instance = sender(state, caller)?;
@@ -270,10 +316,13 @@ async fn send(
         &mut problems,
     )?;
     let chosen = chosen(state, caller, &instance, message.named, &mut problems)?;
-    let (Some(queue), Some(status), Some(Chosen { template, campaign })) = (queue, status, chosen) else {
+    let (Some(queue), Some(status), Some(chosen)) = (queue, status, chosen) else {
         return Err(Error::invalid_fields(problems).into());
     };
-    let filled = template.fill(&message.variables, None).map_err(|wrong| {
+    let (header, attachments) = header(state, caller, &chosen, &mut message.variables).await?;
+    let Chosen { template, campaign } = chosen;
+    let cleans = commands.cleans_values(&instance);
+    let filled = template.fill_for_send(&message.variables, header.as_ref(), cleans).map_err(|wrong| {
         let problem = |one: VariableProblem| FieldProblem::new(Field::Variables.named(one.name), one.problem);
         Error::invalid_fields(wrong.into_iter().map(problem).collect())
     })?;
@@ -281,13 +330,14 @@ async fn send(
     let options = MessageOptions {
         action: filled.action,
         template: Some(template.number),
-        campaign,
+        campaign: campaign.map(|campaign| campaign.number),
         ..MessageOptions::default()
     };
     let draft = Draft {
         text: Some(filled.text.into()),
         contact_name: message.name.clone().map(Cow::Owned),
         message_type: filled.message_type,
+        attachments,
         in_spite_of_automation: true,
         options,
         ..draft(caller, &instance, chat.clone())
@@ -316,7 +366,10 @@ impl Declares for TemplateMessageSchema {
         let name = "Name of the contact, which is created with it or gets it.";
         let values = MetaSchema {
             description: Some(
-                "Values of the template's variables, each a text, a number or a boolean, by the variable's name.",
+                "Values of the template's variables, each a text, a number or a boolean, by the variable's name. Where variables are \
+                numbered: by the number, or by the name that the template's `variableNames` give it. A header that is a picture, a video or a document is the \
+                variable `header`: a link to a file, or the id of one that was uploaded with `POST /v1/media`. Of a campaign, its own \
+                header is shown if none is given.",
             ),
             nullable: true,
             ..MetaSchema::new("object")
@@ -360,8 +413,9 @@ impl pombo_api::Section for TemplateSends {
 impl TemplateSends {
     /// Send a template to a number
     ///
-    /// By the instance that the key is bound to; by a key of the tenant, by its only instance that can send templates. The answer comes once
-    /// WhatsApp has accepted the message. Then the contact is kept, and the conversation has the queue and the status.
+    /// By the instance that the key is bound to; by a key of the tenant, by its only instance that can send templates, or by its only instance
+    /// where none can. The answer comes once WhatsApp has accepted the message. Then the contact is kept, and the conversation has the queue
+    /// and the status.
     #[oai(path = "/send-message", method = "post", operation_id = "send_template_message")]
     async fn send_template_message(
         &self,

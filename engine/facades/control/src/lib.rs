@@ -177,6 +177,7 @@ type Prepared = (
     labels::statuses::ConversationStatuses,
     stored_templates::StoredTemplates,
     campaigns::Campaigns,
+    connectors::own::OwnOperations,
 );
 
 const TITLE: &str = "Pombo control API";

@@ -3,7 +3,7 @@
 use poem::web::Field;
 use poem_openapi::registry::MetaSchema;
 use pombo_domain::model::Attachment;
-use pombo_domain::model::attachment::MAX_FILE_BYTES;
+use pombo_domain::model::attachment::MAX_STORED_BYTES;
 use pombo_domain::ports::MediaError;
 use pombo_domain::{Error, TenantIndex};
 
@@ -20,7 +20,7 @@ impl Form for MediaForm {
 
     fn schema() -> MetaSchema {
         let file = MetaSchema {
-            description: Some("The file with its name and type, at most 50 MB."),
+            description: Some("The file with its name and type, at most 100 MB. What of it a channel takes is less for most types."),
             ..MetaSchema::new_with_format("string", "binary")
         };
         MetaSchema {
@@ -88,7 +88,7 @@ async fn store(
     let content_type = part.content_type().map(str::to_owned);
     let media = state.commands.media();
     let mut writer =
-        media.create(tenant, &file_name, content_type.as_deref(), MAX_FILE_BYTES).await.map_err(refused)?;
+        media.create(tenant, &file_name, content_type.as_deref(), MAX_STORED_BYTES).await.map_err(refused)?;
     let mut pieces = Pieces::of(part);
     while let Some(piece) = pieces.next(form).await? {
         writer.write(piece).await.map_err(refused)?;

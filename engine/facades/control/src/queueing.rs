@@ -22,9 +22,6 @@ use pombo_api::declared::{KeyHeader, Param};
 use pombo_api::error::Failure;
 use pombo_api::options::ApiState;
 
-/// Maximum length of a place's name or address, in characters.
-const MAX_PLACE_CHARS: usize = 255;
-
 /// The answer of an operation that queues a message: the message.
 pub(crate) type Queued = Result<Created<Message>, Refused<{ READ | BODY | WRITE | CONFLICT }>>;
 
@@ -115,17 +112,18 @@ async fn header(
             (Some(HeaderMedia::Link(link)), Vec::new())
         }
         Some(TemplateHeader { link: None, file: Some(file), location: None }) => {
-            let files = attached(state, tenant, vec![file]).await?;
+            let is_said = file.content_type.is_some();
+            let mut files = attached(state, tenant, vec![file]).await?;
+            // What nobody says, the content does: a channel takes no file without a type.
+            for file in files.iter_mut().filter(|_| !is_said) {
+                if let Some(found) = state.commands.header_file(tenant, file.id, Some(file.file_name.clone())).await? {
+                    file.content_type = found.content_type;
+                }
+            }
             (Some(HeaderMedia::Attachment), files)
         }
         Some(TemplateHeader { link: None, file: None, location: Some(at) }) => {
-            let HeaderLocation { latitude, longitude, title, address } = at;
-            for (name, text) in [("location.title", &title), ("location.address", &address)] {
-                if text.as_ref().is_some_and(|text| text.chars().count() > MAX_PLACE_CHARS) {
-                    let message = format!("must have at most {MAX_PLACE_CHARS} characters");
-                    return Err(Error::invalid(Field::Header.named(name), message).into());
-                }
-            }
+            let HeaderLocation { latitude, longitude, title, address } = at.checked()?;
             (Some(HeaderMedia::Location { latitude, longitude, title, address }), Vec::new())
         }
         Some(_) => return Err(Error::invalid(Field::Header, "must have exactly one of link, file and location").into()),

@@ -37,6 +37,8 @@ pub(crate) struct Tag {
     color: String,
     /// Number of conversations that have the tag.
     conversations: u64,
+    /// The same as `conversations`.
+    count: u64,
     /// When it was created.
     created_at: Instant,
     /// When it was last changed.
@@ -51,6 +53,7 @@ impl From<TagView> for Tag {
             name: tag.name.clone(),
             color: tag.color.to_hex(),
             conversations,
+            count: conversations,
             created_at: Instant(tag.created_at),
             updated_at: Instant(tag.updated_at),
         }

@@ -38,7 +38,7 @@ pub(crate) enum AutomationStatus {
 
 impl AutomationStatus {
     pub(crate) fn of(view: &ConversationView) -> Self {
-        match (&view.conversation.handover, view.automated) {
+        match (&view.conversation.handover, view.automated()) {
             (Some(_), _) => Self::Paused,
             (None, true) => Self::Active,
             (None, false) => Self::Inactive,
@@ -183,6 +183,7 @@ impl AutomationApi {
         let view = handed.map_err(|error| match error.code {
             ErrorCode::Conflict => Failure {
                 code: Some("CONVERSATION_NOT_ARCHIVED"),
+                conversation_id: Some(id),
                 ..Failure::new(StatusCode::UNPROCESSABLE_ENTITY, error.message)
             },
             _ => error.into(),

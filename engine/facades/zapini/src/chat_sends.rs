@@ -27,8 +27,8 @@ use crate::media_message::{MediaFields, MediaType, SENT, SendMedia, send_media};
 use crate::params::Text;
 use crate::refs::{entry, named_or_serving};
 use crate::sending::{
-    ChatSend, EditFields, EditMessage, Reached, Reaction, ReactionFields, SendStatus, TextFields, new_text, reached,
-    reaction, send_text, settled, waiting,
+    ChatSend, EditFields, EditMessage, Reached, Reaction, ReactionFields, SendStatus, TextFields, about, new_text,
+    reached, reaction, send_text, settled, waiting,
 };
 use crate::times::seconds;
 use crate::{Section, ZapiniDeps};
@@ -162,10 +162,10 @@ async fn act(
     given: &str,
     request: ActionRequest,
 ) -> Result<(FoundEntry, SendStatus), Failure> {
-    let found = entry(state, caller, given)?;
+    let found = entry(state, caller, given).await?;
     let by = caller.actor().by;
-    let done = state.commands.act_on_entry_now(caller.tenant, &found, request, &by, waiting(deps)).await?;
-    let done = done.map(reached).transpose()?;
+    let done = state.commands.act_on_entry_now(caller.tenant, &found, request, &by, waiting(deps)).await;
+    let done = done.map_err(about(found.connector))?.map(reached).transpose().map_err(about(found.connector))?;
     Ok((found, SendStatus::of(done.as_ref())))
 }
 
@@ -245,7 +245,7 @@ impl ChatSendsApi {
         caller: Caller,
         state: State<'_>,
         deps: Data<&Arc<ZapiniDeps>>,
-        /// UUID or number of the message.
+        /// UUID or number of the message, or WhatsApp's id of it.
         uuid: Path<Param<Text>>,
         body: JsonBytes<Declared<EditMessage>>,
     ) -> Result<Settled<Success<EditedMessage>>, Refused<{ NAMED | BODY | CHANNEL }>> {
@@ -265,7 +265,7 @@ impl ChatSendsApi {
         caller: Caller,
         state: State<'_>,
         deps: Data<&Arc<ZapiniDeps>>,
-        /// UUID or number of the message.
+        /// UUID or number of the message, or WhatsApp's id of it.
         uuid: Path<Param<Text>>,
     ) -> Result<Settled<Success<DeletedMessage>>, Refused<{ NAMED | VALUES | CHANNEL }>> {
         caller.must(Right::Converse)?;
@@ -283,7 +283,7 @@ impl ChatSendsApi {
         caller: Caller,
         state: State<'_>,
         deps: Data<&Arc<ZapiniDeps>>,
-        /// UUID or number of the message.
+        /// UUID or number of the message, or WhatsApp's id of it.
         uuid: Path<Param<Text>>,
         body: JsonBytes<Declared<Reaction>>,
     ) -> Result<Settled<Success<ReactedMessage>>, Refused<{ NAMED | BODY | CHANNEL }>> {
@@ -301,7 +301,7 @@ impl ChatSendsApi {
         caller: Caller,
         state: State<'_>,
         deps: Data<&Arc<ZapiniDeps>>,
-        /// UUID or number of the message.
+        /// UUID or number of the message, or WhatsApp's id of it.
         uuid: Path<Param<Text>>,
     ) -> Result<Settled<Success<ReactedMessage>>, Refused<{ NAMED | VALUES | CHANNEL }>> {
         caller.must(Right::Converse)?;

@@ -5,7 +5,7 @@ use poem::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use poem::{Request, Response};
 
 /// Headers that a page may send.
-const ACCEPTED: &str = "Authorization, Content-Type, Accept, Idempotency-Key, X-Request-Id";
+const ACCEPTED: &str = "Authorization, Content-Type, Accept, X-Requested-With, X-Request-Id";
 /// Headers that a page may read.
 const EXPOSED: &str = "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, X-Request-Id";
 const METHODS: &str = "GET, POST, PUT, PATCH, DELETE";

@@ -36,13 +36,15 @@ pub struct ErrorDetail {
     /// instance does not wait for a scan. `CONVERSATION_NOT_ARCHIVED` (422): archive the conversation before its automations are
     /// resumed. Operations that send also have: `AUTOMATION_ACTIVE` (403: pause the conversation's automation first),
     /// `INVALID_RECIPIENT` (422: WhatsApp does not know the recipient), `THROTTLED` (429: WhatsApp asks to slow down),
-    /// `DAILY_LIMIT_REACHED` (429), `NOT_SENT` (503: it was not sent in time, and will not be). With `OUTCOME_UNKNOWN`, look whether
-    /// the message arrived before you send it again.
+    /// `DAILY_LIMIT_REACHED` (429), `WINDOW_CLOSED` (422: the person has not written for so long that WhatsApp takes only certain kinds
+    /// of content), `NOT_SENT` (503: it was not sent in time, and will not be). With `OUTCOME_UNKNOWN`, look whether the message
+    /// arrived before you send it again.
     pub code: String,
     /// What is wrong and what to change.
     pub message: String,
-    /// What is wrong with each field; empty where the error concerns none. Of a message whose outcome is unknown, `message_uuid` has
-    /// its id.
+    /// What is wrong with each field. Where the error concerns none, what is known of it: `retry_after` (seconds), `instance_id` and
+    /// `conversation_id` (UUIDs of what it concerns), `message_uuid` (of the message that was not sent, or whose outcome is unknown),
+    /// `what_to_do`; empty where nothing is.
     pub details: BTreeMap<String, Vec<String>>,
     /// With `AUTOMATION_ACTIVE`: number of the conversation.
     #[oai(skip_serializing_if_is_none)]
@@ -58,10 +60,19 @@ impl ErrorBody {
             let sentence = of_instances(&problem.sentence(field_name));
             details.entry(problem.field.written(field_name)).or_default().push(sentence);
         }
-        if let Some(id) = failure.message_id {
-            details.insert("message_uuid".to_owned(), vec![id.to_string()]);
-        }
         let code = code(failure);
+        if failure.fields.is_empty() {
+            let mut known = |name: &str, value: Option<String>| {
+                if let Some(value) = value {
+                    details.insert(name.to_owned(), vec![value]);
+                }
+            };
+            known("retry_after", failure.retry_after_ms.map(|ms| ms.div_ceil(1000).to_string()));
+            known("instance_id", failure.connector_id.map(|id| id.to_string()));
+            known("conversation_id", failure.conversation_id.map(|id| id.to_string()));
+            known("message_uuid", failure.message_id.map(|id| id.to_string()));
+            known("what_to_do", what_to_do(code).map(str::to_owned));
+        }
         let message = match code {
             AUTOMATION_ACTIVE => WHILE_AUTOMATED.to_owned(),
             _ => of_instances(&failure.written(field_name)),
@@ -70,6 +81,22 @@ impl ErrorBody {
         let error = ErrorDetail { code: code.to_owned(), message, details, conversation_id };
         Self { success: false, error }
     }
+}
+
+/// How to go on after an error, where that is always the same.
+fn what_to_do(code: &str) -> Option<&'static str> {
+    Some(match code {
+        AUTOMATION_ACTIVE => "POST /conversations/{conversation_id}/automation/pause, then send it again",
+        "CONVERSATION_NOT_ARCHIVED" => "POST /conversations/{conversation_id}/archive, then resume again",
+        "INSTANCE_DISCONNECTED" => {
+            "POST /instances/{instance_id}/reconnect; if that asks for a scan, GET /instances/{instance_id}/qr"
+        }
+        "QR_NOT_AVAILABLE" => "GET /instances/{uuid}/qr begins to connect the instance",
+        "WINDOW_CLOSED" => "wait until the person writes, or send what WhatsApp takes at any time",
+        "DAILY_LIMIT_REACHED" | "THROTTLED" | "NOT_SENT" => "send it again after retry_after seconds",
+        "OUTCOME_UNKNOWN" => "look whether it was done before you repeat it",
+        _ => return None,
+    })
 }
 
 /// What is said of connectors, said of instances: that is their name here. Names of plugins, paths and fields stay as they are.
@@ -243,6 +270,35 @@ mod tests {
         let body = serde_json::to_value(ErrorBody::of(&Failure::from(error))).expect("JSON");
         assert_eq!(body["error"]["message"], "message: was sent by another instance");
         assert_eq!(body["error"]["details"]["message"][0], "was sent by another instance");
+    }
+
+    #[test]
+    fn details_say_what_is_known_where_no_field_is_wrong() {
+        let details =
+            |failure: &Failure| serde_json::to_value(ErrorBody::of(failure)).expect("JSON")["error"]["details"].clone();
+        let (instance, message) = (uuid::Uuid::from_u128(7), uuid::Uuid::from_u128(9));
+        let later = Failure {
+            code: Some("THROTTLED"),
+            retry_after_ms: Some(1_500),
+            connector_id: Some(instance),
+            message_id: Some(message),
+            ..Failure::new(StatusCode::TOO_MANY_REQUESTS, "slow down")
+        };
+        assert_eq!(
+            details(&later),
+            serde_json::json!({
+                "retry_after": ["2"], "instance_id": [instance], "message_uuid": [message],
+                "what_to_do": ["send it again after retry_after seconds"]
+            })
+        );
+        // What is wrong with a field named instance_id is not to be confused with which instance it was.
+        let wrong =
+            Failure { connector_id: Some(instance), ..Failure::from(Error::invalid(Field::Text, "is required")) };
+        assert_eq!(details(&wrong), serde_json::json!({"message": ["is required"]}));
+        assert_eq!(details(&Failure::not_found("Message")), serde_json::json!({}));
+        let taken = Failure::from(Error::taken(Field::Name, "is taken"));
+        assert_eq!((failure_status(&taken).as_u16(), code(&taken)), (422, "VALIDATION_ERROR"));
+        assert_eq!(details(&taken), serde_json::json!({"name": ["is taken"]}));
     }
 
     #[test]

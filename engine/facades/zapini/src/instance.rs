@@ -83,7 +83,8 @@ pub(crate) struct InstanceBody {
     pub remaining_quota: Option<u32>,
     /// Whether a message would be sent now: it is connected and not paused, and the day's limit is not reached.
     pub can_send_messages: bool,
-    /// No earlier than this did it last send or receive something (to the hour), or connect; null where nothing is known.
+    /// When it last sent or received a message; of what is not in a conversation, the hour. If it connected since, when it did. Null where
+    /// nothing is known.
     #[oai(nullable)]
     pub last_activity_at: Option<String>,
 }

@@ -77,7 +77,7 @@ struct OwnSent {
     message_id: Option<String>,
     /// When WhatsApp accepted it; with status 202, the present time.
     timestamp: String,
-    /// With status 202: the message's UUID, by which it is found while `message_id` is null.
+    /// The message's UUID, by which it is found also while `message_id` is null; left out where nothing had to be sent.
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
     message_uuid: Option<Uuid>,
@@ -94,14 +94,14 @@ impl OwnSent {
             Some(Reached { id, provider_id, at }) => (Some(id), provider_id, at),
             None => (None, None, Some(now)),
         };
-        let sent = |message: &str, message_uuid, status| {
+        let sent = |message: &str, status| {
             let timestamp = millis(at.unwrap_or(now));
             let message = message.to_owned();
-            SerdeJson(Self { success: true, message, message_id: provider_id, timestamp, message_uuid, status })
+            SerdeJson(Self { success: true, message, message_id: provider_id, timestamp, message_uuid: id, status })
         };
         match at {
-            Some(_) => Settled::Done(sent(said, None, None)),
-            None => Settled::UnderWay(sent(UNDER_WAY, id, Some("pending".to_owned()))),
+            Some(_) => Settled::Done(sent(said, None)),
+            None => Settled::UnderWay(sent(UNDER_WAY, Some("pending".to_owned()))),
         }
     }
 }

@@ -8,7 +8,9 @@ use poem_openapi::registry::MetaSchema;
 use poem_openapi::{Object, OpenApi};
 use pombo_api::declared::{Param, ParamKind};
 use pombo_api::error::Failure;
+use pombo_api::options::ApiState;
 use pombo_api::qr;
+use pombo_domain::commands::connectors::overview::ConnectorOverview;
 use pombo_domain::model::Right;
 use pombo_domain::ports::SessionState;
 use serde::Serialize;
@@ -124,9 +126,15 @@ impl pombo_api::Section for InstancesApi {
     const FILE: &'static str = file!();
 }
 
+/// An instance with what was last said in its conversations.
+async fn active(state: &ApiState, caller: &Caller, view: ConnectorOverview) -> Result<ConnectorOverview, Failure> {
+    let mut views = state.commands.with_activity(caller.tenant, vec![view]).await?;
+    views.pop().ok_or_else(|| Failure::not_found("Instance"))
+}
+
 impl InstancesApi {
-    fn connection(state: &State<'_>, caller: &Caller, uuid: Uuid) -> Result<Connection, Failure> {
-        let view = instance(state, caller, &uuid.to_string())?;
+    async fn connection(state: &State<'_>, caller: &Caller, uuid: Uuid) -> Result<Connection, Failure> {
+        let view = active(state, caller, instance(state, caller, &uuid.to_string())?).await?;
         let status = InstanceStatus::of(&view.session);
         Ok(Connection {
             uuid,
@@ -150,10 +158,11 @@ impl InstancesApi {
         deps: Data<&Arc<ZapiniDeps>>,
         /// Only instances with this status.
         status: Query<Option<Param<StatusFilter>>>,
-    ) -> Result<Success<InstanceList>, Refused<{ EVERY | VALUES }>> {
+    ) -> Result<Success<InstanceList>, Refused<{ EVERY | VALUES | WRITE }>> {
         caller.must(Right::Read)?;
         let mut bodies = Vec::new();
-        for view in instances(&state, &caller)? {
+        let all = instances(&state, &caller)?;
+        for view in state.commands.with_activity(caller.tenant, all).await? {
             if status.0.as_ref().is_none_or(|wanted| wanted.0 == InstanceStatus::of(&view.session)) {
                 bodies.push(InstanceBody::of(&view, deps.pace.as_ref())?);
             }
@@ -170,9 +179,9 @@ impl InstancesApi {
         deps: Data<&Arc<ZapiniDeps>>,
         /// UUID or number of the instance.
         uuid: Path<Param<Text>>,
-    ) -> Result<Success<OneInstance>, Refused<{ NAMED | VALUES }>> {
+    ) -> Result<Success<OneInstance>, Refused<{ NAMED | VALUES | WRITE }>> {
         caller.must(Right::Read)?;
-        let view = instance(&state, &caller, &uuid.0.0)?;
+        let view = active(&state, &caller, instance(&state, &caller, &uuid.0.0)?).await?;
         Ok(Success::of(OneInstance { instance: InstanceBody::of(&view, deps.pace.as_ref())? }))
     }
 
@@ -225,7 +234,7 @@ impl InstancesApi {
         uuid: Path<Param<Text>>,
         /// Whether to check the connection with WhatsApp first. Without it the status is the one that the connection reported last.
         realtime: Query<Option<Param<Flag>>>,
-    ) -> Result<Success<Connection>, Refused<{ NAMED | VALUES }>> {
+    ) -> Result<Success<Connection>, Refused<{ NAMED | VALUES | WRITE }>> {
         caller.must(Right::Read)?;
         let id = instance(&state, &caller, &uuid.0.0)?.connector.id;
         let works = match given(realtime) {
@@ -233,7 +242,7 @@ impl InstancesApi {
             Some(true) => state.commands.check_session(caller.tenant, id).await.ok().flatten(),
             _ => None,
         };
-        let told = Self::connection(&state, &caller, id)?;
+        let told = Self::connection(&state, &caller, id).await?;
         Ok(Success::of(match works {
             Some(false) => Connection { status: InstanceStatus::Disconnected, connected: false, ..told },
             _ => told,
@@ -280,7 +289,7 @@ impl InstancesApi {
         caller.must(Right::ManageConnectors)?;
         let id = instance(&state, &caller, &uuid.0.0)?.connector.id;
         state.commands.close_session(caller.tenant, id).await?;
-        let connection = Self::connection(&state, &caller, id)?;
+        let connection = Self::connection(&state, &caller, id).await?;
         // The session may still be on its way out; it is over for the caller.
         let connection = Connection { status: InstanceStatus::Disconnected, connected: false, ..connection };
         Ok(Success::saying("Instance disconnected", connection))
@@ -301,7 +310,7 @@ impl InstancesApi {
         caller.must(Right::ManageConnectors)?;
         let id = instance(&state, &caller, &uuid.0.0)?.connector.id;
         state.commands.reconnect_session(caller.tenant, id).await?;
-        let connection = Self::connection(&state, &caller, id)?;
+        let connection = Self::connection(&state, &caller, id).await?;
         let message = match connection.status {
             InstanceStatus::Connected => "Instance connected",
             InstanceStatus::QrReady => "Scan the QR code to connect the instance",

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use crate::credentials::Caller;
 use crate::params::NumberOrText;
 use crate::schemas::{described, inline, nullable_text};
-use crate::sending::{Reached, draft, first, instance_schema, reached, recipient, recipient_schema, waiting};
+use crate::sending::{Reached, about, draft, first, instance_schema, reached, recipient, recipient_schema, waiting};
 use crate::{ZapiniDeps, refs};
 
 /// What a file is sent as.
@@ -173,7 +173,8 @@ pub(crate) async fn send_media(
     let request = FileRequest { source, kind, name: name.as_deref() };
     let draft = draft(caller, instance, to, caption);
     let sent = state.commands.send_file_now(caller.tenant, draft, request, waiting(deps)).await;
-    reached(sent.map_err(of_caption)?)
+    let connector = instance.connector.id;
+    reached(sent.map_err(of_caption).map_err(about(connector))?).map_err(about(connector))
 }
 
 /// What is wrong with the text is wrong with the caption.

@@ -158,7 +158,7 @@ pub(crate) async fn pause_many(
     }
     let ids = named(fields.conversation_ids, problems)?;
     let step = Bulk::Pause(reason.map(Cow::into_owned).unwrap_or_default());
-    many(state, caller, ids, step, |view| view.automated).await
+    many(state, caller, ids, step, ConversationView::automated).await
 }
 
 /// Resumes the automations of many conversations: of those in which they are paused.

@@ -144,18 +144,29 @@ pub(crate) fn instance_of(
     })
 }
 
-/// The entry of a timeline that a text names: by its UUID or its number.
-pub(crate) fn entry(state: &ApiState, caller: &Caller, given: &str) -> Result<FoundEntry, Failure> {
+/// The entry of a timeline that a text names: by its UUID, by its number, or by WhatsApp's id of its message, in this order. By
+/// WhatsApp's id only the messages of the instances that the caller may see are found.
+pub(crate) async fn entry(state: &ApiState, caller: &Caller, given: &str) -> Result<FoundEntry, Failure> {
     bounded("uuid", given)?;
     let given = given.trim();
     let named = match (Uuid::try_parse(given), given.parse()) {
-        (Ok(id), _) => EntryRef::Id(id),
-        (Err(_), Ok(number)) => EntryRef::Number(number),
-        (Err(_), Err(_)) => return Err(Failure::not_found("Message")),
+        (Ok(id), _) => Some(EntryRef::Id(id)),
+        (Err(_), Ok(number)) => Some(EntryRef::Number(number)),
+        (Err(_), Err(_)) => None,
     };
-    let found = state.commands.find_entry(caller.tenant, named)?;
-    instance_of(state, caller, found.connector, "Message")?;
-    Ok(found)
+    if let Some(named) = named {
+        match state.commands.find_entry(caller.tenant, named) {
+            // WhatsApp's ids may look like ours: those of some phones are 32 hexadecimal digits.
+            Err(error) if error.code == ErrorCode::NotFound => {}
+            Err(error) => return Err(error.into()),
+            Ok(found) => {
+                instance_of(state, caller, found.connector, "Message")?;
+                return Ok(found);
+            }
+        }
+    }
+    let seen: Vec<_> = instances(state, caller)?.iter().map(|view| view.connector.index).collect();
+    Ok(state.commands.find_entry_known_by(caller.tenant, &seen, given).await?)
 }
 
 /// What the id of an uploaded file begins with.

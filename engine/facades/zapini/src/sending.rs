@@ -217,6 +217,11 @@ pub(crate) fn settled<T>(done: SendStatus, answer: Success<T>) -> Settled<Succes
     }
 }
 
+/// Makes a failure one that concerns this instance: its details name it.
+pub(crate) fn about<E: Into<Failure>>(instance: Uuid) -> impl Fn(E) -> Failure {
+    move |error| Failure { connector_id: Some(instance), ..error.into() }
+}
+
 /// What is answered for an outcome: a success, also while it is still to come; or why it was not sent.
 pub(crate) fn reached(sent: SentNow) -> Result<Reached, Failure> {
     let later = |code, retry_after_ms, message: &str| Failure {
@@ -227,18 +232,18 @@ pub(crate) fn reached(sent: SentNow) -> Result<Reached, Failure> {
     Err(match sent {
         SentNow::Sent { id, provider_id, at } => return Ok(Reached { id, provider_id, at: Some(at) }),
         SentNow::Pending { id } => return Ok(Reached { id, provider_id: None, at: None }),
-        SentNow::Refused { reason, .. } => refused(&reason),
+        SentNow::Refused { id, reason } => Failure { message_id: Some(id), ..refused(&reason) },
         SentNow::Throttled { retry_after_ms } => {
             later("THROTTLED", retry_after_ms, "WhatsApp asks to slow down; it was not sent and will not be")
         }
         SentNow::CapReached { retry_after_ms } => {
             later("DAILY_LIMIT_REACHED", retry_after_ms, "the instance's limit for today is reached; nothing was sent")
         }
-        SentNow::NotSent { reason, .. } => {
+        SentNow::NotSent { id, reason } => {
             let why = reason.map_or_else(String::new, |reason| format!(": {}", reason.detail));
             let message = format!("it was not sent in time and will not be; you may send it again{why}");
             let failure = Failure::new(StatusCode::SERVICE_UNAVAILABLE, message);
-            Failure { code: Some("NOT_SENT"), retry_after_ms: Some(RETRY_MS), ..failure }
+            Failure { code: Some("NOT_SENT"), retry_after_ms: Some(RETRY_MS), message_id: Some(id), ..failure }
         }
         SentNow::Unknown { id, .. } => {
             let message = "nobody can tell whether it was sent; look before you send it again";
@@ -300,7 +305,8 @@ pub(crate) async fn send_text(
     };
     let options = MessageOptions { reply_to, ..MessageOptions::default() };
     let draft = Draft { options, ..draft(caller, instance, to, Some(text)) };
-    reached(commands.send_now(caller.tenant, draft, waiting(deps)).await?)
+    let sent = commands.send_now(caller.tenant, draft, waiting(deps)).await;
+    reached(sent.map_err(about(connector))?).map_err(about(connector))
 }
 
 /// Reacts to a message of a chat, and waits for the outcome. `None`: there was no reaction to remove.
@@ -317,8 +323,9 @@ pub(crate) async fn react_in_chat(
     let (author, by) = (author_of(&chat), caller.actor().by);
     let done = commands
         .react_in_chat_now(caller.tenant, connector, &chat, &message, author, &emoji, &by, waiting(deps))
-        .await?;
-    done.map(reached).transpose()
+        .await
+        .map_err(about(connector))?;
+    done.map(reached).transpose().map_err(about(connector))
 }
 
 /// Who wrote a message that the engine does not know: in a chat with one person that person; in a group nobody can tell.

@@ -46,13 +46,17 @@ json_fields! {
     }
 }
 
-fn color(description: &'static str) -> MetaSchemaRef {
-    inline(MetaSchema {
+fn hexadecimal(description: &'static str) -> MetaSchema {
+    MetaSchema {
         description: Some(description),
         pattern: Some("^#[0-9A-Fa-f]{6}$".to_owned()),
-        nullable: true,
         ..MetaSchema::new("string")
-    })
+    }
+}
+
+/// A colour that may be left out.
+fn color(description: &'static str) -> MetaSchemaRef {
+    inline(MetaSchema { nullable: true, ..hexadecimal(description) })
 }
 
 /// `CreateTag` in the document.
@@ -65,10 +69,10 @@ impl Declares for CreateTag {
         let name = "Name of the tag. No two tags have the same one; case and accents do not count.";
         MetaSchema {
             description: Some("A tag to create."),
-            required: vec!["name"],
+            required: vec!["name", "color"],
             properties: vec![
                 ("name", text(name, Some(1), MAX_NAME_CHARS)),
-                ("color", color("Colour: `#` and six hexadecimal digits; a grey if omitted.")),
+                ("color", inline(hexadecimal("Colour: `#` and six hexadecimal digits."))),
             ],
             example: Some(json!({"name": "Important", "color": "#ef4444"})),
             ..MetaSchema::new("object")
@@ -244,10 +248,11 @@ impl TagsApi {
         let mut problems = Vec::new();
         let TagPatch { name, color } = said(body.object()?, &mut problems);
         let name = required(Field::Name, name, &mut problems);
-        let (Some(name), true) = (name, problems.is_empty()) else {
+        let color = required(Field::Color, color, &mut problems);
+        let (Some(name), Some(color), true) = (name, color, problems.is_empty()) else {
             return Err(Error::invalid_fields(problems).into());
         };
-        let made = state.commands.create_tag(caller.tenant, &name, color.as_deref()).await?;
+        let made = state.commands.create_tag(caller.tenant, &name, Some(&color)).await?;
         Ok(Created::saying("Tag created successfully", OneTag::of(made)))
     }
 

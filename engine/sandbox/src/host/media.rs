@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pombo_domain::model::Attachment;
-use pombo_domain::model::attachment::MAX_FILE_BYTES;
+use pombo_domain::model::attachment::MAX_STORED_BYTES;
 use pombo_domain::ports::MediaError;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use wasmtime::component::{Accessor, HasSelf, Resource};
@@ -89,7 +89,7 @@ impl<T: Send + 'static> media::HostUploadWithStore<T> for HasSelf<HostState> {
     ) -> Result<Resource<Upload>, media::Error> {
         let (context, services) = granted(accessor, Capability::MediaWrite).map_err(media::Error::Refused)?;
         let said = (!content_type.is_empty()).then_some(content_type.as_str());
-        let created = services.media.create(context.tenant, &filename, said, MAX_FILE_BYTES);
+        let created = services.media.create(context.tenant, &filename, said, MAX_STORED_BYTES);
         let writer = match tokio::time::timeout(services.limits.host_call, created).await {
             Ok(writer) => writer.map_err(failed)?,
             Err(_) => return Err(media::Error::TimedOut),

@@ -1,6 +1,6 @@
 //! What a plugin writes in place of what it must not know: `{{secret:NAME}}`, a secret field of its connector, and
 //! `{{hmac-sha256:KEY:NAME}}`, the proof that its sender knows two of them: the hexadecimal HMAC-SHA256 of the field NAME with the field
-//! KEY as the key. Pure; used by the interfaces that reach out.
+//! KEY as the key. Both stand in headers and in a URL's query. Pure; used by the interfaces that reach out.
 //!
 //! Invariant: what is put in is not looked at again, so that a secret that looks like a placeholder is none.
 
@@ -26,22 +26,27 @@ impl Secrets<'_> {
 
     /// The value of a header with what it asks for; `encrypted` says whether nobody else reads it on its way.
     pub(crate) fn in_header(&self, value: &str, encrypted: bool) -> Result<String, String> {
-        self.put_into(value, &[SECRET, PROOF], encrypted)
+        self.put_into(value, encrypted, str::to_owned)
     }
 
-    /// A URL's query with the proofs that it asks for; `None` if it asks for none. A secret itself has no place there: URLs are shown and
-    /// logged on their way.
+    /// A URL's query with what it asks for, escaped: a secret can neither end the value that it stands in nor begin another one. `None` if
+    /// it asks for nothing. Whoever gets it must not show or log it.
     pub(crate) fn in_query(&self, query: &str, encrypted: bool) -> Result<Option<String>, String> {
-        if !query.contains(PROOF) {
+        if ![SECRET, PROOF].iter().any(|kind| query.contains(kind)) {
             return Ok(None);
         }
-        self.put_into(query, &[PROOF], encrypted).map(Some)
+        let escaped = |secret: &str| url::form_urlencoded::byte_serialize(secret.as_bytes()).collect::<String>();
+        self.put_into(query, encrypted, escaped).map(Some)
     }
 
-    fn put_into(&self, value: &str, kinds: &[&str], encrypted: bool) -> Result<String, String> {
+    fn put_into(&self, value: &str, encrypted: bool, written: fn(&str) -> String) -> Result<String, String> {
         let mut out = String::with_capacity(value.len());
         let mut rest = value;
-        while let Some((start, kind)) = kinds.iter().filter_map(|kind| Some((rest.find(kind)?, *kind))).min() {
+        let first = |rest: &str| {
+            let kinds = [SECRET, PROOF].into_iter().filter_map(|kind| Some((rest.find(kind)?, kind)));
+            kinds.min()
+        };
+        while let Some((start, kind)) = first(rest) {
             let after = &rest[start + kind.len()..];
             let end = after.find("}}").ok_or("a secret's name is not closed by }}")?;
             if !encrypted {
@@ -50,7 +55,7 @@ impl Secrets<'_> {
             out.push_str(&rest[..start]);
             let name = &after[..end];
             if kind == SECRET {
-                out.push_str(self.get(name)?);
+                out.push_str(&written(self.get(name)?));
             } else {
                 out.push_str(&self.proof(name)?);
             }
@@ -94,12 +99,15 @@ mod tests {
     }
 
     #[test]
-    fn a_query_takes_proofs_and_no_secrets() {
-        let fields = fields();
+    fn a_query_takes_proofs_and_secrets_that_cannot_leave_their_place() {
+        let mut fields = fields();
+        fields.insert("sly".to_owned(), "a&b=c|d #é%41".to_owned());
         let secrets = Secrets(&fields);
         let query = secrets.in_query("a=1&proof={{hmac-sha256:key:token}}&b={{secret:key}}", true);
-        assert_eq!(query, Ok(Some(format!("a=1&proof={PROVEN}&b={{{{secret:key}}}}"))));
-        assert_eq!(secrets.in_query("b={{secret:key}}", true), Ok(None));
+        assert_eq!(query, Ok(Some(format!("a=1&proof={PROVEN}&b=Jefe"))));
+        let escaped = secrets.in_query("b={{secret:sly}}&c={{secret:odd}}", true);
+        assert_eq!(escaped, Ok(Some("b=a%26b%3Dc%7Cd+%23%C3%A9%2541&c=%7B%7Bsecret%3Akey%7D%7D".to_owned())));
+        assert_eq!(secrets.in_query("b=1&c=2", false), Ok(None));
     }
 
     #[test]
@@ -118,6 +126,8 @@ mod tests {
         ] {
             assert!(secrets.in_header(value, encrypted).is_err_and(|told| told.contains(why)), "{value}");
         }
-        assert!(secrets.in_query("{{hmac-sha256:key:token}}", false).is_err());
+        for asked in ["{{hmac-sha256:key:token}}", "{{secret:key}}"] {
+            assert!(secrets.in_query(asked, false).is_err_and(|told| told.contains("TLS only")), "{asked}");
+        }
     }
 }

@@ -1,7 +1,10 @@
 //! What a plugin says of its channel beyond messages, checked: how the channel proves its requests, by which field connectors share an
 //! address or an audience, and what it demands of senders.
 
-use pombo_domain::model::{AudienceRule, Bucket, Rules, TemplateCategory, Throughput, Undelivered};
+use pombo_domain::model::rules::category_named;
+use pombo_domain::model::{
+    AudienceRule, Bucket, OptOutCategory, Rules, Setting, TemplateCategory, Throughput, Undelivered,
+};
 use pombo_domain::ports::{OwnKind, Proof};
 use serde_json::Value;
 
@@ -27,6 +30,10 @@ const UNDELIVERED: usize = 8;
 const BEGINNINGS: usize = 1_000;
 /// Bytes of the beginning of an address.
 const BEGINNING_BYTES: usize = 32;
+/// Categories that people may refuse.
+const OPT_OUTS: usize = 16;
+/// Bytes of the text of a setting.
+const SETTING_BYTES: usize = 256;
 /// Bytes of what such a rule says to people; more is cut.
 const DETAIL_BYTES: usize = 256;
 
@@ -136,7 +143,41 @@ pub(super) fn rules(said: wit::Rules, fields: &Fields<'_>, contents: &[OwnKind])
         throughput: said.throughput.map(throughput).transpose()?,
         audience: said.audience.map(|said| audience(said, fields)).transpose()?,
         undelivered: undelivered(said.undelivered, contents)?,
+        opt_out_categories: opt_outs(said.opt_out_categories)?,
+        cleaned_values: said.cleaned_values.map(|said| setting("cleaned-values", said, fields)).transpose()?,
     })
+}
+
+fn opt_outs(said: Vec<wit::OptOutCategory>) -> Result<Vec<OptOutCategory>, String> {
+    if said.len() > OPT_OUTS {
+        return Err(format!("its categories that people may refuse must be at most {OPT_OUTS}"));
+    }
+    let mut kept: Vec<OptOutCategory> = Vec::with_capacity(said.len());
+    for wit::OptOutCategory { name, category } in said {
+        if !(1..=NAME_BYTES).contains(&name.len()) || kept.iter().any(|known| known.name == name) {
+            let shown = cut(&name, NAME_BYTES);
+            return Err(format!(
+                "its category {shown:?} that people may refuse must have a name of 1 to {NAME_BYTES} bytes, each name once"
+            ));
+        }
+        let Some(category) = category_named(&category) else {
+            let (name, category) = (cut(&name, NAME_BYTES), cut(&category, NAME_BYTES));
+            return Err(format!(
+                "its category {name:?} that people may refuse is {category:?} here; use marketing, utility, authentication, \
+                support, reminder or general"
+            ));
+        };
+        kept.push(OptOutCategory { name, category });
+    }
+    Ok(kept)
+}
+
+/// A setting of connectors; `of` is what names it.
+fn setting(of: &str, said: wit::Setting, fields: &Fields<'_>) -> Result<Setting, String> {
+    if said.value.is_empty() || said.value.len() > SETTING_BYTES {
+        return Err(format!("the setting of its {of} must be a text of 1 to {SETTING_BYTES} bytes"));
+    }
+    Ok(Setting { field: fields.shared(of, said.field)?, value: said.value })
 }
 
 fn undelivered(said: Vec<wit::Undelivered>, contents: &[OwnKind]) -> Result<Vec<Undelivered>, String> {
@@ -231,7 +272,17 @@ mod tests {
             throughput: Some(wit::Throughput { per_second: 80, counts_received: true }),
             audience: Some(wit::Audience { shared_by: Some("app".to_owned()), limit: Some(250), window_hours: 24 }),
             undelivered: vec![lost()],
+            opt_out_categories: vec![refusable("promos", "marketing")],
+            cleaned_values: Some(cleaned("app", "clean")),
         }
+    }
+
+    fn refusable(name: &str, category: &str) -> wit::OptOutCategory {
+        wit::OptOutCategory { name: name.to_owned(), category: category.to_owned() }
+    }
+
+    fn cleaned(field: &str, value: &str) -> wit::Setting {
+        wit::Setting { field: field.to_owned(), value: value.to_owned() }
     }
 
     fn lost() -> wit::Undelivered {
@@ -314,6 +365,26 @@ mod tests {
         }
         let throughput = Some(wit::Throughput { per_second: 0, counts_received: false });
         refused(with(wit::Rules { throughput, ..said() }), "per second");
+    }
+
+    #[test]
+    fn categories_that_people_refuse_and_settings_are_kept_within_bounds() {
+        let (schema, secret) = (schema(), ["key".to_owned()]);
+        let fields = Fields { schema: &schema, secret: &secret };
+        let with = |said| rules(said, &fields, &[OwnKind { name: "template".to_owned(), schema: None }]);
+        let kept = with(said()).expect("they are good");
+        let promos = OptOutCategory { name: "promos".to_owned(), category: MessageType::Marketing };
+        assert_eq!(kept.opt_out_categories, [promos]);
+        assert_eq!(kept.cleaned_values, Some(Setting { field: "app".to_owned(), value: "clean".to_owned() }));
+        let opt_outs = |opt_out_categories| with(wit::Rules { opt_out_categories, ..said() });
+        refused(opt_outs(vec![refusable("promos", "MARKETING")]), "use marketing");
+        refused(opt_outs(vec![refusable("", "marketing")]), "1 to 64 bytes");
+        refused(opt_outs(vec![refusable("x", "marketing"), refusable("x", "utility")]), "each name once");
+        refused(opt_outs((0..17).map(|n| refusable(&n.to_string(), "marketing")).collect()), "at most 16");
+        let clean = |setting| with(wit::Rules { cleaned_values: Some(setting), ..said() });
+        refused(clean(cleaned("none", "clean")), "does not have");
+        refused(clean(cleaned("key", "clean")), "secret");
+        refused(clean(cleaned("app", "")), "1 to 256 bytes");
     }
 
     #[test]

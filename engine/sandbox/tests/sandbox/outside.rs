@@ -73,11 +73,15 @@ async fn a_proof_of_two_secrets_stands_in_a_query_or_a_header() {
     assert_eq!(world.told_to(1, query).await, Ok(format!("200 a=1&proof={proof}")));
     let header = json!({"do": "http", "url": web.url("/hello"), "headers": {"x-note": asked}});
     assert_eq!(world.told_to(1, header).await, Ok(format!("201 GET {proof} ")));
+    let whole = json!({"do": "http", "url": web.url("/query?a=1&token={{secret:password}}")});
+    assert_eq!(world.told_to(1, whole).await.as_deref(), Ok("200 a=1&token=s3cret"));
     let unset = json!({"do": "http", "url": web.url("/query?proof={{hmac-sha256:other:password}}")});
     refused(&world, unset, ["Refused", "is not set"]).await;
     let plain = Web::start().await;
-    refused(&world, json!({"do": "http", "url": plain.url(&format!("/query?proof={asked}"))}), ["Refused", "TLS only"])
-        .await;
+    for asked in [asked, "{{secret:password}}"] {
+        let task = json!({"do": "http", "url": plain.url(&format!("/query?proof={asked}"))});
+        refused(&world, task, ["Refused", "TLS only"]).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use pombo_domain::ConnectorIndex;
-use pombo_domain::model::{Attachment, AudienceRule, Bucket, MessageType, Undelivered};
+use pombo_domain::model::{Attachment, AudienceRule, Bucket, MessageType, OptOutCategory, Setting, Undelivered};
 use pombo_domain::ports::*;
 use pombo_sandbox::Limits;
 use serde_json::json;
@@ -72,13 +72,15 @@ async fn what_a_plugin_says_of_its_channel_is_in_its_description() {
     assert_eq!(described.proofs, [hmac, query]);
     assert_eq!(described.shared_address.as_deref(), Some("host"));
     let rules = described.rules.expect("it has some");
-    assert_eq!((rules.reply_window_ms, rules.outside_window), (Some(86_400_000), vec![named("card")]));
+    assert_eq!((rules.reply_window_ms, rules.outside_window), (Some(86_400_000), vec![named("card"), named("poll")]));
     assert_eq!(rules.recipient_rate, Some(Bucket { burst: 45, refill_ms: 6_000 }));
     let audience = AudienceRule { shared_by: Some(named("host")), limit: None, window_ms: 86_400_000 };
     assert_eq!((rules.throughput, rules.audience), (None, Some(audience)));
     let (category, detail) = (MessageType::Marketing, named("nobody there gets any"));
     let undelivered = Undelivered { kind: Some(named("card")), category, beginnings: vec![named("9")], detail };
     assert_eq!(rules.undelivered, [undelivered]);
+    assert_eq!(rules.opt_out_categories, [OptOutCategory { name: named("offers"), category }]);
+    assert_eq!(rules.cleaned_values, Some(Setting { field: named("host"), value: named("clean") }));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,6 +171,17 @@ async fn operations_of_the_plugins_own_and_links_to_files_need_its_description()
     let operate = async |operation| world.sandbox.operate(ONE, operation).await;
     let echoed = operate(Operation::Other("echo".into(), r#"{"x":1}"#.into())).await;
     assert_eq!(echoed, Ok(Answer::Other(r#"{"x":1}"#.into())));
+    let check = |kind: &str, value| world.sandbox.check_operation("hostile-probe", kind, &value);
+    assert_eq!(check("link-step", json!({"id": "s1", "answer": "123456"})), Ok(()));
+    assert_eq!(check("echo", json!(7)), Ok(()), "it gave no form");
+    for (kind, value, place) in [
+        ("link-step", json!({"id": "s1", "answer": ""}), "value.answer"),
+        ("link-step", json!({"id": "s1"}), "value"),
+        ("call", json!({"id": "c1", "act": "listen"}), "value.act"),
+    ] {
+        let problems = check(kind, value).expect_err(place);
+        assert_eq!(problems.iter().map(|problem| problem.field.to_string()).collect::<Vec<_>>(), [place]);
+    }
     let unknown = operate(Operation::Other("shout".into(), "{}".into())).await;
     assert!(matches!(unknown, Err(OperationError::Unsupported(_))), "{unknown:?}");
     let picture = operate(Operation::ProfilePicture("ana".into())).await;

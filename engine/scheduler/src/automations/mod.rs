@@ -4,7 +4,7 @@
 //!   [`allowance`]: events a minute; [`outcome`] (and `sends`): what an answer becomes. Pure.
 //! - `dispatcher`: what these tasks share. `runner`: the task that hands lanes to tasks of their own; `item`: one of those, from
 //!   reading an item to its commit; `prepared`: what is kept in memory of each automation. `timers`: the task that makes timers that
-//!   ran out into events.
+//!   ran out into events, and ends pauses.
 //! - `signals`: what commits tell these tasks.
 //!
 //! Invariant: an answer and the step of its item are one batch, on the condition that the item is as it was read. So an event has

@@ -51,11 +51,9 @@ impl Making<'_> {
             messages: vec![message],
             idempotency: None,
         }));
-        // Nobody else asks where a message came from.
-        if context.automation.events.has(EventKind::StatusChanged) {
-            let (conversation, automation) = (self.conversation(), self.index());
-            self.change(AutomationChange::Origin(Origin { conversation, automation, label: send.label.clone() }));
-        }
+        // Where it came from is asked when its status changes, and before it is sent: a person may have answered meanwhile.
+        let (conversation, automation) = (self.conversation(), self.index());
+        self.change(AutomationChange::Origin(Origin { conversation, automation, label: send.label.clone() }));
         Ok(())
     }
 

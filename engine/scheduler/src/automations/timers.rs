@@ -1,4 +1,5 @@
-//! Makes timers that ran out into events. One task. A timer is removed and its event stored in one batch.
+//! Makes timers that ran out into events, and ends the pauses that end by themselves. One task. A timer is removed and its event stored in
+//! one batch; so is a pause ended, with its event and all that waited for its end.
 
 use std::sync::Arc;
 
@@ -9,8 +10,10 @@ use crate::context::Context;
 use crate::due;
 use crate::metrics::Metrics;
 
-/// Timers fired in one batch, at most.
+/// Timers fired in one batch, and pauses ended in one, at most.
 const PAGE: usize = 256;
+/// Why a pause ended, in its event.
+const PAUSE_OVER: &str = "nothing more was written on the phone";
 
 /// Runs until draining.
 pub(crate) async fn run(context: Arc<Context>) {
@@ -21,19 +24,22 @@ pub(crate) async fn run(context: Arc<Context>) {
 
 struct Timers {
     context: Arc<Context>,
-    /// When the next timer runs out, as far as is known.
+    /// When the next timer runs out or the next pause ends, as far as is known.
     next: Option<Timestamp>,
 }
 
 impl due::Work for Timers {
-    const FAILED: &'static str = "timers not fired";
+    const FAILED: &'static str = "timers not fired, and pauses not ended";
 
     async fn look(&mut self) -> StoreResult<Option<Timestamp>> {
         if let Some(set) = self.context.signals.automations.timer() {
             self.next = Some(self.next.map_or(set, |next| next.min(set)));
         }
         if self.next.is_some_and(|next| next <= self.context.ports.clock.now()) {
-            self.next = fire(&self.context).await?;
+            // Timers that come due at the end of a pause are handled after what waited for it.
+            let pause = end_pauses(&self.context).await?;
+            let timer = fire(&self.context).await?;
+            self.next = pause.into_iter().chain(timer).min();
         }
         Ok(self.next)
     }
@@ -56,4 +62,21 @@ async fn fire(context: &Context) -> StoreResult<Option<Timestamp>> {
         Metrics::add(&context.metrics.automation_timers, count);
     }
     store.next_timer()
+}
+
+/// Ends all pauses whose time has come. Returns when the next one ends.
+async fn end_pauses(context: &Context) -> StoreResult<Option<Timestamp>> {
+    let store = &context.ports.store;
+    while !context.signals.is_draining() {
+        let due = store.pauses_ending(context.ports.clock.now(), PAGE)?;
+        if due.is_empty() {
+            break;
+        }
+        let end = |end| {
+            let (event, reason) = (context.ports.entropy.uuid(), PAUSE_OVER.to_owned());
+            Change::Automation(Box::new(AutomationChange::EndPause { end, event, reason }))
+        };
+        store.commit(Batch::of(due.into_iter().map(end).collect())).await?;
+    }
+    store.next_pause_end()
 }

@@ -20,6 +20,7 @@ impl Feeder {
         let store = &self.context.ports.store;
         let rows = store.open_campaign_rows(tenant, number, RowStatus::Pending, 0, most)?;
         let kind = ContactType::of_channel(&connector.channel);
+        let header = campaign.header.as_ref().map(CampaignHeader::media);
         let (mut messages, mut ended) = (Vec::with_capacity(rows.len()), Vec::new());
         let fixed = campaign.text.as_ref().map(|text| text.within(template));
         let template = fixed.as_ref().unwrap_or(template);
@@ -33,7 +34,7 @@ impl Feeder {
                 continue;
             }
             // It was filled when the row was fixed; what a channel keeps may have changed since.
-            match template.fill(&row.variables, None) {
+            match template.fill(&row.variables, header.as_ref()) {
                 Ok(filled) => messages.push(NewMessage {
                     connector: campaign.connector,
                     text: filled.draft_text(),
@@ -48,7 +49,7 @@ impl Feeder {
                     notes: None,
                     webhook_url: None,
                     external_id: Some(reference(number, row.number)),
-                    attachments: Vec::new(),
+                    attachments: campaign.header.iter().filter_map(CampaignHeader::file).cloned().collect(),
                     attachment_url: None,
                     variables: None,
                     options: MessageOptions {

@@ -4,6 +4,7 @@
 
 mod addresses;
 mod from_channel;
+mod own_phone;
 mod read_elsewhere;
 mod subjects;
 mod templates_told;
@@ -18,7 +19,7 @@ use pombo_domain::model::health::{HealthChange, HealthSignal, HealthState};
 use pombo_domain::model::inbound::{Inbound, InboundContent};
 use pombo_domain::model::message::{MessageState, Status, StoredMessage};
 use pombo_domain::model::receipt::{ReceiptKind, Receipts};
-use pombo_domain::model::{ChannelLimits, Outreach, Progress, ReportedStatus, TaskBody, TimelineAct};
+use pombo_domain::model::{ChannelLimits, Outreach, Progress, ReportedStatus, TaskBody, TenantSettings, TimelineAct};
 use pombo_domain::ports::{
     AudienceKey, AutomationChange, Change, ChannelEvent, ChatChange, ChatMessage, KvWrite, NewTask, StoreResult, Update,
 };
@@ -36,6 +37,7 @@ use crate::rules::health::Judge;
 use read_elsewhere::CHAT_READ;
 use templates_told::TEMPLATE;
 
+pub(super) use own_phone::TypedWord;
 pub(super) use read_elsewhere::says_what_was_read;
 
 /// Members of a group whose own receipts are kept with a message.
@@ -80,6 +82,8 @@ pub(super) struct PostCommit {
     pub(super) templates: bool,
     /// How far the account may start conversations, where the channel told it.
     pub(super) outreach: Option<Outreach>,
+    /// Words that were typed on the account's phone for the engine, to be deleted in their chats.
+    pub(super) typed: Vec<TypedWord>,
 }
 
 /// Builds one batch.
@@ -114,6 +118,10 @@ pub(super) struct BatchBuilder<'a> {
     templates: bool,
     /// How far the account may start conversations, where this batch tells it.
     outreach: Option<Outreach>,
+    /// What was typed on the account's phone for the engine.
+    typed: Vec<TypedWord>,
+    /// The tenant's settings, once they were asked for.
+    settings: Option<TenantSettings>,
 }
 
 /// 16 bytes of SHA-256 over the parts, each with its length, so that no two lists of parts look the same.
@@ -155,6 +163,8 @@ impl<'a> BatchBuilder<'a> {
             audience_limit: None,
             templates: false,
             outreach: None,
+            typed: Vec::new(),
+            settings: None,
         }
     }
 
@@ -339,8 +349,10 @@ impl<'a> BatchBuilder<'a> {
         let received = Change::Chat(Box::new(ChatChange::Received(message)));
         // Directly after its event: where that one is left out as a repetition, so is this.
         if !self.automated || inbound.from_me {
+            let typed = self.typed_on_phone(&inbound, &chat)?;
             self.append(EventBody::Message(inbound), Some(mark));
             self.changes.push(received);
+            self.changes.extend(typed);
             return Ok(());
         }
         let body = match &inbound.content {
@@ -573,6 +585,7 @@ impl<'a> BatchBuilder<'a> {
             audience_limit: self.audience_limit,
             templates: self.templates,
             outreach: self.outreach,
+            typed: self.typed,
         };
         (self.changes, after)
     }

@@ -2,7 +2,8 @@
 //! another device follows in a second one.
 //!
 //! - [`Intake`]: the port's implementation. `batch_builder`: from events to changes; it only reads the store. `bounds`: how much is
-//!   kept. `told`: what events without a case of their own say. `codes`: codes to scan, for webhooks that want them.
+//!   kept. `told`: what events without a case of their own say. `codes`: codes to scan, for webhooks that want them. `typed_words`: deletes
+//!   words that were typed on the account's phone for the engine.
 //!
 //! Calls for one connector happen one after the other, within its [`crate::account::AccountHealth`]'s turn: two receipts of the
 //! same message cannot lose each other. A call that was begun is finished even if its caller gives up. An `Err` means that
@@ -18,6 +19,7 @@ mod batch_builder;
 mod bounds;
 mod codes;
 mod told;
+mod typed_words;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -224,6 +226,10 @@ async fn take_part(
                 }
                 if let Some((audience, limit)) = after.audience_limit {
                     context.audiences.limit_told(&**store, audience, limit);
+                }
+                let news = after.typed.iter().filter(|typed| !committed.repeated.contains(&typed.place));
+                for typed in news {
+                    typed_words::delete(context, &connector, typed).await;
                 }
                 return Ok(());
             }

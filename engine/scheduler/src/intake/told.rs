@@ -60,6 +60,9 @@ pub(super) struct Failed {
     pub(super) code: Option<String>,
     pub(super) reason: Option<String>,
     pub(super) effect: Option<String>,
+    /// The channel's name of the category that the recipient refuses.
+    #[serde(default)]
+    pub(super) category: Option<String>,
 }
 
 /// The limits with what an event says of them; `None` if it is of another form.

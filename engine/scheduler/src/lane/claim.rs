@@ -22,6 +22,7 @@ use pombo_domain::ports::{
 };
 
 use super::demands::{Answer, Taken};
+use super::overtaken;
 use super::refusals::{refused_before, refused_by};
 use super::templates::Templates;
 use super::{Ended, InFlight, LaneConfig};
@@ -243,6 +244,17 @@ impl Claim<'_> {
                 (None, Some(kind)) => kind.identifier(&content.to).into_owned(),
                 (None, None) => content.to.clone(),
             });
+            match overtaken::is_overtaken(&*context.ports.store, &stored) {
+                Ok(false) => {}
+                Ok(true) => {
+                    self.cancel(&stored, overtaken::WHY, now);
+                    continue;
+                }
+                Err(error) => {
+                    self.put_back(candidate, error);
+                    continue;
+                }
+            }
             // An attempt that ends before the connector takes nothing.
             if unreachable.is_none() {
                 match config.demands.ask(context, self.shared, (&stored, chat.as_deref()), &mut self.taken, now) {
@@ -412,6 +424,14 @@ impl Claim<'_> {
         }
     }
 
+    /// The message is not to be sent any more.
+    fn cancel(&mut self, stored: &StoredMessage, why: &str, now: Timestamp) {
+        if let Ok(state) = stored.state.cancel(Some(why), now) {
+            let delivery = Delivery::of(&stored.message, Some(stored.state.status), &state);
+            self.updates.push(Update { key: stored.message.key, state, delivery });
+        }
+    }
+
     /// The message fails for good, without an attempt.
     fn fail(&mut self, stored: &StoredMessage, reason: Reason, now: Timestamp) {
         if let Ok(state) = stored.state.failed(reason, now) {
@@ -474,18 +494,11 @@ fn attempted(message: &Message, state: &MessageState, chat: String, text: &str, 
     let by = None;
     let act = match &content.options.action {
         MessageAction::Say | MessageAction::Other(_) => {
-            let mut attachments = content.attachments.clone();
-            attachments.extend(state.fetched.clone());
+            let (text, subject) = (text.to_owned(), subject.map(str::to_owned));
             TimelineAct::Say(TimelineEntry {
                 reply_to: content.options.reply_to.as_ref().map(|target| target.provider_id.clone()),
                 mentions: content.options.mentions.clone(),
-                content: EntryContent::Sent {
-                    text: Some(text.to_owned()),
-                    subject: subject.map(str::to_owned),
-                    attachments,
-                    voice_note: content.options.voice_note,
-                    file_kind: content.options.file_kind,
-                },
+                content: EntryContent::sent(content, state.fetched.as_ref(), text, subject),
                 ..TimelineEntry::sent(message.key, state.updated_at)
             })
         }

@@ -10,6 +10,7 @@ pub(crate) mod demands;
 pub(crate) mod early;
 mod hold;
 mod outcome;
+mod overtaken;
 pub(crate) mod purge;
 mod refusals;
 mod templates;

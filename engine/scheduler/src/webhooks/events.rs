@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use pombo_domain::ids::message_id;
+use pombo_domain::ids::{message_id, render_seed};
 use pombo_domain::model::event::SessionChange;
+use pombo_domain::model::variables::unescaped;
 use pombo_domain::model::{
-    ConnectorWebhook, Event, EventBody, EventDelivery, EventKey, HookKind, NewEvent, StoredMessage, TimelineItem,
+    ConnectorWebhook, EntryContent, Event, EventBody, EventDelivery, EventKey, HookKind, MessageAction, NewEvent,
+    StoredMessage, TimelineItem,
 };
-use pombo_domain::ports::{EventFilter, OutboundError, SessionState, Store, StoreError, StoreResult, ToldEvent};
+use pombo_domain::ports::{
+    EventFilter, OutboundError, RenderError, RenderJob, SessionState, Store, StoreError, StoreResult, ToldEvent,
+};
 use pombo_domain::{ConnectorIndex, Timestamp};
 
 use super::sign;
@@ -63,7 +67,7 @@ pub(super) fn webhook_of(store: &dyn Store, delivery: &EventDelivery) -> Result<
 }
 
 /// Looks up what a delivery says, and signs it.
-pub(super) fn prepare(context: &Context, delivery: &EventDelivery, now: Timestamp) -> Result<Prepared, Unready> {
+pub(super) async fn prepare(context: &Context, delivery: &EventDelivery, now: Timestamp) -> Result<Prepared, Unready> {
     let store = &*context.ports.store;
     let webhook = webhook_of(store, delivery)?;
     let connector = store.connector(delivery.connector)?.ok_or(Unready::Never("its connector is gone"))?;
@@ -73,7 +77,10 @@ pub(super) fn prepare(context: &Context, delivery: &EventDelivery, now: Timestam
         0 => None,
         number => store.conversation_by_number(tenant, number)?,
     };
-    let (item, message) = about(store, delivery, &event)?;
+    let (mut item, message) = about(store, delivery, &event)?;
+    if let (HookKind::Sent, Some(item), Some(message)) = (delivery.key.kind, &mut item, &message) {
+        as_sent(context, item, message).await?;
+    }
     let before = match delivery.key.kind {
         HookKind::Connected | HookKind::Disconnected | HookKind::Code => {
             let kinds = ["session.changed", "session.code"].map(str::to_owned).to_vec();
@@ -151,6 +158,34 @@ pub(super) fn prepare_test(
 fn event_of(store: &dyn Store, key: EventKey) -> StoreResult<Option<Event>> {
     let (found, _) = store.events(key.tenant, &EventFilter::default(), key.serial.saturating_sub(1), 1)?;
     Ok(found.into_iter().next().filter(|event| event.key == key))
+}
+
+/// Gives the entry of an own message what was said when it was sent, if it was edited or deleted since. The entry has only the present
+/// text, but the message keeps what its text is rendered from, with the same result each time.
+async fn as_sent(context: &Context, item: &mut TimelineItem, stored: &StoredMessage) -> Result<(), Unready> {
+    if item.entry.edited_at.is_none() && item.entry.revoked_at.is_none() {
+        return Ok(());
+    }
+    let StoredMessage { message, state } = stored;
+    let content = &message.content;
+    let text = if let MessageAction::Other(_) = content.options.action {
+        unescaped(&content.text)
+    } else {
+        let job = RenderJob {
+            template: content.text.as_str().into(),
+            seed: render_seed(message.id),
+            variables: content.template_variables().into(),
+        };
+        match context.ports.renderer.render(vec![job]).await.pop() {
+            Some(Ok(text)) => text,
+            Some(Err(RenderError::Unavailable(why))) => return Err(Unready::Now(why)),
+            // It was rendered once: this cannot be, and what the entry says now is better than nothing.
+            Some(Err(RenderError::Template(_))) | None => return Ok(()),
+        }
+    };
+    item.entry.content = EntryContent::sent(content, state.fetched.as_ref(), text, None);
+    (item.entry.edited_at, item.entry.revoked_at) = (None, None);
+    Ok(())
 }
 
 /// The entry and the message that an event is about.

@@ -365,7 +365,7 @@ impl Webhooks {
                     (context.ports.webhooks.post(&delivery.url, &headers, body, timeout).await, None)
                 }
                 Item::Event(delivery, _) => {
-                    let prepared = events::prepare(&context, delivery, at);
+                    let prepared = events::prepare(&context, delivery, at).await;
                     post_event(&context, prepared, timeout).await
                 }
             };

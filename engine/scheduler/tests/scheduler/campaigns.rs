@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use pombo_domain::model::connector::{ConnectorStatus, Pace, QuietHours};
-use pombo_domain::model::template::Component;
+use pombo_domain::model::template::{Component, HeaderFormat};
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
 
@@ -266,6 +266,33 @@ async fn who_opted_out_since_is_left_out() {
     let stood = counts(&world);
     assert_eq!((stood.accepted, stood.skipped), (ROWS as u64 - 1, 1));
     assert_eq!(stood.skipped_by.get(&SkipReason::OptedOut), Some(&1));
+}
+
+#[tokio::test]
+async fn each_message_has_the_file_that_the_header_shows() {
+    let mut world = small(World::new(free()));
+    running(&world, |_| {});
+    let template = world.store.template_by_number(TENANT, 1).expect("readable").expect("a template");
+    let header =
+        Component::Header { format: HeaderFormat::Image, text: None, examples: Default::default(), example: None };
+    let components = [vec![header], template.components.clone()].concat();
+    let template = Template { components, ..Template::clone(&template) };
+    world.write(vec![Change::Template(Box::new(TemplateChange::Put(template)))]);
+    let file = Attachment {
+        id: uuid::Uuid::from_u128(7),
+        file_name: "foto.png".to_owned(),
+        content_type: "image/png".to_owned(),
+        size: 9,
+    };
+    let shown = file.clone();
+    put(&world, |campaign| Campaign { header: Some(CampaignHeader::File(shown)), ..campaign.changed(NOON) });
+    world.start().await;
+    world.clock.advance(1_000).await;
+    assert_each_once(&world);
+    let row = world.store.campaign_row(TENANT, 1, 7).expect("readable").expect("a row");
+    let (_, id) = row.state.message.expect("it is a message");
+    let message = world.store.message_by_id(TENANT, id).expect("readable").expect("a message");
+    assert_eq!(message.message.content.attachments, [file]);
 }
 
 #[tokio::test]

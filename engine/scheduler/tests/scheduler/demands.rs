@@ -3,7 +3,7 @@
 use pombo_domain::model::inbound::{Inbound, InboundContent};
 use pombo_domain::model::message::{MessageAction, MessageOptions, MessageType, NewMessage, OwnContent, Status};
 use pombo_domain::model::pace::AudienceView;
-use pombo_domain::model::rules::{AudienceRule, Bucket, Quality, Rules, Throughput};
+use pombo_domain::model::rules::{AudienceRule, Bucket, OptOutCategory, Quality, Rules, Throughput};
 use pombo_domain::model::{Connector, Outreach, Pace};
 use pombo_domain::ports::{Change, ChannelEvent, ConnectorEvents, PluginDescription, ThrottleScope};
 use pombo_domain::{ConnectorIndex, MessageKey};
@@ -305,6 +305,28 @@ async fn a_word_refuses_advertising_and_another_takes_it_back() {
     let refused = world.post(NewMessage { to: "5522".to_owned(), ..marketing() });
     settle().await;
     assert_eq!(world.shown(refused), "FAILED category_refused", "who was no contact");
+}
+
+#[tokio::test]
+async fn a_channel_names_the_categories_that_people_refuse_as_its_plugin_declares() {
+    let mut world = World::two_way(free());
+    let category = |name: &str, category| OptOutCategory { name: name.to_owned(), category };
+    world.connectors.describe(demanding(Rules {
+        opt_out_categories: vec![category("offers", MessageType::Marketing), category("nudges", MessageType::Reminder)],
+        ..Rules::default()
+    }));
+    world.start().await;
+    // The first by its name, the second by a word that this channel does not use.
+    for (address, name) in [("5511", "nudges"), ("5522", "marketing")] {
+        let told = format!(r#"{{"address": "{address}", "category": "{name}", "out": true, "atMillis": 1}}"#);
+        world.tell(vec![ChannelEvent::Other("opt-out".to_owned(), told)]).await.expect("taken");
+    }
+    let of = |address: &str, message_type| NewMessage { message_type, ..to(address) };
+    let reminder = world.post(of("5511", MessageType::Reminder));
+    let marketing = [world.post(of("5511", MessageType::Marketing)), world.post(of("5522", MessageType::Marketing))];
+    settle().await;
+    assert_eq!(world.shown(reminder), "FAILED category_refused");
+    assert_eq!(marketing.map(|key| world.status(key)), [Status::Sent, Status::Sent]);
 }
 
 #[tokio::test]

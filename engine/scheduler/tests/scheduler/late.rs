@@ -5,6 +5,7 @@ use pombo_domain::model::contact::ContactType;
 use pombo_domain::model::inbound::{Inbound, InboundContent};
 use pombo_domain::model::message::{MessageType, NewMessage, Status};
 use pombo_domain::model::receipt::ReceiptKind;
+use pombo_domain::model::rules::{OptOutCategory, Rules};
 use pombo_domain::model::stats::StatSpan;
 use pombo_domain::ports::{AutomationStore, ChannelEvent, SendOutcome, StatFilter, StatStore, Store};
 
@@ -340,6 +341,28 @@ async fn who_does_not_want_advertising_gets_no_more_of_it() {
     let (next, other) = (world.post(marketing()), world.post(to_person()));
     settle().await;
     assert_eq!((world.shown(next), world.status(other)), ("FAILED category_refused".to_owned(), Status::Sent));
+}
+
+#[tokio::test]
+async fn a_failure_may_name_the_category_that_is_refused() {
+    let mut world = World::two_way(free());
+    let reminders = OptOutCategory { name: "nudges".to_owned(), category: MessageType::Reminder };
+    let rules = Rules { opt_out_categories: vec![reminders], ..Rules::default() };
+    world.connectors.describe(move |plugin| plugin.rules = Some(rules));
+    accepts(&world);
+    world.start().await;
+    for (to, name, refused) in [("5511", Some("nudges"), true), ("5522", Some("others"), false)] {
+        let key = world.post(NewMessage { to: to.to_owned(), ..to_person() });
+        settle().await;
+        let ChannelEvent::Other(kind, told) = failed(&world, key, "p-1", "opt-out") else { panic!("it has no case") };
+        let mut told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+        told["category"] = json!(name);
+        world.tell(vec![ChannelEvent::Other(kind, told.to_string())]).await.expect("taken");
+        assert_eq!(world.shown(key), "FAILED category_refused", "{to}");
+        let contact = world.store.contact(TENANT, ContactType::WhatsApp, to).expect("readable");
+        let has = |category| contact.as_ref().is_some_and(|contact| contact.refused.has(category));
+        assert_eq!((has(MessageType::Reminder), has(MessageType::Marketing)), (refused, false), "{to}");
+    }
 }
 
 #[tokio::test]

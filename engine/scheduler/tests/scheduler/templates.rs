@@ -22,6 +22,7 @@ fn template() -> Template {
         reason: None,
         remote_id: None,
         components: Vec::new(),
+        variable_names: Vec::new(),
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
     }

@@ -2,6 +2,7 @@
 
 use hmac::{Hmac, Mac};
 use pombo_domain::model::inbound::{Inbound, InboundContent};
+use pombo_domain::model::message::{NewMessage, Target};
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
 use sha2::Sha256;
@@ -183,6 +184,29 @@ async fn gone_switches_the_webhook_off_and_ends_what_waits() {
     set(&world, URL, true);
     write(&world, "5511", "A4", "quatro").await;
     assert_eq!(told(&world, URL).last().map(String::as_str), Some("message.received quatro"));
+}
+
+#[tokio::test]
+async fn a_message_is_told_as_it_was_sent_although_it_was_changed_since() {
+    let own = || Target { provider_id: "P1".to_owned(), sender: None, text: None };
+    for (action, words) in [(MessageAction::Edit(own()), "outra coisa"), (MessageAction::Revoke(own()), "")] {
+        let world = hooked().await;
+        world.connectors.act(|_| Does::Answer(SendOutcome::accepted(Some("P1".to_owned()))));
+        world.webhooks.act(|_| HookAct::Answer(500));
+        let contact_name = Some("Ana".to_owned());
+        world.post(NewMessage { to: "5511".to_owned(), contact_name, ..text("Olá {{ nome }}") });
+        settle().await;
+        let options = MessageOptions { action: action.clone(), ..MessageOptions::default() };
+        world.post(NewMessage { to: "5511".to_owned(), options, ..text(words) });
+        settle().await;
+        let conversation = world.store.conversation_with(LANE, "5511").expect("readable").expect("opened");
+        let now = world.store.timeline_item_of(TENANT, conversation.number, "P1").expect("readable").expect("sent");
+        assert_ne!(now.entry.text(), Some("Olá Ana"), "it was changed");
+        world.webhooks.act(|_| HookAct::Answer(200));
+        world.clock.advance(10_000).await;
+        let sent: Vec<String> = told(&world, URL).into_iter().filter(|told| told.starts_with("message.sent")).collect();
+        assert_eq!(sent, ["message.sent Olá Ana", "message.sent Olá Ana"], "{action:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A tenant's contacts as lists need them: what filters look at, and the folded text that a search looks into.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound::{Excluded, Unbounded};
 
 use memchr::memmem::Finder;
@@ -81,20 +81,46 @@ impl ContactList {
         &self.rows
     }
 
-    /// The page behind the number `after`, without the first `skip` matches. It looks at every contact once.
-    pub(crate) fn page(&self, filter: &ContactFilter, after: u64, skip: u64, limit: usize) -> Found {
+    /// The numbers of the contacts with these folded addresses. The addresses of nobody stay in `chats`.
+    pub(crate) fn numbers_of<T>(&self, chats: &mut BTreeMap<ContactType, HashMap<String, T>>) -> HashSet<u64> {
+        let (mut numbers, mut known) = (HashSet::new(), HashSet::new());
+        for (number, row) in &self.rows {
+            let address = row.text.split('\n').next().unwrap_or_default();
+            if chats.get(&row.kind).is_some_and(|of_kind| of_kind.contains_key(address)) {
+                numbers.insert(*number);
+                known.insert((row.kind, address));
+            }
+        }
+        for (kind, address) in known {
+            if let Some(of_kind) = chats.get_mut(&kind) {
+                of_kind.remove(address);
+            }
+        }
+        numbers
+    }
+
+    /// The page behind the number `after`, without the first `skip` matches. It looks at every contact once. `tagged` has those that
+    /// [`ContactFilter::tag`] lets through.
+    pub(crate) fn page(
+        &self,
+        (filter, tagged): (&ContactFilter, Option<&HashSet<u64>>),
+        after: u64,
+        skip: u64,
+        limit: usize,
+    ) -> Found {
         let words = words(filter.search.as_deref().unwrap_or_default());
         let finders: Vec<Finder<'_>> = words.iter().map(|word| Finder::new(word.as_bytes())).collect();
-        let matches = |row: &Row| {
-            filter.kind.is_none_or(|kind| row.kind == kind)
+        let matches = |number: &u64, row: &Row| {
+            tagged.is_none_or(|numbers| numbers.contains(number))
+                && filter.kind.is_none_or(|kind| row.kind == kind)
                 && filter.active.is_none_or(|active| row.active == active)
                 && filter.connector.is_none_or(|connector| row.connectors.binary_search(&connector).is_ok())
                 && finders.iter().all(|finder| finder.find(row.text.as_bytes()).is_some())
         };
-        let before = self.rows.range(..=after).filter(|(_, row)| matches(row)).count() as u64;
+        let before = self.rows.range(..=after).filter(|(number, row)| matches(number, row)).count() as u64;
         let (mut numbers, mut behind) = (Vec::new(), 0_u64);
         for (number, row) in self.rows.range((Excluded(after), Unbounded)) {
-            if matches(row) {
+            if matches(number, row) {
                 if behind >= skip && numbers.len() < limit {
                     numbers.push(*number);
                 }
@@ -139,7 +165,7 @@ mod tests {
     }
 
     fn found(filter: ContactFilter) -> Vec<u64> {
-        let found = list().page(&filter, 0, 0, 10);
+        let found = list().page((&filter, None), 0, 0, 10);
         assert_eq!((found.numbers.len() as u64, found.more), (found.total, false));
         found.numbers
     }
@@ -164,6 +190,20 @@ mod tests {
     }
 
     #[test]
+    fn contacts_are_found_by_the_addresses_of_conversations() {
+        let phone = |address: &str| (address.to_owned(), ());
+        let phones = HashMap::from([phone("5521977776666"), phone("1@lid")]);
+        let mails = HashMap::from([phone("5511988887777")]);
+        let mut chats = BTreeMap::from([(ContactType::WhatsApp, phones), (ContactType::Email, mails)]);
+        let numbers = list().numbers_of(&mut chats);
+        assert_eq!(numbers, HashSet::from([3]));
+        let left: Vec<&str> = chats.values().flat_map(|of_kind| of_kind.keys().map(String::as_str)).collect();
+        assert_eq!(left, ["1@lid", "5511988887777"], "that of another kind is not the contact's");
+        let page = list().page((&ContactFilter::default(), Some(&numbers)), 0, 0, 10);
+        assert_eq!((page.numbers, page.total), (vec![3], 1));
+    }
+
+    #[test]
     fn a_search_finds_names_addresses_and_companies() {
         assert_eq!(searched("joao acao"), [1]);
         assert_eq!(searched("JO"), [1, 3]);
@@ -180,7 +220,7 @@ mod tests {
     fn pages_follow_each_other_and_know_the_total() {
         let list = list();
         let page = |after, skip, limit| {
-            let found = list.page(&ContactFilter::default(), after, skip, limit);
+            let found = list.page((&ContactFilter::default(), None), after, skip, limit);
             assert_eq!(found.total, 4);
             (found.numbers, found.more)
         };

@@ -30,12 +30,17 @@ const UNREAD: u8 = 8;
 const ENGAGED: u8 = 16;
 const ASSIGNED: u8 = 32;
 
+/// Behind every instant.
+const NEVER: Timestamp = Timestamp(i64::MAX);
+
 /// A conversation as lists see it.
 #[derive(PartialEq)]
 struct Row {
     id: Uuid,
     connector: ConnectorIndex,
     active_at: Timestamp,
+    /// Since when the other side waits for an answer; [`NEVER`] where it does not.
+    waiting: Timestamp,
     flags: u8,
     assignee: Option<Box<str>>,
     assigned_user: Option<Uuid>,
@@ -62,6 +67,7 @@ impl Row {
             id: conversation.id,
             connector: conversation.connector,
             active_at: conversation.active_at(),
+            waiting: conversation.waiting_since.unwrap_or(NEVER),
             flags: flags.into_iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag).sum(),
             assignee: conversation.assignee.as_deref().map(Box::from),
             assigned_user: conversation.assigned_user,
@@ -130,6 +136,7 @@ impl<'f> Wanted<'f> {
         let (filter, tags) = (self.filter, self.tags);
         row.flags & self.set == self.set
             && row.flags & self.unset == 0
+            && filter.automated.is_none_or(|automated| self.is_automated(row) == automated)
             && filter.connector.is_none_or(|connector| row.connector == connector)
             && filter.connectors.as_ref().is_none_or(|some| some.contains(&row.connector))
             && tags.tag.is_none_or(|tag| row.tags.contains(&tag))
@@ -143,10 +150,18 @@ impl<'f> Wanted<'f> {
             && (self.who.is_empty() || self.is_with(conversations::who(&row.text)))
     }
 
-    fn is_with(&self, who: &str) -> bool {
-        let chat = who.rsplit('\n').next().unwrap_or_default();
-        self.filter.search_chats.contains(chat) || self.who.iter().all(|word| who.contains(word.as_str()))
+    fn is_automated(&self, row: &Row) -> bool {
+        row.has(ENGAGED) && !row.has(PAUSED) && self.filter.answered.contains(&(row.connector, row.has(GROUP)))
     }
+
+    fn is_with(&self, who: &str) -> bool {
+        self.filter.search_chats.contains(chat_of(who)) || self.who.iter().all(|word| who.contains(word.as_str()))
+    }
+}
+
+/// The address in a row's text, folded.
+fn chat_of(text: &str) -> &str {
+    conversations::who(text).rsplit('\n').next().unwrap_or_default()
 }
 
 /// A page: ids in order, the number of all matches, and whether more follow.
@@ -217,17 +232,43 @@ impl List {
                 Page { ids: first.sorted(), total: total as u64, more: follow > limit }
             }
             ConversationOrder::Activity { offset } => {
-                let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(self.rows.len());
-                let mut first = First::new(offset, limit);
-                for row in found {
+                sorted(found, self.place(offset), limit, |row| Reverse(row.active_at))
+            }
+            ConversationOrder::Waiting { offset } => {
+                sorted(found, self.place(offset), limit, |row| (row.waiting, Reverse(row.active_at)))
+            }
+            ConversationOrder::Opened { offset } => {
+                // The numbers are given in the order of opening.
+                let (offset, mut ids) = (self.place(offset), Vec::new());
+                for row in self.rows.iter().rev().flatten().filter(|row| wanted.matches(row)) {
+                    if total >= offset && ids.len() < limit {
+                        ids.push(row.id);
+                    }
                     total += 1;
-                    // Of two that were active at the same time, the younger one goes first.
-                    first.push((Reverse(row.active_at), Reverse(row.id)));
                 }
-                let ids: Vec<Uuid> = first.sorted().into_iter().map(|(_, Reverse(id))| id).collect();
                 Page { more: offset + ids.len() < total, ids, total: total as u64 }
             }
         }
+    }
+
+    /// A number of rows to skip, no larger than there are.
+    fn place(&self, offset: u64) -> usize {
+        usize::try_from(offset).unwrap_or(usize::MAX).min(self.rows.len())
+    }
+
+    /// The conversations with one person that have a tag: connector, id and folded address.
+    fn tagged(&self, tag: u32) -> Vec<(ConnectorIndex, Uuid, String)> {
+        let rows = self.rows.iter().flatten().filter(|row| !row.has(GROUP) && row.tags.contains(&tag));
+        rows.map(|row| (row.connector, row.id, chat_of(&row.text).to_owned())).collect()
+    }
+
+    fn last_activity(&self) -> BTreeMap<ConnectorIndex, Timestamp> {
+        let mut last: HashMap<ConnectorIndex, Timestamp> = HashMap::new();
+        for row in self.rows.iter().flatten() {
+            let at = last.entry(row.connector).or_insert(row.active_at);
+            *at = row.active_at.max(*at);
+        }
+        last.into_iter().collect()
     }
 
     fn counts(&self, user: Option<Uuid>, tags: &TagsNow) -> ConversationCounts {
@@ -265,6 +306,22 @@ impl List {
         counts.by_tag = named.into_iter().map(|(tag, count)| (tag.to_owned(), count)).collect();
         counts
     }
+}
+
+/// The page from the place `offset` on, of rows in the order of their keys. Of two with the same key, the younger one goes first.
+fn sorted<'r, K: Ord + Copy>(
+    rows: impl Iterator<Item = &'r Row>,
+    offset: usize,
+    limit: usize,
+    key: impl Fn(&Row) -> K,
+) -> Page {
+    let (mut first, mut total) = (First::new(offset, limit), 0_usize);
+    for row in rows {
+        total += 1;
+        first.push((key(row), Reverse(row.id)));
+    }
+    let ids: Vec<Uuid> = first.sorted().into_iter().map(|(_, Reverse(id))| id).collect();
+    Page { more: offset + ids.len() < total, ids, total: total as u64 }
 }
 
 /// A tenant's place.
@@ -322,6 +379,25 @@ impl Lists {
         tags: &TagsNow,
     ) -> StoreResult<ConversationCounts> {
         self.with(backend, tenant, |list| list.counts(user, tags))
+    }
+
+    /// The conversations with one person that have a tag: connector, id and folded address. Blocks, as [`Self::page`] does.
+    pub(crate) fn tagged(
+        &self,
+        backend: &dyn Backend,
+        tenant: TenantIndex,
+        tag: u32,
+    ) -> StoreResult<Vec<(ConnectorIndex, Uuid, String)>> {
+        self.with(backend, tenant, |list| list.tagged(tag))
+    }
+
+    /// When something was last said on each connector. Blocks, as [`Self::page`] does.
+    pub(crate) fn last_activity(
+        &self,
+        backend: &dyn Backend,
+        tenant: TenantIndex,
+    ) -> StoreResult<BTreeMap<ConnectorIndex, Timestamp>> {
+        self.with(backend, tenant, List::last_activity)
     }
 
     fn with<T>(&self, backend: &dyn Backend, tenant: TenantIndex, ask: impl FnOnce(&List) -> T) -> StoreResult<T> {
@@ -521,6 +597,43 @@ mod tests {
         assert_eq!((counts.open, counts.archived, counts.unread, counts.unassigned), (3, 1, 1, 3));
         assert_eq!(counts.by_tag, [("vip".to_owned(), 1)]);
         assert_eq!(counts.by_connector, [(ConnectorIndex(1), 2), (ConnectorIndex(9), 1)]);
+    }
+
+    #[test]
+    fn a_list_is_sorted_by_who_waits_and_filtered_by_who_answers() {
+        let backend = MemoryBackend::default();
+        let waits = |c: &mut Conversation, since: i64| {
+            (c.last, c.last_received_at) = (said(since + 5, "oi"), Some(Timestamp(since + 5)));
+            c.waiting_since = Some(Timestamp(since));
+        };
+        let some = [
+            conversation(A, 1, |c| waits(c, 30)),
+            conversation(A, 2, |c| (c.engaged, c.tags) = (true, vec![reference(7)])),
+            conversation(A, 3, |c| waits(c, 20)),
+            conversation(A, 4, |c| (c.engaged, c.is_group, c.tags) = (true, true, vec![reference(7)])),
+        ];
+        put(&backend, &some);
+        let directory = Lists::new(1 << 20);
+        let ask = |filter: &ConversationFilter, order, limit| {
+            let page = directory.page(&backend, A, (filter, &TagsNow::default()), order, limit).expect("readable");
+            (numbers(&page), page.total, page.more)
+        };
+        let all = ConversationFilter::default();
+        assert_eq!(ask(&all, ConversationOrder::Waiting { offset: 0 }, 9), (vec![3, 1, 4, 2], 4, false));
+        assert_eq!(ask(&all, ConversationOrder::Waiting { offset: 1 }, 2), (vec![1, 4], 4, true));
+        assert_eq!(ask(&all, ConversationOrder::Opened { offset: 0 }, 9), (vec![4, 3, 2, 1], 4, false));
+        assert_eq!(ask(&all, ConversationOrder::Opened { offset: 1 }, 2), (vec![3, 2], 4, true));
+        assert_eq!(ask(&all, ConversationOrder::Opened { offset: u64::MAX }, 2), (vec![], 4, false));
+        let automated = |automated| {
+            let answered = [(ConnectorIndex(1), false)].into();
+            let filter = ConversationFilter { automated: Some(automated), answered, ..ConversationFilter::default() };
+            ask(&filter, ConversationOrder::Opened { offset: 0 }, 9).0
+        };
+        assert_eq!((automated(true), automated(false)), (vec![2], vec![4, 3, 1]), "nothing answers in groups");
+        let said = directory.last_activity(&backend, A).expect("readable");
+        assert_eq!(said, BTreeMap::from([(ConnectorIndex(1), Timestamp(35))]));
+        let tagged = directory.tagged(&backend, A, 7).expect("readable");
+        assert_eq!(tagged, [(ConnectorIndex(1), some[1].id, "551190002".to_owned())], "groups are left out");
     }
 
     #[test]

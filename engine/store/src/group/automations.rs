@@ -1,5 +1,5 @@
-//! What a group does to automations, plugins, conversations and timers, change by change. What becomes of events is in `tasks`,
-//! what is held until the group is written in `pending`.
+//! What a group does to automations, plugins, conversations and timers, change by change. What becomes of events is in `tasks`, what
+//! is written on the account's own phone in `phone`, what is held until the group is written in `pending`.
 
 use std::sync::Arc;
 
@@ -47,6 +47,8 @@ impl Group<'_> {
                     self.save(next);
                 }
             }
+            AutomationChange::Own(message) => return self.own_message(message),
+            AutomationChange::EndPause { end, event, reason } => return self.end_pause(end, event, reason),
             AutomationChange::Step { key, failures, after, step } => return self.step(key, failures, after, step),
             AutomationChange::State(conversation, automation, state) => {
                 self.conversation(conversation)?.ok_or_else(gone)?;

@@ -25,7 +25,7 @@ use crate::tables::timers;
 const ALIASES: usize = 64;
 
 /// Who did what happened on the channel, for the event in the log.
-const CHANNEL: &str = "channel";
+pub(super) const CHANNEL: &str = "channel";
 /// Who did what follows from something that the engine was asked for.
 pub(super) const ENGINE: &str = "engine";
 
@@ -147,6 +147,9 @@ impl Group<'_> {
                     is_group,
                     contact_name,
                 )?;
+                if next.conversation.pause_ends_at().is_some() {
+                    self.answered_by_hand(&mut next, key)?;
+                }
             }
             act => {
                 let changes = OfMessage::Changes(next.conversation.id, act);
@@ -414,6 +417,10 @@ impl Group<'_> {
             conversation.read = conversation.read.max(item.ordinal.min(conversation.received));
             if conversation.last.as_ref().is_some_and(|last| last.item == item.number) {
                 conversation.last = timeline::newest(&*self.shared.backend, &self.staged, tenant, *number)?;
+                // Nobody waits for an answer to what is no longer there.
+                if conversation.last.as_ref().is_none_or(|last| last.from_me) {
+                    conversation.waiting_since = None;
+                }
             }
             if next != *stored {
                 self.save(next);

@@ -2,7 +2,7 @@
 //! and gathers the writes, the columns' delta, the effects and what becomes visible in memory afterwards.
 //!
 //! A batch that fails leaves no trace. Runs on the committer's thread only. What concerns automations is in `automations`,
-//! `tasks` and `pending`, campaigns in `campaigns`, what is counted in `stats`, what concerns timelines in `chat`, people in `contacts`,
+//! `tasks`, `phone` and `pending`, campaigns in `campaigns`, what is counted in `stats`, what concerns timelines in `chat`, people in `contacts`,
 //! conversations' tags in `tags`, and connectors' webhooks
 //! in `webhooks`.
 
@@ -11,6 +11,7 @@ mod campaigns;
 mod chat;
 mod contacts;
 mod pending;
+mod phone;
 mod stats;
 mod tags;
 mod tasks;
@@ -39,6 +40,7 @@ use crate::columns::delta::{Delta, Step};
 use crate::columns::word;
 use crate::in_flight::InFlight;
 use crate::keys;
+use crate::pauses;
 use crate::shared::Shared;
 use crate::space::Space;
 use crate::staged::Staged;
@@ -222,6 +224,12 @@ impl<'a> Group<'a> {
             // The row of one that is gone was deleted with its keys.
             if !touched.is_gone {
                 conversations::put(&mut self.staged, &touched.now);
+            }
+            let before = touched.before.as_ref().and_then(|before| pauses::end_of(&before.conversation));
+            let now = pauses::end_of(&touched.now.conversation).filter(|_| !touched.is_gone);
+            if before != now {
+                pauses::put_end(&mut self.staged, before, now);
+                self.outcome.effects.extend(now.map(|end| Effect::Timer(end.at)));
             }
         }
         self.outcome.chat_numbers = std::mem::take(&mut self.pending.chat_numbers);

@@ -20,6 +20,10 @@ use crate::tables::conversations::{self, Lane, Stored};
 use crate::tables::tasks::{self, Head};
 use crate::tables::timers;
 
+/// Events that wait in a lane while a pause that ends by itself lasts, at most, counted by the numbers that its lanes share. Later ones are
+/// passed over.
+const MOST_WAITING: u64 = 1_000;
+
 /// An event on its way into the lanes of a conversation.
 struct Arrival {
     at: Timestamp,
@@ -107,15 +111,18 @@ impl Group<'_> {
     }
 
     /// Writes an item at the end of each of the lanes. While a lane is held for a timer, only what `waits` joins it: other
-    /// events that come while automations are paused are passed over, since they would otherwise be answered after the resume.
+    /// events that come while automations are paused are passed over, since they would otherwise be answered after the resume. In a pause
+    /// that ends by itself all of them wait, up to [`MOST_WAITING`].
     fn enqueue(&mut self, stored: &mut Stored, lanes: &[u32], mut row: Vec<u8>, head: Head, waits: bool) {
         let conversation = stored.conversation.id;
         let number = stored.conversation.next_task;
+        let ends = stored.conversation.pause_ends_at().is_some();
+        let passes = |lane: &Lane| lane.held && !waits && !(ends && number - lane.first < MOST_WAITING);
         tasks::set_head(&mut row, &head);
         let mut added = false;
         for (place, lane) in lanes.iter().enumerate() {
             match stored.lanes.binary_search_by_key(lane, |l| l.lane) {
-                Ok(there) if stored.lanes[there].held && !waits => continue,
+                Ok(there) if passes(&stored.lanes[there]) => continue,
                 Ok(there) => stored.lanes[there].last = number,
                 Err(free) => {
                     let due_at = head.due_at;
@@ -188,11 +195,16 @@ impl Group<'_> {
         let mut next = (*stored).clone();
         let was_untold = next.conversation.is_untold();
         for step in steps {
+            let ended = next.conversation.pause_ends_at().is_some();
             if let Some(step) = self.by_reference(&mut next.conversation, step)? {
                 next.conversation.apply(&step);
             }
             match *step {
                 ConversationStep::Resume => self.resume(&mut next)?,
+                // What waited for the end of a pause passes by, as in every pause that somebody ends.
+                ConversationStep::Pause(_) if ended && next.conversation.pause_ends_at().is_none() => {
+                    self.drop_waiting(&mut next, |kind| kind != EventKind::TimerFired)?;
+                }
                 ConversationStep::Read { up_to, tell } => self.read(&mut next, up_to, tell)?,
                 _ => {}
             }
@@ -205,7 +217,7 @@ impl Group<'_> {
     }
 
     /// Makes the lanes that are held, and the answering one if it waits for another try, due now.
-    fn resume(&mut self, stored: &mut Stored) -> StoreResult<()> {
+    pub(super) fn resume(&mut self, stored: &mut Stored) -> StoreResult<()> {
         let conversation = stored.conversation.id;
         for place in 0..stored.lanes.len() {
             let Lane { lane, first, due_at, held, .. } = stored.lanes[place];
@@ -237,7 +249,7 @@ impl Group<'_> {
     }
 
     /// Changes the state of the first item of a lane.
-    fn set_first(&mut self, stored: &mut Stored, place: usize, mut row: Vec<u8>, head: Head) {
+    pub(super) fn set_first(&mut self, stored: &mut Stored, place: usize, mut row: Vec<u8>, head: Head) {
         let conversation = stored.conversation.id;
         let lane = &mut stored.lanes[place];
         (lane.due_at, lane.held) = (head.due_at, head.held);
@@ -263,7 +275,9 @@ impl Group<'_> {
         let place = place.ok_or_else(conflict)?;
         let (row_key, row) = self.item(key)?;
         let head = tasks::head(&row)?;
-        if (head.failures, head.after) != (failures, after) {
+        // What is held was held after it was read: somebody answers on the account's phone, and the automation is too late.
+        let too_late = head.held && !matches!(step, TaskStep::Hold);
+        if (head.failures, head.after) != (failures, after) || too_late {
             return Err(conflict());
         }
         let mut stored = (*stored).clone();

@@ -159,12 +159,18 @@ impl Group<'_> {
         revision: u32,
         body: EventBody,
     ) -> StoreResult<()> {
-        let kinds = HookKind::of(&body);
-        let conversation = numbered(&body).unwrap_or_default();
         let (high, low) = message.as_u64_pair();
         let mixed = render_seed(Uuid::from_u64_pair(!high, low ^ (u64::from(revision) << 32)));
         let id = message_id(self.now, self.next_event(tenant), mixed);
-        let row = events::encode(&NewEvent { id, connector, at: self.now, body }, None);
+        self.append_event(tenant, NewEvent { id, connector, at: self.now, body })
+    }
+
+    /// Appends an event that follows from another change, with the deliveries of it.
+    pub(super) fn append_event(&mut self, tenant: TenantIndex, event: NewEvent) -> StoreResult<()> {
+        let kinds = HookKind::of(&event.body);
+        let conversation = numbered(&event.body).unwrap_or_default();
+        let connector = event.connector;
+        let row = events::encode(&event, None);
         let event = self.append(tenant, row);
         self.hook(event, connector, conversation, kinds)
     }

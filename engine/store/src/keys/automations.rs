@@ -1,6 +1,7 @@
 //! Keys of automations, plugins, conversations and event tasks.
 
 use pombo_domain::model::{TaskKey, TimerKey};
+use pombo_domain::ports::PauseEnd;
 use pombo_domain::{AutomationIndex, ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 use uuid::Uuid;
 
@@ -23,6 +24,7 @@ pub(crate) const TIMER: u8 = 0x07;
 pub(crate) const TASK: u8 = 0x01;
 pub(crate) const TIMER_DUE: u8 = 0x02;
 pub(crate) const RECORDING: u8 = 0x03;
+pub(crate) const PAUSE_END: u8 = 0x04;
 
 pub(crate) fn automation(index: AutomationIndex) -> Key {
     Key::tag(AUTOMATION).u32(index.0)
@@ -151,6 +153,16 @@ pub(crate) fn parse_timer_due(key: &[u8]) -> Option<TimerKey> {
     Some(TimerKey { due_at, conversation, automation, name })
 }
 
+pub(crate) fn pause_end(end: PauseEnd) -> Key {
+    Key::tag(PAUSE_END).time(end.at).uuid(end.conversation)
+}
+
+pub(crate) fn parse_pause_end(key: &[u8]) -> Option<PauseEnd> {
+    let mut parts = Parts(key);
+    parts.u8()?;
+    Some(PauseEnd { at: parts.time()?, conversation: parts.uuid()? })
+}
+
 /// What all items of a lane start with.
 pub(crate) fn lane(conversation: Uuid, lane: u32) -> Key {
     Key::tag(TASK).uuid(conversation).u32(lane)
@@ -201,6 +213,10 @@ mod tests {
             let by_name = super::timer(id, key.automation, &key.name);
             assert_eq!(parse_timer(&by_name), Some((id, key.automation, key.name.as_str())));
         }
+        let end = |at| PauseEnd { at: Timestamp(at), conversation: id };
+        let rows: Vec<_> = [end(-5), end(0), end(7)].map(|end| pause_end(end).bytes()).into();
+        assert!(rows.is_sorted());
+        assert!(rows.iter().zip([-5, 0, 7]).all(|(row, at)| parse_pause_end(row) == Some(end(at))));
         let item = |lane, number| TaskKey { conversation: id, lane, number };
         let ascending = [item(0, 2), item(0, 300), item(1, 0), item(256, 1)];
         let rows: Vec<_> = ascending.iter().map(|key| task(*key).bytes()).collect();

@@ -84,6 +84,7 @@
 //! work        01 conversation:16 lane:4 number:8                         → event task
 //!             02 due:8 conversation:16 automation:4 name                 → nothing       (timers by due time)
 //!             03 automation:4 number:8                                   → recording     (a ring; numbers from 1)
+//!             04 until:8 conversation:16                                 → nothing       (pauses that end by themselves)
 //! timeline    01 tenant:4 conversation:5 item:5                          → entry         (of a conversation's timeline)
 //!             02 tenant:4 item:5                                         → conversation:5
 //!             03 tenant:4 conversation:5 provider-id                     → item:5        (the first one with this id)

@@ -11,7 +11,8 @@
 //!   refer to; stored files; conversations for all messages, of format 2, with numbers and timelines: what is there is rewritten. See
 //!   [`to_4`]. Three more kinds of events; webhooks of connectors with their deliveries, of which there are none at first.
 //!   Connectors whose secret for requests of their channel was changed, of format 3; all others stay of format 2. Records of
-//!   format 4 (what files are shown as, until when a message may be sent).
+//!   format 4 (what files are shown as, until when a message may be sent). Conversations whose pause ends by itself, of format 6, and the
+//!   list of these pauses; settings of format 3 (what the account's own phone does).
 
 #[cfg(test)]
 mod fixture;

@@ -129,7 +129,7 @@ pub(super) fn conversation_row(key: &Bytes, value: &Bytes) -> StoreResult<Option
     }))
 }
 
-/// A line of the work; `None` for timers by due time, which follow from the timers.
+/// A line of the work; `None` for timers by due time and pauses by their end, which follow from timers and conversations.
 pub(super) fn task_row(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
     Ok(Some(match key[0] {
         keys::TASK => {

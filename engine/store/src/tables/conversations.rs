@@ -4,7 +4,7 @@
 //! A conversation's row holds its lanes, because whatever happens in a lane changes the conversation or is asked with it: one
 //! row is read and written for both. Invariant: a lane is there exactly while it has work; it names its first and last item.
 
-use pombo_domain::model::{Conversation, Origin};
+use pombo_domain::model::{Conversation, Handover, Origin};
 use pombo_domain::ports::{ConversationFilter, StoreResult};
 use pombo_domain::{AutomationIndex, ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -30,13 +30,25 @@ const WRITTEN_FORMAT: u8 = 3;
 /// Format 4 has queue and status behind the rest. Only a conversation that has one of them is written in it.
 const SORTED_FORMAT: u8 = 4;
 
-/// What a row of format 4 has behind the rest.
+/// Format 5 has behind the rest, too, since when the other side waits for an answer. Only a conversation is written in it of which the newest
+/// message does not tell that, see [`waiting_by_last`].
+const WAITING_FORMAT: u8 = 5;
+/// Format 6 has behind all that when the pause of the automations ends by itself. Only a conversation with such a pause is written in it.
+const PAUSED_FORMAT: u8 = 6;
+
+/// What a row of the formats from 4 on has behind the rest.
 #[derive(Serialize, Deserialize)]
 struct Behind {
     /// When the other side last wrote by the channel's own time.
     written_at: Option<Timestamp>,
     queue: Option<u32>,
     status: Option<u32>,
+}
+
+/// Since when the other side waits, as far as a row of an earlier format tells: since its newest message, if nothing was said since.
+fn waiting_by_last(conversation: &Conversation) -> Option<Timestamp> {
+    let waits = conversation.last.as_ref().is_some_and(|last| !last.from_me);
+    conversation.last_received_at.filter(|_| waits)
 }
 
 /// Conversations that one list looks at, at most, when its filter matches rarely.
@@ -70,7 +82,15 @@ impl Stored {
 }
 
 pub(crate) fn encode(stored: &Stored) -> Vec<u8> {
-    let Conversation { queue, status_label: status, written_at, .. } = stored.conversation;
+    let Conversation { queue, status_label: status, written_at, waiting_since, .. } = stored.conversation;
+    if let Some(until) = stored.conversation.pause_ends_at() {
+        let behind = Behind { written_at, queue, status };
+        return append(vec![PAUSED_FORMAT], &(&stored.conversation, &stored.lanes, behind, waiting_since, until));
+    }
+    if waiting_since != waiting_by_last(&stored.conversation) {
+        let behind = Behind { written_at, queue, status };
+        return append(vec![WAITING_FORMAT], &(&stored.conversation, &stored.lanes, behind, waiting_since));
+    }
     if queue.is_some() || status.is_some() {
         let behind = Behind { written_at, queue, status };
         return append(vec![SORTED_FORMAT], &(&stored.conversation, &stored.lanes, behind));
@@ -83,7 +103,31 @@ pub(crate) fn encode(stored: &Stored) -> Vec<u8> {
 
 /// A row of any format. One of format 1 has no number yet.
 pub(crate) fn parse(row: &[u8]) -> StoreResult<Stored> {
-    match format_of(row, WHAT)? {
+    let (format, body) = format_of(row, WHAT)?;
+    if format == WAITING_FORMAT {
+        let (conversation, lanes, behind, waiting_since): (Conversation, Vec<Lane>, Behind, Option<Timestamp>) =
+            body_of(body, WHAT)?;
+        let Behind { written_at, queue, status } = behind;
+        let conversation = Conversation { written_at, queue, status_label: status, waiting_since, ..conversation };
+        return Ok(Stored { conversation, lanes });
+    }
+    if format == PAUSED_FORMAT {
+        type Row = (Conversation, Vec<Lane>, Behind, Option<Timestamp>, Timestamp);
+        let (conversation, lanes, behind, waiting_since, until): Row = body_of(body, WHAT)?;
+        let Behind { written_at, queue, status } = behind;
+        let handover = conversation.handover.map(|handover| Handover { until: Some(until), ..handover });
+        let status_label = status;
+        let conversation = Conversation { handover, written_at, queue, status_label, waiting_since, ..conversation };
+        return Ok(Stored { conversation, lanes });
+    }
+    let mut stored = parse_earlier(format, body)?;
+    stored.conversation.waiting_since = waiting_by_last(&stored.conversation);
+    Ok(stored)
+}
+
+/// A row of a format that does not have since when the other side waits.
+fn parse_earlier(format: u8, body: &[u8]) -> StoreResult<Stored> {
+    match (format, body) {
         (CONVERSATION_FORMAT, body) => body_of(body, WHAT),
         (WRITTEN_FORMAT, body) => {
             let (conversation, lanes, at): (Conversation, Vec<Lane>, Timestamp) = body_of(body, WHAT)?;
@@ -190,6 +234,10 @@ fn matches(conversation: &Conversation, filter: &ConversationFilter) -> bool {
     filter.connector.is_none_or(|connector| conversation.connector == connector)
         && filter.connectors.as_ref().is_none_or(|some| some.contains(&conversation.connector))
         && filter.paused.is_none_or(|paused| conversation.handover.is_some() == paused)
+        && filter.automated.is_none_or(|automated| {
+            let is_answered = filter.answered.contains(&(conversation.connector, conversation.is_group));
+            (conversation.engaged && conversation.handover.is_none() && is_answered) == automated
+        })
         && filter.tag.as_ref().is_none_or(tagged)
         && (filter.tags.is_empty() || filter.tags.iter().any(tagged))
         && filter.tagged.is_none_or(|any| conversation.tags.is_empty() != any)

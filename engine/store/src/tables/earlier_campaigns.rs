@@ -57,6 +57,7 @@ impl From<Campaign1> for Campaign {
             status: old.status,
             audience: old.audience,
             bindings: old.bindings,
+            header: None,
             priority: old.priority,
             stop: old.stop,
             scheduled_at: old.scheduled_at,

@@ -27,6 +27,12 @@ const PROXIED_CONNECTOR_FORMAT: u8 = 5;
 
 /// Format 2 of settings has the words by which people refuse advertising, behind the rest. Only a tenant that set some is written in it.
 const WORDED_SETTINGS_FORMAT: u8 = 2;
+/// Format 3 has these words and what the account's own phone does to automations. Only a tenant that chose something of the latter is
+/// written in it.
+const PHONE_SETTINGS_FORMAT: u8 = 3;
+
+/// What a row of settings of format 3 has behind the rest: the words of a refusal, minutes of a pause, and what ends it.
+type PhoneSettings = (Option<Vec<String>>, Option<u32>, Option<String>);
 
 pub(crate) fn put_tenant(staged: &mut Staged<'_>, tenant: &Tenant) {
     staged.put(Space::Documents, keys::tenant(tenant.index).bytes(), encode(tenant));
@@ -151,7 +157,12 @@ pub(crate) fn parse_connector(row: &[u8]) -> StoreResult<Connector> {
 
 /// The row of what a tenant set for itself.
 pub(crate) fn settings_row(settings: &TenantSettings) -> Vec<u8> {
-    match &settings.opt_out_words {
+    let TenantSettings { opt_out_words, phone_pause_minutes, phone_resume_word, .. } = settings;
+    if phone_pause_minutes.is_some() || phone_resume_word.is_some() {
+        let behind = (opt_out_words, phone_pause_minutes, phone_resume_word);
+        return append(vec![PHONE_SETTINGS_FORMAT], &(settings, behind));
+    }
+    match opt_out_words {
         None => encode(settings),
         Some(words) => append(vec![WORDED_SETTINGS_FORMAT], &(settings, words)),
     }
@@ -165,6 +176,11 @@ pub(crate) fn parse_settings(row: &[u8]) -> StoreResult<TenantSettings> {
         (WORDED_SETTINGS_FORMAT, body) => {
             let (settings, words) = body_of::<(TenantSettings, Vec<String>)>(body, what)?;
             Ok(TenantSettings { opt_out_words: Some(words), ..settings })
+        }
+        (PHONE_SETTINGS_FORMAT, body) => {
+            let (settings, behind) = body_of::<(TenantSettings, PhoneSettings)>(body, what)?;
+            let (opt_out_words, phone_pause_minutes, phone_resume_word) = behind;
+            Ok(TenantSettings { opt_out_words, phone_pause_minutes, phone_resume_word, ..settings })
         }
         (format, _) => Err(unknown_format(format, what)),
     }

@@ -6,13 +6,31 @@ use pombo_domain::{ConnectorIndex, TenantIndex};
 use uuid::Uuid;
 
 use crate::backend::{Backend, Bytes, KeyRange, Order};
-use crate::codec::{damaged, decode, encode};
+use crate::codec::{FORMAT, append, body_of, damaged, encode, format_of, unknown_format};
 use crate::keys::{self, Parts};
 use crate::space::Space;
 use crate::staged::Staged;
 
+const WHAT: &str = "templates";
+/// The format of a template whose numbered variables have names: they follow it.
+const WITH_NAMES: u8 = 2;
+
 pub(crate) fn parse(row: &[u8]) -> StoreResult<Template> {
-    decode(row, "templates")
+    match format_of(row, WHAT)? {
+        (FORMAT, body) => body_of(body, WHAT),
+        (WITH_NAMES, body) => {
+            let (template, variable_names): (Template, Vec<String>) = body_of(body, WHAT)?;
+            Ok(Template { variable_names, ..template })
+        }
+        (format, _) => Err(unknown_format(format, WHAT)),
+    }
+}
+
+fn row_of(template: &Template) -> Vec<u8> {
+    match template.variable_names.as_slice() {
+        [] => encode(template),
+        names => append(vec![WITH_NAMES], &(template, names)),
+    }
 }
 
 /// A number that a key leads to.
@@ -31,7 +49,7 @@ pub(crate) fn put(staged: &mut Staged<'_>, template: &Template, old: Option<&Tem
         staged.delete(Space::Documents, name_of(old));
     }
     let number_row = number.to_be_bytes().to_vec();
-    staged.put(Space::Documents, keys::template(tenant, number).bytes(), encode(template));
+    staged.put(Space::Documents, keys::template(tenant, number).bytes(), row_of(template));
     staged.put(Space::Documents, keys::template_id(tenant, id).bytes(), number_row.clone());
     staged.put(Space::Documents, name_of(template), number_row);
 }

@@ -156,6 +156,9 @@ pub(crate) fn add(staged: &mut Staged<'_>, conversation: &mut Conversation, new:
         conversation.last_received_at = Some(at);
         conversation.written_at = conversation.written_at.max(Some(entry.sent_at));
         conversation.archived_at = None;
+        conversation.waiting_since = conversation.waiting_since.or(Some(at));
+    } else {
+        conversation.waiting_since = None;
     }
     complete(&mut row, at, conversation.received, id);
     staged.put(Space::Timeline, keys::entry(tenant, of, number).bytes(), row);

@@ -12,6 +12,7 @@ use crate::automation_catalog::Numbered;
 use crate::backend::{Backend, Bytes, KeyRange, Order};
 use crate::codec::bad_key;
 use crate::keys;
+use crate::pauses;
 use crate::space::Space;
 use crate::tables::conversations::{self, Stored};
 use crate::tables::{automations, plugins, recordings, tasks, timers};
@@ -37,6 +38,7 @@ impl DiskStore {
         let deleted = self.deleted_conversations()?;
         self.verify_tasks(&conversations, &deleted, problems)?;
         self.verify_timers(&conversations, &deleted, problems)?;
+        self.verify_pauses(&conversations, problems)?;
         self.verify_what_names_conversations(&conversations, &deleted, problems)?;
         self.verify_roster(problems)
     }
@@ -163,6 +165,23 @@ impl DiskStore {
         }
         if !expected.is_empty() {
             problems.add(|| format!("{} timers never become due", expected.len()));
+        }
+        Ok(())
+    }
+
+    /// Each pause that ends by itself is listed, on disk and in memory, and no other.
+    fn verify_pauses(&self, conversations: &BTreeMap<Uuid, Stored>, problems: &mut Problems) -> StoreResult<()> {
+        let ends: BTreeSet<_> =
+            conversations.values().filter_map(|stored| pauses::end_of(&stored.conversation)).collect();
+        let mut listed = BTreeSet::new();
+        for row in rows(&*self.shared.backend, Space::Work, keys::PAUSE_END) {
+            listed.insert(keys::parse_pause_end(&row?.0).ok_or_else(|| bad_key("pauses"))?);
+        }
+        for end in ends.symmetric_difference(&listed) {
+            problems.add(|| format!("{end:?}: the conversation and the list do not agree on it"));
+        }
+        if self.shared.pauses.all() != ends {
+            problems.add(|| "memory has other pauses than the conversations".to_owned());
         }
         Ok(())
     }

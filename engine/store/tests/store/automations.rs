@@ -364,7 +364,7 @@ async fn a_pause_holds_timers_until_the_conversation_is_resumed() {
     apply(&store, vec![said("a", 1)]).await.unwrap();
     let id = conversation(&store, "a").id;
     let steps = |steps| AutomationChange::Conversation(A, id, steps);
-    let handover = |by: &str| Handover { by: by.to_owned(), at: now, reason: "r".to_owned() };
+    let handover = |by: &str| Handover { by: by.to_owned(), at: now, reason: "r".to_owned(), until: None };
     let foreign = AutomationChange::Conversation(B, id, vec![ConversationStep::Resume]);
     assert_eq!(apply(&store, vec![foreign]).await, Err(StoreError::Conflict(Conflict::Gone)));
     let pauses = [handover("user:1"), handover("user:2")].map(ConversationStep::Pause);
@@ -483,7 +483,7 @@ async fn conversations_are_listed_by_what_is_asked_in_pages() {
     let steps = vec![
         ConversationStep::Tag("vip".into()),
         ConversationStep::Assign(Some("ana".into())),
-        ConversationStep::Pause(Handover { by: "u".into(), at: clock.now(), reason: String::new() }),
+        ConversationStep::Pause(Handover { by: "u".into(), at: clock.now(), reason: String::new(), until: None }),
     ];
     apply(&store, vec![AutomationChange::Conversation(A, chosen.id, steps)]).await.unwrap();
     let filters = [

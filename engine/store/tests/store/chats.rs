@@ -1,5 +1,7 @@
 //! Conversations and their timelines: what opens them, what is counted, who may change what, and what is left after a deletion.
 
+use std::collections::BTreeMap;
+
 use pombo_domain::model::reason::{Reason, ReasonCode};
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
@@ -450,6 +452,50 @@ async fn lists_and_counts_follow_what_is_committed() {
     let counts = store.count_conversations(A, None).await.unwrap();
     assert_eq!((counts.open, counts.unread, counts.by_connector), (2, 2, vec![(C, 2)]));
     assert_eq!(store.count_conversations(B, None).await.unwrap(), ConversationCounts::default());
+    assert_sound(&store);
+}
+
+#[tokio::test]
+async fn who_waits_for_an_answer_is_known_since_the_first_message() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let store = open(folder.path(), &clock);
+    let start = clock.now();
+    for (chat, id) in [("a", "1"), ("b", "1"), ("a", "2"), ("c", "1")] {
+        clock.jump(1);
+        commit(&store, vec![received(&inbound(chat, id, text("oi")))]).await;
+    }
+    let waiting = |store: &DiskStore| ["a", "b", "c"].map(|chat| conversation(store, chat).waiting_since);
+    let since = |ms| Some(start.plus_ms(ms));
+    assert_eq!(waiting(&store), [since(1), since(2), since(4)], "what it wrote later does not shorten it");
+    clock.jump(1);
+    commit(&store, vec![received(&Inbound { from_me: true, ..inbound("b", "2", text("já vou")) })]).await;
+    let key = insert(&store, A, vec![message(1, "c", "minha")]).await[0];
+    attempt(&store, key, "c", say(key, "minha")).await;
+    assert_eq!(waiting(&store), [since(1), None, None], "an answer ends it, from wherever it was sent");
+    commit(&store, vec![received(&inbound("c", "2", text("obrigada")))]).await;
+    assert_sound(&store);
+    drop(store);
+
+    let store = open(folder.path(), &clock);
+    assert_eq!(waiting(&store), [since(1), None, since(5)]);
+    let find = async |order| {
+        let found = store.find_conversations(A, ConversationFilter::default(), order, 2).await.unwrap();
+        let chats: Vec<String> = found.rows.into_iter().map(|one| one.chat).collect();
+        (chats.concat(), found.total, found.more)
+    };
+    assert_eq!(find(ConversationOrder::Waiting { offset: 0 }).await, ("ac".to_owned(), 3, true));
+    assert_eq!(find(ConversationOrder::Waiting { offset: 2 }).await, ("b".to_owned(), 3, false));
+    assert_eq!(find(ConversationOrder::Opened { offset: 0 }).await, ("cb".to_owned(), 3, true));
+    assert_eq!(find(ConversationOrder::Opened { offset: 9 }).await, (String::new(), 3, false));
+    assert_eq!(store.last_activity(A).await.unwrap(), BTreeMap::from([(C, start.plus_ms(5))]));
+    assert!(store.last_activity(B).await.unwrap().is_empty());
+    // Nobody waits for an answer to what is kept no longer.
+    clock.jump(1);
+    while let Some(purge) = store.outdated(A, clock.now(), 3).unwrap() {
+        store.purge(purge).await.unwrap();
+    }
+    assert_eq!(waiting(&store), [None; 3]);
     assert_sound(&store);
 }
 

@@ -3,7 +3,7 @@
 //! - `support`: a manual clock, seeded randomness, builders.
 //! - `model`: the store as a naive program, to compare with.
 //! - `random`: random operations against the model, with reopening.
-//! - `lists`, `queues`, `documents`, `contacts`, `tags`, `templates`, `campaigns`, `files`, `events`, `effects`, `automations`, `chats`,
+//! - `lists`, `queues`, `documents`, `contacts`, `tags`, `templates`, `campaigns`, `files`, `events`, `effects`, `automations`, `phone`, `chats`,
 //!   `plugins`, `rules`, `stats`, `webhooks`: one subject each.
 //! - `crash`: a child process that is killed at random moments. `faults`: failing writes.
 
@@ -21,6 +21,7 @@ mod faults;
 mod files;
 mod lists;
 mod model;
+mod phone;
 mod plugins;
 mod queues;
 mod random;

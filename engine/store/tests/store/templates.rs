@@ -29,6 +29,7 @@ fn template(tenant: TenantIndex, id: u128, connector: Option<ConnectorIndex>, na
         components: vec![Component::Body {
             text: format!("Ação de {name}"), examples: Default::default(), more: None
         }],
+        variable_names: Vec::new(),
         created_at: Timestamp(1),
         updated_at: Timestamp(1),
     }

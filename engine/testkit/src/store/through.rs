@@ -37,6 +37,8 @@ impl AutomationStore for TestStore {
         fn timers_due(until: Timestamp, limit: usize) -> StoreResult<Vec<TimerKey>>;
         fn next_timer() -> StoreResult<Option<Timestamp>>;
         fn timers_of(conversation: Uuid) -> StoreResult<Vec<TimerKey>>;
+        fn pauses_ending(until: Timestamp, limit: usize) -> StoreResult<Vec<PauseEnd>>;
+        fn next_pause_end() -> StoreResult<Option<Timestamp>>;
         fn dead_letters(tenant: TenantIndex, after: Option<Uuid>, limit: usize) -> StoreResult<Vec<DeadLetter>>;
         fn dead_letter(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<DeadLetter>>;
         fn recordings(automation: AutomationIndex, limit: usize) -> StoreResult<Vec<Vec<u8>>>;
@@ -110,6 +112,10 @@ impl ChatStore for TestStore {
     async fn search_entries(&self, tenant: TenantIndex, search: EntrySearch) -> StoreResult<FoundEntries> {
         self.reading("search_entries")?;
         self.disk.search_entries(tenant, search).await
+    }
+    async fn last_activity(&self, tenant: TenantIndex) -> StoreResult<BTreeMap<ConnectorIndex, Timestamp>> {
+        self.reading("last_activity")?;
+        self.disk.last_activity(tenant).await
     }
     async fn count_conversations(&self, tenant: TenantIndex, user: Option<Uuid>) -> StoreResult<ConversationCounts> {
         self.reading("count_conversations")?;

@@ -10,6 +10,8 @@ mod message;
 mod news;
 mod status;
 
+use std::collections::BTreeMap;
+
 use pombo_plugin::connector::events::{ContactUpdate, Event};
 use pombo_plugin::connector::{ReceivedRequest, ReceivedResponse};
 use pombo_plugin::log;
@@ -18,6 +20,7 @@ use serde_json::{Value, json};
 use crate::address;
 use crate::cloud::Cloud;
 use crate::files::Job;
+use crate::heard::Heard;
 use crate::outside::{Outside, Trouble};
 use crate::template::form;
 
@@ -184,8 +187,15 @@ async fn store(cloud: &Cloud<impl Outside>, batch: Vec<Told>) -> Result<(), Trou
     }
     let events = batch.iter().flat_map(|told| told.events.iter().cloned()).collect();
     let mut changes = Vec::new();
+    // Of several messages of a conversation, the last one counts.
+    let mut last: BTreeMap<&str, &str> = BTreeMap::new();
     for told in &batch {
         changes.extend(told.job.as_ref().map(Job::note).transpose()?);
+        last.extend(told.heard.as_ref().map(|(chat, id)| (chat.as_str(), id.as_str())));
+    }
+    let now = cloud.outside.now_millis();
+    for (chat, id) in last {
+        changes.push(Heard::change(chat, id, now)?);
     }
     match cloud.outside.commit(events, changes).await {
         Ok(()) => {
@@ -208,6 +218,9 @@ async fn store(cloud: &Cloud<impl Outside>, batch: Vec<Told>) -> Result<(), Trou
 /// Stores the events of one update one by one, without those that the engine does not take.
 async fn store_each(cloud: &Cloud<impl Outside>, told: Told) -> Result<(), Trouble> {
     let mut changes: Vec<_> = told.job.as_ref().map(Job::note).transpose()?.into_iter().collect();
+    if let Some((chat, id)) = &told.heard {
+        changes.push(Heard::change(chat, id, cloud.outside.now_millis())?);
+    }
     for event in &told.events {
         match cloud.outside.commit(vec![event.clone()], changes.clone()).await {
             Ok(()) => changes.clear(),

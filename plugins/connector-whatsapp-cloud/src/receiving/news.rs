@@ -8,7 +8,7 @@ use crate::account::{audience, quality, words};
 use crate::cloud::Cloud;
 use crate::outside::Outside;
 use crate::template::form;
-use crate::{address, instant, redact};
+use crate::{address, codes, instant, redact};
 
 /// Messages per second after Meta raised the throughput.
 const HIGH: u32 = 1_000;
@@ -43,14 +43,13 @@ fn set(told: &mut Value, name: &str, word: Option<&str>) {
 /// Somebody does not want marketing any more, or wants it again.
 fn preference(cloud: &Cloud<impl Outside>, told: &Value) -> Option<Event> {
     let address = address::phone(&told["wa_id"]).or_else(|| address::user(&told["user_id"]))?;
-    let category = told["category"].as_str().unwrap_or("marketing_messages");
+    let category = told["category"].as_str().unwrap_or(codes::REFUSABLE);
     let out = match told["value"].as_str()? {
         "stop" => true,
         "resume" | "signup" => false,
         _ => return None,
     };
     let at = instant::of_seconds(&told["timestamp"]).unwrap_or_else(|| cloud.outside.now_millis());
-    let category = category.strip_suffix("_messages").unwrap_or(category);
     let json = json!({"address": address, "category": category, "out": out, "atMillis": at});
     Some(Event::Other(("opt-out".to_owned(), json.to_string())))
 }
@@ -182,7 +181,7 @@ mod tests {
             {"user_id": "BR.1", "category": "marketing_messages", "value": "resume", "timestamp": 1731705721},
             {"category": "marketing_messages"}]});
         let told = told("user_preferences", &value);
-        let want = json!({"address": "5511987654321", "category": "marketing", "out": true, "atMillis": 1_731_705_721_000_u64});
+        let want = json!({"address": "5511987654321", "category": "marketing_messages", "out": true, "atMillis": 1_731_705_721_000_u64});
         assert_eq!(told[0], ("opt-out".to_owned(), want));
         assert_eq!((&told[1].1["address"], &told[1].1["out"]), (&json!("BR.1"), &json!(false)));
         assert_eq!(told[2].0, "meta.user_preferences", "what cannot be read is kept as it came");

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{content, raw};
 use crate::answer;
 use crate::cloud::Cloud;
+use crate::codes::{self, Meaning};
 use crate::outside::Outside;
 use crate::{address, instant};
 
@@ -54,6 +55,9 @@ fn failed(
         }
         if let Some(effect) = fault.meaning.effect() {
             told["effect"] = json!(effect);
+            if fault.meaning == Meaning::OptOut {
+                told["category"] = json!(codes::REFUSABLE);
+            }
         }
     }
     Event::Other(("failed".to_owned(), told.to_string()))
@@ -70,7 +74,6 @@ fn is_client_id(id: &str) -> bool {
 mod tests {
     use super::*;
     use crate::cloud::bench::{CLIENT, cloud};
-    use crate::codes;
 
     fn status(word: &str) -> Value {
         json!({"id": "wamid.A", "status": word, "timestamp": "1750030073", "recipient_id": "5511987654321",
@@ -110,6 +113,8 @@ mod tests {
             assert_eq!((kind.as_str(), &told["clientId"]), ("failed", &json!(CLIENT)));
             assert_eq!(told["code"], json!(code.to_string()));
             assert_eq!(told["effect"].as_str(), meaning.effect(), "{code}");
+            let refused = (*meaning == Meaning::OptOut).then_some(codes::REFUSABLE);
+            assert_eq!(told["category"].as_str(), refused, "{code}");
             assert_eq!(told["reason"], "Title: Details of +#");
         }
         let Some(Event::Other((_, json))) = read(&cloud, &status("failed")) else { panic!("a failure") };

@@ -153,7 +153,8 @@ fn a_person_without_a_number_is_one_nevertheless() {
     let message = world.messages().remove(0);
     assert_eq!((message.chat.as_str(), message.sender.as_str()), ("BR.1502", "BR.1502"));
     assert_eq!((message.sender_name.as_deref(), message.at_millis), (Some("Ana"), 1_749_854_575_000));
-    assert_eq!(cloud.heard.get("BR.1502").as_deref(), Some("A"));
+    assert_eq!(ready(cloud.heard.last(&world, "BR.1502")).expect("readable").as_deref(), Some("A"));
+    assert_eq!(world.keys("heard/"), ["heard/BR.1502"], "it is stored with the message");
 }
 
 #[test]
@@ -198,7 +199,7 @@ fn what_is_written_on_the_phone_is_the_accounts() {
     let message = world.messages().remove(0);
     assert!(message.from_me && !message.is_group);
     assert_eq!((message.chat.as_str(), message.sender.as_str()), ("5511987654321", "15550783881"));
-    assert_eq!(cloud.heard.get("5511987654321"), None);
+    assert_eq!(ready(cloud.heard.last(&world, "5511987654321")), Ok(None));
 }
 
 #[test]

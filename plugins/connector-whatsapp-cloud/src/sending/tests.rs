@@ -247,7 +247,7 @@ fn who_stopped_marketing_is_told_when_meta_refuses_it_at_once() {
     let Outcome::Rejected(refusal) = ready(send(&cloud, &outgoing(files("oi", &[])))) else { panic!("sent") };
     assert_eq!(refusal.code.as_deref(), Some("131050"));
     let (to, now) = (outgoing(files("oi", &[])).to, world.now.get());
-    let told = json!({"address": to, "category": "marketing", "out": true, "atMillis": now});
+    let told = json!({"address": to, "category": codes::REFUSABLE, "out": true, "atMillis": now});
     assert_eq!(world.others("opt-out"), [told]);
     world.answer(400, r#"{"error":{"code":131026}}"#);
     assert!(matches!(ready(send(&cloud, &outgoing(files("oi", &[])))), Outcome::InvalidRecipient(_)));

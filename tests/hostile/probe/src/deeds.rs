@@ -165,7 +165,7 @@ fn inbound(id: &str, content: events::InboundContent) -> events::Event {
     })
 }
 
-fn event(said: &Value) -> events::Event {
+pub(crate) fn event(said: &Value) -> events::Event {
     let id = text(said, "id");
     match said["kind"].as_str().unwrap_or_default() {
         "text" => inbound(&id, events::InboundContent::Text("x".repeat(whole(said, "size") as usize))),

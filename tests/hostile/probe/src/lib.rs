@@ -18,6 +18,18 @@ const VERSION: &str = "1.0.0+aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 const SCHEMA: &str =
     r#"{"type":"object","required":["host"],"properties":{"host":{"type":"string"},"secret":{"type":"string"}}}"#;
 
+/// Content and operations without a case of their own, with the forms of their values.
+const POLL: &str = r#"{"type":"object","required":["question","choices"],"additionalProperties":false,"properties":{
+    "question":{"type":"string"},"choices":{"type":"array","minItems":2,"items":{"type":"string"}},"most":{"type":"integer"}}}"#;
+const CALL: &str = r#"{"type":"object","required":["id","act"],"additionalProperties":false,"properties":{
+    "id":{"type":"string"},"act":{"enum":["reject","accept"]}}}"#;
+const LINK_STEP: &str = r#"{"type":"object","required":["id","answer"],"additionalProperties":false,"properties":{
+    "id":{"type":"string"},"answer":{"type":"string","minLength":1}}}"#;
+
+fn kind(name: &str, schema: &str) -> Kind {
+    Kind { name: name.to_owned(), schema: schema.to_owned() }
+}
+
 /// The plugin.
 #[derive(Debug)]
 pub struct Probe {
@@ -82,7 +94,7 @@ impl Connector for Probe {
                 Feature::Receive,
                 Feature::AttachmentLinks,
             ]),
-            operations: Vec::from(["echo", "file"].map(|name| Kind { name: name.to_owned(), schema: String::new() })),
+            operations: vec![kind("echo", ""), kind("file", ""), kind("call", CALL), kind("link-step", LINK_STEP)],
             idempotent_resend: true,
             max_in_flight: 64,
             needs_session: true,
@@ -95,7 +107,7 @@ impl Connector for Probe {
                 warm_up_until: 5,
                 health: true,
             }),
-            contents: vec![Kind { name: "card".to_owned(), schema: String::new() }],
+            contents: vec![kind("card", ""), kind("poll", POLL)],
             proofs: vec![
                 Proof::BodyHmac(BodyHmac {
                     header: "x-signature".to_owned(),
@@ -111,7 +123,7 @@ impl Connector for Probe {
             shared_address: Some("host".to_owned()),
             rules: Some(Rules {
                 reply_window_seconds: Some(24 * 3600),
-                outside_window: vec!["card".to_owned()],
+                outside_window: vec!["card".to_owned(), "poll".to_owned()],
                 recipient_rate: Some(Bucket { burst: 45, refill_millis: 6_000 }),
                 throughput: None,
                 audience: Some(Audience { shared_by: Some("host".to_owned()), limit: None, window_hours: 24 }),
@@ -121,6 +133,11 @@ impl Connector for Probe {
                     beginnings: vec!["9".to_owned()],
                     detail: "nobody there gets any".to_owned(),
                 }],
+                opt_out_categories: vec![OptOutCategory {
+                    name: "offers".to_owned(),
+                    category: "marketing".to_owned(),
+                }],
+                cleaned_values: Some(Setting { field: "host".to_owned(), value: "clean".to_owned() }),
             }),
             ..Description::new("hostile-probe", VERSION, "test")
         }
@@ -220,6 +237,15 @@ impl Connector for Probe {
     }
 }
 
+/// Tells the engine the events in a body, which is a list of what `deeds` makes events of.
+async fn tell_all(body: &[u8]) -> ReceivedResponse {
+    let said: Vec<Value> = serde_json::from_slice(body).unwrap_or_default();
+    match events::commit(said.iter().map(deeds::event).collect(), Vec::new()).await {
+        Ok(()) => ReceivedResponse::text(200, "told"),
+        Err(error) => ReceivedResponse::text(503, &format!("{error:?}")),
+    }
+}
+
 /// What a request asks for by its path.
 async fn answer(request: ReceivedRequest) -> ReceivedResponse {
     match &*request.path {
@@ -241,6 +267,7 @@ async fn answer(request: ReceivedRequest) -> ReceivedResponse {
         }
         "proven" => ReceivedResponse::text(200, &request.proven.to_string()),
         "large" => ReceivedResponse::text(200, &"x".repeat(70 << 10)),
+        "tell" => tell_all(&request.body).await,
         _ => {
             let body = String::from_utf8_lossy(&request.body).into_owned();
             let seen = format!("{} {} {:?} {:?} {body}", request.method, request.path, request.query, request.headers);

@@ -1,5 +1,5 @@
-//! A tenant with many conversations, and one with many messages: every list, search and page of history over HTTP, and a send that
-//! waits for its outcome.
+//! A tenant with many conversations and contacts, and one conversation with many messages: every list, search and page of history over
+//! HTTP, of the engine's own API and of Zapini's, a search in what was said, and a send that waits for its outcome.
 //!
 //! What people wrote came through connectors of the plugin `pipe`, in a version whose channel is called `whatsapp`, because the API with
 //! the waiting sends serves that channel only.
@@ -164,6 +164,9 @@ impl Conversations {
         let list = |filter: String| format!("/v1/conversations?limit=50&order=-lastActivity&{filter}");
         let search = |words: String| list(format!("search={}", encode(&words)));
         let page = |place: String| format!("/v1/conversations/{}/messages?limit=50{place}", history.id);
+        let chat =
+            |before: u64| format!("/zapini/chat/conversations/{}/messages?limit=50&before_id={before}", history.id);
+        let found = |words: String| format!("/v1/search?in=messages&limit=20&q={}", encode(&words));
         type Path<'a> = Box<dyn Fn(usize) -> String + 'a>;
         let cases: Vec<(&'static str, Path<'_>)> = vec![
             ("conversations_all", Box::new(|_| list("archived=false".to_owned()))),
@@ -185,6 +188,11 @@ impl Conversations {
             ("history_before", Box::new(|n| page(format!("&before={}", between(n))))),
             ("history_after", Box::new(|n| page(format!("&after={}", between(n))))),
             ("history_until", Box::new(|_| page(format!("&to={}", encode(&history.middle))))),
+            ("conversations_zapini", Box::new(|_| "/zapini/conversations?per_page=50&include_tags=true".to_owned())),
+            ("history_chat", Box::new(|n| chat(between(n)))),
+            ("contacts_list", Box::new(|n| format!("/v1/contacts?limit=50&after={}", at(n)))),
+            ("contacts_search", Box::new(|n| format!("/v1/contacts?limit=50&search={}", encode(&name(at(n)))))),
+            ("search_messages", Box::new(|n| found(format!("{} {}", word(at(n) as u64), at(n))))),
         ];
         let mut results: Vec<(&'static str, Value)> = Vec::new();
         let mut measured = |name: &'static str, request: &dyn Fn(usize) -> Vec<u8>| -> Result<()> {

@@ -4,7 +4,9 @@
 //! |---|---|---|
 //! | bulk, single | durable HTTP posts of 1000 and of 1 | fastify and BullMQ on Redis with its log synced at every write |
 //! | drain | queue → renderer plugin → no-op connector plugin | BullMQ's worker at concurrency 50, no-op |
-//! | conversations_*, history_* | over HTTP, exact total and a page of 50, of many conversations and of one with many messages | |
+//! | conversations_*, history_* | over HTTP, exact total and a page of 50, of many conversations and of one with many messages; `conversations_zapini` and `history_chat` in Zapini's form | |
+//! | contacts_* | over HTTP, a page of 50 of as many contacts | |
+//! | search_messages | `GET /v1/search` in what was said in all conversations | |
 //! | send_now | `POST /zapini/send-message` until the channel has accepted the message | |
 //! | list_*, search | over HTTP, exact total and a page of 50 | an indexed SQL table in process (tests/peers/list-baseline) |
 //! | open | from exec after kill -9 until `/ready` says 200 | |
@@ -185,7 +187,9 @@ fn main() -> Result<()> {
     if parts.contains(&Part::Conversations) {
         println!("filling {} conversations, and one with as many messages", sizes.conversations);
         for (name, figure) in Conversations::fill(sizes.conversations)?.measure(sizes.pages)? {
-            report.bounded(name, &figure, 10.0);
+            // It reads what was said from the disk; all others answer from memory or by one place in it.
+            let aim = if name == "search_messages" { 100.0 } else { 10.0 };
+            report.bounded(name, &figure, aim);
         }
     }
     report.finish(context(&sizes, total, begun.elapsed()))

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use pombo_tests::load::{latencies, prepare, quantile_ms};
 use pombo_tests::server::Server;
 use pombo_tests::tenant::{Tenant, text_of};
 use pombo_tests::wait::until;
-use pombo_tests::whatsapp::{WhatsApp, options};
+use pombo_tests::whatsapp::{WhatsApp, with};
 use serde_json::{Value, json};
 
 use crate::meter::{processor_share, resident_mb};
@@ -19,6 +20,8 @@ const PAIRING_THREADS: usize = 8;
 /// A whole rest: keepalives of every session fall into it.
 const REST: Duration = Duration::from_secs(40);
 const TRAFFIC: Duration = Duration::from_secs(40);
+/// Sends that wait for WhatsApp, one after the other.
+const WAITING_SENDS: usize = 300;
 
 /// A connector with its number.
 pub(crate) struct Session {
@@ -41,7 +44,8 @@ impl Fleet {
     /// Pairs `count` sessions.
     pub(crate) fn pair(count: usize) -> Result<Self> {
         let whatsapp = WhatsApp::start(&[])?;
-        let server = Server::start(options())?;
+        // The sends that are timed are far more than a token usually has.
+        let server = Server::start(with("[zapini]\nrate_limit = 0\n"))?;
         let tenants: Vec<Tenant> = (0..TENANTS).map(|_| Tenant::create(&server)).collect::<Result<_>>()?;
         let bare_mb = resident_mb(&server)?;
         let (next, paired) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
@@ -79,6 +83,17 @@ impl Fleet {
         let to = &self.sessions[(index + 1) % self.sessions.len()].phone;
         let body = json!({"connectorId": from.connector, "to": to, "message": text});
         Ok((from.tenant, text_of(&self.tenants[from.tenant].send(&body)?, "id")?))
+    }
+
+    /// Times of sends that wait until WhatsApp has accepted the message: each session to the next one. Sorted.
+    pub(crate) fn waiting_sends(&self, count: usize) -> Result<Vec<Duration>> {
+        latencies(self.server.address(), count, 200, |n| {
+            let from = &self.sessions[n % self.sessions.len()];
+            let to = &self.sessions[(n + 1) % self.sessions.len()].phone;
+            let body = json!({"instance_id": from.connector, "recipient": to, "message": format!("agora {n}")});
+            let bearer = format!("Bearer {}", self.tenants[from.tenant].key);
+            prepare("POST", "/zapini/send-message", &[("Authorization", &bearer)], body.to_string().as_bytes())
+        })
     }
 
     /// How many sessions are connected.
@@ -147,6 +162,17 @@ pub(crate) fn measure(count: usize, rate: u64) -> Result<()> {
     })
     .with_context(|| format!("received {received} of {sent}"))?;
     let busy_mb = resident_mb(&fleet.server)?;
+
+    println!("sends that wait");
+    // Each of these sessions has written to the next one before, so no keys are fetched now.
+    let times = fleet.waiting_sends(WAITING_SENDS)?;
+    report(
+        "whatsapp_send_sync",
+        json!({
+            "p50": quantile_ms(&times, 0.5), "p99": quantile_ms(&times, 0.99), "unit": "ms",
+            "sends": times.len(), "sessions": count,
+        }),
+    )?;
 
     println!("restarting the simulator");
     let pid = fleet.server.id()?;

@@ -2,7 +2,8 @@
 //!
 //! `sessions fleet` pairs SESSIONS (500) numbers of ten tenants, each a connector of the engine, and measures: memory per session
 //! (resident memory beyond that of an engine without sessions), processor time idle and at MESSAGES_A_SECOND (50), each message
-//! sent by one session and received by the next, and how all of them come back after the simulator restarts.
+//! sent by one session and received by the next, how long `POST /zapini/send-message` takes from one session to the next
+//! (`whatsapp_send_sync`), and how all of them come back after the simulator restarts.
 //!
 //! `sessions soak` keeps SESSIONS (50) of them busy for SOAK_MINUTES (20) while sockets are cut all the time, and accounts for
 //! every message at both ends; memory is sampled, and its growth over the last three quarters is reported.

@@ -21,6 +21,8 @@ pub(super) struct Register {
     without_ninth_digit: bool,
     #[serde(default)]
     lid_addressed: bool,
+    #[serde(default)]
+    without_history: bool,
 }
 
 /// A QR to scan.
@@ -86,6 +88,7 @@ pub(super) fn register(world: &World, asked: Register) -> Result<Value, Refused>
         name: asked.name,
         without_ninth_digit: asked.without_ninth_digit,
         lid_addressed: asked.lid_addressed,
+        without_history: asked.without_history,
     })?;
     Ok(show(&account))
 }

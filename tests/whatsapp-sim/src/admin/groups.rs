@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Refused, chat, done};
-use crate::groups::{self, Addressing, Group, MemberChange, Role, Settings};
+use crate::groups::{self, Addressing, Group, MemberChange, NewGroup, Role};
 use crate::world::World;
 
 /// A group to make.
@@ -57,7 +57,8 @@ pub(super) fn create(world: &World, new: New) -> Result<Value, Refused> {
         AddressedBy::Pn => Addressing::Pn,
         AddressedBy::Lid => Addressing::Lid,
     });
-    let group = groups::create(world, &new.by, &new.subject, &members, addressing, Settings::default(), None)?;
+    let made = NewGroup { subject: &new.subject, members: &members, addressing, ..NewGroup::default() };
+    let group = groups::create(world, &new.by, made)?;
     Ok(show(&group))
 }
 

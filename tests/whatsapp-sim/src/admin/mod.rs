@@ -3,12 +3,12 @@
 //!
 //! # Layout
 //! - this file: reading requests and writing answers; `accounts`: accounts and phones; `sending`: what a phone sends;
-//!   `groups`: groups; `state`: devices, messages, faults, counts.
+//!   `announcing`: what the server tells; `groups`: groups; `policy`: what the server insists on; `state`: devices, messages, faults, counts.
 //!
 //! | | |
 //! |---|---|
 //! | `GET /` | the page |
-//! | `GET /accounts`, `POST /accounts {phone, name?, withoutNinthDigit?, lidAddressed?}` | accounts |
+//! | `GET /accounts`, `POST /accounts {phone, name?, withoutNinthDigit?, lidAddressed?, withoutHistory?}` | accounts |
 //! | `POST /phones/{phone}/scan {qr}` | the phone scans a QR: the device is linked |
 //! | `POST /phones/{phone}/link {code}` | the phone enters a pairing code |
 //! | `POST /phones/{phone}/send {to, …}` | the phone sends, see `sending::Sending` |
@@ -22,10 +22,14 @@
 //! | `POST /groups/{id}/members {by, action, who}` | `add`, `remove`, `promote`, `demote`, `leave` |
 //! | `GET /devices`, `GET /messages`, `GET /stats` | what the server knows |
 //! | `GET /web-version`, `POST /web-version {served?, floor?}` | the version that the web's page tells (0: 503), the least that gets in |
+//! | `GET /policy`, `POST /policy {deduplicates?, demandsTokens?, strictAcks?}` | what the server insists on |
+//! | `POST /announce {…}` | what the server tells of its own accord, see `announcing::Announcement` |
 //! | `POST /faults {…}` | what goes wrong, see `state::Fault` |
 
 mod accounts;
+mod announcing;
 mod groups;
+mod policy;
 mod sending;
 mod state;
 
@@ -128,6 +132,9 @@ async fn handle(world: &Arc<World>, request: Request<Incoming>) -> Result<Answer
         (true, ["stats"]) => state::stats(world),
         (true, ["web-version"]) => world.web_version.show(),
         (false, ["web-version"]) => world.web_version.change(&read(&body)?),
+        (false, ["announce"]) => announcing::announce(world, read(&body)?).await?,
+        (true, ["policy"]) => policy::show(world),
+        (false, ["policy"]) => policy::change(world, &read(&body)?),
         (false, ["faults"]) => state::fault(world, read(&body)?)?,
         _ => return Err(Refused { status: 404, reason: format!("there is no {method} {path}: see GET /") }),
     };

@@ -14,6 +14,7 @@ use waproto::buffa::MessageField;
 use waproto::whatsapp as wa;
 
 use super::{Refused, chat};
+use crate::media::{self, Purpose};
 use crate::phone::{self, Received};
 use crate::world::World;
 
@@ -188,9 +189,9 @@ fn upload(world: &World, media: &Media) -> Result<wa::Message, Refused> {
     };
     let failed = |e: anyhow::Error| Refused { status: 500, reason: format!("the file cannot be encrypted: {e:#}") };
     let encrypted = encrypt_media(&bytes, media_type).map_err(failed)?;
-    let direct_path = world.media.put(world, encrypted.data_to_upload.into());
+    let direct_path = world.media.put(world, encrypted.data_to_upload.into(), Purpose::Message);
     let upload = Upload {
-        url: Some(format!("https://{}{direct_path}", world.media_host())),
+        url: Some(media::url(world, &direct_path)),
         direct_path: Some(direct_path),
         media_key: Some(encrypted.media_key.to_vec()),
         file_sha256: Some(encrypted.file_sha256.to_vec()),

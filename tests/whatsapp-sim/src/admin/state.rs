@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Refused, done};
-use crate::faults::{MessageFault, Target};
+use crate::faults::{LoginRefusal, MessageFault, Target};
 use crate::media::Failing;
 use crate::session;
 use crate::world::{DeviceId, World};
@@ -105,9 +105,23 @@ pub(super) enum Fault {
     },
     /// A device is logged out.
     Logout { on: Whom },
-    /// Logins are refused with `<failure reason=…>`.
+    /// Logins are refused with `<failure reason=…>`, and with what goes with the reason.
     RefuseLogins {
         reason: u16,
+        #[serde(default)]
+        code: Option<u32>,
+        #[serde(default)]
+        expire: Option<u64>,
+        #[serde(default)]
+        message: Option<String>,
+        #[serde(default)]
+        url: Option<String>,
+        #[serde(default)]
+        header: Option<String>,
+        #[serde(default)]
+        subtext: Option<String>,
+        #[serde(default)]
+        locale: Option<String>,
         #[serde(default = "once")]
         times: u32,
     },
@@ -168,7 +182,7 @@ impl Whom {
     }
 
     /// The companions it means.
-    fn devices(&self, world: &World) -> Result<Vec<DeviceId>, Refused> {
+    pub(super) fn devices(&self, world: &World) -> Result<Vec<DeviceId>, Refused> {
         let phone = self.phone.as_deref().map(|p| registered(world, p)).transpose()?;
         Ok(world
             .device_states()
@@ -203,7 +217,7 @@ pub(super) fn fault(world: &Arc<World>, fault: Fault) -> Result<Value, Refused> 
             counted(devices.len())
         }
         Fault::StreamError { on, code } => counted(end(world, &on, || session::stream_error(code))?),
-        Fault::Replace { on } => counted(end(world, &on, || session::conflict("replaced"))?),
+        Fault::Replace { on } => counted(end(world, &on, session::replaced)?),
         Fault::Ack { on, delay_ms: None, times } => on_messages(&on, MessageFault::LoseAck, times),
         Fault::Ack { on, delay_ms: Some(delay), times } => {
             on_messages(&on, MessageFault::DelayAck(Duration::from_millis(delay)), times)
@@ -225,8 +239,9 @@ pub(super) fn fault(world: &Arc<World>, fault: Fault) -> Result<Value, Refused> 
             }
             counted(devices.len())
         }
-        Fault::RefuseLogins { reason, times } => {
-            world.faults.refuse_logins(reason, times);
+        Fault::RefuseLogins { reason, code, expire, message, url, header, subtext, locale, times } => {
+            let refusal = LoginRefusal { reason, code, expire, message, url, header, subtext, locale };
+            world.faults.refuse_logins(refusal, times);
             Ok(done())
         }
         Fault::RefuseConnections { seconds } => {

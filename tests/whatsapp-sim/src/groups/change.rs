@@ -6,19 +6,12 @@ use std::sync::Arc;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
-use super::{Addressing, Description, Group, Member, MemberChange, Outcome, Refusal, Role, Settings, stanza};
+use super::{Addressing, Description, Group, Member, MemberChange, NewGroup, Outcome, Refusal, Role, Settings, stanza};
 use crate::world::{AccountInfo, World};
 
-/// Makes a group. Members without an account are left out; `addressing` follows the creator's account unless given.
-pub fn create(
-    world: &World,
-    actor: &str,
-    subject: &str,
-    members: &[Jid],
-    addressing: Option<Addressing>,
-    settings: Settings,
-    description: Option<(String, String)>,
-) -> Result<Group, Refusal> {
+/// Makes a group.
+pub fn create(world: &World, actor: &str, new: NewGroup<'_>) -> Result<Group, Refusal> {
+    let NewGroup { subject, members, addressing, settings, description, key } = new;
     let creator = world.account_by_phone(actor).ok_or(Refusal::NotFound)?;
     if subject.is_empty() || subject.chars().count() > 100 {
         return Err(Refusal::BadRequest);
@@ -53,7 +46,13 @@ pub fn create(
         state.by_id.insert(id, group.clone());
     }
     let told = NodeBuilder::new("create").attr("type", "new").children([stanza::group(world, &group)]).build();
-    tell(world, &group, actor, &group.phones(), told);
+    let (creators, others): (Vec<_>, Vec<_>) = group.phones().into_iter().partition(|phone| *phone == creator.phone);
+    tell(world, &group, actor, &others, told.clone());
+    let mut own = told;
+    if let Some(key) = key {
+        own.attrs.insert("key", key);
+    }
+    tell(world, &group, actor, &creators, own);
     Ok(group)
 }
 

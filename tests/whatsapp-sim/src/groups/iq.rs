@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
-use super::{MemberChange, Outcome, Refusal, Settings, change, stanza};
+use super::{MemberChange, NewGroup, Outcome, Refusal, Settings, change, stanza};
 use crate::session;
 use crate::world::World;
 
@@ -117,7 +117,16 @@ fn create(world: &World, actor: &str, request: &Node) -> Result<Vec<Node>, Refus
         let id = d.attrs().optional_string("id")?.into_owned();
         Some((id, d.get_optional_child("body")?.content_as_string()?.to_string()))
     });
-    let group = super::create(world, actor, &subject, &participants(request), None, settings, description)?;
+    let (members, key) = (participants(request), request.attrs().optional_string("key"));
+    let new = NewGroup {
+        subject: &subject,
+        members: &members,
+        addressing: None,
+        settings,
+        description,
+        key: key.as_deref().filter(|key| !key.is_empty()),
+    };
+    let group = super::create(world, actor, new)?;
     Ok(vec![stanza::group(world, &group)])
 }
 

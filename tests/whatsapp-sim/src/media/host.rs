@@ -2,7 +2,9 @@
 //!
 //! - `POST /mms/{kind}/{token}?auth=…[&resume=1][&file_offset=n]`: an upload, what is there of it, or the rest of it. The
 //!   token is the SHA-256 of the ciphertext, and is checked.
-//! - `GET {direct path}?auth=…&token=…`: a download. Expired media answer 410, unknown ones 404.
+//! - `GET {direct path}[&hash=…]`: a download. It takes no `auth`: the signature in the query of the direct path is what allows it,
+//!   and one without it is refused with 403. `hash`, and `token` as other clients call it, is the SHA-256 of the ciphertext, and is
+//!   checked. Expired media answer 410, unknown ones 404.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use hyper::{Method, Request};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use super::token;
+use super::{Purpose, token};
 use crate::Shutdown;
 use crate::listener::{self, Answer, answer};
 use crate::world::World;
@@ -35,28 +37,31 @@ pub(super) async fn serve(listener: TcpListener, world: Arc<World>, shutdown: Sh
 async fn handle(world: &World, request: Request<Incoming>) -> Answer {
     let path = request.uri().path().to_owned();
     let query = query(request.uri().query().unwrap_or_default());
-    let granted = query.get("auth").is_some_and(|auth| world.media.state.lock().grants.contains(auth));
-    if !granted {
-        return refuse(401, "unknown auth: ask for a media_conn first");
-    }
     match (request.method(), path.strip_prefix("/mms/")) {
+        (&Method::POST, Some(_)) if !is_granted(world, &query) => {
+            refuse(401, "unknown auth: ask for a media_conn first")
+        }
         (&Method::POST, Some(rest)) => match rest.split_once('/') {
             Some((_, token)) if query.contains_key("resume") => resume(world, token),
             Some((_, token)) => upload(world, token, &query, request.into_body()).await,
             None => refuse(404, "an upload goes to /mms/{kind}/{token}"),
         },
-        (&Method::GET, None) => download(world, &path, query.get("token").map(String::as_str)),
+        (&Method::GET, None) => download(world, &path, &query),
         _ => refuse(405, "POST uploads, GET downloads"),
     }
+}
+
+fn is_granted(world: &World, query: &HashMap<String, String>) -> bool {
+    query.get("auth").is_some_and(|auth| world.media.state.lock().grants.contains(auth))
 }
 
 /// What is already there of an upload.
 fn resume(world: &World, token: &str) -> Answer {
     let state = world.media.state.lock();
-    if let Some((path, _)) = state.by_path.iter().find(|(_, b)| b.token == token && !b.expired) {
-        let path = path.clone();
+    if let Some((path, blob)) = state.by_path.iter().find(|(_, b)| b.token == token && !b.expired) {
+        let direct_path = super::direct_path(path, &blob.signature, world.now());
         drop(state);
-        return listener::json(200, &place(world, &path, "complete"));
+        return listener::json(200, &place(world, &direct_path, "complete"));
     }
     let got = state.partial.get(token).map_or(0, BytesMut::len);
     drop(state);
@@ -97,7 +102,7 @@ async fn upload(world: &World, token_asked: &str, query: &HashMap<String, String
         return refuse(400, "the token is not the SHA-256 of the body");
     }
     world.media.state.lock().partial.remove(token_asked);
-    let path = world.media.put(world, bytes);
+    let path = world.media.put(world, bytes, Purpose::Message);
     listener::json(200, &place(world, &path, "complete"))
 }
 
@@ -110,15 +115,21 @@ fn keep_partial(world: &World, token: &str, bytes: BytesMut) {
     state.partial.insert(token.to_owned(), bytes);
 }
 
-fn download(world: &World, path: &str, token: Option<&str>) -> Answer {
-    if let Some(status) = failing(world, false) {
+fn download(world: &World, path: &str, query: &HashMap<String, String>) -> Answer {
+    let purpose = world.media.state.lock().by_path.get(path).map(|blob| blob.purpose);
+    if purpose != Some(Purpose::Sync)
+        && let Some(status) = failing(world, false)
+    {
         return refuse(status, "told to fail");
     }
+    let names_other =
+        |token: &String| ["hash", "token"].iter().filter_map(|name| query.get(*name)).any(|hash| hash != token);
     let mut state = world.media.state.lock();
     match state.by_path.get(path) {
         None => refuse(404, "no such media"),
         Some(blob) if blob.expired => refuse(410, "expired"),
-        Some(blob) if token.is_some_and(|t| t != blob.token) => refuse(403, "the token is of other media"),
+        Some(blob) if query.get("oh") != Some(&blob.signature) => refuse(403, "the direct path lacks its signature"),
+        Some(blob) if names_other(&blob.token) => refuse(403, "the hash is of other media"),
         Some(blob) => {
             let bytes = blob.bytes.clone();
             state.downloads += 1;
@@ -135,19 +146,20 @@ fn failing(world: &World, upload: bool) -> Option<u16> {
     Some(*status)
 }
 
-fn place(world: &World, path: &str, resume: &str) -> serde_json::Value {
-    json!({ "url": format!("https://{}{path}", world.media_host()), "direct_path": path, "resume": resume })
+fn place(world: &World, direct_path: &str, resume: &str) -> serde_json::Value {
+    json!({ "url": super::url(world, direct_path), "direct_path": direct_path, "resume": resume })
 }
 
 fn refuse(status: u16, why: &str) -> Answer {
     listener::json(status, &json!({ "error": why }))
 }
 
-/// The pairs of a query. The client's values (base64url, digits, hex) need no decoding.
+/// The pairs of a query. The clients' values (base64url, digits, hex) need no decoding, but for the padding of a hash, which none
+/// of them escapes the same way: it is left out. A client that begins a second query with `?` gets what comes after `&`.
 fn query(query: &str) -> HashMap<String, String> {
     query
         .split('&')
         .filter_map(|pair| pair.split_once('='))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .map(|(name, value)| (name.to_owned(), value.replace("%3D", "").trim_end_matches('=').to_owned()))
         .collect()
 }

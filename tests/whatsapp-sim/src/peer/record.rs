@@ -1,7 +1,8 @@
 //! What a peer saw: decrypted messages, receipts, acks, typing, group changes, connection events, in the order in which
 //! they came. Written by the peer's recorder task, read by tests, which wait for an entry instead of sleeping.
 //!
-//! It keeps what the client dispatched, duplicates included: a test that counts must see a message that came twice.
+//! A message that comes again under the id, the kind and the sender of one that is there is not shown again, as on a screen; it is
+//! counted as another copy of that one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,8 +92,23 @@ pub struct Received {
     pub mentions: Vec<String>,
     /// Id of the message that a reaction, an edit or a deletion refers to.
     pub target: Option<String>,
+    /// How often it came: more than one when its sender sent it again under its id. It is shown once.
+    pub copies: u32,
     /// The whole message.
     pub message: Arc<wa::Message>,
+}
+
+/// A part of the history that the account's phone shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoryPart {
+    /// The number of its kind in the protocol: 0 the first, 3 the older messages, 4 the names.
+    pub kind: i32,
+    /// How many chats are in it.
+    pub chats: usize,
+    /// How many messages, over all chats.
+    pub messages: usize,
+    /// How many names of people.
+    pub names: usize,
 }
 
 /// A receipt for a message of this peer.
@@ -166,10 +182,25 @@ pub struct Entries {
     pub logged_out: Option<String>,
     /// Whether another connection replaced this session.
     pub replaced: bool,
+    /// Parts of the history, for a peer that takes it.
+    pub history: Vec<HistoryPart>,
+    /// What the server told of its own accord: a word for what, and what of it.
+    pub told: Vec<(&'static str, String)>,
     /// Names of app-state changes (`mute`, `pin`, `archive`, …) with the chat.
     pub app_state: Vec<(&'static str, String)>,
     /// How many messages `Peer::next_message` has handed out.
     pub(super) taken: usize,
+}
+
+impl Entries {
+    /// Takes a message, or counts one more copy of it.
+    pub(super) fn receive(&mut self, received: Received) {
+        let known = |m: &&mut Received| m.id == received.id && m.kind == received.kind && m.is_from(&received);
+        match self.received.iter_mut().find(known) {
+            Some(known) => known.copies += 1,
+            None => self.received.push(received),
+        }
+    }
 }
 
 /// [`Entries`] that can be waited for.
@@ -236,6 +267,12 @@ impl Record {
 }
 
 impl Received {
+    /// Whether both are from one person, whichever of its two addresses each of them names.
+    fn is_from(&self, other: &Self) -> bool {
+        let is = |address: &str| address == other.sender || other.sender_alt.as_deref() == Some(address);
+        self.from_me == other.from_me && (is(&self.sender) || self.sender_alt.as_deref().is_some_and(is))
+    }
+
     /// Reads a decrypted message. The caller that downloads the file fills `media`.
     pub(super) fn read(info: &MessageInfo, message: Arc<wa::Message>) -> Self {
         let base = message.get_base_message();
@@ -256,6 +293,7 @@ impl Received {
             quoted: None,
             mentions: Vec::new(),
             target: None,
+            copies: 1,
             message: message.clone(),
         };
         let context = if let Some(m) = base.extended_text_message.as_option() {

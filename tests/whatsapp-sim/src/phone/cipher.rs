@@ -18,7 +18,7 @@ use super::{Phone, keys::Store};
 use crate::{
     Error, groups,
     session::{self, iq},
-    world::{DeviceId, World},
+    world::{AccountInfo, DeviceId, World},
 };
 
 pub(super) fn address(device: &DeviceId) -> ProtocolAddress {
@@ -118,10 +118,63 @@ fn participants(sealed: Vec<(DeviceId, Node)>) -> Node {
     NodeBuilder::new("participants").children(to).build()
 }
 
-fn distribute(world: &Arc<World>, account: &crate::world::AccountInfo, node: &Node) -> Result<(), Error> {
+fn distribute(world: &Arc<World>, account: &AccountInfo, node: &Node) -> Result<(), Error> {
     session::distribute(world, account, 0, node, 1)
         .map(|_| ())
         .map_err(|code| Error::UnknownChat(format!("{} (refused with {code})", iq::attr(node, "to"))))
+}
+
+/// Sends a message of the phone to one device, which has a ciphertext of its own.
+pub(super) async fn send_to_one(
+    world: &Arc<World>,
+    phone: &Arc<Phone>,
+    device: &DeviceId,
+    message: &wa::Message,
+    id: &str,
+) -> Result<(), Error> {
+    let account = world.account_by_phone(&phone.phone).ok_or_else(|| Error::UnknownAccount(phone.phone.to_string()))?;
+    let plain = MessageUtils::encode_and_pad(message);
+    let Some(enc) = encrypt(world, phone, device, &plain).await? else { return Ok(()) };
+    let node = NodeBuilder::new("message")
+        .attr("id", id)
+        .attr("type", wacore::send::stanza_type_from_message(message))
+        .attr("to", device.jid())
+        .children([enc])
+        .build();
+    distribute(world, &account, &node)
+}
+
+/// Sends a status to everybody the phone's account wrote with. It goes by a sender key, as in a group without a name.
+pub(super) async fn post_status(
+    world: &Arc<World>,
+    phone: &Arc<Phone>,
+    message: &wa::Message,
+    id: &str,
+) -> Result<(), Error> {
+    let account = world.account_by_phone(&phone.phone).ok_or_else(|| Error::UnknownAccount(phone.phone.to_string()))?;
+    let chat = Jid::status_broadcast();
+    let known: Vec<Arc<str>> = world.acquaintances.lock().get(&phone.phone).into_iter().flatten().cloned().collect();
+    let readers: Vec<DeviceId> = known.iter().chain([&phone.phone]).flat_map(|reader| world.devices(reader)).collect();
+    let (sealed, shared) = by_sender_key(world, phone, &chat, &readers, message).await?;
+    for reader in readers.into_iter().filter(|reader| reader.phone != phone.phone || reader.device != 0) {
+        let own = sealed.iter().find(|(device, _)| *device == reader).map(|(_, enc)| enc.clone());
+        world.deliver(&reader, status(&account, message, id, own.into_iter().chain([shared.clone()])));
+    }
+    Ok(())
+}
+
+/// A status as its readers get it.
+fn status(account: &AccountInfo, message: &wa::Message, id: &str, encs: impl IntoIterator<Item = Node>) -> Node {
+    NodeBuilder::new("message")
+        .attr("from", Jid::status_broadcast())
+        .attr("participant", account.jid())
+        .attr("participant_lid", account.lid_jid())
+        .attr("id", id)
+        .attr("t", crate::world::now())
+        .attr("type", wacore::send::stanza_type_from_message(message))
+        .attr("notify", &*account.name)
+        .children(encs)
+        .build()
 }
 
 async fn for_group(
@@ -131,6 +184,19 @@ async fn for_group(
     message: &wa::Message,
 ) -> Result<(Option<Node>, Node), Error> {
     let members = groups::members(world, group).ok_or_else(|| Error::UnknownChat(group.to_string()))?;
+    let devices: Vec<DeviceId> = members.iter().flat_map(|member| world.devices(member)).collect();
+    let (sealed, shared) = by_sender_key(world, phone, group, &devices, message).await?;
+    Ok(((!sealed.is_empty()).then(|| participants(sealed)), shared))
+}
+
+/// A message encrypted once for all, and the key to it for each of the devices that has not got it yet.
+async fn by_sender_key(
+    world: &Arc<World>,
+    phone: &Arc<Phone>,
+    group: &Jid,
+    devices: &[DeviceId],
+    message: &wa::Message,
+) -> Result<(Vec<(DeviceId, Node)>, Node), Error> {
     let own = DeviceId { phone: phone.phone.clone(), device: 0 };
     let name = make_sender_key_name(group, &address(&own));
     let mut keys = Store(phone.clone());
@@ -143,17 +209,16 @@ async fn for_group(
         ..Default::default()
     });
     let mut sealed = Vec::new();
-    for device in members.iter().flat_map(|member| world.devices(member)).filter(|device| *device != own) {
-        let has_it = phone.keys.lock().distributed.get(&group.to_string()).is_some_and(|known| known.contains(&device));
+    for device in devices.iter().filter(|device| **device != own) {
+        let has_it = phone.keys.lock().distributed.get(&group.to_string()).is_some_and(|known| known.contains(device));
         if has_it {
             continue;
         }
-        if let Some(enc) = encrypt(world, phone, &device, &plain).await? {
+        if let Some(enc) = encrypt(world, phone, device, &plain).await? {
             phone.keys.lock().distributed.entry(group.to_string()).or_default().insert(device.clone());
-            sealed.push((device, enc));
+            sealed.push((device.clone(), enc));
         }
     }
-    let sealed = (!sealed.is_empty()).then(|| participants(sealed));
     let message =
         group_encrypt(&mut keys, &name, &MessageUtils::encode_and_pad(message), &mut rng()).await.map_err(signal)?;
     let shared =
@@ -182,6 +247,10 @@ pub(super) async fn resend(
     let Some(mut enc) = encrypt(world, phone, device, &plain).await? else { return Ok(()) };
     enc.attrs.push("count", count);
     let node = NodeBuilder::new("message").attr("id", id).attr("type", wacore::send::stanza_type_from_message(message));
+    if to.server == Server::Broadcast {
+        world.deliver(device, status(&account, message, id, [enc]));
+        return Ok(());
+    }
     let node = if to.is_group() {
         node.attr("to", to.clone()).attr("participant", device.jid())
     } else if own {

@@ -73,6 +73,10 @@ impl Keys {
         }
     }
 
+    pub(super) fn registration_id(&self) -> u32 {
+        self.registration_id
+    }
+
     pub(super) fn has_session(&self, address: &ProtocolAddress) -> bool {
         self.sessions.contains_key(address.as_str())
     }

@@ -9,7 +9,7 @@ use waproto::{
     whatsapp::{self as wa, message as msg},
 };
 
-use super::{Phone, cipher, inbox};
+use super::{Phone, cipher, history, inbox, request};
 use crate::{
     Error,
     session::{self, iq},
@@ -66,7 +66,7 @@ async fn message(world: &Arc<World>, phone: &Arc<Phone>, stanza: &Node) {
         }
     }
     if own && peer {
-        if let Err(e) = peer_request(world, phone, &sender, &message).await {
+        if let Err(e) = request::answer(world, phone, &sender, &id, &message).await {
             tracing::warn!(%sender, error = %e, "a phone cannot answer its companion");
         }
         return;
@@ -94,16 +94,14 @@ fn is_only_distribution(message: &wa::Message) -> bool {
     message.sender_key_distribution_message.is_set() && inbox::is_empty_but_for_keys(message)
 }
 
-/// Asks the sender to send again, with fresh keys.
-fn retry(world: &Arc<World>, phone: &Arc<Phone>, stanza: &Node, id: &str) {
-    let Some(account) = world.account_by_phone(&phone.phone) else { return };
-    let count = phone.seen.lock().retries(id);
-    if count > 5 {
-        return;
-    }
+fn child(tag: &'static str, bytes: Vec<u8>) -> Node {
+    NodeBuilder::new(tag).bytes(bytes).build()
+}
+
+/// Fresh keys of the phone: what starts a new session with it.
+fn retry_keys(phone: &Arc<Phone>) -> Node {
     let bundle = phone.keys.lock().bundle();
     let three = |id: u32| id.to_be_bytes()[1..].to_vec();
-    let child = |tag: &'static str, bytes: Vec<u8>| NodeBuilder::new(tag).bytes(bytes).build();
     let mut keys = vec![child("type", vec![5]), child("identity", bundle.identity.to_vec())];
     if let Some(key) = bundle.one_time_key {
         keys.push(
@@ -119,20 +117,28 @@ fn retry(world: &Arc<World>, phone: &Arc<Phone>, stanza: &Node, id: &str) {
             ])
             .build(),
     );
-    let mut receipt = NodeBuilder::new("receipt")
+    NodeBuilder::new("keys").children(keys).build()
+}
+
+/// Asks the sender to send again; from the second time on with fresh keys, as real phones do.
+fn retry(world: &Arc<World>, phone: &Arc<Phone>, stanza: &Node, id: &str) {
+    let Some(account) = world.account_by_phone(&phone.phone) else { return };
+    let count = phone.seen.lock().retries(id);
+    if count > 5 {
+        return;
+    }
+    let registration_id = phone.keys.lock().registration_id();
+    let asked = NodeBuilder::new("retry")
+        .attr("v", "1")
+        .attr("count", count)
         .attr("id", id)
-        .attr("type", "retry")
-        .children([
-            NodeBuilder::new("retry")
-                .attr("v", "1")
-                .attr("count", count)
-                .attr("id", id)
-                .attr("t", iq::attr(stanza, "t"))
-                .build(),
-            child("registration", bundle.registration_id.to_be_bytes().to_vec()),
-            NodeBuilder::new("keys").children(keys).build(),
-        ])
+        .attr("t", iq::attr(stanza, "t"))
         .build();
+    let mut children = vec![asked, child("registration", registration_id.to_be_bytes().to_vec())];
+    if count > 1 {
+        children.push(retry_keys(phone));
+    }
+    let mut receipt = NodeBuilder::new("receipt").attr("id", id).attr("type", "retry").children(children).build();
     if let Some(from) = stanza.attrs.get("from") {
         receipt.attrs.push("to", from.clone());
     }
@@ -170,28 +176,19 @@ async fn receipt(world: &Arc<World>, phone: &Arc<Phone>, stanza: &Node) {
     }
 }
 
-/// A companion asks its phone for something.
-async fn peer_request(
-    world: &Arc<World>,
-    phone: &Arc<Phone>,
-    device: &DeviceId,
-    message: &wa::Message,
-) -> Result<(), Error> {
-    let Some(protocol) = message.protocol_message.as_option() else { return Ok(()) };
-    if protocol.app_state_sync_key_request.is_set() {
-        return share_key_in_turn(world, phone, device).await;
+/// Sends a companion the key of the app state, and a new one what there was before it.
+pub(super) async fn share_key(world: &Arc<World>, device: &DeviceId) -> Result<(), Error> {
+    let phone = super::find(world, &device.phone)?;
+    let _turn = phone.turn.lock().await;
+    share_key_in_turn(world, &phone, device).await?;
+    let is_new = phone.introduced.lock().insert(device.device);
+    if is_new && world.shares_history(&device.phone) {
+        history::share(world, &phone, device).await?;
     }
     Ok(())
 }
 
-/// Sends a companion the key of the app state.
-pub(super) async fn share_key(world: &Arc<World>, device: &DeviceId) -> Result<(), Error> {
-    let phone = super::find(world, &device.phone)?;
-    let _turn = phone.turn.lock().await;
-    share_key_in_turn(world, &phone, device).await
-}
-
-async fn share_key_in_turn(world: &Arc<World>, phone: &Arc<Phone>, device: &DeviceId) -> Result<(), Error> {
+pub(super) async fn share_key_in_turn(world: &Arc<World>, phone: &Arc<Phone>, device: &DeviceId) -> Result<(), Error> {
     let key = world.app_state_key(&device.phone).ok_or_else(|| Error::UnknownAccount(device.phone.to_string()))?;
     let share = msg::AppStateSyncKeyShare {
         keys: vec![msg::AppStateSyncKey {
@@ -215,6 +212,16 @@ async fn share_key_in_turn(world: &Arc<World>, phone: &Arc<Phone>, device: &Devi
         }),
         ..Default::default()
     };
+    send_peer(world, phone, device, message).await
+}
+
+/// Sends a companion what is for it alone, and no message of a person.
+pub(super) async fn send_peer(
+    world: &Arc<World>,
+    phone: &Arc<Phone>,
+    device: &DeviceId,
+    message: wa::Message,
+) -> Result<(), Error> {
     let Some(enc) = cipher::encrypt(world, phone, device, &MessageUtils::encode_and_pad(&message)).await? else {
         return Ok(());
     };

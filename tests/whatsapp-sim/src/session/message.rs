@@ -25,7 +25,8 @@ pub(super) fn relay(world: &Arc<World>, session: &SessionHandle, node: &Node) {
         return;
     }
     let Some(sender) = world.account_by_phone(&session.device.phone) else { return };
-    let relayed = match faults.nack {
+    let untrusted = world.policy.demands_tokens() && !trusted(world, &sender, node);
+    let relayed = match faults.nack.or(untrusted.then_some(UNTRUSTED)) {
         Some(code) => Err(code),
         None if faults.garble => distribute(world, &sender, session.device.device, &garbled(node), faults.copies),
         None => distribute(world, &sender, session.device.device, node, faults.copies),
@@ -56,6 +57,26 @@ pub(super) fn relay(world: &Arc<World>, session: &SessionHandle, node: &Node) {
             });
         }
     }
+}
+
+/// The code for a message that lacks a valid privacy token.
+const UNTRUSTED: u16 = 463;
+
+/// Whether a companion may write to whom this message is for: to groups and to its own account it always may, and to a person with
+/// the token that the person gave, or with the proof of its own account's salt.
+fn trusted(world: &World, sender: &AccountInfo, node: &Node) -> bool {
+    let Some(to) = iq::jid(node, "to").filter(|to| !to.is_group()) else { return true };
+    let Some(recipient) = world.account(&to).filter(|recipient| recipient.phone != sender.phone) else { return true };
+    // Who asks for a message again has trusted its sender.
+    if node.get_optional_child("participants").is_none() {
+        return true;
+    }
+    let given = world.tokens.lock().of(&recipient.phone, &sender.phone);
+    let token = iq::child_bytes(node, "tctoken");
+    let proof = iq::child_bytes(node, "cstoken");
+    let expected = world.salt(&sender.phone).map(|salt| crate::world::proof(&salt, &recipient));
+    token.is_some_and(|token| given.is_some_and(|given| given.bytes == token))
+        || proof.is_some_and(|proof| expected.is_some_and(|expected| expected == proof))
 }
 
 /// So far from its end, a ciphertext of any kind is authenticated but not parsed: changed there, it is well formed and false.
@@ -100,7 +121,7 @@ pub(crate) fn distribute(
     let devices: Vec<DeviceId> = targets.iter().map(|(device, _)| device.clone()).collect();
     let new = world.ledger.lock().note(&iq::attr(node, "id"), &from.to_string(), &to.to_string(), &devices, asked_for);
     for ((target, stanza), new) in targets.into_iter().zip(new) {
-        if !new {
+        if !new && world.policy.deduplicates() {
             continue;
         }
         for _ in 1..copies {
@@ -129,7 +150,7 @@ fn common(node: &Node) -> impl Iterator<Item = &Node> {
     node.children()
         .unwrap_or_default()
         .iter()
-        .filter(|child| !matches!(child.tag.as_ref(), "participants" | "enc" | "tctoken" | "device-identity"))
+        .filter(|child| !matches!(&*child.tag, "participants" | "enc" | "tctoken" | "cstoken" | "device-identity"))
 }
 
 fn content(node: &Node, own: &[&Node]) -> Vec<Node> {
@@ -173,6 +194,8 @@ fn to_user(world: &World, sender: &AccountInfo, device: u16, node: &Node, to: &J
             stanza.attrs.push("recipient", chat.to_non_ad());
             if lid {
                 stanza.attrs.push("peer_recipient_pn", recipient.jid());
+            } else {
+                stanza.attrs.push("peer_recipient_lid", recipient.lid_jid());
             }
         }
         stanza.content = Some(NodeContent::Nodes(content(node, &[enc])));

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use tokio::{net::TcpStream, sync::mpsc};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use wacore_binary::{Node, builder::NodeBuilder};
+use wacore_binary::{Node, NodeContent, builder::NodeBuilder};
 
 pub(crate) use code::primary_hello;
 pub(crate) use keys::take_bundle;
@@ -26,9 +26,12 @@ pub(crate) use message::distribute;
 pub(crate) use pairing::complete as complete_pairing;
 pub(crate) use presence::send_chatstate;
 pub(crate) use receipt::send as send_receipt;
+pub(crate) use settings::trust;
 
 use crate::{
-    Shutdown, web_version,
+    Shutdown,
+    faults::LoginRefusal,
+    web_version,
     wire::{ClientHello, Link, LinkError, SealedLink},
     world::{DeviceId, World},
 };
@@ -83,12 +86,22 @@ pub(crate) fn stream_error(code: u16) -> Node {
     NodeBuilder::new("stream:error").attr("code", u32::from(code)).build()
 }
 
-/// `<stream:error><conflict type=…>`: the device was removed, or another connection replaced this one.
-pub(crate) fn conflict(kind: &'static str) -> Node {
-    NodeBuilder::new("stream:error")
-        .attr("code", 401_u32)
-        .children([NodeBuilder::new("conflict").attr("type", kind).build()])
-        .build()
+/// `<stream:error code="401"><conflict type="device_removed"/>`: the device is no longer a companion.
+pub(crate) fn removed() -> Node {
+    let mut removed = stream_error(401);
+    removed.content =
+        Some(NodeContent::Nodes(vec![NodeBuilder::new("conflict").attr("type", "device_removed").build()]));
+    removed
+}
+
+/// `<stream:error><conflict type="replaced"/>`, without a code: another connection took this one's place.
+pub(crate) fn replaced() -> Node {
+    NodeBuilder::new("stream:error").children([NodeBuilder::new("conflict").attr("type", "replaced").build()]).build()
+}
+
+/// `<stream:error><ack/>`: the client acknowledged what it was not sent.
+pub(crate) fn wrong_ack(ack: &Node) -> Node {
+    NodeBuilder::new("stream:error").children([ack.clone()]).build()
 }
 
 /// Serves one connection until it ends.
@@ -122,8 +135,11 @@ async fn connect(mut stream: TcpStream, world: Arc<World>, connection: u64) -> R
     let socket = tokio_tungstenite::accept_async_with_config(stream, Some(config)).await?;
     let mut link = Link::new(socket);
     let hello = link.frame().await?;
+    if link.routing().is_some() {
+        world.count_routed();
+    }
     let protocol = |e: crate::wire::HandshakeError| LinkError::Protocol(e.to_string());
-    let client =
+    let mut client =
         match ClientHello::read(&world.identity, &hello, world.faults.accepts_resumption()).map_err(protocol)? {
             ClientHello::Complete { reply, client } => {
                 link.send(&reply).await?;
@@ -137,18 +153,20 @@ async fn connect(mut stream: TcpStream, world: Arc<World>, connection: u64) -> R
         };
     let mut sealed = link.seal(client.write, client.read);
     if world.web_version.refuses(&client.payload) {
-        sealed.queue(&login::failure(web_version::OUTDATED))?;
+        sealed.queue(&login::failure(&LoginRefusal { reason: web_version::OUTDATED, ..LoginRefusal::default() }))?;
         sealed.flush().await?;
         sealed.close().await;
         return Ok(());
     }
     let (outbound, inbox) = mpsc::unbounded_channel();
-    let registration = client.payload.device_pairing_data.into_option();
+    let registration = client.payload.device_pairing_data.take();
     match (client.payload.username, registration) {
         (None, Some(registration)) => {
             let handle = SessionHandle { device: DeviceId::new("", 0), connection, outbound };
             pairing::begin(&world, &handle, client.noise_key, &registration)?;
-            Session { world, handle, inbox, kind: Kind::Pairing }.run(sealed).await
+            let ended = Session { world, handle, inbox, kind: Kind::Pairing }.run(&mut sealed).await?;
+            ended.settle(sealed).await;
+            Ok(())
         }
         (Some(username), _) => {
             let device = client.payload.device.and_then(|device| u16::try_from(device).ok()).unwrap_or(0);
@@ -161,9 +179,13 @@ async fn connect(mut stream: TcpStream, world: Arc<World>, connection: u64) -> R
                 }
                 Ok(device) => {
                     let handle = SessionHandle { device, connection, outbound };
-                    let _leaving = Leaving { world: world.clone(), session: handle.clone() };
-                    login::begin(&world, &handle);
-                    Session { world, handle, inbox, kind: Kind::LoggedIn }.run(sealed).await
+                    let leaving = Leaving { world: world.clone(), session: handle.clone() };
+                    login::begin(&world, &handle, &client.payload);
+                    let ended = Session { world, handle, inbox, kind: Kind::LoggedIn }.run(&mut sealed).await?;
+                    // Whoever was told goodbye is offline from then on, however long it takes to close its end.
+                    drop(leaving);
+                    ended.settle(sealed).await;
+                    Ok(())
                 }
             }
         }
@@ -189,6 +211,23 @@ enum Kind {
     LoggedIn,
 }
 
+/// How a session ended.
+enum Ended {
+    /// Its last stanza was sent.
+    Farewell,
+    /// The socket is to be cut.
+    Cut,
+}
+
+impl Ended {
+    async fn settle(self, link: SealedLink) {
+        match self {
+            Self::Farewell => link.close().await,
+            Self::Cut => drop(link),
+        }
+    }
+}
+
 struct Session {
     world: Arc<World>,
     handle: SessionHandle,
@@ -197,7 +236,7 @@ struct Session {
 }
 
 impl Session {
-    async fn run(mut self, mut link: SealedLink) -> Result<(), LinkError> {
+    async fn run(mut self, link: &mut SealedLink) -> Result<Ended, LinkError> {
         loop {
             tokio::select! {
                 biased;
@@ -210,7 +249,7 @@ impl Session {
                                 link.queue(&stanza)?;
                                 if self.world.faults.counts_out(&self.handle.device) {
                                     link.flush().await?;
-                                    return Ok(());
+                                    return Ok(Ended::Cut);
                                 }
                             }
                             Outbound::End(last) => {
@@ -219,10 +258,9 @@ impl Session {
                                 }
                                 link.queue(&NodeBuilder::new("xmlstreamend").build())?;
                                 link.flush().await?;
-                                link.close().await;
-                                return Ok(());
+                                return Ok(Ended::Farewell);
                             }
-                            Outbound::Cut => return Ok(()),
+                            Outbound::Cut => return Ok(Ended::Cut),
                         }
                         taken += 1;
                         if taken < BURST {
@@ -238,7 +276,7 @@ impl Session {
                         Kind::LoggedIn => router::route(&self.world, &self.handle, &node),
                     }
                     if self.world.faults.counts_in(&self.handle.device) {
-                        return Ok(());
+                        return Ok(Ended::Cut);
                     }
                 }
             }

@@ -14,7 +14,7 @@ use super::{SessionHandle, code, iq, stream_error};
 use crate::{
     Error, appstate,
     wire::LinkError,
-    world::{Device, DeviceId, SignedKey, WaitingCompanion, World},
+    world::{Device, DeviceId, SignedKey, WaitingCompanion, World, public_bytes},
 };
 
 /// How many refs a client gets: it shows one after the other.
@@ -147,19 +147,27 @@ pub(crate) fn complete(
     Ok(device)
 }
 
+/// The identity that both signed, without the account's key: clients leave it out of their answer, and the server out of the key
+/// bundles it hands out, because who checks it has the key as the identity of the account's phone.
+fn checked(world: &World, device: &DeviceId, identity: &[u8; 32], bytes: &[u8]) -> Option<Vec<u8>> {
+    let account = public_bytes(world.directory.read().find_phone(&device.phone)?.identity());
+    let mut signed = waproto::codec::adv_signed_device_identity_decode(bytes).ok()?;
+    signed.account_signature_key = None;
+    let signed = waproto::codec::adv_signed_device_identity_to_vec(&signed);
+    let valid = wacore::adv::validate_adv_with_identity_key(&signed, identity, Some(&account));
+    matches!(valid, wacore::adv::AdvValidation::Valid).then_some(signed)
+}
+
 /// The client signed too: it is a companion from here on, and is sent to log in.
 fn finish(world: &Arc<World>, session: &SessionHandle, identity: &Node) {
     let signed = world.pairings.lock().signed.remove(&session.connection);
     let (Some((device, mut companion)), Some(bytes)) = (signed, iq::bytes(identity)) else { return };
-    if !matches!(
-        wacore::adv::validate_adv_with_identity_key(bytes, &companion.identity, None),
-        wacore::adv::AdvValidation::Valid
-    ) {
+    let Some(signed) = checked(world, &device, &companion.identity, bytes) else {
         tracing::warn!(connection = session.connection, "a companion's signature is not valid");
         session.end(Some(stream_error(401)));
         return;
-    }
-    companion.signed_identity = bytes.to_vec();
+    };
+    companion.signed_identity = signed;
     let key_index = companion.key_index;
     world.directory.write().add_companion(&device.phone, companion);
     world.pairings.lock().forget(session.connection);

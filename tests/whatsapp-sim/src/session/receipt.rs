@@ -7,7 +7,7 @@ use wacore_binary::{Jid, JidExt as _, Node, Server, builder::NodeBuilder};
 use super::{SessionHandle, iq, router::copy};
 use crate::{
     groups, media,
-    world::{AccountInfo, World, now},
+    world::{AccountInfo, DeviceId, World, now},
 };
 
 pub(super) fn relay(world: &Arc<World>, session: &SessionHandle, receipt: &Node) {
@@ -26,9 +26,18 @@ pub(super) fn relay(world: &Arc<World>, session: &SessionHandle, receipt: &Node)
     let Some(account) = world.account_by_phone(&session.device.phone) else { return };
     match kind.as_str() {
         "server-error" => media::handle_retry_request(world, session, receipt),
-        "peer_msg" | "hist_sync" => {}
+        "peer_msg" => {}
+        "hist_sync" => to_own_phone(world, session, receipt),
         _ => send(world, &account, session.device.device, receipt, &kind),
     }
+}
+
+/// The phone learns that its companion has a part of the history.
+fn to_own_phone(world: &World, session: &SessionHandle, receipt: &Node) {
+    let mut stanza = NodeBuilder::new("receipt").attr("from", session.device.jid()).attr("t", now()).build();
+    copy(receipt, &mut stanza, "id");
+    copy(receipt, &mut stanza, "type");
+    world.deliver(&DeviceId { phone: session.device.phone.clone(), device: 0 }, stanza);
 }
 
 fn acknowledgement(receipt: &Node, id: &str, kind: &str) -> Node {
@@ -57,7 +66,7 @@ pub(crate) fn send(world: &Arc<World>, account: &AccountInfo, device: u16, recei
     copy(receipt, &mut stanza, "id");
     copy(receipt, &mut stanza, "type");
     stanza.attrs.push("t", now().to_string());
-    let sender = if to.is_group() {
+    let sender = if to.is_group() || to.server == Server::Broadcast {
         let Some(participant) = participant else { return };
         stanza.attrs.push("from", to.clone());
         stanza.attrs.push(

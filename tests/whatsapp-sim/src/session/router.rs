@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use wacore_binary::{Node, NodeValue};
 
-use super::{SessionHandle, iq, keys, login, message, presence, receipt, settings, usync};
+use super::{SessionHandle, iq, keys, login, message, presence, receipt, settings, usync, wrong_ack};
 use crate::{appstate, groups, media, world::World};
 
 pub(super) fn route(world: &Arc<World>, session: &SessionHandle, node: &Node) {
@@ -20,11 +20,38 @@ pub(super) fn route(world: &Arc<World>, session: &SessionHandle, node: &Node) {
     }
 }
 
-/// The client has a stanza of the server's.
+/// The client has a stanza of the server's. The ack must name it as it was sent; one that does not is counted, and ends the stream
+/// of a server that is strict.
 fn acknowledge(world: &World, session: &SessionHandle, node: &Node) {
     let class = iq::attr(node, "class");
     let id = iq::attr(node, "id");
+    let acknowledged = world.mail.lock().find(&session.device, &class, &id);
+    if let Some(stanza) = acknowledged
+        && !names(node, &stanza)
+    {
+        world.policy.count_wrong_ack();
+        tracing::info!(device = %session.device, %class, kind = %iq::attr(node, "type"), "an ack does not name its stanza");
+        if world.policy.strict_acks() {
+            session.end(Some(wrong_ack(node)));
+            return;
+        }
+    }
     world.mail.lock().acknowledge(&session.device, &class, std::iter::once(id.as_str()));
+}
+
+/// Whether an ack names its stanza: whom it is from, and, as far as the stanza has them, participant, recipient and type. The type
+/// of a message is about its content, and no client repeats it.
+fn names(ack: &Node, stanza: &Node) -> bool {
+    let same = |sent: &NodeValue, named: &NodeValue| {
+        // One address may be written in two ways.
+        sent.as_str() == named.as_str() || sent.to_jid().is_some_and(|sent| named.to_jid() == Some(sent))
+    };
+    let echoed = |of: &str, by: &str| match stanza.attrs.get(of) {
+        Some(sent) => ack.attrs.get(by).is_some_and(|named| same(sent, named)),
+        None => true,
+    };
+    let typed = stanza.tag == "message" || echoed("type", "type");
+    typed && echoed("from", "to") && echoed("participant", "participant") && echoed("recipient", "recipient")
 }
 
 /// A batch is as far away as a server is: the client notes that it asked before the first stanza is there. One that lost count
@@ -90,5 +117,34 @@ fn request(world: &Arc<World>, session: &SessionHandle, node: &Node) {
 pub(super) fn copy(from: &Node, to: &mut Node, key: &'static str) {
     if let Some(value) = from.attrs.get(key) {
         to.attrs.push(key, NodeValue::clone(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wacore_binary::builder::NodeBuilder;
+
+    use super::*;
+
+    #[test]
+    fn an_ack_names_whom_and_what_it_acknowledges() {
+        let receipt = NodeBuilder::new("receipt")
+            .attr("id", "1")
+            .attr("from", "1203@g.us")
+            .attr("participant", "5511900000001:3@s.whatsapp.net")
+            .attr("type", "retry")
+            .build();
+        let ack = NodeBuilder::new("ack").attr("class", "receipt").attr("id", "1").attr("to", "1203@g.us");
+        let whole = ack.attr("participant", "5511900000001:3@s.whatsapp.net").attr("type", "retry").build();
+        assert!(names(&whole, &receipt));
+        for (key, other) in [("to", "1204@g.us"), ("participant", "5511900000001@s.whatsapp.net"), ("type", "read")] {
+            let mut wrong = whole.clone();
+            wrong.attrs.insert(key, other);
+            assert!(!names(&wrong, &receipt), "{key}");
+        }
+        let message =
+            NodeBuilder::new("message").attr("from", "5511900000001@s.whatsapp.net").attr("type", "text").build();
+        let plain = NodeBuilder::new("ack").attr("class", "message").attr("to", "5511900000001@s.whatsapp.net").build();
+        assert!(names(&plain, &message), "the type of a message is not repeated");
     }
 }

@@ -2,24 +2,15 @@
 
 use std::sync::Arc;
 
-use wacore_binary::{Node, builder::NodeBuilder};
+use wacore_binary::{Jid, Node, Server, builder::NodeBuilder};
 
 use super::{SessionHandle, iq};
-use crate::world::World;
+use crate::world::{AccountInfo, World};
 
 pub(super) fn handle(world: &Arc<World>, session: &SessionHandle, request: &Node, namespace: &str) -> Option<Node> {
     let get = iq::attr(request, "type") == "get";
     match namespace {
-        "abt" | "w" => Some(iq::result(
-            request,
-            [NodeBuilder::new("props")
-                .attr("protocol", 1_u32)
-                .attr("ab_key", "sim")
-                .attr("hash", "sim")
-                .attr("refresh", 86_400_u32)
-                .attr("refresh_id", 1_u32)
-                .build()],
-        )),
+        "abt" | "w" => Some(iq::result(request, [props()])),
         "blocklist" => Some(blocklist(world, session, request, get)),
         "privacy" => Some(privacy(world, session, request)),
         "w:profile:picture" if get => Some(picture(world, request)),
@@ -35,6 +26,23 @@ pub(super) fn handle(world: &Arc<World>, session: &SessionHandle, request: &Node
         | "w:stats" => Some(iq::result(request, [])),
         _ => None,
     }
+}
+
+/// The experiments that are on for everyone, by their numbers: the privacy token on messages to one person (10518), and the proof
+/// by the account's own salt where there is no token (24941).
+const PROPS: [(u32, &str); 2] = [(10_518, "1"), (24_941, "1")];
+
+fn props() -> Node {
+    let props = PROPS
+        .map(|(code, value)| NodeBuilder::new("prop").attr("config_code", code).attr("config_value", value).build());
+    NodeBuilder::new("props")
+        .attr("protocol", 1_u32)
+        .attr("ab_key", "sim")
+        .attr("hash", "sim")
+        .attr("refresh", 86_400_u32)
+        .attr("refresh_id", 1_u32)
+        .children(props)
+        .build()
 }
 
 /// The link to a picture of the request's target; like the real server, an error where there is none.
@@ -73,8 +81,10 @@ fn blocklist(world: &World, session: &SessionHandle, request: &Node, get: bool) 
 
 fn privacy(world: &Arc<World>, session: &SessionHandle, request: &Node) -> Node {
     if let Some(tokens) = request.get_optional_child("tokens") {
+        let issuer = world.account_by_phone(&session.device.phone);
         for token in tokens.get_children_by_tag("token") {
-            trust(world, session, token);
+            let (Some(issuer), Some(contact)) = (&issuer, iq::jid(token, "jid")) else { continue };
+            trust(world, issuer, &contact, iq::attr(token, "t").parse().unwrap_or_else(|_| world.now()));
         }
         return iq::result(request, []);
     }
@@ -83,24 +93,17 @@ fn privacy(world: &Arc<World>, session: &SessionHandle, request: &Node) -> Node 
     iq::result(request, [NodeBuilder::new("privacy").children(categories).build()])
 }
 
-/// The client trusts a contact: the contact gets a token to write with.
-fn trust(world: &Arc<World>, session: &SessionHandle, token: &Node) {
-    let Some(contact) = iq::jid(token, "jid") else { return };
-    let (Some(phone), Some(sender)) = (world.resolve(&contact), world.account_by_phone(&session.device.phone)) else {
-        return;
-    };
-    let from = if contact.server == wacore_binary::Server::Lid { sender.lid_jid() } else { sender.jid() };
-    let secret = format!("{}>{phone}", session.device.phone);
-    let mut given = NodeBuilder::new("token")
-        .attr("type", "trusted_contact")
-        .bytes(<sha2::Sha256 as sha2::Digest>::digest(secret.as_bytes()).to_vec())
-        .build();
-    super::router::copy(token, &mut given, "t");
+/// An account trusts a contact: the contact gets a token to write with.
+pub(crate) fn trust(world: &Arc<World>, issuer: &AccountInfo, contact: &Jid, issued: u64) {
+    let Some(phone) = world.resolve(contact) else { return };
+    let from = if contact.server == Server::Lid { issuer.lid_jid() } else { issuer.jid() };
+    let token = world.tokens.lock().give(&issuer.phone, &phone, issued);
+    let given = NodeBuilder::new("token").attr("type", "trusted_contact").attr("t", token.issued).bytes(token.bytes);
     let notification = NodeBuilder::new("notification")
         .attr("from", from)
         .attr("type", "privacy_token")
-        .attr("sender_lid", sender.lid_jid())
-        .children([NodeBuilder::new("tokens").children([given]).build()])
+        .attr("sender_lid", issuer.lid_jid())
+        .children([NodeBuilder::new("tokens").children([given.build()]).build()])
         .build();
     for device in world.devices(&phone).into_iter().filter(|device| device.device != 0) {
         world.notify(&device, notification.clone());

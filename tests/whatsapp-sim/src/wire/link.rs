@@ -1,5 +1,7 @@
 //! One websocket that carries frames: first in the clear for the handshake, then encrypted nodes.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use futures::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
@@ -9,6 +11,9 @@ use wacore_noise::{
     NoiseCipher,
     framing::{FrameDecoder, append_frame_into, encode_frame},
 };
+
+/// How long a client has to close its end after the server's goodbye.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -30,12 +35,19 @@ pub struct Link {
     decoder: FrameDecoder,
     /// The bytes before the first frame: routing information and the header.
     intro: Option<BytesMut>,
+    /// What the client said about its route.
+    routing: Option<Bytes>,
 }
 
 impl Link {
     /// A fresh connection.
     pub fn new(socket: WebSocketStream<TcpStream>) -> Self {
-        Self { socket, decoder: FrameDecoder::new(), intro: Some(BytesMut::new()) }
+        Self { socket, decoder: FrameDecoder::new(), intro: Some(BytesMut::new()), routing: None }
+    }
+
+    /// What the client said about its route before its first frame: what a server told it earlier.
+    pub fn routing(&self) -> Option<&Bytes> {
+        self.routing.as_ref()
     }
 
     /// The next frame in the clear.
@@ -53,6 +65,8 @@ impl Link {
                     intro.extend_from_slice(&bytes);
                     if let Some(skip) = intro_length(intro)? {
                         let rest = intro.split_off(skip);
+                        let routing = intro.get(ROUTING_HEADER..skip - WA_CONN_HEADER.len());
+                        self.routing = routing.filter(|bytes| !bytes.is_empty()).map(Bytes::copy_from_slice);
                         self.decoder.feed(&rest);
                         self.intro = None;
                     }
@@ -134,10 +148,16 @@ impl SealedLink {
         Ok(self.socket.send(Message::Binary(out.into())).await?)
     }
 
-    /// Says goodbye to the socket. The client may be gone already.
+    /// Says goodbye to the socket, and reads on until the client does: a client that is writing when the socket is gone never
+    /// reads the last stanza. The client may be gone already, and has [`FAREWELL`] to leave.
     pub async fn close(mut self) {
         if let Err(e) = self.socket.close(None).await {
             tracing::trace!(error = %e, "the client closed first");
+            return;
+        }
+        let left = async { while let Some(Ok(_)) = self.socket.next().await {} };
+        if tokio::time::timeout(FAREWELL, left).await.is_err() {
+            tracing::debug!("a client did not close its end");
         }
     }
 }
@@ -153,13 +173,17 @@ async fn receive(socket: &mut WebSocketStream<TcpStream>) -> Result<Bytes, LinkE
     }
 }
 
+/// How long the header of routing information is.
+const ROUTING_HEADER: usize = 7;
+
 /// How many bytes come before the first frame; `None` while they are not all there.
 fn intro_length(bytes: &[u8]) -> Result<Option<usize>, LinkError> {
     const ROUTING: &[u8] = b"ED\x00\x01";
     let mut start = 0;
     if bytes.starts_with(ROUTING) {
         let Some(length) = bytes.get(4..7) else { return Ok(None) };
-        start = 7 + ((usize::from(length[0]) << 16) | (usize::from(length[1]) << 8) | usize::from(length[2]));
+        start =
+            ROUTING_HEADER + ((usize::from(length[0]) << 16) | (usize::from(length[1]) << 8) | usize::from(length[2]));
     } else if ROUTING.starts_with(bytes) {
         return Ok(None);
     }

@@ -60,6 +60,8 @@ pub struct NewAccount {
     pub without_ninth_digit: bool,
     /// The account's chats are addressed by LID.
     pub lid_addressed: bool,
+    /// The phone shares no history with the companions it pairs. A real one always does.
+    pub without_history: bool,
 }
 
 /// What everyone may know of an account.
@@ -151,6 +153,9 @@ pub(crate) struct Account {
     pub(crate) raw_id: u32,
     identity: KeyPair,
     app_state_key: AppStateKey,
+    /// What proves to the server that the account knows whom it writes to.
+    salt: [u8; 32],
+    shares_history: bool,
 }
 
 impl Account {
@@ -176,6 +181,8 @@ impl Account {
             raw_id,
             identity: KeyPair::generate(&mut rand::rng()),
             app_state_key: AppStateKey { id: vec![0, 0, 0, 0, 0x51, 1], data: key, raw_id },
+            salt: Sha256::digest([&digest[..], b"salt"].concat()).into(),
+            shares_history: !account.without_history,
         }
     }
 
@@ -194,6 +201,22 @@ impl Account {
     /// The phone's identity: it signs the companions.
     pub(crate) fn identity(&self) -> &KeyPair {
         &self.identity
+    }
+
+    /// What proves to the server that the account knows whom it writes to.
+    pub(crate) fn salt(&self) -> &[u8; 32] {
+        &self.salt
+    }
+
+    pub(crate) fn shares_history(&self) -> bool {
+        self.shares_history
+    }
+
+    /// The phone was installed anew: another identity, another generation of the key list. Answers the identity.
+    pub(super) fn reinstall(&mut self) -> KeyPair {
+        self.identity = KeyPair::generate(&mut rand::rng());
+        self.raw_id = (self.raw_id + 1) & 0x7fff_ffff;
+        self.identity.clone()
     }
 
     pub(super) fn set_name(&mut self, name: &str) {

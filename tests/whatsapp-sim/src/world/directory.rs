@@ -84,6 +84,10 @@ impl Directory {
         }
     }
 
+    pub(super) fn reinstall(&mut self, phone: &str) -> Option<KeyPair> {
+        self.accounts.get_mut(phone).map(Account::reinstall)
+    }
+
     pub(super) fn devices(&self, phone: &str) -> Vec<DeviceId> {
         let Some(account) = self.find_phone(phone) else { return Vec::new() };
         let phone = account.phone();

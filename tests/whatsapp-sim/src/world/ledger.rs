@@ -15,7 +15,7 @@ pub struct Relayed {
     pub to: String,
     /// How often the sender sent it: more than one is a resend with the same id.
     pub count: u32,
-    /// How many copies went to devices that did not have it yet.
+    /// To how many devices it went that did not have it yet, or asked for it again.
     pub fanout: u32,
     /// Seconds since 1970 when it came first.
     pub first_at: u64,
@@ -31,8 +31,8 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Notes a stanza, and answers to which of its targets it is new. A message is delivered to a device once, however often
-    /// its sender sends it, unless it is `asked_for` again by a device that could not decrypt it.
+    /// Notes a stanza, and answers to which of its targets it is new: those that never got a message of this id from this sender,
+    /// or have `asked_for` it again because they could not decrypt it.
     pub(crate) fn note(&mut self, id: &str, from: &str, to: &str, targets: &[DeviceId], asked_for: bool) -> Vec<bool> {
         let key = (from.to_owned(), id.to_owned());
         let index = match self.by_id.get(&key) {

@@ -128,6 +128,13 @@ impl Mailboxes {
         matches!(mailbox.phase, Phase::Backlog { .. }).then_some(mailbox.next)
     }
 
+    /// The first stanza of this tag and id that the device has not acknowledged.
+    pub(crate) fn find(&self, device: &DeviceId, tag: &str, id: &str) -> Option<Node> {
+        let mailbox = self.boxes.get(device)?;
+        let found = mailbox.queue.iter().find(|queued| queued.id == id && queued.stanza.tag == tag)?;
+        Some(found.stanza.clone())
+    }
+
     /// The device has these stanzas.
     pub(crate) fn acknowledge<'a>(&mut self, device: &DeviceId, tag: &str, ids: impl Iterator<Item = &'a str>) {
         let Some(mailbox) = self.boxes.get_mut(device) else { return };

@@ -7,7 +7,9 @@ mod directory;
 mod ledger;
 mod mailbox;
 mod pairing;
+mod policy;
 mod presence;
+mod tokens;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -19,6 +21,7 @@ use std::{
 
 use parking_lot::{Mutex, RwLock};
 use wacore_binary::{Jid, Node};
+use wacore_libsignal::protocol::KeyPair;
 
 pub(crate) use account::public_bytes;
 pub use account::{AccountInfo, AppStateKey, Device, DeviceId, NewAccount, OneTimeKey, SignedKey};
@@ -27,7 +30,10 @@ pub use directory::{Directory, other_brazilian_form};
 pub use ledger::{Ledger, Relayed};
 pub use mailbox::{DeviceState, Mailboxes};
 pub use pairing::{CodePairing, Pairings, WaitingCompanion};
+pub use policy::Policy;
 pub use presence::Presences;
+pub use tokens::Tokens;
+pub(crate) use tokens::proof;
 
 use crate::{Error, appstate, faults, groups, media, phone, session::SessionHandle};
 
@@ -47,7 +53,11 @@ pub struct World {
     pub(crate) identity: crate::wire::ServerIdentity,
     /// Who wrote with whom: they learn of one another's devices.
     pub(crate) acquaintances: Mutex<HashMap<Arc<str>, HashSet<Arc<str>>>>,
+    /// The privacy tokens that accounts gave one another.
+    pub(crate) tokens: Mutex<Tokens>,
     iqs: Mutex<BTreeMap<String, u64>>,
+    /// What the server insists on.
+    pub policy: Policy,
     /// What goes wrong on demand.
     pub faults: faults::Faults,
     /// All groups.
@@ -61,6 +71,8 @@ pub struct World {
     /// `host:port` of the media server, once it listens.
     media_host: RwLock<String>,
     serial: AtomicU64,
+    /// How many connections began with routing information.
+    routed: AtomicU64,
 }
 
 impl World {
@@ -76,7 +88,9 @@ impl World {
             blocked: Mutex::default(),
             pictures: Mutex::default(),
             acquaintances: Mutex::default(),
+            tokens: Mutex::default(),
             iqs: Mutex::default(),
+            policy: Policy::default(),
             identity: crate::wire::ServerIdentity::generate(),
             faults: faults::Faults::default(),
             groups: groups::Groups::default(),
@@ -85,12 +99,22 @@ impl World {
             web_version: crate::web_version::WebVersion::default(),
             media_host: RwLock::default(),
             serial: AtomicU64::new(1),
+            routed: AtomicU64::new(0),
         })
     }
 
     /// A number nobody got before: for stanza ids and names of things.
     pub fn next_serial(&self) -> u64 {
         self.serial.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// How many connections began with what [`announce`](crate::announce) had told their clients about the route.
+    pub fn routed(&self) -> u64 {
+        self.routed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_routed(&self) {
+        self.routed.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Seconds since 1970, as stanzas carry them.
@@ -159,6 +183,21 @@ impl World {
     /// The key that encrypts the account's app state; its phone shares it with every companion it pairs.
     pub fn app_state_key(&self, phone: &str) -> Option<AppStateKey> {
         self.directory.read().find_phone(phone).map(|account| account.app_state_key().clone())
+    }
+
+    /// Gives the account's phone another identity.
+    pub(crate) fn reinstall(&self, phone: &str) -> Result<KeyPair, Error> {
+        self.directory.write().reinstall(phone).ok_or_else(|| Error::UnknownAccount(phone.to_owned()))
+    }
+
+    /// The salt by which an account proves that it knows whom it writes to.
+    pub(crate) fn salt(&self, phone: &str) -> Option<[u8; 32]> {
+        self.directory.read().find_phone(phone).map(|account| *account.salt())
+    }
+
+    /// Whether the account's phone shares its history with the companions it pairs.
+    pub(crate) fn shares_history(&self, phone: &str) -> bool {
+        self.directory.read().find_phone(phone).is_some_and(|account| account.shares_history())
     }
 
     /// Gives the account another push name.

@@ -5,25 +5,11 @@ use serde_json::{Value, json};
 use pombo_whatsapp_sim::Simulator;
 use pombo_whatsapp_sim::peer::{Error, Peer, post};
 
-use crate::stage::{ANA, BIA, CAIO, stage, two};
+use crate::stage::{self, ANA, BIA, CAIO, stage, two};
 
 async fn get(simulator: &Simulator, path: &str) -> Value {
-    let answer = get_bytes(&format!("{}{path}", simulator.admin_url())).await;
+    let (_, answer) = stage::get(&format!("{}{path}", simulator.admin_url())).await;
     serde_json::from_slice(&answer).expect("JSON")
-}
-
-/// The body of a GET, over a plain socket.
-async fn get_bytes(url: &str) -> Vec<u8> {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let rest = url.strip_prefix("http://").expect("http");
-    let (host, path) = rest.split_once('/').expect("a path");
-    let mut stream = tokio::net::TcpStream::connect(host).await.expect("connects");
-    let request = format!("GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.expect("written");
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.expect("read");
-    let body = answer.windows(4).position(|w| w == b"\r\n\r\n").expect("headers") + 4;
-    answer.split_off(body)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -66,13 +52,9 @@ async fn a_phone_sends_and_its_inbox_shows_what_came() {
     ana.receipt(&id, "read").await.expect("told");
 }
 
-/// What the phone's inbox shows of a message. Its receipt says when the phone has decrypted it.
+/// What the phone's inbox shows of a message.
 async fn inbox_entry(simulator: &Simulator, sender: &Peer, phone: &str, id: &str) -> Value {
-    let from = format!("{phone}@s.whatsapp.net");
-    sender
-        .wait_for("the phone's receipt", |e| e.receipts.iter().any(|r| r.id == id && r.from == from).then_some(()))
-        .await
-        .expect("the phone has it");
+    stage::phone_has(sender, phone, id).await;
     let inbox = get(simulator, &format!("/phones/{phone}/inbox")).await;
     let entries = inbox.as_array().expect("a list");
     entries.iter().find(|m| m["id"] == id).cloned().expect("in the inbox")
@@ -91,7 +73,8 @@ async fn devices_messages_and_counts_are_shown() {
     assert_eq!(entry["count"], 1);
     let stats = get(&simulator, "/stats").await;
     assert_eq!((&stats["accounts"], &stats["online"]), (&json!(2), &json!(2)));
-    let page = String::from_utf8(get_bytes(&format!("{}/", simulator.admin_url())).await).expect("text");
+    let (_, page) = stage::get(&format!("{}/", simulator.admin_url())).await;
+    let page = String::from_utf8(page).expect("text");
     assert!(page.contains("WhatsApp simulator"));
 }
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use pombo_whatsapp_sim::faults::{MessageFault, Target};
 use pombo_whatsapp_sim::peer::Kind;
-use pombo_whatsapp_sim::{DeviceId, Simulator};
+use pombo_whatsapp_sim::{DeviceId, Simulator, phone};
 use serde_json::json;
 
-use crate::stage::{ANA, BIA, two};
+use crate::stage::{ANA, BIA, phone_has, two};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dropped_socket_comes_back_by_itself() {
@@ -76,10 +76,41 @@ async fn a_lost_ack_leaves_a_message_that_may_be_sent_again_under_its_id() {
     assert_eq!(ana.ack("3EB0MAYBE").await.expect("acked now").error, None);
     let last = ana.send_text(&bia.jid(), "fim").await.expect("sent");
     bia.message(&last).await.expect("received");
-    assert_eq!(bia.received().iter().filter(|m| m.id == "3EB0MAYBE" && m.kind == Kind::Text).count(), 1);
+    let got = bia.received();
+    let shown: Vec<_> = got.iter().filter(|m| m.id == "3EB0MAYBE" && m.kind == Kind::Text).collect();
+    assert_eq!(shown.len(), 1, "she reads it once");
+    assert_eq!(shown[0].copies, 2, "though it was delivered twice");
     let relayed = simulator.world().relayed();
     let entry = relayed.iter().find(|m| m.id == "3EB0MAYBE").expect("in the ledger");
     assert_eq!(entry.count, 2, "the ledger shows that it was sent twice");
+    phone_has(&ana, BIA, &last).await;
+    let inbox = phone::inbox(simulator.world(), BIA).expect("an account");
+    let on_phone = inbox.iter().find(|m| m.id == "3EB0MAYBE").expect("on her phone too");
+    assert_eq!(on_phone.copies, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_removes_duplicates_delivers_a_message_once() {
+    let (simulator, ana, bia) = two().await;
+    simulator.world().policy.set_deduplicates(true);
+    for _ in 0..2 {
+        ana.send_text_as(&bia.jid(), "uma vez", "3EB0ONCE").await.expect("sent");
+    }
+    let last = ana.send_text(&bia.jid(), "fim").await.expect("sent");
+    bia.message(&last).await.expect("received");
+    assert_eq!(bia.message("3EB0ONCE").await.expect("received").copies, 1);
+    let relayed = simulator.world().relayed();
+    assert_eq!(relayed.iter().find(|m| m.id == "3EB0ONCE").expect("in the ledger").count, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_is_replaced_is_no_logout() {
+    let (_simulator, ana, bia) = two().await;
+    let fault = json!({ "kind": "replace", "on": { "phone": BIA } });
+    assert_eq!(ana.admin("/faults", &fault).await.expect("replaced")["count"], 1);
+    bia.wait_for("the replacement", |e| e.replaced.then_some(())).await.expect("told");
+    assert_eq!(bia.seen(|e| e.logged_out.clone()), None);
+    bia.reconnect().await.expect("logs in from its store");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,13 +2,16 @@
 //! test asserts what the receiver decrypted. One simulator a test; nothing leaves this machine.
 
 mod admin;
+mod announce;
 mod appstate;
 mod crowd;
 mod devices;
 mod exchange;
 mod faults;
 mod groups;
+mod history;
 mod media;
+mod policy;
 mod presence;
 mod retries;
 mod stage;

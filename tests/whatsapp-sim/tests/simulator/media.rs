@@ -1,9 +1,10 @@
 //! Media go through the simulator's host byte for byte.
 
+use base64::Engine;
 use pombo_whatsapp_sim::media::Failing;
 use pombo_whatsapp_sim::peer::{Attachment, Kind, Media, sha256};
 
-use crate::stage::two;
+use crate::stage::{get, two};
 
 /// Bytes that do not repeat, from a seed.
 fn bytes(size: usize, seed: u64) -> Vec<u8> {
@@ -80,6 +81,29 @@ async fn media_gone_for_good_are_said_to_be_gone() {
     assert_eq!(simulator.world().media.forget(""), 1);
     let answer = bia.download_expired(&got).await.expect("answered");
     assert_eq!(answer, Media::Failed("NotFound".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_download_needs_the_query_of_its_direct_path_and_nothing_else() {
+    let (simulator, ana, bia) = two().await;
+    let id = ana.send_media(&bia.jid(), bytes(2_000, 8), Attachment::Image { caption: None }).await.expect("sent");
+    let got = bia.message(&id).await.expect("received");
+    let image = got.message.image_message.as_option().expect("an image");
+    let direct_path = image.direct_path.clone().expect("a path");
+    let hash = base64::engine::general_purpose::URL_SAFE.encode(image.file_enc_sha256.as_deref().expect("a hash"));
+    let host = simulator.media_host();
+    let bare = direct_path.split('?').next().expect("a path");
+    let cases = [
+        (direct_path.clone(), 200),
+        (format!("{direct_path}&hash={hash}"), 200),
+        (format!("{direct_path}&hash=AAAA"), 403),
+        (bare.to_owned(), 403),
+        (format!("{bare}x?{}", &direct_path[bare.len() + 1..]), 404),
+    ];
+    for (path, expected) in cases {
+        let (status, _) = get(&format!("http://{host}{path}")).await;
+        assert_eq!(status, expected, "{path}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

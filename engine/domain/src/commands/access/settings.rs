@@ -5,7 +5,7 @@ use crate::commands::access::actor::Actor;
 use crate::commands::text::{self, Rule};
 use crate::model::TenantSettings;
 use crate::model::refusals::{MAX_OPT_OUT_CHARS, MAX_OPT_OUT_WORDS};
-use crate::model::tenant::MAX_RECEIVED_DAYS;
+use crate::model::tenant::{MAX_PHONE_PAUSE_MINUTES, MAX_PHONE_RESUME_CHARS, MAX_RECEIVED_DAYS};
 use crate::ports::{Batch, Change, ChatChange};
 use crate::{Error, Field, Result, TenantIndex};
 
@@ -16,6 +16,11 @@ pub struct SettingsPatch {
     pub received_days: Option<Option<u32>>,
     /// The words by which people refuse advertising, at most [`MAX_OPT_OUT_WORDS`]; `Some(None)`: the usual ones.
     pub opt_out_words: Option<Option<Vec<String>>>,
+    /// For how many minutes a message on the account's own phone pauses automations, at most [`MAX_PHONE_PAUSE_MINUTES`]; 0: it does not;
+    /// `Some(None)`: the usual time.
+    pub phone_pause_minutes: Option<Option<u32>>,
+    /// What ends such a pause when it is typed on the phone; empty: nothing does; `Some(None)`: the usual word.
+    pub phone_resume_word: Option<Option<String>>,
 }
 
 impl Commands {
@@ -40,10 +45,26 @@ impl Commands {
         if let Some(words) = patch.opt_out_words {
             settings.opt_out_words = words.map(checked_words).transpose()?;
         }
+        if let Some(minutes) = patch.phone_pause_minutes {
+            if minutes.is_some_and(|minutes| minutes > MAX_PHONE_PAUSE_MINUTES) {
+                let message = format!("must be from 0 to {MAX_PHONE_PAUSE_MINUTES}, or null");
+                return Err(Error::invalid(Field::PhonePauseMinutes, message));
+            }
+            settings.phone_pause_minutes = minutes;
+        }
+        if let Some(word) = patch.phone_resume_word {
+            settings.phone_resume_word = word.map(|word| checked_resume_word(&word)).transpose()?;
+        }
         let change = ChatChange::Settings(tenant, settings.clone());
         self.ports().store.commit(Batch::of(vec![Change::Chat(Box::new(change))])).await?;
         Ok(settings)
     }
+}
+
+/// One line without spaces around it; empty for none.
+fn checked_resume_word(word: &str) -> Result<String> {
+    let rule = Rule { field: Field::PhoneResumeWord, max_chars: MAX_PHONE_RESUME_CHARS, lines: false };
+    Ok(text::checked_optional(rule, Some(word))?.unwrap_or_default())
 }
 
 fn checked_words(words: Vec<String>) -> Result<Vec<String>> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::plan::LeftOut;
-use super::{Cost, CostView};
+use super::{Cost, CostView, lacks_header};
 use crate::commands::Commands;
 use crate::commands::messages::equal_texts::{TextCounts, equal_texts_warning};
 use crate::model::{Audience, MessageType, SkipReason};
@@ -148,6 +148,7 @@ impl Commands {
         if !template.is_sendable() {
             problems.push(format!("the template is {}", template.status));
         }
+        problems.extend(lacks_header(&campaign, &template));
         if sendable == 0 && campaign.audience != Audience::Direct {
             problems.push("nobody of the audience can be sent to".to_owned());
         }

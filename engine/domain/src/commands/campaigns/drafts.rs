@@ -11,7 +11,7 @@ use crate::commands::text::{Rule, checked};
 use crate::model::campaign::{CampaignStatus, MAX_BINDINGS, MAX_STOP_CODES, WatchedFrom};
 use crate::model::campaign_row::MAX_CODE_CHARS;
 use crate::model::template::MAX_VALUE_CHARS;
-use crate::model::{Audience, Binding, Campaign, ContactChoice, Source, StopRules};
+use crate::model::{Audience, Binding, Campaign, CampaignHeader, ContactChoice, Source, StopRules};
 use crate::ports::CampaignChange;
 use crate::{Error, Field, FieldProblem, Result, TenantIndex};
 
@@ -31,6 +31,20 @@ pub enum AudienceChoice {
     Contacts(ContactChoice),
 }
 
+/// What the header of the template shows to everybody, as a caller says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderChoice {
+    /// A file of the tenant's.
+    File {
+        /// Its id.
+        id: Uuid,
+        /// The name with which it is sent.
+        file_name: Option<String>,
+    },
+    /// An address that the channel fetches, or a place.
+    Other(CampaignHeader),
+}
+
 /// Fields of a draft. `None` leaves a field as it is, or at its default.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CampaignPatch {
@@ -44,6 +58,8 @@ pub struct CampaignPatch {
     pub audience: Option<AudienceChoice>,
     /// What the variables are filled with: all of them together.
     pub bindings: Option<BTreeMap<String, Binding>>,
+    /// What the template's header shows; `Some(None)` for nothing.
+    pub header: Option<Option<HeaderChoice>>,
     /// Priority of the messages, 1 to 10.
     pub priority: Option<u8>,
     /// When it is paused by itself.
@@ -75,6 +91,7 @@ impl Commands {
             status: CampaignStatus::Draft,
             audience: Audience::Direct,
             bindings: BTreeMap::new(),
+            header: None,
             priority: DEFAULT_PRIORITY,
             stop: default_rules(&self.campaign_policy),
             scheduled_at: None,
@@ -90,7 +107,7 @@ impl Commands {
             revision: 0,
             text: None,
         };
-        let campaign = self.patched(empty, patch)?;
+        let campaign = self.patched(empty, patch).await?;
         let id = campaign.id;
         self.put_campaign(campaign).await?;
         // The newest ones: the store gave the number.
@@ -110,7 +127,7 @@ impl Commands {
         let campaign = self.campaign_by_number(tenant, number)?;
         campaign.editable("changed")?;
         let replaced = listed(&campaign.audience).filter(|_| patch.audience.is_some());
-        let campaign = self.patched(campaign.changed(self.now()), patch)?;
+        let campaign = self.patched(campaign.changed(self.now()), patch).await?;
         self.put_campaign(campaign).await?;
         if let Some(generation) = replaced {
             self.clear_list(tenant, number, generation).await?;
@@ -146,8 +163,8 @@ impl Commands {
         Ok(())
     }
 
-    fn patched(&self, mut campaign: Campaign, patch: CampaignPatch) -> Result<Campaign> {
-        let CampaignPatch { name, template, connector, audience, bindings, priority, stop } = patch;
+    async fn patched(&self, mut campaign: Campaign, patch: CampaignPatch) -> Result<Campaign> {
+        let CampaignPatch { name, template, connector, audience, bindings, header, priority, stop } = patch;
         let mut problems = Vec::new();
         let mut keep = |error: Error| -> Result<()> {
             if error.fields.is_empty() {
@@ -168,8 +185,23 @@ impl Commands {
         if let Some(template) = template {
             campaign.template = template;
         }
-        if let Err(error) = self.campaign_template(&campaign) {
-            keep(error)?;
+        if let Some(header) = header {
+            campaign.header = None;
+            match self.chosen_header(campaign.tenant, header).await {
+                Ok(header) => campaign.header = header,
+                Err(error) => keep(error)?,
+            }
+        }
+        match self.campaign_template(&campaign) {
+            Ok(template) => {
+                // It must fit the template also where only that was changed.
+                let header = campaign.header.as_ref();
+                let problem = header.and_then(|header| template.header_problem(&header.media(), header.file()));
+                if let Some(problem) = problem {
+                    keep(Error::invalid(Field::Header, problem))?;
+                }
+            }
+            Err(error) => keep(error)?,
         }
         match audience {
             None => {}
@@ -207,6 +239,19 @@ impl Commands {
             campaign.stop = stop;
         }
         if problems.is_empty() { Ok(campaign) } else { Err(Error::invalid_fields(problems)) }
+    }
+
+    async fn chosen_header(&self, tenant: TenantIndex, choice: Option<HeaderChoice>) -> Result<Option<CampaignHeader>> {
+        Ok(match choice {
+            None => None,
+            Some(HeaderChoice::Other(header)) => Some(header),
+            Some(HeaderChoice::File { id, file_name }) => {
+                let file = self.header_file(tenant, id, file_name).await?;
+                let unknown =
+                    || Error::invalid(Field::Header.named("file.id"), "is not a file of this tenant; upload it first");
+                Some(CampaignHeader::File(file.ok_or_else(unknown)?))
+            }
+        })
     }
 }
 

@@ -21,7 +21,9 @@ use uuid::Uuid;
 
 use crate::commands::Commands;
 use crate::model::campaign::CampaignNotAllowed;
-use crate::model::{Campaign, CampaignCounts, Connector, ContactChoice, RowStatus, StopRules, StoredRow, Template};
+use crate::model::{
+    Audience, Campaign, CampaignCounts, Connector, ContactChoice, RowStatus, StopRules, StoredRow, Template,
+};
 use crate::ports::{Batch, CampaignChange, CampaignRows, Change};
 use crate::{Error, Field, Result, TenantIndex, Timestamp};
 
@@ -170,6 +172,17 @@ impl Commands {
             _ => Ok(template),
         }
     }
+}
+
+/// What a campaign needs for the header of its template and does not have, for a person. Of a list, the columns may have it; of what is
+/// sent one by one, each send.
+pub(super) fn lacks_header(campaign: &Campaign, template: &Template) -> Option<String> {
+    let format = template.header_shown().filter(|_| campaign.header.is_none())?;
+    let variable = if format.is_file() { "header" } else { "header.latitude" };
+    let is_for_contacts = matches!(campaign.audience, Audience::Contacts(_));
+    (is_for_contacts && !campaign.bindings.contains_key(variable)).then(|| {
+        format!("the header of the template is of the format {format}: set the campaign's header, or fill {variable}")
+    })
 }
 
 /// The defaults of a draft's rules.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::commands::Commands;
 use crate::model::campaign::MAX_ROWS;
-use crate::model::template::{Filled, TemplateVariable, VariableProblem};
+use crate::model::template::{Filled, HeaderMedia, TemplateVariable, VariableProblem};
 use crate::model::*;
 use crate::ports::{ContactFilter, ConversationFilter, ConversationOrder};
 use crate::{Error, ErrorCode, Field, Result};
@@ -60,6 +60,10 @@ pub(super) struct Plan<'a> {
     pub(super) connector: Arc<Connector>,
     pub(super) template: Arc<Template>,
     variables: Vec<TemplateVariable>,
+    /// Whether values are cleaned for the connector.
+    cleans: bool,
+    /// What each header shows.
+    header: Option<HeaderMedia>,
     /// What the channel demands.
     rules: Rules,
     kind: Option<ContactType>,
@@ -91,6 +95,8 @@ impl Commands {
             commands: self,
             campaign,
             variables: template.variables(),
+            cleans: self.cleans_values(&connector),
+            header: campaign.header.as_ref().map(CampaignHeader::media),
             rules: self.rules_of(&connector).unwrap_or_default(),
             kind: ContactType::of_channel(&connector.channel),
             connector,
@@ -153,7 +159,8 @@ impl Plan<'_> {
                     return Ok(Vec::new());
                 };
                 let connector = choice.known_there.then_some(self.campaign.connector);
-                let filter = ContactFilter { kind: Some(kind), active: None, connector, search: choice.search };
+                let filter =
+                    ContactFilter { kind: Some(kind), connector, search: choice.search, ..ContactFilter::default() };
                 let page = store.list_contacts(tenant, filter, *after, 0, PAGE).await?;
                 self.cursor = page.next.map_or(Cursor::End, Cursor::Contacts);
                 Ok(page.rows.into_iter().map(of_contact).collect())
@@ -239,7 +246,7 @@ impl Plan<'_> {
         let fate = match wish {
             _ if is_repeated => Err(LeftOut::for_reason(SkipReason::Duplicate)),
             Some(reason) => Err(LeftOut::for_reason(reason)),
-            None => self.template.fill(&variables, None).map_err(|problems| LeftOut {
+            None => self.template.fill(&variables, self.header.as_ref()).map_err(|problems| LeftOut {
                 reason: SkipReason::MissingVariable,
                 detail: problems.first().map(|first| format!("{}: {}", first.name, first.problem)),
                 problems,
@@ -284,7 +291,7 @@ impl Plan<'_> {
         }
     }
 
-    /// The values of the template's variables for one recipient; without those that nothing was found for.
+    /// The values of the template's variables for one recipient, as they are sent; without those that nothing was found for.
     fn values(
         &self,
         name: Option<&str>,
@@ -306,18 +313,21 @@ impl Plan<'_> {
         let filled = |text: String| Some(text).filter(|text| !text.trim().is_empty());
         let mut values = BTreeMap::new();
         for variable in &self.variables {
-            let binding = self.campaign.bindings.get(&variable.name);
+            // By its own name, or by what the tenant calls it besides.
+            let besides = self.template.name_besides(&variable.name);
+            let bindings = &self.campaign.bindings;
+            let binding = bindings.get(&variable.name).or_else(|| bindings.get(besides?));
             let found = match binding.map(|binding| &binding.source) {
                 Some(Source::Text(text)) => Some(text.clone()),
                 Some(Source::Column(column)) => cells.get(column).cloned(),
                 Some(Source::Contact(wanted)) => part(*wanted),
-                None => cells.get(&variable.name).cloned(),
+                None => cells.get(&variable.name).or_else(|| cells.get(besides?)).cloned(),
             };
             let value = found.and_then(filled).or_else(|| binding.and_then(|binding| binding.default.clone()));
             if let Some(value) = value {
                 values.insert(variable.name.clone(), value);
             }
         }
-        values
+        self.template.own_values(&values, self.cleans).unwrap_or(values)
     }
 }

@@ -2,12 +2,12 @@
 //! off leaves a draft, and the next start begins anew.
 
 use super::check::Undeliverable;
-use super::{CampaignView, checked_start};
+use super::{CampaignView, checked_start, lacks_header};
 use crate::commands::Commands;
 use crate::commands::messages::equal_texts::{TextCounts, equal_texts_warning};
-use crate::model::{Audience, MessageType, RowOutcome, RowState};
+use crate::model::{Audience, CampaignHeader, MessageType, RowOutcome, RowState};
 use crate::ports::CampaignChange;
-use crate::{Error, Result, TenantIndex, Timestamp};
+use crate::{Error, Field, Result, TenantIndex, Timestamp};
 
 impl Commands {
     /// Starts a draft, at once or at an instant. What is sent, and to whom, is fixed now.
@@ -26,6 +26,14 @@ impl Commands {
         if !plan.template.is_sendable() {
             let status = plan.template.status;
             return Err(Error::conflict(format!("the campaign's template is {status}, so nothing can be sent")));
+        }
+        if let Some(problem) = lacks_header(&campaign, &plan.template) {
+            return Err(Error::invalid(Field::Header, problem));
+        }
+        if let Some(file) = campaign.header.as_ref().and_then(CampaignHeader::file)
+            && self.header_file(tenant, file.id, None).await?.is_none()
+        {
+            return Err(Error::conflict("the file of the campaign's header was deleted; give it another one"));
         }
         let next = next.with_text_of(&plan.template);
         self.clear_rows(tenant, number).await?;

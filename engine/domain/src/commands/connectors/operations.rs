@@ -1,21 +1,26 @@
 //! Requests to a connector that are carried out at once, without a queue: looking up addresses, marking as read, showing that
-//! somebody is typing, checking whether the session works.
+//! somebody is typing, checking whether the session works, and what only a plugin knows.
 //!
 //! Nothing here knows a channel: the features that the plugin declares say what a connector can do.
 
 use futures::future::{Either, select};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::commands::Commands;
-use crate::commands::connectors::offering::{TargetRef, checked_address, done, unexpected, unindexed};
+use crate::commands::connectors::offering::{MAX_OWN_BYTES, TargetRef, checked_address, done, unexpected, unindexed};
 use crate::model::message::Target;
 use crate::ports::{Answer, LookupResult, Operation, OperationError, SessionState, Typing};
-use crate::{Error, Field, Result, TenantIndex};
+use crate::{Error, ErrorCode, Field, Result, TenantIndex};
 
 /// Maximum number of addresses in one look-up.
 pub const MAX_LOOKUP: usize = 50;
 /// Maximum number of messages that are marked as read at once.
 pub const MAX_READ: usize = 100;
+
+/// Operations of a plugin's own that nobody calls by themselves: what they change is kept by the engine too, see
+/// [`crate::commands::templates`].
+const KEPT_TOO: [&str; 4] = ["list-templates", "create-template", "edit-template", "delete-template"];
 
 /// How long a channel may take to show that a session works, in milliseconds.
 const CHECK_MS: i64 = 12_000;
@@ -49,6 +54,30 @@ impl Commands {
             Answer::Lookup(found) if found.len() == given.len() => {
                 Ok(found.into_iter().zip(given).map(|(result, asked)| LookupResult { asked, ..result }).collect())
             }
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Has a connector do what only its plugin knows: one of the operations that it describes, with a value in the form that it says.
+    /// Returns the plugin's answer, null where it has nothing to say. Neither the value nor the answer is stored: they may be secret.
+    pub async fn operate_own(&self, tenant: TenantIndex, id: Uuid, kind: &str, value: &Value) -> Result<Value> {
+        let offering = self.offering(tenant, id)?;
+        let (connector, plugin) = (&offering.connector, &offering.plugin);
+        if !plugin.takes_operation(kind) || KEPT_TOO.contains(&kind) {
+            let shown: String = kind.chars().take(64).filter(|c| !c.is_control()).collect();
+            let message =
+                format!("this connector does not do {shown:?}: see the operations of the plugin {}", plugin.name);
+            return Err(Error::new(ErrorCode::Unsupported, message));
+        }
+        let json = value.to_string();
+        if json.len() > MAX_OWN_BYTES {
+            return Err(Error::invalid("value", format!("must be at most {} KB of JSON", MAX_OWN_BYTES / 1024)));
+        }
+        let connectors = &self.ports().connectors;
+        connectors.check_operation(&connector.plugin, kind, value).map_err(Error::invalid_fields)?;
+        match connectors.operate(connector.index, Operation::Other(kind.to_owned(), json)).await? {
+            Answer::Done => Ok(Value::Null),
+            Answer::Other(answer) => serde_json::from_str(&answer).map_err(|_| unexpected()),
             _ => Err(unexpected()),
         }
     }

@@ -25,7 +25,7 @@ pub struct ConnectorOverview {
     /// Address of the account that is connected now, or that was connected last.
     pub last_account: Option<String>,
     /// No earlier than this did it last send or receive something, or connect; `None` where nothing is known. What it sent and
-    /// received is known to the hour.
+    /// received is known to the hour; [`Commands::with_activity`] knows what was said in its conversations to the instant.
     pub last_active_at: Option<Timestamp>,
 }
 
@@ -40,6 +40,19 @@ impl Commands {
         let mut connectors = self.ports().store.connectors(Some(tenant))?;
         connectors.sort_by_key(|connector| connector.index);
         connectors.into_iter().map(|connector| self.overview(connector)).collect()
+    }
+
+    /// The same with what was last said in the connectors' conversations, groups included.
+    pub async fn with_activity(
+        &self,
+        tenant: TenantIndex,
+        mut overviews: Vec<ConnectorOverview>,
+    ) -> Result<Vec<ConnectorOverview>> {
+        let said = self.ports().store.last_activity(tenant).await?;
+        for overview in &mut overviews {
+            overview.last_active_at = overview.last_active_at.max(said.get(&overview.connector.index).copied());
+        }
+        Ok(overviews)
     }
 
     fn overview(&self, connector: Arc<Connector>) -> Result<ConnectorOverview> {

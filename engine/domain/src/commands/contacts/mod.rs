@@ -2,6 +2,7 @@
 //! opt-out outlives its contact.
 
 mod addresses;
+pub mod files;
 pub mod imports;
 mod names;
 
@@ -21,6 +22,8 @@ pub const MAX_LINE_CHARS: usize = 255;
 pub const MAX_NOTES_CHARS: usize = 4_000;
 /// Maximum length of the reason for activating or deactivating a contact, in characters.
 pub const MAX_REASON_CHARS: usize = 500;
+/// Maximum number of other addresses that are shown of a contact.
+pub const MAX_ALIASES: usize = 64;
 /// Maximum number of connectors that one request names.
 pub const MAX_NAMED_CONNECTORS: usize = 50;
 
@@ -91,6 +94,8 @@ pub struct ContactQuery {
     pub connector: Option<Uuid>,
     /// See [`ContactFilter::search`].
     pub search: Option<String>,
+    /// See [`ContactFilter::tag`].
+    pub tag: Option<String>,
 }
 
 impl Commands {
@@ -108,12 +113,12 @@ impl Commands {
         skip: u64,
         limit: usize,
     ) -> Result<ContactPage> {
-        let ContactQuery { kind, active, connector, search } = query;
+        let ContactQuery { kind, active, connector, search, tag } = query;
         let connector = match connector {
             None => None,
             Some(id) => Some(self.live_connector(tenant, id)?.index),
         };
-        let filter = ContactFilter { kind, active, connector, search };
+        let filter = ContactFilter { kind, active, connector, search, tag };
         Ok(self.ports().store.list_contacts(tenant, filter, after, skip, limit).await?)
     }
 
@@ -135,6 +140,14 @@ impl Commands {
             ids.extend(connector.filter(|known| known.status != ConnectorStatus::Deleted).map(|known| known.id));
         }
         Ok(ids)
+    }
+
+    /// The other addresses that a contact is known by, at most [`MAX_ALIASES`].
+    pub fn aliases_of_contact(&self, contact: &Contact) -> Result<Vec<String>> {
+        let store = &self.ports().store;
+        let mut aliases = store.contact_aliases(contact.tenant, contact.kind, &contact.identifier)?;
+        aliases.truncate(MAX_ALIASES);
+        Ok(aliases)
     }
 
     /// Creates the contact, or renames the one with this type and identifier. Returns true if it was created.

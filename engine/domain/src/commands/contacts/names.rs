@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use uuid::Uuid;
+
 use crate::commands::Commands;
-use crate::model::ContactType;
+use crate::model::{Contact, ContactType};
 use crate::{Result, TenantIndex};
 
 /// Maximum number of addresses in one look-up; a further one is not looked up.
@@ -12,10 +14,19 @@ const MAX_ADDRESSES: usize = 1_000;
 /// What is known of somebody by one of their addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownContact {
+    /// The contact's public id.
+    pub id: Uuid,
     /// The identifier that the contact is known by.
     pub identifier: String,
     /// The name to show, see [`crate::model::Contact::display_name`].
     pub name: Option<String>,
+}
+
+impl From<Contact> for KnownContact {
+    fn from(contact: Contact) -> Self {
+        let name = contact.display_name().map(str::to_owned);
+        Self { id: contact.id, identifier: contact.identifier, name }
+    }
 }
 
 impl Commands {
@@ -30,8 +41,7 @@ impl Commands {
         let mut known = BTreeMap::new();
         for address in addresses.into_iter().take(MAX_ADDRESSES) {
             if let Some(contact) = self.ports().store.contact(tenant, kind, &kind.identifier(&address))? {
-                let name = contact.display_name().map(str::to_owned);
-                known.insert(address, KnownContact { identifier: contact.identifier, name });
+                known.insert(address, KnownContact::from(contact));
             }
         }
         Ok(known)

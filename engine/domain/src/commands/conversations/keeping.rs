@@ -12,14 +12,15 @@ use crate::ports::{AutomationChange, Batch, Change, ChatChange};
 use crate::{Error, ErrorCode, Field, Result};
 
 impl Commands {
-    /// The conversation with an address, which is opened if there is none. Refused where the connector's channel has no conversations.
+    /// The conversation with an address, which is opened if there is none, and whether it was opened. Refused where the connector's
+    /// channel has no conversations.
     pub async fn open_conversation(
         &self,
         actor: &Actor,
         connector: Uuid,
         to: &str,
         is_group: bool,
-    ) -> Result<ConversationView> {
+    ) -> Result<(ConversationView, bool)> {
         let tenant = actor.tenant()?;
         let offering = self.offering(tenant, connector)?;
         offering.must("inbound")?;
@@ -27,14 +28,14 @@ impl Commands {
         let to = self.addresses(&offering, Field::To, vec![to]).await.map_err(|error| unindexed(error, Field::To))?;
         let to = to.into_iter().next().unwrap_or_default();
         if let Some(found) = self.conversation_of(&offering.connector, &to)? {
-            return self.conversation_view(found);
+            return Ok((self.conversation_view(found)?, false));
         }
         let chat = self.chat_of(&offering.connector, &to)?;
         let connector = offering.connector.index;
         let open = ChatChange::Open { tenant, connector, chat: chat.clone(), is_group, by: actor.by.clone() };
         self.ports().store.commit(Batch::of(vec![Change::Chat(Box::new(open))])).await?;
         let opened = self.ports().store.conversation_with(connector, &chat)?;
-        self.conversation_view(opened.ok_or_else(|| Error::not_found("Conversation"))?)
+        Ok((self.conversation_view(opened.ok_or_else(|| Error::not_found("Conversation"))?)?, true))
     }
 
     /// Archives a conversation: lists can leave it out until the other side writes. One that is archived stays as it is.

@@ -1,5 +1,6 @@
 //! Lists and counts of conversations, and who they can be assigned to.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
@@ -7,14 +8,17 @@ use uuid::Uuid;
 use super::ConversationView;
 use crate::commands::Commands;
 use crate::commands::access::actor::Actor;
-use crate::model::{LabelKind, User};
+use crate::commands::contacts::ContactRef;
+use crate::model::{ContactType, LabelKind, User};
 use crate::ports::{ContactFilter, ConversationFilter, ConversationOrder};
-use crate::{Error, Field, Result, TenantIndex};
+use crate::{ConnectorIndex, Error, Field, Result, TenantIndex};
 
 /// Maximum length of a search, in characters.
 pub const MAX_SEARCH_CHARS: usize = 200;
 /// Maximum number of contacts whose chosen names a search looks at.
 const MAX_NAMED_FOUND: usize = 1_000;
+/// Maximum number of conversations that are listed of one contact.
+pub const MAX_OF_CONTACT: usize = 250;
 /// Maximum number of tags of which a conversation may have one.
 pub const MAX_TAGS_ASKED: usize = 50;
 
@@ -100,6 +104,9 @@ impl Commands {
         if let Some(search) = &filter.search_who {
             filter.search_chats = self.named_addresses(tenant, search).await?;
         }
+        if filter.automated.is_some() {
+            filter.answered = self.answered(tenant)?;
+        }
         let found = store.find_conversations(tenant, filter, place, limit).await?;
         let mut items = Vec::with_capacity(found.rows.len());
         for conversation in found.rows {
@@ -108,6 +115,29 @@ impl Commands {
         let is_by_id = matches!(place, ConversationOrder::Id { .. });
         let next = items.last().map(|view| view.conversation.id).filter(|_| is_by_id && found.more);
         Ok(ConversationPage { items, total: found.total, next })
+    }
+
+    /// The conversations with a contact, under whichever of its addresses, the last active first; at most [`MAX_OF_CONTACT`].
+    pub fn conversations_of_contact(&self, tenant: TenantIndex, contact: ContactRef) -> Result<Vec<ConversationView>> {
+        let contact = self.get_contact(tenant, contact)?;
+        let store = &self.ports().store;
+        let mut connectors: BTreeSet<ConnectorIndex> = contact.connectors.iter().copied().collect();
+        for connector in store.connectors(Some(tenant))? {
+            if ContactType::of_channel(&connector.channel) == Some(contact.kind) {
+                connectors.insert(connector.index);
+            }
+        }
+        let mut addresses = self.aliases_of_contact(&contact)?;
+        addresses.push(contact.identifier);
+        let mut found = Vec::new();
+        for connector in connectors {
+            for address in &addresses {
+                found.extend(store.conversation_with(connector, address)?.filter(|one| !one.is_group));
+            }
+        }
+        found.sort_by_key(|conversation| Reverse((conversation.active_at(), conversation.id)));
+        found.truncate(MAX_OF_CONTACT);
+        found.into_iter().map(|conversation| self.conversation_view(conversation)).collect()
     }
 
     /// Addresses of contacts to whom the tenant gave a name that a search finds: their conversations know only the name that the contacts

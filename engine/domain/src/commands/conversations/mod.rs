@@ -1,23 +1,29 @@
 //! Conversations: who answers them. A person tags, assigns, pauses the automations and resumes them, one by one or many at once; each
 //! pause records who paused, when and why.
 //!
-//! - `keeping`: opening, archiving, restoring, deleting. `lists`: finding and counting. `reading`: marking as read, and telling the
-//!   channel. `timelines`: what was said. `windows`: until when anything may be written.
+//! - `keeping`: opening, archiving, restoring, deleting. `lists`: finding and counting. `views`: what there is to say about one. `reading`:
+//!   marking as read, and telling the channel. `timelines`: what was said, `authors`: by whom. `windows`: until when anything may be
+//!   written.
 
+mod authors;
 mod keeping;
 mod lists;
 mod reading;
 mod timelines;
+mod views;
 mod windows;
 
+pub use authors::{Author, AuthorKind};
 pub use lists::{
     ConversationOverview, ConversationPage, ConversationPlace, ConversationQuery, MAX_SEARCH_CHARS, MAX_TAGS_ASKED,
 };
 pub use reading::tell_read;
-pub use timelines::{EntryView, MAX_ENTRIES, TimelineView};
+pub use timelines::{EntryView, MAX_ENTRIES, Quoted, TimelineView};
+pub use views::{AnsweredBy, ConversationView, LastSent};
 pub use windows::ReplyWindow;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -31,8 +37,8 @@ use crate::model::conversation::MAX_TAGS;
 use crate::model::event_task::ANSWERING;
 use crate::model::tag::MAX_TAGS_OF_TENANT;
 use crate::model::{
-    Connector, ContactType, Conversation, ConversationAction, ConversationStep, EventBody, EventTask, Handover,
-    LabelKind, TimerKey,
+    Automation, Connector, ContactType, Conversation, ConversationAction, ConversationStep, EventBody, EventTask,
+    Handover, LabelKind, TimerKey,
 };
 use crate::ports::{AutomationChange, Batch, Change, Conflict, ConversationFilter, ConversationOrder, StoreError};
 use crate::{AutomationIndex, ConnectorIndex, Error, Field, Result, TenantIndex};
@@ -51,22 +57,6 @@ const ROUNDS: usize = 10;
 const SHOWN_TASKS: usize = 50;
 /// Maximum number of other addresses of a contact under which a conversation is looked for.
 const ALIASES: usize = 64;
-
-/// A conversation with the public id of its connector.
-pub struct ConversationView {
-    /// The stored conversation.
-    pub conversation: Conversation,
-    /// The connector's public id.
-    pub connector: Uuid,
-    /// Whether an automation is active in it now.
-    pub automated: bool,
-    /// Its reply window, where its channel has one.
-    pub window: Option<ReplyWindow>,
-    /// The public id of the queue that it is in.
-    pub queue: Option<Uuid>,
-    /// The public id of the status that it has.
-    pub status: Option<Uuid>,
-}
 
 /// A conversation with its timers and waiting events.
 pub struct ConversationDetail {
@@ -277,7 +267,8 @@ impl Commands {
         Ok(())
     }
 
-    /// Pauses a conversation's automations; if they are already paused, nothing changes.
+    /// Pauses a conversation's automations. If they are already paused, nothing changes, except that a pause that ends by itself gives way
+    /// to this one.
     pub async fn pause_conversation(&self, actor: &Actor, id: Uuid, reason: &str) -> Result<ConversationView> {
         self.step_conversation(actor, id, &Bulk::Pause(checked_reason(reason)?)).await
     }
@@ -324,7 +315,8 @@ impl Commands {
             }
             Selection::Connector(id) => {
                 let connector = Some(self.live_connector(tenant, id)?.index);
-                let paused = Some(step == Bulk::Resume);
+                // One whose pause ends by itself is paused for good.
+                let paused = (step == Bulk::Resume).then_some(true);
                 let filter = ConversationFilter { connector, paused, ..ConversationFilter::default() };
                 let mut after = None;
                 loop {
@@ -357,9 +349,9 @@ impl Commands {
     /// The changes of a step; none if the conversation is already in that state.
     fn conversation_changes(&self, actor: &Actor, conversation: &Conversation, step: &Bulk) -> Vec<Change> {
         let (done, word, detail) = match step {
-            Bulk::Pause(reason) if conversation.handover.is_none() => {
+            Bulk::Pause(reason) if conversation.handover.as_ref().is_none_or(|there| there.until.is_some()) => {
                 let at = self.ports().clock.now();
-                let handover = Handover { by: actor.by.clone(), at, reason: reason.clone() };
+                let handover = Handover { by: actor.by.clone(), at, reason: reason.clone(), until: None };
                 (ConversationStep::Pause(handover), ConversationAction::Paused, reason.clone())
             }
             Bulk::Resume if conversation.handover.is_some() => {
@@ -393,38 +385,39 @@ impl Commands {
         found.ok_or_else(|| Error::not_found("Conversation"))
     }
 
-    pub(crate) fn conversation_view(&self, conversation: Conversation) -> Result<ConversationView> {
-        let connector = self.connector_id(conversation.connector)?;
-        let automated = self.is_automated(&conversation)?;
-        let stored = self.ports().store.connector(conversation.connector)?;
-        let rules = stored.and_then(|stored| self.rules_of(&stored));
-        let window = rules.and_then(|rules| self.window_of(&rules, Some(&conversation)));
-        let queue = self.label_id(conversation.tenant, LabelKind::Queue, conversation.queue)?;
-        let status = self.label_id(conversation.tenant, LabelKind::Status, conversation.status_label)?;
-        Ok(ConversationView { conversation, connector, automated, window, queue, status })
-    }
-
-    /// Whether an automation answers it now. One in which none ever took part is nobody's but the people's, whatever listens on its
-    /// connector: see [`Conversation::engaged`].
-    fn is_automated(&self, conversation: &Conversation) -> Result<bool> {
+    /// The automation that answers a conversation now; of several, the one that is asked first. One in which none ever took part is
+    /// nobody's but the people's, whatever listens on its connector: see [`Conversation::engaged`].
+    fn answering(&self, conversation: &Conversation) -> Result<Option<Arc<Automation>>> {
         if conversation.handover.is_some() || !conversation.engaged {
-            return Ok(false);
+            return Ok(None);
         }
-        self.is_answered(conversation.connector, conversation.is_group)
+        self.first_answering(conversation.connector, conversation.is_group)
     }
 
     /// Whether an active automation of a connector answers in groups, or in conversations with one person.
     fn is_answered(&self, connector: ConnectorIndex, is_group: bool) -> Result<bool> {
+        Ok(self.first_answering(connector, is_group)?.is_some())
+    }
+
+    fn first_answering(&self, connector: ConnectorIndex, is_group: bool) -> Result<Option<Arc<Automation>>> {
         let automations = self.ports().store.automations_on(connector)?;
-        Ok(automations.iter().any(|automation| {
-            !automation.observer && automation.events.iter().any(|kind| automation.listens_to(kind, is_group))
-        }))
+        Ok(automations.iter().find(|automation| answers(automation, is_group)).cloned())
+    }
+
+    /// Where automations of a tenant answer: connectors, and whether in groups.
+    fn answered(&self, tenant: TenantIndex) -> Result<BTreeSet<(ConnectorIndex, bool)>> {
+        let mut answered = BTreeSet::new();
+        for automation in self.ports().store.automations(Some(tenant))? {
+            let places = [false, true].into_iter().filter(|is_group| answers(&automation, *is_group));
+            answered.extend(places.map(|is_group| (automation.connector, is_group)));
+        }
+        Ok(answered)
     }
 
     /// Refuses a message by hand into a conversation in which an automation is active.
     pub(crate) fn must_not_be_automated(&self, connector: &Connector, to: &str) -> Result<()> {
         let Some(conversation) = self.conversation_of(connector, to)? else { return Ok(()) };
-        if !self.is_automated(&conversation)? {
+        if self.answering(&conversation)?.is_none() {
             return Ok(());
         }
         let message = "an automation answers this conversation; pause it first";
@@ -458,6 +451,11 @@ impl Commands {
         }
         Ok(None)
     }
+}
+
+/// Whether an automation answers in groups, or in conversations with one person.
+fn answers(automation: &Automation, is_group: bool) -> bool {
+    !automation.observer && automation.events.iter().any(|kind| automation.listens_to(kind, is_group))
 }
 
 fn checked_reason(reason: &str) -> Result<String> {

@@ -189,13 +189,19 @@ impl Commands {
         Ok(file)
     }
 
-    /// What a tenant's file is, whatever was said of it when it was uploaded; `None` if there is no such file.
-    pub(super) async fn recognised_file(&self, tenant: TenantIndex, id: Uuid) -> Result<Option<RecognisedFile>> {
+    /// What a tenant's file is, whatever was said of it when it was uploaded; `None` if there is no such file. The name only tells apart
+    /// what begins alike.
+    pub(super) async fn recognised_file(
+        &self,
+        tenant: TenantIndex,
+        id: Uuid,
+        file_name: &str,
+    ) -> Result<Option<RecognisedFile>> {
         let failed = |error: MediaError| Error::internal(format!("looking at a stored file: {error}"));
         let media = &self.ports().media;
         let Some(size) = media.stat(tenant, id).await.map_err(failed)? else { return Ok(None) };
         let Some(head) = media.head(tenant, id).await.map_err(failed)? else { return Ok(None) };
-        let (content_type, extension) = match Format::of(&head, "") {
+        let (content_type, extension) = match Format::of(&head, file_name) {
             Some(format) => (format.content_type, format.name),
             None => ("application/octet-stream", "bin"),
         };

@@ -38,6 +38,7 @@ impl Commands {
         let template = Template { components, ..template };
         let Template { name, language, category, format, components, .. } = &template;
         sound(check_for_channel(name, language.as_deref(), *category, *format, components))?;
+        sound(template.check_variable_names())?;
         let index = Some(offering.connector.index);
         let store = &self.ports().store;
         let known = store.template_named(tenant, index, name, language.as_deref())?;
@@ -76,7 +77,7 @@ impl Commands {
         old: Arc<Template>,
         patch: TemplatePatch,
     ) -> Result<TemplateView> {
-        let TemplatePatch { name, language, category, components } = patch;
+        let TemplatePatch { name, language, category, components, variable_names } = patch;
         let mut problems = Vec::new();
         if name.is_some_and(|name| name != old.name) {
             problems.push(FieldProblem::new(Field::Name, "cannot be changed: create another template"));
@@ -89,9 +90,16 @@ impl Commands {
             Some(components) => self.with_samples(tenant, components).await?,
             None => old.components.clone(),
         };
-        let next = Template { category: category.unwrap_or(old.category), components, ..(*old).clone() };
+        let renamed =
+            Template { variable_names: variable_names.unwrap_or_else(|| old.variable_names.clone()), ..(*old).clone() };
+        let next = Template { category: category.unwrap_or(old.category), components, ..renamed.clone() };
         if next == *old {
             return self.template_view(old);
+        }
+        sound(next.check_variable_names())?;
+        if next == renamed {
+            // The names are the tenant's alone.
+            return self.put_template(Template { updated_at: self.now(), ..next }).await;
         }
         let Template { name, language, category, format, components, .. } = &next;
         sound(check_for_channel(name, language.as_deref(), *category, *format, components))?;

@@ -65,6 +65,8 @@ pub struct TemplateDraft {
     pub format: TemplateFormat,
     /// What it consists of.
     pub components: Vec<Component>,
+    /// What the tenant calls its numbered variables, see [`Template::variable_names`].
+    pub variable_names: Vec<String>,
 }
 
 /// A change of a template. `None` leaves a field as it is.
@@ -78,6 +80,8 @@ pub struct TemplatePatch {
     pub category: Option<TemplateCategory>,
     /// What it consists of from now on.
     pub components: Option<Vec<Component>>,
+    /// What the tenant calls its numbered variables from now on; the channel is not asked about that.
+    pub variable_names: Option<Vec<String>>,
 }
 
 impl Commands {
@@ -123,7 +127,7 @@ impl Commands {
     /// Creates a template: at once if it is a text of the tenant's own, otherwise after the connector's channel took it. Where the channel
     /// may have taken it without saying so, it is found by the next [`Self::sync_templates`].
     pub async fn create_template(&self, tenant: TenantIndex, draft: TemplateDraft) -> Result<TemplateView> {
-        let TemplateDraft { connector, name, language, category, format, components } = draft;
+        let TemplateDraft { connector, name, language, category, format, components, variable_names } = draft;
         let now = self.now();
         let template = Template {
             number: 0,
@@ -139,6 +143,7 @@ impl Commands {
             reason: None,
             remote_id: None,
             components,
+            variable_names,
             created_at: now,
             updated_at: now,
         };
@@ -148,6 +153,7 @@ impl Commands {
                 let name = template.name.trim().to_owned();
                 let template = Template { name, format: TemplateFormat::Named, ..template };
                 sound(check_own(&template.name, template.language.as_deref(), &template.components))?;
+                sound(template.check_variable_names())?;
                 self.put_template(template).await
             }
         }
@@ -159,15 +165,17 @@ impl Commands {
         if old.connector.is_some() {
             return self.update_at_channel(tenant, old, patch).await;
         }
-        let TemplatePatch { name, language, category, components } = patch;
+        let TemplatePatch { name, language, category, components, variable_names } = patch;
         let next = Template {
             name: name.map_or_else(|| old.name.clone(), |name| name.trim().to_owned()),
             language: language.unwrap_or_else(|| old.language.clone()),
             category: category.unwrap_or(old.category),
             components: components.unwrap_or_else(|| old.components.clone()),
+            variable_names: variable_names.unwrap_or_else(|| old.variable_names.clone()),
             ..(*old).clone()
         };
         sound(check_own(&next.name, next.language.as_deref(), &next.components))?;
+        sound(next.check_variable_names())?;
         if next == *old {
             return self.template_view(old);
         }

@@ -79,6 +79,7 @@ pub async fn synchronise(asking: Asking<'_>, connector: &Connector) -> Result<Sy
             reason: None,
             remote_id: None,
             components: Vec::new(),
+            variable_names: Vec::new(),
             created_at: now,
             updated_at: now,
         };

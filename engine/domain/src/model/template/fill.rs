@@ -25,7 +25,7 @@ const MAX_CODE_CHARS: usize = 15;
 const MAX_LINK_BYTES: usize = 2048;
 
 /// Spaces in a row that a channel takes.
-const MAX_SPACES: &str = "    ";
+pub(super) const MAX_SPACES: &str = "    ";
 
 /// A variable of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 //! through any connector. One of a connector is kept and approved by its channel, which the engine asks for it and tells of changes; what
 //! is sent then is its name with the values, as content of the kind [`CONTENT_KIND`].
 //!
-//! `components`: what it consists of. `scan`: variables inside a text. `fill`: values for its variables; `lengths`: texts that become too
-//! long with them. `check`: what a channel's template must be. `samples`: files that show what a header will be. `exchange`: the JSON in
+//! `components`: what it consists of. `scan`: variables inside a text. `fill`: values for its variables; `values`: how callers give them;
+//! `lengths`: texts that become too long with them. `check`: what a channel's template must be. `samples`: files that show what a header will be. `exchange`: the JSON in
 //! which templates travel to and from connectors.
 
 mod check;
@@ -15,6 +15,7 @@ mod samples;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -70,6 +71,10 @@ pub struct Template {
     pub remote_id: Option<String>,
     /// What it consists of, in order.
     pub components: Vec<Component>,
+    /// What the tenant calls the variables of the body besides, where they are numbered: one name for each, in the order of their numbers.
+    /// Empty: nothing. The channel does not know these names. Stored beside the other fields.
+    #[serde(skip)]
+    pub variable_names: Vec<String>,
     /// When it was created here.
     pub created_at: Timestamp,
     /// When it was last changed here.

@@ -79,7 +79,8 @@ pub(super) fn number(name: &str) -> Option<u32> {
     if digits && !name.starts_with('0') { name.parse().ok() } else { None }
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether a variable may be called so.
+pub(super) fn is_name(name: &str) -> bool {
     let allowed = |c: char| c.is_alphanumeric() || c == '_';
     !name.is_empty() && name.chars().count() <= MAX_NAME && name.chars().all(allowed)
 }

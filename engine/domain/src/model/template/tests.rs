@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::*;
 use crate::model::message::MessageAction;
 
-fn template(format: TemplateFormat, components: Value) -> Template {
+pub(super) fn template(format: TemplateFormat, components: Value) -> Template {
     Template {
         number: 7,
         id: Uuid::from_u128(7),
@@ -23,6 +23,7 @@ fn template(format: TemplateFormat, components: Value) -> Template {
         reason: None,
         remote_id: Some("1".to_owned()),
         components: read_components(&components).expect("well formed"),
+        variable_names: Vec::new(),
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
     }
@@ -50,7 +51,7 @@ fn names(template: &Template) -> Vec<String> {
     template.variables().into_iter().map(|variable| variable.name).collect()
 }
 
-fn order() -> Template {
+pub(super) fn order() -> Template {
     let components = json!([
         {"type": "header", "format": "text", "text": "Pedido {{pedido}}", "examples": {"pedido": "#1"}},
         {"type": "body", "text": "Olá {{nome}}, pedido {{pedido}} pronto.", "examples": {"nome": "Ana", "pedido": "#1"}},

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use pombo_domain::commands::campaigns::drafts::CampaignPatch;
-use pombo_domain::model::template::{Component, TemplateCategory, TemplateFormat, TemplateStatus};
-use pombo_domain::model::{LabelKind, MessageType, Quality, Template};
+use pombo_domain::commands::campaigns::drafts::{CampaignPatch, HeaderChoice};
+use pombo_domain::model::template::{Component, HeaderFormat, TemplateCategory, TemplateFormat, TemplateStatus};
+use pombo_domain::model::{LabelKind, MessageType, Quality, Rules, Setting, Template};
 use pombo_domain::ports::{AutomationChange, AutomationStore, TemplateChange};
 use tokio::join;
 use uuid::Uuid;
@@ -60,6 +60,7 @@ async fn template(site: &Site, name: &str, connector: Option<&Connector>, status
         reason: None,
         remote_id: None,
         components: vec![Component::Body { text, examples: BTreeMap::new(), more: None }],
+        variable_names: Vec::new(),
         created_at: NOW,
         updated_at: NOW,
     };
@@ -117,6 +118,134 @@ async fn the_documented_template_is_sent_and_every_step_is_kept() {
         let contact = site.world.store.contact(tenant, ContactType::WhatsApp, ANA).expect("reads");
         assert_eq!(contact.expect("it is there").name.as_deref(), Some(kept));
     }
+}
+
+/// Stores a template anew, after a change.
+fn changed(site: &Site, number: u32, change: impl FnOnce(&mut Template)) {
+    let found = site.world.commands.template_by_number(site.loja.tenant.index, number).expect("it is there");
+    let mut next = Template::clone(&found);
+    change(&mut next);
+    let put = Change::Template(Box::new(TemplateChange::Put(next)));
+    site.world.store.write(Batch::of(vec![put])).expect("stored");
+}
+
+#[tokio::test]
+async fn numbered_variables_go_by_the_documented_names_or_by_their_numbers() {
+    let site = Site::new().await;
+    let prepared = Prepared::on(&site).await;
+    let with = |variables: Value| but(prepared.body(), "variables", variables);
+    let text = "Olá {{1}}, seu código é {{2}}.".to_owned();
+    changed(&site, prepared.template, |template| {
+        template.format = TemplateFormat::Positional;
+        template.components = vec![Component::Body { text, examples: BTreeMap::new(), more: None }];
+    });
+    let refused = site.post("/send-message", &prepared.body()).await.refusal(400);
+    assert!(refused["errors"]["variables.nome"].is_array(), "it has no names yet: {refused}");
+    let names = ["nome", "codigo"].map(str::to_owned).to_vec();
+    changed(&site, prepared.template, |template| template.variable_names = names);
+
+    for body in [prepared.body(), with(json!({"1": "João", "2": "ABC123"}))] {
+        let (answer, stored) = join!(site.post("/send-message", &body), site.accept(WAMID));
+        answer.expect(200);
+        assert_eq!(stored.message.content.text, "Olá João, seu código é ABC123.");
+        let MessageAction::Other(own) = &stored.message.content.options.action else { panic!("a connector's") };
+        let value: Value = serde_json::from_str(&own.value).expect("JSON");
+        let expected = json!([{"name": "1", "value": "João"}, {"name": "2", "value": "ABC123"}]);
+        assert_eq!((&value["format"], &value["body"]), (&json!("positional"), &expected));
+    }
+    for (variables, field) in [
+        (json!({"nome": "João", "2": "ABC123"}), "variables.2"),
+        (json!({"nome": "João"}), "variables.codigo"),
+        (json!({"1": "João"}), "variables.2"),
+        (json!({"nome": "João", "codigo": "A", "outra": "x"}), "variables.outra"),
+        (json!({"1": "João", "2": "A", "3": "x"}), "variables.3"),
+    ] {
+        let refused = site.post("/send-message", &with(variables)).await.refusal(400);
+        assert!(refused["errors"][field][0].is_string(), "{field}: {refused}");
+    }
+}
+
+/// The id of an uploaded file.
+async fn uploaded(site: &Site, content: &[u8]) -> Uuid {
+    let begun = site.world.commands.begin_file(site.loja.tenant.index, "arquivo").await;
+    let mut upload = begun.expect("there is room");
+    upload.write(content).await.expect("it can be sent");
+    upload.finish(None).await.expect("stored").attachment.id
+}
+
+#[tokio::test]
+async fn a_header_that_is_a_file_is_a_link_or_the_id_of_an_upload_or_the_campaigns() {
+    let site = Site::new().await;
+    let prepared = Prepared::on(&site).await;
+    changed(&site, prepared.template, |template| {
+        let header =
+            Component::Header { format: HeaderFormat::Image, text: None, examples: BTreeMap::new(), example: None };
+        template.components.insert(0, header);
+    });
+    let picture = uploaded(&site, b"\x89PNG\r\n\x1a\n0000").await;
+    let document = uploaded(&site, b"%PDF-1.7 0000").await;
+    let with = |header: Value| {
+        let variables = json!({"nome": "João", "codigo": "ABC123", "header": header});
+        but(prepared.body(), "variables", variables)
+    };
+    let media = |stored: &StoredMessage| -> Value {
+        let MessageAction::Other(own) = &stored.message.content.options.action else {
+            panic!("a connector's template")
+        };
+        serde_json::from_str::<Value>(&own.value).expect("JSON")["header"]["media"].clone()
+    };
+    for header in [Value::Null, json!("foto.png"), json!(document), json!(Uuid::from_u128(9))] {
+        let refused = site.post("/send-message", &with(header)).await.refusal(400);
+        assert!(refused["errors"]["variables.header"][0].is_string(), "{refused}");
+    }
+    let body = with(json!("https://x.com/foto.png"));
+    let (answer, stored) = join!(site.post("/send-message", &body), site.accept(WAMID));
+    answer.expect(200);
+    assert_eq!(media(&stored), json!({"link": "https://x.com/foto.png"}));
+    assert!(stored.message.content.attachments.is_empty());
+
+    let body = with(json!(picture));
+    let (answer, stored) = join!(site.post("/send-message", &body), site.accept(WAMID));
+    answer.expect(200);
+    assert_eq!(media(&stored), json!({"attachment": 0}));
+    let sent = &stored.message.content.attachments[0];
+    assert_eq!((sent.id, sent.content_type.as_str()), (picture, "image/png"));
+
+    // What is sent in the name of a campaign shows what the campaign shows.
+    let number = campaign(&site, prepared.template, false).await;
+    let header = HeaderChoice::File { id: picture, file_name: Some("foto.png".to_owned()) };
+    let patch = CampaignPatch { header: Some(Some(header)), ..CampaignPatch::default() };
+    let tenant = site.loja.tenant.index;
+    site.world.commands.update_campaign(tenant, number, patch).await.expect("it fits");
+    site.world.commands.start_campaign(tenant, number, None).await.expect("it starts");
+    let body = but(but(prepared.body(), "template_id", Value::Null), "campaign_id", json!(number));
+    let (answer, stored) = join!(site.post("/send-message", &body), site.accept(WAMID));
+    answer.expect(200);
+    assert_eq!(stored.message.content.attachments[0].file_name, "foto.png");
+}
+
+#[tokio::test]
+async fn line_breaks_are_refused_or_replaced_as_the_instance_is_set() {
+    let site = Site::new().await;
+    let prepared = Prepared::on(&site).await;
+    site.world.connectors.describe_plugin("connector-chat", |plugin| {
+        let cleaned_values = Some(Setting { field: "breaks".to_owned(), value: "replace".to_owned() });
+        plugin.rules = Some(Rules { cleaned_values, ..Rules::default() });
+        plugin.config_schema =
+            json!({"type": "object", "properties": {"breaks": {"type": "string", "default": "refuse"}}});
+    });
+    let body = but(prepared.body(), "variables", json!({"nome": "João\nda\tSilva", "codigo": "A      B"}));
+    let refused = site.post("/send-message", &body).await.refusal(400);
+    for field in ["variables.nome", "variables.codigo"] {
+        assert!(refused["errors"][field][0].is_string(), "{refused}");
+    }
+    // What a configuration does not say, the schema does.
+    site.world.connectors.describe_plugin("connector-chat", |plugin| {
+        plugin.config_schema["properties"]["breaks"]["default"] = json!("replace");
+    });
+    let (answer, stored) = join!(site.post("/send-message", &body), site.accept(WAMID));
+    answer.expect(200);
+    assert_eq!(stored.message.content.text, "Olá João da Silva, seu código é A    B.");
 }
 
 #[tokio::test]
@@ -229,6 +358,28 @@ async fn a_tenants_key_sends_by_its_only_instance_with_templates() {
     let mail = site.another("connector-email").await;
     let bound = site.bound_to(&mail).await;
     site.post_as(&bound, "/send-message", &prepared.body()).await.refusal(401);
+}
+
+#[tokio::test]
+async fn where_no_instance_keeps_templates_the_only_one_sends_the_tenants_own_texts() {
+    let site = Site::new().await;
+    let prepared = Prepared::on(&site).await;
+    let own = template(&site, "proprio", None, TemplateStatus::Approved).await;
+    let body = but(prepared.body(), "template_id", json!(own));
+    site.world.connectors.describe_plugin("connector-chat", |plugin| {
+        plugin.features.retain(|feature| feature != "templates");
+    });
+    // A connector of another channel is not an instance, and does not make a second one.
+    site.another("connector-email").await;
+    let (answer, stored) = join!(site.post("/send-message", &body), site.accept("3EB0"));
+    assert_eq!(answer.expect(200)["message_id"], "3EB0");
+    assert_eq!(stored.message.content.text, "Olá João, seu código é ABC123.");
+    // Of two, nobody can tell; of none, there is nothing to tell.
+    site.another("connector-plain").await;
+    let refused = site.post("/send-message", &body).await.refusal(400);
+    assert!(refused["errors"]["apikey"][0].as_str().is_some_and(|why| why.contains("several")), "{refused}");
+    let refused = site.post_as(&site.other.key, "/send-message", &body).await.refusal(400);
+    assert!(refused["errors"]["apikey"][0].as_str().is_some_and(|why| why.contains("no instance")), "{refused}");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 mod export;
 mod rows;
-mod upload;
+pub(crate) mod upload;
 mod wire;
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Receives a list of recipients. It is read whole before anything of it is stored.
+//! Receives a list of recipients, or another file that is one part of a form. It is read whole before anything of it is stored.
 
 use poem_openapi::registry::MetaSchema;
 use pombo_domain::Error;
@@ -32,7 +32,7 @@ impl Form for ListForm {
 }
 
 /// The file with its name.
-pub(crate) async fn receive(form: Multipart<'_, ListForm>) -> Result<(String, Vec<u8>), Failure> {
+pub(crate) async fn receive<F: Form>(form: Multipart<'_, F>) -> Result<(String, Vec<u8>), Failure> {
     let mut form = form.open(MAX_WORKBOOK_BYTES + FORM_BYTES).await?;
     let mut received = None;
     while let Some(part) = form.next().await? {

@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use poem_openapi::registry::MetaSchema;
+use poem_openapi::types::MaybeUndefined;
 use poem_openapi::{Enum, Object};
 use pombo_api::declared::ParamKind;
 use pombo_api::error::Failure;
-use pombo_domain::commands::campaigns::drafts::{AudienceChoice, CampaignPatch};
+use pombo_domain::commands::campaigns::drafts::{AudienceChoice, CampaignPatch, HeaderChoice};
 use pombo_domain::commands::campaigns::{CampaignRef, CampaignView};
 use pombo_domain::model::{self, Audience, Binding, ContactChoice, ContactPart, Source};
 use pombo_domain::{Error, Field};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use crate::wire::send::HeaderLocation;
 use crate::wire::{Instant, WordOf};
 
 /// A campaign in a path: by id or by number.
@@ -261,6 +263,77 @@ impl CampaignStopRules {
     }
 }
 
+/// An uploaded file that a header shows.
+#[derive(Object, Deserialize)]
+#[oai(rename_all = "camelCase", deny_unknown_fields, skip_serializing_if_is_none)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct CampaignHeaderFile {
+    /// The `id` that the upload returned.
+    id: Uuid,
+    /// Name that recipients see, from 1 to 255 characters.
+    #[oai(nullable, validator(min_length = 1, max_length = 255, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f/\\\\]+$"))]
+    file_name: Option<String>,
+}
+
+/// What the template's header shows to everybody, where that is not a text: exactly one of a link, an uploaded file and a place.
+#[derive(Object, Deserialize)]
+#[oai(deny_unknown_fields, skip_serializing_if_is_none)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CampaignHeader {
+    /// Address of a file that the channel fetches for each message; at most 2048 characters. A mistake shows only when messages fail: an
+    /// uploaded file is safer.
+    #[oai(nullable, validator(max_length = 2048))]
+    link: Option<String>,
+    /// An uploaded file. What it is, its content decides.
+    #[oai(nullable)]
+    file: Option<CampaignHeaderFile>,
+    /// A place on a map.
+    #[oai(nullable)]
+    location: Option<HeaderLocation>,
+}
+
+impl CampaignHeader {
+    fn choice(self) -> Result<HeaderChoice, Failure> {
+        match self {
+            Self { link: Some(link), file: None, location: None } => {
+                Ok(HeaderChoice::Other(model::CampaignHeader::Link(link)))
+            }
+            Self { link: None, file: Some(CampaignHeaderFile { id, file_name }), location: None } => {
+                let bad = |c: char| c.is_control() || matches!(c, '/' | '\\');
+                let is_name = |name: &String| (1..=255).contains(&name.chars().count()) && !name.contains(bad);
+                if file_name.as_ref().is_some_and(|name| !is_name(name)) {
+                    let message = "must have 1 to 255 characters, without control characters and slashes";
+                    return Err(Error::invalid(Field::Header.named("file.fileName"), message).into());
+                }
+                Ok(HeaderChoice::File { id, file_name })
+            }
+            Self { link: None, file: None, location: Some(place) } => {
+                let HeaderLocation { latitude, longitude, title, address } = place.checked()?;
+                let (latitude, longitude) = (latitude.into(), longitude.into());
+                Ok(HeaderChoice::Other(model::CampaignHeader::Location { latitude, longitude, title, address }))
+            }
+            _ => Err(Error::invalid(Field::Header, "must have exactly one of link, file and location").into()),
+        }
+    }
+}
+
+impl From<model::CampaignHeader> for CampaignHeader {
+    fn from(header: model::CampaignHeader) -> Self {
+        let empty = Self { link: None, file: None, location: None };
+        match header {
+            model::CampaignHeader::File(file) => {
+                let file = CampaignHeaderFile { id: file.id, file_name: Some(file.file_name) };
+                Self { file: Some(file), ..empty }
+            }
+            model::CampaignHeader::Link(link) => Self { link: Some(link), ..empty },
+            model::CampaignHeader::Location { latitude, longitude, title, address } => {
+                let (latitude, longitude) = (latitude.get(), longitude.get());
+                Self { location: Some(HeaderLocation { latitude, longitude, title, address }), ..empty }
+            }
+        }
+    }
+}
+
 /// A campaign to create.
 #[derive(Object, Deserialize)]
 #[oai(rename_all = "camelCase", deny_unknown_fields)]
@@ -279,6 +352,10 @@ pub(crate) struct CreateCampaign {
     /// What the template's variables are filled with. One that is omitted is filled from the list's column of its name.
     #[oai(nullable)]
     variables: Option<BTreeMap<String, CampaignVariable>>,
+    /// What the template's header shows, if it is a picture, a video, a document or a place. Needed then, unless the variable `header` (or
+    /// `header.latitude` and `header.longitude`) is filled.
+    #[oai(nullable)]
+    header: Option<CampaignHeader>,
     /// Priority of its messages, from 1 to 10; 5 if omitted.
     #[oai(nullable, validator(minimum(value = "1"), maximum(value = "10")))]
     priority: Option<u8>,
@@ -307,6 +384,10 @@ pub(crate) struct UpdateCampaign {
     /// What the template's variables are filled with: all of them together.
     #[oai(nullable)]
     variables: Option<BTreeMap<String, CampaignVariable>>,
+    /// What the template's header shows; `null` for nothing.
+    #[oai(default, nullable)]
+    #[serde(default)]
+    header: MaybeUndefined<CampaignHeader>,
     /// Priority of its messages, from 1 to 10.
     #[oai(nullable, validator(minimum(value = "1"), maximum(value = "10")))]
     priority: Option<u8>,
@@ -318,7 +399,12 @@ pub(crate) struct UpdateCampaign {
 impl UpdateCampaign {
     /// The change; `codes` are those at which campaigns stop by the configuration.
     pub(super) fn patch(self, codes: &[String]) -> Result<CampaignPatch, Failure> {
-        let Self { name, template, connector_id, audience, variables, priority, stop } = self;
+        let Self { name, template, connector_id, audience, variables, header, priority, stop } = self;
+        let header = match header {
+            MaybeUndefined::Undefined => None,
+            MaybeUndefined::Null => Some(None),
+            MaybeUndefined::Value(header) => Some(Some(header.choice()?)),
+        };
         let bindings = match variables {
             None => None,
             Some(variables) => {
@@ -335,6 +421,7 @@ impl UpdateCampaign {
             connector: connector_id,
             audience: audience.map(ChooseCampaignAudience::choice).transpose()?,
             bindings,
+            header,
             priority,
             stop: stop.map(|stop| stop.rules(codes.to_vec())),
         })
@@ -343,9 +430,10 @@ impl UpdateCampaign {
 
 impl From<CreateCampaign> for UpdateCampaign {
     fn from(campaign: CreateCampaign) -> Self {
-        let CreateCampaign { name, template, connector_id, audience, variables, priority, stop } = campaign;
+        let CreateCampaign { name, template, connector_id, audience, variables, header, priority, stop } = campaign;
         let (name, template, connector_id) = (Some(name), Some(template), Some(connector_id));
-        Self { name, template, connector_id, audience, variables, priority, stop }
+        let header = header.map_or(MaybeUndefined::Undefined, MaybeUndefined::Value);
+        Self { name, template, connector_id, audience, variables, header, priority, stop }
     }
 }
 
@@ -465,6 +553,8 @@ pub(crate) struct Campaign {
     audience: CampaignAudience,
     /// What the template's variables are filled with.
     variables: BTreeMap<String, CampaignVariable>,
+    /// What the template's header shows.
+    header: Option<CampaignHeader>,
     /// Priority of its messages.
     priority: u8,
     /// When it is paused by itself.
@@ -505,6 +595,7 @@ impl From<CampaignView> for Campaign {
             connector_id: connector.id,
             audience: campaign.audience.into(),
             variables: campaign.bindings.into_iter().map(|(name, binding)| (name, binding.into())).collect(),
+            header: campaign.header.map(CampaignHeader::from),
             priority: campaign.priority,
             stop: campaign.stop.into(),
             scheduled_at: campaign.scheduled_at.map(Instant),

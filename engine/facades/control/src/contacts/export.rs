@@ -56,7 +56,8 @@ impl Export for ContactExport {
         let mut rows = Vec::with_capacity(page.rows.len());
         for contact in page.rows {
             let connectors = self.commands.connectors_of_contact(&contact)?;
-            rows.push(Contact::new(contact, connectors));
+            let aliases = self.commands.aliases_of_contact(&contact)?;
+            rows.push(Contact::new(contact, connectors, aliases));
         }
         Ok(Some(rows))
     }

@@ -1,6 +1,7 @@
 //! Section Contacts: to whom messages are sent.
 
 mod export;
+mod file;
 mod wire;
 
 use std::sync::Arc;
@@ -9,20 +10,27 @@ use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, OpenApi};
-use pombo_domain::commands::contacts::{ContactQuery, ContactRef};
+use pombo_domain::commands::contacts::{ContactPatch, ContactQuery, ContactRef};
 use pombo_domain::model;
 use uuid::Uuid;
 
-use crate::Section;
 use crate::access::Acting;
+use crate::campaigns::upload::receive;
 use crate::contacts::export::ContactExport;
-use crate::contacts::wire::{ContactKey, ContactPage, ImportContacts, ImportedContactRows, SaveContact, UpdateContact};
+use crate::contacts::file::{ContactFileForm, ImportedContactFile};
+use crate::contacts::wire::{
+    ContactConversations, ContactKey, ContactPage, ImportContacts, ImportedContactRows, SaveContact, SetContactActive,
+    UpdateContact,
+};
+use crate::conversations::wire::Conversation;
 use crate::wire::contact::{Contact, ContactType};
 use crate::wire::{BODY, CONFLICT, DEFAULT_LIMIT, Deleted, READ, Refused, WRITE, body};
+use crate::{ControlDeps, Section};
 use pombo_api::declared::Param;
-use pombo_api::error::Failure;
+use pombo_api::error::{Failure, status};
 use pombo_api::export::{Download, ExportFormat};
 use pombo_api::json::JsonBytes;
+use pombo_api::multipart::Multipart;
 use pombo_api::options::ApiState;
 
 #[derive(Default)]
@@ -45,7 +53,8 @@ pub(crate) enum Saved {
 
 fn shown(state: &ApiState, contact: model::Contact) -> Result<Contact, Failure> {
     let connectors = state.commands.connectors_of_contact(&contact)?;
-    Ok(Contact::new(contact, connectors))
+    let aliases = state.commands.aliases_of_contact(&contact)?;
+    Ok(Contact::new(contact, connectors, aliases))
 }
 
 fn named(id: &Path<Param<ContactKey>>) -> Result<ContactRef, Failure> {
@@ -57,8 +66,15 @@ fn query(
     active: Query<Option<bool>>,
     connector: Query<Option<Uuid>>,
     search: Query<Option<String>>,
+    tag: Query<Option<String>>,
 ) -> ContactQuery {
-    ContactQuery { kind: kind.0.map(Into::into), active: active.0, connector: connector.0, search: search.0 }
+    ContactQuery {
+        kind: kind.0.map(Into::into),
+        active: active.0,
+        connector: connector.0,
+        search: search.0,
+        tag: tag.0,
+    }
 }
 
 #[OpenApi(tag = "Section::Contacts")]
@@ -84,6 +100,9 @@ impl Contacts {
         /// phone number may be written with spaces, hyphens and parentheses.
         #[oai(validator(max_length = 200))]
         search: Query<Option<String>>,
+        /// Only contacts with whom there is a conversation that has this tag.
+        #[oai(validator(min_length = 1, max_length = 64))]
+        tag: Query<Option<String>>,
         /// Maximum number of rows, from 1 to 250; 50 if omitted.
         #[oai(validator(minimum(value = "1"), maximum(value = "250")))]
         limit: Query<Option<u32>>,
@@ -91,7 +110,7 @@ impl Contacts {
         #[oai(validator(maximum(value = "9007199254740991")))]
         after: Query<Option<u64>>,
     ) -> Result<Json<ContactPage>, Refused<READ>> {
-        let query = query(kind, active, connector_id, search);
+        let query = query(kind, active, connector_id, search, tag);
         let limit = limit.0.unwrap_or(DEFAULT_LIMIT) as usize;
         let found = state.commands.find_contacts(acting.tenant, query, after.0.unwrap_or(0), 0, limit).await?;
         let data = found.rows.into_iter().map(|contact| shown(&state, contact)).collect::<Result<Vec<_>, _>>()?;
@@ -129,6 +148,27 @@ impl Contacts {
         Ok(Json(state.commands.import_contacts(acting.tenant, &connectors, drafts).await?.into()))
     }
 
+    /// Create or update the contacts of a file
+    ///
+    /// A workbook (xlsx) or a text with separators (CSV). The rows are taken in parts of 1000: all that are good, and each of the others is
+    /// named by its line. If the request fails on its way, send the file again: what was taken stays, and is taken once.
+    #[oai(path = "/v1/contacts/import-file", method = "post", operation_id = "import_contact_file")]
+    async fn import_contact_file(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        deps: Data<&Arc<ControlDeps>>,
+        acting: Acting,
+        /// Connector on which all of the contacts become known.
+        #[oai(name = "connectorId")]
+        connector_id: Query<Option<Uuid>>,
+        form: Multipart<'_, ContactFileForm>,
+    ) -> Result<Json<ImportedContactFile>, Refused<{ READ | BODY | CONFLICT | WRITE | status::TOO_MANY }>> {
+        let list = deps.lists.reserve()?;
+        let (_, file) = receive(form).await?;
+        let rows = list.read(file).await?;
+        Ok(Json(state.commands.import_contact_file(acting.tenant, connector_id.0, rows).await?.into()))
+    }
+
     /// Download the contacts
     ///
     /// As JSON or as CSV for spreadsheets. In CSV, a text that a spreadsheet would run as a formula has an apostrophe in front.
@@ -151,8 +191,11 @@ impl Contacts {
         /// As in the list of contacts.
         #[oai(validator(max_length = 200))]
         search: Query<Option<String>>,
+        /// As in the list of contacts.
+        #[oai(validator(min_length = 1, max_length = 64))]
+        tag: Query<Option<String>>,
     ) -> Result<Download<ContactExport>, Refused<READ>> {
-        let query = query(kind, active, connector_id, search);
+        let query = query(kind, active, connector_id, search, tag);
         let export = ContactExport::of(&state.commands, acting.tenant, query);
         Ok(Download::begin(export, format.0.unwrap_or(ExportFormat::Json)).await?)
     }
@@ -185,6 +228,38 @@ impl Contacts {
         patch.check()?;
         let contact = state.commands.update_contact(acting.tenant, named(&id)?, patch.into()).await?;
         Ok(Json(shown(&state, contact)?))
+    }
+
+    /// Allow or forbid messages to a contact
+    ///
+    /// An opt-out, or its end. An opt-out holds for all addresses of the contact, and outlives it.
+    #[oai(path = "/v1/contacts/:id/active", method = "put", operation_id = "set_contact_active")]
+    async fn set_contact_active(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        /// Id or number of the contact.
+        id: Path<Param<ContactKey>>,
+        json: JsonBytes<SetContactActive>,
+    ) -> Result<Json<Contact>, Refused<{ READ | BODY | WRITE }>> {
+        let SetContactActive { active, reason } = body(&json)?;
+        let patch = ContactPatch { active: Some(active), reason, ..ContactPatch::default() };
+        Ok(Json(shown(&state, state.commands.update_contact(acting.tenant, named(&id)?, patch).await?)?))
+    }
+
+    /// List the conversations with a contact
+    ///
+    /// On every connector, under whichever of its addresses; groups are not among them.
+    #[oai(path = "/v1/contacts/:id/conversations", method = "get", operation_id = "list_contact_conversations")]
+    async fn list_contact_conversations(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        /// Id or number of the contact.
+        id: Path<Param<ContactKey>>,
+    ) -> Result<Json<ContactConversations>, Refused<READ>> {
+        let views = state.commands.conversations_of_contact(acting.tenant, named(&id)?)?;
+        Ok(Json(ContactConversations { data: views.into_iter().map(Conversation::from).collect() }))
     }
 
     /// Delete a contact

@@ -10,6 +10,7 @@ use pombo_domain::model::{self, Refusals};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use crate::conversations::wire::Conversation;
 use crate::names::field_name;
 use crate::wire::MessageType;
 use crate::wire::contact::{Contact, ContactType};
@@ -202,6 +203,25 @@ fn cleared(value: MaybeUndefined<String>) -> Option<Option<String>> {
         MaybeUndefined::Null => Some(None),
         MaybeUndefined::Value(value) => Some(Some(value)),
     }
+}
+
+/// Whether messages may be sent to a contact.
+#[derive(Object, Deserialize)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetContactActive {
+    /// Whether messages may be sent to the contact: false is an opt-out.
+    pub(super) active: bool,
+    /// The reason, at most 500 characters; without one, that of before is forgotten.
+    #[oai(nullable, validator(max_length = 500, pattern = "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$"))]
+    pub(super) reason: Option<String>,
+}
+
+/// The conversations with a contact.
+#[derive(Object)]
+pub(crate) struct ContactConversations {
+    /// The conversations, the last active first; at most 250.
+    pub(super) data: Vec<Conversation>,
 }
 
 /// Contacts to create or to update.

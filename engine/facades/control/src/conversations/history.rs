@@ -7,6 +7,7 @@ use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
+use pombo_domain::Error;
 use pombo_domain::commands::conversations::{ConversationOverview, TimelineView};
 use pombo_domain::model;
 use pombo_domain::ports::TimelineRange;
@@ -15,12 +16,14 @@ use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Acting;
+use crate::conversations::by_hand::SendInConversation;
 use crate::conversations::entries::Entry;
-use crate::conversations::wire::{Conversation, SendInConversation};
+use crate::conversations::wire::Conversation;
 use crate::queueing::{Queued, idempotency, send_to};
 use crate::wire::content::Links;
 use crate::wire::{BODY, DEFAULT_LIMIT, Instant, PathId, READ, Refused, WRITE, body, optional};
 use pombo_api::declared::KeyHeader;
+use pombo_api::error::Failure;
 use pombo_api::json::{JsonBytes, OptionalJsonBytes};
 use pombo_api::options::ApiState;
 
@@ -53,7 +56,7 @@ impl ConversationMessages {
         Self {
             oldest: number(view.entries.first()),
             newest: number(view.entries.last()),
-            data: view.entries.into_iter().map(|entry| Entry::of(entry, links)).collect(),
+            data: view.entries.into_iter().map(|entry| Entry::of(entry, &view.contacts, links)).collect(),
             has_older: view.has_older,
             has_newer: view.has_newer,
         }
@@ -168,8 +171,8 @@ impl ConversationHistory {
     /// List a conversation's messages
     ///
     /// Received and sent messages in one order, as long as the conversation is kept. A sent message is in it from its first attempt
-    /// on. Reactions, edits and deletions are shown with the message that they concern. Without `before` and `after` the page has the
-    /// newest messages.
+    /// on. Reactions, edits and deletions are shown with the message that they concern. Without `before`, `after` and `around` the page has
+    /// the newest messages.
     #[expect(clippy::too_many_arguments, reason = "each filter is a parameter of the document")]
     #[oai(path = "/v1/conversations/:id/messages", method = "get", operation_id = "list_conversation_messages")]
     async fn list_conversation_messages(
@@ -183,6 +186,10 @@ impl ConversationHistory {
         /// Only messages with a higher number: the oldest of them, unless `before` is given too.
         #[oai(validator(maximum(value = "9007199254740991")))]
         after: Query<Option<u64>>,
+        /// The messages around this number: about as many older ones as newer ones, the message with the number among these. It does not
+        /// go with `before` and `after`.
+        #[oai(validator(maximum(value = "9007199254740991")))]
+        around: Query<Option<u64>>,
         /// Only messages that the engine took at this time or later.
         from: Query<Option<Instant>>,
         /// Only messages that the engine took at this time or earlier.
@@ -195,7 +202,16 @@ impl ConversationHistory {
             TimelineRange { before: before.0, after: after.0, from: from.0.map(|at| at.0), to: to.0.map(|at| at.0) };
         let limit = limit.0.unwrap_or(DEFAULT_LIMIT) as usize;
         let id = id.of("Conversation")?;
-        let view = state.commands.conversation_timeline(acting.tenant, id, &range, limit).await?;
+        let view = match around.0 {
+            Some(_) if range.before.is_some() || range.after.is_some() => {
+                let message = "does not go with before and after; give one of them";
+                return Err(Failure::from(Error::invalid("around", message)).into());
+            }
+            Some(around) => {
+                state.commands.conversation_timeline_around(acting.tenant, id, around, &range, limit).await?
+            }
+            None => state.commands.conversation_timeline(acting.tenant, id, &range, limit).await?,
+        };
         Ok(Json(ConversationMessages::of(view, &Links::new(&state, acting.tenant))))
     }
 

@@ -1,8 +1,11 @@
-//! Section Conversations: listed, opened, changed and deleted, and who answers them, an automation or a person. What was said in them
-//! is in [`history`], and found by [`search`]. Operations of one path are in one file, because the document can show a path only once.
+//! Section Conversations: listed (what a list may be asked for is in [`listing`]), opened, changed and deleted, and who answers them, an
+//! automation or a person. What was said in them is in [`history`], and found by [`search`]. Operations of one path are in one file,
+//! because the document can show a path only once.
 
+mod by_hand;
 mod entries;
 pub(crate) mod history;
+mod listing;
 pub(crate) mod search;
 pub(crate) mod wire;
 
@@ -12,17 +15,18 @@ use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::types::MaybeUndefined;
-use poem_openapi::{Enum, Object, OpenApi};
+use poem_openapi::{ApiResponse, Object, OpenApi};
 use pombo_domain::Error;
-use pombo_domain::commands::conversations::{Bulk, ConversationPatch, ConversationPlace, ConversationQuery, Selection};
+use pombo_domain::commands::conversations::{Bulk, ConversationPatch, ConversationQuery, Selection};
 use pombo_domain::ports::ConversationFilter;
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Acting;
+use crate::conversations::listing::{Assigned, ListOrder, ListStatus, one_of, place, tags_of};
 use crate::conversations::wire::{Conversation, WholeConversation};
-use crate::wire::{BODY, Created, DEFAULT_LIMIT, Deleted, PathId, READ, Refused, WRITE, body, optional};
+use crate::wire::{BODY, DEFAULT_LIMIT, Deleted, PathId, READ, Refused, WRITE, body, optional};
 use pombo_api::error::Failure;
 use pombo_api::json::{JsonBytes, OptionalJsonBytes};
 use pombo_api::options::ApiState;
@@ -75,6 +79,20 @@ pub(crate) struct OpenConversation {
     #[oai(default)]
     #[serde(default)]
     is_group: bool,
+    /// The same as `isGroup`.
+    #[oai(nullable)]
+    group: Option<bool>,
+}
+
+/// The answer to an opening.
+#[derive(ApiResponse)]
+pub(crate) enum Opened {
+    /// There was a conversation with this address; it is as it was.
+    #[oai(status = 200)]
+    Known(Json<Conversation>),
+    /// The conversation was opened.
+    #[oai(status = 201)]
+    Made(Json<Conversation>),
 }
 
 /// The reason for pausing the automations in a conversation.
@@ -134,17 +152,6 @@ fn given<T>(value: MaybeUndefined<T>) -> Option<Option<T>> {
     }
 }
 
-/// The order of a list of conversations.
-#[derive(Enum, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ListOrder {
-    /// By id, which is about the order of their opening; pages are linked by `next` and `after`.
-    #[oai(rename = "id")]
-    Id,
-    /// The last active first; pages are taken with `offset`.
-    #[oai(rename = "-lastActivity")]
-    Activity,
-}
-
 /// A page of conversations.
 #[derive(Object)]
 #[oai(skip_serializing_if_is_none)]
@@ -155,12 +162,9 @@ pub(crate) struct ConversationList {
     next: Option<Uuid>,
     /// Number of all conversations that match, on all pages.
     total: u64,
-}
-
-/// Tags as they stand in a query: separated by commas.
-fn tags_of(query: Option<String>) -> Vec<String> {
-    let query = query.unwrap_or_default();
-    query.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect()
+    /// The `cursor` of the newest event when the list was read. The events behind it have whatever happened since; some of that may be in
+    /// the list already.
+    cursor: u64,
 }
 
 fn selection(ids: Option<Vec<Uuid>>, connector: Option<Uuid>) -> Result<Selection, Failure> {
@@ -198,7 +202,7 @@ impl Conversations {
         /// Only conversations with this tag.
         #[oai(validator(min_length = 1, max_length = 64))]
         tag: Query<Option<String>>,
-        /// Only conversations assigned to this person.
+        /// Only conversations assigned to: `me`, the user who asks; `none`, nobody; the user with this id; or the person with this name.
         #[oai(validator(min_length = 1, max_length = 120))]
         assignee: Query<Option<String>>,
         /// Maximum number of rows, from 1 to 250; 50 if omitted.
@@ -206,9 +210,9 @@ impl Conversations {
         limit: Query<Option<u32>>,
         /// In the order `id`: the `next` of the previous page; the first page if omitted.
         after: Query<Option<Uuid>>,
-        /// The order: `id` if omitted, or `-lastActivity`.
+        /// The order: `id` if omitted, `-lastActivity`, `waitingSince` or `-openedAt`.
         order: Query<Option<ListOrder>>,
-        /// In the order `-lastActivity`: number of conversations to skip; none if omitted.
+        /// In every order but `id`: number of conversations to skip; none if omitted.
         #[oai(validator(maximum(value = "9007199254740991")))]
         offset: Query<Option<u64>>,
         /// Only conversations with one of these tags: one or several, separated by commas.
@@ -216,6 +220,8 @@ impl Conversations {
         tags: Query<Option<String>>,
         /// True: only conversations with a tag; false: only those without any.
         tagged: Query<Option<bool>>,
+        /// The opposite of `tagged`.
+        untagged: Query<Option<bool>>,
         /// True: only conversations that are assigned to somebody; false: only the others.
         assigned: Query<Option<bool>>,
         /// Only conversations assigned to this user.
@@ -223,6 +229,10 @@ impl Conversations {
         assignee_id: Query<Option<Uuid>>,
         /// True: only archived conversations; false: only the others.
         archived: Query<Option<bool>>,
+        /// The same as `archived`, as a word.
+        status: Query<Option<ListStatus>>,
+        /// True: only conversations in which an automation is active now; false: only the others.
+        automated: Query<Option<bool>>,
         /// True: only conversations with unread messages; false: only the others.
         unread: Query<Option<bool>>,
         /// True: only groups; false: only conversations with one person.
@@ -239,53 +249,53 @@ impl Conversations {
         #[oai(name = "statusId")]
         status_id: Query<Option<Uuid>>,
     ) -> Result<Json<ConversationList>, Refused<{ READ | WRITE }>> {
+        let (tenant, by) = (acting.tenant, acting.actor().by);
+        let who = Assigned::of(assignee.0, &by)?;
+        let is_archived = status.0.map(|status| status == ListStatus::Archived);
         let filter = ConversationFilter {
             connector: None,
             paused: paused.0,
+            automated: automated.0,
             tag: tag.0,
-            assignee: assignee.0,
-            assigned_user: assignee_id.0,
-            assigned: assigned.0,
-            archived: archived.0,
+            assignee: who.name,
+            assigned_user: one_of("assigneeId", assignee_id.0, ("assignee", who.user))?,
+            assigned: one_of("assigned", assigned.0, ("assignee", who.assigned))?,
+            archived: one_of("archived", archived.0, ("status", is_archived))?,
             unread: unread.0,
             is_group: is_group.0,
             tags: tags_of(tags.0),
-            tagged: tagged.0,
+            tagged: one_of("tagged", tagged.0, ("untagged", untagged.0.map(|untagged| !untagged)))?,
             search: search.0,
             ..ConversationFilter::default()
         };
-        let place = match (order.0, after.0, offset.0) {
-            (Some(ListOrder::Activity), None, offset) => ConversationPlace::Activity { offset: offset.unwrap_or(0) },
-            (Some(ListOrder::Activity), Some(_), _) => {
-                return Err(Failure::from(Error::invalid("after", "goes with the order id; use offset")).into());
-            }
-            (_, _, Some(_)) => {
-                return Err(
-                    Failure::from(Error::invalid("offset", "goes with the order -lastActivity; use after")).into()
-                );
-            }
-            (_, after, None) => ConversationPlace::Id { after },
-        };
+        let place = place(order.0, after.0, offset.0)?;
+        // Read first: what happens while the list is read is behind it.
+        let cursor = state.commands.last_event(tenant)?;
         let query = ConversationQuery { connector: connector_id.0, queue: queue_id.0, status: status_id.0, filter };
         let limit = limit.0.unwrap_or(DEFAULT_LIMIT) as usize;
-        let page = state.commands.list_conversations(acting.tenant, query, place, limit).await?;
+        let page = state.commands.list_conversations(tenant, query, place, limit).await?;
         let data = page.items.into_iter().map(Conversation::from).collect();
-        Ok(Json(ConversationList { data, next: page.next, total: page.total }))
+        Ok(Json(ConversationList { data, next: page.next, total: page.total, cursor }))
     }
 
     /// Open the conversation with an address
     ///
-    /// If there is one, it is answered as it is. Only for connectors whose plugin has the feature `inbound`.
+    /// If there is one, it is answered as it is, with the status 200. Only for connectors whose plugin has the feature `inbound`.
     #[oai(path = "/v1/conversations", method = "post", operation_id = "open_conversation")]
     async fn open_conversation(
         &self,
         state: Data<&Arc<ApiState>>,
         acting: Acting,
         json: JsonBytes<OpenConversation>,
-    ) -> Result<Created<Conversation>, Refused<{ READ | BODY | WRITE }>> {
-        let OpenConversation { connector_id, to, is_group } = body(&json)?;
-        let view = state.commands.open_conversation(&acting.actor(), connector_id, &to, is_group).await?;
-        Ok(Created::Made(Json(view.into())))
+    ) -> Result<Opened, Refused<{ READ | BODY | WRITE }>> {
+        let OpenConversation { connector_id, to, is_group, group } = body(&json)?;
+        if is_group && group == Some(false) {
+            return Err(Failure::from(Error::invalid("group", "is not what isGroup says; give one of them")).into());
+        }
+        let is_group = is_group || group == Some(true);
+        let (view, opened) = state.commands.open_conversation(&acting.actor(), connector_id, &to, is_group).await?;
+        let conversation = Json(view.into());
+        Ok(if opened { Opened::Made(conversation) } else { Opened::Known(conversation) })
     }
 
     /// Pause the automations in many conversations

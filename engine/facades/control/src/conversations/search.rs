@@ -80,7 +80,7 @@ pub(crate) struct MessageHit {
     chat: String,
     /// Whether it is a group.
     is_group: bool,
-    /// Name that the contact or the group goes by, if known.
+    /// Name of the contact or the group, if known; as in the list of conversations.
     contact_name: Option<String>,
     /// Who wrote it.
     direction: Direction,
@@ -106,6 +106,7 @@ pub(crate) struct MessageHit {
 impl From<search::MessageHit> for MessageHit {
     fn from(hit: search::MessageHit) -> Self {
         let search::MessageHit { conversation: view, item, excerpt } = hit;
+        let contact_name = view.name().map(str::to_owned);
         let mark = |mark: std::ops::Range<usize>| TextMark { from: mark.start as u64, to: mark.end as u64 };
         Self {
             id: item.id,
@@ -114,7 +115,7 @@ impl From<search::MessageHit> for MessageHit {
             connector_id: view.connector,
             chat: view.conversation.chat,
             is_group: view.conversation.is_group,
-            contact_name: view.conversation.contact_name,
+            contact_name,
             direction: Direction::of(item.entry.from_me),
             kind: item.entry.kind().into(),
             at: Instant(item.at),
@@ -190,7 +191,7 @@ impl From<SearchFound> for SearchResult {
                 total,
             }),
             contacts: found.contacts.map(|(hits, total)| FoundContacts {
-                data: hits.into_iter().map(|hit| Contact::new(hit.contact, hit.connectors)).collect(),
+                data: hits.into_iter().map(|hit| Contact::new(hit.contact, hit.connectors, hit.aliases)).collect(),
                 total,
             }),
         }

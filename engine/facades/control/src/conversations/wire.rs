@@ -1,31 +1,31 @@
-//! Wire types of conversations, and of a message into one.
-
-use std::collections::BTreeMap;
+//! Wire types of conversations.
 
 use poem_openapi::{Enum, Object};
 use pombo_domain::commands::conversations::{self, ConversationDetail, ConversationView};
 use pombo_domain::model::{self, EntryKind, EventTask, TimerKey};
-use serde::Deserialize;
-use serde_json::Value;
 use uuid::Uuid;
 
-use crate::wire::send::{AttachedFile, MessageRef, OwnContent, SendMessage, TemplateHeader};
-use crate::wire::{Instant, MessageType};
+use crate::wire::Instant;
+use crate::wire::message::MessageStatus;
 
 /// Who paused the automations in a conversation, when and why.
 #[derive(Object)]
+#[oai(skip_serializing_if_is_none)]
 pub(crate) struct Handover {
-    /// Who paused them: `user:…`, `key:…`, `operator` or `automation:…`.
+    /// Who paused them: `user:…`, `key:…`, `operator`, `automation:…`, or `phone`: somebody answered on the account's own phone.
     by: String,
     /// When they were paused.
     at: Instant,
     /// The reason, for the person who takes over.
     reason: String,
+    /// When the pause ends by itself: only one by `phone` does. Each further message on the phone moves it on.
+    until: Option<Instant>,
 }
 
 impl From<model::Handover> for Handover {
     fn from(handover: model::Handover) -> Self {
-        Self { by: handover.by, at: Instant(handover.at), reason: handover.reason }
+        let (at, until) = (Instant(handover.at), handover.until.map(Instant));
+        Self { by: handover.by, at, reason: handover.reason, until }
     }
 }
 
@@ -57,7 +57,12 @@ pub(crate) struct Conversation {
     chat: String,
     /// Whether it is a group.
     is_group: bool,
-    /// Name that the contact goes by, if known.
+    /// What to call it: `contactName`, otherwise the address that the contact is known by, or the group's.
+    display_name: String,
+    /// Id of the contact; absent for a group, and where there is no contact.
+    contact_id: Option<Uuid>,
+    /// Name of the contact or the group, if known. Of a contact it is the one that the tenant chose, otherwise the one that the channel
+    /// reported.
     contact_name: Option<String>,
     /// Tags of the conversation, sorted.
     tags: Vec<String>,
@@ -65,6 +70,8 @@ pub(crate) struct Conversation {
     assignee: Option<String>,
     /// Id of the user that the conversation is assigned to.
     assignee_id: Option<Uuid>,
+    /// Name of the user that the conversation is assigned to.
+    assignee_name: Option<String>,
     /// Id of the queue that the conversation is in.
     queue_id: Option<Uuid>,
     /// Id of the status that the conversation has.
@@ -77,6 +84,9 @@ pub(crate) struct Conversation {
     last_message: Option<LastMessage>,
     /// When the other side last wrote.
     last_received_at: Option<Instant>,
+    /// Since when the other side waits for an answer: when it wrote its first message behind the newest one of the account. Absent if it
+    /// does not wait.
+    waiting_since: Option<Instant>,
     /// Until when anything may be written to the person; absent if the channel always takes everything.
     reply_window: Option<ReplyWindow>,
     /// When it was archived; absent if it is not.
@@ -87,6 +97,8 @@ pub(crate) struct Conversation {
     handover: Option<Handover>,
     /// Whether an automation is active in it now: messages by hand are then refused.
     automated: bool,
+    /// The automation that is active in it now; of several, the one that is asked first.
+    automation: Option<AnsweringAutomation>,
     /// When its first event happened.
     opened_at: Instant,
     /// When its newest event happened.
@@ -95,6 +107,8 @@ pub(crate) struct Conversation {
 
 impl From<ConversationView> for Conversation {
     fn from(view: ConversationView) -> Self {
+        let (display_name, contact_name) = (view.display_name().to_owned(), view.name().map(str::to_owned));
+        let automated = view.automated();
         let conversation = view.conversation;
         let unread = conversation.unread();
         Self {
@@ -102,21 +116,26 @@ impl From<ConversationView> for Conversation {
             connector_id: view.connector,
             chat: conversation.chat,
             is_group: conversation.is_group,
-            contact_name: conversation.contact_name,
+            display_name,
+            contact_id: view.contact.map(|contact| contact.id),
+            contact_name,
             tags: conversation.tags,
             assignee: conversation.assignee,
             assignee_id: conversation.assigned_user,
+            assignee_name: view.assignee_name,
             queue_id: view.queue,
             status_id: view.status,
             number: conversation.number,
             unread,
-            last_message: conversation.last.map(LastMessage::from),
+            last_message: conversation.last.map(|last| LastMessage::of(last, view.last_sent)),
             last_received_at: conversation.last_received_at.map(Instant),
+            waiting_since: conversation.waiting_since.map(Instant),
             reply_window: view.window.map(ReplyWindow::from),
             archived_at: conversation.archived_at.map(Instant),
             paused: conversation.handover.is_some(),
             handover: conversation.handover.map(Handover::from),
-            automated: view.automated,
+            automated,
+            automation: view.automation.map(AnsweringAutomation::from),
             opened_at: Instant(conversation.opened_at),
             last_event_at: Instant(conversation.last_event_at),
         }
@@ -182,8 +201,27 @@ impl From<EntryKind> for Kind {
     }
 }
 
+/// An automation that answers a conversation.
+#[derive(Object)]
+pub(crate) struct AnsweringAutomation {
+    /// Id of the automation.
+    id: Uuid,
+    /// Name of the automation.
+    name: String,
+}
+
+impl From<conversations::AnsweredBy> for AnsweringAutomation {
+    fn from(conversations::AnsweredBy { id, name }: conversations::AnsweredBy) -> Self {
+        Self { id, name }
+    }
+}
+
+/// Maximum length of a preview, in characters.
+const MAX_PREVIEW_CHARS: usize = 120;
+
 /// The newest message of a conversation.
 #[derive(Object)]
+#[oai(skip_serializing_if_is_none)]
 pub(crate) struct LastMessage {
     /// Number of the message, as in the list of the conversation's messages.
     number: u64,
@@ -193,18 +231,25 @@ pub(crate) struct LastMessage {
     direction: Direction,
     /// Kind of content.
     kind: Kind,
-    /// How its text begins, on one line of at most 200 characters; for a file without text, its name.
+    /// How its text begins, on one line of at most 120 characters; for a file without text, its name.
     preview: String,
+    /// Status, of a message that was sent with the engine.
+    status: Option<MessageStatus>,
+    /// Who sent it with the engine, if that is known: `user:…`, `key:…`, `operator` or `automation:…`.
+    by: Option<String>,
 }
 
-impl From<model::LastMessage> for LastMessage {
-    fn from(last: model::LastMessage) -> Self {
+impl LastMessage {
+    fn of(last: model::LastMessage, sent: Option<conversations::LastSent>) -> Self {
+        let (status, by) = sent.map(|sent| (sent.status.into(), sent.by)).unzip();
         Self {
             number: last.item,
             at: Instant(last.at),
             direction: Direction::of(last.from_me),
             kind: last.kind.into(),
-            preview: last.preview,
+            preview: last.preview.chars().take(MAX_PREVIEW_CHARS).collect::<String>().trim_end().to_owned(),
+            status,
+            by: by.flatten(),
         }
     }
 }
@@ -276,116 +321,6 @@ impl From<ConversationDetail> for WholeConversation {
             conversation: detail.view.into(),
             timers: detail.timers.into_iter().map(ConversationTimer::from).collect(),
             waiting: detail.waiting.into_iter().map(WaitingEvent::from).collect(),
-        }
-    }
-}
-
-/// A message to send by hand into a conversation.
-#[derive(Object, Deserialize)]
-#[oai(rename_all = "camelCase", deny_unknown_fields)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct SendInConversation {
-    /// Text of at most 64 KB, with the markup of messaging apps and templates. Required unless there is a file.
-    #[oai(nullable)]
-    text: Option<String>,
-    /// Subject of at most 500 characters, for channels that have one.
-    #[oai(nullable, validator(max_length = 500))]
-    subject: Option<String>,
-    /// Name of the recipient, at most 255 characters; stored with the contact.
-    #[oai(nullable, validator(max_length = 255))]
-    contact_name: Option<String>,
-    /// Category; GERAL if omitted.
-    #[oai(nullable)]
-    message_type: Option<MessageType>,
-    /// Addresses that the text mentions as `@address`; at most 100.
-    #[oai(default, validator(max_items = 100))]
-    #[serde(default)]
-    mentions: Vec<String>,
-    /// The message to reply to.
-    #[oai(nullable)]
-    reply_to: Option<MessageRef>,
-    /// Whether audio is sent as a voice note.
-    #[oai(default)]
-    #[serde(default)]
-    voice_note: bool,
-    /// Uploaded files, at most 10.
-    #[oai(default, validator(max_items = 10))]
-    #[serde(default)]
-    attachments: Vec<AttachedFile>,
-    /// URL of a file that the engine fetches once, before the first attempt; at most 2048 characters.
-    #[oai(nullable, validator(max_length = 2048))]
-    attachment_url: Option<String>,
-    /// Priority, from 1 to 10, where 10 goes first; 5 if omitted.
-    #[oai(nullable, validator(minimum(value = "1"), maximum(value = "10")))]
-    priority: Option<u8>,
-    /// When to send it at the earliest, at most 366 days ahead; at once if omitted.
-    #[oai(nullable)]
-    scheduled_at: Option<Instant>,
-    /// Whether it waits for approval.
-    #[oai(default)]
-    #[serde(default)]
-    requires_approval: bool,
-    /// Whether it goes ahead of the queue and bypasses the pace.
-    #[oai(default)]
-    #[serde(default)]
-    force_direct: bool,
-    /// Internal remark of at most 4000 characters, never sent.
-    #[oai(nullable, validator(max_length = 4000))]
-    notes: Option<String>,
-    /// URL that receives every status change of the message; at most 2048 characters.
-    #[oai(nullable, validator(max_length = 2048))]
-    webhook_url: Option<String>,
-    /// Your own reference, at most 255 characters.
-    #[oai(nullable, validator(max_length = 255))]
-    external_id: Option<String>,
-    /// Values for the template: texts, numbers, true and false; at most 64 KB of JSON.
-    #[oai(default)]
-    #[serde(default)]
-    variables: BTreeMap<String, Value>,
-    /// Content that only the connector's plugin knows; its kind is one of the plugin's `contents`. With it, `text` is what people read
-    /// of it here; files and a template do not go with it.
-    #[oai(nullable)]
-    content: Option<OwnContent>,
-    /// Id of a template: `variables` are its values, and its category is the message's. Text, subject, category, files and content do not
-    /// go with it. It must be approved, and the connector's own or a text of yours.
-    #[oai(nullable)]
-    template_id: Option<Uuid>,
-    /// With `templateId`: what the template's header shows, where that is not a text.
-    #[oai(nullable)]
-    header: Option<TemplateHeader>,
-    /// Whether to send it even while an automation is active in the conversation. Otherwise the request is then refused with the
-    /// code `AUTOMATION_ACTIVE`: pause the conversation first.
-    #[oai(default)]
-    #[serde(default)]
-    during_automation: bool,
-}
-
-impl SendInConversation {
-    /// The same message, with the conversation's address.
-    pub(crate) fn to(self, to: String) -> SendMessage {
-        SendMessage {
-            to,
-            text: self.text,
-            subject: self.subject,
-            contact_name: self.contact_name,
-            message_type: self.message_type,
-            mentions: self.mentions,
-            reply_to: self.reply_to,
-            voice_note: self.voice_note,
-            attachments: self.attachments,
-            attachment_url: self.attachment_url,
-            priority: self.priority,
-            scheduled_at: self.scheduled_at,
-            requires_approval: self.requires_approval,
-            force_direct: self.force_direct,
-            notes: self.notes,
-            webhook_url: self.webhook_url,
-            external_id: self.external_id,
-            variables: self.variables,
-            content: self.content,
-            template_id: self.template_id,
-            header: self.header,
-            during_automation: self.during_automation,
         }
     }
 }

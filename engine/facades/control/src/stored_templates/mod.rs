@@ -117,7 +117,8 @@ impl StoredTemplates {
 
     /// Change a template
     ///
-    /// One of a connector is changed at its channel first, and waits for the channel's approval again.
+    /// One of a connector is changed at its channel first, and waits for the channel's approval again. `variableNames` are not the channel's:
+    /// to change them alone, it is not asked.
     #[oai(path = "/v1/templates/:id", method = "patch", operation_id = "update_template")]
     async fn update_template(
         &self,
@@ -156,16 +157,17 @@ impl StoredTemplates {
     ) -> Result<Json<TemplatePreview>, Refused<{ READ | BODY }>> {
         let template = state.commands.template_by_id(acting.tenant, id.of("Template")?)?;
         let PreviewTemplate { variables } = optional(&json)?;
-        let text = |value: Value| match value {
+        let as_text = |value: Value| match value {
             Value::String(text) => text,
             other => other.to_string(),
         };
-        let values: BTreeMap<String, String> = variables.into_iter().map(|(name, value)| (name, text(value))).collect();
+        let values: BTreeMap<String, String> =
+            variables.into_iter().map(|(name, value)| (name, as_text(value))).collect();
         let problem = |VariableProblem { name, problem }: VariableProblem| ValueProblem { name, message: problem };
-        let problems = template.fill(&values, None).err().unwrap_or_default();
+        let (text, problems) = state.commands.shown_template(&template, &values)?;
         let problems = problems.into_iter().map(problem).collect();
         let sample = template.sample().map(|file| SampleFile::of(&template, file, &state));
-        Ok(Json(TemplatePreview { text: template.preview(&values), sample, problems }))
+        Ok(Json(TemplatePreview { text, sample, problems }))
     }
 
     /// Synchronise the templates of a connector

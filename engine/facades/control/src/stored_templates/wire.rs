@@ -192,6 +192,8 @@ pub(crate) struct Template {
     components: Vec<Value>,
     /// Its variables, in the order of its parts.
     variables: Vec<Variable>,
+    /// What the variables of the body are called besides, where they are numbered: by these names, too, their values are given.
+    variable_names: Option<Vec<String>>,
     /// When it was created here.
     created_at: Instant,
     /// When it was last changed here.
@@ -231,6 +233,7 @@ impl Template {
             remote_id: template.remote_id.clone(),
             components,
             variables: template.variables().into_iter().map(Variable::from).collect(),
+            variable_names: (!template.variable_names.is_empty()).then(|| template.variable_names.clone()),
             created_at: Instant(template.created_at),
             updated_at: Instant(template.updated_at),
         }
@@ -300,11 +303,16 @@ pub(crate) struct CreateTemplate {
     /// What it consists of; see the documentation of templates. A text of your own is one `body`.
     #[oai(validator(min_items = 1, max_items = 100))]
     components: Vec<Value>,
+    /// Only where variables are numbered: what those of the body are called besides, one name for each in the order of their numbers, of
+    /// letters, digits and underscores. The channel does not know them.
+    #[oai(default, validator(max_items = 100))]
+    #[serde(default)]
+    variable_names: Vec<String>,
 }
 
 impl CreateTemplate {
     pub(crate) fn draft(self) -> Result<TemplateDraft, Failure> {
-        let Self { connector_id, name, language, category, format, components } = self;
+        let Self { connector_id, name, language, category, format, components, variable_names } = self;
         Ok(TemplateDraft {
             connector: connector_id,
             name,
@@ -315,14 +323,15 @@ impl CreateTemplate {
                 Some(TemplateFormat::Named) | None => model::TemplateFormat::Named,
             },
             components: read(components)?,
+            variable_names,
         })
     }
 }
 
 /// A change of a template. Omitted fields stay as they are.
 #[derive(Object, Deserialize)]
-#[oai(deny_unknown_fields)]
-#[serde(deny_unknown_fields)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct UpdateTemplate {
     /// The new name, at most 512 characters; only of a text of your own.
     #[oai(nullable, validator(min_length = 1, max_length = 512))]
@@ -337,18 +346,22 @@ pub(crate) struct UpdateTemplate {
     /// What it consists of from now on: replaces all of it.
     #[oai(nullable, validator(min_items = 1, max_items = 100))]
     components: Option<Vec<Value>>,
+    /// What the numbered variables of the body are called from now on besides: all of them together, an empty list for nothing.
+    #[oai(nullable, validator(max_items = 100))]
+    variable_names: Option<Vec<String>>,
 }
 
 impl UpdateTemplate {
     pub(crate) fn patch(self) -> Result<TemplatePatch, Failure> {
-        let Self { name, language, category, components } = self;
+        let Self { name, language, category, components, variable_names } = self;
         let language = match language {
             MaybeUndefined::Undefined => None,
             MaybeUndefined::Null => Some(None),
             MaybeUndefined::Value(language) => Some(Some(language)),
         };
         let components = components.map(read).transpose()?;
-        Ok(TemplatePatch { name, language, category: category.map(model::TemplateCategory::from), components })
+        let category = category.map(model::TemplateCategory::from);
+        Ok(TemplatePatch { name, language, category, components, variable_names })
     }
 }
 

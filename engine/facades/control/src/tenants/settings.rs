@@ -9,6 +9,7 @@ use poem_openapi::{Object, OpenApi};
 use pombo_domain::commands::access::settings::SettingsPatch;
 use pombo_domain::model;
 use pombo_domain::model::refusals::OPT_OUT_WORDS;
+use pombo_domain::model::tenant::PHONE_PAUSE_MINUTES;
 use serde::Deserialize;
 
 use crate::Section;
@@ -34,13 +35,22 @@ pub(crate) struct Settings {
     /// Words by which people refuse advertising: a received text that is exactly one of them. Case and accents do not count. `VOLTAR`
     /// takes it back.
     opt_out_words: Option<Vec<String>>,
+    /// Minutes for which a message that is typed on the account's own phone pauses the automations of its conversation; 0: it does not.
+    phone_pause_minutes: u32,
+    /// What ends such a pause when it is typed on the phone; empty: nothing does.
+    phone_resume_word: String,
 }
 
 impl From<model::TenantSettings> for Settings {
     fn from(settings: model::TenantSettings) -> Self {
         let usual = || OPT_OUT_WORDS.map(str::to_owned).to_vec();
-        let opt_out_words = Some(settings.opt_out_words.unwrap_or_else(usual));
-        Self { received_days: settings.received_days, opt_out_words }
+        let opt_out_words = Some(settings.opt_out_words.clone().unwrap_or_else(usual));
+        Self {
+            received_days: settings.received_days,
+            phone_pause_minutes: settings.phone_pause_minutes.unwrap_or(PHONE_PAUSE_MINUTES),
+            phone_resume_word: settings.resume_word().to_owned(),
+            opt_out_words,
+        }
     }
 }
 
@@ -57,6 +67,24 @@ pub(crate) struct UpdateSettings {
     #[oai(default, nullable, validator(max_items = 50))]
     #[serde(default)]
     opt_out_words: MaybeUndefined<Vec<String>>,
+    /// Minutes for which a message that is typed on the account's own phone pauses the automations of its conversation, counted from the
+    /// last one, at most 43200; 0: it does not; `null`: 120.
+    #[oai(default, nullable, validator(maximum(value = "43200")))]
+    #[serde(default)]
+    phone_pause_minutes: MaybeUndefined<u32>,
+    /// What ends such a pause when it is typed on the phone, at most 40 characters; empty: nothing does; `null`: `/bot`.
+    #[oai(default, nullable, validator(max_length = 40))]
+    #[serde(default)]
+    phone_resume_word: MaybeUndefined<String>,
+}
+
+/// A field of a change: left out, taken back, or set.
+fn changed<T>(given: MaybeUndefined<T>) -> Option<Option<T>> {
+    match given {
+        MaybeUndefined::Undefined => None,
+        MaybeUndefined::Null => Some(None),
+        MaybeUndefined::Value(value) => Some(Some(value)),
+    }
 }
 
 #[OpenApi(tag = "Section::Settings")]
@@ -75,18 +103,13 @@ impl TenantSettings {
         acting: Acting,
         json: JsonBytes<UpdateSettings>,
     ) -> Result<Json<Settings>, Refused<{ READ | BODY | WRITE }>> {
-        let UpdateSettings { received_days, opt_out_words } = body(&json)?;
-        let received_days = match received_days {
-            MaybeUndefined::Undefined => None,
-            MaybeUndefined::Null => Some(None),
-            MaybeUndefined::Value(days) => Some(Some(days)),
+        let UpdateSettings { received_days, opt_out_words, phone_pause_minutes, phone_resume_word } = body(&json)?;
+        let patch = SettingsPatch {
+            received_days: changed(received_days),
+            opt_out_words: changed(opt_out_words),
+            phone_pause_minutes: changed(phone_pause_minutes),
+            phone_resume_word: changed(phone_resume_word),
         };
-        let opt_out_words = match opt_out_words {
-            MaybeUndefined::Undefined => None,
-            MaybeUndefined::Null => Some(None),
-            MaybeUndefined::Value(words) => Some(Some(words)),
-        };
-        let patch = SettingsPatch { received_days, opt_out_words };
         Ok(Json(state.commands.update_settings(&acting.actor(), patch).await?.into()))
     }
 }

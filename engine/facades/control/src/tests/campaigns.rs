@@ -1,15 +1,18 @@
 //! Campaigns: drafts, lists, the check, the start and what follows. Nothing hands rows over here.
 
 use poem::{Body, Request};
-use pombo_domain::Timestamp;
 use pombo_domain::model::pace::{AudienceView, EqualTextsView};
-use pombo_domain::model::{Inbound, MessageType, Rules, Undelivered};
+use pombo_domain::model::template::read_components;
+use pombo_domain::model::{Inbound, MessageType, Rules, Template, Undelivered};
 use pombo_domain::ports::{Batch, Change, TemplateChange};
+use pombo_domain::{ConnectorIndex, Timestamp};
 use pombo_testkit::samples;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::demands::{WROTE, demanding};
 use super::history::{receive, says};
+use super::sending::upload;
 use super::support::{Answer, Engine, Refused};
 
 /// A template of tenant A, and a draft of a campaign that sends it by mail: its path.
@@ -77,6 +80,72 @@ async fn a_draft_is_changed_checked_started_and_stopped() {
         assert_eq!(refused.error(409).0, "conflict", "{step}");
     }
     assert_eq!(patched(&engine, &path, json!({"name": "x"})).await.error(409).0, "conflict");
+}
+
+/// A template of a chat connector's channel with these parts; `id` is its id and its name.
+fn of_channel(engine: &Engine, connector: ConnectorIndex, id: u128, components: &Value) {
+    let template = Template {
+        id: Uuid::from_u128(id),
+        connector: Some(connector),
+        name: format!("t{id}"),
+        language: Some("pt_BR".to_owned()),
+        components: read_components(components).expect("well formed"),
+        ..samples::template(engine.a.tenant.index, "")
+    };
+    let change = Change::Template(Box::new(TemplateChange::Put(template)));
+    engine.world.store.write(Batch::of(vec![change])).expect("stored");
+}
+
+#[tokio::test]
+async fn a_header_is_given_once_for_everybody_and_fits_the_template() {
+    let engine = Engine::new().await;
+    let (connector, index) = engine.chat(&engine.a).await;
+    let body = json!({"type": "body", "text": "Oi {{nome}}!"});
+    let header = |format: &str| json!({"type": "header", "format": format});
+    of_channel(&engine, index, 1, &json!([header("image"), body]));
+    of_channel(&engine, index, 2, &json!([body]));
+    of_channel(&engine, index, 3, &json!([header("location"), body]));
+    let picture = upload(&engine, &engine.a, "x", "application/pdf", b"\x89PNG\r\n\x1a\n0000").await.expect(201);
+    let document = upload(&engine, &engine.a, "y", "image/png", b"%PDF-1.7 0000").await.expect(201);
+    let draft = json!({"name": "Foto", "template": 1, "connectorId": connector, "audience": {"type": "contacts"}});
+    let made = engine.post(&engine.a, "/v1/campaigns", draft).await.expect(201);
+    let path = format!("/v1/campaigns/{}", made["id"].as_str().expect("an id"));
+    assert_eq!(made.get("header"), None);
+
+    // Without it, nobody gets anything, and that is said.
+    let check = engine.post(&engine.a, &format!("{path}/check"), json!({})).await.expect(200);
+    assert!(check["problems"][0].as_str().is_some_and(|why| why.contains("image")), "{check}");
+    assert_eq!(engine.post(&engine.a, &format!("{path}/start"), json!({})).await.error(400).1, ["header"]);
+
+    let place = json!({"latitude": -23.55, "longitude": -46.63, "title": "Loja"});
+    for (header, field) in [
+        (json!({}), "header"),
+        (json!({"link": "https://x.com/a.png", "file": {"id": picture["id"]}}), "header"),
+        (json!({"link": "ftp://x.com/a.png"}), "header"),
+        (json!({"location": place}), "header"),
+        (json!({"file": {"id": document["id"]}}), "header"),
+        (json!({"file": {"id": made["id"]}}), "header.file.id"),
+        (json!({"file": {"id": picture["id"], "fileName": "a/b"}}), "header.file.fileName"),
+    ] {
+        assert_eq!(patched(&engine, &path, json!({"header": header})).await.error(400).1, [field], "{header}");
+    }
+    let shown = json!({"file": {"id": picture["id"], "fileName": "foto.png"}});
+    let changed = patched(&engine, &path, json!({"header": shown})).await.expect(200);
+    assert_eq!(changed["header"], shown);
+    let check = engine.post(&engine.a, &format!("{path}/check"), json!({})).await.expect(200);
+    assert_eq!(check["problems"], json!([]));
+
+    // Another template needs another header, or none.
+    for template in [2, 3] {
+        assert_eq!(patched(&engine, &path, json!({"template": template})).await.error(400).1, ["header"]);
+    }
+    let located = json!({"template": 3, "header": {"location": place}});
+    assert_eq!(patched(&engine, &path, located).await.expect(200)["header"]["location"], place);
+    let without = patched(&engine, &path, json!({"template": 2, "header": null})).await.expect(200);
+    assert_eq!(without.get("header"), None);
+    let link = json!({"link": "https://x.com/a.png"});
+    let linked = patched(&engine, &path, json!({"template": 1, "header": link})).await.expect(200);
+    assert_eq!(linked["header"], link);
 }
 
 #[tokio::test]

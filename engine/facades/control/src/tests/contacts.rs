@@ -1,6 +1,7 @@
 //! Contacts: listed, saved, changed, deleted, imported and exported.
 
 use poem::http::header;
+use poem::{Body, Request};
 use pombo_domain::ConnectorIndex;
 use pombo_domain::model::{Contact, ContactStep, ContactType};
 use pombo_domain::ports::{Batch, Change, ContactStore, Store};
@@ -45,7 +46,7 @@ async fn a_contact_is_saved_found_by_id_and_number_changed_and_deleted() {
     });
     let made = saved(&engine, body).await;
     let expected = json!({
-        "id": made["id"], "number": 1, "type": "WHATSAPP", "identifier": "5511988887777", "displayName": "Ana",
+        "id": made["id"], "number": 1, "type": "WHATSAPP", "identifier": "5511988887777", "aliases": [], "displayName": "Ana",
         "name": "Ana", "email": "ana@loja.com", "company": "Loja", "notes": "linha 1\nlinha 2", "business": true,
         "connectorIds": [connector], "active": true, "refusedCategories": [], "createdAt": "2030-01-01T00:00:00.000Z",
         "updatedAt": "2030-01-01T00:00:00.000Z"
@@ -195,7 +196,8 @@ async fn contacts_are_filtered_searched_and_counted() {
     deleted(&engine, &engine.a, &path(&mail)).await.expect(204);
     assert_eq!(list("").await.expect(200)["total"], 3);
     assert_eq!(list(&format!("?connectorId={}", Uuid::nil())).await.error(404).0, "not_found");
-    for (query, field) in [("?limit=0", "limit"), ("?type=SMS", "type"), ("?active=x", "active"), ("?tag=x", "tag")] {
+    for (query, field) in [("?limit=0", "limit"), ("?type=SMS", "type"), ("?active=x", "active"), ("?label=x", "label")]
+    {
         assert_eq!(list(query).await.error(400).1, [field]);
     }
 }
@@ -327,4 +329,85 @@ async fn a_deleted_connector_is_not_shown_with_its_contacts() {
     let made = saved(&engine, body).await;
     deleted(&engine, &engine.a, &format!("/v1/connectors/{connector}")).await.expect(204);
     assert_eq!(engine.get(&engine.a, &path(&made)).await.expect(200)["connectorIds"], json!([]));
+}
+
+#[tokio::test]
+async fn messages_to_a_contact_are_forbidden_and_allowed_again() {
+    let engine = Engine::new().await;
+    let made = saved(&engine, phone("5511988887777")).await;
+    let set = |body: Value| {
+        let (engine, path) = (&engine, format!("{}/active", path(&made)));
+        async move { engine.ask("PUT", &path, &[("x-api-key", &engine.a.key)], Some(body)).await }
+    };
+    let off = set(json!({"active": false, "reason": "pediu"})).await.expect(200);
+    assert_eq!((&off["active"], &off["reason"]), (&json!(false), &json!("pediu")));
+    let on = set(json!({"active": true})).await.expect(200);
+    assert_eq!((&on["active"], on.get("reason")), (&json!(true), None), "the reason was that of the opt-out");
+    for (body, field) in [
+        (json!({}), "body"),
+        (json!({"active": "no"}), "active"),
+        (json!({"active": true, "why": "x"}), "why"),
+        (json!({"active": true, "reason": "x".repeat(501)}), "reason"),
+    ] {
+        assert_eq!(set(body.clone()).await.error(400).1, [field], "{body}");
+    }
+    let theirs = format!("{}/active", path(&made));
+    let stranger = [("x-api-key", engine.b.key.as_str())];
+    engine.ask("PUT", &theirs, &stranger, Some(json!({"active": false}))).await.error(404);
+}
+
+/// Sends a file of contacts of A.
+async fn sent_file(engine: &Engine, query: &str, file: &str) -> Answer {
+    let mut body = b"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"c.csv\"\r\n\r\n".to_vec();
+    body.extend(file.as_bytes());
+    body.extend(b"\r\n--b--\r\n");
+    let request = Request::builder()
+        .method(poem::http::Method::POST)
+        .uri(format!("/v1/contacts/import-file{query}").parse().expect("a path"))
+        .header("x-api-key", &engine.a.key)
+        .content_type("multipart/form-data; boundary=b");
+    engine.call(request.body(Body::from_vec(body))).await
+}
+
+#[tokio::test]
+async fn a_file_of_contacts_is_taken_and_its_bad_lines_are_named() {
+    let engine = Engine::new().await;
+    let (connector, _) = engine.chat(&engine.a).await;
+    let file = "telefone;nome;email;empresa;obs;cidade\r\n\
+                +5511988887777;Ana;ana@loja.com;Loja;vip;Recife\r\n\
+                abc;Bia;x;;;\r\n\
+                maria@loja.com;Maria;;;;\r\n";
+    let query = format!("?connectorId={connector}");
+    let done = sent_file(&engine, &query, file).await.expect(200);
+    let counts = ["created", "updated", "unchanged", "refusedCount"].map(|name| done[name].as_u64());
+    assert_eq!(counts, [Some(2), Some(0), Some(0), Some(1)], "{done}");
+    assert_eq!(done["refused"][0]["line"], 3);
+    let message = done["refused"][0]["message"].as_str().expect("a text");
+    assert!(message.starts_with("identifier: ") && message.contains("; email: "), "{message}");
+    let page = engine.get(&engine.a, "/v1/contacts").await.expect(200);
+    assert_eq!(identifiers(&page), ["5511988887777", "maria@loja.com"]);
+    let ana = &page["data"][0];
+    let fields = ["type", "name", "email", "company", "notes"].map(|name| ana[name].as_str());
+    assert_eq!(fields, [Some("WHATSAPP"), Some("Ana"), Some("ana@loja.com"), Some("Loja"), Some("vip")]);
+    assert_eq!((&ana["connectorIds"], &page["data"][1]["type"]), (&json!([connector]), &json!("EMAIL")));
+    let again = sent_file(&engine, &query, file).await.expect(200);
+    assert_eq!((&again["created"], &again["unchanged"]), (&json!(0), &json!(2)), "a file can be sent again");
+
+    assert_eq!(sent_file(&engine, "", "nome\r\nAna\r\n").await.error(400).1, ["file"]);
+    let nowhere = format!("?connectorId={}", Uuid::nil());
+    assert_eq!(sent_file(&engine, &nowhere, file).await.error(404).0, "not_found");
+}
+
+#[tokio::test]
+async fn a_long_file_of_contacts_is_taken_in_parts() {
+    let engine = Engine::new().await;
+    let mut file = "to;name\r\n".to_owned();
+    for n in 0..2_500 {
+        file.push_str(&format!("5511{n:08};c{n}\r\n"));
+    }
+    let before = engine.world.store.commits();
+    let done = sent_file(&engine, "", &file).await.expect(200);
+    assert_eq!((&done["created"], &done["refusedCount"]), (&json!(2_500), &json!(0)));
+    assert_eq!(engine.world.store.commits() - before, 3);
+    assert_eq!(engine.get(&engine.a, "/v1/contacts").await.expect(200)["total"], 2_500);
 }

@@ -2,7 +2,7 @@
 
 use pombo_domain::Timestamp;
 use pombo_domain::model::TimerKey;
-use pombo_domain::ports::{AutomationChange, AutomationStore, Batch, Change, Store};
+use pombo_domain::ports::{AutomationChange, AutomationStore, Batch, Change, OwnEffect, OwnMessage, Store};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -151,6 +151,52 @@ async fn conversations_are_filtered_and_pages_go_on_after_short_reads() {
     assert_eq!(list("?limit=0").await.error(400).1, ["limit"]);
     assert_eq!(list("?paused=x").await.error(400).1, ["paused"]);
     assert_eq!(list("?x=1").await.error(400).1, ["x"]);
+}
+
+#[tokio::test]
+async fn a_pause_by_the_phone_is_shown_with_its_end_and_gives_way_to_a_persons() {
+    let (engine, connector, _) = answering().await;
+    let id = opened(&engine, &engine.a, &connector, "5511").await;
+    let path = format!("/v1/conversations/{id}");
+    let tenant = engine.a.tenant.index;
+    let connector_id = connector.parse().expect("a UUID");
+    let index = engine.state.commands.get_connector(tenant, connector_id).expect("it is there").connector.index;
+    let types = |event: u128| {
+        let (chat, reason) = ("5511".to_owned(), "answered on the phone".to_owned());
+        let effect = OwnEffect::PausesUntil(Timestamp(1_893_463_200_000));
+        let event = Uuid::from_u128(event);
+        let own = OwnMessage { tenant, connector: index, chat, is_group: false, effect, event, reason };
+        let batch = Batch::of(vec![Change::Automation(Box::new(AutomationChange::Own(own)))]);
+        let store = &engine.world.store;
+        async move { store.commit(batch).await.expect("commits") }
+    };
+    types(7).await;
+    let handover = json!({
+        "by": "phone", "at": "2030-01-01T00:00:00.000Z", "reason": "answered on the phone",
+        "until": "2030-01-01T02:00:00.000Z"
+    });
+    let shown = engine.get(&engine.a, &path).await.expect(200);
+    assert_eq!((&shown["handover"], &shown["automated"]), (&handover, &json!(false)));
+    let listed = engine.get(&engine.a, "/v1/conversations?paused=true").await.expect(200);
+    assert_eq!(listed["data"][0]["handover"], handover);
+
+    // Who resumes by hand ends it, and who pauses by hand is not overruled by its end; also by pausing all of a connector.
+    let resumed = engine.post(&engine.a, &format!("{path}/resume"), json!({})).await.expect(200);
+    assert_eq!((&resumed["paused"], resumed.get("handover")), (&json!(false), None));
+    for (event, pause) in [(8, format!("{path}/pause")), (9, "/v1/conversations/pause".to_owned())] {
+        types(event).await;
+        let body =
+            if event == 8 { json!({"reason": "minha"}) } else { json!({"connectorId": connector, "reason": "minha"}) };
+        engine.post(&engine.a, &pause, body).await.expect(200);
+        let shown = engine.get(&engine.a, &path).await.expect(200)["handover"].clone();
+        assert_eq!((&shown["reason"], shown.get("until")), (&json!("minha"), None), "{pause}");
+        assert!(shown["by"].as_str().is_some_and(|by| by.starts_with("key:")), "{shown}");
+        engine.post(&engine.a, &format!("{path}/resume"), json!({})).await.expect(200);
+    }
+    let told = engine.steps(&engine.a).await;
+    let steps: Vec<&str> = told.iter().filter_map(|event| event["step"].as_str()).collect();
+    assert_eq!(steps, ["paused", "resumed", "paused", "paused", "resumed", "paused", "paused", "resumed"]);
+    assert_eq!((&told[0]["by"], &told[0]["detail"]), (&json!("phone"), &json!("answered on the phone")));
 }
 
 #[tokio::test]

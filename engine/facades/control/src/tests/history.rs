@@ -93,7 +93,10 @@ async fn a_page_has_both_sides_in_order_and_says_what_lies_beyond() {
     assert_eq!((&own["providerId"], own.get("sender")), (&json!("3EB0"), None));
     assert!(own["text"].as_str().is_some_and(|text| text.contains("Ana")), "rendered: {own}");
     assert!(own["by"].as_str().is_some_and(|by| by.starts_with("key:")), "{own}");
-    assert_eq!(own["reactions"], json!([{"emoji": "👍", "count": 1, "byMe": false, "by": ["5511"]}]));
+    assert_eq!(
+        own["reactions"],
+        json!([{"emoji": "👍", "count": 1, "byMe": false, "by": ["5511"], "names": ["5511"]}])
+    );
 
     let numbers = |query: &str| {
         let (engine, path) = (&engine, format!("{path}{query}"));
@@ -260,7 +263,7 @@ async fn an_archived_conversation_comes_back_and_a_deleted_one_does_not() {
     let opened = json!({"connectorId": id, "to": "+5511"});
     let new = engine.post(&engine.a, "/v1/conversations", opened.clone()).await.expect(201);
     assert_eq!((&new["chat"], &new["number"], new.get("lastMessage")), (&json!("5511"), &json!(2), None));
-    assert_eq!(engine.post(&engine.a, "/v1/conversations", opened).await.expect(201)["id"], new["id"], "the same one");
+    assert_eq!(engine.post(&engine.a, "/v1/conversations", opened).await.expect(200)["id"], new["id"], "the same one");
     let email = engine.connector(&engine.a).await;
     let refused = engine.post(&engine.a, "/v1/conversations", json!({"connectorId": email, "to": "a@b.test"})).await;
     assert_eq!(refused.error(400).0, "unsupported");
@@ -385,26 +388,39 @@ async fn a_tenant_sets_for_how_long_received_messages_are_kept() {
     let engine = Engine::new().await;
     let key = [("x-api-key", engine.a.key.as_str())];
     let patch = |body| engine.ask("PATCH", "/v1/settings", &key, Some(body));
-    assert_eq!(
-        engine.get(&engine.a, "/v1/settings").await.expect(200),
-        json!({"optOutWords": ["SAIR", "PARAR", "STOP"]})
-    );
     let words = ["SAIR", "PARAR", "STOP"];
-    let kept = json!({"receivedDays": 90, "optOutWords": words});
+    let usual = json!({"optOutWords": words, "phonePauseMinutes": 120, "phoneResumeWord": "/bot"});
+    let with = |further: Value| {
+        let mut shown = usual.clone();
+        let further = further.as_object().expect("an object").clone();
+        shown.as_object_mut().expect("an object").extend(further);
+        shown
+    };
+    assert_eq!(engine.get(&engine.a, "/v1/settings").await.expect(200), usual);
+    let kept = with(json!({"receivedDays": 90}));
     assert_eq!(patch(json!({"receivedDays": 90})).await.expect(200), kept);
     assert_eq!(patch(json!({})).await.expect(200), kept, "what is left out stays");
-    assert_eq!(
-        engine.get(&engine.b, "/v1/settings").await.expect(200),
-        json!({"optOutWords": ["SAIR", "PARAR", "STOP"]})
-    );
+    assert_eq!(engine.get(&engine.b, "/v1/settings").await.expect(200), usual);
     for wrong in [json!(0), json!(36_501), json!("x"), json!(-1)] {
         assert_eq!(patch(json!({"receivedDays": wrong})).await.error(400).1, ["receivedDays"]);
     }
-    assert_eq!(patch(json!({"receivedDays": null})).await.expect(200), json!({"optOutWords": words}));
+    assert_eq!(patch(json!({"receivedDays": null})).await.expect(200), usual);
     let own = json!({"optOutWords": ["chega"]});
-    assert_eq!(patch(own.clone()).await.expect(200), own);
+    assert_eq!(patch(own.clone()).await.expect(200), with(own));
     assert_eq!(patch(json!({"optOutWords": ["a\nb"]})).await.error(400).1, ["optOutWords[0]"]);
-    assert_eq!(patch(json!({"optOutWords": null})).await.expect(200), json!({"optOutWords": words}));
+    assert_eq!(patch(json!({"optOutWords": null})).await.expect(200), usual);
+
+    let own = json!({"phonePauseMinutes": 0, "phoneResumeWord": "robô"});
+    assert_eq!(patch(own.clone()).await.expect(200), with(own.clone()));
+    assert_eq!(engine.get(&engine.a, "/v1/settings").await.expect(200), with(own));
+    assert_eq!(patch(json!({"phoneResumeWord": ""})).await.expect(200)["phoneResumeWord"], "");
+    for wrong in [json!(43_201), json!("x"), json!(-1)] {
+        assert_eq!(patch(json!({"phonePauseMinutes": wrong})).await.error(400).1, ["phonePauseMinutes"]);
+    }
+    for wrong in [json!("x".repeat(41)), json!("a\nb"), json!(7)] {
+        assert_eq!(patch(json!({"phoneResumeWord": wrong})).await.error(400).1, ["phoneResumeWord"]);
+    }
+    assert_eq!(patch(json!({"phonePauseMinutes": null, "phoneResumeWord": null})).await.expect(200), usual);
     let settings = engine.world.store.tenant_settings(engine.a.tenant.index).expect("reads");
     assert_eq!(settings, TenantSettings::default());
 }

@@ -375,6 +375,7 @@ async fn another_tenants_id_is_not_found_in_every_operation() {
         ("/read", json!({"chat": "1", "messages": [named]})),
         ("/typing", json!({"chat": "1", "state": "paused"})),
         ("/lookup", json!({"addresses": ["1"]})),
+        ("/operations", json!({"kind": "x", "value": 1})),
         ("/groups", json!({"subject": "x"})),
         ("/groups/{group}", json!({"subject": "x"})),
         ("/members", json!({"add": ["1"]})),

@@ -250,6 +250,7 @@ async fn what_a_plugin_does_not_declare_is_refused_before_anything_is_stored() {
         (format!("{connector}/read"), json!({"chat": "a@b.com", "messages": [named]})),
         (format!("{connector}/typing"), json!({"chat": "a@b.com", "state": "composing"})),
         (format!("{connector}/lookup"), json!({"addresses": ["a@b.com"]})),
+        (format!("{connector}/operations"), json!({"kind": "call", "value": {}})),
         (format!("{connector}/groups"), json!({"subject": "x"})),
     ] {
         assert_eq!(engine.post(&engine.a, &path, body).await.error(400).0, "unsupported", "{path}");

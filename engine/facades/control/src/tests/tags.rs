@@ -35,7 +35,7 @@ async fn a_tag_is_made_renamed_counted_and_deleted() {
     let engine = Engine::new().await;
     let vip = made(&engine, json!({"name": " vip ", "color": "#3B82f6"})).await;
     let expected = json!({
-        "id": vip["id"], "number": 1, "name": "vip", "color": "#3b82f6", "conversations": 0,
+        "id": vip["id"], "number": 1, "name": "vip", "color": "#3b82f6", "conversations": 0, "count": 0,
         "createdAt": "2030-01-01T00:00:00.000Z", "updatedAt": "2030-01-01T00:00:00.000Z"
     });
     assert_eq!(vip, expected);

@@ -204,6 +204,63 @@ async fn a_channels_template_is_stored_when_the_channel_took_it() {
 }
 
 #[tokio::test]
+async fn numbered_variables_have_names_besides_that_the_channel_does_not_know() {
+    let engine = Engine::new().await;
+    let connector = keeper(&engine).await;
+    let body =
+        json!([{"type": "body", "text": "Olá {{1}}, seu código é {{2}} hoje.", "examples": {"1": "Ana", "2": "A1"}}]);
+    let create = |names: Value| {
+        json!({"connectorId": connector, "name": "codigo", "language": "pt_BR", "category": "utility",
+            "format": "positional", "components": body, "variableNames": names})
+    };
+    for (names, field) in [
+        (json!(["nome"]), "variableNames"),
+        (json!(["nome", "2"]), "variableNames[1]"),
+        (json!(["nome", "nome"]), "variableNames[1]"),
+        (json!(["header", "codigo"]), "variableNames[0]"),
+    ] {
+        assert_eq!(engine.post(&engine.a, "/v1/templates", create(names)).await.error(400).1, [field]);
+    }
+    let named = json!({"name": "x", "category": "utility", "variableNames": ["nome"],
+        "components": [{"type": "body", "text": "Oi {{nome}}"}]});
+    assert_eq!(engine.post(&engine.a, "/v1/templates", named).await.error(400).1, ["variableNames"]);
+    assert!(engine.world.connectors.asked().is_empty());
+
+    answers(&engine, json!({"id": "77", "status": "approved"}));
+    let made = engine.post(&engine.a, "/v1/templates", create(json!(["nome", "codigo"]))).await.expect(201);
+    assert_eq!(made["variableNames"], json!(["nome", "codigo"]));
+    assert_eq!(asked(&engine).1.get("variableNames"), None, "the channel has no use for them");
+    // A change of the names alone asks nobody, and keeps the approval.
+    let renamed =
+        patched(&engine, &engine.a, &path(&made), json!({"variableNames": ["nome", "senha"]})).await.expect(200);
+    assert_eq!((&renamed["variableNames"], &renamed["status"]), (&json!(["nome", "senha"]), &json!("approved")));
+    assert!(engine.world.connectors.asked().is_empty());
+    // A synchronisation keeps them.
+    let listed = json!({"id": "77", "name": "codigo", "language": "pt_BR", "status": "approved", "category": "marketing",
+        "format": "positional", "components": body});
+    answers(&engine, json!({"templates": [listed]}));
+    let sync = engine.post_owned(format!("/v1/connectors/{connector}/templates/sync"), json!({})).await.expect(200);
+    assert_eq!(sync["changed"], 1, "{sync}");
+    let shown = engine.get(&engine.a, &path(&made)).await.expect(200);
+    assert_eq!((&shown["category"], &shown["variableNames"]), (&json!("marketing"), &json!(["nome", "senha"])));
+
+    let preview = engine.post_owned(format!("{}/preview", path(&made)), json!({"variables": {"nome": "Bia"}})).await;
+    let preview = preview.expect(200);
+    assert_eq!(preview["text"], "Olá Bia, seu código é A1 hoje.");
+    assert_eq!(preview["problems"][0]["name"], "senha");
+    let send = |variables: Value| {
+        let body = json!({"to": "5511988887777", "templateId": made["id"], "variables": variables});
+        engine.post_owned(format!("/v1/connectors/{connector}/messages"), body)
+    };
+    let sent = send(json!({"nome": "Bia", "senha": 7})).await.expect(201);
+    assert_eq!(sent["content"]["value"]["body"][1], json!({"name": "2", "value": "7"}));
+    assert_eq!(send(json!({"nome": "Bia", "2": 7})).await.error(400).1, ["variables.2"]);
+    // None again: an empty list.
+    let without = patched(&engine, &engine.a, &path(&made), json!({"variableNames": []})).await.expect(200);
+    assert_eq!(without.get("variableNames"), None);
+}
+
+#[tokio::test]
 async fn content_of_a_plugins_own_is_queued_as_it_is() {
     let engine = Engine::new().await;
     let (connector, _) = engine.chat(&engine.a).await;

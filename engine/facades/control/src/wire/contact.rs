@@ -58,6 +58,9 @@ pub(crate) struct Contact {
     pub(crate) kind: ContactType,
     /// Phone number or e-mail address that messages are sent to.
     pub(crate) identifier: String,
+    /// Other addresses of the same person, such as the number without its ninth digit; at most 64. Messages from and to any of them are
+    /// this contact's.
+    pub(crate) aliases: Vec<String>,
     /// The name to show: `name`, otherwise `pushName`.
     pub(crate) display_name: Option<String>,
     /// The name that the tenant chose.
@@ -87,13 +90,14 @@ pub(crate) struct Contact {
 }
 
 impl Contact {
-    pub(crate) fn new(contact: model::Contact, connector_ids: Vec<Uuid>) -> Self {
+    pub(crate) fn new(contact: model::Contact, connector_ids: Vec<Uuid>, aliases: Vec<String>) -> Self {
         Self {
             display_name: contact.display_name().map(str::to_owned),
             id: contact.id,
             number: contact.number,
             kind: contact.kind.into(),
             identifier: contact.identifier,
+            aliases,
             name: contact.name,
             push_name: contact.push_name,
             email: contact.email,

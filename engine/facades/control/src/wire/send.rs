@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use poem_openapi::Object;
 use pombo_domain::commands::connectors::offering::TargetRef;
-use pombo_domain::{Error, model};
+use pombo_domain::{Error, Field, model};
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -106,9 +106,12 @@ pub(crate) struct TemplateHeader {
     pub(crate) location: Option<HeaderLocation>,
 }
 
+/// Maximum length of a place's name or address, in characters.
+const MAX_PLACE_CHARS: usize = 255;
+
 /// A place on a map.
 #[derive(Object, Deserialize, Clone)]
-#[oai(deny_unknown_fields)]
+#[oai(deny_unknown_fields, skip_serializing_if_is_none)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HeaderLocation {
     /// Degrees north, from -90 to 90.
@@ -123,6 +126,19 @@ pub(crate) struct HeaderLocation {
     /// Its address, at most 255 characters.
     #[oai(nullable, validator(max_length = 255))]
     pub(crate) address: Option<String>,
+}
+
+impl HeaderLocation {
+    /// It with texts that are not too long.
+    pub(crate) fn checked(self) -> Result<Self, Failure> {
+        for (name, text) in [("location.title", &self.title), ("location.address", &self.address)] {
+            if text.as_ref().is_some_and(|text| text.chars().count() > MAX_PLACE_CHARS) {
+                let message = format!("must have at most {MAX_PLACE_CHARS} characters");
+                return Err(Error::invalid(Field::Header.named(name), message).into());
+            }
+        }
+        Ok(self)
+    }
 }
 
 /// A message to send.

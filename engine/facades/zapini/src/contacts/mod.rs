@@ -61,7 +61,7 @@ fn query(
     search: Option<String>,
 ) -> Result<ContactQuery, Failure> {
     let connector = limited_to(state, caller, given(instance_id).as_deref())?;
-    Ok(ContactQuery { kind: Some(ContactType::WhatsApp), active: None, connector, search })
+    Ok(ContactQuery { kind: Some(ContactType::WhatsApp), connector, search, ..ContactQuery::default() })
 }
 
 /// The instance that a body names; required.

@@ -10,8 +10,8 @@ use pombo_domain::commands::connectors::overview::ConnectorOverview;
 use pombo_domain::commands::contacts::KnownContact;
 use pombo_domain::commands::conversations::{ConversationView, EntryView};
 use pombo_domain::model::{
-    Attachment, ContactType, EntryContent, EntryKind, EntryReaction, InboundContent, MediaState, MessageState,
-    Receipts, Status, TimelineEntry,
+    Attachment, EntryContent, EntryKind, EntryReaction, InboundContent, MediaState, MessageState, Receipts, Status,
+    TimelineEntry,
 };
 use pombo_domain::ports::TimelineRange;
 use serde::Serialize;
@@ -179,7 +179,7 @@ pub(crate) async fn messages(
     let found =
         state.commands.conversation_timeline(caller.tenant, view.conversation.id, range, limit as usize).await?;
     let own = instance(state, caller, &view.connector.to_string())?;
-    let people = People::of(state, caller, &own, &found.entries)?;
+    let people = People::of(state, caller, &own, &found.entries, found.contacts)?;
     let page = Page { state, caller, people, read: found.conversation.read, is_chat };
     let forward = range.after.is_some() && range.before.is_none();
     Ok(MessagePage {
@@ -202,7 +202,7 @@ struct Page<'a> {
 
 impl Page<'_> {
     fn shown(&self, view: EntryView) -> MessageBody {
-        let EntryView { item, message, receipts, by } = view;
+        let EntryView { item, message, receipts, by, .. } = view;
         let entry = item.entry;
         let is_deleted = entry.revoked_at.is_some();
         let state = message.as_ref().map(|stored| &stored.state);
@@ -303,17 +303,19 @@ struct People {
 }
 
 impl People {
-    fn of(state: &ApiState, caller: &Caller, own: &ConnectorOverview, entries: &[EntryView]) -> Result<Self, Failure> {
-        let mut addresses: BTreeSet<String> = BTreeSet::new();
+    fn of(
+        state: &ApiState,
+        caller: &Caller,
+        own: &ConnectorOverview,
+        entries: &[EntryView],
+        contacts: BTreeMap<String, KnownContact>,
+    ) -> Result<Self, Failure> {
         let mut senders: BTreeMap<String, String> = BTreeMap::new();
-        for EntryView { item, by, .. } in entries {
-            let reactors = item.entry.reactions.iter().filter_map(|reaction| reaction.by.as_ref());
-            addresses.extend(item.entry.sender.iter().chain(&item.entry.mentions).chain(reactors).cloned());
+        for EntryView { by, .. } in entries {
             if let Some(by) = by.as_ref().filter(|by| !senders.contains_key(*by)) {
                 senders.insert(by.clone(), state.commands.actor_name(caller.tenant, by)?);
             }
         }
-        let contacts = state.commands.known_contacts(caller.tenant, ContactType::WhatsApp, addresses)?;
         let account = own.account.as_ref();
         let aliases = account.into_iter().flat_map(|account| account.aliases.iter().cloned());
         Ok(Self {

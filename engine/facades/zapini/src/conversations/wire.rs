@@ -6,9 +6,8 @@ use poem_openapi::Object;
 use pombo_api::error::Failure;
 use pombo_api::options::ApiState;
 use pombo_domain::Timestamp;
-use pombo_domain::commands::contacts::KnownContact;
 use pombo_domain::commands::conversations::ConversationView;
-use pombo_domain::model::{ContactType, Conversation, EntryKind, LastMessage, Tag};
+use pombo_domain::model::{Conversation, EntryKind, LastMessage, Tag};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -182,9 +181,6 @@ pub(crate) fn shown(
     form: Form,
     conversations: Vec<ConversationView>,
 ) -> Result<Vec<ConversationBody>, Failure> {
-    let people = conversations.iter().map(|view| &view.conversation).filter(|conversation| !conversation.is_group);
-    let addresses = people.map(|conversation| conversation.chat.clone()).collect();
-    let contacts = state.commands.known_contacts(caller.tenant, ContactType::WhatsApp, addresses)?;
     let mut tags = BTreeMap::new();
     if form.tags {
         for tag in state.commands.plain_tags(caller.tenant)? {
@@ -200,12 +196,10 @@ pub(crate) fn shown(
         }
     }
     let body = |view: ConversationView| {
-        let conversation = view.conversation;
         let named = |name: &String| tags.get(name).cloned();
-        let shown_tags = form.tags.then(|| conversation.tags.iter().filter_map(named).collect());
+        let shown_tags = form.tags.then(|| view.conversation.tags.iter().filter_map(named).collect());
         let instance = own.get(&view.connector).cloned();
-        let contact = contacts.get(&conversation.chat).filter(|_| !conversation.is_group);
-        ConversationBody { tags: shown_tags, instance, ..ConversationBody::plain(&conversation, contact) }
+        ConversationBody { tags: shown_tags, instance, ..ConversationBody::plain(&view) }
     };
     Ok(conversations.into_iter().map(body).collect())
 }
@@ -234,17 +228,16 @@ pub(crate) async fn detailed(
 }
 
 impl ConversationBody {
-    fn plain(conversation: &Conversation, contact: Option<&KnownContact>) -> Self {
-        let address = contact.map_or(conversation.chat.as_str(), |contact| contact.identifier.as_str());
-        let contact_number = if conversation.is_group { Some(address) } else { number(address) };
-        let named = contact.and_then(|contact| contact.name.as_ref()).or(conversation.contact_name.as_ref());
+    fn plain(view: &ConversationView) -> Self {
+        let conversation = &view.conversation;
+        let contact_number = if conversation.is_group { Some(view.address()) } else { number(view.address()) };
         let last = conversation.last.as_ref();
         Self {
             id: conversation.id,
             conversation_id: conversation.number,
             contact_number: contact_number.map(str::to_owned),
-            contact_name: named.cloned(),
-            display_name: named.map_or(address, String::as_str).to_owned(),
+            contact_name: view.name().map(str::to_owned),
+            display_name: view.display_name().to_owned(),
             is_group: conversation.is_group,
             profile_picture_url: None,
             last_message: last.and_then(beginning),

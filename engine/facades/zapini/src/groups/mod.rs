@@ -25,6 +25,7 @@ use crate::errors::{BODY, CHANNEL, NAMED, Refused, VALUES};
 use crate::gate::State;
 use crate::params::{Text, Texts, list};
 use crate::refs::{group, instance, jid, person};
+use crate::sending::about;
 
 /// The members that a body names; required.
 fn members(given: fields::Field<Texts>, problems: &mut Vec<FieldProblem>) -> Option<Vec<String>> {
@@ -81,7 +82,8 @@ impl GroupsApi {
         change: MemberChange,
         members: Vec<String>,
     ) -> Result<ParticipantResults, Failure> {
-        results(state.commands.change_members(caller.tenant, id, group, change, members).await?)
+        let told = state.commands.change_members(caller.tenant, id, group, change, members).await;
+        results(told.map_err(about(id))?)
     }
 }
 
@@ -105,7 +107,8 @@ impl GroupsApi {
             subject: group.subject,
             description: group.description,
         };
-        let groups: Vec<_> = state.commands.list_groups(caller.tenant, id).await?.into_iter().map(summary).collect();
+        let found = state.commands.list_groups(caller.tenant, id).await.map_err(about(id))?;
+        let groups: Vec<_> = found.into_iter().map(summary).collect();
         Ok(Success::of(GroupList { total: groups.len(), groups }))
     }
 
@@ -132,7 +135,7 @@ impl GroupsApi {
         };
         let description = description.map(Cow::into_owned);
         let request = GroupRequest { subject: subject.into_owned(), description, members };
-        let made = state.commands.create_group(caller.tenant, id, request).await?;
+        let made = state.commands.create_group(caller.tenant, id, request).await.map_err(about(id))?;
         let group = NewGroup { jid: made.id, subject: made.subject };
         Ok(Created::of(GroupMade { group, message: "Group created successfully".to_owned() }))
     }
@@ -150,7 +153,7 @@ impl GroupsApi {
     ) -> Result<Success<GroupDetail>, Refused<{ NAMED | VALUES | CHANNEL }>> {
         caller.must(Right::Read)?;
         let id = instance(&state, &caller, &uuid.0.0)?.connector.id;
-        let found = state.commands.get_group(caller.tenant, id, &group(&jid.0.0)).await?;
+        let found = state.commands.get_group(caller.tenant, id, &group(&jid.0.0)).await.map_err(about(id))?;
         Ok(Success::of(GroupDetail {
             owner: owner_of(&found),
             participants: found.members.iter().map(Participant::of).collect(),
@@ -183,7 +186,8 @@ impl GroupsApi {
             return Err(Error::invalid_fields(problems).into());
         }
         let jid = group(&jid.0.0);
-        state.commands.update_group(caller.tenant, id, &jid, subject.as_deref(), description.as_deref()).await?;
+        let changed = state.commands.update_group(caller.tenant, id, &jid, subject.as_deref(), description.as_deref());
+        changed.await.map_err(about(id))?;
         let (subject, description) = (subject.map(Cow::into_owned), description.map(Cow::into_owned));
         Ok(Success::saying("Group updated successfully", GroupChanged { jid, subject, description }))
     }
@@ -288,7 +292,7 @@ impl GroupsApi {
         caller.must(Right::ManageConnectors)?;
         let id = instance(&state, &caller, &uuid.0.0)?.connector.id;
         let jid = group(&jid.0.0);
-        state.commands.leave_group(caller.tenant, id, &jid).await?;
+        state.commands.leave_group(caller.tenant, id, &jid).await.map_err(about(id))?;
         Ok(Success::saying("Left the group", GroupLeft { jid }))
     }
 
@@ -305,7 +309,7 @@ impl GroupsApi {
     ) -> Result<Success<Invite>, Refused<{ NAMED | VALUES | CHANNEL }>> {
         caller.must(Right::Converse)?;
         let id = instance(&state, &caller, &uuid.0.0)?.connector.id;
-        let link = state.commands.group_invite(caller.tenant, id, &group(&jid.0.0)).await?;
+        let link = state.commands.group_invite(caller.tenant, id, &group(&jid.0.0)).await.map_err(about(id))?;
         Ok(Success::of(Invite { code: invite_code(&link), invite_link: link }))
     }
 
@@ -324,7 +328,7 @@ impl GroupsApi {
     ) -> Result<Success<NewInvite>, Refused<{ NAMED | VALUES | CHANNEL }>> {
         caller.must(Right::ManageConnectors)?;
         let id = instance(&state, &caller, &uuid.0.0)?.connector.id;
-        let link = state.commands.revoke_group_invite(caller.tenant, id, &group(&jid.0.0)).await?;
+        let link = state.commands.revoke_group_invite(caller.tenant, id, &group(&jid.0.0)).await.map_err(about(id))?;
         let invite = NewInvite { new_code: invite_code(&link), new_invite_link: link };
         Ok(Success::saying("Invite link revoked", invite))
     }

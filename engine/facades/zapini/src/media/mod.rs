@@ -211,13 +211,12 @@ impl MediaApi {
         &self,
         caller: Caller,
         state: State<'_>,
-        /// UUID of the message.
+        /// UUID or number of the message, or WhatsApp's id of it.
         uuid: Path<Param<Text>>,
     ) -> Result<Download, Refused<{ NAMED | VALUES }>> {
         caller.must(Right::Read)?;
-        let id = Uuid::try_parse(uuid.0.0.trim()).map_err(|_| Failure::not_found("Message"))?;
-        let found = state.commands.message_file(caller.tenant, id)?;
-        caller.within(found.connector)?;
+        let named = refs::entry(&state, &caller, &uuid.0.0).await?;
+        let found = state.commands.message_file(caller.tenant, named.item.id)?;
         let file = ready(found.media)?;
         Ok(Download::open(&state.commands, caller.tenant, file.id, file.content_type, file.file_name).await?)
     }

@@ -1,7 +1,7 @@
 //! Section "Controle de Automação", and the chat API's pauses.
 
 use pombo_domain::TenantIndex;
-use pombo_domain::ports::{AutomationChange, AutomationStore, Batch, Change, Store};
+use pombo_domain::ports::{AutomationChange, AutomationStore, Batch, Change, Clock, OwnEffect, OwnMessage, Store};
 use pombo_testkit::samples;
 use uuid::Uuid;
 
@@ -78,6 +78,36 @@ async fn who_answers_is_shown_as_documented() {
         site.post(&format!("{path}/pause"), json!({"reason": "x".repeat(501)})).await.error(422),
         "VALIDATION_ERROR"
     );
+}
+
+#[tokio::test]
+async fn who_answers_on_the_phone_has_paused_it() {
+    let (site, id) = answering().await;
+    let (tenant, connector) = (site.loja.tenant.index, site.instance.index);
+    let own = OwnMessage {
+        tenant,
+        connector,
+        chat: "5511987654321".to_owned(),
+        is_group: false,
+        effect: OwnEffect::PausesUntil(site.world.clock.now().plus_ms(7_200_000)),
+        event: Uuid::from_u128(7),
+        reason: "answered on the phone".to_owned(),
+    };
+    let batch = Batch::of(vec![Change::Automation(Box::new(AutomationChange::Own(own)))]);
+    site.world.store.commit(batch).await.expect("commits");
+    assert_eq!(
+        site.get(&format!("/conversations/{id}/automation")).await.expect(200)["data"],
+        json!({
+            "conversation_id": id, "automation_status": "paused", "is_automation_active": false,
+            "can_send_manual_message": true, "paused_at": "2025-01-15T10:30:00Z", "paused_by": "phone",
+            "pause_reason": "answered on the phone"
+        })
+    );
+    // It is resumed by hand as any other.
+    let path = format!("/api/v1/chat/conversations/{id}/resume-automation");
+    site.ask(&site.loja, "POST", &path, None).await.expect(200);
+    let shown = site.get(&format!("/conversations/{id}/automation")).await.expect(200);
+    assert_eq!(shown["data"]["automation_status"], "active");
 }
 
 #[tokio::test]

@@ -449,7 +449,11 @@ async fn automations_are_resumed_only_in_an_archived_conversation() {
     let path = format!("/conversations/{id}");
     let resume = format!("{path}/automation/resume");
     site.post(&format!("{path}/automation/pause"), json!({})).await.expect(200);
-    assert_eq!(site.ask(&site.loja, "POST", &resume, None).await.error(422), "CONVERSATION_NOT_ARCHIVED");
+    let refused = site.ask(&site.loja, "POST", &resume, None).await;
+    assert_eq!(refused.error(422), "CONVERSATION_NOT_ARCHIVED");
+    let details = refused.json()["error"]["details"].clone();
+    assert_eq!(details["conversation_id"], json!([id]));
+    assert!(details["what_to_do"][0].as_str().is_some_and(|what| what.contains("/archive")), "{details}");
     assert_eq!(site.get(&path).await.expect(200)["data"]["automation_status"], "paused");
     site.post(&format!("{path}/archive"), json!({})).await.expect(200);
     let resumed = site.ask(&site.loja, "POST", &resume, None).await.expect(200);
@@ -496,6 +500,9 @@ async fn the_reply_window_is_shown_and_a_closed_one_is_422() {
     let before = site.world.store.message_count();
     let refused = site.post("/send-message", json!({"recipient": JOHN, "message": "Oi"})).await;
     assert_eq!(refused.error(422), "WINDOW_CLOSED");
+    let details = refused.json()["error"]["details"].clone();
+    assert_eq!(details["instance_id"], json!([site.instance.id]));
+    assert!(details["what_to_do"][0].is_string(), "{details}");
     assert_eq!(site.world.store.message_count(), before, "nothing was stored");
     // Where the channel always takes everything, there is none.
     site.world.connectors.describe_plugin("connector-chat", |plugin| plugin.rules = None);

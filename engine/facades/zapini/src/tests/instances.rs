@@ -6,7 +6,7 @@ use pombo_domain::model::pace::HealthView;
 use pombo_domain::ports::{Batch, Change, Operation, OperationError, Store};
 use pombo_testkit::qr::decoded;
 
-use super::said::{contact, receive, says, send};
+use super::said::{contact, receive, says, says_in_group, send};
 use super::shape::like;
 use super::*;
 
@@ -54,6 +54,19 @@ async fn instances_are_listed_as_documented() {
     // Another tenant has none.
     let theirs = site.ask(&site.other, "GET", "/instances", None).await.expect(200);
     assert_eq!(theirs, json!({"success": true, "data": {"instances": []}}));
+}
+
+#[tokio::test]
+async fn what_was_last_said_is_activity_at_once_in_groups_too() {
+    let site = Site::new().await;
+    active(&site, NOW.0 / 3_600_000, "5511999999999").await;
+    site.world.clock.jump(125_000);
+    let said = says_in_group("120363000000000000@g.us", "5511900000009", "R1", "oi");
+    receive(&site, &site.instance, said).await;
+    let at = json!("2025-01-15T10:32:05Z");
+    assert_eq!(site.get("/instances").await.expect(200)["data"]["instances"][0]["last_activity_at"], at);
+    assert_eq!(site.get(&site.at("")).await.expect(200)["data"]["instance"]["last_activity_at"], at);
+    assert_eq!(site.get(&site.at("/status")).await.expect(200)["data"]["last_activity_at"], at);
 }
 
 #[tokio::test]

@@ -60,8 +60,9 @@ async fn a_file_is_fetched_sent_and_answered_as_documented() {
         "message_id": "3EB0B430A8B7F23C1D13",
         "timestamp": "2025-12-30T17:30:00.000Z"
     });
-    like(&answer, &example, &[], &[]);
+    like(&answer, &example, &["message_uuid"], &[]);
     assert_eq!((&answer["message"], &answer["message_id"]), (&example["message"], &example["message_id"]));
+    assert_eq!(answer["message_uuid"], json!(stored.message.id));
     let content = &stored.message.content;
     assert_eq!((content.to.as_str(), content.text.as_str()), (ANA, "Confira esta imagem!"));
     assert!(content.force_direct);

@@ -54,8 +54,11 @@ async fn a_received_file_is_a_download_with_its_type() {
     let file = stored(&site, "foto.jpg", b"JPEG").await;
     let id = receive(&site, "R1", picture(MediaState::Ready(file))).await;
     let path = format!("/messages/{id}/media");
+    for named in [id.to_string(), "1".to_owned(), "R1".to_owned()] {
+        let answer = site.get(&format!("/messages/{named}/media")).await;
+        assert_eq!((answer.status.as_u16(), answer.body.as_slice()), (200, b"JPEG".as_slice()), "{named}");
+    }
     let answer = site.get(&path).await;
-    assert_eq!((answer.status.as_u16(), answer.body.as_slice()), (200, b"JPEG".as_slice()));
     for (name, value) in [
         ("content-type", "image/jpeg"),
         ("content-length", "4"),

@@ -128,12 +128,12 @@ async fn a_message_is_sent_and_answered_as_documented() {
         "message_id": "3EB0B430A8B7F23C1D12",
         "timestamp": "2025-12-30T17:30:00.000Z"
     });
-    like(&answer, &example, &[], &[]);
+    like(&answer, &example, &["message_uuid"], &[]);
     assert_eq!(
         answer,
         json!({
             "success": true, "message": "Message sent successfully", "message_id": "3EB0B430A8B7F23C1D12",
-            "timestamp": "2025-01-15T10:30:00.000Z"
+            "timestamp": "2025-01-15T10:30:00.000Z", "message_uuid": stored.message.id
         })
     );
     let content = &stored.message.content;
@@ -171,10 +171,15 @@ async fn a_reply_names_what_it_answers_in_three_ways() {
     let item = found.expect("reads").expect("it came");
     let known = Target { provider_id: "A1".to_owned(), sender: Some(ANA.to_owned()), text: Some("Oi".to_owned()) };
     let unknown = Target { provider_id: "A9".to_owned(), text: None, ..known.clone() };
+    // The ids of some phones could be UUIDs.
+    let hexadecimal = "A5B1C0FFEE00112233445566778899AA";
+    receive(&site, ANA, ANA, hexadecimal);
+    let like_ours = Target { provider_id: hexadecimal.to_owned(), ..known.clone() };
     for (name, value, target) in [
         ("reply_to", json!("A1"), &known),
         ("quoted_message_id", json!(item.id), &known),
         ("reply_to", json!(item.number), &known),
+        ("reply_to", json!(hexadecimal), &like_ours),
         ("reply_to", json!("A9"), &unknown),
     ] {
         let mut body = text();
@@ -219,8 +224,9 @@ async fn a_message_that_cannot_be_sent_is_refused_with_the_reason() {
         (ReasonCode::InactiveContact, "REFUSED"),
     ] {
         let fails = |state: &MessageState| state.failed(Reason::new(code, "the words"), NOW).ok();
-        let (answer, _) = join!(site.post("/send-message", text()), lane(&site, fails));
+        let (answer, stored) = join!(site.post("/send-message", text()), lane(&site, fails));
         assert_eq!(answer.error(422), answered);
+        assert_eq!(answer.json()["error"]["details"]["message_uuid"], json!([stored.message.id]));
         assert!(answer.json()["error"]["message"].as_str().is_some_and(|message| message.ends_with("the words")));
     }
 }
@@ -231,7 +237,13 @@ async fn an_unknown_outcome_names_the_message() {
     let doubts = |state: &MessageState| state.unknown(Reason::new(ReasonCode::UnknownOutcome, "cut off"), NOW).ok();
     let (answer, stored) = join!(site.post("/send-message", text()), lane(&site, doubts));
     assert_eq!(answer.error(502), "OUTCOME_UNKNOWN");
-    assert_eq!(answer.json()["error"]["details"], json!({"message_uuid": [stored.message.id]}));
+    assert_eq!(
+        answer.json()["error"]["details"],
+        json!({
+            "instance_id": [site.instance.id], "message_uuid": [stored.message.id],
+            "what_to_do": ["look whether it was done before you repeat it"]
+        })
+    );
 }
 
 #[tokio::test]
@@ -261,6 +273,9 @@ async fn at_the_deadline_it_is_taken_back_or_its_outcome_is_still_to_come() {
     };
     let (answer, ()) = join!(site.post("/send-message", text()), late);
     assert_eq!(answer.error(503), "NOT_SENT");
+    let details = answer.json()["error"]["details"].clone();
+    assert_eq!((&details["retry_after"], &details["instance_id"]), (&json!(["5"]), &json!([site.instance.id])));
+    assert!(details["message_uuid"][0].is_string() && details["what_to_do"][0].is_string(), "{details}");
     assert!(site.world.store.ready(site.instance.index, None, 1).expect("reads").is_empty(), "it is not sent later");
 
     let slow = async {
@@ -288,9 +303,14 @@ async fn limits_are_kept_and_nothing_is_stored() {
     assert_eq!(refused.error(429), "DAILY_LIMIT_REACHED");
     // Half past ten to midnight.
     assert_eq!(refused.headers["retry-after"], "48600");
+    assert_eq!(refused.json()["error"]["details"]["retry_after"], json!(["48600"]));
     site.pace.change(|view| view.sent_today = 0);
     site.session(SessionState::Disconnected("gone".to_owned()));
-    assert_eq!(site.post("/send-message", text()).await.error(422), "INSTANCE_DISCONNECTED");
+    let refused = site.post("/send-message", text()).await;
+    assert_eq!(refused.error(422), "INSTANCE_DISCONNECTED");
+    let details = refused.json()["error"]["details"].clone();
+    assert_eq!(details["instance_id"], json!([site.instance.id]));
+    assert!(details["what_to_do"][0].as_str().is_some_and(|what| what.contains("/reconnect")), "{details}");
     site.session(SessionState::Connected);
     let paused = Connector { status: ConnectorStatus::Paused, ..Connector::clone(&site.instance) };
     site.world.store.write(Batch::of(vec![Change::Connector(paused)])).expect("stored");
@@ -382,7 +402,7 @@ async fn a_reaction_reaches_its_message() {
     let answer = answer.expect(200);
     let example = json!({
         "success": true, "message": "Reaction sent successfully", "message_id": "R1",
-        "timestamp": "2025-01-15T10:30:00.000Z"
+        "timestamp": "2025-01-15T10:30:00.000Z", "message_uuid": stored.message.id
     });
     assert_eq!(answer, example);
     let target = Target {
@@ -465,6 +485,50 @@ async fn a_message_is_edited_reacted_to_and_deleted_by_its_uuid_and_its_number()
 }
 
 #[tokio::test]
+async fn a_message_is_named_by_whatsapps_id_too() {
+    let site = Site::new().await;
+    let id = sent(&site, "3EB0B430A8B7F23C1D12").await;
+    let edit = json!({"message": "novo"});
+    let path = "/api/v1/chat/messages/3EB0B430A8B7F23C1D12";
+    let (answer, stored) = join!(site.send("PATCH", path, edit.clone()), accept(&site, "E1"));
+    assert_eq!(answer.expect(200)["data"]["unique_id"], json!(id));
+    let MessageAction::Edit(target) = &stored.message.content.options.action else { panic!("an edit") };
+    assert_eq!(target.provider_id, "3EB0B430A8B7F23C1D12");
+    // The edit is a message of WhatsApp's too, but none of the conversation.
+    assert_eq!(site.send("PATCH", "/chat/messages/E1", edit.clone()).await.error(404), "NOT_FOUND");
+
+    // Of received ones too. Some of WhatsApp's ids could be UUIDs or numbers.
+    for received in ["A5B1C0FFEE00112233445566778899AA", "7001", "A1"] {
+        receive(&site, GROUP, "5521999999999", received);
+        let path = format!("/chat/messages/{received}");
+        let reaction = format!("{path}/reaction");
+        let (answer, stored) = join!(site.post(&reaction, json!({"emoji": "👍"})), accept(&site, "R"));
+        answer.expect(200);
+        let MessageAction::React(target) = &stored.message.content.options.action else { panic!("a reaction") };
+        assert_eq!(
+            (target.provider_id.as_str(), target.sender.as_deref()),
+            (received, Some("5521999999999")),
+            "{received}"
+        );
+        assert_eq!(site.send("PATCH", &path, edit.clone()).await.error(403), "FORBIDDEN", "{received}");
+    }
+    // A number that both have is ours.
+    receive(&site, ANA, ANA, "1");
+    let (answer, _) = join!(site.send("PATCH", "/chat/messages/1", edit.clone()), accept(&site, "E2"));
+    assert_eq!(answer.expect(200)["data"]["unique_id"], json!(id));
+
+    // Nobody finds what they may not see.
+    let other = site.another(&site.loja).await;
+    let made = site.world.commands.create_api_key(site.loja.tenant.index, "bot", Some(other.id)).await;
+    let key = made.expect("a good name").key;
+    for given in ["3EB0B430A8B7F23C1D12", "A1"] {
+        let path = format!("/chat/messages/{given}");
+        assert_eq!(with(&site, &key, "PATCH", &path, Some(edit.clone())).await.error(404), "NOT_FOUND");
+        assert_eq!(site.ask(&site.other, "PATCH", &path, Some(edit.clone())).await.error(404), "NOT_FOUND");
+    }
+}
+
+#[tokio::test]
 async fn what_others_wrote_is_not_edited_and_what_is_not_theirs_is_not_found() {
     let site = Site::new().await;
     receive(&site, ANA, ANA, "A1");
@@ -472,7 +536,7 @@ async fn what_others_wrote_is_not_edited_and_what_is_not_theirs_is_not_found() {
     assert_eq!(site.send("PATCH", "/chat/messages/1", body()).await.error(403), "FORBIDDEN");
     assert_eq!(site.ask(&site.loja, "DELETE", "/chat/messages/1", None).await.error(403), "FORBIDDEN");
     assert_eq!(site.send("PATCH", "/chat/messages/1", json!({})).await.error(422), "VALIDATION_ERROR");
-    for given in ["2", "A1", "00000000-0000-0000-0000-000000000000"] {
+    for given in ["2", "A2", "00000000-0000-0000-0000-000000000000"] {
         let path = format!("/chat/messages/{given}");
         assert_eq!(site.send("PATCH", &path, body()).await.error(404), "NOT_FOUND", "{given}");
         assert_eq!(site.ask(&site.loja, "DELETE", &path, None).await.error(404), "NOT_FOUND", "{given}");

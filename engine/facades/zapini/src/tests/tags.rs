@@ -63,8 +63,7 @@ async fn tags_are_created_listed_and_shown_as_documented() {
     assert_eq!(site.get(&path).await.expect(200), json!({"success": true, "data": {"tag": tag}}));
 
     // The colour may be left out.
-    let plain = site.post("/tags", json!({"name": "boleto", "color": null})).await.expect(201);
-    assert_eq!(plain["data"]["tag"]["color"], "#6b7280");
+    site.post("/tags", json!({"name": "boleto", "color": "#6b7280"})).await.expect(201);
     let list = site.get("/tags").await.expect(200);
     let example = json!({
         "success": true,
@@ -136,6 +135,8 @@ async fn what_is_wrong_with_a_tag_is_named() {
         (json!({"name": "x", "color": "red"}), "color"),
         (json!({"name": "x", "color": "#ef444"}), "color"),
         (json!({"name": "x", "color": 5}), "color"),
+        (json!({"name": "x", "color": null}), "color"),
+        (json!({"name": "x"}), "color"),
     ] {
         let refused = site.post("/tags", body.clone()).await;
         assert_eq!(refused.error(422), "VALIDATION_ERROR", "{body}");
@@ -148,8 +149,12 @@ async fn what_is_wrong_with_a_tag_is_named() {
     }
     // A name that is taken, however it is written.
     let taken = json!({"name": "ACAO", "color": "#ef4444"});
-    assert_eq!(site.post("/tags", taken.clone()).await.error(422), "CONFLICT");
-    assert_eq!(site.send("PATCH", &format!("/tags/{other}"), taken.clone()).await.error(422), "CONFLICT");
+    for refused in
+        [site.post("/tags", taken.clone()).await, site.send("PATCH", &format!("/tags/{other}"), taken.clone()).await]
+    {
+        assert_eq!(refused.error(422), "VALIDATION_ERROR");
+        assert!(refused.json()["error"]["details"]["name"][0].is_string(), "{}", refused.text());
+    }
     assert_eq!(listed(&site).await.len(), 2);
     // Another tenant may have it, and does not see this one's.
     site.ask(&site.other, "POST", "/tags", Some(taken)).await.expect(201);
@@ -203,7 +208,8 @@ async fn a_conversations_tags_are_replaced_as_documented() {
     assert_eq!(told["data"]["tags"], json!([{"id": important, "name": "Important", "color": "#ef4444"}]));
     assert_eq!(listed(&site).await, counts(1, 0, 0));
 
-    let theirs = site.ask(&site.other, "POST", "/tags", Some(json!({"name": "x"}))).await.expect(201);
+    let theirs =
+        site.ask(&site.other, "POST", "/tags", Some(json!({"name": "x", "color": "#ef4444"}))).await.expect(201);
     let theirs = id_of(&theirs["data"]["tag"]);
     let many: Vec<Uuid> = (0..51).map(Uuid::from_u128).collect();
     for (ids, field) in [
@@ -274,7 +280,7 @@ async fn each_role_may_do_with_tags_what_it_is_for() {
         for (method, path, body, allowed) in [
             ("GET", "/tags", None, true),
             ("GET", path.as_str(), None, true),
-            ("POST", "/tags", Some(json!({"name": role.as_str()})), tags),
+            ("POST", "/tags", Some(json!({"name": role.as_str(), "color": "#ef4444"})), tags),
             ("PATCH", path.as_str(), Some(json!({"color": "#000000"})), tags),
             ("PUT", on_chat.as_str(), Some(json!({"tag_ids": [id]})), tags),
             ("DELETE", path.as_str(), None, removes),

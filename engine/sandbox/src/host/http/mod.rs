@@ -49,7 +49,7 @@ fn plain_allowed(services: &Services, url: &Url) -> bool {
     services.http_plain_hosts.iter().any(|allowed| *allowed == host || *allowed == with_port)
 }
 
-/// A request to where the connector may go, with its secrets in its headers and proofs in its query.
+/// A request to where the connector may go, with its secrets, and proofs of them, in its headers and its query.
 fn prepared(
     context: &Context,
     services: &Services,

@@ -227,7 +227,8 @@ impl Making<'_> {
                 bounded("the reason of a hand-over", reason, MAX_PAYLOAD_BYTES)?;
                 let already = self.steps.iter().any(|step| matches!(step, ConversationStep::Pause(_)));
                 if !already && self.context.conversation.handover.is_none() {
-                    let handover = Handover { by: self.by(), at: self.context.now, reason: reason.clone() };
+                    let handover =
+                        Handover { by: self.by(), at: self.context.now, reason: reason.clone(), until: None };
                     self.steps.push(ConversationStep::Pause(handover));
                     self.told(ConversationAction::Paused, reason);
                 }

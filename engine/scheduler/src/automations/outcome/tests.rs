@@ -202,17 +202,15 @@ fn answers_name_who_wrote_what_they_answer() {
 }
 
 #[test]
-fn the_origin_is_kept_for_who_wants_to_know_what_became_of_it() {
+fn the_origin_is_kept_right_behind_the_message() {
     let send = || {
         let content = SendContent::Text("x".to_owned());
         Action::Send(SendAction { content, reply_to: None, delay_ms: 0, label: Some("l".to_owned()) })
     };
-    assert_eq!(case(|_| ()).changes(send()).len(), 1);
-    let listening = case(|c| c.automation.events = [EventKind::StatusChanged].into_iter().collect());
-    let changes = listening.changes(send());
+    let changes = case(|_| ()).changes(send());
     let expected =
         Origin { conversation: Uuid::from_u128(2), automation: AutomationIndex(3), label: Some("l".to_owned()) };
-    assert!(matches!(&changes[0], Change::Insert(_)), "right behind its message");
+    assert!(matches!(&changes[0], Change::Insert(_)));
     assert!(matches!(automation_change(&changes[1]), Some(AutomationChange::Origin(origin)) if *origin == expected));
 }
 
@@ -242,7 +240,8 @@ fn steps_of_the_conversation_are_one_change_and_told_where_somebody_must_know() 
     let Some(AutomationChange::Conversation(_, _, steps)) = changes.last().and_then(automation_change) else {
         panic!("the steps")
     };
-    let handover = Handover { by: format!("automation:{}", Uuid::from_u128(3)), at: NOW, reason: "why".to_owned() };
+    let handover =
+        Handover { by: format!("automation:{}", Uuid::from_u128(3)), at: NOW, reason: "why".to_owned(), until: None };
     let expected = [
         ConversationStep::Tag("a".to_owned()),
         ConversationStep::Untag("b".to_owned()),

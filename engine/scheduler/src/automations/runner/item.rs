@@ -93,8 +93,9 @@ impl<'a> Item<'a> {
     fn read(lease: &'a Lease, lane_state: LaneState) -> StoreResult<Read<'a>> {
         let store = &lease.context.ports.store;
         let rest = Ok(Read::Nothing(Ending::Rest));
-        let Some(conversation) = store.conversation(lease.key.conversation)? else { return rest };
+        // The conversation after the task: one that came during a pause is read with the pause.
         let Some(task) = store.tasks(lease.key.conversation, lease.key.lane, 1)?.pop() else { return rest };
+        let Some(conversation) = store.conversation(lease.key.conversation)? else { return rest };
         if task.due_at > lease.context.ports.clock.now() {
             return Ok(Read::Nothing(Ending::Later(task.due_at, None)));
         }
@@ -145,9 +146,11 @@ impl<'a> Item<'a> {
 
     async fn handle(mut self) -> Ending {
         if self.key.lane == ANSWERING && self.conversation.handover.is_some() {
-            // A person answers. A timer waits until the automations are resumed; other events pass by.
+            // A person answers. A timer waits until the automations are resumed; other events pass by, unless the pause ends by itself:
+            // then nobody may have answered them.
             let timer = matches!(self.event.body, TaskBody::Timer { .. });
-            return self.finish(if timer { TaskStep::Hold } else { TaskStep::Done }).await;
+            let waits = timer || self.conversation.pause_ends_at().is_some();
+            return self.finish(if waits { TaskStep::Hold } else { TaskStep::Done }).await;
         }
         let asked = std::mem::take(&mut self.asked);
         for (n, automation) in asked.iter().enumerate() {

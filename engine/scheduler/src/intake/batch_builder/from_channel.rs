@@ -131,10 +131,16 @@ impl BatchBuilder<'_> {
         if let Err(unfit) = bounds::id(&address) {
             return Ok(Err(unfit));
         }
-        let Some(kind) = category_of(&category) else { return passed_over(self, told::OPT_OUT) };
+        let Some(kind) = self.category_of(&category) else { return passed_over(self, told::OPT_OUT) };
         self.refuse(&address, kind, out)?;
         self.keep(told::OPT_OUT, json);
         Ok(Ok(()))
+    }
+
+    /// The category of messages that the channel calls so, by what its plugin declares.
+    fn category_of(&self, name: &str) -> Option<MessageType> {
+        let plugin = self.context.ports.connectors.plugin(&self.connector.plugin);
+        plugin.and_then(|plugin| plugin.rules).unwrap_or_default().opt_out_category(name)
     }
 
     /// A contact refuses a category, or no longer. Who is no contact yet becomes one, so that it is kept.
@@ -185,7 +191,7 @@ impl BatchBuilder<'_> {
 
     /// A message could not be delivered: the receipt with the channel's code, and what follows from it.
     pub(super) fn failed(&mut self, json: &str) -> StoreResult<Result<(), Unfit>> {
-        let Ok(Failed { client_id, provider_id, recipient, at_millis, code, reason, effect }) =
+        let Ok(Failed { client_id, provider_id, recipient, at_millis, code, reason, effect, category }) =
             serde_json::from_str::<Failed>(json)
         else {
             return passed_over(self, told::FAILED);
@@ -231,7 +237,13 @@ impl BatchBuilder<'_> {
             }
         }
         match effect {
-            "opt-out" => self.refuse(&failing.to, MessageType::Marketing, true)?,
+            "opt-out" => {
+                let refused = category.map_or(Some(MessageType::Marketing), |name| self.category_of(&name));
+                match refused {
+                    Some(refused) => self.refuse(&failing.to, refused, true)?,
+                    None => tracing::debug!(connector = %self.connector.id, "a refused category is not known"),
+                }
+            }
             "stop" if failing.is_news => {
                 self.signals.push(HealthSignal::Restricted);
                 let mut how = detail.unwrap_or_else(|| "nothing can be sent until somebody acts".to_owned());
@@ -295,17 +307,4 @@ impl BatchBuilder<'_> {
         }
         Ok(Some(failing))
     }
-}
-
-/// The category of messages that a channel names.
-fn category_of(word: &str) -> Option<MessageType> {
-    Some(match word {
-        "marketing" => MessageType::Marketing,
-        "utility" | "notification" => MessageType::Notification,
-        "authentication" | "transactional" => MessageType::Transactional,
-        "support" => MessageType::Support,
-        "reminder" => MessageType::Reminder,
-        "general" => MessageType::General,
-        _ => return None,
-    })
 }

@@ -35,11 +35,11 @@ async fn a_message_that_is_told_twice_or_is_the_accounts_own_is_one_event_or_non
     let message = from("5511", "same");
     office.told(LANE, ChannelEvent::Message(message.clone())).await;
     office.told(LANE, ChannelEvent::Message(message)).await;
-    office.told(LANE, ChannelEvent::Message(Inbound { from_me: true, ..from("5511", "own") })).await;
     let content = inbound::InboundContent::Reaction { to: "same".to_owned(), emoji: "👍".to_owned() };
     office.told(LANE, ChannelEvent::Message(Inbound { content, ..from("5511", "r") })).await;
     let group = Inbound { is_group: true, chat: "g@us".to_owned(), ..from("5511", "in a group") };
     office.told(LANE, ChannelEvent::Message(group)).await;
+    office.told(LANE, ChannelEvent::Message(Inbound { from_me: true, ..from("5511", "own") })).await;
     assert_eq!(office.calls(), ["10: conversation-opened", "10: Oi", "10: reaction 👍"]);
     office.assert_done();
 }

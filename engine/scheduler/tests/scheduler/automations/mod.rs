@@ -6,4 +6,5 @@ mod answers;
 mod faults;
 mod lanes;
 mod office;
+mod phone;
 mod rollouts;

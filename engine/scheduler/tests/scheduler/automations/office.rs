@@ -152,6 +152,15 @@ impl Office {
         self.told(LANE, ChannelEvent::Message(message)).await;
     }
 
+    /// The owner writes this text in a chat now, on the account's own phone.
+    pub async fn types(&mut self, chat: &str, text: &str) {
+        self.inbound += 1;
+        let content = inbound::InboundContent::Text(text.to_owned());
+        let (sender, sent_at) = ("5500".to_owned(), self.now());
+        let own = from(chat, &format!("own-{}", self.inbound));
+        self.told(LANE, ChannelEvent::Message(Inbound { from_me: true, content, sender, sent_at, ..own })).await;
+    }
+
     /// The connector tells, until it is taken.
     pub async fn told(&self, connector: ConnectorIndex, event: ChannelEvent) {
         let intake = self.handle().intake();

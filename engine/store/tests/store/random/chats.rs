@@ -33,6 +33,7 @@ struct Chat {
     /// The entry that is known by each id of the channel: the first one that is still there.
     known: BTreeMap<String, u64>,
     unread: Vec<u64>,
+    waiting: Option<Timestamp>,
     archived: bool,
 }
 
@@ -65,8 +66,12 @@ impl Chats {
         if !entry.from_me {
             chat.unread.push(number);
             chat.archived = false;
-        } else if entry.serial.is_none() {
-            chat.unread.clear();
+            chat.waiting.get_or_insert(at);
+        } else {
+            chat.waiting = None;
+            if entry.serial.is_none() {
+                chat.unread.clear();
+            }
         }
         if let Some(id) = &entry.id {
             chat.known.entry(id.clone()).or_insert(number);
@@ -211,6 +216,7 @@ impl World {
                     chat.entries.retain(|entry| entry.number > upto || entry.serial.is_some());
                     chat.known.retain(|_, number| *number > upto);
                     chat.unread.retain(|number| *number > upto);
+                    chat.waiting = chat.waiting.filter(|_| chat.entries.last().is_some_and(|last| !last.from_me));
                 }
             }
             Op::Chats(archived, unread, said, offset) => {
@@ -275,7 +281,7 @@ impl World {
             };
             let found = found.unwrap();
             assert_eq!((found.number, found.archived_at.is_some()), (known.number, known.archived));
-            assert_eq!(found.unread(), known.unread.len() as u64);
+            assert_eq!((found.unread(), found.waiting_since), (known.unread.len() as u64, known.waiting));
             assert_eq!(found.last.as_ref().map(|last| last.item), known.entries.last().map(|entry| entry.number));
             let (mut entries, mut before) = (Vec::new(), None);
             loop {

@@ -6,12 +6,20 @@ use uuid::Uuid;
 use super::{SentNow, Waiting};
 use crate::commands::Commands;
 use crate::commands::connectors::offering::{checked_address, offers, unindexed};
-use crate::commands::messages::actions::{ActionRequest, action_draft, check_provider_id, sent_provider_id};
+use crate::commands::messages::actions::{
+    ActionRequest, MAX_PROVIDER_ID_BYTES, action_draft, check_provider_id, sent_provider_id,
+};
 use crate::commands::messages::send::Draft;
 use crate::model::message::{MessageAction, Target};
 use crate::model::variables::escaped;
 use crate::model::{Conversation, TimelineItem};
-use crate::{Error, ErrorCode, Field, MessageKey, Result, TenantIndex};
+use crate::ports::{ConversationFilter, ConversationOrder};
+use crate::{ConnectorIndex, Error, ErrorCode, Field, MessageKey, Result, TenantIndex};
+
+/// How many conversations are looked at for a received message of which only the channel's id is known: the last active ones.
+const MOST_LOOKED_AT: u64 = 1_000;
+/// How many of them are read at once.
+const LOOKED_AT_ONCE: usize = 250;
 
 /// How a caller names an entry of any of the tenant's timelines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +56,48 @@ impl Commands {
         Ok(FoundEntry { conversation, connector, item })
     }
 
+    /// The entry of a message that the channel of one of `connectors` knows by this id. An own message is found by the index of such ids;
+    /// any other, among them what was written on the phone, in the 1,000 conversations that were last active, because entries are
+    /// indexed for each conversation alone. Where several conversations have the id, the last active one counts.
+    pub async fn find_entry_known_by(
+        &self,
+        tenant: TenantIndex,
+        connectors: &[ConnectorIndex],
+        provider_id: &str,
+    ) -> Result<FoundEntry> {
+        let store = &self.ports().store;
+        let missing = || Error::not_found("Message");
+        if provider_id.is_empty() || provider_id.len() > MAX_PROVIDER_ID_BYTES {
+            return Err(missing());
+        }
+        for connector in connectors {
+            let sent = store.message_by_provider_id(*connector, provider_id)?;
+            let Some(sent) = sent.filter(|sent| sent.message.key.tenant == tenant) else { continue };
+            match self.find_entry(tenant, EntryRef::Id(sent.message.id)) {
+                // A reaction, an edit or a deletion has no entry of its own.
+                Err(error) if error.code == ErrorCode::NotFound => {}
+                found => return found,
+            }
+        }
+        let filter = ConversationFilter { connectors: Some(connectors.to_vec()), ..ConversationFilter::default() };
+        let mut offset = 0;
+        while offset < MOST_LOOKED_AT {
+            let order = ConversationOrder::Activity { offset };
+            let page = store.find_conversations(tenant, filter.clone(), order, LOOKED_AT_ONCE).await?;
+            for conversation in page.rows {
+                if let Some(item) = store.timeline_item_of(tenant, conversation.number, provider_id)? {
+                    let connector = self.connector_id(conversation.connector)?;
+                    return Ok(FoundEntry { conversation, connector, item });
+                }
+            }
+            if !page.more {
+                break;
+            }
+            offset += LOOKED_AT_ONCE as u64;
+        }
+        Err(missing())
+    }
+
     /// The entry of the conversation with `chat` that a text names: its public id, the channel's id of its message, or its number.
     /// `None` where there is no such entry, or no such conversation.
     pub fn entry_in_chat(
@@ -62,8 +112,12 @@ impl Commands {
         let store = &self.ports().store;
         let mut item = match Uuid::try_parse(named) {
             Ok(id) => store.timeline_item_by_id(tenant, id)?,
-            Err(_) => store.timeline_item_of(tenant, conversation.number, named)?,
+            Err(_) => None,
         };
+        // A channel's id may look like one of ours: those of some phones are 32 hexadecimal digits.
+        if item.is_none() && named.len() <= MAX_PROVIDER_ID_BYTES {
+            item = store.timeline_item_of(tenant, conversation.number, named)?;
+        }
         if item.is_none()
             && let Ok(number) = named.parse()
         {

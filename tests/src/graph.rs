@@ -287,6 +287,18 @@ impl Graph {
         Ok(())
     }
 
+    /// A person deletes a message for everyone.
+    pub fn deletes(&self, person: &str, message: &str) -> Result<()> {
+        self.does(person, "delete", json!({"message_id": message}))?;
+        Ok(())
+    }
+
+    /// A person gets another number, and with it another id of Meta's.
+    pub fn changes_number(&self, person: &str, phone: &str, user_id: &str) -> Result<()> {
+        self.does(person, "number", json!({"phone": phone, "user_id": user_id}))?;
+        Ok(())
+    }
+
     /// What a person does, as the simulator's admin names it; its answer.
     fn does(&self, person: &str, what: &str, body: Value) -> Result<Value> {
         let path = format!("/admin/user/{person}/{what}");

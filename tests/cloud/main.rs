@@ -19,6 +19,7 @@ mod own_phone;
 mod people;
 mod priority;
 mod proofs;
+mod quality;
 mod refusals;
 mod sending;
 mod shared;

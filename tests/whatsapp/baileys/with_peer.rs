@@ -204,7 +204,8 @@ fn what_the_phone_and_the_server_say_is_understood() -> Result<()> {
     let to = chat(&ours).parse()?;
     let mut before = HashSet::new();
     for n in 0..15 {
-        let sent = phone::send_text(whatsapp.world(), &theirs, &to, &format!("antes {n}"));
+        let text = format!("antes {n}");
+        let sent = phone::send_text(whatsapp.world(), &theirs, &to, &text);
         before.insert(whatsapp.wait(sent)?);
     }
     until("the phone to have them before it is paired", PATIENCE, || {

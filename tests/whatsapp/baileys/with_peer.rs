@@ -54,12 +54,9 @@ fn everything_that_can_be_said_is_understood_both_ways() -> Result<()> {
         let id = two.baileys.send("text", json!({"to": to, "text": "bom dia"}))?;
         let got = two.whatsapp.wait(two.peer.message(&id))?;
         assert_eq!((got.kind, got.text.as_deref(), got.copies), (Kind::Text, Some("bom dia"), 1));
-        // 3 is delivered, 4 is read.
-        two.baileys
-            .event("the delivery", |e| e["event"] == "update" && e["key"]["id"] == id.as_str() && e["status"] == 3)?;
+        two.baileys.status(&id, 3)?;
         two.whatsapp.wait(two.peer.mark_read(&got))?;
-        two.baileys
-            .event("the reading", |e| e["event"] == "update" && e["key"]["id"] == id.as_str() && e["status"] == 4)?;
+        two.baileys.status(&id, 4)?;
 
         let back = got.chat.parse().context("a chat")?;
         let text = Text { body: "respondo", reply_to: Some(&got), mentions: vec![back] };

@@ -44,9 +44,11 @@ let socket
 const plain = message =>
   message && proto.Message.toObject(proto.Message.fromObject(message), { longs: String, enums: String, bytes: String })
 
-const shown = ({ key, message, pushName, messageTimestamp, messageStubType }) => ({
+// What happens to a message while Baileys still holds back its event becomes part of that event: its status, for one.
+const shown = ({ key, message, pushName, messageTimestamp, messageStubType, status }) => ({
   key,
   pushName,
+  status,
   at: Number(messageTimestamp ?? 0),
   stub: messageStubType,
   content: plain(message)

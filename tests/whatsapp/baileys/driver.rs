@@ -90,6 +90,12 @@ impl Baileys {
         })
     }
 
+    /// Waits until a message of this client has come so far: 2 is with the server, 3 delivered, 4 read.
+    pub(crate) fn status(&self, id: &str, least: u64) -> Result<()> {
+        let far = |e: &Value| e["key"]["id"] == id && e["status"].as_u64().is_some_and(|status| status >= least);
+        self.event(&format!("status {least} of {id}"), far).map(drop)
+    }
+
     /// The events so far that `wanted` takes.
     pub(crate) fn events(&self, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
         let lines = self.written.lines.lock().unwrap_or_else(PoisonError::into_inner);

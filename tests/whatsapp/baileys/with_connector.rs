@@ -98,11 +98,7 @@ fn what_baileys_says_is_understood_by_the_connector() -> Result<()> {
     let id = linked.baileys.send("text", json!({"to": to, "text": "bom dia"}))?;
     let got = events.message(&id)?;
     assert_eq!((&got["text"], &got["chat"]), (&json!("bom dia"), &json!(linked.theirs)), "{got}");
-    linked.baileys.event("the delivery", |e| {
-        e["event"] == "update"
-            && e["key"]["id"] == id.as_str()
-            && e["status"].as_u64().is_some_and(|status| status >= 3)
-    })?;
+    linked.baileys.status(&id, 3)?;
 
     let (_, ours) = linked.send(&json!({"to": linked.theirs, "text": "responda"}))?;
     linked.baileys.message(&ours)?;

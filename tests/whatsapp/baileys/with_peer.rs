@@ -54,12 +54,9 @@ fn everything_that_can_be_said_is_understood_both_ways() -> Result<()> {
         let id = two.baileys.send("text", json!({"to": to, "text": "bom dia"}))?;
         let got = two.whatsapp.wait(two.peer.message(&id))?;
         assert_eq!((got.kind, got.text.as_deref(), got.copies), (Kind::Text, Some("bom dia"), 1));
-        // 3 is delivered, 4 is read.
-        two.baileys
-            .event("the delivery", |e| e["event"] == "update" && e["key"]["id"] == id.as_str() && e["status"] == 3)?;
+        two.baileys.status(&id, 3)?;
         two.whatsapp.wait(two.peer.mark_read(&got))?;
-        two.baileys
-            .event("the reading", |e| e["event"] == "update" && e["key"]["id"] == id.as_str() && e["status"] == 4)?;
+        two.baileys.status(&id, 4)?;
 
         let back = got.chat.parse().context("a chat")?;
         let text = Text { body: "respondo", reply_to: Some(&got), mentions: vec![back] };
@@ -204,7 +201,8 @@ fn what_the_phone_and_the_server_say_is_understood() -> Result<()> {
     let to = chat(&ours).parse()?;
     let mut before = HashSet::new();
     for n in 0..15 {
-        let sent = phone::send_text(whatsapp.world(), &theirs, &to, &format!("antes {n}"));
+        let text = format!("antes {n}");
+        let sent = phone::send_text(whatsapp.world(), &theirs, &to, &text);
         before.insert(whatsapp.wait(sent)?);
     }
     until("the phone to have them before it is paired", PATIENCE, || {

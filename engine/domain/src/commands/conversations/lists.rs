@@ -18,7 +18,7 @@ pub const MAX_SEARCH_CHARS: usize = 200;
 /// Maximum number of contacts whose chosen names a search looks at.
 const MAX_NAMED_FOUND: usize = 1_000;
 /// Maximum number of conversations that are listed of one contact.
-pub const MAX_OF_CONTACT: usize = 250;
+const MAX_OF_CONTACT: usize = 250;
 /// Maximum number of tags of which a conversation may have one.
 pub const MAX_TAGS_ASKED: usize = 50;
 

@@ -66,7 +66,8 @@ impl Commands {
         send: &TemplateSend,
     ) -> Result<(Arc<Template>, Filled)> {
         let template = self.sendable_template(tenant, connector, send.template)?;
-        let cleans = self.cleans_values(&self.live_connector(tenant, connector)?);
+        let live = self.live_connector(tenant, connector)?;
+        let cleans = self.cleans_values(&live);
         let filled = filled(&template, &send.values, send.header.as_ref(), cleans)?;
         Ok((template, filled))
     }

@@ -12,18 +12,18 @@ use serde_json::{Value, json};
 
 use crate::shared::{Bench, named_template, person, server};
 
-const TEMPLATE: &str = "/aidesk/send-message";
-const DIRECT: &str = "/aidesk/sendmessage";
+pub(crate) const TEMPLATE: &str = "/aidesk/send-message";
+pub(crate) const DIRECT: &str = "/aidesk/sendmessage";
 
 /// What the documentation's requests name.
-struct Desk {
-    bench: Bench,
+pub(crate) struct Desk {
+    pub(crate) bench: Bench,
     /// With the key that is bound to the connector.
-    client: Client,
+    pub(crate) client: Client,
     template: u64,
     queue: u64,
     status: u64,
-    instance: u64,
+    pub(crate) instance: u64,
 }
 
 /// The queue and the status of a conversation, by their numbers.
@@ -70,8 +70,12 @@ fn instance_of(tenant: &Tenant, connector: &str) -> Result<u64> {
 }
 
 impl Desk {
-    fn new() -> Result<Self> {
-        let bench = Bench::new()?;
+    pub(crate) fn new() -> Result<Self> {
+        Self::of(Bench::new()?)
+    }
+
+    /// One of this bench.
+    pub(crate) fn of(bench: Bench) -> Result<Self> {
         let template = bench.template(&named_template("boas_vindas"))?;
         let (queue, status) = bench.queue_and_status()?;
         let client = Client::new(bench.tenant.client.address()).with("apikey", &bench.bound_key()?);
@@ -80,17 +84,17 @@ impl Desk {
     }
 
     /// The documented body of `/send-message`, to this person.
-    fn body(&self, to: &str) -> Value {
+    pub(crate) fn body(&self, to: &str) -> Value {
         json!({"number": to, "template_id": self.template, "variables": {"nome": "João", "codigo": "ABC123"},
             "queue_id": self.queue, "status_id": self.status})
     }
 
-    fn try_template(&self, body: &Value) -> Result<Reply> {
+    pub(crate) fn try_template(&self, body: &Value) -> Result<Reply> {
         self.client.post(TEMPLATE, body)
     }
 
     /// Sends, and returns WhatsApp's id.
-    fn template(&self, body: &Value) -> Result<String> {
+    pub(crate) fn template(&self, body: &Value) -> Result<String> {
         let sent = self.try_template(body)?.expect_json(200)?;
         assert_eq!(sent["success"], true, "{sent}");
         assert_eq!(sent.as_object().map(serde_json::Map::len), Some(2), "{sent}");
@@ -98,13 +102,13 @@ impl Desk {
     }
 
     /// The number of the contact with this address.
-    fn contact(&self, who: &str) -> Result<u64> {
+    pub(crate) fn contact(&self, who: &str) -> Result<u64> {
         let page = self.bench.tenant.client.get(&query("/v1/contacts", &[("search", who)]))?.expect_json(200)?;
         page["data"][0]["number"].as_u64().with_context(|| format!("no contact {who} in {page}"))
     }
 
     /// A refusal with a body that names the field.
-    fn refused(&self, path: &str, body: &Value, status: u16, field: &str) -> Result<()> {
+    pub(crate) fn refused(&self, path: &str, body: &Value, status: u16, field: &str) -> Result<()> {
         let reply = self.client.post(path, body)?.expect(status).with_context(|| body.to_string())?;
         let answer = reply.json()?;
         ensure!(answer["success"] == false && answer["status"] == "error", "{answer}");
@@ -432,19 +436,30 @@ fn a_key_is_for_its_instance_and_a_contact_of_it() -> Result<()> {
     Ok(())
 }
 
-/// A host that is mapped to the facade has both operations at its root, as the documentation has them.
+/// Hosts that are mapped to the facade have both operations at their root, as the documentation has them: each at its own host, and, as
+/// nothing tells the two hosts apart, each at the other one too.
 #[test]
 fn at_a_mapped_host_nothing_but_the_base_url_changes() -> Result<()> {
-    let lines = "[http.hosts]\n\"api.aidesk.example.com\" = \"aidesk\"\n";
-    let own = pombo_tests::server::Server::start(pombo_tests::graph::options(lines))?;
+    const HOSTS: [&str; 2] = ["api.ai-desk.example.com", "api.aideskbr.example.com"];
+    let lines = HOSTS.map(|host| format!("\"{host}\" = \"aidesk\"\n")).concat();
+    let own = pombo_tests::server::Server::start(pombo_tests::graph::options(&format!("[http.hosts]\n{lines}")))?;
     let mut bench = Bench::on(&own)?;
     bench.let_call_back(&own)?;
-    let template = bench.template(&named_template("no_host"))?;
-    let (queue, status) = bench.queue_and_status()?;
-    let client = bench.aidesk().with("Host", "api.aidesk.example.com");
-    let body = json!({"number": person(), "template_id": template, "queue_id": queue, "status_id": status,
-        "variables": {"nome": "João", "codigo": "ABC123"}});
-    let sent = client.post("/send-message", &body)?.expect_json(200)?;
-    ensure!(text_of(&sent, "message_id")?.starts_with("wamid."), "{sent}");
+    let desk = Desk::of(bench)?;
+    for host in HOSTS {
+        let client = desk.bench.aidesk().with("Host", host);
+        let who = person();
+        let sent = client.post("/send-message", &desk.body(&who))?.expect_json(200)?;
+        ensure!(text_of(&sent, "message_id")?.starts_with("wamid."), "{host}: {sent}");
+        desk.bench.opened(&who)?;
+        let text = json!({"contact_id": desk.contact(&who)?, "instance_id": desk.instance, "message_content": "Olá"});
+        let sent = client.post("/sendmessage", &text)?.expect_json(200)?;
+        ensure!(text_of(&sent, "whatsapp_message_id")?.starts_with("wamid."), "{host}: {sent}");
+        assert_eq!(desk.bench.accepted(&who)?.len(), 2, "{host}");
+        // Errors have the facade's form there too, and other facades are not there.
+        let refused = client.post("/sendmessage", &json!({}))?.expect_json(400)?;
+        assert_eq!((&refused["success"], &refused["status"]), (&json!(false), &json!("error")), "{host}: {refused}");
+        assert_eq!(client.get("/v1/contacts")?.status, 404, "{host}");
+    }
     Ok(())
 }

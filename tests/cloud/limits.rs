@@ -118,24 +118,3 @@ fn two_numbers_share_the_limit_of_their_portfolio() -> Result<()> {
     }
     graph.nothing_violated()
 }
-
-#[test]
-fn the_category_decides_between_messages_of_one_priority() -> Result<()> {
-    let bench = Bench::new()?;
-    bench.template(&named_template("ordem"))?;
-    bench.tenant.set_paused(&bench.connector, true)?;
-    let mut expected = Vec::new();
-    for kind in ["MARKETING", "GERAL", "REMINDER", "SUPPORT", "NOTIFICATION", "TRANSACTIONAL"] {
-        let who = person();
-        let content = json!({"kind": "template", "value": named_content("ordem")});
-        bench.queue(&json!({"to": who, "messageType": kind, "content": content}))?;
-        expected.insert(0, who);
-    }
-    bench.tenant.pace(&bench.connector, &json!({"maxInFlight": 1}))?;
-    bench.tenant.set_paused(&bench.connector, false)?;
-    let sent = until("all of them", PATIENCE, || Ok(Some(bench.graph.accepted()?).filter(|all| all.len() >= 6)))?;
-    let order: Vec<String> =
-        sent.iter().filter_map(|body| body["to"].as_str()).map(|to| to.trim_start_matches('+').to_owned()).collect();
-    assert_eq!(order, expected);
-    Ok(())
-}

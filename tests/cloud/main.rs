@@ -3,14 +3,24 @@
 //! shares the engine. What peers got wrong, as their public issues show, is tested by name: each such test says so.
 
 mod aidesk;
+mod aidesk_media;
+mod aidesk_outcomes;
+mod audiences;
 mod campaigns;
 mod door;
+mod equal_texts;
 mod examples;
+mod identities;
 mod limits;
 mod media;
+mod numbers;
 mod outcomes;
+mod own_phone;
 mod people;
+mod priority;
 mod proofs;
+mod quality;
+mod refusals;
 mod sending;
 mod shared;
 mod statuses;

@@ -3,21 +3,22 @@
 
 use anyhow::{Context, Result, ensure};
 use pombo_tests::automation::automate;
-use pombo_tests::meta::{now, wamid};
 use pombo_tests::tenant::unique;
 use pombo_tests::wait::{PATIENCE, until};
 use pombo_tests::whatsapp::Events;
 use serde_json::{Value, json};
 
-use crate::shared::{Bench, marketing_template, named_template, person};
+use crate::shared::{Bench, named_template, person};
 
 impl Bench {
-    fn contacts(&self) -> Result<Vec<Value>> {
+    /// The tenant's contacts.
+    pub(crate) fn contacts(&self) -> Result<Vec<Value>> {
         let page = self.tenant.client.get("/v1/contacts?limit=100")?.expect_json(200)?;
         Ok(page["data"].as_array().context("no data")?.clone())
     }
 
-    fn conversations(&self) -> Result<Vec<Value>> {
+    /// The connector's conversations.
+    pub(crate) fn conversations(&self) -> Result<Vec<Value>> {
         let path = format!("/v1/conversations?connectorId={}&limit=100", self.connector);
         let page = self.tenant.client.get(&path)?.expect_json(200)?;
         Ok(page["data"].as_array().context("no data")?.clone())
@@ -86,57 +87,4 @@ fn automations_are_not_asked_about_statuses() -> Result<()> {
     let texts: Vec<Value> = bench.accepted(&who)?.iter().map(|body| body["text"]["body"].clone()).collect();
     assert_eq!(texts, ["Como posso ajudar?", "E mais?"]);
     bench.nothing_violated()
-}
-
-#[test]
-fn who_stops_marketing_at_meta_gets_no_more_of_it_from_any_facade() -> Result<()> {
-    let bench = Bench::new()?;
-    bench.template(&marketing_template("promo"))?;
-    bench.template(&named_template("aviso"))?;
-    let who = person();
-    bench.graph.person(&json!({"phone": who, "name": "Ana"}))?;
-    bench.opened(&who)?;
-    let stop = json!({"wa_id": who, "category": "marketing_messages", "value": "stop", "timestamp": now(),
-        "detail": "User requested to stop marketing messages"});
-    let line = bench.graph.line();
-    let mut told = line.messages(&[], &[]);
-    told["field"] = json!("user_preferences");
-    told["value"]["user_preferences"] = json!([stop]);
-    bench.hook.post(&line.body(&[told]))?;
-    until("the refusal on the contact", PATIENCE, || {
-        Ok(bench.contacts()?.iter().any(|one| one["refusedCategories"].to_string().contains("MARKETING")).then_some(()))
-    })?;
-    let marketing = json!({"to": who, "text": "promoção", "messageType": "MARKETING"});
-    let refused = bench.try_queue(&marketing)?;
-    if refused.status == 201 {
-        let id = pombo_tests::tenant::text_of(&refused.json()?, "id")?;
-        bench.tenant.wait_status(&id, &["FAILED", "CANCELED"])?;
-    }
-    // Everything else still goes.
-    let id = bench.queue_named(&who, "aviso")?;
-    bench.tenant.wait_status(&id, &["SENT"])?;
-    let names: Vec<Value> = bench.accepted(&who)?.iter().map(|body| body["template"]["name"].clone()).collect();
-    assert_eq!(names, ["aviso"]);
-    Ok(())
-}
-
-#[test]
-fn a_word_of_ours_refuses_marketing_and_another_allows_it_again() -> Result<()> {
-    let bench = Bench::silent()?;
-    let who = person();
-    let says = |text: &str| bench.hook.post(&bench.graph.line().text(&who, &wamid(), text, now()));
-    let refuses = |wanted: bool| {
-        until("the contact's refusals", PATIENCE, || {
-            let all = bench.contacts()?;
-            let refused = all.iter().any(|one| one["refusedCategories"].to_string().contains("MARKETING"));
-            Ok((refused == wanted).then_some(()))
-        })
-    };
-    says("quero sair de férias")?;
-    bench.conversation(&who)?;
-    refuses(false)?;
-    says(" Sair ")?;
-    refuses(true)?;
-    says("VOLTAR")?;
-    refuses(false)
 }

@@ -11,6 +11,7 @@ mod contacts;
 mod crash;
 mod demo;
 mod documents;
+mod equal_texts;
 mod gateway;
 mod gateway_zapini;
 mod hostile;

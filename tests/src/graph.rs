@@ -168,6 +168,11 @@ impl Graph {
         self.setup(&json!({"media": [{"id": id, "waba": self.ids.waba, "mime_type": mime, "data": data}]}))
     }
 
+    /// What Meta says of a file that was uploaded: `mime_type`, `sha256` in hexadecimal digits, `file_size`.
+    pub fn uploaded(&self, id: &str) -> Result<Value> {
+        self.client()?.get(&format!("/{VERSION}/{id}"))?.expect_json(200)
+    }
+
     /// The configuration of a connector of the first number, with further fields.
     pub fn config(&self, further: &Value) -> Value {
         self.config_of(&self.line(), further)
@@ -274,6 +279,30 @@ impl Graph {
             self.person(&json!({"phone": person, "name": "Ana"}))?;
         }
         self.sim.say(person, &body)
+    }
+
+    /// A person stops marketing in the app (`stop`), or takes it again (`resume`).
+    pub fn prefers(&self, person: &str, value: &str) -> Result<()> {
+        self.does(person, "preference", json!({"value": value}))?;
+        Ok(())
+    }
+
+    /// A person deletes a message for everyone.
+    pub fn deletes(&self, person: &str, message: &str) -> Result<()> {
+        self.does(person, "delete", json!({"message_id": message}))?;
+        Ok(())
+    }
+
+    /// A person gets another number, and with it another id of Meta's.
+    pub fn changes_number(&self, person: &str, phone: &str, user_id: &str) -> Result<()> {
+        self.does(person, "number", json!({"phone": phone, "user_id": user_id}))?;
+        Ok(())
+    }
+
+    /// What a person does, as the simulator's admin names it; its answer.
+    fn does(&self, person: &str, what: &str, body: Value) -> Result<Value> {
+        let path = format!("/admin/user/{person}/{what}");
+        self.runtime.block_on(self.sim.call("POST", &path, body)).with_context(|| format!("{person}: {what}"))
     }
 
     fn knows(&self, person: &str) -> bool {

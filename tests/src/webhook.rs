@@ -2,7 +2,8 @@
 //!
 //! A path is `/ANYTHING` (200), or begins with a script: `/fail/N/…` answers 500 to the first N requests of that path, `/gone/…`
 //! answers 410, `/hang/N/…` does not answer the first N, `/redirect/…` answers 302 to the URL in the query (`?to=`),
-//! `/file/BYTES/…` answers with a PDF of so many bytes, `/image/BYTES/…` with a JPEG, `/endless/…` never stops sending.
+//! `/file/BYTES/…` answers with a PDF of so many bytes, `/image/BYTES/…` with a JPEG, `/video/BYTES/…` with an MP4, `/audio/BYTES/…` with
+//! an Ogg file of Opus, `/sticker/BYTES/…` with a WebP, `/endless/…` never stops sending.
 
 use std::collections::HashMap;
 use std::io::{BufReader, Write};
@@ -164,6 +165,9 @@ impl Receiver {
             }
             "file" => file("application/pdf", &pdf(number)),
             "image" => file("image/jpeg", &jpeg(number)),
+            "video" => file("video/mp4", &mp4(number)),
+            "audio" => file("audio/ogg", &opus(number)),
+            "sticker" => file("image/webp", &webp(number)),
             "endless" => {
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/pdf\r\nConnection: close\r\n\r\n%PDF-1.7\n".to_vec()
             }
@@ -198,6 +202,24 @@ pub fn pdf(size: usize) -> Vec<u8> {
 /// Bytes that begin like a JPEG; the same for the same size.
 pub fn jpeg(size: usize) -> Vec<u8> {
     beginning(b"\xff\xd8\xff\xe0\0\x10JFIF\0", size)
+}
+
+/// Bytes that begin like an MP4; the same for the same size.
+pub fn mp4(size: usize) -> Vec<u8> {
+    beginning(b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2avc1mp41", size)
+}
+
+/// Bytes that begin like a WebP; the same for the same size.
+pub fn webp(size: usize) -> Vec<u8> {
+    beginning(b"RIFF\x24\0\0\0WEBPVP8 ", size)
+}
+
+/// Bytes that begin like an Ogg file with one channel of Opus; the same for the same size.
+pub fn opus(size: usize) -> Vec<u8> {
+    beginning(
+        b"OggS\0\x02\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\x01\x13OpusHead\x01\x01\0\0\x80\xbb\0\0\0\0\0",
+        size,
+    )
 }
 
 fn beginning(head: &[u8], size: usize) -> Vec<u8> {

@@ -4,6 +4,7 @@
 //! last one ended: the recipient gets no part twice. Each part carries the engine's id of the message, which comes back with every status:
 //! so a status is known to be of this message even if it comes before the answer, or if the answer never comes.
 
+use pombo_plugin::connector::events::Event;
 use pombo_plugin::connector::{
     Acceptance, Attachment, Content, Outcome, Outgoing, Refusal, TextContent, ThrottleScope,
 };
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use crate::account::NotWorking;
 use crate::answer::{self, Failure};
 use crate::cloud::Cloud;
-use crate::codes::Meaning;
+use crate::codes::{self, Meaning};
 use crate::outside::{Outside, Trouble};
 use crate::uploads::{self, NotUploaded};
 use crate::{address, contents, parts, template};
@@ -317,7 +318,7 @@ async fn post(cloud: &Cloud<impl Outside>, message: &Outgoing, part: &Part<'_>) 
     }
 }
 
-/// The outcome of a failure; what concerns the whole number, the engine is told.
+/// The outcome of a failure; what concerns the whole number, or what the person wants, the engine is told.
 async fn failed(cloud: &Cloud<impl Outside>, message: &Outgoing, failure: Failure) -> Outcome {
     let concerns_all = match &failure {
         Failure::Fault(fault) => matches!(fault.meaning, Meaning::Token | Meaning::Stop),
@@ -326,6 +327,16 @@ async fn failed(cloud: &Cloud<impl Outside>, message: &Outgoing, failure: Failur
     };
     if concerns_all && let Err(trouble) = cloud.account.failed(&cloud.outside, &failure).await {
         log::warn("send", &format!("the number's state was not reported: {trouble}"));
+    }
+    if let Failure::Fault(fault) = &failure
+        && fault.meaning == Meaning::OptOut
+    {
+        let at = cloud.outside.now_millis();
+        let json = json!({"address": message.to, "category": codes::REFUSABLE, "out": true, "atMillis": at});
+        let told = Event::Other(("opt-out".to_owned(), json.to_string()));
+        if let Err(trouble) = cloud.outside.emit(told).await {
+            log::warn("send", &format!("a refusal of marketing was not reported: {trouble}"));
+        }
     }
     let refused = cloud.refused.get(&message.to).unwrap_or(0);
     let outcome = answer::outcome(failure, message.attempt, refused);

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::Drill;
-use super::people::Fate;
+use super::people::{Fate, Refusal};
 use crate::campaigns::api::counted;
 use crate::tenant::text_of;
 
@@ -16,7 +16,8 @@ fn expected(fate: Fate) -> (&'static str, Option<String>) {
         Fate::Delivered | Fate::AnswerLost => ("delivered", None),
         Fate::NoWhatsApp => ("failed", Some("131026".to_owned())),
         Fate::FailsLate(code) => ("failed", Some(code.to_string())),
-        Fate::RefusesMarketing => ("skipped", Some("refused".to_owned())),
+        Fate::RefusesLater(Refusal::OfEverything) => ("skipped", Some("opted_out".to_owned())),
+        Fate::RefusesMarketing | Fate::RefusesLater(_) => ("skipped", Some("refused".to_owned())),
     }
 }
 

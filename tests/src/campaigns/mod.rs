@@ -1,6 +1,6 @@
 //! A campaign amid everything that goes wrong: it is paused and resumed, the engine is killed three times, Meta throttles, cuts
-//! connections and fails messages late; some numbers have no WhatsApp, and some people want no marketing. Afterwards each recipient has
-//! exactly one outcome, the counters add up, and the simulator saw no limit broken.
+//! connections and fails messages late; some numbers have no WhatsApp, and some people want no marketing, or say so while it runs. Afterwards
+//! each recipient has exactly one outcome, the counters add up, and the simulator saw no limit broken.
 //!
 //! `people` is who gets it and what must become of each, `check` the comparison, `api` the calls.
 
@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::campaigns::people::{Fate, Person};
+use crate::campaigns::people::{Fate, Person, Refusal};
 use crate::graph::{Graph, connect, options};
+use crate::http::query;
 use crate::meta::Hook;
 use crate::server::{Options, Server};
 use crate::tenant::{Tenant, text_of};
@@ -115,15 +116,52 @@ impl Drill {
                 }
                 Fate::AnswerLost => self.graph.fault(&json!({"match": {"to": to}, "reset_after_accept": true}))?,
                 Fate::RefusesMarketing => {
-                    let contact = json!({"type": "WHATSAPP", "identifier": to, "refusedCategories": ["MARKETING"]});
-                    let reply = self.tenant.client.post("/v1/contacts", &contact)?;
-                    ensure!(reply.status == 200 || reply.status == 201, "{reply:?}");
+                    self.contact(&json!({"type": "WHATSAPP", "identifier": to, "refusedCategories": ["MARKETING"]}))?;
                 }
+                Fate::RefusesLater(_) => self.graph.person(&json!({"phone": to, "name": person.name}))?,
             }
         }
         // Meta throttles the number now and then.
         for nth in [3, 5, 7].map(|part| self.people.len() * part / 10) {
             self.graph.fault(&json!({"match": {"path": "/messages", "nth": nth, "count": 3}, "code": 130_429}))?;
+        }
+        Ok(())
+    }
+
+    /// Saves a contact.
+    fn contact(&self, contact: &Value) -> Result<Value> {
+        let reply = self.tenant.client.post("/v1/contacts", contact)?;
+        ensure!(reply.status == 200 || reply.status == 201, "{reply:?}");
+        reply.json()
+    }
+
+    /// People refuse marketing whose rows were fixed as if they wanted it, and whose turn has not come.
+    fn refuse_meanwhile(&self) -> Result<()> {
+        let client = &self.tenant.client;
+        let later = |person: &&Person| matches!(person.fate, Fate::RefusesLater(_));
+        for person in self.people.iter().filter(later) {
+            let (to, Fate::RefusesLater(how)) = (&person.phone, person.fate) else { continue };
+            match how {
+                Refusal::Word => {
+                    self.graph.says(to, &json!({"type": "text", "text": {"body": "Sair"}}))?;
+                }
+                Refusal::AtMeta => self.graph.prefers(to, "stop")?,
+                Refusal::ByTenant => {
+                    self.contact(&json!({"type": "WHATSAPP", "identifier": to, "refusedCategories": ["MARKETING"]}))?;
+                }
+                Refusal::OfEverything => {
+                    let id = text_of(&self.contact(&json!({"type": "WHATSAPP", "identifier": to}))?, "id")?;
+                    client.patch(&format!("/v1/contacts/{id}"), &json!({"active": false}))?.expect(200)?;
+                }
+            }
+        }
+        // What Meta tells comes by webhooks.
+        for person in self.people.iter().filter(later) {
+            until(&format!("the refusal of {}", person.phone), PATIENCE, || {
+                let page = client.get(&query("/v1/contacts", &[("search", &person.phone)]))?.expect_json(200)?;
+                let contact = &page["data"][0];
+                Ok((contact["active"] == false || contact["refusedCategories"] == json!(["MARKETING"])).then_some(()))
+            })?;
         }
         Ok(())
     }
@@ -188,7 +226,7 @@ impl Drill {
         waited.with_context(|| format!("the campaign: {:?}", self.shown()))
     }
 
-    /// Paused, nothing new is begun, and what was on its way gets its outcome.
+    /// Paused, nothing new is begun, and what was on its way gets its outcome. Who refuses it meanwhile is left out when it goes on.
     fn pause_and_resume(&self) -> Result<()> {
         self.step("pause")?;
         ensure!(api::is(&self.shown()?, "PAUSED"), "{}", self.shown()?);
@@ -197,6 +235,7 @@ impl Drill {
         self.tenant.client.get(&format!("/v1/connectors/{}/pace", self.connector))?.expect(200)?;
         ensure!(self.graph.accepted_count()? == before, "a paused campaign sends");
         ensure!(self.counted("pending")? > 0, "{}", self.shown()?);
+        self.refuse_meanwhile()?;
         self.step("resume")?;
         Ok(())
     }

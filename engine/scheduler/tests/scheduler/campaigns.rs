@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use pombo_domain::model::connector::ConnectorStatus;
+use pombo_domain::model::connector::{ConnectorStatus, Pace, QuietHours};
 use pombo_domain::model::template::{Component, HeaderFormat};
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
@@ -182,6 +182,46 @@ async fn a_campaign_starts_at_its_time() {
     assert_eq!(counts(&world).pending, ROWS as u64);
     world.clock.advance(2_000).await;
     world.clock.advance(1_000).await;
+    assert_each_once(&world);
+}
+
+/// It is noon, and quiet from eleven to one.
+#[tokio::test]
+async fn quiet_hours_hold_the_rows_and_the_campaign_goes_on_by_itself_when_they_end() {
+    const HOUR: i64 = 3_600_000;
+    let quiet = QuietHours { from_minute: 11 * 60, to_minute: 13 * 60 };
+    let mut world = small(World::new(Pace { quiet_hours: Some(quiet), ..free() }));
+    running(&world, |_| {});
+    world.start().await;
+    world.clock.advance(HOUR - 1).await;
+    assert!(world.connectors.texts().is_empty(), "nothing is sent");
+    let stood = counts(&world);
+    assert!(stood.queued > 0 && stood.queued <= 10, "a window of rows waits: {stood:?}");
+    assert_eq!((stood.pending + stood.queued, stood.failed), (ROWS as u64, 0), "{stood:?}");
+    let runs = campaign(&world);
+    assert_eq!((runs.status, runs.pausing, runs.connector_downs), (CampaignStatus::Running, None, 0));
+    world.clock.advance(1).await;
+    world.clock.advance(1_000).await;
+    assert_each_once(&world);
+}
+
+/// They begin while it runs.
+#[tokio::test]
+async fn a_campaign_that_runs_into_quiet_hours_sends_the_rest_the_next_day() {
+    const HOUR: i64 = 3_600_000;
+    let quiet = QuietHours { from_minute: 13 * 60, to_minute: 11 * 60 };
+    let pace = Pace { quiet_hours: Some(quiet), delay_min_ms: 360_000, delay_max_ms: 360_000, ..free() };
+    let mut world = small(World::new(pace));
+    running(&world, |_| {});
+    world.start().await;
+    // Ten go in the hour that is left, one every six minutes.
+    world.clock.advance(HOUR).await;
+    let sent = world.connectors.texts().len();
+    assert!((9..=11).contains(&sent), "{sent} were sent");
+    world.clock.advance(22 * HOUR - 1).await;
+    assert_eq!(world.connectors.texts().len(), sent, "nothing is sent until eleven");
+    assert_eq!(campaign(&world).status, CampaignStatus::Running);
+    world.clock.advance(2 * HOUR).await;
     assert_each_once(&world);
 }
 

@@ -31,7 +31,9 @@ pub(super) fn read(cloud: &Cloud<impl Outside>, value: &Value, message: &Value) 
     let user = address::user(&message["from_user_id"])
         .or_else(|| address::user(&message["from"]))
         .or_else(|| address::user(&contact?["user_id"]));
-    let sender = phone.clone().or(user.clone())?;
+    let parent = address::user(&message["from_parent_user_id"]).or_else(|| address::user(&contact?["parent_user_id"]));
+    let mut addresses: Vec<String> = [phone, user, parent].into_iter().flatten().collect();
+    let sender = addresses.first()?.clone();
     let group = message["group_id"].as_str().map(str::trim).filter(|group| (1..=200).contains(&group.len()));
     let place = Place {
         chat: group.map_or_else(|| sender.clone(), str::to_owned),
@@ -41,21 +43,21 @@ pub(super) fn read(cloud: &Cloud<impl Outside>, value: &Value, message: &Value) 
         is_group: group.is_some(),
     };
     let mut told = tell(cloud, message, place)?;
-    // Where no contact stands beside the message, the message itself may name both addresses. First, so that it is theirs.
-    if let (Some(phone), Some(user)) = (phone, user) {
-        let key = format!("{phone} {user}");
-        if contact.is_none() && cloud.acquainted.get(&key).is_none() {
-            let update = ContactUpdate { address: phone, display_name: None, aliases: vec![user] };
-            told.events.insert(0, Event::Contact(update));
-            told.acquainted = Some(key);
-        }
+    // Where no contact stands beside the message, the message itself may name several addresses. First, so that it is theirs.
+    let key = addresses.join(" ");
+    if contact.is_none() && addresses.len() > 1 && cloud.acquainted.get(&key).is_none() {
+        let update = ContactUpdate { address: addresses.remove(0), display_name: None, aliases: addresses };
+        told.events.insert(0, Event::Contact(update));
+        told.acquainted = Some(key);
     }
     Some(told)
 }
 
 /// Reads a message that somebody of the business wrote on the phone.
 pub(super) fn echo(cloud: &Cloud<impl Outside>, message: &Value) -> Option<Told> {
-    let chat = address::phone(&message["to"]).or_else(|| address::user(&message["to_user_id"]))?;
+    let chat = address::phone(&message["to"])
+        .or_else(|| address::user(&message["to_user_id"]))
+        .or_else(|| address::user(&message["to_parent_user_id"]))?;
     let sender = address::phone(&message["from"]).or_else(|| cloud.account.number())?;
     tell(cloud, message, Place { chat, sender, sender_name: None, from_me: true, is_group: false })
 }
@@ -64,7 +66,11 @@ pub(super) fn echo(cloud: &Cloud<impl Outside>, message: &Value) -> Option<Told>
 fn contact_of<'v>(value: &'v Value, message: &Value) -> Option<&'v Value> {
     let same = |contact: &Value, theirs: &str, own: &str| !message[own].is_null() && contact[theirs] == message[own];
     let mut contacts = super::list(&value["contacts"]);
-    contacts.find(|contact| same(contact, "wa_id", "from") || same(contact, "user_id", "from_user_id"))
+    contacts.find(|contact| {
+        same(contact, "wa_id", "from")
+            || same(contact, "user_id", "from_user_id")
+            || same(contact, "parent_user_id", "from_parent_user_id")
+    })
 }
 
 fn tell(cloud: &Cloud<impl Outside>, message: &Value, place: Place) -> Option<Told> {
@@ -142,10 +148,16 @@ fn system(message: &Value) -> Told {
     if !kind.starts_with("user_changed_") {
         return Told::event(raw("system", message));
     }
-    let before = [address::phone(&message["from"]), address::user(&message["from_user_id"])];
-    let before =
-        before.into_iter().chain([address::user(&news["previous_user_id"]), address::phone(&news["previous_wa_id"])]);
-    let now = [address::phone(&news["wa_id"]), address::user(&news["user_id"])];
+    let (number, id) = (address::phone, address::user);
+    let now = [number(&news["wa_id"]), id(&news["user_id"]), id(&news["parent_user_id"])];
+    let before = [
+        number(&message["from"]),
+        id(&message["from_user_id"]),
+        id(&message["from_parent_user_id"]),
+        id(&news["previous_user_id"]),
+        id(&news["previous_parent_user_id"]),
+        number(&news["previous_wa_id"]),
+    ];
     let mut all: Vec<String> = Vec::new();
     for address in now.into_iter().chain(before).flatten() {
         if !all.contains(&address) {

@@ -39,7 +39,7 @@ struct Told {
     job: Option<Job>,
     /// A conversation and the id of the message in it.
     heard: Option<(String, String)>,
-    /// Two addresses of one person.
+    /// The addresses of one person.
     acquainted: Option<String>,
 }
 
@@ -145,15 +145,16 @@ fn read_change(cloud: &Cloud<impl Outside>, field: &str, value: &Value, all: &mu
     }
 }
 
-/// Two addresses of one person, unless the engine was told of them.
+/// Several addresses of one person, unless the engine was told of them: a number, Meta's id, and the id that linked portfolios share.
 fn acquaintance(cloud: &Cloud<impl Outside>, contact: &Value) -> Option<Told> {
-    let (phone, user) = (address::phone(&contact["wa_id"])?, address::user(&contact["user_id"])?);
-    let key = format!("{phone} {user}");
-    if cloud.acquainted.get(&key).is_some() {
+    let ids = [&contact["user_id"], &contact["parent_user_id"]].map(address::user);
+    let mut all: Vec<String> = std::iter::once(address::phone(&contact["wa_id"])).chain(ids).flatten().collect();
+    let key = all.join(" ");
+    if all.len() < 2 || cloud.acquainted.get(&key).is_some() {
         return None;
     }
     let display_name = contact["profile"]["name"].as_str().map(str::to_owned);
-    let update = ContactUpdate { address: phone, display_name, aliases: vec![user] };
+    let update = ContactUpdate { address: all.remove(0), display_name, aliases: all };
     Some(Told { events: vec![Event::Contact(update)], acquainted: Some(key), ..Told::default() })
 }
 

@@ -157,6 +157,44 @@ fn a_person_without_a_number_is_one_nevertheless() {
     assert_eq!(world.keys("heard/"), ["heard/BR.1502"], "it is stored with the message");
 }
 
+/// Linked portfolios have an id of a person in common, which comes beside the others, or alone.
+#[test]
+fn the_id_that_portfolios_share_is_an_address_of_the_person() {
+    let (world, cloud) = cloud("");
+    let contact = |further: Value| {
+        let mut contact = json!({"profile": {"name": "Ana"}, "parent_user_id": "BR.ENT.9"});
+        for (name, value) in further.as_object().expect("an object") {
+            contact[name.as_str()] = value.clone();
+        }
+        contact
+    };
+    let message = |id: &str, from: Value| {
+        let mut message = json!({"id": id, "timestamp": "1", "type": "text", "text": {"body": "Oi"},
+            "from_parent_user_id": "BR.ENT.9"});
+        for (name, value) in from.as_object().expect("an object") {
+            message[name.as_str()] = value.clone();
+        }
+        message
+    };
+    let all = json!({"wa_id": "5511987654321", "user_id": "BR.1"});
+    let from = json!({"from": "5511987654321", "from_user_id": "BR.1"});
+    for body in [
+        json!({"contacts": [contact(all)], "messages": [message("A", from.clone())]}),
+        json!({"contacts": [contact(json!({"user_id": "BR.1"}))], "messages": [message("B", json!({"from_user_id": "BR.1"}))]}),
+        json!({"contacts": [contact(json!({}))], "messages": [message("C", json!({}))]}),
+        json!({"messages": [message("D", from)]}),
+    ] {
+        assert_eq!(post(&cloud, &webhook(body)), 200);
+    }
+    let senders: Vec<String> = world.messages().into_iter().map(|message| message.sender).collect();
+    assert_eq!(senders, ["5511987654321", "BR.1", "BR.ENT.9", "5511987654321"]);
+    let told: Vec<(String, Vec<String>)> =
+        world.contacts().into_iter().map(|update| (update.address, update.aliases)).collect();
+    let own = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
+    let expected = [("5511987654321".to_owned(), own(&["BR.1", "BR.ENT.9"])), ("BR.1".to_owned(), own(&["BR.ENT.9"]))];
+    assert_eq!(told, expected, "each once");
+}
+
 #[test]
 fn a_new_number_or_id_is_the_same_person() {
     let (world, cloud) = cloud("");

@@ -239,6 +239,21 @@ fn a_token_that_ended_ends_the_session() {
     assert!(matches!(world.states.borrow().last(), Some(State::Unpaired(_))));
 }
 
+/// Later it comes by a status, which tells the engine the same.
+#[test]
+fn who_stopped_marketing_is_told_when_meta_refuses_it_at_once() {
+    let (world, cloud) = cloud("");
+    world.answer(400, r#"{"error":{"code":131050}}"#);
+    let Outcome::Rejected(refusal) = ready(send(&cloud, &outgoing(files("oi", &[])))) else { panic!("sent") };
+    assert_eq!(refusal.code.as_deref(), Some("131050"));
+    let (to, now) = (outgoing(files("oi", &[])).to, world.now.get());
+    let told = json!({"address": to, "category": codes::REFUSABLE, "out": true, "atMillis": now});
+    assert_eq!(world.others("opt-out"), [told]);
+    world.answer(400, r#"{"error":{"code":131026}}"#);
+    assert!(matches!(ready(send(&cloud, &outgoing(files("oi", &[])))), Outcome::InvalidRecipient(_)));
+    assert_eq!(world.others("opt-out").len(), 1, "another refusal says nothing of marketing");
+}
+
 #[test]
 fn a_closed_session_sends_nothing() {
     let (world, cloud) = cloud("");

@@ -10,7 +10,7 @@ use pombo_domain::model::Outreach;
 use pombo_domain::model::connector::{Connector, ConnectorStatus, PaceState};
 use pombo_domain::model::event::EventBody;
 use pombo_domain::model::health::{HealthChange, HealthState};
-use pombo_domain::ports::{Batch, Change, StoreResult};
+use pombo_domain::ports::{Batch, Change, RuleChange, StoreResult};
 use pombo_domain::{ConnectorIndex, Timestamp};
 
 use super::judge_of;
@@ -99,6 +99,7 @@ async fn store_session(context: &Context, index: ConnectorIndex, lasting: &Lasti
     let mut health = before.clone();
     let mut changes = Vec::new();
     let mut another = false;
+    let mut freed = Vec::new();
     if let Some(account) = &lasting.account {
         let same = |address: &String| *address == account.address || account.aliases.contains(address);
         if health.account.as_ref().is_some_and(|known| !same(known)) {
@@ -117,6 +118,10 @@ async fn store_session(context: &Context, index: ConnectorIndex, lasting: &Lasti
             };
             restart_warm_up(&mut pace);
             changes.push(Change::Pace(index, pace));
+            let told = Outreach::default();
+            freed = account_health.outreach().freed_by(told, source.now);
+            let release = freed.clone();
+            changes.push(Change::Rule(RuleChange::Outreach { connector: index, told, release }));
         }
         health.account = Some(account.address.clone());
     }
@@ -130,6 +135,7 @@ async fn store_session(context: &Context, index: ConnectorIndex, lasting: &Lasti
     account_health.publish(health);
     if another {
         account_health.publish_outreach(Outreach::default());
+        context.signals.note_releases(index, &freed);
         tracing::info!(connector = %connector.id, "another account was paired; its warm-up and its health start again");
         if let Some(lane) = context.signals.lane(index) {
             restart_warm_up(&mut lane.pace.lock());

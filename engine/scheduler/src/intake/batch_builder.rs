@@ -80,6 +80,8 @@ pub(super) struct PostCommit {
     pub(super) templates: bool,
     /// How far the account may start conversations, where the channel told it.
     pub(super) outreach: Option<Outreach>,
+    /// The instants whose messages are to be released for it.
+    pub(super) releases: Vec<Timestamp>,
 }
 
 /// Builds one batch.
@@ -114,6 +116,8 @@ pub(super) struct BatchBuilder<'a> {
     templates: bool,
     /// How far the account may start conversations, where this batch tells it.
     outreach: Option<Outreach>,
+    /// The instants whose messages are to be released for it.
+    releases: Vec<Timestamp>,
 }
 
 /// 16 bytes of SHA-256 over the parts, each with its length, so that no two lists of parts look the same.
@@ -155,6 +159,7 @@ impl<'a> BatchBuilder<'a> {
             audience_limit: None,
             templates: false,
             outreach: None,
+            releases: Vec::new(),
         }
     }
 
@@ -573,6 +578,7 @@ impl<'a> BatchBuilder<'a> {
             audience_limit: self.audience_limit,
             templates: self.templates,
             outreach: self.outreach,
+            releases: self.releases,
         };
         (self.changes, after)
     }

@@ -77,6 +77,11 @@ impl Outreach {
         *self == Self::default()
     }
 
+    /// Whether it limits how conversations are started.
+    pub fn limits(&self) -> bool {
+        self.locked_until.is_some() || self.quota.is_some()
+    }
+
     /// The same with `started` conversations that the channel has not counted yet.
     #[must_use]
     pub fn with_started(self, started: u32) -> Self {

@@ -3,8 +3,8 @@
 //! the claim is not stored. Throughput is asked where messages are handed over, see [`super::Lane::start_sends`], and so is once more
 //! whether a conversation may be started.
 
+use pombo_domain::commands::conversations::Acquaintances;
 use pombo_domain::model::connector::Connector;
-use pombo_domain::model::contact::ContactType;
 use pombo_domain::model::message::StoredMessage;
 use pombo_domain::model::reason::{Reason, ReasonCode};
 use pombo_domain::model::rules::{AudienceRule, Bucket, ChannelLimits, Rules};
@@ -12,7 +12,6 @@ use pombo_domain::model::{Conversation, Outreach, OutreachWait, Quality};
 use pombo_domain::ports::{AudienceKey, Change, RuleChange, StoreResult, TimelineRange};
 use pombo_domain::{ConnectorIndex, Timestamp};
 
-use super::strangers::is_stranger;
 use crate::account::Starting;
 use crate::audiences::{audience_of, person_of};
 use crate::context::Context;
@@ -32,7 +31,7 @@ pub(crate) struct Demands {
     rules: Rules,
     told: ChannelLimits,
     audience: Option<AudienceKey>,
-    kind: Option<ContactType>,
+    acquaintances: Acquaintances,
 }
 
 /// What a claim took of what the channel allows.
@@ -65,7 +64,7 @@ impl Demands {
             ChannelLimits::default()
         });
         let audience = rules.audience.as_ref().map(|rule| audience_of(rule, connector));
-        Self { rules, told, audience, kind: ContactType::of_channel(&connector.channel) }
+        Self { rules, told, audience, acquaintances: Acquaintances::of(connector) }
     }
 
     /// Messages per second; `None` for any number.
@@ -90,11 +89,7 @@ impl Demands {
         now: Timestamp,
     ) -> StoreResult<Answer> {
         let content = &stored.message.content;
-        let outreach = shared.account_health.outreach();
-        let counts = outreach.at(now);
-        let limits_outreach = counts.locked_until.is_some() || counts.quota.is_some();
-        let asks_for_chats = limits_outreach
-            || self.rules.reply_window_ms.is_some()
+        let asks_for_chats = self.rules.reply_window_ms.is_some()
             || self.rules.recipient_rate.is_some()
             || self.rules.audience.is_some();
         let conversation = match chat.filter(|_| asks_for_chats) {
@@ -113,10 +108,12 @@ impl Demands {
             return Ok(Answer::Never(Reason::new(ReasonCode::WindowClosed, detail)));
         }
         let mut starting = None;
-        let recipient = (content.to.as_str(), chat);
-        let tenant = stored.message.key.tenant;
-        if limits_outreach && is_stranger(context, tenant, self.kind, recipient, conversation.as_ref())? {
-            match shared.account_health.start_conversation(recipient_key(chat.unwrap_or(&content.to)), now) {
+        let outreach = shared.account_health.outreach();
+        if let Some(chat) = chat
+            && outreach.at(now).limits()
+            && self.acquaintances.lack(&*context.ports.store, &content.to, chat)?
+        {
+            match shared.account_health.start_conversation(recipient_key(chat), now) {
                 Ok(place) => starting = place,
                 Err(wait) => {
                     let until = wait.until().unwrap_or(now.plus_ms(ASK_AGAIN_MS));
@@ -173,13 +170,9 @@ impl Demands {
         Ok(Answer::Go(starting))
     }
 
-    /// Whether a claimed message must not be handed over after all: the account may start no conversation now, and it would start one.
-    /// Where that cannot be read, it waits.
-    pub(super) fn must_wait(&self, context: &Context, connector: &Connector, (to, chat): (&str, Option<&str>)) -> bool {
-        let found = chat.map(|chat| context.ports.store.conversation_with(connector.index, chat)).transpose();
-        let asked = found
-            .and_then(|found| is_stranger(context, connector.tenant, self.kind, (to, chat), found.flatten().as_ref()));
-        asked.unwrap_or(true)
+    /// Whether a claimed message would start a conversation. Where that cannot be read, it would.
+    pub(super) fn starts_conversation(&self, context: &Context, to: &str, chat: Option<&str>) -> bool {
+        chat.is_some_and(|chat| self.acquaintances.lack(&*context.ports.store, to, chat).unwrap_or(true))
     }
 
     /// A claim was stored. Messages that it put off for what is told otherwise by now are to be released.
@@ -188,7 +181,8 @@ impl Demands {
             return;
         }
         let told = shared.account_health.outreach();
-        let waits_until = shared.account_health.outreach_now().wait(context.ports.clock.now()).and_then(OutreachWait::until);
+        let waits_until =
+            shared.account_health.outreach_now().wait(context.ports.clock.now()).and_then(OutreachWait::until);
         let is_freed = |(asked, until): &&(Outreach, Timestamp)| *asked != told && waits_until != Some(*until);
         let freed: Vec<Timestamp> = taken.put_off.iter().filter(is_freed).map(|(_, until)| *until).collect();
         context.signals.note_releases(shared.connector, &freed);
@@ -244,9 +238,8 @@ pub(crate) struct DemandsView {
 /// What the channel of a connector demands now.
 pub(crate) fn view(context: &Context, connector: &Connector, rules: Rules, now: Timestamp) -> StoreResult<DemandsView> {
     let told = context.ports.store.channel_limits(connector.index)?;
-    let kind = ContactType::of_channel(&connector.channel);
     let audience = rules.audience.as_ref().map(|rule| audience_of(rule, connector));
-    let demands = Demands { audience, rules, told, kind };
+    let demands = Demands { audience, rules, told, acquaintances: Acquaintances::of(connector) };
     let audience = match (&demands.audience, &demands.rules.audience) {
         (Some(key), Some(rule)) => {
             let audience = context.audiences.of(&*context.ports.store, *key)?;

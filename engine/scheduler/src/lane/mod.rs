@@ -12,7 +12,6 @@ mod hold;
 mod outcome;
 pub(crate) mod purge;
 mod refusals;
-mod strangers;
 mod templates;
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
@@ -398,8 +397,8 @@ impl Lane {
         if has_place && matches!(wait, OutreachWait::Quota(_)) {
             return false;
         }
-        let recipient = (claimed.outgoing.to.as_str(), claimed.chat.as_deref());
-        has_place || self.config.demands.must_wait(&self.context, &self.config.connector, recipient)
+        let (to, chat) = (claimed.outgoing.to.as_str(), claimed.chat.as_deref());
+        has_place || self.config.demands.starts_conversation(&self.context, to, chat)
     }
 
     /// A message to a stranger did not reach the channel. Where nobody else could be written to because of it, somebody can now.

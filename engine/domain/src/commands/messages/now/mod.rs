@@ -222,7 +222,8 @@ impl Commands {
                 let now = self.ports().clock.now();
                 let view = waiting.paces.pace(connector).ok().flatten();
                 let until = view.and_then(|view| view.outreach?.wait(now)?.until());
-                let retry_after_ms = until.and_then(|until| u64::try_from(until.since(now)).ok()).unwrap_or(ASK_AGAIN_MS);
+                let retry_after_ms =
+                    until.and_then(|until| u64::try_from(until.since(now)).ok()).unwrap_or(ASK_AGAIN_MS);
                 SentNow::NoOutreach { reason, retry_after_ms: retry_after_ms.max(1_000) }
             }
             other => other,

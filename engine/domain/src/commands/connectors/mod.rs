@@ -5,6 +5,7 @@
 
 pub mod activity;
 pub mod groups;
+pub mod lookups;
 pub mod offering;
 pub mod operations;
 pub mod overview;

@@ -89,6 +89,16 @@ async fn store_session(context: &Context, index: ConnectorIndex, lasting: &Lasti
         // The plugin connects by itself whenever it has something to send; that is not a session that somebody opens or loses.
         return Ok(());
     }
+    // Another account has not been in use as long: then the connector changes, which nobody else does meanwhile.
+    let write = match connector.pace.in_use_since {
+        Some(_) => Some(context.ports.connector_writes.of(index).await),
+        None => None,
+    };
+    let connector = match &write {
+        Some(_) => store.connector(index)?.filter(|found| found.status != ConnectorStatus::Deleted),
+        None => Some(connector),
+    };
+    let Some(connector) = connector else { return Ok(()) };
     let account_health = context.accounts.of(&**store, index);
     let _turn = account_health.turn.lock().await;
     let source = source(context, &connector);
@@ -118,6 +128,12 @@ async fn store_session(context: &Context, index: ConnectorIndex, lasting: &Lasti
             };
             restart_warm_up(&mut pace);
             changes.push(Change::Pace(index, pace));
+            if write.is_some() {
+                let mut changed = Connector::clone(&connector);
+                changed.pace.in_use_since = None;
+                changed.updated_at = source.now;
+                changes.push(Change::Connector(changed));
+            }
             let told = Outreach::default();
             freed = account_health.outreach().freed_by(told, source.now);
             let release = freed.clone();

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use pombo_domain::model::connector::WarmUp;
 use pombo_domain::model::inbound::Inbound;
 use pombo_domain::model::message::{NewMessage, Status};
 use pombo_domain::model::rules::{Rules, Throughput};
@@ -243,6 +244,25 @@ async fn another_account_is_not_held_by_the_lock_of_the_one_before() {
     world.session(SessionState::Connected, Some("5599")).await;
     world.clock.advance(1_000).await;
     assert_eq!((world.status(key), world.view().outreach), (Status::Sent, None));
+}
+
+#[tokio::test]
+async fn an_old_number_is_not_warmed_up_as_a_new_one_until_another_is_paired() {
+    let month = 30 * 24 * HOUR_MS;
+    let mut world = World::two_way(Pace { warm_up: Some(WarmUp::default()), ..free() });
+    world.start().await;
+    world.session(SessionState::Connected, Some("5500")).await;
+    assert_eq!(world.view().warm_up_day, Some(1));
+    world.change_connector(|connector| connector.pace.in_use_since = Some(NOON.plus_ms(-month)));
+    settle().await;
+    assert_eq!((world.view().warm_up_day, world.view().cap_today), (None, None));
+    // The same account again changes nothing.
+    world.session(SessionState::Disconnected("cable".to_owned()), None).await;
+    world.session(SessionState::Connected, Some("5500")).await;
+    assert_eq!(world.view().warm_up_day, None);
+    world.session(SessionState::Connected, Some("5599")).await;
+    assert_eq!((world.view().warm_up_day, world.view().cap_today), (Some(1), Some(50)));
+    assert_eq!(world.stored_connector(LANE).pace.in_use_since, None);
 }
 
 #[tokio::test]

@@ -195,6 +195,9 @@ async fn a_pace_is_replaced_shown_and_checked() {
     assert_eq!(put(json!({"quietHours": {"from": "22h", "to": "08:00"}})).await.error(400).1, ["quietHours.from"]);
     assert_eq!(put(json!({"delayMinMs": -1})).await.error(400).1, ["delayMinMs"]);
     assert_eq!(put(json!({"warmUp": {"days": [1, "x"]}})).await.error(400).1, ["warmUp.days[1]"]);
+    let used = put(json!({"warmUp": {}, "inUseSince": "2024-03-01T09:00:00Z"})).await.expect(200);
+    assert_eq!(used["pace"]["inUseSince"], "2024-03-01T09:00:00.000Z");
+    assert_eq!(put(json!({"inUseSince": "2031-01-01T00:00:00Z"})).await.error(400).1, ["inUseSince"]);
     assert_eq!(shown["now"]["health"]["score"], 61);
     assert_eq!((&shown["now"]["delayMaxMs"], &shown["now"]["waitingDetail"]), (&json!(5000), &json!("it is night")));
     let outreach = json!({"lockedUntil": "2030-01-01T01:00:00.000Z", "quota": 2000, "used": 1788});

@@ -7,6 +7,7 @@ mod facade;
 mod groups;
 mod identity;
 mod media;
+mod outreach;
 mod proxy;
 mod receiving;
 mod sending;

@@ -8,6 +8,7 @@ mod facade;
 mod groups;
 mod identity;
 mod media;
+mod outreach;
 mod own_phone;
 mod proxy;
 mod receiving;

@@ -120,6 +120,8 @@ words! {
         IdleSeconds = "idle_seconds",
         /// Ids of conversations.
         Ids = "ids",
+        /// Since when the account behind a connector has been in use.
+        InUseSince = "in_use_since",
         /// What an automation is started with.
         Input = "input",
         /// A public key.

@@ -250,7 +250,7 @@ mod tests {
             spelled(&ReasonCode::ALL.map(ReasonCode::as_str)),
             "scheduled pace throttled disconnected temporary not_called render attachment inactive_contact invalid_recipient \
              rejected unknown_outcome crash canceled rejected_by_person connector_deleted expired window_closed recipient_rate throughput \
-             audience category_refused undeliverable withdrawn held"
+             audience category_refused undeliverable withdrawn held outreach"
         );
         assert_eq!(
             spelled(&AuditAction::ALL.map(AuditAction::as_str)),

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::{Mutex, RwLock};
 use pombo_domain::model::connector::PaceState;
 use pombo_domain::ports::{CommitObserver, DueDelivery, DueEventDelivery, Effect, ScheduledEntry};
-use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex};
+use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 use tokio::sync::Notify;
 
 use crate::account::AccountHealth;
@@ -91,6 +91,8 @@ pub(crate) struct WorkSignals {
     /// The earliest entry that joined the scheduled queue since it was last swept.
     pub(crate) scheduled: Mutex<Option<ScheduledEntry>>,
     pub(crate) scheduled_wake: Notify,
+    /// Messages that a connector put off to an instant are to be released before it. Stored as well, so that a restart forgets none.
+    releases: Mutex<BTreeSet<(ConnectorIndex, Timestamp)>>,
     deliveries: Mutex<NotedDeliveries>,
     pub(crate) deliveries_wake: Notify,
     /// Further observers: the store itself tells only one.
@@ -124,6 +126,20 @@ impl WorkSignals {
         self.automations.drain();
         self.campaigns.wake.notify_one();
         self.templates.wake.notify_one();
+    }
+
+    /// Messages that a connector put off to these instants are to be released now.
+    pub(crate) fn note_releases(&self, connector: ConnectorIndex, instants: &[Timestamp]) {
+        if instants.is_empty() {
+            return;
+        }
+        self.releases.lock().extend(instants.iter().map(|at| (connector, *at)));
+        self.scheduled_wake.notify_one();
+    }
+
+    /// The next connector and instant whose messages are to be released.
+    pub(crate) fn take_release(&self) -> Option<(ConnectorIndex, Timestamp)> {
+        self.releases.lock().pop_first()
     }
 
     /// The deliveries that joined the due queues since the last call.
@@ -244,7 +260,6 @@ impl CommitObserver for WorkSignals {
 
 #[cfg(test)]
 mod tests {
-    use pombo_domain::Timestamp;
     use pombo_domain::model::delivery::DeliveryKey;
 
     use super::*;

@@ -64,6 +64,7 @@ impl Scheduler {
         recovery::recover(&context, None).await?;
         for connector in connectors_with_work(&context)? {
             context.signals.mark_dirty(connector);
+            context.signals.note_releases(connector, &context.ports.store.outreach(connector)?.release);
         }
         let (sender, ended) = watch::channel(false);
         let abort = Arc::new(Mutex::new(Vec::new()));
@@ -125,7 +126,7 @@ impl Handle {
         let connectors = &self.context.ports.connectors;
         let needs_session = connectors.plugin(&stored.plugin).is_some_and(|plugin| plugin.needs_session);
         let account_health = self.context.accounts.of(&*self.context.ports.store, connector);
-        let outreach = Some(account_health.outreach().at(now)).filter(|outreach| !outreach.is_unknown());
+        let outreach = Some(account_health.outreach_now().at(now)).filter(|outreach| !outreach.is_unknown());
         let situation = Situation {
             connector: &stored,
             session: needs_session.then(|| connectors.session(connector)),

@@ -1,5 +1,6 @@
 //! The [`RuleStore`] port: reads of what channels demand of senders.
 
+use pombo_domain::model::outreach::OutreachRecord;
 use pombo_domain::model::rules::ChannelLimits;
 use pombo_domain::ports::{AudienceKey, PeoplePage, PersonKey, RuleStore, StoreResult};
 use pombo_domain::{ConnectorIndex, Timestamp};
@@ -10,6 +11,10 @@ use crate::tables::rules;
 impl RuleStore for DiskStore {
     fn channel_limits(&self, connector: ConnectorIndex) -> StoreResult<ChannelLimits> {
         rules::limits(&*self.shared.backend, connector)
+    }
+
+    fn outreach(&self, connector: ConnectorIndex) -> StoreResult<OutreachRecord> {
+        rules::outreach(&*self.shared.backend, connector)
     }
 
     fn audience_limit(&self, audience: &AudienceKey) -> StoreResult<Option<Option<u32>>> {

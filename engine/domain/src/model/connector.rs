@@ -44,7 +44,7 @@ pub struct Connector {
     pub status_reason: Option<String>,
     /// How fast it may send.
     pub pace: Pace,
-    /// When it was created; the warm-up counts from here.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
@@ -79,6 +79,10 @@ pub struct Pace {
     /// the connector's other fields.
     #[serde(skip, default = "by_category")]
     pub category_order: bool,
+    /// Since when the account behind the connector has been in use, here or elsewhere: day 1 of the warm-up lies no later. Stored beside
+    /// the connector's other fields.
+    #[serde(skip)]
+    pub in_use_since: Option<Timestamp>,
 }
 
 fn by_category() -> bool {
@@ -116,6 +120,7 @@ impl Default for Pace {
             max_in_flight: 50,
             health: None,
             category_order: true,
+            in_use_since: None,
         }
     }
 }

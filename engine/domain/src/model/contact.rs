@@ -43,6 +43,13 @@ impl ContactType {
             Self::Email | Self::WhatsApp => Cow::Borrowed(address),
         }
     }
+    /// Whether an address may be that of a single person, as far as its form tells: groups, lists and channels are addressed otherwise.
+    pub fn may_be_person(self, address: &str) -> bool {
+        match (self, address.rsplit_once('@')) {
+            (Self::Email, _) | (Self::WhatsApp, None) => true,
+            (Self::WhatsApp, Some((_, server))) => matches!(server, "lid" | "s.whatsapp.net"),
+        }
+    }
 }
 
 /// Maximum number of connectors that a contact is known on; a further one is not noted.
@@ -257,6 +264,21 @@ mod tests {
         for channel in ["", "sms", "email-like", "telegram"] {
             assert_eq!(ContactType::of_channel(channel), None, "{channel}");
         }
+    }
+
+    #[test]
+    fn a_group_is_not_a_person() {
+        for (address, may_be) in [
+            ("5511987654321", true),
+            ("123456@lid", true),
+            ("5511987654321@s.whatsapp.net", true),
+            ("120363001234567890@g.us", false),
+            ("status@broadcast", false),
+            ("120363001234567890@newsletter", false),
+        ] {
+            assert_eq!(ContactType::WhatsApp.may_be_person(address), may_be, "{address}");
+        }
+        assert!(ContactType::Email.may_be_person("ana@example.org"));
     }
 
     #[test]

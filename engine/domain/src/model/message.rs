@@ -440,6 +440,12 @@ impl MessageState {
         Ok(Self { due_at, reason: Some(reason), ..self.next(Status::Waiting, now) })
     }
 
+    /// What kept it back ended earlier than it was told: it goes to the ready queue now.
+    pub fn release(&self, now: Timestamp) -> Result<Self, NotAllowed> {
+        self.allow(&[Status::Waiting], "released")?;
+        Ok(Self { due_at: self.due_at.min(now), reason: None, ..self.next(Status::Pending, now) })
+    }
+
     /// An attempt begins. Stored before the connector is called.
     pub fn claim(&self, now: Timestamp) -> Result<Self, NotAllowed> {
         self.allow(&[Status::Pending, Status::Waiting], "claimed")?;
@@ -594,6 +600,23 @@ mod tests {
     }
 
     #[test]
+    fn a_message_that_was_put_off_is_released_before_its_time() {
+        let m = message(|_| ());
+        let reason = Reason::new(ReasonCode::Outreach, "locked");
+        let put_off = m.initial_state().postpone(reason, NOW.plus_ms(9_000), NOW).expect("allowed");
+        let released = put_off.release(NOW.plus_ms(2_000)).expect("allowed");
+        assert_eq!(
+            (released.status, released.due_at, released.reason.is_none()),
+            (Status::Pending, NOW.plus_ms(2_000), true)
+        );
+        assert_eq!(
+            put_off.release(NOW.plus_ms(9_500)).expect("allowed").due_at,
+            NOW.plus_ms(9_000),
+            "it was due already"
+        );
+    }
+
+    #[test]
     fn a_person_who_wants_it_tried_again_later_sets_its_end_aside() {
         let at = NOW.plus_ms(1_000);
         let m = message(|m| m.options.expires_at = Some(at));
@@ -622,13 +645,14 @@ mod tests {
     #[test]
     fn only_the_drawn_arrows_exist() {
         type Transition = fn(&MessageState) -> Result<MessageState, NotAllowed>;
-        let transitions: [(&str, Transition, &[Status]); 14] = [
+        let transitions: [(&str, Transition, &[Status]); 15] = [
             ("approve", |s| s.approve(NOW), &[Status::PendingApproval]),
             ("reject", |s| s.reject(None, NOW), &[Status::PendingApproval]),
             ("cancel", |s| s.cancel(None, NOW), &[Status::Pending, Status::Waiting, Status::PendingApproval]),
             ("retry", |s| s.retry(NOW), &[Status::Failed, Status::Canceled]),
             ("resolve", |s| s.resolve(Resolution::Sent, NOW), &[Status::Unknown]),
             ("due", |s| s.due(NOW), &[Status::Waiting]),
+            ("release", |s| s.release(NOW), &[Status::Waiting]),
             ("claim", |s| s.claim(NOW), &[Status::Pending, Status::Waiting]),
             (
                 "postpone",

@@ -68,7 +68,7 @@ pub use message::{
     Message, MessageAction, MessageOptions, MessageState, MessageType, NewMessage, OwnContent, Ranking, Status,
     StoredMessage, Target,
 };
-pub use outreach::Outreach;
+pub use outreach::{Outreach, OutreachRecord, OutreachWait};
 pub use pace::WaitReason;
 pub use plugin::{AuditAction, AuditEntry, Grants, Plugin, PluginKind, PluginVersion, TrustRoot, VersionStatus, Wants};
 pub use progress::Progress;

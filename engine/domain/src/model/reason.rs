@@ -57,6 +57,8 @@ words! {
         Withdrawn = "withdrawn",
         /// The channel accepted it and keeps it back for now.
         Held = "held",
+        /// The channel lets the account start no conversation now, and the recipient is a stranger.
+        Outreach = "outreach",
     }
 }
 

@@ -1,6 +1,7 @@
 //! The part of the store for what channels demand of senders: further changes for [`super::Store::commit`], and reads.
 
 use super::StoreResult;
+use crate::model::outreach::{Outreach, OutreachRecord};
 use crate::model::rules::ChannelLimits;
 use crate::{ConnectorIndex, Timestamp};
 
@@ -14,6 +15,29 @@ pub type PersonKey = [u8; 16];
 pub enum RuleChange {
     /// Replaces what the channel told of a connector's limits.
     Limits(ConnectorIndex, ChannelLimits),
+    /// Replaces what the channel told of starting conversations. What the connector started since it was told before counts no more.
+    Outreach {
+        /// The connector.
+        connector: ConnectorIndex,
+        /// What was told.
+        told: Outreach,
+        /// See [`OutreachRecord::release`]: added to those that are there.
+        release: Vec<Timestamp>,
+    },
+    /// How many conversations a connector started since the channel told its count.
+    OutreachStarted {
+        /// The connector.
+        connector: ConnectorIndex,
+        /// How many.
+        started: u32,
+    },
+    /// The messages that were put off to this instant were released.
+    OutreachReleased {
+        /// The connector.
+        connector: ConnectorIndex,
+        /// The instant.
+        at: Timestamp,
+    },
     /// Replaces the limit that the channel told of an audience; `None`: any number.
     AudienceLimit {
         /// The audience.
@@ -58,6 +82,10 @@ pub trait RuleStore: Send + Sync + 'static {
     /// What the channel told of a connector's limits; the default if it told nothing.
     fn channel_limits(&self, connector: ConnectorIndex) -> StoreResult<ChannelLimits> {
         Ok(ChannelLimits::default())
+    }
+    /// What is kept of how far the channel lets a connector's account start conversations; the default if it told nothing.
+    fn outreach(&self, connector: ConnectorIndex) -> StoreResult<OutreachRecord> {
+        Ok(OutreachRecord::default())
     }
     /// The limit that the channel last told of an audience, whichever connector it told; `Some(None)`: any number.
     fn audience_limit(&self, audience: &AudienceKey) -> StoreResult<Option<Option<u32>>> {

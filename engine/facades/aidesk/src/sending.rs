@@ -84,6 +84,10 @@ pub(crate) fn accepted(sent: SentNow) -> Result<String, Failure> {
             "WhatsApp asks to slow down; it was not sent and will not be; you may send it again later",
             retry_after_ms,
         ),
+        SentNow::NoOutreach { reason, retry_after_ms } => {
+            let message = format!("{}; it was not sent and will not be; you may send it again later", reason.detail);
+            later(&message, retry_after_ms)
+        }
         SentNow::CapReached { retry_after_ms } => later(
             "the instance's limit for today is reached; nothing was sent; you may send it again tomorrow",
             retry_after_ms,

@@ -35,10 +35,10 @@ pub struct ErrorDetail {
     /// refuses it), `OUTCOME_UNKNOWN` (502: it may or may not have been done), `CHANNEL_FAILED` (502). `QR_NOT_AVAILABLE` (400): the
     /// instance does not wait for a scan. `CONVERSATION_NOT_ARCHIVED` (422): archive the conversation before its automations are
     /// resumed. Operations that send also have: `AUTOMATION_ACTIVE` (403: pause the conversation's automation first),
-    /// `INVALID_RECIPIENT` (422: WhatsApp does not know the recipient), `THROTTLED` (429: WhatsApp asks to slow down),
-    /// `DAILY_LIMIT_REACHED` (429), `WINDOW_CLOSED` (422: the person has not written for so long that WhatsApp takes only certain kinds
-    /// of content), `NOT_SENT` (503: it was not sent in time, and will not be). With `OUTCOME_UNKNOWN`, look whether the message
-    /// arrived before you send it again.
+    /// `INVALID_RECIPIENT` (422: WhatsApp does not know the recipient), `THROTTLED` (429: WhatsApp asks to slow down, or lets no
+    /// conversation be started with somebody new), `DAILY_LIMIT_REACHED` (429), `WINDOW_CLOSED` (422: the person has not written for so
+    /// long that WhatsApp takes only certain kinds of content), `NOT_SENT` (503: it was not sent in time, and will not be). With
+    /// `OUTCOME_UNKNOWN`, look whether the message arrived before you send it again.
     pub code: String,
     /// What is wrong and what to change.
     pub message: String,

@@ -236,6 +236,10 @@ pub(crate) fn reached(sent: SentNow) -> Result<Reached, Failure> {
         SentNow::Throttled { retry_after_ms } => {
             later("THROTTLED", retry_after_ms, "WhatsApp asks to slow down; it was not sent and will not be")
         }
+        SentNow::NoOutreach { reason, retry_after_ms } => {
+            let message = format!("{}; it was not sent and will not be", reason.detail);
+            later("THROTTLED", retry_after_ms, &message)
+        }
         SentNow::CapReached { retry_after_ms } => {
             later("DAILY_LIMIT_REACHED", retry_after_ms, "the instance's limit for today is reached; nothing was sent")
         }

@@ -1,6 +1,7 @@
 //! The health of the accounts behind the connectors, as the lanes, the intake and the monitor share it.
 //!
-//! - [`AccountHealth`]: one connector's health counts in memory, and the turn in which they (and its receipts) are changed.
+//! - [`AccountHealth`]: one connector's health counts in memory, and the turn in which they (and its receipts) are changed; also how far
+//!   the channel lets the account start conversations, and those that it started since ([`Starting`]).
 //! - [`marks`]: what signals do to the counts, with the events that follow. [`monitor`]: the task that pauses and
 //!   resumes connectors and stores changes of sessions; [`queue`]: what waits for it. [`read_told`]: tells a channel that is connected
 //!   again what was read meanwhile.
@@ -18,14 +19,15 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
-use pombo_domain::model::Outreach;
 use pombo_domain::model::connector::Connector;
 use pombo_domain::model::health::HealthState;
+use pombo_domain::model::{Outreach, OutreachRecord, OutreachWait};
 use pombo_domain::ports::Store;
 use pombo_domain::{ConnectorIndex, Timestamp};
 
 use crate::options::Ports;
 use crate::rules::health::{self, HOUR_MS, HealthLevel, Judge};
+use crate::rules::outreach::Started;
 
 /// Conversations remembered for an hour, so that each counts once as a reply; past this they count again.
 const CONVERSATIONS: usize = 8_192;
@@ -44,6 +46,31 @@ struct Known {
     hour: i64,
     heard: HashSet<u64>,
     outreach: Outreach,
+    started: Started,
+}
+
+/// A message to a stranger that was claimed while the channel counts new conversations: it has a place among them. Dropped before
+/// [`Self::end`], it gives the place back.
+pub(crate) struct Starting {
+    account: Arc<AccountHealth>,
+    person: u64,
+    ended: bool,
+}
+
+impl Starting {
+    /// The attempt ended. With `started`, it reached the channel, or may have. Whether its place is free again.
+    pub(crate) fn end(mut self, started: bool) -> bool {
+        self.ended = true;
+        self.account.known.lock().started.end(self.person, started)
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.account.known.lock().started.end(self.person, false);
+        }
+    }
 }
 
 impl AccountHealth {
@@ -57,9 +84,43 @@ impl AccountHealth {
         self.known.lock().outreach
     }
 
+    /// The same with the conversations that were started since, or are about to be.
+    pub(crate) fn outreach_now(&self) -> Outreach {
+        let known = self.known.lock();
+        known.outreach.with_started(known.started.count())
+    }
+
+    /// How many conversations were started since the channel told its count, or are about to be.
+    pub(crate) fn started(&self) -> u32 {
+        self.known.lock().started.count()
+    }
+
     /// The channel told it. To be called within the turn.
     pub(crate) fn publish_outreach(&self, outreach: Outreach) {
-        self.known.lock().outreach = outreach;
+        let mut known = self.known.lock();
+        known.outreach = outreach;
+        known.started.told();
+    }
+
+    /// Whether a message may go to a stranger at `now`. Where the channel counts, the message takes a place until it has ended; a person
+    /// who has one already takes no second.
+    pub(crate) fn start_conversation(
+        self: &Arc<Self>,
+        person: u64,
+        now: Timestamp,
+    ) -> Result<Option<Starting>, OutreachWait> {
+        let mut known = self.known.lock();
+        let outreach = known.outreach.with_started(known.started.count());
+        match outreach.wait(now) {
+            Some(OutreachWait::Quota(_)) if known.started.has(person) => {}
+            Some(wait) => return Err(wait),
+            None => {}
+        }
+        if outreach.at(now).quota.is_none() {
+            return Ok(None);
+        }
+        known.started.begin(person);
+        Ok(Some(Starting { account: self.clone(), person, ended: false }))
     }
 
     /// Messages sent before this no longer count.
@@ -118,7 +179,12 @@ impl Accounts {
                 tracing::error!(connector = connector.0, %error, "health not read; counting from nothing");
                 HealthState::default()
             });
-            let known = Mutex::new(Known { health, ..Known::default() });
+            let record = store.outreach(connector).unwrap_or_else(|error| {
+                tracing::error!(connector = connector.0, %error, "what the channel told of outreach was not read");
+                OutreachRecord::default()
+            });
+            let started = Started::stored(record.started);
+            let known = Mutex::new(Known { health, outreach: record.told, started, ..Known::default() });
             Arc::new(AccountHealth { turn: tokio::sync::Mutex::new(()), known })
         };
         all.entry(connector).or_insert_with(load).clone()

@@ -10,7 +10,7 @@ use pombo_domain::model::Outreach;
 use pombo_domain::model::connector::{Connector, ConnectorStatus, PaceState};
 use pombo_domain::model::event::EventBody;
 use pombo_domain::model::health::{HealthChange, HealthState};
-use pombo_domain::ports::{Batch, Change, StoreResult};
+use pombo_domain::ports::{Batch, Change, RuleChange, StoreResult};
 use pombo_domain::{ConnectorIndex, Timestamp};
 
 use super::judge_of;
@@ -89,6 +89,16 @@ async fn store_session(context: &Context, index: ConnectorIndex, lasting: &Lasti
         // The plugin connects by itself whenever it has something to send; that is not a session that somebody opens or loses.
         return Ok(());
     }
+    // Another account has not been in use as long: then the connector changes, which nobody else does meanwhile.
+    let write = match connector.pace.in_use_since {
+        Some(_) => Some(context.ports.connector_writes.of(index).await),
+        None => None,
+    };
+    let connector = match &write {
+        Some(_) => store.connector(index)?.filter(|found| found.status != ConnectorStatus::Deleted),
+        None => Some(connector),
+    };
+    let Some(connector) = connector else { return Ok(()) };
     let account_health = context.accounts.of(&**store, index);
     let _turn = account_health.turn.lock().await;
     let source = source(context, &connector);
@@ -99,6 +109,7 @@ async fn store_session(context: &Context, index: ConnectorIndex, lasting: &Lasti
     let mut health = before.clone();
     let mut changes = Vec::new();
     let mut another = false;
+    let mut freed = Vec::new();
     if let Some(account) = &lasting.account {
         let same = |address: &String| *address == account.address || account.aliases.contains(address);
         if health.account.as_ref().is_some_and(|known| !same(known)) {
@@ -117,6 +128,16 @@ async fn store_session(context: &Context, index: ConnectorIndex, lasting: &Lasti
             };
             restart_warm_up(&mut pace);
             changes.push(Change::Pace(index, pace));
+            if write.is_some() {
+                let mut changed = Connector::clone(&connector);
+                changed.pace.in_use_since = None;
+                changed.updated_at = source.now;
+                changes.push(Change::Connector(changed));
+            }
+            let told = Outreach::default();
+            freed = account_health.outreach().freed_by(told, source.now);
+            let release = freed.clone();
+            changes.push(Change::Rule(RuleChange::Outreach { connector: index, told, release }));
         }
         health.account = Some(account.address.clone());
     }
@@ -130,6 +151,7 @@ async fn store_session(context: &Context, index: ConnectorIndex, lasting: &Lasti
     account_health.publish(health);
     if another {
         account_health.publish_outreach(Outreach::default());
+        context.signals.note_releases(index, &freed);
         tracing::info!(connector = %connector.id, "another account was paired; its warm-up and its health start again");
         if let Some(lane) = context.signals.lane(index) {
             restart_warm_up(&mut lane.pace.lock());

@@ -84,6 +84,8 @@ pub(super) struct PostCommit {
     pub(super) outreach: Option<Outreach>,
     /// Words that were typed on the account's phone for the engine, to be deleted in their chats.
     pub(super) typed: Vec<TypedWord>,
+    /// The instants whose messages are to be released for it.
+    pub(super) releases: Vec<Timestamp>,
 }
 
 /// Builds one batch.
@@ -122,6 +124,8 @@ pub(super) struct BatchBuilder<'a> {
     typed: Vec<TypedWord>,
     /// The tenant's settings, once they were asked for.
     settings: Option<TenantSettings>,
+    /// The instants whose messages are to be released for it.
+    releases: Vec<Timestamp>,
 }
 
 /// 16 bytes of SHA-256 over the parts, each with its length, so that no two lists of parts look the same.
@@ -165,6 +169,7 @@ impl<'a> BatchBuilder<'a> {
             outreach: None,
             typed: Vec::new(),
             settings: None,
+            releases: Vec::new(),
         }
     }
 
@@ -586,6 +591,7 @@ impl<'a> BatchBuilder<'a> {
             templates: self.templates,
             outreach: self.outreach,
             typed: self.typed,
+            releases: self.releases,
         };
         (self.changes, after)
     }

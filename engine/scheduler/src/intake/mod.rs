@@ -202,6 +202,7 @@ async fn take_part(
                 account_health.publish(after.health);
                 if let Some(outreach) = after.outreach {
                     account_health.publish_outreach(outreach);
+                    context.signals.note_releases(index, &after.releases);
                 }
                 account_health.heard(after.heard.into_iter(), after.now);
                 if after.pause {

@@ -1,5 +1,5 @@
-//! Events without a case of their own that the engine understands: limits of the channel, how far the account may start conversations, people who refuse a category, sessions that
-//! will end, messages that could not be delivered. JSON of another form is passed over.
+//! Events without a case of their own that the engine understands: limits of the channel, how far the account may start conversations,
+//! people who refuse a category, sessions that will end, messages that could not be delivered. JSON of another form is passed over.
 
 use pombo_domain::Timestamp;
 use pombo_domain::model::Outreach;

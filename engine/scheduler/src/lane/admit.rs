@@ -44,7 +44,7 @@ impl Lane {
                 return None;
             }
             let mut room = self.room(counts);
-            if room == 0 || !self.refill(room, now) {
+            if room == 0 || !self.refill(room.max(self.look_past), now) {
                 return self.rest_until;
             }
             let head = self.shared.window.lock().first()?;
@@ -139,12 +139,16 @@ impl Lane {
         now.plus_ms(LOOK_AGAIN_MS)
     }
 
+    /// Begins a claim of `room` messages, `direct` of those ahead of the queue and `normal` others at most. Where the last claims passed over
+    /// all that they looked at, this one looks at more of the others, so that a row of messages to strangers delays nobody behind it.
     fn start_claim(&mut self, room: usize, direct: usize, normal: usize) {
-        let mut entries = {
+        let (mut entries, normal) = {
             let mut window = self.shared.window.lock();
             let mut entries = window.take(direct, 0);
-            entries.extend(window.take(0, normal.min(room - entries.len())));
-            entries
+            let normal = normal.min(room - entries.len());
+            let looked_at = if normal == 0 { 0 } else { normal.max(self.look_past) };
+            entries.extend(window.take(0, looked_at));
+            (entries, normal)
         };
         if !self.fetching.is_empty() {
             entries.retain(|entry| !self.fetching.contains(entry));
@@ -157,12 +161,14 @@ impl Lane {
             entries.into_iter().map(|entry| Candidate { entry, fetched: fetched.remove(&entry.key) }).collect();
         self.claiming += candidates.len();
         let (context, config, shared) = (self.context.clone(), self.config.clone(), self.shared.clone());
-        self.claims.push(claim::claim(context, config, shared, candidates, self.draw.seed()).boxed());
+        self.claims.push(claim::claim(context, config, shared, candidates, normal, self.draw.seed()).boxed());
     }
 
     pub(super) fn claimed(&mut self, done: ClaimDone) {
-        let ClaimDone { taken, claimed, ended, fetch, back, error } = done;
+        let ClaimDone { taken, claimed, ended, fetch, back, error, passed_over } = done;
         self.claiming -= taken;
+        let in_vain = passed_over && claimed.is_empty() && ended.is_empty() && fetch.is_empty() && error.is_none();
+        self.look_past = if in_vain { (taken * 2).min(self.context.options.batch) } else { 0 };
         let in_flight = i64::try_from(claimed.len() + ended.len()).unwrap_or(0);
         self.context.metrics.in_flight.fetch_add(in_flight, Ordering::Relaxed);
         self.backlog.extend(claimed);

@@ -17,8 +17,8 @@ use pombo_domain::model::reason::{Reason, ReasonCode};
 use pombo_domain::model::variables::unescaped;
 use pombo_domain::model::{EntryContent, TextKey, TimelineAct, TimelineEntry};
 use pombo_domain::ports::{
-    Batch, Change, ChatChange, ChatMessage, OutboundError, Outgoing, ReadyEntry, RenderError, RenderJob, SendOutcome,
-    StoreError, StoreResult, Update,
+    Batch, Change, ChatChange, ChatMessage, OutboundError, Outgoing, ReadyEntry, RenderError, RenderJob, RuleChange,
+    SendOutcome, StoreError, StoreResult, Update,
 };
 
 use super::demands::{Answer, Taken};
@@ -26,6 +26,7 @@ use super::overtaken;
 use super::refusals::{refused_before, refused_by};
 use super::templates::Templates;
 use super::{Ended, InFlight, LaneConfig};
+use crate::account::Starting;
 use crate::context::Context;
 use crate::metrics::Metrics;
 use crate::observer::LaneShared;
@@ -42,6 +43,8 @@ pub(super) struct Candidate {
 pub(super) struct Claimed {
     pub(super) in_flight: InFlight,
     pub(super) outgoing: Outgoing,
+    /// Address of its conversation, where the channel has conversations.
+    pub(super) chat: Option<String>,
 }
 
 /// What became of the candidates. Those in none of the lists are no longer in the queue.
@@ -57,6 +60,8 @@ pub(super) struct ClaimDone {
     /// Not stored: they are still in the queue.
     pub(super) back: Vec<Candidate>,
     pub(super) error: Option<StoreError>,
+    /// Whether messages were put off because they would start conversations.
+    pub(super) passed_over: bool,
 }
 
 /// One that passed the checks.
@@ -67,6 +72,8 @@ struct Checked {
     unreachable: Option<String>,
     /// Address of its conversation, where the channel has conversations: the one that the contact is known by.
     chat: Option<String>,
+    /// Its place among the conversations that the channel counts.
+    starting: Option<Starting>,
     /// How the attempt ends before the connector, where that is known: receipts show that the channel has it, because an earlier attempt
     /// reached it after all; or its time is over.
     ended: Option<Ending>,
@@ -75,7 +82,8 @@ struct Checked {
 impl Checked {
     /// One whose attempt ends before the connector.
     fn ended(candidate: Candidate, stored: StoredMessage, ending: Ending) -> Self {
-        Self { candidate, stored, has_subject: false, unreachable: None, chat: None, ended: Some(ending) }
+        let ended = Some(ending);
+        Self { candidate, stored, has_subject: false, unreachable: None, chat: None, starting: None, ended }
     }
 }
 
@@ -106,11 +114,14 @@ struct Claim<'a> {
 /// 2. check each of them, and list what is to be rendered;
 /// 3. render all of it with one call, and make the attempts;
 /// 4. store the attempts: only then may the connector be called.
+///
+/// Of those that do not go ahead of the queue, `room` may be attempted: the others go back, see [`super::Lane::start_claim`].
 pub(super) async fn claim(
     context: Arc<Context>,
     config: Arc<LaneConfig>,
     shared: Arc<LaneShared>,
     candidates: Vec<Candidate>,
+    room: usize,
     seed: u64,
 ) -> ClaimDone {
     // 1.
@@ -135,7 +146,7 @@ pub(super) async fn claim(
         taken: Taken::default(),
     };
     // 2.
-    let (checked, jobs) = claim.checked(candidates, loaded);
+    let (checked, jobs) = claim.checked(candidates, loaded, room);
     // 3.
     let now = claim.rendered(checked, jobs).await;
     // 4.
@@ -148,6 +159,7 @@ impl Claim<'_> {
         &mut self,
         candidates: Vec<Candidate>,
         loaded: Vec<Option<StoredMessage>>,
+        room: usize,
     ) -> (Vec<Checked>, Vec<RenderJob>) {
         let (context, config) = (self.context, self.config);
         let store = &context.ports.store;
@@ -156,7 +168,17 @@ impl Claim<'_> {
         let mut checked: Vec<Checked> = Vec::with_capacity(candidates.len());
         let mut jobs: Vec<RenderJob> = Vec::with_capacity(candidates.len());
         let mut templates = Templates::default();
+        let queued = |entry: &ReadyEntry| !entry.order.is_direct();
+        let is_bounded = candidates.iter().filter(|candidate| queued(&candidate.entry)).count() > room;
         for (candidate, stored) in candidates.into_iter().zip(loaded) {
+            if is_bounded && queued(&candidate.entry) {
+                let passed = checked.iter().filter(|one| queued(&one.candidate.entry)).count();
+                let fetched = self.done.fetch.iter().filter(|(entry, _)| queued(entry)).count();
+                if passed + fetched >= room {
+                    self.done.back.push(candidate);
+                    continue;
+                }
+            }
             let Some(stored) = stored else { continue };
             if stored.message.content.connector != config.connector.index
                 || stored.state.position(&stored.message) != Position::Ready(candidate.entry.order)
@@ -255,15 +277,17 @@ impl Claim<'_> {
                     continue;
                 }
             }
+            let mut starting = None;
             // An attempt that ends before the connector takes nothing.
             if unreachable.is_none() {
                 match config.demands.ask(context, self.shared, (&stored, chat.as_deref()), &mut self.taken, now) {
-                    Ok(Answer::Go) => {}
+                    Ok(Answer::Go(place)) => starting = place,
                     Ok(Answer::Never(reason)) => {
                         self.fail(&stored, reason, now);
                         continue;
                     }
                     Ok(Answer::Later(reason, until)) => {
+                        self.done.passed_over |= reason.code == ReasonCode::Outreach;
                         self.postpone(&stored, reason, until, now);
                         continue;
                     }
@@ -287,7 +311,7 @@ impl Claim<'_> {
                 let id = contact.id;
                 self.joined.push(Change::ContactSteps { tenant, id, at: now, steps, must_exist: false });
             }
-            checked.push(Checked { candidate, stored, has_subject, unreachable, chat, ended: None });
+            checked.push(Checked { candidate, stored, has_subject, unreachable, chat, starting, ended: None });
         }
         (checked, jobs)
     }
@@ -300,7 +324,7 @@ impl Claim<'_> {
         let mut texts = if jobs.is_empty() { Vec::new() } else { renderer.render(jobs).await }.into_iter();
         let now = context.ports.clock.now();
         self.entries.reserve(checked.len());
-        for Checked { mut candidate, stored, has_subject, unreachable, chat, ended } in checked {
+        for Checked { mut candidate, stored, has_subject, unreachable, chat, starting, ended } in checked {
             let rendered = match unreachable {
                 _ if let Some(ending) = ended => Err(ending),
                 None if !Acting::of(&stored.message.content.options.action).is_rendered() => {
@@ -338,8 +362,8 @@ impl Claim<'_> {
                     if message.content.message_type == MessageType::Marketing {
                         self.shared.limits.lock().texts.note(TextKey::of(&text), 1, now);
                     }
-                    if let Some(chat) = chat {
-                        let chat = attempted(&message, &state, chat, &text, subject.as_deref());
+                    if let Some(chat) = &chat {
+                        let chat = attempted(&message, &state, chat.clone(), &text, subject.as_deref());
                         self.chats.insert(message.key, chat);
                     }
                     if is_direct {
@@ -347,7 +371,9 @@ impl Claim<'_> {
                     } else {
                         self.normal += 1
                     }
-                    self.done.claimed.push(claimed(message, state, text, subject, is_direct));
+                    let mut claimed = claimed(message, state, text, subject, is_direct);
+                    (claimed.chat, claimed.in_flight.starting) = (chat, starting);
+                    self.done.claimed.push(claimed);
                 }
                 Err(ending) => {
                     let in_flight = InFlight::new(message, state, is_direct);
@@ -373,6 +399,11 @@ impl Claim<'_> {
         }
         changes.append(&mut self.joined);
         changes.append(&mut self.taken.changes);
+        if self.taken.starts {
+            // Those that end without having reached the channel are in it, until the next claim: fewer may go than could, never more.
+            let (connector, started) = (shared.connector, shared.account_health.started());
+            changes.push(Change::Rule(RuleChange::OutreachStarted { connector, started }));
+        }
         if self.normal + self.direct > 0 {
             let (score, _) = shared.account_health.assess(&config.judge, now);
             let slowed = health::slowed_to(score, &config.judge);
@@ -385,6 +416,7 @@ impl Claim<'_> {
         }
         match context.ports.store.commit(Batch { changes, skip_stale: true }).await {
             Ok(committed) => {
+                config.demands.stored(context, shared, &self.taken);
                 if !committed.stale.is_empty() {
                     drop_stale(context, config, shared, &mut self.done, &self.entries, &committed.stale);
                 }
@@ -413,11 +445,12 @@ impl Claim<'_> {
     /// The channel takes the message later: it leaves the ready queue until then, so that others go on. One that nobody wants by then
     /// fails.
     fn postpone(&mut self, stored: &StoredMessage, reason: Reason, until: Timestamp, now: Timestamp) {
+        let detail = format!("{}; until {}", reason.detail, until.to_iso());
+        let reason = Reason { detail, ..reason };
         if stored.message.expires_at(&stored.state).is_some_and(|end| end < until) {
             return self.fail(stored, reason, now);
         }
-        let detail = format!("{}; until {}", reason.detail, until.to_iso());
-        if let Ok(state) = stored.state.postpone(Reason { detail, ..reason }, until, now) {
+        if let Ok(state) = stored.state.postpone(reason, until, now) {
             Metrics::add(&self.context.metrics.held, 1);
             let delivery = Delivery::of(&stored.message, Some(stored.state.status), &state);
             self.updates.push(Update { key: stored.message.key, state, delivery });
@@ -575,7 +608,7 @@ fn claimed(mut message: Message, state: MessageState, text: String, subject: Opt
         awaited,
         attempt,
     };
-    Claimed { in_flight: InFlight::new(message, state, direct), outgoing }
+    Claimed { in_flight: InFlight::new(message, state, direct), outgoing, chat: None }
 }
 
 /// Takes out the messages that changed just before; one that is still in the queue goes back.

@@ -1,15 +1,18 @@
-//! What the channel demands of a message before it is sent: the reply window, how fast its recipient may be written to, and how many
-//! people may be. Asked by a claim for each message; what a message takes is given back where the claim is not stored. Throughput is
-//! asked where messages are handed over, see [`super::Lane::start_sends`].
+//! What the channel demands of a message before it is sent: the reply window, whether the account may start a conversation, how fast its
+//! recipient may be written to, and how many people may be. Asked by a claim for each message; what a message takes is given back where
+//! the claim is not stored. Throughput is asked where messages are handed over, see [`super::Lane::start_sends`], and so is once more
+//! whether a conversation may be started.
 
+use pombo_domain::commands::conversations::Acquaintances;
 use pombo_domain::model::connector::Connector;
 use pombo_domain::model::message::StoredMessage;
 use pombo_domain::model::reason::{Reason, ReasonCode};
 use pombo_domain::model::rules::{AudienceRule, Bucket, ChannelLimits, Rules};
-use pombo_domain::model::{Conversation, Quality};
+use pombo_domain::model::{Conversation, Outreach, OutreachWait, Quality};
 use pombo_domain::ports::{AudienceKey, Change, RuleChange, StoreResult, TimelineRange};
 use pombo_domain::{ConnectorIndex, Timestamp};
 
+use crate::account::Starting;
 use crate::audiences::{audience_of, person_of};
 use crate::context::Context;
 use crate::observer::LaneShared;
@@ -20,12 +23,15 @@ use crate::rules::limits::recipient_key;
 const FORGOTTEN: usize = 512;
 /// Messages of a conversation that are looked at for how fast its recipient was written to before a restart.
 const SEEDED: usize = 200;
+/// A stranger waits so long where the channel does not tell when its count begins anew, ms; then it is asked again.
+const ASK_AGAIN_MS: i64 = 3_600_000;
 
 /// The rules of the channel, and what it told of the connector's limits.
 pub(crate) struct Demands {
     rules: Rules,
     told: ChannelLimits,
     audience: Option<AudienceKey>,
+    acquaintances: Acquaintances,
 }
 
 /// What a claim took of what the channel allows.
@@ -33,14 +39,18 @@ pub(crate) struct Demands {
 pub(super) struct Taken {
     recipients: Vec<u64>,
     people: Vec<Counted>,
+    /// Whether a message took a place among the conversations that the channel counts.
+    pub(super) starts: bool,
+    /// What was known of outreach when messages were put off for it, and until when.
+    put_off: Vec<(Outreach, Timestamp)>,
     /// To be stored with the attempts.
     pub(super) changes: Vec<Change>,
 }
 
 /// Whether a message may go.
 pub(super) enum Answer {
-    /// Now.
-    Go,
+    /// Now. To a stranger with a place among the conversations that the channel counts.
+    Go(Option<Starting>),
     /// Not before this instant.
     Later(Reason, Timestamp),
     /// The channel does not take it.
@@ -54,7 +64,7 @@ impl Demands {
             ChannelLimits::default()
         });
         let audience = rules.audience.as_ref().map(|rule| audience_of(rule, connector));
-        Self { rules, told, audience }
+        Self { rules, told, audience, acquaintances: Acquaintances::of(connector) }
     }
 
     /// Messages per second; `None` for any number.
@@ -96,6 +106,23 @@ impl Demands {
                 None => "the person has not written yet".to_owned(),
             };
             return Ok(Answer::Never(Reason::new(ReasonCode::WindowClosed, detail)));
+        }
+        let mut starting = None;
+        let outreach = shared.account_health.outreach();
+        if let Some(chat) = chat
+            && outreach.at(now).limits()
+            && self.acquaintances.lack(&*context.ports.store, &content.to, chat)?
+        {
+            match shared.account_health.start_conversation(recipient_key(chat), now) {
+                Ok(place) => starting = place,
+                Err(wait) => {
+                    let until = wait.until().unwrap_or(now.plus_ms(ASK_AGAIN_MS));
+                    if !taken.put_off.contains(&(outreach, until)) {
+                        taken.put_off.push((outreach, until));
+                    }
+                    return Ok(Answer::Later(Reason::new(ReasonCode::Outreach, wait.detail()), until));
+                }
+            }
         }
         let mut counted = None;
         if is_outside && let (Some(key), Some(rule)) = (&self.audience, &self.rules.audience) {
@@ -139,7 +166,26 @@ impl Demands {
             }
             taken.people.push(counted);
         }
-        Ok(Answer::Go)
+        taken.starts |= starting.is_some();
+        Ok(Answer::Go(starting))
+    }
+
+    /// Whether a claimed message would start a conversation. Where that cannot be read, it would.
+    pub(super) fn starts_conversation(&self, context: &Context, to: &str, chat: Option<&str>) -> bool {
+        chat.is_some_and(|chat| self.acquaintances.lack(&*context.ports.store, to, chat).unwrap_or(true))
+    }
+
+    /// A claim was stored. Messages that it put off for what is told otherwise by now are to be released.
+    pub(super) fn stored(&self, context: &Context, shared: &LaneShared, taken: &Taken) {
+        if taken.put_off.is_empty() {
+            return;
+        }
+        let told = shared.account_health.outreach();
+        let waits_until =
+            shared.account_health.outreach_now().wait(context.ports.clock.now()).and_then(OutreachWait::until);
+        let is_freed = |(asked, until): &&(Outreach, Timestamp)| *asked != told && waits_until != Some(*until);
+        let freed: Vec<Timestamp> = taken.put_off.iter().filter(is_freed).map(|(_, until)| *until).collect();
+        context.signals.note_releases(shared.connector, &freed);
     }
 
     /// A claim was not stored.
@@ -192,7 +238,8 @@ pub(crate) struct DemandsView {
 /// What the channel of a connector demands now.
 pub(crate) fn view(context: &Context, connector: &Connector, rules: Rules, now: Timestamp) -> StoreResult<DemandsView> {
     let told = context.ports.store.channel_limits(connector.index)?;
-    let demands = Demands { audience: rules.audience.as_ref().map(|rule| audience_of(rule, connector)), rules, told };
+    let audience = rules.audience.as_ref().map(|rule| audience_of(rule, connector));
+    let demands = Demands { audience, rules, told, acquaintances: Acquaintances::of(connector) };
     let audience = match (&demands.audience, &demands.rules.audience) {
         (Some(key), Some(rule)) => {
             let audience = context.audiences.of(&*context.ports.store, *key)?;

@@ -22,6 +22,7 @@ use std::sync::atomic::Ordering;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use futures::{FutureExt, future};
+use pombo_domain::model::OutreachWait;
 use pombo_domain::model::attachment::{Attachment, MAX_FILE_BYTES};
 use pombo_domain::model::connector::{Connector, ConnectorStatus, PaceState};
 use pombo_domain::model::contact::ContactType;
@@ -29,7 +30,7 @@ use pombo_domain::model::message::{Message, MessageState, Position};
 use pombo_domain::ports::{OutboundError, ReadyEntry, SendOutcome, ThrottleScope};
 use pombo_domain::{MessageKey, Timestamp};
 
-use crate::account::judge_of;
+use crate::account::{Starting, judge_of};
 use crate::context::Context;
 use crate::observer::LaneShared;
 use crate::rules::breaker;
@@ -100,6 +101,8 @@ struct InFlight {
     direct: bool,
     /// It says something new (it is not a reaction, an edit or a deletion), so that a delivery report can be expected.
     says: bool,
+    /// Its place among the conversations that the channel counts; `None` for a message to somebody who is known.
+    starting: Option<Starting>,
     /// Kept only where a webhook will report the outcome.
     message: Option<Box<Message>>,
 }
@@ -118,6 +121,7 @@ impl InFlight {
             first_due: scheduled.max(message.created_at),
             direct,
             says: message.content.options.action.says(),
+            starting: None,
             message: has_webhook.then(|| Box::new(message)),
         }
     }
@@ -164,6 +168,8 @@ pub(crate) struct Lane {
     fetch_queue: VecDeque<(ReadyEntry, String)>,
     fetching: BTreeSet<ReadyEntry>,
     fetched: HashMap<MessageKey, Fetched>,
+    /// How many entries the next claim looks at, whatever the pace allows: the last ones were all passed over.
+    look_past: usize,
     holding: Option<BoxFuture<'static, HoldDone>>,
     held: Option<Held>,
     /// No claims until then: the store failed.
@@ -198,6 +204,7 @@ impl Lane {
             fetch_queue: VecDeque::new(),
             fetching: BTreeSet::new(),
             fetched: HashMap::new(),
+            look_past: 0,
             holding: None,
             held: None,
             rest_until: None,
@@ -343,19 +350,29 @@ impl Lane {
             return None;
         }
         let mut again = None;
+        // What the channel told may have changed since they were claimed.
+        let outreach = self.shared.account_health.outreach_now().wait(now);
         // Those that wait for a message to the same recipient, in order.
         let mut behind = VecDeque::new();
         while self.sends.len() < self.config.max_in_flight {
-            let Some(Claimed { in_flight, outgoing }) = self.backlog.pop_front() else { break };
+            let Some(claimed) = self.backlog.pop_front() else { break };
+            if outreach.is_some_and(|wait| self.must_wait(&claimed, wait)) {
+                self.config.rules.refund(&mut self.shared.pace.lock(), 1);
+                self.pace_changed = true;
+                let ending = Ending::NotCalled("the account may start no conversation now");
+                self.outcomes.push(Ended { in_flight: claimed.in_flight, ending, rejoin: false });
+                continue;
+            }
+            let Claimed { in_flight, outgoing, chat } = claimed;
             if self.config.converses && self.addressed.contains(&outgoing.to) {
-                behind.push_back(Claimed { in_flight, outgoing });
+                behind.push_back(Claimed { in_flight, outgoing, chat });
                 continue;
             }
             if let Some(per_second) = self.config.per_second() {
                 let mut limits = self.shared.limits.lock();
                 if let Err(until) = limits.rate.room(per_second, now) {
                     again = Some(until);
-                    behind.push_back(Claimed { in_flight, outgoing });
+                    behind.push_back(Claimed { in_flight, outgoing, chat });
                     break;
                 }
                 limits.rate.count(1, now);
@@ -374,6 +391,27 @@ impl Lane {
         again
     }
 
+    /// Whether a claimed message would start a conversation that the account may not start. One that has its place in the channel's count
+    /// keeps it, unless the account is locked.
+    fn must_wait(&self, claimed: &Claimed, wait: OutreachWait) -> bool {
+        let has_place = claimed.in_flight.starting.is_some();
+        if has_place && matches!(wait, OutreachWait::Quota(_)) {
+            return false;
+        }
+        let (to, chat) = (claimed.outgoing.to.as_str(), claimed.chat.as_deref());
+        has_place || self.config.demands.starts_conversation(&self.context, to, chat)
+    }
+
+    /// A message to a stranger did not reach the channel. Where nobody else could be written to because of it, somebody can now.
+    fn place_is_free(&self, now: Timestamp) {
+        let outreach = self.shared.account_health.outreach_now().at(now);
+        if outreach.left() == Some(1)
+            && let Some(end) = outreach.cycle_end
+        {
+            self.context.signals.note_releases(self.shared.connector, &[end]);
+        }
+    }
+
     /// Takes this outcome and all others that have already come.
     fn sent(&mut self, first: Sent) {
         let now = self.context.ports.clock.now();
@@ -390,7 +428,13 @@ impl Lane {
         }
     }
 
-    fn note_outcome(&mut self, in_flight: InFlight, outcome: SendOutcome, now: Timestamp) {
+    fn note_outcome(&mut self, mut in_flight: InFlight, outcome: SendOutcome, now: Timestamp) {
+        if let Some(starting) = in_flight.starting.take() {
+            let started = matches!(outcome, SendOutcome::Accepted { .. } | SendOutcome::Unknown(_));
+            if starting.end(started) {
+                self.place_is_free(now);
+            }
+        }
         let name = outcome::counter(&self.context.metrics, &outcome);
         let mut rejoin = false;
         let mut pace = self.shared.pace.lock();

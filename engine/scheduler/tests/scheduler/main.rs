@@ -12,6 +12,7 @@ mod late;
 mod limits;
 mod message_actions;
 mod outcomes;
+mod outreach;
 mod pacing;
 mod queue;
 mod receipts;

@@ -165,6 +165,30 @@ async fn throttled_beyond_the_deadline_it_is_taken_back_at_once() {
 }
 
 #[tokio::test]
+async fn to_a_stranger_of_a_locked_account_it_is_refused_until_the_end_of_the_lock() {
+    let mut world = chat(free());
+    world.start().await;
+    let commands = commands(&world);
+    let until = world.clock_now().plus_ms(3_600_000);
+    let json = format!(r#"{{"lockedUntilMillis": {}}}"#, until.0);
+    world.tell(vec![ChannelEvent::Other("outreach".to_owned(), json)]).await.expect("taken");
+    match told(sending(&world, &commands, "x")).await {
+        SentNow::NoOutreach { reason, retry_after_ms } => {
+            assert_eq!((reason.code.as_str(), retry_after_ms), ("outreach", 3_600_000));
+            assert!(reason.detail.contains(&until.to_iso()), "{}", reason.detail);
+        }
+        other => panic!("{other:?}"),
+    }
+    // Whoever wrote is answered.
+    world.tell(vec![ChannelEvent::Message(from(ANA, "A1"))]).await.expect("taken");
+    let answer = told(sending(&world, &commands, "y")).await;
+    assert!(matches!(answer, SentNow::Sent { .. }), "{answer:?}");
+    world.clock.advance(2 * 3_600_000).await;
+    assert_eq!(world.connectors.texts(), ["y"], "the first is not sent later");
+    world.assert_nothing_queued();
+}
+
+#[tokio::test]
 async fn what_was_not_claimed_by_the_deadline_is_never_sent() {
     let world = busy().await;
     let sending = sending(&world, &commands(&world), "late");

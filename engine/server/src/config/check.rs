@@ -144,6 +144,8 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     require((1..=64).contains(&limits.json_mb), "limits.json_mb", "must be from 1 to 64");
     require((1..=256).contains(&limits.bulk_mb), "limits.bulk_mb", "must be from 1 to 256");
     require((1..=100).contains(&limits.files), "limits.files", "must be from 1 to 100");
+    require((1..=10_000).contains(&limits.lookups_at_once), "limits.lookups_at_once", "must be from 1 to 10000");
+    require(limits.lookups_per_hour <= 100_000, "limits.lookups_per_hour", "must be at most 100000");
     require((1..=1_000_000).contains(&limits.waiting_files), "limits.waiting_files", "must be from 1 to 1000000");
     require(
         (1..=10_000_000).contains(&limits.waiting_files_mb),

@@ -126,6 +126,8 @@ pub(crate) struct Limits {
     pub(crate) files: usize,
     pub(crate) waiting_files: u64,
     pub(crate) waiting_files_mb: u64,
+    pub(crate) lookups_at_once: u32,
+    pub(crate) lookups_per_hour: u32,
 }
 
 #[derive(Clone, Deserialize)]

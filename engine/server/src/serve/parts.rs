@@ -13,6 +13,7 @@ use pombo_api::media_links::MediaLinks;
 use pombo_domain::backoff::{Backoff, Jitter};
 use pombo_domain::commands::access::authenticate::LoginLimits;
 use pombo_domain::commands::campaigns::{CampaignPolicy, PriceTable};
+use pombo_domain::commands::connectors::lookups::LookupPace;
 use pombo_domain::commands::media_files::FilePolicy;
 use pombo_domain::commands::{Commands, PluginPolicy, Ports, Unsigned};
 use pombo_domain::model::rollout::RolloutRules;
@@ -305,6 +306,7 @@ pub(super) fn commands(
     })
     .with_login_limits(limits)
     .with_campaigns(campaign_policy(config))
+    .with_lookup_pace(LookupPace { burst: config.limits.lookups_at_once, per_hour: config.limits.lookups_per_hour })
     .with_plain_webhooks(demo || config.webhooks.plain_http)
 }
 

@@ -57,6 +57,7 @@
 //!             45 tenant:4                                                → number:4      (how many templates there are)
 //!             46 tenant:4 kind:1 number:4                                → label
 //!             47 audience:16                                             → what the channel told of the limit of an audience
+//!             48 connector:4                                             → what the channel told of starting conversations
 //!             60 tenant:4 campaign:4                                     → campaign
 //!             61 tenant:4 campaign:4                                     → counts of its rows
 //!             62 tenant:4 campaign:4 row:4                               → row of a campaign (written once)
@@ -359,7 +360,7 @@ pub(crate) fn user_email(email: &str) -> Bytes {
 }
 
 /// Key of a document that has a connector's number: [`CONNECTOR`], [`PACE`], [`KV_BYTES`], [`HEALTH`], [`WEBHOOK`],
-/// [`CHANNEL_LIMITS`].
+/// [`CHANNEL_LIMITS`], [`OUTREACH`].
 pub(crate) fn of_connector(tag: u8, connector: ConnectorIndex) -> Key {
     Key::tag(tag).u32(connector.0)
 }

@@ -7,6 +7,7 @@ use super::{Key, Parts};
 pub(crate) const CHANNEL_LIMITS: u8 = 0x40;
 pub(crate) const AUDIENCE: u8 = 0x41;
 pub(crate) const AUDIENCE_LIMIT: u8 = 0x47;
+pub(crate) const OUTREACH: u8 = 0x48;
 
 /// What all people of an audience start with.
 pub(crate) fn audience(audience: &AudienceKey) -> Key {

@@ -270,6 +270,10 @@ fn document(key: &Bytes, value: &Bytes) -> StoreResult<Option<String>> {
         }
         keys::HEALTH => format!("health connector={} row={}", number()?, veiled(value)),
         keys::CHANNEL_LIMITS => format!("channel-limits connector={} row={}", number()?, veiled(value)),
+        keys::OUTREACH => {
+            let record = rules::parse_outreach(value)?;
+            format!("outreach connector={} releases={} row={}", number()?, record.release.len(), veiled(value))
+        }
         keys::AUDIENCE => {
             let (at, until) = rules::parse_person(value)?;
             format!("audience {} at={} until={}", veiled(&key[1..]), at.to_iso(), until.to_iso())

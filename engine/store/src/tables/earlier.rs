@@ -187,6 +187,7 @@ impl From<Connector1> for Connector {
             max_in_flight: old.pace.max_in_flight,
             health: None,
             category_order: true,
+            in_use_since: None,
         };
         Self {
             id: old.id,

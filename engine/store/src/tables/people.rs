@@ -1,8 +1,8 @@
 //! Tenants, users, API keys, connectors and pace states: their rows. They are read from the catalog in memory.
 
-use pombo_domain::model::{ApiKey, Connector, PaceState, Proxy, Tenant, TenantSettings, User};
+use pombo_domain::model::{ApiKey, Connector, Pace, PaceState, Proxy, Tenant, TenantSettings, User};
 use pombo_domain::ports::{Conflict, StoreError, StoreResult};
-use pombo_domain::{ConnectorIndex, TenantIndex};
+use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
 use uuid::Uuid;
 
 use super::earlier::{ApiKey1, Connector1, User1};
@@ -24,6 +24,8 @@ const ROTATED_CONNECTOR_FORMAT: u8 = 3;
 const TIMED_CONNECTOR_FORMAT: u8 = 4;
 /// Format 5 has both and the proxy. Only a connector that has a proxy is written in it.
 const PROXIED_CONNECTOR_FORMAT: u8 = 5;
+/// Format 6 has these and since when the account has been in use. Only a connector of which that was said is written in it.
+const USED_CONNECTOR_FORMAT: u8 = 6;
 
 /// Format 2 of settings has the words by which people refuse advertising, behind the rest. Only a tenant that set some is written in it.
 const WORDED_SETTINGS_FORMAT: u8 = 2;
@@ -117,6 +119,10 @@ pub(crate) fn parse_api_key(row: &[u8]) -> StoreResult<ApiKey> {
 
 pub(crate) fn put_connector(staged: &mut Staged<'_>, connector: &Connector) {
     let row = match connector.receive_epoch {
+        epoch if connector.pace.in_use_since.is_some() => {
+            let Pace { category_order, in_use_since, .. } = &connector.pace;
+            append(vec![USED_CONNECTOR_FORMAT], &(connector, epoch, category_order, &connector.proxy, in_use_since))
+        }
         epoch if connector.proxy.is_some() => {
             append(vec![PROXIED_CONNECTOR_FORMAT], &(connector, epoch, connector.pace.category_order, &connector.proxy))
         }
@@ -147,6 +153,14 @@ pub(crate) fn parse_connector(row: &[u8]) -> StoreResult<Connector> {
             let (mut connector, receive_epoch, category_order, proxy) =
                 body_of::<(Connector, u32, bool, Option<Proxy>)>(body, what)?;
             (connector.receive_epoch, connector.pace.category_order) = (receive_epoch, category_order);
+            connector.proxy = proxy;
+            Ok(connector)
+        }
+        (USED_CONNECTOR_FORMAT, body) => {
+            let (mut connector, receive_epoch, category_order, proxy, in_use_since) =
+                body_of::<(Connector, u32, bool, Option<Proxy>, Option<Timestamp>)>(body, what)?;
+            connector.receive_epoch = receive_epoch;
+            connector.pace = Pace { category_order, in_use_since, ..connector.pace };
             connector.proxy = proxy;
             Ok(connector)
         }

@@ -1,9 +1,10 @@
-//! What channels demand of senders: what a channel told of a connector's limits and of an audience's, and which people of an audience were
-//! written to when.
+//! What channels demand of senders: what a channel told of a connector's limits, of starting conversations and of an audience's limit, and
+//! which people of an audience were written to when.
 //!
 //! The row of a person is the instant, and until when the person counts. Invariant: the instant never goes back. Earlier engines wrote the
 //! instant alone; such a person is kept for the longest window that a plugin may declare.
 
+use pombo_domain::model::outreach::{MAX_RELEASES, OutreachRecord};
 use pombo_domain::model::rules::ChannelLimits;
 use pombo_domain::ports::{AudienceKey, PeoplePage, PersonKey, RuleChange, StoreResult};
 use pombo_domain::{ConnectorIndex, Timestamp};
@@ -25,6 +26,19 @@ pub(crate) fn apply(staged: &mut Staged<'_>, change: &RuleChange) -> StoreResult
             let key = keys::of_connector(keys::CHANNEL_LIMITS, *connector).bytes();
             staged.put(Space::Documents, key, encode(limits));
         }
+        RuleChange::Outreach { connector, told, release } => change_outreach(staged, *connector, |record| {
+            (record.told, record.started) = (*told, 0);
+            record.release.extend(release);
+            record.release.sort_unstable();
+            record.release.dedup();
+            record.release.truncate(MAX_RELEASES);
+        })?,
+        RuleChange::OutreachStarted { connector, started } => {
+            change_outreach(staged, *connector, |record| record.started = *started)?;
+        }
+        RuleChange::OutreachReleased { connector, at } => {
+            change_outreach(staged, *connector, |record| record.release.retain(|one| one != at))?;
+        }
         RuleChange::AudienceLimit { audience, limit } => {
             staged.put(Space::Documents, keys::audience_limit(audience).bytes(), encode(limit));
         }
@@ -44,6 +58,31 @@ pub(crate) fn apply(staged: &mut Staged<'_>, change: &RuleChange) -> StoreResult
         }
     }
     Ok(())
+}
+
+fn change_outreach(
+    staged: &mut Staged<'_>,
+    connector: ConnectorIndex,
+    change: impl FnOnce(&mut OutreachRecord),
+) -> StoreResult<()> {
+    let key = keys::of_connector(keys::OUTREACH, connector);
+    let known = staged.get(Space::Documents, &key)?.map(|row| parse_outreach(&row)).transpose()?;
+    let before = known.unwrap_or_default();
+    let mut record = before.clone();
+    change(&mut record);
+    if record != before {
+        staged.put(Space::Documents, key.bytes(), encode(&record));
+    }
+    Ok(())
+}
+
+pub(crate) fn parse_outreach(row: &[u8]) -> StoreResult<OutreachRecord> {
+    decode(row, "outreach")
+}
+
+pub(crate) fn outreach(backend: &dyn Backend, connector: ConnectorIndex) -> StoreResult<OutreachRecord> {
+    let row = backend.get(Space::Documents, &keys::of_connector(keys::OUTREACH, connector))?;
+    Ok(row.map(|row| parse_outreach(&row)).transpose()?.unwrap_or_default())
 }
 
 fn person_row(at: Timestamp, until: Timestamp) -> Vec<u8> {

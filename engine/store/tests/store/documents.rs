@@ -255,7 +255,15 @@ async fn a_proxy_survives_a_restart_and_its_removal_too() {
     drop(store);
     let store = open(folder.path(), &clock);
     assert!(*store.connector(ConnectorIndex(1)).unwrap().unwrap() == proxied);
-    proxied.proxy = None;
+    proxied.pace.in_use_since = Some(Timestamp(5));
+    store.commit(Batch::of(vec![Change::Connector(proxied.clone())])).await.unwrap();
+    drop(store);
+    let store = open(folder.path(), &clock);
+    assert!(
+        *store.connector(ConnectorIndex(1)).unwrap().unwrap() == proxied,
+        "with how long the account has been in use"
+    );
+    (proxied.proxy, proxied.pace.in_use_since) = (None, None);
     store.commit(Batch::of(vec![Change::Connector(proxied.clone())])).await.unwrap();
     drop(store);
     let store = open(folder.path(), &clock);

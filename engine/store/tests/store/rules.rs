@@ -58,6 +58,34 @@ async fn limits_and_the_people_of_an_audience_are_kept() {
 }
 
 #[tokio::test]
+async fn what_was_told_of_outreach_is_kept_with_what_is_still_to_be_released() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let store = open(folder.path(), &clock);
+    assert_eq!(store.outreach(LANE).unwrap(), OutreachRecord::default());
+    let told = Outreach { locked_until: Some(Timestamp(90)), quota: Some(9), used: Some(4), ..Outreach::default() };
+    let tells = |told, release: &[i64]| {
+        let release = release.iter().copied().map(Timestamp).collect();
+        Change::Rule(RuleChange::Outreach { connector: LANE, told, release })
+    };
+    let started = |started| Change::Rule(RuleChange::OutreachStarted { connector: LANE, started });
+    store.commit(Batch::of(vec![tells(Outreach::default(), &[70]), started(3), tells(told, &[80, 70])])).await.unwrap();
+    drop(store);
+    let store = open(folder.path(), &clock);
+    let kept = OutreachRecord { told, started: 0, release: vec![Timestamp(70), Timestamp(80)] };
+    assert_eq!(store.outreach(LANE).unwrap(), kept, "what was started before it was told does not count");
+    assert_eq!(store.outreach(ConnectorIndex(2)).unwrap(), OutreachRecord::default());
+    let released = RuleChange::OutreachReleased { connector: LANE, at: Timestamp(70) };
+    store.commit(Batch::of(vec![Change::Rule(released), started(2)])).await.unwrap();
+    assert_eq!(store.outreach(LANE).unwrap(), OutreachRecord { started: 2, release: vec![Timestamp(80)], ..kept });
+    let many: Vec<i64> = (100..200).collect();
+    store.commit(Batch::of(vec![tells(told, &many)])).await.unwrap();
+    assert_eq!(store.outreach(LANE).unwrap().release.len(), pombo_domain::model::outreach::MAX_RELEASES);
+    assert!(snapshot(&store).contains("outreach connector=1"));
+    assert_sound(&store);
+}
+
+#[tokio::test]
 async fn the_limit_told_last_is_that_of_its_audience_alone() {
     let folder = tempfile::tempdir().unwrap();
     let clock = clock();

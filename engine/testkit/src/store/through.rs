@@ -156,6 +156,7 @@ impl ContactStore for TestStore {
 impl RuleStore for TestStore {
     through! {
         fn channel_limits(connector: ConnectorIndex) -> StoreResult<ChannelLimits>;
+        fn outreach(connector: ConnectorIndex) -> StoreResult<OutreachRecord>;
         fn audience(audience: &AudienceKey, limit: usize) -> StoreResult<Vec<(PersonKey, Timestamp)>>;
         fn audience_limit(audience: &AudienceKey) -> StoreResult<Option<Option<u32>>>;
         fn expired_people(

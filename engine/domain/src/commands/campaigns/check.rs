@@ -6,8 +6,8 @@ use super::plan::LeftOut;
 use super::{Cost, CostView, lacks_header};
 use crate::commands::Commands;
 use crate::commands::messages::equal_texts::{TextCounts, equal_texts_warning};
-use crate::model::{Audience, MessageType, SkipReason};
-use crate::{Result, TenantIndex};
+use crate::model::{Audience, MessageType, Outreach, SkipReason};
+use crate::{Result, TenantIndex, Timestamp};
 
 /// Maximum number of rows that are named in a report.
 pub const MAX_SAMPLES: usize = 100;
@@ -36,6 +36,54 @@ pub struct UndeliverableRows {
     pub rows: u64,
 }
 
+/// What is known of the channel of a campaign's connector; who keeps the pace knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ChannelRoom {
+    /// See [`CampaignCheck::audience_left`].
+    pub audience_left: Option<u64>,
+    /// How far it lets the account start conversations, with those that were started; `None` where it told nothing.
+    pub outreach: Option<Outreach>,
+}
+
+/// The strangers of an audience, and how many of them may be written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Strangers {
+    /// How many of the rows that would be sent are to strangers.
+    pub rows: u64,
+    /// How many conversations the account may start in the channel's cycle; `None` where the channel does not limit them.
+    pub left: Option<u64>,
+    /// When the cycle ends, where that is known.
+    pub cycle_end: Option<Timestamp>,
+    /// Until when the account may start none; `None`: it is not locked.
+    pub locked_until: Option<Timestamp>,
+}
+
+impl Strangers {
+    fn of(rows: u64, outreach: Outreach) -> Self {
+        let Outreach { locked_until, cycle_end, .. } = outreach;
+        Self { rows, left: outreach.left().map(u64::from), cycle_end, locked_until }
+    }
+
+    /// What to think of before a start, where some of them must wait.
+    fn warnings(self) -> impl Iterator<Item = String> {
+        let people = match self.rows {
+            1 => "1 row is to a stranger".to_owned(),
+            rows => format!("{rows} rows are to strangers"),
+        };
+        let locked = self.locked_until.filter(|_| self.rows > 0).map(|until| {
+            format!(
+                "{people}, and the channel lets the account start no conversation until {}: they wait",
+                until.to_iso()
+            )
+        });
+        let short = self.left.filter(|left| *left < self.rows).map(|left| {
+            let until = self.cycle_end.map_or_else(String::new, |end| format!(", which ends at {}", end.to_iso()));
+            format!("{people}, of whom {left} may be written to in the channel's cycle{until}: the others wait")
+        });
+        locked.into_iter().chain(short)
+    }
+}
+
 /// What a start would do now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CampaignCheck {
@@ -53,6 +101,8 @@ pub struct CampaignCheck {
     pub cost: CostView,
     /// How many people the channel lets be written to now outside of their reply windows; `None` where it has no limit.
     pub audience_left: Option<u64>,
+    /// The strangers of the audience; `None` where the channel does not limit how conversations are started.
+    pub strangers: Option<Strangers>,
     /// How many of the texts are the same, at most.
     pub equal_texts: u64,
     /// What the first recipient would see.
@@ -86,13 +136,15 @@ impl Undeliverable {
 }
 
 impl Commands {
-    /// What the start of a draft would do now. `audience_left`: see [`CampaignCheck::audience_left`]; who keeps the pace knows it.
+    /// What the start of a draft would do now.
     pub async fn check_campaign(
         &self,
         tenant: TenantIndex,
         number: u32,
-        audience_left: Option<u64>,
+        channel: ChannelRoom,
     ) -> Result<CampaignCheck> {
+        let ChannelRoom { audience_left, outreach } = channel;
+        let outreach = outreach.filter(Outreach::limits);
         let campaign = self.campaign_by_number(tenant, number)?;
         campaign.editable("checked")?;
         let mut plan = self.campaign_plan(&campaign)?;
@@ -107,6 +159,7 @@ impl Commands {
         let rules = self.rules_of(&connector);
         // People who count for the channel's audience; not looked for any further where they are too many.
         let mut outside = 0;
+        let mut strangers = 0;
         while let Some(page) = plan.page().await? {
             for planned in page {
                 rows += 1;
@@ -123,6 +176,9 @@ impl Commands {
                             && self.is_outside_window(&connector, rules.as_ref(), &planned.row.to)?
                         {
                             outside += 1;
+                        }
+                        if outreach.is_some() && self.is_stranger(&connector, &planned.row.to)? {
+                            strangers += 1;
                         }
                         preview.get_or_insert(filled.text);
                     }
@@ -157,6 +213,8 @@ impl Commands {
         }
         warnings.extend(undeliverable.warnings());
         warnings.extend(prices.warning(category, cost, first_unpriced));
+        let strangers = outreach.map(|outreach| Strangers::of(strangers, outreach));
+        warnings.extend(strangers.into_iter().flat_map(Strangers::warnings));
         if let Some(left) = audience_left.filter(|left| *left < outside) {
             warnings.push(format!(
                 "the channel lets {left} more people be written to now outside of their reply windows, and more of the audience are: \
@@ -171,6 +229,7 @@ impl Commands {
             samples,
             cost: prices.shown(cost),
             audience_left,
+            strangers,
             equal_texts,
             preview,
             problems,

@@ -5,6 +5,7 @@
 
 pub mod activity;
 pub mod groups;
+pub mod lookups;
 pub mod offering;
 pub mod operations;
 pub mod overview;
@@ -108,7 +109,7 @@ impl Commands {
             Error::invalid(Field::Plugin, "no installed plugin has this name; see the list of plugins")
         })?;
         let pace = request.pace.or_else(|| plugin.pace.clone()).unwrap_or_default();
-        check_pace(&pace)?;
+        check_pace(&pace, self.now())?;
         let (open, secrets) = split_secrets(request.config, &plugin.secret_fields)?;
         let secrets: BTreeMap<String, String> =
             secrets.into_iter().filter_map(|(field, value)| Some((field, value?))).collect();
@@ -200,7 +201,7 @@ impl Commands {
 
     /// Replaces how fast a connector may send.
     pub async fn set_connector_pace(&self, tenant: TenantIndex, id: Uuid, pace: Pace) -> Result<Arc<Connector>> {
-        check_pace(&pace)?;
+        check_pace(&pace, self.now())?;
         self.change_connector(tenant, id, |connector| connector.pace = pace).await
     }
 

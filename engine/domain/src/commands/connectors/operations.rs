@@ -42,7 +42,8 @@ impl Commands {
         })
     }
 
-    /// Looks up which of these addresses exist on the channel, in order.
+    /// Looks up which of these addresses exist on the channel, in order. Fails with [`crate::ErrorCode::RateLimited`] where the connector
+    /// looked up so many of late that more would put the account at risk; see [`super::lookups::LookupPace`].
     pub async fn look_up(&self, tenant: TenantIndex, id: Uuid, given: Vec<String>) -> Result<Vec<LookupResult>> {
         let offering = self.offering(tenant, id)?;
         offering.must("lookup")?;
@@ -50,7 +51,13 @@ impl Commands {
             return Err(Error::invalid(Field::Addresses, format!("must be 1 to {MAX_LOOKUP} addresses")));
         }
         let addresses = self.addresses(&offering, Field::Addresses, given.clone()).await?;
-        match self.operate(&offering, "lookup", Operation::Lookup(addresses)).await? {
+        let (index, count) = (offering.connector.index, addresses.len());
+        self.count_lookup(index, count)?;
+        let asked = self.operate(&offering, "lookup", Operation::Lookup(addresses)).await;
+        if asked.as_ref().is_err_and(|error| error.code == ErrorCode::Disconnected) {
+            self.lookup_not_made(index, count);
+        }
+        match asked? {
             Answer::Lookup(found) if found.len() == given.len() => {
                 Ok(found.into_iter().zip(given).map(|(result, asked)| LookupResult { asked, ..result }).collect())
             }

@@ -2,7 +2,7 @@
 
 use crate::model::Pace;
 use crate::model::connector::{HealthRules, QuietHours, WarmUp};
-use crate::{Error, Field, FieldProblem, Result};
+use crate::{Error, Field, FieldProblem, Result, Timestamp};
 
 /// Maximum pause between two messages, in milliseconds.
 pub const MAX_DELAY_MS: u64 = 24 * 3_600_000;
@@ -11,8 +11,12 @@ pub const MAX_DELAY_MS: u64 = 24 * 3_600_000;
 pub const MAX_WINDOW_HOURS: u16 = 30 * 24;
 
 /// Checks a pace as a whole.
-pub fn check_pace(pace: &Pace) -> Result<()> {
+pub fn check_pace(pace: &Pace, now: Timestamp) -> Result<()> {
     let mut problems = Vec::new();
+    if pace.in_use_since.is_some_and(|since| since > now) {
+        problems
+            .push(FieldProblem::new(Field::InUseSince, "must not be in the future; leave it out for a new account"));
+    }
     if pace.delay_max_ms > MAX_DELAY_MS {
         problems.push(FieldProblem::new(Field::DelayMaxMs, format!("must be at most {MAX_DELAY_MS} (a day)")));
     }
@@ -89,6 +93,8 @@ mod tests {
     use super::*;
     use crate::FieldPath;
 
+    const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
     #[test]
     fn each_rule_of_the_pace_names_its_field() {
         type Spoil = fn(&mut Pace);
@@ -97,7 +103,8 @@ mod tests {
             change(&mut rules);
             Some(rules)
         }
-        let cases: [(FieldPath, Spoil); 14] = [
+        let cases: [(FieldPath, Spoil); 15] = [
+            (Field::InUseSince.into(), |p| p.in_use_since = Some(NOW.plus_ms(1))),
             (Field::DelayMaxMs.into(), |p| p.delay_max_ms = MAX_DELAY_MS + 1),
             (Field::DelayMinMs.into(), |p| p.delay_min_ms = 5),
             (Field::DailyCap.into(), |p| p.daily_cap = Some(0)),
@@ -115,12 +122,13 @@ mod tests {
             (Field::Health.field(Field::PauseBelow), |p| p.health = health(|rules| rules.pause_below = 101)),
             (Field::Health.field(Field::MinSent), |p| p.health = health(|rules| rules.min_sent = 0)),
         ];
-        assert!(check_pace(&Pace::default()).is_ok());
-        assert!(check_pace(&Pace { health: Some(HealthRules::default()), ..Pace::default() }).is_ok());
+        assert!(check_pace(&Pace::default(), NOW).is_ok());
+        assert!(check_pace(&Pace { health: Some(HealthRules::default()), ..Pace::default() }, NOW).is_ok());
+        assert!(check_pace(&Pace { in_use_since: Some(NOW), ..Pace::default() }, NOW).is_ok());
         for (field, spoil) in cases {
             let mut pace = Pace::default();
             spoil(&mut pace);
-            let error = check_pace(&pace).expect_err(&field.to_string());
+            let error = check_pace(&pace, NOW).expect_err(&field.to_string());
             assert_eq!(error.fields.into_iter().map(|f| f.field).collect::<Vec<_>>(), [field]);
         }
     }

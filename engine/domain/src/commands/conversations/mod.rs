@@ -2,13 +2,14 @@
 //! pause records who paused, when and why.
 //!
 //! - `keeping`: opening, archiving, restoring, deleting. `lists`: finding and counting. `views`: what there is to say about one. `reading`:
-//!   marking as read, and telling the channel. `timelines`: what was said, `authors`: by whom. `windows`: until when anything may be
-//!   written.
+//!   marking as read, and telling the channel. `strangers`: who is known to a connector. `timelines`: what was said, `authors`: by whom.
+//!   `windows`: until when anything may be written.
 
 mod authors;
 mod keeping;
 mod lists;
 mod reading;
+mod strangers;
 mod timelines;
 mod views;
 mod windows;
@@ -18,6 +19,7 @@ pub use lists::{
     ConversationOverview, ConversationPage, ConversationPlace, ConversationQuery, MAX_SEARCH_CHARS, MAX_TAGS_ASKED,
 };
 pub use reading::tell_read;
+pub use strangers::Acquaintances;
 pub use timelines::{EntryView, MAX_ENTRIES, Quoted, TimelineView};
 pub use views::{AnsweredBy, ConversationView, LastSent};
 pub use windows::ReplyWindow;
@@ -437,19 +439,18 @@ impl Commands {
 
     /// The conversation with a person or group, whichever of their addresses is given.
     pub(crate) fn conversation_of(&self, connector: &Connector, address: &str) -> Result<Option<Conversation>> {
-        let store = &self.ports().store;
         let chat = self.chat_of(connector, address)?;
-        if let Some(found) = store.conversation_with(connector.index, &chat)? {
-            return Ok(Some(found));
+        Ok(strangers::conversation_with(&*self.ports().store, Acquaintances::of(connector), &chat)?)
+    }
+
+    /// Whether an address is that of a stranger to the connector; see [`Acquaintances`]. Where the channel has no conversations, nobody is.
+    pub(crate) fn is_stranger(&self, connector: &Connector, address: &str) -> Result<bool> {
+        let plugin = self.ports().connectors.plugin(&connector.plugin);
+        if !plugin.is_some_and(|plugin| plugin.offers("inbound")) {
+            return Ok(false);
         }
-        let Some(kind) = ContactType::of_channel(&connector.channel) else { return Ok(None) };
-        // It may have been opened under another address, before both were known to be the same person's.
-        for alias in store.contact_aliases(connector.tenant, kind, &chat)?.iter().take(ALIASES) {
-            if let Some(found) = store.conversation_with(connector.index, alias)? {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
+        let chat = self.chat_of(connector, address)?;
+        Ok(Acquaintances::of(connector).lack(&*self.ports().store, address, &chat)?)
     }
 }
 

@@ -11,6 +11,8 @@ use poem::web::Data;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
+use pombo_domain::commands::campaigns::check::ChannelRoom;
+use pombo_domain::model::pace::AudienceView;
 
 use crate::Section;
 use crate::access::Acting;
@@ -42,11 +44,12 @@ fn named(state: &ApiState, acting: &Acting, id: &Path<Param<CampaignKey>>) -> Re
     Ok(state.commands.campaign_number(acting.tenant, named)?)
 }
 
-/// How many people the campaign's connector lets be written to now outside of their reply windows; `None` without such a limit.
-fn audience_left(deps: &ControlDeps, campaign: &pombo_domain::model::Campaign) -> Result<Option<u64>, Failure> {
+/// What the channel of the campaign's connector leaves room for now.
+fn channel_room(deps: &ControlDeps, campaign: &pombo_domain::model::Campaign) -> Result<ChannelRoom, Failure> {
     let view = deps.pace.pace(campaign.connector).map_err(pombo_domain::Error::from)?;
-    let audience = view.and_then(|view| view.audience);
-    Ok(audience.and_then(|audience| Some(u64::from(audience.limit?.saturating_sub(audience.used)))))
+    let (audience, outreach) = view.map_or((None, None), |view| (view.audience, view.outreach));
+    let left = |audience: AudienceView| Some(u64::from(audience.limit?.saturating_sub(audience.used)));
+    Ok(ChannelRoom { audience_left: audience.and_then(left), outreach })
 }
 
 #[OpenApi(tag = "Section::Campaigns")]
@@ -180,8 +183,8 @@ impl Campaigns {
         id: Path<Param<CampaignKey>>,
     ) -> Result<Json<CampaignCheck>, Refused<{ READ | CONFLICT | WRITE }>> {
         let number = named(&state, &acting, &id)?;
-        let left = audience_left(&deps, &state.commands.campaign_by_number(acting.tenant, number)?)?;
-        Ok(Json(state.commands.check_campaign(acting.tenant, number, left).await?.into()))
+        let room = channel_room(&deps, &state.commands.campaign_by_number(acting.tenant, number)?)?;
+        Ok(Json(state.commands.check_campaign(acting.tenant, number, room).await?.into()))
     }
 
     /// Start a campaign

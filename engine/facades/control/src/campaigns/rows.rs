@@ -53,6 +53,20 @@ pub(crate) struct CampaignCost {
     unpriced: u64,
 }
 
+/// The strangers of a campaign's audience: people who have not written to the account, and to whom nothing of it was accepted.
+#[derive(Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct CampaignStrangers {
+    /// Number of rows that would be sent to strangers.
+    rows: u64,
+    /// How many conversations the account may start in the channel's cycle; absent if the channel does not limit them.
+    left: Option<u64>,
+    /// When the cycle ends; absent if it is not known.
+    cycle_end: Option<Instant>,
+    /// Until when the account may start no conversation; absent if it is not locked.
+    locked_until: Option<Instant>,
+}
+
 /// What the start of a campaign would do now. Nothing was sent or stored.
 #[derive(Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
@@ -71,6 +85,8 @@ pub(crate) struct CampaignCheck {
     cost: CampaignCost,
     /// How many people the channel lets be written to now outside of their reply windows; absent without such a limit.
     audience_left: Option<u64>,
+    /// The strangers of the audience; absent if the channel does not limit how conversations are started.
+    strangers: Option<CampaignStrangers>,
     /// How many of the texts are the same, at most.
     equal_texts: u64,
     /// What the first recipient would see.
@@ -105,6 +121,12 @@ impl From<Check> for CampaignCheck {
                 unpriced: check.cost.unpriced,
             },
             audience_left: check.audience_left,
+            strangers: check.strangers.map(|strangers| CampaignStrangers {
+                rows: strangers.rows,
+                left: strangers.left,
+                cycle_end: strangers.cycle_end.map(Instant),
+                locked_until: strangers.locked_until.map(Instant),
+            }),
             equal_texts: check.equal_texts,
             preview: check.preview,
             problems: check.problems,

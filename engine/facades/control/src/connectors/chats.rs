@@ -144,8 +144,9 @@ impl Chats {
 
     /// Look up which addresses exist on the channel
     ///
-    /// Only for connectors whose plugin has the feature `lookup`. Channels limit such look-ups, so ask only about addresses that
-    /// you want to send to.
+    /// Only for connectors whose plugin has the feature `lookup`. Channels restrict accounts that ask about many addresses, so ask only
+    /// about those that you want to send to: 30 at once and 60 an hour, unless the operator configured other numbers. Beyond that the answer
+    /// is 429 with `Retry-After`.
     #[oai(path = "/v1/connectors/:id/lookup", method = "post", operation_id = "look_up")]
     async fn look_up(
         &self,

@@ -3,7 +3,7 @@
 use poem::{Body, Request};
 use pombo_domain::model::pace::{AudienceView, EqualTextsView};
 use pombo_domain::model::template::read_components;
-use pombo_domain::model::{Inbound, MessageType, Rules, Template, Undelivered};
+use pombo_domain::model::{Inbound, MessageType, Outreach, Rules, Template, Undelivered};
 use pombo_domain::ports::{Batch, Change, TemplateChange};
 use pombo_domain::{ConnectorIndex, Timestamp};
 use pombo_testkit::samples;
@@ -333,4 +333,42 @@ async fn only_people_outside_of_their_reply_windows_count_for_the_channels_audie
     engine.world.clock.jump(3_600_000);
     let closed = check(4).await;
     assert_eq!(closed["warnings"].as_array().map(Vec::len), Some(1), "the window has closed: {closed}");
+}
+
+#[tokio::test]
+async fn the_check_counts_the_strangers_of_an_audience_against_what_the_channel_allows() {
+    let engine = Engine::new().await;
+    let (id, connector) = demanding(&engine).await;
+    let template = samples::template(engine.a.tenant.index, "Olá {{nome}}");
+    let change = Change::Template(Box::new(TemplateChange::Put(template)));
+    engine.world.store.write(Batch::of(vec![change])).expect("stored");
+    let wrote = Inbound { sent_at: WROTE, ..says("5511988887777", "R1", "oi") };
+    receive(&engine, &engine.a, connector, wrote).await;
+    let made =
+        engine.post(&engine.a, "/v1/campaigns", json!({"name": "Natal", "template": 1, "connectorId": id})).await;
+    let path = format!("/v1/campaigns/{}", made.expect(201)["id"].as_str().expect("an id"));
+    let file = "to;nome\n5511988887777;Ana\n5511977776666;Bia\n5511966665555;Caio\n";
+    list(&engine, &path, file).await.expect(200);
+    let check = async |outreach: Option<Outreach>| {
+        *engine.fixed.outreach.lock().expect("no test panics in it") = outreach;
+        engine.post(&engine.a, &format!("{path}/check"), json!({})).await.expect(200)
+    };
+    let free = check(None).await;
+    assert_eq!((&free["strangers"], &free["warnings"]), (&Value::Null, &json!([])));
+    let cycle_end = Some(Timestamp(1_893_459_600_000));
+    let enough = check(Some(Outreach { quota: Some(9), used: Some(7), cycle_end, locked_until: None })).await;
+    let ends = "2030-01-01T01:00:00.000Z";
+    assert_eq!(enough["strangers"], json!({"rows": 2, "left": 2, "cycleEnd": ends}), "one of the three wrote");
+    assert_eq!(enough["warnings"], json!([]));
+    let short = check(Some(Outreach { quota: Some(9), used: Some(8), cycle_end, locked_until: None })).await;
+    let warning = format!(
+        "2 rows are to strangers, of whom 1 may be written to in the channel's cycle, which ends at {ends}: the others wait"
+    );
+    assert_eq!(short["warnings"], json!([warning]));
+    let locked = check(Some(Outreach { locked_until: cycle_end, ..Outreach::default() })).await;
+    assert_eq!(locked["strangers"], json!({"rows": 2, "lockedUntil": ends}));
+    let warning = format!(
+        "2 rows are to strangers, and the channel lets the account start no conversation until {ends}: they wait"
+    );
+    assert_eq!(locked["warnings"], json!([warning]));
 }

@@ -52,6 +52,30 @@ async fn addresses_are_looked_up_in_order() {
 }
 
 #[tokio::test]
+async fn look_ups_have_a_pace_of_their_own() {
+    let engine = Engine::new().await;
+    let (id, _) = engine.chat(&engine.a).await;
+    let path = format!("/v1/connectors/{id}/lookup");
+    let ask = async |numbers: usize| {
+        let addresses: Vec<String> = (0..numbers).map(|n| format!("55{n}")).collect();
+        let found =
+            addresses.iter().map(|asked| LookupResult { asked: asked.clone(), address: None, aliases: Vec::new() });
+        engine.world.connectors.answer(Ok(Answer::Lookup(found.collect())));
+        engine.post(&engine.a, &path, json!({"addresses": addresses})).await
+    };
+    ask(29).await.expect(200);
+    ask(1).await.expect(200);
+    let refused = ask(1).await;
+    assert!(
+        (55..=60)
+            .contains(&refused.headers["retry-after"].to_str().expect("a number").parse::<u64>().expect("a number"))
+    );
+    let (code, _) = refused.error(429);
+    assert_eq!(code, "rate_limited");
+    assert_eq!(engine.world.connectors.asked().len(), 2, "the channel was not asked");
+}
+
+#[tokio::test]
 async fn read_marks_are_of_one_conversation() {
     let engine = Engine::new().await;
     let (id, index) = engine.chat(&engine.a).await;

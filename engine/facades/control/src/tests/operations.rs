@@ -1,9 +1,9 @@
 //! Operation by operation.
 
 use poem::Request;
-use pombo_domain::model::Status;
+use pombo_domain::model::{Outreach, Status};
 use pombo_domain::ports::{Change, Conflict, StoreError};
-use pombo_domain::{MessageKey, ids};
+use pombo_domain::{MessageKey, Timestamp, ids};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -179,6 +179,9 @@ async fn a_pace_is_replaced_shown_and_checked() {
     let id = engine.connector(&engine.a).await;
     let path = format!("/v1/connectors/{id}/pace");
     let key = [("x-api-key", engine.a.key.as_str())];
+    let until = Some(Timestamp(1_893_459_600_000));
+    let outreach = Outreach { locked_until: until, quota: Some(2_000), used: Some(1_788), cycle_end: None };
+    *engine.fixed.outreach.lock().expect("no test panics in it") = Some(outreach);
     let put = |body| engine.ask("PUT", &path, &key, Some(body));
     let night =
         json!({"delayMinMs": 1000, "delayMaxMs": 3000, "warmUp": {}, "quietHours": {"from": "22:00", "to": "08:00"}});
@@ -192,6 +195,9 @@ async fn a_pace_is_replaced_shown_and_checked() {
     assert_eq!(put(json!({"quietHours": {"from": "22h", "to": "08:00"}})).await.error(400).1, ["quietHours.from"]);
     assert_eq!(put(json!({"delayMinMs": -1})).await.error(400).1, ["delayMinMs"]);
     assert_eq!(put(json!({"warmUp": {"days": [1, "x"]}})).await.error(400).1, ["warmUp.days[1]"]);
+    let used = put(json!({"warmUp": {}, "inUseSince": "2024-03-01T09:00:00Z"})).await.expect(200);
+    assert_eq!(used["pace"]["inUseSince"], "2024-03-01T09:00:00.000Z");
+    assert_eq!(put(json!({"inUseSince": "2031-01-01T00:00:00Z"})).await.error(400).1, ["inUseSince"]);
     assert_eq!(shown["now"]["health"]["score"], 61);
     assert_eq!((&shown["now"]["delayMaxMs"], &shown["now"]["waitingDetail"]), (&json!(5000), &json!("it is night")));
     let outreach = json!({"lockedUntil": "2030-01-01T01:00:00.000Z", "quota": 2000, "used": 1788});

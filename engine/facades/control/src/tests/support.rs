@@ -38,6 +38,8 @@ pub(super) struct Fixed {
     pub(super) equal_texts: Mutex<Option<EqualTextsView>>,
     /// How many people every connector may write to.
     pub(super) audience: Mutex<Option<AudienceView>>,
+    /// How far every account may start conversations.
+    pub(super) outreach: Mutex<Option<Outreach>>,
     /// The connectors whose webhooks were tested. Their receiver answered 204 after 12 ms.
     pub(super) tested: Mutex<Vec<ConnectorIndex>>,
 }
@@ -60,12 +62,7 @@ impl PaceViews for Fixed {
             reason: Some(WaitReason::QuietHours),
             detail: Some("it is night".to_owned()),
             delay_ms: (2_000, 5_000),
-            outreach: Some(Outreach {
-                locked_until: Some(Timestamp(1_893_459_600_000)),
-                quota: Some(2_000),
-                used: Some(1_788),
-                cycle_end: None,
-            }),
+            outreach: *self.outreach.lock().expect("no test panics in it"),
             equal_texts: *self.equal_texts.lock().expect("no test panics in it"),
             audience: *self.audience.lock().expect("no test panics in it"),
             health: Some(HealthView { score: 61, level: HealthLevel::Slowed, sent: 40, ..HealthView::default() }),

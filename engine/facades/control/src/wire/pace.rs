@@ -5,8 +5,10 @@ use pombo_domain::model::connector;
 use pombo_domain::{Error, Field, FieldProblem, model};
 use serde::Deserialize;
 
+use super::Instant;
+
 /// The fields of a pace, so that a problem of one can be told from others.
-pub(crate) const FIELDS: [Field; 8] = [
+pub(crate) const FIELDS: [Field; 9] = [
     Field::DelayMinMs,
     Field::DelayMaxMs,
     Field::DailyCap,
@@ -15,6 +17,7 @@ pub(crate) const FIELDS: [Field; 8] = [
     Field::TimeZone,
     Field::MaxInFlight,
     Field::Health,
+    Field::InUseSince,
 ];
 
 /// How fast a connector may send. An omitted field sets no limit.
@@ -55,6 +58,10 @@ pub(crate) struct Pace {
     #[oai(default = "default_category_order")]
     #[serde(default = "default_category_order")]
     category_order: bool,
+    /// Since when the account has been in use, here or elsewhere: an old number is not warmed up as a new one. Omit it for a new number. It
+    /// is about the account that is paired: when another one is paired, it is taken out, and has to be given again for that one.
+    #[oai(nullable)]
+    in_use_since: Option<Instant>,
 }
 
 /// How the health score slows down and pauses a connector. Omitted fields have the documented defaults.
@@ -187,6 +194,7 @@ impl Pace {
                 min_sent: rules.min_sent,
             }),
             category_order: self.category_order,
+            in_use_since: self.in_use_since.map(|since| since.0),
         })
     }
 }
@@ -215,6 +223,7 @@ impl From<&model::Pace> for Pace {
                 min_sent: rules.min_sent,
             }),
             category_order: pace.category_order,
+            in_use_since: pace.in_use_since.map(Instant),
         }
     }
 }

@@ -3,8 +3,8 @@
 use pombo_domain::model::message::{MessageAction, Target};
 use pombo_domain::model::reason::Reason;
 use pombo_domain::model::{
-    ConnectorStatus, EntryContent, InboundContent, MessageState, ReasonCode, Role, StoredMessage, TimelineAct,
-    TimelineEntry,
+    ConnectorStatus, EntryContent, InboundContent, MessageState, Outreach, ReasonCode, Role, StoredMessage,
+    TimelineAct, TimelineEntry,
 };
 use pombo_domain::ports::{AutomationStore, Batch, Change, ChatChange, ChatMessage, ChatStore, Store};
 use pombo_testkit::{samples, settle};
@@ -261,6 +261,21 @@ async fn what_whatsapp_slows_down_is_taken_back() {
     site.pace.change(|view| view.throttled_until = Some(NOW.plus_ms(60_000)));
     assert_eq!(site.post("/send-message", text()).await.error(429), "THROTTLED");
     assert_eq!(messages(&site), 1);
+}
+
+#[tokio::test]
+async fn nobody_new_is_written_to_while_the_account_is_locked() {
+    let site = Site::new().await;
+    let outreach = Outreach { locked_until: Some(NOW.plus_ms(3_600_000)), ..Outreach::default() };
+    site.pace.change(|view| view.outreach = Some(outreach));
+    let held = |state: &MessageState| {
+        state.failed(Reason::new(ReasonCode::Outreach, "no conversation may be started"), NOW).ok()
+    };
+    let (answer, _) = join!(site.post("/send-message", text()), lane(&site, held));
+    assert_eq!(answer.error(429), "THROTTLED");
+    assert_eq!(answer.headers["retry-after"], "3600");
+    let message = answer.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.starts_with("no conversation may be started"), "{message}");
 }
 
 #[tokio::test]

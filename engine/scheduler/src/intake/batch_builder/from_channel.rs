@@ -88,12 +88,17 @@ impl BatchBuilder<'_> {
         Ok(true)
     }
 
-    /// How far the account may start conversations. A connector tells it again after each login: only news are an event.
+    /// How far the account may start conversations. A connector tells it again after each login: only news are an event. Messages that were
+    /// put off for what was told before are released where that holds them no more.
     pub(super) fn outreach(&mut self, json: String) -> StoreResult<Result<(), Unfit>> {
         let Some(told) = told::outreach_told(&json) else { return passed_over(self, told::OUTREACH) };
-        if told == self.outreach.unwrap_or_else(|| self.account_health.outreach()) {
+        let known = self.outreach.unwrap_or_else(|| self.account_health.outreach());
+        if told == known {
             return Ok(Ok(()));
         }
+        let release = known.freed_by(told, self.now);
+        self.releases.extend(&release);
+        self.changes.push(Change::Rule(RuleChange::Outreach { connector: self.connector.index, told, release }));
         if let Some(until) = told.at(self.now).locked_until {
             tracing::warn!(connector = %self.connector.id, until = %until.to_iso(), "the account may not start conversations");
         }

@@ -218,7 +218,9 @@ impl PaceRules {
         // One day back is a clock that stepped over midnight or a changed time zone: still the same count.
         let same = state.day == day || state.day == day.saturating_add(1);
         let sent = if same { state.sent_today } else { 0 };
-        let warm_day = match state.first_day {
+        // An account that was in use before is not new here.
+        let in_use = self.pace.in_use_since.map(|since| self.local(since).0);
+        let warm_day = match state.first_day.into_iter().chain(in_use).min() {
             Some(first) => u32::try_from(day.saturating_sub(first)).unwrap_or(0) + 1,
             None => 1,
         };

@@ -215,6 +215,12 @@ fn the_day_turns_in_the_connectors_zone_and_warm_up_counts_from_the_first_messag
     let today = rules.today(&state, next);
     assert_eq!((today.sent, today.cap, today.warm_up_day), (0, Some(100), Some(2)));
     assert_eq!(rules.decide(&state, next), Decision::Go { room: 100, probe: false });
+    // A number that has been in use for two weeks is warm; one that is new here counts from its first message all the same.
+    let used = |since| PaceRules::new(Pace { in_use_since: Some(since), ..rules.pace().clone() });
+    let old = used(at("2024-04-17T12:00:00Z"));
+    assert_eq!(old.today(&PaceState::default(), first).warm_up_day, None);
+    assert_eq!(used(at("2024-05-01T12:00:00Z")).today(&PaceState::default(), next).warm_up_day, Some(2));
+    assert_eq!(used(at("2024-05-09T12:00:00Z")).today(&state, next).warm_up_day, Some(2));
     // The clock steps back over midnight: still the same count.
     let state = rules.record(&state, next, 10, 0, 0);
     assert_eq!(rules.today(&state, first).sent, 10);

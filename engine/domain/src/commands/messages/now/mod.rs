@@ -30,6 +30,9 @@ pub const WAIT_MS: i64 = 25_000;
 /// How long after the request's deadline a message may still be sent where it was not taken back, in milliseconds.
 pub const GRACE_MS: i64 = 60_000;
 
+/// When to try again where nobody knows when a conversation may be started, in milliseconds.
+const ASK_AGAIN_MS: u64 = 60_000;
+
 /// Maximum number of times that it is decided again how a message stands that could not be taken back.
 const DECISIONS: usize = 6;
 
@@ -72,6 +75,13 @@ pub enum SentNow {
     },
     /// The channel asks to slow down. It will not be sent.
     Throttled {
+        /// When to try again, in milliseconds from now.
+        retry_after_ms: u64,
+    },
+    /// The channel lets the account start no conversation now, and the recipient is a stranger. It will not be sent.
+    NoOutreach {
+        /// Why, with the instant at which it ends where that is known.
+        reason: Reason,
         /// When to try again, in milliseconds from now.
         retry_after_ms: u64,
     },
@@ -206,6 +216,21 @@ impl Commands {
     /// Waits until a message has ended, or its time is over. It never fails: by now the message is stored, and a caller must not be
     /// told otherwise.
     async fn outcome(&self, stored: StoredMessage, reserved: Reserved, waiting: Waiting<'_>) -> SentNow {
+        let connector = stored.message.content.connector;
+        match self.outcome_of(stored, reserved, waiting).await {
+            SentNow::NotSent { reason: Some(reason), .. } if reason.code == ReasonCode::Outreach => {
+                let now = self.ports().clock.now();
+                let view = waiting.paces.pace(connector).ok().flatten();
+                let until = view.and_then(|view| view.outreach?.wait(now)?.until());
+                let retry_after_ms =
+                    until.and_then(|until| u64::try_from(until.since(now)).ok()).unwrap_or(ASK_AGAIN_MS);
+                SentNow::NoOutreach { reason, retry_after_ms: retry_after_ms.max(1_000) }
+            }
+            other => other,
+        }
+    }
+
+    async fn outcome_of(&self, stored: StoredMessage, reserved: Reserved, waiting: Waiting<'_>) -> SentNow {
         let StoredMessage { message, mut state } = stored;
         let (store, clock) = (&self.ports().store, &self.ports().clock);
         let deadline = clock.now().plus_ms(waiting.wait_ms.max(0));

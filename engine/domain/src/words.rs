@@ -177,6 +177,7 @@ mod tests {
 
     use super::*;
     use crate::Field;
+    use crate::commands::messages::why::{FactName, WhyCode};
     use crate::model::conversation::ConversationAction;
     use crate::model::event::SessionChange;
     use crate::model::health::{HealthChange, HealthLevel};
@@ -225,6 +226,7 @@ mod tests {
         is_sound::<AuditAction>();
         is_sound::<ConversationAction>();
         is_sound::<FailureCode>();
+        is_sound::<FactName>();
         is_sound::<Field>();
         is_sound::<FileKind>();
         is_sound::<HealthChange>();
@@ -240,6 +242,7 @@ mod tests {
         is_sound::<TemplateFormat>();
         is_sound::<TemplateStatus>();
         is_sound::<WaitReason>();
+        is_sound::<WhyCode>();
     }
 
     /// What was given out once keeps its spelling.

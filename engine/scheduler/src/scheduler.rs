@@ -134,15 +134,17 @@ impl Handle {
         };
         let demanded = connectors.plugin(&stored.plugin).and_then(|plugin| plugin.rules);
         let demanded = demanded.map(|rules| demands::view(&self.context, &stored, rules, now)).transpose()?;
+        let max_attempts = self.context.options.retry.max_attempts;
         let with_demands = |view: PaceView| match &demanded {
             Some(demanded) => PaceView {
                 per_second: demanded.per_second,
                 audience: demanded.audience.map(|(used, limit)| AudienceView { used, limit }),
                 quality: demanded.quality,
                 outreach,
+                max_attempts,
                 ..view
             },
-            None => PaceView { outreach, ..view },
+            None => PaceView { outreach, max_attempts, ..view },
         };
         let Some(lane) = self.context.signals.lane(connector) else {
             let state = self.context.ports.store.pace_state(connector)?;

@@ -28,3 +28,4 @@ mod telemetry;
 mod templates;
 mod trust;
 mod webhooks;
+mod why;

@@ -9,8 +9,9 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use pombo_domain::ConnectorIndex;
 use pombo_domain::model::connector::ConnectorStatus;
+use pombo_domain::model::hearing::HearingView;
 use pombo_domain::model::pace::{AudienceView, EqualTextsView, PaceView};
-use pombo_domain::ports::{CommitObserver, PaceViews, StoreResult, WebhookTested, WebhookTests};
+use pombo_domain::ports::{CommitObserver, HearingViews, PaceViews, StoreResult, WebhookTested, WebhookTests};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinSet};
 
@@ -20,6 +21,7 @@ use crate::audiences::Audiences;
 use crate::automations::fair_queue::QueueCounts;
 use crate::automations::{dispatcher, runner, timers};
 use crate::context::Context;
+use crate::hearing::Hearings;
 use crate::intake::Intake;
 use crate::lane::{Lane, demands};
 use crate::metrics::{Metrics, MetricsSnapshot};
@@ -29,7 +31,7 @@ use crate::rules::gate::Gate;
 use crate::rules::health::HealthLevel;
 use crate::rules::pace::PaceRules;
 use crate::view::{Situation, pace_view};
-use crate::{campaigns, recovery, rollouts, scheduled, templates, webhooks};
+use crate::{campaigns, hearing, recovery, rollouts, scheduled, templates, webhooks};
 
 /// Deleted connectors are looked for this far past the last listed number, for queues that a crash left half failed.
 const LOOK_PAST: u32 = 1_024;
@@ -53,6 +55,7 @@ impl Scheduler {
         let context = Arc::new(Context {
             accounts: Accounts::default(),
             audiences: Audiences::default(),
+            hearings: Hearings::default(),
             gate: Gate::new(options.turns),
             signals: Arc::new(WorkSignals::default()),
             metrics: Metrics::default(),
@@ -200,6 +203,12 @@ impl PaceViews for Handle {
     }
 }
 
+impl HearingViews for Handle {
+    fn hearing(&self, connector: ConnectorIndex) -> HearingView {
+        self.context.hearings.view(connector, self.context.ports.clock.now())
+    }
+}
+
 #[async_trait]
 impl WebhookTests for Handle {
     async fn test_webhook(&self, connector: ConnectorIndex) -> StoreResult<Option<WebhookTested>> {
@@ -245,6 +254,7 @@ enum Role {
     Rollouts,
     Campaigns,
     Templates,
+    Hearing,
 }
 
 struct Supervisor {
@@ -263,6 +273,7 @@ async fn supervise(context: Arc<Context>, abort: Arc<Mutex<Vec<AbortHandle>>>, e
     supervisor.spawn(Role::Rollouts, rollouts::run(supervisor.context.clone()));
     supervisor.spawn(Role::Campaigns, campaigns::run(supervisor.context.clone()));
     supervisor.spawn(Role::Templates, templates::run(supervisor.context.clone()));
+    supervisor.spawn(Role::Hearing, hearing::run(supervisor.context.clone()));
     supervisor.run().await;
     ended.send_replace(true);
 }
@@ -350,13 +361,15 @@ impl Supervisor {
             Role::Rollouts if panicked => self.spawn(role, rollouts::run(context)),
             Role::Campaigns if panicked => self.spawn(role, campaigns::run(context)),
             Role::Templates if panicked => self.spawn(role, templates::run(context)),
+            Role::Hearing if panicked => self.spawn(role, hearing::run(context)),
             Role::Scheduled
             | Role::Webhooks
             | Role::Automations
             | Role::Timers
             | Role::Rollouts
             | Role::Campaigns
-            | Role::Templates => {}
+            | Role::Templates
+            | Role::Hearing => {}
         }
     }
 }

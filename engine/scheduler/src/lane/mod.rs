@@ -30,6 +30,7 @@ use pombo_domain::{MessageKey, Timestamp};
 
 use crate::account::judge_of;
 use crate::context::Context;
+use crate::hearing;
 use crate::observer::LaneShared;
 use crate::rules::breaker;
 use crate::rules::draw::Draw;
@@ -391,6 +392,11 @@ impl Lane {
 
     fn note_outcome(&mut self, in_flight: InFlight, outcome: SendOutcome, now: Timestamp) {
         let name = outcome::counter(&self.context.metrics, &outcome);
+        let accepted = matches!(outcome, SendOutcome::Accepted { .. });
+        if in_flight.says && (accepted || matches!(outcome, SendOutcome::Unknown(_))) {
+            let person = recipient_key(&in_flight.to);
+            hearing::handed_over(&self.context, self.shared.connector, (person, accepted), now);
+        }
         let mut rejoin = false;
         let mut pace = self.shared.pace.lock();
         match &outcome {

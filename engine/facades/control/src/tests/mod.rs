@@ -9,6 +9,7 @@ mod conversations;
 mod demands;
 mod event_stream;
 mod events;
+mod hearing;
 mod history;
 mod imports;
 mod live;

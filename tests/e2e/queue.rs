@@ -49,8 +49,13 @@ fn a_person_approves_rejects_cancels_and_retries() -> Result<()> {
     };
     let (approved, to) = held("yes")?;
     assert!(smtp()?.attempts(&to)?.is_empty());
+    let why = || tenant.client.get(&format!("/v1/messages/{approved}/why"))?.expect_json(200);
+    assert_eq!(why()?["code"], "approval");
     step(&tenant, &approved, "approve", &json!({}))?;
     tenant.wait_status(&approved, &["SENT"])?;
+    let why = why()?;
+    assert_eq!(why["code"], "accepted", "{why}");
+    assert!(why["sentence"].as_str().is_some_and(|said| said.ends_with("it does not report deliveries.")), "{why}");
     let again = tenant.client.post(&format!("/v1/messages/{approved}/approve"), &json!({}))?;
     assert_eq!(again.status, 409, "{again:?}");
 

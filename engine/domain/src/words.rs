@@ -177,9 +177,11 @@ mod tests {
 
     use super::*;
     use crate::Field;
+    use crate::commands::messages::why::{FactName, WhyCode};
     use crate::model::conversation::ConversationAction;
     use crate::model::event::SessionChange;
     use crate::model::health::{HealthChange, HealthLevel};
+    use crate::model::hearing::DeafReason;
     use crate::model::pace::WaitReason;
     use crate::model::plugin::AuditAction;
     use crate::model::progress::Progress;
@@ -225,6 +227,8 @@ mod tests {
         is_sound::<AuditAction>();
         is_sound::<ConversationAction>();
         is_sound::<FailureCode>();
+        is_sound::<DeafReason>();
+        is_sound::<FactName>();
         is_sound::<Field>();
         is_sound::<FileKind>();
         is_sound::<HealthChange>();
@@ -240,6 +244,7 @@ mod tests {
         is_sound::<TemplateFormat>();
         is_sound::<TemplateStatus>();
         is_sound::<WaitReason>();
+        is_sound::<WhyCode>();
     }
 
     /// What was given out once keeps its spelling.
@@ -266,7 +271,7 @@ mod tests {
         );
         assert_eq!(
             spelled(&SessionChange::ALL.map(SessionChange::as_str)),
-            "connected disconnected logged-out unpaired"
+            "connected disconnected logged-out unpaired deaf hears"
         );
         assert_eq!(spelled(&HealthChange::ALL.map(HealthChange::as_str)), "slowed paused restored blocked restricted");
         assert_eq!(spelled(&Role::ALL.map(Role::as_str)), "owner manager agent viewer");

@@ -252,18 +252,36 @@ impl Fleet {
 
     /// Puts a connector onto another version of its plugin; returns when the old instance is gone.
     pub(crate) async fn swap(&self, connector: ConnectorIndex, plugin: Arc<ConnectorPlugin>) {
+        self.replace(connector, |old| (old.name == plugin.name).then_some(plugin)).await;
+    }
+
+    /// Puts a connector onto a new instance of the version that it runs; returns when the old one is gone. What it keeps stays, and with
+    /// that its session.
+    pub(crate) async fn restart(&self, connector: ConnectorIndex) -> Result<(), ConnectorError> {
+        match self.replace(connector, |old| Some(old.clone())).await {
+            true => Ok(()),
+            false => Err(ConnectorError::Plugin("the connector is not running".to_owned())),
+        }
+    }
+
+    /// Puts a connector onto the version that is chosen by the one that it runs; whether it runs and one was chosen.
+    async fn replace(
+        &self,
+        connector: ConnectorIndex,
+        choose: impl FnOnce(&Arc<ConnectorPlugin>) -> Option<Arc<ConnectorPlugin>>,
+    ) -> bool {
         let (before, gone) = oneshot::channel();
         {
+            // The version is chosen under the lock: a change of versions comes either before it or after it.
             let mut running = self.running.write();
-            let Some(old) = running.get(&connector).map(|r| r.stable.assignment.clone()) else { return };
-            if old.plugin.name != plugin.name {
-                return;
-            }
+            let Some(old) = running.get(&connector).map(|r| r.stable.assignment.clone()) else { return false };
+            let Some(plugin) = choose(&old.plugin) else { return false };
             let assignment = self.assignment(plugin, old.whole_spec(), Some(before), Role::Primary);
             self.run(&mut running, assignment);
         }
         // By the drop of the sender.
         let _ = gone.await;
+        true
     }
 
     /// The connectors that run a plugin.

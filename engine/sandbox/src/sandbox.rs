@@ -225,6 +225,10 @@ impl Connectors for Sandbox {
         self.fleet.proxy_status(connector)
     }
 
+    async fn restart(&self, connector: ConnectorIndex) -> Result<(), ConnectorError> {
+        self.fleet.restart(connector).await
+    }
+
     fn session(&self, connector: ConnectorIndex) -> SessionState {
         self.fleet.slot(connector).status().state
     }

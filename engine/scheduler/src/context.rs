@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::account::Accounts;
 use crate::audiences::Audiences;
 use crate::automations::dispatcher::Dispatcher;
+use crate::hearing::Hearings;
 use crate::metrics::Metrics;
 use crate::observer::WorkSignals;
 use crate::options::{Options, Ports};
@@ -16,6 +17,7 @@ pub(crate) struct Context {
     pub(crate) signals: Arc<WorkSignals>,
     pub(crate) accounts: Accounts,
     pub(crate) audiences: Audiences,
+    pub(crate) hearings: Hearings,
     pub(crate) gate: Gate,
     pub(crate) metrics: Metrics,
     pub(crate) automations: Dispatcher,

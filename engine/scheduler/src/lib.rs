@@ -14,6 +14,7 @@
 //! - `audiences`: who was written to of late, as the lanes share it; [`rules::audience`] and [`rules::limits`]: what channels demand.
 //! - `scheduled`: the task that moves messages whose time has come. `recovery`: decides about messages that were in flight, before the
 //!   lanes start.
+//! - `hearing`: what connectors hear, and the task that notices those that are connected and deaf.
 //! - `campaigns`: the task that makes messages of the rows of campaigns.
 //! - [`webhooks`]: the task that delivers webhooks.
 //!
@@ -28,6 +29,7 @@ pub mod automations;
 mod campaigns;
 mod context;
 mod due;
+mod hearing;
 mod intake;
 mod lane;
 mod metrics;
@@ -43,9 +45,12 @@ mod view;
 pub mod webhooks;
 
 pub use automations::fair_queue::QueueCounts;
+pub use hearing::HEARTBEAT;
 pub use intake::Intake;
 pub use metrics::MetricsSnapshot;
-pub use options::{AutomationOptions, CampaignOptions, Options, Ports, RolloutOptions, SigningSecrets, WebhookOptions};
+pub use options::{
+    AutomationOptions, CampaignOptions, HearingOptions, Options, Ports, RolloutOptions, SigningSecrets, WebhookOptions,
+};
 pub use pombo_domain::model::pace::{BreakerView, HealthView, PaceView};
 pub use scheduler::{Handle, Scheduler};
 

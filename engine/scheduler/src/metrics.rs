@@ -110,6 +110,12 @@ counters! {
     rollbacks,
     /// Connectors paused by their health.
     health_pauses,
+    /// Connectors that were found to be deaf.
+    hearing_deaf,
+    /// Instances restarted because their connectors were deaf.
+    hearing_restarts,
+    /// Heartbeats that plugins were asked for.
+    hearing_heartbeats,
     /// Failures of the store: commits that it refused, and reads.
     store_errors,
     /// Webhook posts answered 2xx.

@@ -15,6 +15,7 @@ use crate::account::AccountHealth;
 use crate::account::queue::AccountQueue;
 use crate::automations::signals::WakeSignals;
 use crate::campaigns::signals::CampaignSignals;
+use crate::hearing::HearingSignals;
 use crate::rules::limits::LaneLimits;
 use crate::rules::window::Window;
 use crate::templates::TemplateSignals;
@@ -88,6 +89,8 @@ pub(crate) struct WorkSignals {
     pub(crate) campaigns: CampaignSignals,
     /// Signals for the task that takes over templates.
     pub(crate) templates: TemplateSignals,
+    /// Signals for the task that notices deaf connectors.
+    pub(crate) hearing: HearingSignals,
     /// The earliest entry that joined the scheduled queue since it was last swept.
     pub(crate) scheduled: Mutex<Option<ScheduledEntry>>,
     pub(crate) scheduled_wake: Notify,
@@ -126,6 +129,7 @@ impl WorkSignals {
         self.automations.drain();
         self.campaigns.wake.notify_one();
         self.templates.wake.notify_one();
+        self.hearing.wake.notify_one();
     }
 
     /// Messages that a connector put off to these instants are to be released now.

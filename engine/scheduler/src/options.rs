@@ -66,6 +66,8 @@ pub struct Options {
     pub rollouts: RolloutOptions,
     /// How rows of campaigns are handed over.
     pub campaigns: CampaignOptions,
+    /// What is done about connectors that may be deaf.
+    pub hearing: HearingOptions,
     /// Queue entries that a lane holds in memory.
     pub window: usize,
     /// Messages claimed in one batch, at most.
@@ -93,6 +95,7 @@ impl Default for Options {
             automations: AutomationOptions::default(),
             rollouts: RolloutOptions::default(),
             campaigns: CampaignOptions::default(),
+            hearing: HearingOptions::default(),
             window: 512,
             batch: 256,
             claim_ahead: 512,
@@ -211,5 +214,20 @@ pub struct CampaignOptions {
 impl Default for CampaignOptions {
     fn default() -> Self {
         Self { window: 500, batch: 100 }
+    }
+}
+
+/// What is done about connectors that may be deaf.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HearingOptions {
+    /// Whether their instances are restarted.
+    pub restarts: bool,
+    /// The silence after which a plugin that offers it is asked for a sign of life of its account, ms; `None`: never.
+    pub heartbeat_ms: Option<i64>,
+}
+
+impl Default for HearingOptions {
+    fn default() -> Self {
+        Self { restarts: true, heartbeat_ms: Some(12 * 3_600_000) }
     }
 }

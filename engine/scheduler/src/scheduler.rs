@@ -9,8 +9,9 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use pombo_domain::ConnectorIndex;
 use pombo_domain::model::connector::ConnectorStatus;
+use pombo_domain::model::hearing::HearingView;
 use pombo_domain::model::pace::{AudienceView, EqualTextsView, PaceView};
-use pombo_domain::ports::{CommitObserver, PaceViews, StoreResult, WebhookTested, WebhookTests};
+use pombo_domain::ports::{CommitObserver, HearingViews, PaceViews, StoreResult, WebhookTested, WebhookTests};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinSet};
 
@@ -20,6 +21,7 @@ use crate::audiences::Audiences;
 use crate::automations::fair_queue::QueueCounts;
 use crate::automations::{dispatcher, runner, timers};
 use crate::context::Context;
+use crate::hearing::Hearings;
 use crate::intake::Intake;
 use crate::lane::{Lane, demands};
 use crate::metrics::{Metrics, MetricsSnapshot};
@@ -29,7 +31,7 @@ use crate::rules::gate::Gate;
 use crate::rules::health::HealthLevel;
 use crate::rules::pace::PaceRules;
 use crate::view::{Situation, pace_view};
-use crate::{campaigns, recovery, rollouts, scheduled, templates, webhooks};
+use crate::{campaigns, hearing, recovery, rollouts, scheduled, templates, webhooks};
 
 /// Deleted connectors are looked for this far past the last listed number, for queues that a crash left half failed.
 const LOOK_PAST: u32 = 1_024;
@@ -53,6 +55,7 @@ impl Scheduler {
         let context = Arc::new(Context {
             accounts: Accounts::default(),
             audiences: Audiences::default(),
+            hearings: Hearings::default(),
             gate: Gate::new(options.turns),
             signals: Arc::new(WorkSignals::default()),
             metrics: Metrics::default(),
@@ -135,15 +138,17 @@ impl Handle {
         };
         let demanded = connectors.plugin(&stored.plugin).and_then(|plugin| plugin.rules);
         let demanded = demanded.map(|rules| demands::view(&self.context, &stored, rules, now)).transpose()?;
+        let max_attempts = self.context.options.retry.max_attempts;
         let with_demands = |view: PaceView| match &demanded {
             Some(demanded) => PaceView {
                 per_second: demanded.per_second,
                 audience: demanded.audience.map(|(used, limit)| AudienceView { used, limit }),
                 quality: demanded.quality,
                 outreach,
+                max_attempts,
                 ..view
             },
-            None => PaceView { outreach, ..view },
+            None => PaceView { outreach, max_attempts, ..view },
         };
         let Some(lane) = self.context.signals.lane(connector) else {
             let state = self.context.ports.store.pace_state(connector)?;
@@ -199,6 +204,12 @@ impl PaceViews for Handle {
     }
 }
 
+impl HearingViews for Handle {
+    fn hearing(&self, connector: ConnectorIndex) -> HearingView {
+        self.context.hearings.view(connector, self.context.ports.clock.now())
+    }
+}
+
 #[async_trait]
 impl WebhookTests for Handle {
     async fn test_webhook(&self, connector: ConnectorIndex) -> StoreResult<Option<WebhookTested>> {
@@ -244,6 +255,7 @@ enum Role {
     Rollouts,
     Campaigns,
     Templates,
+    Hearing,
 }
 
 struct Supervisor {
@@ -262,6 +274,7 @@ async fn supervise(context: Arc<Context>, abort: Arc<Mutex<Vec<AbortHandle>>>, e
     supervisor.spawn(Role::Rollouts, rollouts::run(supervisor.context.clone()));
     supervisor.spawn(Role::Campaigns, campaigns::run(supervisor.context.clone()));
     supervisor.spawn(Role::Templates, templates::run(supervisor.context.clone()));
+    supervisor.spawn(Role::Hearing, hearing::run(supervisor.context.clone()));
     supervisor.run().await;
     ended.send_replace(true);
 }
@@ -349,13 +362,15 @@ impl Supervisor {
             Role::Rollouts if panicked => self.spawn(role, rollouts::run(context)),
             Role::Campaigns if panicked => self.spawn(role, campaigns::run(context)),
             Role::Templates if panicked => self.spawn(role, templates::run(context)),
+            Role::Hearing if panicked => self.spawn(role, hearing::run(context)),
             Role::Scheduled
             | Role::Webhooks
             | Role::Automations
             | Role::Timers
             | Role::Rollouts
             | Role::Campaigns
-            | Role::Templates => {}
+            | Role::Templates
+            | Role::Hearing => {}
         }
     }
 }

@@ -99,6 +99,8 @@ pub struct ScriptedConnectors {
     pub proxy: Mutex<ProxyStatus>,
     /// The error that starting a connector fails with.
     pub fails_to_start: Mutex<Option<String>>,
+    /// The connectors whose instances were restarted, in order, and when.
+    pub restarted: Mutex<Vec<(ConnectorIndex, Timestamp)>>,
     /// The error that a reload fails with.
     pub fails_to_reload: Mutex<Option<String>>,
     /// The operations other than sending that were requested, in order.
@@ -132,6 +134,7 @@ impl ScriptedConnectors {
             started: Mutex::default(),
             proxy: Mutex::default(),
             fails_to_start: Mutex::default(),
+            restarted: Mutex::default(),
             fails_to_reload: Mutex::default(),
             operations: Mutex::default(),
             operation_files: Mutex::default(),
@@ -366,6 +369,10 @@ impl Connectors for ScriptedConnectors {
         let mut versions = self.versions.lock();
         versions.asked.push("settle".to_owned());
         versions.before = None;
+    }
+    async fn restart(&self, connector: ConnectorIndex) -> Result<(), ConnectorError> {
+        self.restarted.lock().push((connector, self.clock.now()));
+        Ok(())
     }
     fn session(&self, connector: ConnectorIndex) -> SessionState {
         if let Some((state, _)) = self.sessions.borrow().get(&connector) {

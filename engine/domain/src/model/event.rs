@@ -75,7 +75,7 @@ pub enum EventBody {
         /// Why it failed.
         reason: Option<String>,
     },
-    /// The session entered a lasting state: connected, disconnected, logged out, unpaired.
+    /// The session entered a lasting state: connected, disconnected, logged out, unpaired; or it is deaf, or hears again.
     Session {
         /// The state.
         state: Word<SessionChange>,
@@ -215,6 +215,10 @@ words! {
         LoggedOut = "logged-out",
         /// No account is paired.
         Unpaired = "unpaired",
+        /// It is connected, and does not hear what it should.
+        Deaf = "deaf",
+        /// It hears again after it was deaf.
+        Hears = "hears",
     }
 }
 

@@ -17,6 +17,7 @@ pub mod event;
 pub mod event_task;
 pub mod failure_code;
 pub mod health;
+pub mod hearing;
 pub mod import;
 pub mod inbound;
 pub mod label;

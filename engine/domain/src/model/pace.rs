@@ -122,6 +122,8 @@ pub struct PaceView {
     pub outreach: Option<Outreach>,
     /// Set where the same advertising was sent so often within a day that it puts the account at risk.
     pub equal_texts: Option<EqualTextsView>,
+    /// Attempts that count until a message is given up; 0 where that is not known.
+    pub max_attempts: u16,
 }
 
 /// How many different people were written to outside of the reply window within the channel's moving window.

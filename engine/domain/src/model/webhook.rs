@@ -45,6 +45,8 @@ impl HookKind {
             EventBody::Sent { .. } => &[Self::Sent],
             EventBody::Status { .. } => &[Self::Status],
             EventBody::Session { state: Word::Known(SessionChange::Connected), .. } => &[Self::Connected],
+            // Its session is connected in either case.
+            EventBody::Session { state: Word::Known(SessionChange::Deaf | SessionChange::Hears), .. } => &[],
             EventBody::Session { state: Word::Known(_), .. } => &[Self::Disconnected],
             EventBody::Code { .. } => &[Self::Code],
             _ => &[],

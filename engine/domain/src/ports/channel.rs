@@ -347,6 +347,12 @@ pub trait Connectors: Send + Sync + 'static {
         let _ = connector;
         None
     }
+    /// Starts another instance of a running connector on the same version, configuration and session, in the place of the one that runs,
+    /// whose sends finish first. It never ends the session: nobody has to pair the account again. Returns when the old instance is gone.
+    async fn restart(&self, connector: ConnectorIndex) -> Result<(), ConnectorError> {
+        let _ = connector;
+        Err(ConnectorError::Plugin("its instance cannot be restarted".to_owned()))
+    }
     /// The state of its session.
     fn session(&self, connector: ConnectorIndex) -> SessionState;
     /// The account of its session, while it is connected.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pombo_api::signals::EventSignals;
 use pombo_domain::TenantIndex;
-use pombo_domain::ports::{PaceViews, RecipientLists, WebhookTests, Workbooks};
+use pombo_domain::ports::{HearingViews, PaceViews, RecipientLists, WebhookTests, Workbooks};
 
 /// Something that keeps the engine from being ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub trait Readiness: Send + Sync + 'static {
 pub struct ControlDeps {
     /// Gives the present paces of connectors.
     pub pace: Arc<dyn PaceViews>,
+    /// Tells what connectors hear.
+    pub hearing: Arc<dyn HearingViews>,
     /// Says whether the engine is ready.
     pub readiness: Arc<dyn Readiness>,
     /// Gives all metrics in Prometheus' text format.

@@ -130,7 +130,10 @@ fn media_type(kind: EntryKind) -> Option<&'static str> {
 fn status_after(body: &EventBody) -> InstanceStatus {
     match body {
         EventBody::Code { .. } => InstanceStatus::QrReady,
-        EventBody::Session { state: Word::Known(SessionChange::Connected), .. } => InstanceStatus::Connected,
+        EventBody::Session {
+            state: Word::Known(SessionChange::Connected | SessionChange::Deaf | SessionChange::Hears),
+            ..
+        } => InstanceStatus::Connected,
         _ => InstanceStatus::Disconnected,
     }
 }

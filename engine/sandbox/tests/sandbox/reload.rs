@@ -83,6 +83,22 @@ async fn every_session_moves_to_the_new_version_and_no_message_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_restart_gives_a_connector_another_instance_on_the_same_version_and_session() {
+    let world = with_probe(Wish::default()).await;
+    for index in 1..=2 {
+        world.start(index, "hostile-probe", config(json!({"loginMillis": 50}))).await;
+    }
+    assert!(world.sandbox.restart(ConnectorIndex(3)).await.is_err(), "it does not run");
+    world.sandbox.restart(ConnectorIndex(1)).await.expect("it runs");
+    assert!(echo(&world, 1).await.contains("+aaaa"), "what is sent meanwhile waits for it");
+    assert_eq!(number(&world, 1, "logins").await, "2", "it logged in again on the same store");
+    assert_eq!(number(&world, 1, "overlaps").await, "0");
+    assert_eq!(number(&world, 2, "logins").await, "1", "the other one was left alone");
+    let asked = |state: &SessionState| matches!(state, SessionState::QrCode(_) | SessionState::PairingCode(_));
+    world.told.until(1, |states| states.last() == Some(&SessionState::Connected) && !states.iter().any(asked)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bad_component_leaves_everything_as_it_was() {
     let world = with_probe(Wish::default()).await;
     world.start(1, "hostile-probe", config(json!({}))).await;

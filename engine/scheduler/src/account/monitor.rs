@@ -28,6 +28,7 @@ pub(crate) fn look_at_all(context: &Context) -> StoreResult<()> {
         let index = connector.index;
         context.signals.accounts.look(index, || (connectors.session(index), connectors.account(index)));
         context.signals.accounts.assess(index);
+        context.signals.hearing.note(index);
         if let Some(lane) = context.signals.lane(index) {
             lane.wake.notify_one();
         }
@@ -152,6 +153,7 @@ async fn store_session(context: &Context, index: ConnectorIndex, lasting: &Lasti
     if another {
         account_health.publish_outreach(Outreach::default());
         context.signals.note_releases(index, &freed);
+        context.hearings.of(index).lock().restart();
         tracing::info!(connector = %connector.id, "another account was paired; its warm-up and its health start again");
         if let Some(lane) = context.signals.lane(index) {
             restart_warm_up(&mut lane.pace.lock());

@@ -68,6 +68,8 @@ enum Known {
 pub(super) struct PostCommit {
     pub(super) health: HealthState,
     pub(super) heard: HashSet<u64>,
+    /// When messages that were delivered had been accepted, and when they were delivered.
+    pub(super) delivered: Vec<(Timestamp, Timestamp)>,
     pub(super) now: Timestamp,
     pub(super) pause: bool,
     pub(super) messages: usize,
@@ -106,6 +108,8 @@ pub(super) struct BatchBuilder<'a> {
     /// Kind and text of warnings: what the channel holds against the account.
     warnings: Vec<(HealthChange, String)>,
     heard: HashSet<u64>,
+    /// See [`PostCommit::delivered`].
+    delivered: Vec<(Timestamp, Timestamp)>,
     /// Whether the connector has automations.
     automated: bool,
     messages: usize,
@@ -159,6 +163,7 @@ impl<'a> BatchBuilder<'a> {
             signals: Vec::new(),
             warnings: Vec::new(),
             heard: HashSet::new(),
+            delivered: Vec::new(),
             automated: false,
             messages: 0,
             receipts: 0,
@@ -481,6 +486,13 @@ impl<'a> BatchBuilder<'a> {
         if counts && !reached && receipts.first.delivered_at.is_some() {
             self.signals.push(HealthSignal::Delivered);
         }
+        if says
+            && !reached
+            && let Some(delivered_at) = receipts.first.delivered_at
+        {
+            // It may come before the outcome is stored.
+            self.delivered.push((state.sent_at.unwrap_or(self.now), delivered_at));
+        }
         if counts && !failed && receipts.failed.is_some() {
             self.signals.push(HealthSignal::Failed);
         }
@@ -581,6 +593,7 @@ impl<'a> BatchBuilder<'a> {
         let after = PostCommit {
             health: marked.health,
             heard: self.heard,
+            delivered: self.delivered,
             now: self.now,
             pause: marked.pause,
             messages: self.messages,

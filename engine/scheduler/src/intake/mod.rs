@@ -35,9 +35,11 @@ use tokio::sync::watch;
 use crate::account::{AccountHealth, monitor, read_told};
 use crate::campaigns;
 use crate::context::Context;
+use crate::hearing;
 use crate::lane::demands;
 use crate::metrics::Metrics;
 use batch_builder::{BatchBuilder, says_what_was_read};
+pub(crate) use told::EXPIRING;
 
 /// A batch whose conditions did not hold (somebody created the same contact) is built again this often.
 const TRIES: usize = 5;
@@ -114,6 +116,7 @@ impl ConnectorEvents for Intake {
                 codes::tell(&context, connector, code).await;
             });
         }
+        hearing::session_changed(&self.context, connector, &state);
         self.context.signals.accounts.session(connector, state, account);
         if let Some(lane) = self.context.signals.lane(connector) {
             if connected {
@@ -158,6 +161,8 @@ async fn take(
     events: Vec<ChannelEvent>,
     writes: Vec<KvWrite>,
 ) -> Result<(), IntakeError> {
+    // Heard is heard, whether it can be stored or not.
+    hearing::told(context, index, &events);
     let account_health = context.accounts.of(&*context.ports.store, index);
     let _turn = account_health.turn.lock().await;
     let (read, events): (Vec<_>, Vec<_>) = events.into_iter().partition(says_what_was_read);
@@ -205,6 +210,11 @@ async fn take_part(
                     context.signals.note_releases(index, &after.releases);
                 }
                 account_health.heard(after.heard.into_iter(), after.now);
+                if !after.delivered.is_empty() {
+                    let hearing = context.hearings.of(index);
+                    let mut hearing = hearing.lock();
+                    after.delivered.iter().for_each(|(sent, at)| hearing.delivered(*sent, *at, after.now));
+                }
                 if after.pause {
                     context.signals.accounts.assess(index);
                 }

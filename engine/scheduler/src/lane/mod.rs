@@ -32,6 +32,7 @@ use pombo_domain::{MessageKey, Timestamp};
 
 use crate::account::{Starting, judge_of};
 use crate::context::Context;
+use crate::hearing;
 use crate::observer::LaneShared;
 use crate::rules::breaker;
 use crate::rules::draw::Draw;
@@ -436,6 +437,11 @@ impl Lane {
             }
         }
         let name = outcome::counter(&self.context.metrics, &outcome);
+        let accepted = matches!(outcome, SendOutcome::Accepted { .. });
+        if in_flight.says && (accepted || matches!(outcome, SendOutcome::Unknown(_))) {
+            let person = recipient_key(&in_flight.to);
+            hearing::handed_over(&self.context, self.shared.connector, (person, accepted), now);
+        }
         let mut rejoin = false;
         let mut pace = self.shared.pace.lock();
         match &outcome {

@@ -7,6 +7,7 @@ mod conversations;
 mod demands;
 mod faults;
 mod health;
+mod hearing;
 mod intake;
 mod late;
 mod limits;

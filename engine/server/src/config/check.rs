@@ -118,6 +118,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         "scheduler.breaker_first_ms",
         "must be from 1 to scheduler.breaker_max_ms",
     );
+    require(scheduler.heartbeat_hours <= 168, "scheduler.heartbeat_hours", "must be from 0 to 168");
     require((16..=100_000).contains(&scheduler.window), "scheduler.window", "must be from 16 to 100000");
     require((1..=1000).contains(&scheduler.batch), "scheduler.batch", "must be from 1 to 1000");
     require((1..=100).contains(&scheduler.fetches), "scheduler.fetches", "must be from 1 to 100");

@@ -172,6 +172,8 @@ pub(crate) struct Scheduler {
     pub(crate) breaker_max_ms: u64,
     pub(crate) throttle_rest_ms: u64,
     pub(crate) retry_later: bool,
+    pub(crate) restart_deaf: bool,
+    pub(crate) heartbeat_hours: u32,
     pub(crate) window: usize,
     pub(crate) batch: usize,
     pub(crate) fetches: usize,

@@ -168,6 +168,7 @@ async fn with_store(
     scheduler.add_observer(events.clone());
     let control_deps = ControlDeps {
         pace: Arc::new(scheduler.clone()),
+        hearing: Arc::new(scheduler.clone()),
         readiness: Arc::new(views::Ready { store: store.clone(), draining: draining.clone() }),
         metrics: Arc::new(move || metrics.text()),
         webhook_secret: parts::webhook_secret(&root),

@@ -399,6 +399,10 @@ fn scheduler_options(config: &Config) -> pombo_scheduler::Options {
             ..defaults.rollouts
         },
         campaigns: pombo_scheduler::CampaignOptions { window: config.campaigns.window, batch: config.campaigns.batch },
+        hearing: pombo_scheduler::HearingOptions {
+            restarts: settings.restart_deaf,
+            heartbeat_ms: (settings.heartbeat_hours > 0).then(|| i64::from(settings.heartbeat_hours) * 3_600_000),
+        },
         window: settings.window,
         batch: settings.batch,
         fetches: settings.fetches,

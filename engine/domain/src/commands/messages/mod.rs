@@ -1,4 +1,5 @@
-//! Messages: taken in, sent at once, listed, shown, decided on, and acted upon once they are sent; and the files that bring many at once.
+//! Messages: taken in, sent at once, listed, shown, explained, decided on, and acted upon once they are sent; and the files that bring many at
+//! once.
 
 pub mod actions;
 pub mod equal_texts;
@@ -9,3 +10,4 @@ pub mod preview;
 pub mod send;
 pub mod stats;
 pub mod transitions;
+pub mod why;

@@ -1,4 +1,4 @@
-//! Section Pace: how fast a connector may send, the health of its account, and why its next message waits.
+//! Section Pace: how fast a connector may send, the health of its account, why its next message waits, and what it hears.
 
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use pombo_domain::model::{Outreach, Quality};
 use crate::Section;
 use crate::access::Acting;
 use crate::deps::ControlDeps;
+use crate::wire::hearing::Hearing;
 use crate::wire::pace::Pace;
 use crate::wire::{BODY, Instant, PathId, READ, Refused, WRITE, WordOf, body};
 use pombo_api::json::JsonBytes;
@@ -191,6 +192,8 @@ pub(crate) struct PaceReport {
     pace: Pace,
     /// The present state.
     now: PaceNow,
+    /// What the connector hears of its channel.
+    hearing: Hearing,
 }
 
 #[OpenApi(tag = "Section::Pace")]
@@ -231,5 +234,6 @@ fn report(deps: &ControlDeps, connector: &model::Connector) -> PaceReport {
         tracing::error!(connector = %connector.id, %error, "a connector's pace cannot be read");
         None
     });
-    PaceReport { pace: (&connector.pace).into(), now: view.map(PaceNow::from).unwrap_or_default() }
+    let hearing = deps.hearing.hearing(connector.index).into();
+    PaceReport { pace: (&connector.pace).into(), now: view.map(PaceNow::from).unwrap_or_default(), hearing }
 }

@@ -15,6 +15,8 @@ use serde::Deserialize;
 use crate::Section;
 use crate::access::Acting;
 use crate::connectors::{Session, SessionStatus};
+use crate::deps::ControlDeps;
+use crate::wire::hearing::Deaf;
 use crate::wire::{BODY, CHANNEL, PathId, READ, Refused, optional};
 use pombo_api::error::Failure;
 use pombo_api::json::OptionalJsonBytes;
@@ -90,10 +92,12 @@ pub(crate) struct SessionReport {
     pairing_code: Option<String>,
     /// With CONNECTED: the account.
     account: Option<SessionAccount>,
+    /// With CONNECTED: set while it does not hear what it should.
+    deaf: Option<Deaf>,
 }
 
 impl SessionReport {
-    fn of(view: SessionView) -> Result<Self, Failure> {
+    fn of(view: SessionView, deaf: Option<Deaf>) -> Result<Self, Failure> {
         let (mut qr_text, mut qr_code, mut pairing_code) = (None, None, None);
         match &view.state {
             SessionState::QrCode(text) => {
@@ -103,8 +107,10 @@ impl SessionReport {
             SessionState::PairingCode(code) => pairing_code = Some(code.clone()),
             _ => {}
         }
+        let deaf = deaf.filter(|_| view.state == SessionState::Connected);
         let Session { status, reason } = view.state.into();
-        Ok(Self { status, reason, qr_text, qr_code, pairing_code, account: view.account.map(SessionAccount::from) })
+        let account = view.account.map(SessionAccount::from);
+        Ok(Self { status, reason, qr_text, qr_code, pairing_code, account, deaf })
     }
 }
 
@@ -125,19 +131,23 @@ impl Sessions {
         let asked = optional(&json)?;
         let phone = asked.phone.as_deref();
         let view = state.commands.open_session(acting.tenant, id.of("Connector")?, phone).await?;
-        Ok(Json(SessionReport::of(view)?))
+        Ok(Json(SessionReport::of(view, None)?))
     }
 
     /// Get a connector's session
+    ///
+    /// A session that is CONNECTED by its plugin's word and does not hear what it should is `deaf` as well.
     #[oai(path = "/v1/connectors/:id/session", method = "get", operation_id = "get_session")]
     async fn get_session(
         &self,
         state: Data<&Arc<ApiState>>,
+        deps: Data<&Arc<ControlDeps>>,
         acting: Acting,
         id: Path<PathId>,
     ) -> Result<Json<SessionReport>, Refused<READ>> {
-        let view = state.commands.get_session(acting.tenant, id.of("Connector")?)?;
-        Ok(Json(SessionReport::of(view)?))
+        let connector = state.commands.get_connector(acting.tenant, id.of("Connector")?)?.connector;
+        let view = state.commands.get_session(acting.tenant, connector.id)?;
+        Ok(Json(SessionReport::of(view, Deaf::of(deps.hearing.hearing(connector.index)))?))
     }
 
     /// Log out and delete a connector's session
@@ -151,6 +161,6 @@ impl Sessions {
         id: Path<PathId>,
     ) -> Result<Json<SessionReport>, Refused<{ READ | CHANNEL }>> {
         let view = state.commands.close_session(acting.tenant, id.of("Connector")?).await?;
-        Ok(Json(SessionReport::of(view)?))
+        Ok(Json(SessionReport::of(view, None)?))
     }
 }

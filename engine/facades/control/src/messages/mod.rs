@@ -3,6 +3,7 @@
 pub(crate) mod sending;
 pub(crate) mod stats;
 pub(crate) mod templates;
+mod why;
 
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ use uuid::Uuid;
 
 use crate::Section;
 use crate::access::{Acting, Reading};
+use crate::deps::ControlDeps;
+use crate::messages::why::Why;
 use crate::wire::message::{Message, MessageStatus};
 use crate::wire::{BODY, CONFLICT, DEFAULT_LIMIT, Instant, MessageType, PathId, READ, Refused, WRITE, body, optional};
 use pombo_api::declared::{Param, ParamKind};
@@ -121,6 +124,23 @@ async fn change(
     Ok(Json(Message::of(view, None, None, state)))
 }
 
+/// The message that somebody may read. Of what is not its connector's, a key that is bound to one learns nothing, not even whether it is
+/// there.
+fn visible(state: &ApiState, reading: Reading, id: &PathId) -> Result<MessageView, Failure> {
+    match reading {
+        Reading::Whole(acting) => Ok(state.commands.get_message(acting.tenant, id.of("Message")?)?),
+        Reading::Bound { identity, own, refusal } => match id.of("Message") {
+            Ok(id) => match state.commands.get_message(identity.tenant, id) {
+                Ok(view) if view.connector_id == own => Ok(view),
+                Ok(_) => Err(*refusal),
+                Err(error) if error.code == ErrorCode::NotFound => Err(*refusal),
+                Err(error) => Err(error.into()),
+            },
+            Err(_) => Err(*refusal),
+        },
+    }
+}
+
 #[OpenApi(tag = "Section::Messages")]
 impl Messages {
     /// List messages, newest first
@@ -200,22 +220,26 @@ impl Messages {
         reading: Reading,
         id: Path<PathId>,
     ) -> Result<Json<Message>, Refused<READ>> {
-        let view = match reading {
-            Reading::Whole(acting) => state.commands.get_message(acting.tenant, id.of("Message")?)?,
-            // Of what is not its connector's it learns nothing, not even whether it is there.
-            Reading::Bound { identity, own, refusal } => match id.of("Message") {
-                Ok(id) => match state.commands.get_message(identity.tenant, id) {
-                    Ok(view) if view.connector_id == own => view,
-                    Ok(_) => return Err((*refusal).into()),
-                    Err(error) if error.code == ErrorCode::NotFound => return Err((*refusal).into()),
-                    Err(error) => return Err(error.into()),
-                },
-                Err(_) => return Err((*refusal).into()),
-            },
-        };
+        let view = visible(&state, reading, &id)?;
         let rendered = state.commands.render_message(&view.stored).await;
         let receipts = state.commands.message_receipts(&view.stored)?;
         Ok(Json(Message::of(view, rendered, Some(receipts), &state)))
+    }
+
+    /// Say in one sentence why a message is where it is
+    ///
+    /// It is made of what is stored of the message, of what the channel reported and of what its connector waits for at this instant.
+    /// Nothing is stored for it. A key that is bound to one connector may ask too: of the messages of that connector.
+    #[oai(path = "/v1/messages/:id/why", method = "get", operation_id = "explain_message")]
+    async fn explain_message(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        deps: Data<&Arc<ControlDeps>>,
+        reading: Reading,
+        id: Path<PathId>,
+    ) -> Result<Json<Why>, Refused<READ>> {
+        let view = visible(&state, reading, &id)?;
+        Ok(Json(state.commands.message_why(&view.stored, &*deps.pace)?.into()))
     }
 
     /// Approve a PENDING_APPROVAL message

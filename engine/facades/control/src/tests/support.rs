@@ -8,9 +8,12 @@ use poem::endpoint::BoxEndpoint;
 use poem::{Body, Endpoint, EndpointExt, Request, Response};
 use pombo_domain::commands::PluginPolicy;
 use pombo_domain::commands::access::keys::hash_api_key;
+use pombo_domain::model::hearing::HearingView;
 use pombo_domain::model::pace::{AudienceView, EqualTextsView, HealthView, PaceView, WaitReason};
 use pombo_domain::model::{EventBody, HealthLevel, NewEvent, Outreach, Variables};
-use pombo_domain::ports::{AppendEvent, Batch, Change, PaceViews, Store, StoreResult, WebhookTested, WebhookTests};
+use pombo_domain::ports::{
+    AppendEvent, Batch, Change, HearingViews, PaceViews, Store, StoreResult, WebhookTested, WebhookTests,
+};
 use pombo_domain::{ConnectorIndex, Timestamp};
 pub(super) use pombo_testkit::Caller;
 pub(super) use pombo_testkit::http::Answer;
@@ -40,6 +43,8 @@ pub(super) struct Fixed {
     pub(super) audience: Mutex<Option<AudienceView>>,
     /// How far every account may start conversations.
     pub(super) outreach: Mutex<Option<Outreach>>,
+    /// What every connector hears.
+    pub(super) hearing: Mutex<HearingView>,
     /// The connectors whose webhooks were tested. Their receiver answered 204 after 12 ms.
     pub(super) tested: Mutex<Vec<ConnectorIndex>>,
 }
@@ -49,6 +54,12 @@ impl WebhookTests for Fixed {
     async fn test_webhook(&self, connector: ConnectorIndex) -> StoreResult<Option<WebhookTested>> {
         self.tested.lock().expect("no test panics in it").push(connector);
         Ok(Some(WebhookTested { status: Some(204), error: None, took_ms: 12 }))
+    }
+}
+
+impl HearingViews for Fixed {
+    fn hearing(&self, _connector: ConnectorIndex) -> HearingView {
+        self.hearing.lock().expect("no test panics in it").clone()
     }
 }
 
@@ -149,6 +160,7 @@ impl Engine {
         let (imports, worker) = started.await.expect("the folder can be made");
         let deps = ControlDeps {
             pace: self.fixed.clone(),
+            hearing: self.fixed.clone(),
             readiness: self.fixed.clone(),
             metrics: Arc::new(|| "pombo_up 1\n".to_owned()),
             webhook_secret: Arc::new(|tenant| vec![tenant.0 as u8; 3]),

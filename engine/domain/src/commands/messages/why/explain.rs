@@ -188,6 +188,12 @@ fn later(known: &Known<'_>) -> Why {
             WhyCode::Audience,
             format!("As many different people were written to as the channel allows; it goes on at {at}."),
         ),
+        Some(ReasonCode::Outreach) => Why::new(
+            WhyCode::Outreach,
+            format!(
+                "The channel lets the account start no conversation with somebody new; it goes on at {at} at the latest."
+            ),
+        ),
         Some(ReasonCode::Undeliverable) => Why::new(
             WhyCode::Retry,
             format!("The channel could not deliver it ({detail}); it is sent once more at {at}."),

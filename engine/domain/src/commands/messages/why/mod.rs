@@ -51,6 +51,8 @@ words! {
         RecipientRate = "recipient_rate",
         /// As many different people were written to as the channel allows.
         Audience = "audience",
+        /// The channel lets the account start no conversation with somebody new.
+        Outreach = "outreach",
         /// Another message to the same recipient is being sent.
         SameRecipient = "same_recipient",
         /// The connector is sending it.

@@ -278,6 +278,10 @@ fn what_the_channel_demands() {
     says(&postponed(ReasonCode::RecipientRate), WhyCode::RecipientRate, &rate, at);
     let audience = format!("As many different people were written to as the channel allows; it goes on at {iso}.");
     says(&postponed(ReasonCode::Audience), WhyCode::Audience, &audience, at);
+    let outreach = format!(
+        "The channel lets the account start no conversation with somebody new; it goes on at {iso} at the latest."
+    );
+    says(&postponed(ReasonCode::Outreach), WhyCode::Outreach, &outreach, at);
     says(&postponed(ReasonCode::Throughput), WhyCode::Waiting, &format!("It waits (d) until {iso}."), at);
     let of_tomorrow = Case::new(|state| MessageState {
         status: Status::Waiting,

@@ -2,7 +2,7 @@
 //! another device follows in a second one.
 //!
 //! - [`Intake`]: the port's implementation. `batch_builder`: from events to changes; it only reads the store. `bounds`: how much is
-//!   kept. `told`: what events without a case of their own say. `codes`: codes to scan, for webhooks that want them.
+//!   kept. `heard`: what events show that was heard. `told`: what events without a case of their own say. `codes`: codes to scan, for webhooks that want them.
 //!
 //! Calls for one connector happen one after the other, within its [`crate::account::AccountHealth`]'s turn: two receipts of the
 //! same message cannot lose each other. A call that was begun is finished even if its caller gives up. An `Err` means that
@@ -17,6 +17,7 @@
 mod batch_builder;
 mod bounds;
 mod codes;
+mod heard;
 mod told;
 
 use std::sync::Arc;
@@ -37,7 +38,6 @@ use crate::hearing;
 use crate::lane::demands;
 use crate::metrics::Metrics;
 use batch_builder::{BatchBuilder, says_what_was_read};
-pub(crate) use told::EXPIRING;
 
 /// A batch whose conditions did not hold (somebody created the same contact) is built again this often.
 const TRIES: usize = 5;
@@ -160,7 +160,7 @@ async fn take(
     writes: Vec<KvWrite>,
 ) -> Result<(), IntakeError> {
     // Heard is heard, whether it can be stored or not.
-    hearing::told(context, index, &events);
+    hearing::told(context, index, events.iter().filter_map(heard::by));
     let account_health = context.accounts.of(&*context.ports.store, index);
     let _turn = account_health.turn.lock().await;
     let (read, events): (Vec<_>, Vec<_>) = events.into_iter().partition(says_what_was_read);

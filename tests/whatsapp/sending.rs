@@ -24,6 +24,12 @@ fn a_text_arrives_once_and_its_receipts_become_events() -> Result<()> {
     events.receipt(&id, "read")?;
     let receipts = pair.tenant.client.get(&format!("/v1/messages/{id}"))?.expect_json(200)?["receipts"].clone();
     ensure!(receipts["deliveredAt"].is_string() && receipts["readAt"].is_string(), "{receipts}");
+    ensure!(receipts.get("notSeen").is_none(), "{receipts}");
+    let why = pair.tenant.client.get(&format!("/v1/messages/{id}/why"))?.expect_json(200)?;
+    ensure!(
+        why["code"] == "read" && why["sentence"].as_str().is_some_and(|said| said.starts_with("It was read")),
+        "{why}"
+    );
     assert_eq!(stage.whatsapp.wait(pair.peer.messages(1))?.len(), 1);
     Ok(())
 }

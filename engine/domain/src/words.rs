@@ -177,7 +177,7 @@ mod tests {
 
     use super::*;
     use crate::Field;
-    use crate::commands::messages::why::{FactName, WhyCode};
+    use crate::commands::messages::why::{FactName, UnseenCause, WhyCode};
     use crate::model::conversation::ConversationAction;
     use crate::model::event::SessionChange;
     use crate::model::health::{HealthChange, HealthLevel};
@@ -243,6 +243,7 @@ mod tests {
         is_sound::<TemplateCategory>();
         is_sound::<TemplateFormat>();
         is_sound::<TemplateStatus>();
+        is_sound::<UnseenCause>();
         is_sound::<WaitReason>();
         is_sound::<WhyCode>();
     }

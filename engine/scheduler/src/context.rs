@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::account::Accounts;
 use crate::audiences::Audiences;
 use crate::automations::dispatcher::Dispatcher;
-use crate::hearing::Hearings;
+use crate::hearing::counts::Hearings;
 use crate::metrics::Metrics;
 use crate::observer::WorkSignals;
 use crate::options::{Options, Ports};

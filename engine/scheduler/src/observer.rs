@@ -15,7 +15,7 @@ use crate::account::AccountHealth;
 use crate::account::queue::AccountQueue;
 use crate::automations::signals::WakeSignals;
 use crate::campaigns::signals::CampaignSignals;
-use crate::hearing::HearingSignals;
+use crate::hearing::signals::HearingSignals;
 use crate::rules::limits::LaneLimits;
 use crate::rules::window::Window;
 use crate::templates::TemplateSignals;

@@ -21,7 +21,7 @@ use crate::audiences::Audiences;
 use crate::automations::fair_queue::QueueCounts;
 use crate::automations::{dispatcher, runner, timers};
 use crate::context::Context;
-use crate::hearing::Hearings;
+use crate::hearing::counts::Hearings;
 use crate::intake::Intake;
 use crate::lane::{Lane, demands};
 use crate::metrics::{Metrics, MetricsSnapshot};

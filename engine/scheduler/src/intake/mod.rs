@@ -2,8 +2,8 @@
 //! another device follows in a second one.
 //!
 //! - [`Intake`]: the port's implementation. `batch_builder`: from events to changes; it only reads the store. `bounds`: how much is
-//!   kept. `told`: what events without a case of their own say. `codes`: codes to scan, for webhooks that want them. `typed_words`: deletes
-//!   words that were typed on the account's phone for the engine.
+//!   kept. `heard`: what events show that was heard. `told`: what events without a case of their own say. `codes`: codes to scan, for
+//!   webhooks that want them. `typed_words`: deletes words that were typed on the account's phone for the engine.
 //!
 //! Calls for one connector happen one after the other, within its [`crate::account::AccountHealth`]'s turn: two receipts of the
 //! same message cannot lose each other. A call that was begun is finished even if its caller gives up. An `Err` means that
@@ -18,6 +18,7 @@
 mod batch_builder;
 mod bounds;
 mod codes;
+mod heard;
 mod told;
 mod typed_words;
 
@@ -39,7 +40,6 @@ use crate::hearing;
 use crate::lane::demands;
 use crate::metrics::Metrics;
 use batch_builder::{BatchBuilder, says_what_was_read};
-pub(crate) use told::EXPIRING;
 
 /// A batch whose conditions did not hold (somebody created the same contact) is built again this often.
 const TRIES: usize = 5;
@@ -162,7 +162,7 @@ async fn take(
     writes: Vec<KvWrite>,
 ) -> Result<(), IntakeError> {
     // Heard is heard, whether it can be stored or not.
-    hearing::told(context, index, &events);
+    hearing::told(context, index, events.iter().filter_map(heard::by));
     let account_health = context.accounts.of(&*context.ports.store, index);
     let _turn = account_health.turn.lock().await;
     let (read, events): (Vec<_>, Vec<_>) = events.into_iter().partition(says_what_was_read);

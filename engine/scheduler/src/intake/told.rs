@@ -14,7 +14,7 @@ pub(super) const OUTREACH: &str = "outreach";
 /// A person does not want messages of a category any more, or wants them again.
 pub(super) const OPT_OUT: &str = "opt-out";
 /// The connector stops working at an instant unless somebody acts.
-pub(crate) const EXPIRING: &str = "expiring";
+pub(super) const EXPIRING: &str = "expiring";
 /// A message could not be delivered.
 pub(super) const FAILED: &str = "failed";
 

@@ -217,13 +217,15 @@ impl Messages {
     async fn get_message(
         &self,
         state: Data<&Arc<ApiState>>,
+        deps: Data<&Arc<ControlDeps>>,
         reading: Reading,
         id: Path<PathId>,
     ) -> Result<Json<Message>, Refused<READ>> {
         let view = visible(&state, reading, &id)?;
         let rendered = state.commands.render_message(&view.stored).await;
         let receipts = state.commands.message_receipts(&view.stored)?;
-        Ok(Json(Message::of(view, rendered, Some(receipts), &state)))
+        let not_seen = state.commands.message_not_seen(&view.stored, &receipts, &*deps.hearing)?;
+        Ok(Json(Message::of(view, rendered, Some(receipts), &state).with_not_seen(not_seen)))
     }
 
     /// Say in one sentence why a message is where it is
@@ -239,7 +241,7 @@ impl Messages {
         id: Path<PathId>,
     ) -> Result<Json<Why>, Refused<READ>> {
         let view = visible(&state, reading, &id)?;
-        Ok(Json(state.commands.message_why(&view.stored, &*deps.pace)?.into()))
+        Ok(Json(state.commands.message_why(&view.stored, &*deps.pace, &*deps.hearing)?.into()))
     }
 
     /// Approve a PENDING_APPROVAL message

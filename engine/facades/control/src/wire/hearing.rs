@@ -1,6 +1,7 @@
-//! Wire types of what a connector hears: shown with its session and its pace.
+//! Wire types of what a connector hears: shown with its session and its pace, and with messages that nobody reported.
 
 use poem_openapi::Object;
+use pombo_domain::commands::messages::why::{self, UnseenCause};
 use pombo_domain::model::hearing::{self, DeafReason, DeliveryTimes, HearingView};
 
 use crate::wire::{Instant, WordOf};
@@ -84,6 +85,31 @@ impl From<HearingView> for Hearing {
             unanswered: view.unanswered as u64,
             delivery: view.delivery.map(Delivery::from),
             deaf: Deaf::of(view),
+        }
+    }
+}
+
+/// A message was accepted, and its recipient's device has not reported it for longer than the connector's other messages took. It is not
+/// sent again.
+#[derive(Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct NotSeen {
+    /// When the channel accepted it.
+    since: Instant,
+    cause: WordOf<UnseenCause>,
+    /// The cause, for a person.
+    detail: String,
+    /// When anything was last heard of the recipient, as far as the conversation shows it.
+    recipient_heard_at: Option<Instant>,
+}
+
+impl From<why::NotSeen> for NotSeen {
+    fn from(late: why::NotSeen) -> Self {
+        Self {
+            since: Instant(late.since),
+            cause: WordOf::known(late.cause),
+            detail: late.detail,
+            recipient_heard_at: late.recipient_heard_at.map(Instant),
         }
     }
 }

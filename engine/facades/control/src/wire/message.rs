@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use poem_openapi::{Enum, Object};
 use pombo_domain::commands::messages::transitions::{MessageView, RenderedMessage};
+use pombo_domain::commands::messages::why;
 use pombo_domain::model;
 use pombo_domain::model::message::{MessageAction, Target};
 use pombo_domain::model::reason::{Reason, ReasonCode};
@@ -12,6 +13,7 @@ use pombo_domain::model::{MessageOptions, Reached, Receipts};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::wire::hearing::NotSeen;
 use crate::wire::send::OwnContent;
 use crate::wire::{Instant, MessageType, WordOf};
 use pombo_api::options::ApiState;
@@ -114,6 +116,9 @@ pub(crate) struct MessageReceipts {
     failed: Option<NotDelivered>,
     /// In a group, the reports for each member.
     members: Vec<MemberReceipt>,
+    /// Set where it was accepted longer ago than the connector's other messages took until they were delivered, and was not delivered. It is
+    /// computed when it is asked for. Present only when a single message is requested.
+    not_seen: Option<NotSeen>,
 }
 
 impl From<Receipts> for MessageReceipts {
@@ -131,6 +136,7 @@ impl From<Receipts> for MessageReceipts {
             played_at: played_at.map(Instant),
             failed: receipts.failed.map(NotDelivered::from),
             members: receipts.members.into_iter().map(member).collect(),
+            not_seen: None,
         }
     }
 }
@@ -380,5 +386,13 @@ impl Message {
             updated_at: Instant(now.updated_at),
             sent_at: now.sent_at.map(Instant),
         }
+    }
+
+    /// With whether it is accepted and not seen, where its receipts are shown.
+    pub(crate) fn with_not_seen(mut self, not_seen: Option<why::NotSeen>) -> Self {
+        if let Some(receipts) = &mut self.receipts {
+            receipts.not_seen = not_seen.map(NotSeen::from);
+        }
+        self
     }
 }

@@ -1,5 +1,5 @@
 //! Whether a connector whose session is connected hears what it should: counts in memory of what was sent and heard, and what follows from
-//! them. Its owner is [`crate::hearing`]; it must not know the store, a task or a channel.
+//! them. Its owner is `crate::hearing`; it must not know the store, a task or a channel.
 //!
 //! Two kinds of evidence, both measured by the connector's own past:
 //!
@@ -291,7 +291,7 @@ impl Hearing {
             && overdue >= LEAST_PEOPLE
             && let Some(share) = self.usual_share(now)
         {
-            let nothing = quiet < *first;
+            let nothing = quiet <= *first;
             let (reason, unlikely) = match nothing {
                 true => (DeafReason::NothingHeard, UNLIKELY),
                 false => (DeafReason::NoReceipts, VERY_UNLIKELY),

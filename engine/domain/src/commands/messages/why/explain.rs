@@ -1,7 +1,8 @@
 //! The sentence itself: a pure function, and one function for each status.
 
-use super::{Fact, FactName, Why, WhyCode};
+use super::{Fact, FactName, NotSeen, Why, WhyCode};
 use crate::Timestamp;
+use crate::model::hearing::Deaf;
 use crate::model::pace::{PaceView, WaitReason};
 use crate::model::{MessageState, Reason, ReasonCode, Receipts, Status, StoredMessage};
 use crate::ports::SessionState;
@@ -17,6 +18,10 @@ pub(super) struct Known<'a> {
     pub(super) session: Option<&'a SessionState>,
     /// The pace of its connector, if it is known.
     pub(super) pace: Option<&'a PaceView>,
+    /// That it was accepted and is not seen.
+    pub(super) not_seen: Option<&'a NotSeen>,
+    /// Set while its connector is connected and does not hear.
+    pub(super) deaf: Option<&'a Deaf>,
     /// Whether the channel reports deliveries at all.
     pub(super) tells_receipts: bool,
     /// Whether another message to the same recipient is with the connector and goes first.
@@ -245,6 +250,23 @@ fn sent(known: &Known<'_>) -> Why {
         let sentence =
             format!("The channel accepted it{accepted} and keeps it back; a report tells what becomes of it.");
         Why::new(WhyCode::HeldByChannel, sentence)
+    } else if let Some(late) = known.not_seen {
+        let sentence = format!(
+            "The channel accepted it{accepted}, and the recipient's device has not reported it since; most others took less than {}. \
+             {}.",
+            minutes(late.late_after_ms),
+            capital(&late.detail),
+        );
+        Why::new(WhyCode::NotSeen, sentence)
+            .fact(FactName::Cause, late.cause)
+            .fact(FactName::LateAfterMs, late.late_after_ms)
+            .maybe(FactName::RecipientHeardAt, late.recipient_heard_at.map(Timestamp::to_iso))
+    } else if let Some(deaf) = known.deaf {
+        let sentence = format!(
+            "The channel accepted it{accepted}, and has not reported its delivery; the connector may be deaf: {}.",
+            deaf.detail
+        );
+        Why::new(WhyCode::Accepted, sentence).fact(FactName::Connector, deaf.reason)
     } else if known.tells_receipts {
         let sentence = format!("The channel accepted it{accepted}, and has not reported its delivery.");
         Why::new(WhyCode::Accepted, sentence)
@@ -257,6 +279,17 @@ fn sent(known: &Known<'_>) -> Why {
         .maybe(FactName::DeliveredAt, iso(reached.delivered_at))
         .maybe(FactName::ReadAt, iso(reached.read_at))
         .maybe(FactName::PlayedAt, iso(reached.played_at))
+}
+
+/// A time for a person, in whole minutes and never less than it is.
+fn minutes(ms: i64) -> String {
+    format!("{} minutes", ms.max(0).saturating_add(59_999) / 60_000)
+}
+
+/// The text as the beginning of a sentence.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// What to change about a message that failed for this reason.

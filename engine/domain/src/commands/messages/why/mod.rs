@@ -1,19 +1,21 @@
 //! Why a message is where it is, for a person: one sentence, the same as a stable word, until when, and the facts behind it.
 //!
 //! Nothing is stored for it. [`explain::explain`] makes it of what is stored of the message and of what its connector shows at this
-//! instant; this module gathers these. It must not know a channel.
+//! instant; this module gathers these. [`unseen`] knows of messages that are accepted and not seen. It must not know a channel.
 
 mod explain;
 #[cfg(test)]
 mod tests;
+mod unseen;
 
 use crate::commands::Commands;
 use crate::model::{Status, StoredMessage};
-use crate::ports::PaceViews;
+use crate::ports::{HearingViews, PaceViews};
 use crate::words::words;
 use crate::{Error, MessageKey, Result, Timestamp};
 
 use explain::{Known, explain};
+pub use unseen::{NotSeen, UnseenCause};
 
 /// Messages that are with connectors and are looked at for one to the same recipient, at most.
 const LOOKED_AT: usize = 64;
@@ -71,6 +73,8 @@ words! {
         Accepted = "accepted",
         /// The channel accepted it and keeps it back for now.
         HeldByChannel = "held_by_channel",
+        /// The channel accepted it, and its recipient's device has not reported it for longer than the connector's other messages took.
+        NotSeen = "not_seen",
         /// The channel accepted it, and reported that it could not be delivered.
         NotDelivered = "not_delivered",
         /// It reached a device of the recipient.
@@ -113,6 +117,12 @@ words! {
         PlayedAt = "played_at",
         /// When the channel reported that it could not be delivered.
         FailedAt = "failed_at",
+        /// Why it is probably not seen, as a stable word.
+        Cause = "cause",
+        /// After how many milliseconds without a delivery it was late.
+        LateAfterMs = "late_after_ms",
+        /// When anything was last heard of its recipient.
+        RecipientHeardAt = "recipient_heard_at",
     }
 }
 
@@ -140,7 +150,12 @@ pub struct Why {
 
 impl Commands {
     /// Why a message is where it is. A connector whose pace cannot be told is taken for one that nothing holds back.
-    pub fn message_why(&self, stored: &StoredMessage, paces: &dyn PaceViews) -> Result<Why> {
+    pub fn message_why(
+        &self,
+        stored: &StoredMessage,
+        paces: &dyn PaceViews,
+        hearing: &dyn HearingViews,
+    ) -> Result<Why> {
         let ports = self.ports();
         let index = stored.message.content.connector;
         let missing = || Error::internal("a message names a connector that is not stored");
@@ -150,11 +165,15 @@ impl Commands {
         let session = needs_session.then(|| ports.connectors.session(index));
         let receipts = self.message_receipts(stored)?;
         let pace = paces.pace(index)?;
+        let hearing = hearing.hearing(index);
+        let not_seen = self.not_seen(stored, &receipts, &hearing)?;
         Ok(explain(&Known {
             stored,
             receipts: &receipts,
             session: session.as_ref(),
             pace: pace.as_ref(),
+            not_seen: not_seen.as_ref(),
+            deaf: hearing.deaf.as_ref(),
             tells_receipts: plugin.as_ref().is_some_and(|plugin| plugin.offers("inbound")),
             behind: stored.state.status == Status::Processing && self.is_behind(stored)?,
             now: ports.clock.now(),

@@ -3,7 +3,9 @@
 use uuid::Uuid;
 
 use super::explain::{Known, explain};
+use super::unseen::{Signs, cause, lateness};
 use super::*;
+use crate::model::hearing::{Deaf, DeafReason, DeliveryTimes, HearingView};
 use crate::model::message::{Message, MessageOptions, NewMessage, Ranking, Resolution};
 use crate::model::pace::{PaceView, WaitReason};
 use crate::model::{MessageState, MessageType, NotDelivered, Reached, Reason, ReasonCode, Receipts};
@@ -42,6 +44,8 @@ struct Case {
     stored: StoredMessage,
     receipts: Receipts,
     session: Option<SessionState>,
+    hearing: HearingView,
+    signs: Signs,
     pace: Option<PaceView>,
     tells_receipts: bool,
     behind: bool,
@@ -55,6 +59,8 @@ impl Case {
             stored: StoredMessage { message, state },
             receipts: Receipts::default(),
             session: None,
+            hearing: HearingView::default(),
+            signs: Signs::default(),
             pace: Some(PaceView { max_attempts: 5, ..PaceView::default() }),
             tells_receipts: true,
             behind: false,
@@ -76,7 +82,11 @@ impl Case {
     }
 
     fn why(&self) -> Why {
+        let late = lateness(&self.stored, &self.receipts, &self.hearing, NOW);
+        let not_seen = late.map(|(since, after)| cause(since, after, &self.hearing, self.signs));
         explain(&Known {
+            not_seen: not_seen.as_ref(),
+            deaf: self.hearing.deaf.as_ref(),
             stored: &self.stored,
             receipts: &self.receipts,
             session: self.session.as_ref(),
@@ -376,4 +386,92 @@ fn what_nobody_knows_and_what_was_stopped() {
     says(&case, WhyCode::Unknown, sentence, None);
     let canceled = Case::new(|state| state.cancel(Some("not wanted"), NOW).expect("allowed"));
     says(&canceled, WhyCode::Canceled, "It was stopped before it was sent: not wanted.", None);
+}
+
+/// One that was accepted so long before now, among peers of which all but a hundredth were delivered within two minutes.
+fn accepted_before(ms: i64) -> Case {
+    let mut case = Case::new(|state| MessageState { sent_at: Some(NOW.plus_ms(-ms)), ..sent(state) });
+    case.hearing.delivery = Some(DeliveryTimes { samples: 100, p50_ms: 2_000, p99_ms: 120_000 });
+    case
+}
+
+const HOUR: i64 = 3_600_000;
+
+#[test]
+fn a_message_that_is_later_than_its_peers_is_not_seen() {
+    let deaf = || Deaf {
+        since: NOW,
+        noticed_at: NOW,
+        reason: DeafReason::NothingHeard,
+        detail: "8 people were written to".to_owned(),
+    };
+    let offline = Signs { heard_at: Some(NOW.plus_ms(-86_400_000)), later_delivered: false };
+    let later = Signs { later_delivered: true, ..offline };
+    type Change = fn(&mut Case);
+    let many: Change = |case| (case.hearing.unanswered, case.hearing.receipt_at) = (4, Some(NOW.plus_ms(-2 * HOUR)));
+    let heard_since: Change = |case| (case.hearing.unanswered, case.hearing.receipt_at) = (4, Some(NOW));
+    let nothing: Change = |_| ();
+    for (signs, change, expected, detail) in [
+        (Signs::default(), nothing, UnseenCause::RecipientSilent, "Nothing was ever heard of the recipient."),
+        (
+            offline,
+            nothing,
+            UnseenCause::RecipientOffline,
+            "Nothing was heard of the recipient since 2024-04-30T12:00:00.000Z.",
+        ),
+        (
+            later,
+            nothing,
+            UnseenCause::LaterDelivered,
+            "Later messages to the recipient were delivered, so this one may be unreadable there.",
+        ),
+        (later, many, UnseenCause::ManyAtOnce, "4 people gave no receipt since then, so the connector may be deaf."),
+        (
+            offline,
+            heard_since,
+            UnseenCause::RecipientOffline,
+            "Nothing was heard of the recipient since 2024-04-30T12:00:00.000Z.",
+        ),
+    ] {
+        let mut case = accepted_before(HOUR);
+        case.signs = signs;
+        change(&mut case);
+        let sentence = format!(
+            "The channel accepted it at 2024-05-01T11:00:00.000Z, and the recipient's device has not reported it since; most others \
+             took less than 10 minutes. {detail}"
+        );
+        says(&case, WhyCode::NotSeen, &sentence, None);
+        let why = case.why();
+        assert_eq!(fact(&why, FactName::Cause), Some(expected.as_str()));
+        assert_eq!(fact(&why, FactName::LateAfterMs), Some("600000"));
+    }
+    let mut case = accepted_before(HOUR);
+    (case.signs, case.hearing.deaf) = (later, Some(deaf()));
+    assert_eq!(fact(&case.why(), FactName::Cause), Some("connector_deaf"));
+    let mut early = accepted_before(60_000);
+    early.hearing.deaf = Some(deaf());
+    let sentence = "The channel accepted it at 2024-05-01T11:59:00.000Z, and has not reported its delivery; the connector may be deaf: \
+                    8 people were written to.";
+    says(&early, WhyCode::Accepted, sentence, None);
+}
+
+#[test]
+fn a_message_is_not_late_by_guess() {
+    let code = |case: Case| case.why().code;
+    assert_eq!(code(accepted_before(599_999)), WhyCode::Accepted, "never before ten minutes");
+    assert_eq!(code(accepted_before(600_000)), WhyCode::NotSeen);
+    let mut slow = accepted_before(2 * HOUR);
+    slow.hearing.delivery = Some(DeliveryTimes { samples: 100, p50_ms: 2_000, p99_ms: 3 * HOUR });
+    assert_eq!(code(slow), WhyCode::Accepted, "its peers take that long");
+    let mut few = accepted_before(24 * HOUR);
+    few.hearing.delivery = Some(DeliveryTimes { samples: 99, p50_ms: 2_000, p99_ms: 120_000 });
+    assert_eq!(code(few), WhyCode::Accepted, "too few peers");
+    assert_eq!(code(accepted_before(24 * HOUR).reached(Some(-1), None, None)), WhyCode::Delivered);
+    let mut reaction = accepted_before(24 * HOUR);
+    let target = crate::model::Target { provider_id: "p".to_owned(), sender: None, text: None };
+    reaction.stored.message.content.options.action = crate::model::MessageAction::React(target);
+    assert_eq!(code(reaction), WhyCode::Accepted, "nobody is shown a reaction as delivered");
+    let mut unsent = accepted_before(24 * HOUR);
+    unsent.stored.state.status = Status::Unknown;
+    assert_eq!(code(unsent), WhyCode::Unknown);
 }

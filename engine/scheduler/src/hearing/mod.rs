@@ -1,8 +1,8 @@
 //! Connectors that are connected and hear nothing: counts of what they send and hear, and the task that notices deafness, tells of it and
 //! restarts the instance.
 //!
-//! - [`Hearings`]: what each connector hears, in memory; filled by lanes and intake. What follows from it: [`crate::rules::hearing`].
-//! - [`HearingSignals`]: which connectors the task is to look at. [`run`]: the task, one for all connectors.
+//! - [`counts`]: what each connector hears, in memory; filled by lanes and intake. What follows from it: [`crate::rules::hearing`].
+//! - [`signals`]: which connectors the task is to look at. [`run`]: the task, one for all connectors.
 //!
 //! It acts only on connectors whose plugin needs a session: a session is what can be connected and deaf. The first cure is another instance
 //! on the same session; it never ends a session and never asks for a new one. It must not know a channel.
@@ -10,19 +10,19 @@
 //! Nothing is stored but the events. After a restart of the engine, the weeks before are known from the store's counts of messages; how
 //! promptly receipts come is learnt anew.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+pub(crate) mod counts;
+pub(crate) mod signals;
+
+use std::collections::{BTreeMap, HashSet};
 use std::future;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock};
-use pombo_domain::model::ReceiptKind;
 use pombo_domain::model::connector::{Connector, ConnectorStatus};
 use pombo_domain::model::event::{EventBody, SessionChange};
-use pombo_domain::model::hearing::{Deaf, HearingView};
+use pombo_domain::model::hearing::Deaf;
 use pombo_domain::model::stats::{StatRow, StatSpan};
-use pombo_domain::ports::{Batch, ChannelEvent, Operation, OperationError, SessionState, StatFilter, StoreResult};
+use pombo_domain::ports::{Batch, Operation, OperationError, SessionState, StatFilter, StoreResult};
 use pombo_domain::{ConnectorIndex, TenantIndex, Timestamp};
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::account::marks::EventSource;
@@ -40,44 +40,6 @@ const PAST: usize = 100_000;
 /// Weeks before the start that are read.
 const WEEKS: u32 = 4;
 
-/// What all connectors hear. Bounded by the number of connectors.
-#[derive(Default)]
-pub(crate) struct Hearings(RwLock<HashMap<ConnectorIndex, Arc<Mutex<Hearing>>>>);
-
-impl Hearings {
-    /// What one connector hears.
-    pub(crate) fn of(&self, connector: ConnectorIndex) -> Arc<Mutex<Hearing>> {
-        if let Some(found) = self.0.read().get(&connector) {
-            return found.clone();
-        }
-        self.0.write().entry(connector).or_default().clone()
-    }
-
-    /// What is shown of it.
-    pub(crate) fn view(&self, connector: ConnectorIndex, now: Timestamp) -> HearingView {
-        self.0.read().get(&connector).map(|hearing| hearing.lock().view(now)).unwrap_or_default()
-    }
-}
-
-/// Connectors to be looked at, and what wakes the task that does it. Bounded by the number of connectors.
-#[derive(Default)]
-pub(crate) struct HearingSignals {
-    noted: Mutex<BTreeSet<ConnectorIndex>>,
-    pub(crate) wake: Notify,
-}
-
-impl HearingSignals {
-    /// Something happened to a connector that may be news.
-    pub(crate) fn note(&self, connector: ConnectorIndex) {
-        self.noted.lock().insert(connector);
-        self.wake.notify_one();
-    }
-
-    fn take(&self) -> BTreeSet<ConnectorIndex> {
-        std::mem::take(&mut *self.noted.lock())
-    }
-}
-
 /// A message to `person` was handed to the channel, which accepted it, or did not answer in time.
 pub(crate) fn handed_over(
     context: &Context,
@@ -90,9 +52,9 @@ pub(crate) fn handed_over(
     }
 }
 
-/// A connector tells events, whatever becomes of them.
-pub(crate) fn told(context: &Context, connector: ConnectorIndex, events: &[ChannelEvent]) {
-    let mut heard = events.iter().filter_map(heard_by).peekable();
+/// A connector heard something of its channel, whatever becomes of it.
+pub(crate) fn told(context: &Context, connector: ConnectorIndex, heard: impl Iterator<Item = Heard>) {
+    let mut heard = heard.peekable();
     if heard.peek().is_none() {
         return;
     }
@@ -103,26 +65,6 @@ pub(crate) fn told(context: &Context, connector: ConnectorIndex, events: &[Chann
     drop(hearing);
     if wakes {
         context.signals.hearing.note(connector);
-    }
-}
-
-/// What an event shows that the connector heard; `None` for what a plugin can tell without hearing anything.
-fn heard_by(event: &ChannelEvent) -> Option<Heard> {
-    match event {
-        // It answers the sending itself.
-        ChannelEvent::Receipt { kind: ReceiptKind::Server, .. } => None,
-        ChannelEvent::Receipt { .. } => Some(Heard::Receipt),
-        // The end of a download.
-        ChannelEvent::Media { .. } => None,
-        // Its own clock tells it.
-        ChannelEvent::Other(kind, _) if kind == crate::intake::EXPIRING => None,
-        ChannelEvent::Message(_)
-        | ChannelEvent::Presence { .. }
-        | ChannelEvent::Contact { .. }
-        | ChannelEvent::Group { .. }
-        | ChannelEvent::Blocked(_)
-        | ChannelEvent::Restricted(_)
-        | ChannelEvent::Other(..) => Some(Heard::Other),
     }
 }
 

@@ -40,6 +40,7 @@ pub mod rollouts;
 pub mod rules;
 mod scheduled;
 mod scheduler;
+mod template_signals;
 mod templates;
 mod view;
 pub mod webhooks;

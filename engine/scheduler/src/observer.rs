@@ -18,7 +18,7 @@ use crate::campaigns::signals::CampaignSignals;
 use crate::hearing::signals::HearingSignals;
 use crate::rules::limits::LaneLimits;
 use crate::rules::window::Window;
-use crate::templates::TemplateSignals;
+use crate::template_signals::TemplateSignals;
 
 /// Due deliveries noted between two looks of the webhooks' task.
 const NOTED: usize = 16_384;

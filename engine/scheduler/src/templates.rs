@@ -8,13 +8,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use pombo_domain::backoff::{Backoff, Jitter};
 use pombo_domain::commands::templates::{Asking, Synced, synchronise};
 use pombo_domain::model::ConnectorStatus;
 use pombo_domain::model::template::FEATURE;
 use pombo_domain::{ConnectorIndex, Error, Timestamp};
-use tokio::sync::Notify;
 use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::context::Context;
@@ -26,25 +24,6 @@ const AT_ONCE: usize = 4;
 const TRIES: u32 = 8;
 /// Pauses after a connector did not answer.
 const PAUSES: Backoff = Backoff { base_ms: 5_000, max_ms: 600_000, jitter: Jitter::Equal };
-
-/// Connectors to be asked, and what wakes the task that asks them. Bounded by the number of connectors.
-#[derive(Default)]
-pub(crate) struct TemplateSignals {
-    told: Mutex<BTreeSet<ConnectorIndex>>,
-    pub(crate) wake: Notify,
-}
-
-impl TemplateSignals {
-    /// The channel of a connector told that a template consists of something else.
-    pub(crate) fn note(&self, connector: ConnectorIndex) {
-        self.told.lock().insert(connector);
-        self.wake.notify_one();
-    }
-
-    fn take(&self) -> BTreeSet<ConnectorIndex> {
-        std::mem::take(&mut *self.told.lock())
-    }
-}
 
 /// A connector that is to be asked.
 #[derive(Clone, Copy)]

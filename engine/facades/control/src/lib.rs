@@ -24,6 +24,7 @@ mod deps;
 mod document;
 mod errors;
 mod events;
+mod form_files;
 mod health;
 mod imports;
 mod labels;

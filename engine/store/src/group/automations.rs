@@ -7,7 +7,7 @@ use pombo_domain::model::*;
 use pombo_domain::ports::*;
 use pombo_domain::{ConnectorIndex, TenantIndex};
 
-use super::chat::ENGINE;
+use super::ENGINE;
 use super::pending::Undo;
 use super::{Group, check_key};
 use crate::automation_catalog::{AutomationCatalogChange, Listed, Numbered, ordered};

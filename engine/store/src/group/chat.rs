@@ -8,6 +8,7 @@ use pombo_domain::ports::*;
 use pombo_domain::{ConnectorIndex, MessageKey, TenantIndex, Timestamp};
 use uuid::Uuid;
 
+use super::ENGINE;
 use super::automations::gone;
 use super::pending::Undo;
 use super::{Group, check_key};
@@ -26,8 +27,6 @@ const ALIASES: usize = 64;
 
 /// Who did what happened on the channel, for the event in the log.
 pub(super) const CHANNEL: &str = "channel";
-/// Who did what follows from something that the engine was asked for.
-pub(super) const ENGINE: &str = "engine";
 
 /// The longest id of a channel that can be part of a key here.
 const LONGEST_ID: usize = 1_024;

@@ -55,6 +55,9 @@ use crate::tables::{
     receipts, rules, states,
 };
 
+/// Who did what follows from something that the engine was asked for, for the event in the log.
+const ENGINE: &str = "engine";
+
 /// The longest variable part of a key.
 const LONGEST_KEY: usize = 4096;
 

@@ -8,8 +8,8 @@ use pombo_domain::ports::*;
 use pombo_domain::{AutomationIndex, MessageKey, TenantIndex, Timestamp};
 use uuid::Uuid;
 
+use super::ENGINE;
 use super::automations::gone;
-use super::chat::ENGINE;
 use super::{Group, check_key};
 use crate::automation_catalog::Listed;
 use crate::backend::Bytes;

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::exchanges::{other, own};
 use super::synchronisation::{Asking, Synced, synchronise};
 use super::{TemplatePatch, TemplateView, sound};
 use crate::commands::connectors::offering::{Offering, unexpected};
 use crate::commands::{Commands, Ports};
 use crate::model::template::{Component, FEATURE, channel_json, check_for_channel, samples_of};
 use crate::model::{Attachment, Template, TemplateCategory, TemplateStatus};
-use crate::ports::{Answer, Conflict, Operation, OperationError, StoreError};
+use crate::ports::{Conflict, OperationError, StoreError};
 use crate::{Error, ErrorCode, Field, FieldProblem, Result, TenantIndex};
 
 impl Commands {
@@ -163,18 +164,6 @@ impl Commands {
 /// The files that an operation with these components names.
 fn files_of(components: &[Component]) -> Vec<Attachment> {
     samples_of(components).into_iter().cloned().collect()
-}
-
-pub(super) fn own(kind: &str, value: &Value) -> Operation {
-    Operation::Other(kind.to_owned(), value.to_string())
-}
-
-/// The JSON of an answer to one of these operations.
-pub(super) fn other(answer: Answer) -> Result<String> {
-    match answer {
-        Answer::Other(json) => Ok(json),
-        _ => Err(unexpected()),
-    }
 }
 
 fn status_of(answer: &Value) -> Option<TemplateStatus> {

@@ -3,6 +3,7 @@
 //! by [`synchronisation`].
 
 mod channel;
+mod exchanges;
 mod samples;
 mod sending;
 mod synchronisation;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::channel::{other, own};
+use super::exchanges::{other, own};
 use crate::model::template::{MAX_TEMPLATES_OF_TENANT, RemoteTemplate, read_page, with_known_samples};
 use crate::model::{Connector, Template, TemplateStatus};
 use crate::ports::{Batch, Change, Clock, Connectors, Entropy, Store, TemplateChange, TemplateFilter};

@@ -2,7 +2,7 @@
 
 mod export;
 mod rows;
-pub(crate) mod upload;
+mod upload;
 mod wire;
 
 use std::sync::Arc;
@@ -18,11 +18,12 @@ use crate::Section;
 use crate::access::Acting;
 use crate::campaigns::export::RowExport;
 use crate::campaigns::rows::{CampaignCheck, CampaignRow, CampaignRowPage, CampaignRowStatus};
-use crate::campaigns::upload::{ListForm, receive};
+use crate::campaigns::upload::ListForm;
 use crate::campaigns::wire::{
     Campaign, CampaignContacts, CampaignKey, CampaignPage, CampaignWhy, CreateCampaign, StartCampaign, UpdateCampaign,
 };
 use crate::deps::ControlDeps;
+use crate::form_files::receive;
 use crate::wire::{BODY, CONFLICT, Created, DEFAULT_LIMIT, Deleted, READ, Refused, WRITE, body, optional};
 use pombo_api::declared::Param;
 use pombo_api::error::{Failure, status};

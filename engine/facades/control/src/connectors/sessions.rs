@@ -14,9 +14,9 @@ use serde::Deserialize;
 
 use crate::Section;
 use crate::access::Acting;
-use crate::connectors::{Session, SessionStatus};
 use crate::deps::ControlDeps;
 use crate::wire::hearing::Deaf;
+use crate::wire::session::{Session, SessionStatus};
 use crate::wire::{BODY, CHANNEL, PathId, READ, Refused, optional};
 use pombo_api::error::Failure;
 use pombo_api::json::OptionalJsonBytes;

@@ -15,15 +15,15 @@ use pombo_domain::model;
 use uuid::Uuid;
 
 use crate::access::Acting;
-use crate::campaigns::upload::receive;
 use crate::contacts::export::ContactExport;
 use crate::contacts::file::{ContactFileForm, ImportedContactFile};
 use crate::contacts::wire::{
     ContactConversations, ContactKey, ContactPage, ImportContacts, ImportedContactRows, SaveContact, SetContactActive,
     UpdateContact,
 };
-use crate::conversations::wire::Conversation;
+use crate::form_files::receive;
 use crate::wire::contact::{Contact, ContactType};
+use crate::wire::conversation::Conversation;
 use crate::wire::{BODY, CONFLICT, DEFAULT_LIMIT, Deleted, READ, Refused, WRITE, body};
 use crate::{ControlDeps, Section};
 use pombo_api::declared::Param;

@@ -10,10 +10,10 @@ use pombo_domain::model::{self, Refusals};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::conversations::wire::Conversation;
 use crate::names::field_name;
 use crate::wire::MessageType;
 use crate::wire::contact::{Contact, ContactType};
+use crate::wire::conversation::Conversation;
 use pombo_api::declared::ParamKind;
 use pombo_api::error::Failure;
 

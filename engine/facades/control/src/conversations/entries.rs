@@ -8,9 +8,9 @@ use pombo_domain::commands::conversations::{self, EntryView, Quoted};
 use pombo_domain::model::{self, EntryContent, EntryReaction, InboundContent, TimelineEntry};
 use uuid::Uuid;
 
-use crate::conversations::wire::{Direction, Kind};
 use crate::wire::Instant;
 use crate::wire::content::{Links, Location, ReceivedFile, StoredFile, Untyped};
+use crate::wire::conversation::{Direction, Kind};
 use crate::wire::message::{MessageReason, MessageReceipts, MessageStatus};
 
 /// The same reaction of one or several people.

@@ -7,7 +7,6 @@ mod entries;
 pub(crate) mod history;
 mod listing;
 pub(crate) mod search;
-pub(crate) mod wire;
 
 use std::sync::Arc;
 
@@ -25,7 +24,7 @@ use uuid::Uuid;
 use crate::Section;
 use crate::access::Acting;
 use crate::conversations::listing::{Assigned, ListOrder, ListStatus, one_of, place, tags_of};
-use crate::conversations::wire::{Conversation, WholeConversation};
+use crate::wire::conversation::{Conversation, WholeConversation};
 use crate::wire::{BODY, DEFAULT_LIMIT, Deleted, PathId, READ, Refused, WRITE, body, optional};
 use pombo_api::error::Failure;
 use pombo_api::json::{JsonBytes, OptionalJsonBytes};

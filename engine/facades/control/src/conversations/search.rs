@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 use crate::Section;
 use crate::access::Acting;
-use crate::conversations::wire::{Conversation, Direction, Kind};
 use crate::wire::contact::Contact;
+use crate::wire::conversation::{Conversation, Direction, Kind};
 use crate::wire::{Instant, READ, Refused, WRITE};
 use pombo_api::declared::{Param, ParamKind};
 use pombo_api::error::Failure;

@@ -7,8 +7,8 @@ use pombo_domain::model::plugin::AuditAction;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::conversations::wire::Conversation;
 use crate::wire::WordOf;
+use crate::wire::conversation::Conversation;
 
 /// An event that an automation emitted.
 #[derive(Object)]

@@ -6,10 +6,10 @@ use pombo_domain::commands::events::live::{ToldAutomation, ToldMessage};
 use pombo_domain::ports::MessageStep;
 use uuid::Uuid;
 
-use crate::connectors::{Session, SessionStatus};
 use crate::events::wire::Event;
 use crate::wire::Instant;
 use crate::wire::message::{MessageReason, MessageStatus};
+use crate::wire::session::{Session, SessionStatus};
 
 /// The types of what is told live.
 pub(crate) const LIVE_KINDS: [&str; 4] = [MESSAGE, SESSION, CONNECTOR, AUTOMATION];

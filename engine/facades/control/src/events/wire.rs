@@ -9,9 +9,9 @@ use pombo_domain::model::health::HealthChange;
 use pombo_domain::model::{self, EventBody, Inbound, InboundContent, Progress};
 use uuid::Uuid;
 
-use crate::conversations::wire::Conversation;
 use crate::events::automations::{ChangedConversation, ChangedPlugin, Emitted, Parked};
 use crate::wire::content::{FileState, Links, Location, ReceivedFile, StoredFile, Untyped};
+use crate::wire::conversation::Conversation;
 use crate::wire::{Instant, WordOf};
 use pombo_api::options::ApiState;
 

@@ -1,14 +1,18 @@
 //! The few forms that several sections share: ids in paths, instants, cursors, JSON bodies that say where they break, pages,
-//! answers without a body; and the wire types that do: [`contact`], [`content`], [`message`], [`send`], [`pace`], [`delivery`], [`hearing`].
+//! answers without a body; and the wire types that do: [`contact`], [`content`], [`conversation`], [`message`], [`send`],
+//! [`session`], [`webhook`], [`pace`], [`delivery`], [`hearing`].
 
 pub(crate) mod contact;
 pub(crate) mod content;
+pub(crate) mod conversation;
 pub(crate) mod delivery;
 pub(crate) mod hearing;
 pub(crate) mod message;
 pub(crate) mod pace;
 pub(crate) mod proxy;
 pub(crate) mod send;
+pub(crate) mod session;
+pub(crate) mod webhook;
 
 use std::borrow::Cow;
 

@@ -222,7 +222,7 @@ impl World {
     }
 
     /// A session ended. The reason is one of `left` (the client did), `cut` (a fault did), `refused CODE` (the login was), `replaced`,
-    /// `loggedOut`, `wrongAck`, `streamError CODE`, and `protocol` (the client broke it).
+    /// `loggedOut`, `wrongAck`, `streamError CODE`, `closed`, and `protocol` (the client broke it).
     pub(crate) fn note_end(&self, connection: u64, device: &DeviceId, reason: &str) {
         if !self.journal.is_on() {
             return;

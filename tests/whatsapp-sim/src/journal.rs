@@ -57,7 +57,7 @@ pub struct StanzaKind {
 pub struct EndKind {
     /// The client. One that is not paired yet has no number.
     pub device: DeviceId,
-    /// The reason: see [`World::note_end`].
+    /// `left`, `cut`, `refused 402`… as `World::note_end` says it.
     pub reason: String,
 }
 

@@ -255,7 +255,7 @@ pub(super) async fn resend(
     enc.attrs.push("count", count);
     let node = NodeBuilder::new("message").attr("id", id).attr("type", wacore::send::stanza_type_from_message(message));
     if to.server == Server::Broadcast {
-        world.deliver(device, status(&account, message, id, [enc]));
+        world.deliver(device, status(&account, message, id, [enc], world.now()));
         return Ok(());
     }
     let node = if to.is_group() {

@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn what_a_script_does_not_need_is_refused_with_its_line() {
-        let deep = "[".repeat(40);
+        let deep = format!("{}{}\n", "[".repeat(40), "]".repeat(40));
         let cases = [
             ("a: &x 1\n", 1),
             ("a: 1\nb: *x\n", 2),

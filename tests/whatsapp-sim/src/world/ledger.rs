@@ -31,8 +31,8 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Notes a stanza that came at `now` (seconds since 1970), and answers to which of its targets it is new: those that never got a message of this id from this sender,
-    /// or have `asked_for` it again because they could not decrypt it.
+    /// Notes a stanza that came at `now` (seconds since 1970): its id, its sender and its chat. Answers to which of its targets it is new:
+    /// those that never got a message of this id from this sender, or have `asked_for` it again because they could not decrypt it.
     pub(crate) fn note(
         &mut self,
         (id, from, to): (&str, &str, &str),

@@ -1,10 +1,10 @@
 //! What goes wrong on demand. A fault names a device (or all of them) and how often it strikes; when it has, it is gone.
-//! No clock but for a pause of logins and connections; no sockets: sessions ask here and act.
+//! No clock of its own: callers say what time it is. No sockets: sessions ask here and act.
 
 use std::{
     collections::HashMap,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -109,6 +109,14 @@ struct IqFault {
     text: String,
 }
 
+struct RefusedLogins {
+    refusal: LoginRefusal,
+    /// How many are still refused.
+    left: u32,
+    /// When they end by themselves, since 1970: with the ban that they tell.
+    ends: Option<Duration>,
+}
+
 /// All armed faults.
 #[derive(Default)]
 pub struct Faults {
@@ -117,8 +125,8 @@ pub struct Faults {
     messages: Mutex<Vec<Armed<MessageFault>>>,
     iqs: Mutex<Vec<Armed<IqFault>>>,
     cuts: Mutex<HashMap<DeviceId, u32>>,
-    closed_until: Mutex<Option<Instant>>,
-    logins: Mutex<Option<(LoginRefusal, u32)>>,
+    closed_until: Mutex<Option<Duration>>,
+    logins: Mutex<Option<RefusedLogins>>,
     no_resumption: AtomicBool,
 }
 
@@ -141,14 +149,16 @@ impl Faults {
         self.armed.fetch_add(1, Ordering::Release);
     }
 
-    /// Takes no connections for a while.
-    pub fn close_for(&self, pause: Duration) {
-        *self.closed_until.lock() = Some(Instant::now() + pause);
+    /// Takes no connections until the server's clock reads this.
+    pub fn close_until(&self, reading: Duration) {
+        *self.closed_until.lock() = Some(reading);
     }
 
-    /// Refuses the next `times` logins with `<failure reason=…>`.
-    pub fn refuse_logins(&self, refusal: LoginRefusal, times: u32) {
-        *self.logins.lock() = (times > 0).then_some((refusal, times));
+    /// Refuses the next `times` logins with `<failure reason=…>`; none any longer when the ban is over that the refusal tells, counted
+    /// from `now`.
+    pub fn refuse_logins(&self, refusal: LoginRefusal, times: u32, now: Duration) {
+        let ends = refusal.expire.map(|seconds| now.saturating_add(Duration::from_secs(seconds)));
+        *self.logins.lock() = (times > 0).then_some(RefusedLogins { refusal, left: times, ends });
     }
 
     /// Answers every resumed handshake as if the server's key had changed.
@@ -176,10 +186,10 @@ impl Faults {
         self.armed.load(Ordering::Acquire) > 0
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self, now: Duration) -> bool {
         let mut until = self.closed_until.lock();
         match *until {
-            Some(at) if Instant::now() < at => true,
+            Some(at) if now < at => true,
             _ => {
                 *until = None;
                 false
@@ -191,11 +201,12 @@ impl Faults {
         !self.no_resumption.load(Ordering::Acquire)
     }
 
-    pub(crate) fn refuses_logins(&self) -> Option<LoginRefusal> {
+    pub(crate) fn refuses_logins(&self, now: Duration) -> Option<LoginRefusal> {
         let mut logins = self.logins.lock();
-        let (refusal, left) = logins.take()?;
-        if left > 1 {
-            *logins = Some((refusal.clone(), left - 1));
+        let refused = logins.take().filter(|refused| refused.ends.is_none_or(|ends| now < ends))?;
+        let refusal = refused.refusal.clone();
+        if refused.left > 1 {
+            *logins = Some(RefusedLogins { left: refused.left - 1, ..refused });
         }
         Some(refusal)
     }

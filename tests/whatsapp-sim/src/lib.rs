@@ -11,11 +11,14 @@
 //! - [`groups`], [`appstate`], [`media`]: the servers behind those parts of the protocol.
 //! - [`announce`]: what the server tells of its own accord.
 //! - [`faults`]: what goes wrong on demand. [`web_version`]: the page that tells the version, and the least version that gets in.
+//! - [`clock`]: what the server takes for the time. [`journal`]: what came and went.
+//! - [`script`]: what happens, and what is expected, written down as YAML.
 //! - [`admin`]: HTTP for tests and people; [`peer`]: a native client for tests.
 //!
 //! # Who may do what
 //! - [`World`](world::World) is shared by `Arc` and locked inside, by subject. Its methods never wait and never call back into a
-//!   session. `Invariant:` no code holds two of its locks at a time, and none across an `.await`.
+//!   session. `Invariant:` no code holds two of its locks at a time, and none across an `.await`. The clock's is not counted: it may be
+//!   read everywhere.
 //! - A session's task owns its socket. Everyone else reaches it by [`World::deliver`](world::World::deliver) or its
 //!   [`SessionHandle`](session::SessionHandle), which only queue.
 //! - The phones' task decrypts what arrives for device 0. Functions of [`phone`] may be called from anywhere.
@@ -49,12 +52,15 @@
 pub mod admin;
 pub mod announce;
 pub mod appstate;
+pub mod clock;
 pub mod faults;
 pub mod groups;
+pub mod journal;
 mod listener;
 pub mod media;
 pub mod peer;
 pub mod phone;
+pub mod script;
 pub mod session;
 mod simulator;
 pub mod web_version;

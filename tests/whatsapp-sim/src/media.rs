@@ -9,7 +9,7 @@
 mod host;
 mod retry;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use base64::Engine;
@@ -44,7 +44,8 @@ struct State {
     size: usize,
     /// Uploads that broke off, by token.
     partial: HashMap<String, BytesMut>,
-    grants: HashSet<String>,
+    /// Until when each may be used, in seconds since 1970.
+    grants: HashMap<String, u64>,
     grant_order: VecDeque<String>,
     failing: Failing,
     uploads: u64,
@@ -57,7 +58,10 @@ struct Blob {
     signature: String,
     bytes: Bytes,
     purpose: Purpose,
+    /// Somebody said that it is expired.
     expired: bool,
+    /// When a message's media expire by themselves, in seconds since 1970.
+    ends: u64,
 }
 
 /// What media are for.
@@ -97,14 +101,15 @@ impl Blobs {
         let token = token(&bytes);
         let path = format!("/v/t62.7118-24/{:08}_{}_n.enc", world.next_serial(), &token[..20]);
         let signature = format!("01_{}", &hex::encode(Sha256::digest(path.as_bytes()))[..40]);
-        let direct_path = direct_path(&path, &signature, world.now());
+        let ends = world.now() + KEPT_SECONDS;
+        let direct_path = direct_path(&path, &signature, ends);
         let mut state = self.state.lock();
-        state.keep(path, Blob { token, signature, bytes, purpose, expired: false });
+        state.keep(path, Blob { token, signature, bytes, purpose, expired: false, ends });
         state.uploads += u64::from(purpose == Purpose::Message);
         direct_path
     }
 
-    /// The media at a direct path, unless it expired.
+    /// The media at a direct path, unless somebody said that it is expired.
     pub fn get(&self, direct_path: &str) -> Option<Bytes> {
         self.state.lock().by_path.get(without_query(direct_path)).filter(|b| !b.expired).map(|b| b.bytes.clone())
     }
@@ -163,7 +168,7 @@ impl Blobs {
         rand::Rng::fill_bytes(&mut rand::rng(), &mut random);
         let grant = format!("{}-{}", world.next_serial(), hex::encode(random));
         let mut state = self.state.lock();
-        state.grants.insert(grant.clone());
+        state.grants.insert(grant.clone(), world.now() + GRANT_SECONDS);
         state.grant_order.push_back(grant.clone());
         if state.grant_order.len() > GRANTS
             && let Some(oldest) = state.grant_order.pop_front()
@@ -194,18 +199,23 @@ impl State {
 }
 
 impl Blob {
+    fn is_expired(&self, now: u64) -> bool {
+        self.expired || (self.purpose == Purpose::Message && now >= self.ends)
+    }
+
     /// Whether a fault that names a part of a path means this one.
     fn is_meant(&self, path: &str, part: &str) -> bool {
         path.contains(part) && (self.purpose == Purpose::Message || !part.is_empty())
     }
 }
 
-/// How long a direct path says that its media are kept, in seconds. The host does not forget them by itself.
+/// How long a message's media can be downloaded, in seconds, as their direct path says it. Their bytes stay: who asks for them again
+/// gets them at a new path.
 const KEPT_SECONDS: u64 = 30 * 86_400;
 
 /// A direct path as clients get it: signature and expiry in its query, which they must send as they got it.
-fn direct_path(path: &str, signature: &str, now: u64) -> String {
-    format!("{path}?ccb=11-4&oh={signature}&oe={:X}&_nc_sid=5e03e0", now + KEPT_SECONDS)
+fn direct_path(path: &str, signature: &str, ends: u64) -> String {
+    format!("{path}?ccb=11-4&oh={signature}&oe={ends:X}&_nc_sid=5e03e0")
 }
 
 fn without_query(direct_path: &str) -> &str {

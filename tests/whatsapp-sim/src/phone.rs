@@ -148,6 +148,7 @@ async fn open_mail(world: &Arc<World>, phone: &str) {
         };
         let Some(stanza) = stanza else { return };
         receive::open(world, &phone, &stanza).await;
+        world.journal.touch();
     }
 }
 
@@ -182,7 +183,8 @@ pub async fn send(
     trust(world, &info, to);
     let chat =
         if to.is_group() { to.clone() } else { world.account(to).map_or_else(|| to.clone(), |account| account.jid()) };
-    phone.seen.lock().note(inbox::describe(&id, &info.phone, &chat, true, &message));
+    phone.seen.lock().note(inbox::describe(&id, &info.phone, &chat, true, &message, world.now()));
+    world.journal.touch();
     Ok(id)
 }
 
@@ -321,5 +323,6 @@ pub(crate) fn note_chatstate(world: &World, phone: &str, stanza: &Node) {
     if let Some(state) = state {
         let from = world.resolve(&from).map_or_else(|| from.to_string(), |phone| phone.to_string());
         phone.seen.lock().typed(ChatState { from, state });
+        world.journal.touch();
     }
 }

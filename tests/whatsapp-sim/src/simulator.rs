@@ -149,7 +149,7 @@ async fn accept(listener: TcpListener, world: Arc<World>, mut shutdown: Shutdown
 }
 
 fn admit(sessions: &mut JoinSet<()>, stream: TcpStream, world: &Arc<World>, shutdown: &Shutdown) {
-    if world.faults.is_closed() {
+    if world.faults.is_closed(world.clock.now()) {
         return;
     }
     let serving: std::pin::Pin<Box<dyn Future<Output = ()> + Send>> =

@@ -158,7 +158,8 @@ fn show(account: &AccountInfo) -> Value {
     })
 }
 
-fn message(m: &Received) -> Value {
+/// A message of an inbox as it is shown.
+pub(crate) fn message(m: &Received) -> Value {
     json!({
         "id": m.id,
         "from": m.from,

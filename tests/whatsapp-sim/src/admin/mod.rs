@@ -2,8 +2,9 @@
 //! [`World`] or of a neighbouring module, in the task of its connection.
 //!
 //! # Layout
-//! - this file: reading requests and writing answers; `accounts`: accounts and phones; `sending`: what a phone sends;
-//!   `announcing`: what the server tells; `groups`: groups; `policy`: what the server insists on; `state`: devices, messages, faults, counts.
+//! - this file: reading requests and writing answers; `action`: what a POST asks for, which scripts ask for, too; `accounts`: accounts and
+//!   phones; `sending`: what a phone sends; `announcing`: what the server tells; `groups`: groups; `policy`: what the server insists on;
+//!   `clock`: what it takes for the time; `state`: devices, messages, faults, counts.
 //!
 //! | | |
 //! |---|---|
@@ -23,11 +24,14 @@
 //! | `GET /devices`, `GET /messages`, `GET /stats` | what the server knows |
 //! | `GET /web-version`, `POST /web-version {served?, floor?}` | the version that the web's page tells (0: 503), the least that gets in |
 //! | `GET /policy`, `POST /policy {deduplicates?, demandsTokens?, strictAcks?}` | what the server insists on |
+//! | `GET /clock`, `POST /clock {advanceSeconds?, held?}` | the server's time; held, it passes only by `advanceSeconds` |
 //! | `POST /announce {…}` | what the server tells of its own accord, see `announcing::Announcement` |
 //! | `POST /faults {…}` | what goes wrong, see `state::Fault` |
 
 mod accounts;
+mod action;
 mod announcing;
+mod clock;
 mod groups;
 mod policy;
 mod sending;
@@ -42,6 +46,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use wacore_binary::Jid;
+
+pub(crate) use accounts::message;
+pub(crate) use action::action;
 
 use crate::listener::{self, Answer};
 use crate::{Error, Shutdown, world::World};
@@ -64,9 +71,12 @@ pub async fn serve(listener: TcpListener, world: Arc<World>, shutdown: Shutdown)
 }
 
 /// A request that is not served, and what to change.
-struct Refused {
-    status: u16,
-    reason: String,
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// What is wrong, for people.
+    pub(crate) reason: String,
 }
 
 impl Refused {
@@ -113,36 +123,35 @@ async fn handle(world: &Arc<World>, request: Request<Incoming>) -> Result<Answer
         return Err(Refused { status: 405, reason: "GET or POST".into() });
     }
     let value = match (get, segments.as_slice()) {
+        (false, path) => {
+            let body = serde_json::from_slice(&body).map_err(not_taken)?;
+            action(path, body)?(world.clone()).await?
+        }
         (true, ["accounts"]) => accounts::list(world),
-        (false, ["accounts"]) => accounts::register(world, read(&body)?)?,
-        (false, ["phones", phone, "scan"]) => accounts::scan(world, phone, read(&body)?)?,
-        (false, ["phones", phone, "link"]) => accounts::link(world, phone, read(&body)?).await?,
-        (false, ["phones", phone, "send"]) => sending::send(world, phone, read(&body)?).await?,
         (true, ["phones", phone, "seen"]) => accounts::seen(world, phone)?,
-        (false, ["phones", phone, "typing"]) => accounts::typing(world, phone, read(&body)?)?,
-        (false, ["phones", phone, "switch"]) => accounts::switch(world, phone, read(&body)?)?,
         (true, ["phones", phone, "inbox"]) => accounts::inbox(world, phone)?,
-        (false, ["phones", phone, "read"]) => accounts::mark_read(world, phone, read(&body)?)?,
-        (false, ["phones", phone, "name"]) => accounts::rename(world, phone, read(&body)?)?,
         (true, ["groups"]) => groups::list(world),
-        (false, ["groups"]) => groups::create(world, read(&body)?)?,
-        (false, ["groups", group, "members"]) => groups::members(world, group, read(&body)?)?,
         (true, ["devices"]) => state::devices(world),
         (true, ["messages"]) => state::messages(world),
         (true, ["stats"]) => state::stats(world),
         (true, ["web-version"]) => world.web_version.show(),
-        (false, ["web-version"]) => world.web_version.change(&read(&body)?),
-        (false, ["announce"]) => announcing::announce(world, read(&body)?).await?,
         (true, ["policy"]) => policy::show(world),
-        (false, ["policy"]) => policy::change(world, &read(&body)?),
-        (false, ["faults"]) => state::fault(world, read(&body)?)?,
-        _ => return Err(Refused { status: 404, reason: format!("there is no {method} {path}: see GET /") }),
+        (true, ["clock"]) => clock::show(world),
+        (true, _) => return Err(unknown("GET", &path)),
     };
     Ok(listener::json(200, &value))
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
-    serde_json::from_slice(body).map_err(|e| Refused::bad(format!("the body is not what this takes: {e}")))
+fn read<T: DeserializeOwned>(body: Value) -> Result<T, Refused> {
+    serde_json::from_value(body).map_err(not_taken)
+}
+
+fn not_taken(error: serde_json::Error) -> Refused {
+    Refused::bad(format!("the body is not what this takes: {error}"))
+}
+
+fn unknown(method: &str, path: &str) -> Refused {
+    Refused { status: 404, reason: format!("there is no {method} {path}: see GET /") }
 }
 
 /// A chat as people write it: a JID, or a number.

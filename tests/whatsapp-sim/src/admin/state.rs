@@ -105,7 +105,7 @@ pub(super) enum Fault {
     },
     /// A device is logged out.
     Logout { on: Whom },
-    /// Logins are refused with `<failure reason=…>`, and with what goes with the reason.
+    /// Logins are refused with `<failure reason=…>`, and with what goes with the reason; with `expire`, for so many seconds at most.
     RefuseLogins {
         reason: u16,
         #[serde(default)]
@@ -241,13 +241,13 @@ pub(super) fn fault(world: &Arc<World>, fault: Fault) -> Result<Value, Refused> 
         }
         Fault::RefuseLogins { reason, code, expire, message, url, header, subtext, locale, times } => {
             let refusal = LoginRefusal { reason, code, expire, message, url, header, subtext, locale };
-            world.faults.refuse_logins(refusal, times);
+            world.faults.refuse_logins(refusal, times, world.clock.now());
             Ok(done())
         }
         Fault::RefuseConnections { seconds } => {
             let pause = Duration::try_from_secs_f64(seconds)
                 .map_err(|e| Refused::bad(format!("{seconds} is not a number of seconds: {e}")))?;
-            world.faults.close_for(pause);
+            world.faults.close_until(world.clock.now().saturating_add(pause));
             Ok(done())
         }
         Fault::RefuseResumption { refuse } => {

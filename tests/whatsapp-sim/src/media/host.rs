@@ -52,14 +52,17 @@ async fn handle(world: &World, request: Request<Incoming>) -> Answer {
 }
 
 fn is_granted(world: &World, query: &HashMap<String, String>) -> bool {
-    query.get("auth").is_some_and(|auth| world.media.state.lock().grants.contains(auth))
+    let now = world.now();
+    let state = world.media.state.lock();
+    query.get("auth").and_then(|auth| state.grants.get(auth)).is_some_and(|ends| now < *ends)
 }
 
 /// What is already there of an upload.
 fn resume(world: &World, token: &str) -> Answer {
+    let now = world.now();
     let state = world.media.state.lock();
-    if let Some((path, blob)) = state.by_path.iter().find(|(_, b)| b.token == token && !b.expired) {
-        let direct_path = super::direct_path(path, &blob.signature, world.now());
+    if let Some((path, blob)) = state.by_path.iter().find(|(_, b)| b.token == token && !b.is_expired(now)) {
+        let direct_path = super::direct_path(path, &blob.signature, blob.ends);
         drop(state);
         return listener::json(200, &place(world, &direct_path, "complete"));
     }
@@ -124,10 +127,11 @@ fn download(world: &World, path: &str, query: &HashMap<String, String>) -> Answe
     }
     let names_other =
         |token: &String| ["hash", "token"].iter().filter_map(|name| query.get(*name)).any(|hash| hash != token);
+    let now = world.now();
     let mut state = world.media.state.lock();
     match state.by_path.get(path) {
         None => refuse(404, "no such media"),
-        Some(blob) if blob.expired => refuse(410, "expired"),
+        Some(blob) if blob.is_expired(now) => refuse(410, "expired"),
         Some(blob) if query.get("oh") != Some(&blob.signature) => refuse(403, "the direct path lacks its signature"),
         Some(blob) if names_other(&blob.token) => refuse(403, "the hash is of other media"),
         Some(blob) => {

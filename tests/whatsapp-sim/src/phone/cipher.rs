@@ -158,19 +158,26 @@ pub(super) async fn post_status(
     let (sealed, shared) = by_sender_key(world, phone, &chat, &readers, message).await?;
     for reader in readers.into_iter().filter(|reader| reader.phone != phone.phone || reader.device != 0) {
         let own = sealed.iter().find(|(device, _)| *device == reader).map(|(_, enc)| enc.clone());
-        world.deliver(&reader, status(&account, message, id, own.into_iter().chain([shared.clone()])));
+        let encs = own.into_iter().chain([shared.clone()]);
+        world.deliver(&reader, status(&account, message, id, encs, world.now()));
     }
     Ok(())
 }
 
 /// A status as its readers get it.
-fn status(account: &AccountInfo, message: &wa::Message, id: &str, encs: impl IntoIterator<Item = Node>) -> Node {
+fn status(
+    account: &AccountInfo,
+    message: &wa::Message,
+    id: &str,
+    encs: impl IntoIterator<Item = Node>,
+    now: u64,
+) -> Node {
     NodeBuilder::new("message")
         .attr("from", Jid::status_broadcast())
         .attr("participant", account.jid())
         .attr("participant_lid", account.lid_jid())
         .attr("id", id)
-        .attr("t", crate::world::now())
+        .attr("t", now)
         .attr("type", wacore::send::stanza_type_from_message(message))
         .attr("notify", &*account.name)
         .children(encs)
@@ -248,7 +255,7 @@ pub(super) async fn resend(
     enc.attrs.push("count", count);
     let node = NodeBuilder::new("message").attr("id", id).attr("type", wacore::send::stanza_type_from_message(message));
     if to.server == Server::Broadcast {
-        world.deliver(device, status(&account, message, id, [enc]));
+        world.deliver(device, status(&account, message, id, [enc], world.now()));
         return Ok(());
     }
     let node = if to.is_group() {

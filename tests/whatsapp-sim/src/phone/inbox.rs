@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use wacore_binary::Jid;
 use waproto::whatsapp as wa;
 
-use crate::world::{DeviceId, now};
+use crate::world::DeviceId;
 
 /// A message that a phone received, or one of its own account's.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -167,8 +167,8 @@ pub(super) fn is_empty_but_for_keys(message: &wa::Message) -> bool {
     waproto::codec::message_encoded_len(&rest) == 0
 }
 
-/// Describes a message.
-pub(super) fn describe(id: &str, from: &str, chat: &Jid, from_me: bool, message: &wa::Message) -> Received {
+/// Describes a message that was there at `at`, in seconds since 1970.
+pub(super) fn describe(id: &str, from: &str, chat: &Jid, from_me: bool, message: &wa::Message, at: u64) -> Received {
     let mut received = Received {
         id: id.to_owned(),
         from: from.to_owned(),
@@ -180,7 +180,7 @@ pub(super) fn describe(id: &str, from: &str, chat: &Jid, from_me: bool, message:
         mentions: Vec::new(),
         media: None,
         copies: 1,
-        at: now(),
+        at,
         message: waproto::codec::message_to_vec(message),
     };
     content(message, &mut received);

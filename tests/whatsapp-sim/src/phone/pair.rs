@@ -15,7 +15,7 @@ use waproto::{
 
 use crate::{
     Error, session,
-    world::{CodePairing, DeviceId, WaitingCompanion, World, now, public_bytes},
+    world::{CodePairing, DeviceId, WaitingCompanion, World, public_bytes},
 };
 
 /// What a phone keeps between the two steps of a pairing by code.
@@ -32,7 +32,7 @@ pub fn scan(world: &Arc<World>, phone: &str, qr: &str) -> Result<DeviceId, Error
     let secret: [u8; 32] = secret
         .and_then(|secret| secret.try_into().ok())
         .ok_or_else(|| Error::InvalidQr("its secret is not 32 bytes".into()))?;
-    let waiting = world.pairings.lock().by_ref(&reference).ok_or(Error::NotWaiting("QR"))?;
+    let waiting = world.pairings.lock().by_ref(&reference, world.now()).ok_or(Error::NotWaiting("QR"))?;
     if waiting.noise_key != noise_key || waiting.identity != identity {
         return Err(Error::InvalidQr("its keys are not those of the client that waits".into()));
     }
@@ -50,7 +50,7 @@ fn sign(world: &Arc<World>, phone: &str, waiting: &WaitingCompanion, secret: &[u
     };
     let details = wa::ADVDeviceIdentity {
         raw_id: Some(raw_id),
-        timestamp: Some(now()),
+        timestamp: Some(world.now()),
         key_index: Some(slot.1),
         account_type: Some(ADVEncryptionType::E2EE),
         device_type: Some(ADVEncryptionType::E2EE),
@@ -90,7 +90,8 @@ pub fn link(world: &Arc<World>, phone: &str, code: &str) -> Result<(), Error> {
     let code = code.replace('-', "").trim().to_ascii_uppercase();
     let (pairing, session) = {
         let pairings = world.pairings.lock();
-        let pairing = pairings.by_phone.get(&*account.phone).cloned().ok_or(Error::NotWaiting("code"))?;
+        let known = pairings.by_phone.get(&*account.phone).filter(|pairing| world.now() < pairing.ends).cloned();
+        let pairing = known.ok_or(Error::NotWaiting("code"))?;
         let session = pairings
             .waiting
             .get(&pairing.connection)

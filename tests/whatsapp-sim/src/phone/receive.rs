@@ -75,7 +75,7 @@ async fn message(world: &Arc<World>, phone: &Arc<Phone>, stanza: &Node) {
         return;
     }
     phone.seen.lock().note_from(
-        inbox::describe(&id, &sender.phone, &chat, own, &message),
+        inbox::describe(&id, &sender.phone, &chat, own, &message, world.now()),
         from.clone(),
         participant.clone(),
     );
@@ -200,7 +200,7 @@ pub(super) async fn share_key_in_turn(world: &Arc<World>, phone: &Arc<Phone>, de
                     current_index: Some(0),
                     device_indexes: vec![0],
                 }),
-                timestamp: Some(crate::world::now() as i64),
+                timestamp: Some(world.now() as i64),
             }),
         }],
     };
@@ -229,7 +229,7 @@ pub(super) async fn send_peer(
     let stanza = NodeBuilder::new("message")
         .attr("from", Jid::pn(&*device.phone))
         .attr("id", &id)
-        .attr("t", crate::world::now())
+        .attr("t", world.now())
         .attr("type", "text")
         .attr("category", "peer")
         .children([NodeBuilder::new("meta").attr("appdata", "default").build(), enc])

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wacore_binary::{Jid, Node, SERVER_JID, builder::NodeBuilder};
 
 use super::{SessionHandle, iq};
-use crate::world::{CodePairing, World};
+use crate::world::{CodePairing, PAIRING_SECONDS, World};
 
 pub(super) fn handle(world: &Arc<World>, session: &SessionHandle, request: &Node) -> Option<Node> {
     let registration = request.get_optional_child("link_code_companion_reg")?;
@@ -27,6 +27,7 @@ fn hello(world: &Arc<World>, session: &SessionHandle, request: &Node, registrati
         reference: reference.clone(),
         wrapped_ephemeral: wrapped.to_vec(),
         secret: None,
+        ends: world.now() + PAIRING_SECONDS,
     };
     world.pairings.lock().by_phone.insert(phone.to_string(), pairing);
     iq::result(

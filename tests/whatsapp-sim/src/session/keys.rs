@@ -122,7 +122,7 @@ fn digest(world: &World, session: &SessionHandle, request: &Node) -> Node {
 fn fetch(world: &Arc<World>, request: &Node, wanted: &Node) -> Node {
     let users = wanted.get_children_by_tag("user").filter_map(|user| iq::jid(user, "jid")).map(|jid| {
         let bundle = world.resolve_device(&jid).and_then(|device| take_bundle(world, &device));
-        user_node(jid, bundle)
+        user_node(jid, bundle, world.now())
     });
     let users: Vec<Node> = users.collect();
     iq::result(request, [NodeBuilder::new("list").children(users).build()])
@@ -148,7 +148,7 @@ pub(crate) fn take_bundle(world: &Arc<World>, device: &DeviceId) -> Option<KeyBu
     Some(bundle)
 }
 
-fn user_node(jid: Jid, bundle: Option<KeyBundle>) -> Node {
+fn user_node(jid: Jid, bundle: Option<KeyBundle>, now: u64) -> Node {
     let user = NodeBuilder::new("user").attr("jid", jid);
     let Some(bundle) = bundle else {
         return user
@@ -174,7 +174,7 @@ fn user_node(jid: Jid, bundle: Option<KeyBundle>) -> Node {
     if let Some(identity) = bundle.signed_identity {
         children.push(NodeBuilder::new("device-identity").bytes(identity).build());
     }
-    user.attr("t", crate::world::now()).children(children).build()
+    user.attr("t", now).children(children).build()
 }
 
 fn signed_node(key: &SignedKey) -> Node {

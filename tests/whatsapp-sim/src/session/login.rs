@@ -7,12 +7,12 @@ use waproto::whatsapp as wa;
 
 use super::{SessionHandle, presence, removed, replaced};
 use crate::faults::LoginRefusal;
-use crate::world::{DeviceId, World, now};
+use crate::world::{DeviceId, World};
 
 /// Decides about a login; a refusal is the `<failure>` to send.
 #[expect(clippy::result_large_err, reason = "one a connection, and the refusal is what is sent")]
 pub(super) fn admit(world: &World, username: &str, device: u16, noise_key: &[u8; 32]) -> Result<DeviceId, Node> {
-    if let Some(refusal) = world.faults.refuses_logins() {
+    if let Some(refusal) = world.faults.refuses_logins(world.clock.now()) {
         return Err(failure(&refusal));
     }
     let unknown = LoginRefusal { reason: 401, ..LoginRefusal::default() };
@@ -60,7 +60,7 @@ pub(super) fn begin(world: &Arc<World>, session: &SessionHandle, payload: &wa::C
     let Some(account) = world.account_by_phone(&session.device.phone) else { return };
     session.send(
         NodeBuilder::new("success")
-            .attr("t", now())
+            .attr("t", world.now())
             .attr("location", "sim")
             .attr("props", 27_u32)
             .attr("lid", Jid::lid_device(&*account.lid, session.device.device))
@@ -76,7 +76,7 @@ pub(super) fn begin(world: &Arc<World>, session: &SessionHandle, payload: &wa::C
 pub(super) fn leave(world: &Arc<World>, session: &SessionHandle) {
     let was_present = world.mail.lock().disconnect(&session.device, session.connection);
     if was_present {
-        let watchers = world.presences.lock().forget(&session.device);
+        let watchers = world.presences.lock().forget(&session.device, world.now());
         presence::tell(world, &session.device.phone, &watchers, false);
     }
 }

@@ -9,7 +9,7 @@ use super::{SessionHandle, iq, router::copy};
 use crate::{
     faults::AckFault,
     groups,
-    world::{AccountInfo, DeviceId, World, now},
+    world::{AccountInfo, DeviceId, World},
 };
 
 /// What became of a message.
@@ -31,7 +31,7 @@ pub(super) fn relay(world: &Arc<World>, session: &SessionHandle, node: &Node) {
         None if faults.garble => distribute(world, &sender, session.device.device, &garbled(node), faults.copies),
         None => distribute(world, &sender, session.device.device, node, faults.copies),
     };
-    let mut ack = NodeBuilder::new("ack").attr("class", "message").attr("t", now()).build();
+    let mut ack = NodeBuilder::new("ack").attr("class", "message").attr("t", world.now()).build();
     copy(node, &mut ack, "id");
     copy(node, &mut ack, "participant");
     if let Some(to) = node.attrs.get("to") {
@@ -50,9 +50,9 @@ pub(super) fn relay(world: &Arc<World>, session: &SessionHandle, node: &Node) {
         AckFault::None => session.send(ack),
         AckFault::Lose => {}
         AckFault::Delay(delay) => {
-            let session = session.clone();
+            let (world, session) = (world.clone(), session.clone());
             tokio::spawn(async move {
-                tokio::time::sleep(delay).await;
+                world.clock.sleep(delay).await;
                 session.send(ack);
             });
         }
@@ -119,7 +119,9 @@ pub(crate) fn distribute(
     let asked_for =
         if to.is_group() { node.attrs.contains_key("participant") } else { node.get_optional_child("enc").is_some() };
     let devices: Vec<DeviceId> = targets.iter().map(|(device, _)| device.clone()).collect();
-    let new = world.ledger.lock().note(&iq::attr(node, "id"), &from.to_string(), &to.to_string(), &devices, asked_for);
+    let (id, from, to) = (iq::attr(node, "id"), from.to_string(), to.to_string());
+    let now = world.now();
+    let new = world.ledger.lock().note((&id, &from, &to), &devices, asked_for, now);
     for ((target, stanza), new) in targets.into_iter().zip(new) {
         if !new && world.policy.deduplicates() {
             continue;
@@ -135,12 +137,12 @@ pub(crate) fn distribute(
 type Targets = (Vec<(DeviceId, Node)>, Option<String>);
 
 /// A message as it leaves the server, but for who it is from and its content.
-fn envelope(sender: &AccountInfo, node: &Node) -> Node {
+fn envelope(world: &World, sender: &AccountInfo, node: &Node) -> Node {
     let mut stanza = NodeBuilder::new("message").build();
     for key in ["id", "type", "edit", "category"] {
         copy(node, &mut stanza, key);
     }
-    stanza.attrs.push("t", now().to_string());
+    stanza.attrs.push("t", world.now().to_string());
     stanza.attrs.push("notify", &*sender.name);
     stanza
 }
@@ -182,7 +184,7 @@ fn to_user(world: &World, sender: &AccountInfo, device: u16, node: &Node, to: &J
     let lid = to.server == Server::Lid;
     let from = if lid { Jid::lid_device(&*sender.lid, device) } else { Jid::pn_device(&*sender.phone, device) };
     let stanza_for = |target: &DeviceId, enc: &Node| {
-        let mut stanza = envelope(sender, node);
+        let mut stanza = envelope(world, sender, node);
         stanza.attrs.push("from", from.clone());
         if lid {
             stanza.attrs.push("sender_pn", sender.jid());
@@ -254,7 +256,7 @@ fn to_group(world: &World, sender: &AccountInfo, device: u16, node: &Node, group
     let write = |account: &AccountInfo, device: u16| {
         if lid { Jid::lid_device(&*account.lid, device) } else { Jid::pn_device(&*account.phone, device) }
     };
-    let mut base = envelope(sender, node);
+    let mut base = envelope(world, sender, node);
     base.attrs.push("from", group.clone());
     base.attrs.push("participant", write(sender, device));
     base.attrs.push("addressing_mode", if lid { "lid" } else { "pn" });

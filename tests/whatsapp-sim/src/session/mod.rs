@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use tokio::{net::TcpStream, sync::mpsc};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use wacore_binary::{Node, NodeContent, builder::NodeBuilder};
+use wacore_binary::{Jid, Node, NodeContent, builder::NodeBuilder};
 
 pub(crate) use code::primary_hello;
 pub(crate) use keys::take_bundle;
@@ -31,6 +31,7 @@ pub(crate) use settings::trust;
 use crate::{
     Shutdown,
     faults::LoginRefusal,
+    journal::Direction,
     web_version,
     wire::{ClientHello, Link, LinkError, SealedLink},
     world::{DeviceId, World},
@@ -153,10 +154,8 @@ async fn connect(mut stream: TcpStream, world: Arc<World>, connection: u64) -> R
         };
     let mut sealed = link.seal(client.write, client.read);
     if world.web_version.refuses(&client.payload) {
-        sealed.queue(&login::failure(&LoginRefusal { reason: web_version::OUTDATED, ..LoginRefusal::default() }))?;
-        sealed.flush().await?;
-        sealed.close().await;
-        return Ok(());
+        let refusal = login::failure(&LoginRefusal { reason: web_version::OUTDATED, ..LoginRefusal::default() });
+        return refuse(&world, sealed, (connection, &DeviceId::new("", 0)), &refusal).await;
     }
     let (outbound, inbox) = mpsc::unbounded_channel();
     let registration = client.payload.device_pairing_data.take();
@@ -164,32 +163,76 @@ async fn connect(mut stream: TcpStream, world: Arc<World>, connection: u64) -> R
         (None, Some(registration)) => {
             let handle = SessionHandle { device: DeviceId::new("", 0), connection, outbound };
             pairing::begin(&world, &handle, client.noise_key, &registration)?;
-            let ended = Session { world, handle, inbox, kind: Kind::Pairing }.run(&mut sealed).await?;
-            ended.settle(sealed).await;
+            let unpaired = handle.device.clone();
+            world.note_begin(connection, &unpaired);
+            let ended = Session { world: world.clone(), handle, inbox, kind: Kind::Pairing }.run(&mut sealed).await;
+            world.note_end(connection, &unpaired, &reason(&ended));
+            ended?.settle(sealed).await;
             Ok(())
         }
         (Some(username), _) => {
             let device = client.payload.device.and_then(|device| u16::try_from(device).ok()).unwrap_or(0);
             match login::admit(&world, &username.to_string(), device, &client.noise_key) {
                 Err(refusal) => {
-                    sealed.queue(&refusal)?;
-                    sealed.flush().await?;
-                    sealed.close().await;
-                    Ok(())
+                    let known = world.resolve_device(&Jid::pn_device(username.to_string(), device));
+                    let device = known.unwrap_or_else(|| DeviceId::new("", 0));
+                    refuse(&world, sealed, (connection, &device), &refusal).await
                 }
                 Ok(device) => {
                     let handle = SessionHandle { device, connection, outbound };
                     let leaving = Leaving { world: world.clone(), session: handle.clone() };
+                    let device = handle.device.clone();
+                    world.note_begin(connection, &device);
                     login::begin(&world, &handle, &client.payload);
-                    let ended = Session { world, handle, inbox, kind: Kind::LoggedIn }.run(&mut sealed).await?;
+                    let ended =
+                        Session { world: world.clone(), handle, inbox, kind: Kind::LoggedIn }.run(&mut sealed).await;
                     // Whoever was told goodbye is offline from then on, however long it takes to close its end.
                     drop(leaving);
-                    ended.settle(sealed).await;
+                    world.note_end(connection, &device, &reason(&ended));
+                    ended?.settle(sealed).await;
                     Ok(())
                 }
             }
         }
         (None, None) => Err(LinkError::Protocol("the payload is neither a login nor a registration".into())),
+    }
+}
+
+/// Tells a client that it is not let in.
+async fn refuse(
+    world: &World,
+    mut link: SealedLink,
+    (connection, device): (u64, &DeviceId),
+    refusal: &Node,
+) -> Result<(), LinkError> {
+    world.note_stanza(connection, device, Direction::Out, refusal);
+    link.queue(refusal)?;
+    link.flush().await?;
+    world.note_end(connection, device, &format!("refused {}", iq::attr(refusal, "reason")));
+    link.close().await;
+    Ok(())
+}
+
+/// Why a session ended, as the journal has it.
+fn reason(ended: &Result<Ended, LinkError>) -> String {
+    match ended {
+        Ok(Ended::Farewell(reason)) => reason.clone(),
+        Ok(Ended::Cut) => "cut".to_owned(),
+        Err(LinkError::Closed | LinkError::Socket(_)) => "left".to_owned(),
+        Err(LinkError::Protocol(_)) => "protocol".to_owned(),
+    }
+}
+
+/// What a last stanza says about the end.
+fn farewell(last: Option<&Node>) -> String {
+    let Some(last) = last else { return "closed".to_owned() };
+    if last.get_optional_child("ack").is_some() {
+        return "wrongAck".to_owned();
+    }
+    match last.get_optional_child("conflict").map(|conflict| iq::attr(conflict, "type")) {
+        Some(conflict) if conflict == "device_removed" => "loggedOut".to_owned(),
+        Some(conflict) => conflict,
+        None => format!("streamError {}", iq::attr(last, "code")),
     }
 }
 
@@ -213,8 +256,8 @@ enum Kind {
 
 /// How a session ended.
 enum Ended {
-    /// Its last stanza was sent.
-    Farewell,
+    /// Its last stanza was sent; what it said.
+    Farewell(String),
     /// The socket is to be cut.
     Cut,
 }
@@ -222,7 +265,7 @@ enum Ended {
 impl Ended {
     async fn settle(self, link: SealedLink) {
         match self {
-            Self::Farewell => link.close().await,
+            Self::Farewell(_) => link.close().await,
             Self::Cut => drop(link),
         }
     }
@@ -236,6 +279,10 @@ struct Session {
 }
 
 impl Session {
+    fn note(&self, direction: Direction, node: &Node) {
+        self.world.note_stanza(self.handle.connection, &self.handle.device, direction, node);
+    }
+
     async fn run(mut self, link: &mut SealedLink) -> Result<Ended, LinkError> {
         loop {
             tokio::select! {
@@ -247,18 +294,20 @@ impl Session {
                         match outbound {
                             Outbound::Stanza(stanza) => {
                                 link.queue(&stanza)?;
+                                self.note(Direction::Out, &stanza);
                                 if self.world.faults.counts_out(&self.handle.device) {
                                     link.flush().await?;
                                     return Ok(Ended::Cut);
                                 }
                             }
                             Outbound::End(last) => {
-                                if let Some(last) = last {
-                                    link.queue(&last)?;
+                                if let Some(last) = &last {
+                                    link.queue(last)?;
+                                    self.note(Direction::Out, last);
                                 }
                                 link.queue(&NodeBuilder::new("xmlstreamend").build())?;
                                 link.flush().await?;
-                                return Ok(Ended::Farewell);
+                                return Ok(Ended::Farewell(farewell(last.as_ref())));
                             }
                             Outbound::Cut => return Ok(Ended::Cut),
                         }
@@ -271,10 +320,12 @@ impl Session {
                 }
                 node = link.node() => {
                     let node = node?;
+                    self.note(Direction::In, &node);
                     match self.kind {
                         Kind::Pairing => pairing::route(&self.world, &self.handle, &node),
                         Kind::LoggedIn => router::route(&self.world, &self.handle, &node),
                     }
+                    self.world.journal.touch();
                     if self.world.faults.counts_in(&self.handle.device) {
                         return Ok(Ended::Cut);
                     }

@@ -14,7 +14,7 @@ use super::{SessionHandle, code, iq, stream_error};
 use crate::{
     Error, appstate,
     wire::LinkError,
-    world::{Device, DeviceId, SignedKey, WaitingCompanion, World, public_bytes},
+    world::{Device, DeviceId, PAIRING_SECONDS, SignedKey, WaitingCompanion, World, public_bytes},
 };
 
 /// How many refs a client gets: it shows one after the other.
@@ -57,7 +57,7 @@ pub(super) fn begin(
         signed_key,
         platform,
     };
-    world.pairings.lock().wait(companion, refs.iter().cloned());
+    world.pairings.lock().wait(companion, refs.iter().cloned(), world.now() + PAIRING_SECONDS);
     let refs = refs.into_iter().map(|reference| NodeBuilder::new("ref").bytes(reference.into_bytes()).build());
     session.send(
         NodeBuilder::new("iq")

@@ -25,7 +25,7 @@ pub(super) fn presence(world: &Arc<World>, session: &SessionHandle, node: &Node)
                 world.set_push_name(&session.device.phone, &name);
             }
             let available = kind != "unavailable";
-            let watchers = world.presences.lock().set(&session.device, available);
+            let watchers = world.presences.lock().set(&session.device, available, world.now());
             tell(world, &session.device.phone, &watchers, available);
         }
         _ => {}
@@ -46,7 +46,7 @@ fn stanza(from: Jid, available: bool, last: Option<u64>) -> Node {
 
 /// Tells watchers that an account came or went.
 pub(super) fn tell(world: &World, phone: &str, watchers: &[DeviceId], available: bool) {
-    let last = (!available).then(crate::world::now);
+    let last = (!available).then(|| world.now());
     for watcher in watchers {
         world.send_if_online(watcher, stanza(Jid::pn(phone), available, last));
     }

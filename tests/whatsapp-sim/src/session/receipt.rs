@@ -7,7 +7,7 @@ use wacore_binary::{Jid, JidExt as _, Node, Server, builder::NodeBuilder};
 use super::{SessionHandle, iq, router::copy};
 use crate::{
     groups, media,
-    world::{AccountInfo, DeviceId, World, now},
+    world::{AccountInfo, DeviceId, World},
 };
 
 pub(super) fn relay(world: &Arc<World>, session: &SessionHandle, receipt: &Node) {
@@ -34,7 +34,7 @@ pub(super) fn relay(world: &Arc<World>, session: &SessionHandle, receipt: &Node)
 
 /// The phone learns that its companion has a part of the history.
 fn to_own_phone(world: &World, session: &SessionHandle, receipt: &Node) {
-    let mut stanza = NodeBuilder::new("receipt").attr("from", session.device.jid()).attr("t", now()).build();
+    let mut stanza = NodeBuilder::new("receipt").attr("from", session.device.jid()).attr("t", world.now()).build();
     copy(receipt, &mut stanza, "id");
     copy(receipt, &mut stanza, "type");
     world.deliver(&DeviceId { phone: session.device.phone.clone(), device: 0 }, stanza);
@@ -65,7 +65,7 @@ pub(crate) fn send(world: &Arc<World>, account: &AccountInfo, device: u16, recei
     let mut stanza = Node { tag: receipt.tag.clone(), content: receipt.content.clone(), ..Node::default() };
     copy(receipt, &mut stanza, "id");
     copy(receipt, &mut stanza, "type");
-    stanza.attrs.push("t", now().to_string());
+    stanza.attrs.push("t", world.now().to_string());
     let sender = if to.is_group() || to.server == Server::Broadcast {
         let Some(participant) = participant else { return };
         stanza.attrs.push("from", to.clone());
@@ -104,7 +104,7 @@ fn tell_own_devices(world: &Arc<World>, account: &AccountInfo, device: u16, rece
     let mut stanza = NodeBuilder::new("receipt")
         .attr("from", account.jid())
         .attr("recipient", chat.to_non_ad())
-        .attr("t", now())
+        .attr("t", world.now())
         .build();
     copy(receipt, &mut stanza, "id");
     copy(receipt, &mut stanza, "participant");

@@ -7,7 +7,7 @@ use wacore_binary::{Jid, Node, Server, builder::NodeBuilder};
 use waproto::whatsapp as wa;
 
 use super::{SessionHandle, iq};
-use crate::world::{DeviceList, World, now};
+use crate::world::{DeviceList, World};
 
 pub(super) fn handle(world: &Arc<World>, _session: &SessionHandle, request: &Node) -> Option<Node> {
     let usync = request.get_optional_child("usync")?;
@@ -61,31 +61,31 @@ fn answer(world: &World, user: &Node, asks: &impl Fn(&str) -> bool) -> Node {
         children.push(NodeBuilder::new("lid").attr("val", list.info.lid_jid()).build());
     }
     if asks("devices") {
-        children.push(devices(&list));
+        children.push(devices(&list, world.now()));
     }
     if asks("status") {
-        children.push(NodeBuilder::new("status").attr("t", now()).bytes(b"Hey there!".to_vec()).build());
+        children.push(NodeBuilder::new("status").attr("t", world.now()).bytes(b"Hey there!".to_vec()).build());
     }
     NodeBuilder::new("user").attr("jid", jid).attr("pn_jid", list.info.jid()).children(children).build()
 }
 
-fn devices(list: &DeviceList) -> Node {
+fn devices(list: &DeviceList, now: u64) -> Node {
     let companions = list.companions.iter().map(|(device, key_index)| {
         NodeBuilder::new("device").attr("id", u32::from(*device)).attr("key-index", *key_index).build()
     });
     let all = std::iter::once(NodeBuilder::new("device").attr("id", 0_u32).build()).chain(companions);
     let mut children = vec![NodeBuilder::new("device-list").children(all).build()];
     if !list.companions.is_empty() {
-        children.push(key_index_list(list));
+        children.push(key_index_list(list, now));
     }
     NodeBuilder::new("devices").children(children).build()
 }
 
 /// The list of valid companions that the phone signed.
-fn key_index_list(list: &DeviceList) -> Node {
+fn key_index_list(list: &DeviceList, now: u64) -> Node {
     let details = waproto::codec::adv_key_index_list_to_vec(&wa::ADVKeyIndexList {
         raw_id: Some(list.raw_id),
-        timestamp: Some(now()),
+        timestamp: Some(now),
         current_index: Some(list.current_key_index),
         valid_indexes: list.companions.iter().map(|(_, key_index)| *key_index).collect(),
         ..Default::default()
@@ -102,7 +102,7 @@ fn key_index_list(list: &DeviceList) -> Node {
         account_signature: signature,
         account_signature_key: Some(list.identity.public_key.public_key_bytes().to_vec()),
     });
-    NodeBuilder::new("key-index-list").attr("ts", now()).bytes(bytes).build()
+    NodeBuilder::new("key-index-list").attr("ts", now).bytes(bytes).build()
 }
 
 /// Tells the account's other companions, and those of everybody it wrote with, that its devices changed. Who misses it learns
@@ -125,7 +125,7 @@ pub(super) fn tell_devices_changed(
         .attr("from", list.info.jid())
         .attr("type", "devices")
         .attr("lid", list.info.lid_jid())
-        .children([NodeBuilder::new(change).children([changed.build(), key_index_list(&list)]).build()])
+        .children([NodeBuilder::new(change).children([changed.build(), key_index_list(&list, world.now())]).build()])
         .build();
     let known: Vec<Arc<str>> = world.acquaintances.lock().get(phone).into_iter().flatten().cloned().collect();
     for account in known.into_iter().chain([list.info.phone.clone()]) {

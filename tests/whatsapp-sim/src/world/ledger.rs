@@ -31,9 +31,15 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Notes a stanza, and answers to which of its targets it is new: those that never got a message of this id from this sender,
-    /// or have `asked_for` it again because they could not decrypt it.
-    pub(crate) fn note(&mut self, id: &str, from: &str, to: &str, targets: &[DeviceId], asked_for: bool) -> Vec<bool> {
+    /// Notes a stanza that came at `now` (seconds since 1970): its id, its sender and its chat. Answers to which of its targets it is new:
+    /// those that never got a message of this id from this sender, or have `asked_for` it again because they could not decrypt it.
+    pub(crate) fn note(
+        &mut self,
+        (id, from, to): (&str, &str, &str),
+        targets: &[DeviceId],
+        asked_for: bool,
+        now: u64,
+    ) -> Vec<bool> {
         let key = (from.to_owned(), id.to_owned());
         let index = match self.by_id.get(&key) {
             Some(index) => *index,
@@ -45,7 +51,7 @@ impl Ledger {
                     to: to.to_owned(),
                     count: 0,
                     fanout: 0,
-                    first_at: super::now(),
+                    first_at: now,
                 });
                 self.delivered.push(HashSet::new());
                 self.entries.len() - 1

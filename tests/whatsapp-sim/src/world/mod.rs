@@ -29,13 +29,14 @@ pub(crate) use directory::{DeviceList, KeyBundle};
 pub use directory::{Directory, other_brazilian_form};
 pub use ledger::{Ledger, Relayed};
 pub use mailbox::{DeviceState, Mailboxes};
+pub(crate) use pairing::PAIRING_SECONDS;
 pub use pairing::{CodePairing, Pairings, WaitingCompanion};
 pub use policy::Policy;
 pub use presence::Presences;
 pub use tokens::Tokens;
 pub(crate) use tokens::proof;
 
-use crate::{Error, appstate, faults, groups, media, phone, session::SessionHandle};
+use crate::{Error, appstate, clock::Clock, faults, groups, journal::Journal, media, phone, session::SessionHandle};
 
 /// Everything the server remembers.
 pub struct World {
@@ -56,6 +57,10 @@ pub struct World {
     /// The privacy tokens that accounts gave one another.
     pub(crate) tokens: Mutex<Tokens>,
     iqs: Mutex<BTreeMap<String, u64>>,
+    /// What the server takes for the time.
+    pub clock: Clock,
+    /// What came and went.
+    pub journal: Journal,
     /// What the server insists on.
     pub policy: Policy,
     /// What goes wrong on demand.
@@ -90,6 +95,8 @@ impl World {
             acquaintances: Mutex::default(),
             tokens: Mutex::default(),
             iqs: Mutex::default(),
+            clock: Clock::default(),
+            journal: Journal::default(),
             policy: Policy::default(),
             identity: crate::wire::ServerIdentity::generate(),
             faults: faults::Faults::default(),
@@ -117,9 +124,9 @@ impl World {
         self.routed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Seconds since 1970, as stanzas carry them.
+    /// Seconds since 1970 by the server's clock, as stanzas carry them.
     pub fn now(&self) -> u64 {
-        now()
+        self.clock.now().as_secs()
     }
 
     /// `host:port` of the media server.
@@ -237,7 +244,7 @@ impl World {
             notification.attrs.push("id", self.next_serial().to_string());
         }
         if !notification.attrs.contains_key("t") {
-            notification.attrs.push("t", now().to_string());
+            notification.attrs.push("t", self.now().to_string());
         }
         self.deliver(to, notification);
     }
@@ -290,9 +297,4 @@ impl World {
     pub fn relayed(&self) -> Vec<Relayed> {
         self.ledger.lock().all()
     }
-}
-
-/// Seconds since 1970.
-pub(crate) fn now() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

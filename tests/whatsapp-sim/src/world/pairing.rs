@@ -6,6 +6,10 @@ use crate::session::SessionHandle;
 
 use super::account::{Device, DeviceId, SignedKey};
 
+/// How long a phone may take to scan a QR or to enter a code, in seconds. Clients show the first QR for a minute and five more for 20
+/// seconds each, and then ask for new ones.
+pub(crate) const PAIRING_SECONDS: u64 = 180;
+
 /// A connected client that registers.
 #[derive(Clone)]
 pub struct WaitingCompanion {
@@ -34,6 +38,8 @@ pub struct CodePairing {
     pub(crate) wrapped_ephemeral: Vec<u8>,
     /// What the phone keeps between the two steps: its ephemeral key and the client's.
     pub(crate) secret: Option<std::sync::Arc<crate::phone::CodeSecret>>,
+    /// Until when the code may be entered, in seconds since 1970.
+    pub(crate) ends: u64,
 }
 
 /// The clients that wait to be paired.
@@ -41,8 +47,8 @@ pub struct CodePairing {
 pub struct Pairings {
     /// Waiting clients by connection.
     pub(crate) waiting: HashMap<u64, WaitingCompanion>,
-    /// By the refs they were given for their QR codes.
-    pub(crate) by_ref: HashMap<String, u64>,
+    /// By the refs they were given for their QR codes: the connection, and until when they are good, in seconds since 1970.
+    pub(crate) by_ref: HashMap<String, (u64, u64)>,
     /// By the number they want to be paired with.
     pub(crate) by_phone: HashMap<String, CodePairing>,
     /// By connection: signed by the phone, not yet by the client.
@@ -50,20 +56,22 @@ pub struct Pairings {
 }
 
 impl Pairings {
-    pub(crate) fn wait(&mut self, companion: WaitingCompanion, refs: impl IntoIterator<Item = String>) {
+    /// A client waits with these refs, which are good until `ends`.
+    pub(crate) fn wait(&mut self, companion: WaitingCompanion, refs: impl IntoIterator<Item = String>, ends: u64) {
         let connection = companion.session.connection;
-        self.by_ref.extend(refs.into_iter().map(|reference| (reference, connection)));
+        self.by_ref.extend(refs.into_iter().map(|reference| (reference, (connection, ends))));
         self.waiting.insert(connection, companion);
     }
 
-    /// The client with this ref in its QR.
-    pub(crate) fn by_ref(&self, reference: &str) -> Option<WaitingCompanion> {
-        self.waiting.get(self.by_ref.get(reference)?).cloned()
+    /// The client with this ref in its QR, while it is good.
+    pub(crate) fn by_ref(&self, reference: &str, now: u64) -> Option<WaitingCompanion> {
+        let (connection, ends) = self.by_ref.get(reference)?;
+        self.waiting.get(connection).filter(|_| now < *ends).cloned()
     }
 
     pub(crate) fn forget(&mut self, connection: u64) {
         self.waiting.remove(&connection);
-        self.by_ref.retain(|_, waiting| *waiting != connection);
+        self.by_ref.retain(|_, (waiting, _)| *waiting != connection);
         self.by_phone.retain(|_, code| code.connection != connection);
         self.signed.remove(&connection);
     }

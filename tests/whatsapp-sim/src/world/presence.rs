@@ -14,15 +14,16 @@ pub struct Presences {
 }
 
 impl Presences {
-    /// A device says whether it is available. Answers whom to tell, if that changes the account's presence.
-    pub(crate) fn set(&mut self, device: &DeviceId, available: bool) -> Vec<DeviceId> {
+    /// A device says at `now` (seconds since 1970) whether it is available. Answers whom to tell, if that changes the account's
+    /// presence.
+    pub(crate) fn set(&mut self, device: &DeviceId, available: bool, now: u64) -> Vec<DeviceId> {
         let devices = self.available.entry(device.phone.clone()).or_default();
         let before = !devices.is_empty();
         if available {
             devices.insert(device.device);
         } else {
             devices.remove(&device.device);
-            self.last_seen.insert(device.phone.clone(), super::now());
+            self.last_seen.insert(device.phone.clone(), now);
         }
         let after = !self.available.get(&device.phone).is_none_or(HashSet::is_empty);
         if before == after {
@@ -42,11 +43,11 @@ impl Presences {
     }
 
     /// The device is gone: it watches nobody.
-    pub(crate) fn forget(&mut self, device: &DeviceId) -> Vec<DeviceId> {
+    pub(crate) fn forget(&mut self, device: &DeviceId, now: u64) -> Vec<DeviceId> {
         for watchers in self.watchers.values_mut() {
             watchers.remove(device);
         }
-        self.set(device, false)
+        self.set(device, false, now)
     }
 }
 

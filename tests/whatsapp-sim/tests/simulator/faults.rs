@@ -131,7 +131,8 @@ async fn a_restart_of_the_server_keeps_what_waits() {
 async fn connections_refused_for_a_while_are_tried_again() {
     let (simulator, ana, bia) = two().await;
     let logins = bia.seen(|e| e.logins);
-    simulator.world().faults.close_for(Duration::from_millis(1500));
+    let world = simulator.world();
+    world.faults.close_until(world.clock.now() + Duration::from_millis(1500));
     simulator.world().session(&DeviceId::new(BIA, 1)).expect("online").cut();
     bia.wait_for("a login by itself", |e| (e.logins > logins).then_some(())).await.expect("came back");
     let id = ana.send_text(&bia.jid(), "enfim").await.expect("sent");

@@ -4,6 +4,7 @@
 mod admin;
 mod announce;
 mod appstate;
+mod clock;
 mod crowd;
 mod devices;
 mod exchange;
@@ -14,5 +15,6 @@ mod media;
 mod policy;
 mod presence;
 mod retries;
+mod scripts;
 mod stage;
 mod web_version;

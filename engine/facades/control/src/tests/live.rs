@@ -88,7 +88,8 @@ async fn only_what_is_wanted_is_told() {
     let (chat, index) = engine.chat(&engine.a).await;
     let (id, other) = (engine.connector(&engine.a).await, engine.connector(&engine.a).await);
     // Its type is named, so it needs no `live`; and nothing of the log is.
-    let mut messages = stream(&engine, &engine.a, &format!("?type=message.changed&connectorId={id}")).await;
+    let query = format!("?type=message.changed&connectorId={id}");
+    let mut messages = stream(&engine, &engine.a, &query).await;
     let mut sessions = stream(&engine, &engine.a, "?type=session.changed&live=true").await;
     let mut logged = stream(&engine, &engine.a, "?type=session.changed").await;
 
@@ -121,7 +122,8 @@ async fn automations_and_connectors_are_told() {
     let engine = Engine::new().await;
     engine.world.clock.stand();
     let connector = engine.connector(&engine.a).await;
-    let mut live = stream(&engine, &engine.a, &format!("?type=connector.changed&connectorId={connector}")).await;
+    let query = format!("?type=connector.changed&connectorId={connector}");
+    let mut live = stream(&engine, &engine.a, &query).await;
     engine.connector(&engine.a).await;
     let pause = format!("/v1/connectors/{connector}/pause");
     engine.post(&engine.a, &pause, json!({})).await.expect(200);

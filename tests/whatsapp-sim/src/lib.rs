@@ -11,6 +11,7 @@
 //! - [`groups`], [`appstate`], [`media`]: the servers behind those parts of the protocol.
 //! - [`announce`]: what the server tells of its own accord.
 //! - [`faults`]: what goes wrong on demand. [`web_version`]: the page that tells the version, and the least version that gets in.
+//! - [`authenticator`]: a passkey in software, for accounts that demand one of whoever links a companion.
 //! - [`admin`]: HTTP for tests and people; [`peer`]: a native client for tests.
 //!
 //! # Who may do what
@@ -49,6 +50,7 @@
 pub mod admin;
 pub mod announce;
 pub mod appstate;
+pub mod authenticator;
 pub mod faults;
 pub mod groups;
 mod listener;

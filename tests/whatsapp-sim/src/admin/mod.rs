@@ -8,9 +8,10 @@
 //! | | |
 //! |---|---|
 //! | `GET /` | the page |
-//! | `GET /accounts`, `POST /accounts {phone, name?, withoutNinthDigit?, lidAddressed?, withoutHistory?}` | accounts |
+//! | `GET /accounts`, `POST /accounts {phone, name?, withoutNinthDigit?, lidAddressed?, withoutHistory?, demandsPasskey?}` | accounts |
 //! | `POST /phones/{phone}/scan {qr}` | the phone scans a QR: the device is linked |
 //! | `POST /phones/{phone}/link {code}` | the phone enters a pairing code |
+//! | `POST /phones/{phone}/passkey {options}`, `GET /phones/{phone}/passkey` | the account's passkey answers; the code that the phone shows |
 //! | `POST /phones/{phone}/send {to, …}` | the phone sends, see `sending::Sending` |
 //! | `GET /phones/{phone}/inbox` | what the phone received, decrypted |
 //! | `GET /phones/{phone}/seen` | receipts, typing, and what the phone could not decrypt |
@@ -117,6 +118,8 @@ async fn handle(world: &Arc<World>, request: Request<Incoming>) -> Result<Answer
         (false, ["accounts"]) => accounts::register(world, read(&body)?)?,
         (false, ["phones", phone, "scan"]) => accounts::scan(world, phone, read(&body)?)?,
         (false, ["phones", phone, "link"]) => accounts::link(world, phone, read(&body)?).await?,
+        (false, ["phones", phone, "passkey"]) => accounts::passkey(world, phone, &read(&body)?)?,
+        (true, ["phones", phone, "passkey"]) => accounts::passkey_code(world, phone)?,
         (false, ["phones", phone, "send"]) => sending::send(world, phone, read(&body)?).await?,
         (true, ["phones", phone, "seen"]) => accounts::seen(world, phone)?,
         (false, ["phones", phone, "typing"]) => accounts::typing(world, phone, read(&body)?)?,

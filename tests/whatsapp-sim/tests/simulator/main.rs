@@ -11,6 +11,7 @@ mod faults;
 mod groups;
 mod history;
 mod media;
+mod passkey;
 mod policy;
 mod presence;
 mod retries;

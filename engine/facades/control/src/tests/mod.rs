@@ -11,6 +11,7 @@ mod event_stream;
 mod events;
 mod history;
 mod imports;
+mod linking;
 mod live;
 mod operations;
 mod own;

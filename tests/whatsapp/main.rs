@@ -9,6 +9,7 @@ mod groups;
 mod identity;
 mod media;
 mod own_phone;
+mod passkey;
 mod proxy;
 mod receiving;
 mod samples;

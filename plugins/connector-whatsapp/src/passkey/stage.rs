@@ -135,7 +135,7 @@ impl Stage {
                 *self = Self::Given;
                 waits("WhatsApp took the passkey and is asking the phone", None)
             }
-            News::Given(Err(why)) if matches!(self, Self::Giving) => Then::Ends(refusal(&why)),
+            News::Given(Err(why)) if matches!(self, Self::Giving) => Then::Ends(self.failed(&why)),
             News::Compare { code, known, left } if matches!(self, Self::Giving | Self::Given) => {
                 if known {
                     *self = Self::Confirming;
@@ -147,12 +147,10 @@ impl Stage {
                 *self = Self::Confirmed;
                 waits("the codes were confirmed; WhatsApp is linking the account", None)
             }
-            News::Confirmed(Err(why)) if matches!(self, Self::Confirming) => Then::Ends(refusal(&why)),
-            News::Failed(why) => Then::Ends(refusal(&why)),
+            News::Confirmed(Err(why)) if matches!(self, Self::Confirming) => Then::Ends(self.failed(&why)),
+            News::Failed(why) => Then::Ends(self.failed(&why)),
             News::TooLong => self.too_long(),
-            News::Lost if !self.is_idle() => {
-                Then::Ends(format!("the connection to WhatsApp broke while {}: link the account anew", self.words()))
-            }
+            News::Lost if !self.is_idle() => Then::Ends(self.lost()),
             // What comes late, or twice.
             News::Lost | News::Given(_) | News::Compare { .. } | News::Confirmed(_) => Then::Stays,
         }
@@ -221,6 +219,18 @@ impl Stage {
         Then::Waits(Wait { reason, step: Some(step), time, act: None })
     }
 
+    /// The library's error in words. A request that failed without a code of WhatsApp's was not answered.
+    fn failed(&self, error: &str) -> String {
+        match (error.contains(" iq failed"), code(error)) {
+            (true, None) => self.lost(),
+            (_, code) => refusal(error, code),
+        }
+    }
+
+    fn lost(&self) -> String {
+        format!("the connection to WhatsApp broke while {}: link the account anew", self.words())
+    }
+
     fn too_long(&self) -> Then {
         let ends = |why: &str| Then::Ends(why.to_owned());
         match self {
@@ -256,10 +266,14 @@ fn until(now_millis: u64, time: Duration) -> u64 {
     now_millis.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// The library's error in words: which part WhatsApp refused, and with which code. The library tells both only as a text.
-fn refusal(error: &str) -> String {
-    let digits = |rest: &str| rest.chars().take_while(char::is_ascii_digit).collect::<String>();
-    let code: Option<u16> = error.split_once("code=").and_then(|(_, rest)| digits(rest).parse().ok());
+/// The code with which WhatsApp refused a request; the library tells it only within a text.
+fn code(error: &str) -> Option<u16> {
+    let (_, rest) = error.split_once("code=")?;
+    rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok()
+}
+
+/// Which part WhatsApp refused, and with which code.
+fn refusal(error: &str, code: Option<u16>) -> String {
     let named = |what: &str| match code {
         Some(code) => format!("{what} (code {code})"),
         None => what.to_owned(),
@@ -440,6 +454,9 @@ mod tests {
             let why = ended(hear(&mut given(), News::Failed(error)));
             assert!(why.contains(words), "{why}");
         }
+        let cut = "passkey linking flow error: passkey_prologue iq failed: passkey linking flow error: client is not connected";
+        let why = ended(hear(&mut giving(), News::Given(Err(cut.to_owned()))));
+        assert!(why.contains("broke while the passkey was being given"), "{why}");
         let broken = News::Asked { options: "{}".to_owned(), left: LEFT };
         assert!(ended(hear(&mut Stage::default(), broken)).contains("no challenge"));
         let again = News::Asked { options: question(), left: LEFT };

@@ -177,7 +177,7 @@ impl Link {
 
     /// The account is linked.
     pub(super) fn paired(&mut self) {
-        self.stanzas = None;
+        drop(self.stanzas.take());
     }
 
     /// Writes the device now.

@@ -104,8 +104,8 @@ pub(crate) enum LinkStage {
     Wait,
     /// A QR code waits to be scanned.
     Scan,
-    /// A code waits to be typed on the phone.
-    Type,
+    /// A code waits to be entered on the phone.
+    Enter,
     /// An answer of a passkey is waited for.
     Passkey,
     /// A code waits to be compared.
@@ -126,7 +126,7 @@ pub(crate) struct LinkReport {
     reason: Option<String>,
     /// With SCAN: the code as a picture, a PNG in a data URL.
     qr_code: Option<String>,
-    /// With TYPE: the code to type on the phone.
+    /// With ENTER: the code to enter on the phone.
     pairing_code: Option<String>,
     /// What is asked of the person.
     link_step: Option<LinkStepReport>,
@@ -140,7 +140,7 @@ impl LinkReport {
         let (stage, reason, qr_code, pairing_code) = match &view.state {
             _ if is_used(link, &view) => (LinkStage::Done, None, None, None),
             SessionState::QrCode(text) => (LinkStage::Scan, None, Some(qr::png_data_url(text)?), None),
-            SessionState::PairingCode(code) => (LinkStage::Type, None, None, Some(code.clone())),
+            SessionState::PairingCode(code) => (LinkStage::Enter, None, None, Some(code.clone())),
             SessionState::Connecting | SessionState::Connected => (LinkStage::Wait, None, None, None),
             SessionState::Stopped => (LinkStage::Start, None, None, None),
             SessionState::Unpaired(why)

@@ -36,11 +36,7 @@ const WORDS: &[(&str, &str, &str)] = &[
         "O WhatsApp pede a chave de acesso (passkey) da sua conta. Em um navegador com a extensão do Pombo, aperte o botão: o WhatsApp Web abre, pede a sua chave de acesso e traz a resposta para cá.",
     ),
     ("ask", "Ask for the passkey on WhatsApp Web", "Pedir a chave de acesso no WhatsApp Web"),
-    (
-        "paste",
-        "If the answer does not come by itself, paste it here:",
-        "Se a resposta não vier sozinha, cole-a aqui:",
-    ),
+    ("paste", "If the answer does not come by itself, paste it here:", "Se a resposta não vier sozinha, cole-a aqui:"),
     ("give", "Give the answer", "Enviar a resposta"),
     ("compare", "Does your phone show this code?", "O seu celular mostra este código?"),
     ("same", "Yes, it is the same", "Sim, é o mesmo"),
@@ -67,7 +63,8 @@ const WORDS: &[(&str, &str, &str)] = &[
 
 /// The language for a header Accept-Language: Portuguese if the first language that the page has is Portuguese.
 pub(super) fn language(accepted: &str) -> Language {
-    let wanted = accepted.split(',').map(|entry| entry.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    let wanted =
+        accepted.split(',').map(|entry| entry.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
     let known = |tag: String| match tag.split('-').next() {
         Some("pt") => Some(Language::Portuguese),
         Some("en") => Some(Language::English),

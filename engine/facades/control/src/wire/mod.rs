@@ -1,9 +1,11 @@
 //! The few forms that several sections share: ids in paths, instants, cursors, JSON bodies that say where they break, pages,
-//! answers without a body; and the wire types that do: [`contact`], [`content`], [`message`], [`send`], [`pace`], [`delivery`].
+//! answers without a body; and the wire types that do: [`contact`], [`content`], [`message`], [`send`], [`pace`], [`delivery`],
+//! [`link_step`].
 
 pub(crate) mod contact;
 pub(crate) mod content;
 pub(crate) mod delivery;
+pub(crate) mod link_step;
 pub(crate) mod message;
 pub(crate) mod pace;
 pub(crate) mod proxy;

@@ -16,7 +16,7 @@ use pombo_domain::commands::connectors::sessions::SessionView;
 use pombo_domain::ports::SessionState;
 
 use crate::Section;
-use crate::connectors::sessions::{LinkStepReport, PasskeyAnswer};
+use crate::wire::link_step::{LinkStepReport, PasskeyAnswer};
 use crate::wire::{BODY, CHANNEL, Instant, Refused, body};
 use pombo_api::error::{Failure, status};
 use pombo_api::json::JsonBytes;

@@ -10,11 +10,9 @@ use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
-use pombo_domain::Error;
 use pombo_domain::commands::connectors::sessions::SessionView;
-use pombo_domain::ports::{Account, LinkStep, SessionState};
+use pombo_domain::ports::{Account, SessionState};
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::Section;
 use crate::access::Acting;

@@ -221,6 +221,7 @@ fn body_for(path: &str) -> Value {
         p if p.ends_with("/edit") => json!({"text": "stolen"}),
         p if p.ends_with("/conversations/{id}/read") => json!({}),
         p if p.ends_with("/read") => json!({"chat": SOMEBODY, "messages": [{"providerId": "3EB0"}]}),
+        p if p.ends_with("/session/passkey") => json!({"id": "x", "confirm": true}),
         p if p.ends_with("/typing") => json!({"chat": SOMEBODY, "state": "composing"}),
         _ => json!({}),
     }
@@ -253,6 +254,18 @@ fn another_tenants_id_is_not_found_in_any_operation() -> Result<()> {
                 // Whoever knows the token may; nobody guesses one.
                 let made_up = path.replace("{token}", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA") + "?to=a%40customers.test";
                 intruder.client.post(&made_up, &json!({}))?.expect(404)?;
+                continue;
+            }
+            if path.starts_with("/link/") {
+                // The same of links; what is the page's own is everybody's.
+                let made_up = path.replace("{token}", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+                let request = intruder.client.request(&method, &made_up);
+                let request = if path.ends_with("/answer") {
+                    request.json(&json!({"id": "x", "confirm": true}))
+                } else {
+                    request
+                };
+                request.send()?.expect(if path.contains("/page.") { 200 } else { 404 })?;
                 continue;
             }
             if path.contains("/receive/") || path.starts_with("/webhooks/instance/") {

@@ -10,6 +10,7 @@ mod identity;
 mod media;
 mod outreach;
 mod own_phone;
+mod passkey;
 mod proxy;
 mod receiving;
 mod samples;

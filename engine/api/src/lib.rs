@@ -9,7 +9,7 @@
 //!   operation declares.
 //! - [`body`], [`multipart`]: bodies within limits. [`json`]: JSON in and out by serde_json. [`fields`]: JSON fields that remember
 //!   what is wrong with them. [`declared`], [`document`]: what the OpenAPI documents say.
-//! - [`download`]: a file as an answer. [`media_links`]: signed links to files. [`hook_links`]: automations' webhooks. [`receiving`], [`receive_links`]: requests of channels to connectors. [`signals`]: wakes
+//! - [`download`]: a file as an answer. [`media_links`]: signed links to files. [`hook_links`]: automations' webhooks. [`receiving`], [`receive_links`]: requests of channels to connectors. [`session_links`]: links by which somebody without a login links an account. [`signals`]: wakes
 //!   requests that wait for events, and tells those who follow live. [`sse`]: server-sent events. [`export`], [`csv`]: lists as files. [`qr`]: a text as a picture to
 //!   scan. [`options`]: settings, and the state that every handler stands on.
 //!
@@ -40,6 +40,7 @@ pub mod reasons;
 pub mod receive_links;
 pub mod receiving;
 pub mod sections;
+pub mod session_links;
 pub mod signals;
 pub mod sse;
 pub mod tokens;

@@ -8,6 +8,7 @@ use pombo_domain::commands::Commands;
 use crate::hook_links::HookLinks;
 use crate::media_links::MediaLinks;
 use crate::receive_links::ReceiveLinks;
+use crate::session_links::SessionLinks;
 use crate::tokens::Tokens;
 
 /// Settings of HTTP. Its secrets are never printed.
@@ -65,6 +66,8 @@ pub struct ApiState {
     pub hook_links: HookLinks,
     /// How channels reach connectors.
     pub receive_links: ReceiveLinks,
+    /// Links by which somebody without a login links an account.
+    pub session_links: SessionLinks,
 }
 
 impl ApiState {
@@ -74,6 +77,7 @@ impl ApiState {
         let media_links = MediaLinks::new(&options.secret, &options.public_url, options.media_link_lifetime);
         let hook_links = HookLinks::new(&options.secret, &options.public_url);
         let receive_links = ReceiveLinks::new(&options.secret, &options.public_url);
-        Arc::new(Self { commands, options, tokens, media_links, hook_links, receive_links })
+        let session_links = SessionLinks::new(&options.secret, &options.public_url);
+        Arc::new(Self { commands, options, tokens, media_links, hook_links, receive_links, session_links })
     }
 }

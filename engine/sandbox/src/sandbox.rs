@@ -8,8 +8,8 @@ use async_trait::async_trait;
 
 use pombo_domain::model::Attachment;
 use pombo_domain::ports::{
-    Account, Answer, ConnectorError, ConnectorSpec, Connectors, Operation, OperationError, Outgoing, PluginDescription,
-    ProxyStatus, ReceiveError, ReceivedRequest, ReceivedResponse, SendOutcome, SessionState,
+    Account, Answer, ConnectorError, ConnectorSpec, Connectors, LinkStep, Operation, OperationError, Outgoing,
+    PluginDescription, ProxyStatus, ReceiveError, ReceivedRequest, ReceivedResponse, SendOutcome, SessionState,
 };
 use pombo_domain::{ConnectorIndex, Field, FieldProblem, Timestamp};
 use serde_json::Value;
@@ -235,6 +235,14 @@ impl Connectors for Sandbox {
 
     fn account(&self, connector: ConnectorIndex) -> Option<Account> {
         self.fleet.slot(connector).status().account
+    }
+
+    fn link_step(&self, connector: ConnectorIndex) -> Option<LinkStep> {
+        self.fleet.slot(connector).link_step()
+    }
+
+    fn connected_at(&self, connector: ConnectorIndex) -> Option<Timestamp> {
+        self.fleet.slot(connector).connected_at()
     }
 
     fn session_since(&self, connector: ConnectorIndex) -> Option<Timestamp> {

@@ -87,6 +87,9 @@ pub struct ScriptedConnectors {
     /// Whether a connector that was never started still counts as connected.
     always_started: bool,
     sessions: watch::Sender<BTreeMap<ConnectorIndex, (SessionState, Timestamp)>>,
+    /// What linking asks of a person, in every connector.
+    pub link_step: Mutex<Option<LinkStep>>,
+    connected: Mutex<BTreeMap<ConnectorIndex, Timestamp>>,
     /// The account of a connected session.
     pub account: Mutex<Option<Account>>,
     /// The sends, in order.
@@ -128,6 +131,8 @@ impl ScriptedConnectors {
             number_rule: Mutex::default(),
             always_started: false,
             sessions: watch::Sender::default(),
+            link_step: Mutex::default(),
+            connected: Mutex::default(),
             account: Mutex::default(),
             sent: Mutex::default(),
             running: Mutex::default(),
@@ -180,6 +185,9 @@ impl ScriptedConnectors {
     /// Sets the state of a connector's session from now on.
     pub fn set_session(&self, connector: ConnectorIndex, state: SessionState) {
         let now = self.clock.now();
+        if state == SessionState::Connected {
+            self.connected.lock().insert(connector, now);
+        }
         self.sessions.send_modify(|sessions| drop(sessions.insert(connector, (state, now))));
     }
 
@@ -386,6 +394,12 @@ impl Connectors for ScriptedConnectors {
     fn account(&self, connector: ConnectorIndex) -> Option<Account> {
         let account = self.account.lock().clone();
         account.filter(|_| self.session(connector) == SessionState::Connected)
+    }
+    fn link_step(&self, _: ConnectorIndex) -> Option<LinkStep> {
+        self.link_step.lock().clone()
+    }
+    fn connected_at(&self, connector: ConnectorIndex) -> Option<Timestamp> {
+        self.connected.lock().get(&connector).copied()
     }
     fn session_since(&self, connector: ConnectorIndex) -> Option<Timestamp> {
         self.sessions.borrow().get(&connector).map(|(_, since)| *since)

@@ -3,13 +3,14 @@
 use std::rc::Rc;
 
 use pombo_plugin::connector::{
-    Answer, Capability, Connector, Description, Feature, Operation, OperationError, Outcome, Outgoing, Pace, RunError,
-    Stopped,
+    Answer, Capability, Connector, Description, Feature, Kind, Operation, OperationError, Outcome, Outgoing, Pace,
+    RunError, Stopped,
 };
 
 use crate::config::{self, Config};
 use crate::glue::{self, executor};
 use crate::live::Shared;
+use crate::passkey::{LINK_STEP, LINK_STEP_SCHEMA};
 use crate::session::Session;
 use crate::{groups, identity, send};
 
@@ -56,6 +57,7 @@ impl Connector for WhatsApp {
                 Feature::ProfilePictures,
             ]),
             // See `send`: the same id for every attempt.
+            operations: vec![Kind { name: LINK_STEP.to_owned(), schema: LINK_STEP_SCHEMA.to_owned() }],
             idempotent_resend: true,
             max_in_flight: 16,
             needs_session: true,
@@ -97,6 +99,9 @@ impl Connector for WhatsApp {
         match operation {
             Operation::OpenSession(phone) => self.session.open(phone).map(|()| Answer::Done),
             Operation::CloseSession => self.session.close().await.map(|()| Answer::Done),
+            Operation::Other((kind, json)) if kind == LINK_STEP => {
+                self.session.answer(&json).await.map(|()| Answer::Done)
+            }
             other => {
                 let live = self.session.live().map_err(OperationError::Disconnected)?;
                 groups::operate(&live, other).await

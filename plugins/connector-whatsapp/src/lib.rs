@@ -9,7 +9,7 @@
 //! - `send`: from a message of the engine's to an outcome after the server's acknowledgement. `ledger`: which of our messages an id
 //!   belongs to.
 //! - `presence`: when the account is shown as online.
-//! - `outreach`: how far WhatsApp lets the account start conversations.
+//! - `outreach`: how far WhatsApp lets the account start conversations. `passkey`: what some accounts demand while they are linked.
 //! - `out`: the protocol's messages from the engine's. `inbound`: the engine's events from the library's. `media`: files. `groups`,
 //!   `identity`.
 //!
@@ -43,6 +43,7 @@ mod config;
 mod message_id;
 mod outcome;
 mod outreach;
+mod passkey;
 mod presence;
 mod redact;
 mod store;

@@ -63,6 +63,48 @@ pub enum MessageFault {
     CutAfter,
 }
 
+/// What goes wrong when an account that demands a passkey is linked. Each strikes one linking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PasskeyFault {
+    /// The passkey is never asked for.
+    Silent,
+    /// It is asked for without its options, which are given when the companion asks for them.
+    WithoutOptions,
+    /// The same, and they are refused.
+    OptionsRefused,
+    /// The same, and they never come.
+    OptionsIgnored,
+    /// Its options have no challenge.
+    BrokenOptions,
+    /// The companion gets no reference for its answer.
+    NoReference,
+    /// The answer is never answered.
+    Ignored,
+    /// The answer is refused.
+    Refused,
+    /// The answer comes too late.
+    Expired,
+    /// The connection is cut when the answer comes.
+    CutAfterAnswer,
+    /// The answer is taken, and nothing follows.
+    NeverContinued,
+    /// The answer is taken, and what follows lacks the phone's key.
+    BrokenContinuation,
+    /// The companion's nonce is never answered.
+    NonceIgnored,
+    /// The phone shows another code.
+    OtherCode,
+    /// The confirmation is never answered.
+    ConfirmIgnored,
+    /// The confirmation is refused.
+    ConfirmRefused,
+    /// The connection is cut when the confirmation comes.
+    CutAfterConfirm,
+    /// Everything is taken, and the companion is never told that it is linked.
+    NeverPaired,
+}
+
 /// Why a login is refused, as `<failure>` says it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoginRefusal {
@@ -127,6 +169,7 @@ pub struct Faults {
     cuts: Mutex<HashMap<DeviceId, u32>>,
     closed_until: Mutex<Option<Duration>>,
     logins: Mutex<Option<RefusedLogins>>,
+    passkeys: Mutex<HashMap<String, PasskeyFault>>,
     no_resumption: AtomicBool,
 }
 
@@ -161,6 +204,15 @@ impl Faults {
         *self.logins.lock() = (times > 0).then_some(RefusedLogins { refusal, left: times, ends });
     }
 
+    /// Strikes the next linking of this account, by its registered number, that demands a passkey.
+    pub fn on_next_passkey(&self, phone: &str, fault: PasskeyFault) {
+        self.passkeys.lock().insert(phone.to_owned(), fault);
+    }
+
+    pub(crate) fn on_passkey(&self, phone: &str) -> Option<PasskeyFault> {
+        self.passkeys.lock().remove(phone)
+    }
+
     /// Answers every resumed handshake as if the server's key had changed.
     pub fn refuse_resumption(&self, refuse: bool) {
         self.no_resumption.store(refuse, Ordering::Release);
@@ -173,13 +225,15 @@ impl Faults {
         self.cuts.lock().clear();
         *self.closed_until.lock() = None;
         *self.logins.lock() = None;
+        self.passkeys.lock().clear();
         self.no_resumption.store(false, Ordering::Release);
         self.armed.store(0, Ordering::Release);
     }
 
-    /// How many faults are armed for messages, iqs and sockets.
+    /// How many faults are armed for messages, iqs, sockets and passkeys.
     pub fn armed(&self) -> usize {
-        self.messages.lock().len() + self.iqs.lock().len() + self.cuts.lock().len()
+        let messages = self.messages.lock().len() + self.iqs.lock().len();
+        messages + self.cuts.lock().len() + self.passkeys.lock().len()
     }
 
     fn any(&self) -> bool {

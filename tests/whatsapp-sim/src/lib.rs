@@ -11,6 +11,7 @@
 //! - [`groups`], [`appstate`], [`media`]: the servers behind those parts of the protocol.
 //! - [`announce`]: what the server tells of its own accord.
 //! - [`faults`]: what goes wrong on demand. [`web_version`]: the page that tells the version, and the least version that gets in.
+//! - [`authenticator`]: a passkey in software, for accounts that demand one of whoever links a companion.
 //! - [`clock`]: what the server takes for the time. [`journal`]: what came and went.
 //! - [`script`]: what happens, and what is expected, written down as YAML.
 //! - [`admin`]: HTTP for tests and people; [`peer`]: a native client for tests.
@@ -52,6 +53,7 @@
 pub mod admin;
 pub mod announce;
 pub mod appstate;
+pub mod authenticator;
 pub mod clock;
 pub mod faults;
 pub mod groups;

@@ -26,8 +26,8 @@ use waproto::whatsapp as wa;
 
 pub use inbox::{ChatState, Media, Received, Seen};
 pub use pair::CodeSecret;
-pub(crate) use pair::finish_code;
-pub use pair::{link, scan};
+pub use pair::{Scanned, link, scan};
+pub(crate) use pair::{finish_code, sign};
 
 use crate::{
     Error, Shutdown,

@@ -357,6 +357,16 @@ pub trait Connectors: Send + Sync + 'static {
     fn session(&self, connector: ConnectorIndex) -> SessionState;
     /// The account of its session, while it is connected.
     fn account(&self, connector: ConnectorIndex) -> Option<Account>;
+    /// What linking the account asks of a person now, beside a code to scan or to type; `None` where it asks nothing.
+    fn link_step(&self, connector: ConnectorIndex) -> Option<LinkStep> {
+        let _ = connector;
+        None
+    }
+    /// When the session last became connected; `None` where it did not since the engine started.
+    fn connected_at(&self, connector: ConnectorIndex) -> Option<Timestamp> {
+        let _ = connector;
+        None
+    }
     /// Since when the session has been in its state; `None` where it has not changed since the engine started. A new code to scan is
     /// a new state.
     fn session_since(&self, connector: ConnectorIndex) -> Option<Timestamp>;
@@ -387,6 +397,25 @@ pub trait Connectors: Send + Sync + 'static {
     async fn settle(&self, plugin: &str) {
         let _ = plugin;
     }
+}
+
+/// What linking an account asks of a person, beside a code to scan or to type. What it means is the plugin's business.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkStep {
+    /// Names the step: its answer carries it.
+    pub id: String,
+    /// What is asked: `code`, `password`, `passkey`, or the plugin's own word.
+    pub kind: String,
+    /// The same for a person.
+    pub text: Option<String>,
+    /// What the answer is made from, such as the request options for a passkey.
+    pub options: Option<Value>,
+    /// A picture that belongs to the question, as a data URL.
+    pub picture: Option<String>,
+    /// JSON Schema of the answer; `None`: a text.
+    pub schema: Option<Value>,
+    /// Until when an answer is taken.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// The account of a session.

@@ -179,6 +179,7 @@ type Prepared = (
     stored_templates::StoredTemplates,
     campaigns::Campaigns,
     connectors::own::OwnOperations,
+    connectors::link_page::LinkPage,
 );
 
 const TITLE: &str = "Pombo control API";

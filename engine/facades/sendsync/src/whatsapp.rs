@@ -100,7 +100,7 @@ async fn disconnect(commands: &Commands, tenant: TenantIndex, id: Uuid) -> Resul
         SessionState::Connected | SessionState::QrCode(_) | SessionState::PairingCode(_) => SessionState::Stopped,
         state => state,
     };
-    Ok(SessionView { state, account: None })
+    Ok(SessionView { state, account: None, ..view })
 }
 
 /// Handlers of the section.

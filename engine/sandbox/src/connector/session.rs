@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use pombo_domain::ports::{Account, Clock, ConnectorEvents, SessionState};
+use pombo_domain::ports::{Account, Clock, ConnectorEvents, LinkStep, SessionState};
 use pombo_domain::{ConnectorIndex, Timestamp};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
@@ -36,6 +36,10 @@ pub(crate) struct SessionSlot {
     /// When the state last changed, in milliseconds since 1970; [`NEVER`] before its first change. Beside the lock, because an observer
     /// that is called under it may ask.
     since: AtomicI64,
+    /// When the session last became connected, in the same way.
+    connected_at: AtomicI64,
+    /// What linking asks of a person in the present state. Locked last, and for no call out of here.
+    step: Mutex<Option<LinkStep>>,
     status: watch::Sender<SessionStatus>,
     /// How long after the end of a session sends wait for the next one.
     patience: Duration,
@@ -82,6 +86,8 @@ impl SessionSlot {
             clock,
             held: Mutex::new(Held { primary: STANDBY, connected: None }),
             since: AtomicI64::new(NEVER),
+            connected_at: AtomicI64::new(NEVER),
+            step: Mutex::default(),
             status: watch::channel(status).0,
             patience: limits.session_wait,
             waiting: Semaphore::new(SENDS_WAITING),
@@ -96,6 +102,8 @@ impl SessionSlot {
             Role::Primary => {
                 let mut held = self.held.lock();
                 held.primary += 1;
+                // What the instance before asked, this one does not know.
+                *self.step.lock() = None;
                 SessionHandle::new(self, held.primary)
             }
             Role::Standby => SessionHandle::new(self, STANDBY),
@@ -114,6 +122,16 @@ impl SessionSlot {
     /// When the state last changed; `None` before its first change.
     pub(crate) fn since(&self) -> Option<Timestamp> {
         Some(self.since.load(Relaxed)).filter(|at| *at != NEVER).map(Timestamp)
+    }
+
+    /// When the session last became connected; `None` if it never did.
+    pub(crate) fn connected_at(&self) -> Option<Timestamp> {
+        Some(self.connected_at.load(Relaxed)).filter(|at| *at != NEVER).map(Timestamp)
+    }
+
+    /// What linking the account asks of a person now.
+    pub(crate) fn link_step(&self) -> Option<LinkStep> {
+        self.step.lock().clone()
     }
 
     pub(crate) fn is_connected(&self) -> bool {
@@ -141,7 +159,13 @@ impl SessionSlot {
             held.connected = Some(Instant::now());
         }
         if before.state != next.state {
-            self.since.store(self.clock.now().0, Relaxed);
+            let now = self.clock.now().0;
+            self.since.store(now, Relaxed);
+            if next.state == SessionState::Connected {
+                self.connected_at.store(now, Relaxed);
+            }
+            // A step belongs to the state beside which it was told.
+            *self.step.lock() = None;
         }
         // First, so that an observer that looks here sees the new status.
         self.status.send_replace(next.clone());
@@ -228,6 +252,14 @@ impl SessionHandle {
         account.business = details.business;
         account.protocol_version = details.version;
         self.change(next, false);
+    }
+
+    /// Notes what linking the account asks of a person: until the next step, or the next state.
+    pub(crate) fn ask(&self, step: LinkStep) {
+        let held = self.slot.held.lock();
+        if self.is_primary(&held) {
+            *self.slot.step.lock() = Some(step);
+        }
     }
 
     /// Makes this handle the primary one, and its own status the connector's.
@@ -362,6 +394,40 @@ mod tests {
         let other = Account { address: "5522".into(), ..known };
         session.set(SessionState::Connected, Some(Account { platform: None, business: None, ..other }));
         assert_eq!(slot.status().account.and_then(|account| account.platform), None, "another account");
+    }
+
+    #[test]
+    fn a_step_of_linking_is_asked_until_the_state_says_something_else() {
+        let (slot, _) = slot();
+        let step = |id: &str| LinkStep {
+            id: id.to_owned(),
+            kind: "code".to_owned(),
+            text: None,
+            options: None,
+            picture: None,
+            schema: None,
+            expires_at: None,
+        };
+        let session = slot.attach(Role::Primary);
+        session.set(SessionState::Unpaired("asks for a code".into()), None);
+        session.ask(step("1"));
+        session.set(SessionState::Unpaired("asks for a code".into()), None);
+        assert_eq!(slot.link_step().map(|step| step.id).as_deref(), Some("1"), "the same state again changes nothing");
+        session.ask(step("2"));
+        assert_eq!(slot.link_step().map(|step| step.id).as_deref(), Some("2"));
+        session.set(SessionState::Unpaired("the code was wrong".into()), None);
+        assert_eq!(slot.link_step(), None);
+        session.ask(step("3"));
+        let next = slot.attach(Role::Primary);
+        assert_eq!(slot.link_step(), None, "the next instance does not know it");
+        session.ask(step("4"));
+        assert_eq!(slot.link_step(), None, "the one before has nothing to say any more");
+        next.ask(step("5"));
+        assert_eq!(slot.connected_at(), None);
+        next.set(SessionState::Connected, account());
+        assert_eq!((slot.link_step(), slot.connected_at()), (None, Some(NOON)));
+        next.set(SessionState::Disconnected("gone".into()), None);
+        assert_eq!(slot.connected_at(), Some(NOON), "it is remembered");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::bindings::host::kv as kv_types;
 use crate::grants::Capability;
 use crate::limits::EVENTS_AT_ONCE;
 use crate::state::{Context, HostState, Services};
-use crate::worlds::event::{ACCOUNT, AccountDetails, Told, event, file, weight};
+use crate::worlds::event::{ACCOUNT, AccountDetails, Told, event, file, link_step, weight};
 
 /// What a change of the session weighs.
 const STATE_BYTES: usize = 1024;
@@ -61,7 +61,12 @@ async fn emit_event(context: &Context, services: &Services, event: ChannelEvent)
     let events = vec![event];
     check_files(context, services, &events).await?;
     let _turn = context.session.slot.events_gate.enter(1, weight(&events[0])).await;
-    take(context, services, events, Vec::new()).await
+    let step = link_step(&events[0]);
+    take(context, services, events, Vec::new()).await?;
+    if let Some(step) = step {
+        context.session.ask(step);
+    }
+    Ok(())
 }
 
 async fn commit(
@@ -79,7 +84,12 @@ async fn commit(
         kv_types::Error::Unavailable(why) => Error::Unavailable(why),
         kv_types::Error::TimedOut => Error::TimedOut,
     })?;
-    take(context, services, events, writes).await
+    let step = events.iter().filter_map(link_step).next_back();
+    take(context, services, events, writes).await?;
+    if let Some(step) = step {
+        context.session.ask(step);
+    }
+    Ok(())
 }
 
 impl events::Host for HostState {}

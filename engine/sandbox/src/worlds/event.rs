@@ -3,7 +3,7 @@
 use pombo_domain::Timestamp;
 use pombo_domain::model::event::GroupStep;
 use pombo_domain::model::{Attachment, Inbound, InboundAttachment, InboundContent, MediaKind, MediaState, ReceiptKind};
-use pombo_domain::ports::{Account, ChannelEvent, SessionState};
+use pombo_domain::ports::{Account, ChannelEvent, LinkStep, SessionState};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -57,6 +57,46 @@ impl AccountDetails {
         let name = |said: Option<String>| said.map(|said| cut(said.trim(), KIND_BYTES)).filter(|name| !name.is_empty());
         Some(Self { platform: name(said.platform), version: name(said.version), business: said.business })
     }
+}
+
+/// The kind of an event without a case of its own by which a connector asks something of a person while an account is linked.
+pub(crate) const LINK_STEP: &str = "link-step";
+
+/// What an event of the kind [`LINK_STEP`] says.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LinkStepSaid {
+    id: String,
+    kind: String,
+    #[serde(default)]
+    text: Option<String>,
+    #[serde(default)]
+    options: Option<serde_json::Value>,
+    #[serde(default)]
+    picture: Option<String>,
+    #[serde(default)]
+    schema: Option<serde_json::Value>,
+    #[serde(default)]
+    expires_at_millis: Option<u64>,
+}
+
+/// The step that an event tells; `None` when it is not of that form.
+pub(crate) fn link_step(event: &ChannelEvent) -> Option<LinkStep> {
+    let ChannelEvent::Other(kind, json) = event else { return None };
+    if kind != LINK_STEP {
+        return None;
+    }
+    let said: LinkStepSaid = serde_json::from_str(json).ok()?;
+    let expires_at = said.expires_at_millis.map(|at| instant("expiresAtMillis", at)).transpose().ok()?;
+    Some(LinkStep {
+        id: id("id", said.id).ok()?,
+        kind: id("kind", said.kind).ok()?,
+        text: said.text,
+        options: said.options,
+        picture: said.picture,
+        schema: said.schema,
+        expires_at,
+    })
 }
 
 /// What is wrong with an event: the field and what it must be.

@@ -14,20 +14,26 @@ use whatsapp_rust::anyhow::{self, anyhow};
 use whatsapp_rust::futures::StreamExt;
 use whatsapp_rust::futures::future::{Either, select};
 use whatsapp_rust::pair_code::PairCodeOptions;
+use whatsapp_rust::passkey::Assertion as LibraryAssertion;
 use whatsapp_rust::store::commands::DeviceCommand;
 use whatsapp_rust::store::persistence_manager::PersistenceManager;
 use whatsapp_rust::wacore::store::DevicePropsOverride;
 use whatsapp_rust::wacore::types::events::{
     Event, EventHandler, EventInterest, EventKind, InboundMessage, Subscription,
 };
+use whatsapp_rust::wacore_binary::SERVER_JID;
 use whatsapp_rust::waproto::whatsapp::device_props::{AppVersion, PlatformType};
-use whatsapp_rust::{CacheConfig, CacheEntryConfig, Client, ClientProfile, InboundDurabilityHook, async_trait};
+use whatsapp_rust::{
+    CacheConfig, CacheEntryConfig, Client, ClientProfile, InboundDurabilityHook, OwnedNodeRef, RawNodeLease,
+    async_trait,
+};
 
 use crate::config::{Config, Platform};
 use crate::glue::socket::{Sockets, Watcher};
 use crate::glue::{self, executor};
 use crate::inbound;
 use crate::live::{Live, Shared};
+use crate::passkey::{Act, Assertion};
 use crate::store::Store;
 use crate::version::Version;
 
@@ -47,6 +53,12 @@ pub(super) enum Happening {
     Lost,
     /// The client tries no more by itself.
     Ended,
+    /// The server demands a passkey and does not say which: the library asks.
+    AskedWithoutOptions,
+    /// The answer of a passkey was sent; `Err` says what went wrong.
+    Given(Result<(), String>),
+    /// The confirmation of the code was sent; `Err` says what went wrong.
+    Confirmed(Result<(), String>),
 }
 
 /// One client of the protocol library, from its making to its end.
@@ -54,6 +66,9 @@ pub(super) struct Link {
     live: Live,
     happenings: UnboundedReceiver<Happening>,
     report: UnboundedSender<Happening>,
+    /// While an account is linked, every stanza is looked at: the library does not tell that it asks for the options of a passkey, and
+    /// waits for them far longer than a person does.
+    stanzas: Option<RawNodeLease>,
     _subscription: Subscription,
 }
 
@@ -102,7 +117,8 @@ impl Link {
                 inbound::handle(&reader, &event).await;
             }
         });
-        Ok(Self { live, happenings, report, _subscription: subscription })
+        let stanzas = pairing.then(|| client.acquire_raw_node_forwarding());
+        Ok(Self { live, happenings, report, stanzas, _subscription: subscription })
     }
 
     pub(super) fn live(&self) -> Live {
@@ -138,6 +154,30 @@ impl Link {
             // Both answers are events.
             let _ = client.pair_with_code(options).await;
         });
+    }
+
+    /// Sends a part of the passkey step; what came of it is reported.
+    pub(super) fn act(&self, act: Act) {
+        let client = self.live.client.clone();
+        let report = self.report.clone();
+        executor::spawn(async move {
+            let happened = match act {
+                Act::Give(Assertion { json, credential }) => {
+                    let answer = LibraryAssertion { assertion_json: json, credential_id: credential };
+                    Happening::Given(client.send_passkey_response(answer).await.map_err(|error| error.to_string()))
+                }
+                Act::Confirm => {
+                    Happening::Confirmed(client.send_passkey_confirmation().await.map_err(|error| error.to_string()))
+                }
+            };
+            // Without a receiver the link is gone.
+            let _ = report.unbounded_send(happened);
+        });
+    }
+
+    /// The account is linked.
+    pub(super) fn paired(&mut self) {
+        drop(self.stanzas.take());
     }
 
     /// Writes the device now.
@@ -225,6 +265,9 @@ const SESSION: &[EventKind] = &[
     EventKind::PairingCode,
     EventKind::PairingCodeRefresh,
     EventKind::PairingCodeError,
+    EventKind::PairPasskeyRequest,
+    EventKind::PairPasskeyConfirmation,
+    EventKind::PairPasskeyError,
     EventKind::StreamReplaced,
     EventKind::TemporaryBan,
     EventKind::ClientOutdated,
@@ -233,13 +276,22 @@ const SESSION: &[EventKind] = &[
 ];
 
 fn interest() -> EventInterest {
-    EventInterest::of(SESSION).with(EventKind::ServerAck).union(EventInterest::of(inbound::KINDS))
+    EventInterest::of(SESSION)
+        .with(EventKind::ServerAck)
+        .with(EventKind::RawNode)
+        .union(EventInterest::of(inbound::KINDS))
 }
 
 impl EventHandler for Sorter {
     fn handle_event(&self, event: Arc<Event>) {
         match &*event {
             Event::ServerAck(ack) => return self.watch.shared.acks.answered(ack),
+            Event::RawNode(stanza) => {
+                if asks_without_options(stanza) {
+                    self.watch.report(Happening::AskedWithoutOptions);
+                }
+                return;
+            }
             Event::Connected(_) | Event::PairingQrCode(_) | Event::PairSuccess(_) => self.watch.goes_on(true),
             Event::Disconnected(_) => self.watch.goes_on(false),
             _ => {}
@@ -252,6 +304,14 @@ impl EventHandler for Sorter {
             let _ = self.content.unbounded_send(event);
         }
     }
+}
+
+/// Whether the server demands a passkey in this stanza and leaves out which.
+fn asks_without_options(stanza: &OwnedNodeRef) -> bool {
+    let stanza = stanza.get();
+    stanza.get_attr("type").is_some_and(|kind| kind == "passkey_prologue_request")
+        && stanza.get_attr("from").is_some_and(|from| from == SERVER_JID)
+        && stanza.get_optional_child("passkey_request_options").is_none()
 }
 
 /// Commits what arrived before the library acknowledges it: a message that the engine did not take stays with the server.

@@ -2,13 +2,15 @@
 //!
 //! One task, the root of `run`, decides; the library's events, the wishes of `operate` and the clock come to it as [`steps`]. A
 //! [`Link`](link::Link) holds one client. [`verdict`] says what the library's news mean. [`versions`] knows which version to claim, and
-//! [`outdated`] what follows when the server refuses it. It must not know messages.
+//! [`outdated`] what follows when the server refuses it. [`passkey`] is what some accounts demand while they are linked. It must not know
+//! messages.
 //!
 //! Invariant: only a logout that the server or the operator ordered takes the session out of the store; whatever else ends a
 //! connection is followed by another attempt, forever, with growing pauses.
 
 mod link;
 mod outdated;
+mod passkey;
 mod steps;
 mod verdict;
 mod versions;
@@ -21,11 +23,13 @@ use futures_channel::{mpsc, oneshot};
 use pombo_plugin::connector::events::{self, Event, State, Warning};
 use pombo_plugin::connector::{OperationError, RunError, Stopped};
 use pombo_plugin::{clock, log};
+use serde_json::Value;
 use whatsapp_rust::wacore::types::events::Event as Library;
 
 use crate::backoff::Backoff;
 use crate::glue::executor;
 use crate::live::{Live, Shared};
+use crate::passkey::{NOTHING_WAITS, Stage};
 use crate::version::{self, Version};
 use crate::{glue, identity, inbound, presence, redact, store};
 use link::{Happening, Link};
@@ -36,6 +40,8 @@ use versions::Versions;
 
 /// A connection that held for so long was a good one: the next pause is the shortest again.
 const HELD: Duration = Duration::from_secs(30);
+/// Why pairing came to nothing where nothing happened.
+const UNUSED: &str = "no phone used the code in time, and WhatsApp asked for no passkey";
 /// How long a client may take to end.
 const GRACE: Duration = Duration::from_secs(8);
 /// How long a stop waits for messages that are on their way.
@@ -47,6 +53,8 @@ enum Wish {
     Open(Option<String>),
     /// End the session; answered when it is forgotten.
     Close(oneshot::Sender<()>),
+    /// A person's answer to the step of linking with this id; `Err` says why it is not taken.
+    Answer(String, Value, oneshot::Sender<Result<(), String>>),
 }
 
 /// The phase of the session.
@@ -157,6 +165,10 @@ impl Session {
                         let _ = done.send(());
                         continue;
                     }
+                    Step::Wished(Wish::Answer(_, _, done)) => {
+                        let _ = done.send(Err(NOTHING_WAITS.to_owned()));
+                        continue;
+                    }
                     _ => return Ok(()),
                 }
             }
@@ -221,13 +233,29 @@ impl Session {
         let mut problem = "the connection ended".to_owned();
         let mut since: Option<Duration> = None;
         let mut alarm: Option<(Alarm, Wait)> = None;
+        let mut passkey = Stage::default();
+        // When the connection showed its first code.
+        let mut first_code: Option<Duration> = None;
         if pairing.is_some() {
             alarm = Some((Alarm::PairingTimeout, wait(self.shared.config.pairing.timeout())));
         }
         self.away("connecting", Some(State::Connecting)).await;
         link.connect();
         loop {
-            match outside.next(Some(&mut link), &mut alarm).await {
+            let step = outside.next(Some(&mut link), &mut alarm).await;
+            if is_code(&step) {
+                first_code.get_or_insert_with(clock::monotonic);
+            }
+            if pairing.is_some()
+                && let Some(news) = self.news(&step, first_code)
+            {
+                let then = passkey.hear(news, glue::draw(), clock::now_millis());
+                if let Some(why) = self.follow(then, &link, &mut alarm).await {
+                    link.close(GRACE).await;
+                    return Ok(End::GaveUp(why, None));
+                }
+            }
+            match step {
                 Step::Stop => {
                     self.away("the connector is stopping", None).await;
                     self.settle().await;
@@ -258,6 +286,24 @@ impl Session {
                         }
                     }
                 },
+                Step::Wished(Wish::Answer(id, answer, done)) => {
+                    let answered = match pairing.is_some() {
+                        true => passkey.answered(&id, &answer),
+                        false => Err(NOTHING_WAITS.to_owned()),
+                    };
+                    match answered {
+                        Err(why) => drop(done.send(Err(why))),
+                        Ok(then) => {
+                            let ended = self.follow(then, &link, &mut alarm).await;
+                            // Answered when the state says it.
+                            let _ = done.send(Ok(()));
+                            if let Some(why) = ended {
+                                link.close(GRACE).await;
+                                return Ok(End::GaveUp(why, None));
+                            }
+                        }
+                    }
+                }
                 Step::Rang(Alarm::Connect) => {
                     if link.is_spent() {
                         return Ok(End::Renew);
@@ -271,16 +317,22 @@ impl Session {
                 Step::Rang(Alarm::PairingTimeout) => {
                     link.close(GRACE).await;
                     if let Some(pairing) = pairing.take() {
-                        return Ok(next_attempt(pairing, "no phone used the code in time"));
+                        return Ok(next_attempt(pairing, UNUSED));
                     }
                 }
+                // What follows was done above.
+                Step::Rang(Alarm::Passkey)
+                | Step::Happened(Happening::AskedWithoutOptions | Happening::Given(_) | Happening::Confirmed(_)) => {}
                 Step::Happened(Happening::Refused(why)) => problem = why,
                 Step::Happened(Happening::Lost) => {
+                    first_code = None;
                     if self.live().is_ok() {
                         self.away("the connection to WhatsApp is down", Some(State::Connecting)).await;
                     }
                 }
                 Step::Happened(Happening::Library(event)) => match &*event {
+                    // Whoever is asked for a passkey has used a code; the library shows others all the same.
+                    Library::PairingQrCode(_) if !passkey.is_idle() => {}
                     Library::PairingQrCode(code) => match &mut pairing {
                         Some(Pairing { phone: None, .. }) => self.tell(State::Qr(code.code.clone())).await,
                         Some(Pairing { phone: Some(phone), asked, .. }) if !*asked => {
@@ -315,8 +367,12 @@ impl Session {
                         {
                             log::debug("session", &redact::line(&error.to_string()));
                         }
+                        if !passkey.is_idle() && !passkey.is_done() {
+                            log::info("session", "the phone linked the account without the passkey that was asked for");
+                        }
                         pairing = None;
                         alarm = None;
+                        link.paired();
                         self.tell(State::Connecting).await;
                         link.save().await;
                     }
@@ -353,7 +409,7 @@ impl Session {
                         return Ok(End::Outdated(pairing.take()));
                     }
                     if let Some(now) = pairing.take() {
-                        let why = if link.is_spent() { "no phone used the code in time" } else { &*problem };
+                        let why = if link.is_spent() { UNUSED } else { &*problem };
                         if !link.is_spent() {
                             // The server could not be reached: at once would be too soon.
                             clock::sleep(backoff.next(bounds, glue::draw())).await;
@@ -443,6 +499,11 @@ impl Session {
             left = left.saturating_sub(STEP);
         }
     }
+}
+
+/// Whether the connection shows a code.
+fn is_code(step: &Step) -> bool {
+    matches!(step, Step::Happened(Happening::Library(event)) if matches!(&**event, Library::PairingQrCode(_)))
 }
 
 fn next_attempt(pairing: Pairing, why: &str) -> End {

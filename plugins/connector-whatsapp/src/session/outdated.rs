@@ -12,6 +12,7 @@ use super::steps::{Alarm, Outside, Step, wait};
 use super::{Pairing, Session, Wish};
 use crate::backoff::Backoff;
 use crate::glue::{self, executor};
+use crate::passkey::NOTHING_WAITS;
 use crate::version::{self, ATTEMPTS, Version};
 
 /// What came of waiting for a version.
@@ -67,6 +68,7 @@ impl Session {
                 Step::Wished(Wish::Close(done)) => return Awaited::Closed(done),
                 // A person asks for one more attempt.
                 Step::Wished(Wish::Open(_)) => return Awaited::Version(self.versions.refresh().await),
+                Step::Wished(Wish::Answer(_, _, done)) => drop(done.send(Err(NOTHING_WAITS.to_owned()))),
                 Step::Rang(_) | Step::Happened(_) => {}
             }
             let version = self.versions.refresh().await;

@@ -25,6 +25,8 @@ pub(super) enum Step {
 pub(super) enum Alarm {
     Connect,
     PairingTimeout,
+    /// The time of a part of the passkey step is over.
+    Passkey,
 }
 
 pub(super) type Wait = Pin<Box<dyn Future<Output = ()>>>;

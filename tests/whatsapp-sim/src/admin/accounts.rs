@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Refused, chat, done};
-use crate::phone::{self, Received};
+use crate::phone::{self, Received, Scanned};
 use crate::world::{AccountInfo, NewAccount, World};
 use crate::{Error, appstate};
 
@@ -23,6 +23,8 @@ pub(super) struct Register {
     lid_addressed: bool,
     #[serde(default)]
     without_history: bool,
+    #[serde(default)]
+    demands_passkey: bool,
 }
 
 /// A QR to scan.
@@ -37,6 +39,14 @@ pub(super) struct Scan {
 #[serde(deny_unknown_fields)]
 pub(super) struct Link {
     code: String,
+}
+
+/// What the account's passkey is asked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ask {
+    /// The request options of WebAuthn.
+    options: Value,
 }
 
 /// A message to read, or a voice note to play.
@@ -89,13 +99,16 @@ pub(super) fn register(world: &World, asked: Register) -> Result<Value, Refused>
         without_ninth_digit: asked.without_ninth_digit,
         lid_addressed: asked.lid_addressed,
         without_history: asked.without_history,
+        demands_passkey: asked.demands_passkey,
     })?;
     Ok(show(&account))
 }
 
 pub(super) fn scan(world: &Arc<World>, phone: &str, asked: Scan) -> Result<Value, Refused> {
-    let device = phone::scan(world, phone, &asked.qr)?;
-    Ok(json!({ "phone": &*device.phone, "device": device.device }))
+    Ok(match phone::scan(world, phone, &asked.qr)? {
+        Scanned::Linked(device) => json!({ "phone": &*device.phone, "device": device.device }),
+        Scanned::AsksForPasskey => json!({ "asksForPasskey": true }),
+    })
 }
 
 pub(super) async fn link(world: &Arc<World>, phone: &str, asked: Link) -> Result<Value, Refused> {
@@ -103,6 +116,18 @@ pub(super) async fn link(world: &Arc<World>, phone: &str, asked: Link) -> Result
     let linked = tokio::task::spawn_blocking(move || phone::link(&world, &phone, &asked.code)).await;
     linked.map_err(|e| Refused { status: 500, reason: e.to_string() })??;
     Ok(done())
+}
+
+/// The account's passkey answers, as a browser would write it.
+pub(super) fn passkey(world: &World, phone: &str, asked: &Ask) -> Result<Value, Refused> {
+    let passkey = world.passkey(phone).ok_or_else(|| Refused::bad(format!("{phone} has no passkey")))?;
+    passkey.answer(&asked.options).ok_or_else(|| Refused::bad("the options have no challenge"))
+}
+
+/// The code that the phone shows while a companion is linked with a passkey.
+pub(super) fn passkey_code(world: &World, phone: &str) -> Result<Value, Refused> {
+    world.account_by_phone(phone).ok_or_else(|| Error::UnknownAccount(phone.to_owned()))?;
+    Ok(json!({ "code": world.passkey_code(phone) }))
 }
 
 pub(super) fn inbox(world: &World, phone: &str) -> Result<Value, Refused> {

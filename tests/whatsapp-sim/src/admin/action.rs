@@ -68,6 +68,10 @@ fn of_phone(phone: &str, what: &str, body: Value) -> Result<Action, Refused> {
             let asked = read(body)?;
             in_time(move |world| async move { accounts::link(&world, &phone, asked).await })
         }
+        "passkey" => {
+            let asked = read(body)?;
+            at_once(move |world| accounts::passkey(world, &phone, &asked))
+        }
         "send" => {
             let asked = read(body)?;
             in_time(move |world| async move { sending::send(&world, &phone, asked).await })

@@ -9,9 +9,10 @@
 //! | | |
 //! |---|---|
 //! | `GET /` | the page |
-//! | `GET /accounts`, `POST /accounts {phone, name?, withoutNinthDigit?, lidAddressed?, withoutHistory?}` | accounts |
+//! | `GET /accounts`, `POST /accounts {phone, name?, withoutNinthDigit?, lidAddressed?, withoutHistory?, demandsPasskey?}` | accounts |
 //! | `POST /phones/{phone}/scan {qr}` | the phone scans a QR: the device is linked |
 //! | `POST /phones/{phone}/link {code}` | the phone enters a pairing code |
+//! | `POST /phones/{phone}/passkey {options}`, `GET /phones/{phone}/passkey` | the account's passkey answers; the code that the phone shows |
 //! | `POST /phones/{phone}/send {to, …}` | the phone sends, see `sending::Sending` |
 //! | `GET /phones/{phone}/inbox` | what the phone received, decrypted |
 //! | `GET /phones/{phone}/seen` | receipts, typing, and what the phone could not decrypt |
@@ -128,6 +129,7 @@ async fn handle(world: &Arc<World>, request: Request<Incoming>) -> Result<Answer
             action(path, body)?(world.clone()).await?
         }
         (true, ["accounts"]) => accounts::list(world),
+        (true, ["phones", phone, "passkey"]) => accounts::passkey_code(world, phone)?,
         (true, ["phones", phone, "seen"]) => accounts::seen(world, phone)?,
         (true, ["phones", phone, "inbox"]) => accounts::inbox(world, phone)?,
         (true, ["groups"]) => groups::list(world),

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Refused, done};
-use crate::faults::{LoginRefusal, MessageFault, Target};
+use crate::faults::{LoginRefusal, MessageFault, PasskeyFault, Target};
 use crate::media::Failing;
 use crate::session;
 use crate::world::{DeviceId, World};
@@ -125,6 +125,8 @@ pub(super) enum Fault {
         #[serde(default = "once")]
         times: u32,
     },
+    /// The next linking of this account, which demands a passkey, goes wrong in this way.
+    Passkey { phone: String, way: PasskeyFault },
     /// No connection is taken for a while.
     RefuseConnections { seconds: f64 },
     /// Resumed handshakes are answered as if the server's key had changed.
@@ -242,6 +244,10 @@ pub(super) fn fault(world: &Arc<World>, fault: Fault) -> Result<Value, Refused> 
         Fault::RefuseLogins { reason, code, expire, message, url, header, subtext, locale, times } => {
             let refusal = LoginRefusal { reason, code, expire, message, url, header, subtext, locale };
             world.faults.refuse_logins(refusal, times, world.clock.now());
+            Ok(done())
+        }
+        Fault::Passkey { phone, way } => {
+            world.faults.on_next_passkey(&registered(world, &phone)?, way);
             Ok(done())
         }
         Fault::RefuseConnections { seconds } => {

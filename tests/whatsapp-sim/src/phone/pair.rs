@@ -24,8 +24,17 @@ pub struct CodeSecret {
     companion_ephemeral: [u8; 32],
 }
 
-/// The phone scans the QR that a client shows. Answers the companion's device once it was told.
-pub fn scan(world: &Arc<World>, phone: &str, qr: &str) -> Result<DeviceId, Error> {
+/// What came of using a companion's code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scanned {
+    /// The companion was told that it is this device.
+    Linked(DeviceId),
+    /// The account demands a passkey: the companion was asked for it.
+    AsksForPasskey,
+}
+
+/// The phone scans the QR that a client shows.
+pub fn scan(world: &Arc<World>, phone: &str, qr: &str) -> Result<Scanned, Error> {
     let (reference, noise_key, identity) =
         PairUtils::parse_qr_code(qr.trim()).map_err(|e| Error::InvalidQr(e.to_string()))?;
     let secret = qr.trim().split(',').nth(3).and_then(|secret| BASE64_STANDARD.decode(secret).ok());
@@ -36,11 +45,26 @@ pub fn scan(world: &Arc<World>, phone: &str, qr: &str) -> Result<DeviceId, Error
     if waiting.noise_key != noise_key || waiting.identity != identity {
         return Err(Error::InvalidQr("its keys are not those of the client that waits".into()));
     }
-    sign(world, phone, &waiting, &secret)
+    take(world, phone, &waiting, &secret)
+}
+
+/// Takes the companion, unless the account demands a passkey first.
+fn take(world: &Arc<World>, phone: &str, waiting: &WaitingCompanion, secret: &[u8; 32]) -> Result<Scanned, Error> {
+    let account = world.account_by_phone(phone).ok_or_else(|| Error::UnknownAccount(phone.to_owned()))?;
+    if world.passkey(&account.phone).is_some() {
+        session::demand_passkey(world, waiting, &account.phone);
+        return Ok(Scanned::AsksForPasskey);
+    }
+    sign(world, phone, waiting, secret).map(Scanned::Linked)
 }
 
 /// Signs a companion and tells it.
-fn sign(world: &Arc<World>, phone: &str, waiting: &WaitingCompanion, secret: &[u8; 32]) -> Result<DeviceId, Error> {
+pub(crate) fn sign(
+    world: &Arc<World>,
+    phone: &str,
+    waiting: &WaitingCompanion,
+    secret: &[u8; 32],
+) -> Result<DeviceId, Error> {
     let account = world.account_by_phone(phone).ok_or_else(|| Error::UnknownAccount(phone.to_owned()))?;
     let slot = world.directory.write().claim_slot(&account.phone)?;
     let (identity, raw_id) = {
@@ -122,7 +146,7 @@ pub(crate) fn finish_code(
     pairing: &CodePairing,
     waiting: &WaitingCompanion,
     wrapped: &[u8],
-) -> Result<DeviceId, Error> {
+) -> Result<Scanned, Error> {
     let secret = pairing.secret.as_ref().ok_or(Error::NotWaiting("code"))?;
     let invalid = |what: &str| Error::InvalidKeys(what.to_owned());
     let agree = |private: &KeyPair, public: &[u8; 32]| {
@@ -162,5 +186,5 @@ pub(crate) fn finish_code(
     let mut adv_secret = [0; 32];
     wacore::crypto::hkdf_sha256_into(&combined, None, b"adv_secret", &mut adv_secret)
         .map_err(|_| invalid("the secret cannot be derived"))?;
-    sign(world, phone, waiting, &adv_secret)
+    take(world, phone, waiting, &adv_secret)
 }

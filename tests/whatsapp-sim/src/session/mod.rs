@@ -7,6 +7,7 @@ mod keys;
 mod login;
 mod message;
 mod pairing;
+mod passkey;
 mod presence;
 mod receipt;
 mod router;
@@ -24,6 +25,7 @@ pub(crate) use keys::take_bundle;
 pub(crate) use login::remove_companion;
 pub(crate) use message::distribute;
 pub(crate) use pairing::complete as complete_pairing;
+pub(crate) use passkey::demand as demand_passkey;
 pub(crate) use presence::send_chatstate;
 pub(crate) use receipt::send as send_receipt;
 pub(crate) use settings::trust;
@@ -114,6 +116,7 @@ pub(crate) async fn serve(stream: TcpStream, world: Arc<World>, mut shutdown: Sh
         () = shutdown.requested() => Ok(()),
     };
     world.pairings.lock().forget(connection);
+    world.passkeys.lock().linkings.remove(&connection);
     match ended {
         Ok(()) | Err(LinkError::Closed | LinkError::Socket(_)) => {}
         Err(LinkError::Protocol(e)) => tracing::warn!(connection, error = %e, "a client broke the protocol"),

@@ -10,7 +10,7 @@ use waproto::{
     whatsapp::{self as wa, client_payload::DevicePairingRegistrationData},
 };
 
-use super::{SessionHandle, code, iq, stream_error};
+use super::{SessionHandle, code, iq, passkey, stream_error};
 use crate::{
     Error, appstate,
     wire::LinkError,
@@ -94,7 +94,11 @@ pub(super) fn route(world: &Arc<World>, session: &SessionHandle, node: &Node) {
         return;
     }
     let answer = match iq::attr(node, "xmlns").as_str() {
-        "md" => code::handle(world, session, node),
+        "md" => match passkey::handle(world, session, node) {
+            passkey::Handled::Answer(answer) => Some(answer),
+            passkey::Handled::Silence => return,
+            passkey::Handled::Other => code::handle(world, session, node),
+        },
         "w:p" | "urn:xmpp:ping" => Some(iq::result(node, [])),
         _ => None,
     };

@@ -62,6 +62,8 @@ pub struct NewAccount {
     pub lid_addressed: bool,
     /// The phone shares no history with the companions it pairs. A real one always does.
     pub without_history: bool,
+    /// Whoever links a companion must give an answer of the account's passkey.
+    pub demands_passkey: bool,
 }
 
 /// What everyone may know of an account.

@@ -7,6 +7,7 @@ mod directory;
 mod ledger;
 mod mailbox;
 mod pairing;
+mod passkeys;
 mod policy;
 mod presence;
 mod tokens;
@@ -31,18 +32,25 @@ pub use ledger::{Ledger, Relayed};
 pub use mailbox::{DeviceState, Mailboxes};
 pub(crate) use pairing::PAIRING_SECONDS;
 pub use pairing::{CodePairing, Pairings, WaitingCompanion};
+pub use passkeys::Passkeys;
+pub(crate) use passkeys::{Linking, Prologue};
 pub use policy::Policy;
 pub use presence::Presences;
 pub use tokens::Tokens;
 pub(crate) use tokens::proof;
 
-use crate::{Error, appstate, clock::Clock, faults, groups, journal::Journal, media, phone, session::SessionHandle};
+use crate::{
+    Error, appstate, authenticator::Authenticator, clock::Clock, faults, groups, journal::Journal, media, phone,
+    session::SessionHandle,
+};
 
 /// Everything the server remembers.
 pub struct World {
     pub(crate) directory: RwLock<Directory>,
     pub(crate) mail: Mutex<Mailboxes>,
     pub(crate) pairings: Mutex<Pairings>,
+    /// Which accounts demand a passkey of their companions.
+    pub(crate) passkeys: Mutex<Passkeys>,
     pub(crate) presences: Mutex<Presences>,
     pub(crate) ledger: Mutex<Ledger>,
     pub(crate) phones: phone::Phones,
@@ -87,6 +95,7 @@ impl World {
             directory: RwLock::default(),
             mail: Mutex::default(),
             pairings: Mutex::default(),
+            passkeys: Mutex::default(),
             presences: Mutex::default(),
             ledger: Mutex::default(),
             phones: phone::Phones::default(),
@@ -151,9 +160,25 @@ impl World {
 
     /// Registers an account and its phone.
     pub fn register(&self, account: NewAccount) -> Result<AccountInfo, Error> {
+        let passkey = account.demands_passkey.then(Authenticator::new);
         let (info, identity) = self.directory.write().register(account)?;
+        if let Some(passkey) = passkey {
+            self.passkeys.lock().accounts.insert(info.phone.clone(), passkey);
+        }
         self.phones.add(&info, &identity);
         Ok(info)
+    }
+
+    /// The passkey that the account demands of whoever links a companion; `None` if it demands none.
+    pub fn passkey(&self, phone: &str) -> Option<Authenticator> {
+        let account = self.account_by_phone(phone)?;
+        self.passkeys.lock().accounts.get(&account.phone).cloned()
+    }
+
+    /// The code that the account's phone shows last, for the person who links a companion with a passkey.
+    pub fn passkey_code(&self, phone: &str) -> Option<String> {
+        let account = self.account_by_phone(phone)?;
+        self.passkeys.lock().shown.get(&account.phone).cloned()
     }
 
     /// The account behind a number or a JID (phone number or LID, with or without a device; the other Brazilian form too).

@@ -12,6 +12,7 @@ mod faults;
 mod groups;
 mod history;
 mod media;
+mod passkey;
 mod policy;
 mod presence;
 mod retries;

@@ -1,14 +1,16 @@
-//! Sessions of connectors: their state, opening one (by a QR code or a code to type), connecting one again, ending it.
+//! Sessions of connectors: their state, opening one (by a QR code or a code to type), the steps that linking an account may ask besides,
+//! connecting one again, ending it.
 //!
 //! Opening waits for changes of the session, for a bounded time; there is no polling.
 
 use futures::future::{Either, select};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::commands::Commands;
 use crate::commands::connectors::offering::{checked_address, done, unindexed};
-use crate::ports::{Account, Operation, SessionState};
-use crate::{Field, Result, TenantIndex};
+use crate::ports::{Account, LinkStep, Operation, SessionState};
+use crate::{ConnectorIndex, Error, Field, Result, TenantIndex, Timestamp};
 
 /// How long an opening waits, in milliseconds. A code that comes later is seen at the next request for the session.
 pub const OPENING_MS: i64 = 20_000;
@@ -20,14 +22,71 @@ pub struct SessionView {
     pub state: SessionState,
     /// The account, while it is connected.
     pub account: Option<Account>,
+    /// What linking the account asks of a person now.
+    pub link_step: Option<LinkStep>,
+    /// When the session last became connected, since the engine started.
+    pub connected_at: Option<Timestamp>,
 }
+
+/// What ends with a session that works, for whoever is about to end it.
+pub const LOGOUT_WARNING: &str = "the session works: once it is logged out, the account can only be linked again by somebody who has its \
+                                  phone, and the channel may ask that person for a passkey";
+
+/// The operation by which a person's answer to a step of linking comes to the connector.
+const LINK_STEP: &str = "link-step";
 
 impl Commands {
     /// The state of a connector's session.
     pub fn get_session(&self, tenant: TenantIndex, id: Uuid) -> Result<SessionView> {
         let connector = self.live_connector(tenant, id)?;
-        let state = self.ports().connectors.session(connector.index);
-        Ok(SessionView { account: self.ports().connectors.account(connector.index), state })
+        Ok(self.viewed(connector.index, self.ports().connectors.session(connector.index)))
+    }
+
+    fn viewed(&self, index: ConnectorIndex, state: SessionState) -> SessionView {
+        let connectors = &self.ports().connectors;
+        SessionView {
+            account: connectors.account(index),
+            link_step: self.waiting_step(index),
+            connected_at: connectors.connected_at(index),
+            state,
+        }
+    }
+
+    /// The step of linking that waits for a person; none whose time is over.
+    fn waiting_step(&self, index: ConnectorIndex) -> Option<LinkStep> {
+        let step = self.ports().connectors.link_step(index)?;
+        step.expires_at.is_none_or(|at| self.now() < at).then_some(step)
+    }
+
+    /// Passes a person's answer to a step of linking on to the connector. Nothing of it is stored or logged. Fails with
+    /// [`Unsupported`](crate::ErrorCode::Unsupported) if the plugin has no such steps, and as invalid if the step does not wait or the
+    /// answer cannot be right.
+    pub async fn answer_link_step(
+        &self,
+        tenant: TenantIndex,
+        id: Uuid,
+        step: &str,
+        answer: Value,
+    ) -> Result<SessionView> {
+        self.operate_own(tenant, id, LINK_STEP, &json!({ "id": step, "answer": answer })).await?;
+        self.get_session(tenant, id)
+    }
+
+    /// Refuses to let somebody link a connector's account: if its plugin has no sessions, or the session works.
+    pub fn check_linkable(&self, tenant: TenantIndex, id: Uuid) -> Result<()> {
+        let offering = self.offering(tenant, id)?;
+        offering.must("sessions")?;
+        if self.ports().connectors.session(offering.connector.index) == SessionState::Connected {
+            return Err(Error::conflict("the session works: there is no account to link"));
+        }
+        Ok(())
+    }
+
+    /// What to say to whoever is about to log the connector's session out; `None` if it does not work anyway.
+    pub fn logout_warning(&self, tenant: TenantIndex, id: Uuid) -> Result<Option<&'static str>> {
+        let offering = self.offering(tenant, id)?;
+        let works = self.ports().connectors.session(offering.connector.index) == SessionState::Connected;
+        Ok((works && offering.plugin.needs_session).then_some(LOGOUT_WARNING))
     }
 
     /// Opens a session if there is none, and waits until there is a code to show or it is connected. With the address of the
@@ -51,12 +110,16 @@ impl Commands {
         if seen == SessionState::Stopped {
             seen = self.start_stopped(tenant, id).await?.session;
             if matches!(seen, SessionState::Failing(_)) {
-                return Ok(SessionView { state: seen, account: None });
+                return Ok(SessionView { account: None, ..self.viewed(index, seen) });
             }
         }
         // What the session showed when it was asked to open.
         let mut before: Option<SessionState> = None;
         loop {
+            // Whoever used the code is asked for more: another code would be of no use.
+            if self.waiting_step(index).is_some() {
+                break;
+            }
             // A code to type may be another account's: it counts after this opening only.
             let anew = before.is_some() || !matches!(seen, SessionState::PairingCode(_));
             if shows(&seen, address.is_some()) && anew && before.as_ref() != Some(&seen) {
@@ -82,7 +145,7 @@ impl Commands {
             seen = state;
             deadline = rest;
         }
-        Ok(SessionView { account: connectors.account(index), state: seen })
+        Ok(self.viewed(index, seen))
     }
 
     /// Connects a session that is there but broken, or opens one if there is none. A session that is connected, is being connected
@@ -102,12 +165,12 @@ impl Commands {
                     SessionState::Stopped | SessionState::Disconnected(_) | SessionState::Failing(_)
                 ) {
                     let state = self.started(connector).await.session;
-                    return Ok(SessionView { account: connectors.account(index), state });
+                    return Ok(self.viewed(index, state));
                 }
             }
             _ => {}
         }
-        Ok(SessionView { account: connectors.account(index), state: connectors.session(index) })
+        Ok(self.viewed(index, connectors.session(index)))
     }
 
     /// Logs out and deletes the session; does nothing if there is none.
@@ -120,10 +183,11 @@ impl Commands {
         }
         let connectors = &self.ports().connectors;
         let index = offering.connector.index;
-        if !matches!(connectors.session(index), SessionState::Unpaired(_)) {
+        // While a step of linking waits, there is something to stop.
+        if !matches!(connectors.session(index), SessionState::Unpaired(_)) || self.waiting_step(index).is_some() {
             done(self.operate(&offering, "sessions", Operation::CloseSession).await?)?;
         }
-        Ok(SessionView { account: connectors.account(index), state: connectors.session(index) })
+        Ok(self.viewed(index, connectors.session(index)))
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod chats;
 pub(crate) mod groups;
+pub(crate) mod link_page;
 pub(crate) mod own;
 pub(crate) mod pace;
 pub(crate) mod receiving;

@@ -1,11 +1,13 @@
-//! Section Sessions: opening, showing and ending the session of a connector whose plugin needs one.
+//! Section Sessions: opening, showing and ending the session of a connector whose plugin needs one, the steps that linking an account may
+//! ask besides, and links for whoever has the phone and no login.
 //!
-//! A QR or pairing code gives anyone who has it access to the account, so only these operations return it.
+//! A QR or pairing code gives anyone who has it access to the account, so only these operations and the page of such a link return it.
 
 use std::sync::Arc;
 
+use poem::http::StatusCode;
 use poem::web::Data;
-use poem_openapi::param::Path;
+use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 use pombo_domain::commands::connectors::sessions::SessionView;
@@ -16,10 +18,11 @@ use crate::Section;
 use crate::access::Acting;
 use crate::deps::ControlDeps;
 use crate::wire::hearing::Deaf;
+use crate::wire::link_step::{LinkStepReport, PasskeyAnswer};
 use crate::wire::session::{Session, SessionStatus};
-use crate::wire::{BODY, CHANNEL, PathId, READ, Refused, optional};
+use crate::wire::{BODY, CHANNEL, CONFLICT, Created, Instant, PathId, READ, Refused, body, optional};
 use pombo_api::error::Failure;
-use pombo_api::json::OptionalJsonBytes;
+use pombo_api::json::{JsonBytes, OptionalJsonBytes};
 use pombo_api::options::ApiState;
 use pombo_api::qr;
 
@@ -76,6 +79,16 @@ impl From<Account> for SessionAccount {
     }
 }
 
+/// A link for whoever has the phone and no login.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct SessionLinkMade {
+    /// The page. Whoever has the URL can link the connector with an account: give it to nobody else.
+    url: String,
+    /// Until when it opens.
+    expires_at: Instant,
+}
+
 /// A session, with the codes that open it.
 #[derive(Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
@@ -94,6 +107,10 @@ pub(crate) struct SessionReport {
     account: Option<SessionAccount>,
     /// With CONNECTED: set while it does not hear what it should.
     deaf: Option<Deaf>,
+    /// What linking the account asks of a person now.
+    link_step: Option<LinkStepReport>,
+    /// After a session that worked was logged out without `confirm=true`: what that means.
+    warning: Option<String>,
 }
 
 impl SessionReport {
@@ -109,8 +126,17 @@ impl SessionReport {
         }
         let deaf = deaf.filter(|_| view.state == SessionState::Connected);
         let Session { status, reason } = view.state.into();
-        let account = view.account.map(SessionAccount::from);
-        Ok(Self { status, reason, qr_text, qr_code, pairing_code, account, deaf })
+        Ok(Self {
+            status,
+            reason,
+            qr_text,
+            qr_code,
+            pairing_code,
+            account: view.account.map(SessionAccount::from),
+            deaf,
+            link_step: view.link_step.map(LinkStepReport::from),
+            warning: None,
+        })
     }
 }
 
@@ -152,15 +178,64 @@ impl Sessions {
 
     /// Log out and delete a connector's session
     ///
-    /// Does nothing if there is no session. The connector continues to accept messages, and keeps them.
+    /// Does nothing if there is no session. The connector continues to accept messages, and keeps them. Linking an account again needs
+    /// somebody who has its phone, and the channel may ask that person for a passkey: with `confirm=false`, a session that works is not
+    /// logged out, and the answer (409) says so. While linking waits for a step, this stops it.
     #[oai(path = "/v1/connectors/:id/session", method = "delete", operation_id = "close_session")]
     async fn close_session(
         &self,
         state: Data<&Arc<ApiState>>,
         acting: Acting,
         id: Path<PathId>,
+        /// Whether the caller has considered what the end of a session that works means. With `false` it is not ended; without it, it is
+        /// ended with a `warning` in the answer.
+        confirm: Query<Option<bool>>,
     ) -> Result<Json<SessionReport>, Refused<{ READ | CHANNEL }>> {
-        let view = state.commands.close_session(acting.tenant, id.of("Connector")?).await?;
+        let id = id.of("Connector")?;
+        let warning = state.commands.logout_warning(acting.tenant, id)?;
+        if let (Some(false), Some(warning)) = (confirm.0, warning) {
+            let message = format!("{warning}; nothing was done: repeat it with confirm=true");
+            return Err(Failure::new(StatusCode::CONFLICT, message).into());
+        }
+        let view = state.commands.close_session(acting.tenant, id).await?;
+        let warning = warning.filter(|_| confirm.0.is_none()).map(str::to_owned);
+        Ok(Json(SessionReport { warning, ..SessionReport::of(view, None)? }))
+    }
+
+    /// Answer a step that waits for a passkey
+    ///
+    /// The session shows the step as `linkStep`: first `passkey`, whose options are for `navigator.credentials.get` on the channel's own
+    /// page, then `passkey-confirm`, whose code a person compares with the one on the phone. What the channel makes of an answer shows in
+    /// the session; an answer that cannot be right is refused here, and the step still waits.
+    #[oai(path = "/v1/connectors/:id/session/passkey", method = "post", operation_id = "answer_passkey")]
+    async fn answer_passkey(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+        json: JsonBytes<PasskeyAnswer>,
+    ) -> Result<Json<SessionReport>, Refused<{ READ | BODY | CHANNEL }>> {
+        let id = id.of("Connector")?;
+        let (step, answer) = body(&json)?.read()?;
+        let view = state.commands.answer_link_step(acting.tenant, id, &step, answer).await?;
         Ok(Json(SessionReport::of(view, None)?))
+    }
+
+    /// Make a link for whoever has the phone
+    ///
+    /// The page behind it needs no login: it shows the QR code, then the steps that the channel asks for, such as a passkey. It opens for ten
+    /// minutes, until the session is connected, until the next link of this connector is made, or until the engine restarts, whichever comes
+    /// first.
+    #[oai(path = "/v1/connectors/:id/session/link", method = "post", operation_id = "create_session_link")]
+    async fn create_session_link(
+        &self,
+        state: Data<&Arc<ApiState>>,
+        acting: Acting,
+        id: Path<PathId>,
+    ) -> Result<Created<SessionLinkMade>, Refused<{ READ | CONFLICT }>> {
+        let id = id.of("Connector")?;
+        state.commands.check_linkable(acting.tenant, id)?;
+        let (url, expires_at) = state.session_links.make(acting.tenant, id, state.commands.now());
+        Ok(Created::Made(Json(SessionLinkMade { url, expires_at: Instant(expires_at) })))
     }
 }

@@ -12,6 +12,7 @@ mod events;
 mod hearing;
 mod history;
 mod imports;
+mod linking;
 mod live;
 mod operations;
 mod own;

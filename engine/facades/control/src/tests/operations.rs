@@ -382,6 +382,7 @@ async fn another_tenants_id_is_not_found_in_every_operation() {
         ("/typing", json!({"chat": "1", "state": "paused"})),
         ("/lookup", json!({"addresses": ["1"]})),
         ("/operations", json!({"kind": "x", "value": 1})),
+        ("/session/passkey", json!({"id": "x", "confirm": true})),
         ("/groups", json!({"subject": "x"})),
         ("/groups/{group}", json!({"subject": "x"})),
         ("/members", json!({"add": ["1"]})),

@@ -1,12 +1,13 @@
 //! The few forms that several sections share: ids in paths, instants, cursors, JSON bodies that say where they break, pages,
 //! answers without a body; and the wire types that do: [`contact`], [`content`], [`conversation`], [`message`], [`send`],
-//! [`session`], [`webhook`], [`pace`], [`delivery`], [`hearing`].
+//! [`session`], [`webhook`], [`pace`], [`delivery`], [`hearing`], [`link_step`].
 
 pub(crate) mod contact;
 pub(crate) mod content;
 pub(crate) mod conversation;
 pub(crate) mod delivery;
 pub(crate) mod hearing;
+pub(crate) mod link_step;
 pub(crate) mod message;
 pub(crate) mod pace;
 pub(crate) mod proxy;

@@ -160,7 +160,7 @@ async fn who_is_known_and_who_is_not() {
     world.tell(vec![ChannelEvent::Message(from_phone)]).await.expect("taken");
     wrote(&world, &["5511".to_owned()]).await;
     world.connectors.act(|sent| match sent.text.as_str() {
-        "5544" => Does::Answer(SendOutcome::Rejected("no".to_owned())),
+        "5544" => Does::Answer(SendOutcome::Rejected("no".into())),
         _ => Does::Answer(accepted()),
     });
     let refused = world.post(to("5544"));
@@ -269,7 +269,7 @@ async fn an_old_number_is_not_warmed_up_as_a_new_one_until_another_is_paired() {
 async fn no_more_conversations_are_started_than_the_channel_allows_in_a_cycle() {
     let mut world = World::two_way(free());
     world.connectors.act(|sent| match sent.text.as_str() {
-        "5566" => Does::After(5_000, SendOutcome::InvalidRecipient("not there".to_owned())),
+        "5566" => Does::After(5_000, SendOutcome::InvalidRecipient("not there".into())),
         _ => Does::Answer(accepted()),
     });
     world.start().await;

@@ -43,6 +43,7 @@ fn pace() -> impl Strategy<Value = Pace> {
             max_in_flight: 50,
             health: None,
             category_order: true,
+            in_use_since: None,
         },
     )
 }

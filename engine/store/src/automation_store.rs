@@ -123,12 +123,12 @@ impl AutomationStore for DiskStore {
         timers::of_conversation(&*self.shared.backend, conversation)
     }
 
-    fn pauses_ending(&self, until: Timestamp, limit: usize) -> StoreResult<Vec<PauseEnd>> {
-        Ok(self.shared.pauses.ending(until, limit))
+    fn pauses_ending(&self, until: Timestamp, after: Option<PauseEnd>, limit: usize) -> StoreResult<Vec<PauseEnd>> {
+        Ok(self.shared.pauses.ending(until, after, limit))
     }
 
-    fn next_pause_end(&self) -> StoreResult<Option<Timestamp>> {
-        Ok(self.shared.pauses.next())
+    fn next_pause_end(&self, after: Option<PauseEnd>) -> StoreResult<Option<Timestamp>> {
+        Ok(self.shared.pauses.next(after))
     }
 
     fn dead_letters(&self, tenant: TenantIndex, after: Option<Uuid>, limit: usize) -> StoreResult<Vec<DeadLetter>> {

@@ -5,6 +5,7 @@
 //! Invariant: a pause is here, and has its row, exactly while its conversation has it.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use parking_lot::RwLock;
 use pombo_domain::Timestamp;
@@ -37,6 +38,10 @@ pub(crate) fn put_end(staged: &mut Staged<'_>, before: Option<PauseEnd>, now: Op
     }
 }
 
+fn behind(after: Option<PauseEnd>) -> (Bound<PauseEnd>, Bound<PauseEnd>) {
+    (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)
+}
+
 impl Pauses {
     /// Finds them by their rows.
     pub(crate) fn open(backend: &dyn Backend) -> StoreResult<Self> {
@@ -58,14 +63,15 @@ impl Pauses {
         }
     }
 
-    /// Those that end up to and including `until`, the first to end first.
-    pub(crate) fn ending(&self, until: Timestamp, limit: usize) -> Vec<PauseEnd> {
-        self.0.read().iter().take_while(|end| end.at <= until).take(limit).copied().collect()
+    /// Those behind `after` that end up to and including `until`, the first to end first.
+    pub(crate) fn ending(&self, until: Timestamp, after: Option<PauseEnd>, limit: usize) -> Vec<PauseEnd> {
+        let ends = self.0.read();
+        ends.range(behind(after)).take_while(|end| end.at <= until).take(limit).copied().collect()
     }
 
-    /// When the next one ends.
-    pub(crate) fn next(&self) -> Option<Timestamp> {
-        self.0.read().first().map(|end| end.at)
+    /// When the next one behind `after` ends.
+    pub(crate) fn next(&self, after: Option<PauseEnd>) -> Option<Timestamp> {
+        self.0.read().range(behind(after)).next().map(|end| end.at)
     }
 
     pub(crate) fn all(&self) -> BTreeSet<PauseEnd> {
@@ -100,14 +106,20 @@ mod tests {
         let (a, b, none) = (stored(1, Some(9)), stored(2, Some(5)), stored(3, None));
         pauses.changed([(None, Some(&a)), (None, Some(&b)), (None, Some(&none))].into_iter());
         let ids = |until| -> Vec<u128> {
-            pauses.ending(Timestamp(until), 9).iter().map(|end| end.conversation.as_u128()).collect()
+            pauses.ending(Timestamp(until), None, 9).iter().map(|end| end.conversation.as_u128()).collect()
         };
-        assert_eq!((ids(4), ids(5), ids(9), pauses.next()), (vec![], vec![2], vec![2, 1], Some(Timestamp(5))));
-        assert_eq!(pauses.ending(Timestamp(9), 1).len(), 1);
+        assert_eq!((ids(4), ids(5), ids(9), pauses.next(None)), (vec![], vec![2], vec![2, 1], Some(Timestamp(5))));
+        assert_eq!(pauses.ending(Timestamp(9), None, 1).len(), 1);
+        let (first, last) = (end_of(&b.conversation), end_of(&a.conversation));
+        assert_eq!(
+            (pauses.ending(Timestamp(9), first, 9), pauses.next(first)),
+            (Vec::from_iter(last), Some(Timestamp(9)))
+        );
+        assert_eq!((pauses.ending(Timestamp(9), last, 9), pauses.next(last)), (vec![], None));
         let (moved, over) = (stored(1, Some(20)), stored(2, None));
         pauses.changed([(Some(&a), Some(&moved)), (Some(&b), Some(&over))].into_iter());
         assert_eq!((ids(19), ids(20)), (vec![], vec![1]));
         pauses.changed([(Some(&moved), None)].into_iter());
-        assert_eq!((pauses.next(), pauses.all().len()), (None, 0));
+        assert_eq!((pauses.next(None), pauses.all().len()), (None, 0));
     }
 }

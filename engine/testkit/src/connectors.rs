@@ -73,6 +73,7 @@ pub struct Versions {
 }
 
 type Rule = Arc<dyn Fn(String) -> Result<String, String> + Send + Sync>;
+type Meanwhile = Box<dyn FnOnce() + Send>;
 type Script = Arc<dyn Fn(&Sent) -> Does + Send + Sync>;
 
 /// Connectors of the plugins that a test describes.
@@ -113,6 +114,7 @@ pub struct ScriptedConnectors {
     /// Notified when an operation is requested.
     pub was_asked: Notify,
     answers: Mutex<VecDeque<Result<Answer, OperationError>>>,
+    meanwhile: Mutex<Option<Meanwhile>>,
     /// The requests of the channel that reached a connector, in order.
     pub received: Mutex<Vec<(ConnectorIndex, ReceivedRequest)>>,
     received_answers: Mutex<VecDeque<Result<ReceivedResponse, ReceiveError>>>,
@@ -145,6 +147,7 @@ impl ScriptedConnectors {
             operation_files: Mutex::default(),
             was_asked: Notify::new(),
             answers: Mutex::default(),
+            meanwhile: Mutex::default(),
             received: Mutex::default(),
             received_answers: Mutex::default(),
             openings: Mutex::default(),
@@ -199,6 +202,11 @@ impl ScriptedConnectors {
     /// Sets the answer to the next operation that has none yet. An operation without a set answer succeeds.
     pub fn answer(&self, answer: Result<Answer, OperationError>) {
         self.answers.lock().push_back(answer);
+    }
+
+    /// Sets what happens while the next operation is under way, before it is answered.
+    pub fn meanwhile(&self, happens: impl FnOnce() + Send + 'static) {
+        *self.meanwhile.lock() = Some(Box::new(happens));
     }
 
     /// Sets the answer to the next request of the channel that has none yet. One without a set answer is answered with 200 and no body.
@@ -320,6 +328,10 @@ impl Connectors for ScriptedConnectors {
         self.operations.lock().push(operation.clone());
         self.operation_files.lock().push(files);
         self.was_asked.notify_one();
+        let meanwhile = self.meanwhile.lock().take();
+        if let Some(happens) = meanwhile {
+            happens();
+        }
         if let Some(answer) = self.answers.lock().pop_front() {
             return answer;
         }

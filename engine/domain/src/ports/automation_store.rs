@@ -322,12 +322,12 @@ pub trait AutomationStore: Send + Sync + 'static {
     fn next_timer(&self) -> StoreResult<Option<Timestamp>> {
         Ok(None)
     }
-    /// Pauses that end by themselves up to and including `until`, the first to end first. Cheap: from memory.
-    fn pauses_ending(&self, until: Timestamp, limit: usize) -> StoreResult<Vec<PauseEnd>> {
+    /// Pauses that end by themselves up to and including `until`, behind `after`, the first to end first. Cheap: from memory.
+    fn pauses_ending(&self, until: Timestamp, after: Option<PauseEnd>, limit: usize) -> StoreResult<Vec<PauseEnd>> {
         Ok(Vec::new())
     }
-    /// When the next pause ends by itself. Cheap: from memory.
-    fn next_pause_end(&self) -> StoreResult<Option<Timestamp>> {
+    /// When the next pause behind `after` ends by itself. Cheap: from memory.
+    fn next_pause_end(&self, after: Option<PauseEnd>) -> StoreResult<Option<Timestamp>> {
         Ok(None)
     }
     /// A conversation's timers.

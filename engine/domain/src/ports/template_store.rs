@@ -5,7 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::StoreResult;
-use crate::model::template::{TemplateCategory, TemplateStatus};
+use crate::model::template::{RemoteTemplate, TemplateCategory, TemplateStatus};
 use crate::model::{Label, LabelKind, Quality, Template};
 use crate::{ConnectorIndex, TenantIndex};
 
@@ -62,6 +62,15 @@ pub struct TemplateNews {
     pub reason: Option<String>,
 }
 
+/// What the channel of a connector lists of a template that was known before the channel was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TemplateListed {
+    /// The template as it was before the channel was asked.
+    pub before: Arc<Template>,
+    /// What the channel lists; `None`: it does not have the template any more.
+    pub remote: Option<RemoteTemplate>,
+}
+
 /// A change of a tenant's templates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TemplateChange {
@@ -69,8 +78,15 @@ pub enum TemplateChange {
     /// name and language, [`super::Conflict::TooManyTemplates`] if there are too many, [`super::Conflict::Gone`] if the one to replace does
     /// not exist.
     Put(Template),
-    /// The channel told of a template; of one that is not there it does nothing.
+    /// The channel told of a template; of one that is not there it does nothing. A status, quality or category that is as before counts as a
+    /// change, too: it is newer than a list that is being read.
     Told(TemplateNews),
+    /// The channel lists a template that was not known. Creates it (its number is 0), unless its connector, name and language were taken
+    /// while the list was read. [`super::Conflict::TooManyTemplates`] if there are too many.
+    Found(Template),
+    /// The channel lists a known template, or does not list it any more. What was told or changed while the list was read is newer than the
+    /// list and stays; a template that was deleted meanwhile stays deleted.
+    Listed(TemplateListed),
     /// Deletes a template by its id. [`super::Conflict::Gone`] if it does not exist.
     Delete(TenantIndex, Uuid),
 }

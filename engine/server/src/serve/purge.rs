@@ -3,6 +3,7 @@
 //! first: the rows are all that names them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pombo_domain::Timestamp;
@@ -29,20 +30,33 @@ const GRACE_MS: i64 = 60 * 60 * 1000;
 
 /// Notes that a tenant changed its settings, and so perhaps for how long it keeps messages.
 #[derive(Default)]
-pub(super) struct SettingsSignal(Notify);
+pub(super) struct SettingsSignal {
+    /// Stays until it is taken: the wait that the wake ends may be given up before it returns.
+    changed: AtomicBool,
+    wake: Notify,
+}
 
 impl SettingsSignal {
-    /// Waits until some tenant changed its settings since the last call.
-    async fn changed(&self) {
-        self.0.notified().await;
-        tokio::time::sleep(SETTLED).await;
+    /// Waits for the next look: for `every`, or until some tenant changed its settings and `settled` has passed since. Whether some tenant
+    /// changed them since the last call.
+    async fn next_look(&self, every: Duration, settled: Duration) -> bool {
+        let changed = async {
+            self.wake.notified().await;
+            tokio::time::sleep(settled).await;
+        };
+        tokio::select! {
+            () = tokio::time::sleep(every) => {}
+            () = changed => {}
+        }
+        self.changed.swap(false, Ordering::SeqCst)
     }
 }
 
 impl CommitObserver for SettingsSignal {
     fn committed(&self, effects: &[Effect]) {
         if effects.iter().any(|effect| matches!(effect, Effect::Settings(_))) {
-            self.0.notify_one();
+            self.changed.store(true, Ordering::SeqCst);
+            self.wake.notify_one();
         }
     }
 }
@@ -80,15 +94,11 @@ pub(super) async fn run(
                 None => return,
             }
         }
-        let next = async {
-            tokio::select! {
-                () = tokio::time::sleep(EVERY) => {}
-                // It looks for old messages at once.
-                () = settings.changed() => looks = 0,
-            }
-        };
-        if draining.run_until_cancelled(next).await.is_none() {
-            return;
+        match draining.run_until_cancelled(settings.next_look(EVERY, SETTLED)).await {
+            // It looks for old messages at once.
+            Some(true) => looks = 0,
+            Some(false) => {}
+            None => return,
         }
     }
 }
@@ -335,6 +345,17 @@ mod tests {
         until("the message to go", || items() == 0).await;
         draining.cancel();
         task.await.expect("it ends");
+    }
+
+    #[tokio::test]
+    async fn settings_that_change_just_before_a_look_are_not_missed() {
+        let settings = SettingsSignal::default();
+        let (short, long) = (Duration::from_millis(1), Duration::from_secs(3_600));
+        settings.committed(&[Effect::Settings(T)]);
+        assert!(settings.next_look(short, long).await, "the look comes while the change settles");
+        assert!(!settings.next_look(short, long).await, "each change is seen once");
+        settings.committed(&[Effect::Settings(T)]);
+        assert!(settings.next_look(long, short).await, "the look comes because of the change");
     }
 
     fn stored(file: &Attachment, expires_at: Timestamp, used: bool) -> Change {

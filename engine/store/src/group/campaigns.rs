@@ -152,8 +152,8 @@ impl Group<'_> {
         Ok(())
     }
 
-    /// A message's state changed: its row follows, if it is one.
-    pub(super) fn campaign_stepped(&mut self, key: MessageKey, state: &MessageState) -> StoreResult<()> {
+    /// A message's state changed, from this status: its row follows, if it is one.
+    pub(super) fn campaign_stepped(&mut self, key: MessageKey, from: Status, state: &MessageState) -> StoreResult<()> {
         let Some(place) = self.row_place(key)? else { return Ok(()) };
         let reports = if state.status == Status::Sent {
             let row = self.staged.get(Space::Events, &keys::receipts(key))?;
@@ -161,7 +161,8 @@ impl Group<'_> {
         } else {
             Receipts::default()
         };
-        self.row_reached(key, place, state, &reports)
+        let ends_attempt = from == Status::Processing;
+        self.row_reached(key, place, state, &reports, ends_attempt)
     }
 
     /// There are reports about a message: its row follows, if it is one.
@@ -169,7 +170,7 @@ impl Group<'_> {
         let Some(place) = self.row_place(key)? else { return Ok(()) };
         let Some(word) = self.shared.columns.word(key) else { return Ok(()) };
         let (_, state) = self.state_of(key, &keys::message(key), word)?;
-        self.row_reached(key, place, &state, reports)
+        self.row_reached(key, place, &state, reports, false)
     }
 
     /// The campaign and the row that a message is. Cheap for a tenant without campaigns.
@@ -180,12 +181,15 @@ impl Group<'_> {
         campaigns::staged_place(&self.staged, key)
     }
 
+    /// The row follows its message. `ends_attempt`: the state is the end of an attempt, which is counted once, whatever is reported or
+    /// changed while the message waits for the next one.
     fn row_reached(
         &mut self,
         key: MessageKey,
         (campaign, row): (u32, u32),
         state: &MessageState,
         reports: &Receipts,
+        ends_attempt: bool,
     ) -> StoreResult<()> {
         let tenant = key.tenant;
         let old = campaigns::staged_state(&self.staged, tenant, campaign, row)?;
@@ -197,7 +201,7 @@ impl Group<'_> {
         if old.outcome == outcome {
             // It is back in the queue: a campaign that was paused meanwhile takes it back now.
             if matches!(state.status, Status::Pending | Status::Waiting) {
-                if let Some(code) = state.put_back_code().filter(|_| outcome == RowOutcome::Queued) {
+                if let Some(code) = state.put_back_code().filter(|_| ends_attempt && outcome == RowOutcome::Queued) {
                     let mut counts = campaigns::staged_counts(&self.staged, tenant, campaign)?;
                     counts.put_back(code);
                     campaigns::put_counts(&mut self.staged, tenant, campaign, &counts);

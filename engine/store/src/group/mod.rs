@@ -436,7 +436,7 @@ impl<'a> Group<'a> {
             self.entry_sent(key, state.provider_id.as_deref())?;
         }
         self.message_stepped(key, old.status, &state)?;
-        self.campaign_stepped(key, &state)?;
+        self.campaign_stepped(key, old.status, &state)?;
         self.outcome.stepped.push((key, rank, state));
         match delivery {
             Some(delivery) => self.delivery(&delivery),

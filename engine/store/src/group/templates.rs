@@ -2,9 +2,11 @@
 
 use pombo_domain::TenantIndex;
 use pombo_domain::model::label::MAX_LABELS_OF_TENANT;
-use pombo_domain::model::template::MAX_TEMPLATES_OF_TENANT;
-use pombo_domain::model::{Label, LabelKind, Template};
-use pombo_domain::ports::{Conflict, LabelChange, StoreError, StoreResult, TemplateChange, TemplateNews};
+use pombo_domain::model::template::{MAX_TEMPLATES_OF_TENANT, with_known_samples};
+use pombo_domain::model::{Label, LabelKind, Template, TemplateStatus};
+use pombo_domain::ports::{
+    Conflict, LabelChange, StoreError, StoreResult, TemplateChange, TemplateListed, TemplateNews,
+};
 use uuid::Uuid;
 
 use super::Group;
@@ -20,6 +22,11 @@ impl Group<'_> {
         match change {
             TemplateChange::Put(template) => self.put_template(template),
             TemplateChange::Told(news) => self.told_of_template(news),
+            TemplateChange::Found(template) => {
+                let named = self.staged.get(Space::Documents, &templates::name_of(&template))?;
+                if named.is_some() { Ok(()) } else { self.put_template(template) }
+            }
+            TemplateChange::Listed(listed) => self.template_listed(listed),
             TemplateChange::Delete(tenant, id) => {
                 let template = self.template_by_id(tenant, id)?.ok_or_else(gone)?;
                 templates::delete(&mut self.staged, &template);
@@ -69,6 +76,30 @@ impl Group<'_> {
             category: category.unwrap_or(old.category),
             reason: if status.is_some() { reason } else { reason.or_else(|| old.reason.clone()) },
             ..old.clone()
+        };
+        // A list that is being read must not undo what was told meanwhile, even if it told nothing new.
+        let confirms = status.is_some() || quality.is_some() || category.is_some();
+        if next != old || confirms {
+            templates::put(&mut self.staged, &Template { updated_at: self.now, ..next }, Some(&old));
+        }
+        Ok(())
+    }
+
+    fn template_listed(&mut self, listed: TemplateListed) -> StoreResult<()> {
+        let TemplateListed { before, remote } = listed;
+        let old = self.template_numbered(before.tenant, before.number)?.filter(|old| old.id == before.id);
+        let Some(old) = old else { return Ok(()) };
+        let next = match remote {
+            Some(remote) if old == *before => old.with_listed(remote),
+            None if old == *before => Template { status: TemplateStatus::Deleted, ..old.clone() },
+            // It was changed while the list was read, but not what it consists of.
+            Some(remote) if old.components == before.components => Template {
+                format: remote.format,
+                remote_id: old.remote_id.clone().or(remote.id),
+                components: with_known_samples(remote.components, &old.components),
+                ..old.clone()
+            },
+            Some(_) | None => return Ok(()),
         };
         if next != old {
             templates::put(&mut self.staged, &Template { updated_at: self.now, ..next }, Some(&old));

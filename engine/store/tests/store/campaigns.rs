@@ -103,6 +103,14 @@ async fn what_the_channel_keeps_back_or_refuses_for_now_is_counted_beside_where_
     store = open(folder.path(), &clock);
     let stood = counts(&store);
     assert_eq!((stood.queued, stood.rows(), stood.put_back_by.get("131048")), (1, 2, Some(&1)));
+    // What is told of an earlier attempt while the message waits is not another refusal, and a further attempt can be.
+    let mut late = Receipts::default();
+    late.note(None, ReceiptKind::Delivered, now, None);
+    store.commit(Batch::of(vec![Change::Receipts(keys[1], late)])).await.unwrap();
+    assert_eq!(counts(&store).put_back_by.get("131048"), Some(&1), "one attempt was refused");
+    step(&store, keys[1], |state| state.claim(now).unwrap()).await;
+    step(&store, keys[1], |state| state.retry_later(slower.clone(), now, true, now).unwrap()).await;
+    assert_eq!(counts(&store).put_back_by.get("131048"), Some(&2));
     let mut receipts = Receipts::default();
     receipts.note(None, ReceiptKind::Delivered, now, None);
     store.commit(Batch::of(vec![Change::Receipts(keys[0], receipts)])).await.unwrap();

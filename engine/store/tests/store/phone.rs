@@ -92,15 +92,18 @@ async fn a_pause_by_the_phone_ends_once_and_what_nobody_answered_is_handled_then
     assert_eq!(paused(&store, "a"), by_phone(later));
     let id = conversation(&store, "a").id;
     let end = PauseEnd { at: later, conversation: id };
-    assert_eq!((store.pauses_ending(soon, 9).unwrap(), store.next_pause_end().unwrap()), (vec![], Some(later)));
-    assert_eq!(store.pauses_ending(later, 9).unwrap(), [end]);
+    assert_eq!(
+        (store.pauses_ending(soon, None, 9).unwrap(), store.next_pause_end(None).unwrap()),
+        (vec![], Some(later))
+    );
+    assert_eq!(store.pauses_ending(later, None, 9).unwrap(), [end]);
 
     apply(&store, vec![said("a", 4)]).await.unwrap();
     hold(&store, "a").await;
     assert_sound(&store);
     drop(store);
     let store = open(folder.path(), &clock);
-    assert_eq!((paused(&store, "a"), store.next_pause_end().unwrap()), (by_phone(later), Some(later)));
+    assert_eq!((paused(&store, "a"), store.next_pause_end(None).unwrap()), (by_phone(later), Some(later)));
     assert!(store.due_lanes(Timestamp(i64::MAX), None, 9).unwrap().is_empty());
 
     let ends =
@@ -110,7 +113,7 @@ async fn a_pause_by_the_phone_ends_once_and_what_nobody_answered_is_handled_then
     apply(&store, vec![ends(end), ends(end)]).await.unwrap();
     assert_eq!((paused(&store, "a"), waiting(&store, "a")), (None, vec![4]));
     assert_eq!(store.due_lanes(clock.now(), None, 9).unwrap().len(), 1);
-    assert_eq!(store.next_pause_end().unwrap(), None);
+    assert_eq!(store.next_pause_end(None).unwrap(), None);
     assert_eq!(told(&store), ["a paused by phone", "a resumed by phone"], "each once");
     assert_sound(&store);
 }
@@ -168,7 +171,7 @@ async fn somebodys_pause_is_neither_moved_nor_ended_and_takes_the_place_of_the_p
     assert_eq!(waiting(&store, "a"), [2, 50, 3]);
     apply(&store, vec![step(ConversationStep::Pause(theirs.clone()))]).await.unwrap();
     assert_eq!((conversation(&store, "a").handover, waiting(&store, "a")), (Some(theirs), vec![50]));
-    assert_eq!(store.next_pause_end().unwrap(), None);
+    assert_eq!(store.next_pause_end(None).unwrap(), None);
     assert_sound(&store);
 }
 
@@ -242,8 +245,8 @@ async fn a_deleted_conversation_has_no_pause_and_what_waits_is_bounded() {
     assert_eq!(store.tasks(there.id, ANSWERING, 5_000).unwrap().len(), 1_000, "the first of them");
     assert_sound(&store);
     store.commit(Batch::of(vec![Change::Chat(Box::new(ChatChange::Delete(A, there.id)))])).await.unwrap();
-    assert_eq!(store.next_pause_end().unwrap(), None);
+    assert_eq!(store.next_pause_end(None).unwrap(), None);
     assert_sound(&store);
     drop(store);
-    assert_eq!(open(folder.path(), &clock).next_pause_end().unwrap(), None);
+    assert_eq!(open(folder.path(), &clock).next_pause_end(None).unwrap(), None);
 }

@@ -37,8 +37,8 @@ impl AutomationStore for TestStore {
         fn timers_due(until: Timestamp, limit: usize) -> StoreResult<Vec<TimerKey>>;
         fn next_timer() -> StoreResult<Option<Timestamp>>;
         fn timers_of(conversation: Uuid) -> StoreResult<Vec<TimerKey>>;
-        fn pauses_ending(until: Timestamp, limit: usize) -> StoreResult<Vec<PauseEnd>>;
-        fn next_pause_end() -> StoreResult<Option<Timestamp>>;
+        fn pauses_ending(until: Timestamp, after: Option<PauseEnd>, limit: usize) -> StoreResult<Vec<PauseEnd>>;
+        fn next_pause_end(after: Option<PauseEnd>) -> StoreResult<Option<Timestamp>>;
         fn dead_letters(tenant: TenantIndex, after: Option<Uuid>, limit: usize) -> StoreResult<Vec<DeadLetter>>;
         fn dead_letter(tenant: TenantIndex, id: Uuid) -> StoreResult<Option<DeadLetter>>;
         fn recordings(automation: AutomationIndex, limit: usize) -> StoreResult<Vec<Vec<u8>>>;

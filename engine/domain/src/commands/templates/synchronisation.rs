@@ -7,10 +7,10 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::exchanges::{other, own};
-use crate::model::template::{MAX_TEMPLATES_OF_TENANT, RemoteTemplate, read_page, with_known_samples};
+use crate::model::template::{MAX_TEMPLATES_OF_TENANT, RemoteTemplate, read_page};
 use crate::model::{Connector, Template, TemplateStatus};
-use crate::ports::{Batch, Change, Clock, Connectors, Entropy, Store, TemplateChange, TemplateFilter};
-use crate::{Error, ErrorCode, Result};
+use crate::ports::{Batch, Change, Clock, Connectors, Entropy, Store, TemplateChange, TemplateFilter, TemplateListed};
+use crate::{Error, ErrorCode, Result, Timestamp};
 
 /// Maximum number of pages of a channel's list.
 const MAX_PAGES: usize = 2_000;
@@ -46,66 +46,63 @@ pub struct Asking<'a> {
 
 /// Asks the channel of a connector for all its templates. Those that it does not have any more get the status
 /// [`TemplateStatus::Deleted`]; every template keeps its number. The plugin must have the feature
-/// [`FEATURE`](crate::model::template::FEATURE). An error of the channel's list leaves everything as it was; what could not be stored, the
+/// [`FEATURE`](crate::model::template::FEATURE). What is told or changed while the list is read is newer than the list and stays. An error of the channel's list leaves everything as it was; what could not be stored, the
 /// next synchronisation finds again.
 pub async fn synchronise(asking: Asking<'_>, connector: &Connector) -> Result<Synced> {
     let (tenant, index) = (connector.tenant, connector.index);
-    let listed = listed_by_channel(asking, connector).await?;
+    // They are read before the channel is asked: so the store sees what is told or changed while the list is read.
     let filter = TemplateFilter { connector: Some(index), ..TemplateFilter::default() };
     let known = asking.store.templates(tenant, &filter, 0, MAX_TEMPLATES_OF_TENANT)?.rows;
     let known: BTreeMap<(String, String), Arc<Template>> = known.into_iter().map(|one| (key_of(&one), one)).collect();
+    let listed = listed_by_channel(asking, connector).await?;
     let now = asking.clock.now();
     let mut synced = Synced { total: listed.len() as u64, ..Synced::default() };
     let mut changes = Vec::new();
-    for (name, old) in &known {
-        if !listed.contains_key(name) && old.status != TemplateStatus::Deleted {
+    for (name, before) in &known {
+        if !listed.contains_key(name) && before.status != TemplateStatus::Deleted {
             synced.removed += 1;
-            changes.push(Template { status: TemplateStatus::Deleted, updated_at: now, ..(**old).clone() });
+            changes.push(TemplateChange::Listed(TemplateListed { before: before.clone(), remote: None }));
         }
     }
     for (name, remote) in listed {
-        let old = known.get(&name);
-        let blank = || Template {
-            number: 0,
-            id: asking.entropy.uuid(),
-            tenant,
-            connector: Some(index),
-            name: remote.name.clone(),
-            language: Some(remote.language.clone()),
-            category: remote.category,
-            format: remote.format,
-            status: remote.status,
-            quality: remote.quality,
-            reason: None,
-            remote_id: None,
-            components: Vec::new(),
-            variable_names: Vec::new(),
-            created_at: now,
-            updated_at: now,
+        let Some(before) = known.get(&name) else {
+            synced.added += 1;
+            changes.push(TemplateChange::Found(found(asking, connector, remote, now)));
+            continue;
         };
-        let before = old.map_or_else(blank, |old| (**old).clone());
-        let next = Template {
-            category: remote.category,
-            format: remote.format,
-            status: remote.status,
-            quality: remote.quality,
-            reason: remote.reason,
-            remote_id: remote.id,
-            components: with_known_samples(remote.components, &before.components),
-            ..before
-        };
-        match old {
-            None => synced.added += 1,
-            Some(old) if **old != next => synced.changed += 1,
-            Some(_) => continue,
+        if before.with_listed(remote.clone()) != **before {
+            synced.changed += 1;
+            let listed = TemplateListed { before: before.clone(), remote: Some(remote) };
+            changes.push(TemplateChange::Listed(listed));
         }
-        changes.push(Template { updated_at: now, ..next });
     }
     for some in changes.chunks(BATCH) {
-        let put = |template: &Template| Change::Template(Box::new(TemplateChange::Put(template.clone())));
-        asking.store.commit(Batch::of(some.iter().map(put).collect())).await?;
+        let changes = some.iter().map(|change| Change::Template(Box::new(change.clone())));
+        asking.store.commit(Batch::of(changes.collect())).await?;
     }
     Ok(synced)
+}
+
+/// A template that the channel lists and nobody knew.
+fn found(asking: Asking<'_>, connector: &Connector, remote: RemoteTemplate, now: Timestamp) -> Template {
+    Template {
+        number: 0,
+        id: asking.entropy.uuid(),
+        tenant: connector.tenant,
+        connector: Some(connector.index),
+        name: remote.name,
+        language: Some(remote.language),
+        category: remote.category,
+        format: remote.format,
+        status: remote.status,
+        quality: remote.quality,
+        reason: remote.reason,
+        remote_id: remote.id,
+        components: remote.components,
+        variable_names: Vec::new(),
+        created_at: now,
+        updated_at: now,
+    }
 }
 
 /// All that the channel lists, by name and language.

@@ -77,7 +77,7 @@ pub struct Template {
     pub variable_names: Vec<String>,
     /// When it was created here.
     pub created_at: Timestamp,
-    /// When it was last changed here.
+    /// When it was last changed here, or its channel last told of it.
     pub updated_at: Timestamp,
 }
 
@@ -158,6 +158,20 @@ impl Template {
     /// The category of messages that are made from it.
     pub fn message_type(&self) -> MessageType {
         self.category.message_type()
+    }
+
+    /// This template with what its channel lists of it. What the tenant alone knows stays: number, names of variables, samples.
+    pub fn with_listed(&self, remote: RemoteTemplate) -> Self {
+        Self {
+            category: remote.category,
+            format: remote.format,
+            status: remote.status,
+            quality: remote.quality,
+            reason: remote.reason,
+            remote_id: remote.id,
+            components: with_known_samples(remote.components, &self.components),
+            ..self.clone()
+        }
     }
 
     /// Whether it can be sent now.

@@ -196,7 +196,7 @@ pub(crate) struct Template {
     variable_names: Option<Vec<String>>,
     /// When it was created here.
     created_at: Instant,
-    /// When it was last changed here.
+    /// When it was last changed here, or its channel last told of it.
     updated_at: Instant,
 }
 

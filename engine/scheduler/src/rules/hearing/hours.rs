@@ -106,9 +106,16 @@ impl Hours {
         if self.knows(hour) { self.slots[Self::slot(hour)] } else { Hour::default() }
     }
 
-    /// The sum of what was sent, and of what was delivered promptly, in these hours.
-    pub(super) fn sent(&self, hours: impl Iterator<Item = i64>) -> (u32, u32) {
+    /// The sum of what was sent in these hours.
+    pub(super) fn sent(&self, hours: impl Iterator<Item = i64>) -> u32 {
+        hours.fold(0_u32, |sent, hour| sent.saturating_add(self.of(hour).sent))
+    }
+
+    /// The sums of what was sent and of what was delivered promptly, in those of these hours that were counted here: of the others nobody
+    /// knows what was prompt.
+    pub(super) fn sent_here(&self, hours: impl Iterator<Item = i64>) -> (u32, u32) {
         hours
+            .filter(|hour| *hour >= self.counted)
             .map(|hour| self.of(hour))
             .fold((0, 0), |(sent, prompt), hour| (sent.saturating_add(hour.sent), prompt.saturating_add(hour.prompt)))
     }
@@ -170,6 +177,8 @@ mod tests {
         hours.seed(5_001, 5, 6, 5_000);
         assert_eq!((hours.of(4_900).sent, hours.of(5_000).heard, hours.of(5_001).sent), (5, 1, 0));
         assert!(hours.knows(4_950) && !hours.knows(4_899));
-        assert_eq!(hours.sent(4_899..=5_000), (5, 0));
+        hours.now(5_000).sent = 3;
+        hours.now(5_000).prompt = 2;
+        assert_eq!((hours.sent(4_899..=5_000), hours.sent_here(4_899..=5_000)), (8, (3, 2)));
     }
 }

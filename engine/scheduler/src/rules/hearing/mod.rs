@@ -4,8 +4,8 @@
 //! Two kinds of evidence, both measured by the connector's own past:
 //!
 //! - *People who were written to.* So many of them gave no receipt within [`PROMPT_MS`] that chance does not explain it. The share that
-//!   usually does is the smaller one of the last three days' and of this hour of the day's. Where it is below [`USUAL`] or not known, as at
-//!   night for who never writes at night, silence says nothing.
+//!   usually does is the smaller one of the last three days' and of this hour of the day's, both since the engine started. Where it is below
+//!   [`USUAL`] or not known, as at night for who never writes at night, silence says nothing.
 //! - *Silence.* In each of the last weeks (two at least) so much was heard in these hours of the week that [`MISSED`] things are missed by
 //!   now, and it is [`LONGER`] times as long as any silence within these hours then, because what is heard comes in bursts. The quietest of
 //!   the weeks counts, and only if at least half as much was sent in the last day as before it then: what is heard answers to what is sent.
@@ -217,9 +217,9 @@ impl Hearing {
             let sent = sent.saturating_sub(self.since_receipt);
             (sent >= enough).then(|| f64::from(prompt.min(sent)) / f64::from(sent))
         };
-        let recent = share(self.hours.sent(this - 72..=this), ENOUGH)?;
+        let recent = share(self.hours.sent_here(this - 72..=this), ENOUGH)?;
         let hours = (0..=28).flat_map(|day| [-1, 0, 1].map(|near| this - 24 * day + near));
-        let of_hour = share(self.hours.sent(hours), ENOUGH_OF_HOUR)?;
+        let of_hour = share(self.hours.sent_here(hours), ENOUGH_OF_HOUR)?;
         Some(recent.min(of_hour)).filter(|share| *share >= USUAL).map(|share| share.min(TRUSTED))
     }
 
@@ -232,7 +232,7 @@ impl Hearing {
     /// How many things of an hour of the week were heard in the quietest of the weeks before.
     fn expected_in(&self, hour: i64, now: i64) -> f64 {
         let weeks = (1..=4).map(|week| hour - week * WEEK).filter(|then| self.hours.knows(*then));
-        let day = |of: i64| self.hours.sent(of - 23..=of).0;
+        let day = |of: i64| self.hours.sent(of - 23..=of);
         let (mut least, mut known) = (u32::MAX, 0);
         for then in weeks {
             known += 1;

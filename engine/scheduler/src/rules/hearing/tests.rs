@@ -374,6 +374,29 @@ fn the_past_may_come_from_elsewhere() {
     assert_eq!(line.hearing.view(line.now), HearingView::default(), "another account has another past");
 }
 
+/// A start of the engine loses the share, until enough messages were sent.
+#[test]
+fn the_share_is_known_again_a_day_after_a_start() {
+    let start = MONDAY.plus_ms(28 * DAY_MS);
+    let mut line = Line::new(start);
+    let now = hour_of(start);
+    for hour in now - 4 * WEEK..now {
+        let (sent, heard) = if (8..20).contains(&(hour.rem_euclid(24))) { (60, 120) } else { (0, 0) };
+        line.hearing.seed(hour, sent, heard, start);
+    }
+    line.until(9);
+    assert!(line.hearing.usual_share(line.now).is_some(), "an hour with a message a minute is enough");
+    line.until(20);
+    line.until(10);
+    assert_eq!(line.deaf_at, None);
+    let noticed = line.faulty(120, |line, second| {
+        if second % 10 == 0 {
+            line.send(None);
+        }
+    });
+    assert_eq!(noticed.map(|(reason, _)| reason), Some(DeafReason::NothingHeard));
+}
+
 #[test]
 fn times_are_those_of_what_was_delivered() {
     let mut line = Line::new(MONDAY);

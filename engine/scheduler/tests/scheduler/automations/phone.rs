@@ -1,12 +1,15 @@
 //! Somebody answers on the account's own phone: the automation waits, and nobody is answered twice.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pombo_domain::Timestamp;
 use pombo_domain::model::conversation::PHONE;
 use pombo_domain::model::message::{MessageAction, Target};
 use pombo_domain::model::*;
 use pombo_domain::ports::*;
+use pombo_domain::{AutomationIndex, Timestamp};
+use uuid::Uuid;
 
 use super::office::*;
 use crate::support::*;
@@ -347,5 +350,64 @@ async fn in_500_interleavings_of_phone_agent_and_bot_nobody_is_answered_twice() 
         }
     }
     assert!(totals.iter().all(|total| *total > 300), "each of them answered: {totals:?}");
+    office.assert_done();
+}
+
+/// Whether a batch ends the pause of this conversation.
+fn ends_pause_of(batch: &Batch, conversation: Uuid) -> bool {
+    let ends = |change: &AutomationChange| matches!(change, AutomationChange::EndPause { end, .. } if end.conversation == conversation);
+    batch.changes.iter().any(|change| matches!(change, Change::Automation(change) if ends(change)))
+}
+
+/// A timer of a conversation that nobody paused, at the instant at which the first pauses end.
+async fn timer_beside(office: &mut Office) {
+    office.hears("5544", "hello").await;
+    let (due_at, conversation) = (NOON.plus_ms(2 * HOUR), office.conversation("5544").id);
+    let key = TimerKey { due_at, conversation, automation: AutomationIndex(10), name: "t".to_owned() };
+    office.write(vec![change(AutomationChange::SetTimer { key, payload: String::new() })]).await;
+}
+
+#[tokio::test]
+async fn a_pause_that_is_damaged_keeps_no_other_one_and_no_timer() {
+    let mut office = answering().await;
+    office.types("5511", "it is me").await;
+    office.types("5522", "it is me").await;
+    office.hears("5522", "thanks").await;
+    timer_beside(&mut office).await;
+    office.advance(HOUR).await;
+    office.types("5533", "it is me").await;
+    office.hears("5533", "bye").await;
+    let (broken, refused) = (office.conversation("5511").id, Arc::new(AtomicUsize::new(0)));
+    let counted = refused.clone();
+    office.store().refuse(move |_, batch| {
+        ends_pause_of(batch, broken).then(|| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            StoreError::Damaged("a planned fault".to_owned())
+        })
+    });
+    office.advance(HOUR + SECOND).await;
+    let answers: BTreeSet<String> = office.messages().await.into_iter().collect();
+    let expected = ["answer to hello", "answer to thanks", "answer to timer t"].map(str::to_owned);
+    assert_eq!(answers, BTreeSet::from(expected));
+    office.advance(HOUR).await;
+    assert_eq!(office.messages().await[3..], ["answer to bye"], "also what ends later");
+    assert_eq!(paused(&office, "5511"), by_phone(NOON.plus_ms(2 * HOUR)));
+    assert_eq!(refused.load(Ordering::SeqCst), 2, "with the others, and alone");
+    office.assert_done();
+}
+
+#[tokio::test]
+async fn timers_run_out_while_the_store_ends_no_pause() {
+    let mut office = answering().await;
+    office.types("5511", "it is me").await;
+    office.hears("5511", "thanks").await;
+    timer_beside(&mut office).await;
+    let broken = office.conversation("5511").id;
+    office.store().refuse(move |_, batch| ends_pause_of(batch, broken).then(unavailable));
+    office.advance(2 * HOUR + SECOND).await;
+    assert_eq!(office.messages().await, ["answer to hello", "answer to timer t"]);
+    office.store().no_plan();
+    office.advance(HOUR).await;
+    assert_eq!(office.messages().await[2..], ["answer to thanks"], "it is tried again");
     office.assert_done();
 }

@@ -120,7 +120,7 @@ fn every_message_can_be_sent() {
                 others += 1;
                 example[kind].clone()
             }
-            // Texts, files, reactions and read marks are no contents of the plugin's own.
+            // Texts, files, reactions and read marks are not contents of the plugin's own.
             _ => continue,
         };
         let (world, cloud) = cloud("");

@@ -12,11 +12,11 @@ use crate::outside::{Outside, Trouble, delete, put};
 use crate::recent::Recent;
 
 const PREFIX: &str = "heard/";
-/// Conversations that are kept; the oldest go first.
+/// How many conversations are kept; the oldest are forgotten first.
 const MOST: usize = 10_000;
-/// Further ones after which the oldest are looked for.
+/// After how many further conversations the oldest are looked for.
 const SLACK: usize = 2_000;
-/// After so long there is no window in which one could answer.
+/// How long a message is kept: after that there is no window in which one could answer.
 const KEPT_MILLIS: u64 = 48 * 60 * 60 * 1_000;
 const PAGE: u32 = 512;
 

@@ -69,7 +69,7 @@ pub(crate) async fn operate(cloud: &Cloud<impl Outside>, operation: Operation) -
             Some(last) => read(cloud, &last.provider_id, false).await,
             None => Ok(Answer::Done),
         },
-        // It ends by itself.
+        // Typing ends by itself.
         Operation::Typing((_, Typing::Paused)) => Ok(Answer::Done),
         Operation::Typing((chat, Typing::Composing | Typing::Recording)) => {
             match cloud.heard.last(outside, &chat).await.map_err(engine)? {

@@ -55,7 +55,7 @@ impl TokenEnd {
                 self.end = end(&told);
                 self.next = now.saturating_add(DAY_MILLIS);
             }
-            // What was said before counts on.
+            // What was said before still counts.
             None => self.next = now.saturating_add(HOUR_MILLIS),
         }
     }
@@ -123,7 +123,7 @@ mod tests {
         ready(token.ask(&cloud));
         assert_eq!(token.of(&cloud).map(|end| end.at), Some(SOON * 1_000));
         assert_eq!(bearer(&world.calls.borrow()[1]), Some("Bearer {{secret:accessToken}}"));
-        // Who does not answer is asked again an hour later, and what was said counts on.
+        // If Meta does not answer, it is asked again an hour later, and what it said before still counts.
         world.now.set(world.now.get() + DAY_MILLIS);
         ready(token.ask(&cloud));
         assert_eq!(world.calls.borrow().len(), 4);

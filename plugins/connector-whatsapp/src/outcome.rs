@@ -4,8 +4,8 @@ use pombo_plugin::connector::{Outcome, Throttle, ThrottleScope};
 
 /// How long the account sends nothing after a refusal that asks for a pause.
 const PAUSE_MILLIS: u64 = 15 * 60_000;
-/// When a recipient whom the server does not let the account write to is tried again: a token comes with what that person writes, or from the
-/// phone. The engine makes the pauses longer as the message ages.
+/// After how long a recipient is tried again whom the server does not let the account write to: a token comes with what that person
+/// writes, or from the phone. The engine makes the pauses longer as the message ages.
 const TOKEN_MILLIS: u64 = 60 * 60_000;
 /// How long the account sends nothing when the server is only busy.
 const BUSY_MILLIS: u64 = 60_000;

@@ -48,7 +48,7 @@ impl Fields {
         self.left.remove(field)
     }
 
-    /// A field as it is; `null` is none.
+    /// A field as it is; `null` counts as absent.
     pub fn take(&mut self, field: &'static str) -> Option<Value> {
         self.raw(field).filter(|value| !value.is_null())
     }

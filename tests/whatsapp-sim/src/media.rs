@@ -157,7 +157,7 @@ impl Blobs {
         state.grant_order.clear();
     }
 
-    /// Counts.
+    /// How many files are kept, their size, and how often files were uploaded and downloaded.
     pub fn stock(&self) -> Stock {
         let state = self.state.lock();
         Stock { blobs: state.by_path.len(), bytes: state.size, uploads: state.uploads, downloads: state.downloads }

@@ -57,10 +57,10 @@ pub(crate) const WINDOW_CLOSED: &str = "window_closed";
 pub(crate) const AFTER_THE_WINDOW: &str =
     "; send an approved template with POST /send-message, or wait until the contact writes";
 
-/// What the channel cannot do now is no fault of the request: 500, as Meta's own failures are.
+/// What the channel cannot do now is not the fault of the request: 500, as Meta's own failures are.
 const NOT_NOW: [&str; 1] = ["disconnected"];
 
-/// The status of a failure: one of the documented ones. 404 is left for paths that are no operation's.
+/// The status of a failure: one of the documented ones. 404 is left for paths that no operation has.
 pub fn failure_status(failure: &Failure) -> StatusCode {
     if failure.code.is_some_and(|code| NOT_NOW.contains(&code)) {
         return StatusCode::INTERNAL_SERVER_ERROR;

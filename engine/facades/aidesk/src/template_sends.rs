@@ -37,7 +37,7 @@ const CAMPAIGN: &str = "campaign_id";
 const NAME: &str = "contact_name";
 const VARIABLES: &str = "variables";
 
-/// The variable that stands for a header that is a file.
+/// The variable whose value is the template's header, where that is a file.
 const HEADER: &str = "header";
 
 /// The length of a file's id.
@@ -137,7 +137,7 @@ fn named(template: Option<u64>, campaign: Option<u64>, problems: &mut Vec<FieldP
 }
 
 /// The instance that a template is sent by: the one that the key is bound to; by a key of the tenant, its only one that can send
-/// templates, or its only one at all, which sends texts of the tenant's own.
+/// templates; if none can, its only one, which sends texts of the tenant's own.
 fn sender(state: &ApiState, caller: &Caller) -> Result<Arc<Connector>, Failure> {
     if caller.own.is_some() {
         let refused =

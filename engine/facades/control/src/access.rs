@@ -57,7 +57,7 @@ pub(crate) struct Acting {
 impl Acting {
     pub(crate) fn of(request: &Request) -> Result<Self, Failure> {
         let state = state_of(request)?;
-        // A header that is wrong is no business of a caller without a credential.
+        // A caller without a credential is not told that this header is wrong.
         let named = named_tenant(request);
         if bearer(request).is_some_and(|token| is_operator(state, token)) {
             if request.headers().contains_key("x-api-key") {

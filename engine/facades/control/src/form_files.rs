@@ -1,4 +1,4 @@
-//! Receives a file that is one part of a form. It is read whole before anything of it is stored.
+//! Receives a form whose only part is a file. It is read whole before anything of it is stored.
 
 use pombo_domain::Error;
 use pombo_domain::ports::MAX_WORKBOOK_BYTES;

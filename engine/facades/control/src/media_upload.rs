@@ -20,7 +20,9 @@ impl Form for MediaForm {
 
     fn schema() -> MetaSchema {
         let file = MetaSchema {
-            description: Some("The file with its name and type, at most 100 MB. What of it a channel takes is less for most types."),
+            description: Some(
+                "The file with its name and type, at most 100 MB. Channels take less than that for most types.",
+            ),
             ..MetaSchema::new_with_format("string", "binary")
         };
         MetaSchema {

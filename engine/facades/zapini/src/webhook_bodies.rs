@@ -115,7 +115,7 @@ struct Code<'a> {
     generated_at: String,
 }
 
-/// The documented word for a kind of file; `None` for an entry that is no file.
+/// The documented word for a kind of file; `None` for an entry that is not a file.
 fn media_type(kind: EntryKind) -> Option<&'static str> {
     match kind {
         EntryKind::Image | EntryKind::Sticker => Some("image"),

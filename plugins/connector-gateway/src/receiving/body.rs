@@ -39,7 +39,7 @@ impl<'v> Object<'v> {
         self.value.get(name).filter(|value| !value.is_null())
     }
 
-    /// Itself.
+    /// The JSON value itself.
     pub(crate) fn value(&self) -> &'v Value {
         self.value
     }

@@ -29,7 +29,7 @@ const DEPTH: usize = 8;
 /// What is only between devices.
 const SILENT: [&str; 4] =
     ["senderKeyDistributionMessage", "fastRatchetKeySenderKeyDistributionMessage", "messageContextInfo", "chat"];
-/// What else stands there and is no kind of message.
+/// What else stands there and is not a kind of message.
 const BESIDE: [&str; 5] = ["conversation", "base64", "mediaUrl", "media_url", "url"];
 /// The longest text that the engine takes; what a peer writes beyond is cut, or the whole message could never be taken.
 const TEXT_BYTES: usize = 64 << 10;

@@ -86,7 +86,7 @@ pub(super) async fn take(gateway: &Gateway<impl Outside>, mut body: Value) -> Re
     Ok(())
 }
 
-/// Reads a webhook; `None` for what is no message.
+/// Reads a webhook; `None` for what is not a message.
 fn read(gateway: &Gateway<impl Outside>, body: &Object<'_>) -> Result<Option<Told>, Refusal> {
     let key = body.must_object("key")?;
     let id = key.must_id("id")?.to_owned();

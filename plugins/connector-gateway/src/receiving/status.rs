@@ -35,7 +35,7 @@ pub(super) async fn take(gateway: &Gateway<impl Outside>, body: &Object<'_>) -> 
     Ok(())
 }
 
-/// What a code of Baileys means: `Some(None)` for one that tells nothing, `None` for what is no code.
+/// What a code of Baileys means: `Some(None)` for one that tells nothing, `None` for what is not a code.
 fn step(status: &Value) -> Option<Option<Step>> {
     if let Some(code) = number(status) {
         return Some(match code {

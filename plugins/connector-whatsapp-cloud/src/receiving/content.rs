@@ -37,7 +37,7 @@ pub(super) struct File {
     pub(super) caption: Option<String>,
 }
 
-/// Reads the content of a message. What has a known type and another form than that is no message: `None`.
+/// Reads the content of a message. What has a known type but not its form is not a message: `None`.
 pub(super) fn read(message: &Value) -> Option<Body> {
     let kind = message["type"].as_str().unwrap_or("unknown");
     let value = &message[kind];

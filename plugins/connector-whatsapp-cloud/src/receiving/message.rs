@@ -43,7 +43,8 @@ pub(super) fn read(cloud: &Cloud<impl Outside>, value: &Value, message: &Value) 
         is_group: group.is_some(),
     };
     let mut told = tell(cloud, message, place)?;
-    // Where no contact stands beside the message, the message itself may name several addresses. First, so that it is theirs.
+    // Where Meta sends no contact with the message, the message itself may name several addresses. They are told first, so that the
+    // message is the right person's.
     let key = addresses.join(" ");
     if contact.is_none() && addresses.len() > 1 && cloud.acquainted.get(&key).is_none() {
         let update = ContactUpdate { address: addresses.remove(0), display_name: None, aliases: addresses };

@@ -157,7 +157,7 @@ fn a_person_without_a_number_is_one_nevertheless() {
     assert_eq!(world.keys("heard/"), ["heard/BR.1502"], "it is stored with the message");
 }
 
-/// Linked portfolios have an id of a person in common, which comes beside the others, or alone.
+/// Linked portfolios have an id of a person in common, which comes with the others, or alone.
 #[test]
 fn the_id_that_portfolios_share_is_an_address_of_the_person() {
     let (world, cloud) = cloud("");

@@ -22,7 +22,7 @@ pub(crate) struct Uploaded {
     pub(crate) size: u64,
     /// For audio and video: lets a player begin before the end.
     pub(crate) sidecar: Option<Vec<u8>>,
-    /// What the message tells of it beside.
+    /// What else the message tells of the file.
     pub(crate) look: Look,
 }
 

@@ -157,7 +157,7 @@ impl Mailboxes {
         false
     }
 
-    /// The device is no more.
+    /// The device was removed.
     pub(crate) fn remove(&mut self, device: &DeviceId) -> Option<SessionHandle> {
         self.boxes.remove(device)?.session
     }

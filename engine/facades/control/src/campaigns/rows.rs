@@ -53,7 +53,7 @@ pub(crate) struct CampaignCost {
     unpriced: u64,
 }
 
-/// The strangers of a campaign's audience: people who have not written to the account, and to whom nothing of it was accepted.
+/// The strangers of a campaign's audience: people who have not written to the account, and to whom no message of it was accepted.
 #[derive(Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct CampaignStrangers {
@@ -83,7 +83,7 @@ pub(crate) struct CampaignCheck {
     samples: Vec<CampaignCheckedRow>,
     /// What it would cost, as an upper bound: the channel may charge less, or nothing, for what is sent within an open reply window.
     cost: CampaignCost,
-    /// How many people the channel lets be written to now outside of their reply windows; absent without such a limit.
+    /// How many people the channel lets you write to now outside of their reply windows; absent without such a limit.
     audience_left: Option<u64>,
     /// The strangers of the audience; absent if the channel does not limit how conversations are started.
     strangers: Option<CampaignStrangers>,

@@ -280,11 +280,11 @@ pub(crate) struct CampaignHeaderFile {
 #[oai(deny_unknown_fields, skip_serializing_if_is_none)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CampaignHeader {
-    /// Address of a file that the channel fetches for each message; at most 2048 characters. A mistake shows only when messages fail: an
-    /// uploaded file is safer.
+    /// Address of a file that the channel fetches for each message; at most 2048 characters. A wrong address shows only when messages
+    /// fail: an uploaded file is safer.
     #[oai(nullable, validator(max_length = 2048))]
     link: Option<String>,
-    /// An uploaded file. What it is, its content decides.
+    /// An uploaded file. Its content decides whether it is a picture, a video or a document.
     #[oai(nullable)]
     file: Option<CampaignHeaderFile>,
     /// A place on a map.
@@ -473,7 +473,7 @@ pub(crate) struct CampaignPausing {
     reason: WordOf<model::CampaignReason>,
     /// The same for a person.
     detail: String,
-    /// When.
+    /// When it was paused or stopped.
     at: Instant,
 }
 

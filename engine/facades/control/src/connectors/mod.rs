@@ -63,7 +63,7 @@ pub(crate) struct CreateConnector {
     /// How fast it may send. If omitted, the plugin's default (see the list of plugins); if that has none either, without limits.
     #[oai(nullable)]
     pace: Option<Pace>,
-    /// The proxy by which all connections of its plugin leave. If omitted, they leave directly.
+    /// The proxy that all connections of its plugin go through. If omitted, they go directly.
     #[oai(nullable)]
     proxy: Option<SetProxy>,
 }
@@ -142,7 +142,7 @@ pub(crate) struct Connector {
     session: Session,
     /// How fast it may send.
     pace: Pace,
-    /// The proxy by which all connections of its plugin leave; absent if they leave directly.
+    /// The proxy that all connections of its plugin go through; absent if they go directly.
     #[oai(skip_serializing_if_is_none)]
     proxy: Option<Proxy>,
     /// When it was created. The warm-up counts from its first message.
@@ -198,8 +198,8 @@ impl Connectors {
     /// Create a connector from a plugin
     ///
     /// The configuration is checked against the plugin's `configSchema`; fields that do not fit are listed as `config.host` and
-    /// so on. A `proxy` is used by every connection that the plugin opens, names are resolved by it alone, and there is no way around it:
-    /// while it does not work, the session is `DISCONNECTED` with that reason. The operator decides which proxies may be used.
+    /// so on. Every connection that the plugin opens goes through the `proxy`, if there is one; it alone resolves names. There is no way
+    /// around it: while it does not work, the session is `DISCONNECTED` with that reason. The operator decides which proxies may be used.
     #[oai(path = "/v1/connectors", method = "post", operation_id = "create_connector")]
     async fn create_connector(
         &self,

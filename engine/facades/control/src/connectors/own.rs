@@ -31,7 +31,7 @@ pub(crate) struct OwnOperation {
     /// Its kind, one of the `operations` of the plugin; at most 64 characters.
     #[oai(validator(min_length = 1, max_length = 64))]
     kind: String,
-    /// Its value, in the form that the plugin's description says; at most 64 KB of JSON.
+    /// Its value, in the form that the plugin's description gives; at most 64 KB of JSON.
     value: Value,
 }
 
@@ -47,7 +47,7 @@ impl OwnOperations {
     /// Have a connector do what only its plugin knows
     ///
     /// One of the plugin's `operations`, for example the answer to a step of linking an account (`link-step`). It is carried out at once
-    /// and neither stored nor logged. Those of templates are not called like this: templates have operations of their own.
+    /// and neither stored nor logged. Operations on templates are not called like this: use those of the templates.
     #[oai(path = "/v1/connectors/:id/operations", method = "post", operation_id = "operate_connector")]
     async fn operate_connector(
         &self,

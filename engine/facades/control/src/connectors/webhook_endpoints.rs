@@ -25,7 +25,7 @@ use pombo_api::error::{Failure, status};
 use pombo_api::json::JsonBytes;
 use pombo_api::options::ApiState;
 
-/// Maximum number of tests at the same time.
+/// Maximum number of tests at the same time: in all, and of one tenant.
 const TESTS: usize = 32;
 const TESTS_OF_ONE: usize = 2;
 
@@ -151,7 +151,7 @@ impl From<WebhookTested> for WebhookTest {
     }
 }
 
-/// What is named; a list without any is a problem.
+/// The kinds of events that are named. An empty list is a problem.
 fn kinds(events: Option<Vec<WebhookEvent>>, problems: &mut Vec<FieldProblem>) -> Option<HookKinds> {
     let events = events?;
     if events.is_empty() {
@@ -259,7 +259,7 @@ impl WebhookEndpoints {
             problems.push(FieldProblem::new(Field::Connectors, message));
         }
         if !problems.is_empty() {
-            // Whoever may not see it is told nothing else.
+            // If the endpoint is not there, that is the answer, and not what is wrong with the change.
             state.commands.get_connector_webhook(acting.tenant, id)?;
             return Err(refused(&state, problems, url.as_deref(), secret.as_deref()).into());
         }

@@ -20,7 +20,7 @@ impl Form for ContactFileForm {
                 "The contacts: a workbook (xlsx) or a text in UTF-8 with separators (CSV), at most 20 MB and 100,000 rows. Its first \
                  line has the names of the columns. The first one that is called `to`, `telefone`, `phone`, `whatsapp`, `email` … has the \
                  addresses. Others may be `name` (`nome`), `email`, `company` (`empresa`), `notes` (`notas`, `obs`), and `type` (`tipo`) with \
-                 WHATSAPP or EMAIL, which is otherwise seen from the address. Further columns are not looked at.",
+                 WHATSAPP or EMAIL, which otherwise follows from the address. Other columns are ignored.",
             ),
             ..MetaSchema::new_with_format("string", "binary")
         };
@@ -36,7 +36,7 @@ impl Form for ContactFileForm {
 /// A row that was refused.
 #[derive(Object)]
 pub(crate) struct RefusedLine {
-    /// Line of the file, from 1; the header has one too.
+    /// Line of the file, counted from 1; the header is line 1.
     line: u32,
     /// What is wrong and what to change.
     message: String,

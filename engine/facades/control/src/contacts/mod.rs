@@ -150,8 +150,9 @@ impl Contacts {
 
     /// Create or update the contacts of a file
     ///
-    /// A workbook (xlsx) or a text with separators (CSV). The rows are taken in parts of 1000: all that are good, and each of the others is
-    /// named by its line. If the request fails on its way, send the file again: what was taken stays, and is taken once.
+    /// A workbook (xlsx) or a text with separators (CSV). The rows are taken 1000 at a time. Rows with a mistake are
+    /// refused, each with its line; all others are taken. If the request fails, send the file again: rows that were taken stay, and are not
+    /// taken twice.
     #[oai(path = "/v1/contacts/import-file", method = "post", operation_id = "import_contact_file")]
     async fn import_contact_file(
         &self,
@@ -232,7 +233,7 @@ impl Contacts {
 
     /// Allow or forbid messages to a contact
     ///
-    /// An opt-out, or its end. An opt-out holds for all addresses of the contact, and outlives it.
+    /// False is an opt-out, true ends it. An opt-out holds for all addresses of the contact, and stays when the contact is deleted.
     #[oai(path = "/v1/contacts/:id/active", method = "put", operation_id = "set_contact_active")]
     async fn set_contact_active(
         &self,

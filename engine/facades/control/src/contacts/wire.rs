@@ -212,7 +212,7 @@ fn cleared(value: MaybeUndefined<String>) -> Option<Option<String>> {
 pub(crate) struct SetContactActive {
     /// Whether messages may be sent to the contact: false is an opt-out.
     pub(super) active: bool,
-    /// The reason, at most 500 characters; without one, that of before is forgotten.
+    /// The reason, at most 500 characters; if omitted, an earlier reason is removed.
     #[oai(nullable, validator(max_length = 500, pattern = "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$"))]
     pub(super) reason: Option<String>,
 }

@@ -58,7 +58,7 @@ fn grouped(reactions: Vec<EntryReaction>, people: &People) -> Vec<GroupedReactio
     groups
 }
 
-/// What wrote a message.
+/// What kind of author wrote a message.
 #[derive(Enum, Clone, Copy)]
 #[oai(rename_all = "lowercase")]
 pub(crate) enum AuthorKind {
@@ -74,7 +74,7 @@ pub(crate) enum AuthorKind {
     Campaign,
     /// The operator of the engine.
     Operator,
-    /// The connector's own account: from another of its devices, or with the engine where it is not known by whom.
+    /// The connector's own account: from another of its devices, or from the engine if nobody knows who wrote it.
     Account,
 }
 
@@ -96,7 +96,7 @@ impl From<conversations::AuthorKind> for AuthorKind {
 #[derive(Object)]
 #[oai(rename = "MessageAuthor", skip_serializing_if_is_none)]
 pub(crate) struct Author {
-    /// What wrote it.
+    /// The kind of author.
     kind: AuthorKind,
     /// Id of the contact, user, key, automation or campaign, if there is one.
     id: Option<Uuid>,

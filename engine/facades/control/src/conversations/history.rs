@@ -186,8 +186,8 @@ impl ConversationHistory {
         /// Only messages with a higher number: the oldest of them, unless `before` is given too.
         #[oai(validator(maximum(value = "9007199254740991")))]
         after: Query<Option<u64>>,
-        /// The messages around this number: about as many older ones as newer ones, the message with the number among these. It does not
-        /// go with `before` and `after`.
+        /// The messages around this number: about as many older ones as newer ones, and the message with this number. It cannot be
+        /// combined with `before` and `after`.
         #[oai(validator(maximum(value = "9007199254740991")))]
         around: Query<Option<u64>>,
         /// Only messages that the engine took at this time or later.

@@ -1,4 +1,4 @@
-//! Wire types of what a stream says besides the log: where it begins, what is missing, and what is told live and stored nowhere.
+//! Wire types of what a stream says in addition to the log: where it begins, what is missing, and what is told live and stored nowhere.
 
 use poem_openapi::{Enum, Object, Union};
 use pombo_api::sse::Streamed;
@@ -75,7 +75,7 @@ pub(crate) enum Missing {
 /// Something is missing.
 #[derive(Object)]
 pub(crate) struct Resync {
-    /// Why.
+    /// Why something is missing.
     pub(crate) reason: Missing,
     /// The stream goes on behind this cursor.
     pub(crate) cursor: u64,
@@ -112,7 +112,7 @@ impl LiveMessage {
     }
 }
 
-/// A session has another state. With QR_CODE and PAIRING_CODE there is a new code: ask for the session to get it.
+/// A session came to another state. With QR_CODE and PAIRING_CODE there is a new code: ask for the session to get it.
 #[derive(Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct LiveSession {

@@ -221,7 +221,7 @@ impl Events {
         acting: Acting,
         /// Where to begin: behind the `cursor` of an event; `latest`, and if omitted, with the events from now on.
         after: Query<Option<Param<AfterCursor>>>,
-        /// An earlier name of `after`, which takes precedence.
+        /// The former name of `after`. If both are given, `after` counts.
         #[oai(deprecated)]
         cursor: Query<Option<Param<AfterCursor>>>,
         /// The `id` of the last event that the client received; takes precedence over `after`.
@@ -233,7 +233,7 @@ impl Events {
         /// Only events of these types: one or several, separated by commas.
         #[oai(name = "type")]
         kinds: Query<Option<Param<StreamTypes>>>,
-        /// Whether to tell also what is stored nowhere. If omitted, only where `type` names something that is told in no other way.
+        /// Whether to tell also what is stored nowhere. If omitted, it is told only if `type` names a type that the log does not have.
         live: Query<Option<bool>>,
     ) -> Result<EventStream<Followed>, Refused<{ READ | status::TOO_MANY }>> {
         let Some(places) = self.place(&acting) else {

@@ -192,7 +192,7 @@ pub(crate) struct Template {
     components: Vec<Value>,
     /// Its variables, in the order of its parts.
     variables: Vec<Variable>,
-    /// What the variables of the body are called besides, where they are numbered: by these names, too, their values are given.
+    /// Further names of the body's variables, where these are numbered: their values may also be given by these names.
     variable_names: Option<Vec<String>>,
     /// When it was created here.
     created_at: Instant,
@@ -303,7 +303,7 @@ pub(crate) struct CreateTemplate {
     /// What it consists of; see the documentation of templates. A text of your own is one `body`.
     #[oai(validator(min_items = 1, max_items = 100))]
     components: Vec<Value>,
-    /// Only where variables are numbered: what those of the body are called besides, one name for each in the order of their numbers, of
+    /// Only where variables are numbered: further names of the body's variables, one for each in the order of their numbers, made of
     /// letters, digits and underscores. The channel does not know them.
     #[oai(default, validator(max_items = 100))]
     #[serde(default)]
@@ -346,7 +346,7 @@ pub(crate) struct UpdateTemplate {
     /// What it consists of from now on: replaces all of it.
     #[oai(nullable, validator(min_items = 1, max_items = 100))]
     components: Option<Vec<Value>>,
-    /// What the numbered variables of the body are called from now on besides: all of them together, an empty list for nothing.
+    /// New further names of the body's numbered variables: all of them together; an empty list removes them.
     #[oai(nullable, validator(max_items = 100))]
     variable_names: Option<Vec<String>>,
 }

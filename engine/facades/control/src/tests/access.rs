@@ -189,7 +189,7 @@ async fn an_access_token_is_its_users_until_it_is_revoked() {
     ] {
         assert_eq!(identify(&engine, &wrong), Err(ErrorCode::Unauthenticated), "{wrong}");
     }
-    // It is no credential of this API, whose operations do not ask for a role.
+    // It is not a credential of this API, whose operations do not ask for a role.
     let bearer = format!("Bearer {}", one.text);
     engine.ask("GET", "/v1/users", &[("authorization", &bearer)], None).await.error(401);
 

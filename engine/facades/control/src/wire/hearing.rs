@@ -10,14 +10,14 @@ use crate::wire::{Instant, WordOf};
 #[derive(Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct Deaf {
-    /// From when on nothing was heard that should have been.
+    /// Since when nothing was heard that should have been heard.
     since: Instant,
     /// When that was noticed.
     noticed_at: Instant,
     reason: WordOf<DeafReason>,
     /// The evidence, for a person.
     detail: String,
-    /// When the plugin's instance was last restarted because of that: on the same session, nobody has to pair the account again.
+    /// When the plugin's instance was last restarted because of that. It kept its session: nobody has to pair the account again.
     restarted_at: Option<Instant>,
 }
 
@@ -69,7 +69,7 @@ pub(crate) struct Hearing {
     heard_at: Option<Instant>,
     /// When a receipt of somebody who was written to was heard last.
     receipt_at: Option<Instant>,
-    /// People who were written to since then, as far as they are remembered. Of none of them came a receipt.
+    /// How many people were written to since then, as far as they are remembered. None of them gave a receipt.
     unanswered: u64,
     /// How long messages take until they are delivered; absent while none was.
     delivery: Option<Delivery>,

@@ -116,8 +116,8 @@ pub(crate) struct MessageReceipts {
     failed: Option<NotDelivered>,
     /// In a group, the reports for each member.
     members: Vec<MemberReceipt>,
-    /// Set where it was accepted longer ago than the connector's other messages took until they were delivered, and was not delivered. It is
-    /// computed when it is asked for. Present only when a single message is requested.
+    /// Set if it was not delivered although it was accepted longer ago than the connector's other messages took. It is computed when it is
+    /// asked for. Present only when a single message is requested.
     not_seen: Option<NotSeen>,
 }
 

@@ -58,8 +58,9 @@ pub(crate) struct Pace {
     #[oai(default = "default_category_order")]
     #[serde(default = "default_category_order")]
     category_order: bool,
-    /// Since when the account has been in use, here or elsewhere: an old number is not warmed up as a new one. Omit it for a new number. It
-    /// is about the account that is paired: when another one is paired, it is taken out, and has to be given again for that one.
+    /// Since when the account has been in use, here or elsewhere: a number that has been in use for long is not warmed up like a new one.
+    /// Omit it for a new number. It belongs to the account that is paired: when another one is paired, it is removed, and has to be given
+    /// again for that one.
     #[oai(nullable)]
     in_use_since: Option<Instant>,
 }

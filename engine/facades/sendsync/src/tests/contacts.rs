@@ -1,4 +1,4 @@
-//! Contacts.
+//! The contacts of the SendSync API.
 
 use super::*;
 

@@ -402,7 +402,7 @@ async fn a_row_of_an_import_that_is_wrong_spoils_no_other() {
     assert_eq!(numbers(&listed).0, ["5511999999999", "5511777777777"]);
     assert_eq!((&listed["data"][0]["company"], &listed["data"][1]["name"]), (&json!("Acme Inc"), &json!("Ana")));
 
-    // Rows that can all not be read are no reason to fail.
+    // If no row can be read, that is not a reason to fail.
     let none = json!({"instance_id": site.instance.id, "contacts": [5]});
     let told = site.post("/contacts/import", none).await.expect(200);
     assert_eq!((&told["data"]["imported"], &told["data"]["errors"][0]["row"]), (&json!(0), &json!(0)));

@@ -99,7 +99,7 @@ async fn a_token_is_required_and_another_tenants_instance_is_not_found() {
         }
     }
     assert!(site.world.connectors.asked().is_empty(), "nothing was asked of WhatsApp");
-    // A connector of another channel is no instance.
+    // A connector of another channel is not an instance.
     let config = json!({"host": "mail.example.com"});
     let email = site.world.connector(site.loja.tenant.index, "E-mail", "connector-email", config).await;
     site.get(&format!("/instances/{}", email.id)).await.error(404);

@@ -86,7 +86,7 @@ async fn the_secret_may_be_in_a_header_or_the_key_of_a_signature() {
         assert_eq!(site.tell(&path, &[JSON, header]).await.error(401), "UNAUTHENTICATED");
     }
     assert_eq!(site.tell(&path, &[JSON]).await.error(401), "UNAUTHENTICATED");
-    // A token of this API is no secret.
+    // A token of this API is not the secret.
     let token = format!("Bearer {}", site.loja.key);
     assert_eq!(site.tell(&path, &[JSON, ("authorization", &token)]).await.error(401), "UNAUTHENTICATED");
     assert!(site.received().is_empty());

@@ -1,11 +1,11 @@
-//! What cameras write into a picture beside the picture: how the camera was held, and often a small JPEG. Pure.
+//! What cameras write into a file in addition to the picture: how the camera was held, and often a small JPEG. Pure.
 
 use std::ops::Range;
 
 /// Entries of one directory that are read.
 const ENTRIES: u16 = 128;
 
-/// What is there of it.
+/// What such a block tells.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Exif {
     /// From 1, the usual one, to 8.

@@ -1,7 +1,7 @@
-//! What a message tells of its file beside the file: size and thumbnail of a picture, size and length of a film, length and waveform of a
+//! What a message tells of the file that it sends: size and thumbnail of a picture, size and length of a film, length and waveform of a
 //! recording. Apps show it before they have fetched the file.
 //!
-//! - [`picture`]: JPEG, PNG and WebP: size, and a small picture. [`exif`]: what cameras write beside it. [`jpeg`]: the small picture's form.
+//! - [`picture`]: JPEG, PNG and WebP: size, and a small picture. [`exif`]: what cameras add to it. [`jpeg`]: the small picture's form.
 //! - [`film`]: MP4 and its relatives. [`voice`]: Ogg Opus.
 //!
 //! Pure but for reading the file. Nothing here fails: what cannot be read is not told, and the file is sent without it. Invariant: of a file

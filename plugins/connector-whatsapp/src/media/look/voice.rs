@@ -1,8 +1,8 @@
 //! The waveform of a voice message: 64 values from 0 to 100, which apps draw as bars.
 //!
-//! It is an approximation. The loudness of Opus is known only after decoding, for which there is no small decoder in Rust; drawn is how many
-//! bytes each moment took. A voice encoder spends few on silence and many on speech, so pauses and words show where they are; how loud
-//! somebody spoke does not. Pure.
+//! It is an approximation. The loudness of Opus is known only after decoding, for which there is no small decoder in Rust; so the bars
+//! show how many bytes each moment took. A voice encoder spends few on silence and many on speech, so the bars tell pauses from words, but
+//! not how loud somebody spoke. Pure.
 
 /// How many bars.
 const BARS: usize = 64;
@@ -11,7 +11,7 @@ const HIGHEST: u32 = 100;
 /// Packets that are looked at: more than an hour at 20 ms each.
 const PACKETS: usize = 200_000;
 
-/// The waveform of an Ogg Opus file; `None` if it is no such file, or has no sound.
+/// The waveform of an Ogg Opus file; `None` if the file is not one, or has no sound.
 pub(super) fn waveform(file: &[u8]) -> Option<Vec<u8>> {
     let packets = packets(file)?;
     let total: u64 = packets.iter().map(|packet| u64::from(packet.length)).sum();

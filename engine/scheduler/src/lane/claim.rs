@@ -30,6 +30,7 @@ use crate::account::Starting;
 use crate::context::Context;
 use crate::metrics::Metrics;
 use crate::observer::LaneShared;
+use crate::queued;
 use crate::rules::health;
 use crate::rules::retry::Ending;
 
@@ -128,7 +129,7 @@ pub(super) async fn claim(
     let _turn = context.gate.turn(config.connector.tenant).await;
     let done = ClaimDone { taken: candidates.len(), ..ClaimDone::default() };
     let keys: Vec<MessageKey> = candidates.iter().map(|candidate| candidate.entry.key).collect();
-    let loaded = match load(&context, &keys) {
+    let loaded = match queued::messages(&*context.ports.store, &keys) {
         Ok(loaded) => loaded,
         Err(error) => return ClaimDone { back: candidates, error: Some(error), ..done },
     };
@@ -546,24 +547,6 @@ fn attempted(message: &Message, state: &MessageState, chat: String, text: &str, 
         message.id,
         ChatMessage { tenant, connector, chat, is_group: None, contact_name, act },
     )
-}
-
-/// Messages by key; one that cannot be read is left out and logged, so that it blocks no other.
-fn load(context: &Context, keys: &[MessageKey]) -> StoreResult<Vec<Option<StoredMessage>>> {
-    let store = &context.ports.store;
-    match store.messages(keys) {
-        Err(StoreError::Damaged(_)) => keys
-            .iter()
-            .map(|key| match store.message(*key) {
-                Err(StoreError::Damaged(what)) => {
-                    tracing::error!(tenant = key.tenant.0, serial = key.serial, what, "a queued message is damaged");
-                    Ok(None)
-                }
-                other => other,
-            })
-            .collect(),
-        other => other,
-    }
 }
 
 /// Subject (where wanted) and text of the next message.

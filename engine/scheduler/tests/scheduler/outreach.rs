@@ -1,13 +1,15 @@
 //! How far a channel lets an account start conversations, kept to: strangers wait, and nobody else does.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pombo_domain::model::connector::WarmUp;
 use pombo_domain::model::inbound::Inbound;
 use pombo_domain::model::message::{NewMessage, Status};
 use pombo_domain::model::rules::{Rules, Throughput};
 use pombo_domain::model::{Outreach, Pace};
-use pombo_domain::ports::{Change, ChannelEvent, ConnectorEvents, RuleStore, SendOutcome, SessionState};
+use pombo_domain::ports::{Change, ChannelEvent, ConnectorEvents, RuleStore, SendOutcome, SessionState, StoreError};
 use pombo_domain::{MessageKey, Timestamp};
 use pombo_scheduler::rules::draw::{Draw, between};
 
@@ -229,6 +231,76 @@ async fn an_early_end_is_not_forgotten_over_a_crash() {
     world.start().await;
     world.clock.advance(1_000).await;
     assert!(keys.iter().all(|key| world.status(*key) == Status::Sent), "{}", world.shown(keys[0]));
+}
+
+#[tokio::test]
+async fn a_release_that_the_store_refuses_pauses_between_its_tries_and_holds_up_nothing_that_is_due() {
+    let mut world = World::two_way(free());
+    world.start().await;
+    wrote(&world, &["5511".to_owned()]).await;
+    world.tell(locked(world.clock_now().plus_ms(4 * HOUR_MS))).await.expect("taken");
+    let keys = world.post_all(TENANT, strangers(20));
+    let due_at = world.clock_now().plus_ms(10_000);
+    let due = world.post(NewMessage { scheduled_at: Some(due_at), ..to("5511") });
+    settle().await;
+    let tries = Arc::new(AtomicUsize::new(0));
+    let (counted, waiting) = (tries.clone(), keys.clone());
+    world.store.refuse(move |_, batch| {
+        let releases = |change: &Change| matches!(change, Change::Update(update) if waiting.contains(&update.key));
+        let is_refused = batch.changes.iter().any(releases);
+        counted.fetch_add(usize::from(is_refused), Ordering::SeqCst);
+        is_refused.then(unavailable)
+    });
+    world.tell(tells(Outreach::default())).await.expect("taken");
+    assert_eq!(tries.load(Ordering::SeqCst), 1, "the next try comes after a pause");
+    world.clock.advance_to(due_at).await;
+    assert_eq!(world.status(due), Status::Sent);
+    let tries = tries.load(Ordering::SeqCst);
+    assert!((3..30).contains(&tries), "{tries} tries in ten seconds");
+    world.store.no_plan();
+    world.clock.advance(60_000).await;
+    assert!(keys.iter().all(|key| world.status(*key) == Status::Sent), "{}", world.shown(keys[0]));
+}
+
+/// From now on a page of messages counts as damaged, and so does the first message that is read alone.
+fn damage_first(world: &World) {
+    let mut is_first = true;
+    world.store.fail_reads(move |method| {
+        let is_damaged = method == "messages" || (method == "message" && std::mem::take(&mut is_first));
+        is_damaged.then(|| StoreError::Damaged("a planned fault".to_owned()))
+    });
+}
+
+#[tokio::test]
+async fn a_damaged_message_holds_up_no_other_that_is_released_or_due() {
+    let mut world = World::two_way(free());
+    world.start().await;
+    wrote(&world, &["5511".to_owned()]).await;
+    let until = world.clock_now().plus_ms(4 * HOUR_MS);
+    world.tell(locked(until)).await.expect("taken");
+    let put_off = world.post_all(TENANT, strangers(3));
+    let due_at = world.clock_now().plus_ms(60_000);
+    let due = world.post_all(TENANT, vec![NewMessage { scheduled_at: Some(due_at), ..to("5511") }; 3]);
+    settle().await;
+    assert!(put_off.iter().all(|key| waits_until(&world, *key, until)));
+
+    damage_first(&world);
+    world.tell(tells(Outreach::default())).await.expect("taken");
+    assert!(put_off[1..].iter().all(|key| world.status(*key) == Status::Sent), "{}", world.shown(put_off[1]));
+    assert!(waits_until(&world, put_off[0], until));
+
+    damage_first(&world);
+    world.clock.advance_to(due_at.plus_ms(1_000)).await;
+    assert!(due[1..].iter().all(|key| world.status(*key) == Status::Sent), "{}", world.shown(due[1]));
+    assert_eq!(world.shown(due[0]), "WAITING scheduled");
+
+    // It can be read again.
+    world.crash().await;
+    world.store.no_read_plan();
+    world.start().await;
+    assert_eq!((world.status(due[0]), world.status(put_off[0])), (Status::Sent, Status::Waiting));
+    world.clock.advance_to(until.plus_ms(1_000)).await;
+    assert_eq!(world.status(put_off[0]), Status::Sent);
 }
 
 #[tokio::test]

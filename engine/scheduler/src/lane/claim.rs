@@ -22,7 +22,7 @@ use pombo_domain::ports::{
 };
 
 use super::demands::{Answer, Taken};
-use super::overtaken;
+use super::overtaken::{self, Overtaken};
 use super::refusals::{refused_before, refused_by};
 use super::templates::Templates;
 use super::{Ended, InFlight, LaneConfig};
@@ -93,6 +93,7 @@ struct Claim<'a> {
     context: &'a Context,
     config: &'a LaneConfig,
     shared: &'a LaneShared,
+    overtaken: Overtaken,
     done: ClaimDone,
     /// What is to be stored: attempts, and messages that fail without one.
     updates: Vec<Update>,
@@ -129,14 +130,20 @@ pub(super) async fn claim(
     let _turn = context.gate.turn(config.connector.tenant).await;
     let done = ClaimDone { taken: candidates.len(), ..ClaimDone::default() };
     let keys: Vec<MessageKey> = candidates.iter().map(|candidate| candidate.entry.key).collect();
-    let loaded = match queued::messages(&*context.ports.store, &keys) {
-        Ok(loaded) => loaded,
+    let store = &*context.ports.store;
+    let read = || -> StoreResult<_> {
+        let overtaken = Overtaken::of(store, config.connector.index, config.idempotent)?;
+        Ok((queued::messages(store, &keys)?, overtaken))
+    };
+    let (loaded, overtaken) = match read() {
+        Ok(read) => read,
         Err(error) => return ClaimDone { back: candidates, error: Some(error), ..done },
     };
     let mut claim = Claim {
         context: &context,
         config: &config,
         shared: &shared,
+        overtaken,
         done,
         updates: Vec::with_capacity(keys.len()),
         chats: HashMap::new(),
@@ -267,7 +274,7 @@ impl Claim<'_> {
                 (None, Some(kind)) => kind.identifier(&content.to).into_owned(),
                 (None, None) => content.to.clone(),
             });
-            match overtaken::is_overtaken(&*context.ports.store, &stored) {
+            match self.overtaken.takes(&**store, &stored) {
                 Ok(false) => {}
                 Ok(true) => {
                     self.cancel(&stored, overtaken::WHY, now);

@@ -98,6 +98,29 @@ async fn an_answer_that_is_being_made_or_waits_to_be_sent_is_too_late() {
     office.assert_done();
 }
 
+/// The connector may be given the same message again, so that one in doubt is tried once more. The doubt is not in its state by then.
+#[tokio::test]
+async fn an_answer_that_may_have_been_sent_already_is_not_canceled() {
+    let mut office = Office::new().await;
+    office.connectors.describe(|plugin| plugin.idempotent_resend = true);
+    office.connectors.act(|sent| match sent.attempt {
+        1 => Does::Answer(SendOutcome::Unknown("the connection broke".to_owned())),
+        _ => Does::Answer(accepted()),
+    });
+    office.automation(10, |_| ()).await;
+    office.plugins.act(|call| says(None, true, vec![say(&format!("answer to {}", text_of(&call.event)))]));
+    office.start().await;
+    office.hears("5511", "oi").await;
+    assert_eq!(office.connectors.texts(), ["answer to oi"]);
+    office.types("5511", "it is me").await;
+    assert_eq!(paused(&office, "5511"), by_phone(NOON.plus_ms(2 * HOUR)));
+    office.advance(60 * SECOND).await;
+    assert_eq!(office.connectors.texts(), ["answer to oi"; 2]);
+    let rows = office.store().list_messages(TENANT, MessageFilter::default(), 0, 9).await.expect("readable").rows;
+    assert_eq!((rows.len(), rows[0].state.status), (1, Status::Sent));
+    office.assert_done();
+}
+
 #[tokio::test]
 async fn a_word_on_the_phone_gives_the_conversation_back_and_is_deleted() {
     let mut office = answering().await;

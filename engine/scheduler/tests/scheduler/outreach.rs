@@ -9,7 +9,9 @@ use pombo_domain::model::inbound::Inbound;
 use pombo_domain::model::message::{NewMessage, Status};
 use pombo_domain::model::rules::{Rules, Throughput};
 use pombo_domain::model::{Outreach, Pace};
-use pombo_domain::ports::{Change, ChannelEvent, ConnectorEvents, RuleStore, SendOutcome, SessionState, StoreError};
+use pombo_domain::ports::{
+    Change, ChannelEvent, ConnectorEvents, RuleChange, RuleStore, SendOutcome, SessionState, StoreError,
+};
 use pombo_domain::{MessageKey, Timestamp};
 use pombo_scheduler::rules::draw::{Draw, between};
 
@@ -382,6 +384,63 @@ async fn no_more_conversations_are_started_than_the_channel_allows_in_a_cycle() 
     assert_eq!(texts.iter().filter(|address| *address == "55210000000").count(), 2);
     assert_eq!(texts.len(), 24, "none of them twice");
     world.assert_nothing_queued();
+}
+
+/// A message that ends before the connector gives its place back, too: its text cannot be rendered, or its claim is not stored.
+#[tokio::test]
+async fn a_place_that_is_not_used_is_given_to_one_who_waits() {
+    let mut world = World::two_way(free());
+    world.start().await;
+    let cycle_end = world.clock_now().plus_ms(24 * HOUR_MS);
+    let told = Outreach { quota: Some(5), used: Some(4), cycle_end: Some(cycle_end), locked_until: None };
+    world.tell(tells(told)).await.expect("taken");
+    let notes = Arc::new(AtomicUsize::new(0));
+    let counted = notes.clone();
+    world.store.refuse(move |_, batch| {
+        let is_note = |change: &&Change| matches!(change, Change::Rule(RuleChange::OutreachReleased { .. }));
+        counted.fetch_add(batch.changes.iter().filter(is_note).count(), Ordering::SeqCst);
+        None
+    });
+    let mut messages = vec![NewMessage { text: "{{ nobody }}".to_owned(), ..to("5566") }];
+    messages.extend(strangers(3));
+    let keys = world.post_all(TENANT, messages);
+    settle().await;
+    assert_eq!(world.shown(keys[0]), "FAILED render");
+    let sent = keys[1..].iter().filter(|key| world.status(**key) == Status::Sent).count();
+    let waiting = keys[1..].iter().filter(|key| waits_until(&world, **key, cycle_end)).count();
+    assert_eq!((sent, waiting), (1, 2));
+    assert_eq!(notes.load(Ordering::SeqCst), 0, "nothing of it was stored, so nothing is to be noted");
+    assert_eq!(world.view().outreach.and_then(Outreach::left), Some(0));
+}
+
+/// The pace lets nobody take the first place before the second one is given back.
+#[tokio::test]
+async fn places_that_are_given_back_one_after_the_other_are_all_used() {
+    let mut world = World::two_way(Pace { delay_min_ms: 10_000, delay_max_ms: 10_000, ..free() });
+    let not_there = |ms| Does::After(ms, SendOutcome::InvalidRecipient("not there".into()));
+    world.connectors.act(move |sent| match sent.text.as_str() {
+        "5561" => not_there(25_000),
+        "5562" => not_there(16_000),
+        _ => Does::Answer(accepted()),
+    });
+    world.start().await;
+    wrote(&world, &["5511".to_owned()]).await;
+    let cycle_end = world.clock_now().plus_ms(24 * HOUR_MS);
+    let told = Outreach { quota: Some(2), used: Some(0), cycle_end: Some(cycle_end), locked_until: None };
+    world.tell(tells(told)).await.expect("taken");
+    let in_vain = world.post_all(TENANT, vec![to("5561"), to("5562")]);
+    world.clock.advance(12_000).await;
+    let waiting = world.post_all(TENANT, strangers(3));
+    world.clock.advance(10_000).await;
+    assert!(waiting.iter().all(|key| waits_until(&world, *key, cycle_end)));
+    let known = world.post(to("5511"));
+    world.clock.advance(5_000).await;
+    assert!(in_vain.iter().all(|key| world.status(*key) == Status::Failed), "at the 25th and the 26th second");
+    assert_eq!(world.status(known), Status::Sent, "the next one may go ten seconds later");
+    world.clock.advance(60_000).await;
+    let sent = waiting.iter().filter(|key| world.status(**key) == Status::Sent).count();
+    let waiting = waiting.iter().filter(|key| waits_until(&world, **key, cycle_end)).count();
+    assert_eq!((sent, waiting), (2, 1));
 }
 
 #[tokio::test]

@@ -295,6 +295,11 @@ impl Claim<'_> {
                         continue;
                     }
                     Ok(Answer::Later(reason, until)) => {
+                        // Nobody wants it by then. An earlier attempt may have reached the channel, so that to fail it would be a guess.
+                        if stored.state.attempts > 0 && ends_before(&stored, until) {
+                            checked.push(Checked::ended(candidate, stored, Ending::Expired));
+                            continue;
+                        }
                         self.done.passed_over |= reason.code == ReasonCode::Outreach;
                         self.postpone(&stored, reason, until, now);
                         continue;
@@ -451,11 +456,11 @@ impl Claim<'_> {
     }
 
     /// The channel takes the message later: it leaves the ready queue until then, so that others go on. One that nobody wants by then
-    /// fails.
+    /// fails; only for one of which no attempt was made.
     fn postpone(&mut self, stored: &StoredMessage, reason: Reason, until: Timestamp, now: Timestamp) {
         let detail = format!("{}; until {}", reason.detail, until.to_iso());
         let reason = Reason { detail, ..reason };
-        if stored.message.expires_at(&stored.state).is_some_and(|end| end < until) {
+        if ends_before(stored, until) {
             return self.fail(stored, reason, now);
         }
         if let Ok(state) = stored.state.postpone(reason, until, now) {
@@ -519,6 +524,11 @@ impl Acting {
     fn reaches(self) -> bool {
         self != Self::Revokes
     }
+}
+
+/// Whether nobody wants a message any more at `until`.
+fn ends_before(stored: &StoredMessage, until: Timestamp) -> bool {
+    stored.message.expires_at(&stored.state).is_some_and(|end| end < until)
 }
 
 /// The text of a message that is not rendered: of content of the plugin's own what people read of it, otherwise as it is written.

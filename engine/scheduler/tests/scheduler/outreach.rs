@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pombo_domain::model::connector::WarmUp;
 use pombo_domain::model::inbound::Inbound;
-use pombo_domain::model::message::{NewMessage, Status};
+use pombo_domain::model::message::{MessageOptions, NewMessage, Status};
 use pombo_domain::model::rules::{Rules, Throughput};
 use pombo_domain::model::{Outreach, Pace};
 use pombo_domain::ports::{
@@ -131,6 +131,26 @@ async fn what_was_claimed_ahead_goes_back_when_the_account_is_locked() {
     assert!(keys[3..].iter().all(|key| waits_until(&world, *key, until) && world.state(*key).attempts == 0));
     world.clock.advance(2 * HOUR_MS).await;
     assert!(keys.iter().all(|key| world.status(*key) == Status::Sent));
+}
+
+#[tokio::test]
+async fn one_that_nobody_wants_at_the_end_of_the_lock_fails_unless_an_earlier_attempt_may_have_sent_it() {
+    let mut world = World::two_way(free());
+    world.connectors.describe(|plugin| plugin.idempotent_resend = true);
+    world.connectors.act(|_| Does::Answer(SendOutcome::Unknown("the connection broke".to_owned())));
+    world.start().await;
+    let wanted = |address| {
+        let expires_at = Some(NOON.plus_ms(60_000));
+        NewMessage { options: MessageOptions { expires_at, ..MessageOptions::default() }, ..to(address) }
+    };
+    let in_doubt = world.post(wanted("5521"));
+    settle().await;
+    assert_eq!(world.shown(in_doubt), "WAITING unknown_outcome", "it is to be tried again");
+    world.tell(locked(world.clock_now().plus_ms(HOUR_MS))).await.expect("taken");
+    let untried = world.post(wanted("5522"));
+    world.clock.advance(10_000).await;
+    assert_eq!((world.shown(in_doubt), world.shown(untried)), ("UNKNOWN expired".into(), "FAILED outreach".into()));
+    assert_eq!(world.connectors.texts(), ["5521"], "neither was sent in the lock");
 }
 
 #[tokio::test]

@@ -186,6 +186,27 @@ async fn what_is_not_said_by_the_owner_now_pauses_nothing() {
     office.assert_done();
 }
 
+/// The channel's id leads to a message of ours, whatever else is known of it.
+#[tokio::test]
+async fn the_echo_of_a_message_that_is_damaged_is_taken_and_pauses_nothing() {
+    let mut office = answering().await;
+    office.hears("5511", "oi").await;
+    let content = inbound::InboundContent::Text("answer to oi".to_owned());
+    let echo = Inbound { from_me: true, content, sent_at: office.now(), ..from("5511", "OURS") };
+    for (error, is_taken) in [(unavailable(), false), (StoreError::Damaged("a planned fault".to_owned()), true)] {
+        let told = error.to_string();
+        office.store().fail_reads(move |method| (method == "message_by_provider_id").then(|| error.clone()));
+        let events = vec![ChannelEvent::Message(echo.clone())];
+        let taken = office.handle().intake().take(LANE, events, Vec::new()).await;
+        assert_eq!(taken.is_ok(), is_taken, "{told}");
+        office.settle().await;
+        assert_eq!(paused(&office, "5511"), None, "{told}");
+    }
+    office.store().no_read_plan();
+    assert_eq!(office.log(), [""; 0]);
+    office.assert_done();
+}
+
 #[tokio::test]
 async fn a_persons_pause_is_not_the_phones_to_end_or_to_move() {
     let mut office = answering().await;

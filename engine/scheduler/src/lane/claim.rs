@@ -456,7 +456,7 @@ impl Claim<'_> {
     }
 
     /// The channel takes the message later: it leaves the ready queue until then, so that others go on. One that nobody wants by then
-    /// fails; only for one of which no attempt was made.
+    /// fails: no attempt was made of it.
     fn postpone(&mut self, stored: &StoredMessage, reason: Reason, until: Timestamp, now: Timestamp) {
         let detail = format!("{}; until {}", reason.detail, until.to_iso());
         let reason = Reason { detail, ..reason };

@@ -320,6 +320,7 @@ async fn a_damaged_message_holds_up_no_other_that_is_released_or_due() {
     world.crash().await;
     world.store.no_read_plan();
     world.start().await;
+    world.clock.advance(1_000).await;
     assert_eq!((world.status(due[0]), world.status(put_off[0])), (Status::Sent, Status::Waiting));
     world.clock.advance_to(until.plus_ms(1_000)).await;
     assert_eq!(world.status(put_off[0]), Status::Sent);
